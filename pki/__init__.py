@@ -1,0 +1,1 @@
+"""X.509: keys, names, requests, certificates, chains and sealing; PEM text goes in and out."""

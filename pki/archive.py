@@ -1,0 +1,176 @@
+"""The zip and JSON of a CA backup: strict limits before anything is read, nothing unpacked.
+
+Only the member names listed here exist; no path is ever taken from an archive.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pki.errors import BadBackup, CannotOpen
+
+MANIFEST = "manifest.json"
+PAYLOAD = "payload.enc"
+MAX_MANIFEST = 16 * 1024
+MAX_PAYLOAD = 8 * 1024 * 1024
+MAX_FILE = MAX_MANIFEST + MAX_PAYLOAD + 4096
+
+R, P = 8, 1
+ALLOWED_N = (2**15, 2**16, 2**17, 2**18)
+_FORMAT = "zcc-ca-backup"
+_CIPHER = "AES-256-GCM"
+_SALT_SIZES = range(16, 65)
+_NONCE_SIZE = 12
+_MAX_INNER = 64
+_INNER = re.compile(
+    r"ca-key\.pem|ca-chain\.pem|zone-signing-key\.pem|issued\.jsonl|settings\.json|README\.txt"
+    r"|cross/[0-9]{2}\.pem"
+)
+_FIXED_DATE = (1980, 1, 1, 0, 0, 0)
+
+README = """\
+A backup of the certificate authority of a zone, opened.
+
+To open one with openssl 3 alone: salt (S) and nonce (NONCE), both hexadecimal, and n are in
+manifest.json. GCM is CTR from counter 2, with 16 octets of tag at the end:
+
+  K=$(openssl kdf -keylen 32 -kdfopt pass:PASSPHRASE -kdfopt hexsalt:$S -kdfopt n:131072 \\
+      -kdfopt r:8 -kdfopt p:1 -kdfopt maxmem_bytes:335544320 SCRYPT | tr -d ':\\n')
+  head -c -16 payload.enc \\
+      | openssl enc -d -aes-256-ctr -K $K -iv ${NONCE}00000002 -out inner.zip
+
+openssl does not check the tag: compare ca_sha256 of manifest.json with the SHA-256 of the CA
+certificate (openssl x509 -in ca-chain.pem -noout -fingerprint -sha256).
+"""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a backup says of itself without its passphrase."""
+
+    zone: str
+    zone_name: str
+    ca_subject: str
+    ca_sha256: str
+    created: datetime
+    n: int
+    salt: bytes
+    nonce: bytes
+
+
+def write_manifest(manifest: Manifest) -> bytes:
+    """Return the manifest as canonical JSON: sorted keys, no spaces, ASCII."""
+    return _canonical(
+        {
+            "format": _FORMAT,
+            "version": 1,
+            "zone": manifest.zone,
+            "zone_name": manifest.zone_name,
+            "ca_subject": manifest.ca_subject,
+            "ca_sha256": manifest.ca_sha256,
+            "created": manifest.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "kdf": {"name": "scrypt", "n": manifest.n, "r": R, "p": P, "salt": manifest.salt.hex()},
+            "cipher": {"name": _CIPHER, "nonce": manifest.nonce.hex()},
+        }
+    )
+
+
+def read_manifest(head: bytes) -> Manifest:
+    """Read a manifest, or raise ValueError: only what write_manifest would write is taken.
+
+    So the parameters of scrypt cannot ask for more than 256 MiB.
+    """
+    found: Any = json.loads(head)
+    try:
+        manifest = Manifest(
+            zone=_text(found["zone"]),
+            zone_name=_text(found["zone_name"]),
+            ca_subject=_text(found["ca_subject"]),
+            ca_sha256=_text(found["ca_sha256"]),
+            created=datetime.strptime(found["created"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
+            n=found["kdf"]["n"],
+            salt=bytes.fromhex(found["kdf"]["salt"]),
+            nonce=bytes.fromhex(found["cipher"]["nonce"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise ValueError("not a manifest") from error
+    in_bounds = (
+        type(manifest.n) is int
+        and manifest.n in ALLOWED_N
+        and len(manifest.salt) in _SALT_SIZES
+        and len(manifest.nonce) == _NONCE_SIZE
+    )
+    if not in_bounds or write_manifest(manifest) != head:
+        raise ValueError("not a manifest of this version")
+    return manifest
+
+
+def write_zip(members: dict[str, bytes]) -> bytes:
+    """Return a zip of members that are stored as they are, dated alike."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as file:
+        for name, content in members.items():
+            file.writestr(zipfile.ZipInfo(name, _FIXED_DATE), content)
+    return target.getvalue()
+
+
+def read_outer(data: bytes) -> tuple[bytes, bytes]:
+    """Return manifest and payload of a backup file, or raise BadBackup."""
+    if len(data) > MAX_FILE:
+        raise BadBackup("The file is too large for a CA backup.")
+    members = _members(data, {MANIFEST: MAX_MANIFEST, PAYLOAD: MAX_PAYLOAD})
+    if len(members) != 2:  # noqa: PLR2004 - manifest and payload
+        raise BadBackup("The file is not a CA backup.")
+    return members[MANIFEST], members[PAYLOAD]
+
+
+def read_inner(body: bytes) -> dict[str, str]:
+    """Return the members of the opened payload as text."""
+    try:
+        names = zipfile.ZipFile(io.BytesIO(body)).namelist()
+    except (zipfile.BadZipFile, ValueError, OSError) as error:
+        raise CannotOpen("The content of the backup is damaged.") from error
+    if len(names) > _MAX_INNER or not all(_INNER.fullmatch(name) for name in names):
+        raise CannotOpen("The content of the backup is not that of a CA backup.")
+    members = _members(body, dict.fromkeys(names, MAX_PAYLOAD))
+    try:
+        return {name: content.decode("utf-8") for name, content in members.items()}
+    except UnicodeDecodeError as error:
+        raise CannotOpen("The content of the backup is damaged.") from error
+
+
+def _members(data: bytes, limits: dict[str, int]) -> dict[str, bytes]:
+    """Return the members of a zip; each must be expected, once, stored and within its limit."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as file:
+            entries = file.infolist()
+            expected = len({entry.filename for entry in entries}) == len(entries) and all(
+                _is_plain(entry, limits.get(entry.filename, -1)) for entry in entries
+            )
+            members = {entry.filename: file.read(entry) for entry in entries if expected}
+    except Exception as error:  # zipfile raises many kinds at a hostile file
+        raise BadBackup("The file is not a CA backup.") from error
+    if not members:
+        raise BadBackup("The file is not a CA backup.")
+    return members
+
+
+def _is_plain(entry: zipfile.ZipInfo, limit: int) -> bool:
+    is_stored = entry.compress_type == zipfile.ZIP_STORED
+    return is_stored and entry.file_size == entry.compress_size <= limit
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value

@@ -1,0 +1,89 @@
+"""Certification requests, PKCS#10 (RFC 2986)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from pki import building, keys, loading
+from pki.errors import BadRequest, PkiFault
+from pki.names import Names, Subject, check_names, shown, subject_of
+
+MAX_REQUEST = 64 * 1024
+_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request whose sender has proved to hold the private key.
+
+    Only the key counts: subject and names are what the sender wished for and may be hostile.
+    """
+
+    pem: str
+    public_key: str
+    key_length: int
+    subject_text: str
+    names: Names
+
+
+def make_csr(key_pem: str, subject: Subject, names: Names) -> str:
+    """Return a request for these names, signed with the key, as PEM."""
+    key = loading.load_private(key_pem)
+    keys.check_loaded(key.public_key())
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject.to_name())
+    if names.dns or names.addresses:
+        builder = builder.add_extension(
+            building.alternative_names(check_names(names)), critical=False
+        )
+    request = builder.sign(key, building.hash_for(key))
+    return building.pem(request)
+
+
+def read_csr(data: str | bytes) -> Request:
+    """Read a request, PEM or DER; its own signature and the key policy are checked."""
+    raw = data.encode("utf-8", "replace") if isinstance(data, str) else data
+    if len(raw) > MAX_REQUEST:
+        raise BadRequest("The CSR is too large.")
+    request = loading.load_request(raw)
+    key = loading.public_key_of(request)
+    keys.check_loaded(key)
+    _check_signature(request)
+    return Request(
+        pem=building.pem(request),
+        public_key=loading.public_pem(key),
+        key_length=key.key_size,
+        subject_text=_subject_text(request),
+        names=_wished_names(request),
+    )
+
+
+def _check_signature(request: x509.CertificateSigningRequest) -> None:
+    try:
+        known = isinstance(request.signature_hash_algorithm, _HASHES)
+        good = known and request.is_signature_valid
+    except Exception as error:
+        raise BadRequest("The signature of the CSR cannot be checked.") from error
+    if not known:
+        raise BadRequest("The CSR is not signed with SHA-256, SHA-384 or SHA-512.")
+    if not good:
+        raise BadRequest("The signature of the CSR is wrong: its sender did not prove its key.")
+
+
+def _subject_text(request: x509.CertificateSigningRequest) -> str:
+    try:
+        return shown(subject_of(request.subject))
+    except Exception:  # a wish that cannot be read is no wish
+        return ""
+
+
+def _wished_names(request: x509.CertificateSigningRequest) -> Names:
+    try:
+        found = loading.extension(request, x509.SubjectAlternativeName)
+    except PkiFault:
+        return Names()
+    if not isinstance(found, x509.SubjectAlternativeName):
+        return Names()
+    return building.names_of(found)

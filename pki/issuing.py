@@ -1,0 +1,273 @@
+"""Make roots and bridges, and issue server certificates (RFC 5280; docs/decisions.md D-7 to D-12).
+
+Issuing has two steps: `prepare` checks the request against the profile and answers with a
+token, `issue` redeems the token once. So whoever issues can store its intent in between.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+
+from pki import building, keys, lint, loading
+from pki.errors import BadCertificate, CannotSign, NotIssued, PkiFault, WrongKey
+from pki.loading import PrivateKey, PublicKey
+from pki.names import Names, Subject, check_names
+from pki.validity import BACKDATED, Validity, root_validity, server_validity, within
+
+__all__ = [
+    "Issuer",
+    "Prepared",
+    "Validity",
+    "make_bridge",
+    "make_root",
+    "make_serial",
+    "root_validity",
+    "server_validity",
+]
+
+_RANDOM_BITS = lint.MAX_SERIAL_BITS - 1
+_MAX_YEAR = 9999
+
+
+def make_serial() -> int:
+    """Return a new serial number: positive, 159 bits long, 158 of them random."""
+    return secrets.randbits(_RANDOM_BITS) | 1 << _RANDOM_BITS
+
+
+def make_root(*, key_pem: str, subject: Subject, validity: Validity, serial: int) -> str:
+    """Return a self-signed root of the zone as PEM."""
+    key = loading.load_private(key_pem)
+    name = subject.to_name()
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    builder = _authority(key.public_key(), name, identifier.digest, identifier.digest)
+    root = _sign(_dated(builder.issuer_name(name), validity, serial), key)
+    _refuse_findings(lint.findings(root, kind="root", issuer=lint.IssuerFacts.of(root)))
+    return building.pem(root)
+
+
+def make_bridge(
+    *, issuer_pem: str, issuer_key_pem: str, subject_pem: str, serial: int, now: datetime
+) -> str:
+    """Return the key and name of one root signed by another, as PEM (RFC 4210, 4.4).
+
+    Old root as issuer and new root as subject make NewWithOld, the reverse OldWithNew. It is
+    valid no longer than either root.
+    """
+    issuer, key = _matching(issuer_pem, issuer_key_pem)
+    subject = loading.load_certificate(subject_pem)
+    if not loading.is_self_signed(subject):
+        raise BadCertificate("A bridge can only lead to a self-signed root.")
+    now = now.replace(microsecond=0)
+    ends = min(issuer.not_valid_after_utc, subject.not_valid_after_utc)
+    validity = within(Validity(now - BACKDATED, ends), issuer_pem, now=now)
+    facts = lint.IssuerFacts.of(issuer)
+    builder = _authority(
+        loading.public_key_of(subject),
+        subject.subject,
+        building.key_identifier(subject),
+        facts.key_id,
+    )
+    bridge = _sign(_dated(builder.issuer_name(issuer.subject), validity, serial), key)
+    found = lint.findings(bridge, kind="bridge", issuer=facts)
+    # An external root may name itself as it likes, without any common name.
+    _refuse_findings([text for text in found if "common name" not in text])
+    if not loading.has_subject_of(bridge, subject):
+        raise NotIssued("The name of the root cannot be repeated byte for byte in a bridge.")
+    return building.pem(bridge)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A checked intent to sign one certificate; Issuer.issue redeems it once."""
+
+    public_key: str
+    subject: Subject
+    names: Names
+    validity: Validity
+    serial: int
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A token with its values as the library wants them."""
+
+    token: Prepared
+    key: PublicKey
+    name: x509.Name
+    alternatives: x509.SubjectAlternativeName
+
+
+class Issuer:
+    """A CA that can sign: its key and certificate stay in memory for a whole batch."""
+
+    def __init__(self, certificate: x509.Certificate, key: PrivateKey) -> None:
+        self.pem = building.pem(certificate)
+        self._key = key
+        self._hash = building.hash_for(key)
+        self._facts = lint.IssuerFacts.of(certificate)
+        self._identifier = building.authority_identifier(self._facts.key_id)
+        self._drafts: dict[int, _Draft] = {}
+        self._serials: set[int] = set()
+
+    @property
+    def not_after(self) -> datetime:
+        """The last second of the CA."""
+        return self._facts.not_after
+
+    @classmethod
+    def open(cls, chain_pem: str, key_pem: str, now: datetime) -> Issuer:
+        """Return the CA that key and chain make, after its self-check, or raise CannotSign."""
+        certificate, key = _signer(chain_pem, key_pem)
+        try:
+            keys.check_loaded(key.public_key())
+        except PkiFault as fault:
+            raise CannotSign(fault.explanation) from fault
+        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
+            raise CannotSign("The zone CA has expired or is not yet valid.")
+        if not loading.may_sign_certificates(certificate):
+            raise CannotSign("The certificate of the zone CA is not that of a CA.")
+        if not loading.key_works(key):
+            raise CannotSign("The CA key does not sign what its public key verifies.")
+        return cls(certificate, key)
+
+    def prepare(
+        self,
+        *,
+        public_key: str,
+        subject: Subject,
+        names: Names,
+        validity: Validity,
+        serial: int,
+    ) -> Prepared:
+        """Check everything that is to be signed and return the token for it."""
+        key = loading.load_public(public_key)
+        keys.check_loaded(key)
+        names = check_names(names, wildcard=True)
+        if subject.common_name not in (*names.dns, *names.addresses):
+            raise NotIssued("The common name must be one of the DNS names or addresses.")
+        if not self._facts.not_before <= validity.not_before:
+            raise NotIssued("The certificate would be valid before its issuer is.")
+        if validity.not_after > self._facts.not_after:
+            raise NotIssued("The certificate would outlive its issuer.")
+        if not lint.MIN_SERIAL_BITS <= serial.bit_length() <= lint.MAX_SERIAL_BITS or serial < 0:
+            raise NotIssued("The serial number is too short or too long.")
+        if serial in self._serials:
+            raise NotIssued("The serial number has been used before.")
+        token = Prepared(public_key, subject, names, validity, serial)
+        alternatives = building.alternative_names(names)
+        self._serials.add(serial)
+        self._drafts[serial] = _Draft(token, key, subject.to_name(), alternatives)
+        return token
+
+    def issue(self, prepared: Prepared) -> str:
+        """Sign what was prepared, check what was signed and return it as PEM."""
+        draft = self._drafts.get(prepared.serial)
+        if draft is None or draft.token is not prepared:
+            raise NotIssued("This token was redeemed before, or is another CA's.")
+        # Of two threads only one gets it.
+        if self._drafts.pop(prepared.serial, None) is None:
+            raise NotIssued("This token was redeemed before.")
+        certificate = self._server(draft).sign(self._key, self._hash)
+        _refuse_findings(lint.findings(certificate, kind="server", issuer=self._facts))
+        if _intent(draft) != _outcome(certificate):
+            raise NotIssued("What was signed is not what was prepared.")
+        return building.pem(certificate)
+
+    def _server(self, draft: _Draft) -> x509.CertificateBuilder:
+        identifier = x509.SubjectKeyIdentifier.from_public_key(draft.key)
+        builder = (
+            x509.CertificateBuilder()
+            .issuer_name(self._facts.name)
+            .subject_name(draft.name)
+            .public_key(draft.key)
+            .add_extension(building.END_ENTITY, critical=True)
+            .add_extension(building.server_key_usage(draft.key), critical=True)
+            .add_extension(building.SERVER_AUTH, critical=False)
+            .add_extension(draft.alternatives, critical=False)
+            .add_extension(identifier, critical=False)
+            .add_extension(self._identifier, critical=False)
+        )
+        return _dated(builder, draft.token.validity, draft.token.serial)
+
+
+def _intent(draft: _Draft) -> tuple[object, ...]:
+    return (
+        draft.token.serial,
+        draft.key,
+        draft.name,
+        draft.token.validity.not_before,
+        draft.token.validity.not_after,
+        draft.alternatives,
+    )
+
+
+def _outcome(certificate: x509.Certificate) -> tuple[object, ...]:
+    return (
+        certificate.serial_number,
+        certificate.public_key(),
+        certificate.subject,
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+        loading.extension(certificate, x509.SubjectAlternativeName),
+    )
+
+
+def _authority(
+    key: PublicKey, name: x509.Name, key_id: bytes, issuer_key_id: bytes
+) -> x509.CertificateBuilder:
+    keys.check_loaded(key)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .public_key(key)
+        .add_extension(building.AUTHORITY, critical=True)
+        .add_extension(building.SIGNS_CERTIFICATES, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
+        .add_extension(building.authority_identifier(issuer_key_id), critical=False)
+    )
+
+
+def _dated(
+    builder: x509.CertificateBuilder, validity: Validity, serial: int
+) -> x509.CertificateBuilder:
+    try:
+        return (
+            builder.serial_number(serial)
+            .not_valid_before(validity.not_before)
+            .not_valid_after(validity.not_after)
+        )
+    except ValueError as error:
+        raise NotIssued(f"Serial number or dates are out of bounds: {error}.") from error
+
+
+def _sign(builder: x509.CertificateBuilder, key: PrivateKey) -> x509.Certificate:
+    return builder.sign(key, building.hash_for(key))
+
+
+def _refuse_findings(found: list[str]) -> None:
+    if found:
+        raise NotIssued("What would be issued breaks the profile: " + " ".join(found))
+
+
+def _matching(pem: str, key_pem: str) -> tuple[x509.Certificate, PrivateKey]:
+    certificate, key = loading.load_certificate(pem), loading.load_private(key_pem)
+    if loading.public_key_of(certificate) != key.public_key():
+        raise WrongKey("The private key is not that of the CA certificate.")
+    return certificate, key
+
+
+def _signer(chain_pem: str, key_pem: str) -> tuple[x509.Certificate, PrivateKey]:
+    """Return the certificate of the chain that the key belongs to, a root before a bridge."""
+    try:
+        key = loading.load_private(key_pem)
+        chain = [loading.load_certificate(pem) for pem in loading.split(chain_pem)]
+        own = [found for found in chain if loading.public_key_of(found) == key.public_key()]
+    except PkiFault as fault:
+        raise CannotSign(fault.explanation) from fault
+    if not own:
+        raise CannotSign("The CA key is not that of the CA certificate.")
+    return min(own, key=lambda found: not loading.is_self_signed(found)), key

@@ -1,0 +1,264 @@
+"""Subjects and subject alternative names as plain values (RFC 4514, RFC 5280, RFC 9525)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from dataclasses import dataclass, fields
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from pki.errors import BadName
+
+MAX_TEXT = 64  # X.520 upper bounds; docs/decisions.md D-3
+MAX_DNS_NAME = 253
+_LAST_OF_PLANE_0 = 0xFFFF
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_COUNTRY = re.compile(r"[A-Za-z]{2}")
+_PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]*")
+# IDNA 2003, which Python knows, and IDNA 2008 disagree on these.
+_DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")
+
+# Field of Subject, its OID and its name on screen, in the order of the encoded name.
+_ATTRIBUTES = (
+    ("country", NameOID.COUNTRY_NAME, "Country"),
+    ("state", NameOID.STATE_OR_PROVINCE_NAME, "State"),
+    ("locality", NameOID.LOCALITY_NAME, "Locality"),
+    ("organization", NameOID.ORGANIZATION_NAME, "Organization"),
+    ("organizational_unit", NameOID.ORGANIZATIONAL_UNIT_NAME, "Organizational unit"),
+    ("serial_number", NameOID.SERIAL_NUMBER, "Serial number"),
+    ("common_name", NameOID.COMMON_NAME, "Common name"),
+)
+_FIELDS = {oid: field for field, oid, _ in _ATTRIBUTES}
+_LABELS = {field: label for field, _, label in _ATTRIBUTES}
+_READ = {"SERIALNUMBER": NameOID.SERIAL_NUMBER, "serialNumber": NameOID.SERIAL_NUMBER}
+_WRITE = {NameOID.SERIAL_NUMBER: "serialNumber"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A distinguished name. `serial_number` tells CAs of one name apart and is no serial of X.509.
+
+    Anything that a name cannot hold is refused on construction with BadName.
+    """
+
+    common_name: str
+    organization: str = ""
+    organizational_unit: str = ""
+    locality: str = ""
+    state: str = ""
+    country: str = ""
+    serial_number: str = ""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check_text(field.name, getattr(self, field.name))
+        if not self.common_name.strip():
+            raise BadName("The common name is missing.", field="common_name")
+        if self.country and not _COUNTRY.fullmatch(self.country):
+            raise BadName("The country must be two letters, such as US.", field="country")
+        if not _PRINTABLE.fullmatch(self.serial_number):
+            raise BadName("The serial number has characters that it cannot hold.")
+
+    @classmethod
+    def parse(cls, text: str) -> Subject:
+        """Read a bare common name, or an RFC 4514 name such as `CN=Zone,O=Example`."""
+        text = text.strip()
+        if not re.match(r"[A-Za-z][A-Za-z0-9-]*\s*=|[0-9.]+\s*=", text):
+            return cls(common_name=text)
+        try:
+            name = x509.Name.from_rfc4514_string(text, _READ)
+        except ValueError as error:
+            raise BadName(
+                f"The subject {_quoted(text)} is not a well-formed name.",
+                action="Enter a common name, or a name such as CN=Zone,O=Example,C=US.",
+                field="subject",
+            ) from error
+        return cls(**_by_field(name))
+
+    def text(self) -> str:
+        """Return the name as RFC 4514 text."""
+        return self.to_name().rfc4514_string(_WRITE)
+
+    def to_name(self) -> x509.Name:
+        """Return the name as an object of `cryptography` (inside `pki` only)."""
+        return x509.Name(
+            [
+                x509.NameAttribute(oid, getattr(self, field))
+                for field, oid, _ in _ATTRIBUTES
+                if getattr(self, field)
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of a server: DNS names and IP addresses, as text."""
+
+    dns: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+def check_dns_name(name: str, *, wildcard: bool = False) -> str:
+    """Return a DNS name in lower case, as A-labels and without a final dot, or raise BadName.
+
+    With `wildcard` the whole left label may be `*`, if two labels follow (D-12).
+    """
+    plain = _to_ascii(name.strip().rstrip(".") if name.strip() != "." else "")
+    host = plain
+    if wildcard and plain.startswith("*."):
+        host = plain[2:]
+        if "." not in host:
+            raise BadName(f"The wildcard {_quoted(name)} needs two labels after the asterisk.")
+    labels = host.split(".")
+    if len(plain) > MAX_DNS_NAME:
+        raise BadName(f"A DNS name has at most {MAX_DNS_NAME} characters.")
+    for label in labels:
+        _check_label(label, name)
+    if labels[-1].isdigit():
+        raise BadName(f"{_quoted(name)} looks like an IP address and is not a DNS name.")
+    return plain
+
+
+def check_fqdn(name: str) -> str:
+    """Return a full host name, normalised; a short name is refused (D-11)."""
+    plain = check_dns_name(name)
+    if "." not in plain:
+        raise BadName(
+            f"{_quoted(name)} is a short name.",
+            action="Give the fully qualified name, such as server.example.com.",
+        )
+    return plain
+
+
+def check_address(address: str) -> str:
+    """Return an IP address in its canonical text, or raise BadName."""
+    try:
+        found = ipaddress.ip_address(address.strip())
+    except ValueError as error:
+        raise BadName(f"{_quoted(address)} is not an IP address.") from error
+    if isinstance(found, ipaddress.IPv6Address) and found.scope_id:
+        raise BadName(f"{_quoted(address)} has a zone index, which a certificate cannot hold.")
+    return str(found)
+
+
+def host_name(host: str) -> str | ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return a host as a normalised DNS name, or as an address if it is one."""
+    try:
+        return ipaddress.ip_address(check_address(host))
+    except BadName:
+        return check_dns_name(host)
+
+
+def check_names(names: Names, *, wildcard: bool = False) -> Names:
+    """Return names normalised and without repetitions, or raise BadName at the first bad one."""
+    dns = (check_dns_name(name, wildcard=wildcard) for name in names.dns)
+    addresses = (check_address(address) for address in names.addresses)
+    return Names(dns=tuple(dict.fromkeys(dns)), addresses=tuple(dict.fromkeys(addresses)))
+
+
+def covers(names: Names, host: str) -> bool:
+    """Tell whether the names match a host (RFC 9525): a wildcard stands for one whole label."""
+    try:
+        wanted = check_address(host)
+    except BadName:
+        return _covers_dns(names, host)
+    return wanted in {_canonical(address) for address in names.addresses}
+
+
+def subject_of(name: x509.Name) -> str:
+    """Return any name as RFC 4514 text (inside `pki` only; it may hold hostile characters)."""
+    return name.rfc4514_string(_WRITE)
+
+
+def shown(text: str, limit: int = 1024) -> str:
+    r"""Return text from a certificate with everything invisible or misleading escaped.
+
+    Control characters, BiDi overrides and unassigned code points become `\uXXXX`.
+    """
+    clear = "".join(
+        char if unicodedata.category(char)[0] not in "CZ" or char == " " else _escaped(char)
+        for char in text[:limit]
+    )
+    return clear + ("..." if len(text) > limit else "")
+
+
+def _covers_dns(names: Names, host: str) -> bool:
+    try:
+        wanted = check_dns_name(host)
+    except BadName:
+        return False
+    parent = "*." + wanted.partition(".")[2]
+    offered = {name.lower().rstrip(".") for name in names.dns}
+    return wanted in offered or (parent in offered and parent.count(".") > 1)
+
+
+def _canonical(address: str) -> str:
+    try:
+        return check_address(address)
+    except BadName:
+        return ""
+
+
+def _to_ascii(name: str) -> str:
+    if name.isascii():
+        return name.lower()
+    if _DEVIATIONS & set(name):
+        raise BadName(
+            f"The DNS name {_quoted(name)} has a character whose encoding is ambiguous.",
+            action="Give the name in its ASCII form (xn--...).",
+        )
+    try:
+        return name.encode("idna").decode("ascii").lower()
+    except UnicodeError as error:
+        raise BadName(f"{_quoted(name)} is not a DNS name.") from error
+
+
+def _check_label(label: str, name: str) -> None:
+    if "_" in label:
+        raise BadName(f"The DNS name {_quoted(name)} has an underscore, which is not allowed.")
+    if not _LABEL.fullmatch(label):
+        raise BadName(f"{_quoted(name)} is not a DNS name.")
+    if label.startswith("xn--"):
+        try:
+            label.encode("ascii").decode("idna")
+        except UnicodeError as error:
+            raise BadName(f"{_quoted(name)} has a malformed international label.") from error
+
+
+def _check_text(field: str, value: str) -> None:
+    label = _LABELS[field]
+    if len(value) > MAX_TEXT:
+        raise BadName(f"{label}: at most {MAX_TEXT} characters are allowed.", field=field)
+    if any(unicodedata.category(char)[0] == "C" for char in value):
+        raise BadName(f"{label}: control characters are not allowed.", field=field)
+    if value != value.strip():
+        raise BadName(f"{label}: remove the space at the beginning or end.", field=field)
+
+
+def _by_field(name: x509.Name) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for rdn in name.rdns:
+        for attribute in rdn:
+            field = _FIELDS.get(attribute.oid)
+            if field is None or field in values or len(list(rdn)) > 1:
+                raise BadName(
+                    "The subject has an attribute that is repeated, joined or not supported.",
+                    action="Use CN, O, OU, L, ST and C, each at most once.",
+                    field="subject",
+                )
+            values[field] = str(attribute.value)
+    values.setdefault("common_name", "")
+    return values
+
+
+def _quoted(text: str) -> str:
+    return f'"{shown(text, 80)}"'
+
+
+def _escaped(char: str) -> str:
+    point = ord(char)
+    return f"\\u{point:04x}" if point <= _LAST_OF_PLANE_0 else f"\\U{point:08x}"

@@ -1,0 +1,132 @@
+"""Seal secrets to a server's vault key (HPKE, RFC 9180) and keep private files."""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import x25519
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from pki.errors import CannotOpen, UnsafeFile, WrongKey
+
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+_PREFIX = "zcc-sealed-1:"
+_INFO = b"zcc sealed 1\0"
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+@dataclass(frozen=True)
+class VaultKey:
+    """A key pair that secrets are sealed to: raw X25519 keys in base64."""
+
+    private: str = field(repr=False)
+    public: str
+
+
+def make_vault_key() -> VaultKey:
+    """Return a new vault key."""
+    key = x25519.X25519PrivateKey.generate()
+    return VaultKey(
+        private=_encoded(key.private_bytes_raw()),
+        public=_encoded(key.public_key().public_bytes_raw()),
+    )
+
+
+def seal(plaintext: bytes, *, to: str, binding: str) -> str:
+    """Seal to a public vault key. `binding` names the row and field that the blob belongs to.
+
+    Each blob has a fresh key of its own. Moved to another place it does not open.
+    """
+    try:
+        key = x25519.X25519PublicKey.from_public_bytes(base64.b64decode(to, validate=True))
+    except ValueError as error:
+        raise WrongKey("The public vault key cannot be read.") from error
+    return _PREFIX + _encoded(_SUITE.encrypt(plaintext, key, info=_info(binding)))
+
+
+def open_sealed(blob: str, *, private: str, binding: str) -> bytes:
+    """Open what was sealed to this vault key under this binding, or raise CannotOpen."""
+    try:
+        version, sealed_text = blob[: len(_PREFIX)], blob[len(_PREFIX) :]
+        info = _info(binding) if version == _PREFIX else b""  # no other version opens
+        key = x25519.X25519PrivateKey.from_private_bytes(base64.b64decode(private, validate=True))
+        sealed = base64.b64decode(sealed_text, validate=True)
+        return _SUITE.decrypt(sealed, key, info=info)
+    except Exception:  # without the cause: nothing about keys goes into a log
+        raise CannotOpen(
+            "The sealed secret cannot be opened: it is damaged, sealed to another key, or was"
+            " moved from another place."
+        ) from None
+
+
+def write_private_file(path: str | os.PathLike[str], text: str) -> None:
+    """Write a new file that its owner alone can read, and see it to the disk.
+
+    An existing file is never overwritten.
+    """
+    path = Path(path)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        raise UnsafeFile(f"{path} exists already. It was not overwritten.") from None
+    except OSError as error:
+        raise UnsafeFile(f"{path} cannot be written: {error.strerror}.") from error
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def read_private_file(path: str | os.PathLike[str]) -> str:
+    """Return a file that its owner alone can read; UnsafeFile where anyone else could."""
+    path = Path(path)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise UnsafeFile(f"{path} cannot be opened: {error.strerror}.") from error
+    with os.fdopen(handle, "rb") as file:
+        _refuse_unsafe(path, os.fstat(file.fileno()))
+        try:
+            return file.read().decode("utf-8")
+        except ValueError:
+            raise UnsafeFile(f"{path} is not a text file.") from None
+
+
+def _refuse_unsafe(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise UnsafeFile(f"{path} is not an ordinary file.")
+    if found.st_uid != os.geteuid():
+        raise UnsafeFile(
+            f"{path} belongs to another user.",
+            action=f"Make the user that runs this process (uid {os.geteuid()}) its owner.",
+        )
+    if found.st_mode & _OTHERS:
+        raise UnsafeFile(
+            f"{path} is open to other users (mode {stat.S_IMODE(found.st_mode):04o}).",
+            action=f"Run: chmod 600 {path}",
+        )
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _info(binding: str) -> bytes:
+    return _INFO + binding.encode("utf-8")
+
+
+def _encoded(raw: bytes) -> str:
+    return base64.b64encode(raw).decode("ascii")
