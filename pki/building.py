@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from pki import loading
 from pki.loading import PrivateKey, PublicKey
-from pki.names import Names
+from pki.names import Names, read_address
 
 SERVER_AUTH = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
 END_ENTITY = x509.BasicConstraints(ca=False, path_length=None)
@@ -40,7 +39,7 @@ _SIGNS_AND_ENCIPHERS = _key_usage("digital_signature", "key_encipherment")
 
 def server_key_usage(key: PublicKey) -> x509.KeyUsage:
     """Return the key usage of a server: keyEncipherment is for RSA alone (RFC 8446, RFC 5480)."""
-    return _SIGNS_AND_ENCIPHERS if isinstance(key, rsa.RSAPublicKey) else _SIGNS
+    return _SIGNS_AND_ENCIPHERS if loading.is_rsa(key) else _SIGNS
 
 
 def hash_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
@@ -50,20 +49,21 @@ def hash_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
 
 
 def alternative_names(names: Names) -> x509.SubjectAlternativeName:
-    """Return names, which must be normalised, as the extension."""
+    """Return names, which check_names has normalised, as the extension."""
     return x509.SubjectAlternativeName(
         [
-            *(x509.DNSName(name) for name in names.dns),
-            *(x509.IPAddress(ipaddress.ip_address(address)) for address in names.addresses),
+            *map(x509.DNSName, names.dns),
+            *(x509.IPAddress(read_address(address)) for address in names.addresses),
         ]
     )
 
 
 def names_of(found: x509.SubjectAlternativeName) -> Names:
     """Return the DNS names and addresses of the extension; other kinds are left out."""
+    # By type, not isinstance: the classes are abstract ones, and a batch feels it.
     return Names(
-        dns=tuple(name.value for name in found if isinstance(name, x509.DNSName)),
-        addresses=tuple(str(name.value) for name in found if isinstance(name, x509.IPAddress)),
+        dns=tuple([str(name.value) for name in found if type(name) is x509.DNSName]),
+        addresses=tuple([str(name.value) for name in found if type(name) is x509.IPAddress]),
     )
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 
 from pki import building, keys, loading
 from pki.errors import BadRequest, PkiFault
 from pki.names import Names, Subject, check_names, shown, subject_of
 
 MAX_REQUEST = 64 * 1024
-_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 
 @dataclass(frozen=True)
@@ -20,13 +19,32 @@ class Request:
     """A request whose sender has proved to hold the private key.
 
     Only the key counts: subject and names are what the sender wished for and may be hostile.
+    They are read when somebody looks at them.
     """
 
     pem: str
     public_key: str
     key_length: int
-    subject_text: str
-    names: Names
+
+    @cached_property
+    def subject_text(self) -> str:
+        """The subject that the sender wished for, escaped; empty if it cannot be read."""
+        try:
+            return shown(subject_of(loading.load_request(self.pem.encode("ascii")).subject))
+        except Exception:  # a wish that cannot be read is no wish
+            return ""
+
+    @cached_property
+    def names(self) -> Names:
+        """The names that the sender wished for; none if they cannot be read."""
+        try:
+            request = loading.load_request(self.pem.encode("ascii"))
+            found = loading.extension(request, x509.SubjectAlternativeName)
+        except PkiFault:
+            return Names()
+        if not isinstance(found, x509.SubjectAlternativeName):
+            return Names()
+        return building.names_of(found)
 
 
 def make_csr(key_pem: str, subject: Subject, names: Names) -> str:
@@ -55,14 +73,12 @@ def read_csr(data: str | bytes) -> Request:
         pem=building.pem(request),
         public_key=loading.public_pem(key),
         key_length=key.key_size,
-        subject_text=_subject_text(request),
-        names=_wished_names(request),
     )
 
 
 def _check_signature(request: x509.CertificateSigningRequest) -> None:
     try:
-        known = isinstance(request.signature_hash_algorithm, _HASHES)
+        known = loading.is_strong(request.signature_hash_algorithm)
         good = known and request.is_signature_valid
     except Exception as error:
         raise BadRequest("The signature of the CSR cannot be checked.") from error
@@ -70,20 +86,3 @@ def _check_signature(request: x509.CertificateSigningRequest) -> None:
         raise BadRequest("The CSR is not signed with SHA-256, SHA-384 or SHA-512.")
     if not good:
         raise BadRequest("The signature of the CSR is wrong: its sender did not prove its key.")
-
-
-def _subject_text(request: x509.CertificateSigningRequest) -> str:
-    try:
-        return shown(subject_of(request.subject))
-    except Exception:  # a wish that cannot be read is no wish
-        return ""
-
-
-def _wished_names(request: x509.CertificateSigningRequest) -> Names:
-    try:
-        found = loading.extension(request, x509.SubjectAlternativeName)
-    except PkiFault:
-        return Names()
-    if not isinstance(found, x509.SubjectAlternativeName):
-        return Names()
-    return building.names_of(found)

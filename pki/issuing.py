@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.x509.oid import ExtensionOID
 
 from pki import building, keys, lint, loading
 from pki.errors import BadCertificate, CannotSign, NotIssued, PkiFault, WrongKey
@@ -45,7 +46,8 @@ def make_root(*, key_pem: str, subject: Subject, validity: Validity, serial: int
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     builder = _authority(key.public_key(), name, identifier.digest, identifier.digest)
     root = _sign(_dated(builder.issuer_name(name), validity, serial), key)
-    _refuse_findings(lint.findings(root, kind="root", issuer=lint.IssuerFacts.of(root)))
+    reading, facts = lint.Reading.of(root), lint.IssuerFacts.of(root)
+    _refuse_findings(lint.findings(reading, kind="root", issuer=facts))
     return building.pem(root)
 
 
@@ -72,7 +74,7 @@ def make_bridge(
         facts.key_id,
     )
     bridge = _sign(_dated(builder.issuer_name(issuer.subject), validity, serial), key)
-    found = lint.findings(bridge, kind="bridge", issuer=facts)
+    found = lint.findings(lint.Reading.of(bridge), kind="bridge", issuer=facts)
     # An external root may name itself as it likes, without any common name.
     _refuse_findings([text for text in found if "common name" not in text])
     if not loading.has_subject_of(bridge, subject):
@@ -158,8 +160,8 @@ class Issuer:
         if serial in self._serials:
             raise NotIssued("The serial number has been used before.")
         token = Prepared(public_key, subject, names, validity, serial)
-        alternatives = building.alternative_names(names)
         self._serials.add(serial)
+        alternatives = building.alternative_names(names)
         self._drafts[serial] = _Draft(token, key, subject.to_name(), alternatives)
         return token
 
@@ -172,8 +174,9 @@ class Issuer:
         if self._drafts.pop(prepared.serial, None) is None:
             raise NotIssued("This token was redeemed before.")
         certificate = self._server(draft).sign(self._key, self._hash)
-        _refuse_findings(lint.findings(certificate, kind="server", issuer=self._facts))
-        if _intent(draft) != _outcome(certificate):
+        reading = lint.Reading.of(certificate)
+        _refuse_findings(lint.findings(reading, kind="server", issuer=self._facts))
+        if _intent(draft) != _outcome(reading):
             raise NotIssued("What was signed is not what was prepared.")
         return building.pem(certificate)
 
@@ -205,14 +208,15 @@ def _intent(draft: _Draft) -> tuple[object, ...]:
     )
 
 
-def _outcome(certificate: x509.Certificate) -> tuple[object, ...]:
+def _outcome(reading: lint.Reading) -> tuple[object, ...]:
+    certificate = reading.certificate
     return (
         certificate.serial_number,
-        certificate.public_key(),
+        reading.key,
         certificate.subject,
         certificate.not_valid_before_utc,
         certificate.not_valid_after_utc,
-        loading.extension(certificate, x509.SubjectAlternativeName),
+        reading.extensions[ExtensionOID.SUBJECT_ALTERNATIVE_NAME].value,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 from cryptography.hazmat.primitives import serialization
@@ -25,6 +26,7 @@ _CURVES: dict[int, ec.EllipticCurve] = {256: ec.SECP256R1(), 384: ec.SECP384R1()
 _CURVE_NAMES = frozenset(curve.name for curve in _CURVES.values())
 _EXPONENT = 65537
 _FERMAT_ROUNDS = 100
+_SQUARES_MOD_64 = sum(1 << square for square in {i * i % 64 for i in range(64)})
 _MAX_FILE = 64 * 1024
 
 
@@ -85,10 +87,13 @@ def same_key(key_pem: str, other_pem: str) -> bool:
 
 def check_loaded(key: PublicKey) -> None:
     """Raise WeakKey unless the key policy accepts a key that has been loaded."""
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        if key.curve.name not in _CURVE_NAMES:
-            raise WeakKey(f"An EC key on the curve {key.curve.name} is not accepted.")
-        return
+    if loading.is_rsa(key):
+        _check_rsa(key)
+    if loading.is_ec(key) and key.curve.name not in _CURVE_NAMES:
+        raise WeakKey(f"An EC key on the curve {key.curve.name} is not accepted.")
+
+
+def _check_rsa(key: rsa.RSAPublicKey) -> None:
     if key.key_size not in KEY_LENGTHS:
         raise WeakKey(f"An RSA key of {key.key_size} bits is not accepted.")
     numbers = key.public_numbers()
@@ -98,13 +103,18 @@ def check_loaded(key: PublicKey) -> None:
         raise WeakKey("The RSA key can be factored: it was made by a faulty generator.")
 
 
+@functools.lru_cache(maxsize=64)
 def _has_close_primes(modulus: int) -> bool:
     """Tell whether Fermat's method factors the modulus within a hundred rounds."""
-    root = math.isqrt(modulus)
-    for a in range(root, root + _FERMAT_ROUNDS + 1):
-        rest = a * a - modulus
-        if rest >= 0 and math.isqrt(rest) ** 2 == rest:
+    a = math.isqrt(modulus)
+    rest = a * a - modulus
+    for _ in range(_FERMAT_ROUNDS + 1):
+        # Squares leave few remainders modulo 64: most rounds need no root.
+        may_be_square = rest >= 0 and _SQUARES_MOD_64 >> (rest & 63) & 1
+        if may_be_square and math.isqrt(rest) ** 2 == rest:
             return True
+        rest += 2 * a + 1
+        a += 1
     return False
 
 

@@ -11,18 +11,17 @@ from datetime import datetime
 from typing import Literal
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from pki import building, keys, loading, names
 from pki.errors import BadName, PkiFault
+from pki.loading import PublicKey
 
 Kind = Literal["root", "bridge", "server"]
 
 MIN_SERIAL_BITS = 64
 MAX_SERIAL_BITS = 159  # 20 octets with the sign bit clear: RFC 5280, 4.1.2.2
 
-_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _ALLOWED = {
     "root": {
         ExtensionOID.BASIC_CONSTRAINTS,
@@ -64,6 +63,27 @@ class IssuerFacts:
         )
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A certificate with what costs time to read, read once. `key` is None where it is no key."""
+
+    certificate: x509.Certificate
+    extensions: Extensions
+    key: PublicKey | None
+    fault: str = ""
+
+    @classmethod
+    def of(cls, certificate: x509.Certificate) -> Reading:
+        """Read extensions and key; ValueError or another error where they are malformed."""
+        extensions = {found.oid: found for found in certificate.extensions}
+        try:
+            key = loading.public_key_of(certificate)
+            keys.check_loaded(key)
+        except PkiFault as fault:
+            return cls(certificate, extensions, None, fault.explanation)
+        return cls(certificate, extensions, key)
+
+
 def lint_certificate(pem: str, *, kind: Kind, issuer_pem: str | None) -> list[str]:
     """Return what is wrong with a certificate of ours, one sentence a finding.
 
@@ -73,24 +93,24 @@ def lint_certificate(pem: str, *, kind: Kind, issuer_pem: str | None) -> list[st
     issuer = loading.load_certificate(issuer_pem) if issuer_pem else None
     facts = IssuerFacts.of(issuer) if issuer else None
     try:
-        found = findings(certificate, kind=kind, issuer=facts)
-    except (ValueError, TypeError) as error:
-        return [f"The certificate cannot be read as a whole: {error}."]
+        found = findings(Reading.of(certificate), kind=kind, issuer=facts)
+    except Exception:  # the library raises many kinds at a malformed extension
+        return ["The certificate cannot be read as a whole."]
     if issuer is not None and not loading.is_signed_by(certificate, issuer):
         found.append("The signature is not the issuer's.")
     return found
 
 
-def findings(certificate: x509.Certificate, *, kind: Kind, issuer: IssuerFacts | None) -> list[str]:
-    """Return what is wrong with a loaded certificate, its signature left aside."""
-    extensions = {found.oid: found for found in certificate.extensions}
+def findings(reading: Reading, *, kind: Kind, issuer: IssuerFacts | None) -> list[str]:
+    """Return what is wrong with a certificate that was read, its signature left aside."""
+    certificate, extensions = reading.certificate, reading.extensions
     rules: list[Iterable[str]] = [
-        _about_itself(certificate),
+        _about_itself(reading),
         _about_extensions(extensions, kind),
         _about_identifiers(extensions, issuer),
     ]
     if kind == "server":
-        rules.append(_about_a_server(certificate, extensions))
+        rules.append(_about_a_server(reading))
     else:
         rules.append(_about_an_authority(extensions))
     if kind == "root":
@@ -100,20 +120,19 @@ def findings(certificate: x509.Certificate, *, kind: Kind, issuer: IssuerFacts |
     return [sentence for rule in rules for sentence in rule]
 
 
-def _about_itself(certificate: x509.Certificate) -> Iterator[str]:
+def _about_itself(reading: Reading) -> Iterator[str]:
+    certificate = reading.certificate
     if certificate.version is not x509.Version.v3:
         yield "The version is not 3."
     serial = certificate.serial_number
     if serial <= 0 or not MIN_SERIAL_BITS <= serial.bit_length() <= MAX_SERIAL_BITS:
         yield f"The serial number has not {MIN_SERIAL_BITS} to {MAX_SERIAL_BITS} bits."
-    if not isinstance(certificate.signature_hash_algorithm, _HASHES):
+    if not loading.is_strong(certificate.signature_hash_algorithm):
         yield "It is not signed with SHA-256, SHA-384 or SHA-512."
     if certificate.not_valid_before_utc >= certificate.not_valid_after_utc:
         yield "It ends before it begins."
-    try:
-        keys.check_loaded(loading.public_key_of(certificate))
-    except PkiFault as fault:
-        yield fault.explanation
+    if reading.key is None:
+        yield reading.fault
     common_names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     if len(common_names) != 1 or not 0 < len(str(common_names[0].value)) <= names.MAX_TEXT:
         yield f"The subject has not one common name of 1 to {names.MAX_TEXT} characters."
@@ -164,17 +183,15 @@ def _about_a_root(certificate: x509.Certificate, extensions: Extensions) -> Iter
         yield "The authority key identifier of the root is not its own."
 
 
-def _about_a_server(certificate: x509.Certificate, extensions: Extensions) -> Iterator[str]:
+def _about_a_server(reading: Reading) -> Iterator[str]:
+    certificate, extensions = reading.certificate, reading.extensions
     if _value(extensions, ExtensionOID.BASIC_CONSTRAINTS) != building.END_ENTITY:
         yield "The basic constraints are not those of a server."
     if _value(extensions, ExtensionOID.EXTENDED_KEY_USAGE) != building.SERVER_AUTH:
         yield "The extended key usage is not serverAuth alone."
     usage = _value(extensions, ExtensionOID.KEY_USAGE)
-    try:
-        if usage != building.server_key_usage(loading.public_key_of(certificate)):
-            yield "The key usage is not that of a server with such a key."
-    except PkiFault:
-        pass  # a key of an unknown kind has been told of already
+    if reading.key is not None and usage != building.server_key_usage(reading.key):
+        yield "The key usage is not that of a server with such a key."
     alternatives = _value(extensions, ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
     if isinstance(alternatives, x509.SubjectAlternativeName):
         yield from _about_names(certificate, alternatives)

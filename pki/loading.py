@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import base64
+import functools
 import re
 import secrets
 import warnings
+from typing import TypeGuard
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -23,6 +25,7 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 MAX_CERTIFICATE = 256 * 1024  # characters of PEM
 
+_HASHES = frozenset((hashes.SHA256, hashes.SHA384, hashes.SHA512))
 _CERTIFICATES = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 # What the library is about to refuse is refused now, always, and not only where
@@ -93,9 +96,15 @@ def public_key_of(certificate: x509.Certificate | x509.CertificateSigningRequest
 
 
 def _rsa_or_ec(key: object) -> PublicKey:
-    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
-        raise WeakKey("The key is neither an RSA nor an EC key.")
-    return key
+    if is_rsa(key) or is_ec(key):
+        return key
+    raise WeakKey("The key is neither an RSA nor an EC key.")
+
+
+@functools.cache
+def _is_kind(concrete: type, kind: type) -> bool:
+    """Ask the abstract classes of the library once for each class: a batch feels it."""
+    return issubclass(concrete, kind)
 
 
 def public_pem(key: PublicKey) -> str:
@@ -131,9 +140,19 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
     return is_signed_by(certificate, certificate)
 
 
-def is_rsa(key: PublicKey) -> bool:
-    """Tell whether a key is an RSA key rather than an EC key."""
-    return isinstance(key, rsa.RSAPublicKey)
+def is_strong(algorithm: hashes.HashAlgorithm | None) -> bool:
+    """Tell whether a signature with this hash counts: SHA-256, SHA-384 or SHA-512."""
+    return type(algorithm) in _HASHES
+
+
+def is_rsa(key: object) -> TypeGuard[rsa.RSAPublicKey]:
+    """Tell whether something is a public RSA key."""
+    return _is_kind(type(key).__mro__[0], rsa.RSAPublicKey)
+
+
+def is_ec(key: object) -> TypeGuard[ec.EllipticCurvePublicKey]:
+    """Tell whether something is a public EC key."""
+    return _is_kind(type(key).__mro__[0], ec.EllipticCurvePublicKey)
 
 
 def may_sign_certificates(certificate: x509.Certificate) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import unicodedata
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -17,6 +18,11 @@ MAX_DNS_NAME = 253
 _LAST_OF_PLANE_0 = 0xFFFF
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+# A whole name that needs no closer look: lower case, and no international or numeric last label.
+_PLAIN = re.compile(
+    r"(?!.{254})(?!.*xn--)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*"
+    r"(?=[a-z0-9-]*[a-z])[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+)
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]*")
 # IDNA 2003, which Python knows, and IDNA 2008 disagree on these.
@@ -38,6 +44,9 @@ _READ = {"SERIALNUMBER": NameOID.SERIAL_NUMBER, "serialNumber": NameOID.SERIAL_N
 _WRITE = {NameOID.SERIAL_NUMBER: "serialNumber"}
 
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
 @dataclass(frozen=True)
 class Subject:
     """A distinguished name. `serial_number` tells CAs of one name apart and is no serial of X.509.
@@ -54,8 +63,10 @@ class Subject:
     serial_number: str = ""
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            _check_text(field.name, getattr(self, field.name))
+        for field in _LABELS:
+            value = getattr(self, field)
+            if value:
+                _check_text(field, value)
         if not self.common_name.strip():
             raise BadName("The common name is missing.", field="common_name")
         if self.country and not _COUNTRY.fullmatch(self.country):
@@ -85,13 +96,8 @@ class Subject:
 
     def to_name(self) -> x509.Name:
         """Return the name as an object of `cryptography` (inside `pki` only)."""
-        return x509.Name(
-            [
-                x509.NameAttribute(oid, getattr(self, field))
-                for field, oid, _ in _ATTRIBUTES
-                if getattr(self, field)
-            ]
-        )
+        values = ((oid, getattr(self, field)) for field, oid, _ in _ATTRIBUTES)
+        return x509.Name([x509.NameAttribute(oid, value) for oid, value in values if value])
 
 
 @dataclass(frozen=True)
@@ -107,6 +113,8 @@ def check_dns_name(name: str, *, wildcard: bool = False) -> str:
 
     With `wildcard` the whole left label may be `*`, if two labels follow (D-12).
     """
+    if _PLAIN.fullmatch(name):
+        return name
     plain = _to_ascii(name.strip().rstrip(".") if name.strip() != "." else "")
     host = plain
     if wildcard and plain.startswith("*."):
@@ -134,30 +142,37 @@ def check_fqdn(name: str) -> str:
     return plain
 
 
+@functools.lru_cache(maxsize=1024)
 def check_address(address: str) -> str:
     """Return an IP address in its canonical text, or raise BadName."""
+    return str(read_address(address))
+
+
+@functools.lru_cache(maxsize=1024)
+def read_address(address: str) -> Address:
+    """Return an IP address as an object, or raise BadName."""
     try:
         found = ipaddress.ip_address(address.strip())
     except ValueError as error:
         raise BadName(f"{_quoted(address)} is not an IP address.") from error
-    if isinstance(found, ipaddress.IPv6Address) and found.scope_id:
+    if found.version == 6 and found.scope_id:  # noqa: PLR2004 - IPv6
         raise BadName(f"{_quoted(address)} has a zone index, which a certificate cannot hold.")
-    return str(found)
+    return found
 
 
-def host_name(host: str) -> str | ipaddress.IPv4Address | ipaddress.IPv6Address:
+def host_name(host: str) -> str | Address:
     """Return a host as a normalised DNS name, or as an address if it is one."""
     try:
-        return ipaddress.ip_address(check_address(host))
+        return read_address(host)
     except BadName:
         return check_dns_name(host)
 
 
 def check_names(names: Names, *, wildcard: bool = False) -> Names:
     """Return names normalised and without repetitions, or raise BadName at the first bad one."""
-    dns = (check_dns_name(name, wildcard=wildcard) for name in names.dns)
-    addresses = (check_address(address) for address in names.addresses)
-    return Names(dns=tuple(dict.fromkeys(dns)), addresses=tuple(dict.fromkeys(addresses)))
+    dns = dict.fromkeys([check_dns_name(name, wildcard=wildcard) for name in names.dns])
+    addresses = dict.fromkeys([check_address(address) for address in names.addresses])
+    return Names(dns=tuple(dns), addresses=tuple(addresses))
 
 
 def covers(names: Names, host: str) -> bool:
@@ -233,10 +248,17 @@ def _check_text(field: str, value: str) -> None:
     label = _LABELS[field]
     if len(value) > MAX_TEXT:
         raise BadName(f"{label}: at most {MAX_TEXT} characters are allowed.", field=field)
-    if any(unicodedata.category(char)[0] == "C" for char in value):
+    if _hides(value):
         raise BadName(f"{label}: control characters are not allowed.", field=field)
     if value != value.strip():
         raise BadName(f"{label}: remove the space at the beginning or end.", field=field)
+
+
+def _hides(value: str) -> bool:
+    """Tell whether a text has control or format characters."""
+    if value.isascii() and value.isprintable():
+        return False
+    return any(unicodedata.category(char)[0] == "C" for char in value)
 
 
 def _by_field(name: x509.Name) -> dict[str, str]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections import deque
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 
 from pki import keys, loading
 from pki.errors import BadCertificate, BadChain, PkiFault, WeakKey
 from pki.names import shown, subject_of
-
-_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 
 def who(certificate: x509.Certificate) -> str:
@@ -86,7 +83,7 @@ def check_strength(certificate: x509.Certificate, *, is_root: bool = False) -> N
     except PkiFault as fault:
         raise WeakKey(f"{who(certificate)}: {fault.explanation}") from fault
     try:
-        strong = isinstance(certificate.signature_hash_algorithm, _HASHES)
+        strong = loading.is_strong(certificate.signature_hash_algorithm)
     except Exception:  # an algorithm that the library does not know
         strong = False
     if not strong and not is_root:
