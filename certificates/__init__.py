@@ -1,0 +1,1 @@
+"""Zone CA, server certificates, and the operations that replace them."""

@@ -1,0 +1,117 @@
+"""Found a zone: its keys, its first Primary Server, its internal CA (manual, 1.2 and 1.2.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from django.db import transaction
+
+from certificates import trust, vault
+from certificates.machine import AuthorityState
+from certificates.models import Issued
+from certificates.operations import orders
+from certificates.operations.activating import record_current
+from certificates.operations.preparing import internal_authority
+from certificates.operations.signing import sign_first
+from devices import keyring
+from devices.models import Device, Role, Zone
+from faults import Conflict
+from ledger.models import Entry
+from pki import issuing, keys
+from wire import messages
+from wire.authentication import derive_secret
+
+
+@dataclass(frozen=True)
+class ZoneOrder:
+    """What a new zone is to be: its name and its CA's subject, key and validity."""
+
+    name: str
+    subject: str = ""
+    key_length: int = keys.DEFAULT_KEY_LENGTH
+    years: int = 10
+
+
+@dataclass(frozen=True)
+class Founded:
+    """What the first server's agent needs to begin."""
+
+    registered: messages.Registered
+    chain: str
+
+
+def found_zone(
+    order: ZoneOrder, server: messages.Register, *, now: datetime, settings: dict[str, int]
+) -> Founded:
+    """Make the zone with an internal CA whose role the given first server holds (R010)."""
+    if Zone.objects.exists():
+        raise Conflict("This database already holds a zone. Nothing was changed.")
+    orders.check_key_length(order.key_length)
+    orders.check_years(order.years)
+    subject = orders.check_subject(order.subject or order.name, field="subject")
+    signing_key, public, master = keyring.make_zone_secrets()
+    with transaction.atomic():
+        zone = Zone.objects.create(name=order.name, public_key=public, **settings)
+        device = _first_server(server, now)
+        keyring.seal_zone_keys(zone, device, signing_key=signing_key, master=master)
+        key_pem = keys.make_key(order.key_length)
+        serial = issuing.make_serial()
+        root = issuing.make_root(
+            key_pem=key_pem,
+            subject=subject,
+            validity=issuing.root_validity(now, order.years),
+            serial=serial,
+        )
+        authority = internal_authority(root, server_id=device.pk)
+        authority.state, authority.activated_at = AuthorityState.CURRENT, now
+        authority.sealed_key = vault.seal(key_pem, authority_id=authority.pk, server=device)
+        authority.save(force_insert=True)
+        Issued.objects.create(
+            authority=authority,
+            serial=f"{serial:x}",
+            purpose="root",
+            subject=authority.subject,
+            sha256=authority.sha256,
+        )
+        leaf = sign_first(authority, key_pem, device, now=now)
+        record_current(device, authority, leaf, now=now)
+        Entry.objects.record("found", f"devices.Zone:{zone.guid}", note=zone.name)
+    secret = derive_secret(master, device=str(device.pk), epoch=device.credential_epoch)
+    registered = messages.Registered(
+        id=str(device.pk),
+        secret=secret,
+        epoch=device.credential_epoch,
+        zone=str(zone.guid),
+        zone_pub=public,
+        time=now.timestamp(),
+        approved=True,
+        trust=trust.trust(),
+        servers=[device.server_address()],
+        refresh_s=float(zone.refresh_seconds),
+        server_id=str(device.pk),
+    )
+    return Founded(registered, leaf)
+
+
+def _first_server(server: messages.Register, now: datetime) -> Device:
+    if server.vault_keys is None or not server.csr:
+        raise Conflict("The first server brings its vault keys and its certification request.")
+    return Device.objects.create(
+        guid=uuid4(),
+        name=server.name,
+        role=Role.PRIMARY,
+        fqdn=server.fqdn,
+        addresses=list(server.addresses),
+        port=server.port,
+        content_port=server.content_port,
+        rehearsal_port=server.rehearsal_port,
+        os=server.os,
+        version=server.agent,
+        features=list(server.features),
+        vault_key=server.vault_keys.vault,
+        ca_vault_key=server.vault_keys.ca_vault,
+        first_csr=server.csr,
+        registered_at=now,
+    )

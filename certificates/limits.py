@@ -1,0 +1,140 @@
+"""The limits of an activation time, and a suggestion with its arithmetic (D-22, D-23)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.utils.timezone import localtime
+
+from certificates.models import Authority, ServerCertificate
+from certificates.models.server import ServerCertificateQuerySet
+from devices.models import Device, Zone
+from faults import Invalid, Refused
+from wire import manifest
+
+SILENT_AFTER_REFRESHES = 2
+
+
+class TooEarly(Invalid):
+    """The activation time leaves the devices no time."""
+
+
+class TooLate(Invalid):
+    """Something expires before the activation would come."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Between what times an activation may lie, and why."""
+
+    earliest: datetime
+    latest: datetime
+    latest_because: str
+    immediate: bool
+    suggestion: datetime
+    suggestion_text: str
+    warnings: list[str] = field(default_factory=list)
+
+    def check(self, activates_at: datetime | None) -> None:
+        """Refuse a time outside the limits; the message names the limit and what sets it."""
+        if activates_at is None:
+            if not self.immediate:
+                raise TooEarly("Give an activation date and time.", field="activates_at")
+            return
+        if activates_at < self.earliest:
+            raise TooEarly(
+                f"The activation must be later than {stamp(self.earliest)}, so that devices can "
+                "apply the update first. Nothing was changed.",
+                field="activates_at",
+            )
+        if activates_at >= self.latest:
+            raise TooLate(
+                f"The activation must be before {stamp(self.latest)}: {self.latest_because} "
+                "Nothing was changed.",
+                field="activates_at",
+            )
+
+
+def stamp(at: datetime) -> str:
+    """Return a time with its zone, in the zone that is active for the user."""
+    return localtime(at).strftime("%-d %b %Y, %H:%M:%S %Z")
+
+
+def limits(kind: str, *, servers: list[Device] | None = None, now: datetime) -> Limits:
+    """Return the limits for an operation of this kind on these servers."""
+    zone = Zone.objects.the()
+    authority = Authority.objects.current()
+    certificates = ServerCertificate.objects.current().filter(device__in=servers or [])
+    expired = authority.has_expired(now)
+    immediate = expired
+    latest, because = authority.not_after, f"then the zone CA {authority.subject} expires."
+    if kind == manifest.REMINT_SERVER:
+        if expired and authority.is_internal:
+            raise Refused("The zone CA has expired. Remint the CA first.")
+        immediate = expired or any(certificate.has_expired(now) for certificate in certificates)
+        if not authority.is_internal:
+            latest, because = _earliest_expiry(certificates, now, latest, because)
+    suggestion, text = suggest(zone, latest, now)
+    return Limits(
+        earliest=now + zone.lead,
+        latest=latest,
+        latest_because=because,
+        immediate=immediate,
+        suggestion=suggestion,
+        suggestion_text=text,
+        warnings=_warnings(zone, suggestion, kind, now),
+    )
+
+
+def _earliest_expiry(
+    certificates: ServerCertificateQuerySet, now: datetime, latest: datetime, because: str
+) -> tuple[datetime, str]:
+    alive = certificates.filter(not_after__gt=now)
+    first = alive.order_by("not_after").select_related("device").first()
+    if first is None or first.not_after >= latest:
+        return latest, because
+    return first.not_after, f"then the certificate of {first.device.name} expires."
+
+
+def suggest(zone: Zone, latest: datetime, now: datetime) -> tuple[datetime, str]:
+    """Suggest the longest replication interval plus two refresh intervals from now."""
+    replication = max(zone.primary_replication_seconds, zone.satellite_replication_seconds)
+    span = timedelta(seconds=replication) + 2 * zone.refresh
+    reckoned = max(span, zone.lead + timedelta(minutes=1))
+    suggestion = (now + reckoned + timedelta(minutes=1)).replace(second=0, microsecond=0)
+    if suggestion >= latest:
+        middle = now + zone.lead + (latest - now - zone.lead) / 2
+        return middle.replace(microsecond=0), "halfway between the earliest time and the expiry"
+    text = f"{_span(replication)} replication + 2 × {_span(zone.refresh_seconds)} refresh"
+    return suggestion, text
+
+
+def _span(seconds: int) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds % size == 0 and seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def silent_devices(zone: Zone, now: datetime) -> int:
+    """Count registered devices not heard for more than two refresh intervals (S-67)."""
+    since = now - SILENT_AFTER_REFRESHES * zone.refresh
+    return Device.objects.registered().exclude(last_contact__gte=since).count()
+
+
+def _warnings(zone: Zone, suggestion: datetime, kind: str, now: datetime) -> list[str]:
+    found = []
+    silent = silent_devices(zone, now)
+    if silent:
+        found.append(
+            f"{silent} device{'s have' if silent > 1 else ' has'} not been heard for more than two "
+            "refresh intervals and may miss the update before the activation."
+        )
+    early = ServerCertificate.objects.current().filter(not_after__lt=suggestion, not_after__gt=now)
+    found += [
+        f"The certificate of {certificate.device.name} expires on "
+        f"{stamp(certificate.not_after)}, before the suggested activation."
+        for certificate in early.select_related("device").order_by("not_after")[:5]
+    ]
+    return found

@@ -1,0 +1,15 @@
+"""What the database keeps of authorities, server certificates and operations."""
+
+from certificates.models.authority import Authority, Bridge, Issued
+from certificates.models.operation import CA_KINDS, Operation
+from certificates.models.server import FutureCertificate, ServerCertificate
+
+__all__ = [
+    "CA_KINDS",
+    "Authority",
+    "Bridge",
+    "FutureCertificate",
+    "Issued",
+    "Operation",
+    "ServerCertificate",
+]

@@ -1,0 +1,75 @@
+"""Advance an operation: one look at the rows, at most one move. Harmless to repeat.
+
+The life of an operation: PREPARING (make CA, sign manifest) > REPLICATING > ASSIGNED (devices
+apply, servers get certificates) > ACTIVATING (the go is out) > ACTIVATED > COMPLETED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from certificates.machine import OperationState
+from certificates.models import Operation
+from certificates.operations.activating import activate, complete, give_go, promote
+from certificates.operations.assigning import assign, assign_missing
+from certificates.operations.cancelling import finish_cancel
+from devices.models import Zone
+from systemupdates import assignment
+
+State = OperationState
+
+
+def advance(operation: Operation, *, now: datetime) -> None:
+    """Take the step the operation is ready for, if any."""
+    step = STEPS.get(State(operation.state))
+    if step is not None:
+        step(operation, now)
+
+
+def _replicating(operation: Operation, now: datetime) -> None:
+    if operation.update is not None and not operation.update.replicas.missing().exists():
+        assign(operation, now=now)
+
+
+def _assigned(operation: Operation, now: datetime) -> None:
+    zone = Zone.objects.the()
+    if operation.update is not None:
+        assign_missing(operation)
+        assignment.offer(operation.update, now=now, refresh=zone.refresh)
+    if is_due(operation, zone, now):
+        give_go(operation, now=now)
+
+
+def is_due(operation: Operation, zone: Zone, now: datetime) -> bool:
+    """Tell whether the go is to be given: from the lock-out on, at once when Immediate."""
+    locks_at = operation.locks_at(zone.lockout)
+    return operation.immediate or (locks_at is not None and now >= locks_at)
+
+
+def _blocked(operation: Operation, now: datetime) -> None:
+    """Go on by itself only while the announced time has not passed."""
+    if operation.immediate or (operation.activates_at is not None and now < operation.activates_at):
+        give_go(operation, now=now)
+
+
+def _activating(operation: Operation, now: datetime) -> None:
+    if operation.activates_at is not None and now >= operation.activates_at:
+        activate(operation, now=now)
+
+
+def _activated(operation: Operation, now: datetime) -> None:
+    promote(operation, now=now)
+    update = operation.update
+    if update is not None and assignment.settled(update):
+        complete(operation, now=now)
+
+
+STEPS: dict[State, Callable[[Operation, datetime], None]] = {
+    State.REPLICATING: _replicating,
+    State.ASSIGNED: _assigned,
+    State.BLOCKED: _blocked,
+    State.ACTIVATING: _activating,
+    State.ACTIVATED: _activated,
+    State.CANCELLING: lambda operation, now: finish_cancel(operation, now=now),
+}

@@ -1,0 +1,82 @@
+"""What an administrator asked for: plain values, checked before an operation stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from faults import Fault, Invalid
+from pki import keys, names
+
+YEARS = range(1, 11)
+NAME_AT_MOST = 100
+
+
+@dataclass(frozen=True)
+class RemintCA:
+    """Replace the zone CA by a new one of the same server (manual, 1.2.9).
+
+    `activates_at` None asks for Immediate, which only an expired CA allows (D-23).
+    """
+
+    common_name: str
+    key_length: int
+    years: int
+    include_dns: bool
+    activates_at: datetime | None
+
+    def check(self) -> None:
+        """Refuse values outside the manual's ranges, naming the field."""
+        check_subject(self.common_name, field="common_name")
+        check_key_length(self.key_length)
+        check_years(self.years)
+
+
+@dataclass(frozen=True)
+class RemintServers:
+    """Replace the certificates of some servers (manual, 1.3.2)."""
+
+    servers: tuple[UUID, ...]
+    common_name: str
+    key_length: int
+    include_dns: bool
+    activates_at: datetime | None
+    name: str
+    by_hand: bool = False
+    organization: str = ""
+    organizational_unit: str = ""
+    locality: str = ""
+    state: str = ""
+    country: str = ""
+
+    def check(self) -> None:
+        """Refuse values outside the manual's ranges, naming the field."""
+        check_key_length(self.key_length)
+        if not self.servers:
+            raise Invalid("Select at least one server.", field="servers")
+        if not self.name.strip() or len(self.name) > NAME_AT_MOST:
+            raise Invalid(
+                f"Give the system update a name of 1 to {NAME_AT_MOST} characters.", field="name"
+            )
+
+
+def check_subject(text: str, *, field: str) -> names.Subject:
+    """Read a subject; a bare word is its common name (D-1, D-3)."""
+    try:
+        return names.Subject.parse(text)
+    except Fault as fault:
+        raise Invalid(fault.explanation, action=fault.action, field=field) from fault
+
+
+def check_key_length(length: int) -> None:
+    """Refuse a key length that this product does not make (D-9)."""
+    if length not in keys.KEY_LENGTHS:
+        offered = ", ".join(str(known) for known in keys.KEY_LENGTHS)
+        raise Invalid(f"The key length must be one of {offered}.", field="key_length")
+
+
+def check_years(years: int) -> None:
+    """Refuse a validity outside 1 to 10 years (R134)."""
+    if years not in YEARS:
+        raise Invalid("The CA can be valid for 1 to 10 years.", field="years")

@@ -1,0 +1,148 @@
+"""What the queue carries: ids, looked up anew; every task may run twice, late or never (S-101)."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from contextlib import suppress
+from pathlib import Path
+from uuid import UUID
+
+from celery import shared_task
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from certificates import doorbell
+from certificates.machine import MOVING, OperationState
+from certificates.models import Authority, Operation
+from certificates.operations import advancing, preparing, signing
+from devices import keyring
+from devices.models import Device, DeviceQuerySet, ZoneKey
+from ledger.machine import WrongMove
+
+log = logging.getLogger(__name__)
+SHARED = "shared"
+BATCHES_AT_MOST = 20
+
+
+def queue_of(server_id: object) -> str:
+    """Return the queue that one Primary Server's worker alone listens to."""
+    return f"server.{server_id}"
+
+
+@shared_task
+def sweep() -> None:
+    """Look for rows that are not at rest and ask for the work they need (S-103)."""
+    for operation in Operation.objects.filter(state__in=MOVING):
+        _ask_for(operation, once=True)
+    for authority in Authority.objects.filter(state__in=("current", "future")):
+        if signing.waiting(authority):
+            _ask_to_sign(authority, once=True)
+    if _without_keys().exists():
+        doorbell.ring(hand_over_keys, queue=SHARED, once=True)
+
+
+def _ask_for(operation: Operation, *, once: bool) -> None:
+    if operation.state == OperationState.PREPARING:
+        queue = queue_of(operation.signing_server_id)
+        doorbell.ring(prepare, str(operation.pk), queue=queue, once=once)
+    else:
+        # The shared queue is emptied by any worker; several operations may wait in it.
+        doorbell.ring(advance, str(operation.pk), queue=SHARED)
+
+
+def _ask_to_sign(authority: Authority, *, once: bool) -> None:
+    if authority.certificate_server_id is not None:
+        queue = queue_of(authority.certificate_server_id)
+        doorbell.ring(sign, str(authority.pk), queue=queue, once=once)
+
+
+@shared_task
+def prepare(operation_id: str) -> None:
+    """Prepare an operation on its certificate server."""
+    operation = Operation.objects.select_related(
+        "authority", "signing_server", "future_authority"
+    ).get(pk=operation_id)
+    with suppress(WrongMove):
+        preparing.prepare(operation, now=timezone.now())
+    wake_all()
+
+
+@shared_task
+def advance(operation_id: str) -> None:
+    """Take the next step of one operation."""
+    operation = Operation.objects.select_related("update", "authority", "future_authority").get(
+        pk=operation_id
+    )
+    before = operation.state
+    # Another worker was quicker: the rows are right, there is nothing left to do.
+    with suppress(WrongMove):
+        advancing.advance(operation, now=timezone.now())
+    if operation.state != before:
+        wake_all()
+
+
+@shared_task
+def sign(authority_id: str) -> None:
+    """Sign what waits for one authority, batch after batch, on its certificate server."""
+    authority = Authority.objects.get(pk=authority_id)
+    for _ in range(BATCHES_AT_MOST):
+        if not signing.sign_waiting(authority, now=timezone.now()):
+            break
+    wake_all()
+
+
+@shared_task
+def hand_over_keys() -> None:
+    """Seal the zone's keys to Primary Servers that do not hold them yet."""
+    for server in _without_keys():
+        with transaction.atomic():
+            keyring.here().hand_over(server)
+
+
+def _without_keys() -> DeviceQuerySet:
+    holding = ZoneKey.objects.values("server")
+    return Device.objects.primaries().exclude(vault_key="").exclude(pk__in=holding)
+
+
+@shared_task
+def wake() -> None:
+    """Wake the agent of this host, so that it need not wait for its next refresh."""
+    recorded = Path(settings.SERVER_HOME) / "wake.path"
+    default = Path(settings.SERVER_HOME) / "wake.sock"
+    # An agent that is away looks by itself when it is back.
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as door:
+        target = recorded.read_text().strip() if recorded.exists() else str(default)
+        door.settimeout(0)
+        door.sendto(b"refresh", target)
+
+
+def wake_all() -> None:
+    """Ask every Primary Server's worker to wake its own agent."""
+    for guid in Device.objects.primaries().values_list("pk", flat=True):
+        doorbell.ring(wake, queue=queue_of(guid))
+
+
+def nudge(operation_id: str) -> None:
+    """Ask for the next step of an operation now, instead of at the next sweep."""
+    operation = Operation.objects.filter(pk=operation_id).first()
+    if operation is not None:
+        _ask_for(operation, once=False)
+
+
+def nudge_update(update_id: UUID) -> None:
+    """Ask for the next step of the operation that an update belongs to."""
+    operation = Operation.objects.filter(update=update_id, state__in=MOVING).first()
+    if operation is not None:
+        _ask_for(operation, once=False)
+
+
+def nudge_signing(authority: Authority) -> None:
+    """Ask the certificate server to sign what waits."""
+    _ask_to_sign(authority, once=False)
+
+
+def nudge_all() -> None:
+    """Ask for a sweep now: something new may have come in (a registration)."""
+    doorbell.ring(sweep, queue=SHARED)

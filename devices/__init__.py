@@ -1,0 +1,1 @@
+"""The zone, its devices, how they register and refresh."""

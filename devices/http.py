@@ -1,0 +1,12 @@
+"""The request of a user inside the zone."""
+
+from __future__ import annotations
+
+from console.http import Request
+from devices.models import Zone
+
+
+class ZoneRequest(Request):
+    """A request of a user who is logged in; `zone` is falsy before the zone was created."""
+
+    zone: Zone

@@ -1,0 +1,145 @@
+"""The keys a Primary Server holds: opens what is sealed to it, signs with the zone key.
+
+The vault key is a file on this server (0600, outside the database folder). The zone key and the
+zone master are sealed to it in the database; nothing else of the console reads them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from devices.models import Device, Zone, ZoneKey
+from faults import Fault, Unavailable
+from ledger.models import Entry
+from pki import sealing, signing
+from wire import authentication, envelope, shapes
+from wire.envelope import Envelope
+
+VAULT_FILE = Path("vault") / "vault.key"
+CA_VAULT_FILE = Path("vault") / "ca-vault.key"
+
+
+class SigningOff(Unavailable):
+    """The zone's keys cannot be opened on this server; nothing can be signed here."""
+
+    action = (
+        "Check the file vault/vault.key of this server (owner, mode 0600), or restore it from the "
+        "server's backup. No new key is made while sealed ones exist."
+    )
+
+
+class Keyring:
+    """The keys of the Primary Server whose home is given."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    @cached_property
+    def server_id(self) -> UUID:
+        """Return which Primary Server this is."""
+        try:
+            return UUID(json.loads((self.home / "device.json").read_text())["id"])
+        except (OSError, ValueError, KeyError) as error:
+            raise SigningOff("This host is no registered Primary Server of the zone.") from error
+
+    def server(self) -> Device:
+        """Return the row of the Primary Server this is."""
+        return Device.objects.get(pk=self.server_id)
+
+    @cached_property
+    def zone_key(self) -> str:
+        """Return the zone key (base64 of 32 bytes); never log or store it."""
+        return self._zone_key(ZoneKey.Kind.SIGNING).decode()
+
+    @cached_property
+    def master(self) -> bytes:
+        """Return the zone master, from which device secrets are derived."""
+        return self._zone_key(ZoneKey.Kind.MASTER)
+
+    def open_for_ca(self, blob: str, *, binding: str) -> bytes:
+        """Open what is sealed to this server's CA vault key; its worker alone can read that."""
+        return self._open(CA_VAULT_FILE, blob, binding)
+
+    def open(self, blob: str, *, binding: str) -> bytes:
+        """Open what is sealed to this server's vault key."""
+        return self._open(VAULT_FILE, blob, binding)
+
+    def sign(self, payload_type: str, payload: Any) -> Envelope:
+        """Sign a document with the zone key, and write that to the ledger (S-42)."""
+        data = shapes.dump(payload)
+        Entry.objects.record("sign", payload_type, note=getattr(payload, "id", ""))
+        return self.sign_unrecorded(payload_type, data)
+
+    def sign_unrecorded(self, payload_type: str, data: bytes) -> Envelope:
+        """Sign without a ledger entry: only for the statement of a first contact."""
+        signature = signing.sign(self.zone_key, envelope.signed_bytes(payload_type, data))
+        return envelope.wrap(payload_type, data, signature)
+
+    def device_secret(self, device: str, epoch: int) -> str:
+        """Derive the secret of a device for one credential epoch."""
+        return authentication.derive_secret(self.master, device=device, epoch=epoch)
+
+    def hand_over(self, to: Device) -> None:
+        """Seal the zone's keys to another Primary Server, so that it can do all that this can."""
+        zone = Zone.objects.the()
+        seal_zone_keys(zone, to, signing_key=self.zone_key, master=self.master)
+
+    def _zone_key(self, kind: str) -> bytes:
+        zone = Zone.objects.the()
+        row = ZoneKey.objects.filter(kind=kind, server_id=self.server_id).first()
+        if row is None:
+            raise SigningOff("The zone's keys have not been sealed to this server yet.")
+        return self._open(VAULT_FILE, row.blob, binding(zone, kind, self.server_id))
+
+    def _open(self, name: Path, blob: str, binding: str) -> bytes:
+        try:
+            private = sealing.read_private_file(self.home / name)
+            return sealing.open_sealed(blob, private=private, binding=binding)
+        except Fault as fault:
+            raise SigningOff(fault.explanation, action=fault.action) from fault
+
+
+def binding(zone: Zone, kind: str, server: UUID) -> str:
+    """Return what binds a sealed zone key to its row: moved elsewhere it does not open (S-33)."""
+    return f"zone|{zone.guid}|{kind}|{server}"
+
+
+def seal_zone_keys(zone: Zone, to: Device, *, signing_key: str, master: bytes) -> None:
+    """Store zone key and zone master, sealed to one Primary Server's vault key."""
+    values = {ZoneKey.Kind.SIGNING: signing_key.encode(), ZoneKey.Kind.MASTER: master}
+    for kind, plaintext in values.items():
+        blob = sealing.seal(plaintext, to=to.vault_key, binding=binding(zone, kind, to.pk))
+        ZoneKey.objects.update_or_create(kind=kind, server=to, defaults={"blob": blob})
+
+
+@lru_cache(maxsize=4)
+def _at(home: Path) -> Keyring:
+    return Keyring(home)
+
+
+def here() -> Keyring:
+    """Return the keyring of the Primary Server this process runs on."""
+    return _at(Path(settings.SERVER_HOME))
+
+
+forget: Callable[[], None] = _at.cache_clear
+
+
+def make_zone_secrets() -> tuple[str, str, bytes]:
+    """Make a zone key (private and public, base64) and a zone master for a new zone."""
+    private, public = signing.make_zone_key()
+    return private, public, secrets.token_bytes(32)
+
+
+def zone_public(zone: Zone) -> bytes:
+    """Return the zone's public key as 32 bytes."""
+    return base64.b64decode(zone.public_key)

@@ -1,0 +1,192 @@
+"""Register, unregister, approve, refresh: how a device comes to belong to the zone and stays."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from devices.machine import DeviceState
+from devices.models import Device, RegistrationKey, Role, Zone
+from faults import Conflict, Forbidden, Invalid
+from ledger.models import Entry
+from pki import csr, names
+from wire import messages, registration_key
+
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+ADDRESSES_AT_MOST = 16
+PORT_AT_MOST = 65_535
+
+
+class KeyRefused(Forbidden):
+    """The registration key opens nothing; which of the reasons is not told to strangers."""
+
+    action = "Ask an administrator for a registration key of the right role that is still valid."
+
+
+def make_key(
+    zone_pub: bytes,
+    *,
+    label: str,
+    role: str,
+    uses: int,
+    approves: bool,
+    expires_at: datetime | None,
+) -> registration_key.RegistrationKey:
+    """Make a registration key; its secret is returned once and kept only as SHA-256 (S-50)."""
+    key = registration_key.make(zone_pub)
+    RegistrationKey.objects.create(
+        label=label,
+        digest=hashlib.sha256(key.secret.encode()).hexdigest(),
+        role=role,
+        uses_left=uses,
+        approves=approves,
+        expires_at=expires_at,
+    )
+    Entry.objects.record("registration-key", f"role:{role}", note=label)
+    return key
+
+
+@transaction.atomic
+def register(request: messages.Register, *, returning: Device | None, now: datetime) -> Device:
+    """Let a device in by its registration key, or one that has proved to be `returning`.
+
+    A server role needs a key of that role and, unless the key approves by itself, an
+    administrator (S-54). A device of the same name takes its old row: it was re-imaged.
+    """
+    check(request)
+    approves = True
+    if returning is None:
+        approves = _use_key(request, now).approves or request.role == Role.MANAGED
+    device = returning or _row_for(request)
+    previous = device.state
+    device.state = DeviceState.REGISTERED if approves else DeviceState.WAITING
+    _write_facts(device, request)
+    device.credential_epoch += 1
+    device.counter = 0
+    device.registered_at = now
+    device.errands = True
+    device.save()
+    if device.role != Role.MANAGED:
+        Zone.objects.update(revision=F("revision") + 1)
+    Entry.objects.record(
+        "register",
+        f"devices.Device:{device.pk}",
+        here=previous,
+        there=device.state,
+        note=device.name,
+        detail={"role": device.role, "addresses": device.addresses},
+    )
+    return device
+
+
+def _use_key(request: messages.Register, now: datetime) -> RegistrationKey:
+    digest = hashlib.sha256((request.key or "").encode()).hexdigest()
+    found = RegistrationKey.objects.usable(now).filter(digest=digest, role=request.role).first()
+    if found is None:
+        raise KeyRefused("The registration key is not valid for this role. Nothing was done.")
+    used = RegistrationKey.objects.filter(pk=found.pk, uses_left__gt=0)
+    if not used.update(uses_left=F("uses_left") - 1):
+        raise KeyRefused("The registration key is used up. Nothing was registered.")
+    return found
+
+
+def _row_for(request: messages.Register) -> Device:
+    alive = Device.objects.select_for_update().exclude(state=DeviceState.RETIRED)
+    same = alive.filter(name=request.name).first()
+    if same is None:
+        return Device(name=request.name, role=request.role)
+    if same.role != request.role:
+        raise Conflict(
+            f"{request.name} is registered with another role. Nothing was changed.",
+            action="Choose another name, or retire the old device in the console.",
+        )
+    return same
+
+
+def _write_facts(device: Device, request: messages.Register) -> None:
+    device.fqdn = names.check_fqdn(request.fqdn) if request.fqdn else ""
+    device.addresses = list(request.addresses)
+    device.os, device.version = request.os[:100], request.agent[:40]
+    device.features = list(request.features)
+    device.port, device.content_port = request.port, request.content_port
+    device.rehearsal_port = request.rehearsal_port
+    device.parent = Device.objects.content_servers().filter(name=request.parent).first()
+    device.first_csr = request.csr or ""
+    if request.vault_keys is not None:
+        device.vault_key = request.vault_keys.vault
+        device.ca_vault_key = request.vault_keys.ca_vault
+
+
+def check(request: messages.Register) -> None:
+    """Refuse a registration that lacks what its role needs, naming what is wrong."""
+    if not NAME.fullmatch(request.name):
+        raise Invalid("The device name may hold letters, digits, dot, dash and underscore.")
+    if request.role not in messages.ROLES:
+        raise Invalid(f"There is no role {request.role!r}.")
+    if len(request.addresses) > ADDRESSES_AT_MOST:
+        raise Invalid(f"A device may have at most {ADDRESSES_AT_MOST} addresses.")
+    for address in request.addresses:
+        _check_address(address)
+    for port in (request.port, request.content_port, request.rehearsal_port):
+        if not 0 <= port <= PORT_AT_MOST:
+            raise Invalid(f"{port} is no port.")
+    if request.role in messages.CERTIFIED_ROLES:
+        _check_server(request)
+
+
+def _check_address(address: str) -> None:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError as error:
+        raise Invalid(f"{address!r} is no IP address.") from error
+
+
+def _check_server(request: messages.Register) -> None:
+    names.check_fqdn(request.fqdn)
+    if not request.addresses or not request.port or not request.csr:
+        raise Invalid("A server registers with its address, its port and a certification request.")
+    csr.read_csr(request.csr)
+    if request.role == Role.PRIMARY and request.vault_keys is None:
+        raise Invalid("A Primary Server registers with its vault keys.")
+
+
+@transaction.atomic
+def unregister(device: Device) -> None:
+    """Let a device go; its secret is worth nothing from now on."""
+    Device.objects.move(
+        device,
+        DeviceState.UNREGISTERED,
+        note=device.name,
+        credential_epoch=F("credential_epoch") + 1,
+    )
+    Zone.objects.update(revision=F("revision") + 1)
+
+
+@transaction.atomic
+def approve(device: Device) -> None:
+    """Let a waiting server into the zone (S-54)."""
+    Device.objects.move(device, DeviceState.REGISTERED, note=device.name, errands=True)
+    Zone.objects.update(revision=F("revision") + 1)
+
+
+@transaction.atomic
+def retire(device: Device) -> None:
+    """Take a device out for good; its next request is refused (S-58)."""
+    Device.objects.move(
+        device, DeviceState.RETIRED, note=device.name, credential_epoch=F("credential_epoch") + 1
+    )
+    Zone.objects.update(revision=F("revision") + 1)
+
+
+def find(guid: str) -> Device | None:
+    """Return a device by the id it sent, None for anything else."""
+    try:
+        return Device.objects.filter(pk=UUID(guid)).first()
+    except ValueError:
+        return None

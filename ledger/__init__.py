@@ -1,0 +1,1 @@
+"""A state that moves once and leaves a trace; the audit chain."""

@@ -1,0 +1,1 @@
+"""System updates, their assignments, replication of their content, signed notices."""

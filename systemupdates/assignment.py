@@ -1,0 +1,198 @@
+"""Assign an update to devices in the order of D-36, hear how they fare, ignore, redeploy."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from devices.models import Device, Role
+from faults import Invalid, NotFound
+from ledger.models import Entry, utc
+from systemupdates.machine import ASSIGNMENT, SETTLED, AssignmentState, UpdateState
+from systemupdates.models import Assignment, SystemUpdate
+from wire import messages
+
+A = AssignmentState
+FIRST, PRIMARIES, THE_REST = 0, 1, 2
+# While a live device of an earlier wave is in one of these, later waves wait.
+UNDER_WAY = (A.PENDING, A.ASSIGNED, A.DOWNLOADING, A.APPLYING)
+
+# One statement for any number of devices; a device that has its row keeps it.
+_ASSIGN = """
+INSERT INTO systemupdates_assignment
+  (update_id, device_id, state, wave, step, attempt, reason, action, redeploy, told)
+SELECT %s, d.guid, 'pending', CASE WHEN d.guid = %s THEN 0 WHEN d.role = %s THEN 1 ELSE 2 END,
+  '', 0, '', '', {false}, {false}
+FROM devices_device d
+WHERE d.state = 'registered' {only}
+  AND NOT EXISTS (
+    SELECT 1 FROM systemupdates_assignment a WHERE a.update_id = %s AND a.device_id = d.guid)
+"""
+
+
+def _key(value: UUID) -> Any:
+    field = Device._meta.pk
+    return field.get_db_prep_value(value, connection)
+
+
+def assign(update: SystemUpdate, *, only: list[UUID] | None = None) -> int:
+    """Give every registered device (or `only` those) a pending assignment; returns how many."""
+    given = [_key(guid) for guid in only or []]
+    clause = f"AND d.guid IN ({', '.join(['%s'] * len(given))})" if only is not None else ""
+    false = "FALSE" if connection.vendor == "postgresql" else "0"
+    values = [
+        _key(update.pk),
+        _key(update.initiating_server_id),
+        Role.PRIMARY,
+        *given,
+        _key(update.pk),
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_ASSIGN.format(only=clause, false=false), values)
+        return int(cursor.rowcount)
+
+
+def offer(update: SystemUpdate, *, now: datetime, refresh: timedelta) -> int:
+    """Offer the update to the next wave once all live devices of the one before applied it."""
+    live = now - 2 * refresh - timedelta(minutes=1)
+    waiting = Assignment.objects.filter(update=update, state=A.PENDING)
+    wave = waiting.order_by("wave").values_list("wave", flat=True).first()
+    if wave is None:
+        return 0
+    before = Assignment.objects.filter(
+        update=update, wave__lt=wave, state__in=UNDER_WAY, device__last_contact__gte=live
+    )
+    if before.exists():
+        return 0
+    wave_rows = waiting.filter(wave=wave)
+    Device.objects.filter(pk__in=wave_rows.values("device")).update(errands=True)
+    return wave_rows.update(state=A.ASSIGNED, changed_at=now)
+
+
+def report(
+    device: Device, update_id: str, said: messages.StatusReport, *, now: datetime
+) -> Assignment:
+    """Note what a device says of an update. Repeated or late reports change nothing."""
+    assignment = _of(device, update_id)
+    if said.state not in messages.REPORTED_STATES:
+        raise Invalid(f"There is no state {said.state!r}.")
+    if said.state == messages.CANCELED:
+        Assignment.objects.filter(pk=assignment.pk).update(told=True)
+        return assignment
+    here = assignment.state
+    fresh = said.attempt > assignment.attempt
+    if here == said.state and not fresh:
+        return assignment
+    if here == A.FAILED and said.state != A.ACTIVATED and not fresh and not assignment.redeploy:
+        return assignment
+    if here != said.state and said.state not in ASSIGNMENT.moves[here]:
+        return assignment
+    _write(assignment, said, now)
+    return assignment
+
+
+def _write(assignment: Assignment, said: messages.StatusReport, now: datetime) -> None:
+    changes: dict[str, Any] = {
+        "step": said.step[:32],
+        "attempt": max(said.attempt, assignment.attempt),
+        "reason": said.detail[:2000],
+        "action": said.action[:2000],
+        "changed_at": now,
+        "redeploy": False,
+    }
+    if said.state == A.APPLIED and assignment.applied_at is None:
+        changes["applied_at"] = now
+    if said.state == A.ACTIVATED:
+        changes["activated_at"] = assignment.activated_at or utc(said.at)
+        changes["confirmed_at"] = now
+        changes["applied_at"] = assignment.applied_at or now
+    here = assignment.state
+    # One line of many: the ledger keeps failures and ends, the row keeps the rest.
+    if said.state in (A.FAILED, A.ACTIVATED) and here != said.state:
+        Assignment.objects.move(assignment, said.state, note=said.detail[:200], **changes)
+        return
+    Assignment.objects.filter(pk=assignment.pk, state=here).update(state=said.state, **changes)
+    assignment.state = said.state
+
+
+def _of(device: Device, update_id: str) -> Assignment:
+    try:
+        found = Assignment.objects.filter(device=device, update_id=UUID(update_id)).first()
+    except ValueError:
+        found = None
+    if found is None:
+        raise NotFound("This update is not assigned to this device.")
+    return found
+
+
+def rehearsed(
+    device: Device, update_id: str, said: messages.RehearsalReport, *, now: datetime
+) -> None:
+    """Keep how a device's handshakes with future certificates went (B-1)."""
+    assignment = _of(device, update_id)
+    results = [{"server": r.server, "code": r.code, "detail": r.detail[:500]} for r in said.results]
+    Assignment.objects.filter(pk=assignment.pk).update(rehearsal=results[:10], rehearsed_at=now)
+
+
+@transaction.atomic
+def ignore_device(assignment: Assignment, *, now: datetime) -> None:
+    """Leave a device out of an update: the operation no longer waits for it (R097)."""
+    Assignment.objects.move(assignment, A.IGNORED, note=str(assignment.device), changed_at=now)
+    Device.objects.filter(pk=assignment.device_id).update(errands=True)
+
+
+@transaction.atomic
+def redeploy(assignment: Assignment, *, now: datetime) -> None:
+    """Offer a failed or ignored update to its device again (R053, D-38)."""
+    Assignment.objects.move(
+        assignment,
+        A.ASSIGNED,
+        note=str(assignment.device),
+        changed_at=now,
+        redeploy=True,
+        reason="",
+        action="",
+    )
+    Device.objects.filter(pk=assignment.device_id).update(errands=True)
+
+
+def offer_again(device: Device) -> None:
+    """Offer every update that still counts to a device that registered anew (A.3: re-imaged)."""
+    closed = (UpdateState.BASELINED, UpdateState.CANCELED)
+    rows = Assignment.objects.filter(device=device).exclude(update__state__in=closed)
+    rows.exclude(state__in=(A.PENDING, A.CANCELED)).update(
+        state=A.ASSIGNED, attempt=0, step="", reason="", redeploy=False
+    )
+
+
+def withdraw(update: SystemUpdate, *, now: datetime) -> None:
+    """Cancel the update on every device; each hears of it by signed notice at its next refresh."""
+    rows = Assignment.objects.filter(update=update).exclude(state=A.CANCELED)
+    untouched = rows.filter(state=A.PENDING).update(state=A.CANCELED, told=True, changed_at=now)
+    Device.objects.filter(pk__in=rows.exclude(told=True).values("device")).update(errands=True)
+    rest = rows.exclude(state=A.CANCELED).update(state=A.CANCELED, changed_at=now)
+    Entry.objects.record(
+        "withdraw",
+        f"systemupdates.SystemUpdate:{update.pk}",
+        detail={"never offered": untouched, "offered": rest},
+    )
+
+
+def settled(update: SystemUpdate) -> bool:
+    """Tell whether no device holds the update open any more (D-27)."""
+    return not Assignment.objects.filter(update=update).outstanding().exists()
+
+
+__all__ = [
+    "SETTLED",
+    "assign",
+    "ignore_device",
+    "offer",
+    "redeploy",
+    "report",
+    "settled",
+    "withdraw",
+]

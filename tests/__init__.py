@@ -1,0 +1,1 @@
+"""Tests of the console, the agent and their parts."""

@@ -1,0 +1,301 @@
+"""What an agent and the console say to each other (the calls under /zac/v1/).
+
+Times are seconds since 1970-01-01 UTC. Certificates and keys travel as PEM text, digests as
+lower-case hexadecimal SHA-256. Unknown fields are ignored, so either side may be newer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import List, Optional
+
+from wire.envelope import Envelope
+
+PROTOCOL = 1
+
+PRIMARY = "primary"
+AUTHENTICATION_SATELLITE = "authentication-satellite"
+CONTENT_SATELLITE = "content-satellite"
+MANAGED = "managed"
+ROLES = (PRIMARY, AUTHENTICATION_SATELLITE, CONTENT_SATELLITE, MANAGED)
+CERTIFIED_ROLES = (PRIMARY, AUTHENTICATION_SATELLITE)
+CONTENT_ROLES = (PRIMARY, CONTENT_SATELLITE)
+
+# What an agent can do, reported at registration and refresh (D-49 of docs/decisions.md).
+FEATURE_CSR = "csr"
+FEATURE_REHEARSAL = "rehearsal"
+FEATURE_RECOVERY = "recovery"
+FEATURE_DEPOT = "depot"
+
+# Device states of an update (D-33). The agent reports these words, the console shows labels.
+DOWNLOADING = "downloading"
+APPLYING = "applying"
+APPLIED = "applied"
+ACTIVATING = "activating"
+ACTIVATED = "activated"
+FAILED = "failed"
+CANCELED = "canceled"
+REPORTED_STATES = (DOWNLOADING, APPLYING, APPLIED, ACTIVATING, ACTIVATED, FAILED, CANCELED)
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Which roots to trust: the current one, older ones in grace, announced ones (D-28)."""
+
+    current: str
+    in_grace: List[str] = dataclasses.field(default_factory=list)
+    pending: List[str] = dataclasses.field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ServerAddress:
+    """One server of the zone and where it answers.
+
+    `url` is its TLS address (empty for a Content Satellite), `content_url` where content is
+    served by digest, `rehearsal_url` where it shows its future certificate.
+    """
+
+    id: str
+    name: str
+    fqdn: str
+    role: str
+    url: str = ""
+    content_url: str = ""
+    rehearsal_url: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An error answer (RFC 9457, application/problem+json)."""
+
+    title: str
+    status: int
+    detail: str = ""
+    action: str = ""
+    type: str = "about:blank"
+
+
+@dataclass(frozen=True)
+class Zone:
+    """GET /zac/v1/zone: what anybody may know of the zone."""
+
+    zone: str
+    name: str
+    time: float
+    ca_pem: str
+    ca_sha256: str
+    zone_pub: str
+    protocol: int = PROTOCOL
+
+
+@dataclass(frozen=True)
+class Hello:
+    """POST /zac/v1/hello: prove that you belong to the zone. `nonce`: 32 random bytes, hex."""
+
+    nonce: str
+    host: str
+
+
+@dataclass(frozen=True)
+class HelloAnswer:
+    """The zone's public key and its signed statement (payload: wire.manifest.Statement)."""
+
+    zone_pub: str
+    statement: Envelope
+
+
+@dataclass(frozen=True)
+class VaultKeys:
+    """Public halves of a Primary Server's vault keys (HPKE, base64 of the raw X25519 point)."""
+
+    vault: str
+    ca_vault: str
+
+
+@dataclass(frozen=True)
+class Register:
+    """POST /zac/v1/register: an agent asks to belong to the zone.
+
+    `key` is the secret part of a registration key, never its pin. Servers of a certified role
+    add `csr`; Primary Servers add `vault_keys`. `port`, `content_port` and `rehearsal_port` are
+    where its listeners answer. A returning device names its old `device` id.
+    """
+
+    name: str
+    role: str
+    agent: str
+    addresses: List[str]
+    fqdn: str = ""
+    os: str = ""
+    key: Optional[str] = None
+    csr: Optional[str] = None
+    vault_keys: Optional[VaultKeys] = None
+    features: List[str] = dataclasses.field(default_factory=list)
+    port: int = 0
+    content_port: int = 0
+    rehearsal_port: int = 0
+    parent: str = ""
+    device: str = ""
+    protocol: int = PROTOCOL
+
+
+@dataclass(frozen=True)
+class Registered:
+    """The answer to Register: identity, secret and everything a new device must trust.
+
+    `epoch` is the zone's trust epoch: how many CA changes have been activated so far.
+    `approved` is False while an administrator has yet to let the server in; such a device may
+    refresh and gets nothing but its state.
+    """
+
+    id: str
+    secret: str
+    epoch: int
+    zone: str
+    zone_pub: str
+    time: float
+    approved: bool
+    trust: Trust
+    servers: List[ServerAddress]
+    refresh_s: float
+    server_id: str = ""
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """POST /zac/v1/refresh: I am here, this is how I stand.
+
+    `generation` names the agent's current generation, `root_sha256` the root it holds as current,
+    `anchored_sha256` the root that verified this very connection ("" if it cannot tell),
+    `skew` the seconds its clock is off, `contacts` and `refused` count since the last refresh.
+    """
+
+    t: float
+    agent: str
+    generation: str = ""
+    root_sha256: str = ""
+    anchored_sha256: str = ""
+    skew: float = 0.0
+    fqdn: str = ""
+    addresses: List[str] = dataclasses.field(default_factory=list)
+    features: List[str] = dataclasses.field(default_factory=list)
+    contacts: int = 0
+    refused: int = 0
+    server_certificate_sha256: str = ""
+    trusted_sha256: List[str] = dataclasses.field(default_factory=list)
+    holds: List[str] = dataclasses.field(default_factory=list)
+    protocol: int = PROTOCOL
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """Content that a content server shall hold: fetch each digest, then report what it holds."""
+
+    update: str
+    sha256: str
+    size: int
+    sources: List[str] = dataclasses.field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """The answer to Refresh.
+
+    `updates` are signed manifests to apply, `notices` signed go, cancel and activated notices,
+    `ignored` ids of updates this device shall leave alone, `redeploy` ids to try again after a
+    failure. `replicate` is for content servers, `withdraw` names digests they may drop.
+    `certificate` is True when a first or replacement certificate waits at /zac/v1/certificate.
+    """
+
+    time: float
+    approved: bool
+    refresh_s: float
+    trust: Optional[Trust] = None
+    servers: List[ServerAddress] = dataclasses.field(default_factory=list)
+    server_id: str = ""
+    updates: List[Envelope] = dataclasses.field(default_factory=list)
+    notices: List[Envelope] = dataclasses.field(default_factory=list)
+    ignored: List[str] = dataclasses.field(default_factory=list)
+    redeploy: List[str] = dataclasses.field(default_factory=list)
+    replicate: List[Replicate] = dataclasses.field(default_factory=list)
+    withdraw: List[str] = dataclasses.field(default_factory=list)
+    certificate: bool = False
+    names: List[str] = dataclasses.field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class StatusReport:
+    """POST /zac/v1/updates/<id>/status: how far this device is. Idempotent by (state, attempt)."""
+
+    state: str
+    step: str
+    attempt: int
+    at: float
+    revision: int = 0
+    detail: str = ""
+    action: str = ""
+
+
+@dataclass(frozen=True)
+class CsrRequest:
+    """POST /zac/v1/updates/<id>/csr (and /zac/v1/certificate for a first certificate).
+
+    `error` says why no request could be made, instead of `csr`. With `chain` the server hands in
+    a certificate it found in its remint repository (D-17).
+    """
+
+    csr: str = ""
+    error: str = ""
+    chain: str = ""
+    generation: int = 0
+
+
+@dataclass(frozen=True)
+class CertificateAnswer:
+    """GET of the same path: `chain` (leaf first, no root) once there, else what it waits for.
+
+    `order` is what to ask for (subject, key length, names), None while an administrator makes the
+    request by hand. A greater `generation` than the one last sent asks for a fresh key and CSR.
+    """
+
+    state: str
+    chain: str = ""
+    order: Optional["CsrOrder"] = None
+    generation: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class CsrOrder:
+    """Subject, names and key length that the console wants in the request of a server."""
+
+    common_name: str
+    key_length: int
+    organization: str = ""
+    organizational_unit: str = ""
+    locality: str = ""
+    state: str = ""
+    country: str = ""
+    dns_names: List[str] = dataclasses.field(default_factory=list)
+    addresses: List[str] = dataclasses.field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RehearsalResult:
+    """One handshake of a device with one server's future certificate (B-1).
+
+    `code`: "ok", "refused" (certificate not accepted), "unreachable".
+    """
+
+    server: str
+    code: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class RehearsalReport:
+    """POST /zac/v1/updates/<id>/rehearsal."""
+
+    results: List[RehearsalResult]
+    at: float

@@ -1,0 +1,98 @@
+"""Read and write dataclasses as JSON, strictly: a wrong type is an error, an unknown field is not.
+
+Kept to the standard library, because it runs on every managed device (Python 3.8 or newer).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from typing import Any, Dict, List, Optional, Type, TypeVar, Union
+
+from faults import Invalid
+
+T = TypeVar("T")
+
+
+class Malformed(Invalid):
+    """A message does not have the shape that the protocol gives it."""
+
+
+def dump(value: Any) -> bytes:
+    """Return canonical JSON: sorted keys, no spaces, UTF-8; equal values have equal bytes."""
+    plain = value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        plain = dataclasses.asdict(value)
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def load(shape: Type[T], data: bytes) -> T:
+    """Read one message of the given shape; raises Malformed and names the field that is wrong."""
+    try:
+        plain = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("The message is not JSON.") from error
+    return build(shape, plain, shape.__name__)
+
+
+def build(shape: Type[T], plain: Any, where: str) -> T:
+    """Make a dataclass of parsed JSON; a field without default must be there."""
+    if not isinstance(plain, dict):
+        raise Malformed("%s is not an object." % where)
+    hints = _hints(shape)
+    values: Dict[str, Any] = {}
+    for field in dataclasses.fields(shape):  # type: ignore[arg-type]  # T is a dataclass by contract
+        if field.name in plain:
+            inner = "%s.%s" % (where, field.name)
+            values[field.name] = _value(hints[field.name], plain[field.name], inner)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise Malformed("%s.%s is missing." % (where, field.name))
+    return shape(**values)
+
+
+_known: Dict[type, Dict[str, Any]] = {}
+
+
+def _hints(shape: Type[Any]) -> Dict[str, Any]:
+    if shape not in _known:
+        _known[shape] = typing.get_type_hints(shape)
+    return _known[shape]
+
+
+def _value(hint: Any, plain: Any, where: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin is Union:
+        if plain is None:
+            return None
+        return _value(typing.get_args(hint)[0], plain, where)
+    if origin is list:
+        if not isinstance(plain, list):
+            raise Malformed("%s is not a list." % where)
+        inner = typing.get_args(hint)[0]
+        return [_value(inner, item, "%s[%d]" % (where, n)) for n, item in enumerate(plain)]
+    if origin is dict:
+        return _mapping(hint, plain, where)
+    if dataclasses.is_dataclass(hint):
+        return build(typing.cast("Type[Any]", hint), plain, where)
+    return _scalar(hint, plain, where)
+
+
+def _mapping(hint: Any, plain: Any, where: str) -> Dict[str, Any]:
+    if not isinstance(plain, dict):
+        raise Malformed("%s is not an object." % where)
+    inner = typing.get_args(hint)[1]
+    return {key: _value(inner, item, "%s.%s" % (where, key)) for key, item in plain.items()}
+
+
+def _scalar(hint: Any, plain: Any, where: str) -> Any:
+    if hint is float and isinstance(plain, int) and not isinstance(plain, bool):
+        return float(plain)
+    if type(plain) is not hint:
+        raise Malformed("%s is not of type %s." % (where, hint.__name__))
+    if hint is str and "\x00" in plain:
+        raise Malformed("%s contains a NUL character." % where)
+    return plain
+
+
+__all__ = ["Dict", "List", "Malformed", "Optional", "build", "dump", "load"]
