@@ -1,0 +1,51 @@
+"""A running zone and a device in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.zac import zone as zones
+from tests.zac.zone import Zone
+from zac import enrolling, store
+from zac.clock import Clock
+from zac.enrolling import Options
+from zac.home import Home
+from zac.host import Host
+
+
+@pytest.fixture
+def zone(tmp_path: Path) -> Iterator[Zone]:
+    folder = tmp_path / "zone"
+    folder.mkdir()
+    with zones.running(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def new_host(tmp_path: Path) -> Callable[..., Host]:
+    """Return a maker of hosts; `skew` is how many seconds the local clock is off."""
+
+    def make(name: str = "d1", skew: float = 0.0) -> Host:
+        home = Home(str(tmp_path / name))
+        store.make_folder(home.path)
+        real = Clock("").local
+        clock = Clock(home.at("clock.json"), local=lambda: real() + skew)
+        return Host(home, clock=clock)
+
+    return make
+
+
+@pytest.fixture
+def device(zone: Zone, new_host: Callable[..., Host]) -> Host:
+    """Return a registered managed device."""
+    return registered(zone, new_host("d1"))
+
+
+def registered(zone: Zone, host: Host, **options: object) -> Host:
+    """Register a host with the zone."""
+    told = Options(url=zone.servers[0].url, key=str(zone.key), name="d1")
+    enrolling.enrol(host, Options(**{**vars(told), **options}))  # type: ignore[arg-type]  # as in Options
+    return host

@@ -1,0 +1,333 @@
+"""A zone in the test's own process: real TLS, real signatures, the wire's messages, no database."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import http.server
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.zac.authority import Root, now
+from wire import authentication, manifest, messages, registration_key, shapes
+from wire.envelope import Envelope, signed_bytes, wrap
+from wire.manifest import Activated, Cancel, File, Go, Manifest, Recovery, Retire, Rollback, sha256
+from wire.messages import Refreshed, Registered, ServerAddress, StatusReport, Trust
+from zac import pem
+
+ADDRESS = "127.0.0.1"
+
+
+class Signer:
+    """A zone key."""
+
+    def __init__(self) -> None:
+        self.key = ed25519.Ed25519PrivateKey.generate()
+        self.public = self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.zone_pub = base64.b64encode(self.public).decode()
+
+    def sign(self, kind: str, thing: Any) -> Envelope:
+        payload = shapes.dump(thing)
+        return wrap(kind, payload, self.key.sign(signed_bytes(kind, payload)))
+
+
+class Server:
+    """One server of the zone: a TLS listener whose certificate can be swapped."""
+
+    def __init__(self, zone: Zone, folder: Path, name: str, role: str = messages.PRIMARY) -> None:
+        self.zone, self.name, self.role = zone, name, role
+        self.path = folder / f"{name}.pem"
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.show(zone.root.server(ADDRESS))
+        self.listener = http.server.ThreadingHTTPServer((ADDRESS, 0), _handler(self))
+        self.listener.daemon_threads = True
+        self.plain = http.server.ThreadingHTTPServer((ADDRESS, 0), _handler(self))
+        self.plain.daemon_threads = True
+        self.listener.get_request = self._accept  # type: ignore[method-assign]  # TLS in the thread would be nicer
+        self.url = f"https://{ADDRESS}:{self.listener.server_port}"
+        self.content_url = f"http://{ADDRESS}:{self.plain.server_port}"
+        for listener in (self.listener, self.plain):
+            threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True).start()
+
+    def _accept(self) -> Any:
+        sock, peer = self.listener.socket.accept()
+        sock.settimeout(5)
+        try:
+            return self.context.wrap_socket(sock, server_side=True), peer
+        except OSError:
+            sock.close()
+            raise
+
+    def show(self, server_pem: str) -> None:
+        """Serve this key and chain from the next handshake on."""
+        self.path.write_text(server_pem)
+        self.context.load_cert_chain(self.path)
+        self.certificate = pem.fingerprint(server_pem)
+
+    def close(self) -> None:
+        for listener in (self.listener, self.plain):
+            listener.shutdown()
+            listener.server_close()
+
+    def address(self) -> ServerAddress:
+        return ServerAddress(
+            id=f"id-{self.name}",
+            name=self.name,
+            fqdn="",
+            role=self.role,
+            url=self.url,
+            content_url=self.content_url,
+        )
+
+
+@dataclasses.dataclass
+class Member:
+    """What the zone knows of a device."""
+
+    id: str
+    secret: str
+    counter: int = 0
+    csr: str | None = None
+
+
+class Zone:
+    """The console's side of the wire. Tests set its fields and read what it heard."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.id = "zone-1"
+        self.signer = Signer()
+        self.root = Root("Zone CA 1")
+        self.trust = Trust(current=self.root.pem)
+        self.key = registration_key.make(self.signer.public)
+        self.epoch = 0
+        self.shift = 0.0
+        self.approved = True
+        self.refresh_s = 1.0
+        self.server_ids: dict[str, str] = {}
+        self.members: dict[str, Member] = {}
+        self.offer = Refreshed(time=0, approved=True, refresh_s=1)
+        self.content: dict[str, bytes] = {}
+        self.recovery: list[Envelope] = []
+        self.go: dict[str, Envelope] = {}
+        self.answers: dict[str, messages.CertificateAnswer] = {}
+        self.requests: list[tuple[str, messages.CsrRequest]] = []
+        self.refreshes: list[messages.Refresh] = []
+        self.registers: list[messages.Register] = []
+        self.reports: list[tuple[str, StatusReport]] = []
+        self.rehearsals: list[messages.RehearsalReport] = []
+        self.heard: list[tuple[str, str, str, bytes]] = []
+        self.lies: dict[str, Any] = {}
+        self.servers: list[Server] = []
+        self.others: list[ServerAddress] = []
+
+    def now(self) -> float:
+        return now() + self.shift
+
+    def addresses(self) -> list[ServerAddress]:
+        return [*(server.address() for server in self.servers), *self.others]
+
+    def words(self) -> list[str]:
+        """Return the states that devices reported, in their order."""
+        return [report.state for _, report in self.reports]
+
+    def update(self, root: Root, **changes: Any) -> Manifest:
+        """Announce a change to another root; returns the manifest, its content is stored."""
+        files = {
+            manifest.ROOT_FILE: root.pem,
+            manifest.NEW_WITH_OLD: self.root.bridge(root),
+            manifest.OLD_WITH_NEW: root.bridge(self.root),
+        }
+        made = Manifest(
+            id="update-1",
+            zone=self.id,
+            kind=manifest.REMINT_CA,
+            name="Remint CA",
+            epoch=self.epoch + 1,
+            revision=1,
+            created=int(self.now()),
+            activate_at=int(self.now()) + 3600,
+            grace_until=int(self.now()) + 30 * 86400,
+            root_sha256=root.sha256,
+            old_root_sha256=self.root.sha256,
+            files=[self.store(name, text.encode()) for name, text in files.items()],
+        )
+        made = dataclasses.replace(made, **changes)
+        self.offer = dataclasses.replace(self.offer, updates=[self.sign(manifest.MANIFEST, made)])
+        return made
+
+    def store(self, name: str, data: bytes) -> File:
+        self.content[sha256(data)] = data
+        return File(name, sha256(data), len(data))
+
+    def sign(self, kind: str, thing: Any) -> Envelope:
+        return self.signer.sign(kind, thing)
+
+    def notify(self, thing: Any) -> Envelope:
+        """Sign a notice and put it into every refresh from now on."""
+        kinds = {
+            Go: manifest.GO,
+            Cancel: manifest.CANCEL,
+            Activated: manifest.ACTIVATED,
+            Retire: manifest.RETIRE,
+            Rollback: manifest.ROLLBACK,
+        }
+        envelope = self.sign(kinds[type(thing)], thing)
+        self.offer = dataclasses.replace(self.offer, notices=[*self.offer.notices, envelope])
+        return envelope
+
+    # The calls.
+
+    def answer(
+        self, server: Server, method: str, path: str, body: bytes, headers: Any
+    ) -> tuple[int, Any]:
+        self.heard.append((method, path, headers.get("Authorization", ""), body))
+        if path in self.lies:
+            return self.lies[path]
+        if path.startswith("/content/"):
+            data = self.content.get(path[9:])
+            return (404, None) if data is None else (200, data)
+        if path == "/contact":
+            return 200, {}
+        if path == "/recovery":
+            return 200, Recovery(self.id, self.recovery)
+        if path == "/zac/v1/hello":
+            return 200, self.greet(server, shapes.load(messages.Hello, body))
+        if path == "/zac/v1/register":
+            return self.register(shapes.load(messages.Register, body))
+        member = self.authenticated(method, path, body, headers)
+        if isinstance(member, messages.Problem):
+            return 401, member
+        return self.call(member, method, path, body)
+
+    def greet(self, server: Server, hello: messages.Hello) -> messages.HelloAnswer:
+        statement = manifest.Statement(
+            zone=self.id,
+            nonce=hello.nonce,
+            host=hello.host,
+            certificate_sha256=server.certificate,
+            roots=[self.trust.current, *self.trust.in_grace],
+            time=self.now(),
+        )
+        signed = self.sign(manifest.STATEMENT, statement)
+        return messages.HelloAnswer(self.signer.zone_pub, signed)
+
+    def register(self, asked: messages.Register) -> tuple[int, Any]:
+        self.registers.append(asked)
+        if asked.key != self.key.secret and asked.device not in self.members:
+            return 403, messages.Problem("Forbidden", 403, "The key is not valid.")
+        member = Member(asked.device or f"device-{len(self.members) + 1}", "", csr=asked.csr)
+        member.secret = authentication.derive_secret(b"master", device=member.id, epoch=1)
+        self.members[member.id] = member
+        self.server_ids.setdefault(member.id, f"id-{asked.name}")
+        return 201, Registered(
+            id=member.id,
+            secret=member.secret,
+            epoch=self.epoch,
+            zone=self.id,
+            zone_pub=self.signer.zone_pub,
+            time=self.now(),
+            approved=self.approved,
+            trust=self.trust,
+            servers=self.addresses(),
+            refresh_s=self.refresh_s,
+            server_id=self.server_ids[member.id] if asked.csr else "",
+        )
+
+    def authenticated(
+        self, method: str, path: str, body: bytes, headers: Any
+    ) -> Member | messages.Problem:
+        credentials = authentication.read_header(headers.get("Authorization", ""))
+        member = self.members.get(credentials.device)
+        if member is None:
+            return messages.Problem("Unauthorized", 401, "The device is unknown.")
+        if not authentication.matches(
+            credentials, member.secret, method=method, path=path, body=body
+        ):
+            return messages.Problem("Unauthorized", 401, "The signature is wrong.")
+        if credentials.counter <= member.counter:
+            return messages.Problem("Unauthorized", 401, "Replayed.", type="counter")
+        member.counter = credentials.counter
+        return member
+
+    def call(self, member: Member, method: str, path: str, body: bytes) -> tuple[int, Any]:
+        parts = path.split("/")
+        if path == "/zac/v1/refresh":
+            self.refreshes.append(shapes.load(messages.Refresh, body))
+            return 200, dataclasses.replace(
+                self.offer,
+                time=self.now(),
+                approved=self.approved,
+                refresh_s=self.refresh_s,
+                trust=self.trust,
+                servers=self.addresses(),
+                server_id=self.server_ids[member.id] if member.csr else "",
+            )
+        if path == "/zac/v1/unregister":
+            del self.members[member.id]
+            return 204, None
+        if parts[-1] in ("csr", "certificate"):
+            return self.certificate(parts[-2], method, body)
+        if parts[-1] == "status":
+            self.reports.append((parts[-2], shapes.load(StatusReport, body)))
+            return 204, None
+        if parts[-1] == "rehearsal":
+            self.rehearsals.append(shapes.load(messages.RehearsalReport, body))
+            return 204, None
+        if parts[-1] == "go" and parts[-2] in self.go:
+            return 200, self.go[parts[-2]]
+        return 404, None
+
+    def certificate(self, update: str, method: str, body: bytes) -> tuple[int, Any]:
+        if method == "POST":
+            self.requests.append((update, shapes.load(messages.CsrRequest, body)))
+            return 202, {}
+        found = self.answers.get(update)
+        return (404, None) if found is None else (200, found)
+
+
+def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            size = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(size)
+            status, thing = server.zone.answer(server, self.command, self.path, body, self.headers)
+            data = (
+                thing if isinstance(thing, bytes) else b"" if thing is None else shapes.dump(thing)
+            )
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_POST = do_GET
+
+        def log_message(self, *_words: object) -> None:
+            pass
+
+    return Handler
+
+
+@contextlib.contextmanager
+def running(folder: Path, *names: str) -> Iterator[Zone]:
+    """Run a zone with one Primary Server per name."""
+    zone = Zone(folder)
+    zone.servers = [Server(zone, folder, name) for name in names or ("s1",)]
+    try:
+        yield zone
+    finally:
+        for server in zone.servers:
+            server.close()
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a journal."""
+    return [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,0 +1,3 @@
+"""The agent of every host: trust, keys and certificates of this machine are in its care alone."""
+
+VERSION = "1.0.0"

@@ -1,0 +1,74 @@
+"""The first Primary Server of a new zone: there is no server yet to register with.
+
+The agent makes the keys, since they never leave this host; whoever creates the zone signs the
+request and hands back identity and certificate.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import List
+
+from wire import shapes
+from wire.messages import PRIMARY, Registered, VaultKeys
+from zac import enrolling, first, store
+from zac.enrolling import Options
+from zac.home import NotRegistered
+from zac.host import Host
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What create_zone needs of this host."""
+
+    csr: str
+    vault_keys: VaultKeys
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What create_zone hands back: identity and first certificate (leaf first, no root)."""
+
+    registered: Registered
+    chain: str
+
+
+def prepare(host: Host, options: Options) -> str:
+    """Make vault keys, server key and request; returns Prepared as JSON."""
+    vault = enrolling.vault_keys(host)
+    csr = first.make_request(
+        host,
+        common_name=options.fqdn or options.name,
+        fqdn=options.fqdn,
+        addresses=options.addresses,
+    )
+    plain = {**dataclasses.asdict(dataclasses.replace(options, ask=None))}
+    del plain["ask"]
+    store.write(host.home.at("adopting.json"), shapes.dump(plain))
+    return shapes.dump(Prepared(csr=csr, vault_keys=vault)).decode()
+
+
+def finish(host: Host, data: bytes) -> None:
+    """Take over identity, trust and certificate; harmless to repeat."""
+    adoption = shapes.load(Adoption, data)
+    kept = store.read(host.home.at("adopting.json"))
+    if kept is None:
+        raise NotRegistered("This host was not prepared.", action="Run: zac adopt --prepare")
+    options = shapes.load(_Kept, kept)
+    enrolling.keep(host, Options(**vars(options)), adoption.registered, forget=False)
+    first.install(host, adoption.chain)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The options of `prepare`, without the one that is a function."""
+
+    url: str
+    name: str
+    fqdn: str
+    addresses: List[str]
+    port: int
+    content_port: int
+    rehearsal_port: int
+    role: str = PRIMARY

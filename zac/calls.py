@@ -1,0 +1,137 @@
+"""Signed calls to the zone: one Primary Server after another, until one answers."""
+
+from __future__ import annotations
+
+import hashlib
+from http import HTTPStatus
+from typing import Any, Callable, List, Optional, Type, TypeVar, Union
+
+from faults import Fault, Kind
+from wire import authentication, shapes
+from wire.messages import PRIMARY, Problem, ServerAddress
+from zac.home import NotRegistered
+from zac.host import Host
+from zac.transport import Answer, Line, Refused, Unreachable
+
+T = TypeVar("T")
+Body = Union[Any, Callable[[Line], Any]]
+
+
+class NoServer(Fault):
+    """No server of the zone can be reached."""
+
+    kind = Kind.UNAVAILABLE
+    action = "Check the network. The agent tries again by itself."
+
+
+class NoneVerifies(Fault):
+    """Servers answer, but none shows a certificate this device accepts."""
+
+    action = "Run: zac recover, or the Certificate Remint Tool of the last update."
+
+
+class Rejected(Fault):
+    """The console understood the call and declined it."""
+
+
+class Busy(Fault):
+    """The console answers but cannot serve the call now."""
+
+    kind = Kind.UNAVAILABLE
+    action = "The agent tries again by itself."
+
+
+def get(host: Host, path: str, shape: Type[T]) -> Optional[T]:
+    """Ask the zone; None if there is no such thing (404)."""
+    answer = _ask(host, "GET", path, None)
+    return None if answer.status == HTTPStatus.NOT_FOUND else shapes.load(shape, answer.body)
+
+
+def post(host: Host, path: str, body: Body, shape: Type[T]) -> T:
+    """Tell the zone something and read the answer; `body` may be made from the open line."""
+    answer = _ask(host, "POST", path, body)
+    if answer.status == HTTPStatus.NOT_FOUND:
+        raise _problem(answer)
+    return shapes.load(shape, answer.body)
+
+
+def tell(host: Host, path: str, body: Body) -> None:
+    """Tell the zone something; what it thinks of it is of no interest."""
+    answer = _ask(host, "POST", path, body)
+    if answer.status == HTTPStatus.NOT_FOUND:
+        raise _problem(answer)
+
+
+def primaries(host: Host) -> List[ServerAddress]:
+    """Return the servers that answer calls: the registered one first, the rest spread by device."""
+    device, known = host.device, host.home.known()
+    found = [one for one in known.servers if one.role == PRIMARY and one.url]
+    if not any(one.url == device.url for one in found) and device.url:
+        found.append(ServerAddress("", device.url, "", PRIMARY, url=device.url))
+
+    def rank(server: ServerAddress) -> Any:
+        spread = hashlib.sha256((device.id + server.url).encode()).hexdigest()
+        return (server.url != device.url, spread)
+
+    return sorted(found, key=rank)
+
+
+def worst(faults: List[Fault]) -> Fault:
+    """Return the one fault that says most about why no server could be used."""
+    for fault in faults:
+        if isinstance(fault, Busy):
+            return fault
+    refused = [fault for fault in faults if isinstance(fault, Refused)]
+    if refused:
+        return NoneVerifies("No server's certificate is accepted. %s" % refused[0].explanation)
+    details = " ".join(fault.explanation for fault in faults)
+    return NoServer("No server of the zone answers. %s" % details)
+
+
+def _ask(host: Host, method: str, path: str, body: Body) -> Answer:
+    faults: List[Fault] = []
+    for server in primaries(host):
+        try:
+            answer = _one(host, server, method, path, body)
+        except (Unreachable, Refused) as fault:
+            faults.append(fault)
+            continue
+        if answer.status in (429, 500, 502, 503, 504):
+            faults.append(Busy("%s is busy (%d)." % (server.name, answer.status)))
+            continue
+        return _checked(host, answer)
+    raise worst(faults)
+
+
+def _one(host: Host, server: ServerAddress, method: str, path: str, body: Body) -> Answer:
+    device = host.device
+    with host.contact(server) as line:
+        made = body(line) if callable(body) else body
+        data = b"" if made is None else shapes.dump(made)
+        credentials = authentication.sign(
+            device.secret,
+            device=device.id,
+            counter=host.home.next_counter(),
+            method=method,
+            path=path,
+            body=data,
+        )
+        return line.send(method, path, data, {"Authorization": credentials.header()})
+
+
+def _checked(host: Host, answer: Answer) -> Answer:
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        problem = _problem(answer)
+        host.note("unauthenticated", detail=problem.explanation)
+        raise NotRegistered(problem.explanation)
+    if answer.status < HTTPStatus.MULTIPLE_CHOICES or answer.status == HTTPStatus.NOT_FOUND:
+        return answer
+    raise _problem(answer)
+
+
+def _problem(answer: Answer) -> Rejected:
+    try:
+        told = shapes.load(Problem, answer.body)
+    except shapes.Malformed:
+        told = Problem("The server answered %d." % answer.status, answer.status)
+    return Rejected(told.detail or told.title, action=told.action)

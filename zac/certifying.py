@@ -1,0 +1,159 @@
+"""A server's way to its future certificate: key, request, answer, self-test (manual, 1.2.4).
+
+The key is made here and never leaves; only the request travels (D-16 of docs/decisions.md). A
+certificate that the console holds comes before one found in the remint repository (D-17).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import List, Optional
+
+from faults import Fault
+from wire.manifest import OLD_WITH_NEW
+from wire.messages import CertificateAnswer, CsrOrder, CsrRequest
+from zac import calls, machine, pem, selftest, state, store, trust, updating
+from zac.host import Host
+from zac.machine import Step
+from zac.security import Generation
+from zac.state import Record
+from zac.transport import host_of
+
+SUFFIXES = ("der", "cer", "crt", "p7b", "pem", "cert")
+
+
+class NoKey(Fault):
+    """There is a certificate for this server, but its private key is not here."""
+
+    action = "Generate a new request for this server and have it signed."
+
+
+@machine.register
+@dataclasses.dataclass(frozen=True)
+class NeedCertificate(Step):
+    """Ask for the certificate; send a request when one is ordered; wait otherwise."""
+
+    name = state.CERTIFICATE
+
+    def take(self, host: Host) -> Optional[Step]:
+        record = self.record(host)
+        path = "/zac/v1/updates/%s/csr" % self.update
+        answer = calls.get(host, path, CertificateAnswer)
+        if answer is None:
+            return None
+        if answer.chain:
+            accept(host, record, answer.chain)
+            return Certified(self.update)
+        if answer.order is not None and answer.generation > record.sent:
+            _request(host, record, path, answer)
+        elif record.manifest().manual_csr:
+            _hand_in(host, record, path)
+        return None
+
+
+@machine.register
+@dataclasses.dataclass(frozen=True)
+class Certified(Step):
+    """The future certificate passed the self-test: serve the bridge for those already ahead."""
+
+    name = state.REHEARSED
+
+    def take(self, host: Host) -> Optional[Step]:
+        bridge = store.read(updating.repository(host, self.update, OLD_WITH_NEW))
+        if bridge:
+            with host.state.held():
+                generation = host.security.current()
+                bare = host.security.name()
+                if host.security.use(_with_bridge(generation, bridge.decode())):
+                    host.state.amend(self.update, lambda held: dataclasses.replace(held, bare=bare))
+        return machine.at(state.ARMED, self.update)
+
+
+def accept(host: Host, record: Record, chain: str) -> None:
+    """Check a certificate as devices will, then put it into the repository as server.cer."""
+    manifest = record.manifest()
+    root = trust.find(host.security.current().trust, manifest.root_sha256)
+    if root is None:
+        raise NoKey("The future CA of this update is not here.")
+    key = _key_for(host, record.id, chain)
+    _prove(host, record, key + chain, root)
+    store.write(updating.repository(host, record.id, "server.cer"), chain.encode())
+
+
+def future_file(host: Host, update: str) -> str:
+    """Return the path of future key and chain in one file; written once they were proven."""
+    return updating.repository(host, update, "future.pem")
+
+
+def future(host: Host, update: str) -> str:
+    """Return future key and chain in one PEM text; raises NoKey."""
+    data = store.read(future_file(host, update))
+    if not data:
+        raise NoKey("The future certificate of this server is not here.")
+    return data.decode()
+
+
+def _request(host: Host, record: Record, path: str, answer: CertificateAnswer) -> None:
+    order = answer.order
+    if order is None:
+        return
+    try:
+        key = host.server.make_key(order.key_length)
+        request = CsrRequest(csr=host.server.make_csr(key, order), generation=answer.generation)
+        store.write(updating.repository(host, record.id, "key.pem"), key.encode())
+    except Fault as fault:
+        request = CsrRequest(error=str(fault), generation=answer.generation)
+    calls.tell(host, path, request)
+    host.state.amend(
+        record.id,
+        lambda held: dataclasses.replace(held, sent=answer.generation, order=order),
+    )
+    host.note("requested", update=record.id, generation=answer.generation)
+
+
+def _hand_in(host: Host, record: Record, path: str) -> None:
+    data = next(filter(None, (_found(host, "server." + suffix) for suffix in SUFFIXES)), None)
+    raw = _found(host, "key.der")
+    manifest = record.manifest()
+    root = trust.find(host.security.current().trust, manifest.root_sha256)
+    if data is None or raw is None or root is None:
+        return
+    key = host.server.read_key(raw)
+    chain = host.server.read_chain(data, root, key)
+    _prove(host, record, key + chain, root)
+    calls.tell(host, path, CsrRequest(chain=chain, generation=max(record.sent, 0)))
+    host.note("handed-in", update=record.id)
+
+
+def _prove(host: Host, record: Record, server: str, root: str) -> None:
+    trial = updating.repository(host, record.id, "trial.pem")
+    store.write(trial, server.encode())
+    selftest.check(trial, root, _names(host, record), dateless=host.clock.absurd)
+    store.move(trial, future_file(host, record.id))
+
+
+def _key_for(host: Host, update: str, chain: str) -> str:
+    leaf = pem.split(chain)[0] if pem.split(chain) else ""
+    for data in (store.read(updating.repository(host, update, "key.pem")), _found(host, "key.der")):
+        if data and leaf:
+            key = host.server.read_key(data)
+            if host.server.same_key(key, leaf):
+                return key
+    raise NoKey("The certificate does not fit the key of this server.")
+
+
+def _found(host: Host, name: str) -> Optional[bytes]:
+    return store.read(host.home.at("remint-repo", name))
+
+
+def _names(host: Host, record: Record) -> List[str]:
+    known = host.home.known()
+    order = record.order or CsrOrder("", 0)
+    urls = [server.url for server in known.servers if server.id == known.server_id and server.url]
+    names = [host.device.fqdn, *map(host_of, urls), *order.dns_names, *order.addresses]
+    return [name for name in dict.fromkeys(names) if name and not name.startswith("*")]
+
+
+def _with_bridge(generation: Generation, bridge: str) -> Generation:
+    missing = [one for one in pem.split(bridge) if one not in pem.split(generation.server)]
+    return dataclasses.replace(generation, server=generation.server + "".join(missing))

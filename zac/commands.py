@@ -1,0 +1,222 @@
+"""The command line: `zac reg`, `unr`, `ref`, `st`, `ci`, `zc`, `run`, `recover`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Callable, List, NoReturn, Optional, Tuple
+
+from faults import Fault
+from wire.messages import MANAGED, PRIMARY, ROLES
+from zac import (
+    adopting,
+    calls,
+    enrolling,
+    exits,
+    locks,
+    recovering,
+    refreshing,
+    showing,
+    store,
+    wake,
+)
+from zac.enrolling import Options
+from zac.home import DEFAULT, Home
+from zac.host import Host, say
+
+LOCK_WAIT = 30.0
+Act = Callable[[Host, argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with this program's exit code for a wrong command line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        print("zac: %s" % message, file=sys.stderr)
+        raise SystemExit(exits.USAGE)
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run one command; returns the exit code of the table in zac.exits."""
+    os.umask(0o077)
+    told = _parser().parse_args(arguments)
+    host = Host(Home(told.home))
+    if told.verbose or told.command == "run":
+        host.log = say
+    try:
+        code: int = told.act(host, told)
+    except Fault as fault:
+        print("zac: %s" % fault.explanation, file=sys.stderr)
+        if fault.action:
+            print("     %s" % fault.action, file=sys.stderr)
+        return exits.code_of(fault)
+    return code
+
+
+def _parser() -> Parser:
+    common = Parser(add_help=False)
+    # Before or behind the command; the place behind it must not overwrite the one before.
+    common.add_argument("--home", default=argparse.SUPPRESS)
+    common.add_argument("-v", "--verbose", action="store_true")
+    parser = Parser(prog="zac", description="The agent of this host.")
+    parser.add_argument("--home", default=os.environ.get("ZAC_HOME", DEFAULT))
+    commands = parser.add_subparsers(dest="command", required=True)
+    known: List[Tuple[str, List[str], Act, str]] = [
+        ("register", ["reg"], _register, "join a zone"),
+        ("unregister", ["unr"], _unregister, "leave the zone"),
+        ("refresh", ["ref"], _refresh, "ask the zone for news now"),
+        ("status", ["st"], _status, "show how this device stands"),
+        ("cert-info", ["ci"], _cert_info, "show trusted roots and own certificate"),
+        ("zone-config", ["zc"], _zone_config, "show the servers of the zone"),
+        ("recover", [], _recover, "find back by the zone key when no server verifies"),
+        ("run", [], _run, "run as a service"),
+        ("adopt", [], _adopt, "make this host the first server of a new zone"),
+    ]
+    for name, short, act, text in known:
+        one = commands.add_parser(name, aliases=short, help=text, parents=[common])
+        one.set_defaults(act=act)
+        if name in ("register", "adopt"):
+            _place(one)
+        if name == "register":
+            _registration(one)
+        elif name == "adopt":
+            one.add_argument("--prepare", action="store_true")
+            one.add_argument("--finish", action="store_true")
+        elif name == "unregister":
+            one.add_argument("--force", action="store_true")
+        elif name == "status":
+            one.add_argument("--json", action="store_true")
+    return parser
+
+
+def _place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", default=os.uname().nodename)
+    parser.add_argument("--fqdn", default="")
+    parser.add_argument("--address", action="append", default=[], dest="addresses")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--content-port", type=int, default=0)
+    parser.add_argument("--rehearsal-port", type=int, default=0)
+
+
+def _registration(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("url")
+    parser.add_argument("--role", default=MANAGED, choices=ROLES)
+    parser.add_argument("--parent", default="")
+    parser.add_argument("--key", default=os.environ.get("ZAC_KEY", ""), help="or ZAC_KEY, or -")
+    parser.add_argument("--fingerprint", default="", help="SHA-256 of the zone's public key")
+    parser.add_argument("--trust-on-first-use", action="store_true")
+
+
+def _options(told: argparse.Namespace, url: str, role: str) -> Options:
+    return Options(
+        url=url,
+        name=told.name,
+        role=role,
+        fqdn=told.fqdn,
+        addresses=told.addresses,
+        port=told.port,
+        content_port=told.content_port,
+        rehearsal_port=told.rehearsal_port,
+    )
+
+
+def _register(host: Host, told: argparse.Namespace) -> int:
+    store.make_folder(host.home.path)
+    options = Options(
+        **{
+            **vars(_options(told, told.url, told.role)),
+            "key": sys.stdin.readline().strip() if told.key == "-" else told.key,
+            "fingerprint": told.fingerprint,
+            "parent": told.parent,
+            "ask": _ask if told.trust_on_first_use else None,
+        }
+    )
+    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+        registered = enrolling.enrol(host, options)
+    wake.call(host.home.path)
+    print("Registered as %s in zone %s." % (registered.id, registered.zone))
+    if not registered.approved:
+        print("An administrator has yet to approve it.")
+    return exits.OK
+
+
+def _ask(fingerprint: str) -> bool:
+    print("The zone's key has the SHA-256 fingerprint %s." % fingerprint)
+    if not sys.stdin.isatty():
+        raise enrolling.NoPin("Nobody is there to confirm the fingerprint.")
+    return input("Is it the one that the console shows? [y/N] ").strip().lower() == "y"
+
+
+def _unregister(host: Host, told: argparse.Namespace) -> int:
+    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+        host.home.device()
+        try:
+            calls.tell(host, "/zac/v1/unregister", {})
+        except Fault:
+            if not told.force:
+                raise
+        for name in ("device.json", "state.json", "servers.json"):
+            store.remove(host.home.at(name))
+        store.remove_tree(host.home.at("security"))
+        store.remove_tree(host.home.at("remint-repo"))
+    print("This device no longer belongs to the zone.")
+    return exits.OK
+
+
+def _refresh(host: Host, _told: argparse.Namespace) -> int:
+    host.home.device()
+    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+        answer = refreshing.refresh(host)
+    wake.call(host.home.path, wake.LOOK)
+    if not answer.approved:
+        print("Waiting for an administrator to approve this device.")
+        return exits.PENDING
+    failed = [one for one in host.state.load().updates.values() if one.failure and one.open]
+    for one in failed:
+        print("Update %s failed: %s" % (one.id, one.failure))
+    print("Refreshed; %d servers." % len(answer.servers))
+    return exits.FAILED if failed else exits.OK
+
+
+def _recover(host: Host, _told: argparse.Namespace) -> int:
+    host.home.device()
+    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+        recovering.recover(host)
+        refreshing.refresh(host)
+    print("Recovered: the zone's current certificate authority is trusted again.")
+    return exits.OK
+
+
+def _status(host: Host, told: argparse.Namespace) -> int:
+    print(showing.as_json(host) if told.json else showing.as_text(host))
+    return exits.OK
+
+
+def _cert_info(host: Host, _told: argparse.Namespace) -> int:
+    print(showing.certificates(host))
+    return exits.OK
+
+
+def _zone_config(host: Host, _told: argparse.Namespace) -> int:
+    print(showing.servers(host))
+    return exits.OK
+
+
+def _run(host: Host, _told: argparse.Namespace) -> int:
+    from zac.service import Service  # noqa: PLC0415 - the commands do without threads
+
+    host.home.device()
+    with locks.hold(host.home.at("run.lock"), 1.0):
+        return Service(host).run()
+
+
+def _adopt(host: Host, told: argparse.Namespace) -> int:
+    store.make_folder(host.home.path)
+    if told.finish:
+        adopting.finish(host, sys.stdin.buffer.read())
+        return exits.OK
+    url = "https://%s:%d" % ((told.addresses or [told.fqdn])[0], told.port)
+    print(adopting.prepare(host, _options(told, url, PRIMARY)))
+    return exits.OK

@@ -1,0 +1,43 @@
+"""Exit codes, so that a script knows what an administrator has to do (5: run the remint tool)."""
+
+from __future__ import annotations
+
+from faults import Fault, Kind
+from wire.envelope import NotSigned
+from wire.manifest import BadManifest
+from wire.shapes import Malformed
+from zac.calls import Busy, NoneVerifies, NoServer
+from zac.content import ContentMissing
+from zac.greeting import NotProven
+from zac.home import NotRegistered
+from zac.locks import Locked
+from zac.recovering import NoWayBack
+from zac.transport import Refused, Unreachable
+from zac.updating import OldUpdate
+
+OK = 0
+ERROR = 1
+NOT_REGISTERED = 3
+UNREACHABLE = 4
+NOT_VERIFIED = 5
+BAD_CONTENT = 6
+PENDING = 7
+FAILED = 10
+USAGE = 64
+LOCKED = 75
+
+CODES = (
+    (NotRegistered, NOT_REGISTERED),
+    ((NoServer, Unreachable, Busy), UNREACHABLE),
+    ((NoneVerifies, Refused, NoWayBack), NOT_VERIFIED),
+    ((NotSigned, NotProven, BadManifest, Malformed, ContentMissing, OldUpdate), BAD_CONTENT),
+    (Locked, LOCKED),
+)
+
+
+def code_of(fault: Fault) -> int:
+    """Return the exit code that a fault ends the program with."""
+    for kinds, code in CODES:
+        if isinstance(fault, kinds):
+            return code
+    return USAGE if fault.kind is Kind.INVALID else ERROR

@@ -1,0 +1,71 @@
+"""A server's first certificate, and one that replaces it outside an update."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from wire.messages import CertificateAnswer, CsrOrder, CsrRequest
+from zac import calls, pem, selftest, store
+from zac.certifying import NoKey
+from zac.host import Host
+
+PATH = "/zac/v1/certificate"
+CURVE = 256
+
+
+def make_request(host: Host, *, common_name: str, fqdn: str, addresses: "list[str]") -> str:
+    """Make a key for the first certificate and return its request; the key stays here."""
+    order = CsrOrder(
+        common_name=common_name,
+        key_length=CURVE,
+        dns_names=[fqdn] if fqdn else [],
+        addresses=list(addresses),
+    )
+    return _request(host, order)
+
+
+def collect(host: Host) -> bool:
+    """Ask for the certificate that waits at the console; True if a new one is in force."""
+    answer = calls.get(host, PATH, CertificateAnswer)
+    if answer is None:
+        return False
+    if answer.chain:
+        return install(host, answer.chain)
+    if answer.order is not None and answer.generation > host.state.load().first_sent:
+        csr = _request(host, answer.order)
+        calls.tell(host, PATH, CsrRequest(csr=csr, generation=answer.generation))
+        host.state.change(lambda held: dataclasses.replace(held, first_sent=answer.generation))
+    return False
+
+
+def install(host: Host, chain: str) -> bool:
+    """Put a chain in force with its key; True if it was not. Raises NoKey, selftest.Unusable."""
+    generation = host.security.current()
+    leaf = pem.split(chain)[0] if pem.split(chain) else ""
+    if generation.server and leaf and pem.split(generation.server)[:1] == [leaf]:
+        return False
+    key = (store.read(_place(host, "key.pem")) or b"").decode()
+    if not leaf or not key or not host.server.same_key(key, leaf):
+        raise NoKey("The certificate does not fit the key of this server.")
+    trial = _place(host, "trial.pem")
+    store.write(trial, (key + chain).encode())
+    names = [name for name in (host.device.fqdn, *host.device.addresses) if name]
+    selftest.check(trial, generation.trust.current, names[:1], dateless=host.clock.absurd)
+    with host.state.held():
+        generation = host.security.current()
+        host.security.use(dataclasses.replace(generation, server=key + chain))
+    store.remove_tree(_place(host))
+    host.note("certificate", generation=host.security.name())
+    return True
+
+
+def _request(host: Host, order: CsrOrder) -> str:
+    key = host.server.make_key(order.key_length)
+    csr = host.server.make_csr(key, order)
+    store.make_folder(_place(host))
+    store.write(_place(host, "key.pem"), key.encode())
+    return csr
+
+
+def _place(host: Host, *names: str) -> str:
+    return host.home.at("remint-repo", "first", *names)

@@ -1,0 +1,65 @@
+"""Locks between the processes and threads that share one home (flock, freed by any death)."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+import time
+from typing import Iterator
+
+from faults import Conflict
+
+POLL = 0.05
+
+
+class Locked(Conflict):
+    """Another agent process works in this home."""
+
+    action = "Wait until it has finished, then try again."
+
+
+@contextlib.contextmanager
+def hold(path: str, wait: float) -> Iterator[None]:
+    """Hold a lock file; waits up to `wait` seconds, then raises Locked."""
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        _take(handle, wait)
+        yield
+    finally:
+        os.close(handle)
+
+
+class Guard:
+    """A short lock for changes of state: between threads, and between processes."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._thread = threading.RLock()
+        self._depth = 0
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock; the same thread may take it again."""
+        with self._thread, contextlib.ExitStack() as stack:
+            if self._depth == 0:
+                stack.enter_context(hold(self._path, 30))
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+
+
+def _take(handle: int, wait: float) -> None:
+    until = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise Locked("The agent's home is in use by another process.") from None
+            time.sleep(POLL)
+        else:
+            return

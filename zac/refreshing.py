@@ -1,0 +1,181 @@
+"""One refresh: hear what the zone wants, bring trust and updates forward, meet one more server."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import List
+
+from faults import Fault
+from wire.envelope import Envelope
+from wire.manifest import GO
+from wire.messages import (
+    CERTIFIED_ROLES,
+    FEATURE_CSR,
+    FEATURE_DEPOT,
+    FEATURE_RECOVERY,
+    FEATURE_REHEARSAL,
+    MANAGED,
+    Refresh,
+    Refreshed,
+)
+from zac import (
+    VERSION,
+    accepting,
+    activating,
+    calls,
+    content,
+    first,
+    machine,
+    pem,
+    rehearsing,
+    replicating,
+    reporting,
+    retiring,
+    trust,
+)
+from zac.clock import NOTEWORTHY
+from zac.host import Host, servers_with_url
+from zac.security import with_trust
+from zac.transport import Line, Refused, Unreachable
+
+
+def refresh(host: Host) -> Refreshed:
+    """Refresh once; raises NotRegistered, NoServer, NoneVerifies or what else stands in the way."""
+    answer = _hear(host)
+    if answer.approved:
+        _take_over(host, answer)
+        bring_forward(host)
+        if content_changed(host, answer):
+            answer = _hear(host)
+    _meet_one_more(host)
+    activating.tidy(host)
+    return answer
+
+
+def bring_forward(host: Host) -> None:
+    """Advance what is waiting, without a refresh: steps, rehearsals, reports."""
+    poll_go(host)
+    machine.advance_all(host)
+    rehearsing.again(host)
+    reporting.flush(host)
+
+
+def content_changed(host: Host, answer: Refreshed) -> bool:
+    """Fetch what this content server shall hold; True if it now holds more or less."""
+    if not host.serves_content:
+        return False
+    return replicating.replicate(host, answer.replicate, answer.withdraw)
+
+
+def poll_go(host: Host) -> None:
+    """Ask for the go of each update that waits for nothing else."""
+    for record in host.state.load().updates.values():
+        if record.step == "armed" and activating.due_at(host, record) is None:
+            found = calls.get(host, "/zac/v1/updates/%s/go" % record.id, Envelope)
+            if found is not None:
+                accepting.heed(host, [found])
+
+
+def features(role: str) -> List[str]:
+    """Return what an agent of this role can do (D-49)."""
+    known = [FEATURE_REHEARSAL, FEATURE_RECOVERY]
+    if role in CERTIFIED_ROLES:
+        known.append(FEATURE_CSR)
+    if role != MANAGED:
+        known.append(FEATURE_DEPOT)
+    return known
+
+
+def _hear(host: Host) -> Refreshed:
+    answer = calls.post(host, "/zac/v1/refresh", lambda line: _told(host, line), Refreshed)
+    host.contacts.tried = host.contacts.refused = 0
+    moved = host.clock.learn(answer.time)
+    if abs(moved) > NOTEWORTHY:
+        host.note("clock", moved=round(moved, 1), offset=round(host.clock.offset, 1))
+    known = host.home.known()
+    host.home.keep_known(
+        dataclasses.replace(
+            known,
+            servers=answer.servers or known.servers,
+            refresh_s=max(answer.refresh_s, 0.2),
+            approved=answer.approved,
+            server_id=answer.server_id or known.server_id,
+            refreshed=round(host.clock.now(), 3),
+        )
+    )
+    return answer
+
+
+def _told(host: Host, line: Line) -> Refresh:
+    device, generation = host.device, host.security.current()
+    digests = trust.digests(generation.trust)
+    return Refresh(
+        t=host.clock.local(),
+        agent=VERSION,
+        generation=host.security.name(),
+        root_sha256=digests[0],
+        anchored_sha256=line.peer.anchored,
+        skew=round(host.clock.local() - host.clock.now(), 3),
+        fqdn=device.fqdn,
+        addresses=device.addresses,
+        features=features(device.role),
+        contacts=host.contacts.tried,
+        refused=host.contacts.refused,
+        server_certificate_sha256=(pem.fingerprint(generation.server) if generation.server else ""),
+        trusted_sha256=digests,
+        holds=content.held(host) if host.serves_content else [],
+    )
+
+
+def _take_over(host: Host, answer: Refreshed) -> None:
+    canceled = accepting.heed(host, answer.notices)
+    accepting.take_up(host, answer.updates, answer.ignored)
+    # The go of an update may come with its manifest.
+    accepting.heed(host, [one for one in answer.notices if one.payload_type == GO])
+    accepting.redeploy(host, answer.redeploy)
+    _trust(host, answer, drop_pending=canceled)
+    retiring.retire(host)
+    if answer.certificate and host.is_certified:
+        try:
+            first.collect(host)
+        except Fault as fault:
+            host.note("certificate-refused", reason=str(fault))
+
+
+def _trust(host: Host, answer: Refreshed, *, drop_pending: bool) -> None:
+    if answer.trust is None:
+        return
+    with host.state.held():
+        generation = host.security.current()
+        held = trust.joined(generation.trust, answer.trust)
+        offered = trust.digests(answer.trust)
+        if drop_pending:
+            gone = [one for one in pem.fingerprints(held.pending) if one not in offered]
+            held = trust.without(held, gone)
+        if not _is_coming(host, offered[0]):
+            held = trust.activated(held, offered[0])
+        if host.security.use(with_trust(generation, held)):
+            host.note("trust", current=offered[0][:16], trusted=len(trust.digests(held)))
+
+
+def _is_coming(host: Host, digest: str) -> bool:
+    """Tell whether an update brings this root, so that it becomes current with the update only."""
+    records = host.state.load().updates.values()
+    return any(record.open and record.manifest().root_sha256 == digest for record in records)
+
+
+def _meet_one_more(host: Host) -> None:
+    known = host.home.known()
+    registered = host.device.url
+    others = [
+        one
+        for one in servers_with_url(known.servers)
+        if one.url != registered and one.id != known.server_id
+    ]
+    if not others:
+        return
+    try:
+        activating.meet(host, others[known.turn % len(others)])
+    except (Unreachable, Refused) as fault:
+        host.log("contact: %s" % fault.explanation)
+    host.home.keep_known(dataclasses.replace(known, turn=known.turn + 1))

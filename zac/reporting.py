@@ -1,0 +1,24 @@
+"""Reports to the console: kept until they have arrived, sent in their order."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from zac import calls
+from zac.host import Host
+from zac.state import Report, State
+
+
+def flush(host: Host) -> None:
+    """Send every report that is waiting; raises a fault if no server takes them now."""
+    for report in host.state.load().reports:
+        try:
+            calls.tell(host, "/zac/v1/updates/%s/status" % report.update, report.status)
+        except calls.Rejected as fault:
+            # The console no longer knows the update or the device has no part in it.
+            host.note("report-rejected", update=report.update, reason=fault.explanation)
+        host.state.change(lambda state, sent=report: _without(state, sent))  # type: ignore[misc]  # early binding
+
+
+def _without(state: State, sent: Report) -> State:
+    return dataclasses.replace(state, reports=[one for one in state.reports if one != sent])

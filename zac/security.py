@@ -1,0 +1,140 @@
+"""Trust, key and certificate as whole generations: `current` names a folder that never changes.
+
+A generation is built beside the others under the digest of its content, its meta.json last; then
+one rename moves `current`. A reader resolves `current` once and opens files inside. The key and
+its chain are one file, so that nothing can pair an old key with a new certificate.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from typing import Dict, List
+
+from wire import shapes
+from wire.manifest import sha256
+from wire.messages import Trust
+from zac import pem, store, trust
+from zac.home import Damaged
+
+CURRENT = "current"
+META = "meta.json"
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What this host trusts and, on a server, its key and chain in one PEM text."""
+
+    trust: Trust
+    server: str = ""
+
+    def files(self) -> Dict[str, bytes]:
+        """Return the files of this generation but meta.json."""
+        made = {
+            "ca.pem": "".join(trust.roots(self.trust)),
+            "previous.pem": "".join(self.trust.in_grace),
+        }
+        if self.server:
+            made["server.pem"] = self.server
+        return {name: text.encode() for name, text in made.items()}
+
+    def meta(self) -> bytes:
+        """Return meta.json: which root is what, and the digest of each file."""
+        known: Dict[str, object] = {
+            "current": pem.fingerprint(self.trust.current),
+            "in_grace": pem.fingerprints(self.trust.in_grace),
+            "pending": pem.fingerprints(self.trust.pending),
+            "files": {name: sha256(data) for name, data in self.files().items()},
+        }
+        return shapes.dump(known)
+
+    def name(self) -> str:
+        """Return the folder's name: the digest of its meta.json."""
+        return "gen-" + hashlib.sha256(self.meta()).hexdigest()[:32]
+
+
+class Security:
+    """The folder security/ of a home."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def name(self) -> str:
+        """Return the name of the generation in force, "" before the first one."""
+        return os.path.basename(store.pointed(os.path.join(self.path, CURRENT)))
+
+    def exists(self) -> bool:
+        """Tell whether a generation is in force."""
+        return bool(self.name())
+
+    def current(self) -> Generation:
+        """Return the generation in force; raises Damaged."""
+        return self.read(self.name())
+
+    def read(self, name: str) -> Generation:
+        """Return one generation; raises Damaged if it is incomplete or altered."""
+        try:
+            meta = json.loads(self._file(name, META))
+            files = {file: self._file(name, file) for file in meta["files"]}
+            if any(sha256(files[file]) != meta["files"][file] for file in files):
+                raise Damaged("The trust store of this device was altered.")
+            return _generation(meta, files)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Damaged("The trust store of this device cannot be read.") from error
+
+    def use(self, generation: Generation) -> bool:
+        """Put a generation in force, atomically; True if it was not. Harmless to repeat."""
+        name = generation.name()
+        if name == self.name():
+            return False
+        self._build(generation, name)
+        self.go_to(name)
+        return True
+
+    def go_to(self, name: str) -> None:
+        """Let `current` name a complete generation; raises Damaged if it is not."""
+        self.read(name)
+        store.point(os.path.join(self.path, CURRENT), name)
+
+    def tidy(self, keep: List[str]) -> None:
+        """Remove generations that nobody will go back to."""
+        kept = {*keep, self.name()}
+        for name in store.names(self.path):
+            if name.startswith("gen-") and name not in kept:
+                store.remove(os.path.join(self.path, name, META))
+                store.remove_tree(os.path.join(self.path, name))
+
+    def server_file(self) -> str:
+        """Return the path of key and chain in force; the link is resolved now, once."""
+        return os.path.join(self.path, self.name(), "server.pem")
+
+    def _build(self, generation: Generation, name: str) -> None:
+        folder = os.path.join(self.path, name)
+        store.make_folder(folder)
+        for file, data in generation.files().items():
+            store.write(os.path.join(folder, file), data)
+        store.write(os.path.join(folder, META), generation.meta())
+
+    def _file(self, name: str, file: str) -> bytes:
+        data = store.read(os.path.join(self.path, name, file)) if name else None
+        if data is None:
+            raise Damaged("The trust store of this device is not complete.")
+        return data
+
+
+def _generation(meta: Dict[str, List[str]], files: Dict[str, bytes]) -> Generation:
+    roots = {pem.fingerprint(root): root for root in pem.split(files["ca.pem"].decode())}
+    held = Trust(
+        current=roots[str(meta["current"])],
+        in_grace=[roots[digest] for digest in meta["in_grace"]],
+        pending=[roots[digest] for digest in meta["pending"]],
+    )
+    return Generation(held, files.get("server.pem", b"").decode())
+
+
+def with_trust(generation: Generation, held: Trust) -> Generation:
+    """Return the generation with other trust and the same key and chain."""
+    return dataclasses.replace(generation, trust=held)

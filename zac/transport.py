@@ -1,0 +1,302 @@
+"""TLS as the agent needs it: nothing but the given roots is trusted, names are always checked.
+
+One context per trust store and no session reuse, because a resumed session skips verification.
+"Unreachable" and "certificate refused" are told apart everywhere: only the second means that
+trust is wrong on one side.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import ssl
+from dataclasses import dataclass
+from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from urllib.parse import urlsplit
+
+from faults import Fault, Invalid, Kind
+from zac import pem
+from zac.clock import Clock
+
+TIMEOUT = 10.0
+MOST_BYTES = 8 << 20
+# X509_V_FLAG_NO_CHECK_TIME: the dates are then judged here, with the corrected clock.
+NO_CHECK_TIME = 0x200000
+MOST_CONTEXTS = 16
+NOT_YET_VALID, EXPIRED = 9, 10
+
+
+class Unreachable(Fault):
+    """No connection, or it broke: this says nothing about certificates."""
+
+    kind = Kind.UNAVAILABLE
+    action = "Check network, address and port, and that the server runs."
+
+
+class Refused(Fault):
+    """The server's certificate is not accepted with the roots this device trusts."""
+
+    action = "Trust is wrong on one side. Run: zac recover, or the Certificate Remint Tool."
+
+    def __init__(self, explanation: str, code: int = 0) -> None:
+        super().__init__(explanation)
+        self.code = code
+
+
+class BadAddress(Invalid):
+    """The text is no address of a server."""
+
+    action = "Give an address of the form https://SERVER:PORT"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Who answered: which store and which root verified it (digests), and its certificate's."""
+
+    store: str = ""
+    anchored: str = ""
+    certificate_sha256: str = ""
+
+
+class Line:
+    """One open connection; it carries one request."""
+
+    def __init__(self, connection: http.client.HTTPConnection, peer: Peer, prefix: str) -> None:
+        self._connection = connection
+        self.peer = peer
+        self._prefix = prefix
+
+    def send(
+        self, method: str, path: str, body: bytes = b"", headers: Optional[Mapping[str, str]] = None
+    ) -> Answer:
+        """Send a request and read the answer; raises Unreachable."""
+        sent = {"Connection": "close", **(headers or {})}
+        if body:
+            sent["Content-Type"] = "application/json"
+        with _network(self._connection.host):
+            self._connection.request(method, self._prefix + path, body or None, sent)
+            answer = self._connection.getresponse()
+            data = answer.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise Unreachable("%s sent more than was asked for." % self._connection.host)
+        return Answer(answer.status, data)
+
+
+class Transport:
+    """Opens connections. `learn_time` is asked when only the local clock may be wrong."""
+
+    def __init__(self, clock: Clock, timeout: float = TIMEOUT) -> None:
+        self._clock = clock
+        self._timeout = timeout
+        self._contexts: Dict[Tuple[str, bool], ssl.SSLContext] = {}
+        self.learn_time: Callable[[str, Sequence[str]], None] = lambda _url, _roots: None
+
+    @contextlib.contextmanager
+    def verified(self, url: str, roots: Sequence[str]) -> Iterator[Line]:
+        """Open a connection whose certificate the roots verify; raises Unreachable, Refused.
+
+        All roots together are tried first, then each alone: two roots of one name without key
+        identifiers would otherwise hide each other.
+        """
+        with contextlib.closing(self._any_store(url, roots)) as line:
+            yield line
+
+    @contextlib.contextmanager
+    def dateless(self, url: str, roots: Sequence[str]) -> Iterator[Line]:
+        """Open a connection with chain and name verified but no dates: only to learn the time."""
+        with contextlib.closing(self._open(url, self._context(roots, dateless=True))) as line:
+            yield line
+
+    @contextlib.contextmanager
+    def unverified(self, url: str) -> Iterator[Line]:
+        """Open a connection to whoever answers: for signed or digest-checked content only."""
+        context = None
+        if urlsplit(url).scheme == "https":
+            context = _client_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        with contextlib.closing(self._open(url, context)) as line:
+            yield line
+
+    def _any_store(self, url: str, roots: Sequence[str]) -> "_OpenLine":
+        stores: List[Sequence[str]] = [roots]
+        if len(roots) > 1:
+            stores += [[root] for root in roots]
+        first: Optional[Refused] = None
+        for store in stores:
+            try:
+                return self._judged(url, store)
+            except Refused as refused:
+                first = first or refused
+        raise first or Refused("This device trusts no certificate authority.")
+
+    def _judged(self, url: str, roots: Sequence[str]) -> "_OpenLine":
+        if not self._clock.absurd:
+            try:
+                return self._open(url, self._context(roots), roots)
+            except Refused as refused:
+                if refused.code not in (NOT_YET_VALID, EXPIRED):
+                    raise
+                self.learn_time(url, roots)
+                if not self._clock.absurd:
+                    raise
+        line = self._open(url, self._context(roots, dateless=True), roots)
+        try:
+            _judge_dates(line.valid, self._clock.now())
+        except Refused:
+            line.close()
+            raise
+        return line
+
+    def _context(self, roots: Sequence[str], *, dateless: bool = False) -> ssl.SSLContext:
+        key = (_digest(roots), dateless)
+        if key not in self._contexts:
+            if len(self._contexts) > MOST_CONTEXTS:
+                self._contexts.clear()
+            context = _client_context()
+            context.load_verify_locations(cadata="".join(roots))
+            if dateless:
+                context.verify_flags |= NO_CHECK_TIME
+            self._contexts[key] = context
+        return self._contexts[key]
+
+    def _open(
+        self, url: str, context: Optional[ssl.SSLContext], roots: Sequence[str] = ()
+    ) -> "_OpenLine":
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", _port(url)
+        if context is None:
+            plain = http.client.HTTPConnection(host, port, timeout=self._timeout)
+            with _network(host):
+                plain.connect()
+            return _OpenLine(plain, Peer(), parts.path, [])
+        connection = http.client.HTTPSConnection(host, port, timeout=self._timeout, context=context)
+        try:
+            with _network(host):
+                connection.connect()
+                return _OpenLine(
+                    connection,
+                    _peer(connection.sock, roots),
+                    parts.path,
+                    _validities(connection.sock),
+                )
+        except BaseException:
+            connection.close()
+            raise
+
+
+class _OpenLine(Line):
+    """A line with what is needed to judge and close it."""
+
+    def __init__(
+        self,
+        connection: http.client.HTTPConnection,
+        peer: Peer,
+        prefix: str,
+        valid: List[Tuple[float, float]],
+    ) -> None:
+        super().__init__(connection, peer, prefix.rstrip("/"))
+        self.valid = valid
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def host_of(url: str) -> str:
+    """Return the host a URL names; raises BadAddress."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise BadAddress("This is no address of a server: %s" % url)
+    return parts.hostname
+
+
+def _port(url: str) -> int:
+    host_of(url)
+    parts = urlsplit(url)
+    try:
+        return parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        raise BadAddress("This is no address of a server: %s" % url) from error
+
+
+def _client_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST
+    context.hostname_checks_common_name = False
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
+    return context
+
+
+def _digest(roots: Sequence[str]) -> str:
+    return hashlib.sha256("".join(roots).encode()).hexdigest()
+
+
+def _peer(sock: ssl.SSLSocket, roots: Sequence[str]) -> Peer:
+    leaf = sock.getpeercert(binary_form=True) or b""
+    chain = _verified_chain(sock)
+    anchored = ""
+    if chain and roots:
+        anchored = hashlib.sha256(chain[-1].public_bytes(2)).hexdigest()
+    elif len(roots) == 1:
+        anchored = pem.fingerprint(roots[0])
+    return Peer(_digest(roots)[:16], anchored, hashlib.sha256(leaf).hexdigest())
+
+
+def _verified_chain(sock: ssl.SSLSocket) -> Sequence["_Certificate"]:
+    # Python offers the verified chain from 3.10 on; older ones report the store alone.
+    inner = getattr(sock, "_sslobj", None)
+    chain = getattr(inner, "get_verified_chain", None)
+    return (chain() or []) if chain else []
+
+
+class _Certificate:
+    """The part of ssl's certificate object that is used."""
+
+    def public_bytes(self, encoding: int) -> bytes:
+        raise NotImplementedError
+
+    def get_info(self) -> Dict[str, str]:
+        raise NotImplementedError
+
+
+def _validities(sock: ssl.SSLSocket) -> List[Tuple[float, float]]:
+    chain = [certificate.get_info() for certificate in _verified_chain(sock)]
+    leaf = sock.getpeercert() or {}
+    if not chain and "notAfter" in leaf:
+        chain = [{"notBefore": str(leaf["notBefore"]), "notAfter": str(leaf["notAfter"])}]
+    seconds = ssl.cert_time_to_seconds
+    return [(seconds(one["notBefore"]), seconds(one["notAfter"])) for one in chain]
+
+
+def _judge_dates(valid: Sequence[Tuple[float, float]], now: float) -> None:
+    if not valid:
+        raise Refused("The dates of the server's certificate cannot be judged.", EXPIRED)
+    for begin, end in valid:
+        if now < begin:
+            raise Refused("The server's certificate is not yet valid.", NOT_YET_VALID)
+        if now > end:
+            raise Refused("The server's certificate has expired.", EXPIRED)
+
+
+@contextlib.contextmanager
+def _network(host: str) -> Iterator[None]:
+    try:
+        yield
+    except ssl.SSLCertVerificationError as error:
+        text = "%s: %s." % (host, error.verify_message)
+        raise Refused(text, error.verify_code) from error
+    except (OSError, http.client.HTTPException, ssl.CertificateError) as error:
+        raise Unreachable(
+            "%s does not answer: %s." % (host, str(error) or type(error).__name__)
+        ) from error
