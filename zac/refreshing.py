@@ -17,6 +17,7 @@ from wire.messages import (
     MANAGED,
     Refresh,
     Refreshed,
+    Trust,
 )
 from zac import (
     VERSION,
@@ -152,7 +153,7 @@ def _trust(host: Host, answer: Refreshed, *, drop_pending: bool) -> None:
         if drop_pending:
             gone = [one for one in pem.fingerprints(held.pending) if one not in offered]
             held = trust.without(held, gone)
-        if not _is_coming(host, offered[0]):
+        if not _is_coming(host, offered[0]) and not _is_past(held, offered[0]):
             held = trust.activated(held, offered[0])
         if host.security.use(with_trust(generation, held)):
             host.note("trust", current=offered[0][:16], trusted=len(trust.digests(held)))
@@ -162,6 +163,11 @@ def _is_coming(host: Host, digest: str) -> bool:
     """Tell whether an update brings this root, so that it becomes current with the update only."""
     records = host.state.load().updates.values()
     return any(record.open and record.manifest().root_sha256 == digest for record in records)
+
+
+def _is_past(held: Trust, digest: str) -> bool:
+    """Tell whether this host has moved on from a root; the console may follow a moment later."""
+    return digest in pem.fingerprints(held.in_grace)
 
 
 def _meet_one_more(host: Host) -> None:
