@@ -7,4 +7,12 @@ from certificates.agent_urls import public
 urlpatterns = [
     path("zac/v1/", include("certificates.agent_urls")),
     *public,
+    path("", include("console.urls")),
+    path("", include("certificates.urls")),
+    path("devices/", include("devices.urls")),
+    path("system-updates/", include("systemupdates.urls")),
 ]
+handler400 = "console.errors.bad_request"
+handler403 = "console.errors.permission_denied"
+handler404 = "console.errors.page_not_found"
+handler500 = "console.errors.server_error"

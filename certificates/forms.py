@@ -1,0 +1,69 @@
+"""The fields of the certificate dialogs; they check form, the operations check sense."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from certificates.limits import Limits
+from certificates.operations.orders import YEARS, RemintCA
+from console.forms import LocalTimeField, PasswordAgain
+from pki.keys import DEFAULT_KEY_LENGTH, KEY_LABELS, KEY_LENGTHS
+
+DEFAULT_YEARS = 10
+
+
+def key_lengths() -> list[tuple[int, str]]:
+    """Return the key lengths to choose from, with what each means (D-9)."""
+    return [(length, f"{length} ({KEY_LABELS[length]})") for length in KEY_LENGTHS]
+
+
+class RemintCAForm(PasswordAgain):
+    """Remint CA (manual, 1.2.9)."""
+
+    confirm = forms.BooleanField(
+        label=_("Yes, I want to remint the certificate authority"),
+        error_messages={"required": _("Tick this box if you want to remint the CA.")},
+        widget=forms.CheckboxInput(attrs={"data-activates": "remint-fields", "autofocus": True}),
+    )
+    common_name = forms.CharField(label=_("Common name"), max_length=500)
+    key_length = forms.TypedChoiceField(
+        label=_("Key length"), coerce=int, choices=key_lengths, initial=DEFAULT_KEY_LENGTH
+    )
+    years = forms.IntegerField(
+        label=_("Valid for (years)"),
+        min_value=YEARS.start,
+        max_value=YEARS.stop - 1,
+        initial=DEFAULT_YEARS,
+    )
+    include_dns = forms.BooleanField(
+        label=_("Include any additional DNS names for each server"), required=False
+    )
+    activates_at = LocalTimeField(label=_("Certificate activation date and time"))
+    key = forms.UUIDField(widget=forms.HiddenInput)
+
+    field_order = ("confirm", "common_name", "key_length", "years", "include_dns", "activates_at")
+
+    def __init__(self, request: Any, limits: Limits, zone_name: str, **kwargs: Any) -> None:
+        initial = {
+            "common_name": zone_name,
+            "activates_at": limits.suggestion,
+            "key": uuid.uuid4(),
+        }
+        super().__init__(request, initial=initial, **kwargs)
+        if limits.immediate:
+            del self.fields["activates_at"]
+
+    def order(self) -> RemintCA:
+        """Return what was asked for, in the words of the domain."""
+        given = self.cleaned_data
+        return RemintCA(
+            common_name=given["common_name"].strip(),
+            key_length=given["key_length"],
+            years=given["years"],
+            include_dns=given["include_dns"],
+            activates_at=given.get("activates_at"),
+        )

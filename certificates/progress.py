@@ -1,0 +1,255 @@
+"""How an operation stands: five stages, counts, what blocks it, and a mark that tells news."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db.models import Count, Q
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from certificates import gates
+from certificates.machine import READY, OperationState
+from certificates.models import Operation
+from console import times
+from devices.models import Zone
+from systemupdates.machine import AssignmentState, ReplicaState
+from systemupdates.models import Assignment
+from wire import messages
+
+O = OperationState
+A = AssignmentState
+APPLIED = (A.APPLIED, A.ACTIVATING, A.ACTIVATED)
+LEFT_OUT = (A.IGNORED, A.CANCELED)
+# How many of the five stages lie behind an operation in each state.
+STAGES_DONE = {
+    O.PREPARING: 0,
+    O.FAILED: 0,
+    O.REPLICATING: 1,
+    O.ASSIGNED: 3,
+    O.BLOCKED: 3,
+    O.ACTIVATING: 4,
+    O.ACTIVATED: 5,
+    O.COMPLETED: 5,
+}
+# While one of these holds, the page asks for news.
+LIVE = (*STAGES_DONE, O.CANCELLING, O.CANCEL_FAILED, O.ROLLING_BACK)
+AT_REST = (O.COMPLETED, O.CANCELLED, O.ROLLED_BACK)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of the five stages. `share` is (done, of) where it is counted."""
+
+    number: int
+    name: str
+    note: str = ""
+    mark: str = ""
+    share: tuple[int, int] | None = None
+
+
+@dataclass
+class Counts:
+    """How many content servers, devices and servers are how far."""
+
+    replicas: dict[str, int] = field(default_factory=dict)
+    devices: dict[str, int] = field(default_factory=dict)
+    servers: dict[str, int] = field(default_factory=dict)
+    futures: dict[str, int] = field(default_factory=dict)
+
+    def sort(self) -> None:
+        """Put the counts in a fixed order, so that equal ones look equal."""
+        for name in ("replicas", "devices", "servers", "futures"):
+            setattr(self, name, dict(sorted(getattr(self, name).items())))
+
+    def copied(self) -> tuple[int, int]:
+        """Return on how many content servers the content is, of how many that count."""
+        left_out = (ReplicaState.EXCLUDED, ReplicaState.WITHDRAWN)
+        total = sum(n for state, n in self.replicas.items() if state not in left_out)
+        return self.replicas.get(ReplicaState.AVAILABLE, 0), total
+
+    def applied(self) -> tuple[int, int]:
+        """Return how many devices have applied the update, of how many it is for."""
+        return self._reached(APPLIED)
+
+    def activated(self) -> tuple[int, int]:
+        """Return how many devices have activated, of how many it is for."""
+        return self._reached((A.ACTIVATED,))
+
+    def _reached(self, states: tuple[str, ...]) -> tuple[int, int]:
+        total = sum(n for state, n in self.devices.items() if state not in LEFT_OUT)
+        return sum(self.devices.get(state, 0) for state in states), total
+
+    def failed(self) -> int:
+        """Return how many devices failed or need the remint tool."""
+        return self.devices.get(A.FAILED, 0) + self.devices.get(A.NEEDS_CRT, 0)
+
+    def minted(self) -> tuple[int, int]:
+        """Return how many servers have their new certificate, of how many."""
+        made = sum(self.futures.get(state, 0) for state in (*READY, "active"))
+        return made, sum(n for state, n in self.futures.items() if state != "discarded")
+
+
+@dataclass
+class Progress:
+    """An operation as the page shows it."""
+
+    operation: Operation
+    counts: Counts
+    stages: list[Stage]
+    assign: gates.Gate | None
+    cancel: gates.Gate | None
+    until: str
+
+    @property
+    def headline(self) -> str:
+        """Return the first sentence of the message (D-6)."""
+        return headline(self.operation, self.counts)
+
+    @property
+    def is_live(self) -> bool:
+        """Tell whether the page should go on asking."""
+        return self.operation.state in LIVE and self.operation.state not in AT_REST
+
+    @property
+    def tone(self) -> str:
+        """Return how the message looks: busy, good or bad."""
+        if self.operation.state in (O.BLOCKED, O.CANCEL_FAILED, O.FAILED):
+            return "bad"
+        return "warn" if self.operation.state == O.ACTIVATED else "busy"
+
+
+def count(operations: list[Operation]) -> dict[object, Counts]:
+    """Return the counts of some operations by their key, in three queries for any number."""
+    found = {operation.pk: Counts() for operation in operations}
+    by_update = {o.update_id: o.pk for o in operations if o.update_id is not None}
+    server = Q(device__role__in=messages.CERTIFIED_ROLES)
+    assigned = Assignment.objects.filter(update__in=by_update, device__state="registered")
+    for update, state, all_, servers in (
+        assigned.order_by()
+        .values_list("update", "state")
+        .annotate(all=Count("*"), servers=Count("pk", filter=server))
+    ):
+        found[by_update[update]].devices[state] = all_
+        found[by_update[update]].servers[state] = servers
+    replicas = Operation.objects.filter(pk__in=found).exclude(update__replicas=None).order_by()
+    for key, state, n in replicas.values_list("pk", "update__replicas__state").annotate(Count("*")):
+        found[key].replicas[state] = n
+    futures = Operation.objects.filter(pk__in=found).exclude(futures=None).order_by()
+    for key, state, n in futures.values_list("pk", "futures__state").annotate(Count("*")):
+        found[key].futures[state] = n
+    for counts in found.values():
+        counts.sort()
+    return dict(found)
+
+
+def progress(operation: Operation, counts: Counts, zone: Zone, now: datetime) -> Progress:
+    """Return an operation as the page shows it."""
+    return Progress(
+        operation=operation,
+        counts=counts,
+        stages=stages(operation, counts),
+        assign=gates.assign_gate(operation),
+        cancel=gates.cancel_gate(operation, zone, now),
+        until=gates.cancel_until(operation, zone, now),
+    )
+
+
+def stages(operation: Operation, counts: Counts) -> list[Stage]:
+    """Return the five stages with their counts; a cancelled operation has none under way."""
+    done = STAGES_DONE.get(OperationState(operation.state), _done_by_fact(operation))
+    copied, applied = counts.copied(), counts.applied()
+    assigned = operation.update is not None and operation.update.assigned_at is not None
+    drafts = (
+        Stage(1, _("System update created"), operation.name if done else _("being created")),
+        Stage(2, _("Replicating content"), _("%d of %d servers") % copied, share=copied),
+        Stage(3, _("Assign to devices"), _assign_note(operation, assigned=assigned)),
+        Stage(
+            4, _("Apply on devices"), _("%d of %d") % applied, share=applied if assigned else None
+        ),
+        Stage(5, _("Activation"), _activation_note(operation)),
+    )
+    live = operation.state in STAGES_DONE
+    return [
+        Stage(s.number, s.name, s.note, _mark(s.number, done, operation.state, live=live), s.share)
+        for s in drafts
+    ]
+
+
+def _mark(number: int, done: int, state: str, *, live: bool) -> str:
+    if number <= done:
+        return "done"
+    if number > done + 1 or not live:
+        return ""
+    return "bad" if state in (O.BLOCKED, O.FAILED) else "now"
+
+
+def _done_by_fact(operation: Operation) -> int:
+    """Return how far an operation came whose state no longer tells it (a cancel)."""
+    if operation.update is None:
+        return 0
+    return 3 if operation.update.assigned_at else 1
+
+
+def _assign_note(operation: Operation, *, assigned: bool) -> str:
+    if not assigned or operation.update is None:
+        return _("automatic after replication")
+    return _("by hand") if operation.update.assigned_by_hand else _("automatically")
+
+
+def _activation_note(operation: Operation) -> str:
+    moment = operation.activated_at or operation.activates_at
+    if moment is not None:
+        return times.stamp(moment)
+    return _("Immediate")
+
+
+def headline(operation: Operation, counts: Counts) -> str:
+    """Return what is going on in one sentence; the first one is the manual's (R139)."""
+    kind = operation.get_kind_display()
+    done, total = counts.activated()
+    made, servers = counts.minted()
+    without = servers - made
+    outstanding = total - done
+    blocked = ngettext(
+        "Blocked: %(n)d server has no new certificate.",
+        "Blocked: %(n)d servers have no new certificate.",
+        without,
+    ) % {"n": without}
+    texts = {
+        O.BLOCKED: blocked,
+        O.FAILED: _("The %s operation could not go on.") % kind,
+        O.CANCELLING: _("The %s operation is being cancelled.") % kind,
+        O.CANCEL_FAILED: _("The %s operation could not be cancelled.") % kind,
+        O.CANCELLED: _("The %s operation has been cancelled.") % kind,
+        O.ROLLING_BACK: _("The %s operation is being rolled back.") % kind,
+        O.ROLLED_BACK: _("The %s operation has been rolled back.") % kind,
+        O.COMPLETED: _("The %s operation is completed.") % kind,
+        O.ACTIVATED: ngettext(
+            "Activated, %(n)d device outstanding.",
+            "Activated, %(n)d devices outstanding.",
+            outstanding,
+        )
+        % {"n": outstanding},
+    }
+    initiated = _("The %s operation has been initiated.") % kind
+    return str(texts.get(OperationState(operation.state), initiated))
+
+
+def mark(shown: list[Progress], *more: object) -> str:
+    """Return a text that changes when the page would: states, what servers show, everything.
+
+    Its three parts are joined by dots, so that a poll can tell what is new.
+    """
+    states = "-".join(p.operation.state for p in shown) or "idle"
+    servers = _digest([(p.counts.futures, p.counts.servers) for p in shown])
+    rest = _digest(
+        [(p.counts, p.operation.reason, p.assign, p.cancel, p.until) for p in shown], more
+    )
+    return f"{states}.{servers}.{rest}"
+
+
+def _digest(*things: object) -> str:
+    return hashlib.sha256(repr(things).encode()).hexdigest()[:12]

@@ -1,0 +1,31 @@
+"""Addresses of Home, the Certificates page, its panes, dialogs and downloads."""
+
+from django.urls import path
+
+from certificates.views import ca_dialogs, downloads, home, operation, page, server_dialogs
+
+app_name = "certificates"
+BASE = "configuration/certificates/"
+OPERATION = BASE + "operations/<uuid:pk>/"
+SERVER = BASE + "servers/<uuid:pk>/"
+urlpatterns = [
+    path("", home.home, name="home"),
+    path(BASE, page.certificates, name="page"),
+    path(BASE + "zone-ca/", page.zone_ca, name="zone_ca"),
+    path(BASE + "server-operations/", page.server_operations, name="server_operations"),
+    path(BASE + "view-certificate/", ca_dialogs.view_certificate, name="view_certificate"),
+    path(BASE + "remint-ca/", ca_dialogs.remint_ca, name="remint_ca"),
+    path(BASE + "ca.pem", downloads.ca_pem, name="ca_pem"),
+    path(OPERATION + "replication/", operation.replication_status, name="replication"),
+    path(OPERATION + "replication/now/", operation.replicate_now, name="replicate_now"),
+    path(OPERATION + "replication/<int:replica>/exclude/", operation.exclude, name="exclude"),
+    path(OPERATION + "assign/", operation.assign, name="assign"),
+    path(OPERATION + "cancel/", operation.cancel, name="cancel"),
+    path(OPERATION + "clear/", operation.clear, name="clear"),
+    path(SERVER, server_dialogs.server, name="server"),
+    path(SERVER + "certificate.pem", downloads.server_pem, name="server_pem"),
+    path(SERVER + "future/", server_dialogs.future, name="future"),
+    path(SERVER + "future.pem", downloads.future_pem, name="future_pem"),
+    path(SERVER + "csr/", downloads.csr, name="csr"),
+    path(SERVER + "why/", server_dialogs.why, name="why"),
+]

@@ -1,0 +1,108 @@
+"""Home: how the zone stands, and what needs attention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_safe
+
+from certificates import table
+from certificates.limits import silent_devices
+from certificates.views.page import Standing, standing
+from console import tables, times
+from devices.http import ZoneRequest
+from devices.models import Device
+
+
+@dataclass(frozen=True)
+class ToDo:
+    """One thing that needs attention, and where to see to it."""
+
+    tone: str
+    text: str
+    url: str
+
+
+@require_safe
+def home(request: ZoneRequest) -> HttpResponse:
+    """Home."""
+    now = timezone.now()
+    stand = standing(request, now)
+    updates = [p.operation.update_id for p in (*stand.of_ca, *stand.of_servers)]
+    every = table.servers(now, [update for update in updates if update is not None])
+    numbers = {
+        chip["key"] or "all": chip["n"]
+        for chip in table.chips(every, tables.Asked.read(request.GET), now)
+    }
+    silent = silent_devices(request.zone, now) if request.zone else 0
+    context = {
+        "nav": "home",
+        "now": now,
+        "authority": stand.authority,
+        "operations": [*stand.of_ca, *stand.of_servers],
+        "servers": numbers,
+        "devices": Device.objects.registered().count(),
+        "silent": silent,
+        "todo": [*_authority(stand, now), *_servers(numbers), *_devices(silent)],
+    }
+    if stand.authority is not None:
+        context["tone"], context["words"] = times.expiry(stand.authority.not_after, now)
+    return render(request, "certificates/home.html", context)
+
+
+def _authority(stand: Standing, now: datetime) -> list[ToDo]:
+    page = reverse("certificates:page")
+    found = [ToDo("bad", p.headline, page) for p in stand.of_ca + stand.of_servers if p.tone == "bad"]
+    if stand.authority is None:
+        return found
+    tone, words = times.expiry(stand.authority.not_after, now)
+    if tone == "bad":
+        found.append(ToDo("bad", _("The zone CA has expired."), page))
+    elif tone and not stand.of_ca:
+        found.append(ToDo("warn", _("The zone CA expires %s.") % words, page))
+    return found
+
+
+def _servers(numbers: dict[str, int]) -> list[ToDo]:
+    page = reverse("certificates:page")
+    texts = {
+        "failed": ("bad", ngettext("%d server failed.", "%d servers failed.", numbers["failed"])),
+        "expired": (
+            "bad",
+            ngettext(
+                "%d server certificate has expired.",
+                "%d server certificates have expired.",
+                numbers["expired"],
+            ),
+        ),
+        "expiring": (
+            "warn",
+            ngettext(
+                "%d server certificate expires within 90 days.",
+                "%d server certificates expire within 90 days.",
+                numbers["expiring"],
+            ),
+        ),
+    }
+    return [
+        ToDo(tone, text % numbers[key], f"{page}?state={key}")
+        for key, (tone, text) in texts.items()
+        if numbers[key]
+    ]
+
+
+def _devices(silent: int) -> list[ToDo]:
+    text = ngettext(
+        "%d device was not heard for more than two refresh intervals.",
+        "%d devices were not heard for more than two refresh intervals.",
+        silent,
+    )
+    there = f"{reverse('devices:list')}?state=silent"
+    return [ToDo("warn", text % silent, there)] if silent else []

@@ -1,0 +1,197 @@
+"""The Certificates page: the pane of the zone CA and the pane of the servers (R001 to R003)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from certificates import gates, progress, table
+from certificates.models import Authority, Operation
+from console import tables, times
+from console.http import trigger
+from devices.http import ZoneRequest
+
+PAGE = "certificates/page.html"
+PANES = "certificates/zone.html"
+
+
+@dataclass
+class Standing:
+    """What the panes tell about the authority and the operations, read once per request."""
+
+    authority: Authority | None
+    of_ca: list[progress.Progress]
+    of_servers: list[progress.Progress]
+    pending: Operation | None
+    last: Operation | None
+
+    @property
+    def ca_mark(self) -> str:
+        """Return a text that changes when the CA pane would."""
+        authority, last = self.authority, self.last
+        facts = (authority and authority.pk, last and (last.pk, last.state), self.pending)
+        return progress.mark(self.of_ca, facts)
+
+    @property
+    def servers_mark(self) -> str:
+        """Return a text that changes when the messages of the server pane would."""
+        return progress.mark(self.of_servers)
+
+
+def standing(request: ZoneRequest, now: datetime) -> Standing:
+    """Read how the authority and the operations stand."""
+    running = table.running()
+    counts = progress.count(running)
+    shown = [progress.progress(o, counts[o.pk], request.zone, now) for o in running]
+    return Standing(
+        authority=Authority.objects.filter(state="current")
+        .select_related("certificate_server")
+        .first(),
+        of_ca=[p for p in shown if p.operation.changes_ca],
+        of_servers=[p for p in shown if not p.operation.changes_ca],
+        pending=next((o for o in running if o.is_blocking), None),
+        last=Operation.objects.filter(ended_at__isnull=False).order_by("-ended_at").first(),
+    )
+
+
+def ca_context(request: ZoneRequest, stand: Standing, now: datetime) -> dict[str, Any]:
+    """Return what the CA pane shows."""
+    authority = stand.authority
+    may = request.user.has_perm(gates.CA_RIGHT)
+    found = {
+        "authority": authority,
+        "ca_operations": stand.of_ca,
+        "ca_mark": stand.ca_mark,
+        "last": stand.last,
+        "now": now,
+        **rights(request),
+    }
+    if authority is not None:
+        found["gates"] = gates.ca_gates(authority, stand.pending, may=may)
+        found["fingerprint"] = colons(authority.sha256)
+        found["expired"] = authority.has_expired(now)
+        found["tone"], found["expiry_words"] = times.expiry(authority.not_after, now)
+    return found
+
+
+def rights(request: ZoneRequest) -> dict[str, bool]:
+    """Return which of the acts on an operation the user may do."""
+    return {
+        "may_cancel": request.user.has_perm(gates.CA_RIGHT),
+        "may_deploy": request.user.has_perm(gates.DEPLOY_RIGHT),
+    }
+
+
+def colons(digest: str) -> str:
+    """Return a fingerprint as people compare it: upper case, in pairs."""
+    return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2)).upper()
+
+
+def servers_context(request: ZoneRequest, stand: Standing, now: datetime) -> dict[str, Any]:
+    """Return what the server pane shows: messages, chips, columns and one page of rows."""
+    asked = tables.Asked.read(request.GET)
+    updates = [p.operation.update_id for p in (*stand.of_ca, *stand.of_servers)]
+    known = [update for update in updates if update is not None]
+    columns, field, descending = tables.sorted_by(table.COLUMNS, asked.sort)
+    every = table.servers(now, known)
+    found = table.ordered(
+        table.matching(every, asked, now), field, now, descending=descending
+    ).values_list("pk", flat=True)
+    chosen = chosen_columns(request)
+    page = tables.page_of(found, asked)
+    return {
+        "asked": asked,
+        "chips": table.chips(every, asked, now),
+        "all_columns": columns,
+        "columns": [c for c in columns if not chosen or c.key in chosen or c.key == table.FIXED],
+        "chosen": chosen,
+        "page": page,
+        "rows": table.rows(list(page.object_list), known, now),
+        "sizes": tables.PAGE_SIZES,
+        "server_operations": stand.of_servers,
+        "servers_mark": stand.servers_mark,
+        "here": request.get_full_path(),
+    }
+
+
+def chosen_columns(request: ZoneRequest) -> list[str]:
+    """Return the columns that the user chose; none means all that fit."""
+    preferences = getattr(request.user, "preferences", None)
+    return list(preferences.columns.get("servers", [])) if preferences is not None else []
+
+
+@require_safe
+def certificates(request: ZoneRequest) -> HttpResponse:
+    """Configuration > Certificates."""
+    now = timezone.now()
+    stand = standing(request, now)
+    if request.GET.get("export") == "csv":
+        return export(request, stand, now)
+    context = ca_context(request, stand, now) | servers_context(request, stand, now)
+    return render(request, PAGE, {**context, "nav": "certificates"})
+
+
+@require_safe
+def zone_ca(request: ZoneRequest) -> HttpResponse:
+    """Answer a live CA pane: 204 while nothing is new, else the pane."""
+    now = timezone.now()
+    stand = standing(request, now)
+    context = ca_context(request, stand, now)
+    return _news(request, f"{PANES}#zone-ca", context, stand.ca_mark, stand.of_ca)
+
+
+@require_safe
+def server_operations(request: ZoneRequest) -> HttpResponse:
+    """Answer the live messages of the server pane."""
+    stand = standing(request, timezone.now())
+    context = {
+        "server_operations": stand.of_servers,
+        "servers_mark": stand.servers_mark,
+        **rights(request),
+    }
+    return _news(
+        request, f"{PANES}#server-operations", context, stand.servers_mark, stand.of_servers
+    )
+
+
+def _news(
+    request: ZoneRequest,
+    template: str,
+    context: dict[str, Any],
+    mark: str,
+    shown: list[progress.Progress],
+) -> HttpResponse:
+    """Return 204, or the pane; a new stage is announced and new rows are fetched."""
+    before = request.GET.get("rev", "")
+    if before == mark:
+        return HttpResponse(status=204)
+    response = render(request, template, context)
+    was, now_is = [*before.split("."), "", ""], mark.split(".")
+    if before and was[0] != now_is[0]:
+        text = " ".join(p.headline for p in shown) or _("The operation has ended.")
+        trigger(response, zcc_announce={"text": text})
+    if before and was[:2] != now_is[:2]:
+        trigger(response, zcc_rows={})
+    return response
+
+
+def export(request: ZoneRequest, stand: Standing, now: datetime) -> HttpResponse:
+    """Return the table as CSV: the same search, chip, order and columns, every page."""
+    context = servers_context(request, stand, now)
+    updates = [p.operation.update_id for p in (*stand.of_ca, *stand.of_servers)]
+    known = [update for update in updates if update is not None]
+    keys = list(context["page"].paginator.object_list)
+    shown = [column for column in context["columns"] if column.key != "options"]
+    found = (
+        row for at in range(0, len(keys), 500) for row in table.rows(keys[at : at + 500], known, now)
+    )
+    cells = ([table.cell(row, column.key) for column in shown] for row in found)
+    name = f"certificates_{request.zone.name if request.zone else 'zone'}_{now:%Y-%m-%d}.csv"
+    return tables.csv_download(name, [str(column.label) for column in shown], cells)

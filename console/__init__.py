@@ -1,0 +1,1 @@
+"""The web kit: typed request, dialogs, tables, faults to pages."""

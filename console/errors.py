@@ -1,0 +1,126 @@
+"""How a fault leaves the console: the HTTP status of each kind, the page, the problem document."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from http import HTTPStatus
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+
+from faults import Fault, Forbidden, Kind, NotFound
+
+log = logging.getLogger("zcc.errors")
+
+STATUS = {
+    Kind.INVALID: 422,
+    Kind.REFUSED: 409,
+    Kind.CONFLICT: 409,
+    Kind.FORBIDDEN: 403,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.NOT_FOUND: 404,
+    Kind.TOO_MANY: 429,
+    Kind.TOO_LARGE: 413,
+    Kind.UNAVAILABLE: 503,
+}
+# Callers under these paths are programs: they get problem documents (RFC 9457).
+PROGRAMS = ("/api/", "/zac/", "/content/", "/recovery")
+
+
+def fault_response(request: HttpRequest, fault: Fault) -> HttpResponse:
+    """Return a fault as the caller reads it: problem document, event for htmx, or page."""
+    status = STATUS[fault.kind]
+    if request.path.startswith(PROGRAMS):
+        return problem(status, fault.explanation, fault.action)
+    if getattr(request, "htmx", False):
+        return _event(status, fault.explanation, fault.action)
+    return _page(request, status, fault.explanation, fault.action)
+
+
+def bug_response(request: HttpRequest, error: BaseException) -> HttpResponse:
+    """Log what nobody foresaw under a reference number, and show only the number (S-93)."""
+    reference = secrets.token_hex(4)
+    log.error("reference %s: %s %s", reference, request.method, request.path, exc_info=error)
+    explanation = _("Something went wrong that was not foreseen. Nothing was changed.")
+    action = _("Try again. If it happens again, report the reference number %s.") % reference
+    if request.path.startswith(PROGRAMS):
+        return problem(500, explanation, action)
+    if getattr(request, "htmx", False):
+        return _event(500, explanation, action)
+    text = render_to_string(
+        "console/bug.html", {"explanation": explanation, "action": action, "reference": reference}
+    )
+    return HttpResponse(text, status=500)
+
+
+def problem(status: int, detail: str, action: str) -> HttpResponse:
+    """Return a problem document (RFC 9457)."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "action": action,
+    }
+    return HttpResponse(json.dumps(body), status=status, content_type="application/problem+json")
+
+
+def _event(status: int, explanation: str, action: str) -> HttpResponse:
+    """Return a fault for htmx: nothing is swapped, the page shows the text as an alert."""
+    response = HttpResponse(status=status)
+    fault = {"zcc:fault": {"explanation": explanation, "action": action}}
+    response.headers["HX-Trigger"] = json.dumps(fault)
+    return response
+
+
+def _page(request: HttpRequest, status: int, explanation: str, action: str) -> HttpResponse:
+    context = {
+        "status": status,
+        "title": HTTPStatus(status).phrase,
+        "explanation": explanation,
+        "action": action,
+    }
+    return render(request, "console/error.html", context, status=status)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer an address that leads nowhere."""
+    fault = NotFound(
+        _("There is no such page, or it is not yours to see."),
+        action=_("Check the address, or start from Home."),
+    )
+    return fault_response(request, fault)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a refusal by Django itself."""
+    fault = Forbidden(_("You may not do this. Nothing was changed."))
+    return fault_response(request, fault)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a request that Django could not read."""
+    return _page(
+        request,
+        400,
+        _("The request could not be read. Nothing was changed."),
+        _("Go back and try again."),
+    )
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form whose token is missing or old (S-87)."""
+    fault = Forbidden(
+        _("This form is out of date or came from another site. Nothing was changed."),
+        action=_("Reload the page and try again."),
+    )
+    return fault_response(request, fault)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer where even the middleware failed."""
+    return bug_response(request, RuntimeError("unhandled"))

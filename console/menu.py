@@ -1,0 +1,33 @@
+"""The left navigation as data; only pages that exist are in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+@dataclass(frozen=True)
+class Item:
+    """One entry: `key` is what a page names to be marked, `view` its URL name."""
+
+    key: str
+    label: str | Promise
+    view: str
+    icon: str = ""
+    under: tuple[Item, ...] = ()
+
+
+MENU = (
+    Item("home", _("Home"), "certificates:home", "house"),
+    Item("devices", _("Devices"), "devices:list", "monitor"),
+    Item("updates", _("System Updates"), "systemupdates:list", "refresh-cw"),
+    Item(
+        "configuration",
+        _("Configuration"),
+        "certificates:page",
+        "settings",
+        (Item("certificates", _("Certificates"), "certificates:page"),),
+    ),
+)

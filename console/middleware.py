@@ -1,0 +1,103 @@
+"""What every answer of the console shares: session limits, faults, messages and redirects."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
+from django.utils.http import urlencode
+
+from console.errors import bug_response, fault_response
+from faults import Fault
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+IDLE = 30 * 60
+ABSOLUTE = 12 * 3600
+# What a page asks for by itself: it does not keep an unattended session alive.
+POLLS = "rev"
+
+
+class SessionLimits:
+    """End a session 30 minutes after the last act of its user, 12 hours after login (S-81)."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated:
+            now = int(time.time())  # noqa: TID251 - the edge, where the clock is read
+            self._limit(request, now)
+        return self.get_response(request)
+
+    def _limit(self, request: HttpRequest, now: int) -> None:
+        session = request.session
+        seen = session.get("seen_at", now)
+        if now - seen > IDLE or now - session.get("started_at", now) > ABSOLUTE:
+            logout(request)
+            return
+        session.setdefault("started_at", now)
+        if "seen_at" not in session or (POLLS not in request.GET and now - seen >= 60):
+            session["seen_at"] = now
+
+
+class FaultsToPages:
+    """Turn what views raise into answers: a fault as itself, a bug as a reference number."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Render the error; what Django has handlers for is left to them."""
+        if isinstance(error, Fault):
+            return fault_response(request, error)
+        if isinstance(error, Http404 | PermissionDenied | SuspiciousOperation) or settings.DEBUG:
+            return None
+        return bug_response(request, error)
+
+
+class HtmxAnswers:
+    """Make answers fit htmx: vary by its header, send messages along, never swap in a login."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Any) -> HttpResponse:
+        response = self.get_response(request)
+        patch_vary_headers(response, ("HX-Request",))
+        if not request.htmx:
+            return response
+        if response.status_code == 302:
+            return _redirect(request, response)
+        if response.status_code == 200 and response.headers["Content-Type"].startswith("text/html"):
+            _append_messages(request, response)
+        return response
+
+
+def _redirect(request: Any, response: HttpResponse) -> HttpResponse:
+    """Tell htmx to leave the page; a login comes back to the page, not to the fragment."""
+    there = response.headers["Location"]
+    if there.startswith(settings.LOGIN_URL):
+        page = request.htmx.current_url_abs_path or "/"
+        there = f"{settings.LOGIN_URL}?{urlencode({'next': page})}"
+    answer = HttpResponse(status=204)
+    answer.headers["HX-Redirect"] = there
+    answer.cookies = response.cookies
+    return answer
+
+
+def _append_messages(request: HttpRequest, response: HttpResponse) -> None:
+    waiting = list(messages.get_messages(request))
+    if waiting:
+        html = render_to_string("console/messages.html", {"messages": waiting, "out_of_band": True})
+        response.content += html.encode()

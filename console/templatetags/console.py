@@ -1,0 +1,120 @@
+"""Template tags: moments in the user's zone, icons, query strings, fields of forms."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from django import template
+from django.forms import BoundField
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from lucide.templatetags.lucide import lucide
+
+from console import times
+from console.forms import LOCAL
+
+register = template.Library()
+TONES = {"ok": "circle-check", "good": "badge-check", "warn": "triangle-alert", "bad": "circle-x"}
+
+
+@register.simple_tag
+@lru_cache(maxsize=256)
+def icon(name: str, size: int = 16) -> str:
+    """Return an icon of the lucide set as inline SVG, hidden from screen readers."""
+    drawing: str = lucide(name, size=size, aria_hidden="true", focusable="false")
+    return drawing
+
+
+@register.simple_tag
+def stamp(moment: datetime | None, form: str = "stamp") -> str:
+    """Return a <time> in the user's zone; its title tells seconds, offset and UTC."""
+    if moment is None:
+        return format_html('<span class="muted">{}</span>', "—")
+    words = {"day": times.day, "clock": times.clock, "full": times.full}.get(form, times.stamp)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        timezone.localtime(moment).isoformat(timespec="seconds"),
+        times.full(moment),
+        words(moment),
+    )
+
+
+@register.simple_tag(takes_context=True)
+def ago(context: template.Context, moment: datetime | None) -> str:
+    """Return how long ago a moment was, with the moment itself as title."""
+    if moment is None:
+        return format_html('<span class="muted">{}</span>', "—")
+    now = context.get("now") or timezone.now()
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        timezone.localtime(moment).isoformat(timespec="seconds"),
+        times.full(moment),
+        times.ago(moment, now),
+    )
+
+
+@register.simple_tag(takes_context=True)
+def expiry(context: template.Context, not_after: datetime | None) -> str:
+    """Return the words for an expiry that is near or past, else nothing."""
+    if not_after is None:
+        return ""
+    tone, words = times.expiry(not_after, context.get("now") or timezone.now())
+    return format_html('<span class="sub {}">{}</span>', tone, words) if tone else ""
+
+
+@register.simple_tag
+def badge(tone: str, label: Any) -> str:
+    """Return a status as colour, icon and word: never by colour alone."""
+    drawing = icon(TONES.get(tone, "circle"), 14)
+    kind = "ok" if tone == "good" else "" if tone == "ok" else tone
+    return format_html('<span class="badge {}">{} {}</span>', kind, drawing, label)
+
+
+@register.simple_tag
+def copy(text: str, what: Any) -> str:
+    """Return a button that copies a text."""
+    return format_html(
+        '<button class="icon" type="button" data-copy="{}" aria-label="{}" hidden>{}</button>',
+        text,
+        what,
+        icon("copy", 14),
+    )
+
+
+@register.simple_tag(takes_context=True)
+def query(context: template.Context, **changes: Any) -> str:
+    """Return the page's query string with changes; None drops a key."""
+    request: HttpRequest = context["request"]
+    values = request.GET.copy()
+    for name, value in changes.items():
+        if value is None or value == "":
+            values.pop(name, None)
+        else:
+            values[name] = str(value)
+    return f"?{values.urlencode()}" if values else request.path
+
+
+@register.inclusion_tag("console/field.html")
+def field(bound: BoundField, hint: str = "") -> dict[str, Any]:
+    """Return one field with its label, help and errors next to it."""
+    kind = type(bound.field.widget).__name__
+    return {"field": bound, "hint": hint, "is_check": kind == "CheckboxInput"}
+
+
+@register.simple_tag
+def local(moment: datetime) -> str:
+    """Return a moment as a datetime-local field takes it, in the user's zone."""
+    return timezone.localtime(moment).strftime(LOCAL)
+
+
+@register.simple_tag(takes_context=True)
+def silent(context: template.Context, device: Any, refresh: timedelta | None) -> str:
+    """Return a warning where a device was not heard for two refresh intervals."""
+    now = context.get("now") or timezone.now()
+    if refresh is None or device.is_live(now, refresh):
+        return ""
+    return format_html('<span class="sub soon">{}</span>', _("not heard lately"))

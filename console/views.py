@@ -1,0 +1,68 @@
+"""Login, preferences and columns: what belongs to the user and not to the zone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import views as auth_views
+from django.contrib.auth.forms import AuthenticationForm
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from console.forms import PreferencesForm, remember_proof
+from console.http import Request
+from console.models import Preferences
+
+MOST_COLUMNS = 40
+
+
+class Login(auth_views.LoginView):
+    """The login page. A login is a proof of the password (D-32)."""
+
+    template_name = "console/login.html"
+    redirect_authenticated_user = True
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """Log in and remember when."""
+        answer = super().form_valid(form)
+        remember_proof(self.request)
+        return answer
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def preferences(request: Request) -> HttpResponse:
+    """Show and save what the user prefers."""
+    mine = Preferences.objects.filter(user=request.user).first()
+    data = request.POST if request.method == "POST" else None
+    form = PreferencesForm(data, initial={"time_zone": mine.time_zone if mine else ""})
+    if form.is_valid():
+        Preferences.objects.update_or_create(user=request.user, defaults=form.cleaned_data)
+        messages.success(request, _("Your preferences are saved."))
+        return HttpResponseRedirect(reverse("console:preferences"))
+    context: dict[str, Any] = {"form": form, "nav": ""}
+    return render(request, "console/preferences.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def columns(request: Request, table: str) -> HttpResponse:
+    """Keep which columns of a table the user wants to see; none means all that fit."""
+    mine, _created = Preferences.objects.get_or_create(user=request.user)
+    names = request.POST.getlist("column")[:MOST_COLUMNS]
+    chosen = [] if "reset" in request.POST else [name for name in names if name.isidentifier()]
+    mine.columns = {**mine.columns, table: chosen}
+    mine.save()
+    return HttpResponseRedirect(_inside(request, request.POST.get("next", "")))
+
+
+def _inside(request: Request, there: str) -> str:
+    """Return an address of this console, whatever was asked for."""
+    safe = url_has_allowed_host_and_scheme(
+        there, {request.get_host()}, require_https=request.is_secure()
+    )
+    return there if safe else str(settings.LOGIN_REDIRECT_URL)

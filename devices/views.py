@@ -1,0 +1,165 @@
+"""The Devices list and the page of a device."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_safe
+
+from console import tables
+from console.http import missing
+from devices.forms import SettingsForm
+from devices.http import ZoneRequest
+from devices.machine import DeviceState
+from devices.models import Device, Role
+from ledger.models import Entry
+
+RIGHT = "devices.change_device"
+RIGHT_LABEL = gettext_lazy("Change Device")
+COLUMNS = (
+    tables.Column("name", gettext_lazy("Device"), "name"),
+    tables.Column("fqdn", gettext_lazy("Address"), "fqdn"),
+    tables.Column("state", gettext_lazy("Status"), "state"),
+    tables.Column("contact", gettext_lazy("Last contact"), "last_contact"),
+    tables.Column("root", gettext_lazy("Trusts the root"), "root_sha256"),
+    tables.Column("version", gettext_lazy("Version"), "version"),
+)
+SILENT = "silent"
+
+
+@require_safe
+def devices(request: ZoneRequest) -> HttpResponse:
+    """Devices: search, filter by role, sort, last contact, the root each trusts."""
+    now = timezone.now()
+    asked = tables.Asked.read(request.GET)
+    columns, field, descending = tables.sorted_by(COLUMNS, asked.sort)
+    every = Device.objects.exclude(state=DeviceState.RETIRED)
+    found = _matching(every, asked, request, now).defer("first_csr", "features")
+    by = F(field or "name")
+    order = by.desc(nulls_last=True) if descending else by.asc(nulls_last=True)
+    context = {
+        "nav": "devices",
+        "now": now,
+        "asked": asked,
+        "columns": columns,
+        "page": tables.page_of(found.order_by(order, "name"), asked),
+        "chips": _chips(every, asked, request, now),
+        "sizes": tables.PAGE_SIZES,
+        "refresh": request.zone.refresh if request.zone else None,
+    }
+    return render(request, "devices/list.html", context)
+
+
+def _silent(request: ZoneRequest, now: datetime) -> Q:
+    """Return what tells a device that was not heard for two refresh intervals."""
+    since = now - 2 * request.zone.refresh if request.zone else now
+    silent = Q(last_contact__lt=since) | Q(last_contact=None)
+    return silent & Q(state=DeviceState.REGISTERED)
+
+
+def _matching(
+    every: QuerySet[Device], asked: tables.Asked, request: ZoneRequest, now: datetime
+) -> QuerySet[Device]:
+    if asked.state in Role.values:
+        every = every.filter(role=asked.state)
+    elif asked.state == SILENT:
+        every = every.filter(_silent(request, now))
+    if not asked.q:
+        return every
+    return every.filter(
+        Q(name__icontains=asked.q)
+        | Q(fqdn__icontains=asked.q)
+        | Q(addresses__icontains=asked.q)
+        | Q(root_sha256__istartswith=asked.q.replace(":", ""))
+    )
+
+
+def _chips(
+    every: QuerySet[Device], asked: tables.Asked, request: ZoneRequest, now: datetime
+) -> list[dict[str, Any]]:
+    conditions = {role.value: Q(role=role) for role in Role}
+    conditions[SILENT] = _silent(request, now)
+    labels = {"": _("All"), **dict(Role.choices), SILENT: _("Not heard lately")}
+    numbers = tables.counts(every, conditions)
+    return [
+        {"key": key, "label": label, "n": numbers[key], "on": asked.state == key}
+        for key, label in labels.items()
+    ]
+
+
+def _device(pk: UUID) -> Device:
+    return get_object_or_404(Device.objects.select_related("parent"), pk=pk)
+
+
+@require_safe
+def device(request: ZoneRequest, pk: UUID) -> HttpResponse:
+    """Summary of a device: facts, contact, its certificates, its updates."""
+    found = _device(pk)
+    now = timezone.now()
+    assignments = found.assignments.select_related("update").order_by("-update__created_at")[:20]
+    context = {
+        "nav": "devices",
+        "tab": "summary",
+        "device": found,
+        "now": now,
+        "live": bool(request.zone) and found.is_live(now, request.zone.refresh),
+        "assignments": assignments,
+        **_certificates(found),
+    }
+    return render(request, "devices/device.html", context)
+
+
+def _certificates(found: Device) -> dict[str, Any]:
+    """Return a server's certificates; their tables belong to a higher storey and are reached
+    through the relations alone."""
+    if not found.is_certified:
+        return {}
+    relations: Any = found
+    coming = relations.futures.exclude(state__in=("active", "discarded")).first()
+    return {
+        "certificates": relations.certificates.order_by("-active_since")[:10],
+        "future": coming,
+    }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def settings(request: ZoneRequest, pk: UUID) -> HttpResponse:
+    """Settings of a device: additional DNS names (R039)."""
+    found = _device(pk)
+    may = request.user.has_perm(RIGHT)
+    if request.method == "POST" and not may:
+        raise missing(str(RIGHT_LABEL))
+    data = request.POST if request.method == "POST" else None
+    form = SettingsForm(data, initial={"dns_names": found.dns_names})
+    if form.is_valid():
+        save_names(found, form.cleaned_data["dns_names"])
+        messages.success(request, _("The settings of %s are saved.") % found.name)
+        return HttpResponseRedirect(reverse("devices:settings", args=[pk]))
+    context = {"nav": "devices", "tab": "settings", "device": found, "form": form, "may": may}
+    return render(request, "devices/settings.html", context, status=422 if form.errors else 200)
+
+
+@transaction.atomic
+def save_names(found: Device, names: list[str]) -> None:
+    """Keep the additional DNS names, with a line in the ledger where they changed."""
+    row = Device.objects.select_for_update().get(pk=found.pk)
+    if row.dns_names == names:
+        return
+    Device.objects.filter(pk=found.pk).update(dns_names=names)
+    Entry.objects.record(
+        "device-settings",
+        f"devices.Device:{found.pk}",
+        note=found.name,
+        detail={"dns_names": {"before": row.dns_names, "after": names}},
+    )

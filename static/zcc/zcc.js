@@ -1,0 +1,104 @@
+// One small module, no inline code: the native <dialog> opens when a swap fills it; theme, clock,
+// copy buttons, confirmation boxes, alerts, and the beat at which live panes ask for news.
+const $ = (s, r = document) => r.querySelector(s), $$ = (s, r = document) => [...r.querySelectorAll(s)];
+const YEAR = 31536000;
+document.cookie = `tz=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; samesite=lax; max-age=${YEAR}`;
+
+const say = (text) => {
+  const live = $("#live");
+  if (!live) return;
+  live.textContent = "";
+  setTimeout(() => { live.textContent = text; }, 50);
+};
+
+// A confirmation box makes the other fields active (and its OK button); without this module they
+// are active from the start and the server decides.
+const activate = (box) => {
+  const fields = document.getElementById(box.dataset.activates);
+  if (fields) fields.disabled = !box.checked;
+  $$(`[data-needs="${box.id}"]`).forEach((button) => {
+    if (box.checked) { button.removeAttribute("aria-disabled"); button.removeAttribute("aria-describedby"); }
+    else { button.setAttribute("aria-disabled", "true"); button.setAttribute("aria-describedby", "tick-first"); }
+  });
+};
+const prepare = (root) => {
+  $$("[data-activates]", root).forEach(activate);
+  $$("[data-copy]", root).forEach((button) => { button.hidden = !navigator.clipboard; });
+};
+
+const dialog = $("#dialog");
+if (dialog) {
+  new MutationObserver(() => {
+    if (!dialog.firstElementChild) return;
+    prepare(dialog);
+    if (!dialog.open) dialog.showModal();
+    ($("[aria-invalid=true]", dialog) || $("[role=alert]", dialog) || $("[autofocus]", dialog) || $("#dialog-title", dialog))?.focus();
+  }).observe(dialog, { childList: true });
+  dialog.addEventListener("close", () => dialog.replaceChildren());
+}
+if (!("commandForElement" in HTMLButtonElement.prototype)) { // Safari < 26.2, Firefox ESR 140
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[command=close]");
+    if (button) document.getElementById(button.getAttribute("commandfor"))?.close();
+  });
+}
+
+const alertUser = ({ explanation, action }) => {
+  const text = [explanation, action].filter(Boolean).join(" ");
+  const note = Object.assign(document.createElement("p"), { className: "msg error", textContent: text, tabIndex: -1 });
+  note.setAttribute("role", "alert");
+  const body = dialog?.open && $(".body", dialog);
+  if (body) { $(":scope > .msg", body)?.remove(); body.prepend(note); note.focus(); }
+  else $("#messages")?.replaceChildren(note);
+};
+document.addEventListener("zcc:close", () => dialog?.close());
+document.addEventListener("zcc:announce", (event) => say(event.detail.text));
+document.addEventListener("zcc:fault", (event) => alertUser(event.detail));
+document.addEventListener("zcc:download", (event) => {
+  const link = Object.assign(document.createElement("a"), { href: event.detail.url, download: "" });
+  document.body.append(link); link.click(); link.remove();
+});
+for (const name of ["htmx:sendError", "htmx:timeout"]) {
+  document.addEventListener(name, () => say("The server did not answer. The page shows the last known state."));
+}
+
+const copy = async (button) => {
+  await navigator.clipboard.writeText(button.dataset.copy);
+  say("Copied.");
+  button.classList.add("done");
+  setTimeout(() => button.classList.remove("done"), 1500);
+};
+const switchTheme = () => {
+  const root = document.documentElement, auto = !["light", "dark"].includes(root.dataset.theme);
+  const dark = root.dataset.theme === "dark" || (auto && matchMedia("(prefers-color-scheme: dark)").matches);
+  root.dataset.theme = dark ? "light" : "dark";
+  document.cookie = `theme=${root.dataset.theme}; path=/; samesite=lax; max-age=${YEAR}`;
+};
+document.addEventListener("click", (event) => {
+  const at = (selector) => event.target.closest(selector);
+  const off = at("[aria-disabled=true]");
+  if (off) {
+    event.preventDefault(); event.stopPropagation();
+    say(document.getElementById(off.getAttribute("aria-describedby"))?.textContent || "Not available now.");
+  } else if (at("[data-dismiss]")) at("p").remove();
+  else if (at("[data-copy]")) copy(at("[data-copy]"));
+  else if (at("[data-theme-toggle]")) switchTheme();
+  else if (at("[data-set]")) document.getElementById(at("[data-set]").dataset.set).value = at("[data-set]").dataset.value;
+}, true);
+document.addEventListener("change", (event) => { if (event.target.matches("[data-activates]")) activate(event.target); });
+
+// Live panes listen to these two beats; a hidden page hears none and catches up when it is shown.
+const beat = (name) => { if (!document.hidden) document.body.dispatchEvent(new Event(name)); };
+setInterval(() => beat("zcc:tick"), 2000);
+setInterval(() => beat("zcc:slow"), 30000);
+document.addEventListener("visibilitychange", () => { beat("zcc:tick"); beat("zcc:slow"); });
+
+const clock = $("[data-clock]");
+if (clock) {
+  const skew = clock.dataset.now * 1000 - Date.now();
+  const words = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: clock.dataset.zone });
+  setInterval(() => { clock.textContent = words.format(Date.now() + skew); }, 10000);
+}
+const main = $("#main");
+if (main) new MutationObserver(() => prepare(main)).observe(main, { childList: true, subtree: true });
+prepare(document);
