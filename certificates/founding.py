@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from django.db import transaction
 
-from certificates import trust, vault
+from certificates import trust
 from certificates.machine import AuthorityState
 from certificates.models import Issued
 from certificates.operations import orders
@@ -64,9 +64,8 @@ def found_zone(
             validity=issuing.root_validity(now, order.years),
             serial=serial,
         )
-        authority = internal_authority(root, server_id=device.pk)
-        authority.state, authority.activated_at = AuthorityState.CURRENT, now
-        authority.sealed_key = vault.seal(key_pem, authority_id=authority.pk, server=device)
+        authority = internal_authority(root, key_pem, device, state=AuthorityState.CURRENT)
+        authority.activated_at = now
         authority.save(force_insert=True)
         Issued.objects.create(
             authority=authority,

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from certificates import doorbell
-from certificates.machine import MOVING, OperationState
+from certificates.machine import OperationState
 from certificates.models import Authority, Operation
 from certificates.operations import advancing, preparing, signing
 from devices import keyring
@@ -34,7 +34,7 @@ def queue_of(server_id: object) -> str:
 @shared_task
 def sweep() -> None:
     """Look for rows that are not at rest and ask for the work they need (S-103)."""
-    for operation in Operation.objects.filter(state__in=MOVING):
+    for operation in Operation.objects.moving().select_related("authority", "future_authority"):
         _ask_for(operation, once=True)
     for authority in Authority.objects.filter(state__in=("current", "future")):
         if signing.waiting(authority):
@@ -44,9 +44,9 @@ def sweep() -> None:
 
 
 def _ask_for(operation: Operation, *, once: bool) -> None:
-    if operation.state == OperationState.PREPARING:
-        queue = queue_of(operation.signing_server_id)
-        doorbell.ring(prepare, str(operation.pk), queue=queue, once=once)
+    step = preparing.next_step(operation, timezone.now())
+    if step is not None:
+        doorbell.ring(prepare, str(operation.pk), queue=queue_of(step[0]), once=once)
     else:
         # The shared queue is emptied by any worker; several operations may wait in it.
         doorbell.ring(advance, str(operation.pk), queue=SHARED)
@@ -65,7 +65,10 @@ def prepare(operation_id: str) -> None:
         "authority", "signing_server", "future_authority"
     ).get(pk=operation_id)
     with suppress(WrongMove):
-        preparing.prepare(operation, now=timezone.now())
+        while preparing.prepare(operation, now=timezone.now()):
+            pass
+    if operation.state == OperationState.PREPARING:
+        _ask_for(operation, once=False)
     wake_all()
 
 
@@ -133,7 +136,7 @@ def nudge(operation_id: str) -> None:
 
 def nudge_update(update_id: UUID) -> None:
     """Ask for the next step of the operation that an update belongs to."""
-    operation = Operation.objects.filter(update=update_id, state__in=MOVING).first()
+    operation = Operation.objects.moving().filter(update=update_id).first()
     if operation is not None:
         _ask_for(operation, once=False)
 

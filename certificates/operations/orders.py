@@ -14,6 +14,25 @@ NAME_AT_MOST = 100
 
 
 @dataclass(frozen=True)
+class SubjectFields:
+    """The parts of a server's subject besides its common name (R067 to R071, R189)."""
+
+    organization: str = ""
+    organizational_unit: str = ""
+    locality: str = ""
+    state: str = ""
+    country: str = ""
+
+    def check(self) -> None:
+        """Refuse values that X.520 does not allow, naming the field."""
+        for field, value in vars(self).items():
+            try:
+                names.Subject("probe", **{field: value})
+            except Fault as fault:
+                raise Invalid(fault.explanation, action=fault.action, field=field) from fault
+
+
+@dataclass(frozen=True)
 class RemintCA:
     """Replace the zone CA by a new one of the same server (manual, 1.2.9).
 
@@ -34,8 +53,50 @@ class RemintCA:
 
 
 @dataclass(frozen=True)
+class ChangeToInternal:
+    """Replace the zone CA by an internal one on any live Primary Server (manual, 1.2.4)."""
+
+    certificate_server: UUID
+    subject: str
+    key_length: int
+    years: int
+    include_dns: bool
+    activates_at: datetime | None
+
+    def check(self) -> None:
+        """Refuse values outside the manual's ranges, naming the field."""
+        check_subject(self.subject, field="subject")
+        check_key_length(self.key_length)
+        check_years(self.years)
+
+
+@dataclass(frozen=True)
+class ChangeToExternal:
+    """Replace the zone CA by an external one; its root becomes the zone CA (manual, 1.2.4).
+
+    `by_hand`: the administrator generates the CSR for each server (R065), else ZENworks does.
+    """
+
+    root_pem: str
+    intermediates_pem: str
+    by_hand: bool
+    key_length: int
+    include_dns: bool
+    activates_at: datetime | None
+    subject: SubjectFields = SubjectFields()
+
+    def check(self) -> None:
+        """Refuse values outside the manual's ranges, naming the field."""
+        check_key_length(self.key_length)
+        self.subject.check()
+
+
+@dataclass(frozen=True)
 class RemintServers:
-    """Replace the certificates of some servers (manual, 1.3.2)."""
+    """Replace the certificates of some servers (manual, 1.3.2).
+
+    `common_name` is for a single server without satellites; else each server's FQDN is used.
+    """
 
     servers: tuple[UUID, ...]
     common_name: str
@@ -44,21 +105,21 @@ class RemintServers:
     activates_at: datetime | None
     name: str
     by_hand: bool = False
-    organization: str = ""
-    organizational_unit: str = ""
-    locality: str = ""
-    state: str = ""
-    country: str = ""
+    subject: SubjectFields = SubjectFields()
 
     def check(self) -> None:
         """Refuse values outside the manual's ranges, naming the field."""
         check_key_length(self.key_length)
+        self.subject.check()
         if not self.servers:
             raise Invalid("Select at least one server.", field="servers")
         if not self.name.strip() or len(self.name) > NAME_AT_MOST:
             raise Invalid(
                 f"Give the system update a name of 1 to {NAME_AT_MOST} characters.", field="name"
             )
+
+
+Order = RemintCA | ChangeToInternal | ChangeToExternal | RemintServers
 
 
 def check_subject(text: str, *, field: str) -> names.Subject:

@@ -16,8 +16,9 @@ from certificates.naming import check_names, order_for
 from certificates.operations import orders
 from devices import keyring
 from devices.models import Device, Zone
-from faults import Conflict, Refused
+from faults import Conflict, Invalid, Refused
 from ledger.models import Entry
+from pki import chains, details, names
 
 Kind = Operation.Kind
 
@@ -32,34 +33,117 @@ class Busy(Conflict):
 def remint_ca(order: orders.RemintCA, *, by: User | None, key: UUID, now: datetime) -> Operation:
     """Start to replace the zone CA by a new one of the same server (manual, 1.2.9)."""
     order.check()
-    Zone.objects.lock()
-    known = _known(key)
+    known = _queue_up(key)
     if known:
         return known
     authority = Authority.objects.current()
     if not authority.is_internal or authority.certificate_server is None:
         raise Refused("The zone CA is external: it has no key here. Use Change CA.")
-    refuse_while_pending(Kind.REMINT_CA)
-    limits(Kind.REMINT_CA, now=now).check(order.activates_at)
-    servers = list(Device.objects.certified())
+    return _start_ca(Kind.REMINT_CA, order, authority.certificate_server, by=by, key=key, now=now)
+
+
+@transaction.atomic
+def change_to_internal(
+    order: orders.ChangeToInternal, *, by: User | None, key: UUID, now: datetime
+) -> Operation:
+    """Start to change the zone CA to an internal one (manual, 1.2.4)."""
+    order.check()
+    known = _queue_up(key)
+    if known:
+        return known
+    server = live_primary(order.certificate_server, field="certificate_server", now=now)
+    return _start_ca(Kind.CHANGE_CA, order, server, by=by, key=key, now=now)
+
+
+@transaction.atomic
+def change_to_external(
+    order: orders.ChangeToExternal, *, by: User | None, key: UUID, now: datetime
+) -> Operation:
+    """Start to change the zone CA to an external one (manual, 1.2.4)."""
+    order.check()
+    known = _queue_up(key)
+    if known:
+        return known
+    digest = details.digest(order.root_pem)
+    if Authority.objects.filter(sha256=digest, state__in=("current", "grace")).exists():
+        raise Refused(
+            "This root is already trusted as a CA of the zone. Nothing was changed.",
+            action="To replace server certificates under the same root use Remint Certificate.",
+        )
+    chains.split_root([order.root_pem, *chains.split(order.intermediates_pem)])
+    return _start_ca(Kind.CHANGE_CA, order, initiating_server(), by=by, key=key, now=now)
+
+
+@transaction.atomic
+def remint_servers(
+    order: orders.RemintServers, *, by: User | None, key: UUID, now: datetime
+) -> Operation:
+    """Start to replace the certificates of some servers (manual, 1.3.2)."""
+    order.check()
+    known = _queue_up(key)
+    if known:
+        return known
+    authority = Authority.objects.current()
+    servers = list(Device.objects.certified().filter(pk__in=order.servers))
+    if len(servers) != len(set(order.servers)):
+        raise Invalid(
+            "One of the selected servers has no certificate of this zone any more.",
+            field="servers",
+        )
+    refuse_while_pending(Kind.REMINT_SERVER, servers)
+    limits(Kind.REMINT_SERVER, servers=servers, now=now).check(order.activates_at)
     check_names(servers, include_dns=order.include_dns)
+    _check_common_name(order, servers)
+    signing = authority.certificate_server if authority.is_internal else initiating_server()
+    if signing is None:
+        raise Refused("The zone has no certificate server.")
     operation = _create(
-        kind=Kind.REMINT_CA,
-        order=order,
-        key=key,
-        by=by,
-        authority=authority,
-        signing_server=authority.certificate_server,
-        name=f"Remint CA {now:%Y-%m-%d %H:%M}",
+        Kind.REMINT_SERVER, order, signing, by=by, key=key, authority=authority, name=order.name
     )
-    expect_certificates(
-        operation, servers, key_length=order.key_length, include_dns=order.include_dns
-    )
+    _expect(operation, order, servers, by_hand=order.by_hand and not authority.is_internal)
     return operation
 
 
-def _known(key: UUID) -> Operation | None:
+def _check_common_name(order: orders.RemintServers, servers: list[Device]) -> None:
+    """Refuse a common name for several servers, or one that the SAN would not hold (D-11)."""
+    if not order.common_name:
+        return
+    if len(servers) > 1:
+        raise Invalid("Several servers cannot share one common name.", field="common_name")
+    known = {servers[0].fqdn, *servers[0].dns_names}
+    if order.common_name.lower() not in known:
+        raise Invalid(
+            f"The common name must be a name of {servers[0].name}: {', '.join(sorted(known))}.",
+            action="Add the name on the Settings tab of the device first.",
+            field="common_name",
+        )
+
+
+def _queue_up(key: UUID) -> Operation | None:
+    """Queue behind any act that excludes this one; the same key again is the same operation."""
+    Zone.objects.lock()
     return Operation.objects.filter(idempotency_key=key).first()
+
+
+def _start_ca(
+    kind: str,
+    order: orders.RemintCA | orders.ChangeToInternal | orders.ChangeToExternal,
+    signing_server: Device,
+    *,
+    by: User | None,
+    key: UUID,
+    now: datetime,
+) -> Operation:
+    authority = Authority.objects.current()
+    refuse_while_pending(kind)
+    limits(kind, now=now).check(order.activates_at)
+    servers = list(Device.objects.certified())
+    check_names(servers, include_dns=order.include_dns)
+    name = f"{Kind(kind).label} {now:%Y-%m-%d %H:%M}"
+    operation = _create(kind, order, signing_server, by=by, key=key, authority=authority, name=name)
+    by_hand = isinstance(order, orders.ChangeToExternal) and order.by_hand
+    _expect(operation, order, servers, by_hand=by_hand)
+    return operation
 
 
 def refuse_while_pending(kind: str, servers: list[Device] | None = None) -> None:
@@ -78,19 +162,17 @@ def refuse_while_pending(kind: str, servers: list[Device] | None = None) -> None
         raise Busy(f"{future.device.name} already waits for a new certificate.")
 
 
-def _create(  # one keyword per column of the row
-    *,
+def _create(
     kind: str,
-    order: orders.RemintCA | orders.RemintServers,
-    key: UUID,
-    by: User | None,
-    authority: Authority,
+    order: orders.Order,
     signing_server: Device,
+    *,
+    by: User | None,
+    key: UUID,
+    authority: Authority,
     name: str,
 ) -> Operation:
-    plain: dict[str, Any] = dataclasses.asdict(order)
-    activates_at = plain.pop("activates_at")
-    plain.pop("servers", None)
+    plain = plain_order(order)
     try:
         with transaction.atomic():
             operation = Operation.objects.create(
@@ -101,8 +183,8 @@ def _create(  # one keyword per column of the row
                 requested_by=by,
                 authority=authority,
                 signing_server=signing_server,
-                activates_at=activates_at,
-                immediate=activates_at is None,
+                activates_at=order.activates_at,
+                immediate=order.activates_at is None,
             )
     except IntegrityError as error:
         raise Busy("Another operation on the zone CA was started at the same time.") from error
@@ -111,38 +193,63 @@ def _create(  # one keyword per column of the row
         f"certificates.Operation:{operation.pk}",
         there=operation.state,
         note=name,
-        detail={"kind": kind, "order": plain, "activates_at": str(activates_at)},
+        detail={"kind": kind, "order": plain, "activates_at": str(order.activates_at)},
     )
     return operation
 
 
-def expect_certificates(
-    operation: Operation,
-    servers: list[Device],
-    *,
-    key_length: int,
-    include_dns: bool,
-    by_hand: bool = False,
-    subject: dict[str, str] | None = None,
+def plain_order(order: orders.Order) -> dict[str, Any]:
+    """Return an order as JSON, with the kind of CA it leads to."""
+    plain = dataclasses.asdict(order)
+    plain.pop("activates_at")
+    plain.pop("servers", None)
+    if "certificate_server" in plain:
+        plain["certificate_server"] = str(plain["certificate_server"])
+    plain["external"] = isinstance(order, orders.ChangeToExternal)
+    return plain
+
+
+def _expect(
+    operation: Operation, order: orders.Order, servers: list[Device], *, by_hand: bool
 ) -> None:
     """Make the row of each server's future certificate; a server already waiting is refused."""
+    extra: dict[str, object] = {}
+    if isinstance(order, orders.ChangeToExternal | orders.RemintServers):
+        extra = {name: value for name, value in vars(order.subject).items() if value}
+    if isinstance(order, orders.RemintServers) and order.common_name:
+        extra["common_name"] = names.check_fqdn(order.common_name)
     rows = [
         FutureCertificate(
             device=server,
             operation=operation,
             order={
-                **order_for(server, key_length=key_length, include_dns=include_dns),
-                **(subject or {}),
+                **order_for(server, key_length=order.key_length, include_dns=order.include_dns),
+                **extra,
             },
             by_hand=by_hand,
         )
         for server in servers
     ]
+    if isinstance(order, orders.RemintServers):
+        for row in rows:
+            row.authority = operation.authority
     try:
         with transaction.atomic():
             FutureCertificate.objects.bulk_create(rows)
     except IntegrityError as error:
         raise Busy("One of the servers already waits for a new certificate.") from error
+
+
+def live_primary(guid: UUID, *, field: str, now: datetime) -> Device:
+    """Return a Primary Server that answers; a satellite or a silent one is refused (D-21)."""
+    server = Device.objects.primaries().filter(pk=guid).first()
+    if server is None:
+        raise Invalid("Choose a Primary Server of this zone.", field=field)
+    if not server.is_live(now, Zone.objects.the().refresh):
+        raise Invalid(
+            f"{server.name} has not been heard of lately; it cannot take the CA role.", field=field
+        )
+    return server
 
 
 def initiating_server() -> Device:

@@ -44,7 +44,8 @@ def step(operation, **later):
 
 def prepared():
     operation = start()
-    preparing.prepare(operation, now=timezone.now())
+    while preparing.prepare(operation, now=timezone.now()):
+        pass
     return Operation.objects.get(pk=operation.pk)
 
 
