@@ -16,9 +16,11 @@ __all__ = [
     "build_chain",
     "check_links",
     "check_server_chain",
+    "has_key",
     "is_root",
     "is_signed_by",
     "join",
+    "public_key_of",
     "split",
     "split_root",
     "verify_chain",
@@ -141,3 +143,13 @@ def _has_key(certificate: x509.Certificate, key: PublicKey) -> bool:
         return loading.public_key_of(certificate) == key
     except PkiFault:
         return False
+
+
+def public_key_of(pem: str) -> str:
+    """Return the public key of a certificate as SubjectPublicKeyInfo PEM."""
+    return loading.public_pem(loading.public_key_of(loading.load_certificate(pem)))
+
+
+def has_key(pem: str, public_key: str) -> bool:
+    """Tell whether a certificate is for this public key."""
+    return _has_key(loading.load_certificate(pem), loading.load_public(public_key))

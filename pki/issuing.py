@@ -65,6 +65,8 @@ def make_bridge(
         raise BadCertificate("A bridge can only lead to a self-signed root.")
     now = now.replace(microsecond=0)
     ends = min(issuer.not_valid_after_utc, subject.not_valid_after_utc)
+    if ends <= now:
+        raise NotIssued("One of the two roots has expired: no bridge can be made.")
     validity = within(Validity(now - BACKDATED, ends), issuer_pem, now=now)
     facts = lint.IssuerFacts.of(issuer)
     builder = _authority(

@@ -84,7 +84,7 @@ class Subject:
             name = x509.Name.from_rfc4514_string(text, _READ)
         except ValueError as error:
             raise BadName(
-                f"The subject {_quoted(text)} is not a well-formed name.",
+                f"The subject {_quoted(text)} is not a well-formed name: {_reason(error)}",
                 action="Enter a common name, or a name such as CN=Zone,O=Example,C=US.",
                 field="subject",
             ) from error
@@ -246,10 +246,14 @@ def _check_label(label: str, name: str) -> None:
 
 def _check_text(field: str, value: str) -> None:
     label = _LABELS[field]
-    if len(value) > MAX_TEXT:
-        raise BadName(f"{label}: at most {MAX_TEXT} characters are allowed.", field=field)
     if _hides(value):
         raise BadName(f"{label}: control characters are not allowed.", field=field)
+    # The library counts the octets of UTF-8, which is on the safe side of X.520.
+    if len(value.encode("utf-8")) > MAX_TEXT:
+        raise BadName(
+            f"{label}: at most {MAX_TEXT} characters are allowed, fewer where they are not ASCII.",
+            field=field,
+        )
     if value != value.strip():
         raise BadName(f"{label}: remove the space at the beginning or end.", field=field)
 
@@ -275,6 +279,11 @@ def _by_field(name: x509.Name) -> dict[str, str]:
             values[field] = str(attribute.value)
     values.setdefault("common_name", "")
     return values
+
+
+def _reason(error: ValueError) -> str:
+    """Return what the library says of a name; it says nothing of a name cut short."""
+    return shown(str(error), 200).rstrip(".") + "." if str(error) else "it ends too early."
 
 
 def _quoted(text: str) -> str:

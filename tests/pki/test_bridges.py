@@ -1,0 +1,94 @@
+"""Bridges carry a zone over a change of its root (RFC 4210, 4.4; docs/decisions.md D-29)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pki import building, lint
+from pki.issuing import make_bridge, make_serial
+from tests.pki import make, tools
+from tests.pki.make import CA, FQDN, NOW
+
+
+def bridge(issuer: CA, subject: CA) -> str:
+    return make_bridge(
+        issuer_pem=issuer.pem,
+        issuer_key_pem=issuer.key,
+        subject_pem=subject.pem,
+        serial=make_serial(),
+        now=NOW,
+    )
+
+
+PAIRS = {
+    "other name": (make.ca("Old"), make.ca("New", which=1)),
+    "same name": (make.ca("Zone"), make.ca("Zone", which=2)),
+    "same name, epoch": (make.ca("Zone", epoch="1"), make.ca("Zone", which=2, epoch="2")),
+    "P-384 to RSA": (make.ca("Old", length=384), make.ca("New", length=2048)),
+}
+
+# What the server sends, and whether a device accepts it whose store is {R1}, {R1,R2}, {R2}.
+MATRIX = [
+    ("L1", (True, True, False)),
+    ("L2", (False, True, True)),
+    ("L2+X", (True, True, True)),
+    ("L1+X'", (True, True, True)),
+]
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize(("sent", "accepted"), MATRIX)
+def test_a_bridge_keeps_contact_whatever_the_device_trusts(
+    tmp_path: Path, pair: str, sent: str, accepted: tuple[bool, bool, bool]
+) -> None:
+    old, new = PAIRS[pair]
+    parts = {
+        "L1": make.server(old),
+        "L2": make.server(new),
+        "X": bridge(old, new),
+        "X'": bridge(new, old),
+    }
+    chain = [parts[part] for part in sent.split("+")]
+    stores = ([old.pem], [old.pem, new.pem], [new.pem])
+    for store, expected in zip(stores, accepted, strict=True):
+        for roots in (store, store[::-1]):
+            question = {"roots": roots, "chain": chain, "host": FQDN, "at": NOW}
+            assert tools.everybody(tmp_path, **question) == {expected}, (sent, len(store))
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_a_bridge_follows_its_profile(pair: str) -> None:
+    old, new = PAIRS[pair]
+    for issuer, subject in ((old, new), (new, old)):
+        pem = bridge(issuer, subject)
+        found, root = make.loaded(pem), make.loaded(subject.pem)
+        assert lint.lint_certificate(pem, kind="bridge", issuer_pem=issuer.pem) == []
+        assert tools.pkilint(pem) == []
+        assert found.subject.public_bytes() == root.subject.public_bytes()
+        assert found.public_key() == root.public_key()
+        assert building.key_identifier(found) == building.key_identifier(root)
+        assert found.not_valid_after_utc <= make.loaded(issuer.pem).not_valid_after_utc
+        assert found.not_valid_after_utc <= root.not_valid_after_utc
+
+
+def test_a_bridge_leads_to_an_external_root_and_its_intermediate(tmp_path: Path) -> None:
+    old, family = make.ca("Old"), make.family()
+    over = bridge(old, CA("", family.root))
+    chain = [family.leaf, family.middle, over]
+    for roots in ([old.pem], [family.root], [old.pem, family.root]):
+        question = {"roots": roots, "chain": chain, "host": FQDN, "at": NOW}
+        assert tools.everybody(tmp_path, **question) == {True}
+
+
+def test_bridges_chain_over_a_third_root(tmp_path: Path) -> None:
+    first, second, third = make.ca("A"), make.ca("B", which=1), make.ca("C", which=2)
+    chain = [make.server(third), bridge(second, third), bridge(first, second)]
+    for roots in ([first.pem], [second.pem]):
+        question = {"roots": roots, "chain": chain, "host": FQDN, "at": NOW}
+        assert tools.everybody(tmp_path, **question) == {True}
+    # GnuTLS looks for an anchor at the far end of three only; OpenSSL, which devices use, does not.
+    question = {"roots": [third.pem], "chain": chain, "host": FQDN, "at": NOW}
+    assert tools.openssl_accepts(tmp_path, **question)
+    assert tools.library_accepts(**question)

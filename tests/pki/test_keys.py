@@ -1,0 +1,126 @@
+"""Keys and the policy on them (docs/decisions.md D-9 and D-17)."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+
+from pki import keys
+from pki.csr import make_csr
+from pki.errors import WeakKey, WrongKey
+from pki.names import Subject
+from tests.pki import make
+
+DER, PEM = serialization.Encoding.DER, serialization.Encoding.PEM
+PKCS8 = serialization.PrivateFormat.PKCS8
+TRADITIONAL = serialization.PrivateFormat.TraditionalOpenSSL
+
+
+def spki(key: object) -> str:
+    public = key.public_key() if hasattr(key, "public_key") else key
+    return str(
+        public.public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()  # type: ignore[attr-defined]
+    )
+
+
+@pytest.mark.parametrize("length", keys.KEY_LENGTHS)
+def test_it_makes_a_key_of_each_length_that_is_offered(length: int) -> None:
+    key = make.key(length)
+    assert key.startswith("-----BEGIN PRIVATE KEY-----")
+    assert keys.key_length(key) == keys.key_length(keys.public_key(key)) == length
+    keys.check_public_key(keys.public_key(key))
+    assert length in keys.KEY_LABELS
+
+
+@pytest.mark.parametrize("length", [0, 192, 521, 1024, 2047, 8192])
+def test_it_makes_no_other_key(length: int) -> None:
+    with pytest.raises(WeakKey):
+        keys.make_key(length)
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [
+        rsa.generate_private_key(65537, 1024),
+        rsa.generate_private_key(3, 2048),
+        ec.generate_private_key(ec.SECP192R1()),
+        ec.generate_private_key(ec.SECP521R1()),
+        ec.generate_private_key(ec.BrainpoolP256R1()),
+        dsa.generate_private_key(1024),
+        ed25519.Ed25519PrivateKey.generate(),
+    ],
+    ids=["rsa1024", "e3", "p192", "p521", "brainpool", "dsa", "ed25519"],
+)
+def test_it_refuses_keys_that_are_weak_or_of_another_kind(weak: object) -> None:
+    with pytest.raises(WeakKey):
+        keys.check_public_key(spki(weak))
+    with pytest.raises(WeakKey):
+        keys.read_key(weak.private_bytes(DER, PKCS8, serialization.NoEncryption()))  # type: ignore[attr-defined]
+
+
+def test_it_refuses_an_odd_length() -> None:
+    with pytest.raises(WeakKey, match="2056"):
+        keys.check_public_key(spki(rsa.generate_private_key(65537, 2056)))
+
+
+def test_it_refuses_a_modulus_of_two_close_primes() -> None:
+    p = next_prime(2**1023 + 2**1022)
+    q = next_prime(p + 2)
+    number = rsa.RSAPublicNumbers(65537, p * q).public_key()
+    with pytest.raises(WeakKey, match="factored"):
+        keys.check_public_key(spki(number))
+
+
+def test_it_refuses_an_even_modulus() -> None:
+    odd = make.private(make.key(2048)).public_key().public_numbers().n
+    with pytest.raises((WeakKey, WrongKey)):
+        keys.check_public_key(spki(rsa.RSAPublicNumbers(65537, odd - 1).public_key()))
+
+
+@pytest.mark.parametrize("encoding", [DER, PEM])
+@pytest.mark.parametrize("form", [PKCS8, TRADITIONAL])
+@pytest.mark.parametrize("length", [256, 2048])
+def test_it_reads_a_key_file_of_every_form(
+    length: int, form: serialization.PrivateFormat, encoding: serialization.Encoding
+) -> None:
+    key = make.private(make.key(length))
+    data = key.private_bytes(encoding, form, serialization.NoEncryption())
+    assert keys.read_key(data) == make.key(length)
+
+
+def test_it_says_that_a_key_file_is_encrypted() -> None:
+    secret = serialization.BestAvailableEncryption(b"secret")
+    data = make.private(make.key()).private_bytes(PEM, PKCS8, secret)
+    with pytest.raises(WrongKey, match="encrypted"):
+        keys.read_key(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"no key", b"\x30\x82", b"-----BEGIN PRIVATE KEY-----"])
+def test_it_refuses_what_is_no_key(data: bytes) -> None:
+    with pytest.raises(WrongKey):
+        keys.read_key(data)
+
+
+def test_a_fault_of_a_key_shows_nothing_of_the_key() -> None:
+    damaged = make.key().replace("M", "N", 1)
+    with pytest.raises(WrongKey) as caught:
+        keys.public_key(damaged)
+    assert caught.value.__cause__ is None
+    assert damaged.splitlines()[1] not in str(caught.value)
+
+
+def test_it_tells_whether_key_and_certificate_belong_together() -> None:
+    mine, other = make.key(256, 1), make.key(256, 2)
+    request = make_csr(mine, Subject("a.example"), make.Names())
+    certificate = make.server(make.ca(), key_pem=mine)
+    for pem in (request, certificate, keys.public_key(mine), mine):
+        assert keys.same_key(mine, pem)
+        assert not keys.same_key(other, pem)
+
+
+def next_prime(number: int) -> int:
+    number |= 1
+    while pow(2, number - 1, number) != 1:
+        number += 2
+    return number
