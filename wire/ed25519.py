@@ -13,16 +13,20 @@ Point = Tuple[int, int, int, int]
 _P = 2**255 - 19
 _L = 2**252 + 27742317777372353535851937790883648493
 _D = -121665 * pow(121666, _P - 2, _P) % _P
+_NEUTRAL: Point = (0, 1, 1, 0)
 _SQRT_M1 = pow(2, (_P - 1) // 4, _P)
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Tell whether the signature (64 bytes) is that of the public key (32 bytes)."""
+    """Tell whether the signature (64 bytes) is that of the public key (32 bytes).
+
+    A key of small order is none: one signature would fit many messages.
+    """
     if len(public) != 32 or len(signature) != 64:
         return False
     key, commitment = _decode(public), _decode(signature[:32])
     scalar = int.from_bytes(signature[32:], "little")
-    if key is None or commitment is None or scalar >= _L:
+    if key is None or commitment is None or scalar >= _L or _equal(_times(8, key), _NEUTRAL):
         return False
     digest = hashlib.sha512(signature[:32] + public + message).digest()
     challenge = int.from_bytes(digest, "little") % _L
@@ -37,7 +41,7 @@ def _add(a: Point, b: Point) -> Point:
 
 
 def _times(scalar: int, point: Point) -> Point:
-    result: Point = (0, 1, 1, 0)
+    result = _NEUTRAL
     while scalar > 0:
         if scalar & 1:
             result = _add(result, point)

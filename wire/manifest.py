@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import List, Type, TypeVar
 
@@ -30,8 +31,13 @@ ROOT_FILE = "ca.cert"
 NEW_WITH_OLD = "new-with-old.pem"
 OLD_WITH_NEW = "old-with-new.pem"
 FILE_NAMES = (ROOT_FILE, NEW_WITH_OLD, OLD_WITH_NEW)
+LARGEST_FILE = 1 << 20
+HEX_LENGTH = 64
 
 T = TypeVar("T")
+
+# An update's id becomes the name of a folder on the device.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
 class BadManifest(Fault):
@@ -82,6 +88,8 @@ class Manifest:
 
     def check(self, zone: str) -> None:
         """Refuse what does not fit this zone or names files it may not name."""
+        if not _ID.match(self.id):
+            raise BadManifest("The update has an id that is none.")
         if self.zone != zone:
             raise BadManifest("The update belongs to another zone.")
         if self.kind not in KINDS:
@@ -89,12 +97,16 @@ class Manifest:
         if self.protocol != 1:
             raise BadManifest("The update needs a newer agent.", action="Update the agent.")
         for file in self.files:
-            if file.name not in FILE_NAMES or not 0 < file.size <= 1 << 20:
-                raise BadManifest("The update names a file that is not allowed: %s." % file.name)
-            if len(file.sha256) != 64 or set(file.sha256) - set("0123456789abcdef"):
-                raise BadManifest("The update has a digest that is none: %s." % file.name)
+            _check_file(file)
         if len({file.name for file in self.files}) != len(self.files):
             raise BadManifest("The update names a file twice.")
+
+
+def _check_file(file: File) -> None:
+    if file.name not in FILE_NAMES or not 0 < file.size <= LARGEST_FILE:
+        raise BadManifest("The update names a file that is not allowed: %s." % file.name)
+    if len(file.sha256) != HEX_LENGTH or set(file.sha256) - set("0123456789abcdef"):
+        raise BadManifest("The update has a digest that is none: %s." % file.name)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from faults import Invalid
 
@@ -27,7 +27,7 @@ class BadRegistrationKey(Invalid):
 class RegistrationKey:
     """A secret of 130 random bits and the pin of the zone key."""
 
-    secret: str
+    secret: str = field(repr=False)
     pin: str
 
     def __str__(self) -> str:

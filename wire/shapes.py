@@ -14,6 +14,8 @@ from faults import Invalid
 
 T = TypeVar("T")
 
+_LARGEST = 1e15
+
 
 class Malformed(Invalid):
     """A message does not have the shape that the protocol gives it."""
@@ -86,13 +88,20 @@ def _mapping(hint: Any, plain: Any, where: str) -> Dict[str, Any]:
 
 
 def _scalar(hint: Any, plain: Any, where: str) -> Any:
-    if hint is float and isinstance(plain, int) and not isinstance(plain, bool):
+    if hint is float and type(plain) is int and abs(plain) < _LARGEST:
         return float(plain)
     if type(plain) is not hint:
         raise Malformed("%s is not of type %s." % (where, hint.__name__))
-    if hint is str and "\x00" in plain:
-        raise Malformed("%s contains a NUL character." % where)
+    if hint is float and not abs(plain) < _LARGEST:
+        raise Malformed("%s is not a number to reckon with." % where)
+    if hint is str and not _is_clean(plain):
+        raise Malformed("%s contains a NUL character or half of one." % where)
     return plain
+
+
+def _is_clean(text: str) -> bool:
+    # JSON may spell lone surrogates, which no UTF-8 text can hold.
+    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 __all__ = ["Dict", "List", "Malformed", "Optional", "build", "dump", "load"]

@@ -123,7 +123,8 @@ def _cancel(host: Host, notice: Cancel, _envelope: Envelope) -> bool:
             _drop(host, record)
             _close(host, record, state.CANCELED)
         host.state.change(lambda held: _forgotten(held, notice.id, notice.revision))
-    activating.empty_repository(host, notice.id)
+    if record is not None:
+        activating.empty_repository(host, notice.id)
     host.note("canceled", update=notice.id)
     return True
 

@@ -111,7 +111,7 @@ class Activated(Step):
                 lambda held: dataclasses.replace(held, epoch=max(held.epoch, manifest.epoch))
             )
         anchors = _meet_all(host)
-        empty_repository(host, self.update)
+        certifying.empty_repository(host, record)
         return Confirmed(self.update, "anchored %s" % ",".join(sorted(set(anchors))))
 
 

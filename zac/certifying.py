@@ -10,7 +10,7 @@ import dataclasses
 from typing import List, Optional
 
 from faults import Fault
-from wire.manifest import OLD_WITH_NEW
+from wire.manifest import OLD_WITH_NEW, sha256
 from wire.messages import CertificateAnswer, CsrOrder, CsrRequest
 from zac import calls, machine, pem, selftest, state, store, trust, updating
 from zac.host import Host
@@ -93,6 +93,14 @@ def future(host: Host, update: str) -> str:
     return data.decode()
 
 
+def empty_repository(host: Host, record: Record) -> None:
+    """Remove what lay there for an update, keys included; after activation it is empty (D-17)."""
+    store.remove_tree(updating.repository(host, record.id))
+    if record.manifest().manual_csr:
+        for name in ("key.der", *("server." + suffix for suffix in SUFFIXES)):
+            store.remove(host.home.at("remint-repo", name))
+
+
 def _request(host: Host, record: Record, path: str, answer: CertificateAnswer) -> None:
     order = answer.order
     if order is None:
@@ -116,8 +124,10 @@ def _hand_in(host: Host, record: Record, path: str) -> None:
     raw = _found(host, "key.der")
     manifest = record.manifest()
     root = trust.find(host.security.current().trust, manifest.root_sha256)
-    if data is None or raw is None or root is None:
+    if data is None or raw is None or root is None or record.handed == sha256(data + raw):
         return
+    handed = sha256(data + raw)
+    host.state.amend(record.id, lambda held: dataclasses.replace(held, handed=handed))
     key = host.server.read_key(raw)
     chain = host.server.read_chain(data, root, key)
     _prove(host, record, key + chain, root)

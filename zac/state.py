@@ -44,9 +44,9 @@ class Record:
     """One update on this host.
 
     `envelope` is the signed manifest, already verified. `sent` is the generation of the request
-    last sent (-1: none). `before` names the generation to go back to, `bare` the one without the
-    bridge that was added when the server was armed. `attempt` only grows; `failures` counts since
-    the last redeployment.
+    last sent (-1: none), `handed` the digest of what was handed in by hand. `before` names the
+    generation to go back to, `bare` the one without the bridge that was added when the server was
+    armed. `attempt` only grows; `failures` counts since the last redeployment.
     """
 
     id: str
@@ -59,6 +59,7 @@ class Record:
     failure: str = ""
     try_at: float = 0.0
     sent: int = -1
+    handed: str = ""
     order: Optional[CsrOrder] = None
     go: Optional[Go] = None
     before: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,8 +45,8 @@ def device(zone: Zone, new_host: Callable[..., Host]) -> Host:
     return registered(zone, new_host("d1"))
 
 
-def registered(zone: Zone, host: Host, **options: object) -> Host:
+def registered(zone: Zone, host: Host, **options: Any) -> Host:
     """Register a host with the zone."""
     told = Options(url=zone.servers[0].url, key=str(zone.key), name="d1")
-    enrolling.enrol(host, Options(**{**vars(told), **options}))  # type: ignore[arg-type]  # as in Options
+    enrolling.enrol(host, Options(**{**vars(told), **options}))
     return host

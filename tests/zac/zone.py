@@ -191,22 +191,26 @@ class Zone:
     ) -> tuple[int, Any]:
         self.heard.append((method, path, headers.get("Authorization", ""), body))
         if path in self.lies:
-            return self.lies[path]
-        if path.startswith("/content/"):
-            data = self.content.get(path[9:])
-            return (404, None) if data is None else (200, data)
-        if path == "/contact":
-            return 200, {}
-        if path == "/recovery":
-            return 200, Recovery(self.id, self.recovery)
-        if path == "/zac/v1/hello":
-            return 200, self.greet(server, shapes.load(messages.Hello, body))
-        if path == "/zac/v1/register":
-            return self.register(shapes.load(messages.Register, body))
+            told: tuple[int, Any] = self.lies[path]
+            return told
+        public = self.public(server, path, body)
+        if public is not None:
+            return public
         member = self.authenticated(method, path, body, headers)
         if isinstance(member, messages.Problem):
             return 401, member
         return self.call(member, method, path, body)
+
+    def public(self, server: Server, path: str, body: bytes) -> tuple[int, Any] | None:
+        if path.startswith("/content/"):
+            data = self.content.get(path[9:])
+            return (404, None) if data is None else (200, data)
+        if path == "/zac/v1/hello":
+            return 200, self.greet(server, shapes.load(messages.Hello, body))
+        if path == "/zac/v1/register":
+            return self.register(shapes.load(messages.Register, body))
+        plain = {"/contact": {}, "/recovery": Recovery(self.id, self.recovery)}
+        return (200, plain[path]) if path in plain else None
 
     def greet(self, server: Server, hello: messages.Hello) -> messages.HelloAnswer:
         statement = manifest.Statement(
@@ -276,15 +280,18 @@ class Zone:
             return 204, None
         if parts[-1] in ("csr", "certificate"):
             return self.certificate(parts[-2], method, body)
-        if parts[-1] == "status":
-            self.reports.append((parts[-2], shapes.load(StatusReport, body)))
-            return 204, None
-        if parts[-1] == "rehearsal":
-            self.rehearsals.append(shapes.load(messages.RehearsalReport, body))
-            return 204, None
         if parts[-1] == "go" and parts[-2] in self.go:
             return 200, self.go[parts[-2]]
-        return 404, None
+        return self.note(parts[-2], parts[-1], body)
+
+    def note(self, update: str, kind: str, body: bytes) -> tuple[int, Any]:
+        if kind == "status":
+            self.reports.append((update, shapes.load(StatusReport, body)))
+        elif kind == "rehearsal":
+            self.rehearsals.append(shapes.load(messages.RehearsalReport, body))
+        else:
+            return 404, None
+        return 204, None
 
     def certificate(self, update: str, method: str, body: bytes) -> tuple[int, Any]:
         if method == "POST":
@@ -308,7 +315,8 @@ def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_POST = do_GET
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def log_message(self, *_words: object) -> None:
             pass

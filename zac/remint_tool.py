@@ -1,0 +1,252 @@
+"""The Certificate Remint Tool: one update, carried in the file itself, applied here and now.
+
+It is a zip application whose entry point is `main`. Beside the packages `faults`, `wire` and `zac`
+the archive holds
+
+- `update/manifest.json`: the signed manifest (wire.envelope.Envelope),
+- `update/notices.json`: wire.manifest.Recovery with the signed notices there are, may be missing,
+- `update/files/<sha256>`: the files that the manifest names.
+
+What it carries is believed because this device's zone key signed it, never because of how it came
+here (D-41 of docs/decisions.md); no downloaded code runs. Exit codes are those of zac.exits:
+0 done or already done, 5 no server verifies, 6 not signed by this device's zone or damaged,
+7 staged and waiting for its time, 75 the agent is at work.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import List, Optional
+
+from faults import Fault
+from wire import manifest as words
+from wire import shapes
+from wire.envelope import Envelope
+from wire.manifest import Activated, Manifest, Recovery, open_as, sha256
+from wire.messages import Trust
+from zac import (
+    accepting,
+    calls,
+    exits,
+    locks,
+    machine,
+    pem,
+    recovering,
+    refreshing,
+    state,
+    store,
+    trust,
+    wake,
+)
+from zac.commands import Parser
+from zac.home import DEFAULT, Home
+from zac.host import Host
+from zac.security import Generation
+from zac.transport import Refused
+
+LOCK_WAIT = 30.0
+LARGEST = 1 << 20
+MISMATCH = (
+    "CA certificate subject from the CA Certificate chain does not match server certificate issuer."
+)
+
+
+class DamagedTool(Fault):
+    """The downloaded file is incomplete or was altered."""
+
+    action = "Download it again and compare its SHA-256 with the one that the console shows."
+
+
+class Mismatch(Refused):
+    """A server's certificate does not lead to the CA of this tool (manual, A.5)."""
+
+    action = (
+        "Download the tool from the registered Primary Server or from the one with the longest"
+        " certificate chain, or name the CA certificate with -p FILE."
+    )
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What the file carries."""
+
+    path: str
+    envelope: Envelope
+    notices: List[Envelope]
+
+    def file(self, digest: str) -> Optional[bytes]:
+        """Return a carried file by its digest, None if it is not in here."""
+        data = _member(self.path, "update/files/" + digest)
+        return data if data is not None and sha256(data) == digest else None
+
+
+def main(arguments: Optional[List[str]] = None, archive: str = "") -> int:
+    """Run the tool; returns the exit code."""
+    os.umask(0o077)
+    told = _parser().parse_args(arguments)
+    try:
+        carried = read(archive or sys.argv[0])
+        host = Host(Home(told.home))
+        manifest = accepting.verified(host, carried.envelope)
+        if told.info:
+            print(_described(manifest, carried))
+            return exits.OK
+        if told.check:
+            return _check(host, manifest)
+        if told.ca:
+            host.extra_roots = _roots_in(told.ca)
+        with locks.hold(host.home.at("lock"), LOCK_WAIT):
+            return apply(host, carried, manifest)
+    except Fault as fault:
+        print("%s" % fault.explanation, file=sys.stderr)
+        print(fault.action, file=sys.stderr)
+        return exits.code_of(fault) if not isinstance(fault, DamagedTool) else exits.BAD_CONTENT
+
+
+def read(path: str) -> Carried:
+    """Read what a tool carries; raises DamagedTool."""
+    envelope = _member(path, "update/manifest.json")
+    if envelope is None:
+        raise DamagedTool("There is no update in this file.")
+    notices = _member(path, "update/notices.json")
+    try:
+        known = shapes.load(Recovery, notices).notices if notices else []
+        return Carried(path, shapes.load(Envelope, envelope), known)
+    except shapes.Malformed as error:
+        raise DamagedTool("The update in this file cannot be read.") from error
+
+
+def apply(host: Host, carried: Carried, manifest: Manifest) -> int:
+    """Apply the update as far as its time allows; returns the exit code."""
+    host.carried = carried.file
+    if is_done(host, manifest):
+        print("The update is already applied.")
+        return _confirm(host)
+    _mend_trust(host, carried, manifest)
+    notice = _activated(host, carried, manifest)
+    if notice is not None and manifest.epoch > host.state.load().epoch:
+        recovering.take_over(host, notice)
+    else:
+        accepting.keep(host, manifest, carried.envelope)
+    machine.try_again(host, manifest.id)
+    machine.advance(host, manifest.id)
+    record = host.state.record(manifest.id)
+    if record is not None and record.failure:
+        print("The update failed: %s" % record.failure, file=sys.stderr)
+        return exits.FAILED
+    code = _confirm(host)
+    wake.call(host.home.path)
+    if code == exits.OK and not is_done(host, manifest):
+        print("The update is staged; it is activated at its time.")
+        return exits.PENDING
+    return code
+
+
+def is_done(host: Host, manifest: Manifest) -> bool:
+    """Tell whether the update is in force on this device."""
+    record = host.state.record(manifest.id)
+    if record is not None and record.step in (state.ACTIVATED, state.CONFIRMED):
+        return True
+    if not manifest.changes_ca or not host.security.exists() or host.is_certified:
+        return False
+    return pem.fingerprint(host.security.current().trust.current) == manifest.root_sha256
+
+
+def _confirm(host: Host) -> int:
+    """Refresh over verified TLS, which is the proof that the device is back."""
+    if host.extra_roots:
+        own = trust.roots(host.security.current().trust)
+        host.extra_roots = [*own, *host.extra_roots]
+    try:
+        refreshing.refresh(host)
+    except calls.NoneVerifies as error:
+        raise Mismatch("%s %s" % (MISMATCH, error.explanation)) from error
+    except calls.NoServer as fault:
+        print("Done; no server answers now: %s" % fault.explanation)
+        return exits.OK
+    print("Done; the zone was contacted over verified TLS.")
+    return exits.OK
+
+
+def _mend_trust(host: Host, carried: Carried, manifest: Manifest) -> None:
+    """Give a device whose trust store is gone the root that the signed update brings."""
+    try:
+        host.security.current()
+    except Fault:
+        roots = list(host.extra_roots) or _carried_root(carried, manifest)
+        host.security.use(Generation(_trusting(roots), ""))
+
+
+def _trusting(roots: List[str]) -> Trust:
+    return Trust(current=roots[0], pending=roots[1:])
+
+
+def _carried_root(carried: Carried, manifest: Manifest) -> List[str]:
+    for file in manifest.files:
+        data = carried.file(file.sha256) if file.name == words.ROOT_FILE else None
+        if data is not None:
+            return pem.split(data.decode())
+    raise DamagedTool("This file carries no CA certificate.")
+
+
+def _activated(host: Host, carried: Carried, manifest: Manifest) -> Optional[Activated]:
+    for envelope in carried.notices:
+        if envelope.payload_type != words.ACTIVATED:
+            continue
+        notice = open_as(Activated, words.ACTIVATED, envelope, host.device.zone_pub)
+        if notice.id == manifest.id:
+            return notice
+    return None
+
+
+def _check(host: Host, manifest: Manifest) -> int:
+    if is_done(host, manifest):
+        print("The update is applied on this device.")
+        return exits.OK
+    print("The update is not yet in force on this device.")
+    return exits.PENDING
+
+
+def _described(manifest: Manifest, carried: Carried) -> str:
+    lines = ["%s (%s), revision %d" % (manifest.name, manifest.kind, manifest.revision)]
+    lines.append("Zone %s, root %s" % (manifest.zone, manifest.root_sha256))
+    lines += ["%s  %s" % (file.sha256, file.name) for file in manifest.files]
+    lines.append("SHA-256 of this file: %s" % sha256(store.read(carried.path) or b""))
+    return "\n".join(lines)
+
+
+def _roots_in(path: str) -> List[str]:
+    data = store.read(path)
+    roots = pem.split((data or b"").decode("latin-1"))
+    if not roots:
+        raise pem.NotCertificates("%s holds no CA certificate in PEM form." % path)
+    return roots
+
+
+def _member(path: str, name: str) -> Optional[bytes]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if name not in archive.namelist():
+                return None
+            if archive.getinfo(name).file_size > LARGEST:
+                raise DamagedTool("A part of this file is larger than any update's.")
+            return archive.read(name)
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise DamagedTool("This file is damaged: %s." % error) from error
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="zac-remint", description="Applies one certificate update to this device.")
+    parser.add_argument("--home", default=os.environ.get("ZAC_HOME", DEFAULT))
+    parser.add_argument("-p", dest="ca", default="", help="trust this CA certificate for the run")
+    parser.add_argument("--check", action="store_true", help="only report")
+    parser.add_argument("--info", action="store_true", help="show what the file carries")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
