@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from certificates import answers, requests, tasks
+from certificates import answers, importing, requests, tasks
 from certificates.models import Authority
 from devices import authentication, registration
 from devices.models import Device, Zone
@@ -198,7 +198,10 @@ def _take(request: HttpRequest, device: Device, update: str) -> HttpResponse:
     _approved(device)
     said = shapes.load(messages.CsrRequest, request.body)
     future = requests.future_of(device, update)
-    requests.receive(future, said)
+    if said.chain:
+        importing.from_repository(future, said.chain, now=timezone.now())
+    else:
+        requests.receive(future, said)
     if future.authority is not None:
         tasks.nudge_signing(future.authority)
     return HttpResponse(status=202)

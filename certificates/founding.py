@@ -10,18 +10,28 @@ from django.db import transaction
 
 from certificates import trust
 from certificates.machine import AuthorityState
-from certificates.models import Issued
+from certificates.models import Authority, Issued
+from certificates.naming import names_of
 from certificates.operations import orders
 from certificates.operations.activating import record_current
-from certificates.operations.preparing import internal_authority
+from certificates.operations.preparing import external_authority, internal_authority
 from certificates.operations.signing import sign_first
 from devices import keyring
 from devices.models import Device, Role, Zone
 from faults import Conflict
 from ledger.models import Entry
-from pki import issuing, keys
+from pki import chains, csr, details, issuing, keys
 from wire import messages
 from wire.authentication import derive_secret
+
+
+@dataclass(frozen=True)
+class External:
+    """An external CA to begin with (R006), and the first server's chain from it."""
+
+    root_pem: str
+    intermediates: list[str]
+    server_certificates: list[str]
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ class ZoneOrder:
     subject: str = ""
     key_length: int = keys.DEFAULT_KEY_LENGTH
     years: int = 10
+    external: External | None = None
 
 
 @dataclass(frozen=True)
@@ -45,36 +56,20 @@ class Founded:
 def found_zone(
     order: ZoneOrder, server: messages.Register, *, now: datetime, settings: dict[str, int]
 ) -> Founded:
-    """Make the zone with an internal CA whose role the given first server holds (R010)."""
+    """Make the zone; the given first server holds the role of an internal CA (R010)."""
     if Zone.objects.exists():
         raise Conflict("This database already holds a zone. Nothing was changed.")
     orders.check_key_length(order.key_length)
     orders.check_years(order.years)
-    subject = orders.check_subject(order.subject or order.name, field="subject")
     signing_key, public, master = keyring.make_zone_secrets()
     with transaction.atomic():
         zone = Zone.objects.create(name=order.name, public_key=public, **settings)
         device = _first_server(server, now)
         keyring.seal_zone_keys(zone, device, signing_key=signing_key, master=master)
-        key_pem = keys.make_key(order.key_length)
-        serial = issuing.make_serial()
-        root = issuing.make_root(
-            key_pem=key_pem,
-            subject=subject,
-            validity=issuing.root_validity(now, order.years),
-            serial=serial,
-        )
-        authority = internal_authority(root, key_pem, device, state=AuthorityState.CURRENT)
-        authority.activated_at = now
-        authority.save(force_insert=True)
-        Issued.objects.create(
-            authority=authority,
-            serial=f"{serial:x}",
-            purpose="root",
-            subject=authority.subject,
-            sha256=authority.sha256,
-        )
-        leaf = sign_first(authority, key_pem, device, now=now)
+        if order.external is not None:
+            authority, leaf = _external(order.external, device, now)
+        else:
+            authority, leaf = _internal(order, device, now)
         record_current(device, authority, leaf, now=now)
         Entry.objects.record("found", f"devices.Zone:{zone.guid}", note=zone.name)
     secret = derive_secret(master, device=str(device.pk), epoch=device.credential_epoch)
@@ -92,6 +87,52 @@ def found_zone(
         server_id=str(device.pk),
     )
     return Founded(registered, leaf)
+
+
+def _internal(order: ZoneOrder, device: Device, now: datetime) -> tuple[Authority, str]:
+    subject = orders.check_subject(order.subject or order.name, field="subject")
+    key_pem = keys.make_key(order.key_length)
+    root = issuing.make_root(
+        key_pem=key_pem,
+        subject=subject,
+        validity=issuing.root_validity(now, order.years),
+        serial=issuing.make_serial(),
+    )
+    authority = internal_authority(root, key_pem, device, state=AuthorityState.CURRENT)
+    authority.activated_at = now
+    authority.save(force_insert=True)
+    Issued.objects.create(
+        authority=authority,
+        serial=details.describe(root).serial_hex,
+        purpose="root",
+        subject=authority.subject,
+        sha256=authority.sha256,
+    )
+    return authority, sign_first(authority, key_pem, device, now=now)
+
+
+def _external(given: External, device: Device, now: datetime) -> tuple[Authority, str]:
+    """Take over an external CA; the first server's certificate must fit the key on that server."""
+    authority = external_authority(
+        given.root_pem, chains.join(*given.intermediates), state=AuthorityState.CURRENT
+    )
+    public_key = csr.read_csr(device.first_csr).public_key
+    chain = chains.build_chain(
+        [*given.server_certificates, *given.intermediates],
+        root_pem=given.root_pem,
+        public_key=public_key,
+    )
+    chains.check_server_chain(
+        chain,
+        root_pem=given.root_pem,
+        names_needed=names_of(device, include_dns=False),
+        now=now,
+        active_at=now,
+        fqdn=device.fqdn,
+    )
+    authority.activated_at = now
+    authority.save(force_insert=True)
+    return authority, chains.join(*chain)
 
 
 def _first_server(server: messages.Register, now: datetime) -> Device:

@@ -116,3 +116,23 @@ MOVING = (
     *(P.PREPARING, P.REPLICATING, P.ASSIGNED, P.BLOCKED, P.ACTIVATING, P.ACTIVATED),
     *(P.CANCELLING, P.ROLLING_BACK),
 )
+
+
+class JobState(models.TextChoices):
+    """How a job on the CA key stands."""
+
+    WAITING = "waiting", "Waiting for the server"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+    EXPIRED = "expired", "No answer"
+
+
+JOB = Machine(
+    "The job",
+    {
+        JobState.WAITING: (JobState.DONE, JobState.FAILED, JobState.EXPIRED),
+        JobState.DONE: (),
+        JobState.FAILED: (),
+        JobState.EXPIRED: (),
+    },
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +12,11 @@ from django.db import transaction
 from certificates.machine import READY, FutureState
 from certificates.models import Authority, FutureCertificate
 from certificates.naming import order_for
+from certificates.operations import orders
 from devices.models import Device
-from faults import Conflict, NotFound
-from pki import csr, keys
+from faults import Conflict, NotFound, Refused
+from ledger.models import Entry
+from pki import csr, keys, names
 from wire import messages
 
 State = FutureState
@@ -60,15 +64,17 @@ def receive(future: FutureCertificate, said: messages.CsrRequest) -> None:
     if said.error:
         _failed(future, said.error)
         return
+    if said.chain:
+        raise Conflict("A certificate from the repository is taken by its own call.")
     request = csr.read_csr(said.csr)
     if future.csr_pem == request.pem:
         return
     if future.state in READY:
         raise Conflict("The server already has its new certificate.")
     if _is_internal(future):
-        _store(future, State.AWAITED, csr_pem=request.pem)
+        store(future, State.AWAITED, csr_pem=request.pem)
     else:
-        _store(future, State.CSR_GENERATED, csr_pem=request.pem)
+        store(future, State.CSR_GENERATED, csr_pem=request.pem)
 
 
 def _is_internal(future: FutureCertificate) -> bool:
@@ -77,7 +83,7 @@ def _is_internal(future: FutureCertificate) -> bool:
 
 def _failed(future: FutureCertificate, error: str) -> None:
     there = State.CREATE_FAILED if _is_internal(future) else State.CSR_FAILED
-    _store(
+    store(
         future,
         there,
         reason=error[:2000],
@@ -85,7 +91,8 @@ def _failed(future: FutureCertificate, error: str) -> None:
     )
 
 
-def _store(future: FutureCertificate, there: str, **changes: Any) -> None:
+def store(future: FutureCertificate, there: str, **changes: Any) -> None:
+    """Write a future certificate's new state and columns; earlier reasons are cleared."""
     cleared: dict[str, Any] = {"reason": "", "action": "", **changes}
     if future.state == there:
         FutureCertificate.objects.filter(pk=future.pk, state=there).update(**cleared)
@@ -107,6 +114,71 @@ def expect_first(device: Device, authority: Authority) -> None:
     )
 
 
-def ask_again(future: FutureCertificate) -> None:
+def generate(
+    futures: list[FutureCertificate],
+    *,
+    key_length: int,
+    subject: orders.SubjectFields,
+    common_name: str = "",
+) -> None:
+    """Let servers make a fresh key and CSR: for the manual choice, or to override one (R086)."""
+    orders.check_key_length(key_length)
+    subject.check()
+    for future in futures:
+        if messages.FEATURE_CSR not in future.device.features:
+            raise Refused(
+                f"The agent of {future.device.name} is too old to generate a CSR. "
+                "Nothing was changed.",
+                action="Update its agent, or place certificate and key in its repository.",
+            )
+    extra = {name: value for name, value in vars(subject).items() if value}
+    if common_name:
+        extra["common_name"] = names.check_fqdn(common_name)
+    with transaction.atomic():
+        for future in futures:
+            plain = order_for(future.device, key_length=key_length, include_dns=True)
+            ask_again(future, order={**plain, **extra}, by_hand=False)
+            Entry.objects.record(
+                "generate-csr",
+                f"certificates.FutureCertificate:{future.pk}",
+                note=future.device.name,
+            )
+            Device.objects.filter(pk=future.device_id).update(errands=True)
+
+
+def csr_file(future: FutureCertificate) -> tuple[str, bytes]:
+    """Return name and bytes of a server's CSR for download (D-18)."""
+    if not future.csr_pem:
+        raise NotFound(f"No CSR was generated for {future.device.name} yet.")
+    return f"{future.device.fqdn}.csr", future.csr_pem.encode()
+
+
+def csr_zip(futures: list[FutureCertificate]) -> bytes:
+    """Return the CSRs of several servers as one zip; all of them must have one (R198)."""
+    lacking = [future.device.name for future in futures if not future.csr_pem]
+    if lacking:
+        raise Conflict(
+            f"{len(lacking)} of {len(futures)} selected servers have no CSR yet: "
+            f"{', '.join(lacking[:5])}.",
+            action="Wait for their CSRs, or leave them out of the selection.",
+        )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for future in futures:
+            archive.writestr(*csr_file(future))
+    return buffer.getvalue()
+
+
+def ask_again(future: FutureCertificate, **changes: Any) -> None:
     """Ask a server for a fresh key and CSR: its old ones are gone or overridden (D-16)."""
-    _store(future, State.AWAITED, csr_pem="", chain_pem="", generation=future.generation + 1)
+    generation = future.generation + 1
+    store(
+        future,
+        State.AWAITED,
+        csr_pem="",
+        chain_pem="",
+        digest="",
+        not_after=None,
+        generation=generation,
+        **changes,
+    )

@@ -13,9 +13,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from certificates import authority as ca_role
 from certificates import doorbell
 from certificates.machine import OperationState
-from certificates.models import Authority, Operation
+from certificates.models import Authority, Operation, VaultJob
 from certificates.operations import advancing, preparing, signing
 from devices import keyring
 from devices.models import Device, DeviceQuerySet, ZoneKey
@@ -39,6 +40,12 @@ def sweep() -> None:
     for authority in Authority.objects.filter(state__in=("current", "future")):
         if signing.waiting(authority):
             _ask_to_sign(authority, once=True)
+    for job in VaultJob.objects.open():
+        if job.is_overdue(timezone.now()):
+            with suppress(WrongMove):
+                ca_role.expire(job, now=timezone.now())
+        else:
+            nudge_job(job)
     if _without_keys().exists():
         doorbell.ring(hand_over_keys, queue=SHARED, once=True)
 
@@ -97,6 +104,14 @@ def sign(authority_id: str) -> None:
 
 
 @shared_task
+def do_job(job_id: str) -> None:
+    """Move, back up or restore the CA on the server whose vault it takes."""
+    job = VaultJob.objects.select_related("authority", "server", "target").get(pk=job_id)
+    with suppress(WrongMove):
+        ca_role.do(job, now=timezone.now())
+
+
+@shared_task
 def hand_over_keys() -> None:
     """Seal the zone's keys to Primary Servers that do not hold them yet."""
     for server in _without_keys():
@@ -144,6 +159,11 @@ def nudge_update(update_id: UUID) -> None:
 def nudge_signing(authority: Authority) -> None:
     """Ask the certificate server to sign what waits."""
     _ask_to_sign(authority, once=False)
+
+
+def nudge_job(job: VaultJob) -> None:
+    """Ask the worker of a job's server to do it."""
+    doorbell.ring(do_job, str(job.pk), queue=queue_of(job.server_id))
 
 
 def nudge_all() -> None:

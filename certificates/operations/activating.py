@@ -38,7 +38,7 @@ def lacking(operation: Operation) -> list[Device]:
 @transaction.atomic
 def give_go(operation: Operation, *, now: datetime) -> None:
     """Sign the go, or block: no server may swap while another one cannot (D-26)."""
-    missing = [] if operation.forced else lacking(operation)
+    missing = [] if operation.forced or operation.immediate else lacking(operation)
     if missing:
         if operation.state != State.BLOCKED:
             _block(operation, missing)

@@ -28,7 +28,10 @@ def advance(operation: Operation, *, now: datetime) -> None:
 
 
 def _replicating(operation: Operation, now: datetime) -> None:
-    if operation.update is not None and not operation.update.replicas.missing().exists():
+    if operation.update is None:
+        return
+    # Under an expired CA no content server can report; what it lacks it fetches as it recovers.
+    if operation.immediate or not operation.update.replicas.missing().exists():
         assign(operation, now=now)
 
 

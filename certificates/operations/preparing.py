@@ -72,7 +72,7 @@ def make_future(operation: Operation, now: datetime) -> None:
         if authority.is_internal:
             Issued.objects.create(
                 authority=authority,
-                serial=details.describe(authority.root_pem).serial_hex.replace(":", "").lower(),
+                serial=details.describe(authority.root_pem).serial_hex,
                 purpose="root",
                 subject=authority.subject,
                 sha256=authority.sha256,
@@ -110,16 +110,22 @@ def internal_authority(root_pem: str, key_pem: str, server: Device, *, state: st
 
 
 def _external(operation: Operation) -> Authority:
-    """Return the external authority of an order; one that was cancelled before is taken again."""
+    """Return the external authority of an order; one that was tried before is a new row."""
     order = operation.order
     known = Authority.objects.filter(sha256=details.digest(order["root_pem"])).first()
     if known is not None:
-        # Its certificate is the same, so is its row: the old one is history under another digest.
-        Authority.objects.filter(pk=known.pk).update(sha256=f"old-{known.pk.hex}"[:64])
-    authority = Authority(guid=uuid4(), kind=Authority.Kind.EXTERNAL, root_pem=order["root_pem"])
-    authority.intermediates_pem = order["intermediates_pem"]
+        # The fingerprint finds the row that counts; the discarded one is found by its id.
+        Authority.objects.filter(pk=known.pk).update(sha256=f"past-{known.pk.hex}")
+    return external_authority(
+        order["root_pem"], order["intermediates_pem"], state=AuthorityState.FUTURE
+    )
+
+
+def external_authority(root_pem: str, intermediates_pem: str, *, state: str) -> Authority:
+    """Return an unsaved external authority; its key is nowhere in the zone."""
+    authority = Authority(guid=uuid4(), kind=Authority.Kind.EXTERNAL, root_pem=root_pem)
+    authority.intermediates_pem, authority.state = intermediates_pem, state
     describe(authority)
-    authority.state = AuthorityState.FUTURE
     return authority
 
 

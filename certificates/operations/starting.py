@@ -14,7 +14,7 @@ from certificates.limits import limits
 from certificates.models import Authority, FutureCertificate, Operation
 from certificates.naming import check_names, order_for
 from certificates.operations import orders
-from devices import keyring
+from certificates.primaries import initiating_server, live_primary
 from devices.models import Device, Zone
 from faults import Conflict, Invalid, Refused
 from ledger.models import Entry
@@ -238,20 +238,3 @@ def _expect(
             FutureCertificate.objects.bulk_create(rows)
     except IntegrityError as error:
         raise Busy("One of the servers already waits for a new certificate.") from error
-
-
-def live_primary(guid: UUID, *, field: str, now: datetime) -> Device:
-    """Return a Primary Server that answers; a satellite or a silent one is refused (D-21)."""
-    server = Device.objects.primaries().filter(pk=guid).first()
-    if server is None:
-        raise Invalid("Choose a Primary Server of this zone.", field=field)
-    if not server.is_live(now, Zone.objects.the().refresh):
-        raise Invalid(
-            f"{server.name} has not been heard of lately; it cannot take the CA role.", field=field
-        )
-    return server
-
-
-def initiating_server() -> Device:
-    """Return the Primary Server whose console this is (D-21)."""
-    return keyring.here().server()

@@ -19,6 +19,7 @@ from certificates import founding
 from devices import keyring, registration
 from devices.models import Zone
 from faults import Fault
+from pki import bundles, chains
 from wire import messages, shapes
 from zcc import agent
 
@@ -53,23 +54,67 @@ class Command(BaseCommand):
         parser.add_argument(
             "--admin-password-file", type=Path, help="file with the first password (else made)"
         )
+        parser.add_argument(
+            "--external-ca", type=Path, help="root (and intermediates) of an external CA"
+        )
+        parser.add_argument(
+            "--server-certificate",
+            type=Path,
+            help="this server's certificate from the external CA; without it the CSR is written",
+        )
         parser.add_argument("--demo", action="store_true", help="short times, keys for a demo zone")
 
     def handle(self, **options: Any) -> None:
         try:
+            prepared = self.prepare(options)
+            if options["external_ca"] and not options["server_certificate"]:
+                self.write_csr(options, prepared["csr"])
+                return
             with transaction.atomic():
-                password = self.create(options)
+                password = self.create(options, prepared)
         except Fault as fault:
             raise CommandError(str(fault)) from fault
         self.write_access(options, password)
         self.stdout.write(f"Zone {options['name']} created. Its settings are the manual's.")
 
-    def create(self, options: dict[str, Any]) -> str:
+    def prepare(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Let the agent make its keys and CSR; a second run of the command uses the same ones."""
+        home = Path(options["home"])
+        kept = home / "prepared.json"
+        if not kept.exists():
+            made = agent.run(home, "adopt", "--prepare", *self.facts(options))
+            kept.write_text(made)
+        prepared: dict[str, Any] = json.loads(kept.read_text())
+        return prepared
+
+    def write_csr(self, options: dict[str, Any], csr: str) -> None:
+        """Hand the CSR out; the zone is created once the external CA has answered."""
+        path = settings.ZCC_HOME / f"{options['fqdn']}.csr"
+        path.write_text(csr)
+        self.stdout.write(
+            f"The CSR of this server is in {path}. Have it signed by the external CA, then run "
+            "this command again with --server-certificate FILE."
+        )
+
+    def external(self, options: dict[str, Any]) -> founding.External | None:
+        """Read the files of an external CA."""
+        if not options["external_ca"]:
+            return None
+        root, intermediates = chains.split_root(
+            bundles.read_certificates(options["external_ca"].read_bytes())
+        )
+        certificates = bundles.read_certificates(options["server_certificate"].read_bytes())
+        return founding.External(root, intermediates, certificates)
+
+    def create(self, options: dict[str, Any], prepared: dict[str, Any]) -> str:
         """Make everything in one transaction; returns the administrator's password."""
         home = Path(options["home"])
-        prepared = json.loads(agent.run(home, "adopt", "--prepare", *self.facts(options)))
         order = founding.ZoneOrder(
-            options["name"], options["subject"], options["key_length"], options["years"]
+            options["name"],
+            options["subject"],
+            options["key_length"],
+            options["years"],
+            external=self.external(options),
         )
         server = messages.Register(
             name=options["server_name"],

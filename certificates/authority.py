@@ -1,0 +1,255 @@
+"""Move the CA role, back the CA up, restore it (manual, 1.2.6 to 1.2.8; D-30, D-31).
+
+The console asks, the worker of the server that holds the key does; a passphrase waits sealed to
+that server's vault key. A server that does not answer loses the job: it can never be done late.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from certificates import vault
+from certificates.machine import AuthorityState, JobState
+from certificates.models import Authority, Bridge, Issued, Operation, VaultJob
+from certificates.primaries import live_primary
+from devices import keyring
+from devices.models import Device, Zone
+from faults import Conflict, Fault, Invalid, Refused
+from ledger.models import Entry
+from pki import backup, chains, details, keys, passphrases, sealing
+
+Kind = VaultJob.Kind
+BACKUP_AT_MOST = 8 * 1024 * 1024 + 32 * 1024
+
+
+class OtherCA(Refused):
+    """The backup is of another CA than the active one (D-31)."""
+
+    action = "To make that CA the zone's use Change CA, which carries the change to every device."
+
+
+@transaction.atomic
+def move_role(target: UUID, *, by: User | None, now: datetime) -> VaultJob:
+    """Ask for the CA role to move to another Primary Server; nothing is reminted (D-30)."""
+    authority = _free_internal("moved")
+    server = live_primary(target, field="server", now=now)
+    holder = authority.certificate_server
+    if holder is None or server == holder:
+        raise Invalid(f"{server.name} has the CA role already.", field="server")
+    if not server.ca_vault_key:
+        raise Invalid(f"{server.name} has no CA vault key yet.", field="server")
+    return _ask(Kind.MOVE, holder, authority, by=by, target=server)
+
+
+@transaction.atomic
+def back_up(passphrase: str, *, by: User | None) -> VaultJob:
+    """Ask the certificate server for an encrypted backup of the CA (R110 to R114)."""
+    authority = _internal("backed up")
+    passphrases.check_passphrase(passphrase)
+    if authority.certificate_server is None:
+        raise Refused("The zone has no certificate server.")
+    return _ask(Kind.BACKUP, authority.certificate_server, authority, by=by, secret=passphrase)
+
+
+@transaction.atomic
+def restore(
+    data: bytes, passphrase: str, target: UUID, *, by: User | None, now: datetime
+) -> VaultJob:
+    """Ask a Primary Server to take the CA out of a backup and to hold its role (R115 to R121)."""
+    authority = _free_internal("restored")
+    if len(data) > BACKUP_AT_MOST:
+        raise Invalid("The file is too large for a backup of a CA.", field="file")
+    described = backup.peek_backup(data)
+    if described.ca_sha256 != authority.sha256:
+        raise OtherCA(
+            f"This is a backup of {described.ca_subject}, not of the active CA "
+            f"{authority.subject}. Nothing was changed.",
+            field="file",
+        )
+    server = live_primary(target, field="server", now=now)
+    return _ask(
+        Kind.RESTORE, server, authority, by=by, target=server, secret=passphrase, payload=data
+    )
+
+
+def _internal(done: str) -> Authority:
+    authority = Authority.objects.current()
+    if not authority.is_internal:
+        raise Refused(f"The zone CA is external: it cannot be {done} here.")
+    return authority
+
+
+def _free_internal(done: str) -> Authority:
+    Zone.objects.lock()
+    pending = Operation.objects.blocking().first()
+    if pending is not None:
+        raise Conflict(
+            f"{pending.get_kind_display()} is in progress; the CA cannot be {done} meanwhile. "
+            "Nothing was changed."
+        )
+    return _internal(done)
+
+
+def _ask(
+    kind: str,
+    server: Device,
+    authority: Authority,
+    *,
+    by: User | None,
+    target: Device | None = None,
+    secret: str = "",
+    payload: bytes = b"",
+) -> VaultJob:
+    job = VaultJob(
+        kind=kind,
+        server=server,
+        target=target,
+        authority=authority,
+        requested_by=by,
+        payload=payload,
+    )
+    if secret:
+        job.sealed = sealing.seal(secret.encode(), to=server.vault_key, binding=_binding(job))
+    try:
+        with transaction.atomic():
+            job.save(force_insert=True)
+    except IntegrityError as error:
+        raise Conflict(
+            "Another act on the CA key is under way. Nothing was changed.",
+            action="Try again in a moment.",
+        ) from error
+    Entry.objects.record(
+        f"ask-{kind}",
+        f"certificates.Authority:{authority.pk}",
+        note=f"on {server.name}" + (f" to {target.name}" if target else ""),
+    )
+    return job
+
+
+def _binding(job: VaultJob) -> str:
+    return f"vault-job|{job.pk}|{job.kind}"
+
+
+def do(job: VaultJob, *, now: datetime) -> None:
+    """Do a job on the server it was given to; its secrets are dropped whatever comes of it."""
+    if job.state != JobState.WAITING or job.server_id != keyring.here().server_id:
+        return
+    if job.is_overdue(now):
+        expire(job, now=now)
+        return
+    acts = {Kind.MOVE: _move, Kind.BACKUP: _back_up, Kind.RESTORE: _restore}
+    try:
+        made = acts[Kind(job.kind)](job, now)
+        with transaction.atomic():
+            _end(job, JobState.DONE, now, result=made.result)
+            made.store()
+    except Fault as fault:
+        _end(job, JobState.FAILED, now, reason=fault.explanation, action=fault.action)
+
+
+def _end(job: VaultJob, state: str, now: datetime, **changes: object) -> None:
+    VaultJob.objects.move(
+        job, state, note=job.kind, ended_at=now, sealed="", payload=b"", **changes
+    )
+
+
+def expire(job: VaultJob, *, now: datetime) -> None:
+    """Give up on a server that does not answer; should it wake later, the job is gone (D-30)."""
+    _end(
+        job,
+        JobState.EXPIRED,
+        now,
+        reason=f"{job.server.name} did not answer. Nothing was changed.",
+        action="If it is lost, use Restore CA on another Primary Server.",
+    )
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a job made, stored in the transaction that ends it."""
+
+    result: bytes = b""
+    sealed_key: str = ""
+    authority: Authority | None = None
+    server: Device | None = None
+
+    def store(self) -> None:
+        """Give the key and the role to their new server; the old one can open nothing any more."""
+        if self.authority is None or self.server is None:
+            return
+        moved = Authority.objects.filter(pk=self.authority.pk, state=AuthorityState.CURRENT)
+        before = self.authority.certificate_server
+        if not moved.update(sealed_key=self.sealed_key, certificate_server=self.server):
+            raise Conflict("The CA is not the active one any more. Nothing was changed.")
+        Entry.objects.record(
+            "ca-role",
+            f"certificates.Authority:{self.authority.pk}",
+            here=before.name[:32] if before else "",
+            there=self.server.name[:32],
+        )
+
+
+def _move(job: VaultJob, now: datetime) -> Made:
+    key_pem = vault.open_key(job.authority)
+    return _given(job, key_pem)
+
+
+def _given(job: VaultJob, key_pem: str) -> Made:
+    if job.target is None:
+        raise Invalid("The job names no server.")
+    sealed = vault.seal(key_pem, authority_id=job.authority_id, server=job.target)
+    return Made(sealed_key=sealed, authority=job.authority, server=job.target)
+
+
+def _passphrase(job: VaultJob) -> str:
+    return keyring.here().open(job.sealed, binding=_binding(job)).decode()
+
+
+def _back_up(job: VaultJob, now: datetime) -> Made:
+    authority, zone = job.authority, Zone.objects.the()
+    issued = Issued.objects.filter(authority=authority).order_by("pk")
+    lines = [
+        json.dumps({"serial": row.serial, "subject": row.subject, "sha256": row.sha256})
+        for row in issued.iterator()
+    ]
+    contents = backup.BackupContents(
+        zone=str(zone.guid),
+        zone_name=zone.name,
+        created=now,
+        ca_key_pem=vault.open_key(authority),
+        ca_chain_pem=authority.root_pem,
+        zone_key=keyring.here().zone_key,
+        bridges=list(Bridge.objects.filter(subject=authority).values_list("pem", flat=True)),
+        issued_jsonl="\n".join(lines),
+        settings_json=json.dumps({"epoch": authority.epoch}),
+    )
+    return Made(result=backup.write_backup(contents, _passphrase(job), now=now))
+
+
+def _restore(job: VaultJob, now: datetime) -> Made:
+    contents = backup.read_backup(bytes(job.payload), _passphrase(job))
+    root = chains.split(contents.ca_chain_pem)[-1]
+    if details.digest(root) != job.authority.sha256:
+        raise OtherCA("The backup holds another CA than it says. Nothing was changed.")
+    if not keys.same_key(contents.ca_key_pem, root):
+        raise Refused("The key in the backup is not that of the CA. Nothing was changed.")
+    return _given(job, contents.ca_key_pem)
+
+
+def take_result(job: VaultJob) -> bytes:
+    """Return the backup of a finished job; the row keeps it for some minutes, encrypted."""
+    if job.state != JobState.DONE or not job.result:
+        raise Conflict("The backup is not there (any more).", action="Back up the CA again.")
+    return bytes(job.result)
+
+
+def file_name(job: VaultJob) -> str:
+    """Return the name a backup is downloaded under."""
+    zone = "".join(c if c.isalnum() or c in "-_" else "-" for c in Zone.objects.the().name)
+    return f"zcc-ca-{zone}-{job.created_at:%Y%m%dT%H%M%SZ}.zip"

@@ -1,0 +1,187 @@
+"""Import certificates that an external CA issued: every check of D-15, one file or many (R208)."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+
+from certificates.machine import FutureState
+from certificates.models import FutureCertificate
+from certificates.naming import names_of
+from certificates.requests import store
+from certificates.vault import bridges_above
+from faults import Conflict, Fault, Invalid
+from ledger.models import Entry
+from pki import bundles, chains, csr, details
+from pki.errors import WrongKey
+
+FILE_AT_MOST = 256 * 1024
+FILES_AT_MOST = 1000
+ZIP_AT_MOST = 10 * 1024 * 1024
+State = FutureState
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of the files of one import: by server, or why a file was not used."""
+
+    done: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def import_one(future: FutureCertificate, data: bytes, *, now: datetime) -> list[str]:
+    """Import the certificate of one server from a file; returns warnings, raises a Fault."""
+    _check_size(data)
+    if not future.csr_pem:
+        raise Conflict(
+            f"No CSR was generated for {future.device.name}. Nothing was imported.",
+            action="Use Generate CSR first, or place certificate and key in the repository.",
+        )
+    public_key = csr.read_csr(future.csr_pem).public_key
+    return accept(future, bundles.read_certificates(data), public_key, now=now)
+
+
+def accept(
+    future: FutureCertificate, certificates: list[str], public_key: str, *, now: datetime
+) -> list[str]:
+    """Check a chain for a server's key and store it as its future certificate."""
+    authority, operation = future.authority, future.operation
+    if authority is None:
+        raise Conflict("The operation is still being prepared. Nothing was imported.")
+    known = [*certificates, *chains.split(authority.intermediates_pem)]
+    chain = chains.build_chain(known, root_pem=authority.root_pem, public_key=public_key)
+    warnings = chains.check_server_chain(
+        chain,
+        root_pem=authority.root_pem,
+        names_needed=names_of(future.device, include_dns=False),
+        now=now,
+        active_at=operation.activates_at if operation else None,
+        fqdn=future.device.fqdn,
+    )
+    facts = details.describe(chain[0])
+    with transaction.atomic():
+        store(
+            future,
+            State.UPLOADED,
+            chain_pem=chains.join(*chain, *bridges_above(authority)),
+            digest=facts.digest,
+            not_after=facts.not_after,
+        )
+        Entry.objects.record(
+            "import",
+            f"certificates.FutureCertificate:{future.pk}",
+            note=future.device.name,
+            detail={"sha256": facts.digest, "warnings": warnings},
+        )
+    return warnings
+
+
+def import_many(
+    futures: list[FutureCertificate], files: list[tuple[str, bytes]], *, now: datetime
+) -> Imported:
+    """Import several files or zips, each certificate matched to its server by its key (D-15).
+
+    A file that fits no server, or is refused, is named with its reason; the others are imported.
+    """
+    result = Imported()
+    waiting = [future for future in futures if future.csr_pem]
+    parts = [part for name, data in files for part in _unpack(name, data)]
+    read: dict[str, list[str]] = {}
+    for name, data in parts:
+        try:
+            _check_size(data)
+            read[name] = bundles.read_certificates(data)
+        except Fault as fault:
+            result.refused[name] = str(fault)
+    # Intermediates may lie in another file of the same import.
+    shared = [pem for pems in read.values() for pem in pems]
+    for name, pems in read.items():
+        _import_file(name, pems, shared, waiting, result, now)
+    return result
+
+
+def _import_file(  # the parts of one loop
+    name: str,
+    pems: list[str],
+    shared: list[str],
+    waiting: list[FutureCertificate],
+    result: Imported,
+    now: datetime,
+) -> None:
+    for future in waiting:
+        public_key = csr.read_csr(future.csr_pem).public_key
+        if not any(_fits(public_key, pem) for pem in pems):
+            continue
+        try:
+            own = [*pems, *(pem for pem in shared if _is_authority(pem))]
+            warnings = accept(future, list(dict.fromkeys(own)), public_key, now=now)
+        except Fault as fault:
+            result.refused[name] = f"{future.device.name}: {fault}"
+            return
+        result.done.append(future.device.name)
+        result.warnings.extend(f"{future.device.name}: {text}" for text in warnings)
+        return
+    if not all(_is_authority(pem) for pem in pems):
+        result.refused[name] = "It belongs to the CSR of none of the selected servers."
+
+
+def _fits(public_key: str, pem: str) -> bool:
+    return chains.has_key(pem, public_key)
+
+
+def _is_authority(pem: str) -> bool:
+    return details.describe(pem).is_ca
+
+
+def _check_size(data: bytes) -> None:
+    if len(data) > FILE_AT_MOST:
+        raise Invalid("The file is larger than 256 KiB. Nothing was imported.", field="file")
+
+
+def _unpack(name: str, data: bytes) -> list[tuple[str, bytes]]:
+    """Return the files of a zip, or the file itself; nothing is extracted to disk."""
+    if not data.startswith(b"PK\x03\x04"):
+        return [(name, data)]
+    if len(data) > ZIP_AT_MOST:
+        raise Invalid("The zip file is larger than 10 MiB. Nothing was imported.", field="file")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if len(entries) > FILES_AT_MOST or any(e.file_size > FILE_AT_MOST for e in entries):
+                raise Invalid(
+                    "The zip holds too many files, or one larger than 256 KiB. "
+                    "Nothing was imported.",
+                    field="file",
+                )
+            return [(entry.filename, _read(archive, entry)) for entry in entries]
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise Invalid("The zip file cannot be read. Nothing was imported.", field="file") from error
+
+
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    """Read one member, but never more than a certificate file may hold (zip bombs)."""
+    with archive.open(entry) as member:
+        data = member.read(FILE_AT_MOST + 1)
+    if len(data) > FILE_AT_MOST:
+        raise Invalid("A file in the zip is larger than 256 KiB.", field="file")
+    return data
+
+
+def from_repository(future: FutureCertificate, chain_pem: str, *, now: datetime) -> None:
+    """Take over a certificate that a server found in its remint repository (D-17).
+
+    The server proved that the private key beside it fits; the database's own certificate, if one
+    was imported, stays.
+    """
+    if future.state == State.UPLOADED:
+        return
+    certificates = bundles.read_certificates(chain_pem.encode())
+    leaves = [pem for pem in certificates if not _is_authority(pem)]
+    if len(leaves) != 1:
+        raise WrongKey("The repository must hold exactly one server certificate with its chain.")
+    accept(future, certificates, chains.public_key_of(leaves[0]), now=now)

@@ -1,0 +1,86 @@
+"""Change the activation time, force a blocked activation, go on without a bridge (D-26)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from certificates.limits import limits, stamp
+from certificates.machine import OperationState
+from certificates.models import Operation
+from certificates.operations.activating import lacking
+from certificates.operations.publishing import publish_again
+from devices.models import Device, Zone
+from faults import Conflict, Refused
+from ledger.models import Entry
+
+State = OperationState
+CHANGEABLE = (State.PREPARING, State.REPLICATING, State.ASSIGNED, State.BLOCKED)
+
+
+@transaction.atomic
+def change_activation(operation: Operation, activates_at: datetime, *, now: datetime) -> None:
+    """Set another activation time before the lock-out; a new revision is signed and travels."""
+    zone = Zone.objects.lock()
+    operation.refresh_from_db()
+    locks_at = operation.locks_at(zone.lockout)
+    late = locks_at is not None and now >= locks_at and operation.state != State.BLOCKED
+    if operation.state not in CHANGEABLE or late or operation.immediate:
+        until = f" It could be changed until {stamp(locks_at)}." if late and locks_at else ""
+        raise Conflict(
+            f"The activation time cannot be changed any more.{until} Nothing was changed.",
+            action="Reload the page to see how the operation stands.",
+        )
+    servers = list(Device.objects.filter(futures__operation=operation))
+    limits(operation.kind, servers=servers, now=now).check(activates_at)
+    before = operation.activates_at
+    Operation.objects.filter(pk=operation.pk).update(activates_at=activates_at)
+    operation.activates_at = activates_at
+    Entry.objects.record(
+        "change-activation",
+        f"certificates.Operation:{operation.pk}",
+        detail={"before": str(before), "after": str(activates_at)},
+    )
+    if operation.state == State.BLOCKED:
+        Operation.objects.move(operation, State.ASSIGNED, reason="", action="")
+    publish_again(operation, now=now)
+
+
+@transaction.atomic
+def force(operation: Operation, *, now: datetime) -> None:
+    """Activate although servers lack a certificate: they keep the old one and rely on trust.
+
+    A time that has passed while blocked becomes now plus the lock-out, so that every server
+    can still fetch the go before it is due.
+    """
+    zone = Zone.objects.lock()
+    operation.refresh_from_db()
+    if operation.state != State.BLOCKED:
+        raise Conflict("The operation is not blocked. Nothing was changed.")
+    if not operation.futures.ready().exists():
+        raise Refused(
+            "No server has a new certificate yet, so there is nothing to activate.",
+            action="Wait for the certificates, change the activation time, or cancel.",
+        )
+    left = ", ".join(device.name for device in lacking(operation))
+    activates_at = operation.activates_at
+    if activates_at is None or activates_at <= now + zone.lockout:
+        activates_at = now + zone.lockout
+    Operation.objects.filter(pk=operation.pk).update(forced=True, activates_at=activates_at)
+    operation.forced, operation.activates_at = True, activates_at
+    Operation.objects.move(
+        operation, State.ASSIGNED, note=f"forced without {left}", reason="", action=""
+    )
+    publish_again(operation, now=now)
+
+
+@transaction.atomic
+def go_on_without_bridge(operation: Operation) -> None:
+    """Stop waiting for a certificate server that cannot sign the bridge any more."""
+    operation = Operation.objects.select_for_update().get(pk=operation.pk)
+    if operation.state != State.PREPARING:
+        raise Conflict("The operation is prepared already. Nothing was changed.")
+    operation.order["without_bridge"] = True
+    operation.save(update_fields=["order"])
+    Entry.objects.record("without-bridge", f"certificates.Operation:{operation.pk}")
