@@ -62,6 +62,7 @@ def registered(device: Device, *, now: datetime) -> messages.Registered:
         id=guid,
         secret=keyring.here().device_secret(guid, device.credential_epoch),
         epoch=device.credential_epoch,
+        trust_epoch=zone.epoch,
         zone=str(zone.guid),
         zone_pub=zone.public_key,
         time=now.timestamp(),

@@ -77,6 +77,7 @@ def found_zone(
         id=str(device.pk),
         secret=secret,
         epoch=device.credential_epoch,
+        trust_epoch=zone.epoch,
         zone=str(zone.guid),
         zone_pub=public,
         time=now.timestamp(),

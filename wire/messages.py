@@ -144,9 +144,9 @@ class Register:
 class Registered:
     """The answer to Register: identity, secret and everything a new device must trust.
 
-    `epoch` is the zone's trust epoch: how many CA changes have been activated so far.
-    `approved` is False while an administrator has yet to let the server in; such a device may
-    refresh and gets nothing but its state.
+    `epoch` is that of the secret; `trust_epoch` is that of the current CA, and older CA updates
+    are refused from then on. `server_id` names the server that answers. `approved` is False while
+    an administrator has yet to let the server in; such a device gets nothing but its state.
     """
 
     id: str
@@ -160,6 +160,7 @@ class Registered:
     servers: List[ServerAddress]
     refresh_s: float
     server_id: str = ""
+    trust_epoch: int = 0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from wire import manifest as words
 from wire import shapes
 from wire.envelope import Envelope
 from wire.manifest import Activated, Cancel, Go, Manifest, Recovery, Retire, Rollback, open_as
-from wire.messages import CANCELED, DOWNLOADING
+from wire.messages import CANCELED, DOWNLOADING, StatusReport
 from zac import activating, machine, state, trust
 from zac.host import Host
 from zac.security import Generation, with_trust
@@ -119,7 +119,9 @@ def _cancel(host: Host, notice: Cancel, _envelope: Envelope) -> bool:
         if known.canceled.get(notice.id, -1) >= notice.revision:
             return False
         record = known.updates.get(notice.id)
-        if record is not None and notice.revision >= record.revision:
+        if record is None:
+            _say_canceled(host, notice)
+        elif notice.revision >= record.revision:
             _drop(host, record)
             _close(host, record, state.CANCELED)
         host.state.change(lambda held: _forgotten(held, notice.id, notice.revision))
@@ -127,6 +129,18 @@ def _cancel(host: Host, notice: Cancel, _envelope: Envelope) -> bool:
         activating.empty_repository(host, notice.id)
     host.note("canceled", update=notice.id)
     return True
+
+
+def _say_canceled(host: Host, notice: Cancel) -> None:
+    """Tell the console that an update never taken up is gone, so that it need not say so again."""
+    report = StatusReport(
+        state=CANCELED,
+        step=state.CANCELED,
+        attempt=1,
+        at=host.clock.now(),
+        revision=notice.revision,
+    )
+    host.state.change(lambda held: state.queued(held, Report(notice.id, report)))
 
 
 def _drop(host: Host, record: Record) -> None:
@@ -153,6 +167,8 @@ def _roll_back(host: Host, notice: Rollback, _envelope: Envelope) -> bool:
         activating.undo(host, record, keep="in_grace")
         _close(host, record, state.ROLLED_BACK)
         host.state.change(lambda held: _forgotten(held, notice.id, notice.revision))
+    left = [one for one in host.home.recovery().notices if _update_of(one) != notice.id]
+    host.home.keep_recovery(Recovery(zone=notice.zone, notices=left))
     host.note("rolled-back", update=notice.id)
     return False
 
@@ -160,7 +176,8 @@ def _roll_back(host: Host, notice: Rollback, _envelope: Envelope) -> bool:
 def _activated(host: Host, notice: Activated, envelope: Envelope) -> bool:
     """Keep it for devices that can no longer verify TLS; they check the signature themselves."""
     known = host.home.recovery().notices
-    if envelope not in known:
+    undone = notice.id in host.state.load().canceled
+    if envelope not in known and not undone:
         kept = sorted([*known, envelope], key=_epoch)[-8:]
         host.home.keep_recovery(Recovery(zone=notice.zone, notices=kept))
     return False
@@ -168,6 +185,10 @@ def _activated(host: Host, notice: Activated, envelope: Envelope) -> bool:
 
 def _epoch(envelope: Envelope) -> int:
     return shapes.load(Activated, base64.b64decode(envelope.payload)).epoch
+
+
+def _update_of(envelope: Envelope) -> str:
+    return shapes.load(Activated, base64.b64decode(envelope.payload)).id
 
 
 def _retire(host: Host, notice: Retire, _envelope: Envelope) -> bool:

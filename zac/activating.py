@@ -165,11 +165,10 @@ def tidy(host: Host) -> None:
 
 def own_url(host: Host) -> str:
     """Return the TLS address under which this server is known."""
-    known = host.home.known()
-    for server in known.servers:
-        if server.id == known.server_id and server.url:
-            return server.url
     device = host.device
+    for server in host.home.known().servers:
+        if server.id == device.id and server.url:
+            return server.url
     if not device.port or not (device.addresses or device.fqdn):
         return ""
     return "https://%s:%d" % ((device.addresses or [device.fqdn])[0], device.port)
@@ -185,7 +184,7 @@ def meet(host: Host, server: ServerAddress) -> str:
 def _meet_all(host: Host) -> List[str]:
     anchors: List[str] = []
     faults: List[Fault] = []
-    own = host.home.known().server_id
+    own = host.device.id
     others = [one for one in servers_with_url(host.home.known().servers) if one.id != own]
     for server in others[:MOST_CONTACTS]:
         try:

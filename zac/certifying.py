@@ -157,10 +157,14 @@ def _found(host: Host, name: str) -> Optional[bytes]:
 
 
 def _names(host: Host, record: Record) -> List[str]:
-    known = host.home.known()
     order = record.order or CsrOrder("", 0)
-    urls = [server.url for server in known.servers if server.id == known.server_id and server.url]
-    names = [host.device.fqdn, *map(host_of, urls), *order.dns_names, *order.addresses]
+    own = [one for one in host.home.known().servers if one.id == host.device.id and one.url]
+    names = [
+        host.device.fqdn,
+        *(host_of(one.url) for one in own),
+        *order.dns_names,
+        *order.addresses,
+    ]
     return [name for name in dict.fromkeys(names) if name and not name.startswith("*")]
 
 

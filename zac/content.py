@@ -13,7 +13,7 @@ from wire.manifest import sha256
 from wire.messages import ServerAddress
 from zac import store
 from zac.host import Host
-from zac.transport import BadAddress, Refused, Unreachable
+from zac.transport import Refused, Unreachable
 
 HEX_LENGTH = 64
 DIGITS = set("0123456789abcdef")
@@ -80,7 +80,7 @@ def _download(host: Host, url: str) -> Optional[bytes]:
     try:
         with host.transport.unverified(url) as line:
             answer = line.send("GET", "")
-    except (Unreachable, Refused, BadAddress) as fault:
+    except (Unreachable, Refused) as fault:
         host.log("content: %s" % fault.explanation)
         return None
     return answer.body if answer.status == HTTPStatus.OK else None

@@ -12,10 +12,10 @@ import hmac
 import os
 import platform
 from dataclasses import dataclass
-from typing import Callable, List, Optional
+from typing import Callable, Dict, List, Optional
 
 from faults import Fault
-from wire import registration_key, shapes
+from wire import authentication, registration_key, shapes
 from wire.messages import (
     CERTIFIED_ROLES,
     MANAGED,
@@ -30,6 +30,8 @@ from zac.greeting import Greeting
 from zac.home import Device, Known
 from zac.host import Host
 from zac.security import Generation
+
+PATH = "/zac/v1/register"
 
 
 class NoPin(Fault):
@@ -72,7 +74,7 @@ def keep(host: Host, options: Options, registered: Registered, *, forget: bool) 
     """Store trust, servers and, last, who this host is."""
     with host.state.held():
         if forget:
-            host.state.change(lambda _old: type(_old)(epoch=registered.epoch))
+            host.state.change(lambda _old: type(_old)(epoch=registered.trust_epoch))
         server = ""
         if host.security.exists() and not forget:
             server = host.security.current().server
@@ -81,7 +83,7 @@ def keep(host: Host, options: Options, registered: Registered, *, forget: bool) 
             held = trust.joined(registered.trust, host.security.current().trust)
         host.security.use(Generation(held, server))
         host.state.change(
-            lambda old: dataclasses.replace(old, epoch=max(old.epoch, registered.epoch))
+            lambda old: dataclasses.replace(old, epoch=max(old.epoch, registered.trust_epoch))
         )
     host.home.keep_known(
         Known(
@@ -151,8 +153,9 @@ def _request(host: Host, options: Options, device: str) -> Register:
 
 
 def _register(host: Host, url: str, met: Greeting, request: Register) -> Registered:
+    data = shapes.dump(request)
     with host.transport.verified(url, met.statement.roots) as line:
-        answer = line.send("POST", "/zac/v1/register", shapes.dump(request))
+        answer = line.send("POST", PATH, data, _proof(host, request, data))
     if answer.status not in (200, 201):
         try:
             told = shapes.load(Problem, answer.body)
@@ -164,6 +167,22 @@ def _register(host: Host, url: str, met: Greeting, request: Register) -> Registe
         raise greeting.NotProven("The server registered this device in another zone.")
     pem.fingerprint(registered.trust.current)
     return registered
+
+
+def _proof(host: Host, request: Register, data: bytes) -> Dict[str, str]:
+    """Let a device that returns without a key prove its old identity (D-51)."""
+    if request.key or not request.device:
+        return {}
+    device = host.device
+    credentials = authentication.sign(
+        device.secret,
+        device=device.id,
+        counter=host.home.next_counter(),
+        method="POST",
+        path=PATH,
+        body=data,
+    )
+    return {"Authorization": credentials.header()}
 
 
 def _device(options: Options, registered: Registered) -> Device:

@@ -12,7 +12,7 @@ from zac.greeting import NotProven
 from zac.home import NotRegistered
 from zac.locks import Locked
 from zac.recovering import NoWayBack
-from zac.transport import Refused, Unreachable
+from zac.transport import BadAddress, Refused, Unreachable
 from zac.updating import OldUpdate
 
 OK = 0
@@ -27,6 +27,7 @@ USAGE = 64
 LOCKED = 75
 
 CODES = (
+    (BadAddress, USAGE),
     (NotRegistered, NOT_REGISTERED),
     ((NoServer, Unreachable, Busy), UNREACHABLE),
     ((NoneVerifies, Refused, NoWayBack), NOT_VERIFIED),

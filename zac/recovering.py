@@ -18,7 +18,7 @@ from wire.manifest import Activated, Manifest, Recovery, open_as
 from zac import accepting, content, state, store, trust, updating
 from zac.host import Host
 from zac.security import Generation
-from zac.transport import BadAddress, Refused, Unreachable
+from zac.transport import Refused, Unreachable
 
 
 class NoWayBack(Fault):
@@ -102,7 +102,7 @@ def _documents(host: Host) -> Iterator[Recovery]:
                 answer = line.send("GET", "/recovery")
             if answer.status == HTTPStatus.OK:
                 yield shapes.load(Recovery, answer.body)
-        except (Unreachable, Refused, BadAddress, shapes.Malformed) as fault:
+        except (Unreachable, Refused, shapes.Malformed) as fault:
             host.log("recovery: %s" % fault.explanation)
 
 

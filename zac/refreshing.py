@@ -176,7 +176,7 @@ def _meet_one_more(host: Host) -> None:
     others = [
         one
         for one in servers_with_url(known.servers)
-        if one.url != registered and one.id != known.server_id
+        if one.url != registered and one.id != host.device.id
     ]
     if not others:
         return

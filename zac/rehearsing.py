@@ -59,7 +59,7 @@ def _chosen(host: Host, record: Record) -> List[ServerAddress]:
         server
         for server in known.servers
         if server.rehearsal_url
-        and server.id != known.server_id
+        and server.id != host.device.id
         and (not manifest.servers or server.id in manifest.servers)
     ]
     nearest = sorted(there, key=spread)[:MOST_SERVERS]

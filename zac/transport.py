@@ -8,16 +8,16 @@ trust is wrong on one side.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import http.client
 import ssl
 from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
-from faults import Fault, Invalid, Kind
-from zac import pem
+from faults import Fault, Kind
+from zac import peers
 from zac.clock import Clock
+from zac.peers import Peer
 
 TIMEOUT = 10.0
 MOST_BYTES = 8 << 20
@@ -44,9 +44,10 @@ class Refused(Fault):
         self.code = code
 
 
-class BadAddress(Invalid):
+class BadAddress(Unreachable):
     """The text is no address of a server."""
 
+    kind = Kind.INVALID
     action = "Give an address of the form https://SERVER:PORT"
 
 
@@ -56,15 +57,6 @@ class Answer:
 
     status: int
     body: bytes
-
-
-@dataclass(frozen=True)
-class Peer:
-    """Who answered: which store and which root verified it (digests), and its certificate's."""
-
-    store: str = ""
-    anchored: str = ""
-    certificate_sha256: str = ""
 
 
 class Line:
@@ -158,7 +150,7 @@ class Transport:
         return line
 
     def _context(self, roots: Sequence[str], *, dateless: bool = False) -> ssl.SSLContext:
-        key = (_digest(roots), dateless)
+        key = (peers.digest(roots), dateless)
         if key not in self._contexts:
             if len(self._contexts) > MOST_CONTEXTS:
                 self._contexts.clear()
@@ -185,9 +177,9 @@ class Transport:
                 connection.connect()
                 return _OpenLine(
                     connection,
-                    _peer(connection.sock, roots),
+                    peers.peer_of(connection.sock, roots),
                     parts.path,
-                    _validities(connection.sock),
+                    peers.validities(connection.sock),
                 )
         except BaseException:
             connection.close()
@@ -238,47 +230,6 @@ def _client_context() -> ssl.SSLContext:
     return context
 
 
-def _digest(roots: Sequence[str]) -> str:
-    return hashlib.sha256("".join(roots).encode()).hexdigest()
-
-
-def _peer(sock: ssl.SSLSocket, roots: Sequence[str]) -> Peer:
-    leaf = sock.getpeercert(binary_form=True) or b""
-    chain = _verified_chain(sock)
-    anchored = ""
-    if chain and roots:
-        anchored = hashlib.sha256(chain[-1].public_bytes(2)).hexdigest()
-    elif len(roots) == 1:
-        anchored = pem.fingerprint(roots[0])
-    return Peer(_digest(roots)[:16], anchored, hashlib.sha256(leaf).hexdigest())
-
-
-def _verified_chain(sock: ssl.SSLSocket) -> Sequence["_Certificate"]:
-    # Python offers the verified chain from 3.10 on; older ones report the store alone.
-    inner = getattr(sock, "_sslobj", None)
-    chain = getattr(inner, "get_verified_chain", None)
-    return (chain() or []) if chain else []
-
-
-class _Certificate:
-    """The part of ssl's certificate object that is used."""
-
-    def public_bytes(self, encoding: int) -> bytes:
-        raise NotImplementedError
-
-    def get_info(self) -> Dict[str, str]:
-        raise NotImplementedError
-
-
-def _validities(sock: ssl.SSLSocket) -> List[Tuple[float, float]]:
-    chain = [certificate.get_info() for certificate in _verified_chain(sock)]
-    leaf = sock.getpeercert() or {}
-    if not chain and "notAfter" in leaf:
-        chain = [{"notBefore": str(leaf["notBefore"]), "notAfter": str(leaf["notAfter"])}]
-    seconds = ssl.cert_time_to_seconds
-    return [(seconds(one["notBefore"]), seconds(one["notAfter"])) for one in chain]
-
-
 def _judge_dates(valid: Sequence[Tuple[float, float]], now: float) -> None:
     if not valid:
         raise Refused("The dates of the server's certificate cannot be judged.", EXPIRED)
@@ -296,7 +247,7 @@ def _network(host: str) -> Iterator[None]:
     except ssl.SSLCertVerificationError as error:
         text = "%s: %s." % (host, error.verify_message)
         raise Refused(text, error.verify_code) from error
-    except (OSError, http.client.HTTPException, ssl.CertificateError) as error:
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
         raise Unreachable(
             "%s does not answer: %s." % (host, str(error) or type(error).__name__)
         ) from error

@@ -110,10 +110,7 @@ def gets_certificate(host: Host, record: Record) -> bool:
     if not host.is_certified:
         return False
     manifest = record.manifest()
-    own = {host.home.known().server_id, host.device.id} - {""}
-    return bool(own.intersection(manifest.servers)) or (
-        manifest.changes_ca and not manifest.servers
-    )
+    return host.device.id in manifest.servers or (manifest.changes_ca and not manifest.servers)
 
 
 def _in_force(host: Host, manifest: Manifest) -> bool:

@@ -57,7 +57,7 @@ def satellite(zone: Zone, new_host: Callable[..., Host]) -> Iterator[Host]:
     port, rehearsal = host.device.port, host.device.rehearsal_port
     zone.others.append(
         ServerAddress(
-            "id-sat",
+            host.device.id,
             "sat",
             "",
             AUTHENTICATION_SATELLITE,

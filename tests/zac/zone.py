@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import http.server
 import json
+import secrets
 import ssl
 import threading
 from collections.abc import Iterator
@@ -112,7 +113,6 @@ class Zone:
         self.shift = 0.0
         self.approved = True
         self.refresh_s = 1.0
-        self.server_ids: dict[str, str] = {}
         self.members: dict[str, Member] = {}
         self.offer = Refreshed(time=0, approved=True, refresh_s=1)
         self.content: dict[str, bytes] = {}
@@ -193,7 +193,7 @@ class Zone:
         if path in self.lies:
             told: tuple[int, Any] = self.lies[path]
             return told
-        public = self.public(server, path, body)
+        public = self.public(server, path, body, headers)
         if public is not None:
             return public
         member = self.authenticated(method, path, body, headers)
@@ -201,14 +201,21 @@ class Zone:
             return 401, member
         return self.call(member, method, path, body)
 
-    def public(self, server: Server, path: str, body: bytes) -> tuple[int, Any] | None:
+    def public(
+        self, server: Server, path: str, body: bytes, headers: Any
+    ) -> tuple[int, Any] | None:
         if path.startswith("/content/"):
             data = self.content.get(path[9:])
             return (404, None) if data is None else (200, data)
         if path == "/zac/v1/hello":
             return 200, self.greet(server, shapes.load(messages.Hello, body))
         if path == "/zac/v1/register":
-            return self.register(shapes.load(messages.Register, body))
+            returning = (
+                self.authenticated("POST", path, body, headers)
+                if "Authorization" in headers
+                else None
+            )
+            return self.register(shapes.load(messages.Register, body), returning)
         plain = {"/contact": {}, "/recovery": Recovery(self.id, self.recovery)}
         return (200, plain[path]) if path in plain else None
 
@@ -224,18 +231,19 @@ class Zone:
         signed = self.sign(manifest.STATEMENT, statement)
         return messages.HelloAnswer(self.signer.zone_pub, signed)
 
-    def register(self, asked: messages.Register) -> tuple[int, Any]:
+    def register(self, asked: messages.Register, returning: object) -> tuple[int, Any]:
         self.registers.append(asked)
-        if asked.key != self.key.secret and asked.device not in self.members:
+        if asked.key != self.key.secret and not isinstance(returning, Member):
             return 403, messages.Problem("Forbidden", 403, "The key is not valid.")
-        member = Member(asked.device or f"device-{len(self.members) + 1}", "", csr=asked.csr)
-        member.secret = authentication.derive_secret(b"master", device=member.id, epoch=1)
+        known = returning.id if isinstance(returning, Member) else ""
+        member = Member(known or f"device-{len(self.members) + 1}", "", csr=asked.csr)
+        member.secret = secrets.token_hex(32)
         self.members[member.id] = member
-        self.server_ids.setdefault(member.id, f"id-{asked.name}")
         return 201, Registered(
             id=member.id,
             secret=member.secret,
-            epoch=self.epoch,
+            epoch=7,
+            trust_epoch=self.epoch,
             zone=self.id,
             zone_pub=self.signer.zone_pub,
             time=self.now(),
@@ -243,7 +251,7 @@ class Zone:
             trust=self.trust,
             servers=self.addresses(),
             refresh_s=self.refresh_s,
-            server_id=self.server_ids[member.id] if asked.csr else "",
+            server_id="id-s1",
         )
 
     def authenticated(
@@ -273,7 +281,7 @@ class Zone:
                 refresh_s=self.refresh_s,
                 trust=self.trust,
                 servers=self.addresses(),
-                server_id=self.server_ids[member.id] if member.csr else "",
+                server_id="id-s1",
             )
         if path == "/zac/v1/unregister":
             del self.members[member.id]
