@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -11,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from certificates.limits import Limits
 from certificates.operations.orders import YEARS, RemintCA
 from console.forms import LocalTimeField, PasswordAgain
+from faults import Fault
 from pki.keys import DEFAULT_KEY_LENGTH, KEY_LABELS, KEY_LENGTHS
 
 DEFAULT_YEARS = 10
@@ -19,6 +21,12 @@ DEFAULT_YEARS = 10
 def key_lengths() -> list[tuple[int, str]]:
     """Return the key lengths to choose from, with what each means (D-9)."""
     return [(length, f"{length} ({KEY_LABELS[length]})") for length in KEY_LENGTHS]
+
+
+def validate_years(years: int) -> None:
+    """Refuse a validity outside 1 to 10 years (D-7)."""
+    if years not in YEARS:
+        raise forms.ValidationError(_("Enter a whole number from 1 to 10."))
 
 
 class RemintCAForm(PasswordAgain):
@@ -35,9 +43,9 @@ class RemintCAForm(PasswordAgain):
     )
     years = forms.IntegerField(
         label=_("Valid for (years)"),
-        min_value=YEARS.start,
-        max_value=YEARS.stop - 1,
         initial=DEFAULT_YEARS,
+        validators=[validate_years],
+        widget=forms.NumberInput(attrs={"min": YEARS.start, "max": YEARS.stop - 1}),
     )
     include_dns = forms.BooleanField(
         label=_("Include any additional DNS names for each server"), required=False
@@ -54,8 +62,18 @@ class RemintCAForm(PasswordAgain):
             "key": uuid.uuid4(),
         }
         super().__init__(request, initial=initial, **kwargs)
+        self.limits = limits
         if limits.immediate:
             del self.fields["activates_at"]
+
+    def clean_activates_at(self) -> datetime:
+        """Say at once, beside other errors, that the time lies outside its limits."""
+        moment: datetime = self.cleaned_data["activates_at"]
+        try:
+            self.limits.check(moment)
+        except Fault as fault:
+            raise forms.ValidationError(str(fault)) from fault
+        return moment
 
     def order(self) -> RemintCA:
         """Return what was asked for, in the words of the domain."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import Count, Q
 from django.utils.translation import gettext as _
@@ -12,31 +13,32 @@ from django.utils.translation import ngettext
 
 from certificates import gates
 from certificates.machine import READY, OperationState
-from certificates.models import Operation
+from certificates.models import FutureCertificate, Operation
+from certificates.operations.activating import lacking
 from console import times
-from devices.models import Zone
+from devices.models import Device, Zone
 from systemupdates.machine import AssignmentState, ReplicaState
-from systemupdates.models import Assignment
+from systemupdates.models import Assignment, Replica
 from wire import messages
 
-O = OperationState
+State = OperationState
 A = AssignmentState
 APPLIED = (A.APPLIED, A.ACTIVATING, A.ACTIVATED)
 LEFT_OUT = (A.IGNORED, A.CANCELED)
 # How many of the five stages lie behind an operation in each state.
 STAGES_DONE = {
-    O.PREPARING: 0,
-    O.FAILED: 0,
-    O.REPLICATING: 1,
-    O.ASSIGNED: 3,
-    O.BLOCKED: 3,
-    O.ACTIVATING: 4,
-    O.ACTIVATED: 5,
-    O.COMPLETED: 5,
+    State.PREPARING: 0,
+    State.FAILED: 0,
+    State.REPLICATING: 1,
+    State.ASSIGNED: 3,
+    State.BLOCKED: 3,
+    State.ACTIVATING: 4,
+    State.ACTIVATED: 5,
+    State.COMPLETED: 5,
 }
 # While one of these holds, the page asks for news.
-LIVE = (*STAGES_DONE, O.CANCELLING, O.CANCEL_FAILED, O.ROLLING_BACK)
-AT_REST = (O.COMPLETED, O.CANCELLED, O.ROLLED_BACK)
+LIVE = (*STAGES_DONE, State.CANCELLING, State.CANCEL_FAILED, State.ROLLING_BACK)
+AT_REST = (State.COMPLETED, State.CANCELLED, State.ROLLED_BACK)
 
 
 @dataclass(frozen=True)
@@ -102,11 +104,13 @@ class Progress:
     assign: gates.Gate | None
     cancel: gates.Gate | None
     until: str
+    lacking: list[Device] = field(default_factory=list)
+    """The servers that hold the go back (D-26)."""
 
     @property
     def headline(self) -> str:
         """Return the first sentence of the message (D-6)."""
-        return headline(self.operation, self.counts)
+        return headline(self.operation, self.counts, len(self.lacking))
 
     @property
     def is_live(self) -> bool:
@@ -116,33 +120,43 @@ class Progress:
     @property
     def tone(self) -> str:
         """Return how the message looks: busy, good or bad."""
-        if self.operation.state in (O.BLOCKED, O.CANCEL_FAILED, O.FAILED):
+        if self.operation.state in (State.BLOCKED, State.CANCEL_FAILED, State.FAILED):
             return "bad"
-        return "warn" if self.operation.state == O.ACTIVATED else "busy"
+        return "warn" if self.operation.state == State.ACTIVATED else "busy"
 
 
-def count(operations: list[Operation]) -> dict[object, Counts]:
-    """Return the counts of some operations by their key, in three queries for any number."""
+def count(operations: list[Operation]) -> dict[UUID, Counts]:
+    """Return the counts of some operations by their key, in four queries for any number."""
     found = {operation.pk: Counts() for operation in operations}
     by_update = {o.update_id: o.pk for o in operations if o.update_id is not None}
-    server = Q(device__role__in=messages.CERTIFIED_ROLES)
-    assigned = Assignment.objects.filter(update__in=by_update, device__state="registered")
-    for update, state, all_, servers in (
-        assigned.order_by()
-        .values_list("update", "state")
-        .annotate(all=Count("*"), servers=Count("pk", filter=server))
-    ):
-        found[by_update[update]].devices[state] = all_
-        found[by_update[update]].servers[state] = servers
-    replicas = Operation.objects.filter(pk__in=found).exclude(update__replicas=None).order_by()
-    for key, state, n in replicas.values_list("pk", "update__replicas__state").annotate(Count("*")):
-        found[key].replicas[state] = n
-    futures = Operation.objects.filter(pk__in=found).exclude(futures=None).order_by()
-    for key, state, n in futures.values_list("pk", "futures__state").annotate(Count("*")):
+    if not found:
+        return {}
+    _count_devices(by_update, found)
+    replicas = Replica.objects.filter(update__in=by_update).order_by()
+    for update, state, n in replicas.values_list("update", "state").annotate(n=Count("*")):
+        found[by_update[update]].replicas[state] = n
+    futures = FutureCertificate.objects.filter(operation__in=found).order_by()
+    for key, state, n in futures.values_list("operation", "state").annotate(n=Count("*")):
         found[key].futures[state] = n
     for counts in found.values():
         counts.sort()
     return dict(found)
+
+
+def _count_devices(by_update: dict[UUID, UUID], found: dict[UUID, Counts]) -> None:
+    """Count devices by state. Servers, and devices that have left, are few: they join, alone."""
+    every = Assignment.objects.filter(update__in=by_update).order_by()
+    for update, state, n in every.values_list("update", "state").annotate(n=Count("*")):
+        found[by_update[update]].devices[state] = n
+    gone = ~Q(device__state="registered")
+    few = every.filter(gone | Q(device__role__in=messages.CERTIFIED_ROLES))
+    numbers = few.values_list("update", "state").annotate(
+        gone=Count("pk", filter=gone), here=Count("pk", filter=~gone)
+    )
+    for update, state, left, here in numbers:
+        counts = found[by_update[update]]
+        counts.devices[state] -= left
+        counts.servers[state] = here
 
 
 def progress(operation: Operation, counts: Counts, zone: Zone, now: datetime) -> Progress:
@@ -154,6 +168,7 @@ def progress(operation: Operation, counts: Counts, zone: Zone, now: datetime) ->
         assign=gates.assign_gate(operation),
         cancel=gates.cancel_gate(operation, zone, now),
         until=gates.cancel_until(operation, zone, now),
+        lacking=lacking(operation) if operation.state == State.BLOCKED else [],
     )
 
 
@@ -183,7 +198,7 @@ def _mark(number: int, done: int, state: str, *, live: bool) -> str:
         return "done"
     if number > done + 1 or not live:
         return ""
-    return "bad" if state in (O.BLOCKED, O.FAILED) else "now"
+    return "bad" if state in (State.BLOCKED, State.FAILED) else "now"
 
 
 def _done_by_fact(operation: Operation) -> int:
@@ -191,6 +206,10 @@ def _done_by_fact(operation: Operation) -> int:
     if operation.update is None:
         return 0
     return 3 if operation.update.assigned_at else 1
+
+
+def _applied_note(applied: tuple[int, int]) -> str:
+    return _("%d of %d") % applied if applied[1] else _("after assignment")
 
 
 def _assign_note(operation: Operation, *, assigned: bool) -> str:
@@ -206,12 +225,10 @@ def _activation_note(operation: Operation) -> str:
     return _("Immediate")
 
 
-def headline(operation: Operation, counts: Counts) -> str:
+def headline(operation: Operation, counts: Counts, without: int = 0) -> str:
     """Return what is going on in one sentence; the first one is the manual's (R139)."""
     kind = operation.get_kind_display()
     done, total = counts.activated()
-    made, servers = counts.minted()
-    without = servers - made
     outstanding = total - done
     blocked = ngettext(
         "Blocked: %(n)d server has no new certificate.",
@@ -219,15 +236,15 @@ def headline(operation: Operation, counts: Counts) -> str:
         without,
     ) % {"n": without}
     texts = {
-        O.BLOCKED: blocked,
-        O.FAILED: _("The %s operation could not go on.") % kind,
-        O.CANCELLING: _("The %s operation is being cancelled.") % kind,
-        O.CANCEL_FAILED: _("The %s operation could not be cancelled.") % kind,
-        O.CANCELLED: _("The %s operation has been cancelled.") % kind,
-        O.ROLLING_BACK: _("The %s operation is being rolled back.") % kind,
-        O.ROLLED_BACK: _("The %s operation has been rolled back.") % kind,
-        O.COMPLETED: _("The %s operation is completed.") % kind,
-        O.ACTIVATED: ngettext(
+        State.BLOCKED: blocked,
+        State.FAILED: _("The %s operation could not go on.") % kind,
+        State.CANCELLING: _("The %s operation is being cancelled.") % kind,
+        State.CANCEL_FAILED: _("The %s operation could not be cancelled.") % kind,
+        State.CANCELLED: _("The %s operation has been cancelled.") % kind,
+        State.ROLLING_BACK: _("The %s operation is being rolled back.") % kind,
+        State.ROLLED_BACK: _("The %s operation has been rolled back.") % kind,
+        State.COMPLETED: _("The %s operation is completed.") % kind,
+        State.ACTIVATED: ngettext(
             "Activated, %(n)d device outstanding.",
             "Activated, %(n)d devices outstanding.",
             outstanding,
@@ -246,7 +263,8 @@ def mark(shown: list[Progress], *more: object) -> str:
     states = "-".join(p.operation.state for p in shown) or "idle"
     servers = _digest([(p.counts.futures, p.counts.servers) for p in shown])
     rest = _digest(
-        [(p.counts, p.operation.reason, p.assign, p.cancel, p.until) for p in shown], more
+        [(p.counts, p.operation.reason, p.assign, p.cancel, p.until, p.lacking) for p in shown],
+        more,
     )
     return f"{states}.{servers}.{rest}"
 

@@ -52,6 +52,8 @@ COLUMNS = (
     Column("version", gettext_lazy("Version"), "version"),
 )
 FIXED = "issued_to"
+# From this many hexadecimal digits on a search also means the start of a fingerprint.
+LEAST_DIGITS = 4
 CHIPS: tuple[tuple[str, str | Promise], ...] = (
     ("", gettext_lazy("All")),
     ("expiring", gettext_lazy("Expiring")),
@@ -117,7 +119,7 @@ def matching(found: QuerySet[Device], asked: Asked, now: datetime) -> QuerySet[D
 def _search(text: str) -> Q:
     plain = text.replace(":", "").replace(" ", "").lower()
     q = Q(name__icontains=text) | Q(fqdn__icontains=text) | Q(cert__subject__icontains=text)
-    if len(plain) >= 4 and all(char in "0123456789abcdef" for char in plain):
+    if len(plain) >= LEAST_DIGITS and all(char in "0123456789abcdef" for char in plain):
         colons = ":".join(plain[i : i + 2] for i in range(0, len(plain), 2))
         q |= Q(cert__digest__startswith=plain) | Q(cert__sha1__istartswith=colons)
         q |= Q(cert__md5__istartswith=colons)
@@ -160,7 +162,7 @@ class Row:
         """Return the tone and the words of Certificate Status (R157, 1.3.1)."""
         if self.future is not None:
             state = self.future.state
-            tone = "bad" if state in FAILED else "good" if state in READY else "ok"
+            tone = "bad" if state in FAILED else "good" if state in READY else "wait"
             return tone, self.future.get_state_display()
         if self.certificate is None:
             return "warn", _("No certificate yet")

@@ -68,9 +68,9 @@ class PasswordAgain(forms.Form):
 
 def recently_proved(request: Any) -> bool:
     """Tell whether the user proved the password within the last minutes."""
-    proved = request.session.get("authenticated_at", 0)
+    proved = float(request.session.get("authenticated_at", 0))
     age = timezone.now().timestamp() - proved
-    return 0 <= age < float(settings.REAUTHENTICATE_AFTER_SECONDS)
+    return 0 <= age < settings.REAUTHENTICATE_AFTER_SECONDS
 
 
 def remember_proof(request: Any) -> None:

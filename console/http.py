@@ -6,7 +6,7 @@ import functools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.forms import BaseForm
@@ -18,8 +18,7 @@ from django_htmx.middleware import HtmxDetails
 from console.errors import STATUS
 from faults import Fault, Forbidden, Kind
 
-P = ParamSpec("P")
-View = Callable[Concatenate["Request", P], HttpResponse]
+View = Callable[..., HttpResponse]
 
 
 class Request(HttpRequest):
@@ -28,7 +27,7 @@ class Request(HttpRequest):
     user: User
     htmx: HtmxDetails
     zone: Any
-    """The zone, or None before it was created; set by a middleware of a higher storey."""
+    """The zone; a middleware of a higher storey sets it."""
 
 
 def trigger(response: HttpResponse, **events: dict[str, Any]) -> HttpResponse:
@@ -72,15 +71,15 @@ def faults_on(form: BaseForm) -> Iterator[None]:
         form.fault_status = status  # type: ignore[attr-defined]  # read by dialog
 
 
-def needs(right: str, label: str) -> Callable[[View[P]], View[P]]:
+def needs(right: str, label: str) -> Callable[[View], View]:
     """Let a view be reached only with a right; the refusal says which one is missing."""
 
-    def decorate(view: View[P]) -> View[P]:
+    def decorate(view: View) -> View:
         @functools.wraps(view)
-        def checked(request: Request, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def checked(request: Request, **kwargs: Any) -> HttpResponse:
             if not request.user.has_perm(right):
                 raise missing(label)
-            return view(request, *args, **kwargs)
+            return view(request, **kwargs)
 
         checked.right = right  # type: ignore[attr-defined]  # read by the permission matrix
         return checked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +21,7 @@ from faults import Fault
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 IDLE = 30 * 60
+NOTED_EVERY = 60
 ABSOLUTE = 12 * 3600
 # What a page asks for by itself: it does not keep an unattended session alive.
 POLLS = "rev"
@@ -44,7 +46,7 @@ class SessionLimits:
             logout(request)
             return
         session.setdefault("started_at", now)
-        if "seen_at" not in session or (POLLS not in request.GET and now - seen >= 60):
+        if "seen_at" not in session or (POLLS not in request.GET and now - seen >= NOTED_EVERY):
             session["seen_at"] = now
 
 
@@ -77,9 +79,10 @@ class HtmxAnswers:
         patch_vary_headers(response, ("HX-Request",))
         if not request.htmx:
             return response
-        if response.status_code == 302:
+        if response.status_code == HTTPStatus.FOUND:
             return _redirect(request, response)
-        if response.status_code == 200 and response.headers["Content-Type"].startswith("text/html"):
+        kind = response.headers.get("Content-Type", "")
+        if response.status_code == HTTPStatus.OK and kind.startswith("text/html"):
             _append_messages(request, response)
         return response
 

@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 SOON = timedelta(days=90)
 """From here on an expiry is warned about (D-46)."""
-DAY = 86_400
+MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 def abbreviation(moment: datetime) -> str:
@@ -56,11 +56,11 @@ def span(length: timedelta) -> str:
     if seconds >= DAY:
         n = seconds // DAY
         return ngettext("%(n)d day", "%(n)d days", n) % {"n": n}
-    if seconds >= 3600:
-        n = seconds // 3600
+    if seconds >= HOUR:
+        n = seconds // HOUR
         return ngettext("%(n)d hour", "%(n)d hours", n) % {"n": n}
-    if seconds >= 60:
-        n = seconds // 60
+    if seconds >= MINUTE:
+        n = seconds // MINUTE
         return ngettext("%(n)d minute", "%(n)d minutes", n) % {"n": n}
     return ngettext("%(n)d second", "%(n)d seconds", seconds) % {"n": seconds}
 

@@ -7,6 +7,6 @@ from devices.models import Zone
 
 
 class ZoneRequest(Request):
-    """A request of a user who is logged in; `zone` is falsy before the zone was created."""
+    """A request of a user who is logged in; `zone` raises NotFound before the zone was created."""
 
     zone: Zone

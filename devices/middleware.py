@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from devices.models import Zone
+from faults import NotFound
 from ledger.actor import Actor, acting
 
 
@@ -23,7 +24,7 @@ class ActorAndZone:
         self.get_response = get_response
 
     def __call__(self, request: Any) -> HttpResponse:
-        request.zone = SimpleLazyObject(Zone.objects.first)
+        request.zone = SimpleLazyObject(Zone.objects.the)
         if not request.user.is_authenticated:
             with timezone.override(_cookie_zone(request) or "UTC"):
                 return self.get_response(request)
@@ -41,8 +42,14 @@ def _zone_of(request: Any) -> ZoneInfo:
     """Return the time zone of the profile, else of the browser, else of the zone."""
     preferences = getattr(request.user, "preferences", None)
     chosen = _known(preferences.time_zone) if preferences is not None else None
-    fallback = request.zone.time_zone if request.zone else "UTC"
-    return chosen or _cookie_zone(request) or _known(fallback) or ZoneInfo("UTC")
+    return chosen or _cookie_zone(request) or _default(request) or ZoneInfo("UTC")
+
+
+def _default(request: Any) -> ZoneInfo | None:
+    try:
+        return _known(request.zone.time_zone)
+    except NotFound:
+        return None
 
 
 def _cookie_zone(request: HttpRequest) -> ZoneInfo | None:

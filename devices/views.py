@@ -56,14 +56,14 @@ def devices(request: ZoneRequest) -> HttpResponse:
         "page": tables.page_of(found.order_by(order, "name"), asked),
         "chips": _chips(every, asked, request, now),
         "sizes": tables.PAGE_SIZES,
-        "refresh": request.zone.refresh if request.zone else None,
+        "refresh": request.zone.refresh,
     }
     return render(request, "devices/list.html", context)
 
 
 def _silent(request: ZoneRequest, now: datetime) -> Q:
     """Return what tells a device that was not heard for two refresh intervals."""
-    since = now - 2 * request.zone.refresh if request.zone else now
+    since = now - 2 * request.zone.refresh
     silent = Q(last_contact__lt=since) | Q(last_contact=None)
     return silent & Q(state=DeviceState.REGISTERED)
 
@@ -113,7 +113,7 @@ def device(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "tab": "summary",
         "device": found,
         "now": now,
-        "live": bool(request.zone) and found.is_live(now, request.zone.refresh),
+        "live": found.is_live(now, request.zone.refresh),
         "assignments": assignments,
         **_certificates(found),
     }
@@ -121,8 +121,10 @@ def device(request: ZoneRequest, pk: UUID) -> HttpResponse:
 
 
 def _certificates(found: Device) -> dict[str, Any]:
-    """Return a server's certificates; their tables belong to a higher storey and are reached
-    through the relations alone."""
+    """Return a server's certificates.
+
+    Their tables belong to a higher storey: they are reached through the relations alone.
+    """
     if not found.is_certified:
         return {}
     relations: Any = found
@@ -135,7 +137,7 @@ def _certificates(found: Device) -> dict[str, Any]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def settings(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Settings of a device: additional DNS names (R039)."""
+    """Show and save the settings of a device: additional DNS names (R039)."""
     found = _device(pk)
     may = request.user.has_perm(RIGHT)
     if request.method == "POST" and not may:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q
+from django.db.models import Case, Count, Q, When
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -47,6 +47,10 @@ TONES = {
     A.APPLYING: "busy",
     A.ACTIVATING: "busy",
 }
+# Without another order the failed devices come first, then those that are not done.
+WORST_FIRST = Case(
+    When(state__in=(A.FAILED, A.NEEDS_CRT), then=0), When(state__in=SETTLED, then=2), default=1
+)
 MAY_REDEPLOY = (A.FAILED, A.NEEDS_CRT, A.IGNORED)
 may_deploy = needs(RIGHT, str(RIGHT_LABEL))
 
@@ -79,7 +83,7 @@ def _with_counts(found: list[SystemUpdate]) -> list[tuple[SystemUpdate, list[dic
     """Return the updates with their devices by state, in one query for all of them."""
     numbers: dict[UUID, dict[str, int]] = defaultdict(dict)
     rows = Assignment.objects.filter(update__in=found).values_list("update", "state")
-    for update, state, n in rows.annotate(Count("*")):
+    for update, state, n in rows.annotate(n=Count("*")):
         numbers[update][state] = n
     return [
         (
@@ -102,8 +106,8 @@ def devices(request: ZoneRequest, pk: UUID) -> HttpResponse:
     columns, field, descending = tables.sorted_by(COLUMNS, asked.sort)
     every = Assignment.objects.filter(update=update)
     found = _matching(every, asked).select_related("device")
-    order = f"{'-' if descending else ''}{field}" if field else "device__name"
-    page = tables.page_of(found.order_by(order, "pk"), asked)
+    order = (f"{'-' if descending else ''}{field}",) if field else (WORST_FIRST, "device__name")
+    page = tables.page_of(found.order_by(*order, "pk"), asked)
     context = {
         "nav": "updates",
         "now": timezone.now(),
@@ -179,5 +183,3 @@ def _back(request: ZoneRequest, assignment: Assignment) -> str:
     if url_has_allowed_host_and_scheme(there, {request.get_host()}, request.is_secure()):
         return there
     return reverse("systemupdates:devices", args=[assignment.update_id])
-
-

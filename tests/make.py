@@ -13,8 +13,7 @@ from django.utils import timezone
 from certificates.machine import AuthorityState, FutureState, OperationState
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
 from devices.models import Device, Role, Zone
-from pki import csr, details, issuing, keys, names
-from pki.validity import Validity
+from pki import details, issuing, keys, names, validity
 from systemupdates.machine import AssignmentState, ReplicaState, UpdateState
 from systemupdates.models import Assignment, Replica, SystemUpdate
 from wire import manifest
@@ -60,7 +59,7 @@ def root_pem(name: str, since: datetime, until: datetime) -> str:
     return issuing.make_root(
         key_pem=_key(0),
         subject=names.Subject.parse(name),
-        validity=Validity(since, until),
+        validity=validity.Validity(since, until),
         serial=issuing.make_serial(),
     )
 
@@ -143,19 +142,23 @@ def certificate(
     )
 
 
-def leaf_pem(holder: Device, issuer: Authority) -> str:
-    """A real server certificate."""
-    moment = timezone.now()
-    wanted = names.Names((holder.fqdn,), tuple(holder.addresses))
-    request = csr.make_csr(_key(1), names.Subject(holder.fqdn), wanted)
-    signer = issuing.Issuer.open(issuer.root_pem, _key(0), moment)
-    prepared = signer.prepare(csr.read_csr(request), **issue_values(holder, wanted, moment))
+@lru_cache(maxsize=512)
+def _leaf(fqdn: str, addresses: tuple[str, ...], root: str, moment: datetime) -> str:
+    signer = issuing.Issuer.open(root, _key(0), moment)
+    prepared = signer.prepare(
+        public_key=keys.public_key(_key(1)),
+        subject=names.Subject(fqdn),
+        names=names.Names((fqdn,), addresses),
+        validity=validity.server_validity(moment, 365, root),
+        serial=issuing.make_serial(),
+    )
     return signer.issue(prepared)
 
 
-def issue_values(holder: Device, wanted: names.Names, moment: datetime) -> dict[str, Any]:
-    """What a signature needs beside the request."""
-    return {"subject": names.Subject(holder.fqdn), "names": wanted, "now": moment}
+def leaf_pem(holder: Device, issuer: Authority) -> str:
+    """A real server certificate, from a time when its CA was valid."""
+    moment = min(now(), issuer.not_after - timedelta(days=2))
+    return _leaf(holder.fqdn, tuple(holder.addresses), issuer.root_pem, moment)
 
 
 def update(server: Device, *, state: str = UpdateState.REPLICATING, **values: Any) -> SystemUpdate:
@@ -189,7 +192,9 @@ def operation(
     )
 
 
-def replica(of: SystemUpdate, on: Device, state: str = ReplicaState.PENDING, **values: Any) -> Replica:
+def replica(
+    of: SystemUpdate, on: Device, state: str = ReplicaState.PENDING, **values: Any
+) -> Replica:
     """The content of an update on a content server."""
     return Replica.objects.create(update=of, server=on, state=state, **values)
 

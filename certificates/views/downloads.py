@@ -22,14 +22,14 @@ def _pem(text: str, name: str, kind: str = "application/x-pem-file") -> HttpResp
 
 @require_safe
 def ca_pem(request: ZoneRequest) -> HttpResponse:
-    """The certificate of the zone CA."""
+    """Give the certificate of the zone CA."""
     authority = Authority.objects.current()
     return _pem(authority.root_pem, f"{slugify(authority.common_name) or 'zone'}-ca.pem")
 
 
 @require_safe
 def server_pem(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """The certificate that a server shows now, with its chain."""
+    """Give the certificate that a server shows now, with its chain."""
     device = get_object_or_404(Device.objects.certified(), pk=pk)
     certificate = device.certificates.filter(superseded_at=None).first()
     if certificate is None:
@@ -39,7 +39,7 @@ def server_pem(request: ZoneRequest, pk: UUID) -> HttpResponse:
 
 @require_safe
 def future_pem(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """The certificate that a server will show, with its chain."""
+    """Give the certificate that a server will show, with its chain."""
     device, coming = _coming(pk)
     if not coming.chain_pem:
         raise Http404
@@ -48,7 +48,7 @@ def future_pem(request: ZoneRequest, pk: UUID) -> HttpResponse:
 
 @require_safe
 def csr(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """The certification request of a server (D-18)."""
+    """Give the certification request of a server (D-18)."""
     device, coming = _coming(pk)
     if not coming.csr_pem:
         raise Http404

@@ -41,7 +41,7 @@ def home(request: ZoneRequest) -> HttpResponse:
         chip["key"] or "all": chip["n"]
         for chip in table.chips(every, tables.Asked.read(request.GET), now)
     }
-    silent = silent_devices(request.zone, now) if request.zone else 0
+    silent = silent_devices(request.zone, now)
     context = {
         "nav": "home",
         "now": now,
@@ -59,7 +59,9 @@ def home(request: ZoneRequest) -> HttpResponse:
 
 def _authority(stand: Standing, now: datetime) -> list[ToDo]:
     page = reverse("certificates:page")
-    found = [ToDo("bad", p.headline, page) for p in stand.of_ca + stand.of_servers if p.tone == "bad"]
+    found = [
+        ToDo("bad", p.headline, page) for p in stand.of_ca + stand.of_servers if p.tone == "bad"
+    ]
     if stand.authority is None:
         return found
     tone, words = times.expiry(stand.authority.not_after, now)

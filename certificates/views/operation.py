@@ -13,7 +13,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from certificates import gates, progress, tasks
+from certificates import gates, tasks
+from certificates.machine import OperationState
 from certificates.models import Operation
 from certificates.operations import assigning, cancelling
 from console.http import close_dialog, dialog, needs
@@ -46,7 +47,10 @@ def replication_status(request: ZoneRequest, pk: UUID) -> HttpResponse:
     replicas = Replica.objects.filter(update=operation.update_id).select_related("server")
     now = timezone.now()
     live = request.zone.refresh
-    rows = [(replica, replica.server.is_live(now, live)) for replica in replicas.order_by("server__name")]
+    rows = [
+        (replica, replica.server.is_live(now, live))
+        for replica in replicas.order_by("server__name")
+    ]
     context = {
         "operation": operation,
         "rows": rows,
@@ -54,7 +58,7 @@ def replication_status(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "may_deploy": request.user.has_perm(gates.DEPLOY_RIGHT),
         "waiting": any(_is_waiting(replica) for replica, _live in rows),
         "can_exclude": (ReplicaState.PENDING, ReplicaState.REPLICATING, ReplicaState.FAILED),
-        "is_open": operation.state == progress.O.REPLICATING,
+        "is_open": operation.state == OperationState.REPLICATING,
     }
     return dialog(request, "certificates/dialogs/replication.html", context)
 

@@ -9,6 +9,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -65,7 +66,7 @@ def ca_context(request: ZoneRequest, stand: Standing, now: datetime) -> dict[str
     """Return what the CA pane shows."""
     authority = stand.authority
     may = request.user.has_perm(gates.CA_RIGHT)
-    found = {
+    found: dict[str, Any] = {
         "authority": authority,
         "ca_operations": stand.of_ca,
         "ca_mark": stand.ca_mark,
@@ -129,7 +130,7 @@ def chosen_columns(request: ZoneRequest) -> list[str]:
 
 @require_safe
 def certificates(request: ZoneRequest) -> HttpResponse:
-    """Configuration > Certificates."""
+    """Show Configuration > Certificates, or its table as CSV."""
     now = timezone.now()
     stand = standing(request, now)
     if request.GET.get("export") == "csv":
@@ -190,8 +191,10 @@ def export(request: ZoneRequest, stand: Standing, now: datetime) -> HttpResponse
     keys = list(context["page"].paginator.object_list)
     shown = [column for column in context["columns"] if column.key != "options"]
     found = (
-        row for at in range(0, len(keys), 500) for row in table.rows(keys[at : at + 500], known, now)
+        row
+        for at in range(0, len(keys), 500)
+        for row in table.rows(keys[at : at + 500], known, now)
     )
     cells = ([table.cell(row, column.key) for column in shown] for row in found)
-    name = f"certificates_{request.zone.name if request.zone else 'zone'}_{now:%Y-%m-%d}.csv"
+    name = f"certificates_{slugify(request.zone.name) or 'zone'}_{now:%Y-%m-%d}.csv"
     return tables.csv_download(name, [str(column.label) for column in shown], cells)

@@ -18,7 +18,13 @@ from console import times
 from console.forms import LOCAL
 
 register = template.Library()
-TONES = {"ok": "circle-check", "good": "badge-check", "warn": "triangle-alert", "bad": "circle-x"}
+TONES = {
+    "wait": "hourglass",
+    "ok": "circle-check",
+    "good": "badge-check",
+    "warn": "triangle-alert",
+    "bad": "circle-x",
+}
 
 
 @register.simple_tag
@@ -70,7 +76,7 @@ def expiry(context: template.Context, not_after: datetime | None) -> str:
 def badge(tone: str, label: Any) -> str:
     """Return a status as colour, icon and word: never by colour alone."""
     drawing = icon(TONES.get(tone, "circle"), 14)
-    kind = "ok" if tone == "good" else "" if tone == "ok" else tone
+    kind = "ok" if tone == "good" else "" if tone in ("ok", "wait") else tone
     return format_html('<span class="badge {}">{} {}</span>', kind, drawing, label)
 
 

@@ -1,0 +1,103 @@
+"""A logged-in page in Chromium that fails on console errors and on traffic to other hosts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import Client
+from django.utils import timezone
+from playwright.sync_api import BrowserContext, Page
+
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+CHROMIUM = os.environ.get("ZCC_CHROMIUM", "/usr/bin/chromium")
+ARGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder."""
+    for item in items:
+        if "/tests/browser/" in str(item.path):
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def base_url() -> str:
+    """Stand in for a fixture whose form pytest has deprecated; the live server has its own URL."""
+    return ""
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Use the system's Chromium."""
+    return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": ARGS}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    """Be an administrator in Berlin."""
+    return {
+        **browser_context_args,
+        "timezone_id": "Europe/Berlin",
+        "locale": "en-GB",
+        "viewport": {"width": 1440, "height": 1000},
+    }
+
+
+@pytest.fixture(autouse=True)
+def plain_http(settings: Any) -> None:
+    """The live server speaks plain HTTP on loopback, where `__Host-` cookies are not kept."""
+    settings.SESSION_COOKIE_NAME = "session"
+    settings.SESSION_COOKIE_SECURE = False
+    settings.CSRF_COOKIE_NAME = "csrf"
+    settings.CSRF_COOKIE_SECURE = False
+
+
+@pytest.fixture
+def faultless(page: Page, live_server: Any) -> Iterator[Page]:
+    """Give a page; fail if it logs an error or asks another host for anything."""
+    found: list[str] = []
+    # Chromium logs every answer above 399, which includes forms shown again.
+    page.on(
+        "console",
+        lambda said: (
+            found.append(said.text)
+            if said.type == "error" and "Failed to load resource" not in said.text
+            else None
+        ),
+    )
+    page.on("pageerror", lambda error: found.append(str(error)))
+    page.on(
+        "request",
+        lambda asked: (
+            found.append(asked.url) if not asked.url.startswith(live_server.url) else None
+        ),
+    )
+    yield page
+    assert not found, found
+
+
+@pytest.fixture
+def log_in(context: BrowserContext, live_server: Any, faultless: Page) -> Callable[[Any], Page]:
+    """Log a user in by cookie, with a fresh proof of the password, and give the page."""
+
+    def enter(user: Any, *, proved: bool = True) -> Page:
+        client = Client()
+        client.force_login(user)
+        if proved:
+            session = client.session
+            session["authenticated_at"] = timezone.now().timestamp()
+            session.save()
+        name = django_settings.SESSION_COOKIE_NAME
+        cookie = {"name": name, "value": client.cookies[name].value, "url": live_server.url}
+        context.add_cookies([cookie])  # type: ignore[list-item]  # a plain dictionary of its type
+        faultless.set_default_timeout(10_000)
+        return faultless
+
+    return enter
