@@ -86,8 +86,8 @@ def read_manifest(head: bytes) -> Manifest:
 
     So the parameters of scrypt cannot ask for more than 256 MiB.
     """
-    found: Any = json.loads(head)
     try:
+        found: Any = json.loads(head)
         manifest = Manifest(
             zone=_text(found["zone"]),
             zone_name=_text(found["zone_name"]),
@@ -98,7 +98,7 @@ def read_manifest(head: bytes) -> Manifest:
             salt=bytes.fromhex(found["kdf"]["salt"]),
             nonce=bytes.fromhex(found["cipher"]["nonce"]),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, RecursionError) as error:
         raise ValueError("not a manifest") from error
     in_bounds = (
         type(manifest.n) is int

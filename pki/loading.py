@@ -24,6 +24,7 @@ PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 MAX_CERTIFICATE = 256 * 1024  # characters of PEM
+MAX_RSA = 8192  # a longer modulus only keeps the processor busy
 
 _HASHES = frozenset((hashes.SHA256, hashes.SHA384, hashes.SHA512))
 _CERTIFICATES = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -126,9 +127,16 @@ def extension(
         raise PkiFault("The extensions of the certificate or request cannot be read.") from error
 
 
+@functools.lru_cache(maxsize=4096)
 def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Tell whether the issuer's key signed the certificate, under the issuer's name."""
+    """Tell whether the issuer's key signed the certificate, under the issuer's name.
+
+    Remembered, so that a set of certificates that all look alike costs each pair once.
+    """
     try:
+        key = issuer.public_key()
+        if is_rsa(key) and key.key_size > MAX_RSA:
+            return False
         certificate.verify_directly_issued_by(issuer)
     except Exception:
         return False

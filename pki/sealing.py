@@ -93,12 +93,14 @@ def read_private_file(path: str | os.PathLike[str]) -> str:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise UnsafeFile(f"{path} cannot be opened: {error.strerror}.") from error
-    with os.fdopen(handle, "rb") as file:
-        _refuse_unsafe(path, os.fstat(file.fileno()))
-        try:
+    try:
+        _refuse_unsafe(path, os.fstat(handle))
+        with os.fdopen(handle, "rb", closefd=False) as file:
             return file.read().decode("utf-8")
-        except ValueError:
-            raise UnsafeFile(f"{path} is not a text file.") from None
+    except ValueError:
+        raise UnsafeFile(f"{path} is not a text file.") from None
+    finally:
+        os.close(handle)
 
 
 def _refuse_unsafe(path: Path, found: os.stat_result) -> None:
