@@ -240,7 +240,7 @@ OTHER_FILES = {
 def test_what_is_no_backup_is_refused(kind: str) -> None:
     for read in (peek_backup, functools.partial(read_backup, passphrase=PASSPHRASE)):
         with pytest.raises(BadBackup):
-            read(OTHER_FILES[kind])  # type: ignore[operator]
+            read(OTHER_FILES[kind])
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ def test_a_bridge_keeps_contact_whatever_the_device_trusts(
     stores = ([old.pem], [old.pem, new.pem], [new.pem])
     for store, expected in zip(stores, accepted, strict=True):
         for roots in (store, store[::-1]):
-            question = {"roots": roots, "chain": chain, "host": FQDN, "at": NOW}
+            question: dict[str, Any] = {"roots": roots, "chain": chain, "host": FQDN, "at": NOW}
             assert tools.everybody(tmp_path, **question) == {expected}, (sent, len(store))
 
 
@@ -78,7 +79,7 @@ def test_a_bridge_leads_to_an_external_root_and_its_intermediate(tmp_path: Path)
     over = bridge(old, CA("", family.root))
     chain = [family.leaf, family.middle, over]
     for roots in ([old.pem], [family.root], [old.pem, family.root]):
-        question = {"roots": roots, "chain": chain, "host": FQDN, "at": NOW}
+        question: dict[str, Any] = {"roots": roots, "chain": chain, "host": FQDN, "at": NOW}
         assert tools.everybody(tmp_path, **question) == {True}
 
 
@@ -86,7 +87,7 @@ def test_bridges_chain_over_a_third_root(tmp_path: Path) -> None:
     first, second, third = make.ca("A"), make.ca("B", which=1), make.ca("C", which=2)
     chain = [make.server(third), bridge(second, third), bridge(first, second)]
     for roots in ([first.pem], [second.pem]):
-        question = {"roots": roots, "chain": chain, "host": FQDN, "at": NOW}
+        question: dict[str, Any] = {"roots": roots, "chain": chain, "host": FQDN, "at": NOW}
         assert tools.everybody(tmp_path, **question) == {True}
     # GnuTLS looks for an anchor at the far end of three only; OpenSSL, which devices use, does not.
     question = {"roots": [third.pem], "chain": chain, "host": FQDN, "at": NOW}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from pki import building, keys, lint
+from pki import building, keys
 from pki.csr import make_csr, read_csr
 from pki.details import describe
 from pki.errors import BadCertificate, BadName, CannotSign, NotIssued, PkiFault, WeakKey, WrongKey
@@ -199,7 +199,7 @@ def test_what_breaks_a_rule_is_not_handed_out(
             Issuer, "_server", lambda self, _: real(self, replace(draft, alternatives=sabotaged))
         )
     elif wrong == "hash":
-        monkeypatch.setattr(lint.loading, "is_strong", lambda _: False)
+        monkeypatch.setattr("pki.loading.is_strong", lambda _: False)
     else:
         sabotage(monkeypatch, wrong, value)
     with pytest.raises(NotIssued):
@@ -278,7 +278,11 @@ def test_a_root_is_made_with_a_fit_key_and_serial_only() -> None:
 
 def test_a_bridge_is_for_roots_and_their_keys_only() -> None:
     old, new = make.ca(), make.ca("New", which=1)
-    good = {"issuer_pem": old.pem, "issuer_key_pem": old.key, "subject_pem": new.pem}
+    good: dict[str, Any] = {
+        "issuer_pem": old.pem,
+        "issuer_key_pem": old.key,
+        "subject_pem": new.pem,
+    }
     rest: dict[str, Any] = {"serial": make_serial(), "now": NOW}
     with pytest.raises(WrongKey):
         make_bridge(**good | {"issuer_key_pem": new.key}, **rest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
@@ -9,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 from pki import keys
 from pki.csr import make_csr
 from pki.errors import WeakKey, WrongKey
-from pki.names import Subject
+from pki.names import Names, Subject
 from tests.pki import make
 
 DER, PEM = serialization.Encoding.DER, serialization.Encoding.PEM
@@ -17,11 +19,9 @@ PKCS8 = serialization.PrivateFormat.PKCS8
 TRADITIONAL = serialization.PrivateFormat.TraditionalOpenSSL
 
 
-def spki(key: object) -> str:
+def spki(key: Any) -> str:
     public = key.public_key() if hasattr(key, "public_key") else key
-    return str(
-        public.public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()  # type: ignore[attr-defined]
-    )
+    return str(public.public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode())
 
 
 @pytest.mark.parametrize("length", keys.KEY_LENGTHS)
@@ -52,11 +52,11 @@ def test_it_makes_no_other_key(length: int) -> None:
     ],
     ids=["rsa1024", "e3", "p192", "p521", "brainpool", "dsa", "ed25519"],
 )
-def test_it_refuses_keys_that_are_weak_or_of_another_kind(weak: object) -> None:
+def test_it_refuses_keys_that_are_weak_or_of_another_kind(weak: Any) -> None:
     with pytest.raises(WeakKey):
         keys.check_public_key(spki(weak))
     with pytest.raises(WeakKey):
-        keys.read_key(weak.private_bytes(DER, PKCS8, serialization.NoEncryption()))  # type: ignore[attr-defined]
+        keys.read_key(weak.private_bytes(DER, PKCS8, serialization.NoEncryption()))
 
 
 def test_it_refuses_an_odd_length() -> None:
@@ -112,7 +112,7 @@ def test_a_fault_of_a_key_shows_nothing_of_the_key() -> None:
 
 def test_it_tells_whether_key_and_certificate_belong_together() -> None:
     mine, other = make.key(256, 1), make.key(256, 2)
-    request = make_csr(mine, Subject("a.example"), make.Names())
+    request = make_csr(mine, Subject("a.example"), Names())
     certificate = make.server(make.ca(), key_pem=mine)
     for pem in (request, certificate, keys.public_key(mine), mine):
         assert keys.same_key(mine, pem)

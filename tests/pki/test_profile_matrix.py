@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -34,7 +35,7 @@ def judge(folder: Path, root: str, leaf: str, host: str) -> None:
     assert tools.pkilint(leaf) == []
     last = make.loaded(leaf).not_valid_after_utc
     for at in (NOW, last - timedelta(seconds=1)):
-        question = {"roots": [root], "chain": [leaf], "host": host, "at": at}
+        question: dict[str, Any] = {"roots": [root], "chain": [leaf], "host": host, "at": at}
         assert tools.everybody(folder, **question) == {True}
 
 
@@ -62,7 +63,7 @@ def test_every_length_of_life_is_accepted(tmp_path: Path, years: int, later: int
     )
     leaf = make.server(CA(key, root), now=now)
     assert tools.pkilint(root) == tools.pkilint(leaf) == []
-    question = {"roots": [root], "chain": [leaf], "host": make.FQDN, "at": now}
+    question: dict[str, Any] = {"roots": [root], "chain": [leaf], "host": make.FQDN, "at": now}
     assert tools.everybody(tmp_path, **question) == {True}
 
 
@@ -105,7 +106,7 @@ def test_generated_names_and_subjects_pass_the_linters(
 def test_the_judges_do_refuse(tmp_path: Path) -> None:
     """A judge that accepts anything would prove nothing."""
     leaf, other = make.server(make.ca()), make.ca("Other", which=9)
-    for question in (
+    questions: list[dict[str, Any]] = [
         {"roots": [other.pem], "chain": [leaf], "host": make.FQDN, "at": NOW},
         {"roots": [make.ca().pem], "chain": [leaf], "host": "other.example", "at": NOW},
         {
@@ -114,7 +115,8 @@ def test_the_judges_do_refuse(tmp_path: Path) -> None:
             "host": make.FQDN,
             "at": NOW + timedelta(days=366),
         },
-    ):
+    ]
+    for question in questions:
         assert tools.everybody(tmp_path, **question) == {False}
     own = make.private(make.key())
     no_identifier = make.server_extensions(own, own)[:-1]
