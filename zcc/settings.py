@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import dj_database_url
 from csp.constants import NONE, SELF
@@ -93,7 +94,8 @@ TEMPLATES = [
 
 DATABASES = {
     "default": dj_database_url.parse(
-        env.text("ZCC_DATABASE_URL", f"sqlite:///{ZCC_HOME / 'zcc.sqlite3'}"), conn_max_age=60
+        env.text("ZCC_DATABASE_URL", f"sqlite:///{quote(str(ZCC_HOME / 'zcc.sqlite3'))}"),
+        conn_max_age=60,
     )
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
@@ -176,7 +178,9 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 # Celery carries work; the rows are the truth. No result, no eta, nothing pickled.
-CELERY_BROKER_URL = env.text("ZCC_BROKER_URL", f"redis+socket://{ZCC_HOME / 'valkey.sock'}")
+CELERY_BROKER_URL = env.text(
+    "ZCC_BROKER_URL", f"redis+socket://{quote(str(ZCC_HOME / 'valkey.sock'))}"
+)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]

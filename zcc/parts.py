@@ -1,0 +1,79 @@
+"""The programs that an installation consists of, as command lines; the same ones in production."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from wire.messages import PRIMARY
+from zcc import broker
+from zcc.layout import Host
+from zcc.processes import Program
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+# An administrator's answer about a server may be outstanding: registered, not yet approved.
+REGISTERED = (0, 7)
+
+
+class Parts:
+    """The programs of the installation in one ZCC_HOME."""
+
+    def __init__(self, home: Path) -> None:
+        self._environment = {
+            "ZCC_HOME": str(home),
+            "ZCC_BROKER_URL": broker.url(home),
+            "DJANGO_SETTINGS_MODULE": "zcc.settings",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def manage(self, command: str, *arguments: str) -> Program:
+        """Run one of Django's or of our own management commands."""
+        return self._python(command, [str(BASE_DIR / "manage.py"), command, *arguments])
+
+    def create_zone(self, first: Host, name: str) -> Program:
+        """Make the zone and its first Primary Server."""
+        home = ["--home", str(first.home), "--admin", "admin", "--demo"]
+        facts = ["--server-name", *first.facts()[1:]]
+        return self.manage("create_zone", "--name", name, *facts, *home)
+
+    def web(self, host: Host) -> Program:
+        """Serve a Primary Server's web pages and calls; it waits for its first certificate."""
+        place = ["--address", host.address, "--port", str(host.port), "--home", str(host.home)]
+        return self._python(f"{host.name}.web", ["-m", "zcc.listener", *place], host)
+
+    def worker(self, host: Host) -> Program:
+        """Do the work of the shared queue and of the one of this Primary Server."""
+        guid = json.loads((host.home / "device.json").read_text())["id"]
+        queues = ["-Q", f"shared,server.{guid}", "-n", f"worker@{host.name}"]
+        size = ["--pool", "prefork", "--concurrency", "1"]
+        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+        celery = ["-m", "celery", "-A", "zcc", "worker", *queues, *size, *quiet]
+        return self._python(f"{host.name}.worker", celery, host)
+
+    def beat(self, host: Host) -> Program:
+        """Start a sweep every few seconds; it keeps no file that a kill could damage."""
+        celery = ["-m", "celery", "-A", "zcc", "beat", "-S", "celery.beat:Scheduler", "--pidfile="]
+        return self._python("beat", celery, host)
+
+    def agent(self, host: Host) -> Program:
+        """Run the agent of a host."""
+        return self._python(f"{host.name}.agent", ["-m", "zac", "--home", str(host.home), "run"])
+
+    def register(self, host: Host, url: str) -> Program:
+        """Join the zone; the command reads the registration key from stdin."""
+        joining = ["register", url, "--key", "-", "--role", host.role, *host.facts()]
+        if host.parent:
+            joining += ["--parent", host.parent]
+        zac = ["-m", "zac", "--home", str(host.home), *joining]
+        return self._python(f"{host.name}.register", zac)
+
+    def of(self, host: Host) -> list[Program]:
+        """Return what runs on a host that has registered."""
+        if host.role != PRIMARY:
+            return [self.agent(host)]
+        return [self.web(host), self.worker(host), self.agent(host)]
+
+    def _python(self, name: str, arguments: list[str], host: Host | None = None) -> Program:
+        own = {"ZCC_SERVER_HOME": str(host.home)} if host is not None else {}
+        return Program(name, [sys.executable, *arguments], self._environment | own, BASE_DIR)
