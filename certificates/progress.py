@@ -174,31 +174,31 @@ def progress(operation: Operation, counts: Counts, zone: Zone, now: datetime) ->
 
 def stages(operation: Operation, counts: Counts) -> list[Stage]:
     """Return the five stages with their counts; a cancelled operation has none under way."""
-    done = STAGES_DONE.get(OperationState(operation.state), _done_by_fact(operation))
+    reached = STAGES_DONE.get(State(operation.state), _done_by_fact(operation))
     copied, applied = counts.copied(), counts.applied()
     assigned = operation.update is not None and operation.update.assigned_at is not None
+    # A stage that was passed early (Assign Now, the activation time) goes on until its last one.
+    whole = {2: copied[0] == copied[1], 4: applied[0] == applied[1]}
     drafts = (
-        Stage(1, _("System update created"), operation.name if done else _("being created")),
+        Stage(1, _("System update created"), operation.name if reached else _("being created")),
         Stage(2, _("Replicating content"), _("%d of %d servers") % copied, share=copied),
         Stage(3, _("Assign to devices"), _assign_note(operation, assigned=assigned)),
-        Stage(
-            4, _("Apply on devices"), _("%d of %d") % applied, share=applied if assigned else None
-        ),
+        Stage(4, _("Apply on devices"), _applied_note(applied), share=applied if assigned else None),
         Stage(5, _("Activation"), _activation_note(operation)),
     )
-    live = operation.state in STAGES_DONE
     return [
-        Stage(s.number, s.name, s.note, _mark(s.number, done, operation.state, live=live), s.share)
+        Stage(s.number, s.name, s.note, mark, s.share)
         for s in drafts
+        for mark in [_mark(s.number, reached, operation, whole=whole.get(s.number, True))]
     ]
 
 
-def _mark(number: int, done: int, state: str, *, live: bool) -> str:
-    if number <= done:
+def _mark(number: int, reached: int, operation: Operation, *, whole: bool) -> str:
+    if number <= reached and whole:
         return "done"
-    if number > done + 1 or not live:
+    if number > reached + 1 or operation.state not in STAGES_DONE:
         return ""
-    return "bad" if state in (State.BLOCKED, State.FAILED) else "now"
+    return "bad" if operation.state in (State.BLOCKED, State.FAILED) and number > reached else "now"
 
 
 def _done_by_fact(operation: Operation) -> int:

@@ -207,7 +207,7 @@ def assignment(
 
 
 def future(
-    of: Operation, holder: Device, state: str = FutureState.AWAITED, **values: Any
+    of: Operation | None, holder: Device, state: str = FutureState.AWAITED, **values: Any
 ) -> FutureCertificate:
     """The certificate that a server will show."""
     return FutureCertificate.objects.create(operation=of, device=holder, state=state, **values)
