@@ -27,6 +27,7 @@ class NoServer(Fault):
 class NoneVerifies(Fault):
     """Servers answer, but none shows a certificate this device accepts."""
 
+    kind = Kind.UNAVAILABLE
     action = "Run: zac recover, or the Certificate Remint Tool of the last update."
 
 

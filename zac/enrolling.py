@@ -165,7 +165,8 @@ def _register(host: Host, url: str, met: Greeting, request: Register) -> Registe
     registered = shapes.load(Registered, answer.body)
     if registered.zone_pub != met.zone_pub or registered.zone != met.statement.zone:
         raise greeting.NotProven("The server registered this device in another zone.")
-    pem.fingerprint(registered.trust.current)
+    for root in trust.roots(registered.trust):
+        pem.describe(root)
     return registered
 
 

@@ -144,7 +144,7 @@ def _take_over(host: Host, answer: Refreshed) -> None:
 
 
 def _trust(host: Host, answer: Refreshed, *, drop_pending: bool) -> None:
-    if answer.trust is None:
+    if answer.trust is None or not _is_sound(host, answer.trust):
         return
     with host.state.held():
         generation = host.security.current()
@@ -157,6 +157,17 @@ def _trust(host: Host, answer: Refreshed, *, drop_pending: bool) -> None:
             held = trust.activated(held, offered[0])
         if host.security.use(with_trust(generation, held)):
             host.note("trust", current=offered[0][:16], trusted=len(trust.digests(held)))
+
+
+def _is_sound(host: Host, offered: Trust) -> bool:
+    """Tell whether every root offered is one; a trust store with rubbish in it verifies nothing."""
+    try:
+        for root in trust.roots(offered):
+            pem.describe(root)
+    except pem.NotCertificates as fault:
+        host.note("trust-refused", reason=fault.explanation)
+        return False
+    return True
 
 
 def _is_coming(host: Host, digest: str) -> bool:

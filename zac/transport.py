@@ -37,6 +37,7 @@ class Unreachable(Fault):
 class Refused(Fault):
     """The server's certificate is not accepted with the roots this device trusts."""
 
+    kind = Kind.UNAVAILABLE
     action = "Trust is wrong on one side. Run: zac recover, or the Certificate Remint Tool."
 
     def __init__(self, explanation: str, code: int = 0) -> None:
@@ -120,7 +121,7 @@ class Transport:
             yield line
 
     def _any_store(self, url: str, roots: Sequence[str]) -> "_OpenLine":
-        stores: List[Sequence[str]] = [roots]
+        stores: List[Sequence[str]] = [roots] if roots else []
         if len(roots) > 1:
             stores += [[root] for root in roots]
         first: Optional[Refused] = None

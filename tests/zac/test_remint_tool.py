@@ -1,0 +1,191 @@
+"""The Certificate Remint Tool: one signed update in one file (D-40 to D-42; manual, A.5, A.8)."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.zac.authority import Root
+from tests.zac.zone import ADDRESS, Signer, Zone
+from wire import manifest, shapes
+from wire.envelope import Envelope
+from wire.manifest import Activated, Manifest, Recovery
+from wire.messages import Trust
+from zac import locks, pem, refreshing, remint_tool, trust
+from zac.host import Host
+
+Build = Callable[..., str]
+
+
+@pytest.fixture
+def build(tmp_path: Path, zone: Zone) -> Build:
+    """Return a maker of tools for the update that the zone has announced."""
+
+    def make(made: Manifest, *, activated: bool = True, signer: Signer | None = None) -> str:
+        path = tmp_path / "tool.bin"
+        key = signer or zone.signer
+        envelope = key.sign(manifest.MANIFEST, made)
+        notice = Activated(made.id, zone.id, made.epoch, made.root_sha256, envelope)
+        notices = [key.sign(manifest.ACTIVATED, notice)] if activated else []
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("update/manifest.json", shapes.dump(envelope))
+            archive.writestr("update/notices.json", shapes.dump(Recovery(zone.id, notices)))
+            for file in made.files:
+                archive.writestr(f"update/files/{file.sha256}", zone.content[file.sha256])
+        data = path.read_bytes()
+        path.write_bytes(b'#!/bin/sh\nexec python3 "$0" "$@"\n' + data)
+        return str(path)
+
+    return make
+
+
+def change(zone: Zone, **changes: object) -> tuple[Root, Manifest]:
+    """Let the zone change its CA without a bridge; the device knows nothing of it."""
+    future = Root("Zone CA 2")
+    made = zone.update(future, **{"activate_at": int(zone.now()) - 60, **changes})
+    zone.trust = Trust(future.pem, in_grace=[zone.root.pem])
+    zone.servers[0].show(future.server(ADDRESS))
+    return future, made
+
+
+def run(host: Host, path: str, *options: str) -> int:
+    return remint_tool.main(["--home", host.home.path, *options], path)
+
+
+def current(host: Host) -> str:
+    return pem.fingerprint(host.security.current().trust.current)
+
+
+def test_it_brings_a_device_back_that_was_cut_off(zone: Zone, device: Host, build: Build) -> None:
+    future, made = change(zone)
+    assert run(device, build(made)) == 0
+    assert current(device) == future.sha256
+    refreshing.refresh(Host(device.home))
+    assert zone.words()[-1] == "activated"
+
+
+def test_it_needs_no_content_server(zone: Zone, device: Host, build: Build) -> None:
+    future, made = change(zone)
+    path = build(made)
+    zone.content.clear()
+    assert run(device, path) == 0
+    assert current(device) == future.sha256
+
+
+def test_a_second_run_says_that_nothing_is_left_to_do(
+    zone: Zone, device: Host, build: Build, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, made = change(zone)
+    path = build(made)
+    run(device, path)
+    assert run(device, path) == 0
+    assert "already applied" in capsys.readouterr().out
+
+
+def test_before_its_time_it_stages_only(zone: Zone, device: Host, build: Build) -> None:
+    future = Root("Zone CA 2")
+    made = zone.update(future)
+    assert run(device, build(made, activated=False)) == 7
+    assert current(device) == zone.root.sha256
+    assert future.sha256 in trust.digests(device.security.current().trust)
+
+
+def test_a_stranger_s_tool_changes_nothing(
+    zone: Zone, device: Host, build: Build, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, made = change(zone)
+    assert run(device, build(made, signer=Signer())) == 6
+    assert "not signed by this device's zone" in capsys.readouterr().err
+    assert current(device) == zone.root.sha256
+
+
+@pytest.mark.parametrize("keep", [0.2, 0.6, 0.95])
+def test_a_damaged_tool_changes_nothing(
+    zone: Zone, device: Host, build: Build, keep: float
+) -> None:
+    _, made = change(zone)
+    path = Path(build(made))
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
+    assert run(device, str(path)) == 6
+    assert current(device) == zone.root.sha256
+
+
+def test_a_changed_ca_file_is_found_out(zone: Zone, device: Host, build: Build) -> None:
+    future, made = change(zone)
+    path = Path(build(made))
+    data = path.read_bytes()
+    at = data.index(future.pem.encode()[100:140])
+    path.write_bytes(data[:at] + b"A" * 40 + data[at + 40 :])
+    zone.content.clear()
+    assert run(device, str(path)) == 6
+    assert current(device) == zone.root.sha256
+
+
+def test_a_device_of_no_zone_is_told_so(
+    new_host: Callable[..., Host], zone: Zone, build: Build
+) -> None:
+    _, made = change(zone)
+    assert run(new_host("nobody"), build(made)) == 3
+
+
+def test_it_waits_for_nobody_who_holds_the_lock(
+    zone: Zone, device: Host, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, made = change(zone)
+    monkeypatch.setattr(remint_tool, "LOCK_WAIT", 0.0)
+    with locks.hold(device.home.at("lock"), 1):
+        assert run(device, build(made)) == 75
+
+
+def test_check_reports_and_changes_nothing(zone: Zone, device: Host, build: Build) -> None:
+    _, made = change(zone)
+    path = build(made)
+    assert run(device, path, "--check") == 7
+    assert current(device) == zone.root.sha256
+    run(device, path)
+    assert run(device, path, "--check") == 0
+
+
+def test_info_shows_what_it_carries(
+    zone: Zone, device: Host, build: Build, capsys: pytest.CaptureFixture[str]
+) -> None:
+    future, made = change(zone)
+    assert run(device, build(made), "--info") == 0
+    assert future.sha256 in capsys.readouterr().out
+
+
+def test_a_device_without_trust_store_takes_the_root_it_brings(
+    zone: Zone, device: Host, build: Build
+) -> None:
+    future, made = change(zone)
+    for path in sorted(Path(device.security.path).rglob("*"), reverse=True):
+        path.unlink() if path.is_symlink() or path.is_file() else path.rmdir()
+    assert run(device, build(made)) == 0
+    assert current(device) == future.sha256
+
+
+def test_a_server_of_another_chain_gives_the_manual_s_error(
+    zone: Zone, device: Host, build: Build, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A.5, and -p as the way out."""
+    _, made = change(zone)
+    third = Root("Zone CA 3")
+    zone.servers[0].show(third.server(ADDRESS))
+    path = build(made)
+    assert run(device, path) == 5
+    assert remint_tool.MISMATCH in capsys.readouterr().err
+    ca = Path(path).with_name("ca.cert")
+    ca.write_text(third.pem)
+    assert run(device, path, "-p", str(ca)) == 0
+
+
+def test_an_envelope_of_another_kind_is_no_update(zone: Zone, device: Host, tmp_path: Path) -> None:
+    path = tmp_path / "x.bin"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("update/manifest.json", shapes.dump(Envelope("x", "", "")))
+    assert run(device, str(path)) == 6
+    path.write_bytes(b"#!/bin/sh\n")
+    assert run(device, str(path)) == 6

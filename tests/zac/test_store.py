@@ -1,0 +1,218 @@
+"""A swap of trust, key and chain is whole or not there, wherever the process dies (F-20, F-21).
+
+Every call that changes the file system is counted, and the process "dies" before or after each
+of them; a write may be torn. Then a reader looks, and the run is repeated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os as real_os
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.zac.authority import Root
+from wire.messages import Trust
+from zac import pem, store
+from zac.home import Damaged
+from zac.security import Generation, Security
+
+CHANGING = ("open", "write", "fsync", "replace", "symlink", "mkdir", "unlink", "close", "rmdir")
+OLD_ROOT, NEW_ROOT = Root("Old"), Root("New")
+OLD = Generation(Trust(OLD_ROOT.pem, pending=[NEW_ROOT.pem]), OLD_ROOT.server("127.0.0.1"))
+NEW = Generation(Trust(NEW_ROOT.pem, in_grace=[OLD_ROOT.pem]), NEW_ROOT.server("127.0.0.1"))
+
+
+class Died(BaseException):
+    """The process was killed."""
+
+
+class DyingOs:
+    """The os module of a process that dies at one call."""
+
+    def __init__(self, at: int, moment: str) -> None:
+        self.left, self.moment = at, moment
+        self.dead = False
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(real_os, name)
+        return self._counted(name, found) if name in CHANGING else found
+
+    def _counted(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            if self.dead:
+                # Nothing runs in a dead process, not even a finally; but handles are closed.
+                return call(*args) if name == "close" and args[0] is not None else None
+            self.left -= 1
+            if self.left != 0:
+                return call(*args, **kwargs)
+            self.dead = True
+            if self.moment == "after":
+                with contextlib.suppress(FileNotFoundError):
+                    call(*args, **kwargs)
+            elif self.moment == "torn" and name == "write":
+                call(args[0], bytes(args[1])[: len(args[1]) // 2])
+            if self.moment != "after" and name == "close":
+                call(*args, **kwargs)
+            raise Died
+
+        return counted
+
+
+def calls_of(act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> int:
+    counting = DyingOs(-1, "")
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "os", counting)
+        act()
+    return -1 - counting.left
+
+
+def begin(folder: Path) -> Security:
+    security = Security(str(folder / "security"))
+    security.use(OLD)
+    return security
+
+
+def seen(security: Security) -> str:
+    """Return which generation a reader sees; raises Damaged for a mix."""
+    found = security.current()
+    # A reader that knows nothing of meta.json must not see a mix either.
+    folder = Path(security.path, "current").resolve()
+    assert (folder / "server.pem").read_text() == found.server
+    assert pem.split((folder / "ca.pem").read_text())[0] == found.trust.current
+    return "old" if found == OLD else "new" if found == NEW else "mix"
+
+
+def test_killed_anywhere_a_reader_sees_old_or_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(tmp_path / "count")
+    security = Security(str(tmp_path / "count" / "security"))
+    points = calls_of(lambda: security.use(NEW), monkeypatch)
+    assert points > 25
+    outcome: Counter[str] = Counter()
+    for moment in ("before", "after", "torn"):
+        for at in range(1, points + 1):
+            folder = tmp_path / f"{moment}-{at}"
+            security = begin(folder)
+            with monkeypatch.context() as patch:
+                patch.setattr(store, "os", DyingOs(at, moment))
+                with pytest.raises(Died):
+                    security.use(NEW)
+            outcome[seen(security)] += 1
+            security.use(NEW)
+            assert seen(security) == "new"
+            shutil.rmtree(folder)
+    assert outcome["mix"] == 0
+    assert outcome["old"] > 0
+    assert outcome["new"] > 0
+
+
+def copy_over(folder: Path) -> None:
+    for name, data in NEW.files().items():
+        store.write(str(folder / name), data)
+
+
+def test_the_suite_finds_a_naive_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The twin that must fail: files copied over one by one into the folder in force."""
+    mixes = 0
+    for at in range(1, 12):
+        security = begin(tmp_path / str(at))
+        folder = Path(security.path, "current").resolve()
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "os", DyingOs(at, "after"))
+            with pytest.raises(Died):
+                copy_over(folder)
+        try:
+            mixes += seen(security) == "mix"
+        except (Damaged, AssertionError):
+            mixes += 1
+    assert mixes > 0
+
+
+@pytest.mark.parametrize("moment", ["before", "after", "torn"])
+def test_a_file_is_whole_wherever_the_writer_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    path = tmp_path / "state.json"
+    store.write(str(path), b"old")
+    points = calls_of(lambda: store.write(str(path), b"old"), monkeypatch)
+    for at in range(1, points + 1):
+        store.write(str(path), b"old state")
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "os", DyingOs(at, moment))
+            with pytest.raises(Died):
+                store.write(str(path), b"new state, longer than before")
+        assert path.read_bytes() in (b"old state", b"new state, longer than before")
+
+
+def test_a_full_disk_leaves_the_old_generation_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F-17."""
+    security = begin(tmp_path)
+
+    class Full(DyingOs):
+        def _counted(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+            def refuse(*args: Any, **kwargs: Any) -> Any:
+                if name == "write":
+                    raise OSError(28, "No space left on device")
+                return call(*args, **kwargs)
+
+            return refuse
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "os", Full(0, ""))
+        with pytest.raises(store.NoSpace, match="No space left"):
+            security.use(NEW)
+    assert seen(security) == "old"
+    security.use(NEW)
+    assert seen(security) == "new"
+
+
+@pytest.mark.parametrize("name", ["ca.pem", "server.pem", "previous.pem"])
+def test_an_altered_generation_is_not_used(tmp_path: Path, name: str) -> None:
+    security = begin(tmp_path)
+    path = Path(security.path, "current", name)
+    path.write_text(path.read_text() + "x")
+    with pytest.raises(Damaged):
+        security.current()
+
+
+def test_a_generation_without_meta_is_not_gone_to(tmp_path: Path) -> None:
+    security = begin(tmp_path)
+    old = security.name()
+    security.use(NEW)
+    Path(security.path, old, "meta.json").unlink()
+    with pytest.raises(Damaged):
+        security.go_to(old)
+    assert seen(security) == "new"
+
+
+def test_the_same_content_is_the_same_generation(tmp_path: Path) -> None:
+    security = begin(tmp_path)
+    assert not security.use(OLD)
+    assert security.use(NEW)
+    assert security.use(OLD)
+    assert len(store.names(security.path)) == 3
+
+
+def test_old_generations_go_but_the_way_back_stays(tmp_path: Path) -> None:
+    security = begin(tmp_path)
+    old = security.name()
+    security.use(NEW)
+    security.tidy([old])
+    assert len(store.names(security.path)) == 3
+    security.tidy([])
+    assert store.names(security.path) == ["current", NEW.name()]
+
+
+def test_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
+    security = begin(tmp_path)
+    assert Path(security.server_file()).stat().st_mode & 0o777 == 0o600
+    assert Path(security.path).stat().st_mode & 0o777 == 0o700
