@@ -9,6 +9,7 @@ import json
 import subprocess
 import unicodedata
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,10 @@ def test_members_that_are_exchanged_or_cut_are_refused() -> None:
 
 
 HEAD, BODY = b"{}", b"x"
+# Octets that deflate leaves as many as they are.
+AS_LONG = next(
+    b"a" * size for size in range(1, 20) if len(zlib.compress(b"a" * size, wbits=-15)) == size
+)
 OTHER_FILES = {
     "nothing": b"",
     "no zip": b"hello",
@@ -224,6 +229,9 @@ OTHER_FILES = {
     "absolute": zipped(("manifest.json", HEAD), ("/payload.enc", BODY)),
     "compressed": zipped(
         ("manifest.json", HEAD), ("payload.enc", BODY), compression=zipfile.ZIP_DEFLATED
+    ),
+    "compressed to the same size": zipped(
+        ("manifest.json", AS_LONG), ("payload.enc", AS_LONG), compression=zipfile.ZIP_DEFLATED
     ),
     "bomb": zipped(
         ("manifest.json", HEAD),

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pki import building, lint
-from pki.issuing import make_bridge, make_serial
+from pki.issuing import make_bridge, make_root, make_serial, root_validity
+from pki.names import Subject
 from tests.pki import make, tools
 from tests.pki.make import CA, FQDN, NOW
 
@@ -72,6 +73,16 @@ def test_a_bridge_follows_its_profile(pair: str) -> None:
         assert building.key_identifier(found) == building.key_identifier(root)
         assert found.not_valid_after_utc <= make.loaded(issuer.pem).not_valid_after_utc
         assert found.not_valid_after_utc <= root.not_valid_after_utc
+
+
+def test_a_bridge_ends_with_the_root_that_ends_first() -> None:
+    key = make.key(256, 1009)
+    short = make_root(
+        key_pem=key, subject=Subject("Short"), validity=root_validity(NOW, 1), serial=make_serial()
+    )
+    for issuer, subject in ((make.ca(), CA(key, short)), (CA(key, short), make.ca())):
+        ends = make.loaded(bridge(issuer, subject)).not_valid_after_utc
+        assert ends == make.loaded(short).not_valid_after_utc
 
 
 def test_a_bridge_leads_to_an_external_root_and_its_intermediate(tmp_path: Path) -> None:

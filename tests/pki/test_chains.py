@@ -112,6 +112,16 @@ def test_a_path_length_counts_all_that_stand_below() -> None:
         chains.split_root([lower, family.middle, family.root])
 
 
+def test_a_self_issued_bridge_does_not_count_for_the_path_length() -> None:
+    """RFC 5280, 6.1.4 (l): a certificate of the issuer's own name does not count."""
+    tight = make.private(make.key(256, 61))
+    root = make.certificate(
+        "Ext Root", tight, "Ext Root", tight, make.ca_extensions(tight, tight, path_length=1)
+    )
+    over = middle("Ext Root", own=FAMILY.root_key, signer=tight)
+    chains.check_links([FAMILY.leaf, FAMILY.middle, over], root_pem=root)
+
+
 def test_a_weak_intermediate_is_refused() -> None:
     from cryptography.hazmat.primitives.asymmetric import rsa
 
