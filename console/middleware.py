@@ -15,9 +15,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 from django.utils.http import urlencode
+from django.utils.translation import gettext as _
 
 from console.errors import bug_response, fault_response
-from faults import Fault
+from faults import Fault, Kind
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 IDLE = 30 * 60
@@ -81,10 +82,21 @@ class HtmxAnswers:
             return response
         if response.status_code == HTTPStatus.FOUND:
             return _redirect(request, response)
+        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            return fault_response(request, _too_many())
         kind = response.headers.get("Content-Type", "")
         if response.status_code == HTTPStatus.OK and kind.startswith("text/html"):
             _append_messages(request, response)
         return response
+
+
+def _too_many() -> Fault:
+    fault = Fault(
+        _("Too many wrong passwords. Nothing was changed."),
+        action=_("Wait fifteen minutes, then try again."),
+    )
+    fault.kind = Kind.TOO_MANY
+    return fault
 
 
 def _redirect(request: Any, response: HttpResponse) -> HttpResponse:

@@ -7,7 +7,7 @@ import pytest
 from certificates import progress
 from certificates.machine import FutureState, OperationState
 from certificates.models import Operation
-from devices.models import Role
+from devices.models import Role, Zone
 from systemupdates.machine import AssignmentState, ReplicaState
 from tests import make
 
@@ -23,7 +23,7 @@ def ca():
 
 def shown(operation):
     counts = progress.count([operation])[operation.pk]
-    return progress.progress(operation, counts, progress.Zone.objects.the(), make.now())
+    return progress.progress(operation, counts, Zone.objects.the(), make.now())
 
 
 def marks(operation):
@@ -52,7 +52,9 @@ def assigned(ca, state, **values):
 )
 def test_stages_by_state(ca, state, expected):
     first = S.PREPARING if state == S.FAILED else state
-    operation = make.operation(ca, state=S.PREPARING) if first == S.PREPARING else assigned(ca, state)
+    operation = (
+        make.operation(ca, state=S.PREPARING) if first == S.PREPARING else assigned(ca, state)
+    )
     operation.state = state
     assert marks(operation) == expected
 

@@ -1,0 +1,140 @@
+"""The Devices list, the device page and its Settings tab (manual, 1.2.4: additional DNS names)."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from devices.models import Device, Role
+from ledger.models import Entry
+from systemupdates.machine import AssignmentState
+from tests import make
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def client():
+    make.zone()
+    client = Client()
+    client.force_login(make.admin())
+    return client
+
+
+def listed(client, query=""):
+    return [device.name for device in client.get(f"/devices/{query}").context["page"]]
+
+
+@pytest.fixture
+def devices():
+    quiet = make.now() - timedelta(days=1)
+    make.server("ps-1")
+    make.server("as-1", Role.AUTHENTICATION_SATELLITE)
+    make.server("cs-1", Role.CONTENT_SATELLITE)
+    make.device("pc-1", addresses=["10.9.8.7"], root_sha256="ab12" + "0" * 60)
+    make.device("pc-2", last_contact=quiet)
+    make.device("pc-3", last_contact=None)
+    make.device("pc-old", state="retired")
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["as-1", "cs-1", "pc-1", "pc-2", "pc-3", "ps-1"]),
+        ("?state=primary", ["ps-1"]),
+        ("?state=silent", ["pc-2", "pc-3"]),
+        ("?q=10.9.8", ["pc-1"]),
+        ("?q=AB:12", ["pc-1"]),
+        ("?sort=-name", ["ps-1", "pc-3", "pc-2", "pc-1", "cs-1", "as-1"]),
+        ("?q=pc&sort=contact", ["pc-2", "pc-1", "pc-3"]),
+        ("?sort=counter", ["as-1", "cs-1", "pc-1", "pc-2", "pc-3", "ps-1"]),
+    ],
+)
+def test_devices_are_searched_filtered_and_sorted(client, devices, query, names):
+    assert listed(client, query) == names
+
+
+def test_chips_count_every_role_and_the_silent(client, devices):
+    chips = {chip["key"]: chip["n"] for chip in client.get("/devices/").context["chips"]}
+    assert chips == {
+        "": 6,
+        "primary": 1,
+        "authentication-satellite": 1,
+        "content-satellite": 1,
+        "managed": 3,
+        "silent": 2,
+    }
+
+
+def test_the_summary_shows_contact_certificates_and_updates(client):
+    server = make.server("ps-1")
+    ca = make.authority(server)
+    make.certificate(server, ca, superseded_at=make.now())
+    make.certificate(server, ca)
+    operation = make.operation(ca)
+    make.future(operation, server)
+    make.assignment(operation.update, server, AssignmentState.FAILED, reason="Disk full.")
+    page = client.get(f"/devices/{server.pk}/").content.decode()
+    for words in (
+        "In contact",
+        "Future",
+        "Current",
+        "Past",
+        "Disk full.",
+        "CSR generation pending",
+    ):
+        assert words in page, words
+
+
+def test_a_managed_device_has_no_certificates_pane(client):
+    page = client.get(f"/devices/{make.device().pk}/").content.decode()
+    assert 'id="d-certs"' not in page
+
+
+def save(client, server, text):
+    return client.post(f"/devices/{server.pk}/settings/", {"dns_names": text})
+
+
+def test_additional_dns_names_are_kept_one_per_line(client):
+    server = make.server("ps-1")
+    assert (
+        save(
+            client, server, " Mail.acme.example \n\nwww.acme.example\nwww.acme.example"
+        ).status_code
+        == 302
+    )
+    assert Device.objects.get().dns_names == ["mail.acme.example", "www.acme.example"]
+    entry = Entry.objects.get()
+    assert entry.action == "device-settings"
+    assert entry.actor == "admin"
+    assert entry.address == "127.0.0.1"
+    assert entry.detail["dns_names"]["after"] == ["mail.acme.example", "www.acme.example"]
+
+
+def test_saving_the_same_names_again_leaves_no_trace(client):
+    server = make.server("ps-1", dns_names=["a.example"])
+    save(client, server, "a.example")
+    assert not Entry.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["a_b.example", "ok.example\n-bad.example", "10.0.0.1", "x" * 300, "<b>.example"]
+)
+def test_a_name_that_is_none_is_told_and_the_text_stays(client, text):
+    server = make.server("ps-1", dns_names=["old.example"])
+    response = save(client, server, text)
+    assert response.status_code == 422
+    assert "Nothing was changed." in response.content.decode()
+    assert response.context["form"]["dns_names"].value() == text
+    assert Device.objects.get().dns_names == ["old.example"]
+
+
+def test_without_the_right_names_are_only_shown(client):
+    server = make.server("ps-1", dns_names=["old.example"])
+    reader = Client()
+    reader.force_login(make.user("reader"))
+    page = reader.get(f"/devices/{server.pk}/settings/").content.decode()
+    assert "old.example" in page
+    assert "<textarea" not in page
+    assert save(reader, server, "").status_code == 403
+    assert Device.objects.get().dns_names == ["old.example"]
