@@ -150,8 +150,8 @@ def _ask(fingerprint: str) -> bool:
 
 
 def _unregister(host: Host, told: argparse.Namespace) -> int:
+    host.home.device()
     with locks.hold(host.home.at("lock"), LOCK_WAIT):
-        host.home.device()
         try:
             calls.tell(host, "/zac/v1/unregister", {})
         except Fault:

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Iterator
 
-from faults import Conflict
+from faults import Conflict, Fault, Kind
 
 POLL = 0.05
 
@@ -20,10 +20,20 @@ class Locked(Conflict):
     action = "Wait until it has finished, then try again."
 
 
+class NoHome(Fault):
+    """The agent's home is not there or not writable."""
+
+    kind = Kind.UNAVAILABLE
+    action = "Run the command as the user that owns the home, or name another one with --home."
+
+
 @contextlib.contextmanager
 def hold(path: str, wait: float) -> Iterator[None]:
     """Hold a lock file; waits up to `wait` seconds, then raises Locked."""
-    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise NoHome("%s cannot be used: %s." % (path, error.strerror)) from error
     try:
         _take(handle, wait)
         yield

@@ -35,7 +35,7 @@ class Service:
         self._failures = 0
         self._lost = 0
         self._due = 0.0
-        self._wake = wake.Wake(host.home.path)
+        self.wake = wake.Wake(host.home.path)
         self._activator = Activator(host, lambda: wake.call(host.home.path, wake.LOOK))
 
     def run(self) -> int:
@@ -59,12 +59,16 @@ class Service:
         except SystemExit:
             return 0
         finally:
-            self._wake.close()
+            self.close()
             if listeners is not None:
                 listeners.close()
 
+    def close(self) -> None:
+        """Remove the socket; the loop has ended."""
+        self.wake.close()
+
     def _turn(self) -> None:
-        heard = self._wake.wait(min(self._due - time.monotonic(), self._poll()))
+        heard = self.wake.wait(min(self._due - time.monotonic(), self._poll()))
         if heard == wake.REFRESH or time.monotonic() >= self._due:
             self.refresh()
             self._due = time.monotonic() + self._pause()
@@ -128,11 +132,13 @@ class Activator(threading.Thread):
             self._poked.wait(self._pause())
             self._poked.clear()
             try:
-                self._look()
-            except Fault as fault:
-                self._host.log("activation: %s" % fault)
+                self.look()
+            except Exception as error:
+                # Whatever it is, the next look must still happen.
+                self._host.log("activation: %s: %s" % (type(error).__name__, error))
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Take the offline steps of every update that is due."""
         host = self._host
         for record in list(host.state.load().updates.values()):
             if not self._is_due(record):

@@ -96,10 +96,12 @@ def test_killed_anywhere_a_reader_sees_old_or_new(
     points = calls_of(lambda: security.use(NEW), monkeypatch)
     assert points > 25
     outcome: Counter[str] = Counter()
+    begin(tmp_path / "begun")
     for moment in ("before", "after", "torn"):
         for at in range(1, points + 1):
             folder = tmp_path / f"{moment}-{at}"
-            security = begin(folder)
+            shutil.copytree(tmp_path / "begun", folder, symlinks=True)
+            security = Security(str(folder / "security"))
             with monkeypatch.context() as patch:
                 patch.setattr(store, "os", DyingOs(at, moment))
                 with pytest.raises(Died):

@@ -1,0 +1,143 @@
+"""The agent as a service: its loop, its activation thread, its patience (B-10; F-23)."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.zac.authority import Root
+from tests.zac.zone import ADDRESS, Zone
+from wire import manifest
+from wire.manifest import Activated
+from wire.messages import Trust
+from zac import activating, pem, refreshing, service, wake
+from zac.host import Host
+from zac.service import Activator, Service
+
+
+@pytest.fixture
+def running(device: Host) -> Iterator[Service]:
+    """Return a service that has not begun its loop, so that a test can make its passes."""
+    made = Service(device)
+    yield made
+    made.close()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.02)
+
+
+def step(host: Host) -> str:
+    return host.state.load().updates["update-1"].step
+
+
+def test_the_activation_does_not_wait_for_the_network(zone: Zone, device: Host) -> None:
+    """Measured before: inside the network loop, a console that hangs delays the activation."""
+    refreshing.refresh(device)
+    poked = threading.Event()
+    activator = Activator(device, poked.set)
+    device.activator = activator.poke
+    zone.update(Root("Zone CA 2"), activate_at=int(zone.now()) + 1)
+    refreshing.refresh(device)
+    assert step(device) == "armed"
+    for server in zone.servers:
+        server.close()
+    zone.servers = []
+    activator.start()
+    wait_until(lambda: step(device) == "activated")
+    assert device.clock.now() < zone.now() + 5
+    assert poked.wait(5)
+
+
+def test_it_does_not_activate_before_its_time(zone: Zone, device: Host) -> None:
+    device.activator = lambda: None
+    zone.update(Root("Zone CA 2"), activate_at=int(zone.now()) + 3600)
+    refreshing.refresh(device)
+    activator = Activator(device, lambda: None)
+    activator.look()
+    assert step(device) == "armed"
+    record = device.state.load().updates["update-1"]
+    early = dataclasses.replace(record.manifest(), activate_at=0)
+    zone.offer = dataclasses.replace(
+        zone.offer,
+        updates=[zone.sign(manifest.MANIFEST, dataclasses.replace(early, revision=2))],
+    )
+    refreshing.refresh(device)
+    activator.look()
+    assert step(device) == "activated"
+
+
+def test_after_two_passes_without_a_server_that_verifies_it_recovers(
+    zone: Zone, device: Host, running: Service
+) -> None:
+    future = Root("Zone CA 2")
+    made = zone.update(future, activate_at=int(zone.now()) - 60)
+    notice = Activated(made.id, zone.id, 1, future.sha256, zone.offer.updates[0])
+    zone.recovery = [zone.sign(manifest.ACTIVATED, notice)]
+    zone.trust = Trust(future.pem)
+    zone.servers[0].show(future.server(ADDRESS))
+    running.refresh()
+    assert pem.fingerprint(device.security.current().trust.current) == zone.root.sha256
+    running.refresh()
+    assert pem.fingerprint(device.security.current().trust.current) == future.sha256
+    assert zone.words()[-1] == "activated"
+
+
+def test_an_unreachable_zone_is_no_reason_to_recover(
+    zone: Zone, device: Host, running: Service
+) -> None:
+    for server in zone.servers:
+        server.close()
+    zone.servers = []
+    heard = len(zone.heard)
+    for _ in range(3):
+        running.refresh()
+    assert len(zone.heard) == heard
+
+
+@pytest.mark.parametrize(
+    ("interval", "failures", "most"),
+    [(2.0, 1, 2.0), (2.0, 4, 16.0), (10.0, 9, 30.0), (43200.0, 1, 60.0), (43200.0, 9, 480.0)],
+)
+def test_it_tries_again_sooner_than_it_would_refresh(
+    interval: float, failures: int, most: float
+) -> None:
+    assert service.pause_after(interval, failures) == most
+
+
+def test_a_message_wakes_it(running: Service, device: Host) -> None:
+    assert wake.call(device.home.path)
+    assert running.wake.wait(5) == wake.REFRESH
+    wake.call(device.home.path, wake.LOOK)
+    assert running.wake.wait(5) == wake.LOOK
+    wake.call(device.home.path, wake.LOOK)
+    wake.call(device.home.path, b"anything")
+    assert running.wake.wait(5) == wake.REFRESH
+    assert running.wake.wait(0) is None
+
+
+def test_nobody_is_woken_where_nobody_runs(device: Host) -> None:
+    assert not wake.call(device.home.path)
+    assert not wake.call(device.home.at("nothing"))
+
+
+def test_a_server_waiting_for_the_go_asks_more_often_near_the_time(
+    zone: Zone, device: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zone.update(Root("Zone CA 2"), activate_at=int(zone.now()) + 600)
+    refreshing.refresh(device)
+    monkeypatch.setattr(activating, "due_at", lambda _host, _record: None)
+    assert service.poll_after(device) == pytest.approx(60, abs=1)
+    zone.shift = 590
+    device.clock.learn(zone.now())
+    assert service.poll_after(device) == pytest.approx(1, abs=0.1)
+    zone.shift = 3600
+    device.clock.learn(zone.now())
+    assert service.poll_after(device) == pytest.approx(60, abs=1)
