@@ -21,6 +21,7 @@ from certificates.operations import advancing, preparing, signing
 from devices import keyring
 from devices.models import Device, DeviceQuerySet, ZoneKey
 from ledger.machine import WrongMove
+from systemupdates import remint_tool
 
 log = logging.getLogger(__name__)
 SHARED = "shared"
@@ -46,6 +47,8 @@ def sweep() -> None:
                 ca_role.expire(job, now=timezone.now())
         else:
             nudge_job(job)
+    for guid in remint_tool.servers_lacking():
+        doorbell.ring(publish_tools, queue=queue_of(guid), once=True)
     if _without_keys().exists():
         doorbell.ring(hand_over_keys, queue=SHARED, once=True)
 
@@ -125,6 +128,12 @@ def _without_keys() -> DeviceQuerySet:
 
 
 @shared_task
+def publish_tools() -> None:
+    """Offer on this server the remint tools of live updates, and no others."""
+    remint_tool.publish(keyring.here().server_id)
+
+
+@shared_task
 def wake() -> None:
     """Wake the agent of this host, so that it need not wait for its next refresh."""
     recorded = Path(settings.SERVER_HOME) / "wake.path"
@@ -137,9 +146,10 @@ def wake() -> None:
 
 
 def wake_all() -> None:
-    """Ask every Primary Server's worker to wake its own agent."""
+    """Ask every Primary Server's worker to wake its own agent and to look at its tools."""
     for guid in Device.objects.primaries().values_list("pk", flat=True):
         doorbell.ring(wake, queue=queue_of(guid))
+        doorbell.ring(publish_tools, queue=queue_of(guid))
 
 
 def nudge(operation_id: str) -> None:

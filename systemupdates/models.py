@@ -137,6 +137,8 @@ class Replica(Moving):
     )
     progress = models.PositiveSmallIntegerField(default=0)
     reason = models.TextField(blank=True)
+    tool_sha256 = models.CharField(max_length=64, blank=True)
+    """SHA-256 of the Certificate Remint Tool that this server offers; "" while it offers none."""
     changed_at = models.DateTimeField(auto_now=True)
 
     objects = ReplicaQuerySet.as_manager()

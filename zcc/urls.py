@@ -3,10 +3,13 @@
 from django.urls import include, path
 
 from certificates.agent_urls import public
+from systemupdates import setup
 
 urlpatterns = [
     path("zac/v1/", include("certificates.agent_urls")),
     *public,
+    path("zenworks-setup/", setup.page, name="setup"),
+    path("zenworks-setup/<str:name>", setup.download, name="setup_download"),
     path("", include("console.urls")),
     path("", include("certificates.urls")),
     path("devices/", include("devices.urls")),

@@ -12,6 +12,7 @@ from certificates.operations.assigning import announce
 from devices import keyring
 from devices.models import Device, Zone
 from pki import chains, details
+from systemupdates import remint_tool
 from systemupdates.machine import AssignmentState, UpdateState
 from systemupdates.models import Assignment, Notice, SystemUpdate, plain
 from wire import manifest
@@ -122,6 +123,7 @@ def _publish_activated(operation: Operation, update: SystemUpdate) -> None:
         revision=update.revision,
         envelope=plain(keyring.here().sign(manifest.ACTIVATED, notice)),
     )
+    remint_tool.make_anew(update)
 
 
 def promote(operation: Operation, *, now: datetime) -> int:

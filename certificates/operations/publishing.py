@@ -9,7 +9,7 @@ from django.db import transaction
 from certificates.models import Authority, Bridge, Operation
 from devices import keyring
 from devices.models import Device, Zone
-from systemupdates import content
+from systemupdates import content, remint_tool
 from systemupdates.models import Assignment, SystemUpdate, plain
 from wire import manifest
 from wire.manifest import File
@@ -91,5 +91,6 @@ def publish_again(operation: Operation, *, now: datetime) -> None:
         return
     update.revision += 1
     sign_manifest(operation, update, now=now)
+    remint_tool.make_anew(update)
     assigned = Assignment.objects.filter(update=update).values("device")
     Device.objects.filter(pk__in=assigned).update(errands=True)

@@ -1,0 +1,74 @@
+"""The Certificate Remint Tool: one file per update, same bytes everywhere (D-40, R212)."""
+
+import subprocess
+from uuid import UUID
+
+import pytest
+
+from certificates.models import Operation
+from systemupdates import remint_tool
+from systemupdates.models import SystemUpdate
+from tests.certificates import test_remint_ca as remint
+from tests.certificates.conftest import zone  # noqa: F401 - the fixture
+
+PYTHON = "/usr/bin/python3"
+
+
+def test_the_same_update_gives_the_same_bytes(zone):  # noqa: F811
+    update = remint.prepared().update
+    assert remint_tool.build(update) == remint_tool.build(SystemUpdate.objects.get(pk=update.pk))
+
+
+def test_it_is_offered_on_the_initiating_server_at_once_and_withdrawn_on_cancel(zone, client):  # noqa: F811
+    operation = remint.prepared()
+    server = UUID(zone.first.id)
+    assert remint_tool.publish(server)
+    page = client.get("/zenworks-setup/", secure=True)
+    assert remint_tool.NAME in page.content.decode()
+    sent = client.get(f"/zenworks-setup/{remint_tool.NAME}", secure=True)
+    assert b"".join(sent.streaming_content) == remint_tool.build(operation.update)
+    SystemUpdate.objects.filter(pk=operation.update_id).update(state="canceled")
+    remint_tool.publish(server)
+    assert not remint_tool.offered_names()
+
+
+def test_a_file_outside_the_offer_cannot_be_named(zone, client):  # noqa: F811
+    remint.prepared()
+    (remint_tool.folder()).mkdir(exist_ok=True)
+    (remint_tool.folder() / "other").write_text("secret")
+    for name in ("other", "..%2fdevice.json", "%2e%2e%2fdevice.json"):
+        assert client.get(f"/zenworks-setup/{name}", secure=True).status_code == 404
+
+
+def test_the_system_python_alone_can_run_it(zone, tmp_path):  # noqa: F811
+    update = remint.prepared().update
+    tool = tmp_path / "tool.bin"
+    tool.write_bytes(remint_tool.build(update))
+    tool.chmod(0o755)
+    done = subprocess.run(
+        [tool, "--info", "--home", tmp_path / "nowhere"],
+        capture_output=True,
+        text=True,
+        env={"ZAC_PYTHON": PYTHON, "PATH": "/usr/bin:/bin"},
+        check=False,
+    )
+    assert done.returncode == 3, "a device that is not registered is told so"
+    assert "register" in done.stderr.lower()
+
+
+def test_without_python_it_says_so_and_ends_with_69(zone, tmp_path):  # noqa: F811
+    tool = tmp_path / "tool.bin"
+    tool.write_bytes(remint_tool.build(remint.prepared().update))
+    done = subprocess.run(
+        ["/bin/sh", tool], capture_output=True, text=True, env={"PATH": "/nowhere"}, check=False
+    )
+    assert done.returncode == 69
+    assert "Python 3.8" in done.stderr
+
+
+@pytest.mark.django_db
+def test_nothing_is_offered_without_an_update(client, settings, tmp_path):
+    settings.SERVER_HOME = tmp_path
+    assert Operation.objects.count() == 0
+    page = client.get("/zenworks-setup/", secure=True)
+    assert "No tool is offered" in page.content.decode()
