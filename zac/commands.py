@@ -168,7 +168,7 @@ def _unregister(host: Host, told: argparse.Namespace) -> int:
 def _refresh(host: Host, _told: argparse.Namespace) -> int:
     host.home.device()
     with locks.hold(host.home.at("lock"), LOCK_WAIT):
-        answer = refreshing.refresh(host)
+        answer = refreshing.refresh(host, asked=True)
     wake.call(host.home.path, wake.LOOK)
     if not answer.approved:
         print("Waiting for an administrator to approve this device.")

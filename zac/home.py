@@ -14,7 +14,7 @@ from wire.manifest import Recovery
 from wire.messages import MANAGED, ServerAddress
 from zac import store
 
-CONTACTS_KEPT = 1 << 20
+LINES_KEPT = 1 << 20
 DEFAULT = "/etc/zac"
 
 
@@ -123,12 +123,12 @@ class Home:
         self._line("journal.jsonl", {"t": round(now, 3), "event": event, **fields}, flush=True)
 
     def contact(self, now: float, **fields: Any) -> None:
-        """Add one attempted contact to the log of contacts, which starts anew at 1 MiB."""
-        path = self.at("contact.jsonl")
-        if os.path.exists(path) and os.path.getsize(path) > CONTACTS_KEPT:
-            store.move(path, path + ".1")
+        """Add one attempted contact to the log of contacts; like the journal it turns at 1 MiB."""
         self._line("contact.jsonl", {"t": round(now, 3), **fields}, flush=False)
 
     def _line(self, name: str, fields: Any, *, flush: bool) -> None:
+        path = self.at(name)
+        if os.path.exists(path) and os.path.getsize(path) > LINES_KEPT:
+            store.move(path, path + ".1")
         line = json.dumps(fields, sort_keys=True) + "\n"
-        store.append(self.at(name), line.encode(), flush=flush)
+        store.append(path, line.encode(), flush=flush)

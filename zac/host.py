@@ -80,6 +80,7 @@ class Host:
         self.log: Callable[[str], None] = lambda _text: None
         self.carried: Callable[[str], Optional[bytes]] = lambda _digest: None
         self.extra_roots: Sequence[str] = ()
+        self.rests: Dict[str, float] = {}
         self.activator: Optional[Callable[[], None]] = None
         self.transport.learn_time = self._learn_time
         self._load_server = server

@@ -15,7 +15,9 @@ from zac import state
 from zac.host import Host
 from zac.state import Record, Report
 
+# A failed step is tried again at the next refresh, then ever less often.
 LONGEST_PAUSE = 3600.0
+DOUBLINGS = 16
 
 
 class Stale(Fault):
@@ -100,7 +102,7 @@ def status(
 
 
 def try_again(host: Host, update: str) -> None:
-    """Take up an update that failed: at once, as a new attempt (manual, 1.2.4: redeploy)."""
+    """Let an update that failed be tried again at once (manual, 1.2.4 and A.4)."""
 
     def edit(record: Record) -> Record:
         if not record.failure:
@@ -122,7 +124,7 @@ def _resumed(host: Host, update: str) -> Optional[Step]:
     if record is None or not record.open or record.step not in STEPS:
         return None
     if record.failure:
-        if record.failures >= state.MOST_FAILURES or host.clock.now() < record.try_at:
+        if host.clock.now() < record.try_at:
             return None
         record = _new_attempt(host, record)
     return STEPS[record.step](update)
@@ -159,7 +161,8 @@ def _failed(host: Host, step: Step, fault: Fault) -> None:
     if record is None:
         return
     failures = record.failures + 1
-    pause = min(LONGEST_PAUSE, host.home.known().refresh_s * 2 ** (failures - 1))
+    interval = host.home.known().refresh_s
+    pause = min(interval * 2 ** min(failures - 1, DOUBLINGS), max(LONGEST_PAUSE, interval))
     record = dataclasses.replace(
         record,
         failures=failures,

@@ -40,12 +40,18 @@ from zac.security import with_trust
 from zac.transport import Line, Refused, Unreachable
 
 
-def refresh(host: Host) -> Refreshed:
-    """Refresh once; raises NotRegistered, NoServer, NoneVerifies or what else stands in the way."""
+def refresh(host: Host, *, asked: bool = False) -> Refreshed:
+    """Refresh once; raises NotRegistered, NoServer, NoneVerifies or what else stands in the way.
+
+    `asked`: somebody wants it now, so what has failed is tried again, too (manual, A.4).
+    """
     answer = _hear(host)
+    if asked:
+        accepting.redeploy(host, list(host.state.load().updates))
     if answer.approved:
         _take_over(host, answer)
         bring_forward(host)
+        rehearsing.again(host)
         if content_changed(host, answer):
             answer = _hear(host)
     _meet_one_more(host)
@@ -54,10 +60,9 @@ def refresh(host: Host) -> Refreshed:
 
 
 def bring_forward(host: Host) -> None:
-    """Advance what is waiting, without a refresh: steps, rehearsals, reports."""
+    """Advance what is waiting, without a refresh: steps and reports."""
     poll_go(host)
     machine.advance_all(host)
-    rehearsing.again(host)
     reporting.flush(host)
 
 

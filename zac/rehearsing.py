@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import time
 from http import HTTPStatus
 from typing import List
 
@@ -20,13 +21,15 @@ from zac.transport import Refused
 
 OK, REFUSED, UNREACHABLE = "ok", "refused", "unreachable"
 MOST_SERVERS = 3
+# A closed port costs a whole time-out, so it is not tried at each of many quick refreshes.
+REST = 10.0
+PATIENCE = 3600.0
 
 
 def rehearse(host: Host, record: Record) -> None:
     """Try up to three servers that have not passed yet, and tell the console what is new."""
-    manifest = record.manifest()
-    root = trust.find(host.security.current().trust, manifest.root_sha256)
-    if not manifest.rehearse or root is None:
+    root = trust.find(host.security.current().trust, record.manifest().root_sha256)
+    if root is None:
         return
     results = []
     for server in _chosen(host, record):
@@ -38,10 +41,19 @@ def rehearse(host: Host, record: Record) -> None:
 
 
 def again(host: Host) -> None:
-    """Rehearse once more for every armed update that has servers yet to pass."""
+    """Rehearse once more, after a rest, for armed updates that have servers yet to pass."""
+    if time.monotonic() < host.rests.get("rehearsal", 0.0):
+        return
+    host.rests["rehearsal"] = time.monotonic() + REST
     for record in host.state.load().updates.values():
         if record.step == "armed" and not is_late(host, record):
             rehearse(host, record)
+
+
+def is_open(host: Host, record: Record) -> bool:
+    """Tell whether some server has yet to pass; asked for an hour, then at refreshes only."""
+    young = host.clock.now() - record.since < PATIENCE
+    return young and not is_late(host, record) and bool(_chosen(host, record))
 
 
 def is_late(host: Host, record: Record) -> bool:
@@ -55,6 +67,8 @@ def _chosen(host: Host, record: Record) -> List[ServerAddress]:
 
     known = host.home.known()
     manifest = record.manifest()
+    if not manifest.rehearse:
+        return []
     there = [
         server
         for server in known.servers

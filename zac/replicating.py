@@ -7,8 +7,9 @@ from typing import Sequence
 from wire.messages import Replicate
 from zac import content, store
 from zac.host import Host
+from zac.transport import MOST_BYTES
 
-LARGEST = 64 << 20
+LARGEST = MOST_BYTES
 
 
 def replicate(host: Host, wanted: Sequence[Replicate], withdrawn: Sequence[str]) -> bool:

@@ -15,7 +15,18 @@ from typing import Callable, Dict, Optional
 
 from faults import Fault
 from wire.messages import MANAGED
-from zac import activating, calls, first, locks, machine, recovering, refreshing, state, wake
+from zac import (
+    activating,
+    calls,
+    first,
+    locks,
+    machine,
+    recovering,
+    refreshing,
+    rehearsing,
+    state,
+    wake,
+)
 from zac.home import NotRegistered
 from zac.host import Host
 from zac.state import Record
@@ -70,14 +81,14 @@ class Service:
     def _turn(self) -> None:
         heard = self.wake.wait(min(self._due - time.monotonic(), self._poll()))
         if heard == wake.REFRESH or time.monotonic() >= self._due:
-            self.refresh()
+            self.refresh(asked=heard == wake.REFRESH)
             self._due = time.monotonic() + self._pause()
         else:
             self._guarded(lambda: look(self.host))
 
-    def refresh(self) -> None:
+    def refresh(self, *, asked: bool = False) -> None:
         """Make one pass; after two passes in which no server verifies, recover (B-10)."""
-        fault = self._guarded(lambda: refreshing.refresh(self.host))
+        fault = self._guarded(lambda: refreshing.refresh(self.host, asked=asked))
         self._failures = 0 if fault is None else self._failures + 1
         self._lost = self._lost + 1 if isinstance(fault, calls.NoneVerifies) else 0
         if self._lost >= REFUSED_PASSES and self._guarded(self._recover) is None:
@@ -174,6 +185,7 @@ def look(host: Host) -> None:
     if host.is_certified and host.home.known().approved and not host.security.current().server:
         first.collect(host)
     refreshing.bring_forward(host)
+    rehearsing.again(host)
 
 
 def pause_after(interval: float, failures: int) -> float:
@@ -206,6 +218,8 @@ def _wait(host: Host, record: Record) -> float:
             return min(60.0, left - SOON)
         recent = -left < PATIENCE or now - record.since < PATIENCE
         return 1.0 if recent else 60.0
+    if record.step == state.ARMED and rehearsing.is_open(host, record):
+        return 60.0
     return 3600.0
 
 

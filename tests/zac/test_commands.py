@@ -141,10 +141,10 @@ def test_trust_on_first_use_needs_somebody_who_looks(
     zone: Zone, zac: Zac, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-52."""
-    monkeypatch.setattr(sys, "stdin", Path(os.devnull).open())
-    assert zac("reg", zone.servers[0].url, "--trust-on-first-use") != 0
+    with Path(os.devnull).open() as nobody:
+        monkeypatch.setattr(sys, "stdin", nobody)
+        assert zac("reg", zone.servers[0].url, "--trust-on-first-use") != 0
     assert [path for _, path, _, _ in zone.heard] == ["/zac/v1/hello"]
-    sys.stdin.close()
 
 
 def test_the_first_server_of_a_zone_is_adopted(

@@ -73,6 +73,30 @@ def test_missing_content_is_tried_again_after_a_redeployment(zone: Zone, device:
     assert [report.attempt for _, report in zone.reports][-1] == 2
 
 
+def test_a_failure_is_tried_again_ever_less_often(zone: Zone, device: Host) -> None:
+    made = late(zone, Root("Zone CA 2"))
+    del zone.content[made.files[0].sha256]
+    refreshing.refresh(device)
+    refreshing.refresh(device)
+    assert zone.words().count("failed") == 1
+    zone.shift = 1.5
+    refreshing.refresh(device)
+    assert zone.words().count("failed") == 2
+    zone.shift = 3
+    refreshing.refresh(device)
+    assert zone.words().count("failed") == 2
+
+
+def test_zac_refresh_tries_a_failed_update_again_at_once(zone: Zone, device: Host) -> None:
+    """R216: `zac refresh` triggers the activator again."""
+    made = late(zone, Root("Zone CA 2"))
+    kept = zone.content.pop(made.files[0].sha256)
+    refreshing.refresh(device)
+    zone.content[made.files[0].sha256] = kept
+    refreshing.refresh(device, asked=True)
+    assert zone.words()[-1] == "activated"
+
+
 def test_another_content_server_is_tried_by_itself(zone: Zone, device: Host) -> None:
     """D-38."""
     late(zone, Root("Zone CA 2"))
