@@ -1,0 +1,103 @@
+"""No violation of WCAG 2.2 AA or best practice: each page and dialog, light, dark, phone (B-28)."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from certificates.machine import OperationState
+from systemupdates.models import SystemUpdate
+from tests import make
+from tests.browser import scenes
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+CERTIFICATES = "/configuration/certificates/"
+S = OperationState
+
+
+def check(page: Page) -> None:
+    """Look at the page as it stands in light, dark and at 390 pixels."""
+    for scheme, width in (("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.set_viewport_size({"width": width, "height": 1000})
+        found = Axe().run(page, options={"runOnly": RULES})
+        assert found.violations_count == 0, f"{scheme} {width}: {found.generate_report()}"
+        sideways = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        assert not sideways, f"the page scrolls sideways at {width}"
+
+
+@pytest.mark.parametrize("path", ["/", CERTIFICATES, "/devices/", "/preferences/", "/nowhere/"])
+def test_pages_of_a_zone_at_rest(live_server, log_in, path):
+    scenes.rest()
+    page = log_in(make.admin())
+    page.goto(live_server.url + path)
+    check(page)
+
+
+@pytest.mark.parametrize(
+    "state", [S.REPLICATING, S.ASSIGNED, S.BLOCKED, S.CANCEL_FAILED, S.ACTIVATED]
+)
+def test_an_operation_in_each_state(live_server, log_in, state):
+    scenes.remint(state, reason="The zone key could not be opened.")
+    page = log_in(make.admin())
+    page.goto(live_server.url + CERTIFICATES)
+    check(page)
+
+
+@pytest.mark.parametrize(
+    "opener", ["#b-view-certificate", "#b-remint-ca", "tbody th a >> nth=0", "#b-columns"]
+)
+def test_dialogs_of_a_zone_at_rest(live_server, log_in, opener):
+    scenes.rest()
+    page = log_in(make.admin(), proved=False)
+    page.goto(live_server.url + CERTIFICATES)
+    page.click(f"#main {opener}")
+    if opener == "#b-columns":
+        expect(page.locator("#columns")).to_be_visible()
+    else:
+        expect(page.locator("dialog[open] h2")).to_be_visible()
+    check(page)
+
+
+@pytest.mark.parametrize(
+    "opener",
+    ["current replication status", "Assign Now", "Cancel", "Why it failed", "View new certificate"],
+)
+def test_dialogs_of_an_operation(live_server, log_in, opener):
+    scenes.remint()
+    page = log_in(make.admin())
+    page.goto(live_server.url + CERTIFICATES)
+    page.locator(f"#main >> text='{opener}'").first.click()
+    expect(page.locator("dialog[open] h2")).to_be_visible()
+    check(page)
+
+
+def test_a_form_with_errors(live_server, log_in):
+    scenes.rest()
+    page = log_in(make.admin(), proved=False)
+    page.goto(f"{live_server.url}{CERTIFICATES}remint-ca/")
+    page.check("#id_confirm")
+    page.fill("#id_activates_at", "2020-01-01T10:00")
+    page.click("text='OK'")
+    expect(page.locator("[aria-invalid=true]").first).to_be_visible()
+    check(page)
+
+
+def test_updates_and_device_pages(live_server, log_in):
+    operation = scenes.remint(S.ASSIGNED)
+    page = log_in(make.admin())
+    update = SystemUpdate.objects.get().pk
+    server = operation.signing_server_id
+    for path in (
+        *("/system-updates/", f"/system-updates/{update}/devices/", f"/devices/{server}/"),
+        f"/devices/{server}/settings/",
+    ):
+        page.goto(live_server.url + path)
+        check(page)
+
+
+def test_the_login(live_server, faultless):
+    make.zone()
+    faultless.goto(f"{live_server.url}/login/")
+    check(faultless)

@@ -1,0 +1,162 @@
+"""Dialogs as an administrator uses them: focus, keyboard, values kept, one operation per intent."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from certificates.machine import OperationState
+from certificates.models import Operation
+from tests import make
+from tests.browser import scenes
+
+CERTIFICATES = "/configuration/certificates/"
+
+
+@pytest.fixture
+def page_at_rest(live_server: Any, log_in: Any) -> Page:
+    scenes.rest()
+    page = log_in(make.admin())
+    page.goto(live_server.url + CERTIFICATES)
+    return page
+
+
+def test_logging_in_by_hand_and_out(live_server, faultless):
+    make.zone("ACME-ZONE")
+    make.admin()
+    page = faultless
+    page.goto(live_server.url + "/devices/")
+    page.fill("#id_username", "admin")
+    page.fill("#id_password", "wrong")
+    page.click("button:text('Log in')")
+    expect(page.locator("[role=alert]")).to_be_visible()
+    page.fill("#id_username", "admin")
+    page.fill("#id_password", make.PASSWORD)
+    page.click("button:text('Log in')")
+    expect(page).to_have_url(live_server.url + "/devices/")
+    expect(page.locator(".tz")).to_contain_text("Europe/Berlin")
+    page.click("text=Log out")
+    expect(page).to_have_url(live_server.url + "/login/")
+
+
+def test_a_dialog_closes_by_escape_and_gives_the_focus_back(page_at_rest):
+    page = page_at_rest
+    page.focus("#b-view-certificate")
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog[open] h2")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#b-view-certificate")).to_be_focused()
+    expect(page.locator("#dialog > *")).to_have_count(0)
+
+
+def test_fields_wait_for_the_box_and_ok_says_why(page_at_rest):
+    page = page_at_rest
+    page.click("#b-remint-ca")
+    expect(page.locator("#id_confirm")).to_be_focused()
+    expect(page.locator("#id_common_name")).to_be_disabled()
+    page.click("dialog >> text='OK'", force=True)
+    expect(page.locator("#live")).to_have_text("Tick the box first.")
+    assert not Operation.objects.exists()
+    page.check("#id_confirm")
+    expect(page.locator("#id_common_name")).to_be_enabled()
+    page.uncheck("#id_confirm")
+    expect(page.locator("#id_common_name")).to_be_disabled()
+
+
+def test_an_error_keeps_what_was_typed_and_has_the_focus(page_at_rest):
+    page = page_at_rest
+    page.click("#b-remint-ca")
+    page.check("#id_confirm")
+    page.fill("#id_common_name", "My own name")
+    page.fill("#id_activates_at", "2020-01-01T10:00")
+    page.click("dialog >> text='OK'")
+    expect(page.locator("#id_activates_at")).to_be_focused()
+    expect(page.locator("#id_activates_at_error")).to_contain_text("must be later than")
+    expect(page.locator("#id_common_name")).to_have_value("My own name")
+    expect(page.locator("#id_common_name")).to_be_enabled()
+
+
+def test_a_double_click_starts_one_operation_and_the_pane_shows_it(page_at_rest):
+    page = page_at_rest
+    page.click("#b-remint-ca")
+    page.check("#id_confirm")
+    page.click("text='in 1 week'")
+    page.dblclick("dialog >> text='OK'")
+    message = page.locator("#zone-ca .callout")
+    expect(message).to_contain_text("The Remint CA operation has been initiated.")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    expect(page.locator("#live")).to_contain_text("initiated")
+    assert Operation.objects.count() == 1
+    expect(page.locator("#b-remint-ca")).to_have_attribute("aria-disabled", "true")
+
+
+def test_a_shut_button_shows_its_reason_to_the_keyboard(page_at_rest):
+    page = page_at_rest
+    page.focus("#b-backup-ca")
+    expect(page.locator("#why-backup-ca")).to_be_visible()
+    expect(page.locator("#why-backup-ca")).to_have_text("Backup CA comes with a later version.")
+    page.keyboard.press("Enter")
+    expect(page.locator("#live")).to_have_text("Backup CA comes with a later version.")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+def test_cancel_asks_with_the_focus_on_keep_going(live_server, log_in):
+    operation = scenes.remint()
+    page = log_in(make.admin())
+    page.goto(live_server.url + CERTIFICATES)
+    page.click(f"#b-cancel-{operation.pk}")
+    expect(page.locator("dialog >> text='Keep going'")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    assert Operation.objects.get().state == OperationState.REPLICATING
+    page.click(f"#b-cancel-{operation.pk}")
+    page.click("dialog >> text='Cancel the operation'")
+    expect(page.locator("#zone-ca .callout")).to_contain_text("is being cancelled")
+
+
+def test_a_refusal_is_shown_inside_the_dialog(live_server, log_in):
+    operation = scenes.remint()
+    page = log_in(make.admin())
+    page.goto(live_server.url + CERTIFICATES)
+    page.click(f"#b-assign-{operation.pk}")
+    expect(page.locator("dialog[open]")).to_be_visible()
+    Operation.objects.update(state=OperationState.ASSIGNED)
+    page.click("dialog button:text('Assign Now')")
+    expect(page.locator("dialog [role=alert]")).to_contain_text("Nothing was changed.")
+
+
+def test_copy_buttons_copy_the_whole_fingerprint(page_at_rest, context):
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = page_at_rest
+    page.click("#b-view-certificate")
+    button = page.get_by_label("Copy the SHA256 fingerprint", exact=True)
+    button.click()
+    expect(page.locator("#live")).to_have_text("Copied.")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert re.fullmatch(r"([0-9A-F]{2}:){31}[0-9A-F]{2}", copied)
+
+
+def test_everything_can_be_done_without_javascript(live_server, log_in, browser: Browser):
+    scenes.rest()
+    cookies = log_in(make.admin()).context.cookies()
+    context = browser.new_context(java_script_enabled=False)
+    context.add_cookies(cookies)
+    page = context.new_page()
+    page.goto(f"{live_server.url}{CERTIFICATES}?q=zen&sort=-issued_to&per_page=5")
+    page.click("text='Next'")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.click("#b-remint-ca")
+    page.click("button:text('OK')")
+    expect(page.locator("#id_confirm")).to_be_focused()
+    page.evaluate("1")
+    page.check("#id_confirm")
+    page.fill("#id_common_name", "No script")
+    page.click("button:text('OK')")
+    expect(page.locator("#zone-ca")).to_contain_text("has been initiated")
+    page.click("text='Cancel'")
+    page.click("button:text('Cancel the operation')")
+    expect(page.locator("#zone-ca")).to_contain_text("is being cancelled")
+    context.close()

@@ -1,0 +1,112 @@
+"""Pages that live: news arrive, focus and typed text stay, polling ends, sessions end politely."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from certificates.machine import OperationState
+from certificates.models import Operation
+from systemupdates.machine import ReplicaState
+from systemupdates.models import Replica
+from tests import make
+from tests.browser import scenes
+
+CERTIFICATES = "/configuration/certificates/"
+
+
+def opened(live_server, log_in, query=""):
+    page = log_in(make.admin())
+    page.goto(live_server.url + CERTIFICATES + query)
+    return page
+
+
+def test_counts_move_while_the_focus_stays_on_cancel(live_server, log_in):
+    operation = scenes.remint()
+    page = opened(live_server, log_in)
+    expect(page.locator("#zone-ca")).to_contain_text("4 of 7 servers")
+    page.focus(f"#b-cancel-{operation.pk}")
+    Replica.objects.filter(state=ReplicaState.PENDING).first().delete()
+    expect(page.locator("#zone-ca")).to_contain_text("4 of 6 servers")
+    expect(page.locator(f"#b-cancel-{operation.pk}")).to_be_focused()
+
+
+def test_a_new_stage_is_announced_and_the_table_follows(live_server, log_in):
+    operation = scenes.remint()
+    page = opened(live_server, log_in)
+    page.fill("#id_q", "zen-ps")
+    expect(page.locator("tbody tr")).to_have_count(6)
+    page.focus("#id_q")
+    operation.futures.update(state="created")
+    Operation.objects.update(state=OperationState.CANCELLING)
+    expect(page.locator("#live")).to_have_text("The Remint CA operation is being cancelled.")
+    expect(page.locator("tbody .badge.ok")).to_have_count(6)
+    expect(page.locator("#id_q")).to_be_focused()
+    expect(page.locator("#id_q")).to_have_value("zen-ps")
+
+
+def test_an_ended_operation_is_not_asked_about_any_more(live_server, log_in):
+    scenes.remint()
+    page = opened(live_server, log_in)
+    Operation.objects.update(state=OperationState.CANCELLED, ended_at=make.now())
+    expect(page.locator("#zone-ca .op")).to_have_count(0)
+    expect(page.locator("#zone-ca")).to_contain_text("Last operation")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate("document.body.dispatchEvent(new Event('zcc:tick'))")
+    expect(page.locator("#b-remint-ca")).to_be_visible()
+    assert asked == []
+
+
+def test_another_administrator_sees_the_operation(live_server, log_in):
+    ca = scenes.rest()
+    page = opened(live_server, log_in)
+    make.operation(ca)
+    page.evaluate("document.body.dispatchEvent(new Event('zcc:slow'))")
+    expect(page.locator("#zone-ca .op")).to_be_visible()
+
+
+def test_a_session_that_ended_leads_to_the_login_and_back(live_server, log_in, context):
+    scenes.remint()
+    page = opened(live_server, log_in, "?q=zen")
+    context.clear_cookies()
+    page.wait_for_url("**/login/**")
+    page.fill("#id_username", "admin")
+    page.fill("#id_password", make.PASSWORD)
+    page.click("button:text('Log in')")
+    expect(page).to_have_url(f"{live_server.url}{CERTIFICATES}?q=zen")
+
+
+def test_search_sort_chips_and_back_keep_the_address(live_server, log_in):
+    scenes.rest()
+    page = opened(live_server, log_in)
+    page.fill("#id_q", "sat-auth")
+    expect(page.locator("tbody tr")).to_have_count(8)
+    expect(page).to_have_url(f"{live_server.url}{CERTIFICATES}?q=sat-auth")
+    page.click("#sort-issued_to")
+    expect(page.locator("th[aria-sort=ascending]")).to_contain_text("Issued To")
+    page.click("#chip-expiring")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.go_back()
+    expect(page.locator("tbody tr")).to_have_count(8)
+    expect(page.locator("#id_q")).to_have_value("sat-auth")
+
+
+def test_the_theme_and_the_time_zone_are_remembered(live_server, log_in):
+    scenes.rest()
+    page = opened(live_server, log_in)
+    page.emulate_media(color_scheme="light")
+    page.get_by_label("Switch between light and dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    expect(page.locator(".tz")).to_contain_text("Europe/Berlin")
+
+
+def test_the_page_is_light_and_asks_little(live_server, log_in):
+    scenes.remint()
+    page = log_in(make.admin())
+    sizes: list[int] = []
+    page.on("response", lambda answer: sizes.append(len(answer.body())))
+    page.goto(live_server.url + CERTIFICATES)
+    expect(page.locator("#zone-ca")).to_be_visible()
+    assert len(sizes) <= 8
