@@ -1,5 +1,6 @@
 """Settings of the tests: quick passwords, plain static files, the rest as in production."""
 
+from tests import postgres
 from zcc.settings import *  # noqa: F403 - a settings file extends another one
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -9,3 +10,5 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_AUTOREFRESH = True
+if postgres.wanted():
+    DATABASES = {"default": postgres.database()}

@@ -36,7 +36,7 @@ BACKLOG = 1024
 CONNECTIONS = 512
 # How long a worker that accepts no more may wait for the first request of what it accepted, and
 # how long requests may then take to finish.
-DRAIN_SECONDS = 0.7
+DRAIN_SECONDS = 1.0
 FINISH_SECONDS = 6
 STOP_ACCEPTING = signal.SIGUSR1
 

@@ -1,0 +1,32 @@
+"""Loopback networks for zones that run side by side: each claims a /24 of 127/8 for itself."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+CLAIMED_PORT = 47000
+
+
+@contextmanager
+def loopback_network() -> Iterator[str]:
+    """Yield the first three numbers of a network that no other test uses meanwhile."""
+    for _ in range(1000):
+        base = f"127.{random.randint(64, 191)}.{random.randint(1, 254)}"
+        with closing(socket.socket()) as claim:
+            try:
+                claim.bind((f"{base}.254", CLAIMED_PORT))
+            except OSError:
+                continue
+            yield base
+            return
+    raise AssertionError("no loopback network is free")
+
+
+def free_port(address: str = "127.0.0.1") -> int:
+    """Return a port that nothing uses at an address."""
+    with closing(socket.socket()) as trial:
+        trial.bind((address, 0))
+        return int(trial.getsockname()[1])
