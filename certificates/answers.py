@@ -12,6 +12,7 @@ from django.db.models import F
 from certificates import trust
 from certificates.machine import READY
 from certificates.models import Authority, FutureCertificate, Operation
+from certificates.operations import retiring
 from certificates.operations.activating import record_current
 from certificates.requests import ask_again, expect_first
 from devices import keyring
@@ -121,6 +122,7 @@ def gather(device: Device, said: messages.Refresh) -> dict[str, object]:
     if device.state != "registered":
         return {}
     errands = delivery.errands_of(device)
+    errands.notices += [notice.signed() for notice in retiring.notices_for(device)]
     found: dict[str, object] = {
         "updates": [_plain(envelope) for envelope in errands.updates],
         "notices": [_plain(envelope) for envelope in errands.notices],

@@ -17,7 +17,7 @@ from certificates import authority as ca_role
 from certificates import doorbell
 from certificates.machine import OperationState
 from certificates.models import Authority, Operation, VaultJob
-from certificates.operations import advancing, preparing, signing
+from certificates.operations import advancing, preparing, renewing, retiring, signing
 from devices import keyring
 from devices.models import Device, DeviceQuerySet, ZoneKey
 from ledger.machine import WrongMove
@@ -36,21 +36,28 @@ def queue_of(server_id: object) -> str:
 @shared_task
 def sweep() -> None:
     """Look for rows that are not at rest and ask for the work they need (S-103)."""
+    now = timezone.now()
     for operation in Operation.objects.moving().select_related("authority", "future_authority"):
         _ask_for(operation, once=True)
     for authority in Authority.objects.filter(state__in=("current", "future")):
         if signing.waiting(authority):
             _ask_to_sign(authority, once=True)
+    for guid in remint_tool.servers_lacking():
+        doorbell.ring(publish_tools, queue=queue_of(guid), once=True)
+    if retiring.due(now) or renewing.due(now):
+        doorbell.ring(look_after, queue=SHARED, once=True)
+    if _without_keys().exists():
+        doorbell.ring(hand_over_keys, queue=SHARED, once=True)
+    _sweep_jobs()
+
+
+def _sweep_jobs() -> None:
     for job in VaultJob.objects.open():
         if job.is_overdue(timezone.now()):
             with suppress(WrongMove):
                 ca_role.expire(job, now=timezone.now())
         else:
             nudge_job(job)
-    for guid in remint_tool.servers_lacking():
-        doorbell.ring(publish_tools, queue=queue_of(guid), once=True)
-    if _without_keys().exists():
-        doorbell.ring(hand_over_keys, queue=SHARED, once=True)
 
 
 def _ask_for(operation: Operation, *, once: bool) -> None:
@@ -104,6 +111,18 @@ def sign(authority_id: str) -> None:
         if not signing.sign_waiting(authority, now=timezone.now()):
             break
     wake_all()
+
+
+@shared_task
+def look_after() -> None:
+    """Retire roots whose time is over, and renew server certificates that end soon."""
+    now = timezone.now()
+    for old in retiring.due(now):
+        with suppress(WrongMove):
+            retiring.retire(old, now=now)
+    servers = renewing.due(now)
+    if servers:
+        renewing.renew(servers, now=now)
 
 
 @shared_task

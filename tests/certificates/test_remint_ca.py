@@ -14,9 +14,9 @@ from faults import Conflict, Invalid
 from pki import chains, details
 from systemupdates.models import Notice
 from wire import manifest, messages
+from wire.envelope import Envelope
 from wire.manifest import open_as
 from wire.shapes import build
-from wire.envelope import Envelope
 
 S = OperationState
 

@@ -1,0 +1,50 @@
+"""Server certificates renew by themselves, as an operation one can see and cancel (D-50)."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from certificates.models import Operation, ServerCertificate
+from certificates.operations import cancelling, renewing
+from tests.certificates.test_remint_ca import start, step
+
+
+@pytest.fixture
+def soon(zone):
+    """Return a time at which the first server's certificate is about to end."""
+    certificate = ServerCertificate.objects.current().get()
+    return certificate.not_after - timedelta(days=10)
+
+
+def test_a_certificate_that_ends_soon_is_due(zone, soon):
+    assert [server.name for server in renewing.due(soon)] == ["ps-01"]
+    assert renewing.due(soon - timedelta(days=30)) == []
+
+
+def test_it_is_an_ordinary_operation_with_an_activation_time(zone, soon):
+    operation = renewing.renew(renewing.due(soon), now=soon)
+    assert operation.kind == "remint-server"
+    assert operation.activates_at > soon
+    assert renewing.due(soon) == [], "the server waits for its certificate already"
+
+
+def test_after_a_cancel_it_leaves_the_administrator_a_day(zone, soon):
+    operation = renewing.renew(renewing.due(soon), now=soon)
+    cancelling.cancel(operation, now=soon)
+    step(operation)
+    ended = Operation.objects.get(pk=operation.pk).ended_at
+    assert renewing.due(soon) == [] or ended < soon - renewing.RESPITE
+    Operation.objects.update(ended_at=soon)
+    assert renewing.due(soon + timedelta(hours=23)) == []
+    assert renewing.due(soon + timedelta(hours=25)) != []
+
+
+def test_it_can_be_switched_off(zone, soon):
+    zone.zone.__class__.objects.update(renews_by_itself=False)
+    assert renewing.due(soon) == []
+
+
+def test_it_waits_for_a_ca_operation(zone, soon):
+    start()
+    assert renewing.due(timezone.now() + (soon - timezone.now())) == []
