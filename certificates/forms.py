@@ -35,7 +35,7 @@ class RemintCAForm(PasswordAgain):
     confirm = forms.BooleanField(
         label=_("Yes, I want to remint the certificate authority"),
         error_messages={"required": _("Tick this box if you want to remint the CA.")},
-        widget=forms.CheckboxInput(attrs={"data-activates": "remint-fields", "autofocus": True}),
+        widget=forms.CheckboxInput(attrs={"data-activates": "remint-fields"}),
     )
     common_name = forms.CharField(label=_("Common name"), max_length=500)
     key_length = forms.TypedChoiceField(
@@ -63,6 +63,9 @@ class RemintCAForm(PasswordAgain):
         }
         super().__init__(request, initial=initial, **kwargs)
         self.limits = limits
+        if not self.is_bound:
+            # A form shown again has its focus on the first error instead.
+            self.fields["confirm"].widget.attrs["autofocus"] = True
         if limits.immediate:
             del self.fields["activates_at"]
 

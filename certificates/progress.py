@@ -183,7 +183,9 @@ def stages(operation: Operation, counts: Counts) -> list[Stage]:
         Stage(1, _("System update created"), operation.name if reached else _("being created")),
         Stage(2, _("Replicating content"), _("%d of %d servers") % copied, share=copied),
         Stage(3, _("Assign to devices"), _assign_note(operation, assigned=assigned)),
-        Stage(4, _("Apply on devices"), _applied_note(applied), share=applied if assigned else None),
+        Stage(
+            4, _("Apply on devices"), _applied_note(applied), share=applied if assigned else None
+        ),
         Stage(5, _("Activation"), _activation_note(operation)),
     )
     return [
