@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F
 
 from certificates import trust
 from certificates.machine import READY
 from certificates.models import Authority, FutureCertificate, Operation
-from certificates.operations import retiring
+from certificates.operations import joining, retiring
 from certificates.operations.activating import record_current
 from certificates.requests import ask_again, expect_first
 from devices import keyring
 from devices.models import Device, Zone
+from ledger.machine import WrongMove
 from pki import chains, details
 from systemupdates import assignment, delivery, replication
 from systemupdates.models import Assignment, Notice
@@ -52,6 +55,7 @@ def welcome(device: Device) -> None:
         return
     for future in FutureCertificate.objects.open().filter(device=device, operation__isnull=False):
         ask_again(future)
+    joining.join(device)
     expect_first(device, Authority.objects.current())
 
 
@@ -87,7 +91,7 @@ def refreshed(device: Device, said: messages.Refresh, *, now: datetime) -> bytes
     """Answer a refresh. What is the same for every device is made once per zone revision."""
     hear(device, said, now=now)
     zone = Zone.objects.the()
-    errands = gather(device, said) if device.errands or device.role != messages.MANAGED else {}
+    errands = _errands(device, said) if device.errands or device.role != messages.MANAGED else {}
     own = {
         "approved": device.state == "registered",
         "time": now.timestamp(),
@@ -117,10 +121,27 @@ def _common(guid: str, revision: int) -> str:
     return json.dumps({name: common[name] for name in wanted})
 
 
-def gather(device: Device, said: messages.Refresh) -> dict[str, object]:
-    """Return what waits for this device beyond what every device gets."""
+def _errands(device: Device, said: messages.Refresh) -> dict[str, object]:
+    """Return what waits for this device, and take its mark off once nothing does.
+
+    What is put there at the same moment must not be lost: the mark is taken off first, then is
+    looked again, in one transaction. Who marks the device meanwhile waits for that.
+    """
     if device.state != "registered":
         return {}
+    found, busy = gather(device, said)
+    if busy or not device.errands:
+        return found
+    with transaction.atomic():
+        Device.objects.filter(pk=device.pk).update(errands=False)
+        found, busy = gather(device, said)
+        if busy:
+            Device.objects.filter(pk=device.pk).update(errands=True)
+    return found
+
+
+def gather(device: Device, said: messages.Refresh) -> tuple[dict[str, object], bool]:
+    """Return what waits for this device beyond what every device gets, and whether it is much."""
     errands = delivery.errands_of(device)
     errands.notices += [notice.signed() for notice in retiring.notices_for(device)]
     found: dict[str, object] = {
@@ -139,9 +160,7 @@ def gather(device: Device, said: messages.Refresh) -> dict[str, object]:
         found["notices"] = [_plain(n) for n in (*errands.notices, *recovery().notices)]
     if device.is_certified:
         found["certificate"] = _first_waits(device, said)
-    if device.errands and not busy:
-        Device.objects.filter(pk=device.pk).update(errands=False)
-    return found
+    return found, busy
 
 
 def _plain(envelope: Envelope) -> dict[str, str]:
@@ -187,8 +206,10 @@ def _first_is_served(device: Device, digest: str, now: datetime) -> None:
         device=device, operation=None, digest=digest, state__in=READY
     )
     for future in rows.select_related("authority"):
-        FutureCertificate.objects.move(future, "active")
-        record_current(device, future.authority, future.chain_pem, now=now)
+        # Another call of the same server may have told it at the same moment.
+        with suppress(WrongMove), transaction.atomic():
+            FutureCertificate.objects.move(future, "active")
+            record_current(device, future.authority, future.chain_pem, now=now)
 
 
 def go_for(device: Device, update_id: str) -> Envelope | None:

@@ -114,6 +114,18 @@ def expect_first(device: Device, authority: Authority) -> None:
     )
 
 
+def expect_first_of(authority: Authority, *, before: Authority) -> None:
+    """Let the new zone CA give the first certificates that the one before has yet to give.
+
+    Nobody signs for a CA in grace, so a server that registered meanwhile would wait for ever.
+    """
+    pending = (State.AWAITED, State.CREATE_FAILED, State.CSR_GENERATED)
+    there = State.AWAITED if authority.is_internal else State.CSR_GENERATED
+    rows = FutureCertificate.objects.filter(operation=None, authority=before, state__in=pending)
+    for future in rows:
+        store(future, there, authority=authority)
+
+
 def generate(
     futures: list[FutureCertificate],
     *,

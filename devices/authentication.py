@@ -6,6 +6,7 @@ stores the counter, so that a captured request never works again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from uuid import UUID
 
@@ -52,17 +53,21 @@ def authenticate(header: str, *, method: str, path: str, body: bytes, now: datet
     raise UnknownDevice("The request is not signed by a device of this zone.")
 
 
-def _candidates(guid: UUID, text: str) -> list[int]:
+def _candidates(guid: UUID, text: str) -> Iterator[int]:
+    """Yield what this process remembers, then what the row says where that is another one.
+
+    The device may have registered anew at another Primary Server since.
+    """
     known = _epochs.get(text)
     if known is not None:
-        return [known]
+        yield known
     row = Device.objects.filter(pk=guid).values_list("credential_epoch", flat=True).first()
-    if row is None:
-        return []
+    if row is None or row == known:
+        return
     if len(_epochs) >= EPOCHS_AT_MOST:
         _epochs.clear()
     _epochs[text] = row
-    return [row]
+    yield row
 
 
 # Column names are the model's own; every value is a parameter.

@@ -60,9 +60,12 @@ def register(request: messages.Register, *, returning: Device | None, now: datet
     administrator (S-54). A device of the same name takes its old row: it was re-imaged.
     """
     check(request)
-    approves = True
     if returning is None:
         approves = _use_key(request, now).approves or request.role == Role.MANAGED
+    else:
+        _check_same(request, returning)
+        # Its own word lets no server in that an administrator has yet to approve (S-54).
+        approves = returning.state == DeviceState.REGISTERED or request.role == Role.MANAGED
     device = returning or _row_for(request)
     previous = device.state
     device.state = DeviceState.REGISTERED if approves else DeviceState.WAITING
@@ -83,6 +86,15 @@ def register(request: messages.Register, *, returning: Device | None, now: datet
         detail={"role": device.role, "addresses": device.addresses},
     )
     return device
+
+
+def _check_same(request: messages.Register, returning: Device) -> None:
+    """Refuse a returning device that wants to be something else than it is (S-58)."""
+    if returning.role != request.role:
+        raise Conflict(
+            f"{returning.name} is registered with another role. Nothing was changed.",
+            action="Retire the old device in the console, or register with a key of the new role.",
+        )
 
 
 def _use_key(request: messages.Register, now: datetime) -> RegistrationKey:

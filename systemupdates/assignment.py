@@ -86,12 +86,21 @@ def report(
     fresh = said.attempt > assignment.attempt
     if here == said.state and not fresh:
         return assignment
-    if here == A.FAILED and said.state != A.ACTIVATED and not fresh and not assignment.redeploy:
+    if said.state != A.ACTIVATED and not fresh and _is_late(assignment, said):
         return assignment
     if here != said.state and said.state not in ASSIGNMENT.moves[here]:
         return assignment
     _write(assignment, said, now)
     return assignment
+
+
+def _is_late(assignment: Assignment, said: messages.StatusReport) -> bool:
+    """Tell whether a report speaks of what is past: an earlier attempt, or before a redeploy."""
+    if said.attempt < assignment.attempt:
+        return True
+    if assignment.redeploy:
+        return said.state == A.FAILED
+    return assignment.state == A.FAILED
 
 
 def _write(assignment: Assignment, said: messages.StatusReport, now: datetime) -> None:
@@ -155,6 +164,8 @@ def redeploy(assignment: Assignment, *, now: datetime) -> None:
         redeploy=True,
         reason="",
         action="",
+        # A device that was left out begins to count anew.
+        **({"attempt": 0} if assignment.state == A.IGNORED else {}),
     )
     Device.objects.filter(pk=assignment.device_id).update(errands=True)
 
@@ -163,7 +174,8 @@ def offer_again(device: Device) -> None:
     """Offer every update that still counts to a device that registered anew (A.3: re-imaged)."""
     closed = (UpdateState.BASELINED, UpdateState.CANCELED)
     rows = Assignment.objects.filter(device=device).exclude(update__state__in=closed)
-    rows.exclude(state__in=(A.PENDING, A.CANCELED)).update(
+    # One that an administrator has left out stays left out, until it is redeployed.
+    rows.exclude(state__in=(A.PENDING, A.CANCELED, A.IGNORED)).update(
         state=A.ASSIGNED, attempt=0, step="", reason="", redeploy=False
     )
 

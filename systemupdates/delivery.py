@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from devices.models import Device
-from systemupdates.machine import AssignmentState
+from systemupdates.machine import AssignmentState, UpdateState
 from systemupdates.models import Assignment, Notice
 from wire.envelope import Envelope
 
 A = AssignmentState
+OVER = (UpdateState.COMPLETED, UpdateState.BASELINED, UpdateState.CANCELED)
 
 
 @dataclass
@@ -20,11 +21,13 @@ class Errands:
     notices: list[Envelope] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     redeploy: list[str] = field(default_factory=list)
+    left_out: bool = False
+    """An update that is still under way leaves the device out: an answer may get lost."""
 
     @property
     def any(self) -> bool:
         """Tell whether something waits, so that the device stays marked."""
-        return bool(self.updates or self.notices or self.redeploy)
+        return bool(self.updates or self.notices or self.redeploy or self.left_out)
 
 
 def errands_of(device: Device) -> Errands:
@@ -41,6 +44,7 @@ def errands_of(device: Device) -> Errands:
                 found.notices += _notices(row, Notice.Kind.CANCEL, Notice.Kind.ROLLBACK)
         elif row.state == A.IGNORED:
             found.ignored.append(str(row.update_id))
+            found.left_out = found.left_out or row.update.state not in OVER
         elif row.update.envelope is not None:
             found.updates.append(row.update.signed())
             found.notices += _notices(row, Notice.Kind.GO)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 
 from django.db import transaction
 
 from devices.models import Device
+from ledger.machine import WrongMove
 from ledger.models import Entry
 from systemupdates.machine import ReplicaState
 from systemupdates.models import Replica, ReplicaQuerySet, SystemUpdate
@@ -66,8 +68,10 @@ def heard(server: Device, holds: list[str]) -> list[SystemUpdate]:
         digests = replica.update.digests()
         share = sum(digest in held for digest in digests)
         if share == len(digests):
-            Replica.objects.move(replica, ReplicaState.AVAILABLE, progress=100)
-            moved.append(replica.update)
+            # It may have been excluded or withdrawn at the same moment.
+            with suppress(WrongMove):
+                Replica.objects.move(replica, ReplicaState.AVAILABLE, progress=100)
+                moved.append(replica.update)
         elif share:
             Replica.objects.filter(pk=replica.pk).update(progress=100 * share // len(digests))
     return moved

@@ -122,7 +122,17 @@ class Operation(Moving):
             return False
         if self.immediate:
             return self.state != OperationState.ASSIGNED
+        if self.state in (OperationState.BLOCKED, OperationState.CANCEL_FAILED):
+            return True
+        return not self.is_locked(now, lockout)
+
+    def is_locked(self, now: datetime, lockout: timedelta) -> bool:
+        """Tell whether the lock-out holds it; it ends where the time went by unprepared.
+
+        Without an assignment there is no go, so what missed its time can be given up or a new one.
+        """
         locks_at = self.locks_at(lockout)
-        return self.state in (OperationState.BLOCKED, OperationState.CANCEL_FAILED) or (
-            locks_at is not None and now < locks_at
-        )
+        if locks_at is None or self.activates_at is None:
+            return True
+        missed = now >= self.activates_at and self.state != OperationState.ASSIGNED
+        return now >= locks_at and not missed

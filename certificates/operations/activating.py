@@ -9,8 +9,10 @@ from django.db import transaction
 from certificates.machine import READY, AuthorityState, FutureState, OperationState
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
 from certificates.operations.assigning import announce
+from certificates.requests import expect_first_of
 from devices import keyring
 from devices.models import Device, Zone
+from ledger.machine import WrongMove
 from pki import chains, details
 from systemupdates import remint_tool
 from systemupdates.machine import AssignmentState, UpdateState
@@ -38,7 +40,16 @@ def lacking(operation: Operation) -> list[Device]:
 
 @transaction.atomic
 def give_go(operation: Operation, *, now: datetime) -> None:
-    """Sign the go, or block: no server may swap while another one cannot (D-26)."""
+    """Sign the go, or block: no server may swap while another one cannot (D-26).
+
+    What is decided here is decided on the rows as they are now, with every act that excludes it
+    (cancel, another time) waiting: a go is never of an old revision.
+    """
+    Zone.objects.lock()
+    asked = operation.state, operation.activates_at
+    operation.refresh_from_db()
+    if (operation.state, operation.activates_at) != asked:
+        raise WrongMove("It has moved on in the meantime. Nothing was changed.")
     missing = [] if operation.forced or operation.immediate else lacking(operation)
     if missing:
         if operation.state != State.BLOCKED:
@@ -48,6 +59,9 @@ def give_go(operation: Operation, *, now: datetime) -> None:
     if update is None:
         raise RuntimeError("an assigned operation has its update")
     activates_at = operation.activates_at or now
+    Operation.objects.move(
+        operation, State.ACTIVATING, activates_at=activates_at, reason="", action=""
+    )
     go = manifest.Go(
         id=str(update.pk),
         zone=str(Zone.objects.the().guid),
@@ -59,9 +73,6 @@ def give_go(operation: Operation, *, now: datetime) -> None:
         update=update,
         revision=update.revision,
         envelope=plain(keyring.here().sign(manifest.GO, go)),
-    )
-    Operation.objects.move(
-        operation, State.ACTIVATING, activates_at=activates_at, reason="", action=""
     )
     servers = operation.futures.ready().values("device")
     Device.objects.filter(pk__in=servers).update(errands=True)
@@ -103,6 +114,7 @@ def _swap_authorities(operation: Operation, now: datetime) -> None:
     Authority.objects.move(old, AuthorityState.GRACE, grace_until=grace_until)
     Authority.objects.move(new, AuthorityState.CURRENT, activated_at=now)
     Zone.objects.filter(pk=zone.pk).update(epoch=new.epoch)
+    expect_first_of(new, before=old)
 
 
 def _publish_activated(operation: Operation, update: SystemUpdate) -> None:

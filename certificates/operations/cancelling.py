@@ -14,6 +14,7 @@ from certificates.operations.assigning import announce
 from devices import keyring
 from devices.models import Zone
 from faults import Conflict, Fault
+from ledger.machine import WrongMove
 from systemupdates import assignment
 from systemupdates.machine import UPDATE, ReplicaState, UpdateState
 from systemupdates.models import Notice, Replica, SystemUpdate, plain
@@ -51,6 +52,9 @@ def finish_cancel(operation: Operation, *, now: datetime) -> None:
     try:
         with transaction.atomic():
             _undo(operation, now)
+    except WrongMove:
+        # A device reported at the same moment: the next look tries again.
+        raise
     except Fault as fault:
         log.warning("Cancel of %s failed: %s", operation.pk, fault)
         Operation.objects.move(

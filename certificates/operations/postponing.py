@@ -25,7 +25,7 @@ def change_activation(operation: Operation, activates_at: datetime, *, now: date
     zone = Zone.objects.lock()
     operation.refresh_from_db()
     locks_at = operation.locks_at(zone.lockout)
-    late = locks_at is not None and now >= locks_at and operation.state != State.BLOCKED
+    late = operation.is_locked(now, zone.lockout) and operation.state != State.BLOCKED
     if operation.state not in CHANGEABLE or late or operation.immediate:
         until = f" It could be changed until {stamp(locks_at)}." if late and locks_at else ""
         raise Conflict(

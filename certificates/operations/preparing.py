@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from certificates import vault
 from certificates.machine import AuthorityState, OperationState
@@ -18,6 +18,7 @@ from certificates.models import Authority, Bridge, Issued, Operation
 from certificates.operations import publishing
 from devices import keyring
 from devices.models import Device
+from ledger.machine import WrongMove
 from pki import details, issuing, keys, names
 from systemupdates import replication
 from systemupdates.machine import UpdateState
@@ -64,11 +65,16 @@ def _bridged(issuer: Authority, subject: Authority) -> bool:
 def make_future(operation: Operation, now: datetime) -> None:
     """Make or take over the future CA and store it."""
     external = operation.order.get("external", False)
-    authority = _external(operation) if external else _internal(operation, now)
+    made = None if external else _internal(operation, now)
     with transaction.atomic():
+        authority = made or _external(operation)
         # A number that no CA of this zone had, also where one was discarded.
         authority.epoch = 1 + max(Authority.objects.values_list("epoch", flat=True), default=0)
-        authority.save(force_insert=True)
+        try:
+            with transaction.atomic():
+                authority.save(force_insert=True)
+        except IntegrityError as error:
+            raise WrongMove("Another future CA was made at the same time.") from error
         if authority.is_internal:
             Issued.objects.create(
                 authority=authority,
@@ -83,7 +89,7 @@ def make_future(operation: Operation, now: datetime) -> None:
 def _set_future(operation: Operation, authority: Authority) -> None:
     rows = Operation.objects.filter(pk=operation.pk, state=State.PREPARING, future_authority=None)
     if not rows.update(future_authority=authority):
-        raise RuntimeError("the operation got another future CA meanwhile")
+        raise WrongMove("The operation was cancelled, or got its future CA, in the meantime.")
     operation.future_authority = authority
     operation.futures.filter(authority=None).update(authority=authority)
 

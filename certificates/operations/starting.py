@@ -10,7 +10,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from certificates.limits import limits
+from certificates.limits import limits, stamp
 from certificates.models import Authority, FutureCertificate, Operation
 from certificates.naming import check_names, order_for
 from certificates.operations import orders
@@ -64,14 +64,43 @@ def change_to_external(
     known = _queue_up(key)
     if known:
         return known
-    digest = details.digest(order.root_pem)
-    if Authority.objects.filter(sha256=digest, state__in=("current", "grace")).exists():
+    check_new_root(order.root_pem, now=order.activates_at or now)
+    _check_external(order, now)
+    return _start_ca(Kind.CHANGE_CA, order, initiating_server(), by=by, key=key, now=now)
+
+
+def check_new_root(root_pem: str, *, now: datetime) -> None:
+    """Refuse a root that the zone trusts already, or one that is not valid at a time."""
+    facts = details.describe(root_pem)
+    if Authority.objects.filter(sha256=facts.digest, state__in=("current", "grace")).exists():
         raise Refused(
             "This root is already trusted as a CA of the zone. Nothing was changed.",
             action="To replace server certificates under the same root use Remint Certificate.",
+            field="file",
         )
-    chains.split_root([order.root_pem, *chains.split(order.intermediates_pem)])
-    return _start_ca(Kind.CHANGE_CA, order, initiating_server(), by=by, key=key, now=now)
+    if not facts.not_before <= now < facts.not_after:
+        raise Refused(
+            f"{facts.subject} is valid from {stamp(facts.not_before)} until "
+            f"{stamp(facts.not_after)} only. Nothing was changed.",
+            action="Choose a root that is valid when it becomes active.",
+            field="file",
+        )
+
+
+def _check_external(order: orders.ChangeToExternal, now: datetime) -> None:
+    """Refuse a chain without its root, or an intermediate CA that expires too soon (D-13)."""
+    others = chains.split(order.intermediates_pem)
+    root, _ = chains.split_root([order.root_pem, *others])
+    if details.digest(root) != details.digest(order.root_pem):
+        raise Invalid("The certificate given as the root is not self-signed.", field="file")
+    active_at = max(now, order.activates_at or now)
+    for facts in map(details.describe, others):
+        if not facts.not_before <= active_at < facts.not_after:
+            raise Invalid(
+                f"{facts.subject} is valid from {stamp(facts.not_before)} until "
+                f"{stamp(facts.not_after)} only. Nothing was changed.",
+                field="file",
+            )
 
 
 @transaction.atomic
