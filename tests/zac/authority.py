@@ -44,11 +44,12 @@ def _when(seconds: float) -> dt.datetime:
 
 @dataclass
 class Root:
-    """A root with its key; `begin` and `days` in relation to the real time."""
+    """A root with its key; `begin` and `days` count from now; `ids`: key identifiers."""
 
     name: str = "Zone CA"
     begin: float = -1.0
     days: float = 3650.0
+    ids: bool = True
 
     def __post_init__(self) -> None:
         self.key = new_key()
@@ -76,6 +77,12 @@ class Root:
     ) -> str:
         """Return a server certificate for a public key."""
         return pem(self._sign(_name(names[0]), public, ca=False, days=days, names=names))
+
+    def nameless(self, common_name: str) -> str:
+        """Return key and certificate of a server that has a common name only."""
+        key = new_key()
+        made = self._sign(_name(common_name), key.public_key(), ca=False, days=(-1.0, 365.0))
+        return key_pem(key) + pem(made)
 
     def sign_csr(self, csr: str, *names: str) -> str:
         """Return a server certificate for the key of a request."""
@@ -109,12 +116,12 @@ class Root:
             .not_valid_before(_when(now() + days[0] * DAY))
             .not_valid_after(_when(now() + days[1] * DAY))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()),
-                critical=False,
-            )
         )
+        if self.ids:
+            own = x509.SubjectKeyIdentifier.from_public_key(public)
+            issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+            builder = builder.add_extension(own, critical=False)
+            builder = builder.add_extension(issuer, critical=False)
         if names:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([_general(one) for one in names]), critical=False

@@ -45,9 +45,18 @@ def test_another_name_is_refused(zone: Zone) -> None:
 
 
 def test_a_common_name_is_no_name(zone: Zone) -> None:
-    zone.servers[0].show(zone.root.server("127.0.0.9", ADDRESS.replace("127", "localhost")))
-    with pytest.raises(Refused):
-        reach(zone, zone.root)
+    """RFC 9525, 2: no fallback to the common name."""
+    url = zone.servers[0].url.replace(ADDRESS, "localhost")
+    with Transport(Clock("")).verified(good(zone, url), [zone.root.pem]) as line:
+        assert line.peer.anchored == zone.root.sha256
+    zone.servers[0].show(zone.root.nameless("localhost"))
+    with pytest.raises(Refused), Transport(Clock("")).verified(url, [zone.root.pem]):
+        pass
+
+
+def good(zone: Zone, url: str) -> str:
+    zone.servers[0].show(zone.root.server("localhost"))
+    return url
 
 
 def test_no_roots_means_no_contact(zone: Zone) -> None:
@@ -78,11 +87,13 @@ def test_what_is_no_address_is_named(url: str) -> None:
         pass
 
 
-def test_two_roots_of_one_name_do_not_hide_each_other(zone: Zone) -> None:
-    again = Root(zone.root.name)
-    zone.servers[0].show(again.server(ADDRESS))
-    assert reach(zone, zone.root, again) == again.sha256
-    assert reach(zone, again, zone.root) == again.sha256
+@pytest.mark.parametrize("ids", [True, False])
+def test_two_roots_of_one_name_do_not_hide_each_other(zone: Zone, *, ids: bool) -> None:
+    first, again = Root("Same", ids=ids), Root("Same", ids=ids)
+    for root in (first, again):
+        zone.servers[0].show(root.server(ADDRESS))
+        assert reach(zone, first, again) == root.sha256
+        assert reach(zone, again, first) == root.sha256
 
 
 @pytest.mark.parametrize("skew", [-7200.0, 7200.0, -25 * 3600.0, 500 * DAY, -500 * DAY])

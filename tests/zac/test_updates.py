@@ -176,6 +176,24 @@ def test_a_cancel_signed_by_a_stranger_is_ignored(zone: Zone, device: Host) -> N
     assert len(events(device, "notice-refused")) == 1
 
 
+def test_a_cancel_for_another_zone_is_ignored(zone: Zone, device: Host) -> None:
+    made = zone.update(Root("Zone CA 2"))
+    refreshing.refresh(device)
+    zone.notify(Cancel(made.id, "zone-2", 1))
+    refreshing.refresh(device)
+    assert len(digests(device)) == 2
+    assert len(events(device, "notice-refused")) == 1
+
+
+def test_an_update_cancelled_before_it_was_seen_is_never_taken_up(zone: Zone, device: Host) -> None:
+    zone.notify(Cancel("update-1", zone.id, 1))
+    refreshing.refresh(device)
+    zone.update(Root("Zone CA 2"))
+    refreshing.refresh(device)
+    assert device.state.load().updates == {}
+    assert digests(device) == [zone.root.sha256]
+
+
 def test_a_cancel_of_an_unknown_update_is_answered(zone: Zone, device: Host) -> None:
     zone.notify(Cancel("never-seen", zone.id, 1))
     refreshing.refresh(device)
