@@ -37,7 +37,7 @@ class Button(TextChoices):
 
 B = Button
 # A later operation joins by its name here, and by its URL of the same name.
-AVAILABLE = frozenset({B.REMINT, B.VIEW})
+AVAILABLE = frozenset({B.CHANGE, B.REMINT, B.VIEW})
 # What only readers may press too; everything else needs the right of D-32.
 FOR_EVERYBODY = frozenset({B.VIEW})
 # These act on the CA's private key, and an external CA has none here (D-20).

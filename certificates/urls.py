@@ -2,7 +2,15 @@
 
 from django.urls import path
 
-from certificates.views import ca_dialogs, downloads, home, operation, page, server_dialogs
+from certificates.views import (
+    ca_dialogs,
+    change_ca,
+    downloads,
+    home,
+    operation,
+    page,
+    server_dialogs,
+)
 
 app_name = "certificates"
 BASE = "configuration/certificates/"
@@ -15,6 +23,8 @@ urlpatterns = [
     path(BASE + "server-operations/", page.server_operations, name="server_operations"),
     path(BASE + "view-certificate/", ca_dialogs.view_certificate, name="view_certificate"),
     path(BASE + "remint-ca/", ca_dialogs.remint_ca, name="remint_ca"),
+    path(BASE + "change-ca/", change_ca.change_ca, name="change_ca"),
+    path(BASE + "change-ca/<uuid:pk>/<slug:key>/", change_ca.change_ca_step, name="change_ca_step"),
     path(BASE + "ca.pem", downloads.ca_pem, name="ca_pem"),
     path(OPERATION + "replication/", operation.replication_status, name="replication"),
     path(OPERATION + "replication/now/", operation.replicate_now, name="replicate_now"),

@@ -1,6 +1,7 @@
 """What the database keeps of authorities, server certificates and operations."""
 
 from certificates.models.authority import Authority, Bridge, Issued
+from certificates.models.draft import Draft
 from certificates.models.job import VaultJob
 from certificates.models.operation import CA_KINDS, Operation
 from certificates.models.server import FutureCertificate, ServerCertificate
@@ -9,6 +10,7 @@ __all__ = [
     "CA_KINDS",
     "Authority",
     "Bridge",
+    "Draft",
     "FutureCertificate",
     "Issued",
     "Operation",

@@ -57,7 +57,7 @@ def remint_ca(request: ZoneRequest) -> HttpResponse:
     data = request.POST if request.method == "POST" else None
     form = RemintCAForm(request, found, request.zone.name, data=data)
     if data is None:
-        _refuse_shut()
+        refuse_shut(gates.Button.REMINT)
     elif form.is_valid():
         with faults_on(form), transaction.atomic():
             key = form.cleaned_data["key"]
@@ -67,20 +67,20 @@ def remint_ca(request: ZoneRequest) -> HttpResponse:
             said = _("The %s operation has been initiated.") % operation.get_kind_display()
             return close_dialog(request, reverse("certificates:page"), said=said)
     return dialog(
-        request, "certificates/dialogs/remint_ca.html", _limit_words(found, now), form=form
+        request, "certificates/dialogs/remint_ca.html", limit_words(found, now), form=form
     )
 
 
-def _refuse_shut() -> None:
+def refuse_shut(button: gates.Button) -> None:
     """Refuse to open the dialog while its button is shut, with the button's reason."""
     authority = Authority.objects.current()
     pending = Operation.objects.blocking().first()
-    reason = gates.reason(gates.Button.REMINT, authority, pending)
+    reason = gates.reason(button, authority, pending)
     if reason:
         raise Conflict(reason)
 
 
-def _limit_words(found: Limits, now: datetime) -> dict[str, Any]:
+def limit_words(found: Limits, now: datetime) -> dict[str, Any]:
     """Return the limits of the activation time as the dialog tells them."""
     weeks = [(n, now + timedelta(weeks=n)) for n in (1, 2, 4)]
     return {

@@ -1,7 +1,7 @@
 """Who may do what: every address of the console is in this matrix (security rules S-84, S-86)."""
 
 import hashlib
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.core import serializers
@@ -33,6 +33,8 @@ MATRIX = {
     "certificates:server_operations": ((), {"GET": "", "POST": None}),
     "certificates:view_certificate": ((), {"GET": "", "POST": None}),
     "certificates:remint_ca": ((), {"GET": CA, "POST": CA}),
+    "certificates:change_ca": ((), {"GET": CA, "POST": CA}),
+    "certificates:change_ca_step": (("draft", "step"), {"GET": CA, "POST": CA}),
     "certificates:ca_pem": ((), {"GET": "", "POST": None}),
     "certificates:replication": (("operation",), {"GET": "", "POST": None}),
     "certificates:replicate_now": (("operation",), {"GET": None, "POST": DEPLOY}),
@@ -80,6 +82,8 @@ def things(monkeypatch):
         "server": server.pk,
         "update": operation.update_id,
         "assignment": assignment.pk,
+        "draft": uuid4(),
+        "step": "authority",
         "table": "servers",
     }
 
@@ -130,6 +134,7 @@ def test_each_method_needs_its_right(things, name, method, right):
     assert holder.generic(method, there).status_code not in (403, 405)
 
 
+STRANGE = {int: lambda: 10**6, str: lambda: "nowhere", UUID: uuid4}
 OBJECTS = [name for name, (parts, _) in MATRIX.items() if parts and parts != ("table",)]
 
 
@@ -138,7 +143,7 @@ def test_a_foreign_object_is_not_found(things, name):
     client = Client()
     client.force_login(make.admin())
     parts, methods = MATRIX[name]
-    strange = [10**6 if isinstance(things[part], int) else uuid4() for part in parts]
+    strange = [STRANGE[type(things[part])]() for part in parts]
     method = "GET" if methods["GET"] is not None else "POST"
     assert client.generic(method, reverse(name, args=strange)).status_code == 404
 
