@@ -10,6 +10,8 @@ from typing import Optional
 from zac import store
 
 NAME = "wake.sock"
+PATH = "wake.path"
+LONGEST_PATH = 107
 LOOK = b"look"
 REFRESH = b"refresh"
 
@@ -23,6 +25,7 @@ class Wake:
         store.remove(os.path.join(home, NAME))
         self._folder = os.open(home, os.O_RDONLY | os.O_CLOEXEC)
         self._socket.bind(_short(self._folder))
+        self._record()
         self._socket.settimeout(0)
 
     def wait(self, seconds: float) -> Optional[bytes]:
@@ -43,6 +46,15 @@ class Wake:
         self._socket.close()
         os.close(self._folder)
         store.remove(os.path.join(self._home, NAME))
+        store.remove(os.path.join(self._home, PATH))
+
+    def _record(self) -> None:
+        """Leave a short path for those who do not know the trick, where the home is deep."""
+        path = os.path.join(self._home, PATH)
+        store.remove(path)
+        if len(os.path.join(self._home, NAME)) > LONGEST_PATH:
+            short = "/proc/%d/fd/%d/%s" % (os.getpid(), self._folder, NAME)
+            store.write(path, short.encode())
 
 
 def call(home: str, word: bytes = REFRESH) -> bool:

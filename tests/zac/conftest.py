@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 import pytest
 
 from tests.zac import zone as zones
-from tests.zac.zone import Zone
-from zac import enrolling, store
+from tests.zac.servers import free_port
+from tests.zac.zone import ADDRESS, Zone
+from wire.messages import AUTHENTICATION_SATELLITE, CertificateAnswer, ServerAddress
+from zac import enrolling, refreshing, store
 from zac.clock import Clock
 from zac.enrolling import Options
 from zac.home import Home
 from zac.host import Host
+from zac.listeners import Listeners
 
 
 @pytest.fixture
@@ -50,3 +54,38 @@ def registered(zone: Zone, host: Host, **options: Any) -> Host:
     told = Options(url=zone.servers[0].url, key=str(zone.key), name="d1")
     enrolling.enrol(host, Options(**{**vars(told), **options}))
     return host
+
+
+@pytest.fixture
+def satellite(zone: Zone, new_host: Callable[..., Host]) -> Iterator[Host]:
+    """Return an approved Authentication Satellite with its first certificate, listening."""
+    host = registered(
+        zone,
+        new_host("sat"),
+        name="sat",
+        role=AUTHENTICATION_SATELLITE,
+        addresses=[ADDRESS],
+        port=free_port(),
+        rehearsal_port=free_port(),
+    )
+    port, rehearsal = host.device.port, host.device.rehearsal_port
+    zone.others.append(
+        ServerAddress(
+            host.device.id,
+            "sat",
+            "",
+            AUTHENTICATION_SATELLITE,
+            url=f"https://{ADDRESS}:{port}",
+            rehearsal_url=f"https://{ADDRESS}:{rehearsal}",
+        )
+    )
+    csr = zone.members[host.device.id].csr
+    assert csr
+    zone.answers["v1"] = CertificateAnswer("created", zone.root.sign_csr(csr, ADDRESS))
+    zone.offer = dataclasses.replace(zone.offer, certificate=True)
+    refreshing.refresh(host)
+    zone.offer = dataclasses.replace(zone.offer, certificate=False)
+    listeners = Listeners(host)
+    listeners.sync()
+    yield host
+    listeners.close()

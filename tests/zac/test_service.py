@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -141,3 +143,20 @@ def test_a_server_waiting_for_the_go_asks_more_often_near_the_time(
     zone.shift = 3600
     device.clock.learn(zone.now())
     assert service.poll_after(device) == pytest.approx(60, abs=1)
+
+
+def test_a_deep_home_can_be_woken_too(tmp_path: Path) -> None:
+    """A socket's path holds 108 bytes at most."""
+    home = tmp_path / ("deep" * 30)
+    home.mkdir()
+    door = wake.Wake(str(home))
+    try:
+        assert wake.call(str(home))
+        assert door.wait(5) == wake.REFRESH
+        short = (home / "wake.path").read_text()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:
+            speaker.sendto(b"refresh", short)
+        assert door.wait(5) == wake.REFRESH
+    finally:
+        door.close()
+    assert list(home.iterdir()) == []

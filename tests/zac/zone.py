@@ -5,11 +5,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
-import http.server
 import json
 import secrets
-import ssl
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,13 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.zac.authority import Root, now
+from tests.zac.listening import ADDRESS, Server
 from wire import authentication, manifest, messages, registration_key, shapes
 from wire.envelope import Envelope, signed_bytes, wrap
 from wire.manifest import Activated, Cancel, File, Go, Manifest, Recovery, Retire, Rollback, sha256
 from wire.messages import Refreshed, Registered, ServerAddress, StatusReport, Trust
-from zac import pem
-
-ADDRESS = "127.0.0.1"
 
 
 class Signer:
@@ -38,55 +33,6 @@ class Signer:
     def sign(self, kind: str, thing: Any) -> Envelope:
         payload = shapes.dump(thing)
         return wrap(kind, payload, self.key.sign(signed_bytes(kind, payload)))
-
-
-class Server:
-    """One server of the zone: a TLS listener whose certificate can be swapped."""
-
-    def __init__(self, zone: Zone, folder: Path, name: str, role: str = messages.PRIMARY) -> None:
-        self.zone, self.name, self.role = zone, name, role
-        self.path = folder / f"{name}.pem"
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.show(zone.root.server(ADDRESS))
-        self.listener = http.server.ThreadingHTTPServer((ADDRESS, 0), _handler(self))
-        self.listener.daemon_threads = True
-        self.plain = http.server.ThreadingHTTPServer((ADDRESS, 0), _handler(self))
-        self.plain.daemon_threads = True
-        self.listener.get_request = self._accept  # type: ignore[method-assign]  # TLS in the thread would be nicer
-        self.url = f"https://{ADDRESS}:{self.listener.server_port}"
-        self.content_url = f"http://{ADDRESS}:{self.plain.server_port}"
-        for listener in (self.listener, self.plain):
-            threading.Thread(target=listener.serve_forever, args=(0.02,), daemon=True).start()
-
-    def _accept(self) -> Any:
-        sock, peer = self.listener.socket.accept()
-        sock.settimeout(5)
-        try:
-            return self.context.wrap_socket(sock, server_side=True), peer
-        except OSError:
-            sock.close()
-            raise
-
-    def show(self, server_pem: str) -> None:
-        """Serve this key and chain from the next handshake on."""
-        self.path.write_text(server_pem)
-        self.context.load_cert_chain(self.path)
-        self.certificate = pem.fingerprint(server_pem)
-
-    def close(self) -> None:
-        for listener in (self.listener, self.plain):
-            listener.shutdown()
-            listener.server_close()
-
-    def address(self) -> ServerAddress:
-        return ServerAddress(
-            id=f"id-{self.name}",
-            name=self.name,
-            fqdn="",
-            role=self.role,
-            url=self.url,
-            content_url=self.content_url,
-        )
 
 
 @dataclasses.dataclass
@@ -309,29 +255,6 @@ class Zone:
         return (404, None) if found is None else (200, found)
 
 
-def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            size = int(self.headers.get("Content-Length") or 0)
-            body = self.rfile.read(size)
-            status, thing = server.zone.answer(server, self.command, self.path, body, self.headers)
-            data = (
-                thing if isinstance(thing, bytes) else b"" if thing is None else shapes.dump(thing)
-            )
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def log_message(self, *_words: object) -> None:
-            pass
-
-    return Handler
-
-
 @contextlib.contextmanager
 def running(folder: Path, *names: str) -> Iterator[Zone]:
     """Run a zone with one Primary Server per name."""
@@ -347,3 +270,6 @@ def running(folder: Path, *names: str) -> Iterator[Zone]:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Return the lines of a journal."""
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+__all__ = ["ADDRESS", "Server", "Signer", "Zone", "read_lines", "running"]
