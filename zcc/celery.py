@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
 
@@ -17,5 +19,17 @@ app.conf.beat_schedule = {
         "task": "certificates.tasks.sweep",
         "schedule": 2.0,
         "options": {"expires": 4, "ignore_result": True},
-    }
+    },
+    "keep-audit-head": {
+        "task": "zcc.tasks.keep_audit_head",
+        "schedule": 900.0,
+        "options": {"expires": 600, "ignore_result": True},
+    },
 }
+
+
+@signals.worker_before_create_process.connect
+def share_memory(**_: Any) -> None:
+    """Let the child share the pages of what is loaded: collecting must not touch them."""
+    gc.collect()
+    gc.freeze()

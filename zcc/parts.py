@@ -25,6 +25,7 @@ class Parts:
             "ZCC_BROKER_URL": broker.url(home),
             "DJANGO_SETTINGS_MODULE": "zcc.settings",
             "PYTHONUNBUFFERED": "1",
+            "MALLOC_ARENA_MAX": "1",
         }
 
     def manage(self, command: str, *arguments: str) -> Program:
