@@ -10,7 +10,7 @@ import pytest
 
 from tests.zac.authority import Root
 from tests.zac.servers import certify, go, served
-from tests.zac.zone import Zone
+from tests.zac.zone import ADDRESS, Zone
 from wire.manifest import ACTIVATED, Activated, Go, Rollback
 from zac import activating, machine, pem, recovering, refreshing
 from zac.calls import NoneVerifies
