@@ -65,6 +65,7 @@ def accept(
     )
     facts = details.describe(chain[0])
     with transaction.atomic():
+        Entry.objects.queue()
         store(
             future,
             State.UPLOADED,

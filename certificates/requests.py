@@ -147,6 +147,7 @@ def generate(
     if common_name:
         extra["common_name"] = names.check_fqdn(common_name)
     with transaction.atomic():
+        Entry.objects.queue()
         for future in futures:
             plain = order_for(future.device, key_length=key_length, include_dns=True)
             ask_again(future, order={**plain, **extra}, by_hand=False)

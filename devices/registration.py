@@ -13,7 +13,7 @@ from django.db.models import F
 
 from devices.machine import DeviceState
 from devices.models import Device, RegistrationKey, Role, Zone
-from faults import Conflict, Forbidden, Invalid
+from faults import Conflict, Forbidden, Invalid, NotFound
 from ledger.models import Entry
 from pki import csr, names
 from wire import messages, registration_key
@@ -60,6 +60,8 @@ def register(request: messages.Register, *, returning: Device | None, now: datet
     administrator (S-54). A device of the same name takes its old row: it was re-imaged.
     """
     check(request)
+    Zone.objects.lock()
+    Entry.objects.queue()
     if returning is None:
         approves = _use_key(request, now).approves or request.role == Role.MANAGED
     else:
@@ -171,6 +173,7 @@ def _check_server(request: messages.Register) -> None:
 @transaction.atomic
 def unregister(device: Device) -> None:
     """Let a device go; its secret is worth nothing from now on."""
+    Zone.objects.lock()
     Device.objects.move(
         device,
         DeviceState.UNREGISTERED,
@@ -183,6 +186,7 @@ def unregister(device: Device) -> None:
 @transaction.atomic
 def approve(device: Device) -> None:
     """Let a waiting server into the zone (S-54)."""
+    Zone.objects.lock()
     Device.objects.move(device, DeviceState.REGISTERED, note=device.name, errands=True)
     Zone.objects.update(revision=F("revision") + 1)
 
@@ -190,10 +194,41 @@ def approve(device: Device) -> None:
 @transaction.atomic
 def retire(device: Device) -> None:
     """Take a device out for good; its next request is refused (S-58)."""
+    Zone.objects.lock()
     Device.objects.move(
         device, DeviceState.RETIRED, note=device.name, credential_epoch=F("credential_epoch") + 1
     )
     Zone.objects.update(revision=F("revision") + 1)
+
+
+@transaction.atomic
+def save_names(found: Device, names: list[str]) -> None:
+    """Keep the additional DNS names, with a line in the ledger where they changed."""
+    row = Device.objects.select_for_update().get(pk=found.pk)
+    if row.dns_names == names:
+        return
+    Device.objects.filter(pk=found.pk).update(dns_names=names)
+    Entry.objects.record(
+        "device-settings",
+        f"devices.Device:{found.pk}",
+        note=found.name,
+        detail={"dns_names": {"before": row.dns_names, "after": names}},
+    )
+
+
+@transaction.atomic
+def revoke_key(pk: int, *, now: datetime) -> RegistrationKey:
+    """Revoke a registration key; devices that it let in stay (S-50)."""
+    key = RegistrationKey.objects.select_for_update().filter(pk=pk).first()
+    if key is None:
+        raise NotFound("There is no such registration key.")
+    if key.revoked_at is None:
+        key.revoked_at = now
+        key.save(update_fields=["revoked_at"])
+        Entry.objects.record(
+            "revoke-registration-key", f"devices.RegistrationKey:{key.pk}", note=key.label
+        )
+    return key
 
 
 def find(guid: str) -> Device | None:

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Actor:
-    """The one who acts, and where from. `session` is a digest, never the session key."""
+    """The one who acts, and where from.
+
+    `session` is a digest, never the session key; for a token of the API its number and name.
+    """
 
     name: str
     address: str = ""

@@ -30,13 +30,25 @@ class Head(models.Model):
 class EntryQuerySet(models.QuerySet["Entry"]):
     """Reads the chain and adds to its end."""
 
+    def queue(self) -> Head:
+        """Queue for the end of the chain until the transaction ends.
+
+        Whoever writes a line waits here, before any other row is locked (the zone's alone goes
+        first): so no two transactions ever wait for each other.
+        """
+        head, _ = Head.objects.select_for_update().get_or_create(pk=1)
+        return head
+
     @transaction.atomic
     def record(self, action: str, subject: str, **what: Any) -> Entry:
         """Append one entry in the transaction of the act itself: no trace, no act (S-42).
 
         `what` may hold here, there, note and detail (a JSON object without any secret).
         """
-        head, _ = Head.objects.select_for_update().get_or_create(pk=1)
+        return self.append(self.queue(), action, subject, **what)
+
+    def append(self, head: Head, action: str, subject: str, **what: Any) -> Entry:
+        """Append one entry behind the head that `queue` returned in this transaction."""
         who = actor.current()
         entry = Entry(
             seq=head.seq + 1,
@@ -108,10 +120,11 @@ class MovingQuerySet(models.QuerySet[M]):
         """Move one thing on. Of several callers at once exactly one wins, the others raise."""
         here = thing.state
         self.machine.check(here, there)
+        head = Entry.objects.queue()
         if not self.filter(pk=thing.pk, state=here).update(state=there, **changes):
             raise WrongMove("It has moved on in the meantime. Nothing was changed.")
         label = f"{thing._meta.label}:{thing.pk}"
-        Entry.objects.record("move", label, here=here, there=there, note=note)
+        Entry.objects.append(head, "move", label, here=here, there=there, note=note)
         thing.state = there
         for name, value in changes.items():
             setattr(thing, name, value)

@@ -99,6 +99,7 @@ def exclude(replica: Replica, *, now: datetime) -> None:
 @transaction.atomic
 def replicate_now(update: SystemUpdate, *, now: datetime) -> None:
     """Ask every content server that lacks the content to fetch it at once."""
+    Entry.objects.queue()
     for replica in update.replicas.filter(state=ReplicaState.FAILED):
         Replica.objects.move(replica, ReplicaState.PENDING)
     servers = update.replicas.missing().values("server")

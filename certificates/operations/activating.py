@@ -94,6 +94,7 @@ def _block(operation: Operation, missing: list[Device]) -> None:
 @transaction.atomic
 def activate(operation: Operation, *, now: datetime) -> None:
     """Make the future CA the current one; trust of the old root stays until its grace ends."""
+    Zone.objects.lock()
     if operation.changes_ca:
         _swap_authorities(operation, now)
     Operation.objects.move(operation, State.ACTIVATED, activated_at=now)

@@ -30,6 +30,7 @@ def assign_now(operation: Operation, *, now: datetime) -> None:
 @transaction.atomic
 def assign(operation: Operation, *, now: datetime, by_hand: bool = False) -> None:
     """Give every target its assignment and offer the update to the first of them."""
+    Zone.objects.lock()
     update = _update_of(operation)
     Operation.objects.move(operation, State.ASSIGNED)
     if update.state == UpdateState.REPLICATING and not by_hand:

@@ -63,6 +63,7 @@ def finish_cancel(operation: Operation, *, now: datetime) -> None:
 
 
 def _undo(operation: Operation, now: datetime) -> None:
+    Zone.objects.lock()
     update = operation.update
     if update is not None:
         _announce_cancel(update)

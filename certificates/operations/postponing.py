@@ -23,6 +23,7 @@ CHANGEABLE = (State.PREPARING, State.REPLICATING, State.ASSIGNED, State.BLOCKED)
 def change_activation(operation: Operation, activates_at: datetime, *, now: datetime) -> None:
     """Set another activation time before the lock-out; a new revision is signed and travels."""
     zone = Zone.objects.lock()
+    Entry.objects.queue()
     operation.refresh_from_db()
     locks_at = operation.locks_at(zone.lockout)
     late = operation.is_locked(now, zone.lockout) and operation.state != State.BLOCKED
@@ -55,6 +56,7 @@ def force(operation: Operation, *, now: datetime) -> None:
     can still fetch the go before it is due.
     """
     zone = Zone.objects.lock()
+    Entry.objects.queue()
     operation.refresh_from_db()
     if operation.state != State.BLOCKED:
         raise Conflict("The operation is not blocked. Nothing was changed.")
@@ -78,6 +80,7 @@ def force(operation: Operation, *, now: datetime) -> None:
 @transaction.atomic
 def go_on_without_bridge(operation: Operation) -> None:
     """Stop waiting for a certificate server that cannot sign the bridge any more."""
+    Entry.objects.queue()
     operation = Operation.objects.select_for_update().get(pk=operation.pk)
     if operation.state != State.PREPARING:
         raise Conflict("The operation is prepared already. Nothing was changed.")

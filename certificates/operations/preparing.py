@@ -19,6 +19,7 @@ from certificates.operations import publishing
 from devices import keyring
 from devices.models import Device
 from ledger.machine import WrongMove
+from ledger.models import Entry
 from pki import details, issuing, keys, names
 from systemupdates import replication
 from systemupdates.machine import UpdateState
@@ -67,6 +68,7 @@ def make_future(operation: Operation, now: datetime) -> None:
     external = operation.order.get("external", False)
     made = None if external else _internal(operation, now)
     with transaction.atomic():
+        Entry.objects.queue()
         authority = made or _external(operation)
         # A number that no CA of this zone had, also where one was discarded.
         authority.epoch = 1 + max(Authority.objects.values_list("epoch", flat=True), default=0)
@@ -84,6 +86,13 @@ def make_future(operation: Operation, now: datetime) -> None:
                 sha256=authority.sha256,
             )
         _set_future(operation, authority)
+        Entry.objects.record(
+            "future-ca",
+            f"certificates.Authority:{authority.pk}",
+            there=authority.state,
+            note=authority.subject,
+            detail={"kind": authority.kind, "sha256": authority.sha256},
+        )
 
 
 def _set_future(operation: Operation, authority: Authority) -> None:
@@ -176,6 +185,12 @@ def _make_bridge(*, issuer: Authority, subject: Authority, now: datetime) -> Non
     )
     facts = details.describe(pem)
     with transaction.atomic():
+        Entry.objects.record(
+            "bridge",
+            f"certificates.Authority:{issuer.pk}",
+            note=f"{subject.subject} by {issuer.subject}",
+            detail={"serial": row.serial, "sha256": facts.digest},
+        )
         Issued.objects.filter(pk=row.pk).update(sha256=facts.digest)
         Bridge.objects.get_or_create(
             issuer=issuer,
