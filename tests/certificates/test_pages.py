@@ -236,3 +236,10 @@ def test_home_tells_what_needs_attention(client, ca):
     assert "1 server certificate has expired." in page
     assert "1 device was not heard for more than two refresh intervals." in page
     assert "Blocked:" in page
+
+
+def test_a_page_is_sent_compressed_and_light(client, ca):
+    many(ca, 30)
+    response = client.get(PAGE, headers={"Accept-Encoding": "gzip"})
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert len(response.content) < 20 * 1024
