@@ -17,6 +17,7 @@ from django.db import IntegrityError, transaction
 from certificates import vault
 from certificates.machine import AuthorityState, JobState
 from certificates.models import Authority, Bridge, Issued, Operation, VaultJob
+from certificates.models.job import KEPT
 from certificates.primaries import live_primary
 from devices import keyring
 from devices.models import Device, Zone
@@ -247,6 +248,12 @@ def take_result(job: VaultJob) -> bytes:
     if job.state != JobState.DONE or not job.result:
         raise Conflict("The backup is not there (any more).", action="Back up the CA again.")
     return bytes(job.result)
+
+
+def forget_results(now: datetime) -> None:
+    """Drop backups that were kept long enough to be downloaded."""
+    old = VaultJob.objects.filter(ended_at__lt=now - KEPT).exclude(result=b"")
+    old.update(result=b"")
 
 
 def file_name(job: VaultJob) -> str:

@@ -36,8 +36,6 @@ class Button(TextChoices):
 
 
 B = Button
-# A later operation joins by its name here, and by its URL of the same name.
-AVAILABLE = frozenset({B.CHANGE, B.REMINT, B.VIEW})
 # What only readers may press too; everything else needs the right of D-32.
 FOR_EVERYBODY = frozenset({B.VIEW})
 # These act on the CA's private key, and an external CA has none here (D-20).
@@ -82,7 +80,7 @@ def ca_gates(authority: Authority, pending: Operation | None, *, may: bool) -> l
             reason=reason(button, authority, pending),
             icon=ICONS[button],
             starts_group=button in STARTS_GROUP,
-            view=f"certificates:{button.value}".replace("-", "_") if button in AVAILABLE else "",
+            view=f"certificates:{button.value}".replace("-", "_"),
         )
         for button in Button
         if may or button in FOR_EVERYBODY
@@ -97,8 +95,6 @@ def reason(button: Button, authority: Authority, pending: Operation | None) -> s
         return _("%(operation)s is in progress. Wait until it ends, or cancel it.") % {
             "operation": pending.get_kind_display()
         }
-    if button not in AVAILABLE:
-        return _("%(button)s comes with a later version.") % {"button": button.label}
     return ""
 
 

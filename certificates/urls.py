@@ -3,6 +3,7 @@
 from django.urls import path
 
 from certificates.views import (
+    authority_dialogs,
     ca_dialogs,
     change_ca,
     downloads,
@@ -15,6 +16,7 @@ from certificates.views import (
 app_name = "certificates"
 BASE = "configuration/certificates/"
 OPERATION = BASE + "operations/<uuid:pk>/"
+JOB = BASE + "jobs/<uuid:pk>/"
 SERVER = BASE + "servers/<uuid:pk>/"
 urlpatterns = [
     path("", home.home, name="home"),
@@ -25,6 +27,12 @@ urlpatterns = [
     path(BASE + "remint-ca/", ca_dialogs.remint_ca, name="remint_ca"),
     path(BASE + "change-ca/", change_ca.change_ca, name="change_ca"),
     path(BASE + "change-ca/<uuid:pk>/<slug:key>/", change_ca.change_ca_step, name="change_ca_step"),
+    path(BASE + "move-ca-role/", authority_dialogs.move_ca_role, name="move_ca_role"),
+    path(BASE + "backup-ca/", authority_dialogs.backup_ca, name="backup_ca"),
+    path(BASE + "restore-ca/", authority_dialogs.restore_ca, name="restore_ca"),
+    path(JOB, authority_dialogs.vault_job, name="vault_job"),
+    path(JOB + "again/", authority_dialogs.download_again, name="download_again"),
+    path(JOB + "<slug:ticket>.zip", authority_dialogs.backup_file, name="backup_file"),
     path(BASE + "ca.pem", downloads.ca_pem, name="ca_pem"),
     path(OPERATION + "replication/", operation.replication_status, name="replication"),
     path(OPERATION + "replication/now/", operation.replicate_now, name="replicate_now"),

@@ -93,13 +93,16 @@ def test_a_double_click_starts_one_operation_and_the_pane_shows_it(page_at_rest)
     expect(page.locator("#b-remint-ca")).to_have_attribute("aria-disabled", "true")
 
 
-def test_a_shut_button_shows_its_reason_to_the_keyboard(page_at_rest):
-    page = page_at_rest
-    page.focus("#b-backup-ca")
-    expect(page.locator("#why-backup-ca")).to_be_visible()
-    expect(page.locator("#why-backup-ca")).to_have_text("Backup CA comes with a later version.")
+def test_a_shut_button_shows_its_reason_to_the_keyboard(live_server, log_in):
+    scenes.remint()
+    page = log_in(make.admin())
+    page.goto(live_server.url + CERTIFICATES)
+    page.focus("#b-move-ca-role")
+    said = "Remint CA is in progress. Wait until it ends, or cancel it."
+    expect(page.locator("#why-move-ca-role")).to_be_visible()
+    expect(page.locator("#why-move-ca-role")).to_have_text(said)
     page.keyboard.press("Enter")
-    expect(page.locator("#live")).to_have_text("Backup CA comes with a later version.")
+    expect(page.locator("#live")).to_have_text(said)
     expect(page.locator("dialog[open]")).to_have_count(0)
 
 

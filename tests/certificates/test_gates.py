@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 
 from certificates import gates
 from certificates.gates import Button
@@ -12,7 +13,6 @@ from devices.models import Zone
 from tests import make
 
 S = OperationState
-EVERY = frozenset(Button)
 PENDING_SHUTS = {Button.CHANGE, Button.MOVE, Button.REMINT, Button.RESTORE}
 EXTERNAL_SHUTS = {Button.MOVE, Button.REMINT, Button.BACKUP, Button.RESTORE}
 INTERNAL = Authority(kind=Authority.Kind.INTERNAL)
@@ -25,27 +25,21 @@ def shut(authority, pending):
     return {Button(g.button) for g in gates.ca_gates(authority, pending, may=True) if not g.is_open}
 
 
-@pytest.fixture
-def complete(monkeypatch):
-    """Every button exists."""
-    monkeypatch.setattr(gates, "AVAILABLE", EVERY)
-
-
 @pytest.mark.parametrize("state", [None, *BLOCKING])
 @pytest.mark.parametrize(("authority", "always"), [(INTERNAL, set()), (EXTERNAL, EXTERNAL_SHUTS)])
-def test_buttons_by_state_and_kind_of_authority(complete, state, authority, always):
+def test_buttons_by_state_and_kind_of_authority(state, authority, always):
     pending = Operation(kind=Operation.Kind.REMINT_CA, state=state) if state else None
     assert shut(authority, pending) == always | (PENDING_SHUTS if pending else set())
 
 
-def test_a_shut_button_names_the_operation_that_holds_it(complete):
+def test_a_shut_button_names_the_operation_that_holds_it():
     pending = Operation(kind=Operation.Kind.REMINT_SERVER, state=S.REPLICATING)
     assert "Remint Certificate is in progress" in gates.reason(Button.REMINT, INTERNAL, pending)
 
 
-def test_what_does_not_exist_yet_says_so():
-    assert shut(INTERNAL, None) == EVERY - gates.AVAILABLE
-    assert gates.reason(Button.BACKUP, INTERNAL, None) == "Backup CA comes with a later version."
+def test_every_button_opens_an_address_of_its_name():
+    for gate in gates.ca_gates(INTERNAL, None, may=True):
+        assert reverse(gate.view).endswith(f"/{gate.button}/")
 
 
 def test_readers_are_offered_only_what_they_may_do():
