@@ -1,0 +1,32 @@
+"""Each scenario has a zone of its own, on a loopback network of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.places import loopback_network
+from tests.scenarios.running import RunningZone, running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder."""
+    for item in items:
+        if "/tests/scenarios/" in str(item.path):
+            item.add_marker(pytest.mark.scenario)
+
+
+@pytest.fixture
+def start_zone(tmp_path: Path) -> Iterator[Callable[..., RunningZone]]:
+    """Return a function that starts a zone, which ends with the test."""
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> RunningZone:
+            base = stack.enter_context(loopback_network())
+            return stack.enter_context(running(tmp_path / "zone", base, **options))
+
+        yield start
