@@ -40,7 +40,7 @@ def sweep() -> None:
     for operation in Operation.objects.moving().select_related("authority", "future_authority"):
         _ask_for(operation, once=True)
     for authority in Authority.objects.filter(state__in=("current", "future")):
-        if signing.waiting(authority):
+        if signing.waits(authority):
             _ask_to_sign(authority, once=True)
     for guid in remint_tool.servers_lacking():
         doorbell.ring(publish_tools, queue=queue_of(guid), once=True)
@@ -52,6 +52,7 @@ def sweep() -> None:
 
 
 def _sweep_jobs() -> None:
+    ca_role.forget_results(timezone.now())
     for job in VaultJob.objects.open():
         if job.is_overdue(timezone.now()):
             with suppress(WrongMove):

@@ -9,6 +9,7 @@ from cryptography import x509
 
 from pki import building, keys, loading
 from pki.errors import BadRequest, PkiFault
+from pki.loading import PublicKey
 from pki.names import Names, Subject, check_names, shown, subject_of
 
 MAX_REQUEST = 64 * 1024
@@ -22,15 +23,31 @@ class Request:
     They are read when somebody looks at them.
     """
 
-    pem: str
-    public_key: str
-    key_length: int
+    loaded: x509.CertificateSigningRequest
+    """The request as an object of `cryptography` (inside `pki` only), like its key."""
+    key: PublicKey
+
+    # Text is made where it is wanted: a batch that only signs feels every encoding.
+    @cached_property
+    def pem(self) -> str:
+        """The request as PEM, encoded anew."""
+        return building.pem(self.loaded)
+
+    @cached_property
+    def public_key(self) -> str:
+        """The key as SubjectPublicKeyInfo PEM."""
+        return loading.public_pem(self.key)
+
+    @property
+    def key_length(self) -> int:
+        """The length of the key in bits."""
+        return self.key.key_size
 
     @cached_property
     def subject_text(self) -> str:
         """The subject that the sender wished for, escaped; empty if it cannot be read."""
         try:
-            return shown(subject_of(loading.load_request(self.pem.encode("ascii")).subject))
+            return shown(subject_of(self.loaded.subject))
         except Exception:  # a wish that cannot be read is no wish
             return ""
 
@@ -38,8 +55,7 @@ class Request:
     def names(self) -> Names:
         """The names that the sender wished for; none if they cannot be read."""
         try:
-            request = loading.load_request(self.pem.encode("ascii"))
-            found = loading.extension(request, x509.SubjectAlternativeName)
+            found = loading.extension(self.loaded, x509.SubjectAlternativeName)
         except PkiFault:
             return Names()
         if not isinstance(found, x509.SubjectAlternativeName):
@@ -69,11 +85,7 @@ def read_csr(data: str | bytes) -> Request:
     key = loading.public_key_of(request)
     keys.check_loaded(key)
     _check_signature(request)
-    return Request(
-        pem=building.pem(request),
-        public_key=loading.public_pem(key),
-        key_length=key.key_size,
-    )
+    return Request(request, key)
 
 
 def _check_signature(request: x509.CertificateSigningRequest) -> None:

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
 from pki import building, keys, lint, loading
+from pki.csr import Request
 from pki.errors import BadCertificate, CannotSign, NotIssued, PkiFault, WrongKey
 from pki.loading import PrivateKey, PublicKey
 from pki.names import Names, Subject, check_names
@@ -88,7 +89,7 @@ def make_bridge(
 class Prepared:
     """A checked intent to sign one certificate; Issuer.issue redeems it once."""
 
-    public_key: str
+    public_key: str | Request
     subject: Subject
     names: Names
     validity: Validity
@@ -113,7 +114,7 @@ class Issuer:
         self._key = key
         self._hash = building.hash_for(key)
         self._facts = lint.IssuerFacts.of(certificate)
-        self._identifier = building.authority_identifier(self._facts.key_id)
+        self._templates: dict[x509.KeyUsage, x509.CertificateBuilder] = {}
         self._drafts: dict[int, _Draft] = {}
         self._serials: set[int] = set()
 
@@ -141,14 +142,18 @@ class Issuer:
     def prepare(
         self,
         *,
-        public_key: str,
+        public_key: str | Request,
         subject: Subject,
         names: Names,
         validity: Validity,
         serial: int,
     ) -> Prepared:
-        """Check everything that is to be signed and return the token for it."""
-        key = loading.load_public(public_key)
+        """Check everything that is to be signed and return the token for it.
+
+        The key is given as PEM, or as the request that was read and brings it.
+        """
+        given = public_key
+        key = given.key if isinstance(given, Request) else loading.load_public(given)
         keys.check_loaded(key)
         names = check_names(names, wildcard=True)
         if subject.common_name not in (*names.dns, *names.addresses):
@@ -182,19 +187,28 @@ class Issuer:
             raise NotIssued("What was signed is not what was prepared.")
         return building.pem(certificate)
 
+    def _template(self, usage: x509.KeyUsage) -> x509.CertificateBuilder:
+        """Return what all server certificates of one kind of key have in common, made once."""
+        if usage not in self._templates:
+            identifier = building.authority_identifier(self._facts.key_id)
+            self._templates[usage] = (
+                x509.CertificateBuilder()
+                .issuer_name(self._facts.name)
+                .add_extension(building.END_ENTITY, critical=True)
+                .add_extension(usage, critical=True)
+                .add_extension(building.SERVER_AUTH, critical=False)
+                .add_extension(identifier, critical=False)
+            )
+        return self._templates[usage]
+
     def _server(self, draft: _Draft) -> x509.CertificateBuilder:
         identifier = x509.SubjectKeyIdentifier.from_public_key(draft.key)
         builder = (
-            x509.CertificateBuilder()
-            .issuer_name(self._facts.name)
+            self._template(building.server_key_usage(draft.key))
             .subject_name(draft.name)
             .public_key(draft.key)
-            .add_extension(building.END_ENTITY, critical=True)
-            .add_extension(building.server_key_usage(draft.key), critical=True)
-            .add_extension(building.SERVER_AUTH, critical=False)
             .add_extension(draft.alternatives, critical=False)
             .add_extension(identifier, critical=False)
-            .add_extension(self._identifier, critical=False)
         )
         return _dated(builder, draft.token.validity, draft.token.serial)
 
@@ -269,7 +283,8 @@ def _matching(pem: str, key_pem: str) -> tuple[x509.Certificate, PrivateKey]:
 def _signer(chain_pem: str, key_pem: str) -> tuple[x509.Certificate, PrivateKey]:
     """Return the certificate of the chain that the key belongs to, a root before a bridge."""
     try:
-        key = loading.load_private(key_pem)
+        # Its match with the certificate and a trial signature are checked each time (`open`).
+        key = loading.load_private(key_pem, is_known=True)
         chain = [loading.load_certificate(pem) for pem in loading.split(chain_pem)]
         own = [found for found in chain if loading.public_key_of(found) == key.public_key()]
     except PkiFault as fault:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from certificates import vault
 from certificates.machine import FutureState
@@ -19,79 +20,142 @@ from pki import csr, details, issuing, keys, names
 from pki.issuing import Issuer
 
 log = logging.getLogger(__name__)
-BATCH = 300
+BATCH = 500
 
 
-@dataclass(frozen=True)
-class Intent:
-    """A certificate about to be signed; its serial's row stands already."""
+class Intent(NamedTuple):
+    """A certificate about to be signed; its serial's row stands already.
 
-    future: FutureCertificate
+    `device` is the device's key as the database gives and takes it.
+    """
+
+    key: int
+    device: Any
+    generation: int
+    csr_pem: str
+    order: dict[str, Any]
     serial: int
 
 
-def waiting(authority: Authority) -> list[FutureCertificate]:
-    """Return the next CSRs that this authority is to sign."""
+class Outcome(NamedTuple):
+    """What became of an intent: a certificate, or a fault."""
+
+    intent: Intent
+    pem: str
+    fault: Fault | None = None
+
+
+def waits(authority: Authority) -> bool:
+    """Tell whether CSRs wait for this authority's signature."""
     rows = FutureCertificate.objects.filter(authority=authority, state=FutureState.AWAITED)
-    return list(rows.exclude(csr_pem="").select_related("device").order_by("pk")[:BATCH])
+    return rows.exclude(csr_pem="").exists()
 
 
 def sign_waiting(authority: Authority, *, now: datetime) -> int:
     """Sign one batch with the CA key held in memory; returns how many futures it settled."""
-    futures = waiting(authority)
-    if not futures:
+    intents = _next(authority)
+    if not intents:
         return 0
     issuer = vault.open_issuer(authority, now=now)
-    intents = _intend(authority, futures)
     days = Zone.objects.the().server_certificate_days
-    bridges = vault.bridges_above(authority)
-    results = [(intent, *_sign(issuer, authority, intent, days, now)) for intent in intents]
+    validity = issuing.server_validity(now, days, authority.root_pem)
+    bridges = "".join(vault.bridges_above(authority))
+    _intend(authority, intents, now)
+    outcomes = [_sign(issuer, intent, validity) for intent in intents]
+    made = [outcome for outcome in outcomes if outcome.fault is None]
     with transaction.atomic():
-        for intent, pem, fault in results:
-            _store(intent, pem, fault, bridges)
-        made = sum(1 for _, pem, _ in results if pem)
+        Entry.objects.queue()
+        _store(authority, made, bridges, validity.not_after)
+        for outcome in outcomes:
+            if outcome.fault is not None:
+                _refuse(outcome.intent, outcome.fault)
         Entry.objects.record(
             "issue",
             f"certificates.Authority:{authority.pk}",
-            note=f"{made} server certificates",
-            detail={"serials": [f"{intent.serial:x}" for intent, pem, _ in results if pem]},
+            note=f"{len(made)} server certificates",
+            detail={"serials": [f"{outcome.intent.serial:x}" for outcome in made]},
         )
-    return len(results)
+    return len(outcomes)
 
 
-def _intend(authority: Authority, futures: list[FutureCertificate]) -> list[Intent]:
-    intents = [Intent(future, issuing.make_serial()) for future in futures]
-    Issued.objects.bulk_create(
-        Issued(
-            authority=authority,
-            serial=f"{intent.serial:x}",
-            purpose="server",
-            device=intent.future.device,
-            subject=(intent.future.order or {}).get("common_name", ""),
-        )
+# Beside a P-256 signature every row of the ORM is felt (P-1): these take a batch each as plain
+# values. Names of tables and columns are the models' own.
+_WAITING = """
+SELECT id, device_id, generation, csr_pem, "order" FROM certificates_futurecertificate
+WHERE authority_id = %s AND state = 'awaited' AND csr_pem <> '' ORDER BY id LIMIT %s
+"""
+_INTEND = """
+INSERT INTO certificates_issued
+  (authority_id, serial, purpose, device_id, subject, created_at, sha256)
+VALUES (%s, %s, 'server', %s, %s, %s, '')
+"""
+_NOTE = "UPDATE certificates_issued SET sha256 = %s WHERE authority_id = %s AND serial = %s"
+# What was ordered anew in the meantime (a greater generation) or cancelled stays as it is.
+_CREATED = """
+UPDATE certificates_futurecertificate
+SET state = 'created', chain_pem = %s, digest = %s, not_after = %s, reason = '', action = ''
+WHERE id = %s AND state = 'awaited' AND generation = %s
+"""
+
+
+def _next(authority: Authority) -> list[Intent]:
+    """Return the next CSRs that this authority is to sign, each with a serial of its own."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING, [_key(authority), BATCH])
+        return [
+            Intent(key, device, generation, pem, json.loads(order or "{}"), issuing.make_serial())
+            for key, device, generation, pem, order in cursor.fetchall()
+        ]
+
+
+def _intend(authority: Authority, intents: list[Intent], now: datetime) -> None:
+    ca, at = _key(authority), connection.ops.adapt_datetimefield_value(now)
+    rows = [
+        (ca, f"{intent.serial:x}", intent.device, intent.order.get("common_name", ""), at)
         for intent in intents
-    )
-    return intents
+    ]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany(_INTEND, rows)
 
 
-def _sign(
-    issuer: Issuer, authority: Authority, intent: Intent, days: int, now: datetime
-) -> tuple[str, Fault | None]:
+def _key(authority: Authority) -> Any:
+    return Authority._meta.pk.get_db_prep_value(authority.pk, connection)
+
+
+def _sign(issuer: Issuer, intent: Intent, validity: issuing.Validity) -> Outcome:
     """Sign one request; names come from the console's record, never from the CSR (S-13)."""
-    order = intent.future.order or {}
+    order = intent.order
     try:
-        request = csr.read_csr(intent.future.csr_pem)
         prepared = issuer.prepare(
-            public_key=request.public_key,
+            public_key=csr.read_csr(intent.csr_pem),
             subject=subject_of(order),
             names=names.Names(dns=tuple(order["dns_names"]), addresses=tuple(order["addresses"])),
-            validity=issuing.server_validity(now, days, authority.root_pem),
+            validity=validity,
             serial=intent.serial,
         )
-        return issuer.issue(prepared), None
+        return Outcome(intent, issuer.issue(prepared))
     except Fault as fault:
-        log.warning("No certificate for %s: %s", intent.future.device, fault)
-        return "", fault
+        log.warning("No certificate for device %s: %s", intent.device, fault)
+        return Outcome(intent, "", fault)
+
+
+def _store(authority: Authority, made: list[Outcome], bridges: str, not_after: datetime) -> None:
+    ca, ends = _key(authority), connection.ops.adapt_datetimefield_value(not_after)
+    notes, rows = [], []
+    for intent, pem, _ in made:
+        digest = details.digest(pem)
+        notes.append((digest, ca, f"{intent.serial:x}"))
+        rows.append((pem + bridges, digest, ends, intent.key, intent.generation))
+    with connection.cursor() as cursor:
+        cursor.executemany(_NOTE, notes)
+        cursor.executemany(_CREATED, rows)
+
+
+def _refuse(intent: Intent, fault: Fault) -> None:
+    rows = FutureCertificate.objects.filter(
+        pk=intent.key, state=FutureState.AWAITED, generation=intent.generation
+    )
+    rows.update(state=FutureState.CREATE_FAILED, reason=fault.explanation, action=fault.action)
 
 
 def subject_of(order: dict[str, str]) -> names.Subject:
@@ -101,42 +165,24 @@ def subject_of(order: dict[str, str]) -> names.Subject:
     return names.Subject(common_name=order["common_name"], **extra)
 
 
-def _store(intent: Intent, pem: str, fault: Fault | None, bridges: list[str]) -> None:
-    rows = FutureCertificate.objects.filter(
-        pk=intent.future.pk, state=FutureState.AWAITED, generation=intent.future.generation
-    )
-    if fault is not None:
-        rows.update(state=FutureState.CREATE_FAILED, reason=fault.explanation, action=fault.action)
-        return
-    facts = details.describe(pem)
-    Issued.objects.filter(serial=f"{intent.serial:x}").update(sha256=facts.digest)
-    rows.update(
-        state=FutureState.CREATED,
-        chain_pem="".join([pem, *bridges]),
-        digest=facts.digest,
-        not_after=facts.not_after,
-        reason="",
-        action="",
-    )
-
-
 def sign_first(authority: Authority, key_pem: str, device: Device, *, now: datetime) -> str:
     """Sign the certificate of the zone's very first server, while the CA key is in hand."""
     order = order_for(device, key_length=keys.DEFAULT_KEY_LENGTH, include_dns=False)
-    future = FutureCertificate(device=device, order=order, csr_pem=device.first_csr)
-    intent = Intent(future, issuing.make_serial())
+    serial = issuing.make_serial()
     row = Issued.objects.create(
         authority=authority,
-        serial=f"{intent.serial:x}",
+        serial=f"{serial:x}",
         purpose="server",
         device=device,
         subject=device.fqdn,
     )
     issuer = Issuer.open(authority.root_pem, key_pem, now)
     days = Zone.objects.the().server_certificate_days
-    pem, fault = _sign(issuer, authority, intent, days, now)
-    if fault is not None:
-        raise fault
-    row.sha256 = details.digest(pem)
+    validity = issuing.server_validity(now, days, authority.root_pem)
+    intent = Intent(0, device.pk, 0, device.first_csr, order, serial)
+    made = _sign(issuer, intent, validity)
+    if made.fault is not None:
+        raise made.fault
+    row.sha256 = details.digest(made.pem)
     row.save(update_fields=["sha256"])
-    return pem
+    return made.pem
