@@ -1,13 +1,40 @@
 """What every test may rely on."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
 from django.test import TransactionTestCase
 
 from ledger import guard
+
+if TYPE_CHECKING:
+    from tests.zone import TestZone
+
+
+@pytest.fixture
+def zone(
+    db: None, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TestZone]:
+    """Found a zone whose first server is this process; the queue is not rung."""
+    from certificates import answers
+    from devices import authentication, keyring
+    from tests import zone as small_zone
+
+    def forget() -> None:
+        keyring.forget()
+        answers.forget()
+        authentication._epochs.clear()
+
+    settings.SERVER_HOME = tmp_path / "ps-01"
+    monkeypatch.setattr("certificates.doorbell.ring", lambda *_, **__: None)
+    forget()
+    yield small_zone.found(tmp_path / "ps-01")
+    forget()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
@@ -33,6 +37,8 @@ class Host:
     counter: int = 0
     answer: dict[str, Any] = field(default_factory=dict)
     client: Client = field(default_factory=Client)
+    home: Path | None = None
+    vaults: tuple[Any, Any] | None = None
 
     @property
     def fqdn(self) -> str:
@@ -96,7 +102,7 @@ class Host:
             pem = csr.make_csr(
                 self.key_pem, names.Subject(self.fqdn), names.Names((self.fqdn,), ())
             )
-        vault = sealing.make_vault_key(), sealing.make_vault_key()
+        vault = self.vaults = (sealing.make_vault_key(), sealing.make_vault_key())
         return messages.Register(
             name=self.name,
             role=self.role,
@@ -150,26 +156,65 @@ class TestZone:
         answer = json.loads(response.content)
         host.id, host.secret, host.answer = answer["id"], answer["secret"], answer
         self.hosts[name] = host
+        if role == messages.PRIMARY:
+            self._settle(host)
         return host
+
+    def _settle(self, host: Host) -> None:
+        """Give a Primary Server its home with its vault keys, and the zone's keys."""
+        assert host.vaults is not None
+        host.home = self.home.parent / host.name
+        _write_vault(host.home, *host.vaults)
+        (host.home / "device.json").write_text(json.dumps({"id": host.id}))
+        keyring.here().hand_over(self.device(host))
+
+    @contextmanager
+    def on(self, host: Host) -> Iterator[None]:
+        """Let this process be a worker of another Primary Server for a while."""
+        before = settings.SERVER_HOME
+        settings.SERVER_HOME = host.home
+        keyring.forget()
+        try:
+            yield
+        finally:
+            settings.SERVER_HOME = before
+            keyring.forget()
 
     def device(self, host: Host) -> Device:
         """Return the row of a host."""
         return Device.objects.get(pk=host.id)
 
 
-def found(home: Path, **settings: int) -> TestZone:
-    """Found a zone as create_zone does, with the agent's part played here."""
-    first = Host("ps-01", messages.PRIMARY, "127.9.0.1")
-    said = first.registration()
-    vault, ca_vault = sealing.make_vault_key(), sealing.make_vault_key()
+def _write_vault(home: Path, vault: Any, ca_vault: Any) -> None:
     (home / "vault").mkdir(parents=True)
     sealing.write_private_file(home / "vault" / "vault.key", vault.private)
     sealing.write_private_file(home / "vault" / "ca-vault.key", ca_vault.private)
+
+
+def found(
+    home: Path,
+    *,
+    now: datetime | None = None,
+    order: founding.ZoneOrder | None = None,
+    **values: int,
+) -> TestZone:
+    """Found a zone as create_zone does, with the agent's part played here.
+
+    A zone founded long ago has a CA that expires soon, or has expired.
+    """
+    first = Host("ps-01", messages.PRIMARY, "127.9.0.1")
+    said = first.registration()
+    vault, ca_vault = sealing.make_vault_key(), sealing.make_vault_key()
+    _write_vault(home, vault, ca_vault)
     said = messages.Register(
         **{**said.__dict__, "vault_keys": messages.VaultKeys(vault.public, ca_vault.public)}
     )
+    first.home = home
     founded = founding.found_zone(
-        founding.ZoneOrder(ZONE_NAME), said, now=timezone.now(), settings={**DEMO, **settings}
+        order or founding.ZoneOrder(ZONE_NAME),
+        said,
+        now=now or timezone.now(),
+        settings={**DEMO, **values},
     )
     first.id, first.secret = founded.registered.id, founded.registered.secret
     (home / "device.json").write_text(json.dumps({"id": first.id}))
