@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness.places import loopback_network
-from tests.scenarios.running import RunningZone, running
+from tests.scenarios.running import RunningZone, scenario_zone
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,7 +25,6 @@ def start_zone(tmp_path: Path) -> Iterator[Callable[..., RunningZone]]:
     with ExitStack() as stack:
 
         def start(**options: Any) -> RunningZone:
-            base = stack.enter_context(loopback_network())
-            return stack.enter_context(running(tmp_path / "zone", base, **options))
+            return stack.enter_context(scenario_zone(tmp_path, **options))
 
         yield start

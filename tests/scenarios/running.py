@@ -1,120 +1,56 @@
-"""A zone that really runs: started by the launcher, watched from outside, faults put into it."""
+"""What scenarios ask of a running zone beyond the harness: its operation, its servers' word."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pki import details
+from tests.harness.evidence import Contact
+from tests.harness.places import loopback_network
+from tests.harness.zone import Zone, until
 from zcc import broker
-
-ROOT = Path(__file__).resolve().parents[2]
-READY_WITHIN = 240
-# A private key in PEM; agents keep theirs under security/, vault/ and remint-repo/.
-SECRET = b"PRIVATE KEY-----"
-KEY_FOLDERS = ("security", "vault", "remint-repo")
+from zcc.layout import Layout
+from zcc.parts import BASE_DIR
 
 
-@dataclass
-class RunningZone:
-    """One embedded zone in a folder, with the parts a scenario needs to act on."""
+class RunningZone(Zone):
+    """An embedded zone whose console can be asked and told things by its own code."""
 
-    home: Path
-    base: str
-    devices: int = 3
-    primaries: int = 2
-    satellites: int = 2
-    launcher: subprocess.Popen[bytes] | None = None
-    extra: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    def __init__(self, home: Path, plan: Layout, environment: dict[str, str]) -> None:
+        super().__init__(home, plan, environment)
+        self._strangers: list[subprocess.Popen[bytes]] = []
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """Return what the launcher and commands for this zone run with."""
-        return {
-            **os.environ,
-            "ZCC_HOME": str(self.home),
-            "ZCC_ADDRESS_BASE": self.base,
-            "ZCC_DEVICES": str(self.devices),
-            "ZCC_PRIMARIES": str(self.primaries),
-            "ZCC_SATELLITES": str(self.satellites),
-            "DJANGO_SETTINGS_MODULE": "zcc.settings",
-        }
-
-    def start(self) -> None:
-        """Start the launcher and wait until it says that the zone is ready."""
-        output = self.home.parent / f"{self.home.name}.out"
-        with output.open("wb") as file:
-            self.launcher = subprocess.Popen(
-                [sys.executable, "-m", "zcc.launcher"],
-                cwd=ROOT,
-                env=self.environment,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-            )
-        self.wait(
-            lambda: b"ZCC is ready at" in output.read_bytes() or self._ended(output),
-            READY_WITHIN,
-            "the zone to be ready",
-        )
-
-    def _ended(self, output: Path) -> bool:
-        assert self.launcher is not None
-        assert self.launcher.poll() is None, output.read_text()
-        return False
-
-    def stop(self) -> None:
-        """End the zone as Ctrl-C does; it must be gone within ten seconds and a bit."""
-        for process in self.extra:
+    def close(self) -> None:
+        """End it, and the devices that the launcher knows nothing of."""
+        for process in self._strangers:
             with suppress(ProcessLookupError):
                 process.kill()
             process.wait()
-        if self.launcher is not None and self.launcher.poll() is None:
-            self.launcher.send_signal(signal.SIGINT)
-            self.launcher.wait(timeout=30)
+        super().close()
 
-    def wait(self, ready: Callable[[], object], seconds: float, what: str) -> None:
-        """Look again and again until something is so; fails with what was waited for."""
-        until = time.monotonic() + seconds
-        while not ready():
-            assert time.monotonic() < until, f"waited {seconds} s for {what}; {self.state()}"
-            time.sleep(0.5)
-
-    def state(self) -> str:
-        """Return how the newest operation stands, for the message of a failed wait."""
-        with suppress(Exception):
-            return json.dumps(self.look())
-        return "no state"
-
-    @property
-    def access(self) -> dict[str, str]:
-        """Return the administrator's way in."""
-        loaded: dict[str, str] = json.loads((self.home / "access.json").read_text())
-        return loaded
-
-    def run(self, code: str, server: str = "ps-01") -> str:
-        """Run a piece of the console's own code as a process of this zone."""
-        env = {
-            **self.environment,
-            "ZCC_SERVER_HOME": str(self.home / "servers" / server),
-            "ZCC_BROKER_URL": broker.url(self.home),
-        }
+    def run(self, code: str, *, server: str = "ps-01") -> str:
+        """Run a piece of the console's own code as a process of one Primary Server."""
         done = subprocess.run(
             [sys.executable, "-c", f"import django; django.setup()\n{code}"],
-            cwd=ROOT,
-            env=env,
+            cwd=BASE_DIR,
+            env={
+                **self._environment,
+                "PATH": "/usr/bin:/bin",
+                "DJANGO_SETTINGS_MODULE": "zcc.settings",
+                "ZCC_HOME": str(self.home),
+                "ZCC_SERVER_HOME": str(self.home / "servers" / server),
+                "ZCC_BROKER_URL": broker.url(self.home),
+                "ZCC_LOG_LEVEL": "WARNING",
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -127,122 +63,67 @@ class RunningZone:
         loaded: dict[str, Any] = json.loads(self.run(LOOK).splitlines()[-1])
         return loaded
 
-    def until(self, state: str, seconds: float) -> dict[str, Any]:
-        """Wait for the newest operation to reach a state."""
+    def reaches(self, *states: str, seconds: float = 240) -> dict[str, Any]:
+        """Wait for the newest operation to reach one of some states; returns it."""
         seen: dict[str, Any] = {}
 
         def there() -> bool:
+            seen.clear()
             seen.update(self.look())
-            return seen.get("state") == state
+            return seen.get("state") in states
 
-        self.wait(there, seconds, f"the operation to be {state}")
+        try:
+            until(there, f"the operation is {' or '.join(states)}", seconds)
+        except AssertionError as error:
+            shown = {name: value for name, value in seen.items() if name not in ("old", "new")}
+            raise AssertionError(f"{error}: {json.dumps(shown)}") from error
         return seen
 
-    # Faults
-
-    def pid(self, name: str) -> int:
-        """Return the process of one part, such as `ps-01.worker` or `device-02.agent`."""
-        return int(json.loads((self.home / "processes.json").read_text())[name])
-
-    def names(self) -> list[str]:
-        """Return the names of all running parts."""
-        return sorted(json.loads((self.home / "processes.json").read_text()))
-
-    def kill(self, name: str) -> None:
-        """Kill a part as a power cut would; the launcher starts it again."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid(name), signal.SIGKILL)
-
-    def freeze(self, name: str) -> None:
-        """Stop a part in its tracks."""
-        os.kill(self.pid(name), signal.SIGSTOP)
-
-    def thaw(self, name: str) -> None:
-        """Let a frozen part go on."""
-        os.kill(self.pid(name), signal.SIGCONT)
-
-    def add_device(self, name: str, address: str, *, faketime: str = "") -> Path:
-        """Start one more managed device outside the launcher, with a clock of its own."""
+    def add_device(self, name: str, number: int, *, faketime: str = "") -> Path:
+        """Start one more managed device beside the launcher's, with a clock of its own."""
         home = self.home / "devices" / name
         before = ["faketime", "-f", faketime] if faketime else []
         assert not before or shutil.which("faketime"), "the Debian package faketime is missing"
         zac = [*before, sys.executable, "-m", "zac", "--home", str(home)]
         key = json.loads((self.home / "registration-keys.json").read_text())["managed"]
+        address = f"{self.plan.base}.{number}"
+        joining = ["reg", self.access["url"], "--key", "-", "--name", name, "--address", address]
         subprocess.run(
-            [*zac, "reg", self.access["url"], "--key", "-", "--name", name, "--address", address],
-            input=key,
-            text=True,
-            cwd=ROOT,
+            [*zac, *joining],
+            input=key.encode(),
+            cwd=BASE_DIR,
             check=True,
             capture_output=True,
             timeout=60,
         )
         with (self.home / "logs" / f"{name}.agent.log").open("wb") as log:
-            self.extra.append(
-                subprocess.Popen(
-                    [*zac, "run"], cwd=ROOT, stdout=log, stderr=log, start_new_session=True
-                )
+            self._strangers.append(
+                subprocess.Popen([*zac, "run"], cwd=BASE_DIR, stdout=log, stderr=log)
             )
         return home
 
-    # What can be seen from outside
-
-    def homes(self) -> list[Path]:
-        """Return the home of every host."""
-        kinds = ("servers", "satellites", "devices")
-        return sorted(home for kind in kinds for home in (self.home / kind).glob("*"))
-
-    def contacts(self) -> list[dict[str, Any]]:
-        """Return every line of every contact journal, with the host that wrote it."""
-        found = []
-        for home in self.homes():
-            for path in sorted(home.glob("contact.jsonl*")):
-                lines = path.read_text().splitlines()
-                found += [{"host": home.name, **json.loads(line)} for line in lines]
-        return found
-
-    def refused(self) -> list[dict[str, Any]]:
+    def refused(self) -> list[Contact]:
         """Return the contacts whose certificate was refused."""
-        return [contact for contact in self.contacts() if contact["refused"]]
-
-    def served(self) -> dict[str, str]:
-        """Return by server name the PEM of the certificate its TLS listener shows now."""
-        found = {}
-        for home in self.homes():
-            device = json.loads((home / "device.json").read_text())
-            if device["role"] in ("primary", "authentication-satellite"):
-                found[home.name] = ssl.get_server_certificate(
-                    (device["addresses"][0], device["port"]), timeout=10
-                )
-        return found
+        return [contact for contact in self.contacts() if contact.refused]
 
     def verify(self, root_pem: str) -> dict[str, str]:
-        """Shake hands with every server trusting one root alone; returns leaf digests."""
+        """Shake hands with every server, trusting one root alone; returns leaf digests by name."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=root_pem)
         found = {}
-        for home in self.homes():
-            device = json.loads((home / "device.json").read_text())
-            if device["role"] not in ("primary", "authentication-satellite"):
-                continue
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.load_verify_locations(cadata=root_pem)
-            address = (device["addresses"][0], device["port"])
+        for name, address, port in self._listeners():
             with (
-                socket.create_connection(address, timeout=10) as plain,
-                context.wrap_socket(plain, server_hostname=address[0]) as line,
+                socket.create_connection((address, port), timeout=20) as plain,
+                context.wrap_socket(plain, server_hostname=address) as line,
             ):
-                der = line.getpeercert(binary_form=True) or b""
-            found[home.name] = details.digest(ssl.DER_cert_to_PEM_cert(der))
+                shown = line.getpeercert(binary_form=True)
+            assert shown is not None
+            found[name] = details.digest(ssl.DER_cert_to_PEM_cert(shown))
         return found
 
-    def leaks(self) -> list[str]:
-        """Return every file outside the agents' own key folders that holds a private key."""
-        found = []
-        for path in self.home.rglob("*"):
-            if not path.is_file() or any(part in KEY_FOLDERS for part in path.parts):
-                continue
-            if SECRET in path.read_bytes():
-                found.append(str(path.relative_to(self.home)))
-        return found
+    def _listeners(self) -> list[tuple[str, str, int]]:
+        hosts = [*self.hosts("primary"), *self.hosts("authentication-satellite")]
+        return [(host.name, host.address, host.port) for host in hosts]
 
 
 LOOK = """
@@ -267,29 +148,40 @@ from datetime import timedelta
 from uuid import uuid4
 from django.db import transaction
 from django.utils import timezone
-from certificates.models import Operation
 from certificates.operations import orders, starting
 now = timezone.now()
-order = orders.RemintCA("DEMO-ZONE", 256, 10, False, now + timedelta(seconds={seconds}))
+seconds = {seconds}
+at = now + timedelta(seconds=seconds) if seconds else None
+order = orders.RemintCA("DEMO-ZONE", 256, 10, False, at)
 with transaction.atomic():
     op = starting.remint_ca(order, by=None, key=uuid4(), now=now)
     op.order.update({extra})
     op.save(update_fields=["order"])
-print(op.pk)
 """
 
 
 def remint(zone: RunningZone, seconds: int = 75, **extra: object) -> None:
-    """Start a Remint CA in a running zone."""
+    """Start a Remint CA in a running zone; 0 seconds asks for Immediate."""
     zone.run(REMINT.format(seconds=seconds, extra=extra))
 
 
 @contextmanager
-def running(home: Path, base: str, **options: Any) -> Iterator[RunningZone]:
-    """Run a zone for the length of a scenario; its logs stay in the folder when it fails."""
-    zone = RunningZone(home, base, **options)
-    try:
-        zone.start()
-        yield zone
-    finally:
-        zone.stop()
+def scenario_zone(
+    folder: Path,
+    *,
+    devices: int = 3,
+    primaries: int = 2,
+    satellites: int = 2,
+    before: Callable[[RunningZone], None] | None = None,
+) -> Iterator[RunningZone]:
+    """Run a zone on a loopback network of its own; `before` may prepare its folder."""
+    with loopback_network() as base:
+        plan = Layout(base=base, devices=devices, primaries=primaries, satellites=satellites)
+        zone = RunningZone(folder / "zcc", plan, {})
+        try:
+            if before is not None:
+                before(zone)
+            zone.start()
+            yield zone
+        finally:
+            zone.close()
