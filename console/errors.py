@@ -6,6 +6,7 @@ import json
 import logging
 import secrets
 from http import HTTPStatus
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -57,14 +58,15 @@ def bug_response(request: HttpRequest, error: BaseException) -> HttpResponse:
     return HttpResponse(text, status=500)
 
 
-def problem(status: int, detail: str, action: str) -> HttpResponse:
-    """Return a problem document (RFC 9457)."""
+def problem(status: int, detail: str, action: str, **more: Any) -> HttpResponse:
+    """Return a problem document (RFC 9457); `more` are members besides the usual ones."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "action": action,
+        **more,
     }
     return HttpResponse(json.dumps(body), status=status, content_type="application/problem+json")
 

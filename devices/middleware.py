@@ -33,8 +33,11 @@ class ActorAndZone:
 
 
 def _actor(request: Any) -> Actor:
-    key = (request.session.session_key or "").encode()
     address = request.META.get("REMOTE_ADDR", "")
+    token = getattr(request, "token", None)
+    if token is not None:
+        return Actor(request.user.get_username(), address, f"token {token.pk}: {token.name}"[:64])
+    key = (request.session.session_key or "").encode()
     return Actor(request.user.get_username(), address, hashlib.sha256(key).hexdigest())
 
 

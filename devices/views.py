@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
@@ -19,11 +18,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from console import tables
 from console.http import missing
+from devices import registration, table
 from devices.forms import SettingsForm
 from devices.http import ZoneRequest
 from devices.machine import DeviceState
 from devices.models import Device, Role
-from ledger.models import Entry
 
 RIGHT = "devices.change_device"
 RIGHT_LABEL = gettext_lazy("Change Device")
@@ -35,7 +34,7 @@ COLUMNS = (
     tables.Column("root", gettext_lazy("Trusts the root"), "root_sha256"),
     tables.Column("version", gettext_lazy("Version"), "version"),
 )
-SILENT = "silent"
+SILENT = table.SILENT
 
 
 @require_safe
@@ -45,7 +44,9 @@ def devices(request: ZoneRequest) -> HttpResponse:
     asked = tables.Asked.read(request.GET)
     columns, field, descending = tables.sorted_by(COLUMNS, asked.sort)
     every = Device.objects.exclude(state=DeviceState.RETIRED)
-    found = _matching(every, asked, request, now).defer("first_csr", "features")
+    found = table.matching(
+        every, q=asked.q, chip=asked.state, refresh=request.zone.refresh, now=now
+    ).defer("first_csr", "features")
     by = F(field or "name")
     order = by.desc(nulls_last=True) if descending else by.asc(nulls_last=True)
     context = {
@@ -61,35 +62,11 @@ def devices(request: ZoneRequest) -> HttpResponse:
     return render(request, "devices/list.html", context)
 
 
-def _silent(request: ZoneRequest, now: datetime) -> Q:
-    """Return what tells a device that was not heard for two refresh intervals."""
-    since = now - 2 * request.zone.refresh
-    silent = Q(last_contact__lt=since) | Q(last_contact=None)
-    return silent & Q(state=DeviceState.REGISTERED)
-
-
-def _matching(
-    every: QuerySet[Device], asked: tables.Asked, request: ZoneRequest, now: datetime
-) -> QuerySet[Device]:
-    if asked.state in Role.values:
-        every = every.filter(role=asked.state)
-    elif asked.state == SILENT:
-        every = every.filter(_silent(request, now))
-    if not asked.q:
-        return every
-    return every.filter(
-        Q(name__icontains=asked.q)
-        | Q(fqdn__icontains=asked.q)
-        | Q(addresses__icontains=asked.q)
-        | Q(root_sha256__istartswith=asked.q.replace(":", ""))
-    )
-
-
 def _chips(
     every: QuerySet[Device], asked: tables.Asked, request: ZoneRequest, now: datetime
 ) -> list[dict[str, Any]]:
     conditions = {role.value: Q(role=role) for role in Role}
-    conditions[SILENT] = _silent(request, now)
+    conditions[SILENT] = table.silent(request.zone.refresh, now)
     labels = {"": _("All"), **dict(Role.choices), SILENT: _("Not heard lately")}
     numbers = tables.counts(every, conditions)
     return [
@@ -145,23 +122,8 @@ def settings(request: ZoneRequest, pk: UUID) -> HttpResponse:
     data = request.POST if request.method == "POST" else None
     form = SettingsForm(data, initial={"dns_names": found.dns_names})
     if form.is_valid():
-        save_names(found, form.cleaned_data["dns_names"])
+        registration.save_names(found, form.cleaned_data["dns_names"])
         messages.success(request, _("The settings of %s are saved.") % found.name)
         return HttpResponseRedirect(reverse("devices:settings", args=[pk]))
     context = {"nav": "devices", "tab": "settings", "device": found, "form": form, "may": may}
     return render(request, "devices/settings.html", context, status=422 if form.errors else 200)
-
-
-@transaction.atomic
-def save_names(found: Device, names: list[str]) -> None:
-    """Keep the additional DNS names, with a line in the ledger where they changed."""
-    row = Device.objects.select_for_update().get(pk=found.pk)
-    if row.dns_names == names:
-        return
-    Device.objects.filter(pk=found.pk).update(dns_names=names)
-    Entry.objects.record(
-        "device-settings",
-        f"devices.Device:{found.pk}",
-        note=found.name,
-        detail={"dns_names": {"before": row.dns_names, "after": names}},
-    )

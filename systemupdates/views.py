@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Count, Q, When
+from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -20,6 +19,7 @@ from console import tables
 from console.http import close_dialog, needs
 from devices.http import ZoneRequest
 from systemupdates import assignment as acts
+from systemupdates import table
 from systemupdates.machine import ASSIGNMENT, SETTLED, AssignmentState, UpdateState
 from systemupdates.models import Assignment, SystemUpdate
 
@@ -47,10 +47,6 @@ TONES = {
     A.APPLYING: "busy",
     A.ACTIVATING: "busy",
 }
-# Without another order the failed devices come first, then those that are not done.
-WORST_FIRST = Case(
-    When(state__in=(A.FAILED, A.NEEDS_CRT), then=0), When(state__in=SETTLED, then=2), default=1
-)
 MAY_REDEPLOY = (A.FAILED, A.NEEDS_CRT, A.IGNORED)
 may_deploy = needs(RIGHT, str(RIGHT_LABEL))
 
@@ -67,7 +63,7 @@ def updates(request: ZoneRequest) -> HttpResponse:
         found = found.filter(state=asked.state)
     order = f"{'-' if descending else ''}{field}" if field else "-created_at"
     page = tables.page_of(found.order_by(order, "pk"), asked)
-    rows = [(update, counts) for update, counts in _with_counts(list(page.object_list))]
+    rows = _with_badges(list(page.object_list))
     context = {
         "nav": "updates",
         "asked": asked,
@@ -79,12 +75,9 @@ def updates(request: ZoneRequest) -> HttpResponse:
     return render(request, "systemupdates/list.html", context)
 
 
-def _with_counts(found: list[SystemUpdate]) -> list[tuple[SystemUpdate, list[dict[str, Any]]]]:
-    """Return the updates with their devices by state, in one query for all of them."""
-    numbers: dict[UUID, dict[str, int]] = defaultdict(dict)
-    rows = Assignment.objects.filter(update__in=found).values_list("update", "state")
-    for update, state, n in rows.annotate(n=Count("*")):
-        numbers[update][state] = n
+def _with_badges(found: list[SystemUpdate]) -> list[tuple[SystemUpdate, list[dict[str, Any]]]]:
+    """Return the updates with their devices by state."""
+    numbers = table.counts(found)
     return [
         (
             update,
@@ -105,8 +98,10 @@ def devices(request: ZoneRequest, pk: UUID) -> HttpResponse:
     asked = tables.Asked.read(request.GET)
     columns, field, descending = tables.sorted_by(COLUMNS, asked.sort)
     every = Assignment.objects.filter(update=update)
-    found = _matching(every, asked).select_related("device")
-    order = (f"{'-' if descending else ''}{field}",) if field else (WORST_FIRST, "device__name")
+    found = table.matching(every, asked.state, asked.q).select_related("device")
+    order = (
+        (f"{'-' if descending else ''}{field}",) if field else (table.WORST_FIRST, "device__name")
+    )
     page = tables.page_of(found.order_by(*order, "pk"), asked)
     context = {
         "nav": "updates",
@@ -132,14 +127,6 @@ def _row(assignment: Assignment, request: ZoneRequest) -> dict[str, Any]:
         "may_ignore": may and A.IGNORED in ASSIGNMENT.moves[state],
         "may_redeploy": may and state in MAY_REDEPLOY,
     }
-
-
-def _matching(every: Any, asked: tables.Asked) -> Any:
-    if asked.state in AssignmentState.values:
-        every = every.filter(state=asked.state)
-    elif asked.state == "open":
-        every = every.exclude(state__in=SETTLED)
-    return every.filter(device__name__icontains=asked.q) if asked.q else every
 
 
 def _chips(every: Any, asked: tables.Asked) -> list[dict[str, Any]]:

@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_htmx",
     "template_partials",
+    "ninja",
     "axes",
     "csp",
 ]
@@ -65,6 +66,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "console.middleware.SessionLimits",
+    "console.tokens.Tokens",
     "devices.middleware.ActorAndZone",
     "console.middleware.FaultsToPages",
     "console.middleware.HtmxAnswers",

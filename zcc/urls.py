@@ -4,12 +4,14 @@ from django.urls import include, path
 
 from certificates.agent_urls import public
 from systemupdates import setup
+from zcc import api
 
 urlpatterns = [
     path("zac/v1/", include("certificates.agent_urls")),
     *public,
     path("zenworks-setup/", setup.page, name="setup"),
     path("zenworks-setup/<str:name>", setup.download, name="setup_download"),
+    path("api/v1/", api.urls),
     path("", include("console.urls")),
     path("", include("certificates.urls")),
     path("devices/", include("devices.urls")),

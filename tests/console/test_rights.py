@@ -41,6 +41,11 @@ MATRIX = {
     "certificates:vault_job": (("job",), {"GET": CA, "POST": None}),
     "certificates:download_again": (("job",), {"GET": None, "POST": CA}),
     "certificates:backup_file": (("job", "ticket"), {"GET": CA, "POST": None}),
+    "certificates:selected": ((), {"GET": None, "POST": CA}),
+    "certificates:remint_servers": (("draft", "step"), {"GET": CA, "POST": CA}),
+    "certificates:generate_csr": (("draft",), {"GET": CA, "POST": CA}),
+    "certificates:import_certificate": (("draft",), {"GET": CA, "POST": CA}),
+    "certificates:csr_zip": (("draft",), {"GET": CA, "POST": None}),
     "certificates:ca_pem": ((), {"GET": "", "POST": None}),
     "certificates:replication": (("operation",), {"GET": "", "POST": None}),
     "certificates:replicate_now": (("operation",), {"GET": None, "POST": DEPLOY}),
@@ -61,6 +66,7 @@ MATRIX = {
     "systemupdates:devices": (("update",), {"GET": "", "POST": None}),
     "systemupdates:ignore": (("assignment",), {"GET": None, "POST": DEPLOY}),
     "systemupdates:redeploy": (("assignment",), {"GET": None, "POST": DEPLOY}),
+    "api:openapi-view": ((), {"GET": "", "POST": None}),
 }
 OPEN = {"console:login", "console:logout"}
 CASES = [

@@ -1,0 +1,139 @@
+"""Certification requests of servers, and the certificates that an external CA made of them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from ninja import File, Query, Router, Schema, UploadedFile
+from pydantic import Field
+
+from certificates import gates, importing, requests, table
+from certificates.api.authority import PEM, pem
+from certificates.api.servers import ServerOut, coming, file_name, find, row
+from certificates.api.starts import SubjectIn
+from certificates.models import FutureCertificate
+from console.api import Order, Text, as_file, having
+from console.tables import as_download
+from faults import Invalid, NotFound
+from pki.keys import DEFAULT_KEY_LENGTH
+
+router = Router(tags=["servers"])
+MAY = having(gates.CA_RIGHT)
+PKCS10 = "application/pkcs10"
+PEM_START = "-----BEGIN"
+TEXT_AT_MOST = importing.FILE_AT_MOST * 3 // 2
+SERVERS_AT_MOST = 1000
+
+
+class CertificateIn(Order):
+    """A certificate with its chain: PEM, or base64 of a DER, PKCS #7 or PEM file."""
+
+    certificate: str = Field(max_length=TEXT_AT_MOST)
+
+    def data(self) -> bytes:
+        """Return the file."""
+        if self.certificate.lstrip().startswith(PEM_START):
+            return self.certificate.encode()
+        try:
+            return base64.b64decode(self.certificate, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise Invalid(
+                "The certificate is neither PEM nor base64. Nothing was imported.",
+                field="certificate",
+            ) from error
+
+
+class ImportedOut(Schema):
+    """The server after an import, and what to know about its new certificate."""
+
+    server: ServerOut
+    warnings: list[str]
+
+
+class RequestOrder(Order):
+    """What servers shall ask for in their CSRs."""
+
+    server_ids: list[UUID] = Field(min_length=1, max_length=SERVERS_AT_MOST)
+    key_length: int = DEFAULT_KEY_LENGTH
+    common_name: Text = ""
+    subject: SubjectIn = Field(default_factory=SubjectIn)
+
+
+class Selection(Schema):
+    """Which servers."""
+
+    server_ids: list[UUID] = Field(min_length=1, max_length=SERVERS_AT_MOST)
+
+
+@router.get("/servers/{server_id}/csr", openapi_extra=as_file(PKCS10))
+def server_csr(request: HttpRequest, server_id: str) -> HttpResponse:
+    """Return the certification request of a server as PEM."""
+    name, data = requests.csr_file(coming(find(server_id)))
+    return pem(data.decode(), name, PKCS10)
+
+
+@router.get("/csrs", openapi_extra=as_file("application/zip"))
+def server_csrs(request: HttpRequest, wanted: Query[Selection]) -> HttpResponse:
+    """Return the certification requests of several servers as a zip file."""
+    data = requests.csr_zip(_several(wanted.server_ids))
+    response = HttpResponse(data, content_type="application/zip")
+    return as_download(response, f"csrs_{timezone.now():%Y-%m-%d}.zip")
+
+
+@router.post("/csrs", response=list[ServerOut], auth=MAY)
+def generate_csrs(request: HttpRequest, order: RequestOrder) -> Any:
+    """Generate CSR: let servers make a fresh key and request."""
+    futures = _several(order.server_ids)
+    requests.generate(
+        futures,
+        key_length=order.key_length,
+        subject=order.subject.fields(),
+        common_name=order.common_name.strip(),
+    )
+    return [row(future.device) for future in futures]
+
+
+def _several(server_ids: list[UUID]) -> list[FutureCertificate]:
+    """Return the future certificates of some servers; each of them must have one."""
+    rows = FutureCertificate.objects.filter(device__in=server_ids).exclude(state__in=table.CLOSED)
+    found = list(rows.select_related("device", "authority", "operation").order_by("device__name"))
+    if {future.device_id for future in found} != set(server_ids):
+        raise NotFound("One of the servers waits for no new certificate.")
+    return found
+
+
+@router.get("/servers/{server_id}/future-certificate", openapi_extra=as_file(PEM))
+def future_certificate(request: HttpRequest, server_id: str) -> HttpResponse:
+    """Return the certificate that a server will show, with its chain, as PEM."""
+    device = find(server_id)
+    found = coming(device)
+    if not found.chain_pem:
+        raise NotFound(f"{device.name} has no new certificate yet.")
+    return pem(found.chain_pem, f"{file_name(device)}-new.pem")
+
+
+@router.put("/servers/{server_id}/future-certificate", response=ImportedOut, auth=MAY)
+def import_certificate(request: HttpRequest, server_id: str, order: CertificateIn) -> Any:
+    """Import Certificate: what an external CA made of a server's CSR."""
+    return _import(server_id, order.data())
+
+
+@router.post("/servers/{server_id}/future-certificate", response=ImportedOut, auth=MAY)
+def upload_certificate(request: HttpRequest, server_id: str, file: File[UploadedFile]) -> Any:
+    """Import Certificate from a file."""
+    if (file.size or 0) > importing.FILE_AT_MOST:
+        raise Invalid("The file is larger than 256 KiB. Nothing was imported.", field="file")
+    return _import(server_id, file.read())
+
+
+@transaction.atomic
+def _import(server_id: str, data: bytes) -> Any:
+    device = find(server_id)
+    warnings = importing.import_one(coming(device), data, now=timezone.now())
+    return {"server": row(device), "warnings": warnings}

@@ -1,0 +1,168 @@
+"""Start an operation: Remint CA, Change CA, Remint Certificate.
+
+The header Idempotency-Key makes a repeated call the same operation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+from django.db import transaction
+from django.utils import timezone
+from ninja import Header, Router
+from ninja.responses import Status
+from pydantic import Field
+
+from certificates import gates
+from certificates.api.operations import ProgressOut, nudge, shown
+from certificates.models import Operation
+from certificates.operations import orders, starting
+from console.api import Moment, Order, Text, having
+from faults import Conflict
+from pki import bundles, chains
+from pki.keys import DEFAULT_KEY_LENGTH
+
+router = Router(tags=["operations"], auth=having(gates.CA_RIGHT, proved=True))
+Key = Annotated[UUID | None, Header(alias="Idempotency-Key")]
+TEXT_AT_MOST = 256 * 1024
+SERVERS_AT_MOST = 10_000
+Start = Callable[..., Operation]
+
+
+class SubjectIn(Order):
+    """The parts of a server's subject besides its common name."""
+
+    organization: Text = ""
+    organizational_unit: Text = ""
+    locality: Text = ""
+    state: Text = ""
+    country: Text = ""
+
+    def fields(self) -> orders.SubjectFields:
+        """Return them in the words of the domain."""
+        return orders.SubjectFields(**self.dict())
+
+
+class Activated(Order):
+    """What every operation needs: its activation time, none for Immediate."""
+
+    activates_at: Moment | None = None
+    include_dns: bool = False
+    key_length: int = DEFAULT_KEY_LENGTH
+
+
+class RemintCAIn(Activated):
+    """Remint CA (manual, 1.2.9)."""
+
+    common_name: Text
+    years: int = 10
+
+
+class InternalIn(Activated):
+    """Change CA to an internal authority (manual, 1.2.4)."""
+
+    certificate_server_id: UUID
+    subject: Text
+    years: int = 10
+
+
+class ExternalIn(Activated):
+    """Change CA to an external authority (manual, 1.2.4)."""
+
+    certificates: str = Field(
+        max_length=TEXT_AT_MOST, description="the root with its intermediates, as PEM"
+    )
+    by_hand: bool = Field(default=False, description="the administrator makes the requests")
+    subject: SubjectIn = Field(default_factory=SubjectIn)
+
+
+class ServersIn(Activated):
+    """Remint Certificate of some servers (manual, 1.3.2)."""
+
+    server_ids: list[UUID] = Field(max_length=SERVERS_AT_MOST)
+    name: Text = Field(description="name of the system update")
+    common_name: Text = ""
+    by_hand: bool = False
+    subject: SubjectIn = Field(default_factory=SubjectIn)
+
+
+@router.post("/operations/remint-ca", response={201: ProgressOut})
+def remint_ca(request: Any, order: RemintCAIn, key: Key = None) -> Any:
+    """Remint CA: replace the zone CA by a new one of the same server."""
+    wanted = orders.RemintCA(
+        common_name=order.common_name.strip(),
+        key_length=order.key_length,
+        years=order.years,
+        include_dns=order.include_dns,
+        activates_at=order.activates_at,
+    )
+    return _start(request, starting.remint_ca, wanted, key, Operation.Kind.REMINT_CA)
+
+
+@router.post("/operations/change-ca/internal", response={201: ProgressOut})
+def change_ca_to_internal(request: Any, order: InternalIn, key: Key = None) -> Any:
+    """Change CA to an internal authority."""
+    wanted = orders.ChangeToInternal(
+        certificate_server=order.certificate_server_id,
+        subject=order.subject.strip(),
+        key_length=order.key_length,
+        years=order.years,
+        include_dns=order.include_dns,
+        activates_at=order.activates_at,
+    )
+    return _start(request, starting.change_to_internal, wanted, key, Operation.Kind.CHANGE_CA)
+
+
+@router.post("/operations/change-ca/external", response={201: ProgressOut})
+def change_ca_to_external(request: Any, order: ExternalIn, key: Key = None) -> Any:
+    """Change CA to an external authority; its root becomes the zone CA."""
+    root, others = chains.split_root(bundles.read_certificates(order.certificates.encode()))
+    wanted = orders.ChangeToExternal(
+        root_pem=root,
+        intermediates_pem=chains.join(*others),
+        by_hand=order.by_hand,
+        key_length=order.key_length,
+        include_dns=order.include_dns,
+        activates_at=order.activates_at,
+        subject=order.subject.fields(),
+    )
+    return _start(request, starting.change_to_external, wanted, key, Operation.Kind.CHANGE_CA)
+
+
+@router.post("/operations/remint-servers", response={201: ProgressOut})
+def remint_servers(request: Any, order: ServersIn, key: Key = None) -> Any:
+    """Remint Certificate: replace the certificates of some servers."""
+    wanted = orders.RemintServers(
+        servers=tuple(order.server_ids),
+        common_name=order.common_name.strip(),
+        key_length=order.key_length,
+        include_dns=order.include_dns,
+        activates_at=order.activates_at,
+        name=order.name,
+        by_hand=order.by_hand,
+        subject=order.subject.fields(),
+    )
+    return _start(request, starting.remint_servers, wanted, key, Operation.Kind.REMINT_SERVER)
+
+
+def _start(request: Any, start: Start, order: orders.Order, key: UUID | None, kind: str) -> Any:
+    with transaction.atomic():
+        now = timezone.now()
+        operation = start(order, by=request.user, key=key or uuid4(), now=now)
+        _refuse_other(operation, order, request.user.pk, kind)
+        nudge(operation)
+    return Status(201, shown(operation))
+
+
+def _refuse_other(operation: Operation, order: orders.Order, user: int, kind: str) -> None:
+    """Refuse a key that was used for something else, or by somebody else."""
+    plain = json.loads(json.dumps(starting.plain_order(order)))
+    same = all(operation.order.get(name) == value for name, value in plain.items())
+    if operation.kind != kind or operation.requested_by_id != user or not same:
+        raise Conflict(
+            "This Idempotency-Key was used for another operation. Nothing was started.",
+            action="Use a fresh UUID for each operation.",
+        )

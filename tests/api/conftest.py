@@ -1,0 +1,117 @@
+"""A zone with one of each thing, and callers of the REST API with their tokens."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from certificates.machine import FutureState, JobState, OperationState
+from certificates.models import VaultJob
+from devices.models import RegistrationKey, Zone
+from ledger import tokens
+from ledger.models import Entry
+from systemupdates.machine import AssignmentState, ReplicaState
+from tests import make
+
+BASE = "/api/v1"
+CA = "certificates.certificate_authority"
+DEPLOY = "systemupdates.deploy_update"
+CHANGE = "devices.change_device"
+APPROVE = "devices.approve_device"
+AUDIT = "ledger.view_entry"
+METRICS = "console.view_metrics"
+
+
+@dataclass
+class Caller:
+    """A program that calls the REST API with a token."""
+
+    user: Any
+    text: str = ""
+    client: Client = field(default_factory=lambda: Client(enforce_csrf_checks=True))
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """Send one call; a dictionary goes as JSON."""
+        sent = {"HTTP_AUTHORIZATION": f"Bearer {self.text}"} if self.text else {}
+        for name, value in headers.items():
+            sent[f"HTTP_{name.upper()}"] = value
+        data = json.dumps(body) if body is not None else ""
+        kind = "application/json" if body is not None else "application/octet-stream"
+        there = path if path.startswith("/") else f"{BASE}/{path}"
+        return self.client.generic(method, there, data, content_type=kind, **sent)
+
+    def get(self, path: str, **headers: str) -> Any:
+        return self.call("GET", path, **headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Any:
+        return self.call("POST", path, body, **headers)
+
+    def put(self, path: str, body: Any = None, **headers: str) -> Any:
+        return self.call("PUT", path, body, **headers)
+
+    def upload(self, path: str, data: dict[str, Any]) -> Any:
+        """Send a form with a file."""
+        return self.client.post(f"{BASE}/{path}", data, HTTP_AUTHORIZATION=f"Bearer {self.text}")
+
+
+def caller(name: str, *rights: str, narrowed: list[str] | None = None) -> Caller:
+    """A user with some rights, and a token that holds them all or those of `narrowed`."""
+    user = make.user(name, *rights)
+    held = list(rights) if narrowed is None else narrowed
+    _token, text = tokens.make(user, "test", rights=held, expires_at=None)
+    return Caller(user, text)
+
+
+def problem(response: HttpResponse, status: int) -> dict[str, Any]:
+    """Check that a call failed with a problem document, and return that."""
+    assert response.status_code == status, response.content
+    assert response.headers["Content-Type"] == "application/problem+json"
+    body: dict[str, Any] = json.loads(response.content)
+    assert body["status"] == status
+    assert body["detail"]
+    return body
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Nothing is rung for; what would have been is in the list."""
+    rung: list[Any] = []
+    monkeypatch.setattr("certificates.doorbell.ring", lambda task, *args, **_: rung.append(args))
+    return rung
+
+
+@pytest.fixture
+def things(db: None, quiet: list[Any], tmp_path: Any, settings: Any) -> dict[str, Any]:
+    """One of each thing that an address may name."""
+    settings.SERVER_HOME = tmp_path
+    zone = make.zone()
+    Zone.objects.filter(pk=zone.pk).update(public_key="A" * 43 + "=")
+    server = make.server("ps-01", vault_key="v", ca_vault_key="c")
+    ca = make.authority(server)
+    pem = make.certificate(server, ca).chain_pem
+    operation = make.operation(ca, state=OperationState.REPLICATING)
+    make.future(operation, server, FutureState.CREATED, chain_pem=pem, csr_pem="csr")
+    replica = make.replica(operation.update, server, ReplicaState.FAILED)
+    assignment = make.assignment(operation.update, server, AssignmentState.FAILED)
+    key = RegistrationKey.objects.create(label="key", digest="d" * 64)
+    job = VaultJob.objects.create(
+        kind="backup", server=server, authority=ca, state=JobState.DONE, result=b"PK"
+    )
+    entry = Entry.objects.record("test", "test:1", note="a note")
+    return {
+        "operation_id": operation.pk,
+        "replica_id": replica.pk,
+        "device_id": server.pk,
+        "server_id": server.pk,
+        "update_id": operation.update_id,
+        "assignment_id": assignment.pk,
+        "authority_id": ca.pk,
+        "key_id": key.pk,
+        "job_id": job.pk,
+        "seq": entry.seq,
+    }

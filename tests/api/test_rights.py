@@ -1,0 +1,191 @@
+"""Who may do what in the REST API: every operation of the document is here (S-84, S-86, B-20)."""
+
+import hashlib
+import re
+from uuid import uuid4
+
+import pytest
+from django.apps import apps
+from django.core import serializers
+from django.db import transaction
+
+from certificates.models import VaultJob
+from console.models import ApiToken
+from tests.api.conftest import APPROVE, AUDIT, BASE, CA, CHANGE, DEPLOY, caller, problem
+from zcc.api import api
+
+pytestmark = pytest.mark.django_db
+# Method and path: the right that it needs; "" for whoever is known.
+MATRIX = {
+    "GET /zone": "",
+    "GET /devices": "",
+    "GET /devices/{device_id}": "",
+    "PUT /devices/{device_id}/dns-names": CHANGE,
+    "POST /devices/{device_id}/approve": APPROVE,
+    "POST /devices/{device_id}/unregister": CHANGE,
+    "POST /devices/{device_id}/retire": CHANGE,
+    "GET /registration-keys": APPROVE,
+    "POST /registration-keys": APPROVE,
+    "POST /registration-keys/{key_id}/revoke": APPROVE,
+    "GET /updates": "",
+    "GET /updates/{update_id}": "",
+    "GET /updates/{update_id}/assignments": "",
+    "GET /updates/{update_id}/replicas": "",
+    "POST /assignments/{assignment_id}/ignore": DEPLOY,
+    "POST /assignments/{assignment_id}/redeploy": DEPLOY,
+    "GET /audit-entries": AUDIT,
+    "GET /audit-entries/{seq}": AUDIT,
+    "GET /authority": "",
+    "GET /authorities": "",
+    "GET /authorities/{authority_id}": "",
+    "GET /authorities/{authority_id}/certificate": "",
+    "GET /gates": "",
+    "GET /activation-limits": "",
+    "POST /authority/move": CA,
+    "POST /authority/backup": CA,
+    "POST /authority/restore": CA,
+    "GET /jobs/{job_id}": CA,
+    "GET /jobs/{job_id}/result": CA,
+    "POST /operations/remint-ca": CA,
+    "POST /operations/change-ca/internal": CA,
+    "POST /operations/change-ca/external": CA,
+    "POST /operations/remint-servers": CA,
+    "GET /operations": "",
+    "GET /operations/{operation_id}": "",
+    "POST /operations/{operation_id}/cancel": CA,
+    "POST /operations/{operation_id}/clear-failure": CA,
+    "POST /operations/{operation_id}/assign-now": DEPLOY,
+    "PUT /operations/{operation_id}/activation-time": CA,
+    "POST /operations/{operation_id}/force": CA,
+    "POST /operations/{operation_id}/without-bridge": CA,
+    "POST /operations/{operation_id}/replicate-now": DEPLOY,
+    "POST /operations/{operation_id}/replicas/{replica_id}/exclude": DEPLOY,
+    "GET /servers": "",
+    "GET /servers/{server_id}": "",
+    "GET /servers/{server_id}/certificate": "",
+    "GET /servers/{server_id}/future-certificate": "",
+    "PUT /servers/{server_id}/future-certificate": CA,
+    "POST /servers/{server_id}/future-certificate": CA,
+    "GET /servers/{server_id}/csr": "",
+    "GET /csrs": "",
+    "POST /csrs": CA,
+}
+ROLES = {
+    "nobody": None,
+    "viewer": (),
+    "deployer": (DEPLOY, CHANGE, APPROVE),
+    "ca-administrator": (CA, AUDIT),
+}
+EVERY_RIGHT = (CA, DEPLOY, CHANGE, APPROVE, AUDIT)
+PARTS = re.compile(r"{(\w+)}")
+
+
+def cases():
+    return [tuple(name.split(" ", 1)) for name in MATRIX]
+
+
+def address(path, things):
+    return BASE + PARTS.sub(lambda found: str(things[found[1]]), path)
+
+
+@pytest.fixture
+def known(things):
+    """Give the job to whoever asks: it is the one thing that has an owner."""
+
+    def own(who):
+        VaultJob.objects.update(requested_by=who.user)
+        return who
+
+    return own
+
+
+def test_every_operation_of_the_document_is_in_the_matrix():
+    paths = api.get_openapi_schema()["paths"]
+    found = {
+        f"{method.upper()} {path.removeprefix(BASE)}": operation.get("x-right", "")
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    }
+    assert found == MATRIX
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_can_do_what_its_rights_allow_and_nothing_else(things, known, role):
+    rights = ROLES[role]
+    who = known(caller(role, *(rights or ())))
+    if rights is None:
+        who.text = ""
+    wrong = {}
+    for method, path in cases():
+        needed = MATRIX[f"{method} {path}"]
+        # What one call does must not decide about the next one.
+        with transaction.atomic():
+            status = who.call(method, address(path, things)).status_code
+            transaction.set_rollback(True)
+        if rights is None:
+            expected = status == 401
+        elif needed and needed not in rights:
+            expected = status == 403
+        else:
+            expected = status not in (401, 403, 404, 405) and status < 500
+        if not expected:
+            wrong[f"{method} {path}"] = status
+    assert not wrong
+
+
+def test_a_foreign_or_senseless_id_is_not_found(things):
+    who = caller("everybody", *EVERY_RIGHT)
+    wrong = {}
+    for method, path in cases():
+        if "{" not in path:
+            continue
+        for key in (uuid4(), 999_999, "no-id", "9" * 30, "%00", "-1"):
+            strange = {name: key for name in things}
+            body = BODIES.get(f"{method} {path}")
+            status = who.call(method, address(path, strange), body).status_code
+            uploads = path.endswith("future-certificate") and method == "POST"
+            if status != (422 if uploads else 404):
+                wrong[f"{method} {path} {key}"] = status
+    assert not wrong
+
+
+BODIES = {
+    "PUT /devices/{device_id}/dns-names": {"dns_names": []},
+    "PUT /operations/{operation_id}/activation-time": {"activates_at": "2030-01-01T00:00:00Z"},
+    "PUT /servers/{server_id}/future-certificate": {"certificate": "AAAA"},
+}
+
+
+def test_a_job_of_somebody_else_is_not_found(things):
+    who = caller("other", CA)
+    problem(who.get(f"jobs/{things['job_id']}"), 404)
+    problem(who.get(f"jobs/{things['job_id']}/result"), 404)
+
+
+def test_no_get_changes_anything(things, known):
+    who = known(caller("everybody", *EVERY_RIGHT))
+    who.get("zone")
+    before = state()
+    for method, path in cases():
+        if method == "GET":
+            assert who.get(address(path, things)).status_code != 404, path
+            assert who.call("HEAD", address(path, things)).status_code != 405, path
+    assert state() == before
+
+
+def state():
+    """Return a digest of every table that the product has."""
+    mine = ("certificates", "systemupdates", "devices", "ledger", "console", "auth")
+    rows = [
+        serializers.serialize("json", kind.objects.order_by("pk"))
+        for app in mine
+        for kind in apps.get_app_config(app).get_models()
+    ]
+    return hashlib.sha256("".join(rows).encode()).hexdigest()
+
+
+def test_the_state_covers_the_tokens(things):
+    caller("somebody")
+    before = state()
+    ApiToken.objects.update(name="other")
+    assert state() != before

@@ -1,0 +1,49 @@
+"""The REST API: every router under one roof, as docs/api.md tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from ninja.openapi.docs import Swagger
+
+from certificates.api import ROUTERS
+from console.api import Api, having, program
+from devices.api import router as devices
+from ledger.api import router as ledger
+from systemupdates.api import router as updates
+
+
+class Docs(Swagger):
+    """The page that shows the document; its scripts come from this server."""
+
+    template = "console/api_docs.html"
+
+
+def _make() -> Api:
+    api = Api(
+        title="Zone Control Center",
+        version=settings.VERSION,
+        description="The certificate authority of a zone: see it, replace it, follow the change.",
+        docs=Docs(),
+        urls_namespace="api",
+        auth=having(),
+    )
+    for router in (devices, updates, ledger, *ROUTERS):
+        api.add_router("", router)
+    return api
+
+
+api = _make()
+
+
+def _urls() -> tuple[list[Any], str, str]:
+    """Return the addresses, each as one for programs; the page with the document stays a page."""
+    patterns, app, namespace = api.urls
+    for pattern in patterns:
+        if pattern.name != "openapi-view":  # type: ignore[union-attr]  # ninja makes patterns only
+            pattern.callback = program(pattern.callback)
+    return patterns, app, namespace
+
+
+urls = _urls()
