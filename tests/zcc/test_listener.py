@@ -206,8 +206,8 @@ def test_a_second_one_at_the_same_address_ends_with_an_error(web: Web) -> None:
     web.security.use("gen-1")
     with running(web):
         until(lambda: web.shows(made))
-        second = web.start()
-        assert second.wait(PATIENCE) != 0
+        with running(web) as second:
+            assert second.wait(PATIENCE) != 0
 
 
 def test_it_dumps_no_core_and_ends_on_sigterm(web: Web) -> None:
