@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F
 
 from devices.machine import DeviceState
-from devices.models import Device, RegistrationKey, Role, Zone
+from devices.models import Device, RegistrationKey, Role, Zone, ZoneKey
 from faults import Conflict, Forbidden, Invalid, NotFound
 from ledger.models import Entry
 from pki import csr, names
@@ -133,6 +133,9 @@ def _write_facts(device: Device, request: messages.Register) -> None:
     device.parent = Device.objects.content_servers().filter(name=request.parent).first()
     device.first_csr = request.csr or ""
     if request.vault_keys is not None:
+        if device.vault_key != request.vault_keys.vault:
+            # What is sealed to the keys of a server that was installed anew opens nowhere.
+            ZoneKey.objects.filter(server=device.pk).delete()
         device.vault_key = request.vault_keys.vault
         device.ca_vault_key = request.vault_keys.ca_vault
 

@@ -59,7 +59,11 @@ _ABANDON = (A.IGNORED, A.CANCELED, A.FAILED, A.NEEDS_CRT)
 ASSIGNMENT = Machine(
     "The assignment",
     {
-        A.PENDING: (A.ASSIGNED, A.DOWNLOADING, *_ABANDON),
+        # One that recovered by itself reports without ever having been offered the update.
+        A.PENDING: (
+            *(A.ASSIGNED, A.DOWNLOADING, A.APPLYING, A.APPLIED, A.ACTIVATING, A.ACTIVATED),
+            *_ABANDON,
+        ),
         A.ASSIGNED: (A.DOWNLOADING, A.APPLYING, A.APPLIED, A.ACTIVATING, A.ACTIVATED, *_ABANDON),
         A.DOWNLOADING: (A.APPLYING, A.APPLIED, A.ACTIVATING, A.ACTIVATED, *_ABANDON),
         A.APPLYING: (A.APPLIED, A.ACTIVATING, A.ACTIVATED, *_ABANDON),

@@ -92,7 +92,7 @@ def primaries(zone: TestZone) -> list[Host]:
 
 def prepare(zone: TestZone, operation: Operation, *, now: datetime | None = None) -> list[str]:
     """Take every step of a preparation where its key is; return who did what."""
-    done = []
+    done: list[str] = []
     names = {UUID(host.id): host for host in primaries(zone)}
     while True:
         operation = fresh(operation)

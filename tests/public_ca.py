@@ -283,7 +283,7 @@ def written(pems: list[str], form: str, *, root: str = "") -> bytes:
     unordered += loaded[::-1]
     forms: dict[str, Callable[[], bytes]] = {
         "pem": lambda: "".join(pems).encode(),
-        "chain": lambda: whole.encode(),
+        "chain": whole.encode,
         "der": lambda: der,
         "base64": lambda: base64.encodebytes(der),
         "p7b": lambda: pkcs7.serialize_certificates(unordered, DER),

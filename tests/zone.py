@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.test import Client
@@ -39,6 +40,10 @@ class Host:
     client: Client = field(default_factory=Client)
     home: Path | None = None
     vaults: tuple[Any, Any] | None = None
+
+    @property
+    def guid(self) -> UUID:
+        return UUID(self.id)
 
     @property
     def fqdn(self) -> str:
@@ -163,7 +168,8 @@ class TestZone:
     def _settle(self, host: Host) -> None:
         """Give a Primary Server its home with its vault keys, and the zone's keys."""
         assert host.vaults is not None
-        host.home = self.home.parent / host.name
+        # One that was installed anew begins with an empty home.
+        host.home = self.home.parent / f"{host.name}-{len(list(self.home.parent.iterdir()))}"
         _write_vault(host.home, *host.vaults)
         (host.home / "device.json").write_text(json.dumps({"id": host.id}))
         keyring.here().hand_over(self.device(host))

@@ -35,11 +35,18 @@ def _replicating(operation: Operation, now: datetime) -> None:
         assign(operation, now=now)
 
 
+def _spread(operation: Operation, zone: Zone, now: datetime) -> None:
+    """Reach those that joined since, and the next wave: also while or after others activate."""
+    if operation.update is None:
+        return
+    if operation.state != State.ACTIVATED:
+        assign_missing(operation)
+    assignment.offer(operation.update, now=now, refresh=zone.refresh)
+
+
 def _assigned(operation: Operation, now: datetime) -> None:
     zone = Zone.objects.the()
-    if operation.update is not None:
-        assign_missing(operation)
-        assignment.offer(operation.update, now=now, refresh=zone.refresh)
+    _spread(operation, zone, now)
     if is_due(operation, zone, now):
         give_go(operation, now=now)
 
@@ -52,16 +59,19 @@ def is_due(operation: Operation, zone: Zone, now: datetime) -> bool:
 
 def _blocked(operation: Operation, now: datetime) -> None:
     """Go on by itself only while the announced time has not passed."""
+    _spread(operation, Zone.objects.the(), now)
     if operation.immediate or (operation.activates_at is not None and now < operation.activates_at):
         give_go(operation, now=now)
 
 
 def _activating(operation: Operation, now: datetime) -> None:
+    _spread(operation, Zone.objects.the(), now)
     if operation.activates_at is not None and now >= operation.activates_at:
         activate(operation, now=now)
 
 
 def _activated(operation: Operation, now: datetime) -> None:
+    _spread(operation, Zone.objects.the(), now)
     promote(operation, now=now)
     update = operation.update
     if update is not None and assignment.settled(update):

@@ -1,0 +1,624 @@
+"""Change CA in all four directions with two Primary Servers (manual, 1.2.4; D-26, D-28, D-29)."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from certificates import answers, founding, importing
+from certificates.limits import TooEarly, TooLate
+from certificates.machine import AuthorityState, FutureState, OperationState
+from certificates.models import Authority, Bridge, FutureCertificate, Operation, ServerCertificate
+from certificates.operations import (
+    activating,
+    advancing,
+    assigning,
+    cancelling,
+    orders,
+    postponing,
+    preparing,
+)
+from devices import keyring, registration
+from devices.models import Device, Zone
+from faults import Conflict, Fault, Refused
+from ledger.machine import WrongMove
+from pki import chains
+from systemupdates import assignment
+from systemupdates.models import Assignment, Notice
+from tests import play
+from tests import zone as small_zone
+from tests.public_ca import DAY, YEAR, PublicCA
+from tests.zone import Host, TestZone
+from wire import manifest, messages
+from wire.manifest import open_as
+
+S = OperationState
+
+
+@pytest.fixture
+def second(zone: TestZone) -> Host:
+    """A second Primary Server with its first certificate; both were heard just now."""
+    host = zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
+    play.sign(zone, Authority.objects.current())
+    first = FutureCertificate.objects.get(device=host.guid)
+    host.refresh(server_certificate_sha256=first.digest)
+    zone.first.refresh()
+    return host
+
+
+@pytest.fixture
+def device(zone: TestZone, second: Host) -> Host:
+    return zone.join("pc-01")
+
+
+def assigned(zone: TestZone, operation: Operation) -> Operation:
+    play.prepare(zone, operation)
+    play.replicate(zone, operation)
+    operation = play.step(operation)
+    assert operation.state == S.ASSIGNED
+    play.apply(zone, operation)
+    return play.fresh(operation)
+
+
+def stores(old: Authority, new: Authority) -> list[list[str]]:
+    return [[old.root_pem], [old.root_pem, new.root_pem], [new.root_pem]]
+
+
+def both(operation: Operation) -> tuple[Authority, Authority]:
+    assert operation.authority is not None
+    assert operation.future_authority is not None
+    return (
+        Authority.objects.get(pk=operation.authority.pk),
+        Authority.objects.get(pk=operation.future_authority.pk),
+    )
+
+
+def test_internal_to_internal_on_another_server(zone: TestZone, second: Host, device: Host) -> None:
+    operation = play.to_internal(second)
+    assert play.prepare(zone, operation) == [
+        "ps-02 make_future",
+        "ps-01 bridge_by_old",
+        "ps-02 bridge_by_new",
+        "ps-02 publish",
+    ]
+    operation = assigned(zone, operation)
+    play.sign(zone, both(operation)[1])
+    operation = play.cut_over(zone, operation)
+    assert operation.state == S.COMPLETED
+    old, new = both(operation)
+    assert (old.state, new.state) == (AuthorityState.GRACE, AuthorityState.CURRENT)
+    assert str(new.certificate_server_id) == second.id
+    assert play.verified_by(*stores(old, new)) == [True, True, True]
+
+
+def test_internal_to_external(zone: TestZone, second: Host, device: Host) -> None:
+    ca = PublicCA()
+    operation = play.to_external(ca)
+    assert play.prepare(zone, operation) == [
+        "ps-01 make_future",
+        "ps-01 bridge_by_old",
+        "ps-01 publish",
+    ]
+    operation = assigned(zone, operation)
+    assert set(operation.futures.values_list("state", flat=True)) == {FutureState.CSR_GENERATED}
+    play.import_all(operation, ca)
+    operation = play.cut_over(zone, operation)
+    assert operation.state == S.COMPLETED
+    old, new = both(operation)
+    assert not new.is_internal
+    assert new.certificate_server is None
+    assert new.root_pem == ca.root.pem
+    assert play.verified_by(*stores(old, new)) == [True, True, True]
+    chain = chains.split(ServerCertificate.objects.current()[0].chain_pem)
+    assert len(chain) == 3, "leaf, intermediate, bridge"
+    assert ca.root.pem not in chain, "a root is never sent"
+
+
+@pytest.fixture
+def outside(db: None, tmp_path: Any, settings: Any, monkeypatch: Any) -> Iterator[tuple[Any, ...]]:
+    """A zone whose CA is external from its first day on (R006)."""
+    settings.SERVER_HOME = tmp_path / "ps-01"
+    monkeypatch.setattr("certificates.doorbell.ring", lambda *_, **__: None)
+    keyring.forget()
+    answers.forget()
+    ca = PublicCA("First")
+    real = founding.found_zone
+
+    def sign_its_csr(order: Any, server: Any, **more: Any) -> Any:
+        leaf = ca.sign(server.csr, addresses=server.addresses)
+        given = founding.External(ca.root.pem, ca.chain, [leaf])
+        return real(founding.ZoneOrder(order.name, external=given), server, **more)
+
+    monkeypatch.setattr(founding, "found_zone", sign_its_csr)
+    made = small_zone.found(tmp_path / "ps-01")
+    made.first.refresh()
+    yield made, ca
+    keyring.forget()
+    answers.forget()
+
+
+def test_external_to_internal(outside: tuple[TestZone, PublicCA]) -> None:
+    zone, _ = outside
+    operation = play.to_internal(zone.first)
+    assert play.prepare(zone, operation) == [
+        "ps-01 make_future",
+        "ps-01 bridge_by_new",
+        "ps-01 publish",
+    ], "nothing here can sign for the external CA"
+    operation = assigned(zone, operation)
+    play.sign(zone, both(operation)[1])
+    operation = play.cut_over(zone, operation)
+    assert operation.state == S.COMPLETED
+    old, new = both(operation)
+    assert new.is_internal
+    assert play.verified_by(*stores(old, new)) == [False, True, True]
+
+
+def test_external_to_external(outside: tuple[TestZone, PublicCA]) -> None:
+    zone, _ = outside
+    other = PublicCA("Other", depth=2)
+    operation = play.to_external(other)
+    assert play.prepare(zone, operation) == ["ps-01 make_future", "ps-01 publish"]
+    assert not Bridge.objects.exists()
+    operation = assigned(zone, operation)
+    play.import_all(operation, other)
+    operation = play.cut_over(zone, operation)
+    assert operation.state == S.COMPLETED
+    assert play.verified_by(*stores(*both(operation))) == [False, True, True]
+
+
+def test_the_same_external_root_again_is_refused(outside: tuple[TestZone, PublicCA]) -> None:
+    _, ca = outside
+    with pytest.raises(Refused, match="already trusted"):
+        play.to_external(ca)
+
+
+def test_an_external_root_tried_before_can_be_tried_again(zone: TestZone) -> None:
+    ca = PublicCA()
+    for _ in range(2):
+        operation = play.to_external(ca)
+        play.prepare(zone, operation)
+        cancelling.cancel(play.fresh(operation), now=timezone.now())
+        assert play.step(operation).state == S.CANCELLED
+    assert Authority.objects.filter(state=AuthorityState.DISCARDED).count() == 2
+
+
+@pytest.mark.parametrize("kind", ["expired", "ends-early", "later"])
+def test_a_root_that_is_not_valid_at_the_activation_is_refused(zone: TestZone, kind: str) -> None:
+    now = timezone.now()
+    dates: dict[str, Any] = {
+        "expired": {"begins": now - YEAR, "ends": now - DAY},
+        "ends-early": {"begins": now - YEAR, "ends": now + timedelta(minutes=5)},
+        "later": {"begins": now + DAY, "ends": now + YEAR},
+    }
+    with pytest.raises(Fault, match="only"):
+        play.to_external(PublicCA(**dates[kind], depth=0))
+    assert not Operation.objects.exists()
+
+
+def test_a_root_that_is_none_is_refused(zone: TestZone) -> None:
+    ca = PublicCA()
+    with pytest.raises(Fault, match="not self-signed"):
+        play.to_external(ca, root_pem=ca.chain[0], intermediates_pem=ca.root.pem)
+    with pytest.raises(Fault, match="not complete"):
+        play.to_external(ca, root_pem=ca.chain[0], intermediates_pem="")
+
+
+def test_a_silent_server_cannot_become_the_certificate_server(zone: TestZone, second: Host) -> None:
+    Device.objects.filter(pk=second.guid).update(last_contact=timezone.now() - DAY)
+    with pytest.raises(Fault, match="not been heard of"):
+        play.to_internal(second)
+
+
+def test_a_satellite_cannot_become_the_certificate_server(zone: TestZone) -> None:
+    satellite = zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.3")
+    satellite.refresh()
+    with pytest.raises(Fault, match="Choose a Primary Server"):
+        play.to_internal(satellite)
+
+
+def test_a_dead_certificate_server_holds_the_bridge_back_until_it_is_given_up(
+    zone: TestZone, second: Host
+) -> None:
+    operation = play.to_internal(second)
+    with zone.on(second):
+        assert preparing.prepare(operation, now=timezone.now())
+        assert not preparing.prepare(play.fresh(operation), now=timezone.now())
+    postponing.go_on_without_bridge(play.fresh(operation))
+    assert play.prepare(zone, operation) == ["ps-02 bridge_by_new", "ps-02 publish"]
+    assert play.fresh(operation).state == S.REPLICATING
+
+
+def test_two_workers_that_prepare_at_once_make_one_ca(zone: TestZone) -> None:
+    operation = play.remint_ca()
+    stale = play.fresh(operation)
+    preparing.make_future(operation, timezone.now())
+    with pytest.raises(WrongMove):
+        preparing.make_future(stale, timezone.now())
+    assert Authority.objects.filter(state=AuthorityState.FUTURE).count() == 1
+
+
+def test_a_ca_made_after_its_operation_was_cancelled_is_not_stored(zone: TestZone) -> None:
+    operation = play.remint_ca()
+    stale = play.fresh(operation)
+    cancelling.cancel(operation, now=timezone.now())
+    play.step(operation)
+    with pytest.raises(WrongMove):
+        preparing.make_future(stale, timezone.now())
+    assert not Authority.objects.filter(state=AuthorityState.FUTURE).exists()
+
+
+# Servers that come and go meanwhile
+
+
+def test_a_server_that_joins_during_the_change_gets_its_future_certificate(
+    zone: TestZone, second: Host
+) -> None:
+    operation = assigned(zone, play.remint_ca())
+    late = zone.join("ps-03", messages.PRIMARY, "127.9.0.4")
+    play.step(operation)
+    late.request_certificate(str(operation.update_id))
+    late.report(str(operation.update_id), messages.APPLIED)
+    play.sign(zone, both(operation)[1])
+    operation = play.cut_over(zone, operation)
+    shown = ServerCertificate.objects.current().get(device=late.guid)
+    assert shown.authority == operation.future_authority
+
+
+def test_a_server_that_joins_an_external_change_is_asked_for_a_csr_with_the_subject(
+    zone: TestZone,
+) -> None:
+    subject = orders.SubjectFields(organization="Acme")
+    operation = play.to_external(PublicCA(), subject=subject)
+    zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
+    future = operation.futures.get(device__name="ps-02")
+    assert future.order is not None
+    assert future.order["organization"] == "Acme"
+
+
+def test_a_first_certificate_still_waiting_at_the_activation_comes_from_the_new_ca(
+    zone: TestZone,
+) -> None:
+    operation = assigned(zone, play.remint_ca())
+    play.sign(zone, both(operation)[1])
+    play.sign(zone, both(operation)[0])
+    operation = play.step(operation, minutes=9, seconds=45)
+    late = zone.join("ps-09", messages.PRIMARY, "127.9.0.9")
+    play.step(operation, minutes=11)
+    first = FutureCertificate.objects.get(device=late.guid, operation=None)
+    assert first.authority == Authority.objects.current()
+    play.sign(zone, Authority.objects.current())
+    first.refresh_from_db()
+    assert first.state == FutureState.CREATED
+
+
+def test_a_server_that_registers_anew_makes_a_fresh_key(zone: TestZone, second: Host) -> None:
+    operation = assigned(zone, play.remint_ca())
+    play.sign(zone, both(operation)[1])
+    before = operation.futures.get(device=second.guid)
+    assert before.state == FutureState.CREATED
+    again = zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
+    after = operation.futures.get(device=again.guid)
+    assert again.id == second.id
+    assert (after.state, after.generation) == (FutureState.AWAITED, before.generation + 1)
+    assert play.step(operation, minutes=9, seconds=45).state == S.BLOCKED
+    again.request_certificate(str(operation.update_id))
+    play.sign(zone, both(operation)[1])
+    assert play.step(operation, minutes=9, seconds=50).state == S.ACTIVATING
+
+
+def test_an_unregistered_server_holds_nothing_back(zone: TestZone, second: Host) -> None:
+    operation = assigned(zone, play.remint_ca())
+    registration.unregister(Device.objects.get(pk=second.guid))
+    play.sign(zone, both(operation)[1])
+    play.step(operation, minutes=9, seconds=45)
+    assert play.step(operation, minutes=11).state == S.ACTIVATED
+    play.activated(zone, operation, [zone.first])
+    assert play.step(operation, minutes=11).state == S.COMPLETED
+
+
+# Immediate
+
+
+@pytest.fixture
+def expired(db: None, tmp_path: Any, settings: Any, monkeypatch: Any) -> Iterator[TestZone]:
+    """A zone founded eleven years ago, whose CA was made for ten."""
+    settings.SERVER_HOME = tmp_path / "ps-01"
+    monkeypatch.setattr("certificates.doorbell.ring", lambda *_, **__: None)
+    keyring.forget()
+    answers.forget()
+    made = small_zone.found(tmp_path / "ps-01", now=timezone.now() - 11 * YEAR)
+    made.first.refresh()
+    yield made
+    keyring.forget()
+    answers.forget()
+
+
+def test_under_an_expired_ca_everything_happens_at_once(expired: TestZone) -> None:
+    device = expired.join("pc-01")
+    operation = play.remint_ca(activates_at=None)
+    assert operation.immediate
+    assert play.prepare(expired, operation) == ["ps-01 make_future", "ps-01 publish"], (
+        "an expired CA bridges nothing"
+    )
+    operation = play.step(operation)
+    assert operation.state == S.ASSIGNED, "no content server can report under an expired CA"
+    operation = play.step(operation)
+    assert operation.state == S.ACTIVATING
+    assert play.step(operation).state == S.ACTIVATED
+    assert Authority.objects.current().has_expired(timezone.now()) is False
+    update = str(operation.update_id)
+    expired.first.request_certificate(update)
+    play.sign(expired, Authority.objects.current())
+    go = expired.first.send("GET", f"/zac/v1/updates/{update}/go")
+    assert go.status_code == 200, go.content
+    play.activated(expired, play.fresh(operation), [expired.first, device])
+    assert play.step(operation).state == S.COMPLETED
+    new = Authority.objects.current()
+    assert play.verified_by([new.root_pem]) == [True]
+
+
+def test_under_an_expired_ca_a_time_cannot_be_chosen(expired: TestZone) -> None:
+    with pytest.raises(TooLate, match="expires"):
+        play.remint_ca()
+
+
+def test_under_an_expired_ca_servers_cannot_be_reminted_alone(expired: TestZone) -> None:
+    with pytest.raises(Refused, match="Remint the CA first"):
+        play.remint_servers(expired.first, activates_at=None)
+
+
+def test_an_immediate_operation_can_be_cancelled_until_it_is_assigned(expired: TestZone) -> None:
+    operation = play.remint_ca(activates_at=None)
+    play.prepare(expired, operation)
+    cancelling.cancel(play.fresh(operation), now=timezone.now())
+    assert play.step(operation).state == S.CANCELLED
+    operation = play.remint_ca(activates_at=None)
+    play.prepare(expired, operation)
+    operation = play.step(operation)
+    with pytest.raises(cancelling.TooLateToCancel):
+        cancelling.cancel(operation, now=timezone.now())
+
+
+# Blocked, and its ways out
+
+
+@pytest.fixture
+def blocked(zone: TestZone, second: Host) -> Operation:
+    """The first server has its certificate at the lock-out, the second one has none."""
+    operation = play.remint_ca()
+    play.prepare(zone, operation)
+    play.replicate(zone, operation)
+    operation = play.step(operation)
+    zone.first.refresh()
+    zone.first.request_certificate(str(operation.update_id))
+    zone.first.report(str(operation.update_id), messages.APPLIED)
+    play.sign(zone, both(operation)[1])
+    operation = play.step(operation, minutes=9, seconds=45)
+    assert operation.state == S.BLOCKED
+    assert "1 server has no new certificate: ps-02" in operation.reason
+    return operation
+
+
+def test_a_blocked_operation_stays_so_when_its_time_passes(blocked: Operation) -> None:
+    assert play.step(blocked, minutes=30).state == S.BLOCKED
+    assert not Notice.objects.filter(kind=Notice.Kind.GO).exists()
+
+
+def test_it_goes_on_by_itself_when_the_certificate_comes_in_time(
+    zone: TestZone, second: Host, blocked: Operation
+) -> None:
+    second.refresh()
+    second.request_certificate(str(blocked.update_id))
+    play.sign(zone, both(blocked)[1])
+    assert play.step(blocked, minutes=9, seconds=50).state == S.ACTIVATING
+
+
+def test_it_does_not_go_on_by_itself_when_the_time_has_passed(
+    zone: TestZone, second: Host, blocked: Operation
+) -> None:
+    second.refresh()
+    second.request_certificate(str(blocked.update_id))
+    play.sign(zone, both(blocked)[1])
+    assert play.step(blocked, minutes=11).state == S.BLOCKED
+
+
+def test_a_changed_time_frees_a_blocked_operation(blocked: Operation) -> None:
+    later = timezone.now() + timedelta(hours=2)
+    postponing.change_activation(blocked, later, now=timezone.now())
+    operation = play.fresh(blocked)
+    assert (operation.state, operation.reason) == (S.ASSIGNED, "")
+    assert play.step(operation, minutes=11).state == S.ASSIGNED
+
+
+def test_an_ignored_server_holds_nothing_back(second: Host, blocked: Operation) -> None:
+    row = Assignment.objects.get(device=second.guid, update=blocked.update_id)
+    assignment.ignore_device(row, now=timezone.now())
+    assert play.step(blocked, minutes=9, seconds=50).state == S.ACTIVATING
+    refused = second.send("GET", f"/zac/v1/updates/{blocked.update_id}/go")
+    assert refused.status_code == 404, "what is left out gets no go"
+
+
+def test_an_ignored_server_stays_ignored_when_it_registers_anew(
+    zone: TestZone, second: Host, blocked: Operation
+) -> None:
+    row = Assignment.objects.get(device=second.guid, update=blocked.update_id)
+    assignment.ignore_device(row, now=timezone.now())
+    zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
+    row.refresh_from_db()
+    assert row.state == "ignored"
+
+
+def test_a_forced_operation_goes_on_without_the_server(
+    zone: TestZone, second: Host, blocked: Operation
+) -> None:
+    postponing.force(blocked, now=timezone.now())
+    operation = play.step(blocked, minutes=9, seconds=50)
+    assert operation.state == S.ACTIVATING
+    operation = play.step(operation, minutes=11)
+    assert operation.state == S.ACTIVATED
+    old, new = both(operation)
+    play.activated(zone, operation, [zone.first])
+    operation = play.step(operation, minutes=11)
+    assert operation.state == S.ACTIVATED, "one device is outstanding"
+    assert ServerCertificate.objects.current().get(device=zone.first.guid).authority == new
+    assert ServerCertificate.objects.current().get(device=second.guid).authority == old
+
+
+def test_force_leaves_every_server_the_time_of_a_lockout(blocked: Operation) -> None:
+    now = timezone.now() + timedelta(hours=1)
+    postponing.force(blocked, now=now)
+    assert play.fresh(blocked).activates_at == now + Zone.objects.the().lockout
+
+
+def test_force_is_refused_where_no_server_has_a_certificate(zone: TestZone) -> None:
+    operation = play.remint_ca()
+    play.prepare(zone, operation)
+    play.step(operation)
+    operation = play.step(operation, minutes=9, seconds=45)
+    with pytest.raises(Refused, match="nothing to activate"):
+        postponing.force(operation, now=timezone.now())
+
+
+def test_a_blocked_operation_can_be_cancelled(blocked: Operation) -> None:
+    cancelling.cancel(blocked, now=timezone.now() + timedelta(hours=1))
+    assert play.step(blocked).state == S.CANCELLED
+
+
+# Another activation time
+
+
+def test_a_changed_time_is_signed_as_a_new_revision_and_travels(
+    zone: TestZone, second: Host, device: Host
+) -> None:
+    operation = assigned(zone, play.remint_ca())
+    later = (timezone.now() + timedelta(hours=3)).replace(microsecond=0)
+    postponing.change_activation(operation, later, now=timezone.now())
+    operation = play.fresh(operation)
+    assert operation.update is not None
+    signed = open_as(
+        manifest.Manifest, manifest.MANIFEST, operation.update.signed(), zone.zone.public_key
+    )
+    assert (signed.revision, signed.activate_at) == (2, int(later.timestamp()))
+    for host in (zone.first, second, device):
+        assert any(
+            '"revision":2' in play._payload(one).replace(" ", "")
+            for one in host.refresh()["updates"]
+        )
+    play.sign(zone, both(operation)[1])
+    assert play.step(operation, minutes=9, seconds=45).state == S.ASSIGNED
+    operation = play.step(operation, hours=2, minutes=59, seconds=50)
+    assert operation.state == S.ACTIVATING
+    assert operation.update is not None
+    notice = Notice.objects.get(kind=Notice.Kind.GO)
+    go = open_as(manifest.Go, manifest.GO, notice.signed(), zone.zone.public_key)
+    assert (go.revision, go.activate_at) == (2, int(later.timestamp()))
+
+
+def test_a_go_is_never_given_for_a_time_that_was_changed_meanwhile(zone: TestZone) -> None:
+    operation = assigned(zone, play.remint_ca())
+    play.sign(zone, both(operation)[1])
+    stale = play.fresh(operation)
+    postponing.change_activation(operation, timezone.now() + timedelta(hours=3), now=timezone.now())
+    with pytest.raises(WrongMove):
+        advancing.advance(stale, now=timezone.now() + timedelta(minutes=9, seconds=45))
+    assert not Notice.objects.filter(kind=Notice.Kind.GO).exists()
+    assert play.fresh(operation).state == S.ASSIGNED
+
+
+def test_the_time_cannot_be_changed_from_the_lockout_on(zone: TestZone) -> None:
+    operation = assigned(zone, play.remint_ca())
+    locks_at = operation.locks_at(zone.zone.lockout)
+    assert locks_at is not None
+    with pytest.raises(Conflict, match="could be changed until"):
+        postponing.change_activation(operation, play.soon(hours=3), now=locks_at)
+
+
+def test_the_changed_time_keeps_the_limits(zone: TestZone) -> None:
+    operation = assigned(zone, play.remint_ca())
+    with pytest.raises(TooEarly):
+        postponing.change_activation(operation, play.soon(seconds=20), now=timezone.now())
+    with pytest.raises(TooLate):
+        postponing.change_activation(operation, play.soon(days=4000), now=timezone.now())
+    assert play.fresh(operation).update.revision == 1  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("state", [S.PREPARING, S.REPLICATING])
+def test_an_operation_that_missed_its_time_can_get_another_or_be_cancelled(
+    zone: TestZone, second: Host, state: str
+) -> None:
+    operation = play.remint_ca()
+    if state == S.REPLICATING:
+        play.prepare(zone, operation)
+    operation = play.fresh(operation)
+    assert operation.state == state
+    in_lockout = timezone.now() + timedelta(minutes=9, seconds=45)
+    with pytest.raises(cancelling.TooLateToCancel):
+        cancelling.cancel(operation, now=in_lockout)
+    past = timezone.now() + timedelta(minutes=30)
+    postponing.change_activation(operation, past + timedelta(hours=1), now=past)
+    past += timedelta(hours=2)
+    cancelling.cancel(play.fresh(operation), now=past)
+    assert play.step(operation).state == S.CANCELLED
+
+
+# Two workers at once
+
+
+def test_two_advances_at_once_give_one_go(zone: TestZone) -> None:
+    operation = assigned(zone, play.remint_ca())
+    play.sign(zone, both(operation)[1])
+    one, two = play.fresh(operation), play.fresh(operation)
+    at = timezone.now() + timedelta(minutes=9, seconds=45)
+    activating.give_go(one, now=at)
+    with pytest.raises(WrongMove):
+        activating.give_go(two, now=at)
+    assert Notice.objects.filter(kind=Notice.Kind.GO).count() == 1
+
+
+def test_two_advances_at_once_assign_and_activate_once(zone: TestZone) -> None:
+    operation = play.remint_ca()
+    play.prepare(zone, operation)
+    one, two = play.fresh(operation), play.fresh(operation)
+    assigning.assign(one, now=timezone.now())
+    with pytest.raises(WrongMove):
+        assigning.assign(two, now=timezone.now())
+    assert Assignment.objects.count() == 1
+    zone.first.refresh()
+    zone.first.request_certificate(str(play.fresh(operation).update_id))
+    play.sign(zone, both(play.fresh(operation))[1])
+    play.step(operation, minutes=9, seconds=45)
+    one, two = play.fresh(operation), play.fresh(operation)
+    activating.activate(one, now=timezone.now())
+    with pytest.raises(WrongMove):
+        activating.activate(two, now=timezone.now())
+    assert Notice.objects.filter(kind=Notice.Kind.ACTIVATED).count() == 1
+    assert Authority.objects.filter(state=AuthorityState.CURRENT).count() == 1
+
+
+def test_every_step_may_be_repeated(zone: TestZone, second: Host) -> None:
+    operation = assigned(zone, play.remint_ca())
+    play.sign(zone, both(operation)[1])
+    for later in (0, 0, 585, 585, 660, 660, 660):
+        operation = play.step(operation, seconds=later)
+    assert operation.state == S.ACTIVATED
+
+
+def test_a_by_hand_change_takes_key_and_certificate_from_the_repository(zone: TestZone) -> None:
+    ca = PublicCA()
+    operation = play.to_external(ca, by_hand=True)
+    play.prepare(zone, operation)
+    operation = play.step(operation)
+    future = operation.futures.get()
+    assert future.by_hand
+    with pytest.raises(Conflict, match="No CSR"):
+        importing.import_one(future, b"x", now=timezone.now())
+    pem = zone.first.registration().csr or ""
+    chain = ca.answer(pem, "pem", dns=[zone.first.fqdn], addresses=["127.9.0.1"]).decode()
+    said = messages.CsrRequest(csr="", chain=chain, generation=1)
+    path = f"/zac/v1/updates/{operation.update_id}/csr"
+    assert zone.first.send("POST", path, said).status_code == 202
+    future.refresh_from_db()
+    assert future.state == FutureState.UPLOADED
