@@ -42,7 +42,7 @@ lint:
 	scripts/uv lock --check --quiet
 
 types:
-	$(BIN)/mypy .
+	$(BIN)/mypy $(ROOMS)
 
 architecture:
 	$(BIN)/lint-imports

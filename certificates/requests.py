@@ -42,7 +42,10 @@ def answer(future: FutureCertificate) -> messages.CertificateAnswer:
     """Tell the server what to ask for, what it waits for, or its certificate."""
     order = None
     asked = (State.AWAITED, State.CSR_FAILED, State.CREATE_FAILED)
-    if not future.by_hand and future.state in asked:
+    # A request that is here already (it came with the registration) is not asked for again: the
+    # server would make another key while its first request is being signed.
+    unanswered = not (future.state == State.AWAITED and future.csr_pem)
+    if not future.by_hand and future.state in asked and unanswered:
         order = messages.CsrOrder(**(future.order or {}))
     return messages.CertificateAnswer(
         state=future.state,

@@ -6,10 +6,12 @@ from certificates.views import (
     authority_dialogs,
     ca_dialogs,
     change_ca,
+    csr_dialogs,
     downloads,
     home,
     operation,
     page,
+    remint_servers,
     server_dialogs,
 )
 
@@ -40,6 +42,19 @@ urlpatterns = [
     path(OPERATION + "assign/", operation.assign, name="assign"),
     path(OPERATION + "cancel/", operation.cancel, name="cancel"),
     path(OPERATION + "clear/", operation.clear, name="clear"),
+    path(BASE + "servers/selected/", csr_dialogs.selected, name="selected"),
+    path(
+        BASE + "remint-certificate/<uuid:pk>/<slug:key>/",
+        remint_servers.remint_servers,
+        name="remint_servers",
+    ),
+    path(BASE + "generate-csr/<uuid:pk>/", csr_dialogs.generate_csr, name="generate_csr"),
+    path(
+        BASE + "import-certificate/<uuid:pk>/",
+        csr_dialogs.import_certificate,
+        name="import_certificate",
+    ),
+    path(BASE + "csrs/<uuid:pk>.zip", csr_dialogs.csr_zip, name="csr_zip"),
     path(SERVER, server_dialogs.server, name="server"),
     path(SERVER + "certificate.pem", downloads.server_pem, name="server_pem"),
     path(SERVER + "future/", server_dialogs.future, name="future"),

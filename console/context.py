@@ -20,7 +20,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
         found |= {
-            "menu": MENU,
+            "menu": [item for item in MENU if not item.right or user.has_perm(item.right)],
             "zone": getattr(request, "zone", None),
             "now": timezone.now(),
             "tz_name": timezone.get_current_timezone_name(),

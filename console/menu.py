@@ -10,13 +10,17 @@ from django.utils.translation import gettext_lazy as _
 
 @dataclass(frozen=True)
 class Item:
-    """One entry: `key` is what a page names to be marked, `view` its URL name."""
+    """One entry: `key` is what a page names to be marked, `view` its URL name.
+
+    With a `right` it is offered to those who have it alone.
+    """
 
     key: str
     label: str | Promise
     view: str
     icon: str = ""
     under: tuple[Item, ...] = ()
+    right: str = ""
 
 
 MENU = (
@@ -29,5 +33,8 @@ MENU = (
         "certificates:page",
         "settings",
         (Item("certificates", _("Certificates"), "certificates:page"),),
+    ),
+    Item(
+        "audit", _("Audit and Messages"), "ledger:audit", "scroll-text", right="ledger.view_entry"
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.views.decorators.http import require_safe
 from ninja.openapi.docs import Swagger
 
 from certificates.api import ROUTERS
@@ -26,6 +27,7 @@ def _make() -> Api:
         version=settings.VERSION,
         description="The certificate authority of a zone: see it, replace it, follow the change.",
         docs=Docs(),
+        docs_decorator=require_safe,
         urls_namespace="api",
         auth=having(),
     )

@@ -13,6 +13,7 @@ urlpatterns = [
     path("zenworks-setup/<str:name>", setup.download, name="setup_download"),
     path("api/v1/", api.urls),
     path("", include("console.urls")),
+    path("", include("ledger.urls")),
     path("", include("certificates.urls")),
     path("devices/", include("devices.urls")),
     path("system-updates/", include("systemupdates.urls")),

@@ -140,7 +140,7 @@ def test_a_foreign_or_senseless_id_is_not_found(things):
         if "{" not in path:
             continue
         for key in (uuid4(), 999_999, "no-id", "9" * 30, "%00", "-1"):
-            strange = {name: key for name in things}
+            strange = dict.fromkeys(things, key)
             body = BODIES.get(f"{method} {path}")
             status = who.call(method, address(path, strange), body).status_code
             uploads = path.endswith("future-certificate") and method == "POST"

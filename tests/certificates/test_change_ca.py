@@ -107,8 +107,12 @@ def test_change_to_internal_from_the_first_page_to_finish(
     said = "The Change CA operation has been initiated."
     assert events(response)["zcc:announce"]["text"] == said
     assert operation.order == {
-        **{"certificate_server": str(Device.objects.get().pk), "subject": "New CA"},
-        **{"key_length": 384, "years": 5, "include_dns": True, "external": False},
+        "certificate_server": str(Device.objects.get().pk),
+        "subject": "New CA",
+        "key_length": 384,
+        "years": 5,
+        "include_dns": True,
+        "external": False,
     }
     assert nudged == [str(operation.pk)]
     assert not Draft.objects.exists()

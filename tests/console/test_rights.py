@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db
 CA = "certificates.certificate_authority"
 DEPLOY = "systemupdates.deploy_update"
 CHANGE_DEVICE = "devices.change_device"
+AUDIT = "ledger.view_entry"
 # Address: what it is about, and the right that each method needs ("" none, None not allowed).
 MATRIX = {
     "console:login": ((), {"GET": "", "POST": ""}),
@@ -67,6 +68,10 @@ MATRIX = {
     "systemupdates:ignore": (("assignment",), {"GET": None, "POST": DEPLOY}),
     "systemupdates:redeploy": (("assignment",), {"GET": None, "POST": DEPLOY}),
     "api:openapi-view": ((), {"GET": "", "POST": None}),
+    "ledger:audit": ((), {"GET": AUDIT, "POST": None}),
+    "ledger:entry": (("entry",), {"GET": AUDIT, "POST": None}),
+    "ledger:tokens": ((), {"GET": "", "POST": ""}),
+    "ledger:revoke_token": (("token",), {"GET": None, "POST": ""}),
 }
 OPEN = {"console:login", "console:logout"}
 CASES = [
@@ -89,6 +94,8 @@ def things(monkeypatch):
     replica = make.replica(operation.update, server, ReplicaState.FAILED)
     assignment = make.assignment(operation.update, server, AssignmentState.FAILED)
     return {
+        "entry": Entry.objects.record("test", "test:1").pk,
+        "token": 10**6,
         "operation": operation.pk,
         "replica": replica.pk,
         "server": server.pk,

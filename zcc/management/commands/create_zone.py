@@ -16,9 +16,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from certificates import founding
+from console.tokens import RIGHTS
 from devices import keyring, registration
 from devices.models import Zone
 from faults import Fault
+from ledger import tokens
 from pki import bundles, chains
 from wire import messages, shapes
 from zcc import agent
@@ -72,9 +74,10 @@ class Command(BaseCommand):
                 return
             with transaction.atomic():
                 password = self.create(options, prepared)
+                token = self.create_token(options) if options["demo"] else ""
         except Fault as fault:
             raise CommandError(str(fault)) from fault
-        self.write_access(options, password)
+        self.write_access(options, password, token)
         self.stdout.write(f"Zone {options['name']} created. Its settings are the manual's.")
 
     def prepare(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -156,6 +159,12 @@ class Command(BaseCommand):
         get_user_model().objects.create_superuser(username=options["admin"], password=password)
         return password
 
+    def create_token(self, options: dict[str, Any]) -> str:
+        """Make a token of the REST API for the administrator of a demo zone, with every right."""
+        administrator = get_user_model().objects.get(username=options["admin"])
+        _token, text = tokens.make(administrator, "demo zone", rights=list(RIGHTS), expires_at=None)
+        return text
+
     def write_keys(self) -> None:
         """Write registration keys of every role for the demo zone's own devices (0600)."""
         public = keyring.zone_public(Zone.objects.the())
@@ -174,9 +183,10 @@ class Command(BaseCommand):
         }
         write_private(settings.ZCC_HOME / "registration-keys.json", found)
 
-    def write_access(self, options: dict[str, Any], password: str) -> None:
+    def write_access(self, options: dict[str, Any], password: str, token: str) -> None:
         """Write where and how to log in (0600)."""
         home = Path(options["home"])
+        extra = {"api_token": token} if token else {}
         write_private(
             settings.ZCC_HOME / "access.json",
             {
@@ -184,6 +194,7 @@ class Command(BaseCommand):
                 "username": options["admin"],
                 "password": password,
                 "ca_file": str(home / "security" / "current" / "ca.pem"),
+                **extra,
             },
         )
 

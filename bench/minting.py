@@ -1,0 +1,226 @@
+"""P-1, P-2 and P-5: what a stored server certificate costs beyond the cryptography in it.
+
+The product signs batches of waiting CSRs (checked, linted by our rules, stored). The bare loop
+parses, verifies, builds and signs the same CSRs and keeps nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from ipaddress import ip_address
+from time import process_time
+from typing import Any
+
+from bench import place
+from bench.rows import Row, tell
+
+
+class Pieces:
+    """The CPU time that goes by within some functions, measured where they are called."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def around(self, holder: Any, name: str) -> None:
+        """Measure one function from now on."""
+        inner = getattr(holder, name)
+
+        @wraps(inner)
+        def measured(*args: Any, **kwargs: Any) -> Any:
+            start = process_time()
+            try:
+                return inner(*args, **kwargs)
+            finally:
+                self.seconds += process_time() - start
+
+        setattr(holder, name, measured)
+
+
+def requests(count: int) -> list[Any]:
+    """Return waiting futures, each with a key and a CSR of its own, without their rows."""
+    from certificates.models import FutureCertificate
+    from certificates.naming import order_for
+    from devices.models import Device
+    from pki import csr, keys, names
+
+    made = []
+    for number in range(count):
+        name = f"ps-{number:05d}"
+        fqdn = f"{name}.bench.example"
+        address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        device = Device(
+            name=name, role="primary", fqdn=fqdn, addresses=[address], state="registered"
+        )
+        order = order_for(device, key_length=256, include_dns=False)
+        wanted = names.Names((fqdn,), (address,))
+        pem = csr.make_csr(keys.make_key(256), names.Subject(fqdn), wanted)
+        made.append(FutureCertificate(device=device, csr_pem=pem, order=order))
+    return made
+
+
+def store(futures: list[Any], authority: Any) -> None:
+    """Let the futures wait for a signature, as rows."""
+    from certificates.models import FutureCertificate
+    from devices.models import Device
+
+    for future in futures:
+        future.authority = authority
+    Device.objects.bulk_create([future.device for future in futures])
+    FutureCertificate.objects.bulk_create(futures)
+
+
+def again(authority: Any) -> None:
+    """Let all of them wait once more."""
+    from certificates.models import FutureCertificate
+
+    rows = FutureCertificate.objects.filter(authority=authority)
+    rows.update(state="awaited", chain_pem="", digest="", not_after=None)
+
+
+def sign_all(authority: Any, now: Any) -> int:
+    """Sign what waits, batch after batch, as the task does; returns how many batches."""
+    from certificates.operations import signing
+
+    batches = 0
+    while signing.sign_waiting(authority, now=now):
+        batches += 1
+    return batches
+
+
+def bare(pems: list[str], root_pem: str, key_pem: str, now: Any) -> Callable[[], None]:
+    """Return the bare loop: parse, verify, build and sign, with nothing around."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    issuer = x509.load_pem_x509_certificate(root_pem.encode())
+    key = serialization.load_pem_private_key(key_pem.encode(), None)
+    usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key())
+    sha256, start, end = hashes.SHA256(), now - timedelta(days=1), now + timedelta(days=364)
+
+    def one(pem: str, number: int) -> None:
+        request = x509.load_pem_x509_csr(pem.encode())
+        assert request.is_signature_valid
+        public = request.public_key()
+        host = f"ps-{number:05d}.bench.example"
+        address = ip_address(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+        names = [x509.DNSName(host), x509.IPAddress(address)]
+        (
+            x509.CertificateBuilder()
+            .issuer_name(issuer.subject)
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)]))
+            .public_key(public)
+            .add_extension(x509.BasicConstraints(False, None), True)
+            .add_extension(usage, True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
+            .add_extension(x509.SubjectAlternativeName(names), False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)
+            .add_extension(identifier, False)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(end)
+            .sign(key, sha256)
+            .public_bytes(serialization.Encoding.PEM)
+        )
+
+    def loop() -> None:
+        for number, pem in enumerate(pems):
+            one(pem, number)
+
+    return loop
+
+
+def with_ca(length: int) -> Any:
+    """Return a CA with a key of this length beside the zone's own, sealed to this server."""
+    from django.utils import timezone
+
+    from certificates.models import Authority
+    from certificates.operations.preparing import internal_authority
+    from devices import keyring
+    from pki import issuing, keys, names
+
+    key_pem = keys.make_key(length)
+    root = issuing.make_root(
+        key_pem=key_pem,
+        subject=names.Subject(f"Bench {length}"),
+        validity=issuing.root_validity(timezone.now(), 10),
+        serial=issuing.make_serial(),
+    )
+    Authority.objects.filter(state="future").update(state="discarded")
+    authority = internal_authority(root, key_pem, keyring.here().server(), state="future")
+    authority.save(force_insert=True)
+    return authority, key_pem
+
+
+def measure(length: int, futures: list[Any], rounds: int, pieces: Pieces) -> list[float]:
+    """Return the CPU seconds of the bare loop, of the product, and of the pieces within it."""
+    from django.utils import timezone
+
+    from certificates.models import FutureCertificate
+
+    authority, key_pem = with_ca(length)
+    FutureCertificate.objects.all().update(authority=authority)
+    now = timezone.now()
+    loop = bare([future.csr_pem for future in futures], authority.root_pem, key_pem, now)
+    taken: list[tuple[float, float, float]] = []
+    for _ in range(rounds):
+        again(authority)
+        before = pieces.seconds
+        product = place.cpu(lambda: sign_all(authority, now))
+        within = pieces.seconds - before
+        taken.append((place.cpu(loop), product, within))
+    done = FutureCertificate.objects.filter(authority=authority, state="created").count()
+    assert done == len(futures), f"{done} of {len(futures)} were signed"
+    # The round with the median share, so that the three belong together.
+    taken.sort(key=lambda one: one[2] / one[1])
+    return list(taken[len(taken) // 2])
+
+
+def main() -> None:
+    """Measure P-1, P-2 and P-5."""
+    home = place.enter()
+    from cryptography import x509
+
+    from certificates.models import FutureCertificate
+    from pki import building, csr, issuing, loading, names
+    from tests import zone
+
+    zone.found(home / "ps-01")
+    count = place.size("CERTIFICATES", 1000)
+    futures = requests(count)
+    authority, _ = with_ca(256)
+    store(futures, authority)
+    pieces = Pieces()
+    for holder, name in (
+        (loading, "load_request"),
+        (csr, "_check_signature"),
+        (names.Subject, "to_name"),
+        (building, "alternative_names"),
+        (issuing.Issuer, "_server"),
+        (x509.CertificateBuilder, "sign"),
+    ):
+        pieces.around(holder, name)
+    row("P-1", "P-256", measure(256, futures, place.size("ROUNDS", 7), pieces), count, 0.70)
+    few = futures[: place.size("RSA_CERTIFICATES", 300)]
+    FutureCertificate.objects.exclude(pk__in=[future.pk for future in few]).delete()
+    row("P-2", "RSA-4096", measure(4096, few, 3, pieces), len(few), 0.95)
+
+
+def row(name: str, ca: str, taken: list[float], count: int, least: float) -> None:
+    """Tell one share, and beside it the ratio of the two loops, which varies more."""
+    loop, product, within = taken
+    what = f"CSRs to stored certificates, {ca} CA: share of parse, verify, build, sign"
+    told = {
+        "certificates": float(count),
+        "bare_loop_ms": loop / count * 1000,
+        "product_ms": product / count * 1000,
+        "bare_loop_to_product": loop / product,
+    }
+    tell(Row(name, what, within / product, least, detail=told))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""A zone of its own for one benchmark: a temporary home, an empty database, the settings."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import process_time
+from typing import Any
+
+
+def enter() -> Path:
+    """Set Django up in an empty place, which ends with the process; returns its folder."""
+    import atexit
+
+    home = Path(tempfile.mkdtemp(prefix="zcc-bench-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ["ZCC_HOME"] = str(home)
+    os.environ["ZCC_SERVER_HOME"] = str(home / "ps-01")
+    os.environ["ZCC_LOG_LEVEL"] = "ERROR"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    return home
+
+
+def size(name: str, default: int) -> int:
+    """Return how much is to be measured: ZCC_BENCH_<NAME>, or the default."""
+    return int(os.environ.get(f"ZCC_BENCH_{name}", default))
+
+
+def database() -> str:
+    """Return which database this process measures."""
+    from django.db import connection
+
+    return {"sqlite": "SQLite", "postgresql": "PostgreSQL"}[connection.vendor]
+
+
+def cpu(act: Callable[[], Any]) -> float:
+    """Return the CPU seconds of this process that an act takes."""
+    start = process_time()
+    act()
+    return process_time() - start
+
+
+def interleaved(acts: list[Callable[[], Any]], rounds: int) -> list[float]:
+    """Run some acts in turn, round after round; returns the median CPU seconds of each."""
+    times: list[list[float]] = [[] for _ in acts]
+    for _ in range(rounds):
+        for act, taken in zip(acts, times, strict=True):
+            taken.append(cpu(act))
+    return [median(taken) for taken in times]

@@ -1,0 +1,6 @@
+"""Settings of the benchmarks: as in production, with a bare view to compare with."""
+
+from zcc.settings import *  # noqa: F403 - a settings file extends another one
+
+SECRET_KEY = "bench-" + "x" * 50
+ROOT_URLCONF = "bench.urls"

@@ -1,0 +1,168 @@
+"""The fields of Remint Certificate, Generate CSR and Import Certificate (manual, 1.3.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from certificates.forms import key_lengths
+from certificates.forms_ca import (
+    INCLUDE_DNS,
+    INCLUDE_DNS_HELP,
+    SUFFIXES,
+    ActivationStep,
+    CsrStep,
+    SubjectForm,
+    read_upload,
+)
+from certificates.importing import ZIP_AT_MOST
+from certificates.limits import Limits
+from certificates.operations.orders import NAME_AT_MOST
+from devices.models import Device
+from pki.keys import DEFAULT_KEY_LENGTH
+
+FILES_AT_MOST = 200
+
+
+class NamedUpdate(ActivationStep):
+    """The activation, and the name of the system update that is made for it (R175, R176)."""
+
+    name = forms.CharField(
+        label=_("Name of the system update"),
+        max_length=NAME_AT_MOST,
+        help_text=_("Shown on the System Updates page."),
+    )
+
+    field_order: Any = ("activates_at", "name", "password")
+
+
+class ServerFields(forms.Form):
+    """What depends on the selected servers: the common name and the additional DNS names."""
+
+    def fit(self, servers: list[Device], *, satellites_share: bool = False) -> None:
+        """Drop or shut what does not apply to these servers (R172, R174, R188).
+
+        Under an internal CA a server with satellites keeps its FQDN: they know it by that.
+        """
+        single = len(servers) == 1
+        if single and not (satellites_share and servers[0].satellites.exists()):
+            self.fields["common_name"].initial = servers[0].fqdn
+        else:
+            del self.fields["common_name"]
+        if len(servers) == 1 and "include_dns" in self.fields:
+            names, field = servers[0].dns_names, self.fields["include_dns"]
+            field.disabled = not names
+            field.help_text = (
+                ", ".join(names) if names else _("None are configured for this server.")
+            )
+
+
+class RemintInternalForm(NamedUpdate, ServerFields):
+    """Remint Certificate under an internal CA: one page (R171 to R177)."""
+
+    confirm = forms.BooleanField(
+        label=_("Yes, I want to remint the certificate for this server"),
+        error_messages={"required": _("Tick this box if you want to remint the certificate.")},
+        widget=forms.CheckboxInput(attrs={"data-activates": "remint-fields", "autofocus": True}),
+    )
+    common_name = forms.CharField(
+        label=_("Common name"), max_length=253, help_text=_("A DNS name of the server.")
+    )
+    key_length = forms.TypedChoiceField(
+        label=_("Key length"),
+        coerce=int,
+        choices=key_lengths,
+        initial=DEFAULT_KEY_LENGTH,
+        help_text=_("Of the server's new key."),
+    )
+    include_dns = forms.BooleanField(label=INCLUDE_DNS, required=False, help_text=INCLUDE_DNS_HELP)
+
+    field_order = (
+        *("confirm", "common_name", "key_length", "include_dns", "activates_at", "name"),
+        "password",
+    )
+
+    def __init__(self, request: Any, limits: Limits, servers: list[Device], **kwargs: Any) -> None:
+        super().__init__(request, limits, **kwargs)
+        self.fit(servers, satellites_share=True)
+
+
+class RemintCsrStep(CsrStep, ServerFields):
+    """Generate CSR of a remint under an external CA (R187 to R190)."""
+
+    common_name = forms.CharField(
+        label=_("Common name"),
+        max_length=253,
+        required=False,
+        help_text=_("A DNS name of the server."),
+    )
+
+    def __init__(self, servers: list[Device], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.fields["organizational_unit"].label = _("Organization unit")
+        self.fit(servers)
+
+
+class GenerateCsrForm(SubjectForm, ServerFields):
+    """Generate CSR of the menu Actions, with the labels of its own dialog (R200 to R206)."""
+
+    common_name = forms.CharField(
+        label=_("Common Name (CN)"), max_length=253, help_text=_("Such as mail.acme.example.")
+    )
+    replaces = forms.BooleanField(
+        label=_("Yes, replace the certificates that were imported already"),
+        error_messages={"required": _("Tick this box to drop the imported certificates.")},
+    )
+
+    LABELS = {  # noqa: RUF012 - read only
+        "organization": _("Organization (O)"),
+        "organizational_unit": _("Organizational Unit (OU)"),
+        "locality": _("City or Locality (L)"),
+        "state": _("State or Province (ST)"),
+        "country": _("Country or Region"),
+        "key_length": _("Key length"),
+    }
+
+    def __init__(self, servers: list[Device], *, replaces: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for name, label in self.LABELS.items():
+            self.fields[name].label = label
+        self.fit(servers)
+        if not replaces:
+            del self.fields["replaces"]
+
+
+class SeveralFiles(forms.FileInput):
+    """A file input that takes several files."""
+
+    allow_multiple_selected = True
+
+
+class SeveralFilesField(forms.FileField):
+    """One file or several, each as its name and its bytes."""
+
+    widget = SeveralFiles
+
+    def clean(self, data: Any, initial: Any = None) -> list[tuple[str, bytes]]:
+        """Read the files; each is limited, and so is their number."""
+        given = data if isinstance(data, list | tuple) else [data]
+        if len(given) > FILES_AT_MOST:
+            raise forms.ValidationError(_("At most %d files at once.") % FILES_AT_MOST)
+        found = [super(SeveralFilesField, self).clean(one, initial) for one in given or [None]]
+        return [(one.name, read_upload(one, ZIP_AT_MOST)) for one in found]
+
+
+class ImportForm(forms.Form):
+    """Import Certificate: Browse and OK (R207, R208)."""
+
+    file = SeveralFilesField(
+        label=_("Certificate"),
+        allow_empty_file=True,
+        widget=SeveralFiles(attrs={"accept": f"{SUFFIXES},.zip", "autofocus": True}),
+        help_text=_(
+            "The certificate with its complete chain: .pem .der .p7b .cer .crt .cert. "
+            "Several files or a zip are matched to the selected servers by their keys."
+        ),
+    )
