@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from certificates.limits import limits
 from certificates.machine import OperationState
@@ -33,7 +33,7 @@ def due(now: datetime) -> list[Device]:
     return list(servers.exclude(pk__in=waiting).exclude(pk__in=_spared(now)))
 
 
-def _spared(now: datetime) -> set[object]:
+def _spared(now: datetime) -> set[UUID]:
     cancelled = Operation.objects.of_servers().filter(
         name__startswith=NAME, state=OperationState.CANCELLED, ended_at__gt=now - RESPITE
     )

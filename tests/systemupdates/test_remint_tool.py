@@ -9,17 +9,16 @@ from certificates.models import Operation
 from systemupdates import remint_tool
 from systemupdates.models import SystemUpdate
 from tests.certificates import test_remint_ca as remint
-from tests.certificates.conftest import zone  # noqa: F401 - the fixture
 
 PYTHON = "/usr/bin/python3"
 
 
-def test_the_same_update_gives_the_same_bytes(zone):  # noqa: F811
+def test_the_same_update_gives_the_same_bytes(zone):
     update = remint.prepared().update
     assert remint_tool.build(update) == remint_tool.build(SystemUpdate.objects.get(pk=update.pk))
 
 
-def test_it_is_offered_on_the_initiating_server_at_once_and_withdrawn_on_cancel(zone, client):  # noqa: F811
+def test_it_is_offered_on_the_initiating_server_at_once_and_withdrawn_on_cancel(zone, client):
     operation = remint.prepared()
     server = UUID(zone.first.id)
     assert remint_tool.publish(server)
@@ -32,7 +31,7 @@ def test_it_is_offered_on_the_initiating_server_at_once_and_withdrawn_on_cancel(
     assert not remint_tool.offered_names()
 
 
-def test_a_file_outside_the_offer_cannot_be_named(zone, client):  # noqa: F811
+def test_a_file_outside_the_offer_cannot_be_named(zone, client):
     remint.prepared()
     (remint_tool.folder()).mkdir(exist_ok=True)
     (remint_tool.folder() / "other").write_text("secret")
@@ -40,7 +39,7 @@ def test_a_file_outside_the_offer_cannot_be_named(zone, client):  # noqa: F811
         assert client.get(f"/zenworks-setup/{name}", secure=True).status_code == 404
 
 
-def test_the_system_python_alone_can_run_it(zone, tmp_path):  # noqa: F811
+def test_the_system_python_alone_can_run_it(zone, tmp_path):
     update = remint.prepared().update
     tool = tmp_path / "tool.bin"
     tool.write_bytes(remint_tool.build(update))
@@ -56,7 +55,7 @@ def test_the_system_python_alone_can_run_it(zone, tmp_path):  # noqa: F811
     assert "register" in done.stderr.lower()
 
 
-def test_without_python_it_says_so_and_ends_with_69(zone, tmp_path):  # noqa: F811
+def test_without_python_it_says_so_and_ends_with_69(zone, tmp_path):
     tool = tmp_path / "tool.bin"
     tool.write_bytes(remint_tool.build(remint.prepared().update))
     done = subprocess.run(
