@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from certificates.machine import FutureState
+from certificates.machine import FutureState, OperationState
 from certificates.models import FutureCertificate
 from certificates.naming import names_of
 from certificates.requests import store
@@ -22,7 +22,10 @@ from pki.errors import WrongKey
 FILE_AT_MOST = 256 * 1024
 FILES_AT_MOST = 1000
 ZIP_AT_MOST = 10 * 1024 * 1024
+UNPACKED_AT_MOST = 16 * 1024 * 1024
 State = FutureState
+# From the go on a server may have swapped to what was imported.
+GIVEN = (OperationState.ACTIVATING, OperationState.ACTIVATED)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,12 @@ def accept(
     authority, operation = future.authority, future.operation
     if authority is None:
         raise Conflict("The operation is still being prepared. Nothing was imported.")
+    if future.state == State.UPLOADED and operation is not None and operation.state in GIVEN:
+        raise Conflict(
+            f"{future.device.name} may be activating its new certificate already. "
+            "Nothing was imported.",
+            action="To replace that certificate start a server remint afterwards.",
+        )
     known = [*certificates, *chains.split(authority.intermediates_pem)]
     chain = chains.build_chain(known, root_pem=authority.root_pem, public_key=public_key)
     warnings = chains.check_server_chain(
@@ -90,19 +99,18 @@ def import_many(
     A file that fits no server, or is refused, is named with its reason; the others are imported.
     """
     result = Imported()
-    waiting = [future for future in futures if future.csr_pem]
-    parts = [part for name, data in files for part in _unpack(name, data)]
-    read: dict[str, list[str]] = {}
-    for name, data in parts:
+    read: list[tuple[str, list[str]]] = []
+    for name, data in [part for given in files for part in _unpack(*given)]:
         try:
             _check_size(data)
-            read[name] = bundles.read_certificates(data)
+            read.append((name, bundles.read_certificates(data)))
         except Fault as fault:
-            result.refused[name] = str(fault)
+            _refuse(result, name, str(fault))
+    waiting = {csr.read_csr(f.csr_pem).public_key: f for f in futures if f.csr_pem}
     # Intermediates may lie in another file of the same import.
-    shared = [pem for pems in read.values() for pem in pems]
-    for name, pems in read.items():
-        _import_file(name, pems, shared, waiting, result, now)
+    shared = dict.fromkeys(pem for _, pems in read for pem in pems if _is_authority(pem))
+    for name, pems in read:
+        _import_file(name, pems, list(shared), waiting, result, now)
     return result
 
 
@@ -110,29 +118,38 @@ def _import_file(  # the parts of one loop
     name: str,
     pems: list[str],
     shared: list[str],
-    waiting: list[FutureCertificate],
+    waiting: dict[str, FutureCertificate],
     result: Imported,
     now: datetime,
 ) -> None:
-    for future in waiting:
-        public_key = csr.read_csr(future.csr_pem).public_key
-        if not any(_fits(public_key, pem) for pem in pems):
-            continue
+    """Import what one file holds for any of the servers."""
+    fitting = {key: waiting[key] for key in map(_key_of, pems) if key in waiting}
+    for public_key, future in fitting.items():
         try:
-            own = [*pems, *(pem for pem in shared if _is_authority(pem))]
-            warnings = accept(future, list(dict.fromkeys(own)), public_key, now=now)
+            own = dict.fromkeys([*pems, *shared])
+            warnings = accept(future, list(own), public_key, now=now)
         except Fault as fault:
-            result.refused[name] = f"{future.device.name}: {fault}"
-            return
-        result.done.append(future.device.name)
+            _refuse(result, name, f"{future.device.name}: {fault}")
+            continue
+        if future.device.name not in result.done:
+            result.done.append(future.device.name)
         result.warnings.extend(f"{future.device.name}: {text}" for text in warnings)
-        return
-    if not all(_is_authority(pem) for pem in pems):
-        result.refused[name] = "It belongs to the CSR of none of the selected servers."
+    if not fitting and not all(_is_authority(pem) for pem in pems):
+        _refuse(result, name, "It belongs to the CSR of none of the selected servers.")
 
 
-def _fits(public_key: str, pem: str) -> bool:
-    return chains.has_key(pem, public_key)
+def _refuse(result: Imported, name: str, reason: str) -> None:
+    """Note why a file was not used; several files may have one name."""
+    before = result.refused.get(name)
+    result.refused[name] = f"{before} {reason}" if before else reason
+
+
+def _key_of(pem: str) -> str:
+    """Return the key of a certificate, "" where it is of a kind that no CSR has."""
+    try:
+        return chains.public_key_of(pem)
+    except Fault:
+        return ""
 
 
 def _is_authority(pem: str) -> bool:
@@ -153,15 +170,26 @@ def _unpack(name: str, data: bytes) -> list[tuple[str, bytes]]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            if len(entries) > FILES_AT_MOST or any(e.file_size > FILE_AT_MOST for e in entries):
-                raise Invalid(
-                    "The zip holds too many files, or one larger than 256 KiB. "
-                    "Nothing was imported.",
-                    field="file",
-                )
+            _check_entries(entries)
             return [(entry.filename, _read(archive, entry)) for entry in entries]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except Fault:
+        raise
+    except Exception as error:  # zipfile raises many kinds at a hostile file
         raise Invalid("The zip file cannot be read. Nothing was imported.", field="file") from error
+
+
+def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
+    """Refuse what would unpack to more than certificates are; sizes are checked again on reading.
+
+    A certificate file may be large or come in numbers, but not both.
+    """
+    if len(entries) > FILES_AT_MOST or any(entry.file_size > FILE_AT_MOST for entry in entries):
+        raise Invalid(
+            "The zip holds too many files, or one larger than 256 KiB. Nothing was imported.",
+            field="file",
+        )
+    if sum(entry.file_size for entry in entries) > UNPACKED_AT_MOST:
+        raise Invalid("The zip unpacks to too much. Nothing was imported.", field="file")
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
