@@ -49,6 +49,10 @@ class Doorbell:
                 self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
                 self._thread.start()
 
+    def waiting(self) -> int:
+        """Return how many rings the broker has not taken yet."""
+        return self._rings.qsize()
+
     def _run(self) -> None:
         while True:
             ring = self._rings.get()
@@ -79,3 +83,8 @@ _doorbell = Doorbell()
 def ring(task: Task[Any, Any], *args: str, queue: str, once: bool = False) -> None:
     """Ask some worker of a queue to run a task; never blocks and never raises."""
     _doorbell.ring(Ring(task.name, args, queue, once))
+
+
+def waiting() -> int:
+    """Return how many rings of this process wait to be published."""
+    return _doorbell.waiting()

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from certificates import authority as ca_role
-from certificates import doorbell
+from certificates import doorbell, health
 from certificates.machine import OperationState
 from certificates.models import Authority, Operation, VaultJob
 from certificates.operations import advancing, preparing, renewing, retiring, signing
@@ -37,6 +37,7 @@ def queue_of(server_id: object) -> str:
 def sweep() -> None:
     """Look for rows that are not at rest and ask for the work they need (S-103)."""
     now = timezone.now()
+    health.note_sweep(now)
     for operation in Operation.objects.moving().select_related("authority", "future_authority"):
         _ask_for(operation, once=True)
     for authority in Authority.objects.filter(state__in=("current", "future")):

@@ -219,7 +219,7 @@ class Api(NinjaAPI):
     def set_default_exception_handlers(self) -> None:
         """Answer faults; what nobody foresaw goes on to the middleware."""
         self.add_exception_handler(Fault, _fault)
-        self.add_exception_handler(AuthenticationError, lambda request, _error: refusal(request))
+        self.add_exception_handler(AuthenticationError, lambda _request, _error: refusal())
         self.add_exception_handler(HttpError, _http_error)
         self.add_exception_handler(ValidationError, _invalid)
         self.add_exception_handler(Exception, _bug)

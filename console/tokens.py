@@ -16,7 +16,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from console.errors import fault_response
+from console.errors import problem
 from console.models import ApiToken
 from faults import Unauthenticated
 
@@ -85,17 +85,17 @@ class Tokens:
         token = find(text.strip(), timezone.now()) if scheme.lower() == "bearer" else None
         if token is None:
             log.warning("A wrong token was refused; it came from %s", request.META["REMOTE_ADDR"])
-            return refusal(request)
+            return refusal()
         request.user, request.token = token.user, token
         return self.get_response(request)
 
 
-def refusal(request: HttpRequest) -> HttpResponse:
+def refusal() -> HttpResponse:
     """Answer a caller that proved nothing; which part is wrong is not told."""
     fault = Unauthenticated(
         _("The caller is not known: the token is wrong, expired or revoked, or there is none."),
         action=_("Send “Authorization: Bearer zcct_…” with a valid token, or log in."),
     )
-    response = fault_response(request, fault)
+    response = problem(401, fault.explanation, fault.action)
     response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from certificates.agent_urls import public
+from certificates.views import monitoring
 from systemupdates import setup
 from zcc import api
 
@@ -12,6 +13,8 @@ urlpatterns = [
     path("zenworks-setup/", setup.page, name="setup"),
     path("zenworks-setup/<str:name>", setup.download, name="setup_download"),
     path("api/v1/", api.urls),
+    path("healthz", monitoring.healthz, name="healthz"),
+    path("metrics", monitoring.show_metrics, name="metrics"),
     path("", include("console.urls")),
     path("", include("ledger.urls")),
     path("", include("certificates.urls")),

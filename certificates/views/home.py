@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
-from certificates import table
+from certificates import health, table
 from certificates.limits import silent_devices
 from certificates.views.page import Standing, standing
 from console import tables, times
@@ -50,11 +50,24 @@ def home(request: ZoneRequest) -> HttpResponse:
         "servers": numbers,
         "devices": Device.objects.registered().count(),
         "silent": silent,
-        "todo": [*_authority(stand, now), *_servers(numbers), *_devices(silent)],
+        "todo": [
+            *_background(now),
+            *_authority(stand, now),
+            *_servers(numbers),
+            *_devices(silent),
+        ],
     }
     if stand.authority is not None:
         context["tone"], context["words"] = times.expiry(stand.authority.not_after, now)
     return render(request, "certificates/home.html", context)
+
+
+def _background(now: datetime) -> list[ToDo]:
+    """Tell that the background work has stopped (S-109)."""
+    if not health.is_sweep_missed(now):
+        return []
+    text = _("The worker was not heard for a minute: operations do not move on.")
+    return [ToDo("bad", text, "/healthz")]
 
 
 def _authority(stand: Standing, now: datetime) -> list[ToDo]:
