@@ -1,5 +1,9 @@
 """Settings of the tests: quick passwords, plain static files, the rest as in production."""
 
+import os
+import tempfile
+from pathlib import Path
+
 from tests import postgres
 from zcc.settings import *  # noqa: F403 - a settings file extends another one
 
@@ -12,3 +16,7 @@ STORAGES = {
 WHITENOISE_AUTOREFRESH = True
 if postgres.wanted():
     DATABASES = {"default": postgres.database()}
+else:
+    # A file, as in production: one shared in memory locks whole tables and never waits.
+    place = Path(tempfile.gettempdir()) / f"zcc-test-{os.getpid()}.sqlite3"
+    DATABASES["default"]["TEST"] = {"NAME": str(place)}  # noqa: F405 - as above

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
+from threading import get_ident
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.signals import request_finished, request_started
 from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page
@@ -80,7 +83,23 @@ def faultless(page: Page, live_server: Any) -> Iterator[Page]:
         ),
     )
     yield page
+    leave(page)
     assert not found, found
+
+
+_open_requests: set[int] = set()
+request_started.connect(lambda **_: _open_requests.add(get_ident()), weak=False)
+request_finished.connect(lambda **_: _open_requests.discard(get_ident()), weak=False)
+
+
+def leave(page: Page) -> None:
+    """Leave the page, and wait for what it has asked: no request may meet the emptied tables."""
+    if not page.is_closed():
+        page.goto("about:blank")
+    end = time.monotonic() + 10
+    while _open_requests:
+        assert time.monotonic() < end, "the live server still answers"
+        time.sleep(0.02)
 
 
 @pytest.fixture
