@@ -208,7 +208,7 @@ def measure(server: Any, port: int, source: Iterator[bytes], count: int) -> None
     what = f"refresh that changes nothing, {where}: rate / rate of a bare view"
     tell(Row("P-6", what, rate, least[where], detail=middle))
     what = f"the same, {where}: CPU of the bare view / CPU of a refresh"
-    tell(Row("P-6", what, cpu, least[where], detail=middle))
+    tell(Row("P-6", what, cpu, detail=middle))
 
 
 if __name__ == "__main__":

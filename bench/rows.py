@@ -38,7 +38,7 @@ class Row:
     def line(self) -> str:
         """Return the row of the table."""
         figure = f"{self.figure:.3g}"
-        return f"{self.name:<6}{self.what:<66}{figure:>9}  {self.limit:<9}{self.verdict}"
+        return f"{self.name:<6}{self.what:<84}{figure:>9}  {self.limit:<9}{self.verdict}"
 
 
 def tell(row: Row) -> None:

@@ -19,4 +19,4 @@ if postgres.wanted():
 else:
     # A file, as in production: one shared in memory locks whole tables and never waits.
     place = Path(tempfile.gettempdir()) / f"zcc-test-{os.getpid()}.sqlite3"
-    DATABASES["default"]["TEST"] = {"NAME": str(place)}  # noqa: F405 - as above
+    DATABASES["default"]["TEST"] = {"NAME": str(place)}
