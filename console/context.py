@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
-from console.menu import MENU
+from console.menu import menu_of
 
 THEMES = ("light", "dark")
 
@@ -20,7 +20,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
         found |= {
-            "menu": [item for item in MENU if not item.right or user.has_perm(item.right)],
+            "menu": menu_of(user),
             "zone": getattr(request, "zone", None),
             "now": timezone.now(),
             "tz_name": timezone.get_current_timezone_name(),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -32,9 +33,31 @@ MENU = (
         _("Configuration"),
         "certificates:page",
         "settings",
-        (Item("certificates", _("Certificates"), "certificates:page"),),
+        (
+            Item("certificates", _("Certificates"), "certificates:page"),
+            Item(
+                "registration",
+                _("Registration Keys"),
+                "zone:keys",
+                right="devices.approve_device",
+            ),
+            Item("zone-settings", _("Zone Settings"), "zone:settings"),
+        ),
     ),
     Item(
         "audit", _("Audit and Messages"), "ledger:audit", "scroll-text", right="ledger.view_entry"
     ),
 )
+
+
+def menu_of(user: Any) -> list[Item]:
+    """Return the entries that a user is offered."""
+    return [
+        replace(item, under=tuple(leaf for leaf in item.under if _is_for(leaf, user)))
+        for item in MENU
+        if _is_for(item, user)
+    ]
+
+
+def _is_for(item: Item, user: Any) -> bool:
+    return not item.right or bool(user.has_perm(item.right))

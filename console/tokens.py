@@ -34,6 +34,7 @@ RIGHTS: dict[str, str | Promise] = {
     ),
     "systemupdates.deploy_update": gettext_lazy("Deploy Update: assign, ignore, redeploy"),
     "devices.change_device": gettext_lazy("Change Device: settings, unregister, retire"),
+    "devices.change_zone": gettext_lazy("Change Zone Settings: intervals, grace, lock-out"),
     "devices.approve_device": gettext_lazy(
         "Approve Device: let servers in, make registration keys"
     ),

@@ -50,6 +50,8 @@ class Zone(models.Model):
     refresh_seconds = _seconds(12 * 3600, 1, 7 * DAY)
     primary_replication_seconds = _seconds(3600, 1, 7 * DAY)
     satellite_replication_seconds = _seconds(300, 1, 7 * DAY)
+    bandwidth_kib = _seconds(0, 0, 10 * 1024 * 1024)
+    """What a content server may fetch in a second while it replicates, in KiB; 0 is no limit."""
     stage_timeout_seconds = _seconds(3 * DAY, 60, 90 * DAY)
     grace_seconds = _seconds(30 * DAY, 1, 3650 * DAY)
     lead_seconds = _seconds(900, 1, 30 * DAY)
@@ -153,6 +155,12 @@ class Device(Moving):
     ca_vault_key = models.CharField(max_length=100, blank=True)
     first_csr = models.TextField(blank=True)
 
+    replication_seconds = models.PositiveIntegerField(null=True, blank=True)
+    """How often this content server replicates; None follows the zone (D-34)."""
+    bandwidth_kib = models.PositiveIntegerField(null=True, blank=True)
+    replicates = models.BooleanField(default=True)
+    """A Content Satellite that is left out holds no content; Primary Servers never are."""
+
     objects = DeviceQuerySet.as_manager()
 
     class Meta:
@@ -162,6 +170,7 @@ class Device(Moving):
                 "name", name="device_name_once", condition=~models.Q(state=DeviceState.RETIRED)
             )
         ]
+        indexes: ClassVar = [models.Index("name", name="device_by_name")]
         permissions: ClassVar = [("approve_device", "Let servers into the zone")]
 
     def __str__(self) -> str:
@@ -181,6 +190,17 @@ class Device(Moving):
         """Tell whether it was heard within two refresh intervals and a minute."""
         silence = 2 * refresh + timedelta(minutes=1)
         return self.last_contact is not None and now - self.last_contact < silence
+
+    def replication_interval(self, zone: Zone) -> timedelta:
+        """Return how often this content server copies what it lacks (D-34)."""
+        primary = self.role == Role.PRIMARY
+        usual = zone.primary_replication_seconds if primary else zone.satellite_replication_seconds
+        return timedelta(seconds=self.replication_seconds or usual)
+
+    def bandwidth(self, zone: Zone) -> int:
+        """Return how many bytes this content server may fetch in a second; 0 is no limit."""
+        own = self.bandwidth_kib
+        return 1024 * (zone.bandwidth_kib if own is None else own)
 
     def address(self, port: int, scheme: str) -> str:
         """Return the URL of one of its listeners, by address, as devices register; "" for none."""
@@ -219,7 +239,9 @@ class RegistrationKey(models.Model):
     digest = models.CharField(max_length=64, unique=True)
     role = models.CharField(max_length=32, choices=Role.choices, default=Role.MANAGED)
     approves = models.BooleanField(default=False)
+    uses = models.PositiveIntegerField(default=1)
     uses_left = models.PositiveIntegerField(default=1)
+    created_by = models.CharField(max_length=200, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

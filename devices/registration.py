@@ -6,6 +6,7 @@ import hashlib
 import ipaddress
 import re
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -13,7 +14,8 @@ from django.db.models import F
 
 from devices.machine import DeviceState
 from devices.models import Device, RegistrationKey, Role, Zone, ZoneKey
-from faults import Conflict, Forbidden, Invalid, NotFound
+from faults import Conflict, Forbidden, Invalid, NotFound, Refused
+from ledger import actor
 from ledger.models import Entry
 from pki import csr, names
 from wire import messages, registration_key
@@ -44,7 +46,9 @@ def make_key(
         label=label,
         digest=hashlib.sha256(key.secret.encode()).hexdigest(),
         role=role,
+        uses=uses,
         uses_left=uses,
+        created_by=actor.current().name,
         approves=approves,
         expires_at=expires_at,
     )
@@ -173,10 +177,36 @@ def _check_server(request: messages.Register) -> None:
         raise Invalid("A Primary Server registers with its vault keys.")
 
 
+def stays_because(device: Device) -> str:
+    """Return why a device must not leave the zone now, "" where it may.
+
+    Who holds the CA role is known a storey higher: it is reached through the relation alone.
+    """
+    relations: Any = device
+    if relations.authorities.filter(state="current").exists():
+        return f"{device.name} is the certificate server of the zone."
+    if device.role != Role.PRIMARY or device.state != DeviceState.REGISTERED:
+        return ""
+    if not Device.objects.primaries().exclude(pk=device.pk).exists():
+        return f"{device.name} is the last Primary Server of the zone."
+    return ""
+
+
+def _check_may_leave(device: Device) -> None:
+    reason = stays_because(device)
+    if reason:
+        raise Refused(
+            f"{reason} Nothing was changed.",
+            action="Move the CA role to another Primary Server first; if this one is lost, "
+            "restore the CA there.",
+        )
+
+
 @transaction.atomic
 def unregister(device: Device) -> None:
     """Let a device go; its secret is worth nothing from now on."""
     Zone.objects.lock()
+    _check_may_leave(device)
     Device.objects.move(
         device,
         DeviceState.UNREGISTERED,
@@ -198,6 +228,7 @@ def approve(device: Device) -> None:
 def retire(device: Device) -> None:
     """Take a device out for good; its next request is refused (S-58)."""
     Zone.objects.lock()
+    _check_may_leave(device)
     Device.objects.move(
         device, DeviceState.RETIRED, note=device.name, credential_epoch=F("credential_epoch") + 1
     )

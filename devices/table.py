@@ -10,6 +10,7 @@ from devices.machine import DeviceState
 from devices.models import Device, Role
 
 SILENT = "silent"
+WAITING = "waiting"
 
 
 def silent(refresh: timedelta, now: datetime) -> Q:
@@ -26,6 +27,8 @@ def matching(
         every = every.filter(role=chip)
     elif chip == SILENT:
         every = every.filter(silent(refresh, now))
+    elif chip == WAITING:
+        every = every.filter(state=DeviceState.WAITING)
     if not q:
         return every
     return every.filter(

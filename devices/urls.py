@@ -2,11 +2,15 @@
 
 from django.urls import path
 
-from devices import views
+from devices import leaving, views
 
 app_name = "devices"
 urlpatterns = [
     path("", views.devices, name="list"),
     path("<uuid:pk>/", views.device, name="device"),
     path("<uuid:pk>/settings/", views.settings, name="settings"),
+    path("<uuid:pk>/settings/content/", views.content, name="content"),
+    path("<uuid:pk>/approve/", leaving.approve, name="approve"),
+    path("<uuid:pk>/unregister/", leaving.unregister, name="unregister"),
+    path("<uuid:pk>/retire/", leaving.retire, name="retire"),
 ]

@@ -14,15 +14,16 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console import tables
-from console.http import missing
-from devices import registration, table
-from devices.forms import SettingsForm
+from console import durations, tables
+from console.http import faults_on, missing
+from devices import registration, table, zone_settings
+from devices.forms import ContentForm, SettingsForm
 from devices.http import ZoneRequest
-from devices.machine import DeviceState
+from devices.machine import DEVICE, DeviceState
 from devices.models import Device, Role
+from wire.messages import CONTENT_ROLES
 
 RIGHT = "devices.change_device"
 RIGHT_LABEL = gettext_lazy("Change Device")
@@ -34,7 +35,7 @@ COLUMNS = (
     tables.Column("root", gettext_lazy("Trusts the root"), "root_sha256"),
     tables.Column("version", gettext_lazy("Version"), "version"),
 )
-SILENT = table.SILENT
+SILENT, WAITING = table.SILENT, table.WAITING
 
 
 @require_safe
@@ -67,7 +68,13 @@ def _chips(
 ) -> list[dict[str, Any]]:
     conditions = {role.value: Q(role=role) for role in Role}
     conditions[SILENT] = table.silent(request.zone.refresh, now)
-    labels = {"": _("All"), **dict(Role.choices), SILENT: _("Not heard lately")}
+    conditions[WAITING] = Q(state=DeviceState.WAITING)
+    labels = {
+        "": _("All"),
+        **dict(Role.choices),
+        SILENT: _("Not heard lately"),
+        WAITING: _("Waiting for approval"),
+    }
     numbers = tables.counts(every, conditions)
     return [
         {"key": key, "label": label, "n": numbers[key], "on": asked.state == key}
@@ -91,6 +98,9 @@ def device(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "device": found,
         "now": now,
         "live": found.is_live(now, request.zone.refresh),
+        "may": request.user.has_perm(RIGHT),
+        "may_approve": request.user.has_perm("devices.approve_device"),
+        "leaves": DEVICE.moves[found.state],
         "assignments": assignments,
         **_certificates(found),
     }
@@ -116,8 +126,7 @@ def _certificates(found: Device) -> dict[str, Any]:
 def settings(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Show and save the settings of a device: additional DNS names (R039)."""
     found = _device(pk)
-    may = request.user.has_perm(RIGHT)
-    if request.method == "POST" and not may:
+    if request.method == "POST" and not request.user.has_perm(RIGHT):
         raise missing(str(RIGHT_LABEL))
     data = request.POST if request.method == "POST" else None
     form = SettingsForm(data, initial={"dns_names": found.dns_names})
@@ -125,5 +134,45 @@ def settings(request: ZoneRequest, pk: UUID) -> HttpResponse:
         registration.save_names(found, form.cleaned_data["dns_names"])
         messages.success(request, _("The settings of %s are saved.") % found.name)
         return HttpResponseRedirect(reverse("devices:settings", args=[pk]))
-    context = {"nav": "devices", "tab": "settings", "device": found, "form": form, "may": may}
-    return render(request, "devices/settings.html", context, status=422 if form.errors else 200)
+    return _settings(request, found, form=form, content_form=_content_form(found))
+
+
+@require_POST
+def content(request: ZoneRequest, pk: UUID) -> HttpResponse:
+    """Save how a content server replicates (D-34)."""
+    if not request.user.has_perm(RIGHT):
+        raise missing(str(RIGHT_LABEL))
+    found = get_object_or_404(Device, pk=pk, role__in=CONTENT_ROLES)
+    form = _content_form(found, request.POST)
+    if form.is_valid():
+        with faults_on(form):
+            zone_settings.save_content(found, form.order())
+            messages.success(request, _("The settings of %s are saved.") % found.name)
+            return HttpResponseRedirect(reverse("devices:settings", args=[pk]))
+    names = SettingsForm(initial={"dns_names": found.dns_names})
+    return _settings(request, found, form=names, content_form=form)
+
+
+def _content_form(found: Device, data: Any = None) -> ContentForm:
+    initial = {name: getattr(found, name) for name in ("replication_seconds", "bandwidth_kib")}
+    initial["replicates"] = found.replicates
+    return ContentForm(data, initial=initial, primary=found.role == Role.PRIMARY)
+
+
+def _settings(
+    request: ZoneRequest, found: Device, *, form: SettingsForm, content_form: ContentForm
+) -> HttpResponse:
+    own = request.zone
+    primary = found.role == Role.PRIMARY
+    usual = own.primary_replication_seconds if primary else own.satellite_replication_seconds
+    context = {
+        "nav": "devices",
+        "tab": "settings",
+        "device": found,
+        "form": form,
+        "content_form": content_form,
+        "usual": durations.words(usual),
+        "may": request.user.has_perm(RIGHT),
+    }
+    status = 422 if form.errors or content_form.errors else 200
+    return render(request, "devices/settings.html", context, status=status)

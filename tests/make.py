@@ -45,7 +45,7 @@ def admin(name: str = "admin") -> User:
 def zone(name: str = "TEST-ZONE", **values: Any) -> Zone:
     """The zone, with the settings of a demo zone."""
     given = {"refresh_seconds": 60, "lead_seconds": 60, "lockout_seconds": 600, **values}
-    return Zone.objects.create(name=name, public_key="zone-key", **given)
+    return Zone.objects.create(name=name, **{"public_key": "zone-key", **given})
 
 
 @lru_cache(maxsize=4)

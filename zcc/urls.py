@@ -18,6 +18,7 @@ urlpatterns = [
     path("", include("console.urls")),
     path("", include("ledger.urls")),
     path("", include("certificates.urls")),
+    path("configuration/", include("devices.configuration_urls")),
     path("devices/", include("devices.urls")),
     path("system-updates/", include("systemupdates.urls")),
 ]

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.django_db
 CA = "certificates.certificate_authority"
 DEPLOY = "systemupdates.deploy_update"
 CHANGE_DEVICE = "devices.change_device"
+APPROVE = "devices.approve_device"
+CHANGE_ZONE = "devices.change_zone"
 AUDIT = "ledger.view_entry"
 # Address: what it is about, and the right that each method needs ("" none, None not allowed).
 MATRIX = {
@@ -63,6 +65,13 @@ MATRIX = {
     "devices:list": ((), {"GET": "", "POST": None}),
     "devices:device": (("server",), {"GET": "", "POST": None}),
     "devices:settings": (("server",), {"GET": "", "POST": CHANGE_DEVICE}),
+    "devices:content": (("server",), {"GET": None, "POST": CHANGE_DEVICE}),
+    "devices:approve": (("server",), {"GET": None, "POST": APPROVE}),
+    "devices:unregister": (("server",), {"GET": CHANGE_DEVICE, "POST": CHANGE_DEVICE}),
+    "devices:retire": (("server",), {"GET": CHANGE_DEVICE, "POST": CHANGE_DEVICE}),
+    "zone:settings": ((), {"GET": "", "POST": CHANGE_ZONE}),
+    "zone:keys": ((), {"GET": APPROVE, "POST": APPROVE}),
+    "zone:revoke_key": (("token",), {"GET": None, "POST": APPROVE}),
     "systemupdates:list": ((), {"GET": "", "POST": None}),
     "systemupdates:devices": (("update",), {"GET": "", "POST": None}),
     "systemupdates:ignore": (("assignment",), {"GET": None, "POST": DEPLOY}),

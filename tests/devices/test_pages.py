@@ -63,6 +63,7 @@ def test_chips_count_every_role_and_the_silent(client, devices):
         "content-satellite": 1,
         "managed": 3,
         "silent": 2,
+        "waiting": 0,
     }
 
 

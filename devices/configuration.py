@@ -1,0 +1,115 @@
+"""Pages under Configuration: the zone's settings (D-48) and registration keys (S-50, S-54)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST
+
+from console.http import faults_on, missing, needs
+from devices import keyring, registration, zone_settings
+from devices.forms import KeyForm, ZoneSettingsForm
+from devices.http import ZoneRequest
+from devices.machine import DeviceState
+from devices.models import Device, RegistrationKey, Role, Zone
+
+CHANGE_ZONE = "devices.change_zone"
+CHANGE_ZONE_LABEL = gettext_lazy("Change Zone Settings")
+APPROVE = "devices.approve_device"
+APPROVE_LABEL = gettext_lazy("Approve Device")
+may_approve = needs(APPROVE, str(APPROVE_LABEL))
+KEYS_SHOWN = 100
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def settings(request: ZoneRequest) -> HttpResponse:
+    """Show and save the settings of the zone."""
+    may = request.user.has_perm(CHANGE_ZONE)
+    if request.method == "POST" and not may:
+        raise missing(str(CHANGE_ZONE_LABEL))
+    zone = Zone.objects.the()
+    initial = {one.name: getattr(zone, one.name) for one in zone_settings.SETTINGS}
+    form = ZoneSettingsForm(request.POST if request.method == "POST" else None, initial=initial)
+    if form.is_valid():
+        with faults_on(form):
+            changed = zone_settings.save(form.cleaned_data)
+            said = _("The settings are saved.") if changed else _("Nothing was different.")
+            messages.success(request, said)
+            return HttpResponseRedirect(reverse("zone:settings"))
+    context = {"nav": "zone-settings", "form": form, "may": may}
+    return render(
+        request, "devices/zone_settings.html", context, status=422 if form.errors else 200
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_approve
+def keys(request: ZoneRequest) -> HttpResponse:
+    """List the registration keys; a new one is shown in the answer to its creation alone."""
+    form = KeyForm(request, request.POST if request.method == "POST" else None)
+    made: dict[str, Any] = {}
+    if form.is_valid():
+        with faults_on(form):
+            made = _make(request, form.cleaned_data)
+            form = KeyForm(request)
+    context = {
+        "nav": "registration",
+        "now": timezone.now(),
+        "form": form,
+        "made": made,
+        "keys": RegistrationKey.objects.order_by("-pk")[:KEYS_SHOWN],
+        "usable": set(RegistrationKey.objects.usable(timezone.now()).values_list("pk", flat=True)),
+        "waiting": Device.objects.filter(state=DeviceState.WAITING).order_by("name"),
+        "url": _registration_url(),
+    }
+    status = 422 if form.errors else 201 if made else 200
+    response = render(request, "devices/keys.html", context, status=status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _make(request: ZoneRequest, given: dict[str, Any]) -> dict[str, Any]:
+    """Make a key and return what the page shows of it this once."""
+    key = registration.make_key(
+        keyring.zone_public(request.zone),
+        label=given["label"],
+        role=given["role"],
+        uses=given["uses"],
+        approves=given["approves"],
+        expires_at=timezone.now() + timedelta(days=given["days"]),
+    )
+    return {"key": str(key), "line": registration_line(str(key), given["role"])}
+
+
+def registration_line(key: str, role: str) -> str:
+    """Return the command that registers a device with a key (manual, A.7; R221)."""
+    line = f"zac reg {_registration_url()} --key {key}"
+    if role == Role.MANAGED:
+        return line
+    places = " --fqdn FQDN --address IP_ADDRESS"
+    ports = "" if role == Role.CONTENT_SATELLITE else " --port 8443 --rehearsal-port 8444"
+    content = "" if role == Role.AUTHENTICATION_SATELLITE else " --content-port 8080"
+    return f"{line} --role {role}{places}{ports}{content}"
+
+
+def _registration_url() -> str:
+    """Return the address of the Primary Server that has belonged to the zone for longest."""
+    first = Device.objects.primaries().order_by("registered_at", "name").first()
+    return first.address(first.port, "https") if first is not None else "https://SERVER:8443"
+
+
+@require_POST
+@may_approve
+def revoke(request: ZoneRequest, pk: int) -> HttpResponse:
+    """Revoke a registration key; devices that it let in stay."""
+    key = registration.revoke_key(pk, now=timezone.now())
+    messages.success(request, _("The registration key %s is revoked.") % key.label)
+    return HttpResponseRedirect(reverse("zone:keys"))
