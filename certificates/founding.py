@@ -51,6 +51,7 @@ class Founded:
 
     registered: messages.Registered
     chain: str
+    warnings: list[str]
 
 
 def found_zone(
@@ -66,8 +67,9 @@ def found_zone(
         zone = Zone.objects.create(name=order.name, public_key=public, **settings)
         device = _first_server(server, now)
         keyring.seal_zone_keys(zone, device, signing_key=signing_key, master=master)
+        warnings: list[str] = []
         if order.external is not None:
-            authority, leaf = _external(order.external, device, now)
+            authority, leaf, warnings = _external(order.external, device, now)
         else:
             authority, leaf = _internal(order, device, now)
         record_current(device, authority, leaf, now=now)
@@ -87,7 +89,7 @@ def found_zone(
         refresh_s=float(zone.refresh_seconds),
         server_id=str(device.pk),
     )
-    return Founded(registered, leaf)
+    return Founded(registered, leaf, warnings)
 
 
 def _internal(order: ZoneOrder, device: Device, now: datetime) -> tuple[Authority, str]:
@@ -112,7 +114,7 @@ def _internal(order: ZoneOrder, device: Device, now: datetime) -> tuple[Authorit
     return authority, sign_first(authority, key_pem, device, now=now)
 
 
-def _external(given: External, device: Device, now: datetime) -> tuple[Authority, str]:
+def _external(given: External, device: Device, now: datetime) -> tuple[Authority, str, list[str]]:
     """Take over an external CA; the first server's certificate must fit the key on that server."""
     authority = external_authority(
         given.root_pem, chains.join(*given.intermediates), state=AuthorityState.CURRENT
@@ -123,7 +125,7 @@ def _external(given: External, device: Device, now: datetime) -> tuple[Authority
         root_pem=given.root_pem,
         public_key=public_key,
     )
-    chains.check_server_chain(
+    warnings = chains.check_server_chain(
         chain,
         root_pem=given.root_pem,
         names_needed=names_of(device, include_dns=False),
@@ -133,7 +135,7 @@ def _external(given: External, device: Device, now: datetime) -> tuple[Authority
     )
     authority.activated_at = now
     authority.save(force_insert=True)
-    return authority, chains.join(*chain)
+    return authority, chains.join(*chain), warnings
 
 
 def _first_server(server: messages.Register, now: datetime) -> Device:

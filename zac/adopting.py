@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import List
+from typing import List, Optional
 
 from wire import shapes
 from wire.messages import PRIMARY, Registered, VaultKeys
@@ -34,14 +34,18 @@ class Adoption:
     chain: str
 
 
-def prepare(host: Host, options: Options) -> str:
-    """Make vault keys, server key and request; returns Prepared as JSON."""
+def prepare(host: Host, options: Options, key: Optional[bytes] = None) -> str:
+    """Make vault keys, server key and request; returns Prepared as JSON.
+
+    A given key is taken over instead of a new one: its certificate exists already (R065).
+    """
     vault = enrolling.vault_keys(host)
     csr = first.make_request(
         host,
         common_name=options.fqdn or options.name,
         fqdn=options.fqdn,
         addresses=options.addresses,
+        key=host.server.read_key(key) if key else "",
     )
     plain = {**dataclasses.asdict(dataclasses.replace(options, ask=None))}
     del plain["ask"]

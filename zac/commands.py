@@ -84,6 +84,7 @@ def _parser() -> Parser:
         elif name == "adopt":
             one.add_argument("--prepare", action="store_true")
             one.add_argument("--finish", action="store_true")
+            one.add_argument("--server-key", default="", help="file of a key to take over")
         elif name == "unregister":
             one.add_argument("--force", action="store_true")
         elif name == "status":
@@ -218,5 +219,13 @@ def _adopt(host: Host, told: argparse.Namespace) -> int:
         adopting.finish(host, sys.stdin.buffer.read())
         return exits.OK
     url = "https://%s:%d" % ((told.addresses or [told.fqdn])[0], told.port)
-    print(adopting.prepare(host, _options(told, url, PRIMARY)))
+    key = _key_file(told.server_key) if told.server_key else None
+    print(adopting.prepare(host, _options(told, url, PRIMARY), key))
     return exits.OK
+
+
+def _key_file(path: str) -> bytes:
+    data = store.read(path)
+    if data is None:
+        raise Fault("%s cannot be read. Nothing was changed." % path)
+    return data

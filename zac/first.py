@@ -13,15 +13,17 @@ PATH = "/zac/v1/certificate"
 CURVE = 256
 
 
-def make_request(host: Host, *, common_name: str, fqdn: str, addresses: "list[str]") -> str:
-    """Make a key for the first certificate and return its request; the key stays here."""
+def make_request(
+    host: Host, *, common_name: str, fqdn: str, addresses: "list[str]", key: str = ""
+) -> str:
+    """Return the request for the first certificate; its key, made unless given, stays here."""
     order = CsrOrder(
         common_name=common_name,
         key_length=CURVE,
         dns_names=[fqdn] if fqdn else [],
         addresses=list(addresses),
     )
-    return _request(host, order)
+    return _request(host, order, key)
 
 
 def collect(host: Host) -> bool:
@@ -59,8 +61,8 @@ def install(host: Host, chain: str) -> bool:
     return True
 
 
-def _request(host: Host, order: CsrOrder) -> str:
-    key = host.server.make_key(order.key_length)
+def _request(host: Host, order: CsrOrder, key: str = "") -> str:
+    key = key or host.server.make_key(order.key_length)
     csr = host.server.make_csr(key, order)
     store.make_folder(_place(host))
     store.write(_place(host, "key.pem"), key.encode())

@@ -23,6 +23,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import django
+from django.db import connections
+from django.utils import timezone
 from granian._granian import SocketHolder
 from granian.constants import Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
@@ -32,6 +35,7 @@ from zcc import environment, processes
 
 log = logging.getLogger("zcc.listener")
 LOOK_SECONDS = 0.1
+FIRST_LOOK_SECONDS = 0.5
 BACKLOG = 1024
 CONNECTIONS = 512
 # How long a worker that accepts no more may wait for the first request of what it accepted, and
@@ -126,17 +130,25 @@ def certificate_in(current: Path) -> Path | None:
     return found if found.exists() else None
 
 
-def await_certificate(current: Path) -> Path:
-    """Return the first certificate, as soon as the agent has put it in force."""
+def first_certificate(home: Path, current: Path, port: int) -> Path:
+    """Return the first certificate once it is in force, or a temporary one to found a zone with."""
+    django.setup()
+    from zcc import first_run  # noqa: PLC0415 - its settings need the environment
+
     said = False
     while True:
         found = certificate_in(current)
         if found is not None:
+            first_run.forget(home)
             return found
+        wanted = first_run.is_wanted(home)
+        connections.close_all()  # this process forks, and a connection must not be shared
+        if wanted:
+            return first_run.offer(home, port, timezone.now())
         if not said:
             log.info("waiting for the first certificate in %s", current)
             said = True
-        time.sleep(LOOK_SECONDS)
+        time.sleep(FIRST_LOOK_SECONDS)
 
 
 def load_application() -> Any:
@@ -191,7 +203,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     os.environ.setdefault("ZCC_SERVER_HOME", str(told.home.absolute()))
     current = told.home.absolute() / "security" / "current"
-    certificate = await_certificate(current)
+    certificate = first_certificate(told.home.absolute(), current, told.port)
     threads = environment.number("ZCC_WEB_THREADS", 4, least=1, most=64)
     server = Listener(told.address, told.port, certificate, threads)
     load = loader(os.getpid(), (told.address, told.port), load_application())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 from wire.messages import PRIMARY
-from zcc import broker
+from zcc import broker, commands
 from zcc.layout import Host
 from zcc.processes import Program
 
@@ -30,7 +29,8 @@ class Parts:
 
     def manage(self, command: str, *arguments: str) -> Program:
         """Run one of Django's or of our own management commands."""
-        return self._python(command, [str(BASE_DIR / "manage.py"), command, *arguments])
+        line = [sys.executable, str(BASE_DIR / "manage.py"), command, *arguments]
+        return self._program(command, line)
 
     def create_zone(self, first: Host, name: str) -> Program:
         """Make the zone and its first Primary Server."""
@@ -39,35 +39,31 @@ class Parts:
         return self.manage("create_zone", "--name", name, *facts, *home)
 
     def web(self, host: Host) -> Program:
-        """Serve a Primary Server's web pages and calls; it waits for its first certificate."""
-        place = ["--address", host.address, "--port", str(host.port), "--home", str(host.home)]
-        return self._python(f"{host.name}.web", ["-m", "zcc.listener", *place], host)
+        """Serve a Primary Server's web pages and calls."""
+        return self._program(
+            f"{host.name}.web", commands.web(host.address, host.port, host.home), host
+        )
 
     def worker(self, host: Host) -> Program:
-        """Do the work of the shared queue and of the one of this Primary Server."""
-        guid = json.loads((host.home / "device.json").read_text())["id"]
-        queues = ["-Q", f"shared,server.{guid}", "-n", f"worker@{host.name}"]
-        size = ["--pool", "prefork", "--concurrency", "1"]
-        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-        celery = ["-m", "celery", "-A", "zcc", "worker", *queues, *size, *quiet]
-        return self._python(f"{host.name}.worker", celery, host)
+        """Do the work of a Primary Server."""
+        return self._program(
+            f"{host.name}.worker", commands.worker(host.home, host.name, concurrency=1), host
+        )
 
     def beat(self, host: Host) -> Program:
-        """Start a sweep every few seconds; it keeps no file that a kill could damage."""
-        celery = ["-m", "celery", "-A", "zcc", "beat", "-S", "celery.beat:Scheduler", "--pidfile="]
-        return self._python("beat", celery, host)
+        """Start a sweep every few seconds."""
+        return self._program("beat", commands.beat(), host)
 
     def agent(self, host: Host) -> Program:
         """Run the agent of a host."""
-        return self._python(f"{host.name}.agent", ["-m", "zac", "--home", str(host.home), "run"])
+        return self._program(f"{host.name}.agent", commands.agent(host.home))
 
     def register(self, host: Host, url: str) -> Program:
         """Join the zone; the command reads the registration key from stdin."""
         joining = ["register", url, "--key", "-", "--role", host.role, *host.facts()]
         if host.parent:
             joining += ["--parent", host.parent]
-        zac = ["-m", "zac", "--home", str(host.home), *joining]
-        return self._python(f"{host.name}.register", zac)
+        return self._program(f"{host.name}.register", commands.agent(host.home, *joining))
 
     def of(self, host: Host) -> list[Program]:
         """Return what runs on a host that has registered."""
@@ -75,6 +71,6 @@ class Parts:
             return [self.agent(host)]
         return [self.web(host), self.worker(host), self.agent(host)]
 
-    def _python(self, name: str, arguments: list[str], host: Host | None = None) -> Program:
+    def _program(self, name: str, line: list[str], host: Host | None = None) -> Program:
         own = {"ZCC_SERVER_HOME": str(host.home)} if host is not None else {}
-        return Program(name, [sys.executable, *arguments], self._environment | own, BASE_DIR)
+        return Program(name, line, self._environment | own, BASE_DIR)

@@ -1,10 +1,8 @@
-"""Create a zone: its keys, its internal CA, its first Primary Server, its first administrator."""
+"""Create a zone: its keys, its CA, its first Primary Server, its first administrator (R006)."""
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
+import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -13,17 +11,15 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
-from django.utils import timezone
 
-from certificates import founding
+from certificates.founding import External, ZoneOrder
 from console.tokens import RIGHTS
 from devices import keyring, registration
 from devices.models import Zone
-from faults import Fault
+from faults import Fault, Invalid
 from ledger import tokens
-from pki import bundles, chains
-from wire import messages, shapes
-from zcc import agent
+from wire import messages
+from zcc import beginning, environment
 
 # A whole cut-over can be watched in a demo zone: it refreshes every few seconds.
 DEMO = {
@@ -38,19 +34,25 @@ DEMO = {
 class Command(BaseCommand):
     """Create a zone in an empty database."""
 
-    help = "Create a zone with an internal CA, its first Primary Server and administrator."
+    help = (
+        "Create a zone with an internal or an external CA, its first Primary Server and its first "
+        "administrator. What is not given is asked for, or taken from ZCC_SERVER_NAME, "
+        "ZCC_SERVER_FQDN, ZCC_SERVER_ADDRESSES, ZCC_PORT, ZCC_CONTENT_PORT, ZCC_REHEARSAL_PORT."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--name", required=True, help="name of the zone")
+        text, number = environment.text, environment.number
+        parser.add_argument("--name", default="", help="name of the zone")
         parser.add_argument("--subject", default="", help="subject of the CA (default: zone name)")
         parser.add_argument("--key-length", type=int, default=256)
         parser.add_argument("--years", type=int, default=10)
-        parser.add_argument("--server-name", required=True)
-        parser.add_argument("--fqdn", required=True)
-        parser.add_argument("--address", action="append", required=True)
-        parser.add_argument("--port", type=int, default=8443)
-        parser.add_argument("--content-port", type=int, default=8080)
-        parser.add_argument("--rehearsal-port", type=int, default=8444)
+        parser.add_argument("--server-name", default=text("ZCC_SERVER_NAME"))
+        parser.add_argument("--fqdn", default=text("ZCC_SERVER_FQDN"))
+        parser.add_argument("--address", action="append")
+        for option, usual in (("port", 8443), ("content-port", 8080), ("rehearsal-port", 8444)):
+            name = f"ZCC_{option.replace('-', '_').upper()}"
+            known = number(name, usual, least=1, most=65535)
+            parser.add_argument(f"--{option}", type=int, default=known)
         parser.add_argument("--home", type=Path, default=settings.SERVER_HOME)
         parser.add_argument("--admin", default="admin")
         parser.add_argument(
@@ -64,143 +66,147 @@ class Command(BaseCommand):
             type=Path,
             help="this server's certificate from the external CA; without it the CSR is written",
         )
+        parser.add_argument(
+            "--server-key",
+            type=Path,
+            help="key of that certificate, if it was not issued for the CSR of this command",
+        )
         parser.add_argument("--demo", action="store_true", help="short times, keys for a demo zone")
 
     def handle(self, **options: Any) -> None:
         try:
-            prepared = self.prepare(options)
-            if options["external_ca"] and not options["server_certificate"]:
-                self.write_csr(options, prepared["csr"])
-                return
-            with transaction.atomic():
-                password = self.create(options, prepared)
-                token = self.create_token(options) if options["demo"] else ""
+            self._ask(options)
+            self._run(options)
         except Fault as fault:
             raise CommandError(str(fault)) from fault
-        self.write_access(options, password, token)
-        self.stdout.write(f"Zone {options['name']} created. Its settings are the manual's.")
 
-    def prepare(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Let the agent make its keys and CSR; a second run of the command uses the same ones."""
-        home = Path(options["home"])
-        kept = home / "prepared.json"
-        if not kept.exists():
-            made = agent.run(home, "adopt", "--prepare", *self.facts(options))
-            kept.write_text(made)
-        prepared: dict[str, Any] = json.loads(kept.read_text())
-        return prepared
+    def _ask(self, options: dict[str, Any]) -> None:
+        """Ask for what was not given, if somebody is there to answer."""
+        options["address"] = options["address"] or environment.items("ZCC_SERVER_ADDRESSES")
+        wanted = {
+            "name": "Name of the zone",
+            "server_name": "Name of this server",
+            "fqdn": "Its full DNS name",
+            "address": "Its IP addresses (separated by commas)",
+        }
+        for option, question in wanted.items():
+            if options[option]:
+                continue
+            if not sys.stdin.isatty():
+                flag = f"--{option.replace('_', '-')}"
+                raise Invalid(f"{flag} is missing. Nothing was changed.")
+            answer = input(f"{question}: ").strip()
+            parts = [part.strip() for part in answer.split(",") if part.strip()]
+            options[option] = parts if option == "address" else answer
 
-    def write_csr(self, options: dict[str, Any], csr: str) -> None:
-        """Hand the CSR out; the zone is created once the external CA has answered."""
-        path = settings.ZCC_HOME / f"{options['fqdn']}.csr"
-        path.write_text(csr)
-        self.stdout.write(
-            f"The CSR of this server is in {path}. Have it signed by the external CA, then run "
-            "this command again with --server-certificate FILE."
-        )
-
-    def external(self, options: dict[str, Any]) -> founding.External | None:
-        """Read the files of an external CA."""
-        if not options["external_ca"]:
-            return None
-        root, intermediates = chains.split_root(
-            bundles.read_certificates(options["external_ca"].read_bytes())
-        )
-        certificates = bundles.read_certificates(options["server_certificate"].read_bytes())
-        return founding.External(root, intermediates, certificates)
-
-    def create(self, options: dict[str, Any], prepared: dict[str, Any]) -> str:
-        """Make everything in one transaction; returns the administrator's password."""
-        home = Path(options["home"])
-        order = founding.ZoneOrder(
+    def _run(self, options: dict[str, Any]) -> None:
+        place = _place(options)
+        beginning.check_name(options["name"])
+        beginning.check_fresh(place.home)
+        if options["external_ca"] and not options["server_certificate"]:
+            self._write_csr(options, place)
+            return
+        password = _password(options["admin_password_file"])
+        found = _external(options)
+        order = ZoneOrder(
             options["name"],
             options["subject"],
             options["key_length"],
             options["years"],
-            external=self.external(options),
+            external=found,
         )
-        server = messages.Register(
-            name=options["server_name"],
-            role=messages.PRIMARY,
-            agent=prepared.get("agent", settings.VERSION),
-            addresses=options["address"],
-            fqdn=options["fqdn"],
-            csr=prepared["csr"],
-            vault_keys=shapes.build(messages.VaultKeys, prepared["vault_keys"], "vault_keys"),
-            features=prepared.get("features", []),
-            port=options["port"],
-            content_port=options["content_port"],
-            rehearsal_port=options["rehearsal_port"],
-        )
-        founded = founding.found_zone(
-            order, server, now=timezone.now(), settings=DEMO if options["demo"] else {}
-        )
-        password = self.create_administrator(options)
-        if options["demo"]:
-            self.write_keys()
-        finish = {"registered": json.loads(shapes.dump(founded.registered)), "chain": founded.chain}
-        agent.run(home, "adopt", "--finish", stdin=json.dumps(finish))
-        keyring.forget()
-        return password
-
-    def facts(self, options: dict[str, Any]) -> list[str]:
-        """Return what the agent must know of its server."""
-        facts = ["--name", options["server_name"], "--fqdn", options["fqdn"]]
-        for address in options["address"]:
-            facts += ["--address", address]
-        for port in ("port", "content_port", "rehearsal_port"):
-            facts += [f"--{port.replace('_', '-')}", str(options[port])]
-        return facts
-
-    def create_administrator(self, options: dict[str, Any]) -> str:
-        """Make the first administrator; without a given password a random one is made."""
-        path = options["admin_password_file"]
-        password = path.read_text().strip() if path else secrets.token_urlsafe(15)
-        get_user_model().objects.create_superuser(username=options["admin"], password=password)
-        return password
-
-    def create_token(self, options: dict[str, Any]) -> str:
-        """Make a token of the REST API for the administrator of a demo zone, with every right."""
-        administrator = get_user_model().objects.get(username=options["admin"])
-        _token, text = tokens.make(administrator, "demo zone", rights=list(RIGHTS), expires_at=None)
-        return text
-
-    def write_keys(self) -> None:
-        """Write registration keys of every role for the demo zone's own devices (0600)."""
-        public = keyring.zone_public(Zone.objects.the())
-        found = {
-            role: str(
-                registration.make_key(
-                    public,
-                    label=f"demo zone, {role}",
-                    role=role,
-                    uses=100_000,
-                    approves=True,
-                    expires_at=None,
-                )
+        administrator = beginning.Administrator(options["admin"], password)
+        values = DEMO if options["demo"] else {}
+        with transaction.atomic():
+            warnings = beginning.begin(
+                order, place, administrator, key_file=options["server_key"], values=values
             )
-            for role in messages.ROLES
-        }
-        write_private(settings.ZCC_HOME / "registration-keys.json", found)
+            extra = _open_demo(administrator) if options["demo"] else {}
+        for warning in warnings:
+            self.stdout.write(f"Warning: {warning}")
+        self._write_access(options, password, extra)
 
-    def write_access(self, options: dict[str, Any], password: str, token: str) -> None:
-        """Write where and how to log in (0600)."""
-        home = Path(options["home"])
-        extra = {"api_token": token} if token else {}
-        write_private(
-            settings.ZCC_HOME / "access.json",
-            {
-                "url": f"https://{options['address'][0]}:{options['port']}",
-                "username": options["admin"],
-                "password": password,
-                "ca_file": str(home / "security" / "current" / "ca.pem"),
-                **extra,
-            },
+    def _write_csr(self, options: dict[str, Any], place: beginning.Place) -> None:
+        """Hand the CSR out; the zone is created once the external CA has answered."""
+        beginning.read_authority(beginning.read_file(options["external_ca"]))
+        prepared = beginning.prepare(place)
+        path = settings.ZCC_HOME / f"{place.fqdn}.csr"
+        path.write_text(prepared["csr"])
+        self.stdout.write(
+            f"The CSR of this server is in {path}. Its key is on this server and stays here. Have "
+            "it signed by the external CA, then run this command again with the same arguments "
+            "and --server-certificate FILE. Nothing else was changed."
+        )
+
+    def _write_access(self, options: dict[str, Any], password: str, extra: dict[str, str]) -> None:
+        """Tell where and how to log in; a password that was made is in access.json alone (0600)."""
+        url = f"https://{options['address'][0]}:{options['port']}"
+        access = settings.ZCC_HOME / "access.json"
+        value = {
+            "url": url,
+            "username": options["admin"],
+            "ca_file": str(Path(options["home"]) / "security" / "current" / "ca.pem"),
+            **extra,
+        }
+        if options["admin_password_file"] is None:
+            value["password"] = password
+        beginning.write_private(access, value)
+        self.stdout.write(
+            f"Zone {options['name']} created. Log in at {url}; name"
+            f"{'' if options['admin_password_file'] else ' and password'} are in {access}."
         )
 
 
-def write_private(path: Path, value: dict[str, str]) -> None:
-    """Write a JSON file that its owner alone may read; it replaces an older one."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(value, file, indent=2)
+def _place(options: dict[str, Any]) -> beginning.Place:
+    return beginning.Place(
+        name=options["server_name"],
+        fqdn=options["fqdn"],
+        addresses=options["address"],
+        port=options["port"],
+        content_port=options["content_port"],
+        rehearsal_port=options["rehearsal_port"],
+        home=Path(options["home"]),
+    )
+
+
+def _external(options: dict[str, Any]) -> External | None:
+    if not options["external_ca"]:
+        if options["server_certificate"] or options["server_key"]:
+            raise Invalid(
+                "--server-certificate and --server-key belong to an external CA."
+                " Nothing was changed.",
+                action="Give the CA's root and intermediates with --external-ca, too.",
+            )
+        return None
+    return beginning.external(
+        beginning.read_file(options["external_ca"]),
+        beginning.read_file(options["server_certificate"]),
+    )
+
+
+def _password(path: Path | None) -> str:
+    if path is None:
+        return beginning.make_password()
+    return beginning.read_file(path).decode().strip()
+
+
+def _open_demo(administrator: beginning.Administrator) -> dict[str, str]:
+    """Make what a demo zone's own devices and scripts need: registration keys and a token."""
+    public = keyring.zone_public(Zone.objects.the())
+    found = {
+        role: str(
+            registration.make_key(
+                public,
+                label=f"demo zone, {role}",
+                role=role,
+                uses=100_000,
+                approves=True,
+                expires_at=None,
+            )
+        )
+        for role in messages.ROLES
+    }
+    beginning.write_private(settings.ZCC_HOME / "registration-keys.json", found)
+    owner = get_user_model().objects.get(username=administrator.username)
+    _token, text = tokens.make(owner, "demo zone", rights=list(RIGHTS), expires_at=None)
+    return {"api_token": text}
