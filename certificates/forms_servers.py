@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -24,6 +25,7 @@ from devices.models import Device
 from pki.keys import DEFAULT_KEY_LENGTH
 
 FILES_AT_MOST = 200
+NAMED = 10
 
 
 class NamedUpdate(ActivationStep):
@@ -41,25 +43,54 @@ class NamedUpdate(ActivationStep):
 class ServerFields(forms.Form):
     """What depends on the selected servers: the common name and the additional DNS names."""
 
-    def fit(self, servers: list[Device], *, satellites_share: bool = False) -> None:
+    def fit(self, servers: list[Device], along: Sequence[Device] = ()) -> None:
         """Drop or shut what does not apply to these servers (R172, R174, R188).
 
-        Under an internal CA a server with satellites keeps its FQDN: they know it by that.
+        A server that satellites belong to keeps its FQDN: they know it by that.
         """
-        single = len(servers) == 1
-        if single and not (satellites_share and servers[0].satellites.exists()):
+        if len(servers) == 1 and not along and not servers[0].has_satellites():
             self.fields["common_name"].initial = servers[0].fqdn
         else:
             del self.fields["common_name"]
-        if len(servers) == 1 and "include_dns" in self.fields:
-            names, field = servers[0].dns_names, self.fields["include_dns"]
-            field.disabled = not names
-            field.help_text = (
-                ", ".join(names) if names else _("None are configured for this server.")
-            )
+        if "include_dns" in self.fields:
+            named = [server for server in (*servers, *along) if server.dns_names]
+            self.fields["include_dns"].disabled = not named
+            self.fields["include_dns"].help_text = _additional(named, len(servers) + len(along))
 
 
-class RemintInternalForm(NamedUpdate, ServerFields):
+def _additional(named: list[Device], of: int) -> str:
+    """Return which additional DNS names are configured, for the few that fit below a field."""
+    if not named:
+        none = _("None are configured for this server."), _("None are configured.")
+        return str(none[0] if of == 1 else none[1])
+    if of == 1:
+        return ", ".join(named[0].dns_names)
+    few = "; ".join(f"{server.name}: {', '.join(server.dns_names)}" for server in named[:NAMED])
+    return few + ("; …" if len(named) > NAMED else "")
+
+
+class SatelliteFields(ServerFields):
+    """The satellites that belong to the selected servers: reminted along, or left out."""
+
+    satellites = forms.MultipleChoiceField(
+        label=_("Associated satellites"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Reminted along. Take the mark off those that are to be left out."),
+    )
+
+    def fit(self, servers: list[Device], along: Sequence[Device] = ()) -> None:
+        """List the satellites."""
+        super().fit(servers, along)
+        if not along:
+            del self.fields["satellites"]
+            return
+        field: Any = self.fields["satellites"]
+        field.choices = [(str(one.pk), f"{one.name} ({one.fqdn})") for one in along]
+        field.initial = [str(one.pk) for one in along]
+
+
+class RemintInternalForm(NamedUpdate, SatelliteFields):
     """Remint Certificate under an internal CA: one page (R171 to R177)."""
 
     confirm = forms.BooleanField(
@@ -80,16 +111,23 @@ class RemintInternalForm(NamedUpdate, ServerFields):
     include_dns = forms.BooleanField(label=INCLUDE_DNS, required=False, help_text=INCLUDE_DNS_HELP)
 
     field_order = (
-        *("confirm", "common_name", "key_length", "include_dns", "activates_at", "name"),
-        "password",
+        *("confirm", "satellites", "common_name", "key_length", "include_dns", "activates_at"),
+        *("name", "password"),
     )
 
-    def __init__(self, request: Any, limits: Limits, servers: list[Device], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        request: Any,
+        limits: Limits,
+        servers: list[Device],
+        along: Sequence[Device] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(request, limits, **kwargs)
-        self.fit(servers, satellites_share=True)
+        self.fit(servers, along)
 
 
-class RemintCsrStep(CsrStep, ServerFields):
+class RemintCsrStep(CsrStep, SatelliteFields):
     """Generate CSR of a remint under an external CA (R187 to R190)."""
 
     common_name = forms.CharField(
@@ -99,10 +137,10 @@ class RemintCsrStep(CsrStep, ServerFields):
         help_text=_("A DNS name of the server."),
     )
 
-    def __init__(self, servers: list[Device], **kwargs: Any) -> None:
+    def __init__(self, servers: list[Device], along: Sequence[Device] = (), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.fields["organizational_unit"].label = _("Organization unit")
-        self.fit(servers)
+        self.fit(servers, along)
 
 
 class GenerateCsrForm(SubjectForm, ServerFields):

@@ -98,39 +98,6 @@ def reason(button: Button, authority: Authority, pending: Operation | None) -> s
     return ""
 
 
-def remint_reason(pending: Operation | None) -> str:
-    """Return why Remint Certificate is shut: during a CA operation (R170), "" where it is open."""
-    if pending is None or not pending.changes_ca:
-        return ""
-    return _("%(operation)s is in progress. Wait until it ends, or cancel it.") % {
-        "operation": pending.get_kind_display()
-    }
-
-
-@dataclass(frozen=True)
-class ServerGate(Gate):
-    """One act on selected servers: shut, or open from so many servers on."""
-
-    least: int = 1
-
-
-def server_gates(pending: Operation | None, *, csrs: bool) -> list[ServerGate]:
-    """Return Remint Certificate and the menu Actions, in the manual's order (D-2, R196 to R198).
-
-    `pending` is the operation on the CA, `csrs` tells whether servers wait for a certificate of
-    an external CA.
-    """
-    why = "" if csrs else _("No server waits for a certificate of an external CA.")
-    return [
-        ServerGate(
-            "remint-certificate", _("Remint Certificate"), remint_reason(pending), "refresh-ccw"
-        ),
-        ServerGate("generate-csr", _("Generate CSR"), why, "file-plus"),
-        ServerGate("import-certificate", _("Import Certificate"), why, "file-input"),
-        ServerGate("csr-zip", _("Download CSRs to Zip File"), why, "file-archive", least=2),
-    ]
-
-
 def assign_gate(operation: Operation) -> Gate | None:
     """Return Assign Now while the update waits for assignment; None where it makes no sense."""
     label = _("Assign Now")

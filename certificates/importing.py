@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from certificates.machine import FutureState, OperationState
+from certificates.machine import FutureState
 from certificates.models import FutureCertificate
 from certificates.naming import names_of
 from certificates.requests import store
@@ -24,8 +24,6 @@ FILES_AT_MOST = 1000
 ZIP_AT_MOST = 10 * 1024 * 1024
 UNPACKED_AT_MOST = 16 * 1024 * 1024
 State = FutureState
-# From the go on a server may have swapped to what was imported.
-GIVEN = (OperationState.ACTIVATING, OperationState.ACTIVATED)
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def accept(
     authority, operation = future.authority, future.operation
     if authority is None:
         raise Conflict("The operation is still being prepared. Nothing was imported.")
-    if future.state == State.UPLOADED and operation is not None and operation.state in GIVEN:
+    if future.is_given:
         raise Conflict(
             f"{future.device.name} may be activating its new certificate already. "
             "Nothing was imported.",

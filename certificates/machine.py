@@ -116,6 +116,8 @@ MOVING = (
     *(P.PREPARING, P.REPLICATING, P.ASSIGNED, P.BLOCKED, P.ACTIVATING, P.ACTIVATED),
     *(P.CANCELLING, P.ROLLING_BACK),
 )
+# From the go on a server may have swapped to its new certificate.
+GIVEN = (P.ACTIVATING, P.ACTIVATED)
 
 
 class JobState(models.TextChoices):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from devices.models import Device
-from faults import Fault, Refused
+from faults import Fault, Invalid, Refused
 from pki import names
 
 
@@ -28,12 +28,31 @@ def check_names(servers: Iterable[Device], *, include_dns: bool) -> None:
             ) from fault
 
 
-def order_for(device: Device, *, key_length: int, include_dns: bool) -> dict[str, object]:
-    """Return what the server is to ask for in its CSR (wire.messages.CsrOrder)."""
+def check_common_name(common_name: str, servers: list[Device]) -> None:
+    """Refuse a common name for several servers, or one that the SAN would not hold (D-11)."""
+    if len(servers) > 1:
+        raise Invalid("Several servers cannot share one common name.", field="common_name")
+    known = {servers[0].fqdn, *servers[0].dns_names}
+    if common_name.lower() not in known:
+        raise Invalid(
+            f"The common name must be a name of {servers[0].name}: {', '.join(sorted(known))}.",
+            action="Add the name on the Settings tab of the device first.",
+            field="common_name",
+        )
+
+
+def order_for(
+    device: Device, *, key_length: int, include_dns: bool, common_name: str = ""
+) -> dict[str, object]:
+    """Return what the server is to ask for in its CSR (wire.messages.CsrOrder).
+
+    A common name that is not the FQDN is a name of the certificate too, box ticked or not.
+    """
     wanted = names_of(device, include_dns=include_dns)
+    name = names.check_fqdn(common_name) if common_name else wanted.dns[0]
     return {
-        "common_name": wanted.dns[0],
+        "common_name": name,
         "key_length": key_length,
-        "dns_names": list(wanted.dns),
+        "dns_names": list(dict.fromkeys((*wanted.dns, name))),
         "addresses": list(wanted.addresses),
     }

@@ -11,12 +11,12 @@ from django.db import transaction
 
 from certificates.machine import READY, FutureState
 from certificates.models import Authority, FutureCertificate
-from certificates.naming import order_for
+from certificates.naming import check_common_name, order_for
 from certificates.operations import orders
 from devices.models import Device
 from faults import Conflict, NotFound, Refused
 from ledger.models import Entry
-from pki import csr, keys, names
+from pki import csr, keys
 from wire import messages
 
 State = FutureState
@@ -146,13 +146,21 @@ def generate(
                 "Nothing was changed.",
                 action="Update its agent, or place certificate and key in its repository.",
             )
+        if future.is_given:
+            raise Conflict(
+                f"{future.device.name} may be activating its new certificate already. "
+                "Nothing was changed.",
+                action="To replace that certificate start a server remint afterwards.",
+            )
     extra = {name: value for name, value in vars(subject).items() if value}
     if common_name:
-        extra["common_name"] = names.check_fqdn(common_name)
+        check_common_name(common_name, [future.device for future in futures])
     with transaction.atomic():
         Entry.objects.queue()
         for future in futures:
-            plain = order_for(future.device, key_length=key_length, include_dns=True)
+            plain = order_for(
+                future.device, key_length=key_length, include_dns=True, common_name=common_name
+            )
             ask_again(future, order={**plain, **extra}, by_hand=False)
             Entry.objects.record(
                 "generate-csr",

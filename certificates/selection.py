@@ -7,15 +7,25 @@ list has to be looked at again.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.http import QueryDict
+
+from certificates import table
+from certificates.machine import GIVEN, FutureState
 from certificates.models import FutureCertificate, ServerCertificate
+from console.tables import Asked
 from devices.models import Device
-from faults import Conflict, Invalid
+from faults import Invalid
+from wire import messages
 
 Frozen = dict[str, dict[str, Any]]
 NAMED_AT_MOST = 5
+EVERY = "all"
 # What may differ, and how it is told.
 CHANGES = {
     "certificate": "The certificate of {name} was replaced meanwhile.",
@@ -24,20 +34,89 @@ CHANGES = {
 }
 
 
-def read_ids(given: Iterable[str]) -> list[UUID]:
-    """Return the ids that a form sent, each once; nonsense is refused."""
+def chosen(given: QueryDict, now: datetime) -> QuerySet[Device]:
+    """Return the servers that a form speaks of: those it names, or all that its filter leaves.
+
+    The latter may leave out some by name: those whose mark was taken off again.
+    """
+    every = Device.objects.certified()
+    if given.get("scope") != EVERY:
+        return every.filter(pk__in=_read_ids(given.getlist("ids")))
+    updates = [o.update_id for o in table.running() if o.update_id is not None]
+    found = table.matching(table.servers(now, updates), Asked.read(given), now)
+    but = _read_ids(given.getlist("except"))
+    return every.filter(pk__in=found.exclude(pk__in=but).values("pk"))
+
+
+def _read_ids(given: Iterable[str]) -> list[UUID]:
+    """Return the ids that a form sent, each once: in one field or in many; nonsense is refused."""
+    parts = [part for text in given for part in text.split(",") if part]
     try:
-        found = list(dict.fromkeys(UUID(text) for text in given))
+        return list(dict.fromkeys(map(UUID, parts)))
     except ValueError as error:
         raise Invalid("The selection cannot be read. Nothing was changed.") from error
-    if not found:
-        raise Invalid("Select at least one server first. Nothing was changed.")
-    return found
 
 
 def servers(keys: Iterable[UUID | str]) -> list[Device]:
     """Return the servers of a selection that are still in the zone, by name."""
     return list(Device.objects.certified().filter(pk__in=list(keys)).order_by("name"))
+
+
+@dataclass(frozen=True)
+class Short:
+    """Selected servers that an act does not suit: how many, and the first of them by name."""
+
+    n: int = 0
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What decides which acts suit the selected servers."""
+
+    servers: int = 0
+    waiting: Short = Short()
+    not_external: Short = Short()
+    without_csr: Short = Short()
+    activating: Short = Short()
+    too_old: Short = Short()
+
+
+def facts(selected: QuerySet[Device]) -> Facts:
+    """Look at the selected servers: one query, and one more for each thing that some lack."""
+    coming = FutureCertificate.objects.open().filter(device=OuterRef("pk"))
+    external = coming.filter(authority__kind="external")
+    given = external.filter(state=FutureState.UPLOADED, operation__state__in=GIVEN)
+    shortages = {
+        "waiting": Q(Exists(coming)),
+        "not_external": ~Q(Exists(external)),
+        "without_csr": ~Q(Exists(external.exclude(csr_pem=""))),
+        "activating": Q(Exists(given)),
+        "too_old": Q(Exists(external)) & ~Q(features__icontains=messages.FEATURE_CSR),
+    }
+    counts = {name: Count("pk", filter=condition) for name, condition in shortages.items()}
+    numbers = selected.aggregate(servers=Count("pk"), **counts)
+    found = {
+        field.name: Short(numbers[field.name], _names(selected.filter(shortages[field.name])))
+        for field in fields(Facts)
+        if field.name in shortages and numbers[field.name]
+    }
+    return Facts(servers=numbers["servers"], **found)
+
+
+def _names(found: QuerySet[Device]) -> tuple[str, ...]:
+    return tuple(found.order_by("name").values_list("name", flat=True)[:NAMED_AT_MOST])
+
+
+def satellites_of(selected: list[Device]) -> list[Device]:
+    """Return the Authentication Satellites that belong to selected servers and are not selected.
+
+    A remint offers them along; one that waits for a new certificate already is left alone.
+    """
+    waiting = FutureCertificate.objects.open().values("device")
+    mine = Device.objects.certified().filter(parent__in=selected).exclude(role=messages.PRIMARY)
+    keys = [server.pk for server in selected]
+    return list(mine.exclude(pk__in=keys).exclude(pk__in=waiting).order_by("name"))
 
 
 def freeze(chosen: list[Device]) -> Frozen:
@@ -75,23 +154,7 @@ def differences(frozen: Frozen) -> list[str]:
     return told
 
 
-def futures_with(chosen: list[Device], *, csr: bool) -> list[FutureCertificate]:
-    """Return the awaited external certificates of all selected servers, by name.
-
-    Every server must qualify; those that do not are named, and nothing is done.
-    """
+def futures_of(chosen: list[Device]) -> list[FutureCertificate]:
+    """Return the certificates of an external CA that the servers wait for, by name."""
     rows = FutureCertificate.objects.open().filter(device__in=chosen, authority__kind="external")
-    found = list(rows.select_related("device", "authority", "operation").order_by("device__name"))
-    fit = [row for row in found if row.csr_pem] if csr else found
-    lacking = sorted({server.name for server in chosen} - {row.device.name for row in fit})
-    if lacking:
-        more = " …" if len(lacking) > NAMED_AT_MOST else ""
-        named = ", ".join(lacking[:NAMED_AT_MOST]) + more
-        what = "no CSR yet" if csr else "no certificate of an external CA to come"
-        raise Conflict(
-            f"{len(lacking)} of {len(chosen)} selected servers "
-            f"{'has' if len(lacking) == 1 else 'have'} {what}: {named}. Nothing was changed.",
-            action="Leave them out of the selection"
-            + (", or generate their CSRs first." if csr else "."),
-        )
-    return fit
+    return list(rows.select_related("device", "authority", "operation").order_by("device__name"))

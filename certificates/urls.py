@@ -42,6 +42,7 @@ urlpatterns = [
     path(OPERATION + "assign/", operation.assign, name="assign"),
     path(OPERATION + "cancel/", operation.cancel, name="cancel"),
     path(OPERATION + "clear/", operation.clear, name="clear"),
+    path(BASE + "servers/actions/", csr_dialogs.server_actions, name="server_actions"),
     path(BASE + "servers/selected/", csr_dialogs.selected, name="selected"),
     path(
         BASE + "remint-certificate/<uuid:pk>/<slug:key>/",

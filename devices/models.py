@@ -186,6 +186,10 @@ class Device(Moving):
         """Tell whether content of updates is replicated to it."""
         return self.role in messages.CONTENT_ROLES
 
+    def has_satellites(self) -> bool:
+        """Tell whether Authentication Satellites belong to it."""
+        return self.satellites.filter(role=Role.AUTHENTICATION_SATELLITE).registered().exists()
+
     def is_live(self, now: datetime, refresh: timedelta) -> bool:
         """Tell whether it was heard within two refresh intervals and a minute."""
         silence = 2 * refresh + timedelta(minutes=1)

@@ -13,6 +13,8 @@ from wire.messages import AUTHENTICATION_SATELLITE, CONTENT_SATELLITE, MANAGED, 
 from zcc import environment as env
 
 FIRST_PRIMARY, FIRST_SATELLITE, FIRST_DEVICE = 11, 31, 51
+# The Primary Server that the satellites belong to.
+FIRST_PARENT = 1
 DOMAIN = "demo.zcc.example"
 FILE = "layout.json"
 
@@ -99,6 +101,7 @@ class Layout:
             role=AUTHENTICATION_SATELLITE if authenticates else CONTENT_SATELLITE,
             address=f"{self.base}.{FIRST_SATELLITE + number}",
             home=home / "satellites" / name,
+            parent=f"ps-{FIRST_PARENT:02}",
             port=self.port if authenticates else 0,
             content_port=0 if authenticates else self.content_port,
             rehearsal_port=self.port + 1 if authenticates else 0,

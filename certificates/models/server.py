@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from django.db import models
 
-from certificates.machine import FUTURE, READY, FutureState
+from certificates.machine import FUTURE, GIVEN, READY, FutureState
 from certificates.models.authority import Authority
 from certificates.models.operation import Operation
 from devices.models import Device
@@ -114,3 +114,9 @@ class FutureCertificate(Moving):
 
     def __str__(self) -> str:
         return f"future of {self.device_id}"
+
+    @property
+    def is_given(self) -> bool:
+        """Tell whether its server may have swapped to what was imported: the go was given."""
+        of = self.operation
+        return self.state == FutureState.UPLOADED and of is not None and of.state in GIVEN

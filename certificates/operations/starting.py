@@ -12,13 +12,13 @@ from django.db import IntegrityError, transaction
 
 from certificates.limits import limits, stamp
 from certificates.models import Authority, FutureCertificate, Operation
-from certificates.naming import check_names, order_for
+from certificates.naming import check_common_name, check_names, order_for
 from certificates.operations import orders
 from certificates.primaries import initiating_server, live_primary
 from devices.models import Device, Zone
 from faults import Conflict, Invalid, Refused
 from ledger.models import Entry
-from pki import chains, details, names
+from pki import chains, details
 
 Kind = Operation.Kind
 
@@ -122,7 +122,8 @@ def remint_servers(
     refuse_while_pending(Kind.REMINT_SERVER, servers)
     limits(Kind.REMINT_SERVER, servers=servers, now=now).check(order.activates_at)
     check_names(servers, include_dns=order.include_dns)
-    _check_common_name(order, servers)
+    if order.common_name:
+        check_common_name(order.common_name, servers)
     signing = authority.certificate_server if authority.is_internal else initiating_server()
     if signing is None:
         raise Refused("The zone has no certificate server.")
@@ -131,21 +132,6 @@ def remint_servers(
     )
     _expect(operation, order, servers, by_hand=order.by_hand and not authority.is_internal)
     return operation
-
-
-def _check_common_name(order: orders.RemintServers, servers: list[Device]) -> None:
-    """Refuse a common name for several servers, or one that the SAN would not hold (D-11)."""
-    if not order.common_name:
-        return
-    if len(servers) > 1:
-        raise Invalid("Several servers cannot share one common name.", field="common_name")
-    known = {servers[0].fqdn, *servers[0].dns_names}
-    if order.common_name.lower() not in known:
-        raise Invalid(
-            f"The common name must be a name of {servers[0].name}: {', '.join(sorted(known))}.",
-            action="Add the name on the Settings tab of the device first.",
-            field="common_name",
-        )
 
 
 def _queue_up(key: UUID) -> Operation | None:
@@ -245,14 +231,18 @@ def _expect(
     extra: dict[str, object] = {}
     if isinstance(order, orders.ChangeToExternal | orders.RemintServers):
         extra = {name: value for name, value in vars(order.subject).items() if value}
-    if isinstance(order, orders.RemintServers) and order.common_name:
-        extra["common_name"] = names.check_fqdn(order.common_name)
+    common_name = order.common_name if isinstance(order, orders.RemintServers) else ""
     rows = [
         FutureCertificate(
             device=server,
             operation=operation,
             order={
-                **order_for(server, key_length=order.key_length, include_dns=order.include_dns),
+                **order_for(
+                    server,
+                    key_length=order.key_length,
+                    include_dns=order.include_dns,
+                    common_name=common_name,
+                ),
                 **extra,
             },
             by_hand=by_hand,

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import slugify
@@ -15,11 +16,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from certificates import gates, importing, requests, selection, tasks
+from certificates import gates, importing, requests, selection, server_gates, tasks
 from certificates.forms_servers import GenerateCsrForm, ImportForm
 from certificates.importing import Imported
 from certificates.machine import READY
 from certificates.models import Draft, FutureCertificate
+from certificates.server_gates import Act, Around
 from certificates.views import remint_servers, wizard
 from console.http import close_dialog, dialog, faults_on, needs, trigger
 from console.tables import as_download
@@ -30,7 +32,6 @@ from pki.keys import DEFAULT_KEY_LENGTH
 
 FOLDER = "certificates/dialogs/"
 PAGE = "certificates:page"
-ZIP_FROM = 2
 ADDRESSES: dict[str, str] = {
     Draft.Kind.GENERATE: "certificates:generate_csr",
     Draft.Kind.IMPORT: "certificates:import_certificate",
@@ -42,32 +43,51 @@ may_change = needs(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
 
 @require_POST
 @may_change
+def server_actions(request: ZoneRequest) -> HttpResponse:
+    """Tell which acts suit the selected servers, and why the others do not; changes nothing."""
+    now = timezone.now()
+    facts = selection.facts(selection.chosen(request.POST, now))
+    context = {"server_gates": server_gates.server_gates(Around.read(now), facts)}
+    return render(request, "certificates/acts.html", context)
+
+
+@require_POST
+@may_change
 def selected(request: ZoneRequest) -> HttpResponse:
     """Open the dialog of an act on the selected servers (R161)."""
     now = timezone.now()
-    chosen = selection.servers(selection.read_ids(request.POST.getlist("ids")))
-    if not chosen:
-        raise Conflict(_("None of the selected servers is in the zone any more."))
     kind = request.POST.get("do", "")
-    if kind == Kind.REMINT:
-        return remint_servers.begin(request, chosen, now)
-    if kind not in ADDRESSES:
+    if kind not in Act:
         raise Invalid(_("This act is not known. Nothing was changed."))
-    if kind == Kind.ZIP and len(chosen) < ZIP_FROM:
-        raise Conflict(
-            _("Select several servers first. Nothing was changed."),
-            action=_("For a single server use “Download CSR” in the column Options."),
-        )
-    selection.futures_with(chosen, csr=kind != Kind.GENERATE)
+    query = selection.chosen(request.POST, now)
+    act = Act(kind)
+    reason = server_gates.shut_around(act, Around.read(now))
+    reason = reason or server_gates.shut_for(act, selection.facts(query))
+    if reason:
+        raise Conflict(f"{reason} {_('Nothing was changed.')}")
+    chosen = list(query.order_by("name"))
+    if act == Act.REMINT:
+        return remint_servers.begin(request, chosen, now)
     data = {"selection": selection.freeze(chosen)}
     draft = Draft.objects.begin(request.user, kind, now=now, data=data)
     there = reverse(ADDRESSES[kind], args=[draft.pk])
     if not request.htmx:
         return HttpResponseRedirect(there)
-    if kind == Kind.ZIP:
+    if act == Act.ZIP:
         return trigger(HttpResponse(status=204), zcc_download={"url": there})
-    show = _show_generate if kind == Kind.GENERATE else _show_import
+    show = _show_generate if act == Act.GENERATE else _show_import
     return show(request, draft, chosen)
+
+
+def _futures(chosen: list[Device], act: Act) -> list[FutureCertificate]:
+    """Return what the act works on, once it is sure that it still suits every server."""
+    keys = [server.pk for server in chosen]
+    reason = server_gates.shut_for(
+        act, selection.facts(Device.objects.certified().filter(pk__in=keys))
+    )
+    if reason:
+        raise Conflict(f"{reason} {_('Nothing was changed.')}")
+    return selection.futures_of(chosen)
 
 
 def _draft(request: ZoneRequest, kind: str, pk: UUID) -> tuple[Draft, list[Device]]:
@@ -89,7 +109,7 @@ def generate_csr(request: ZoneRequest, pk: UUID) -> HttpResponse:
     if request.method != "POST":
         return _show_generate(request, draft, chosen)
     told = selection.differences(draft.data["selection"])
-    futures = selection.futures_with(chosen, csr=False)
+    futures = _futures(chosen, Act.GENERATE)
     form = _generate_form(chosen, futures, data=request.POST)
     if told:
         draft.put(selection=selection.freeze(chosen))
@@ -133,7 +153,7 @@ def _show_generate(
     chosen: list[Device],
     form: GenerateCsrForm | None = None,
 ) -> HttpResponse:
-    form = form or _generate_form(chosen, selection.futures_with(chosen, csr=False))
+    form = form or _generate_form(chosen, selection.futures_of(chosen))
     context = {
         "title": _("Generate CSR"),
         "here": reverse("certificates:generate_csr", args=[draft.pk]),
@@ -153,7 +173,7 @@ def import_certificate(request: ZoneRequest, pk: UUID) -> HttpResponse:
     form = ImportForm(data=request.POST, files=request.FILES)
     result = Imported()
     if form.is_valid():
-        futures = selection.futures_with(chosen, csr=True)
+        futures = _futures(chosen, Act.IMPORT)
         with faults_on(form):
             result = _import(futures, form.cleaned_data["file"], timezone.now())
     if form.errors:
@@ -195,6 +215,6 @@ def _show_import(
 def csr_zip(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Give the CSRs of the selected servers as one zip (D-18)."""
     _draft_row, chosen = _draft(request, Kind.ZIP, pk)
-    data = requests.csr_zip(selection.futures_with(chosen, csr=True))
+    data = requests.csr_zip(_futures(chosen, Act.ZIP))
     name = f"csrs_{slugify(request.zone.name) or 'zone'}_{timezone.now():%Y-%m-%d}.zip"
     return as_download(HttpResponse(data, content_type="application/zip"), name)

@@ -13,8 +13,9 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from certificates import gates, progress, table
-from certificates.models import Authority, FutureCertificate, Operation
+from certificates import gates, progress, server_gates, table
+from certificates.models import Authority, Operation
+from certificates.server_gates import Around
 from console import tables, times
 from console.http import trigger
 from devices.http import ZoneRequest
@@ -119,17 +120,15 @@ def servers_context(request: ZoneRequest, stand: Standing, now: datetime) -> dic
         "server_operations": stand.of_servers,
         "servers_mark": stand.servers_mark,
         "here": request.get_full_path(),
-        **actions(request, stand),
+        **actions(request, now),
     }
 
 
-def actions(request: ZoneRequest, stand: Standing) -> dict[str, Any]:
+def actions(request: ZoneRequest, now: datetime) -> dict[str, Any]:
     """Return the acts on selected servers; who may not do them selects nothing."""
     if not request.user.has_perm(gates.CA_RIGHT):
         return {"server_gates": []}
-    waiting = FutureCertificate.objects.open().filter(authority__kind=Authority.Kind.EXTERNAL)
-    pending = next((p.operation for p in stand.of_ca if p.operation.is_blocking), None)
-    return {"server_gates": gates.server_gates(pending, csrs=waiting.exists())}
+    return {"server_gates": server_gates.server_gates(Around.read(now), None)}
 
 
 def chosen_columns(request: ZoneRequest) -> list[str]:

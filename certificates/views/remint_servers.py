@@ -44,21 +44,34 @@ def steps(authority: Authority) -> tuple[Step, ...]:
     return (SERVERS,) if authority.is_internal else (CSR, ACTIVATION)
 
 
-def refuse_shut() -> None:
-    """Refuse while the button Remint Certificate is shut, with its reason (R170)."""
-    reason = gates.remint_reason(Operation.objects.blocking().of_ca().first())
-    if reason:
-        raise Conflict(reason)
+def begin(request: ZoneRequest, selected: list[Device], now: datetime) -> HttpResponse:
+    """Open the dialog for some servers and the satellites that belong to them.
 
-
-def begin(request: ZoneRequest, chosen: list[Device], now: datetime) -> HttpResponse:
-    """Open the dialog for some servers; the list is frozen in the draft."""
-    refuse_shut()
-    starting.refuse_while_pending(Operation.Kind.REMINT_SERVER, chosen)
-    limits(Operation.Kind.REMINT_SERVER, servers=chosen, now=now)
-    data = {"selection": selection.freeze(chosen)}
+    The list is frozen in the draft.
+    """
+    along = selection.satellites_of(selected)
+    data = {
+        "selection": selection.freeze([*selected, *along]),
+        "satellites": [str(server.pk) for server in along],
+    }
     draft = Draft.objects.begin(request.user, KIND, now=now, data=data)
     return _go(request, draft, steps(Authority.objects.current())[0], now)
+
+
+def _listed(draft: Draft) -> tuple[list[Device], list[Device]]:
+    """Return the selected servers and the satellites that are offered along."""
+    along = set(draft.data["satellites"])
+    every = selection.servers(draft.data["selection"])
+    selected = [server for server in every if str(server.pk) not in along]
+    return selected, [server for server in every if str(server.pk) in along]
+
+
+def _included(draft: Draft, ticked: list[str] | None = None) -> list[Device]:
+    """Return the servers that are to be reminted: without the satellites that are left out."""
+    selected, along = _listed(draft)
+    entered = draft.data.get(CSR.key, {}).get("satellites", draft.data["satellites"])
+    wanted = set(entered if ticked is None else ticked)
+    return [*selected, *(server for server in along if str(server.pk) in wanted)]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -82,16 +95,19 @@ def remint_servers(request: ZoneRequest, pk: UUID, key: str) -> HttpResponse:
 
 def _form(request: ZoneRequest, draft: Draft, step: Step, now: datetime, **given: Any) -> Any:
     """Return the form of a page: of what is given, else with what was entered before."""
-    chosen = selection.servers(draft.data["selection"])
+    selected, along = _listed(draft)
     given = given or {"initial": draft.data.get(step.key, {})}
     if step == CSR:
-        return RemintCsrStep(chosen, **given)
+        return RemintCsrStep(selected, along, **given)
+    ticked = None
     if "initial" in given:
-        given["initial"] = {"name": _suggested_name(chosen, now), **given["initial"]}
-    found = limits(Operation.Kind.REMINT_SERVER, servers=chosen, now=now)
+        given["initial"] = {"name": _suggested_name(selected, now), **given["initial"]}
+    elif step == SERVERS:
+        ticked = given["data"].getlist("satellites")
+    found = limits(Operation.Kind.REMINT_SERVER, servers=_included(draft, ticked), now=now)
     if step == ACTIVATION:
         return NamedUpdate(request, found, **given)
-    return RemintInternalForm(request, found, chosen, **given)
+    return RemintInternalForm(request, found, selected, along, **given)
 
 
 def _suggested_name(chosen: list[Device], now: datetime) -> str:
@@ -120,10 +136,10 @@ def _look_again(
     request: ZoneRequest, draft: Draft, step: Step, now: datetime, told: list[str]
 ) -> HttpResponse:
     """Show the list as it is now, with what changed since; nothing is done on another list."""
-    chosen = selection.servers(draft.data["selection"])
-    if not chosen:
+    selected, along = _listed(draft)
+    if not selected:
         raise Conflict(" ".join(told), action=_("Select the servers again."))
-    draft.put(selection=selection.freeze(chosen))
+    draft.put(selection=selection.freeze([*selected, *along]))
     form = _form(request, draft, step, now, data=request.POST)
     form.is_valid()
     for text in told:
@@ -150,7 +166,7 @@ def _show(request: ZoneRequest, draft: Draft, step: Step, form: BaseForm) -> Htt
         "heading": wizard.heading(known, step.key) if len(known) > 1 else [],
         "back": wizard.before(known, step.key),
         "submit": _("OK") if step == SERVERS else _("Finish") if last else _("Next"),
-        "chosen": selection.servers(draft.data["selection"]),
+        "chosen": _included(draft) if step == ACTIVATION else _listed(draft)[0],
     }
     if isinstance(form, NamedUpdate):
         context |= limit_words(form.limits, timezone.now())
@@ -182,8 +198,9 @@ def _finish(
 
 def _order(draft: Draft, filled: dict[Step, Any], form: Any) -> orders.RemintServers:
     given = form.cleaned_data
+    first = filled.get(CSR, form).cleaned_data
     common = {
-        "servers": tuple(UUID(key) for key in draft.data["selection"]),
+        "servers": tuple(server.pk for server in _included(draft, first.get("satellites", []))),
         "activates_at": given.get("activates_at"),
         "name": given["name"].strip(),
     }

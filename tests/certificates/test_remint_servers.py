@@ -91,6 +91,75 @@ def test_common_name_is_hidden_for_several_servers_and_for_one_with_satellites(c
     assert "common_name" not in begin(client, "ps-01").context["form"].fields
 
 
+@pytest.fixture
+def satellites(ca):
+    """sat-1 and sat-2 belong to ps-01; what else does gets no certificate of its own."""
+    parent = Device.objects.get(name="ps-01")
+    found = [make.server(n, Role.AUTHENTICATION_SATELLITE, parent=parent) for n in SATELLITES]
+    for one in found:
+        make.certificate(one, ca)
+    make.server("cs-1", Role.CONTENT_SATELLITE, parent=parent)
+    make.device("pc-1", parent=parent)
+    return [str(one.pk) for one in found]
+
+
+SATELLITES = ("sat-1", "sat-2")
+
+
+def reminted():
+    return sorted(Operation.objects.get().futures.values_list("device__name", flat=True))
+
+
+def test_associated_satellites_are_listed_and_reminted_along(client, satellites):
+    response = begin(client, "ps-01")
+    form = response.context["form"]
+    assert form["satellites"].value() == satellites
+    assert "Associated satellites" in response.content.decode()
+    for name in SATELLITES:
+        assert f"{name} ({name}.acme.example)" in response.content.decode()
+    client.post(step(), given(common_name=None, satellites=satellites))
+    assert reminted() == ["ps-01", *SATELLITES]
+
+
+def test_satellites_can_be_left_out(client, satellites):
+    begin(client, "ps-01")
+    client.post(step(), given(common_name=None, satellites=satellites[1:]))
+    assert reminted() == ["ps-01", "sat-2"]
+
+
+def test_a_satellite_that_was_not_offered_is_not_taken(client, satellites):
+    begin(client, "ps-02")
+    sent = given(common_name="ps-02.acme.example", satellites=satellites)
+    assert client.post(step(), sent).status_code == 204
+    assert reminted() == ["ps-02"]
+
+
+def test_a_satellite_that_waits_already_is_left_alone(client, ca, satellites):
+    other = make.operation(ca, kind=KINDS.REMINT_SERVER)
+    make.future(other, Device.objects.get(name="sat-1"), FutureState.AWAITED)
+    assert begin(client, "ps-01").context["form"]["satellites"].value() == satellites[1:]
+
+
+def test_a_selected_satellite_is_not_offered_once_more(client, satellites):
+    assert begin(client, "ps-01", "sat-1").context["form"]["satellites"].value() == satellites[1:]
+
+
+def test_under_an_external_ca_satellites_are_offered_on_the_first_page(client, satellites):
+    external()
+    assert "common_name" not in begin(client, "ps-01").context["form"].fields
+    client.post(step("csr"), {"by_hand": "manual", "satellites": satellites[:1]})
+    page = client.get(step("activation")).content.decode()
+    assert "sat-1" in page
+    assert "sat-2" not in page
+    client.post(step("activation"), {"activates_at": local(days=2), "name": "x"})
+    assert reminted() == ["ps-01", "sat-1"]
+
+
+def test_devices_that_belong_to_a_server_do_not_hide_its_common_name(client):
+    make.device("pc-1", parent=Device.objects.get(name="ps-01"))
+    assert "common_name" in begin(client, "ps-01").context["form"].fields
+
+
 def test_dns_names_cannot_be_chosen_where_there_are_none(client):
     form = begin(client, "ps-02").context["form"]
     assert form.fields["include_dns"].disabled
@@ -149,7 +218,9 @@ def test_an_error_stands_beside_its_field(client, changes, field):
 def test_the_additional_name_may_be_the_common_name(client):
     begin(client, "ps-01")
     client.post(step(), given(common_name="www.acme.example"))
-    assert Operation.objects.get().futures.get().order["common_name"] == "www.acme.example"
+    order = Operation.objects.get().futures.get().order
+    assert order["common_name"] == "www.acme.example"
+    assert "www.acme.example" in order["dns_names"], "a common name that the SAN lacks is refused"
 
 
 @pytest.mark.parametrize("ids", [[], ["nonsense"], [str(uuid4())]])
@@ -179,7 +250,8 @@ def test_server_remints_run_side_by_side_on_other_servers(client, ca):
     assert begin(client, "ps-01").status_code == 200
     response = begin(client, "ps-01", "ps-02")
     assert response.status_code == 409
-    assert "ps-02 already waits" in events(response)["zcc:fault"]["explanation"]
+    said = "1 of 2 selected servers already waits for a new certificate: ps-02."
+    assert said in events(response)["zcc:fault"]["explanation"]
 
 
 def test_under_an_expired_internal_ca_the_ca_comes_first(client):

@@ -44,6 +44,7 @@ MATRIX = {
     "certificates:vault_job": (("job",), {"GET": CA, "POST": None}),
     "certificates:download_again": (("job",), {"GET": None, "POST": CA}),
     "certificates:backup_file": (("job", "ticket"), {"GET": CA, "POST": None}),
+    "certificates:server_actions": ((), {"GET": None, "POST": CA}),
     "certificates:selected": ((), {"GET": None, "POST": CA}),
     "certificates:remint_servers": (("draft", "step"), {"GET": CA, "POST": CA}),
     "certificates:generate_csr": (("draft",), {"GET": CA, "POST": CA}),
