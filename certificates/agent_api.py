@@ -15,9 +15,9 @@ from django.views.decorators.csrf import csrf_exempt
 
 from certificates import answers, importing, requests, tasks
 from certificates.models import Authority
-from devices import authentication, registration
+from devices import authentication, registration, throttle
 from devices.models import Device, Zone
-from faults import Fault, Forbidden, Invalid, Kind, NotFound
+from faults import Fault, Forbidden, Invalid, Kind, NotFound, Unauthenticated
 from ledger import actor
 from systemupdates import assignment, content
 from wire import messages, shapes
@@ -117,13 +117,24 @@ def zone(request: HttpRequest) -> HttpResponse:
 @call("POST")
 def hello(request: HttpRequest) -> HttpResponse:
     """Prove to a stranger that this server belongs to the zone (S-53)."""
+    throttle.check(throttle.GREETINGS, _address(request))
+    throttle.count(throttle.GREETINGS, _address(request))
     said = shapes.load(messages.Hello, request.body)
     return send(answers.statement(said, now=timezone.now()))
 
 
 @call("POST")
 def register(request: HttpRequest) -> HttpResponse:
-    """Let a device in."""
+    """Let a device in; an address that guesses keys has to wait (S-69)."""
+    throttle.check(throttle.REFUSALS, _address(request))
+    try:
+        return _register(request)
+    except (Forbidden, Unauthenticated):
+        throttle.count(throttle.REFUSALS, _address(request))
+        raise
+
+
+def _register(request: HttpRequest) -> HttpResponse:
     said = shapes.load(messages.Register, request.body)
     now = timezone.now()
     header = request.headers.get("Authorization", "")

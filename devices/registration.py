@@ -73,6 +73,7 @@ def register(request: messages.Register, *, returning: Device | None, now: datet
         # Its own word lets no server in that an administrator has yet to approve (S-54).
         approves = returning.state == DeviceState.REGISTERED or request.role == Role.MANAGED
     device = returning or _row_for(request)
+    _spare(device, request, approves=approves)
     previous = device.state
     device.state = DeviceState.REGISTERED if approves else DeviceState.WAITING
     _write_facts(device, request)
@@ -100,6 +101,20 @@ def _check_same(request: messages.Register, returning: Device) -> None:
         raise Conflict(
             f"{returning.name} is registered with another role. Nothing was changed.",
             action="Retire the old device in the console, or register with a key of the new role.",
+        )
+
+
+def _spare(device: Device, request: messages.Register, *, approves: bool) -> None:
+    """Keep a server at work from being replaced by one that nobody has let in yet (S-54, S-58).
+
+    Its keys and its place in the zone would be gone before an administrator has looked.
+    """
+    known = Device.objects.filter(pk=device.pk, state=DeviceState.REGISTERED)
+    at_work = device.role != Role.MANAGED and known.exists()
+    if at_work and not approves:
+        raise Conflict(
+            f"{request.name} is a server of the zone. Nothing was changed.",
+            action="Retire the old server in the console first, or use a key that approves.",
         )
 
 

@@ -73,6 +73,12 @@ class Unauthenticated(Fault):
     kind = Kind.UNAUTHENTICATED
 
 
+class TooMany(Fault):
+    """It was asked too often; after a while it may be asked again."""
+
+    kind = Kind.TOO_MANY
+
+
 class Unavailable(Fault):
     """A part that is needed does not answer now."""
 

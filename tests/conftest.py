@@ -22,13 +22,14 @@ def zone(
 ) -> Iterator[TestZone]:
     """Found a zone whose first server is this process; the queue is not rung."""
     from certificates import answers
-    from devices import authentication, keyring
+    from devices import authentication, keyring, throttle
     from tests import zone as small_zone
 
     def forget() -> None:
         keyring.forget()
         answers.forget()
         authentication._epochs.clear()
+        throttle.forget()
 
     settings.SERVER_HOME = tmp_path / "ps-01"
     monkeypatch.setattr("certificates.doorbell.ring", lambda *_, **__: None)
