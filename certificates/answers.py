@@ -14,7 +14,7 @@ from django.db.models import F
 from certificates import trust
 from certificates.machine import READY
 from certificates.models import Authority, FutureCertificate, Operation
-from certificates.operations import joining, retiring
+from certificates.operations import joining, retiring, rolling_back
 from certificates.operations.activating import record_current
 from certificates.requests import ask_again, expect_first
 from devices import keyring
@@ -199,6 +199,8 @@ def hear(device: Device, said: messages.Refresh, *, now: datetime) -> None:
         replication.heard(device, said.holds)
     if device.is_certified and said.server_certificate_sha256:
         _first_is_served(device, said.server_certificate_sha256, now)
+        with suppress(WrongMove):
+            rolling_back.shows_again(device, said.server_certificate_sha256, now=now)
 
 
 def _first_is_served(device: Device, digest: str, now: datetime) -> None:
@@ -232,8 +234,10 @@ _GONE = ("activating", "activated", "completed")
 
 
 def recovery() -> manifest.Recovery:
-    """Return the notices of the last activated CA changes, newest last."""
-    rows = Notice.objects.filter(kind=Notice.Kind.ACTIVATED).order_by("-pk")[:RECOVERY_KEEPS]
+    """Return the notices of the last activated CA changes, newest last; none rolled back."""
+    undone = Operation.objects.filter(state__in=("rolling-back", "rolled-back"))
+    found = Notice.objects.filter(kind=Notice.Kind.ACTIVATED)
+    rows = found.exclude(update__in=undone.values("update")).order_by("-pk")[:RECOVERY_KEEPS]
     zone = Zone.objects.the()
     return manifest.Recovery(zone=str(zone.guid), notices=[row.signed() for row in reversed(rows)])
 

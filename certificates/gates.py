@@ -50,6 +50,12 @@ ICONS = {
     B.RESTORE: "archive-restore",
     B.VIEW: "file-badge",
 }
+# Where the activation time may still change, and from where the way back is open.
+TIME_CAN_CHANGE = (
+    *(OperationState.PREPARING, OperationState.REPLICATING),
+    *(OperationState.ASSIGNED, OperationState.BLOCKED),
+)
+CAN_ROLL_BACK = (OperationState.ACTIVATED, OperationState.COMPLETED)
 # A thin line stands before these.
 STARTS_GROUP = frozenset({B.BACKUP, B.VIEW})
 
@@ -125,6 +131,32 @@ def cancel_gate(operation: Operation, zone: Zone, now: datetime) -> Gate | None:
         "Ignore Device on the System Updates page."
     )
     return Gate("cancel", label, text % {"time": times.stamp(locks_at)})
+
+
+def activation_gate(operation: Operation, zone: Zone, now: datetime) -> Gate | None:
+    """Return Change activation time, until the lock-out and while blocked (D-26)."""
+    label = _("Change activation time")
+    if operation.state not in TIME_CAN_CHANGE or operation.immediate:
+        return None
+    if operation.state == OperationState.BLOCKED or not operation.is_locked(now, zone.lockout):
+        return Gate("change-activation", label)
+    locks_at = operation.locks_at(zone.lockout)
+    text = _("The activation time could be changed until %(time)s.")
+    return Gate(
+        "change-activation", label, text % {"time": times.stamp(locks_at) if locks_at else ""}
+    )
+
+
+def force_gate(operation: Operation) -> Gate | None:
+    """Return Force activation where something holds the activation back (D-26, B-3)."""
+    return Gate("force-activation", _("Force activation")) if operation.is_held else None
+
+
+def rollback_gate(operation: Operation, why_not: str) -> Gate | None:
+    """Return Roll back from the activation until the old root is retired (B-5)."""
+    if not operation.changes_ca or operation.state not in CAN_ROLL_BACK:
+        return None
+    return Gate("roll-back", _("Roll back"), why_not)
 
 
 def cancel_until(operation: Operation, zone: Zone, now: datetime) -> str:

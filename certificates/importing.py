@@ -79,6 +79,7 @@ def accept(
             chain_pem=chains.join(*chain, *bridges_above(authority)),
             digest=facts.digest,
             not_after=facts.not_after,
+            made_at=now,
         )
         Entry.objects.record(
             "import",

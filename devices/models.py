@@ -59,6 +59,11 @@ class Zone(models.Model):
     server_certificate_days = _seconds(365, 1, 3650)
     renewal_days = _seconds(30, 1, 365)
     renews_by_itself = models.BooleanField(default=True)
+    ready_servers = models.BooleanField(default=False)
+    """Every Primary Server must have applied the update before an activation (B-3)."""
+    ready_percent = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(100)])
+    """So many of the devices seen in `ready_days` must have rehearsed; 0 asks for none (B-3)."""
+    ready_days = _seconds(30, 1, 365)
     time_zone = models.CharField(max_length=64, default="UTC")
 
     objects = ZoneQuerySet.as_manager()

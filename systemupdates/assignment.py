@@ -17,6 +17,7 @@ from wire import messages
 
 A = AssignmentState
 FIRST, PRIMARIES, THE_REST = 0, 1, 2
+REHEARSED_AT_MOST = 10
 # While a live device of an earlier wave is in one of these, later waves wait.
 UNDER_WAY = (A.PENDING, A.ASSIGNED, A.DOWNLOADING, A.APPLYING)
 
@@ -142,8 +143,12 @@ def rehearsed(
 ) -> None:
     """Keep how a device's handshakes with future certificates went (B-1)."""
     assignment = _of(device, update_id)
-    results = [{"server": r.server, "code": r.code, "detail": r.detail[:500]} for r in said.results]
-    Assignment.objects.filter(pk=assignment.pk).update(rehearsal=results[:10], rehearsed_at=now)
+    # A device tells what is new since its last report: what it said of other servers stays.
+    known = {one["server"]: one for one in assignment.rehearsal or []}
+    for r in said.results:
+        known[r.server] = {"server": r.server, "code": r.code, "detail": r.detail[:500]}
+    results = list(known.values())[-REHEARSED_AT_MOST:]
+    Assignment.objects.filter(pk=assignment.pk).update(rehearsal=results, rehearsed_at=now)
 
 
 @transaction.atomic
@@ -193,6 +198,17 @@ def withdraw(update: SystemUpdate, *, now: datetime) -> None:
     )
 
 
+def undo(update: SystemUpdate, *, now: datetime) -> int:
+    """Call the update back from every device, also from those that activated it (B-5)."""
+    rows = Assignment.objects.filter(update=update)
+    Device.objects.filter(pk__in=rows.values("device")).update(errands=True)
+    called = rows.update(state=A.CANCELED, told=False, redeploy=False, changed_at=now)
+    Entry.objects.record(
+        "undo", f"systemupdates.SystemUpdate:{update.pk}", detail={"devices": called}
+    )
+    return called
+
+
 def settled(update: SystemUpdate) -> bool:
     """Tell whether no device holds the update open any more (D-27)."""
     return not Assignment.objects.filter(update=update).outstanding().exists()
@@ -206,5 +222,6 @@ __all__ = [
     "redeploy",
     "report",
     "settled",
+    "undo",
     "withdraw",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from typing import Callable, Dict, Sequence, Tuple, Type
+from typing import Callable, Dict, Sequence, Tuple, Type, Union
 
 from faults import Fault
 from wire import manifest as words
@@ -131,7 +131,7 @@ def _cancel(host: Host, notice: Cancel, _envelope: Envelope) -> bool:
     return True
 
 
-def _say_canceled(host: Host, notice: Cancel) -> None:
+def _say_canceled(host: Host, notice: Union[Cancel, Rollback]) -> None:
     """Tell the console that an update never taken up is gone, so that it need not say so again."""
     report = StatusReport(
         state=CANCELED,
@@ -158,19 +158,40 @@ def _drop(host: Host, record: Record) -> None:
 
 
 def _roll_back(host: Host, notice: Rollback, _envelope: Envelope) -> bool:
-    record = host.state.record(notice.id)
-    if record is None or notice.revision < record.revision or not record.before:
-        return False
     with host.state.held():
-        if record.step not in state.AFTER_SWAP:
+        if host.state.load().canceled.get(notice.id, -1) >= notice.revision:
             return False
-        activating.undo(host, record, keep="in_grace")
-        _close(host, record, state.ROLLED_BACK)
+        record = host.state.record(notice.id)
+        if record is None:
+            _say_canceled(host, notice)
+        elif notice.revision < record.revision:
+            return False
+        else:
+            _go_back(host, record)
+            _close(host, record, state.ROLLED_BACK)
         host.state.change(lambda held: _forgotten(held, notice.id, notice.revision))
+    if record is not None:
+        activating.empty_repository(host, notice.id)
     left = [one for one in host.home.recovery().notices if _update_of(one) != notice.id]
     host.home.keep_recovery(Recovery(zone=notice.zone, notices=left))
     host.note("rolled-back", update=notice.id)
-    return False
+    return True
+
+
+def _go_back(host: Host, record: Record) -> None:
+    """Put the old root in force again, and on a server that swapped its old key and chain.
+
+    Both roots stay trusted: other servers may not have gone back yet.
+    """
+    if record.step in state.AFTER_SWAP and record.before:
+        activating.undo(host, record, keep="in_grace")
+        return
+    manifest, generation = record.manifest(), host.security.current()
+    if manifest.changes_ca:
+        held = trust.reverted(
+            generation.trust, manifest.old_root_sha256, manifest.root_sha256, "in_grace"
+        )
+        host.security.use(with_trust(generation, held))
 
 
 def _activated(host: Host, notice: Activated, envelope: Envelope) -> bool:

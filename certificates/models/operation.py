@@ -78,6 +78,8 @@ class Operation(Moving):
     activates_at = models.DateTimeField(null=True)
     immediate = models.BooleanField(default=False)
     forced = models.BooleanField(default=False)
+    postponed = models.PositiveIntegerField(default=0)
+    """How often the readiness policy has put the activation off (B-3)."""
     reason = models.TextField(blank=True)
     action = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -111,6 +113,12 @@ class Operation(Moving):
     def is_blocking(self) -> bool:
         """Tell whether it takes the buttons of the page."""
         return self.state in BLOCKING
+
+    @property
+    def is_held(self) -> bool:
+        """Tell whether something holds the activation back that an administrator may force."""
+        postponed = self.state == OperationState.ASSIGNED and self.postponed > 0
+        return (self.state == OperationState.BLOCKED or postponed) and not self.forced
 
     def locks_at(self, lockout: timedelta) -> datetime | None:
         """Return when Cancel ends and the go is given; None while Immediate is not assigned."""

@@ -89,6 +89,8 @@ class FutureCertificate(Moving):
     chain_pem = models.TextField(blank=True)
     digest = models.CharField(max_length=64, blank=True)
     not_after = models.DateTimeField(null=True)
+    made_at = models.DateTimeField(null=True)
+    """When its certificate was there: signed, or imported."""
     reason = models.TextField(blank=True)
     action = models.TextField(blank=True)
     changed_at = models.DateTimeField(auto_now=True)

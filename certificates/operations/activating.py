@@ -8,6 +8,7 @@ from django.db import transaction
 
 from certificates.machine import READY, AuthorityState, FutureState, OperationState
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
+from certificates.operations import readiness
 from certificates.operations.assigning import announce
 from certificates.requests import expect_first_of
 from devices import keyring
@@ -45,7 +46,7 @@ def give_go(operation: Operation, *, now: datetime) -> None:
     What is decided here is decided on the rows as they are now, with every act that excludes it
     (cancel, another time) waiting: a go is never of an old revision.
     """
-    Zone.objects.lock()
+    zone = Zone.objects.lock()
     asked = operation.state, operation.activates_at
     operation.refresh_from_db()
     if (operation.state, operation.activates_at) != asked:
@@ -54,6 +55,8 @@ def give_go(operation: Operation, *, now: datetime) -> None:
     if missing:
         if operation.state != State.BLOCKED:
             _block(operation, missing)
+        return
+    if _is_put_off(operation, zone, now):
         return
     update = operation.update
     if update is None:
@@ -76,6 +79,26 @@ def give_go(operation: Operation, *, now: datetime) -> None:
     )
     servers = operation.futures.ready().values("device")
     Device.objects.filter(pk__in=servers).update(errands=True)
+
+
+def _is_put_off(operation: Operation, zone: Zone, now: datetime) -> bool:
+    """Ask the readiness policy; what cannot be put off is blocked until it is ready (B-3)."""
+    if operation.forced or operation.immediate:
+        return False
+    why = readiness.shortfalls(operation, zone, now)
+    if not why:
+        return False
+    if operation.state == State.BLOCKED:
+        return True
+    if not readiness.postpone(operation, zone, why, now=now):
+        Operation.objects.move(
+            operation,
+            State.BLOCKED,
+            note="; ".join(why)[:500],
+            reason=f"Not ready, and no later time is left: {'; '.join(why)}.",
+            action="Make the devices ready, force the activation, or cancel.",
+        )
+    return True
 
 
 def _block(operation: Operation, missing: list[Device]) -> None:

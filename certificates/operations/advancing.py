@@ -14,6 +14,7 @@ from certificates.models import Operation
 from certificates.operations.activating import activate, complete, give_go, promote
 from certificates.operations.assigning import assign, assign_missing
 from certificates.operations.cancelling import finish_cancel
+from certificates.operations.rolling_back import finish as finish_roll_back
 from devices.models import Zone
 from systemupdates import assignment
 
@@ -85,4 +86,5 @@ STEPS: dict[State, Callable[[Operation, datetime], None]] = {
     State.ACTIVATING: _activating,
     State.ACTIVATED: _activated,
     State.CANCELLING: lambda operation, now: finish_cancel(operation, now=now),
+    State.ROLLING_BACK: lambda operation, now: finish_roll_back(operation, now=now),
 }

@@ -58,8 +58,8 @@ def force(operation: Operation, *, now: datetime) -> None:
     zone = Zone.objects.lock()
     Entry.objects.queue()
     operation.refresh_from_db()
-    if operation.state != State.BLOCKED:
-        raise Conflict("The operation is not blocked. Nothing was changed.")
+    if not operation.is_held:
+        raise Conflict("Nothing holds the activation back. Nothing was changed.")
     if not operation.futures.ready().exists():
         raise Refused(
             "No server has a new certificate yet, so there is nothing to activate.",
@@ -71,9 +71,12 @@ def force(operation: Operation, *, now: datetime) -> None:
         activates_at = now + zone.lockout
     Operation.objects.filter(pk=operation.pk).update(forced=True, activates_at=activates_at)
     operation.forced, operation.activates_at = True, activates_at
-    Operation.objects.move(
-        operation, State.ASSIGNED, note=f"forced without {left}", reason="", action=""
-    )
+    note = f"forced without {left}" if left else "forced"
+    if operation.state == State.BLOCKED:
+        Operation.objects.move(operation, State.ASSIGNED, note=note, reason="", action="")
+    else:
+        Operation.objects.filter(pk=operation.pk).update(reason="", action="")
+        Entry.objects.record("force", f"certificates.Operation:{operation.pk}", note=note)
     publish_again(operation, now=now)
 
 

@@ -65,7 +65,7 @@ def sign_waiting(authority: Authority, *, now: datetime) -> int:
     made = [outcome for outcome in outcomes if outcome.fault is None]
     with transaction.atomic():
         Entry.objects.queue()
-        _store(authority, made, bridges, validity.not_after)
+        _store(authority, made, bridges, (validity.not_after, now))
         for outcome in outcomes:
             if outcome.fault is not None:
                 _refuse(outcome.intent, outcome.fault)
@@ -93,7 +93,8 @@ _NOTE = "UPDATE certificates_issued SET sha256 = %s WHERE authority_id = %s AND 
 # What was ordered anew in the meantime (a greater generation) or cancelled stays as it is.
 _CREATED = """
 UPDATE certificates_futurecertificate
-SET state = 'created', chain_pem = %s, digest = %s, not_after = %s, reason = '', action = ''
+SET state = 'created', chain_pem = %s, digest = %s, not_after = %s, made_at = %s,
+  reason = '', action = ''
 WHERE id = %s AND state = 'awaited' AND generation = %s
 """
 
@@ -139,13 +140,17 @@ def _sign(issuer: Issuer, intent: Intent, validity: issuing.Validity) -> Outcome
         return Outcome(intent, "", fault)
 
 
-def _store(authority: Authority, made: list[Outcome], bridges: str, not_after: datetime) -> None:
-    ca, ends = _key(authority), connection.ops.adapt_datetimefield_value(not_after)
+def _store(
+    authority: Authority, made: list[Outcome], bridges: str, times: tuple[datetime, datetime]
+) -> None:
+    """Store what was signed; `times` are the end of its validity, and now."""
+    ca = _key(authority)
+    ends, at = (connection.ops.adapt_datetimefield_value(moment) for moment in times)
     notes, rows = [], []
     for intent, pem, _ in made:
         digest = details.digest(pem)
         notes.append((digest, ca, f"{intent.serial:x}"))
-        rows.append((pem + bridges, digest, ends, intent.key, intent.generation))
+        rows.append((pem + bridges, digest, ends, at, intent.key, intent.generation))
     with connection.cursor() as cursor:
         cursor.executemany(_NOTE, notes)
         cursor.executemany(_CREATED, rows)

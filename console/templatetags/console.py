@@ -49,6 +49,12 @@ def stamp(moment: datetime | None, form: str = "stamp") -> str:
     )
 
 
+@register.simple_tag
+def moment(at: datetime) -> str:
+    """Return a moment as plain text, for places that take no element (SVG, titles)."""
+    return times.stamp(at)
+
+
 @register.simple_tag(takes_context=True)
 def ago(context: template.Context, moment: datetime | None) -> str:
     """Return how long ago a moment was, with the moment itself as title."""

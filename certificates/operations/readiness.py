@@ -1,0 +1,132 @@
+"""The readiness gate: at the lock-out the zone's policy may put the activation off (B-3)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Count
+
+from certificates import rollout
+from certificates.limits import limits, stamp
+from certificates.models import Operation
+from certificates.operations.publishing import publish_again
+from devices.models import Device, Role, Zone
+from faults import Fault, Invalid
+from ledger.models import Entry
+from systemupdates.machine import AssignmentState
+
+NAMED_AT_MOST = 5
+PERCENT = 100
+
+
+@transaction.atomic
+def set_policy(*, servers: bool, percent: int, days: int) -> None:
+    """Set what must be ready before an activation; 0 percent asks for no device."""
+    if not 0 <= percent <= PERCENT:
+        raise Invalid("The share of devices must be from 0 to 100 %.", field="percent")
+    if not 1 <= days <= 365:  # noqa: PLR2004 - a year
+        raise Invalid("The devices can be those seen in 1 to 365 days.", field="days")
+    zone = Zone.objects.lock()
+    before = policy_of(zone)
+    Zone.objects.filter(pk=zone.pk).update(
+        ready_servers=servers, ready_percent=percent, ready_days=days
+    )
+    after = {"servers": servers, "percent": percent, "days": days}
+    Entry.objects.record(
+        "readiness-policy",
+        f"devices.Zone:{zone.guid}",
+        detail={"before": before, "after": after},
+    )
+
+
+def policy_of(zone: Zone) -> dict[str, int | bool]:
+    """Return the policy as values."""
+    return {
+        "servers": zone.ready_servers,
+        "percent": zone.ready_percent,
+        "days": zone.ready_days,
+    }
+
+
+def has_policy(zone: Zone) -> bool:
+    """Tell whether the zone asks for anything."""
+    return zone.ready_servers or zone.ready_percent > 0
+
+
+def shortfalls(operation: Operation, zone: Zone, now: datetime) -> list[str]:
+    """Return what the policy misses now, in words; none where it is met or there is none."""
+    if not operation.changes_ca:
+        return []
+    found = []
+    if zone.ready_servers:
+        found += _servers(operation)
+    if zone.ready_percent:
+        found += _devices(operation, zone, now)
+    return found
+
+
+def _servers(operation: Operation) -> list[str]:
+    applied = (*rollout.APPLIED, AssignmentState.IGNORED)
+    waiting = rollout.devices(operation).filter(role=Role.PRIMARY)
+    waiting = waiting.exclude(pk__in=_having(operation, applied))
+    names = list(waiting.order_by("name").values_list("name", flat=True))
+    if not names:
+        return []
+    more = " …" if len(names) > NAMED_AT_MOST else ""
+    return [f"not every Primary Server is ready: {', '.join(names[:NAMED_AT_MOST])}{more}"]
+
+
+def _having(operation: Operation, states: tuple[str, ...]) -> list[object]:
+    ready = Device.objects.filter(
+        assignments__update=operation.update_id, assignments__state__in=states
+    )
+    return list(ready.filter(role=Role.PRIMARY).values_list("pk", flat=True))
+
+
+def _devices(operation: Operation, zone: Zone, now: datetime) -> list[str]:
+    rehearsed, of = share(operation, zone, now)
+    if rehearsed * PERCENT >= zone.ready_percent * of:
+        return []
+    return [
+        f"{rehearsed} of {of} devices seen in {zone.ready_days} days have rehearsed, "
+        f"{zone.ready_percent} % are asked for"
+    ]
+
+
+def share(operation: Operation, zone: Zone, now: datetime) -> tuple[int, int]:
+    """Return how many of the devices seen lately have rehearsed, of how many."""
+    seen = rollout.devices(operation).filter(
+        last_contact__gte=now - timedelta(days=zone.ready_days)
+    )
+    numbers = seen.aggregate(
+        of=Count("pk"), rehearsed=Count("pk", filter=rollout.OK & ~rollout.REFUSED)
+    )
+    return numbers["rehearsed"], numbers["of"]
+
+
+def postpone(operation: Operation, zone: Zone, why: list[str], *, now: datetime) -> bool:
+    """Put the activation off, sign the new time, and say why; False where no later time is left."""
+    allowed = limits(operation.kind, now=now)
+    later = max(allowed.suggestion, now + 2 * zone.lockout)
+    try:
+        allowed.check(later)
+    except Fault:
+        return False
+    before = operation.activates_at
+    reason = f"The activation was put off to {stamp(later)}: {'; '.join(why)}."
+    Operation.objects.filter(pk=operation.pk).update(
+        activates_at=later,
+        postponed=operation.postponed + 1,
+        reason=reason,
+        action="Make the devices ready, change the activation time, force it, or cancel.",
+    )
+    operation.refresh_from_db()
+    Entry.objects.record(
+        "postpone",
+        f"certificates.Operation:{operation.pk}",
+        note="; ".join(why)[:500],
+        detail={"before": str(before), "after": str(later)},
+    )
+    publish_again(operation, now=now)
+    return True
