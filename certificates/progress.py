@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 from certificates import gates
 from certificates.machine import READY, OperationState
 from certificates.models import FutureCertificate, Operation
+from certificates.operations import preparing, rolling_back
 from certificates.operations.activating import lacking
 from console import times
 from devices.models import Device, Zone
@@ -106,11 +107,23 @@ class Progress:
     until: str
     lacking: list[Device] = field(default_factory=list)
     """The servers that hold the go back (D-26)."""
+    activation: gates.Gate | None = None
+    force: gates.Gate | None = None
+    roll_back: gates.Gate | None = None
+    is_bridge_lost: bool = False
+    """The bridge waits for a certificate server that is not heard of."""
+    outstanding: int = 0
+    """How many devices have yet to go back (B-5)."""
 
     @property
     def headline(self) -> str:
         """Return the first sentence of the message (D-6)."""
-        return headline(self.operation, self.counts, len(self.lacking))
+        text = headline(self.operation, self.counts, len(self.lacking))
+        if not self.outstanding:
+            return text
+        n = self.outstanding
+        left = ngettext("%(n)d device has yet to go back.", "%(n)d devices have yet to go back.", n)
+        return f"{text} {left % {'n': n}}"
 
     @property
     def is_live(self) -> bool:
@@ -122,7 +135,8 @@ class Progress:
         """Return how the message looks: busy, good or bad."""
         if self.operation.state in (State.BLOCKED, State.CANCEL_FAILED, State.FAILED):
             return "bad"
-        return "warn" if self.operation.state == State.ACTIVATED else "busy"
+        is_held = self.operation.state == State.ACTIVATED or self.operation.is_held
+        return "warn" if is_held else "busy"
 
 
 def count(operations: list[Operation]) -> dict[UUID, Counts]:
@@ -161,15 +175,32 @@ def _count_devices(by_update: dict[UUID, UUID], found: dict[UUID, Counts]) -> No
 
 def progress(operation: Operation, counts: Counts, zone: Zone, now: datetime) -> Progress:
     """Return an operation as the page shows it."""
-    return Progress(
+    shown = Progress(
         operation=operation,
         counts=counts,
         stages=stages(operation, counts),
         assign=gates.assign_gate(operation),
         cancel=gates.cancel_gate(operation, zone, now),
         until=gates.cancel_until(operation, zone, now),
-        lacking=lacking(operation) if operation.state == State.BLOCKED else [],
+        activation=gates.activation_gate(operation, zone, now),
+        force=gates.force_gate(operation),
     )
+    _look_closer(shown, zone, now)
+    return shown
+
+
+def _look_closer(shown: Progress, zone: Zone, now: datetime) -> None:
+    """Add what only some states have, and what each costs a look at other rows."""
+    operation = shown.operation
+    if operation.state == State.BLOCKED:
+        shown.lacking = lacking(operation)
+    elif operation.state == State.PREPARING:
+        shown.is_bridge_lost = preparing.lost_bridge(operation, now, zone.refresh)
+    elif operation.state in gates.CAN_ROLL_BACK and operation.changes_ca:
+        why_not = rolling_back.why_not(operation, now=now)
+        shown.roll_back = gates.rollback_gate(operation, why_not)
+    elif operation.state in (State.ROLLING_BACK, State.ROLLED_BACK):
+        shown.outstanding = rolling_back.outstanding(operation)
 
 
 def stages(operation: Operation, counts: Counts) -> list[Stage]:
@@ -237,6 +268,8 @@ def headline(operation: Operation, counts: Counts, without: int = 0) -> str:
         "Blocked: %(n)d servers have no new certificate.",
         without,
     ) % {"n": without}
+    if not without:
+        blocked = _("Blocked: the %s operation is not ready to be activated.") % kind
     texts = {
         State.BLOCKED: blocked,
         State.FAILED: _("The %s operation could not go on.") % kind,
@@ -265,7 +298,14 @@ def mark(shown: list[Progress], *more: object) -> str:
     states = "-".join(p.operation.state for p in shown) or "idle"
     servers = _digest([(p.counts.futures, p.counts.servers) for p in shown])
     rest = _digest(
-        [(p.counts, p.operation.reason, p.assign, p.cancel, p.until, p.lacking) for p in shown],
+        [
+            (p.counts, p.operation.reason, p.operation.activates_at, p.assign, p.cancel, p.until)
+            for p in shown
+        ],
+        [
+            (p.lacking, p.activation, p.force, p.roll_back, p.is_bridge_lost, p.outstanding)
+            for p in shown
+        ],
         more,
     )
     return f"{states}.{servers}.{rest}"

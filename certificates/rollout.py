@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import (
     Case,
@@ -90,13 +91,10 @@ def is_bridged(operation: Operation) -> bool:
 def devices(operation: Operation) -> QuerySet[Device]:
     """Return the devices an operation is about, with their assignment and future certificate."""
     every = Device.objects.registered().annotate(
-        mine=FilteredRelation(
-            "assignments", condition=Q(assignments__update=operation.update_id)
-        ),
+        mine=FilteredRelation("assignments", condition=Q(assignments__update=operation.update_id)),
         coming=FilteredRelation(
             "futures",
-            condition=Q(futures__operation=operation.pk)
-            & ~Q(futures__state=FutureState.DISCARDED),
+            condition=Q(futures__operation=operation.pk) & ~Q(futures__state=FutureState.DISCARDED),
         ),
         known=Cast("trusted_sha256", TextField()),
         able=Cast("features", TextField()),
@@ -124,7 +122,7 @@ def silent(zone: Zone, now: datetime) -> Q:
 
 
 def by_why(operation: Operation, zone: Zone, now: datetime) -> QuerySet[Device]:
-    """Return the devices with `why` each would be cut off by an activation now (B-2)."""
+    """Return the devices; `standing` says why each would be cut off by an activation now (B-2)."""
     lacks = Q(coming__state__in=NO_CERTIFICATE_YET)
     left_out = Q(mine__state__in=(A.IGNORED, A.CANCELED))
     conditions = [When(lacks & ~_is(left_out), then=Value(Why.NO_CERTIFICATE))]
@@ -142,7 +140,7 @@ def by_why(operation: Operation, zone: Zone, now: datetime) -> QuerySet[Device]:
         ]
     rest = Value(Why.NOT_APPLIED) if operation.changes_ca else Value("")
     return devices(operation).annotate(
-        why=Case(*conditions, default=rest, output_field=CharField())
+        standing=Case(*conditions, default=rest, output_field=CharField())
     )
 
 
@@ -152,9 +150,9 @@ def _is(condition: Q) -> Q:
 
 
 def by_contact(operation: Operation) -> QuerySet[Device]:
-    """Return the devices with the `contact` each has had since the activation (B-7)."""
+    """Return the devices; `standing` says what contact each has had since the activation (B-7)."""
     return devices(operation).annotate(
-        contact=Case(
+        standing=Case(
             When(mine__confirmed_at__isnull=False, then=Value(Contact.ACTIVATED)),
             When(last_contact__gte=operation.activated_at, then=Value(Contact.OLD_TRUST)),
             default=Value(Contact.SILENT),
@@ -164,9 +162,10 @@ def by_contact(operation: Operation) -> QuerySet[Device]:
     )
 
 
-def count(found: QuerySet[Device], by: str) -> dict[str, int]:
-    """Return how many devices there are of each kind, in one query."""
-    return dict(found.order_by().values_list(by).annotate(n=Count("*")))
+def count(found: QuerySet[Device]) -> dict[str, int]:
+    """Return how many devices there are of each standing, in one query."""
+    rows: QuerySet[Any, Any] = found.order_by()
+    return dict(rows.values_list("standing").annotate(n=Count("*")))
 
 
 def trusting(operation: Operation) -> Trusting:
@@ -182,9 +181,7 @@ def trusting(operation: Operation) -> Trusting:
         refused=Count("pk", filter=REFUSED),
         activated=Count("pk", filter=Q(mine__state=A.ACTIVATED)),
         using_new=Count("pk", filter=Q(root_sha256=new.sha256)),
-        dropped_old=Count(
-            "pk", filter=Q(root_sha256=new.sha256) & ~Q(known__contains=old.sha256)
-        ),
+        dropped_old=Count("pk", filter=Q(root_sha256=new.sha256) & ~Q(known__contains=old.sha256)),
     )
     return Trusting(**numbers)
 

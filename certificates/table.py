@@ -67,7 +67,8 @@ CHIPS: tuple[tuple[str, str | Promise], ...] = (
 def running() -> list[Operation]:
     """Return the operations whose update the table speaks of, the newest first."""
     shown = (OperationState.COMPLETED, OperationState.CANCELLED, OperationState.ROLLED_BACK)
-    return list(Operation.objects.exclude(state__in=shown).select_related("update"))
+    found = Operation.objects.exclude(state__in=shown)
+    return list(found.select_related("update", "authority", "future_authority"))
 
 
 def servers(now: datetime, updates: list[UUID]) -> QuerySet[Device]:

@@ -20,6 +20,7 @@ from certificates.models import Authority, Operation, VaultJob
 from certificates.operations import advancing, preparing, renewing, retiring, signing
 from devices import keyring
 from devices.models import Device, DeviceQuerySet, ZoneKey
+from faults import Fault
 from ledger.machine import WrongMove
 from systemupdates import remint_tool
 
@@ -83,10 +84,17 @@ def prepare(operation_id: str) -> None:
     operation = Operation.objects.select_related(
         "authority", "signing_server", "future_authority"
     ).get(pk=operation_id)
+    # Another worker was quicker, or it was cancelled: the rows are right.
     with suppress(WrongMove):
-        while preparing.prepare(operation, now=timezone.now()):
-            pass
-    if operation.state == OperationState.PREPARING:
+        try:
+            while preparing.prepare(operation, now=timezone.now()):
+                pass
+        except WrongMove:
+            raise
+        except Fault as fault:
+            log.warning("Preparing %s: %s", operation.pk, fault)
+            preparing.note_fault(operation, fault)
+    if operation.state == OperationState.PREPARING and not operation.reason:
         _ask_for(operation, once=False)
     wake_all()
 

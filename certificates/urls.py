@@ -3,6 +3,7 @@
 from django.urls import path
 
 from certificates.views import (
+    acts,
     authority_dialogs,
     ca_dialogs,
     change_ca,
@@ -10,6 +11,7 @@ from certificates.views import (
     downloads,
     home,
     operation,
+    operation_page,
     page,
     remint_servers,
     server_dialogs,
@@ -36,6 +38,16 @@ urlpatterns = [
     path(JOB + "again/", authority_dialogs.download_again, name="download_again"),
     path(JOB + "<slug:ticket>.zip", authority_dialogs.backup_file, name="backup_file"),
     path(BASE + "ca.pem", downloads.ca_pem, name="ca_pem"),
+    path(BASE + "readiness-policy/", acts.readiness_policy, name="readiness_policy"),
+    path(BASE + "operations/", operation_page.operations, name="operations"),
+    path(OPERATION, operation_page.operation, name="operation"),
+    path(OPERATION + "live/", operation_page.live, name="operation_live"),
+    path(OPERATION + "report/", operation_page.report, name="report"),
+    path(OPERATION + "activation/", acts.change_activation, name="change_activation"),
+    path(OPERATION + "force/", acts.force, name="force"),
+    path(OPERATION + "without-bridge/", acts.without_bridge, name="without_bridge"),
+    path(OPERATION + "try-again/", acts.try_again, name="try_again"),
+    path(OPERATION + "roll-back/", acts.roll_back, name="roll_back"),
     path(OPERATION + "replication/", operation.replication_status, name="replication"),
     path(OPERATION + "replication/now/", operation.replicate_now, name="replicate_now"),
     path(OPERATION + "replication/<int:replica>/exclude/", operation.exclude, name="exclude"),

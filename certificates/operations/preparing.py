@@ -7,7 +7,7 @@ the old CA on the old certificate server. A step that was killed stored nothing 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
@@ -18,6 +18,7 @@ from certificates.models import Authority, Bridge, Issued, Operation
 from certificates.operations import publishing
 from devices import keyring
 from devices.models import Device
+from faults import Conflict, Fault, Kind
 from ledger.machine import WrongMove
 from ledger.models import Entry
 from pki import details, issuing, keys, names
@@ -52,6 +53,35 @@ def prepare(operation: Operation, *, now: datetime) -> bool:
         return False
     found[1](operation, now)
     return True
+
+
+def note_fault(operation: Operation, fault: Fault) -> None:
+    """Say why a preparation does not go on; what is only away is tried again by itself (R094)."""
+    told = {"reason": fault.explanation, "action": fault.action}
+    operation.reason = fault.explanation
+    if fault.kind == Kind.UNAVAILABLE:
+        Operation.objects.filter(pk=operation.pk, state=State.PREPARING).update(**told)
+        return
+    Operation.objects.move(operation, State.FAILED, note=fault.explanation[:500], **told)
+
+
+@transaction.atomic
+def try_again(operation: Operation) -> None:
+    """Try a failed preparation again; nothing of the step that failed was stored."""
+    Entry.objects.queue()
+    operation.refresh_from_db()
+    if operation.state != State.FAILED:
+        raise Conflict("The operation has not failed. Nothing was changed.")
+    Operation.objects.move(operation, State.PREPARING, reason="", action="")
+
+
+def lost_bridge(operation: Operation, now: datetime, refresh: timedelta) -> bool:
+    """Tell whether the bridge waits for a certificate server that is not heard of."""
+    found = next_step(operation, now)
+    if found is None or found[1] is not _bridge_by_old:
+        return False
+    server = Device.objects.filter(pk=found[0]).first()
+    return server is None or not server.is_live(now, refresh)
 
 
 def _may_bridge(operation: Operation, old: Authority, now: datetime) -> bool:
@@ -207,5 +237,12 @@ def publish(operation: Operation, now: datetime) -> None:
         replication.start(update)
         SystemUpdate.objects.move(update, UpdateState.REPLICATING)
         future = operation.future_authority or operation.authority
-        Operation.objects.move(operation, State.REPLICATING, update=update, future_authority=future)
+        Operation.objects.move(
+            operation,
+            State.REPLICATING,
+            update=update,
+            future_authority=future,
+            reason="",
+            action="",
+        )
         operation.futures.filter(authority=None).update(authority=future)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Count
@@ -77,7 +78,7 @@ def _servers(operation: Operation) -> list[str]:
     return [f"not every Primary Server is ready: {', '.join(names[:NAMED_AT_MOST])}{more}"]
 
 
-def _having(operation: Operation, states: tuple[str, ...]) -> list[object]:
+def _having(operation: Operation, states: tuple[str, ...]) -> list[UUID]:
     ready = Device.objects.filter(
         assignments__update=operation.update_id, assignments__state__in=states
     )

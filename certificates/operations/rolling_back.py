@@ -42,20 +42,20 @@ def why_not(operation: Operation, *, now: datetime) -> str:
         return "The zone CA was replaced again since."
     if old.state != AuthorityState.GRACE or old.has_expired(now):
         return "The CA from before is retired or has expired: devices trust it no longer."
+    return _in_the_way(operation, now)
+
+
+def _in_the_way(operation: Operation, now: datetime) -> str:
     pending = Operation.objects.blocking().exclude(pk=operation.pk).first()
     if pending is not None:
         return f"{pending.get_kind_display()} is in progress. Wait until it ends, or cancel it."
     ended = list(_without_way_back(operation, now).values_list("name", flat=True)[:NAMED_AT_MOST])
-    if ended:
-        return f"The certificate from before has expired on: {', '.join(ended)}."
-    return ""
+    return f"The certificate from before has expired on: {', '.join(ended)}." if ended else ""
 
 
 def _before(operation: Operation) -> QuerySet[ServerCertificate]:
     """Return the newest certificate of the old CA of one server (for a subquery)."""
-    rows = ServerCertificate.objects.filter(
-        device=OuterRef("pk"), authority=operation.authority_id
-    )
+    rows = ServerCertificate.objects.filter(device=OuterRef("pk"), authority=operation.authority_id)
     return rows.order_by("-active_since")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -153,28 +154,33 @@ def zone_ca(request: ZoneRequest) -> HttpResponse:
     """Answer a live CA pane: 204 while nothing is new, else the pane."""
     now = timezone.now()
     stand = standing(request, now)
-    context = ca_context(request, stand, now)
-    return _news(request, f"{PANES}#zone-ca", context, stand.ca_mark, stand.of_ca)
+
+    def context() -> dict[str, Any]:
+        return ca_context(request, stand, now)
+
+    return news(request, f"{PANES}#zone-ca", context, stand.ca_mark, stand.of_ca)
 
 
 @require_safe
 def server_operations(request: ZoneRequest) -> HttpResponse:
     """Answer the live messages of the server pane."""
     stand = standing(request, timezone.now())
-    context = {
-        "server_operations": stand.of_servers,
-        "servers_mark": stand.servers_mark,
-        **rights(request),
-    }
-    return _news(
-        request, f"{PANES}#server-operations", context, stand.servers_mark, stand.of_servers
-    )
+
+    def context() -> dict[str, Any]:
+        return {
+            "server_operations": stand.of_servers,
+            "servers_mark": stand.servers_mark,
+            **rights(request),
+        }
+
+    pane = f"{PANES}#server-operations"
+    return news(request, pane, context, stand.servers_mark, stand.of_servers)
 
 
-def _news(
+def news(
     request: ZoneRequest,
     template: str,
-    context: dict[str, Any],
+    context: Callable[[], dict[str, Any]],
     mark: str,
     shown: list[progress.Progress],
 ) -> HttpResponse:
@@ -182,7 +188,7 @@ def _news(
     before = request.GET.get("rev", "")
     if before == mark:
         return HttpResponse(status=204)
-    response = render(request, template, context)
+    response = render(request, template, context())
     was, now_is = [*before.split("."), "", ""], mark.split(".")
     if before and was[0] != now_is[0]:
         text = " ".join(p.headline for p in shown) or _("The operation has ended.")
