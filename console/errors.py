@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+import sys
 from http import HTTPStatus
 from typing import Any
 
@@ -106,12 +107,10 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a request that Django could not read."""
-    return _page(
-        request,
-        400,
-        _("The request could not be read. Nothing was changed."),
-        _("Go back and try again."),
-    )
+    explanation = _("The request could not be read. Nothing was changed.")
+    if request.path.startswith(PROGRAMS):
+        return problem(400, explanation, _("Correct the request."))
+    return _page(request, 400, explanation, _("Go back and try again."))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -125,4 +124,4 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer where even the middleware failed."""
-    return bug_response(request, RuntimeError("unhandled"))
+    return bug_response(request, sys.exception() or RuntimeError("unhandled"))
