@@ -85,7 +85,9 @@ class Tokens:
         scheme, _space, text = header.partition(" ")
         token = find(text.strip(), timezone.now()) if scheme.lower() == "bearer" else None
         if token is None:
-            log.warning("A wrong token was refused; it came from %s", request.META.get("REMOTE_ADDR"))
+            log.warning(
+                "A wrong token was refused; it came from %s", request.META.get("REMOTE_ADDR")
+            )
             return refusal()
         request.user, request.token = token.user, token
         return self.get_response(request)

@@ -134,6 +134,12 @@ def _assignment(assignment_id: str) -> Assignment:
     return by_number(Assignment.objects.select_related("device"), assignment_id)
 
 
+@router.get("/assignments/{assignment_id}", response=AssignmentOut)
+def show_assignment(request: HttpRequest, assignment_id: str) -> Any:
+    """Show how one device stands to one update."""
+    return _assignment(assignment_id)
+
+
 @router.post("/assignments/{assignment_id}/ignore", response=AssignmentOut, auth=having(DEPLOY))
 def ignore_device(request: HttpRequest, assignment_id: str) -> Any:
     """Ignore Device: leave a device out of an update."""

@@ -12,6 +12,7 @@ from certificates.api import ROUTERS
 from console.api import Api, having, program
 from devices.api import router as devices
 from ledger.api import router as ledger
+from ledger.token_api import router as tokens
 from systemupdates.api import router as updates
 
 
@@ -31,7 +32,7 @@ def _make() -> Api:
         urls_namespace="api",
         auth=having(),
     )
-    for router in (devices, updates, ledger, *ROUTERS):
+    for router in (devices, updates, ledger, tokens, *ROUTERS):
         api.add_router("", router)
     return api
 

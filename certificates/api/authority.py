@@ -19,6 +19,7 @@ from console.api import Page, Paging, as_file, by_guid, page
 from console.tables import as_download
 from console.tokens import allowed
 from devices.models import Device
+from pki.details import describe
 
 router = Router(tags=["authority"])
 PEM = "application/x-pem-file"
@@ -40,6 +41,23 @@ class AuthorityOut(Schema):
     activated_at: datetime | None
     grace_until: datetime | None
     created_at: datetime
+
+
+class DetailsOut(Schema):
+    """What View Certificate shows (manual, 1.2.2); MD5 and SHA-1 are for display only."""
+
+    subject: str
+    issuer: str
+    serial: str = Field(validation_alias="serial_hex")
+    not_before: datetime
+    not_after: datetime
+    key: str = Field(validation_alias="key_label")
+    signature_algorithm: str
+    dns_names: list[str]
+    addresses: list[str]
+    md5: str
+    sha1: str
+    sha256: str
 
 
 class GateOut(Schema):
@@ -92,6 +110,12 @@ def authority_certificate(request: HttpRequest, authority_id: str) -> HttpRespon
     """Return the certificate of an authority as PEM."""
     found = by_guid(Authority.objects.all(), authority_id)
     return pem(found.root_pem, f"{slugify(found.common_name) or 'zone'}-ca.pem")
+
+
+@router.get("/authorities/{authority_id}/details", response=DetailsOut)
+def authority_details(request: HttpRequest, authority_id: str) -> Any:
+    """View Certificate of an authority."""
+    return describe(by_guid(Authority.objects.all(), authority_id).root_pem)
 
 
 @router.get("/gates", response=list[GateOut])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,10 +12,10 @@ from django.utils import timezone
 from ninja import File, Query, Router, Schema, UploadedFile
 from pydantic import Field
 
-from certificates import gates, importing, requests, table
+from certificates import gates, importing, requests, table, tasks
 from certificates.api.authority import PEM, pem
 from certificates.api.servers import ServerOut, coming, file_name, find, row
-from certificates.api.starts import SubjectIn
+from certificates.api.starts import CertificateText, SubjectIn, file_of
 from certificates.models import FutureCertificate
 from console.api import Order, Text, as_file, having
 from console.tables import as_download
@@ -26,27 +25,22 @@ from pki.keys import DEFAULT_KEY_LENGTH
 router = Router(tags=["servers"])
 MAY = having(gates.CA_RIGHT)
 PKCS10 = "application/pkcs10"
-PEM_START = "-----BEGIN"
-TEXT_AT_MOST = importing.FILE_AT_MOST * 3 // 2
 SERVERS_AT_MOST = 1000
+FILES_AT_MOST = 200
 
 
 class CertificateIn(Order):
-    """A certificate with its chain: PEM, or base64 of a DER, PKCS #7 or PEM file."""
+    """A certificate with its chain."""
 
-    certificate: str = Field(max_length=TEXT_AT_MOST)
+    certificate: CertificateText
 
-    def data(self) -> bytes:
-        """Return the file."""
-        if self.certificate.lstrip().startswith(PEM_START):
-            return self.certificate.encode()
-        try:
-            return base64.b64decode(self.certificate, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise Invalid(
-                "The certificate is neither PEM nor base64. Nothing was imported.",
-                field="certificate",
-            ) from error
+
+class ImportedManyOut(Schema):
+    """What became of several files: the servers that have their certificate, and what does not."""
+
+    done: list[str]
+    warnings: list[str]
+    refused: dict[str, str] = Field(description="why a file was not used, by its name")
 
 
 class ImportedOut(Schema):
@@ -90,12 +84,14 @@ def server_csrs(request: HttpRequest, wanted: Query[Selection]) -> HttpResponse:
 def generate_csrs(request: HttpRequest, order: RequestOrder) -> Any:
     """Generate CSR: let servers make a fresh key and request."""
     futures = _several(order.server_ids)
-    requests.generate(
-        futures,
-        key_length=order.key_length,
-        subject=order.subject.fields(),
-        common_name=order.common_name.strip(),
-    )
+    with transaction.atomic():
+        requests.generate(
+            futures,
+            key_length=order.key_length,
+            subject=order.subject.fields(),
+            common_name=order.common_name.strip(),
+        )
+        transaction.on_commit(tasks.wake_all, robust=True)
     return [row(future.device) for future in futures]
 
 
@@ -121,7 +117,7 @@ def future_certificate(request: HttpRequest, server_id: str) -> HttpResponse:
 @router.put("/servers/{server_id}/future-certificate", response=ImportedOut, auth=MAY)
 def import_certificate(request: HttpRequest, server_id: str, order: CertificateIn) -> Any:
     """Import Certificate: what an external CA made of a server's CSR."""
-    return _import(server_id, order.data())
+    return _import(server_id, file_of(order.certificate, "certificate"))
 
 
 @router.post("/servers/{server_id}/future-certificate", response=ImportedOut, auth=MAY)
@@ -135,5 +131,25 @@ def upload_certificate(request: HttpRequest, server_id: str, file: File[Uploaded
 @transaction.atomic
 def _import(server_id: str, data: bytes) -> Any:
     device = find(server_id)
-    warnings = importing.import_one(coming(device), data, now=timezone.now())
+    future = coming(device)
+    warnings = importing.import_one(future, data, now=timezone.now())
+    _nudge([future])
     return {"server": row(device), "warnings": warnings}
+
+
+def _nudge(futures: list[FutureCertificate]) -> None:
+    for key in {future.operation_id for future in futures if future.operation_id}:
+        transaction.on_commit(partial(tasks.nudge, str(key)), robust=True)
+
+
+@router.post("/certificates", response=ImportedManyOut, auth=MAY)
+def upload_certificates(request: HttpRequest, file: File[list[UploadedFile]]) -> Any:
+    """Import Certificate from several files or zips: each is matched to its server by its key."""
+    if len(file) > FILES_AT_MOST:
+        raise Invalid(f"At most {FILES_AT_MOST} files at once.", field="file")
+    waiting = FutureCertificate.objects.open().exclude(csr_pem="")
+    futures = list(waiting.select_related("device", "authority", "operation"))
+    files = [(one.name or "", one.read(importing.ZIP_AT_MOST + 1)) for one in file]
+    result = importing.import_many(futures, files, now=timezone.now())
+    _nudge(futures if result.done else [])
+    return result

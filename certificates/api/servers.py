@@ -12,12 +12,13 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from certificates import table
-from certificates.api.authority import PEM, pem
+from certificates.api.authority import PEM, DetailsOut, pem
 from certificates.models import FutureCertificate
 from console.api import Page, Paging, Text, as_file, by_guid, having
 from console.tables import DEFAULT_SIZE, Asked, sorted_by
 from devices.models import Device
 from faults import NotFound
+from pki.details import describe
 
 router = Router(tags=["servers"], auth=having())
 
@@ -149,10 +150,20 @@ def show_server(request: HttpRequest, server_id: str) -> Any:
 def server_certificate(request: HttpRequest, server_id: str) -> HttpResponse:
     """Return the certificate that a server shows, with its chain, as PEM."""
     device = find(server_id)
+    return pem(_chain(device), f"{file_name(device)}.pem")
+
+
+@router.get("/servers/{server_id}/certificate/details", response=DetailsOut)
+def server_certificate_details(request: HttpRequest, server_id: str) -> Any:
+    """View Certificate of a server."""
+    return describe(_chain(find(server_id)))
+
+
+def _chain(device: Device) -> str:
     found = device.certificates.filter(superseded_at=None).first()
     if found is None:
         raise NotFound(f"{device.name} has no certificate yet.")
-    return pem(found.chain_pem, f"{file_name(device)}.pem")
+    return str(found.chain_pem)
 
 
 def file_name(device: Device) -> str:

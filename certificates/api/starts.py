@@ -5,6 +5,8 @@ The header Idempotency-Key makes a repeated call the same operation.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -16,18 +18,23 @@ from ninja import Header, Router
 from ninja.responses import Status
 from pydantic import Field
 
-from certificates import gates
+from certificates import gates, importing
 from certificates.api.operations import ProgressOut, nudge, shown
 from certificates.models import Operation
 from certificates.operations import orders, starting
 from console.api import Moment, Order, Text, having
-from faults import Conflict
+from faults import Conflict, Invalid
 from pki import bundles, chains
 from pki.keys import DEFAULT_KEY_LENGTH
 
 router = Router(tags=["operations"], auth=having(gates.CA_RIGHT, proved=True))
 Key = Annotated[UUID | None, Header(alias="Idempotency-Key")]
-TEXT_AT_MOST = 256 * 1024
+PEM_START = "-----BEGIN"
+TEXT_AT_MOST = importing.FILE_AT_MOST * 3 // 2
+CertificateText = Annotated[
+    str,
+    Field(max_length=TEXT_AT_MOST, description="PEM, or base64 of a DER, PKCS #7 or PEM file"),
+]
 SERVERS_AT_MOST = 10_000
 Start = Callable[..., Operation]
 
@@ -70,11 +77,9 @@ class InternalIn(Activated):
 
 
 class ExternalIn(Activated):
-    """Change CA to an external authority (manual, 1.2.4)."""
+    """Change CA to an external authority: its root, with its intermediates (manual, 1.2.4)."""
 
-    certificates: str = Field(
-        max_length=TEXT_AT_MOST, description="the root with its intermediates, as PEM"
-    )
+    certificates: CertificateText
     by_hand: bool = Field(default=False, description="the administrator makes the requests")
     subject: SubjectIn = Field(default_factory=SubjectIn)
 
@@ -87,6 +92,18 @@ class ServersIn(Activated):
     common_name: Text = ""
     by_hand: bool = False
     subject: SubjectIn = Field(default_factory=SubjectIn)
+
+
+def file_of(text: str, field: str) -> bytes:
+    """Return the file that a text stands for: PEM as it is, anything else from base64."""
+    if text.lstrip().startswith(PEM_START):
+        return text.encode()
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Invalid(
+            "The text is neither PEM nor base64. Nothing was changed.", field=field
+        ) from error
 
 
 @router.post("/operations/remint-ca", response={201: ProgressOut})
@@ -119,7 +136,8 @@ def change_ca_to_internal(request: Any, order: InternalIn, key: Key = None) -> A
 @router.post("/operations/change-ca/external", response={201: ProgressOut})
 def change_ca_to_external(request: Any, order: ExternalIn, key: Key = None) -> Any:
     """Change CA to an external authority; its root becomes the zone CA."""
-    root, others = chains.split_root(bundles.read_certificates(order.certificates.encode()))
+    read = bundles.read_certificates(file_of(order.certificates, "certificates"))
+    root, others = chains.split_root(read)
     wanted = orders.ChangeToExternal(
         root_pem=root,
         intermediates_pem=chains.join(*others),
