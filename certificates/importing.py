@@ -106,8 +106,9 @@ def import_many(
         except Fault as fault:
             _refuse(result, name, str(fault))
     waiting = {csr.read_csr(f.csr_pem).public_key: f for f in futures if f.csr_pem}
-    # Intermediates may lie in another file of the same import.
-    shared = dict.fromkeys(pem for _, pems in read for pem in pems if _is_authority(pem))
+    # Intermediates may lie in another file of the same import; a root is known already, and that
+    # of somebody else shall not spoil what is good.
+    shared = dict.fromkeys(pem for _, pems in read for pem in pems if _is_intermediate(pem))
     for name, pems in read:
         _import_file(name, pems, list(shared), waiting, result, now)
     return result
@@ -153,6 +154,11 @@ def _key_of(pem: str) -> str:
 
 def _is_authority(pem: str) -> bool:
     return details.describe(pem).is_ca
+
+
+def _is_intermediate(pem: str) -> bool:
+    facts = details.describe(pem)
+    return facts.is_ca and not facts.self_signed
 
 
 def _check_size(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The zone, its devices and registration keys in the REST API."""
+"""Devices and registration keys in the REST API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ninja.responses import Status
 from pydantic import Field
 
 from console.api import Moment, Order, Page, Paging, Text, by_guid, by_number, having, page
-from devices import keyring, registration, table
+from devices import keyring, registration, table, zone_settings
 from devices.forms import MOST_NAMES
 from devices.machine import DeviceState
 from devices.models import Device, RegistrationKey, Role, Zone
@@ -26,34 +26,6 @@ CHANGE = "devices.change_device"
 APPROVE = "devices.approve_device"
 USES_AT_MOST = 1_000_000
 SORTS = ("name", "fqdn", "state", "last_contact", "version", "role")
-
-
-class ZoneOut(Schema):
-    """The zone and its settings; durations are in seconds."""
-
-    id: UUID = Field(validation_alias="guid")
-    name: str
-    public_key: str
-    created_at: datetime
-    epoch: int
-    revision: int
-    refresh_seconds: int
-    primary_replication_seconds: int
-    satellite_replication_seconds: int
-    stage_timeout_seconds: int
-    grace_seconds: int
-    lead_seconds: int
-    lockout_seconds: int
-    server_certificate_days: int
-    renewal_days: int
-    renews_by_itself: bool
-    time_zone: str
-
-
-@router.get("/zone", response=ZoneOut, tags=["zone"])
-def show_zone(request: HttpRequest) -> Any:
-    """Show the zone."""
-    return Zone.objects.the()
 
 
 class DeviceOut(Schema):
@@ -73,6 +45,9 @@ class DeviceOut(Schema):
     last_contact: datetime | None
     root_sha256: str
     trusted_sha256: list[str]
+    replication_seconds: int | None
+    bandwidth_kib: int | None
+    replicates: bool
     clock_skew_seconds: float = Field(validation_alias="skew")
 
 
@@ -124,6 +99,24 @@ def set_dns_names(request: HttpRequest, device_id: str, order: DnsNames) -> Any:
     registration.save_names(device, list(dict.fromkeys(map(_dns_name, order.dns_names))))
     device.refresh_from_db()
     return device
+
+
+class ContentOrder(Order):
+    """How a content server replicates; null follows the zone."""
+
+    replication_seconds: int | None = Field(None, ge=1, le=7 * 86_400)
+    bandwidth_kib: int | None = Field(None, ge=0, le=10_485_760)
+    replicates: bool = True
+
+
+@router.put(
+    "/devices/{device_id}/content", response=DeviceOut, auth=having(CHANGE), tags=["devices"]
+)
+def set_content(request: HttpRequest, device_id: str, order: ContentOrder) -> Any:
+    """Set how a content server replicates (D-34)."""
+    device = by_guid(Device.objects.all(), device_id)
+    zone_settings.save_content(device, zone_settings.ContentSettings(**order.dict()))
+    return _again(device)
 
 
 def _dns_name(name: str) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from devices.models import Device, Role
-from faults import Invalid, NotFound
+from faults import Conflict, Invalid, NotFound
 from ledger.models import Entry, utc
 from systemupdates.machine import ASSIGNMENT, SETTLED, AssignmentState, UpdateState
 from systemupdates.models import Assignment, SystemUpdate
@@ -20,6 +20,8 @@ FIRST, PRIMARIES, THE_REST = 0, 1, 2
 REHEARSED_AT_MOST = 10
 # While a live device of an earlier wave is in one of these, later waves wait.
 UNDER_WAY = (A.PENDING, A.ASSIGNED, A.DOWNLOADING, A.APPLYING)
+# What Redeploy is for.
+REDEPLOYABLE = (A.FAILED, A.NEEDS_CRT, A.IGNORED)
 
 # One statement for any number of devices; a device that has its row keeps it.
 _ASSIGN = """
@@ -161,6 +163,11 @@ def ignore_device(assignment: Assignment, *, now: datetime) -> None:
 @transaction.atomic
 def redeploy(assignment: Assignment, *, now: datetime) -> None:
     """Offer a failed or ignored update to its device again (R053, D-38)."""
+    if assignment.state not in REDEPLOYABLE:
+        raise Conflict(
+            f"{assignment.device} has neither failed nor was it left out. Nothing was changed.",
+            action="Reload the page to see how the device stands.",
+        )
     Assignment.objects.move(
         assignment,
         A.ASSIGNED,

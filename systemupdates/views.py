@@ -47,7 +47,6 @@ TONES = {
     A.APPLYING: "busy",
     A.ACTIVATING: "busy",
 }
-MAY_REDEPLOY = (A.FAILED, A.NEEDS_CRT, A.IGNORED)
 may_deploy = needs(RIGHT, str(RIGHT_LABEL))
 
 
@@ -125,7 +124,7 @@ def _row(assignment: Assignment, request: ZoneRequest) -> dict[str, Any]:
         "assignment": assignment,
         "tone": TONES.get(state, ""),
         "may_ignore": may and A.IGNORED in ASSIGNMENT.moves[state],
-        "may_redeploy": may and state in MAY_REDEPLOY,
+        "may_redeploy": may and state in acts.REDEPLOYABLE,
     }
 
 

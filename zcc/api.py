@@ -11,6 +11,7 @@ from ninja.openapi.docs import Swagger
 from certificates.api import ROUTERS
 from console.api import Api, having, program
 from devices.api import router as devices
+from devices.zone_api import router as zone
 from ledger.api import router as ledger
 from ledger.token_api import router as tokens
 from systemupdates.api import router as updates
@@ -32,7 +33,7 @@ def _make() -> Api:
         urls_namespace="api",
         auth=having(),
     )
-    for router in (devices, updates, ledger, tokens, *ROUTERS):
+    for router in (zone, devices, updates, ledger, tokens, *ROUTERS):
         api.add_router("", router)
     return api
 

@@ -51,7 +51,9 @@ class OperationOut(Schema):
     @staticmethod
     def resolve_requested_by(operation: Any) -> str:
         """Return who started it; "" for the system itself."""
-        return operation.requested_by.get_username() if operation.requested_by else ""
+        is_row = isinstance(operation, Operation)
+        by = operation.requested_by if is_row else operation["requested_by"]
+        return by.get_username() if by else ""
 
 
 class StageOut(Schema):
@@ -126,7 +128,7 @@ def shown(operation: Operation) -> ProgressOut:
     offered = [gate for gate in (stand.assign, stand.cancel) if gate is not None]
     told = {
         "guid": operation.pk,
-        "requested_by": OperationOut.resolve_requested_by(operation),
+        "requested_by": operation.requested_by,
         "headline": stand.headline,
         "stages": [StageOut.from_orm(stage) for stage in stand.stages],
         "counts": CountsOut.from_orm(counts),

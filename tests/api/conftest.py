@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.test import Client
 
 from certificates.machine import FutureState, JobState, OperationState
 from certificates.models import VaultJob
+from console.models import ApiToken
 from devices.models import RegistrationKey, Zone
 from ledger import tokens
 from ledger.models import Entry
@@ -25,6 +27,7 @@ CHANGE = "devices.change_device"
 APPROVE = "devices.approve_device"
 AUDIT = "ledger.view_entry"
 METRICS = "console.view_metrics"
+ZONE = "devices.change_zone"
 
 
 @dataclass
@@ -53,6 +56,9 @@ class Caller:
 
     def put(self, path: str, body: Any = None, **headers: str) -> Any:
         return self.call("PUT", path, body, **headers)
+
+    def patch(self, path: str, body: Any = None, **headers: str) -> Any:
+        return self.call("PATCH", path, body, **headers)
 
     def upload(self, path: str, data: dict[str, Any]) -> Any:
         """Send a form with a file."""
@@ -103,6 +109,7 @@ def things(db: None, quiet: list[Any], tmp_path: Any, settings: Any) -> dict[str
         kind="backup", server=server, authority=ca, state=JobState.DONE, result=b"PK"
     )
     entry = Entry.objects.record("test", "test:1", note="a note")
+    token = ApiToken.objects.create(user=make.user("owner"), name="token", digest="d" * 64)
     return {
         "operation_id": operation.pk,
         "replica_id": replica.pk,
@@ -114,4 +121,24 @@ def things(db: None, quiet: list[Any], tmp_path: Any, settings: Any) -> dict[str
         "key_id": key.pk,
         "job_id": job.pk,
         "seq": entry.seq,
+        "token_id": token.pk,
     }
+
+
+COVERED: dict[str, set[str]] = {}
+
+
+def covers(what: str, *operations: str) -> Any:
+    """Note which operations of the document a test lets succeed, or be refused."""
+    COVERED.setdefault(what, set()).update(operations)
+    return lambda test: test
+
+
+succeeds = partial(covers, "success")
+refuses = partial(covers, "refusal")
+
+
+@pytest.fixture
+def everybody(zone: Any) -> Caller:
+    """A caller that may do everything, in a real zone."""
+    return caller("everybody", CA, DEPLOY, CHANGE, APPROVE, AUDIT, ZONE)

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from importlib import import_module
 from uuid import uuid4
 
 import pytest
@@ -11,16 +12,29 @@ from django.db import transaction
 
 from certificates.models import VaultJob
 from console.models import ApiToken
-from tests.api.conftest import APPROVE, AUDIT, BASE, CA, CHANGE, DEPLOY, caller, problem
+from tests.api.conftest import (
+    APPROVE,
+    AUDIT,
+    BASE,
+    CA,
+    CHANGE,
+    COVERED,
+    DEPLOY,
+    ZONE,
+    caller,
+    problem,
+)
 from zcc.api import api
 
 pytestmark = pytest.mark.django_db
 # Method and path: the right that it needs; "" for whoever is known.
 MATRIX = {
     "GET /zone": "",
+    "PATCH /zone": ZONE,
     "GET /devices": "",
     "GET /devices/{device_id}": "",
     "PUT /devices/{device_id}/dns-names": CHANGE,
+    "PUT /devices/{device_id}/content": CHANGE,
     "POST /devices/{device_id}/approve": APPROVE,
     "POST /devices/{device_id}/unregister": CHANGE,
     "POST /devices/{device_id}/retire": CHANGE,
@@ -31,14 +45,20 @@ MATRIX = {
     "GET /updates/{update_id}": "",
     "GET /updates/{update_id}/assignments": "",
     "GET /updates/{update_id}/replicas": "",
+    "GET /assignments/{assignment_id}": "",
     "POST /assignments/{assignment_id}/ignore": DEPLOY,
     "POST /assignments/{assignment_id}/redeploy": DEPLOY,
     "GET /audit-entries": AUDIT,
     "GET /audit-entries/{seq}": AUDIT,
+    "GET /me": "",
+    "GET /tokens": "",
+    "POST /tokens": "",
+    "POST /tokens/{token_id}/revoke": "",
     "GET /authority": "",
     "GET /authorities": "",
     "GET /authorities/{authority_id}": "",
     "GET /authorities/{authority_id}/certificate": "",
+    "GET /authorities/{authority_id}/details": "",
     "GET /gates": "",
     "GET /activation-limits": "",
     "POST /authority/move": CA,
@@ -63,20 +83,22 @@ MATRIX = {
     "GET /servers": "",
     "GET /servers/{server_id}": "",
     "GET /servers/{server_id}/certificate": "",
+    "GET /servers/{server_id}/certificate/details": "",
     "GET /servers/{server_id}/future-certificate": "",
     "PUT /servers/{server_id}/future-certificate": CA,
     "POST /servers/{server_id}/future-certificate": CA,
     "GET /servers/{server_id}/csr": "",
     "GET /csrs": "",
     "POST /csrs": CA,
+    "POST /certificates": CA,
 }
 ROLES = {
     "nobody": None,
     "viewer": (),
-    "deployer": (DEPLOY, CHANGE, APPROVE),
+    "deployer": (DEPLOY, CHANGE, APPROVE, ZONE),
     "ca-administrator": (CA, AUDIT),
 }
-EVERY_RIGHT = (CA, DEPLOY, CHANGE, APPROVE, AUDIT)
+EVERY_RIGHT = (CA, DEPLOY, CHANGE, APPROVE, AUDIT, ZONE)
 PARTS = re.compile(r"{(\w+)}")
 
 
@@ -90,10 +112,11 @@ def address(path, things):
 
 @pytest.fixture
 def known(things):
-    """Give the job to whoever asks: it is the one thing that has an owner."""
+    """Give the job and the token to whoever asks: they have an owner."""
 
     def own(who):
         VaultJob.objects.update(requested_by=who.user)
+        ApiToken.objects.filter(pk=things["token_id"]).update(user=who.user)
         return who
 
     return own
@@ -151,6 +174,7 @@ def test_a_foreign_or_senseless_id_is_not_found(things):
 
 BODIES = {
     "PUT /devices/{device_id}/dns-names": {"dns_names": []},
+    "PUT /devices/{device_id}/content": {},
     "PUT /operations/{operation_id}/activation-time": {"activates_at": "2030-01-01T00:00:00Z"},
     "PUT /servers/{server_id}/future-certificate": {"certificate": "AAAA"},
 }
@@ -189,3 +213,17 @@ def test_the_state_covers_the_tokens(things):
     before = state()
     ApiToken.objects.update(name="other")
     assert state() != before
+
+
+def test_every_operation_is_tried_with_success_and_with_refusal():
+    """What only reads is refused by rights and by ids alone, unless a test says otherwise."""
+    for room in ("zone", "ledger", "operations", "servers"):
+        import_module(f"tests.api.test_{room}")
+    assert COVERED["success"] == set(MATRIX)
+    changing = {name for name in MATRIX if not name.startswith("GET ")} - NEVER_REFUSED
+    assert changing <= COVERED["refusal"]
+    assert COVERED["refusal"] <= set(MATRIX)
+
+
+# It does nothing where there is nothing to clear.
+NEVER_REFUSED = {"POST /operations/{operation_id}/clear-failure"}
