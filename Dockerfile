@@ -1,0 +1,27 @@
+# One image for every part of a Primary Server: web, worker, beat, agent and manage.py.
+# docker build -t zcc .
+FROM python:3.11-slim-bookworm AS build
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+RUN pip install --no-cache-dir "uv>=0.8"
+WORKDIR /opt/zcc
+COPY pyproject.toml uv.lock README.md ./
+RUN uv sync --frozen --no-dev
+COPY . .
+# The settings need a place for the state; building writes nothing there.
+RUN ZCC_HOME=/nonexistent ZCC_STATIC_ROOT=/opt/zcc/static-files \
+    .venv/bin/python manage.py collectstatic --noinput --verbosity 0 \
+    && .venv/bin/python -m compileall -q certificates console devices faults ledger pki systemupdates wire zac zcc
+
+FROM python:3.11-slim-bookworm
+RUN groupadd --gid 10001 zcc \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/zcc --shell /usr/sbin/nologin zcc \
+    && install -d -o zcc -g zcc -m 0700 /var/lib/zcc
+COPY --from=build /opt/zcc /opt/zcc
+ENV PATH=/opt/zcc/.venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MALLOC_ARENA_MAX=1 \
+    DJANGO_SETTINGS_MODULE=zcc.settings \
+    ZCC_HOME=/var/lib/zcc ZCC_SERVER_HOME=/var/lib/zcc/server ZCC_STATIC_ROOT=/opt/zcc/static-files
+WORKDIR /opt/zcc
+USER 10001:10001
+VOLUME /var/lib/zcc
+CMD ["python", "-m", "zcc.start", "web"]
