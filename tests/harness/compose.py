@@ -1,0 +1,42 @@
+"""docker-compose.yml as a test reads it: what each part is started with, without an engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zcc.parts import BASE_DIR
+
+FILE = BASE_DIR / "docker-compose.yml"
+VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?:(?P<kind>:-|:\?)(?P<text>[^}]*))?\}")
+STATE, SECRETS, STATIC = "/var/lib/zcc", "/run/secrets", "/opt/zcc/static-files"
+
+
+def load(variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return the file with its variables put in, as `docker compose` does."""
+
+    def value(found: re.Match[str]) -> str:
+        name, kind, text = found["name"], found["kind"], found["text"] or ""
+        if variables.get(name):
+            return variables[name]
+        assert kind != ":?", f"{name} is needed: {text}"
+        return text
+
+    parsed: dict[str, Any] = yaml.safe_load(VARIABLE.sub(value, FILE.read_text()))
+    return parsed
+
+
+def placed(value: Any, folders: Mapping[str, Path]) -> Any:
+    """Return strings with a container's folders replaced by those of this host."""
+    if isinstance(value, list):
+        return [placed(one, folders) for one in value]
+    if isinstance(value, dict):
+        return {name: placed(one, folders) for name, one in value.items()}
+    text = str(value)
+    for inside, outside in folders.items():
+        text = text.replace(inside, str(outside))
+    return text
