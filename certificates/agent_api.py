@@ -21,6 +21,7 @@ from faults import Fault, Forbidden, Invalid, Kind, NotFound, Unauthenticated
 from ledger import actor
 from systemupdates import assignment, content
 from wire import messages, shapes
+from wire.rehearsal import RehearsalReport
 
 STATUS = {
     Kind.INVALID: 422,
@@ -182,7 +183,7 @@ def status(request: HttpRequest, device: Device, update: str) -> HttpResponse:
 @by_device
 def rehearsal(request: HttpRequest, device: Device, update: str) -> HttpResponse:
     """Hear how a device's handshakes with future certificates went."""
-    said = shapes.load(messages.RehearsalReport, request.body)
+    said = shapes.load(RehearsalReport, request.body)
     assignment.rehearsed(device, update, said, now=timezone.now())
     return HttpResponse(status=204)
 

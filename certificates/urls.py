@@ -9,6 +9,7 @@ from certificates.views import (
     change_ca,
     csr_dialogs,
     downloads,
+    helping,
     home,
     operation,
     operation_page,
@@ -24,6 +25,7 @@ JOB = BASE + "jobs/<uuid:pk>/"
 SERVER = BASE + "servers/<uuid:pk>/"
 urlpatterns = [
     path("", home.home, name="home"),
+    path("help/", helping.show, name="help"),
     path(BASE, page.certificates, name="page"),
     path(BASE + "zone-ca/", page.zone_ca, name="zone_ca"),
     path(BASE + "server-operations/", page.server_operations, name="server_operations"),

@@ -25,5 +25,12 @@ def frame(request: HttpRequest) -> dict[str, Any]:
             "now": timezone.now(),
             "tz_name": timezone.get_current_timezone_name(),
             "product_version": settings.VERSION,
+            "help_anchor": _help_anchor(request),
         }
     return found
+
+
+def _help_anchor(request: HttpRequest) -> str:
+    """Return where the help page tells of this page or dialog: the name of its address."""
+    found = request.resolver_match
+    return found.view_name.replace(":", "-") if found is not None else ""

@@ -14,6 +14,7 @@ from ledger.models import Entry, utc
 from systemupdates.machine import ASSIGNMENT, SETTLED, AssignmentState, UpdateState
 from systemupdates.models import Assignment, SystemUpdate
 from wire import messages
+from wire.rehearsal import RehearsalReport
 
 A = AssignmentState
 FIRST, PRIMARIES, THE_REST = 0, 1, 2
@@ -140,9 +141,7 @@ def _of(device: Device, update_id: str) -> Assignment:
     return found
 
 
-def rehearsed(
-    device: Device, update_id: str, said: messages.RehearsalReport, *, now: datetime
-) -> None:
+def rehearsed(device: Device, update_id: str, said: RehearsalReport, *, now: datetime) -> None:
     """Keep how a device's handshakes with future certificates went (B-1)."""
     assignment = _of(device, update_id)
     # A device tells what is new since its last report: what it said of other servers stays.

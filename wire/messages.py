@@ -280,23 +280,3 @@ class CsrOrder:
     country: str = ""
     dns_names: List[str] = dataclasses.field(default_factory=list)
     addresses: List[str] = dataclasses.field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class RehearsalResult:
-    """One handshake of a device with one server's future certificate (B-1).
-
-    `code`: "ok", "refused" (certificate not accepted), "unreachable".
-    """
-
-    server: str
-    code: str
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class RehearsalReport:
-    """POST /zac/v1/updates/<id>/rehearsal."""
-
-    results: List[RehearsalResult]
-    at: float

@@ -13,7 +13,8 @@ from http import HTTPStatus
 from typing import List
 
 from faults import Fault
-from wire.messages import RehearsalReport, RehearsalResult, ServerAddress
+from wire.messages import ServerAddress
+from wire.rehearsal import RehearsalReport, RehearsalResult
 from zac import calls, trust
 from zac.host import Host
 from zac.state import Record

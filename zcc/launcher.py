@@ -15,6 +15,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -119,7 +120,7 @@ class Zone:
             port = host.port or host.content_port
             place = f"{host.name} at {host.address}:{port}"
             self._supervisor.wait_until(
-                lambda host=host, port=port: _answers(host.address, port),  # type: ignore[misc]
+                partial(_answers, host.address, port),
                 PATIENCE_SECONDS,
                 f"{place} did not answer",
             )

@@ -25,7 +25,8 @@ from django.views.decorators.http import (
 )
 
 from certificates import authority, gates, tasks
-from certificates.forms_ca import BackupForm, MoveForm, RestoreForm, live_primaries
+from certificates.forms_ca import live_primaries
+from certificates.forms_key import BackupForm, MoveForm, RestoreForm
 from certificates.gates import Button
 from certificates.machine import JobState
 from certificates.models import Authority, VaultJob

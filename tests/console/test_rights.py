@@ -31,6 +31,7 @@ MATRIX = {
     "console:preferences": ((), {"GET": "", "POST": ""}),
     "console:columns": (("table",), {"GET": None, "POST": ""}),
     "certificates:home": ((), {"GET": ""}),
+    "certificates:help": ((), {"GET": "", "POST": None}),
     "certificates:page": ((), {"GET": "", "POST": None}),
     "certificates:zone_ca": ((), {"GET": "", "POST": None}),
     "certificates:server_operations": ((), {"GET": "", "POST": None}),

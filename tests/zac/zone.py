@@ -20,6 +20,7 @@ from wire import authentication, manifest, messages, registration_key, shapes
 from wire.envelope import Envelope, signed_bytes, wrap
 from wire.manifest import Activated, Cancel, File, Go, Manifest, Recovery, Retire, Rollback, sha256
 from wire.messages import Refreshed, Registered, ServerAddress, StatusReport, Trust
+from wire.rehearsal import RehearsalReport
 
 
 class Signer:
@@ -69,7 +70,7 @@ class Zone:
         self.refreshes: list[messages.Refresh] = []
         self.registers: list[messages.Register] = []
         self.reports: list[tuple[str, StatusReport]] = []
-        self.rehearsals: list[messages.RehearsalReport] = []
+        self.rehearsals: list[RehearsalReport] = []
         self.heard: list[tuple[str, str, str, bytes]] = []
         self.lies: dict[str, Any] = {}
         self.servers: list[Server] = []
@@ -242,7 +243,7 @@ class Zone:
         if kind == "status":
             self.reports.append((update, shapes.load(StatusReport, body)))
         elif kind == "rehearsal":
-            self.rehearsals.append(shapes.load(messages.RehearsalReport, body))
+            self.rehearsals.append(shapes.load(RehearsalReport, body))
         else:
             return 404, None
         return 204, None

@@ -1,0 +1,26 @@
+"""What a device tells of the dress rehearsal (B-1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List
+
+
+@dataclass(frozen=True)
+class RehearsalResult:
+    """One handshake of a device with one server's future certificate (B-1).
+
+    `code`: "ok", "refused" (certificate not accepted), "unreachable".
+    """
+
+    server: str
+    code: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class RehearsalReport:
+    """POST /zac/v1/updates/<id>/rehearsal."""
+
+    results: List[RehearsalResult]
+    at: float
