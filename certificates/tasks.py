@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from certificates import authority as ca_role
-from certificates import doorbell, health
+from certificates import doorbell, health, selfcheck
 from certificates.machine import OperationState
 from certificates.models import Authority, Operation, VaultJob
 from certificates.operations import advancing, preparing, renewing, retiring, signing
@@ -44,6 +44,9 @@ def sweep() -> None:
     for authority in Authority.objects.filter(state__in=("current", "future")):
         if signing.waits(authority):
             _ask_to_sign(authority, once=True)
+    for authority in selfcheck.due(now):
+        queue = queue_of(authority.certificate_server_id)
+        doorbell.ring(check_ca, str(authority.pk), queue=queue, once=True)
     for guid in remint_tool.servers_lacking():
         doorbell.ring(publish_tools, queue=queue_of(guid), once=True)
     if retiring.due(now) or renewing.due(now):
@@ -117,10 +120,17 @@ def advance(operation_id: str) -> None:
 def sign(authority_id: str) -> None:
     """Sign what waits for one authority, batch after batch, on its certificate server."""
     authority = Authority.objects.get(pk=authority_id)
-    for _ in range(BATCHES_AT_MOST):
-        if not signing.sign_waiting(authority, now=timezone.now()):
-            break
+    with selfcheck.watched(authority, now=timezone.now()):
+        for _ in range(BATCHES_AT_MOST):
+            if not signing.sign_waiting(authority, now=timezone.now()):
+                break
     wake_all()
+
+
+@shared_task
+def check_ca(authority_id: str) -> None:
+    """Try the key of a CA on its certificate server (S-11)."""
+    selfcheck.check(Authority.objects.get(pk=authority_id), now=timezone.now())
 
 
 @shared_task

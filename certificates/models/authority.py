@@ -56,6 +56,10 @@ class Authority(Moving):
     activated_at = models.DateTimeField(null=True)
     grace_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    # What its last self-check found (S-11); "" where it can sign.
+    fault = models.TextField(blank=True)
+    fault_action = models.TextField(blank=True)
+    checked_at = models.DateTimeField(null=True)
 
     objects = AuthorityQuerySet.as_manager()
 

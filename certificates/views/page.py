@@ -39,7 +39,11 @@ class Standing:
     def ca_mark(self) -> str:
         """Return a text that changes when the CA pane would."""
         authority, last = self.authority, self.last
-        facts = (authority and authority.pk, last and (last.pk, last.state), self.pending)
+        facts = (
+            authority and (authority.pk, authority.fault),
+            last and (last.pk, last.state),
+            self.pending,
+        )
         return progress.mark(self.of_ca, facts)
 
     @property
