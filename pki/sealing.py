@@ -36,6 +36,15 @@ def make_vault_key() -> VaultKey:
     )
 
 
+def public_of(private: str) -> str:
+    """Return the public half of a vault key, or raise WrongKey."""
+    try:
+        key = x25519.X25519PrivateKey.from_private_bytes(base64.b64decode(private, validate=True))
+    except ValueError:  # without the cause: nothing about keys goes into a log
+        raise WrongKey("The private vault key cannot be read.") from None
+    return _encoded(key.public_key().public_bytes_raw())
+
+
 def seal(plaintext: bytes, *, to: str, binding: str) -> str:
     """Seal to a public vault key. `binding` names the row and field that the blob belongs to.
 

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from celery import Celery, signals
+from celery.schedules import crontab
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
 
@@ -19,6 +20,11 @@ app.conf.beat_schedule = {
         "task": "certificates.tasks.sweep",
         "schedule": 2.0,
         "options": {"expires": 4, "ignore_result": True},
+    },
+    "check-certificates": {
+        "task": "zcc.tasks.check_certificates",
+        "schedule": crontab(hour=3, minute=17),
+        "options": {"expires": 3600, "ignore_result": True},
     },
     "keep-audit-head": {
         "task": "zcc.tasks.keep_audit_head",

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+
 from celery import shared_task
 from django.utils import timezone
 
+from certificates import drift
 from devices.models import Zone
 from zcc import audit
+
+log = logging.getLogger(__name__)
+
+
+@shared_task
+def check_certificates() -> None:
+    """Hold every stored certificate against its row, every night (S-8)."""
+    for finding in drift.findings(timezone.now()):
+        log.error("%s: %s", finding.row, finding.why)
 
 
 @shared_task

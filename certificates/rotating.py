@@ -1,0 +1,76 @@
+"""Replace the vault keys of this Primary Server and seal anew what is sealed to them (S-34).
+
+The new key lies beside the old one until every row is sealed to it; both open meanwhile, so a
+kill at any moment leaves everything readable, and the next run goes on where this one was.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from django.db import transaction
+
+from certificates.machine import JobState
+from certificates.models import Authority, VaultJob
+from certificates.vault import binding as ca_binding
+from devices import keyring
+from devices.models import Device, Zone, ZoneKey
+from faults import Conflict
+from ledger.models import Entry
+from pki import sealing
+
+
+def rotate(*, now: datetime) -> int:
+    """Rotate both vault keys of this server; returns how many blobs were sealed anew."""
+    ring = keyring.here()
+    files = {name: ring.home / name for name in (keyring.VAULT_FILE, keyring.CA_VAULT_FILE)}
+    public = {name: _next(path) for name, path in files.items()}
+    count = _reseal(ring, public[keyring.VAULT_FILE], public[keyring.CA_VAULT_FILE], now)
+    for name, path in files.items():
+        _waiting(path).replace(path)
+        path.with_name(f"{path.name}.pub").write_text(public[name])
+    keyring.forget()
+    return count
+
+
+def _waiting(path: Path) -> Path:
+    return keyring.next_to(path)
+
+
+def _next(path: Path) -> str:
+    """Return the public half of the new key; a run that was killed left it there already."""
+    waiting = _waiting(path)
+    if not waiting.exists():
+        sealing.write_private_file(waiting, sealing.make_vault_key().private)
+    return sealing.public_of(sealing.read_private_file(waiting))
+
+
+@transaction.atomic
+def _reseal(ring: keyring.Keyring, vault: str, ca_vault: str, now: datetime) -> int:
+    server = Device.objects.select_for_update().get(pk=ring.server_id)
+    if VaultJob.objects.filter(server=server, state=JobState.WAITING).exists():
+        raise Conflict(
+            "An act on the CA key waits for this server. Nothing was changed.",
+            action="Try again in a minute.",
+        )
+    zone, count = Zone.objects.the(), 0
+    for row in ZoneKey.objects.filter(server=server):
+        bound = keyring.binding(zone, row.kind, server.pk)
+        row.blob = sealing.seal(ring.open(row.blob, binding=bound), to=vault, binding=bound)
+        row.save(update_fields=["blob"])
+        count += 1
+    for authority in Authority.objects.filter(certificate_server=server).exclude(sealed_key=""):
+        bound = ca_binding(authority.pk, server.pk)
+        opened = ring.open_for_ca(authority.sealed_key, binding=bound)
+        authority.sealed_key = sealing.seal(opened, to=ca_vault, binding=bound)
+        authority.save(update_fields=["sealed_key"])
+        count += 1
+    Device.objects.filter(pk=server.pk).update(vault_key=vault, ca_vault_key=ca_vault)
+    Entry.objects.record(
+        "rotate-vault-keys",
+        f"devices.Device:{server.pk}",
+        note=server.name,
+        detail={"blobs": count, "at": now.isoformat()},
+    )
+    return count
