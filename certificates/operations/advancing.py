@@ -73,9 +73,11 @@ def _activating(operation: Operation, now: datetime) -> None:
 
 def _activated(operation: Operation, now: datetime) -> None:
     _spread(operation, Zone.objects.the(), now)
-    promote(operation, now=now)
     update = operation.update
-    if update is not None and assignment.settled(update):
+    # Asked first: what a device reports while the others are promoted is for the next look.
+    settled = update is not None and assignment.settled(update)
+    promote(operation, now=now)
+    if settled:
         complete(operation, now=now)
 
 
