@@ -83,7 +83,7 @@ def limits(kind: str, *, servers: list[Device] | None = None, now: datetime) -> 
         immediate=immediate,
         suggestion=suggestion,
         suggestion_text=text,
-        warnings=_warnings(zone, suggestion, kind, now),
+        warnings=_warnings(zone, suggestion, servers, now),
     )
 
 
@@ -123,7 +123,10 @@ def silent_devices(zone: Zone, now: datetime) -> int:
     return Device.objects.registered().exclude(last_contact__gte=since).count()
 
 
-def _warnings(zone: Zone, suggestion: datetime, kind: str, now: datetime) -> list[str]:
+def _warnings(
+    zone: Zone, suggestion: datetime, servers: list[Device] | None, now: datetime
+) -> list[str]:
+    """Warn of silent devices, and of certificates concerned that end before the activation."""
     found = []
     silent = silent_devices(zone, now)
     if silent:
@@ -132,6 +135,8 @@ def _warnings(zone: Zone, suggestion: datetime, kind: str, now: datetime) -> lis
             "refresh intervals and may miss the update before the activation."
         )
     early = ServerCertificate.objects.current().filter(not_after__lt=suggestion, not_after__gt=now)
+    if servers is not None:
+        early = early.filter(device__in=servers)
     found += [
         f"The certificate of {certificate.device.name} expires on "
         f"{stamp(certificate.not_after)}, before the suggested activation."

@@ -16,6 +16,15 @@ def names_of(device: Device, *, include_dns: bool) -> names.Names:
     return names.Names(dns=tuple(dict.fromkeys(dns)), addresses=tuple(device.addresses))
 
 
+def has_names(device: Device) -> bool:
+    """Tell whether the record of a server makes a valid certificate."""
+    try:
+        names_of(device, include_dns=True)
+    except Fault:
+        return False
+    return True
+
+
 def check_names(servers: Iterable[Device], *, include_dns: bool) -> None:
     """Refuse while the record of a server does not make a valid certificate."""
     for server in servers:

@@ -10,13 +10,14 @@ from django.db import models
 
 
 class Preferences(models.Model):
-    """Time zone and table columns of one user."""
+    """Time zone and table columns of one user, and when expiry warnings were told last."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preferences"
     )
     time_zone = models.CharField(max_length=64, blank=True)
     columns = models.JSONField(default=dict, blank=True)
+    warned_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name_plural = "preferences"

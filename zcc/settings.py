@@ -69,6 +69,7 @@ MIDDLEWARE = [
     "console.middleware.SessionLimits",
     "console.tokens.Tokens",
     "devices.middleware.ActorAndZone",
+    "certificates.middleware.ExpiryWarnings",
     "console.middleware.FaultsToPages",
     "console.middleware.HtmxAnswers",
     "axes.middleware.AxesMiddleware",

@@ -9,6 +9,8 @@ from uuid import UUID, uuid4
 from certificates.limits import limits
 from certificates.machine import OperationState
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
+from certificates.models.operation import OperationQuerySet
+from certificates.naming import has_names
 from certificates.operations import orders, starting
 from devices.models import Device, Zone
 from faults import Fault
@@ -20,26 +22,61 @@ RESPITE = timedelta(days=1)
 
 
 def due(now: datetime) -> list[Device]:
-    """Return the servers whose certificate ends within the renewal time and is not replaced yet."""
+    """Return the servers whose certificate ends within the renewal time and is not replaced yet.
+
+    Those that are silent or have no sound name are left for later: they would block the others.
+    """
     zone, authority = Zone.objects.the(), Authority.objects.current()
     soon = now + timedelta(days=zone.renewal_days)
-    if not zone.renews_by_itself or not authority.is_internal or authority.not_after <= soon:
+    if not _renews(zone, authority) or authority.not_after <= soon:
         return []
     if Operation.objects.blocking().of_ca().exists():
         return []
     rows = ServerCertificate.objects.current().filter(not_after__lte=soon, not_after__gt=now)
     waiting = FutureCertificate.objects.open().values("device")
     servers = Device.objects.certified().filter(pk__in=rows.values("device"))
-    return list(servers.exclude(pk__in=waiting).exclude(pk__in=_spared(now)))
+    found = servers.exclude(pk__in=waiting).exclude(pk__in=_spared(now))
+    return [one for one in found if one.is_live(now, zone.refresh) and has_names(one)]
+
+
+def _renews(zone: Zone, authority: Authority) -> bool:
+    return zone.renews_by_itself and authority.is_internal
 
 
 def _spared(now: datetime) -> set[UUID]:
-    cancelled = Operation.objects.of_servers().filter(
-        name__startswith=NAME, state=OperationState.CANCELLED, ended_at__gt=now - RESPITE
-    )
+    cancelled = _renewals().filter(state=OperationState.CANCELLED, ended_at__gt=now - RESPITE)
     return set(
         FutureCertificate.objects.filter(operation__in=cancelled).values_list("device", flat=True)
     )
+
+
+def _renewals() -> OperationQuerySet:
+    return Operation.objects.of_servers().filter(name__startswith=NAME, requested_by=None)
+
+
+def is_renewal(operation: Operation) -> bool:
+    """Tell whether an operation began by itself."""
+    return operation.requested_by_id is None and operation.name.startswith(NAME)
+
+
+def next_at(now: datetime, until: datetime) -> tuple[datetime, str] | None:
+    """Return when the next renewal begins by itself, and for which server, to be seen coming.
+
+    None where nothing is to be renewed, or nothing that ends before `until`.
+    """
+    zone, authority = Zone.objects.the(), Authority.objects.filter(state="current").first()
+    if authority is None or not _renews(zone, authority):
+        return None
+    shown = ServerCertificate.objects.current().filter(
+        device__in=Device.objects.certified(), not_after__gt=now, not_after__lt=until
+    )
+    replaced = FutureCertificate.objects.open().values("device")
+    first = (
+        shown.exclude(device__in=replaced).select_related("device").order_by("not_after").first()
+    )
+    if first is None or first.not_after >= authority.not_after:
+        return None
+    return max(first.not_after - timedelta(days=zone.renewal_days), now), first.device.name
 
 
 def renew(servers: list[Device], *, now: datetime) -> Operation | None:

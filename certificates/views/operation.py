@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from certificates import gates, tasks
 from certificates.machine import OperationState
 from certificates.models import Operation
-from certificates.operations import assigning, cancelling
+from certificates.operations import assigning, cancelling, renewing
 from console.http import close_dialog, dialog, needs
 from devices.http import ZoneRequest
 from faults import Conflict
@@ -133,6 +133,7 @@ def cancel(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "operation": operation,
         "gate": gates.cancel_gate(operation, request.zone, now),
         "until": gates.cancel_until(operation, request.zone, now),
+        "is_renewal": renewing.is_renewal(operation),
     }
     return dialog(request, "certificates/dialogs/cancel.html", context)
 

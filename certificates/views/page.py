@@ -14,8 +14,9 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from certificates import gates, progress, server_gates, table
+from certificates import expiry, gates, progress, server_gates, table
 from certificates.models import Authority, Operation
+from certificates.operations import renewing
 from certificates.server_gates import Around
 from console import tables, times
 from console.http import trigger
@@ -125,6 +126,8 @@ def servers_context(request: ZoneRequest, stand: Standing, now: datetime) -> dic
         "server_operations": stand.of_servers,
         "servers_mark": stand.servers_mark,
         "here": request.get_full_path(),
+        "server_warnings": expiry.of_servers(now),
+        "renewal": renewing.next_at(now, now + times.SOON),
         **actions(request, now),
     }
 

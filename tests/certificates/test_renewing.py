@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from certificates.models import Operation, ServerCertificate
 from certificates.operations import cancelling, renewing
+from devices.models import Device
 from tests.certificates.test_remint_ca import start, step
 
 
@@ -14,7 +15,9 @@ from tests.certificates.test_remint_ca import start, step
 def soon(zone):
     """Return a time at which the first server's certificate is about to end."""
     certificate = ServerCertificate.objects.current().get()
-    return certificate.not_after - timedelta(days=10)
+    then = certificate.not_after - timedelta(days=10)
+    Device.objects.update(last_contact=then)
+    return then
 
 
 def test_a_certificate_that_ends_soon_is_due(zone, soon):
@@ -31,13 +34,33 @@ def test_it_is_an_ordinary_operation_with_an_activation_time(zone, soon):
 
 def test_after_a_cancel_it_leaves_the_administrator_a_day(zone, soon):
     operation = renewing.renew(renewing.due(soon), now=soon)
+    assert renewing.is_renewal(operation)
     cancelling.cancel(operation, now=soon)
     step(operation)
     ended = Operation.objects.get(pk=operation.pk).ended_at
     assert renewing.due(soon) == [] or ended < soon - renewing.RESPITE
     Operation.objects.update(ended_at=soon)
     assert renewing.due(soon + timedelta(hours=23)) == []
+    Device.objects.update(last_contact=soon + timedelta(hours=25))
     assert renewing.due(soon + timedelta(hours=25)) != []
+
+
+def test_a_server_that_is_silent_or_has_no_sound_name_does_not_hold_up_the_others(zone, soon):
+    Device.objects.update(last_contact=soon - timedelta(days=5))
+    assert renewing.due(soon) == []
+    Device.objects.update(last_contact=soon, dns_names=["not a name"])
+    assert renewing.due(soon) == []
+    Device.objects.update(dns_names=[])
+    assert renewing.due(soon) != []
+
+
+def test_it_is_seen_coming(zone, soon):
+    begins, name = renewing.next_at(soon - timedelta(days=60), soon + timedelta(days=40))
+    assert name == "ps-01"
+    assert begins == soon - timedelta(days=20)
+    assert renewing.next_at(soon - timedelta(days=60), soon) is None
+    renewing.renew(renewing.due(soon), now=soon)
+    assert renewing.next_at(soon, soon + timedelta(days=40)) is None, "it has begun"
 
 
 def test_it_can_be_switched_off(zone, soon):

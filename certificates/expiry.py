@@ -1,0 +1,113 @@
+"""What expires soon, and whom it is told: the zone CA and the servers' certificates (D-46)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.db.models import Count, Max, Min, Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from certificates.models import Authority, ServerCertificate
+from console.models import Preferences
+from console.times import SOON, span
+from devices.models import Device
+
+# Below this it is told at every login, before at most once in so long.
+URGENT = timedelta(days=5)
+TOLD_EVERY = timedelta(hours=24)
+CA, SERVERS_EXPIRED, SERVERS_EXPIRING = "ca", "expired", "expiring"
+
+
+@dataclass(frozen=True)
+class Warning:  # noqa: A001 - what D-46 calls it
+    """One thing that ends soon or has ended. `about` names the CA or the chip of the servers."""
+
+    about: str
+    text: str
+    expires_at: datetime
+    expired: bool = False
+
+    def is_urgent(self, now: datetime) -> bool:
+        """Tell whether it is told at every login."""
+        return self.expires_at - now < URGENT
+
+
+def warnings(now: datetime) -> list[Warning]:
+    """Return what is to be warned about now, the zone CA first; [] where all is well.
+
+    Whoever tells it (a login, a banner, a mail) decides how often.
+    """
+    return [*_of_ca(now), *of_servers(now)]
+
+
+def due(user: User, now: datetime) -> list[Warning]:
+    """Return what to tell a user who logs in, and remember that it was told."""
+    found = warnings(now)
+    if not found:
+        return []
+    mine, _created = Preferences.objects.get_or_create(user=user)
+    if mine.warned_at is not None and now - mine.warned_at < TOLD_EVERY:
+        return [warning for warning in found if warning.is_urgent(now)]
+    Preferences.objects.filter(pk=mine.pk).update(warned_at=now)
+    return found
+
+
+def _of_ca(now: datetime) -> list[Warning]:
+    authority = Authority.objects.filter(state="current").first()
+    if authority is None or authority.not_after - now >= SOON:
+        return []
+    left = authority.not_after - now
+    expired = authority.has_expired(now)
+    text = (
+        _("The Zone CA expired %s ago.") % span(-left)
+        if expired
+        else _("The Zone CA will expire in %s.") % span(left)
+    )
+    return [Warning(CA, text, authority.not_after, expired)]
+
+
+def of_servers(now: datetime) -> list[Warning]:
+    """Return the warnings about server certificates: one of those past, one of those to come."""
+    shown = ServerCertificate.objects.current().filter(
+        device__in=Device.objects.certified(), not_after__lt=now + SOON
+    )
+    past, coming = Q(not_after__lt=now), Q(not_after__gte=now)
+    found = shown.aggregate(
+        expired=Count("pk", filter=past),
+        last=Max("not_after", filter=past),
+        expiring=Count("pk", filter=coming),
+        first=Min("not_after", filter=coming),
+    )
+    told = []
+    if found["expired"]:
+        text = ngettext(
+            "The certificate of %(name)s expired %(span)s ago.",
+            "%(n)d server certificates have expired, that of %(name)s %(span)s ago.",
+            found["expired"],
+        )
+        last, name = found["last"], _name(shown.filter(past).order_by("-not_after"))
+        told.append(
+            Warning(
+                SERVERS_EXPIRED,
+                text % {"n": found["expired"], "name": name, "span": span(now - last)},
+                last,
+                expired=True,
+            )
+        )
+    if found["expiring"]:
+        text = ngettext(
+            "The certificate of %(name)s will expire in %(span)s.",
+            "%(n)d server certificates will expire within 90 days, that of %(name)s in %(span)s.",
+            found["expiring"],
+        )
+        first, name = found["first"], _name(shown.filter(coming).order_by("not_after"))
+        words = {"n": found["expiring"], "name": name, "span": span(first - now)}
+        told.append(Warning(SERVERS_EXPIRING, text % words, first))
+    return told
+
+
+def _name(ordered: QuerySet[ServerCertificate]) -> str:
+    return str(ordered.values_list("device__name", flat=True)[0])
