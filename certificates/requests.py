@@ -90,7 +90,7 @@ def _failed(future: FutureCertificate, error: str) -> None:
         future,
         there,
         reason=error[:2000],
-        action="Mend the cause on the server, then Redeploy the update for this device.",
+        action="Mend the cause on the server, then use Try again.",
     )
 
 
@@ -168,6 +168,38 @@ def generate(
                 note=future.device.name,
             )
             Device.objects.filter(pk=future.device_id).update(errands=True)
+
+
+@transaction.atomic
+def try_again(future: FutureCertificate) -> None:
+    """After a failure let the server ask anew, by its names as they are now (R163, R165).
+
+    The first certificate is for the request that came with the registration: it is kept.
+    """
+    if future.state not in (State.CSR_FAILED, State.CREATE_FAILED):
+        raise Conflict(
+            f"Nothing has failed for {future.device.name} any more. Nothing was changed."
+        )
+    before, of = future.order or {}, future.operation
+    order = order_for(
+        future.device,
+        key_length=int(before.get("key_length", keys.DEFAULT_KEY_LENGTH)),
+        include_dns=of is None or bool(of.order.get("include_dns")),
+        common_name=_kept_name(future.device, str(before.get("common_name", ""))),
+    )
+    Entry.objects.queue()
+    if of is None and future.csr_pem:
+        store(future, State.AWAITED, order={**before, **order})
+    else:
+        ask_again(future, order={**before, **order})
+    Entry.objects.record(
+        "try-again", f"certificates.FutureCertificate:{future.pk}", note=future.device.name
+    )
+    Device.objects.filter(pk=future.device_id).update(errands=True)
+
+
+def _kept_name(device: Device, common_name: str) -> str:
+    return common_name if common_name in (device.fqdn, *device.dns_names) else ""
 
 
 def csr_file(future: FutureCertificate) -> tuple[str, bytes]:

@@ -91,7 +91,11 @@ class Around:
     def read(cls, now: datetime) -> Around:
         """Read how the zone stands."""
         pending = Operation.objects.blocking().of_ca().first()
-        authority = Authority.objects.filter(state="current").first()
+        return cls.of(Authority.objects.filter(state="current").first(), pending, now)
+
+    @classmethod
+    def of(cls, authority: Authority | None, pending: Operation | None, now: datetime) -> Around:
+        """Tell it of the zone CA and the operation on it that is in progress."""
         waiting = FutureCertificate.objects.open().filter(authority__kind=Authority.Kind.EXTERNAL)
         return cls(
             of_ca=pending.get_kind_display() if pending else "",

@@ -47,13 +47,19 @@ COLUMNS = (
     Column("sha1", gettext_lazy("SHA1 Fingerprint"), "cert__sha1"),
     Column("md5", gettext_lazy("MD5 Fingerprint"), "cert__md5"),
     Column("status", gettext_lazy("Certificate Status"), "status"),
-    Column("options", gettext_lazy("Options")),
+    Column("options", gettext_lazy("Options"), "future__state"),
     Column("update_status", gettext_lazy("Update Status"), "update_state"),
     Column("version", gettext_lazy("Version"), "version"),
 )
 FIXED = "issued_to"
 # From this many hexadecimal digits on a search also means the start of a fingerprint.
 LEAST_DIGITS = 4
+HINTS = {
+    FutureState.AWAITED: gettext_lazy("after the update reaches the server"),
+    FutureState.CSR_GENERATED: gettext_lazy("have it signed, then import the certificate"),
+    FutureState.CSR_FAILED: gettext_lazy("mend the cause, then try again"),
+    FutureState.CREATE_FAILED: gettext_lazy("mend the cause, then try again"),
+}
 CHIPS: tuple[tuple[str, str | Promise], ...] = (
     ("", gettext_lazy("All")),
     ("expiring", gettext_lazy("Expiring")),
@@ -100,9 +106,11 @@ def _conditions(now: datetime) -> dict[str, Q]:
 
 
 def chips(found: QuerySet[Device], asked: Asked, now: datetime) -> list[dict[str, Any]]:
-    """Return the filter chips with their counts, in one query."""
-    counted = {name: Count("pk", filter=q) for name, q in _conditions(now).items()}
-    numbers = found.aggregate(all=Count("pk"), **counted)
+    """Return the filter chips with what each leaves of the search, in one query."""
+    wanted = {"all": Q(), **_conditions(now)}
+    search = _search(asked.q) if asked.q else Q()
+    counted = {name: Count("pk", filter=(q & search) or None) for name, q in wanted.items()}
+    numbers = found.aggregate(**counted)
     return [
         {"key": key, "label": label, "n": numbers[key or "all"], "on": asked.state == key}
         for key, label in CHIPS
@@ -170,6 +178,15 @@ class Row:
         if self.certificate.has_expired(self.now):
             return "bad", _("Expired")
         return "ok", _("Active")
+
+    @property
+    def hint(self) -> str:
+        """Return what the status waits for, or what to do next; "" where it says all."""
+        if self.future is None:
+            return ""
+        if self.future.by_hand and self.future.state == FutureState.AWAITED:
+            return _("waits for the files in its remint repository")
+        return str(HINTS.get(FutureState(self.future.state), ""))
 
     @property
     def update_status(self) -> tuple[str, str]:

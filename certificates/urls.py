@@ -75,5 +75,8 @@ urlpatterns = [
     path(SERVER + "future/", server_dialogs.future, name="future"),
     path(SERVER + "future.pem", downloads.future_pem, name="future_pem"),
     path(SERVER + "csr/", downloads.csr, name="csr"),
+    path(SERVER + "certificates/<int:certificate>/", server_dialogs.past, name="past"),
+    path(SERVER + "certificates/<int:certificate>.pem", downloads.past_pem, name="past_pem"),
+    path(SERVER + "try-again/", server_dialogs.try_again, name="try_again"),
     path(SERVER + "why/", server_dialogs.why, name="why"),
 ]

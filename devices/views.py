@@ -23,6 +23,7 @@ from devices.forms import ContentForm, SettingsForm
 from devices.http import ZoneRequest
 from devices.machine import DEVICE, DeviceState
 from devices.models import Device, Role
+from pki.details import describe
 from wire.messages import CONTENT_ROLES
 
 RIGHT = "devices.change_device"
@@ -36,6 +37,7 @@ COLUMNS = (
     tables.Column("version", gettext_lazy("Version"), "version"),
 )
 SILENT, WAITING = table.SILENT, table.WAITING
+SATELLITES = (Role.AUTHENTICATION_SATELLITE, Role.CONTENT_SATELLITE)
 
 
 @require_safe
@@ -119,6 +121,8 @@ def _certificates(found: Device) -> dict[str, Any]:
     return {
         "certificates": relations.certificates.order_by("-active_since")[:10],
         "future": coming,
+        "coming": describe(coming.chain_pem) if coming and coming.chain_pem else None,
+        "satellites": found.satellites.registered().filter(role__in=SATELLITES).order_by("name"),
     }
 
 

@@ -14,10 +14,18 @@ from certificates.models import Authority, FutureCertificate
 from console.tables import as_download
 from devices.http import ZoneRequest
 from devices.models import Device
+from pki import chains
 
 
 def _pem(text: str, name: str, kind: str = "application/x-pem-file") -> HttpResponse:
     return as_download(HttpResponse(text, content_type=kind), name)
+
+
+def _chain(request: ZoneRequest, chain: str, name: str) -> HttpResponse:
+    """Give a certificate with its chain, or alone."""
+    if request.GET.get("part") == "certificate":
+        return _pem(chains.split(chain)[0], f"{name}-certificate.pem")
+    return _pem(chain, f"{name}.pem")
 
 
 @require_safe
@@ -34,7 +42,15 @@ def server_pem(request: ZoneRequest, pk: UUID) -> HttpResponse:
     certificate = device.certificates.filter(superseded_at=None).first()
     if certificate is None:
         raise Http404
-    return _pem(certificate.chain_pem, f"{_file(device)}.pem")
+    return _chain(request, certificate.chain_pem, _file(device))
+
+
+@require_safe
+def past_pem(request: ZoneRequest, pk: UUID, certificate: int) -> HttpResponse:
+    """Give a certificate that a server has shown before, with its chain."""
+    device = get_object_or_404(Device.objects.certified(), pk=pk)
+    found = get_object_or_404(device.certificates, pk=certificate)
+    return _chain(request, found.chain_pem, f"{_file(device)}-{found.digest[:8]}")
 
 
 @require_safe
@@ -43,7 +59,7 @@ def future_pem(request: ZoneRequest, pk: UUID) -> HttpResponse:
     device, coming = _coming(pk)
     if not coming.chain_pem:
         raise Http404
-    return _pem(coming.chain_pem, f"{_file(device)}-new.pem")
+    return _chain(request, coming.chain_pem, f"{_file(device)}-new")
 
 
 @require_safe

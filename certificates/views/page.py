@@ -21,6 +21,7 @@ from certificates.server_gates import Around
 from console import tables, times
 from console.http import trigger
 from devices.http import ZoneRequest
+from devices.models import Device
 
 PAGE = "certificates/page.html"
 PANES = "certificates/zone.html"
@@ -114,8 +115,10 @@ def servers_context(request: ZoneRequest, stand: Standing, now: datetime) -> dic
     ).values_list("pk", flat=True)
     chosen = chosen_columns(request)
     page = tables.page_of(found, asked)
+    warnings = expiry.of_servers(now)
     return {
         "asked": asked,
+        "total": Device.objects.certified().count(),
         "chips": table.chips(every, asked, now),
         "all_columns": columns,
         "columns": [c for c in columns if not chosen or c.key in chosen or c.key == table.FIXED],
@@ -126,17 +129,19 @@ def servers_context(request: ZoneRequest, stand: Standing, now: datetime) -> dic
         "server_operations": stand.of_servers,
         "servers_mark": stand.servers_mark,
         "here": request.get_full_path(),
-        "server_warnings": expiry.of_servers(now),
-        "renewal": renewing.next_at(now, now + times.SOON),
-        **actions(request, now),
+        "server_warnings": warnings,
+        "renewal": renewing.next_at(now, now + times.SOON) if warnings else None,
+        **actions(request, stand, now),
     }
 
 
-def actions(request: ZoneRequest, now: datetime) -> dict[str, Any]:
+def actions(request: ZoneRequest, stand: Standing, now: datetime) -> dict[str, Any]:
     """Return the acts on selected servers; who may not do them selects nothing."""
     if not request.user.has_perm(gates.CA_RIGHT):
         return {"server_gates": []}
-    return {"server_gates": server_gates.server_gates(Around.read(now), None)}
+    pending = next((p.operation for p in stand.of_ca if p.operation.is_blocking), None)
+    around = Around.of(stand.authority, pending, now)
+    return {"server_gates": server_gates.server_gates(around, None)}
 
 
 def chosen_columns(request: ZoneRequest) -> list[str]:

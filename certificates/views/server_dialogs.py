@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from certificates import table
-from certificates.models import FutureCertificate
+from certificates import comparing, gates, requests, table, tasks
+from certificates.models import FutureCertificate, ServerCertificate
 from certificates.views.ca_dialogs import VIEW, certificate_context
-from console.http import dialog
+from console.http import close_dialog, dialog, needs
 from devices.http import ZoneRequest
 from devices.models import Device
 from faults import NotFound
+from pki.details import describe
 from systemupdates.models import Assignment
 
 
@@ -27,14 +29,18 @@ def _server(pk: UUID) -> Device:
 
 def _future(device: Device) -> FutureCertificate | None:
     open_ones = FutureCertificate.objects.filter(device=device).exclude(state__in=table.CLOSED)
-    return open_ones.first()
+    return open_ones.select_related("operation", "authority").first()
+
+
+def _current(device: Device) -> ServerCertificate | None:
+    return device.certificates.filter(superseded_at=None).first()
 
 
 @require_safe
 def server(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """View Certificate of a server: the one it shows now (R150)."""
     device = _server(pk)
-    certificate = device.certificates.filter(superseded_at=None).first()
+    certificate = _current(device)
     if certificate is None:
         raise NotFound(
             _("%s has no certificate yet.") % device.name,
@@ -44,6 +50,23 @@ def server(request: ZoneRequest, pk: UUID) -> HttpResponse:
     context |= {
         "title": _("Certificate of %s") % device.name,
         "pem_url": reverse("certificates:server_pem", args=[pk]),
+        "has_chain": True,
+        "device": device,
+        "uncovered": comparing.uncovered(device, context["details"]),
+    }
+    return dialog(request, VIEW, context)
+
+
+@require_safe
+def past(request: ZoneRequest, pk: UUID, certificate: int) -> HttpResponse:
+    """View a certificate that a server has shown before."""
+    device = _server(pk)
+    found = get_object_or_404(device.certificates, pk=certificate)
+    context = certificate_context(found.chain_pem, timezone.now())
+    context |= {
+        "title": _("Former certificate of %s") % device.name,
+        "pem_url": reverse("certificates:past_pem", args=[pk, certificate]),
+        "has_chain": True,
         "device": device,
     }
     return dialog(request, VIEW, context)
@@ -51,20 +74,38 @@ def server(request: ZoneRequest, pk: UUID) -> HttpResponse:
 
 @require_safe
 def future(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """View the future certificate of a server (R057, R158)."""
+    """View the future certificate of a server beside its current one (R057, R158)."""
     device = _server(pk)
     coming = _future(device)
     if coming is None or not coming.chain_pem:
         raise NotFound(_("%s has no new certificate.") % device.name)
-    context = certificate_context(coming.chain_pem, timezone.now())
-    context |= {
+    shown = _current(device)
+    new = describe(coming.chain_pem)
+    context = {
         "title": _("New certificate of %s") % device.name,
-        "pem_url": reverse("certificates:future_pem", args=[pk]),
         "device": device,
         "future": coming,
+        "has_current": shown is not None,
+        "rows": comparing.rows(describe(shown.chain_pem) if shown else None, new),
+        "uncovered": comparing.uncovered(device, new),
         "activates_at": coming.operation.activates_at if coming.operation else None,
+        "now": timezone.now(),
     }
-    return dialog(request, VIEW, context)
+    return dialog(request, "certificates/dialogs/future.html", context)
+
+
+@require_POST
+@needs(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
+def try_again(request: ZoneRequest, pk: UUID) -> HttpResponse:
+    """Let a server ask anew for the certificate that it could not get (R163, R165)."""
+    device = _server(pk)
+    coming = _future(device)
+    if coming is None:
+        raise NotFound(_("No certificate is awaited for %s.") % device.name)
+    requests.try_again(coming)
+    transaction.on_commit(tasks.wake_all, robust=True)
+    said = _("%s is asked again.") % device.name
+    return close_dialog(request, reverse("certificates:page"), said=said)
 
 
 @require_safe
@@ -87,6 +128,7 @@ def why(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "device": device,
         "future": failed,
         "assignment": assignment,
+        "may_try": request.user.has_perm(gates.CA_RIGHT),
         "may_deploy": request.user.has_perm("systemupdates.deploy_update"),
     }
     return dialog(request, "certificates/dialogs/why.html", context)

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from certificates.machine import FutureState, OperationState
 from certificates.models import Authority, Operation
-from devices.models import Role
+from devices.models import Device, Role
+from pki import details
 from systemupdates.machine import AssignmentState, ReplicaState
 from systemupdates.models import Replica
 from tests import make
@@ -315,6 +316,93 @@ def test_why_it_failed_tells_reason_next_step_and_redeploys(client, ca):
     assert f"/system-updates/assignments/{assignment.pk}/redeploy/" in page
     well = make.server("well")
     assert client.get(f"{PAGE}servers/{well.pk}/why/").status_code == 404
+
+
+@pytest.mark.parametrize("state", [FutureState.CREATE_FAILED, FutureState.CSR_FAILED])
+def test_after_a_failure_the_server_is_asked_again_by_its_names_of_now(
+    client, ca, monkeypatch, state, django_capture_on_commit_callbacks
+):
+    woken = []
+    monkeypatch.setattr("certificates.tasks.wake_all", lambda: woken.append("wake"))
+    operation = make.operation(ca, state=S.ASSIGNED, order={"include_dns": True})
+    server = make.server("sad", dns_names=["www.sad.example"])
+    order = {"common_name": "old.example", "key_length": 384, "organization": "Acme"}
+    make.future(operation, server, state, reason="No FQDN.", order=order, csr_pem="csr")
+    assert "Try again" in client.get(f"{PAGE}servers/{server.pk}/why/").content.decode()
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = client.post(f"{PAGE}servers/{server.pk}/try-again/")
+    assert answer.status_code == 204
+    future = server.futures.get()
+    assert (future.state, future.generation, future.csr_pem) == (FutureState.AWAITED, 2, "")
+    assert future.reason == ""
+    assert future.order["common_name"] == "sad.acme.example", "the old name is none of its own"
+    assert future.order["dns_names"] == ["sad.acme.example", "www.sad.example"]
+    assert (future.order["key_length"], future.order["organization"]) == (384, "Acme")
+    assert woken == ["wake"]
+    assert client.post(f"{PAGE}servers/{server.pk}/try-again/").status_code == 409
+
+
+def test_a_first_certificate_is_tried_again_with_the_request_that_is_there(client, ca):
+    server = make.server("fresh")
+    make.future(None, server, FutureState.CREATE_FAILED, authority=ca, csr_pem="csr", order={})
+    client.post(f"{PAGE}servers/{server.pk}/try-again/")
+    future = server.futures.get()
+    assert (future.state, future.generation, future.csr_pem) == (FutureState.AWAITED, 1, "csr")
+
+
+def test_the_future_certificate_stands_beside_the_current_one(client, ca):
+    server = make.server("srv")
+    shown = make.certificate(server, ca)
+    Device.objects.filter(pk=server.pk).update(fqdn="new.acme.example")
+    server = Device.objects.get(pk=server.pk)
+    pem = make.leaf_pem(server, ca)
+    make.future(make.operation(ca), server, FutureState.CREATED, chain_pem=pem)
+    response = client.get(f"{PAGE}servers/{server.pk}/future/")
+    new = details.describe(pem)
+    lines = {str(line.label): line for line in response.context["rows"]}
+    assert (lines["SHA256 Fingerprint"].current, lines["SHA256 Fingerprint"].new) == (
+        shown.sha256,
+        new.sha256,
+    )
+    assert [label for label, line in lines.items() if line.differs] == ["Subject", "Names"]
+    page = response.content.decode()
+    for words in (
+        *("Current certificate", "New certificate", "differs", shown.sha256, new.sha256),
+        *(shown.md5, new.md5, shown.sha1, new.sha1, "Download certificate", "Download chain"),
+    ):
+        assert words in page, words
+
+
+def test_names_that_a_certificate_does_not_cover_are_flagged(client, ca):
+    server = make.server("srv", addresses=["10.0.0.5"])
+    pem = make.leaf_pem(server, ca)
+    make.certificate(server, ca, pem=pem)
+    page = client.get(f"{PAGE}servers/{server.pk}/").content.decode()
+    assert "Not covered" not in page
+    Device.objects.filter(pk=server.pk).update(addresses=["10.0.0.5", "10.0.0.6"])
+    page = client.get(f"{PAGE}servers/{server.pk}/").content.decode()
+    assert "Not covered by this certificate: <b>10.0.0.6</b>" in page
+    make.future(make.operation(ca), server, FutureState.CREATED, chain_pem=pem)
+    assert "10.0.0.6" in client.get(f"{PAGE}servers/{server.pk}/future/").content.decode()
+
+
+def test_a_certificate_is_downloaded_alone_or_with_its_chain(client, ca):
+    server = make.server("srv")
+    pem = make.leaf_pem(server, ca)
+    now = make.certificate(server, ca, pem=pem + ca.root_pem)
+    before = make.certificate(server, ca, pem=pem + ca.root_pem, superseded_at=make.now())
+    make.future(make.operation(ca), server, FutureState.CREATED, chain_pem=pem + ca.root_pem)
+    base = f"{PAGE}servers/{server.pk}"
+    for there in ("certificate.pem", "future.pem", f"certificates/{before.pk}.pem"):
+        assert client.get(f"{base}/{there}").content.decode() == pem + ca.root_pem
+        alone = client.get(f"{base}/{there}?part=certificate")
+        assert alone.content.decode().strip() == pem.strip()
+        assert alone.headers["Content-Disposition"].endswith('-certificate.pem"')
+    page = client.get(f"{base}/certificates/{before.pk}/").content.decode()
+    assert "Former certificate of srv" in page
+    stranger = make.server("other").pk
+    assert client.get(f"{PAGE}servers/{stranger}/certificates/{now.pk}/").status_code == 404
+    assert client.get(f"{PAGE}servers/{stranger}/certificates/{now.pk}.pem").status_code == 404
 
 
 def test_the_future_certificate_is_shown_and_downloaded(client, ca):

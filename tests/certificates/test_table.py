@@ -148,3 +148,23 @@ def test_a_server_whose_first_certificate_is_awaited_is_there(ca):
     row = table.rows([server.pk], [], make.now())[0]
     assert table.cell(row, "sha256") == ""
     assert table.cell(row, "status") == "CSR generation pending"
+
+
+def test_chips_count_within_the_search(servers):
+    now = make.now()
+    asked = Asked.read(QueryDict("q=soon"))
+    updates = [operation.update_id for operation in table.running()]
+    counted = {c["key"]: c["n"] for c in table.chips(table.servers(now, updates), asked, now)}
+    assert counted == {"": 1, "expiring": 1, "expired": 0, "failed": 0, "csr": 0, "ready": 0}
+
+
+def test_a_status_that_waits_says_what_for(servers, ca):
+    by_hand = make.server("by-hand")
+    make.future(table.running()[0], by_hand, F.AWAITED, by_hand=True)
+    keys = [by_hand.pk, *(server.pk for server in servers.values())]
+    hints = {r.device.name: r.hint for r in table.rows(keys, [], make.now())}
+    assert hints["by-hand"] == "waits for the files in its remint repository"
+    assert hints["awaited"] == "after the update reaches the server"
+    assert "import" in hints["csr"]
+    assert "try again" in hints["broken"]
+    assert hints["good"] == hints["expired"] == hints["ready"] == ""

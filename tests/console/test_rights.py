@@ -73,6 +73,9 @@ MATRIX = {
     "certificates:future": (("server",), {"GET": "", "POST": None}),
     "certificates:future_pem": (("server",), {"GET": "", "POST": None}),
     "certificates:csr": (("server",), {"GET": "", "POST": None}),
+    "certificates:past": (("server", "certificate"), {"GET": "", "POST": None}),
+    "certificates:past_pem": (("server", "certificate"), {"GET": "", "POST": None}),
+    "certificates:try_again": (("server",), {"GET": None, "POST": CA}),
     "certificates:why": (("server",), {"GET": "", "POST": None}),
     "devices:list": ((), {"GET": "", "POST": None}),
     "devices:device": (("server",), {"GET": "", "POST": None}),
@@ -109,7 +112,8 @@ def things(monkeypatch):
     make.zone()
     server = make.server("ps-01")
     ca = make.authority(server)
-    pem = make.certificate(server, ca).chain_pem
+    certificate = make.certificate(server, ca)
+    pem = certificate.chain_pem
     operation = make.operation(ca, state=OperationState.REPLICATING)
     make.future(operation, server, FutureState.CREATED, chain_pem=pem, csr_pem="csr")
     replica = make.replica(operation.update, server, ReplicaState.FAILED)
@@ -120,6 +124,7 @@ def things(monkeypatch):
         "operation": operation.pk,
         "replica": replica.pk,
         "server": server.pk,
+        "certificate": certificate.pk,
         "update": operation.update_id,
         "assignment": assignment.pk,
         "draft": uuid4(),

@@ -7,6 +7,7 @@ from django.test import Client
 
 from devices.models import Device, Role
 from ledger.models import Entry
+from pki import details
 from systemupdates.machine import AssignmentState
 from tests import make
 
@@ -139,3 +140,32 @@ def test_without_the_right_names_are_only_shown(client):
     assert "<textarea" not in page
     assert save(reader, server, "").status_code == 403
     assert Device.objects.get().dns_names == ["old.example"]
+
+
+def test_a_servers_page_shows_its_certificates_past_current_and_future(client):
+    server = make.server("ps-1")
+    ca = make.authority(server)
+    pem = make.leaf_pem(server, ca)
+    make.certificate(server, ca, pem=pem, superseded_at=make.now())
+    make.certificate(server, ca, pem=pem)
+    make.future(make.operation(ca), server, "created", chain_pem=pem)
+    make.server("as-1", Role.AUTHENTICATION_SATELLITE, parent=server)
+    response = client.get(f"/devices/{server.pk}/")
+    page = response.content.decode()
+    for words in ("Future", "Current", "Past", "New certificate created", "Associated satellites"):
+        assert words in page, words
+    assert page.count(details.describe(pem).sha256) >= 3
+    assert ">as-1</a>" in page
+    for there in ("/future/", "/certificates/"):
+        assert f"/configuration/certificates/servers/{server.pk}{there}" in page
+
+
+def test_a_satellite_that_failed_says_so_on_its_page(client):
+    server = make.server("as-1", Role.AUTHENTICATION_SATELLITE)
+    ca = make.authority(make.server("ps-1"))
+    operation = make.operation(ca, kind="remint-server")
+    make.future(operation, server, "csr-failed", reason="The disk is full.")
+    make.assignment(operation.update, server, AssignmentState.FAILED, reason="No space left.")
+    page = client.get(f"/devices/{server.pk}/").content.decode()
+    for words in ("CSR generation Failed", "Why it failed", "No space left.", "Last contact"):
+        assert words in page, words
