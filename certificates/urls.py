@@ -77,6 +77,6 @@ urlpatterns = [
     path(SERVER + "csr/", downloads.csr, name="csr"),
     path(SERVER + "certificates/<int:certificate>/", server_dialogs.past, name="past"),
     path(SERVER + "certificates/<int:certificate>.pem", downloads.past_pem, name="past_pem"),
-    path(SERVER + "try-again/", server_dialogs.try_again, name="try_again"),
+    path(SERVER + "try-again/", server_dialogs.try_again, name="ask_again"),
     path(SERVER + "why/", server_dialogs.why, name="why"),
 ]

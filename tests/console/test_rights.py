@@ -75,7 +75,7 @@ MATRIX = {
     "certificates:csr": (("server",), {"GET": "", "POST": None}),
     "certificates:past": (("server", "certificate"), {"GET": "", "POST": None}),
     "certificates:past_pem": (("server", "certificate"), {"GET": "", "POST": None}),
-    "certificates:try_again": (("server",), {"GET": None, "POST": CA}),
+    "certificates:ask_again": (("server",), {"GET": None, "POST": CA}),
     "certificates:why": (("server",), {"GET": "", "POST": None}),
     "devices:list": ((), {"GET": "", "POST": None}),
     "devices:device": (("server",), {"GET": "", "POST": None}),
