@@ -268,7 +268,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
         "expired on",
     ),
     "ends-before-activation": (
-        lambda c: c.file(ends=NOW + timedelta(minutes=5)),
+        lambda c: c.file(ends=timezone.now() + timedelta(minutes=5)),
         "before the activation",
     ),
     "begins-after-activation": (
