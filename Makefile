@@ -1,7 +1,7 @@
 # The two commands to know: `make run` and `make test`. They need Python 3.11 or newer, make, git.
 
 BIN := .venv/bin
-ROOMS := zcc certificates systemupdates devices ledger console zac wire pki faults
+ROOMS := zcc certificates systemupdates devices ledger console zac zman wire pki faults
 TEMPLATES = $(shell git ls-files --cached --others --exclude-standard 'templates/*.html')
 PYTEST = $(BIN)/python -m pytest
 # Two cores are enough; more may be asked for: make test WORKERS=8

@@ -98,10 +98,11 @@ def generate_csrs(request: HttpRequest, order: RequestOrder) -> Any:
 def _several(server_ids: list[UUID]) -> list[FutureCertificate]:
     """Return the future certificates of some servers; each of them must have one."""
     rows = FutureCertificate.objects.filter(device__in=server_ids).exclude(state__in=table.CLOSED)
-    found = list(rows.select_related("device", "authority", "operation").order_by("device__name"))
-    if {future.device_id for future in found} != set(server_ids):
+    rows = rows.select_related("device", "authority", "operation").order_by("pk")
+    newest = {future.device_id: future for future in rows}
+    if newest.keys() != set(server_ids):
         raise NotFound("One of the servers waits for no new certificate.")
-    return found
+    return sorted(newest.values(), key=lambda future: future.device.name)
 
 
 @router.get("/servers/{server_id}/future-certificate", openapi_extra=as_file(PEM))

@@ -1,0 +1,107 @@
+"""Run zman against the console itself, inside the test; only TLS is left out here."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
+
+from certificates import authority as ca_role
+from certificates.models import VaultJob
+from tests.api.conftest import APPROVE, AUDIT, CA, CHANGE, DEPLOY, ZONE, Caller, caller
+from zman import main as zman
+from zman import watching
+from zman.client import Console
+
+RIGHTS = (CA, DEPLOY, CHANGE, APPROVE, AUDIT, ZONE)
+
+
+@dataclass
+class Run:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Inside(httpx.WSGITransport):
+    """The console in this process, on the connection that the test began its transaction on."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        for signal in (request_started, request_finished):
+            signal.disconnect(close_old_connections)
+        try:
+            answer = super().handle_request(request)
+            body = b"".join(answer.stream)  # type: ignore[arg-type]
+            answer.close()
+        finally:
+            for signal in (request_started, request_finished):
+                signal.connect(close_old_connections)
+        return httpx.Response(answer.status_code, headers=answer.headers, content=body)
+
+
+class Zman:
+    """A person with a shell."""
+
+    def __init__(self, who: Caller, folder: Path, capsys: Any, patch: Any) -> None:
+        self.who, self.folder, self._capsys, self.patch = who, folder, capsys, patch
+        self._transport = Inside(app=get_wsgi_application())
+
+    def __call__(self, *arguments: str) -> Run:
+        """Run one command; what it asks is answered yes."""
+        self._capsys.readouterr()
+        logging.disable(logging.CRITICAL)  # what the console says of itself
+        try:
+            code = zman.main([*arguments, "--yes"], partial(Console, transport=self._transport))
+        finally:
+            logging.disable(logging.NOTSET)
+        return Run(code, *self._capsys.readouterr())
+
+    def good(self, *arguments: str) -> Run:
+        """Run one command that must succeed."""
+        run = self(*arguments)
+        assert run.code == 0, run
+        return run
+
+    def json(self, *arguments: str) -> Any:
+        """Return what a command prints for programs."""
+        return self.good(*arguments, "--json").json
+
+
+@pytest.fixture
+def shell(zone: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A shell whose environment names the console and a token with every right."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("ZMAN_URL", "https://console.example:8443")
+    monkeypatch.setattr(watching, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(watching, "JOB_EVERY_SECONDS", 0.0)
+    who = caller("everybody", *RIGHTS)
+    monkeypatch.setenv("ZMAN_TOKEN", who.text)
+    zone.first.refresh()
+    return Zman(who, tmp_path, capsys, monkeypatch)
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the server that holds the key do a job while zman waits for it."""
+    from django.utils import timezone
+
+    def asked(_seconds: float) -> None:
+        for job in VaultJob.objects.filter(state="waiting"):
+            ca_role.do(job, now=timezone.now())
+
+    monkeypatch.setattr("zman.watching.time.sleep", asked)

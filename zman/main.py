@@ -1,0 +1,205 @@
+"""The commands of zman, their options, and how it ends."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from faults import Fault, Invalid
+from zman import VERSION, acting, exits, keeping, profiles, reading, watching
+from zman.acting import Command
+from zman.client import Console
+from zman.output import Output
+from zman.profiles import EXAMPLE, Place
+
+EPILOG = f"""\
+A console is named by a profile in ~/.config/zman/profiles.toml:
+
+{EXAMPLE}
+or by ZMAN_URL, ZMAN_CA_FILE and ZMAN_TOKEN or ZMAN_TOKEN_FILE, or by options. A token is never
+an option. Results go to stdout, with --json as JSON; progress and errors go to stderr. NO_COLOR
+is obeyed.
+
+{exits.HELP}
+"""
+
+
+class Parser(ArgumentParser):
+    """A parser whose errors are faults like all others, and that guesses no option."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse what cannot be understood."""
+        raise Invalid(f"{message}.", action=f"See: {self.prog} --help")
+
+
+def make_parser() -> ArgumentParser:
+    """Return the parser of every command."""
+    common = Parser(add_help=False)
+    for flag, words in (
+        ("--profile", "a profile of the profiles file"),
+        ("--url", "address of the console, https://HOST:PORT"),
+        ("--ca-file", "file with the certificate of the zone CA"),
+        ("--token-file", "file with the API token, for its owner alone"),
+        ("--access", "access.json of an embedded zone"),
+    ):
+        common.add_argument(flag, help=words, default="")
+    common.add_argument("--json", action="store_true", help="print JSON")
+    common.add_argument("-y", "--yes", action="store_true", help="ask nothing")
+    parser = Parser(
+        prog="zman",
+        description="The certificate authority of a zone, from the command line.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=VERSION)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _reading(commands, common)
+    _starting(commands, common)
+    _running(commands, common)
+    _keeping(commands, common)
+    return parser
+
+
+def _add(commands: Any, common: ArgumentParser, name: str, run: Command, words: str) -> Any:
+    added = commands.add_parser(name, parents=[common], help=words, description=words)
+    added.set_defaults(run=run)
+    return added
+
+
+def _reading(commands: Any, common: ArgumentParser) -> None:
+    listed = _add(commands, common, "list", reading.show_list, "list things of one kind")
+    listed.add_argument("kind", choices=[*reading.LISTS, *reading.OF_UPDATE])
+    listed.add_argument("--update", default="", help="of which update: name or id")
+    listed.add_argument("--search", default="", metavar="TEXT")
+    listed.add_argument("--state", default="")
+    listed.add_argument("--limit", type=int, default=0, help="how many at most; 0 is all")
+    shown = _add(commands, common, "show", reading.show_one, "show one thing")
+    kinds = ["ca", "zone", "me", "gates", "limits", "server", "device", "operation", "update"]
+    shown.add_argument("what", choices=[*kinds, "job", "audit"])
+    shown.add_argument("name", nargs="?", default="", help="name or id")
+    shown.add_argument("--pem", action="store_true", help="its certificate instead")
+    shown.add_argument("--future", action="store_true", help="with --pem: the new one")
+    shown.add_argument("-o", "--output", default="", metavar="FILE")
+    watched = _add(commands, common, "watch", acting.watch, "follow an operation to its end")
+    watched.add_argument("operation", nargs="?", default="", help="id; else the one under way")
+    watched.add_argument("--until", choices=list(watching.ENDS), default="completed")
+
+
+def _starting(commands: Any, common: ArgumentParser) -> None:
+    started = Parser(add_help=False, parents=[common])
+    started.add_argument("--key-length", type=int, default=256, metavar="BITS")
+    started.add_argument("--include-dns", action="store_true", help="additional DNS names, too")
+    started.add_argument("--at", default="", help="activation: 2030-05-17T22:00+02:00 or +2h")
+    started.add_argument("--immediately", action="store_true", help="of an expired CA")
+    started.add_argument("--key", default="", metavar="UUID", help="makes a repetition harmless")
+    started.add_argument("--watch", action="store_true", help="follow it to its end")
+    remint = commands.add_parser("remint", help="replace the zone CA, or certificates of servers")
+    of_what = remint.add_subparsers(dest="what", required=True, metavar="ca|servers")
+    own = _add(of_what, started, "ca", acting.remint_ca, "Remint CA")
+    own.add_argument("--common-name", default="", help="else that of the present CA")
+    own.add_argument("--years", type=int, default=10)
+    servers = _add(of_what, started, "servers", acting.remint_servers, "Remint Certificate")
+    servers.add_argument("servers", nargs="*", metavar="SERVER")
+    servers.add_argument("--all", action="store_true", help="every server")
+    servers.add_argument("--name", default="", help="of the system update")
+    servers.add_argument("--common-name", default="")
+    _of_csr(servers)
+    change = commands.add_parser("change", help="change the zone CA to another one")
+    to_what = change.add_subparsers(dest="what", required=True, metavar="internal|external")
+    internal = _add(to_what, started, "internal", acting.change_internal, "to a CA of the zone")
+    internal.add_argument("--server", required=True, help="which Primary Server holds it")
+    internal.add_argument("--subject", required=True)
+    internal.add_argument("--years", type=int, default=10)
+    external = _add(to_what, started, "external", acting.change_external, "to a CA outside")
+    external.add_argument("chain", nargs="+", help="PEM files: the root, and intermediates")
+    _of_csr(external)
+
+
+def _of_csr(parser: ArgumentParser) -> None:
+    parser.add_argument("--by-hand", action="store_true", help="requests are made elsewhere")
+    for name in acting.SUBJECT:
+        parser.add_argument(f"--{name.replace('_', '-')}", default="", help="in the CSRs")
+
+
+def _running(commands: Any, common: ArgumentParser) -> None:
+    told = Parser(add_help=False, parents=[common])
+    told.add_argument("operation", nargs="?", default="", help="id; else the one under way")
+    told.add_argument("--watch", action="store_true", help="follow it to its end")
+    for name, words in (
+        ("cancel", "cancel an operation"),
+        ("assign", "Assign Now: do not wait for replication"),
+        ("force", "activate a blocked operation all the same"),
+        ("clear", "clear the message of a failed cancel"),
+        ("replicate", "ask every content server to fetch now"),
+        ("without-bridge", "go on without a lost certificate server"),
+    ):
+        _add(commands, told, name, acting.act, words)
+    later = _add(commands, told, "postpone", acting.postpone, "change the activation time")
+    later.add_argument("--at", required=True, help="2030-05-17T22:00+02:00 or +2h")
+    out = _add(commands, told, "exclude", acting.exclude, "leave a content server out")
+    out.add_argument("--server", required=True)
+    for name, words in (
+        ("approve", "let a waiting server into the zone"),
+        ("unregister", "let a device go"),
+        ("retire", "take a device out for good"),
+    ):
+        _add(commands, common, name, acting.of_device, words).add_argument("device")
+    for name, words in (
+        ("ignore", "leave a device out of an update"),
+        ("redeploy", "offer an update to a device again"),
+    ):
+        added = _add(commands, common, name, acting.of_assignment, words)
+        added.add_argument("device")
+        added.add_argument("--update", required=True, help="name or id")
+
+
+def _keeping(commands: Any, common: ArgumentParser) -> None:
+    moved = _add(commands, common, "move", keeping.move, "move the CA role to a Primary Server")
+    moved.add_argument("server")
+    kept = _add(commands, common, "backup", keeping.backup, "back the CA up into a file")
+    back = _add(commands, common, "restore", keeping.restore, "restore the CA from a backup")
+    for parser in (kept, back):
+        parser.add_argument("file")
+        parser.add_argument("--passphrase-file", default="", help=f"else {keeping.PASSPHRASE}")
+    back.add_argument("--server", required=True, help="which Primary Server takes it")
+    csr = commands.add_parser("csr", help="certification requests of servers")
+    how = csr.add_subparsers(dest="what", required=True, metavar="generate|get")
+    made = _add(how, common, "generate", keeping.generate_csrs, "fresh keys and requests")
+    made.add_argument("servers", nargs="+", metavar="SERVER")
+    made.add_argument("--key-length", type=int, default=256, metavar="BITS")
+    made.add_argument("--common-name", default="")
+    got = _add(how, common, "get", keeping.fetch_csrs, "fetch the requests")
+    got.add_argument("servers", nargs="+", metavar="SERVER")
+    got.add_argument("-o", "--output", default="", metavar="FILE")
+    taken = _add(commands, common, "import", keeping.import_files, "import certificates")
+    taken.add_argument("files", nargs="+", metavar="FILE")
+    taken.add_argument("--server", default="", help="else matched by their keys")
+
+
+def main(
+    arguments: Sequence[str] | None = None, connect: Callable[[Place], Console] = Console
+) -> int:
+    """Run one command; returns the exit code."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    out = Output(as_json="--json" in given)
+    try:
+        told: Namespace = make_parser().parse_args(given)
+        with connect(profiles.decide(vars(told), os.environ)) as api:
+            told.run(api, out, told)
+    except Fault as fault:
+        out.fault(fault)
+        return exits.code_of(fault)
+    except KeyboardInterrupt:
+        out.say("Interrupted. What was started goes on.")
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        # Who read the output has seen enough.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - to the end
+    return exits.OK
