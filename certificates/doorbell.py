@@ -10,6 +10,7 @@ import logging
 import queue
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from celery import Task, current_app
@@ -17,6 +18,8 @@ from celery import Task, current_app
 log = logging.getLogger(__name__)
 WAITING_AT_MOST = 1000
 PILED_AT_MOST = 50
+# The header of a task that tells since when it waits.
+RUNG_AT = "rung_at"
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,12 @@ def _publish(ring: Ring) -> None:
             return
         task: Any = current_app.tasks[ring.task]
         task.apply_async(
-            args=ring.args, queue=ring.queue, connection=connection, retry=False, expires=30
+            args=ring.args,
+            queue=ring.queue,
+            connection=connection,
+            retry=False,
+            expires=30,
+            headers={RUNG_AT: datetime.now(UTC).isoformat()},
         )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +13,10 @@ from pathlib import Path
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
+from certificates import doorbell
 from console.models import Pulse
 from devices import keyring
 from devices.models import Device
@@ -26,6 +31,18 @@ NOTED_EVERY = timedelta(seconds=10)
 MISSED_AFTER = timedelta(seconds=60)
 BROKER_ANSWERS_WITHIN = 0.5
 DISK_FREE_AT_LEAST = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What waits in one queue: how many tasks, and since when the oldest of them."""
+
+    length: int
+    since: datetime | None
+
+    def age(self, now: datetime) -> float:
+        """Return for how many seconds the oldest task has waited; 0 where none does."""
+        return max(0.0, (now - self.since).total_seconds()) if self.since else 0.0
 
 
 def note_sweep(now: datetime) -> None:
@@ -50,13 +67,13 @@ def parts(now: datetime) -> dict[str, str]:
     """Return how each part stands: ok, failed, or unknown where another part hides it."""
     found = dict.fromkeys(("database", "broker", "worker", "beat", "vault", "disk"), UNKNOWN)
     found["disk"] = OK if free_bytes() >= DISK_FREE_AT_LEAST else FAILED
-    lengths = queue_lengths([SHARED])
-    found["broker"] = OK if lengths is not None else FAILED
+    waiting = look_into([SHARED])
+    found["broker"] = OK if waiting is not None else FAILED
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         found["database"] = OK
-        found["worker"], found["beat"] = _background(now, lengths)
+        found["worker"], found["beat"] = _background(now, waiting)
         found["vault"] = OK if _vault_opens() else FAILED
     except DatabaseError:
         found["database"] = FAILED
@@ -72,14 +89,14 @@ def overall(found: dict[str, str]) -> str:
     return OK if set(found.values()) == {OK} else DEGRADED
 
 
-def _background(now: datetime, lengths: dict[str, int] | None) -> tuple[str, str]:
+def _background(now: datetime, waiting: dict[str, Queue] | None) -> tuple[str, str]:
     """Tell worker and beat apart: work that piles up lacks a worker, no work at all lacks beat."""
     seen = swept_at()
     if seen is not None and now - seen <= MISSED_AFTER:
         return OK, OK
-    if lengths is None:
+    if waiting is None:
         return UNKNOWN, UNKNOWN
-    return (FAILED, OK) if lengths[SHARED] else (UNKNOWN, FAILED)
+    return (FAILED, OK) if waiting[SHARED].length else (UNKNOWN, FAILED)
 
 
 def _vault_opens() -> bool:
@@ -106,12 +123,14 @@ def queues() -> list[str]:
     ]
 
 
-def queue_lengths(names: list[str]) -> dict[str, int] | None:
-    """Return how much waits in each queue; None where the broker does not answer in time."""
+def look_into(names: list[str]) -> dict[str, Queue] | None:
+    """Return what waits in each queue; None where the broker does not answer in time."""
     asked = _broker_thread().submit(_ask_broker, names)
     try:
         return asked.result(BROKER_ANSWERS_WITHIN)
     except (redis.RedisError, OSError, TimeoutError):
+        # Nobody waits for it any more: it shall not delay the next one who asks.
+        asked.cancel()
         return None
 
 
@@ -121,15 +140,29 @@ def _broker_thread() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, thread_name_prefix="broker-check")
 
 
-def _ask_broker(names: list[str]) -> dict[str, int]:
+def _ask_broker(names: list[str]) -> dict[str, Queue]:
     url = settings.CELERY_BROKER_URL.replace("redis+socket://", "unix://")
     broker = redis.Redis.from_url(
         url,
         socket_timeout=BROKER_ANSWERS_WITHIN,
         socket_connect_timeout=BROKER_ANSWERS_WITHIN,
-        retry=None,
+        retry=Retry(NoBackoff(), 0),
     )
     with broker, broker.pipeline(transaction=False) as pipeline:
         for name in names:
             pipeline.llen(name)
-        return dict(zip(names, pipeline.execute(), strict=True))
+            pipeline.lindex(name, -1)
+        told = pipeline.execute()
+    return {
+        name: Queue(length, _since(oldest))
+        for name, length, oldest in zip(names, told[::2], told[1::2], strict=True)
+    }
+
+
+def _since(message: bytes | None) -> datetime | None:
+    """Return since when a task waits, as its header tells; at the latest since it expired."""
+    try:
+        headers = json.loads(message or b"{}").get("headers", {})
+        return datetime.fromisoformat(headers.get(doorbell.RUNG_AT) or headers.get("expires") or "")
+    except (ValueError, AttributeError, TypeError):
+        return None

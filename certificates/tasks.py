@@ -18,6 +18,7 @@ from certificates import doorbell, health, selfcheck
 from certificates.machine import OperationState
 from certificates.models import Authority, Operation, VaultJob
 from certificates.operations import advancing, preparing, renewing, retiring, signing
+from console import logs
 from devices import keyring
 from devices.models import Device, DeviceQuerySet, ZoneKey
 from faults import Fault
@@ -84,6 +85,7 @@ def _ask_to_sign(authority: Authority, *, once: bool) -> None:
 @shared_task
 def prepare(operation_id: str) -> None:
     """Prepare an operation on its certificate server."""
+    logs.note(operation=operation_id)
     operation = Operation.objects.select_related(
         "authority", "signing_server", "future_authority"
     ).get(pk=operation_id)
@@ -105,6 +107,7 @@ def prepare(operation_id: str) -> None:
 @shared_task
 def advance(operation_id: str) -> None:
     """Take the next step of one operation."""
+    logs.note(operation=operation_id)
     operation = Operation.objects.select_related("update", "authority", "future_authority").get(
         pk=operation_id
     )
@@ -148,6 +151,7 @@ def look_after() -> None:
 @shared_task
 def do_job(job_id: str) -> None:
     """Move, back up or restore the CA on the server whose vault it takes."""
+    logs.note(job=job_id)
     job = VaultJob.objects.select_related("authority", "server", "target").get(pk=job_id)
     with suppress(WrongMove):
         ca_role.do(job, now=timezone.now())

@@ -45,7 +45,7 @@ def fault_response(request: HttpRequest, fault: Fault) -> HttpResponse:
 
 def bug_response(request: HttpRequest, error: BaseException) -> HttpResponse:
     """Log what nobody foresaw under a reference number, and show only the number (S-93)."""
-    reference = secrets.token_hex(4)
+    reference = getattr(request, "id", "") or secrets.token_hex(8)
     log.error("reference %s: %s %s", reference, request.method, request.path, exc_info=error)
     explanation = _("Something went wrong that was not foreseen. Nothing was changed.")
     action = _("Try again. If it happens again, report the reference number %s.") % reference

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import re
+import secrets
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -17,15 +20,59 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
+from console import logs
 from console.errors import bug_response, fault_response
 from faults import Fault, Kind
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+log = logging.getLogger("zcc.requests")
+# Many and always the same: devices that refresh, probes, scripts of the pages.
+QUIET = ("/zac/", "/content/", "/healthz", "/metrics", "/static/")
+GIVEN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 IDLE = 30 * 60
 NOTED_EVERY = 60
 ABSOLUTE = 12 * 3600
 # What a page asks for by itself: it does not keep an unattended session alive.
 POLLS = "rev"
+
+
+class RequestId:
+    """Give each request an id: it is in every line logged of it, in the answer, on error pages.
+
+    A proxy that is trusted may have given it one already.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Any) -> HttpResponse:
+        request.id = _given_id(request) or secrets.token_hex(8)
+        began = time.perf_counter()
+        with logs.about(request=request.id):
+            response = self.get_response(request)
+            took = round((time.perf_counter() - began) * 1000)
+            quiet = request.path.startswith(QUIET) and response.status_code < HTTPStatus.BAD_REQUEST
+            level = logging.DEBUG if quiet else logging.INFO
+            log.log(
+                level, "%s %s %d %d ms", request.method, request.path, response.status_code, took
+            )
+        response.headers["X-Request-ID"] = request.id
+        return response
+
+    def process_view(
+        self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]
+    ) -> None:
+        """Note which operation an address is about."""
+        key = kwargs.get("operation_id") or (
+            kwargs.get("pk") if "/operations/" in request.path else None
+        )
+        if key is not None:
+            logs.note(operation=str(key))
+
+
+def _given_id(request: HttpRequest) -> str:
+    given = request.headers.get("X-Request-ID", "")
+    return given if settings.SECURE_PROXY_SSL_HEADER and GIVEN_ID.fullmatch(given) else ""
 
 
 class SessionLimits:

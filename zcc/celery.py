@@ -9,6 +9,8 @@ from typing import Any
 from celery import Celery, signals
 from celery.schedules import crontab
 
+from console import logs
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
 
 app = Celery("zcc")
@@ -39,3 +41,9 @@ def share_memory(**_: Any) -> None:
     """Let the child share the pages of what is loaded: collecting must not touch them."""
     gc.collect()
     gc.freeze()
+
+
+@signals.task_prerun.connect
+def name_task(task_id: str = "", task: Any = None, **_: Any) -> None:
+    """Let every line that a task logs tell which one it was."""
+    logs.note(task=getattr(task, "name", ""), request=task_id)

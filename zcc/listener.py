@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import gc
 import logging
+import logging.config
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+from django.conf import settings
 from django.db import connections
 from django.utils import timezone
 from granian._granian import SocketHolder
@@ -34,6 +36,11 @@ from granian.server.mp import MPServer
 from zcc import environment, processes
 
 log = logging.getLogger("zcc.listener")
+# Granian's lines go where all others go.
+LOGGERS = {
+    name: {"handlers": [], "propagate": True, "level": "INFO"}
+    for name in ("_granian", "granian.access")
+}
 LOOK_SECONDS = 0.1
 FIRST_LOOK_SECONDS = 0.5
 BACKLOG = 1024
@@ -72,6 +79,7 @@ class Listener(MPServer):
             respawn_interval=DRAIN_SECONDS,
             workers_kill_timeout=FINISH_SECONDS,
             websockets=False,
+            log_dictconfig={"formatters": {}, "handlers": {}, "loggers": dict(LOGGERS)},
         )
 
     def _init_shared_socket(self) -> None:
@@ -200,8 +208,9 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True, help="home of this server's agent")
     told = parser.parse_args()
     processes.harden()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     os.environ.setdefault("ZCC_SERVER_HOME", str(told.home.absolute()))
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
+    logging.config.dictConfig(settings.LOGGING)
     current = told.home.absolute() / "security" / "current"
     certificate = first_certificate(told.home.absolute(), current, told.port)
     threads = environment.number("ZCC_WEB_THREADS", 4, least=1, most=64)

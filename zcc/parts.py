@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from wire.messages import PRIMARY
-from zcc import broker, commands
+from zcc import broker, commands, environment
 from zcc.layout import Host
 from zcc.processes import Program
 
@@ -24,6 +24,7 @@ class Parts:
             "ZCC_BROKER_URL": broker.url(home),
             "DJANGO_SETTINGS_MODULE": "zcc.settings",
             "PYTHONUNBUFFERED": "1",
+            "ZCC_LOG_FORMAT": environment.text("ZCC_LOG_FORMAT", "text"),
             "MALLOC_ARENA_MAX": "1",
         }
 

@@ -5,6 +5,7 @@ from certificates.models.draft import Draft
 from certificates.models.job import VaultJob
 from certificates.models.operation import CA_KINDS, Operation
 from certificates.models.server import FutureCertificate, ServerCertificate
+from certificates.models.tally import Tally
 
 __all__ = [
     "CA_KINDS",
@@ -15,5 +16,6 @@ __all__ = [
     "Issued",
     "Operation",
     "ServerCertificate",
+    "Tally",
     "VaultJob",
 ]

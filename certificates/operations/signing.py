@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from django.db import connection, transaction
 
 from certificates import vault
 from certificates.machine import FutureState
-from certificates.models import Authority, FutureCertificate, Issued
+from certificates.models import Authority, FutureCertificate, Issued, Tally
 from certificates.naming import order_for
 from devices.models import Device, Zone
 from faults import Fault
@@ -56,6 +57,7 @@ def sign_waiting(authority: Authority, *, now: datetime) -> int:
     intents = _next(authority)
     if not intents:
         return 0
+    began = time.perf_counter()
     issuer = vault.open_issuer(authority, now=now)
     days = Zone.objects.the().server_certificate_days
     validity = issuing.server_validity(now, days, authority.root_pem)
@@ -75,6 +77,7 @@ def sign_waiting(authority: Authority, *, now: datetime) -> int:
             note=f"{len(made)} server certificates",
             detail={"serials": [f"{outcome.intent.serial:x}" for outcome in made]},
         )
+        Tally.objects.add(Tally.SIGNING, len(made), time.perf_counter() - began)
     return len(outcomes)
 
 

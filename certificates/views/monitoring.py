@@ -41,7 +41,8 @@ def show_metrics(request: Any) -> HttpResponse:
         if not allowed(request, VIEW_METRICS):
             fault = missing(str(RIGHTS[VIEW_METRICS]))
             return problem(403, fault.explanation, fault.action)
-    return HttpResponse(metrics.text(timezone.now()), content_type=metrics.CONTENT_TYPE)
+    body, kind = metrics.text(timezone.now(), request.headers.get("Accept", ""))
+    return HttpResponse(body, content_type=kind)
 
 
 def _is_local(request: HttpRequest) -> bool:
