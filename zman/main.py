@@ -167,7 +167,9 @@ def _keeping(commands: Any, common: ArgumentParser) -> None:
     back = _add(commands, common, "restore", keeping.restore, "restore the CA from a backup")
     for parser in (kept, back):
         parser.add_argument("file")
-        parser.add_argument("--passphrase-file", default="", help=f"else {keeping.PASSPHRASE}")
+        parser.add_argument(
+            "--passphrase-file", default="", help=f"else {keeping.FROM_ENVIRONMENT}"
+        )
     back.add_argument("--server", required=True, help="which Primary Server takes it")
     csr = commands.add_parser("csr", help="certification requests of servers")
     how = csr.add_subparsers(dest="what", required=True, metavar="generate|get")
