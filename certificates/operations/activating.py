@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from certificates.machine import READY, AuthorityState, FutureState, OperationState
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
@@ -26,17 +28,23 @@ NAMED_AT_MOST = 5
 
 def lacking(operation: Operation) -> list[Device]:
     """Return the servers that hold the go back: targeted, not left out, no new certificate yet."""
-    left_out = Assignment.objects.filter(
-        update=operation.update, state__in=(AssignmentState.IGNORED, AssignmentState.CANCELED)
-    )
-    rows = (
-        operation.futures.open()
-        .exclude(state__in=READY)
-        .exclude(device__in=left_out.values("device"))
-        .filter(device__state="registered")
-        .select_related("device")
-    )
-    return [row.device for row in rows]
+    rows = _unready(operation).exclude(device__in=_ignored(operation))
+    return [row.device for row in rows.filter(device__state="registered")]
+
+
+def left_out(operation: Operation) -> list[Device]:
+    """Return the servers without a new certificate that an administrator has ignored."""
+    return [row.device for row in _unready(operation).filter(device__in=_ignored(operation))]
+
+
+def _unready(operation: Operation) -> QuerySet[FutureCertificate]:
+    return operation.futures.open().exclude(state__in=READY).select_related("device")
+
+
+def _ignored(operation: Operation) -> QuerySet[Assignment, Any]:
+    states = (AssignmentState.IGNORED, AssignmentState.CANCELED)
+    rows = Assignment.objects.filter(update=operation.update, state__in=states)
+    return rows.values("device")
 
 
 @transaction.atomic

@@ -14,6 +14,7 @@ from certificates.models import Operation
 from certificates.operations.activating import activate, complete, give_go, promote
 from certificates.operations.assigning import assign, assign_missing
 from certificates.operations.cancelling import finish_cancel
+from certificates.operations.postponing import go_on_without_ignored
 from certificates.operations.rolling_back import finish as finish_roll_back
 from devices.models import Zone
 from systemupdates import assignment
@@ -59,10 +60,12 @@ def is_due(operation: Operation, zone: Zone, now: datetime) -> bool:
 
 
 def _blocked(operation: Operation, now: datetime) -> None:
-    """Go on by itself only while the announced time has not passed."""
+    """Go on by itself while the announced time has not passed, or once who is late is ignored."""
     _spread(operation, Zone.objects.the(), now)
     if operation.immediate or (operation.activates_at is not None and now < operation.activates_at):
         give_go(operation, now=now)
+    else:
+        go_on_without_ignored(operation, now=now)
 
 
 def _activating(operation: Operation, now: datetime) -> None:

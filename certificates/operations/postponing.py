@@ -9,7 +9,8 @@ from django.db import transaction
 from certificates.limits import limits, stamp
 from certificates.machine import OperationState
 from certificates.models import Operation
-from certificates.operations.activating import lacking
+from certificates.operations import readiness
+from certificates.operations.activating import lacking, left_out
 from certificates.operations.publishing import publish_again
 from devices.models import Device, Zone
 from faults import Conflict, Refused
@@ -66,12 +67,33 @@ def force(operation: Operation, *, now: datetime) -> None:
             action="Wait for the certificates, change the activation time, or cancel.",
         )
     left = ", ".join(device.name for device in lacking(operation))
+    Operation.objects.filter(pk=operation.pk).update(forced=True)
+    operation.forced = True
+    _resume(operation, zone, f"forced without {left}" if left else "forced", now=now)
+
+
+@transaction.atomic
+def go_on_without_ignored(operation: Operation, *, now: datetime) -> None:
+    """Go on once the servers that held the activation back were ignored; else change nothing.
+
+    A server whose certificate merely came too late does not start it: its time has passed, and
+    only an administrator's act may give it another one.
+    """
+    zone = Zone.objects.lock()
+    operation.refresh_from_db()
+    left = ", ".join(device.name for device in left_out(operation))
+    if operation.state != State.BLOCKED or not left or lacking(operation):
+        return
+    if operation.futures.ready().exists() and not readiness.shortfalls(operation, zone, now):
+        _resume(operation, zone, f"goes on without {left}", now=now)
+
+
+def _resume(operation: Operation, zone: Zone, note: str, *, now: datetime) -> None:
     activates_at = operation.activates_at
     if activates_at is None or activates_at <= now + zone.lockout:
         activates_at = now + zone.lockout
-    Operation.objects.filter(pk=operation.pk).update(forced=True, activates_at=activates_at)
-    operation.forced, operation.activates_at = True, activates_at
-    note = f"forced without {left}" if left else "forced"
+    Operation.objects.filter(pk=operation.pk).update(activates_at=activates_at)
+    operation.activates_at = activates_at
     if operation.state == State.BLOCKED:
         Operation.objects.move(operation, State.ASSIGNED, note=note, reason="", action="")
     else:

@@ -441,6 +441,21 @@ def test_an_ignored_server_holds_nothing_back(second: Host, blocked: Operation) 
     assert refused.status_code == 404, "what is left out gets no go"
 
 
+def test_a_server_ignored_after_the_time_has_passed_frees_it_with_the_time_of_a_lockout(
+    zone: TestZone, second: Host, blocked: Operation
+) -> None:
+    passed = timezone.now() + timedelta(minutes=30)
+    row = Assignment.objects.get(device=second.guid, update=blocked.update_id)
+    assignment.ignore_device(row, now=passed)
+    operation = play.step(blocked, minutes=30)
+    assert (operation.state, operation.forced) == (S.ASSIGNED, False)
+    assert operation.activates_at is not None
+    assert operation.activates_at >= passed + zone.zone.lockout
+    assert operation.update is not None
+    assert operation.update.revision == 2, "the new time is signed"
+    assert play.step(operation, minutes=30, seconds=1).state == S.ACTIVATING
+
+
 def test_an_ignored_server_stays_ignored_when_it_registers_anew(
     zone: TestZone, second: Host, blocked: Operation
 ) -> None:

@@ -11,9 +11,9 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
+from uuid import uuid4
 
 REDIRECTS_AT_MOST = 5
-BOUNDARY = b"zcc-a-line-that-no-file-holds"
 
 
 @dataclass
@@ -92,22 +92,15 @@ class Visitor:
     ) -> Page:
         """Fill in the page's form with files, several to a field; redirects are followed."""
         form = page.form(page.path)
-        lines = [
-            (f'name="{name}"', value.encode()) for name, value in {**form.fields, **changes}.items()
-        ]
-        for name, given in files.items():
-            lines += [(f'name="{name}"; filename="{file}"', data) for file, data in given.items()]
-        body = b"".join(
-            b"--%b\r\nContent-Disposition: form-data; %b\r\n\r\n%b\r\n"
-            % (BOUNDARY, head.encode(), data)
-            for head, data in lines
-        )
-        said = {
-            "Content-Type": f"multipart/form-data; boundary={BOUNDARY.decode()}",
-            "X-CSRFToken": self._cookies.get("__Host-csrf", ""),
-        }
-        end = b"--%b--\r\n" % BOUNDARY
-        return self._follow(self._ask("POST", page.path, body + end, said))
+        parts = [(name, file, data) for name in files for file, data in files[name].items()]
+        body, kind = multipart({**form.fields, **changes}, parts)
+        said = {"Content-Type": kind, "X-CSRFToken": self._cookies.get("__Host-csrf", "")}
+        return self._follow(self._ask("POST", page.path, body, said))
+
+    def send(self, method: str, path: str, body: bytes = b"", **headers: str) -> Page:
+        """Make one call as a program does; nothing is followed."""
+        said = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._ask(method, path, body, said)
 
     def log_in(self, username: str, password: str) -> None:
         """Log in as a person does."""
@@ -149,6 +142,21 @@ class Visitor:
                     self._cookies[name] = morsel.value
                 else:
                     self._cookies.pop(name, None)
+
+
+def multipart(fields: dict[str, str], files: list[tuple[str, str, bytes]]) -> tuple[bytes, str]:
+    """Return body and content type of a form with files: (field, name, content) each."""
+    mark = uuid4().hex
+    parts = [
+        f'--{mark}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields.items()
+    ]
+    for name, file, data in files:
+        head = f'form-data; name="{name}"; filename="{file}"'
+        kind = "application/octet-stream"
+        start = f"--{mark}\r\nContent-Disposition: {head}\r\nContent-Type: {kind}\r\n\r\n"
+        parts.append(start.encode() + data + b"\r\n")
+    return b"".join(parts) + f"--{mark}--\r\n".encode(), f"multipart/form-data; boundary={mark}"
 
 
 class _Forms(HTMLParser):

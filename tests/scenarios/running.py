@@ -8,14 +8,16 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pki import details
-from tests.harness.evidence import Contact
+from pki import chains, details
+from tests.harness.evidence import Contact, leaked_secrets
 from tests.harness.places import loopback_network
+from tests.harness.program import Program
 from tests.harness.zone import Zone, until
 from zcc import broker
 from zcc.layout import Layout
@@ -28,19 +30,32 @@ class RunningZone(Zone):
     def __init__(self, home: Path, plan: Layout, environment: dict[str, str]) -> None:
         super().__init__(home, plan, environment)
         self._strangers: list[subprocess.Popen[bytes]] = []
+        self._inside: dict[str, subprocess.Popen[str]] = {}
 
     def close(self) -> None:
         """End it, and the devices that the launcher knows nothing of."""
-        for process in self._strangers:
+        for process in (*self._strangers, *self._inside.values()):
             with suppress(ProcessLookupError):
                 process.kill()
-            process.wait()
+            process.communicate()
         super().close()
 
     def run(self, code: str, *, server: str = "ps-01") -> str:
-        """Run a piece of the console's own code as a process of one Primary Server."""
-        done = subprocess.run(
-            [sys.executable, "-c", f"import django; django.setup()\n{code}"],
+        """Run a piece of the console's own code in a process of one Primary Server."""
+        process = self._inside.get(server)
+        if process is None or process.poll() is not None:
+            process = self._inside[server] = self._start_inside(server)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(code) + "\n")
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline() or '{"error": "it has ended"}')
+        assert "error" not in answer, answer["error"]
+        return str(answer["printed"])
+
+    def _start_inside(self, server: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.harness.inside"],
             cwd=BASE_DIR,
             env={
                 **self._environment,
@@ -51,12 +66,14 @@ class RunningZone(Zone):
                 "ZCC_BROKER_URL": broker.url(self.home),
                 "ZCC_LOG_LEVEL": "WARNING",
             },
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             text=True,
-            check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+
+    def program(self, server: str = "ps-01") -> Program:
+        """Return a program that uses the REST API of one Primary Server."""
+        return Program(self, server)
 
     def look(self) -> dict[str, Any]:
         """Return the newest operation with its assignments and futures."""
@@ -78,6 +95,37 @@ class RunningZone(Zone):
             shown = {name: value for name, value in seen.items() if name not in ("old", "new")}
             raise AssertionError(f"{error}: {json.dumps(shown)}") from error
         return seen
+
+    def completes(self, seconds: float = 300, *, but: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Wait for the end: every device is activated, every server shows the new CA."""
+        seen = self.reaches("completed", seconds=seconds)
+        left = {name for name, state in seen["assigned"].items() if state != "activated"}
+        assert left == set(but), seen["assigned"]
+        if seen["new"] != seen["old"]:
+            assert len(self.verify(seen["new"])) == len(self._listeners()), "all show the new CA"
+        assert leaked_secrets(self.home) == []
+        return seen
+
+    def everybody_is_in_contact(self, seconds: float = 60) -> None:
+        """Wait until every host has made a verified contact after now."""
+        before = time.time()
+        names = {host.name for host in self.hosts()}
+
+        def all_came() -> bool:
+            return names <= {one.host for one in self.contacts() if one.ok and one.t > before}
+
+        until(all_came, "every host is in verified contact", seconds)
+
+    def journal(self, name: str, *events: str) -> list[dict[str, Any]]:
+        """Return what an agent has noted in its journal, or only some kinds of it."""
+        path = next(self.home.glob(f"*/{name}/journal.jsonl"))
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        return [line for line in lines if not events or line["event"] in events]
+
+    def trusted(self, name: str) -> set[str]:
+        """Return the digests of the roots that a host trusts."""
+        path = next(self.home.glob(f"*/{name}/security/current/ca.pem"))
+        return {details.digest(pem) for pem in chains.split(path.read_text())}
 
     def add_device(self, name: str, number: int, *, faketime: str = "") -> Path:
         """Start one more managed device beside the launcher's, with a clock of its own."""

@@ -47,7 +47,8 @@ def test_no_contact_is_lost_from_the_click_to_the_cut_over(
     page.get_by_role("button", name="Remint CA").click()
     page.get_by_label("Yes, I want to remint the certificate authority").check()
     page.get_by_role("button", name="OK").click()
-    expect(page.get_by_text("The Remint CA operation has been initiated")).to_be_visible()
+    said = page.locator("#zone-ca").get_by_text("The Remint CA operation has been initiated")
+    expect(said).to_be_visible()
     page.close()
 
     # The device is away while everybody else goes through the whole change.

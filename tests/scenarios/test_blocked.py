@@ -1,0 +1,62 @@
+"""A server without its new certificate holds the activation back; three ways out (D-26)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.harness.program import Program, later
+from tests.scenarios import acting
+from tests.scenarios.running import RunningZone
+
+StartZone = Callable[..., RunningZone]
+pytestmark = pytest.mark.long
+
+
+def blocked(start_zone: StartZone) -> tuple[RunningZone, Program]:
+    """Return a zone that waits for ps-02, which is frozen."""
+    zone = start_zone(devices=2, satellites=0)
+    api = zone.program()
+    zone.stop("ps-02.agent")
+    acting.remint_ca(api, 62)
+    seen = zone.reaches("blocked", seconds=90)
+    assert seen["reason"] == "1 server has no new certificate: ps-02"
+    assert api.operation()["lacking"] == ["ps-02"]
+    return zone, api
+
+
+def test_another_activation_time_lets_the_server_come_along(start_zone: StartZone) -> None:
+    zone, api = blocked(start_zone)
+    operation = api.operation()["id"]
+    api.put(f"/operations/{operation}/activation-time", activates_at=later(70))
+    zone.cont("ps-02.agent")
+    zone.completes()
+    assert zone.refused() == []
+
+
+def test_a_server_that_is_ignored_keeps_its_certificate_and_loses_nobody(
+    start_zone: StartZone,
+) -> None:
+    zone, api = blocked(start_zone)
+    update = api.operation()["update_id"]
+    old = zone.verify(api.root())["ps-02"]
+    api.post(f"/assignments/{api.assignments(update)['ps-02']['id']}/ignore")
+    zone.reaches("activated", seconds=60)
+    zone.cont("ps-02.agent")
+    seen = zone.reaches("completed", seconds=180)
+    assert seen["assigned"]["ps-02"] == "ignored"
+    assert zone.verify(seen["old"])["ps-02"] == old
+    zone.everybody_is_in_contact()
+    assert zone.refused() == []
+
+
+def test_forced_it_activates_without_the_server_which_follows_later(
+    start_zone: StartZone,
+) -> None:
+    zone, api = blocked(start_zone)
+    api.act("force")
+    zone.reaches("activated", seconds=90)
+    zone.cont("ps-02.agent")
+    zone.completes()
+    assert zone.refused() == []

@@ -1,0 +1,115 @@
+"""Cancel at each stage, and a cancel that fails (manual, 1.2.5 and 1.2.10; D-24, D-25)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pki import details
+from tests.harness.program import Program
+from tests.harness.zone import until
+from tests.scenarios import acting
+from tests.scenarios.running import RunningZone
+
+StartZone = Callable[..., RunningZone]
+pytestmark = pytest.mark.long
+
+
+def test_cancelled_at_each_stage_nothing_is_left_and_the_next_one_works(
+    start_zone: StartZone,
+) -> None:
+    zone = start_zone(devices=2)
+    api = zone.program()
+    before = zone.verify(api.root())
+
+    zone.take_down("cs-01.agent")
+    acting.remint_ca(api)
+    zone.reaches("replicating")
+    cancelled(zone, api, before)
+    zone.bring_back("cs-01.agent")
+
+    acting.remint_ca(api)
+    zone.reaches("assigned")
+    has_new = "New certificate created"
+    until(lambda: api.server("ps-02")["status"] == has_new, "ps-02 has its certificate", 50)
+    cancelled(zone, api, before)
+
+    zone.stop("ps-02.agent")
+    acting.remint_ca(api, 62)
+    assert "ps-02" in zone.reaches("blocked")["reason"]
+    zone.cont("ps-02.agent")
+    cancelled(zone, api, before)
+
+    acting.remint_ca(api)
+    zone.completes()
+    assert zone.refused() == []
+
+
+def cancelled(zone: RunningZone, api: Program, before: dict[str, str]) -> None:
+    """Cancel; nothing of the new CA may stay anywhere, and every server shows what it did."""
+    root = api.root()
+    api.act("cancel")
+    seen = zone.reaches("cancelled", seconds=60)
+    assert set(seen["futures"].values()) == {"discarded"}
+    assert {api.server(name)["status"] for name in before} == {"Active"}
+    only = {details.digest(root)}
+    until(
+        lambda: all(zone.trusted(host.name) == only for host in zone.hosts() if is_up(zone, host)),
+        "every host trusts the old root alone",
+    )
+    left = [path for path in zone.home.glob("*/*/remint-repo/*") if path.is_dir()]
+    assert left == [], "the staged files are removed"
+    assert zone.verify(root) == before
+
+
+def is_up(zone: RunningZone, host: object) -> bool:
+    """Tell whether a host's agent runs."""
+    return f"{host.name}.agent" in zone.pids()  # type: ignore[attr-defined]  # a Host
+
+
+def test_a_cancel_that_fails_says_where_can_be_cleared_and_tried_again(
+    start_zone: StartZone,
+) -> None:
+    zone = start_zone(devices=1, satellites=0)
+    api = zone.program()
+    before = zone.verify(api.root())
+    acting.remint_ca(api, 180)
+    zone.reaches("assigned")
+
+    vaults = [h.home / "vault" / "vault.key" for h in zone.hosts("primary")]
+    aside(zone, vaults)
+    api.act("cancel")
+    failed = zone.reaches("cancel-failed", seconds=60)
+    assert "vault" in failed["reason"], "the step that failed is named"
+    assert api.operation()["action"], "and what to do"
+    shown = zone.visitor().get("/configuration/certificates/").text
+    assert "Clear" in shown
+    api.act("clear-failure")
+    assert api.operation()["reason"] == ""
+
+    back(zone, vaults)
+    cancelled(zone, api, before)
+    acting.remint_ca(api)
+    zone.completes()
+    assert zone.refused() == []
+
+
+def aside(zone: RunningZone, files: list[Path]) -> None:
+    """Take away what the workers need to sign, and let them begin anew without it."""
+    for path in files:
+        path.rename(path.with_suffix(".aside"))
+    restart_workers(zone)
+
+
+def back(zone: RunningZone, files: list[Path]) -> None:
+    """Give it back."""
+    for path in files:
+        path.with_suffix(".aside").rename(path)
+    restart_workers(zone)
+
+
+def restart_workers(zone: RunningZone) -> None:
+    for host in zone.hosts("primary"):
+        zone.kill_and_wait(f"{host.name}.worker")
