@@ -6,7 +6,6 @@ import base64
 import json
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from tests.harness.visitor import Page, Visitor, multipart
@@ -14,21 +13,26 @@ from tests.harness.zone import Zone, until
 
 
 class Program:
-    """Calls /api/v1 of one Primary Server over verified TLS."""
+    """Calls /api/v1 of one Primary Server over verified TLS.
 
-    def __init__(self, zone: Zone, server: str = "ps-01") -> None:
+    `dateless` looks at no dates: how an administrator reaches a console whose CA has expired.
+    """
+
+    def __init__(self, zone: Zone, server: str = "ps-01", *, dateless: bool = False) -> None:
         access = zone.access
         host = next(one for one in zone.hosts("primary") if one.name == server)
-        self._line = Visitor(host.url, Path(access["ca_file"]))
+        trusted = host.home / "security" / "current" / "ca.pem"
+        self._line = Visitor(host.url, trusted, dateless=dateless)
         self._headers = {"Authorization": f"Bearer {access['api_token']}"}
 
     def get(self, path: str) -> Any:
         """Return what an address answers."""
         return self._ok(self.call("GET", path))
 
-    def post(self, path: str, **body: Any) -> Any:
-        """Send values as JSON; returns the answer."""
-        return self._ok(self.call("POST", path, body))
+    def post(self, path: str, *, _key: str = "", **body: Any) -> Any:
+        """Send values as JSON; returns the answer. `_key` makes a repeated call the same act."""
+        headers = {"Idempotency_Key": _key} if _key else {}
+        return self._ok(self.call("POST", path, body, **headers))
 
     def put(self, path: str, **body: Any) -> Any:
         """Send values as JSON with PUT; returns the answer."""
@@ -41,11 +45,15 @@ class Program:
             self._line.send("POST", f"/api/v1{path}", body, Content_Type=kind, **self._headers)
         )
 
-    def call(self, method: str, path: str, body: Any = None) -> Page:
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Page:
         """Make a call; whatever it answers is returned."""
         data = b"" if body is None else json.dumps(body, default=_plain).encode()
-        kind = {"Content_Type": "application/json"} if data else {}
-        return self._line.send(method, f"/api/v1{path}", data, **kind, **self._headers)
+        said = {
+            **self._headers,
+            **headers,
+            **({"Content_Type": "application/json"} if data else {}),
+        }
+        return self._line.send(method, f"/api/v1{path}", data, **said)
 
     def _ok(self, page: Page) -> Any:
         assert page.status < 300, (page.path, page.status, page.text[:2000])

@@ -28,6 +28,7 @@ from zcc.layout import Host, Layout
 from zcc.parts import BASE_DIR
 
 UP_SECONDS = 180.0
+UP_SECONDS_EACH = 1.0
 DOWN_SECONDS = 20.0
 READY = "ZCC is ready at "
 
@@ -55,7 +56,8 @@ class Zone:
     def start(self) -> None:
         """Start the launcher and wait until the zone is ready."""
         self.launch()
-        until(self._is_ready, f"the zone is ready\n{self.said()}", UP_SECONDS)
+        seconds = UP_SECONDS + UP_SECONDS_EACH * len(self.hosts())
+        until(self._is_ready, f"the zone is ready\n{self.said()}", seconds)
 
     def launch(self) -> None:
         """Start the launcher without waiting."""

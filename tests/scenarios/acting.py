@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
+import urllib.request
 import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from cryptography.hazmat.primitives import serialization
 
+from pki import details
 from tests.harness.program import Program, later
 from tests.harness.visitor import Visitor
 from tests.harness.zone import until
@@ -18,12 +26,28 @@ from tests.scenarios.running import RunningZone
 
 PAGE = "/configuration/certificates/"
 FORMS = ("pem", "der", "p7b")
+TOOL = "zenworks-setup/ZENworks_Certificate_Update_Linux.bin"
 
 
-def remint_ca(api: Program, seconds: float | None = 75, **changes: Any) -> dict[str, Any]:
-    """Start a Remint CA; without seconds it asks for Immediate."""
+def remint_ca(
+    api: Program, seconds: float | None = 75, *, key: str = "", **changes: Any
+) -> dict[str, Any]:
+    """Start a Remint CA; without seconds it asks for Immediate. `key` makes it the same one."""
     values = {"common_name": "DEMO-ZONE", "activates_at": seconds and later(seconds), **changes}
-    return dict(api.post("/operations/remint-ca", **values))
+    return dict(api.post("/operations/remint-ca", _key=key, **values))
+
+
+def insist(start: Callable[[str], object], seconds: float = 60) -> None:
+    """Start something while servers die: try again until it is answered, with one key."""
+    key = str(uuid4())
+
+    def answered() -> bool:
+        with suppress(OSError, HTTPException):
+            start(key)
+            return True
+        return False
+
+    until(answered, "the console answers", seconds)
 
 
 def change_to_internal(
@@ -139,3 +163,57 @@ def place(path: Path, data: bytes) -> None:
     """Write a file for its owner alone."""
     path.touch(0o600)
     path.write_bytes(data)
+
+
+# Found the zone before the launcher does, which then goes on with what it finds.
+FOUND = """
+from datetime import timedelta
+from django.core.management import call_command
+from django.utils import timezone
+from devices.models import Zone
+from pki import issuing
+from pki.validity import Validity
+now = timezone.now()
+ends = now.replace(microsecond=0) + timedelta(seconds={life})
+if {life}:
+    issuing.root_validity = lambda now, years: Validity(now - timedelta(days=1), ends)
+call_command("migrate", verbosity=0)
+call_command("create_zone", *{arguments!r})
+Zone.objects.update(refresh_seconds={refresh})
+"""
+
+
+def found(zone: RunningZone, *, life: int = 0, refresh: int = 4) -> None:
+    """Found a zone whose CA ends soon (`life` in seconds), or that refreshes less often."""
+    zone.home.mkdir(parents=True, exist_ok=True)
+    first = zone.hosts("primary")[0]
+    arguments = ["--name", "DEMO-ZONE", "--server-name", *first.facts()[1:], "--demo"]
+    arguments += ["--home", str(first.home), "--admin", "admin"]
+    zone.run(FOUND.format(life=life, refresh=refresh, arguments=arguments))
+
+
+def ca_has_expired(root: str, seconds: float = 300) -> None:
+    """Wait until a root has expired."""
+    ends = details.describe(root).not_after
+    until(lambda: datetime.now(UTC) > ends + timedelta(seconds=2), "the CA has expired", seconds)
+
+
+def fetched_tool(zone: RunningZone, folder: Path, server: str = "ps-01") -> Path:
+    """Download the remint tool over plain HTTP, as a device does that can verify nothing."""
+    host = next(host for host in zone.hosts() if host.name == server)
+    file = folder / "tool.bin"
+    with urllib.request.urlopen(f"http://{host.address}:{host.content_port}/{TOOL}") as answer:
+        file.write_bytes(answer.read())
+    file.chmod(0o700)
+    return file
+
+
+def run_tool(
+    zone: RunningZone, name: str, file: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the tool on a device, with the Python that the system has."""
+    home = next(host.home for host in zone.hosts() if host.name == name)
+    command = ["sh", str(file), "--home", str(home), *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin"}
+    )

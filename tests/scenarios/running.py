@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ from tests.harness.evidence import Contact, leaked_secrets
 from tests.harness.places import loopback_network
 from tests.harness.program import Program
 from tests.harness.zone import Zone, until
-from zcc import broker
-from zcc.layout import Layout
+from zcc import broker, processes
+from zcc.layout import Host, Layout
 from zcc.parts import BASE_DIR
 
 
@@ -69,11 +71,12 @@ class RunningZone(Zone):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            preexec_fn=partial(processes.die_with, os.getpid()),  # noqa: PLW1509 - short
         )
 
-    def program(self, server: str = "ps-01") -> Program:
+    def program(self, server: str = "ps-01", *, dateless: bool = False) -> Program:
         """Return a program that uses the REST API of one Primary Server."""
-        return Program(self, server)
+        return Program(self, server, dateless=dateless)
 
     def look(self) -> dict[str, Any]:
         """Return the newest operation with its assignments and futures."""
@@ -130,25 +133,39 @@ class RunningZone(Zone):
     def add_device(self, name: str, number: int, *, faketime: str = "") -> Path:
         """Start one more managed device beside the launcher's, with a clock of its own."""
         home = self.home / "devices" / name
-        before = ["faketime", "-f", faketime] if faketime else []
-        assert not before or shutil.which("faketime"), "the Debian package faketime is missing"
-        zac = [*before, sys.executable, "-m", "zac", "--home", str(home)]
-        key = json.loads((self.home / "registration-keys.json").read_text())["managed"]
+        around = {**os.environ, **(another_time(faketime) if faketime else {})}
+        zac = [sys.executable, "-m", "zac", "--home", str(home)]
         address = f"{self.plan.base}.{number}"
-        joining = ["reg", self.access["url"], "--key", "-", "--name", name, "--address", address]
+        self._joins(home, ["--name", name, "--address", address], around)
+        with (self.home / "logs" / f"{name}.agent.log").open("wb") as log:
+            self._strangers.append(
+                subprocess.Popen(
+                    [*zac, "run"],
+                    cwd=BASE_DIR,
+                    env=around,
+                    stdout=log,
+                    stderr=log,
+                    preexec_fn=partial(processes.die_with, os.getpid()),  # noqa: PLW1509 - short
+                )
+            )
+        return home
+
+    def register(self, host: Host) -> None:
+        """Register a managed device of the launcher anew, with its own name and address."""
+        self._joins(host.home, host.facts(), dict(os.environ))
+
+    def _joins(self, home: Path, facts: list[str], around: dict[str, str]) -> None:
+        key = json.loads((self.home / "registration-keys.json").read_text())["managed"]
+        zac = [sys.executable, "-m", "zac", "--home", str(home)]
         subprocess.run(
-            [*zac, *joining],
+            [*zac, "reg", self.access["url"], "--key", "-", *facts],
             input=key.encode(),
             cwd=BASE_DIR,
+            env=around,
             check=True,
             capture_output=True,
             timeout=60,
         )
-        with (self.home / "logs" / f"{name}.agent.log").open("wb") as log:
-            self._strangers.append(
-                subprocess.Popen([*zac, "run"], cwd=BASE_DIR, stdout=log, stderr=log)
-            )
-        return home
 
     def refused(self) -> list[Contact]:
         """Return the contacts whose certificate was refused."""
@@ -172,6 +189,16 @@ class RunningZone(Zone):
     def _listeners(self) -> list[tuple[str, str, int]]:
         hosts = [*self.hosts("primary"), *self.hosts("authentication-satellite")]
         return [(host.name, host.address, host.port) for host in hosts]
+
+
+def another_time(shift: str) -> dict[str, str]:
+    """Return what makes a process see another time, without a wrapper that would outlive it."""
+    assert shutil.which("faketime"), "the Debian package faketime is missing"
+    done = subprocess.run(
+        ["faketime", "-f", shift, "env"], capture_output=True, text=True, check=True
+    )
+    seen = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    return {name: seen[name] for name in ("LD_PRELOAD", "FAKETIME")}
 
 
 LOOK = """

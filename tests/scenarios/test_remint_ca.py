@@ -5,7 +5,6 @@ One device is frozen over the activation, another has a clock that is two hours 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -81,43 +80,3 @@ def test_without_bridge_and_overlap_a_device_that_missed_the_change_is_refused(
     assert {contact.host for contact in zone.refused()} == {"device-02"}
     seen = zone.reaches("completed", seconds=180)
     assert seen["assigned"]["device-02"] == "activated", "it recovered by the signed notice"
-
-
-STAGES = ["preparing", "replicating", "assigned", "activating", "activated", "completed"]
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("stage", STAGES[:4])
-def test_whatever_is_killed_at_any_stage_the_operation_completes_once(
-    start_zone: StartZone, stage: str
-) -> None:
-    zone = start_zone(devices=2)
-    remint(zone)
-    zone.reaches(*STAGES[STAGES.index(stage) :])
-    for name in zone.pids():
-        zone.kill(name)
-    seen = zone.reaches("completed", seconds=300)
-    assert set(seen["assigned"].values()) == {"activated"}
-    assert counted(zone) == {"authorities": 2, "current": 1, "bridges": 2, "operations": 1}
-    assert len(zone.verify(seen["new"])) == 3
-    assert leaked_secrets(zone.home) == []
-
-
-def counted(zone: RunningZone) -> dict[str, int]:
-    """Count what must be there once, and check that the ledger's chain is whole."""
-    found: dict[str, int] = json.loads(zone.run(COUNT).splitlines()[-1])
-    return found
-
-
-COUNT = """
-import json
-from certificates.models import Authority, Bridge, Operation
-from ledger.models import Entry
-previous = "0" * 64
-for entry in Entry.objects.order_by("seq"):
-    assert entry.previous == previous and entry.reckon() == entry.digest, entry.seq
-    previous = entry.digest
-print(json.dumps({"authorities": Authority.objects.count(),
-    "current": Authority.objects.filter(state="current").count(),
-    "bridges": Bridge.objects.count(), "operations": Operation.objects.count()}))
-"""

@@ -1,0 +1,128 @@
+"""What Appendix A of the manual warns about ends well here, without a visit (D-43).
+
+A.2 and A.10 speak of what is not here; A.6 and A.9 are tested with the console. A.8, an expired CA
+on the CA server, is in test_immediate.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.harness.program import later
+from tests.harness.zone import until
+from tests.public_ca import PublicCA, written
+from tests.scenarios import acting
+from tests.scenarios.running import RunningZone
+
+StartZone = Callable[..., RunningZone]
+pytestmark = pytest.mark.long
+
+
+def test_killed_activators_missing_content_and_a_device_installed_anew(
+    start_zone: StartZone,
+) -> None:
+    """A.1, A.4: the activation is tried until it is done. A.3: re-imaged in between, it is told."""
+    zone = start_zone(devices=3)
+    api = zone.program()
+    acting.remint_ca(api, 150)
+    zone.reaches("assigned", seconds=90)
+    # Nobody has the content any more: the devices fail, say so and try again by themselves.
+    set_aside(zone)
+    update = api.operation()["update_id"]
+    until(
+        lambda: api.assignments(update)["device-01"]["state"] == "failed",
+        "the device tells that the content is missing",
+        90,
+    )
+    assert "content" in api.assignments(update)["device-01"]["reason"].lower()
+    bring_back(zone)
+    applied = ("update-applied", "activated")
+    until(lambda: api.assignments(update)["device-01"]["state"] in applied, "it goes on", 90)
+
+    install_anew(zone, "device-02")
+    # Its own web process hangs at the moment in which ps-02 has to prove the new certificate.
+    zone.reaches("activating", seconds=150)
+    zone.stop("ps-02.web")
+    end = time.monotonic() + 30
+    while time.monotonic() < end and api.operation()["state"] == "activating":
+        with suppress(KeyError, ProcessLookupError):
+            zone.kill("device-01.agent")
+        time.sleep(0.7)
+    zone.cont("ps-02.web")
+
+    zone.completes()
+    assert zone.refused() == []
+    assert len(zone.journal("device-01", "swapped")) == 1
+    install_anew(zone, "device-03")
+    zone.everybody_is_in_contact()
+    assert zone.refused() == []
+
+
+def test_a_server_reminted_while_a_device_is_off(start_zone: StartZone) -> None:
+    """A.7: the device finds the server again, without unregister and register."""
+    zone = start_zone(devices=2, satellites=0)
+    api = zone.program()
+    zone.take_down("device-02.agent")
+    api.post(
+        "/operations/remint-servers",
+        server_ids=list(api.servers().values()),
+        name="both servers",
+        activates_at=later(75),
+    )
+    zone.reaches("activated", seconds=150)
+    zone.bring_back("device-02.agent")
+    zone.completes()
+    zone.everybody_is_in_contact()
+    assert zone.refused() == []
+
+
+def test_servers_with_chains_of_different_length(start_zone: StartZone, tmp_path: Path) -> None:
+    """A.5: the tool works from whatever server, also from one with a shorter chain."""
+    zone = start_zone(devices=2, satellites=0)
+    api, ca = zone.program(), PublicCA("Deep", depth=2)
+    zone.take_down("device-02.agent")
+    acting.change_to_external(api, ca)
+    acting.all_have_a_request(api, zone)
+    acting.answered(zone, api, ca, "ps-01")
+    request = api.get(f"/servers/{api.servers()['ps-02']}/csr")
+    upper = ca.intermediates[0]
+    address = zone.hosts("primary")[1].address
+    short = [ca.sign(request, by=upper, addresses=[address]), upper.pem]
+    api.imports("ps-02", written(short, "chain", root=ca.root.pem))
+    zone.reaches("activated", seconds=150)
+
+    done = acting.run_tool(zone, "device-02", acting.fetched_tool(zone, tmp_path, "ps-02"))
+    assert done.returncode == 0, done.stderr
+    zone.bring_back("device-02.agent")
+    zone.completes()
+    zone.everybody_is_in_contact()
+    assert zone.refused() == []
+
+
+def set_aside(zone: RunningZone) -> None:
+    """Take the content away from every content server."""
+    for folder in zone.home.glob("*/*/content"):
+        folder.rename(folder.with_name("content-aside"))
+
+
+def bring_back(zone: RunningZone) -> None:
+    """Put it back."""
+    for aside in zone.home.glob("*/*/content-aside"):
+        there = aside.with_name("content")
+        shutil.rmtree(there, ignore_errors=True)
+        aside.rename(there)
+
+
+def install_anew(zone: RunningZone, name: str) -> None:
+    """Give a device an empty home, as an image does, and register it."""
+    host = next(host for host in zone.hosts() if host.name == name)
+    zone.take_down(f"{name}.agent")
+    shutil.rmtree(host.home)
+    zone.register(host)
+    zone.bring_back(f"{name}.agent")

@@ -1,0 +1,129 @@
+"""Everything is killed (SIGKILL), at any stage: the operation completes, and nothing happens twice.
+
+Losing the broker, a worker, beat, a web process or an agent at any moment loses nothing: the rows
+are the truth, every step can be repeated, and who comes back looks at them again.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+
+from tests.scenarios import acting
+from tests.scenarios.running import RunningZone
+
+StartZone = Callable[..., RunningZone]
+pytestmark = pytest.mark.long
+STAGES = ["preparing", "replicating", "assigned", "activating", "activated"]
+
+
+def test_whatever_is_killed_at_every_stage_the_operation_completes_once(
+    start_zone: StartZone,
+) -> None:
+    zone = start_zone(devices=2)
+    acting.remint_ca(zone.program(), 150)
+    met = []
+    for number, stage in enumerate(STAGES):
+        met.append(zone.reaches(*STAGES[number:], "completed")["state"])
+        if met[-1] == stage:
+            kill_all(zone)
+    assert {"assigned", "activating"} <= set(met), met
+    once_only(zone)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_whatever_is_killed_in_whatever_order_the_operation_completes_once(
+    start_zone: StartZone, seed: int
+) -> None:
+    zone = start_zone(devices=2, primaries=2, satellites=2)
+    api = zone.program()
+    with killing(zone, seed):
+        # A call may hit a web process that is just dead; the same key is the same operation.
+        acting.insist(lambda key: acting.remint_ca(api, 120, key=key))
+        zone.reaches("activated", "completed", seconds=240)
+    once_only(zone)
+
+
+def kill_all(zone: RunningZone) -> None:
+    """Kill every part at once."""
+    for name in zone.pids():
+        with suppress(ProcessLookupError, KeyError):
+            zone.kill(name)
+
+
+@contextmanager
+def killing(zone: RunningZone, seed: int, every: float = 2.0) -> Iterator[None]:
+    """Kill one part after another, whichever the dice say, until the block ends."""
+    dice, over = random.Random(seed), threading.Event()
+
+    def run() -> None:
+        while not over.wait(every):
+            with suppress(ProcessLookupError, KeyError, FileNotFoundError):
+                zone.kill(dice.choice(sorted(zone.pids())))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def once_only(zone: RunningZone) -> None:
+    """Whatever must happen once has happened once, and the ledger's chain is whole."""
+    seen = zone.completes()
+    found: dict[str, Any] = json.loads(zone.run(COUNT).splitlines()[-1])
+    repeated = {name: value for name, value in found.pop("moves").items() if value != 1}
+    assert repeated == {}
+    servers = len(acting.certified(zone))
+    assert found == {
+        "authorities": 2,
+        "current": 1,
+        "bridges": 2,
+        "operations": 1,
+        "updates": 1,
+        "assignments": len(zone.hosts()),
+        "go": 1,
+        "activated": 1,
+        "certificates": 2 * servers,
+        "current certificates": servers,
+        "signed for the new CA": servers,
+    }
+    assert len(zone.verify(seen["new"])) == servers
+    assert zone.refused() == []
+
+
+COUNT = """
+import json
+from collections import Counter
+from certificates.models import Authority, Bridge, Issued, Operation, ServerCertificate
+from ledger.models import Entry
+from systemupdates.models import Assignment, Notice, SystemUpdate
+previous = "0" * 64
+for entry in Entry.objects.order_by("seq"):
+    assert entry.previous == previous and entry.reckon() == entry.digest, entry.seq
+    previous = entry.digest
+op = Operation.objects.get()
+moves = Counter(
+    Entry.objects.filter(subject=f"certificates.Operation:{op.pk}", action="move")
+    .exclude(there="").values_list("there", flat=True))
+signed = Issued.objects.filter(authority=op.future_authority, purpose="server").exclude(sha256="")
+print(json.dumps({
+    "authorities": Authority.objects.count(),
+    "current": Authority.objects.filter(state="current").count(),
+    "bridges": Bridge.objects.count(), "operations": Operation.objects.count(),
+    "updates": SystemUpdate.objects.count(), "assignments": Assignment.objects.count(),
+    "go": Notice.objects.filter(kind="go").count(),
+    "activated": Notice.objects.filter(kind="activated").count(),
+    "certificates": ServerCertificate.objects.count(),
+    "current certificates": ServerCertificate.objects.current().count(),
+    "signed for the new CA": signed.values("device").distinct().count(),
+    "moves": moves}))
+"""
