@@ -7,6 +7,7 @@ the console (D-26), so that one which missed a cancel or a postponement never sw
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from typing import List, Optional
 
@@ -158,9 +159,16 @@ def empty_repository(host: Host, update: str) -> None:
 
 
 def tidy(host: Host) -> None:
-    """Remove generations that no update will go back to."""
-    records = host.state.load().updates.values()
-    host.security.tidy([name for record in records for name in (record.before, record.bare)])
+    """Remove generations that no update will go back to, and what closed updates have staged.
+
+    An agent that died between the end of an update and this would keep a future key for ever.
+    """
+    records = host.state.load().updates
+    kept = [name for record in records.values() for name in (record.before, record.bare)]
+    host.security.tidy(kept)
+    for record in records.values():
+        if not record.open and os.path.isdir(updating.repository(host, record.id)):
+            empty_repository(host, record.id)
 
 
 def own_url(host: Host) -> str:

@@ -20,6 +20,8 @@ def blocked(start_zone: StartZone) -> tuple[RunningZone, Program]:
     api = zone.program()
     zone.stop("ps-02.agent")
     acting.remint_ca(api, 62)
+    zone.reaches("replicating")
+    api.act("assign-now")
     seen = zone.reaches("blocked", seconds=90)
     assert seen["reason"] == "1 server has no new certificate: ps-02"
     assert api.operation()["lacking"] == ["ps-02"]

@@ -6,8 +6,6 @@ of them; a write may be torn. Then a reader looks, and the run is repeated.
 
 from __future__ import annotations
 
-import contextlib
-import os as real_os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -17,59 +15,15 @@ from typing import Any
 import pytest
 
 from tests.zac.authority import Root
+from tests.zac.dying import Died, DyingOs, calls_of
 from wire.messages import Trust
 from zac import pem, store
 from zac.home import Damaged
 from zac.security import Generation, Security
 
-CHANGING = ("open", "write", "fsync", "replace", "symlink", "mkdir", "unlink", "close", "rmdir")
 OLD_ROOT, NEW_ROOT = Root("Old"), Root("New")
 OLD = Generation(Trust(OLD_ROOT.pem, pending=[NEW_ROOT.pem]), OLD_ROOT.server("127.0.0.1"))
 NEW = Generation(Trust(NEW_ROOT.pem, in_grace=[OLD_ROOT.pem]), NEW_ROOT.server("127.0.0.1"))
-
-
-class Died(BaseException):
-    """The process was killed."""
-
-
-class DyingOs:
-    """The os module of a process that dies at one call."""
-
-    def __init__(self, at: int, moment: str) -> None:
-        self.left, self.moment = at, moment
-        self.dead = False
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(real_os, name)
-        return self._counted(name, found) if name in CHANGING else found
-
-    def _counted(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*args: Any, **kwargs: Any) -> Any:
-            if self.dead:
-                # Nothing runs in a dead process, not even a finally; but handles are closed.
-                return call(*args) if name == "close" and args[0] is not None else None
-            self.left -= 1
-            if self.left != 0:
-                return call(*args, **kwargs)
-            self.dead = True
-            if self.moment == "after":
-                with contextlib.suppress(FileNotFoundError):
-                    call(*args, **kwargs)
-            elif self.moment == "torn" and name == "write":
-                call(args[0], bytes(args[1])[: len(args[1]) // 2])
-            if self.moment != "after" and name == "close":
-                call(*args, **kwargs)
-            raise Died
-
-        return counted
-
-
-def calls_of(act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> int:
-    counting = DyingOs(-1, "")
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "os", counting)
-        act()
-    return -1 - counting.left
 
 
 def begin(folder: Path) -> Security:
