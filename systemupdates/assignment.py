@@ -191,11 +191,16 @@ def offer_again(device: Device) -> None:
     )
 
 
-def withdraw(update: SystemUpdate, *, now: datetime) -> None:
-    """Cancel the update on every device; each hears of it by signed notice at its next refresh."""
+def withdraw(update: SystemUpdate, *, announced: bool, now: datetime) -> None:
+    """Cancel the update on every device; each hears of it by signed notice at its next refresh.
+
+    `announced`: every device may trust its root already, also one that was not offered it yet.
+    """
     rows = Assignment.objects.filter(update=update).exclude(state=A.CANCELED)
-    untouched = rows.filter(state=A.PENDING).update(state=A.CANCELED, told=True, changed_at=now)
-    Device.objects.filter(pk__in=rows.exclude(told=True).values("device")).update(errands=True)
+    silent = rows.filter(state=A.PENDING)
+    untouched = silent.update(state=A.CANCELED, told=not announced, changed_at=now)
+    hear = Assignment.objects.filter(update=update, told=False)
+    Device.objects.filter(pk__in=hear.values("device")).update(errands=True)
     rest = rows.exclude(state=A.CANCELED).update(state=A.CANCELED, changed_at=now)
     Entry.objects.record(
         "withdraw",

@@ -10,7 +10,7 @@ from django.db import transaction
 from certificates.limits import stamp
 from certificates.machine import AuthorityState, FutureState, OperationState
 from certificates.models import Authority, FutureCertificate, Operation
-from certificates.operations.assigning import announce
+from certificates.operations.assigning import announce, assign_missing
 from devices import keyring
 from devices.models import Zone
 from faults import Conflict, Fault
@@ -66,8 +66,12 @@ def _undo(operation: Operation, now: datetime) -> None:
     Zone.objects.lock()
     update = operation.update
     if update is not None:
+        announced = operation.changes_ca and update.assigned_at is not None
+        if announced:
+            # One that joined a moment ago trusts the announced root, too.
+            assign_missing(operation)
         _announce_cancel(update)
-        assignment.withdraw(update, now=now)
+        assignment.withdraw(update, announced=announced, now=now)
         if UpdateState.CANCELED in UPDATE.moves[update.state]:
             SystemUpdate.objects.move(update, UpdateState.CANCELED)
         for replica in update.replicas.exclude(state=ReplicaState.WITHDRAWN):

@@ -203,6 +203,23 @@ def test_cancel_discards_everything_and_frees_the_zone(zone):
     start()
 
 
+def test_a_device_that_was_not_offered_the_update_hears_of_its_end_too(zone):
+    """It trusts the announced root since its last refresh, and must not keep it for ever."""
+    waiting = zone.join("pc-01")
+    operation = step(prepared())
+    answer = waiting.refresh()
+    assert not answer["updates"], "the certificate server comes first"
+    assert answer["trust"]["pending"]
+    cancelling.cancel(operation, now=timezone.now())
+    joined = zone.join("pc-02")
+    assert step(operation).state == S.CANCELLED
+    for device in (waiting, joined):
+        kinds = [notice["payload_type"] for notice in device.refresh()["notices"]]
+        assert kinds == [manifest.CANCEL]
+        device.report(str(operation.update_id), messages.CANCELED)
+        assert not device.refresh()["notices"]
+
+
 def test_cancel_is_refused_from_the_lockout_on(zone):
     operation = step(prepared())
     locks_at = operation.locks_at(zone.zone.lockout)

@@ -140,6 +140,14 @@ def answered(zone: RunningZone, api: Program, ca: PublicCA, *names: str) -> None
         api.imports(name, ca.answer(request, form, addresses=[address]))
 
 
+def change_to_external_with_answers(zone: RunningZone, ca: PublicCA) -> None:
+    """Start the change, wait for the requests, have them signed, import the answers."""
+    api = zone.program()
+    change_to_external(api, ca)
+    all_have_a_request(api, zone)
+    answered(zone, api, ca)
+
+
 def placed_by_hand(
     zone: RunningZone, name: str, ca: PublicCA, form: str = "p7b", *, key: Any = None
 ) -> None:

@@ -1,7 +1,8 @@
 """What Appendix A of the manual warns about ends well here, without a visit (D-43).
 
-A.2 and A.10 speak of what is not here; A.6 and A.9 are tested with the console. A.8, an expired CA
-on the CA server, is in test_immediate.
+A.2 and A.10 speak of what is not here; A.6 and A.9 are tested with the console. A.7, a server that
+was reminted while a device was off, is in test_remint_servers; A.8, an expired CA on the CA server,
+in test_immediate.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.program import later
 from tests.harness.zone import until
 from tests.public_ca import PublicCA, written
 from tests.scenarios import acting
@@ -60,24 +60,6 @@ def test_killed_activators_missing_content_and_a_device_installed_anew(
     assert zone.refused() == []
     assert len(zone.journal("device-01", "swapped")) == 1
     install_anew(zone, "device-03")
-    zone.everybody_is_in_contact()
-    assert zone.refused() == []
-
-
-def test_a_server_reminted_while_a_device_is_off(start_zone: StartZone) -> None:
-    """A.7: the device finds the server again, without unregister and register."""
-    zone = start_zone(devices=2, satellites=0)
-    api = zone.program()
-    zone.take_down("device-02.agent")
-    api.post(
-        "/operations/remint-servers",
-        server_ids=list(api.servers().values()),
-        name="both servers",
-        activates_at=later(75),
-    )
-    zone.reaches("activated", seconds=150)
-    zone.bring_back("device-02.agent")
-    zone.completes()
     zone.everybody_is_in_contact()
     assert zone.refused() == []
 

@@ -48,17 +48,13 @@ def test_external_to_external_and_who_missed_it_is_refused_then_recovers(
 ) -> None:
     """Without a key there is no bridge: who was away is refused, told apart, and finds back."""
     zone = start_zone(devices=2)
-    api, first, second = zone.program(), PublicCA("First", depth=2), PublicCA("Second", depth=0)
-    acting.change_to_external(api, first)
-    acting.all_have_a_request(api, zone)
-    acting.answered(zone, api, first)
+    first, second = PublicCA("First", depth=2), PublicCA("Second", depth=0)
+    acting.change_to_external_with_answers(zone, first)
     zone.completes()
     assert zone.refused() == []
 
     zone.stop("device-02.agent")
-    acting.change_to_external(api, second)
-    acting.all_have_a_request(api, zone)
-    acting.answered(zone, api, second)
+    acting.change_to_external_with_answers(zone, second)
     zone.reaches("activated")
     zone.cont("device-02.agent")
     zone.completes()

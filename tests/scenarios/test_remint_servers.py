@@ -12,7 +12,6 @@ import re
 import zipfile
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,8 +26,8 @@ from tests.harness.evidence import leaked_secrets
 from tests.harness.visitor import Page, Visitor
 from tests.harness.zone import until
 from tests.public_ca import PublicCA, make_csr, make_key
+from tests.scenarios import acting
 from tests.scenarios.running import RunningZone
-from tests.scenarios.test_change_ca import completed, in_contact, to_external
 
 StartZone = Callable[..., RunningZone]
 PANE = "/configuration/certificates/"
@@ -138,7 +137,7 @@ def test_one_server_is_reminted_and_the_others_are_left_alone(start_zone: StartZ
     assert after["ps-01"] == before["ps-01"]
     assert after["ps-02"] != before["ps-02"]
     assert pane.status("ps-02") == "Active"
-    in_contact(zone)
+    zone.everybody_is_in_contact()
 
 
 @pytest.mark.long
@@ -154,7 +153,7 @@ def test_two_servers_with_a_satellite_and_a_device_that_was_away(start_zone: Sta
     after = shown(zone)
     assert all(after[name] != before[name] for name in before)
     zone.cont("device-01.agent")
-    in_contact(zone)
+    zone.everybody_is_in_contact()
     assert zone.refused() == []
 
 
@@ -175,11 +174,11 @@ def test_disjoint_remints_run_side_by_side(start_zone: StartZone) -> None:
 
 @pytest.mark.long
 def test_an_external_ca_signs_a_zip_of_csrs_and_answers_unordered(
-    start_zone: StartZone, tmp_path: Path
+    start_zone: StartZone,
 ) -> None:
     zone, ca = start_zone(devices=1), PublicCA("First")
-    to_external(zone, ca, tmp_path / "first")
-    completed(zone)
+    acting.change_to_external_with_answers(zone, ca)
+    zone.completes()
     pane, before = Pane(zone), shown(zone)
     every = ("ps-01", "ps-02", "as-01")
     pane.remint_external(*every)
@@ -194,17 +193,17 @@ def test_an_external_ca_signs_a_zip_of_csrs_and_answers_unordered(
     ended(zone)
     after = shown(zone)
     assert all(after[name] != before[name] for name in every)
-    in_contact(zone)
+    zone.everybody_is_in_contact()
     assert zone.refused() == []
 
 
 @pytest.mark.long
 def test_by_hand_through_the_repository_and_a_csr_overridden_after_its_import(
-    start_zone: StartZone, tmp_path: Path
+    start_zone: StartZone,
 ) -> None:
     zone, ca = start_zone(devices=1, satellites=0), PublicCA("First")
-    to_external(zone, ca, tmp_path / "first")
-    completed(zone)
+    acting.change_to_external_with_answers(zone, ca)
+    zone.completes()
     pane = Pane(zone)
     pane.remint_external("ps-01", "ps-02", by_hand=True, seconds=120)
     one, two = zone.hosts("primary")
@@ -234,7 +233,7 @@ def test_by_hand_through_the_repository_and_a_csr_overridden_after_its_import(
     ended(zone)
     shown(zone)
     assert not (place / "key.der").exists(), "after activation the repository is empty"
-    in_contact(zone)
+    zone.everybody_is_in_contact()
     assert zone.refused() == []
 
 
@@ -273,7 +272,7 @@ def test_cancel_at_each_stage_leaves_everything_as_it_was(start_zone: StartZone)
     assert shown(zone) == before
     kept = [p for p in (zone.hosts("primary")[1].home / "remint-repo").rglob("*") if p.is_file()]
     until(lambda: not [p for p in kept if p.exists()], "the repository is empty", 60)
-    in_contact(zone)
+    zone.everybody_is_in_contact()
     assert zone.refused() == []
     # And the next one goes through.
     pane.remint("ps-02")
