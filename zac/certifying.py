@@ -48,7 +48,7 @@ class NeedCertificate(Step):
         if answer.order is not None and answer.generation > record.sent:
             _request(host, record, path, answer)
         elif record.manifest().manual_csr:
-            _hand_in(host, record, path)
+            _hand_in(host, record)
         return None
 
 
@@ -110,6 +110,7 @@ def _request(host: Host, record: Record, path: str, answer: CertificateAnswer) -
         key = host.server.make_key(order.key_length)
         request = CsrRequest(csr=host.server.make_csr(key, order), generation=answer.generation)
         store.write(updating.repository(host, record.id, "key.pem"), key.encode())
+        store.write(updating.repository(host, record.id, "csr.pem"), (request.csr or "").encode())
     except Fault as fault:
         request = CsrRequest(error=str(fault), generation=answer.generation)
     calls.tell(host, path, request, anyone=record.manifest().immediate)
@@ -120,19 +121,27 @@ def _request(host: Host, record: Record, path: str, answer: CertificateAnswer) -
     host.note("requested", update=record.id, generation=answer.generation)
 
 
-def _hand_in(host: Host, record: Record, path: str) -> None:
-    data = next(filter(None, (_found(host, "server." + suffix) for suffix in SUFFIXES)), None)
-    raw = _found(host, "key.der")
-    manifest = record.manifest()
-    root = trust.find(host.security.current().trust, manifest.root_sha256)
+def _hand_in(host: Host, record: Record) -> None:
+    data = next(filter(None, (found(host, "server." + suffix) for suffix in SUFFIXES)), None)
+    raw = found(host, "key.der")
+    root = trust.find(host.security.current().trust, record.manifest().root_sha256)
     if data is None or raw is None or root is None or record.handed == sha256(data + raw):
         return
     handed = sha256(data + raw)
     host.state.amend(record.id, lambda held: dataclasses.replace(held, handed=handed))
-    key = host.server.read_key(raw)
+    hand_in(host, record, data, raw)
+
+
+def hand_in(host: Host, record: Record, data: bytes, raw_key: bytes) -> None:
+    """Check a certificate and its key as devices will, then give the certificate to the console."""
+    root = trust.find(host.security.current().trust, record.manifest().root_sha256)
+    if root is None:
+        raise NoKey("The future CA of this update is not here.")
+    key = host.server.read_key(raw_key)
     chain = host.server.read_chain(data, root, key)
     _prove(host, record, key + chain, root)
-    calls.tell(host, path, CsrRequest(chain=chain, generation=max(record.sent, 0)))
+    said = CsrRequest(chain=chain, generation=max(record.sent, 0))
+    calls.tell(host, "/zac/v1/updates/%s/csr" % record.id, said)
     host.note("handed-in", update=record.id)
 
 
@@ -145,7 +154,7 @@ def _prove(host: Host, record: Record, server: str, root: str) -> None:
 
 def _key_for(host: Host, update: str, chain: str) -> str:
     leaf = pem.split(chain)[0] if pem.split(chain) else ""
-    for data in (store.read(updating.repository(host, update, "key.pem")), _found(host, "key.der")):
+    for data in (store.read(updating.repository(host, update, "key.pem")), found(host, "key.der")):
         if data and leaf:
             key = host.server.read_key(data)
             if host.server.same_key(key, leaf):
@@ -153,7 +162,8 @@ def _key_for(host: Host, update: str, chain: str) -> str:
     raise NoKey("The certificate does not fit the key of this server.")
 
 
-def _found(host: Host, name: str) -> Optional[bytes]:
+def found(host: Host, name: str) -> Optional[bytes]:
+    """Return what an administrator has placed in the remint repository under a name."""
     return store.read(host.home.at("remint-repo", name))
 
 

@@ -1,4 +1,4 @@
-"""The command line: `zac reg`, `unr`, `ref`, `st`, `ci`, `zc`, `run`, `recover`."""
+"""The command line: one function for each command; `zac --help` lists them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ import os
 import sys
 from typing import Callable, List, NoReturn, Optional, Tuple
 
-from faults import Fault
+from faults import Fault, Kind
 from wire.messages import MANAGED, PRIMARY, ROLES
 from zac import (
     adopting,
+    by_hand,
     calls,
     enrolling,
     exits,
     locks,
+    machine,
     recovering,
     refreshing,
+    reporting,
     showing,
     store,
     wake,
@@ -27,6 +30,20 @@ from zac.host import Host, say
 
 LOCK_WAIT = 30.0
 Act = Callable[[Host, argparse.Namespace], int]
+FLAGS = {
+    "adopt": ("--prepare", "--finish"),
+    "unregister": ("--force",),
+    "status": ("--json",),
+    "cert-info": ("--future",),
+    "update": ("--json",),
+}
+
+
+class NoUpdate(Fault):
+    """No update of that name is known on this device."""
+
+    kind = Kind.NOT_FOUND
+    action = "Run: zac update list"
 
 
 class Parser(argparse.ArgumentParser):
@@ -70,7 +87,10 @@ def _parser() -> Parser:
         ("status", ["st"], _status, "show how this device stands"),
         ("cert-info", ["ci"], _cert_info, "show trusted roots and own certificate"),
         ("zone-config", ["zc"], _zone_config, "show the servers of the zone"),
+        ("update", [], _update, "list, show or retry the updates of this device"),
         ("recover", [], _recover, "find back by the zone key when no server verifies"),
+        ("csr", [], _csr, "print this server's certification request"),
+        ("import", [], _import, "hand in this server's signed certificate with its chain"),
         ("run", [], _run, "run as a service"),
         ("adopt", [], _adopt, "make this host the first server of a new zone"),
     ]
@@ -79,17 +99,23 @@ def _parser() -> Parser:
         one.set_defaults(act=act)
         if name in ("register", "adopt"):
             _place(one)
-        if name == "register":
-            _registration(one)
-        elif name == "adopt":
-            one.add_argument("--prepare", action="store_true")
-            one.add_argument("--finish", action="store_true")
-            one.add_argument("--server-key", default="", help="file of a key to take over")
-        elif name == "unregister":
-            one.add_argument("--force", action="store_true")
-        elif name == "status":
-            one.add_argument("--json", action="store_true")
+        for flag in FLAGS.get(name, ()):
+            one.add_argument(flag, action="store_true")
+        _own(name, one)
     return parser
+
+
+def _own(name: str, parser: argparse.ArgumentParser) -> None:
+    """Add what one command alone takes."""
+    if name == "register":
+        _registration(parser)
+    elif name == "adopt":
+        parser.add_argument("--server-key", default="", help="file of a key to take over")
+    elif name == "update":
+        parser.add_argument("what", nargs="?", choices=("list", "show", "retry"), default="list")
+        parser.add_argument("id", nargs="?", default="", help="or its beginning")
+    elif name == "import":
+        parser.add_argument("file")
 
 
 def _place(parser: argparse.ArgumentParser) -> None:
@@ -195,8 +221,51 @@ def _status(host: Host, told: argparse.Namespace) -> int:
     return exits.OK
 
 
-def _cert_info(host: Host, _told: argparse.Namespace) -> int:
-    print(showing.certificates(host))
+def _cert_info(host: Host, told: argparse.Namespace) -> int:
+    print(showing.future(host) if told.future else showing.certificates(host))
+    return exits.OK
+
+
+def _update(host: Host, told: argparse.Namespace) -> int:
+    host.home.device()
+    known = host.state.load().updates
+    chosen = [one for one in known if one.startswith(told.id)]
+    if told.id and len(chosen) != 1:
+        raise NoUpdate("%d updates begin with %s." % (len(chosen), told.id))
+    if told.what == "retry":
+        return _retry(host, chosen)
+    whole = told.what == "show"
+    print(showing.updates(host, chosen, as_json=told.json, whole=whole))
+    return exits.OK
+
+
+def _retry(host: Host, chosen: List[str]) -> int:
+    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+        for update in chosen:
+            machine.try_again(host, update)
+            machine.advance(host, update)
+        reporting.flush(host)
+    wake.call(host.home.path, wake.LOOK)
+    records = [host.state.load().updates[update] for update in chosen]
+    failed = [one for one in records if one.failure and one.open]
+    for one in failed:
+        print("Update %s failed: %s" % (one.id, one.failure))
+    if failed:
+        return exits.FAILED
+    return exits.PENDING if any(one.open for one in records) else exits.OK
+
+
+def _csr(host: Host, _told: argparse.Namespace) -> int:
+    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+        print(by_hand.request(host), end="")
+    return exits.OK
+
+
+def _import(host: Host, told: argparse.Namespace) -> int:
+    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+        by_hand.import_file(host, told.file)
+    wake.call(host.home.path, wake.LOOK)
+    print("The certificate is handed in; it is used from the activation time on.")
     return exits.OK
 
 

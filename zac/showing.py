@@ -7,7 +7,7 @@ import json
 from typing import Any, Dict, List
 
 from wire.messages import Trust
-from zac import pem, trust
+from zac import pem, store, trust
 from zac.host import Host
 
 
@@ -69,15 +69,36 @@ def certificates(host: Host) -> str:
     generation = host.security.current()
     lines: List[str] = []
     for root in trust.roots(generation.trust):
-        begin, end = pem.dates(root)
-        lines += [
-            "%s CA: %s" % (_rank(generation.trust, root), pem.subject(root)),
-            "  valid            %s to %s" % (_time(begin), _time(end)),
-            "  SHA-256          %s" % pem.fingerprint(root),
-        ]
+        title = "%s CA: %s" % (_rank(generation.trust, root), pem.subject(root))
+        lines += _described(title, root)
     if generation.server:
         lines += ["Own certificate", "  SHA-256          %s" % pem.fingerprint(generation.server)]
     return "\n".join(lines)
+
+
+def future(host: Host) -> str:
+    """Return the roots announced and the certificate that this server will show."""
+    host.home.device()
+    lines: List[str] = []
+    for root in host.security.current().trust.pending:
+        lines += _described("Announced CA: %s" % pem.subject(root), root)
+    for record in host.state.load().updates.values():
+        data = store.read(host.home.at("remint-repo", record.id, "future.pem")) or b""
+        found = pem.split(data.decode())
+        if found:
+            lines.append("Future certificate of update %s" % record.id)
+            lines.append("  SHA-256          %s" % pem.fingerprint(found[0]))
+    return "\n".join(lines) or "Nothing is announced."
+
+
+def updates(host: Host, chosen: List[str], *, as_json: bool, whole: bool) -> str:
+    """Return some updates, for a script or for a reader; `whole` tells everything of them."""
+    found = [one for one in _updates(host) if one["id"] in chosen]
+    if as_json:
+        return json.dumps(found, sort_keys=True, indent=1)
+    if not found:
+        return "No update is known on this device."
+    return "\n".join(_at_length(one) if whole else _in_short(one) for one in found)
 
 
 def servers(host: Host) -> str:
@@ -94,6 +115,8 @@ def _updates(host: Host) -> List[Dict[str, Any]]:
         {
             "id": record.id,
             "kind": record.manifest().kind,
+            "name": record.manifest().name,
+            "root_sha256": record.manifest().root_sha256,
             "step": record.step,
             "revision": record.revision,
             "attempt": record.attempt,
@@ -103,6 +126,32 @@ def _updates(host: Host) -> List[Dict[str, Any]]:
         }
         for record in host.state.load().updates.values()
     ]
+
+
+def _described(title: str, certificate: str) -> List[str]:
+    begin, end = pem.dates(certificate)
+    return [
+        title,
+        "  valid            %s to %s" % (_time(begin), _time(end)),
+        "  SHA-256          %s" % pem.fingerprint(certificate),
+    ]
+
+
+def _in_short(one: Dict[str, Any]) -> str:
+    failure = ": " + one["failure"] if one["failure"] else ""
+    return "%s  %s  %s%s" % (one["id"], one["kind"], one["step"], failure)
+
+
+def _at_length(one: Dict[str, Any]) -> str:
+    lines = ["%s: %s" % (one["id"], one["name"])]
+    lines += [
+        "  %-16s %s" % (name, one[name])
+        for name in ("kind", "step", "revision", "attempt", "root_sha256", "go", "failure")
+        if one[name] != ""
+    ]
+    at = one["activates_at"]
+    lines.append("  %-16s %s" % ("activates", _time(at) if at else "at once"))
+    return "\n".join(lines)
 
 
 def _rank(held: Trust, root: str) -> str:

@@ -42,7 +42,7 @@ def test_killed_activators_missing_content_and_a_device_installed_anew(
     )
     assert "content" in api.assignments(update)["device-01"]["reason"].lower()
     bring_back(zone)
-    applied = ("update-applied", "activated")
+    applied = ("applied", "activated")
     until(lambda: api.assignments(update)["device-01"]["state"] in applied, "it goes on", 90)
 
     install_anew(zone, "device-02")

@@ -1,0 +1,144 @@
+"""Commands with which an administrator looks after updates and certificates on the host itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from tests.zac.authority import Root
+from tests.zac.servers import ORDER
+from tests.zac.zone import ADDRESS, Zone
+from wire.messages import CertificateAnswer
+from zac import commands, exits, pem, refreshing
+from zac.host import Host
+
+Out = pytest.CaptureFixture[str]
+
+
+def zac(host: Host, *arguments: str) -> int:
+    return commands.main(["--home", host.home.path, *arguments])
+
+
+@pytest.fixture
+def future(zone: Zone, satellite: Host) -> Root:
+    """A future CA under which the administrator makes the requests."""
+    root = Root("Zone CA 2")
+    zone.update(root, manual_csr=True)
+    zone.answers["update-1"] = CertificateAnswer("awaited")
+    refreshing.refresh(satellite)
+    return root
+
+
+def test_updates_are_listed_shown_and_tried_again(zone: Zone, device: Host, capsys: Out) -> None:
+    zone.update(Root("Zone CA 2"))
+    content, zone.content = zone.content, {}
+    refreshing.refresh(device)
+    capsys.readouterr()
+    assert zac(device, "update") == exits.OK
+    assert "update-1  remint-ca  offered: The content" in capsys.readouterr().out
+    assert zac(device, "update", "retry") == exits.FAILED
+    zone.content = content
+    assert zac(device, "update", "retry", "update-1") == exits.PENDING
+    assert zac(device, "update", "show", "update") == exits.OK
+    told = capsys.readouterr().out
+    assert "Remint CA" in told
+    assert "armed" in told
+    assert zac(device, "update", "list", "--json") == exits.OK
+    assert json.loads(capsys.readouterr().out)[0]["step"] == "armed"
+    assert zone.words()[-1] == "applied"
+
+
+@pytest.mark.parametrize("what", ["show", "retry"])
+def test_an_update_that_is_not_known_is_named(device: Host, what: str, capsys: Out) -> None:
+    assert zac(device, "update", what, "nothing") == exits.ERROR
+    assert "0 updates begin with nothing" in capsys.readouterr().err
+
+
+def test_a_word_that_is_no_command_is_64(device: Host) -> None:
+    with pytest.raises(SystemExit) as ended:
+        zac(device, "update", "forget")
+    assert ended.value.code == exits.USAGE
+
+
+def test_a_request_made_here_is_signed_and_handed_in(
+    zone: Zone, satellite: Host, future: Root, tmp_path: Path, capsys: Out
+) -> None:
+    capsys.readouterr()
+    assert zac(satellite, "csr") == exits.OK
+    request = capsys.readouterr().out
+    key = Path(satellite.home.at("remint-repo", "key.der"))
+    assert key.stat().st_mode & 0o077 == 0
+    assert x509.load_pem_x509_csr(request.encode()).is_signature_valid
+    assert zac(satellite, "csr") == exits.OK
+    again = capsys.readouterr().out
+    assert public_key(again) == public_key(request), "the key stays"
+
+    file = tmp_path / "answer.pem"
+    file.write_text(future.sign_csr(request, ADDRESS) + future.pem)
+    assert zac(satellite, "import", str(file)) == exits.OK
+    handed = zone.requests[-1][1].chain
+    assert handed == pem.split(file.read_text())[0]
+    zone.answers["update-1"] = CertificateAnswer("uploaded", handed)
+    refreshing.refresh(satellite)
+    assert satellite.state.load().updates["update-1"].step == "armed"
+    capsys.readouterr()
+    assert zac(satellite, "cert-info", "--future") == exits.OK
+    told = capsys.readouterr().out
+    assert pem.fingerprint(handed) in told
+    assert future.sha256 in told
+
+
+def test_a_certificate_that_does_not_fit_is_refused_and_nothing_is_sent(
+    zone: Zone, satellite: Host, future: Root, tmp_path: Path
+) -> None:
+    zac(satellite, "csr")
+    sent = len(zone.requests)
+    file = tmp_path / "answer.pem"
+    for wrong in (future.server(ADDRESS), Root("Stranger").pem, "rubbish", ""):
+        file.write_text(wrong)
+        assert zac(satellite, "import", str(file)) != exits.OK, wrong[:60]
+    assert zac(satellite, "import", str(tmp_path)) == exits.USAGE
+    assert zac(satellite, "import", str(tmp_path / "none")) == exits.USAGE
+    assert len(zone.requests) == sent
+    assert satellite.state.load().updates["update-1"].step == "certificate"
+
+
+def test_the_request_that_the_agent_has_made_is_shown(
+    zone: Zone, satellite: Host, tmp_path: Path, capsys: Out
+) -> None:
+    root = Root("Zone CA 2")
+    zone.update(root)
+    zone.answers["update-1"] = CertificateAnswer("ordered", order=ORDER, generation=1)
+    refreshing.refresh(satellite)
+    zone.answers["update-1"] = CertificateAnswer("csr-generated", generation=1)
+    capsys.readouterr()
+    assert zac(satellite, "csr") == exits.OK
+    request = capsys.readouterr().out
+    assert request == zone.requests[-1][1].csr
+    file = tmp_path / "answer.pem"
+    file.write_text(root.sign_csr(request, ADDRESS) + root.pem)
+    assert zac(satellite, "import", str(file)) == exits.OK
+    assert zone.requests[-1][1].chain == pem.split(file.read_text())[0]
+
+
+def test_where_no_certificate_is_awaited_the_commands_say_so(
+    zone: Zone, satellite: Host, device: Host, tmp_path: Path, capsys: Out
+) -> None:
+    for host in (satellite, device):
+        assert zac(host, "csr") == exits.ERROR
+        assert zac(host, "import", str(tmp_path / "any")) == exits.ERROR
+    assert "No certificate is awaited" in capsys.readouterr().err
+    zone.update(Root("Zone CA 2"))
+    zone.answers["update-1"] = CertificateAnswer("awaited")
+    zone.offer = dataclasses.replace(zone.offer, notices=[])
+    refreshing.refresh(satellite)
+    assert zac(satellite, "csr") == exits.ERROR
+    assert "not made yet" in capsys.readouterr().err
+
+
+def public_key(request: str) -> object:
+    return x509.load_pem_x509_csr(request.encode()).public_key().public_numbers()
