@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from certificates.requests import ask_again, expect_first
 from devices import keyring
 from devices.models import Device, Zone
 from ledger.machine import WrongMove
+from ledger.models import Entry
 from pki import chains, details
 from systemupdates import assignment, delivery, replication
 from systemupdates.models import Assignment, Notice
@@ -28,6 +30,9 @@ from wire.envelope import Envelope
 
 RECOVERY_KEEPS = 3
 WAITING_REFRESH_SECONDS = 60
+DISTRUST_AT_MOST = 10
+DISTRUST_ONCE_PER = timedelta(days=1)
+log = logging.getLogger(__name__)
 
 
 def statement(said: messages.Hello, *, now: datetime) -> messages.HelloAnswer:
@@ -195,12 +200,22 @@ def hear(device: Device, said: messages.Refresh, *, now: datetime) -> None:
         changes["refused"] = F("refused") + said.refused
     if changes:
         Device.objects.filter(pk=device.pk).update(**changes)
+    for why in said.distrusted[:DISTRUST_AT_MOST]:
+        _note_distrust(device, why[:300], now)
     if device.holds_content:
         replication.heard(device, said.holds)
     if device.is_certified and said.server_certificate_sha256:
         _first_is_served(device, said.server_certificate_sha256, now)
         with suppress(WrongMove):
             rolling_back.shows_again(device, said.server_certificate_sha256, now=now)
+
+
+def _note_distrust(device: Device, why: str, now: datetime) -> None:
+    """Keep in the ledger that somebody offered a device what the zone key did not sign."""
+    told = Entry.objects.filter(action="distrusted", subject=f"devices.Device:{device.pk}")
+    if not told.filter(note=why, at__gt=now - DISTRUST_ONCE_PER).exists():
+        log.warning("%s refused a signed document: %s", device.name, why)
+        Entry.objects.record("distrusted", f"devices.Device:{device.pk}", note=why)
 
 
 def _first_is_served(device: Device, digest: str, now: datetime) -> None:

@@ -170,6 +170,7 @@ class Refresh:
     `generation` names the agent's current generation, `root_sha256` the root it holds as current,
     `anchored_sha256` the root that verified this very connection ("" if it cannot tell),
     `skew` the seconds its clock is off, `contacts` and `refused` count since the last refresh.
+    `distrusted` tells why signed documents that came in were not believed.
     """
 
     t: float
@@ -186,6 +187,7 @@ class Refresh:
     server_certificate_sha256: str = ""
     trusted_sha256: List[str] = dataclasses.field(default_factory=list)
     holds: List[str] = dataclasses.field(default_factory=list)
+    distrusted: List[str] = dataclasses.field(default_factory=list)
     protocol: int = PROTOCOL
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from typing import Callable, Dict, Sequence, Tuple, Type, Union
+from typing import Callable, Dict, List, Sequence, Tuple, Type, Union
 
 from faults import Fault
 from wire import manifest as words
@@ -12,7 +12,7 @@ from wire import shapes
 from wire.envelope import Envelope
 from wire.manifest import Activated, Cancel, Go, Manifest, Recovery, Retire, Rollback, open_as
 from wire.messages import CANCELED, DOWNLOADING, StatusReport
-from zac import activating, machine, state, trust
+from zac import activating, machine, state, trust, updating
 from zac.host import Host
 from zac.security import Generation, with_trust
 from zac.state import Record, Report, State
@@ -32,10 +32,17 @@ def take_up(host: Host, envelopes: Sequence[Envelope], ignored: Sequence[str]) -
         try:
             manifest = verified(host, envelope)
         except Fault as fault:
-            host.note("manifest-refused", reason=fault.explanation)
+            distrust(host, "manifest", fault)
             continue
         if manifest.id not in ignored:
             keep(host, manifest, envelope)
+
+
+def distrust(host: Host, what: str, fault: Fault, **more: str) -> None:
+    """Refuse a signed document: the journal keeps it, the console hears of it."""
+    host.note("%s-refused" % what, reason=fault.explanation, **more)
+    why = "%s: %s" % (what, fault.explanation)
+    host.state.change(lambda held: state.distrusting(held, why[:300]))
 
 
 def verified(host: Host, envelope: Envelope) -> Manifest:
@@ -48,18 +55,24 @@ def verified(host: Host, envelope: Envelope) -> Manifest:
 
 def keep(host: Host, manifest: Manifest, envelope: Envelope) -> None:
     """Store a verified manifest, unless it is known, older than the known one, or cancelled."""
+    old: List[str] = []
 
     def edit(held: State) -> State:
         if held.canceled.get(manifest.id, -1) >= manifest.revision:
+            old.append("The update was cancelled.")
             return held
         known = held.updates.get(manifest.id)
         if known is None or known.step == state.IGNORED:
             return _begun(host, held, manifest, envelope)
+        if manifest.revision < known.revision:
+            old.append("The update is older than the one that is known.")
         if manifest.revision <= known.revision:
             return held
         return _revised(host, held, known, manifest, envelope)
 
     host.state.change(edit)
+    for why in old:
+        distrust(host, "manifest", updating.OldUpdate(why))
 
 
 def redeploy(host: Host, updates: Sequence[str]) -> None:
@@ -75,7 +88,7 @@ def heed(host: Host, notices: Sequence[Envelope]) -> bool:
         try:
             canceled = _heed(host, envelope) or canceled
         except Fault as fault:
-            host.note("notice-refused", kind=envelope.payload_type, reason=fault.explanation)
+            distrust(host, "notice", fault, kind=envelope.payload_type)
     return canceled
 
 

@@ -32,8 +32,11 @@ def recover(host: Host) -> None:
     for notice in sorted(_notices(host), key=lambda one: -one.epoch):
         try:
             take_over(host, notice)
+        except updating.OldUpdate as fault:
+            # Every server keeps the notices of earlier changes, too: nothing is wrong with them.
+            host.note("recovery-refused", reason=fault.explanation)
         except Fault as fault:
-            host.note("recovery-refused", update=notice.id, reason=fault.explanation)
+            accepting.distrust(host, "recovery", fault)
         else:
             return
     raise NoWayBack("No server offers a newer certificate authority signed for this device.")
@@ -92,7 +95,7 @@ def _notices(host: Host) -> Iterator[Activated]:
             try:
                 yield open_as(Activated, words.ACTIVATED, envelope, zone_pub)
             except Fault as fault:
-                host.note("recovery-refused", reason=fault.explanation)
+                accepting.distrust(host, "recovery", fault)
 
 
 def _documents(host: Host) -> Iterator[Recovery]:

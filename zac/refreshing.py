@@ -96,6 +96,7 @@ def features(role: str) -> List[str]:
 def _hear(host: Host) -> Refreshed:
     answer = calls.post(host, "/zac/v1/refresh", lambda line: _told(host, line), Refreshed)
     host.contacts.tried = host.contacts.refused = 0
+    host.state.change(lambda held: dataclasses.replace(held, distrusted=[]))
     moved = host.clock.learn(answer.time)
     if abs(moved) > NOTEWORTHY:
         host.note("clock", moved=round(moved, 1), offset=round(host.clock.offset, 1))
@@ -131,6 +132,7 @@ def _told(host: Host, line: Line) -> Refresh:
         server_certificate_sha256=(pem.fingerprint(generation.server) if generation.server else ""),
         trusted_sha256=digests,
         holds=content.held(host) if host.serves_content else [],
+        distrusted=host.state.load().distrusted,
     )
 
 

@@ -35,6 +35,7 @@ AFTER_SWAP = (SWAPPING, PROVING, ACTIVATED, CONFIRMED)
 
 REMEMBERED_REPORTS = 200
 REMEMBERED_UPDATES = 20
+REMEMBERED_DISTRUST = 10
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class State:
     canceled: Dict[str, int] = dataclasses.field(default_factory=dict)
     retire: List[Retire] = dataclasses.field(default_factory=list)
     first_sent: int = -1
+    distrusted: List[str] = dataclasses.field(default_factory=list)
 
 
 class StateFile:
@@ -172,6 +174,13 @@ def queued(state: State, report: Report) -> State:
     """Return the state with one more report to send; the oldest give way."""
     reports = [*state.reports, report][-REMEMBERED_REPORTS:]
     return dataclasses.replace(state, reports=reports)
+
+
+def distrusting(state: State, why: str) -> State:
+    """Return the state with one more document to tell of that was not believed; each once."""
+    if why in state.distrusted:
+        return state
+    return dataclasses.replace(state, distrusted=[*state.distrusted, why][-REMEMBERED_DISTRUST:])
 
 
 def _with(state: State, record: Record) -> State:

@@ -32,6 +32,7 @@ def test_a_cancelled_update_leaves_no_trace(zone: Zone, device: Host) -> None:
     zone.offer = dataclasses.replace(zone.offer, updates=before)
     refreshing.refresh(device)
     assert digests(device) == [zone.root.sha256]
+    assert len(events(device, "manifest-refused")) == 1
 
 
 def test_a_device_that_activated_before_it_heard_the_cancel_goes_back(
@@ -52,6 +53,9 @@ def test_a_cancel_signed_by_a_stranger_is_ignored(zone: Zone, device: Host) -> N
     refreshing.refresh(device)
     assert len(digests(device)) == 2
     assert len(events(device, "notice-refused")) == 1
+    zone.offer = dataclasses.replace(zone.offer, notices=[])
+    refreshing.refresh(device)
+    assert zone.refreshes[-1].distrusted[0].startswith("notice: ")
 
 
 def test_a_cancel_for_another_zone_is_ignored(zone: Zone, device: Host) -> None:

@@ -46,6 +46,36 @@ def test_a_manifest_that_is_not_ours_changes_nothing(zone: Zone, device: Host, w
     assert digests(device) == [zone.root.sha256]
     assert device.state.load().updates == {}
     assert len(events(device, "manifest-refused")) == 1
+    refreshing.refresh(device)
+    told = zone.refreshes[-1].distrusted
+    assert len(told) == 1
+    assert told[0].startswith("manifest: ")
+
+
+def test_a_replayed_older_manifest_is_refused_and_told(zone: Zone, device: Host) -> None:
+    """S-62: a revision goes up only."""
+    made = zone.update(Root("Zone CA 2"), revision=2)
+    refreshing.refresh(device)
+    older = dataclasses.replace(made, revision=1, activate_at=made.activate_at - 60)
+    zone.offer = dataclasses.replace(zone.offer, updates=[zone.sign(manifest.MANIFEST, older)])
+    refreshing.refresh(device)
+    record = device.state.load().updates[made.id]
+    assert (record.revision, record.activates_at()) == (2, made.activate_at)
+    refreshing.refresh(device)
+    why = "manifest: The update is older than the one that is known."
+    assert zone.refreshes[-1].distrusted == [why]
+
+
+def test_what_was_told_is_told_once(zone: Zone, device: Host) -> None:
+    made = late(zone, Root("Zone CA 2"))
+    forged = Signer().sign(manifest.MANIFEST, made)
+    zone.offer = dataclasses.replace(zone.offer, updates=[forged])
+    refreshing.refresh(device)
+    zone.offer = dataclasses.replace(zone.offer, updates=[])
+    refreshing.refresh(device)
+    assert zone.refreshes[-1].distrusted
+    refreshing.refresh(device)
+    assert zone.refreshes[-1].distrusted == []
 
 
 def test_a_file_with_another_digest_is_not_used(zone: Zone, device: Host) -> None:
