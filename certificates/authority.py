@@ -17,12 +17,13 @@ from django.db import IntegrityError, transaction
 from certificates import vault
 from certificates.machine import AuthorityState, JobState
 from certificates.models import Authority, Bridge, Issued, Operation, VaultJob
-from certificates.models.job import KEPT
+from certificates.models.job import KEPT, KEPT_FOR_TWO
 from certificates.primaries import live_primary
 from devices import keyring
 from devices.models import Device, Zone
 from faults import Conflict, Fault, Invalid, Refused
 from ledger.models import Entry
+from people.models import Rules
 from pki import backup, chains, details, keys, passphrases, sealing
 
 Kind = VaultJob.Kind
@@ -86,6 +87,11 @@ def _internal(done: str) -> Authority:
     return authority
 
 
+def check_free() -> None:
+    """Refuse to move or restore the CA while an operation is in progress (D-19)."""
+    _free_internal("moved or restored")
+
+
 def _free_internal(done: str) -> Authority:
     Zone.objects.lock()
     pending = Operation.objects.blocking().first()
@@ -114,6 +120,7 @@ def _ask(
         authority=authority,
         requested_by=by,
         payload=payload,
+        state=JobState.PROPOSED if Rules.objects.the().two_administrators else JobState.WAITING,
     )
     if secret:
         job.sealed = sealing.seal(secret.encode(), to=server.vault_key, binding=_binding(job))
@@ -252,8 +259,9 @@ def take_result(job: VaultJob) -> bytes:
 
 def forget_results(now: datetime) -> None:
     """Drop backups that were kept long enough to be downloaded."""
-    old = VaultJob.objects.filter(ended_at__lt=now - KEPT).exclude(result=b"")
-    old.update(result=b"")
+    kept = VaultJob.objects.exclude(result=b"")
+    kept.filter(ended_at__lt=now - KEPT, confirmed_at=None).update(result=b"")
+    kept.filter(ended_at__lt=now - KEPT_FOR_TWO).update(result=b"")
 
 
 def file_name(job: VaultJob) -> str:

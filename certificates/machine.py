@@ -70,6 +70,7 @@ READY = (F.CREATED, F.UPLOADED)
 class OperationState(models.TextChoices):
     """Where an operation stands (life of an operation, docs/operations.md)."""
 
+    PROPOSED = "proposed", "Waits for a second administrator"
     PREPARING = "preparing", "Preparing"
     REPLICATING = "replicating", "Replicating content"
     ASSIGNED = "assigned", "Assigned"
@@ -89,6 +90,7 @@ P = OperationState
 OPERATION = Machine(
     "The operation",
     {
+        P.PROPOSED: (P.PREPARING, P.CANCELLING),
         P.PREPARING: (P.REPLICATING, P.CANCELLING, P.FAILED),
         P.REPLICATING: (P.ASSIGNED, P.CANCELLING),
         P.ASSIGNED: (P.ACTIVATING, P.BLOCKED, P.CANCELLING),
@@ -106,11 +108,14 @@ OPERATION = Machine(
 )
 # States in which the buttons of the page are taken (D-19, D-27).
 BLOCKING = (
-    *(P.PREPARING, P.REPLICATING, P.ASSIGNED, P.ACTIVATING, P.BLOCKED),
+    *(P.PROPOSED, P.PREPARING, P.REPLICATING, P.ASSIGNED, P.ACTIVATING, P.BLOCKED),
     *(P.CANCELLING, P.CANCEL_FAILED, P.FAILED, P.ROLLING_BACK),
 )
 # States from which Cancel may start, time permitting (R090 to R095).
-CANCELLABLE = (P.PREPARING, P.REPLICATING, P.ASSIGNED, P.BLOCKED, P.CANCEL_FAILED, P.FAILED)
+CANCELLABLE = (
+    *(P.PROPOSED, P.PREPARING, P.REPLICATING, P.ASSIGNED, P.BLOCKED),
+    *(P.CANCEL_FAILED, P.FAILED),
+)
 # States in which work is left that time or a report moves on.
 MOVING = (
     *(P.PREPARING, P.REPLICATING, P.ASSIGNED, P.BLOCKED, P.ACTIVATING, P.ACTIVATED),
@@ -123,6 +128,7 @@ GIVEN = (P.ACTIVATING, P.ACTIVATED)
 class JobState(models.TextChoices):
     """How a job on the CA key stands."""
 
+    PROPOSED = "proposed", "Waits for a second administrator"
     WAITING = "waiting", "Waiting for the server"
     DONE = "done", "Done"
     FAILED = "failed", "Failed"
@@ -132,6 +138,7 @@ class JobState(models.TextChoices):
 JOB = Machine(
     "The job",
     {
+        JobState.PROPOSED: (JobState.WAITING, JobState.EXPIRED),
         JobState.WAITING: (JobState.DONE, JobState.FAILED, JobState.EXPIRED),
         JobState.DONE: (),
         JobState.FAILED: (),

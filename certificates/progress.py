@@ -28,6 +28,7 @@ APPLIED = (A.APPLIED, A.ACTIVATING, A.ACTIVATED)
 LEFT_OUT = (A.IGNORED, A.CANCELED)
 # How many of the five stages lie behind an operation in each state.
 STAGES_DONE = {
+    State.PROPOSED: 0,
     State.PREPARING: 0,
     State.FAILED: 0,
     State.REPLICATING: 1,
@@ -135,7 +136,8 @@ class Progress:
         """Return how the message looks: busy, good or bad."""
         if self.operation.state in (State.BLOCKED, State.CANCEL_FAILED, State.FAILED):
             return "bad"
-        is_held = self.operation.state == State.ACTIVATED or self.operation.is_held
+        holding = (State.ACTIVATED, State.PROPOSED)
+        is_held = self.operation.state in holding or self.operation.is_held
         return "warn" if is_held else "busy"
 
 
@@ -211,7 +213,7 @@ def stages(operation: Operation, counts: Counts) -> list[Stage]:
     # A stage that was passed early (Assign Now, the activation time) goes on until its last one.
     whole = {2: copied[0] == copied[1], 4: applied[0] == applied[1]}
     drafts = (
-        Stage(1, _("System update created"), operation.name if reached else _("being created")),
+        Stage(1, _("System update created"), _created_note(operation, reached)),
         Stage(2, _("Replicating content"), _("%d of %d servers") % copied, share=copied),
         Stage(3, _("Assign to devices"), _assign_note(operation, assigned=assigned)),
         Stage(
@@ -229,7 +231,8 @@ def stages(operation: Operation, counts: Counts) -> list[Stage]:
 def _mark(number: int, reached: int, operation: Operation, *, whole: bool) -> str:
     if number <= reached and whole:
         return "done"
-    if number > reached + 1 or operation.state not in STAGES_DONE:
+    waits = operation.state == State.PROPOSED or operation.state not in STAGES_DONE
+    if number > reached + 1 or waits:
         return ""
     return "bad" if operation.state in (State.BLOCKED, State.FAILED) and number > reached else "now"
 
@@ -239,6 +242,12 @@ def _done_by_fact(operation: Operation) -> int:
     if operation.update is None:
         return 0
     return 3 if operation.update.assigned_at else 1
+
+
+def _created_note(operation: Operation, reached: int) -> str:
+    if operation.state == State.PROPOSED:
+        return _("after the confirmation")
+    return operation.name if reached else _("being created")
 
 
 def _applied_note(applied: tuple[int, int]) -> str:
@@ -271,6 +280,7 @@ def headline(operation: Operation, counts: Counts, without: int = 0) -> str:
     if not without:
         blocked = _("Blocked: the %s operation is not ready to be activated.") % kind
     texts = {
+        State.PROPOSED: _("The %s operation waits for a second administrator.") % kind,
         State.BLOCKED: blocked,
         State.FAILED: _("The %s operation could not go on.") % kind,
         State.CANCELLING: _("The %s operation is being cancelled.") % kind,

@@ -74,7 +74,7 @@ def running() -> list[Operation]:
     """Return the operations whose update the table speaks of, the newest first."""
     shown = (OperationState.COMPLETED, OperationState.CANCELLED, OperationState.ROLLED_BACK)
     found = Operation.objects.exclude(state__in=shown)
-    return list(found.select_related("update", "authority", "future_authority"))
+    return list(found.select_related("update", "authority", "future_authority", "requested_by"))
 
 
 def servers(now: datetime, updates: list[UUID]) -> QuerySet[Device]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -14,15 +15,17 @@ from django.db import transaction
 from django.utils import timezone
 
 from certificates import authority as ca_role
-from certificates import doorbell, health, selfcheck
-from certificates.machine import OperationState
+from certificates import doorbell, health, selfcheck, telling
+from certificates.machine import JobState, OperationState
 from certificates.models import Authority, Operation, VaultJob
-from certificates.operations import advancing, preparing, renewing, retiring, signing
+from certificates.operations import advancing, confirming, preparing, renewing, retiring, signing
 from console import logs
 from devices import keyring
 from devices.models import Device, DeviceQuerySet, ZoneKey
 from faults import Fault
 from ledger.machine import WrongMove
+from notifications import sending
+from notifications.tasks import send as send_notification
 from systemupdates import remint_tool
 
 log = logging.getLogger(__name__)
@@ -40,6 +43,7 @@ def sweep() -> None:
     """Look for rows that are not at rest and ask for the work they need (S-103)."""
     now = timezone.now()
     health.note_sweep(now)
+    confirming.give_up(now)
     for operation in Operation.objects.moving().select_related("authority", "future_authority"):
         _ask_for(operation, once=True)
     for authority in Authority.objects.filter(state__in=("current", "future")):
@@ -55,11 +59,27 @@ def sweep() -> None:
     if _without_keys().exists():
         doorbell.ring(hand_over_keys, queue=SHARED, once=True)
     _sweep_jobs()
+    _sweep_notifications(now)
+
+
+def _sweep_notifications(now: datetime) -> None:
+    if telling.is_due(now):
+        doorbell.ring(tell, queue=SHARED)
+    for pk in sending.due(now):
+        doorbell.ring(send_notification, str(pk), queue=SHARED)
+
+
+@shared_task
+def tell() -> None:
+    """Put what has to be told into the queue, and forget what was told long ago."""
+    now = timezone.now()
+    telling.tell(now)
+    sending.forget_old(now)
 
 
 def _sweep_jobs() -> None:
     ca_role.forget_results(timezone.now())
-    for job in VaultJob.objects.open():
+    for job in VaultJob.objects.open().exclude(state=JobState.PROPOSED):
         if job.is_overdue(timezone.now()):
             with suppress(WrongMove):
                 ca_role.expire(job, now=timezone.now())
@@ -215,7 +235,9 @@ def nudge_signing(authority: Authority) -> None:
 
 
 def nudge_job(job: VaultJob) -> None:
-    """Ask the worker of a job's server to do it."""
+    """Ask the worker of a job's server to do it, unless a second administrator must agree first."""
+    if job.state == JobState.PROPOSED:
+        return
     doorbell.ring(do_job, str(job.pk), queue=queue_of(job.server_id))
 
 

@@ -21,8 +21,8 @@ from ninja.utils import check_csrf
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StringConstraints
 
 from console.errors import STATUS, problem
-from console.forms import recently_proved
 from console.http import missing
+from console.proof import recently_proved
 from console.tokens import RIGHTS, allowed, refusal
 from faults import Fault, Forbidden, NotFound
 

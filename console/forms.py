@@ -8,12 +8,19 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
-from django.conf import settings
 from django.contrib.auth import authenticate
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from console import times
+from console.proof import (
+    PasswordAndCode,
+    ProofElsewhere,
+    has_second_factor,
+    is_known_elsewhere,
+    recently_proved,
+    remember_proof,
+)
 
 LOCAL = "%Y-%m-%dT%H:%M"
 
@@ -53,29 +60,31 @@ class PasswordAgain(forms.Form):
         self.asks_password = not recently_proved(request)
         if not self.asks_password:
             del self.fields["password"]
+        elif is_known_elsewhere(request.user):
+            self.fields["password"] = ProofElsewhere(request)
+        elif has_second_factor(request.user):
+            self.fields["password"] = PasswordAndCode()
 
     def clean_password(self) -> str:
-        """Prove the password through the login backends, so that guesses are counted."""
-        password: str = self.cleaned_data["password"]
+        """Prove the password through the login backends, so that guesses are counted.
+
+        Whoever has a second factor proves that, too.
+        """
+        given = self.cleaned_data["password"]
+        password, code = given if isinstance(given, list) else (given, "")
         username = self.request.user.get_username()
         if not password:
             raise forms.ValidationError(_("Enter your password."))
         if authenticate(self.request, username=username, password=password) is None:
             raise forms.ValidationError(_("This is not your password. Nothing was changed."))
+        if has_second_factor(self.request.user) and (
+            authenticate(self.request, username=username, code=code) is None
+        ):
+            raise forms.ValidationError(
+                _("The code is not the one shown now, or was used already. Nothing was changed.")
+            )
         remember_proof(self.request)
-        return password
-
-
-def recently_proved(request: Any) -> bool:
-    """Tell whether the user proved the password within the last minutes."""
-    proved = float(request.session.get("authenticated_at", 0))
-    age = timezone.now().timestamp() - proved
-    return 0 <= age < settings.REAUTHENTICATE_AFTER_SECONDS
-
-
-def remember_proof(request: Any) -> None:
-    """Remember that the user proved the password now."""
-    request.session["authenticated_at"] = timezone.now().timestamp()
+        return ""
 
 
 @lru_cache(maxsize=1)

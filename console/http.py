@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django_htmx.middleware import HtmxDetails
 
@@ -91,5 +93,20 @@ def missing(label: str) -> Forbidden:
     """Return the refusal for want of a right."""
     return Forbidden(
         _("Your account lacks the right “%(right)s”. Nothing was changed.") % {"right": label},
-        action=_("Ask an administrator who may grant rights."),
+        action=_("Ask an administrator who may grant rights: %s.") % _who_grants(),
     )
+
+
+def _who_grants() -> str:
+    """Return the names of a few who may: those who can do everything."""
+    able = User.objects.filter(is_superuser=True, is_active=True).order_by("username")
+    names = list(able.values_list("username", flat=True)[:3])
+    return ", ".join(names) or _("there is none now")
+
+
+def inside(request: HttpRequest, there: str) -> str:
+    """Return an address of this console, whatever was asked for."""
+    safe = url_has_allowed_host_and_scheme(
+        there, {request.get_host()}, require_https=request.is_secure()
+    )
+    return there if safe else str(settings.LOGIN_REDIRECT_URL)

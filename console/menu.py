@@ -42,6 +42,13 @@ MENU = (
                 right="devices.approve_device",
             ),
             Item("zone-settings", _("Zone Settings"), "zone:settings"),
+            Item("administrators", _("Administrators"), "people:list", right="people.administer"),
+            Item(
+                "notifications",
+                _("Notifications"),
+                "notifications:list",
+                right="notifications.manage",
+            ),
         ),
     ),
     Item(

@@ -1,38 +1,21 @@
-"""Login, preferences and columns: what belongs to the user and not to the zone."""
+"""Preferences and columns: what belongs to the user and not to the zone."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import views as auth_views
-from django.contrib.auth.forms import AuthenticationForm
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console.forms import PreferencesForm, remember_proof
-from console.http import Request
+from console.forms import PreferencesForm
+from console.http import Request, inside
 from console.models import Preferences
 
 MOST_COLUMNS = 40
-
-
-class Login(auth_views.LoginView):
-    """The login page. A login is a proof of the password (D-32)."""
-
-    template_name = "console/login.html"
-    redirect_authenticated_user = True
-
-    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        """Log in and remember when."""
-        answer = super().form_valid(form)
-        remember_proof(self.request)
-        return answer
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -57,12 +40,4 @@ def columns(request: Request, table: str) -> HttpResponse:
     chosen = [] if "reset" in request.POST else [name for name in names if name.isidentifier()]
     mine.columns = {**mine.columns, table: chosen}
     mine.save()
-    return HttpResponseRedirect(_inside(request, request.POST.get("next", "")))
-
-
-def _inside(request: Request, there: str) -> str:
-    """Return an address of this console, whatever was asked for."""
-    safe = url_has_allowed_host_and_scheme(
-        there, {request.get_host()}, require_https=request.is_secure()
-    )
-    return there if safe else str(settings.LOGIN_REDIRECT_URL)
+    return HttpResponseRedirect(inside(request, request.POST.get("next", "")))

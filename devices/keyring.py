@@ -66,6 +66,19 @@ class Keyring:
         """Return the zone master, from which device secrets are derived."""
         return self._zone_key(ZoneKey.Kind.MASTER)
 
+    @cached_property
+    def _of_all(self) -> sealing.VaultKey:
+        """Return the key pair that every Primary Server derives from the zone master."""
+        return sealing.derive_vault_key(self.master, purpose="secrets of the console")
+
+    def seal_for_all(self, plaintext: bytes, *, binding: str) -> str:
+        """Seal a secret that the database holds to the Primary Servers together (S-30)."""
+        return sealing.seal(plaintext, to=self._of_all.public, binding=binding)
+
+    def open_for_all(self, blob: str, *, binding: str) -> bytes:
+        """Open what was sealed to the Primary Servers together."""
+        return sealing.open_sealed(blob, private=self._of_all.private, binding=binding)
+
     def open_for_ca(self, blob: str, *, binding: str) -> bytes:
         """Open what is sealed to this server's CA vault key; its worker alone can read that."""
         return self._open(CA_VAULT_FILE, blob, binding)

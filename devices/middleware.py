@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from datetime import timedelta
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,6 +17,9 @@ from django.utils.functional import SimpleLazyObject
 from devices.models import Zone
 from faults import NotFound
 from ledger.actor import Actor, acting
+from ledger.models import Entry, visible
+
+NOTED_EVERY = timedelta(minutes=1)
 
 
 class ActorAndZone:
@@ -28,12 +33,27 @@ class ActorAndZone:
         if not request.user.is_authenticated:
             with timezone.override(_cookie_zone(request) or "UTC"):
                 return self.get_response(request)
-        with timezone.override(_zone_of(request)), acting(_actor(request)):
-            return self.get_response(request)
+        with timezone.override(_zone_of(request)), acting(actor_of(request)):
+            response = self.get_response(request)
+            if response.status_code == HTTPStatus.FORBIDDEN:
+                _note_denied(request)
+            return response
 
 
-def _actor(request: Any) -> Actor:
+def _note_denied(request: Any) -> None:
+    """Write down that somebody was denied something, once a minute for each thing (S-43)."""
+    who, subject = request.user.get_username(), visible(f"{request.method} {request.path}"[:200])
+    lately = timezone.now() - NOTED_EVERY
+    known = Entry.objects.filter(action="denied", actor=who, subject=subject, at__gt=lately)
+    if not known.exists():
+        Entry.objects.record("denied", subject)
+
+
+def actor_of(request: Any, name: str = "") -> Actor:
+    """Return who acts in a request; `name` is of one who is not logged in."""
     address = request.META.get("REMOTE_ADDR", "")
+    if name:
+        return Actor(name, address)
     token = getattr(request, "token", None)
     if token is not None:
         return Actor(request.user.get_username(), address, f"token {token.pk}: {token.name}"[:64])

@@ -31,6 +31,7 @@ class KeyRefused(Forbidden):
     action = "Ask an administrator for a registration key of the right role that is still valid."
 
 
+@transaction.atomic
 def make_key(
     zone_pub: bytes,
     *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -50,16 +51,14 @@ class EntryQuerySet(models.QuerySet["Entry"]):
     def append(self, head: Head, action: str, subject: str, **what: Any) -> Entry:
         """Append one entry behind the head that `queue` returned in this transaction."""
         who = actor.current()
+        said = {"action": action, "subject": subject, "actor": who.name, **what}
         entry = Entry(
             seq=head.seq + 1,
             at=timezone.now(),
-            actor=who.name,
             address=who.address,
             session=who.session,
-            action=action,
-            subject=subject,
             previous=head.digest,
-            **what,
+            **{name: visible(value) for name, value in said.items()},
         )
         entry.digest = entry.reckon()
         entry.save(force_insert=True)
@@ -137,6 +136,22 @@ class Moving(models.Model):
 
     class Meta:
         abstract = True
+
+
+def visible(value: Any) -> Any:
+    """Return a value with every control and direction character spelled out (S-43).
+
+    A name from a certificate can then neither add a line to an export nor hide a part of one.
+    """
+    if isinstance(value, str):
+        return "".join(c if _is_visible(c) else f"\\u{ord(c):04x}" for c in value)
+    if isinstance(value, dict):
+        return {visible(key): visible(inner) for key, inner in value.items()}
+    return [visible(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _is_visible(character: str) -> bool:
+    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def utc(seconds: float) -> datetime:

@@ -8,8 +8,10 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import x25519
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pki.errors import CannotOpen, UnsafeFile, WrongKey
 
@@ -29,7 +31,19 @@ class VaultKey:
 
 def make_vault_key() -> VaultKey:
     """Return a new vault key."""
-    key = x25519.X25519PrivateKey.generate()
+    return _vault_key(x25519.X25519PrivateKey.generate())
+
+
+def derive_vault_key(secret: bytes, *, purpose: str) -> VaultKey:
+    """Return the vault key that all who hold a secret of 32 bytes have for one purpose.
+
+    HKDF (RFC 5869) keeps it apart from every other use of the secret.
+    """
+    hkdf = HKDF(hashes.SHA256(), 32, salt=None, info=_info(f"vault key|{purpose}"))
+    return _vault_key(x25519.X25519PrivateKey.from_private_bytes(hkdf.derive(secret)))
+
+
+def _vault_key(key: x25519.X25519PrivateKey) -> VaultKey:
     return VaultKey(
         private=_encoded(key.private_bytes_raw()),
         public=_encoded(key.public_key().public_bytes_raw()),

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
+import logging
+import logging.handlers
 import os
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
 
 from devices import keyring
 from devices.models import Zone
-from faults import Fault, Invalid, Unavailable
-from ledger.models import START, Head
+from faults import Conflict, Fault, Invalid, Unavailable
+from ledger.models import START, Entry, Head
 from wire import shapes
 from wire.envelope import Envelope
 
 AUDIT_HEAD = "application/vnd.zcc.audit-head+json"
 FILE = "audit-head.json"
 AT_MOST = 16 * 1024
+# After so many lines, or so many seconds, the head is kept anew.
+EVERY, AT_LEAST = 100, 900
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,12 @@ class KeptHead:
     seq: int
     digest: str
     at: int
+
+
+class OtherLedger(Conflict):
+    """The ledger was cut off, or another one was put in its place."""
+
+    action = "Run manage.py verify_audit, and keep the file: it shows what is missing."
 
 
 class BadHead(Invalid):
@@ -43,11 +55,26 @@ def path() -> Path:
     return Path(settings.ZCC_HOME) / FILE
 
 
-def keep(target: Path, *, now: datetime) -> KeptHead:
-    """Sign the head of the chain and write it, whole or not at all.
+def keep_when_due(now: datetime) -> KeptHead | None:
+    """Keep the head anew after so many lines, or so long; None while it is fresh enough."""
+    target, head = path(), Head.objects.first()
+    if head is None or head.seq == 0:
+        return None
+    known = read(target, Zone.objects.the()) if target.exists() else None
+    if known is not None and known.seq == head.seq:
+        return None
+    if known is not None and head.seq - known.seq < EVERY and now.timestamp() - known.at < AT_LEAST:
+        return None
+    return keep(target, now=now)
 
-    No ledger line tells of it: that line would be behind the head that is kept.
+
+def keep(target: Path, *, now: datetime) -> KeptHead:
+    """Sign the head of the chain and write it, whole or not at all; tell it to syslog, too.
+
+    No ledger line tells of it: that line would be behind the head that is kept. A ledger that is
+    not the one whose head was kept before is not signed: the older file is the evidence.
     """
+    _refuse_another_ledger(target)
     head = Head.objects.first()
     kept = KeptHead(
         zone=str(Zone.objects.the().guid),
@@ -57,7 +84,35 @@ def keep(target: Path, *, now: datetime) -> KeptHead:
     )
     signed = keyring.here().sign_unrecorded(AUDIT_HEAD, shapes.dump(kept))
     _write(target, shapes.dump(signed))
+    _tell_syslog(f"zcc audit head {kept.seq} {kept.digest} {shapes.dump(signed).decode()}")
     return kept
+
+
+def _refuse_another_ledger(target: Path) -> None:
+    if not target.exists():
+        return
+    known = read(target, Zone.objects.the())
+    if known.seq and not Entry.objects.filter(seq=known.seq, digest=known.digest).exists():
+        raise OtherLedger(f"Line {known.seq} of the ledger is not the one whose head was kept.")
+
+
+def _tell_syslog(line: str) -> None:
+    """Send a line to syslog, where the installation names one; a log that is away costs nothing."""
+    if not settings.SYSLOG:
+        return
+    record = logging.LogRecord("zcc.audit", logging.WARNING, "", 0, line, None, None)
+    try:
+        _syslog(settings.SYSLOG).emit(record)
+    except OSError:
+        log.exception("syslog at %s does not answer", settings.SYSLOG)
+
+
+@lru_cache(maxsize=2)
+def _syslog(address: str) -> logging.Handler:
+    host, sign, port = address.rpartition(":")
+    place: str | tuple[str, int] = (host, int(port)) if sign and port.isdecimal() else address
+    facility = logging.handlers.SysLogHandler.LOG_AUTHPRIV
+    return logging.handlers.SysLogHandler(place, facility)
 
 
 def read(source: Path, zone: Zone) -> KeptHead:

@@ -30,8 +30,8 @@ app.conf.beat_schedule = {
     },
     "keep-audit-head": {
         "task": "zcc.tasks.keep_audit_head",
-        "schedule": 900.0,
-        "options": {"expires": 600, "ignore_result": True},
+        "schedule": 10.0,
+        "options": {"expires": 20, "ignore_result": True},
     },
 }
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -37,3 +40,60 @@ def number(name: str, default: int, *, least: int, most: int) -> int:
 def items(name: str) -> list[str]:
     """Return the items of a comma-separated list."""
     return [item.strip() for item in os.environ.get(name, "").split(",") if item.strip()]
+
+
+def pairs(name: str) -> dict[str, str]:
+    """Return a comma-separated list of key=value."""
+    found = {}
+    for item in items(name):
+        key, sign, value = item.partition("=")
+        if not sign or not key.strip() or not value.strip():
+            raise ImproperlyConfigured(f"{name} must be key=value, separated by commas.")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Return networks such as 10.1.0.0/16."""
+    try:
+        return [ipaddress.ip_network(item) for item in items(name)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}.") from error
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """Where mail is handed over."""
+
+    host: str = ""
+    port: int = 25
+    user: str = ""
+    password: str = field(default="", repr=False)
+    starttls: bool = False
+    tls: bool = False
+
+
+MAIL_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+
+
+def mail_server(name: str) -> MailServer:
+    """Return the mail server of a URL such as smtp+starttls://user:password@host:587."""
+    given = text(name)
+    if not given:
+        return MailServer()
+    try:
+        url = urlsplit(given)
+        port = url.port or MAIL_PORTS[url.scheme]
+    except (ValueError, KeyError):
+        # Without the value: there is a password in it.
+        raise ImproperlyConfigured(f"{name} must begin with {', '.join(MAIL_PORTS)}.") from None
+    if not url.hostname:
+        raise ImproperlyConfigured(f"{name} names no host.")
+    return MailServer(
+        host=url.hostname,
+        port=port,
+        user=unquote(url.username or ""),
+        password=unquote(url.password or ""),
+        starttls=url.scheme == "smtp+starttls",
+        tls=url.scheme == "smtps",
+    )

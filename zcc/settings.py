@@ -40,6 +40,8 @@ INSTALLED_APPS = [
     "zcc",
     "certificates",
     "systemupdates",
+    "people",
+    "notifications",
     "devices",
     "ledger",
     "console",
@@ -72,6 +74,7 @@ MIDDLEWARE = [
     "console.middleware.SessionLimits",
     "console.tokens.Tokens",
     "devices.middleware.ActorAndZone",
+    "people.middleware.Duties",
     "certificates.middleware.ExpiryWarnings",
     "console.middleware.FaultsToPages",
     "console.middleware.HtmxAnswers",
@@ -117,7 +120,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
+    "people.backends.PasswordAndRoles",
+    "people.backends.Code",
 ]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
@@ -134,11 +138,36 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login/"
+# OpenID Connect: the name on the login page (without one there is none), and which group of the
+# provider gives which role, such as zcc-ca=certificate-administrator.
+OIDC_NAME = env.text("ZCC_OIDC_NAME")
+OIDC_ISSUER = env.text("ZCC_OIDC_ISSUER")
+OIDC_CLIENT_ID = env.text("ZCC_OIDC_CLIENT_ID")
+OIDC_CLIENT_SECRET = env.text("ZCC_OIDC_CLIENT_SECRET")
+OIDC_CA_FILE = env.text("ZCC_OIDC_CA_FILE")
+OIDC_USER_CLAIM = env.text("ZCC_OIDC_USER_CLAIM", "preferred_username")
+OIDC_GROUPS_CLAIM = env.text("ZCC_OIDC_GROUPS_CLAIM", "groups")
+OIDC_ROLES = env.pairs("ZCC_OIDC_ROLES")
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_HANDLER = "people.lockout.Handler"
 AXES_LOCKOUT_TEMPLATE = "console/locked_out.html"
 REAUTHENTICATE_AFTER_SECONDS = 300
+
+# Notifications: the mail server as smtp://, smtp+starttls:// or smtps://user:password@host:port;
+# webhooks reach public addresses, and networks that are named here.
+_MAIL = env.mail_server("ZCC_SMTP_URL")
+EMAIL_HOST, EMAIL_PORT = _MAIL.host, _MAIL.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.user, _MAIL.password
+EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.starttls, _MAIL.tls
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("ZCC_MAIL_FROM", "zcc@localhost")
+WEBHOOK_NETWORKS = env.networks("ZCC_WEBHOOK_NETWORKS")
+WEBHOOK_CA_FILE = env.text("ZCC_WEBHOOK_CA_FILE")
+# Where people reach the console, for links in notifications (else: the first Primary Server).
+CONSOLE_URL = env.text("ZCC_URL")
 
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("ZCC_BEHIND_PROXY", default=False) else None
@@ -219,6 +248,8 @@ SWEEP_SECONDS = 2
 LOG_FORMAT = env.text("ZCC_LOG_FORMAT", "text" if sys.stderr.isatty() else "json")
 if LOG_FORMAT not in ("json", "text"):
     raise ImproperlyConfigured(f"ZCC_LOG_FORMAT must be json or text, not {LOG_FORMAT!r}.")
+# Where the signed heads of the audit chain go besides the file: /dev/log, or host:port (UDP).
+SYSLOG = env.text("ZCC_SYSLOG")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -19,6 +19,8 @@ urlpatterns = [
     path("healthz", monitoring.healthz, name="healthz"),
     path("metrics", monitoring.show_metrics, name="metrics"),
     path("", include("console.urls")),
+    path("", include("people.urls")),
+    path("", include("notifications.urls")),
     path("", include("ledger.urls")),
     path("", include("certificates.urls")),
     path("configuration/", include("devices.configuration_urls")),

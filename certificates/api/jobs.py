@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr
 
 from certificates import authority, gates, tasks
 from certificates.models import VaultJob
+from certificates.operations import confirming
 from console.api import Order, as_file, by_guid, having
 from console.tables import as_download
 from faults import Invalid
@@ -112,6 +113,16 @@ def _job(request: Any, job_id: str) -> VaultJob:
 def show_job(request: HttpRequest, job_id: str) -> Any:
     """Show how a job stands."""
     return _job(request, job_id)
+
+
+@router.post("/jobs/{job_id}/confirm", response=JobOut, auth=MAY_ASK)
+def confirm_job(request: Any, job_id: str) -> Any:
+    """Confirm a move, backup or restore of the CA, as the second of two administrators."""
+    job = by_guid(VaultJob.objects.defer("payload"), job_id)
+    with transaction.atomic():
+        confirming.confirm_job(job, by=request.user, now=timezone.now())
+        transaction.on_commit(partial(tasks.nudge_job, job), robust=True)
+    return job
 
 
 @router.get("/jobs/{job_id}/result", auth=MAY, openapi_extra=as_file("application/zip"))

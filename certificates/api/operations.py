@@ -16,7 +16,7 @@ from pydantic import Field
 from certificates import gates, progress, tasks
 from certificates.api.authority import GateOut
 from certificates.models import Operation
-from certificates.operations import assigning, cancelling, postponing
+from certificates.operations import assigning, cancelling, confirming, postponing
 from console.api import Moment, Order, Page, Paging, Text, by_guid, by_number, having, page
 from devices.models import Zone
 from faults import Conflict
@@ -25,6 +25,7 @@ from systemupdates.models import Replica
 
 router = Router(tags=["operations"])
 MAY_CHANGE = having(gates.CA_RIGHT)
+MAY_CONFIRM = having(gates.CA_RIGHT, proved=True)
 MAY_DEPLOY = having(gates.DEPLOY_RIGHT)
 
 
@@ -168,6 +169,13 @@ def _act(operation_id: str, act: Any) -> ProgressOut:
 def cancel(request: HttpRequest, operation_id: str) -> Any:
     """Cancel an operation; it works until the lock-out before the activation."""
     return _act(operation_id, partial(cancelling.cancel, now=timezone.now()))
+
+
+@router.post("/operations/{operation_id}/confirm", response=ProgressOut, auth=MAY_CONFIRM)
+def confirm(request: Any, operation_id: str) -> Any:
+    """Confirm an operation on the CA, as the second of two administrators."""
+    act = partial(confirming.confirm, by=request.user, now=timezone.now())
+    return _act(operation_id, act)
 
 
 @router.post("/operations/{operation_id}/clear-failure", response=ProgressOut, auth=MAY_CHANGE)

@@ -16,6 +16,8 @@ from ledger.models import Moving, MovingQuerySet
 
 ANSWER_WITHIN = timedelta(seconds=30)
 KEPT = timedelta(minutes=10)
+# Whoever asked first need not be there at the minute in which the second one agrees.
+KEPT_FOR_TWO = timedelta(hours=24)
 
 
 class JobQuerySet(MovingQuerySet["VaultJob"]):
@@ -47,6 +49,11 @@ class VaultJob(Moving):
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+"
     )
+    confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    confirmed_at = models.DateTimeField(null=True)
+    """When a second administrator agreed, where two are needed (B-29)."""
     sealed = models.TextField(blank=True)
     payload = models.BinaryField(default=b"")
     result = models.BinaryField(default=b"")
@@ -69,4 +76,5 @@ class VaultJob(Moving):
 
     def is_overdue(self, now: datetime) -> bool:
         """Tell whether its server should have answered by now."""
-        return self.state == JobState.WAITING and now - self.created_at > ANSWER_WITHIN
+        asked_at = self.confirmed_at or self.created_at
+        return self.state == JobState.WAITING and now - asked_at > ANSWER_WITHIN

@@ -16,6 +16,7 @@ from ledger.models import Moving, MovingQuerySet
 from systemupdates.models import SystemUpdate
 from wire import manifest
 
+NEVER_LOCKED = (OperationState.PROPOSED, OperationState.BLOCKED, OperationState.CANCEL_FAILED)
 CA_KINDS = (manifest.REMINT_CA, manifest.CHANGE_CA)
 
 
@@ -62,6 +63,10 @@ class Operation(Moving):
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
+    confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    """The second administrator, where two are needed (B-29)."""
     authority = models.ForeignKey(
         Authority, on_delete=models.PROTECT, related_name="operations", null=True
     )
@@ -130,7 +135,7 @@ class Operation(Moving):
             return False
         if self.immediate:
             return self.state != OperationState.ASSIGNED
-        if self.state in (OperationState.BLOCKED, OperationState.CANCEL_FAILED):
+        if self.state in NEVER_LOCKED:
             return True
         return not self.is_locked(now, lockout)
 

@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from certificates.limits import limits, stamp
+from certificates.machine import OperationState
 from certificates.models import Authority, FutureCertificate, Operation
 from certificates.naming import check_common_name, check_names, order_for
 from certificates.operations import orders
@@ -18,6 +19,7 @@ from certificates.primaries import initiating_server, live_primary
 from devices.models import Device, Zone
 from faults import Conflict, Invalid, Refused
 from ledger.models import Entry
+from people.models import Rules
 from pki import chains, details
 
 Kind = Operation.Kind
@@ -193,6 +195,7 @@ def _create(
             operation = Operation.objects.create(
                 idempotency_key=key,
                 kind=kind,
+                state=_first_state(kind),
                 name=name,
                 order=plain,
                 requested_by=by,
@@ -211,6 +214,12 @@ def _create(
         detail={"kind": kind, "order": plain, "activates_at": str(order.activates_at)},
     )
     return operation
+
+
+def _first_state(kind: str) -> str:
+    """Return where an operation begins: one on the CA may need a second administrator (B-29)."""
+    needs_two = kind != Kind.REMINT_SERVER and Rules.objects.the().two_administrators
+    return OperationState.PROPOSED if needs_two else OperationState.PREPARING
 
 
 def plain_order(order: orders.Order) -> dict[str, Any]:

@@ -15,10 +15,12 @@ from django.views.decorators.http import require_safe
 
 from certificates import health, table
 from certificates.limits import silent_devices
+from certificates.machine import OperationState
 from certificates.views.page import Standing, standing
 from console import tables, times
 from devices.http import ZoneRequest
 from devices.models import Device
+from people import rules
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def home(request: ZoneRequest) -> HttpResponse:
         "silent": silent,
         "todo": [
             *_background(now),
+            *_confirmations(stand, now),
             *_authority(stand, now),
             *_servers(numbers),
             *_devices(silent),
@@ -68,6 +71,19 @@ def _background(now: datetime) -> list[ToDo]:
         return []
     text = _("The worker was not heard for a minute: operations do not move on.")
     return [ToDo("bad", text, "/healthz")]
+
+
+def _confirmations(stand: Standing, now: datetime) -> list[ToDo]:
+    """Tell what waits for a second administrator (B-29)."""
+    page = reverse("certificates:page")
+    waiting = [p.headline for p in stand.of_ca if p.operation.state == OperationState.PROPOSED]
+    text = _("%s waits for a second administrator.")
+    waiting += [text % job.get_kind_display() for job in stand.proposals]
+    found = [ToDo("warn", words, page) for words in waiting]
+    if rules.asked_to_end(now) is not None:
+        there = reverse("people:end_rule")
+        found.append(ToDo("warn", _("The end of the rule of two waits for you."), there))
+    return found
 
 
 def _authority(stand: Standing, now: datetime) -> list[ToDo]:

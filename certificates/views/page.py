@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from certificates import expiry, gates, progress, server_gates, table
-from certificates.models import Authority, Operation
-from certificates.operations import renewing
+from certificates.models import Authority, Operation, VaultJob
+from certificates.operations import confirming, renewing
 from certificates.server_gates import Around
 from console import tables, times
 from console.http import trigger
@@ -36,6 +36,8 @@ class Standing:
     of_servers: list[progress.Progress]
     pending: Operation | None
     last: Operation | None
+    proposals: list[VaultJob] = field(default_factory=list)
+    """What waits for a second administrator besides operations (B-29)."""
 
     @property
     def ca_mark(self) -> str:
@@ -45,6 +47,7 @@ class Standing:
             authority and (authority.pk, authority.fault),
             last and (last.pk, last.state),
             self.pending,
+            [job.pk for job in self.proposals],
         )
         return progress.mark(self.of_ca, facts)
 
@@ -67,6 +70,7 @@ def standing(request: ZoneRequest, now: datetime) -> Standing:
         of_servers=[p for p in shown if not p.operation.changes_ca],
         pending=next((o for o in running if o.is_blocking), None),
         last=Operation.objects.filter(ended_at__isnull=False).order_by("-ended_at").first(),
+        proposals=confirming.proposed(),
     )
 
 
@@ -79,6 +83,7 @@ def ca_context(request: ZoneRequest, stand: Standing, now: datetime) -> dict[str
         "ca_operations": stand.of_ca,
         "ca_mark": stand.ca_mark,
         "last": stand.last,
+        "proposals": stand.proposals,
         "now": now,
         **rights(request),
     }

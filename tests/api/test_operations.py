@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from certificates.machine import OperationState
 from certificates.models import Authority, Operation
-from tests import play
+from people.models import Rules
+from tests import make, play
 from tests.api.conftest import caller, problem, refuses, succeeds
 from tests.public_ca import PublicCA
 from wire import messages
@@ -260,6 +261,25 @@ def test_from_the_lock_out_cancel_is_refused(everybody, spread):
     told = problem(everybody.post(f"{spread}/cancel"), 409)
     assert "Cancel was possible until" in told["detail"]
     assert Operation.objects.get().state == STATE.REPLICATING
+
+
+@succeeds("POST /operations/{operation_id}/confirm")
+def test_a_second_administrator_confirms(everybody, zone):
+    Rules.objects.create(pk=1, two_administrators=True)
+    operation = play.remint_ca()
+    Operation.objects.update(requested_by=make.user("first"))
+    told = everybody.post(f"operations/{operation.pk}/confirm").json()
+    assert told["state"] == "preparing"
+
+
+@refuses("POST /operations/{operation_id}/confirm")
+def test_the_first_administrator_cannot_confirm(everybody, zone):
+    Rules.objects.create(pk=1, two_administrators=True)
+    operation = play.remint_ca()
+    Operation.objects.update(requested_by=everybody.user)
+    told = problem(everybody.post(f"operations/{operation.pk}/confirm"), 409)
+    assert "second administrator" in told["detail"]
+    assert Operation.objects.get().state == "proposed"
 
 
 @succeeds("POST /operations/{operation_id}/clear-failure")

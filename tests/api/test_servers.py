@@ -13,6 +13,7 @@ from certificates import authority as ca_role
 from certificates.machine import FutureState
 from certificates.models import Authority, FutureCertificate, Operation, VaultJob
 from devices.models import Device
+from people.models import Rules
 from tests import play
 from tests.api.conftest import CA, caller, problem, refuses, succeeds
 from tests.public_ca import PublicCA
@@ -210,6 +211,18 @@ def test_a_weak_passphrase_a_foreign_backup_and_an_early_fetch_are_refused(every
     told = problem(everybody.post("authority/backup", {"passphrase": PHRASE}), 409)
     assert "under way" in told["detail"]
     problem(caller("other", CA).get(f"jobs/{answer.json()['id']}"), 404)
+
+
+@succeeds("POST /jobs/{job_id}/confirm")
+@refuses("POST /jobs/{job_id}/confirm")
+def test_a_backup_waits_for_the_second_of_two_administrators(everybody, zone):
+    Rules.objects.create(pk=1, two_administrators=True)
+    job = everybody.post("authority/backup", {"passphrase": PHRASE}).json()
+    assert job["state"] == "proposed"
+    told = problem(everybody.post(f"jobs/{job['id']}/confirm"), 409)
+    assert "second administrator" in told["detail"]
+    second = caller("second", CA)
+    assert second.post(f"jobs/{job['id']}/confirm").json()["state"] == "waiting"
 
 
 @succeeds("POST /authority/move")

@@ -1,0 +1,34 @@
+"""Count failed proofs with axes, and write them down, without what was typed (S-30, S-43, S-82)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axes.handlers.database import AxesDatabaseHandler
+from django.conf import settings
+from django.http import QueryDict
+
+from people import entering
+
+
+class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
+    """Counts failures by user name and address; keeps nothing of the form that was sent.
+
+    A failed proof may come with a dialog that holds a passphrase.
+    """
+
+    def user_login_failed(
+        self, sender: Any, credentials: dict[str, Any], request: Any = None, **more: Any
+    ) -> None:
+        """Count one failure, and note it in the ledger until the lock-out begins."""
+        if request is None:
+            return
+        sent, asked = request.POST, request.GET
+        request.POST = request.GET = QueryDict()
+        try:
+            super().user_login_failed(sender, credentials, request, **more)
+        finally:
+            request.POST, request.GET = sent, asked
+        if getattr(request, "axes_failures_since_start", 0) <= settings.AXES_FAILURE_LIMIT:
+            reason = "wrong code" if "code" in credentials else "wrong password"
+            entering.note_failure(request, str(credentials.get("username") or ""), reason)

@@ -1,0 +1,61 @@
+"""The administrators as a table, and the table of roles and rights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from console.tables import Asked, Column, counts
+from people.roles import RIGHTS, ROLES
+
+COLUMNS = (
+    Column("name", _("Name"), "username"),
+    Column("roles", _("Roles")),
+    Column("signs_in", _("Logs in with")),
+    Column("last_login", _("Last login"), "last_login"),
+    Column("status", _("Status"), "is_active"),
+)
+CONDITIONS = {
+    "active": Q(is_active=True),
+    "deactivated": Q(is_active=False),
+    "no-second-factor": Q(
+        Q(second_factor=None) | Q(second_factor__confirmed_at=None),
+        ~Q(administrator__signs_in="oidc"),
+        is_active=True,
+    ),
+}
+LABELS = {
+    "": _("All"),
+    "active": _("Active"),
+    "deactivated": _("Deactivated"),
+    "no-second-factor": _("Without second factor"),
+}
+
+
+def administrators(asked: Asked) -> QuerySet[User]:
+    """Return the administrators that the address asks for."""
+    found = User.objects.select_related("administrator", "second_factor")
+    if asked.q:
+        found = found.filter(Q(username__icontains=asked.q) | Q(email__icontains=asked.q))
+    condition = CONDITIONS.get(asked.state)
+    return found.filter(condition) if condition is not None else found
+
+
+def chips(asked: Asked) -> list[dict[str, Any]]:
+    """Return the filter chips with their counts."""
+    numbers = counts(User.objects.all(), CONDITIONS)
+    return [
+        {"key": key, "label": label, "n": numbers[key], "on": key == asked.state}
+        for key, label in LABELS.items()
+    ]
+
+
+def matrix() -> list[dict[str, Any]]:
+    """Return for each right which roles give it."""
+    return [
+        {"label": label, "has": [(role.label, right in role.rights) for role in ROLES]}
+        for right, label in RIGHTS.items()
+    ]

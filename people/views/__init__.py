@@ -1,0 +1,1 @@
+"""Pages of logging in, of a user's own security, and of the administrators."""

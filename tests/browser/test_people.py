@@ -1,0 +1,211 @@
+"""Administrators, a user's own security, notifications and the audit log in Chromium (B-28)."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from ledger.models import Entry
+from notifications import events, sending
+from notifications.events import Event
+from notifications.models import Attempt, Delivery, Target
+from people import acts, factors, rules
+from people.models import SecondFactor
+from tests import make, play
+from tests.browser.test_accessibility import check
+from tests.people.conftest import Authenticator
+
+PEOPLE = "/configuration/administrators/"
+NOTICES = "/configuration/notifications/"
+CA = "certificates.certificate_authority"
+PASSWORD = "a sentence of several words"
+
+
+def let_in(name: str, *roles: str, signs_in: str = "password") -> int:
+    order = acts.NewAdministrator(name, f"{name}@acme.example", list(roles), signs_in)
+    return acts.create(order, by="admin", now=timezone.now())[0].pk
+
+
+@pytest.fixture
+def crowd(zone):
+    """Administrators of every kind; the first one is who looks."""
+    chief = make.admin("chief")
+    let_in("anna", "certificate-administrator")
+    let_in("dimitri", "deployer", "auditor")
+    acts.deactivate(let_in("gone", "viewer"), by=chief)
+    let_in("olga", "auditor", signs_in="oidc")
+    return chief
+
+
+@pytest.fixture
+def told(zone):
+    """Targets and a history with each end."""
+    now = timezone.now()
+    pager = Target.objects.create(
+        name="pager", kind="webhook", host="hooks.acme.example", events=list(events.EVENTS)
+    )
+    team = Target.objects.create(
+        name="team", kind="mail", recipients="team@acme.example", events=[events.EXPIRY]
+    )
+    for number, title in enumerate(("Remint CA is blocked", "The Zone CA will expire in 30 days.")):
+        event = Event(events.BLOCKED, str(number), title, f"{title}\n\nReason: ps-02 is silent.")
+        sending.queue(event, now=now - timedelta(hours=number), to=[pager, team])
+    for state, row in zip(("sent", "given-up", "waiting"), Delivery.objects.all(), strict=False):
+        Delivery.objects.filter(pk=row.pk).update(state=state, attempts=2)
+        Attempt.objects.create(delivery=row, at=now, ok=state == "sent", answer="HTTP 503")
+
+
+def test_pages_of_administrators(live_server, log_in, crowd):
+    page = log_in(crowd)
+    person = make.User.objects.get(username="anna").pk
+    for path in (PEOPLE, f"{PEOPLE}{person}/", "/preferences/security/", "/preferences/password/"):
+        page.goto(live_server.url + path)
+        check(page)
+
+
+@pytest.mark.parametrize("opener", ["#b-create", "#b-rules"])
+def test_dialogs_of_administrators(live_server, log_in, crowd, opener):
+    page = log_in(crowd, proved=False)
+    page.goto(live_server.url + PEOPLE)
+    page.click(opener)
+    expect(page.locator("dialog[open] h2")).to_be_visible()
+    check(page)
+
+
+def test_an_administrator_is_created_set_up_and_changed(live_server, log_in, crowd, browser):
+    page = log_in(crowd)
+    page.goto(live_server.url + PEOPLE)
+    page.click("#b-create")
+    page.fill("#id_name", "eve")
+    page.get_by_label("Deployer").check()
+    page.click("dialog .primary")
+    link = page.locator("#set-up-link").inner_text()
+    check(page)
+    page.click("text='Done'")
+    expect(page.locator("h1")).to_have_text("eve")
+    theirs = browser.new_context().new_page()
+    theirs.goto(link)
+    check(theirs)
+    theirs.fill("#id_new_password", PASSWORD)
+    theirs.fill("#id_again", PASSWORD)
+    theirs.click("button.primary")
+    expect(theirs.locator("text=eve")).to_be_visible()
+    page.click("#b-roles")
+    page.locator("dialog").get_by_label("Auditor").check()
+    page.click("dialog .primary")
+    expect(page.locator(".lead")).to_contain_text("Deployer")
+    page.reload()
+    expect(page.locator(".lead")).to_contain_text("Deployer, Auditor")
+    page.click("#b-deactivate")
+    page.click("dialog .primary")
+    expect(page.locator("#person-pane header")).to_contain_text("Deactivated")
+    theirs.reload()
+    expect(theirs).to_have_url(re.compile("/login/"))
+    theirs.context.close()
+
+
+def test_a_second_factor_is_set_up_and_asked_for(live_server, log_in, zone, browser):
+    user = make.admin("chief")
+    page = log_in(user)
+    page.goto(f"{live_server.url}/preferences/second-factor/")
+    check(page)
+    page.click("text='Begin'")
+    expect(page.locator("img.qrbox")).to_be_visible()
+    assert factors.secret_text(SecondFactor.objects.get()) in page.locator("#secret").inner_text()
+    check(page)
+    app = Authenticator(user)
+    app.ahead = -30
+    page.fill("#id_code", app.code())
+    page.click("text='Turn on'")
+    expect(page.locator(".codes li")).to_have_count(10)
+    check(page)
+    theirs = browser.new_context().new_page()
+    theirs.goto(f"{live_server.url}/login/?next=/devices/")
+    theirs.fill("#id_username", "chief")
+    theirs.fill("#id_password", make.PASSWORD)
+    theirs.click("button.primary")
+    expect(theirs.locator("#id_code")).to_be_focused()
+    check(theirs)
+    app.ahead = 0
+    theirs.fill("#id_code", app.code())
+    theirs.keyboard.press("Enter")
+    expect(theirs).to_have_url(re.compile("/devices/$"))
+    theirs.context.close()
+
+
+def test_the_dialog_of_a_ca_operation_asks_for_password_and_code(live_server, log_in, zone):
+    user = make.admin("chief")
+    factors.begin(user)
+    SecondFactor.objects.update(confirmed_at=timezone.now())
+    page = log_in(user, proved=False)
+    page.goto(f"{live_server.url}/configuration/certificates/remint-ca/")
+    expect(page.get_by_label("Code of your authenticator", exact=True)).to_be_visible()
+    check(page)
+
+
+def test_two_administrators(live_server, log_in, zone):
+    first, second = make.user("first", CA), make.admin("second")
+    rules.change(
+        requires_second_factor=False, two_administrators=True, by=first, now=timezone.now()
+    )
+    operation = play.remint_ca()
+    type(operation).objects.update(requested_by=first)
+    page = log_in(second)
+    page.goto(f"{live_server.url}/configuration/certificates/")
+    expect(page.locator(".callout.op")).to_contain_text("waits for a second administrator")
+    check(page)
+    page.click(f"#b-confirm-{operation.pk}")
+    expect(page.locator("dialog[open] h2")).to_be_visible()
+    check(page)
+    page.click("dialog .primary")
+    expect(page.locator(".callout.op")).to_contain_text("has been initiated")
+
+
+def test_notifications(live_server, log_in, told):
+    page = log_in(make.admin("chief"))
+    page.goto(live_server.url + NOTICES)
+    check(page)
+    for opener in ("#b-mail", "#b-webhook", "#targets-pane tbody th a >> nth=0"):
+        page.click(opener)
+        expect(page.locator("dialog[open] h2")).to_be_visible()
+        check(page)
+        page.keyboard.press("Escape")
+    page.click("#chip-given-up")
+    page.click("#sent-pane tbody th a >> nth=0")
+    expect(page.locator("dialog[open] h2")).to_be_visible()
+    check(page)
+    page.click("text='Send again'")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+def test_an_empty_page_of_notifications(live_server, log_in, zone):
+    page = log_in(make.admin("chief"))
+    page.goto(live_server.url + NOTICES)
+    expect(page.locator("#targets-pane .empty")).to_be_visible()
+    check(page)
+
+
+def test_the_audit_log(live_server, log_in, crowd):
+    page = log_in(crowd)
+    page.goto(f"{live_server.url}/audit/")
+    check(page)
+    entry = Entry.objects.filter(action="deactivate-administrator").get()
+    page.goto(f"{live_server.url}/audit/{entry.seq}/")
+    expect(page.locator("#e-changes")).to_be_visible()
+    check(page)
+    page.goto(f"{live_server.url}/audit/")
+    for button, suffix in (("#export", ".csv"), ("#export-json", ".json")):
+        with page.expect_download() as download:
+            page.click(button)
+        assert download.value.suggested_filename.endswith(suffix)
+
+
+def test_the_login(live_server, faultless: Page, zone, settings):
+    settings.OIDC_NAME = "Acme ID"
+    faultless.goto(f"{live_server.url}/login/?next=/devices/")
+    expect(faultless.get_by_role("link", name="Log in with Acme ID")).to_be_visible()
+    check(faultless)

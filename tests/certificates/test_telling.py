@@ -1,0 +1,155 @@
+"""What is told: read from the ledger, each once; expiries once a day (B-25, D-46)."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from certificates import tasks, telling
+from certificates.machine import OperationState
+from certificates.models import Authority, Operation
+from ledger.models import Entry
+from notifications import acts, events, sending
+from notifications.models import Cursor, Delivery, Target
+from systemupdates.machine import AssignmentState
+from systemupdates.models import Assignment
+from tests import make, receiving
+from tests.notifications.conftest import EVERY, mailbox, receiver  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.django_db
+P = OperationState
+
+
+@pytest.fixture
+def operation():
+    make.zone()
+    ca = make.authority(make.server("ps-01"))
+    acts.create(Target.Kind.MAIL, acts.Order("team", EVERY, recipients="team@acme.example"))
+    telling.tell(timezone.now())
+    return make.operation(ca, state=P.ASSIGNED, name="Remint CA of today")
+
+
+def told():
+    return list(Delivery.objects.order_by("created_at", "key").values_list("event", "title"))
+
+
+def test_what_happens_to_an_operation_is_told_once(operation):
+    Operation.objects.move(operation, P.BLOCKED, note="ps-02 has no new certificate.")
+    telling.tell(timezone.now())
+    telling.tell(timezone.now())
+    assert told() == [(events.BLOCKED, "Remint CA of today is blocked")]
+    assert "ps-02 has no new certificate." in Delivery.objects.get().text
+
+
+def test_the_same_state_a_second_time_is_told_again(operation):
+    for there in (P.BLOCKED, P.ASSIGNED, P.BLOCKED):
+        Operation.objects.move(operation, there)
+    telling.tell(timezone.now())
+    assert len(told()) == 2
+
+
+@pytest.mark.parametrize(
+    ("way", "kind"),
+    [
+        ((P.CANCELLING, P.CANCEL_FAILED), events.FAILED),
+        ((P.CANCELLING, P.CANCELLED), events.CANCELLED),
+        ((P.ACTIVATING, P.ACTIVATED), events.ACTIVATED),
+        ((P.ACTIVATING, P.ACTIVATED, P.COMPLETED), events.COMPLETED),
+    ],
+)
+def test_each_end_of_an_operation_is_told(operation, way, kind):
+    for there in way:
+        Operation.objects.move(operation, there)
+    telling.tell(timezone.now())
+    assert kind in [event for event, _title in told()]
+
+
+def test_a_start_is_told(operation):
+    Entry.objects.record("start", f"certificates.Operation:{operation.pk}", there=operation.state)
+    telling.tell(timezone.now())
+    assert told()[0][0] == events.STARTED
+
+
+def test_devices_that_failed_together_are_one_notification(operation):
+    for name in ("pc-1", "pc-2"):
+        row = make.assignment(operation.update, make.device(name), AssignmentState.ASSIGNED)
+        Assignment.objects.move(row, AssignmentState.FAILED, reason="The disk is full.")
+    telling.tell(timezone.now())
+    assert [event for event, _title in told()] == [events.DEVICE_FAILED]
+    text = Delivery.objects.get().text
+    assert "pc-1: The disk is full." in text
+    assert "pc-2: The disk is full." in text
+
+
+def test_what_happened_before_the_first_look_is_not_told(operation):
+    Operation.objects.move(operation, P.BLOCKED)
+    Cursor.objects.all().delete()
+    telling.tell(timezone.now())
+    assert told() == []
+
+
+def test_a_fault_while_telling_forgets_nothing(operation, monkeypatch):
+    Operation.objects.move(operation, P.BLOCKED)
+    seq = Cursor.objects.get().seq
+
+    def fail(*_, **__):
+        raise RuntimeError("disk full")
+
+    monkeypatch.setattr(sending, "queue", fail)
+    with pytest.raises(RuntimeError):
+        telling.tell(timezone.now())
+    monkeypatch.undo()
+    assert Cursor.objects.get().seq == seq
+    telling.tell(timezone.now())
+    assert len(told()) == 1
+
+
+def test_an_expiry_is_told_once_a_day(operation):
+    now = timezone.now()
+    Authority.objects.update(not_after=now + timedelta(days=30, hours=1))
+    Cursor.objects.update(expiry_told_at=None)
+    telling.tell(now)
+    telling.tell(now + timedelta(hours=23))
+    assert told() == [(events.EXPIRY, "The Zone CA will expire in 30 days.")]
+    assert telling.is_due(now + timedelta(hours=25))
+    telling.tell(now + timedelta(hours=25))
+    assert told()[-1] == (events.EXPIRY, "The Zone CA will expire in 29 days.")
+
+
+def test_nothing_is_told_while_all_is_well(operation):
+    Cursor.objects.update(expiry_told_at=None)
+    telling.tell(timezone.now())
+    assert told() == []
+    assert not telling.is_due(timezone.now())
+
+
+def test_with_the_first_mail_server_the_administrators_are_told(zone, mailbox):  # noqa: F811
+    user = make.admin()
+    user.email = "admin@acme.example"
+    user.save()
+    now = timezone.now()
+    Authority.objects.update(not_after=now + timedelta(days=3, hours=1))
+    telling.tell(now)
+    for pk in sending.due(now):
+        assert sending.send(pk, now=now)
+    assert mailbox.recipients == [["admin@acme.example"]]
+    assert "The Zone CA will expire in 3 days." in mailbox.messages[0]["Subject"]
+    Target.objects.all().delete()
+    telling.tell(now + timedelta(days=2))
+    assert not Target.objects.exists(), "who removed it is not given it again"
+
+
+def test_the_sweep_finds_what_is_to_be_told_and_sent(zone, receiver, monkeypatch):  # noqa: F811
+    """S-103: the rows are the queue; nothing but the sweep is needed."""
+    target, secret = acts.create(Target.Kind.WEBHOOK, acts.Order("pager", EVERY, url=receiver.url))
+    telling.tell(timezone.now())
+    ca = Authority.objects.current()
+    operation = make.operation(ca, state=P.ASSIGNED)
+    Operation.objects.move(operation, P.CANCELLING)
+    Operation.objects.move(operation, P.CANCEL_FAILED)
+    monkeypatch.setattr("certificates.doorbell.ring", lambda task, *args, **_: task(*args))
+    tasks.sweep()
+    tasks.sweep()
+    assert [headers["webhook-id"] for _path, headers, _body in receiver.posted]
+    assert receiving.is_signed(secret, *receiver.posted[0][1:])
+    assert target.deliveries.get().state == "sent"

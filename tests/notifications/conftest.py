@@ -1,0 +1,41 @@
+"""Targets that lead to real receivers on loopback."""
+
+import ipaddress
+
+import pytest
+
+from notifications import acts, events
+from notifications.models import Target
+from tests import receiving
+
+EVERY = list(events.EVENTS)
+
+
+@pytest.fixture
+def receiver(settings):
+    settings.WEBHOOK_NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
+    with receiving.http_server() as server:
+        yield server
+
+
+@pytest.fixture
+def mailbox(settings):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    with receiving.mail_server() as (box, port):
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+        yield box
+
+
+@pytest.fixture
+def hook(zone, receiver):
+    """A webhook to the receiver; `secret` is what was shown once."""
+    target, secret = acts.create(Target.Kind.WEBHOOK, acts.Order("pager", EVERY, url=receiver.url))
+    target.secret = secret
+    return target
+
+
+@pytest.fixture
+def post(zone, mailbox):
+    """A mail target."""
+    order = acts.Order("team", EVERY, recipients="team@acme.example, night@acme.example")
+    return acts.create(Target.Kind.MAIL, order)[0]
