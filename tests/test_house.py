@@ -11,7 +11,8 @@ import pytest
 from zcc.parts import BASE_DIR
 
 ROOMS = (
-    *("zcc", "certificates", "systemupdates", "devices", "ledger", "console"),
+    *("zcc", "certificates", "systemupdates", "people", "notifications"),
+    *("devices", "ledger", "console"),
     *("zac", "wire", "pki", "faults", "zman"),
 )
 MODULE_LINES, TEMPLATE_LINES, DIALOG_LINES = 360, 120, 40
