@@ -130,6 +130,8 @@ ACTS = {
     "force": ("force", "Activate {} although servers lack a certificate?", "completed"),
     "clear": ("clear-failure", "", "completed"),
     "replicate": ("replicate-now", "", "completed"),
+    "try-again": ("try-again", "", "completed"),
+    "roll-back": ("roll-back", "Go back to the CA from before {}?", "rolled-back"),
     "without-bridge": ("without-bridge", "Go on with {} without bridge?", "completed"),
 }
 

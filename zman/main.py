@@ -138,6 +138,8 @@ def _running(commands: Any, common: ArgumentParser) -> None:
         ("force", "activate a blocked operation all the same"),
         ("clear", "clear the message of a failed cancel"),
         ("replicate", "ask every content server to fetch now"),
+        ("try-again", "try a failed preparation again"),
+        ("roll-back", "go back to the CA from before"),
         ("without-bridge", "go on without a lost certificate server"),
     ):
         _add(commands, told, name, acting.act, words)

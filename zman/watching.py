@@ -23,6 +23,7 @@ ENDS = {
     "activated": ("activated", "completed"),
     "assigned": ("assigned", "activating", "activated", "completed"),
     "cancelled": ("cancelled",),
+    "rolled-back": ("rolled-back",),
 }
 # Devices fetch the new trust meanwhile; servers change their certificates.
 SILENT_AT_MOST = 180.0

@@ -115,6 +115,16 @@ def future_certificate(request: HttpRequest, server_id: str) -> HttpResponse:
     return pem(found.chain_pem, f"{file_name(device)}-new.pem")
 
 
+@router.post("/servers/{server_id}/try-again", response=ServerOut, auth=MAY)
+def try_server_again(request: HttpRequest, server_id: str) -> Any:
+    """Let a server ask anew for the certificate that it could not get."""
+    device = find(server_id)
+    with transaction.atomic():
+        requests.try_again(coming(device))
+        transaction.on_commit(tasks.wake_all, robust=True)
+    return row(device)
+
+
 @router.put("/servers/{server_id}/future-certificate", response=ImportedOut, auth=MAY)
 def import_certificate(request: HttpRequest, server_id: str, order: CertificateIn) -> Any:
     """Import Certificate: what an external CA made of a server's CSR."""

@@ -14,7 +14,7 @@ from pydantic import Field
 from certificates import table
 from certificates.api.authority import PEM, DetailsOut, pem
 from certificates.models import FutureCertificate
-from console.api import Page, Paging, Text, as_file, by_guid, having
+from console.api import Page, Paging, Text, as_file, by_guid, by_number, having, page
 from console.tables import DEFAULT_SIZE, Asked, sorted_by
 from devices.models import Device
 from faults import NotFound
@@ -157,6 +157,27 @@ def server_certificate(request: HttpRequest, server_id: str) -> HttpResponse:
 def server_certificate_details(request: HttpRequest, server_id: str) -> Any:
     """View Certificate of a server."""
     return describe(_chain(find(server_id)))
+
+
+class PastOut(CertificateOut):
+    """A certificate that a server shows or has shown."""
+
+    id: int
+    superseded_at: datetime | None
+
+
+@router.get("/servers/{server_id}/certificates", response=Page[PastOut])
+def list_server_certificates(request: HttpRequest, server_id: str, paging: Query[Paging]) -> Any:
+    """List what a server has shown, the newest first."""
+    return page(find(server_id).certificates.order_by("-active_since", "-pk"), paging)
+
+
+@router.get("/servers/{server_id}/certificates/{certificate_id}", openapi_extra=as_file(PEM))
+def past_certificate(request: HttpRequest, server_id: str, certificate_id: str) -> HttpResponse:
+    """Return a certificate that a server has shown, with its chain, as PEM."""
+    device = find(server_id)
+    found = by_number(device.certificates.all(), certificate_id)
+    return pem(found.chain_pem, f"{file_name(device)}-{found.digest[:8]}.pem")
 
 
 def _chain(device: Device) -> str:

@@ -19,6 +19,7 @@ from ledger import tokens
 from ledger.models import Entry
 from systemupdates.machine import AssignmentState, ReplicaState
 from tests import make
+from wire.envelope import Envelope
 
 BASE = "/api/v1"
 CA = "certificates.certificate_authority"
@@ -92,14 +93,18 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 @pytest.fixture
-def things(db: None, quiet: list[Any], tmp_path: Any, settings: Any) -> dict[str, Any]:
-    """One of each thing that an address may name."""
+def things(
+    db: None, quiet: list[Any], tmp_path: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    """One of each thing that an address may name; the zone has no key to sign with."""
+    monkeypatch.setattr("certificates.report.sign", lambda _: Envelope("type", "", ""))
     settings.SERVER_HOME = tmp_path
     zone = make.zone()
     Zone.objects.filter(pk=zone.pk).update(public_key="A" * 43 + "=")
     server = make.server("ps-01", vault_key="v", ca_vault_key="c")
     ca = make.authority(server)
-    pem = make.certificate(server, ca).chain_pem
+    certificate = make.certificate(server, ca)
+    pem = certificate.chain_pem
     operation = make.operation(ca, state=OperationState.REPLICATING)
     make.future(operation, server, FutureState.CREATED, chain_pem=pem, csr_pem="csr")
     replica = make.replica(operation.update, server, ReplicaState.FAILED)
@@ -115,6 +120,7 @@ def things(db: None, quiet: list[Any], tmp_path: Any, settings: Any) -> dict[str
         "replica_id": replica.pk,
         "device_id": server.pk,
         "server_id": server.pk,
+        "certificate_id": certificate.pk,
         "update_id": operation.update_id,
         "assignment_id": assignment.pk,
         "authority_id": ca.pk,

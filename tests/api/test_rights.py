@@ -82,6 +82,15 @@ MATRIX = {
     "POST /operations/{operation_id}/without-bridge": CA,
     "POST /operations/{operation_id}/replicate-now": DEPLOY,
     "POST /operations/{operation_id}/replicas/{replica_id}/exclude": DEPLOY,
+    "GET /readiness-policy": "",
+    "PUT /readiness-policy": CA,
+    "GET /operations/{operation_id}/rollout": "",
+    "POST /operations/{operation_id}/roll-back": CA,
+    "POST /operations/{operation_id}/try-again": CA,
+    "POST /operations/{operation_id}/report": "",
+    "POST /servers/{server_id}/try-again": CA,
+    "GET /servers/{server_id}/certificates": "",
+    "GET /servers/{server_id}/certificates/{certificate_id}": "",
     "GET /servers": "",
     "GET /servers/{server_id}": "",
     "GET /servers/{server_id}/certificate": "",
@@ -219,7 +228,7 @@ def test_the_state_covers_the_tokens(things):
 
 def test_every_operation_is_tried_with_success_and_with_refusal():
     """What only reads is refused by rights and by ids alone, unless a test says otherwise."""
-    for room in ("zone", "ledger", "operations", "servers"):
+    for room in ("zone", "ledger", "operations", "servers", "acts"):
         import_module(f"tests.api.test_{room}")
     assert COVERED["success"] == set(MATRIX)
     changing = {name for name in MATRIX if not name.startswith("GET ")} - NEVER_REFUSED
@@ -227,5 +236,8 @@ def test_every_operation_is_tried_with_success_and_with_refusal():
     assert COVERED["refusal"] <= set(MATRIX)
 
 
-# It does nothing where there is nothing to clear.
-NEVER_REFUSED = {"POST /operations/{operation_id}/clear-failure"}
+# One does nothing where there is nothing to clear, the other tells of whatever there is.
+NEVER_REFUSED = {
+    "POST /operations/{operation_id}/clear-failure",
+    "POST /operations/{operation_id}/report",
+}

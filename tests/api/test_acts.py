@@ -1,0 +1,101 @@
+"""Readiness, who would be cut off, trying again, rolling back, the report, past certificates."""
+
+import base64
+import json
+
+import pytest
+
+from certificates.machine import FutureState, OperationState
+from certificates.models import Authority, FutureCertificate, Operation
+from devices.models import Zone
+from tests import play
+from tests.api.conftest import problem, refuses, succeeds
+from wire import manifest
+from wire.envelope import Envelope
+
+
+@pytest.fixture
+def running(zone):
+    """A Remint CA that every host has applied."""
+    play.remint_ca()
+    play.prepare(zone, Operation.objects.get())
+    operation = play.step(Operation.objects.get())
+    play.apply(zone, operation)
+    return operation
+
+
+@succeeds("GET /readiness-policy", "PUT /readiness-policy")
+@refuses("PUT /readiness-policy")
+def test_what_must_be_ready_is_set(everybody):
+    order = {"servers": True, "percent": 90, "days": 14}
+    assert everybody.put("readiness-policy", order).json() == order
+    for wrong in ({"percent": 101}, {"percent": -1}, {"days": 0}, {"days": 366}, {"servers": None}):
+        problem(everybody.put("readiness-policy", {**order, **wrong}), 422)
+    assert everybody.get("readiness-policy").json() == order
+
+
+@succeeds("GET /operations/{operation_id}/rollout")
+def test_who_would_lose_contact_is_told_with_the_reason(everybody, zone, running):
+    zone.join("pc-1")
+    told = everybody.get(f"operations/{running.pk}/rollout").json()
+    assert told["total"] == 2
+    assert sum(told["counts"].values()) == 2
+    at_risk = everybody.get(f"operations/{running.pk}/rollout?why=at-risk").json()["items"]
+    assert "pc-1" in [one["name"] for one in at_risk]
+    assert all(one["why"] for one in at_risk)
+
+
+@succeeds("POST /operations/{operation_id}/report")
+def test_a_report_is_signed_by_the_zone(everybody, running):
+    signed = Envelope(**everybody.post(f"operations/{running.pk}/report").json())
+    told = json.loads(signed.open(Zone.objects.the().public_key, manifest.REPORT))
+    assert told["id"] == str(running.pk)
+    assert base64.b64decode(signed.signature)
+
+
+@succeeds("POST /operations/{operation_id}/roll-back")
+@refuses("POST /operations/{operation_id}/roll-back")
+def test_an_operation_is_rolled_back_once_it_was_activated(everybody, zone, running):
+    there = f"operations/{running.pk}/roll-back"
+    told = problem(everybody.post(there), 409)
+    assert "activated" in told["detail"]
+    play.sign(zone, Authority.objects.get(state="future"))
+    play.cut_over(zone, running)
+    assert everybody.post(there).json()["state"] in ("rolling-back", "rolled-back")
+
+
+@succeeds("POST /operations/{operation_id}/try-again")
+@refuses("POST /operations/{operation_id}/try-again")
+def test_a_failed_preparation_is_tried_again(everybody, zone):
+    operation = play.remint_ca()
+    there = f"operations/{operation.pk}/try-again"
+    problem(everybody.post(there), 409)
+    Operation.objects.update(state=OperationState.FAILED, reason="The vault was shut.")
+    told = everybody.post(there).json()
+    assert (told["state"], told["reason"]) == ("preparing", "")
+
+
+@succeeds("POST /servers/{server_id}/try-again")
+@refuses("POST /servers/{server_id}/try-again")
+def test_a_server_that_failed_is_asked_anew(everybody, zone, running):
+    there = f"servers/{zone.first.id}/try-again"
+    problem(everybody.post(there), 409)
+    FutureCertificate.objects.update(state=FutureState.CREATE_FAILED, reason="The key is weak.")
+    assert everybody.post(there).json()["future"]["state"] == "awaited"
+
+
+@succeeds(
+    "GET /servers/{server_id}/certificates",
+    "GET /servers/{server_id}/certificates/{certificate_id}",
+)
+def test_what_a_server_has_shown_is_listed_and_fetched(everybody, zone, running):
+    play.sign(zone, Authority.objects.get(state="future"))
+    play.cut_over(zone, running)
+    there = f"servers/{zone.first.id}/certificates"
+    new, old = everybody.get(there).json()["items"]
+    assert new["superseded_at"] is None
+    assert old["superseded_at"]
+    file = everybody.get(f"{there}/{old['id']}")
+    assert file.content.startswith(b"-----BEGIN CERTIFICATE-----")
+    pc = zone.join("pc-1")
+    problem(everybody.get(f"servers/{pc.id}/certificates/{old['id']}"), 404)
