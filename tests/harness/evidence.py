@@ -78,7 +78,7 @@ def served_certificate(address: str, port: int) -> str:
 
 def leaked_secrets(home: Path, more: tuple[str, ...] = ()) -> list[str]:
     """Return where a private key or a known secret of the zone lies in the open (S-30)."""
-    needles = [(name, value) for name, value in _secrets(home) if len(value) >= LEAST_SECRET]
+    needles = secrets(home)
     needles += [("a secret of the test", secret.encode()) for secret in more]
     found = []
     for path in sorted({path for pattern in OPEN for path in home.glob(pattern)}):
@@ -89,6 +89,11 @@ def leaked_secrets(home: Path, more: tuple[str, ...] = ()) -> list[str]:
         if b"PRIVATE KEY-----" in data and path.suffix not in (".js", ".gz"):
             found.append(f"a private key in {path}")
     return found
+
+
+def secrets(home: Path) -> list[tuple[str, bytes]]:
+    """Return what must never be seen: each secret of a zone with what it is."""
+    return [(name, value) for name, value in _secrets(home) if len(value) >= LEAST_SECRET]
 
 
 def _secrets(home: Path) -> Iterator[tuple[str, bytes]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.harness.crawler import shown_secrets
 from tests.harness.evidence import leaked_secrets
 from tests.harness.program import Program, later
 from tests.harness.zone import until
@@ -60,6 +61,7 @@ def test_the_role_moves_and_the_new_server_signs(start_zone: StartZone) -> None:
     assert api.holder() == "ps-02"
     assert zone.refused() == []
     assert leaked_secrets(zone.home, (PASSPHRASE,)) == []
+    assert shown_secrets(zone, zone.visitor(), api, PASSPHRASE) == []
 
 
 def test_a_dead_certificate_server_is_replaced_by_restoring_on_another_one(

@@ -37,13 +37,12 @@ def test_whatever_is_killed_at_every_stage_the_operation_completes_once(
     once_only(zone)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 def test_whatever_is_killed_in_whatever_order_the_operation_completes_once(
-    start_zone: StartZone, seed: int
+    start_zone: StartZone,
 ) -> None:
     zone = start_zone(devices=2, primaries=2, satellites=2)
     api = zone.program()
-    with killing(zone, seed):
+    with killing(zone, seed=1):
         # A call may hit a web process that is just dead; the same key is the same operation.
         acting.insist(lambda key: acting.remint_ca(api, 120, key=key))
         zone.reaches("activated", "completed", seconds=240)
