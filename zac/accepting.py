@@ -130,7 +130,8 @@ def _cancel(host: Host, notice: Cancel, _envelope: Envelope) -> bool:
     with host.state.held():
         known = host.state.load()
         if known.canceled.get(notice.id, -1) >= notice.revision:
-            return False
+            # Heard before, perhaps by a process that died before it dropped the announced root.
+            return True
         record = known.updates.get(notice.id)
         if record is None:
             _say_canceled(host, notice)

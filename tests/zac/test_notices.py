@@ -96,6 +96,26 @@ def test_pending_trust_goes_with_the_cancel_even_without_the_update(
     assert digests(device) == [zone.root.sha256]
 
 
+def test_pending_trust_goes_although_the_cancel_was_heard_before_a_death(
+    zone: Zone, device: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    future = Root("Zone CA 2")
+    zone.trust = Trust(zone.root.pem, pending=[future.pem])
+    refreshing.refresh(device)
+    zone.trust = Trust(zone.root.pem)
+    zone.notify(Cancel("update-1", zone.id, 1))
+
+    def die(*_arguments: object, **_more: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(refreshing, "_trust", die)
+        refreshing.refresh(device)
+    assert device.state.load().canceled == {"update-1": 1}
+    refreshing.refresh(device)
+    assert digests(device) == [zone.root.sha256]
+
+
 def test_an_ignored_device_leaves_the_update_alone(zone: Zone, device: Host) -> None:
     made = zone.update(Root("Zone CA 2"))
     zone.offer = dataclasses.replace(zone.offer, ignored=[made.id])
