@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.long
     ],
 )
 def test_every_host_finds_back_by_itself_after_the_ca_has_expired(
-    start_zone: StartZone, start: Start
+    start_zone: StartZone, start: Start, tmp_path: Path
 ) -> None:
     life = partial(acting.found, life=130)
     zone = start_zone(devices=2, before=life)
@@ -43,6 +44,12 @@ def test_every_host_finds_back_by_itself_after_the_ca_has_expired(
     back = time.time()
     zone.everybody_is_in_contact()
     assert not [contact for contact in zone.refused() if contact.t > back]
+    # A.8: the tool by hand on the CA server, trusting the root that it names; nothing is left to do.
+    trusted = zone.hosts("primary")[0].home / "security" / "current" / "ca.pem"
+    tool = acting.fetched_tool(zone, tmp_path)
+    done = acting.run_tool(zone, "ps-01", tool, "-p", str(trusted))
+    assert done.returncode == 0, done.stderr
+    assert "already applied" in done.stdout
 
 
 ROOT = "from certificates.models import Authority\nprint(Authority.objects.current().root_pem)"
