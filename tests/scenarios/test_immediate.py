@@ -44,7 +44,7 @@ def test_every_host_finds_back_by_itself_after_the_ca_has_expired(
     back = time.time()
     zone.everybody_is_in_contact()
     assert not [contact for contact in zone.refused() if contact.t > back]
-    # A.8: the tool by hand on the CA server, trusting the root that it names; nothing is left to do.
+    # A.8: the tool by hand on the CA server, with the root to trust; nothing is left to do.
     trusted = zone.hosts("primary")[0].home / "security" / "current" / "ca.pem"
     tool = acting.fetched_tool(zone, tmp_path)
     done = acting.run_tool(zone, "ps-01", tool, "-p", str(trusted))
