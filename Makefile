@@ -64,7 +64,7 @@ postgresql: tools
 		tests/certificates tests/systemupdates tests/people tests/notifications tests/devices tests/ledger tests/console tests/zcc
 
 scenarios: tools
-	$(PYTEST) -n $(WORKERS) -m "scenario or long"
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "scenario or long"
 
 bench: tools
 	$(BIN)/python -m bench
