@@ -86,9 +86,9 @@ class _Bars:
         self._tasks: dict[int, TaskID] = {}
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             console=out.aside,
             disable=not out.is_watched,
@@ -126,7 +126,7 @@ class _Bars:
             done = total = max(total, 1)
         if stage["mark"]:
             self._progress.start_task(task)
-        note = stage["note"].replace("[", "(")
+        note = stage["note"]
         total = max(total, 1)
         self._progress.update(task, completed=done, total=total, note=note)
         if stage["mark"] == "done":
