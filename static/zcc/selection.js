@@ -2,7 +2,7 @@
 // that match the filter, but for those whose mark was taken off. The server says which acts suit.
 const $ = (s, r = document) => r.querySelector(s), $$ = (s, r = document) => [...r.querySelectorAll(s)];
 const picked = new Set(), but = new Set();
-let every = null, anchor = null, told = "";
+let every = null, anchor = null, told = "", menuOpen = false;
 const boxes = () => $$("input[name=ids][type=checkbox]");
 const form = () => $("#servers-form");
 const has = (value) => (every ? !but.has(value) : picked.has(value));
@@ -74,8 +74,14 @@ document.addEventListener("click", (event) => {
   } else if (box.matches("[data-check-all]")) pick(boxes(), box.checked);
   else if (box.closest("[data-all]")) pickEvery();
   else if (box.closest("[data-clear]")) { clear(); paint(); boxes()[0]?.focus(); }
-  else if (box.closest(".menu button:not([aria-disabled=true])")) box.closest("[popover]").hidePopover();
+  else if (box.closest(".menu button:not([aria-disabled=true])")) {
+    const menu = box.closest("[popover]");
+    setTimeout(() => menu.hidePopover()); // the form is sent first: it has to know its button
+  }
 });
+
+// A menu that is open stays open while what is in it is brought up to date.
+document.addEventListener("toggle", (event) => { if (event.target.id === "actions") menuOpen = event.newState === "open"; }, true);
 
 // After a swap the marks are set again; "all that match" means those of the filter it was said of.
 const follow = () => {
@@ -84,12 +90,16 @@ const follow = () => {
   else if (bar && every) every.total = +bar.dataset.total;
   told = "";
   paint();
+  setTimeout(() => { told = ""; ask(); }, 100); // what was swapped in listens a moment later
 };
 const replaced = (node) => node.id === "servers-table" || node.id === "servers-pane";
 new MutationObserver((changes) => {
   const added = changes.flatMap((change) => [...change.addedNodes]);
   if (added.some(replaced)) follow();
-  else if (added.some((node) => node.id === "servers-acts") && !count()) shut();
+  else if (added.some((node) => node.id === "servers-acts")) {
+    if (!count()) shut();
+    if (menuOpen) $("#actions").showPopover();
+  }
 }).observe($("#main"), { childList: true, subtree: true });
 boxes().forEach((box) => { if (box.checked) picked.add(box.value); });
 paint();
