@@ -23,6 +23,7 @@ BOTH = (SQLITE, POSTGRESQL)
 BENCHMARKS: dict[str, tuple[str, ...]] = {
     "minting": (SQLITE,),
     "refreshing": BOTH,
+    "pane": BOTH,
 }
 RESULTS = Path(__file__).with_name("results.json")
 LIMIT_SECONDS = 900

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Count, Max, Min, Q, QuerySet
+from django.db.models import Count, Max, Min, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from certificates.models import Authority, ServerCertificate
+from certificates.models.server import ServerCertificateQuerySet
 from console.models import Preferences
 from console.times import SOON, span
-from devices.models import Device
+from wire import messages
 
 # Below this it is told at every login, before at most once in so long.
 URGENT = timedelta(days=5)
@@ -71,9 +73,7 @@ def _of_ca(now: datetime) -> list[Warning]:
 
 def of_servers(now: datetime) -> list[Warning]:
     """Return the warnings about server certificates: one of those past, one of those to come."""
-    shown = ServerCertificate.objects.current().filter(
-        device__in=Device.objects.certified(), not_after__lt=now + SOON
-    )
+    shown = _shown().filter(not_after__lt=now + SOON)
     past, coming = Q(not_after__lt=now), Q(not_after__gte=now)
     found = shown.aggregate(
         expired=Count("pk", filter=past),
@@ -81,6 +81,20 @@ def of_servers(now: datetime) -> list[Warning]:
         expiring=Count("pk", filter=coming),
         first=Min("not_after", filter=coming),
     )
+    return in_words(found, now)
+
+
+def _shown() -> ServerCertificateQuerySet:
+    certified = {"device__state": "registered", "device__role__in": messages.CERTIFIED_ROLES}
+    return ServerCertificate.objects.current().filter(**certified)
+
+
+def in_words(found: dict[str, Any], now: datetime) -> list[Warning]:
+    """Return the warnings of what was counted: how many and when, `last` past and `first` to come.
+
+    Only the names are looked up.
+    """
+    shown = _shown()
     told = []
     if found["expired"]:
         text = ngettext(
@@ -88,7 +102,8 @@ def of_servers(now: datetime) -> list[Warning]:
             "%(n)d server certificates have expired, that of %(name)s %(span)s ago.",
             found["expired"],
         )
-        last, name = found["last"], _name(shown.filter(past).order_by("-not_after"))
+        last = found["last"]
+        name = _name(shown, last)
         told.append(
             Warning(
                 SERVERS_EXPIRED,
@@ -103,11 +118,13 @@ def of_servers(now: datetime) -> list[Warning]:
             "%(n)d server certificates will expire within 90 days, that of %(name)s in %(span)s.",
             found["expiring"],
         )
-        first, name = found["first"], _name(shown.filter(coming).order_by("not_after"))
+        first = found["first"]
+        name = _name(shown, first)
         words = {"n": found["expiring"], "name": name, "span": span(first - now)}
         told.append(Warning(SERVERS_EXPIRING, text % words, first))
     return told
 
 
-def _name(ordered: QuerySet[ServerCertificate]) -> str:
-    return str(ordered.values_list("device__name", flat=True)[0])
+def _name(shown: ServerCertificateQuerySet, not_after: datetime) -> str:
+    names = shown.filter(not_after=not_after).order_by("device__name")
+    return str(names.values_list("device__name", flat=True).first())

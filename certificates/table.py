@@ -14,6 +14,8 @@ from django.db.models import (
     F,
     FilteredRelation,
     IntegerField,
+    Max,
+    Min,
     OuterRef,
     Q,
     QuerySet,
@@ -105,14 +107,26 @@ def _conditions(now: datetime) -> dict[str, Q]:
     }
 
 
-def chips(found: QuerySet[Device], asked: Asked, now: datetime) -> list[dict[str, Any]]:
-    """Return the filter chips with what each leaves of the search, in one query."""
+def counts(found: QuerySet[Device], asked: Asked, now: datetime) -> dict[str, Any]:
+    """Count in one query what each chip leaves of the search, and what ends soon in all."""
     wanted = {"all": Q(), **_conditions(now)}
     search = _search(asked.q) if asked.q else Q()
-    counted = {name: Count("pk", filter=(q & search) or None) for name, q in wanted.items()}
-    numbers = found.aggregate(**counted)
+    counted = {f"n_{name}": Count("pk", filter=(q & search) or None) for name, q in wanted.items()}
+    past, coming = wanted["expired"], wanted["expiring"]
+    return found.aggregate(
+        total=Count("pk"),
+        expired=Count("pk", filter=past),
+        last=Max("cert__not_after", filter=past),
+        expiring=Count("pk", filter=coming),
+        first=Min("cert__not_after", filter=coming),
+        **counted,
+    )
+
+
+def chips(numbers: dict[str, Any], asked: Asked) -> list[dict[str, Any]]:
+    """Return the filter chips with their counts."""
     return [
-        {"key": key, "label": label, "n": numbers[key or "all"], "on": asked.state == key}
+        {"key": key, "label": label, "n": numbers[f"n_{key or 'all'}"], "on": asked.state == key}
         for key, label in CHIPS
     ]
 

@@ -74,9 +74,15 @@ def sorted_by(columns: Sequence[Column], asked: str) -> tuple[list[Column], str,
     return shown, found, descending
 
 
-def page_of(things: Any, asked: Asked) -> Page[Any]:
-    """Return the page that was asked for, the last one where there are fewer."""
-    return Paginator(things, asked.size).get_page(asked.page)
+def page_of(things: Any, asked: Asked, *, count: int | None = None) -> Page[Any]:
+    """Return the page that was asked for, the last one where there are fewer.
+
+    `count` spares a query where it is known how many there are.
+    """
+    paginator = Paginator(things, asked.size)
+    if count is not None:
+        paginator.count = count
+    return paginator.get_page(asked.page)
 
 
 def csv_download(name: str, heading: Iterable[str], rows: Iterable[Iterable[Any]]) -> HttpResponse:

@@ -14,6 +14,7 @@ from certificates.naming import has_names
 from certificates.operations import orders, starting
 from devices.models import Device, Zone
 from faults import Fault
+from wire import messages
 
 log = logging.getLogger(__name__)
 NAME = "Automatic renewal"
@@ -68,7 +69,10 @@ def next_at(now: datetime, until: datetime) -> tuple[datetime, str] | None:
     if authority is None or not _renews(zone, authority):
         return None
     shown = ServerCertificate.objects.current().filter(
-        device__in=Device.objects.certified(), not_after__gt=now, not_after__lt=until
+        device__state="registered",
+        device__role__in=messages.CERTIFIED_ROLES,
+        not_after__gt=now,
+        not_after__lt=until,
     )
     replaced = FutureCertificate.objects.open().values("device")
     first = (

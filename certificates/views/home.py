@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -39,9 +39,10 @@ def home(request: ZoneRequest) -> HttpResponse:
     stand = standing(request, now)
     updates = [p.operation.update_id for p in (*stand.of_ca, *stand.of_servers)]
     every = table.servers(now, [update for update in updates if update is not None])
+    asked = tables.Asked.read(QueryDict())
     numbers = {
         chip["key"] or "all": chip["n"]
-        for chip in table.chips(every, tables.Asked.read(request.GET), now)
+        for chip in table.chips(table.counts(every, asked, now), asked)
     }
     silent = silent_devices(request.zone, now)
     context = {

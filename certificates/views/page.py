@@ -21,7 +21,6 @@ from certificates.server_gates import Around
 from console import tables, times
 from console.http import trigger
 from devices.http import ZoneRequest
-from devices.models import Device
 
 PAGE = "certificates/page.html"
 PANES = "certificates/zone.html"
@@ -119,12 +118,15 @@ def servers_context(request: ZoneRequest, stand: Standing, now: datetime) -> dic
         table.matching(every, asked, now), field, now, descending=descending
     ).values_list("pk", flat=True)
     chosen = chosen_columns(request)
-    page = tables.page_of(found, asked)
-    warnings = expiry.of_servers(now)
+    numbers = table.counts(every, asked, now)
+    chips = table.chips(numbers, asked)
+    matches = next((chip["n"] for chip in chips if chip["on"]), chips[0]["n"])
+    page = tables.page_of(found, asked, count=matches)
+    warnings = expiry.in_words(numbers, now)
     return {
         "asked": asked,
-        "total": Device.objects.certified().count(),
-        "chips": table.chips(every, asked, now),
+        "total": numbers["total"],
+        "chips": chips,
         "all_columns": columns,
         "columns": [c for c in columns if not chosen or c.key in chosen or c.key == table.FIXED],
         "chosen": chosen,

@@ -81,7 +81,10 @@ def test_a_chip_shows_what_it_counts(servers, state, expected):
     assert found == (names() if expected is None else expected)
     updates = [operation.update_id for operation in table.running()]
     asked = Asked.read(QueryDict(f"state={state}"))
-    counted = {c["key"]: c["n"] for c in table.chips(table.servers(now, updates), asked, now)}
+    counted = {
+        c["key"]: c["n"]
+        for c in table.chips(table.counts(table.servers(now, updates), asked, now), asked)
+    }
     assert counted[""] == 9
     assert expected is None or counted[state] == len(expected)
 
@@ -154,7 +157,10 @@ def test_chips_count_within_the_search(servers):
     now = make.now()
     asked = Asked.read(QueryDict("q=soon"))
     updates = [operation.update_id for operation in table.running()]
-    counted = {c["key"]: c["n"] for c in table.chips(table.servers(now, updates), asked, now)}
+    counted = {
+        c["key"]: c["n"]
+        for c in table.chips(table.counts(table.servers(now, updates), asked, now), asked)
+    }
     assert counted == {"": 1, "expiring": 1, "expired": 0, "failed": 0, "csr": 0, "ready": 0}
 
 
