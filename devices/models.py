@@ -175,7 +175,11 @@ class Device(Moving):
                 "name", name="device_name_once", condition=~models.Q(state=DeviceState.RETIRED)
             )
         ]
-        indexes: ClassVar = [models.Index("name", name="device_by_name")]
+        # Servers are few among many devices: what speaks of them alone does not read the others.
+        indexes: ClassVar = [
+            models.Index("name", name="device_by_name"),
+            models.Index("role", "state", "name", "guid", name="device_by_role"),
+        ]
         permissions: ClassVar = [("approve_device", "Let servers into the zone")]
 
     def __str__(self) -> str:

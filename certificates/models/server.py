@@ -50,12 +50,7 @@ class ServerCertificate(models.Model):
         ]
         # The table orders and counts all servers by this: without reading their chains.
         indexes: ClassVar = [
-            models.Index(
-                "device",
-                "not_after",
-                condition=models.Q(superseded_at=None),
-                name="current_expiry",
-            )
+            models.Index("device", "superseded_at", "not_after", name="current_expiry")
         ]
 
     def __str__(self) -> str:
