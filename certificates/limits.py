@@ -14,6 +14,7 @@ from faults import Invalid, Refused
 from wire import manifest
 
 SILENT_AFTER_REFRESHES = 2
+NAMED_AT_MOST = 5
 
 
 class TooEarly(Invalid):
@@ -72,7 +73,7 @@ def limits(kind: str, *, servers: list[Device] | None = None, now: datetime) -> 
     if kind == manifest.REMINT_SERVER:
         if expired and authority.is_internal:
             raise Refused("The zone CA has expired. Remint the CA first.")
-        immediate = expired or any(certificate.has_expired(now) for certificate in certificates)
+        immediate = expired or certificates.filter(not_after__lt=now).exists()
         if not authority.is_internal:
             latest, because = _earliest_expiry(certificates, now, latest, because)
     suggestion, text = suggest(zone, latest, now)
@@ -123,17 +124,49 @@ def silent_devices(zone: Zone, now: datetime) -> int:
     return Device.objects.registered().exclude(last_contact__gte=since).count()
 
 
+def _silent_text(zone: Zone, servers: list[Device] | None, now: datetime) -> str:
+    """Warn of devices that may miss the update, or of servers that would hold up the others."""
+    if servers is None:
+        silent = silent_devices(zone, now)
+        if not silent:
+            return ""
+        return (
+            f"{silent} device{'s have' if silent > 1 else ' has'} not been heard for more than two "
+            "refresh intervals and may miss the update before the activation."
+        )
+    names = [server.name for server in servers if not server.is_live(now, zone.refresh)]
+    if not names:
+        return ""
+    return (
+        f"Not heard for more than two refresh intervals: {_few(names)}. While a server has no new "
+        "certificate, none of the others is activated."
+    )
+
+
+def _few(names: list[str]) -> str:
+    more = len(names) - NAMED_AT_MOST
+    return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+def _expired_text(servers: list[Device] | None, now: datetime) -> str:
+    """Tell which expired certificate makes the servers selected beside it change at once."""
+    past = ServerCertificate.objects.current().filter(device__in=servers or [], not_after__lt=now)
+    names = list(past.order_by("device__name").values_list("device__name", flat=True))
+    if not names or len(names) == len(servers or []):
+        return ""
+    return (
+        f"Expired already: {_few(names)}. All selected servers therefore change at once. Select "
+        "the expired ones alone to give the others an activation time."
+    )
+
+
 def _warnings(
     zone: Zone, suggestion: datetime, servers: list[Device] | None, now: datetime
 ) -> list[str]:
     """Warn of silent devices, and of certificates concerned that end before the activation."""
-    found = []
-    silent = silent_devices(zone, now)
-    if silent:
-        found.append(
-            f"{silent} device{'s have' if silent > 1 else ' has'} not been heard for more than two "
-            "refresh intervals and may miss the update before the activation."
-        )
+    found = [
+        text for text in (_silent_text(zone, servers, now), _expired_text(servers, now)) if text
+    ]
     early = ServerCertificate.objects.current().filter(not_after__lt=suggestion, not_after__gt=now)
     if servers is not None:
         early = early.filter(device__in=servers)

@@ -148,6 +148,22 @@ def test_the_menu_says_why_for_this_selection(pane):
     expect(pane.locator("#live")).to_contain_text("has no CSR yet: sat-auth-hamburg.")
 
 
+def test_the_menu_stays_open_below_its_button_while_it_is_brought_up_to_date(pane):
+    box(pane, "sat-auth-bergen").check()
+    pane.click("#b-actions")
+    with pane.expect_response("**/servers/actions/"):
+        pane.evaluate("document.body.dispatchEvent(new Event('zcc:picked'))")
+    menu, button = pane.locator("#actions"), pane.locator("#b-actions")
+    expect(menu).to_be_visible()
+    below, above = menu.bounding_box(), button.bounding_box()
+    assert below
+    assert above
+    assert abs(below["y"] - above["y"] - above["height"]) < 20
+    assert abs(below["x"] - above["x"]) < 20
+    expect(pane.locator("#why-import-certificate")).to_be_visible()
+    check(pane)
+
+
 def test_csrs_are_downloaded_as_one_zip(pane):
     external()
     pane.reload()

@@ -8,9 +8,12 @@ from uuid import uuid4
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from certificates import requests
 from certificates.machine import FutureState, OperationState
 from certificates.models import Authority, Draft, Operation
+from certificates.operations import orders
 from devices.models import Device
+from faults import Conflict
 from pki import csr, issuing, keys, names, validity
 from tests import make
 from tests.certificates.entering import PAGE, entered, events
@@ -162,6 +165,39 @@ def test_an_agent_that_is_too_old_is_named(client):
     given = {"common_name": "ps-03.acme.example", "key_length": "256"}
     assert "The agent of ps-03 is too old" in fault(client.post(draft, given))
     assert Device.objects.get(name="ps-03").futures.get().generation == 1
+
+
+def test_a_common_name_that_is_none_of_the_servers_is_told_beside_its_field(client):
+    begin(client, GENERATE, "ps-03")
+    response = client.post(there(GENERATE), {"common_name": "else.example", "key_length": "256"})
+    assert response.status_code == 422
+    assert list(response.context["form"].errors) == ["common_name"]
+    assert Device.objects.get(name="ps-03").futures.get().generation == 1
+
+
+def test_an_additional_dns_name_may_be_the_common_name(client):
+    Device.objects.filter(name="ps-03").update(dns_names=["mail.acme.example"])
+    begin(client, GENERATE, "ps-03")
+    given = {"common_name": "mail.acme.example", "key_length": "256"}
+    assert client.post(there(GENERATE), given).status_code == 204
+    order = Device.objects.get(name="ps-03").futures.get().order
+    assert order["common_name"] == "mail.acme.example"
+    assert order["dns_names"] == ["ps-03.acme.example", "mail.acme.example"]
+
+
+def test_from_the_go_on_an_imported_certificate_is_not_overridden(client):
+    Device.objects.get(name="ps-02").futures.update(state=S.UPLOADED, chain_pem="x")
+    begin(client, GENERATE, "ps-02")
+    Operation.objects.update(state=OperationState.ACTIVATING)
+    given = {"common_name": "ps-02.acme.example", "key_length": "256", "replaces": "on"}
+    assert "may be activating" in fault(client.post(there(GENERATE), given))
+    with pytest.raises(Conflict, match="may be activating"):
+        requests.generate(
+            list(Device.objects.get(name="ps-02").futures.all()),
+            key_length=256,
+            subject=orders.SubjectFields(),
+        )
+    assert state("ps-02") == S.UPLOADED
 
 
 def test_a_certificate_that_came_in_meanwhile_is_not_overridden_unseen(client):

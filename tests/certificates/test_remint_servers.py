@@ -268,6 +268,28 @@ def test_an_expired_certificate_activates_at_once(client):
     assert Operation.objects.get().immediate
 
 
+def test_an_expired_certificate_among_others_says_that_all_change_at_once(client):
+    Device.objects.get(name="ps-01").certificates.update(not_after=make.now() - timedelta(days=1))
+    page = begin(client, "ps-01", "ps-02").content.decode()
+    assert "Expired already: ps-01. All selected servers therefore change at once." in page
+    assert "Expired already" not in begin(client, "ps-01").content.decode()
+
+
+def test_a_silent_server_among_the_selected_is_named_and_no_other(client):
+    make.device("pc-1", last_contact=None)
+    assert "Not heard" not in begin(client, "ps-01", "ps-02").content.decode()
+    Device.objects.filter(name="ps-02").update(last_contact=make.now() - timedelta(days=2))
+    page = begin(client, "ps-01", "ps-02").content.decode()
+    assert "Not heard for more than two refresh intervals: ps-02." in page
+
+
+def test_a_certificate_that_ends_before_the_activation_is_warned_of_if_it_is_selected(client):
+    soon = make.now() + timedelta(minutes=30)
+    Device.objects.get(name="ps-02").certificates.update(not_after=soon)
+    assert "The certificate of ps-02 expires" in begin(client, "ps-02").content.decode()
+    assert "The certificate of ps-02 expires" not in begin(client, "ps-01").content.decode()
+
+
 def test_what_changed_since_the_list_was_shown_is_named_and_nothing_is_done(client, ca):
     begin(client, "ps-01", "ps-02")
     Device.objects.filter(name="ps-01").update(dns_names=["new.acme.example"])
