@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('certificates', '0006_tally'),
+        ('certificates', '0007_two_administrators'),
         ('devices', '0004_device_by_role'),
     ]
 
