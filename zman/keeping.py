@@ -99,6 +99,15 @@ def generate_csrs(api: Console, out: Output, told: Namespace) -> None:
     out.say(f"{len(servers)} servers were asked for their CSRs.")
 
 
+def try_again(api: Console, out: Output, told: Namespace) -> None:
+    """Let a server ask anew for the certificate that it could not get."""
+    server = server_of(api, told.server)
+    shown = api.post(f"servers/{server['id']}/try-again")
+    if out.as_json:
+        out.data(shown)
+    out.say(f"{server['name']} is asked again.")
+
+
 def fetch_csrs(api: Console, out: Output, told: Namespace) -> None:
     """Fetch the request of one server as PEM, those of several as a zip file."""
     servers = [server_of(api, name) for name in told.servers]

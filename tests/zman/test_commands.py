@@ -158,6 +158,10 @@ def test_the_ca_is_changed_to_an_external_one_and_its_answer_imported(shell, zon
     assert shell("import", str(files[0])).code == exits.FAILED
     shell.good("csr", "generate", "ps-01")
     assert FutureCertificate.objects.get().state == "awaited"
+    assert "Nothing has failed" in shell("csr", "again", "ps-01").err
+    FutureCertificate.objects.update(state="csr-failed", reason="The disk is full.")
+    shell.good("csr", "again", "ps-01")
+    assert FutureCertificate.objects.get().state == "awaited"
 
 
 def test_several_csrs_are_a_zip(shell, zone):
