@@ -95,16 +95,6 @@ def generate_csrs(request: HttpRequest, order: RequestOrder) -> Any:
     return [row(future.device) for future in futures]
 
 
-@router.post("/servers/{server_id}/try-again", response=ServerOut, auth=MAY)
-def try_again(request: HttpRequest, server_id: str) -> Any:
-    """Let a server ask anew for the certificate that it could not get."""
-    device = find(server_id)
-    with transaction.atomic():
-        requests.try_again(coming(device))
-        transaction.on_commit(tasks.wake_all, robust=True)
-    return row(device)
-
-
 def _several(server_ids: list[UUID]) -> list[FutureCertificate]:
     """Return the future certificates of some servers; each of them must have one."""
     rows = FutureCertificate.objects.filter(device__in=server_ids).exclude(state__in=table.CLOSED)

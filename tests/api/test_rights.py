@@ -99,7 +99,6 @@ MATRIX = {
     "PUT /servers/{server_id}/future-certificate": CA,
     "POST /servers/{server_id}/future-certificate": CA,
     "GET /servers/{server_id}/csr": "",
-    "POST /servers/{server_id}/try-again": CA,
     "GET /csrs": "",
     "POST /csrs": CA,
     "POST /certificates": CA,

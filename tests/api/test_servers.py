@@ -99,18 +99,6 @@ def test_csrs_are_fetched_and_generated_anew(everybody, zone, waiting):
     assert FutureCertificate.objects.get().order["organization"] == "ACME"
 
 
-@succeeds("POST /servers/{server_id}/try-again")
-@refuses("POST /servers/{server_id}/try-again")
-def test_what_failed_is_tried_again_and_nothing_else(everybody, waiting):
-    assert (
-        "Nothing has failed" in problem(everybody.post(f"{waiting}/try-again", {}), 409)["detail"]
-    )
-    FutureCertificate.objects.update(state=FutureState.CSR_FAILED, reason="The disk is full.")
-    told = everybody.post(f"{waiting}/try-again", {}).json()
-    assert told["future"]["state"] == FutureState.AWAITED
-    assert FutureCertificate.objects.get().generation == 2
-
-
 @succeeds(
     "PUT /servers/{server_id}/future-certificate",
     "GET /servers/{server_id}/future-certificate",
