@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
+from console.models import ApiToken
 from faults import Conflict, Invalid, NotFound, Refused
 from ledger.models import Entry
 from people import factors, links
@@ -139,6 +140,20 @@ def end_other_sessions(user: User, *, but: str) -> int:
     ended = _close_sessions(user, but=but)
     _append(head, "end-other-sessions", user, {"sessions": ended}, {"sessions": 0})
     return ended
+
+
+@transaction.atomic
+def revoke_tokens(pk: int, *, by: User, now: datetime) -> User:
+    """Revoke every API token of an administrator; programs that use them are refused at once."""
+    head = Entry.objects.queue()
+    user = known(pk)
+    mine = ApiToken.objects.usable(now).filter(user=user)
+    names = list(mine.order_by("name").values_list("name", flat=True))
+    if not names:
+        raise Refused(f"{user.username} has no API token. Nothing was changed.")
+    mine.update(revoked_at=now)
+    _append(head, "revoke-api-tokens", user, {"tokens": names}, {"tokens": []})
+    return user
 
 
 @transaction.atomic

@@ -140,6 +140,12 @@ ACTS = {
         acts.end_sessions,
         gettext_lazy("The sessions of %s were ended."),
     ),
+    "revoke-tokens": Act(
+        gettext_lazy("Revoke API tokens"),
+        gettext_lazy("Every program that uses one of them is refused from now on."),
+        lambda pk, by: acts.revoke_tokens(pk, by=by, now=timezone.now()),
+        gettext_lazy("The API tokens of %s are revoked."),
+    ),
     "reset-second-factor": Act(
         gettext_lazy("Reset second factor"),
         gettext_lazy(

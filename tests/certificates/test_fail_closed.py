@@ -242,6 +242,10 @@ ACTS = {
         lambda z: acts.activate(second().pk, by=first()),
     ),
     "end sessions": (None, lambda z: acts.end_sessions(second().pk, by=first())),
+    "revoke the tokens of somebody": (
+        lambda z: tokens.make(second(), "t", rights=[], expires_at=None),
+        lambda z: acts.revoke_tokens(second().pk, by=first(), now=now()),
+    ),
     "a set-up link": (None, lambda z: acts.new_setup_link(second().pk, by=first(), now=now())),
     "a temporary password": (None, lambda z: acts.temporary_password(second().pk, by=first())),
     "the first password": (

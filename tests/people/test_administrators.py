@@ -158,6 +158,18 @@ def test_deactivating_ends_sessions_and_tokens_at_once(client, enter):
     assert Client().get("/api/v1/zone", headers=bearer).status_code == 200
 
 
+def test_the_tokens_of_an_administrator_are_revoked_at_once(client):
+    create(client)
+    eve = User.objects.get(username="eve")
+    _token, text = tokens.make(eve, "report", rights=[], expires_at=None)
+    bearer = {"Authorization": f"Bearer {text}"}
+    assert "Revoke API tokens" in client.get(f"{PAGE}{eve.pk}/").content.decode()
+    assert client.post(f"{PAGE}{eve.pk}/revoke-tokens/").status_code == 302
+    assert Client().get("/api/v1/zone", headers=bearer).status_code == 401
+    assert Entry.objects.get(action="revoke-api-tokens").detail["before"] == {"tokens": ["report"]}
+    assert client.post(f"{PAGE}{eve.pk}/revoke-tokens/").status_code == 422
+
+
 def test_nobody_deactivates_themselves(client, chief):
     answer = client.post(f"{PAGE}{chief.pk}/deactivate/")
     assert answer.status_code == 422
