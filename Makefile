@@ -42,7 +42,7 @@ lint:
 	scripts/uv lock --check --quiet
 
 types:
-	$(BIN)/mypy $(ROOMS)
+	$(BIN)/mypy $(ROOMS) tests
 
 architecture:
 	$(BIN)/lint-imports

@@ -2,10 +2,12 @@
 """Django's command line for this project."""
 
 import os
+import resource
 import sys
 
 from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # create_zone holds keys in memory (S-37)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
     execute_from_command_line(sys.argv)

@@ -39,7 +39,7 @@ class OtherCA(Refused):
 @transaction.atomic
 def move_role(target: UUID, *, by: User | None, now: datetime) -> VaultJob:
     """Ask for the CA role to move to another Primary Server; nothing is reminted (D-30)."""
-    authority = _free_internal("moved")
+    authority = _in_file(_free_internal("moved"), "moved")
     server = live_primary(target, field="server", now=now)
     holder = authority.certificate_server
     if holder is None or server == holder:
@@ -52,7 +52,7 @@ def move_role(target: UUID, *, by: User | None, now: datetime) -> VaultJob:
 @transaction.atomic
 def back_up(passphrase: str, *, by: User | None) -> VaultJob:
     """Ask the certificate server for an encrypted backup of the CA (R110 to R114)."""
-    authority = _internal("backed up")
+    authority = _in_file(_internal("backed up"), "backed up")
     passphrases.check_passphrase(passphrase)
     if authority.certificate_server is None:
         raise Refused("The zone has no certificate server.")
@@ -90,6 +90,15 @@ def _internal(done: str) -> Authority:
 def check_free() -> None:
     """Refuse to move or restore the CA while an operation is in progress (D-19)."""
     _free_internal("moved or restored")
+
+
+def _in_file(authority: Authority, done: str) -> Authority:
+    if authority.has_token_key:
+        raise Refused(
+            f"{vault.NOT_GIVEN_OUT} The CA cannot be {done} here. Nothing was changed.",
+            action="Use the token's own means, or Change CA to another server.",
+        )
+    return authority
 
 
 def _free_internal(done: str) -> Authority:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from django.db import transaction
 
-from certificates import trust
+from certificates import trust, vault
 from certificates.machine import AuthorityState
 from certificates.models import Authority, Issued
 from certificates.naming import names_of
@@ -94,14 +94,14 @@ def found_zone(
 
 def _internal(order: ZoneOrder, device: Device, now: datetime) -> tuple[Authority, str]:
     subject = orders.check_subject(order.subject or order.name, field="subject")
-    key_pem = keys.make_key(order.key_length)
+    key = vault.make_key(order.key_length)
     root = issuing.make_root(
-        key_pem=key_pem,
+        key_pem=key,
         subject=subject,
         validity=issuing.root_validity(now, order.years),
         serial=issuing.make_serial(),
     )
-    authority = internal_authority(root, key_pem, device, state=AuthorityState.CURRENT)
+    authority = internal_authority(root, key, device, state=AuthorityState.CURRENT)
     authority.activated_at = now
     authority.save(force_insert=True)
     Issued.objects.create(
@@ -111,7 +111,7 @@ def _internal(order: ZoneOrder, device: Device, now: datetime) -> tuple[Authorit
         subject=authority.subject,
         sha256=authority.sha256,
     )
-    return authority, sign_first(authority, key_pem, device, now=now)
+    return authority, sign_first(authority, key, device, now=now)
 
 
 def _external(given: External, device: Device, now: datetime) -> tuple[Authority, str, list[str]]:

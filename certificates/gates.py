@@ -40,6 +40,8 @@ B = Button
 FOR_EVERYBODY = frozenset({B.VIEW})
 # These act on the CA's private key, and an external CA has none here (D-20).
 NEEDS_CA_KEY = frozenset({B.MOVE, B.REMINT, B.BACKUP, B.RESTORE})
+# A token does not give its key out (B-27).
+NEEDS_KEY_FILE = frozenset({B.MOVE, B.BACKUP})
 # These wait while anything is pending (D-19).
 WAITS_FOR_OPERATION = frozenset({B.CHANGE, B.MOVE, B.REMINT, B.RESTORE})
 ICONS = {
@@ -97,6 +99,11 @@ def reason(button: Button, authority: Authority, pending: Operation | None) -> s
     """Return why a button is shut, "" where it is open."""
     if not authority.is_internal and button in NEEDS_CA_KEY:
         return _("The zone CA is external: there is no CA key here to act on.")
+    if authority.has_token_key and button in NEEDS_KEY_FILE:
+        return _(
+            "The CA key is inside a PKCS#11 token, which does not give it out. Use the token's "
+            "own means, or Change CA."
+        )
     if pending is not None and button in WAITS_FOR_OPERATION:
         return _("%(operation)s is in progress. Wait until it ends, or cancel it.") % {
             "operation": pending.get_kind_display()

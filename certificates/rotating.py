@@ -61,6 +61,8 @@ def _reseal(ring: keyring.Keyring, vault: str, ca_vault: str, now: datetime) -> 
         row.save(update_fields=["blob"])
         count += 1
     for authority in Authority.objects.filter(certificate_server=server).exclude(sealed_key=""):
+        if authority.has_token_key:
+            continue
         bound = ca_binding(authority.pk, server.pk)
         opened = ring.open_for_ca(authority.sealed_key, binding=bound)
         authority.sealed_key = sealing.seal(opened, to=ca_vault, binding=bound)

@@ -1,19 +1,27 @@
 """CA keys at rest: the only reader of CA private keys.
 
 A CA key is sealed (HPKE) to the CA vault key of its certificate server, which that server's
-worker alone can read: only there can be signed (D-30).
+worker alone can read: only there can be signed (D-30). Where the server has a PKCS#11 token, CA
+keys are made and used inside it, and the row keeps their name alone (B-27).
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+from django.conf import settings
 
 from certificates.models import Authority, Bridge
+from certificates.models.authority import PKCS11
 from devices import keyring
 from devices.models import Device
 from faults import Unavailable
-from pki import chains, sealing
+from pki import chains, keys, sealing, token
 from pki.issuing import Issuer
+
+NOT_GIVEN_OUT = "The CA key is inside a PKCS#11 token, which does not give it out."
 
 
 class NotHere(Unavailable):
@@ -34,8 +42,51 @@ def seal(key_pem: str, *, authority_id: object, server: Device) -> str:
     )
 
 
+def own_token() -> token.Token | None:
+    """Return the token of this server, None where CA keys are sealed to a file's key."""
+    if not settings.PKCS11_MODULE:
+        return None
+    try:
+        # Read each time: a PIN that is corrected works without a restart.
+        pin = Path(settings.PKCS11_PIN_FILE).read_text().strip()
+    except OSError as error:
+        raise token.TokenFault(
+            f"The file with the token's PIN cannot be read: {error.strerror}.",
+            action="Correct ZCC_PKCS11_PIN_FILE, and let this process read that file.",
+        ) from error
+    return token.Token(settings.PKCS11_MODULE, settings.PKCS11_TOKEN, pin)
+
+
+def make_key(length: int) -> keys.SigningKey:
+    """Make a CA key for this server: inside its token, if it has one."""
+    own = own_token()
+    return keys.make_key(length) if own is None else own.make_key(length, f"zcc-{uuid4()}")
+
+
+def keep(key: keys.SigningKey, *, authority_id: object, server: Device) -> str:
+    """Return what the authority's row keeps of its key."""
+    if isinstance(key, str):
+        return seal(key, authority_id=authority_id, server=server)
+    return f"{PKCS11}{token.name_of(key)}"
+
+
+def signing_key(authority: Authority) -> keys.SigningKey:
+    """Return what signs for an authority whose certificate server is this one."""
+    if not authority.has_token_key:
+        return open_key(authority)
+    own = own_token()
+    if own is None or authority.certificate_server_id != keyring.here().server_id:
+        raise NotHere(
+            "The key of this CA is in a PKCS#11 token that this server is not set up for.",
+            action="Set ZCC_PKCS11_MODULE, ZCC_PKCS11_TOKEN and ZCC_PKCS11_PIN_FILE.",
+        )
+    return own.key(authority.sealed_key.removeprefix(PKCS11))
+
+
 def open_key(authority: Authority) -> str:
     """Return the CA key of an authority whose certificate server is this one."""
+    if authority.has_token_key:
+        raise token.NotReadable(NOT_GIVEN_OUT)
     ring = keyring.here()
     if not authority.sealed_key or authority.certificate_server_id != ring.server_id:
         raise NotHere("The key of this CA is not on this server.")
@@ -45,7 +96,7 @@ def open_key(authority: Authority) -> str:
 
 def open_issuer(authority: Authority, *, now: datetime) -> Issuer:
     """Return the issuer of an authority, its key in memory, after its self-check (S-11)."""
-    return Issuer.open(authority.root_pem, open_key(authority), now)
+    return Issuer.open(authority.root_pem, signing_key(authority), now)
 
 
 def bridges_above(authority: Authority) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import secrets
@@ -9,6 +10,7 @@ import sys
 from http import HTTPStatus
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -47,16 +49,26 @@ def bug_response(request: HttpRequest, error: BaseException) -> HttpResponse:
     """Log what nobody foresaw under a reference number, and show only the number (S-93)."""
     reference = getattr(request, "id", "") or secrets.token_hex(8)
     log.error("reference %s: %s %s", reference, request.method, request.path, exc_info=error)
-    explanation = _("Something went wrong that was not foreseen. Nothing was changed.")
+    status, explanation = _words_for(error)
     action = _("Try again. If it happens again, report the reference number %s.") % reference
     if request.path.startswith(PROGRAMS):
-        return problem(500, explanation, action)
+        return problem(status, explanation, action)
     if getattr(request, "htmx", False):
-        return _event(500, explanation, action)
+        return _event(status, explanation, action)
     text = render_to_string(
         "console/bug.html", {"explanation": explanation, "action": action, "reference": reference}
     )
-    return HttpResponse(text, status=500)
+    return HttpResponse(text, status=status)
+
+
+def _words_for(error: BaseException) -> tuple[int, str]:
+    """Tell a part that does not answer from a bug; its own page must not ask the database."""
+    if isinstance(error, OperationalError | InterfaceError):
+        said = _("The database does not answer, is locked, or has no room. Nothing was changed.")
+        return 503, said
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return 503, _("The disk of this server is full. Nothing was changed.")
+    return 500, _("Something went wrong that was not foreseen. Nothing was changed.")
 
 
 def problem(status: int, detail: str, action: str, **more: Any) -> HttpResponse:

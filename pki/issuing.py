@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtensionOID
 from pki import building, keys, lint, loading
 from pki.csr import Request
 from pki.errors import BadCertificate, CannotSign, NotIssued, PkiFault, WrongKey
+from pki.keys import SigningKey
 from pki.loading import PrivateKey, PublicKey
 from pki.names import Names, Subject, check_names
 from pki.validity import BACKDATED, Validity, root_validity, server_validity, within
@@ -40,7 +41,7 @@ def make_serial() -> int:
     return secrets.randbits(_RANDOM_BITS) | 1 << _RANDOM_BITS
 
 
-def make_root(*, key_pem: str, subject: Subject, validity: Validity, serial: int) -> str:
+def make_root(*, key_pem: SigningKey, subject: Subject, validity: Validity, serial: int) -> str:
     """Return a self-signed root of the zone as PEM."""
     key = loading.load_private(key_pem)
     name = subject.to_name()
@@ -53,7 +54,7 @@ def make_root(*, key_pem: str, subject: Subject, validity: Validity, serial: int
 
 
 def make_bridge(
-    *, issuer_pem: str, issuer_key_pem: str, subject_pem: str, serial: int, now: datetime
+    *, issuer_pem: str, issuer_key_pem: SigningKey, subject_pem: str, serial: int, now: datetime
 ) -> str:
     """Return the key and name of one root signed by another, as PEM (RFC 4210, 4.4).
 
@@ -124,7 +125,7 @@ class Issuer:
         return self._facts.not_after
 
     @classmethod
-    def open(cls, chain_pem: str, key_pem: str, now: datetime) -> Issuer:
+    def open(cls, chain_pem: str, key_pem: SigningKey, now: datetime) -> Issuer:
         """Return the CA that key and chain make, after its self-check, or raise CannotSign."""
         certificate, key = _signer(chain_pem, key_pem)
         try:
@@ -273,14 +274,14 @@ def _refuse_findings(found: list[str]) -> None:
         raise NotIssued("What would be issued breaks the profile: " + " ".join(found))
 
 
-def _matching(pem: str, key_pem: str) -> tuple[x509.Certificate, PrivateKey]:
+def _matching(pem: str, key_pem: SigningKey) -> tuple[x509.Certificate, PrivateKey]:
     certificate, key = loading.load_certificate(pem), loading.load_private(key_pem)
     if loading.public_key_of(certificate) != key.public_key():
         raise WrongKey("The private key is not that of the CA certificate.")
     return certificate, key
 
 
-def _signer(chain_pem: str, key_pem: str) -> tuple[x509.Certificate, PrivateKey]:
+def _signer(chain_pem: str, key_pem: SigningKey) -> tuple[x509.Certificate, PrivateKey]:
     """Return the certificate of the chain that the key belongs to, a root before a bridge."""
     try:
         # Its match with the certificate and a trial signature are checked each time (`open`).

@@ -12,6 +12,8 @@ from pki import loading
 from pki.errors import WeakKey, WrongKey
 from pki.loading import PrivateKey, PublicKey
 
+# PEM, or a key inside a token.
+SigningKey = str | PrivateKey
 KEY_LENGTHS = (256, 384, 2048, 3072, 4096)
 DEFAULT_KEY_LENGTH = 256
 KEY_LABELS: dict[int, str] = {

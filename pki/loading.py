@@ -67,12 +67,16 @@ def load_request(data: bytes) -> x509.CertificateSigningRequest:
         raise BadRequest("The CSR cannot be read.") from error
 
 
-def load_private(pem: str, *, is_known: bool = False) -> PrivateKey:
+def load_private(pem: str | PrivateKey, *, is_known: bool = False) -> PrivateKey:
     """Return an RSA or EC private key from unencrypted PEM, or raise WrongKey.
+
+    A key that is an object already is one inside a token.
 
     `is_known`: the key was checked when it was made or came in. To do so again takes a third of
     a second for RSA-4096.
     """
+    if not isinstance(pem, str):
+        return pem
     try:
         key = serialization.load_pem_private_key(
             pem.encode("ascii"), password=None, unsafe_skip_rsa_key_validation=is_known

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
 
+from faults import Unavailable
 from wire.manifest import File, sha256
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class NoRoom(Unavailable):
+    """The content store cannot be written; nothing of the file is kept."""
+
+    action = "Free space on this server, or correct the rights of its home; it is tried again."
 
 
 def folder() -> Path:
@@ -22,13 +30,18 @@ def put(name: str, data: bytes) -> File:
     """Store bytes under their digest, whole or not at all, and return their manifest entry."""
     digest = sha256(data)
     path = folder() / digest
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.part")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise NoRoom(f"The content of the update cannot be stored: {error.strerror}.") from error
     return File(name=name, sha256=digest, size=len(data))
 
 

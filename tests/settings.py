@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from tests import postgres
+from zcc import settings as own
 from zcc.settings import *  # noqa: F403 - a settings file extends another one
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -19,4 +20,5 @@ if postgres.wanted():
 else:
     # A file, as in production: one shared in memory locks whole tables and never waits.
     place = Path(tempfile.gettempdir()) / f"zcc-test-{os.getpid()}.sqlite3"
+    DATABASES = own.DATABASES
     DATABASES["default"]["TEST"] = {"NAME": str(place)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import sys
 from typing import Callable, List, NoReturn, Optional, Tuple
 
@@ -58,6 +59,7 @@ class Parser(argparse.ArgumentParser):
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run one command; returns the exit code of the table in zac.exits."""
     os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no core dump shall carry a key (S-37)
     told = _parser().parse_args(arguments)
     host = Host(Home(told.home))
     if told.verbose or told.command == "run":

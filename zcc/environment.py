@@ -17,6 +17,11 @@ def text(name: str, default: str = "") -> str:
     return Path(path).read_text().strip() if path else os.environ.get(name, default)
 
 
+def place(name: str) -> str:
+    """Return where a file is, which is read when it is needed."""
+    return os.environ.get(name, "")
+
+
 def flag(name: str, *, default: bool) -> bool:
     """Return True or False of `1`, `true`, `yes`, `0`, `false`, `no`; anything else is refused."""
     value = os.environ.get(name, "").lower()

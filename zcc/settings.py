@@ -221,6 +221,11 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
+# The CA keys made on this server are kept in a PKCS#11 token where one is named (B-27).
+PKCS11_MODULE = env.text("ZCC_PKCS11_MODULE")
+PKCS11_TOKEN = env.text("ZCC_PKCS11_TOKEN", "zcc")
+PKCS11_PIN_FILE = env.place("ZCC_PKCS11_PIN_FILE")
+
 LANGUAGE_CODE = "en"
 USE_TZ = True
 TIME_ZONE = "UTC"

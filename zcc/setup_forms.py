@@ -112,6 +112,8 @@ class InternalForm(ZoneForm, AdministratorForm):
     """Everything on one page; with an external CA the administrator is asked for at the end."""
 
     field_order = (*ZoneForm.base_fields, *AdministratorForm.base_fields)
+    # The browser would wait for fields that the choice of the CA hides.
+    use_required_attribute = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

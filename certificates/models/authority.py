@@ -13,6 +13,9 @@ from devices.models import Device
 from faults import NotFound
 from ledger.models import Moving, MovingQuerySet
 
+# What `sealed_key` begins with where the key is inside a PKCS#11 token (B-27).
+PKCS11 = "pkcs11:"
+
 
 class AuthorityQuerySet(MovingQuerySet["Authority"]):
     """Authorities by their place in the life of the zone."""
@@ -81,6 +84,11 @@ class Authority(Moving):
     def is_internal(self) -> bool:
         """Tell whether a ZENworks server issues (R007)."""
         return self.kind == self.Kind.INTERNAL
+
+    @property
+    def has_token_key(self) -> bool:
+        """Tell whether its key is inside a PKCS#11 token, which never gives it out."""
+        return self.sealed_key.startswith(PKCS11)
 
     def has_expired(self, now: datetime) -> bool:
         """Tell whether its certificate is past its last second."""

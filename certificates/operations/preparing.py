@@ -135,22 +135,24 @@ def _set_future(operation: Operation, authority: Authority) -> None:
 
 def _internal(operation: Operation, now: datetime) -> Authority:
     order, server = operation.order, operation.signing_server
-    key_pem = keys.make_key(order["key_length"])
+    key = vault.make_key(order["key_length"])
     root = issuing.make_root(
-        key_pem=key_pem,
+        key_pem=key,
         subject=names.Subject.parse(order.get("common_name") or order["subject"]),
         validity=issuing.root_validity(now, order["years"]),
         serial=issuing.make_serial(),
     )
-    return internal_authority(root, key_pem, server, state=AuthorityState.FUTURE)
+    return internal_authority(root, key, server, state=AuthorityState.FUTURE)
 
 
-def internal_authority(root_pem: str, key_pem: str, server: Device, *, state: str) -> Authority:
+def internal_authority(
+    root_pem: str, key: keys.SigningKey, server: Device, *, state: str
+) -> Authority:
     """Return an unsaved internal authority, its key sealed to its certificate server."""
     authority = Authority(guid=uuid4(), kind=Authority.Kind.INTERNAL, root_pem=root_pem)
     describe(authority)
     authority.state, authority.certificate_server = state, server
-    authority.sealed_key = vault.seal(key_pem, authority_id=authority.pk, server=server)
+    authority.sealed_key = vault.keep(key, authority_id=authority.pk, server=server)
     return authority
 
 
@@ -208,7 +210,7 @@ def _make_bridge(*, issuer: Authority, subject: Authority, now: datetime) -> Non
     )
     pem = issuing.make_bridge(
         issuer_pem=issuer.root_pem,
-        issuer_key_pem=vault.open_key(issuer),
+        issuer_key_pem=vault.signing_key(issuer),
         subject_pem=subject.root_pem,
         serial=serial,
         now=now,

@@ -173,7 +173,7 @@ def subject_of(order: dict[str, str]) -> names.Subject:
     return names.Subject(common_name=order["common_name"], **extra)
 
 
-def sign_first(authority: Authority, key_pem: str, device: Device, *, now: datetime) -> str:
+def sign_first(authority: Authority, key: keys.SigningKey, device: Device, *, now: datetime) -> str:
     """Sign the certificate of the zone's very first server, while the CA key is in hand."""
     order = order_for(device, key_length=keys.DEFAULT_KEY_LENGTH, include_dns=False)
     serial = issuing.make_serial()
@@ -184,7 +184,7 @@ def sign_first(authority: Authority, key_pem: str, device: Device, *, now: datet
         device=device,
         subject=device.fqdn,
     )
-    issuer = Issuer.open(authority.root_pem, key_pem, now)
+    issuer = Issuer.open(authority.root_pem, key, now)
     days = Zone.objects.the().server_certificate_days
     validity = issuing.server_validity(now, days, authority.root_pem)
     intent = Intent(0, device.pk, 0, device.first_csr, order, serial)

@@ -41,7 +41,7 @@ class Caller:
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """Send one call; a dictionary goes as JSON."""
-        sent = {"HTTP_AUTHORIZATION": f"Bearer {self.text}"} if self.text else {}
+        sent: dict[str, Any] = {"HTTP_AUTHORIZATION": f"Bearer {self.text}"} if self.text else {}
         for name, value in headers.items():
             sent[f"HTTP_{name.upper()}"] = value
         data = json.dumps(body) if body is not None else ""

@@ -44,7 +44,8 @@ SCHEMA.app = get_wsgi_application()
 # A text beyond its length may be beyond the limit of a body, too.
 REJECTION = SCHEMA.config.checks.negative_data_rejection
 REJECTION.expected_statuses = [*REJECTION.expected_statuses, "413"]
-OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}
+EVERY: Any = SCHEMA.get_all_operations()
+OPERATIONS = {found.ok().label: found.ok() for found in EVERY}
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
@@ -18,7 +20,10 @@ S = OperationState
 
 def check(page: Page) -> None:
     """Look at the page as it stands in light, dark and at 390 pixels."""
-    for scheme, width in (("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)):
+    looks: list[tuple[Literal["light", "dark"], int]] = [
+        *(("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390))
+    ]
+    for scheme, width in looks:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.set_viewport_size({"width": width, "height": 1000})
         found = Axe().run(page, options={"runOnly": RULES})

@@ -19,7 +19,7 @@ CERTIFICATES = "/configuration/certificates/"
 @pytest.fixture
 def page_at_rest(live_server: Any, log_in: Any) -> Page:
     scenes.rest()
-    page = log_in(make.admin())
+    page: Page = log_in(make.admin())
     page.goto(live_server.url + CERTIFICATES)
     return page
 

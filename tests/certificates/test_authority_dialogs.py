@@ -12,6 +12,7 @@ from certificates.machine import JobState, OperationState
 from certificates.models import Authority, Operation, VaultJob
 from certificates.models.job import KEPT
 from devices.models import Device
+from pki import sealing
 from tests import make
 from tests.certificates.entering import PAGE, entered, events
 from wire import messages
@@ -23,7 +24,7 @@ MOVE, BACKUP, RESTORE = (f"{PAGE}{name}/" for name in ("move-ca-role", "backup-c
 @pytest.fixture(autouse=True)
 def nudged(monkeypatch):
     """The queue is not rung; the jobs that would be asked for are noted."""
-    found = []
+    found: list[object] = []
     monkeypatch.setattr("certificates.tasks.nudge_job", found.append)
     return found
 
@@ -188,7 +189,7 @@ def test_restore_gives_the_role_to_the_chosen_server(client, monkeypatch):
     # The vault of ps-02 plays here: what it would do is sealed to it all the same.
     VaultJob.objects.update(server=Device.objects.get(name="ps-01"))
     restored = job()
-    sealed = ca_role.sealing.seal(
+    sealed = sealing.seal(
         PHRASE.encode(), to=restored.server.vault_key, binding=f"vault-job|{restored.pk}|restore"
     )
     VaultJob.objects.update(sealed=sealed)

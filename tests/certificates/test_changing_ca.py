@@ -557,7 +557,7 @@ def test_the_changed_time_keeps_the_limits(zone: TestZone) -> None:
         postponing.change_activation(operation, play.soon(seconds=20), now=timezone.now())
     with pytest.raises(TooLate):
         postponing.change_activation(operation, play.soon(days=4000), now=timezone.now())
-    assert play.fresh(operation).update.revision == 1  # type: ignore[union-attr]
+    assert play.fresh(operation).update.revision == 1
 
 
 @pytest.mark.parametrize("state", [S.PREPARING, S.REPLICATING])

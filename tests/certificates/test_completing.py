@@ -4,7 +4,7 @@ import pytest
 
 from certificates.machine import FutureState, OperationState
 from certificates.models import Operation
-from certificates.operations import advancing
+from certificates.operations import activating, advancing
 from systemupdates.machine import AssignmentState, UpdateState
 from tests import make
 
@@ -24,7 +24,7 @@ def test_a_server_that_reports_while_others_are_promoted_is_promoted_too(monkeyp
         operation, holder, FutureState.CREATED, authority=ca, chain_pem=make.leaf_pem(holder, ca)
     )
     last = make.assignment(update, holder, AssignmentState.ACTIVATING)
-    promote = advancing.promote
+    promote = activating.promote
 
     def promote_and_hear(operation, *, now):
         promote(operation, now=now)

@@ -29,7 +29,7 @@ S = FutureState
 @pytest.fixture(autouse=True)
 def rung(monkeypatch):
     """The queue is not rung; what would be asked for is noted."""
-    found = []
+    found: list[object] = []
     monkeypatch.setattr("certificates.tasks.nudge", found.append)
     monkeypatch.setattr("certificates.tasks.wake_all", lambda: found.append("wake"))
     return found

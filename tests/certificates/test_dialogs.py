@@ -26,7 +26,7 @@ S = OperationState
 @pytest.fixture(autouse=True)
 def nudged(monkeypatch):
     """The queue is not rung; what would be asked for is noted."""
-    found = []
+    found: list[object] = []
     monkeypatch.setattr("certificates.tasks.nudge", found.append)
     return found
 

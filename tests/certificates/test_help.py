@@ -37,6 +37,11 @@ def test_every_address_that_is_explained_exists():
     assert set(addresses()) >= EXPLAINED
 
 
+def test_every_page_and_dialog_of_the_certificates_is_explained():
+    found = {name for name in addresses() if name.startswith("certificates:")}
+    assert found - EXPLAINED <= {"certificates:help"}, "tell of it in certificates/topics/"
+
+
 def test_the_ten_entries_of_the_appendix_are_there_each_with_what_is_done_today(admin):
     page = admin.get(reverse("certificates:help")).content.decode()
     assert len(APPENDIX) == 10

@@ -291,7 +291,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
         "another root",
     ),
     "old-zone-root": (
-        lambda c: c.file() + c.operation.authority.root_pem.encode(),  # type: ignore[union-attr]
+        lambda c: c.file() + c.operation.authority.root_pem.encode(),
         "another root",
     ),
     "same-names-other-keys": (lambda c: under(c, PublicCA()), "another root|is missing"),

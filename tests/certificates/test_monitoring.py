@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery import current_app
@@ -41,10 +42,11 @@ def valkey(tmp_path: Path, settings) -> Iterator[subprocess.Popen[bytes]]:
         assert time.monotonic() < end
         time.sleep(0.05)
     settings.CELERY_BROKER_URL = broker.url(home)
-    before = current_app.conf.broker_url
-    current_app.conf.broker_url = settings.CELERY_BROKER_URL
+    configuration: Any = current_app.conf
+    before = configuration.broker_url
+    configuration.broker_url = settings.CELERY_BROKER_URL
     yield process
-    current_app.conf.broker_url = before
+    configuration.broker_url = before
     process.send_signal(signal.SIGCONT)
     process.kill()
     process.wait()
@@ -239,12 +241,12 @@ def test_openmetrics_is_spoken_where_it_is_asked_for(parts):
 
 def test_numbers_are_for_this_host_and_for_who_has_the_right(parts, settings):
     assert Client().get("/metrics").status_code == 200
-    elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
+    elsewhere: dict[str, Any] = {"REMOTE_ADDR": "192.0.2.1"}
     assert Client().get("/metrics", **elsewhere).status_code == 401
     assert Client().get("/metrics", HTTP_X_FORWARDED_FOR="127.0.0.1").status_code == 401
     reader, nobody = caller("prometheus", "console.view_metrics"), caller("nobody")
     for who, status in ((reader, 200), (nobody, 403)):
-        header = {"HTTP_AUTHORIZATION": f"Bearer {who.text}"}
+        header: dict[str, Any] = {"HTTP_AUTHORIZATION": f"Bearer {who.text}"}
         assert Client().get("/metrics", **elsewhere, **header).status_code == status
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     assert Client().get("/metrics").status_code == 401

@@ -72,8 +72,8 @@ def test_counts_leave_out_who_does_not_count(ca):
         make.assignment(operation.update, make.device(f"pc-{number}"), state)
     gone = make.device("pc-gone", state="unregistered")
     make.assignment(operation.update, gone, A.PENDING)
-    for number, state in enumerate([R.AVAILABLE, R.PENDING, R.EXCLUDED]):
-        make.replica(operation.update, make.server(f"cs-{number}", Role.CONTENT_SATELLITE), state)
+    for number, copied in enumerate([R.AVAILABLE, R.PENDING, R.EXCLUDED]):
+        make.replica(operation.update, make.server(f"cs-{number}", Role.CONTENT_SATELLITE), copied)
     counts = progress.count([operation])[operation.pk]
     assert counts.applied() == (2, 4)
     assert counts.activated() == (1, 4)

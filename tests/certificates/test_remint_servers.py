@@ -20,7 +20,7 @@ KINDS = Operation.Kind
 @pytest.fixture(autouse=True)
 def nudged(monkeypatch):
     """The queue is not rung; this console is that of ps-01."""
-    found = []
+    found: list[object] = []
     monkeypatch.setattr("certificates.tasks.nudge", found.append)
     here = "certificates.operations.starting.initiating_server"
     monkeypatch.setattr(here, lambda: Device.objects.get(name="ps-01"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -163,7 +164,7 @@ def test_no_form_is_taken_without_its_token_or_from_another_site(things, name): 
     client.force_login(make.admin())
     assert client.post(there).status_code == 403
     token = client.get("/preferences/").cookies["__Host-csrf"].value
-    foreign = {"HTTP_ORIGIN": "https://evil.example", "HTTP_X_CSRFTOKEN": token}
+    foreign: dict[str, Any] = {"HTTP_ORIGIN": "https://evil.example", "HTTP_X_CSRFTOKEN": token}
     assert client.post(there, secure=True, **foreign).status_code == 403
 
 

@@ -205,7 +205,7 @@ def test_strangers_see_the_login_alone(things, name, method, right):
         return
     response = Client().generic(method, address(name, things))
     assert response.status_code == 302
-    assert response.url.startswith("/login/")
+    assert response.headers["Location"].startswith("/login/")
 
 
 @pytest.mark.parametrize(("name", "method", "right"), CASES)

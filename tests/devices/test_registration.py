@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from limits import RateLimitItemPerMinute
 
 from devices import keyring, registration, throttle
 from devices.models import Device, RegistrationKey, ZoneKey
@@ -123,7 +124,7 @@ def test_a_fleet_that_registers_at_once_is_let_in(zone):
 
 
 def test_an_address_may_not_have_the_zone_key_sign_without_end(zone, monkeypatch):
-    monkeypatch.setattr(throttle, "GREETINGS", throttle.RateLimitItemPerMinute(3))
+    monkeypatch.setattr(throttle, "GREETINGS", RateLimitItemPerMinute(3))
     client = Client()
     said = shapes.dump(messages.Hello(nonce="A" * 43 + "=", host="127.9.0.1"))
     codes = [

@@ -36,7 +36,8 @@ class RunningZone(Zone):
 
     def close(self) -> None:
         """End it, and the devices that the launcher knows nothing of."""
-        for process in (*self._strangers, *self._inside.values()):
+        every: list[subprocess.Popen[Any]] = [*self._strangers, *self._inside.values()]
+        for process in every:
             with suppress(ProcessLookupError):
                 process.kill()
             process.communicate()

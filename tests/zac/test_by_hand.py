@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -141,4 +142,5 @@ def test_where_no_certificate_is_awaited_the_commands_say_so(
 
 
 def public_key(request: str) -> object:
-    return x509.load_pem_x509_csr(request.encode()).public_key().public_numbers()
+    key: Any = x509.load_pem_x509_csr(request.encode()).public_key()
+    return key.public_numbers()

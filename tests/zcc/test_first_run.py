@@ -51,11 +51,16 @@ def visitor(token):
 def test_every_page_leads_to_the_setup_which_asks_for_the_token_alone(token):
     client = Client()
     for path in ("/", "/login/", "/configuration/certificates/", "/zac/v1/register"):
-        assert client.get(path, secure=True).url == "/setup/"
+        assert client.get(path, secure=True).headers["Location"] == "/setup/"
     page = client.get("/setup/", secure=True).content.decode()
     assert "Set-up token" in page
     assert "Name of the zone" not in page
     assert token not in page
+
+
+def test_no_field_that_the_choice_hides_holds_the_form_back(visitor):
+    page = visitor.get("/setup/", secure=True).content.decode()
+    assert " required" not in page[page.index("<form") :]
 
 
 def test_without_the_token_nothing_is_made(token):
@@ -83,7 +88,7 @@ def test_an_internal_ca_and_the_first_administrator_are_made_and_the_page_is_gon
     assert ca.subject == "CN=ACME"
     assert User.objects.get().username == "anna"
     assert visitor.get("/setup/", secure=True).status_code in (302, 404)
-    assert Client().get("/", secure=True).url.startswith("/login/")
+    assert Client().get("/", secure=True).headers["Location"].startswith("/login/")
     client = Client()
     said = client.post("/login/", {"username": "anna", "password": PASSWORD}, secure=True)
     assert said.status_code == 302
@@ -96,9 +101,10 @@ def test_an_external_ca_gets_its_csr_first_and_then_the_zone_is_made(visitor):
     for name in ("username", "password", "confirm_password"):
         given.pop(name)
     answer = visitor.post("/setup/", given, secure=True)
-    assert answer.url == "/setup/"
+    assert answer.headers["Location"] == "/setup/"
     page = visitor.get("/setup/", secure=True).content.decode()
     assert "Acme Root" in page
+    assert "Acme Issuing 1" in page
     csr = visitor.get("/setup/server.csr", secure=True)
     assert csr.headers["Content-Disposition"] == 'attachment; filename="ps-01.acme.example.csr"'
     assert not Zone.objects.exists()

@@ -115,7 +115,8 @@ def test_a_scanner_finds_nothing_but_the_private_ca(web: Web, tmp_path: Path) ->
     told = tmp_path / "told.json"
     run = [BASE_DIR / "scripts" / "uv", "tool", "run", "sslyze", "--quiet"]
     scan = ["--mozilla_config", "intermediate", "--json_out", told, f"{web.address}:{web.port}"]
-    done = subprocess.run([*run, *scan], capture_output=True, text=True, timeout=500, check=False)
+    line = [str(word) for word in (*run, *scan)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=500, check=False)
     found = json.loads(told.read_text())["server_scan_results"][0]
     assert found["scan_status"] == "COMPLETED", done.stderr
     results = found["scan_result"]

@@ -1,47 +1,12 @@
-"""Help: what each page and dialog is for.
-
-A topic is found by the names of the addresses that it explains: those are its anchors.
-"""
+"""What the page Certificates and its dialogs are for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-Text = str | Promise
-
-
-@dataclass(frozen=True)
-class Topic:
-    """One topic: the addresses it explains, its title, its paragraphs."""
-
-    addresses: tuple[str, ...]
-    title: Text
-    text: tuple[Text, ...]
-
-    def anchors(self) -> list[str]:
-        """Return what links to this topic name."""
-        return [anchor(address) for address in self.addresses]
-
-
-def anchor(address: str) -> str:
-    """Return the anchor of an address, as the frame of every page links to it."""
-    return address.replace(":", "-")
-
+from certificates.topics.topic import Topic
 
 TOPICS = (
-    Topic(
-        ("certificates:home",),
-        _("Home"),
-        (
-            _(
-                "Shows what needs attention: operations under way, certificates that end soon, "
-                "devices that are silent or failed. Each line leads to where it can be mended."
-            ),
-        ),
-    ),
     Topic(
         (
             "certificates:page",
@@ -138,6 +103,8 @@ TOPICS = (
             "certificates:server_pem",
             "certificates:future",
             "certificates:future_pem",
+            "certificates:past",
+            "certificates:past_pem",
         ),
         _("View Certificate"),
         (
@@ -145,44 +112,6 @@ TOPICS = (
                 "Shows subject, issuer, dates, key and fingerprints. Compare the SHA256 "
                 "fingerprint; MD5 and SHA1 are shown because the manual lists them and prove "
                 "nothing."
-            ),
-        ),
-    ),
-    Topic(
-        ("certificates:assign",),
-        _("Assign Now"),
-        (
-            _(
-                "Assigns the update before all content servers have its content. Devices that "
-                "find none try the next content server, and can be redeployed."
-            ),
-        ),
-    ),
-    Topic(
-        (
-            "certificates:cancel",
-            "certificates:clear",
-        ),
-        _("Cancel"),
-        (
-            _(
-                "Ends an operation before its activation and drops what was prepared on every "
-                "server. It works until the lock-out, ten minutes before the activation time; "
-                "after that single devices can be left out with Ignore Device."
-            ),
-        ),
-    ),
-    Topic(
-        (
-            "certificates:replication",
-            "certificates:replicate_now",
-            "certificates:exclude",
-        ),
-        _("Replication status"),
-        (
-            _(
-                "Lists which content servers have the update's content. A server that is away "
-                "can be excluded, so that the update is assigned without it."
             ),
         ),
     ),
@@ -224,66 +153,5 @@ TOPICS = (
                 "when key, names, dates or chain do not fit."
             ),
         ),
-    ),
-    Topic(
-        ("certificates:why",),
-        _("Why it failed"),
-        (_("Shows the last attempt of a device with its reason, and offers to redeploy."),),
-    ),
-    Topic(
-        (
-            "devices:list",
-            "devices:device",
-            "devices:settings",
-            "devices:unregister",
-            "devices:retire",
-        ),
-        _("Devices"),
-        (
-            _(
-                "Lists servers, satellites and managed devices with their last contact. A device's "
-                "Settings tab holds its additional DNS names; a server certificate carries them "
-                "where the box “Include any additional DNS names” is ticked."
-            ),
-        ),
-    ),
-    Topic(
-        ("systemupdates:list", "systemupdates:devices"),
-        _("System Updates"),
-        (
-            _(
-                "Every operation travels to the devices as a system update. Ignore Device leaves "
-                "one out of it, Redeploy offers it again to one that failed. A device that cannot "
-                "connect any more finds back by itself, or with the Certificate Remint Tool from "
-                "/zenworks-setup of any Primary Server."
-            ),
-        ),
-    ),
-    Topic(
-        ("zone:keys", "zone:settings"),
-        _("Registration Keys and Zone Settings"),
-        (
-            _(
-                "A registration key lets devices of one role into the zone; it is shown once. The "
-                "zone settings hold the intervals, the least lead time, the lock-out and the grace "
-                "time, each with its range."
-            ),
-        ),
-    ),
-    Topic(
-        ("ledger:audit", "ledger:entry", "ledger:tokens"),
-        _("Audit and Messages, API tokens"),
-        (
-            _(
-                "Every change of state leaves a line that cannot be changed; each line is chained "
-                "to the one before. The command verify_audit checks the chain, also against a head "
-                "that was kept elsewhere. API tokens act with at most the rights of their owner."
-            ),
-        ),
-    ),
-    Topic(
-        ("console:preferences",),
-        _("Preferences"),
-        (_("Choose the time zone in which dates are shown, and in which yours are read."),),
     ),
 )

@@ -1,0 +1,111 @@
+"""What an operation goes through, and what can be done about it."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from certificates.topics.topic import Topic
+
+TOPICS = (
+    Topic(
+        ("certificates:assign",),
+        _("Assign Now"),
+        (
+            _(
+                "Assigns the update before all content servers have its content. Devices that "
+                "find none try the next content server, and can be redeployed."
+            ),
+        ),
+    ),
+    Topic(
+        (
+            "certificates:cancel",
+            "certificates:clear",
+        ),
+        _("Cancel"),
+        (
+            _(
+                "Ends an operation before its activation and drops what was prepared on every "
+                "server. It works until the lock-out, ten minutes before the activation time; "
+                "after that single devices can be left out with Ignore Device."
+            ),
+        ),
+    ),
+    Topic(
+        (
+            "certificates:replication",
+            "certificates:replicate_now",
+            "certificates:exclude",
+        ),
+        _("Replication status"),
+        (
+            _(
+                "Lists which content servers have the update's content. A server that is away "
+                "can be excluded, so that the update is assigned without it."
+            ),
+        ),
+    ),
+    Topic(
+        ("certificates:why", "certificates:ask_again"),
+        _("Why it failed"),
+        (_("Shows the last attempt of a device with its reason, and offers to redeploy."),),
+    ),
+    Topic(
+        (
+            "certificates:operations",
+            "certificates:operation",
+            "certificates:operation_live",
+            "certificates:report",
+        ),
+        _("Page of an operation"),
+        (
+            _(
+                "Shows its stages by what devices reported, who would lose contact if it were "
+                "activated now and why, how far devices and first contacts are. The report can be "
+                "downloaded, signed by the zone key."
+            ),
+        ),
+    ),
+    Topic(
+        ("certificates:change_activation",),
+        _("Change activation time"),
+        (
+            _(
+                "Moves the activation to another time before the lock-out begins, or frees a "
+                "blocked operation. The new time is signed and travels to every device."
+            ),
+        ),
+    ),
+    Topic(
+        (
+            "certificates:force",
+            "certificates:without_bridge",
+            "certificates:try_again",
+            "certificates:readiness_policy",
+        ),
+        _("What holds an operation up"),
+        (
+            _(
+                "At the lock-out every server must have its new certificate, and the readiness "
+                "policy must be met; else nothing is activated and the page names what is missing."
+            ),
+            _(
+                "You can change the activation time, ignore a device, or force the activation: "
+                "servers without a new certificate keep the old one, and devices that are not "
+                "ready need recovery. A lost certificate server can be given up with its bridge; a "
+                "preparation that failed can be tried again."
+            ),
+        ),
+    ),
+    Topic(
+        ("certificates:roll_back",),
+        _("Roll back"),
+        (
+            _(
+                "Goes back to the CA and the certificates from before the activation, as long as "
+                "the old root is still trusted everywhere. Devices trust both, so none loses "
+                "contact."
+            ),
+        ),
+    ),
+)

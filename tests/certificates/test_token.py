@@ -1,0 +1,155 @@
+"""A zone whose CA key is inside a PKCS#11 token (B-27, F-34; docs/deployment.md)."""
+
+import contextlib
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from certificates import authority, gates, rotating, selfcheck, tasks, vault
+from certificates.machine import FutureState
+from certificates.models import Authority, Bridge, FutureCertificate
+from certificates.operations import preparing
+from devices import keyring
+from faults import Refused
+from pki import chains, token
+from tests import make, play
+from tests import zone as small_zone
+from tests.pki.softhsm import PIN, SoftHSM, library
+from wire import messages
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def hsm(tmp_path, settings):
+    made = SoftHSM(tmp_path)
+    settings.PKCS11_MODULE, settings.PKCS11_TOKEN = library(), "zcc"
+    settings.PKCS11_PIN_FILE = str(made.pin_file)
+    made.token().forget()
+    yield made
+    made.token().forget()
+    token._refused.clear()
+
+
+@pytest.fixture
+def zone(hsm, db, tmp_path, settings, monkeypatch):
+    settings.SERVER_HOME = tmp_path / "ps-01"
+    monkeypatch.setattr("certificates.doorbell.ring", lambda *_, **__: None)
+    monkeypatch.setattr(tasks, "wake_all", lambda: None)
+    keyring.forget()
+    yield small_zone.found(tmp_path / "ps-01")
+    keyring.forget()
+
+
+def waiting(zone):
+    """Let a satellite wait for its certificate."""
+    satellite = zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.20")
+    return FutureCertificate.objects.get(device=satellite.id)
+
+
+def page():
+    client = Client()
+    client.force_login(make.admin(f"admin-{timezone.now().timestamp()}"))
+    return client.get("/configuration/certificates/").content.decode()
+
+
+def test_the_key_is_made_inside_and_its_name_alone_is_kept(zone):
+    ca = Authority.objects.current()
+    assert ca.is_internal
+    assert ca.sealed_key.startswith("pkcs11:zcc-")
+    with pytest.raises(token.NotReadable, match="inside a PKCS#11 token"):
+        vault.open_key(ca)
+    future = waiting(zone)
+    tasks.sign(str(ca.pk))
+    future.refresh_from_db()
+    assert future.state == FutureState.CREATED
+    assert chains.is_signed_by(chains.split(future.chain_pem)[0], ca.root_pem)
+
+
+def test_move_and_backup_are_shut_with_the_reason_on_the_page_and_on_the_server(zone):
+    ca = Authority.objects.current()
+    shut = {gate.button: gate.reason for gate in gates.ca_gates(ca, None, may=True)}
+    for button in ("move-ca-role", "backup-ca"):
+        assert "inside a PKCS#11 token" in shut[button]
+    for button in ("change-ca", "remint-ca", "view-certificate"):
+        assert shut[button] == ""
+    assert "inside a PKCS#11 token" in page()
+    other = zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
+    with pytest.raises(Refused, match="cannot be backed up here"):
+        authority.back_up("a-long-enough-pass-phrase", by=None)
+    with pytest.raises(Refused, match="cannot be moved here"):
+        authority.move_role(other.guid, by=None, now=timezone.now())
+
+
+def test_a_remint_makes_its_ca_inside_too_and_both_bridges(zone):
+    operation = play.remint_ca()
+    play.prepare(zone, operation)
+    operation = play.fresh(operation)
+    assert operation.state == "replicating"
+    assert operation.future_authority.sealed_key.startswith("pkcs11:zcc-")
+    assert operation.future_authority.sealed_key != operation.authority.sealed_key
+    assert Bridge.objects.count() == 2
+
+
+@contextlib.contextmanager
+def wrong_pin(hsm):
+    hsm.pin_file.write_text("00000000")
+    yield "refuses its PIN"
+    hsm.pin_file.write_text(PIN)
+
+
+@contextlib.contextmanager
+def taken_out(hsm):
+    hsm.take_out()
+    yield "The token zcc is not there"
+    hsm.put_back()
+
+
+@contextlib.contextmanager
+def no_pin_file(hsm):
+    hsm.pin_file.rename(hsm.folder / "elsewhere")
+    yield "PIN cannot be read"
+    (hsm.folder / "elsewhere").rename(hsm.pin_file)
+
+
+@contextlib.contextmanager
+def not_set_up(_hsm):
+    from django.conf import settings
+
+    before, settings.PKCS11_MODULE = settings.PKCS11_MODULE, ""
+    yield "is not set up for"
+    settings.PKCS11_MODULE = before
+
+
+@pytest.mark.parametrize("trouble", [wrong_pin, taken_out, no_pin_file, not_set_up])
+def test_with_a_token_in_trouble_the_reason_is_shown_and_work_goes_on_afterwards(
+    zone, hsm, trouble
+):
+    ca, future = Authority.objects.current(), waiting(zone)
+    with trouble(hsm) as why:
+        tasks.sign(str(ca.pk))
+        future.refresh_from_db()
+        assert future.state == FutureState.AWAITED
+        assert why in Authority.objects.current().fault
+        assert why in page()
+        operation = play.remint_ca()
+        tasks.prepare(str(operation.pk))
+        operation = play.fresh(operation)
+        assert operation.state == "preparing"
+        assert operation.future_authority is None or why in operation.reason
+        assert selfcheck.due(timezone.now() + selfcheck.AGAIN * 2).exists()
+    tasks.sign(str(ca.pk))
+    future.refresh_from_db()
+    assert future.state == FutureState.CREATED
+    assert Authority.objects.current().fault == ""
+    play.prepare(zone, operation)
+    assert play.fresh(operation).state == "replicating"
+    assert play.fresh(operation).reason == ""
+    assert preparing.next_step(play.fresh(operation), timezone.now()) is None
+
+
+def test_vault_keys_are_rotated_without_touching_the_token(zone):
+    before = Authority.objects.current().sealed_key
+    assert rotating.rotate(now=timezone.now()) == 2
+    assert Authority.objects.current().sealed_key == before
