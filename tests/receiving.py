@@ -32,7 +32,7 @@ class Mailbox:
         if self.refuses:
             return self.refuses
         parsed = message_from_bytes(envelope.content, policy=policy.default)
-        self.messages.append(parsed)  # type: ignore[arg-type]
+        self.messages.append(parsed)
         self.recipients.append(list(envelope.rcpt_tos))
         return "250 taken"
 

@@ -1,6 +1,7 @@
 """No trace, no act: where the ledger cannot be written nothing is changed (S-42, F-16)."""
 
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -61,7 +62,7 @@ def ready_job(zone):
     return VaultJob.objects.get()
 
 
-KEPT: dict = {}
+KEPT: dict[str, Any] = {}
 CANCEL = manifest.Cancel(id="1", zone="1", revision=1)
 OUTSIDE = PublicCA()
 

@@ -34,7 +34,7 @@ def poisoned(things):  # noqa: F811
         for kind in apps.get_app_config(app).get_models():
             names = list(texts(kind))
             if names and kind._meta.model_name != "permission":
-                kind.objects.update(**dict.fromkeys(names, EVIL[:60]))
+                kind._default_manager.update(**dict.fromkeys(names, EVIL[:60]))
     make.User.objects.filter(pk=things["person"]).update(username=EVIL, email="x@y.example")
     return things
 

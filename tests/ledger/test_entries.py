@@ -1,6 +1,7 @@
 """What an entry says: visible characters alone, what changed, who was denied what (S-40, S-43)."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -123,5 +124,5 @@ def test_a_token_that_is_too_narrow_is_written_down_with_its_name():
 
 def test_the_time_filter_takes_the_users_zone(auditor):
     Entry.objects.record("test", "x", note="just now")
-    tomorrow = (timezone.now() + timezone.timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+    tomorrow = (timezone.now() + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
     assert "just now" not in auditor.get(f"/audit/?since={tomorrow}").content.decode()

@@ -73,7 +73,7 @@ def test_a_name_that_turns_to_an_internal_address_later_is_refused_too(monkeypat
     def resolve(host, port, **_):
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
 
-    monkeypatch.setattr(guard.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     guard.addresses("rebind.example", 443)
     with pytest.raises(guard.Internal):
         guard.post("https://rebind.example/", b"{}", {})
@@ -88,7 +88,7 @@ def test_the_connection_goes_to_the_address_that_was_judged(monkeypatch, receive
         asked.append(host)
         return really("127.0.0.1", port, **more)
 
-    monkeypatch.setattr(guard.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     url = receiver.url.replace("127.0.0.1", "hooks.example")
     assert guard.post(url, b"{}", {}) == 204
     assert asked == ["hooks.example"]
@@ -100,7 +100,7 @@ def test_of_several_answers_only_the_public_ones_are_used(monkeypatch):
         places = ("127.0.0.1", "93.184.215.14", "10.0.0.1")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (place, port)) for place in places]
 
-    monkeypatch.setattr(guard.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     assert [place[0] for _family, place in guard.addresses("x.example", 1)] == ["93.184.215.14"]
 
 

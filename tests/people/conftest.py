@@ -18,6 +18,7 @@ class Authenticator:
     def __init__(self, user):
         self.user = user
         self.ahead = 0
+        self.codes: list[str] = []
 
     def code(self):
         factor = SecondFactor.objects.get(user=self.user)
