@@ -108,4 +108,14 @@ TOPICS = (
             ),
         ),
     ),
+    Topic(
+        ("certificates:confirm", "certificates:confirm_job"),
+        _("Confirm as a second administrator"),
+        (
+            _(
+                "Where the rule of two administrators is on, an act on the CA does nothing until "
+                "another one has confirmed it within a day. Its limits are checked again then."
+            ),
+        ),
+    ),
 )

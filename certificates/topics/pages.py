@@ -73,4 +73,40 @@ TOPICS = (
         _("Preferences"),
         (_("Choose the time zone in which dates are shown, and in which yours are read."),),
     ),
+    Topic(
+        (
+            "people:list",
+            "people:administrator",
+            "people:create",
+            "people:roles",
+            "people:rules",
+            "people:security",
+            "people:password",
+            "people:second_factor",
+            "people:recovery_codes",
+        ),
+        _("Administrators and security"),
+        (
+            _(
+                "Each administrator has an account of their own, with a role that gives rights. "
+                "The security page of an account holds password, second factor with its recovery "
+                "codes, and the other sessions. The rules apply to everybody."
+            ),
+        ),
+    ),
+    Topic(
+        (
+            "notifications:list",
+            "notifications:create",
+            "notifications:change",
+            "notifications:delivery",
+        ),
+        _("Notifications"),
+        (
+            _(
+                "Mail and signed webhooks tell of expiry and of operations that are blocked, "
+                "failed or completed. A delivery that failed is tried again; its history is kept."
+            ),
+        ),
+    ),
 )
