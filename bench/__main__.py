@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "minting": (SQLITE,),
     "refreshing": BOTH,
     "pane": BOTH,
+    "updating": BOTH,
 }
 RESULTS = Path(__file__).with_name("results.json")
 LIMIT_SECONDS = 900

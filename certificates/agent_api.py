@@ -20,7 +20,7 @@ from devices.models import Device, Zone
 from faults import Fault, Forbidden, Invalid, Kind, NotFound, Unauthenticated
 from ledger import actor
 from systemupdates import assignment, content
-from wire import messages, shapes
+from wire import messages, ranges, shapes
 from wire.rehearsal import RehearsalReport
 
 STATUS = {
@@ -254,4 +254,19 @@ def file(request: HttpRequest, digest: str) -> HttpResponse:
     path = content.find(digest)
     if path is None:
         raise NotFound("This server does not hold that content.")
-    return HttpResponse(path.read_bytes(), content_type="application/octet-stream")
+    data = path.read_bytes()
+    wanted = request.headers.get("Range", "")
+    span = ranges.span(wanted, len(data))
+    if span is None:
+        answer = HttpResponse(status=416)
+        answer.headers["Content-Range"] = f"bytes */{len(data)}"
+        return answer
+    begin, end = span
+    answer = HttpResponse(
+        data[begin:end],
+        status=206 if wanted else 200,
+        content_type="application/octet-stream",
+    )
+    answer.headers["Accept-Ranges"] = "bytes"
+    answer.headers["Content-Range"] = ranges.content_range(begin, end, len(data))
+    return answer

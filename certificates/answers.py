@@ -23,12 +23,11 @@ from devices.models import Device, Zone
 from ledger.machine import WrongMove
 from ledger.models import Entry
 from pki import chains, details
-from systemupdates import assignment, delivery, replication
+from systemupdates import assignment, delivery, lifecycle, replication
 from systemupdates.models import Assignment, Notice
 from wire import manifest, messages, shapes
 from wire.envelope import Envelope
 
-RECOVERY_KEEPS = 3
 WAITING_REFRESH_SECONDS = 60
 DISTRUST_AT_MOST = 10
 DISTRUST_ONCE_PER = timedelta(days=1)
@@ -56,6 +55,8 @@ def statement(said: messages.Hello, *, now: datetime) -> messages.HelloAnswer:
 def welcome(device: Device) -> None:
     """Give a new or returning device what every device gets, at once (B-9, A.3)."""
     assignment.offer_again(device)
+    if device.holds_content:
+        replication.join(device)
     if not device.is_certified:
         return
     for future in FutureCertificate.objects.open().filter(device=device, operation__isnull=False):
@@ -96,6 +97,7 @@ def refreshed(device: Device, said: messages.Refresh, *, now: datetime) -> bytes
     """Answer a refresh. What is the same for every device is made once per zone revision."""
     hear(device, said, now=now)
     zone = Zone.objects.the()
+    interval = _interval(device, zone)
     errands = _errands(device, said) if device.errands or device.role != messages.MANAGED else {}
     own = {
         "approved": device.state == "registered",
@@ -107,16 +109,24 @@ def refreshed(device: Device, said: messages.Refresh, *, now: datetime) -> bytes
         waiting = float(min(zone.refresh_seconds, WAITING_REFRESH_SECONDS))
         return json.dumps({**own, "refresh_s": waiting}).encode()
     # Two JSON objects joined as text: the second is the same for every device.
-    return f"{json.dumps(own)[:-1]}, {_common(str(zone.guid), zone.revision)[1:]}".encode()
+    return (
+        f"{json.dumps(own)[:-1]}, {_common(str(zone.guid), zone.revision, interval)[1:]}".encode()
+    )
 
 
-@lru_cache(maxsize=4)
-def _common(guid: str, revision: int) -> str:
-    zone = Zone.objects.the()
+def _interval(device: Device, zone: Zone) -> float:
+    """Return how often a device refreshes; a content server as often as it replicates (D-34)."""
+    if not device.holds_content:
+        return float(zone.refresh_seconds)
+    return float(min(zone.refresh_seconds, device.replication_interval(zone).total_seconds()))
+
+
+@lru_cache(maxsize=16)
+def _common(guid: str, revision: int, interval: float) -> str:
     plain = messages.Refreshed(
         time=0,
         approved=True,
-        refresh_s=float(zone.refresh_seconds),
+        refresh_s=interval,
         trust=trust.trust(),
         servers=servers(),
         server_id=str(keyring.here().server_id),
@@ -203,7 +213,7 @@ def hear(device: Device, said: messages.Refresh, *, now: datetime) -> None:
     for why in said.distrusted[:DISTRUST_AT_MOST]:
         _note_distrust(device, why[:300], now)
     if device.holds_content:
-        replication.heard(device, said.holds)
+        replication.heard(device, said.holds, said.copies, now=now)
     if device.is_certified and said.server_certificate_sha256:
         _first_is_served(device, said.server_certificate_sha256, now)
         with suppress(WrongMove):
@@ -252,7 +262,9 @@ def recovery() -> manifest.Recovery:
     """Return the notices of the last activated CA changes, newest last; none rolled back."""
     undone = Operation.objects.filter(state__in=("rolling-back", "rolled-back"))
     found = Notice.objects.filter(kind=Notice.Kind.ACTIVATED)
-    rows = found.exclude(update__in=undone.values("update")).order_by("-pk")[:RECOVERY_KEEPS]
+    rows = found.exclude(update__in=undone.values("update")).order_by("-pk")[
+        : lifecycle.RECOVERY_KEEPS
+    ]
     zone = Zone.objects.the()
     return manifest.Recovery(zone=str(zone.guid), notices=[row.signed() for row in reversed(rows)])
 

@@ -20,7 +20,7 @@ from certificates.machine import JobState, OperationState
 from certificates.models import Authority, Operation, VaultJob
 from certificates.operations import advancing, confirming, preparing, renewing, retiring, signing
 from console import logs
-from devices import keyring
+from devices import keyring, registration
 from devices.models import Device, DeviceQuerySet, ZoneKey
 from faults import Fault
 from ledger.machine import WrongMove
@@ -52,8 +52,7 @@ def sweep() -> None:
     for authority in selfcheck.due(now):
         queue = queue_of(authority.certificate_server_id)
         doorbell.ring(check_ca, str(authority.pk), queue=queue, once=True)
-    for guid in remint_tool.servers_lacking():
-        doorbell.ring(publish_tools, queue=queue_of(guid), once=True)
+    _sweep_servers()
     if retiring.due(now) or renewing.due(now):
         doorbell.ring(look_after, queue=SHARED, once=True)
     if _without_keys().exists():
@@ -75,6 +74,13 @@ def tell() -> None:
     now = timezone.now()
     telling.tell(now)
     sending.forget_old(now)
+
+
+def _sweep_servers() -> None:
+    for guid in remint_tool.servers_lacking():
+        doorbell.ring(publish_tools, queue=queue_of(guid), once=True)
+    for guid in registration.to_wake():
+        doorbell.ring(wake, queue=queue_of(guid))
 
 
 def _sweep_jobs() -> None:

@@ -103,7 +103,8 @@ def registration_line(key: str, role: str) -> str:
 def _registration_url() -> str:
     """Return the address of the Primary Server that has belonged to the zone for longest."""
     first = Device.objects.primaries().order_by("registered_at", "name").first()
-    return first.address(first.port, "https") if first is not None else "https://SERVER:8443"
+    known = first.address(first.port, "https") if first is not None else ""
+    return known or "https://SERVER:8443"
 
 
 @require_POST

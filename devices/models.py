@@ -148,6 +148,9 @@ class Device(Moving):
     errands = models.BooleanField(default=False)
     """Something waits for this device beyond what every device gets (assignment, notice)."""
 
+    wake = models.BooleanField(default=False)
+    """A Primary Server whose worker shall wake its agent: it need not wait for its refresh."""
+
     generation = models.CharField(max_length=80, blank=True)
     root_sha256 = models.CharField(max_length=64, blank=True)
     anchored_sha256 = models.CharField(max_length=64, blank=True)

@@ -281,6 +281,14 @@ def revoke_key(pk: int, *, now: datetime) -> RegistrationKey:
     return key
 
 
+def to_wake() -> list[UUID]:
+    """Return the Primary Servers whose agents are to be woken, each once."""
+    found = list(Device.objects.primaries().filter(wake=True).values_list("pk", flat=True))
+    if found:
+        Device.objects.filter(pk__in=found).update(wake=False)
+    return found
+
+
 def find(guid: str) -> Device | None:
     """Return a device by the id it sent, None for anything else."""
     try:

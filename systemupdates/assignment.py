@@ -7,10 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Q
 
-from devices.models import Device, Role
+from devices.models import Device, Role, Zone
 from faults import Conflict, Invalid, NotFound
 from ledger.models import Entry, utc
+from systemupdates import staging
 from systemupdates.machine import ASSIGNMENT, SETTLED, AssignmentState, UpdateState
 from systemupdates.models import Assignment, SystemUpdate
 from wire import messages
@@ -32,8 +34,7 @@ SELECT %s, d.guid, 'pending', CASE WHEN d.guid = %s THEN 0 WHEN d.role = %s THEN
   '', 0, '', '', {false}, {false}
 FROM devices_device d
 WHERE d.state = 'registered' {only}
-  AND NOT EXISTS (
-    SELECT 1 FROM systemupdates_assignment a WHERE a.update_id = %s AND a.device_id = d.guid)
+ON CONFLICT (update_id, device_id) DO NOTHING
 """
 
 
@@ -52,15 +53,19 @@ def assign(update: SystemUpdate, *, only: list[UUID] | None = None) -> int:
         _key(update.initiating_server_id),
         Role.PRIMARY,
         *given,
-        _key(update.pk),
     ]
     with connection.cursor() as cursor:
         cursor.execute(_ASSIGN.format(only=clause, false=false), values)
-        return int(cursor.rowcount)
+        count = int(cursor.rowcount)
+    if update.staged and count:
+        staging.plan(update, rest_seconds=Zone.objects.the().stage_timeout_seconds)
+    return count
 
 
 def offer(update: SystemUpdate, *, now: datetime, refresh: timedelta) -> int:
     """Offer the update to the next wave once all live devices of the one before applied it."""
+    if update.staged:
+        return staging.offer(update, now=now)
     live = now - 2 * refresh - timedelta(minutes=1)
     waiting = Assignment.objects.filter(update=update, state=A.PENDING)
     wave = waiting.order_by("wave").values_list("wave", flat=True).first()
@@ -156,7 +161,7 @@ def rehearsed(device: Device, update_id: str, said: RehearsalReport, *, now: dat
 def ignore_device(assignment: Assignment, *, now: datetime) -> None:
     """Leave a device out of an update: the operation no longer waits for it (R097)."""
     Assignment.objects.move(assignment, A.IGNORED, note=str(assignment.device), changed_at=now)
-    Device.objects.filter(pk=assignment.device_id).update(errands=True)
+    Device.objects.filter(pk=assignment.device_id).update(errands=True, wake=True)
 
 
 @transaction.atomic
@@ -178,7 +183,7 @@ def redeploy(assignment: Assignment, *, now: datetime) -> None:
         # A device that was left out begins to count anew.
         **({"attempt": 0} if assignment.state == A.IGNORED else {}),
     )
-    Device.objects.filter(pk=assignment.device_id).update(errands=True)
+    Device.objects.filter(pk=assignment.device_id).update(errands=True, wake=True)
 
 
 def offer_again(device: Device) -> None:
@@ -220,6 +225,30 @@ def undo(update: SystemUpdate, *, now: datetime) -> int:
     return called
 
 
+def cut_off(update: SystemUpdate, *, since: datetime, now: datetime) -> int:
+    """Tell which devices cannot verify the servers any more: silent since, and not applied (D-33).
+
+    For them there is no bridge, or the old root has expired. They recover by the signed notice
+    when they are on again; until then only the remint tool is known to help.
+    """
+    rows = Assignment.objects.filter(
+        Q(device__last_contact__lt=since) | Q(device__last_contact=None),
+        update=update,
+        state__in=(*UNDER_WAY, A.FAILED),
+        device__state="registered",
+    )
+    count = rows.update(
+        state=A.NEEDS_CRT,
+        changed_at=now,
+        reason="It missed the update and cannot verify the servers any more.",
+        action="It recovers by itself once it is on. Else run the Certificate Remint Tool on it.",
+    )
+    if count:
+        subject = f"systemupdates.SystemUpdate:{update.pk}"
+        Entry.objects.record("cut-off", subject, note=update.name, detail={"devices": count})
+    return count
+
+
 def settled(update: SystemUpdate) -> bool:
     """Tell whether no device holds the update open any more (D-27)."""
     return not Assignment.objects.filter(update=update).outstanding().exists()
@@ -228,6 +257,7 @@ def settled(update: SystemUpdate) -> bool:
 __all__ = [
     "SETTLED",
     "assign",
+    "cut_off",
     "ignore_device",
     "offer",
     "redeploy",

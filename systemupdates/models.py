@@ -29,6 +29,10 @@ class UpdateQuerySet(MovingQuerySet["SystemUpdate"]):
 
     machine = UPDATE
 
+    def shown(self) -> Self:
+        """Return those that nobody has deleted."""
+        return self.filter(deleted_at=None)
+
 
 class SystemUpdate(Moving):
     """One change on its way to devices: a signed manifest and the files it names."""
@@ -47,6 +51,10 @@ class SystemUpdate(Moving):
     created_at = models.DateTimeField(auto_now_add=True)
     assigned_at = models.DateTimeField(null=True)
     assigned_by_hand = models.BooleanField(default=False)
+    staged = models.BooleanField(default=False)
+    """It goes to the devices in deployment stages; certificate updates never do (R077, D-37)."""
+    deleted_at = models.DateTimeField(null=True)
+    """It is off the pages and its tool is withdrawn; its signed notices stay (D-39)."""
 
     objects = UpdateQuerySet.as_manager()
 
@@ -108,12 +116,61 @@ class Assignment(Moving):
             models.UniqueConstraint("update", "device", name="one_assignment_per_device")
         ]
         indexes: ClassVar = [
-            models.Index("update", "state", name="assignment_status"),
+            models.Index("update", "state", "id", name="assignment_status"),
             models.Index("device", "state", name="assignment_of_device"),
         ]
 
     def __str__(self) -> str:
         return f"{self.update_id} for {self.device_id}"
+
+
+class Sample(models.Model):
+    """How many devices of an update were how far at one time: a point of its rollout chart."""
+
+    update = models.ForeignKey(SystemUpdate, on_delete=models.CASCADE, related_name="samples")
+    at = models.DateTimeField()
+    counts = models.JSONField()
+
+    class Meta:
+        ordering: ClassVar = ["at", "pk"]
+        indexes: ClassVar = [models.Index("update", "at", name="sample_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.update_id} at {self.at:%c}"
+
+
+class Stage(models.Model):
+    """A deployment stage: which devices get a staged update before the next ones do (D-37)."""
+
+    name = models.CharField(max_length=64, unique=True)
+    position = models.PositiveSmallIntegerField()
+    timeout_seconds = models.PositiveIntegerField()
+    devices = models.ManyToManyField(Device, related_name="stages", blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["position", "pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StageRun(models.Model):
+    """One stage of one staged update from its start on; the stage may be changed later."""
+
+    update = models.ForeignKey(SystemUpdate, on_delete=models.CASCADE, related_name="stage_runs")
+    wave = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=64)
+    timeout_seconds = models.PositiveIntegerField()
+    started_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar = ["wave"]
+        constraints: ClassVar = [
+            models.UniqueConstraint("update", "wave", name="one_run_per_stage")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.update_id}"
 
 
 class ReplicaQuerySet(MovingQuerySet["Replica"]):
@@ -122,9 +179,9 @@ class ReplicaQuerySet(MovingQuerySet["Replica"]):
     machine = REPLICA
 
     def missing(self) -> Self:
-        """Return those that automatic assignment waits for."""
+        """Return those that automatic assignment waits for; a server that left holds up nothing."""
         there = (ReplicaState.AVAILABLE, ReplicaState.EXCLUDED, ReplicaState.WITHDRAWN)
-        return self.exclude(state__in=there)
+        return self.exclude(state__in=there).filter(server__state="registered")
 
 
 class Replica(Moving):

@@ -109,7 +109,7 @@ def _wanted(server_id: UUID) -> list[Replica]:
     gone = (UpdateState.CANCELED, UpdateState.CREATED)
     early = Q(update__state__in=(UpdateState.REPLICATING, UpdateState.REPLICATED))
     rows = Replica.objects.filter(server_id=server_id, state=ReplicaState.AVAILABLE)
-    rows = rows.exclude(update__state__in=gone)
+    rows = rows.filter(update__deleted_at=None).exclude(update__state__in=gone)
     rows = rows.filter(~early | Q(update__initiating_server_id=server_id))
     return list(rows.select_related("update").order_by("update__created_at"))
 
@@ -118,7 +118,11 @@ def servers_lacking() -> list[UUID]:
     """Return the Primary Servers that hold an assigned update's content but not yet its tool."""
     rows = Replica.objects.filter(state=ReplicaState.AVAILABLE, tool_sha256="")
     rows = rows.filter(server__role=messages.PRIMARY, server__state="registered")
-    live = (UpdateState.ASSIGNED, UpdateState.IN_PROGRESS, UpdateState.COMPLETED)
+    live = (
+        *(UpdateState.ASSIGNED, UpdateState.IN_PROGRESS),
+        *(UpdateState.COMPLETED, UpdateState.BASELINED),
+    )
+    rows = rows.filter(update__deleted_at=None)
     return list(rows.filter(update__state__in=live).values_list("server_id", flat=True).distinct())
 
 

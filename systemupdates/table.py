@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Case, Count, QuerySet, When
 
-from systemupdates.machine import SETTLED, AssignmentState
+from devices.models import Device
+from systemupdates.machine import SETTLED, AssignmentState, UpdateState
 from systemupdates.models import Assignment, SystemUpdate
 
 OPEN = "open"
@@ -20,13 +22,78 @@ WORST_FIRST = Case(
 )
 
 
+# The same order as a sequence of states: a page of it takes one or two ranges of the index.
+STATES = (
+    *(AssignmentState.FAILED, AssignmentState.NEEDS_CRT),
+    *(AssignmentState.APPLYING, AssignmentState.DOWNLOADING, AssignmentState.ASSIGNED),
+    *(AssignmentState.PENDING, AssignmentState.ACTIVATING, AssignmentState.APPLIED),
+    *(AssignmentState.IGNORED, AssignmentState.CANCELED, AssignmentState.ACTIVATED),
+)
+# So many of one state are put in the order of their names; more stay in that of their rows.
+SORTED_AT_MOST = 200
+# The chips of the list of updates.
+AVAILABLE = (UpdateState.CREATED, UpdateState.REPLICATING, UpdateState.REPLICATED)
+DEPLOYING = (UpdateState.ASSIGNED, UpdateState.IN_PROGRESS, UpdateState.ERROR)
+HISTORY = (UpdateState.COMPLETED, UpdateState.BASELINED, UpdateState.CANCELED)
+GROUPS = {"available": AVAILABLE, "deploying": DEPLOYING, "history": HISTORY}
+
+
+class WorstFirst:
+    """The devices of one update, failed ones first, without ever sorting all of them.
+
+    Among a million rows a page costs what it costs among a hundred: the counts by state tell
+    which rows it holds. `numbers` are the counts of exactly these rows.
+    """
+
+    def __init__(self, every: QuerySet[Assignment], numbers: Mapping[str, int]) -> None:
+        self._every = every
+        self._numbers = numbers
+
+    def count(self) -> int:
+        """Return how many there are."""
+        return sum(self._numbers.values())
+
+    def __len__(self) -> int:
+        return self.count()
+
+    def __getitem__(self, wanted: Any) -> list[Assignment]:
+        begin, end = wanted.start or 0, wanted.stop
+        found: list[Assignment] = []
+        for state in STATES:
+            there = self._numbers.get(state, 0)
+            if begin < there and end > 0:
+                found += self._rows(state, there, max(begin, 0), min(end, there))
+            begin, end = begin - there, end - there
+        return found
+
+    def _rows(self, state: str, there: int, begin: int, end: int) -> list[Assignment]:
+        rows = self._every.filter(state=state)
+        if there <= SORTED_AT_MOST:
+            # Asked for by name a database would walk all devices in that order.
+            return sorted(rows.select_related("device"), key=lambda row: row.device.name)[begin:end]
+        # What lies before the page is skipped in the index alone.
+        keys = list(rows.order_by("pk").values_list("pk", flat=True)[begin:end])
+        wanted = Assignment.objects.filter(pk__in=keys).order_by("pk")
+        return list(wanted.select_related("device"))
+
+
 def counts(found: Sequence[SystemUpdate]) -> dict[UUID, dict[str, int]]:
     """Return how many devices of each update are in each state, in one query for all of them."""
     numbers: dict[UUID, dict[str, int]] = defaultdict(dict)
-    rows = Assignment.objects.filter(update__in=found).values_list("update", "state")
+    if len(found) == 1:
+        # Without the update among the groups the index alone answers.
+        numbers[found[0].pk] = by_state(Assignment.objects.filter(update=found[0].pk))
+        return numbers
+    rows = Assignment.objects.filter(update__in=found).order_by().values_list("update", "state")
     for update, state, n in rows.annotate(n=Count("*")):
         numbers[update][state] = n
     return numbers
+
+
+def by_state(found: QuerySet[Assignment]) -> dict[str, int]:
+    """Return how many of some assignments are in each state, by the index alone where it can."""
+    rows = found.order_by().values_list("state").annotate(n=Count("*"))
+    return dict(rows)
 
 
 def matching(every: QuerySet[Assignment], state: str, q: str) -> QuerySet[Assignment]:
@@ -35,4 +102,7 @@ def matching(every: QuerySet[Assignment], state: str, q: str) -> QuerySet[Assign
         every = every.filter(state=state)
     elif state == OPEN:
         every = every.exclude(state__in=SETTLED)
-    return every.filter(device__name__icontains=q) if q else every
+    if not q:
+        return every
+    # The names alone are an index; only who is found in there is looked up.
+    return every.filter(device__in=Device.objects.filter(name__icontains=q).values("pk"))

@@ -188,17 +188,31 @@ class Refresh:
     trusted_sha256: List[str] = dataclasses.field(default_factory=list)
     holds: List[str] = dataclasses.field(default_factory=list)
     distrusted: List[str] = dataclasses.field(default_factory=list)
+    copies: List["Copy"] = dataclasses.field(default_factory=list)
     protocol: int = PROTOCOL
 
 
 @dataclass(frozen=True)
+class Copy:
+    """Content that a content server is still fetching: how much is here, what stands in the way."""
+
+    sha256: str
+    got: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True)
 class Replicate:
-    """Content that a content server shall hold: fetch each digest, then report what it holds."""
+    """Content that a content server shall hold: fetch each digest, then report what it holds.
+
+    `sources` are tried in their order; `rate` is bytes per second at most, 0 is no limit.
+    """
 
     update: str
     sha256: str
     size: int
     sources: List[str] = dataclasses.field(default_factory=list)
+    rate: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import html
 import http.server
 import os
-import re
 import socket
 import ssl
 import threading
 from typing import Callable, Dict, List, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
-from wire import shapes
+from wire import ranges, shapes
 from zac import content
 from zac.home import Home
 
@@ -152,7 +151,7 @@ class Pages(http.server.BaseHTTPRequestHandler):
             return
         with file:
             size = os.fstat(file.fileno()).st_size
-            span = _span(self.headers.get("Range", ""), size)
+            span = ranges.span(self.headers.get("Range", ""), size)
             if span is None:
                 self.send_response(416)
                 self._headers({"Content-Range": "bytes */%d" % size, "Content-Length": "0"})
@@ -180,23 +179,11 @@ class Pages(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
 
-def _span(wanted: str, size: int) -> Optional[Tuple[int, int]]:
-    """Return the bytes a Range header asks for (RFC 9110, 14.1.2), None if there are none."""
-    found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", wanted.strip())
-    if not wanted or found is None or wanted.strip() == "bytes=-":
-        return (0, size)
-    first, last = found.groups()
-    if not first:
-        return (max(0, size - int(last)), size) if int(last) else None
-    begin, end = int(first), min(int(last) + 1, size) if last else size
-    return (begin, end) if begin < end else None
-
-
 def _file_headers(begin: int, end: int, size: int) -> Dict[str, str]:
     return {
         "Content-Type": "application/octet-stream",
         "Content-Length": str(end - begin),
-        "Content-Range": "bytes %d-%d/%d" % (begin, end - 1, size),
+        "Content-Range": ranges.content_range(begin, end, size),
         "Accept-Ranges": "bytes",
         "Content-Disposition": "attachment",
     }

@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 from faults import Fault
-from wire.messages import CERTIFIED_ROLES, CONTENT_ROLES, CsrOrder, ServerAddress, VaultKeys
+from wire.messages import (
+    CERTIFIED_ROLES,
+    CONTENT_ROLES,
+    CsrOrder,
+    Replicate,
+    ServerAddress,
+    VaultKeys,
+)
 from zac import greeting, trust
 from zac.clock import Clock
 from zac.home import Device, Home
@@ -81,6 +88,8 @@ class Host:
         self.carried: Callable[[str], Optional[bytes]] = lambda _digest: None
         self.extra_roots: Sequence[str] = ()
         self.rests: Dict[str, float] = {}
+        self.wanted: List[Replicate] = []
+        self.troubles: Dict[str, str] = {}
         self.activator: Optional[Callable[[], None]] = None
         self.transport.learn_time = self._learn_time
         self._load_server = server

@@ -133,6 +133,7 @@ def _told(host: Host, line: Line) -> Refresh:
         trusted_sha256=digests,
         holds=content.held(host) if host.serves_content else [],
         distrusted=host.state.load().distrusted,
+        copies=replicating.copies(host, host.wanted) if host.serves_content else [],
     )
 
 

@@ -48,6 +48,12 @@ from zac.host import Host
 from zac.security import Generation
 from zac.transport import Refused
 
+CODES = (
+    "Exit codes: 0 done, 3 this device is not registered, 4 no server answers, 5 no server"
+    " verifies, 6 damaged or not signed by this device's zone, 7 staged and waiting for its time"
+    " (--check: not yet in force), 10 the update failed, 64 wrong command line, 69 no Python,"
+    " 75 the agent is at work."
+)
 LOCK_WAIT = 30.0
 LARGEST = 1 << 20
 MISMATCH = (
@@ -240,7 +246,11 @@ def _member(path: str, name: str) -> Optional[bytes]:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="zac-remint", description="Applies one certificate update to this device.")
+    parser = Parser(
+        prog="zac-remint",
+        description="Applies one certificate update to this device.",
+        epilog=CODES,
+    )
     parser.add_argument("--home", default=os.environ.get("ZAC_HOME", DEFAULT))
     parser.add_argument("-p", dest="ca", default="", help="trust this CA certificate for the run")
     parser.add_argument("--check", action="store_true", help="only report")

@@ -11,6 +11,7 @@ import contextlib
 import http.client
 import ssl
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from zac.peers import Peer
 
 TIMEOUT = 10.0
 MOST_BYTES = 8 << 20
+PIECE = 1 << 14
 # X509_V_FLAG_NO_CHECK_TIME: the dates are then judged here, with the corrected clock.
 NO_CHECK_TIME = 0x200000
 MOST_CONTEXTS = 16
@@ -82,6 +84,33 @@ class Line:
         if len(data) > MOST_BYTES:
             raise Unreachable("%s sent more than was asked for." % self._connection.host)
         return Answer(answer.status, data)
+
+    def receive(self, path: str, begin: int, most: int, take: Callable[[int, bytes], None]) -> int:
+        """Ask for a file from an offset on; hand each piece with its place to `take`.
+
+        Returns the status. Who knows no ranges sends the whole file, whose pieces begin at 0.
+        """
+        headers = {"Connection": "close"}
+        if begin:
+            headers["Range"] = "bytes=%d-" % begin
+        with _network(self._connection.host):
+            self._connection.request("GET", self._prefix + path, None, headers)
+            answer = self._connection.getresponse()
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            return answer.status
+        at = begin if answer.status == HTTPStatus.PARTIAL_CONTENT else 0
+        told = answer.headers.get("Content-Range", "")
+        if at and not told.startswith("bytes %d-" % at):
+            raise Unreachable("%s sent another part than was asked for." % self._connection.host)
+        while True:
+            with _network(self._connection.host):
+                data = answer.read(PIECE)
+            if not data:
+                return answer.status
+            if at + len(data) > most:
+                raise Unreachable("%s sent more than was asked for." % self._connection.host)
+            take(at, data)
+            at += len(data)
 
 
 class Transport:

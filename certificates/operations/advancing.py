@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from certificates.machine import OperationState
+from certificates.machine import OPERATION, OperationState
 from certificates.models import Operation
 from certificates.operations.activating import activate, complete, give_go, promote
 from certificates.operations.assigning import assign, assign_missing
@@ -17,7 +17,7 @@ from certificates.operations.cancelling import finish_cancel
 from certificates.operations.postponing import go_on_without_ignored
 from certificates.operations.rolling_back import finish as finish_roll_back
 from devices.models import Zone
-from systemupdates import assignment
+from systemupdates import assignment, samples
 
 State = OperationState
 
@@ -27,6 +27,9 @@ def advance(operation: Operation, *, now: datetime) -> None:
     step = STEPS.get(State(operation.state))
     if step is not None:
         step(operation, now)
+    if operation.update is not None:
+        ended = operation.state in OPERATION.closed
+        samples.note(operation.update, now=now, last_word=ended)
 
 
 def _replicating(operation: Operation, now: datetime) -> None:
@@ -76,12 +79,23 @@ def _activating(operation: Operation, now: datetime) -> None:
 
 def _activated(operation: Operation, now: datetime) -> None:
     _spread(operation, Zone.objects.the(), now)
+    _tell_cut_off(operation, now)
     update = operation.update
     # Asked first: what a device reports while the others are promoted is for the next look.
     settled = update is not None and assignment.settled(update)
     promote(operation, now=now)
     if settled:
         complete(operation, now=now)
+
+
+def _tell_cut_off(operation: Operation, now: datetime) -> None:
+    """Tell which silent devices have no way back over TLS: no bridge, or an expired root (D-29)."""
+    old, since = operation.authority, operation.activated_at
+    if not operation.changes_ca or operation.update is None or old is None or since is None:
+        return
+    bridged = old.bridges_signed.filter(subject=operation.future_authority).exists()
+    if now >= since + 2 * Zone.objects.the().refresh and (old.has_expired(now) or not bridged):
+        assignment.cut_off(operation.update, since=since, now=now)
 
 
 STEPS: dict[State, Callable[[Operation, datetime], None]] = {

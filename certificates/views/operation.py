@@ -20,8 +20,7 @@ from certificates.operations import assigning, cancelling, renewing
 from console.http import close_dialog, dialog, needs
 from devices.http import ZoneRequest
 from faults import Conflict
-from systemupdates import replication
-from systemupdates.machine import ReplicaState
+from systemupdates import replication, whereabouts
 from systemupdates.models import Replica
 
 may_change = needs(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
@@ -44,28 +43,16 @@ def _nudge(operation: Operation) -> None:
 def replication_status(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """List the content servers with their content replication statuses (R049)."""
     operation = _operation(pk)
-    replicas = Replica.objects.filter(update=operation.update_id).select_related("server")
-    now = timezone.now()
-    live = request.zone.refresh
-    rows = [
-        (replica, replica.server.is_live(now, live))
-        for replica in replicas.order_by("server__name")
-    ]
+    update, now = operation.update, timezone.now()
     context = {
         "operation": operation,
-        "rows": rows,
+        "rows": whereabouts.standing(update, request.zone, now) if update is not None else [],
         "now": now,
         "may_deploy": request.user.has_perm(gates.DEPLOY_RIGHT),
-        "waiting": any(_is_waiting(replica) for replica, _live in rows),
-        "can_exclude": (ReplicaState.PENDING, ReplicaState.REPLICATING, ReplicaState.FAILED),
+        "waiting": update is not None and update.replicas.missing().exists(),
         "is_open": operation.state == OperationState.REPLICATING,
     }
     return dialog(request, "certificates/dialogs/replication.html", context)
-
-
-def _is_waiting(replica: Replica) -> bool:
-    done = (ReplicaState.AVAILABLE, ReplicaState.EXCLUDED, ReplicaState.WITHDRAWN)
-    return replica.state not in done
 
 
 @require_POST

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from certificates import progress, rollout, stages
+from certificates import late, progress, rollout, stages
 from certificates import report as reports
 from certificates.machine import OperationState
 from certificates.models import Operation
@@ -113,10 +113,18 @@ def live_context(request: ZoneRequest, stand: Standing, now: datetime) -> dict[s
         "relying": relying,
         "rely_now": stand.numbers.get(Contact.OLD_TRUST, 0) if stand.is_bridged else 0,
         "readiness": _readiness(request, operation, now),
+        "unrefreshed": _unrefreshed(operation),
         "chart": _chart(operation, stand, now),
         "now": now,
         **rights(request),
     }
+
+
+def _unrefreshed(operation: Operation) -> int | None:
+    """Return how many devices do not know of the last new certificate yet (D-47)."""
+    if late.last_stored(operation) is None:
+        return None
+    return late.not_refreshed(operation).count()
 
 
 def _readiness(request: ZoneRequest, operation: Operation, now: datetime) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from certificates.machine import FutureState, OperationState
 from certificates.models import Authority, Operation
 from devices.models import Device, Role
 from systemupdates.machine import AssignmentState, ReplicaState, UpdateState
+from systemupdates.models import Replica, Sample
 from tests import make
 
 PRIMARIES = ("zen-ps-01", "zen-ps-02", "zen-ps-03", "zen-ps-berlin", "zen-ps-lyon", "zen-ps-oslo")
@@ -17,6 +18,7 @@ SATELLITES = (
     *("sat-auth-gent", "sat-auth-turku", "sat-auth-split"),
 )
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 
 
 def rest(*, devices: int = 12, ca_days: int = 3000) -> Authority:
@@ -75,4 +77,28 @@ def remint(state: str = OperationState.REPLICATING, **values: Any) -> Operation:
         state_of = every[number % len(every)]
         said = "The content could not be fetched." if state_of == AssignmentState.FAILED else ""
         make.assignment(update, device, state_of, reason=said, attempt=2, changed_at=make.now())
+    return operation
+
+
+def rollout() -> Operation:
+    """An assigned update in the middle of its rollout: chart, failures, content in every state."""
+    operation = remint(OperationState.ASSIGNED)
+    update = operation.update
+    assert update is not None
+    begin = make.now() - 3 * HOUR
+    update.assigned_at = begin
+    update.files = [{"name": "ca.cert", "sha256": "ab" * 32, "size": 720}]
+    update.save()
+    for n in range(1, 30):
+        counts = {"trusted": n // 3, "activated": 0, "failed": n // 10, "of": 27}
+        Sample.objects.create(update=update, at=begin + n * HOUR / 10, counts=counts)
+    states = (
+        {"state": ReplicaState.REPLICATING, "progress": 40},
+        {"state": ReplicaState.FAILED, "reason": "10.0.0.7 does not answer: timed out."},
+        {"state": ReplicaState.EXCLUDED},
+        {"tool_sha256": "cd" * 32},
+    )
+    for replica, changes in zip(update.replicas.order_by("-server__name"), states, strict=False):
+        Replica.objects.filter(pk=replica.pk).update(**changes)
+    Device.objects.filter(role=Role.PRIMARY).update(port=8443)
     return operation

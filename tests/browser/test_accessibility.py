@@ -9,7 +9,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from certificates.machine import OperationState
-from systemupdates.models import SystemUpdate
+from devices.models import Device, RegistrationKey
+from systemupdates.models import Stage, SystemUpdate
 from tests import make
 from tests.browser import scenes
 
@@ -100,6 +101,45 @@ def test_updates_and_device_pages(live_server, log_in):
     ):
         page.goto(live_server.url + path)
         check(page)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/system-updates/stages/", "/configuration/zone-settings/"),
+        *("/configuration/registration-keys/", CERTIFICATES + "trust/"),
+    ],
+)
+def test_pages_of_settings_keys_stages_and_roots(live_server, log_in, path):
+    scenes.rest()
+    pilot = Stage.objects.create(name="Pilot", position=0, timeout_seconds=86_400)
+    pilot.devices.set(Device.objects.filter(name__startswith="pc-00"))
+    RegistrationKey.objects.create(label="lyon", digest="x", uses=5, uses_left=3)
+    make.server("ps-new", state="waiting")
+    Device.objects.filter(name="pc-001").update(root_sha256="ab" * 32)
+    page = log_in(make.admin(), proved=False)
+    page.goto(live_server.url + path)
+    check(page)
+
+
+def test_content_and_release_details_of_an_update(live_server, log_in):
+    scenes.rollout()
+    update = SystemUpdate.objects.get().pk
+    page = log_in(make.admin())
+    for part in ("content", "details"):
+        page.goto(f"{live_server.url}/system-updates/{update}/{part}/")
+        check(page)
+
+
+@pytest.mark.parametrize("opener", ["Ignore Device", "Redeploy (5)"])
+def test_dialogs_of_an_update(live_server, log_in, opener):
+    scenes.rollout()
+    update = SystemUpdate.objects.get().pk
+    page = log_in(make.admin())
+    page.goto(f"{live_server.url}/system-updates/{update}/devices/")
+    page.get_by_role("button", name=opener).first.click()
+    expect(page.locator("dialog[open] h2")).to_be_visible()
+    check(page)
 
 
 def test_the_login(live_server, faultless):

@@ -16,6 +16,7 @@ from notifications.events import Event
 from notifications.models import Target
 from people import links
 from systemupdates.machine import AssignmentState, ReplicaState
+from systemupdates.models import Stage
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -83,6 +84,8 @@ MATRIX = {
     "certificates:generate_csr": (("draft",), {"GET": CA, "POST": CA}),
     "certificates:import_certificate": (("draft",), {"GET": CA, "POST": CA}),
     "certificates:csr_zip": (("draft",), {"GET": CA, "POST": None}),
+    "certificates:trust": ((), {"GET": "", "POST": None}),
+    "certificates:not_refreshed": (("operation",), {"GET": "", "POST": None}),
     "certificates:ca_pem": ((), {"GET": "", "POST": None}),
     "certificates:readiness_policy": ((), {"GET": CA, "POST": CA}),
     "certificates:operations": ((), {"GET": "", "POST": None}),
@@ -121,8 +124,24 @@ MATRIX = {
     "zone:revoke_key": (("token",), {"GET": None, "POST": APPROVE}),
     "systemupdates:list": ((), {"GET": "", "POST": None}),
     "systemupdates:devices": (("update",), {"GET": "", "POST": None}),
-    "systemupdates:ignore": (("assignment",), {"GET": None, "POST": DEPLOY}),
+    "systemupdates:rollout": (("update",), {"GET": "", "POST": None}),
+    "systemupdates:content": (("update",), {"GET": "", "POST": None}),
+    "systemupdates:replicate_now": (("update",), {"GET": None, "POST": DEPLOY}),
+    "systemupdates:details": (("update",), {"GET": "", "POST": None}),
+    "systemupdates:redeploy_failed": (("update",), {"GET": DEPLOY, "POST": DEPLOY}),
+    "systemupdates:baseline": (("update",), {"GET": DEPLOY, "POST": DEPLOY}),
+    "systemupdates:delete": (("update",), {"GET": DEPLOY, "POST": DEPLOY}),
+    "systemupdates:exclude": (("replica",), {"GET": None, "POST": DEPLOY}),
+    "systemupdates:include": (("replica",), {"GET": None, "POST": DEPLOY}),
+    "systemupdates:ignore": (("assignment",), {"GET": DEPLOY, "POST": DEPLOY}),
     "systemupdates:redeploy": (("assignment",), {"GET": None, "POST": DEPLOY}),
+    "systemupdates:clear": (("assignment",), {"GET": None, "POST": DEPLOY}),
+    "systemupdates:refresh": (("assignment",), {"GET": None, "POST": DEPLOY}),
+    "systemupdates:stages": ((), {"GET": "", "POST": None}),
+    "systemupdates:new_stage": ((), {"GET": DEPLOY, "POST": DEPLOY}),
+    "systemupdates:stage": (("stage",), {"GET": DEPLOY, "POST": DEPLOY}),
+    "systemupdates:remove_stage": (("stage",), {"GET": None, "POST": DEPLOY}),
+    "systemupdates:move_stage": (("stage",), {"GET": None, "POST": DEPLOY}),
     "api:openapi-view": ((), {"GET": "", "POST": None}),
     "ledger:audit": ((), {"GET": AUDIT, "POST": None}),
     "ledger:entry": (("entry",), {"GET": AUDIT, "POST": None}),
@@ -159,6 +178,7 @@ def things(monkeypatch):
     return {
         "entry": Entry.objects.record("test", "test:1").pk,
         "token": 10**6,
+        "stage": Stage.objects.create(name="first", position=0, timeout_seconds=60).pk,
         "operation": operation.pk,
         "replica": replica.pk,
         "server": server.pk,

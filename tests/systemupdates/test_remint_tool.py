@@ -71,3 +71,17 @@ def test_nothing_is_offered_without_an_update(client, settings, tmp_path):
     assert Operation.objects.count() == 0
     page = client.get("/zenworks-setup/", secure=True)
     assert "No tool is offered" in page.content.decode()
+
+
+def test_content_is_served_in_parts_by_the_console_too(zone, client):
+    """RFC 9110, 14.1.2: a depot and the console answer a Range alike."""
+    (file, *_rest) = remint.prepared().update.files
+    there = f"/content/{file['sha256']}"
+    whole = client.get(there, secure=True)
+    assert whole.status_code == 200
+    assert len(whole.content) == file["size"]
+    part = client.get(there, secure=True, headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, whole.content[10:20])
+    assert part.headers["Content-Range"] == f"bytes 10-19/{file['size']}"
+    beyond = client.get(there, secure=True, headers={"Range": f"bytes={file['size']}-"})
+    assert beyond.status_code == 416

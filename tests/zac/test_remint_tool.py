@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import zac
+from systemupdates import remint_tool as published
 from tests.zac.authority import Root
 from tests.zac.zone import ADDRESS, Signer, Zone
 from wire import manifest, shapes
@@ -189,3 +192,84 @@ def test_an_envelope_of_another_kind_is_no_update(zone: Zone, device: Host, tmp_
     assert run(device, str(path)) == 6
     path.write_bytes(b"#!/bin/sh\n")
     assert run(device, str(path)) == 6
+
+
+@pytest.fixture
+def bare_python(tmp_path: Path) -> str:
+    """Debian's own Python without any package that is installed beside it."""
+    path = tmp_path / "python"
+    path.write_text('#!/bin/sh\nexec /usr/bin/python3 -I -S "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def as_published(path: str) -> str:
+    """Put the agent's own sources and the shell stub around what a tool carries."""
+    members = {"__main__.py": published.ENTRY}
+    for package in published.PACKAGES:
+        for source in sorted((Path(zac.__file__).parents[1] / package).glob("*.py")):
+            members[f"{package}/{source.name}"] = source.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        members.update({name: archive.read(name) for name in archive.namelist()})
+    Path(path).write_bytes(published.STUB + published._zip(members))
+    Path(path).chmod(0o755)
+    return path
+
+
+def tried(host: Host, path: str, python: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", path, "--home", host.home.path, *options],
+        capture_output=True,
+        text=True,
+        env={"ZAC_PYTHON": python, "PATH": "/usr/bin:/bin"},
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_bare_python_of_debian_brings_a_device_back(
+    zone: Zone, device: Host, build: Build, bare_python: str
+) -> None:
+    """D-40: nothing but Python is needed; each exit code as docs/remint-tool.md says."""
+    future, made = change(zone)
+    path = as_published(build(made))
+    shown = tried(device, path, bare_python, "--info")
+    assert shown.returncode == 0
+    assert made.root_sha256 in shown.stdout
+    assert tried(device, path, bare_python, "--check").returncode == 7
+    done = tried(device, path, bare_python)
+    assert done.returncode == 0, done.stderr
+    assert current(device) == future.sha256
+    assert tried(device, path, bare_python, "--check").returncode == 0
+    again = tried(device, path, bare_python)
+    assert (again.returncode, "already applied" in again.stdout) == (0, True)
+    wrong = tried(device, path, bare_python, "--what")
+    assert wrong.returncode == 64
+    help_text = tried(device, path, bare_python, "--help").stdout
+    for code in ("5 no server", "6 damaged", "7 staged", "69 no Python", "75 the agent"):
+        assert code in " ".join(help_text.split())
+
+
+def test_the_bare_python_refuses_what_is_not_signed_and_says_the_manual_s_error(
+    zone: Zone, device: Host, build: Build, bare_python: str, tmp_path: Path
+) -> None:
+    """A.5, A.8."""
+    _future, made = change(zone)
+    foreign = tried(device, as_published(build(made, signer=Signer())), bare_python)
+    assert foreign.returncode == 6
+    other = Root("Another CA")
+    zone.servers[0].show(other.server(ADDRESS))
+    path = as_published(build(made))
+    refused = tried(device, path, bare_python)
+    assert refused.returncode == 5
+    assert remint_tool.MISMATCH in refused.stderr
+    pinned = tmp_path / "ca.pem"
+    pinned.write_text(other.pem)
+    assert tried(device, path, bare_python, "-p", str(pinned)).returncode == 0
+
+
+def test_the_tool_needs_no_library_at_all(bare_python: str) -> None:
+    found = subprocess.run(
+        [bare_python, "-c", "import cryptography"], capture_output=True, check=False
+    )
+    assert found.returncode != 0, "else the tests above prove nothing"

@@ -1,0 +1,1 @@
+"""The pages of system updates: the list, one update, acts on devices, deployment stages."""

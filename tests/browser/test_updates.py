@@ -1,0 +1,130 @@
+"""System Updates, keys and settings as an administrator uses them."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from devices.models import Device, Zone
+from systemupdates.machine import AssignmentState
+from systemupdates.models import Assignment, Replica, Stage
+from tests import make
+from tests.browser import scenes
+
+A = AssignmentState
+
+
+def opened(live_server, log_in, part="devices/"):
+    operation = scenes.rollout()
+    page = log_in(make.admin())
+    page.goto(f"{live_server.url}/system-updates/{operation.update_id}/{part}")
+    return page
+
+
+def test_a_count_opens_the_devices_it_counts(live_server, log_in):
+    page = opened(live_server, log_in)
+    page.click("#c-failed")
+    expect(page.locator("#status-table tbody tr")).to_have_count(5)
+    expect(page.locator("#chip-failed")).to_have_attribute("aria-current", "true")
+
+
+def test_ignore_device_asks_with_the_focus_on_keeping_it_and_the_row_follows(live_server, log_in):
+    page = opened(live_server, log_in)
+    page.click("#c-failed")
+    page.get_by_role("button", name="Ignore device pc-002").click()
+    expect(page.locator("dialog >> text='Keep it in'")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    assert Assignment.objects.get(device__name="pc-002").state == A.FAILED
+    page.get_by_role("button", name="Ignore device pc-002").click()
+    page.click("dialog button:text('Ignore Device')")
+    expect(page.locator("#live")).to_have_text("pc-002 is left out of this update.")
+    expect(page.locator("#status-table tbody tr")).to_have_count(4)
+    expect(page.locator("#rollout #c-ignored")).to_contain_text("1")
+
+
+def test_the_chart_and_the_counts_move_by_themselves_and_a_detail_stays_open(live_server, log_in):
+    page = opened(live_server, log_in)
+    expect(page.locator("#c-failed b")).to_have_text("5")
+    page.fill("#id_q", "pc-0")
+    expect(page.locator("#status-table tbody tr")).to_have_count(12)
+    page.focus("#id_q")
+    Assignment.objects.filter(device__name="pc-002").update(state=A.ACTIVATED)
+    expect(page.locator("#c-failed b")).to_have_text("4")
+    expect(page.locator("#id_q")).to_be_focused()
+    expect(page.locator("#status-table tbody tr").first).not_to_contain_text("pc-002")
+
+
+def test_redeploy_for_all_names_them_and_says_so(live_server, log_in):
+    page = opened(live_server, log_in)
+    page.click("#b-redeploy")
+    expect(page.locator("dialog li")).to_have_count(5)
+    page.click("dialog button:text('Redeploy')")
+    expect(page.locator("#live")).to_have_text("The update is offered to 5 devices again.")
+    expect(page.locator("#c-failed")).to_have_count(0)
+
+
+def test_baseline_says_why_it_is_shut(live_server, log_in):
+    page = opened(live_server, log_in)
+    page.focus("#b-baseline")
+    expect(page.locator("#why-baseline")).to_be_visible()
+    page.keyboard.press("Enter")
+    said = "Baseline is possible once every device is activated or ignored."
+    expect(page.locator("#live")).to_have_text(said)
+
+
+def test_a_server_is_excluded_and_included_on_the_content_page(live_server, log_in):
+    page = opened(live_server, log_in, "content/")
+    page.get_by_role("button", name="Exclude server zen-ps-oslo").click()
+    expect(page.get_by_role("button", name="Include server zen-ps-oslo")).to_be_visible()
+    assert Replica.objects.get(server__name="zen-ps-oslo").state == "excluded"
+    page.get_by_role("button", name="Include server zen-ps-oslo").click()
+    expect(page.get_by_role("button", name="Exclude server zen-ps-oslo")).to_be_visible()
+
+
+def test_a_key_is_made_copied_and_gone(live_server, log_in, context):
+    scenes.rest()
+    Zone.objects.update(public_key="A" * 43 + "=")
+    Device.objects.filter(name="zen-ps-01").update(port=8443)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = log_in(make.admin())
+    page.goto(f"{live_server.url}/configuration/registration-keys/")
+    page.fill("#id_label", "branch-lyon")
+    page.click("text='Create key'")
+    page.get_by_label("Copy the command").click()
+    line = page.evaluate("navigator.clipboard.readText()")
+    assert line.startswith("zac reg https://")
+    assert " --key zcc1-" in line
+    page.goto(f"{live_server.url}/configuration/registration-keys/")
+    expect(page.locator("#made")).to_have_count(0)
+    expect(page.locator("main")).to_contain_text("branch-lyon")
+
+
+def test_a_stage_is_added_in_a_dialog_whose_errors_stay_in_it(live_server, log_in):
+    scenes.rest()
+    page = log_in(make.admin())
+    page.goto(f"{live_server.url}/system-updates/stages/")
+    page.click("#b-new-stage")
+    page.fill("#id_name", "Pilot")
+    page.fill("#id_members", "pc-001\nnobody")
+    page.click("dialog >> text='OK'")
+    expect(page.locator("dialog .error")).to_contain_text("nobody")
+    expect(page.locator("#id_name")).to_have_value("Pilot")
+    page.fill("#id_members", "pc-001")
+    page.click("dialog >> text='OK'")
+    expect(page.locator("#stages-pane tbody tr")).to_have_count(2)
+    assert Stage.objects.get().devices.get().name == "pc-001"
+
+
+def test_a_setting_out_of_range_is_refused_at_its_field(live_server, log_in):
+    scenes.rest()
+    page = log_in(make.admin())
+    page.goto(f"{live_server.url}/configuration/zone-settings/")
+    page.fill("#id_refresh_seconds", "8 days")
+    page.click("text='Save'")
+    expect(page.locator("#id_refresh_seconds_error")).to_contain_text("to 7 days")
+    page.fill("#id_refresh_seconds", "2 h")
+    page.fill("#id_lockout_seconds", "30 seconds")
+    page.click("text='Save'")
+    expect(page.locator(".msg")).to_contain_text("saved")
+    expect(page.locator("#id_refresh_seconds")).to_have_value("2 hours")
+    assert Zone.objects.get().refresh_seconds == 7200

@@ -1,0 +1,23 @@
+"""A part of a file over HTTP (RFC 9110, 14.1.2): what a client asks for, what a server answers."""
+
+from __future__ import annotations
+
+import re
+from typing import Optional, Tuple
+
+
+def span(wanted: str, size: int) -> Optional[Tuple[int, int]]:
+    """Return the bytes (begin, end) that a Range header asks for, None if there are none."""
+    found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", wanted.strip())
+    if not wanted or found is None or wanted.strip() == "bytes=-":
+        return (0, size)
+    first, last = found.groups()
+    if not first:
+        return (max(0, size - int(last)), size) if int(last) else None
+    begin, end = int(first), min(int(last) + 1, size) if last else size
+    return (begin, end) if begin < end else None
+
+
+def content_range(begin: int, end: int, size: int) -> str:
+    """Return the header Content-Range of a part."""
+    return "bytes %d-%d/%d" % (begin, end - 1, size)
