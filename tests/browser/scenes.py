@@ -92,7 +92,7 @@ def rollout() -> Operation:
     for n in range(1, 30):
         counts = {"trusted": n // 3, "activated": 0, "failed": n // 10, "of": 27}
         Sample.objects.create(update=update, at=begin + n * HOUR / 10, counts=counts)
-    states = (
+    states: tuple[dict[str, Any], ...] = (
         {"state": ReplicaState.REPLICATING, "progress": 40},
         {"state": ReplicaState.FAILED, "reason": "10.0.0.7 does not answer: timed out."},
         {"state": ReplicaState.EXCLUDED},

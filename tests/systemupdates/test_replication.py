@@ -20,7 +20,7 @@ FILES = [
     {"name": "ca.pem", "sha256": "a" * 64, "size": 1000},
     {"name": "more.pem", "sha256": "b" * 64, "size": 3000},
 ]
-DIGESTS = [file["sha256"] for file in FILES]
+DIGESTS = [str(file["sha256"]) for file in FILES]
 
 
 @pytest.fixture
