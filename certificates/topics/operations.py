@@ -118,4 +118,19 @@ TOPICS = (
             ),
         ),
     ),
+    Topic(
+        ("certificates:trust", "certificates:not_refreshed"),
+        _("Roots and bridges"),
+        (
+            _(
+                "Shows which roots the zone trusts, who still uses an old one, and when that one "
+                "is retired. A device that missed an update reaches the servers through the "
+                "bridge until the old root expires, and takes over at its next refresh."
+            ),
+            _(
+                "A root is retired once no registered device needs it any more. Start the devices "
+                "that stand in the way, or retire on its page what will never come back."
+            ),
+        ),
+    ),
 )
