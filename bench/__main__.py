@@ -22,6 +22,7 @@ BOTH = (SQLITE, POSTGRESQL)
 # Each module of this folder with a main(), and the databases it is run on.
 BENCHMARKS: dict[str, tuple[str, ...]] = {
     "minting": (SQLITE,),
+    "panes": BOTH,
     "refreshing": BOTH,
     "pane": BOTH,
     "updating": BOTH,

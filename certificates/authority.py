@@ -7,8 +7,10 @@ that server's vault key. A server that does not answer loses the job: it can nev
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -33,13 +35,13 @@ BACKUP_AT_MOST = 8 * 1024 * 1024 + 32 * 1024
 class OtherCA(Refused):
     """The backup is of another CA than the active one (D-31)."""
 
-    action = "To make that CA the zone's use Change CA, which carries the change to every device."
+    action = "To make that CA the zone's run it as a Change CA, which reaches every device."
 
 
 @transaction.atomic
 def move_role(target: UUID, *, by: User | None, now: datetime) -> VaultJob:
     """Ask for the CA role to move to another Primary Server; nothing is reminted (D-30)."""
-    authority = _in_file(_free_internal("moved"), "moved")
+    authority = _in_file(free_internal("moved"), "moved")
     server = live_primary(target, field="server", now=now)
     holder = authority.certificate_server
     if holder is None or server == holder:
@@ -64,7 +66,7 @@ def restore(
     data: bytes, passphrase: str, target: UUID, *, by: User | None, now: datetime
 ) -> VaultJob:
     """Ask a Primary Server to take the CA out of a backup and to hold its role (R115 to R121)."""
-    authority = _free_internal("restored")
+    authority = free_internal("restored")
     if len(data) > BACKUP_AT_MOST:
         raise Invalid("The file is too large for a backup of a CA.", field="file")
     described = backup.peek_backup(data)
@@ -89,7 +91,7 @@ def _internal(done: str) -> Authority:
 
 def check_free() -> None:
     """Refuse to move or restore the CA while an operation is in progress (D-19)."""
-    _free_internal("moved or restored")
+    free_internal("moved or restored")
 
 
 def _in_file(authority: Authority, done: str) -> Authority:
@@ -101,7 +103,8 @@ def _in_file(authority: Authority, done: str) -> Authority:
     return authority
 
 
-def _free_internal(done: str) -> Authority:
+def free_internal(done: str) -> Authority:
+    """Return the zone CA where its key is in the zone and nothing is under way."""
     Zone.objects.lock()
     pending = Operation.objects.blocking().first()
     if pending is not None:
@@ -132,7 +135,13 @@ def _ask(
         state=JobState.PROPOSED if Rules.objects.the().two_administrators else JobState.WAITING,
     )
     if secret:
-        job.sealed = sealing.seal(secret.encode(), to=server.vault_key, binding=_binding(job))
+        to = server.vault_key
+        job.sealed = sealing.seal(secret.encode(), to=to, binding=binding(job.pk, job.kind))
+    return ask(job)
+
+
+def ask(job: VaultJob) -> VaultJob:
+    """Let a job wait for its server; one at a time, and the ledger tells of it."""
     try:
         with transaction.atomic():
             job.save(force_insert=True)
@@ -142,27 +151,33 @@ def _ask(
             action="Try again in a moment.",
         ) from error
     Entry.objects.record(
-        f"ask-{kind}",
-        f"certificates.Authority:{authority.pk}",
-        note=f"on {server.name}" + (f" to {target.name}" if target else ""),
+        f"ask-{job.kind}",
+        f"certificates.Authority:{job.authority_id}",
+        note=f"on {job.server.name}" + (f" to {job.target.name}" if job.target else ""),
     )
     return job
 
 
-def _binding(job: VaultJob) -> str:
-    return f"vault-job|{job.pk}|{job.kind}"
+def binding(key: UUID, kind: str) -> str:
+    """Return what binds a sealed passphrase to its job."""
+    return f"vault-job|{key}|{kind}"
 
 
 def do(job: VaultJob, *, now: datetime) -> None:
     """Do a job on the server it was given to; its secrets are dropped whatever comes of it."""
+    acts = {Kind.MOVE: _move, Kind.BACKUP: _back_up, Kind.RESTORE: _restore}
+    perform(job, acts[Kind(job.kind)], now=now)
+
+
+def perform(job: VaultJob, act: Callable[[VaultJob, datetime], Outcome], *, now: datetime) -> None:
+    """Let an act make what a job asks for, and store it in the transaction that ends the job."""
     if job.state != JobState.WAITING or job.server_id != keyring.here().server_id:
         return
     if job.is_overdue(now):
         expire(job, now=now)
         return
-    acts = {Kind.MOVE: _move, Kind.BACKUP: _back_up, Kind.RESTORE: _restore}
     try:
-        made = acts[Kind(job.kind)](job, now)
+        made = act(job, now)
         with transaction.atomic():
             _end(job, JobState.DONE, now, result=made.result)
             made.store()
@@ -185,6 +200,15 @@ def expire(job: VaultJob, *, now: datetime) -> None:
         reason=f"{job.server.name} did not answer. Nothing was changed.",
         action="If it is lost, use Restore CA on another Primary Server.",
     )
+
+
+class Outcome(Protocol):
+    """What an act on the CA key made: a file to fetch, and what to store."""
+
+    @property
+    def result(self) -> bytes: ...
+
+    def store(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -225,7 +249,7 @@ def _given(job: VaultJob, key_pem: str) -> Made:
 
 
 def _passphrase(job: VaultJob) -> str:
-    return keyring.here().open(job.sealed, binding=_binding(job)).decode()
+    return keyring.here().open(job.sealed, binding=binding(job.pk, job.kind)).decode()
 
 
 def _back_up(job: VaultJob, now: datetime) -> Made:
@@ -250,18 +274,24 @@ def _back_up(job: VaultJob, now: datetime) -> Made:
 
 
 def _restore(job: VaultJob, now: datetime) -> Made:
-    contents = backup.read_backup(bytes(job.payload), _passphrase(job))
-    root = chains.split(contents.ca_chain_pem)[-1]
+    root, key_pem = opened(job)
     if details.digest(root) != job.authority.sha256:
         raise OtherCA("The backup holds another CA than it says. Nothing was changed.")
+    return _given(job, key_pem)
+
+
+def opened(job: VaultJob) -> tuple[str, str]:
+    """Open the backup of a job; returns the root and its key, which belong together."""
+    contents = backup.read_backup(bytes(job.payload), _passphrase(job))
+    root = chains.split(contents.ca_chain_pem)[-1]
     if not keys.same_key(contents.ca_key_pem, root):
         raise Refused("The key in the backup is not that of the CA. Nothing was changed.")
-    return _given(job, contents.ca_key_pem)
+    return root, contents.ca_key_pem
 
 
 def take_result(job: VaultJob) -> bytes:
     """Return the backup of a finished job; the row keeps it for some minutes, encrypted."""
-    if job.state != JobState.DONE or not job.result:
+    if job.kind != Kind.BACKUP or job.state != JobState.DONE or not job.result:
         raise Conflict("The backup is not there (any more).", action="Back up the CA again.")
     return bytes(job.result)
 

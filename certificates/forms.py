@@ -8,8 +8,9 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
-from certificates.limits import Limits
+from certificates.limits import Limits, would_miss
 from certificates.operations.orders import YEARS, RemintCA
 from console.forms import LocalTimeField, PasswordAgain
 from faults import Fault
@@ -29,7 +30,51 @@ def validate_years(years: int) -> None:
         raise forms.ValidationError(_("Enter a whole number from 1 to 10."))
 
 
-class RemintCAForm(PasswordAgain):
+class Timed(PasswordAgain):
+    """A form with an activation time. One that many devices would miss is asked about first."""
+
+    soon = forms.BooleanField(
+        label=_("Activate then all the same"),
+        required=False,
+        help_text=_("Devices that miss the update rely on the bridge, or recover later."),
+    )
+
+    limits: Limits
+    asks_soon = False
+    """The time was entered, and so many devices would miss it that it must be confirmed."""
+
+    def clean_activates_at(self) -> datetime:
+        """Say at once, beside other errors, that the time lies outside its limits."""
+        moment: datetime = self.cleaned_data["activates_at"]
+        try:
+            self.limits.check(moment)
+        except Fault as fault:
+            raise forms.ValidationError(str(fault)) from fault
+        self._ask_about(moment)
+        return moment
+
+    def _ask_about(self, moment: datetime) -> None:
+        zone = self.request.zone
+        if moment >= self.limits.suggestion:
+            return
+        missing = would_miss(zone, moment, self.limits.earliest - zone.lead)
+        if not missing:
+            return
+        self.asks_soon = True
+        if self["soon"].data:
+            return
+        raise forms.ValidationError(
+            ngettext(
+                "%(n)d device would miss the update: its next refresh is later, or it is silent.",
+                "%(n)d devices would miss the update: their next refresh is later, or they are "
+                "silent.",
+                missing,
+            ),
+            params={"n": missing},
+        )
+
+
+class RemintCAForm(Timed):
     """Remint CA (manual, 1.2.9)."""
 
     confirm = forms.BooleanField(
@@ -53,7 +98,15 @@ class RemintCAForm(PasswordAgain):
     activates_at = LocalTimeField(label=_("Certificate activation date and time"))
     key = forms.UUIDField(widget=forms.HiddenInput)
 
-    field_order = ("confirm", "common_name", "key_length", "years", "include_dns", "activates_at")
+    field_order = (
+        "confirm",
+        "common_name",
+        "key_length",
+        "years",
+        "include_dns",
+        "activates_at",
+        "soon",
+    )
 
     def __init__(self, request: Any, limits: Limits, zone_name: str, **kwargs: Any) -> None:
         initial = {
@@ -68,15 +121,6 @@ class RemintCAForm(PasswordAgain):
             self.fields["confirm"].widget.attrs["autofocus"] = True
         if limits.immediate:
             del self.fields["activates_at"]
-
-    def clean_activates_at(self) -> datetime:
-        """Say at once, beside other errors, that the time lies outside its limits."""
-        moment: datetime = self.cleaned_data["activates_at"]
-        try:
-            self.limits.check(moment)
-        except Fault as fault:
-            raise forms.ValidationError(str(fault)) from fault
-        return moment
 
     def order(self) -> RemintCA:
         """Return what was asked for, in the words of the domain."""

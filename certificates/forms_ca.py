@@ -9,11 +9,11 @@ from uuid import UUID
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from certificates.forms import DEFAULT_YEARS, key_lengths
+from certificates.forms import DEFAULT_YEARS, Timed, key_lengths
 from certificates.limits import Limits
 from certificates.operations import starting
 from certificates.operations.orders import YEARS, SubjectFields, check_key_length, check_subject
-from console.forms import LocalTimeField, PasswordAgain
+from console.forms import LocalTimeField
 from devices.models import Device, Zone
 from faults import Fault
 from pki import bundles, chains, details
@@ -249,7 +249,7 @@ class CsrStep(SubjectForm):
         }
 
 
-class ActivationStep(PasswordAgain):
+class ActivationStep(Timed):
     """Certificate activation date and time, or Immediate (R041 to R044)."""
 
     activates_at = LocalTimeField(
@@ -257,7 +257,7 @@ class ActivationStep(PasswordAgain):
         help_text=_("From then on the new certificates are used, and the old ones no more."),
     )
 
-    field_order: Any = ("activates_at", "password")
+    field_order: Any = ("activates_at", "soon", "password")
 
     def __init__(self, request: Any, limits: Limits, **kwargs: Any) -> None:
         initial = {"activates_at": limits.suggestion, **kwargs.pop("initial", {})}
@@ -265,15 +265,6 @@ class ActivationStep(PasswordAgain):
         self.limits = limits
         if limits.immediate:
             del self.fields["activates_at"]
-
-    def clean_activates_at(self) -> datetime:
-        """Say at once, beside other errors, that the time lies outside its limits."""
-        moment: datetime = self.cleaned_data["activates_at"]
-        try:
-            self.limits.check(moment)
-        except Fault as fault:
-            raise forms.ValidationError(str(fault)) from fault
-        return moment
 
 
 def shown_root(pem: str, intermediates: list[str]) -> dict[str, Any]:

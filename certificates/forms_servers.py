@@ -37,7 +37,7 @@ class NamedUpdate(ActivationStep):
         help_text=_("Shown on the System Updates page."),
     )
 
-    field_order: Any = ("activates_at", "name", "password")
+    field_order: Any = ("activates_at", "soon", "name", "password")
 
 
 class ServerFields(forms.Form):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.db.models import Q
 from django.utils.timezone import localtime
 
 from certificates.models import Authority, ServerCertificate
@@ -99,16 +100,26 @@ def _earliest_expiry(
 
 
 def suggest(zone: Zone, latest: datetime, now: datetime) -> tuple[datetime, str]:
-    """Suggest the longest replication interval plus two refresh intervals from now."""
+    """Suggest the longest replication interval plus two refresh intervals, and tell the sum."""
     replication = max(zone.primary_replication_seconds, zone.satellite_replication_seconds)
     span = timedelta(seconds=replication) + 2 * zone.refresh
-    reckoned = max(span, zone.lead + timedelta(minutes=1))
-    suggestion = (now + reckoned + timedelta(minutes=1)).replace(second=0, microsecond=0)
+    least = zone.lead + timedelta(minutes=1)
+    text = f"now + {_span(replication)} replication + 2 × {_span(zone.refresh_seconds)} refresh"
+    if span < least:
+        span, text = least, f"now + {_span(zone.lead_seconds)} least lead time + 1 min"
+    # To the next full minute, as the field takes it.
+    suggestion = (now + span + timedelta(seconds=59)).replace(second=0, microsecond=0)
     if suggestion >= latest:
         middle = now + zone.lead + (latest - now - zone.lead) / 2
         return middle.replace(microsecond=0), "halfway between the earliest time and the expiry"
-    text = f"{_span(replication)} replication + 2 × {_span(zone.refresh_seconds)} refresh"
-    return suggestion, text
+    return suggestion, f"{text}, rounded up to the minute"
+
+
+def would_miss(zone: Zone, activates_at: datetime, now: datetime) -> int:
+    """Count the devices whose next refresh comes after an activation, or that are silent."""
+    late = Q(last_contact__gt=activates_at - zone.refresh)
+    silent = Q(last_contact=None) | Q(last_contact__lt=now - SILENT_AFTER_REFRESHES * zone.refresh)
+    return Device.objects.registered().filter(late | silent).count()
 
 
 def _span(seconds: int) -> str:

@@ -132,6 +132,11 @@ class Progress:
         return self.operation.state in LIVE and self.operation.state not in AT_REST
 
     @property
+    def goes_back(self) -> bool:
+        """Tell whether it is rolled back, so that its stages lie behind it."""
+        return self.operation.state in (State.ROLLING_BACK, State.ROLLED_BACK)
+
+    @property
     def tone(self) -> str:
         """Return how the message looks: busy, good or bad."""
         if self.operation.state in (State.BLOCKED, State.CANCEL_FAILED, State.FAILED):
@@ -306,8 +311,8 @@ def mark(shown: list[Progress], *more: object) -> str:
     Its three parts are joined by dots, so that a poll can tell what is new.
     """
     states = "-".join(p.operation.state for p in shown) or "idle"
-    servers = _digest([(p.counts.futures, p.counts.servers) for p in shown])
-    rest = _digest(
+    servers = digest([(p.counts.futures, p.counts.servers) for p in shown])
+    rest = digest(
         [
             (p.counts, p.operation.reason, p.operation.activates_at, p.assign, p.cancel, p.until)
             for p in shown
@@ -321,5 +326,6 @@ def mark(shown: list[Progress], *more: object) -> str:
     return f"{states}.{servers}.{rest}"
 
 
-def _digest(*things: object) -> str:
+def digest(*things: object) -> str:
+    """Return a short text that changes with what is shown."""
     return hashlib.sha256(repr(things).encode()).hexdigest()[:12]

@@ -26,7 +26,7 @@ from django.db.models import (
 from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy
 
-from certificates.machine import AuthorityState, FutureState
+from certificates.machine import FutureState
 from certificates.models import Bridge, Operation
 from devices.models import Device, Zone
 from systemupdates.machine import AssignmentState
@@ -89,7 +89,7 @@ def is_bridged(operation: Operation) -> bool:
 
 
 def devices(operation: Operation) -> QuerySet[Device]:
-    """Return the devices an operation is about, with their assignment and future certificate."""
+    """Return the devices an operation is about, with their assignment."""
     every = Device.objects.registered().annotate(
         mine=FilteredRelation("assignments", condition=Q(assignments__update=operation.update_id)),
         coming=FilteredRelation(
@@ -100,7 +100,17 @@ def devices(operation: Operation) -> QuerySet[Device]:
         able=Cast("features", TextField()),
         tried=Cast("mine__rehearsal", TextField()),
     )
-    return every if operation.changes_ca else every.filter(coming__isnull=False)
+    return every if operation.changes_ca else every.filter(_expects(operation))
+
+
+def _expects(operation: Operation, *states: str) -> Q:
+    """Return what tells a server whose future certificate is in one of some states, or in any.
+
+    A list that is made once: joined, each device would look through the futures of all.
+    """
+    rows = operation.futures.exclude(state=FutureState.DISCARDED)
+    rows = rows.filter(state__in=states) if states else rows
+    return Q(pk__in=rows.order_by().values("device"))
 
 
 def _trusts(operation: Operation) -> Q:
@@ -123,7 +133,7 @@ def silent(zone: Zone, now: datetime) -> Q:
 
 def by_why(operation: Operation, zone: Zone, now: datetime) -> QuerySet[Device]:
     """Return the devices; `standing` says why each would be cut off by an activation now (B-2)."""
-    lacks = Q(coming__state__in=NO_CERTIFICATE_YET)
+    lacks = _expects(operation, *NO_CERTIFICATE_YET)
     left_out = Q(mine__state__in=(A.IGNORED, A.CANCELED))
     conditions = [When(lacks & ~_is(left_out), then=Value(Why.NO_CERTIFICATE))]
     if operation.changes_ca:
@@ -162,6 +172,16 @@ def by_contact(operation: Operation) -> QuerySet[Device]:
     )
 
 
+def is_over(operation: Operation) -> bool:
+    """Tell whether it is about contacts after the activation, or about risks before it."""
+    return operation.activated_at is not None
+
+
+def standing(operation: Operation, zone: Zone, now: datetime) -> QuerySet[Any]:
+    """Return the devices; `standing` says why each would be cut off, or its contact since."""
+    return by_contact(operation) if is_over(operation) else by_why(operation, zone, now)
+
+
 def count(found: QuerySet[Device]) -> dict[str, int]:
     """Return how many devices there are of each standing, in one query."""
     rows: QuerySet[Any, Any] = found.order_by()
@@ -188,9 +208,3 @@ def trusting(operation: Operation) -> Trusting:
 
 def _tried(condition: Q) -> Q:
     return Q(tried__isnull=False) & condition
-
-
-def is_retired(operation: Operation) -> bool:
-    """Tell whether the root from before the operation is trusted no longer."""
-    old = operation.authority
-    return old is not None and old.state == AuthorityState.RETIRED

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from certificates import adopting, doorbell, health, selfcheck, telling
 from certificates import authority as ca_role
-from certificates import doorbell, health, selfcheck, telling
 from certificates.machine import JobState, OperationState
 from certificates.models import Authority, Operation, VaultJob
 from certificates.operations import advancing, confirming, preparing, renewing, retiring, signing
@@ -179,8 +179,9 @@ def do_job(job_id: str) -> None:
     """Move, back up or restore the CA on the server whose vault it takes."""
     logs.note(job=job_id)
     job = VaultJob.objects.select_related("authority", "server", "target").get(pk=job_id)
+    do = adopting.do if job.kind == VaultJob.Kind.ADOPT else ca_role.do
     with suppress(WrongMove):
-        ca_role.do(job, now=timezone.now())
+        do(job, now=timezone.now())
 
 
 @shared_task

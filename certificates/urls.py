@@ -38,6 +38,7 @@ urlpatterns = [
     path(BASE + "move-ca-role/", authority_dialogs.move_ca_role, name="move_ca_role"),
     path(BASE + "backup-ca/", authority_dialogs.backup_ca, name="backup_ca"),
     path(BASE + "restore-ca/", authority_dialogs.restore_ca, name="restore_ca"),
+    path(BASE + "restore-ca/<uuid:pk>/adopt/", authority_dialogs.adopt_ca, name="adopt_ca"),
     path(JOB, authority_dialogs.vault_job, name="vault_job"),
     path(JOB + "confirm/", confirming.confirm_job, name="confirm_job"),
     path(OPERATION + "confirm/", confirming.confirm, name="confirm"),

@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 WIDTH, HEIGHT = 720, 170
 STEPS = 48
 GRID = 4
+EDGE = 60
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,13 @@ class Mark:
     label: str | Promise
     at: datetime
     x: float = 0.0
+
+    @property
+    def anchor(self) -> str:
+        """Return on which side of its line the name fits."""
+        if self.x > WIDTH - EDGE:
+            return "end"
+        return "start" if self.x < EDGE else "middle"
 
 
 @dataclass(frozen=True)

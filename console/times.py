@@ -67,7 +67,8 @@ def span(length: timedelta) -> str:
 
 def ago(moment: datetime, now: datetime) -> str:
     """Return how long ago something was, or how far ahead it is."""
-    if moment > now:
+    # What was heard while a page was made is not ahead of it.
+    if moment - now >= timedelta(seconds=1):
         return _("in %s") % span(moment - now)
     return _("%s ago") % span(now - moment)
 

@@ -40,6 +40,9 @@ class ZoneOut(Schema):
     server_certificate_days: int
     renewal_days: int
     renews_by_itself: bool
+    ready_servers: bool
+    ready_percent: int
+    ready_days: int
     time_zone: str
 
 

@@ -106,6 +106,24 @@ SETTINGS = (
         "switch",
     ),
     Setting(
+        "ready_servers",
+        _("Activate only when every Primary Server has applied the update"),
+        _("Else the activation of a change of the CA is put off at the lock-out."),
+        "switch",
+    ),
+    Setting(
+        "ready_percent",
+        _("Activate only when so many devices have rehearsed (%)"),
+        _("0 asks for none. Else the activation of a change of the CA is put off."),
+        "number",
+    ),
+    Setting(
+        "ready_days",
+        _("Of the devices seen in the last (days)"),
+        _("Devices that were silent for longer do not hold an activation back."),
+        "number",
+    ),
+    Setting(
         "time_zone",
         _("Time zone of the zone"),
         _("Dates are shown in it to users whose browser tells none and who chose none."),

@@ -126,7 +126,8 @@ def shown(operation: Operation) -> ProgressOut:
     operation = find(str(operation.pk))
     counts = progress.count([operation])[operation.pk]
     stand = progress.progress(operation, counts, Zone.objects.the(), timezone.now())
-    offered = [gate for gate in (stand.assign, stand.cancel) if gate is not None]
+    every = (stand.assign, stand.cancel, stand.activation, stand.force, stand.roll_back)
+    offered = [gate for gate in every if gate is not None]
     told = {
         "guid": operation.pk,
         "requested_by": operation.requested_by,
@@ -157,10 +158,11 @@ def nudge(operation: Operation) -> None:
     transaction.on_commit(partial(tasks.nudge, str(operation.pk)), robust=True)
 
 
-def _act(operation_id: str, act: Any) -> ProgressOut:
+def act(operation_id: str, does: Any) -> ProgressOut:
+    """Do something about an operation, and return how it stands then."""
     operation = find(operation_id)
     with transaction.atomic():
-        act(operation)
+        does(operation)
         nudge(operation)
     return shown(operation)
 
@@ -168,46 +170,46 @@ def _act(operation_id: str, act: Any) -> ProgressOut:
 @router.post("/operations/{operation_id}/cancel", response=ProgressOut, auth=MAY_CHANGE)
 def cancel(request: HttpRequest, operation_id: str) -> Any:
     """Cancel an operation; it works until the lock-out before the activation."""
-    return _act(operation_id, partial(cancelling.cancel, now=timezone.now()))
+    return act(operation_id, partial(cancelling.cancel, now=timezone.now()))
 
 
 @router.post("/operations/{operation_id}/confirm", response=ProgressOut, auth=MAY_CONFIRM)
 def confirm(request: Any, operation_id: str) -> Any:
     """Confirm an operation on the CA, as the second of two administrators."""
-    act = partial(confirming.confirm, by=request.user, now=timezone.now())
-    return _act(operation_id, act)
+    does = partial(confirming.confirm, by=request.user, now=timezone.now())
+    return act(operation_id, does)
 
 
 @router.post("/operations/{operation_id}/clear-failure", response=ProgressOut, auth=MAY_CHANGE)
 def clear_failure(request: HttpRequest, operation_id: str) -> Any:
     """Clear the message of a failed cancel; Cancel can be tried again."""
-    return _act(operation_id, cancelling.clear_failure)
+    return act(operation_id, cancelling.clear_failure)
 
 
 @router.post("/operations/{operation_id}/assign-now", response=ProgressOut, auth=MAY_DEPLOY)
 def assign_now(request: HttpRequest, operation_id: str) -> Any:
     """Assign Now: do not wait for replication to complete."""
-    return _act(operation_id, partial(assigning.assign_now, now=timezone.now()))
+    return act(operation_id, partial(assigning.assign_now, now=timezone.now()))
 
 
 @router.put("/operations/{operation_id}/activation-time", response=ProgressOut, auth=MAY_CHANGE)
 def change_activation_time(request: HttpRequest, operation_id: str, order: ActivationOrder) -> Any:
     """Set another activation time."""
     now = timezone.now()
-    act = partial(postponing.change_activation, activates_at=order.activates_at, now=now)
-    return _act(operation_id, act)
+    does = partial(postponing.change_activation, activates_at=order.activates_at, now=now)
+    return act(operation_id, does)
 
 
 @router.post("/operations/{operation_id}/force", response=ProgressOut, auth=MAY_CHANGE)
 def force(request: HttpRequest, operation_id: str) -> Any:
     """Activate a blocked operation although servers lack their new certificate."""
-    return _act(operation_id, partial(postponing.force, now=timezone.now()))
+    return act(operation_id, partial(postponing.force, now=timezone.now()))
 
 
 @router.post("/operations/{operation_id}/without-bridge", response=ProgressOut, auth=MAY_CHANGE)
 def without_bridge(request: HttpRequest, operation_id: str) -> Any:
     """Go on without the cross-certificate of a certificate server that is lost."""
-    return _act(operation_id, postponing.go_on_without_bridge)
+    return act(operation_id, postponing.go_on_without_bridge)
 
 
 @router.post("/operations/{operation_id}/replicate-now", response=ProgressOut, auth=MAY_DEPLOY)
@@ -229,4 +231,4 @@ def exclude_replica(request: HttpRequest, operation_id: str, replica_id: str) ->
     """Leave a content server out, so that a dead one does not block for ever."""
     update = find(operation_id).update_id
     replica = by_number(Replica.objects.filter(update=update).select_related("server"), replica_id)
-    return _act(operation_id, lambda _one: replication.exclude(replica, now=timezone.now()))
+    return act(operation_id, lambda _one: replication.exclude(replica, now=timezone.now()))

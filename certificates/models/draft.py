@@ -27,8 +27,9 @@ class DraftQuerySet(models.QuerySet["Draft"]):
 
 
 class Draft(models.Model):
-    """What a user has entered so far, by step. No secret is ever in `data`.
+    """What a user has entered so far, by step.
 
+    What is secret is in `data` only sealed to the one server that is to open it.
     `guid` becomes the idempotency key of the operation, so that Finish works once.
     """
 

@@ -71,6 +71,22 @@ class ChangeToInternal:
 
 
 @dataclass(frozen=True)
+class AdoptCA:
+    """Replace the zone CA by that of a backup, whose key a Primary Server holds (D-31)."""
+
+    certificate_server: UUID
+    root_pem: str
+    authority: UUID
+    key_length: int
+    include_dns: bool
+    activates_at: datetime | None
+
+    def check(self) -> None:
+        """Refuse values outside the manual's ranges, naming the field."""
+        check_key_length(self.key_length)
+
+
+@dataclass(frozen=True)
 class ChangeToExternal:
     """Replace the zone CA by an external one; its root becomes the zone CA (manual, 1.2.4).
 
@@ -119,7 +135,8 @@ class RemintServers:
             )
 
 
-Order = RemintCA | ChangeToInternal | ChangeToExternal | RemintServers
+CAOrder = RemintCA | ChangeToInternal | AdoptCA | ChangeToExternal
+Order = CAOrder | RemintServers
 
 
 def check_subject(text: str, *, field: str) -> names.Subject:

@@ -135,6 +135,8 @@ def _set_future(operation: Operation, authority: Authority) -> None:
 
 def _internal(operation: Operation, now: datetime) -> Authority:
     order, server = operation.order, operation.signing_server
+    if "authority" in order:
+        return _adopted(operation)
     key = vault.make_key(order["key_length"])
     root = issuing.make_root(
         key_pem=key,
@@ -143,6 +145,25 @@ def _internal(operation: Operation, now: datetime) -> Authority:
         serial=issuing.make_serial(),
     )
     return internal_authority(root, key, server, state=AuthorityState.FUTURE)
+
+
+def _adopted(operation: Operation) -> Authority:
+    """Return the CA of a backup; its key was sealed to its server when the backup was opened."""
+    order = operation.order
+    _set_aside(order["root_pem"])
+    authority = Authority(guid=UUID(order["authority"]), kind=Authority.Kind.INTERNAL)
+    authority.root_pem, authority.state = order["root_pem"], AuthorityState.FUTURE
+    describe(authority)
+    authority.sealed_key = order["sealed_key"]
+    authority.certificate_server = operation.signing_server
+    return authority
+
+
+def _set_aside(root_pem: str) -> None:
+    """Let the fingerprint find the row that counts; one of the past is found by its id."""
+    known = Authority.objects.filter(sha256=details.digest(root_pem)).first()
+    if known is not None:
+        Authority.objects.filter(pk=known.pk).update(sha256=f"past-{known.pk.hex}")
 
 
 def internal_authority(
@@ -159,10 +180,7 @@ def internal_authority(
 def _external(operation: Operation) -> Authority:
     """Return the external authority of an order; one that was tried before is a new row."""
     order = operation.order
-    known = Authority.objects.filter(sha256=details.digest(order["root_pem"])).first()
-    if known is not None:
-        # The fingerprint finds the row that counts; the discarded one is found by its id.
-        Authority.objects.filter(pk=known.pk).update(sha256=f"past-{known.pk.hex}")
+    _set_aside(order["root_pem"])
     return external_authority(
         order["root_pem"], order["intermediates_pem"], state=AuthorityState.FUTURE
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models import Count
 
 from certificates import rollout
 from certificates.limits import limits, stamp
 from certificates.models import Operation
 from certificates.operations.publishing import publish_again
+from devices import zone_settings
 from devices.models import Device, Role, Zone
 from faults import Fault, Invalid
 from ledger.models import Entry
@@ -19,26 +19,16 @@ from systemupdates.machine import AssignmentState
 
 NAMED_AT_MOST = 5
 PERCENT = 100
+DAYS_AT_MOST = 365
 
 
-@transaction.atomic
 def set_policy(*, servers: bool, percent: int, days: int) -> None:
     """Set what must be ready before an activation; 0 percent asks for no device."""
     if not 0 <= percent <= PERCENT:
         raise Invalid("The share of devices must be from 0 to 100 %.", field="percent")
-    if not 1 <= days <= 365:  # noqa: PLR2004 - a year
+    if not 1 <= days <= DAYS_AT_MOST:
         raise Invalid("The devices can be those seen in 1 to 365 days.", field="days")
-    zone = Zone.objects.lock()
-    before = policy_of(zone)
-    Zone.objects.filter(pk=zone.pk).update(
-        ready_servers=servers, ready_percent=percent, ready_days=days
-    )
-    after = {"servers": servers, "percent": percent, "days": days}
-    Entry.objects.record(
-        "readiness-policy",
-        f"devices.Zone:{zone.guid}",
-        detail={"before": before, "after": after},
-    )
+    zone_settings.save({"ready_servers": servers, "ready_percent": percent, "ready_days": days})
 
 
 def policy_of(zone: Zone) -> dict[str, int | bool]:

@@ -58,6 +58,26 @@ def change_to_internal(
 
 
 @transaction.atomic
+def adopt_ca(
+    order: orders.AdoptCA, sealed_key: str, *, by: User | None, key: UUID, now: datetime
+) -> Operation:
+    """Start to change the zone CA to that of a backup (D-31).
+
+    Its key is sealed to its server already; it waits in the order until the future CA is made.
+    """
+    order.check()
+    known = _queue_up(key)
+    if known:
+        return known
+    check_new_root(order.root_pem, now=order.activates_at or now)
+    server = live_primary(order.certificate_server, field="certificate_server", now=now)
+    operation = _start_ca(Kind.CHANGE_CA, order, server, by=by, key=key, now=now)
+    operation.order["sealed_key"] = sealed_key
+    operation.save(update_fields=["order"])
+    return operation
+
+
+@transaction.atomic
 def change_to_external(
     order: orders.ChangeToExternal, *, by: User | None, key: UUID, now: datetime
 ) -> Operation:
@@ -144,7 +164,7 @@ def _queue_up(key: UUID) -> Operation | None:
 
 def _start_ca(
     kind: str,
-    order: orders.RemintCA | orders.ChangeToInternal | orders.ChangeToExternal,
+    order: orders.CAOrder,
     signing_server: Device,
     *,
     by: User | None,
@@ -227,8 +247,9 @@ def plain_order(order: orders.Order) -> dict[str, Any]:
     plain = dataclasses.asdict(order)
     plain.pop("activates_at")
     plain.pop("servers", None)
-    if "certificate_server" in plain:
-        plain["certificate_server"] = str(plain["certificate_server"])
+    for name in ("certificate_server", "authority"):
+        if name in plain:
+            plain[name] = str(plain[name])
     plain["external"] = isinstance(order, orders.ChangeToExternal)
     return plain
 

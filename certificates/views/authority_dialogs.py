@@ -24,12 +24,12 @@ from django.views.decorators.http import (
     require_safe,
 )
 
-from certificates import authority, gates, tasks
+from certificates import adopting, authority, gates, tasks
 from certificates.forms_ca import live_primaries
 from certificates.forms_key import BackupForm, MoveForm, RestoreForm
 from certificates.gates import Button
 from certificates.machine import JobState
-from certificates.models import Authority, VaultJob
+from certificates.models import Authority, Draft, VaultJob
 from certificates.views.ca_dialogs import refuse_shut
 from console.forms import PasswordAgain
 from console.http import dialog, faults_on, needs, trigger
@@ -84,7 +84,7 @@ def restore_ca(request: ZoneRequest) -> HttpResponse:
     current = Authority.objects.current()
     servers = live_primaries(request.zone, now)
     form = RestoreForm(request, servers, data=_sent(request), files=request.FILES or None)
-    context = {"authority": current, "title": _("Restore CA"), "other": False}
+    context: dict[str, Any] = {"authority": current, "title": _("Restore CA")}
 
     def act() -> VaultJob:
         given = form.cleaned_data
@@ -94,10 +94,28 @@ def restore_ca(request: ZoneRequest) -> HttpResponse:
                 given["file"], given["passphrase"], target, by=request.user, now=now
             )
         except authority.OtherCA:
-            context["other"] = True
+            adopting.refuse_known(given["file"])
+            # The offer of D-31: what was sent is kept, so that it need not be sent again.
+            context["kept"] = partial(
+                adopting.keep, given["file"], given["passphrase"], target, by=request.user, now=now
+            )
             raise
 
     return _take(request, f"{FOLDER}restore_ca.html", form, act, context)
+
+
+@require_POST
+@may_change
+def adopt_ca(request: ZoneRequest, pk: UUID) -> HttpResponse:
+    """Open the backup of another CA, to go on with Change CA (D-31)."""
+    now = timezone.now()
+    draft = get_object_or_404(Draft.objects.alive(request.user, Draft.Kind.CHANGE_CA, now), pk=pk)
+    with transaction.atomic():
+        job = adopting.begin(draft, by=request.user, now=now)
+        transaction.on_commit(partial(tasks.nudge_job, job), robust=True)
+    if not request.htmx:
+        return HttpResponseRedirect(reverse("certificates:vault_job", args=[job.pk]))
+    return _show(request, job)
 
 
 def _sent(request: ZoneRequest) -> Any:
@@ -117,6 +135,8 @@ def _take(
         with faults_on(form), transaction.atomic():
             job = act()
             transaction.on_commit(partial(tasks.nudge_job, job), robust=True)
+    if "kept" in context:
+        context["offer"] = context.pop("kept")()
     if job is None or form.errors:
         return dialog(request, template, {**context, "here": request.path}, form=form)
     if not request.htmx:
@@ -140,7 +160,7 @@ def vault_job(request: ZoneRequest, pk: UUID) -> HttpResponse:
     response = _show(request, job)
     if "rev" in request.GET:
         trigger(response, zcc_changed={})
-        if job.result:
+        if job.result and job.kind == VaultJob.Kind.BACKUP:
             trigger(response, zcc_download={"url": _ticket(request, job)})
     return response
 
@@ -153,7 +173,8 @@ def _show(request: ZoneRequest, job: VaultJob) -> HttpResponse:
         else job.get_kind_display(),
         "waiting": job.state == JobState.WAITING,
         "has_file": bool(job.result),
-        "may_restore": job.state == JobState.EXPIRED and job.kind != VaultJob.Kind.RESTORE,
+        "may_restore": job.state == JobState.EXPIRED
+        and job.kind in (VaultJob.Kind.MOVE, VaultJob.Kind.BACKUP),
     }
     return dialog(request, f"{FOLDER}vault_job.html", context)
 

@@ -25,8 +25,9 @@ from certificates.views.ca_dialogs import limit_words, refuse_shut
 from certificates.views.wizard import Step
 from console.http import faults_on, needs
 from devices.http import ZoneRequest
+from devices.models import Device
 from faults import Fault
-from pki import chains
+from pki import chains, details
 
 KIND = Draft.Kind.CHANGE_CA
 FOLDER = "certificates/dialogs/"
@@ -68,6 +69,8 @@ def change_ca_step(request: ZoneRequest, pk: UUID, key: str) -> HttpResponse:
 
 def steps(draft: Draft | None) -> tuple[Step, ...]:
     """Return the pages of this draft: only an external authority asks for CSRs."""
+    if draft is not None and draft.data.get("adopted"):
+        return (ACTIVATION,)
     chosen = (draft.data.get("authority", {}) if draft else {}).get("change_to")
     return tuple(s for s in EVERY if not s.only or s.only == chosen)
 
@@ -140,8 +143,18 @@ def _show(request: ZoneRequest, draft: Draft | None, step: Step, form: BaseForm)
         context |= _root(draft)
     if isinstance(form, ActivationStep):
         context |= limit_words(form.limits, timezone.now())
-        context["chosen"] = draft.data["authority"] if draft is not None else {}
+        context["chosen"] = draft.data.get("authority", {}) if draft is not None else {}
+        context |= _adopted(draft)
     return wizard.show(request, step, context, form=form)
+
+
+def _adopted(draft: Draft | None) -> dict[str, Any]:
+    """Return the CA of a backup that the wizard leads to, where it is one (D-31)."""
+    adopted = draft.data.get("adopted") if draft is not None else None
+    if not adopted:
+        return {}
+    holder = Device.objects.filter(pk=adopted["server"]).first()
+    return {"adopted": True, "holder": holder, **forms_ca.shown_root(adopted["root_pem"], [])}
 
 
 def _root(draft: Draft) -> dict[str, Any]:
@@ -170,8 +183,10 @@ def _finish(request: ZoneRequest, draft: Draft, form: Any, now: datetime) -> Htt
 
 
 def _start(request: ZoneRequest, draft: Draft, filled: dict[Step, Any], now: datetime) -> Operation:
-    given = filled[AUTHORITY].cleaned_data
     activates_at = filled[ACTIVATION].cleaned_data.get("activates_at")
+    if draft.data.get("adopted"):
+        return _adopt(request, draft, activates_at, now)
+    given = filled[AUTHORITY].cleaned_data
     if CSR in filled:
         external = orders.ChangeToExternal(
             root_pem=draft.data["root_pem"],
@@ -189,3 +204,19 @@ def _start(request: ZoneRequest, draft: Draft, filled: dict[Step, Any], now: dat
         activates_at=activates_at,
     )
     return starting.change_to_internal(internal, by=request.user, key=draft.pk, now=now)
+
+
+def _adopt(
+    request: ZoneRequest, draft: Draft, activates_at: datetime | None, now: datetime
+) -> Operation:
+    adopted = draft.data["adopted"]
+    order = orders.AdoptCA(
+        certificate_server=UUID(adopted["server"]),
+        root_pem=adopted["root_pem"],
+        authority=UUID(adopted["authority"]),
+        key_length=details.describe(adopted["root_pem"]).key_length,
+        include_dns=True,
+        activates_at=activates_at,
+    )
+    sealed_key = adopted["sealed_key"]
+    return starting.adopt_ca(order, sealed_key, by=request.user, key=draft.pk, now=now)

@@ -7,10 +7,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -31,7 +32,7 @@ from certificates.views.acts import operation_of
 from certificates.views.page import news, rights
 from console import chart, tables
 from devices.http import ZoneRequest
-from devices.models import Device
+from devices.models import Device, Zone
 from systemupdates import rollout as spread
 
 State = OperationState
@@ -52,6 +53,12 @@ OPERATION_COLUMNS = (
     tables.Column("ended", gettext_lazy("Ended"), "ended_at"),
 )
 AT_RISK = "at-risk"
+# Without another order those that need somebody come first.
+WORST_FIRST = Case(
+    When(standing=Contact.SILENT, then=0),
+    When(standing__in=("", Contact.ACTIVATED), then=2),
+    default=1,
+)
 AFTER = (State.ACTIVATED, State.COMPLETED)
 
 
@@ -60,58 +67,60 @@ class Standing:
     """An operation with everything that its live pane shows."""
 
     operation: Operation
+    zone: Zone
+    now: datetime
     shown: progress.Progress
     how_far: rollout.Trusting
-    numbers: dict[str, int]
-    is_bridged: bool
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Return how many devices there are of each standing."""
+        return rollout.count(rollout.standing(self.operation, self.zone, self.now))
+
+    @cached_property
+    def is_bridged(self) -> bool:
+        """Tell whether a bridge carries devices that miss the update."""
+        return rollout.is_bridged(self.operation)
 
     @property
     def mark(self) -> str:
-        """Return a text that changes when the pane would."""
-        return progress.mark([self.shown], self.how_far, self.numbers)
+        """Return a text that changes when the pane would; from what is cheap to ask (P-10)."""
+        states, _servers, rest = progress.mark([self.shown], self.how_far).split(".")
+        # Here the rows follow every device, not the servers alone.
+        rows = progress.digest(self.shown.counts, self.how_far)
+        return f"{states}.{rows}.{rest}"
 
 
-def standing(request: ZoneRequest, operation: Operation, now: datetime) -> Standing:
+def standing(zone: Zone, operation: Operation, now: datetime) -> Standing:
     """Read how an operation stands."""
     counts = progress.count([operation])[operation.pk]
     return Standing(
         operation=operation,
-        shown=progress.progress(operation, counts, request.zone, now),
+        zone=zone,
+        now=now,
+        shown=progress.progress(operation, counts, zone, now),
         how_far=rollout.trusting(operation),
-        numbers=rollout.count(every(request, operation, now)),
-        is_bridged=rollout.is_bridged(operation),
     )
-
-
-def is_over(operation: Operation) -> bool:
-    """Tell whether it is about contacts after the activation, or about risks before it."""
-    return operation.activated_at is not None
-
-
-def every(request: ZoneRequest, operation: Operation, now: datetime) -> QuerySet[Any]:
-    """Return the devices with their `standing`: why each would be cut off, or its contact."""
-    if is_over(operation):
-        return rollout.by_contact(operation)
-    return rollout.by_why(operation, request.zone, now)
 
 
 def live_context(request: ZoneRequest, stand: Standing, now: datetime) -> dict[str, Any]:
     """Return what the live pane shows: message, stages, who would be cut off, the chart."""
     operation = stand.operation
-    risks = sum(n for why, n in stand.numbers.items() if why and not is_over(operation))
+    risks = sum(n for why, n in stand.numbers.items() if why and not rollout.is_over(operation))
     relying = sum(stand.numbers.get(why, 0) for why in rollout.BRIDGE_HELPS)
-    relying = relying if stand.is_bridged and not is_over(operation) else 0
+    relying = relying if stand.is_bridged and not rollout.is_over(operation) else 0
     return {
         "operation": operation,
         "p": stand.shown,
         "mark": stand.mark,
         "cut_over": stages.cut_over(operation, stand.how_far) if operation.changes_ca else [],
         "how_far": stand.how_far,
-        "is_over": is_over(operation),
+        "is_over": rollout.is_over(operation),
         "contacts": [(c.value, c.label, stand.numbers.get(c, 0)) for c in Contact],
         "cut_off": risks - relying,
         "relying": relying,
-        "rely_now": stand.numbers.get(Contact.OLD_TRUST, 0) if stand.is_bridged else 0,
+        "is_bridged": stand.is_bridged,
+        "rely_now": stand.how_far.of - stand.how_far.trusting,
         "readiness": _readiness(request, operation, now),
         "unrefreshed": _unrefreshed(operation),
         "chart": _chart(operation, stand, now),
@@ -169,7 +178,7 @@ class Row:
 def _rows(operation: Operation, page: Any, *, is_bridged: bool) -> list[Row]:
     found = []
     for device in page.object_list:
-        if is_over(operation):
+        if rollout.is_over(operation):
             found.append(_contact_row(operation, device))
         else:
             found.append(_risk_row(operation, device, is_bridged=is_bridged))
@@ -187,8 +196,11 @@ def _risk_row(operation: Operation, device: Any, *, is_bridged: bool) -> Row:
     if not why:
         return Row(device, "ok", _("Ready"), "", "", "")
     text, there = _remedy(operation, device, why)
-    note = _("relies on the bridge") if is_bridged and why in rollout.BRIDGE_HELPS else ""
-    return Row(device, "busy" if note else "bad", Why(why).label, note, text, there)
+    relies = is_bridged and why in rollout.BRIDGE_HELPS
+    note = _("relies on the bridge") if relies else ""
+    if why == Why.NO_CERTIFICATE:
+        note = _("holds the activation back")
+    return Row(device, "busy" if relies else "bad", Why(why).label, note, text, there)
 
 
 def _remedy(operation: Operation, device: Device, why: str) -> tuple[str, str]:
@@ -229,14 +241,14 @@ def _matching(found: QuerySet[Any], operation: Operation, asked: tables.Asked) -
         found = found.filter(name__icontains=asked.q)
     if asked.state == AT_RISK:
         return found.exclude(standing="")
-    known = Contact.values if is_over(operation) else Why.values
+    known = Contact.values if rollout.is_over(operation) else Why.values
     return found.filter(standing=asked.state) if asked.state in known else found
 
 
 def _chips(operation: Operation, numbers: dict[str, int], asked: tables.Asked) -> list[Any]:
-    kinds: Any = Contact if is_over(operation) else Why
+    kinds: Any = Contact if rollout.is_over(operation) else Why
     chips = [("", _("All"), sum(numbers.values()))]
-    if not is_over(operation):
+    if not rollout.is_over(operation):
         risky = sum(n for why, n in numbers.items() if why)
         chips.append((AT_RISK, _("Not ready"), risky))
     chips += [(kind.value, kind.label, numbers.get(kind.value, 0)) for kind in kinds]
@@ -251,11 +263,13 @@ def _chips(operation: Operation, numbers: dict[str, int], asked: tables.Asked) -
 def operation(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Show one operation: stages, who would be cut off, the rollout, the contacts after it."""
     found, now = operation_of(pk), timezone.now()
-    stand = standing(request, found, now)
+    stand = standing(request.zone, found, now)
     asked = tables.Asked.read(request.GET)
     columns, field, descending = tables.sorted_by(COLUMNS, asked.sort)
-    order = f"{'-' if descending else ''}{field}" if field else "name"
-    rows = _matching(every(request, found, now), found, asked).order_by(order, "pk")
+    order = (f"{'-' if descending else ''}{field}",) if field else (WORST_FIRST, "name")
+    rows = _matching(rollout.standing(found, request.zone, now), found, asked).order_by(
+        *order, "pk"
+    )
     if request.GET.get("export") == "csv":
         return _export(found, rows, is_bridged=stand.is_bridged)
     page = tables.page_of(rows, asked)
@@ -288,7 +302,7 @@ def _export(operation: Operation, rows: QuerySet[Any], *, is_bridged: bool) -> H
 def live(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Answer the live pane of an operation: 204 while nothing is new."""
     found, now = operation_of(pk), timezone.now()
-    stand = standing(request, found, now)
+    stand = standing(request.zone, found, now)
 
     def context() -> dict[str, Any]:
         return live_context(request, stand, now)

@@ -75,6 +75,7 @@ MATRIX = {
     "certificates:restore_ca": ((), {"GET": CA, "POST": CA}),
     "certificates:confirm": (("operation",), {"GET": CA, "POST": CA}),
     "certificates:confirm_job": (("job",), {"GET": CA, "POST": CA}),
+    "certificates:adopt_ca": (("draft",), {"GET": None, "POST": CA}),
     "certificates:vault_job": (("job",), {"GET": CA, "POST": None}),
     "certificates:download_again": (("job",), {"GET": None, "POST": CA}),
     "certificates:backup_file": (("job", "ticket"), {"GET": CA, "POST": None}),
