@@ -1,6 +1,7 @@
 """Who would be cut off, by facts that devices reported; stages and first contacts (B-1 to B-7)."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def operation(ca):
 
 
 def whys(operation):
-    found = rollout.by_why(operation, Zone.objects.the(), make.now())
+    found: Any = rollout.by_why(operation, Zone.objects.the(), make.now())
     return dict(found.values_list("name", "standing"))
 
 
@@ -47,7 +48,7 @@ def known(*roots):
 
 def test_each_reason_is_told_apart(ca, operation):
     new = operation.future_authority
-    cases = {
+    cases: dict[str, tuple[Any, Any, str]] = {
         "no-row": ({}, None, Why.NOT_APPLIED),
         "assigned": ({}, {"state": A.ASSIGNED}, Why.NOT_APPLIED),
         "failed": ({}, {"state": A.FAILED}, Why.FAILED),
@@ -142,7 +143,8 @@ def test_after_the_activation_every_registered_device_counts_the_silent_apart(ca
     make.device("away", last_contact=make.now() - timedelta(hours=2))
     make.assignment(operation.update, seen, A.ACTIVATED, confirmed_at=make.now())
     make.assignment(operation.update, late, A.FAILED)
-    found = dict(rollout.by_contact(operation).values_list("name", "standing"))
+    rows: Any = rollout.by_contact(operation)
+    found = dict(rows.values_list("name", "standing"))
     assert found == {
         "ps-1": Contact.OLD_TRUST,
         "seen": Contact.ACTIVATED,

@@ -49,7 +49,7 @@ def test_every_server_and_device_goes_back_and_no_contact_is_lost(start_zone: St
 
     def all_back() -> bool:
         found: dict[str, str] = json.loads(zone.run(ROOTS).splitlines()[-1])
-        return found == roots
+        return bool(found == roots)
 
     until(all_back, "every device uses the old root again", 60)
     assert zone.refused() == []
