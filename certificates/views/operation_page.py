@@ -1,4 +1,4 @@
-"""The page of one operation, the list of all of them, and the signed report (B-2, B-6 to B-8)."""
+"""The page of one operation and its signed report (B-2, B-6 to B-8)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Q, QuerySet, When
+from django.db.models import Case, QuerySet, When
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -43,14 +43,6 @@ COLUMNS = (
     tables.Column("standing", gettext_lazy("Standing"), "standing"),
     tables.Column("contact", gettext_lazy("Last contact"), "last_contact"),
     tables.Column("remedy", gettext_lazy("What to do")),
-)
-OPERATION_COLUMNS = (
-    tables.Column("name", gettext_lazy("Operation"), "name"),
-    tables.Column("state", gettext_lazy("Status"), "state"),
-    tables.Column("by", gettext_lazy("Started by"), "requested_by__username"),
-    tables.Column("created", gettext_lazy("Started"), "created_at"),
-    tables.Column("activation", gettext_lazy("Activation"), "activates_at"),
-    tables.Column("ended", gettext_lazy("Ended"), "ended_at"),
 )
 AT_RISK = "at-risk"
 # Without another order those that need somebody come first.
@@ -308,38 +300,6 @@ def live(request: ZoneRequest, pk: UUID) -> HttpResponse:
         return live_context(request, stand, now)
 
     return news(request, PANE, context, stand.mark, [stand.shown])
-
-
-@require_safe
-def operations(request: ZoneRequest) -> HttpResponse:
-    """List every operation, those in progress first."""
-    asked = tables.Asked.read(request.GET)
-    columns, field, descending = tables.sorted_by(OPERATION_COLUMNS, asked.sort)
-    found = Operation.objects.select_related("requested_by")
-    if asked.q:
-        found = found.filter(name__icontains=asked.q)
-    numbers = tables.counts(found, dict(_by_kind()))
-    if asked.state in Operation.Kind.values:
-        found = found.filter(kind=asked.state)
-    order = f"{'-' if descending else ''}{field}" if field else "-created_at"
-    labels = {"": _("All"), **dict(Operation.Kind.choices)}
-    context = {
-        "nav": "certificates",
-        "asked": asked,
-        "columns": columns,
-        "page": tables.page_of(found.order_by(order, "pk"), asked),
-        "chips": [
-            {"key": key, "label": label, "n": numbers[key], "on": asked.state == key}
-            for key, label in labels.items()
-        ],
-        "sizes": tables.PAGE_SIZES,
-        "now": timezone.now(),
-    }
-    return render(request, "certificates/operations.html", context)
-
-
-def _by_kind() -> list[tuple[str, Any]]:
-    return [(kind, Q(kind=kind)) for kind in Operation.Kind.values]
 
 
 @require_POST
