@@ -57,7 +57,9 @@ def about(**facts: str) -> Iterator[None]:
 
 
 def note(**facts: str) -> None:
-    """Tell more of what goes on, until the surrounding `about` ends."""
+    """Tell more of what goes on, until the surrounding `about` ends; outside of one nothing."""
+    if _FACTS.get() is _NOTHING:
+        return
     _FACTS.set({**_FACTS.get(), **facts})
 
 

@@ -86,13 +86,13 @@ TOPICS = (
         ),
     ),
     Topic(
-        ("certificates:restore_ca",),
+        ("certificates:restore_ca", "certificates:adopt_ca"),
         _("Restore CA"),
         (
             _(
                 "Takes the CA out of a backup and gives its role to the server that you choose, "
                 "for instance when the certificate server is lost. The backup of another CA is "
-                "refused: use Change CA, which carries such a change to every device."
+                "not restored: it leads into Change CA, which tells every device of such a change."
             ),
         ),
     ),

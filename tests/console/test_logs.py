@@ -94,6 +94,11 @@ def test_a_line_of_json_tells_request_operation_and_bug():
     assert logs.facts() == {}
 
 
+def test_what_is_noted_outside_of_anything_is_not_kept_for_the_next_one():
+    logs.note(operation="o-1")
+    assert logs.facts() == {}
+
+
 @pytest.fixture
 def lines(monkeypatch):
     """What is written while a test runs, as JSON."""
