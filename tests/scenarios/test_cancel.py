@@ -23,6 +23,11 @@ def test_cancelled_at_each_stage_nothing_is_left_and_the_next_one_works(
     zone = start_zone(devices=2)
     api = zone.program()
     before = zone.verify(api.root())
+    # A server tells with its next refresh that it shows its first certificate.
+    until(
+        lambda: {api.server(name)["status"] for name in before} == {"Active"},
+        "the console knows what every server shows",
+    )
 
     zone.take_down("cs-01.agent")
     acting.remint_ca(api)
