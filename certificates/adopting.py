@@ -15,15 +15,15 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from certificates import vault
-from certificates.authority import ask, binding, free_internal, opened, perform
+from certificates import vault, vault_jobs
+from certificates.authority import ask, free_internal
 from certificates.machine import AuthorityState, JobState
 from certificates.models import Authority, Draft, VaultJob
 from certificates.primaries import live_primary
 from devices import keyring
 from devices.models import Device
 from faults import Conflict, Refused
-from pki import backup, details, sealing
+from pki import backup, details
 
 ADOPT = VaultJob.Kind.ADOPT
 
@@ -32,9 +32,7 @@ def keep(data: bytes, passphrase: str, target: UUID, *, by: User, now: datetime)
     """Keep a backup of another CA in a draft, as it is, so that it need not be sent again."""
     server = live_primary(target, field="server", now=now)
     draft = Draft.objects.begin(by, Draft.Kind.CHANGE_CA, now=now, data={})
-    sealed = sealing.seal(
-        passphrase.encode(), to=server.vault_key, binding=binding(draft.pk, ADOPT)
-    )
+    sealed = vault_jobs.seal(passphrase, to=server, job=draft.pk, kind=ADOPT)
     file = base64.b64encode(data).decode()
     draft.put(backup={"file": file, "sealed": sealed, "server": str(server.pk)})
     return draft
@@ -98,12 +96,12 @@ class Adopted:
 
 def do(job: VaultJob, *, now: datetime) -> None:
     """Open the backup of a job on the server that it was given to."""
-    perform(job, _open, now=now)
+    vault_jobs.perform(job, _open, now=now)
 
 
 def _open(job: VaultJob, now: datetime) -> Adopted:
     """Open the backup; the key leaves this function sealed to this server alone."""
-    root, key_pem = opened(job)
+    root, key_pem = vault_jobs.opened(job)
     here = Device.objects.get(pk=keyring.here().server_id)
     facts = details.describe(root)
     if not facts.not_before <= now < facts.not_after:

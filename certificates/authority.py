@@ -6,36 +6,25 @@ that server's vault key. A server that does not answer loses the job: it can nev
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from certificates import vault
-from certificates.machine import AuthorityState, JobState
-from certificates.models import Authority, Bridge, Issued, Operation, VaultJob
+from certificates import vault, vault_jobs
+from certificates.machine import JobState
+from certificates.models import Authority, Operation, VaultJob
 from certificates.models.job import KEPT, KEPT_FOR_TWO
 from certificates.primaries import live_primary
-from devices import keyring
 from devices.models import Device, Zone
-from faults import Conflict, Fault, Invalid, Refused
+from faults import Conflict, Invalid, Refused
 from ledger.models import Entry
 from people.models import Rules
-from pki import backup, chains, details, keys, passphrases, sealing
+from pki import backup, passphrases
 
 Kind = VaultJob.Kind
 BACKUP_AT_MOST = 8 * 1024 * 1024 + 32 * 1024
-
-
-class OtherCA(Refused):
-    """The backup is of another CA than the active one (D-31)."""
-
-    action = "To make that CA the zone's run it as a Change CA, which reaches every device."
 
 
 @transaction.atomic
@@ -71,7 +60,7 @@ def restore(
         raise Invalid("The file is too large for a backup of a CA.", field="file")
     described = backup.peek_backup(data)
     if described.ca_sha256 != authority.sha256:
-        raise OtherCA(
+        raise vault_jobs.OtherCA(
             f"This is a backup of {described.ca_subject}, not of the active CA "
             f"{authority.subject}. Nothing was changed.",
             field="file",
@@ -135,8 +124,7 @@ def _ask(
         state=JobState.PROPOSED if Rules.objects.the().two_administrators else JobState.WAITING,
     )
     if secret:
-        to = server.vault_key
-        job.sealed = sealing.seal(secret.encode(), to=to, binding=binding(job.pk, job.kind))
+        job.sealed = vault_jobs.seal(secret, to=server, job=job.pk, kind=job.kind)
     return ask(job)
 
 
@@ -156,137 +144,6 @@ def ask(job: VaultJob) -> VaultJob:
         note=f"on {job.server.name}" + (f" to {job.target.name}" if job.target else ""),
     )
     return job
-
-
-def binding(key: UUID, kind: str) -> str:
-    """Return what binds a sealed passphrase to its job."""
-    return f"vault-job|{key}|{kind}"
-
-
-def do(job: VaultJob, *, now: datetime) -> None:
-    """Do a job on the server it was given to; its secrets are dropped whatever comes of it."""
-    acts = {Kind.MOVE: _move, Kind.BACKUP: _back_up, Kind.RESTORE: _restore}
-    perform(job, acts[Kind(job.kind)], now=now)
-
-
-def perform(job: VaultJob, act: Callable[[VaultJob, datetime], Outcome], *, now: datetime) -> None:
-    """Let an act make what a job asks for, and store it in the transaction that ends the job."""
-    if job.state != JobState.WAITING or job.server_id != keyring.here().server_id:
-        return
-    if job.is_overdue(now):
-        expire(job, now=now)
-        return
-    try:
-        made = act(job, now)
-        with transaction.atomic():
-            _end(job, JobState.DONE, now, result=made.result)
-            made.store()
-    except Fault as fault:
-        _end(job, JobState.FAILED, now, reason=fault.explanation, action=fault.action)
-
-
-def _end(job: VaultJob, state: str, now: datetime, **changes: object) -> None:
-    VaultJob.objects.move(
-        job, state, note=job.kind, ended_at=now, sealed="", payload=b"", **changes
-    )
-
-
-def expire(job: VaultJob, *, now: datetime) -> None:
-    """Give up on a server that does not answer; should it wake later, the job is gone (D-30)."""
-    _end(
-        job,
-        JobState.EXPIRED,
-        now,
-        reason=f"{job.server.name} did not answer. Nothing was changed.",
-        action="If it is lost, use Restore CA on another Primary Server.",
-    )
-
-
-class Outcome(Protocol):
-    """What an act on the CA key made: a file to fetch, and what to store."""
-
-    @property
-    def result(self) -> bytes: ...
-
-    def store(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a job made, stored in the transaction that ends it."""
-
-    result: bytes = b""
-    sealed_key: str = ""
-    authority: Authority | None = None
-    server: Device | None = None
-
-    def store(self) -> None:
-        """Give the key and the role to their new server; the old one can open nothing any more."""
-        if self.authority is None or self.server is None:
-            return
-        moved = Authority.objects.filter(pk=self.authority.pk, state=AuthorityState.CURRENT)
-        before = self.authority.certificate_server
-        if not moved.update(sealed_key=self.sealed_key, certificate_server=self.server):
-            raise Conflict("The CA is not the active one any more. Nothing was changed.")
-        Entry.objects.record(
-            "ca-role",
-            f"certificates.Authority:{self.authority.pk}",
-            here=before.name[:32] if before else "",
-            there=self.server.name[:32],
-        )
-
-
-def _move(job: VaultJob, now: datetime) -> Made:
-    key_pem = vault.open_key(job.authority)
-    return _given(job, key_pem)
-
-
-def _given(job: VaultJob, key_pem: str) -> Made:
-    if job.target is None:
-        raise Invalid("The job names no server.")
-    sealed = vault.seal(key_pem, authority_id=job.authority_id, server=job.target)
-    return Made(sealed_key=sealed, authority=job.authority, server=job.target)
-
-
-def _passphrase(job: VaultJob) -> str:
-    return keyring.here().open(job.sealed, binding=binding(job.pk, job.kind)).decode()
-
-
-def _back_up(job: VaultJob, now: datetime) -> Made:
-    authority, zone = job.authority, Zone.objects.the()
-    issued = Issued.objects.filter(authority=authority).order_by("pk")
-    lines = [
-        json.dumps({"serial": row.serial, "subject": row.subject, "sha256": row.sha256})
-        for row in issued.iterator()
-    ]
-    contents = backup.BackupContents(
-        zone=str(zone.guid),
-        zone_name=zone.name,
-        created=now,
-        ca_key_pem=vault.open_key(authority),
-        ca_chain_pem=authority.root_pem,
-        zone_key=keyring.here().zone_key,
-        bridges=list(Bridge.objects.filter(subject=authority).values_list("pem", flat=True)),
-        issued_jsonl="\n".join(lines),
-        settings_json=json.dumps({"epoch": authority.epoch}),
-    )
-    return Made(result=backup.write_backup(contents, _passphrase(job), now=now))
-
-
-def _restore(job: VaultJob, now: datetime) -> Made:
-    root, key_pem = opened(job)
-    if details.digest(root) != job.authority.sha256:
-        raise OtherCA("The backup holds another CA than it says. Nothing was changed.")
-    return _given(job, key_pem)
-
-
-def opened(job: VaultJob) -> tuple[str, str]:
-    """Open the backup of a job; returns the root and its key, which belong together."""
-    contents = backup.read_backup(bytes(job.payload), _passphrase(job))
-    root = chains.split(contents.ca_chain_pem)[-1]
-    if not keys.same_key(contents.ca_key_pem, root):
-        raise Refused("The key in the backup is not that of the CA. Nothing was changed.")
-    return root, contents.ca_key_pem
 
 
 def take_result(job: VaultJob) -> bytes:

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from certificates import adopting, doorbell, health, selfcheck, telling
+from certificates import adopting, doorbell, health, selfcheck, telling, vault_jobs
 from certificates import authority as ca_role
 from certificates.machine import JobState, OperationState
 from certificates.models import Authority, Operation, VaultJob
@@ -88,7 +88,7 @@ def _sweep_jobs() -> None:
     for job in VaultJob.objects.open().exclude(state=JobState.PROPOSED):
         if job.is_overdue(timezone.now()):
             with suppress(WrongMove):
-                ca_role.expire(job, now=timezone.now())
+                vault_jobs.expire(job, now=timezone.now())
         else:
             nudge_job(job)
 
@@ -179,7 +179,7 @@ def do_job(job_id: str) -> None:
     """Move, back up or restore the CA on the server whose vault it takes."""
     logs.note(job=job_id)
     job = VaultJob.objects.select_related("authority", "server", "target").get(pk=job_id)
-    do = adopting.do if job.kind == VaultJob.Kind.ADOPT else ca_role.do
+    do = adopting.do if job.kind == VaultJob.Kind.ADOPT else vault_jobs.do
     with suppress(WrongMove):
         do(job, now=timezone.now())
 

@@ -15,7 +15,7 @@ ROOMS = (
     *("devices", "ledger", "console"),
     *("zac", "wire", "pki", "faults", "zman"),
 )
-MODULE_LINES, TEMPLATE_LINES, DIALOG_LINES = 360, 120, 40
+MODULE_LINES, TEMPLATE_LINES, DIALOG_LINES = 300, 120, 40
 SUPPRESSIONS_PER_THOUSAND_LINES = 8
 
 

@@ -6,12 +6,13 @@ import argparse
 import os
 import resource
 import sys
-from typing import Callable, List, NoReturn, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from faults import Fault, Kind
-from wire.messages import MANAGED, PRIMARY, ROLES
+from wire.messages import PRIMARY
 from zac import (
     adopting,
+    arguments,
     by_hand,
     calls,
     enrolling,
@@ -31,13 +32,6 @@ from zac.host import Host, say
 
 LOCK_WAIT = 30.0
 Act = Callable[[Host, argparse.Namespace], int]
-FLAGS = {
-    "adopt": ("--prepare", "--finish"),
-    "unregister": ("--force",),
-    "status": ("--json",),
-    "cert-info": ("--future",),
-    "update": ("--json",),
-}
 
 
 class NoUpdate(Fault):
@@ -45,15 +39,6 @@ class NoUpdate(Fault):
 
     kind = Kind.NOT_FOUND
     action = "Run: zac update list"
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse with this program's exit code for a wrong command line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        print("zac: %s" % message, file=sys.stderr)
-        raise SystemExit(exits.USAGE)
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -74,12 +59,12 @@ def main(arguments: Optional[List[str]] = None) -> int:
     return code
 
 
-def _parser() -> Parser:
-    common = Parser(add_help=False)
+def _parser() -> arguments.Parser:
+    common = arguments.Parser(add_help=False)
     # Before or behind the command; the place behind it must not overwrite the one before.
     common.add_argument("--home", default=argparse.SUPPRESS)
     common.add_argument("-v", "--verbose", action="store_true")
-    parser = Parser(prog="zac", description="The agent of this host.")
+    parser = arguments.Parser(prog="zac", description="The agent of this host.")
     parser.add_argument("--home", default=os.environ.get("ZAC_HOME", DEFAULT))
     commands = parser.add_subparsers(dest="command", required=True)
     known: List[Tuple[str, List[str], Act, str]] = [
@@ -99,43 +84,8 @@ def _parser() -> Parser:
     for name, short, act, text in known:
         one = commands.add_parser(name, aliases=short, help=text, parents=[common])
         one.set_defaults(act=act)
-        if name in ("register", "adopt"):
-            _place(one)
-        for flag in FLAGS.get(name, ()):
-            one.add_argument(flag, action="store_true")
-        _own(name, one)
+        arguments.add(name, one)
     return parser
-
-
-def _own(name: str, parser: argparse.ArgumentParser) -> None:
-    """Add what one command alone takes."""
-    if name == "register":
-        _registration(parser)
-    elif name == "adopt":
-        parser.add_argument("--server-key", default="", help="file of a key to take over")
-    elif name == "update":
-        parser.add_argument("what", nargs="?", choices=("list", "show", "retry"), default="list")
-        parser.add_argument("id", nargs="?", default="", help="or its beginning")
-    elif name == "import":
-        parser.add_argument("file")
-
-
-def _place(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", default=os.uname().nodename)
-    parser.add_argument("--fqdn", default="")
-    parser.add_argument("--address", action="append", default=[], dest="addresses")
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--content-port", type=int, default=0)
-    parser.add_argument("--rehearsal-port", type=int, default=0)
-
-
-def _registration(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url")
-    parser.add_argument("--role", default=MANAGED, choices=ROLES)
-    parser.add_argument("--parent", default="")
-    parser.add_argument("--key", default=os.environ.get("ZAC_KEY", ""), help="or ZAC_KEY, or -")
-    parser.add_argument("--fingerprint", default="", help="SHA-256 of the zone's public key")
-    parser.add_argument("--trust-on-first-use", action="store_true")
 
 
 def _options(told: argparse.Namespace, url: str, role: str) -> Options:

@@ -42,7 +42,7 @@ from zac import (
     trust,
     wake,
 )
-from zac.commands import Parser
+from zac.arguments import Parser
 from zac.home import DEFAULT, Home
 from zac.host import Host
 from zac.security import Generation

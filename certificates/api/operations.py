@@ -13,7 +13,7 @@ from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from certificates import gates, progress, tasks
+from certificates import counting, gates, progress, tasks
 from certificates.api.authority import GateOut
 from certificates.models import Operation
 from certificates.operations import assigning, cancelling, confirming, postponing
@@ -124,7 +124,7 @@ def find(operation_id: str) -> Operation:
 def shown(operation: Operation) -> ProgressOut:
     """Return how an operation stands now."""
     operation = find(str(operation.pk))
-    counts = progress.count([operation])[operation.pk]
+    counts = counting.count([operation])[operation.pk]
     stand = progress.progress(operation, counts, Zone.objects.the(), timezone.now())
     every = (stand.assign, stand.cancel, stand.activation, stand.force, stand.roll_back)
     offered = [gate for gate in every if gate is not None]

@@ -24,7 +24,7 @@ from django.views.decorators.http import (
     require_safe,
 )
 
-from certificates import adopting, authority, gates, tasks
+from certificates import adopting, authority, gates, tasks, vault_jobs
 from certificates.forms_ca import live_primaries
 from certificates.forms_key import BackupForm, MoveForm, RestoreForm
 from certificates.gates import Button
@@ -93,7 +93,7 @@ def restore_ca(request: ZoneRequest) -> HttpResponse:
             return authority.restore(
                 given["file"], given["passphrase"], target, by=request.user, now=now
             )
-        except authority.OtherCA:
+        except vault_jobs.OtherCA:
             adopting.refuse_known(given["file"])
             # The offer of D-31: what was sent is kept, so that it need not be sent again.
             context["kept"] = partial(

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from certificates import gates, progress, tasks
+from certificates import counting, gates, progress, tasks
 from certificates.forms import RemintCAForm
 from certificates.limits import Limits, limits
 from certificates.models import Authority, Operation
@@ -64,7 +64,7 @@ def remint_ca(request: ZoneRequest) -> HttpResponse:
             operation = starting.remint_ca(form.order(), by=request.user, key=key, now=now)
             transaction.on_commit(partial(tasks.nudge, str(operation.pk)), robust=True)
         if not form.errors:
-            said = progress.headline(operation, progress.Counts())
+            said = progress.headline(operation, counting.Counts())
             return close_dialog(request, reverse("certificates:page"), said=said)
     return dialog(
         request, "certificates/dialogs/remint_ca.html", limit_words(found, now), form=form

@@ -11,46 +11,30 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, QuerySet, When
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from certificates import late, progress, rollout, stages
+from certificates import counting, late, progress, rollout, stages
 from certificates import report as reports
 from certificates.machine import OperationState
 from certificates.models import Operation
 from certificates.operations import readiness
-from certificates.rollout import Contact, Why
+from certificates.rollout import Contact
+from certificates.views import operation_devices
 from certificates.views.acts import operation_of
 from certificates.views.page import news, rights
 from console import chart, tables
 from devices.http import ZoneRequest
-from devices.models import Device, Zone
+from devices.models import Zone
 from systemupdates import rollout as spread
 
 State = OperationState
 PAGE = "certificates/operation_page.html"
 PANE = "certificates/operation_live.html#operation-pane"
-COLUMNS = (
-    tables.Column("device", gettext_lazy("Device"), "name"),
-    tables.Column("standing", gettext_lazy("Standing"), "standing"),
-    tables.Column("contact", gettext_lazy("Last contact"), "last_contact"),
-    tables.Column("remedy", gettext_lazy("What to do")),
-)
-AT_RISK = "at-risk"
-# Without another order those that need somebody come first.
-WORST_FIRST = Case(
-    When(standing=Contact.SILENT, then=0),
-    When(standing__in=("", Contact.ACTIVATED), then=2),
-    default=1,
-)
 AFTER = (State.ACTIVATED, State.COMPLETED)
 
 
@@ -85,7 +69,7 @@ class Standing:
 
 def standing(zone: Zone, operation: Operation, now: datetime) -> Standing:
     """Read how an operation stands."""
-    counts = progress.count([operation])[operation.pk]
+    counts = counting.count([operation])[operation.pk]
     return Standing(
         operation=operation,
         zone=zone,
@@ -154,140 +138,29 @@ def _chart(operation: Operation, stand: Standing, now: datetime) -> chart.Chart 
     return chart.draw(moments, lines, of=stand.how_far.of, marks=marks)
 
 
-@dataclass(frozen=True)
-class Row:
-    """One device in the table of the page."""
-
-    device: Device
-    tone: str
-    label: str | Promise
-    note: str
-    remedy: str
-    there: str
-    when: datetime | None = None
-
-
-def _rows(operation: Operation, page: Any, *, is_bridged: bool) -> list[Row]:
-    found = []
-    for device in page.object_list:
-        if rollout.is_over(operation):
-            found.append(_contact_row(operation, device))
-        else:
-            found.append(_risk_row(operation, device, is_bridged=is_bridged))
-    return found
-
-
-def _status_by_device(operation: Operation, device: Device) -> str:
-    if operation.update_id is None:
-        return reverse("devices:device", args=[device.pk])
-    return reverse("systemupdates:devices", args=[operation.update_id]) + f"?q={device.name}"
-
-
-def _risk_row(operation: Operation, device: Any, *, is_bridged: bool) -> Row:
-    why = device.standing
-    if not why:
-        return Row(device, "ok", _("Ready"), "", "", "")
-    text, there = _remedy(operation, device, why)
-    relies = is_bridged and why in rollout.BRIDGE_HELPS
-    note = _("relies on the bridge") if relies else ""
-    if why == Why.NO_CERTIFICATE:
-        note = _("holds the activation back")
-    return Row(device, "busy" if relies else "bad", Why(why).label, note, text, there)
-
-
-def _remedy(operation: Operation, device: Device, why: str) -> tuple[str, str]:
-    """Return what helps a device that would be cut off, and where that is done."""
-    texts = {
-        Why.NO_CERTIFICATE: _("See to its new certificate"),
-        Why.FAILED: _("Redeploy"),
-        Why.NEEDS_CRT: _("Run the Certificate Remint Tool on it"),
-        Why.REFUSED: _("See which server it refused"),
-        Why.LEFT_OUT: _("Redeploy"),
-        Why.OLD_AGENT: _("Update its agent"),
-        Why.SILENT: _("Switch it on, or run zac refresh on it"),
-        Why.NOT_APPLIED: _("Wait for its next refresh, or run zac refresh on it"),
-    }
-    there = _status_by_device(operation, device)
-    if why == Why.NO_CERTIFICATE:
-        there = reverse("certificates:page") + f"?q={device.name}"
-    elif why in (Why.OLD_AGENT, Why.SILENT):
-        there = reverse("devices:device", args=[device.pk])
-    return texts[Why(why)], there
-
-
-def _contact_row(operation: Operation, device: Any) -> Row:
-    standing = Contact(device.standing)
-    tones = {Contact.ACTIVATED: "ok", Contact.OLD_TRUST: "busy", Contact.SILENT: "bad"}
-    texts = {
-        Contact.ACTIVATED: "",
-        Contact.OLD_TRUST: _("See why it has not activated"),
-        Contact.SILENT: _("Switch it on; it comes back by itself or with the remint tool"),
-    }
-    first = device.first_contact
-    there = _status_by_device(operation, device) if texts[standing] else ""
-    return Row(device, tones[standing], standing.label, "", texts[standing], there, first)
-
-
-def _matching(found: QuerySet[Any], operation: Operation, asked: tables.Asked) -> QuerySet[Any]:
-    if asked.q:
-        found = found.filter(name__icontains=asked.q)
-    if asked.state == AT_RISK:
-        return found.exclude(standing="")
-    known = Contact.values if rollout.is_over(operation) else Why.values
-    return found.filter(standing=asked.state) if asked.state in known else found
-
-
-def _chips(operation: Operation, numbers: dict[str, int], asked: tables.Asked) -> list[Any]:
-    kinds: Any = Contact if rollout.is_over(operation) else Why
-    chips = [("", _("All"), sum(numbers.values()))]
-    if not rollout.is_over(operation):
-        risky = sum(n for why, n in numbers.items() if why)
-        chips.append((AT_RISK, _("Not ready"), risky))
-    chips += [(kind.value, kind.label, numbers.get(kind.value, 0)) for kind in kinds]
-    return [
-        {"key": key, "label": label, "n": n, "on": asked.state == key}
-        for key, label, n in chips
-        if n or key in ("", AT_RISK, asked.state)
-    ]
-
-
 @require_safe
 def operation(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Show one operation: stages, who would be cut off, the rollout, the contacts after it."""
     found, now = operation_of(pk), timezone.now()
     stand = standing(request.zone, found, now)
     asked = tables.Asked.read(request.GET)
-    columns, field, descending = tables.sorted_by(COLUMNS, asked.sort)
-    order = (f"{'-' if descending else ''}{field}",) if field else (WORST_FIRST, "name")
-    rows = _matching(rollout.standing(found, request.zone, now), found, asked).order_by(
-        *order, "pk"
-    )
+    columns, field, descending = tables.sorted_by(operation_devices.COLUMNS, asked.sort)
+    rows = operation_devices.matching(rollout.standing(found, request.zone, now), found, asked)
+    rows = operation_devices.ordered(rows, field, descending=descending)
     if request.GET.get("export") == "csv":
-        return _export(found, rows, is_bridged=stand.is_bridged)
+        return operation_devices.export(found, rows, is_bridged=stand.is_bridged)
     page = tables.page_of(rows, asked)
     context = live_context(request, stand, now) | {
         "nav": "certificates",
         "asked": asked,
         "columns": columns,
         "page": page,
-        "rows": _rows(found, page, is_bridged=stand.is_bridged),
-        "chips": _chips(found, stand.numbers, asked),
+        "rows": operation_devices.rows(found, page.object_list, is_bridged=stand.is_bridged),
+        "chips": operation_devices.chips(found, stand.numbers, asked),
         "sizes": tables.PAGE_SIZES,
         "here": request.get_full_path(),
     }
     return render(request, PAGE, context)
-
-
-def _export(operation: Operation, rows: QuerySet[Any], *, is_bridged: bool) -> HttpResponse:
-    class Everything:
-        object_list = rows.iterator(chunk_size=500)
-
-    cells = (
-        [row.device.name, row.label, row.note, row.device.last_contact, row.remedy]
-        for row in _rows(operation, Everything, is_bridged=is_bridged)
-    )
-    heading = [_("Device"), _("Standing"), _("Note"), _("Last contact"), _("What to do")]
-    return tables.csv_download(f"devices_{slugify(operation.name)}.csv", heading, cells)
 
 
 @require_safe

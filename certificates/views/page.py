@@ -14,7 +14,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from certificates import expiry, gates, progress, server_gates, table
+from certificates import counting, expiry, gates, progress, server_gates, table
 from certificates.models import Authority, Operation, VaultJob
 from certificates.operations import confirming, renewing
 from certificates.server_gates import Around
@@ -59,7 +59,7 @@ class Standing:
 def standing(request: ZoneRequest, now: datetime) -> Standing:
     """Read how the authority and the operations stand."""
     running = table.running()
-    counts = progress.count(running)
+    counts = counting.count(running)
     shown = [progress.progress(o, counts[o.pk], request.zone, now) for o in running]
     return Standing(
         authority=Authority.objects.filter(state="current")

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from certificates import progress, tasks
+from certificates import counting, progress, tasks
 from certificates.models import Draft, Operation
 from console.http import close_dialog, dialog
 from devices.http import ZoneRequest
@@ -81,7 +81,7 @@ def ended(request: ZoneRequest, pk: UUID) -> HttpResponse:
 
 def started(request: ZoneRequest, operation: Operation) -> HttpResponse:
     """Close the dialog onto the operation that it started."""
-    said = progress.headline(operation, progress.Counts())
+    said = progress.headline(operation, counting.Counts())
     return close_dialog(request, reverse("certificates:page"), said=said)
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from certificates import authority as ca_role
+from certificates import vault_jobs
 from certificates.machine import FutureState
 from certificates.models import Authority, FutureCertificate, Operation, VaultJob
 from devices.models import Device
@@ -170,7 +170,7 @@ def done(everybody, answer):
     assert answer.status_code == 202, answer.content
     there = f"jobs/{answer.json()['id']}"
     assert everybody.get(there).json()["state"] == "waiting"
-    ca_role.do(VaultJob.objects.get(pk=answer.json()["id"]), now=timezone.now())
+    vault_jobs.do(VaultJob.objects.get(pk=answer.json()["id"]), now=timezone.now())
     return everybody.get(there).json()
 
 

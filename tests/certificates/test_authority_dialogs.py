@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from certificates import authority as ca_role
+from certificates import vault_jobs
 from certificates.machine import JobState, OperationState
 from certificates.models import Authority, Operation, VaultJob
 from certificates.models.job import KEPT
@@ -49,12 +50,12 @@ def there(state="waiting"):
 
 
 def worked(**later):
-    ca_role.do(job(), now=timezone.now() + timedelta(**later))
+    vault_jobs.do(job(), now=timezone.now() + timedelta(**later))
 
 
 def backup_of_the_zone():
     ca_role.back_up(PHRASE, by=None)
-    ca_role.do(job(), now=timezone.now())
+    vault_jobs.do(job(), now=timezone.now())
     data = bytes(job().result)
     VaultJob.objects.all().delete()
     return data

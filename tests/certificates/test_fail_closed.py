@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from certificates import authority
+from certificates import authority, vault_jobs
 from certificates.machine import JobState
 from certificates.models import Issued, Operation, VaultJob
 from certificates.operations import assigning, cancelling, confirming, postponing, signing
@@ -119,7 +119,7 @@ def move(zone):
 
 
 def backed_up(zone):
-    authority.do(authority.back_up(PASSPHRASE, by=first()), now=now())
+    vault_jobs.do(authority.back_up(PASSPHRASE, by=first()), now=now())
     KEPT["backup"] = bytes(VaultJob.objects.get().result)
     zone.first.refresh()
 
@@ -185,17 +185,17 @@ ACTS = {
     "ask for a backup": (None, lambda z: authority.back_up(PASSPHRASE, by=first())),
     "back up": (
         lambda z: authority.back_up(PASSPHRASE, by=first()),
-        lambda z: authority.do(VaultJob.objects.get(), now=now()),
+        lambda z: vault_jobs.do(VaultJob.objects.get(), now=now()),
     ),
     "ask to move the CA role": (joined, move),
     "move the CA role": (
         lambda z: (joined(z), move(z)),
-        lambda z: authority.do(VaultJob.objects.get(), now=now()),
+        lambda z: vault_jobs.do(VaultJob.objects.get(), now=now()),
     ),
     "ask to restore": (backed_up, restore),
     "restore": (
         lambda z: (backed_up(z), restore(z)),
-        lambda z: authority.do(VaultJob.objects.get(state=JobState.WAITING), now=now()),
+        lambda z: vault_jobs.do(VaultJob.objects.get(state=JobState.WAITING), now=now()),
     ),
     "confirm an operation": (
         lambda z: (Rules.objects.create(pk=1, two_administrators=True), play.remint_ca()),

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from certificates import progress
+from certificates import counting, progress
 from certificates.machine import FutureState, OperationState
 from certificates.models import Operation
 from devices.models import Role, Zone
@@ -22,7 +22,7 @@ def ca():
 
 
 def shown(operation):
-    counts = progress.count([operation])[operation.pk]
+    counts = counting.count([operation])[operation.pk]
     return progress.progress(operation, counts, Zone.objects.the(), make.now())
 
 
@@ -74,7 +74,7 @@ def test_counts_leave_out_who_does_not_count(ca):
     make.assignment(operation.update, gone, A.PENDING)
     for number, copied in enumerate([R.AVAILABLE, R.PENDING, R.EXCLUDED]):
         make.replica(operation.update, make.server(f"cs-{number}", Role.CONTENT_SATELLITE), copied)
-    counts = progress.count([operation])[operation.pk]
+    counts = counting.count([operation])[operation.pk]
     assert counts.applied() == (2, 4)
     assert counts.activated() == (1, 4)
     assert counts.copied() == (1, 2)
@@ -104,7 +104,7 @@ def test_a_blocked_operation_names_its_servers(ca):
     ],
 )
 def test_the_headline_is_the_manuals(state, words):
-    counts = progress.Counts(devices={A.APPLIED: 2, A.ACTIVATED: 1, A.IGNORED: 5})
+    counts = counting.Counts(devices={A.APPLIED: 2, A.ACTIVATED: 1, A.IGNORED: 5})
     operation = Operation(kind=Operation.Kind.REMINT_CA, state=state)
     assert progress.headline(operation, counts) == words
 
@@ -124,4 +124,4 @@ def test_the_mark_changes_with_what_the_page_shows(ca):
 def test_counting_takes_the_same_queries_for_any_number(ca, django_assert_num_queries):
     operations = [make.operation(ca, state=S.ACTIVATED) for _n in range(3)]
     with django_assert_num_queries(4):
-        progress.count(operations)
+        counting.count(operations)

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from certificates import authority, tasks
+from certificates import authority, tasks, vault_jobs
 from certificates.limits import TooEarly
 from certificates.machine import JobState, OperationState
 from certificates.models import Authority, Operation, VaultJob
@@ -132,20 +132,20 @@ def test_an_act_on_the_ca_key_waits_with_its_secret_sealed(two, zone, kind):
     else:
         Rules.objects.update(two_administrators=False)
         made = authority.back_up(PASSPHRASE, by=first)
-        authority.do(made, now=now)
+        vault_jobs.do(made, now=now)
         data = bytes(VaultJob.objects.get(pk=made.pk).result)
         Rules.objects.update(two_administrators=True)
         zone.first.refresh()
         job = authority.restore(data, PASSPHRASE, zone.first.guid, by=first, now=now)
     assert job.state == JobState.PROPOSED
-    authority.do(job, now=now)
+    vault_jobs.do(job, now=now)
     tasks.sweep()
     assert VaultJob.objects.get(pk=job.pk).state == JobState.PROPOSED
     with pytest.raises(Refused):
         confirming.confirm_job(job, by=first, now=now)
     later = now + timedelta(hours=3)
     confirming.confirm_job(job, by=second, now=later)
-    authority.do(job, now=later)
+    vault_jobs.do(job, now=later)
     assert VaultJob.objects.get(pk=job.pk).state == JobState.DONE
 
 
@@ -161,7 +161,7 @@ def test_the_first_finds_the_backup_hours_later(two):
     job = authority.back_up(PASSPHRASE, by=first)
     now = timezone.now()
     confirming.confirm_job(job, by=second, now=now)
-    authority.do(job, now=now)
+    vault_jobs.do(job, now=now)
     authority.forget_results(now + timedelta(hours=23))
     assert bytes(VaultJob.objects.get(pk=job.pk).result)
     authority.forget_results(now + timedelta(hours=25))

@@ -15,7 +15,7 @@ from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 
-from certificates import authority as ca_role
+from certificates import vault_jobs
 from certificates.models import VaultJob
 from tests.api.conftest import APPROVE, AUDIT, CA, CHANGE, DEPLOY, ZONE, Caller, caller
 from zman import main as zman
@@ -102,6 +102,6 @@ def served(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def asked(_seconds: float) -> None:
         for job in VaultJob.objects.filter(state="waiting"):
-            ca_role.do(job, now=timezone.now())
+            vault_jobs.do(job, now=timezone.now())
 
     monkeypatch.setattr("zman.watching.time.sleep", asked)
