@@ -40,6 +40,8 @@ RIGHTS: dict[str, str | Promise] = {
     ),
     "ledger.view_entry": gettext_lazy("Read the audit log"),
     VIEW_METRICS: gettext_lazy("Read the metrics"),
+    "notifications.manage": gettext_lazy("Notifications: targets and what was sent"),
+    "people.administer": gettext_lazy("Administrators: create, roles, deactivate, reset"),
 }
 
 

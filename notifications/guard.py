@@ -57,7 +57,7 @@ def addresses(host: str, port: int) -> list[tuple[int, Any]]:
     """Resolve a name and return what may be connected to; raises Internal if nothing may."""
     try:
         found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise Refused(f"The name {host} cannot be resolved.", field="url") from error
     allowed: list[tuple[int, Any]] = [
         (family, place) for family, _, _, _, place in found if is_allowed(str(place[0]))

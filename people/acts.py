@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from django.db import transaction
 from console.models import ApiToken
 from faults import Conflict, Invalid, NotFound, Refused
 from ledger.models import Entry
-from people import factors, links
+from people import factors, links, lockout
 from people.models import Administrator, RecoveryCode, SecondFactor, roles_of
 from people.roles import BY_KEY, ROLES, SUPER
 
@@ -38,16 +38,19 @@ class NewAdministrator:
 
     def check(self) -> None:
         """Refuse what cannot be an administrator."""
-        try:
-            UnicodeUsernameValidator()(self.name)
-            if self.email:
-                validate_email(self.email)
-        except ValidationError as error:
-            field = "email" if error.code == "invalid" and "@" in self.email else "name"
-            raise Invalid(" ".join(error.messages), field=field) from error
+        _check("name", UnicodeUsernameValidator(), self.name)
+        if self.email:
+            _check("email", validate_email, self.email)
         if len(self.name) > NAME_AT_MOST:
             raise Invalid(f"A name has at most {NAME_AT_MOST} characters.", field="name")
         check_roles(self.roles)
+
+
+def _check(field: str, validate: Callable[[str], object], value: str) -> None:
+    try:
+        validate(value)
+    except ValidationError as error:
+        raise Invalid(" ".join(error.messages), field=field) from error
 
 
 def check_roles(roles: Iterable[str]) -> None:
@@ -167,6 +170,19 @@ def reset_second_factor(pk: int, *, by: User) -> User:
     RecoveryCode.objects.filter(user=user).delete()
     _close_sessions(user)
     _append(head, "reset-second-factor", user, {"second factor": True}, {"second factor": False})
+    return user
+
+
+@transaction.atomic
+def unlock(pk: int, *, by: User, now: datetime) -> User:
+    """End a lock-out after wrong passwords or codes, from wherever they came (S-82)."""
+    head = Entry.objects.queue()
+    user = known(pk)
+    counted = lockout.failures(user.username, now)
+    if not counted:
+        raise Refused(f"No failed login of {user.username} is counted. Nothing was changed.")
+    lockout.forget(user.username)
+    _append(head, "unlock-administrator", user, {"failures": counted}, {"failures": 0})
     return user
 
 

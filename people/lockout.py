@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from axes.handlers.database import AxesDatabaseHandler
+from axes.helpers import get_cool_off
+from axes.models import AccessAttempt
 from django.conf import settings
+from django.db.models import Sum
 from django.http import QueryDict
 
 from people import entering
@@ -32,3 +36,26 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
         if getattr(request, "axes_failures_since_start", 0) <= settings.AXES_FAILURE_LIMIT:
             reason = "wrong code" if "code" in credentials else "wrong password"
             entering.note_failure(request, str(credentials.get("username") or ""), reason)
+
+
+def _counted(username: str, now: datetime) -> Any:
+    """Return what axes still counts against a user, a row for each address."""
+    since = now - get_cool_off()
+    return AccessAttempt.objects.filter(username=username, attempt_time__gt=since)
+
+
+def failures(username: str, now: datetime) -> int:
+    """Return how many failed proofs count against a user, from all addresses together."""
+    found = _counted(username, now).aggregate(n=Sum("failures_since_start"))
+    return int(found["n"] or 0)
+
+
+def is_locked(username: str, now: datetime) -> bool:
+    """Tell whether a user is locked out from some address."""
+    limit = settings.AXES_FAILURE_LIMIT
+    return bool(_counted(username, now).filter(failures_since_start__gte=limit).exists())
+
+
+def forget(username: str) -> None:
+    """Count the failed proofs of a user from the beginning."""
+    AccessAttempt.objects.filter(username=username).delete()

@@ -8,16 +8,11 @@ from dataclasses import dataclass
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from console.tokens import RIGHTS as OF_PROGRAMS
+from console import tokens
 
 ADMINISTER = "people.administer"
-ADMINISTER_LABEL = _("Administrators: create, roles, deactivate, reset")
-# What a person may be given; a token of the API cannot hold the last ones.
-RIGHTS: dict[str, str | Promise] = {
-    **OF_PROGRAMS,
-    "notifications.manage": _("Notifications: targets and what was sent"),
-    ADMINISTER: ADMINISTER_LABEL,
-}
+RIGHTS = tokens.RIGHTS
+"""What a person may be given, and a token of theirs."""
 
 
 @dataclass(frozen=True)

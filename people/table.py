@@ -35,12 +35,12 @@ LABELS = {
 }
 
 
-def administrators(asked: Asked) -> QuerySet[User]:
-    """Return the administrators that the address asks for."""
+def administrators(q: str = "", state: str = "") -> QuerySet[User]:
+    """Return the administrators with a text in their name or address, and in a state."""
     found = User.objects.select_related("administrator", "second_factor")
-    if asked.q:
-        found = found.filter(Q(username__icontains=asked.q) | Q(email__icontains=asked.q))
-    condition = CONDITIONS.get(asked.state)
+    if q:
+        found = found.filter(Q(username__icontains=q) | Q(email__icontains=q))
+    condition = CONDITIONS.get(state)
     return found.filter(condition) if condition is not None else found
 
 

@@ -100,6 +100,10 @@ class Console:
         """Set something; to set it twice is to set it once."""
         return self._send("PUT", path, json=order, repeatable=True).json()
 
+    def delete(self, path: str) -> None:
+        """Remove something."""
+        self._send("DELETE", path)
+
     def upload(self, path: str, files: list[tuple[str, bytes]], **fields: str) -> Any:
         """Send files in a form."""
         parts = [("file", (name, data)) for name, data in files]

@@ -7,12 +7,24 @@ import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from faults import Fault, Invalid
-from zman import VERSION, acting, exits, keeping, profiles, reading, watching
+from zman import (
+    VERSION,
+    acting,
+    administering,
+    exits,
+    keeping,
+    notifying,
+    profiles,
+    reading,
+    watching,
+)
 from zman.acting import Command
 from zman.client import Console
+from zman.lists import LISTS, OF_UPDATE, WHOLE
 from zman.output import Output
 from zman.profiles import EXAMPLE, Place
 
@@ -64,30 +76,31 @@ def make_parser() -> ArgumentParser:
     _starting(commands, common)
     _running(commands, common)
     _keeping(commands, common)
+    for room in (administering, notifying):
+        room.add_commands(commands, partial(_add, common=common))
     return parser
 
 
-def _add(commands: Any, common: ArgumentParser, name: str, run: Command, words: str) -> Any:
+def _add(commands: Any, name: str, run: Command, words: str, *, common: ArgumentParser) -> Any:
     added = commands.add_parser(name, parents=[common], help=words, description=words)
     added.set_defaults(run=run)
     return added
 
 
 def _reading(commands: Any, common: ArgumentParser) -> None:
-    listed = _add(commands, common, "list", reading.show_list, "list things of one kind")
-    listed.add_argument("kind", choices=[*reading.LISTS, *reading.OF_UPDATE])
+    listed = _add(commands, "list", reading.show_list, "list things of one kind", common=common)
+    listed.add_argument("kind", choices=[*LISTS, *OF_UPDATE, *WHOLE])
     listed.add_argument("--update", default="", help="of which update: name or id")
     listed.add_argument("--search", default="", metavar="TEXT")
     listed.add_argument("--state", default="")
     listed.add_argument("--limit", type=int, default=0, help="how many at most; 0 is all")
-    shown = _add(commands, common, "show", reading.show_one, "show one thing")
-    kinds = ["ca", "zone", "me", "gates", "limits", "server", "device", "operation", "update"]
-    shown.add_argument("what", choices=[*kinds, "job", "audit"])
+    shown = _add(commands, "show", reading.show_one, "show one thing", common=common)
+    shown.add_argument("what", choices=reading.SHOWN)
     shown.add_argument("name", nargs="?", default="", help="name or id")
     shown.add_argument("--pem", action="store_true", help="its certificate instead")
     shown.add_argument("--future", action="store_true", help="with --pem: the new one")
     shown.add_argument("-o", "--output", default="", metavar="FILE")
-    watched = _add(commands, common, "watch", acting.watch, "follow an operation to its end")
+    watched = _add(commands, "watch", acting.watch, "follow an operation to its end", common=common)
     watched.add_argument("operation", nargs="?", default="", help="id; else the one under way")
     watched.add_argument("--until", choices=list(watching.ENDS), default="completed")
 
@@ -102,10 +115,10 @@ def _starting(commands: Any, common: ArgumentParser) -> None:
     started.add_argument("--watch", action="store_true", help="follow it to its end")
     remint = commands.add_parser("remint", help="replace the zone CA, or certificates of servers")
     of_what = remint.add_subparsers(dest="what", required=True, metavar="ca|servers")
-    own = _add(of_what, started, "ca", acting.remint_ca, "Remint CA")
+    own = _add(of_what, "ca", acting.remint_ca, "Remint CA", common=started)
     own.add_argument("--common-name", default="", help="else that of the present CA")
     own.add_argument("--years", type=int, default=10)
-    servers = _add(of_what, started, "servers", acting.remint_servers, "Remint Certificate")
+    servers = _add(of_what, "servers", acting.remint_servers, "Remint Certificate", common=started)
     servers.add_argument("servers", nargs="*", metavar="SERVER")
     servers.add_argument("--all", action="store_true", help="every server")
     servers.add_argument("--name", default="", help="of the system update")
@@ -113,11 +126,13 @@ def _starting(commands: Any, common: ArgumentParser) -> None:
     _of_csr(servers)
     change = commands.add_parser("change", help="change the zone CA to another one")
     to_what = change.add_subparsers(dest="what", required=True, metavar="internal|external")
-    internal = _add(to_what, started, "internal", acting.change_internal, "to a CA of the zone")
+    internal = _add(
+        to_what, "internal", acting.change_internal, "to a CA of the zone", common=started
+    )
     internal.add_argument("--server", required=True, help="which Primary Server holds it")
     internal.add_argument("--subject", required=True)
     internal.add_argument("--years", type=int, default=10)
-    external = _add(to_what, started, "external", acting.change_external, "to a CA outside")
+    external = _add(to_what, "external", acting.change_external, "to a CA outside", common=started)
     external.add_argument("chain", nargs="+", help="PEM files: the root, and intermediates")
     _of_csr(external)
 
@@ -142,31 +157,33 @@ def _running(commands: Any, common: ArgumentParser) -> None:
         ("roll-back", "go back to the CA from before"),
         ("without-bridge", "go on without a lost certificate server"),
     ):
-        _add(commands, told, name, acting.act, words)
-    later = _add(commands, told, "postpone", acting.postpone, "change the activation time")
+        _add(commands, name, acting.act, words, common=told)
+    later = _add(commands, "postpone", acting.postpone, "change the activation time", common=told)
     later.add_argument("--at", required=True, help="2030-05-17T22:00+02:00 or +2h")
-    out = _add(commands, told, "exclude", acting.exclude, "leave a content server out")
+    out = _add(commands, "exclude", acting.exclude, "leave a content server out", common=told)
     out.add_argument("--server", required=True)
     for name, words in (
         ("approve", "let a waiting server into the zone"),
         ("unregister", "let a device go"),
         ("retire", "take a device out for good"),
     ):
-        _add(commands, common, name, acting.of_device, words).add_argument("device")
+        _add(commands, name, acting.of_device, words, common=common).add_argument("device")
     for name, words in (
         ("ignore", "leave a device out of an update"),
         ("redeploy", "offer an update to a device again"),
     ):
-        added = _add(commands, common, name, acting.of_assignment, words)
+        added = _add(commands, name, acting.of_assignment, words, common=common)
         added.add_argument("device")
         added.add_argument("--update", required=True, help="name or id")
 
 
 def _keeping(commands: Any, common: ArgumentParser) -> None:
-    moved = _add(commands, common, "move", keeping.move, "move the CA role to a Primary Server")
+    moved = _add(
+        commands, "move", keeping.move, "move the CA role to a Primary Server", common=common
+    )
     moved.add_argument("server")
-    kept = _add(commands, common, "backup", keeping.backup, "back the CA up into a file")
-    back = _add(commands, common, "restore", keeping.restore, "restore the CA from a backup")
+    kept = _add(commands, "backup", keeping.backup, "back the CA up into a file", common=common)
+    back = _add(commands, "restore", keeping.restore, "restore the CA from a backup", common=common)
     for parser in (kept, back):
         parser.add_argument("file")
         parser.add_argument(
@@ -175,16 +192,16 @@ def _keeping(commands: Any, common: ArgumentParser) -> None:
     back.add_argument("--server", required=True, help="which Primary Server takes it")
     csr = commands.add_parser("csr", help="certification requests of servers")
     how = csr.add_subparsers(dest="what", required=True, metavar="generate|again|get")
-    made = _add(how, common, "generate", keeping.generate_csrs, "fresh keys and requests")
+    made = _add(how, "generate", keeping.generate_csrs, "fresh keys and requests", common=common)
     made.add_argument("servers", nargs="+", metavar="SERVER")
     made.add_argument("--key-length", type=int, default=256, metavar="BITS")
     made.add_argument("--common-name", default="")
-    again = _add(how, common, "again", keeping.try_again, "ask again what failed")
+    again = _add(how, "again", keeping.try_again, "ask again what failed", common=common)
     again.add_argument("server")
-    got = _add(how, common, "get", keeping.fetch_csrs, "fetch the requests")
+    got = _add(how, "get", keeping.fetch_csrs, "fetch the requests", common=common)
     got.add_argument("servers", nargs="+", metavar="SERVER")
     got.add_argument("-o", "--output", default="", metavar="FILE")
-    taken = _add(commands, common, "import", keeping.import_files, "import certificates")
+    taken = _add(commands, "import", keeping.import_files, "import certificates", common=common)
     taken.add_argument("files", nargs="+", metavar="FILE")
     taken.add_argument("--server", default="", help="else matched by their keys")
 

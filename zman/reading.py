@@ -2,121 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 from argparse import Namespace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from faults import Invalid, NotFound
 from zman.client import Console
+from zman.lists import LISTS, OF_UPDATE, WHOLE
 from zman.output import Output
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-CERTIFICATE = {"Until": "certificate.not_after", "Issuer": "certificate.issuer"}
-
-
-class Listed(NamedTuple):
-    """A list of the API: its path, its columns, the query that each option becomes."""
-
-    path: str
-    columns: dict[str, str]
-    search: str = ""
-    state: str = ""
-
-
-LISTS = {
-    "servers": Listed(
-        "servers",
-        {"Server": "name", "Address": "fqdn", "Role": "role", "Status": "status", **CERTIFICATE},
-        "q",
-        "state",
-    ),
-    "devices": Listed(
-        "devices",
-        {
-            "Device": "name",
-            "Role": "role",
-            "State": "state",
-            "Address": "fqdn",
-            "Last contact": "last_contact",
-            "Version": "version",
-        },
-        "q",
-        "state",
-    ),
-    "operations": Listed(
-        "operations",
-        {
-            "Id": "id",
-            "Kind": "kind",
-            "State": "state",
-            "Activation": "activates_at",
-            "Name": "name",
-            "By": "requested_by",
-        },
-        "",
-        "state",
-    ),
-    "updates": Listed(
-        "updates",
-        {"Id": "id", "Name": "name", "State": "state", "Devices": "devices"},
-        "q",
-        "state",
-    ),
-    "authorities": Listed(
-        "authorities",
-        {
-            "Id": "id",
-            "Subject": "subject",
-            "Kind": "kind",
-            "State": "state",
-            "Until": "not_after",
-            "SHA-256": "sha256",
-        },
-    ),
-    "registration-keys": Listed(
-        "registration-keys",
-        {
-            "Id": "id",
-            "Name": "label",
-            "Role": "role",
-            "Uses left": "uses_left",
-            "Until": "expires_at",
-            "Revoked": "revoked_at",
-        },
-    ),
-    "audit": Listed(
-        "audit-entries",
-        {
-            "No.": "seq",
-            "Time": "at",
-            "Who": "actor",
-            "Action": "action",
-            "Subject": "subject",
-            "Note": "note",
-        },
-        "q",
-    ),
-    "tokens": Listed(
-        "tokens", {"Id": "id", "Name": "name", "Rights": "rights", "Until": "expires_at"}
-    ),
-}
-OF_UPDATE = {
-    "assignments": Listed(
-        "updates/{}/assignments",
-        {"Device": "device", "State": "state", "Changed": "changed_at", "Reason": "reason"},
-        "q",
-        "state",
-    ),
-    "replicas": Listed(
-        "updates/{}/replicas",
-        {"Server": "server", "State": "state", "Percent": "progress", "Reason": "reason"},
-    ),
-}
 
 
 def show_list(api: Console, out: Output, told: Namespace) -> None:
     """List things of one kind."""
+    if told.kind in WHOLE:
+        out.table(api.get(WHOLE[told.kind].path), WHOLE[told.kind].columns)
+        return
     listed = {**LISTS, **OF_UPDATE}[told.kind]
     path = listed.path
     if told.kind in OF_UPDATE:
@@ -145,6 +49,14 @@ def one(api: Console, path: str, name: str, what: str) -> dict[str, Any]:
     if len(found) > 1:
         raise Invalid(f"Several are called {name}.", action="Name the one that is meant by its id.")
     return found[0]
+
+
+def named(api: Console, path: str, name: str, what: str) -> dict[str, Any]:
+    """Return the one thing of a list that has exactly this name; there are no two of a name."""
+    found = next((item for item in api.every(path, q=name) if item["name"] == name), None)
+    if found is None:
+        raise NotFound(f"There is no {what} {name}.", action=f"See: zman list {what}s")
+    return found
 
 
 def server_of(api: Console, name: str) -> dict[str, Any]:
@@ -190,14 +102,23 @@ def show_one(api: Console, out: Output, told: Namespace) -> None:
     write(out, api.file(f"{path}/{'future-' if told.future else ''}certificate"), told.output)
 
 
+SINGLE = {
+    "zone": "zone",
+    "me": "me",
+    "gates": "gates",
+    "limits": "activation-limits",
+    "rules": "rules",
+}
+NAMED = {"administrator": "administrators", "target": "notification-targets"}
+NUMBERED = {"job": "jobs", "audit": "audit-entries", "notification": "notifications"}
+SHOWN = ["ca", "server", "device", "operation", "update", *SINGLE, *NAMED, *NUMBERED]
 GATES = {"Act": "name", "Possible": "open", "Why not": "reason"}
 
 
 def _path(api: Console, told: Namespace) -> str:
     what, name = told.what, told.name
-    single = {"zone": "zone", "me": "me", "gates": "gates", "limits": "activation-limits"}
-    if what in single:
-        return single[what]
+    if what in SINGLE:
+        return SINGLE[what]
     if what == "ca":
         key = name or api.get("authority")["id"]
         return f"authorities/{key}"
@@ -207,7 +128,9 @@ def _path(api: Console, told: Namespace) -> str:
         raise Invalid(f"Which {what}? Give its name or id.")
     if what in ("server", "device", "update"):
         return f"{what}s/{one(api, f'{what}s', name, what)['id']}"
-    return f"{'jobs' if what == 'job' else 'audit-entries'}/{name}"
+    if what in NAMED:
+        return f"{NAMED[what]}/{named(api, NAMED[what], name, what)['id']}"
+    return f"{NUMBERED[what]}/{name}"
 
 
 def write(out: Output, data: bytes, path: str) -> None:
@@ -220,4 +143,18 @@ def write(out: Output, data: bytes, path: str) -> None:
             file.write(data)
     except OSError as error:
         raise Invalid(f"{path} cannot be written: {error.strerror}. Nothing was kept.") from error
+    out.say(f"{path} is written.")
+
+
+def write_secret(out: Output, text: str, path: str = "") -> None:
+    """Print what is told once, or write it into a new file for its owner alone."""
+    if not path:
+        out.screen.file.write(f"{text}\n")
+        return
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{text}\n")
+    except OSError as error:
+        out.screen.file.write(f"{text}\n")
+        raise Invalid(f"{path} cannot be written: {error.strerror}. It is printed.") from error
     out.say(f"{path} is written.")

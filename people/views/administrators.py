@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from console import tables
 from console.http import Request, close_dialog, dialog, faults_on, needs
-from people import acts, factors, table
+from people import acts, factors, lockout, table
 from people.forms import Confirm, NewAdministratorForm, RolesForm
 from people.models import Administrator, Rules, roles_of
 from people.roles import ADMINISTER, RIGHTS, ROLES
@@ -34,7 +34,7 @@ def administrators(request: Request) -> HttpResponse:
     """List the administrators."""
     asked = tables.Asked.read(request.GET)
     columns, field, descending = tables.sorted_by(table.COLUMNS, asked.sort)
-    found = table.administrators(asked)
+    found = table.administrators(asked.q, asked.state)
     order = [f"-{field}" if descending else field] if field else []
     page = tables.page_of(found.order_by(*order, "username"), asked)
     context = {
@@ -70,6 +70,8 @@ def administrator(request: Request, pk: int) -> HttpResponse:
         "tokens": shown.api_tokens.usable(now).order_by("name"),
         "link": shown.setup_links.usable(now).first(),
         "is_self": shown == request.user,
+        "failures": lockout.failures(shown.username, now),
+        "is_locked": lockout.is_locked(shown.username, now),
     }
     return render(request, "people/administrator.html", context)
 
@@ -145,6 +147,12 @@ ACTS = {
         gettext_lazy("Every program that uses one of them is refused from now on."),
         lambda pk, by: acts.revoke_tokens(pk, by=by, now=timezone.now()),
         gettext_lazy("The API tokens of %s are revoked."),
+    ),
+    "unlock": Act(
+        gettext_lazy("Unlock"),
+        gettext_lazy("Failed logins are counted from the beginning: logging in works at once."),
+        lambda pk, by: acts.unlock(pk, by=by, now=timezone.now()),
+        gettext_lazy("%s may log in again."),
     ),
     "reset-second-factor": Act(
         gettext_lazy("Reset second factor"),

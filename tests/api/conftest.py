@@ -17,6 +17,9 @@ from console.models import ApiToken
 from devices.models import RegistrationKey, Zone
 from ledger import tokens
 from ledger.models import Entry
+from notifications import sending
+from notifications.events import BLOCKED, Event
+from notifications.models import Target
 from systemupdates.machine import AssignmentState, ReplicaState
 from tests import make
 from wire.envelope import Envelope
@@ -29,6 +32,9 @@ APPROVE = "devices.approve_device"
 AUDIT = "ledger.view_entry"
 METRICS = "console.view_metrics"
 ZONE = "devices.change_zone"
+ADMINISTER = "people.administer"
+NOTIFY = "notifications.manage"
+EVERY_RIGHT = (CA, DEPLOY, CHANGE, APPROVE, AUDIT, ZONE, ADMINISTER, NOTIFY)
 
 
 @dataclass
@@ -98,6 +104,8 @@ def things(
 ) -> dict[str, Any]:
     """One of each thing that an address may name; the zone has no key to sign with."""
     monkeypatch.setattr("certificates.report.sign", lambda _: Envelope("type", "", ""))
+    monkeypatch.setattr("notifications.webhook.seal", lambda *_, **__: "sealed")
+    monkeypatch.setattr("notifications.webhook.opened", lambda _: ("https://hooks.example", ""))
     settings.SERVER_HOME = tmp_path
     zone = make.zone()
     Zone.objects.filter(pk=zone.pk).update(public_key="A" * 43 + "=")
@@ -114,6 +122,8 @@ def things(
         kind="backup", server=server, authority=ca, state=JobState.DONE, result=b"PK"
     )
     entry = Entry.objects.record("test", "test:1", note="a note")
+    hook = Target.objects.create(name="pager", kind=Target.Kind.WEBHOOK, host="hooks.example")
+    sending.queue(Event(BLOCKED, "1", "blocked", "blocked"), now=make.now(), to=[hook])
     token = ApiToken.objects.create(user=make.user("owner"), name="token", digest="d" * 64)
     return {
         "operation_id": operation.pk,
@@ -128,6 +138,9 @@ def things(
         "job_id": job.pk,
         "seq": entry.seq,
         "token_id": token.pk,
+        "administrator_id": token.user.pk,
+        "target_id": hook.pk,
+        "notification_id": hook.deliveries.get().pk,
     }
 
 
@@ -147,4 +160,4 @@ refuses = partial(covers, "refusal")
 @pytest.fixture
 def everybody(zone: Any) -> Caller:
     """A caller that may do everything, in a real zone."""
-    return caller("everybody", CA, DEPLOY, CHANGE, APPROVE, AUDIT, ZONE)
+    return caller("everybody", *EVERY_RIGHT)

@@ -13,6 +13,7 @@ from django.db import transaction
 from certificates.models import VaultJob
 from console.models import ApiToken
 from tests.api.conftest import (
+    ADMINISTER,
     APPROVE,
     AUDIT,
     BASE,
@@ -20,6 +21,8 @@ from tests.api.conftest import (
     CHANGE,
     COVERED,
     DEPLOY,
+    EVERY_RIGHT,
+    NOTIFY,
     ZONE,
     caller,
     problem,
@@ -54,6 +57,33 @@ MATRIX = {
     "GET /tokens": "",
     "POST /tokens": "",
     "POST /tokens/{token_id}/revoke": "",
+    "GET /roles": ADMINISTER,
+    "GET /administrators": ADMINISTER,
+    "POST /administrators": ADMINISTER,
+    "GET /administrators/{administrator_id}": ADMINISTER,
+    "PUT /administrators/{administrator_id}/roles": ADMINISTER,
+    "POST /administrators/{administrator_id}/set-up-link": ADMINISTER,
+    "POST /administrators/{administrator_id}/temporary-password": ADMINISTER,
+    "POST /administrators/{administrator_id}/deactivate": ADMINISTER,
+    "POST /administrators/{administrator_id}/activate": ADMINISTER,
+    "POST /administrators/{administrator_id}/unlock": ADMINISTER,
+    "POST /administrators/{administrator_id}/end-sessions": ADMINISTER,
+    "POST /administrators/{administrator_id}/revoke-tokens": ADMINISTER,
+    "POST /administrators/{administrator_id}/reset-second-factor": ADMINISTER,
+    "GET /rules": ADMINISTER,
+    "PUT /rules": ADMINISTER,
+    "POST /rules/confirm-end": CA,
+    "GET /notification-events": NOTIFY,
+    "GET /notification-targets": NOTIFY,
+    "POST /notification-targets": NOTIFY,
+    "GET /notification-targets/{target_id}": NOTIFY,
+    "PUT /notification-targets/{target_id}": NOTIFY,
+    "DELETE /notification-targets/{target_id}": NOTIFY,
+    "POST /notification-targets/{target_id}/new-secret": NOTIFY,
+    "POST /notification-targets/{target_id}/test": NOTIFY,
+    "GET /notifications": NOTIFY,
+    "GET /notifications/{notification_id}": NOTIFY,
+    "POST /notifications/{notification_id}/send-again": NOTIFY,
     "GET /authority": "",
     "GET /authorities": "",
     "GET /authorities/{authority_id}": "",
@@ -108,8 +138,8 @@ ROLES = {
     "viewer": (),
     "deployer": (DEPLOY, CHANGE, APPROVE, ZONE),
     "ca-administrator": (CA, AUDIT),
+    "chief": (ADMINISTER, NOTIFY),
 }
-EVERY_RIGHT = (CA, DEPLOY, CHANGE, APPROVE, AUDIT, ZONE)
 PARTS = re.compile(r"{(\w+)}")
 
 
@@ -184,6 +214,8 @@ def test_a_foreign_or_senseless_id_is_not_found(things):
 
 
 BODIES = {
+    "PUT /administrators/{administrator_id}/roles": {"roles": ["viewer"]},
+    "PUT /notification-targets/{target_id}": {"name": "a", "events": ["operation.blocked"]},
     "PUT /devices/{device_id}/dns-names": {"dns_names": []},
     "PUT /devices/{device_id}/content": {},
     "PUT /operations/{operation_id}/activation-time": {"activates_at": "2030-01-01T00:00:00Z"},
@@ -210,7 +242,10 @@ def test_no_get_changes_anything(things, known):
 
 def state():
     """Return a digest of every table that the product has."""
-    mine = ("certificates", "systemupdates", "devices", "ledger", "console", "auth")
+    mine = (
+        *("certificates", "systemupdates", "people", "notifications"),
+        *("devices", "ledger", "console", "auth"),
+    )
     rows = [
         serializers.serialize("json", kind._default_manager.order_by("pk"))
         for app in mine
@@ -228,7 +263,7 @@ def test_the_state_covers_the_tokens(things):
 
 def test_every_operation_is_tried_with_success_and_with_refusal():
     """What only reads is refused by rights and by ids alone, unless a test says otherwise."""
-    for room in ("zone", "ledger", "operations", "servers", "acts"):
+    for room in ("zone", "ledger", "operations", "servers", "acts", "people", "notifications"):
         import_module(f"tests.api.test_{room}")
     assert COVERED["success"] == set(MATRIX)
     changing = {name for name in MATRIX if not name.startswith("GET ")} - NEVER_REFUSED

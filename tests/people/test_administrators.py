@@ -336,3 +336,16 @@ def test_the_command_on_the_server_gets_a_lost_administrator_in_again(person, au
     assert client.get("/").status_code == 200
     with pytest.raises(CommandError, match="no administrator"):
         call_command("set_up_link", "nobody")
+
+
+def test_a_lock_out_is_shown_and_ended_on_the_page(client, zone):
+    locked = make.user("locked")
+    there = f"{PAGE}{locked.pk}/"
+    assert "Unlock" not in client.get(there).content.decode()
+    for _ in range(5):
+        log_in("locked", "wrong")
+    shown = client.get(there).content.decode()
+    assert "Locked out" in shown
+    assert client.post(f"{there}unlock/").status_code == 302
+    assert "Locked out" not in client.get(there).content.decode()
+    assert Entry.objects.get(action="unlock-administrator").note == "locked"

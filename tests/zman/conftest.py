@@ -17,12 +17,10 @@ from django.db import close_old_connections
 
 from certificates import vault_jobs
 from certificates.models import VaultJob
-from tests.api.conftest import APPROVE, AUDIT, CA, CHANGE, DEPLOY, ZONE, Caller, caller
+from tests.api.conftest import EVERY_RIGHT, Caller, caller
 from zman import main as zman
 from zman import watching
 from zman.client import Console
-
-RIGHTS = (CA, DEPLOY, CHANGE, APPROVE, AUDIT, ZONE)
 
 
 @dataclass
@@ -89,7 +87,7 @@ def shell(zone: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("ZMAN_URL", "https://console.example:8443")
     monkeypatch.setattr(watching, "EVERY_SECONDS", 0.0)
     monkeypatch.setattr(watching, "JOB_EVERY_SECONDS", 0.0)
-    who = caller("everybody", *RIGHTS)
+    who = caller("everybody", *EVERY_RIGHT)
     monkeypatch.setenv("ZMAN_TOKEN", who.text)
     zone.first.refresh()
     return Zman(who, tmp_path, capsys, monkeypatch)
