@@ -18,6 +18,7 @@ from django.http import QueryDict
 from certificates import table
 from certificates.machine import GIVEN, FutureState
 from certificates.models import FutureCertificate, ServerCertificate
+from certificates.models.server import FutureCertificateQuerySet
 from console.tables import Asked
 from devices.models import Device
 from faults import Invalid
@@ -85,7 +86,7 @@ class Facts:
 def facts(selected: QuerySet[Device]) -> Facts:
     """Look at the selected servers: one query, and one more for each thing that some lack."""
     coming = FutureCertificate.objects.open().filter(device=OuterRef("pk"))
-    external = coming.filter(authority__kind="external")
+    external = _external().foremost().filter(device=OuterRef("pk"))
     given = external.filter(state=FutureState.UPLOADED, operation__state__in=GIVEN)
     shortages = {
         "waiting": Q(Exists(coming)),
@@ -102,6 +103,10 @@ def facts(selected: QuerySet[Device]) -> Facts:
         if field.name in shortages and numbers[field.name]
     }
     return Facts(servers=numbers["servers"], **found)
+
+
+def _external() -> FutureCertificateQuerySet:
+    return FutureCertificate.objects.open().filter(authority__kind="external")
 
 
 def _names(found: QuerySet[Device]) -> tuple[str, ...]:
@@ -125,7 +130,7 @@ def freeze(chosen: list[Device]) -> Frozen:
     digests = dict(current.values_list("device_id", "digest"))
     marks = {
         future.device_id: f"{future.pk} {future.state} {future.generation}"
-        for future in FutureCertificate.objects.open().filter(device__in=chosen)
+        for future in FutureCertificate.objects.open().filter(device__in=chosen).foremost()
     }
     return {
         str(server.pk): {
@@ -155,6 +160,14 @@ def differences(frozen: Frozen) -> list[str]:
 
 
 def futures_of(chosen: list[Device]) -> list[FutureCertificate]:
-    """Return the certificates of an external CA that the servers wait for, by name."""
-    rows = FutureCertificate.objects.open().filter(device__in=chosen, authority__kind="external")
+    """Return the certificate of an external CA that each of the servers waits for, by name."""
+    return _by_name(_external().foremost().filter(device__in=chosen))
+
+
+def every_future_of(chosen: list[Device]) -> list[FutureCertificate]:
+    """Return all that the servers wait for, first ones too: an import knows each by its key."""
+    return _by_name(_external().filter(device__in=chosen))
+
+
+def _by_name(rows: FutureCertificateQuerySet) -> list[FutureCertificate]:
     return list(rows.select_related("device", "authority", "operation").order_by("device__name"))

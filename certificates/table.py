@@ -23,6 +23,7 @@ from django.db.models import (
     Value,
     When,
 )
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -49,7 +50,7 @@ COLUMNS = (
     Column("sha1", gettext_lazy("SHA1 Fingerprint"), "cert__sha1"),
     Column("md5", gettext_lazy("MD5 Fingerprint"), "cert__md5"),
     Column("status", gettext_lazy("Certificate Status"), "status"),
-    Column("options", gettext_lazy("Options"), "future__state"),
+    Column("options", gettext_lazy("Options"), "future_state"),
     Column("update_status", gettext_lazy("Update Status"), "update_state"),
     Column("version", gettext_lazy("Version"), "version"),
 )
@@ -84,12 +85,16 @@ def servers(now: datetime, updates: list[UUID]) -> QuerySet[Device]:
     mine = Assignment.objects.filter(device=OuterRef("pk"), update__in=updates)
     newest = mine.order_by("-update__created_at").values("state")[:1]
     nothing = Value("", output_field=CharField())
+    open_ = ~Q(futures__state__in=CLOSED)
     return Device.objects.certified().annotate(
         cert=FilteredRelation("certificates", condition=Q(certificates__superseded_at=None)),
-        future=FilteredRelation("futures", condition=~Q(futures__state__in=CLOSED)),
+        # A server may wait for its first certificate and for that of an operation: never two rows.
+        coming=FilteredRelation("futures", condition=open_ & Q(futures__operation__isnull=False)),
+        first=FilteredRelation("futures", condition=open_ & Q(futures__operation=None)),
+        future_state=Coalesce("coming__state", "first__state"),
         update_state=Subquery(newest, output_field=CharField()) if updates else nothing,
         status=Case(
-            When(future__state__isnull=False, then=F("future__state")),
+            When(future_state__isnull=False, then=F("future_state")),
             When(cert__not_after__lt=now, then=Value("expired")),
             When(cert__not_after__isnull=True, then=Value("none")),
             default=Value("active"),
@@ -101,9 +106,9 @@ def _conditions(now: datetime) -> dict[str, Q]:
     return {
         "expiring": Q(cert__not_after__gte=now, cert__not_after__lt=now + SOON),
         "expired": Q(cert__not_after__lt=now),
-        "failed": Q(future__state__in=FAILED) | Q(update_state__in=UPDATE_FAILED),
-        "csr": Q(future__state=FutureState.CSR_GENERATED),
-        "ready": Q(future__state__in=READY),
+        "failed": Q(future_state__in=FAILED) | Q(update_state__in=UPDATE_FAILED),
+        "csr": Q(future_state=FutureState.CSR_GENERATED),
+        "ready": Q(future_state__in=READY),
     }
 
 
@@ -242,7 +247,7 @@ def rows(keys: list[UUID], updates: list[UUID], now: datetime) -> list[Row]:
     found = {device.pk: Row(device, now) for device in Device.objects.filter(pk__in=keys)}
     for certificate in ServerCertificate.objects.current().filter(device__in=keys):
         found[certificate.device_id].certificate = certificate
-    for future in FutureCertificate.objects.filter(device__in=keys).exclude(state__in=CLOSED):
+    for future in FutureCertificate.objects.open().filter(device__in=keys).foremost():
         found[future.device_id].future = future
     assigned = Assignment.objects.filter(device__in=keys, update__in=updates)
     for assignment in assigned.order_by("update__created_at"):

@@ -117,7 +117,7 @@ def _certificates(found: Device) -> dict[str, Any]:
     if not found.is_certified:
         return {}
     relations: Any = found
-    coming = relations.futures.exclude(state__in=("active", "discarded")).first()
+    coming = relations.futures.open().foremost().first()
     return {
         "certificates": relations.certificates.order_by("-active_since")[:10],
         "future": coming,

@@ -12,7 +12,7 @@ from django.utils import timezone
 from ninja import File, Query, Router, Schema, UploadedFile
 from pydantic import Field
 
-from certificates import gates, importing, requests, table, tasks
+from certificates import gates, importing, requests, tasks
 from certificates.api.authority import PEM, pem
 from certificates.api.servers import ServerOut, coming, file_name, find, row
 from certificates.api.starts import CertificateText, SubjectIn, file_of
@@ -97,12 +97,11 @@ def generate_csrs(request: HttpRequest, order: RequestOrder) -> Any:
 
 def _several(server_ids: list[UUID]) -> list[FutureCertificate]:
     """Return the future certificates of some servers; each of them must have one."""
-    rows = FutureCertificate.objects.filter(device__in=server_ids).exclude(state__in=table.CLOSED)
-    rows = rows.select_related("device", "authority", "operation").order_by("pk")
-    newest = {future.device_id: future for future in rows}
-    if newest.keys() != set(server_ids):
+    rows = FutureCertificate.objects.open().filter(device__in=server_ids).foremost()
+    rows = rows.select_related("device", "authority", "operation").order_by("device__name")
+    if {future.device_id for future in rows} != set(server_ids):
         raise NotFound("One of the servers waits for no new certificate.")
-    return sorted(newest.values(), key=lambda future: future.device.name)
+    return list(rows)
 
 
 @router.get("/servers/{server_id}/future-certificate", openapi_extra=as_file(PEM))

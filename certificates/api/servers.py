@@ -127,9 +127,9 @@ def find(server_id: str) -> Device:
 
 
 def coming(device: Device) -> FutureCertificate:
-    """Return the future certificate of a server."""
-    rows = FutureCertificate.objects.filter(device=device).exclude(state__in=table.CLOSED)
-    found = rows.select_related("device", "authority", "operation").order_by("-pk").first()
+    """Return the future certificate of a server, the one of an operation before its first."""
+    rows = FutureCertificate.objects.open().filter(device=device).foremost()
+    found = rows.select_related("device", "authority", "operation").first()
     if found is None:
         raise NotFound(f"No new certificate is on its way to {device.name}.")
     return found

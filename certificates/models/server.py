@@ -70,6 +70,11 @@ class FutureCertificateQuerySet(MovingQuerySet["FutureCertificate"]):
         """Return those whose certificate is there, to be activated."""
         return self.filter(state__in=READY)
 
+    def foremost(self) -> Self:
+        """Return of these the one of each server that matters: its operation's, else its first."""
+        rivals = self.filter(device=models.OuterRef("device"), operation__isnull=False)
+        return self.filter(models.Q(operation__isnull=False) | ~models.Exists(rivals))
+
 
 class FutureCertificate(Moving):
     """The certificate a server will show after activation, from its order to its chain.
@@ -116,7 +121,11 @@ class FutureCertificate(Moving):
                 name="one_first_certificate",
             ),
         ]
-        indexes: ClassVar = [models.Index("operation", "state", name="future_status")]
+        # The table of servers reads the second for each of its rows: without reading the chains.
+        indexes: ClassVar = [
+            models.Index("operation", "state", name="future_status"),
+            models.Index("device", "operation", "state", name="future_of_device"),
+        ]
 
     def __str__(self) -> str:
         return f"future of {self.device_id}"

@@ -87,7 +87,7 @@ def _futures(chosen: list[Device], act: Act) -> list[FutureCertificate]:
     )
     if reason:
         raise Conflict(f"{reason} {_('Nothing was changed.')}")
-    return selection.futures_of(chosen)
+    return selection.every_future_of(chosen) if act == Act.IMPORT else selection.futures_of(chosen)
 
 
 def _draft(request: ZoneRequest, kind: str, pk: UUID) -> tuple[Draft, list[Device]]:

@@ -9,7 +9,6 @@ from django.shortcuts import get_object_or_404
 from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
-from certificates import table
 from certificates.models import Authority, FutureCertificate
 from console.tables import as_download
 from devices.http import ZoneRequest
@@ -73,8 +72,8 @@ def csr(request: ZoneRequest, pk: UUID) -> HttpResponse:
 
 def _coming(pk: UUID) -> tuple[Device, FutureCertificate]:
     device = get_object_or_404(Device.objects.certified(), pk=pk)
-    open_ones = FutureCertificate.objects.filter(device=device).exclude(state__in=table.CLOSED)
-    return device, get_object_or_404(open_ones)
+    coming = FutureCertificate.objects.open().filter(device=device).foremost()
+    return device, get_object_or_404(coming)
 
 
 def _file(device: Device) -> str:

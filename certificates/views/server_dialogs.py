@@ -28,8 +28,8 @@ def _server(pk: UUID) -> Device:
 
 
 def _future(device: Device) -> FutureCertificate | None:
-    open_ones = FutureCertificate.objects.filter(device=device).exclude(state__in=table.CLOSED)
-    return open_ones.select_related("operation", "authority").first()
+    coming = FutureCertificate.objects.open().filter(device=device).foremost()
+    return coming.select_related("operation", "authority").first()
 
 
 def _current(device: Device) -> ServerCertificate | None:
