@@ -121,8 +121,8 @@ def spread(update: Any) -> None:
     from systemupdates import assignment
 
     assignment.assign(update)
-    states = ("CASE id % 100 WHEN 0 THEN 'failed' WHEN 1 THEN 'ignored' WHEN 2 THEN 'pending' "
-              "WHEN 3 THEN 'applying' WHEN 4 THEN 'assigned' ELSE CASE WHEN id % 100 < 40 "
+    states = ("CASE MOD(id, 100) WHEN 0 THEN 'failed' WHEN 1 THEN 'ignored' WHEN 2 THEN 'pending' "
+              "WHEN 3 THEN 'applying' WHEN 4 THEN 'assigned' ELSE CASE WHEN MOD(id, 100) < 40 "
               "THEN 'applied' ELSE 'activated' END END")  # fmt: skip
     key = update._meta.pk.get_db_prep_value(update.pk, connection)
     sql = f"UPDATE systemupdates_assignment SET state = {states} WHERE update_id = %s"

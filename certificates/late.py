@@ -98,6 +98,12 @@ def standing_back() -> QuerySet[Any]:
     )
 
 
+def count(every: QuerySet[Any]) -> dict[str, int]:
+    """Return how many of these devices stand in which way."""
+    rows = dict(every.order_by().values_list("standing").annotate(n=Count("*")))
+    return {key: rows.get(key, 0) for key in (RELIES, NOT_YET)}
+
+
 def is_bridged(now: datetime) -> bool:
     """Tell whether servers send a bridge to the current root now."""
     return Bridge.objects.filter(subject__state=S.CURRENT, not_after__gt=now).exists()

@@ -14,7 +14,7 @@ from ninja.responses import Status
 from pydantic import Field
 
 from console.api import Moment, Order, Page, Paging, Text, by_guid, by_number, having, page
-from devices import keyring, registration, table, zone_settings
+from devices import invitation, keyring, registration, table, zone_settings
 from devices.forms import MOST_NAMES
 from devices.machine import DeviceState
 from devices.models import Device, RegistrationKey, Role, Zone
@@ -25,7 +25,7 @@ router = Router()
 CHANGE = "devices.change_device"
 APPROVE = "devices.approve_device"
 USES_AT_MOST = 1_000_000
-SORTS = ("name", "fqdn", "state", "last_contact", "version", "role")
+SORTS = ("name", "fqdn", "state", "last_contact", "root_sha256", "version", "role")
 
 
 class DeviceOut(Schema):
@@ -52,11 +52,12 @@ class DeviceOut(Schema):
 
 
 class DeviceFilter(Schema):
-    """Which devices to return; `role` may also be `silent`."""
+    """Which devices to return; `role` may also be `silent`, `parent_id` is that of satellites."""
 
     q: Text = ""
     role: Text = ""
     state: Text = ""
+    parent_id: UUID | None = None
     sort: Text = Field("name", description="a field, with - in front for descending")
 
 
@@ -68,6 +69,8 @@ def list_devices(request: HttpRequest, paging: Query[Paging], wanted: Query[Devi
         found = found.filter(state=wanted.state)
     else:
         found = found.exclude(state=DeviceState.RETIRED)
+    if wanted.parent_id is not None:
+        found = found.filter(parent=wanted.parent_id)
     refresh = Zone.objects.the().refresh
     matching = table.matching(
         found, q=wanted.q, chip=wanted.role, refresh=refresh, now=timezone.now()
@@ -178,6 +181,7 @@ class NewKey(Schema):
     """A registration key that was just made; the text is shown this once."""
 
     key: str
+    line: str = Field(description="the command that registers a device with it")
 
 
 class KeyOrder(Order):
@@ -209,7 +213,7 @@ def make_registration_key(request: HttpRequest, order: KeyOrder) -> Any:
         approves=order.approves,
         expires_at=order.expires_at,
     )
-    return Status(201, {"key": str(made)})
+    return Status(201, {"key": str(made), "line": invitation.line(str(made), order.role)})
 
 
 @router.post(

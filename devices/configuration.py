@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.http import faults_on, missing, needs
-from devices import keyring, registration, zone_settings
+from devices import invitation, keyring, registration, zone_settings
 from devices.forms import KeyForm, ZoneSettingsForm
 from devices.http import ZoneRequest
 from devices.machine import DeviceState
-from devices.models import Device, RegistrationKey, Role, Zone
+from devices.models import Device, RegistrationKey, Zone
 
 CHANGE_ZONE = "devices.change_zone"
 CHANGE_ZONE_LABEL = gettext_lazy("Change Zone Settings")
@@ -68,7 +68,7 @@ def keys(request: ZoneRequest) -> HttpResponse:
         "keys": RegistrationKey.objects.order_by("-pk")[:KEYS_SHOWN],
         "usable": set(RegistrationKey.objects.usable(timezone.now()).values_list("pk", flat=True)),
         "waiting": Device.objects.filter(state=DeviceState.WAITING).order_by("name"),
-        "url": _registration_url(),
+        "url": invitation.url(),
     }
     status = 422 if form.errors else 201 if made else 200
     response = render(request, "devices/keys.html", context, status=status)
@@ -86,25 +86,7 @@ def _make(request: ZoneRequest, given: dict[str, Any]) -> dict[str, Any]:
         approves=given["approves"],
         expires_at=timezone.now() + timedelta(days=given["days"]),
     )
-    return {"key": str(key), "line": registration_line(str(key), given["role"])}
-
-
-def registration_line(key: str, role: str) -> str:
-    """Return the command that registers a device with a key (manual, A.7; R221)."""
-    line = f"zac reg {_registration_url()} --key {key}"
-    if role == Role.MANAGED:
-        return line
-    places = " --fqdn FQDN --address IP_ADDRESS"
-    ports = "" if role == Role.CONTENT_SATELLITE else " --port 8443 --rehearsal-port 8444"
-    content = "" if role == Role.AUTHENTICATION_SATELLITE else " --content-port 8080"
-    return f"{line} --role {role}{places}{ports}{content}"
-
-
-def _registration_url() -> str:
-    """Return the address of the Primary Server that has belonged to the zone for longest."""
-    first = Device.objects.primaries().order_by("registered_at", "name").first()
-    known = first.address(first.port, "https") if first is not None else ""
-    return known or "https://SERVER:8443"
+    return {"key": str(key), "line": invitation.line(str(key), given["role"])}
 
 
 @require_POST

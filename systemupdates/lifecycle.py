@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from devices.models import Device, Role
+from devices.models import Device, Role, Zone
 from faults import Conflict
 from ledger.models import Entry
 from systemupdates import remint_tool
@@ -85,6 +85,12 @@ def refresh_device(assignment: Assignment) -> bool:
     Assignment.objects.filter(pk=assignment.pk, state=A.FAILED).update(redeploy=True)
     Device.objects.filter(pk=device.pk).update(errands=True, wake=True)
     return device.role == Role.PRIMARY
+
+
+def heard_by(device: Device, zone: Zone) -> datetime | None:
+    """Return until when a device is heard again if it is on; None for one never heard."""
+    # Refreshes are spread by a fifth of the interval.
+    return device.last_contact + zone.refresh * 1.2 if device.last_contact is not None else None
 
 
 @transaction.atomic

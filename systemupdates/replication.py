@@ -185,6 +185,11 @@ def exclude(replica: Replica, *, now: datetime) -> None:
 def include(replica: Replica, *, now: datetime) -> None:
     """Let an excluded content server take part again: it fetches the content as any other."""
     update = replica.update
+    if replica.state != R.EXCLUDED:
+        raise Conflict(
+            f"{replica.server} is not excluded. Nothing was changed.",
+            action="Reload the page to see how the server stands.",
+        )
     if update.state in OVER or update.deleted_at is not None:
         raise Conflict(
             f"The update is {update.get_state_display().lower()}: nothing is copied any more. "

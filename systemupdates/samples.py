@@ -47,20 +47,30 @@ def reckon(numbers: Mapping[str, int]) -> dict[str, int]:
     }
 
 
+def points(
+    update: SystemUpdate, numbers: Mapping[str, int], *, now: datetime
+) -> list[tuple[datetime, dict[str, int]]]:
+    """Return how far the devices were at which time, the last one now while the rollout goes on."""
+    begin = update.assigned_at
+    if begin is None:
+        return []
+    kept = [(sample.at, sample.counts) for sample in update.samples.order_by("at", "pk")]
+    if update.state not in table.HISTORY or not kept:
+        kept.append((max(now, begin), reckon(numbers)))
+    return kept
+
+
 def drawn(update: SystemUpdate, numbers: Mapping[str, int], *, now: datetime) -> chart.Chart | None:
     """Return the chart of an update; None before there is anything to draw."""
     begin = update.assigned_at
     if begin is None:
         return None
-    points = [(sample.at, sample.counts) for sample in update.samples.order_by("at", "pk")]
-    if update.state not in table.HISTORY or not points:
-        points.append((max(now, begin), reckon(numbers)))
-    points.insert(0, (begin, {}))
-    moments = [at for at, _counts in points]
+    found = [(begin, {}), *points(update, numbers, now=now)]
+    moments = [at for at, _counts in found]
     lines = [
-        chart.Series(key, label, [counts.get(key, 0) for _at, counts in points])
+        chart.Series(key, label, [counts.get(key, 0) for _at, counts in found])
         for key, label in LINES
     ]
     moment = update.activates_at
     marks = [chart.Mark("activation", _("Activation"), moment)] if moment else []
-    return chart.draw(moments, lines, of=points[-1][1].get("of", 0), marks=marks)
+    return chart.draw(moments, lines, of=found[-1][1].get("of", 0), marks=marks)

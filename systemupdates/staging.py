@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from devices.models import Device
-from faults import Conflict, Invalid, NotFound
+from faults import Conflict, Invalid
 from ledger.models import Entry
 from systemupdates.machine import AssignmentState
 from systemupdates.models import Assignment, Stage, StageRun, SystemUpdate
@@ -23,6 +23,7 @@ A = AssignmentState
 NOTHING = "Nothing was changed."
 MOST_MEMBERS = 1000
 MOST_STAGES = 50
+LEAST_SECONDS, MOST_SECONDS = 60, 90 * 86_400
 REST = "All other devices"
 # A device in one of these keeps the next stage waiting, until the stage's time is over.
 UNDER_WAY = (A.PENDING, A.ASSIGNED, A.DOWNLOADING, A.APPLYING)
@@ -76,7 +77,7 @@ def _members(names: list[str], stage: Stage | None) -> list[Device]:
     found = list(Device.objects.registered().filter(name__in=names))
     unknown = sorted(set(names) - {device.name for device in found})
     if unknown:
-        raise NotFound(
+        raise Invalid(
             f"There is no registered device of the name {unknown[0]}. {NOTHING}", field="members"
         )
     elsewhere = Stage.objects.filter(devices__in=found)
@@ -164,11 +165,6 @@ def _is_through(update: SystemUpdate, run: StageRun, now: datetime) -> bool:
         return True
     waiting = Assignment.objects.filter(update=update, wave=run.wave, state__in=UNDER_WAY)
     return not waiting.exclude(device__state__in=("retired", "unregistered")).exists()
-
-
-def find(pk: int) -> Stage | None:
-    """Return a stage."""
-    return Stage.objects.filter(pk=pk).first()
 
 
 def members_of(pks: list[int]) -> dict[int, list[tuple[UUID, str]]]:

@@ -7,22 +7,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Count, QuerySet, When
+from django.db.models import Count, QuerySet
+from django.utils.translation import gettext_lazy as _
 
+from console.tables import Column
 from devices.models import Device
 from systemupdates.machine import SETTLED, AssignmentState, UpdateState
 from systemupdates.models import Assignment, SystemUpdate
 
 OPEN = "open"
-# Without another order the failed devices come first, then those that are not done.
-WORST_FIRST = Case(
-    When(state__in=(AssignmentState.FAILED, AssignmentState.NEEDS_CRT), then=0),
-    When(state__in=SETTLED, then=2),
-    default=1,
+UPDATE_COLUMNS = (
+    Column("name", _("System update"), "name"),
+    Column("created", _("Created"), "created_at"),
+    Column("state", _("Status"), "state"),
+    Column("activation", _("Activation"), "activates_at"),
 )
-
-
-# The same order as a sequence of states: a page of it takes one or two ranges of the index.
+DEVICE_COLUMNS = (
+    Column("device", _("Device"), "device__name"),
+    Column("state", _("Status"), "state"),
+    Column("changed", _("Changed"), "changed_at"),
+    Column("contact", _("Last contact"), "device__last_contact"),
+)
+# Without another order the failed devices come first, then those that are not done. As a
+# sequence of states: a page of it takes one or two ranges of the index.
 STATES = (
     *(AssignmentState.FAILED, AssignmentState.NEEDS_CRT),
     *(AssignmentState.APPLYING, AssignmentState.DOWNLOADING, AssignmentState.ASSIGNED),
@@ -106,3 +113,33 @@ def matching(every: QuerySet[Assignment], state: str, q: str) -> QuerySet[Assign
         return every
     # The names alone are an index; only who is found in there is looked up.
     return every.filter(device__in=Device.objects.filter(name__icontains=q).values("pk"))
+
+
+def updates(q: str, state: str) -> QuerySet[SystemUpdate]:
+    """Return the updates of a state, or of a group of states, that a search finds."""
+    found = SystemUpdate.objects.shown().defer("envelope", "files")
+    if q:
+        found = found.filter(name__icontains=q)
+    if state in GROUPS:
+        return found.filter(state__in=GROUPS[state])
+    return found.filter(state=state) if state in UpdateState.values else found
+
+
+def status_by_device(
+    update: SystemUpdate, numbers: Mapping[str, int], state: str, q: str, order: str
+) -> Any:
+    """Return the rows that are asked for; without another `order` the failed ones come first.
+
+    `numbers` are the counts of all devices of the update by state.
+    """
+    every = Assignment.objects.filter(update=update)
+    found = matching(every, state, q)
+    if order:
+        return found.select_related("device").order_by(order, "pk")
+    if q:
+        return WorstFirst(found, by_state(found))
+    if state == OPEN:
+        numbers = {key: n for key, n in numbers.items() if key not in SETTLED}
+    elif state in AssignmentState.values:
+        numbers = {state: numbers.get(state, 0)}
+    return WorstFirst(every, numbers)

@@ -36,11 +36,12 @@ class Row:
 def standing(update: SystemUpdate, zone: Zone, now: datetime) -> list[Row]:
     """Return every content server of an update; what blocks comes first."""
     replicas = update.replicas.select_related("server", "server__parent").order_by("server__name")
-    rows = [_row(replica, update, zone, now) for replica in replicas]
-    return sorted(rows, key=lambda row: not row.blocks)
+    rows = [row(replica, update, zone, now) for replica in replicas]
+    return sorted(rows, key=lambda one: not one.blocks)
 
 
-def _row(replica: Replica, update: SystemUpdate, zone: Zone, now: datetime) -> Row:
+def row(replica: Replica, update: SystemUpdate, zone: Zone, now: datetime) -> Row:
+    """Return how one content server of an update stands."""
     server, state = replica.server, R(replica.state)
     belongs = server.state == "registered"
     lacks = state in (R.PENDING, R.REPLICATING, R.FAILED)

@@ -16,7 +16,7 @@ from ledger.api import router as ledger
 from ledger.token_api import router as tokens
 from notifications.api import router as notifications
 from people.api import router as people
-from systemupdates.api import router as updates
+from systemupdates.api import ROUTERS as UPDATES
 
 
 class Docs(Swagger):
@@ -35,7 +35,7 @@ def _make() -> Api:
         urls_namespace="api",
         auth=having(),
     )
-    for router in (zone, devices, updates, ledger, tokens, people, notifications, *ROUTERS):
+    for router in (zone, devices, *UPDATES, ledger, tokens, people, notifications, *ROUTERS):
         api.add_router("", router)
     return api
 

@@ -14,7 +14,7 @@ from faults import Invalid
 from zman import watching
 from zman.client import Console
 from zman.output import Output
-from zman.reading import device_of, operation_of, server_of, update_of
+from zman.reading import device_of, operation_of, server_of
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 FILE_AT_MOST = 256 * 1024
@@ -129,7 +129,6 @@ ACTS = {
     "assign": ("assign-now", "Assign {} now, before every server has its content?", "completed"),
     "force": ("force", "Activate {} although servers lack a certificate?", "completed"),
     "clear": ("clear-failure", "", "completed"),
-    "replicate": ("replicate-now", "", "completed"),
     "try-again": ("try-again", "", "completed"),
     "roll-back": ("roll-back", "Go back to the CA from before {}?", "rolled-back"),
     "without-bridge": ("without-bridge", "Go on with {} without bridge?", "completed"),
@@ -156,37 +155,11 @@ def postpone(api: Console, out: Output, told: Namespace) -> None:
     _follow(api, out, told, shown, "completed")
 
 
-def exclude(api: Console, out: Output, told: Namespace) -> None:
-    """Leave a content server out of an operation."""
-    operation = operation_of(api, told.operation)
-    replicas = api.every(f"updates/{operation['update_id']}/replicas")
-    found = [one["id"] for one in replicas if one["server"] == told.server]
-    if not found:
-        raise Invalid(f"{told.server} is no content server of this operation.")
-    out.confirm(f"Leave {told.server} out of {operation['name']}?", yes=told.yes)
-    shown = api.post(f"operations/{operation['id']}/replicas/{found[0]}/exclude")
-    _follow(api, out, told, shown, "completed")
-
-
 def of_device(api: Console, out: Output, told: Namespace) -> None:
     """Approve, unregister or retire a device."""
     device = device_of(api, told.device)
     out.confirm(f"{told.command.capitalize()} {device['name']}?", yes=told.yes)
     _shown(out, api.post(f"devices/{device['id']}/{told.command}"), device["name"])
-
-
-def of_assignment(api: Console, out: Output, told: Namespace) -> None:
-    """Leave a device out of an update, or offer it again."""
-    update = update_of(api, told.update)
-    found = [
-        item["id"]
-        for item in api.every(f"updates/{update['id']}/assignments", q=told.device)
-        if item["device"] == told.device
-    ]
-    if not found:
-        raise Invalid(f"{told.device} is not among the devices of {update['name']}.")
-    out.confirm(f"{told.command.capitalize()} {told.device} in {update['name']}?", yes=told.yes)
-    _shown(out, api.post(f"assignments/{found[0]}/{told.command}"), told.device)
 
 
 def _shown(out: Output, shown: dict[str, Any], name: str) -> None:

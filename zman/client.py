@@ -100,6 +100,10 @@ class Console:
         """Set something; to set it twice is to set it once."""
         return self._send("PUT", path, json=order, repeatable=True).json()
 
+    def patch(self, path: str, order: dict[str, Any]) -> Any:
+        """Change what is named; to set it twice is to set it once."""
+        return self._send("PATCH", path, json=order, repeatable=True).json()
+
     def delete(self, path: str) -> None:
         """Remove something."""
         self._send("DELETE", path)

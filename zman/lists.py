@@ -14,6 +14,7 @@ class Listed(NamedTuple):
     columns: dict[str, str]
     search: str = ""
     state: str = ""
+    sort: str = ""
 
 
 LISTS = {
@@ -22,6 +23,7 @@ LISTS = {
         {"Server": "name", "Address": "fqdn", "Role": "role", "Status": "status", **CERTIFICATE},
         "q",
         "state",
+        "sort",
     ),
     "devices": Listed(
         "devices",
@@ -35,6 +37,7 @@ LISTS = {
         },
         "q",
         "state",
+        "sort",
     ),
     "operations": Listed(
         "operations",
@@ -54,6 +57,7 @@ LISTS = {
         {"Id": "id", "Name": "name", "State": "state", "Devices": "devices"},
         "q",
         "state",
+        "sort",
     ),
     "authorities": Listed(
         "authorities",
@@ -76,6 +80,10 @@ LISTS = {
             "Until": "expires_at",
             "Revoked": "revoked_at",
         },
+    ),
+    "stages": Listed(
+        "deployment-stages",
+        {"No.": "position", "Stage": "name", "Timeout (s)": "timeout_seconds"},
     ),
     "audit": Listed(
         "audit-entries",
@@ -144,9 +152,17 @@ OF_UPDATE = {
         {"Device": "device", "State": "state", "Changed": "changed_at", "Reason": "reason"},
         "q",
         "state",
+        "sort",
     ),
     "replicas": Listed(
         "updates/{}/replicas",
-        {"Server": "server", "State": "state", "Percent": "progress", "Reason": "reason"},
+        {
+            "Server": "server",
+            "State": "status",
+            "Percent": "progress",
+            "Last contact": "last_contact",
+            "To do": "todo",
+            "Reason": "reason",
+        },
     ),
 }

@@ -15,11 +15,13 @@ from zman import (
     VERSION,
     acting,
     administering,
+    configuring,
     exits,
     keeping,
     notifying,
     profiles,
     reading,
+    updating,
     watching,
 )
 from zman.acting import Command
@@ -76,7 +78,7 @@ def make_parser() -> ArgumentParser:
     _starting(commands, common)
     _running(commands, common)
     _keeping(commands, common)
-    for room in (administering, notifying):
+    for room in (updating, configuring, administering, notifying):
         room.add_commands(commands, partial(_add, common=common))
     return parser
 
@@ -93,6 +95,7 @@ def _reading(commands: Any, common: ArgumentParser) -> None:
     listed.add_argument("--update", default="", help="of which update: name or id")
     listed.add_argument("--search", default="", metavar="TEXT")
     listed.add_argument("--state", default="")
+    listed.add_argument("--sort", default="", help="a column, as --sort=-contact for descending")
     listed.add_argument("--limit", type=int, default=0, help="how many at most; 0 is all")
     shown = _add(commands, "show", reading.show_one, "show one thing", common=common)
     shown.add_argument("what", choices=reading.SHOWN)
@@ -152,7 +155,6 @@ def _running(commands: Any, common: ArgumentParser) -> None:
         ("assign", "Assign Now: do not wait for replication"),
         ("force", "activate a blocked operation all the same"),
         ("clear", "clear the message of a failed cancel"),
-        ("replicate", "ask every content server to fetch now"),
         ("try-again", "try a failed preparation again"),
         ("roll-back", "go back to the CA from before"),
         ("without-bridge", "go on without a lost certificate server"),
@@ -160,21 +162,12 @@ def _running(commands: Any, common: ArgumentParser) -> None:
         _add(commands, name, acting.act, words, common=told)
     later = _add(commands, "postpone", acting.postpone, "change the activation time", common=told)
     later.add_argument("--at", required=True, help="2030-05-17T22:00+02:00 or +2h")
-    out = _add(commands, "exclude", acting.exclude, "leave a content server out", common=told)
-    out.add_argument("--server", required=True)
     for name, words in (
         ("approve", "let a waiting server into the zone"),
         ("unregister", "let a device go"),
         ("retire", "take a device out for good"),
     ):
         _add(commands, name, acting.of_device, words, common=common).add_argument("device")
-    for name, words in (
-        ("ignore", "leave a device out of an update"),
-        ("redeploy", "offer an update to a device again"),
-    ):
-        added = _add(commands, name, acting.of_assignment, words, common=common)
-        added.add_argument("device")
-        added.add_argument("--update", required=True, help="name or id")
 
 
 def _keeping(commands: Any, common: ArgumentParser) -> None:

@@ -28,7 +28,11 @@ def show_list(api: Console, out: Output, told: Namespace) -> None:
             raise Invalid(f"{told.kind} are of an update.", action="Name it with --update.")
         path = path.format(update_of(api, told.update)["id"])
     query: dict[str, Any] = {}
-    for option, name in (("search", listed.search), ("state", listed.state)):
+    for option, name in (
+        ("search", listed.search),
+        ("state", listed.state),
+        ("sort", listed.sort),
+    ):
         if getattr(told, option) and not name:
             raise Invalid(f"{told.kind} cannot be filtered by --{option}.")
         query[name] = getattr(told, option)
@@ -108,10 +112,15 @@ SINGLE = {
     "gates": "gates",
     "limits": "activation-limits",
     "rules": "rules",
+    "trust": "trust",
+}
+PLURAL = {
+    **{one: (f"{one}s", "") for one in ("server", "device", "update")},
+    "release": ("updates", "/release"),
 }
 NAMED = {"administrator": "administrators", "target": "notification-targets"}
 NUMBERED = {"job": "jobs", "audit": "audit-entries", "notification": "notifications"}
-SHOWN = ["ca", "server", "device", "operation", "update", *SINGLE, *NAMED, *NUMBERED]
+SHOWN = ["ca", "server", "device", "operation", "update", "release", *SINGLE, *NAMED, *NUMBERED]
 GATES = {"Act": "name", "Possible": "open", "Why not": "reason"}
 
 
@@ -126,8 +135,9 @@ def _path(api: Console, told: Namespace) -> str:
         return f"operations/{operation_of(api, name)['id']}"
     if not name:
         raise Invalid(f"Which {what}? Give its name or id.")
-    if what in ("server", "device", "update"):
-        return f"{what}s/{one(api, f'{what}s', name, what)['id']}"
+    if what in PLURAL:
+        path, rest = PLURAL[what]
+        return f"{path}/{one(api, path, name, what)['id']}{rest}"
     if what in NAMED:
         return f"{NAMED[what]}/{named(api, NAMED[what], name, what)['id']}"
     return f"{NUMBERED[what]}/{name}"

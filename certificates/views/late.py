@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -34,7 +33,7 @@ def trust(request: ZoneRequest) -> HttpResponse:
     asked = tables.Asked.read(request.GET)
     columns, field, descending = tables.sorted_by(COLUMNS, asked.sort)
     every = late.standing_back()
-    numbers = _numbers(every)
+    numbers = late.count(every)
     found = every.filter(standing=asked.state) if asked.state in numbers else every
     if asked.q:
         found = found.filter(name__icontains=asked.q)
@@ -55,11 +54,6 @@ def trust(request: ZoneRequest) -> HttpResponse:
         "sizes": tables.PAGE_SIZES,
     }
     return render(request, "certificates/trust.html", context)
-
-
-def _numbers(every: Any) -> dict[str, int]:
-    rows = dict(every.order_by().values_list("standing").annotate(n=Count("*")))
-    return {key: rows.get(key, 0) for key in (late.RELIES, late.NOT_YET)}
 
 
 def _label(key: str, *, bridged: bool) -> str:

@@ -116,9 +116,9 @@ def refresh(request: ZoneRequest, pk: int) -> HttpResponse:
         "%(name)s tries again at its next refresh (%(when)s). "
         "To have it now, run “zac refresh” on it."
     )
-    due = (device.last_contact or timezone.now()) + request.zone.refresh * 1.2
-    late = due < timezone.now()
-    when = _("overdue") if late else _("by %s") % times.stamp(due)
+    due = lifecycle.heard_by(device, request.zone)
+    overdue = due is None or due < timezone.now()
+    when = _("overdue") if overdue else _("by %s") % times.stamp(due or timezone.now())
     return _done(request, assignment, text % {"name": device.name, "when": when})
 
 

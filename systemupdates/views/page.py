@@ -8,7 +8,6 @@ from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from console import tables
@@ -18,12 +17,6 @@ from systemupdates.machine import AssignmentState, UpdateState
 from systemupdates.models import SystemUpdate
 
 A = AssignmentState
-COLUMNS = (
-    tables.Column("name", gettext_lazy("System update"), "name"),
-    tables.Column("created", gettext_lazy("Created"), "created_at"),
-    tables.Column("state", gettext_lazy("Status"), "state"),
-    tables.Column("activation", gettext_lazy("Activation"), "activates_at"),
-)
 TONES = {
     A.FAILED: "bad",
     A.NEEDS_CRT: "bad",
@@ -45,13 +38,8 @@ UPDATE_TONES = {
 def updates(request: ZoneRequest) -> HttpResponse:
     """System Updates: every update with how its devices stand."""
     asked = tables.Asked.read(request.GET)
-    columns, field, descending = tables.sorted_by(COLUMNS, asked.sort)
-    every = SystemUpdate.objects.shown().defer("envelope", "files")
-    found = every.filter(name__icontains=asked.q) if asked.q else every
-    if asked.state in table.GROUPS:
-        found = found.filter(state__in=table.GROUPS[asked.state])
-    elif asked.state in UpdateState.values:
-        found = found.filter(state=asked.state)
+    columns, field, descending = tables.sorted_by(table.UPDATE_COLUMNS, asked.sort)
+    found = table.updates(asked.q, asked.state)
     order = f"{'-' if descending else ''}{field}" if field else "-created_at"
     page = tables.page_of(found.order_by(order, "pk"), asked)
     context = {
@@ -59,7 +47,7 @@ def updates(request: ZoneRequest) -> HttpResponse:
         "tab": "updates",
         "asked": asked,
         "columns": columns,
-        "chips": _chips(every, asked),
+        "chips": _chips(SystemUpdate.objects.shown(), asked),
         "page": page,
         "rows": _rows(list(page.object_list)),
         "sizes": tables.PAGE_SIZES,

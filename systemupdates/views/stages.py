@@ -36,8 +36,8 @@ class StageForm(forms.Form):
     )
     timeout_seconds = durations.DurationField(
         label=gettext_lazy("Timeout"),
-        least=60,
-        most=90 * 86_400,
+        least=staging.LEAST_SECONDS,
+        most=staging.MOST_SECONDS,
         help_text=gettext_lazy(
             "The next stage begins when every device of this one has applied the update or has "
             "failed, and after this time at the latest."

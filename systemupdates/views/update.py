@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,26 +16,16 @@ from django.views.decorators.http import require_safe
 from console import tables
 from console.http import trigger
 from devices.http import ZoneRequest
-from devices.models import Zone
-from faults import Fault
-from systemupdates import lifecycle, samples, table, whereabouts
+from systemupdates import lifecycle, release, samples, table, whereabouts
 from systemupdates.assignment import REDEPLOYABLE
 from systemupdates.machine import ASSIGNMENT, SETTLED, AssignmentState, UpdateState
 from systemupdates.models import Assignment, SystemUpdate
 from systemupdates.views.page import TONES, UPDATE_TONES, badges
-from wire import manifest
-from wire.manifest import Manifest, open_as
 
 RIGHT = "systemupdates.deploy_update"
 RIGHT_LABEL = gettext_lazy("Deploy Update")
 A = AssignmentState
 HAS_ERROR = (A.FAILED, A.NEEDS_CRT)
-COLUMNS = (
-    tables.Column("device", gettext_lazy("Device"), "device__name"),
-    tables.Column("state", gettext_lazy("Status"), "state"),
-    tables.Column("changed", gettext_lazy("Changed"), "changed_at"),
-    tables.Column("contact", gettext_lazy("Last contact"), "device__last_contact"),
-)
 
 
 def find(pk: UUID) -> SystemUpdate:
@@ -52,10 +41,11 @@ def devices(request: ZoneRequest, pk: UUID) -> HttpResponse:
     update = find(pk)
     now = timezone.now()
     asked = tables.Asked.read(request.GET)
-    every = Assignment.objects.filter(update=update)
     numbers = table.counts([update])[update.pk]
-    columns, field, descending = tables.sorted_by(COLUMNS, asked.sort)
-    page = tables.page_of(_ordered(every, numbers, asked, field, descending=descending), asked)
+    columns, field, descending = tables.sorted_by(table.DEVICE_COLUMNS, asked.sort)
+    order = f"-{field}" if descending and field else field
+    found = table.status_by_device(update, numbers, asked.state, asked.q, order)
+    page = tables.page_of(found, asked)
     context = {
         "nav": "updates",
         "asked": asked,
@@ -68,22 +58,6 @@ def devices(request: ZoneRequest, pk: UUID) -> HttpResponse:
         **_rollout(request, update, numbers, now),
     }
     return render(request, "systemupdates/devices.html", context)
-
-
-def _ordered(
-    every: Any, numbers: dict[str, int], asked: tables.Asked, field: str, *, descending: bool
-) -> Any:
-    """Return the rows that were asked for; without another order the failed ones come first."""
-    found = table.matching(every, asked.state, asked.q)
-    if field:
-        return found.select_related("device").order_by(f"{'-' if descending else ''}{field}", "pk")
-    if asked.q:
-        return table.WorstFirst(found, table.by_state(found))
-    if asked.state == table.OPEN:
-        numbers = {state: n for state, n in numbers.items() if state not in SETTLED}
-    elif asked.state in A.values:
-        numbers = {asked.state: numbers.get(asked.state, 0)}
-    return table.WorstFirst(every, numbers)
 
 
 def _row(assignment: Assignment, request: ZoneRequest) -> dict[str, Any]:
@@ -202,27 +176,13 @@ def details(request: ZoneRequest, pk: UUID) -> HttpResponse:
     update = get_object_or_404(
         SystemUpdate.objects.shown().select_related("initiating_server"), pk=pk
     )
-    signed = _signed(update, request.zone)
+    signed = release.signed(update, request.zone)
     context = {
         "nav": "updates",
         "signed": signed,
-        "grace_until": _moment(signed.grace_until) if signed is not None else None,
+        "grace_until": release.moment(signed.grace_until) if signed is not None else None,
         "notices": update.notices.order_by("pk"),
         "stage_runs": list(update.stage_runs.all()),
         **_frame(request, update, "details"),
     }
     return render(request, "systemupdates/details.html", context)
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _signed(update: SystemUpdate, zone: Zone) -> Manifest | None:
-    """Return the manifest if the zone key signed it, None where there is none or it is not so."""
-    if update.envelope is None:
-        return None
-    try:
-        return open_as(Manifest, manifest.MANIFEST, update.signed(), zone.public_key)
-    except Fault:
-        return None

@@ -21,6 +21,7 @@ from notifications import sending
 from notifications.events import BLOCKED, Event
 from notifications.models import Target
 from systemupdates.machine import AssignmentState, ReplicaState
+from systemupdates.models import Stage
 from tests import make
 from wire.envelope import Envelope
 
@@ -66,6 +67,9 @@ class Caller:
 
     def patch(self, path: str, body: Any = None, **headers: str) -> Any:
         return self.call("PATCH", path, body, **headers)
+
+    def delete(self, path: str, **headers: str) -> Any:
+        return self.call("DELETE", path, **headers)
 
     def upload(self, path: str, data: dict[str, Any]) -> Any:
         """Send a form with a file."""
@@ -124,6 +128,7 @@ def things(
     entry = Entry.objects.record("test", "test:1", note="a note")
     hook = Target.objects.create(name="pager", kind=Target.Kind.WEBHOOK, host="hooks.example")
     sending.queue(Event(BLOCKED, "1", "blocked", "blocked"), now=make.now(), to=[hook])
+    stage = Stage.objects.create(name="first", position=0, timeout_seconds=60)
     token = ApiToken.objects.create(user=make.user("owner"), name="token", digest="d" * 64)
     return {
         "operation_id": operation.pk,
@@ -137,6 +142,7 @@ def things(
         "key_id": key.pk,
         "job_id": job.pk,
         "seq": entry.seq,
+        "stage_id": stage.pk,
         "token_id": token.pk,
         "administrator_id": token.user.pk,
         "target_id": hook.pk,

@@ -309,28 +309,3 @@ def test_a_lost_certificate_server_is_not_waited_for(everybody, remint):
 def test_what_is_prepared_has_its_bridge(everybody, spread):
     told = problem(everybody.post(f"{spread}/without-bridge"), 409)
     assert "prepared already" in told["detail"]
-
-
-@succeeds(
-    "GET /updates",
-    "GET /updates/{update_id}",
-    "GET /updates/{update_id}/assignments",
-    "GET /updates/{update_id}/replicas",
-    "GET /assignments/{assignment_id}",
-    "POST /assignments/{assignment_id}/ignore",
-    "POST /assignments/{assignment_id}/redeploy",
-)
-@refuses("POST /assignments/{assignment_id}/ignore", "POST /assignments/{assignment_id}/redeploy")
-def test_a_device_is_left_out_of_an_update_and_taken_in_again(everybody, zone, spread):
-    zone.join("pc-1")
-    everybody.post(f"{spread}/assign-now")
-    update = everybody.get("updates?state=assigned").json()["items"][0]
-    assert everybody.get(f"updates/{update['id']}").json() == update
-    assert sum(update["devices"].values()) == 3
-    listed = everybody.get(f"updates/{update['id']}/assignments?q=pc-1").json()["items"]
-    there = f"assignments/{listed[0]['id']}"
-    assert everybody.get(there).json() == listed[0]
-    problem(everybody.post(f"{there}/redeploy"), 409)
-    assert everybody.post(f"{there}/ignore").json()["state"] == "ignored"
-    problem(everybody.post(f"{there}/ignore"), 409)
-    assert everybody.post(f"{there}/redeploy").json()["state"] in ("pending", "assigned")

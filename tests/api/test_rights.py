@@ -48,7 +48,27 @@ MATRIX = {
     "GET /updates/{update_id}": "",
     "GET /updates/{update_id}/assignments": "",
     "GET /updates/{update_id}/replicas": "",
+    "DELETE /updates/{update_id}": DEPLOY,
+    "GET /updates/{update_id}/release": "",
+    "GET /updates/{update_id}/rollout": "",
+    "POST /updates/{update_id}/replicate-now": DEPLOY,
+    "POST /updates/{update_id}/redeploy": DEPLOY,
+    "POST /updates/{update_id}/baseline": DEPLOY,
+    "GET /replicas/{replica_id}": "",
+    "POST /replicas/{replica_id}/exclude": DEPLOY,
+    "POST /replicas/{replica_id}/include": DEPLOY,
+    "GET /devices/{device_id}/assignments": "",
     "GET /assignments/{assignment_id}": "",
+    "POST /assignments/{assignment_id}/clear-error": DEPLOY,
+    "POST /assignments/{assignment_id}/refresh": DEPLOY,
+    "GET /deployment-stages": "",
+    "POST /deployment-stages": DEPLOY,
+    "GET /deployment-stages/{stage_id}": "",
+    "PUT /deployment-stages/{stage_id}": DEPLOY,
+    "DELETE /deployment-stages/{stage_id}": DEPLOY,
+    "POST /deployment-stages/{stage_id}/move": DEPLOY,
+    "GET /trust": "",
+    "GET /operations/{operation_id}/not-refreshed": "",
     "POST /assignments/{assignment_id}/ignore": DEPLOY,
     "POST /assignments/{assignment_id}/redeploy": DEPLOY,
     "GET /audit-entries": AUDIT,
@@ -218,6 +238,8 @@ BODIES = {
     "PUT /notification-targets/{target_id}": {"name": "a", "events": ["operation.blocked"]},
     "PUT /devices/{device_id}/dns-names": {"dns_names": []},
     "PUT /devices/{device_id}/content": {},
+    "PUT /deployment-stages/{stage_id}": {"name": "x"},
+    "POST /deployment-stages/{stage_id}/move": {"up": True},
     "PUT /operations/{operation_id}/activation-time": {"activates_at": "2030-01-01T00:00:00Z"},
     "PUT /servers/{server_id}/future-certificate": {"certificate": "AAAA"},
 }
@@ -263,7 +285,8 @@ def test_the_state_covers_the_tokens(things):
 
 def test_every_operation_is_tried_with_success_and_with_refusal():
     """What only reads is refused by rights and by ids alone, unless a test says otherwise."""
-    for room in ("zone", "ledger", "operations", "servers", "acts", "people", "notifications"):
+    rooms = ("zone", "ledger", "operations", "servers", "acts", "updates", "stages")
+    for room in (*rooms, "people", "notifications"):
         import_module(f"tests.api.test_{room}")
     assert COVERED["success"] == set(MATRIX)
     changing = {name for name in MATRIX if not name.startswith("GET ")} - NEVER_REFUSED
@@ -271,8 +294,10 @@ def test_every_operation_is_tried_with_success_and_with_refusal():
     assert COVERED["refusal"] <= set(MATRIX)
 
 
-# One does nothing where there is nothing to clear, the other tells of whatever there is.
+# What does nothing where there is nothing to do, or tells of whatever there is.
 NEVER_REFUSED = {
+    "POST /assignments/{assignment_id}/refresh",
+    "POST /updates/{update_id}/replicate-now",
     "POST /operations/{operation_id}/clear-failure",
     "POST /operations/{operation_id}/report",
 }

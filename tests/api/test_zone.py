@@ -138,6 +138,7 @@ def test_a_registration_key_is_made_shown_once_and_revoked(everybody):
     assert answer.status_code == 201
     text = answer.json()["key"]
     assert text.startswith("zcc1-")
+    assert answer.json()["line"] == f"zac reg https://127.9.0.1:8443 --key {text}"
     listed = everybody.get("registration-keys")
     assert text.split("-")[1] not in listed.content.decode()
     one = listed.json()["items"][0]

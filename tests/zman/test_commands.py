@@ -35,7 +35,16 @@ def test_lists_are_tables_for_people_and_json_for_programs(shell, zone):
 
 @pytest.mark.parametrize(
     "kind",
-    ["servers", "operations", "updates", "authorities", "registration-keys", "audit", "tokens"],
+    [
+        "servers",
+        "operations",
+        "updates",
+        "authorities",
+        "registration-keys",
+        "stages",
+        "audit",
+        "tokens",
+    ],
 )
 def test_every_kind_is_listed(shell, kind):
     assert isinstance(shell.json("list", kind), list)

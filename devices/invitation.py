@@ -1,0 +1,23 @@
+"""The command that registers a device with a key (manual, A.7; R221)."""
+
+from __future__ import annotations
+
+from devices.models import Device, Role
+
+
+def line(key: str, role: str) -> str:
+    """Return the command to copy; what it cannot know stands in capitals."""
+    command = f"zac reg {url()} --key {key}"
+    if role == Role.MANAGED:
+        return command
+    places = " --fqdn FQDN --address IP_ADDRESS"
+    ports = "" if role == Role.CONTENT_SATELLITE else " --port 8443 --rehearsal-port 8444"
+    content = "" if role == Role.AUTHENTICATION_SATELLITE else " --content-port 8080"
+    return f"{command} --role {role}{places}{ports}{content}"
+
+
+def url() -> str:
+    """Return the address of the Primary Server that has belonged to the zone for longest."""
+    first = Device.objects.primaries().order_by("registered_at", "name").first()
+    known = first.address(first.port, "https") if first is not None else ""
+    return known or "https://SERVER:8443"
