@@ -10,17 +10,17 @@ COPY . .
 # The settings need a place for the state; building writes nothing there.
 RUN ZCC_HOME=/nonexistent ZCC_STATIC_ROOT=/opt/zcc/static-files \
     .venv/bin/python manage.py collectstatic --noinput --verbosity 0 \
-    && .venv/bin/python -m compileall -q certificates console devices faults ledger pki systemupdates wire zac zcc
+    && .venv/bin/python -m compileall -q certificates console devices faults ledger notifications people pki systemupdates wire zac zcc zman
 
 FROM python:3.11-slim-bookworm
 RUN groupadd --gid 10001 zcc \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/zcc --shell /usr/sbin/nologin zcc \
-    && install -d -o zcc -g zcc -m 0700 /var/lib/zcc
+    && install -d -o zcc -g zcc -m 0700 /var/lib/zcc /var/lib/zcc-ca
 COPY --from=build /opt/zcc /opt/zcc
 ENV PATH=/opt/zcc/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 MALLOC_ARENA_MAX=1 \
     DJANGO_SETTINGS_MODULE=zcc.settings \
-    ZCC_HOME=/var/lib/zcc ZCC_SERVER_HOME=/var/lib/zcc/server ZCC_STATIC_ROOT=/opt/zcc/static-files
+    ZCC_HOME=/var/lib/zcc ZCC_SERVER_HOME=/var/lib/zcc/server ZCC_CA_VAULT=/var/lib/zcc-ca ZCC_STATIC_ROOT=/opt/zcc/static-files
 WORKDIR /opt/zcc
 USER 10001:10001
 VOLUME /var/lib/zcc

@@ -19,17 +19,21 @@ from devices.models import Device, Zone, ZoneKey
 from faults import Conflict
 from ledger.models import Entry
 from pki import sealing
+from wire import places
 
 
 def rotate(*, now: datetime) -> int:
     """Rotate both vault keys of this server; returns how many blobs were sealed anew."""
     ring = keyring.here()
-    files = {name: ring.home / name for name in (keyring.VAULT_FILE, keyring.CA_VAULT_FILE)}
-    public = {name: _next(path) for name, path in files.items()}
-    count = _reseal(ring, public[keyring.VAULT_FILE], public[keyring.CA_VAULT_FILE], now)
-    for name, path in files.items():
-        _waiting(path).replace(path)
-        path.with_name(f"{path.name}.pub").write_text(public[name])
+    files = {
+        ring.home / places.VAULT_KEY: ring.home / places.VAULT_PUBLIC,
+        places.ca_vault_key(ring.home): ring.home / places.CA_VAULT_PUBLIC,
+    }
+    vault, ca_vault = (_next(path) for path in files)
+    count = _reseal(ring, vault, ca_vault, now)
+    for (private, public), text in zip(files.items(), (vault, ca_vault), strict=True):
+        _waiting(private).replace(private)
+        public.write_text(text)
     keyring.forget()
     return count
 

@@ -22,11 +22,8 @@ from faults import Fault, Unavailable
 from ledger.models import Entry
 from pki import sealing, signing
 from pki.errors import CannotOpen
-from wire import authentication, envelope, shapes
+from wire import authentication, envelope, places, shapes
 from wire.envelope import Envelope
-
-VAULT_FILE = Path("vault") / "vault.key"
-CA_VAULT_FILE = Path("vault") / "ca-vault.key"
 
 
 class SigningOff(Unavailable):
@@ -81,11 +78,11 @@ class Keyring:
 
     def open_for_ca(self, blob: str, *, binding: str) -> bytes:
         """Open what is sealed to this server's CA vault key; its worker alone can read that."""
-        return self._open(CA_VAULT_FILE, blob, binding)
+        return self._open(places.ca_vault_key(self.home), blob, binding)
 
     def open(self, blob: str, *, binding: str) -> bytes:
         """Open what is sealed to this server's vault key."""
-        return self._open(VAULT_FILE, blob, binding)
+        return self._open(places.VAULT_KEY, blob, binding)
 
     def sign(self, payload_type: str, payload: Any) -> Envelope:
         """Sign a document with the zone key, and write that to the ledger (S-42)."""
@@ -112,9 +109,9 @@ class Keyring:
         row = ZoneKey.objects.filter(kind=kind, server_id=self.server_id).first()
         if row is None:
             raise SigningOff("The zone's keys have not been sealed to this server yet.")
-        return self._open(VAULT_FILE, row.blob, binding(zone, kind, self.server_id))
+        return self._open(places.VAULT_KEY, row.blob, binding(zone, kind, self.server_id))
 
-    def _open(self, name: Path, blob: str, binding: str) -> bytes:
+    def _open(self, name: str | Path, blob: str, binding: str) -> bytes:
         try:
             return self._open_with(self.home / name, blob, binding)
         except Fault as fault:

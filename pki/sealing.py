@@ -34,6 +34,23 @@ def make_vault_key() -> VaultKey:
     return _vault_key(x25519.X25519PrivateKey.generate())
 
 
+def keep_vault_key(private: str | os.PathLike[str], public: str | os.PathLike[str]) -> str:
+    """Make a vault key in these two files unless it is there; returns the public half.
+
+    The public file is written last: once it is there, the private one need not be readable here.
+    """
+    public = Path(public)
+    if public.exists():
+        return public.read_text(encoding="utf-8")
+    if not Path(private).exists():
+        write_private_file(private, make_vault_key().private)
+    found = public_of(read_private_file(private))
+    written = public.with_name(f"{public.name}.new")
+    written.write_text(found, encoding="utf-8")
+    written.replace(public)
+    return found
+
+
 def derive_vault_key(secret: bytes, *, purpose: str) -> VaultKey:
     """Return the vault key that all who hold a secret of 32 bytes have for one purpose.
 

@@ -19,7 +19,7 @@ from certificates import founding
 from devices import keyring, registration
 from devices.models import Device, Zone
 from pki import csr, keys, names, sealing
-from wire import authentication, messages, shapes
+from wire import authentication, messages, places, shapes
 
 ZONE_NAME = "TEST-ZONE"
 DEMO = {"refresh_seconds": 60, "lead_seconds": 60, "lockout_seconds": 30}
@@ -192,9 +192,9 @@ class TestZone:
 
 
 def _write_vault(home: Path, vault: Any, ca_vault: Any) -> None:
-    (home / "vault").mkdir(parents=True)
-    sealing.write_private_file(home / "vault" / "vault.key", vault.private)
-    sealing.write_private_file(home / "vault" / "ca-vault.key", ca_vault.private)
+    for name, key in ((places.VAULT_KEY, vault), (places.ca_vault_key(home), ca_vault)):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        sealing.write_private_file(home / name, key.private)
 
 
 def found(

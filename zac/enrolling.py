@@ -105,7 +105,7 @@ def zone_fingerprint(public: bytes) -> str:
 
 def vault_keys(host: Host) -> VaultKeys:
     """Make this Primary Server's vault keys unless they are there; returns the public halves."""
-    return host.server.make_vault_keys(host.home.at("vault"))
+    return host.server.make_vault_keys(host.home.path)
 
 
 def _judge(host: Host, options: Options) -> Callable[[bytes], bool]:

@@ -48,7 +48,7 @@ class ServerPart:
         """Tell whether a certificate is that of a private key."""
         raise NotImplementedError
 
-    def make_vault_keys(self, folder: str) -> VaultKeys:
+    def make_vault_keys(self, home: str) -> VaultKeys:
         """Make a Primary Server's vault keys unless they are there; returns the public halves."""
         raise NotImplementedError
 

@@ -6,11 +6,10 @@ import os
 
 from pki import bundles, chains, csr, keys, sealing
 from pki.names import Names, Subject
+from wire import places
 from wire.messages import CsrOrder, VaultKeys
 from zac import store
 from zac.host import ServerPart
-
-VAULT, CA_VAULT = "vault.key", "ca-vault.key"
 
 
 class Tools(ServerPart):
@@ -42,20 +41,15 @@ class Tools(ServerPart):
     def same_key(self, key: str, certificate: str) -> bool:
         return keys.same_key(key, certificate)
 
-    def make_vault_keys(self, folder: str) -> VaultKeys:
-        store.make_folder(folder)
+    def make_vault_keys(self, home: str) -> VaultKeys:
+        def at(name: str) -> str:
+            return os.path.join(home, name)
+
+        private = places.ca_vault_key(home)
+        store.make_folder(os.path.dirname(at(places.VAULT_KEY)))
+        if not os.path.exists(at(places.CA_VAULT_PUBLIC)):
+            store.make_folder(str(private.parent))
         return VaultKeys(
-            vault=_vault_key(os.path.join(folder, VAULT)),
-            ca_vault=_vault_key(os.path.join(folder, CA_VAULT)),
+            vault=sealing.keep_vault_key(at(places.VAULT_KEY), at(places.VAULT_PUBLIC)),
+            ca_vault=sealing.keep_vault_key(private, at(places.CA_VAULT_PUBLIC)),
         )
-
-
-def _vault_key(path: str) -> str:
-    public = path + ".pub"
-    known = store.read(public)
-    if known and os.path.exists(path):
-        return known.decode()
-    made = sealing.make_vault_key()
-    store.write(public, made.public.encode())
-    sealing.write_private_file(path, made.private)
-    return made.public

@@ -10,6 +10,7 @@ from celery import Celery, signals
 from celery.schedules import crontab
 
 from console import logs
+from zcc import processes
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
 
@@ -34,6 +35,12 @@ app.conf.beat_schedule = {
         "options": {"expires": 20, "ignore_result": True},
     },
 }
+
+
+@signals.worker_init.connect
+def hide(**_: Any) -> None:
+    """Keep what the worker opens from the other parts, which run as the same user."""
+    processes.hide()
 
 
 @signals.worker_before_create_process.connect

@@ -21,8 +21,8 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 from faults import Fault, Refused, Unavailable
-from wire.messages import MANAGED
-from zcc import broker, environment, layout, processes
+from wire.messages import MANAGED, PRIMARY
+from zcc import broker, ca_vault, environment, layout, processes
 from zcc.layout import Host, Layout
 from zcc.parts import BASE_DIR, REGISTERED, Parts
 from zcc.supervisor import Stopped, Supervisor
@@ -86,6 +86,8 @@ class Zone:
 
     def _start(self, hosts: Sequence[Host]) -> None:
         for host in hosts:
+            if host.role == PRIMARY:
+                ca_vault.keep(host.home)
             for program in self._parts.of(host):
                 self._supervisor.keep(program)
 

@@ -19,6 +19,7 @@ from typing import IO
 
 LOGS_KEPT = 4
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
@@ -36,6 +37,12 @@ def harden() -> None:
     """Let this process and its children write files for their owner alone, and no core dumps."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def hide() -> None:
+    """Close this process to others of the same user: no debugger, no way in by /proc (Linux)."""
+    if _prctl is not None:
+        _prctl(PR_SET_DUMPABLE, 0)
 
 
 def die_with(parent: int) -> None:

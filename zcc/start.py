@@ -17,8 +17,9 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from faults import Fault
 from wire.messages import PRIMARY
-from zcc import commands, environment, processes
+from zcc import ca_vault, commands, environment, processes
 from zcc.parts import BASE_DIR
 
 log = logging.getLogger("zcc.start")
@@ -33,6 +34,7 @@ def web() -> list[str]:
 
 def worker() -> list[str]:
     """Do the work of the shared queue and of the one of this server, once it belongs to a zone."""
+    ca_vault.keep(home())
     _await_identity()
     concurrency = environment.number("ZCC_WORKER_CONCURRENCY", 2, least=1, most=64)
     return commands.worker(home(), _name(), concurrency)
@@ -108,7 +110,7 @@ def main() -> None:
     os.chdir(BASE_DIR)
     try:
         line = join(told.url) if told.part == "join" else PARTS[told.part]()
-    except ImproperlyConfigured as error:
+    except (ImproperlyConfigured, Fault) as error:
         sys.exit(f"zcc.start: {error}")
     os.execv(line[0], line)  # noqa: S606 - our own programs, the line is a list
 

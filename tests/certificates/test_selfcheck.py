@@ -83,7 +83,7 @@ def test_a_ca_in_order_has_no_fault_and_is_tried_again_after_a_while(zone):
 
 @each
 def test_a_harmed_ca_vault_key_is_told_in_the_pane_and_nothing_is_made_anew(zone, harm, why):
-    path = zone.home / "vault" / "ca-vault.key"
+    path = zone.home / "ca-vault" / "ca-vault.key"
     sealed = Authority.objects.current().sealed_key
     with harmed(path, harm):
         assert why in tried().fault
@@ -114,7 +114,7 @@ def test_what_waits_is_signed_when_the_key_is_back(zone, monkeypatch):
     waiting = FutureCertificate.objects.get(device=satellite.id)
     ca = Authority.objects.current()
     assert waiting.state == FutureState.AWAITED
-    with harmed(zone.home / "vault" / "ca-vault.key", missing):
+    with harmed(zone.home / "ca-vault" / "ca-vault.key", missing):
         tasks.sign(str(ca.pk))
         waiting.refresh_from_db()
         assert waiting.state == FutureState.AWAITED

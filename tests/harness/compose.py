@@ -14,6 +14,7 @@ from zcc.parts import BASE_DIR
 FILE = BASE_DIR / "docker-compose.yml"
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?:(?P<kind>:-|:\?)(?P<text>[^}]*))?\}")
 STATE, SECRETS, STATIC = "/var/lib/zcc", "/run/secrets", "/opt/zcc/static-files"
+CA_VAULT = "/var/lib/zcc-ca"
 
 
 def load(variables: Mapping[str, str]) -> dict[str, Any]:

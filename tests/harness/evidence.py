@@ -107,7 +107,7 @@ def _secrets(home: Path) -> Iterator[tuple[str, bytes]]:
         yield f"registration key of {role}", key.split("-")[1].encode()
     for path in home.glob("*/*/device.json"):
         yield f"secret of {path.parent.name}", json.loads(path.read_text())["secret"].encode()
-    for path in home.glob("*/*/vault/*.key"):
+    for path in home.glob("*/*/*vault/*.key"):
         yield f"vault key {path}", path.read_bytes().strip()
     for path in [*home.glob("*/*/security/*/*.pem"), *home.glob("*/*/remint-repo/**/*.pem")]:
         for body in PRIVATE_KEY.findall(path.read_text()):

@@ -121,6 +121,7 @@ class Server:
             **data.ports,
         }
         self.services = compose.load(variables)["services"]
+        self.ca_vault = data.folder / f"{name}-ca-vault"
         self._folders = {
             compose.STATE: self.state,
             compose.SECRETS: data.secrets,
@@ -138,7 +139,11 @@ class Server:
 
     def environment(self, part: str = "web") -> dict[str, str]:
         """Return the variables of a part, and nothing else but a path."""
-        told = compose.placed(self.services[part]["environment"], self._folders)
+        mounts = [volume.split(":")[1] for volume in self.services[part]["volumes"]]
+        ca_vault = self.ca_vault if compose.CA_VAULT in mounts else Path("/proc/no-ca-vault")
+        told = compose.placed(
+            self.services[part]["environment"], {compose.CA_VAULT: ca_vault, **self._folders}
+        )
         image = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "PYTHONUNBUFFERED": "1"}
         return {**image, "DJANGO_SETTINGS_MODULE": "zcc.settings", **told}
 
@@ -309,6 +314,7 @@ def test_two_primary_servers_on_one_database_go_through_a_remint_ca(
     until(completed, "the Remint CA is completed", 300)
     assert set(seen["assigned"].values()) == {"activated"}
     for server in (first, second):
+        assert [path.name for path in server.ca_vault.iterdir()] == ["ca-vault.key"]
         shown = evidence.served_certificate(server.address, int(server.ports["ZCC_PORT"]))
         assert details.describe(shown).issuer_common_name == "ACME 2"
         assert server.ill() == {}

@@ -4,12 +4,17 @@ import configparser
 import importlib.util
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from faults import Fault
+from pki import sealing
 from tests.harness import compose
-from zcc import probe, start
+from wire import places
+from zac.server import Tools
+from zcc import ca_vault, probe, start
 from zcc.parts import BASE_DIR
 
 GIVEN = {
@@ -60,6 +65,65 @@ def test_each_part_is_started_and_probed_by_a_name_that_exists(services, name):
     assert health[4] in probe.PROBES
 
 
+@pytest.mark.parametrize("part", sorted(start.PARTS))
+def test_the_worker_alone_reaches_the_key_that_opens_the_ca_key(services, part):
+    service = next(services[name] for name in LONG_RUNNING if services[name]["command"][3] == part)
+    folder = service["environment"]["ZCC_CA_VAULT"]
+    assert not folder.startswith("/var/lib/zcc/")
+    mounted = [volume.split(":")[1] for volume in service["volumes"]]
+    assert (folder in mounted) == (part == "worker")
+    unit = AsWritten(strict=False)
+    unit.read(UNITS / f"zcc-{part}.service")
+    closed = unit["Service"].get("InaccessiblePaths", "")
+    assert closed == ("" if part == "worker" else folder)
+    assert f"ZCC_CA_VAULT={folder}" in (BASE_DIR / "Dockerfile").read_text()
+
+
+def test_the_worker_makes_that_key_and_the_others_find_its_public_half(tmp_path, monkeypatch):
+    home, vault = tmp_path / "home", tmp_path / "vault"
+    monkeypatch.setenv("ZCC_CA_VAULT", str(vault))
+    ca_vault.keep(home)
+    assert [path.name for path in vault.iterdir()] == ["ca-vault.key"]
+    assert (vault / "ca-vault.key").stat().st_mode & 0o777 == 0o600
+    public = (home / places.CA_VAULT_PUBLIC).read_text()
+    assert public == sealing.public_of((vault / "ca-vault.key").read_text())
+    monkeypatch.setenv("ZCC_CA_VAULT", "/proc/out-of-reach")
+    assert Tools().make_vault_keys(str(home)).ca_vault == public
+
+
+def test_a_ca_vault_key_of_an_earlier_release_is_taken_over(tmp_path, monkeypatch):
+    monkeypatch.delenv("ZCC_CA_VAULT", raising=False)
+    (tmp_path / "vault").mkdir()
+    key = sealing.make_vault_key()
+    sealing.write_private_file(tmp_path / "vault" / "ca-vault.key", key.private)
+    (tmp_path / places.CA_VAULT_PUBLIC).write_text(key.public)
+    ca_vault.keep(tmp_path)
+    assert (tmp_path / "ca-vault" / "ca-vault.key").read_text() == key.private
+    assert [path.name for path in (tmp_path / "vault").iterdir()] == ["ca-vault.key.pub"]
+
+
+def test_a_part_that_may_not_have_the_key_says_so_and_makes_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZCC_CA_VAULT", "/proc/out-of-reach")
+    with pytest.raises(Fault, match="/proc/out-of-reach could not be made"):
+        Tools().make_vault_keys(str(tmp_path))
+    with pytest.raises(Fault, match=r"cannot be written: .*/proc/out-of-reach") as caught:
+        ca_vault.keep(tmp_path)
+    assert "ZCC_CA_VAULT" in caught.value.action
+    assert not (tmp_path / places.CA_VAULT_PUBLIC).exists()
+
+
+def test_the_worker_is_closed_to_other_processes_of_its_user():
+    code = "import os; from zcc import processes; os.getuid() or os.setuid(65534); processes.hide()"
+    seen = subprocess.run(
+        [sys.executable, "-c", f"{code}; print(os.stat('/proc/self/mem').st_uid)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=BASE_DIR,
+    )
+    assert seen.stdout.strip() == "0"
+
+
 def test_all_parts_are_there_once(services):
     assert sorted(services[name]["command"][3] for name in LONG_RUNNING) == sorted(start.PARTS)
     assert services["migrate"]["command"] == ["python", "manage.py", "migrate", "--noinput"]
@@ -95,7 +159,8 @@ def test_the_script_writes_the_secrets_that_are_named_and_never_overwrites_them(
 
 def test_every_variable_that_is_set_is_one_that_the_code_reads(services):
     # Most names stand in the code; a few are built from an option's name.
-    code = "".join(path.read_text() for path in (BASE_DIR / "zcc").rglob("*.py"))
+    read = [*(BASE_DIR / "zcc").rglob("*.py"), BASE_DIR / "wire" / "places.py"]
+    code = "".join(path.read_text() for path in read)
     for name in services["web"]["environment"]:
         plain = name.removesuffix("_FILE")
         assert plain in code, name
@@ -104,7 +169,7 @@ def test_every_variable_that_is_set_is_one_that_the_code_reads(services):
 def test_image_and_compose_file_agree(services):
     text = (BASE_DIR / "Dockerfile").read_text()
     assert "USER 10001:10001" in text
-    for name in ("ZCC_HOME", "ZCC_SERVER_HOME", "ZCC_STATIC_ROOT"):
+    for name in ("ZCC_HOME", "ZCC_SERVER_HOME", "ZCC_CA_VAULT", "ZCC_STATIC_ROOT"):
         assert f"{name}={services['web']['environment'][name]}" in text
     assert "state:/var/lib/zcc" in services["web"]["volumes"]
     assert "VOLUME /var/lib/zcc" in text
@@ -126,7 +191,7 @@ def test_each_unit_runs_its_part_hardened_with_the_same_settings(services, part)
         assert service[option] == "yes"
     assert service["ProtectSystem"] == "strict"
     assert service["LimitCORE"] == "0"
-    assert service["StateDirectory"] == "zcc"
+    assert service["StateDirectory"].split()[0] == "zcc"
     text = (UNITS / f"zcc-{part}.service").read_text()
     named = set(re.findall(r"(ZCC_\w+)=", text))
     named |= set(re.findall(r"^(ZCC_\w+)=", (UNITS / "zcc.env.example").read_text(), re.MULTILINE))
