@@ -141,6 +141,7 @@ def ask(job: VaultJob) -> VaultJob:
     Entry.objects.record(
         f"ask-{job.kind}",
         f"certificates.Authority:{job.authority_id}",
+        there=job.state,
         note=f"on {job.server.name}" + (f" to {job.target.name}" if job.target else ""),
     )
     return job

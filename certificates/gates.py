@@ -156,14 +156,25 @@ def activation_gate(operation: Operation, zone: Zone, now: datetime) -> Gate | N
 
 def force_gate(operation: Operation) -> Gate | None:
     """Return Force activation where something holds the activation back (D-26, B-3)."""
-    return Gate("force-activation", _("Force activation")) if operation.is_held else None
+    if not operation.is_held:
+        return None
+    return Gate("force-activation", _("Force activation"), _asked(operation))
+
+
+def _asked(operation: Operation) -> str:
+    """Return why nothing else can be asked for, "" where nothing waits (B-29)."""
+    if not operation.asked_act:
+        return ""
+    name = operation.asked_by.username if operation.asked_by else "—"
+    text = _("What %(name)s asked for waits for a second administrator.")
+    return text % {"name": name}
 
 
 def rollback_gate(operation: Operation, why_not: str) -> Gate | None:
     """Return Roll back from the activation until the old root is retired (B-5)."""
     if not operation.changes_ca or operation.state not in CAN_ROLL_BACK:
         return None
-    return Gate("roll-back", _("Roll back"), why_not)
+    return Gate("roll-back", _("Roll back"), why_not or _asked(operation))
 
 
 def cancel_until(operation: Operation, zone: Zone, now: datetime) -> str:

@@ -77,7 +77,8 @@ def running() -> list[Operation]:
     """Return the operations whose update the table speaks of, the newest first."""
     shown = (OperationState.COMPLETED, OperationState.CANCELLED, OperationState.ROLLED_BACK)
     found = Operation.objects.exclude(state__in=shown)
-    return list(found.select_related("update", "authority", "future_authority", "requested_by"))
+    of = ("update", "authority", "future_authority", "requested_by", "asked_by")
+    return list(found.select_related(*of))
 
 
 def servers(now: datetime, updates: list[UUID]) -> QuerySet[Device]:

@@ -18,7 +18,15 @@ from certificates import adopting, doorbell, health, selfcheck, telling, vault_j
 from certificates import authority as ca_role
 from certificates.machine import JobState, OperationState
 from certificates.models import Authority, Operation, VaultJob
-from certificates.operations import advancing, confirming, preparing, renewing, retiring, signing
+from certificates.operations import (
+    advancing,
+    asking,
+    confirming,
+    preparing,
+    renewing,
+    retiring,
+    signing,
+)
 from console import logs
 from devices import keyring, registration
 from devices.models import Device, DeviceQuerySet, ZoneKey
@@ -44,6 +52,7 @@ def sweep() -> None:
     now = timezone.now()
     health.note_sweep(now)
     confirming.give_up(now)
+    asking.give_up(now)
     for operation in Operation.objects.moving().select_related("authority", "future_authority"):
         _ask_for(operation, once=True)
     for authority in Authority.objects.filter(state__in=("current", "future")):

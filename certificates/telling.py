@@ -14,8 +14,9 @@ from django.conf import settings
 from django.db import transaction
 
 from certificates import expiry
-from certificates.machine import OperationState
-from certificates.models import Operation
+from certificates.machine import JobState, OperationState
+from certificates.models import Operation, VaultJob
+from certificates.operations import asking
 from devices.models import Device
 from ledger.models import Entry, Head
 from notifications import acts, events, mail, sending
@@ -48,6 +49,11 @@ WORDS = {
     P.ROLLED_BACK: "was rolled back",
 }
 
+# What may be asked for that waits for a second administrator: of an operation, of the CA key.
+ASKED = {f"ask-{act}": label for act, label in asking.LABELS.items()}
+JOBS = {f"ask-{kind.value}": kind.label for kind in VaultJob.Kind}
+LOOKED_AT = ("start", "move", *ASKED, *JOBS)
+
 
 def is_due(now: datetime) -> bool:
     """Tell whether there is anything to look at."""
@@ -66,9 +72,9 @@ def tell(now: datetime) -> None:
         _offer_mail()
     last = Head.objects.values_list("seq", flat=True).first() or 0
     upto = min(last, cursor.seq + AT_ONCE)
-    lines = Entry.objects.filter(seq__gt=cursor.seq, seq__lte=upto, action__in=("start", "move"))
+    lines = Entry.objects.filter(seq__gt=cursor.seq, seq__lte=upto, action__in=LOOKED_AT)
     found = list(lines.order_by("seq"))
-    for event in (*_of_operations(found), *_of_devices(found)):
+    for event in (*_of_operations(found), *_of_jobs(found), *_of_devices(found)):
         sending.queue(event, now=now)
     cursor.seq = upto
     if cursor.expiry_told_at is None or now - cursor.expiry_told_at >= DAILY:
@@ -105,7 +111,9 @@ def _of_operations(lines: Iterable[Entry]) -> Iterable[Event]:
 
 
 def _of_operation(line: Entry, operation: Operation) -> Event | None:
-    if line.action == "start" and line.there == P.PROPOSED:
+    if line.action in ASKED:
+        kind, words = events.WAITS, f"waits for a second administrator: {ASKED[line.action]}"
+    elif line.action == "start" and line.there == P.PROPOSED:
         kind, words = events.WAITS, "waits for a second administrator"
     elif line.action == "start":
         kind, words = events.STARTED, "has started"
@@ -114,6 +122,7 @@ def _of_operation(line: Entry, operation: Operation) -> Event | None:
     else:
         return None
     by = operation.requested_by.username if operation.requested_by is not None else "the console"
+    by = line.actor if line.action in ASKED else by
     facts: dict[str, Any] = {
         "operation": str(operation.pk),
         "kind": operation.kind,
@@ -127,12 +136,24 @@ def _of_operation(line: Entry, operation: Operation) -> Event | None:
     if operation.activates_at is not None:
         parts.append(f"Activation: {operation.activates_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC.")
     reason = line.note or (operation.reason if operation.state == line.there else "")
-    if reason and line.action != "start":
+    if reason and line.action == "move":
         facts["reason"] = reason
         parts += [f"Reason: {reason}", operation.action]
     parts.append(_link("/configuration/certificates/"))
     text = "\n\n".join(part for part in parts if part)
     return Event(kind, f"line:{line.seq}", f"{operation.name} {words}", text, facts)
+
+
+def _of_jobs(lines: Iterable[Entry]) -> Iterable[Event]:
+    """Return one event for each act on the CA key that waits for a second administrator."""
+    for line in lines:
+        if line.action not in JOBS or line.there != JobState.PROPOSED:
+            continue
+        title = f"{JOBS[line.action]} waits for a second administrator"
+        parts = [f"{title}.", f"Requested by {line.actor}.", _link("/configuration/certificates/")]
+        facts = {"act": line.action.removeprefix("ask-"), "requested_by": line.actor}
+        facts["at"] = _iso(line.at)
+        yield Event(events.WAITS, f"line:{line.seq}", title, "\n\n".join(parts), facts)
 
 
 def _of_devices(lines: Iterable[Entry]) -> Iterable[Event]:

@@ -43,6 +43,7 @@ urlpatterns = [
     path(JOB, authority_dialogs.vault_job, name="vault_job"),
     path(JOB + "confirm/", confirming.confirm_job, name="confirm_job"),
     path(OPERATION + "confirm/", confirming.confirm, name="confirm"),
+    path(OPERATION + "confirm/<slug:act>/", confirming.confirm_act, name="confirm_act"),
     path(JOB + "again/", authority_dialogs.download_again, name="download_again"),
     path(JOB + "<slug:ticket>.zip", authority_dialogs.backup_file, name="backup_file"),
     path(BASE + "trust/", late.trust, name="trust"),

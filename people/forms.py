@@ -99,8 +99,8 @@ class RulesForm(PasswordAgain):
         label=_("Acts on the zone CA need two administrators"),
         required=False,
         help_text=_(
-            "A second one confirms Change CA, Remint CA, Move CA Role, Backup CA and Restore CA "
-            "within 24 hours."
+            "A second one confirms Change CA, Remint CA, Move CA Role, Backup CA, Restore CA, "
+            "Force activation and Roll back within 24 hours."
         ),
     )
     field_order = ("requires_second_factor", "two_administrators", "password")

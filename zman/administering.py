@@ -47,6 +47,12 @@ def add_commands(commands: Any, add: Add) -> None:
     ruled = add(commands, "rules", rules, "change what holds for all administrators")
     ruled.add_argument("--second-factor", choices=SWITCH, default="")
     ruled.add_argument("--two-administrators", choices=SWITCH, default="")
+    for name, words in (
+        ("confirm", "agree, as the second of two administrators"),
+        ("refuse", "refuse what another administrator asked for, or withdraw your own"),
+    ):
+        asked = add(commands, name, decide, words)
+        asked.add_argument("id", help="or the start of it; see: zman list confirmations")
     token = commands.add_parser("token", help="your own API tokens")
     hows = token.add_subparsers(dest="what", required=True, metavar="create|revoke")
     fresh = add(hows, "create", make_token, "make a token; its text is told this once")
@@ -124,6 +130,24 @@ def rules(api: Console, out: Output, told: Namespace) -> None:
     asked = shown["end_asked_by"]
     said = "The rule of two ends once another administrator confirms it (zman confirm rules)."
     _shown(out, shown, said if asked else "The rules are changed.")
+
+
+def decide(api: Console, out: Output, told: Namespace) -> None:
+    """Confirm or refuse what waits for a second administrator."""
+    found = [one for one in api.get("confirmations") if one["id"].startswith(told.id)]
+    if not found:
+        raise NotFound(
+            f"Nothing with the id {told.id} waits for a second administrator.",
+            action="See: zman list confirmations",
+        )
+    if len(found) > 1:
+        raise Invalid(f"Several begin with {told.id}.", action="Give the whole id.")
+    if not found[0][told.command]:
+        raise Invalid(f"{found[0]['title']} cannot be refused: it ends by itself after a day.")
+    asked = f"{told.command.capitalize()} {found[0]['title']}, asked for by"
+    out.confirm(f"{asked} {found[0]['requested_by']}?", yes=told.yes)
+    shown = api.post(found[0][told.command])
+    _shown(out, shown, f"{told.command}: {found[0]['title']}.")
 
 
 def make_token(api: Console, out: Output, told: Namespace) -> None:

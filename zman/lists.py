@@ -144,6 +144,10 @@ LISTS = {
 # Lists that are short and have no pages.
 WHOLE = {
     "roles": Listed("roles", {"Role": "key", "Name": "label", "Rights": "rights"}),
+    "confirmations": Listed(
+        "confirmations",
+        {"Id": "id", "What": "title", "By": "requested_by", "Since": "requested_at", "Own": "own"},
+    ),
     "events": Listed("notification-events", {"Event": "key", "Meaning": "label"}),
 }
 OF_UPDATE = {

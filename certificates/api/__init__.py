@@ -4,9 +4,20 @@ What the pages do, by the same functions of the domain and with the same rights.
 enter a password again; it needs the right Certificate Authority by name instead (D-32).
 """
 
-from certificates.api import acts, authority, jobs, late, operations, requests, servers, starts
+from certificates.api import (
+    acts,
+    authority,
+    confirming,
+    jobs,
+    late,
+    operations,
+    requests,
+    servers,
+    starts,
+)
 
 # The starts come first: their addresses look like that of an operation.
 ROUTERS = tuple(
-    room.router for room in (authority, jobs, starts, operations, acts, late, servers, requests)
+    room.router
+    for room in (authority, jobs, starts, operations, acts, confirming, late, servers, requests)
 )

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from certificates import gates, report, rollout, tasks
 from certificates.api.operations import ProgressOut, find, nudge, shown
-from certificates.operations import preparing, readiness, rolling_back
+from certificates.operations import asking, preparing, readiness
 from console.api import Order, Page, Paging, Text, having, page
 from devices.models import Zone
 
@@ -110,11 +110,14 @@ def show_rollout(
     response=ProgressOut,
     auth=having(gates.CA_RIGHT, proved=True),
 )
-def roll_back(request: HttpRequest, operation_id: str) -> Any:
-    """Roll back to the CA and the certificates from before."""
+def roll_back(request: Any, operation_id: str) -> Any:
+    """Roll back to the CA and the certificates from before.
+
+    Where the rule of two holds it is only asked for: see `asked_act`.
+    """
     operation = find(operation_id)
     with transaction.atomic():
-        rolling_back.roll_back(operation, now=timezone.now())
+        asking.do_or_ask(operation, asking.ROLL_BACK, by=request.user, now=timezone.now())
         nudge(operation)
         transaction.on_commit(tasks.wake_all, robust=True)
     return shown(operation)

@@ -16,7 +16,7 @@ from pydantic import Field
 from certificates import counting, gates, progress, tasks
 from certificates.api.authority import GateOut
 from certificates.models import Operation
-from certificates.operations import assigning, cancelling, confirming, postponing
+from certificates.operations import asking, assigning, cancelling, confirming, postponing
 from console.api import Moment, Order, Page, Paging, Text, by_guid, by_number, having, page
 from devices.models import Zone
 from faults import Conflict
@@ -37,6 +37,8 @@ class OperationOut(Schema):
     state: str
     name: str
     requested_by: str = ""
+    asked_act: str = Field(description="what waits for a second administrator: force, roll-back")
+    asked_by: str = ""
     update_id: UUID | None
     authority_id: UUID | None
     future_authority_id: UUID | None
@@ -52,9 +54,18 @@ class OperationOut(Schema):
     @staticmethod
     def resolve_requested_by(operation: Any) -> str:
         """Return who started it; "" for the system itself."""
-        is_row = isinstance(operation, Operation)
-        by = operation.requested_by if is_row else operation["requested_by"]
-        return by.get_username() if by else ""
+        return _name(operation, "requested_by")
+
+    @staticmethod
+    def resolve_asked_by(operation: Any) -> str:
+        """Return who asked for what waits; "" where nothing does."""
+        return _name(operation, "asked_by")
+
+
+def _name(operation: Any, field: str) -> str:
+    is_row = isinstance(operation, Operation)
+    by = getattr(operation, field) if is_row else operation[field]
+    return by.get_username() if by else ""
 
 
 class StageOut(Schema):
@@ -105,7 +116,9 @@ def list_operations(
     request: HttpRequest, paging: Query[Paging], wanted: Query[OperationFilter]
 ) -> Any:
     """List the operations, the newest first."""
-    found = Operation.objects.select_related("requested_by").order_by("-created_at", "pk")
+    found = Operation.objects.select_related("requested_by", "asked_by").order_by(
+        "-created_at", "pk"
+    )
     if wanted.kind:
         found = found.filter(kind=wanted.kind)
     if wanted.state:
@@ -117,7 +130,7 @@ def list_operations(
 
 def find(operation_id: str) -> Operation:
     """Return an operation by its key."""
-    found = Operation.objects.select_related("update", "authority", "requested_by")
+    found = Operation.objects.select_related("update", "authority", "requested_by", "asked_by")
     return by_guid(found, operation_id)
 
 
@@ -131,6 +144,7 @@ def shown(operation: Operation) -> ProgressOut:
     told = {
         "guid": operation.pk,
         "requested_by": operation.requested_by,
+        "asked_by": operation.asked_by,
         "headline": stand.headline,
         "stages": [StageOut.from_orm(stage) for stage in stand.stages],
         "counts": CountsOut.from_orm(counts),
@@ -144,7 +158,8 @@ def shown(operation: Operation) -> ProgressOut:
     return ProgressOut.model_validate(told)
 
 
-_PLAIN = tuple(name for name in OperationOut.model_fields if name not in ("id", "requested_by"))
+PEOPLE = ("id", "requested_by", "asked_by")
+_PLAIN = tuple(name for name in OperationOut.model_fields if name not in PEOPLE)
 
 
 @router.get("/operations/{operation_id}", response=ProgressOut)
@@ -201,9 +216,13 @@ def change_activation_time(request: HttpRequest, operation_id: str, order: Activ
 
 
 @router.post("/operations/{operation_id}/force", response=ProgressOut, auth=MAY_CHANGE)
-def force(request: HttpRequest, operation_id: str) -> Any:
-    """Activate a blocked operation although servers lack their new certificate."""
-    return act(operation_id, partial(postponing.force, now=timezone.now()))
+def force(request: Any, operation_id: str) -> Any:
+    """Activate a blocked operation although servers lack their new certificate.
+
+    Where the rule of two holds it is only asked for: see `asked_act`.
+    """
+    now = timezone.now()
+    return act(operation_id, partial(asking.do_or_ask, act=asking.FORCE, by=request.user, now=now))
 
 
 @router.post("/operations/{operation_id}/without-bridge", response=ProgressOut, auth=MAY_CHANGE)

@@ -67,6 +67,12 @@ class Operation(Moving):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     """The second administrator, where two are needed (B-29)."""
+    asked_act = models.CharField(max_length=24, blank=True, db_default="", default="")
+    """What was asked for and waits for a second administrator: Force or Roll back (B-29)."""
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    asked_at = models.DateTimeField(null=True)
     authority = models.ForeignKey(
         Authority, on_delete=models.PROTECT, related_name="operations", null=True
     )
@@ -124,6 +130,11 @@ class Operation(Moving):
         """Tell whether something holds the activation back that an administrator may force."""
         postponed = self.state == OperationState.ASSIGNED and self.postponed > 0
         return (self.state == OperationState.BLOCKED or postponed) and not self.forced
+
+    @property
+    def asked_label(self) -> str:
+        """Return what waits for a second administrator, in the words of its button."""
+        return {"force": "Force activation", "roll-back": "Roll back"}.get(self.asked_act, "")
 
     def locks_at(self, lockout: timedelta) -> datetime | None:
         """Return when Cancel ends and the go is given; None while Immediate is not assigned."""

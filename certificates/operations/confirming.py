@@ -69,6 +69,19 @@ def confirm_job(job: VaultJob, *, by: User, now: datetime) -> None:
 
 
 @transaction.atomic
+def refuse_job(job: VaultJob, *, by: User, now: datetime) -> None:
+    """Give a proposal up: whoever asked withdraws it, anybody else refuses it."""
+    job.refresh_from_db()
+    if job.state != JobState.PROPOSED:
+        raise TooLateToConfirm(
+            f"{job.get_kind_display()} does not wait for a second administrator."
+        )
+    own = job.requested_by_id == by.pk
+    reason = "It was withdrawn." if own else f"{by.username} refused it. Nothing was changed."
+    withdraw_job(job, now=now, reason=reason)
+
+
+@transaction.atomic
 def withdraw_job(job: VaultJob, *, now: datetime, reason: str) -> None:
     """Give a proposal up; its passphrase and its file are dropped."""
     VaultJob.objects.move(

@@ -49,6 +49,17 @@ def change_activation(operation: Operation, activates_at: datetime, *, now: date
     publish_again(operation, now=now)
 
 
+def check_force(operation: Operation, *, now: datetime) -> None:
+    """Refuse to force what nothing holds back, and what has nothing to activate."""
+    if not operation.is_held:
+        raise Conflict("Nothing holds the activation back. Nothing was changed.")
+    if not operation.futures.ready().exists():
+        raise Refused(
+            "No server has a new certificate yet, so there is nothing to activate.",
+            action="Wait for the certificates, change the activation time, or cancel.",
+        )
+
+
 @transaction.atomic
 def force(operation: Operation, *, now: datetime) -> None:
     """Activate although servers lack a certificate: they keep the old one and rely on trust.
@@ -59,13 +70,7 @@ def force(operation: Operation, *, now: datetime) -> None:
     zone = Zone.objects.lock()
     Entry.objects.queue()
     operation.refresh_from_db()
-    if not operation.is_held:
-        raise Conflict("Nothing holds the activation back. Nothing was changed.")
-    if not operation.futures.ready().exists():
-        raise Refused(
-            "No server has a new certificate yet, so there is nothing to activate.",
-            action="Wait for the certificates, change the activation time, or cancel.",
-        )
+    check_force(operation, now=now)
     left = ", ".join(device.name for device in lacking(operation))
     Operation.objects.filter(pk=operation.pk).update(forced=True)
     operation.forced = True

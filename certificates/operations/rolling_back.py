@@ -65,16 +65,23 @@ def _without_way_back(operation: Operation, now: datetime) -> QuerySet[Device]:
     return Device.objects.certified().annotate(until=until).filter(until__lte=now).order_by("name")
 
 
+def check(operation: Operation, *, now: datetime) -> None:
+    """Refuse what cannot be rolled back (any more), with the reason."""
+    reason = why_not(operation, now=now)
+    if reason:
+        raise Conflict(f"{reason} Nothing was changed.")
+
+
 @transaction.atomic
 def roll_back(operation: Operation, *, now: datetime) -> None:
     """Make the CA from before current again; every host that swapped is told to swap back."""
     Zone.objects.lock()
     Entry.objects.queue()
     operation.refresh_from_db()
-    reason = why_not(operation, now=now)
+    check(operation, now=now)
     update, old, new = operation.update, operation.authority, operation.future_authority
-    if reason or update is None or old is None or new is None:
-        raise Conflict(f"{reason} Nothing was changed.")
+    if update is None or old is None or new is None:
+        raise AssertionError
     zone = Zone.objects.lock()
     grace_until = min(now + zone.grace, new.not_after)
     Authority.objects.move(new, AuthorityState.GRACE, grace_until=grace_until)

@@ -109,7 +109,7 @@ TOPICS = (
         ),
     ),
     Topic(
-        ("certificates:confirm", "certificates:confirm_job"),
+        ("certificates:confirm", "certificates:confirm_job", "certificates:confirm_act"),
         _("Confirm as a second administrator"),
         (
             _(

@@ -20,7 +20,7 @@ from certificates.forms_acts import ReadinessForm, RollBackForm
 from certificates.forms_ca import ActivationStep
 from certificates.limits import limits, stamp
 from certificates.models import Operation
-from certificates.operations import postponing, preparing, readiness, rolling_back
+from certificates.operations import asking, postponing, preparing, readiness, rolling_back
 from certificates.operations.activating import lacking
 from certificates.views.ca_dialogs import limit_words
 from console.forms import PasswordAgain
@@ -36,7 +36,7 @@ may_change = needs(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
 def operation_of(pk: UUID) -> Operation:
     """Return an operation with what its pages tell of it."""
     found = Operation.objects.select_related(
-        "update", "authority", "future_authority", "signing_server", "requested_by"
+        "update", "authority", "future_authority", "signing_server", "requested_by", "asked_by"
     )
     return get_object_or_404(found, pk=pk)
 
@@ -46,7 +46,8 @@ def page_of(operation: Operation) -> str:
     return reverse("certificates:operation", args=[operation.pk])
 
 
-def _nudge(operation: Operation) -> None:
+def nudge(operation: Operation) -> None:
+    """Ring for the next step of an operation, and wake the hosts, once the act is stored."""
     transaction.on_commit(partial(tasks.nudge, str(operation.pk)), robust=True)
     transaction.on_commit(tasks.wake_all, robust=True)
 
@@ -63,7 +64,7 @@ def _take(
         return None
     with faults_on(form), transaction.atomic():
         act()
-        _nudge(operation)
+        nudge(operation)
     return None if form.errors else close_dialog(request, page_of(operation), said=said())
 
 
@@ -111,6 +112,11 @@ def _refuse_shut(gate: gates.Gate | None, request: ZoneRequest) -> None:
     raise Conflict(f"{reason} {_('Nothing was changed.')}")
 
 
+def _asked(operation: Operation) -> str:
+    """Return what is said where the act only waits for a second administrator (B-29)."""
+    return _("A second administrator has to confirm it.") if operation.asked_act else ""
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_change
 def force(request: ZoneRequest, pk: UUID) -> HttpResponse:
@@ -118,8 +124,9 @@ def force(request: ZoneRequest, pk: UUID) -> HttpResponse:
     operation, now = operation_of(pk), timezone.now()
     _refuse_shut(gates.force_gate(operation), request)
     form = PasswordAgain(request, data=request.POST if request.method == "POST" else None)
-    act = partial(postponing.force, operation, now=now)
-    done = _take(request, operation, form, act, lambda: _("The activation is forced."))
+    act = partial(asking.do_or_ask, operation, asking.FORCE, by=request.user, now=now)
+    said = _("The activation is forced.")
+    done = _take(request, operation, form, act, lambda: _asked(operation) or said)
     numbers = rollout.count(rollout.by_why(operation, request.zone, now))
     context = {
         "operation": operation,
@@ -155,7 +162,7 @@ def try_again(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Try a failed preparation again, from the step that failed."""
     operation = operation_of(pk)
     preparing.try_again(operation)
-    _nudge(operation)
+    nudge(operation)
     return close_dialog(request, page_of(operation), said=_("The step is tried again."))
 
 
@@ -167,9 +174,9 @@ def roll_back(request: ZoneRequest, pk: UUID) -> HttpResponse:
     gate = gates.rollback_gate(operation, rolling_back.why_not(operation, now=now))
     _refuse_shut(gate, request)
     form = RollBackForm(request, data=request.POST if request.method == "POST" else None)
-    act = partial(rolling_back.roll_back, operation, now=now)
+    act = partial(asking.do_or_ask, operation, asking.ROLL_BACK, by=request.user, now=now)
     said = _("The %s operation is being rolled back.") % operation.get_kind_display()
-    done = _take(request, operation, form, act, lambda: said)
+    done = _take(request, operation, form, act, lambda: _asked(operation) or said)
     context = {"operation": operation, "title": _("Roll back"), "here": request.path}
     return done or dialog(request, f"{FOLDER}roll_back.html", context, form=form)
 

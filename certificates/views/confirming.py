@@ -7,16 +7,18 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from certificates import gates, tasks
 from certificates.models import Operation, VaultJob
-from certificates.operations import confirming
+from certificates.operations import asking, confirming
+from certificates.views.acts import nudge, operation_of, page_of
 from console import times
 from console.forms import PasswordAgain
 from console.http import close_dialog, dialog, faults_on, needs
@@ -47,7 +49,8 @@ def confirm(request: ZoneRequest, pk: UUID) -> HttpResponse:
         (_("Activation"), times.stamp(when) if when is not None else _("Immediate")),
         *((name.replace("_", " "), value) for name, value in _told(operation.order)),
     ]
-    return _show(request, form, operation.get_kind_display(), facts)
+    # What has not begun is refused by Cancel.
+    return _show(request, form, operation.get_kind_display(), facts, may_refuse=False)
 
 
 def _told(order: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -62,7 +65,7 @@ def _told(order: dict[str, Any]) -> list[tuple[str, Any]]:
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_change
 def confirm_job(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Confirm a move, backup or restore of the CA; whoever asked for it may withdraw it."""
+    """Confirm or refuse a move, backup or restore of the CA; whoever asked may withdraw it."""
     jobs = VaultJob.objects.select_related("requested_by", "server", "target")
     job = get_object_or_404(jobs.defer("payload", "result"), pk=pk)
     is_own = job.requested_by == request.user
@@ -70,8 +73,8 @@ def confirm_job(request: ZoneRequest, pk: UUID) -> HttpResponse:
     if form.is_bound and form.is_valid():
         now = timezone.now()
         with faults_on(form), transaction.atomic():
-            if is_own:
-                confirming.withdraw_job(job, now=now, reason=_("It was withdrawn."))
+            if is_own or request.POST.get("do") == "refuse":
+                confirming.refuse_job(job, by=request.user, now=now)
             else:
                 confirming.confirm_job(job, by=request.user, now=now)
                 transaction.on_commit(partial(tasks.nudge_job, job), robust=True)
@@ -87,6 +90,34 @@ def confirm_job(request: ZoneRequest, pk: UUID) -> HttpResponse:
     return _show(request, form, job.get_kind_display(), facts, withdraw=is_own)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_change
+def confirm_act(request: ZoneRequest, pk: UUID, act: str) -> HttpResponse:
+    """Confirm or refuse Force or Roll back; whoever asked for it may withdraw it."""
+    operation, now = operation_of(pk), timezone.now()
+    if act not in asking.ACTS:
+        raise Http404
+    label = gettext(asking.LABELS[act])
+    is_own = operation.asked_by == request.user
+    form = PasswordAgain(request, data=request.POST if request.method == "POST" else None)
+    if form.is_bound and form.is_valid():
+        refused = is_own or request.POST.get("do") == "refuse"
+        decide = asking.refuse if refused else asking.confirm
+        with faults_on(form), transaction.atomic():
+            decide(operation, act, by=request.user, now=now)
+            nudge(operation)
+        if not form.errors:
+            said = _("You decided on %s.") % label
+            return close_dialog(request, page_of(operation), said=said)
+    facts = [
+        (_("Act"), label),
+        (_("Operation"), operation.name),
+        (_("Requested by"), operation.asked_by or "—"),
+        *([(_("Requested"), times.stamp(operation.asked_at))] if operation.asked_at else []),
+    ]
+    return _show(request, form, label, facts, withdraw=is_own)
+
+
 def _show(
     request: ZoneRequest,
     form: PasswordAgain,
@@ -94,10 +125,12 @@ def _show(
     facts: list[tuple[Any, Any]],
     *,
     withdraw: bool = False,
+    may_refuse: bool = True,
 ) -> HttpResponse:
     context = {
         "title": (_("Withdraw %s") if withdraw else _("Confirm %s")) % kind,
         "label": _("Withdraw") if withdraw else _("Confirm"),
+        "may_refuse": may_refuse and not withdraw,
         "facts": facts,
         "here": request.path,
     }

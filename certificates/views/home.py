@@ -81,6 +81,9 @@ def _confirmations(stand: Standing, now: datetime) -> list[ToDo]:
     text = _("%s waits for a second administrator.")
     waiting += [text % job.get_kind_display() for job in stand.proposals]
     found = [ToDo("warn", words, page) for words in waiting]
+    for asked in stand.asked:
+        there = reverse("certificates:operation", args=[asked.pk])
+        found.append(ToDo("warn", text % f"{asked.name}: {asked.asked_label}", there))
     if rules.asked_to_end(now) is not None:
         there = reverse("people:end_rule")
         found.append(ToDo("warn", _("The end of the rule of two waits for you."), there))

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from certificates import counting, expiry, gates, progress, server_gates, table
 from certificates.models import Authority, Operation, VaultJob
-from certificates.operations import confirming, renewing
+from certificates.operations import asking, confirming, renewing
 from certificates.server_gates import Around
 from console import tables, times
 from console.http import trigger
@@ -37,6 +37,8 @@ class Standing:
     last: Operation | None
     proposals: list[VaultJob] = field(default_factory=list)
     """What waits for a second administrator besides operations (B-29)."""
+    asked: list[Operation] = field(default_factory=list)
+    """Operations for which Force or Roll back waits for one."""
 
     @property
     def ca_mark(self) -> str:
@@ -47,6 +49,7 @@ class Standing:
             last and (last.pk, last.state),
             self.pending,
             [job.pk for job in self.proposals],
+            [(one.pk, one.asked_act) for one in self.asked],
         )
         return progress.mark(self.of_ca, facts)
 
@@ -70,6 +73,7 @@ def standing(request: ZoneRequest, now: datetime) -> Standing:
         pending=next((o for o in running if o.is_blocking), None),
         last=Operation.objects.filter(ended_at__isnull=False).order_by("-ended_at").first(),
         proposals=confirming.proposed(),
+        asked=asking.waiting(now),
     )
 
 
@@ -83,6 +87,7 @@ def ca_context(request: ZoneRequest, stand: Standing, now: datetime) -> dict[str
         "ca_mark": stand.ca_mark,
         "last": stand.last,
         "proposals": stand.proposals,
+        "asked_acts": stand.asked,
         "now": now,
         **rights(request),
     }

@@ -141,6 +141,7 @@ def things(
         "authority_id": ca.pk,
         "key_id": key.pk,
         "job_id": job.pk,
+        "act_name": "roll-back",
         "seq": entry.seq,
         "stage_id": stage.pk,
         "token_id": token.pk,

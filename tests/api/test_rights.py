@@ -116,6 +116,10 @@ MATRIX = {
     "POST /authority/restore": CA,
     "GET /jobs/{job_id}": CA,
     "POST /jobs/{job_id}/confirm": CA,
+    "POST /jobs/{job_id}/refuse": CA,
+    "GET /confirmations": CA,
+    "POST /operations/{operation_id}/acts/{act_name}/confirm": CA,
+    "POST /operations/{operation_id}/acts/{act_name}/refuse": CA,
     "GET /jobs/{job_id}/result": CA,
     "POST /operations/remint-ca": CA,
     "POST /operations/change-ca/internal": CA,
@@ -286,7 +290,7 @@ def test_the_state_covers_the_tokens(things):
 def test_every_operation_is_tried_with_success_and_with_refusal():
     """What only reads is refused by rights and by ids alone, unless a test says otherwise."""
     rooms = ("zone", "ledger", "operations", "servers", "acts", "updates", "stages")
-    for room in (*rooms, "people", "notifications"):
+    for room in (*rooms, "people", "notifications", "confirming"):
         import_module(f"tests.api.test_{room}")
     assert COVERED["success"] == set(MATRIX)
     changing = {name for name in MATRIX if not name.startswith("GET ")} - NEVER_REFUSED

@@ -75,6 +75,7 @@ MATRIX = {
     "certificates:restore_ca": ((), {"GET": CA, "POST": CA}),
     "certificates:confirm": (("operation",), {"GET": CA, "POST": CA}),
     "certificates:confirm_job": (("job",), {"GET": CA, "POST": CA}),
+    "certificates:confirm_act": (("operation", "ca_act"), {"GET": CA, "POST": CA}),
     "certificates:adopt_ca": (("draft",), {"GET": None, "POST": CA}),
     "certificates:vault_job": (("job",), {"GET": CA, "POST": None}),
     "certificates:download_again": (("job",), {"GET": None, "POST": CA}),
@@ -196,6 +197,7 @@ def things(monkeypatch):
         "delivery": hook.deliveries.get().pk,
         "person": make.user("somebody").pk,
         "act": "end-sessions",
+        "ca_act": "roll-back",
         "link": links.make(make.user("newcomer"), now=make.now()),
     }
 

@@ -125,3 +125,18 @@ def test_the_audit_log_is_written_into_a_file_with_its_chain(shell):
     part = shell.folder / "part.json"
     assert shell("audit-export", str(part), "--actor", "nobody-at-all").code == exits.USAGE
     assert not part.exists()
+
+
+def test_what_waits_for_a_second_administrator_is_confirmed_or_refused(shell, zone):
+    from certificates import authority
+
+    first = make.user("first", CA)
+    Rules.objects.create(pk=1, two_administrators=True)
+    job = authority.back_up("seven quiet lakes", by=first)
+    assert [one["title"] for one in shell.json("list", "confirmations")] == ["Backup CA"]
+    assert shell("confirm", "nothing").code == exits.NOT_FOUND
+    assert shell.json("confirm", str(job.pk)[:8])["state"] == "waiting"
+    Rules.objects.update(end_asked_by=first, end_asked_at=timezone.now())
+    assert shell("refuse", "rules").code == exits.USAGE
+    shell.good("confirm", "rules")
+    assert not Rules.objects.get().two_administrators

@@ -1,0 +1,215 @@
+"""Force and Roll back where two administrators are needed (B-29, S-46)."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from certificates import tasks, telling
+from certificates.machine import OperationState
+from certificates.models import Operation
+from certificates.operations import asking, confirming
+from faults import Conflict, Forbidden, Refused
+from ledger.models import Entry
+from notifications import acts, events
+from notifications.models import Delivery, Target
+from people import rules
+from people.models import Rules
+from tests import make, play
+from tests.certificates.test_two_administrators import browser
+from wire import messages
+
+pytestmark = pytest.mark.django_db
+CA = "certificates.certificate_authority"
+P = OperationState
+PAGE = "/configuration/certificates/"
+
+
+@pytest.fixture
+def two(zone):
+    """The rule is on; first and second are administrators of the CA."""
+    first, second = make.user("first", CA), make.user("second", CA)
+    rules.change(
+        requires_second_factor=False, two_administrators=True, by=first, now=timezone.now()
+    )
+    return first, second
+
+
+def started(first, second, **changes):
+    operation = play.remint_ca(**changes)
+    Operation.objects.filter(pk=operation.pk).update(requested_by=first)
+    operation = play.fresh(operation)
+    confirming.confirm(operation, by=second, now=timezone.now())
+    return play.fresh(operation)
+
+
+@pytest.fixture
+def blocked(two, zone):
+    """One of two servers has no new certificate at the lock-out."""
+    zone.join("ps-02", messages.PRIMARY, "127.9.0.2").refresh()
+    operation = started(*two)
+    play.prepare(zone, operation)
+    play.replicate(zone, operation)
+    operation = play.step(operation)
+    play.apply(zone, operation)
+    future = operation.futures.get(device__name="ps-02")
+    play.sign(zone, operation.future_authority)
+    operation.futures.filter(pk=future.pk).update(state="awaited", csr_pem="", chain_pem="")
+    operation = play.step(operation, minutes=9, seconds=45)
+    assert operation.state == P.BLOCKED
+    return operation
+
+
+@pytest.fixture
+def completed(two, zone):
+    operation = started(*two)
+    play.prepare(zone, operation)
+    play.replicate(zone, operation)
+    operation = play.step(operation)
+    play.apply(zone, operation)
+    play.sign(zone, operation.future_authority)
+    return play.cut_over(zone, operation)
+
+
+def force(operation, by):
+    asking.do_or_ask(operation, asking.FORCE, by=by, now=timezone.now())
+    return play.fresh(operation)
+
+
+def test_force_is_asked_for_and_done_when_the_second_agrees(two, blocked):
+    first, second = two
+    asked = force(blocked, first)
+    assert (asked.state, asked.forced, asked.asked_act) == (P.BLOCKED, False, asking.FORCE)
+    asking.confirm(asked, asking.FORCE, by=second, now=timezone.now())
+    done = play.fresh(blocked)
+    assert (done.state, done.forced, done.asked_act) == (P.ASSIGNED, True, "")
+    note = Entry.objects.get(action="confirm-force").note
+    assert note == "asked for by first"
+
+
+def test_roll_back_is_asked_for_and_done_when_the_second_agrees(two, completed):
+    first, second = two
+    before = completed.state
+    asking.do_or_ask(completed, asking.ROLL_BACK, by=first, now=timezone.now())
+    assert play.fresh(completed).state == before
+    asking.confirm(completed, asking.ROLL_BACK, by=second, now=timezone.now())
+    assert play.fresh(completed).state == P.ROLLING_BACK
+
+
+def test_the_first_cannot_confirm_and_nobody_without_the_right(two, blocked):
+    asked = force(blocked, two[0])
+    with pytest.raises(Refused, match="second administrator"):
+        asking.confirm(asked, asking.FORCE, by=two[0], now=timezone.now())
+    with pytest.raises(Forbidden):
+        asking.confirm(asked, asking.FORCE, by=make.user("reader"), now=timezone.now())
+    assert play.fresh(blocked).state == P.BLOCKED
+    assert play.fresh(blocked).asked_act == asking.FORCE
+
+
+def test_what_was_not_asked_for_cannot_be_confirmed(two, blocked):
+    with pytest.raises(Conflict):
+        asking.confirm(blocked, asking.FORCE, by=two[1], now=timezone.now())
+    asked = force(blocked, two[0])
+    with pytest.raises(Conflict):
+        asking.confirm(asked, asking.ROLL_BACK, by=two[1], now=timezone.now())
+    with pytest.raises(Conflict, match="already"):
+        force(asked, two[1])
+
+
+def test_what_is_not_possible_is_not_asked_for(two, completed):
+    with pytest.raises(Conflict, match="Nothing holds"):
+        force(completed, two[0])
+    assert not Entry.objects.filter(action="ask-force").exists()
+
+
+def test_it_is_looked_at_again_when_the_second_agrees(two, blocked):
+    asked = force(blocked, two[0])
+    Operation.objects.filter(pk=asked.pk).update(state=P.ASSIGNED)
+    with pytest.raises(Conflict, match="Nothing holds"):
+        asking.confirm(asked, asking.FORCE, by=two[1], now=timezone.now())
+    assert play.fresh(asked).asked_act == asking.FORCE, "a refused act changes nothing"
+
+
+def test_without_the_rule_it_is_done_at_once(two, blocked):
+    Rules.objects.update(two_administrators=False)
+    assert force(blocked, two[0]).forced
+
+
+def test_either_of_both_gives_it_up(two, blocked):
+    for who, action in ((two[0], "withdraw-force"), (two[1], "refuse-force")):
+        asked = force(play.fresh(blocked), two[0])
+        asking.refuse(asked, asking.FORCE, by=who, now=timezone.now())
+        assert play.fresh(blocked).asked_act == ""
+        assert Entry.objects.filter(action=action).count() == 1
+
+
+def test_after_a_day_it_is_dropped(two, completed):
+    asking.do_or_ask(completed, asking.ROLL_BACK, by=two[0], now=timezone.now())
+    later = timezone.now() + timedelta(hours=24)
+    with pytest.raises(Conflict):
+        asking.confirm(completed, asking.ROLL_BACK, by=two[1], now=later)
+    asking.give_up(later - timedelta(seconds=2))
+    assert play.fresh(completed).asked_act == asking.ROLL_BACK
+    asking.give_up(later)
+    assert play.fresh(completed).asked_act == ""
+    assert "24 hours" in Entry.objects.get(action="drop-roll-back").note
+
+
+def test_the_sweep_drops_what_is_not_possible_any_more(two, blocked):
+    force(blocked, two[0])
+    Operation.objects.filter(pk=blocked.pk).update(state=P.ASSIGNED)
+    tasks.sweep()
+    assert play.fresh(blocked).asked_act == ""
+    assert "not possible any more" in Entry.objects.get(action="drop-force").note
+
+
+def test_a_server_remint_is_forced_by_one(two, zone):
+    operation = play.remint_servers(zone.first)
+    play.prepare(zone, operation)
+    Operation.objects.filter(pk=operation.pk).update(state=P.BLOCKED)
+    operation.futures.update(state="created")
+    assert force(play.fresh(operation), two[0]).forced
+
+
+def test_the_pages_ask_show_and_decide(two, blocked):
+    first, second = two
+    theirs, mine = browser(first), browser(second)
+    there = f"{PAGE}operations/{blocked.pk}/force/"
+    assert theirs.post(there).status_code == 302
+    assert play.fresh(blocked).asked_act == asking.FORCE
+    confirm = f"{PAGE}operations/{blocked.pk}/confirm/force/"
+    assert "Force activation waits for a second" in mine.get("/").content.decode()
+    assert confirm in mine.get(PAGE).content.decode()
+    assert "Withdraw" in theirs.get(confirm).content.decode()
+    assert mine.get(there).status_code == 409, "the button is shut meanwhile"
+    assert mine.post(confirm, {"do": "refuse"}).status_code == 302
+    assert play.fresh(blocked).asked_act == ""
+    theirs.post(there)
+    assert mine.post(confirm).status_code == 302
+    assert play.fresh(blocked).forced
+
+
+def test_a_job_is_refused_on_its_page(two):
+    from certificates import authority
+    from certificates.models import VaultJob
+
+    job = authority.back_up("a passphrase of many words", by=two[0])
+    confirm = f"{PAGE}jobs/{job.pk}/confirm/"
+    assert browser(two[1]).post(confirm, {"do": "refuse"}).status_code == 302
+    assert VaultJob.objects.get().reason == "second refused it. Nothing was changed."
+
+
+@pytest.mark.parametrize("what", ["act", "job"])
+def test_who_is_to_be_notified_hears_of_what_waits(two, blocked, what):
+    from certificates import authority
+
+    acts.create(Target.Kind.MAIL, acts.Order("team", [events.WAITS], recipients="a@acme.example"))
+    telling.tell(timezone.now())
+    if what == "act":
+        force(blocked, two[0])
+    else:
+        authority.back_up("a passphrase of many words", by=two[0])
+    telling.tell(timezone.now())
+    title = Delivery.objects.get().title
+    assert title.startswith("Backup CA" if what == "job" else blocked.name)
+    assert "waits for a second administrator" in title
