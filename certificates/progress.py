@@ -9,7 +9,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from certificates import gates
+from certificates import gates, waiting
 from certificates.counting import Counts
 from certificates.machine import OperationState
 from certificates.models import Operation
@@ -17,6 +17,7 @@ from certificates.operations import preparing, rolling_back
 from certificates.operations.activating import lacking
 from console import times
 from devices.models import Device, Zone
+from systemupdates.whereabouts import Row
 
 State = OperationState
 # How many of the five stages lie behind an operation in each state.
@@ -59,6 +60,8 @@ class Progress:
     until: str
     lacking: list[Device] = field(default_factory=list)
     """The servers that hold the go back (D-26)."""
+    awaited: list[Row] = field(default_factory=list)
+    """The content servers that the assignment waits for (D-35)."""
     activation: gates.Gate | None = None
     force: gates.Gate | None = None
     roll_back: gates.Gate | None = None
@@ -118,6 +121,8 @@ def _look_closer(shown: Progress, zone: Zone, now: datetime) -> None:
     operation = shown.operation
     if operation.state == State.BLOCKED:
         shown.lacking = lacking(operation)
+    elif operation.state == State.REPLICATING and operation.update is not None:
+        shown.awaited = waiting.for_content(operation.update, zone, now)
     elif operation.state == State.PREPARING:
         shown.is_bridge_lost = preparing.lost_bridge(operation, now, zone.refresh)
     elif operation.state in gates.CAN_ROLL_BACK and operation.changes_ca:
@@ -235,12 +240,24 @@ def mark(shown: list[Progress], *more: object) -> str:
             for p in shown
         ],
         [
-            (p.lacking, p.activation, p.force, p.roll_back, p.is_bridge_lost, p.outstanding)
+            (
+                _names(p.awaited),
+                p.lacking,
+                p.activation,
+                p.force,
+                p.roll_back,
+                p.is_bridge_lost,
+                p.outstanding,
+            )
             for p in shown
         ],
         more,
     )
     return f"{states}.{servers}.{rest}"
+
+
+def _names(awaited: list[Row]) -> list[tuple[str, str]]:
+    return [(row.replica.server.name, row.label) for row in awaited]
 
 
 def digest(*things: object) -> str:

@@ -15,6 +15,10 @@ TOPICS = (
                 "Shows what needs attention: operations under way, certificates that end soon, "
                 "devices that are silent or failed. Each line leads to where it can be mended."
             ),
+            _(
+                "Servers that wait are named with what they wait for: the content of an update, "
+                "contact with the zone, or the approval of an administrator."
+            ),
         ),
     ),
     Topic(

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
-from certificates import health, table
+from certificates import health, table, waiting
 from certificates.limits import silent_devices
 from certificates.machine import OperationState
 from certificates.views.page import Standing, standing
@@ -45,6 +45,7 @@ def home(request: ZoneRequest) -> HttpResponse:
         for chip in table.chips(table.counts(every, asked, now), asked)
     }
     silent = silent_devices(request.zone, now)
+    waits = waiting.servers(request.zone, now)
     context = {
         "nav": "home",
         "now": now,
@@ -53,6 +54,8 @@ def home(request: ZoneRequest) -> HttpResponse:
         "servers": numbers,
         "devices": Device.objects.registered().count(),
         "silent": silent,
+        "waiting": waits[: waiting.AT_MOST],
+        "more_wait": len(waits) > waiting.AT_MOST,
         "todo": [
             *_background(now),
             *_confirmations(stand, now),
