@@ -24,7 +24,7 @@ CA, SERVERS_EXPIRED, SERVERS_EXPIRING = "ca", "expired", "expiring"
 
 
 @dataclass(frozen=True)
-class Warning:  # noqa: A001 - what D-46 calls it
+class ExpiryWarning:
     """One thing that ends soon or has ended. `about` names the CA or the chip of the servers."""
 
     about: str
@@ -37,7 +37,7 @@ class Warning:  # noqa: A001 - what D-46 calls it
         return self.expires_at - now < URGENT
 
 
-def warnings(now: datetime) -> list[Warning]:
+def warnings(now: datetime) -> list[ExpiryWarning]:
     """Return what is to be warned about now, the zone CA first; [] where all is well.
 
     Whoever tells it (a login, a banner, a mail) decides how often.
@@ -45,7 +45,7 @@ def warnings(now: datetime) -> list[Warning]:
     return [*_of_ca(now), *of_servers(now)]
 
 
-def due(user: User, now: datetime) -> list[Warning]:
+def due(user: User, now: datetime) -> list[ExpiryWarning]:
     """Return what to tell a user who logs in, and remember that it was told."""
     found = warnings(now)
     if not found:
@@ -57,7 +57,7 @@ def due(user: User, now: datetime) -> list[Warning]:
     return found
 
 
-def _of_ca(now: datetime) -> list[Warning]:
+def _of_ca(now: datetime) -> list[ExpiryWarning]:
     authority = Authority.objects.filter(state="current").first()
     if authority is None or authority.not_after - now >= SOON:
         return []
@@ -68,10 +68,10 @@ def _of_ca(now: datetime) -> list[Warning]:
         if expired
         else _("The Zone CA will expire in %s.") % span(left)
     )
-    return [Warning(CA, text, authority.not_after, expired)]
+    return [ExpiryWarning(CA, text, authority.not_after, expired)]
 
 
-def of_servers(now: datetime) -> list[Warning]:
+def of_servers(now: datetime) -> list[ExpiryWarning]:
     """Return the warnings about server certificates: one of those past, one of those to come."""
     shown = _shown().filter(not_after__lt=now + SOON)
     past, coming = Q(not_after__lt=now), Q(not_after__gte=now)
@@ -89,7 +89,7 @@ def _shown() -> ServerCertificateQuerySet:
     return ServerCertificate.objects.current().filter(**certified)
 
 
-def in_words(found: dict[str, Any], now: datetime) -> list[Warning]:
+def in_words(found: dict[str, Any], now: datetime) -> list[ExpiryWarning]:
     """Return the warnings of what was counted: how many and when, `last` past and `first` to come.
 
     Only the names are looked up.
@@ -105,7 +105,7 @@ def in_words(found: dict[str, Any], now: datetime) -> list[Warning]:
         last = found["last"]
         name = _name(shown, last)
         told.append(
-            Warning(
+            ExpiryWarning(
                 SERVERS_EXPIRED,
                 text % {"n": found["expired"], "name": name, "span": span(now - last)},
                 last,
@@ -121,7 +121,7 @@ def in_words(found: dict[str, Any], now: datetime) -> list[Warning]:
         first = found["first"]
         name = _name(shown, first)
         words = {"n": found["expiring"], "name": name, "span": span(first - now)}
-        told.append(Warning(SERVERS_EXPIRING, text % words, first))
+        told.append(ExpiryWarning(SERVERS_EXPIRING, text % words, first))
     return told
 
 

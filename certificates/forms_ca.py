@@ -13,7 +13,7 @@ from certificates.forms import DEFAULT_YEARS, Timed, key_lengths
 from certificates.limits import Limits
 from certificates.operations import starting
 from certificates.operations.orders import YEARS, SubjectFields, check_key_length, check_subject
-from console.forms import LocalTimeField
+from console.forms import LocalTimeField, offer
 from devices.models import Device, Zone
 from faults import Fault
 from pki import bundles, chains, details
@@ -124,8 +124,7 @@ class AuthorityStep(forms.Form):
         super().__init__(**kwargs)
         self.zone, self.now, self.stored_root = zone, now, stored_root
         self.found: tuple[str, list[str]] | None = None
-        choices = live_primaries(zone, now)
-        self.fields["certificate_server"].choices = choices  # type: ignore[attr-defined]  # of a ChoiceField
+        offer(self, "certificate_server", live_primaries(zone, now))
         self.fields["subject"].initial = zone.name
 
     @property

@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from certificates.forms_ca import BACKUP_AT_MOST, read_upload
-from console.forms import PasswordAgain
+from console.forms import PasswordAgain, offer
 
 
 class MoveForm(PasswordAgain):
@@ -24,7 +24,7 @@ class MoveForm(PasswordAgain):
 
     def __init__(self, request: Any, servers: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(request, **kwargs)
-        self.fields["server"].choices = servers  # type: ignore[attr-defined]  # of a ChoiceField
+        offer(self, "server", servers)
 
 
 class BackupForm(PasswordAgain):
@@ -78,7 +78,7 @@ class RestoreForm(PasswordAgain):
 
     def __init__(self, request: Any, servers: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(request, **kwargs)
-        self.fields["server"].choices = servers  # type: ignore[attr-defined]  # of a ChoiceField
+        offer(self, "server", servers)
 
     def clean_file(self) -> bytes:
         """Read the file."""

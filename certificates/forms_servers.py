@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -21,6 +21,7 @@ from certificates.forms_ca import (
 from certificates.importing import ZIP_AT_MOST
 from certificates.limits import Limits
 from certificates.operations.orders import NAME_AT_MOST
+from console.forms import offer
 from devices.models import Device
 from pki.keys import DEFAULT_KEY_LENGTH
 
@@ -85,9 +86,8 @@ class SatelliteFields(ServerFields):
         if not along:
             del self.fields["satellites"]
             return
-        field: Any = self.fields["satellites"]
-        field.choices = [(str(one.pk), f"{one.name} ({one.fqdn})") for one in along]
-        field.initial = [str(one.pk) for one in along]
+        offer(self, "satellites", [(str(one.pk), f"{one.name} ({one.fqdn})") for one in along])
+        self.fields["satellites"].initial = [str(one.pk) for one in along]
 
 
 class RemintInternalForm(NamedUpdate, SatelliteFields):
@@ -154,7 +154,7 @@ class GenerateCsrForm(SubjectForm, ServerFields):
         error_messages={"required": _("Tick this box to drop the imported certificates.")},
     )
 
-    LABELS = {  # noqa: RUF012 - read only
+    LABELS: ClassVar = {
         "organization": _("Organization (O)"),
         "organizational_unit": _("Organizational Unit (OU)"),
         "locality": _("City or Locality (L)"),

@@ -15,6 +15,7 @@ BEFORE = (State.PREPARING, State.REPLICATING, State.FAILED)
 OVER = (State.ACTIVATED, State.COMPLETED)
 UNDONE = (State.CANCELLING, State.CANCELLED, State.CANCEL_FAILED)
 BACK = (State.ROLLING_BACK, State.ROLLED_BACK)
+ACTIVATE = 3
 
 
 def cut_over(operation: Operation, how_far: Trusting) -> list[Stage]:
@@ -49,7 +50,7 @@ def _mark(operation: Operation, *, whole: bool, begun: bool) -> str:
 
 def _to_come(operation: Operation, number: int) -> str:
     """Return what the last two stages wait for."""
-    if number == 3:  # noqa: PLR2004 - Activate
+    if number == ACTIVATE:
         moment = operation.activates_at
         return times.stamp(moment) if moment else _("Immediate")
     old = operation.authority

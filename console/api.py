@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -191,7 +192,9 @@ class Document(OpenAPISchema):
     def operation_details(self, operation: Operation) -> Any:
         """Return one operation; every failure is a problem document."""
         details = super().operation_details(operation)
-        right = next((r for auth in operation.auth_callbacks if (r := auth.right)), "")  # type: ignore[attr-defined]  # they are ours
+        right = next(
+            (r for one in operation.auth_callbacks if (r := getattr(one, "right", ""))), ""
+        )
         if right:
             details["x-right"] = right
         content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
@@ -252,6 +255,7 @@ def _bug(request: HttpRequest, error: Any) -> HttpResponse:
 def program(view: Any) -> Any:
     """Make a view one for programs: no login page, a limit on the body, 405 as a problem."""
 
+    @login_not_required
     @functools.wraps(view)
     def answered(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         upload = request.content_type == "multipart/form-data"
@@ -271,5 +275,4 @@ def program(view: Any) -> Any:
         answer.headers["Allow"] = response.headers.get("Allow", "")
         return answer
 
-    answered.login_required = False  # type: ignore[attr-defined]  # read by LoginRequiredMiddleware
     return answered

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext as _
@@ -53,7 +53,7 @@ def _word(unit: str, n: int) -> str:
 class DurationField(forms.CharField):
     """A length of time; its value is in seconds, None where it may be empty and is."""
 
-    default_error_messages = {  # noqa: RUF012 - as Django declares it
+    default_error_messages: ClassVar = {
         "unread": gettext_lazy("Write a number and a unit, such as 90 seconds, 12 hours or 3 days.")
     }
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from zoneinfo import available_timezones
 
 from django import forms
@@ -23,6 +24,11 @@ from console.proof import (
 )
 
 LOCAL = "%Y-%m-%dT%H:%M"
+
+
+def offer(form: forms.Form, name: str, choices: Iterable[tuple[str, str]]) -> None:
+    """Give a field of a form what there is to choose from."""
+    cast("forms.ChoiceField", form.fields[name]).choices = list(choices)
 
 
 class LocalTimeInput(forms.DateTimeInput):

@@ -21,6 +21,7 @@ from console.errors import STATUS
 from faults import Fault, Forbidden, Kind
 
 View = Callable[..., HttpResponse]
+STATUS_OF_FORM = "fault_status"
 
 
 class Request(HttpRequest):
@@ -55,7 +56,7 @@ def dialog(
     frame = "console/dialog.html" if request.htmx else "console/dialog_page.html"
     status = 200
     if form is not None and form.errors:
-        status = getattr(form, "fault_status", 422)
+        status = vars(form).get(STATUS_OF_FORM, 422)
     context = {"frame_template": frame, "form": form, **context}
     return render(request, template, context, status=status)
 
@@ -69,8 +70,12 @@ def faults_on(form: BaseForm) -> Iterator[None]:
         field = fault.field if fault.field in form.fields else None
         form.add_error(field, str(fault))
         about_input = field is not None or fault.kind in (Kind.INVALID, Kind.REFUSED)
-        status = 422 if about_input else STATUS[fault.kind]
-        form.fault_status = status  # type: ignore[attr-defined]  # read by dialog
+        answer_with(form, 422 if about_input else STATUS[fault.kind])
+
+
+def answer_with(form: BaseForm, status: int) -> None:
+    """Let the dialog that shows this form with its errors have a status of its own."""
+    vars(form)[STATUS_OF_FORM] = status
 
 
 def needs(right: str, label: str) -> Callable[[View], View]:
@@ -83,7 +88,7 @@ def needs(right: str, label: str) -> Callable[[View], View]:
                 raise missing(label)
             return view(request, **kwargs)
 
-        checked.right = right  # type: ignore[attr-defined]  # read by the permission matrix
+        vars(checked)["right"] = right
         return checked
 
     return decorate

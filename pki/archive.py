@@ -125,7 +125,7 @@ def read_outer(data: bytes) -> tuple[bytes, bytes]:
     if len(data) > MAX_FILE:
         raise BadBackup("The file is too large for a CA backup.")
     members = _members(data, {MANIFEST: MAX_MANIFEST, PAYLOAD: MAX_PAYLOAD})
-    if len(members) != 2:  # noqa: PLR2004 - manifest and payload
+    if members.keys() != {MANIFEST, PAYLOAD}:
         raise BadBackup("The file is not a CA backup.")
     return members[MANIFEST], members[PAYLOAD]
 

@@ -24,6 +24,7 @@ _HIGH_TAG = 0x1F
 _CONSTRUCTED = 0x20
 _MAX_LENGTH_OCTETS = 4
 _MAX_DEPTH = 32
+_LEAST = 2  # octets: a tag and a length
 
 
 class NotBer(ValueError):
@@ -82,7 +83,7 @@ def _values(data: bytes, start: int, end: int, depth: int) -> Iterator[Value]:
 
 
 def _value(data: bytes, start: int, end: int, depth: int) -> Value:
-    if depth > _MAX_DEPTH or end - start < 2:  # noqa: PLR2004 - a tag and a length at least
+    if depth > _MAX_DEPTH or end - start < _LEAST:
         raise NotBer("cut short or too deep")
     tag, first = data[start], data[start + 1]
     if tag & _HIGH_TAG == _HIGH_TAG:

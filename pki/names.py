@@ -155,7 +155,7 @@ def read_address(address: str) -> Address:
         found = ipaddress.ip_address(address.strip())
     except ValueError as error:
         raise BadName(f"{_quoted(address)} is not an IP address.") from error
-    if found.version == 6 and found.scope_id:  # noqa: PLR2004 - IPv6
+    if isinstance(found, ipaddress.IPv6Address) and found.scope_id:
         raise BadName(f"{_quoted(address)} has a zone index, which a certificate cannot hold.")
     return found
 

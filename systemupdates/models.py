@@ -37,6 +37,9 @@ class UpdateQuerySet(MovingQuerySet["SystemUpdate"]):
 class SystemUpdate(Moving):
     """One change on its way to devices: a signed manifest and the files it names."""
 
+    devices: dict[str, int]
+    """How many devices are in which state; only where that was counted."""
+
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=24)

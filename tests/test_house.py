@@ -16,7 +16,7 @@ ROOMS = (
     *("zac", "wire", "pki", "faults", "zman"),
 )
 MODULE_LINES, TEMPLATE_LINES, DIALOG_LINES = 300, 120, 40
-SUPPRESSIONS_PER_THOUSAND_LINES = 8
+SUPPRESSIONS_PER_THOUSAND_LINES = 1
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
-from typing import Any, Dict, List, Optional, Type, TypeVar, Union
+from typing import Any, Dict, List, Optional, Tuple, Type, TypeVar, Union
 
 from faults import Invalid
 
@@ -44,13 +44,17 @@ def build(shape: Type[T], plain: Any, where: str) -> T:
         raise Malformed("%s is not an object." % where)
     hints = _hints(shape)
     values: Dict[str, Any] = {}
-    for field in dataclasses.fields(shape):  # type: ignore[arg-type]  # T is a dataclass by contract
+    for field in _fields(shape):
         if field.name in plain:
             inner = "%s.%s" % (where, field.name)
             values[field.name] = _value(hints[field.name], plain[field.name], inner)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise Malformed("%s.%s is missing." % (where, field.name))
     return shape(**values)
+
+
+def _fields(shape: Any) -> Tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(shape)
 
 
 _known: Dict[type, Dict[str, Any]] = {}

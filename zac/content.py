@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from http import HTTPStatus
-from typing import Callable, Iterator, List, Optional, Sequence
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from faults import Fault, Kind
 from wire.manifest import sha256
@@ -111,14 +111,14 @@ def nearest(host: Host) -> List[ServerAddress]:
     """Return the servers, nearest first: parent, registered server, content servers, the rest."""
     device = host.device
 
-    def rank(server: ServerAddress) -> object:
+    def rank(server: ServerAddress) -> Tuple[bool, bool, bool]:
         return (
             device.parent not in (server.id, server.name) or not device.parent,
             server.url != device.url,
             not server.content_url,
         )
 
-    return sorted(host.home.known().servers, key=rank)  # type: ignore[arg-type]  # tuples of bool
+    return sorted(host.home.known().servers, key=rank)
 
 
 def _urls(host: Host, digest: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ import os
 import socket
 import ssl
 import threading
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
 from wire import ranges, shapes
@@ -57,21 +57,20 @@ class Listener(http.server.ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
-    def process_request(self, request: object, client_address: object) -> None:
+    def process_request(self, request: Any, client_address: Any) -> None:
         if not self._slots.acquire(timeout=TIMEOUT):
-            self.shutdown_request(request)  # type: ignore[arg-type]  # a socket, as everywhere here
+            self.shutdown_request(request)
             return
-        super().process_request(request, client_address)  # type: ignore[arg-type]  # as above
+        super().process_request(request, client_address)
 
-    def process_request_thread(self, request: object, client_address: object) -> None:
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
-            super().process_request_thread(request, client_address)  # type: ignore[arg-type]  # as above
+            super().process_request_thread(request, client_address)
         finally:
             self._slots.release()
 
-    def finish_request(self, request: object, client_address: object) -> None:
-        plain = request
-        assert isinstance(plain, socket.socket)  # noqa: S101 - what TCPServer hands in
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        plain: socket.socket = request
         plain.settimeout(TIMEOUT)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._certificate is None:
@@ -80,7 +79,7 @@ class Listener(http.server.ThreadingHTTPServer):
         with self._tls().wrap_socket(plain, server_side=True) as secured:
             super().finish_request(secured, client_address)
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a broken connection is the other side's affair."""
 
     def _tls(self) -> ssl.SSLContext:

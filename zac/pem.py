@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import re
 import ssl
-from typing import Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
 from faults import Fault
 
@@ -52,16 +52,12 @@ def dates(root_pem: str) -> Tuple[float, float]:
 
 def subject(root_pem: str) -> str:
     """Return a CA certificate's subject for display."""
-    parts = describe(root_pem)["subject"]
-    words = [
-        "%s=%s" % (name, value)
-        for group in parts  # type: ignore[attr-defined]  # ssl's own shape: tuples of pairs
-        for name, value in group
-    ]
+    groups = describe(root_pem)["subject"]
+    words = ["%s=%s" % (name, value) for group in groups for name, value in group]
     return ", ".join(words)
 
 
-def describe(root_pem: str) -> Dict[str, object]:
+def describe(root_pem: str) -> Dict[str, Any]:
     """Return what ssl tells of a CA certificate; raises NotCertificates if it is none."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:

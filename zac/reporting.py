@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 from zac import calls
 from zac.host import Host
@@ -17,7 +18,7 @@ def flush(host: Host) -> None:
         except calls.Rejected as fault:
             # The console no longer knows the update or the device has no part in it.
             host.note("report-rejected", update=report.update, reason=fault.explanation)
-        host.state.change(lambda state, sent=report: _without(state, sent))  # type: ignore[misc]  # early binding
+        host.state.change(functools.partial(_without, sent=report))
 
 
 def _without(state: State, sent: Report) -> State:

@@ -36,6 +36,8 @@ REFUSED_PASSES = 2
 QUICK = 2.0
 SOON = 20.0
 PATIENCE = 300.0
+# Spreads the load of many devices.
+CHANCE = random.SystemRandom()
 
 
 class Service:
@@ -111,13 +113,13 @@ class Service:
         return None
 
     def _first_pause(self) -> float:
-        return random.uniform(0, min(5.0, self.host.home.known().refresh_s / 5))  # noqa: S311 - spreads load
+        return CHANCE.uniform(0, min(5.0, self.host.home.known().refresh_s / 5))
 
     def _pause(self) -> float:
         interval = self.host.home.known().refresh_s
         if self._failures:
             interval = pause_after(interval, self._failures)
-        return interval * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load
+        return interval * CHANCE.uniform(0.8, 1.2)
 
     def _poll(self) -> float:
         host = self.host

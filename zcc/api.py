@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.urls import URLPattern
 from django.views.decorators.http import require_safe
 from ninja.openapi.docs import Swagger
 
@@ -47,7 +48,7 @@ def _urls() -> tuple[list[Any], str, str]:
     """Return the addresses, each as one for programs; the page with the document stays a page."""
     patterns, app, namespace = api.urls
     for pattern in patterns:
-        if pattern.name != "openapi-view":  # type: ignore[union-attr]  # ninja makes patterns only
+        if isinstance(pattern, URLPattern) and pattern.name != "openapi-view":
             pattern.callback = program(pattern.callback)
     return patterns, app, namespace
 

@@ -10,6 +10,8 @@ from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - what a server listens at unless told
+
 
 def text(name: str, default: str = "") -> str:
     """Return a text; `NAME_FILE` names a file that holds it (a mounted secret)."""

@@ -24,7 +24,8 @@ ANSWER_SECONDS = 8.0
 
 def web() -> str:
     """Ask /healthz; returns why it is not well, "" if it is."""
-    address = environment.text("ZCC_LISTEN_ADDRESS", "127.0.0.1").replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - replaced
+    address = environment.text("ZCC_LISTEN_ADDRESS", "127.0.0.1")
+    address = "127.0.0.1" if address == environment.EVERYWHERE else address
     port = environment.number("ZCC_PORT", 8443, least=1, most=65535)
     # It asks the process beside it: whose certificate that is does not matter here.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -94,10 +95,11 @@ PROBES: dict[str, Callable[[], str]] = {
 def main() -> int:
     """Print why a part is not well; returns the exit code."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
-    if len(sys.argv) != 2 or sys.argv[1] not in PROBES:  # noqa: PLR2004 - the part alone
+    probe = PROBES.get(" ".join(sys.argv[1:]))
+    if probe is None:
         sys.stderr.write(f"usage: zcc.probe {'|'.join(PROBES)}\n")
         return 2
-    why = PROBES[sys.argv[1]]()
+    why = probe()
     if why:
         sys.stderr.write(f"{why}\n")
     return 1 if why else 0

@@ -28,7 +28,7 @@ LOOK_SECONDS = 1.0
 
 def web() -> list[str]:
     """Serve web pages and calls at the port of this server."""
-    address = environment.text("ZCC_LISTEN_ADDRESS", "0.0.0.0")  # noqa: S104 - a server
+    address = environment.text("ZCC_LISTEN_ADDRESS", environment.EVERYWHERE)
     return commands.web(address, _port("ZCC_PORT", 8443), home())
 
 

@@ -217,5 +217,5 @@ def main(
         return exits.INTERRUPTED
     except BrokenPipeError:
         # Who read the output has seen enough.
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - to the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return exits.OK

@@ -23,7 +23,7 @@ from certificates.machine import READY
 from certificates.models import Draft, FutureCertificate
 from certificates.server_gates import Act, Around
 from certificates.views import remint_servers, wizard
-from console.http import close_dialog, dialog, faults_on, needs, trigger
+from console.http import answer_with, close_dialog, dialog, faults_on, needs, trigger
 from console.tables import as_download
 from devices.http import ZoneRequest
 from devices.models import Device
@@ -116,7 +116,7 @@ def generate_csr(request: ZoneRequest, pk: UUID) -> HttpResponse:
         form.is_valid()
         for text in told:
             form.add_error(None, text)
-        form.fault_status = 409  # type: ignore[attr-defined]  # read by dialog
+        answer_with(form, 409)
     elif form.is_valid():
         with faults_on(form), transaction.atomic():
             _generate(form, futures)

@@ -109,7 +109,7 @@ def with_counts(updates: list[SystemUpdate]) -> list[SystemUpdate]:
     """Note on each update how its devices stand."""
     numbers = table.counts(updates)
     for update in updates:
-        update.devices = dict(sorted(numbers[update.pk].items()))  # type: ignore[attr-defined]  # read by UpdateOut
+        update.devices = dict(sorted(numbers[update.pk].items()))
     return updates
 
 
