@@ -169,7 +169,8 @@ def gather(device: Device, said: messages.Refresh) -> tuple[dict[str, object], b
     if device.holds_content:
         replicate = replication.wanted_by(device)
         found["replicate"] = [json.loads(shapes.dump(order)) for order in replicate]
-        found["withdraw"] = replication.withdrawn_from(device)
+        held = set(said.holds)
+        found["withdraw"] = [one for one in replication.withdrawn_from(device) if one in held]
         busy = busy or bool(replicate)
     if device.role != messages.MANAGED:
         found["notices"] = [_plain(n) for n in (*errands.notices, *recovery().notices)]

@@ -34,7 +34,7 @@ from faults import Fault
 from ledger.machine import WrongMove
 from notifications import sending
 from notifications.tasks import send as send_notification
-from systemupdates import remint_tool
+from systemupdates import lifecycle, remint_tool
 
 log = logging.getLogger(__name__)
 SHARED = "shared"
@@ -53,6 +53,7 @@ def sweep() -> None:
     health.note_sweep(now)
     confirming.give_up(now)
     asking.give_up(now)
+    lifecycle.withdraw_unneeded()
     for operation in Operation.objects.moving().select_related("authority", "future_authority"):
         _ask_for(operation, once=True)
     for authority in Authority.objects.filter(state__in=("current", "future")):

@@ -17,6 +17,9 @@ A = AssignmentState
 MAY_DELETE = (UpdateState.BASELINED, UpdateState.CANCELED)
 # The newest activations by which a lost device finds back; recovery needs their content.
 RECOVERY_KEEPS = 3
+MAY_BE_WITHDRAWN = [
+    state for state, there in REPLICA.moves.items() if ReplicaState.WITHDRAWN in there
+]
 
 
 @transaction.atomic
@@ -39,15 +42,26 @@ def delete(update: SystemUpdate, *, now: datetime) -> None:
         )
     SystemUpdate.objects.filter(pk=update.pk).update(deleted_at=now)
     remint_tool.make_anew(update)
-    if not needed_for_recovery(update):
-        for replica in update.replicas.exclude(state=ReplicaState.WITHDRAWN):
-            if ReplicaState.WITHDRAWN in REPLICA.moves[replica.state]:
-                Replica.objects.move(replica, ReplicaState.WITHDRAWN)
-        servers = update.replicas.values("server")
-        Device.objects.filter(pk__in=servers).update(errands=True)
     Entry.objects.record(
         "delete-update", f"systemupdates.SystemUpdate:{update.pk}", note=update.name
     )
+    withdraw_unneeded()
+
+
+@transaction.atomic
+def withdraw_unneeded() -> None:
+    """Withdraw the content of deleted updates once no lost device recovers by it any more.
+
+    An update that is deleted soon after its activation is still needed then: it ends with the
+    activations that follow.
+    """
+    deleted = SystemUpdate.objects.exclude(deleted_at=None)
+    left = deleted.filter(replicas__state__in=MAY_BE_WITHDRAWN).distinct()
+    for update in [one for one in left if not needed_for_recovery(one)]:
+        for replica in update.replicas.filter(state__in=MAY_BE_WITHDRAWN):
+            Replica.objects.move(replica, ReplicaState.WITHDRAWN)
+        servers = update.replicas.values("server")
+        Device.objects.filter(pk__in=servers).update(errands=True)
 
 
 def needed_for_recovery(update: SystemUpdate) -> bool:

@@ -7,7 +7,10 @@ servers without it.
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import datetime
+from functools import lru_cache
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -63,6 +66,16 @@ def notices_for(device: Device) -> list[Notice]:
     retired = Authority.objects.filter(
         state=AuthorityState.RETIRED, sha256__in=device.trusted_sha256
     )
-    if not retired.exists():
+    held = set(retired.values_list("sha256", flat=True))
+    if not held:
         return []
-    return list(Notice.objects.filter(kind=Notice.Kind.RETIRE).order_by("pk"))
+    # A zone that has changed its CA often must not tell of each root it ever had.
+    rows = Notice.objects.filter(kind=Notice.Kind.RETIRE).order_by("pk")
+    return [notice for notice in rows if held & _roots(notice.envelope["payload"])]
+
+
+@lru_cache(maxsize=1024)
+def _roots(payload: str) -> frozenset[str]:
+    """Return the roots that a retire notice names; what was signed once stays as it is."""
+    said: dict[str, list[str]] = json.loads(base64.b64decode(payload))
+    return frozenset(said["roots_sha256"])
