@@ -113,7 +113,8 @@ class Activated(Step):
             )
         anchors = _meet_all(host)
         certifying.empty_repository(host, record)
-        return Confirmed(self.update, "anchored %s" % ",".join(sorted(set(anchors))))
+        roots = ", ".join(sorted({anchor[:16] for anchor in anchors}))
+        return Confirmed(self.update, "Servers were verified by the root %s." % (roots or "-"))
 
 
 @machine.register

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,6 +173,7 @@ def _server(place: Place, prepared: dict[str, Any]) -> messages.Register:
         name=place.name,
         role=messages.PRIMARY,
         agent=prepared.get("agent", settings.VERSION),
+        os=f"{platform.system()} {platform.release()}",
         addresses=place.addresses,
         fqdn=place.fqdn,
         csr=prepared["csr"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from certificates.machine import OPERATION, OperationState
+from certificates.machine import OperationState
 from certificates.models import Operation
 from certificates.operations.activating import activate, complete, give_go, promote
 from certificates.operations.assigning import assign, assign_missing
@@ -28,8 +28,8 @@ def advance(operation: Operation, *, now: datetime) -> None:
     if step is not None:
         step(operation, now)
     if operation.update is not None:
-        ended = operation.state in OPERATION.closed
-        samples.note(operation.update, now=now, last_word=ended)
+        # Not OPERATION.closed: what is completed may still be rolled back.
+        samples.note(operation.update, now=now, last_word=operation.ended_at is not None)
 
 
 def _replicating(operation: Operation, now: datetime) -> None:

@@ -12,6 +12,7 @@ from certificates.models import Authority, FutureCertificate, Operation, ServerC
 from certificates.operations import advancing, cancelling, orders, preparing, signing, starting
 from faults import Conflict, Invalid
 from pki import chains, details
+from systemupdates import samples
 from systemupdates.models import Notice
 from wire import manifest, messages
 from wire.envelope import Envelope
@@ -55,7 +56,8 @@ def hold_content(zone, *hosts):
         host.refresh(holds=digests)
 
 
-def test_it_goes_from_the_order_to_completed(zone):
+def test_it_goes_from_the_order_to_completed(zone, monkeypatch):
+    monkeypatch.setattr(samples, "LEAST_PAUSE", timedelta(days=1))
     second = zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
     signing.sign_waiting(Authority.objects.current(), now=timezone.now())
     device = zone.join("pc-01")
@@ -100,6 +102,7 @@ def test_it_goes_from_the_order_to_completed(zone):
         host.report(update, messages.ACTIVATED)
     operation = step(operation, minutes=11)
     assert operation.state == S.COMPLETED
+    assert operation.update.samples.latest("at", "pk").counts["activated"] == 3, "the last word"
     for certificate in ServerCertificate.objects.current():
         assert certificate.authority == new
         chain = chains.split(certificate.chain_pem)

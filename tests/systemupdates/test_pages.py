@@ -85,6 +85,16 @@ def test_readers_are_offered_no_act(update):
     assert "Ignore Device" not in page
 
 
+def test_what_went_wrong_is_red_and_what_went_well_is_not(client, update):
+    Assignment.objects.filter(state=A.ACTIVATED).update(reason="Verified by the root ab12.")
+    page = client.get(f"{LIST}{update.pk}/devices/").content.decode()
+    assert '<span class="sub bad">Disk full.' in page
+    assert '<span class="sub ">Verified by the root ab12.' in page
+    done = Assignment.objects.get(state=A.ACTIVATED).device
+    device = client.get(f"/devices/{done.pk}/").content.decode()
+    assert '<span class="sub ">Verified by the root ab12.' in device
+
+
 def test_ignore_device_is_done_once_and_recorded(client, update):
     waiting = Assignment.objects.get(device__name="d-waits")
     there = f"{LIST}assignments/{waiting.pk}/ignore/"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import platform
 import stat
 
 import pytest
@@ -55,6 +56,7 @@ def test_an_internal_ca_is_on_the_first_server_which_has_a_certificate_of_it(cre
     ca = Authority.objects.current()
     assert (ca.is_internal, ca.subject, ca.key_length) == (True, "CN=ACME Root", 384)
     assert ca.certificate_server == Device.objects.get(name="ps-01")
+    assert ca.certificate_server.os.startswith(platform.system())
     assert ServerCertificate.objects.current().get().chain_pem in served(tmp_path)
     assert User.objects.get(username="admin").check_password(PASSWORD)
     assert "ACME created" in said
