@@ -182,6 +182,8 @@ class Device(Moving):
         indexes: ClassVar = [
             models.Index("name", name="device_by_name"),
             models.Index("role", "state", "name", "guid", name="device_by_role"),
+            # An assignment reads all it needs of every device from here, in the order it writes.
+            models.Index("state", "guid", "role", name="device_to_assign"),
         ]
         permissions: ClassVar = [("approve_device", "Let servers into the zone")]
 

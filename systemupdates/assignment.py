@@ -12,7 +12,7 @@ from django.db.models import Q
 from devices.models import Device, Role, Zone
 from faults import Conflict, Invalid, NotFound
 from ledger.models import Entry, utc
-from systemupdates import staging
+from systemupdates import staging, tally
 from systemupdates.machine import ASSIGNMENT, SETTLED, AssignmentState, UpdateState
 from systemupdates.models import Assignment, SystemUpdate
 from wire import messages
@@ -26,7 +26,8 @@ UNDER_WAY = (A.PENDING, A.ASSIGNED, A.DOWNLOADING, A.APPLYING)
 # What Redeploy is for.
 REDEPLOYABLE = (A.FAILED, A.NEEDS_CRT, A.IGNORED)
 
-# One statement for any number of devices; a device that has its row keeps it.
+# One statement for any number of devices; a device that has its row keeps it. In the order of
+# their keys the rows go into each index one behind the other: that takes half the time.
 _ASSIGN = """
 INSERT INTO systemupdates_assignment
   (update_id, device_id, state, wave, step, attempt, reason, action, redeploy, told)
@@ -34,6 +35,7 @@ SELECT %s, d.guid, 'pending', CASE WHEN d.guid = %s THEN 0 WHEN d.role = %s THEN
   '', 0, '', '', {false}, {false}
 FROM devices_device d
 WHERE d.state = 'registered' {only}
+ORDER BY d.guid
 ON CONFLICT (update_id, device_id) DO NOTHING
 """
 
@@ -162,6 +164,7 @@ def ignore_device(assignment: Assignment, *, now: datetime) -> None:
     """Leave a device out of an update: the operation no longer waits for it (R097)."""
     Assignment.objects.move(assignment, A.IGNORED, note=str(assignment.device), changed_at=now)
     Device.objects.filter(pk=assignment.device_id).update(errands=True, wake=True)
+    tally.forget(assignment.update_id)
 
 
 @transaction.atomic
@@ -184,6 +187,7 @@ def redeploy(assignment: Assignment, *, now: datetime) -> None:
         **({"attempt": 0} if assignment.state == A.IGNORED else {}),
     )
     Device.objects.filter(pk=assignment.device_id).update(errands=True, wake=True)
+    tally.forget(assignment.update_id)
 
 
 def offer_again(device: Device) -> None:

@@ -9,7 +9,7 @@ from django.db import transaction
 from devices.models import Device, Role, Zone
 from faults import Conflict
 from ledger.models import Entry
-from systemupdates import remint_tool
+from systemupdates import remint_tool, tally
 from systemupdates.machine import REPLICA, AssignmentState, ReplicaState, UpdateState
 from systemupdates.models import Assignment, Notice, Replica, SystemUpdate
 
@@ -86,6 +86,7 @@ def clear_error(assignment: Assignment, *, now: datetime) -> None:
         reason="",
         action="",
     )
+    tally.forget(assignment.update_id)
 
 
 @transaction.atomic
@@ -116,6 +117,7 @@ def redeploy_failed(update: SystemUpdate, *, now: datetime) -> int:
     count = failed.update(state=A.ASSIGNED, changed_at=now, redeploy=True, reason="", action="")
     if not count:
         raise Conflict("No device has failed any more. Nothing was changed.")
+    tally.forget(update.pk)
     Entry.objects.record(
         "redeploy-failed",
         f"systemupdates.SystemUpdate:{update.pk}",

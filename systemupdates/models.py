@@ -58,6 +58,9 @@ class SystemUpdate(Moving):
     """It goes to the devices in deployment stages; certificate updates never do (R077, D-37)."""
     deleted_at = models.DateTimeField(null=True)
     """It is off the pages and its tool is withdrawn; its signed notices stay (D-39)."""
+    tally = models.JSONField(default=dict)
+    """Its devices by state as the sweep last counted them, of a large update alone."""
+    tallied_at = models.DateTimeField(null=True)
 
     objects = UpdateQuerySet.as_manager()
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext_lazy as _
 
 from console import chart
-from systemupdates import table
+from systemupdates import table, tally
 from systemupdates.machine import AssignmentState as A
 from systemupdates.models import Sample, SystemUpdate
 
@@ -28,11 +28,13 @@ def note(update: SystemUpdate, *, now: datetime, last_word: bool = False) -> Non
     """Keep a sample where one is due and something changed; the `last_word` is always due."""
     if update.assigned_at is None:
         return
+    numbers = table.counts([update])[update.pk]
+    tally.keep(update, numbers, now=now)
     before = update.samples.order_by("-at", "-pk").first()
     pause = max(LEAST_PAUSE, (now - update.assigned_at) / SHARE_OF_AGE)
     if before is not None and not last_word and now - before.at < pause:
         return
-    counts = reckon(table.counts([update])[update.pk])
+    counts = reckon(numbers)
     if before is None or before.counts != counts:
         Sample.objects.create(update=update, at=now, counts=counts)
 

@@ -38,6 +38,7 @@ STATES = (
 )
 # So many of one state are put in the order of their names; more stay in that of their rows.
 SORTED_AT_MOST = 200
+FEW = 5_000
 # The chips of the list of updates.
 AVAILABLE = (UpdateState.CREATED, UpdateState.REPLICATING, UpdateState.REPLICATED)
 DEPLOYING = (UpdateState.ASSIGNED, UpdateState.IN_PROGRESS, UpdateState.ERROR)
@@ -78,8 +79,12 @@ class WorstFirst:
         if there <= SORTED_AT_MOST:
             # Asked for by name a database would walk all devices in that order.
             return sorted(rows.select_related("device"), key=lambda row: row.device.name)[begin:end]
-        # What lies before the page is skipped in the index alone.
-        keys = list(rows.order_by("pk").values_list("pk", flat=True)[begin:end])
+        # What lies before the page is skipped in the index alone, from whichever end is nearer.
+        ordered = rows.order_by("pk").values_list("pk", flat=True)
+        backward = begin > there - end
+        keys = list(
+            ordered.reverse()[there - end : there - begin] if backward else ordered[begin:end]
+        )
         wanted = Assignment.objects.filter(pk__in=keys).order_by("pk")
         return list(wanted.select_related("device"))
 
@@ -103,14 +108,21 @@ def by_state(found: QuerySet[Assignment]) -> dict[str, int]:
     return dict(rows)
 
 
-def matching(every: QuerySet[Assignment], state: str, q: str) -> QuerySet[Assignment]:
-    """Return the assignments of a state, or the open ones, to devices that a search finds."""
+def matching(
+    every: QuerySet[Assignment], state: str, q: str, *, few: bool = False
+) -> QuerySet[Assignment]:
+    """Return the assignments of a state, or the open ones, to devices that a search finds.
+
+    `few`: there are so few that each one's name is looked at, whatever the zone has besides.
+    """
     if state in AssignmentState.values:
         every = every.filter(state=state)
     elif state == OPEN:
         every = every.exclude(state__in=SETTLED)
     if not q:
         return every
+    if few:
+        return every.filter(device__name__icontains=q)
     # The names alone are an index; only who is found in there is looked up.
     return every.filter(device__in=Device.objects.filter(name__icontains=q).values("pk"))
 
@@ -133,7 +145,7 @@ def status_by_device(
     `numbers` are the counts of all devices of the update by state.
     """
     every = Assignment.objects.filter(update=update)
-    found = matching(every, state, q)
+    found = matching(every, state, q, few=sum(numbers.values()) <= FEW)
     if order:
         return found.select_related("device").order_by(order, "pk")
     if q:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from console import tables
 from console.http import trigger
 from devices.http import ZoneRequest
-from systemupdates import lifecycle, release, samples, table, whereabouts
+from systemupdates import lifecycle, release, samples, table, tally, whereabouts
 from systemupdates.assignment import REDEPLOYABLE
 from systemupdates.machine import ASSIGNMENT, SETTLED, AssignmentState, UpdateState
 from systemupdates.models import Assignment, SystemUpdate
@@ -145,11 +145,11 @@ def _mark(update: SystemUpdate, numbers: dict[str, int]) -> str:
 @require_safe
 def pane(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Answer the live pane of a rollout: 204 while nothing is new, else the pane."""
-    update = find(pk)
-    numbers = table.counts([update])[update.pk]
+    update, now = find(pk), timezone.now()
+    numbers = tally.recent(update, now=now)
     if request.GET.get("rev", "") == _mark(update, numbers):
         return HttpResponse(status=204)
-    context = _rollout(request, update, numbers, timezone.now())
+    context = _rollout(request, update, numbers, now)
     context |= _frame(request, update, "devices")
     response = render(request, "systemupdates/rollout.html", context)
     return trigger(response, zcc_rows={})

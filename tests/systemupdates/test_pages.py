@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from ledger.models import Entry
+from systemupdates import table
 from systemupdates.machine import AssignmentState
 from systemupdates.models import Assignment
 from tests import make
@@ -126,3 +127,28 @@ def test_an_act_never_leads_to_another_host(client, update):
 
 def test_an_empty_list_says_what_makes_updates(client):
     assert "There are no system updates." in client.get(LIST).content.decode()
+
+
+@pytest.mark.parametrize("sorted_at_most", [0, 200], ids=["many", "few"])
+def test_every_page_of_many_devices_is_a_part_of_one_order(update, monkeypatch, sorted_at_most):
+    monkeypatch.setattr(table, "SORTED_AT_MOST", sorted_at_most)
+    for number in range(9):
+        make.assignment(update, make.device(f"x-{number}"), A.ACTIVATED)
+    every = Assignment.objects.filter(update=update)
+    found = table.WorstFirst(every, table.by_state(every))
+    whole = [row.pk for row in found[0:100]]
+    assert len(set(whole)) == len(found) == 13
+    assert whole[0] == every.get(state=A.FAILED).pk
+    for size in (1, 4, 13):
+        for begin in range(0, 13, size):
+            end = min(begin + size, 13)
+            assert [row.pk for row in found[begin:end]] == whole[begin:end]
+
+
+@pytest.mark.parametrize("few", [0, 5_000], ids=["many", "few"])
+def test_a_search_finds_the_same_among_few_and_among_many(client, update, monkeypatch, few):
+    monkeypatch.setattr(table, "FEW", few)
+    make.device("c-other")
+    assert listed(client, update, "?q=C-") == ["c-failed"]
+    assert listed(client, update, "?q=C-&sort=-device") == ["c-failed"]
+    assert listed(client, update, "?q=nobody") == []
