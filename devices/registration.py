@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-import re
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,17 +10,14 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
+from devices import checking
 from devices.machine import DeviceState
 from devices.models import Device, RegistrationKey, Role, Zone, ZoneKey
-from faults import Conflict, Forbidden, Invalid, NotFound, Refused
+from faults import Conflict, Forbidden, NotFound, Refused
 from ledger import actor
 from ledger.models import Entry
-from pki import csr, names
+from pki import names
 from wire import messages, registration_key
-
-NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
-ADDRESSES_AT_MOST = 16
-PORT_AT_MOST = 65_535
 
 
 class KeyRefused(Forbidden):
@@ -64,11 +59,12 @@ def register(request: messages.Register, *, returning: Device | None, now: datet
     A server role needs a key of that role and, unless the key approves by itself, an
     administrator (S-54). A device of the same name takes its old row: it was re-imaged.
     """
-    check(request)
+    checking.check(request)
     Zone.objects.lock()
     Entry.objects.queue()
     if returning is None:
         approves = _use_key(request, now).approves or request.role == Role.MANAGED
+        checking.check_parent(request)
     else:
         _check_same(request, returning)
         # Its own word lets no server in that an administrator has yet to approve (S-54).
@@ -158,39 +154,6 @@ def _write_facts(device: Device, request: messages.Register) -> None:
             ZoneKey.objects.filter(server=device.pk).delete()
         device.vault_key = request.vault_keys.vault
         device.ca_vault_key = request.vault_keys.ca_vault
-
-
-def check(request: messages.Register) -> None:
-    """Refuse a registration that lacks what its role needs, naming what is wrong."""
-    if not NAME.fullmatch(request.name):
-        raise Invalid("The device name may hold letters, digits, dot, dash and underscore.")
-    if request.role not in messages.ROLES:
-        raise Invalid(f"There is no role {request.role!r}.")
-    if len(request.addresses) > ADDRESSES_AT_MOST:
-        raise Invalid(f"A device may have at most {ADDRESSES_AT_MOST} addresses.")
-    for address in request.addresses:
-        _check_address(address)
-    for port in (request.port, request.content_port, request.rehearsal_port):
-        if not 0 <= port <= PORT_AT_MOST:
-            raise Invalid(f"{port} is no port.")
-    if request.role in messages.CERTIFIED_ROLES:
-        _check_server(request)
-
-
-def _check_address(address: str) -> None:
-    try:
-        ipaddress.ip_address(address)
-    except ValueError as error:
-        raise Invalid(f"{address!r} is no IP address.") from error
-
-
-def _check_server(request: messages.Register) -> None:
-    names.check_fqdn(request.fqdn)
-    if not request.addresses or not request.port or not request.csr:
-        raise Invalid("A server registers with its address, its port and a certification request.")
-    csr.read_csr(request.csr)
-    if request.role == Role.PRIMARY and request.vault_keys is None:
-        raise Invalid("A Primary Server registers with its vault keys.")
 
 
 def stays_because(device: Device) -> str:

@@ -24,7 +24,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from certificates import founding
-from devices import keyring, registration
+from devices import checking, keyring
 from devices.models import Zone
 from faults import Conflict, Fault, Invalid, Unavailable
 from pki import bundles, chains, names
@@ -60,7 +60,7 @@ class Place:
         names.check_fqdn(self.fqdn)
         if not self.addresses:
             raise Invalid("The server has no address.", field="addresses")
-        registration.check(
+        checking.check(
             messages.Register(
                 name=self.name,
                 role=messages.MANAGED,

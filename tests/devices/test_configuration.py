@@ -152,6 +152,14 @@ def test_the_command_for_a_server_names_what_a_server_needs(client):
     line = client.post(KEYS_PAGE, order(role="primary")).context["made"]["line"]
     for part in ("--role primary", "--fqdn", "--address", "--port", "--content-port"):
         assert part in line
+    assert "--parent" not in line
+
+
+@pytest.mark.parametrize("role", ["authentication-satellite", "content-satellite"])
+def test_the_command_for_a_satellite_names_its_parent(client, role):
+    make.server("ps-1", port=8443)
+    line = client.post(KEYS_PAGE, order(role=role)).context["made"]["line"]
+    assert line.endswith(" --parent ps-1")
 
 
 @pytest.mark.parametrize("changes", [{"label": ""}, {"uses": "0"}, {"role": "king"}, {"days": "9"}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -42,6 +43,27 @@ def test_a_server_waits_for_an_administrator(zone):
     host = Host("ps-05", messages.PRIMARY, "127.9.0.5")
     assert knock(host, key(zone, messages.PRIMARY)).status_code == 201
     assert Device.objects.get(name="ps-05").state == "waiting"
+
+
+def with_parent(host: Host, secret: str, parent: str) -> Any:
+    body = shapes.dump(replace(host.registration(secret), parent=parent))
+    there, kind = "/zac/v1/register", "application/json"
+    return Client().post(there, body, content_type=kind, secure=True)
+
+
+def test_a_parent_that_is_none_is_refused_and_costs_no_use_of_the_key(zone):
+    """A satellite with a parent that nobody knows would copy from none (D-34, D-62)."""
+    host = Host("cs-1", messages.CONTENT_SATELLITE, "10.1.1.1")
+    secret = key(zone, messages.CONTENT_SATELLITE, uses=1)
+    zone.join("pc-1")
+    for wrong in ("ps-99", "pc-1"):
+        answer = with_parent(host, secret, wrong)
+        assert answer.status_code == 422
+        assert wrong in says(answer)
+    assert not Device.objects.filter(name="cs-1").exists()
+    assert "ps-99" not in says(with_parent(host, "x" * 26, "ps-99")), "strangers learn no names"
+    assert with_parent(host, secret, "ps-01").status_code == 201
+    assert Device.objects.get(name="cs-1").parent == zone.device(zone.first)
 
 
 @pytest.mark.parametrize(
