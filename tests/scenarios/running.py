@@ -137,7 +137,7 @@ class RunningZone(Zone):
         around = {**os.environ, **(another_time(faketime) if faketime else {})}
         zac = [sys.executable, "-m", "zac", "--home", str(home)]
         address = f"{self.plan.base}.{number}"
-        self._joins(home, ["--name", name, "--address", address], around)
+        self._joins(home, "managed", ["--name", name, "--address", address], around)
         with (self.home / "logs" / f"{name}.agent.log").open("wb") as log:
             self._strangers.append(
                 subprocess.Popen(
@@ -152,14 +152,15 @@ class RunningZone(Zone):
         return home
 
     def register(self, host: Host) -> None:
-        """Register a managed device of the launcher anew, with its own name and address."""
-        self._joins(host.home, host.facts(), dict(os.environ))
+        """Register a host of the launcher anew, with its own name, address and parent."""
+        facts = [*host.facts(), *(["--parent", host.parent] if host.parent else [])]
+        self._joins(host.home, host.role, facts, dict(os.environ))
 
-    def _joins(self, home: Path, facts: list[str], around: dict[str, str]) -> None:
-        key = json.loads((self.home / "registration-keys.json").read_text())["managed"]
+    def _joins(self, home: Path, role: str, facts: list[str], around: dict[str, str]) -> None:
+        key = json.loads((self.home / "registration-keys.json").read_text())[role]
         zac = [sys.executable, "-m", "zac", "--home", str(home)]
         subprocess.run(
-            [*zac, "reg", self.access["url"], "--key", "-", *facts],
+            [*zac, "reg", self.access["url"], "--key", "-", "--role", role, *facts],
             input=key.encode(),
             cwd=BASE_DIR,
             env=around,

@@ -1,8 +1,8 @@
 """What Appendix A of the manual warns about ends well here, without a visit (D-43).
 
-A.2 and A.10 speak of what is not here; A.6 and A.9 are tested with the console. A.7, a server that
-was reminted while a device was off, is in test_remint_servers; A.8, an expired CA on the CA server,
-in test_immediate.
+A.2 and A.10 speak of what is not here; A.6 is tested with the console. A.7, a server that was
+reminted while a device was off, is in test_remint_servers; A.8, an expired CA on the CA server, in
+test_immediate.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tests.harness.zone import until
 from tests.public_ca import PublicCA, written
 from tests.scenarios import acting
 from tests.scenarios.running import RunningZone
+from zac import VERSION
 
 StartZone = Callable[..., RunningZone]
 pytestmark = pytest.mark.long
@@ -87,6 +88,29 @@ def test_servers_with_chains_of_different_length(start_zone: StartZone, tmp_path
     assert zone.refused() == []
 
 
+def test_a_server_installed_anew_has_its_version_at_once_and_comes_along(
+    start_zone: StartZone,
+) -> None:
+    """A.9: the version is told with the registration, before the agent runs. A.3, of a server."""
+    zone = start_zone(devices=2, primaries=1, satellites=1)
+    api = zone.program()
+    acting.remint_ca(api, 150)
+    zone.reaches("assigned", seconds=90)
+    until(lambda: zone.look()["futures"].get("as-01") == "created", "as-01 is certified", 90)
+
+    def installed() -> dict[str, str]:
+        """Look at the satellite while its agent has not run yet."""
+        assert "as-01.agent" not in zone.pids()
+        return dict(api.server("as-01"))
+
+    seen = install_anew(zone, "as-01", look=installed)
+    assert seen["version"] == VERSION
+    zone.completes()
+    zone.everybody_is_in_contact()
+    assert zone.refused() == []
+    assert api.server("as-01")["version"] == VERSION
+
+
 def set_aside(zone: RunningZone) -> None:
     """Take the content away from every content server."""
     for folder in zone.home.glob("*/*/content"):
@@ -101,10 +125,14 @@ def bring_back(zone: RunningZone) -> None:
         aside.rename(there)
 
 
-def install_anew(zone: RunningZone, name: str) -> None:
-    """Give a device an empty home, as an image does, and register it."""
+def install_anew(
+    zone: RunningZone, name: str, look: Callable[[], dict[str, str]] = dict
+) -> dict[str, str]:
+    """Give a host an empty home, as an image does, register it, look, and let its agent run."""
     host = next(host for host in zone.hosts() if host.name == name)
     zone.take_down(f"{name}.agent")
     shutil.rmtree(host.home)
     zone.register(host)
+    seen = look()
     zone.bring_back(f"{name}.agent")
+    return seen
