@@ -85,6 +85,16 @@ LISTS = {
         "deployment-stages",
         {"No.": "position", "Stage": "name", "Timeout (s)": "timeout_seconds"},
     ),
+    "late": Listed(
+        "trust",
+        {
+            "Device": "name",
+            "Role": "role",
+            "Standing": "standing",
+            "Last contact": "last_contact",
+        },
+        "q",
+    ),
     "audit": Listed(
         "audit-entries",
         {
@@ -143,6 +153,10 @@ LISTS = {
 }
 # Lists that are short and have no pages.
 WHOLE = {
+    "waiting": Listed(
+        "waiting-servers",
+        {"Server": "server", "Waits": "text", "To do": "todo"},
+    ),
     "roles": Listed("roles", {"Role": "key", "Name": "label", "Rights": "rights"}),
     "confirmations": Listed(
         "confirmations",

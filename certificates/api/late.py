@@ -1,4 +1,4 @@
-"""Roots, bridges and devices that come late, by name (D-28, D-29, D-47)."""
+"""Roots, bridges, devices that come late, servers that wait, by name (D-28, D-29, D-35, D-47)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from certificates import late
+from certificates import late, waiting
 from certificates.api.operations import find
 from console.api import Page, Paging, Text, page
+from devices.models import Zone
 
 router = Router(tags=["trust"])
 
@@ -72,6 +73,21 @@ class NotRefreshedOut(Page[UnheardOut]):
     stored_at: datetime | None
 
 
+class WaitingOut(Schema):
+    """A server that waits; `text` says for what, `todo` what goes on or what can be done."""
+
+    server_id: UUID = Field(validation_alias="device.pk")
+    server: str = Field(validation_alias="device.name")
+    urgent: bool
+    text: str
+    todo: str
+
+    @staticmethod
+    def resolve_urgent(one: Any) -> bool:
+        """Tell whether something is wrong, not merely under way."""
+        return bool(one.tone == "bad")
+
+
 class LateFilter(Schema):
     """Which devices to return."""
 
@@ -116,3 +132,9 @@ def show_not_refreshed(
         found = found.filter(name__icontains=wanted.q)
     stored = late.last_stored(operation)
     return {**page(found.order_by("name", "pk"), paging), "stored_at": stored}
+
+
+@router.get("/waiting-servers", response=list[WaitingOut])
+def list_waiting_servers(request: HttpRequest) -> Any:
+    """List the servers that wait for content, contact or approval, as Home does: 20 at most."""
+    return waiting.servers(Zone.objects.the(), timezone.now())[: waiting.AT_MOST]

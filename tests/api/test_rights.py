@@ -68,6 +68,7 @@ MATRIX = {
     "DELETE /deployment-stages/{stage_id}": DEPLOY,
     "POST /deployment-stages/{stage_id}/move": DEPLOY,
     "GET /trust": "",
+    "GET /waiting-servers": "",
     "GET /operations/{operation_id}/not-refreshed": "",
     "POST /assignments/{assignment_id}/ignore": DEPLOY,
     "POST /assignments/{assignment_id}/redeploy": DEPLOY,

@@ -231,3 +231,15 @@ def test_late_devices_are_named(everybody, zone):
     told = everybody.get("trust?standing=relies&q=pc-1").json()
     assert {root["state"] for root in told["roots"]} == {"current", "grace"}
     assert told["bridged"]
+
+
+@succeeds("GET /waiting-servers")
+def test_servers_that_wait_are_named_with_what_can_be_done(everybody, update, replica, zone):
+    zone.first.refresh()
+    told = everybody.get("waiting-servers").json()
+    assert [(one["server"], one["urgent"]) for one in told] == [("cs-1", True)]
+    assert "Remint" in told[0]["text"]
+    assert told[0]["todo"]
+    everybody.post(f"replicas/{replica.pk}/exclude")
+    Device.objects.filter(name="cs-1").update(last_contact=make.now())
+    assert everybody.get("waiting-servers").json() == []

@@ -115,6 +115,9 @@ def test_settings_of_the_zone_and_of_a_device_are_changed(shell, zone):
 
 def test_late_devices_and_roots_are_shown(shell):
     assert [root["state"] for root in shell.json("show", "trust")["roots"]] == ["current"]
+    assert [one["standing"] for one in shell.json("list", "late")] == ["not-yet"]
+    assert shell.json("list", "late", "--search", "nobody") == []
+    assert shell.json("list", "waiting") == []
     assert shell("list", "tokens", "--sort", "name").code == exits.USAGE
 
 
