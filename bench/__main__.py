@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "refreshing": BOTH,
     "pane": BOTH,
     "updating": BOTH,
+    "memory": (SQLITE,),
 }
 RESULTS = Path(__file__).with_name("results.json")
 LIMIT_SECONDS = 900

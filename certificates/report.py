@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,12 +16,12 @@ from ledger.models import Entry
 from systemupdates.models import Assignment
 from wire import manifest
 from wire.envelope import Envelope
+from wire.values import Value
 
 VERSION = 1
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Value):
     """What is signed. `id` is the operation's; moments are in UTC (RFC 3339)."""
 
     id: str

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 
 from faults import Unauthenticated
+from wire.values import Value
 
 SCHEME = "ZCC1"
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(Value):
     """What the Authorization header carries."""
 
     device: str

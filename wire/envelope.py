@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
 
 from faults import Fault, Kind
 from wire import ed25519
+from wire.values import Value
 
 
 class NotSigned(Fault):
@@ -21,8 +21,7 @@ class NotSigned(Fault):
     action = "Nothing of it was used. Check that the file belongs to this device's zone."
 
 
-@dataclass(frozen=True)
-class Envelope:
+class Envelope(Value):
     """`payload` and `signature` are base64; `payload_type` is part of what is signed."""
 
     payload_type: str

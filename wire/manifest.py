@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import List, Type, TypeVar
 
 from faults import Fault
 from wire import shapes
 from wire.envelope import Envelope
+from wire.values import Value, field
 
 MANIFEST = "application/vnd.zcc.manifest+json"
 STATEMENT = "application/vnd.zcc.statement+json"
@@ -44,8 +43,7 @@ class BadManifest(Fault):
     """A signed manifest asks for something that no agent may do."""
 
 
-@dataclass(frozen=True)
-class File:
+class File(Value):
     """One file of an update, by digest. `name` has no path in it."""
 
     name: str
@@ -53,8 +51,7 @@ class File:
     size: int
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Value):
     """The orders of one update.
 
     `epoch` counts activated CA changes; a CA manifest whose epoch is not above the activated one
@@ -75,7 +72,7 @@ class Manifest:
     root_sha256: str
     old_root_sha256: str
     files: List[File]
-    servers: List[str] = dataclasses.field(default_factory=list)
+    servers: List[str] = field(default_factory=list)
     manual_csr: bool = False
     rehearse: bool = True
     immediate: bool = False
@@ -109,8 +106,7 @@ def _check_file(file: File) -> None:
         raise BadManifest("The update has a digest that is none: %s." % file.name)
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(Value):
     """Zone key's word for a host at first contact: this nonce, this certificate, these roots."""
 
     zone: str
@@ -121,8 +117,7 @@ class Statement:
     time: float
 
 
-@dataclass(frozen=True)
-class Go:
+class Go(Value):
     """Servers may swap to their future certificate at `activate_at` (D-26)."""
 
     id: str
@@ -131,8 +126,7 @@ class Go:
     activate_at: int
 
 
-@dataclass(frozen=True)
-class Cancel:
+class Cancel(Value):
     """The update is cancelled for good; what was staged for it is dropped (D-25)."""
 
     id: str
@@ -140,8 +134,7 @@ class Cancel:
     revision: int
 
 
-@dataclass(frozen=True)
-class Activated:
+class Activated(Value):
     """The update took place. Only with this may a device that cannot verify TLS recover (B-10)."""
 
     id: str
@@ -151,8 +144,7 @@ class Activated:
     manifest: Envelope
 
 
-@dataclass(frozen=True)
-class Retire:
+class Retire(Value):
     """These roots are to be trusted no longer."""
 
     zone: str
@@ -160,8 +152,7 @@ class Retire:
     roots_sha256: List[str]
 
 
-@dataclass(frozen=True)
-class Rollback:
+class Rollback(Value):
     """The activated update is undone: the old root is current again (B-5)."""
 
     id: str
@@ -169,8 +160,7 @@ class Rollback:
     revision: int
 
 
-@dataclass(frozen=True)
-class Recovery:
+class Recovery(Value):
     """GET /recovery: the notices a device may check without trusting TLS, newest last."""
 
     zone: str

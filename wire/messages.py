@@ -6,11 +6,10 @@ lower-case hexadecimal SHA-256. Unknown fields are ignored, so either side may b
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from typing import List, Optional
 
 from wire.envelope import Envelope
+from wire.values import Value, field
 
 PROTOCOL = 1
 
@@ -39,17 +38,15 @@ CANCELED = "canceled"
 REPORTED_STATES = (DOWNLOADING, APPLYING, APPLIED, ACTIVATING, ACTIVATED, FAILED, CANCELED)
 
 
-@dataclass(frozen=True)
-class Trust:
+class Trust(Value):
     """Which roots to trust: the current one, older ones in grace, announced ones (D-28)."""
 
     current: str
-    in_grace: List[str] = dataclasses.field(default_factory=list)
-    pending: List[str] = dataclasses.field(default_factory=list)
+    in_grace: List[str] = field(default_factory=list)
+    pending: List[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class ServerAddress:
+class ServerAddress(Value):
     """One server of the zone and where it answers.
 
     `url` is its TLS address (empty for a Content Satellite), `content_url` where content is
@@ -65,8 +62,7 @@ class ServerAddress:
     rehearsal_url: str = ""
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Value):
     """An error answer (RFC 9457, application/problem+json)."""
 
     title: str
@@ -76,8 +72,7 @@ class Problem:
     type: str = "about:blank"
 
 
-@dataclass(frozen=True)
-class Zone:
+class Zone(Value):
     """GET /zac/v1/zone: what anybody may know of the zone."""
 
     zone: str
@@ -89,32 +84,28 @@ class Zone:
     protocol: int = PROTOCOL
 
 
-@dataclass(frozen=True)
-class Hello:
+class Hello(Value):
     """POST /zac/v1/hello: prove that you belong to the zone. `nonce`: 32 random bytes, hex."""
 
     nonce: str
     host: str
 
 
-@dataclass(frozen=True)
-class HelloAnswer:
+class HelloAnswer(Value):
     """The zone's public key and its signed statement (payload: wire.manifest.Statement)."""
 
     zone_pub: str
     statement: Envelope
 
 
-@dataclass(frozen=True)
-class VaultKeys:
+class VaultKeys(Value):
     """Public halves of a Primary Server's vault keys (HPKE, base64 of the raw X25519 point)."""
 
     vault: str
     ca_vault: str
 
 
-@dataclass(frozen=True)
-class Register:
+class Register(Value):
     """POST /zac/v1/register: an agent asks to belong to the zone.
 
     `key` is the secret part of a registration key, never its pin. Servers of a certified role
@@ -131,7 +122,7 @@ class Register:
     key: Optional[str] = None
     csr: Optional[str] = None
     vault_keys: Optional[VaultKeys] = None
-    features: List[str] = dataclasses.field(default_factory=list)
+    features: List[str] = field(default_factory=list)
     port: int = 0
     content_port: int = 0
     rehearsal_port: int = 0
@@ -140,8 +131,7 @@ class Register:
     protocol: int = PROTOCOL
 
 
-@dataclass(frozen=True)
-class Registered:
+class Registered(Value):
     """The answer to Register: identity, secret and everything a new device must trust.
 
     `epoch` is that of the secret; `trust_epoch` is that of the current CA, and older CA updates
@@ -163,8 +153,7 @@ class Registered:
     trust_epoch: int = 0
 
 
-@dataclass(frozen=True)
-class Refresh:
+class Refresh(Value):
     """POST /zac/v1/refresh: I am here, this is how I stand.
 
     `generation` names the agent's current generation, `root_sha256` the root it holds as current,
@@ -180,20 +169,19 @@ class Refresh:
     anchored_sha256: str = ""
     skew: float = 0.0
     fqdn: str = ""
-    addresses: List[str] = dataclasses.field(default_factory=list)
-    features: List[str] = dataclasses.field(default_factory=list)
+    addresses: List[str] = field(default_factory=list)
+    features: List[str] = field(default_factory=list)
     contacts: int = 0
     refused: int = 0
     server_certificate_sha256: str = ""
-    trusted_sha256: List[str] = dataclasses.field(default_factory=list)
-    holds: List[str] = dataclasses.field(default_factory=list)
-    distrusted: List[str] = dataclasses.field(default_factory=list)
-    copies: List["Copy"] = dataclasses.field(default_factory=list)
+    trusted_sha256: List[str] = field(default_factory=list)
+    holds: List[str] = field(default_factory=list)
+    distrusted: List[str] = field(default_factory=list)
+    copies: List["Copy"] = field(default_factory=list)
     protocol: int = PROTOCOL
 
 
-@dataclass(frozen=True)
-class Copy:
+class Copy(Value):
     """Content that a content server is still fetching: how much is here, what stands in the way."""
 
     sha256: str
@@ -201,8 +189,7 @@ class Copy:
     error: str = ""
 
 
-@dataclass(frozen=True)
-class Replicate:
+class Replicate(Value):
     """Content that a content server shall hold: fetch each digest, then report what it holds.
 
     `sources` are tried in their order; `rate` is bytes per second at most, 0 is no limit.
@@ -211,12 +198,11 @@ class Replicate:
     update: str
     sha256: str
     size: int
-    sources: List[str] = dataclasses.field(default_factory=list)
+    sources: List[str] = field(default_factory=list)
     rate: int = 0
 
 
-@dataclass(frozen=True)
-class Refreshed:
+class Refreshed(Value):
     """The answer to Refresh.
 
     `updates` are signed manifests to apply, `notices` signed go, cancel and activated notices,
@@ -229,20 +215,19 @@ class Refreshed:
     approved: bool
     refresh_s: float
     trust: Optional[Trust] = None
-    servers: List[ServerAddress] = dataclasses.field(default_factory=list)
+    servers: List[ServerAddress] = field(default_factory=list)
     server_id: str = ""
-    updates: List[Envelope] = dataclasses.field(default_factory=list)
-    notices: List[Envelope] = dataclasses.field(default_factory=list)
-    ignored: List[str] = dataclasses.field(default_factory=list)
-    redeploy: List[str] = dataclasses.field(default_factory=list)
-    replicate: List[Replicate] = dataclasses.field(default_factory=list)
-    withdraw: List[str] = dataclasses.field(default_factory=list)
+    updates: List[Envelope] = field(default_factory=list)
+    notices: List[Envelope] = field(default_factory=list)
+    ignored: List[str] = field(default_factory=list)
+    redeploy: List[str] = field(default_factory=list)
+    replicate: List[Replicate] = field(default_factory=list)
+    withdraw: List[str] = field(default_factory=list)
     certificate: bool = False
-    names: List[str] = dataclasses.field(default_factory=list)
+    names: List[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class StatusReport:
+class StatusReport(Value):
     """POST /zac/v1/updates/<id>/status: how far this device is. Idempotent by (state, attempt)."""
 
     state: str
@@ -254,8 +239,7 @@ class StatusReport:
     action: str = ""
 
 
-@dataclass(frozen=True)
-class CsrRequest:
+class CsrRequest(Value):
     """POST /zac/v1/updates/<id>/csr (and /zac/v1/certificate for a first certificate).
 
     `error` says why no request could be made, instead of `csr`. With `chain` the server hands in
@@ -268,8 +252,7 @@ class CsrRequest:
     generation: int = 0
 
 
-@dataclass(frozen=True)
-class CertificateAnswer:
+class CertificateAnswer(Value):
     """GET of the same path: `chain` (leaf first, no root) once there, else what it waits for.
 
     `order` is what to ask for (subject, key length, names), None while an administrator makes the
@@ -283,8 +266,7 @@ class CertificateAnswer:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class CsrOrder:
+class CsrOrder(Value):
     """Subject, names and key length that the console wants in the request of a server."""
 
     common_name: str
@@ -294,5 +276,5 @@ class CsrOrder:
     locality: str = ""
     state: str = ""
     country: str = ""
-    dns_names: List[str] = dataclasses.field(default_factory=list)
-    addresses: List[str] = dataclasses.field(default_factory=list)
+    dns_names: List[str] = field(default_factory=list)
+    addresses: List[str] = field(default_factory=list)

@@ -10,9 +10,9 @@ import base64
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass, field
 
 from faults import Invalid
+from wire.values import Value
 
 PREFIX = "zcc1"
 
@@ -23,12 +23,14 @@ class BadRegistrationKey(Invalid):
     action = "Copy the whole key from the console; it has the form zcc1-SECRET-PIN."
 
 
-@dataclass(frozen=True)
-class RegistrationKey:
+class RegistrationKey(Value):
     """A secret of 130 random bits and the pin of the zone key."""
 
-    secret: str = field(repr=False)
+    secret: str
     pin: str
+
+    def __repr__(self) -> str:
+        return "RegistrationKey(pin=%r)" % self.pin
 
     def __str__(self) -> str:
         return "-".join((PREFIX, self.secret, self.pin))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import List
 
+from wire.values import Value
 
-@dataclass(frozen=True)
-class RehearsalResult:
+
+class RehearsalResult(Value):
     """One handshake of a device with one server's future certificate (B-1).
 
     `code`: "ok", "refused" (certificate not accepted), "unreachable".
@@ -18,8 +18,7 @@ class RehearsalResult:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class RehearsalReport:
+class RehearsalReport(Value):
     """POST /zac/v1/updates/<id>/rehearsal."""
 
     results: List[RehearsalResult]

@@ -1,16 +1,17 @@
-"""Read and write dataclasses as JSON, strictly: a wrong type is an error, an unknown field is not.
+"""Read and write values as JSON, strictly: a wrong type is an error, an unknown field is not.
 
 Kept to the standard library, because it runs on every managed device (Python 3.8 or newer).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import typing
-from typing import Any, Dict, List, Optional, Tuple, Type, TypeVar, Union
+from typing import Any, Dict, List, Optional, Type, TypeVar, Union
 
 from faults import Invalid
+from wire import values
+from wire.values import Value
 
 T = TypeVar("T")
 
@@ -23,9 +24,7 @@ class Malformed(Invalid):
 
 def dump(value: Any) -> bytes:
     """Return canonical JSON: sorted keys, no spaces, UTF-8; equal values have equal bytes."""
-    plain = value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        plain = dataclasses.asdict(value)
+    plain = values.plain(value)
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -39,22 +38,17 @@ def load(shape: Type[T], data: bytes) -> T:
 
 
 def build(shape: Type[T], plain: Any, where: str) -> T:
-    """Make a dataclass of parsed JSON; a field without default must be there."""
+    """Make a value of parsed JSON; a field without default must be there."""
     if not isinstance(plain, dict):
         raise Malformed("%s is not an object." % where)
     hints = _hints(shape)
-    values: Dict[str, Any] = {}
-    for field in _fields(shape):
-        if field.name in plain:
-            inner = "%s.%s" % (where, field.name)
-            values[field.name] = _value(hints[field.name], plain[field.name], inner)
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise Malformed("%s.%s is missing." % (where, field.name))
-    return shape(**values)
-
-
-def _fields(shape: Any) -> Tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(shape)
+    found: Dict[str, Any] = {}
+    for name, is_required in values.required(shape).items():
+        if name in plain:
+            found[name] = _value(hints[name], plain[name], "%s.%s" % (where, name))
+        elif is_required:
+            raise Malformed("%s.%s is missing." % (where, name))
+    return shape(**found)
 
 
 _known: Dict[type, Dict[str, Any]] = {}
@@ -79,8 +73,8 @@ def _value(hint: Any, plain: Any, where: str) -> Any:
         return [_value(inner, item, "%s[%d]" % (where, n)) for n, item in enumerate(plain)]
     if origin is dict:
         return _mapping(hint, plain, where)
-    if dataclasses.is_dataclass(hint):
-        return build(typing.cast("Type[Any]", hint), plain, where)
+    if isinstance(hint, type) and issubclass(hint, Value):
+        return build(hint, plain, where)
     return _scalar(hint, plain, where)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 from typing import Callable, Dict, List, Sequence, Tuple, Type, Union
 
 from faults import Fault
@@ -12,6 +11,7 @@ from wire import shapes
 from wire.envelope import Envelope
 from wire.manifest import Activated, Cancel, Go, Manifest, Recovery, Retire, Rollback, open_as
 from wire.messages import CANCELED, DOWNLOADING, StatusReport
+from wire.values import replace
 from zac import activating, machine, state, trust, updating
 from zac.host import Host
 from zac.security import Generation, with_trust
@@ -120,7 +120,7 @@ def _go(host: Host, notice: Go, _envelope: Envelope) -> bool:
 
     def edit(record: Record) -> Record:
         older = record.go is not None and record.go.revision > notice.revision
-        return record if older else dataclasses.replace(record, go=notice)
+        return record if older else replace(record, go=notice)
 
     host.state.amend(notice.id, edit)
     return False
@@ -230,7 +230,7 @@ def _retire(host: Host, notice: Retire, _envelope: Envelope) -> bool:
     def edit(held: State) -> State:
         if notice in held.retire:
             return held
-        return dataclasses.replace(held, retire=[*held.retire, notice][-8:])
+        return replace(held, retire=[*held.retire, notice][-8:])
 
     trusted = set(trust.digests(host.security.current().trust))
     if trusted.intersection(notice.roots_sha256):
@@ -248,7 +248,7 @@ def _begun(host: Host, held: State, manifest: Manifest, envelope: Envelope) -> S
     )
     report = machine.status(host, record, DOWNLOADING, state.OFFERED)
     updates = {**held.updates, record.id: record}
-    return state.queued(dataclasses.replace(held, updates=updates), Report(record.id, report))
+    return state.queued(replace(held, updates=updates), Report(record.id, report))
 
 
 def _revised(
@@ -257,8 +257,8 @@ def _revised(
     # A later activation time keeps what is staged; another root starts from the beginning.
     if manifest.root_sha256 != known.manifest().root_sha256:
         return _begun(host, held, manifest, envelope)
-    record = dataclasses.replace(known, envelope=envelope, revision=manifest.revision)
-    held = dataclasses.replace(held, updates={**held.updates, record.id: record})
+    record = replace(known, envelope=envelope, revision=manifest.revision)
+    held = replace(held, updates={**held.updates, record.id: record})
     if not record.word:
         return held
     report = machine.status(host, record, record.word, record.step)
@@ -268,13 +268,13 @@ def _revised(
 def _ignore(host: Host, update: str) -> None:
     record = host.state.record(update)
     if record is not None and record.step in state.BEFORE_SWAP:
-        host.state.amend(update, lambda held: dataclasses.replace(held, step=state.IGNORED))
+        host.state.amend(update, lambda held: replace(held, step=state.IGNORED))
         activating.empty_repository(host, update)
         host.note("ignored", update=update)
 
 
 def _close(host: Host, record: Record, step: str) -> None:
-    record = dataclasses.replace(record, step=step, word=CANCELED, failure="")
+    record = replace(record, step=step, word=CANCELED, failure="")
     host.state.put(record)
     report = machine.status(host, record, CANCELED, step)
     host.state.change(lambda held: state.queued(held, Report(record.id, report)))
@@ -284,4 +284,4 @@ def _forgotten(held: State, update: str, revision: int) -> State:
     canceled = {**held.canceled, update: revision}
     for name in list(canceled)[: max(0, len(canceled) - REMEMBERED)]:
         del canceled[name]
-    return dataclasses.replace(held, canceled=canceled)
+    return replace(held, canceled=canceled)

@@ -6,13 +6,13 @@ the console (D-26), so that one which missed a cancel or a postponement never sw
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from typing import List, Optional
 
 from faults import Fault
 from wire.messages import ACTIVATED, ACTIVATING, ServerAddress
+from wire.values import replace
 from zac import calls, certifying, machine, pem, state, store, trust, updating
 from zac.host import Host, servers_with_url
 from zac.machine import Step
@@ -32,7 +32,6 @@ class NotServed(Fault):
 
 
 @machine.register
-@dataclasses.dataclass(frozen=True)
 class Armed(Step):
     """Everything is ready: wait for the time, and on a server for the go."""
 
@@ -45,12 +44,11 @@ class Armed(Step):
         if due is None or host.clock.now() < due:
             return None
         before = host.security.name()
-        host.state.amend(self.update, lambda held: dataclasses.replace(held, before=before))
+        host.state.amend(self.update, lambda held: replace(held, before=before))
         return Swapping(self.update)
 
 
 @machine.register
-@dataclasses.dataclass(frozen=True)
 class Swapping(Step):
     """The moment itself: new root, key and chain come into force together."""
 
@@ -75,7 +73,6 @@ class Swapping(Step):
 
 
 @machine.register
-@dataclasses.dataclass(frozen=True)
 class Proving(Step):
     """A server shakes hands with itself until the new certificate is served, else goes back."""
 
@@ -98,7 +95,6 @@ class Proving(Step):
 
 
 @machine.register
-@dataclasses.dataclass(frozen=True)
 class Activated(Step):
     """The swap is done: meet every server once with the new trust, then say so."""
 
@@ -108,9 +104,7 @@ class Activated(Step):
         record = self.record(host)
         manifest = record.manifest()
         if manifest.changes_ca:
-            host.state.change(
-                lambda held: dataclasses.replace(held, epoch=max(held.epoch, manifest.epoch))
-            )
+            host.state.change(lambda held: replace(held, epoch=max(held.epoch, manifest.epoch)))
         anchors = _meet_all(host)
         certifying.empty_repository(host, record)
         roots = ", ".join(sorted({anchor[:16] for anchor in anchors}))
@@ -118,7 +112,6 @@ class Activated(Step):
 
 
 @machine.register
-@dataclasses.dataclass(frozen=True)
 class Confirmed(Step):
     """Nothing is left to do but to remember the way back."""
 

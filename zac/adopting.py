@@ -6,28 +6,25 @@ request and hands back identity and certificate.
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
 from typing import List, Optional
 
 from wire import shapes
 from wire.messages import PRIMARY, Registered, VaultKeys
+from wire.values import Value
 from zac import enrolling, first, store
 from zac.enrolling import Options
 from zac.home import NotRegistered
 from zac.host import Host
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(Value):
     """What create_zone needs of this host."""
 
     csr: str
     vault_keys: VaultKeys
 
 
-@dataclass(frozen=True)
-class Adoption:
+class Adoption(Value):
     """What create_zone hands back: identity and first certificate (leaf first, no root)."""
 
     registered: Registered
@@ -47,9 +44,8 @@ def prepare(host: Host, options: Options, key: Optional[bytes] = None) -> str:
         addresses=options.addresses,
         key=host.server.read_key(key) if key else "",
     )
-    plain = {**dataclasses.asdict(dataclasses.replace(options, ask=None))}
-    del plain["ask"]
-    store.write(host.home.at("adopting.json"), shapes.dump(plain))
+    kept = {name: told for name, told in vars(options).items() if name != "ask"}
+    store.write(host.home.at("adopting.json"), shapes.dump(kept))
     return shapes.dump(Prepared(csr=csr, vault_keys=vault)).decode()
 
 
@@ -64,8 +60,7 @@ def finish(host: Host, data: bytes) -> None:
     first.install(host, adoption.chain)
 
 
-@dataclass(frozen=True)
-class _Kept:
+class _Kept(Value):
     """The options of `prepare`, without the one that is a function."""
 
     url: str

@@ -6,12 +6,12 @@ certificate that the console holds comes before one found in the remint reposito
 
 from __future__ import annotations
 
-import dataclasses
 from typing import List, Optional
 
 from faults import Fault
 from wire.manifest import OLD_WITH_NEW, sha256
 from wire.messages import CertificateAnswer, CsrOrder, CsrRequest
+from wire.values import replace
 from zac import calls, machine, pem, selftest, state, store, trust, updating
 from zac.host import Host
 from zac.machine import Step
@@ -29,7 +29,6 @@ class NoKey(Fault):
 
 
 @machine.register
-@dataclasses.dataclass(frozen=True)
 class NeedCertificate(Step):
     """Ask for the certificate; send a request when one is ordered; wait otherwise."""
 
@@ -53,7 +52,6 @@ class NeedCertificate(Step):
 
 
 @machine.register
-@dataclasses.dataclass(frozen=True)
 class Certified(Step):
     """The future certificate passed the self-test: serve the bridge for those already ahead."""
 
@@ -66,7 +64,7 @@ class Certified(Step):
                 generation = host.security.current()
                 bare = host.security.name()
                 if host.security.use(_with_bridge(generation, bridge.decode())):
-                    host.state.amend(self.update, lambda held: dataclasses.replace(held, bare=bare))
+                    host.state.amend(self.update, lambda held: replace(held, bare=bare))
         return machine.at(state.ARMED, self.update)
 
 
@@ -116,7 +114,7 @@ def _request(host: Host, record: Record, path: str, answer: CertificateAnswer) -
     calls.tell(host, path, request, anyone=record.manifest().immediate)
     host.state.amend(
         record.id,
-        lambda held: dataclasses.replace(held, sent=answer.generation, order=order),
+        lambda held: replace(held, sent=answer.generation, order=order),
     )
     host.note("requested", update=record.id, generation=answer.generation)
 
@@ -128,7 +126,7 @@ def _hand_in(host: Host, record: Record) -> None:
     if data is None or raw is None or root is None or record.handed == sha256(data + raw):
         return
     handed = sha256(data + raw)
-    host.state.amend(record.id, lambda held: dataclasses.replace(held, handed=handed))
+    host.state.amend(record.id, lambda held: replace(held, handed=handed))
     hand_in(host, record, data, raw)
 
 
@@ -181,4 +179,4 @@ def _names(host: Host, record: Record) -> List[str]:
 
 def _with_bridge(generation: Generation, bridge: str) -> Generation:
     missing = [one for one in pem.split(bridge) if one not in pem.split(generation.server)]
-    return dataclasses.replace(generation, server=generation.server + "".join(missing))
+    return replace(generation, server=generation.server + "".join(missing))

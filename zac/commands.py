@@ -47,16 +47,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no core dump shall carry a key (S-37)
     told = _parser().parse_args(arguments)
     host = Host(Home(told.home))
-    if told.verbose or told.command == "run":
+    if told.verbose:
         host.log = say
-    try:
-        code: int = told.act(host, told)
-    except Fault as fault:
-        print("zac: %s" % fault.explanation, file=sys.stderr)
-        if fault.action:
-            print("     %s" % fault.action, file=sys.stderr)
-        return exits.code_of(fault)
-    return code
+    return exits.told(lambda: told.act(host, told))
 
 
 def _parser() -> arguments.Parser:
@@ -227,11 +220,10 @@ def _zone_config(host: Host, _told: argparse.Namespace) -> int:
 
 
 def _run(host: Host, _told: argparse.Namespace) -> int:
-    from zac.service import Service  # noqa: PLC0415 - the commands do without threads
-
     host.home.device()
-    with locks.hold(host.home.at("run.lock"), 1.0):
-        return Service(host).run()
+    # Become the service alone: the command line would stay in memory as long as the agent runs.
+    line = [sys.executable, "-m", "zac.service", host.home.path]
+    os.execv(line[0], line)  # noqa: S606 - our own program, the line is a list
 
 
 def _adopt(host: Host, told: argparse.Namespace) -> int:

@@ -6,12 +6,10 @@ Written last is device.json, so a device is registered completely or not at all.
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
 import hmac
 import os
 import platform
-from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional
 
 from faults import Fault
@@ -25,6 +23,7 @@ from wire.messages import (
     Registered,
     VaultKeys,
 )
+from wire.values import Value, field, replace
 from zac import VERSION, calls, first, greeting, pem, refreshing, trust
 from zac.greeting import Greeting
 from zac.home import Device, Known
@@ -40,8 +39,7 @@ class NoPin(Fault):
     action = "Add --key KEY from the console, or --fingerprint HEX of the zone."
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(Value):
     """What `zac reg` was told."""
 
     url: str
@@ -51,7 +49,7 @@ class Options:
     name: str = ""
     role: str = MANAGED
     fqdn: str = ""
-    addresses: List[str] = dataclasses.field(default_factory=list)
+    addresses: List[str] = field(default_factory=list)
     port: int = 0
     content_port: int = 0
     rehearsal_port: int = 0
@@ -82,9 +80,7 @@ def keep(host: Host, options: Options, registered: Registered, *, forget: bool) 
         if server:
             held = trust.joined(registered.trust, host.security.current().trust)
         host.security.use(Generation(held, server))
-        host.state.change(
-            lambda old: dataclasses.replace(old, epoch=max(old.epoch, registered.trust_epoch))
-        )
+        host.state.change(lambda old: replace(old, epoch=max(old.epoch, registered.trust_epoch)))
     host.home.keep_known(
         Known(
             servers=registered.servers,

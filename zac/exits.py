@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Callable
+
 from faults import Fault, Kind
 from wire.envelope import NotSigned
 from wire.manifest import BadManifest
@@ -34,6 +37,17 @@ CODES = (
     ((NotSigned, NotProven, BadManifest, Malformed, ContentMissing, OldUpdate), BAD_CONTENT),
     (Locked, LOCKED),
 )
+
+
+def told(act: Callable[[], int]) -> int:
+    """Do something and return its exit code, or that of its fault, which is told."""
+    try:
+        return act()
+    except Fault as fault:
+        print("zac: %s" % fault.explanation, file=sys.stderr)
+        if fault.action:
+            print("     %s" % fault.action, file=sys.stderr)
+        return code_of(fault)
 
 
 def code_of(fault: Fault) -> int:

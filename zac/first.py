@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from wire.messages import CertificateAnswer, CsrOrder, CsrRequest
+from wire.values import replace
 from zac import calls, pem, selftest, store
 from zac.certifying import NoKey
 from zac.host import Host
@@ -36,7 +35,7 @@ def collect(host: Host) -> bool:
     if answer.order is not None and answer.generation > host.state.load().first_sent:
         csr = _request(host, answer.order)
         calls.tell(host, PATH, CsrRequest(csr=csr, generation=answer.generation))
-        host.state.change(lambda held: dataclasses.replace(held, first_sent=answer.generation))
+        host.state.change(lambda held: replace(held, first_sent=answer.generation))
     return False
 
 
@@ -55,7 +54,7 @@ def install(host: Host, chain: str) -> bool:
     selftest.check(trial, generation.trust.current, names[:1], dateless=host.clock.absurd)
     with host.state.held():
         generation = host.security.current()
-        host.security.use(dataclasses.replace(generation, server=key + chain))
+        host.security.use(replace(generation, server=key + chain))
     store.remove_tree(_place(host))
     host.note("certificate", generation=host.security.name())
     return True

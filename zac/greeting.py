@@ -10,7 +10,6 @@ import base64
 import binascii
 import os
 import time
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Callable, Optional, Sequence
 
@@ -18,6 +17,7 @@ from faults import Fault
 from wire import shapes
 from wire.manifest import STATEMENT, Statement, open_as
 from wire.messages import Hello, HelloAnswer
+from wire.values import Value
 from zac.transport import Answer, Line, Transport, Unreachable, host_of
 
 KEY_LENGTH = 32
@@ -31,8 +31,7 @@ class NotProven(Fault):
     )
 
 
-@dataclass(frozen=True)
-class Greeting:
+class Greeting(Value):
     """A proven statement, with the key that proved it."""
 
     zone_pub: str

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-from dataclasses import dataclass
 from typing import Any, List, Optional
 
 from faults import Fault
 from wire import shapes
 from wire.manifest import Recovery
 from wire.messages import MANAGED, ServerAddress
+from wire.values import Value, field
 from zac import store
 
 LINES_KEPT = 1 << 20
@@ -30,8 +29,7 @@ class Damaged(Fault):
     action = "Register the device again: zac reg https://SERVER:PORT --key KEY"
 
 
-@dataclass(frozen=True)
-class Device:
+class Device(Value):
     """Who this host is: device.json, readable by its owner only. `url` is the registered server."""
 
     id: str
@@ -42,7 +40,7 @@ class Device:
     url: str
     role: str = MANAGED
     fqdn: str = ""
-    addresses: List[str] = dataclasses.field(default_factory=list)
+    addresses: List[str] = field(default_factory=list)
     port: int = 0
     content_port: int = 0
     rehearsal_port: int = 0
@@ -50,11 +48,10 @@ class Device:
     epoch: int = 0
 
 
-@dataclass(frozen=True)
-class Known:
+class Known(Value):
     """What the zone last said: servers.json."""
 
-    servers: List[ServerAddress] = dataclasses.field(default_factory=list)
+    servers: List[ServerAddress] = field(default_factory=list)
     refresh_s: float = 43200.0
     approved: bool = False
     server_id: str = ""

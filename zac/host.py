@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 from faults import Fault
@@ -59,12 +58,12 @@ def load_server_part() -> ServerPart:
     return made
 
 
-@dataclass
 class Contacts:
     """Contacts since the last refresh that the console has heard of."""
 
-    tried: int = 0
-    refused: int = 0
+    def __init__(self) -> None:
+        self.tried = 0
+        self.refused = 0
 
 
 class Host:

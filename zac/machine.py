@@ -6,11 +6,11 @@ taken again. Each can therefore be repeated without harm.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar, Dict, Optional, Type
 
 from faults import Fault, Kind
 from wire.messages import FAILED, StatusReport
+from wire.values import Value, replace
 from zac import state
 from zac.host import Host
 from zac.state import Record, Report
@@ -24,8 +24,7 @@ class Stale(Fault):
     """The update has moved on in another thread or process."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Step:
+class Step(Value):
     """One step of one update. `word` is what the console is told on entering it, "" for nothing.
 
     `offline` steps need no network; where an activation thread runs, it alone takes them, so that
@@ -107,7 +106,7 @@ def try_again(host: Host, update: str) -> None:
     def edit(record: Record) -> Record:
         if not record.failure:
             return record
-        return dataclasses.replace(record, failures=0, try_at=0.0)
+        return replace(record, failures=0, try_at=0.0)
 
     host.state.amend(update, edit)
 
@@ -131,7 +130,7 @@ def _resumed(host: Host, update: str) -> Optional[Step]:
 
 
 def _new_attempt(host: Host, failed: Record) -> Record:
-    fresh = dataclasses.replace(failed, failure="", attempt=failed.attempt + 1)
+    fresh = replace(failed, failure="", attempt=failed.attempt + 1)
     host.state.put(fresh)
     if fresh.word:
         _queue(host, fresh, status(host, fresh, fresh.word, fresh.step))
@@ -163,7 +162,7 @@ def _failed(host: Host, step: Step, fault: Fault) -> None:
     failures = record.failures + 1
     interval = host.home.known().refresh_s
     pause = min(interval * 2 ** min(failures - 1, DOUBLINGS), max(LONGEST_PAUSE, interval))
-    record = dataclasses.replace(
+    record = replace(
         record,
         failures=failures,
         failure=fault.explanation,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-from dataclasses import dataclass
 from typing import Dict, List, Sequence, Tuple
 
+from wire.values import Value
 from zac import pem
 
 
-@dataclass(frozen=True)
-class Peer:
+class Peer(Value):
     """Who answered: which store and which root verified it (digests), and its certificate's."""
 
     store: str = ""

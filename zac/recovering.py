@@ -6,7 +6,6 @@ replayed manifest of a cancelled update proves nothing. After that a verified re
 
 from __future__ import annotations
 
-import dataclasses
 from http import HTTPStatus
 from typing import Iterator, List, Tuple
 
@@ -15,6 +14,7 @@ from wire import manifest as words
 from wire import shapes
 from wire.envelope import Envelope
 from wire.manifest import Activated, Manifest, Recovery, open_as
+from wire.values import replace
 from zac import accepting, content, state, store, trust, updating
 from zac.host import Host
 from zac.security import Generation
@@ -78,9 +78,7 @@ def checked(host: Host, notice: Activated) -> Tuple[Manifest, Envelope]:
 def _skip_to_activated(host: Host, manifest: Manifest) -> None:
     host.state.amend(
         manifest.id,
-        lambda held: dataclasses.replace(
-            held, step=state.ACTIVATED, failure="", before=held.before or ""
-        ),
+        lambda held: replace(held, step=state.ACTIVATED, failure="", before=held.before or ""),
     )
 
 

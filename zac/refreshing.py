@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import List
 
 from faults import Fault
@@ -19,6 +18,7 @@ from wire.messages import (
     Refreshed,
     Trust,
 )
+from wire.values import replace
 from zac import (
     VERSION,
     accepting,
@@ -96,13 +96,13 @@ def features(role: str) -> List[str]:
 def _hear(host: Host) -> Refreshed:
     answer = calls.post(host, "/zac/v1/refresh", lambda line: _told(host, line), Refreshed)
     host.contacts.tried = host.contacts.refused = 0
-    host.state.change(lambda held: dataclasses.replace(held, distrusted=[]))
+    host.state.change(lambda held: replace(held, distrusted=[]))
     moved = host.clock.learn(answer.time)
     if abs(moved) > NOTEWORTHY:
         host.note("clock", moved=round(moved, 1), offset=round(host.clock.offset, 1))
     known = host.home.known()
     host.home.keep_known(
-        dataclasses.replace(
+        replace(
             known,
             servers=answer.servers or known.servers,
             refresh_s=max(answer.refresh_s, 0.2),
@@ -204,4 +204,4 @@ def _meet_one_more(host: Host) -> None:
         activating.meet(host, others[known.turn % len(others)])
     except (Unreachable, Refused) as fault:
         host.log("contact: %s" % fault.explanation)
-    host.home.keep_known(dataclasses.replace(known, turn=known.turn + 1))
+    host.home.keep_known(replace(known, turn=known.turn + 1))

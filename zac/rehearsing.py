@@ -6,7 +6,6 @@ told apart, because only the first is a reason to postpone.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import time
 from http import HTTPStatus
@@ -15,6 +14,7 @@ from typing import List
 from faults import Fault
 from wire.messages import ServerAddress
 from wire.rehearsal import RehearsalReport, RehearsalResult
+from wire.values import replace
 from zac import calls, trust
 from zac.host import Host
 from zac.state import Record
@@ -104,7 +104,7 @@ def _report(host: Host, record: Record, results: List[RehearsalResult]) -> None:
     codes = {result.server: result.code for result in results}
     host.state.amend(
         record.id,
-        lambda held: dataclasses.replace(held, rehearsed={**held.rehearsed, **codes}),
+        lambda held: replace(held, rehearsed={**held.rehearsed, **codes}),
     )
     for result in results:
         host.note("rehearsed", update=record.id, server=result.server, code=result.code)

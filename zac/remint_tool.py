@@ -19,7 +19,6 @@ import os
 import sys
 import zipfile
 import zlib
-from dataclasses import dataclass
 from typing import List, Optional
 
 from faults import Fault
@@ -28,6 +27,7 @@ from wire import shapes
 from wire.envelope import Envelope
 from wire.manifest import Activated, Manifest, Recovery, open_as, sha256
 from wire.messages import Trust
+from wire.values import Value
 from zac import (
     accepting,
     calls,
@@ -76,8 +76,7 @@ class Mismatch(Refused):
     )
 
 
-@dataclass(frozen=True)
-class Carried:
+class Carried(Value):
     """What the file carries."""
 
     path: str

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 
+from wire.values import replace
 from zac import calls
 from zac.host import Host
 from zac.state import Report, State
@@ -22,4 +22,4 @@ def flush(host: Host) -> None:
 
 
 def _without(state: State, sent: Report) -> State:
-    return dataclasses.replace(state, reports=[one for one in state.reports if one != sent])
+    return replace(state, reports=[one for one in state.reports if one != sent])

@@ -6,9 +6,9 @@ expired. Any other order can lose a contact.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Sequence
 
+from wire.values import replace
 from zac import pem, trust
 from zac.activating import MOST_CONTACTS
 from zac.host import Host, servers_with_url
@@ -55,7 +55,7 @@ def _served_without(host: Host, going: Sequence[str]) -> bool:
 
 def _no_way_back(held: State) -> State:
     def forget(record: Record) -> Record:
-        return record if record.open else dataclasses.replace(record, before="", bare="")
+        return record if record.open else replace(record, before="", bare="")
 
     updates = {name: forget(record) for name, record in held.updates.items()}
-    return dataclasses.replace(held, updates=updates)
+    return replace(held, updates=updates)

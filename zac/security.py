@@ -7,16 +7,15 @@ its chain are one file, so that nothing can pair an old key with a new certifica
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
-from dataclasses import dataclass
 from typing import Dict, List
 
 from wire import shapes
 from wire.manifest import sha256
 from wire.messages import Trust
+from wire.values import Value, replace
 from zac import pem, store, trust
 from zac.home import Damaged
 
@@ -24,8 +23,7 @@ CURRENT = "current"
 META = "meta.json"
 
 
-@dataclass(frozen=True)
-class Generation:
+class Generation(Value):
     """What this host trusts and, on a server, its key and chain in one PEM text."""
 
     trust: Trust
@@ -137,4 +135,4 @@ def _generation(meta: Dict[str, List[str]], files: Dict[str, bytes]) -> Generati
 
 def with_trust(generation: Generation, held: Trust) -> Generation:
     """Return the generation with other trust and the same key and chain."""
-    return dataclasses.replace(generation, trust=held)
+    return replace(generation, trust=held)

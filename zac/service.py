@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import signal
+import sys
 import threading
 import time
 from types import FrameType
@@ -18,6 +19,7 @@ from wire.messages import MANAGED
 from zac import (
     activating,
     calls,
+    exits,
     first,
     locks,
     machine,
@@ -27,8 +29,8 @@ from zac import (
     state,
     wake,
 )
-from zac.home import NotRegistered
-from zac.host import Host
+from zac.home import Home, NotRegistered
+from zac.host import Host, say
 from zac.state import Record
 
 LOCK_WAIT = 30.0
@@ -227,3 +229,19 @@ def _wait(host: Host, record: Record) -> float:
 
 def _stop(_signal: int, _frame: Optional[FrameType]) -> None:
     raise SystemExit(0)
+
+
+def main(home: str) -> int:
+    """Be what `zac run` becomes; returns the exit code."""
+    host = Host(Home(home))
+    host.log = say
+
+    def run() -> int:
+        with locks.hold(host.home.at("run.lock"), 1.0):
+            return Service(host).run()
+
+    return exits.told(run)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

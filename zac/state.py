@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import dataclasses
 import os
-from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Tuple
 
 from wire import shapes
 from wire.envelope import Envelope
 from wire.manifest import Go, Manifest, Retire
 from wire.messages import CsrOrder, StatusReport
+from wire.values import Value, field, replace
 from zac import store
 from zac.locks import Guard
 
@@ -38,8 +37,7 @@ REMEMBERED_UPDATES = 20
 REMEMBERED_DISTRUST = 10
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(Value):
     """One update on this host.
 
     `envelope` is the signed manifest, already verified. `sent` is the generation of the request
@@ -63,7 +61,7 @@ class Record:
     go: Optional[Go] = None
     before: str = ""
     bare: str = ""
-    rehearsed: Dict[str, str] = dataclasses.field(default_factory=dict)
+    rehearsed: Dict[str, str] = field(default_factory=dict)
     since: float = 0.0
 
     def manifest(self) -> Manifest:
@@ -81,25 +79,23 @@ class Record:
         return 0.0 if manifest.immediate else float(manifest.activate_at)
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Value):
     """A report that has yet to reach the console."""
 
     update: str
     status: StatusReport
 
 
-@dataclass(frozen=True)
-class State:
+class State(Value):
     """Everything of state.json. `epoch` counts the CA changes this host has activated."""
 
     epoch: int = 0
-    updates: Dict[str, Record] = dataclasses.field(default_factory=dict)
-    reports: List[Report] = dataclasses.field(default_factory=list)
-    canceled: Dict[str, int] = dataclasses.field(default_factory=dict)
-    retire: List[Retire] = dataclasses.field(default_factory=list)
+    updates: Dict[str, Record] = field(default_factory=dict)
+    reports: List[Report] = field(default_factory=list)
+    canceled: Dict[str, int] = field(default_factory=dict)
+    retire: List[Retire] = field(default_factory=list)
     first_sent: int = -1
-    distrusted: List[str] = dataclasses.field(default_factory=list)
+    distrusted: List[str] = field(default_factory=list)
 
 
 class StateFile:
@@ -163,7 +159,7 @@ class StateFile:
                 return state
             moved.append(True)
             word = report.state if report else record.word
-            state = _with(state, dataclasses.replace(record, step=there, word=word))
+            state = _with(state, replace(record, step=there, word=word))
             return state if report is None else queued(state, Report(update, report))
 
         self.change(apply)
@@ -173,14 +169,14 @@ class StateFile:
 def queued(state: State, report: Report) -> State:
     """Return the state with one more report to send; the oldest give way."""
     reports = [*state.reports, report][-REMEMBERED_REPORTS:]
-    return dataclasses.replace(state, reports=reports)
+    return replace(state, reports=reports)
 
 
 def distrusting(state: State, why: str) -> State:
     """Return the state with one more document to tell of that was not believed; each once."""
     if why in state.distrusted:
         return state
-    return dataclasses.replace(state, distrusted=[*state.distrusted, why][-REMEMBERED_DISTRUST:])
+    return replace(state, distrusted=[*state.distrusted, why][-REMEMBERED_DISTRUST:])
 
 
 def _with(state: State, record: Record) -> State:
@@ -188,4 +184,4 @@ def _with(state: State, record: Record) -> State:
     closed = [name for name, known in updates.items() if not known.open and name != record.id]
     for name in closed[: max(0, len(updates) - REMEMBERED_UPDATES)]:
         del updates[name]
-    return dataclasses.replace(state, updates=updates)
+    return replace(state, updates=updates)

@@ -8,16 +8,16 @@ trust is wrong on one side.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import ssl
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
 from faults import Fault, Kind
+from wire.values import Value
 from zac import peers
 from zac.clock import Clock
+from zac.exchange import Exchange
 from zac.peers import Peer
 
 TIMEOUT = 10.0
@@ -54,8 +54,7 @@ class BadAddress(Unreachable):
     action = "Give an address of the form https://SERVER:PORT"
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Value):
     """An HTTP answer."""
 
     status: int
@@ -65,52 +64,56 @@ class Answer:
 class Line:
     """One open connection; it carries one request."""
 
-    def __init__(self, connection: http.client.HTTPConnection, peer: Peer, prefix: str) -> None:
-        self._connection = connection
-        self.peer = peer
-        self._prefix = prefix
+    def __init__(self, exchange: Exchange, roots: Sequence[str], prefix: str) -> None:
+        self._exchange = exchange
+        self.peer = peers.peer_of(exchange.secured, roots) if exchange.secured else Peer()
+        self._prefix = prefix.rstrip("/")
 
     def send(
         self, method: str, path: str, body: bytes = b"", headers: Optional[Mapping[str, str]] = None
     ) -> Answer:
         """Send a request and read the answer; raises Unreachable."""
-        sent = {"Connection": "close", **(headers or {})}
+        sent = dict(headers or {})
         if body:
             sent["Content-Type"] = "application/json"
-        with _network(self._connection.host):
-            self._connection.request(method, self._prefix + path, body or None, sent)
-            answer = self._connection.getresponse()
-            data = answer.read(MOST_BYTES + 1)
+        with _network(self._exchange.host):
+            status = self._exchange.ask(method, self._prefix + path, sent, body)
+            data = self._exchange.whole(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
-            raise Unreachable("%s sent more than was asked for." % self._connection.host)
-        return Answer(answer.status, data)
+            raise Unreachable("%s sent more than was asked for." % self._exchange.host)
+        return Answer(status, data)
 
     def receive(self, path: str, begin: int, most: int, take: Callable[[int, bytes], None]) -> int:
         """Ask for a file from an offset on; hand each piece with its place to `take`.
 
         Returns the status. Who knows no ranges sends the whole file, whose pieces begin at 0.
         """
-        headers = {"Connection": "close"}
-        if begin:
-            headers["Range"] = "bytes=%d-" % begin
-        with _network(self._connection.host):
-            self._connection.request("GET", self._prefix + path, None, headers)
-            answer = self._connection.getresponse()
-        if answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-            return answer.status
-        at = begin if answer.status == HTTPStatus.PARTIAL_CONTENT else 0
-        told = answer.headers.get("Content-Range", "")
+        headers = {"Range": "bytes=%d-" % begin} if begin else {}
+        with _network(self._exchange.host):
+            status = self._exchange.ask("GET", self._prefix + path, headers)
+        if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            return status
+        at = begin if status == HTTPStatus.PARTIAL_CONTENT else 0
+        told = self._exchange.headers.get("content-range", "")
         if at and not told.startswith("bytes %d-" % at):
-            raise Unreachable("%s sent another part than was asked for." % self._connection.host)
+            raise Unreachable("%s sent another part than was asked for." % self._exchange.host)
         while True:
-            with _network(self._connection.host):
-                data = answer.read(PIECE)
+            with _network(self._exchange.host):
+                data = self._exchange.read(PIECE)
             if not data:
-                return answer.status
+                return status
             if at + len(data) > most:
-                raise Unreachable("%s sent more than was asked for." % self._connection.host)
+                raise Unreachable("%s sent more than was asked for." % self._exchange.host)
             take(at, data)
             at += len(data)
+
+    def valid(self) -> List[Tuple[float, float]]:
+        """Return from when to when each certificate that was shown is valid."""
+        return peers.validities(self._exchange.secured) if self._exchange.secured else []
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._exchange.close()
 
 
 class Transport:
@@ -149,7 +152,7 @@ class Transport:
         with contextlib.closing(self._open(url, context)) as line:
             yield line
 
-    def _any_store(self, url: str, roots: Sequence[str]) -> "_OpenLine":
+    def _any_store(self, url: str, roots: Sequence[str]) -> Line:
         stores: List[Sequence[str]] = [roots] if roots else []
         if len(roots) > 1:
             stores += [[root] for root in roots]
@@ -161,7 +164,7 @@ class Transport:
                 first = first or refused
         raise first or Refused("This device trusts no certificate authority.")
 
-    def _judged(self, url: str, roots: Sequence[str]) -> "_OpenLine":
+    def _judged(self, url: str, roots: Sequence[str]) -> Line:
         if not self._clock.absurd:
             try:
                 return self._open(url, self._context(roots), roots)
@@ -173,7 +176,7 @@ class Transport:
                     raise
         line = self._open(url, self._context(roots, dateless=True), roots)
         try:
-            _judge_dates(line.valid, self._clock.now())
+            _judge_dates(line.valid(), self._clock.now())
         except Refused:
             line.close()
             raise
@@ -191,47 +194,11 @@ class Transport:
             self._contexts[key] = context
         return self._contexts[key]
 
-    def _open(
-        self, url: str, context: Optional[ssl.SSLContext], roots: Sequence[str] = ()
-    ) -> "_OpenLine":
+    def _open(self, url: str, context: Optional[ssl.SSLContext], roots: Sequence[str] = ()) -> Line:
         parts = urlsplit(url)
         host, port = parts.hostname or "", _port(url)
-        if context is None:
-            plain = http.client.HTTPConnection(host, port, timeout=self._timeout)
-            with _network(host):
-                plain.connect()
-            return _OpenLine(plain, Peer(), parts.path, [])
-        connection = http.client.HTTPSConnection(host, port, timeout=self._timeout, context=context)
-        try:
-            with _network(host):
-                connection.connect()
-                return _OpenLine(
-                    connection,
-                    peers.peer_of(connection.sock, roots),
-                    parts.path,
-                    peers.validities(connection.sock),
-                )
-        except BaseException:
-            connection.close()
-            raise
-
-
-class _OpenLine(Line):
-    """A line with what is needed to judge and close it."""
-
-    def __init__(
-        self,
-        connection: http.client.HTTPConnection,
-        peer: Peer,
-        prefix: str,
-        valid: List[Tuple[float, float]],
-    ) -> None:
-        super().__init__(connection, peer, prefix.rstrip("/"))
-        self.valid = valid
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        with _network(host):
+            return Line(Exchange(host, port, self._timeout, context), roots, parts.path)
 
 
 def host_of(url: str) -> str:
@@ -277,7 +244,7 @@ def _network(host: str) -> Iterator[None]:
     except ssl.SSLCertVerificationError as error:
         text = "%s: %s." % (host, error.verify_message)
         raise Refused(text, error.verify_code) from error
-    except (OSError, http.client.HTTPException, UnicodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise Unreachable(
             "%s does not answer: %s." % (host, str(error) or type(error).__name__)
         ) from error

@@ -6,10 +6,10 @@ is then harmless.
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Iterable, List, Optional, Sequence, Tuple
 
 from wire.messages import Trust
+from wire.values import replace
 from zac import pem
 
 Roots = Tuple[str, ...]
@@ -29,7 +29,7 @@ def with_pending(trust: Trust, root: str) -> Trust:
     """Trust one more root, announced but not yet in force."""
     if pem.fingerprint(root) in digests(trust):
         return trust
-    return dataclasses.replace(trust, pending=[*trust.pending, root])
+    return replace(trust, pending=[*trust.pending, root])
 
 
 def joined(trust: Trust, offered: Trust) -> Trust:
@@ -38,7 +38,7 @@ def joined(trust: Trust, offered: Trust) -> Trust:
     grace = [root for root in offered.in_grace if pem.fingerprint(root) not in known]
     ahead = [root for root in [offered.current, *offered.pending] if root not in grace]
     added = [root for root in _distinct(ahead) if pem.fingerprint(root) not in known]
-    return dataclasses.replace(
+    return replace(
         trust, in_grace=_distinct([*trust.in_grace, *grace]), pending=[*trust.pending, *added]
     )
 
@@ -71,9 +71,9 @@ def reverted(trust: Trust, old: str, new: str, keep: str) -> Trust:
         return trust
     held = Trust(root, _but(trust.in_grace, [old, new]), _but(trust.pending, [old, new]))
     if keep == "pending":
-        return dataclasses.replace(held, pending=[later, *held.pending])
+        return replace(held, pending=[later, *held.pending])
     if keep == "in_grace":
-        return dataclasses.replace(held, in_grace=[later, *held.in_grace])
+        return replace(held, in_grace=[later, *held.in_grace])
     return held
 
 

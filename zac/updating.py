@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Optional
 
 from faults import Fault
@@ -32,7 +31,6 @@ def repository(host: Host, update: str, *names: str) -> str:
 
 
 @machine.register
-@dataclasses.dataclass(frozen=True)
 class Offered(Step):
     """The manifest is verified: fetch its files, each checked by its digest."""
 
@@ -54,7 +52,6 @@ class Offered(Step):
 
 
 @machine.register
-@dataclasses.dataclass(frozen=True)
 class Downloaded(Step):
     """The files are here: trust the future root beside the current one (D-28)."""
 
@@ -73,7 +70,6 @@ class Downloaded(Step):
 
 
 @machine.register
-@dataclasses.dataclass(frozen=True)
 class Staged(Step):
     """The future root is trusted. A server now needs its certificate, others rehearse."""
 

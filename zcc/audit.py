@@ -6,7 +6,6 @@ import json
 import logging
 import logging.handlers
 import os
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from faults import Conflict, Fault, Invalid, Unavailable
 from ledger.models import START, Entry, Head
 from wire import shapes
 from wire.envelope import Envelope
+from wire.values import Value
 
 AUDIT_HEAD = "application/vnd.zcc.audit-head+json"
 FILE = "audit-head.json"
@@ -28,8 +28,7 @@ EVERY, AT_LEAST = 100, 900
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class KeptHead:
+class KeptHead(Value):
     """The last line of the chain at a time, in seconds since 1970."""
 
     zone: str

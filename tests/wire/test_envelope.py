@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 from typing import Any
 
 import pytest
 
 from tests.zac.zone import Signer
-from wire import manifest, shapes
+from wire import manifest, shapes, values
 from wire.envelope import NotSigned, signed_bytes
 from wire.manifest import BadManifest, Cancel, File, Go, Manifest, open_as
 
@@ -47,7 +46,7 @@ def test_a_document_of_one_kind_is_not_taken_for_another() -> None:
     envelope = zone.sign(manifest.CANCEL, NOTICE)
     with pytest.raises(NotSigned):
         open_as(Go, manifest.GO, envelope, zone.zone_pub)
-    renamed = dataclasses.replace(envelope, payload_type=manifest.ROLLBACK)
+    renamed = values.replace(envelope, payload_type=manifest.ROLLBACK)
     with pytest.raises(NotSigned):
         open_as(manifest.Rollback, manifest.ROLLBACK, renamed, zone.zone_pub)
 
@@ -61,15 +60,15 @@ def test_another_zones_key_is_refused() -> None:
 def test_an_altered_payload_is_refused() -> None:
     zone = Signer()
     envelope = zone.sign(manifest.CANCEL, NOTICE)
-    other = base64.b64encode(shapes.dump(dataclasses.replace(NOTICE, revision=2))).decode()
+    other = base64.b64encode(shapes.dump(values.replace(NOTICE, revision=2))).decode()
     with pytest.raises(NotSigned):
-        dataclasses.replace(envelope, payload=other).open(zone.zone_pub, manifest.CANCEL)
+        values.replace(envelope, payload=other).open(zone.zone_pub, manifest.CANCEL)
 
 
 @pytest.mark.parametrize("field", ["payload", "signature"])
 def test_what_is_not_base64_is_refused(field: str) -> None:
     zone = Signer()
-    envelope = dataclasses.replace(zone.sign(manifest.CANCEL, NOTICE), **{field: "%%%"})
+    envelope = values.replace(zone.sign(manifest.CANCEL, NOTICE), **{field: "%%%"})
     with pytest.raises(NotSigned):
         envelope.open(zone.zone_pub, manifest.CANCEL)
 
@@ -101,4 +100,4 @@ def test_a_manifest_that_asks_for_anything_else_is_refused(change: dict[str, Any
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "", ".", "x" * 65, "a\x00b"])
 def test_an_update_whose_id_is_no_file_name_is_refused(name: str) -> None:
     with pytest.raises(BadManifest):
-        dataclasses.replace(MANIFEST, id=name).check("zone-1")
+        values.replace(MANIFEST, id=name).check("zone-1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from tests.zac import zone as zones
 from tests.zac.servers import free_port
 from tests.zac.zone import ADDRESS, Zone
+from wire import values
 from wire.messages import AUTHENTICATION_SATELLITE, CertificateAnswer, ServerAddress
 from zac import enrolling, refreshing, store
 from zac.clock import Clock
@@ -82,9 +82,9 @@ def satellite(zone: Zone, new_host: Callable[..., Host]) -> Iterator[Host]:
     csr = zone.members[host.device.id].csr
     assert csr
     zone.answers["v1"] = CertificateAnswer("created", zone.root.sign_csr(csr, ADDRESS))
-    zone.offer = dataclasses.replace(zone.offer, certificate=True)
+    zone.offer = values.replace(zone.offer, certificate=True)
     refreshing.refresh(host)
-    zone.offer = dataclasses.replace(zone.offer, certificate=False)
+    zone.offer = values.replace(zone.offer, certificate=False)
     listeners = Listeners(host)
     listeners.sync()
     yield host

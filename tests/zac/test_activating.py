@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from tests.zac.authority import Root
 from tests.zac.servers import certify, go, served
 from tests.zac.zone import ADDRESS, Zone
+from wire import values
 from wire.manifest import ACTIVATED, Activated, Go, Rollback
 from zac import activating, machine, pem, recovering, refreshing
 from zac.calls import NoneVerifies
@@ -42,9 +42,9 @@ def test_a_go_that_is_not_for_it_moves_nothing(zone: Zone, satellite: Host, stra
     certify(zone, future, satellite)
     notice = Go(update.id, zone.id, 2, update.activate_at)
     if stranger == "older revision":
-        notice = dataclasses.replace(notice, revision=1)
+        notice = values.replace(notice, revision=1)
     if stranger == "other zone":
-        notice = dataclasses.replace(notice, zone="zone-2")
+        notice = values.replace(notice, zone="zone-2")
     key = zone.signer
     if stranger == "foreign key":
         zone.signer = type(key)()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from cryptography import x509
 from tests.zac.authority import Root
 from tests.zac.servers import ORDER
 from tests.zac.zone import ADDRESS, Zone
+from wire import values
 from wire.messages import CertificateAnswer
 from zac import commands, exits, pem, refreshing
 from zac.host import Host
@@ -135,7 +135,7 @@ def test_where_no_certificate_is_awaited_the_commands_say_so(
     assert "No certificate is awaited" in capsys.readouterr().err
     zone.update(Root("Zone CA 2"))
     zone.answers["update-1"] = CertificateAnswer("awaited")
-    zone.offer = dataclasses.replace(zone.offer, notices=[])
+    zone.offer = values.replace(zone.offer, notices=[])
     refreshing.refresh(satellite)
     assert zac(satellite, "csr") == exits.ERROR
     assert "not made yet" in capsys.readouterr().err

@@ -6,7 +6,6 @@ process then finds a whole generation and a readable state, and brings the updat
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.zac.authority import Root
 from tests.zac.conftest import registered
 from tests.zac.dying import MOMENTS, Died, DyingOs, calls_of
 from tests.zac.zone import Zone
+from wire import values
 from wire.manifest import sha256
 from wire.messages import CONTENT_SATELLITE, Replicate
 from zac import commands, content, machine, pem, refreshing, store, trust
@@ -135,11 +135,11 @@ def test_killed_anywhere_a_depot_holds_content_whole_or_not_at_all(
     host = registered(zone, new_host("c1"), name="c1", role=CONTENT_SATELLITE, content_port=1)
     file = zone.store("x", CONTENT)
     order = Replicate("update-1", file.sha256, file.size, [])
-    zone.offer = dataclasses.replace(zone.offer, replicate=[order])
+    zone.offer = values.replace(zone.offer, replicate=[order])
     begun = Path(host.home.path)
 
     def copy(one: Host) -> None:
-        answer = dataclasses.replace(zone.offer, servers=zone.addresses())
+        answer = values.replace(zone.offer, servers=zone.addresses())
         refreshing.content_changed(one, answer)
 
     counted = tmp_path / "counted"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import http.client
 import ssl
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ import pytest
 from tests.zac.authority import Root
 from tests.zac.conftest import registered
 from tests.zac.zone import ADDRESS, Zone
-from wire import manifest
+from wire import manifest, values
 from wire.manifest import Activated, Recovery, sha256
 from wire.messages import CONTENT_SATELLITE, Replicate
 from zac import refreshing, store
@@ -144,13 +143,13 @@ def test_a_content_server_copies_and_reports_what_it_holds(
     host = registered(zone, new_host("c1"), name="c1", role=CONTENT_SATELLITE, content_port=1)
     file = zone.store("x", CONTENT)
     order = Replicate("update-1", file.sha256, file.size, [])
-    zone.offer = dataclasses.replace(zone.offer, replicate=[order])
+    zone.offer = values.replace(zone.offer, replicate=[order])
     refreshing.refresh(host)
     assert zone.refreshes[-1].holds == [file.sha256]
     assert len(zone.refreshes) == 2
     refreshing.refresh(host)
     assert len(zone.refreshes) == 3
-    zone.offer = dataclasses.replace(zone.offer, replicate=[], withdraw=[file.sha256])
+    zone.offer = values.replace(zone.offer, replicate=[], withdraw=[file.sha256])
     refreshing.refresh(host)
     assert zone.refreshes[-1].holds == []
 
@@ -160,7 +159,7 @@ def test_a_copy_that_is_not_intact_is_not_kept(zone: Zone, new_host: Callable[..
     file = zone.store("x", CONTENT)
     zone.content[file.sha256] = CONTENT[:-1]
     order = Replicate("update-1", file.sha256, file.size, [])
-    zone.offer = dataclasses.replace(zone.offer, replicate=[order])
+    zone.offer = values.replace(zone.offer, replicate=[order])
     refreshing.refresh(host)
     assert zone.refreshes[-1].holds == []
 
@@ -168,7 +167,7 @@ def test_a_copy_that_is_not_intact_is_not_kept(zone: Zone, new_host: Callable[..
 def test_a_server_keeps_notices_for_those_who_are_lost(zone: Zone, device: Host) -> None:
     made = zone.update(Root("Zone CA 2"))
     envelope = zone.offer.updates[0]
-    zone.offer = dataclasses.replace(zone.offer, updates=[])
+    zone.offer = values.replace(zone.offer, updates=[])
     notice = Activated(made.id, zone.id, 1, made.root_sha256, envelope)
     signed = zone.notify(notice)
     refreshing.refresh(device)

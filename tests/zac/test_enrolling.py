@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from faults import Fault
 from tests.zac.authority import Root
 from tests.zac.conftest import registered
 from tests.zac.zone import Signer, Zone
-from wire import manifest, registration_key
+from wire import manifest, registration_key, values
 from wire.envelope import NotSigned
 from wire.manifest import Statement
 from wire.messages import Hello, HelloAnswer
@@ -40,7 +39,7 @@ def lie(zone: Zone, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
         told = manifest.open_as(
             Statement, manifest.STATEMENT, true(server, hello).statement, zone.signer.zone_pub
         )
-        signed = zone.sign(manifest.STATEMENT, dataclasses.replace(told, **changes))
+        signed = zone.sign(manifest.STATEMENT, values.replace(told, **changes))
         return HelloAnswer(zone.signer.zone_pub, signed)
 
     monkeypatch.setattr(zone, "greet", greet)
@@ -89,7 +88,7 @@ def test_a_statement_with_a_forged_signature_is_refused(
         forged = forger.key.sign(payload)
         return HelloAnswer(
             zone.signer.zone_pub,
-            dataclasses.replace(signed, signature=base64.b64encode(forged).decode()),
+            values.replace(signed, signature=base64.b64encode(forged).decode()),
         )
 
     monkeypatch.setattr(zone, "greet", greet)
@@ -156,7 +155,7 @@ def test_a_device_returns_by_its_old_identity(zone: Zone, device: Host) -> None:
 
 
 def test_a_stranger_cannot_return(zone: Zone, device: Host) -> None:
-    forged = dataclasses.replace(device.device, secret="0" * 64)
+    forged = values.replace(device.device, secret="0" * 64)
     device.home.keep_device(forged)
     with pytest.raises(Rejected):
         registered(zone, device, key="")
@@ -166,7 +165,7 @@ def test_a_reimaged_device_gets_the_current_trust_at_once(zone: Zone, new_host: 
     """The manual's A.3."""
     future = Root("Zone CA 2")
     old = zone.root
-    zone.trust = dataclasses.replace(zone.trust, current=future.pem, in_grace=[old.pem])
+    zone.trust = values.replace(zone.trust, current=future.pem, in_grace=[old.pem])
     zone.servers[0].show(future.server("127.0.0.1"))
     zone.epoch = 1
     host = registered(zone, new_host())
@@ -175,7 +174,7 @@ def test_a_reimaged_device_gets_the_current_trust_at_once(zone: Zone, new_host: 
 
 
 def test_another_zone_starts_from_nothing(zone: Zone, device: Host, tmp_path: Path) -> None:
-    device.state.change(lambda held: dataclasses.replace(held, epoch=5))
+    device.state.change(lambda held: values.replace(held, epoch=5))
     zone.signer = Signer()
     zone.id = "zone-2"
     zone.key = registration_key.make(zone.signer.public)

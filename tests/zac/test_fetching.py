@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import http.client
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ import pytest
 
 from tests.zac.conftest import registered
 from tests.zac.zone import ADDRESS, Zone
+from wire import values
 from wire.manifest import sha256
 from wire.messages import CONTENT_SATELLITE, Replicate
 from zac import content, refreshing, replicating, store
@@ -183,13 +183,13 @@ def test_a_content_server_reports_how_far_it_is_and_what_is_wrong(
     host = registered(zone, new_host("c1"), name="c1", role=CONTENT_SATELLITE, content_port=1)
     zone.content.clear()
     order = Replicate("update-1", DIGEST, len(DATA), [source(breaks_at=40_000).url])
-    zone.offer = dataclasses.replace(zone.offer, replicate=[order])
+    zone.offer = values.replace(zone.offer, replicate=[order])
     refreshing.refresh(host)
     (copy,) = zone.refreshes[-1].copies
     assert (copy.sha256, copy.got) == (DIGEST, 40_000)
     assert "on no content server" in copy.error
-    whole = dataclasses.replace(order, sources=[source().url])
-    zone.offer = dataclasses.replace(zone.offer, replicate=[whole])
+    whole = values.replace(order, sources=[source().url])
+    zone.offer = values.replace(zone.offer, replicate=[whole])
     refreshing.refresh(host)
     assert zone.refreshes[-1].holds == [DIGEST]
     assert zone.refreshes[-1].copies == []

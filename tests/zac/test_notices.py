@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from tests.zac.authority import DAY, Root
 from tests.zac.test_updates import digests, events, late
 from tests.zac.zone import ADDRESS, Signer, Zone
-from wire import manifest
+from wire import manifest, values
 from wire.manifest import Activated, Cancel, Retire, Rollback
 from wire.messages import Trust
 from zac import pem, recovering, refreshing, state, store
@@ -23,13 +21,13 @@ def test_a_cancelled_update_leaves_no_trace(zone: Zone, device: Host) -> None:
     made = zone.update(Root("Zone CA 2"))
     refreshing.refresh(device)
     before = zone.offer.updates
-    zone.offer = dataclasses.replace(zone.offer, updates=[])
+    zone.offer = values.replace(zone.offer, updates=[])
     zone.notify(Cancel(made.id, zone.id, made.revision))
     refreshing.refresh(device)
     assert digests(device) == [zone.root.sha256]
     assert store.names(device.home.at("remint-repo")) == []
     assert zone.words()[-1] == "canceled"
-    zone.offer = dataclasses.replace(zone.offer, updates=before)
+    zone.offer = values.replace(zone.offer, updates=before)
     refreshing.refresh(device)
     assert digests(device) == [zone.root.sha256]
     assert len(events(device, "manifest-refused")) == 1
@@ -49,11 +47,11 @@ def test_a_cancel_signed_by_a_stranger_is_ignored(zone: Zone, device: Host) -> N
     made = zone.update(Root("Zone CA 2"))
     refreshing.refresh(device)
     forged = Signer().sign(manifest.CANCEL, Cancel(made.id, zone.id, 1))
-    zone.offer = dataclasses.replace(zone.offer, notices=[forged])
+    zone.offer = values.replace(zone.offer, notices=[forged])
     refreshing.refresh(device)
     assert len(digests(device)) == 2
     assert len(events(device, "notice-refused")) == 1
-    zone.offer = dataclasses.replace(zone.offer, notices=[])
+    zone.offer = values.replace(zone.offer, notices=[])
     refreshing.refresh(device)
     assert zone.refreshes[-1].distrusted[0].startswith("notice: ")
 
@@ -119,12 +117,12 @@ def test_pending_trust_goes_although_the_cancel_was_heard_before_a_death(
 
 def test_an_ignored_device_leaves_the_update_alone(zone: Zone, device: Host) -> None:
     made = zone.update(Root("Zone CA 2"))
-    zone.offer = dataclasses.replace(zone.offer, ignored=[made.id])
+    zone.offer = values.replace(zone.offer, ignored=[made.id])
     refreshing.refresh(device)
     assert device.state.load().updates == {}
-    zone.offer = dataclasses.replace(zone.offer, ignored=[])
+    zone.offer = values.replace(zone.offer, ignored=[])
     refreshing.refresh(device)
-    zone.offer = dataclasses.replace(zone.offer, ignored=[made.id])
+    zone.offer = values.replace(zone.offer, ignored=[made.id])
     refreshing.refresh(device)
     assert device.state.load().updates[made.id].step == "ignored"
 
@@ -177,7 +175,7 @@ def test_an_expired_root_goes_at_once(zone: Zone, device: Host) -> None:
     assert old.sha256 in digests(device)
     zone.trust = Trust(zone.root.pem)
     zone.notify(Retire(zone.id, 1, [old.sha256]))
-    zone.others = [dataclasses.replace(zone.servers[0].address(), url="https://127.0.0.1:9")]
+    zone.others = [values.replace(zone.servers[0].address(), url="https://127.0.0.1:9")]
     refreshing.refresh(device)
     assert digests(device) == [zone.root.sha256]
 
@@ -220,7 +218,7 @@ def test_nothing_else_brings_a_lost_device_back(zone: Zone, device: Host, wrong:
     elif wrong == "other root":
         zone.recovery = [zone.sign(manifest.ACTIVATED, notice)]
     else:
-        device.state.change(lambda held: dataclasses.replace(held, epoch=1))
+        device.state.change(lambda held: values.replace(held, epoch=1))
     with pytest.raises(NoWayBack):
         recovering.recover(device)
     assert digests(device) == [zone.root.sha256]
@@ -238,7 +236,7 @@ def test_closed_updates_are_forgotten_in_time(zone: Zone, device: Host) -> None:
     for number in range(state.REMEMBERED_UPDATES + 5):
         made = zone.update(future, id=f"u{number}", epoch=number + 1)
         refreshing.refresh(device)
-        zone.offer = dataclasses.replace(zone.offer, updates=[], notices=[])
+        zone.offer = values.replace(zone.offer, updates=[], notices=[])
         zone.notify(Cancel(made.id, zone.id, 1))
         refreshing.refresh(device)
     assert len(device.state.load().updates) <= state.REMEMBERED_UPDATES + 1

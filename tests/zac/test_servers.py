@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tests.zac.authority import Root
 from tests.zac.conftest import registered
 from tests.zac.servers import ORDER, certify, go, served
 from tests.zac.zone import ADDRESS, Zone
+from wire import values
 from wire.manifest import Cancel
 from wire.messages import (
     PRIMARY,
@@ -67,7 +67,7 @@ def test_a_cancel_removes_future_key_and_bridge(zone: Zone, satellite: Host) -> 
     update = zone.update(future)
     bare = satellite.security.current().server
     certify(zone, future, satellite)
-    zone.offer = dataclasses.replace(zone.offer, updates=[])
+    zone.offer = values.replace(zone.offer, updates=[])
     zone.notify(Cancel(update.id, zone.id, update.revision))
     refreshing.refresh(satellite)
     assert satellite.security.current().server == bare

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import pytest
 
 from tests.zac.authority import Root
 from tests.zac.zone import Signer, Zone, read_lines
-from wire import manifest
+from wire import manifest, values
 from wire.manifest import Manifest
 from zac import calls, refreshing, trust
 from zac.host import Host
@@ -32,16 +31,16 @@ def test_a_manifest_that_is_not_ours_changes_nothing(zone: Zone, device: Host, w
     """F-30."""
     made = late(zone, Root("Zone CA 2"))
     if wrong == "foreign zone":
-        made = dataclasses.replace(made, zone="zone-2")
+        made = values.replace(made, zone="zone-2")
     elif wrong == "path in the id":
-        made = dataclasses.replace(made, id="../../x")
+        made = values.replace(made, id="../../x")
     elif wrong == "kind":
-        made = dataclasses.replace(made, kind="format-disk")
+        made = values.replace(made, kind="format-disk")
     envelope = (Signer() if wrong == "forged" else zone.signer).sign(manifest.MANIFEST, made)
     if wrong == "flipped":
         other = "B" if envelope.signature[0] == "A" else "A"
-        envelope = dataclasses.replace(envelope, signature=other + envelope.signature[1:])
-    zone.offer = dataclasses.replace(zone.offer, updates=[envelope])
+        envelope = values.replace(envelope, signature=other + envelope.signature[1:])
+    zone.offer = values.replace(zone.offer, updates=[envelope])
     refreshing.refresh(device)
     assert digests(device) == [zone.root.sha256]
     assert device.state.load().updates == {}
@@ -56,8 +55,8 @@ def test_a_replayed_older_manifest_is_refused_and_told(zone: Zone, device: Host)
     """S-62: a revision goes up only."""
     made = zone.update(Root("Zone CA 2"), revision=2)
     refreshing.refresh(device)
-    older = dataclasses.replace(made, revision=1, activate_at=made.activate_at - 60)
-    zone.offer = dataclasses.replace(zone.offer, updates=[zone.sign(manifest.MANIFEST, older)])
+    older = values.replace(made, revision=1, activate_at=made.activate_at - 60)
+    zone.offer = values.replace(zone.offer, updates=[zone.sign(manifest.MANIFEST, older)])
     refreshing.refresh(device)
     record = device.state.load().updates[made.id]
     assert (record.revision, record.activates_at()) == (2, made.activate_at)
@@ -69,9 +68,9 @@ def test_a_replayed_older_manifest_is_refused_and_told(zone: Zone, device: Host)
 def test_what_was_told_is_told_once(zone: Zone, device: Host) -> None:
     made = late(zone, Root("Zone CA 2"))
     forged = Signer().sign(manifest.MANIFEST, made)
-    zone.offer = dataclasses.replace(zone.offer, updates=[forged])
+    zone.offer = values.replace(zone.offer, updates=[forged])
     refreshing.refresh(device)
-    zone.offer = dataclasses.replace(zone.offer, updates=[])
+    zone.offer = values.replace(zone.offer, updates=[])
     refreshing.refresh(device)
     assert zone.refreshes[-1].distrusted
     refreshing.refresh(device)
@@ -94,7 +93,7 @@ def test_missing_content_is_tried_again_after_a_redeployment(zone: Zone, device:
     kept = zone.content.pop(made.files[0].sha256)
     refreshing.refresh(device)
     zone.content[made.files[0].sha256] = kept
-    zone.offer = dataclasses.replace(zone.offer, redeploy=[made.id])
+    zone.offer = values.replace(zone.offer, redeploy=[made.id])
     refreshing.refresh(device)
     assert zone.words()[-1] == "activated"
     assert [report.attempt for _, report in zone.reports][-1] == 2
@@ -128,11 +127,11 @@ def test_another_content_server_is_tried_by_itself(zone: Zone, device: Host) -> 
     """D-38."""
     late(zone, Root("Zone CA 2"))
     primary = zone.servers[0].address()
-    broken = dataclasses.replace(
+    broken = values.replace(
         primary, id="x", url="", content_url="http://127.0.0.1:9", role="content-satellite"
     )
     zone.others = [broken]
-    device.home.keep_device(dataclasses.replace(device.device, parent="x"))
+    device.home.keep_device(values.replace(device.device, parent="x"))
     refreshing.refresh(device)
     assert zone.words()[-1] == "activated"
 
@@ -146,7 +145,7 @@ def test_a_root_that_is_not_the_manifests_is_refused(zone: Zone, device: Host) -
 
 
 def test_an_older_epoch_is_refused(zone: Zone, device: Host) -> None:
-    device.state.change(lambda held: dataclasses.replace(held, epoch=3))
+    device.state.change(lambda held: values.replace(held, epoch=3))
     late(zone, Root("Zone CA 2"), epoch=3)
     refreshing.refresh(device)
     assert zone.words()[-1] == "failed"
@@ -190,9 +189,7 @@ def test_a_report_the_console_declines_is_dropped(zone: Zone, device: Host) -> N
 
 
 def test_each_pass_meets_one_more_server(zone: Zone, device: Host) -> None:
-    other = dataclasses.replace(
-        zone.servers[0].address(), id="x", name="s2", url="https://127.0.0.1:9"
-    )
+    other = values.replace(zone.servers[0].address(), id="x", name="s2", url="https://127.0.0.1:9")
     zone.others = [other]
     refreshing.refresh(device)
     last = read_lines(Path(device.home.at("contact.jsonl")))[-1]

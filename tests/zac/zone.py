@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.zac.authority import Root, now
 from tests.zac.listening import ADDRESS, Server
-from wire import authentication, manifest, messages, registration_key, shapes
+from wire import authentication, manifest, messages, registration_key, shapes, values
 from wire.envelope import Envelope, signed_bytes, wrap
 from wire.manifest import Activated, Cancel, File, Go, Manifest, Recovery, Retire, Rollback, sha256
 from wire.messages import Refreshed, Registered, ServerAddress, StatusReport, Trust
@@ -107,8 +107,8 @@ class Zone:
             old_root_sha256=self.root.sha256,
             files=[self.store(name, text.encode()) for name, text in files.items()],
         )
-        made = dataclasses.replace(made, **changes)
-        self.offer = dataclasses.replace(self.offer, updates=[self.sign(manifest.MANIFEST, made)])
+        made = values.replace(made, **changes)
+        self.offer = values.replace(self.offer, updates=[self.sign(manifest.MANIFEST, made)])
         return made
 
     def store(self, name: str, data: bytes) -> File:
@@ -128,7 +128,7 @@ class Zone:
             Rollback: manifest.ROLLBACK,
         }
         envelope = self.sign(kinds[type(thing)], thing)
-        self.offer = dataclasses.replace(self.offer, notices=[*self.offer.notices, envelope])
+        self.offer = values.replace(self.offer, notices=[*self.offer.notices, envelope])
         return envelope
 
     # The calls.
@@ -221,7 +221,7 @@ class Zone:
         parts = path.split("/")
         if path == "/zac/v1/refresh":
             self.refreshes.append(shapes.load(messages.Refresh, body))
-            return 200, dataclasses.replace(
+            return 200, values.replace(
                 self.offer,
                 time=self.now(),
                 approved=self.approved,
