@@ -144,6 +144,9 @@ def visible(value: Any) -> Any:
     A name from a certificate can then neither add a line to an export nor hide a part of one.
     """
     if isinstance(value, str):
+        # The serials of a batch are many characters, and all of them plain.
+        if value.isascii() and value.isprintable():
+            return value
         return "".join(c if _is_visible(c) else f"\\u{ord(c):04x}" for c in value)
     if isinstance(value, dict):
         return {visible(key): visible(inner) for key, inner in value.items()}

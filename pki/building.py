@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pki import loading
+from pki.errors import NotIssued
 from pki.loading import PrivateKey, PublicKey
 from pki.names import Names, read_address
+from pki.validity import Validity
 
 SERVER_AUTH = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
 END_ENTITY = x509.BasicConstraints(ca=False, path_length=None)
@@ -58,7 +62,7 @@ def alternative_names(names: Names) -> x509.SubjectAlternativeName:
     )
 
 
-def names_of(found: x509.SubjectAlternativeName) -> Names:
+def names_of(found: Iterable[x509.GeneralName]) -> Names:
     """Return the DNS names and addresses of the extension; other kinds are left out."""
     # By type, not isinstance: the classes are abstract ones, and a batch feels it.
     return Names(
@@ -85,3 +89,17 @@ def authority_identifier(key_id: bytes) -> x509.AuthorityKeyIdentifier:
 def pem(thing: x509.Certificate | x509.CertificateSigningRequest) -> str:
     """Return a certificate or request as PEM text."""
     return thing.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+
+def dated(
+    builder: x509.CertificateBuilder, validity: Validity, serial: int
+) -> x509.CertificateBuilder:
+    """Return the builder with dates and serial number, or raise NotIssued."""
+    try:
+        return (
+            builder.serial_number(serial)
+            .not_valid_before(validity.not_before)
+            .not_valid_after(validity.not_after)
+        )
+    except ValueError as error:
+        raise NotIssued(f"Serial number or dates are out of bounds: {error}.") from error

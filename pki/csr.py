@@ -81,11 +81,15 @@ def read_csr(data: str | bytes) -> Request:
     raw = data.encode("utf-8", "replace") if isinstance(data, str) else data
     if len(raw) > MAX_REQUEST:
         raise BadRequest("The CSR is too large.")
-    request = loading.load_request(raw)
-    key = loading.public_key_of(request)
+    request, key = _parse(raw)
     keys.check_loaded(key)
     _check_signature(request)
     return Request(request, key)
+
+
+def _parse(raw: bytes) -> tuple[x509.CertificateSigningRequest, PublicKey]:
+    request = loading.load_request(raw)
+    return request, loading.public_key_of(request)
 
 
 def _check_signature(request: x509.CertificateSigningRequest) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
@@ -47,7 +48,7 @@ def make_root(*, key_pem: SigningKey, subject: Subject, validity: Validity, seri
     name = subject.to_name()
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     builder = _authority(key.public_key(), name, identifier.digest, identifier.digest)
-    root = _sign(_dated(builder.issuer_name(name), validity, serial), key)
+    root = _sign(building.dated(builder.issuer_name(name), validity, serial), key)
     reading, facts = lint.Reading.of(root), lint.IssuerFacts.of(root)
     _refuse_findings(lint.findings(reading, kind="root", issuer=facts))
     return building.pem(root)
@@ -77,7 +78,7 @@ def make_bridge(
         building.key_identifier(subject),
         facts.key_id,
     )
-    bridge = _sign(_dated(builder.issuer_name(issuer.subject), validity, serial), key)
+    bridge = _sign(building.dated(builder.issuer_name(issuer.subject), validity, serial), key)
     found = lint.findings(lint.Reading.of(bridge), kind="bridge", issuer=facts)
     # An external root may name itself as it likes, without any common name.
     _refuse_findings([text for text in found if "common name" not in text])
@@ -97,14 +98,20 @@ class Prepared:
     serial: int
 
 
-@dataclass(frozen=True)
-class _Draft:
+class Draft(NamedTuple):
     """A token with its values as the library wants them."""
 
     token: Prepared
     key: PublicKey
     name: x509.Name
     alternatives: x509.SubjectAlternativeName
+
+
+class Signed(NamedTuple):
+    """What was signed and what it was to be; not checked yet."""
+
+    draft: Draft
+    certificate: x509.Certificate
 
 
 class Issuer:
@@ -116,7 +123,7 @@ class Issuer:
         self._hash = building.hash_for(key)
         self._facts = lint.IssuerFacts.of(certificate)
         self._templates: dict[x509.KeyUsage, x509.CertificateBuilder] = {}
-        self._drafts: dict[int, _Draft] = {}
+        self._drafts: dict[int, Draft] = {}
         self._serials: set[int] = set()
 
     @property
@@ -170,23 +177,30 @@ class Issuer:
         token = Prepared(public_key, subject, names, validity, serial)
         self._serials.add(serial)
         alternatives = building.alternative_names(names)
-        self._drafts[serial] = _Draft(token, key, subject.to_name(), alternatives)
+        self._drafts[serial] = Draft(token, key, subject.to_name(), alternatives)
         return token
 
     def issue(self, prepared: Prepared) -> str:
         """Sign what was prepared, check what was signed and return it as PEM."""
+        return self.check(self.sign(prepared))
+
+    def sign(self, prepared: Prepared) -> Signed:
+        """Sign what was prepared; `check` makes a certificate of it that may leave the CA."""
         draft = self._drafts.get(prepared.serial)
         if draft is None or draft.token is not prepared:
             raise NotIssued("This token was redeemed before, or is another CA's.")
         # Of two threads only one gets it.
         if self._drafts.pop(prepared.serial, None) is None:
             raise NotIssued("This token was redeemed before.")
-        certificate = self._server(draft).sign(self._key, self._hash)
-        reading = lint.Reading.of(certificate)
+        return Signed(draft, self._server(draft).sign(self._key, self._hash))
+
+    def check(self, signed: Signed) -> str:
+        """Return as PEM what was signed, if it keeps to the profile and is what was prepared."""
+        reading = lint.Reading.of(signed.certificate)
         _refuse_findings(lint.findings(reading, kind="server", issuer=self._facts))
-        if _intent(draft) != _outcome(reading):
+        if _intent(signed.draft) != _outcome(reading):
             raise NotIssued("What was signed is not what was prepared.")
-        return building.pem(certificate)
+        return building.pem(signed.certificate)
 
     def _template(self, usage: x509.KeyUsage) -> x509.CertificateBuilder:
         """Return what all server certificates of one kind of key have in common, made once."""
@@ -202,7 +216,7 @@ class Issuer:
             )
         return self._templates[usage]
 
-    def _server(self, draft: _Draft) -> x509.CertificateBuilder:
+    def _server(self, draft: Draft) -> x509.CertificateBuilder:
         identifier = x509.SubjectKeyIdentifier.from_public_key(draft.key)
         builder = (
             self._template(building.server_key_usage(draft.key))
@@ -211,10 +225,10 @@ class Issuer:
             .add_extension(draft.alternatives, critical=False)
             .add_extension(identifier, critical=False)
         )
-        return _dated(builder, draft.token.validity, draft.token.serial)
+        return building.dated(builder, draft.token.validity, draft.token.serial)
 
 
-def _intent(draft: _Draft) -> tuple[object, ...]:
+def _intent(draft: Draft) -> tuple[object, ...]:
     return (
         draft.token.serial,
         draft.key,
@@ -250,19 +264,6 @@ def _authority(
         .add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
         .add_extension(building.authority_identifier(issuer_key_id), critical=False)
     )
-
-
-def _dated(
-    builder: x509.CertificateBuilder, validity: Validity, serial: int
-) -> x509.CertificateBuilder:
-    try:
-        return (
-            builder.serial_number(serial)
-            .not_valid_before(validity.not_before)
-            .not_valid_after(validity.not_after)
-        )
-    except ValueError as error:
-        raise NotIssued(f"Serial number or dates are out of bounds: {error}.") from error
 
 
 def _sign(builder: x509.CertificateBuilder, key: PrivateKey) -> x509.Certificate:

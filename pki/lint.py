@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
@@ -63,12 +63,12 @@ class IssuerFacts:
         )
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """A certificate with what costs time to read, read once. `key` is None where it is no key."""
 
     certificate: x509.Certificate
     extensions: Extensions
+    common_names: list[str]
     key: PublicKey | None
     fault: str = ""
 
@@ -76,12 +76,14 @@ class Reading:
     def of(cls, certificate: x509.Certificate) -> Reading:
         """Read extensions and key; ValueError or another error where they are malformed."""
         extensions = {found.oid: found for found in certificate.extensions}
+        found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        common_names = [str(attribute.value) for attribute in found]
         try:
             key = loading.public_key_of(certificate)
             keys.check_loaded(key)
         except PkiFault as fault:
-            return cls(certificate, extensions, None, fault.explanation)
-        return cls(certificate, extensions, key)
+            return cls(certificate, extensions, common_names, None, fault.explanation)
+        return cls(certificate, extensions, common_names, key)
 
 
 def lint_certificate(pem: str, *, kind: Kind, issuer_pem: str | None) -> list[str]:
@@ -133,8 +135,8 @@ def _about_itself(reading: Reading) -> Iterator[str]:
         yield "It ends before it begins."
     if reading.key is None:
         yield reading.fault
-    common_names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    if len(common_names) != 1 or not 0 < len(str(common_names[0].value)) <= names.MAX_TEXT:
+    stated = reading.common_names
+    if len(stated) != 1 or not 0 < len(stated[0]) <= names.MAX_TEXT:
         yield f"The subject has not one common name of 1 to {names.MAX_TEXT} characters."
 
 
@@ -184,7 +186,7 @@ def _about_a_root(certificate: x509.Certificate, extensions: Extensions) -> Iter
 
 
 def _about_a_server(reading: Reading) -> Iterator[str]:
-    certificate, extensions = reading.certificate, reading.extensions
+    extensions = reading.extensions
     if _value(extensions, ExtensionOID.BASIC_CONSTRAINTS) != building.END_ENTITY:
         yield "The basic constraints are not those of a server."
     if _value(extensions, ExtensionOID.EXTENDED_KEY_USAGE) != building.SERVER_AUTH:
@@ -194,16 +196,17 @@ def _about_a_server(reading: Reading) -> Iterator[str]:
         yield "The key usage is not that of a server with such a key."
     alternatives = _value(extensions, ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
     if isinstance(alternatives, x509.SubjectAlternativeName):
-        yield from _about_names(certificate, alternatives)
+        yield from _about_names(reading.common_names, alternatives)
     else:
         yield "It has no subject alternative name."
 
 
 def _about_names(
-    certificate: x509.Certificate, alternatives: x509.SubjectAlternativeName
+    common_names: list[str], alternatives: x509.SubjectAlternativeName
 ) -> Iterator[str]:
-    offered = building.names_of(alternatives)
-    if len(offered.dns) + len(offered.addresses) != len(list(alternatives)):
+    stated = list(alternatives)
+    offered = building.names_of(stated)
+    if len(offered.dns) + len(offered.addresses) != len(stated):
         yield "It has alternative names that are neither DNS names nor IP addresses."
     if not offered.dns and not offered.addresses:
         yield "It has no subject alternative name."
@@ -212,8 +215,8 @@ def _about_names(
             yield "The alternative names are not normalised, or repeated."
     except BadName as fault:
         yield fault.explanation
-    for attribute in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
-        if attribute.value not in (*offered.dns, *offered.addresses):
+    for common_name in common_names:
+        if common_name not in (*offered.dns, *offered.addresses):
             yield "The common name is not one of the alternative names."
 
 

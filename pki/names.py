@@ -108,6 +108,7 @@ class Names:
     addresses: tuple[str, ...] = ()
 
 
+@functools.lru_cache(maxsize=1024)
 def check_dns_name(name: str, *, wildcard: bool = False) -> str:
     """Return a DNS name in lower case, as A-labels and without a final dot, or raise BadName.
 

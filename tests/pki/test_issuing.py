@@ -196,7 +196,7 @@ def test_what_breaks_a_rule_is_not_handed_out(
         sabotaged = building.alternative_names(Names(dns=(FQDN, "evil.example")))
         real = Issuer._server
         monkeypatch.setattr(
-            Issuer, "_server", lambda self, _: real(self, replace(draft, alternatives=sabotaged))
+            Issuer, "_server", lambda self, _: real(self, draft._replace(alternatives=sabotaged))
         )
     elif wrong == "hash":
         monkeypatch.setattr("pki.loading.is_strong", lambda _: False)
