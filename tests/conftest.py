@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from tests.zone import TestZone
 
 
+@pytest.fixture(autouse=True)
+def unheard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test has a broker that it did not start: what rings goes nowhere.
+
+    The thread of a real doorbell would find none, some seconds later, and say so into a stream
+    that pytest has closed.
+    """
+    monkeypatch.setattr("certificates.doorbell.ring", lambda *_, **__: None)
+
+
 @pytest.fixture
-def zone(
-    db: None, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[TestZone]:
-    """Found a zone whose first server is this process; the queue is not rung."""
+def zone(db: None, tmp_path: Path, settings: Any) -> Iterator[TestZone]:
+    """Found a zone whose first server is this process."""
     from certificates import answers
     from devices import authentication, keyring, throttle
     from tests import zone as small_zone
@@ -32,7 +40,6 @@ def zone(
         throttle.forget()
 
     settings.SERVER_HOME = tmp_path / "ps-01"
-    monkeypatch.setattr("certificates.doorbell.ring", lambda *_, **__: None)
     forget()
     yield small_zone.found(tmp_path / "ps-01")
     forget()

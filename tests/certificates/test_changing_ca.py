@@ -120,7 +120,6 @@ def test_internal_to_external(zone: TestZone, second: Host, device: Host) -> Non
 def outside(db: None, tmp_path: Any, settings: Any, monkeypatch: Any) -> Iterator[tuple[Any, ...]]:
     """A zone whose CA is external from its first day on (R006)."""
     settings.SERVER_HOME = tmp_path / "ps-01"
-    monkeypatch.setattr("certificates.doorbell.ring", lambda *_, **__: None)
     keyring.forget()
     answers.forget()
     ca = PublicCA("First")
@@ -323,10 +322,9 @@ def test_an_unregistered_server_holds_nothing_back(zone: TestZone, second: Host)
 
 
 @pytest.fixture
-def expired(db: None, tmp_path: Any, settings: Any, monkeypatch: Any) -> Iterator[TestZone]:
+def expired(db: None, tmp_path: Any, settings: Any) -> Iterator[TestZone]:
     """A zone founded eleven years ago, whose CA was made for ten."""
     settings.SERVER_HOME = tmp_path / "ps-01"
-    monkeypatch.setattr("certificates.doorbell.ring", lambda *_, **__: None)
     keyring.forget()
     answers.forget()
     made = small_zone.found(tmp_path / "ps-01", now=timezone.now() - 11 * YEAR)

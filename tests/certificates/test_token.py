@@ -35,7 +35,6 @@ def hsm(tmp_path, settings):
 @pytest.fixture
 def zone(hsm, db, tmp_path, settings, monkeypatch):
     settings.SERVER_HOME = tmp_path / "ps-01"
-    monkeypatch.setattr("certificates.doorbell.ring", lambda *_, **__: None)
     monkeypatch.setattr(tasks, "wake_all", lambda: None)
     keyring.forget()
     yield small_zone.found(tmp_path / "ps-01")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from devices import keyring, registration, throttle
 from devices.models import Device, RegistrationKey, ZoneKey
 from tests.zone import Host, TestZone
 from wire import messages, shapes
+from wire.values import replace
 
 
 def key(zone: TestZone, role: str, **values: Any) -> str:
