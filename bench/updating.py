@@ -107,14 +107,14 @@ def bare_search(update: Any, like: str) -> Callable[[], Any]:
     return run
 
 
-def visitor() -> Callable[[str], Callable[[], None]]:
+def visitor(name: str = "admin") -> Callable[[str], Callable[[], None]]:
     """Return a maker of visits by an administrator who is logged in."""
     from django.test import Client
 
     from tests import make
 
     client = Client()
-    client.force_login(make.admin())
+    client.force_login(make.admin(name))
 
     def visit(path: str) -> Callable[[], None]:
         def run() -> None:
@@ -200,6 +200,33 @@ def live(server: Any) -> None:
     tell(Row("P-8", what, more / less, most=1.5, detail=told))
 
 
+def certificates(server: Any) -> None:
+    """Measure the live pane of Certificates while an operation goes to 100,000 devices."""
+    from django.utils import timezone
+
+    from devices.models import Device
+    from systemupdates import assignment, samples
+    from tests import make
+
+    count, where = place.size("ASSIGN", 100_000), place.database()
+    authority = make.authority(server)
+    make.certificate(server, authority)
+    update: Any = make.operation(authority, state="assigned").update
+    update.assigned_at = make.now()
+    update.save()
+    rounds, visit = place.size("ROUNDS", 15), visitor("second")
+    pane = visit("/configuration/certificates/zone-ca/")
+    some = list(Device.objects.registered().values_list("pk", flat=True)[:100])
+    assignment.assign(update, only=some)
+    less = taken([pane], rounds)[0]
+    spread(update)
+    samples.note(update, now=timezone.now())
+    more = taken([pane], rounds)[0]
+    told = {"at_100_ms": less * 1000, "at_size_ms": more * 1000}
+    what = f"live pane of Certificates at {count:,} devices, {where}: time / at 100"
+    tell(Row("P-8", what, more / less, most=1.5, detail=told))
+
+
 def main() -> None:
     """Measure P-7 and P-8 on the database of this process."""
     place.enter()
@@ -216,6 +243,7 @@ def main() -> None:
     with override_settings(ALLOWED_HOSTS=["testserver"], **pages):
         p7(server)
         live(server)
+        certificates(server)
         User.objects.all().delete()
         Assignment.objects.all().delete()
         p8(server)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Q
+from django.db.models import Count, QuerySet
 
 from certificates.machine import READY
 from certificates.models import FutureCertificate, Operation
+from devices.machine import DeviceState
+from devices.models import Device
+from systemupdates import tally
 from systemupdates.machine import AssignmentState, ReplicaState
-from systemupdates.models import Assignment, Replica
+from systemupdates.models import Assignment, Replica, SystemUpdate
 from wire import messages
 
 A = AssignmentState
 APPLIED = (A.APPLIED, A.ACTIVATING, A.ACTIVATED)
+GONE = [state for state in DeviceState.values if state != DeviceState.REGISTERED]
 LEFT_OUT = (A.IGNORED, A.CANCELED)
 
 
@@ -60,13 +67,13 @@ class Counts:
         return made, sum(n for state, n in self.futures.items() if state != "discarded")
 
 
-def count(operations: list[Operation]) -> dict[UUID, Counts]:
-    """Return the counts of some operations by their key, in four queries for any number."""
+def count(operations: list[Operation], *, now: datetime) -> dict[UUID, Counts]:
+    """Return the counts of some operations by their key, in six queries for any number."""
     found = {operation.pk: Counts() for operation in operations}
     by_update = {o.update_id: o.pk for o in operations if o.update_id is not None}
     if not found:
         return {}
-    _count_devices(by_update, found)
+    _count_devices(by_update, found, now)
     replicas = Replica.objects.filter(update__in=by_update).order_by()
     for update, state, n in replicas.values_list("update", "state").annotate(n=Count("*")):
         found[by_update[update]].replicas[state] = n
@@ -78,17 +85,23 @@ def count(operations: list[Operation]) -> dict[UUID, Counts]:
     return dict(found)
 
 
-def _count_devices(by_update: dict[UUID, UUID], found: dict[UUID, Counts]) -> None:
-    """Count devices by state. Servers, and devices that have left, are few: they join, alone."""
+def _count_devices(by_update: dict[UUID, UUID], found: dict[UUID, Counts], now: datetime) -> None:
+    """Count devices by state; devices that have left count for nothing."""
+    updates = SystemUpdate.objects.filter(pk__in=by_update).only("tally", "tallied_at")
+    for update, numbers in tally.recent_of(list(updates), now=now).items():
+        found[by_update[update]].devices = dict(numbers)
     every = Assignment.objects.filter(update__in=by_update).order_by()
-    for update, state, n in every.values_list("update", "state").annotate(n=Count("*")):
-        found[by_update[update]].devices[state] = n
-    gone = ~Q(device__state="registered")
-    few = every.filter(gone | Q(device__role__in=messages.CERTIFIED_ROLES))
-    numbers = few.values_list("update", "state").annotate(
-        gone=Count("pk", filter=gone), here=Count("pk", filter=~gone)
-    )
-    for update, state, left, here in numbers:
-        counts = found[by_update[update]]
-        counts.devices[state] -= left
-        counts.servers[state] = here
+    # Both are few among all devices: they are looked up by themselves, each by its own index.
+    gone = Device.objects.filter(state__in=GONE)
+    for update, state, n in _of(every, gone):
+        devices = found[by_update[update]].devices
+        devices[state] = max(0, devices.get(state, 0) - n)
+    servers = Device.objects.registered().filter(role__in=messages.CERTIFIED_ROLES)
+    for update, state, n in _of(every, servers):
+        found[by_update[update]].servers[state] = n
+
+
+def _of(every: QuerySet[Assignment], devices: QuerySet[Device]) -> Iterable[Any]:
+    """Return how many of some assignments are of these devices, by update and state."""
+    rows = every.filter(device__in=devices.order_by().values("pk"))
+    return rows.values_list("update", "state").annotate(n=Count("*"))

@@ -59,6 +59,8 @@ def assign(update: SystemUpdate, *, only: list[UUID] | None = None) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_ASSIGN.format(only=clause, false=false), values)
         count = int(cursor.rowcount)
+    if count:
+        tally.forget(update.pk)
     if update.staged and count:
         staging.plan(update, rest_seconds=Zone.objects.the().stage_timeout_seconds)
     return count
@@ -211,6 +213,7 @@ def withdraw(update: SystemUpdate, *, announced: bool, now: datetime) -> None:
     hear = Assignment.objects.filter(update=update, told=False)
     Device.objects.filter(pk__in=hear.values("device")).update(errands=True)
     rest = rows.exclude(state=A.CANCELED).update(state=A.CANCELED, changed_at=now)
+    tally.forget(update.pk)
     Entry.objects.record(
         "withdraw",
         f"systemupdates.SystemUpdate:{update.pk}",
@@ -223,6 +226,7 @@ def undo(update: SystemUpdate, *, now: datetime) -> int:
     rows = Assignment.objects.filter(update=update)
     Device.objects.filter(pk__in=rows.values("device")).update(errands=True)
     called = rows.update(state=A.CANCELED, told=False, redeploy=False, changed_at=now)
+    tally.forget(update.pk)
     Entry.objects.record(
         "undo", f"systemupdates.SystemUpdate:{update.pk}", detail={"devices": called}
     )

@@ -6,7 +6,7 @@ counts them anyway; a pane takes what it found, so it costs the same for any num
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -33,7 +33,16 @@ def forget(update: UUID) -> None:
 
 def recent(update: SystemUpdate, *, now: datetime) -> dict[str, int]:
     """Return the counts by state as they were a few seconds ago at most."""
-    at = update.tallied_at
-    if at is not None and now - LASTS < at:
-        return dict(update.tally)
-    return table.counts([update])[update.pk]
+    return recent_of([update], now=now)[update.pk]
+
+
+def recent_of(updates: Sequence[SystemUpdate], *, now: datetime) -> dict[UUID, dict[str, int]]:
+    """Return the counts of some updates; those that were not kept are counted in one query."""
+    kept = {
+        update.pk: dict(update.tally)
+        for update in updates
+        if update.tallied_at is not None and now - LASTS < update.tallied_at
+    }
+    rest = [update for update in updates if update.pk not in kept]
+    counted = table.counts(rest) if rest else {}
+    return {update.pk: kept.get(update.pk) or counted.get(update.pk, {}) for update in updates}

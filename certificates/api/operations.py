@@ -136,9 +136,9 @@ def find(operation_id: str) -> Operation:
 
 def shown(operation: Operation) -> ProgressOut:
     """Return how an operation stands now."""
-    operation = find(str(operation.pk))
-    counts = counting.count([operation])[operation.pk]
-    stand = progress.progress(operation, counts, Zone.objects.the(), timezone.now())
+    operation, now = find(str(operation.pk)), timezone.now()
+    counts = counting.count([operation], now=now)[operation.pk]
+    stand = progress.progress(operation, counts, Zone.objects.the(), now)
     every = (stand.assign, stand.cancel, stand.activation, stand.force, stand.roll_back)
     offered = [gate for gate in every if gate is not None]
     told = {

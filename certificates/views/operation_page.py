@@ -69,7 +69,7 @@ class Standing:
 
 def standing(zone: Zone, operation: Operation, now: datetime) -> Standing:
     """Read how an operation stands."""
-    counts = counting.count([operation])[operation.pk]
+    counts = counting.count([operation], now=now)[operation.pk]
     return Standing(
         operation=operation,
         zone=zone,

@@ -62,7 +62,7 @@ class Standing:
 def standing(request: ZoneRequest, now: datetime) -> Standing:
     """Read how the authority and the operations stand."""
     running = table.running()
-    counts = counting.count(running)
+    counts = counting.count(running, now=now)
     shown = [progress.progress(o, counts[o.pk], request.zone, now) for o in running]
     return Standing(
         authority=Authority.objects.filter(state="current")

@@ -8,7 +8,9 @@ from certificates import counting, progress
 from certificates.machine import FutureState, OperationState
 from certificates.models import Operation
 from devices.models import Role, Zone
+from systemupdates import samples, tally
 from systemupdates.machine import AssignmentState, ReplicaState
+from systemupdates.models import Assignment
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +24,7 @@ def ca():
 
 
 def shown(operation):
-    counts = counting.count([operation])[operation.pk]
+    counts = counting.count([operation], now=make.now())[operation.pk]
     return progress.progress(operation, counts, Zone.objects.the(), make.now())
 
 
@@ -74,7 +76,7 @@ def test_counts_leave_out_who_does_not_count(ca):
     make.assignment(operation.update, gone, A.PENDING)
     for number, copied in enumerate([R.AVAILABLE, R.PENDING, R.EXCLUDED]):
         make.replica(operation.update, make.server(f"cs-{number}", Role.CONTENT_SATELLITE), copied)
-    counts = counting.count([operation])[operation.pk]
+    counts = counting.count([operation], now=make.now())[operation.pk]
     assert counts.applied() == (2, 4)
     assert counts.activated() == (1, 4)
     assert counts.copied() == (1, 2)
@@ -123,5 +125,20 @@ def test_the_mark_changes_with_what_the_page_shows(ca):
 
 def test_counting_takes_the_same_queries_for_any_number(ca, django_assert_num_queries):
     operations = [make.operation(ca, state=S.ACTIVATED) for _n in range(3)]
-    with django_assert_num_queries(4):
-        counting.count(operations)
+    with django_assert_num_queries(6):
+        counting.count(operations, now=make.now())
+
+
+def test_of_a_large_update_it_takes_what_the_sweep_has_counted(ca, monkeypatch):
+    monkeypatch.setattr(tally, "LARGE", 3)
+    operation, now = assigned(ca, S.ASSIGNED), make.now()
+    for number in range(3):
+        make.assignment(operation.update, make.device(f"pc-{number}"), A.PENDING)
+    gone = make.device("pc-gone", state="retired")
+    make.assignment(operation.update, gone, A.PENDING)
+    samples.note(operation.update, now=now)
+    Assignment.objects.update(state=A.ACTIVATED)
+    counts = counting.count([operation], now=now)[operation.pk]
+    assert counts.devices["pending"] == 4, "who is gone is among the activated now"
+    later = counting.count([operation], now=now + tally.LASTS)[operation.pk]
+    assert later.devices == {"activated": 3}
