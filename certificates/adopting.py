@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from certificates import vault, vault_jobs
 from certificates.authority import ask, free_internal
@@ -43,7 +44,7 @@ def begin(draft: Draft, *, by: User, now: datetime) -> VaultJob:
     """Ask the chosen server to open the kept backup; the draft waits for its answer."""
     kept = draft.data.get("backup")
     if not kept:
-        raise Conflict("The backup was opened already, or is not kept any more.")
+        raise Conflict(_("The backup was opened already, or is not kept any more."))
     authority = free_internal("changed")
     data = base64.b64decode(kept["file"])
     refuse_known(data)
@@ -71,9 +72,12 @@ def refuse_known(data: bytes) -> None:
     known = Authority.objects.filter(sha256=digest, state__in=states).first()
     if known is not None:
         raise Refused(
-            f"This is a backup of {known.subject}, the CA from before, which is trusted still. "
-            "Nothing was changed.",
-            action="Use Roll back on the page of the operation that replaced it.",
+            _(
+                "This is a backup of %(subject)s, the CA from before, which is trusted "
+                "still. Nothing was changed."
+            )
+            % {"subject": known.subject},
+            action=_("Use Roll back on the page of the operation that replaced it."),
             field="file",
         )
 
@@ -90,7 +94,7 @@ class Adopted:
         """Give the wizard what was opened; the backup itself is dropped."""
         draft = Draft.objects.filter(pk=self.draft).first()
         if draft is None:
-            raise Conflict("The dialog has ended in the meantime. Nothing was changed.")
+            raise Conflict(_("The dialog has ended in the meantime. Nothing was changed."))
         draft.put(adopted=self.data, backup=None)
 
 
@@ -105,7 +109,9 @@ def _open(job: VaultJob, now: datetime) -> Adopted:
     here = Device.objects.get(pk=keyring.here().server_id)
     facts = details.describe(root)
     if not facts.not_before <= now < facts.not_after:
-        raise Refused(f"{facts.subject} is not valid now. Nothing was changed.")
+        raise Refused(
+            _("%(subject)s is not valid now. Nothing was changed.") % {"subject": facts.subject}
+        )
     data = {
         "authority": str(job.pk),
         "server": str(here.pk),

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from certificates import vault, vault_jobs
 from certificates.machine import JobState
@@ -34,9 +35,13 @@ def move_role(target: UUID, *, by: User | None, now: datetime) -> VaultJob:
     server = live_primary(target, field="server", now=now)
     holder = authority.certificate_server
     if holder is None or server == holder:
-        raise Invalid(f"{server.name} has the CA role already.", field="server")
+        raise Invalid(
+            _("%(server)s has the CA role already.") % {"server": server.name}, field="server"
+        )
     if not server.ca_vault_key:
-        raise Invalid(f"{server.name} has no CA vault key yet.", field="server")
+        raise Invalid(
+            _("%(server)s has no CA vault key yet.") % {"server": server.name}, field="server"
+        )
     return _ask(Kind.MOVE, holder, authority, by=by, target=server)
 
 
@@ -46,7 +51,7 @@ def back_up(passphrase: str, *, by: User | None) -> VaultJob:
     authority = _in_file(_internal("backed up"), "backed up")
     passphrases.check_passphrase(passphrase)
     if authority.certificate_server is None:
-        raise Refused("The zone has no certificate server.")
+        raise Refused(_("The zone has no certificate server."))
     return _ask(Kind.BACKUP, authority.certificate_server, authority, by=by, secret=passphrase)
 
 
@@ -57,12 +62,15 @@ def restore(
     """Ask a Primary Server to take the CA out of a backup and to hold its role (R115 to R121)."""
     authority = free_internal("restored")
     if len(data) > BACKUP_AT_MOST:
-        raise Invalid("The file is too large for a backup of a CA.", field="file")
+        raise Invalid(_("The file is too large for a backup of a CA."), field="file")
     described = backup.peek_backup(data)
     if described.ca_sha256 != authority.sha256:
         raise vault_jobs.OtherCA(
-            f"This is a backup of {described.ca_subject}, not of the active CA "
-            f"{authority.subject}. Nothing was changed.",
+            _(
+                "This is a backup of %(ca_subject)s, not of the active CA %(subject)s. "
+                "Nothing was changed."
+            )
+            % {"ca_subject": described.ca_subject, "subject": authority.subject},
             field="file",
         )
     server = live_primary(target, field="server", now=now)
@@ -74,7 +82,7 @@ def restore(
 def _internal(done: str) -> Authority:
     authority = Authority.objects.current()
     if not authority.is_internal:
-        raise Refused(f"The zone CA is external: it cannot be {done} here.")
+        raise Refused(_("The zone CA is external: it cannot be %(done)s here.") % {"done": done})
     return authority
 
 
@@ -86,8 +94,9 @@ def check_free() -> None:
 def _in_file(authority: Authority, done: str) -> Authority:
     if authority.has_token_key:
         raise Refused(
-            f"{vault.NOT_GIVEN_OUT} The CA cannot be {done} here. Nothing was changed.",
-            action="Use the token's own means, or Change CA to another server.",
+            _("%(not_given_out)s The CA cannot be %(done)s here. Nothing was changed.")
+            % {"not_given_out": vault.NOT_GIVEN_OUT, "done": done},
+            action=_("Use the token's own means, or Change CA to another server."),
         )
     return authority
 
@@ -98,8 +107,8 @@ def free_internal(done: str) -> Authority:
     pending = Operation.objects.blocking().first()
     if pending is not None:
         raise Conflict(
-            f"{pending.get_kind_display()} is in progress; the CA cannot be {done} meanwhile. "
-            "Nothing was changed."
+            _("%(kind)s is in progress; the CA cannot be %(done)s meanwhile. Nothing was changed.")
+            % {"kind": pending.get_kind_display(), "done": done}
         )
     return _internal(done)
 
@@ -135,8 +144,8 @@ def ask(job: VaultJob) -> VaultJob:
             job.save(force_insert=True)
     except IntegrityError as error:
         raise Conflict(
-            "Another act on the CA key is under way. Nothing was changed.",
-            action="Try again in a moment.",
+            _("Another act on the CA key is under way. Nothing was changed."),
+            action=_("Try again in a moment."),
         ) from error
     Entry.objects.record(
         f"ask-{job.kind}",
@@ -150,7 +159,7 @@ def ask(job: VaultJob) -> VaultJob:
 def take_result(job: VaultJob) -> bytes:
     """Return the backup of a finished job; the row keeps it for some minutes, encrypted."""
     if job.kind != Kind.BACKUP or job.state != JobState.DONE or not job.result:
-        raise Conflict("The backup is not there (any more).", action="Back up the CA again.")
+        raise Conflict(_("The backup is not there (any more)."), action=_("Back up the CA again."))
     return bytes(job.result)
 
 

@@ -10,13 +10,17 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from certificates.limits import Limits, would_miss
+from certificates.limits import Limits, stamp, would_miss
 from certificates.operations.orders import YEARS, RemintCA
-from console.forms import LocalTimeField, PasswordAgain
+from console.forms import LocalTimeField, LocalTimeInput, PasswordAgain
 from faults import Fault
 from pki.keys import DEFAULT_KEY_LENGTH, KEY_LABELS, KEY_LENGTHS
 
 DEFAULT_YEARS = 10
+EARLY = _(
+    "This is earlier than suggested: the update may not have reached every server and device by "
+    "then."
+)
 
 
 def key_lengths() -> list[tuple[int, str]]:
@@ -30,6 +34,14 @@ def validate_years(years: int) -> None:
         raise forms.ValidationError(_("Enter a whole number from 1 to 10."))
 
 
+class ActivationInput(LocalTimeInput):
+    """A time beside which the dialog warns while it is earlier than the suggested one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attrs["data-early"] = "early-activation"
+
+
 class Timed(PasswordAgain):
     """A form with an activation time. One that many devices would miss is asked about first."""
 
@@ -39,13 +51,17 @@ class Timed(PasswordAgain):
         help_text=_("Devices that miss the update rely on the bridge, or recover later."),
     )
 
+    EARLY = EARLY
     limits: Limits
+    is_early = False
+    """The time was entered, and is earlier than the suggested one."""
     asks_soon = False
     """The time was entered, and so many devices would miss it that it must be confirmed."""
 
     def clean_activates_at(self) -> datetime:
         """Say at once, beside other errors, that the time lies outside its limits."""
         moment: datetime = self.cleaned_data["activates_at"]
+        self.is_early = self.limits.is_early(moment)
         try:
             self.limits.check(moment)
         except Fault as fault:
@@ -53,11 +69,21 @@ class Timed(PasswordAgain):
         self._ask_about(moment)
         return moment
 
+    def early_note(self) -> str:
+        """Return a warning where the time is allowed, and earlier than the suggested one."""
+        if not self.is_early:
+            return ""
+        return _("%(early)s Suggested was %(at)s.") % {
+            "early": EARLY,
+            "at": stamp(self.limits.suggestion),
+        }
+
     def _ask_about(self, moment: datetime) -> None:
         zone = self.request.zone
-        if moment >= self.limits.suggestion:
+        if not self.is_early:
             return
-        missing = would_miss(zone, moment, self.limits.earliest - zone.lead)
+        now = self.limits.earliest - zone.lead
+        missing = would_miss(zone, moment, now, self.limits.servers)
         if not missing:
             return
         self.asks_soon = True
@@ -95,7 +121,9 @@ class RemintCAForm(Timed):
     include_dns = forms.BooleanField(
         label=_("Include any additional DNS names for each server"), required=False
     )
-    activates_at = LocalTimeField(label=_("Certificate activation date and time"))
+    activates_at = LocalTimeField(
+        label=_("Certificate activation date and time"), widget=ActivationInput
+    )
     key = forms.UUIDField(widget=forms.HiddenInput)
 
     field_order = (

@@ -9,9 +9,9 @@ from uuid import UUID
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from certificates.forms import DEFAULT_YEARS, Timed, key_lengths
+from certificates.forms import DEFAULT_YEARS, ActivationInput, Timed, key_lengths
 from certificates.limits import Limits
-from certificates.operations import starting
+from certificates.operations import roots
 from certificates.operations.orders import YEARS, SubjectFields, check_key_length, check_subject
 from console.forms import LocalTimeField, offer
 from devices.models import Device, Zone
@@ -140,7 +140,7 @@ class AuthorityStep(forms.Form):
         data = read_upload(given, CERTIFICATE_AT_MOST)
         try:
             root, intermediates = chains.split_root(bundles.read_certificates(data))
-            starting.check_new_root(root, now=self.now)
+            roots.check_new_root(root, now=self.now)
         except Fault as fault:
             raise forms.ValidationError(str(fault)) from fault
         self.found = root, intermediates
@@ -253,6 +253,7 @@ class ActivationStep(Timed):
 
     activates_at = LocalTimeField(
         label=_("Certificate activation date and time"),
+        widget=ActivationInput,
         help_text=_("From then on the new certificates are used, and the old ones no more."),
     )
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from certificates import trust, vault
 from certificates.machine import AuthorityState
@@ -59,7 +60,7 @@ def found_zone(
 ) -> Founded:
     """Make the zone; the given first server holds the role of an internal CA (R010)."""
     if Zone.objects.exists():
-        raise Conflict("This database already holds a zone. Nothing was changed.")
+        raise Conflict(_("This database already holds a zone. Nothing was changed."))
     orders.check_key_length(order.key_length)
     orders.check_years(order.years)
     signing_key, public, master = keyring.make_zone_secrets()
@@ -140,7 +141,7 @@ def _external(given: External, device: Device, now: datetime) -> tuple[Authority
 
 def _first_server(server: messages.Register, now: datetime) -> Device:
     if server.vault_keys is None or not server.csr:
-        raise Conflict("The first server brings its vault keys and its certification request.")
+        raise Conflict(_("The first server brings its vault keys and its certification request."))
     return Device.objects.create(
         guid=uuid4(),
         name=server.name,

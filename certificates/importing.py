@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from certificates.machine import FutureState
 from certificates.models import FutureCertificate
@@ -40,8 +41,9 @@ def import_one(future: FutureCertificate, data: bytes, *, now: datetime) -> list
     _check_size(data)
     if not future.csr_pem:
         raise Conflict(
-            f"No CSR was generated for {future.device.name}. Nothing was imported.",
-            action="Use Generate CSR first, or place certificate and key in the repository.",
+            _("No CSR was generated for %(device)s. Nothing was imported.")
+            % {"device": future.device.name},
+            action=_("Use Generate CSR first, or place certificate and key in the repository."),
         )
     public_key = csr.read_csr(future.csr_pem).public_key
     return accept(future, bundles.read_certificates(data), public_key, now=now)
@@ -53,12 +55,12 @@ def accept(
     """Check a chain for a server's key and store it as its future certificate."""
     authority, operation = future.authority, future.operation
     if authority is None:
-        raise Conflict("The operation is still being prepared. Nothing was imported.")
+        raise Conflict(_("The operation is still being prepared. Nothing was imported."))
     if future.is_given:
         raise Conflict(
-            f"{future.device.name} may be activating its new certificate already. "
-            "Nothing was imported.",
-            action="To replace that certificate start a server remint afterwards.",
+            _("%(device)s may be activating its new certificate already. Nothing was imported.")
+            % {"device": future.device.name},
+            action=_("To replace that certificate start a server remint afterwards."),
         )
     known = [*certificates, *chains.split(authority.intermediates_pem)]
     chain = chains.build_chain(known, root_pem=authority.root_pem, public_key=public_key)
@@ -163,7 +165,7 @@ def _is_intermediate(pem: str) -> bool:
 
 def _check_size(data: bytes) -> None:
     if len(data) > FILE_AT_MOST:
-        raise Invalid("The file is larger than 256 KiB. Nothing was imported.", field="file")
+        raise Invalid(_("The file is larger than 256 KiB. Nothing was imported."), field="file")
 
 
 def _unpack(name: str, data: bytes) -> list[tuple[str, bytes]]:
@@ -171,7 +173,7 @@ def _unpack(name: str, data: bytes) -> list[tuple[str, bytes]]:
     if not data.startswith(b"PK\x03\x04"):
         return [(name, data)]
     if len(data) > ZIP_AT_MOST:
-        raise Invalid("The zip file is larger than 10 MiB. Nothing was imported.", field="file")
+        raise Invalid(_("The zip file is larger than 10 MiB. Nothing was imported."), field="file")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -180,7 +182,9 @@ def _unpack(name: str, data: bytes) -> list[tuple[str, bytes]]:
     except Fault:
         raise
     except Exception as error:  # zipfile raises many kinds at a hostile file
-        raise Invalid("The zip file cannot be read. Nothing was imported.", field="file") from error
+        raise Invalid(
+            _("The zip file cannot be read. Nothing was imported."), field="file"
+        ) from error
 
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
@@ -190,11 +194,11 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
     """
     if len(entries) > FILES_AT_MOST or any(entry.file_size > FILE_AT_MOST for entry in entries):
         raise Invalid(
-            "The zip holds too many files, or one larger than 256 KiB. Nothing was imported.",
+            _("The zip holds too many files, or one larger than 256 KiB. Nothing was imported."),
             field="file",
         )
     if sum(entry.file_size for entry in entries) > UNPACKED_AT_MOST:
-        raise Invalid("The zip unpacks to too much. Nothing was imported.", field="file")
+        raise Invalid(_("The zip unpacks to too much. Nothing was imported."), field="file")
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
@@ -202,7 +206,7 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     with archive.open(entry) as member:
         data = member.read(FILE_AT_MOST + 1)
     if len(data) > FILE_AT_MOST:
-        raise Invalid("A file in the zip is larger than 256 KiB.", field="file")
+        raise Invalid(_("A file in the zip is larger than 256 KiB."), field="file")
     return data
 
 
@@ -217,5 +221,5 @@ def from_repository(future: FutureCertificate, chain_pem: str, *, now: datetime)
     certificates = bundles.read_certificates(chain_pem.encode())
     leaves = [pem for pem in certificates if not _is_authority(pem)]
     if len(leaves) != 1:
-        raise WrongKey("The repository must hold exactly one server certificate with its chain.")
+        raise WrongKey(_("The repository must hold exactly one server certificate with its chain."))
     accept(future, certificates, chains.public_key_of(leaves[0]), now=now)

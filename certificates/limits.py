@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db.models import Q
 from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from certificates.models import Authority, ServerCertificate
 from certificates.models.server import ServerCertificateQuerySet
@@ -37,23 +40,37 @@ class Limits:
     suggestion: datetime
     suggestion_text: str
     warnings: list[str] = field(default_factory=list)
+    servers: list[UUID] | None = None
+    """The servers that it is about; None where every device takes part."""
+
+    def is_early(self, activates_at: datetime) -> bool:
+        """Tell whether a time that may be allowed is earlier than the suggested one."""
+        return activates_at < self.suggestion
 
     def check(self, activates_at: datetime | None) -> None:
         """Refuse a time outside the limits; the message names the limit and what sets it."""
         if activates_at is None:
             if not self.immediate:
-                raise TooEarly("Give an activation date and time.", field="activates_at")
+                raise TooEarly(_("Give an activation date and time."), field="activates_at")
             return
         if activates_at < self.earliest:
             raise TooEarly(
-                f"The activation must be later than {stamp(self.earliest)}, so that devices can "
-                "apply the update first. Nothing was changed.",
+                _(
+                    "The activation must be later than %(earliest)s, so that devices can "
+                    "apply the update first. Nothing was changed."
+                )
+                % {"earliest": stamp(self.earliest)},
+                action=_("Take the suggested time, %(suggestion)s, or a later one.")
+                % {"suggestion": stamp(self.suggestion)},
                 field="activates_at",
             )
         if activates_at >= self.latest:
             raise TooLate(
-                f"The activation must be before {stamp(self.latest)}: {self.latest_because} "
-                "Nothing was changed.",
+                _(
+                    "The activation must be before %(latest)s: %(latest_because)s Nothing "
+                    "was changed."
+                )
+                % {"latest": stamp(self.latest), "latest_because": self.latest_because},
                 field="activates_at",
             )
 
@@ -70,10 +87,10 @@ def limits(kind: str, *, servers: list[Device] | None = None, now: datetime) -> 
     certificates = ServerCertificate.objects.current().filter(device__in=servers or [])
     expired = authority.has_expired(now)
     immediate = expired
-    latest, because = authority.not_after, f"then the zone CA {authority.subject} expires."
+    latest, because = authority.not_after, _("then the zone CA %s expires.") % authority.subject
     if kind == manifest.REMINT_SERVER:
         if expired and authority.is_internal:
-            raise Refused("The zone CA has expired. Remint the CA first.")
+            raise Refused(_("The zone CA has expired. Remint the CA first."))
         immediate = expired or certificates.filter(not_after__lt=now).exists()
         if not authority.is_internal:
             latest, because = _earliest_expiry(certificates, now, latest, because)
@@ -86,6 +103,7 @@ def limits(kind: str, *, servers: list[Device] | None = None, now: datetime) -> 
         suggestion=suggestion,
         suggestion_text=text,
         warnings=_warnings(zone, suggestion, servers, now),
+        servers=None if servers is None else [server.pk for server in servers],
     )
 
 
@@ -96,7 +114,7 @@ def _earliest_expiry(
     first = alive.order_by("not_after").select_related("device").first()
     if first is None or first.not_after >= latest:
         return latest, because
-    return first.not_after, f"then the certificate of {first.device.name} expires."
+    return first.not_after, _("then the certificate of %s expires.") % first.device.name
 
 
 def suggest(zone: Zone, latest: datetime, now: datetime) -> tuple[datetime, str]:
@@ -104,22 +122,32 @@ def suggest(zone: Zone, latest: datetime, now: datetime) -> tuple[datetime, str]
     replication = max(zone.primary_replication_seconds, zone.satellite_replication_seconds)
     span = timedelta(seconds=replication) + 2 * zone.refresh
     least = zone.lead + timedelta(minutes=1)
-    text = f"now + {_span(replication)} replication + 2 × {_span(zone.refresh_seconds)} refresh"
+    text = _("now + %(replication)s replication + 2 × %(refresh)s refresh") % {
+        "replication": _span(replication),
+        "refresh": _span(zone.refresh_seconds),
+    }
     if span < least:
-        span, text = least, f"now + {_span(zone.lead_seconds)} least lead time + 1 min"
+        text = _("now + %s least lead time + 1 min") % _span(zone.lead_seconds)
+        span = least
     # To the next full minute, as the field takes it.
     suggestion = (now + span + timedelta(seconds=59)).replace(second=0, microsecond=0)
     if suggestion >= latest:
         middle = now + zone.lead + (latest - now - zone.lead) / 2
-        return middle.replace(microsecond=0), "halfway between the earliest time and the expiry"
-    return suggestion, f"{text}, rounded up to the minute"
+        return middle.replace(microsecond=0), _("halfway between the earliest time and the expiry")
+    return suggestion, _("%s, rounded up to the minute") % text
 
 
-def would_miss(zone: Zone, activates_at: datetime, now: datetime) -> int:
-    """Count the devices whose next refresh comes after an activation, or that are silent."""
+def would_miss(
+    zone: Zone, activates_at: datetime, now: datetime, servers: list[UUID] | None = None
+) -> int:
+    """Count the devices whose next refresh comes after an activation, or that are silent.
+
+    Of the servers that are named, else of all devices.
+    """
     late = Q(last_contact__gt=activates_at - zone.refresh)
     silent = Q(last_contact=None) | Q(last_contact__lt=now - SILENT_AFTER_REFRESHES * zone.refresh)
-    return Device.objects.registered().filter(late | silent).count()
+    found = Device.objects.registered().filter(late | silent)
+    return (found if servers is None else found.filter(pk__in=servers)).count()
 
 
 def _span(seconds: int) -> str:
@@ -141,22 +169,26 @@ def _silent_text(zone: Zone, servers: list[Device] | None, now: datetime) -> str
         silent = silent_devices(zone, now)
         if not silent:
             return ""
-        return (
-            f"{silent} device{'s have' if silent > 1 else ' has'} not been heard for more than two "
-            "refresh intervals and may miss the update before the activation."
-        )
+        return ngettext(
+            "%(n)d device has not been heard for more than two refresh intervals and may miss the "
+            "update before the activation.",
+            "%(n)d devices have not been heard for more than two refresh intervals and may miss "
+            "the update before the activation.",
+            silent,
+        ) % {"n": silent}
     names = [server.name for server in servers if not server.is_live(now, zone.refresh)]
     if not names:
         return ""
-    return (
-        f"Not heard for more than two refresh intervals: {_few(names)}. While a server has no new "
+    return _(
+        "Not heard for more than two refresh intervals: %s. While a server has no new "
         "certificate, none of the others is activated."
-    )
+    ) % _few(names)
 
 
 def _few(names: list[str]) -> str:
     more = len(names) - NAMED_AT_MOST
-    return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+    few = ", ".join(names[:NAMED_AT_MOST])
+    return _("%(names)s and %(n)d more") % {"names": few, "n": more} if more > 0 else few
 
 
 def _expired_text(servers: list[Device] | None, now: datetime) -> str:
@@ -165,10 +197,10 @@ def _expired_text(servers: list[Device] | None, now: datetime) -> str:
     names = list(past.order_by("device__name").values_list("device__name", flat=True))
     if not names or len(names) == len(servers or []):
         return ""
-    return (
-        f"Expired already: {_few(names)}. All selected servers therefore change at once. Select "
+    return _(
+        "Expired already: %s. All selected servers therefore change at once. Select "
         "the expired ones alone to give the others an activation time."
-    )
+    ) % _few(names)
 
 
 def _warnings(
@@ -182,8 +214,8 @@ def _warnings(
     if servers is not None:
         early = early.filter(device__in=servers)
     found += [
-        f"The certificate of {certificate.device.name} expires on "
-        f"{stamp(certificate.not_after)}, before the suggested activation."
+        _("The certificate of %(name)s expires on %(at)s, before the suggested activation.")
+        % {"name": certificate.device.name, "at": stamp(certificate.not_after)}
         for certificate in early.select_related("device").order_by("not_after")[:5]
     ]
     return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.utils.translation import gettext as _
+
 from devices.models import Device
 from faults import Fault, Invalid, Refused
 from pki import names
@@ -32,20 +34,22 @@ def check_names(servers: Iterable[Device], *, include_dns: bool) -> None:
             names_of(server, include_dns=include_dns)
         except Fault as fault:
             raise Refused(
-                f"{server.name} cannot get a certificate: {fault.explanation} Nothing was changed.",
-                action="Correct the names on the Settings tab of the device.",
+                _("%(server)s cannot get a certificate: %(explanation)s Nothing was changed.")
+                % {"server": server.name, "explanation": fault.explanation},
+                action=_("Correct the names on the Settings tab of the device."),
             ) from fault
 
 
 def check_common_name(common_name: str, servers: list[Device]) -> None:
     """Refuse a common name for several servers, or one that the SAN would not hold (D-11)."""
     if len(servers) > 1:
-        raise Invalid("Several servers cannot share one common name.", field="common_name")
+        raise Invalid(_("Several servers cannot share one common name."), field="common_name")
     known = {servers[0].fqdn, *servers[0].dns_names}
     if common_name.lower() not in known:
         raise Invalid(
-            f"The common name must be a name of {servers[0].name}: {', '.join(sorted(known))}.",
-            action="Add the name on the Settings tab of the device first.",
+            _("The common name must be a name of %(name)s: %(names)s.")
+            % {"name": servers[0].name, "names": ", ".join(sorted(known))},
+            action=_("Add the name on the Settings tab of the device first."),
             field="common_name",
         )
 

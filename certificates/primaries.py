@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from devices import keyring
 from devices.models import Device, Zone
 from faults import Invalid
@@ -14,10 +16,12 @@ def live_primary(guid: UUID, *, field: str, now: datetime) -> Device:
     """Return a Primary Server that answers; a satellite or a silent one is refused (D-21)."""
     server = Device.objects.primaries().filter(pk=guid).first()
     if server is None:
-        raise Invalid("Choose a Primary Server of this zone.", field=field)
+        raise Invalid(_("Choose a Primary Server of this zone."), field=field)
     if not server.is_live(now, Zone.objects.the().refresh):
         raise Invalid(
-            f"{server.name} has not been heard of lately; it cannot take the CA role.", field=field
+            _("%(server)s has not been heard of lately; it cannot take the CA role.")
+            % {"server": server.name},
+            field=field,
         )
     return server
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from certificates.machine import READY, FutureState
 from certificates.models import Authority, FutureCertificate
@@ -34,7 +35,7 @@ def future_of(device: Device, update_id: str) -> FutureCertificate:
         except ValueError:
             found = None
     if found is None:
-        raise NotFound("No certificate is awaited for this server.")
+        raise NotFound(_("No certificate is awaited for this server."))
     return found
 
 
@@ -63,17 +64,17 @@ def receive(future: FutureCertificate, said: messages.CsrRequest) -> None:
     A request of an older generation is refused: the administrator asked for a fresh key since.
     """
     if said.generation != future.generation:
-        raise Conflict("A newer request is wanted from this server.")
+        raise Conflict(_("A newer request is wanted from this server."))
     if said.error:
         _failed(future, said.error)
         return
     if said.chain:
-        raise Conflict("A certificate from the repository is taken by its own call.")
+        raise Conflict(_("A certificate from the repository is taken by its own call."))
     request = csr.read_csr(said.csr)
     if future.csr_pem == request.pem:
         return
     if future.state in READY:
-        raise Conflict("The server already has its new certificate.")
+        raise Conflict(_("The server already has its new certificate."))
     if _is_internal(future):
         store(future, State.AWAITED, csr_pem=request.pem)
     else:
@@ -90,7 +91,7 @@ def _failed(future: FutureCertificate, error: str) -> None:
         future,
         there,
         reason=error[:2000],
-        action="Mend the cause on the server, then use Try again.",
+        action=_("Mend the cause on the server, then use Try again."),
     )
 
 
@@ -142,15 +143,15 @@ def generate(
     for future in futures:
         if messages.FEATURE_CSR not in future.device.features:
             raise Refused(
-                f"The agent of {future.device.name} is too old to generate a CSR. "
-                "Nothing was changed.",
-                action="Update its agent, or place certificate and key in its repository.",
+                _("The agent of %(device)s is too old to generate a CSR. Nothing was changed.")
+                % {"device": future.device.name},
+                action=_("Update its agent, or place certificate and key in its repository."),
             )
         if future.is_given:
             raise Conflict(
-                f"{future.device.name} may be activating its new certificate already. "
-                "Nothing was changed.",
-                action="To replace that certificate start a server remint afterwards.",
+                _("%(device)s may be activating its new certificate already. Nothing was changed.")
+                % {"device": future.device.name},
+                action=_("To replace that certificate start a server remint afterwards."),
             )
     extra = {name: value for name, value in vars(subject).items() if value}
     if common_name:
@@ -178,7 +179,8 @@ def try_again(future: FutureCertificate) -> None:
     """
     if future.state not in (State.CSR_FAILED, State.CREATE_FAILED):
         raise Conflict(
-            f"Nothing has failed for {future.device.name} any more. Nothing was changed."
+            _("Nothing has failed for %(device)s any more. Nothing was changed.")
+            % {"device": future.device.name}
         )
     before, of = future.order or {}, future.operation
     order = order_for(
@@ -205,7 +207,9 @@ def _kept_name(device: Device, common_name: str) -> str:
 def csr_file(future: FutureCertificate) -> tuple[str, bytes]:
     """Return name and bytes of a server's CSR for download (D-18)."""
     if not future.csr_pem:
-        raise NotFound(f"No CSR was generated for {future.device.name} yet.")
+        raise NotFound(
+            _("No CSR was generated for %(device)s yet.") % {"device": future.device.name}
+        )
     return f"{future.device.fqdn}.csr", future.csr_pem.encode()
 
 
@@ -214,9 +218,9 @@ def csr_zip(futures: list[FutureCertificate]) -> bytes:
     lacking = [future.device.name for future in futures if not future.csr_pem]
     if lacking:
         raise Conflict(
-            f"{len(lacking)} of {len(futures)} selected servers have no CSR yet: "
-            f"{', '.join(lacking[:5])}.",
-            action="Wait for their CSRs, or leave them out of the selection.",
+            _("%(n)s of %(of)s selected servers have no CSR yet: %(names)s.")
+            % {"n": len(lacking), "of": len(futures), "names": ", ".join(lacking[:5])},
+            action=_("Wait for their CSRs, or leave them out of the selection."),
         )
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from certificates.machine import JobState
 from certificates.models import Authority, VaultJob
@@ -55,8 +56,8 @@ def _reseal(ring: keyring.Keyring, vault: str, ca_vault: str, now: datetime) -> 
     server = Device.objects.select_for_update().get(pk=ring.server_id)
     if VaultJob.objects.filter(server=server, state=JobState.WAITING).exists():
         raise Conflict(
-            "An act on the CA key waits for this server. Nothing was changed.",
-            action="Try again in a minute.",
+            _("An act on the CA key waits for this server. Nothing was changed."),
+            action=_("Try again in a minute."),
         )
     zone, count = Zone.objects.the(), 0
     for row in ZoneKey.objects.filter(server=server):

@@ -14,6 +14,8 @@ from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from certificates import table
 from certificates.machine import GIVEN, FutureState
@@ -29,9 +31,9 @@ NAMED_AT_MOST = 5
 EVERY = "all"
 # What may differ, and how it is told.
 CHANGES = {
-    "certificate": "The certificate of {name} was replaced meanwhile.",
-    "future": "The new certificate of {name} changed meanwhile.",
-    "names": "The names of {name} were changed meanwhile.",
+    "certificate": gettext_lazy("The certificate of %(name)s was replaced meanwhile."),
+    "future": gettext_lazy("The new certificate of %(name)s changed meanwhile."),
+    "names": gettext_lazy("The names of %(name)s were changed meanwhile."),
 }
 
 
@@ -55,7 +57,7 @@ def _read_ids(given: Iterable[str]) -> list[UUID]:
     try:
         return list(dict.fromkeys(map(UUID, parts)))
     except ValueError as error:
-        raise Invalid("The selection cannot be read. Nothing was changed.") from error
+        raise Invalid(_("The selection cannot be read. Nothing was changed.")) from error
 
 
 def servers(keys: Iterable[UUID | str]) -> list[Device]:
@@ -149,10 +151,10 @@ def differences(frozen: Frozen) -> list[str]:
     told = []
     for key, before in frozen.items():
         if key not in now:
-            told.append(f"{before['name']} is not a server of this zone any more.")
+            told.append(_("%s is not a server of this zone any more.") % before["name"])
             continue
         told += [
-            text.format(name=before["name"])
+            text % {"name": before["name"]}
             for part, text in CHANGES.items()
             if before[part] != now[key][part]
         ]

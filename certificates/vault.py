@@ -12,6 +12,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from certificates.models import Authority, Bridge
 from certificates.models.authority import PKCS11
@@ -21,13 +23,13 @@ from faults import Unavailable
 from pki import chains, keys, sealing, token
 from pki.issuing import Issuer
 
-NOT_GIVEN_OUT = "The CA key is inside a PKCS#11 token, which does not give it out."
+NOT_GIVEN_OUT = gettext_lazy("The CA key is inside a PKCS#11 token, which does not give it out.")
 
 
 class NotHere(Unavailable):
     """The CA key lives on another server."""
 
-    action = "Only the certificate server signs; its worker must be running."
+    action = gettext_lazy("Only the certificate server signs; its worker must be running.")
 
 
 def binding(authority_id: object, server_id: object) -> str:
@@ -51,8 +53,9 @@ def own_token() -> token.Token | None:
         pin = Path(settings.PKCS11_PIN_FILE).read_text().strip()
     except OSError as error:
         raise token.TokenFault(
-            f"The file with the token's PIN cannot be read: {error.strerror}.",
-            action="Correct ZCC_PKCS11_PIN_FILE, and let this process read that file.",
+            _("The file with the token's PIN cannot be read: %(strerror)s.")
+            % {"strerror": error.strerror},
+            action=_("Correct ZCC_PKCS11_PIN_FILE, and let this process read that file."),
         ) from error
     return token.Token(settings.PKCS11_MODULE, settings.PKCS11_TOKEN, pin)
 
@@ -77,8 +80,8 @@ def signing_key(authority: Authority) -> keys.SigningKey:
     own = own_token()
     if own is None or authority.certificate_server_id != keyring.here().server_id:
         raise NotHere(
-            "The key of this CA is in a PKCS#11 token that this server is not set up for.",
-            action="Set ZCC_PKCS11_MODULE, ZCC_PKCS11_TOKEN and ZCC_PKCS11_PIN_FILE.",
+            _("The key of this CA is in a PKCS#11 token that this server is not set up for."),
+            action=_("Set ZCC_PKCS11_MODULE, ZCC_PKCS11_TOKEN and ZCC_PKCS11_PIN_FILE."),
         )
     return own.key(authority.sealed_key.removeprefix(PKCS11))
 
@@ -86,10 +89,10 @@ def signing_key(authority: Authority) -> keys.SigningKey:
 def open_key(authority: Authority) -> str:
     """Return the CA key of an authority whose certificate server is this one."""
     if authority.has_token_key:
-        raise token.NotReadable(NOT_GIVEN_OUT)
+        raise token.NotReadable(str(NOT_GIVEN_OUT))
     ring = keyring.here()
     if not authority.sealed_key or authority.certificate_server_id != ring.server_id:
-        raise NotHere("The key of this CA is not on this server.")
+        raise NotHere(_("The key of this CA is not on this server."))
     opened = ring.open_for_ca(authority.sealed_key, binding=binding(authority.pk, ring.server_id))
     return opened.decode()
 

@@ -14,6 +14,8 @@ from typing import Protocol
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from certificates import vault
 from certificates.machine import AuthorityState, JobState
@@ -30,7 +32,9 @@ Kind = VaultJob.Kind
 class OtherCA(Refused):
     """The backup is of another CA than the active one (D-31)."""
 
-    action = "To make that CA the zone's run it as a Change CA, which reaches every device."
+    action = gettext_lazy(
+        "To make that CA the zone's run it as a Change CA, which reaches every device."
+    )
 
 
 def _binding(job: UUID, kind: str) -> str:
@@ -76,8 +80,8 @@ def expire(job: VaultJob, *, now: datetime) -> None:
         job,
         JobState.EXPIRED,
         now,
-        reason=f"{job.server.name} did not answer. Nothing was changed.",
-        action="If it is lost, use Restore CA on another Primary Server.",
+        reason=_("%s did not answer. Nothing was changed.") % job.server.name,
+        action=_("If it is lost, use Restore CA on another Primary Server."),
     )
 
 
@@ -106,7 +110,7 @@ class Made:
         moved = Authority.objects.filter(pk=self.authority.pk, state=AuthorityState.CURRENT)
         before = self.authority.certificate_server
         if not moved.update(sealed_key=self.sealed_key, certificate_server=self.server):
-            raise Conflict("The CA is not the active one any more. Nothing was changed.")
+            raise Conflict(_("The CA is not the active one any more. Nothing was changed."))
         Entry.objects.record(
             "ca-role",
             f"certificates.Authority:{self.authority.pk}",
@@ -122,7 +126,7 @@ def _move(job: VaultJob, now: datetime) -> Made:
 
 def _given(job: VaultJob, key_pem: str) -> Made:
     if job.target is None:
-        raise Invalid("The job names no server.")
+        raise Invalid(_("The job names no server."))
     sealed = vault.seal(key_pem, authority_id=job.authority_id, server=job.target)
     return Made(sealed_key=sealed, authority=job.authority, server=job.target)
 
@@ -155,7 +159,7 @@ def _back_up(job: VaultJob, now: datetime) -> Made:
 def _restore(job: VaultJob, now: datetime) -> Made:
     root, key_pem = opened(job)
     if details.digest(root) != job.authority.sha256:
-        raise OtherCA("The backup holds another CA than it says. Nothing was changed.")
+        raise OtherCA(_("The backup holds another CA than it says. Nothing was changed."))
     return _given(job, key_pem)
 
 
@@ -164,5 +168,5 @@ def opened(job: VaultJob) -> tuple[str, str]:
     contents = backup.read_backup(bytes(job.payload), _passphrase(job))
     root = chains.split(contents.ca_chain_pem)[-1]
     if not keys.same_key(contents.ca_key_pem, root):
-        raise Refused("The key in the backup is not that of the CA. Nothing was changed.")
+        raise Refused(_("The key in the backup is not that of the CA. Nothing was changed."))
     return root, contents.ca_key_pem

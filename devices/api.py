@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import Field
@@ -204,7 +205,7 @@ def list_registration_keys(request: HttpRequest, paging: Query[Paging]) -> Any:
 def make_registration_key(request: HttpRequest, order: KeyOrder) -> Any:
     """Make a registration key; its text is returned this once."""
     if order.expires_at is not None and order.expires_at <= timezone.now():
-        raise Invalid("The key would have expired already.", field="expires_at")
+        raise Invalid(_("The key would have expired already."), field="expires_at")
     made = registration.make_key(
         keyring.zone_public(Zone.objects.the()),
         label=order.label,

@@ -16,6 +16,8 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from devices.models import Device, Zone, ZoneKey
 from faults import Fault, Unavailable
@@ -29,7 +31,7 @@ from wire.envelope import Envelope
 class SigningOff(Unavailable):
     """The zone's keys cannot be opened on this server; nothing can be signed here."""
 
-    action = (
+    action = gettext_lazy(
         "Check the file vault/vault.key of this server (owner, mode 0600), or restore it from the "
         "server's backup. No new key is made while sealed ones exist."
     )
@@ -47,7 +49,7 @@ class Keyring:
         try:
             return UUID(json.loads((self.home / "device.json").read_text())["id"])
         except (OSError, ValueError, KeyError) as error:
-            raise SigningOff("This host is no registered Primary Server of the zone.") from error
+            raise SigningOff(_("This host is no registered Primary Server of the zone.")) from error
 
     def server(self) -> Device:
         """Return the row of the Primary Server this is."""
@@ -108,7 +110,7 @@ class Keyring:
         zone = Zone.objects.the()
         row = ZoneKey.objects.filter(kind=kind, server_id=self.server_id).first()
         if row is None:
-            raise SigningOff("The zone's keys have not been sealed to this server yet.")
+            raise SigningOff(_("The zone's keys have not been sealed to this server yet."))
         return self._open(places.VAULT_KEY, row.blob, binding(zone, kind, self.server_id))
 
     def _open(self, name: str | Path, blob: str, binding: str) -> bytes:

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.translation import gettext as _
 
 from devices.machine import DEVICE, DeviceState
 from faults import NotFound
@@ -29,7 +30,7 @@ class ZoneQuerySet(models.QuerySet["Zone"]):
         """Return the zone; raises NotFound where none was created yet."""
         zone = self.first()
         if zone is None:
-            raise NotFound("There is no zone yet.", action="Run manage.py create_zone.")
+            raise NotFound(_("There is no zone yet."), action=_("Run manage.py create_zone."))
         return zone
 
     def lock(self) -> Zone:

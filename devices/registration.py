@@ -9,6 +9,8 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from devices import checking
 from devices.machine import DeviceState
@@ -23,7 +25,9 @@ from wire import messages, registration_key
 class KeyRefused(Forbidden):
     """The registration key opens nothing; which of the reasons is not told to strangers."""
 
-    action = "Ask an administrator for a registration key of the right role that is still valid."
+    action = gettext_lazy(
+        "Ask an administrator for a registration key of the right role that is still valid."
+    )
 
 
 @transaction.atomic
@@ -96,8 +100,11 @@ def _check_same(request: messages.Register, returning: Device) -> None:
     """Refuse a returning device that wants to be something else than it is (S-58)."""
     if returning.role != request.role:
         raise Conflict(
-            f"{returning.name} is registered with another role. Nothing was changed.",
-            action="Retire the old device in the console, or register with a key of the new role.",
+            _("%(returning)s is registered with another role. Nothing was changed.")
+            % {"returning": returning.name},
+            action=_(
+                "Retire the old device in the console, or register with a key of the new role."
+            ),
         )
 
 
@@ -110,8 +117,9 @@ def _spare(device: Device, request: messages.Register, *, approves: bool) -> Non
     at_work = device.role != Role.MANAGED and known.exists()
     if at_work and not approves:
         raise Conflict(
-            f"{request.name} is a server of the zone. Nothing was changed.",
-            action="Retire the old server in the console first, or use a key that approves.",
+            _("%(request)s is a server of the zone. Nothing was changed.")
+            % {"request": request.name},
+            action=_("Retire the old server in the console first, or use a key that approves."),
         )
 
 
@@ -119,10 +127,10 @@ def _use_key(request: messages.Register, now: datetime) -> RegistrationKey:
     digest = hashlib.sha256((request.key or "").encode()).hexdigest()
     found = RegistrationKey.objects.usable(now).filter(digest=digest, role=request.role).first()
     if found is None:
-        raise KeyRefused("The registration key is not valid for this role. Nothing was done.")
+        raise KeyRefused(_("The registration key is not valid for this role. Nothing was done."))
     used = RegistrationKey.objects.filter(pk=found.pk, uses_left__gt=0)
     if not used.update(uses_left=F("uses_left") - 1):
-        raise KeyRefused("The registration key is used up. Nothing was registered.")
+        raise KeyRefused(_("The registration key is used up. Nothing was registered."))
     return found
 
 
@@ -133,8 +141,9 @@ def _row_for(request: messages.Register) -> Device:
         return Device(name=request.name, role=request.role)
     if same.role != request.role:
         raise Conflict(
-            f"{request.name} is registered with another role. Nothing was changed.",
-            action="Choose another name, or retire the old device in the console.",
+            _("%(request)s is registered with another role. Nothing was changed.")
+            % {"request": request.name},
+            action=_("Choose another name, or retire the old device in the console."),
         )
     return same
 
@@ -163,11 +172,11 @@ def stays_because(device: Device) -> str:
     """
     relations: Any = device
     if relations.authorities.filter(state="current").exists():
-        return f"{device.name} is the certificate server of the zone."
+        return _("%s is the certificate server of the zone.") % device.name
     if device.role != Role.PRIMARY or device.state != DeviceState.REGISTERED:
         return ""
     if not Device.objects.primaries().exclude(pk=device.pk).exists():
-        return f"{device.name} is the last Primary Server of the zone."
+        return _("%s is the last Primary Server of the zone.") % device.name
     return ""
 
 
@@ -175,9 +184,11 @@ def _check_may_leave(device: Device) -> None:
     reason = stays_because(device)
     if reason:
         raise Refused(
-            f"{reason} Nothing was changed.",
-            action="Move the CA role to another Primary Server first; if this one is lost, "
-            "restore the CA there.",
+            _("%(reason)s Nothing was changed.") % {"reason": reason},
+            action=_(
+                "Move the CA role to another Primary Server first; if this one is lost, "
+                "restore the CA there."
+            ),
         )
 
 
@@ -234,7 +245,7 @@ def revoke_key(pk: int, *, now: datetime) -> RegistrationKey:
     """Revoke a registration key; devices that it let in stay (S-50)."""
     key = RegistrationKey.objects.select_for_update().filter(pk=pk).first()
     if key is None:
-        raise NotFound("There is no such registration key.")
+        raise NotFound(_("There is no such registration key."))
     if key.revoked_at is None:
         key.revoked_at = now
         key.save(update_fields=["revoked_at"])

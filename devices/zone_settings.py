@@ -7,13 +7,12 @@ from typing import Any
 
 from django.db import transaction
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from devices.models import Device, Zone
 from faults import Invalid, NotFound
 from ledger.models import Entry
-
-NOTHING = "Nothing was changed."
 
 
 @dataclass(frozen=True)
@@ -161,24 +160,26 @@ def _check(after: dict[str, Any], changed: dict[str, Any]) -> None:
         after["lockout_seconds"] >= after["lead_seconds"]
     ):
         raise Invalid(
-            f"The lock-out must be shorter than the least lead time. {NOTHING}",
-            action="Shorten the lock-out, or lengthen the least lead time.",
+            gettext("The lock-out must be shorter than the least lead time. Nothing was changed."),
+            action=gettext("Shorten the lock-out, or lengthen the least lead time."),
             field="lockout_seconds",
         )
     if changed.keys() & {"renewal_days", "server_certificate_days"} and (
         after["renewal_days"] >= after["server_certificate_days"]
     ):
         raise Invalid(
-            f"A certificate would be renewed as soon as it is issued. {NOTHING}",
-            action="Renew later, or let server certificates be valid for longer.",
+            gettext("A certificate would be renewed as soon as it is issued. Nothing was changed."),
+            action=gettext("Renew later, or let server certificates be valid for longer."),
             field="renewal_days",
         )
     least = SHORTEST_GRACE_IN_REFRESHES * after["refresh_seconds"]
     if changed.keys() & {"grace_seconds", "refresh_seconds"} and after["grace_seconds"] < least:
         raise Invalid(
-            "Within the grace time every device must refresh at least twice, else it may lose "
-            f"contact. {NOTHING}",
-            action="Lengthen the grace time, or shorten the refresh interval.",
+            gettext(
+                "Within the grace time every device must refresh at least twice, else it may lose "
+                "contact. Nothing was changed."
+            ),
+            action=gettext("Lengthen the grace time, or shorten the refresh interval."),
             field="grace_seconds",
         )
 
@@ -197,11 +198,13 @@ def save_content(server: Device, order: ContentSettings) -> bool:
     """Keep how a content server replicates; True if that changed (D-34)."""
     row = Device.objects.select_for_update().get(pk=server.pk)
     if not row.holds_content:
-        raise NotFound(f"{row.name} is no content server. {NOTHING}")
+        raise NotFound(gettext("%s is no content server. Nothing was changed.") % row.name)
     if row.role == "primary" and not order.replicates:
         raise Invalid(
-            f"A Primary Server cannot be left out: it offers every update. {NOTHING}",
-            action="Exclude it from one update in that update's replication status.",
+            gettext(
+                "A Primary Server cannot be left out: it offers every update. Nothing was changed."
+            ),
+            action=gettext("Exclude it from one update in that update's replication status."),
             field="replicates",
         )
     before = {name: getattr(row, name) for name in vars(order)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 
 class Kind(str, enum.Enum):
@@ -27,12 +28,13 @@ class Fault(Exception):
     """
 
     kind: Kind = Kind.REFUSED
-    action: str = ""
+    # A text; that of a class may be a lazy one, which is translated when the fault is raised.
+    action: Any = ""
 
     def __init__(self, explanation: str, *, action: str = "", field: str = "") -> None:
         super().__init__(explanation)
         self.explanation = explanation
-        self.action = action or type(self).action
+        self.action = str(action or type(self).action)
         self.field = field
 
     def __str__(self) -> str:

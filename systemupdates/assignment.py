@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from devices.models import Device, Role, Zone
 from faults import Conflict, Invalid, NotFound
@@ -91,7 +92,7 @@ def report(
     """Note what a device says of an update. Repeated or late reports change nothing."""
     assignment = _of(device, update_id)
     if said.state not in messages.REPORTED_STATES:
-        raise Invalid(f"There is no state {said.state!r}.")
+        raise Invalid(_("There is no state %(state)r.") % {"state": said.state})
     if said.state == messages.CANCELED:
         Assignment.objects.filter(pk=assignment.pk).update(told=True)
         return assignment
@@ -146,7 +147,7 @@ def _of(device: Device, update_id: str) -> Assignment:
     except ValueError:
         found = None
     if found is None:
-        raise NotFound("This update is not assigned to this device.")
+        raise NotFound(_("This update is not assigned to this device."))
     return found
 
 
@@ -174,8 +175,9 @@ def redeploy(assignment: Assignment, *, now: datetime) -> None:
     """Offer a failed or ignored update to its device again (R053, D-38)."""
     if assignment.state not in REDEPLOYABLE:
         raise Conflict(
-            f"{assignment.device} has neither failed nor was it left out. Nothing was changed.",
-            action="Reload the page to see how the device stands.",
+            _("%(device)s has neither failed nor was it left out. Nothing was changed.")
+            % {"device": assignment.device},
+            action=_("Reload the page to see how the device stands."),
         )
     Assignment.objects.move(
         assignment,
@@ -248,8 +250,10 @@ def cut_off(update: SystemUpdate, *, since: datetime, now: datetime) -> int:
     count = rows.update(
         state=A.NEEDS_CRT,
         changed_at=now,
-        reason="It missed the update and cannot verify the servers any more.",
-        action="It recovers by itself once it is on. Else run the Certificate Remint Tool on it.",
+        reason=_("It missed the update and cannot verify the servers any more."),
+        action=_(
+            "It recovers by itself once it is on. Else run the Certificate Remint Tool on it."
+        ),
     )
     if count:
         subject = f"systemupdates.SystemUpdate:{update.pk}"

@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from faults import Unavailable
 from wire.manifest import File, sha256
@@ -18,7 +20,9 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 class NoRoom(Unavailable):
     """The content store cannot be written; nothing of the file is kept."""
 
-    action = "Free space on this server, or correct the rights of its home; it is tried again."
+    action = gettext_lazy(
+        "Free space on this server, or correct the rights of its home; it is tried again."
+    )
 
 
 def folder() -> Path:
@@ -41,7 +45,10 @@ def put(name: str, data: bytes) -> File:
     except OSError as error:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise NoRoom(f"The content of the update cannot be stored: {error.strerror}.") from error
+        raise NoRoom(
+            _("The content of the update cannot be stored: %(strerror)s.")
+            % {"strerror": error.strerror}
+        ) from error
     return File(name=name, sha256=digest, size=len(data))
 
 

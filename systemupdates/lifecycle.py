@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from devices.models import Device, Role, Zone
 from faults import Conflict
@@ -37,8 +38,8 @@ def delete(update: SystemUpdate, *, now: datetime) -> None:
     """
     if update.state not in MAY_DELETE or update.deleted_at is not None:
         raise Conflict(
-            "Only a baselined or cancelled update can be deleted. Nothing was changed.",
-            action="Baseline it once it is completed.",
+            _("Only a baselined or cancelled update can be deleted. Nothing was changed."),
+            action=_("Baseline it once it is completed."),
         )
     SystemUpdate.objects.filter(pk=update.pk).update(deleted_at=now)
     remint_tool.make_anew(update)
@@ -75,8 +76,8 @@ def clear_error(assignment: Assignment, *, now: datetime) -> None:
     """Clear the error of a device without asking it to try again; the next one shows again."""
     if assignment.state not in (A.FAILED, A.NEEDS_CRT):
         raise Conflict(
-            "There is no error to clear any more. Nothing was changed.",
-            action="Reload the page to see how the device stands now.",
+            _("There is no error to clear any more. Nothing was changed."),
+            action=_("Reload the page to see how the device stands now."),
         )
     Assignment.objects.move(
         assignment,
@@ -116,7 +117,7 @@ def redeploy_failed(update: SystemUpdate, *, now: datetime) -> int:
     Device.objects.filter(pk__in=failed.values("device")).update(errands=True)
     count = failed.update(state=A.ASSIGNED, changed_at=now, redeploy=True, reason="", action="")
     if not count:
-        raise Conflict("No device has failed any more. Nothing was changed.")
+        raise Conflict(_("No device has failed any more. Nothing was changed."))
     tally.forget(update.pk)
     Entry.objects.record(
         "redeploy-failed",

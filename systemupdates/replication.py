@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from devices.models import Device, Zone
 from faults import Conflict
@@ -175,8 +176,9 @@ def exclude(replica: Replica, *, now: datetime) -> None:
     """
     if replica.state == R.AVAILABLE:
         raise Conflict(
-            f"{replica.server} holds the content already. Nothing was changed.",
-            action="A server is excluded while it lacks the content.",
+            _("%(server)s holds the content already. Nothing was changed.")
+            % {"server": replica.server},
+            action=_("A server is excluded while it lacks the content."),
         )
     Replica.objects.move(replica, R.EXCLUDED, note=f"{replica.server} at {now.isoformat()}")
 
@@ -187,18 +189,19 @@ def include(replica: Replica, *, now: datetime) -> None:
     update = replica.update
     if replica.state != R.EXCLUDED:
         raise Conflict(
-            f"{replica.server} is not excluded. Nothing was changed.",
-            action="Reload the page to see how the server stands.",
+            _("%(server)s is not excluded. Nothing was changed.") % {"server": replica.server},
+            action=_("Reload the page to see how the server stands."),
         )
     if update.state in OVER or update.deleted_at is not None:
         raise Conflict(
-            f"The update is {update.get_state_display().lower()}: nothing is copied any more. "
-            "Nothing was changed."
+            _("The update is %(lower)s: nothing is copied any more. Nothing was changed.")
+            % {"lower": update.get_state_display().lower()}
         )
     if not replica.server.replicates:
         raise Conflict(
-            f"{replica.server} is left out of content replication. Nothing was changed.",
-            action="Let it take part on the Settings tab of the server first.",
+            _("%(server)s is left out of content replication. Nothing was changed.")
+            % {"server": replica.server},
+            action=_("Let it take part on the Settings tab of the server first."),
         )
     note = f"{replica.server} at {now.isoformat()}"
     Replica.objects.move(replica, R.PENDING, note=note, reason="", progress=0)

@@ -12,6 +12,8 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from devices.models import Device
 from faults import Conflict, Invalid
@@ -20,7 +22,7 @@ from systemupdates.machine import AssignmentState
 from systemupdates.models import Assignment, Stage, StageRun, SystemUpdate
 
 A = AssignmentState
-NOTHING = "Nothing was changed."
+NOTHING = gettext_lazy("Nothing was changed.")
 MOST_MEMBERS = 1000
 MOST_STAGES = 50
 LEAST_SECONDS, MOST_SECONDS = 60, 90 * 86_400
@@ -44,7 +46,10 @@ def save(order: StageOrder, *, stage: Stage | None = None) -> Stage:
     every = Stage.objects.select_for_update().order_by("position", "pk")
     found = list(every)
     if stage is None and len(found) >= MOST_STAGES:
-        raise Invalid(f"There are {MOST_STAGES} stages already. {NOTHING}")
+        raise Invalid(
+            _("There are %(most)s stages already. %(nothing)s")
+            % {"most": MOST_STAGES, "nothing": NOTHING}
+        )
     members = _members(order.members, stage)
     row = stage or Stage(position=len(found))
     row.name, row.timeout_seconds = order.name, order.timeout_seconds
@@ -52,7 +57,9 @@ def save(order: StageOrder, *, stage: Stage | None = None) -> Stage:
         with transaction.atomic():
             row.save()
     except IntegrityError as error:
-        raise Conflict(f"There is a stage of that name. {NOTHING}", field="name") from error
+        raise Conflict(
+            _("There is a stage of that name. %(nothing)s") % {"nothing": NOTHING}, field="name"
+        ) from error
     before = row.devices.count() if stage else 0
     row.devices.set(members)
     Entry.objects.record(
@@ -70,15 +77,18 @@ def save(order: StageOrder, *, stage: Stage | None = None) -> Stage:
 def _members(names: list[str], stage: Stage | None) -> list[Device]:
     if len(names) > MOST_MEMBERS:
         raise Invalid(
-            f"A stage has at most {MOST_MEMBERS} devices. {NOTHING}",
-            action="All devices that are in no stage get the update last.",
+            _("A stage has at most %(most)s devices. %(nothing)s")
+            % {"most": MOST_MEMBERS, "nothing": NOTHING},
+            action=_("All devices that are in no stage get the update last."),
             field="members",
         )
     found = list(Device.objects.registered().filter(name__in=names))
     unknown = sorted(set(names) - {device.name for device in found})
     if unknown:
         raise Invalid(
-            f"There is no registered device of the name {unknown[0]}. {NOTHING}", field="members"
+            _("There is no registered device of the name %(device)s. %(nothing)s")
+            % {"device": unknown[0], "nothing": NOTHING},
+            field="members",
         )
     elsewhere = Stage.objects.filter(devices__in=found)
     if stage is not None:
@@ -86,8 +96,9 @@ def _members(names: list[str], stage: Stage | None) -> list[Device]:
     other = elsewhere.values_list("devices__name", "name").first()
     if other is not None:
         raise Conflict(
-            f"{other[0]} is in the stage {other[1]} already. {NOTHING}",
-            action="Take it out there first.",
+            _("%(device)s is in the stage %(stage)s already. %(nothing)s")
+            % {"device": other[0], "stage": other[1], "nothing": NOTHING},
+            action=_("Take it out there first."),
             field="members",
         )
     return found

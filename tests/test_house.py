@@ -120,6 +120,52 @@ def test_checks_are_rarely_switched_off_and_always_with_a_reason():
     assert off * 1000 / size < SUPPRESSIONS_PER_THOUSAND_LINES
 
 
+# Their faults are shown to people; what speaks to agents alone stays in one language.
+TOLD_TO_PEOPLE = ("certificates", "systemupdates", "devices")
+TOLD_TO_AGENTS = ("agent_api.py", "authentication.py", "throttle.py")
+WORDS = re.compile(r"[A-Za-z]{2}")
+
+
+def classes_of_faults() -> set[str]:
+    """Return the names of all kinds of Fault."""
+    bases: dict[str, set[str]] = {}
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                bases.setdefault(node.name, set()).update(map(called, node.bases))
+    found = {"Fault"}
+    while more := {name for name, above in bases.items() if above & found} - found:
+        found |= more
+    return found
+
+
+def called(node: ast.expr) -> str:
+    """Return the name by which something is called, "" if it has none."""
+    return str(getattr(node, "id", getattr(node, "attr", "")))
+
+
+def is_unmarked(text: ast.expr) -> bool:
+    """Tell whether a text has words and is not given to gettext."""
+    parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+    plain = [one.value for one in parts if isinstance(one, ast.Constant)]
+    return any(isinstance(one, str) and WORDS.search(one) for one in plain)
+
+
+def test_what_is_refused_is_told_in_the_language_of_the_reader():
+    faults, found = classes_of_faults(), []
+    assert len(faults) > 50
+    for path in modules():
+        if path.relative_to(BASE_DIR).parts[0] not in TOLD_TO_PEOPLE:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or called(node.func) not in faults:
+                continue
+            action = [one.value for one in node.keywords if one.arg == "action"]
+            if any(map(is_unmarked, [*node.args[:1], *action])):
+                found.append(f"{path.relative_to(BASE_DIR)}:{node.lineno}")
+    assert [one for one in found if not one.partition(":")[0].endswith(TOLD_TO_AGENTS)] == []
+
+
 def test_secrets_and_state_are_never_tracked():
     wrong = re.compile(r"(^|/)(var|secrets|\.env)(/|$)|\.(key|sqlite3)$")
     assert [name for name in named(tracked()) if wrong.search(name)] == []

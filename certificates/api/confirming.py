@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from ninja import Router, Schema
 
 from certificates import gates, tasks
@@ -93,7 +94,7 @@ def _rules() -> Iterator[dict[str, Any]]:
 def _decide(request: Any, operation_id: str, name: str, does: Any) -> ProgressOut:
     find(operation_id)
     if name not in asking.ACTS:
-        raise NotFound("There is no such act.")
+        raise NotFound(_("There is no such act."))
     decided = act(operation_id, partial(does, act=name, by=request.user, now=timezone.now()))
     tasks.wake_all()
     return decided

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from ninja import File, Form, Router, Schema, UploadedFile
 from ninja.responses import Status
 from pydantic import Field, SecretStr
@@ -92,7 +93,7 @@ def backup_ca(request: Any, order: BackupOrder) -> Any:
 def restore_ca(request: Any, order: Form[RestoreOrder], file: File[UploadedFile]) -> Any:
     """Restore CA: let a Primary Server take the CA from a backup."""
     if (file.size or 0) > authority.BACKUP_AT_MOST:
-        raise Invalid("The file is too large for a backup of a CA.", field="file")
+        raise Invalid(_("The file is too large for a backup of a CA."), field="file")
     ask = partial(
         authority.restore,
         file.read(),

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Schema
 from pydantic import Field
 
@@ -236,7 +237,7 @@ def replicate_now(request: HttpRequest, operation_id: str) -> Any:
     """Ask every content server that lacks the content to fetch it at once."""
     operation = find(operation_id)
     if operation.update is None:
-        raise Conflict("There is no content to replicate yet. Nothing was changed.")
+        raise Conflict(_("There is no content to replicate yet. Nothing was changed."))
     replication.replicate_now(operation.update, now=timezone.now())
     return shown(operation)
 

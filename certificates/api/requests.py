@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from ninja import File, Query, Router, Schema, UploadedFile
 from pydantic import Field
 
@@ -100,7 +101,7 @@ def _several(server_ids: list[UUID]) -> list[FutureCertificate]:
     rows = FutureCertificate.objects.open().filter(device__in=server_ids).foremost()
     rows = rows.select_related("device", "authority", "operation").order_by("device__name")
     if {future.device_id for future in rows} != set(server_ids):
-        raise NotFound("One of the servers waits for no new certificate.")
+        raise NotFound(_("One of the servers waits for no new certificate."))
     return list(rows)
 
 
@@ -110,7 +111,7 @@ def future_certificate(request: HttpRequest, server_id: str) -> HttpResponse:
     device = find(server_id)
     found = coming(device)
     if not found.chain_pem:
-        raise NotFound(f"{device.name} has no new certificate yet.")
+        raise NotFound(_("%(device)s has no new certificate yet.") % {"device": device.name})
     return pem(found.chain_pem, f"{file_name(device)}-new.pem")
 
 
@@ -134,7 +135,7 @@ def import_certificate(request: HttpRequest, server_id: str, order: CertificateI
 def upload_certificate(request: HttpRequest, server_id: str, file: File[UploadedFile]) -> Any:
     """Import Certificate from a file."""
     if (file.size or 0) > importing.FILE_AT_MOST:
-        raise Invalid("The file is larger than 256 KiB. Nothing was imported.", field="file")
+        raise Invalid(_("The file is larger than 256 KiB. Nothing was imported."), field="file")
     return _import(server_id, file.read())
 
 
@@ -156,7 +157,7 @@ def _nudge(futures: list[FutureCertificate]) -> None:
 def upload_certificates(request: HttpRequest, file: File[list[UploadedFile]]) -> Any:
     """Import Certificate from several files or zips: each is matched to its server by its key."""
     if len(file) > FILES_AT_MOST:
-        raise Invalid(f"At most {FILES_AT_MOST} files at once.", field="file")
+        raise Invalid(_("At most %(most)s files at once.") % {"most": FILES_AT_MOST}, field="file")
     waiting = FutureCertificate.objects.open().exclude(csr_pem="")
     futures = list(waiting.select_related("device", "authority", "operation"))
     files = [(one.name or "", one.read(importing.ZIP_AT_MOST + 1)) for one in file]

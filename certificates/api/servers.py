@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Schema
 from pydantic import Field
 
@@ -131,7 +132,9 @@ def coming(device: Device) -> FutureCertificate:
     rows = FutureCertificate.objects.open().filter(device=device).foremost()
     found = rows.select_related("device", "authority", "operation").first()
     if found is None:
-        raise NotFound(f"No new certificate is on its way to {device.name}.")
+        raise NotFound(
+            _("No new certificate is on its way to %(device)s.") % {"device": device.name}
+        )
     return found
 
 
@@ -183,7 +186,7 @@ def past_certificate(request: HttpRequest, server_id: str, certificate_id: str) 
 def _chain(device: Device) -> str:
     found = device.certificates.filter(superseded_at=None).first()
     if found is None:
-        raise NotFound(f"{device.name} has no certificate yet.")
+        raise NotFound(_("%(device)s has no certificate yet.") % {"device": device.name})
     return str(found.chain_pem)
 
 

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from ninja import Header, Router
 from ninja.responses import Status
 from pydantic import Field
@@ -102,7 +103,7 @@ def file_of(text: str, field: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Invalid(
-            "The text is neither PEM nor base64. Nothing was changed.", field=field
+            _("The text is neither PEM nor base64. Nothing was changed."), field=field
         ) from error
 
 
@@ -181,6 +182,6 @@ def _refuse_other(operation: Operation, order: orders.Order, user: int, kind: st
     same = all(operation.order.get(name) == value for name, value in plain.items())
     if operation.kind != kind or operation.requested_by_id != user or not same:
         raise Conflict(
-            "This Idempotency-Key was used for another operation. Nothing was started.",
-            action="Use a fresh UUID for each operation.",
+            _("This Idempotency-Key was used for another operation. Nothing was started."),
+            action=_("Use a fresh UUID for each operation."),
         )

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.db import models
+from django.utils.translation import gettext as _
 
 from certificates.machine import AUTHORITY, AuthorityState
 from devices.models import Device
@@ -27,7 +28,7 @@ class AuthorityQuerySet(MovingQuerySet["Authority"]):
         current = self.filter(state=AuthorityState.CURRENT)
         found = current.select_related("certificate_server").first()
         if found is None:
-            raise NotFound("The zone has no certificate authority.")
+            raise NotFound(_("The zone has no certificate authority."))
         return found
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from certificates.machine import READY, AuthorityState, FutureState, OperationState
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
@@ -58,7 +60,7 @@ def give_go(operation: Operation, *, now: datetime) -> None:
     asked = operation.state, operation.activates_at
     operation.refresh_from_db()
     if (operation.state, operation.activates_at) != asked:
-        raise WrongMove("It has moved on in the meantime. Nothing was changed.")
+        raise WrongMove(_("It has moved on in the meantime. Nothing was changed."))
     missing = [] if operation.forced or operation.immediate else lacking(operation)
     if missing:
         if operation.state != State.BLOCKED:
@@ -103,8 +105,8 @@ def _is_put_off(operation: Operation, zone: Zone, now: datetime) -> bool:
             operation,
             State.BLOCKED,
             note="; ".join(why)[:500],
-            reason=f"Not ready, and no later time is left: {'; '.join(why)}.",
-            action="Make the devices ready, force the activation, or cancel.",
+            reason=_("Not ready, and no later time is left: %s.") % "; ".join(why),
+            action=_("Make the devices ready, force the activation, or cancel."),
         )
     return True
 
@@ -117,8 +119,13 @@ def _block(operation: Operation, missing: list[Device]) -> None:
         operation,
         State.BLOCKED,
         note=named,
-        reason=f"{count} server{'s have' if count > 1 else ' has'} no new certificate: {named}",
-        action="Change the activation time, ignore the device, or force the activation.",
+        reason=ngettext(
+            "%(n)d server has no new certificate: %(names)s",
+            "%(n)d servers have no new certificate: %(names)s",
+            count,
+        )
+        % {"n": count, "names": named},
+        action=_("Change the activation time, ignore the device, or force the activation."),
     )
 
 

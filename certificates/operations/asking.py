@@ -11,6 +11,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from certificates.models import Operation
 from certificates.operations import postponing, rolling_back
@@ -42,9 +43,9 @@ def do_or_ask(operation: Operation, act: str, *, by: User | None, now: datetime)
     operation.refresh_from_db()
     if operation.asked_act:
         raise Conflict(
-            f"{LABELS[operation.asked_act]} waits for a second administrator already. "
-            "Nothing was changed.",
-            action="Confirm it, or refuse it first.",
+            _("%(act)s waits for a second administrator already. Nothing was changed.")
+            % {"act": LABELS[operation.asked_act]},
+            action=_("Confirm it, or refuse it first."),
         )
     CHECKS[act](operation, now=now)
     operation.asked_act, operation.asked_by, operation.asked_at = act, by, now
@@ -109,8 +110,11 @@ def _waiting(operation: Operation, act: str, now: datetime) -> User | None:
     asked_at = operation.asked_at
     if not act or operation.asked_act != act or asked_at is None or now - asked_at >= WITHIN:
         raise TooLateToConfirm(
-            f"{LABELS[act]} of {operation.name} does not wait for a second administrator. "
-            "Nothing was changed."
+            _(
+                "%(act)s of %(operation)s does not wait for a second administrator. "
+                "Nothing was changed."
+            )
+            % {"act": LABELS[act], "operation": operation.name}
         )
     return operation.asked_by
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from certificates.machine import OperationState
 from certificates.models import Operation
@@ -21,8 +22,8 @@ def assign_now(operation: Operation, *, now: datetime) -> None:
     """Assign by hand before replication is complete; stages of the zone are ignored (R077)."""
     if operation.state != State.REPLICATING:
         raise Conflict(
-            "The update is not waiting for assignment any more. Nothing was changed.",
-            action="Reload the page to see how the operation stands.",
+            _("The update is not waiting for assignment any more. Nothing was changed."),
+            action=_("Reload the page to see how the operation stands."),
         )
     assign(operation, now=now, by_hand=True)
 
@@ -62,5 +63,5 @@ def announce() -> None:
 
 def _update_of(operation: Operation) -> SystemUpdate:
     if operation.update is None:
-        raise Conflict("The operation has no system update yet.")
+        raise Conflict(_("The operation has no system update yet."))
     return operation.update

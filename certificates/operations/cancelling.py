@@ -6,6 +6,8 @@ import logging
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from certificates.limits import stamp
 from certificates.machine import AuthorityState, FutureState, OperationState
@@ -27,7 +29,9 @@ State = OperationState
 class TooLateToCancel(Conflict):
     """The go is given, or is about to be: cancel and activation exclude each other."""
 
-    action = "Single devices can still be left out with Ignore Device on the System Updates page."
+    action = gettext_lazy(
+        "Single devices can still be left out with Ignore Device on the System Updates page."
+    )
 
 
 @transaction.atomic
@@ -43,8 +47,9 @@ def cancel(operation: Operation, *, now: datetime) -> None:
 def _why_not(operation: Operation, zone: Zone, now: datetime) -> str:
     locks_at = operation.locks_at(zone.lockout)
     if locks_at is not None and now >= locks_at and operation.is_blocking:
-        return f"Cancel was possible until {stamp(locks_at)}. Nothing was changed."
-    return f"The operation is {operation.get_state_display().lower()}. Nothing was changed."
+        return _("Cancel was possible until %s. Nothing was changed.") % stamp(locks_at)
+    state = operation.get_state_display().lower()
+    return _("The operation is %s. Nothing was changed.") % state
 
 
 def finish_cancel(operation: Operation, *, now: datetime) -> None:

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from certificates import authority as ca_role
 from certificates.limits import limits
@@ -25,7 +27,7 @@ LATE = "Nobody agreed within 24 hours. Nothing was changed."
 class TooLateToConfirm(Conflict):
     """The proposal is older than a day, or was decided on already."""
 
-    action = "Ask for it again."
+    action = gettext_lazy("Ask for it again.")
 
 
 @transaction.atomic
@@ -34,7 +36,10 @@ def confirm(operation: Operation, *, by: User, now: datetime) -> None:
     Zone.objects.lock()
     operation.refresh_from_db()
     if operation.state != OperationState.PROPOSED or now - operation.created_at >= WITHIN:
-        raise TooLateToConfirm(f"{operation.name} does not wait for a second administrator.")
+        raise TooLateToConfirm(
+            _("%(operation)s does not wait for a second administrator.")
+            % {"operation": operation.name}
+        )
     check_second(by, first=operation.requested_by)
     limits(operation.kind, now=now).check(operation.activates_at)
     Operation.objects.move(
@@ -49,15 +54,16 @@ def confirm_job(job: VaultJob, *, by: User, now: datetime) -> None:
     job.refresh_from_db()
     if job.state != JobState.PROPOSED or now - job.created_at >= WITHIN:
         raise TooLateToConfirm(
-            f"{job.get_kind_display()} does not wait for a second administrator."
+            _("%(kind)s does not wait for a second administrator.")
+            % {"kind": job.get_kind_display()}
         )
     check_second(by, first=job.requested_by)
     if job.kind != VaultJob.Kind.BACKUP:
         ca_role.check_free()
     if VaultJob.objects.filter(state=JobState.WAITING).exists():
         raise Unavailable(
-            "Another act on the CA key is under way. Nothing was changed.",
-            action="Try again in a moment.",
+            _("Another act on the CA key is under way. Nothing was changed."),
+            action=_("Try again in a moment."),
         )
     VaultJob.objects.move(
         job,
@@ -74,10 +80,12 @@ def refuse_job(job: VaultJob, *, by: User, now: datetime) -> None:
     job.refresh_from_db()
     if job.state != JobState.PROPOSED:
         raise TooLateToConfirm(
-            f"{job.get_kind_display()} does not wait for a second administrator."
+            _("%(kind)s does not wait for a second administrator.")
+            % {"kind": job.get_kind_display()}
         )
     own = job.requested_by_id == by.pk
-    reason = "It was withdrawn." if own else f"{by.username} refused it. Nothing was changed."
+    refused = _("%s refused it. Nothing was changed.") % by.username
+    reason = _("It was withdrawn.") if own else refused
     withdraw_job(job, now=now, reason=reason)
 
 

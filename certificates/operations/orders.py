@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from faults import Fault, Invalid
 from pki import keys, names
 
@@ -128,10 +130,12 @@ class RemintServers:
         check_key_length(self.key_length)
         self.subject.check()
         if not self.servers:
-            raise Invalid("Select at least one server.", field="servers")
+            raise Invalid(_("Select at least one server."), field="servers")
         if not self.name.strip() or len(self.name) > NAME_AT_MOST:
             raise Invalid(
-                f"Give the system update a name of 1 to {NAME_AT_MOST} characters.", field="name"
+                _("Give the system update a name of 1 to %(most)s characters.")
+                % {"most": NAME_AT_MOST},
+                field="name",
             )
 
 
@@ -151,10 +155,13 @@ def check_key_length(length: int) -> None:
     """Refuse a key length that this product does not make (D-9)."""
     if length not in keys.KEY_LENGTHS:
         offered = ", ".join(str(known) for known in keys.KEY_LENGTHS)
-        raise Invalid(f"The key length must be one of {offered}.", field="key_length")
+        raise Invalid(
+            _("The key length must be one of %(offered)s.") % {"offered": offered},
+            field="key_length",
+        )
 
 
 def check_years(years: int) -> None:
     """Refuse a validity outside 1 to 10 years (R134)."""
     if years not in YEARS:
-        raise Invalid("The CA can be valid for 1 to 10 years.", field="years")
+        raise Invalid(_("The CA can be valid for 1 to 10 years."), field="years")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from certificates.limits import limits, stamp
 from certificates.machine import OperationState
@@ -29,10 +30,12 @@ def change_activation(operation: Operation, activates_at: datetime, *, now: date
     locks_at = operation.locks_at(zone.lockout)
     late = operation.is_locked(now, zone.lockout) and operation.state != State.BLOCKED
     if operation.state not in CHANGEABLE or late or operation.immediate:
-        until = f" It could be changed until {stamp(locks_at)}." if late and locks_at else ""
+        told = [_("The activation time cannot be changed any more.")]
+        if late and locks_at:
+            told.append(_("It could be changed until %s.") % stamp(locks_at))
         raise Conflict(
-            f"The activation time cannot be changed any more.{until} Nothing was changed.",
-            action="Reload the page to see how the operation stands.",
+            " ".join([*told, _("Nothing was changed.")]),
+            action=_("Reload the page to see how the operation stands."),
         )
     servers = list(Device.objects.filter(futures__operation=operation))
     limits(operation.kind, servers=servers, now=now).check(activates_at)
@@ -52,11 +55,11 @@ def change_activation(operation: Operation, activates_at: datetime, *, now: date
 def check_force(operation: Operation, *, now: datetime) -> None:
     """Refuse to force what nothing holds back, and what has nothing to activate."""
     if not operation.is_held:
-        raise Conflict("Nothing holds the activation back. Nothing was changed.")
+        raise Conflict(_("Nothing holds the activation back. Nothing was changed."))
     if not operation.futures.ready().exists():
         raise Refused(
-            "No server has a new certificate yet, so there is nothing to activate.",
-            action="Wait for the certificates, change the activation time, or cancel.",
+            _("No server has a new certificate yet, so there is nothing to activate."),
+            action=_("Wait for the certificates, change the activation time, or cancel."),
         )
 
 
@@ -113,7 +116,7 @@ def go_on_without_bridge(operation: Operation) -> None:
     Entry.objects.queue()
     operation = Operation.objects.select_for_update().get(pk=operation.pk)
     if operation.state != State.PREPARING:
-        raise Conflict("The operation is prepared already. Nothing was changed.")
+        raise Conflict(_("The operation is prepared already. Nothing was changed."))
     operation.order["without_bridge"] = True
     operation.save(update_fields=["order"])
     Entry.objects.record("without-bridge", f"certificates.Operation:{operation.pk}")

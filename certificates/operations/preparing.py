@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from certificates import vault
 from certificates.machine import AuthorityState, OperationState
@@ -71,7 +72,7 @@ def try_again(operation: Operation) -> None:
     Entry.objects.queue()
     operation.refresh_from_db()
     if operation.state != State.FAILED:
-        raise Conflict("The operation has not failed. Nothing was changed.")
+        raise Conflict(_("The operation has not failed. Nothing was changed."))
     Operation.objects.move(operation, State.PREPARING, reason="", action="")
 
 
@@ -106,7 +107,7 @@ def make_future(operation: Operation, now: datetime) -> None:
             with transaction.atomic():
                 authority.save(force_insert=True)
         except IntegrityError as error:
-            raise WrongMove("Another future CA was made at the same time.") from error
+            raise WrongMove(_("Another future CA was made at the same time.")) from error
         if authority.is_internal:
             Issued.objects.create(
                 authority=authority,
@@ -128,7 +129,7 @@ def make_future(operation: Operation, now: datetime) -> None:
 def _set_future(operation: Operation, authority: Authority) -> None:
     rows = Operation.objects.filter(pk=operation.pk, state=State.PREPARING, future_authority=None)
     if not rows.update(future_authority=authority):
-        raise WrongMove("The operation was cancelled, or got its future CA, in the meantime.")
+        raise WrongMove(_("The operation was cancelled, or got its future CA, in the meantime."))
     operation.future_authority = authority
     operation.futures.filter(authority=None).update(authority=authority)
 

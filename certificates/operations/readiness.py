@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Count
+from django.utils.translation import gettext as _
 
 from certificates import rollout
 from certificates.limits import limits, stamp
@@ -25,9 +26,9 @@ DAYS_AT_MOST = 365
 def set_policy(*, servers: bool, percent: int, days: int) -> None:
     """Set what must be ready before an activation; 0 percent asks for no device."""
     if not 0 <= percent <= PERCENT:
-        raise Invalid("The share of devices must be from 0 to 100 %.", field="percent")
+        raise Invalid(_("The share of devices must be from 0 to 100 %."), field="percent")
     if not 1 <= days <= DAYS_AT_MOST:
-        raise Invalid("The devices can be those seen in 1 to 365 days.", field="days")
+        raise Invalid(_("The devices can be those seen in 1 to 365 days."), field="days")
     zone_settings.save({"ready_servers": servers, "ready_percent": percent, "ready_days": days})
 
 
@@ -65,7 +66,8 @@ def _servers(operation: Operation) -> list[str]:
     if not names:
         return []
     more = " …" if len(names) > NAMED_AT_MOST else ""
-    return [f"not every Primary Server is ready: {', '.join(names[:NAMED_AT_MOST])}{more}"]
+    few = ", ".join(names[:NAMED_AT_MOST]) + more
+    return [_("not every Primary Server is ready: %s") % few]
 
 
 def _having(operation: Operation, states: tuple[str, ...]) -> list[UUID]:
@@ -80,8 +82,16 @@ def _devices(operation: Operation, zone: Zone, now: datetime) -> list[str]:
     if rehearsed * PERCENT >= zone.ready_percent * of:
         return []
     return [
-        f"{rehearsed} of {of} devices seen in {zone.ready_days} days have rehearsed, "
-        f"{zone.ready_percent} % are asked for"
+        _(
+            "%(done)d of %(of)d devices seen in %(days)d days have rehearsed, %(percent)d %% are "
+            "asked for"
+        )
+        % {
+            "done": rehearsed,
+            "of": of,
+            "days": zone.ready_days,
+            "percent": zone.ready_percent,
+        }
     ]
 
 
@@ -105,12 +115,15 @@ def postpone(operation: Operation, zone: Zone, why: list[str], *, now: datetime)
     except Fault:
         return False
     before = operation.activates_at
-    reason = f"The activation was put off to {stamp(later)}: {'; '.join(why)}."
+    reason = _("The activation was put off to %(at)s: %(why)s.") % {
+        "at": stamp(later),
+        "why": "; ".join(why),
+    }
     Operation.objects.filter(pk=operation.pk).update(
         activates_at=later,
         postponed=operation.postponed + 1,
         reason=reason,
-        action="Make the devices ready, change the activation time, force it, or cancel.",
+        action=_("Make the devices ready, change the activation time, force it, or cancel."),
     )
     operation.refresh_from_db()
     Entry.objects.record(

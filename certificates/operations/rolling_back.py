@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.utils.translation import gettext as _
 
 from certificates.machine import AuthorityState, FutureState, OperationState
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
@@ -35,22 +36,25 @@ def why_not(operation: Operation, *, now: datetime) -> str:
     """Return why an operation cannot be rolled back, "" where it can."""
     old, new = operation.authority, operation.future_authority
     if not operation.changes_ca or operation.state not in FROM or old is None or new is None:
-        return "Only a change of the CA that was activated can be rolled back."
+        return _("Only a change of the CA that was activated can be rolled back.")
     if operation.update_id is None:
-        return "Its system update was deleted, so that its devices cannot be told."
+        return _("Its system update was deleted, so that its devices cannot be told.")
     if new.state != AuthorityState.CURRENT:
-        return "The zone CA was replaced again since."
+        return _("The zone CA was replaced again since.")
     if old.state != AuthorityState.GRACE or old.has_expired(now):
-        return "The CA from before is retired or has expired: devices trust it no longer."
+        return _("The CA from before is retired or has expired: devices trust it no longer.")
     return _in_the_way(operation, now)
 
 
 def _in_the_way(operation: Operation, now: datetime) -> str:
     pending = Operation.objects.blocking().exclude(pk=operation.pk).first()
     if pending is not None:
-        return f"{pending.get_kind_display()} is in progress. Wait until it ends, or cancel it."
+        kind = pending.get_kind_display()
+        return _("%s is in progress. Wait until it ends, or cancel it.") % kind
     ended = list(_without_way_back(operation, now).values_list("name", flat=True)[:NAMED_AT_MOST])
-    return f"The certificate from before has expired on: {', '.join(ended)}." if ended else ""
+    if not ended:
+        return ""
+    return _("The certificate from before has expired on: %s.") % ", ".join(ended)
 
 
 def _before(operation: Operation) -> QuerySet[ServerCertificate]:
@@ -69,7 +73,7 @@ def check(operation: Operation, *, now: datetime) -> None:
     """Refuse what cannot be rolled back (any more), with the reason."""
     reason = why_not(operation, now=now)
     if reason:
-        raise Conflict(f"{reason} Nothing was changed.")
+        raise Conflict(_("%(reason)s Nothing was changed.") % {"reason": reason})
 
 
 @transaction.atomic
@@ -152,7 +156,7 @@ def shows_again(device: Device, digest: str, *, now: datetime) -> None:
     with transaction.atomic():
         Zone.objects.lock()
         if not rows.filter(pk=earlier.pk).exclude(superseded_at=None).exists():
-            raise WrongMove("It is noted already.")
+            raise WrongMove(_("It is noted already."))
         rows.current().update(superseded_at=now)
         rows.filter(pk=earlier.pk).update(superseded_at=None, active_since=now)
 

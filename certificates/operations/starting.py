@@ -9,18 +9,19 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from certificates.limits import limits, stamp
+from certificates.limits import limits
 from certificates.machine import OperationState
 from certificates.models import Authority, FutureCertificate, Operation
 from certificates.naming import check_common_name, check_names, order_for
-from certificates.operations import orders
+from certificates.operations import orders, roots
 from certificates.primaries import initiating_server, live_primary
 from devices.models import Device, Zone
 from faults import Conflict, Invalid, Refused
 from ledger.models import Entry
 from people.models import Rules
-from pki import chains, details
 
 Kind = Operation.Kind
 
@@ -28,7 +29,7 @@ Kind = Operation.Kind
 class Busy(Conflict):
     """Another operation holds the certificates."""
 
-    action = "Wait until it ends, or cancel it. Nothing was changed."
+    action = gettext_lazy("Wait until it ends, or cancel it. Nothing was changed.")
 
 
 @transaction.atomic
@@ -40,7 +41,7 @@ def remint_ca(order: orders.RemintCA, *, by: User | None, key: UUID, now: dateti
         return known
     authority = Authority.objects.current()
     if not authority.is_internal or authority.certificate_server is None:
-        raise Refused("The zone CA is external: it has no key here. Use Change CA.")
+        raise Refused(_("The zone CA is external: it has no key here. Use Change CA."))
     return _start_ca(Kind.REMINT_CA, order, authority.certificate_server, by=by, key=key, now=now)
 
 
@@ -69,7 +70,7 @@ def adopt_ca(
     known = _queue_up(key)
     if known:
         return known
-    check_new_root(order.root_pem, now=order.activates_at or now)
+    roots.check_new_root(order.root_pem, now=order.activates_at or now)
     server = live_primary(order.certificate_server, field="certificate_server", now=now)
     operation = _start_ca(Kind.CHANGE_CA, order, server, by=by, key=key, now=now)
     operation.order["sealed_key"] = sealed_key
@@ -86,43 +87,11 @@ def change_to_external(
     known = _queue_up(key)
     if known:
         return known
-    check_new_root(order.root_pem, now=order.activates_at or now)
-    _check_external(order, now)
+    roots.check_new_root(order.root_pem, now=order.activates_at or now)
+    roots.check_chain(
+        order.root_pem, order.intermediates_pem, at=max(now, order.activates_at or now)
+    )
     return _start_ca(Kind.CHANGE_CA, order, initiating_server(), by=by, key=key, now=now)
-
-
-def check_new_root(root_pem: str, *, now: datetime) -> None:
-    """Refuse a root that the zone trusts already, or one that is not valid at a time."""
-    facts = details.describe(root_pem)
-    if Authority.objects.filter(sha256=facts.digest, state__in=("current", "grace")).exists():
-        raise Refused(
-            "This root is already trusted as a CA of the zone. Nothing was changed.",
-            action="To replace server certificates under the same root use Remint Certificate.",
-            field="file",
-        )
-    if not facts.not_before <= now < facts.not_after:
-        raise Refused(
-            f"{facts.subject} is valid from {stamp(facts.not_before)} until "
-            f"{stamp(facts.not_after)} only. Nothing was changed.",
-            action="Choose a root that is valid when it becomes active.",
-            field="file",
-        )
-
-
-def _check_external(order: orders.ChangeToExternal, now: datetime) -> None:
-    """Refuse a chain without its root, or an intermediate CA that expires too soon (D-13)."""
-    others = chains.split(order.intermediates_pem)
-    root, _ = chains.split_root([order.root_pem, *others])
-    if details.digest(root) != details.digest(order.root_pem):
-        raise Invalid("The certificate given as the root is not self-signed.", field="file")
-    active_at = max(now, order.activates_at or now)
-    for facts in map(details.describe, others):
-        if not facts.not_before <= active_at < facts.not_after:
-            raise Invalid(
-                f"{facts.subject} is valid from {stamp(facts.not_before)} until "
-                f"{stamp(facts.not_after)} only. Nothing was changed.",
-                field="file",
-            )
 
 
 @transaction.atomic
@@ -138,7 +107,7 @@ def remint_servers(
     servers = list(Device.objects.certified().filter(pk__in=order.servers))
     if len(servers) != len(set(order.servers)):
         raise Invalid(
-            "One of the selected servers has no certificate of this zone any more.",
+            _("One of the selected servers has no certificate of this zone any more."),
             field="servers",
         )
     refuse_while_pending(Kind.REMINT_SERVER, servers)
@@ -148,7 +117,7 @@ def remint_servers(
         check_common_name(order.common_name, servers)
     signing = authority.certificate_server if authority.is_internal else initiating_server()
     if signing is None:
-        raise Refused("The zone has no certificate server.")
+        raise Refused(_("The zone has no certificate server."))
     operation = _create(
         Kind.REMINT_SERVER, order, signing, by=by, key=key, authority=authority, name=order.name
     )
@@ -188,15 +157,20 @@ def refuse_while_pending(kind: str, servers: list[Device] | None = None) -> None
     pending = Operation.objects.blocking()
     of_ca = pending.of_ca().first()
     if of_ca is not None:
-        raise Busy(f"{of_ca.get_kind_display()} is already in progress.")
+        raise Busy(_("%(kind)s is already in progress.") % {"kind": of_ca.get_kind_display()})
     if kind != Kind.REMINT_SERVER:
         of_servers = pending.of_servers().first()
         if of_servers is not None:
-            raise Busy(f"A server remint is in progress: {of_servers.name}.")
+            raise Busy(
+                _("A server remint is in progress: %(of_servers)s.")
+                % {"of_servers": of_servers.name}
+            )
         return
     taken = FutureCertificate.objects.open().filter(device__in=servers or [])
     for future in taken.select_related("device"):
-        raise Busy(f"{future.device.name} already waits for a new certificate.")
+        raise Busy(
+            _("%(device)s already waits for a new certificate.") % {"device": future.device.name}
+        )
 
 
 def _create(
@@ -225,7 +199,7 @@ def _create(
                 immediate=order.activates_at is None,
             )
     except IntegrityError as error:
-        raise Busy("Another operation on the zone CA was started at the same time.") from error
+        raise Busy(_("Another operation on the zone CA was started at the same time.")) from error
     Entry.objects.record(
         "start",
         f"certificates.Operation:{operation.pk}",
@@ -286,4 +260,4 @@ def _expect(
         with transaction.atomic():
             FutureCertificate.objects.bulk_create(rows)
     except IntegrityError as error:
-        raise Busy("One of the servers already waits for a new certificate.") from error
+        raise Busy(_("One of the servers already waits for a new certificate.")) from error

@@ -86,7 +86,8 @@ def change_activation(request: ZoneRequest, pk: UUID) -> HttpResponse:
 
     def said() -> str:
         moment = form.cleaned_data["activates_at"]
-        return _("The activation time is %s now.") % stamp(moment)
+        told = _("The activation time is %s now.") % stamp(moment)
+        return f"{told} {form.early_note()}".strip()
 
     done = _take(request, operation, form, act, said)
     context = {

@@ -64,8 +64,8 @@ def remint_ca(request: ZoneRequest) -> HttpResponse:
             operation = starting.remint_ca(form.order(), by=request.user, key=key, now=now)
             transaction.on_commit(partial(tasks.nudge, str(operation.pk)), robust=True)
         if not form.errors:
-            said = progress.headline(operation, counting.Counts())
-            return close_dialog(request, reverse("certificates:page"), said=said)
+            said = f"{progress.headline(operation, counting.Counts())} {form.early_note()}"
+            return close_dialog(request, reverse("certificates:page"), said=said.strip())
     return dialog(
         request, "certificates/dialogs/remint_ca.html", limit_words(found, now), form=form
     )

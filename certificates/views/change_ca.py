@@ -179,7 +179,7 @@ def _finish(request: ZoneRequest, draft: Draft, form: Any, now: datetime) -> Htt
         with faults_on(filled[owner]):
             raise
         return _show(request, draft, owner, filled[owner])
-    return wizard.started(request, operation)
+    return wizard.started(request, operation, form.early_note())
 
 
 def _start(request: ZoneRequest, draft: Draft, filled: dict[Step, Any], now: datetime) -> Operation:

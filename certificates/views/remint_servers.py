@@ -24,7 +24,7 @@ from certificates.views import wizard
 from certificates.views.ca_dialogs import limit_words
 from certificates.views.wizard import Step
 from console import times
-from console.http import faults_on, needs
+from console.http import answer_with, faults_on, needs
 from devices.http import ZoneRequest
 from devices.models import Device
 from faults import Conflict, Fault
@@ -145,7 +145,7 @@ def _look_again(
     for text in told:
         form.add_error(None, text)
     form.add_error(None, _("Look at the list of servers again before you go on."))
-    form.fault_status = 409
+    answer_with(form, 409)
     return _show(request, draft, step, form)
 
 
@@ -193,7 +193,7 @@ def _finish(
         with faults_on(filled[owner]):
             raise
         return _show(request, draft, owner, filled[owner])
-    return wizard.started(request, operation)
+    return wizard.started(request, operation, form.early_note())
 
 
 def _order(draft: Draft, filled: dict[Step, Any], form: Any) -> orders.RemintServers:

@@ -79,10 +79,10 @@ def ended(request: ZoneRequest, pk: UUID) -> HttpResponse:
     return close_dialog(request, reverse("certificates:page"), said=said)
 
 
-def started(request: ZoneRequest, operation: Operation) -> HttpResponse:
-    """Close the dialog onto the operation that it started."""
-    said = progress.headline(operation, counting.Counts())
-    return close_dialog(request, reverse("certificates:page"), said=said)
+def started(request: ZoneRequest, operation: Operation, note: str) -> HttpResponse:
+    """Close the dialog onto the operation that it started; `note` warns, or is ""."""
+    said = f"{progress.headline(operation, counting.Counts())} {note}"
+    return close_dialog(request, reverse("certificates:page"), said=said.strip())
 
 
 def nudge(operation: Operation) -> None:

@@ -21,6 +21,11 @@ const activate = (box) => {
     else { button.setAttribute("aria-disabled", "true"); button.setAttribute("aria-describedby", "tick-first"); }
   });
 };
+// A time that is earlier than the suggested one is warned about as soon as it is typed.
+const warnOfEarly = (field) => {
+  const note = document.getElementById(field.dataset.early);
+  if (note) note.hidden = !field.value || field.value >= note.dataset.from;
+};
 const prepare = (root) => {
   $$("[data-activates]", root).forEach(activate);
   $$("[data-copy]", root).forEach((button) => { button.hidden = !navigator.clipboard; });
@@ -84,8 +89,11 @@ document.addEventListener("click", (event) => {
   else if (at("[data-copy]")) copy(at("[data-copy]"));
   else if (at("[data-theme-toggle]")) switchTheme();
   else if (at("[data-set]")) document.getElementById(at("[data-set]").dataset.set).value = at("[data-set]").dataset.value;
+  $$("[data-early]").forEach(warnOfEarly);
 }, true);
 document.addEventListener("change", (event) => { if (event.target.matches("[data-activates]")) activate(event.target); });
+
+document.addEventListener("input", (event) => { if (event.target.matches("[data-early]")) warnOfEarly(event.target); });
 
 // Live panes listen to these two beats; a hidden page hears none and catches up when it is shown.
 const beat = (name) => { if (!document.hidden) document.body.dispatchEvent(new Event(name)); };

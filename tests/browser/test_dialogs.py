@@ -79,6 +79,19 @@ def test_an_error_keeps_what_was_typed_and_has_the_focus(page_at_rest):
     expect(page.locator("#id_common_name")).to_be_enabled()
 
 
+def test_a_time_before_the_suggested_one_is_warned_about_as_it_is_typed(page_at_rest):
+    page = page_at_rest
+    page.click("#b-remint-ca")
+    page.check("#id_confirm")
+    note = page.locator("#early-activation")
+    expect(note).to_be_hidden()
+    page.fill("#id_activates_at", "2020-01-01T10:00")
+    expect(note).to_contain_text("earlier than suggested")
+    expect(note).to_be_visible()
+    page.click("text='in 1 week'")
+    expect(note).to_be_hidden()
+
+
 def test_a_double_click_starts_one_operation_and_the_pane_shows_it(page_at_rest):
     page = page_at_rest
     page.click("#b-remint-ca")
