@@ -27,6 +27,8 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "pane": BOTH,
     "updating": BOTH,
     "memory": (SQLITE,),
+    "peaks": BOTH,
+    "peers": (SQLITE,),
 }
 RESULTS = Path(__file__).with_name("results.json")
 LIMIT_SECONDS = 900

@@ -47,7 +47,7 @@ class Pieces:
         return measured
 
 
-def requests(count: int) -> list[Any]:
+def requests(count: int, first: int = 0) -> list[Any]:
     """Return waiting futures, each with a key and a CSR of its own, without their rows."""
     from certificates.models import FutureCertificate
     from certificates.naming import order_for
@@ -55,7 +55,7 @@ def requests(count: int) -> list[Any]:
     from pki import csr, keys, names
 
     made = []
-    for number in range(count):
+    for number in range(first, first + count):
         name = f"ps-{number:05d}"
         fqdn = f"{name}.bench.example"
         address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
