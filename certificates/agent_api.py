@@ -15,25 +15,15 @@ from django.views.decorators.csrf import csrf_exempt
 
 from certificates import answers, importing, requests, tasks
 from certificates.models import Authority
+from console.errors import STATUS
 from devices import authentication, registration, throttle
 from devices.models import Device, Zone
-from faults import Fault, Forbidden, Invalid, Kind, NotFound, Unauthenticated
+from faults import Fault, Forbidden, Invalid, NotFound, Unauthenticated
 from ledger import actor
 from systemupdates import assignment, content
 from wire import messages, ranges, shapes
 from wire.rehearsal import RehearsalReport
 
-STATUS = {
-    Kind.INVALID: 422,
-    Kind.REFUSED: 409,
-    Kind.CONFLICT: 409,
-    Kind.FORBIDDEN: 403,
-    Kind.UNAUTHENTICATED: 401,
-    Kind.NOT_FOUND: 404,
-    Kind.TOO_MANY: 429,
-    Kind.TOO_LARGE: 413,
-    Kind.UNAVAILABLE: 503,
-}
 BODY_AT_MOST = 1 << 20
 View = Callable[..., HttpResponse]
 

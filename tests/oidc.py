@@ -9,7 +9,6 @@ import base64
 import hashlib
 import json
 import secrets
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+
+from tests.serving import serving
 
 CLIENT_ID, CLIENT_SECRET = "zcc-console", "client-secret-of-the-test"
 
@@ -122,11 +123,5 @@ class Handler(BaseHTTPRequestHandler):
 @contextmanager
 def running() -> Iterator[Provider]:
     """Run a provider in a thread."""
-    with Provider() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Provider()) as server:
+        yield server

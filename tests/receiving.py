@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from aiosmtpd.controller import Controller
+
+from tests.serving import serving
 
 
 @dataclass
@@ -93,14 +94,8 @@ class Handler(BaseHTTPRequestHandler):
 @contextmanager
 def http_server() -> Iterator[Receiver]:
     """Run a receiver of webhooks in a thread."""
-    with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Receiver()) as server:
+        yield server
 
 
 def is_signed(secret: str, headers: dict[str, str], body: bytes) -> bool:

@@ -45,16 +45,21 @@ def _done(request: ZoneRequest, assignment: Assignment, said: str) -> HttpRespon
     return close_dialog(request, _back(request, usual), said=said)
 
 
+def _act(request: ZoneRequest, pk: int, act: Callable[..., object], said: str) -> HttpResponse:
+    """Do an act on one device of an update, and say so with the device's name in place of %s."""
+    assignment = _assignment(pk)
+    act(assignment, now=timezone.now())
+    return _done(request, assignment, said % assignment.device.name)
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_deploy
 def ignore(request: ZoneRequest, pk: int) -> HttpResponse:
     """Ignore Device: leave a device out of an update, after telling what that means (R097)."""
-    assignment = _assignment(pk)
     if request.method == "POST":
-        single.ignore_device(assignment, now=timezone.now())
-        said = _("%s is left out of this update.") % assignment.device.name
-        return _done(request, assignment, said)
-    return dialog(request, "systemupdates/dialogs/ignore.html", _meaning(request, assignment))
+        return _act(request, pk, single.ignore_device, _("%s is left out of this update."))
+    meaning = _meaning(request, _assignment(pk))
+    return dialog(request, "systemupdates/dialogs/ignore.html", meaning)
 
 
 def _meaning(request: ZoneRequest, assignment: Assignment) -> dict[str, Any]:
@@ -88,20 +93,14 @@ def _meaning(request: ZoneRequest, assignment: Assignment) -> dict[str, Any]:
 @may_deploy
 def redeploy(request: ZoneRequest, pk: int) -> HttpResponse:
     """Redeploy an update on a failed device (R053)."""
-    assignment = _assignment(pk)
-    single.redeploy(assignment, now=timezone.now())
-    said = _("The update is offered to %s again.") % assignment.device.name
-    return _done(request, assignment, said)
+    return _act(request, pk, single.redeploy, _("The update is offered to %s again."))
 
 
 @require_POST
 @may_deploy
 def clear(request: ZoneRequest, pk: int) -> HttpResponse:
     """Clear Error: take the message off; the device is not asked to try again."""
-    assignment = _assignment(pk)
-    lifecycle.clear_error(assignment, now=timezone.now())
-    said = _("The error of %s is cleared.") % assignment.device.name
-    return _done(request, assignment, said)
+    return _act(request, pk, lifecycle.clear_error, _("The error of %s is cleared."))
 
 
 @require_POST
