@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -105,7 +107,31 @@ def _connect(host: str, port: int | None) -> socket.socket:
     raise last or OSError("no address")
 
 
-class _GuardedHTTP(HTTPConnection):
+class _Limited(HTTPConnection):
+    """Cuts the line when the receiver takes too long as a whole: octet by octet is no answer."""
+
+    def connect(self) -> None:
+        """Connect, and let the time run from then on."""
+        super().connect()
+        self.limit = threading.Timer(ANSWER_WITHIN, self._cut)
+        self.limit.daemon = True
+        self.limit.start()
+
+    def close(self) -> None:
+        """End the line and its time."""
+        limit = getattr(self, "limit", None)
+        if limit is not None:
+            limit.cancel()
+        super().close()
+
+    def _cut(self) -> None:
+        line = self.sock
+        if line is not None:
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+
+class _GuardedHTTP(_Limited):
     """Plain HTTP, for a network that the installation allows."""
 
     def _new_conn(self) -> socket.socket:
@@ -116,7 +142,7 @@ class _GuardedHTTP(HTTPConnection):
         return outgoing
 
 
-class _GuardedHTTPS(HTTPSConnection):
+class _GuardedHTTPS(_Limited, HTTPSConnection):
     """HTTPS; the certificate is checked against the name, the connection goes to the address."""
 
     def _new_conn(self) -> socket.socket:

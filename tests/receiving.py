@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,7 +58,10 @@ def mail_server() -> Iterator[tuple[Mailbox, int]]:
 
 
 class Receiver(ThreadingHTTPServer):
-    """Keeps what was posted; `status` is its answer, `location` a redirect."""
+    """Keeps what was posted; `status` is its answer, `location` a redirect.
+
+    While `may_answer` is off it lets whoever posts wait.
+    """
 
     daemon_threads = True
 
@@ -65,6 +69,8 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.status = 204
         self.location = ""
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self.posted: list[tuple[str, dict[str, str], bytes]] = []
 
     @property
@@ -82,6 +88,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.posted.append((self.path, headers, body))
+        self.server.may_answer.wait()
         self.send_response(self.server.status)
         if self.server.location:
             self.send_header("Location", self.server.location)
@@ -95,7 +102,10 @@ class Handler(BaseHTTPRequestHandler):
 def http_server() -> Iterator[Receiver]:
     """Run a receiver of webhooks in a thread."""
     with serving(Receiver()) as server:
-        yield server
+        try:
+            yield server
+        finally:
+            server.may_answer.set()
 
 
 def is_signed(secret: str, headers: dict[str, str], body: bytes) -> bool:

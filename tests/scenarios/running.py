@@ -250,11 +250,12 @@ def scenario_zone(
     primaries: int = 2,
     satellites: int = 2,
     before: Callable[[RunningZone], None] | None = None,
+    environment: dict[str, str] | None = None,
 ) -> Iterator[RunningZone]:
     """Run a zone on a loopback network of its own; `before` may prepare its folder."""
     with loopback_network() as base:
         plan = Layout(base=base, devices=devices, primaries=primaries, satellites=satellites)
-        zone = RunningZone(folder / "zcc", plan, {})
+        zone = RunningZone(folder / "zcc", plan, environment or {})
         try:
             if before is not None:
                 before(zone)
