@@ -58,6 +58,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "console.middleware.RequestId",
+    "console.proxies.ClientAddress",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
@@ -176,6 +177,8 @@ SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("ZCC_BEHIND_PROXY", default=False) else None
 )
 SECURE_SSL_REDIRECT = env.flag("ZCC_BEHIND_PROXY", default=False)
+# Proxies that are believed about whom they speak for (X-Forwarded-For): addresses or networks.
+TRUSTED_PROXIES = env.networks("ZCC_TRUSTED_PROXIES")
 # A probe asks the process itself, past the proxy.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 # A browser that remembers HSTS lets nobody pass when the zone has a new CA that it does not know
