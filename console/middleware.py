@@ -35,6 +35,7 @@ NOTED_EVERY = 60
 ABSOLUTE = 12 * 3600
 # What a page asks for by itself: it does not keep an unattended session alive.
 POLLS = "rev"
+HEALTH = "/healthz"
 
 
 class RequestId:
@@ -74,6 +75,18 @@ class RequestId:
 def _given_id(request: HttpRequest) -> str:
     given = request.headers.get("X-Request-ID", "")
     return given if settings.SECURE_PROXY_SSL_HEADER and GIVEN_ID.fullmatch(given) else ""
+
+
+class NobodyAsks:
+    """Read no session where monitoring asks: the answer must come without a database (S-109)."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path == HEALTH:
+            request.META.pop("HTTP_COOKIE", None)
+        return self.get_response(request)
 
 
 class SessionLimits:

@@ -56,7 +56,7 @@ class ClientAddress:
         trusted = settings.TRUSTED_PROXIES
         if trusted:
             peer = request.META.get("REMOTE_ADDR", "")
-            forwarded = request.META.pop("HTTP_X_FORWARDED_FOR", "")
+            forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
             request.META["REMOTE_ADDR"] = client_address(peer, forwarded, trusted)
             address = _address(peer)
             if address is None or not _is_one(address, trusted):

@@ -64,6 +64,7 @@ MIDDLEWARE = [
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
     "zcc.first_run.ToSetup",
+    "console.middleware.NobodyAsks",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -108,6 +109,8 @@ DATABASES = {
     "default": dj_database_url.parse(
         env.text("ZCC_DATABASE_URL", f"sqlite:///{quote(str(ZCC_HOME / 'zcc.sqlite3'))}"),
         conn_max_age=60,
+        # A connection that a restart of the database has cut is noticed before it is used.
+        conn_health_checks=True,
     )
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.harness.installation import Data, Server
+from tests.harness.places import loopback_network
 from tests.scenarios.running import RunningZone, scenario_zone
 
 
@@ -28,3 +30,11 @@ def start_zone(tmp_path: Path) -> Iterator[Callable[..., RunningZone]]:
             return stack.enter_context(scenario_zone(tmp_path, **options))
 
         yield start
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[tuple[ExitStack, Data, Server, Server]]:
+    with loopback_network() as base, ExitStack() as stack:
+        data = Data(tmp_path, f"{base}.1")
+        data.start(stack)
+        yield stack, data, Server(data, "ps-01", f"{base}.11"), Server(data, "ps-02", f"{base}.12")

@@ -50,6 +50,19 @@ def test_a_database_that_does_not_answer_is_told_as_such(monkeypatch, wanted):
     assert client.get(PREFERENCES).status_code == 200
 
 
+@pytest.mark.django_db(transaction=True)
+def test_health_is_told_to_whoever_is_logged_in_without_a_database(monkeypatch):
+    client = visitor()
+
+    def broken(*_):
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", broken)
+    answer = client.get("/healthz")
+    assert answer.status_code in (200, 503)
+    assert "database" in answer.json()["parts"]
+
+
 @pytest.fixture
 def waiting(zone, monkeypatch):
     """A satellite that waits for its first certificate."""
