@@ -75,15 +75,20 @@ class Place:
 
 @dataclass(frozen=True)
 class Administrator:
-    """The first administrator; there is no default account (S-83)."""
+    """The first administrator; there is no default account (S-83).
+
+    Without a password here they choose it by a set-up link, which opens once.
+    """
 
     username: str
-    password: str
+    password: str = ""
 
     def check(self) -> None:
         """Refuse an empty name or a password that the rules do not allow."""
         if not self.username.strip():
             raise Invalid("The first administrator needs a name.", field="username")
+        if not self.password:
+            return
         try:
             validate_password(self.password, User(username=self.username))
         except ValidationError as error:
@@ -159,7 +164,7 @@ def begin(
             order, _server(place, prepared), now=timezone.now(), settings=values or {}
         )
         get_user_model().objects.create_superuser(
-            username=administrator.username, password=administrator.password
+            username=administrator.username, password=administrator.password or None
         )
         finish = {"registered": json.loads(shapes.dump(founded.registered)), "chain": founded.chain}
         agent.run(place.home, "adopt", "--finish", stdin=json.dumps(finish))

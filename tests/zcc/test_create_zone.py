@@ -3,14 +3,17 @@
 import io
 import json
 import platform
+import re
 import stat
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.test import Client
 
 from certificates.models import Authority, ServerCertificate
 from devices.models import Device, Zone
+from ledger.models import Entry
 from pki import chains
 from tests import public_ca
 from tests.public_ca import PublicCA
@@ -26,11 +29,11 @@ def create(tmp_path, settings, capsys):
     settings.SERVER_HOME = tmp_path / "ps-01"
     (tmp_path / "password").write_text(PASSWORD + "\n")
 
-    def run(*more, fqdn="ps-01.acme.example"):
+    def run(*more, fqdn="ps-01.acme.example", password=True):
         place = ["--server-name", "ps-01", "--fqdn", fqdn, "--address", "10.1.2.3"]
         home = ["--home", str(tmp_path / "ps-01")]
-        password = ["--admin-password-file", str(tmp_path / "password")]
-        call_command("create_zone", "--name", "ACME", *place, *home, *password, *more)
+        given = ["--admin-password-file", str(tmp_path / "password")] if password else []
+        call_command("create_zone", "--name", "ACME", *place, *home, *given, *more)
         return capsys.readouterr().out
 
     return run
@@ -64,6 +67,43 @@ def test_an_internal_ca_is_on_the_first_server_which_has_a_certificate_of_it(cre
     access = tmp_path / "access.json"
     assert stat.S_IMODE(access.stat().st_mode) == 0o600
     assert "password" not in json.loads(access.read_text())
+
+
+LINK = re.compile(r"https://10\.1\.2\.3:8443(/set-up/([\w-]{43})/)")
+
+
+def choose(path):
+    given = {"new_password": PASSWORD, "again": PASSWORD}
+    return Client().post(path, given).status_code
+
+
+def test_without_a_password_a_link_is_printed_that_is_kept_nowhere_and_opens_once(create, tmp_path):
+    path, text = LINK.search(create(password=False)).groups()
+    owner = User.objects.get(username="admin")
+    assert not owner.has_usable_password()
+    kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert not any(text.encode() in data for data in kept)
+    assert "password" not in json.loads((tmp_path / "access.json").read_text())
+    assert choose(path) == 302
+    assert choose(path) == 404
+    owner.refresh_from_db()
+    assert owner.check_password(PASSWORD)
+    assert Entry.objects.filter(action="set-up-link").count() == 1
+
+
+def test_a_demo_zone_has_its_password_in_a_file_for_its_owner_alone(create, tmp_path):
+    said = create("--demo", password=False)
+    access = json.loads((tmp_path / "access.json").read_text())
+    assert User.objects.get(username="admin").check_password(access["password"])
+    assert access["password"] not in said
+    assert stat.S_IMODE((tmp_path / "access.json").stat().st_mode) == 0o600
+
+
+def test_an_empty_file_is_no_password(create, tmp_path):
+    (tmp_path / "password").write_text("\n")
+    with pytest.raises(CommandError, match="is empty"):
+        create()
+    assert not Zone.objects.exists()
 
 
 def test_a_second_zone_is_refused_and_the_first_stays(create, tmp_path):

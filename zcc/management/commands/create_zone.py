@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
+from django.utils import timezone
 
 from certificates.founding import External, ZoneOrder
 from console.tokens import RIGHTS
@@ -18,6 +19,8 @@ from devices import keyring, registration
 from devices.models import Zone
 from faults import Fault, Invalid
 from ledger import tokens
+from ledger.models import Entry
+from people import links
 from wire import messages
 from zcc import beginning, environment
 
@@ -56,7 +59,9 @@ class Command(BaseCommand):
         parser.add_argument("--home", type=Path, default=settings.SERVER_HOME)
         parser.add_argument("--admin", default="admin")
         parser.add_argument(
-            "--admin-password-file", type=Path, help="file with the first password (else made)"
+            "--admin-password-file",
+            type=Path,
+            help="file with the first password; without it a set-up link is printed",
         )
         parser.add_argument(
             "--external-ca", type=Path, help="root (and intermediates) of an external CA"
@@ -106,7 +111,7 @@ class Command(BaseCommand):
         if options["external_ca"] and not options["server_certificate"]:
             self._write_csr(options, place)
             return
-        password = _password(options["admin_password_file"])
+        password = _password(options)
         found = _external(options)
         order = ZoneOrder(
             options["name"],
@@ -122,9 +127,16 @@ class Command(BaseCommand):
                 order, place, administrator, key_file=options["server_key"], values=values
             )
             extra = _open_demo(administrator) if options["demo"] else {}
+            link = "" if password else _set_up_link(administrator)
         for warning in warnings:
             self.stdout.write(f"Warning: {warning}")
         self._write_access(options, password, extra)
+        if link:
+            self.stdout.write(
+                f"Choose the password of {administrator.username} at "
+                f"{_url(options)}/set-up/{link}/ . The link opens once, within 24 hours, and is "
+                "kept nowhere; manage.py set_up_link makes another one."
+            )
 
     def _write_csr(self, options: dict[str, Any], place: beginning.Place) -> None:
         """Hand the CSR out; the zone is created once the external CA has answered."""
@@ -139,8 +151,8 @@ class Command(BaseCommand):
         )
 
     def _write_access(self, options: dict[str, Any], password: str, extra: dict[str, str]) -> None:
-        """Tell where and how to log in; a password that was made is in access.json alone (0600)."""
-        url = f"https://{options['address'][0]}:{options['port']}"
+        """Tell where to log in; a demo zone's password is in access.json, for its owner alone."""
+        url = _url(options)
         access = settings.ZCC_HOME / "access.json"
         value = {
             "url": url,
@@ -148,13 +160,11 @@ class Command(BaseCommand):
             "ca_file": str(Path(options["home"]) / "security" / "current" / "ca.pem"),
             **extra,
         }
-        if options["admin_password_file"] is None:
+        if options["demo"] and options["admin_password_file"] is None:
             value["password"] = password
         beginning.write_private(access, value)
-        self.stdout.write(
-            f"Zone {options['name']} created. Log in at {url}; name"
-            f"{'' if options['admin_password_file'] else ' and password'} are in {access}."
-        )
+        named = "name and password are" if "password" in value else "the name is"
+        self.stdout.write(f"Zone {options['name']} created. Log in at {url}; {named} in {access}.")
 
 
 def _place(options: dict[str, Any]) -> beginning.Place:
@@ -184,10 +194,25 @@ def _external(options: dict[str, Any]) -> External | None:
     )
 
 
-def _password(path: Path | None) -> str:
+def _url(options: dict[str, Any]) -> str:
+    return f"https://{options['address'][0]}:{options['port']}"
+
+
+def _password(options: dict[str, Any]) -> str:
+    """Return the first password: given, made for a demo zone, "" where a link takes its place."""
+    path = options["admin_password_file"]
     if path is None:
-        return beginning.make_password()
-    return beginning.read_file(path).decode().strip()
+        return beginning.make_password() if options["demo"] else ""
+    password = beginning.read_file(path).decode().strip()
+    if not password:
+        raise Invalid(f"{path} is empty. Nothing was changed.")
+    return password
+
+
+def _set_up_link(administrator: beginning.Administrator) -> str:
+    owner = get_user_model().objects.get(username=administrator.username)
+    Entry.objects.record("set-up-link", f"auth.User:{owner.pk}", note=owner.username)
+    return links.make(owner, now=timezone.now())
 
 
 def _open_demo(administrator: beginning.Administrator) -> dict[str, str]:
