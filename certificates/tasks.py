@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from certificates import adopting, doorbell, health, selfcheck, telling, vault_jobs
+from certificates import adopting, doorbell, ending, health, selfcheck, telling, vault_jobs
 from certificates import authority as ca_role
 from certificates.machine import JobState, OperationState
 from certificates.models import Authority, Operation, VaultJob
@@ -62,6 +62,9 @@ def sweep() -> None:
     for authority in selfcheck.due(now):
         queue = queue_of(authority.certificate_server_id)
         doorbell.ring(check_ca, str(authority.pk), queue=queue, once=True)
+    for authority in ending.due(now):
+        queue = queue_of(authority.certificate_server_id)
+        doorbell.ring(destroy_key, str(authority.pk), queue=queue, once=True)
     _sweep_servers()
     if retiring.due(now) or renewing.due(now):
         doorbell.ring(look_after, queue=SHARED, once=True)
@@ -69,6 +72,12 @@ def sweep() -> None:
         doorbell.ring(hand_over_keys, queue=SHARED, once=True)
     _sweep_jobs()
     _sweep_notifications(now)
+
+
+@shared_task
+def destroy_key(authority_id: str) -> None:
+    """Destroy the key of a CA that has ended, in the token of this server."""
+    ending.destroy(Authority.objects.get(pk=authority_id), now=timezone.now())
 
 
 def _sweep_notifications(now: datetime) -> None:

@@ -97,6 +97,16 @@ def open_key(authority: Authority) -> str:
     return opened.decode()
 
 
+def destroy_key(authority: Authority) -> None:
+    """Destroy the key of a CA that has ended, inside the token of this server."""
+    own = own_token()
+    if own is None or authority.certificate_server_id != keyring.here().server_id:
+        raise NotHere(
+            _("The key of this CA is in a PKCS#11 token that this server is not set up for.")
+        )
+    own.destroy(authority.sealed_key.removeprefix(PKCS11))
+
+
 def open_issuer(authority: Authority, *, now: datetime) -> Issuer:
     """Return the issuer of an authority, its key in memory, after its self-check (S-11)."""
     return Issuer.open(authority.root_pem, signing_key(authority), now)

@@ -90,6 +90,15 @@ class Token:
             public = _one(session, pkcs11.ObjectClass.PUBLIC_KEY, name)
             return _made(self, name, private, _public(public))
 
+    def destroy(self, name: str) -> None:
+        """Destroy a key pair of the token; one that is gone already is no fault."""
+        with _problems(self), _lock:
+            session = self._session()
+            for kind in (pkcs11.ObjectClass.PRIVATE_KEY, pkcs11.ObjectClass.PUBLIC_KEY):
+                wanted = {pkcs11.Attribute.CLASS: kind, pkcs11.Attribute.LABEL: name}
+                for found in list(session.get_objects(wanted)):
+                    found.destroy()
+
     def forget(self) -> None:
         """Let go of every session with this library, as after a fault; the next use begins anew."""
         with _lock:

@@ -91,6 +91,11 @@ class Authority(Moving):
         """Tell whether its key is inside a PKCS#11 token, which never gives it out."""
         return self.sealed_key.startswith(PKCS11)
 
+    @property
+    def left_of_key(self) -> str:
+        """Return what its row keeps when the CA has ended: a token's key is yet to be destroyed."""
+        return self.sealed_key if self.has_token_key else ""
+
     def has_expired(self, now: datetime) -> bool:
         """Tell whether its certificate is past its last second."""
         return now > self.not_after

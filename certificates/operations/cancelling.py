@@ -85,7 +85,8 @@ def _undo(operation: Operation, now: datetime) -> None:
         FutureCertificate.objects.move(future, FutureState.DISCARDED, csr_pem="", chain_pem="")
     future_ca = operation.future_authority
     if operation.changes_ca and future_ca is not None and future_ca.state == AuthorityState.FUTURE:
-        Authority.objects.move(future_ca, AuthorityState.DISCARDED, sealed_key="")
+        left = future_ca.left_of_key
+        Authority.objects.move(future_ca, AuthorityState.DISCARDED, sealed_key=left)
     Operation.objects.move(operation, State.CANCELLED, ended_at=now)
     announce()
 

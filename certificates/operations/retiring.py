@@ -40,7 +40,8 @@ def in_the_way() -> QuerySet[Device]:
 def retire(old: Authority, *, now: datetime) -> None:
     """Sign that a root is to be trusted no longer; every device hears of it."""
     zone = Zone.objects.lock()
-    Authority.objects.move(old, AuthorityState.RETIRED, sealed_key="", note=now.isoformat())
+    left = old.left_of_key
+    Authority.objects.move(old, AuthorityState.RETIRED, sealed_key=left, note=now.isoformat())
     notice = manifest.Retire(zone=str(zone.guid), epoch=zone.epoch, roots_sha256=[old.sha256])
     update = (
         Operation.objects.filter(authority=old, future_authority__isnull=False)

@@ -1,17 +1,19 @@
 """A zone whose CA key is inside a PKCS#11 token (B-27, F-34; docs/deployment.md)."""
 
 import contextlib
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from certificates import authority, gates, rotating, selfcheck, tasks, vault
+from certificates import authority, ending, gates, rotating, selfcheck, tasks, vault
 from certificates.machine import FutureState
 from certificates.models import Authority, Bridge, FutureCertificate
 from certificates.operations import preparing
 from devices import keyring
 from faults import Refused
+from ledger.models import Entry
 from pki import chains, token
 from tests import make, play
 from tests import zone as small_zone
@@ -152,3 +154,63 @@ def test_vault_keys_are_rotated_without_touching_the_token(zone):
     before = Authority.objects.current().sealed_key
     assert rotating.rotate(now=timezone.now()) == 2
     assert Authority.objects.current().sealed_key == before
+
+
+def in_token(hsm, name):
+    try:
+        hsm.token().key(name)
+    except token.TokenFault:
+        return False
+    return True
+
+
+def ended(ca, state):
+    Authority.objects.filter(pk=ca.pk).update(state=state, sealed_key=ca.left_of_key)
+    return Authority.objects.get(pk=ca.pk)
+
+
+@pytest.mark.parametrize("state", ["retired", "discarded"])
+def test_the_key_of_a_ca_that_has_ended_is_destroyed_in_the_token(zone, hsm, state):
+    ca = Authority.objects.current()
+    name = ca.sealed_key.removeprefix("pkcs11:")
+    ending.destroy(ca, now=timezone.now())
+    assert in_token(hsm, name), "that of the current CA never is"
+    ca = ended(ca, state)
+    assert [one.pk for one in ending.due(timezone.now() + timedelta(hours=1))] == [ca.pk]
+    tasks.destroy_key(str(ca.pk))
+    assert not in_token(hsm, name)
+    ca.refresh_from_db()
+    assert ca.sealed_key == ""
+    assert Entry.objects.filter(action="destroy-ca-key").count() == 1
+    assert ending.due(timezone.now() + timedelta(hours=1)) == []
+
+
+def test_a_token_that_is_away_is_asked_again_later(zone, hsm):
+    ca = ended(Authority.objects.current(), "retired")
+    pin = hsm.pin_file.read_text()
+    hsm.pin_file.write_text("000000")
+    now = timezone.now()
+    ending.destroy(ca, now=now)
+    ca.refresh_from_db()
+    assert ca.has_token_key
+    assert ending.due(now + timedelta(minutes=9)) == []
+    hsm.pin_file.write_text(pin)
+    assert ending.due(now + timedelta(minutes=10))
+    ending.destroy(ca, now=now + timedelta(minutes=10))
+    ca.refresh_from_db()
+    assert ca.sealed_key == ""
+
+
+def test_a_cancelled_change_leaves_no_key_in_the_token(zone, hsm):
+    from certificates.operations import cancelling
+
+    operation = play.remint_ca()
+    play.prepare(zone, operation)
+    future = play.fresh(operation).future_authority
+    name = future.sealed_key.removeprefix("pkcs11:")
+    cancelling.cancel(play.fresh(operation), now=timezone.now())
+    assert play.step(operation).state == "cancelled"
+    for one in ending.due(timezone.now()):
+        ending.destroy(one, now=timezone.now())
+    assert not in_token(hsm, name)
+    assert in_token(hsm, Authority.objects.current().sealed_key.removeprefix("pkcs11:"))
