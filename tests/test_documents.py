@@ -38,6 +38,15 @@ def test_every_practice_and_threat_names_its_test():
     assert [line for line in rows if not NAMED_TEST.search(line)] == []
 
 
+def test_every_fault_names_its_test_or_is_told_as_not_injected():
+    faults = (BASE_DIR / "docs" / "faults.md").read_text()
+    told = {int(number) for number in re.findall(r"F-(\d+)", faults)}
+    assert told == set(range(1, 38))
+    rows = [line for line in faults.splitlines() if line.startswith("| F-")]
+    assert len(rows) > 25
+    assert [line for line in rows if not NAMED_TEST.search(line)] == []
+
+
 @each
 def test_every_link_leads_somewhere(document):
     for there in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):

@@ -7,12 +7,15 @@ are the truth, every step can be repeated, and who comes back looks at them agai
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.scenarios import acting
@@ -47,6 +50,27 @@ def test_whatever_is_killed_in_whatever_order_the_operation_completes_once(
         acting.insist(lambda key: acting.remint_ca(api, 120, key=key))
         zone.reaches("activated", "completed", seconds=240)
     once_only(zone)
+
+
+def test_a_worker_that_hangs_and_wakes_does_nothing_twice(start_zone: StartZone) -> None:
+    """It is frozen past the time after which its work is given to others (60 s), then wakes."""
+    zone = start_zone(devices=2, primaries=2, satellites=1)
+    acting.remint_ca(zone.program(), 150)
+    zone.reaches("replicating", "assigned")
+    pids = family(zone.pids()["ps-02.worker"])
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        zone.reaches("activating", "activated", "completed")
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    once_only(zone)
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and its children."""
+    return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
 
 
 def kill_all(zone: RunningZone) -> None:
