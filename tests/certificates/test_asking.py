@@ -189,6 +189,14 @@ def test_the_pages_ask_show_and_decide(two, blocked):
     assert play.fresh(blocked).forced
 
 
+def test_enter_does_not_refuse(two, blocked):
+    """A browser presses the first submit button of a form."""
+    force(blocked, two[0])
+    shown = browser(two[1]).get(f"{PAGE}operations/{blocked.pk}/confirm/force/").content.decode()
+    dialog = shown[shown.index('class="body"') :]
+    assert dialog.index(">Confirm</button>") < dialog.index('value="refuse"')
+
+
 def test_a_job_is_refused_on_its_page(two):
     from certificates import authority
     from certificates.models import VaultJob
