@@ -116,17 +116,22 @@ def _conditions(now: datetime) -> dict[str, Q]:
 def counts(found: QuerySet[Device], asked: Asked, now: datetime) -> dict[str, Any]:
     """Count in one query what each chip leaves of the search, and what ends soon in all."""
     wanted = {"all": Q(), **_conditions(now)}
-    search = _search(asked.q) if asked.q else Q()
-    counted = {f"n_{name}": Count("pk", filter=(q & search) or None) for name, q in wanted.items()}
-    past, coming = wanted["expired"], wanted["expiring"]
-    return found.aggregate(
-        total=Count("pk"),
-        expired=Count("pk", filter=past),
-        last=Max("cert__not_after", filter=past),
-        expiring=Count("pk", filter=coming),
-        first=Min("cert__not_after", filter=coming),
-        **counted,
+    within = _counted(wanted, _search(asked.q)) if asked.q else {}
+    numbers = found.aggregate(
+        last=Max("cert__not_after", filter=wanted["expired"]),
+        first=Min("cert__not_after", filter=wanted["expiring"]),
+        **{f"n_{name}": count for name, count in _counted(wanted, Q()).items()},
+        **{f"found_{name}": count for name, count in within.items()},
     )
+    of_all = {"total": "n_all", "expired": "n_expired", "expiring": "n_expiring"}
+    every = {name: numbers[key] for name, key in of_all.items()}
+    # Without a search what a chip leaves of it is what there is of all: counted once.
+    found_in = {f"n_{name}": numbers[f"found_{name}"] for name in within}
+    return {**numbers, **every, **found_in}
+
+
+def _counted(wanted: dict[str, Q], search: Q) -> dict[str, Count]:
+    return {name: Count("pk", filter=(q & search) or None) for name, q in wanted.items()}
 
 
 def chips(numbers: dict[str, Any], asked: Asked) -> list[dict[str, Any]]:
