@@ -103,7 +103,7 @@ def limits(kind: str, *, servers: list[Device] | None = None, now: datetime) -> 
         suggestion=suggestion,
         suggestion_text=text,
         warnings=_warnings(zone, suggestion, servers, now),
-        servers=None if servers is None else [server.pk for server in servers],
+        servers=[one.pk for one in servers or []] if kind == manifest.REMINT_SERVER else None,
     )
 
 

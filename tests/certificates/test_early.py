@@ -127,3 +127,12 @@ def test_who_would_miss_it_is_counted_of_the_servers_concerned(client):
     assert would_miss(zone, moment, now) == 1
     assert would_miss(zone, moment, now, [shown]) == 0
     assert would_miss(zone, moment, now, [silent.pk]) == 1
+
+
+def test_a_change_of_the_ca_is_about_every_device_whoever_asks(client):
+    servers = [Device.objects.get(name="ps-01")]
+    now = timezone.now()
+    assert limits(Operation.Kind.REMINT_CA, servers=servers, now=now).servers is None
+    assert limits(Operation.Kind.CHANGE_CA, servers=servers, now=now).servers is None
+    found = limits(Operation.Kind.REMINT_SERVER, servers=servers, now=now)
+    assert found.servers == [servers[0].pk]
