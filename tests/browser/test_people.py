@@ -93,7 +93,7 @@ def test_an_administrator_is_created_set_up_and_changed(live_server, log_in, cro
     theirs.fill("#id_new_password", PASSWORD)
     theirs.fill("#id_again", PASSWORD)
     theirs.click("button.primary")
-    expect(theirs.locator("text=eve")).to_be_visible()
+    expect(theirs.get_by_role("link", name="eve", exact=True)).to_be_visible()
     page.click("#b-roles")
     page.locator("dialog").get_by_label("Auditor").check()
     page.click("dialog .primary")
