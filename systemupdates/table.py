@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, QuerySet
+from django.db.models import Case, Count, QuerySet, When
 from django.utils.translation import gettext_lazy as _
 
 from console.tables import Column
@@ -35,6 +35,9 @@ STATES = (
     *(AssignmentState.APPLYING, AssignmentState.DOWNLOADING, AssignmentState.ASSIGNED),
     *(AssignmentState.PENDING, AssignmentState.ACTIVATING, AssignmentState.APPLIED),
     *(AssignmentState.IGNORED, AssignmentState.CANCELED, AssignmentState.ACTIVATED),
+)
+_WORST_FIRST = Case(
+    *(When(state=state, then=place) for place, state in enumerate(STATES)), default=len(STATES)
 )
 # So many of one state are put in the order of their names; more stay in that of their rows.
 SORTED_AT_MOST = 200
@@ -142,12 +145,16 @@ def status_by_device(
 ) -> Any:
     """Return the rows that are asked for; without another `order` the failed ones come first.
 
-    `numbers` are the counts of all devices of the update by state.
+    `numbers` are the counts of all devices of the update by state. Of a few devices none is
+    missed or told twice that moved since they were counted; among many that may happen.
     """
     every = Assignment.objects.filter(update=update)
-    found = matching(every, state, q, few=sum(numbers.values()) <= FEW)
+    few = sum(numbers.values()) <= FEW
+    found = matching(every, state, q, few=few)
     if order:
         return found.select_related("device").order_by(order, "pk")
+    if few:
+        return found.select_related("device").order_by(_WORST_FIRST, "device__name", "pk")
     if q:
         return WorstFirst(found, by_state(found))
     if state == OPEN:

@@ -86,6 +86,13 @@ def test_readers_are_offered_no_act(update):
     assert "Ignore Device" not in page
 
 
+def test_a_device_that_moved_since_it_was_counted_is_told_once(update):
+    before = table.counts([update])[update.pk]
+    Assignment.objects.filter(state=A.PENDING).update(state=A.FAILED)
+    found = table.status_by_device(update, before, "", "", "")
+    assert [row.device.name for row in found] == ["c-failed", "d-waits", "a-left", "b-done"]
+
+
 def test_what_went_wrong_is_red_and_what_went_well_is_not(client, update):
     Assignment.objects.filter(state=A.ACTIVATED).update(reason="Verified by the root ab12.")
     page = client.get(f"{LIST}{update.pk}/devices/").content.decode()
