@@ -106,7 +106,7 @@ class RunningZone(Zone):
         left = {name for name, state in seen["assigned"].items() if state != "activated"}
         assert left == set(but), seen["assigned"]
         if seen["new"] != seen["old"]:
-            assert len(self.verify(seen["new"])) == len(self._listeners()), "all show the new CA"
+            assert len(self.verify(seen["new"])) == len(self.listeners()), "all show the new CA"
         assert leaked_secrets(self.home) == []
         return seen
 
@@ -178,7 +178,7 @@ class RunningZone(Zone):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata=root_pem)
         found = {}
-        for name, address, port in self._listeners():
+        for name, address, port in self.listeners():
             with (
                 socket.create_connection((address, port), timeout=20) as plain,
                 context.wrap_socket(plain, server_hostname=address) as line,
@@ -188,7 +188,8 @@ class RunningZone(Zone):
             found[name] = details.digest(ssl.DER_cert_to_PEM_cert(shown))
         return found
 
-    def _listeners(self) -> list[tuple[str, str, int]]:
+    def listeners(self) -> list[tuple[str, str, int]]:
+        """Return name, address and port of every server that shows a certificate."""
         hosts = [*self.hosts("primary"), *self.hosts("authentication-satellite")]
         return [(host.name, host.address, host.port) for host in hosts]
 
