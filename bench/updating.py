@@ -27,19 +27,21 @@ def taken(acts: list[Callable[[], Any]], rounds: int) -> list[float]:
     return [median(told) for told in times]
 
 
-def undone(act: Callable[[], Any]) -> Callable[[], None]:
-    """Return an act whose rows are taken back; taking back is not part of its time."""
-    from django.db import transaction
+class Undone:
+    """An act whose rows are taken back; taking back is not part of its time."""
 
-    def run() -> None:
+    def __init__(self, act: Callable[[], Any]) -> None:
+        self._act = act
+        self.seconds: list[float] = []
+
+    def __call__(self) -> None:
+        from django.db import transaction
+
         with transaction.atomic():
             start = place.spent()
-            act()
-            run.seconds.append(place.spent() - start)  # type: ignore[attr-defined]  # its own
+            self._act()
+            self.seconds.append(place.spent() - start)
             transaction.set_rollback(True)
-
-    run.seconds = []  # type: ignore[attr-defined]  # read below
-    return run
 
 
 def bare_assign(update: Any, only: int = 0) -> Callable[[], None]:
@@ -66,11 +68,11 @@ def assigning(update: Any, rounds: int) -> tuple[float, float]:
     """Return the median seconds of the bare statement and of the product's assignment."""
     from systemupdates import assignment
 
-    acts = [undone(bare_assign(update)), undone(lambda: assignment.assign(update))]
+    acts = [Undone(bare_assign(update)), Undone(lambda: assignment.assign(update))]
     for _ in range(rounds):
         for act in acts:
             act()
-    bare, product = (median(act.seconds) for act in acts)  # type: ignore[attr-defined]  # above
+    bare, product = (median(act.seconds) for act in acts)
     return bare, product
 
 

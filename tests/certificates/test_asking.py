@@ -13,7 +13,6 @@ from faults import Conflict, Forbidden, Refused
 from ledger.models import Entry
 from notifications import acts, events
 from notifications.models import Delivery, Target
-from people import rules
 from people.models import Rules
 from tests import make, play
 from tests.certificates.test_two_administrators import browser
@@ -23,16 +22,6 @@ pytestmark = pytest.mark.django_db
 CA = "certificates.certificate_authority"
 P = OperationState
 PAGE = "/configuration/certificates/"
-
-
-@pytest.fixture
-def two(zone):
-    """The rule is on; first and second are administrators of the CA."""
-    first, second = make.user("first", CA), make.user("second", CA)
-    rules.change(
-        requires_second_factor=False, two_administrators=True, by=first, now=timezone.now()
-    )
-    return first, second
 
 
 def started(first, second, **changes):

@@ -24,16 +24,6 @@ P = OperationState
 PASSPHRASE = "a passphrase of many words"
 
 
-@pytest.fixture
-def two(zone):
-    """The rule is on; first and second are administrators of the CA."""
-    first, second = make.user("first", CA), make.user("second", CA)
-    rules.change(
-        requires_second_factor=False, two_administrators=True, by=first, now=timezone.now()
-    )
-    return first, second
-
-
 def remint(by, **changes):
     operation = play.remint_ca(**changes)
     Operation.objects.filter(pk=operation.pk).update(requested_by=by)
