@@ -170,7 +170,7 @@ def live(request: ZoneRequest, pk: UUID) -> HttpResponse:
     stand = standing(request.zone, found, now)
 
     def context() -> dict[str, Any]:
-        return live_context(request, stand, now)
+        return live_context(request, stand, now) | {"is_news": True}
 
     return news(request, PANE, context, stand.mark, [stand.shown])
 

@@ -31,7 +31,10 @@ HAS_ERROR = (A.FAILED, A.NEEDS_CRT)
 def find(pk: UUID) -> SystemUpdate:
     """Return an update that is still on the pages, without its manifest."""
     return get_object_or_404(
-        SystemUpdate.objects.shown().select_related("initiating_server").defer("envelope"), pk=pk
+        SystemUpdate.objects.shown()
+        .select_related("initiating_server", "operation")
+        .defer("envelope"),
+        pk=pk,
     )
 
 
@@ -138,7 +141,9 @@ def _rollout(
 
 
 def _mark(update: SystemUpdate, numbers: dict[str, int]) -> str:
-    facts = (update.state, sorted(numbers.items()), update.activates_at)
+    operation = getattr(update, "operation", None)
+    stands = operation.state if operation else ""
+    facts = (update.state, sorted(numbers.items()), update.activates_at, stands)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
 
@@ -150,7 +155,7 @@ def pane(request: ZoneRequest, pk: UUID) -> HttpResponse:
     if request.GET.get("rev", "") == _mark(update, numbers):
         return HttpResponse(status=204)
     context = _rollout(request, update, numbers, now)
-    context |= _frame(request, update, "devices")
+    context |= _frame(request, update, "devices") | {"is_news": True}
     response = render(request, "systemupdates/rollout.html", context)
     return trigger(response, zcc_rows={})
 

@@ -52,9 +52,31 @@ def test_an_ended_operation_is_not_asked_about_any_more(live_server, log_in):
     expect(page.locator("#zone-ca")).to_contain_text("Last operation")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
+    # The last answer has the table asked for once; at a beat nothing is.
     page.evaluate("document.body.dispatchEvent(new Event('zcc:tick'))")
-    expect(page.locator("#b-remint-ca")).to_be_visible()
-    assert asked == []
+    page.evaluate("document.body.dispatchEvent(new Event('zcc:slow'))")
+    with page.expect_response("**/zone-ca/**"):
+        pass
+    assert sum("zone-ca" in url for url in asked) == 1, "the slow beat alone"
+
+
+def test_the_heading_of_an_update_follows_its_operation(live_server, log_in):
+    operation = scenes.remint()
+    page = log_in(make.admin())
+    page.goto(f"{live_server.url}/system-updates/{operation.update_id}/devices/")
+    expect(page.locator("#lead")).to_contain_text("Replicating")
+    Operation.objects.update(state=OperationState.CANCELLING)
+    expect(page.locator("#lead")).to_contain_text("Cancelling")
+
+
+def test_the_heading_of_an_operation_follows_it(live_server, log_in):
+    operation = scenes.remint()
+    new = make.authority(operation.authority.certificate_server, name="NEXT", state="future")
+    page = log_in(make.admin())
+    page.goto(f"{live_server.url}{CERTIFICATES}operations/{operation.pk}/")
+    expect(page.locator("#lead")).to_contain_text("→ …")
+    Operation.objects.update(future_authority=new, reason="It goes on.")
+    expect(page.locator("#lead")).to_contain_text(f"→ {new.subject}")
 
 
 def test_another_administrator_sees_the_operation(live_server, log_in):
