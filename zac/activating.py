@@ -43,8 +43,9 @@ class Armed(Step):
         due = due_at(host, record)
         if due is None or host.clock.now() < due:
             return None
-        before = host.security.name()
-        host.state.amend(self.update, lambda held: replace(held, before=before))
+        with host.state.held():
+            before = host.security.name()
+            host.state.amend(self.update, lambda held: replace(held, before=before))
         return Swapping(self.update)
 
 
@@ -157,9 +158,11 @@ def tidy(host: Host) -> None:
 
     An agent that died between the end of an update and this would keep a future key for ever.
     """
-    records = host.state.load().updates
-    kept = [name for record in records.values() for name in (record.before, record.bare)]
-    host.security.tidy(kept)
+    # The activation thread builds its generation under the same lock: half of one looks like waste.
+    with host.state.held():
+        records = host.state.load().updates
+        kept = [name for record in records.values() for name in (record.before, record.bare)]
+        host.security.tidy(kept)
     for record in records.values():
         if not record.open and os.path.isdir(updating.repository(host, record.id)):
             empty_repository(host, record.id)

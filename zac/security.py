@@ -70,7 +70,14 @@ class Security:
 
     def current(self) -> Generation:
         """Return the generation in force; raises Damaged."""
-        return self.read(self.name())
+        while True:
+            name = self.name()
+            try:
+                return self.read(name)
+            except Damaged:
+                # Another thread may have put another one in force, and removed this one.
+                if name == self.name():
+                    raise
 
     def read(self, name: str) -> Generation:
         """Return one generation; raises Damaged if it is incomplete or altered."""
@@ -98,7 +105,7 @@ class Security:
         store.point(os.path.join(self.path, CURRENT), name)
 
     def tidy(self, keep: List[str]) -> None:
-        """Remove generations that nobody will go back to."""
+        """Remove generations that nobody will go back to; never while another one is built."""
         kept = {*keep, self.name()}
         for name in store.names(self.path):
             if name.startswith("gen-") and name not in kept:

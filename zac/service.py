@@ -14,7 +14,7 @@ import time
 from types import FrameType
 from typing import Callable, Dict, Optional
 
-from faults import Fault
+from faults import Fault, Kind
 from wire.messages import MANAGED
 from zac import (
     activating,
@@ -40,6 +40,13 @@ SOON = 20.0
 PATIENCE = 300.0
 # Spreads the load of many devices.
 CHANCE = random.SystemRandom()
+
+
+class Hindered(Fault):
+    """The machine hinders the agent: a full disk, a file that cannot be written."""
+
+    kind = Kind.UNAVAILABLE
+    action = "The agent tries again by itself."
 
 
 class Service:
@@ -112,6 +119,10 @@ class Service:
         except Fault as fault:
             self.host.log("%s: %s" % (type(fault).__name__, fault))
             return fault
+        except OSError as error:
+            # A full disk must not end an agent whose next step may be due when there is room again.
+            self.host.log("%s: %s" % (Hindered.__name__, error))
+            return Hindered(str(error))
         return None
 
     def _first_pause(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +19,9 @@ from tests.zac.zone import ADDRESS, Zone
 from wire import manifest, values
 from wire.manifest import Activated
 from wire.messages import Trust
-from zac import activating, pem, refreshing, service, wake
+from zac import activating, pem, refreshing, service, store, wake
 from zac.host import Host
+from zac.security import with_trust
 from zac.service import Activator, Service
 
 
@@ -57,6 +60,61 @@ def test_the_activation_does_not_wait_for_the_network(zone: Zone, device: Host) 
     wait_until(lambda: step(device) == "activated")
     assert device.clock.now() < zone.now() + 5
     assert poked.wait(5)
+
+
+def test_a_generation_is_not_tidied_away_while_it_is_built(
+    zone: Zone, device: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scenario found it: the network loop removed the folder that the activation was filling."""
+    device.activator = lambda: None
+    future = Root("Zone CA 2")
+    zone.update(future, activate_at=int(zone.now()) - 1)
+    refreshing.refresh(device)
+    tidying = threading.Thread(target=activating.tidy, args=(device,))
+    write = store.write
+
+    def written(path: str, *rest: Any, **options: Any) -> None:
+        write(path, *rest, **options)
+        if "/security/gen-" in path and not tidying.ident:
+            tidying.start()
+            tidying.join(0.5)
+
+    monkeypatch.setattr(store, "write", written)
+    Activator(device, lambda: None).look()
+    assert tidying.ident
+    tidying.join(10)
+    assert step(device) == "activated"
+    assert pem.fingerprint(device.security.current().trust.current) == future.sha256
+
+
+def test_who_reads_the_trust_store_while_it_moves_on_reads_the_new_one(
+    device: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = device.security.current()
+    new = with_trust(old, values.replace(old.trust, pending=[Root("Zone CA 2").pem]))
+    read = store.read
+
+    def late(path: str) -> Any:
+        monkeypatch.setattr(store, "read", read)
+        assert device.security.use(new)
+        device.security.tidy([])
+        return read(path)
+
+    monkeypatch.setattr(store, "read", late)
+    assert device.security.current() == new
+
+
+def test_a_full_disk_does_not_end_the_agent(
+    running: Service, device: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_host: Host, **_: bool) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(refreshing, "refresh", full)
+    said: list[str] = []
+    device.log = said.append
+    running.refresh()
+    assert said == ["Hindered: [Errno 28] No space left on device"]
 
 
 def test_it_does_not_activate_before_its_time(zone: Zone, device: Host) -> None:
