@@ -205,7 +205,7 @@ def headline(operation: Operation, counts: Counts, without: int = 0) -> str:
         without,
     ) % {"n": without}
     if not without:
-        blocked = _("Blocked: the %s operation is not ready to be activated.") % kind
+        blocked = _("Blocked: the %s operation is held back.") % kind
     texts = {
         State.PROPOSED: _("The %s operation waits for a second administrator.") % kind,
         State.BLOCKED: blocked,

@@ -82,18 +82,30 @@ def force(operation: Operation, *, now: datetime) -> None:
 
 @transaction.atomic
 def go_on_without_ignored(operation: Operation, *, now: datetime) -> None:
-    """Go on once the servers that held the activation back were ignored; else change nothing.
+    """Go on once the servers that held the activation back were ignored.
 
     A server whose certificate merely came too late does not start it: its time has passed, and
-    only an administrator's act may give it another one.
+    only an administrator's act may give it another one. That this is all that lacks is told.
     """
     zone = Zone.objects.lock()
     operation.refresh_from_db()
-    left = ", ".join(device.name for device in left_out(operation))
-    if operation.state != State.BLOCKED or not left or lacking(operation):
+    if operation.state != State.BLOCKED or lacking(operation):
         return
-    if operation.futures.ready().exists() and not readiness.shortfalls(operation, zone, now):
+    if not operation.futures.ready().exists() or readiness.shortfalls(operation, zone, now):
+        return
+    left = ", ".join(device.name for device in left_out(operation))
+    if left:
         _resume(operation, zone, f"goes on without {left}", now=now)
+    else:
+        _tell_that_time_is_all(operation)
+
+
+def _tell_that_time_is_all(operation: Operation) -> None:
+    reason = _("Every server has its new certificate now, but the activation time has passed.")
+    action = _("Change the activation time, or force the activation.")
+    if operation.reason != reason:
+        operation.reason, operation.action = reason, action
+        operation.save(update_fields=["reason", "action"])
 
 
 def _resume(operation: Operation, zone: Zone, note: str, *, now: datetime) -> None:

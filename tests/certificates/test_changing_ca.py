@@ -420,7 +420,14 @@ def test_it_does_not_go_on_by_itself_when_the_time_has_passed(
     second.refresh()
     second.request_certificate(str(blocked.update_id))
     play.sign(zone, both(blocked)[1])
-    assert play.step(blocked, minutes=11).state == S.BLOCKED
+    operation = play.step(blocked, minutes=11)
+    assert operation.state == S.BLOCKED
+    assert operation.reason == (
+        "Every server has its new certificate now, but the activation time has passed."
+    )
+    assert operation.action == "Change the activation time, or force the activation."
+    postponing.force(operation, now=timezone.now())
+    assert play.fresh(operation).reason == ""
 
 
 def test_a_changed_time_frees_a_blocked_operation(blocked: Operation) -> None:
