@@ -41,7 +41,7 @@ def test_a_broker_that_is_away_over_the_activation_costs_nobody_contact(
     zone.bring_back("broker")
 
     def only_the_time_is_left() -> bool:
-        return zone.look()["reason"].startswith("Every server has its new certificate now")
+        return str(zone.look()["reason"]).startswith("Every server has its new certificate now")
 
     until(only_the_time_is_left, "the servers get their certificates", 120)
     zone.everybody_is_in_contact()
