@@ -96,7 +96,7 @@ const replaced = (node) => node.id === "servers-table" || node.id === "servers-p
 new MutationObserver((changes) => {
   const added = changes.flatMap((change) => [...change.addedNodes]);
   if (added.some(replaced)) follow();
-  else if (added.some((node) => node.id === "servers-acts")) {
+  else if (changes.some((change) => change.target.id === "servers-acts")) {
     if (!count()) shut();
     if (menuOpen) $("#actions").showPopover();
   }

@@ -22,7 +22,8 @@ ARGS = [
     *("--disable-background-networking", "--disable-component-update"),
 ]
 # A busy machine is slow, not wrong.
-expect.set_options(timeout=15_000)
+PATIENCE = 30_000
+expect.set_options(timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -138,7 +139,7 @@ def log_in(context: BrowserContext, live_server: Any, faultless: Page) -> Callab
         name = django_settings.SESSION_COOKIE_NAME
         cookie = {"name": name, "value": client.cookies[name].value, "url": live_server.url}
         context.add_cookies([cookie])  # type: ignore[list-item]  # a plain dictionary of its type
-        faultless.set_default_timeout(10_000)
+        faultless.set_default_timeout(PATIENCE)
         return faultless
 
     return enter

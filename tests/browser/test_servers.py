@@ -174,6 +174,21 @@ def test_csrs_are_downloaded_as_one_zip(pane):
     assert re.fullmatch(r"csrs_acme-zone_\d{4}-\d\d-\d\d\.zip", got.value.suggested_filename)
 
 
+def test_a_selection_changed_while_its_acts_are_fetched_gets_its_own(pane):
+    external()
+    pane.reload()
+    held: list[Any] = []
+    pane.route("**/servers/actions/", lambda route: held.append(route), times=1)  # noqa: PLW0108 - it is marked
+    with pane.expect_request("**/servers/actions/"):
+        box(pane, "sat-auth-brno").check()
+    box(pane, "sat-auth-brno").uncheck()
+    with pane.expect_response("**/servers/actions/"):
+        box(pane, "sat-auth-bergen").check()
+        # The answer to the first question comes while the second one is about to be asked.
+        held[0].continue_()
+    expect(pane.locator("#why-remint-certificate")).to_contain_text("sat-auth-bergen")
+
+
 def test_generate_csr_and_import_have_their_dialogs(pane, tmp_path):
     external()
     pane.reload()

@@ -102,13 +102,14 @@ def test_missing_content_is_tried_again_after_a_redeployment(zone: Zone, device:
 def test_a_failure_is_tried_again_ever_less_often(zone: Zone, device: Host) -> None:
     made = late(zone, Root("Zone CA 2"))
     del zone.content[made.files[0].sha256]
+    zone.refresh_s = 60
     refreshing.refresh(device)
     refreshing.refresh(device)
     assert zone.words().count("failed") == 1
-    zone.shift = 1.5
+    zone.shift = 90
     refreshing.refresh(device)
     assert zone.words().count("failed") == 2
-    zone.shift = 3
+    zone.shift = 180
     refreshing.refresh(device)
     assert zone.words().count("failed") == 2
 
