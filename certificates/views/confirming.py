@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -17,13 +19,16 @@ from django.views.decorators.http import require_http_methods
 
 from certificates import gates, tasks
 from certificates.models import Operation, VaultJob
-from certificates.operations import asking, confirming
+from certificates.operations import asking, confirming, readiness
+from certificates.operations.activating import lacking
 from certificates.views.acts import nudge, operation_of, page_of
 from console import times
 from console.forms import PasswordAgain
 from console.http import close_dialog, dialog, faults_on, needs
 from devices.http import ZoneRequest
+from devices.models import Zone
 
+NAMED_AT_MOST = 20
 may_change = needs(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
 
 
@@ -114,8 +119,25 @@ def confirm_act(request: ZoneRequest, pk: UUID, act: str) -> HttpResponse:
         (_("Operation"), operation.name),
         (_("Requested by"), operation.asked_by or "—"),
         *([(_("Requested"), times.stamp(operation.asked_at))] if operation.asked_at else []),
+        *_what_it_means(operation, act, request.zone, now),
     ]
     return _show(request, form, label, facts, withdraw=is_own)
+
+
+def _what_it_means(
+    operation: Operation, act: str, zone: Zone, now: datetime
+) -> Iterator[tuple[str, str]]:
+    """Yield what the dialog of whoever asked for an act has shown: both decide on the same."""
+    if act == asking.ROLL_BACK and operation.authority is not None:
+        yield _("Zone CA again"), operation.authority.subject
+        return
+    servers = [server.name for server in lacking(operation)]
+    if servers:
+        more = " …" if len(servers) > NAMED_AT_MOST else ""
+        yield _("Keep their old certificate"), ", ".join(servers[:NAMED_AT_MOST]) + more
+    missing = readiness.shortfalls(operation, zone, now)
+    if missing:
+        yield _("Not met of the readiness policy"), "; ".join(missing)
 
 
 def _show(

@@ -170,12 +170,21 @@ def test_the_pages_ask_show_and_decide(two, blocked):
     assert "Force activation waits for a second" in mine.get("/").content.decode()
     assert confirm in mine.get(PAGE).content.decode()
     assert "Withdraw" in theirs.get(confirm).content.decode()
+    assert "Keep their old certificate</dt><dd>ps-02<" in mine.get(confirm).content.decode()
     assert mine.get(there).status_code == 409, "the button is shut meanwhile"
     assert mine.post(confirm, {"do": "refuse"}).status_code == 302
     assert play.fresh(blocked).asked_act == ""
     theirs.post(there)
     assert mine.post(confirm).status_code == 302
     assert play.fresh(blocked).forced
+
+
+def test_who_confirms_a_roll_back_sees_which_ca_comes_back(two, completed):
+    operation = play.fresh(completed)
+    asking.do_or_ask(operation, asking.ROLL_BACK, by=two[0], now=timezone.now())
+    there = f"{PAGE}operations/{operation.pk}/confirm/roll-back/"
+    shown = browser(two[1]).get(there).content.decode()
+    assert f"Zone CA again</dt><dd>{operation.authority.subject}<" in shown
 
 
 def test_enter_does_not_refuse(two, blocked):
