@@ -180,7 +180,7 @@ def test_the_first_server_of_a_zone_is_adopted(
     assert new_key() is not None
 
 
-def test_it_stops_within_two_seconds(zone: Zone, zac: Zac, tmp_path: Path) -> None:
+def test_it_stops_within_ten_seconds(zone: Zone, zac: Zac, tmp_path: Path) -> None:
     zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
     before = len(zone.refreshes)
     process = subprocess.Popen(
@@ -193,7 +193,7 @@ def test_it_stops_within_two_seconds(zone: Zone, zac: Zac, tmp_path: Path) -> No
             time.sleep(0.02)
         assert len(zone.refreshes) > before
         process.send_signal(signal.SIGTERM)
-        assert process.wait(2) == 0
+        assert process.wait(10) == 0
     finally:
         process.kill()
         process.wait()
