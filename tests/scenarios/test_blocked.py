@@ -44,7 +44,7 @@ def test_a_server_that_is_ignored_keeps_its_certificate_and_loses_nobody(
     update = api.operation()["update_id"]
     old = zone.verify(api.root())["ps-02"]
     api.post(f"/assignments/{api.assignments(update)['ps-02']['id']}/ignore")
-    zone.reaches("activated", seconds=60)
+    zone.reaches("activated", "completed", seconds=60)
     zone.cont("ps-02.agent")
     seen = zone.reaches("completed", seconds=180)
     assert seen["assigned"]["ps-02"] == "ignored"
