@@ -25,7 +25,6 @@ from systemupdates.models import Assignment, Notice, SystemUpdate, plain
 from wire import manifest
 
 State = OperationState
-NAMED_AT_MOST = 5
 
 
 def lacking(operation: Operation) -> list[Device]:
@@ -113,8 +112,7 @@ def _is_put_off(operation: Operation, zone: Zone, now: datetime) -> bool:
 
 def _block(operation: Operation, missing: list[Device]) -> None:
     count = len(missing)
-    more = " …" if count > NAMED_AT_MOST else ""
-    named = ", ".join(device.name for device in missing[:NAMED_AT_MOST]) + more
+    named = readiness.few([device.name for device in missing])
     Operation.objects.move(
         operation,
         State.BLOCKED,

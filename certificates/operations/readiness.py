@@ -65,9 +65,13 @@ def _servers(operation: Operation) -> list[str]:
     names = list(waiting.order_by("name").values_list("name", flat=True))
     if not names:
         return []
+    return [_("not every Primary Server is ready: %s") % few(names)]
+
+
+def few(names: list[str]) -> str:
+    """Return the first names of a list, and whether there are more."""
     more = " …" if len(names) > NAMED_AT_MOST else ""
-    few = ", ".join(names[:NAMED_AT_MOST]) + more
-    return [_("not every Primary Server is ready: %s") % few]
+    return ", ".join(names[:NAMED_AT_MOST]) + more
 
 
 def _having(operation: Operation, states: tuple[str, ...]) -> list[UUID]:

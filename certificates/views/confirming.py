@@ -28,7 +28,6 @@ from console.http import close_dialog, dialog, faults_on, needs
 from devices.http import ZoneRequest
 from devices.models import Zone
 
-NAMED_AT_MOST = 20
 may_change = needs(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
 
 
@@ -133,8 +132,7 @@ def _what_it_means(
         return
     servers = [server.name for server in lacking(operation)]
     if servers:
-        more = " …" if len(servers) > NAMED_AT_MOST else ""
-        yield _("Keep their old certificate"), ", ".join(servers[:NAMED_AT_MOST]) + more
+        yield _("Keep their old certificate"), readiness.few(servers)
     missing = readiness.shortfalls(operation, zone, now)
     if missing:
         yield _("Not met of the readiness policy"), "; ".join(missing)
