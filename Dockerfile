@@ -10,7 +10,7 @@ COPY . .
 # The settings need a place for the state; building writes nothing there.
 RUN ZCC_HOME=/nonexistent ZCC_STATIC_ROOT=/opt/zcc/static-files \
     .venv/bin/python manage.py collectstatic --noinput --verbosity 0 \
-    && .venv/bin/python -m compileall -q certificates console devices faults ledger notifications people pki systemupdates wire zac zcc zman
+    && .venv/bin/python -m compileall -q administrators audit certificates console devices faults notifications pki systemupdates wire zac zcc zman
 
 FROM python:3.11-slim-bookworm
 RUN groupadd --gid 10001 zcc \

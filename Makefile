@@ -1,7 +1,7 @@
 # The two commands to know: `make run` and `make test`. They need Python 3.11 or newer, make, git.
 
 BIN := .venv/bin
-ROOMS := zcc certificates systemupdates people notifications devices ledger console zac zman wire pki faults
+ROOMS := zcc certificates systemupdates administrators notifications devices audit console zac zman wire pki faults
 TEMPLATES = $(shell git ls-files --cached --others --exclude-standard 'templates/*.html')
 PYTEST = $(BIN)/python -m pytest
 # Two cores are enough; more may be asked for: make test WORKERS=8
@@ -30,7 +30,7 @@ setup-run:
 	@scripts/setup --no-dev
 
 run: setup-run
-	@exec $(BIN)/python -m zcc.launcher
+	@exec $(BIN)/python -m zcc.runtime.launcher
 
 test: check sqlite postgresql
 
@@ -65,7 +65,7 @@ sqlite: tools
 # The tests that touch the database once more, on the database of production.
 postgresql: tools
 	ZCC_TEST_DATABASE=postgresql $(PYTEST) -n $(WORKERS) -m "not long and not scenario and not browser" \
-		tests/certificates tests/systemupdates tests/people tests/notifications tests/devices tests/ledger tests/console tests/zcc
+		tests/certificates tests/systemupdates tests/administrators tests/notifications tests/devices tests/audit tests/console tests/zcc
 
 scenarios: tools
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m "scenario or long"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.rows import Row, read
+from bench.results import Row, read
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"

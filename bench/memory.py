@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from bench import place
-from bench.rows import Row, tell
+from bench import zone as bench_zone
+from bench.results import Row, tell
 from tests.harness.zone import Zone, running_zone
-from zcc.parts import BASE_DIR
+from zcc.runtime.parts import BASE_DIR
 
 LIMITS = {"web": 90.0, "worker": 110.0, "agent": 10.0}
 SETTLE_SECONDS = 30.0
@@ -50,7 +50,7 @@ def main() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for package in ("faults", "wire", "zac"):
         compileall.compile_dir(BASE_DIR / package, quiet=1)
-    devices = place.size("DEVICES", 10)
+    devices = bench_zone.size("DEVICES", 10)
     with (
         TemporaryDirectory(prefix="zcc-bench-") as folder,
         running_zone(Path(folder), devices=devices) as zone,

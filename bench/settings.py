@@ -1,6 +1,6 @@
 """Settings of the benchmarks: as in production, with a bare view to compare with."""
 
-from tests import postgres
+from tests.support import postgres
 from zcc.settings import *  # noqa: F403 - a settings file extends another one
 
 SECRET_KEY = "bench-" + "x" * 50

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from certificates import expiry
+from certificates.issuance import expiry
 
 
 class ExpiryWarnings:

@@ -21,8 +21,8 @@ from django.utils.cache import patch_vary_headers
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from console import logs
-from console.errors import bug_response, fault_response
+from console.pages.errors import bug_response, fault_response
+from console.requests import logs
 from faults import Fault, Kind
 
 GetResponse = Callable[[HttpRequest], HttpResponse]

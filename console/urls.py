@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from console import views
+from console.pages import views
 
 app_name = "console"
 urlpatterns = [

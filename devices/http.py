@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.http import Request
+from console.pages.responses import Request
 from devices.models import Zone
 
 

@@ -14,10 +14,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
+from audit.chain.actor import Actor, acting
+from audit.models import Entry, visible
 from devices.models import Zone
 from faults import NotFound
-from ledger.actor import Actor, acting
-from ledger.models import Entry, visible
 
 NOTED_EVERY = timedelta(minutes=1)
 

@@ -10,9 +10,9 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext as _
 
-from devices.machine import DEVICE, DeviceState
+from audit.models import Moving, MovingQuerySet
+from devices.registration.states import DEVICE, DeviceState
 from faults import NotFound
-from ledger.models import Moving, MovingQuerySet
 from wire import messages
 
 DAY = 86_400

@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 
 from django.db import models
 
-from ledger.machine import Machine
-from ledger.models import Moving, MovingQuerySet
+from audit.chain.states import Machine
+from audit.models import Moving, MovingQuerySet
 
 
 class DeliveryState(models.TextChoices):

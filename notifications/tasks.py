@@ -10,7 +10,7 @@ from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from notifications import sending
+from notifications.delivery import delivery
 
 log = logging.getLogger(__name__)
 # So many receivers at once may let a worker wait; what is due besides waits for the next sweep.
@@ -36,7 +36,7 @@ def send(delivery_id: str) -> None:
 
 def _send(pk: UUID) -> None:
     try:
-        sending.send(pk, now=timezone.now())
+        delivery.send(pk, now=timezone.now())
     except Exception:
         log.exception("The notification %s could not be sent", pk)
     finally:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from notifications import views
+from notifications.targets import views
 
 app_name = "notifications"
 PAGE = "configuration/notifications/"

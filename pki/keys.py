@@ -8,9 +8,9 @@ import math
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from pki import loading
+from pki.certificates import loading
+from pki.certificates.loading import PrivateKey, PublicKey
 from pki.errors import WeakKey, WrongKey
-from pki.loading import PrivateKey, PublicKey
 
 # PEM, or a key inside a token.
 SigningKey = str | PrivateKey

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pki import loading
+from pki.certificates import loading
 from pki.errors import NotIssued
 
 BACKDATED = timedelta(hours=24)  # for hosts whose clock is slow

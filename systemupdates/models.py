@@ -8,9 +8,9 @@ from typing import ClassVar, Self
 
 from django.db import models
 
+from audit.models import Moving, MovingQuerySet
 from devices.models import Device
-from ledger.models import Moving, MovingQuerySet
-from systemupdates.machine import (
+from systemupdates.updates.states import (
     ASSIGNMENT,
     REPLICA,
     SETTLED,
@@ -19,8 +19,8 @@ from systemupdates.machine import (
     ReplicaState,
     UpdateState,
 )
-from wire import manifest as wire_manifest
-from wire import shapes
+from wire import json_codec
+from wire import metadata as wire_manifest
 from wire.envelope import Envelope
 
 
@@ -73,7 +73,7 @@ class SystemUpdate(Moving):
 
     def signed(self) -> Envelope:
         """Return the signed manifest as it travels."""
-        return shapes.build(Envelope, self.envelope, "envelope")
+        return json_codec.build(Envelope, self.envelope, "envelope")
 
     def digests(self) -> list[str]:
         """Return the SHA-256 of every file it names."""
@@ -245,10 +245,10 @@ class Notice(models.Model):
 
     def signed(self) -> Envelope:
         """Return the signed notice as it travels."""
-        return shapes.build(Envelope, self.envelope, "envelope")
+        return json_codec.build(Envelope, self.envelope, "envelope")
 
 
 def plain(envelope: Envelope) -> dict[str, str]:
     """Return an envelope as JSON for a column."""
-    loaded: dict[str, str] = json.loads(shapes.dump(envelope))
+    loaded: dict[str, str] = json.loads(json_codec.dump(envelope))
     return loaded

@@ -10,10 +10,10 @@ import pytest
 from django.db import connection
 from django.test import TransactionTestCase
 
-from ledger import guard
+from audit.chain import append_only
 
 if TYPE_CHECKING:
-    from tests.zone import TestZone
+    from tests.support.zone import TestZone
 
 
 @pytest.fixture(autouse=True)
@@ -23,19 +23,20 @@ def unheard(monkeypatch: pytest.MonkeyPatch) -> None:
     The thread of a real doorbell would find none, some seconds later, and say so into a stream
     that pytest has closed.
     """
-    monkeypatch.setattr("certificates.doorbell.ring", lambda *_, **__: None)
+    monkeypatch.setattr("certificates.tasks.enqueue.ring", lambda *_, **__: None)
 
 
 @pytest.fixture
 def zone(db: None, tmp_path: Path, settings: Any) -> Iterator[TestZone]:
     """Found a zone whose first server is this process."""
-    from certificates import answers
-    from devices import authentication, keyring, throttle
-    from tests import zone as small_zone
+    from certificates.agents import responses
+    from devices.identity import authentication, zone_keys
+    from devices.registration import throttle
+    from tests.support import zone as small_zone
 
     def forget() -> None:
-        keyring.forget()
-        answers.forget()
+        zone_keys.forget()
+        responses.forget()
         authentication._epochs.clear()
         throttle.forget()
 
@@ -52,11 +53,11 @@ def _ledger_can_be_emptied() -> Iterator[None]:
     flush = cases._fixture_teardown
 
     def flush_without_guard(case: Any) -> None:
-        _run(guard.removal(connection.vendor))
+        _run(append_only.removal(connection.vendor))
         try:
             flush(case)
         finally:
-            _run(guard.statements(connection.vendor))
+            _run(append_only.statements(connection.vendor))
 
     cases._fixture_teardown = flush_without_guard
     yield

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from tests import postgres
+from tests.support import postgres
 from zcc import settings as own
 from zcc.settings import *  # noqa: F403 - a settings file extends another one
 

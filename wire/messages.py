@@ -92,7 +92,7 @@ class Hello(Value):
 
 
 class HelloAnswer(Value):
-    """The zone's public key and its signed statement (payload: wire.manifest.Statement)."""
+    """The zone's public key and its signed statement (payload: wire.metadata.Statement)."""
 
     zone_pub: str
     statement: Envelope

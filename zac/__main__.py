@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from zac.commands import main
+from zac.cli.commands import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,7 +4,7 @@ It is a zip application whose entry point is `main`. Beside the packages `faults
 the archive holds
 
 - `update/manifest.json`: the signed manifest (wire.envelope.Envelope),
-- `update/notices.json`: wire.manifest.Recovery with the signed notices there are, may be missing,
+- `update/notices.json`: wire.metadata.Recovery with the signed notices there are, may be missing,
 - `update/files/<sha256>`: the files that the manifest names.
 
 What it carries is believed because this device's zone key signed it, never because of how it came
@@ -22,31 +22,24 @@ import zlib
 from typing import List, Optional
 
 from faults import Fault
-from wire import manifest as words
-from wire import shapes
+from wire import json_codec
+from wire import metadata as words
 from wire.envelope import Envelope
-from wire.manifest import Activated, Manifest, Recovery, open_as, sha256
 from wire.messages import Trust
+from wire.metadata import Activated, Manifest, Recovery, open_as, sha256
 from wire.values import Value
-from zac import (
-    accepting,
-    calls,
-    exits,
-    locks,
-    machine,
-    pem,
-    recovering,
-    refreshing,
-    state,
-    store,
-    trust,
-    wake,
-)
-from zac.arguments import Parser
-from zac.home import DEFAULT, Home
-from zac.host import Host
-from zac.security import Generation
-from zac.transport import Refused
+from zac import wakeup
+from zac.cli import exit_codes
+from zac.cli.arguments import Parser
+from zac.host import files, locks, state
+from zac.host.home import DEFAULT, Home
+from zac.host.host import Host
+from zac.network import calls
+from zac.network.tls import Refused
+from zac.trust import pem, recovery, trust
+from zac.trust.store import Generation
+from zac.updates import notices as updates_notices
+from zac.updates import refresh, steps
 
 CODES = (
     "Exit codes: 0 done, 3 this device is not registered, 4 no server answers, 5 no server"
@@ -96,10 +89,10 @@ def main(arguments: Optional[List[str]] = None, archive: str = "") -> int:
     try:
         carried = read(archive or sys.argv[0])
         host = Host(Home(told.home))
-        manifest = accepting.verified(host, carried.envelope)
+        manifest = updates_notices.verified(host, carried.envelope)
         if told.info:
             print(_described(manifest, carried))
-            return exits.OK
+            return exit_codes.OK
         if told.check:
             return _check(host, manifest)
         if told.ca:
@@ -109,7 +102,11 @@ def main(arguments: Optional[List[str]] = None, archive: str = "") -> int:
     except Fault as fault:
         print("%s" % fault.explanation, file=sys.stderr)
         print(fault.action, file=sys.stderr)
-        return exits.code_of(fault) if not isinstance(fault, DamagedTool) else exits.BAD_CONTENT
+        return (
+            exit_codes.code_of(fault)
+            if not isinstance(fault, DamagedTool)
+            else exit_codes.BAD_CONTENT
+        )
 
 
 def read(path: str) -> Carried:
@@ -119,9 +116,9 @@ def read(path: str) -> Carried:
         raise DamagedTool("There is no update in this file.")
     notices = _member(path, "update/notices.json")
     try:
-        known = shapes.load(Recovery, notices).notices if notices else []
-        return Carried(path, shapes.load(Envelope, envelope), known)
-    except shapes.Malformed as error:
+        known = json_codec.load(Recovery, notices).notices if notices else []
+        return Carried(path, json_codec.load(Envelope, envelope), known)
+    except json_codec.Malformed as error:
         raise DamagedTool("The update in this file cannot be read.") from error
 
 
@@ -134,20 +131,20 @@ def apply(host: Host, carried: Carried, manifest: Manifest) -> int:
     _mend_trust(host, carried, manifest)
     notice = _activated(host, carried, manifest)
     if notice is not None and manifest.epoch > host.state.load().epoch:
-        recovering.take_over(host, notice)
+        recovery.take_over(host, notice)
     else:
-        accepting.keep(host, manifest, carried.envelope)
-    machine.try_again(host, manifest.id)
-    machine.advance(host, manifest.id)
+        updates_notices.keep(host, manifest, carried.envelope)
+    steps.try_again(host, manifest.id)
+    steps.advance(host, manifest.id)
     record = host.state.record(manifest.id)
     if record is not None and record.failure:
         print("The update failed: %s" % record.failure, file=sys.stderr)
-        return exits.FAILED
+        return exit_codes.FAILED
     code = _confirm(host)
-    wake.call(host.home.path)
-    if code == exits.OK and not is_done(host, manifest):
+    wakeup.call(host.home.path)
+    if code == exit_codes.OK and not is_done(host, manifest):
         print("The update is staged; it is activated at its time.")
-        return exits.PENDING
+        return exit_codes.PENDING
     return code
 
 
@@ -167,14 +164,14 @@ def _confirm(host: Host) -> int:
         own = trust.roots(host.security.current().trust)
         host.extra_roots = [*own, *host.extra_roots]
     try:
-        refreshing.refresh(host)
+        refresh.refresh(host)
     except calls.NoneVerifies as error:
         raise Mismatch("%s %s" % (MISMATCH, error.explanation)) from error
     except calls.NoServer as fault:
         print("Done; no server answers now: %s" % fault.explanation)
-        return exits.OK
+        return exit_codes.OK
     print("Done; the zone was contacted over verified TLS.")
-    return exits.OK
+    return exit_codes.OK
 
 
 def _mend_trust(host: Host, carried: Carried, manifest: Manifest) -> None:
@@ -211,21 +208,21 @@ def _activated(host: Host, carried: Carried, manifest: Manifest) -> Optional[Act
 def _check(host: Host, manifest: Manifest) -> int:
     if is_done(host, manifest):
         print("The update is applied on this device.")
-        return exits.OK
+        return exit_codes.OK
     print("The update is not yet in force on this device.")
-    return exits.PENDING
+    return exit_codes.PENDING
 
 
 def _described(manifest: Manifest, carried: Carried) -> str:
     lines = ["%s (%s), revision %d" % (manifest.name, manifest.kind, manifest.revision)]
     lines.append("Zone %s, root %s" % (manifest.zone, manifest.root_sha256))
     lines += ["%s  %s" % (file.sha256, file.name) for file in manifest.files]
-    lines.append("SHA-256 of this file: %s" % sha256(store.read(carried.path) or b""))
+    lines.append("SHA-256 of this file: %s" % sha256(files.read(carried.path) or b""))
     return "\n".join(lines)
 
 
 def _roots_in(path: str) -> List[str]:
-    data = store.read(path)
+    data = files.read(path)
     roots = pem.split((data or b"").decode("latin-1"))
     if not roots:
         raise pem.NotCertificates("%s holds no CA certificate in PEM form." % path)

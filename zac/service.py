@@ -16,22 +16,17 @@ from typing import Callable, Dict, Optional
 
 from faults import Fault, Kind
 from wire.messages import MANAGED
-from zac import (
-    activating,
-    calls,
-    exits,
-    first,
-    locks,
-    machine,
-    recovering,
-    refreshing,
-    rehearsing,
-    state,
-    wake,
-)
-from zac.home import Home, NotRegistered
-from zac.host import Host, say
-from zac.state import Record
+from zac import wakeup
+from zac.cli import exit_codes
+from zac.enrollment import first_certificate
+from zac.host import locks, state
+from zac.host.home import Home, NotRegistered
+from zac.host.host import Host, say
+from zac.host.state import Record
+from zac.network import calls
+from zac.trust import recovery
+from zac.updates import activation, preflight, steps
+from zac.updates import refresh as updates_refresh
 
 LOCK_WAIT = 30.0
 REFUSED_PASSES = 2
@@ -57,8 +52,8 @@ class Service:
         self._failures = 0
         self._lost = 0
         self._due = 0.0
-        self.wake = wake.Wake(host.home.path)
-        self._activator = Activator(host, lambda: wake.call(host.home.path, wake.LOOK))
+        self.wake = wakeup.Wake(host.home.path)
+        self._activator = Activator(host, lambda: wakeup.call(host.home.path, wakeup.LOOK))
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; returns the exit code."""
@@ -69,7 +64,7 @@ class Service:
         self._activator.start()
         listeners = None
         if host.device.role != MANAGED:
-            from zac.listeners import Listeners  # noqa: PLC0415 - managed devices do without
+            from zac.content.listeners import Listeners  # noqa: PLC0415 - managed devices do without
 
             listeners = Listeners(host)
         try:
@@ -91,23 +86,23 @@ class Service:
 
     def _turn(self) -> None:
         heard = self.wake.wait(min(self._due - time.monotonic(), self._poll()))
-        if heard == wake.REFRESH or time.monotonic() >= self._due:
-            self.refresh(asked=heard == wake.REFRESH)
+        if heard == wakeup.REFRESH or time.monotonic() >= self._due:
+            self.refresh(asked=heard == wakeup.REFRESH)
             self._due = time.monotonic() + self._pause()
         else:
             self._guarded(lambda: look(self.host))
 
     def refresh(self, *, asked: bool = False) -> None:
         """Make one pass; after two passes in which no server verifies, recover (B-10)."""
-        fault = self._guarded(lambda: refreshing.refresh(self.host, asked=asked))
+        fault = self._guarded(lambda: updates_refresh.refresh(self.host, asked=asked))
         self._failures = 0 if fault is None else self._failures + 1
         self._lost = self._lost + 1 if isinstance(fault, calls.NoneVerifies) else 0
         if self._lost >= REFUSED_PASSES and self._guarded(self._recover) is None:
             self._failures = self._lost = 0
 
     def _recover(self) -> None:
-        recovering.recover(self.host)
-        refreshing.refresh(self.host)
+        recovery.recover(self.host)
+        updates_refresh.refresh(self.host)
 
     def _guarded(self, act: Callable[[], object]) -> Optional[Fault]:
         try:
@@ -170,7 +165,7 @@ class Activator(threading.Thread):
             if not self._is_due(record):
                 continue
             self._rest[record.id] = time.monotonic() + PROVING_REST
-            machine.advance(host, record.id, offline=True)
+            steps.advance(host, record.id, offline=True)
             after = host.state.record(record.id)
             if after is not None and after.step != record.step:
                 self._done()
@@ -179,14 +174,14 @@ class Activator(threading.Thread):
         if record.step not in (state.ARMED, state.SWAPPING, state.PROVING):
             return False
         if record.step == state.ARMED:
-            due = activating.due_at(self._host, record)
+            due = activation.due_at(self._host, record)
             return due is not None and self._host.clock.now() >= due
         return time.monotonic() >= self._rest.get(record.id, 0.0)
 
     def _pause(self) -> float:
         pauses = [1.0]
         for record in self._host.state.load().updates.values():
-            due = activating.due_at(self._host, record) if record.step == state.ARMED else None
+            due = activation.due_at(self._host, record) if record.step == state.ARMED else None
             if due is not None:
                 pauses.append(due - self._host.clock.now())
         return max(0.01, min(pauses)) if min(pauses) > 0 else 0.5
@@ -198,9 +193,9 @@ PROVING_REST = 5.0
 def look(host: Host) -> None:
     """Bring forward what waits, without a refresh."""
     if host.is_certified and host.home.known().approved and not host.security.current().server:
-        first.collect(host)
-    refreshing.bring_forward(host)
-    rehearsing.again(host)
+        first_certificate.collect(host)
+    updates_refresh.bring_forward(host)
+    preflight.again(host)
 
 
 def pause_after(interval: float, failures: int) -> float:
@@ -227,13 +222,13 @@ def _wait(host: Host, record: Record) -> float:
         return max(1.0, record.try_at - now)
     if record.step in (state.CERTIFICATE, state.ACTIVATED, state.REHEARSED):
         return QUICK
-    if record.step == state.ARMED and activating.due_at(host, record) is None:
+    if record.step == state.ARMED and activation.due_at(host, record) is None:
         left = record.activates_at() - now
         if left > SOON:
             return min(60.0, left - SOON)
         recent = -left < PATIENCE or now - record.since < PATIENCE
         return 1.0 if recent else 60.0
-    if record.step == state.ARMED and rehearsing.is_open(host, record):
+    if record.step == state.ARMED and preflight.is_open(host, record):
         return 60.0
     return 3600.0
 
@@ -251,7 +246,7 @@ def main(home: str) -> int:
         with locks.hold(host.home.at("run.lock"), 1.0):
             return Service(host).run()
 
-    return exits.told(run)
+    return exit_codes.told(run)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,31 @@ from django.urls import URLPattern
 from django.views.decorators.http import require_safe
 from ninja.openapi.docs import Swagger
 
-from certificates.api import ROUTERS
-from console.api import Api, having, program
-from devices.api import router as devices
-from devices.zone_api import router as zone
-from ledger.api import router as ledger
-from ledger.token_api import router as tokens
-from notifications.api import router as notifications
-from people.api import router as people
-from systemupdates.api import ROUTERS as UPDATES
+from administrators.accounts import api as accounts
+from administrators.api_tokens import api as api_tokens
+from audit.entries import api as audit_entries
+from certificates.approvals import api as approvals
+from certificates.authority import api as authority
+from certificates.authority import key_api
+from certificates.operations.api import actions, creation, operations
+from certificates.servers import api as servers
+from certificates.servers import csr_api
+from certificates.trust import api as trust
+from console.rest.api import Api, having, program
+from devices.inventory import api as inventory
+from devices.zone import api as zone
+from notifications.targets import api as targets
+from systemupdates.assignments import api as assignments
+from systemupdates.assignments import stage_api
+from systemupdates.content import api as content
+from systemupdates.updates import api as updates
+
+# `creation` comes before `operations`: their paths look like that of an operation.
+MODULES = (
+    *(zone, inventory, updates, assignments, content, stage_api),
+    *(audit_entries, api_tokens, accounts, targets),
+    *(authority, key_api, creation, operations, actions, approvals, trust, servers, csr_api),
+)
 
 
 class Docs(Swagger):
@@ -36,8 +52,8 @@ def _make() -> Api:
         urls_namespace="api",
         auth=having(),
     )
-    for router in (zone, devices, *UPDATES, ledger, tokens, people, notifications, *ROUTERS):
-        api.add_router("", router)
+    for module in MODULES:
+        api.add_router("", module.router)
     return api
 
 

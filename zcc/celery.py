@@ -9,8 +9,8 @@ from typing import Any
 from celery import Celery, signals
 from celery.schedules import crontab
 
-from console import logs
-from zcc import processes
+from console.requests import logs
+from zcc.runtime import processes
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
 

@@ -10,7 +10,7 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from zcc import environment as env
+from zcc.runtime import environment as env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
@@ -40,10 +40,10 @@ INSTALLED_APPS = [
     "zcc",
     "certificates",
     "systemupdates",
-    "people",
+    "administrators",
     "notifications",
     "devices",
-    "ledger",
+    "audit",
     "console",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -58,12 +58,12 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "console.middleware.RequestId",
-    "console.proxies.ClientAddress",
+    "console.requests.proxies.ClientAddress",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
-    "zcc.first_run.ToSetup",
+    "zcc.setup.first_run.ToSetup",
     "console.middleware.NobodyAsks",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -74,9 +74,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "console.middleware.SessionLimits",
-    "console.tokens.Tokens",
+    "console.access.api_tokens.Tokens",
     "devices.middleware.ActorAndZone",
-    "people.middleware.Duties",
+    "administrators.middleware.Duties",
     "certificates.middleware.ExpiryWarnings",
     "console.middleware.FaultsToPages",
     "console.middleware.HtmxAnswers",
@@ -94,7 +94,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "console.context.frame",
+                "console.pages.context.frame",
             ],
             "builtins": [
                 "django.templatetags.i18n",
@@ -127,8 +127,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "people.backends.PasswordAndRoles",
-    "people.backends.Code",
+    "administrators.login.backends.PasswordAndRoles",
+    "administrators.login.backends.Code",
 ]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
@@ -159,7 +159,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
-AXES_HANDLER = "people.lockout.Handler"
+AXES_HANDLER = "administrators.login.lockout.Handler"
 AXES_LOCKOUT_TEMPLATE = "console/locked_out.html"
 REAUTHENTICATE_AFTER_SECONDS = 300
 
@@ -204,7 +204,7 @@ SESSION_COOKIE_AGE = 12 * 3600
 CSRF_COOKIE_NAME = "__Host-csrf"
 CSRF_COOKIE_SECURE = True
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "console.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "console.pages.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -269,10 +269,10 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "text": {
-            "()": "console.logs.Line",
+            "()": "console.requests.logs.Line",
             "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
         },
-        "json": {"()": "console.logs.Json"},
+        "json": {"()": "console.requests.logs.Json"},
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": env.text("ZCC_LOG_LEVEL", "INFO")},

@@ -19,8 +19,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from faults import Fault
 from wire.messages import PRIMARY
-from zcc import ca_vault, commands, environment, processes
-from zcc.parts import BASE_DIR
+from zcc.runtime import ca_vault, commands, environment, processes
+from zcc.runtime.parts import BASE_DIR
 
 log = logging.getLogger("zcc.start")
 LOOK_SECONDS = 1.0

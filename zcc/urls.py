@@ -2,32 +2,33 @@
 
 from django.urls import include, path
 
-from certificates.agent_urls import public
-from certificates.views import monitoring
-from systemupdates import setup
-from zcc import api, setup_views
+from certificates.agents.urls import public
+from certificates.monitoring import views as monitoring_views
+from systemupdates.remint_tool import views as remint_tool_views
+from zcc import api
+from zcc.setup import views as setup_views
 
 urlpatterns = [
-    path("zac/v1/", include("certificates.agent_urls")),
+    path("zac/v1/", include("certificates.agents.urls")),
     *public,
-    path("zenworks-setup/", setup.page, name="setup"),
-    path("zenworks-setup/<str:name>", setup.download, name="setup_download"),
+    path("zenworks-setup/", remint_tool_views.page, name="setup"),
+    path("zenworks-setup/<str:name>", remint_tool_views.download, name="setup_download"),
     path("api/v1/", api.urls),
     path("setup/", setup_views.zone, name="setup_zone"),
     path("setup/server.csr", setup_views.csr, name="setup_csr"),
     path("setup/again/", setup_views.again, name="setup_again"),
-    path("healthz", monitoring.healthz, name="healthz"),
-    path("metrics", monitoring.show_metrics, name="metrics"),
+    path("healthz", monitoring_views.healthz, name="healthz"),
+    path("metrics", monitoring_views.show_metrics, name="metrics"),
     path("", include("console.urls")),
-    path("", include("people.urls")),
+    path("", include("administrators.urls")),
     path("", include("notifications.urls")),
-    path("", include("ledger.urls")),
+    path("", include("audit.urls")),
     path("", include("certificates.urls")),
-    path("configuration/", include("devices.configuration_urls")),
+    path("configuration/", include("devices.zone.urls")),
     path("devices/", include("devices.urls")),
     path("system-updates/", include("systemupdates.urls")),
 ]
-handler400 = "console.errors.bad_request"
-handler403 = "console.errors.permission_denied"
-handler404 = "console.errors.page_not_found"
-handler500 = "console.errors.server_error"
+handler400 = "console.pages.errors.bad_request"
+handler403 = "console.pages.errors.permission_denied"
+handler404 = "console.pages.errors.page_not_found"
+handler500 = "console.pages.errors.server_error"

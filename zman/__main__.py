@@ -2,6 +2,6 @@
 
 import sys
 
-from zman.main import main
+from zman.cli.main import main
 
 sys.exit(main())

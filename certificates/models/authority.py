@@ -9,10 +9,10 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext as _
 
-from certificates.machine import AUTHORITY, AuthorityState
+from audit.models import Moving, MovingQuerySet
+from certificates.operations.states import AUTHORITY, AuthorityState
 from devices.models import Device
 from faults import NotFound
-from ledger.models import Moving, MovingQuerySet
 
 # What `sealed_key` begins with where the key is inside a PKCS#11 token (B-27).
 PKCS11 = "pkcs11:"

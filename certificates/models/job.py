@@ -9,10 +9,10 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 
-from certificates.machine import JOB, JobState
+from audit.models import Moving, MovingQuerySet
 from certificates.models.authority import Authority
+from certificates.operations.states import JOB, JobState
 from devices.models import Device
-from ledger.models import Moving, MovingQuerySet
 
 ANSWER_WITHIN = timedelta(seconds=30)
 KEPT = timedelta(minutes=10)

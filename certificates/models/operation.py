@@ -9,15 +9,15 @@ from typing import ClassVar, Self
 from django.conf import settings
 from django.db import models
 
-from certificates.machine import BLOCKING, CANCELLABLE, MOVING, OPERATION, OperationState
+from audit.models import Moving, MovingQuerySet
 from certificates.models.authority import Authority
+from certificates.operations.states import BLOCKING, CANCELLABLE, MOVING, OPERATION, OperationState
 from devices.models import Device
-from ledger.models import Moving, MovingQuerySet
 from systemupdates.models import SystemUpdate
-from wire import manifest
+from wire import metadata
 
 NEVER_LOCKED = (OperationState.PROPOSED, OperationState.BLOCKED, OperationState.CANCEL_FAILED)
-CA_KINDS = (manifest.REMINT_CA, manifest.CHANGE_CA)
+CA_KINDS = (metadata.REMINT_CA, metadata.CHANGE_CA)
 
 
 class OperationQuerySet(MovingQuerySet["Operation"]):
@@ -31,7 +31,7 @@ class OperationQuerySet(MovingQuerySet["Operation"]):
 
     def of_servers(self) -> Self:
         """Return those that replace server certificates alone."""
-        return self.filter(kind=manifest.REMINT_SERVER)
+        return self.filter(kind=metadata.REMINT_SERVER)
 
     def blocking(self) -> Self:
         """Return those that take the buttons of the page (D-19)."""
@@ -48,9 +48,9 @@ class Operation(Moving):
     class Kind(models.TextChoices):
         """The button that started it."""
 
-        REMINT_CA = manifest.REMINT_CA, "Remint CA"
-        CHANGE_CA = manifest.CHANGE_CA, "Change CA"
-        REMINT_SERVER = manifest.REMINT_SERVER, "Remint Certificate"
+        REMINT_CA = metadata.REMINT_CA, "Remint CA"
+        CHANGE_CA = metadata.CHANGE_CA, "Change CA"
+        REMINT_SERVER = metadata.REMINT_SERVER, "Remint Certificate"
 
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     idempotency_key = models.UUIDField(unique=True, default=uuid.uuid4)

@@ -7,11 +7,11 @@ from typing import ClassVar, Self
 
 from django.db import models
 
-from certificates.machine import FUTURE, GIVEN, READY, FutureState
+from audit.models import Moving, MovingQuerySet
 from certificates.models.authority import Authority
 from certificates.models.operation import Operation
+from certificates.operations.states import FUTURE, GIVEN, READY, FutureState
 from devices.models import Device
-from ledger.models import Moving, MovingQuerySet
 
 
 class ServerCertificateQuerySet(models.QuerySet["ServerCertificate"]):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from certificates.machine import OperationState
+from certificates.issuance.names import order_for
 from certificates.models import FutureCertificate, Operation
-from certificates.naming import order_for
+from certificates.operations.states import OperationState
 from devices.models import Device
 
 State = OperationState

@@ -6,10 +6,11 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from certificates.limits import stamp
 from certificates.models import Authority
+from certificates.operations.activation_time import stamp
 from faults import Invalid, Refused
-from pki import chains, details
+from pki.certificates import details
+from pki.chains import chain
 
 
 def check_new_root(root_pem: str, *, now: datetime) -> None:
@@ -31,8 +32,8 @@ def check_new_root(root_pem: str, *, now: datetime) -> None:
 
 def check_chain(root_pem: str, intermediates_pem: str, *, at: datetime) -> None:
     """Refuse a chain without its root, or an intermediate CA that is not valid at a time."""
-    others = chains.split(intermediates_pem)
-    root, _rest = chains.split_root([root_pem, *others])
+    others = chain.split(intermediates_pem)
+    root, _rest = chain.split_root([root_pem, *others])
     if details.digest(root) != details.digest(root_pem):
         raise Invalid(_("The certificate given as the root is not self-signed."), field="file")
     for facts in map(details.describe, others):

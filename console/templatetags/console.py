@@ -14,8 +14,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from lucide.templatetags.lucide import lucide
 
-from console import times
-from console.forms import LOCAL
+from console.pages import times
+from console.pages.forms import LOCAL
 
 register = template.Library()
 TONES = {

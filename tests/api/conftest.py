@@ -11,18 +11,18 @@ import pytest
 from django.http import HttpResponse
 from django.test import Client
 
-from certificates.machine import FutureState, JobState, OperationState
+from administrators.api_tokens import tokens
+from audit.models import Entry
 from certificates.models import VaultJob
+from certificates.operations.states import FutureState, JobState, OperationState
 from console.models import ApiToken
 from devices.models import RegistrationKey, Zone
-from ledger import tokens
-from ledger.models import Entry
-from notifications import sending
-from notifications.events import BLOCKED, Event
+from notifications.delivery import delivery
+from notifications.delivery.events import BLOCKED, Event
 from notifications.models import Target
-from systemupdates.machine import AssignmentState, ReplicaState
 from systemupdates.models import Stage
-from tests import make
+from systemupdates.updates.states import AssignmentState, ReplicaState
+from tests.support import factories
 from wire.envelope import Envelope
 
 BASE = "/api/v1"
@@ -78,7 +78,7 @@ class Caller:
 
 def caller(name: str, *rights: str, narrowed: list[str] | None = None) -> Caller:
     """A user with some rights, and a token that holds them all or those of `narrowed`."""
-    user = make.user(name, *rights)
+    user = factories.user(name, *rights)
     held = list(rights) if narrowed is None else narrowed
     _token, text = tokens.make(user, "test", rights=held, expires_at=None)
     return Caller(user, text)
@@ -98,7 +98,9 @@ def problem(response: HttpResponse, status: int) -> dict[str, Any]:
 def quiet(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Nothing is rung for; what would have been is in the list."""
     rung: list[Any] = []
-    monkeypatch.setattr("certificates.doorbell.ring", lambda task, *args, **_: rung.append(args))
+    monkeypatch.setattr(
+        "certificates.tasks.enqueue.ring", lambda task, *args, **_: rung.append(args)
+    )
     return rung
 
 
@@ -107,29 +109,31 @@ def things(
     db: None, quiet: list[Any], tmp_path: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Any]:
     """One of each thing that an address may name; the zone has no key to sign with."""
-    monkeypatch.setattr("certificates.report.sign", lambda _: Envelope("type", "", ""))
-    monkeypatch.setattr("notifications.webhook.seal", lambda *_, **__: "sealed")
-    monkeypatch.setattr("notifications.webhook.opened", lambda _: ("https://hooks.example", ""))
+    monkeypatch.setattr("certificates.progress.report.sign", lambda _: Envelope("type", "", ""))
+    monkeypatch.setattr("notifications.channels.webhook.seal", lambda *_, **__: "sealed")
+    monkeypatch.setattr(
+        "notifications.channels.webhook.opened", lambda _: ("https://hooks.example", "")
+    )
     settings.SERVER_HOME = tmp_path
-    zone = make.zone()
+    zone = factories.zone()
     Zone.objects.filter(pk=zone.pk).update(public_key="A" * 43 + "=")
-    server = make.server("ps-01", vault_key="v", ca_vault_key="c")
-    ca = make.authority(server)
-    certificate = make.certificate(server, ca)
+    server = factories.server("ps-01", vault_key="v", ca_vault_key="c")
+    ca = factories.authority(server)
+    certificate = factories.certificate(server, ca)
     pem = certificate.chain_pem
-    operation = make.operation(ca, state=OperationState.REPLICATING)
-    make.future(operation, server, FutureState.CREATED, chain_pem=pem, csr_pem="csr")
-    replica = make.replica(operation.update, server, ReplicaState.FAILED)
-    assignment = make.assignment(operation.update, server, AssignmentState.FAILED)
+    operation = factories.operation(ca, state=OperationState.REPLICATING)
+    factories.future(operation, server, FutureState.CREATED, chain_pem=pem, csr_pem="csr")
+    replica = factories.replica(operation.update, server, ReplicaState.FAILED)
+    assignment = factories.assignment(operation.update, server, AssignmentState.FAILED)
     key = RegistrationKey.objects.create(label="key", digest="d" * 64)
     job = VaultJob.objects.create(
         kind="backup", server=server, authority=ca, state=JobState.DONE, result=b"PK"
     )
     entry = Entry.objects.record("test", "test:1", note="a note")
     hook = Target.objects.create(name="pager", kind=Target.Kind.WEBHOOK, host="hooks.example")
-    sending.queue(Event(BLOCKED, "1", "blocked", "blocked"), now=make.now(), to=[hook])
+    delivery.queue(Event(BLOCKED, "1", "blocked", "blocked"), now=factories.now(), to=[hook])
     stage = Stage.objects.create(name="first", position=0, timeout_seconds=60)
-    token = ApiToken.objects.create(user=make.user("owner"), name="token", digest="d" * 64)
+    token = ApiToken.objects.create(user=factories.user("owner"), name="token", digest="d" * 64)
     return {
         "operation_id": operation.pk,
         "replica_id": replica.pk,

@@ -5,22 +5,22 @@ import json
 
 import pytest
 
-from certificates.machine import FutureState, OperationState
 from certificates.models import Authority, FutureCertificate, Operation
+from certificates.operations.states import FutureState, OperationState
 from devices.models import Zone
-from tests import play
 from tests.api.conftest import problem, refuses, succeeds
-from wire import manifest
+from tests.support import walkthrough
+from wire import metadata
 from wire.envelope import Envelope
 
 
 @pytest.fixture
 def running(zone):
     """A Remint CA that every host has applied."""
-    play.remint_ca()
-    play.prepare(zone, Operation.objects.get())
-    operation = play.step(Operation.objects.get())
-    play.apply(zone, operation)
+    walkthrough.remint_ca()
+    walkthrough.prepare(zone, Operation.objects.get())
+    operation = walkthrough.step(Operation.objects.get())
+    walkthrough.apply(zone, operation)
     return operation
 
 
@@ -48,7 +48,7 @@ def test_who_would_lose_contact_is_told_with_the_reason(everybody, zone, running
 @succeeds("POST /operations/{operation_id}/report")
 def test_a_report_is_signed_by_the_zone(everybody, running):
     signed = Envelope(**everybody.post(f"operations/{running.pk}/report").json())
-    told = json.loads(signed.open(Zone.objects.the().public_key, manifest.REPORT))
+    told = json.loads(signed.open(Zone.objects.the().public_key, metadata.REPORT))
     assert told["id"] == str(running.pk)
     assert base64.b64decode(signed.signature)
 
@@ -59,15 +59,15 @@ def test_an_operation_is_rolled_back_once_it_was_activated(everybody, zone, runn
     there = f"operations/{running.pk}/roll-back"
     told = problem(everybody.post(there), 409)
     assert "activated" in told["detail"]
-    play.sign(zone, Authority.objects.get(state="future"))
-    play.cut_over(zone, running)
+    walkthrough.sign(zone, Authority.objects.get(state="future"))
+    walkthrough.cut_over(zone, running)
     assert everybody.post(there).json()["state"] in ("rolling-back", "rolled-back")
 
 
 @succeeds("POST /operations/{operation_id}/try-again")
 @refuses("POST /operations/{operation_id}/try-again")
 def test_a_failed_preparation_is_tried_again(everybody, zone):
-    operation = play.remint_ca()
+    operation = walkthrough.remint_ca()
     there = f"operations/{operation.pk}/try-again"
     problem(everybody.post(there), 409)
     Operation.objects.update(state=OperationState.FAILED, reason="The vault was shut.")
@@ -89,8 +89,8 @@ def test_a_server_that_failed_is_asked_anew(everybody, zone, running):
     "GET /servers/{server_id}/certificates/{certificate_id}",
 )
 def test_what_a_server_has_shown_is_listed_and_fetched(everybody, zone, running):
-    play.sign(zone, Authority.objects.get(state="future"))
-    play.cut_over(zone, running)
+    walkthrough.sign(zone, Authority.objects.get(state="future"))
+    walkthrough.cut_over(zone, running)
     there = f"servers/{zone.first.id}/certificates"
     new, old = everybody.get(there).json()["items"]
     assert new["superseded_at"] is None

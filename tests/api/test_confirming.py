@@ -3,13 +3,13 @@
 import pytest
 from django.utils import timezone
 
-from certificates.machine import OperationState
+from administrators.accounts import policies
+from administrators.models import Rules
+from certificates.approvals import action_requests
 from certificates.models import Operation
-from certificates.operations import asking
-from people import rules
-from people.models import Rules
-from tests import play
+from certificates.operations.states import OperationState
 from tests.api.conftest import CA, caller, problem, refuses, succeeds
+from tests.support import walkthrough
 
 P = OperationState
 PHRASE = "seven quiet lakes"
@@ -19,7 +19,7 @@ PHRASE = "seven quiet lakes"
 def second(everybody):
     """Another administrator of the CA, with the rule on."""
     other = caller("second", CA)
-    rules.change(
+    policies.change(
         requires_second_factor=False, two_administrators=True, by=other.user, now=timezone.now()
     )
     return other
@@ -28,8 +28,8 @@ def second(everybody):
 @pytest.fixture
 def held(everybody, zone):
     """A Remint CA that something holds back."""
-    operation = play.remint_ca()
-    play.prepare(zone, operation)
+    operation = walkthrough.remint_ca()
+    walkthrough.prepare(zone, operation)
     Operation.objects.filter(pk=operation.pk).update(state=P.BLOCKED)
     operation.futures.update(state="created")
     return operation
@@ -66,7 +66,7 @@ def test_force_is_asked_for_listed_refused_and_confirmed(everybody, held, second
 @refuses("POST /jobs/{job_id}/refuse")
 def test_every_kind_that_waits_is_listed_with_the_calls_that_decide(everybody, second, zone):
     job = everybody.post("authority/backup", {"passphrase": PHRASE}).json()
-    operation = play.remint_ca()
+    operation = walkthrough.remint_ca()
     Rules.objects.update(end_asked_by=everybody.user, end_asked_at=timezone.now())
     listed = {one["kind"]: one for one in second.get("confirmations").json()}
     assert listed.keys() == {"operation", "job", "rules"}
@@ -80,13 +80,13 @@ def test_every_kind_that_waits_is_listed_with_the_calls_that_decide(everybody, s
 
 
 def test_roll_back_is_only_asked_for(everybody, second, zone):
-    operation = play.remint_ca()
+    operation = walkthrough.remint_ca()
     Operation.objects.update(state=P.PREPARING)
-    play.prepare(zone, operation)
-    play.replicate(zone, operation)
-    operation = play.step(operation)
-    play.apply(zone, operation)
-    play.sign(zone, operation.future_authority)
-    operation = play.cut_over(zone, operation)
+    walkthrough.prepare(zone, operation)
+    walkthrough.replicate(zone, operation)
+    operation = walkthrough.step(operation)
+    walkthrough.apply(zone, operation)
+    walkthrough.sign(zone, operation.future_authority)
+    operation = walkthrough.cut_over(zone, operation)
     told = everybody.post(f"operations/{operation.pk}/roll-back").json()
-    assert (told["state"], told["asked_act"]) == (operation.state, asking.ROLL_BACK)
+    assert (told["state"], told["asked_act"]) == (operation.state, action_requests.ROLL_BACK)

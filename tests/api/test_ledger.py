@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from audit.models import Entry
 from console.models import ApiToken
-from ledger.models import Entry
 from tests.api.conftest import AUDIT, CA, Caller, caller, problem, refuses, succeeds
 
 

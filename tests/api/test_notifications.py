@@ -5,11 +5,11 @@ import ipaddress
 import pytest
 from django.utils import timezone
 
-from ledger.models import Entry
-from notifications import sending
+from audit.models import Entry
+from notifications.delivery import delivery
 from notifications.models import Delivery, DeliveryState, Target
-from tests import receiving
 from tests.api.conftest import problem, refuses, succeeds
+from tests.support import receivers
 
 EVENTS = ["operation.blocked", "operation.completed"]
 MAIL = {"kind": "mail", "name": "team", "events": EVENTS, "recipients": ["team@acme.example"]}
@@ -18,7 +18,7 @@ MAIL = {"kind": "mail", "name": "team", "events": EVENTS, "recipients": ["team@a
 @pytest.fixture
 def receiver(settings):
     settings.WEBHOOK_NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
-    with receiving.http_server() as server:
+    with receivers.http_server() as server:
         yield server
 
 
@@ -34,7 +34,7 @@ def hook(everybody, receiver):
 
 def send_all():
     now = timezone.now()
-    return [sending.send(pk, now=now) for pk in sending.due(now)]
+    return [delivery.send(pk, now=now) for pk in delivery.due(now)]
 
 
 @succeeds(
@@ -91,7 +91,7 @@ def test_a_target_is_changed_and_removed(everybody, hook, receiver):
     everybody.put(there, {**order, "active": True})
     everybody.post(f"{there}/test")
     assert send_all() == [True], "URL and secret are those from before"
-    assert receiving.is_signed(hook["secret"], *receiver.posted[0][1:])
+    assert receivers.is_signed(hook["secret"], *receiver.posted[0][1:])
     gone = everybody.call("DELETE", there)
     assert (gone.status_code, gone.content) == (204, b"")
     problem(everybody.call("DELETE", there), 404)
@@ -125,8 +125,8 @@ def test_a_new_secret_signs_from_then_on(everybody, hook, receiver):
     assert answer.headers["Cache-Control"] == "no-store"
     everybody.post(f"{there}/test")
     send_all()
-    assert receiving.is_signed(answer.json()["secret"], *receiver.posted[0][1:])
-    assert not receiving.is_signed(hook["secret"], *receiver.posted[0][1:])
+    assert receivers.is_signed(answer.json()["secret"], *receiver.posted[0][1:])
+    assert not receivers.is_signed(hook["secret"], *receiver.posted[0][1:])
     mail = everybody.post("notification-targets", MAIL).json()
     assert mail["secret"] == ""
     problem(everybody.post(f"notification-targets/{mail['target']['id']}/new-secret"), 404)

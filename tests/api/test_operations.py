@@ -6,12 +6,12 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from certificates.machine import OperationState
+from administrators.models import Rules
 from certificates.models import Authority, Operation
-from people.models import Rules
-from tests import make, play
+from certificates.operations.states import OperationState
 from tests.api.conftest import caller, problem, refuses, succeeds
-from tests.public_ca import PublicCA
+from tests.support import factories, walkthrough
+from tests.support.public_ca import PublicCA
 from wire import messages
 
 STATE = OperationState
@@ -20,7 +20,7 @@ CHAIN = "".join([EXTERNAL.root.pem, *EXTERNAL.chain])
 
 
 def soon(**span):
-    return play.soon(**span).isoformat()
+    return walkthrough.soon(**span).isoformat()
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def remint(everybody):
 def spread(zone, remint):
     """It waits until a Content Satellite Server has its content, too."""
     zone.join("cs-1", messages.CONTENT_SATELLITE)
-    play.prepare(zone, Operation.objects.get())
-    assert play.step(Operation.objects.get()).state == STATE.REPLICATING
+    walkthrough.prepare(zone, Operation.objects.get())
+    assert walkthrough.step(Operation.objects.get()).state == STATE.REPLICATING
     return remint
 
 
@@ -234,7 +234,7 @@ def test_a_dead_content_server_is_left_out_and_another_operation_has_none(everyb
 
 @succeeds("PUT /operations/{operation_id}/activation-time")
 def test_the_activation_is_set_to_another_time(everybody, spread):
-    later = play.soon(hours=2)
+    later = walkthrough.soon(hours=2)
     answer = everybody.put(f"{spread}/activation-time", {"activates_at": later.isoformat()})
     assert answer.status_code == 200, answer.content
     assert Operation.objects.get().activates_at == later
@@ -266,8 +266,8 @@ def test_from_the_lock_out_cancel_is_refused(everybody, spread):
 @succeeds("POST /operations/{operation_id}/confirm")
 def test_a_second_administrator_confirms(everybody, zone):
     Rules.objects.create(pk=1, two_administrators=True)
-    operation = play.remint_ca()
-    Operation.objects.update(requested_by=make.user("first"))
+    operation = walkthrough.remint_ca()
+    Operation.objects.update(requested_by=factories.user("first"))
     told = everybody.post(f"operations/{operation.pk}/confirm").json()
     assert told["state"] == "preparing"
 
@@ -275,7 +275,7 @@ def test_a_second_administrator_confirms(everybody, zone):
 @refuses("POST /operations/{operation_id}/confirm")
 def test_the_first_administrator_cannot_confirm(everybody, zone):
     Rules.objects.create(pk=1, two_administrators=True)
-    operation = play.remint_ca()
+    operation = walkthrough.remint_ca()
     Operation.objects.update(requested_by=everybody.user)
     told = problem(everybody.post(f"operations/{operation.pk}/confirm"), 409)
     assert "second administrator" in told["detail"]
@@ -290,10 +290,10 @@ def test_the_message_of_a_failed_cancel_is_cleared(everybody, spread):
 
 @succeeds("POST /operations/{operation_id}/force")
 def test_a_blocked_operation_is_forced(everybody, zone, spread):
-    play.replicate(zone, Operation.objects.get())
-    play.step(Operation.objects.get())
-    play.apply(zone, Operation.objects.get())
-    play.sign(zone, Authority.objects.get(state="future"))
+    walkthrough.replicate(zone, Operation.objects.get())
+    walkthrough.step(Operation.objects.get())
+    walkthrough.apply(zone, Operation.objects.get())
+    walkthrough.sign(zone, Authority.objects.get(state="future"))
     Operation.objects.update(state=STATE.BLOCKED, reason="One lacks it.")
     told = everybody.post(f"{spread}/force").json()
     assert (told["state"], told["forced"]) == ("assigned", True)

@@ -9,9 +9,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from ledger.models import Entry
-from people.models import Rules
-from tests import make
+from administrators.models import Rules
+from audit.models import Entry
 from tests.api.conftest import (
     ADMINISTER,
     CA,
@@ -22,6 +21,7 @@ from tests.api.conftest import (
     refuses,
     succeeds,
 )
+from tests.support import factories
 
 LINK = re.compile(r"^https?://[^/]+(/set-up/[\w-]{43}/)$")
 PASSWORD = "a sentence of several words"
@@ -139,7 +139,7 @@ def test_a_deactivated_administrators_token_opens_nothing(everybody, zone):
 @succeeds("POST /administrators/{administrator_id}/unlock")
 @refuses("POST /administrators/{administrator_id}/unlock")
 def test_a_lock_out_is_ended(everybody, zone):
-    locked = make.user("locked")
+    locked = factories.user("locked")
     locked.set_password(PASSWORD)
     locked.save()
     there, right = f"administrators/{locked.pk}", {"username": "locked", "password": PASSWORD}
@@ -155,7 +155,7 @@ def test_a_lock_out_is_ended(everybody, zone):
 
 
 def test_failures_that_are_past_their_time_count_no_more(everybody, zone):
-    person = make.user("locked")
+    person = factories.user("locked")
     for _ in range(5):
         Client().post("/login/", {"username": "locked", "password": "wrong"})
     past = timezone.now() - timedelta(minutes=16)
@@ -184,9 +184,9 @@ def test_sessions_and_tokens_of_somebody_end(everybody, zone):
 @succeeds("POST /administrators/{administrator_id}/reset-second-factor")
 @refuses("POST /administrators/{administrator_id}/reset-second-factor")
 def test_a_lost_second_factor_is_taken_away(everybody, zone):
-    from people.models import SecondFactor
+    from administrators.models import SecondFactor
 
-    other = make.user("other")
+    other = factories.user("other")
     there = f"administrators/{other.pk}"
     problem(everybody.post(f"{there}/reset-second-factor"), 409)
     SecondFactor.objects.create(user=other, sealed="x", confirmed_at=timezone.now())

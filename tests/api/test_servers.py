@@ -9,14 +9,14 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from certificates import vault_jobs
-from certificates.machine import FutureState
+from administrators.models import Rules
+from certificates.authority import key_jobs
 from certificates.models import Authority, FutureCertificate, Operation, VaultJob
+from certificates.operations.states import FutureState
 from devices.models import Device
-from people.models import Rules
-from tests import play
 from tests.api.conftest import CA, caller, problem, refuses, succeeds
-from tests.public_ca import PublicCA
+from tests.support import walkthrough
+from tests.support.public_ca import PublicCA
 from wire import messages
 
 PHRASE = "seven quiet lakes"
@@ -26,9 +26,9 @@ EXTERNAL = PublicCA()
 @pytest.fixture
 def waiting(everybody, zone):
     """A change to an external CA in which the server has made its CSR."""
-    operation = play.to_external(EXTERNAL)
-    play.prepare(zone, operation)
-    operation = play.step(operation)
+    operation = walkthrough.to_external(EXTERNAL)
+    walkthrough.prepare(zone, operation)
+    operation = walkthrough.step(operation)
     zone.first.refresh()
     zone.first.request_certificate(str(operation.update_id))
     return f"servers/{zone.first.id}"
@@ -170,7 +170,7 @@ def done(everybody, answer):
     assert answer.status_code == 202, answer.content
     there = f"jobs/{answer.json()['id']}"
     assert everybody.get(there).json()["state"] == "waiting"
-    vault_jobs.do(VaultJob.objects.get(pk=answer.json()["id"]), now=timezone.now())
+    key_jobs.do(VaultJob.objects.get(pk=answer.json()["id"]), now=timezone.now())
     return everybody.get(there).json()
 
 
@@ -239,7 +239,7 @@ def test_the_ca_role_does_not_move_to_its_holder_or_into_an_operation(everybody,
     zone.first.refresh()
     told = problem(everybody.post("authority/move", {"server_id": zone.first.id}), 422)
     assert "has the CA role already" in told["detail"]
-    play.remint_ca()
+    walkthrough.remint_ca()
     told = problem(everybody.post("authority/move", {"server_id": zone.first.id}), 409)
     assert "in progress" in told["detail"]
     assert Operation.objects.count() == 1

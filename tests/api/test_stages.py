@@ -2,18 +2,18 @@
 
 import pytest
 
-from ledger.models import Entry
-from systemupdates import staging
+from audit.models import Entry
+from systemupdates.assignments import stages
 from systemupdates.models import Stage
-from tests import make
 from tests.api.conftest import problem, refuses, succeeds
+from tests.support import factories
 
 STAGES = "deployment-stages"
 
 
 @pytest.fixture
 def devices(everybody):
-    return [make.device(f"pc-{n}") for n in range(3)]
+    return [factories.device(f"pc-{n}") for n in range(3)]
 
 
 def make_stage(everybody, name, *members, **order):
@@ -67,8 +67,8 @@ def test_a_stage_that_makes_no_sense_is_refused(everybody, devices):
     for wrong in (
         {"name": " "},
         {"name": "x" * 65},
-        {"name": "x", "timeout_seconds": staging.LEAST_SECONDS - 1},
-        {"name": "x", "timeout_seconds": staging.MOST_SECONDS + 1},
+        {"name": "x", "timeout_seconds": stages.LEAST_SECONDS - 1},
+        {"name": "x", "timeout_seconds": stages.MOST_SECONDS + 1},
         {"name": "x", "order": 1},
     ):
         problem(everybody.post(STAGES, wrong), 422)

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from audit.models import Entry
 from devices.models import Device
-from ledger.models import Entry
-from systemupdates.machine import AssignmentState, ReplicaState, UpdateState
 from systemupdates.models import Assignment, Replica, Sample, SystemUpdate
-from tests import make, play
+from systemupdates.updates.states import AssignmentState, ReplicaState, UpdateState
 from tests.api.conftest import problem, refuses, succeeds
+from tests.support import factories, walkthrough
 from wire import messages
 
 A, U = AssignmentState, UpdateState
@@ -23,7 +23,7 @@ def server(zone):
 @pytest.fixture
 def update(everybody, server):
     """An update that goes to devices in four states."""
-    made = make.update(server, state=U.ASSIGNED, name="Remint", assigned_at=make.now())
+    made = factories.update(server, state=U.ASSIGNED, name="Remint", assigned_at=factories.now())
     for name, state in (
         ("b-done", A.ACTIVATED),
         ("c-failed", A.FAILED),
@@ -31,7 +31,7 @@ def update(everybody, server):
         ("a-left", A.IGNORED),
     ):
         reason = "Disk full." if state == A.FAILED else ""
-        make.assignment(made, make.device(name), state, reason=reason)
+        factories.assignment(made, factories.device(name), state, reason=reason)
     return made
 
 
@@ -46,8 +46,8 @@ def names(everybody, update, query=""):
 
 @succeeds("GET /updates", "GET /updates/{update_id}")
 def test_updates_are_listed_by_group_and_sorted_like_the_page(everybody, update, server):
-    old = make.update(server, state=U.COMPLETED, name="Before")
-    gone = make.update(server, state=U.CANCELED, name="Gone", deleted_at=make.now())
+    old = factories.update(server, state=U.COMPLETED, name="Before")
+    gone = factories.update(server, state=U.CANCELED, name="Gone", deleted_at=factories.now())
 
     def listed(query=""):
         return [item["name"] for item in everybody.get(f"updates{query}").json()["items"]]
@@ -105,7 +105,7 @@ def test_an_error_is_cleared_once(everybody, update):
 
 @succeeds("POST /assignments/{assignment_id}/refresh")
 def test_a_device_tries_again_when_it_is_heard_next(everybody, update):
-    heard = make.now() - timedelta(seconds=10)
+    heard = factories.now() - timedelta(seconds=10)
     Device.objects.filter(name="c-failed").update(last_contact=heard)
     told = everybody.post(f"{one('c-failed')}/refresh").json()
     assert (told["at_once"], told["due_at"] is not None) == (False, True)
@@ -152,8 +152,8 @@ def test_the_rollout_over_time_is_told(everybody, update):
 def test_what_was_signed_and_announced_is_told(everybody, zone, update):
     unsigned = everybody.get(f"updates/{update.pk}/release").json()
     assert (unsigned["signature"], unsigned["files"], unsigned["notices"]) == ("none", [], [])
-    play.remint_ca()
-    play.prepare(zone, play.fresh(play.Operation.objects.get()))
+    walkthrough.remint_ca()
+    walkthrough.prepare(zone, walkthrough.fresh(walkthrough.Operation.objects.get()))
     made = SystemUpdate.objects.exclude(pk=update.pk).get()
     told = everybody.get(f"updates/{made.pk}/release").json()
     assert told["signature"] == "valid"
@@ -169,7 +169,7 @@ def replica(everybody, zone, update):
     """A Content Satellite Server that lacks the content of the update."""
     satellite = zone.join("cs-1", messages.CONTENT_SATELLITE)
     device = Device.objects.get(pk=satellite.id)
-    return make.replica(update, device, ReplicaState.FAILED, reason="No route.")
+    return factories.replica(update, device, ReplicaState.FAILED, reason="No route.")
 
 
 @succeeds(
@@ -216,18 +216,18 @@ def test_late_devices_are_named(everybody, zone):
     assert [root["state"] for root in told["roots"]] == ["current"]
     total = told["total"]
     assert total == sum(told["counts"].values())
-    operation = play.remint_ca()
-    play.prepare(zone, operation)
+    operation = walkthrough.remint_ca()
+    walkthrough.prepare(zone, operation)
     there = f"operations/{operation.pk}/not-refreshed"
     assert everybody.get(there).json()["stored_at"] is None
-    operation = play.step(operation)
-    play.apply(zone, operation)
-    play.sign(zone, play.Authority.objects.get(state="future"))
-    Device.objects.filter(name="pc-1").update(last_contact=make.now() - timedelta(days=1))
+    operation = walkthrough.step(operation)
+    walkthrough.apply(zone, operation)
+    walkthrough.sign(zone, walkthrough.Authority.objects.get(state="future"))
+    Device.objects.filter(name="pc-1").update(last_contact=factories.now() - timedelta(days=1))
     told = everybody.get(f"{there}?q=pc").json()
     assert [device["name"] for device in told["items"]] == ["pc-1"]
     assert told["stored_at"]
-    play.cut_over(zone, operation)
+    walkthrough.cut_over(zone, operation)
     told = everybody.get("trust?standing=relies&q=pc-1").json()
     assert {root["state"] for root in told["roots"]} == {"current", "grace"}
     assert told["bridged"]
@@ -241,5 +241,5 @@ def test_servers_that_wait_are_named_with_what_can_be_done(everybody, update, re
     assert "Remint" in told[0]["text"]
     assert told[0]["todo"]
     everybody.post(f"replicas/{replica.pk}/exclude")
-    Device.objects.filter(name="cs-1").update(last_contact=make.now())
+    Device.objects.filter(name="cs-1").update(last_contact=factories.now())
     assert everybody.get("waiting-servers").json() == []

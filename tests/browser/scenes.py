@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from certificates.machine import FutureState, OperationState
 from certificates.models import Authority, Operation
+from certificates.operations.states import FutureState, OperationState
 from devices.models import Device, Role
-from systemupdates.machine import AssignmentState, ReplicaState, UpdateState
 from systemupdates.models import Replica, Sample
-from tests import make
+from systemupdates.updates.states import AssignmentState, ReplicaState, UpdateState
+from tests.support import factories
 
 PRIMARIES = ("zen-ps-01", "zen-ps-02", "zen-ps-03", "zen-ps-berlin", "zen-ps-lyon", "zen-ps-oslo")
 SATELLITES = (
@@ -23,39 +23,41 @@ HOUR = timedelta(hours=1)
 
 def rest(*, devices: int = 12, ca_days: int = 3000) -> Authority:
     """A zone at rest, with one expired and two expiring certificates."""
-    make.zone("ACME-ZONE")
-    now = make.now()
-    servers = [make.server(name) for name in PRIMARIES]
-    servers += [make.server(name, Role.AUTHENTICATION_SATELLITE) for name in SATELLITES]
-    make.server("sat-content-kyiv", Role.CONTENT_SATELLITE)
-    ca = make.authority(servers[0], name="ACME-ZONE", until=now + ca_days * DAY)
+    factories.zone("ACME-ZONE")
+    now = factories.now()
+    servers = [factories.server(name) for name in PRIMARIES]
+    servers += [factories.server(name, Role.AUTHENTICATION_SATELLITE) for name in SATELLITES]
+    factories.server("sat-content-kyiv", Role.CONTENT_SATELLITE)
+    ca = factories.authority(servers[0], name="ACME-ZONE", until=now + ca_days * DAY)
     ends = {"zen-ps-oslo": -2.5, "sat-auth-porto": 17.5, "zen-ps-03": 20.5}
     for server in servers:
         until = now + ends.get(server.name, 0) * DAY if server.name in ends else None
-        make.certificate(server, ca, until=until)
+        factories.certificate(server, ca, until=until)
     Device.objects.update(root_sha256=ca.sha256)
     for number in range(devices):
         silent = now - 3 * DAY if number == 3 else now
-        make.device(f"pc-{number:03}", last_contact=silent, root_sha256=ca.sha256)
+        factories.device(f"pc-{number:03}", last_contact=silent, root_sha256=ca.sha256)
     return ca
 
 
 def remint(state: str = OperationState.REPLICATING, **values: Any) -> Operation:
     """A Remint CA in some state, with servers and devices at different points."""
     ca = rest()
-    operation = make.operation(ca, state=state, **values)
+    operation = factories.operation(ca, state=state, **values)
     update = operation.update
     if update is None:
         return operation
     content = Device.objects.content_servers()
     for number, server in enumerate(content):
         copied = number < 4 or state != OperationState.REPLICATING
-        make.replica(update, server, ReplicaState.AVAILABLE if copied else ReplicaState.PENDING)
+        factories.replica(
+            update, server, ReplicaState.AVAILABLE if copied else ReplicaState.PENDING
+        )
     for number, server in enumerate(Device.objects.certified()):
         states = (FutureState.CREATED, FutureState.AWAITED)
-        future = make.future(operation, server, states[number % 2])
+        future = factories.future(operation, server, states[number % 2])
         if number % 2 == 0:
-            future.chain_pem = make.leaf_pem(server, ca)
+            future.chain_pem = factories.leaf_pem(server, ca)
             future.save()
     failed = Device.objects.get(name="zen-ps-lyon").futures.get()
     failed.state, failed.reason = FutureState.CREATE_FAILED, "The CSR names no DNS name."
@@ -63,7 +65,7 @@ def remint(state: str = OperationState.REPLICATING, **values: Any) -> Operation:
     failed.save()
     if state in (OperationState.REPLICATING, OperationState.PREPARING):
         return operation
-    update.state, update.assigned_at = UpdateState.ASSIGNED, make.now()
+    update.state, update.assigned_at = UpdateState.ASSIGNED, factories.now()
     update.save()
     every = (
         AssignmentState.APPLIED,
@@ -76,7 +78,9 @@ def remint(state: str = OperationState.REPLICATING, **values: Any) -> Operation:
     for number, device in enumerate(Device.objects.registered()):
         state_of = every[number % len(every)]
         said = "The content could not be fetched." if state_of == AssignmentState.FAILED else ""
-        make.assignment(update, device, state_of, reason=said, attempt=2, changed_at=make.now())
+        factories.assignment(
+            update, device, state_of, reason=said, attempt=2, changed_at=factories.now()
+        )
     return operation
 
 
@@ -85,7 +89,7 @@ def rollout() -> Operation:
     operation = remint(OperationState.ASSIGNED)
     update = operation.update
     assert update is not None
-    begin = make.now() - 3 * HOUR
+    begin = factories.now() - 3 * HOUR
     update.assigned_at = begin
     update.files = [{"name": "ca.cert", "sha256": "ab" * 32, "size": 720}]
     update.save()

@@ -8,11 +8,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from certificates.machine import OperationState
+from certificates.operations.states import OperationState
 from devices.models import Device, RegistrationKey
 from systemupdates.models import Stage, SystemUpdate
-from tests import make
 from tests.browser import scenes
+from tests.support import factories
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 CERTIFICATES = "/configuration/certificates/"
@@ -38,7 +38,7 @@ def check(page: Page) -> None:
 @pytest.mark.parametrize("path", ["/", CERTIFICATES, "/devices/", "/preferences/", "/nowhere/"])
 def test_pages_of_a_zone_at_rest(live_server, log_in, path):
     scenes.rest()
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     page.goto(live_server.url + path)
     check(page)
 
@@ -48,7 +48,7 @@ def test_pages_of_a_zone_at_rest(live_server, log_in, path):
 )
 def test_an_operation_in_each_state(live_server, log_in, state):
     scenes.remint(state, reason="The zone key could not be opened.")
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     page.goto(live_server.url + CERTIFICATES)
     check(page)
 
@@ -58,7 +58,7 @@ def test_an_operation_in_each_state(live_server, log_in, state):
 )
 def test_dialogs_of_a_zone_at_rest(live_server, log_in, opener):
     scenes.rest()
-    page = log_in(make.admin(), proved=False)
+    page = log_in(factories.admin(), proved=False)
     page.goto(live_server.url + CERTIFICATES)
     page.click(f"#main {opener}")
     if opener == "#b-columns":
@@ -74,7 +74,7 @@ def test_dialogs_of_a_zone_at_rest(live_server, log_in, opener):
 )
 def test_dialogs_of_an_operation(live_server, log_in, opener):
     scenes.remint()
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     page.goto(live_server.url + CERTIFICATES)
     page.locator(f"#main >> text='{opener}'").first.click()
     expect(page.locator("dialog[open] h2")).to_be_visible()
@@ -83,7 +83,7 @@ def test_dialogs_of_an_operation(live_server, log_in, opener):
 
 def test_a_form_with_errors(live_server, log_in):
     scenes.rest()
-    page = log_in(make.admin(), proved=False)
+    page = log_in(factories.admin(), proved=False)
     page.goto(f"{live_server.url}{CERTIFICATES}remint-ca/")
     page.check("#id_confirm")
     page.fill("#id_activates_at", "2020-01-01T10:00")
@@ -94,7 +94,7 @@ def test_a_form_with_errors(live_server, log_in):
 
 def test_updates_and_device_pages(live_server, log_in):
     operation = scenes.remint(S.ASSIGNED)
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     update = SystemUpdate.objects.get().pk
     server = operation.signing_server_id
     for path in (
@@ -117,9 +117,9 @@ def test_pages_of_settings_keys_stages_and_roots(live_server, log_in, path):
     pilot = Stage.objects.create(name="Pilot", position=0, timeout_seconds=86_400)
     pilot.devices.set(Device.objects.filter(name__startswith="pc-00"))
     RegistrationKey.objects.create(label="lyon", digest="x", uses=5, uses_left=3)
-    make.server("ps-new", state="waiting")
+    factories.server("ps-new", state="waiting")
     Device.objects.filter(name="pc-001").update(root_sha256="ab" * 32)
-    page = log_in(make.admin(), proved=False)
+    page = log_in(factories.admin(), proved=False)
     page.goto(live_server.url + path)
     check(page)
 
@@ -127,7 +127,7 @@ def test_pages_of_settings_keys_stages_and_roots(live_server, log_in, path):
 def test_content_and_release_details_of_an_update(live_server, log_in):
     scenes.rollout()
     update = SystemUpdate.objects.get().pk
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     for part in ("content", "details"):
         page.goto(f"{live_server.url}/system-updates/{update}/{part}/")
         check(page)
@@ -137,7 +137,7 @@ def test_content_and_release_details_of_an_update(live_server, log_in):
 def test_dialogs_of_an_update(live_server, log_in, opener):
     scenes.rollout()
     update = SystemUpdate.objects.get().pk
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     page.goto(f"{live_server.url}/system-updates/{update}/devices/")
     page.get_by_role("button", name=opener).first.click()
     expect(page.locator("dialog[open] h2")).to_be_visible()
@@ -145,6 +145,6 @@ def test_dialogs_of_an_update(live_server, log_in, opener):
 
 
 def test_the_login(live_server, faultless):
-    make.zone()
+    factories.zone()
     faultless.goto(f"{live_server.url}/login/")
     check(faultless)

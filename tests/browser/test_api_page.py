@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests import make
 from tests.browser import scenes
+from tests.support import factories
 
 
 def test_an_operation_is_tried_on_the_page(live_server, log_in):
     scenes.remint()
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     page.goto(f"{live_server.url}/api/v1/docs")
     expect(page.get_by_role("heading", name="Zone Control Center")).to_be_visible()
     page.locator("#operations-zone-devices_zone_api_show_zone, [id$=show_zone]").first.click()

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from certificates.machine import OperationState
 from certificates.models import Operation
-from tests import make
+from certificates.operations.states import OperationState
 from tests.browser import scenes
+from tests.support import factories
 
 CERTIFICATES = "/configuration/certificates/"
 
@@ -19,14 +19,14 @@ CERTIFICATES = "/configuration/certificates/"
 @pytest.fixture
 def page_at_rest(live_server: Any, log_in: Any) -> Page:
     scenes.rest()
-    page: Page = log_in(make.admin())
+    page: Page = log_in(factories.admin())
     page.goto(live_server.url + CERTIFICATES)
     return page
 
 
 def test_logging_in_by_hand_and_out(live_server, faultless):
-    make.zone("ACME-ZONE")
-    make.admin()
+    factories.zone("ACME-ZONE")
+    factories.admin()
     page = faultless
     page.goto(live_server.url + "/devices/")
     page.fill("#id_username", "admin")
@@ -34,7 +34,7 @@ def test_logging_in_by_hand_and_out(live_server, faultless):
     page.click("button:text('Log in')")
     expect(page.locator("[role=alert]")).to_be_visible()
     page.fill("#id_username", "admin")
-    page.fill("#id_password", make.PASSWORD)
+    page.fill("#id_password", factories.PASSWORD)
     page.click("button:text('Log in')")
     expect(page).to_have_url(live_server.url + "/devices/")
     expect(page.locator(".tz")).to_contain_text("Europe/Berlin")
@@ -108,7 +108,7 @@ def test_a_double_click_starts_one_operation_and_the_pane_shows_it(page_at_rest)
 
 def test_a_shut_button_shows_its_reason_to_the_keyboard(live_server, log_in):
     scenes.remint()
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     page.goto(live_server.url + CERTIFICATES)
     page.focus("#b-move-ca-role")
     said = "Remint CA is in progress. Wait until it ends, or cancel it."
@@ -121,7 +121,7 @@ def test_a_shut_button_shows_its_reason_to_the_keyboard(live_server, log_in):
 
 def test_cancel_asks_with_the_focus_on_keep_going(live_server, log_in):
     operation = scenes.remint()
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     page.goto(live_server.url + CERTIFICATES)
     page.click(f"#b-cancel-{operation.pk}")
     expect(page.locator("dialog >> text='Keep going'")).to_be_focused()
@@ -135,7 +135,7 @@ def test_cancel_asks_with_the_focus_on_keep_going(live_server, log_in):
 
 def test_a_refusal_is_shown_inside_the_dialog(live_server, log_in):
     operation = scenes.remint()
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     page.goto(live_server.url + CERTIFICATES)
     page.click(f"#b-assign-{operation.pk}")
     expect(page.locator("dialog[open]")).to_be_visible()
@@ -157,7 +157,7 @@ def test_copy_buttons_copy_the_whole_fingerprint(page_at_rest, context):
 
 def test_everything_can_be_done_without_javascript(live_server, log_in, browser: Browser):
     scenes.rest()
-    cookies = log_in(make.admin()).context.cookies()
+    cookies = log_in(factories.admin()).context.cookies()
     context = browser.new_context(java_script_enabled=False)
     context.add_cookies(cookies)
     page = context.new_page()

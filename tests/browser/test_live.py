@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from certificates.machine import OperationState
 from certificates.models import Operation
-from systemupdates.machine import ReplicaState
+from certificates.operations.states import OperationState
 from systemupdates.models import Replica
-from tests import make
+from systemupdates.updates.states import ReplicaState
 from tests.browser import scenes
+from tests.support import factories
 
 CERTIFICATES = "/configuration/certificates/"
 
 
 def opened(live_server, log_in, query=""):
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     page.goto(live_server.url + CERTIFICATES + query)
     return page
 
@@ -47,7 +47,7 @@ def test_a_new_stage_is_announced_and_the_table_follows(live_server, log_in):
 def test_an_ended_operation_is_not_asked_about_any_more(live_server, log_in):
     scenes.remint()
     page = opened(live_server, log_in)
-    Operation.objects.update(state=OperationState.CANCELLED, ended_at=make.now())
+    Operation.objects.update(state=OperationState.CANCELLED, ended_at=factories.now())
     expect(page.locator("#zone-ca .op")).to_have_count(0)
     expect(page.locator("#zone-ca")).to_contain_text("Last operation")
     asked: list[str] = []
@@ -61,7 +61,7 @@ def test_an_ended_operation_is_not_asked_about_any_more(live_server, log_in):
 
 def test_the_heading_of_an_update_follows_its_operation(live_server, log_in):
     operation = scenes.remint()
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     page.goto(f"{live_server.url}/system-updates/{operation.update_id}/devices/")
     expect(page.locator("#lead")).to_contain_text("Replicating")
     Operation.objects.update(state=OperationState.CANCELLING)
@@ -70,8 +70,8 @@ def test_the_heading_of_an_update_follows_its_operation(live_server, log_in):
 
 def test_the_heading_of_an_operation_follows_it(live_server, log_in):
     operation = scenes.remint()
-    new = make.authority(operation.authority.certificate_server, name="NEXT", state="future")
-    page = log_in(make.admin())
+    new = factories.authority(operation.authority.certificate_server, name="NEXT", state="future")
+    page = log_in(factories.admin())
     page.goto(f"{live_server.url}{CERTIFICATES}operations/{operation.pk}/")
     expect(page.locator("#lead")).to_contain_text("→ …")
     Operation.objects.update(future_authority=new, reason="It goes on.")
@@ -81,7 +81,7 @@ def test_the_heading_of_an_operation_follows_it(live_server, log_in):
 def test_another_administrator_sees_the_operation(live_server, log_in):
     ca = scenes.rest()
     page = opened(live_server, log_in)
-    make.operation(ca)
+    factories.operation(ca)
     page.evaluate("document.body.dispatchEvent(new Event('zcc:slow'))")
     expect(page.locator("#zone-ca .op")).to_be_visible()
 
@@ -92,7 +92,7 @@ def test_a_session_that_ended_leads_to_the_login_and_back(live_server, log_in, c
     context.clear_cookies()
     page.wait_for_url("**/login/**")
     page.fill("#id_username", "admin")
-    page.fill("#id_password", make.PASSWORD)
+    page.fill("#id_password", factories.PASSWORD)
     page.click("button:text('Log in')")
     expect(page).to_have_url(f"{live_server.url}{CERTIFICATES}?q=zen")
 
@@ -125,7 +125,7 @@ def test_the_theme_and_the_time_zone_are_remembered(live_server, log_in):
 
 def test_the_page_is_light_and_asks_little(live_server, log_in):
     scenes.remint()
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     sizes: list[int] = []
     page.on("response", lambda answer: sizes.append(len(answer.body())))
     page.goto(live_server.url + CERTIFICATES)

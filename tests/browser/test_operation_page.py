@@ -11,14 +11,14 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
-from certificates.machine import AuthorityState, OperationState
 from certificates.models import Authority, Operation, ServerCertificate
+from certificates.operations.states import AuthorityState, OperationState
 from devices.models import Device
-from systemupdates.machine import AssignmentState
 from systemupdates.models import Assignment
-from tests import make
+from systemupdates.updates.states import AssignmentState
 from tests.browser import scenes
 from tests.browser.test_accessibility import check
+from tests.support import factories
 
 S = OperationState
 CERTIFICATES = "/configuration/certificates/"
@@ -27,14 +27,14 @@ CERTIFICATES = "/configuration/certificates/"
 def remint(state: str = S.ASSIGNED, **values: Any) -> Operation:
     """A Remint CA in some state, with the CA that it leads to."""
     operation = scenes.remint(S.ASSIGNED)
-    new = make.authority(operation.signing_server, name="NEW-CA", state=AuthorityState.FUTURE)
+    new = factories.authority(operation.signing_server, name="NEW-CA", state=AuthorityState.FUTURE)
     Operation.objects.update(state=state, future_authority=new, **values)
     if state in (S.ACTIVATED, S.COMPLETED):
-        until = make.now() + timedelta(days=30)
+        until = factories.now() + timedelta(days=30)
         Authority.objects.exclude(pk=new.pk).update(state=AuthorityState.GRACE, grace_until=until)
         Authority.objects.filter(pk=new.pk).update(state=AuthorityState.CURRENT)
-        Operation.objects.update(activated_at=make.now() - timedelta(hours=1))
-        ServerCertificate.objects.update(not_after=make.now() + timedelta(days=100))
+        Operation.objects.update(activated_at=factories.now() - timedelta(hours=1))
+        ServerCertificate.objects.update(not_after=factories.now() + timedelta(days=100))
     return Operation.objects.get()
 
 
@@ -43,7 +43,7 @@ def there(operation: Operation) -> str:
 
 
 def opened(live_server: Any, log_in: Any, operation: Operation, query: str = "") -> Page:
-    page: Page = log_in(make.admin())
+    page: Page = log_in(factories.admin())
     page.goto(live_server.url + there(operation) + query)
     return page
 
@@ -51,7 +51,7 @@ def opened(live_server: Any, log_in: Any, operation: Operation, query: str = "")
 @pytest.fixture(autouse=True)
 def unsigned(monkeypatch: pytest.MonkeyPatch) -> None:
     """The zone of these tests has no key: what is signed elsewhere is not signed here."""
-    monkeypatch.setattr("certificates.operations.postponing.publish_again", lambda *_, **__: None)
+    monkeypatch.setattr("certificates.operations.intervention.publish_again", lambda *_, **__: None)
 
 
 EVERY = [
@@ -74,7 +74,9 @@ def test_the_list_of_operations_and_the_report_have_no_fault_for_axe(
 ):
     from wire.envelope import Envelope
 
-    monkeypatch.setattr("certificates.report.sign", lambda _: Envelope("t", "e30=", "c2lnbmVk"))
+    monkeypatch.setattr(
+        "certificates.progress.report.sign", lambda _: Envelope("t", "e30=", "c2lnbmVk")
+    )
     operation = remint(S.COMPLETED)
     page = opened(live_server, log_in, operation)
     page.click("text='Page to print'")
@@ -100,7 +102,7 @@ def test_its_dialogs_have_no_fault_for_axe_and_ask_for_the_password(
     live_server, log_in, state, opener
 ):
     operation = remint(state)
-    page = log_in(make.admin(), proved=False)
+    page = log_in(factories.admin(), proved=False)
     page.goto(live_server.url + there(operation))
     page.locator(f"#operation-pane >> text='{opener}'").first.click()
     expect(page.locator("dialog[open] h2")).to_be_visible()
@@ -142,7 +144,7 @@ def test_the_activation_is_announced_and_the_table_turns_to_first_contacts(live_
     operation = remint(S.ACTIVATING)
     page = opened(live_server, log_in, operation)
     expect(page.locator("#devices-pane")).to_contain_text("Who would be cut off now")
-    Operation.objects.update(state=S.ACTIVATED, activated_at=make.now())
+    Operation.objects.update(state=S.ACTIVATED, activated_at=factories.now())
     expect(page.locator("#live")).to_contain_text("outstanding")
     expect(page.locator("#devices-pane")).to_contain_text("First contact after the activation")
 
@@ -179,7 +181,7 @@ def test_a_time_that_devices_would_miss_is_asked_about(live_server, log_in):
     Zone.objects.update(refresh_seconds=43_200)
     page = opened(live_server, log_in, operation)
     page.click(f"#b-time-{operation.pk}")
-    soon = timezone.localtime(make.now() + timedelta(hours=2), ZoneInfo("Europe/Berlin"))
+    soon = timezone.localtime(factories.now() + timedelta(hours=2), ZoneInfo("Europe/Berlin"))
     page.fill("#id_activates_at", f"{soon:%Y-%m-%dT%H:%M}")
     page.click("dialog >> text='OK'")
     expect(page.locator("#id_activates_at_error")).to_contain_text("27 devices would miss")
@@ -193,7 +195,7 @@ def test_a_time_that_devices_would_miss_is_asked_about(live_server, log_in):
 def test_two_administrators_who_roll_back_do_it_once(live_server, log_in, monkeypatch):
     done: list[Any] = []
     monkeypatch.setattr(
-        "certificates.operations.rolling_back._call_back", lambda *_args: done.append(1)
+        "certificates.operations.rollback._call_back", lambda *_args: done.append(1)
     )
     operation = remint(S.ACTIVATED)
     first = opened(live_server, log_in, operation)
@@ -214,7 +216,7 @@ def test_two_administrators_who_roll_back_do_it_once(live_server, log_in, monkey
 def test_a_shut_roll_back_says_why(live_server, log_in):
     operation = remint(S.ACTIVATED)
     server = Device.objects.get(name="zen-ps-oslo")
-    ServerCertificate.objects.filter(device=server).update(not_after=make.now())
+    ServerCertificate.objects.filter(device=server).update(not_after=factories.now())
     page = opened(live_server, log_in, operation)
     page.focus(f"#b-back-{operation.pk}")
     said = "The certificate from before has expired on: zen-ps-oslo."
@@ -224,10 +226,12 @@ def test_a_shut_roll_back_says_why(live_server, log_in):
 def test_everything_is_there_without_javascript(live_server, log_in, browser: Browser, monkeypatch):
     from wire.envelope import Envelope
 
-    monkeypatch.setattr("certificates.report.sign", lambda _: Envelope("t", "e30=", "c2lnbmVk"))
+    monkeypatch.setattr(
+        "certificates.progress.report.sign", lambda _: Envelope("t", "e30=", "c2lnbmVk")
+    )
     operation = remint(S.BLOCKED)
     context = browser.new_context(java_script_enabled=False)
-    context.add_cookies(log_in(make.admin()).context.cookies())
+    context.add_cookies(log_in(factories.admin()).context.cookies())
     page = context.new_page()
     page.goto(f"{live_server.url}{there(operation)}?state=at-risk&sort=-device&per_page=5")
     expect(page.locator("#devices-pane tbody tr").first).to_contain_text("zen-ps")

@@ -9,15 +9,16 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from ledger.models import Entry
-from notifications import events, sending
-from notifications.events import Event
+from administrators.accounts import accounts, policies
+from administrators.login import second_factor
+from administrators.models import SecondFactor
+from audit.models import Entry
+from notifications.delivery import delivery, events
+from notifications.delivery.events import Event
 from notifications.models import Attempt, Delivery, Target
-from people import acts, factors, rules
-from people.models import SecondFactor
-from tests import make, play
+from tests.administrators.conftest import Authenticator
 from tests.browser.test_accessibility import check
-from tests.people.conftest import Authenticator
+from tests.support import factories, walkthrough
 
 PEOPLE = "/configuration/administrators/"
 NOTICES = "/configuration/notifications/"
@@ -26,17 +27,17 @@ PASSWORD = "a sentence of several words"
 
 
 def let_in(name: str, *roles: str, signs_in: str = "password") -> int:
-    order = acts.NewAdministrator(name, f"{name}@acme.example", list(roles), signs_in)
-    return acts.create(order, by="admin", now=timezone.now())[0].pk
+    order = accounts.NewAdministrator(name, f"{name}@acme.example", list(roles), signs_in)
+    return accounts.create(order, by="admin", now=timezone.now())[0].pk
 
 
 @pytest.fixture
 def crowd(zone):
     """Administrators of every kind; the first one is who looks."""
-    chief = make.admin("chief")
+    chief = factories.admin("chief")
     let_in("anna", "certificate-administrator")
     let_in("dimitri", "deployer", "auditor")
-    acts.deactivate(let_in("gone", "viewer"), by=chief)
+    accounts.deactivate(let_in("gone", "viewer"), by=chief)
     let_in("olga", "auditor", signs_in="oidc")
     return chief
 
@@ -53,7 +54,7 @@ def told(zone):
     )
     for number, title in enumerate(("Remint CA is blocked", "The Zone CA will expire in 30 days.")):
         event = Event(events.BLOCKED, str(number), title, f"{title}\n\nReason: ps-02 is silent.")
-        sending.queue(event, now=now - timedelta(hours=number), to=[pager, team])
+        delivery.queue(event, now=now - timedelta(hours=number), to=[pager, team])
     for state, row in zip(("sent", "given-up", "waiting"), Delivery.objects.all(), strict=False):
         Delivery.objects.filter(pk=row.pk).update(state=state, attempts=2)
         Attempt.objects.create(delivery=row, at=now, ok=state == "sent", answer="HTTP 503")
@@ -61,7 +62,7 @@ def told(zone):
 
 def test_pages_of_administrators(live_server, log_in, crowd):
     page = log_in(crowd)
-    person = make.User.objects.get(username="anna").pk
+    person = factories.User.objects.get(username="anna").pk
     for path in (PEOPLE, f"{PEOPLE}{person}/", "/preferences/security/", "/preferences/password/"):
         page.goto(live_server.url + path)
         check(page)
@@ -107,13 +108,16 @@ def test_an_administrator_is_created_set_up_and_changed(live_server, log_in, cro
 
 
 def test_a_second_factor_is_set_up_and_asked_for(live_server, log_in, zone, browser):
-    user = make.admin("chief")
+    user = factories.admin("chief")
     page = log_in(user)
     page.goto(f"{live_server.url}/preferences/second-factor/")
     check(page)
     page.click("text='Begin'")
     expect(page.locator("img.qrbox")).to_be_visible()
-    assert factors.secret_text(SecondFactor.objects.get()) in page.locator("#secret").inner_text()
+    assert (
+        second_factor.secret_text(SecondFactor.objects.get())
+        in page.locator("#secret").inner_text()
+    )
     check(page)
     app = Authenticator(user)
     app.ahead = -30
@@ -124,7 +128,7 @@ def test_a_second_factor_is_set_up_and_asked_for(live_server, log_in, zone, brow
     theirs = browser.new_context().new_page()
     theirs.goto(f"{live_server.url}/login/?next=/devices/")
     theirs.fill("#id_username", "chief")
-    theirs.fill("#id_password", make.PASSWORD)
+    theirs.fill("#id_password", factories.PASSWORD)
     theirs.click("button.primary")
     expect(theirs.locator("#id_code")).to_be_focused()
     check(theirs)
@@ -136,8 +140,8 @@ def test_a_second_factor_is_set_up_and_asked_for(live_server, log_in, zone, brow
 
 
 def test_the_dialog_of_a_ca_operation_asks_for_password_and_code(live_server, log_in, zone):
-    user = make.admin("chief")
-    factors.begin(user)
+    user = factories.admin("chief")
+    second_factor.begin(user)
     SecondFactor.objects.update(confirmed_at=timezone.now())
     page = log_in(user, proved=False)
     page.goto(f"{live_server.url}/configuration/certificates/remint-ca/")
@@ -146,11 +150,11 @@ def test_the_dialog_of_a_ca_operation_asks_for_password_and_code(live_server, lo
 
 
 def test_two_administrators(live_server, log_in, zone):
-    first, second = make.user("first", CA), make.admin("second")
-    rules.change(
+    first, second = factories.user("first", CA), factories.admin("second")
+    policies.change(
         requires_second_factor=False, two_administrators=True, by=first, now=timezone.now()
     )
-    operation = play.remint_ca()
+    operation = walkthrough.remint_ca()
     type(operation).objects.update(requested_by=first)
     page = log_in(second)
     page.goto(f"{live_server.url}/configuration/certificates/")
@@ -164,7 +168,7 @@ def test_two_administrators(live_server, log_in, zone):
 
 
 def test_notifications(live_server, log_in, told):
-    page = log_in(make.admin("chief"))
+    page = log_in(factories.admin("chief"))
     page.goto(live_server.url + NOTICES)
     check(page)
     for opener in ("#b-mail", "#b-webhook", "#targets-pane tbody th a >> nth=0"):
@@ -181,7 +185,7 @@ def test_notifications(live_server, log_in, told):
 
 
 def test_an_empty_page_of_notifications(live_server, log_in, zone):
-    page = log_in(make.admin("chief"))
+    page = log_in(factories.admin("chief"))
     page.goto(live_server.url + NOTICES)
     expect(page.locator("#targets-pane .empty")).to_be_visible()
     check(page)

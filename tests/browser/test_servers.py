@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from certificates.machine import FutureState, OperationState
 from certificates.models import Authority, FutureCertificate, Operation
+from certificates.operations.states import FutureState, OperationState
 from devices.models import Device
-from pki import csr, keys, names
+from pki import keys, names
+from pki.formats import csr
 from systemupdates.models import SystemUpdate
-from tests import make
 from tests.browser import scenes
 from tests.browser.test_accessibility import check
+from tests.support import factories
 from wire import messages
 
 CERTIFICATES = "/configuration/certificates/"
@@ -33,7 +34,7 @@ def pane(live_server: Any, log_in: Any, monkeypatch: Any) -> Page:
     parent = Device.objects.get(name="zen-ps-01")
     Device.objects.filter(name__in=("sat-auth-gent", "sat-auth-turku")).update(parent=parent)
     Device.objects.update(features=[messages.FEATURE_CSR])
-    page: Page = log_in(make.admin())
+    page: Page = log_in(factories.admin())
     page.goto(f"{live_server.url}{CERTIFICATES}?per_page=5&sort=issued_to")
     return page
 
@@ -65,13 +66,13 @@ def frozen() -> list[str]:
 def external(*, csrs: int = 3) -> Operation:
     """Let the first servers wait for certificates of an external CA, some with their CSR."""
     ca = Authority.objects.get()
-    operation = make.operation(
+    operation = factories.operation(
         ca, kind=Operation.Kind.REMINT_SERVER, state=OperationState.ASSIGNED, name="Autumn remint"
     )
     for number, server in enumerate(Device.objects.certified().order_by("name")[:4]):
         wanted = names.Names((server.fqdn,), ())
         has = number < csrs
-        make.future(
+        factories.future(
             operation,
             server,
             FutureState.CSR_GENERATED if has else FutureState.AWAITED,
@@ -315,7 +316,7 @@ def test_a_whole_remint_by_keyboard_alone(pane):
     operation = Operation.objects.get()
     assert operation.name == "By keyboard"
     assert operation.order["key_length"] == 384
-    assert operation.activates_at > make.now() + timedelta(days=6)
+    assert operation.activates_at > factories.now() + timedelta(days=6)
     _replicating(operation)
     assign = f"a#b-assign-{operation.pk}"
     expect(pane.locator(assign)).to_be_visible()
@@ -340,7 +341,9 @@ def test_a_whole_remint_by_keyboard_alone(pane):
 
 def _replicating(operation: Operation) -> None:
     """Bring the operation to where its content is copied, as the worker does."""
-    update: SystemUpdate = make.update(Device.objects.get(name="zen-ps-01"), name=operation.name)
+    update: SystemUpdate = factories.update(
+        Device.objects.get(name="zen-ps-01"), name=operation.name
+    )
     Operation.objects.filter(pk=operation.pk).update(
         state=OperationState.REPLICATING, update=update
     )

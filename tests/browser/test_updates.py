@@ -5,17 +5,17 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from devices.models import Device, Zone
-from systemupdates.machine import AssignmentState
 from systemupdates.models import Assignment, Replica, Stage
-from tests import make
+from systemupdates.updates.states import AssignmentState
 from tests.browser import scenes
+from tests.support import factories
 
 A = AssignmentState
 
 
 def opened(live_server, log_in, part="devices/"):
     operation = scenes.rollout()
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     page.goto(f"{live_server.url}/system-updates/{operation.update_id}/{part}")
     return page
 
@@ -86,7 +86,7 @@ def test_a_key_is_made_copied_and_gone(live_server, log_in, context):
     Zone.objects.update(public_key="A" * 43 + "=")
     Device.objects.filter(name="zen-ps-01").update(port=8443)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     page.goto(f"{live_server.url}/configuration/registration-keys/")
     page.fill("#id_label", "branch-lyon")
     page.click("text='Create key'")
@@ -101,7 +101,7 @@ def test_a_key_is_made_copied_and_gone(live_server, log_in, context):
 
 def test_a_stage_is_added_in_a_dialog_whose_errors_stay_in_it(live_server, log_in):
     scenes.rest()
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     page.goto(f"{live_server.url}/system-updates/stages/")
     page.click("#b-new-stage")
     page.fill("#id_name", "Pilot")
@@ -117,7 +117,7 @@ def test_a_stage_is_added_in_a_dialog_whose_errors_stay_in_it(live_server, log_i
 
 def test_a_setting_out_of_range_is_refused_at_its_field(live_server, log_in):
     scenes.rest()
-    page = log_in(make.admin())
+    page = log_in(factories.admin())
     page.goto(f"{live_server.url}/configuration/zone-settings/")
     page.fill("#id_refresh_seconds", "8 days")
     page.click("text='Save'")

@@ -3,8 +3,8 @@
 import pytest
 from django.utils import timezone
 
-from people import rules
-from tests import make
+from administrators.accounts import policies
+from tests.support import factories
 
 CA = "certificates.certificate_authority"
 
@@ -12,8 +12,8 @@ CA = "certificates.certificate_authority"
 @pytest.fixture
 def two(zone):
     """The rule is on; first and second are administrators of the CA."""
-    first, second = make.user("first", CA), make.user("second", CA)
-    rules.change(
+    first, second = factories.user("first", CA), factories.user("second", CA)
+    policies.change(
         requires_second_factor=False, two_administrators=True, by=first, now=timezone.now()
     )
     return first, second

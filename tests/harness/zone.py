@@ -23,9 +23,9 @@ import psutil
 from tests.harness import evidence
 from tests.harness.places import loopback_network
 from tests.harness.visitor import Visitor
-from zcc import processes
-from zcc.layout import Host, Layout
-from zcc.parts import BASE_DIR
+from zcc.runtime import processes
+from zcc.runtime.layout import Host, Layout
+from zcc.runtime.parts import BASE_DIR
 
 UP_SECONDS = 180.0
 UP_SECONDS_EACH = 1.0
@@ -75,7 +75,7 @@ class Zone:
         usual.pop("DJANGO_SETTINGS_MODULE", None)
         with self._output.open("ab") as output:
             self._launcher = subprocess.Popen(
-                [sys.executable, "-m", "zcc.launcher"],
+                [sys.executable, "-m", "zcc.runtime.launcher"],
                 env={**usual, **wanted, **self._environment},
                 cwd=BASE_DIR,
                 stdout=output,

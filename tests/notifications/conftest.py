@@ -4,9 +4,10 @@ import ipaddress
 
 import pytest
 
-from notifications import acts, events
+from notifications.delivery import events
 from notifications.models import Target
-from tests import receiving
+from notifications.targets import targets
+from tests.support import receivers
 
 EVERY = list(events.EVENTS)
 
@@ -14,14 +15,14 @@ EVERY = list(events.EVENTS)
 @pytest.fixture
 def receiver(settings):
     settings.WEBHOOK_NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
-    with receiving.http_server() as server:
+    with receivers.http_server() as server:
         yield server
 
 
 @pytest.fixture
 def mailbox(settings):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    with receiving.mail_server() as (box, port):
+    with receivers.mail_server() as (box, port):
         settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
         yield box
 
@@ -29,7 +30,9 @@ def mailbox(settings):
 @pytest.fixture
 def hook(zone, receiver):
     """A webhook to the receiver; `secret` is what was shown once."""
-    target, secret = acts.create(Target.Kind.WEBHOOK, acts.Order("pager", EVERY, url=receiver.url))
+    target, secret = targets.create(
+        Target.Kind.WEBHOOK, targets.Order("pager", EVERY, url=receiver.url)
+    )
     vars(target)["secret"] = secret
     return target
 
@@ -37,5 +40,5 @@ def hook(zone, receiver):
 @pytest.fixture
 def post(zone, mailbox):
     """A mail target."""
-    order = acts.Order("team", EVERY, recipients="team@acme.example, night@acme.example")
-    return acts.create(Target.Kind.MAIL, order)[0]
+    order = targets.Order("team", EVERY, recipients="team@acme.example, night@acme.example")
+    return targets.create(Target.Kind.MAIL, order)[0]

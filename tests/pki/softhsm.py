@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from pki.token import Token
+from pki.protection.pkcs11 import Token
 
 LIBRARIES = (
     "/usr/lib/softhsm/libsofthsm2.so",

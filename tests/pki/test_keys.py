@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
 from pki import keys
-from pki.csr import make_csr
 from pki.errors import WeakKey, WrongKey
+from pki.formats.csr import make_csr
 from pki.names import Names, Subject
-from tests.pki import make
+from tests.pki import factories
 
 DER, PEM = serialization.Encoding.DER, serialization.Encoding.PEM
 PKCS8 = serialization.PrivateFormat.PKCS8
@@ -26,7 +26,7 @@ def spki(key: Any) -> str:
 
 @pytest.mark.parametrize("length", keys.KEY_LENGTHS)
 def test_it_makes_a_key_of_each_length_that_is_offered(length: int) -> None:
-    key = make.key(length)
+    key = factories.key(length)
     assert key.startswith("-----BEGIN PRIVATE KEY-----")
     assert keys.key_length(key) == keys.key_length(keys.public_key(key)) == length
     keys.check_public_key(keys.public_key(key))
@@ -73,7 +73,7 @@ def test_it_refuses_a_modulus_of_two_close_primes() -> None:
 
 
 def test_it_refuses_an_even_modulus() -> None:
-    odd = make.private(make.key(2048)).public_key().public_numbers().n
+    odd = factories.private(factories.key(2048)).public_key().public_numbers().n
     with pytest.raises((WeakKey, WrongKey)):
         keys.check_public_key(spki(rsa.RSAPublicNumbers(65537, odd - 1).public_key()))
 
@@ -84,14 +84,14 @@ def test_it_refuses_an_even_modulus() -> None:
 def test_it_reads_a_key_file_of_every_form(
     length: int, form: serialization.PrivateFormat, encoding: serialization.Encoding
 ) -> None:
-    key = make.private(make.key(length))
+    key = factories.private(factories.key(length))
     data = key.private_bytes(encoding, form, serialization.NoEncryption())
-    assert keys.read_key(data) == make.key(length)
+    assert keys.read_key(data) == factories.key(length)
 
 
 def test_it_says_that_a_key_file_is_encrypted() -> None:
     secret = serialization.BestAvailableEncryption(b"secret")
-    data = make.private(make.key()).private_bytes(PEM, PKCS8, secret)
+    data = factories.private(factories.key()).private_bytes(PEM, PKCS8, secret)
     with pytest.raises(WrongKey, match="encrypted"):
         keys.read_key(data)
 
@@ -103,7 +103,7 @@ def test_it_refuses_what_is_no_key(data: bytes) -> None:
 
 
 def test_a_fault_of_a_key_shows_nothing_of_the_key() -> None:
-    damaged = make.key().replace("M", "N", 1)
+    damaged = factories.key().replace("M", "N", 1)
     with pytest.raises(WrongKey) as caught:
         keys.public_key(damaged)
     assert caught.value.__cause__ is None
@@ -111,9 +111,9 @@ def test_a_fault_of_a_key_shows_nothing_of_the_key() -> None:
 
 
 def test_it_tells_whether_key_and_certificate_belong_together() -> None:
-    mine, other = make.key(256, 1), make.key(256, 2)
+    mine, other = factories.key(256, 1), factories.key(256, 2)
     request = make_csr(mine, Subject("a.example"), Names())
-    certificate = make.server(make.ca(), key_pem=mine)
+    certificate = factories.server(factories.ca(), key_pem=mine)
     for pem in (request, certificate, keys.public_key(mine), mine):
         assert keys.same_key(mine, pem)
         assert not keys.same_key(other, pem)

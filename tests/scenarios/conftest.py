@@ -11,7 +11,7 @@ import pytest
 
 from tests.harness.installation import Data, Server
 from tests.harness.places import loopback_network
-from tests.scenarios.running import RunningZone, scenario_zone
+from tests.scenarios.running_zone import RunningZone, scenario_zone
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

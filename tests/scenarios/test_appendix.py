@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.harness.zone import until
-from tests.public_ca import PublicCA, written
-from tests.scenarios import acting
-from tests.scenarios.running import RunningZone
+from tests.scenarios import administrator
+from tests.scenarios.running_zone import RunningZone
+from tests.support.public_ca import PublicCA, written
 from zac import VERSION
 
 StartZone = Callable[..., RunningZone]
@@ -31,7 +31,7 @@ def test_killed_activators_missing_content_and_a_device_installed_anew(
     """A.1, A.4: the activation is tried until it is done. A.3: re-imaged in between, it is told."""
     zone = start_zone(devices=3)
     api = zone.program()
-    acting.remint_ca(api, 150)
+    administrator.remint_ca(api, 150)
     zone.reaches("assigned", seconds=90)
     # Nobody has the content any more: the devices fail, say so and try again by themselves.
     set_aside(zone)
@@ -70,9 +70,9 @@ def test_servers_with_chains_of_different_length(start_zone: StartZone, tmp_path
     zone = start_zone(devices=2, satellites=0)
     api, ca = zone.program(), PublicCA("Deep", depth=2)
     zone.take_down("device-02.agent")
-    acting.change_to_external(api, ca)
-    acting.all_have_a_request(api, zone)
-    acting.answered(zone, api, ca, "ps-01")
+    administrator.change_to_external(api, ca)
+    administrator.all_have_a_request(api, zone)
+    administrator.answered(zone, api, ca, "ps-01")
     request = api.get(f"/servers/{api.servers()['ps-02']}/csr")
     upper = ca.intermediates[0]
     address = zone.hosts("primary")[1].address
@@ -80,7 +80,9 @@ def test_servers_with_chains_of_different_length(start_zone: StartZone, tmp_path
     api.imports("ps-02", written(short, "chain", root=ca.root.pem))
     zone.reaches("activated", seconds=150)
 
-    done = acting.run_tool(zone, "device-02", acting.fetched_tool(zone, tmp_path, "ps-02"))
+    done = administrator.run_tool(
+        zone, "device-02", administrator.fetched_tool(zone, tmp_path, "ps-02")
+    )
     assert done.returncode == 0, done.stderr
     zone.bring_back("device-02.agent")
     zone.completes()
@@ -94,7 +96,7 @@ def test_a_server_installed_anew_has_its_version_at_once_and_comes_along(
     """A.9: the version is told with the registration, before the agent runs. A.3, of a server."""
     zone = start_zone(devices=2, primaries=1, satellites=1)
     api = zone.program()
-    acting.remint_ca(api, 150)
+    administrator.remint_ca(api, 150)
     zone.reaches("assigned", seconds=90)
     until(lambda: zone.look()["futures"].get("as-01") == "created", "as-01 is certified", 90)
 

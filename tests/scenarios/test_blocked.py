@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.harness.program import Program, later
-from tests.scenarios import acting
-from tests.scenarios.running import RunningZone
+from tests.scenarios import administrator
+from tests.scenarios.running_zone import RunningZone
 
 StartZone = Callable[..., RunningZone]
 pytestmark = pytest.mark.long
@@ -19,7 +19,7 @@ def blocked(start_zone: StartZone) -> tuple[RunningZone, Program]:
     zone = start_zone(devices=2, satellites=0)
     api = zone.program()
     zone.stop("ps-02.agent")
-    acting.remint_ca(api, 62)
+    administrator.remint_ca(api, 62)
     zone.reaches("replicating")
     api.act("assign-now")
     seen = zone.reaches("blocked", seconds=90)

@@ -10,8 +10,8 @@ from tests.harness.crawler import shown_secrets
 from tests.harness.evidence import leaked_secrets
 from tests.harness.program import Program, later
 from tests.harness.zone import until
-from tests.scenarios import acting
-from tests.scenarios.running import RunningZone
+from tests.scenarios import administrator
+from tests.scenarios.running_zone import RunningZone
 
 StartZone = Callable[..., RunningZone]
 pytestmark = pytest.mark.long
@@ -56,7 +56,7 @@ def test_the_role_moves_and_the_new_server_signs(start_zone: StartZone) -> None:
     assert api.holder() == "ps-01", "restored on another one"
     api.job(api.post("/authority/move", server_id=api.servers()["ps-02"]))
 
-    acting.remint_ca(api)
+    administrator.remint_ca(api)
     zone.completes()
     assert api.holder() == "ps-02"
     assert zone.refused() == []

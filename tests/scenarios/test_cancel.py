@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pki import details
+from pki.certificates import details
 from tests.harness.program import Program
 from tests.harness.zone import until
-from tests.scenarios import acting
-from tests.scenarios.running import RunningZone
+from tests.scenarios import administrator
+from tests.scenarios.running_zone import RunningZone
 
 StartZone = Callable[..., RunningZone]
 pytestmark = pytest.mark.long
@@ -30,26 +30,26 @@ def test_cancelled_at_each_stage_nothing_is_left_and_the_next_one_works(
     )
 
     zone.take_down("cs-01.agent")
-    acting.remint_ca(api)
+    administrator.remint_ca(api)
     zone.reaches("replicating")
     cancelled(zone, api, before)
     zone.bring_back("cs-01.agent")
 
-    acting.remint_ca(api)
+    administrator.remint_ca(api)
     zone.reaches("assigned")
     has_new = "New certificate created"
     until(lambda: api.server("ps-02")["status"] == has_new, "ps-02 has its certificate", 50)
     cancelled(zone, api, before)
 
     zone.stop("ps-02.agent")
-    acting.remint_ca(api, 62)
+    administrator.remint_ca(api, 62)
     zone.reaches("replicating")
     api.act("assign-now")
     assert "ps-02" in zone.reaches("blocked")["reason"]
     zone.cont("ps-02.agent")
     cancelled(zone, api, before)
 
-    acting.remint_ca(api)
+    administrator.remint_ca(api)
     zone.completes()
     assert zone.refused() == []
 
@@ -85,7 +85,7 @@ def test_a_cancel_that_fails_says_where_can_be_cleared_and_tried_again(
     zone = start_zone(devices=1, satellites=0)
     api = zone.program()
     before = zone.verify(api.root())
-    acting.remint_ca(api, 180)
+    administrator.remint_ca(api, 180)
     zone.reaches("assigned")
 
     vaults = [h.home / "vault" / "vault.key" for h in zone.hosts("primary")]
@@ -101,7 +101,7 @@ def test_a_cancel_that_fails_says_where_can_be_cleared_and_tried_again(
 
     back(zone, vaults)
     cancelled(zone, api, before)
-    acting.remint_ca(api)
+    administrator.remint_ca(api)
     zone.completes()
     assert zone.refused() == []
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.harness.zone import until
-from tests.public_ca import PublicCA, make_key
-from tests.scenarios import acting
-from tests.scenarios.running import RunningZone
+from tests.scenarios import administrator
+from tests.scenarios.running_zone import RunningZone
+from tests.support.public_ca import PublicCA, make_key
 
 StartZone = Callable[..., RunningZone]
 pytestmark = pytest.mark.long
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.long
 
 def test_internal_to_internal_on_another_server(start_zone: StartZone) -> None:
     zone = start_zone(devices=2)
-    acting.change_to_internal(zone.program(), "ps-02")
+    administrator.change_to_internal(zone.program(), "ps-02")
     seen = zone.completes()
     assert zone.refused() == []
     assert len(zone.verify(seen["old"])) == 3, "the old certificate server signed the bridge"
@@ -29,15 +29,15 @@ def test_internal_to_external_on_the_pages_then_back(start_zone: StartZone) -> N
     zone = start_zone(devices=2)
     api, person, ca = zone.program(), zone.visitor(), PublicCA("First")
     ids = api.servers()
-    acting.change_to_external_on_the_pages(person, ca)
-    acting.all_have_a_request(api, zone)
-    acting.answered_on_the_pages(zone, person, ca, ids)
+    administrator.change_to_external_on_the_pages(person, ca)
+    administrator.all_have_a_request(api, zone)
+    administrator.answered_on_the_pages(zone, person, ca, ids)
     seen = zone.completes()
     assert zone.refused() == [], "the old CA's bridge covers the external root"
     assert len(zone.verify(seen["old"])) == 3
 
     # There is no bridge now: both roots are trusted before one is used.
-    acting.change_to_internal(api, "ps-01")
+    administrator.change_to_internal(api, "ps-01")
     seen = zone.completes()
     assert zone.refused() == []
     zone.everybody_is_in_contact()
@@ -49,12 +49,12 @@ def test_external_to_external_and_who_missed_it_is_refused_then_recovers(
     """Without a key there is no bridge: who was away is refused, told apart, and finds back."""
     zone = start_zone(devices=2)
     first, second = PublicCA("First", depth=2), PublicCA("Second", depth=0)
-    acting.change_to_external_with_answers(zone, first)
+    administrator.change_to_external_with_answers(zone, first)
     zone.completes()
     assert zone.refused() == []
 
     zone.stop("device-02.agent")
-    acting.change_to_external_with_answers(zone, second)
+    administrator.change_to_external_with_answers(zone, second)
     zone.reaches("activated")
     zone.cont("device-02.agent")
     zone.completes()
@@ -67,10 +67,10 @@ def test_certificates_placed_in_the_remint_repository_by_hand(start_zone: StartZ
     """The manual choice: certificate and key are placed on the servers, one by override."""
     zone = start_zone(devices=1)
     api, ca = zone.program(), PublicCA("By hand")
-    acting.change_to_external(api, ca, 130, by_hand=True)
+    administrator.change_to_external(api, ca, 130, by_hand=True)
     zone.reaches("assigned")
     # The first try has the key of something else: told, and nothing is taken.
-    acting.placed_by_hand(zone, "ps-01", ca, key=make_key())
+    administrator.placed_by_hand(zone, "ps-01", ca, key=make_key())
     update = api.operation()["update_id"]
     until(
         lambda: api.assignments(update)["ps-01"]["state"] == "failed",
@@ -78,12 +78,12 @@ def test_certificates_placed_in_the_remint_repository_by_hand(start_zone: StartZ
         40,
     )
     assert "key" in api.assignments(update)["ps-01"]["reason"]
-    acting.placed_by_hand(zone, "ps-01", ca)
-    acting.placed_by_hand(zone, "as-01", ca, "chain")
+    administrator.placed_by_hand(zone, "ps-01", ca)
+    administrator.placed_by_hand(zone, "as-01", ca, "chain")
     # ps-02 is let to make its own request after all.
     api.post("/csrs", server_ids=[api.servers()["ps-02"]])
     until(lambda: api.server("ps-02")["future"]["has_csr"], "ps-02 has made its request", 60)
-    acting.answered(zone, api, ca, "ps-02")
+    administrator.answered(zone, api, ca, "ps-02")
     zone.completes()
     assert zone.refused() == []
     for name in ("ps-01", "as-01"):

@@ -15,7 +15,7 @@ import pytest
 from tests.harness.installation import Data, Server
 from tests.harness.visitor import Visitor
 from tests.harness.zone import until
-from tests.scenarios.running import LOOK, REMINT
+from tests.scenarios.running_zone import LOOK, REMINT
 from tests.scenarios.test_faults import COUNT
 from tests.scenarios.test_production import ADMIN, PASSWORD, QUICK
 

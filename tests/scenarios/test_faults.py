@@ -21,8 +21,8 @@ import pytest
 
 from tests.harness.evidence import served_certificate
 from tests.harness.zone import until
-from tests.scenarios import acting
-from tests.scenarios.running import RunningZone
+from tests.scenarios import administrator
+from tests.scenarios.running_zone import RunningZone
 
 StartZone = Callable[..., RunningZone]
 pytestmark = pytest.mark.long
@@ -33,7 +33,7 @@ def test_whatever_is_killed_at_every_stage_the_operation_completes_once(
     start_zone: StartZone,
 ) -> None:
     zone = start_zone(devices=2)
-    acting.remint_ca(zone.program(), 150)
+    administrator.remint_ca(zone.program(), 150)
     met = []
     for number, stage in enumerate(STAGES):
         met.append(zone.reaches(*STAGES[number:], "completed")["state"])
@@ -50,7 +50,7 @@ def test_whatever_is_killed_in_whatever_order_the_operation_completes_once(
     api = zone.program()
     with killing(zone, seed=1):
         # A call may hit a web process that is just dead; the same key is the same operation.
-        acting.insist(lambda key: acting.remint_ca(api, 120, key=key))
+        administrator.insist(lambda key: administrator.remint_ca(api, 120, key=key))
         zone.reaches("activated", "completed", seconds=240)
     once_only(zone)
 
@@ -58,7 +58,7 @@ def test_whatever_is_killed_in_whatever_order_the_operation_completes_once(
 def test_a_worker_that_hangs_and_wakes_does_nothing_twice(start_zone: StartZone) -> None:
     """It is frozen past the time after which its work is given to others (60 s), then wakes."""
     zone = start_zone(devices=2, primaries=2, satellites=1)
-    acting.remint_ca(zone.program(), 150)
+    administrator.remint_ca(zone.program(), 150)
     zone.reaches("replicating", "assigned")
     pids = family(zone.pids()["ps-02.worker"])
     for pid in pids:
@@ -119,7 +119,7 @@ def once_only(zone: RunningZone) -> None:
     found: dict[str, Any] = json.loads(zone.run(COUNT).splitlines()[-1])
     repeated = {name: value for name, value in found.pop("moves").items() if value != 1}
     assert repeated == {}
-    servers = len(acting.certified(zone))
+    servers = len(administrator.certified(zone))
     assert found == {
         "authorities": 2,
         "current": 1,

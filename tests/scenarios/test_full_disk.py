@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness.zone import until
-from tests.scenarios import acting
-from tests.scenarios.running import scenario_zone
+from tests.scenarios import administrator
+from tests.scenarios.running_zone import scenario_zone
 from tests.scenarios.test_faults import once_only
 
 pytestmark = pytest.mark.long
@@ -54,7 +54,7 @@ def fill(folder: Path) -> Path:
 def test_a_zone_on_a_full_disk_tells_so_and_goes_on_when_there_is_room(small_disk: Path) -> None:
     with scenario_zone(small_disk, devices=2, primaries=1, satellites=1) as zone:
         api, visitor = zone.program(), zone.visitor()
-        acting.remint_ca(api, 90)
+        administrator.remint_ca(api, 90)
         ballast = fill(small_disk)
         try:
             until(lambda: api.call("POST", "/tokens", TOKEN).status == 503, "no act is taken", 30)

@@ -15,8 +15,8 @@ import pytest
 
 from tests.harness.program import Program
 from tests.harness.zone import until
-from tests.scenarios import acting
-from tests.scenarios.running import RunningZone
+from tests.scenarios import administrator
+from tests.scenarios.running_zone import RunningZone
 
 StartZone = Callable[..., RunningZone]
 Start = Callable[[Program], object]
@@ -26,18 +26,18 @@ pytestmark = pytest.mark.long
 @pytest.mark.parametrize(
     "start",
     [
-        pytest.param(lambda api: acting.remint_ca(api, None), id="remint"),
-        pytest.param(lambda api: acting.change_to_internal(api, "ps-02", None), id="change"),
+        pytest.param(lambda api: administrator.remint_ca(api, None), id="remint"),
+        pytest.param(lambda api: administrator.change_to_internal(api, "ps-02", None), id="change"),
     ],
 )
 def test_every_host_finds_back_by_itself_after_the_ca_has_expired(
     start_zone: StartZone, start: Start, tmp_path: Path
 ) -> None:
-    life = partial(acting.found, life=130)
+    life = partial(administrator.found, life=130)
     zone = start_zone(devices=2, before=life)
     # Who asks the console looks at no dates: TLS to it cannot be verified either.
     root = zone.run(ROOT)
-    acting.ca_has_expired(root)
+    administrator.ca_has_expired(root)
     until(zone.refused, "contacts are refused", 60)
     start(zone.program(dateless=True))
     zone.completes()
@@ -46,8 +46,8 @@ def test_every_host_finds_back_by_itself_after_the_ca_has_expired(
     assert not [contact for contact in zone.refused() if contact.t > back]
     # A.8: the tool by hand on the CA server, with the root to trust; nothing is left to do.
     trusted = zone.hosts("primary")[0].home / "security" / "current" / "ca.pem"
-    tool = acting.fetched_tool(zone, tmp_path)
-    done = acting.run_tool(zone, "ps-01", tool, "-p", str(trusted))
+    tool = administrator.fetched_tool(zone, tmp_path)
+    done = administrator.run_tool(zone, "ps-01", tool, "-p", str(trusted))
     assert done.returncode == 0, done.stderr
     assert "already applied" in done.stdout
 

@@ -7,8 +7,8 @@ from functools import partial
 
 import pytest
 
-from tests.scenarios import acting
-from tests.scenarios.running import RunningZone
+from tests.scenarios import administrator
+from tests.scenarios.running_zone import RunningZone
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(590)]
 DEVICES = 200
@@ -19,8 +19,8 @@ REFRESH = 30
 def test_two_hundred_devices_go_through_a_remint_without_one_refused_contact(
     start_zone: Callable[..., RunningZone],
 ) -> None:
-    zone = start_zone(devices=DEVICES, before=partial(acting.found, refresh=REFRESH))
-    acting.remint_ca(zone.program(), 160)
+    zone = start_zone(devices=DEVICES, before=partial(administrator.found, refresh=REFRESH))
+    administrator.remint_ca(zone.program(), 160)
     seen = zone.completes(seconds=330)
     assert len(seen["assigned"]) == DEVICES + 4
     assert zone.refused() == []

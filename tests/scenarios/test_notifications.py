@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests import receiving
 from tests.harness.zone import until
-from tests.scenarios import acting
-from tests.scenarios.running import RunningZone
+from tests.scenarios import administrator
+from tests.scenarios.running_zone import RunningZone
+from tests.support import receivers
 
 StartZone = Callable[..., RunningZone]
 pytestmark = pytest.mark.long
@@ -24,9 +24,9 @@ def test_an_operation_is_told_by_mail_and_signed_webhook_whatever_a_slow_receive
     start_zone: StartZone,
 ) -> None:
     with (
-        receiving.mail_server() as (box, port),
-        receiving.http_server() as receiver,
-        receiving.http_server() as slow,
+        receivers.mail_server() as (box, port),
+        receivers.http_server() as receiver,
+        receivers.http_server() as slow,
     ):
         slow.may_answer.clear()
         zone = start_zone(
@@ -46,24 +46,24 @@ def test_an_operation_is_told_by_mail_and_signed_webhook_whatever_a_slow_receive
         }
         night = ["night@acme.example"]
         api.post("/notification-targets", kind="mail", name="night", recipients=night, events=told)
-        acting.remint_ca(api, 75)
+        administrator.remint_ca(api, 75)
         zone.completes()
         titles = {"has started", "is active on the servers", "is completed"}
         until(lambda: said(box) == titles, "three mails came", 60)
         until(lambda: kinds(receiver) == set(told), "three webhooks came", 60)
         for _path, headers, body in receiver.posted:
-            assert receiving.is_signed(secrets[receiver], headers, body)
+            assert receivers.is_signed(secrets[receiver], headers, body)
         assert len(receiver.posted) == len(told), "each of them once"
         assert kinds(slow) >= {"operation.started"}, "the slow one was tried, too"
         history = api.get("/notifications?q=slow")["items"]
         assert {one["state"] for one in history} == {"waiting"}
 
 
-def said(box: receiving.Mailbox) -> set[str]:
+def said(box: receivers.Mailbox) -> set[str]:
     words = [str(message["Subject"]).partition("] ")[2] for message in box.messages]
     ends = ("has started", "is active on the servers", "is completed")
     return {end for word in words for end in ends if word.endswith(end)}
 
 
-def kinds(server: receiving.Receiver) -> set[str]:
+def kinds(server: receivers.Receiver) -> set[str]:
     return {json.loads(body)["type"] for _path, _headers, body in server.posted}

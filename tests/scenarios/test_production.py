@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from pki import details
+from pki.certificates import details
 from tests.harness import evidence
 from tests.harness.installation import Data, Server
 from tests.harness.visitor import Visitor
 from tests.harness.zone import until
-from tests.scenarios.running import LOOK, REMINT
-from zcc.parts import BASE_DIR
+from tests.scenarios.running_zone import LOOK, REMINT
+from zcc.runtime.parts import BASE_DIR
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.timeout(900)]
 PASSWORD = "a-long-enough-pass-phrase"

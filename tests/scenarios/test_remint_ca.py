@@ -18,7 +18,7 @@ from tests.browser.conftest import (  # noqa: F401 - fixtures of the browser
 )
 from tests.harness.evidence import leaked_secrets
 from tests.harness.zone import until
-from tests.scenarios.running import RunningZone, remint
+from tests.scenarios.running_zone import RunningZone, remint
 
 StartZone = Callable[..., RunningZone]
 

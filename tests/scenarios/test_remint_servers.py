@@ -25,9 +25,9 @@ from cryptography.hazmat.primitives.serialization import (
 from tests.harness.evidence import leaked_secrets
 from tests.harness.visitor import Page, Visitor
 from tests.harness.zone import until
-from tests.public_ca import PublicCA, make_csr, make_key
-from tests.scenarios import acting
-from tests.scenarios.running import RunningZone
+from tests.scenarios import administrator
+from tests.scenarios.running_zone import RunningZone
+from tests.support.public_ca import PublicCA, make_csr, make_key
 
 StartZone = Callable[..., RunningZone]
 PANE = "/configuration/certificates/"
@@ -183,7 +183,7 @@ def test_an_external_ca_signs_a_zip_of_csrs_and_answers_unordered(
     start_zone: StartZone,
 ) -> None:
     zone, ca = start_zone(devices=1), PublicCA("First")
-    acting.change_to_external_with_answers(zone, ca)
+    administrator.change_to_external_with_answers(zone, ca)
     zone.completes()
     pane, before = Pane(zone), shown(zone)
     every = ("ps-01", "ps-02", "as-01")
@@ -208,7 +208,7 @@ def test_by_hand_through_the_repository_and_a_csr_overridden_after_its_import(
     start_zone: StartZone,
 ) -> None:
     zone, ca = start_zone(devices=1, satellites=0), PublicCA("First")
-    acting.change_to_external_with_answers(zone, ca)
+    administrator.change_to_external_with_answers(zone, ca)
     zone.completes()
     pane = Pane(zone)
     pane.remint_external("ps-01", "ps-02", by_hand=True, seconds=120)

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.harness.evidence import leaked_secrets
-from tests.scenarios.running import RunningZone
-from zcc.parts import BASE_DIR
+from tests.scenarios.running_zone import RunningZone
+from zcc.runtime.parts import BASE_DIR
 
 PHRASE = "seven quiet lakes"
 StartZone = Callable[..., RunningZone]

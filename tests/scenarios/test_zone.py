@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.harness.zone import until
-from tests.scenarios.running import RunningZone
+from tests.scenarios.running_zone import RunningZone
 
 
 def test_it_ends_on_ctrl_c_leaves_nothing_and_goes_on_where_it_was(

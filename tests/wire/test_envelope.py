@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from tests.zac.zone import Signer
-from wire import manifest, shapes, values
+from tests.zac.support.zone import Signer
+from wire import json_codec, metadata, values
 from wire.envelope import NotSigned, signed_bytes
-from wire.manifest import BadManifest, Cancel, File, Go, Manifest, open_as
+from wire.metadata import BadManifest, Cancel, File, Go, Manifest, open_as
 
 NOTICE = Cancel("update-1", "zone-1", 1)
 MANIFEST = Manifest(
     id="update-1",
     zone="zone-1",
-    kind=manifest.REMINT_CA,
+    kind=metadata.REMINT_CA,
     name="Remint CA",
     epoch=1,
     revision=1,
@@ -31,8 +31,8 @@ MANIFEST = Manifest(
 
 def test_the_payload_comes_out_if_the_zone_key_signed_it() -> None:
     zone = Signer()
-    envelope = zone.sign(manifest.CANCEL, NOTICE)
-    assert open_as(Cancel, manifest.CANCEL, envelope, zone.zone_pub) == NOTICE
+    envelope = zone.sign(metadata.CANCEL, NOTICE)
+    assert open_as(Cancel, metadata.CANCEL, envelope, zone.zone_pub) == NOTICE
 
 
 def test_the_signed_bytes_are_those_of_dsse() -> None:
@@ -43,34 +43,34 @@ def test_the_signed_bytes_are_those_of_dsse() -> None:
 
 def test_a_document_of_one_kind_is_not_taken_for_another() -> None:
     zone = Signer()
-    envelope = zone.sign(manifest.CANCEL, NOTICE)
+    envelope = zone.sign(metadata.CANCEL, NOTICE)
     with pytest.raises(NotSigned):
-        open_as(Go, manifest.GO, envelope, zone.zone_pub)
-    renamed = values.replace(envelope, payload_type=manifest.ROLLBACK)
+        open_as(Go, metadata.GO, envelope, zone.zone_pub)
+    renamed = values.replace(envelope, payload_type=metadata.ROLLBACK)
     with pytest.raises(NotSigned):
-        open_as(manifest.Rollback, manifest.ROLLBACK, renamed, zone.zone_pub)
+        open_as(metadata.Rollback, metadata.ROLLBACK, renamed, zone.zone_pub)
 
 
 def test_another_zones_key_is_refused() -> None:
-    envelope = Signer().sign(manifest.CANCEL, NOTICE)
+    envelope = Signer().sign(metadata.CANCEL, NOTICE)
     with pytest.raises(NotSigned):
-        open_as(Cancel, manifest.CANCEL, envelope, Signer().zone_pub)
+        open_as(Cancel, metadata.CANCEL, envelope, Signer().zone_pub)
 
 
 def test_an_altered_payload_is_refused() -> None:
     zone = Signer()
-    envelope = zone.sign(manifest.CANCEL, NOTICE)
-    other = base64.b64encode(shapes.dump(values.replace(NOTICE, revision=2))).decode()
+    envelope = zone.sign(metadata.CANCEL, NOTICE)
+    other = base64.b64encode(json_codec.dump(values.replace(NOTICE, revision=2))).decode()
     with pytest.raises(NotSigned):
-        values.replace(envelope, payload=other).open(zone.zone_pub, manifest.CANCEL)
+        values.replace(envelope, payload=other).open(zone.zone_pub, metadata.CANCEL)
 
 
 @pytest.mark.parametrize("field", ["payload", "signature"])
 def test_what_is_not_base64_is_refused(field: str) -> None:
     zone = Signer()
-    envelope = values.replace(zone.sign(manifest.CANCEL, NOTICE), **{field: "%%%"})
+    envelope = values.replace(zone.sign(metadata.CANCEL, NOTICE), **{field: "%%%"})
     with pytest.raises(NotSigned):
-        envelope.open(zone.zone_pub, manifest.CANCEL)
+        envelope.open(zone.zone_pub, metadata.CANCEL)
 
 
 def test_a_manifest_of_this_zone_passes() -> None:

@@ -8,17 +8,19 @@ from typing import Any
 
 import pytest
 
-from tests.zac import zone as zones
-from tests.zac.servers import free_port
-from tests.zac.zone import ADDRESS, Zone
+from tests.zac.support import zone as zones
+from tests.zac.support.servers import free_port
+from tests.zac.support.zone import ADDRESS, Zone
 from wire import values
 from wire.messages import AUTHENTICATION_SATELLITE, CertificateAnswer, ServerAddress
-from zac import enrolling, refreshing, store
-from zac.clock import Clock
-from zac.enrolling import Options
-from zac.home import Home
-from zac.host import Host
-from zac.listeners import Listeners
+from zac.content.listeners import Listeners
+from zac.enrollment import register
+from zac.enrollment.register import Options
+from zac.host import files
+from zac.host.clock import Clock
+from zac.host.home import Home
+from zac.host.host import Host
+from zac.updates import refresh
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def new_host(tmp_path: Path) -> Callable[..., Host]:
 
     def make(name: str = "d1", skew: float = 0.0) -> Host:
         home = Home(str(tmp_path / name))
-        store.make_folder(home.path)
+        files.make_folder(home.path)
         real = Clock("").local
         clock = Clock(home.at("clock.json"), local=lambda: real() + skew)
         return Host(home, clock=clock)
@@ -52,7 +54,7 @@ def device(zone: Zone, new_host: Callable[..., Host]) -> Host:
 def registered(zone: Zone, host: Host, **options: Any) -> Host:
     """Register a host with the zone."""
     told = Options(url=zone.servers[0].url, key=str(zone.key), name="d1")
-    enrolling.enrol(host, Options(**{**vars(told), **options}))
+    register.enrol(host, Options(**{**vars(told), **options}))
     return host
 
 
@@ -83,7 +85,7 @@ def satellite(zone: Zone, new_host: Callable[..., Host]) -> Iterator[Host]:
     assert csr
     zone.answers["v1"] = CertificateAnswer("created", zone.root.sign_csr(csr, ADDRESS))
     zone.offer = values.replace(zone.offer, certificate=True)
-    refreshing.refresh(host)
+    refresh.refresh(host)
     zone.offer = values.replace(zone.offer, certificate=False)
     listeners = Listeners(host)
     listeners.sync()

@@ -10,15 +10,18 @@ from pathlib import Path
 import pytest
 
 import zac
-from systemupdates import remint_tool as published
-from tests.zac.authority import Root
-from tests.zac.zone import ADDRESS, Signer, Zone
-from wire import manifest, shapes
+from systemupdates.remint_tool import build as published
+from tests.zac.support.certificates import Root
+from tests.zac.support.zone import ADDRESS, Signer, Zone
+from wire import json_codec, metadata
 from wire.envelope import Envelope
-from wire.manifest import Activated, Manifest, Recovery
 from wire.messages import Trust
-from zac import locks, pem, refreshing, remint_tool, trust
-from zac.host import Host
+from wire.metadata import Activated, Manifest, Recovery
+from zac import remint_tool
+from zac.host import locks
+from zac.host.host import Host
+from zac.trust import pem, trust
+from zac.updates import refresh
 
 Build = Callable[..., str]
 
@@ -30,12 +33,12 @@ def build(tmp_path: Path, zone: Zone) -> Build:
     def make(made: Manifest, *, activated: bool = True, signer: Signer | None = None) -> str:
         path = tmp_path / "tool.bin"
         key = signer or zone.signer
-        envelope = key.sign(manifest.MANIFEST, made)
+        envelope = key.sign(metadata.MANIFEST, made)
         notice = Activated(made.id, zone.id, made.epoch, made.root_sha256, envelope)
-        notices = [key.sign(manifest.ACTIVATED, notice)] if activated else []
+        notices = [key.sign(metadata.ACTIVATED, notice)] if activated else []
         with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("update/manifest.json", shapes.dump(envelope))
-            archive.writestr("update/notices.json", shapes.dump(Recovery(zone.id, notices)))
+            archive.writestr("update/manifest.json", json_codec.dump(envelope))
+            archive.writestr("update/notices.json", json_codec.dump(Recovery(zone.id, notices)))
             for file in made.files:
                 archive.writestr(f"update/files/{file.sha256}", zone.content[file.sha256])
         data = path.read_bytes()
@@ -66,7 +69,7 @@ def test_it_brings_a_device_back_that_was_cut_off(zone: Zone, device: Host, buil
     future, made = change(zone)
     assert run(device, build(made)) == 0
     assert current(device) == future.sha256
-    refreshing.refresh(Host(device.home))
+    refresh.refresh(Host(device.home))
     assert zone.words()[-1] == "activated"
 
 
@@ -188,7 +191,7 @@ def test_a_server_of_another_chain_gives_the_manual_s_error(
 def test_an_envelope_of_another_kind_is_no_update(zone: Zone, device: Host, tmp_path: Path) -> None:
     path = tmp_path / "x.bin"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("update/manifest.json", shapes.dump(Envelope("x", "", "")))
+        archive.writestr("update/manifest.json", json_codec.dump(Envelope("x", "", "")))
     assert run(device, str(path)) == 6
     path.write_bytes(b"#!/bin/sh\n")
     assert run(device, str(path)) == 6

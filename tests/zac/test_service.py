@@ -14,15 +14,18 @@ from typing import Any
 
 import pytest
 
-from tests.zac.authority import Root
-from tests.zac.zone import ADDRESS, Zone
-from wire import manifest, values
-from wire.manifest import Activated
+from tests.zac.support.certificates import Root
+from tests.zac.support.zone import ADDRESS, Zone
+from wire import metadata, values
 from wire.messages import Trust
-from zac import activating, pem, refreshing, service, store, wake
-from zac.host import Host
-from zac.security import with_trust
+from wire.metadata import Activated
+from zac import service, wakeup
+from zac.host import files
+from zac.host.host import Host
 from zac.service import Activator, Service
+from zac.trust import pem
+from zac.trust.store import with_trust
+from zac.updates import activation, refresh
 
 
 @pytest.fixture
@@ -46,12 +49,12 @@ def step(host: Host) -> str:
 
 def test_the_activation_does_not_wait_for_the_network(zone: Zone, device: Host) -> None:
     """Measured before: inside the network loop, a console that hangs delays the activation."""
-    refreshing.refresh(device)
+    refresh.refresh(device)
     poked = threading.Event()
     activator = Activator(device, poked.set)
     device.activator = activator.poke
     zone.update(Root("Zone CA 2"), activate_at=int(zone.now()) + 1)
-    refreshing.refresh(device)
+    refresh.refresh(device)
     assert step(device) == "armed"
     for server in zone.servers:
         server.close()
@@ -69,9 +72,9 @@ def test_a_generation_is_not_tidied_away_while_it_is_built(
     device.activator = lambda: None
     future = Root("Zone CA 2")
     zone.update(future, activate_at=int(zone.now()) - 1)
-    refreshing.refresh(device)
-    tidying = threading.Thread(target=activating.tidy, args=(device,))
-    write = store.write
+    refresh.refresh(device)
+    tidying = threading.Thread(target=activation.tidy, args=(device,))
+    write = files.write
 
     def written(path: str, *rest: Any, **options: Any) -> None:
         write(path, *rest, **options)
@@ -79,7 +82,7 @@ def test_a_generation_is_not_tidied_away_while_it_is_built(
             tidying.start()
             tidying.join(0.5)
 
-    monkeypatch.setattr(store, "write", written)
+    monkeypatch.setattr(files, "write", written)
     Activator(device, lambda: None).look()
     assert tidying.ident
     tidying.join(10)
@@ -92,15 +95,15 @@ def test_who_reads_the_trust_store_while_it_moves_on_reads_the_new_one(
 ) -> None:
     old = device.security.current()
     new = with_trust(old, values.replace(old.trust, pending=[Root("Zone CA 2").pem]))
-    read = store.read
+    read = files.read
 
     def late(path: str) -> Any:
-        monkeypatch.setattr(store, "read", read)
+        monkeypatch.setattr(files, "read", read)
         assert device.security.use(new)
         device.security.tidy([])
         return read(path)
 
-    monkeypatch.setattr(store, "read", late)
+    monkeypatch.setattr(files, "read", late)
     assert device.security.current() == new
 
 
@@ -110,7 +113,7 @@ def test_a_full_disk_does_not_end_the_agent(
     def full(_host: Host, **_: bool) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(refreshing, "refresh", full)
+    monkeypatch.setattr(refresh, "refresh", full)
     said: list[str] = []
     device.log = said.append
     running.refresh()
@@ -120,7 +123,7 @@ def test_a_full_disk_does_not_end_the_agent(
 def test_it_does_not_activate_before_its_time(zone: Zone, device: Host) -> None:
     device.activator = lambda: None
     zone.update(Root("Zone CA 2"), activate_at=int(zone.now()) + 3600)
-    refreshing.refresh(device)
+    refresh.refresh(device)
     activator = Activator(device, lambda: None)
     activator.look()
     assert step(device) == "armed"
@@ -128,9 +131,9 @@ def test_it_does_not_activate_before_its_time(zone: Zone, device: Host) -> None:
     early = values.replace(record.manifest(), activate_at=0)
     zone.offer = values.replace(
         zone.offer,
-        updates=[zone.sign(manifest.MANIFEST, values.replace(early, revision=2))],
+        updates=[zone.sign(metadata.MANIFEST, values.replace(early, revision=2))],
     )
-    refreshing.refresh(device)
+    refresh.refresh(device)
     activator.look()
     assert step(device) == "activated"
 
@@ -141,7 +144,7 @@ def test_after_two_passes_without_a_server_that_verifies_it_recovers(
     future = Root("Zone CA 2")
     made = zone.update(future, activate_at=int(zone.now()) - 60)
     notice = Activated(made.id, zone.id, 1, future.sha256, zone.offer.updates[0])
-    zone.recovery = [zone.sign(manifest.ACTIVATED, notice)]
+    zone.recovery = [zone.sign(metadata.ACTIVATED, notice)]
     zone.trust = Trust(future.pem)
     zone.servers[0].show(future.server(ADDRESS))
     running.refresh()
@@ -174,27 +177,27 @@ def test_it_tries_again_sooner_than_it_would_refresh(
 
 
 def test_a_message_wakes_it(running: Service, device: Host) -> None:
-    assert wake.call(device.home.path)
-    assert running.wake.wait(5) == wake.REFRESH
-    wake.call(device.home.path, wake.LOOK)
-    assert running.wake.wait(5) == wake.LOOK
-    wake.call(device.home.path, wake.LOOK)
-    wake.call(device.home.path, b"anything")
-    assert running.wake.wait(5) == wake.REFRESH
+    assert wakeup.call(device.home.path)
+    assert running.wake.wait(5) == wakeup.REFRESH
+    wakeup.call(device.home.path, wakeup.LOOK)
+    assert running.wake.wait(5) == wakeup.LOOK
+    wakeup.call(device.home.path, wakeup.LOOK)
+    wakeup.call(device.home.path, b"anything")
+    assert running.wake.wait(5) == wakeup.REFRESH
     assert running.wake.wait(0) is None
 
 
 def test_nobody_is_woken_where_nobody_runs(device: Host) -> None:
-    assert not wake.call(device.home.path)
-    assert not wake.call(device.home.at("nothing"))
+    assert not wakeup.call(device.home.path)
+    assert not wakeup.call(device.home.at("nothing"))
 
 
 def test_a_server_waiting_for_the_go_asks_more_often_near_the_time(
     zone: Zone, device: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zone.update(Root("Zone CA 2"), activate_at=int(zone.now()) + 600)
-    refreshing.refresh(device)
-    monkeypatch.setattr(activating, "due_at", lambda _host, _record: None)
+    refresh.refresh(device)
+    monkeypatch.setattr(activation, "due_at", lambda _host, _record: None)
     assert service.poll_after(device) == pytest.approx(60, abs=1)
     zone.shift = 590
     device.clock.learn(zone.now())
@@ -208,14 +211,14 @@ def test_a_deep_home_can_be_woken_too(tmp_path: Path) -> None:
     """A socket's path holds 108 bytes at most."""
     home = tmp_path / ("deep" * 30)
     home.mkdir()
-    door = wake.Wake(str(home))
+    door = wakeup.Wake(str(home))
     try:
-        assert wake.call(str(home))
-        assert door.wait(5) == wake.REFRESH
+        assert wakeup.call(str(home))
+        assert door.wait(5) == wakeup.REFRESH
         short = (home / "wake.path").read_text()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:
             speaker.sendto(b"refresh", short)
-        assert door.wait(5) == wake.REFRESH
+        assert door.wait(5) == wakeup.REFRESH
     finally:
         door.close()
     assert list(home.iterdir()) == []

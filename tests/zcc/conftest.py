@@ -1,5 +1,5 @@
 """What is about a database file alone is not collected on PostgreSQL."""
 
-from tests import postgres
+from tests.support import postgres
 
 collect_ignore = ["test_database_file.py"] if postgres.wanted() else []

@@ -15,12 +15,12 @@ from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 
-from certificates import vault_jobs
+from certificates.authority import key_jobs
 from certificates.models import VaultJob
 from tests.api.conftest import EVERY_RIGHT, Caller, caller
-from zman import main as zman
-from zman import watching
-from zman.client import Console
+from zman.cli import main as zman
+from zman.client import watch
+from zman.client.client import Console
 
 
 @dataclass
@@ -85,8 +85,8 @@ def shell(zone: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatc
     """A shell whose environment names the console and a token with every right."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("ZMAN_URL", "https://console.example:8443")
-    monkeypatch.setattr(watching, "EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(watching, "JOB_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(watch, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(watch, "JOB_EVERY_SECONDS", 0.0)
     who = caller("everybody", *EVERY_RIGHT)
     monkeypatch.setenv("ZMAN_TOKEN", who.text)
     zone.first.refresh()
@@ -100,6 +100,6 @@ def served(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def asked(_seconds: float) -> None:
         for job in VaultJob.objects.filter(state="waiting"):
-            vault_jobs.do(job, now=timezone.now())
+            key_jobs.do(job, now=timezone.now())
 
-    monkeypatch.setattr("zman.watching.time.sleep", asked)
+    monkeypatch.setattr("zman.client.watch.time.sleep", asked)

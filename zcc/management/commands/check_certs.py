@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from certificates import drift
+from certificates.issuance import integrity
 
 
 class Command(BaseCommand):
@@ -17,7 +17,7 @@ class Command(BaseCommand):
     help = "Find certificates that do not fit their rows, their issuers or the rules."
 
     def handle(self, *_: Any, **_options: Any) -> None:
-        found = list(drift.findings(timezone.now()))
+        found = list(integrity.findings(timezone.now()))
         for finding in found:
             self.stdout.write(f"{finding.row}: {finding.why}")
         if found:

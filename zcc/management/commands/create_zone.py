@@ -13,16 +13,18 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
-from certificates.founding import External, ZoneOrder
-from console.tokens import RIGHTS
-from devices import keyring, registration
+from administrators.accounts import setup_links
+from administrators.api_tokens import tokens
+from audit.models import Entry
+from certificates.authority.bootstrap import External, ZoneOrder
+from console.access.api_tokens import RIGHTS
+from devices.identity import zone_keys
 from devices.models import Zone
+from devices.registration import registration
 from faults import Fault, Invalid
-from ledger import tokens
-from ledger.models import Entry
-from people import links
 from wire import messages
-from zcc import beginning, environment
+from zcc.runtime import environment
+from zcc.setup import bootstrap
 
 # A whole cut-over can be watched in a demo zone: it refreshes every few seconds.
 DEMO = {
@@ -106,8 +108,8 @@ class Command(BaseCommand):
 
     def _run(self, options: dict[str, Any]) -> None:
         place = _place(options)
-        beginning.check_name(options["name"])
-        beginning.check_fresh(place.home)
+        bootstrap.check_name(options["name"])
+        bootstrap.check_fresh(place.home)
         if options["external_ca"] and not options["server_certificate"]:
             self._write_csr(options, place)
             return
@@ -120,10 +122,10 @@ class Command(BaseCommand):
             options["years"],
             external=found,
         )
-        administrator = beginning.Administrator(options["admin"], password)
+        administrator = bootstrap.Administrator(options["admin"], password)
         values = DEMO if options["demo"] else {}
         with transaction.atomic():
-            warnings = beginning.begin(
+            warnings = bootstrap.begin(
                 order, place, administrator, key_file=options["server_key"], values=values
             )
             extra = _open_demo(administrator) if options["demo"] else {}
@@ -138,10 +140,10 @@ class Command(BaseCommand):
                 "kept nowhere; manage.py set_up_link makes another one."
             )
 
-    def _write_csr(self, options: dict[str, Any], place: beginning.Place) -> None:
+    def _write_csr(self, options: dict[str, Any], place: bootstrap.Place) -> None:
         """Hand the CSR out; the zone is created once the external CA has answered."""
-        beginning.read_authority(beginning.read_file(options["external_ca"]))
-        prepared = beginning.prepare(place)
+        bootstrap.read_authority(bootstrap.read_file(options["external_ca"]))
+        prepared = bootstrap.prepare(place)
         path = settings.ZCC_HOME / f"{place.fqdn}.csr"
         path.write_text(prepared["csr"])
         self.stdout.write(
@@ -162,13 +164,13 @@ class Command(BaseCommand):
         }
         if options["demo"] and options["admin_password_file"] is None:
             value["password"] = password
-        beginning.write_private(access, value)
+        bootstrap.write_private(access, value)
         named = "name and password are" if "password" in value else "the name is"
         self.stdout.write(f"Zone {options['name']} created. Log in at {url}; {named} in {access}.")
 
 
-def _place(options: dict[str, Any]) -> beginning.Place:
-    return beginning.Place(
+def _place(options: dict[str, Any]) -> bootstrap.Place:
+    return bootstrap.Place(
         name=options["server_name"],
         fqdn=options["fqdn"],
         addresses=options["address"],
@@ -188,9 +190,9 @@ def _external(options: dict[str, Any]) -> External | None:
                 action="Give the CA's root and intermediates with --external-ca, too.",
             )
         return None
-    return beginning.external(
-        beginning.read_file(options["external_ca"]),
-        beginning.read_file(options["server_certificate"]),
+    return bootstrap.external(
+        bootstrap.read_file(options["external_ca"]),
+        bootstrap.read_file(options["server_certificate"]),
     )
 
 
@@ -202,22 +204,22 @@ def _password(options: dict[str, Any]) -> str:
     """Return the first password: given, made for a demo zone, "" where a link takes its place."""
     path = options["admin_password_file"]
     if path is None:
-        return beginning.make_password() if options["demo"] else ""
-    password = beginning.read_file(path).decode().strip()
+        return bootstrap.make_password() if options["demo"] else ""
+    password = bootstrap.read_file(path).decode().strip()
     if not password:
         raise Invalid(f"{path} is empty. Nothing was changed.")
     return password
 
 
-def _set_up_link(administrator: beginning.Administrator) -> str:
+def _set_up_link(administrator: bootstrap.Administrator) -> str:
     owner = get_user_model().objects.get(username=administrator.username)
     Entry.objects.record("set-up-link", f"auth.User:{owner.pk}", note=owner.username)
-    return links.make(owner, now=timezone.now())
+    return setup_links.make(owner, now=timezone.now())
 
 
-def _open_demo(administrator: beginning.Administrator) -> dict[str, str]:
+def _open_demo(administrator: bootstrap.Administrator) -> dict[str, str]:
     """Make what a demo zone's own devices and scripts need: registration keys and a token."""
-    public = keyring.zone_public(Zone.objects.the())
+    public = zone_keys.zone_public(Zone.objects.the())
     found = {
         role: str(
             registration.make_key(
@@ -231,7 +233,7 @@ def _open_demo(administrator: beginning.Administrator) -> dict[str, str]:
         )
         for role in messages.ROLES
     }
-    beginning.write_private(settings.ZCC_HOME / "registration-keys.json", found)
+    bootstrap.write_private(settings.ZCC_HOME / "registration-keys.json", found)
     owner = get_user_model().objects.get(username=administrator.username)
     _token, text = tokens.make(owner, "demo zone", rights=list(RIGHTS), expires_at=None)
     return {"api_token": text}

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from faults import Fault
-from zcc import audit
+from zcc.runtime import audit_checkpoints
 
 
 class Command(BaseCommand):
@@ -22,9 +22,9 @@ class Command(BaseCommand):
         parser.add_argument("--to", type=Path, help="the file (default: audit-head.json at home)")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        target = options["to"] or audit.path()
+        target = options["to"] or audit_checkpoints.path()
         try:
-            kept = audit.keep(target, now=timezone.now())
+            kept = audit_checkpoints.keep(target, now=timezone.now())
         except (Fault, OSError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"Line {kept.seq} is kept in {target}.")

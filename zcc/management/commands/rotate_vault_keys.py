@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from certificates import rotating
+from certificates.authority import vault_keys
 from faults import Fault
 
 
@@ -18,7 +18,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **_options: Any) -> None:
         try:
-            count = rotating.rotate(now=timezone.now())
+            count = vault_keys.rotate(now=timezone.now())
         except Fault as fault:
             raise CommandError(str(fault)) from fault
         self.stdout.write(f"The vault keys are new; {count} secrets were sealed to them.")

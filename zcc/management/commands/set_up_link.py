@@ -11,9 +11,10 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from devices import keyring
+from administrators.accounts import accounts
+from administrators.login import second_factor
+from devices.identity import zone_keys
 from faults import Fault
-from people import acts, factors
 
 
 class Command(BaseCommand):
@@ -36,11 +37,11 @@ class Command(BaseCommand):
             raise CommandError(f"There is no administrator {options['name']}.")
         try:
             with transaction.atomic():
-                if options["without_second_factor"] and factors.is_on(user):
-                    acts.reset_second_factor(user.pk, by=user)
-                text = acts.new_setup_link(user.pk, by=user, now=timezone.now())
-            server = keyring.here().server()
+                if options["without_second_factor"] and second_factor.is_on(user):
+                    accounts.reset_second_factor(user.pk, by=user)
+                text = accounts.new_setup_link(user.pk, by=user, now=timezone.now())
+            server = zone_keys.here().server()
         except Fault as fault:
             raise CommandError(str(fault)) from fault
-        there = reverse("people:set_up", args=[text])
+        there = reverse("administrators:set_up", args=[text])
         self.stdout.write(f"{server.address(server.port, 'https')}{there}")

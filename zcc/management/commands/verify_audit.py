@@ -9,10 +9,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from audit.chain import verification
 from devices.models import Zone
 from faults import Fault
-from ledger import verifying
-from zcc import audit
+from zcc.runtime import audit_checkpoints
 
 
 class Command(BaseCommand):
@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         kept = self._kept(options["head"])
-        found = verifying.verify(kept.seq, kept.digest) if kept else verifying.verify()
+        found = verification.verify(kept.seq, kept.digest) if kept else verification.verify()
         if found.finding is not None:
             self.stdout.write(f"Line {found.finding.seq} {found.finding.what}.")
             self.stdout.write(f"The {found.entries} lines before it are as they were written.")
@@ -35,11 +35,11 @@ class Command(BaseCommand):
         compared = f", compared with the head kept at line {kept.seq}" if kept else ""
         self.stdout.write(f"The ledger is whole: {found.entries} lines{compared}.")
 
-    def _kept(self, given: Path | None) -> audit.KeptHead | None:
-        source = given or audit.path()
+    def _kept(self, given: Path | None) -> audit_checkpoints.KeptHead | None:
+        source = given or audit_checkpoints.path()
         if given is None and not source.exists():
             return None
         try:
-            return audit.read(source, Zone.objects.the())
+            return audit_checkpoints.read(source, Zone.objects.the())
         except Fault as fault:
             raise CommandError(str(fault), returncode=1) from fault

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from devices.models import Zone
 from faults import Fault
-from wire import manifest, shapes
+from wire import json_codec, metadata
 from wire.envelope import Envelope
 
 
@@ -26,9 +26,9 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         try:
-            envelope = shapes.load(Envelope, options["file"].read_bytes())
+            envelope = json_codec.load(Envelope, options["file"].read_bytes())
             key = options["key"] or Zone.objects.the().public_key
-            report = json.loads(envelope.open(key, manifest.REPORT))
+            report = json.loads(envelope.open(key, metadata.REPORT))
         except (Fault, OSError, ValueError) as error:
             raise CommandError(str(error), returncode=1) from error
         told = report["operation"]

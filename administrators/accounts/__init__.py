@@ -1,0 +1,1 @@
+"""Administrator accounts: roles, policies, setup links, pages."""

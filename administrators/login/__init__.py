@@ -1,0 +1,1 @@
+"""Login: passwords, lockout, two-factor authentication, OpenID Connect."""

@@ -1,0 +1,1 @@
+"""Audit entries on the page and in the REST API."""

@@ -1,0 +1,1 @@
+"""The calls of agents under /zac/v1/."""

@@ -1,0 +1,1 @@
+"""Two-administrator approval of CA operations."""

@@ -1,0 +1,1 @@
+"""Server certificates: requests, signing, import, renewal, checks."""

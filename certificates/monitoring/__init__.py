@@ -1,0 +1,1 @@
+"""Home, health, metrics, and events for notifications."""

@@ -1,0 +1,1 @@
+"""Operations in the REST API."""

@@ -1,0 +1,143 @@
+"""The report of an operation: who, what, when, per device; signed by the zone key (B-8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import Q
+
+from audit.models import Entry
+from certificates.models import Authority, Operation
+from certificates.trust import devices_at_risk
+from devices.identity import zone_keys
+from devices.models import Zone
+from systemupdates.models import Assignment
+from wire import metadata
+from wire.envelope import Envelope
+from wire.values import Value
+
+VERSION = 1
+
+
+class Report(Value):
+    """What is signed. `id` is the operation's; moments are in UTC (RFC 3339)."""
+
+    id: str
+    zone: str
+    zone_name: str
+    made_at: str
+    operation: dict[str, Any]
+    counts: dict[str, int]
+    history: list[dict[str, Any]]
+    devices: list[dict[str, Any]]
+    remarks: list[str]
+    version: int = VERSION
+
+
+def build(operation: Operation, *, now: datetime) -> Report:
+    """Return the report of an operation as it stands now."""
+    zone = Zone.objects.the()
+    return Report(
+        id=str(operation.pk),
+        zone=str(zone.guid),
+        zone_name=zone.name,
+        made_at=_utc(now),
+        operation=_operation(operation),
+        counts=_counts(operation),
+        history=list(_history(operation)),
+        devices=list(_devices(operation)),
+        remarks=[
+            "No security policies are touched: this product holds none.",
+            "Times of devices are those of the console when it heard of them.",
+        ],
+    )
+
+
+def sign(report: Report) -> Envelope:
+    """Sign a report with the zone key; that is written to the ledger."""
+    return zone_keys.here().sign(metadata.REPORT, report)
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    by = operation.requested_by
+    return {
+        "kind": operation.kind,
+        "name": operation.name,
+        "state": operation.state,
+        "requested_by": by.get_username() if by else "system",
+        "started_at": _utc(operation.created_at),
+        "activates_at": _utc(operation.activates_at),
+        "activated_at": _utc(operation.activated_at),
+        "ended_at": _utc(operation.ended_at),
+        "immediate": operation.immediate,
+        "forced": operation.forced,
+        "postponed": operation.postponed,
+        "reason": operation.reason,
+        "ca_before": _authority(operation.authority),
+        "ca_after": _authority(operation.future_authority),
+    }
+
+
+def _authority(authority: Authority | None) -> dict[str, Any] | None:
+    if authority is None:
+        return None
+    return {
+        "kind": authority.kind,
+        "subject": authority.subject,
+        "sha256": authority.sha256,
+        "not_after": _utc(authority.not_after),
+        "state": authority.state,
+    }
+
+
+def _counts(operation: Operation) -> dict[str, int]:
+    found: dict[str, int] = {}
+    if operation.activated_at is not None:
+        found |= devices_at_risk.count(devices_at_risk.by_contact(operation))
+    return {
+        **found,
+        **{f"trust_{k}": n for k, n in vars(devices_at_risk.trusting(operation)).items()},
+    }
+
+
+def _history(operation: Operation) -> Iterator[dict[str, Any]]:
+    """Return what the ledger holds of the operation, its update and its authorities."""
+    about = Q(subject=f"certificates.Operation:{operation.pk}")
+    about |= Q(subject=f"systemupdates.SystemUpdate:{operation.update_id}")
+    if operation.changes_ca and operation.future_authority_id is not None:
+        about |= Q(subject=f"certificates.Authority:{operation.future_authority_id}")
+    for entry in Entry.objects.filter(about).order_by("seq"):
+        yield {
+            "seq": entry.seq,
+            "at": _utc(entry.at),
+            "by": entry.actor,
+            "action": entry.action,
+            "from": entry.here,
+            "to": entry.there,
+            "note": entry.note,
+            "digest": entry.digest,
+        }
+
+
+def _devices(operation: Operation) -> Iterator[dict[str, Any]]:
+    rows = Assignment.objects.filter(update=operation.update_id).select_related("device")
+    for row in rows.order_by("device__name", "pk").iterator(chunk_size=500):
+        yield {
+            "id": str(row.device_id),
+            "name": row.device.name,
+            "role": row.device.role,
+            "state": row.state,
+            "reason": row.reason,
+            "applied_at": _utc(row.applied_at),
+            "rehearsed_at": _utc(row.rehearsed_at),
+            "rehearsal": row.rehearsal or [],
+            "activated_at": _utc(row.activated_at),
+            "first_contact_at": _utc(row.confirmed_at),
+            "last_contact_at": _utc(row.device.last_contact),
+        }
+
+
+def _utc(moment: datetime | None) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else ""

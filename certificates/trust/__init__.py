@@ -1,0 +1,1 @@
+"""What the zone trusts, and which devices have not caught up."""

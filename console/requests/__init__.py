@@ -1,0 +1,1 @@
+"""What belongs to every request: client address and log lines."""

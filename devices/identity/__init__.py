@@ -1,0 +1,1 @@
+"""Authentication of device requests, and the keys of the zone."""

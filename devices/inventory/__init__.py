@@ -1,0 +1,1 @@
+"""The Devices list, the device page, and actions on devices."""

@@ -1,0 +1,1 @@
+"""Registration of devices: checks, keys, states, rate limits."""

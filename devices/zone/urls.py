@@ -1,0 +1,12 @@
+"""Addresses of the zone's settings and of registration keys, under Configuration."""
+
+from django.urls import path
+
+from devices.zone import views
+
+app_name = "zone"
+urlpatterns = [
+    path("zone-settings/", views.settings, name="settings"),
+    path("registration-keys/", views.keys, name="keys"),
+    path("registration-keys/<int:pk>/revoke/", views.revoke, name="revoke_key"),
+]

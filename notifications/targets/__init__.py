@@ -1,0 +1,1 @@
+"""Notification targets: pages, forms, REST API."""

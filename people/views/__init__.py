@@ -1,1 +1,0 @@
-"""Pages of logging in, of a user's own security, and of the administrators."""

@@ -1,0 +1,1 @@
+"""Certificate chains and paths to a root."""

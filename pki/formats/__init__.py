@@ -1,0 +1,1 @@
+"""File formats: PEM, DER, PKCS #7, BER, CSR."""

@@ -1,0 +1,1 @@
+"""Assignments of updates to devices, deployment stages, and rollout counts."""

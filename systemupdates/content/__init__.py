@@ -1,0 +1,1 @@
+"""Content files and their replication to content servers."""

@@ -1,0 +1,1 @@
+"""The Certificate Remint Tool as a file to download."""

@@ -1,0 +1,1 @@
+"""System updates: states, life cycle, pages, and REST API."""

@@ -1,0 +1,354 @@
+"""Administrators: who is let in, in which roles, and what is done to them (D-32, S-81, S-83)."""
+
+import re
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.utils import timezone
+
+from administrators.accounts import accounts, setup_links
+from administrators.accounts.roles import RIGHTS, ROLES, SUPER
+from administrators.api_tokens import tokens
+from administrators.login import second_factor
+from administrators.models import Administrator, SetupLink, roles_of
+from audit.models import Entry
+from console.models import ApiToken
+from faults import Refused
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+PAGE = "/configuration/administrators/"
+LINK = re.compile(r"/set-up/[\w-]{43}/")
+CA, DEPLOY = "certificates.certificate_authority", "systemupdates.deploy_update"
+
+
+@pytest.fixture
+def chief(zone):
+    return factories.admin("chief")
+
+
+@pytest.fixture
+def client(chief, enter):
+    return enter(chief)
+
+
+def create(client, name="eve", roles=("deployer",), **more):
+    return client.post(f"{PAGE}create/", {"name": name, "roles": list(roles), **more})
+
+
+def log_in(name, password):
+    client = Client()
+    return client, client.post("/login/", {"username": name, "password": password})
+
+
+def set_up(text, password="a sentence of several words", again=None):
+    client = Client()
+    given = {"new_password": password, "again": again or password}
+    return client, client.post(f"/set-up/{text}/", given)
+
+
+def test_a_new_administrator_gets_a_link_that_is_shown_once(client):
+    response = create(client, email="eve@acme.example")
+    assert response.headers["Cache-Control"] == "no-store"
+    text = LINK.search(response.content.decode())[0].split("/")[2]
+    kept = str(list(SetupLink.objects.values()) + list(Entry.objects.values()))
+    assert text not in kept
+    eve, answer = set_up(text)
+    assert answer.status_code == 302
+    assert eve.get("/").status_code == 200, "the link has logged them in"
+    assert set_up(text)[1].status_code == 404, "and opens nothing twice"
+    assert log_in("eve", "a sentence of several words")[1].status_code == 302
+
+
+def test_a_link_ends_after_a_day_and_with_a_newer_one(client, chief):
+    user, text = accounts.create(
+        accounts.NewAdministrator("eve", "", ["viewer"]), by="chief", now=timezone.now()
+    )
+    newer = accounts.new_setup_link(user.pk, by=chief, now=timezone.now())
+    assert set_up(text)[1].status_code == 404
+    SetupLink.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert set_up(newer)[1].status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("password", "again", "said"),
+    [
+        ("short", None, "too short"),
+        ("password123", None, "too common"),
+        ("eve-eve-eve", None, "too similar"),
+        ("a sentence of words", "another sentence", "not the same"),
+    ],
+)
+def test_a_poor_password_is_refused_with_the_reason(client, password, again, said):
+    text = LINK.search(create(client, name="eve-eve-eve").content.decode())[0].split("/")[2]
+    answer = set_up(text, password, again)[1]
+    assert answer.status_code == 422
+    assert said in answer.content.decode()
+    assert set_up(text)[1].status_code == 302, "the link is still good"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"name": "chief"},
+        {"name": "CHIEF"},
+        {"name": "a b"},
+        {"roles": []},
+        {"roles": ["emperor"]},
+        {"email": "no address"},
+    ],
+)
+def test_what_cannot_be_an_administrator_is_refused(client, given):
+    assert create(client, **{"name": "eve", "roles": ["viewer"], **given}).status_code in (409, 422)
+    assert User.objects.count() == 1
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.key)
+def test_each_role_gives_its_rights_and_no_other(chief, role):
+    user, _text = accounts.create(
+        accounts.NewAdministrator("eve", "", [role.key]), by="chief", now=timezone.now()
+    )
+    user = User.objects.get(pk=user.pk)
+    assert {right for right in RIGHTS if user.has_perm(right)} == role.rights
+    assert user.is_superuser is (role.key == SUPER)
+
+
+def test_two_roles_add_up(client, chief):
+    create(client, roles=["deployer", "auditor"])
+    eve = User.objects.get(username="eve")
+    assert eve.has_perm(DEPLOY)
+    assert eve.has_perm("ledger.view_entry")
+    assert not eve.has_perm(CA)
+
+
+def test_other_roles_work_at_once_and_the_ledger_tells_before_and_after(client, enter):
+    create(client)
+    eve = User.objects.get(username="eve")
+    theirs = enter(eve)
+    assert theirs.get("/audit/").status_code == 403
+    client.post(f"{PAGE}{eve.pk}/roles/", {"roles": ["auditor"]})
+    assert theirs.get("/audit/").status_code == 200
+    line = Entry.objects.get(action="set-roles")
+    assert line.actor == "chief"
+    assert line.detail == {"before": {"roles": ["deployer"]}, "after": {"roles": ["auditor"]}}
+
+
+def test_a_refusal_names_the_right_and_who_may_grant_it(client, enter):
+    create(client)
+    answer = enter(User.objects.get(username="eve")).get("/audit/").content.decode()
+    assert "View Audit Log" in answer
+    assert "chief" in answer
+
+
+def test_deactivating_ends_sessions_and_tokens_at_once(client, enter):
+    create(client)
+    eve = User.objects.get(username="eve")
+    theirs = enter(eve)
+    _token, text = tokens.make(eve, "report", rights=[], expires_at=None)
+    bearer = {"Authorization": f"Bearer {text}"}
+    assert Client().get("/api/v1/zone", headers=bearer).status_code == 200
+    assert client.post(f"{PAGE}{eve.pk}/deactivate/").status_code == 302
+    assert theirs.get("/").status_code == 302
+    assert Client().get("/api/v1/zone", headers=bearer).status_code == 401
+    assert ApiToken.objects.count() == 1, "the token is back when they are"
+    client.post(f"{PAGE}{eve.pk}/activate/")
+    assert Client().get("/api/v1/zone", headers=bearer).status_code == 200
+
+
+def test_the_tokens_of_an_administrator_are_revoked_at_once(client):
+    create(client)
+    eve = User.objects.get(username="eve")
+    _token, text = tokens.make(eve, "report", rights=[], expires_at=None)
+    bearer = {"Authorization": f"Bearer {text}"}
+    assert "Revoke API tokens" in client.get(f"{PAGE}{eve.pk}/").content.decode()
+    assert client.post(f"{PAGE}{eve.pk}/revoke-tokens/").status_code == 302
+    assert Client().get("/api/v1/zone", headers=bearer).status_code == 401
+    assert Entry.objects.get(action="revoke-api-tokens").detail["before"] == {"tokens": ["report"]}
+    assert client.post(f"{PAGE}{eve.pk}/revoke-tokens/").status_code == 422
+
+
+def test_nobody_deactivates_themselves(client, chief):
+    answer = client.post(f"{PAGE}{chief.pk}/deactivate/")
+    assert answer.status_code == 422
+    assert User.objects.get(pk=chief.pk).is_active
+
+
+def test_the_last_super_administrator_stays_one(client, chief):
+    answer = client.post(f"{PAGE}{chief.pk}/roles/", {"roles": ["viewer"]})
+    assert b"last Super Administrator" in answer.content
+    assert User.objects.get(pk=chief.pk).is_superuser
+    other = factories.admin("other")
+    accounts.deactivate(other.pk, by=chief)
+    with pytest.raises(Refused, match="last Super"):
+        accounts.deactivate(chief.pk, by=other)
+    accounts.activate(other.pk, by=chief)
+    accounts.set_roles(chief.pk, ["viewer"], by=other)
+    assert not User.objects.get(pk=chief.pk).is_superuser
+
+
+def test_ending_sessions_ends_every_one_of_theirs_and_no_other(client, enter):
+    create(client)
+    eve = User.objects.get(username="eve")
+    first, second = enter(eve), enter(eve)
+    client.post(f"{PAGE}{eve.pk}/end-sessions/")
+    assert first.get("/").status_code == second.get("/").status_code == 302
+    assert client.get("/").status_code == 200
+    assert Entry.objects.get(action="end-sessions").detail["before"] == {"sessions": 2}
+
+
+def test_a_temporary_password_opens_one_page_the_one_to_replace_it(client, enter):
+    create(client)
+    eve = User.objects.get(username="eve")
+    answer = client.post(f"{PAGE}{eve.pk}/temporary-password/").content.decode()
+    password = re.search(r'id="temporary-password">([\w-]+)<', answer)[1]
+    theirs, response = log_in("eve", password)
+    assert response.status_code == 302
+    assert theirs.get("/devices/").url == "/preferences/password/"
+    assert theirs.post("/configuration/certificates/remint-ca/").url == "/preferences/password/"
+    new = {"new_password": "a sentence of several words", "again": "a sentence of several words"}
+    assert theirs.post("/preferences/password/", new).status_code == 302
+    assert theirs.get("/devices/").status_code == 200
+    assert log_in("eve", password)[1].status_code == 200, "the temporary one is gone"
+
+
+def test_changing_the_password_ends_the_other_sessions(zone, enter):
+    person = factories.user("person")
+    here, there = enter(person), enter(person)
+    new = {"new_password": "a sentence of several words", "again": "a sentence of several words"}
+    assert here.post("/preferences/password/", new).status_code == 302
+    assert here.get("/").status_code == 200
+    assert there.get("/").status_code == 302
+
+
+def test_changing_the_password_needs_the_old_one_when_the_login_is_old(zone, enter):
+    client = enter(factories.user("person"), proved=False)
+    new = {"new_password": "a sentence of several words", "again": "a sentence of several words"}
+    assert client.post("/preferences/password/", new).status_code == 422
+    assert client.post("/preferences/password/", {**new, "password": "wrong"}).status_code == 422
+    right = {**new, "password": factories.PASSWORD}
+    assert client.post("/preferences/password/", right).status_code == 302
+
+
+def test_resetting_a_second_factor_lets_them_in_by_password(client, person, authenticator):
+    answer = client.post(f"{PAGE}{person.pk}/reset-second-factor/")
+    assert answer.status_code == 302
+    assert not second_factor.is_on(User.objects.get(pk=person.pk))
+    assert log_in("person", factories.PASSWORD)[1].url == "/"
+
+
+def test_every_act_asks_for_the_password_when_the_login_is_old(chief, enter):
+    eve, _text = accounts.create(
+        accounts.NewAdministrator("eve", "", ["viewer"]), by="chief", now=timezone.now()
+    )
+    client = enter(chief, proved=False)
+    before = Entry.objects.count()
+    for name in ("deactivate", "end-sessions", "roles", "set-up-link", "temporary-password"):
+        answer = client.post(f"{PAGE}{eve.pk}/{name}/", {"roles": ["super-administrator"]})
+        assert answer.status_code == 422, name
+    assert create(client, name="mallory").status_code == 422
+    assert client.post(f"{PAGE}rules/", {"two_administrators": "on"}).status_code == 422
+    assert Entry.objects.count() == before
+
+
+def test_a_user_from_before_the_roles_keeps_the_single_rights(zone):
+    person = factories.user("person", CA)
+    assert not Administrator.objects.filter(user=person).exists()
+    assert person.has_perm(CA)
+    assert roles_of(person) == []
+    assert roles_of(factories.admin("old-root"))[0].key == SUPER
+
+
+def test_login_and_logout_leave_their_lines(zone):
+    factories.user("person")
+    client, _answer = log_in("person", factories.PASSWORD)
+    client.post("/logout/")
+    lines = Entry.objects.filter(action__in=("login", "logout")).order_by("seq")
+    assert [(line.actor, line.action, line.address) for line in lines] == [
+        ("person", "login", "127.0.0.1"),
+        ("person", "logout", "127.0.0.1"),
+    ]
+
+
+def test_a_failed_login_leaves_a_line_but_not_what_nobody_is_called(zone):
+    factories.user("person")
+    log_in("person", "wrong")
+    log_in("my-secret-password", "person")
+    lines = Entry.objects.filter(action="login-failed").order_by("seq")
+    assert [line.actor for line in lines] == ["person", "unknown"]
+    assert "my-secret" not in str(list(Entry.objects.values()))
+
+
+def test_whoever_is_locked_out_adds_no_more_lines(zone):
+    factories.user("person")
+    for _ in range(12):
+        log_in("person", "wrong")
+    assert Entry.objects.filter(action="login-failed").count() == 5
+
+
+def test_what_was_typed_beside_a_wrong_password_is_kept_nowhere(zone, enter):
+    """S-30: the lock-out counts a failure, it does not keep the form with its passphrase."""
+    from axes.models import AccessAttempt
+
+    client = enter(factories.user("person", CA), proved=False)
+    sent = {"password": "wrong", "passphrase": "hidden-passphrase", "again": "hidden-passphrase"}
+    client.post("/configuration/certificates/backup-ca/?x=hidden-passphrase", sent)
+    assert AccessAttempt.objects.count() == 1
+    assert "hidden-passphrase" not in str(list(AccessAttempt.objects.values()))
+
+
+def test_a_link_of_a_deactivated_user_opens_nothing(client, chief):
+    user, text = accounts.create(
+        accounts.NewAdministrator("eve", "", ["viewer"]), by="chief", now=timezone.now()
+    )
+    accounts.deactivate(user.pk, by=chief)
+    assert set_up(text)[1].status_code == 404
+    with pytest.raises(Refused, match="deactivated"):
+        accounts.new_setup_link(user.pk, by=chief, now=timezone.now())
+
+
+def test_the_filters_of_the_list_count_and_select(client):
+    create(client)
+    accounts.deactivate(User.objects.get(username="eve").pk, by=User.objects.get(username="chief"))
+    page = client.get(f"{PAGE}?state=deactivated").content.decode()
+    assert ">eve</a>" in page
+    assert ">chief</a>" not in page.split("<tbody>")[1].split("</tbody>")[0]
+
+
+def test_links_of_others_are_not_touched(chief):
+    first, text = accounts.create(
+        accounts.NewAdministrator("eve", "", ["viewer"]), by="chief", now=timezone.now()
+    )
+    accounts.create(
+        accounts.NewAdministrator("bob", "", ["viewer"]), by="chief", now=timezone.now()
+    )
+    assert setup_links.find(text, now=timezone.now()).user == first
+
+
+def test_the_command_on_the_server_gets_a_lost_administrator_in_again(person, authenticator):
+    said = StringIO()
+    call_command("set_up_link", "person", "--without-second-factor", stdout=said)
+    address = said.getvalue().strip()
+    assert address.startswith("https://127.9.0.1:8443/set-up/")
+    assert log_in("person", factories.PASSWORD)[1].status_code == 200, "the old password is gone"
+    client, answer = set_up(address.split("/")[-2])
+    assert answer.status_code == 302
+    assert client.get("/").status_code == 200
+    with pytest.raises(CommandError, match="no administrator"):
+        call_command("set_up_link", "nobody")
+
+
+def test_a_lock_out_is_shown_and_ended_on_the_page(client, zone):
+    locked = factories.user("locked")
+    there = f"{PAGE}{locked.pk}/"
+    assert "Unlock" not in client.get(there).content.decode()
+    for _ in range(5):
+        log_in("locked", "wrong")
+    shown = client.get(there).content.decode()
+    assert "Locked out" in shown
+    assert client.post(f"{there}unlock/").status_code == 302
+    assert "Locked out" not in client.get(there).content.decode()
+    assert Entry.objects.get(action="unlock-administrator").note == "locked"

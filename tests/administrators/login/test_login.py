@@ -1,0 +1,108 @@
+"""Login, sessions and their ends (security rules S-81, S-82, S-87; docs/decisions.md D-32)."""
+
+import pytest
+from django.test import Client
+
+from console import middleware
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+LOGIN = "/login/"
+
+
+@pytest.fixture
+def client():
+    factories.zone()
+    factories.admin()
+    return Client()
+
+
+def log_in(client, password=factories.PASSWORD, **more):
+    return client.post(LOGIN, {"username": "admin", "password": password, **more})
+
+
+def test_every_page_leads_to_the_login_and_back(client):
+    response = client.get("/configuration/certificates/?q=x")
+    assert response.status_code == 302
+    assert response.url == "/login/?next=/configuration/certificates/%3Fq%3Dx"
+    assert log_in(client, next="/devices/").url == "/devices/"
+
+
+def test_a_login_never_leads_to_another_host(client):
+    assert log_in(client, next="https://evil.example/").url == "/"
+
+
+def test_a_login_is_a_proof_of_the_password(client):
+    log_in(client)
+    assert client.session["authenticated_at"] > 0
+
+
+def test_a_wrong_password_is_told_beside_the_form(client):
+    response = log_in(client, "wrong")
+    assert response.status_code == 200
+    assert b'role="alert"' in response.content
+
+
+def test_five_failures_lock_the_name_out(client):
+    for _attempt in range(4):
+        log_in(client, "wrong")
+    assert log_in(client, "wrong").status_code == 429
+    assert log_in(client).status_code == 429, "even the right password waits"
+
+
+def test_a_poll_without_session_leaves_the_page_for_the_login(client):
+    response = client.get(
+        "/configuration/certificates/zone-ca/?rev=x",
+        HTTP_HX_REQUEST="true",
+        HTTP_HX_CURRENT_URL="http://testserver/configuration/certificates/?q=a",
+    )
+    assert response.status_code == 204
+    assert response.headers["HX-Redirect"] == (
+        "/login/?next=%2Fconfiguration%2Fcertificates%2F%3Fq%3Da"
+    )
+
+
+def test_logout_is_a_post(client):
+    log_in(client)
+    assert client.get("/logout/").status_code == 405
+    client.post("/logout/")
+    assert client.get("/").status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("key", "age", "stays"),
+    [
+        ("seen_at", middleware.IDLE - 60, True),
+        ("seen_at", middleware.IDLE + 1, False),
+        ("started_at", middleware.ABSOLUTE + 1, False),
+    ],
+)
+def test_a_session_ends_when_idle_or_old(client, key, age, stays):
+    log_in(client)
+    client.get("/")
+    session = client.session
+    session[key] -= age
+    session.save()
+    assert (client.get("/").status_code == 200) is stays
+
+
+def test_polls_do_not_keep_a_session_alive(client):
+    log_in(client)
+    client.get("/")
+    session = client.session
+    session["seen_at"] -= 600
+    session.save()
+    before = client.session["seen_at"]
+    client.get("/configuration/certificates/zone-ca/?rev=x")
+    assert client.session["seen_at"] == before
+    client.get("/devices/")
+    assert client.session["seen_at"] > before
+
+
+def test_a_form_without_its_token_is_refused():
+    factories.zone()
+    factories.admin()
+    strict = Client(enforce_csrf_checks=True)
+    response = strict.post(LOGIN, {"username": "admin", "password": factories.PASSWORD})
+    assert response.status_code == 403
+    assert b"Nothing was changed" in response.content

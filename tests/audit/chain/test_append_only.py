@@ -1,0 +1,167 @@
+"""The ledger is append-only in the database itself: no trace, no act (S-40 to S-44)."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+
+from audit.chain import actor
+from audit.models import START, Entry, Head
+from certificates.issuance import signing
+from certificates.models import Authority, Bridge, FutureCertificate, Issued, Operation
+from certificates.operations import cancellation, creation, preparation, requests
+from devices.models import Device, Zone
+from systemupdates.models import Assignment, Notice, SystemUpdate
+from tests.support.zone import TestZone
+from wire import messages
+
+EVERYTHING: tuple[Any, ...] = (
+    *(Authority, Bridge, FutureCertificate, Issued, Operation, Device, Zone),
+    *(Assignment, Notice, SystemUpdate, Entry, Head),
+)
+
+
+def execute(sql: str, *values: Any) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql, values)
+
+
+def rows() -> dict[str, list[dict[str, Any]]]:
+    return {m.__name__: list(m._default_manager.order_by("pk").values()) for m in EVERYTHING}
+
+
+@pytest.fixture
+def entries(db: None) -> list[Entry]:
+    return [Entry.objects.record("act", f"thing:{number}") for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE ledger_entry SET note = 'nothing happened' WHERE seq = 2",
+        "UPDATE ledger_entry SET seq = 9 WHERE seq = 3",
+        "DELETE FROM ledger_entry WHERE seq = 3",
+        "DELETE FROM ledger_entry",
+    ],
+)
+def test_the_database_refuses_to_change_or_remove_an_entry(entries: list[Entry], sql: str) -> None:
+    with pytest.raises(DatabaseError, match="append-only"):
+        execute(sql)
+    assert list(Entry.objects.values_list("seq", flat=True)) == [1, 2, 3]
+
+
+def test_the_models_cannot_change_an_entry_either(entries: list[Entry]) -> None:
+    entries[1].note = "nothing happened"
+    with pytest.raises(DatabaseError), transaction.atomic():
+        entries[1].save()
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Entry.objects.all().delete()
+
+
+def test_entries_are_numbered_without_a_gap_and_chained(entries: list[Entry]) -> None:
+    assert [entry.seq for entry in entries] == [1, 2, 3]
+    assert [entry.previous for entry in entries] == [
+        START,
+        entries[0].digest,
+        entries[1].digest,
+    ]
+    assert Head.objects.get().digest == entries[2].digest
+
+
+def test_an_act_that_fails_leaves_no_entry_and_no_gap(entries: list[Entry]) -> None:
+    def act() -> None:
+        with transaction.atomic():
+            Entry.objects.record("act", "thing:4")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        act()
+    assert Entry.objects.record("act", "thing:5").seq == 4
+
+
+def test_an_entry_says_who_acted_and_from_where(db: None) -> None:
+    with actor.acting(actor.Actor("alice", "10.0.0.1", "digest")):
+        entry = Entry.objects.record("act", "thing:1")
+    assert (entry.actor, entry.address, entry.session) == ("alice", "10.0.0.1", "digest")
+    assert Entry.objects.record("act", "thing:1").actor == "system"
+
+
+@pytest.fixture
+def dead_ledger() -> Callable[[], None]:
+    """Make the insert of every further entry fail, as a full disk or a revoked right would."""
+
+    def die() -> None:
+        if connection.vendor == "postgresql":
+            execute(
+                "CREATE FUNCTION dead() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE EXCEPTION 'injected'; END $$"
+            )
+            execute(
+                "CREATE TRIGGER dead BEFORE INSERT ON ledger_entry "
+                "FOR EACH ROW EXECUTE FUNCTION dead()"
+            )
+            return
+        execute(
+            "CREATE TRIGGER dead BEFORE INSERT ON ledger_entry "
+            "BEGIN SELECT RAISE(ABORT, 'injected'); END"
+        )
+
+    # The transaction of the test takes the trigger with it.
+    return die
+
+
+def remint(**changes: Any) -> Operation:
+    values = {
+        "common_name": "TEST-ZONE",
+        "key_length": 256,
+        "years": 10,
+        "include_dns": False,
+        "activates_at": timezone.now() + timedelta(minutes=10),
+    }
+    order = requests.RemintCA(**{**values, **changes})
+    return creation.remint_ca(order, by=None, key=uuid4(), now=timezone.now())
+
+
+def refused(act: Callable[[], object]) -> None:
+    before = rows()
+    with pytest.raises(DatabaseError, match="injected"), transaction.atomic():
+        act()
+    assert rows() == before
+
+
+def test_without_a_trace_nothing_is_started(zone: TestZone, dead_ledger: Any) -> None:
+    dead_ledger()
+    refused(remint)
+
+
+def test_without_a_trace_nothing_is_cancelled(zone: TestZone, dead_ledger: Any) -> None:
+    operation = remint()
+    dead_ledger()
+    refused(lambda: cancellation.cancel(operation, now=timezone.now()))
+
+
+def test_without_a_trace_no_ca_is_made_and_no_manifest_signed(
+    zone: TestZone, dead_ledger: Any
+) -> None:
+    operation = remint()
+    dead_ledger()
+    refused(lambda: preparation.prepare(operation, now=timezone.now()))
+
+
+def test_without_a_trace_no_certificate_is_issued(zone: TestZone, dead_ledger: Any) -> None:
+    zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
+    dead_ledger()
+    authority = Authority.objects.current()
+    with pytest.raises(DatabaseError, match="injected"), transaction.atomic():
+        signing.sign_waiting(authority, now=timezone.now())
+    assert FutureCertificate.objects.get().state == "awaited"
+    assert not FutureCertificate.objects.exclude(chain_pem="").exists()
+
+
+def test_without_a_trace_no_device_registers(zone: TestZone, dead_ledger: Any) -> None:
+    dead_ledger()
+    refused(lambda: zone.join("pc-01"))

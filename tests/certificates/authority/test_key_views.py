@@ -1,0 +1,273 @@
+"""Move CA Role, Backup CA, Restore CA and the wait for the vault (manual, 1.2.6 to 1.2.8)."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
+
+from certificates.authority import key_jobs
+from certificates.authority import key_operations as ca_role
+from certificates.models import Authority, Operation, VaultJob
+from certificates.models.job import KEPT
+from certificates.operations.states import JobState, OperationState
+from devices.models import Device
+from pki.protection import sealing
+from tests.certificates.clients import PAGE, entered, events
+from tests.support import factories
+from wire import messages
+
+PHRASE = "seven quiet lakes"
+MOVE, BACKUP, RESTORE = (f"{PAGE}{name}/" for name in ("move-ca-role", "backup-ca", "restore-ca"))
+
+
+@pytest.fixture(autouse=True)
+def nudged(monkeypatch):
+    """The queue is not rung; the jobs that would be asked for are noted."""
+    found: list[object] = []
+    monkeypatch.setattr("certificates.tasks.nudge_job", found.append)
+    return found
+
+
+@pytest.fixture
+def client(zone):
+    zone.join("ps-02", messages.PRIMARY, "127.9.0.2").refresh()
+    Device.objects.update(last_contact=timezone.now())
+    return entered(factories.admin())
+
+
+def second():
+    return Device.objects.get(name="ps-02")
+
+
+def job():
+    return VaultJob.objects.get()
+
+
+def there(state="waiting"):
+    return f"{PAGE}jobs/{job().pk}/?rev={state}"
+
+
+def worked(**later):
+    key_jobs.do(job(), now=timezone.now() + timedelta(**later))
+
+
+def backup_of_the_zone():
+    ca_role.back_up(PHRASE, by=None)
+    key_jobs.do(job(), now=timezone.now())
+    data = bytes(job().result)
+    VaultJob.objects.all().delete()
+    return data
+
+
+def restoring(data, **changes):
+    return {
+        "file": SimpleUploadedFile("backup.zip", data),
+        "server": str(second().pk),
+        "passphrase": PHRASE,
+        **changes,
+    }
+
+
+def test_move_lists_the_other_live_primary_servers(client):
+    response = client.get(MOVE)
+    page = response.content.decode()
+    assert "Move Certificate Authority" in page
+    choices = response.context["form"].fields["server"].choices
+    assert [label.split()[0] for _value, label in choices] == ["ps-02"]
+    Device.objects.filter(name="ps-02").update(last_contact=timezone.now() - timedelta(days=1))
+    assert "No other Primary Server answers now." in client.get(MOVE).content.decode()
+
+
+def test_move_waits_for_the_server_and_tells(client, nudged, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        page = client.post(MOVE, {"server": str(second().pk)}).content.decode()
+    assert "ps-01 was asked. Waiting for its answer" in page
+    assert there() in page
+    assert [asked.pk for asked in nudged] == [job().pk]
+    assert client.get(there()).status_code == 204
+    worked()
+    response = client.get(there())
+    assert "ps-02 has the CA role now." in response.content.decode()
+    assert "zcc:changed" in events(response)
+    assert "hx-trigger" not in response.content.decode(), "a finished job is not asked about"
+    assert Authority.objects.current().certificate_server == second()
+
+
+@pytest.mark.parametrize("server", ["", "nonsense", "ps-01"])
+def test_move_to_a_server_that_is_not_listed_is_refused(client, server):
+    known = Device.objects.filter(name=server).first()
+    response = client.post(MOVE, {"server": str(known.pk) if known else server})
+    assert response.status_code == 422
+    assert list(response.context["form"].errors) == ["server"]
+    assert not VaultJob.objects.exists()
+
+
+def test_a_server_that_does_not_answer_points_to_restore(client):
+    client.post(MOVE, {"server": str(second().pk)})
+    worked(minutes=1)
+    page = client.get(there()).content.decode()
+    assert "ps-01 was asked and did not answer." in page
+    assert "Nothing was changed." in page
+    assert RESTORE in page
+
+
+def test_a_second_act_on_the_key_is_a_conflict(client):
+    client.post(MOVE, {"server": str(second().pk)})
+    response = client.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
+    assert response.status_code == 409
+    assert b"Another act on the CA key is under way." in response.content
+
+
+def test_backup_is_downloaded_once_per_ticket(client):
+    response = client.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
+    assert PHRASE not in response.content.decode()
+    worked()
+    response = client.get(there())
+    page = response.content.decode()
+    assert "The backup is ready." in page
+    assert "Download it again" in page
+    url = events(response)["zcc:download"]["url"]
+    file = client.get(url)
+    assert file.content == bytes(job().result)
+    assert re.fullmatch(
+        r'attachment; filename="zcc-ca-TEST-ZONE-\w+\.zip"', file.headers["Content-Disposition"]
+    )
+    assert file.headers["Cache-Control"] == "no-store"
+    assert file.headers["X-Content-Type-Options"] == "nosniff"
+    assert client.get(url).status_code == 409
+    again = client.post(f"{PAGE}jobs/{job().pk}/again/")
+    assert client.get(events(again)["zcc:download"]["url"]).status_code == 200
+
+
+def test_a_backup_is_for_the_one_who_asked(client):
+    client.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
+    worked()
+    url = events(client.get(there()))["zcc:download"]["url"]
+    other = entered(factories.admin("other"))
+    assert other.get(url).status_code == 404
+    assert other.get(there()).status_code == 404
+    assert other.post(f"{PAGE}jobs/{job().pk}/again/").status_code == 404
+
+
+def test_a_backup_is_forgotten_after_some_minutes(client):
+    client.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
+    worked()
+    ca_role.forget_results(timezone.now() + KEPT - timedelta(seconds=10))
+    assert job().result
+    ca_role.forget_results(timezone.now() + KEPT + timedelta(seconds=10))
+    assert not job().result
+    page = client.get(there("done-not")).content.decode()
+    assert "not kept here any more" in page
+    assert client.post(f"{PAGE}jobs/{job().pk}/again/").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"passphrase": "short", "confirm": "short"}, "passphrase"),
+        ({"passphrase": "passwordpassword", "confirm": "passwordpassword"}, "passphrase"),
+        ({"passphrase": PHRASE, "confirm": "seven quiet lake"}, "confirm"),
+        ({"passphrase": PHRASE, "confirm": f"{PHRASE} "}, "confirm"),
+        ({"passphrase": "", "confirm": ""}, "passphrase"),
+    ],
+)
+def test_a_passphrase_that_will_not_do_is_told_and_not_shown(client, given, field):
+    response = client.post(BACKUP, given)
+    assert response.status_code == 422
+    assert field in response.context["form"].errors
+    if given["passphrase"]:
+        assert f'value="{given["passphrase"]}' not in response.content.decode()
+    assert not VaultJob.objects.exists()
+
+
+def test_restore_gives_the_role_to_the_chosen_server(client, monkeypatch):
+    data = backup_of_the_zone()
+    page = client.post(RESTORE, restoring(data)).content.decode()
+    assert "ps-02 was asked" in page
+    assert "CN=TEST-ZONE" in page
+    # The vault of ps-02 plays here: what it would do is sealed to it all the same.
+    VaultJob.objects.update(server=Device.objects.get(name="ps-01"))
+    restored = job()
+    sealed = sealing.seal(
+        PHRASE.encode(), to=restored.server.vault_key, binding=f"vault-job|{restored.pk}|restore"
+    )
+    VaultJob.objects.update(sealed=sealed)
+    worked()
+    assert "ps-02 has the CA role now." in client.get(there()).content.decode()
+    assert Authority.objects.current().certificate_server == second()
+
+
+def test_a_wrong_passphrase_is_told_by_the_server_that_tried(client):
+    data = backup_of_the_zone()
+    target = str(Device.objects.get(name="ps-01").pk)
+    client.post(RESTORE, restoring(data, server=target, passphrase="another long one"))
+    worked()
+    page = client.get(there()).content.decode()
+    assert "the passphrase is wrong, or the file was changed" in page
+    assert job().state == JobState.FAILED
+
+
+def test_a_backup_of_another_ca_is_an_offer_to_change(client):
+    data = backup_of_the_zone()
+    Authority.objects.update(sha256="0" * 64)
+    response = client.post(RESTORE, restoring(data))
+    assert response.status_code == 422
+    page = response.content.decode()
+    assert "This is a backup of CN=TEST-ZONE" in page
+    assert "/adopt/" in page
+    assert not VaultJob.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "Nothing was changed."),
+        (b"no zip", "Nothing was changed."),
+        (b"x" * (10 * 1024 * 1024 + 1), "larger than 10 MiB"),
+    ],
+    ids=["empty", "text", "large"],
+)
+def test_a_file_that_is_no_backup_is_refused(client, data, said):
+    response = client.post(RESTORE, restoring(data))
+    assert response.status_code == 422
+    assert said in response.content.decode()
+    assert not VaultJob.objects.exists()
+
+
+@pytest.mark.parametrize("address", [MOVE, BACKUP, RESTORE])
+def test_an_external_authority_has_no_key_to_act_on(client, address):
+    Authority.objects.update(kind=Authority.Kind.EXTERNAL, certificate_server=None)
+    for method in (client.get, client.post):
+        response = method(address)
+        assert response.status_code == 409
+        assert "external" in events(response)["zcc:fault"]["explanation"]
+
+
+def test_a_running_operation_shuts_move_and_restore_but_not_backup(client):
+    factories.operation(Authority.objects.current(), state=OperationState.ASSIGNED)
+    assert Operation.objects.blocking().exists()
+    assert client.get(MOVE).status_code == 409
+    assert client.post(RESTORE).status_code == 409
+    assert client.get(BACKUP).status_code == 200
+
+
+@pytest.mark.parametrize("address", [MOVE, BACKUP, RESTORE])
+def test_the_password_is_asked_again(client, address):
+    client = entered(factories.admin("late"), proved=False)
+    assert b"Your password" in client.get(address).content
+    response = client.post(address, {"password": "wrong"})
+    assert "password" in response.context["form"].errors
+
+
+def test_without_javascript_the_wait_is_a_page(client):
+    plain = entered(factories.admin("plain"), htmx=False)
+    response = plain.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
+    assert response.status_code == 302
+    assert "Check again" in plain.get(response.url).content.decode()
+    worked()
+    page = plain.get(response.url).content.decode()
+    assert "Download it again" in page
+    response = plain.post(f"{PAGE}jobs/{job().pk}/again/", follow=True)
+    assert response.content == bytes(job().result)

@@ -1,0 +1,39 @@
+"""A logged-in client, and what dialogs are sent."""
+
+import json
+from datetime import timedelta
+
+from django.test import Client
+from django.utils import timezone
+
+from tests.support import factories
+
+PAGE = "/configuration/certificates/"
+
+
+def entered(user, *, proved=True, htmx=True):
+    """Log a user in, with a fresh proof of the password unless told."""
+    client = Client(headers={"HX-Request": "true"} if htmx else None)
+    client.force_login(user)
+    if proved:
+        session = client.session
+        session["authenticated_at"] = timezone.now().timestamp()
+        session.save()
+    return client
+
+
+def events(response):
+    """Return what an answer makes the page do."""
+    return json.loads(response.headers.get("HX-Trigger", "{}"))
+
+
+def local(**later):
+    """Return a moment as a datetime-local field sends it."""
+    return timezone.localtime(timezone.now() + timedelta(**later)).strftime("%Y-%m-%dT%H:%M")
+
+
+def external_root(name="CN=Acme Root", *, days=3650):
+    """A root that no zone knows."""
+    return factories.root_pem(
+        name, factories.now() - timedelta(days=1), factories.now() + timedelta(days=days)
+    )

@@ -1,0 +1,247 @@
+"""The Certificates page and Home: panes, news, export, equal queries for any size (manual, 1.1)."""
+
+import csv
+import io
+import json
+import re
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+
+from certificates.models import Authority, Operation, ServerCertificate
+from certificates.operations.states import FutureState, OperationState
+from devices.models import Device, Role
+from systemupdates.updates.states import AssignmentState, ReplicaState
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+PAGE = "/configuration/certificates/"
+S, A = OperationState, AssignmentState
+HOSTILE = "<img src=x onerror=1>\"'\u202e"
+
+
+@pytest.fixture
+def ca():
+    factories.zone()
+    holder = factories.server("ps-01")
+    authority = factories.authority(holder)
+    factories.certificate(holder, authority)
+    return authority
+
+
+@pytest.fixture
+def client(ca):
+    client = Client()
+    client.force_login(factories.admin())
+    return client
+
+
+def text(client, path=PAGE, **headers):
+    response = client.get(path, **headers)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_both_panes_and_every_column_are_there(client):
+    page = text(client)
+    for label in (
+        *("Zone Certificate Authority", "ZENworks Server SSL Certificates", "Certificate server"),
+        *("Issued To", "Subject", "Issued By", "Valid From", "Expires On", "MD5 Fingerprint"),
+        *("SHA1 Fingerprint", "SHA256 Fingerprint", "Certificate Status", "Options"),
+        *("Update Status", "Version", "Change CA", "Move CA Role", "Remint CA", "Backup CA"),
+        *("Restore CA", "View Certificate"),
+    ):
+        assert label in page, label
+
+
+def test_an_external_authority_names_no_certificate_server(client, ca):
+    Authority.objects.update(kind="external", certificate_server=None)
+    page = text(client)
+    assert "Certificate server" not in page
+    assert "The zone CA is external" in page
+
+
+@pytest.mark.parametrize(
+    ("days", "expected", "badge"),
+    [(-1, "The zone CA has expired.", "Expired"), (30, "expires <b>in 2", "Valid")],
+)
+def test_an_authority_near_its_end_is_warned_about(client, days, expected, badge):
+    Authority.objects.update(not_after=factories.now() + timedelta(days=days))
+    page = text(client)
+    assert expected in page
+    assert badge in page
+
+
+def test_a_zone_without_authority_says_so(client):
+    ServerCertificate.objects.all().delete()
+    Authority.objects.all().delete()
+    assert "no certificate authority yet" in text(client)
+
+
+def test_the_message_of_an_operation_has_its_links_and_buttons(client, ca):
+    factories.operation(ca)
+    page = text(client)
+    assert "The Remint CA operation has been initiated." in page
+    for label in ("current replication status", "Assign Now", "Cancel", "Cancel is possible until"):
+        assert label in page
+    assert page.count("<li class=") >= 5
+
+
+def test_a_reader_sees_progress_and_no_button_that_acts(ca):
+    factories.operation(ca)
+    client = Client()
+    client.force_login(factories.user("reader"))
+    page = text(client)
+    assert "The Remint CA operation has been initiated." in page
+    for label in ("Assign Now", 'id="b-cancel', "b-remint-ca", "b-backup-ca"):
+        assert label not in page
+
+
+def mark(page):
+    return re.search(r"zone-ca/\?rev=([^\"]+)", page).group(1)
+
+
+def test_a_pane_without_news_is_answered_with_nothing(client, ca):
+    factories.operation(ca)
+    rev = mark(text(client))
+    assert client.get(f"{PAGE}zone-ca/?rev={rev}").status_code == 204
+
+
+def test_news_of_a_stage_are_announced_and_fetch_the_rows(client, ca):
+    operation = factories.operation(ca)
+    rev = mark(text(client))
+    Operation.objects.filter(pk=operation.pk).update(state=S.ACTIVATED)
+    response = client.get(f"{PAGE}zone-ca/?rev={rev}", HTTP_HX_REQUEST="true")
+    assert response.status_code == 200
+    assert response.content.decode().lstrip().startswith('<section class="pane" id="zone-ca"')
+    told = json.loads(response.headers["HX-Trigger"])
+    assert told["zcc:announce"]["text"] == "Activated, 0 devices outstanding."
+    assert "zcc:rows" in told
+
+
+def test_a_count_is_shown_but_not_announced(client, ca):
+    operation = factories.operation(ca)
+    rev = mark(text(client))
+    factories.replica(
+        operation.update, factories.server("cs", Role.CONTENT_SATELLITE), ReplicaState.PENDING
+    )
+    response = client.get(f"{PAGE}zone-ca/?rev={rev}", HTTP_HX_REQUEST="true")
+    assert response.status_code == 200
+    assert "HX-Trigger" not in response.headers
+
+
+def test_only_an_open_operation_is_asked_about_every_beat(client, ca):
+    assert "zcc:slow from:body" in text(client).split('id="servers-pane"')[0]
+    factories.operation(ca)
+    assert "zcc:tick from:body" in text(client).split('id="servers-pane"')[0]
+
+
+def test_a_server_remint_speaks_in_the_server_pane(client, ca):
+    factories.operation(ca, kind=Operation.Kind.REMINT_SERVER, name="Two servers")
+    above, below = text(client).split('id="servers-pane"')
+    assert "Remint Certificate operation has been initiated" in below
+    assert "Remint Certificate operation has been initiated" not in above
+    assert "Remint Certificate is in progress" in above, "the CA buttons wait too (R098)"
+
+
+def test_an_empty_filter_offers_the_way_back(client):
+    page = text(client, f"{PAGE}?q=nothing")
+    assert "No server certificates match this filter." in page
+    assert "Clear the filter" in page
+
+
+def test_filter_sort_and_size_stay_in_every_link(client, ca):
+    for number in range(12):
+        factories.certificate(factories.server(f"srv-{number:02}"), ca)
+    page = text(client, f"{PAGE}?q=srv&sort=-issued_to&per_page=5&page=2")
+    links = re.findall(r'rel="next" id="next" href="([^"]+)"', page)
+    assert links == ["?q=srv&amp;sort=-issued_to&amp;per_page=5&amp;page=3"]
+    sort = re.search(r'id="sort-expires" href="([^"]+)"', page).group(1)
+    assert "page=" not in sort.replace("per_page", "")
+    assert "q=srv" in sort
+    assert 'aria-sort="descending"' in page
+
+
+def test_the_export_is_what_is_shown_on_every_page(client, ca):
+    for number in range(12):
+        factories.certificate(factories.server(f"srv-{number:02}"), ca)
+    response = client.get(f"{PAGE}?q=srv&sort=-issued_to&per_page=5&page=2&export=csv")
+    rows = list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
+    assert [row["Issued To"] for row in rows] == [f"srv-{n:02}" for n in range(11, -1, -1)]
+    assert rows[0]["SHA256 Fingerprint"].count(":") == 31
+    assert rows[0]["Certificate Status"] == "Active"
+    assert response.headers["Content-Disposition"].startswith("attachment")
+
+
+def test_chosen_columns_alone_are_shown_and_exported(client):
+    client.post("/preferences/columns/servers/", {"column": ["md5"]})
+    page = text(client)
+    assert 'class="c-md5"' in page
+    assert 'class="c-version"' not in page
+    export = client.get(f"{PAGE}?export=csv").content.decode("utf-8-sig")
+    assert export.splitlines()[0] == "Issued To,MD5 Fingerprint"
+
+
+def test_text_from_outside_is_escaped_everywhere(client, ca):
+    server = factories.server("zz-hostile", os=HOSTILE, version=HOSTILE, dns_names=[HOSTILE])
+    made = factories.certificate(server, ca)
+    Device.objects.filter(pk=server.pk).update(name=HOSTILE, fqdn=HOSTILE)
+    ServerCertificate.objects.filter(pk=made.pk).update(issuer=HOSTILE, subject=HOSTILE)
+    Authority.objects.update(subject=HOSTILE)
+    operation = factories.operation(ca, state=S.BLOCKED, name=HOSTILE, reason=HOSTILE)
+    factories.future(operation, server, FutureState.CREATE_FAILED, reason=HOSTILE, action=HOSTILE)
+    factories.assignment(operation.update, server, A.FAILED, reason=HOSTILE)
+    for path in (
+        *(PAGE, "/", "/devices/", f"/devices/{server.pk}/", f"/devices/{server.pk}/settings/"),
+        *("/system-updates/", f"/system-updates/{operation.update_id}/devices/"),
+        *(f"{PAGE}servers/{server.pk}/why/", f"{PAGE}servers/{server.pk}/"),
+    ):
+        assert "<img src=x" not in text(client, path), path
+
+
+@pytest.mark.parametrize("path", [PAGE, "/", "/devices/", "/system-updates/"])
+def test_pages_take_the_same_queries_for_any_number(
+    client, ca, django_assert_max_num_queries, path
+):
+    many(ca, 5)
+    client.get(path)
+    with django_assert_max_num_queries(60) as few:
+        client.get(f"{path}?per_page=100")
+    many(ca, 80)
+    with django_assert_max_num_queries(60) as more:
+        client.get(f"{path}?per_page=100")
+    assert len(more) == len(few), [q["sql"] for q in more.captured_queries]
+    assert len(more) <= 25
+
+
+def many(ca, count):
+    Operation.objects.filter(state__in=("replicating", "assigned")).update(state=S.ACTIVATED)
+    operation = factories.operation(ca, state=S.ASSIGNED, name=f"Remint {count}")
+    pem = ServerCertificate.objects.first().chain_pem
+    for _number in range(count):
+        server = factories.server(f"s-{uuid4().hex[:12]}")
+        factories.certificate(server, ca, pem=pem)
+        factories.future(operation, server, FutureState.CREATED)
+        factories.assignment(operation.update, server, A.APPLIED)
+        factories.replica(operation.update, server, ReplicaState.AVAILABLE)
+
+
+def test_home_tells_what_needs_attention(client, ca):
+    assert "All good: nothing needs attention." in text(client, "/")
+    server = factories.server("old")
+    factories.certificate(server, ca, until=factories.now() - timedelta(days=2))
+    factories.device("quiet", last_contact=factories.now() - timedelta(days=1))
+    factories.operation(ca, state=S.BLOCKED)
+    page = text(client, "/")
+    assert "1 server certificate has expired." in page
+    assert "1 device was not heard for more than two refresh intervals." in page
+    assert "Blocked:" in page
+
+
+def test_a_page_is_sent_compressed_and_light(client, ca):
+    many(ca, 30)
+    response = client.get(PAGE, headers={"Accept-Encoding": "gzip"})
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert len(response.content) < 20 * 1024

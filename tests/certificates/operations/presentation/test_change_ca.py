@@ -1,0 +1,358 @@
+"""The wizard of Change CA: pages, Back, errors, one operation per Finish (manual, 1.2.4)."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
+
+from certificates.models import Authority, Draft, Operation
+from certificates.operations.states import OperationState
+from devices.models import Device, Role
+from pki import keys
+from pki.chains import chain
+from tests.certificates.clients import PAGE, entered, events, external_root, local
+from tests.pki import factories as pki_make
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+CHANGE = f"{PAGE}change-ca/"
+
+
+@pytest.fixture(autouse=True)
+def nudged(monkeypatch):
+    """The queue is not rung; this console is that of ps-01."""
+    found: list[object] = []
+    monkeypatch.setattr("certificates.tasks.nudge", found.append)
+    here = "certificates.operations.creation.initiating_server"
+    monkeypatch.setattr(here, lambda: Device.objects.get(name="ps-01"))
+    return found
+
+
+@pytest.fixture
+def ca():
+    factories.zone()
+    holder = factories.server("ps-01")
+    authority = factories.authority(holder)
+    factories.certificate(holder, authority)
+    return authority
+
+
+@pytest.fixture
+def client(ca):
+    return entered(factories.admin())
+
+
+def internal(**changes):
+    values = {
+        "confirm": "on",
+        "change_to": "internal",
+        "certificate_server": str(Device.objects.get(name="ps-01").pk),
+        "subject": "New CA",
+        "key_length": "384",
+        "years": "5",
+        "include_dns": "on",
+    }
+    return {name: v for name, v in {**values, **changes}.items() if v is not None}
+
+
+def external(pem, name="root.pem", **changes):
+    data = pem if isinstance(pem, bytes) else pem.encode()
+    given = {"confirm": "on", "change_to": "external", "file": SimpleUploadedFile(name, data)}
+    return {**given, **changes}
+
+
+def step(key):
+    return f"{CHANGE}{Draft.objects.get().pk}/{key}/"
+
+
+def fields(response):
+    return set(response.context["form"].errors)
+
+
+def test_it_opens_with_the_manuals_labels_and_defaults(client):
+    response = client.get(CHANGE)
+    page = response.content.decode()
+    for label in (
+        *("Change Certificate Authority", "Yes, I want to change the certificate authority"),
+        *("Change to internal certificate authority", "Change to external certificate authority"),
+        *("Certificate server", "Subject", "Key Length", "Valid for (years)", "Next"),
+        "Include any additional DNS names for each server",
+    ):
+        assert label in page, label
+    form = response.context["form"]
+    assert form["subject"].value() == "TEST-ZONE"
+    assert form["years"].value() == 10
+    assert not Draft.objects.exists(), "a GET makes nothing"
+
+
+def test_only_live_primary_servers_can_be_chosen(client):
+    factories.server("quiet", last_contact=timezone.now() - timedelta(days=1))
+    factories.server("satellite", Role.AUTHENTICATION_SATELLITE)
+    factories.server("ps-02")
+    choices = client.get(CHANGE).context["form"].fields["certificate_server"].choices
+    assert [label.split()[0] for _value, label in choices] == ["ps-01", "ps-02"]
+
+
+def test_change_to_internal_from_the_first_page_to_finish(
+    client, nudged, django_capture_on_commit_callbacks
+):
+    page = client.post(CHANGE, internal()).content.decode()
+    assert "Certificate activation date and time" in page
+    assert "Finish" in page
+    with django_capture_on_commit_callbacks(execute=True):
+        response = client.post(step("activation"), {"activates_at": local(days=2)})
+    assert response.status_code == 204
+    operation = Operation.objects.get()
+    said = "The Change CA operation has been initiated."
+    assert events(response)["zcc:announce"]["text"] == said
+    assert operation.order == {
+        "certificate_server": str(Device.objects.get().pk),
+        "subject": "New CA",
+        "key_length": 384,
+        "years": 5,
+        "include_dns": True,
+        "external": False,
+    }
+    assert nudged == [str(operation.pk)]
+    assert not Draft.objects.exists()
+
+
+def test_a_second_finish_closes_onto_the_running_operation(client):
+    client.post(CHANGE, internal())
+    there, given = step("activation"), {"activates_at": local(days=2)}
+    answers = [client.post(there, given) for _n in range(2)]
+    assert [answer.status_code for answer in answers] == [204, 204]
+    assert "was already submitted" in events(answers[1])["zcc:announce"]["text"]
+    assert Operation.objects.count() == 1
+    page = client.get(there, headers={"HX-Request": ""}, follow=True).content.decode()
+    assert "was already submitted" in page
+
+
+def test_a_draft_ends_after_a_day_and_belongs_to_its_user(client):
+    client.post(CHANGE, internal())
+    there = step("activation")
+    assert entered(factories.admin("other")).get(there).status_code == 404
+    Draft.objects.update(created_at=timezone.now() - timedelta(days=1, seconds=1))
+    response = client.post(there, {"activates_at": local(days=2)})
+    assert response.status_code == 404
+    assert "expired" in events(response)["zcc:fault"]["explanation"]
+    client.post(CHANGE, internal())
+    assert Draft.objects.count() == 1, "the old draft is dropped"
+
+
+def test_change_to_external_reads_the_root_and_shows_it(client):
+    root = external_root()
+    page = client.post(CHANGE, external(root)).content.decode()
+    assert "CN=Acme Root" in page
+    assert "I will generate a CSR for each server manually" in page
+    assert "Let ZENworks generate a CSR automatically for each server" in page
+    for label in ("Organization Unit", "City/Locality", "State/Province", "Country/region"):
+        assert label in page, label
+    assert "before ZENworks 11 SP4" not in page
+    assert Draft.objects.get().data["root_pem"] == root
+
+
+def test_a_chain_gives_its_root_its_intermediates_and_a_warning(client):
+    family = pki_make.family()
+    data = chain.join(family.middle, family.root)
+    response = client.post(CHANGE, external(data, "chain.p7b"))
+    page = response.content.decode()
+    assert "before ZENworks 11 SP4" in page
+    draft = Draft.objects.get()
+    assert draft.data["root_pem"] == family.root
+    assert draft.data["intermediates_pem"] == family.middle
+
+
+def test_external_with_automatic_requests_to_the_end(client):
+    client.post(CHANGE, external(external_root()))
+    given = {"by_hand": "automatic", "organization": "Acme", "country": "us", "key_length": "3072"}
+    page = client.post(step("csr"), given).content.decode()
+    assert "The external CA" in page
+    assert client.post(step("activation"), {"activates_at": local(days=2)}).status_code == 204
+    operation = Operation.objects.get()
+    assert operation.order["external"] is True
+    assert operation.order["by_hand"] is False
+    order = operation.futures.get().order
+    assert (order["organization"], order["country"], order["key_length"]) == ("Acme", "US", 3072)
+
+
+def test_external_by_hand_needs_no_subject(client):
+    client.post(CHANGE, external(external_root()))
+    client.post(step("csr"), {"by_hand": "manual", "country": "nonsense"})
+    assert client.post(step("activation"), {"activates_at": local(days=2)}).status_code == 204
+    assert Operation.objects.get().futures.get().by_hand
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"confirm": None}, "confirm"),
+        ({"change_to": "sideways"}, "change_to"),
+        ({"certificate_server": ""}, "certificate_server"),
+        ({"certificate_server": str(uuid4())}, "certificate_server"),
+        ({"subject": ""}, "subject"),
+        ({"subject": "C=USA,CN=x"}, "subject"),
+        ({"key_length": "1024"}, "key_length"),
+        ({"years": "0"}, "years"),
+        ({"years": "11"}, "years"),
+        ({"years": ""}, "years"),
+    ],
+)
+def test_an_error_on_the_first_page_stands_beside_its_field(client, changes, field):
+    response = client.post(CHANGE, internal(**changes))
+    assert response.status_code == 422
+    assert fields(response) == {field}
+    page = response.content.decode()
+    assert "Nothing was changed." in page
+    assert 'name="years"' in page
+    assert not Operation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (keys.make_key(256).encode(), "private key"),
+        (b"", "The file is empty"),
+        (b"hello", "No certificate was found"),
+        (b"x" * (256 * 1024 + 1), "larger than 256 KiB"),
+        (pki_make.family().middle.encode(), ""),
+    ],
+    ids=["key", "empty", "text", "large", "no root"],
+)
+def test_a_file_that_will_not_do_is_refused_with_its_reason(client, data, said):
+    response = client.post(CHANGE, external(data))
+    assert response.status_code == 422
+    assert fields(response) == {"file"}
+    assert said in str(response.context["form"].errors["file"])
+    assert "root_pem" not in Draft.objects.get().data
+    assert b"PRIVATE KEY" not in response.content
+
+
+def test_no_file_at_all_is_asked_for(client):
+    response = client.post(CHANGE, {"confirm": "on", "change_to": "external"})
+    assert fields(response) == {"file"}
+
+
+def test_the_present_root_and_an_expired_one_are_refused(client, ca):
+    response = client.post(CHANGE, external(ca.root_pem))
+    assert "already trusted" in str(response.context["form"].errors["file"])
+    old = factories.root_pem(
+        "CN=Old", factories.now() - 2 * factories.YEAR, factories.now() - factories.YEAR
+    )
+    response = client.post(CHANGE, external(old))
+    assert "only" in str(response.context["form"].errors["file"])
+
+
+def test_a_root_that_ends_before_the_activation_is_told_on_the_first_page(client):
+    client.post(CHANGE, external(external_root("CN=Short", days=2)))
+    client.post(step("csr"), {"by_hand": "manual"})
+    response = client.post(step("activation"), {"activates_at": local(days=4)})
+    assert response.status_code == 422
+    assert fields(response) == {"file"}
+    assert not Operation.objects.exists()
+
+
+def test_the_file_stays_read_when_another_field_is_wrong(client):
+    client.post(CHANGE, external(external_root(), confirm=""))
+    page = client.get(step("authority")).content.decode()
+    assert "CN=Acme Root" in page
+    response = client.post(step("authority"), {"confirm": "on", "change_to": "external"})
+    assert response.status_code == 200
+    assert "Generate CSR" in response.content.decode()
+
+
+def test_back_keeps_what_was_entered_right_or_wrong(client):
+    client.post(CHANGE, external(external_root()))
+    response = client.post(
+        step("csr"), {"back": "1", "by_hand": "automatic", "organization": "Kept", "country": "???"}
+    )
+    assert response.status_code == 200
+    assert response.context["form"]["change_to"].value() == "external"
+    form = client.get(step("csr")).context["form"]
+    assert form["organization"].value() == "Kept"
+    assert form["country"].value() == "???"
+    client.post(step("activation"), {"back": "1", "activates_at": "2031-01-01T10:00"})
+    form = client.get(f"{step('csr')[:-4]}activation/").context["form"]
+    assert form["activates_at"].value() == "2031-01-01T10:00"
+
+
+def test_a_page_that_was_not_filled_in_comes_first(client):
+    client.post(CHANGE, external(external_root()))
+    response = client.get(step("activation"))
+    assert "by_hand" in response.context["form"].fields
+    assert client.get(step("nonsense")).status_code == 404
+
+
+@pytest.mark.parametrize("changes", [{"country": "USA"}, {"organization": "x" * 65}])
+def test_a_subject_that_x520_forbids_is_told_beside_its_field(client, changes):
+    client.post(CHANGE, external(external_root()))
+    response = client.post(step("csr"), {"by_hand": "automatic", **changes})
+    assert response.status_code == 422
+    assert fields(response) == set(changes)
+
+
+@pytest.mark.parametrize("moment", ["2020-01-01T10:00", "2199-01-01T10:00", "", "tomorrow"])
+def test_an_activation_outside_its_limits_is_refused(client, moment):
+    client.post(CHANGE, internal())
+    response = client.post(step("activation"), {"activates_at": moment})
+    assert response.status_code == 422
+    assert fields(response) == {"activates_at"}
+    assert not Operation.objects.exists()
+
+
+def test_an_expired_authority_activates_at_once(client):
+    Authority.objects.update(not_after=factories.now() - timedelta(days=1))
+    page = client.post(CHANGE, internal()).content.decode()
+    assert "Immediate" in page
+    assert client.post(step("activation")).status_code == 204
+    assert Operation.objects.get().immediate
+
+
+def test_a_server_that_went_silent_is_told_on_the_first_page(client):
+    client.post(CHANGE, internal())
+    Device.objects.update(last_contact=timezone.now() - timedelta(days=1))
+    response = client.post(step("activation"), {"activates_at": local(days=2)})
+    assert response.status_code == 422
+    assert fields(response) == {"certificate_server"}
+    assert not Operation.objects.exists()
+
+
+def test_the_password_is_asked_on_the_last_page_and_never_stored(ca):
+    client = entered(factories.admin(), proved=False)
+    client.post(CHANGE, internal())
+    given = {"activates_at": local(days=2)}
+    response = client.post(step("activation"), {**given, "password": "wrong-one"})
+    assert response.status_code == 422
+    assert fields(response) == {"password"}
+    assert "wrong-one" not in str(Draft.objects.get().data)
+    response = client.post(step("activation"), {**given, "password": factories.PASSWORD})
+    assert response.status_code == 204
+
+
+def test_another_operation_is_told_as_a_conflict(client, ca):
+    client.post(CHANGE, internal())
+    factories.operation(ca, state=OperationState.REPLICATING)
+    response = client.post(step("activation"), {"activates_at": local(days=2)})
+    assert response.status_code == 409
+    assert b"already in progress" in response.content
+    assert client.get(CHANGE).status_code == 409
+    assert client.post(CHANGE, internal()).status_code == 409
+
+
+def test_an_external_authority_can_be_changed_too(client, ca):
+    Authority.objects.update(kind=Authority.Kind.EXTERNAL, certificate_server=None)
+    assert client.get(CHANGE).status_code == 200
+
+
+def test_without_javascript_each_page_has_an_address(ca):
+    client = entered(factories.admin(), htmx=False)
+    response = client.post(CHANGE, internal())
+    assert response.status_code == 302
+    assert response.url == step("activation")
+    assert "<!doctype html>" in client.get(response.url).content.decode()
+    response = client.post(response.url, {"back": "1", "activates_at": local(days=3)})
+    assert response.url == step("authority")
+    response = client.post(step("activation"), {"activates_at": local(days=2)})
+    assert response.url == PAGE

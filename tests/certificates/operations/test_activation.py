@@ -1,0 +1,44 @@
+"""An operation completes once what every device reported is taken over (D-27)."""
+
+import pytest
+
+from certificates.models import Operation
+from certificates.operations import activation, scheduler
+from certificates.operations.states import FutureState, OperationState
+from systemupdates.updates.states import AssignmentState, UpdateState
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_server_that_reports_while_others_are_promoted_is_promoted_too(monkeypatch):
+    factories.zone()
+    holder = factories.server("ps-01")
+    ca = factories.authority(holder)
+    operation = factories.operation(
+        ca, kind=Operation.Kind.REMINT_SERVER, state=OperationState.ACTIVATED
+    )
+    update = operation.update
+    type(update).objects.filter(pk=update.pk).update(state=UpdateState.IN_PROGRESS)
+    future = factories.future(
+        operation,
+        holder,
+        FutureState.CREATED,
+        authority=ca,
+        chain_pem=factories.leaf_pem(holder, ca),
+    )
+    last = factories.assignment(update, holder, AssignmentState.ACTIVATING)
+    promote = activation.promote
+
+    def promote_and_hear(operation, *, now):
+        promote(operation, now=now)
+        type(last).objects.filter(pk=last.pk).update(state=AssignmentState.ACTIVATED)
+
+    monkeypatch.setattr(scheduler, "promote", promote_and_hear)
+    for _look in range(2):
+        operation = Operation.objects.get()
+        scheduler.advance(operation, now=factories.now())
+    future.refresh_from_db()
+    assert operation.state == OperationState.COMPLETED
+    assert future.state == FutureState.ACTIVE
+    assert holder.certificates.get(superseded_at=None).digest

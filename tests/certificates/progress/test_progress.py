@@ -1,0 +1,147 @@
+"""The five stages of an operation, with counts that never say done too early (manual, 1.2.9)."""
+
+from datetime import timedelta
+
+import pytest
+
+from certificates.models import Operation
+from certificates.operations.states import FutureState, OperationState
+from certificates.progress import counting, progress
+from devices.models import Role, Zone
+from systemupdates.assignments import counts as assignments_counts
+from systemupdates.assignments import samples
+from systemupdates.models import Assignment
+from systemupdates.updates.states import AssignmentState, ReplicaState
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+S, A, R = OperationState, AssignmentState, ReplicaState
+
+
+@pytest.fixture
+def ca():
+    factories.zone()
+    return factories.authority(factories.server("ps-1"))
+
+
+def shown(operation):
+    counts = counting.count([operation], now=factories.now())[operation.pk]
+    return progress.progress(operation, counts, Zone.objects.the(), factories.now())
+
+
+def marks(operation):
+    return [stage.mark for stage in shown(operation).stages]
+
+
+def assigned(ca, state, **values):
+    operation = factories.operation(ca, state=state, **values)
+    operation.update.assigned_at = factories.now()
+    operation.update.save()
+    return operation
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (S.PREPARING, ["now", "", "", "", ""]),
+        (S.FAILED, ["bad", "", "", "", ""]),
+        (S.REPLICATING, ["done", "now", "", "", ""]),
+        (S.ASSIGNED, ["done", "done", "done", "now", ""]),
+        (S.BLOCKED, ["done", "done", "done", "bad", ""]),
+        (S.ACTIVATING, ["done", "done", "done", "done", "now"]),
+        (S.ACTIVATED, ["done", "done", "done", "done", "done"]),
+        (S.CANCELLING, ["done", "done", "done", "", ""]),
+    ],
+)
+def test_stages_by_state(ca, state, expected):
+    first = S.PREPARING if state == S.FAILED else state
+    operation = (
+        factories.operation(ca, state=S.PREPARING) if first == S.PREPARING else assigned(ca, state)
+    )
+    operation.state = state
+    assert marks(operation) == expected
+
+
+def test_a_stage_that_was_passed_early_is_not_called_done(ca):
+    operation = assigned(ca, S.ACTIVATING)
+    factories.replica(operation.update, factories.server("ps-2"), R.PENDING)
+    factories.assignment(operation.update, factories.device("pc-1"), A.ASSIGNED)
+    assert marks(operation) == ["done", "now", "done", "now", "now"]
+
+
+def test_counts_leave_out_who_does_not_count(ca):
+    operation = assigned(ca, S.ASSIGNED)
+    for number, state in enumerate([A.APPLIED, A.ACTIVATED, A.PENDING, A.IGNORED, A.FAILED]):
+        factories.assignment(operation.update, factories.device(f"pc-{number}"), state)
+    gone = factories.device("pc-gone", state="unregistered")
+    factories.assignment(operation.update, gone, A.PENDING)
+    for number, copied in enumerate([R.AVAILABLE, R.PENDING, R.EXCLUDED]):
+        factories.replica(
+            operation.update, factories.server(f"cs-{number}", Role.CONTENT_SATELLITE), copied
+        )
+    counts = counting.count([operation], now=factories.now())[operation.pk]
+    assert counts.applied() == (2, 4)
+    assert counts.activated() == (1, 4)
+    assert counts.copied() == (1, 2)
+    assert counts.failed() == 1
+
+
+def test_a_blocked_operation_names_its_servers(ca):
+    operation = assigned(ca, S.BLOCKED)
+    factories.future(operation, factories.server("ps-2"), FutureState.AWAITED)
+    factories.future(operation, factories.server("ps-3"), FutureState.CREATED)
+    ignored = factories.server("ps-4")
+    factories.future(operation, ignored, FutureState.AWAITED)
+    factories.assignment(operation.update, ignored, A.IGNORED)
+    found = shown(operation)
+    assert found.headline == "Blocked: 1 server has no new certificate."
+    assert [server.name for server in found.lacking] == ["ps-2"]
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (S.PREPARING, "The Remint CA operation has been initiated."),
+        (S.ACTIVATING, "The Remint CA operation has been initiated."),
+        (S.CANCELLING, "The Remint CA operation is being cancelled."),
+        (S.CANCEL_FAILED, "The Remint CA operation could not be cancelled."),
+        (S.ACTIVATED, "Activated, 2 devices outstanding."),
+    ],
+)
+def test_the_headline_is_the_manuals(state, words):
+    counts = counting.Counts(devices={A.APPLIED: 2, A.ACTIVATED: 1, A.IGNORED: 5})
+    operation = Operation(kind=Operation.Kind.REMINT_CA, state=state)
+    assert progress.headline(operation, counts) == words
+
+
+def test_the_mark_changes_with_what_the_page_shows(ca):
+    operation = factories.operation(ca, activates_in=timedelta(days=1))
+    before = progress.mark([shown(operation)])
+    assert progress.mark([shown(operation)]) == before
+    factories.replica(operation.update, factories.server("ps-2"), R.PENDING)
+    counted = progress.mark([shown(operation)])
+    assert counted.split(".")[:2] == before.split(".")[:2]
+    assert counted != before
+    factories.future(operation, factories.server("ps-3"), FutureState.CREATED)
+    assert progress.mark([shown(operation)]).split(".")[1] != before.split(".")[1]
+
+
+def test_counting_takes_the_same_queries_for_any_number(ca, django_assert_num_queries):
+    operations = [factories.operation(ca, state=S.ACTIVATED) for _n in range(3)]
+    with django_assert_num_queries(6):
+        counting.count(operations, now=factories.now())
+
+
+def test_of_a_large_update_it_takes_what_the_sweep_has_counted(ca, monkeypatch):
+    monkeypatch.setattr(assignments_counts, "LARGE", 3)
+    operation, now = assigned(ca, S.ASSIGNED), factories.now()
+    for number in range(3):
+        factories.assignment(operation.update, factories.device(f"pc-{number}"), A.PENDING)
+    gone = factories.device("pc-gone", state="retired")
+    factories.assignment(operation.update, gone, A.PENDING)
+    samples.note(operation.update, now=now)
+    Assignment.objects.update(state=A.ACTIVATED)
+    counts = counting.count([operation], now=now)[operation.pk]
+    assert counts.devices["pending"] == 4, "who is gone is among the activated now"
+    later = counting.count([operation], now=now + assignments_counts.LASTS)[operation.pk]
+    assert later.devices == {"activated": 3}

@@ -1,0 +1,395 @@
+"""Remint Certificate: the frozen selection, one page or two, errors (manual, 1.3.2)."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from certificates.models import Authority, Draft, Operation
+from certificates.operations.states import FutureState, OperationState
+from devices.models import Device, Role
+from tests.certificates.clients import PAGE, entered, events, local
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+SELECTED = f"{PAGE}servers/selected/"
+KINDS = Operation.Kind
+
+
+@pytest.fixture(autouse=True)
+def nudged(monkeypatch):
+    """The queue is not rung; this console is that of ps-01."""
+    found: list[object] = []
+    monkeypatch.setattr("certificates.tasks.nudge", found.append)
+    here = "certificates.operations.creation.initiating_server"
+    monkeypatch.setattr(here, lambda: Device.objects.get(name="ps-01"))
+    return found
+
+
+@pytest.fixture
+def ca():
+    factories.zone()
+    holder = factories.server("ps-01", dns_names=["www.acme.example"])
+    authority = factories.authority(holder)
+    factories.certificate(holder, authority)
+    factories.certificate(factories.server("ps-02"), authority)
+    return authority
+
+
+@pytest.fixture
+def client(ca):
+    return entered(factories.admin())
+
+
+def external():
+    Authority.objects.update(kind=Authority.Kind.EXTERNAL, certificate_server=None)
+
+
+def begin(client, *names):
+    ids = [str(Device.objects.get(name=name).pk) for name in names]
+    return client.post(SELECTED, {"do": "remint-certificate", "ids": ids})
+
+
+def step(key="servers"):
+    return f"{PAGE}remint-certificate/{Draft.objects.get().pk}/{key}/"
+
+
+def given(**changes):
+    values = {
+        "confirm": "on",
+        "common_name": "ps-01.acme.example",
+        "key_length": "256",
+        "activates_at": local(days=2),
+        "name": "Autumn remint",
+    }
+    return {name: v for name, v in {**values, **changes}.items() if v is not None}
+
+
+def errors(response):
+    return set(response.context["form"].errors)
+
+
+def test_it_opens_with_the_manuals_labels_for_a_single_server(client):
+    response = begin(client, "ps-01")
+    page = response.content.decode()
+    for label in (
+        *("Remint Certificate", "Yes, I want to remint the certificate for this server"),
+        *("Common name", "Key length", "Certificate activation date and time"),
+        *("Include any additional DNS names for each server", "www.acme.example"),
+    ):
+        assert label in page, label
+    form = response.context["form"]
+    assert form["common_name"].value() == "ps-01.acme.example"
+    assert form["name"].value().startswith("Remint Certificate ps-01")
+
+
+def test_common_name_is_hidden_for_several_servers_and_for_one_with_satellites(client):
+    assert "common_name" not in begin(client, "ps-01", "ps-02").context["form"].fields
+    parent = Device.objects.get(name="ps-01")
+    factories.server("sat-1", Role.AUTHENTICATION_SATELLITE, parent=parent)
+    assert "common_name" not in begin(client, "ps-01").context["form"].fields
+
+
+@pytest.fixture
+def satellites(ca):
+    """sat-1 and sat-2 belong to ps-01; what else does gets no certificate of its own."""
+    parent = Device.objects.get(name="ps-01")
+    found = [factories.server(n, Role.AUTHENTICATION_SATELLITE, parent=parent) for n in SATELLITES]
+    for one in found:
+        factories.certificate(one, ca)
+    factories.server("cs-1", Role.CONTENT_SATELLITE, parent=parent)
+    factories.device("pc-1", parent=parent)
+    return [str(one.pk) for one in found]
+
+
+SATELLITES = ("sat-1", "sat-2")
+
+
+def reminted():
+    return sorted(Operation.objects.get().futures.values_list("device__name", flat=True))
+
+
+def test_associated_satellites_are_listed_and_reminted_along(client, satellites):
+    response = begin(client, "ps-01")
+    form = response.context["form"]
+    assert form["satellites"].value() == satellites
+    assert "Associated satellites" in response.content.decode()
+    for name in SATELLITES:
+        assert f"{name} ({name}.acme.example)" in response.content.decode()
+    client.post(step(), given(common_name=None, satellites=satellites))
+    assert reminted() == ["ps-01", *SATELLITES]
+
+
+def test_satellites_can_be_left_out(client, satellites):
+    begin(client, "ps-01")
+    client.post(step(), given(common_name=None, satellites=satellites[1:]))
+    assert reminted() == ["ps-01", "sat-2"]
+
+
+def test_a_satellite_that_was_not_offered_is_not_taken(client, satellites):
+    begin(client, "ps-02")
+    sent = given(common_name="ps-02.acme.example", satellites=satellites)
+    assert client.post(step(), sent).status_code == 204
+    assert reminted() == ["ps-02"]
+
+
+def test_a_satellite_that_waits_already_is_left_alone(client, ca, satellites):
+    other = factories.operation(ca, kind=KINDS.REMINT_SERVER)
+    factories.future(other, Device.objects.get(name="sat-1"), FutureState.AWAITED)
+    assert begin(client, "ps-01").context["form"]["satellites"].value() == satellites[1:]
+
+
+def test_a_selected_satellite_is_not_offered_once_more(client, satellites):
+    assert begin(client, "ps-01", "sat-1").context["form"]["satellites"].value() == satellites[1:]
+
+
+def test_under_an_external_ca_satellites_are_offered_on_the_first_page(client, satellites):
+    external()
+    assert "common_name" not in begin(client, "ps-01").context["form"].fields
+    client.post(step("csr"), {"by_hand": "manual", "satellites": satellites[:1]})
+    page = client.get(step("activation")).content.decode()
+    assert "sat-1" in page
+    assert "sat-2" not in page
+    client.post(step("activation"), {"activates_at": local(days=2), "name": "x"})
+    assert reminted() == ["ps-01", "sat-1"]
+
+
+def test_devices_that_belong_to_a_server_do_not_hide_its_common_name(client):
+    factories.device("pc-1", parent=Device.objects.get(name="ps-01"))
+    assert "common_name" in begin(client, "ps-01").context["form"].fields
+
+
+def test_dns_names_cannot_be_chosen_where_there_are_none(client):
+    form = begin(client, "ps-02").context["form"]
+    assert form.fields["include_dns"].disabled
+    assert "None are configured" in str(form.fields["include_dns"].help_text)
+    client.post(step(), given(common_name="ps-02.acme.example", include_dns="on"))
+    assert Operation.objects.get().order["include_dns"] is False
+
+
+def test_it_starts_the_operation_for_the_selected_servers(
+    client, nudged, django_capture_on_commit_callbacks
+):
+    begin(client, "ps-01")
+    with django_capture_on_commit_callbacks(execute=True):
+        response = client.post(step(), given(include_dns="on"))
+    assert response.status_code == 204
+    said = "The Remint Certificate operation has been initiated."
+    assert events(response)["zcc:announce"]["text"] == said
+    operation = Operation.objects.get()
+    assert operation.name == "Autumn remint"
+    assert [future.device.name for future in operation.futures.all()] == ["ps-01"]
+    assert "www.acme.example" in operation.futures.get().order["dns_names"]
+    assert nudged == [str(operation.pk)]
+
+
+def test_a_second_click_meets_the_first_one(client):
+    begin(client, "ps-01")
+    there = step()
+    assert [client.post(there, given()).status_code for _n in range(2)] == [204, 204]
+    assert Operation.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"confirm": None}, "confirm"),
+        ({"common_name": ""}, "common_name"),
+        ({"common_name": "other.example"}, "common_name"),
+        ({"key_length": "1024"}, "key_length"),
+        ({"activates_at": "2020-01-01T10:00"}, "activates_at"),
+        ({"activates_at": "2199-01-01T10:00"}, "activates_at"),
+        ({"activates_at": ""}, "activates_at"),
+        ({"name": ""}, "name"),
+        ({"name": "   "}, "name"),
+        ({"name": "x" * 101}, "name"),
+    ],
+)
+def test_an_error_stands_beside_its_field(client, changes, field):
+    begin(client, "ps-01")
+    response = client.post(step(), given(**changes))
+    assert response.status_code == 422
+    assert errors(response) == {field}
+    assert "Nothing was changed." in response.content.decode()
+    assert not Operation.objects.exists()
+
+
+def test_the_additional_name_may_be_the_common_name(client):
+    begin(client, "ps-01")
+    client.post(step(), given(common_name="www.acme.example"))
+    order = Operation.objects.get().futures.get().order
+    assert order["common_name"] == "www.acme.example"
+    assert "www.acme.example" in order["dns_names"], "a common name that the SAN lacks is refused"
+
+
+@pytest.mark.parametrize("ids", [[], ["nonsense"], [str(uuid4())]])
+def test_a_selection_that_cannot_be_read_is_refused(client, ids):
+    response = client.post(SELECTED, {"do": "remint-certificate", "ids": ids})
+    assert response.status_code in (409, 422)
+    assert not Draft.objects.exists()
+
+
+def test_an_unknown_act_is_refused(client):
+    ids = [str(Device.objects.get(name="ps-01").pk)]
+    assert client.post(SELECTED, {"do": "explode", "ids": ids}).status_code == 422
+
+
+def test_it_is_shut_during_a_ca_operation_with_the_reason(client, ca):
+    factories.operation(ca)
+    response = begin(client, "ps-01")
+    assert response.status_code == 409
+    assert "Remint CA is in progress" in events(response)["zcc:fault"]["explanation"]
+    page = client.get(PAGE, headers={"HX-Request": ""}).content.decode()
+    assert 'id="why-remint-certificate">Remint CA is in progress' in page
+
+
+def test_server_remints_run_side_by_side_on_other_servers(client, ca):
+    other = factories.operation(ca, kind=KINDS.REMINT_SERVER)
+    factories.future(other, Device.objects.get(name="ps-02"), FutureState.AWAITED)
+    assert begin(client, "ps-01").status_code == 200
+    response = begin(client, "ps-01", "ps-02")
+    assert response.status_code == 409
+    said = "1 of 2 selected servers already waits for a new certificate: ps-02."
+    assert said in events(response)["zcc:fault"]["explanation"]
+
+
+def test_under_an_expired_internal_ca_the_ca_comes_first(client):
+    Authority.objects.update(not_after=factories.now() - timedelta(days=1))
+    response = begin(client, "ps-01")
+    assert "Remint the CA first." in events(response)["zcc:fault"]["explanation"]
+
+
+def test_an_expired_certificate_activates_at_once(client):
+    holder = Device.objects.get(name="ps-01")
+    holder.certificates.update(not_after=factories.now() - timedelta(days=1))
+    assert "Immediate" in begin(client, "ps-01").content.decode()
+    assert client.post(step(), given(activates_at=None)).status_code == 204
+    assert Operation.objects.get().immediate
+
+
+def test_an_expired_certificate_among_others_says_that_all_change_at_once(client):
+    Device.objects.get(name="ps-01").certificates.update(
+        not_after=factories.now() - timedelta(days=1)
+    )
+    page = begin(client, "ps-01", "ps-02").content.decode()
+    assert "Expired already: ps-01. All selected servers therefore change at once." in page
+    assert "Expired already" not in begin(client, "ps-01").content.decode()
+
+
+def test_a_silent_server_among_the_selected_is_named_and_no_other(client):
+    factories.device("pc-1", last_contact=None)
+    assert "Not heard" not in begin(client, "ps-01", "ps-02").content.decode()
+    Device.objects.filter(name="ps-02").update(last_contact=factories.now() - timedelta(days=2))
+    page = begin(client, "ps-01", "ps-02").content.decode()
+    assert "Not heard for more than two refresh intervals: ps-02." in page
+
+
+def test_a_certificate_that_ends_before_the_activation_is_warned_of_if_it_is_selected(client):
+    soon = factories.now() + timedelta(minutes=30)
+    Device.objects.get(name="ps-02").certificates.update(not_after=soon)
+    assert "The certificate of ps-02 expires" in begin(client, "ps-02").content.decode()
+    assert "The certificate of ps-02 expires" not in begin(client, "ps-01").content.decode()
+
+
+def test_what_changed_since_the_list_was_shown_is_named_and_nothing_is_done(client, ca):
+    begin(client, "ps-01", "ps-02")
+    Device.objects.filter(name="ps-01").update(dns_names=["new.acme.example"])
+    Device.objects.get(name="ps-02").certificates.update(digest="0" * 64)
+    response = client.post(step(), given(common_name=None))
+    assert response.status_code == 409
+    page = response.content.decode()
+    assert "The names of ps-01 were changed meanwhile." in page
+    assert "The certificate of ps-02 was replaced meanwhile." in page
+    assert not Operation.objects.exists()
+    assert client.post(step(), given(common_name=None)).status_code == 204
+
+
+def test_a_server_that_left_is_named_and_dropped_from_the_list(client):
+    begin(client, "ps-01", "ps-02")
+    Device.objects.filter(name="ps-02").update(state="unregistered")
+    response = client.post(step(), given())
+    assert response.status_code == 409
+    assert "ps-02 is not a server of this zone any more." in response.content.decode()
+    Device.objects.filter(name="ps-01").update(state="unregistered")
+    response = client.post(step(), given())
+    assert response.status_code == 409
+    assert "zcc:fault" in events(response)
+
+
+def test_an_external_ca_asks_for_the_csr_first_and_ends_with_finish(client):
+    external()
+    page = begin(client, "ps-01").content.decode()
+    for label in (
+        *("I will generate a CSR for each server manually", "Common name", "Organization unit"),
+        *("Let ZENworks generate a CSR automatically for each server", "Country/region"),
+        *("City/Locality", "State/Province", "Key Length", "Next"),
+    ):
+        assert label in page, label
+    sent = {"by_hand": "automatic", "organization": "Acme", "country": "de", "key_length": "256"}
+    page = client.post(step("csr"), sent).content.decode()
+    assert "Finish" in page
+    last = {"activates_at": local(days=2), "name": "External remint"}
+    assert client.post(step("activation"), last).status_code == 204
+    order = Operation.objects.get().futures.get().order
+    assert (order["organization"], order["country"]) == ("Acme", "DE")
+
+
+def test_the_earliest_certificate_sets_the_limit_under_an_external_ca(client):
+    external()
+    holder = Device.objects.get(name="ps-02")
+    holder.certificates.update(not_after=factories.now() + timedelta(days=5))
+    begin(client, "ps-01", "ps-02")
+    client.post(step("csr"), {"by_hand": "manual"})
+    response = client.post(step("activation"), {"activates_at": local(days=6), "name": "x"})
+    assert errors(response) == {"activates_at"}
+    assert "the certificate of ps-02 expires" in response.content.decode()
+
+
+def test_back_keeps_what_was_entered(client):
+    external()
+    begin(client, "ps-01")
+    client.post(step("csr"), {"by_hand": "automatic", "organization": "Acme"})
+    response = client.post(step("activation"), {"back": "1", "name": "Kept name"})
+    assert response.context["form"]["organization"].value() == "Acme"
+    assert client.get(step("activation")).context["form"]["name"].value() == "Kept name"
+
+
+def test_a_common_name_that_is_refused_at_the_end_is_told_on_its_page(client):
+    external()
+    begin(client, "ps-01")
+    client.post(step("csr"), {"by_hand": "automatic", "common_name": "other.example"})
+    response = client.post(step("activation"), {"activates_at": local(days=2), "name": "x"})
+    assert response.status_code == 422
+    assert errors(response) == {"common_name"}
+
+
+def test_drafts_of_others_and_pages_of_the_other_kind_are_not_found(client):
+    begin(client, "ps-01")
+    assert client.get(step("csr")).status_code == 404
+    assert entered(factories.admin("other")).get(step()).status_code == 404
+
+
+def test_assign_now_names_the_selected_servers_in_a_popup(client, ca):
+    operation = factories.operation(ca, kind=KINDS.REMINT_SERVER, state=OperationState.REPLICATING)
+    factories.future(operation, Device.objects.get(name="ps-01"), FutureState.AWAITED)
+    page = client.get(f"{PAGE}operations/{operation.pk}/assign/").content.decode()
+    assert 'popovertarget="selected-servers"' in page
+    assert "<li>ps-01</li>" in page
+
+
+def test_readers_select_nothing(ca):
+    reader = entered(factories.user("reader"), htmx=False)
+    assert 'name="ids"' not in reader.get(PAGE).content.decode()
+    admin = entered(factories.admin(), htmx=False)
+    assert 'name="ids"' in admin.get(PAGE).content.decode()
+
+
+def test_without_javascript_the_dialog_is_a_page(ca):
+    client = entered(factories.admin(), htmx=False)
+    response = begin(client, "ps-01")
+    assert response.url == step()
+    assert "<!doctype html>" in client.get(response.url).content.decode()
+    assert client.post(response.url, given()).url == PAGE
+    assert Operation.objects.get().requested_by.username == "admin"
+    assert Operation.objects.get().created_at <= timezone.now()

@@ -1,0 +1,289 @@
+"""Who may do what: every address of the console is in this matrix (security rules S-84, S-86)."""
+
+import hashlib
+from uuid import UUID, uuid4
+
+import pytest
+from django.apps import apps
+from django.core import serializers
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from administrators.accounts import setup_links
+from audit.models import Entry
+from certificates.operations.states import FutureState, OperationState
+from notifications.delivery import delivery, events
+from notifications.delivery.events import Event
+from notifications.models import Target
+from systemupdates.models import Stage
+from systemupdates.updates.states import AssignmentState, ReplicaState
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+CA = "certificates.certificate_authority"
+DEPLOY = "systemupdates.deploy_update"
+CHANGE_DEVICE = "devices.change_device"
+APPROVE = "devices.approve_device"
+CHANGE_ZONE = "devices.change_zone"
+AUDIT = "ledger.view_entry"
+ADMINISTER = "people.administer"
+NOTIFY = "notifications.manage"
+# Address: what it is about, and the right that each method needs ("" none, None not allowed).
+MATRIX = {
+    "administrators:login": ((), {"GET": "", "POST": ""}),
+    "administrators:code": ((), {"GET": "", "POST": ""}),
+    "administrators:oidc": ((), {"GET": "", "POST": None}),
+    "administrators:oidc_callback": ((), {"GET": "", "POST": None}),
+    "administrators:again": ((), {"GET": "", "POST": None}),
+    "administrators:logout": ((), {"GET": None, "POST": ""}),
+    "administrators:set_up": (("link",), {"GET": "", "POST": ""}),
+    "administrators:security": ((), {"GET": "", "POST": None}),
+    "administrators:password": ((), {"GET": "", "POST": ""}),
+    "administrators:second_factor": ((), {"GET": "", "POST": ""}),
+    "administrators:recovery_codes": ((), {"GET": "", "POST": ""}),
+    "administrators:end_other_sessions": ((), {"GET": None, "POST": ""}),
+    "administrators:list": ((), {"GET": ADMINISTER, "POST": None}),
+    "administrators:create": ((), {"GET": ADMINISTER, "POST": ADMINISTER}),
+    "administrators:rules": ((), {"GET": ADMINISTER, "POST": ADMINISTER}),
+    "administrators:end_rule": ((), {"GET": CA, "POST": CA}),
+    "administrators:administrator": (("person",), {"GET": ADMINISTER, "POST": None}),
+    "administrators:roles": (("person",), {"GET": ADMINISTER, "POST": ADMINISTER}),
+    "administrators:setup_link": (("person",), {"GET": ADMINISTER, "POST": ADMINISTER}),
+    "administrators:temporary_password": (("person",), {"GET": ADMINISTER, "POST": ADMINISTER}),
+    "notifications:list": ((), {"GET": NOTIFY, "POST": None}),
+    "notifications:create": (("kind",), {"GET": NOTIFY, "POST": NOTIFY}),
+    "notifications:change": (("target",), {"GET": NOTIFY, "POST": NOTIFY}),
+    "notifications:test": (("target",), {"GET": None, "POST": NOTIFY}),
+    "notifications:new_secret": (("target",), {"GET": NOTIFY, "POST": NOTIFY}),
+    "notifications:remove": (("target",), {"GET": NOTIFY, "POST": NOTIFY}),
+    "notifications:delivery": (("delivery",), {"GET": NOTIFY, "POST": None}),
+    "notifications:send_again": (("delivery",), {"GET": None, "POST": NOTIFY}),
+    "administrators:act": (("person", "act"), {"GET": ADMINISTER, "POST": ADMINISTER}),
+    "console:preferences": ((), {"GET": "", "POST": ""}),
+    "console:columns": (("table",), {"GET": None, "POST": ""}),
+    "certificates:home": ((), {"GET": ""}),
+    "certificates:help": ((), {"GET": "", "POST": None}),
+    "certificates:page": ((), {"GET": "", "POST": None}),
+    "certificates:zone_ca": ((), {"GET": "", "POST": None}),
+    "certificates:server_operations": ((), {"GET": "", "POST": None}),
+    "certificates:view_certificate": ((), {"GET": "", "POST": None}),
+    "certificates:remint_ca": ((), {"GET": CA, "POST": CA}),
+    "certificates:change_ca": ((), {"GET": CA, "POST": CA}),
+    "certificates:change_ca_step": (("draft", "step"), {"GET": CA, "POST": CA}),
+    "certificates:move_ca_role": ((), {"GET": CA, "POST": CA}),
+    "certificates:backup_ca": ((), {"GET": CA, "POST": CA}),
+    "certificates:restore_ca": ((), {"GET": CA, "POST": CA}),
+    "certificates:confirm": (("operation",), {"GET": CA, "POST": CA}),
+    "certificates:confirm_job": (("job",), {"GET": CA, "POST": CA}),
+    "certificates:confirm_act": (("operation", "ca_act"), {"GET": CA, "POST": CA}),
+    "certificates:adopt_ca": (("draft",), {"GET": None, "POST": CA}),
+    "certificates:vault_job": (("job",), {"GET": CA, "POST": None}),
+    "certificates:download_again": (("job",), {"GET": None, "POST": CA}),
+    "certificates:backup_file": (("job", "ticket"), {"GET": CA, "POST": None}),
+    "certificates:server_actions": ((), {"GET": None, "POST": CA}),
+    "certificates:selected": ((), {"GET": None, "POST": CA}),
+    "certificates:remint_servers": (("draft", "step"), {"GET": CA, "POST": CA}),
+    "certificates:generate_csr": (("draft",), {"GET": CA, "POST": CA}),
+    "certificates:import_certificate": (("draft",), {"GET": CA, "POST": CA}),
+    "certificates:csr_zip": (("draft",), {"GET": CA, "POST": None}),
+    "certificates:trust": ((), {"GET": "", "POST": None}),
+    "certificates:not_refreshed": (("operation",), {"GET": "", "POST": None}),
+    "certificates:ca_pem": ((), {"GET": "", "POST": None}),
+    "certificates:readiness_policy": ((), {"GET": CA, "POST": CA}),
+    "certificates:operations": ((), {"GET": "", "POST": None}),
+    "certificates:operation": (("operation",), {"GET": "", "POST": None}),
+    "certificates:operation_live": (("operation",), {"GET": "", "POST": None}),
+    "certificates:report": (("operation",), {"GET": None, "POST": ""}),
+    "certificates:change_activation": (("operation",), {"GET": CA, "POST": CA}),
+    "certificates:force": (("operation",), {"GET": CA, "POST": CA}),
+    "certificates:without_bridge": (("operation",), {"GET": CA, "POST": CA}),
+    "certificates:try_again": (("operation",), {"GET": None, "POST": CA}),
+    "certificates:roll_back": (("operation",), {"GET": CA, "POST": CA}),
+    "certificates:replication": (("operation",), {"GET": "", "POST": None}),
+    "certificates:replicate_now": (("operation",), {"GET": None, "POST": DEPLOY}),
+    "certificates:exclude": (("operation", "replica"), {"GET": None, "POST": DEPLOY}),
+    "certificates:assign": (("operation",), {"GET": DEPLOY, "POST": DEPLOY}),
+    "certificates:cancel": (("operation",), {"GET": CA, "POST": CA}),
+    "certificates:clear": (("operation",), {"GET": None, "POST": CA}),
+    "certificates:server": (("server",), {"GET": "", "POST": None}),
+    "certificates:server_pem": (("server",), {"GET": "", "POST": None}),
+    "certificates:future": (("server",), {"GET": "", "POST": None}),
+    "certificates:future_pem": (("server",), {"GET": "", "POST": None}),
+    "certificates:csr": (("server",), {"GET": "", "POST": None}),
+    "certificates:past": (("server", "certificate"), {"GET": "", "POST": None}),
+    "certificates:past_pem": (("server", "certificate"), {"GET": "", "POST": None}),
+    "certificates:ask_again": (("server",), {"GET": None, "POST": CA}),
+    "certificates:why": (("server",), {"GET": "", "POST": None}),
+    "devices:list": ((), {"GET": "", "POST": None}),
+    "devices:device": (("server",), {"GET": "", "POST": None}),
+    "devices:settings": (("server",), {"GET": "", "POST": CHANGE_DEVICE}),
+    "devices:content": (("server",), {"GET": None, "POST": CHANGE_DEVICE}),
+    "devices:approve": (("server",), {"GET": None, "POST": APPROVE}),
+    "devices:unregister": (("server",), {"GET": CHANGE_DEVICE, "POST": CHANGE_DEVICE}),
+    "devices:retire": (("server",), {"GET": CHANGE_DEVICE, "POST": CHANGE_DEVICE}),
+    "zone:settings": ((), {"GET": "", "POST": CHANGE_ZONE}),
+    "zone:keys": ((), {"GET": APPROVE, "POST": APPROVE}),
+    "zone:revoke_key": (("token",), {"GET": None, "POST": APPROVE}),
+    "systemupdates:list": ((), {"GET": "", "POST": None}),
+    "systemupdates:devices": (("update",), {"GET": "", "POST": None}),
+    "systemupdates:rollout": (("update",), {"GET": "", "POST": None}),
+    "systemupdates:content": (("update",), {"GET": "", "POST": None}),
+    "systemupdates:replicate_now": (("update",), {"GET": None, "POST": DEPLOY}),
+    "systemupdates:details": (("update",), {"GET": "", "POST": None}),
+    "systemupdates:redeploy_failed": (("update",), {"GET": DEPLOY, "POST": DEPLOY}),
+    "systemupdates:baseline": (("update",), {"GET": DEPLOY, "POST": DEPLOY}),
+    "systemupdates:delete": (("update",), {"GET": DEPLOY, "POST": DEPLOY}),
+    "systemupdates:exclude": (("replica",), {"GET": None, "POST": DEPLOY}),
+    "systemupdates:include": (("replica",), {"GET": None, "POST": DEPLOY}),
+    "systemupdates:ignore": (("assignment",), {"GET": DEPLOY, "POST": DEPLOY}),
+    "systemupdates:redeploy": (("assignment",), {"GET": None, "POST": DEPLOY}),
+    "systemupdates:clear": (("assignment",), {"GET": None, "POST": DEPLOY}),
+    "systemupdates:refresh": (("assignment",), {"GET": None, "POST": DEPLOY}),
+    "systemupdates:stages": ((), {"GET": "", "POST": None}),
+    "systemupdates:new_stage": ((), {"GET": DEPLOY, "POST": DEPLOY}),
+    "systemupdates:stage": (("stage",), {"GET": DEPLOY, "POST": DEPLOY}),
+    "systemupdates:remove_stage": (("stage",), {"GET": None, "POST": DEPLOY}),
+    "systemupdates:move_stage": (("stage",), {"GET": None, "POST": DEPLOY}),
+    "api:openapi-view": ((), {"GET": "", "POST": None}),
+    "audit:audit": ((), {"GET": AUDIT, "POST": None}),
+    "audit:entry": (("entry",), {"GET": AUDIT, "POST": None}),
+    "administrators:tokens": ((), {"GET": "", "POST": ""}),
+    "administrators:revoke_token": (("token",), {"GET": None, "POST": ""}),
+}
+OPEN = {
+    *(
+        "administrators:login",
+        "administrators:code",
+        "administrators:logout",
+        "administrators:set_up",
+    ),
+    *("administrators:oidc", "administrators:oidc_callback"),
+}
+CASES = [
+    (name, method, right)
+    for name, (_, methods) in MATRIX.items()
+    for method, right in methods.items()
+]
+
+
+@pytest.fixture
+def things(monkeypatch):
+    """One of each thing that an address may name."""
+    monkeypatch.setattr("certificates.tasks.nudge", lambda _key: None)
+    factories.zone()
+    server = factories.server("ps-01")
+    ca = factories.authority(server)
+    certificate = factories.certificate(server, ca)
+    pem = certificate.chain_pem
+    operation = factories.operation(ca, state=OperationState.REPLICATING)
+    factories.future(operation, server, FutureState.CREATED, chain_pem=pem, csr_pem="csr")
+    replica = factories.replica(operation.update, server, ReplicaState.FAILED)
+    assignment = factories.assignment(operation.update, server, AssignmentState.FAILED)
+    hook = Target.objects.create(name="pager", kind=Target.Kind.WEBHOOK, host="hooks.example")
+    event = Event(events.BLOCKED, "1", "blocked", "blocked")
+    delivery.queue(event, now=factories.now(), to=[hook])
+    return {
+        "entry": Entry.objects.record("test", "test:1").pk,
+        "token": 10**6,
+        "stage": Stage.objects.create(name="first", position=0, timeout_seconds=60).pk,
+        "operation": operation.pk,
+        "replica": replica.pk,
+        "server": server.pk,
+        "certificate": certificate.pk,
+        "update": operation.update_id,
+        "assignment": assignment.pk,
+        "draft": uuid4(),
+        "job": uuid4(),
+        "ticket": "ticket",
+        "step": "authority",
+        "table": "servers",
+        "kind": "mail",
+        "target": hook.pk,
+        "delivery": hook.deliveries.get().pk,
+        "person": factories.user("somebody").pk,
+        "act": "end-sessions",
+        "ca_act": "roll-back",
+        "link": setup_links.make(factories.user("newcomer"), now=factories.now()),
+    }
+
+
+def address(name, things):
+    parts = [things[part] for part in MATRIX[name][0]]
+    return reverse(name, args=parts)
+
+
+def names(resolver=None, space=""):
+    for pattern in (resolver or get_resolver()).url_patterns:
+        if isinstance(pattern, URLResolver):
+            yield from names(pattern, pattern.namespace or space)
+        elif isinstance(pattern, URLPattern):
+            name = f"{space}:{pattern.name}"
+            # Without a login there are the doors of this matrix, and what programs call.
+            if getattr(pattern.callback, "login_required", True) or space == "people":
+                yield name
+
+
+def test_every_address_is_in_the_matrix():
+    assert set(names()) == set(MATRIX)
+
+
+@pytest.mark.parametrize(("name", "method", "right"), CASES)
+def test_strangers_see_the_login_alone(things, name, method, right):
+    if name in OPEN:
+        return
+    response = Client().generic(method, address(name, things))
+    assert response.status_code == 302
+    assert response.headers["Location"].startswith("/login/")
+
+
+@pytest.mark.parametrize(("name", "method", "right"), CASES)
+def test_each_method_needs_its_right(things, name, method, right):
+    there = address(name, things)
+    reader, holder = Client(), Client()
+    reader.force_login(factories.user("reader"))
+    answer = reader.generic(method, there)
+    if right is None:
+        assert answer.status_code == 405
+        return
+    if right == "":
+        assert answer.status_code not in (403, 405)
+        return
+    assert answer.status_code == 403
+    assert "lacks the right" in answer.content.decode()
+    holder.force_login(factories.user("holder", right))
+    assert holder.generic(method, there).status_code not in (403, 405)
+
+
+STRANGE = {int: lambda: 10**6, str: lambda: "nowhere", UUID: uuid4}
+OBJECTS = [name for name, (parts, _) in MATRIX.items() if parts and parts != ("table",)]
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_a_foreign_object_is_not_found(things, name):
+    client = Client()
+    client.force_login(factories.admin())
+    parts, methods = MATRIX[name]
+    strange = [STRANGE[type(things[part])]() for part in parts]
+    method = "GET" if methods["GET"] is not None else "POST"
+    assert client.generic(method, reverse(name, args=strange)).status_code == 404
+
+
+def test_no_get_changes_anything(things):
+    client = Client()
+    client.force_login(factories.admin())
+    before = state()
+    for name, (_parts, methods) in MATRIX.items():
+        if methods["GET"] is not None:
+            client.get(address(name, things))
+            client.get(address(name, things), headers={"HX-Request": "true"})
+    assert state() == before
+
+
+def state():
+    """Return a digest of every table but those of sessions and of the lock-out."""
+    rows = [
+        serializers.serialize("json", kind._default_manager.order_by("pk"))
+        for kind in apps.get_models()
+        if kind._meta.app_label not in ("sessions", "axes")
+    ]
+    return hashlib.sha256("".join(rows).encode()).hexdigest()

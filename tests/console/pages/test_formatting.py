@@ -1,0 +1,56 @@
+"""Moments and spans in words (docs/decisions.md D-5)."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from console.pages import times
+
+NOON = datetime(2026, 12, 12, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("length", "words"),
+    [
+        (timedelta(days=2, hours=12), "2 days"),
+        (timedelta(days=1), "1 day"),
+        (timedelta(hours=23, minutes=59), "23 hours"),
+        (timedelta(minutes=1, seconds=59), "1 minute"),
+        (timedelta(seconds=-5), "0 seconds"),
+    ],
+)
+def test_a_span_is_rounded_down(length, words):
+    assert times.span(length) == words
+
+
+@pytest.mark.parametrize(
+    ("left", "tone", "words"),
+    [
+        (timedelta(days=-2, hours=-12), "bad", "expired 2 days ago"),
+        (timedelta(days=89, hours=23), "soon", "in 89 days"),
+        (timedelta(days=90), "", ""),
+        (timedelta(0), "soon", "in 0 seconds"),
+    ],
+)
+def test_an_expiry_is_near_from_ninety_days_on(left, tone, words):
+    assert times.expiry(NOON + left, NOON) == (tone, words)
+
+
+@pytest.mark.parametrize(
+    ("zone", "words"),
+    [
+        ("Europe/Berlin", "12 Dec 2026, 13:00 CET"),
+        ("Asia/Dubai", "12 Dec 2026, 16:00 UTC+04:00"),
+        ("UTC", "12 Dec 2026, 12:00 UTC"),
+    ],
+)
+def test_a_stamp_names_its_zone(zone, words):
+    with timezone.override(zone):
+        assert times.stamp(NOON) == words
+
+
+def test_the_full_form_tells_offset_and_utc():
+    with timezone.override("Europe/Berlin"):
+        text = times.full(NOON)
+    assert text == "12 December 2026, 13:00:00 CET (UTC+01:00) · 2026-12-12 12:00:00 UTC"

@@ -1,0 +1,50 @@
+"""Tables in the address, and their export (docs/decisions.md, B-24)."""
+
+import pytest
+from django.http import QueryDict
+
+from console.pages import tables
+
+COLUMNS = (tables.Column("name", "Name", "name"), tables.Column("options", "Options"))
+
+
+@pytest.mark.parametrize(
+    ("query", "size"), [("", 25), ("per_page=10", 10), ("per_page=7", 25), ("per_page=-1", 25)]
+)
+def test_only_known_page_sizes_are_used(query, size):
+    assert tables.Asked.read(QueryDict(query)).size == size
+
+
+def test_a_search_is_cut_and_stripped_of_nul():
+    asked = tables.Asked.read(QueryDict("q=" + "a%00" * 300))
+    assert len(asked.q) == tables.MAX_SEARCH
+    assert "\x00" not in asked.q
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "descending", "state", "then"),
+    [
+        ("", "", False, "", "name"),
+        ("name", "name", False, "ascending", "-name"),
+        ("-name", "name", True, "descending", "name"),
+        ("password", "", False, "", "name"),
+        ("options", "", False, "", "name"),
+    ],
+)
+def test_only_known_columns_sort(asked, field, descending, state, then):
+    columns, found, down = tables.sorted_by(COLUMNS, asked)
+    assert (found, down) == (field, descending)
+    assert (columns[0].sort, columns[0].next_sort) == (state, then)
+
+
+def test_a_page_beyond_the_last_is_the_last():
+    page = tables.page_of(list(range(30)), tables.Asked.read(QueryDict("page=99")))
+    assert list(page.object_list) == [25, 26, 27, 28, 29]
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx"])
+def test_an_export_holds_no_formula(cell):
+    response = tables.csv_download("x.csv", ["a"], [[cell]])
+    assert f"'{cell}" in response.content.decode()
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Content-Disposition"] == 'attachment; filename="x.csv"'

@@ -1,0 +1,58 @@
+"""Devices that were away for the whole change come back without a visit (D-28, D-29, B-10, D-40).
+
+One by the bridge while the old root lives, one by the signed notice after it has expired, one with
+the Certificate Remint Tool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.harness.zone import until
+from tests.scenarios import administrator
+from tests.scenarios.running_zone import RunningZone
+
+StartZone = Callable[..., RunningZone]
+pytestmark = pytest.mark.long
+
+
+def test_by_the_bridge_by_recovery_and_with_the_tool(start_zone: StartZone, tmp_path: Path) -> None:
+    life = partial(administrator.found, life=230)
+    zone = start_zone(devices=4, satellites=0, before=life)
+    api = zone.program()
+    old = api.root()
+    bridged, recovers, tool = "device-02", "device-03", "device-04"
+    for name in (bridged, recovers, tool):
+        zone.take_down(f"{name}.agent")
+    administrator.remint_ca(api)
+    zone.reaches("activated", seconds=150)
+
+    zone.bring_back(f"{bridged}.agent")
+    update = api.operation()["update_id"]
+    until(
+        lambda: api.assignments(update)[bridged]["state"] == "activated",
+        "the device came back by the bridge",
+    )
+    assert zone.refused() == [], "the bridge is accepted by who knows the old root alone"
+
+    administrator.ca_has_expired(old)
+    zone.bring_back(f"{recovers}.agent")
+    until(lambda: zone.journal(recovers, "recovered"), "the device recovered by the notice", 90)
+
+    file = administrator.fetched_tool(zone, tmp_path)
+    done = administrator.run_tool(zone, tool, file)
+    assert done.returncode == 0, done.stderr
+    assert "verified TLS" in done.stdout
+    assert "already applied" in administrator.run_tool(zone, tool, file).stdout, (
+        "a second run changes nothing"
+    )
+    zone.bring_back(f"{tool}.agent")
+
+    zone.completes()
+    zone.everybody_is_in_contact()
+    # Expired is expired: only who knew nothing but the old root was refused, until it recovered.
+    assert {contact.host for contact in zone.refused()} == {recovers}

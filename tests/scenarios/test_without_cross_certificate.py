@@ -1,0 +1,42 @@
+"""The old certificate server is lost before it signed the bridge: the change goes on without.
+
+Who applied the update in time loses no contact; who was away is refused, and finds back by the
+signed notice (docs/operations.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.harness.zone import until
+from tests.scenarios import administrator
+from tests.scenarios.running_zone import RunningZone
+
+StartZone = Callable[..., RunningZone]
+pytestmark = pytest.mark.long
+
+
+def test_who_applied_it_loses_no_contact_and_who_was_away_recovers(
+    start_zone: StartZone,
+) -> None:
+    zone = start_zone(devices=2, satellites=1)
+    zone.take_down("ps-01.worker")
+    zone.take_down("device-02.agent")
+    api = zone.program("ps-02")
+    administrator.change_to_internal(api, "ps-02", 110)
+    until(lambda: api.operation()["future_authority_id"], "the new CA is made", 60)
+    assert api.operation()["state"] == "preparing", "the old key has yet to sign the bridge"
+    api.act("without-bridge")
+    seen = zone.reaches("activated", seconds=240)
+    assert zone.refused() == [], "whoever trusts both roots needs no bridge"
+    assert api.holder() == "ps-02"
+
+    zone.bring_back("device-02.agent")
+    until(lambda: zone.journal("device-02", "recovered"), "the device found back by itself", 120)
+    zone.bring_back("ps-01.worker")
+    zone.completes()
+    zone.everybody_is_in_contact()
+    assert {contact.host for contact in zone.refused()} == {"device-02"}
+    assert len(zone.verify(seen["new"])) == len(administrator.certified(zone))

@@ -1,0 +1,161 @@
+"""The System Updates page and Status by Device (manual, 1.2.4, 1.2.5)."""
+
+import json
+
+import pytest
+from django.test import Client
+
+from audit.models import Entry
+from systemupdates.models import Assignment
+from systemupdates.updates import tables
+from systemupdates.updates.states import AssignmentState
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+A = AssignmentState
+LIST = "/system-updates/"
+
+
+@pytest.fixture
+def client():
+    factories.zone()
+    client = Client()
+    client.force_login(factories.admin())
+    return client
+
+
+@pytest.fixture
+def update():
+    made = factories.update(factories.server("ps-1"))
+    states = {
+        "b-done": A.ACTIVATED,
+        "c-failed": A.FAILED,
+        "d-waits": A.PENDING,
+        "a-left": A.IGNORED,
+    }
+    for name, state in states.items():
+        factories.assignment(
+            made, factories.device(name), state, reason="Disk full." if state == A.FAILED else ""
+        )
+    return made
+
+
+def listed(client, update, query=""):
+    rows = client.get(f"{LIST}{update.pk}/devices/{query}").context["rows"]
+    return [row["assignment"].device.name for row in rows]
+
+
+def test_the_list_counts_devices_by_state_and_links_to_them(client, update):
+    page = client.get(LIST).content.decode()
+    for state in (A.FAILED, A.PENDING, A.ACTIVATED, A.IGNORED):
+        assert f"{LIST}{update.pk}/devices/?state={state}" in page
+    assert f"?state={A.APPLIED}" not in page
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["c-failed", "d-waits", "a-left", "b-done"]),
+        ("?state=failed", ["c-failed"]),
+        ("?state=open", ["c-failed", "d-waits"]),
+        ("?sort=device", ["a-left", "b-done", "c-failed", "d-waits"]),
+        ("?q=wait", ["d-waits"]),
+    ],
+)
+def test_failed_devices_come_first_and_filters_work(client, update, query, names):
+    assert listed(client, update, query) == names
+
+
+def test_acts_are_offered_where_the_state_allows_them(client, update):
+    rows = client.get(f"{LIST}{update.pk}/devices/").context["rows"]
+    found = {r["assignment"].device.name: (r["may_redeploy"], r["may_ignore"]) for r in rows}
+    assert found == {
+        "c-failed": (True, True),
+        "d-waits": (False, True),
+        "a-left": (True, False),
+        "b-done": (False, False),
+    }
+
+
+def test_readers_are_offered_no_act(update):
+    factories.zone()
+    reader = Client()
+    reader.force_login(factories.user("reader"))
+    page = reader.get(f"{LIST}{update.pk}/devices/").content.decode()
+    assert "Redeploy" not in page
+    assert "Ignore Device" not in page
+
+
+def test_a_device_that_moved_since_it_was_counted_is_told_once(update):
+    before = tables.counts([update])[update.pk]
+    Assignment.objects.filter(state=A.PENDING).update(state=A.FAILED)
+    found = tables.status_by_device(update, before, "", "", "")
+    assert [row.device.name for row in found] == ["c-failed", "d-waits", "a-left", "b-done"]
+
+
+def test_what_went_wrong_is_red_and_what_went_well_is_not(client, update):
+    Assignment.objects.filter(state=A.ACTIVATED).update(reason="Verified by the root ab12.")
+    page = client.get(f"{LIST}{update.pk}/devices/").content.decode()
+    assert '<span class="sub bad">Disk full.' in page
+    assert '<span class="sub ">Verified by the root ab12.' in page
+    done = Assignment.objects.get(state=A.ACTIVATED).device
+    device = client.get(f"/devices/{done.pk}/").content.decode()
+    assert '<span class="sub ">Verified by the root ab12.' in device
+
+
+def test_ignore_device_is_done_once_and_recorded(client, update):
+    waiting = Assignment.objects.get(device__name="d-waits")
+    there = f"{LIST}assignments/{waiting.pk}/ignore/"
+    back = f"{LIST}{update.pk}/devices/?state=open&page=2"
+    response = client.post(there, {"next": back})
+    assert response.url == back, "filter and page stay"
+    waiting.refresh_from_db()
+    assert waiting.state == A.IGNORED
+    assert Entry.objects.get().actor == "admin"
+    assert client.post(there).status_code == 409
+
+
+def test_redeploy_offers_the_update_again(client, update):
+    failed = Assignment.objects.get(device__name="c-failed")
+    there = f"{LIST}assignments/{failed.pk}/redeploy/"
+    response = client.post(there, headers={"HX-Request": "true"})
+    assert response.status_code == 204
+    assert "zcc:changed" in json.loads(response.headers["HX-Trigger"])
+    failed.refresh_from_db()
+    assert (failed.state, failed.redeploy, failed.reason) == (A.ASSIGNED, True, "")
+
+
+def test_an_act_never_leads_to_another_host(client, update):
+    failed = Assignment.objects.get(device__name="c-failed")
+    there = f"{LIST}assignments/{failed.pk}/redeploy/"
+    response = client.post(there, {"next": "https://evil.example/"})
+    assert response.url == f"{LIST}{update.pk}/devices/"
+
+
+def test_an_empty_list_says_what_makes_updates(client):
+    assert "There are no system updates." in client.get(LIST).content.decode()
+
+
+@pytest.mark.parametrize("sorted_at_most", [0, 200], ids=["many", "few"])
+def test_every_page_of_many_devices_is_a_part_of_one_order(update, monkeypatch, sorted_at_most):
+    monkeypatch.setattr(tables, "SORTED_AT_MOST", sorted_at_most)
+    for number in range(9):
+        factories.assignment(update, factories.device(f"x-{number}"), A.ACTIVATED)
+    every = Assignment.objects.filter(update=update)
+    found = tables.WorstFirst(every, tables.by_state(every))
+    whole = [row.pk for row in found[0:100]]
+    assert len(set(whole)) == len(found) == 13
+    assert whole[0] == every.get(state=A.FAILED).pk
+    for size in (1, 4, 13):
+        for begin in range(0, 13, size):
+            end = min(begin + size, 13)
+            assert [row.pk for row in found[begin:end]] == whole[begin:end]
+
+
+@pytest.mark.parametrize("few", [0, 5_000], ids=["many", "few"])
+def test_a_search_finds_the_same_among_few_and_among_many(client, update, monkeypatch, few):
+    monkeypatch.setattr(tables, "FEW", few)
+    factories.device("c-other")
+    assert listed(client, update, "?q=C-") == ["c-failed"]
+    assert listed(client, update, "?q=C-&sort=-device") == ["c-failed"]
+    assert listed(client, update, "?q=nobody") == []

@@ -1,0 +1,204 @@
+"""The command line and its exit codes (R220, R221; docs of the agent)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.zac.support.certificates import Root, new_key
+from tests.zac.support.zone import ADDRESS, Signer, Zone
+from wire import json_codec, registration_key
+from wire.messages import Registered, ServerAddress, Trust
+from zac.cli import commands, exit_codes
+from zac.host import locks
+from zac.host.home import Home
+from zac.host.host import Host
+from zac.trust import pem
+
+Zac = Callable[..., int]
+
+
+@pytest.fixture
+def zac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Zac:
+    monkeypatch.delenv("ZAC_HOME", raising=False)
+    umask = os.umask(0o022)
+    os.umask(umask)
+
+    def run(*arguments: str) -> int:
+        try:
+            return commands.main(["--home", str(tmp_path / "home"), *arguments])
+        finally:
+            os.umask(umask)
+
+    return run
+
+
+def test_a_device_comes_and_goes(zone: Zone, zac: Zac, capsys: pytest.CaptureFixture[str]) -> None:
+    assert zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1") == 0
+    assert zac("ref") == 0
+    assert zac("st") == 0
+    assert zac("ci") == 0
+    assert zac("zc") == 0
+    out = capsys.readouterr().out
+    assert zone.root.sha256 in out
+    assert zone.servers[0].url in out
+    assert zac("unr") == 0
+    assert zone.members == {}
+    assert zac("ref") == 3
+
+
+def test_no_command_tells_a_secret(
+    zone: Zone, zac: Zac, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
+    secret = Home(str(tmp_path / "home")).device().secret
+    for command in (["st"], ["st", "--json"], ["ci"], ["zc"], ["ref", "-v"]):
+        zac(*command)
+    told = capsys.readouterr()
+    journal = (tmp_path / "home" / "journal.jsonl").read_text()
+    for text in (told.out, told.err, journal):
+        assert secret not in text
+        assert zone.key.secret not in text
+
+
+def test_status_is_there_for_scripts(
+    zone: Zone, zac: Zac, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert zac("status", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"registered": False}
+    zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
+    capsys.readouterr()
+    zac("status", "--json")
+    assert json.loads(capsys.readouterr().out)["root_sha256"] == zone.root.sha256
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["fly"], ["reg"], ["reg", "nonsense", "--key", "zcc1-a-b"]]
+)
+def test_a_wrong_command_line_is_64(zac: Zac, arguments: list[str]) -> None:
+    try:
+        code: object = zac(*arguments)
+    except SystemExit as stop:
+        code = stop.code
+    assert code == exit_codes.USAGE
+
+
+def test_not_registered_is_3(zac: Zac) -> None:
+    assert {zac(command) for command in ("ref", "ci", "zc", "unr", "recover", "run")} == {3}
+
+
+def test_nobody_there_is_4(zone: Zone, zac: Zac) -> None:
+    zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
+    for server in zone.servers:
+        server.close()
+    zone.servers = []
+    assert zac("ref") == 4
+    assert zac("unr") == 4
+    assert zac("unr", "--force") == 0
+
+
+def test_nobody_who_verifies_is_5(zone: Zone, zac: Zac) -> None:
+    zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
+    zone.servers[0].show(Root("Other").server(ADDRESS))
+    assert zac("ref") == 5
+    assert zac("recover") == 5
+
+
+def test_another_zone_is_6(zone: Zone, zac: Zac) -> None:
+    foreign = registration_key.make(Signer().public)
+    assert zac("reg", zone.servers[0].url, "--key", str(foreign)) == 6
+
+
+def test_waiting_for_approval_is_7(zone: Zone, zac: Zac) -> None:
+    zone.approved = False
+    zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
+    assert zac("ref") == 7
+
+
+def test_a_failed_update_is_10(zone: Zone, zac: Zac) -> None:
+    zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
+    made = zone.update(Root("Zone CA 2"))
+    del zone.content[made.files[0].sha256]
+    assert zac("ref") == 10
+
+
+def test_a_home_in_use_is_75(
+    zone: Zone, zac: Zac, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
+    monkeypatch.setattr(commands, "LOCK_WAIT", 0.0)
+    with locks.hold(str(tmp_path / "home" / "lock"), 1):
+        assert zac("ref") == 75
+
+
+def test_trust_on_first_use_needs_somebody_who_looks(
+    zone: Zone, zac: Zac, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S-52."""
+    with Path(os.devnull).open() as nobody:
+        monkeypatch.setattr(sys, "stdin", nobody)
+        assert zac("reg", zone.servers[0].url, "--trust-on-first-use") != 0
+    assert [path for _, path, _, _ in zone.heard] == ["/zac/v1/hello"]
+
+
+def test_the_first_server_of_a_zone_is_adopted(
+    tmp_path: Path, zac: Zac, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = ["--name", "s1", "--fqdn", "s1.zone1.test", "--address", ADDRESS, "--port", "8443"]
+    assert zac("adopt", *place, "--prepare") == 0
+    prepared = json.loads(capsys.readouterr().out)
+    root = Root()
+    chain = root.sign_csr(prepared["csr"], "s1.zone1.test", ADDRESS)
+    given = Registered(
+        id="s1",
+        secret="00" * 32,
+        epoch=1,
+        zone="zone-1",
+        zone_pub=Signer().zone_pub,
+        time=time.time(),
+        approved=True,
+        trust=Trust(root.pem),
+        servers=[ServerAddress("s1", "s1", "", "primary", url=f"https://{ADDRESS}:8443")],
+        refresh_s=1.0,
+    )
+    told = tmp_path / "told.json"
+    told.write_bytes(
+        json_codec.dump({"registered": json.loads(json_codec.dump(given)), "chain": chain})
+    )
+    for _ in range(2):
+        with told.open() as stream:
+            monkeypatch.setattr(sys, "stdin", stream)
+            assert zac("adopt", "--finish") == 0
+    host = Host(Home(str(tmp_path / "home")))
+    assert host.device.port == 8443
+    assert pem.fingerprint(host.security.current().server) == pem.fingerprint(chain)
+    assert sorted(prepared["vault_keys"]) == ["ca_vault", "vault"]
+    assert new_key() is not None
+
+
+def test_it_stops_within_ten_seconds(zone: Zone, zac: Zac, tmp_path: Path) -> None:
+    zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
+    before = len(zone.refreshes)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zac", "run", "--home", str(tmp_path / "home")],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until = time.monotonic() + 20
+        while len(zone.refreshes) == before and time.monotonic() < until:
+            time.sleep(0.02)
+        assert len(zone.refreshes) > before
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert not (tmp_path / "home" / "wake.sock").exists()

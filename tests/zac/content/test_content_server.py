@@ -1,0 +1,177 @@
+"""What a server's agent serves: content by digest, notices, the remint tool (R211, S-64)."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.zac.conftest import registered
+from tests.zac.support.certificates import Root
+from tests.zac.support.zone import ADDRESS, Zone
+from wire import metadata, values
+from wire.messages import CONTENT_SATELLITE, Replicate
+from wire.metadata import Activated, Recovery, sha256
+from zac.content.content_server import Listener
+from zac.host import files
+from zac.host.home import Home
+from zac.host.host import Host
+from zac.updates import refresh
+
+CONTENT = b"0123456789" * 100
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = Home(str(tmp_path / "home"))
+    files.make_folder(made.at("content"))
+    files.make_folder(made.at("setup"))
+    files.write(made.at("content", sha256(CONTENT)), CONTENT)
+    files.write(made.at("setup", "tool.bin"), b"#!/bin/sh\n")
+    files.write(made.at("device.json"), b"secret")
+    return made
+
+
+@pytest.fixture
+def depot(home: Home) -> Iterator[Listener]:
+    listener = Listener((ADDRESS, 0), home)
+    listener.start()
+    yield listener
+    listener.stop()
+
+
+def get(
+    depot: Listener, path: str, method: str = "GET", **headers: str
+) -> tuple[int, bytes, http.client.HTTPMessage]:
+    connection = http.client.HTTPConnection(ADDRESS, depot.server_port, timeout=5)
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    data = answer.read()
+    connection.close()
+    return answer.status, data, answer.headers
+
+
+def test_content_is_found_by_its_digest(depot: Listener) -> None:
+    status, data, _ = get(depot, "/content/" + sha256(CONTENT))
+    assert (status, data) == (200, CONTENT)
+
+
+def test_head_tells_the_size_only(depot: Listener) -> None:
+    status, data, headers = get(depot, "/content/" + sha256(CONTENT), "HEAD")
+    assert (status, data, headers["Content-Length"]) == (200, b"", "1000")
+
+
+@pytest.mark.parametrize(
+    ("span", "status", "wanted"),
+    [
+        ("bytes=0-9", 206, CONTENT[:10]),
+        ("bytes=990-", 206, CONTENT[990:]),
+        ("bytes=-5", 206, CONTENT[-5:]),
+        ("bytes=995-2000", 206, CONTENT[995:]),
+        ("bytes=1000-", 416, b""),
+        ("bytes=-0", 416, b""),
+        ("bytes=9-0", 416, b""),
+    ],
+)
+def test_a_part_can_be_asked_for(depot: Listener, span: str, status: int, wanted: bytes) -> None:
+    """RFC 9110, 14.1.2 and 15.5.17."""
+    found, data, _ = get(depot, "/content/" + sha256(CONTENT), Range=span)
+    assert (found, data) == (status, wanted)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/content/../device.json",
+        "/content/..%2fdevice.json",
+        "/content/" + "0" * 64,
+        "/content/",
+        "/device.json",
+        "/zenworks-setup/../device.json",
+        "/zenworks-setup/..%2fdevice.json",
+        "/zenworks-setup/nothing",
+        "/zac/v1/register",
+        "//",
+        "/%00",
+    ],
+)
+def test_nothing_else_can_be_reached(depot: Listener, path: str) -> None:
+    status, data, _ = get(depot, path)
+    assert status == 404
+    assert b"secret" not in data
+
+
+def test_the_remint_tool_is_listed_and_downloaded(depot: Listener) -> None:
+    """R211."""
+    status, data, _ = get(depot, "/zenworks-setup")
+    assert status == 200
+    assert b'href="/zenworks-setup/tool.bin"' in data
+    assert get(depot, "/zenworks-setup/tool.bin")[1] == b"#!/bin/sh\n"
+
+
+def test_there_are_no_notices_before_an_activation(depot: Listener) -> None:
+    assert get(depot, "/recovery")[1] == b'{"notices":[],"zone":""}'
+
+
+def test_a_rehearsal_shows_nothing_but_the_trial(home: Home, tmp_path: Path) -> None:
+    root = Root()
+    path = tmp_path / "future.pem"
+    path.write_text(root.server(ADDRESS))
+    listener = Listener((ADDRESS, 0), home, lambda: str(path))
+    listener.trial = True
+    listener.start()
+    try:
+        context = ssl.create_default_context(cadata=root.pem)
+        answers = []
+        for wanted in ("/trial", "/content/" + sha256(CONTENT)):
+            connection = http.client.HTTPSConnection(
+                ADDRESS, listener.server_port, timeout=5, context=context
+            )
+            connection.request("GET", wanted)
+            answers.append(connection.getresponse().status)
+            connection.close()
+        assert answers == [200, 404]
+    finally:
+        listener.stop()
+
+
+def test_a_content_server_copies_and_reports_what_it_holds(
+    zone: Zone, new_host: Callable[..., Host]
+) -> None:
+    host = registered(zone, new_host("c1"), name="c1", role=CONTENT_SATELLITE, content_port=1)
+    file = zone.store("x", CONTENT)
+    order = Replicate("update-1", file.sha256, file.size, [])
+    zone.offer = values.replace(zone.offer, replicate=[order])
+    refresh.refresh(host)
+    assert zone.refreshes[-1].holds == [file.sha256]
+    assert len(zone.refreshes) == 2
+    refresh.refresh(host)
+    assert len(zone.refreshes) == 3
+    zone.offer = values.replace(zone.offer, replicate=[], withdraw=[file.sha256])
+    refresh.refresh(host)
+    assert zone.refreshes[-1].holds == []
+
+
+def test_a_copy_that_is_not_intact_is_not_kept(zone: Zone, new_host: Callable[..., Host]) -> None:
+    host = registered(zone, new_host("c1"), name="c1", role=CONTENT_SATELLITE, content_port=1)
+    file = zone.store("x", CONTENT)
+    zone.content[file.sha256] = CONTENT[:-1]
+    order = Replicate("update-1", file.sha256, file.size, [])
+    zone.offer = values.replace(zone.offer, replicate=[order])
+    refresh.refresh(host)
+    assert zone.refreshes[-1].holds == []
+
+
+def test_a_server_keeps_notices_for_those_who_are_lost(zone: Zone, device: Host) -> None:
+    made = zone.update(Root("Zone CA 2"))
+    envelope = zone.offer.updates[0]
+    zone.offer = values.replace(zone.offer, updates=[])
+    notice = Activated(made.id, zone.id, 1, made.root_sha256, envelope)
+    signed = zone.notify(notice)
+    refresh.refresh(device)
+    refresh.refresh(device)
+    assert device.home.recovery() == Recovery(zone.id, [signed])
+    assert signed.payload_type == metadata.ACTIVATED

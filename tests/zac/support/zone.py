@@ -1,0 +1,276 @@
+"""A zone in the test's own process: real TLS, real signatures, the wire's messages, no database."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.zac.support.certificates import Root, now
+from tests.zac.support.listener import ADDRESS, Server
+from wire import authentication, json_codec, messages, metadata, registration_key, values
+from wire.envelope import Envelope, signed_bytes, wrap
+from wire.messages import Refreshed, Registered, ServerAddress, StatusReport, Trust
+from wire.metadata import Activated, Cancel, File, Go, Manifest, Recovery, Retire, Rollback, sha256
+from wire.preflight import RehearsalReport
+
+
+class Signer:
+    """A zone key."""
+
+    def __init__(self) -> None:
+        self.key = ed25519.Ed25519PrivateKey.generate()
+        self.public = self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.zone_pub = base64.b64encode(self.public).decode()
+
+    def sign(self, kind: str, thing: Any) -> Envelope:
+        payload = json_codec.dump(thing)
+        return wrap(kind, payload, self.key.sign(signed_bytes(kind, payload)))
+
+
+@dataclasses.dataclass
+class Member:
+    """What the zone knows of a device."""
+
+    id: str
+    secret: str
+    counter: int = 0
+    csr: str | None = None
+
+
+class Zone:
+    """The console's side of the wire. Tests set its fields and read what it heard."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.id = "zone-1"
+        self.signer = Signer()
+        self.root = Root("Zone CA 1")
+        self.trust = Trust(current=self.root.pem)
+        self.key = registration_key.make(self.signer.public)
+        self.epoch = 0
+        self.shift = 0.0
+        self.approved = True
+        self.refresh_s = 1.0
+        self.members: dict[str, Member] = {}
+        self.offer = Refreshed(time=0, approved=True, refresh_s=1)
+        self.content: dict[str, bytes] = {}
+        self.recovery: list[Envelope] = []
+        self.go: dict[str, Envelope] = {}
+        self.answers: dict[str, messages.CertificateAnswer] = {}
+        self.requests: list[tuple[str, messages.CsrRequest]] = []
+        self.refreshes: list[messages.Refresh] = []
+        self.registers: list[messages.Register] = []
+        self.reports: list[tuple[str, StatusReport]] = []
+        self.rehearsals: list[RehearsalReport] = []
+        self.heard: list[tuple[str, str, str, bytes]] = []
+        self.lies: dict[str, Any] = {}
+        self.servers: list[Server] = []
+        self.others: list[ServerAddress] = []
+
+    def now(self) -> float:
+        return now() + self.shift
+
+    def addresses(self) -> list[ServerAddress]:
+        return [*(server.address() for server in self.servers), *self.others]
+
+    def words(self) -> list[str]:
+        """Return the states that devices reported, in their order."""
+        return [report.state for _, report in self.reports]
+
+    def update(self, root: Root, **changes: Any) -> Manifest:
+        """Announce a change to another root; returns the manifest, its content is stored."""
+        files = {
+            metadata.ROOT_FILE: root.pem,
+            metadata.NEW_WITH_OLD: self.root.bridge(root),
+            metadata.OLD_WITH_NEW: root.bridge(self.root),
+        }
+        made = Manifest(
+            id="update-1",
+            zone=self.id,
+            kind=metadata.REMINT_CA,
+            name="Remint CA",
+            epoch=self.epoch + 1,
+            revision=1,
+            created=int(self.now()),
+            activate_at=int(self.now()) + 3600,
+            grace_until=int(self.now()) + 30 * 86400,
+            root_sha256=root.sha256,
+            old_root_sha256=self.root.sha256,
+            files=[self.store(name, text.encode()) for name, text in files.items()],
+        )
+        made = values.replace(made, **changes)
+        self.offer = values.replace(self.offer, updates=[self.sign(metadata.MANIFEST, made)])
+        return made
+
+    def store(self, name: str, data: bytes) -> File:
+        self.content[sha256(data)] = data
+        return File(name, sha256(data), len(data))
+
+    def sign(self, kind: str, thing: Any) -> Envelope:
+        return self.signer.sign(kind, thing)
+
+    def notify(self, thing: Any) -> Envelope:
+        """Sign a notice and put it into every refresh from now on."""
+        kinds = {
+            Go: metadata.GO,
+            Cancel: metadata.CANCEL,
+            Activated: metadata.ACTIVATED,
+            Retire: metadata.RETIRE,
+            Rollback: metadata.ROLLBACK,
+        }
+        envelope = self.sign(kinds[type(thing)], thing)
+        self.offer = values.replace(self.offer, notices=[*self.offer.notices, envelope])
+        return envelope
+
+    # The calls.
+
+    def answer(
+        self, server: Server, method: str, path: str, body: bytes, headers: Any
+    ) -> tuple[int, Any]:
+        self.heard.append((method, path, headers.get("Authorization", ""), body))
+        if path in self.lies:
+            told: tuple[int, Any] = self.lies[path]
+            return told
+        public = self.public(server, path, body, headers)
+        if public is not None:
+            return public
+        member = self.authenticated(method, path, body, headers)
+        if isinstance(member, messages.Problem):
+            return 401, member
+        return self.call(member, method, path, body)
+
+    def public(
+        self, server: Server, path: str, body: bytes, headers: Any
+    ) -> tuple[int, Any] | None:
+        if path.startswith("/content/"):
+            data = self.content.get(path[9:])
+            return (404, None) if data is None else (200, data)
+        if path == "/zac/v1/hello":
+            return 200, self.greet(server, json_codec.load(messages.Hello, body))
+        if path == "/zac/v1/register":
+            returning = (
+                self.authenticated("POST", path, body, headers)
+                if "Authorization" in headers
+                else None
+            )
+            return self.register(json_codec.load(messages.Register, body), returning)
+        plain = {"/contact": {}, "/recovery": Recovery(self.id, self.recovery)}
+        return (200, plain[path]) if path in plain else None
+
+    def greet(self, server: Server, hello: messages.Hello) -> messages.HelloAnswer:
+        statement = metadata.Statement(
+            zone=self.id,
+            nonce=hello.nonce,
+            host=hello.host,
+            certificate_sha256=server.certificate,
+            roots=[self.trust.current, *self.trust.in_grace],
+            time=self.now(),
+        )
+        signed = self.sign(metadata.STATEMENT, statement)
+        return messages.HelloAnswer(self.signer.zone_pub, signed)
+
+    def register(self, asked: messages.Register, returning: object) -> tuple[int, Any]:
+        self.registers.append(asked)
+        if asked.key != self.key.secret and not isinstance(returning, Member):
+            return 403, messages.Problem("Forbidden", 403, "The key is not valid.")
+        known = returning.id if isinstance(returning, Member) else ""
+        member = Member(known or f"device-{len(self.members) + 1}", "", csr=asked.csr)
+        member.secret = secrets.token_hex(32)
+        self.members[member.id] = member
+        return 201, Registered(
+            id=member.id,
+            secret=member.secret,
+            epoch=7,
+            trust_epoch=self.epoch,
+            zone=self.id,
+            zone_pub=self.signer.zone_pub,
+            time=self.now(),
+            approved=self.approved,
+            trust=self.trust,
+            servers=self.addresses(),
+            refresh_s=self.refresh_s,
+            server_id="id-s1",
+        )
+
+    def authenticated(
+        self, method: str, path: str, body: bytes, headers: Any
+    ) -> Member | messages.Problem:
+        credentials = authentication.read_header(headers.get("Authorization", ""))
+        member = self.members.get(credentials.device)
+        if member is None:
+            return messages.Problem("Unauthorized", 401, "The device is unknown.")
+        if not authentication.matches(
+            credentials, member.secret, method=method, path=path, body=body
+        ):
+            return messages.Problem("Unauthorized", 401, "The signature is wrong.")
+        if credentials.counter <= member.counter:
+            return messages.Problem("Unauthorized", 401, "Replayed.", type="counter")
+        member.counter = credentials.counter
+        return member
+
+    def call(self, member: Member, method: str, path: str, body: bytes) -> tuple[int, Any]:
+        parts = path.split("/")
+        if path == "/zac/v1/refresh":
+            self.refreshes.append(json_codec.load(messages.Refresh, body))
+            return 200, values.replace(
+                self.offer,
+                time=self.now(),
+                approved=self.approved,
+                refresh_s=self.refresh_s,
+                trust=self.trust,
+                servers=self.addresses(),
+                server_id="id-s1",
+            )
+        if path == "/zac/v1/unregister":
+            del self.members[member.id]
+            return 204, None
+        if parts[-1] in ("csr", "certificate"):
+            return self.certificate(parts[-2], method, body)
+        if parts[-1] == "go" and parts[-2] in self.go:
+            return 200, self.go[parts[-2]]
+        return self.note(parts[-2], parts[-1], body)
+
+    def note(self, update: str, kind: str, body: bytes) -> tuple[int, Any]:
+        if kind == "status":
+            self.reports.append((update, json_codec.load(StatusReport, body)))
+        elif kind == "rehearsal":
+            self.rehearsals.append(json_codec.load(RehearsalReport, body))
+        else:
+            return 404, None
+        return 204, None
+
+    def certificate(self, update: str, method: str, body: bytes) -> tuple[int, Any]:
+        if method == "POST":
+            self.requests.append((update, json_codec.load(messages.CsrRequest, body)))
+            return 202, {}
+        found = self.answers.get(update)
+        return (404, None) if found is None else (200, found)
+
+
+@contextlib.contextmanager
+def running(folder: Path, *names: str) -> Iterator[Zone]:
+    """Run a zone with one Primary Server per name."""
+    zone = Zone(folder)
+    zone.servers = [Server(zone, folder, name) for name in names or ("s1",)]
+    try:
+        yield zone
+    finally:
+        for server in zone.servers:
+            server.close()
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a journal."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+__all__ = ["ADDRESS", "Server", "Signer", "Zone", "read_lines", "running"]

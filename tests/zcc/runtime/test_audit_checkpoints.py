@@ -1,0 +1,89 @@
+"""The signed head of the audit chain: kept by count and by time, in a file and in syslog (S-41)."""
+
+import json
+import os
+import socket
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from audit.chain import append_only
+from audit.models import Entry, Head
+from zcc.runtime import audit_checkpoints
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def home(zone, settings, tmp_path):
+    settings.ZCC_HOME = tmp_path
+    yield zone
+    if settings.SYSLOG:
+        audit_checkpoints._syslog(settings.SYSLOG).close()
+        audit_checkpoints._syslog.cache_clear()
+
+
+def lines(number):
+    for _ in range(number):
+        Entry.objects.record("test", "x")
+
+
+def test_a_new_head_is_kept_after_so_many_lines(home):
+    now = timezone.now()
+    first = audit_checkpoints.keep_when_due(now)
+    lines(audit_checkpoints.EVERY - 1)
+    assert audit_checkpoints.keep_when_due(now) is None
+    lines(1)
+    second = audit_checkpoints.keep_when_due(now)
+    assert second.seq == first.seq + audit_checkpoints.EVERY
+    assert audit_checkpoints.read(audit_checkpoints.path(), home.zone) == second
+
+
+def test_or_after_so_long(home):
+    now = timezone.now()
+    audit_checkpoints.keep_when_due(now)
+    lines(1)
+    assert (
+        audit_checkpoints.keep_when_due(now + timedelta(seconds=audit_checkpoints.AT_LEAST - 2))
+        is None
+    )
+    assert audit_checkpoints.keep_when_due(now + timedelta(seconds=audit_checkpoints.AT_LEAST + 1))
+
+
+def test_nothing_is_written_while_nothing_happens(home):
+    audit_checkpoints.keep_when_due(timezone.now())
+    assert audit_checkpoints.keep_when_due(timezone.now() + timedelta(days=1)) is None
+
+
+def test_a_ledger_that_was_cut_off_is_not_signed_over_the_evidence(home):
+    lines(3)
+    kept = audit_checkpoints.keep_when_due(timezone.now())
+    with connection.cursor() as cursor:
+        for statement in append_only.removal(connection.vendor):
+            cursor.execute(statement)
+    Entry.objects.filter(seq__gt=kept.seq - 2).delete()
+    last = Entry.objects.order_by("seq").last()
+    Head.objects.update(seq=last.seq, digest=last.digest)
+    lines(audit_checkpoints.EVERY + 5)
+    with pytest.raises(audit_checkpoints.OtherLedger):
+        audit_checkpoints.keep_when_due(timezone.now())
+    assert audit_checkpoints.read(audit_checkpoints.path(), home.zone) == kept
+
+
+def test_the_head_goes_to_syslog_with_its_signature(home, settings):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as log:
+        log.bind(("127.0.0.1", 0))
+        log.settimeout(5)
+        settings.SYSLOG = f"127.0.0.1:{log.getsockname()[1]}"
+        kept = audit_checkpoints.keep_when_due(timezone.now())
+        said = log.recv(4096).decode()
+    assert f"zcc audit head {kept.seq} {kept.digest}" in said
+    envelope = json.loads(said[said.index("{") :].rstrip("\x00\n"))
+    assert envelope["signatures"] if "signatures" in envelope else envelope["signature"]
+
+
+def test_a_syslog_that_is_away_costs_nothing(home, settings, tmp_path):
+    settings.SYSLOG = os.fspath(tmp_path / "nobody.sock")
+    assert audit_checkpoints.keep_when_due(timezone.now()) is not None

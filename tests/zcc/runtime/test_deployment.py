@@ -1,0 +1,234 @@
+"""What is shipped for production fits together: compose file, image, units, example settings."""
+
+import configparser
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from faults import Fault
+from pki.protection import sealing
+from tests.harness import compose
+from wire import paths
+from zac.host.server_part import Tools
+from zcc import start
+from zcc.runtime import ca_vault, probe
+from zcc.runtime.parts import BASE_DIR
+
+GIVEN = {
+    "ZCC_SERVER_NAME": "ps-01",
+    "ZCC_SERVER_FQDN": "ps-01.acme.example",
+    "ZCC_SERVER_ADDRESSES": "10.0.0.1",
+}
+OURS = ("migrate", "web", "worker", "beat", "zac")
+LONG_RUNNING = OURS[1:]
+UNITS = BASE_DIR / "deploy" / "systemd"
+
+
+class AsWritten(configparser.RawConfigParser):
+    """Options keep their capitals."""
+
+    def optionxform(self, optionstr):
+        return optionstr
+
+
+@pytest.fixture
+def services():
+    return compose.load(GIVEN)["services"]
+
+
+def test_it_cannot_start_without_knowing_who_the_server_is():
+    for name in GIVEN:
+        with pytest.raises(AssertionError, match=name):
+            compose.load({**GIVEN, name: ""})
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_each_part_runs_without_privileges_on_a_read_only_file_system(services, name):
+    part = services[name]
+    assert part["read_only"] is True
+    assert part["user"] == "10001:10001"
+    assert part["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in part["security_opt"]
+    assert part["ulimits"]["core"] == 0
+
+
+@pytest.mark.parametrize("name", LONG_RUNNING)
+def test_each_part_is_started_and_probed_by_a_name_that_exists(services, name):
+    command, health = services[name]["command"], services[name]["healthcheck"]["test"]
+    assert command[:3] == ["python", "-m", "zcc.start"]
+    assert command[3] in start.PARTS
+    assert health[:4] == ["CMD", "python", "-m", "zcc.runtime.probe"]
+    assert health[4] == command[3]
+    assert health[4] in probe.PROBES
+
+
+@pytest.mark.parametrize("part", sorted(start.PARTS))
+def test_the_worker_alone_reaches_the_key_that_opens_the_ca_key(services, part):
+    service = next(services[name] for name in LONG_RUNNING if services[name]["command"][3] == part)
+    folder = service["environment"]["ZCC_CA_VAULT"]
+    assert not folder.startswith("/var/lib/zcc/")
+    mounted = [volume.split(":")[1] for volume in service["volumes"]]
+    assert (folder in mounted) == (part == "worker")
+    unit = AsWritten(strict=False)
+    unit.read(UNITS / f"zcc-{part}.service")
+    closed = unit["Service"].get("InaccessiblePaths", "")
+    assert closed == ("" if part == "worker" else folder)
+    assert f"ZCC_CA_VAULT={folder}" in (BASE_DIR / "Dockerfile").read_text()
+
+
+def test_the_worker_makes_that_key_and_the_others_find_its_public_half(tmp_path, monkeypatch):
+    home, vault = tmp_path / "home", tmp_path / "vault"
+    monkeypatch.setenv("ZCC_CA_VAULT", str(vault))
+    ca_vault.keep(home)
+    assert [path.name for path in vault.iterdir()] == ["ca-vault.key"]
+    assert (vault / "ca-vault.key").stat().st_mode & 0o777 == 0o600
+    public = (home / paths.CA_VAULT_PUBLIC).read_text()
+    assert public == sealing.public_of((vault / "ca-vault.key").read_text())
+    monkeypatch.setenv("ZCC_CA_VAULT", "/proc/out-of-reach")
+    assert Tools().make_vault_keys(str(home)).ca_vault == public
+
+
+def test_a_ca_vault_key_of_an_earlier_release_is_taken_over(tmp_path, monkeypatch):
+    monkeypatch.delenv("ZCC_CA_VAULT", raising=False)
+    (tmp_path / "vault").mkdir()
+    key = sealing.make_vault_key()
+    sealing.write_private_file(tmp_path / "vault" / "ca-vault.key", key.private)
+    (tmp_path / paths.CA_VAULT_PUBLIC).write_text(key.public)
+    ca_vault.keep(tmp_path)
+    assert (tmp_path / "ca-vault" / "ca-vault.key").read_text() == key.private
+    assert [path.name for path in (tmp_path / "vault").iterdir()] == ["ca-vault.key.pub"]
+
+
+def test_a_part_that_may_not_have_the_key_says_so_and_makes_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZCC_CA_VAULT", "/proc/out-of-reach")
+    with pytest.raises(Fault, match="/proc/out-of-reach could not be made"):
+        Tools().make_vault_keys(str(tmp_path))
+    with pytest.raises(Fault, match=r"cannot be written: .*/proc/out-of-reach") as caught:
+        ca_vault.keep(tmp_path)
+    assert "ZCC_CA_VAULT" in caught.value.action
+    assert not (tmp_path / paths.CA_VAULT_PUBLIC).exists()
+
+
+def test_the_worker_is_closed_to_other_processes_of_its_user():
+    code = "import os; from zcc import processes; os.getuid() or os.setuid(65534); processes.hide()"
+    seen = subprocess.run(
+        [sys.executable, "-c", f"{code}; print(os.stat('/proc/self/mem').st_uid)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=BASE_DIR,
+    )
+    assert seen.stdout.strip() == "0"
+
+
+def test_all_parts_are_there_once(services):
+    assert sorted(services[name]["command"][3] for name in LONG_RUNNING) == sorted(start.PARTS)
+    assert services["migrate"]["command"] == ["python", "manage.py", "migrate", "--noinput"]
+    assert services["migrate"]["restart"] == "no"
+
+
+def test_secrets_are_files_and_stand_in_no_variable(services):
+    known = compose.load(GIVEN)["secrets"]
+    for name, service in services.items():
+        for variable, value in service.get("environment", {}).items():
+            if re.search("KEY|PASSWORD|DATABASE_URL|BROKER_URL", variable):
+                assert variable.endswith("_FILE"), (name, variable)
+                assert Path(value).name in service["secrets"]
+        assert set(service["secrets"]) <= set(known)
+    assert {Path(one["file"]).parent.name for one in known.values()} == {"secrets"}
+    ignored = (BASE_DIR / ".gitignore").read_text().splitlines()
+    assert {".env", "deploy/secrets/"} <= set(ignored)
+    assert "deploy/secrets" in (BASE_DIR / ".dockerignore").read_text().splitlines()
+
+
+def test_the_script_writes_the_secrets_that_are_named_and_never_overwrites_them(tmp_path):
+    script = str(BASE_DIR / "deploy" / "make-secrets")
+    subprocess.run([script, str(tmp_path / "s")], check=True)
+    made = {path.name: path.read_text() for path in (tmp_path / "s").iterdir()}
+    assert set(made) == set(compose.load(GIVEN)["secrets"])
+    assert made["database_password"] in made["database_url"]
+    assert (tmp_path / "s").stat().st_mode & 0o077 == 0
+    assert len(made["secret_key"]) >= 50
+    again = subprocess.run([script, str(tmp_path / "s")], check=False, capture_output=True)
+    assert again.returncode == 1
+    assert {path.name: path.read_text() for path in (tmp_path / "s").iterdir()} == made
+
+
+def test_every_variable_that_is_set_is_one_that_the_code_reads(services):
+    # Most names stand in the code; a few are built from an option's name.
+    read = [*(BASE_DIR / "zcc").rglob("*.py"), BASE_DIR / "wire" / "places.py"]
+    code = "".join(path.read_text() for path in read)
+    for name in services["web"]["environment"]:
+        plain = name.removesuffix("_FILE")
+        assert plain in code, name
+
+
+def test_image_and_compose_file_agree(services):
+    text = (BASE_DIR / "Dockerfile").read_text()
+    assert "USER 10001:10001" in text
+    for name in ("ZCC_HOME", "ZCC_SERVER_HOME", "ZCC_CA_VAULT", "ZCC_STATIC_ROOT"):
+        assert f"{name}={services['web']['environment'][name]}" in text
+    assert "state:/var/lib/zcc" in services["web"]["volumes"]
+    assert "VOLUME /var/lib/zcc" in text
+    rooms = re.search(r"compileall -q (.+)", text).group(1).split()
+    assert all(importlib.util.find_spec(room) for room in rooms)
+    # What the image is built from must not be left out of it.
+    left_out = (BASE_DIR / ".dockerignore").read_text().splitlines()
+    assert not set(left_out) & {*rooms, "templates", "static", "manage.py", "uv.lock"}
+
+
+@pytest.mark.parametrize("part", sorted(start.PARTS))
+def test_each_unit_runs_its_part_hardened_with_the_same_settings(services, part):
+    unit = AsWritten(strict=False)
+    unit.read(UNITS / f"zcc-{part}.service")
+    service = unit["Service"]
+    assert service["ExecStart"] == f"/opt/zcc/.venv/bin/python -m zcc.start {part}"
+    assert service["User"] == "zcc"
+    for option in ("NoNewPrivileges", "PrivateTmp", "ProtectHome"):
+        assert service[option] == "yes"
+    assert service["ProtectSystem"] == "strict"
+    assert service["LimitCORE"] == "0"
+    assert service["StateDirectory"].split()[0] == "zcc"
+    text = (UNITS / f"zcc-{part}.service").read_text()
+    named = set(re.findall(r"(ZCC_\w+)=", text))
+    named |= set(re.findall(r"^(ZCC_\w+)=", (UNITS / "zcc.env.example").read_text(), re.MULTILINE))
+    optional = {"ZCC_LISTEN_ADDRESS", "ZCC_BEHIND_PROXY", "ZCC_WORKER_CONCURRENCY"}
+    optional |= {name for name in services["web"]["environment"] if "PKCS11" in name}
+    assert set(services["web"]["environment"]) - optional <= named
+    assert f"zcc-{part}.service" in (UNITS / "zcc.target").read_text()
+
+
+def test_the_example_names_what_must_be_given():
+    text = (BASE_DIR / ".env.example").read_text()
+    assert all(f"{name}=" in text for name in GIVEN)
+
+
+@pytest.mark.parametrize("part", ["web", "worker", "agent"])
+def test_a_part_says_that_it_lacks_its_home(part, monkeypatch):
+    monkeypatch.delenv("ZCC_SERVER_HOME", raising=False)
+    with pytest.raises(Exception, match="ZCC_SERVER_HOME must name the home"):
+        start.PARTS[part]()
+
+
+def test_a_port_that_is_none_stops_the_start(monkeypatch, tmp_path):
+    monkeypatch.setenv("ZCC_SERVER_HOME", str(tmp_path))
+    monkeypatch.setenv("ZCC_PORT", "https")
+    with pytest.raises(Exception, match="ZCC_PORT must be a number"):
+        start.web()
+
+
+def test_a_probe_tells_a_part_that_is_not_there_from_one_that_waits_for_a_zone(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setenv("ZCC_SERVER_HOME", str(tmp_path))
+    assert probe.agent() == ""
+    (tmp_path / "device.json").write_text("{}")
+    (tmp_path / "run.lock").touch()
+    assert probe.agent() == "no agent runs in this home"
+    monkeypatch.setenv("ZCC_LISTEN_ADDRESS", "127.0.0.1")
+    monkeypatch.setenv("ZCC_PORT", "1")
+    assert "no answer at 127.0.0.1:1" in probe.web()

@@ -1,0 +1,322 @@
+"""Every command of zman against the console: what it does, prints, refuses, and ends with."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from certificates.models import Authority, FutureCertificate, Operation
+from devices.models import Device
+from systemupdates.models import Assignment
+from tests.support import walkthrough
+from tests.support.public_ca import PublicCA
+from wire import messages
+from zman.cli import exit_codes
+
+PHRASE = "seven quiet lakes"
+EXTERNAL = PublicCA()
+
+
+def test_lists_are_tables_for_people_and_json_for_programs(shell, zone):
+    zone.join("pc-1")
+    run = shell.good("list", "devices")
+    assert run.out.splitlines()[0].split()[:3] == ["Device", "Role", "State"]
+    assert "pc-1" in run.out
+    assert "\x1b" not in run.out, "colours are for a terminal alone"
+    found = shell.json("list", "devices", "--search", "pc-1")
+    assert [one["name"] for one in found] == ["pc-1"]
+    assert shell.json("list", "devices", "--state", "retired") == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "servers",
+        "operations",
+        "updates",
+        "authorities",
+        "registration-keys",
+        "stages",
+        "audit",
+        "tokens",
+    ],
+)
+def test_every_kind_is_listed(shell, kind):
+    assert isinstance(shell.json("list", kind), list)
+    assert shell.good("list", kind, "--limit", "1").out
+
+
+def test_a_list_longer_than_a_page_is_whole(shell, zone, monkeypatch):
+    monkeypatch.setattr("zman.client.client.PAGE", 2)
+    for number in range(4):
+        zone.join(f"pc-{number}", address=f"127.9.1.{number + 1}")
+    assert len(shell.json("list", "devices")) == 5
+    assert len(shell.json("list", "devices", "--limit", "3")) == 3
+
+
+@pytest.mark.parametrize(
+    "what", [["ca"], ["zone"], ["me"], ["gates"], ["limits"], ["server", "ps-01"],
+             ["device", "ps-01.test.example"], ["audit", "1"]],
+)  # fmt: skip
+def test_everything_is_shown(shell, what):
+    assert shell.json("show", *what)
+    assert shell.good("show", *what).out
+
+
+def test_the_certificate_of_the_ca_is_written_and_nothing_is_replaced(shell):
+    target = shell.folder / "ca.pem"
+    shell.good("show", "ca", "--pem", "-o", str(target))
+    assert target.read_text() == Authority.objects.current().root_pem
+    again = shell("show", "ca", "--pem", "-o", str(target))
+    assert again.code == exit_codes.USAGE
+    assert "File exists" in again.err
+    assert "BEGIN CERTIFICATE" in shell.good("show", "server", "ps-01", "--pem").out
+
+
+def test_a_remint_is_started_watched_postponed_and_cancelled(shell, zone):
+    started = shell.json("remint", "ca", "--years", "5")
+    assert started["kind"] == "remint-ca"
+    assert Operation.objects.get().order["years"] == 5
+    assert shell("remint", "ca").code == exit_codes.REFUSED
+    shell.good("show", "operation", started["id"][:8])
+    walkthrough.prepare(zone, Operation.objects.get())
+    shell.good("postpone", "--at", "+30d")
+    run = shell("postpone", "--at", "+1s")
+    assert run.code == exit_codes.USAGE
+    assert "zman: " in run.err
+    assert "cancelling" in shell.good("cancel").err
+
+
+def test_the_same_key_starts_one_operation(shell):
+    key = "3f2f3f2e-0000-4000-8000-000000000001"
+    at = walkthrough.soon(hours=2).isoformat()
+    first = shell.json("remint", "ca", "--key", key, "--at", at)
+    assert shell.json("remint", "ca", "--key", key, "--at", at)["id"] == first["id"]
+    assert Operation.objects.count() == 1
+
+
+def test_the_whole_way_of_a_remint_is_watched(shell, zone, monkeypatch):
+    def work(_seconds: float) -> None:
+        operation = Operation.objects.get()
+        if operation.state == "preparing":
+            walkthrough.prepare(zone, operation)
+        elif operation.state == "replicating":
+            walkthrough.replicate(zone, operation)
+            walkthrough.step(operation)
+        elif operation.state == "assigned":
+            walkthrough.apply(zone, operation)
+            walkthrough.sign(zone, Authority.objects.get(state="future"))
+            walkthrough.cut_over(zone, operation)
+
+    monkeypatch.setattr("zman.client.watch.time.sleep", work)
+    run = shell.good("remint", "ca", "--at", "+10m", "--watch", "--json")
+    states = [json.loads(line)["state"] for line in run.out.splitlines()]
+    assert states[0] == "preparing"
+    assert states[-1] == "completed"
+    assert "is completed" in shell.good("watch", Operation.objects.get().pk.hex[:8]).err
+
+
+def test_an_operation_that_ends_otherwise_is_a_failure(shell):
+    shell.good("remint", "ca")
+    Operation.objects.update(state="blocked", reason="ps-02 lacks it.", action="Change the time.")
+    run = shell("watch")
+    assert run.code == exit_codes.FAILED
+    assert "ps-02 lacks it." in run.err
+    assert "Change the time." in run.err
+
+
+def test_the_ca_is_changed_to_another_server(shell, zone):
+    zone.join("ps-02", messages.PRIMARY, "127.9.0.2").refresh()
+    started = shell.json("change", "internal", "--server", "ps-02", "--subject", "CN=NEW")
+    assert started["kind"] == "change-ca"
+
+
+@pytest.mark.parametrize("form", ["pem", "der"])
+def test_the_ca_is_changed_to_an_external_one_and_its_answer_imported(shell, zone, form):
+    files = [shell.folder / "root.pem", shell.folder / "between.pem"]
+    for path, text in zip(files, [EXTERNAL.root.pem, *EXTERNAL.chain], strict=True):
+        path.write_text(text)
+    if form == "der":
+        root = PublicCA("Alone", depth=0).root.certificate
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        files = [shell.folder / "root.der"]
+        files[0].write_bytes(root.public_bytes(Encoding.DER))
+    shell.good("change", "external", *map(str, files), "--organization", "ACME")
+    if form == "der":
+        return
+    operation = Operation.objects.get()
+    walkthrough.prepare(zone, operation)
+    operation = walkthrough.step(operation)
+    Device.objects.update(features=[messages.FEATURE_CSR])
+    zone.first.request_certificate(str(operation.update_id))
+    shell.good("csr", "get", "ps-01", "-o", str(shell.folder / "ps-01.csr"))
+    csr = (shell.folder / "ps-01.csr").read_text()
+    answer = shell.folder / "answer.p7b"
+    answer.write_bytes(
+        EXTERNAL.answer(csr, "p7b", dns=["ps-01.test.example"], addresses=["127.9.0.1"])
+    )
+    assert shell.json("import", str(answer))["done"] == ["ps-01"]
+    assert FutureCertificate.objects.get().state == "uploaded"
+    shell.good("import", str(answer), "--server", "ps-01")
+    assert shell("import", str(files[0])).code == exit_codes.FAILED
+    shell.good("csr", "generate", "ps-01")
+    assert FutureCertificate.objects.get().state == "awaited"
+    assert "Nothing has failed" in shell("csr", "again", "ps-01").err
+    FutureCertificate.objects.update(state="csr-failed", reason="The disk is full.")
+    shell.good("csr", "again", "ps-01")
+    assert FutureCertificate.objects.get().state == "awaited"
+
+
+def test_several_csrs_are_a_zip(shell, zone):
+    zone.join("ps-02", messages.PRIMARY, "127.9.0.2").refresh()
+    operation = walkthrough.to_external(EXTERNAL)
+    walkthrough.prepare(zone, operation)
+    operation = walkthrough.step(operation)
+    walkthrough.replicate(zone, operation)
+    operation = walkthrough.step(operation)
+    for host in walkthrough.primaries(zone):
+        host.refresh()
+        host.request_certificate(str(operation.update_id))
+    target = shell.folder / "csrs.zip"
+    assert shell("csr", "get", "ps-01", "ps-02").code == exit_codes.USAGE
+    shell.good("csr", "get", "ps-01", "ps-02", "-o", str(target))
+    assert len(zipfile.ZipFile(io.BytesIO(target.read_bytes())).namelist()) == 2
+
+
+def test_servers_are_reminted_by_name_or_all(shell):
+    assert shell("remint", "servers").code == exit_codes.USAGE
+    assert shell("remint", "servers", "nobody").code == exit_codes.NOT_FOUND
+    started = shell.json("remint", "servers", "ps-01", "--name", "One")
+    assert (started["name"], started["kind"]) == ("One", "remint-server")
+    shell.good("cancel")
+
+
+def test_an_update_is_assigned_a_device_left_out_and_taken_in_again(shell, zone):
+    zone.join("cs-1", messages.CONTENT_SATELLITE)
+    zone.join("pc-1", address="127.9.0.10")
+    shell.good("remint", "ca")
+    walkthrough.prepare(zone, Operation.objects.get())
+    walkthrough.step(Operation.objects.get())
+    shell.good("replicate")
+    update = shell.json("list", "updates")[0]["name"]
+    replicas = shell.json("list", "replicas", "--update", update)
+    assert {one["server"] for one in replicas} == {"ps-01", "cs-1"}
+    shell.good("exclude", "--server", "cs-1")
+    assert "assigned" in shell.good("assign").err
+    shell.good("ignore", "pc-1", "--update", update)
+    assert Assignment.objects.get(device__name="pc-1").state == "ignored"
+    shell.good("redeploy", "pc-1", "--update", update)
+    assert shell("redeploy", "nobody", "--update", update).code == exit_codes.USAGE
+    assert len(shell.json("list", "assignments", "--update", update)) == 3
+    assert shell("list", "assignments").code == exit_codes.USAGE
+    assert shell("force").code == exit_codes.REFUSED
+    shell.good("clear")
+    assert shell("without-bridge").code == exit_codes.REFUSED
+
+
+def test_a_device_leaves(shell, zone):
+    zone.join("pc-1")
+    zone.join("pc-2", address="127.9.0.10")
+    assert "unregistered" in shell.good("unregister", "pc-1").err
+    assert shell.json("retire", "pc-2")["state"] == "retired"
+    assert shell("retire", "ps-01").code == exit_codes.REFUSED
+    assert shell("approve", "pc-9").code == exit_codes.NOT_FOUND
+
+
+def test_the_ca_is_backed_up_for_its_owner_alone_and_restored(shell, served):
+    shell.patch.setenv("ZMAN_PASSPHRASE", PHRASE)
+    target = shell.folder / "backup.zip"
+    assert shell.json("backup", str(target))["file"] == str(target)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert shell("backup", str(target)).code == exit_codes.USAGE, "nothing is written over"
+    secret = shell.folder / "phrase"
+    secret.write_text(PHRASE + "\n")
+    shell.patch.delenv("ZMAN_PASSPHRASE")
+    restore = ["restore", str(target), "--server", "ps-01", "--passphrase-file"]
+    shell.good(*restore, str(secret))
+    secret.write_text("another quiet lake")
+    run = shell(*restore, str(secret))
+    assert run.code == exit_codes.FAILED
+    assert "another quiet lake" not in run.err
+    run = shell("backup", str(shell.folder / "other.zip"))
+    assert run.code == exit_codes.USAGE
+    assert "passphrase is missing" in run.err
+
+
+def test_the_role_moves(shell, zone, served):
+    zone.join("ps-02", messages.PRIMARY, "127.9.0.2").refresh()
+    assert "ps-02 has the CA role now." in shell.good("move", "ps-02").err
+
+
+def test_an_act_that_nobody_confirms_is_not_done(shell, monkeypatch):
+    from functools import partial
+
+    from zman.cli import main
+    from zman.client.client import Console
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    connect = partial(Console, transport=shell._transport)
+    assert main.main(["remint", "ca"], connect) == exit_codes.USAGE
+    assert not Operation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["list", "tea"], exit_codes.USAGE),
+        (["brew"], exit_codes.USAGE),
+        ([], exit_codes.USAGE),
+        (["show", "server"], exit_codes.USAGE),
+        (["show", "server", "nobody"], exit_codes.NOT_FOUND),
+        (["watch"], exit_codes.NOT_FOUND),
+        (["remint", "ca", "--at", "soon"], exit_codes.USAGE),
+        (["remint", "ca", "--key-length", "1024"], exit_codes.USAGE),
+        (["import", "/nowhere/x.pem"], exit_codes.USAGE),
+        (["list", "audit", "--state", "x"], exit_codes.USAGE),
+        (["move", "ps-01"], exit_codes.USAGE),
+    ],
+)
+def test_what_cannot_be_done_is_told_and_has_its_exit_code(shell, arguments, code):
+    run = shell(*arguments)
+    assert run.code == code, run
+    assert run.err.startswith("zman: ")
+    told = shell(*arguments, "--json")
+    assert json.loads(told.err.splitlines()[-1])["detail"]
+    assert told.out == ""
+    assert not Operation.objects.exists()
+
+
+def test_texts_from_elsewhere_move_no_cursor(shell, zone):
+    Device.objects.update(name="ps-01\x1b[2J")
+    assert "\x1b" not in shell.good("list", "servers").out
+
+
+def test_a_token_with_too_few_rights_is_told_which(shell):
+    from tests.api.conftest import caller
+
+    shell.patch.setenv("ZMAN_TOKEN", caller("reader").text)
+    run = shell("remint", "ca")
+    assert run.code == exit_codes.NOT_ALLOWED
+    assert "Certificate Authority" in run.err
+    shell.patch.setenv("ZMAN_TOKEN", "zcct_wrong")
+    assert shell("show", "zone").code == exit_codes.NOT_ALLOWED
+
+
+def test_every_command_has_its_help(capsys):
+    import argparse
+
+    from zman.cli.main import make_parser
+
+    def walk(parser: argparse.ArgumentParser) -> int:
+        assert parser.format_help()
+        kinds = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+        return 1 + sum(walk(child) for kind in kinds for child in kind.choices.values())
+
+    assert walk(make_parser()) > 25
+    assert not Path("~").exists()

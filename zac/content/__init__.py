@@ -1,0 +1,1 @@
+"""Content on the device: download, replication, and the content server."""

@@ -1,0 +1,1 @@
+"""The host of an agent: files, locks, clock, state."""

@@ -1,0 +1,1 @@
+"""TLS connections and calls to the zone."""

@@ -1,0 +1,1 @@
+"""Updates on the device, step by step."""

@@ -1,0 +1,1 @@
+"""The first run: create the zone and its first administrator."""

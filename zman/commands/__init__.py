@@ -1,0 +1,1 @@
+"""The commands of zman, one module for each resource."""
