@@ -184,7 +184,7 @@ def live(server: Any) -> None:
     """Measure the live pane of a rollout at 100,000 devices against 100."""
     from django.utils import timezone
 
-    from systemupdates.assignments import samples
+    from systemupdates.assignments import rollout
     from tests.support import factories
 
     count, where = zone.size("ASSIGN", 100_000), zone.database()
@@ -195,7 +195,7 @@ def live(server: Any) -> None:
     small.save()
     panes = [visit(f"/system-updates/{one.pk}/rollout/") for one in (small, update)]
     # As the sweep does every few seconds; what it counts is the first figure of P-8.
-    samples.note(update, now=timezone.now())
+    rollout.note(update, now=timezone.now())
     less, more = taken(panes, zone.size("ROUNDS", 15))
     told = {"at_100_ms": less * 1000, "at_size_ms": more * 1000}
     what = f"live pane of a rollout at {count:,} devices, {where}: time / at 100"
@@ -207,7 +207,7 @@ def certificates(server: Any) -> None:
     from django.utils import timezone
 
     from devices.models import Device
-    from systemupdates.assignments import assignment, samples
+    from systemupdates.assignments import assignment, rollout
     from tests.support import factories
 
     count, where = zone.size("ASSIGN", 100_000), zone.database()
@@ -222,7 +222,7 @@ def certificates(server: Any) -> None:
     assignment.assign(update, only=some)
     less = taken([pane], rounds)[0]
     spread(update)
-    samples.note(update, now=timezone.now())
+    rollout.note(update, now=timezone.now())
     more = taken([pane], rounds)[0]
     told = {"at_100_ms": less * 1000, "at_size_ms": more * 1000}
     what = f"live pane of Certificates at {count:,} devices, {where}: time / at 100"

@@ -7,13 +7,7 @@ from certificates.authority import key_views
 from certificates.authority import views as authority_views
 from certificates.help import views as help_views
 from certificates.monitoring import home
-from certificates.operations.presentation import (
-    actions,
-    change_ca,
-    dialogs,
-    operation_list,
-    remint_ca,
-)
+from certificates.operations.presentation import actions, change_ca, dialogs, page, remint_ca
 from certificates.operations.presentation import page as presentation_page
 from certificates.servers import csr_views, downloads, remint_views
 from certificates.servers import views as servers_views
@@ -48,7 +42,7 @@ urlpatterns = [
     path(OPERATION + "not-refreshed/", trust_views.not_refreshed, name="not_refreshed"),
     path(BASE + "ca.pem", downloads.ca_pem, name="ca_pem"),
     path(BASE + "readiness-policy/", actions.readiness_policy, name="readiness_policy"),
-    path(BASE + "operations/", operation_list.operations, name="operations"),
+    path(BASE + "operations/", page.operations, name="operations"),
     path(OPERATION, presentation_page.operation, name="operation"),
     path(OPERATION + "live/", presentation_page.live, name="operation_live"),
     path(OPERATION + "report/", presentation_page.report, name="report"),

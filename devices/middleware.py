@@ -1,4 +1,7 @@
-"""Every request knows its zone, its user's time zone, and who is acting in it."""
+"""Every request knows its zone, its user's time zone, and who is acting in it.
+
+The request of a user inside the zone.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from django.utils.functional import SimpleLazyObject
 
 from audit.chain.actor import Actor, acting
 from audit.models import Entry, visible
+from console.pages.responses import Request
 from devices.models import Zone
 from faults import NotFound
 
@@ -85,3 +89,9 @@ def _known(name: str) -> ZoneInfo | None:
         return ZoneInfo(name) if name else None
     except (ValueError, LookupError, OSError):
         return None
+
+
+class ZoneRequest(Request):
+    """A request of a user who is logged in; `zone` raises NotFound before the zone was created."""
+
+    zone: Zone

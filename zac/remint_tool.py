@@ -36,7 +36,7 @@ from zac.host.home import DEFAULT, Home
 from zac.host.host import Host
 from zac.network import calls
 from zac.network.tls import Refused
-from zac.trust import pem, recovery, trust
+from zac.trust import pem, recovery, store
 from zac.trust.store import Generation
 from zac.updates import notices as updates_notices
 from zac.updates import refresh, steps
@@ -161,7 +161,7 @@ def is_done(host: Host, manifest: Manifest) -> bool:
 def _confirm(host: Host) -> int:
     """Refresh over verified TLS, which is the proof that the device is back."""
     if host.extra_roots:
-        own = trust.roots(host.security.current().trust)
+        own = store.roots(host.security.current().trust)
         host.extra_roots = [*own, *host.extra_roots]
     try:
         refresh.refresh(host)

@@ -64,7 +64,7 @@ class Service:
         self._activator.start()
         listeners = None
         if host.device.role != MANAGED:
-            from zac.content.listeners import Listeners  # noqa: PLC0415 - managed devices do without
+            from zac.content.content_server import Listeners  # noqa: PLC0415 - managed devices do without
 
             listeners = Listeners(host)
         try:

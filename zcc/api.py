@@ -14,7 +14,6 @@ from administrators.api_tokens import api as api_tokens
 from audit.entries import api as audit_entries
 from certificates.approvals import api as approvals
 from certificates.authority import api as authority
-from certificates.authority import key_api
 from certificates.operations.api import actions, creation, operations
 from certificates.servers import api as servers
 from certificates.servers import csr_api
@@ -32,7 +31,7 @@ from systemupdates.updates import api as updates
 MODULES = (
     *(zone, inventory, updates, assignments, content, stage_api),
     *(audit_entries, api_tokens, accounts, targets),
-    *(authority, key_api, creation, operations, actions, approvals, trust, servers, csr_api),
+    *(authority, creation, operations, actions, approvals, trust, servers, csr_api),
 )
 
 

@@ -94,7 +94,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "console.pages.context.frame",
+                "console.pages.navigation.frame",
             ],
             "builtins": [
                 "django.templatetags.i18n",
@@ -127,8 +127,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "administrators.login.backends.PasswordAndRoles",
-    "administrators.login.backends.Code",
+    "administrators.login.login.PasswordAndRoles",
+    "administrators.login.login.Code",
 ]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",

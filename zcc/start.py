@@ -19,7 +19,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from faults import Fault
 from wire.messages import PRIMARY
-from zcc.runtime import ca_vault, commands, environment, processes
+from zcc.runtime import agent as runtime_agent
+from zcc.runtime import environment, parts, processes
 from zcc.runtime.parts import BASE_DIR
 
 log = logging.getLogger("zcc.start")
@@ -29,26 +30,26 @@ LOOK_SECONDS = 1.0
 def web() -> list[str]:
     """Serve web pages and calls at the port of this server."""
     address = environment.text("ZCC_LISTEN_ADDRESS", environment.EVERYWHERE)
-    return commands.web(address, _port("ZCC_PORT", 8443), home())
+    return parts.web(address, _port("ZCC_PORT", 8443), home())
 
 
 def worker() -> list[str]:
     """Do the work of the shared queue and of the one of this server, once it belongs to a zone."""
-    ca_vault.keep(home())
+    runtime_agent.keep(home())
     _await_identity()
     concurrency = environment.number("ZCC_WORKER_CONCURRENCY", 2, least=1, most=64)
-    return commands.worker(home(), _name(), concurrency)
+    return parts.worker(home(), _name(), concurrency)
 
 
 def beat() -> list[str]:
     """Start a sweep every few seconds; any number of these may run."""
-    return commands.beat()
+    return parts.beat()
 
 
 def agent() -> list[str]:
     """Run the agent of this host, once it belongs to a zone."""
     _await_identity()
-    return commands.agent(home())
+    return parts.agent(home())
 
 
 def join(url: str) -> list[str]:
@@ -61,7 +62,7 @@ def join(url: str) -> list[str]:
     for option, usual in ports:
         name = f"ZCC_{option.replace('-', '_').upper()}"
         said += [f"--{option}", str(_port(name, usual))]
-    return commands.agent(home(), *said)
+    return parts.agent(home(), *said)
 
 
 PARTS: dict[str, Callable[[], list[str]]] = {

@@ -1,21 +1,27 @@
-"""Let users in and out, with a line in the ledger for each, and for each refusal (S-43)."""
+"""Let users in and out, with a line in the ledger for each, and for each refusal (S-43).
+
+How Django proves users and finds their rights: password, roles, code of the authenticator.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import auth
+from django.contrib.auth.backends import BaseBackend, ModelBackend
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils import timezone
 
+from administrators.accounts.roles import rights_of
 from administrators.login import second_factor
-from administrators.models import Rules
+from administrators.models import Rules, roles_of
 from audit.chain.actor import acting
 from audit.models import Entry
 from console.access.reauthentication import remember_proof
 from devices.middleware import actor_of
 
-BACKEND = "administrators.login.backends.PasswordAndRoles"
+BACKEND = "administrators.login.login.PasswordAndRoles"
 # What a session must see to before any other page.
 MUST = "must"
 PASSWORD, FACTOR = "password", "factor"
@@ -74,3 +80,42 @@ def note_refusal(request: Any, note: str) -> None:
     name = request.user.get_username() or "unknown"
     with acting(actor_of(request, name)):
         Entry.objects.record("login-failed", "auth.User:unknown", note=note)
+
+
+class PasswordAndRoles(ModelBackend):
+    """Proves a password. A user's rights are those of the roles, and those given singly."""
+
+    def authenticate(
+        self, request: Any, username: Any = None, password: Any = None, **kwargs: Any
+    ) -> Any:
+        """Return the user of name and password, None for a wrong one."""
+        return super().authenticate(request, username=username, password=password, **kwargs)
+
+    def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
+        """Return every right of an active user."""
+        single: set[str] = super().get_all_permissions(user_obj, obj)
+        if not single and not user_obj.is_active:
+            return set()
+        return single | rights_of(role.key for role in roles_of(user_obj))
+
+    def get_user(self, user_id: Any) -> Any:
+        """Return an active user with what every page needs of them, in one query."""
+        known = User.objects.select_related("administrator", "second_factor", "preferences")
+        user = known.filter(pk=user_id).first()
+        return user if user is not None and self.user_can_authenticate(user) else None
+
+
+class Code(BaseBackend):
+    """Proves a code of the authenticator, or a recovery code, of somebody known by password.
+
+    It stands among the backends so that wrong codes count towards the lock-out (S-82).
+    """
+
+    def authenticate(  # type: ignore[override]  # Django tells backends apart by these names
+        self, request: Any, username: str = "", code: str = ""
+    ) -> User | None:
+        """Return the user if the code is right."""
+        user = User.objects.filter(username=username, is_active=True).first()
+        if user is None or not code:
+            return None
+        return user if second_factor.prove(user, code, now=timezone.now()) else None

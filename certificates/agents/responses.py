@@ -16,14 +16,15 @@ from audit.chain.states import WrongMove
 from audit.models import Entry
 from certificates.issuance.requests import ask_again, expect_first
 from certificates.models import Authority, FutureCertificate, Operation
-from certificates.operations import joining, rollback
+from certificates.operations import distribution, rollback
 from certificates.operations.activation import record_current
 from certificates.operations.states import READY
-from certificates.trust import roots, trust
+from certificates.trust import roots
+from certificates.trust import roots as trust_roots
 from devices.identity import zone_keys
 from devices.models import Device, Zone
 from pki.certificates import details
-from pki.chains import chain
+from pki.chains import chains
 from systemupdates.assignments import assignment, delivery
 from systemupdates.content import replication
 from systemupdates.models import Assignment, Notice
@@ -42,12 +43,12 @@ def statement(said: messages.Hello, *, now: datetime) -> messages.HelloAnswer:
     ring = zone_keys.here()
     zone = Zone.objects.the()
     pem = (ring.home / "security" / "current" / "server.pem").read_text()
-    known = trust.trust()
+    known = trust_roots.trust()
     payload = metadata.Statement(
         zone=str(zone.guid),
         nonce=said.nonce[:128],
         host=said.host[:253],
-        certificate_sha256=details.digest(chain.split(pem)[0]),
+        certificate_sha256=details.digest(chains.split(pem)[0]),
         roots=[known.current, *known.in_grace, *known.pending],
         time=now.timestamp(),
     )
@@ -64,7 +65,7 @@ def welcome(device: Device) -> None:
         return
     for future in FutureCertificate.objects.open().filter(device=device, operation__isnull=False):
         ask_again(future)
-    joining.join(device)
+    distribution.join(device)
     expect_first(device, Authority.objects.current())
 
 
@@ -81,7 +82,7 @@ def registered(device: Device, *, now: datetime) -> messages.Registered:
         zone_pub=zone.public_key,
         time=now.timestamp(),
         approved=device.state == "registered",
-        trust=trust.trust(),
+        trust=trust_roots.trust(),
         servers=servers(),
         refresh_s=float(zone.refresh_seconds),
         server_id=str(zone_keys.here().server_id),
@@ -130,7 +131,7 @@ def _common(guid: str, revision: int, interval: float) -> str:
         time=0,
         approved=True,
         refresh_s=interval,
-        trust=trust.trust(),
+        trust=trust_roots.trust(),
         servers=servers(),
         server_id=str(zone_keys.here().server_id),
     )

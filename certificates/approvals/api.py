@@ -14,9 +14,10 @@ from ninja import Router, Schema
 
 from administrators.accounts import policies
 from certificates import tasks
-from certificates.approvals import action_requests, approvals
+from certificates.approvals import approvals
+from certificates.approvals import approvals as certificates_approvals
 from certificates.authority import gates
-from certificates.authority.key_api import JobOut
+from certificates.authority.api import JobOut
 from certificates.models import Operation, VaultJob
 from certificates.operations.api.operations import ProgressOut, act, find
 from certificates.operations.states import OperationState
@@ -72,14 +73,14 @@ def _operations() -> Iterator[dict[str, Any]]:
 
 
 def _acts() -> Iterator[dict[str, Any]]:
-    for one in action_requests.waiting(timezone.now()):
+    for one in certificates_approvals.pending_actions(timezone.now()):
         title = f"{one.asked_label}: {one.name}"
         there = f"operations/{one.pk}/acts/{one.asked_act}"
         yield _one("act", there, one.pk, title, one.asked_by, one.asked_at)
 
 
 def _jobs() -> Iterator[dict[str, Any]]:
-    for one in approvals.proposed():
+    for one in approvals.pending_jobs():
         there, title = f"jobs/{one.pk}", one.get_kind_display()
         yield _one("job", there, one.pk, title, one.requested_by, one.created_at)
 
@@ -94,7 +95,7 @@ def _rules() -> Iterator[dict[str, Any]]:
 
 def _decide(request: Any, operation_id: str, name: str, does: Any) -> ProgressOut:
     find(operation_id)
-    if name not in action_requests.ACTS:
+    if name not in certificates_approvals.ACTS:
         raise NotFound(_("There is no such act."))
     decided = act(operation_id, partial(does, act=name, by=request.user, now=timezone.now()))
     tasks.wake_all()
@@ -104,13 +105,13 @@ def _decide(request: Any, operation_id: str, name: str, does: Any) -> ProgressOu
 @router.post("/operations/{operation_id}/acts/{act_name}/confirm", response=ProgressOut, auth=MAY)
 def confirm_act(request: Any, operation_id: str, act_name: str) -> Any:
     """Confirm Force or Roll back (`force`, `roll-back`), as the second of two administrators."""
-    return _decide(request, operation_id, act_name, action_requests.confirm)
+    return _decide(request, operation_id, act_name, certificates_approvals.approve_action)
 
 
 @router.post("/operations/{operation_id}/acts/{act_name}/refuse", response=ProgressOut, auth=MAY)
 def refuse_act(request: Any, operation_id: str, act_name: str) -> Any:
     """Refuse what somebody asked for, or withdraw what one asked for oneself."""
-    return _decide(request, operation_id, act_name, action_requests.refuse)
+    return _decide(request, operation_id, act_name, certificates_approvals.reject_action)
 
 
 @router.post("/jobs/{job_id}/refuse", response=JobOut, auth=MAY)
@@ -118,5 +119,5 @@ def refuse_job(request: Any, job_id: str) -> Any:
     """Refuse a move, backup or restore of the CA, or withdraw one's own."""
     job = by_guid(VaultJob.objects.defer("payload"), job_id)
     with transaction.atomic():
-        approvals.refuse_job(job, by=request.user, now=timezone.now())
+        approvals.reject_job(job, by=request.user, now=timezone.now())
     return job

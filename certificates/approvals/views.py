@@ -18,16 +18,17 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from certificates import tasks
-from certificates.approvals import action_requests, approvals
+from certificates.approvals import approvals
+from certificates.approvals import approvals as certificates_approvals
 from certificates.authority import gates
 from certificates.models import Operation, VaultJob
 from certificates.operations.activation import lacking
 from certificates.operations.presentation.actions import nudge, operation_of, page_of
 from certificates.trust import readiness
-from console.pages import times
+from console.pages import formatting
 from console.pages.forms import PasswordAgain
 from console.pages.responses import close_dialog, dialog, faults_on, needs
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 from devices.models import Zone
 
 may_change = needs(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
@@ -42,7 +43,7 @@ def confirm(request: ZoneRequest, pk: UUID) -> HttpResponse:
     form = PasswordAgain(request, data=request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
         with faults_on(form), transaction.atomic():
-            approvals.confirm(operation, by=request.user, now=timezone.now())
+            approvals.approve_operation(operation, by=request.user, now=timezone.now())
             transaction.on_commit(partial(tasks.nudge, str(operation.pk)), robust=True)
         if not form.errors:
             return _done(request, operation.get_kind_display())
@@ -50,9 +51,9 @@ def confirm(request: ZoneRequest, pk: UUID) -> HttpResponse:
     facts = [
         (_("Operation"), operation.get_kind_display()),
         (_("Requested by"), operation.requested_by or "—"),
-        (_("Requested"), times.stamp(operation.created_at)),
+        (_("Requested"), formatting.stamp(operation.created_at)),
         (_("Server"), operation.signing_server.name),
-        (_("Activation"), times.stamp(when) if when is not None else _("Immediate")),
+        (_("Activation"), formatting.stamp(when) if when is not None else _("Immediate")),
         *((name.replace("_", " "), value) for name, value in _told(operation.order)),
     ]
     # What has not begun is refused by Cancel.
@@ -80,16 +81,16 @@ def confirm_job(request: ZoneRequest, pk: UUID) -> HttpResponse:
         now = timezone.now()
         with faults_on(form), transaction.atomic():
             if is_own or request.POST.get("do") == "refuse":
-                approvals.refuse_job(job, by=request.user, now=now)
+                approvals.reject_job(job, by=request.user, now=now)
             else:
-                approvals.confirm_job(job, by=request.user, now=now)
+                approvals.approve_job(job, by=request.user, now=now)
                 transaction.on_commit(partial(tasks.nudge_job, job), robust=True)
         if not form.errors:
             return _done(request, job.get_kind_display())
     facts = [
         (_("Act"), job.get_kind_display()),
         (_("Requested by"), job.requested_by or "—"),
-        (_("Requested"), times.stamp(job.created_at)),
+        (_("Requested"), formatting.stamp(job.created_at)),
         (_("Server"), job.server.name),
         *([(_("New holder of the CA role"), job.target.name)] if job.target else []),
     ]
@@ -101,14 +102,18 @@ def confirm_job(request: ZoneRequest, pk: UUID) -> HttpResponse:
 def confirm_act(request: ZoneRequest, pk: UUID, act: str) -> HttpResponse:
     """Confirm or refuse Force or Roll back; whoever asked for it may withdraw it."""
     operation, now = operation_of(pk), timezone.now()
-    if act not in action_requests.ACTS:
+    if act not in certificates_approvals.ACTS:
         raise Http404
-    label = gettext(action_requests.LABELS[act])
+    label = gettext(certificates_approvals.LABELS[act])
     is_own = operation.asked_by == request.user
     form = PasswordAgain(request, data=request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
         refused = is_own or request.POST.get("do") == "refuse"
-        decide = action_requests.refuse if refused else action_requests.confirm
+        decide = (
+            certificates_approvals.reject_action
+            if refused
+            else certificates_approvals.approve_action
+        )
         with faults_on(form), transaction.atomic():
             decide(operation, act, by=request.user, now=now)
             nudge(operation)
@@ -119,7 +124,7 @@ def confirm_act(request: ZoneRequest, pk: UUID, act: str) -> HttpResponse:
         (_("Act"), label),
         (_("Operation"), operation.name),
         (_("Requested by"), operation.asked_by or "—"),
-        *([(_("Requested"), times.stamp(operation.asked_at))] if operation.asked_at else []),
+        *([(_("Requested"), formatting.stamp(operation.asked_at))] if operation.asked_at else []),
         *_what_it_means(operation, act, request.zone, now),
     ]
     return _show(request, form, label, facts, withdraw=is_own)
@@ -129,7 +134,7 @@ def _what_it_means(
     operation: Operation, act: str, zone: Zone, now: datetime
 ) -> Iterator[tuple[str, str]]:
     """Yield what the dialog of whoever asked for an act has shown: both decide on the same."""
-    if act == action_requests.ROLL_BACK and operation.authority is not None:
+    if act == certificates_approvals.ROLL_BACK and operation.authority is not None:
         yield _("Zone CA again"), operation.authority.subject
         return
     servers = [server.name for server in lacking(operation)]

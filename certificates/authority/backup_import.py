@@ -17,8 +17,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from certificates.authority import key_jobs, key_store
-from certificates.authority.key_operations import ask, free_internal
-from certificates.authority.primaries import live_primary
+from certificates.authority.key_operations import ask, free_internal, live_primary
 from certificates.models import Authority, Draft, VaultJob
 from certificates.operations.states import AuthorityState, JobState
 from devices.identity import zone_keys

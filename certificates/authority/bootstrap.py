@@ -18,13 +18,13 @@ from certificates.operations import requests
 from certificates.operations.activation import record_current
 from certificates.operations.preparation import external_authority, internal_authority
 from certificates.operations.states import AuthorityState
-from certificates.trust import trust
+from certificates.trust import roots
 from devices.identity import zone_keys
 from devices.models import Device, Role, Zone
 from faults import Conflict
 from pki import keys
 from pki.certificates import details, issuance
-from pki.chains import chain as chains_chain
+from pki.chains import chains as chains_chain
 from pki.formats import csr
 from wire import messages
 from wire.authentication import derive_secret
@@ -89,7 +89,7 @@ def found_zone(
         zone_pub=public,
         time=now.timestamp(),
         approved=True,
-        trust=trust.trust(),
+        trust=roots.trust(),
         servers=[device.server_address()],
         refresh_s=float(zone.refresh_seconds),
         server_id=str(device.pk),

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from certificates.operations.states import OperationState
-from console.pages import times
+from console.pages import formatting
 
 if TYPE_CHECKING:
     from certificates.models import Authority, Operation
@@ -137,7 +137,7 @@ def cancel_gate(operation: Operation, zone: Zone, now: datetime) -> Gate | None:
         "Cancel was possible until %(time)s. Single devices can still be left out with "
         "Ignore Device on the System Updates page."
     )
-    return Gate("cancel", label, text % {"time": times.stamp(locks_at)})
+    return Gate("cancel", label, text % {"time": formatting.stamp(locks_at)})
 
 
 def activation_gate(operation: Operation, zone: Zone, now: datetime) -> Gate | None:
@@ -150,7 +150,7 @@ def activation_gate(operation: Operation, zone: Zone, now: datetime) -> Gate | N
     locks_at = operation.locks_at(zone.lockout)
     text = _("The activation time could be changed until %(time)s.")
     return Gate(
-        "change-activation", label, text % {"time": times.stamp(locks_at) if locks_at else ""}
+        "change-activation", label, text % {"time": formatting.stamp(locks_at) if locks_at else ""}
     )
 
 
@@ -186,4 +186,4 @@ def cancel_until(operation: Operation, zone: Zone, now: datetime) -> str:
         return _("Cancel is possible until the update is assigned.")
     if locks_at is None or now >= locks_at:
         return ""
-    return _("Cancel is possible until %(time)s.") % {"time": times.stamp(locks_at)}
+    return _("Cancel is possible until %(time)s.") % {"time": formatting.stamp(locks_at)}

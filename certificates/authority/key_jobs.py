@@ -27,7 +27,7 @@ from faults import Conflict, Fault, Invalid, Refused
 from pki import keys
 from pki.backup import backup
 from pki.certificates import details
-from pki.chains import chain
+from pki.chains import chains
 from pki.protection import sealing
 
 Kind = VaultJob.Kind
@@ -170,7 +170,7 @@ def _restore(job: VaultJob, now: datetime) -> Made:
 def opened(job: VaultJob) -> tuple[str, str]:
     """Open the backup of a job; returns the root and its key, which belong together."""
     contents = backup.read_backup(bytes(job.payload), _passphrase(job))
-    root = chain.split(contents.ca_chain_pem)[-1]
+    root = chains.split(contents.ca_chain_pem)[-1]
     if not keys.same_key(contents.ca_key_pem, root):
         raise Refused(_("The key in the backup is not that of the CA. Nothing was changed."))
     return root, contents.ca_key_pem

@@ -2,6 +2,8 @@
 
 The console asks, the worker of the server that holds the key does; a passphrase waits sealed to
 that server's vault key. A server that does not answer loses the job: it can never be done late.
+
+Which Primary Server takes part: one that answers, or the one whose console is used (D-21).
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ from django.utils.translation import gettext as _
 from administrators.models import Rules
 from audit.models import Entry
 from certificates.authority import key_jobs, key_store
-from certificates.authority.primaries import live_primary
 from certificates.models import Authority, Operation, VaultJob
 from certificates.models.job import KEPT, KEPT_FOR_TWO
 from certificates.operations.states import JobState
+from devices.identity import zone_keys
 from devices.models import Device, Zone
 from faults import Conflict, Invalid, Refused
 from pki.backup import backup, passphrases
@@ -174,3 +176,22 @@ def file_name(job: VaultJob) -> str:
     """Return the name a backup is downloaded under."""
     zone = "".join(c if c.isalnum() or c in "-_" else "-" for c in Zone.objects.the().name)
     return f"zcc-ca-{zone}-{job.created_at:%Y%m%dT%H%M%SZ}.zip"
+
+
+def live_primary(guid: UUID, *, field: str, now: datetime) -> Device:
+    """Return a Primary Server that answers; a satellite or a silent one is refused (D-21)."""
+    server = Device.objects.primaries().filter(pk=guid).first()
+    if server is None:
+        raise Invalid(_("Choose a Primary Server of this zone."), field=field)
+    if not server.is_live(now, Zone.objects.the().refresh):
+        raise Invalid(
+            _("%(server)s has not been heard of lately; it cannot take the CA role.")
+            % {"server": server.name},
+            field=field,
+        )
+    return server
+
+
+def initiating_server() -> Device:
+    """Return the Primary Server whose console this is (D-21)."""
+    return zone_keys.here().server()

@@ -3,26 +3,42 @@
 A CA key is sealed (HPKE) to the CA vault key of its certificate server, which that server's
 worker alone can read: only there can be signed (D-30). Where the server has a PKCS#11 token, CA
 keys are made and used inside it, and the row keeps their name alone (B-27).
+
+Whether a CA can sign: its key is opened and tried, and what is wrong stands on its row (S-11).
+
+The pane shows it. Nothing is lost meanwhile: what waits for a signature is tried again.
+
+Destroy in the token the keys of CAs that were retired or discarded (B-27).
+
+A key in a file is gone with its row. One in a token stays until the server that holds the token
+destroys it there; until then the row keeps its name.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audit.models import Entry
 from certificates.models import Authority, Bridge
 from certificates.models.authority import PKCS11
+from certificates.operations.states import AuthorityState
 from devices.identity import zone_keys
 from devices.models import Device
-from faults import Unavailable
+from faults import Fault, Unavailable
 from pki import keys
 from pki.certificates.issuance import Issuer
-from pki.chains import chain
+from pki.chains import chains
 from pki.protection import pkcs11, sealing
 
 NOT_GIVEN_OUT = gettext_lazy("The CA key is inside a PKCS#11 token, which does not give it out.")
@@ -137,4 +153,75 @@ def bridges_above(authority: Authority) -> list[str]:
 
 def served_chain(leaf_chain: str, authority: Authority) -> str:
     """Return what a server sends: its chain, then the bridges; never a self-signed root."""
-    return chain.join(leaf_chain, *bridges_above(authority))
+    return chains.join(leaf_chain, *bridges_above(authority))
+
+
+log = logging.getLogger(__name__)
+EVERY = timedelta(minutes=10)
+AGAIN = timedelta(seconds=20)
+
+
+def keys_to_check(now: datetime) -> models.QuerySet[Authority]:
+    """Return the internal CAs whose key was not tried for a while, or failed at the last try."""
+    well = models.Q(fault="") & models.Q(checked_at__lt=now - EVERY)
+    ill = ~models.Q(fault="") & models.Q(checked_at__lt=now - AGAIN)
+    return Authority.objects.filter(
+        well | ill | models.Q(checked_at=None),
+        kind=Authority.Kind.INTERNAL,
+        state__in=(AuthorityState.CURRENT, AuthorityState.FUTURE),
+        certificate_server__isnull=False,
+    )
+
+
+def check_key(authority: Authority, *, now: datetime) -> None:
+    """Open the CA key and sign a trial with it; note the outcome."""
+    with watched(authority, now=now):
+        open_issuer(authority, now=now)
+
+
+@contextmanager
+def watched(authority: Authority, *, now: datetime) -> Iterator[None]:
+    """Note on the authority's row what keeps it from signing, or that nothing does."""
+    try:
+        yield
+    except Fault as fault:
+        log.warning("The CA %s cannot sign: %s", authority.subject, fault)
+        _note(authority, now, fault.explanation, fault.action)
+    else:
+        _note(authority, now)
+
+
+def _note(authority: Authority, now: datetime, fault: str = "", action: str = "") -> None:
+    authority.fault, authority.fault_action, authority.checked_at = fault, action, now
+    Authority.objects.filter(pk=authority.pk).update(
+        fault=fault, fault_action=action, checked_at=now
+    )
+
+
+ENDED = (AuthorityState.RETIRED, AuthorityState.DISCARDED)
+DESTROY_RETRY = timedelta(minutes=10)
+
+
+def keys_to_destroy(now: datetime) -> list[Authority]:
+    """Return the CAs whose key has yet to be destroyed and was not tried just now."""
+    rest = Q(checked_at=None) | Q(checked_at__lte=now - DESTROY_RETRY)
+    ended = Authority.objects.filter(rest, state__in=ENDED, sealed_key__startswith=PKCS11)
+    return list(ended.exclude(certificate_server=None))
+
+
+def destroy_ended_key(authority: Authority, *, now: datetime) -> None:
+    """Destroy the key of one CA; a token that is away is asked again later."""
+    if authority.state not in ENDED or not authority.has_token_key:
+        return
+    mine = Authority.objects.filter(pk=authority.pk, state__in=ENDED)
+    mine.update(checked_at=now)
+    try:
+        destroy_key(authority)
+    except Fault as fault:
+        log.warning("The key of %s could not be destroyed: %s", authority.subject, fault)
+        return
+    with transaction.atomic():
+        Entry.objects.queue()
+        mine.update(sealed_key="")
+        subject = f"certificates.Authority:{authority.pk}"
+        Entry.objects.record("destroy-ca-key", subject, note=authority.subject[:200])

@@ -35,7 +35,7 @@ from certificates.operations.states import JobState
 from console.pages.forms import PasswordAgain
 from console.pages.responses import dialog, faults_on, needs, trigger
 from console.pages.tables import as_download
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 from faults import Conflict
 
 FOLDER = "certificates/dialogs/"

@@ -20,15 +20,15 @@ from devices.identity import zone_keys
 from devices.models import Device, Zone, ZoneKey
 from faults import Conflict
 from pki.protection import sealing
-from wire import paths
+from wire import server_files
 
 
 def rotate(*, now: datetime) -> int:
     """Rotate both vault keys of this server; returns how many blobs were sealed anew."""
     ring = zone_keys.here()
     files = {
-        ring.home / paths.VAULT_KEY: ring.home / paths.VAULT_PUBLIC,
-        paths.ca_vault_key(ring.home): ring.home / paths.CA_VAULT_PUBLIC,
+        ring.home / server_files.VAULT_KEY: ring.home / server_files.VAULT_PUBLIC,
+        server_files.ca_vault_key(ring.home): ring.home / server_files.CA_VAULT_PUBLIC,
     }
     vault, ca_vault = (_next(path) for path in files)
     count = _reseal(ring, vault, ca_vault, now)

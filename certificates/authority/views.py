@@ -14,17 +14,19 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from certificates.approvals import action_requests, approvals
+from certificates.approvals import approvals
+from certificates.approvals import approvals as certificates_approvals
 from certificates.authority import gates as authority_gates
 from certificates.issuance import expiry, renewal
 from certificates.models import Authority, Operation, VaultJob
-from certificates.progress import counting, progress
+from certificates.progress import counts as operation_counts
+from certificates.progress import progress
 from certificates.servers import gates as servers_gates
 from certificates.servers import table
 from certificates.servers.gates import Around
-from console.pages import tables, times
+from console.pages import formatting, tables
 from console.pages.responses import trigger
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 
 PAGE = "certificates/page.html"
 PANES = "certificates/zone.html"
@@ -66,7 +68,7 @@ class Standing:
 def standing(request: ZoneRequest, now: datetime) -> Standing:
     """Read how the authority and the operations stand."""
     running = table.running()
-    counts = counting.count(running, now=now)
+    counts = operation_counts.count(running, now=now)
     shown = [progress.progress(o, counts[o.pk], request.zone, now) for o in running]
     return Standing(
         authority=Authority.objects.filter(state="current")
@@ -76,8 +78,8 @@ def standing(request: ZoneRequest, now: datetime) -> Standing:
         of_servers=[p for p in shown if not p.operation.changes_ca],
         pending=next((o for o in running if o.is_blocking), None),
         last=Operation.objects.filter(ended_at__isnull=False).order_by("-ended_at").first(),
-        proposals=approvals.proposed(),
-        asked=action_requests.waiting(now),
+        proposals=approvals.pending_jobs(),
+        asked=certificates_approvals.pending_actions(now),
     )
 
 
@@ -99,7 +101,7 @@ def ca_context(request: ZoneRequest, stand: Standing, now: datetime) -> dict[str
         found["gates"] = authority_gates.ca_gates(authority, stand.pending, may=may)
         found["fingerprint"] = colons(authority.sha256)
         found["expired"] = authority.has_expired(now)
-        found["tone"], found["expiry_words"] = times.expiry(authority.not_after, now)
+        found["tone"], found["expiry_words"] = formatting.expiry(authority.not_after, now)
     return found
 
 
@@ -146,7 +148,7 @@ def servers_context(request: ZoneRequest, stand: Standing, now: datetime) -> dic
         "servers_mark": stand.servers_mark,
         "here": request.get_full_path(),
         "server_warnings": warnings,
-        "renewal": renewal.next_at(now, now + times.SOON) if warnings else None,
+        "renewal": renewal.next_at(now, now + formatting.SOON) if warnings else None,
         **actions(request, stand, now),
     }
 

@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from certificates.models import Authority, ServerCertificate
 from certificates.models.server import ServerCertificateQuerySet
 from console.models import Preferences
-from console.pages.times import SOON, span
+from console.pages.formatting import SOON, span
 from wire import messages
 
 # Below this it is told at every login, before at most once in so long.

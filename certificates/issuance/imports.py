@@ -18,7 +18,7 @@ from certificates.models import FutureCertificate
 from certificates.operations.states import FutureState
 from faults import Conflict, Fault, Invalid
 from pki.certificates import details
-from pki.chains import chain as chains_chain
+from pki.chains import chains as chains_chain
 from pki.errors import WrongKey
 from pki.formats import bundles, csr
 

@@ -15,7 +15,7 @@ from certificates.models import Authority, Bridge, FutureCertificate, Issued, Se
 from certificates.operations.states import READY, AuthorityState
 from faults import Fault
 from pki.certificates import details, lint
-from pki.chains import chain
+from pki.chains import chains
 from pki.formats import csr
 
 # A batch is signed and stored within seconds.
@@ -67,7 +67,7 @@ def _bridge(row: Bridge) -> Iterator[str]:
     facts = details.describe(row.pem)
     yield from _differ(("last second", row.not_after, facts.not_after))
     yield from lint.lint_certificate(row.pem, kind="bridge", issuer_pem=row.issuer.root_pem)
-    if chain.public_key_of(row.pem) != chain.public_key_of(row.subject.root_pem):
+    if chains.public_key_of(row.pem) != chains.public_key_of(row.subject.root_pem):
         yield "Its key is not that of the CA it leads to."
     yield from _numbered(row.issuer, facts)
 
@@ -80,7 +80,7 @@ def _servers(_now: datetime) -> Iterator[Finding]:
 
 
 def _server(row: ServerCertificate) -> Iterator[str]:
-    leaf = chain.split(row.chain_pem)[0]
+    leaf = chains.split(row.chain_pem)[0]
     facts = details.describe(leaf)
     yield from _differ(
         ("fingerprint", row.digest, facts.digest),
@@ -101,12 +101,12 @@ def _futures(_now: datetime) -> Iterator[Finding]:
 
 
 def _future(row: FutureCertificate) -> Iterator[str]:
-    leaf = chain.split(row.chain_pem)[0]
+    leaf = chains.split(row.chain_pem)[0]
     facts = details.describe(leaf)
     yield from _differ(
         ("fingerprint", row.digest, facts.digest), ("last second", row.not_after, facts.not_after)
     )
-    if row.csr_pem and not chain.has_key(leaf, csr.read_csr(row.csr_pem).public_key):
+    if row.csr_pem and not chains.has_key(leaf, csr.read_csr(row.csr_pem).public_key):
         yield "Its key is not that of the CSR."
     if row.authority is not None:
         yield from _leaf(row.authority, leaf, facts)

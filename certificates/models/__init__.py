@@ -2,10 +2,10 @@
 
 from certificates.models.authority import Authority, Bridge, Issued
 from certificates.models.draft import Draft
+from certificates.models.duration import Tally
 from certificates.models.job import VaultJob
 from certificates.models.operation import CA_KINDS, Operation
 from certificates.models.server import FutureCertificate, ServerCertificate
-from certificates.models.tally import Tally
 
 __all__ = [
     "CA_KINDS",

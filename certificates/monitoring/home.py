@@ -19,9 +19,9 @@ from certificates.monitoring import health
 from certificates.operations.activation_time import silent_devices
 from certificates.operations.states import OperationState
 from certificates.servers import table
-from certificates.trust import waiting
-from console.pages import tables, times
-from devices.http import ZoneRequest
+from certificates.trust import stragglers
+from console.pages import formatting, tables
+from devices.middleware import ZoneRequest
 from devices.models import Device
 
 
@@ -47,7 +47,7 @@ def home(request: ZoneRequest) -> HttpResponse:
         for chip in table.chips(table.counts(every, asked, now), asked)
     }
     silent = silent_devices(request.zone, now)
-    waits = waiting.servers(request.zone, now)
+    waits = stragglers.servers(request.zone, now)
     context = {
         "nav": "home",
         "now": now,
@@ -56,8 +56,8 @@ def home(request: ZoneRequest) -> HttpResponse:
         "servers": numbers,
         "devices": Device.objects.registered().count(),
         "silent": silent,
-        "waiting": waits[: waiting.AT_MOST],
-        "more_wait": len(waits) > waiting.AT_MOST,
+        "waiting": waits[: stragglers.AT_MOST],
+        "more_wait": len(waits) > stragglers.AT_MOST,
         "todo": [
             *_background(now),
             *_confirmations(stand, now),
@@ -67,7 +67,7 @@ def home(request: ZoneRequest) -> HttpResponse:
         ],
     }
     if stand.authority is not None:
-        context["tone"], context["words"] = times.expiry(stand.authority.not_after, now)
+        context["tone"], context["words"] = formatting.expiry(stand.authority.not_after, now)
     return render(request, "certificates/home.html", context)
 
 
@@ -102,7 +102,7 @@ def _authority(stand: Standing, now: datetime) -> list[ToDo]:
     ]
     if stand.authority is None:
         return found
-    tone, words = times.expiry(stand.authority.not_after, now)
+    tone, words = formatting.expiry(stand.authority.not_after, now)
     if tone == "bad":
         found.append(ToDo("bad", _("The zone CA has expired."), page))
     elif tone and not stand.of_ca:

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 
 from audit.models import Entry, Head
-from certificates.approvals import action_requests
+from certificates.approvals import approvals
 from certificates.issuance import expiry
 from certificates.models import Operation, VaultJob
 from certificates.operations.states import JobState, OperationState
@@ -52,7 +52,7 @@ WORDS = {
 }
 
 # What may be asked for that waits for a second administrator: of an operation, of the CA key.
-ASKED = {f"ask-{act}": label for act, label in action_requests.LABELS.items()}
+ASKED = {f"ask-{act}": label for act, label in approvals.LABELS.items()}
 JOBS = {f"ask-{kind.value}": kind.label for kind in VaultJob.Kind}
 LOOKED_AT = ("start", "move", *ASKED, *JOBS)
 

@@ -19,7 +19,7 @@ from certificates.trust import readiness
 from devices.identity import zone_keys
 from devices.models import Device, Zone
 from pki.certificates import details
-from pki.chains import chain
+from pki.chains import chains
 from systemupdates.models import Assignment, Notice, SystemUpdate, plain
 from systemupdates.remint_tool import build
 from systemupdates.updates.states import AssignmentState, UpdateState
@@ -195,7 +195,7 @@ def record_current(
     """Note which certificate a server shows from now on; the one before becomes history."""
     if authority is None:
         raise RuntimeError("a certificate has its authority")
-    facts = details.describe(chain.split(chain_pem)[0])
+    facts = details.describe(chains.split(chain_pem)[0])
     ServerCertificate.objects.current().filter(device=device).update(superseded_at=now)
     return ServerCertificate.objects.create(
         device=device,

@@ -14,10 +14,11 @@ from django.utils.translation import gettext_lazy
 
 from administrators.models import Rules
 from audit.models import Entry
-from certificates.authority.primaries import initiating_server, live_primary
+from certificates.authority.key_operations import initiating_server, live_primary
 from certificates.issuance.names import check_common_name, check_names, order_for
 from certificates.models import Authority, FutureCertificate, Operation
-from certificates.operations import requests, roots
+from certificates.operations import requests
+from certificates.operations import requests as operations_requests
 from certificates.operations.activation_time import limits
 from certificates.operations.states import OperationState
 from devices.models import Device, Zone
@@ -70,7 +71,7 @@ def adopt_ca(
     known = _queue_up(key)
     if known:
         return known
-    roots.check_new_root(order.root_pem, now=order.activates_at or now)
+    operations_requests.check_new_root(order.root_pem, now=order.activates_at or now)
     server = live_primary(order.certificate_server, field="certificate_server", now=now)
     operation = _start_ca(Kind.CHANGE_CA, order, server, by=by, key=key, now=now)
     operation.order["sealed_key"] = sealed_key
@@ -87,8 +88,8 @@ def change_to_external(
     known = _queue_up(key)
     if known:
         return known
-    roots.check_new_root(order.root_pem, now=order.activates_at or now)
-    roots.check_chain(
+    operations_requests.check_new_root(order.root_pem, now=order.activates_at or now)
+    operations_requests.check_chain(
         order.root_pem, order.intermediates_pem, at=max(now, order.activates_at or now)
     )
     return _start_ca(Kind.CHANGE_CA, order, initiating_server(), by=by, key=key, now=now)

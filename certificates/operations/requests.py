@@ -1,4 +1,7 @@
-"""What an administrator asked for: plain values, checked before an operation stands."""
+"""What an administrator asked for: plain values, checked before an operation stands.
+
+The root and the chain of an external CA that is to be the zone's: what is refused (D-13).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,12 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from faults import Fault, Invalid
+from certificates.models import Authority
+from certificates.operations.activation_time import stamp
+from faults import Fault, Invalid, Refused
 from pki import keys, names
+from pki.certificates import details
+from pki.chains import chains
 
 YEARS = range(1, 11)
 NAME_AT_MOST = 100
@@ -165,3 +172,39 @@ def check_years(years: int) -> None:
     """Refuse a validity outside 1 to 10 years (R134)."""
     if years not in YEARS:
         raise Invalid(_("The CA can be valid for 1 to 10 years."), field="years")
+
+
+def check_new_root(root_pem: str, *, now: datetime) -> None:
+    """Refuse a root that the zone trusts already, or one that is not valid at a time."""
+    facts = details.describe(root_pem)
+    if Authority.objects.filter(sha256=facts.digest, state__in=("current", "grace")).exists():
+        raise Refused(
+            _("This root is already trusted as a CA of the zone. Nothing was changed."),
+            action=_("To replace server certificates under the same root use Remint Certificate."),
+            field="file",
+        )
+    if not facts.not_before <= now < facts.not_after:
+        raise Refused(
+            _valid_only(facts),
+            action=_("Choose a root that is valid when it becomes active."),
+            field="file",
+        )
+
+
+def check_chain(root_pem: str, intermediates_pem: str, *, at: datetime) -> None:
+    """Refuse a chain without its root, or an intermediate CA that is not valid at a time."""
+    others = chains.split(intermediates_pem)
+    root, _rest = chains.split_root([root_pem, *others])
+    if details.digest(root) != details.digest(root_pem):
+        raise Invalid(_("The certificate given as the root is not self-signed."), field="file")
+    for facts in map(details.describe, others):
+        if not facts.not_before <= at < facts.not_after:
+            raise Invalid(_valid_only(facts), field="file")
+
+
+def _valid_only(facts: details.CertificateDetails) -> str:
+    return _("%(subject)s is valid from %(begin)s until %(end)s only. Nothing was changed.") % {
+        "subject": facts.subject,
+        "begin": stamp(facts.not_before),
+        "end": stamp(facts.not_after),
+    }

@@ -17,7 +17,7 @@ from certificates.operations.intervention import go_on_without_ignored
 from certificates.operations.rollback import finish as finish_roll_back
 from certificates.operations.states import OperationState
 from devices.models import Zone
-from systemupdates.assignments import assignment, samples
+from systemupdates.assignments import assignment, rollout
 
 State = OperationState
 
@@ -29,7 +29,7 @@ def advance(operation: Operation, *, now: datetime) -> None:
         step(operation, now)
     if operation.update is not None:
         # Not OPERATION.closed: what is completed may still be rolled back.
-        samples.note(operation.update, now=now, last_word=operation.ended_at is not None)
+        rollout.note(operation.update, now=now, last_word=operation.ended_at is not None)
 
 
 def _replicating(operation: Operation, now: datetime) -> None:

@@ -14,9 +14,9 @@ from certificates.models import Operation
 from certificates.operations import preparation, rollback
 from certificates.operations.activation import lacking
 from certificates.operations.states import OperationState
-from certificates.progress.counting import Counts
-from certificates.trust import waiting
-from console.pages import times
+from certificates.progress.counts import Counts
+from certificates.trust import stragglers
+from console.pages import formatting
 from devices.models import Device, Zone
 from systemupdates.content.replica_status import Row
 
@@ -123,7 +123,7 @@ def _look_closer(shown: Progress, zone: Zone, now: datetime) -> None:
     if operation.state == State.BLOCKED:
         shown.lacking = lacking(operation)
     elif operation.state == State.REPLICATING and operation.update is not None:
-        shown.awaited = waiting.for_content(operation.update, zone, now)
+        shown.awaited = stragglers.for_content(operation.update, zone, now)
     elif operation.state == State.PREPARING:
         shown.is_bridge_lost = preparation.lost_bridge(operation, now, zone.refresh)
     elif operation.state in gates.CAN_ROLL_BACK and operation.changes_ca:
@@ -191,7 +191,7 @@ def _assign_note(operation: Operation, *, assigned: bool) -> str:
 def _activation_note(operation: Operation) -> str:
     moment = operation.activated_at or operation.activates_at
     if moment is not None:
-        return times.stamp(moment)
+        return formatting.stamp(moment)
     return _("Immediate")
 
 

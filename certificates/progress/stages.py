@@ -8,7 +8,7 @@ from certificates.models import Operation
 from certificates.operations.states import AuthorityState, OperationState
 from certificates.progress.progress import Stage
 from certificates.trust.devices_at_risk import Trusting
-from console.pages import times
+from console.pages import formatting
 
 State = OperationState
 BEFORE = (State.PREPARING, State.REPLICATING, State.FAILED)
@@ -52,8 +52,10 @@ def _to_come(operation: Operation, number: int) -> str:
     """Return what the last two stages wait for."""
     if number == ACTIVATE:
         moment = operation.activates_at
-        return times.stamp(moment) if moment else _("Immediate")
+        return formatting.stamp(moment) if moment else _("Immediate")
     old = operation.authority
     if old is not None and old.grace_until is not None and operation.state in OVER:
-        return _("from %s on, once every device uses the new CA") % times.stamp(old.grace_until)
+        return _("from %s on, once every device uses the new CA") % formatting.stamp(
+            old.grace_until
+        )
     return _("after the grace time")

@@ -29,7 +29,7 @@ from certificates.servers.forms import GenerateCsrForm, ImportForm
 from certificates.servers.gates import Act, Around
 from console.pages.responses import answer_with, close_dialog, dialog, faults_on, needs, trigger
 from console.pages.tables import as_download
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 from devices.models import Device
 from faults import Conflict, Invalid, NotFound
 from pki.keys import DEFAULT_KEY_LENGTH

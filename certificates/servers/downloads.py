@@ -11,9 +11,9 @@ from django.views.decorators.http import require_safe
 
 from certificates.models import Authority, FutureCertificate
 from console.pages.tables import as_download
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 from devices.models import Device
-from pki.chains import chain as chains_chain
+from pki.chains import chains as chains_chain
 
 
 def _pem(text: str, name: str, kind: str = "application/x-pem-file") -> HttpResponse:

@@ -24,9 +24,9 @@ from certificates.operations.presentation.remint_ca import limit_words
 from certificates.operations.presentation.wizard import Step
 from certificates.servers import selection
 from certificates.servers.forms import NamedUpdate, RemintCsrStep, RemintInternalForm
-from console.pages import times
+from console.pages import formatting
 from console.pages.responses import answer_with, faults_on, needs
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 from devices.models import Device
 from faults import Conflict, Fault
 
@@ -113,7 +113,7 @@ def _form(request: ZoneRequest, draft: Draft, step: Step, now: datetime, **given
 
 def _suggested_name(chosen: list[Device], now: datetime) -> str:
     who = chosen[0].name if len(chosen) == 1 else _("%d servers") % len(chosen)
-    return f"{_('Remint Certificate')} {who} {times.day(now)}"[: requests.NAME_AT_MOST]
+    return f"{_('Remint Certificate')} {who} {formatting.day(now)}"[: requests.NAME_AT_MOST]
 
 
 def _take(request: ZoneRequest, draft: Draft, step: Step, now: datetime) -> HttpResponse:

@@ -31,8 +31,8 @@ from django.utils.translation import gettext_lazy
 
 from certificates.models import FutureCertificate, Operation, ServerCertificate
 from certificates.operations.states import READY, FutureState, OperationState
+from console.pages.formatting import SOON
 from console.pages.tables import Asked, Column
-from console.pages.times import SOON
 from devices.models import Device
 from systemupdates.models import Assignment
 from systemupdates.updates.states import AssignmentState

@@ -19,7 +19,7 @@ from certificates.models import FutureCertificate, ServerCertificate
 from certificates.operations.presentation.remint_ca import VIEW, certificate_context
 from certificates.servers import table
 from console.pages.responses import close_dialog, dialog, needs
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 from devices.models import Device
 from faults import NotFound
 from pki.certificates.details import describe

@@ -15,8 +15,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit.chain.states import WrongMove
-from certificates.approvals import action_requests, approvals
-from certificates.authority import backup_import, ending, key_jobs, selfcheck
+from certificates.approvals import approvals
+from certificates.approvals import approvals as certificates_approvals
+from certificates.authority import backup_import, key_jobs, key_store
 from certificates.authority import key_operations as ca_role
 from certificates.issuance import renewal, signing
 from certificates.models import Authority, Operation, VaultJob
@@ -50,18 +51,18 @@ def sweep() -> None:
     """Look for rows that are not at rest and ask for the work they need (S-103)."""
     now = timezone.now()
     health.note_sweep(now)
-    approvals.give_up(now)
-    action_requests.give_up(now)
+    approvals.expire_requests(now)
+    certificates_approvals.expire_action_requests(now)
     lifecycle.withdraw_unneeded()
     for operation in Operation.objects.moving().select_related("authority", "future_authority"):
         _ask_for(operation, once=True)
     for authority in Authority.objects.filter(state__in=("current", "future")):
         if signing.waits(authority):
             _ask_to_sign(authority, once=True)
-    for authority in selfcheck.due(now):
+    for authority in key_store.keys_to_check(now):
         queue = queue_of(authority.certificate_server_id)
         enqueue.ring(check_ca, str(authority.pk), queue=queue, once=True)
-    for authority in ending.due(now):
+    for authority in key_store.keys_to_destroy(now):
         queue = queue_of(authority.certificate_server_id)
         enqueue.ring(destroy_key, str(authority.pk), queue=queue, once=True)
     _sweep_servers()
@@ -76,7 +77,7 @@ def sweep() -> None:
 @shared_task
 def destroy_key(authority_id: str) -> None:
     """Destroy the key of a CA that has ended, in the token of this server."""
-    ending.destroy(Authority.objects.get(pk=authority_id), now=timezone.now())
+    key_store.destroy_ended_key(Authority.objects.get(pk=authority_id), now=timezone.now())
 
 
 def _sweep_notifications(now: datetime) -> None:
@@ -167,7 +168,7 @@ def advance(operation_id: str) -> None:
 def sign(authority_id: str) -> None:
     """Sign what waits for one authority, batch after batch, on its certificate server."""
     authority = Authority.objects.get(pk=authority_id)
-    with selfcheck.watched(authority, now=timezone.now()):
+    with key_store.watched(authority, now=timezone.now()):
         for _ in range(BATCHES_AT_MOST):
             if not signing.sign_waiting(authority, now=timezone.now()):
                 break
@@ -177,7 +178,7 @@ def sign(authority_id: str) -> None:
 @shared_task
 def check_ca(authority_id: str) -> None:
     """Try the key of a CA on its certificate server (S-11)."""
-    selfcheck.check(Authority.objects.get(pk=authority_id), now=timezone.now())
+    key_store.check_key(Authority.objects.get(pk=authority_id), now=timezone.now())
 
 
 @shared_task

@@ -12,7 +12,8 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from certificates.operations.api.operations import find
-from certificates.trust import stragglers, waiting
+from certificates.trust import stragglers
+from certificates.trust import stragglers as trust_stragglers
 from console.rest.api import Page, Paging, Text, page
 from devices.models import Zone
 
@@ -137,4 +138,4 @@ def show_not_refreshed(
 @router.get("/waiting-servers", response=list[WaitingOut])
 def list_waiting_servers(request: HttpRequest) -> Any:
     """List the servers that wait for content, contact or approval, as Home does: 20 at most."""
-    return waiting.servers(Zone.objects.the(), timezone.now())[: waiting.AT_MOST]
+    return trust_stragglers.servers(Zone.objects.the(), timezone.now())[: trust_stragglers.AT_MOST]

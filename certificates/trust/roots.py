@@ -3,6 +3,8 @@
 The console signs the notice once every registered device holds the new root as its current one,
 or once the old root has expired; each device then drops it only after it has verified all its
 servers without it.
+
+Which roots the zone trusts now: first distributed, then used, then retired (D-28).
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ from django.db.models import QuerySet
 
 from certificates.models import Authority, Operation
 from certificates.operations.distribution import announce
-from certificates.operations.states import AuthorityState
+from certificates.operations.states import AuthorityState, OperationState
 from devices.identity import zone_keys
 from devices.models import Device, Zone
 from systemupdates.models import Notice, plain
-from wire import metadata
+from wire import messages, metadata
 
 
 def due(now: datetime) -> list[Authority]:
@@ -80,3 +82,23 @@ def _roots(payload: str) -> frozenset[str]:
     """Return the roots that a retire notice names; what was signed once stays as it is."""
     said: dict[str, list[str]] = json.loads(base64.b64decode(payload))
     return frozenset(said["roots_sha256"])
+
+
+# From the assignment on, a future root is announced to every device that registers or refreshes.
+ANNOUNCED = (OperationState.ASSIGNED, OperationState.BLOCKED, OperationState.ACTIVATING)
+
+
+def trust() -> messages.Trust:
+    """Return current, older and announced roots as PEM."""
+    found = Authority.objects.filter(state__in=(AuthorityState.CURRENT, AuthorityState.GRACE))
+    roots = {authority.state: authority for authority in found if authority.state == "current"}
+    announced = (
+        Operation.objects.of_ca()
+        .filter(state__in=ANNOUNCED, future_authority__state=AuthorityState.FUTURE)
+        .values_list("future_authority__root_pem", flat=True)
+    )
+    return messages.Trust(
+        current=roots[AuthorityState.CURRENT].root_pem,
+        in_grace=[a.root_pem for a in found if a.state == AuthorityState.GRACE],
+        pending=list(announced),
+    )

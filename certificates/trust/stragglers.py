@@ -1,20 +1,30 @@
-"""Devices that come late: on the bridge, with an old root, or not refreshed (D-29, D-47)."""
+"""Devices that come late: on the bridge, with an old root, or not refreshed (D-29, D-47).
+
+Servers that wait: for approval, for the content of an update, or to be heard of again.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from django.db.models import Case, CharField, Count, Max, Q, QuerySet, TextField, Value, When
+from django.db.models import Case, CharField, Count, F, Max, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Cast
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from certificates.models import Authority, Bridge, Operation
 from certificates.operations.states import AuthorityState
 from certificates.trust import roots as trust_roots
-from console.pages import times
-from devices.models import Device
+from console.pages import formatting
+from devices.inventory import tables
+from devices.models import Device, Role, Zone
+from devices.registration.states import DeviceState
+from systemupdates.content import replica_status, replication
+from systemupdates.models import Replica, SystemUpdate
 
 RELIES, NOT_YET = "relies", "not-yet"
 S = AuthorityState
@@ -68,10 +78,10 @@ def _retires(authority: Authority, now: datetime) -> str:
     waiting = trust_roots.in_the_way().count()
     if moment > now:
         text = _("at %(when)s, once every device uses the current root (now %(n)d do not)")
-        return text % {"when": times.stamp(moment), "n": waiting}
+        return text % {"when": formatting.stamp(moment), "n": waiting}
     if waiting:
         text = _("its time is over, but %(n)d devices stand in the way; at the latest %(when)s")
-        return text % {"n": waiting, "when": times.stamp(authority.not_after)}
+        return text % {"n": waiting, "when": formatting.stamp(authority.not_after)}
     return _("now: the signed notice is on its way")
 
 
@@ -125,3 +135,78 @@ def not_refreshed(operation: Operation) -> QuerySet[Device]:
         return Device.objects.none()
     late = Q(last_contact__lt=stored) | Q(last_contact=None)
     return Device.objects.registered().filter(late)
+
+
+AT_MOST = 20
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One server, what it waits for, what can be done, and where."""
+
+    device: Device
+    tone: str
+    text: str
+    todo: str
+    url: str
+
+
+def servers(zone: Zone, now: datetime) -> list[Waiting]:
+    """Return the servers that wait; what holds an update up comes first, AT_MOST + 1 in all."""
+    found = [*_for_content(zone, now), *_for_approval()]
+    found += _for_contact(zone, now, but={one.device.pk for one in found})
+    return found[: AT_MOST + 1]
+
+
+def for_content(update: SystemUpdate, zone: Zone, now: datetime) -> list[replica_status.Row]:
+    """Return the content servers that an update waits for."""
+    rows = Replica.objects.filter(update=update).missing().select_related("server__parent")
+    found = rows.order_by("server__name")[: AT_MOST + 1]
+    return [replica_status.row(replica, update, zone, now) for replica in found]
+
+
+def _for_content(zone: Zone, now: datetime) -> Iterator[Waiting]:
+    live = SystemUpdate.objects.shown().exclude(state__in=replication.OVER).defer("envelope")
+    rows = Replica.objects.missing().filter(update__in=live.values("pk"))
+    rows = rows.select_related("server__parent", "update").order_by(
+        F("update__assigned_at").asc(nulls_first=True), "server__name"
+    )
+    for replica in rows[: AT_MOST + 1]:
+        row = replica_status.row(replica, replica.update, zone, now)
+        text = _("waits for the content of %(update)s: %(state)s.")
+        yield Waiting(
+            device=replica.server,
+            tone="bad" if row.tone == "bad" else "warn",
+            text=text % {"update": replica.update.name, "state": row.label},
+            todo=row.todo,
+            url=reverse("systemupdates:content", args=[replica.update_id]),
+        )
+
+
+def _for_approval() -> Iterator[Waiting]:
+    waiting = Device.objects.filter(state=DeviceState.WAITING).exclude(role=Role.MANAGED)
+    for device in waiting.order_by("name")[: AT_MOST + 1]:
+        yield Waiting(
+            device=device,
+            tone="warn",
+            text=_("has registered and waits for approval."),
+            todo=_("Approve it on its page, or retire it."),
+            url=_page(device),
+        )
+
+
+def _for_contact(zone: Zone, now: datetime, *, but: set[UUID]) -> Iterator[Waiting]:
+    """Yield the servers that the list of devices calls silent, without those told already."""
+    silent = Device.objects.filter(tables.silent(zone.refresh, now)).exclude(role=Role.MANAGED)
+    found = silent.exclude(pk__in=but)
+    for device in found.order_by(F("last_contact").asc(nulls_first=True), "name")[: AT_MOST + 1]:
+        since = device.last_contact
+        text = (
+            _("was last heard %s.") % formatting.ago(since, now) if since else _("was never heard.")
+        )
+        todo = _("Start its agent, or look at its network; if it is gone for good, retire it.")
+        yield Waiting(device=device, tone="bad", text=text, todo=todo, url=_page(device))
+
+
+def _page(device: Device) -> str:
+    return reverse("devices:device", args=[device.pk])

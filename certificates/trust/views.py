@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from certificates.operations.presentation.actions import operation_of
 from certificates.trust import stragglers
 from console.pages import tables
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 
 COLUMNS = (
     tables.Column("device", gettext_lazy("Device"), "name"),

@@ -21,7 +21,7 @@ from console.access.reauthentication import (
     recently_proved,
     remember_proof,
 )
-from console.pages import times
+from console.pages import formatting
 
 LOCAL = "%Y-%m-%dT%H:%M"
 
@@ -122,4 +122,4 @@ def utc_words(moment: datetime) -> str:
 
 def zone_words(moment: datetime) -> str:
     """Return the user's zone with its offset at that moment, such as Europe/Berlin (UTC+01:00)."""
-    return f"{timezone.get_current_timezone_name()} (UTC{times.offset(moment)})"
+    return f"{timezone.get_current_timezone_name()} (UTC{formatting.offset(moment)})"

@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from lucide.templatetags.lucide import lucide
 
-from console.pages import times
+from console.pages import formatting
 from console.pages.forms import LOCAL
 
 register = template.Library()
@@ -40,11 +40,13 @@ def stamp(moment: datetime | None, form: str = "stamp") -> str:
     """Return a <time> in the user's zone; its title tells seconds, offset and UTC."""
     if moment is None:
         return format_html('<span class="muted">{}</span>', "—")
-    words = {"day": times.day, "clock": times.clock, "full": times.full}.get(form, times.stamp)
+    words = {"day": formatting.day, "clock": formatting.clock, "full": formatting.full}.get(
+        form, formatting.stamp
+    )
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         timezone.localtime(moment).isoformat(timespec="seconds"),
-        times.full(moment),
+        formatting.full(moment),
         words(moment),
     )
 
@@ -52,7 +54,7 @@ def stamp(moment: datetime | None, form: str = "stamp") -> str:
 @register.simple_tag
 def moment(at: datetime) -> str:
     """Return a moment as plain text, for places that take no element (SVG, titles)."""
-    return times.stamp(at)
+    return formatting.stamp(at)
 
 
 @register.simple_tag(takes_context=True)
@@ -64,8 +66,8 @@ def ago(context: template.Context, moment: datetime | None) -> str:
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         timezone.localtime(moment).isoformat(timespec="seconds"),
-        times.full(moment),
-        times.ago(moment, now),
+        formatting.full(moment),
+        formatting.ago(moment, now),
     )
 
 
@@ -74,7 +76,7 @@ def expiry(context: template.Context, not_after: datetime | None) -> str:
     """Return the words for an expiry that is near or past, else nothing."""
     if not_after is None:
         return ""
-    tone, words = times.expiry(not_after, context.get("now") or timezone.now())
+    tone, words = formatting.expiry(not_after, context.get("now") or timezone.now())
     return format_html('<span class="sub {}">{}</span>', tone, words) if tone else ""
 
 

@@ -25,7 +25,7 @@ from faults import Fault, Unavailable
 from pki.errors import CannotOpen
 from pki.protection import sealing
 from pki.protection import zone_key as protection_zone_key
-from wire import authentication, envelope, json_codec, paths
+from wire import authentication, envelope, json_codec, server_files
 from wire.envelope import Envelope
 
 
@@ -81,11 +81,11 @@ class Keyring:
 
     def open_for_ca(self, blob: str, *, binding: str) -> bytes:
         """Open what is sealed to this server's CA vault key; its worker alone can read that."""
-        return self._open(paths.ca_vault_key(self.home), blob, binding)
+        return self._open(server_files.ca_vault_key(self.home), blob, binding)
 
     def open(self, blob: str, *, binding: str) -> bytes:
         """Open what is sealed to this server's vault key."""
-        return self._open(paths.VAULT_KEY, blob, binding)
+        return self._open(server_files.VAULT_KEY, blob, binding)
 
     def sign(self, payload_type: str, payload: Any) -> Envelope:
         """Sign a document with the zone key, and write that to the ledger (S-42)."""
@@ -114,7 +114,7 @@ class Keyring:
         row = ZoneKey.objects.filter(kind=kind, server_id=self.server_id).first()
         if row is None:
             raise SigningOff(_("The zone's keys have not been sealed to this server yet."))
-        return self._open(paths.VAULT_KEY, row.blob, binding(zone, kind, self.server_id))
+        return self._open(server_files.VAULT_KEY, row.blob, binding(zone, kind, self.server_id))
 
     def _open(self, name: str | Path, blob: str, binding: str) -> bytes:
         try:

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.pages.responses import close_dialog, dialog, needs
-from devices.http import ZoneRequest
 from devices.inventory.views import RIGHT, RIGHT_LABEL
+from devices.middleware import ZoneRequest
 from devices.models import Device
 from devices.registration import registration
 from devices.zone.views import may_approve

@@ -19,7 +19,7 @@ from devices.identity import zone_keys
 from devices.inventory import tables
 from devices.inventory.forms import MOST_NAMES
 from devices.models import Device, RegistrationKey, Role, Zone
-from devices.registration import invitation, registration
+from devices.registration import keys, registration
 from devices.registration.states import DeviceState
 from devices.zone import settings
 from faults import Fault, Invalid
@@ -217,7 +217,7 @@ def make_registration_key(request: HttpRequest, order: KeyOrder) -> Any:
         approves=order.approves,
         expires_at=order.expires_at,
     )
-    return Status(201, {"key": str(made), "line": invitation.line(str(made), order.role)})
+    return Status(201, {"key": str(made), "line": keys.line(str(made), order.role)})
 
 
 @router.post(

@@ -8,8 +8,8 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from console.pages import durations
-from console.pages.durations import DurationField
+from console.pages import formatting
+from console.pages.formatting import DurationField
 from console.pages.forms import PasswordAgain, zone_choices
 from devices.models import Role
 from devices.zone.settings import SETTINGS, ContentSettings, Setting
@@ -107,8 +107,8 @@ def _field_of(setting: Setting) -> forms.Field:
         }  # fmt: skip
         help_text = f"{words} {told}"
         return forms.IntegerField(label=label, min_value=least, max_value=most, help_text=help_text)
-    usual = gettext("Default: %s.") % durations.words(setting.default)
-    told = f"{durations.between(least, most)} {usual}"
+    usual = gettext("Default: %s.") % formatting.words(setting.default)
+    told = f"{formatting.between(least, most)} {usual}"
     return DurationField(label=label, least=least, most=most, help_text=f"{words} {told}")
 
 

@@ -16,12 +16,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.pages import durations
+from console.pages import formatting
 from console.pages import tables as pages_tables
 from console.pages.responses import faults_on, missing
-from devices.http import ZoneRequest
 from devices.inventory import tables as inventory_tables
 from devices.inventory.forms import ContentForm, SettingsForm
+from devices.middleware import ZoneRequest
 from devices.models import Device, Role
 from devices.registration import registration
 from devices.registration.states import DEVICE, DeviceState
@@ -178,7 +178,7 @@ def _settings(
         "device": found,
         "form": form,
         "content_form": content_form,
-        "usual": durations.words(usual),
+        "usual": formatting.words(usual),
         "may": request.user.has_perm(RIGHT),
     }
     status = 422 if form.errors or content_form.errors else 200

@@ -15,11 +15,12 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.pages.responses import faults_on, missing, needs
-from devices.http import ZoneRequest
 from devices.identity import zone_keys
 from devices.inventory.forms import KeyForm, ZoneSettingsForm
+from devices.middleware import ZoneRequest
 from devices.models import Device, RegistrationKey, Zone
-from devices.registration import invitation, registration
+from devices.registration import keys as registration_keys
+from devices.registration import registration
 from devices.registration.states import DeviceState
 from devices.zone import settings as zone_settings
 
@@ -70,7 +71,7 @@ def keys(request: ZoneRequest) -> HttpResponse:
         "keys": RegistrationKey.objects.order_by("-pk")[:KEYS_SHOWN],
         "usable": set(RegistrationKey.objects.usable(timezone.now()).values_list("pk", flat=True)),
         "waiting": Device.objects.filter(state=DeviceState.WAITING).order_by("name"),
-        "url": invitation.url(),
+        "url": registration_keys.url(),
     }
     status = 422 if form.errors else 201 if made else 200
     response = render(request, "devices/keys.html", context, status=status)
@@ -88,7 +89,7 @@ def _make(request: ZoneRequest, given: dict[str, Any]) -> dict[str, Any]:
         approves=given["approves"],
         expires_at=timezone.now() + timedelta(days=given["days"]),
     )
-    return {"key": str(key), "line": invitation.line(str(key), given["role"])}
+    return {"key": str(key), "line": registration_keys.line(str(key), given["role"])}
 
 
 @require_POST

@@ -19,7 +19,7 @@ from pki import keys
 from pki.backup import archive, passphrases
 from pki.backup.archive import Manifest
 from pki.certificates.details import describe, digest
-from pki.chains import chain
+from pki.chains import chains
 from pki.errors import CannotOpen, PkiFault, WrongKey
 from pki.protection import zone_key as protection_zone_key
 
@@ -118,11 +118,13 @@ def _derive(passphrase: str, manifest: Manifest) -> bytes:
 def _signer(contents: BackupContents) -> str:
     """Return the certificate of the chain that the key belongs to, a root before a bridge."""
     own = [
-        pem for pem in chain.split(contents.ca_chain_pem) if keys.same_key(contents.ca_key_pem, pem)
+        pem
+        for pem in chains.split(contents.ca_chain_pem)
+        if keys.same_key(contents.ca_key_pem, pem)
     ]
     if not own:
         raise WrongKey("The CA key is not that of the CA certificate.")
-    return next((pem for pem in own if chain.is_root(pem)), own[0])
+    return next((pem for pem in own if chains.is_root(pem)), own[0])
 
 
 def _members(contents: BackupContents) -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from audit.models import Entry, utc
 from devices.models import Device, Role, Zone
 from faults import Conflict, Invalid, NotFound
-from systemupdates.assignments import counts, stages
+from systemupdates.assignments import rollout, stages
 from systemupdates.models import Assignment, SystemUpdate
 from systemupdates.updates.states import ASSIGNMENT, SETTLED, AssignmentState, UpdateState
 from wire import messages
@@ -61,7 +61,7 @@ def assign(update: SystemUpdate, *, only: list[UUID] | None = None) -> int:
         cursor.execute(_ASSIGN.format(only=clause, false=false), values)
         count = int(cursor.rowcount)
     if count:
-        counts.forget(update.pk)
+        rollout.forget(update.pk)
     if update.staged and count:
         stages.plan(update, rest_seconds=Zone.objects.the().stage_timeout_seconds)
     return count
@@ -167,7 +167,7 @@ def ignore_device(assignment: Assignment, *, now: datetime) -> None:
     """Leave a device out of an update: the operation no longer waits for it (R097)."""
     Assignment.objects.move(assignment, A.IGNORED, note=str(assignment.device), changed_at=now)
     Device.objects.filter(pk=assignment.device_id).update(errands=True, wake=True)
-    counts.forget(assignment.update_id)
+    rollout.forget(assignment.update_id)
 
 
 @transaction.atomic
@@ -191,7 +191,7 @@ def redeploy(assignment: Assignment, *, now: datetime) -> None:
         **({"attempt": 0} if assignment.state == A.IGNORED else {}),
     )
     Device.objects.filter(pk=assignment.device_id).update(errands=True, wake=True)
-    counts.forget(assignment.update_id)
+    rollout.forget(assignment.update_id)
 
 
 def offer_again(device: Device) -> None:
@@ -215,7 +215,7 @@ def withdraw(update: SystemUpdate, *, announced: bool, now: datetime) -> None:
     hear = Assignment.objects.filter(update=update, told=False)
     Device.objects.filter(pk__in=hear.values("device")).update(errands=True)
     rest = rows.exclude(state=A.CANCELED).update(state=A.CANCELED, changed_at=now)
-    counts.forget(update.pk)
+    rollout.forget(update.pk)
     Entry.objects.record(
         "withdraw",
         f"systemupdates.SystemUpdate:{update.pk}",
@@ -228,7 +228,7 @@ def undo(update: SystemUpdate, *, now: datetime) -> int:
     rows = Assignment.objects.filter(update=update)
     Device.objects.filter(pk__in=rows.values("device")).update(errands=True)
     called = rows.update(state=A.CANCELED, told=False, redeploy=False, changed_at=now)
-    counts.forget(update.pk)
+    rollout.forget(update.pk)
     Entry.objects.record(
         "undo", f"systemupdates.SystemUpdate:{update.pk}", detail={"devices": called}
     )

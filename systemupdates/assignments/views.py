@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.pages import durations
+from console.pages import formatting
 from console.pages.responses import close_dialog, dialog, faults_on
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 from devices.models import Device
 from systemupdates.assignments import stages as assignments_stages
 from systemupdates.models import Stage
@@ -34,7 +34,7 @@ class StageForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
         help_text=gettext_lazy("Names of devices, one per line. A device is in one stage at most."),
     )
-    timeout_seconds = durations.DurationField(
+    timeout_seconds = formatting.DurationField(
         label=gettext_lazy("Timeout"),
         least=assignments_stages.LEAST_SECONDS,
         most=assignments_stages.MOST_SECONDS,
@@ -64,7 +64,7 @@ def stages(request: ZoneRequest) -> HttpResponse:
             {
                 "stage": stage,
                 "members": members[stage.pk],
-                "timeout": durations.words(stage.timeout_seconds),
+                "timeout": formatting.words(stage.timeout_seconds),
             }
             for stage in found
         ],

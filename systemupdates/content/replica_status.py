@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from console.pages import times
+from console.pages import formatting
 from devices.models import Device, Role, Zone
 from systemupdates.models import Replica, SystemUpdate
 from systemupdates.updates.states import ReplicaState
@@ -84,7 +84,7 @@ def _todo(replica: Replica, zone: Zone, now: datetime, *, offline: bool) -> str:
         }
     return _("It copies from %(source)s by %(when)s.") % {
         "source": source,
-        "when": times.clock(due),
+        "when": formatting.clock(due),
     }
 
 

@@ -49,8 +49,8 @@ def build(update: SystemUpdate) -> bytes:
     """Return the tool of an update; raises LookupError where its content is not on this server."""
     members = {"__main__.py": ENTRY}
     for package in PACKAGES:
-        for path in sorted((Path(settings.BASE_DIR) / package).glob("*.py")):
-            members[f"{package}/{path.name}"] = path.read_bytes()
+        for path in sorted((Path(settings.BASE_DIR) / package).rglob("*.py")):
+            members[str(path.relative_to(settings.BASE_DIR))] = path.read_bytes()
     members["update/manifest.json"] = json_codec.dump(update.signed())
     members["update/notices.json"] = json_codec.dump(_notices(update))
     for digest in update.digests():

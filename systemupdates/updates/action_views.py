@@ -15,11 +15,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console.pages import times
+from console.pages import formatting
 from console.pages.responses import close_dialog, dialog, needs
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 from systemupdates.assignments import assignment as single
-from systemupdates.assignments import samples
+from systemupdates.assignments import rollout
 from systemupdates.content import replication
 from systemupdates.models import Assignment, Replica
 from systemupdates.updates import lifecycle
@@ -82,7 +82,7 @@ def _meaning(request: ZoneRequest, assignment: Assignment) -> dict[str, Any]:
         "assignment": assignment,
         "device": assignment.device,
         "operation": operation,
-        "applied": assignment.state in samples.APPLIED,
+        "applied": assignment.state in rollout.APPLIED,
         "locked_since": locks_at if locks_at is not None and now >= locks_at else None,
         "activates_at": moment,
         "is_past": moment is not None and now >= moment,
@@ -119,7 +119,7 @@ def refresh(request: ZoneRequest, pk: int) -> HttpResponse:
     )
     due = lifecycle.heard_by(device, request.zone)
     overdue = due is None or due < timezone.now()
-    when = _("overdue") if overdue else _("by %s") % times.stamp(due or timezone.now())
+    when = _("overdue") if overdue else _("by %s") % formatting.stamp(due or timezone.now())
     return _done(request, assignment, text % {"name": device.name, "when": when})
 
 

@@ -15,10 +15,11 @@ from pydantic import Field
 from console.pages.tables import sorted_by
 from console.rest.api import Page, Paging, Text, by_guid, having, page
 from devices.models import Zone
-from systemupdates.assignments import samples
+from systemupdates.assignments import rollout
 from systemupdates.content import replication
 from systemupdates.models import SystemUpdate
-from systemupdates.updates import lifecycle, release, tables
+from systemupdates.updates import lifecycle, tables
+from systemupdates.updates import lifecycle as updates_lifecycle
 
 router = Router(tags=["updates"])
 DEPLOY = "systemupdates.deploy_update"
@@ -144,12 +145,14 @@ def show_update(request: HttpRequest, update_id: str) -> Any:
 def show_release(request: HttpRequest, update_id: str) -> Any:
     """Show what was signed and announced: the release details."""
     update: Any = by_guid(SystemUpdate.objects.shown(), update_id)
-    signed = release.signed(update, Zone.objects.the())
+    signed = updates_lifecycle.signed(update, Zone.objects.the())
     kept = "invalid" if signed is None else "valid"
     with_counts([update])
     update.signature = kept if update.envelope is not None else "none"
     update.root_sha256 = signed.root_sha256 if signed is not None else ""
-    update.grace_until = release.moment(signed.grace_until) if signed is not None else None
+    update.grace_until = (
+        updates_lifecycle.moment(signed.grace_until) if signed is not None else None
+    )
     update.server_ids = list(signed.servers) if signed is not None else []
     return {
         **{name: getattr(update, name) for name in _PLAIN},
@@ -167,7 +170,7 @@ def show_update_rollout(request: HttpRequest, update_id: str) -> Any:
     """Show how the update spread over time: what the chart of its page draws."""
     update = find(update_id)
     numbers = tables.counts([update])[update.pk]
-    points = samples.points(update, numbers, now=timezone.now())
+    points = rollout.points(update, numbers, now=timezone.now())
     return {"points": [{"at": at, **counts} for at, counts in points]}
 
 

@@ -1,19 +1,24 @@
-"""The end of an update: Baseline and Delete (D-39), and what an act on one device means."""
+"""The end of an update: Baseline and Delete (D-39), and what an act on one device means.
+
+Release details of an update: what the zone key signed of it.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audit.models import Entry
 from devices.models import Device, Role, Zone
-from faults import Conflict
-from systemupdates.assignments import counts
+from faults import Conflict, Fault
+from systemupdates.assignments import rollout
 from systemupdates.models import Assignment, Notice, Replica, SystemUpdate
 from systemupdates.remint_tool import build
 from systemupdates.updates.states import REPLICA, AssignmentState, ReplicaState, UpdateState
+from wire import metadata
+from wire.metadata import Manifest, open_as
 
 A = AssignmentState
 MAY_DELETE = (UpdateState.BASELINED, UpdateState.CANCELED)
@@ -88,7 +93,7 @@ def clear_error(assignment: Assignment, *, now: datetime) -> None:
         reason="",
         action="",
     )
-    counts.forget(assignment.update_id)
+    rollout.forget(assignment.update_id)
 
 
 @transaction.atomic
@@ -119,7 +124,7 @@ def redeploy_failed(update: SystemUpdate, *, now: datetime) -> int:
     count = failed.update(state=A.ASSIGNED, changed_at=now, redeploy=True, reason="", action="")
     if not count:
         raise Conflict(_("No device has failed any more. Nothing was changed."))
-    counts.forget(update.pk)
+    rollout.forget(update.pk)
     Entry.objects.record(
         "redeploy-failed",
         f"systemupdates.SystemUpdate:{update.pk}",
@@ -127,3 +132,18 @@ def redeploy_failed(update: SystemUpdate, *, now: datetime) -> int:
         detail={"devices": count},
     )
     return count
+
+
+def signed(update: SystemUpdate, zone: Zone) -> Manifest | None:
+    """Return the manifest if the zone key signed it, None where there is none or it is not so."""
+    if update.envelope is None:
+        return None
+    try:
+        return open_as(Manifest, metadata.MANIFEST, update.signed(), zone.public_key)
+    except Fault:
+        return None
+
+
+def moment(seconds: float) -> datetime:
+    """Return a time of the manifest."""
+    return datetime.fromtimestamp(seconds, UTC)

@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from console.pages import tables as pages_tables
-from devices.http import ZoneRequest
-from systemupdates.assignments import samples
+from devices.middleware import ZoneRequest
+from systemupdates.assignments import rollout
 from systemupdates.models import SystemUpdate
 from systemupdates.updates import tables as updates_tables
 from systemupdates.updates.states import AssignmentState, UpdateState
@@ -76,7 +76,7 @@ def _rows(found: list[SystemUpdate]) -> list[dict[str, Any]]:
     numbers = updates_tables.counts(found)
     rows = []
     for update in found:
-        shown = samples.reckon(numbers[update.pk])
+        shown = rollout.reckon(numbers[update.pk])
         rows.append(
             {
                 "update": update,

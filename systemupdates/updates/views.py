@@ -15,12 +15,13 @@ from django.views.decorators.http import require_safe
 
 from console.pages import tables as pages_tables
 from console.pages.responses import trigger
-from devices.http import ZoneRequest
-from systemupdates.assignments import counts, samples
+from devices.middleware import ZoneRequest
+from systemupdates.assignments import rollout
 from systemupdates.assignments.assignment import REDEPLOYABLE
 from systemupdates.content import replica_status
 from systemupdates.models import Assignment, SystemUpdate
-from systemupdates.updates import lifecycle, release
+from systemupdates.updates import lifecycle
+from systemupdates.updates import lifecycle as updates_lifecycle
 from systemupdates.updates import tables as updates_tables
 from systemupdates.updates.list_views import TONES, UPDATE_TONES, badges
 from systemupdates.updates.states import ASSIGNMENT, SETTLED, AssignmentState, UpdateState
@@ -134,7 +135,7 @@ def _rollout(
 ) -> dict[str, Any]:
     live = update.state not in updates_tables.HISTORY
     return {
-        "chart": samples.drawn(update, numbers, now=now),
+        "chart": rollout.drawn(update, numbers, now=now),
         "badges": badges(numbers),
         "failed": numbers.get(A.FAILED, 0),
         "stage_runs": list(update.stage_runs.all()) if update.staged else [],
@@ -154,7 +155,7 @@ def _mark(update: SystemUpdate, numbers: dict[str, int]) -> str:
 def pane(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Answer the live pane of a rollout: 204 while nothing is new, else the pane."""
     update, now = find(pk), timezone.now()
-    numbers = counts.recent(update, now=now)
+    numbers = rollout.recent(update, now=now)
     if request.GET.get("rev", "") == _mark(update, numbers):
         return HttpResponse(status=204)
     context = _rollout(request, update, numbers, now)
@@ -184,11 +185,11 @@ def details(request: ZoneRequest, pk: UUID) -> HttpResponse:
     update = get_object_or_404(
         SystemUpdate.objects.shown().select_related("initiating_server"), pk=pk
     )
-    signed = release.signed(update, request.zone)
+    signed = updates_lifecycle.signed(update, request.zone)
     context = {
         "nav": "updates",
         "signed": signed,
-        "grace_until": release.moment(signed.grace_until) if signed is not None else None,
+        "grace_until": updates_lifecycle.moment(signed.grace_until) if signed is not None else None,
         "notices": update.notices.order_by("pk"),
         "stage_runs": list(update.stage_runs.all()),
         **_frame(request, update, "details"),

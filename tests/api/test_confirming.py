@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from administrators.accounts import policies
 from administrators.models import Rules
-from certificates.approvals import action_requests
+from certificates.approvals import approvals
 from certificates.models import Operation
 from certificates.operations.states import OperationState
 from tests.api.conftest import CA, caller, problem, refuses, succeeds
@@ -89,4 +89,4 @@ def test_roll_back_is_only_asked_for(everybody, second, zone):
     walkthrough.sign(zone, operation.future_authority)
     operation = walkthrough.cut_over(zone, operation)
     told = everybody.post(f"operations/{operation.pk}/roll-back").json()
-    assert (told["state"], told["asked_act"]) == (operation.state, action_requests.ROLL_BACK)
+    assert (told["state"], told["asked_act"]) == (operation.state, approvals.ROLL_BACK)

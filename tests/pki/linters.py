@@ -16,7 +16,7 @@ from pkilint import loader, validation
 from pkilint.pkix import certificate, extension, name
 
 from pki.certificates.details import describe
-from pki.chains import chain as chains_chain
+from pki.chains import chains as chains_chain
 from pki.errors import BadChain
 from tests.pki.factories import NOW
 

@@ -122,7 +122,7 @@ def test_checks_are_rarely_switched_off_and_always_with_a_reason():
 
 # Their faults are shown to people; what speaks to agents alone stays in one language.
 TOLD_TO_PEOPLE = ("certificates", "systemupdates", "devices")
-TOLD_TO_AGENTS = ("agent_api.py", "authentication.py", "throttle.py")
+TOLD_TO_AGENTS = ("agents/api.py", "authentication.py", "throttle.py")
 WORDS = re.compile(r"[A-Za-z]{2}")
 
 

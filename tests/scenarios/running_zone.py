@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pki.certificates import details
-from pki.chains import chain
+from pki.chains import chains
 from tests.harness.evidence import Contact, leaked_secrets
 from tests.harness.places import loopback_network
 from tests.harness.program import Program
@@ -130,7 +130,7 @@ class RunningZone(Zone):
     def trusted(self, name: str) -> set[str]:
         """Return the digests of the roots that a host trusts."""
         path = next(self.home.glob(f"*/{name}/security/current/ca.pem"))
-        return {details.digest(pem) for pem in chain.split(path.read_text())}
+        return {details.digest(pem) for pem in chains.split(path.read_text())}
 
     def add_device(self, name: str, number: int, *, faketime: str = "") -> Path:
         """Start one more managed device beside the launcher's, with a clock of its own."""

@@ -14,7 +14,7 @@ from certificates.issuance import imports, signing
 from certificates.models import Authority, Operation, ServerCertificate
 from certificates.operations import creation, preparation, requests, scheduler
 from faults import Fault
-from pki.chains import chain
+from pki.chains import chains
 from tests.support.public_ca import PublicCA
 from tests.support.zone import Host, TestZone
 from wire import messages
@@ -184,7 +184,7 @@ def verified_by(*stores: list[str]) -> list[bool]:
 
 def _verifies(row: ServerCertificate, roots: list[str]) -> bool:
     try:
-        chain.verify_chain(row.chain_pem, roots=roots, host=row.subject, now=timezone.now())
+        chains.verify_chain(row.chain_pem, roots=roots, host=row.subject, now=timezone.now())
     except Fault:
         return False
     return True

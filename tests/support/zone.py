@@ -22,7 +22,7 @@ from devices.registration import registration
 from pki import keys, names
 from pki.formats import csr
 from pki.protection import sealing
-from wire import authentication, json_codec, messages, paths
+from wire import authentication, json_codec, messages, server_files
 
 ZONE_NAME = "TEST-ZONE"
 DEMO = {"refresh_seconds": 60, "lead_seconds": 60, "lockout_seconds": 30}
@@ -195,7 +195,7 @@ class TestZone:
 
 
 def _write_vault(home: Path, vault: Any, ca_vault: Any) -> None:
-    for name, key in ((paths.VAULT_KEY, vault), (paths.ca_vault_key(home), ca_vault)):
+    for name, key in ((server_files.VAULT_KEY, vault), (server_files.ca_vault_key(home), ca_vault)):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         sealing.write_private_file(home / name, key.private)
 

@@ -13,7 +13,7 @@ from tests.zac.support.servers import free_port
 from tests.zac.support.zone import ADDRESS, Zone
 from wire import values
 from wire.messages import AUTHENTICATION_SATELLITE, CertificateAnswer, ServerAddress
-from zac.content.listeners import Listeners
+from zac.content.content_server import Listeners
 from zac.enrollment import register
 from zac.enrollment.register import Options
 from zac.host import files

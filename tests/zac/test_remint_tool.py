@@ -20,7 +20,7 @@ from wire.metadata import Activated, Manifest, Recovery
 from zac import remint_tool
 from zac.host import locks
 from zac.host.host import Host
-from zac.trust import pem, trust
+from zac.trust import pem, store
 from zac.updates import refresh
 
 Build = Callable[..., str]
@@ -96,7 +96,7 @@ def test_before_its_time_it_stages_only(zone: Zone, device: Host, build: Build) 
     made = zone.update(future)
     assert run(device, build(made, activated=False)) == 7
     assert current(device) == zone.root.sha256
-    assert future.sha256 in trust.digests(device.security.current().trust)
+    assert future.sha256 in store.digests(device.security.current().trust)
 
 
 def test_a_stranger_s_tool_changes_nothing(
@@ -210,8 +210,9 @@ def as_published(path: str) -> str:
     """Put the agent's own sources and the shell stub around what a tool carries."""
     members = {"__main__.py": published.ENTRY}
     for package in published.PACKAGES:
-        for source in sorted((Path(zac.__file__).parents[1] / package).glob("*.py")):
-            members[f"{package}/{source.name}"] = source.read_bytes()
+        root = Path(zac.__file__).parents[1]
+        for source in sorted((root / package).rglob("*.py")):
+            members[str(source.relative_to(root))] = source.read_bytes()
     with zipfile.ZipFile(path) as archive:
         members.update({name: archive.read(name) for name in archive.namelist()})
     Path(path).write_bytes(published.STUB + published._zip(members))

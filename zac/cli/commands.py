@@ -12,14 +12,15 @@ from faults import Fault, Kind
 from wire.messages import PRIMARY
 from zac import wakeup
 from zac.cli import arguments, exit_codes, output
-from zac.enrollment import adopting, register
+from zac.enrollment import register
+from zac.enrollment import register as enrollment_register
 from zac.enrollment.register import Options
 from zac.host import files, locks
 from zac.host.home import DEFAULT, Home
 from zac.host.host import Host, say
 from zac.network import calls
 from zac.trust import recovery
-from zac.updates import by_hand, refresh, reports, steps
+from zac.updates import manual, refresh, reports, steps
 
 LOCK_WAIT = 30.0
 Act = Callable[[Host, argparse.Namespace], int]
@@ -193,13 +194,13 @@ def _retry(host: Host, chosen: List[str]) -> int:
 
 def _csr(host: Host, _told: argparse.Namespace) -> int:
     with locks.hold(host.home.at("lock"), LOCK_WAIT):
-        print(by_hand.request(host), end="")
+        print(manual.request(host), end="")
     return exit_codes.OK
 
 
 def _import(host: Host, told: argparse.Namespace) -> int:
     with locks.hold(host.home.at("lock"), LOCK_WAIT):
-        by_hand.import_file(host, told.file)
+        manual.import_file(host, told.file)
     wakeup.call(host.home.path, wakeup.LOOK)
     print("The certificate is handed in; it is used from the activation time on.")
     return exit_codes.OK
@@ -220,11 +221,11 @@ def _run(host: Host, _told: argparse.Namespace) -> int:
 def _adopt(host: Host, told: argparse.Namespace) -> int:
     files.make_folder(host.home.path)
     if told.finish:
-        adopting.finish(host, sys.stdin.buffer.read())
+        enrollment_register.finish(host, sys.stdin.buffer.read())
         return exit_codes.OK
     url = "https://%s:%d" % ((told.addresses or [told.fqdn])[0], told.port)
     key = _key_file(told.server_key) if told.server_key else None
-    print(adopting.prepare(host, _options(told, url, PRIMARY), key))
+    print(enrollment_register.prepare(host, _options(told, url, PRIMARY), key))
     return exit_codes.OK
 
 

@@ -16,7 +16,7 @@ from zac.network.calls import Busy, NoneVerifies, NoServer
 from zac.network.contact import NotProven
 from zac.network.tls import BadAddress, Refused, Unreachable
 from zac.trust.recovery import NoWayBack
-from zac.updates.updating import OldUpdate
+from zac.updates.steps import OldUpdate
 
 OK = 0
 ERROR = 1

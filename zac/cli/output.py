@@ -9,7 +9,7 @@ from typing import Any, Dict, List
 from wire.messages import Trust
 from zac.host import files
 from zac.host.host import Host
-from zac.trust import pem, trust
+from zac.trust import pem, store
 
 
 def facts(host: Host) -> Dict[str, Any]:
@@ -32,7 +32,7 @@ def facts(host: Host) -> Dict[str, Any]:
         "epoch": host.state.load().epoch,
         "generation": host.security.name(),
         "root_sha256": pem.fingerprint(held.current),
-        "trusted_sha256": trust.digests(held),
+        "trusted_sha256": store.digests(held),
         "updates": _updates(host),
         "reports_waiting": len(host.state.load().reports),
     }
@@ -69,7 +69,7 @@ def certificates(host: Host) -> str:
     host.home.device()
     generation = host.security.current()
     lines: List[str] = []
-    for root in trust.roots(generation.trust):
+    for root in store.roots(generation.trust):
         title = "%s CA: %s" % (_rank(generation.trust, root), pem.subject(root))
         lines += _described(title, root)
     if generation.server:

@@ -8,7 +8,7 @@ from zac.host import files
 from zac.host.host import Host
 from zac.network import calls
 from zac.trust import pem
-from zac.updates import selftest
+from zac.updates import preflight
 from zac.updates.certificate import NoKey
 
 PATH = "/zac/v1/certificate"
@@ -54,7 +54,7 @@ def install(host: Host, chain: str) -> bool:
     trial = _place(host, "trial.pem")
     files.write(trial, (key + chain).encode())
     names = [name for name in (host.device.fqdn, *host.device.addresses) if name]
-    selftest.check(trial, generation.trust.current, names[:1], dateless=host.clock.absurd)
+    preflight.check(trial, generation.trust.current, names[:1], dateless=host.clock.absurd)
     with host.state.held():
         generation = host.security.current()
         host.security.use(replace(generation, server=key + chain))

@@ -1,6 +1,11 @@
 """Registration: prove the zone, then say the secret over verified TLS, then keep the answer.
 
 Written last is device.json, so a device is registered completely or not at all.
+
+The first Primary Server of a new zone: there is no server yet to register with.
+
+The agent makes the keys, since they never leave this host; whoever creates the zone signs the
+request and hands back identity and certificate.
 """
 
 from __future__ import annotations
@@ -26,11 +31,12 @@ from wire.messages import (
 from wire.values import Value, field, replace
 from zac import VERSION
 from zac.enrollment import first_certificate
-from zac.host.home import Device, Known
+from zac.host import files
+from zac.host.home import Device, Known, NotRegistered
 from zac.host.host import Host
 from zac.network import calls, contact
 from zac.network.contact import Greeting
-from zac.trust import pem, trust
+from zac.trust import pem, store
 from zac.trust.store import Generation
 from zac.updates import refresh
 
@@ -82,7 +88,7 @@ def keep(host: Host, options: Options, registered: Registered, *, forget: bool) 
             server = host.security.current().server
         held = registered.trust
         if server:
-            held = trust.joined(registered.trust, host.security.current().trust)
+            held = store.joined(registered.trust, host.security.current().trust)
         host.security.use(Generation(held, server))
         host.state.change(lambda old: replace(old, epoch=max(old.epoch, registered.trust_epoch)))
     host.home.keep_known(
@@ -165,7 +171,7 @@ def _register(host: Host, url: str, met: Greeting, request: Register) -> Registe
     registered = json_codec.load(Registered, answer.body)
     if registered.zone_pub != met.zone_pub or registered.zone != met.statement.zone:
         raise contact.NotProven("The server registered this device in another zone.")
-    for root in trust.roots(registered.trust):
+    for root in store.roots(registered.trust):
         pem.describe(root)
     return registered
 
@@ -203,3 +209,59 @@ def _device(options: Options, registered: Registered) -> Device:
         rehearsal_port=options.rehearsal_port,
         parent=options.parent,
     )
+
+
+class Prepared(Value):
+    """What create_zone needs of this host."""
+
+    csr: str
+    vault_keys: VaultKeys
+
+
+class Adoption(Value):
+    """What create_zone hands back: identity and first certificate (leaf first, no root)."""
+
+    registered: Registered
+    chain: str
+
+
+def prepare(host: Host, options: Options, key: Optional[bytes] = None) -> str:
+    """Make vault keys, server key and request; returns Prepared as JSON.
+
+    A given key is taken over instead of a new one: its certificate exists already (R065).
+    """
+    vault = vault_keys(host)
+    csr = first_certificate.make_request(
+        host,
+        common_name=options.fqdn or options.name,
+        fqdn=options.fqdn,
+        addresses=options.addresses,
+        key=host.server.read_key(key) if key else "",
+    )
+    kept = {name: told for name, told in vars(options).items() if name != "ask"}
+    files.write(host.home.at("adopting.json"), json_codec.dump(kept))
+    return json_codec.dump(Prepared(csr=csr, vault_keys=vault)).decode()
+
+
+def finish(host: Host, data: bytes) -> None:
+    """Take over identity, trust and certificate; harmless to repeat."""
+    adoption = json_codec.load(Adoption, data)
+    kept = files.read(host.home.at("adopting.json"))
+    if kept is None:
+        raise NotRegistered("This host was not prepared.", action="Run: zac adopt --prepare")
+    options = json_codec.load(_Kept, kept)
+    keep(host, Options(**vars(options)), adoption.registered, forget=False)
+    first_certificate.install(host, adoption.chain)
+
+
+class _Kept(Value):
+    """The options of `prepare`, without the one that is a function."""
+
+    url: str
+    name: str
+    fqdn: str
+    addresses: List[str]
+    port: int
+    content_port: int
+    rehearsal_port: int
+    role: str = PRIMARY

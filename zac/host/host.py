@@ -21,7 +21,7 @@ from zac.host.home import Device, Home
 from zac.host.state import StateFile
 from zac.network import contact as network_contact
 from zac.network.tls import Line, Refused, Transport, Unreachable
-from zac.trust import trust
+from zac.trust import store
 from zac.trust.store import Security
 
 
@@ -121,7 +121,7 @@ class Host:
         """Return every root trusted for the next contact."""
         if self.extra_roots:
             return self.extra_roots
-        return trust.roots(self.security.current().trust)
+        return store.roots(self.security.current().trust)
 
     def note(self, event: str, **fields: Any) -> None:
         """Write an event into the journal and the log."""

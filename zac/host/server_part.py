@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 
 from pki import keys
-from pki.chains import chain
+from pki.chains import chains as chains_paths
 from pki.formats import bundles, csr
 from pki.names import Names, Subject
 from pki.protection import sealing
-from wire import paths
+from wire import server_files
 from wire.messages import CsrOrder, VaultKeys
 from zac.host import files
 from zac.host.host import ServerPart
@@ -38,7 +38,7 @@ class Tools(ServerPart):
 
     def read_chain(self, data: bytes, root: str, key: str) -> str:
         found = bundles.read_certificates(data)
-        ordered = chain.build_chain(found, root_pem=root, public_key=keys.public_key(key))
+        ordered = chains_paths.build_chain(found, root_pem=root, public_key=keys.public_key(key))
         return "".join(one for one in ordered if one != root)
 
     def same_key(self, key: str, certificate: str) -> bool:
@@ -48,11 +48,11 @@ class Tools(ServerPart):
         def at(name: str) -> str:
             return os.path.join(home, name)
 
-        private = paths.ca_vault_key(home)
-        files.make_folder(os.path.dirname(at(paths.VAULT_KEY)))
-        if not os.path.exists(at(paths.CA_VAULT_PUBLIC)):
+        private = server_files.ca_vault_key(home)
+        files.make_folder(os.path.dirname(at(server_files.VAULT_KEY)))
+        if not os.path.exists(at(server_files.CA_VAULT_PUBLIC)):
             files.make_folder(str(private.parent))
         return VaultKeys(
-            vault=sealing.keep_vault_key(at(paths.VAULT_KEY), at(paths.VAULT_PUBLIC)),
-            ca_vault=sealing.keep_vault_key(private, at(paths.CA_VAULT_PUBLIC)),
+            vault=sealing.keep_vault_key(at(server_files.VAULT_KEY), at(server_files.VAULT_PUBLIC)),
+            ca_vault=sealing.keep_vault_key(private, at(server_files.CA_VAULT_PUBLIC)),
         )

@@ -19,9 +19,9 @@ from zac.content import content
 from zac.host import files, state
 from zac.host.host import Host
 from zac.network.tls import Refused, Unreachable
-from zac.trust import trust
+from zac.trust import store
 from zac.trust.store import Generation
-from zac.updates import notices, updating
+from zac.updates import notices, steps
 
 
 class NoWayBack(Fault):
@@ -35,7 +35,7 @@ def recover(host: Host) -> None:
     for notice in sorted(_notices(host), key=lambda one: -one.epoch):
         try:
             take_over(host, notice)
-        except updating.OldUpdate as fault:
+        except steps.OldUpdate as fault:
             # Every server keeps the notices of earlier changes, too: nothing is wrong with them.
             host.note("recovery-refused", reason=fault.explanation)
         except Fault as fault:
@@ -50,16 +50,16 @@ def take_over(host: Host, notice: Activated) -> None:
     manifest, envelope = checked(host, notice)
     file = next((one for one in manifest.files if one.name == words.ROOT_FILE), None)
     if file is None:
-        raise updating.WrongRoot("The update holds no CA certificate.")
+        raise steps.WrongRoot("The update holds no CA certificate.")
     data = content.fetch(host, file.sha256, file.size)
-    files.make_folder(updating.repository(host, manifest.id))
-    files.write(updating.repository(host, manifest.id, words.ROOT_FILE), data)
-    root = updating.read_root(host, manifest)
+    files.make_folder(steps.repository(host, manifest.id))
+    files.write(steps.repository(host, manifest.id, words.ROOT_FILE), data)
+    root = steps.read_root(host, manifest)
     with host.state.held():
         generation = host.security.current()
-        held = trust.with_pending(generation.trust, root)
+        held = store.with_pending(generation.trust, root)
         if not host.is_certified:
-            held = trust.activated(held, manifest.root_sha256)
+            held = store.activated(held, manifest.root_sha256)
         host.security.use(Generation(held, generation.server))
     notices.keep(host, manifest, envelope)
     if not host.is_certified:
@@ -72,9 +72,9 @@ def checked(host: Host, notice: Activated) -> Tuple[Manifest, Envelope]:
     manifest = notices.verified(host, notice.manifest)
     same = (notice.id, notice.epoch, notice.ca_sha256, notice.zone)
     if same != (manifest.id, manifest.epoch, manifest.root_sha256, manifest.zone):
-        raise updating.WrongRoot("Notice and manifest do not belong together.")
+        raise steps.WrongRoot("Notice and manifest do not belong together.")
     if not manifest.changes_ca or notice.epoch <= host.state.load().epoch:
-        raise updating.OldUpdate("The notice is older than the trust of this device.")
+        raise steps.OldUpdate("The notice is older than the trust of this device.")
     return manifest, notice.manifest
 
 

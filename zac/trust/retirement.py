@@ -12,7 +12,7 @@ from wire.values import replace
 from zac.host.host import Host, servers_with_url
 from zac.host.state import Record, State
 from zac.network.tls import Refused, Unreachable
-from zac.trust import pem, trust
+from zac.trust import pem, store
 from zac.trust.store import with_trust
 from zac.updates.activation import MOST_CONTACTS
 
@@ -22,7 +22,7 @@ def retire(host: Host) -> None:
     held = host.security.current().trust
     named = {digest for notice in host.state.load().retire for digest in notice.roots_sha256}
     named -= {pem.fingerprint(held.current)}
-    going = [digest for digest in trust.digests(held) if digest in named]
+    going = [digest for digest in store.digests(held) if digest in named]
     if not going:
         return
     if not _expired(host, going) and not _served_without(host, going):
@@ -30,19 +30,19 @@ def retire(host: Host) -> None:
         return
     with host.state.held():
         generation = host.security.current()
-        host.security.use(with_trust(generation, trust.without(generation.trust, going)))
+        host.security.use(with_trust(generation, store.without(generation.trust, going)))
         host.state.change(_no_way_back)
     host.note("retired", roots=",".join(digest[:16] for digest in going))
 
 
 def _expired(host: Host, going: Sequence[str]) -> bool:
     held = host.security.current().trust
-    roots = [root for root in (trust.find(held, digest) for digest in going) if root]
+    roots = [root for root in (store.find(held, digest) for digest in going) if root]
     return all(pem.dates(root)[1] < host.clock.now() for root in roots)
 
 
 def _served_without(host: Host, going: Sequence[str]) -> bool:
-    left = trust.roots(trust.without(host.security.current().trust, going))
+    left = store.roots(store.without(host.security.current().trust, going))
     servers = servers_with_url(host.home.known().servers)
     try:
         for server in servers[:MOST_CONTACTS]:

@@ -3,6 +3,11 @@
 A generation is built beside the others under the digest of its content, its meta.json last; then
 one rename moves `current`. A reader resolves `current` once and opens files inside. The key and
 its chain are one file, so that nothing can pair an old key with a new certificate.
+
+Which roots are trusted and how the set changes: plain functions over wire.messages.Trust.
+
+Trust is only ever added before an activation (D-28 of docs/decisions.md): cancelling or being late
+is then harmless.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from typing import Dict, List
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from wire import json_codec
 from wire.messages import Trust
@@ -18,7 +23,7 @@ from wire.metadata import sha256
 from wire.values import Value, replace
 from zac.host import files as host_files
 from zac.host.home import Damaged
-from zac.trust import pem, trust
+from zac.trust import pem
 
 CURRENT = "current"
 META = "meta.json"
@@ -33,7 +38,7 @@ class Generation(Value):
     def files(self) -> Dict[str, bytes]:
         """Return the files of this generation but meta.json."""
         made = {
-            "ca.pem": "".join(trust.roots(self.trust)),
+            "ca.pem": "".join(roots(self.trust)),
             "previous.pem": "".join(self.trust.in_grace),
         }
         if self.server:
@@ -144,3 +149,83 @@ def _generation(meta: Dict[str, List[str]], files: Dict[str, bytes]) -> Generati
 def with_trust(generation: Generation, held: Trust) -> Generation:
     """Return the generation with other trust and the same key and chain."""
     return replace(generation, trust=held)
+
+
+Roots = Tuple[str, ...]
+
+
+def roots(trust: Trust) -> Roots:
+    """Return every root trusted now, the current one first, none twice."""
+    return tuple(_distinct([trust.current, *trust.in_grace, *trust.pending]))
+
+
+def digests(trust: Trust) -> List[str]:
+    """Return the fingerprints of every root trusted now, the current one first."""
+    return pem.fingerprints(roots(trust))
+
+
+def with_pending(trust: Trust, root: str) -> Trust:
+    """Trust one more root, announced but not yet in force."""
+    if pem.fingerprint(root) in digests(trust):
+        return trust
+    return replace(trust, pending=[*trust.pending, root])
+
+
+def joined(trust: Trust, offered: Trust) -> Trust:
+    """Add what the zone trusts; nothing is dropped and the current root stays."""
+    known = set(digests(trust))
+    grace = [root for root in offered.in_grace if pem.fingerprint(root) not in known]
+    ahead = [root for root in [offered.current, *offered.pending] if root not in grace]
+    added = [root for root in _distinct(ahead) if pem.fingerprint(root) not in known]
+    return replace(
+        trust, in_grace=_distinct([*trust.in_grace, *grace]), pending=[*trust.pending, *added]
+    )
+
+
+def activated(trust: Trust, digest: str) -> Trust:
+    """Make a trusted root the current one; the one before stays trusted, in grace."""
+    root = find(trust, digest)
+    if root is None or digest == pem.fingerprint(trust.current):
+        return trust
+    return Trust(
+        current=root,
+        in_grace=_but([trust.current, *trust.in_grace], [digest]),
+        pending=_but(trust.pending, [digest]),
+    )
+
+
+def without(trust: Trust, dropped: Iterable[str]) -> Trust:
+    """Trust some roots no longer; the current one is never dropped."""
+    gone = set(dropped) - {pem.fingerprint(trust.current)}
+    return Trust(trust.current, _but(trust.in_grace, gone), _but(trust.pending, gone))
+
+
+def reverted(trust: Trust, old: str, new: str, keep: str) -> Trust:
+    """Make an earlier root the current one again; `keep` says what the later one becomes.
+
+    "pending": it is still to come; "in_grace": servers may still use it; "": dropped.
+    """
+    root, later = find(trust, old), find(trust, new)
+    if root is None or later is None or old == new:
+        return trust
+    held = Trust(root, _but(trust.in_grace, [old, new]), _but(trust.pending, [old, new]))
+    if keep == "pending":
+        return replace(held, pending=[later, *held.pending])
+    if keep == "in_grace":
+        return replace(held, in_grace=[later, *held.in_grace])
+    return held
+
+
+def find(trust: Trust, digest: str) -> Optional[str]:
+    """Return the trusted root of that fingerprint."""
+    return next((root for root in roots(trust) if pem.fingerprint(root) == digest), None)
+
+
+def _but(pems: Sequence[str], dropped: Iterable[str]) -> List[str]:
+    gone = set(dropped)
+    return [text for text in _distinct(pems) if pem.fingerprint(text) not in gone]
+
+
+def _distinct(pems: Sequence[str]) -> List[str]:
+    by_digest = {pem.fingerprint(text): text for text in reversed(pems)}
+    return list(dict.fromkeys(by_digest[pem.fingerprint(one)] for one in pems))

@@ -18,9 +18,10 @@ from zac.host.host import Host, servers_with_url
 from zac.host.state import Record
 from zac.network import calls
 from zac.network.tls import Refused, Unreachable
-from zac.trust import pem, trust
+from zac.trust import pem, store
 from zac.trust.store import Generation
-from zac.updates import certificate, steps, updating
+from zac.updates import certificate, steps
+from zac.updates import steps as updates_steps
 from zac.updates.steps import Step
 
 PROOF_SECONDS = 15.0
@@ -63,13 +64,13 @@ class Swapping(Step):
     def take(self, host: Host) -> Optional[Step]:
         record = self.record(host)
         manifest = record.manifest()
-        swaps = updating.gets_certificate(host, record)
+        swaps = updates_steps.gets_certificate(host, record)
         with host.state.held():
             self.record(host)
             generation = host.security.current()
             held = generation.trust
             if manifest.changes_ca:
-                held = trust.activated(held, manifest.root_sha256)
+                held = store.activated(held, manifest.root_sha256)
             server = certificate.future(host, self.update) if swaps else generation.server
             host.security.use(Generation(held, server))
         host.note("swapped", update=self.update, generation=host.security.name())
@@ -128,7 +129,7 @@ class Confirmed(Step):
 
 def due_at(host: Host, record: Record) -> Optional[float]:
     """Return when this host may swap, 0 for at once, None while a server has no go."""
-    if not updating.gets_certificate(host, record):
+    if not updates_steps.gets_certificate(host, record):
         return record.activates_at()
     if record.go is None or record.go.revision < record.revision:
         return None
@@ -145,15 +146,15 @@ def undo(host: Host, record: Record, *, keep: str) -> None:
         held = host.security.current().trust
         if manifest.changes_ca:
             old = pem.fingerprint(before.trust.current)
-            held = trust.reverted(held, old, manifest.root_sha256, keep)
-        server = before.server if updating.gets_certificate(host, record) else ""
+            held = store.reverted(held, old, manifest.root_sha256, keep)
+        server = before.server if updates_steps.gets_certificate(host, record) else ""
         host.security.use(Generation(held, server or host.security.current().server))
     host.note("undone", update=record.id, generation=host.security.name())
 
 
 def empty_repository(host: Host, update: str) -> None:
     """Remove what was staged for an update (D-17), its future key included."""
-    files.remove_tree(updating.repository(host, update))
+    files.remove_tree(updates_steps.repository(host, update))
 
 
 def tidy(host: Host) -> None:
@@ -167,7 +168,7 @@ def tidy(host: Host) -> None:
         kept = [name for record in records.values() for name in (record.before, record.bare)]
         host.security.tidy(kept)
     for record in records.values():
-        if not record.open and os.path.isdir(updating.repository(host, record.id)):
+        if not record.open and os.path.isdir(updates_steps.repository(host, record.id)):
             empty_repository(host, record.id)
 
 
@@ -209,7 +210,7 @@ def _prove(host: Host, url: str, generation: Generation) -> None:
     until = time.monotonic() + PROOF_SECONDS
     while True:
         try:
-            with host.transport.verified(url, trust.roots(generation.trust)[:1]) as line:
+            with host.transport.verified(url, store.roots(generation.trust)[:1]) as line:
                 if line.peer.certificate_sha256 == leaf:
                     return
                 fault: Fault = NotServed("The old certificate is still served.")

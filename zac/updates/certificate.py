@@ -17,9 +17,10 @@ from zac.host.host import Host
 from zac.host.state import Record
 from zac.network import calls
 from zac.network.tls import host_of
-from zac.trust import pem, trust
+from zac.trust import pem, store
 from zac.trust.store import Generation
-from zac.updates import selftest, steps, updating
+from zac.updates import preflight, steps
+from zac.updates import steps as updates_steps
 from zac.updates.steps import Step
 
 SUFFIXES = ("der", "cer", "crt", "p7b", "pem", "cert")
@@ -61,7 +62,7 @@ class Certified(Step):
     name = state.REHEARSED
 
     def take(self, host: Host) -> Optional[Step]:
-        bridge = files.read(updating.repository(host, self.update, OLD_WITH_NEW))
+        bridge = files.read(updates_steps.repository(host, self.update, OLD_WITH_NEW))
         if bridge:
             with host.state.held():
                 generation = host.security.current()
@@ -74,17 +75,17 @@ class Certified(Step):
 def accept(host: Host, record: Record, chain: str) -> None:
     """Check a certificate as devices will, then put it into the repository as server.cer."""
     manifest = record.manifest()
-    root = trust.find(host.security.current().trust, manifest.root_sha256)
+    root = store.find(host.security.current().trust, manifest.root_sha256)
     if root is None:
         raise NoKey("The future CA of this update is not here.")
     key = _key_for(host, record.id, chain)
     _prove(host, record, key + chain, root)
-    files.write(updating.repository(host, record.id, "server.cer"), chain.encode())
+    files.write(updates_steps.repository(host, record.id, "server.cer"), chain.encode())
 
 
 def future_file(host: Host, update: str) -> str:
     """Return the path of future key and chain in one file; written once they were proven."""
-    return updating.repository(host, update, "future.pem")
+    return updates_steps.repository(host, update, "future.pem")
 
 
 def future(host: Host, update: str) -> str:
@@ -97,7 +98,7 @@ def future(host: Host, update: str) -> str:
 
 def empty_repository(host: Host, record: Record) -> None:
     """Remove what lay there for an update, keys included; after activation it is empty (D-17)."""
-    files.remove_tree(updating.repository(host, record.id))
+    files.remove_tree(updates_steps.repository(host, record.id))
     if record.manifest().manual_csr:
         for name in ("key.der", *("server." + suffix for suffix in SUFFIXES)):
             files.remove(host.home.at("remint-repo", name))
@@ -110,8 +111,10 @@ def _request(host: Host, record: Record, path: str, answer: CertificateAnswer) -
     try:
         key = host.server.make_key(order.key_length)
         request = CsrRequest(csr=host.server.make_csr(key, order), generation=answer.generation)
-        files.write(updating.repository(host, record.id, "key.pem"), key.encode())
-        files.write(updating.repository(host, record.id, "csr.pem"), (request.csr or "").encode())
+        files.write(updates_steps.repository(host, record.id, "key.pem"), key.encode())
+        files.write(
+            updates_steps.repository(host, record.id, "csr.pem"), (request.csr or "").encode()
+        )
     except Fault as fault:
         request = CsrRequest(error=str(fault), generation=answer.generation)
     calls.tell(host, path, request, anyone=record.manifest().immediate)
@@ -125,7 +128,7 @@ def _request(host: Host, record: Record, path: str, answer: CertificateAnswer) -
 def _hand_in(host: Host, record: Record) -> None:
     data = next(filter(None, (found(host, "server." + suffix) for suffix in SUFFIXES)), None)
     raw = found(host, "key.der")
-    root = trust.find(host.security.current().trust, record.manifest().root_sha256)
+    root = store.find(host.security.current().trust, record.manifest().root_sha256)
     if data is None or raw is None or root is None or record.handed == sha256(data + raw):
         return
     handed = sha256(data + raw)
@@ -135,7 +138,7 @@ def _hand_in(host: Host, record: Record) -> None:
 
 def hand_in(host: Host, record: Record, data: bytes, raw_key: bytes) -> None:
     """Check a certificate and its key as devices will, then give the certificate to the console."""
-    root = trust.find(host.security.current().trust, record.manifest().root_sha256)
+    root = store.find(host.security.current().trust, record.manifest().root_sha256)
     if root is None:
         raise NoKey("The future CA of this update is not here.")
     key = host.server.read_key(raw_key)
@@ -147,15 +150,18 @@ def hand_in(host: Host, record: Record, data: bytes, raw_key: bytes) -> None:
 
 
 def _prove(host: Host, record: Record, server: str, root: str) -> None:
-    trial = updating.repository(host, record.id, "trial.pem")
+    trial = updates_steps.repository(host, record.id, "trial.pem")
     files.write(trial, server.encode())
-    selftest.check(trial, root, _names(host, record), dateless=host.clock.absurd)
+    preflight.check(trial, root, _names(host, record), dateless=host.clock.absurd)
     files.move(trial, future_file(host, record.id))
 
 
 def _key_for(host: Host, update: str, chain: str) -> str:
     leaf = pem.split(chain)[0] if pem.split(chain) else ""
-    for data in (files.read(updating.repository(host, update, "key.pem")), found(host, "key.der")):
+    for data in (
+        files.read(updates_steps.repository(host, update, "key.pem")),
+        found(host, "key.der"),
+    ):
         if data and leaf:
             key = host.server.read_key(data)
             if host.server.same_key(key, leaf):

@@ -15,9 +15,10 @@ from wire.values import replace
 from zac.host import state
 from zac.host.host import Host
 from zac.host.state import Record, Report, State
-from zac.trust import trust
+from zac.trust import store
 from zac.trust.store import Generation, with_trust
-from zac.updates import activation, steps, updating
+from zac.updates import activation, steps
+from zac.updates import steps as updates_steps
 
 REMEMBERED = 100
 
@@ -74,7 +75,7 @@ def keep(host: Host, manifest: Manifest, envelope: Envelope) -> None:
 
     host.state.change(edit)
     for why in old:
-        distrust(host, "manifest", updating.OldUpdate(why))
+        distrust(host, "manifest", updates_steps.OldUpdate(why))
 
 
 def redeploy(host: Host, updates: Sequence[str]) -> None:
@@ -166,7 +167,7 @@ def _drop(host: Host, record: Record) -> None:
         return
     generation = host.security.current()
     if manifest.changes_ca:
-        held = trust.without(generation.trust, [manifest.root_sha256])
+        held = store.without(generation.trust, [manifest.root_sha256])
         generation = with_trust(generation, held)
     if record.bare:
         generation = Generation(generation.trust, host.security.read(record.bare).server)
@@ -204,7 +205,7 @@ def _go_back(host: Host, record: Record) -> None:
         return
     manifest, generation = record.manifest(), host.security.current()
     if manifest.changes_ca:
-        held = trust.reverted(
+        held = store.reverted(
             generation.trust, manifest.old_root_sha256, manifest.root_sha256, "in_grace"
         )
         host.security.use(with_trust(generation, held))
@@ -234,7 +235,7 @@ def _retire(host: Host, notice: Retire, _envelope: Envelope) -> bool:
             return held
         return replace(held, retire=[*held.retire, notice][-8:])
 
-    trusted = set(trust.digests(host.security.current().trust))
+    trusted = set(store.digests(host.security.current().trust))
     if trusted.intersection(notice.roots_sha256):
         host.state.change(edit)
     return False

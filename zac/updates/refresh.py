@@ -26,7 +26,7 @@ from zac.host.clock import NOTEWORTHY
 from zac.host.host import Host, servers_with_url
 from zac.network import calls
 from zac.network.tls import Line, Refused, Unreachable
-from zac.trust import pem, retirement, trust
+from zac.trust import pem, retirement, store
 from zac.trust.store import with_trust
 from zac.updates import activation, notices, preflight, reports, steps
 
@@ -107,7 +107,7 @@ def _hear(host: Host) -> Refreshed:
 
 def _told(host: Host, line: Line) -> Refresh:
     device, generation = host.device, host.security.current()
-    digests = trust.digests(generation.trust)
+    digests = store.digests(generation.trust)
     return Refresh(
         t=host.clock.local(),
         agent=VERSION,
@@ -148,21 +148,21 @@ def _trust(host: Host, answer: Refreshed, *, drop_pending: bool) -> None:
         return
     with host.state.held():
         generation = host.security.current()
-        held = trust.joined(generation.trust, answer.trust)
-        offered = trust.digests(answer.trust)
+        held = store.joined(generation.trust, answer.trust)
+        offered = store.digests(answer.trust)
         if drop_pending:
             gone = [one for one in pem.fingerprints(held.pending) if one not in offered]
-            held = trust.without(held, gone)
+            held = store.without(held, gone)
         if not _is_coming(host, offered[0]) and not _is_past(held, offered[0]):
-            held = trust.activated(held, offered[0])
+            held = store.activated(held, offered[0])
         if host.security.use(with_trust(generation, held)):
-            host.note("trust", current=offered[0][:16], trusted=len(trust.digests(held)))
+            host.note("trust", current=offered[0][:16], trusted=len(store.digests(held)))
 
 
 def _is_sound(host: Host, offered: Trust) -> bool:
     """Tell whether every root offered is one; a trust store with rubbish in it verifies nothing."""
     try:
-        for root in trust.roots(offered):
+        for root in store.roots(offered):
             pem.describe(root)
     except pem.NotCertificates as fault:
         host.note("trust-refused", reason=fault.explanation)

@@ -22,7 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from faults import Fault, Refused, Unavailable
 from wire.messages import MANAGED, PRIMARY
-from zcc.runtime import broker, ca_vault, environment, layout, processes
+from zcc.runtime import agent, broker, environment, layout, processes
 from zcc.runtime.layout import Host, Layout
 from zcc.runtime.parts import BASE_DIR, REGISTERED, Parts
 from zcc.runtime.supervisor import Stopped, Supervisor
@@ -87,7 +87,7 @@ class Zone:
     def _start(self, hosts: Sequence[Host]) -> None:
         for host in hosts:
             if host.role == PRIMARY:
-                ca_vault.keep(host.home)
+                agent.keep(host.home)
             for program in self._parts.of(host):
                 self._supervisor.keep(program)
 

@@ -29,7 +29,7 @@ from devices.models import Zone
 from devices.registration import validation
 from faults import Conflict, Fault, Invalid, Unavailable
 from pki import names
-from pki.chains import chain
+from pki.chains import chains
 from pki.formats import bundles
 from wire import json_codec, messages
 from zcc.runtime import agent
@@ -140,7 +140,7 @@ def prepare(place: Place, *, key_file: Path | None = None) -> dict[str, Any]:
 
 def read_authority(data: bytes) -> tuple[str, list[str]]:
     """Return root and intermediates of an external CA (D-13, D-14)."""
-    return chain.split_root(bundles.read_certificates(data))
+    return chains.split_root(bundles.read_certificates(data))
 
 
 def external(authority: bytes, certificate: bytes) -> bootstrap.External:

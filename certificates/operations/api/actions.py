@@ -14,7 +14,7 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from certificates import tasks
-from certificates.approvals import action_requests
+from certificates.approvals import approvals
 from certificates.authority import gates
 from certificates.operations import preparation
 from certificates.operations.api.operations import ProgressOut, find, nudge, shown
@@ -121,9 +121,7 @@ def roll_back(request: Any, operation_id: str) -> Any:
     """
     operation = find(operation_id)
     with transaction.atomic():
-        action_requests.do_or_ask(
-            operation, action_requests.ROLL_BACK, by=request.user, now=timezone.now()
-        )
+        approvals.do_or_ask(operation, approvals.ROLL_BACK, by=request.user, now=timezone.now())
         nudge(operation)
         transaction.on_commit(tasks.wake_all, robust=True)
     return shown(operation)

@@ -26,7 +26,7 @@ from certificates.operations import creation, requests
 from certificates.operations.api.operations import ProgressOut, nudge, shown
 from console.rest.api import Moment, Order, Text, having
 from faults import Conflict, Invalid
-from pki.chains import chain
+from pki.chains import chains
 from pki.formats import bundles
 from pki.keys import DEFAULT_KEY_LENGTH
 
@@ -140,10 +140,10 @@ def change_ca_to_internal(request: Any, order: InternalIn, key: Key = None) -> A
 def change_ca_to_external(request: Any, order: ExternalIn, key: Key = None) -> Any:
     """Change CA to an external authority; its root becomes the zone CA."""
     read = bundles.read_certificates(file_of(order.certificates, "certificates"))
-    root, others = chain.split_root(read)
+    root, others = chains.split_root(read)
     wanted = requests.ChangeToExternal(
         root_pem=root,
-        intermediates_pem=chain.join(*others),
+        intermediates_pem=chains.join(*others),
         by_hand=order.by_hand,
         key_length=order.key_length,
         include_dns=order.include_dns,

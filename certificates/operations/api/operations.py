@@ -15,12 +15,14 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from certificates import tasks
-from certificates.approvals import action_requests, approvals
+from certificates.approvals import approvals
+from certificates.approvals import approvals as certificates_approvals
 from certificates.authority import gates
 from certificates.authority.api import GateOut
 from certificates.models import Operation
 from certificates.operations import cancellation, distribution, intervention
-from certificates.progress import counting, progress
+from certificates.progress import counts as operation_counts
+from certificates.progress import progress
 from console.rest.api import Moment, Order, Page, Paging, Text, by_guid, by_number, having, page
 from devices.models import Zone
 from faults import Conflict
@@ -141,7 +143,7 @@ def find(operation_id: str) -> Operation:
 def shown(operation: Operation) -> ProgressOut:
     """Return how an operation stands now."""
     operation, now = find(str(operation.pk)), timezone.now()
-    counts = counting.count([operation], now=now)[operation.pk]
+    counts = operation_counts.count([operation], now=now)[operation.pk]
     stand = progress.progress(operation, counts, Zone.objects.the(), now)
     every = (stand.assign, stand.cancel, stand.activation, stand.force, stand.roll_back)
     offered = [gate for gate in every if gate is not None]
@@ -195,7 +197,7 @@ def cancel(request: HttpRequest, operation_id: str) -> Any:
 @router.post("/operations/{operation_id}/confirm", response=ProgressOut, auth=MAY_CONFIRM)
 def confirm(request: Any, operation_id: str) -> Any:
     """Confirm an operation on the CA, as the second of two administrators."""
-    does = partial(approvals.confirm, by=request.user, now=timezone.now())
+    does = partial(approvals.approve_operation, by=request.user, now=timezone.now())
     return act(operation_id, does)
 
 
@@ -228,7 +230,12 @@ def force(request: Any, operation_id: str) -> Any:
     now = timezone.now()
     return act(
         operation_id,
-        partial(action_requests.do_or_ask, act=action_requests.FORCE, by=request.user, now=now),
+        partial(
+            certificates_approvals.do_or_ask,
+            act=certificates_approvals.FORCE,
+            by=request.user,
+            now=now,
+        ),
     )
 
 

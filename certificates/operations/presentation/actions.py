@@ -16,19 +16,19 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from certificates import tasks
-from certificates.approvals import action_requests
+from certificates.approvals import approvals
 from certificates.authority import gates
 from certificates.models import Operation
 from certificates.operations import intervention, preparation, rollback
 from certificates.operations.activation import lacking
 from certificates.operations.activation_time import limits, stamp
 from certificates.operations.presentation.ca_forms import ActivationStep
-from certificates.operations.presentation.forms_acts import ReadinessForm, RollBackForm
+from certificates.operations.presentation.forms import ReadinessForm, RollBackForm
 from certificates.operations.presentation.remint_ca import limit_words
 from certificates.trust import devices_at_risk, readiness
 from console.pages.forms import PasswordAgain
 from console.pages.responses import close_dialog, dialog, faults_on, needs
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 from devices.models import Device
 from faults import Conflict
 
@@ -128,9 +128,7 @@ def force(request: ZoneRequest, pk: UUID) -> HttpResponse:
     operation, now = operation_of(pk), timezone.now()
     _refuse_shut(gates.force_gate(operation), request)
     form = PasswordAgain(request, data=request.POST if request.method == "POST" else None)
-    act = partial(
-        action_requests.do_or_ask, operation, action_requests.FORCE, by=request.user, now=now
-    )
+    act = partial(approvals.do_or_ask, operation, approvals.FORCE, by=request.user, now=now)
     said = _("The activation is forced.")
     done = _take(request, operation, form, act, lambda: _asked(operation) or said)
     numbers = devices_at_risk.count(devices_at_risk.by_why(operation, request.zone, now))
@@ -180,9 +178,7 @@ def roll_back(request: ZoneRequest, pk: UUID) -> HttpResponse:
     gate = gates.rollback_gate(operation, rollback.why_not(operation, now=now))
     _refuse_shut(gate, request)
     form = RollBackForm(request, data=request.POST if request.method == "POST" else None)
-    act = partial(
-        action_requests.do_or_ask, operation, action_requests.ROLL_BACK, by=request.user, now=now
-    )
+    act = partial(approvals.do_or_ask, operation, approvals.ROLL_BACK, by=request.user, now=now)
     said = _("The %s operation is being rolled back.") % operation.get_kind_display()
     done = _take(request, operation, form, act, lambda: _asked(operation) or said)
     context = {"operation": operation, "title": _("Roll back"), "here": request.path}

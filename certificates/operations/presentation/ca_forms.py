@@ -9,7 +9,7 @@ from uuid import UUID
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from certificates.operations import roots
+from certificates.operations import requests
 from certificates.operations.activation_time import Limits
 from certificates.operations.presentation.forms import (
     DEFAULT_YEARS,
@@ -22,7 +22,7 @@ from console.pages.forms import LocalTimeField, offer
 from devices.models import Device, Zone
 from faults import Fault
 from pki.certificates import details
-from pki.chains import chain
+from pki.chains import chains
 from pki.formats import bundles
 from pki.keys import DEFAULT_KEY_LENGTH
 
@@ -146,8 +146,8 @@ class AuthorityStep(forms.Form):
             return
         data = read_upload(given, CERTIFICATE_AT_MOST)
         try:
-            root, intermediates = chain.split_root(bundles.read_certificates(data))
-            roots.check_new_root(root, now=self.now)
+            root, intermediates = chains.split_root(bundles.read_certificates(data))
+            requests.check_new_root(root, now=self.now)
         except Fault as fault:
             raise forms.ValidationError(str(fault)) from fault
         self.found = root, intermediates

@@ -24,11 +24,11 @@ from certificates.operations.presentation.ca_forms import ActivationStep, Author
 from certificates.operations.presentation.remint_ca import limit_words, refuse_shut
 from certificates.operations.presentation.wizard import Step
 from console.pages.responses import faults_on, needs
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 from devices.models import Device
 from faults import Fault
 from pki.certificates import details
-from pki.chains import chain
+from pki.chains import chains
 
 KIND = Draft.Kind.CHANGE_CA
 FOLDER = "certificates/dialogs/"
@@ -114,7 +114,7 @@ def _keep(draft: Draft, step: Step, form: Any) -> None:
     parts: dict[str, Any] = {step.key: ca_forms.plain(form)}
     found = getattr(form, "found", None)
     if found:
-        parts |= {"root_pem": found[0], "intermediates_pem": chain.join(*found[1])}
+        parts |= {"root_pem": found[0], "intermediates_pem": chains.join(*found[1])}
     draft.put(**parts)
 
 
@@ -159,7 +159,7 @@ def _adopted(draft: Draft | None) -> dict[str, Any]:
 
 
 def _root(draft: Draft) -> dict[str, Any]:
-    others = chain.split(draft.data["intermediates_pem"])
+    others = chains.split(draft.data["intermediates_pem"])
     return ca_forms.shown_root(draft.data["root_pem"], others)
 
 

@@ -20,7 +20,7 @@ from certificates.models import Operation
 from certificates.operations import cancellation, distribution
 from certificates.operations.states import OperationState
 from console.pages.responses import close_dialog, dialog, needs
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 from faults import Conflict
 from systemupdates.content import replica_status, replication
 from systemupdates.models import Replica

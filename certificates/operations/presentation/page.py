@@ -1,4 +1,7 @@
-"""The page of one operation and its signed report (B-2, B-6 to B-8)."""
+"""The page of one operation and its signed report (B-2, B-6 to B-8).
+
+The list of all operations, with a page of its own for each.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,13 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from certificates.authority.views import news, rights
@@ -23,12 +28,13 @@ from certificates.models import Operation
 from certificates.operations.presentation import devices
 from certificates.operations.presentation.actions import operation_of
 from certificates.operations.states import OperationState
-from certificates.progress import counting, progress, stages
+from certificates.progress import counts as operation_counts
+from certificates.progress import progress, stages
 from certificates.progress import report as reports
 from certificates.trust import devices_at_risk, readiness, stragglers
 from certificates.trust.devices_at_risk import Contact
 from console.pages import chart, tables
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 from devices.models import Zone
 from systemupdates.assignments import rollout as spread
 
@@ -69,7 +75,7 @@ class Standing:
 
 def standing(zone: Zone, operation: Operation, now: datetime) -> Standing:
     """Read how an operation stands."""
-    counts = counting.count([operation], now=now)[operation.pk]
+    counts = operation_counts.count([operation], now=now)[operation.pk]
     return Standing(
         operation=operation,
         zone=zone,
@@ -196,3 +202,45 @@ def report(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "p": None,
     }
     return render(request, "certificates/report.html", context)
+
+
+OPERATION_COLUMNS = (
+    tables.Column("name", gettext_lazy("Operation"), "name"),
+    tables.Column("state", gettext_lazy("Status"), "state"),
+    tables.Column("by", gettext_lazy("Started by"), "requested_by__username"),
+    tables.Column("created", gettext_lazy("Started"), "created_at"),
+    tables.Column("activation", gettext_lazy("Activation"), "activates_at"),
+    tables.Column("ended", gettext_lazy("Ended"), "ended_at"),
+)
+
+
+@require_safe
+def operations(request: ZoneRequest) -> HttpResponse:
+    """List every operation, those in progress first."""
+    asked = tables.Asked.read(request.GET)
+    columns, field, descending = tables.sorted_by(OPERATION_COLUMNS, asked.sort)
+    found = Operation.objects.select_related("requested_by")
+    if asked.q:
+        found = found.filter(name__icontains=asked.q)
+    numbers = tables.counts(found, dict(_by_kind()))
+    if asked.state in Operation.Kind.values:
+        found = found.filter(kind=asked.state)
+    order = f"{'-' if descending else ''}{field}" if field else "-created_at"
+    labels = {"": _("All"), **dict(Operation.Kind.choices)}
+    context = {
+        "nav": "certificates",
+        "asked": asked,
+        "columns": columns,
+        "page": tables.page_of(found.order_by(order, "pk"), asked),
+        "chips": [
+            {"key": key, "label": label, "n": numbers[key], "on": asked.state == key}
+            for key, label in labels.items()
+        ],
+        "sizes": tables.PAGE_SIZES,
+        "now": timezone.now(),
+    }
+    return render(request, "certificates/operations.html", context)
+
+
+def _by_kind() -> list[tuple[str, Any]]:
+    return [(kind, Q(kind=kind)) for kind in Operation.Kind.values]

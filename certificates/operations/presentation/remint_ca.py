@@ -19,10 +19,11 @@ from certificates.models import Authority, Operation
 from certificates.operations import creation
 from certificates.operations.activation_time import Limits, limits
 from certificates.operations.presentation.forms import RemintCAForm
-from certificates.progress import counting, progress
+from certificates.progress import counts as operation_counts
+from certificates.progress import progress
 from console.pages.forms import utc_words, zone_words
 from console.pages.responses import close_dialog, dialog, faults_on, needs
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 from faults import Conflict
 from pki.certificates.details import describe
 
@@ -66,7 +67,7 @@ def remint_ca(request: ZoneRequest) -> HttpResponse:
             operation = creation.remint_ca(form.order(), by=request.user, key=key, now=now)
             transaction.on_commit(partial(tasks.nudge, str(operation.pk)), robust=True)
         if not form.errors:
-            said = f"{progress.headline(operation, counting.Counts())} {form.early_note()}"
+            said = f"{progress.headline(operation, operation_counts.Counts())} {form.early_note()}"
             return close_dialog(request, reverse("certificates:page"), said=said.strip())
     return dialog(
         request, "certificates/dialogs/remint_ca.html", limit_words(found, now), form=form

@@ -18,9 +18,10 @@ from django.utils.translation import gettext as _
 
 from certificates import tasks
 from certificates.models import Draft, Operation
-from certificates.progress import counting, progress
+from certificates.progress import counts as operation_counts
+from certificates.progress import progress
 from console.pages.responses import close_dialog, dialog
-from devices.http import ZoneRequest
+from devices.middleware import ZoneRequest
 from faults import NotFound
 
 
@@ -82,7 +83,7 @@ def ended(request: ZoneRequest, pk: UUID) -> HttpResponse:
 
 def started(request: ZoneRequest, operation: Operation, note: str) -> HttpResponse:
     """Close the dialog onto the operation that it started; `note` warns, or is ""."""
-    said = f"{progress.headline(operation, counting.Counts())} {note}"
+    said = f"{progress.headline(operation, operation_counts.Counts())} {note}"
     return close_dialog(request, reverse("certificates:page"), said=said.strip())
 
 

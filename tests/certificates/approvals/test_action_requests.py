@@ -8,7 +8,8 @@ from django.utils import timezone
 from administrators.models import Rules
 from audit.models import Entry
 from certificates import tasks
-from certificates.approvals import action_requests, approvals
+from certificates.approvals import approvals
+from certificates.approvals import approvals as certificates_approvals
 from certificates.models import Operation
 from certificates.monitoring import notifications
 from certificates.operations.states import OperationState
@@ -30,7 +31,7 @@ def started(first, second, **changes):
     operation = walkthrough.remint_ca(**changes)
     Operation.objects.filter(pk=operation.pk).update(requested_by=first)
     operation = walkthrough.fresh(operation)
-    approvals.confirm(operation, by=second, now=timezone.now())
+    approvals.approve_operation(operation, by=second, now=timezone.now())
     return walkthrough.fresh(operation)
 
 
@@ -63,15 +64,23 @@ def completed(two, zone):
 
 
 def force(operation, by):
-    action_requests.do_or_ask(operation, action_requests.FORCE, by=by, now=timezone.now())
+    certificates_approvals.do_or_ask(
+        operation, certificates_approvals.FORCE, by=by, now=timezone.now()
+    )
     return walkthrough.fresh(operation)
 
 
 def test_force_is_asked_for_and_done_when_the_second_agrees(two, blocked):
     first, second = two
     asked = force(blocked, first)
-    assert (asked.state, asked.forced, asked.asked_act) == (P.BLOCKED, False, action_requests.FORCE)
-    action_requests.confirm(asked, action_requests.FORCE, by=second, now=timezone.now())
+    assert (asked.state, asked.forced, asked.asked_act) == (
+        P.BLOCKED,
+        False,
+        certificates_approvals.FORCE,
+    )
+    certificates_approvals.approve_action(
+        asked, certificates_approvals.FORCE, by=second, now=timezone.now()
+    )
     done = walkthrough.fresh(blocked)
     assert (done.state, done.forced, done.asked_act) == (P.ASSIGNED, True, "")
     note = Entry.objects.get(action="confirm-force").note
@@ -81,30 +90,40 @@ def test_force_is_asked_for_and_done_when_the_second_agrees(two, blocked):
 def test_roll_back_is_asked_for_and_done_when_the_second_agrees(two, completed):
     first, second = two
     before = completed.state
-    action_requests.do_or_ask(completed, action_requests.ROLL_BACK, by=first, now=timezone.now())
+    certificates_approvals.do_or_ask(
+        completed, certificates_approvals.ROLL_BACK, by=first, now=timezone.now()
+    )
     assert walkthrough.fresh(completed).state == before
-    action_requests.confirm(completed, action_requests.ROLL_BACK, by=second, now=timezone.now())
+    certificates_approvals.approve_action(
+        completed, certificates_approvals.ROLL_BACK, by=second, now=timezone.now()
+    )
     assert walkthrough.fresh(completed).state == P.ROLLING_BACK
 
 
 def test_the_first_cannot_confirm_and_nobody_without_the_right(two, blocked):
     asked = force(blocked, two[0])
     with pytest.raises(Refused, match="second administrator"):
-        action_requests.confirm(asked, action_requests.FORCE, by=two[0], now=timezone.now())
+        certificates_approvals.approve_action(
+            asked, certificates_approvals.FORCE, by=two[0], now=timezone.now()
+        )
     with pytest.raises(Forbidden):
-        action_requests.confirm(
-            asked, action_requests.FORCE, by=factories.user("reader"), now=timezone.now()
+        certificates_approvals.approve_action(
+            asked, certificates_approvals.FORCE, by=factories.user("reader"), now=timezone.now()
         )
     assert walkthrough.fresh(blocked).state == P.BLOCKED
-    assert walkthrough.fresh(blocked).asked_act == action_requests.FORCE
+    assert walkthrough.fresh(blocked).asked_act == certificates_approvals.FORCE
 
 
 def test_what_was_not_asked_for_cannot_be_confirmed(two, blocked):
     with pytest.raises(Conflict):
-        action_requests.confirm(blocked, action_requests.FORCE, by=two[1], now=timezone.now())
+        certificates_approvals.approve_action(
+            blocked, certificates_approvals.FORCE, by=two[1], now=timezone.now()
+        )
     asked = force(blocked, two[0])
     with pytest.raises(Conflict):
-        action_requests.confirm(asked, action_requests.ROLL_BACK, by=two[1], now=timezone.now())
+        certificates_approvals.approve_action(
+            asked, certificates_approvals.ROLL_BACK, by=two[1], now=timezone.now()
+        )
     with pytest.raises(Conflict, match="already"):
         force(asked, two[1])
 
@@ -119,8 +138,10 @@ def test_it_is_looked_at_again_when_the_second_agrees(two, blocked):
     asked = force(blocked, two[0])
     Operation.objects.filter(pk=asked.pk).update(state=P.ASSIGNED)
     with pytest.raises(Conflict, match="Nothing holds"):
-        action_requests.confirm(asked, action_requests.FORCE, by=two[1], now=timezone.now())
-    assert walkthrough.fresh(asked).asked_act == action_requests.FORCE, (
+        certificates_approvals.approve_action(
+            asked, certificates_approvals.FORCE, by=two[1], now=timezone.now()
+        )
+    assert walkthrough.fresh(asked).asked_act == certificates_approvals.FORCE, (
         "a refused act changes nothing"
     )
 
@@ -133,19 +154,25 @@ def test_without_the_rule_it_is_done_at_once(two, blocked):
 def test_either_of_both_gives_it_up(two, blocked):
     for who, action in ((two[0], "withdraw-force"), (two[1], "refuse-force")):
         asked = force(walkthrough.fresh(blocked), two[0])
-        action_requests.refuse(asked, action_requests.FORCE, by=who, now=timezone.now())
+        certificates_approvals.reject_action(
+            asked, certificates_approvals.FORCE, by=who, now=timezone.now()
+        )
         assert walkthrough.fresh(blocked).asked_act == ""
         assert Entry.objects.filter(action=action).count() == 1
 
 
 def test_after_a_day_it_is_dropped(two, completed):
-    action_requests.do_or_ask(completed, action_requests.ROLL_BACK, by=two[0], now=timezone.now())
+    certificates_approvals.do_or_ask(
+        completed, certificates_approvals.ROLL_BACK, by=two[0], now=timezone.now()
+    )
     later = timezone.now() + timedelta(hours=24)
     with pytest.raises(Conflict):
-        action_requests.confirm(completed, action_requests.ROLL_BACK, by=two[1], now=later)
-    action_requests.give_up(later - timedelta(seconds=2))
-    assert walkthrough.fresh(completed).asked_act == action_requests.ROLL_BACK
-    action_requests.give_up(later)
+        certificates_approvals.approve_action(
+            completed, certificates_approvals.ROLL_BACK, by=two[1], now=later
+        )
+    certificates_approvals.expire_action_requests(later - timedelta(seconds=2))
+    assert walkthrough.fresh(completed).asked_act == certificates_approvals.ROLL_BACK
+    certificates_approvals.expire_action_requests(later)
     assert walkthrough.fresh(completed).asked_act == ""
     assert "24 hours" in Entry.objects.get(action="drop-roll-back").note
 
@@ -171,7 +198,7 @@ def test_the_pages_ask_show_and_decide(two, blocked):
     theirs, mine = browser(first), browser(second)
     there = f"{PAGE}operations/{blocked.pk}/force/"
     assert theirs.post(there).status_code == 302
-    assert walkthrough.fresh(blocked).asked_act == action_requests.FORCE
+    assert walkthrough.fresh(blocked).asked_act == certificates_approvals.FORCE
     confirm = f"{PAGE}operations/{blocked.pk}/confirm/force/"
     assert "Force activation waits for a second" in mine.get("/").content.decode()
     assert confirm in mine.get(PAGE).content.decode()
@@ -187,7 +214,9 @@ def test_the_pages_ask_show_and_decide(two, blocked):
 
 def test_who_confirms_a_roll_back_sees_which_ca_comes_back(two, completed):
     operation = walkthrough.fresh(completed)
-    action_requests.do_or_ask(operation, action_requests.ROLL_BACK, by=two[0], now=timezone.now())
+    certificates_approvals.do_or_ask(
+        operation, certificates_approvals.ROLL_BACK, by=two[0], now=timezone.now()
+    )
     there = f"{PAGE}operations/{operation.pk}/confirm/roll-back/"
     shown = browser(two[1]).get(there).content.decode()
     assert f"Zone CA again</dt><dd>{operation.authority.subject}<" in shown

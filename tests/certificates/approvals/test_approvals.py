@@ -56,7 +56,7 @@ def test_an_operation_on_the_ca_waits_and_takes_the_buttons(two, zone):
 def test_the_second_lets_it_begin(two, zone):
     first, second = two
     operation = remint(first)
-    approvals.confirm(operation, by=second, now=timezone.now())
+    approvals.approve_operation(operation, by=second, now=timezone.now())
     operation = walkthrough.fresh(operation)
     assert operation.state == P.PREPARING
     assert operation.confirmed_by == second
@@ -68,24 +68,24 @@ def test_the_second_lets_it_begin(two, zone):
 def test_the_first_cannot_confirm(two):
     operation = remint(two[0])
     with pytest.raises(Refused, match="second administrator"):
-        approvals.confirm(operation, by=two[0], now=timezone.now())
+        approvals.approve_operation(operation, by=two[0], now=timezone.now())
     assert walkthrough.fresh(operation).state == P.PROPOSED
 
 
 def test_whoever_lacks_the_right_cannot_confirm(two):
     operation = remint(two[0])
     with pytest.raises(Forbidden):
-        approvals.confirm(operation, by=factories.user("reader"), now=timezone.now())
+        approvals.approve_operation(operation, by=factories.user("reader"), now=timezone.now())
 
 
 def test_after_a_day_it_is_given_up(two, zone):
     operation = remint(two[0], activates_at=walkthrough.soon(days=9))
     later = timezone.now() + timedelta(hours=24)
     with pytest.raises(Conflict):
-        approvals.confirm(operation, by=two[1], now=later)
-    approvals.give_up(later - timedelta(seconds=2))
+        approvals.approve_operation(operation, by=two[1], now=later)
+    approvals.expire_requests(later - timedelta(seconds=2))
     assert walkthrough.fresh(operation).state == P.PROPOSED
-    approvals.give_up(later)
+    approvals.expire_requests(later)
     assert walkthrough.step(operation).state == P.CANCELLED
     assert Operation.objects.blocking().count() == 0
 
@@ -93,7 +93,7 @@ def test_after_a_day_it_is_given_up(two, zone):
 def test_the_activation_time_must_still_leave_the_devices_time(two):
     operation = remint(two[0], activates_at=walkthrough.soon(minutes=10))
     with pytest.raises(TooEarly):
-        approvals.confirm(
+        approvals.approve_operation(
             operation, by=two[1], now=timezone.now() + timedelta(minutes=9, seconds=30)
         )
 
@@ -133,16 +133,16 @@ def test_an_act_on_the_ca_key_waits_with_its_secret_sealed(two, zone, kind):
     tasks.sweep()
     assert VaultJob.objects.get(pk=job.pk).state == JobState.PROPOSED
     with pytest.raises(Refused):
-        approvals.confirm_job(job, by=first, now=now)
+        approvals.approve_job(job, by=first, now=now)
     later = now + timedelta(hours=3)
-    approvals.confirm_job(job, by=second, now=later)
+    approvals.approve_job(job, by=second, now=later)
     key_jobs.do(job, now=later)
     assert VaultJob.objects.get(pk=job.pk).state == JobState.DONE
 
 
 def test_a_proposal_that_nobody_confirms_forgets_its_passphrase(two):
     job = key_operations.back_up(PASSPHRASE, by=two[0])
-    approvals.give_up(timezone.now() + timedelta(hours=25))
+    approvals.expire_requests(timezone.now() + timedelta(hours=25))
     job.refresh_from_db()
     assert (job.state, job.sealed) == (JobState.EXPIRED, "")
 
@@ -151,7 +151,7 @@ def test_the_first_finds_the_backup_hours_later(two):
     first, second = two
     job = key_operations.back_up(PASSPHRASE, by=first)
     now = timezone.now()
-    approvals.confirm_job(job, by=second, now=now)
+    approvals.approve_job(job, by=second, now=now)
     key_jobs.do(job, now=now)
     key_operations.forget_results(now + timedelta(hours=23))
     assert bytes(VaultJob.objects.get(pk=job.pk).result)

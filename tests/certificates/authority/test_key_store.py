@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from certificates import tasks
-from certificates.authority import selfcheck
+from certificates.authority import key_store
 from certificates.models import Authority, FutureCertificate
 from certificates.operations.states import FutureState
 from devices.identity import zone_keys
@@ -63,7 +63,7 @@ def harmed(path, harm):
 
 
 def tried():
-    selfcheck.check(Authority.objects.current(), now=timezone.now())
+    key_store.check_key(Authority.objects.current(), now=timezone.now())
     return Authority.objects.current()
 
 
@@ -75,10 +75,10 @@ def pane():
 
 def test_a_ca_in_order_has_no_fault_and_is_tried_again_after_a_while(zone):
     now = timezone.now()
-    assert [one.pk for one in selfcheck.due(now)] == [Authority.objects.current().pk]
+    assert [one.pk for one in key_store.keys_to_check(now)] == [Authority.objects.current().pk]
     assert tried().fault == ""
-    assert not selfcheck.due(now + timedelta(minutes=9)).exists()
-    assert selfcheck.due(now + timedelta(minutes=11)).exists()
+    assert not key_store.keys_to_check(now + timedelta(minutes=9)).exists()
+    assert key_store.keys_to_check(now + timedelta(minutes=11)).exists()
     assert "cannot sign" not in pane()
 
 
@@ -91,7 +91,7 @@ def test_a_harmed_ca_vault_key_is_told_in_the_pane_and_nothing_is_made_anew(zone
         assert "The zone CA cannot sign." in pane()
         assert Authority.objects.current().sealed_key == sealed
         assert path.exists() == (harm is not missing)
-        assert selfcheck.due(timezone.now() + timedelta(seconds=30)).exists()
+        assert key_store.keys_to_check(timezone.now() + timedelta(seconds=30)).exists()
     assert tried().fault == ""
     assert "cannot sign" not in pane()
 

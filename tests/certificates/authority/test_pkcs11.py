@@ -9,13 +9,14 @@ from django.utils import timezone
 
 from audit.models import Entry
 from certificates import tasks
-from certificates.authority import ending, gates, key_operations, key_store, selfcheck, vault_keys
+from certificates.authority import gates, key_operations, key_store, vault_keys
+from certificates.authority import key_store as authority_key_store
 from certificates.models import Authority, Bridge, FutureCertificate
 from certificates.operations import preparation
 from certificates.operations.states import FutureState
 from devices.identity import zone_keys
 from faults import Refused
-from pki.chains import chain
+from pki.chains import chains
 from pki.protection import pkcs11
 from tests.pki.softhsm import PIN, SoftHSM, library
 from tests.support import factories, walkthrough
@@ -67,7 +68,7 @@ def test_the_key_is_made_inside_and_its_name_alone_is_kept(zone):
     tasks.sign(str(ca.pk))
     future.refresh_from_db()
     assert future.state == FutureState.CREATED
-    assert chain.is_signed_by(chain.split(future.chain_pem)[0], ca.root_pem)
+    assert chains.is_signed_by(chains.split(future.chain_pem)[0], ca.root_pem)
 
 
 def test_move_and_backup_are_shut_with_the_reason_on_the_page_and_on_the_server(zone):
@@ -141,7 +142,9 @@ def test_with_a_token_in_trouble_the_reason_is_shown_and_work_goes_on_afterwards
         operation = walkthrough.fresh(operation)
         assert operation.state == "preparing"
         assert operation.future_authority is None or why in operation.reason
-        assert selfcheck.due(timezone.now() + selfcheck.AGAIN * 2).exists()
+        assert authority_key_store.keys_to_check(
+            timezone.now() + authority_key_store.AGAIN * 2
+        ).exists()
     tasks.sign(str(ca.pk))
     future.refresh_from_db()
     assert future.state == FutureState.CREATED
@@ -175,16 +178,18 @@ def ended(ca, state):
 def test_the_key_of_a_ca_that_has_ended_is_destroyed_in_the_token(zone, hsm, state):
     ca = Authority.objects.current()
     name = ca.sealed_key.removeprefix("pkcs11:")
-    ending.destroy(ca, now=timezone.now())
+    authority_key_store.destroy_ended_key(ca, now=timezone.now())
     assert in_token(hsm, name), "that of the current CA never is"
     ca = ended(ca, state)
-    assert [one.pk for one in ending.due(timezone.now() + timedelta(hours=1))] == [ca.pk]
+    assert [
+        one.pk for one in authority_key_store.keys_to_destroy(timezone.now() + timedelta(hours=1))
+    ] == [ca.pk]
     tasks.destroy_key(str(ca.pk))
     assert not in_token(hsm, name)
     ca.refresh_from_db()
     assert ca.sealed_key == ""
     assert Entry.objects.filter(action="destroy-ca-key").count() == 1
-    assert ending.due(timezone.now() + timedelta(hours=1)) == []
+    assert authority_key_store.keys_to_destroy(timezone.now() + timedelta(hours=1)) == []
 
 
 def test_a_token_that_is_away_is_asked_again_later(zone, hsm):
@@ -192,13 +197,13 @@ def test_a_token_that_is_away_is_asked_again_later(zone, hsm):
     pin = hsm.pin_file.read_text()
     hsm.pin_file.write_text("000000")
     now = timezone.now()
-    ending.destroy(ca, now=now)
+    authority_key_store.destroy_ended_key(ca, now=now)
     ca.refresh_from_db()
     assert ca.has_token_key
-    assert ending.due(now + timedelta(minutes=9)) == []
+    assert authority_key_store.keys_to_destroy(now + timedelta(minutes=9)) == []
     hsm.pin_file.write_text(pin)
-    assert ending.due(now + timedelta(minutes=10))
-    ending.destroy(ca, now=now + timedelta(minutes=10))
+    assert authority_key_store.keys_to_destroy(now + timedelta(minutes=10))
+    authority_key_store.destroy_ended_key(ca, now=now + timedelta(minutes=10))
     ca.refresh_from_db()
     assert ca.sealed_key == ""
 
@@ -212,7 +217,7 @@ def test_a_cancelled_change_leaves_no_key_in_the_token(zone, hsm):
     name = future.sealed_key.removeprefix("pkcs11:")
     cancellation.cancel(walkthrough.fresh(operation), now=timezone.now())
     assert walkthrough.step(operation).state == "cancelled"
-    for one in ending.due(timezone.now()):
-        ending.destroy(one, now=timezone.now())
+    for one in authority_key_store.keys_to_destroy(timezone.now()):
+        authority_key_store.destroy_ended_key(one, now=timezone.now())
     assert not in_token(hsm, name)
     assert in_token(hsm, Authority.objects.current().sealed_key.removeprefix("pkcs11:"))

@@ -24,7 +24,7 @@ from certificates.issuance import imports
 from certificates.models import FutureCertificate, Operation
 from certificates.operations.states import FutureState
 from faults import Fault
-from pki.chains import chain as chains_chain
+from pki.chains import chains as chains_chain
 from systemupdates.models import SystemUpdate
 from tests.support import public_ca, walkthrough
 from tests.support.public_ca import DAY, FORMS, YEAR, PublicCA

@@ -27,7 +27,7 @@ from devices.identity import zone_keys
 from devices.models import Device, Zone
 from devices.registration import registration
 from faults import Conflict, Fault, Refused
-from pki.chains import chain as chains_chain
+from pki.chains import chains as chains_chain
 from systemupdates.assignments import assignment
 from systemupdates.models import Assignment, Notice
 from tests.support import walkthrough

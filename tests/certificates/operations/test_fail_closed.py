@@ -209,14 +209,14 @@ ACTS = {
     ),
     "confirm an operation": (
         lambda z: (Rules.objects.create(pk=1, two_administrators=True), walkthrough.remint_ca()),
-        lambda z: approvals.confirm(operation(), by=second(), now=now()),
+        lambda z: approvals.approve_operation(operation(), by=second(), now=now()),
     ),
     "confirm a backup": (
         lambda z: (
             Rules.objects.create(pk=1, two_administrators=True),
             key_operations.back_up(PASSPHRASE, by=first()),
         ),
-        lambda z: approvals.confirm_job(VaultJob.objects.get(), by=second(), now=now()),
+        lambda z: approvals.approve_job(VaultJob.objects.get(), by=second(), now=now()),
     ),
     "sign with the zone key": (None, lambda z: zone_keys.here().sign("x", CANCEL)),
     "make a registration key": (None, registration_key),

@@ -13,8 +13,8 @@ from certificates.operations.activation_time import TooEarly, TooLate
 from certificates.operations.states import AuthorityState, FutureState, OperationState
 from faults import Conflict, Invalid
 from pki.certificates import details
-from pki.chains import chain as chains_chain
-from systemupdates.assignments import samples
+from pki.chains import chains as chains_chain
+from systemupdates.assignments import rollout
 from systemupdates.models import Notice
 from wire import messages, metadata
 from wire.envelope import Envelope
@@ -59,7 +59,7 @@ def hold_content(zone, *hosts):
 
 
 def test_it_goes_from_the_order_to_completed(zone, monkeypatch):
-    monkeypatch.setattr(samples, "LEAST_PAUSE", timedelta(days=1))
+    monkeypatch.setattr(rollout, "LEAST_PAUSE", timedelta(days=1))
     second = zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
     signing.sign_waiting(Authority.objects.current(), now=timezone.now())
     device = zone.join("pc-01")

@@ -10,7 +10,8 @@ from certificates.agents import responses
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
 from certificates.operations import rollback
 from certificates.operations.states import OperationState
-from certificates.trust import roots, trust
+from certificates.trust import roots
+from certificates.trust import roots as trust_roots
 from faults import Conflict
 from systemupdates.models import Assignment, Notice
 from tests.support import walkthrough
@@ -76,7 +77,7 @@ def test_the_old_ca_is_current_again_and_both_stay_trusted(zone, state):
     old, new = operation.authority, operation.future_authority
     rollback.roll_back(operation, now=timezone.now())
     assert Authority.objects.current() == old
-    known = trust.trust()
+    known = trust_roots.trust()
     assert (known.current, known.in_grace) == (old.root_pem, [new.root_pem])
     assert walkthrough.fresh(operation).state == OperationState.ROLLING_BACK
     assert Entry.objects.filter(action="undo").exists()

@@ -6,10 +6,11 @@ import pytest
 
 from certificates.models import Operation
 from certificates.operations.states import FutureState, OperationState
-from certificates.progress import counting, progress
+from certificates.progress import counts as operation_counts
+from certificates.progress import progress
 from devices.models import Role, Zone
-from systemupdates.assignments import counts as assignments_counts
-from systemupdates.assignments import samples
+from systemupdates.assignments import rollout
+from systemupdates.assignments import rollout as assignments_counts
 from systemupdates.models import Assignment
 from systemupdates.updates.states import AssignmentState, ReplicaState
 from tests.support import factories
@@ -25,7 +26,7 @@ def ca():
 
 
 def shown(operation):
-    counts = counting.count([operation], now=factories.now())[operation.pk]
+    counts = operation_counts.count([operation], now=factories.now())[operation.pk]
     return progress.progress(operation, counts, Zone.objects.the(), factories.now())
 
 
@@ -79,7 +80,7 @@ def test_counts_leave_out_who_does_not_count(ca):
         factories.replica(
             operation.update, factories.server(f"cs-{number}", Role.CONTENT_SATELLITE), copied
         )
-    counts = counting.count([operation], now=factories.now())[operation.pk]
+    counts = operation_counts.count([operation], now=factories.now())[operation.pk]
     assert counts.applied() == (2, 4)
     assert counts.activated() == (1, 4)
     assert counts.copied() == (1, 2)
@@ -109,7 +110,7 @@ def test_a_blocked_operation_names_its_servers(ca):
     ],
 )
 def test_the_headline_is_the_manuals(state, words):
-    counts = counting.Counts(devices={A.APPLIED: 2, A.ACTIVATED: 1, A.IGNORED: 5})
+    counts = operation_counts.Counts(devices={A.APPLIED: 2, A.ACTIVATED: 1, A.IGNORED: 5})
     operation = Operation(kind=Operation.Kind.REMINT_CA, state=state)
     assert progress.headline(operation, counts) == words
 
@@ -129,7 +130,7 @@ def test_the_mark_changes_with_what_the_page_shows(ca):
 def test_counting_takes_the_same_queries_for_any_number(ca, django_assert_num_queries):
     operations = [factories.operation(ca, state=S.ACTIVATED) for _n in range(3)]
     with django_assert_num_queries(6):
-        counting.count(operations, now=factories.now())
+        operation_counts.count(operations, now=factories.now())
 
 
 def test_of_a_large_update_it_takes_what_the_sweep_has_counted(ca, monkeypatch):
@@ -139,9 +140,9 @@ def test_of_a_large_update_it_takes_what_the_sweep_has_counted(ca, monkeypatch):
         factories.assignment(operation.update, factories.device(f"pc-{number}"), A.PENDING)
     gone = factories.device("pc-gone", state="retired")
     factories.assignment(operation.update, gone, A.PENDING)
-    samples.note(operation.update, now=now)
+    rollout.note(operation.update, now=now)
     Assignment.objects.update(state=A.ACTIVATED)
-    counts = counting.count([operation], now=now)[operation.pk]
+    counts = operation_counts.count([operation], now=now)[operation.pk]
     assert counts.devices["pending"] == 4, "who is gone is among the activated now"
-    later = counting.count([operation], now=now + assignments_counts.LASTS)[operation.pk]
+    later = operation_counts.count([operation], now=now + assignments_counts.LASTS)[operation.pk]
     assert later.devices == {"activated": 3}

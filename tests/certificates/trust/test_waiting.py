@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from certificates.operations.states import OperationState
-from certificates.trust import waiting
+from certificates.trust import stragglers
 from devices.models import Device, Role
 from systemupdates.models import Replica, SystemUpdate
 from systemupdates.updates.states import ReplicaState, UpdateState
@@ -44,7 +44,7 @@ def client(zone):
 
 
 def names(zone):
-    return [(one.device.name, one.tone) for one in waiting.servers(zone, factories.now())]
+    return [(one.device.name, one.tone) for one in stragglers.servers(zone, factories.now())]
 
 
 def test_a_server_that_lacks_content_is_named_with_what_can_be_done(client, zone, operation):
@@ -63,7 +63,7 @@ def test_what_holds_an_assignment_up_comes_first(zone, operation):
         Device.objects.get(name="ps-01"), name="Other", assigned_at=factories.now()
     )
     factories.replica(other, Device.objects.get(name="cs-01"), ReplicaState.FAILED)
-    texts = [one.text for one in waiting.servers(zone, factories.now())]
+    texts = [one.text for one in stragglers.servers(zone, factories.now())]
     assert [other.name in text for text in texts] == [False, True]
 
 
@@ -103,12 +103,12 @@ def test_a_server_that_waits_for_approval_is_named(client, zone, first):
 
 
 def test_many_are_cut_short_and_the_rest_is_told_of(client, zone, first):
-    for number in range(waiting.AT_MOST + 2):
+    for number in range(stragglers.AT_MOST + 2):
         factories.server(
             f"cs-{number:02}", Role.CONTENT_SATELLITE, last_contact=factories.now() - DAY
         )
     page = client.get("/").content.decode()
-    assert f"{waiting.AT_MOST}+" in page
+    assert f"{stragglers.AT_MOST}+" in page
     assert "There are more." in page
 
 

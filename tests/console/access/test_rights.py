@@ -219,7 +219,7 @@ def names(resolver=None, space=""):
         elif isinstance(pattern, URLPattern):
             name = f"{space}:{pattern.name}"
             # Without a login there are the doors of this matrix, and what programs call.
-            if getattr(pattern.callback, "login_required", True) or space == "people":
+            if getattr(pattern.callback, "login_required", True) or space == "administrators":
                 yield name
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from console.pages import times
+from console.pages import formatting
 
 NOON = datetime(2026, 12, 12, 12, 0, tzinfo=UTC)
 
@@ -21,7 +21,7 @@ NOON = datetime(2026, 12, 12, 12, 0, tzinfo=UTC)
     ],
 )
 def test_a_span_is_rounded_down(length, words):
-    assert times.span(length) == words
+    assert formatting.span(length) == words
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_span_is_rounded_down(length, words):
     ],
 )
 def test_an_expiry_is_near_from_ninety_days_on(left, tone, words):
-    assert times.expiry(NOON + left, NOON) == (tone, words)
+    assert formatting.expiry(NOON + left, NOON) == (tone, words)
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def test_an_expiry_is_near_from_ninety_days_on(left, tone, words):
 )
 def test_a_stamp_names_its_zone(zone, words):
     with timezone.override(zone):
-        assert times.stamp(NOON) == words
+        assert formatting.stamp(NOON) == words
 
 
 def test_the_full_form_tells_offset_and_utc():
     with timezone.override("Europe/Berlin"):
-        text = times.full(NOON)
+        text = formatting.full(NOON)
     assert text == "12 December 2026, 13:00:00 CET (UTC+01:00) · 2026-12-12 12:00:00 UTC"

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from audit.models import Entry
-from console.pages import durations
+from console.pages import formatting
 from devices.models import Device, RegistrationKey, Role, Zone
 from devices.zone.settings import SETTINGS
 from tests.support import factories
@@ -33,7 +33,7 @@ def filled(**changes):
     zone = Zone.objects.the()
     values = {one.name: getattr(zone, one.name) for one in SETTINGS}
     sent = {
-        name: durations.words(value) if name.endswith("_seconds") else value
+        name: formatting.words(value) if name.endswith("_seconds") else value
         for name, value in values.items()
     }
     sent["renews_by_itself"] = "on"
@@ -46,14 +46,14 @@ def filled(**changes):
     [("90 s", 90), ("12 h", 43_200), ("3 days", 259_200), ("1 h 30 min", 5400), ("1w", 604_800)],
 )
 def test_a_duration_is_read_as_people_write_it(text, seconds):
-    assert durations.parse(text) == seconds
-    assert durations.parse(durations.words(seconds)) == seconds
+    assert formatting.parse(text) == seconds
+    assert formatting.parse(formatting.words(seconds)) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "12", "h", "12 months", "3 days soon", "-1 h", "1.5 h"])
 def test_anything_else_is_no_duration(text):
     with pytest.raises(ValueError, match=r".*"):
-        durations.parse(text)
+        formatting.parse(text)
 
 
 def test_every_setting_shows_its_range_and_default(client):

@@ -215,7 +215,7 @@ def sabotage(monkeypatch: pytest.MonkeyPatch, name: str, value: Any) -> None:
         def __getattr__(self, attribute: str) -> Any:
             return value if attribute == name else getattr(build, attribute)
 
-    monkeypatch.setattr("pki.certificates.issuance.building", Wrong())
+    monkeypatch.setattr("pki.certificates.issuance.build", Wrong())
     assert getattr(build, name) is right
 
 

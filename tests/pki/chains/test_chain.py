@@ -12,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pki import keys
 from pki.certificates.issuance import make_bridge, make_serial
-from pki.chains import chain as chains_chain
+from pki.chains import chains as chains_chain
 from pki.errors import BadCertificate, BadChain, PkiFault, WeakKey, WrongKey, WrongName
 from pki.names import Names
 from tests.pki import factories

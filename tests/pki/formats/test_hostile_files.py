@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pki import keys
 from pki.certificates import details, lint
-from pki.chains import chain
+from pki.chains import chains
 from pki.errors import BadBundle, BadChain, PkiFault
 from pki.formats import csr
 from pki.formats.bundles import read_certificates, to_der
@@ -54,7 +54,7 @@ def survive(data: bytes) -> int:
             keys.same_key(factories.key(), pem)
         lint.lint_certificate(pem, kind="server", issuer_pem=pem)
         with contextlib.suppress(PkiFault):
-            chain.check_server_chain(
+            chains.check_server_chain(
                 [pem],
                 root_pem=pem,
                 names_needed=factories.NAMES,
@@ -63,9 +63,9 @@ def survive(data: bytes) -> int:
                 fqdn=factories.FQDN,
             )
     with contextlib.suppress(PkiFault):
-        chain.split_root(found)
+        chains.split_root(found)
     with contextlib.suppress(PkiFault):
-        chain.build_chain(
+        chains.build_chain(
             found, root_pem=factories.ca().pem, public_key=keys.public_key(factories.key())
         )
     return len(found)
@@ -145,11 +145,11 @@ def test_certificates_that_all_sign_each_other_are_no_maze() -> None:
     ]
     spki = keys.public_key(factories.key())
     with pytest.raises(BadChain, match="is missing"):
-        chain.build_chain(maze, root_pem=factories.ca().pem, public_key=spki)
+        chains.build_chain(maze, root_pem=factories.ca().pem, public_key=spki)
     with pytest.raises(BadChain, match="is missing"):
-        chain.split_root(maze)
+        chains.split_root(maze)
     with pytest.raises(BadChain, match="is missing"):
-        chain.split_root([*maze[:49], factories.ca().pem])
+        chains.split_root([*maze[:49], factories.ca().pem])
 
 
 def mutated(seed: bytes, chance: random.Random) -> bytes:

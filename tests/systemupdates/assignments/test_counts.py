@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from systemupdates.assignments import assignment as acts
-from systemupdates.assignments import counts, samples
+from systemupdates.assignments import rollout
 from systemupdates.models import Assignment, SystemUpdate
 from systemupdates.updates import lifecycle
 from systemupdates.updates.states import AssignmentState, UpdateState
@@ -19,7 +19,7 @@ A = AssignmentState
 @pytest.fixture
 def update(monkeypatch):
     """An update that counts as large: four devices have failed on it."""
-    monkeypatch.setattr(counts, "LARGE", 4)
+    monkeypatch.setattr(rollout, "LARGE", 4)
     factories.zone()
     begun = factories.now() - timedelta(minutes=10)
     made = factories.update(factories.server("ps-1"), state=UpdateState.ASSIGNED, assigned_at=begun)
@@ -33,7 +33,7 @@ def again(update):
 
 
 def swept(update):
-    samples.note(update, now=factories.now())
+    rollout.note(update, now=factories.now())
     return again(update)
 
 
@@ -43,19 +43,19 @@ def one():
 
 def test_a_pane_shows_what_the_sweep_has_counted_and_counts_by_itself_when_that_is_old(update):
     now = factories.now()
-    samples.note(update, now=now)
+    rollout.note(update, now=now)
     Assignment.objects.update(state=A.ACTIVATED)
-    assert counts.recent(again(update), now=now + timedelta(seconds=9)) == {"failed": 4}
-    assert counts.recent(again(update), now=now + timedelta(seconds=10)) == {"activated": 4}
-    samples.note(update, now=now + timedelta(seconds=1))
-    assert counts.recent(again(update), now=now + timedelta(seconds=2)) == {"activated": 4}
+    assert rollout.recent(again(update), now=now + timedelta(seconds=9)) == {"failed": 4}
+    assert rollout.recent(again(update), now=now + timedelta(seconds=10)) == {"activated": 4}
+    rollout.note(update, now=now + timedelta(seconds=1))
+    assert rollout.recent(again(update), now=now + timedelta(seconds=2)) == {"activated": 4}
 
 
 def test_few_devices_are_always_counted(update):
     Assignment.objects.first().delete()
     assert swept(update).tallied_at is None
     Assignment.objects.update(state=A.ACTIVATED)
-    assert counts.recent(again(update), now=factories.now()) == {"activated": 3}
+    assert rollout.recent(again(update), now=factories.now()) == {"activated": 3}
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ def test_few_devices_are_always_counted(update):
 def test_what_an_administrator_changes_is_seen_at_once(update, act):
     assert swept(update).tally == {"failed": 4}
     act()
-    assert counts.recent(again(update), now=factories.now()).get("failed", 0) < 4
+    assert rollout.recent(again(update), now=factories.now()).get("failed", 0) < 4
 
 
 def test_the_live_pane_takes_them(update, monkeypatch):
-    monkeypatch.setattr(counts, "LASTS", timedelta(hours=1))  # however busy the machine is
+    monkeypatch.setattr(rollout, "LASTS", timedelta(hours=1))  # however busy the machine is
     client = Client()
     client.force_login(factories.admin())
     swept(update)

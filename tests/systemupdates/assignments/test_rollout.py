@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from django.test import Client
 
-from systemupdates.assignments import samples
+from systemupdates.assignments import rollout
 from systemupdates.models import Assignment, Sample
 from systemupdates.updates import tables
 from systemupdates.updates.states import AssignmentState, UpdateState
@@ -33,13 +33,13 @@ def counts(update):
 
 def test_a_sample_is_kept_when_something_changed_and_not_too_often(update):
     now = update.assigned_at + timedelta(seconds=10)
-    samples.note(update, now=now)
-    samples.note(update, now=now + timedelta(seconds=60))
+    rollout.note(update, now=now)
+    rollout.note(update, now=now + timedelta(seconds=60))
     assert Sample.objects.count() == 1, "nothing changed"
     Assignment.objects.filter(device__name="pc-0").update(state=A.APPLIED)
-    samples.note(update, now=now + timedelta(seconds=1))
+    rollout.note(update, now=now + timedelta(seconds=1))
     assert Sample.objects.count() == 1, "too soon"
-    samples.note(update, now=now + timedelta(seconds=61))
+    rollout.note(update, now=now + timedelta(seconds=61))
     assert [s.counts["trusted"] for s in Sample.objects.all()] == [0, 1]
 
 
@@ -50,27 +50,27 @@ def test_a_rollout_of_weeks_keeps_some_hundred_samples(update):
             state=A.APPLIED if hour % 2 else A.FAILED
         )
         for minute in (0, 20, 40):
-            samples.note(update, now=now + timedelta(hours=hour, minutes=minute))
+            rollout.note(update, now=now + timedelta(hours=hour, minutes=minute))
     assert Sample.objects.count() < 400
 
 
 def test_the_last_word_is_always_kept(update):
     now = update.assigned_at + timedelta(seconds=10)
-    samples.note(update, now=now)
+    rollout.note(update, now=now)
     Assignment.objects.update(state=A.ACTIVATED)
-    samples.note(update, now=now, last_word=True)
+    rollout.note(update, now=now, last_word=True)
     assert Sample.objects.last().counts == {"trusted": 4, "activated": 4, "failed": 0, "of": 4}
 
 
 def test_devices_that_are_left_out_do_not_count(update):
     Assignment.objects.filter(device__name="pc-0").update(state=A.IGNORED)
-    assert samples.reckon(counts(update))["of"] == 3
+    assert rollout.reckon(counts(update))["of"] == 3
 
 
 def test_an_update_that_is_not_assigned_has_no_chart(update):
     update.assigned_at = None
-    assert samples.drawn(update, {}, now=factories.now()) is None
-    samples.note(update, now=factories.now())
+    assert rollout.drawn(update, {}, now=factories.now()) is None
+    rollout.note(update, now=factories.now())
     assert not Sample.objects.exists()
 
 
@@ -82,7 +82,7 @@ def test_the_lines_are_steps_inside_the_frame_and_end_at_the_live_numbers(update
             counts={"trusted": applied, "activated": 0, "failed": 1, "of": 4},
         )
     Assignment.objects.update(state=A.APPLIED)
-    chart = samples.drawn(update, counts(update), now=factories.now())
+    chart = rollout.drawn(update, counts(update), now=factories.now())
     trusted, _activated, failed = chart.lines
     assert (trusted.last, failed.last) == (4, 0)
     assert [counts[0] for _at, counts in chart.rows] == [0, 1, 3, 4]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.zac.support.certificates import Root
 from wire.messages import Trust
-from zac.trust import pem, trust
+from zac.trust import pem, store
 
 ONE, TWO, THREE = Root("1"), Root("2"), Root("3")
 BOTH = Trust(ONE.pem, pending=[TWO.pem])
@@ -20,19 +20,19 @@ def names(held: Trust) -> tuple[str, list[str], list[str]]:
 
 
 def test_a_root_is_added_once() -> None:
-    held = trust.with_pending(trust.with_pending(Trust(ONE.pem), TWO.pem), TWO.pem)
+    held = store.with_pending(store.with_pending(Trust(ONE.pem), TWO.pem), TWO.pem)
     assert names(held) == ("1", [], ["2"])
-    assert trust.with_pending(held, ONE.pem) == held
+    assert store.with_pending(held, ONE.pem) == held
 
 
 def test_joining_only_adds() -> None:
-    held = trust.joined(Trust(ONE.pem), Trust(TWO.pem, in_grace=[ONE.pem], pending=[THREE.pem]))
+    held = store.joined(Trust(ONE.pem), Trust(TWO.pem, in_grace=[ONE.pem], pending=[THREE.pem]))
     assert names(held) == ("1", [], ["2", "3"])
-    assert trust.joined(held, Trust(ONE.pem)) == held
+    assert store.joined(held, Trust(ONE.pem)) == held
 
 
 def test_an_older_root_joins_as_one_in_grace() -> None:
-    assert names(trust.joined(Trust(TWO.pem), Trust(TWO.pem, in_grace=[ONE.pem]))) == (
+    assert names(store.joined(Trust(TWO.pem), Trust(TWO.pem, in_grace=[ONE.pem]))) == (
         "2",
         ["1"],
         [],
@@ -40,41 +40,41 @@ def test_an_older_root_joins_as_one_in_grace() -> None:
 
 
 def test_activation_keeps_the_old_root_in_grace() -> None:
-    assert names(trust.activated(BOTH, TWO.sha256)) == ("2", ["1"], [])
+    assert names(store.activated(BOTH, TWO.sha256)) == ("2", ["1"], [])
 
 
 def test_activation_again_changes_nothing() -> None:
-    once = trust.activated(BOTH, TWO.sha256)
-    assert trust.activated(once, TWO.sha256) == once
+    once = store.activated(BOTH, TWO.sha256)
+    assert store.activated(once, TWO.sha256) == once
 
 
 def test_an_unknown_root_cannot_become_current() -> None:
-    assert trust.activated(BOTH, THREE.sha256) == BOTH
+    assert store.activated(BOTH, THREE.sha256) == BOTH
 
 
 def test_a_third_root_during_the_grace_of_a_second() -> None:
     """D-53: all roots in grace stay trusted."""
-    second = trust.with_pending(trust.activated(BOTH, TWO.sha256), THREE.pem)
-    assert names(trust.activated(second, THREE.sha256)) == ("3", ["2", "1"], [])
+    second = store.with_pending(store.activated(BOTH, TWO.sha256), THREE.pem)
+    assert names(store.activated(second, THREE.sha256)) == ("3", ["2", "1"], [])
 
 
 def test_the_current_root_is_never_dropped() -> None:
-    assert names(trust.without(BOTH, [ONE.sha256, TWO.sha256])) == ("1", [], [])
+    assert names(store.without(BOTH, [ONE.sha256, TWO.sha256])) == ("1", [], [])
 
 
 def test_going_back_keeps_drops_or_expects_the_later_root() -> None:
-    after = trust.activated(BOTH, TWO.sha256)
-    assert names(trust.reverted(after, ONE.sha256, TWO.sha256, "in_grace")) == ("1", ["2"], [])
-    assert names(trust.reverted(after, ONE.sha256, TWO.sha256, "pending")) == ("1", [], ["2"])
-    assert names(trust.reverted(after, ONE.sha256, TWO.sha256, "")) == ("1", [], [])
+    after = store.activated(BOTH, TWO.sha256)
+    assert names(store.reverted(after, ONE.sha256, TWO.sha256, "in_grace")) == ("1", ["2"], [])
+    assert names(store.reverted(after, ONE.sha256, TWO.sha256, "pending")) == ("1", [], ["2"])
+    assert names(store.reverted(after, ONE.sha256, TWO.sha256, "")) == ("1", [], [])
 
 
 def test_going_back_to_an_unknown_root_changes_nothing() -> None:
-    after = trust.activated(BOTH, TWO.sha256)
-    assert trust.reverted(after, THREE.sha256, TWO.sha256, "") == after
+    after = store.activated(BOTH, TWO.sha256)
+    assert store.reverted(after, THREE.sha256, TWO.sha256, "") == after
 
 
 def test_line_ends_and_comments_do_not_make_another_root() -> None:
     odd = "# comment\r\n" + ONE.pem.replace("\n", "\r\n")
-    assert trust.digests(Trust(ONE.pem, pending=[odd])) == [ONE.sha256]
+    assert store.digests(Trust(ONE.pem, pending=[odd])) == [ONE.sha256]
     assert pem.split(odd + TWO.pem) == [ONE.pem, TWO.pem]

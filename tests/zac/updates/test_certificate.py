@@ -24,7 +24,7 @@ from wire.messages import (
     CertificateAnswer,
 )
 from wire.metadata import Cancel
-from zac.content.listeners import Listeners
+from zac.content.content_server import Listeners
 from zac.host.host import Host
 from zac.trust import pem
 from zac.updates import refresh

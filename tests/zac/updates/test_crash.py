@@ -24,7 +24,7 @@ from zac.content import content
 from zac.host import files
 from zac.host.home import Home
 from zac.host.host import Host
-from zac.trust import pem, trust
+from zac.trust import pem, store
 from zac.updates import refresh, steps
 
 CONTENT = b"what devices fetch " * 300
@@ -74,7 +74,7 @@ def test_killed_anywhere_in_the_activation_the_old_or_the_new_root_is_in_force(
         current = pem.fingerprint(after.security.current().trust.current)
         assert current in (zone.root.sha256, future.sha256)
         seen.add(current)
-        assert set(trust.digests(after.security.current().trust)) == {
+        assert set(store.digests(after.security.current().trust)) == {
             zone.root.sha256,
             future.sha256,
         }, "both roots stay trusted, whichever is the current one"
@@ -130,7 +130,7 @@ def test_killed_anywhere_in_a_registration_a_device_is_registered_whole_or_not_a
         if after.home.device_if_any() is None:
             registered(zone, after)
         refresh.refresh(after)
-        assert trust.digests(after.security.current().trust) == [zone.root.sha256]
+        assert store.digests(after.security.current().trust) == [zone.root.sha256]
 
 
 def test_killed_anywhere_a_depot_holds_content_whole_or_not_at_all(

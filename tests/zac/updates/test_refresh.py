@@ -8,12 +8,12 @@ from tests.zac.support.certificates import Root
 from tests.zac.support.zone import Zone, read_lines
 from wire.messages import Trust
 from zac.host.host import Host
-from zac.trust import pem, trust
+from zac.trust import pem, store
 from zac.updates import refresh, steps
 
 
 def test_a_registered_device_trusts_the_root_of_the_zone(zone: Zone, device: Host) -> None:
-    assert trust.digests(device.security.current().trust) == [zone.root.sha256]
+    assert store.digests(device.security.current().trust) == [zone.root.sha256]
 
 
 def test_a_refresh_says_which_root_verified_the_server(zone: Zone, device: Host) -> None:
@@ -27,7 +27,7 @@ def test_an_update_is_applied_and_waits_for_its_time(zone: Zone, device: Host) -
     refresh.refresh(device)
     held = device.security.current().trust
     assert pem.fingerprint(held.current) == zone.root.sha256
-    assert trust.digests(held) == [zone.root.sha256, future.sha256]
+    assert store.digests(held) == [zone.root.sha256, future.sha256]
     assert zone.words() == ["downloading", "applying", "applied"]
 
 
@@ -60,4 +60,4 @@ def test_a_root_announced_by_a_verified_refresh_is_trusted(zone: Zone, device: H
     future = Root("Zone CA 2")
     zone.trust = Trust(zone.root.pem, pending=[future.pem])
     refresh.refresh(device)
-    assert trust.digests(device.security.current().trust) == [zone.root.sha256, future.sha256]
+    assert store.digests(device.security.current().trust) == [zone.root.sha256, future.sha256]

@@ -12,7 +12,7 @@ from wire import metadata, values
 from wire.metadata import Manifest
 from zac.host.host import Host
 from zac.network import calls
-from zac.trust import trust
+from zac.trust import store
 from zac.updates import refresh
 
 
@@ -21,7 +21,7 @@ def events(host: Host, event: str) -> list[dict[str, object]]:
 
 
 def digests(host: Host) -> list[str]:
-    return trust.digests(host.security.current().trust)
+    return store.digests(host.security.current().trust)
 
 
 def late(zone: Zone, root: Root, **changes: object) -> Manifest:

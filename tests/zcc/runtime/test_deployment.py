@@ -12,10 +12,10 @@ import pytest
 from faults import Fault
 from pki.protection import sealing
 from tests.harness import compose
-from wire import paths
+from wire import server_files
 from zac.host.server_part import Tools
 from zcc import start
-from zcc.runtime import ca_vault, probe
+from zcc.runtime import agent, probe
 from zcc.runtime.parts import BASE_DIR
 
 GIVEN = {
@@ -83,10 +83,10 @@ def test_the_worker_alone_reaches_the_key_that_opens_the_ca_key(services, part):
 def test_the_worker_makes_that_key_and_the_others_find_its_public_half(tmp_path, monkeypatch):
     home, vault = tmp_path / "home", tmp_path / "vault"
     monkeypatch.setenv("ZCC_CA_VAULT", str(vault))
-    ca_vault.keep(home)
+    agent.keep(home)
     assert [path.name for path in vault.iterdir()] == ["ca-vault.key"]
     assert (vault / "ca-vault.key").stat().st_mode & 0o777 == 0o600
-    public = (home / paths.CA_VAULT_PUBLIC).read_text()
+    public = (home / server_files.CA_VAULT_PUBLIC).read_text()
     assert public == sealing.public_of((vault / "ca-vault.key").read_text())
     monkeypatch.setenv("ZCC_CA_VAULT", "/proc/out-of-reach")
     assert Tools().make_vault_keys(str(home)).ca_vault == public
@@ -97,8 +97,8 @@ def test_a_ca_vault_key_of_an_earlier_release_is_taken_over(tmp_path, monkeypatc
     (tmp_path / "vault").mkdir()
     key = sealing.make_vault_key()
     sealing.write_private_file(tmp_path / "vault" / "ca-vault.key", key.private)
-    (tmp_path / paths.CA_VAULT_PUBLIC).write_text(key.public)
-    ca_vault.keep(tmp_path)
+    (tmp_path / server_files.CA_VAULT_PUBLIC).write_text(key.public)
+    agent.keep(tmp_path)
     assert (tmp_path / "ca-vault" / "ca-vault.key").read_text() == key.private
     assert [path.name for path in (tmp_path / "vault").iterdir()] == ["ca-vault.key.pub"]
 
@@ -108,13 +108,15 @@ def test_a_part_that_may_not_have_the_key_says_so_and_makes_none(tmp_path, monke
     with pytest.raises(Fault, match="/proc/out-of-reach could not be made"):
         Tools().make_vault_keys(str(tmp_path))
     with pytest.raises(Fault, match=r"cannot be written: .*/proc/out-of-reach") as caught:
-        ca_vault.keep(tmp_path)
+        agent.keep(tmp_path)
     assert "ZCC_CA_VAULT" in caught.value.action
-    assert not (tmp_path / paths.CA_VAULT_PUBLIC).exists()
+    assert not (tmp_path / server_files.CA_VAULT_PUBLIC).exists()
 
 
 def test_the_worker_is_closed_to_other_processes_of_its_user():
-    code = "import os; from zcc import processes; os.getuid() or os.setuid(65534); processes.hide()"
+    code = (
+        "import os; from zcc.runtime.processes import hide; os.getuid() or os.setuid(65534); hide()"
+    )
     seen = subprocess.run(
         [sys.executable, "-c", f"{code}; print(os.stat('/proc/self/mem').st_uid)"],
         capture_output=True,
@@ -160,7 +162,7 @@ def test_the_script_writes_the_secrets_that_are_named_and_never_overwrites_them(
 
 def test_every_variable_that_is_set_is_one_that_the_code_reads(services):
     # Most names stand in the code; a few are built from an option's name.
-    read = [*(BASE_DIR / "zcc").rglob("*.py"), BASE_DIR / "wire" / "places.py"]
+    read = [*(BASE_DIR / "zcc").rglob("*.py"), BASE_DIR / "wire" / "server_files.py"]
     code = "".join(path.read_text() for path in read)
     for name in services["web"]["environment"]:
         plain = name.removesuffix("_FILE")

@@ -46,7 +46,7 @@ def test_every_part_that_is_started_is_hardened(limits, monkeypatch):
 
 def test_the_limit_is_handed_on_to_children():
     code = (
-        "import resource, subprocess, sys; from zcc import processes; processes.harden();"
+        "import resource, subprocess, sys; from zcc.runtime import processes; processes.harden();"
         "print(subprocess.check_output([sys.executable, '-c',"
         " 'import resource; print(resource.getrlimit(resource.RLIMIT_CORE))']).decode())"
     )

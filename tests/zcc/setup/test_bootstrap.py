@@ -14,7 +14,7 @@ from django.test import Client
 from audit.models import Entry
 from certificates.models import Authority, ServerCertificate
 from devices.models import Device, Zone
-from pki.chains import chain
+from pki.chains import chains
 from tests.support import public_ca
 from tests.support.public_ca import PublicCA
 
@@ -169,7 +169,7 @@ def test_key_and_certificate_may_both_come_from_files(create, tmp_path):
     create(*files(tmp_path, ca, certificate), "--server-key", str(tmp_path / "key.der"))
     own = ServerCertificate.objects.current().get()
     assert own.key_length == 2048
-    assert chain.has_key(own.chain_pem, public_ca_key(key))
+    assert chains.has_key(own.chain_pem, public_ca_key(key))
 
 
 def public_ca_key(key):

@@ -11,7 +11,7 @@ from certificates.models import Authority, Draft, Operation
 from certificates.operations.states import OperationState
 from devices.models import Device, Role
 from pki import keys
-from pki.chains import chain
+from pki.chains import chains
 from tests.certificates.clients import PAGE, entered, events, external_root, local
 from tests.pki import factories as pki_make
 from tests.support import factories
@@ -156,7 +156,7 @@ def test_change_to_external_reads_the_root_and_shows_it(client):
 
 def test_a_chain_gives_its_root_its_intermediates_and_a_warning(client):
     family = pki_make.family()
-    data = chain.join(family.middle, family.root)
+    data = chains.join(family.middle, family.root)
     response = client.post(CHANGE, external(data, "chain.p7b"))
     page = response.content.decode()
     assert "before ZENworks 11 SP4" in page

@@ -14,7 +14,8 @@ from zac.host import files, state
 from zac.host.host import Host
 from zac.host.state import Record
 from zac.network.tls import host_of
-from zac.updates import certificate, steps, updating
+from zac.updates import certificate, steps
+from zac.updates import steps as updates_steps
 
 KEY = "key.der"
 KEY_LENGTH = 256
@@ -43,7 +44,7 @@ class NoFile(Fault):
 def request(host: Host) -> str:
     """Return this server's request as PEM; with the manual choice make key and request now."""
     record = _awaiting(host)
-    made = files.read(updating.repository(host, record.id, "csr.pem"))
+    made = files.read(updates_steps.repository(host, record.id, "csr.pem"))
     if made:
         return made.decode()
     if not record.manifest().manual_csr:
@@ -60,7 +61,7 @@ def import_file(host: Host, path: str) -> None:
     """Check a certificate that a CA has signed for this server, and give it to the console."""
     record = _awaiting(host)
     data = _read(path)
-    own = files.read(updating.repository(host, record.id, "key.pem"))
+    own = files.read(updates_steps.repository(host, record.id, "key.pem"))
     keys = [key for key in (own, certificate.found(host, KEY)) if key]
     if not keys:
         raise certificate.NoKey("There is no key for a certificate on this server yet.")

@@ -14,7 +14,7 @@ from certificates.models import FutureCertificate, Operation
 from certificates.operations.states import READY
 from devices.models import Device
 from devices.registration.states import DeviceState
-from systemupdates.assignments import counts as assignments_counts
+from systemupdates.assignments import rollout
 from systemupdates.models import Assignment, Replica, SystemUpdate
 from systemupdates.updates.states import AssignmentState, ReplicaState
 from wire import messages
@@ -88,7 +88,7 @@ def count(operations: list[Operation], *, now: datetime) -> dict[UUID, Counts]:
 def _count_devices(by_update: dict[UUID, UUID], found: dict[UUID, Counts], now: datetime) -> None:
     """Count devices by state; devices that have left count for nothing."""
     updates = SystemUpdate.objects.filter(pk__in=by_update).only("tally", "tallied_at")
-    for update, numbers in assignments_counts.recent_of(list(updates), now=now).items():
+    for update, numbers in rollout.recent_of(list(updates), now=now).items():
         found[by_update[update]].devices = dict(numbers)
     every = Assignment.objects.filter(update__in=by_update).order_by()
     # Both are few among all devices: they are looked up by themselves, each by its own index.
