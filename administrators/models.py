@@ -32,7 +32,7 @@ class Administrator(models.Model):
 
     class Meta:
         default_permissions = ()
-        permissions: ClassVar = [("administer", "Create administrators and decide on their roles")]
+        permissions: ClassVar = [("administer", "Manage administrators and their roles")]
 
     def __str__(self) -> str:
         return f"administrator {self.user_id}"
@@ -68,7 +68,7 @@ class SetupLink(models.Model):
         default_permissions = ()
 
     def __str__(self) -> str:
-        return f"set-up link of {self.user_id}"
+        return f"setup link of user {self.user_id}"
 
 
 class SecondFactor(models.Model):
@@ -86,7 +86,7 @@ class SecondFactor(models.Model):
         default_permissions = ()
 
     def __str__(self) -> str:
-        return f"second factor of {self.user_id}"
+        return f"second factor of user {self.user_id}"
 
 
 class RecoveryCode(models.Model):
@@ -103,7 +103,7 @@ class RecoveryCode(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"recovery code of {self.user_id}"
+        return f"recovery code of user {self.user_id}"
 
 
 class RulesQuerySet(models.QuerySet["Rules"]):
@@ -129,4 +129,4 @@ class Rules(models.Model):
         default_permissions = ()
 
     def __str__(self) -> str:
-        return "rules for administrators"
+        return "account rules"

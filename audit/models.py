@@ -121,7 +121,7 @@ class MovingQuerySet(models.QuerySet[M]):
         self.machine.check(here, there)
         head = Entry.objects.queue()
         if not self.filter(pk=thing.pk, state=here).update(state=there, **changes):
-            raise WrongMove("It has moved on in the meantime. Nothing was changed.")
+            raise WrongMove("The state has changed in the meantime. Nothing was changed.")
         label = f"{thing._meta.label}:{thing.pk}"
         Entry.objects.append(head, "move", label, here=here, there=there, note=note)
         thing.state = there

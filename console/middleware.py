@@ -153,8 +153,8 @@ class HtmxAnswers:
 
 def _too_many() -> Fault:
     fault = Fault(
-        _("Too many wrong passwords. Nothing was changed."),
-        action=_("Wait fifteen minutes, then try again."),
+        _("Too many failed login attempts. Nothing was changed."),
+        action=_("Wait 15 minutes, then try again."),
     )
     fault.kind = Kind.TOO_MANY
     return fault

@@ -23,7 +23,7 @@ class Preferences(models.Model):
         verbose_name_plural = "preferences"
 
     def __str__(self) -> str:
-        return f"preferences of {self.user_id}"
+        return f"preferences of user {self.user_id}"
 
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
@@ -56,7 +56,7 @@ class ApiToken(models.Model):
 
     class Meta:
         default_permissions = ()
-        permissions: ClassVar = [("view_metrics", "Read the metrics")]
+        permissions: ClassVar = [("view_metrics", "View metrics")]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 "user", "name", condition=models.Q(revoked_at=None), name="api_token_name_once"

@@ -30,7 +30,10 @@ class ZoneQuerySet(models.QuerySet["Zone"]):
         """Return the zone; raises NotFound where none was created yet."""
         zone = self.first()
         if zone is None:
-            raise NotFound(_("There is no zone yet."), action=_("Run manage.py create_zone."))
+            raise NotFound(
+                _("No zone has been created yet."),
+                action=_("To create the zone, run manage.py create_zone."),
+            )
         return zone
 
     def lock(self) -> Zone:
@@ -186,7 +189,9 @@ class Device(Moving):
             # An assignment reads all it needs of every device from here, in the order it writes.
             models.Index("state", "guid", "role", name="device_to_assign"),
         ]
-        permissions: ClassVar = [("approve_device", "Let servers into the zone")]
+        permissions: ClassVar = [
+            ("approve_device", ("Approve servers and manage registration keys"))
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -278,7 +283,7 @@ class ZoneKey(models.Model):
         """Which of the two secrets every Primary Server holds."""
 
         SIGNING = "signing", "Zone key"
-        MASTER = "master", "Zone master"
+        MASTER = "master", "Zone master key"
 
     kind = models.CharField(max_length=16, choices=Kind.choices)
     server = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="zone_keys")

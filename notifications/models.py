@@ -17,7 +17,7 @@ class DeliveryState(models.TextChoices):
 
     WAITING = "waiting", "Waiting"
     SENT = "sent", "Sent"
-    GIVEN_UP = "given-up", "Given up"
+    GIVEN_UP = "given-up", "Failed"
 
 
 D = DeliveryState
@@ -60,7 +60,7 @@ class Target(models.Model):
 
     class Meta:
         default_permissions = ()
-        permissions: ClassVar = [("manage", "Decide who is notified of what")]
+        permissions: ClassVar = [("manage", "Manage notifications")]
 
     def __str__(self) -> str:
         return self.name

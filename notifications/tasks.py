@@ -38,7 +38,7 @@ def _send(pk: UUID) -> None:
     try:
         delivery.send(pk, now=timezone.now())
     except Exception:
-        log.exception("The notification %s could not be sent", pk)
+        log.exception("Could not send notification %s", pk)
     finally:
         connection.close()
         with _lock:

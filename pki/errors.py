@@ -14,7 +14,7 @@ class PkiFault(Fault):
 class WeakKey(PkiFault):
     """The key is of a kind or length that the key policy refuses (docs/decisions.md D-9)."""
 
-    action = "Use an RSA key of 2048, 3072 or 4096 bits, or an EC key on P-256 or P-384."
+    action = "Use an RSA key of 2048, 3072, or 4096 bits, or an EC key on curve P-256 or P-384."
 
 
 class BadName(PkiFault):
@@ -34,13 +34,13 @@ class BadCertificate(PkiFault):
 class BadBundle(PkiFault):
     """A file does not hold certificates that can be read."""
 
-    action = "Choose a file with certificates: .pem, .cer, .crt, .cert, .der or .p7b."
+    action = "Select a certificate file: .pem, .cer, .crt, .cert, .der, or .p7b."
 
 
 class HasPrivateKey(BadBundle):
     """A file that should hold certificates only has a private key in it."""
 
-    action = "Remove the private key from the file and try again. Treat the key as disclosed."
+    action = "Remove the private key from the file and try again. Treat the key as compromised."
 
 
 class BadChain(PkiFault):
@@ -73,7 +73,7 @@ class CannotOpen(PkiFault):
 class BadBackup(CannotOpen):
     """A file is not a CA backup at all."""
 
-    action = "Choose a file that Backup CA has made."
+    action = "Select a file that was created with Backup CA."
 
 
 class WeakPassphrase(PkiFault):

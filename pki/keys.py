@@ -35,7 +35,7 @@ _MAX_FILE = 64 * 1024
 def make_key(length: int) -> str:
     """Return a new private key of one of KEY_LENGTHS bits, as unencrypted PKCS#8 PEM."""
     if length not in KEY_LENGTHS:
-        raise WeakKey(f"A key of {length} bits cannot be generated.", action=_lengths())
+        raise WeakKey(f"A {length}-bit key cannot be generated.", action=_lengths())
     if length in _CURVES:
         return _private_pem(ec.generate_private_key(_CURVES[length]))
     return _private_pem(rsa.generate_private_key(_EXPONENT, length))
@@ -47,7 +47,7 @@ def read_key(data: bytes) -> str:
     PKCS#8, PKCS#1 and SEC 1 are read, DER or PEM, unencrypted (manual, 1.3.2).
     """
     if len(data) > _MAX_FILE:
-        raise WrongKey("The key file is too large; nothing was read.")
+        raise WrongKey("The key file is too large.")
     is_pem = b"-----BEGIN" in data
     load = serialization.load_pem_private_key if is_pem else serialization.load_der_private_key
     try:
@@ -58,11 +58,11 @@ def read_key(data: bytes) -> str:
         ) from None
     except Exception:  # without the cause, whose text could show key material
         raise WrongKey(
-            "The key file holds no private key that can be read.",
-            action="Store the key as PKCS#8 or PKCS#1, DER or PEM, unencrypted.",
+            "The key file does not contain a valid private key.",
+            action=("Provide an unencrypted PKCS #8 or PKCS #1 key in DER or PEM format."),
         ) from None
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise WeakKey("The key is neither an RSA nor an EC key.")
+        raise WeakKey("The key must be an RSA or EC key.")
     check_loaded(key.public_key())
     return _private_pem(key)
 
@@ -92,17 +92,19 @@ def check_loaded(key: PublicKey) -> None:
     if loading.is_rsa(key):
         _check_rsa(key)
     if loading.is_ec(key) and key.curve.name not in _CURVE_NAMES:
-        raise WeakKey(f"An EC key on the curve {key.curve.name} is not accepted.")
+        raise WeakKey(f"EC keys on the curve {key.curve.name} are not supported.")
 
 
 def _check_rsa(key: rsa.RSAPublicKey) -> None:
     if key.key_size not in KEY_LENGTHS:
-        raise WeakKey(f"An RSA key of {key.key_size} bits is not accepted.")
+        raise WeakKey(f"{key.key_size}-bit RSA keys are not supported.")
     numbers = key.public_numbers()
     if numbers.e < _EXPONENT or numbers.e % 2 == 0:
         raise WeakKey("The public exponent of the RSA key is too small or even.")
     if numbers.n % 2 == 0 or _has_close_primes(numbers.n):
-        raise WeakKey("The RSA key can be factored: it was made by a faulty generator.")
+        raise WeakKey(
+            "The RSA key is insecure because its primes can be factored easily. Generate a new key."
+        )
 
 
 @functools.lru_cache(maxsize=64)
@@ -139,4 +141,4 @@ def _private_pem(key: PrivateKey) -> str:
 
 
 def _lengths() -> str:
-    return "Choose one of " + ", ".join(KEY_LABELS.values()) + "."
+    return "Use one of: " + ", ".join(KEY_LABELS.values()) + "."

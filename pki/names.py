@@ -70,9 +70,9 @@ class Subject:
         if not self.common_name.strip():
             raise BadName("The common name is missing.", field="common_name")
         if self.country and not _COUNTRY.fullmatch(self.country):
-            raise BadName("The country must be two letters, such as US.", field="country")
+            raise BadName("The country must be a two-letter code, for example US.", field="country")
         if not _PRINTABLE.fullmatch(self.serial_number):
-            raise BadName("The serial number has characters that it cannot hold.")
+            raise BadName("The serial number contains characters that are not allowed.")
 
     @classmethod
     def parse(cls, text: str) -> Subject:
@@ -84,8 +84,13 @@ class Subject:
             name = x509.Name.from_rfc4514_string(text, _READ)
         except ValueError as error:
             raise BadName(
-                f"The subject {_quoted(text)} is not a well-formed name: {_reason(error)}",
-                action="Enter a common name, or a name such as CN=Zone,O=Example,C=US.",
+                (
+                    f"The subject {_quoted(text)} is not a valid distinguished "
+                    f"name: {_reason(error)}"
+                ),
+                action=(
+                    "Enter a common name, or a distinguished name such as CN=Zone,O=Example,C=US."
+                ),
                 field="subject",
             ) from error
         return cls(**_by_field(name))
@@ -124,7 +129,7 @@ def check_dns_name(name: str, *, wildcard: bool = False) -> str:
             raise BadName(f"The wildcard {_quoted(name)} needs two labels after the asterisk.")
     labels = host.split(".")
     if len(plain) > MAX_DNS_NAME:
-        raise BadName(f"A DNS name has at most {MAX_DNS_NAME} characters.")
+        raise BadName(f"A DNS name can have up to {MAX_DNS_NAME} characters.")
     for label in labels:
         _check_label(label, name)
     if labels[-1].isdigit():
@@ -137,8 +142,8 @@ def check_fqdn(name: str) -> str:
     plain = check_dns_name(name)
     if "." not in plain:
         raise BadName(
-            f"{_quoted(name)} is a short name.",
-            action="Give the fully qualified name, such as server.example.com.",
+            f"{_quoted(name)} is not a fully qualified domain name.",
+            action=("Enter the fully qualified domain name, for example server.example.com."),
         )
     return plain
 
@@ -155,9 +160,11 @@ def read_address(address: str) -> Address:
     try:
         found = ipaddress.ip_address(address.strip())
     except ValueError as error:
-        raise BadName(f"{_quoted(address)} is not an IP address.") from error
+        raise BadName(f"{_quoted(address)} is not a valid IP address.") from error
     if isinstance(found, ipaddress.IPv6Address) and found.scope_id:
-        raise BadName(f"{_quoted(address)} has a zone index, which a certificate cannot hold.")
+        raise BadName(
+            f"{_quoted(address)} contains a zone index, which is not allowed in a certificate."
+        )
     return found
 
 
@@ -224,20 +231,20 @@ def _to_ascii(name: str) -> str:
         return name.lower()
     if _DEVIATIONS & set(name):
         raise BadName(
-            f"The DNS name {_quoted(name)} has a character whose encoding is ambiguous.",
-            action="Give the name in its ASCII form (xn--...).",
+            (f"The DNS name {_quoted(name)} contains a character with an ambiguous encoding."),
+            action="Enter the name in ASCII (punycode) form: xn--...",
         )
     try:
         return name.encode("idna").decode("ascii").lower()
     except UnicodeError as error:
-        raise BadName(f"{_quoted(name)} is not a DNS name.") from error
+        raise BadName(f"{_quoted(name)} is not a valid DNS name.") from error
 
 
 def _check_label(label: str, name: str) -> None:
     if "_" in label:
-        raise BadName(f"The DNS name {_quoted(name)} has an underscore, which is not allowed.")
+        raise BadName(f"The DNS name {_quoted(name)} contains an underscore, which is not allowed.")
     if not _LABEL.fullmatch(label):
-        raise BadName(f"{_quoted(name)} is not a DNS name.")
+        raise BadName(f"{_quoted(name)} is not a valid DNS name.")
     if label.startswith("xn--"):
         try:
             label.encode("ascii").decode("idna")
@@ -252,7 +259,7 @@ def _check_text(field: str, value: str) -> None:
     # The library counts the octets of UTF-8, which is on the safe side of X.520.
     if len(value.encode("utf-8")) > MAX_TEXT:
         raise BadName(
-            f"{label}: at most {MAX_TEXT} characters are allowed, fewer where they are not ASCII.",
+            (f"{label}: up to {MAX_TEXT} characters are allowed (fewer if they are not ASCII)."),
             field=field,
         )
     if value != value.strip():
@@ -273,8 +280,11 @@ def _by_field(name: x509.Name) -> dict[str, str]:
             field = _FIELDS.get(attribute.oid)
             if field is None or field in values or len(list(rdn)) > 1:
                 raise BadName(
-                    "The subject has an attribute that is repeated, joined or not supported.",
-                    action="Use CN, O, OU, L, ST and C, each at most once.",
+                    (
+                        "The subject contains an attribute that is duplicated, "
+                        "multivalued, or not supported."
+                    ),
+                    action="Use CN, O, OU, L, ST, and C, each no more than once.",
                     field="subject",
                 )
             values[field] = str(attribute.value)
@@ -284,7 +294,7 @@ def _by_field(name: x509.Name) -> dict[str, str]:
 
 def _reason(error: ValueError) -> str:
     """Return what the library says of a name; it says nothing of a name cut short."""
-    return shown(str(error), 200).rstrip(".") + "." if str(error) else "it ends too early."
+    return shown(str(error), 200).rstrip(".") + "." if str(error) else "it is incomplete."
 
 
 def _quoted(text: str) -> str:

@@ -22,16 +22,16 @@ class Validity:
 
     def __post_init__(self) -> None:
         if self.not_before.tzinfo is None or self.not_after.tzinfo is None:
-            raise NotIssued("The validity of a certificate needs a time zone.")
+            raise NotIssued("Validity dates must have a time zone.")
         if self.not_before >= self.not_after:
-            raise NotIssued("The certificate would end before it begins.")
+            raise NotIssued("The certificate's end date is before its start date.")
 
 
 def root_validity(now: datetime, years: int) -> Validity:
     """Return the validity of a root made now: whole calendar years less one second (D-7)."""
     if not MIN_YEARS <= years <= MAX_YEARS:
         raise NotIssued(
-            f"A CA is valid for {MIN_YEARS} to {MAX_YEARS} years, not for {years}.", field="years"
+            f"The CA validity must be {MIN_YEARS} to {MAX_YEARS} years, not {years}.", field="years"
         )
     now = now.replace(microsecond=0)
     return Validity(now - BACKDATED, _years_later(now, years) - _SECOND)
@@ -40,7 +40,7 @@ def root_validity(now: datetime, years: int) -> Validity:
 def server_validity(now: datetime, days: int, issuer_pem: str) -> Validity:
     """Return the validity of a server certificate made now, within that of its issuer (D-8)."""
     if days < 1:
-        raise NotIssued("A server certificate is valid for at least one day.", field="days")
+        raise NotIssued("The server certificate validity must be at least one day.", field="days")
     now = now.replace(microsecond=0)
     wanted = Validity(now - BACKDATED, now + timedelta(days=days) - _SECOND)
     return within(wanted, issuer_pem, now=now)

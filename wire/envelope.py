@@ -18,7 +18,7 @@ class NotSigned(Fault):
     """The signature is not that of this zone's key."""
 
     kind = Kind.REFUSED
-    action = "Nothing of it was used. Check that the file belongs to this device's zone."
+    action = "The document was not used. Check that it belongs to this device's zone."
 
 
 class Envelope(Value):
@@ -31,15 +31,15 @@ class Envelope(Value):
     def open(self, zone_pub: str, payload_type: str) -> bytes:
         """Return the payload if the zone key (base64 of 32 bytes) signed it as that type."""
         if self.payload_type != payload_type:
-            raise NotSigned("A document of type %s was expected." % payload_type)
+            raise NotSigned("Expected a document of type %s." % payload_type)
         try:
             payload = base64.b64decode(self.payload, validate=True)
             signature = base64.b64decode(self.signature, validate=True)
             public = base64.b64decode(zone_pub, validate=True)
         except (binascii.Error, ValueError) as error:
-            raise NotSigned("The signed document is not base64.") from error
+            raise NotSigned("The signed document is not valid Base64.") from error
         if not ed25519.verify(public, signed_bytes(payload_type, payload), signature):
-            raise NotSigned("The document is not signed by this device's zone.")
+            raise NotSigned(("The document is not signed with the key of this device's zone."))
         return payload
 
 

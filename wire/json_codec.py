@@ -33,7 +33,7 @@ def load(shape: Type[T], data: bytes) -> T:
     try:
         plain = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise Malformed("The message is not JSON.") from error
+        raise Malformed("The message is not valid JSON.") from error
     return build(shape, plain, shape.__name__)
 
 
@@ -91,9 +91,9 @@ def _scalar(hint: Any, plain: Any, where: str) -> Any:
     if type(plain) is not hint:
         raise Malformed("%s is not of type %s." % (where, hint.__name__))
     if hint is float and not abs(plain) < _LARGEST:
-        raise Malformed("%s is not a number to reckon with." % where)
+        raise Malformed("%s must be a finite number." % where)
     if hint is str and not _is_clean(plain):
-        raise Malformed("%s contains a NUL character or half of one." % where)
+        raise Malformed("%s contains a NUL character or an unpaired surrogate." % where)
     return plain
 
 

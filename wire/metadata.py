@@ -86,24 +86,26 @@ class Manifest(Value):
     def check(self, zone: str) -> None:
         """Refuse what does not fit this zone or names files it may not name."""
         if not _ID.match(self.id):
-            raise BadManifest("The update has an id that is none.")
+            raise BadManifest("The update ID is invalid.")
         if self.zone != zone:
-            raise BadManifest("The update belongs to another zone.")
+            raise BadManifest("The update belongs to a different zone.")
         if self.kind not in KINDS:
-            raise BadManifest("The update is of an unknown kind: %s." % self.kind)
+            raise BadManifest("Unknown update type: %s." % self.kind)
         if self.protocol != 1:
-            raise BadManifest("The update needs a newer agent.", action="Update the agent.")
+            raise BadManifest(
+                "The update requires a newer agent version.", action="Update the agent."
+            )
         for file in self.files:
             _check_file(file)
         if len({file.name for file in self.files}) != len(self.files):
-            raise BadManifest("The update names a file twice.")
+            raise BadManifest("The update lists the same file twice.")
 
 
 def _check_file(file: File) -> None:
     if file.name not in FILE_NAMES or not 0 < file.size <= LARGEST_FILE:
-        raise BadManifest("The update names a file that is not allowed: %s." % file.name)
+        raise BadManifest("The update lists a file that is not allowed: %s." % file.name)
     if len(file.sha256) != HEX_LENGTH or set(file.sha256) - set("0123456789abcdef"):
-        raise BadManifest("The update has a digest that is none: %s." % file.name)
+        raise BadManifest("The update contains an invalid digest: %s." % file.name)
 
 
 class Statement(Value):

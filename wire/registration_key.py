@@ -20,7 +20,7 @@ PREFIX = "zcc1"
 class BadRegistrationKey(Invalid):
     """The text is no registration key."""
 
-    action = "Copy the whole key from the console; it has the form zcc1-SECRET-PIN."
+    action = "Copy the complete key from the console. Its format is zcc1-SECRET-PIN."
 
 
 class RegistrationKey(Value):
@@ -57,5 +57,5 @@ def read(text: str) -> RegistrationKey:
     """Read what an administrator typed; raises BadRegistrationKey."""
     parts = text.strip().lower().split("-")
     if len(parts) != 3 or parts[0] != PREFIX or len(parts[1]) != 26 or len(parts[2]) != 32:
-        raise BadRegistrationKey("This is no registration key.")
+        raise BadRegistrationKey("The registration key is not valid.")
     return RegistrationKey(parts[1], parts[2])

@@ -54,7 +54,7 @@ class Value:
         fields = self.__fields__
         given = dict(zip(fields, values))
         if len(values) > len(fields) or given.keys() & named or named.keys() - fields:
-            raise TypeError("%s takes %s" % (type(self).__name__, ", ".join(fields)))
+            raise TypeError("%s expects %s" % (type(self).__name__, ", ".join(fields)))
         given.update(named)
         for name, default in fields.items():
             if name not in given:
@@ -102,5 +102,5 @@ def plain(value: Any) -> Any:
 
 def _default(shape: type, name: str, default: Any) -> Any:
     if default is REQUIRED:
-        raise TypeError("%s needs %s" % (shape.__name__, name))
+        raise TypeError("%s requires %s" % (shape.__name__, name))
     return default.make() if isinstance(default, Made) else default

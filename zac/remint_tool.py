@@ -42,10 +42,11 @@ from zac.updates import notices as updates_notices
 from zac.updates import refresh, steps
 
 CODES = (
-    "Exit codes: 0 done, 3 this device is not registered, 4 no server answers, 5 no server"
-    " verifies, 6 damaged or not signed by this device's zone, 7 staged and waiting for its time"
-    " (--check: not yet in force), 10 the update failed, 64 wrong command line, 69 no Python,"
-    " 75 the agent is at work."
+    "Exit codes: 0 success, 3 device not registered, 4 no server reachable, 5 "
+    "no server could be verified, 6 file damaged or not signed by this "
+    "device's zone, 7 update staged until its activation time (--check: not "
+    "active yet), 10 update failed, 64 usage error, 69 Python not found, 75 "
+    "agent busy."
 )
 LOCK_WAIT = 30.0
 LARGEST = 1 << 20
@@ -57,15 +58,18 @@ MISMATCH = (
 class DamagedTool(Fault):
     """The downloaded file is incomplete or was altered."""
 
-    action = "Download it again and compare its SHA-256 with the one that the console shows."
+    action = (
+        "Download the tool again, and compare its SHA-256 digest with the digest in the console."
+    )
 
 
 class Mismatch(Refused):
     """A server's certificate does not lead to the CA of this tool (manual, A.5)."""
 
     action = (
-        "Download the tool from the registered Primary Server or from the one with the longest"
-        " certificate chain, or name the CA certificate with -p FILE."
+        "Download the tool from the registered Primary Server or from the "
+        "server with the longest certificate chain, or specify the CA "
+        "certificate with -p FILE."
     )
 
 
@@ -113,20 +117,20 @@ def read(path: str) -> Carried:
     """Read what a tool carries; raises DamagedTool."""
     envelope = _member(path, "update/manifest.json")
     if envelope is None:
-        raise DamagedTool("There is no update in this file.")
+        raise DamagedTool("This file does not contain an update.")
     notices = _member(path, "update/notices.json")
     try:
         known = json_codec.load(Recovery, notices).notices if notices else []
         return Carried(path, json_codec.load(Envelope, envelope), known)
     except json_codec.Malformed as error:
-        raise DamagedTool("The update in this file cannot be read.") from error
+        raise DamagedTool("The update in this file is invalid.") from error
 
 
 def apply(host: Host, carried: Carried, manifest: Manifest) -> int:
     """Apply the update as far as its time allows; returns the exit code."""
     host.carried = carried.file
     if is_done(host, manifest):
-        print("The update is already applied.")
+        print("The update has already been applied.")
         return _confirm(host)
     _mend_trust(host, carried, manifest)
     notice = _activated(host, carried, manifest)
@@ -143,7 +147,7 @@ def apply(host: Host, carried: Carried, manifest: Manifest) -> int:
     code = _confirm(host)
     wakeup.call(host.home.path)
     if code == exit_codes.OK and not is_done(host, manifest):
-        print("The update is staged; it is activated at its time.")
+        print("The update is staged and will be activated at the scheduled time.")
         return exit_codes.PENDING
     return code
 
@@ -168,9 +172,9 @@ def _confirm(host: Host) -> int:
     except calls.NoneVerifies as error:
         raise Mismatch("%s %s" % (MISMATCH, error.explanation)) from error
     except calls.NoServer as fault:
-        print("Done; no server answers now: %s" % fault.explanation)
+        print("Done, but no server is responding: %s" % fault.explanation)
         return exit_codes.OK
-    print("Done; the zone was contacted over verified TLS.")
+    print("Done. Connected to the zone over verified TLS.")
     return exit_codes.OK
 
 
@@ -192,7 +196,7 @@ def _carried_root(carried: Carried, manifest: Manifest) -> List[str]:
         data = carried.file(file.sha256) if file.name == words.ROOT_FILE else None
         if data is not None:
             return pem.split(data.decode())
-    raise DamagedTool("This file carries no CA certificate.")
+    raise DamagedTool("This file does not contain a CA certificate.")
 
 
 def _activated(host: Host, carried: Carried, manifest: Manifest) -> Optional[Activated]:
@@ -207,9 +211,9 @@ def _activated(host: Host, carried: Carried, manifest: Manifest) -> Optional[Act
 
 def _check(host: Host, manifest: Manifest) -> int:
     if is_done(host, manifest):
-        print("The update is applied on this device.")
+        print("The update has been applied on this device.")
         return exit_codes.OK
-    print("The update is not yet in force on this device.")
+    print("The update is not active on this device yet.")
     return exit_codes.PENDING
 
 
@@ -217,7 +221,7 @@ def _described(manifest: Manifest, carried: Carried) -> str:
     lines = ["%s (%s), revision %d" % (manifest.name, manifest.kind, manifest.revision)]
     lines.append("Zone %s, root %s" % (manifest.zone, manifest.root_sha256))
     lines += ["%s  %s" % (file.sha256, file.name) for file in manifest.files]
-    lines.append("SHA-256 of this file: %s" % sha256(files.read(carried.path) or b""))
+    lines.append("SHA-256 digest of this file: %s" % sha256(files.read(carried.path) or b""))
     return "\n".join(lines)
 
 
@@ -225,7 +229,7 @@ def _roots_in(path: str) -> List[str]:
     data = files.read(path)
     roots = pem.split((data or b"").decode("latin-1"))
     if not roots:
-        raise pem.NotCertificates("%s holds no CA certificate in PEM form." % path)
+        raise pem.NotCertificates(("%s does not contain a CA certificate in PEM format.") % path)
     return roots
 
 
@@ -235,7 +239,7 @@ def _member(path: str, name: str) -> Optional[bytes]:
             if name not in archive.namelist():
                 return None
             if archive.getinfo(name).file_size > LARGEST:
-                raise DamagedTool("A part of this file is larger than any update's.")
+                raise DamagedTool(("Part of this file exceeds the maximum update size."))
             return archive.read(name)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DamagedTool("This file is damaged: %s." % error) from error
@@ -244,13 +248,15 @@ def _member(path: str, name: str) -> Optional[bytes]:
 def _parser() -> Parser:
     parser = Parser(
         prog="zac-remint",
-        description="Applies one certificate update to this device.",
+        description="Apply a certificate update to this device.",
         epilog=CODES,
     )
     parser.add_argument("--home", default=os.environ.get("ZAC_HOME", DEFAULT))
-    parser.add_argument("-p", dest="ca", default="", help="trust this CA certificate for the run")
-    parser.add_argument("--check", action="store_true", help="only report")
-    parser.add_argument("--info", action="store_true", help="show what the file carries")
+    parser.add_argument(
+        "-p", dest="ca", default="", help="trust this CA certificate for this run only"
+    )
+    parser.add_argument("--check", action="store_true", help="check only; make no changes")
+    parser.add_argument("--info", action="store_true", help="show the contents of the file")
     return parser
 
 

@@ -41,7 +41,7 @@ class Hindered(Fault):
     """The machine hinders the agent: a full disk, a file that cannot be written."""
 
     kind = Kind.UNAVAILABLE
-    action = "The agent tries again by itself."
+    action = "The agent retries automatically."
 
 
 class Service:

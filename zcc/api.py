@@ -45,7 +45,9 @@ def _make() -> Api:
     api = Api(
         title="Zone Control Center",
         version=settings.VERSION,
-        description="The certificate authority of a zone: see it, replace it, follow the change.",
+        description=(
+            "View and replace the certificate authority of a zone, and monitor the change."
+        ),
         docs=Docs(),
         docs_decorator=require_safe,
         urls_namespace="api",

@@ -77,7 +77,9 @@ def home() -> Path:
     """Return the home of this server's agent."""
     folder = environment.text("ZCC_SERVER_HOME")
     if not folder:
-        raise ImproperlyConfigured("ZCC_SERVER_HOME must name the home of this server's agent.")
+        raise ImproperlyConfigured(
+            "ZCC_SERVER_HOME must be set to the data directory of this server's agent."
+        )
     return Path(folder).absolute()
 
 
@@ -93,19 +95,21 @@ def _await_identity() -> None:
     said = False
     while not (home() / "device.json").exists():
         if not said:
-            log.info("waiting until this host belongs to a zone (%s)", home())
+            log.info("waiting for this host to join a zone (%s)", home())
             said = True
         time.sleep(LOOK_SECONDS)
 
 
 def main() -> None:
     """Become the part that is asked for."""
-    parser = argparse.ArgumentParser(prog="zcc.start", description="A part of a Primary Server.")
+    parser = argparse.ArgumentParser(
+        prog="zcc.start", description="Run a component of a Primary Server."
+    )
     parser.add_argument("part", choices=[*PARTS, "join"])
-    parser.add_argument("url", nargs="?", default="", help="with join: a server of the zone")
+    parser.add_argument("url", nargs="?", default="", help="with join: URL of a server in the zone")
     told = parser.parse_args()
     if (told.part == "join") != bool(told.url):
-        parser.error("join, and only join, takes the URL of a server")
+        parser.error("a server URL is required with join and not allowed with other components")
     processes.harden()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     os.chdir(BASE_DIR)

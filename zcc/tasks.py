@@ -29,4 +29,4 @@ def keep_audit_head() -> None:
         try:
             audit_checkpoints.keep_when_due(timezone.now())
         except Fault as fault:
-            log.error("The head of the audit chain was not kept: %s", fault)  # noqa: TRY400 - foreseen
+            log.error("Could not save the audit log checkpoint: %s", fault)  # noqa: TRY400 - foreseen

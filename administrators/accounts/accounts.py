@@ -43,7 +43,7 @@ class NewAdministrator:
         if self.email:
             _check("email", validate_email, self.email)
         if len(self.name) > NAME_AT_MOST:
-            raise Invalid(f"A name has at most {NAME_AT_MOST} characters.", field="name")
+            raise Invalid(f"A name can have up to {NAME_AT_MOST} characters.", field="name")
         check_roles(self.roles)
 
 
@@ -58,7 +58,7 @@ def check_roles(roles: Iterable[str]) -> None:
     """Refuse an unknown role, and none at all."""
     unknown = [role for role in roles if role not in BY_KEY]
     if unknown or not list(roles):
-        raise Invalid("Choose at least one of the roles. Nothing was changed.", field="roles")
+        raise Invalid("Select at least one role. Nothing was changed.", field="roles")
 
 
 @transaction.atomic
@@ -68,8 +68,8 @@ def create(order: NewAdministrator, *, by: str, now: datetime) -> tuple[User, st
     head = Entry.objects.queue()
     if User.objects.filter(username__iexact=order.name).exists():
         raise Conflict(
-            f"There is an administrator {order.name} already. Nothing was changed.",
-            action="Choose another name.",
+            (f"An administrator named {order.name} already exists. Nothing was changed."),
+            action="Choose a different name.",
             field="name",
         )
     user = User.objects.create_user(order.name, order.email)
@@ -80,7 +80,7 @@ def create(order: NewAdministrator, *, by: str, now: datetime) -> tuple[User, st
         "create-administrator",
         _subject(user),
         note=user.username,
-        detail={"after": {"roles": after, "signs in": order.signs_in, "email": order.email}},
+        detail={"after": {"roles": after, "logs in": order.signs_in, "email": order.email}},
     )
     return user, setup_links.make(user, now=now) if order.signs_in == SignsIn.PASSWORD else ""
 
@@ -106,7 +106,7 @@ def deactivate(pk: int, *, by: User) -> User:
     user = known(pk)
     if user == by:
         raise Refused(
-            "You cannot deactivate yourself. Nothing was changed.",
+            "You cannot deactivate your own account. Nothing was changed.",
             action="Ask another Super Administrator.",
         )
     if user.is_superuser:
@@ -154,7 +154,7 @@ def revoke_tokens(pk: int, *, by: User, now: datetime) -> User:
     mine = ApiToken.objects.usable(now).filter(user=user)
     names = list(mine.order_by("name").values_list("name", flat=True))
     if not names:
-        raise Refused(f"{user.username} has no API token. Nothing was changed.")
+        raise Refused(f"{user.username} does not have any API tokens. Nothing was changed.")
     mine.update(revoked_at=now)
     _append(head, "revoke-api-tokens", user, {"tokens": names}, {"tokens": []})
     return user
@@ -166,7 +166,9 @@ def reset_second_factor(pk: int, *, by: User) -> User:
     head = Entry.objects.queue()
     user = known(pk)
     if not second_factor.is_on(user):
-        raise Refused(f"{user.username} has no second factor. Nothing was changed.")
+        raise Refused(
+            f"{user.username} does not use two-factor authentication. Nothing was changed."
+        )
     SecondFactor.objects.filter(user=user).delete()
     RecoveryCode.objects.filter(user=user).delete()
     _close_sessions(user)
@@ -181,7 +183,7 @@ def unlock(pk: int, *, by: User, now: datetime) -> User:
     user = known(pk)
     counted = lockout.failures(user.username, now)
     if not counted:
-        raise Refused(f"No failed login of {user.username} is counted. Nothing was changed.")
+        raise Refused(f"{user.username} is not locked out. Nothing was changed.")
     lockout.forget(user.username)
     _append(head, "unlock-administrator", user, {"failures": counted}, {"failures": 0})
     return user
@@ -218,7 +220,7 @@ def known(pk: int) -> User:
     """Return an administrator with roles and second factor; makes the row of an older user."""
     user = User.objects.select_related("administrator", "second_factor").filter(pk=pk).first()
     if user is None:
-        raise NotFound("There is no such administrator.")
+        raise NotFound("The administrator was not found.")
     if getattr(user, "administrator", None) is None:
         Administrator.objects.create(user=user)
     return user
@@ -229,12 +231,13 @@ def with_password(pk: int) -> User:
     user = known(pk)
     if user.administrator.signs_in != SignsIn.PASSWORD:
         raise Refused(
-            f"{user.username} logs in with OpenID Connect and has no password here. "
-            "Nothing was changed."
+            f"{user.username} logs in with OpenID Connect and does not have a "
+            "local password. Nothing was changed."
         )
     if not user.is_active:
         raise Refused(
-            f"{user.username} is deactivated. Nothing was changed.", action="Activate them first."
+            f"The account {user.username} is deactivated. Nothing was changed.",
+            action="Activate the account first.",
         )
     return user
 
@@ -261,8 +264,8 @@ def _refuse_last_super(user: User) -> None:
     others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
     if not others.exists():
         raise Refused(
-            f"{user.username} is the last Super Administrator. Nothing was changed.",
-            action="Give the role to somebody else first.",
+            f"{user.username} is the only Super Administrator. Nothing was changed.",
+            action="Assign the role to another administrator first.",
         )
 
 

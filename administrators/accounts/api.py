@@ -160,7 +160,7 @@ def _kept(user: User) -> Administrator | None:
 
 @router.get("/roles", response=list[RoleOut], auth=MAY_SEE)
 def list_roles(request: HttpRequest) -> Any:
-    """List the roles with their rights."""
+    """List roles and their rights."""
     return [
         {
             "key": role.key,
@@ -176,13 +176,13 @@ def list_roles(request: HttpRequest) -> Any:
 def list_administrators(
     request: HttpRequest, paging: Query[Paging], wanted: Query[AdministratorFilter]
 ) -> Any:
-    """List the administrators by name."""
+    """List administrators by name."""
     return page(tables.administrators(wanted.q, wanted.state).order_by("username"), paging)
 
 
 @router.post("/administrators", response={201: HandedOut}, auth=MAY)
 def create_administrator(request: Any, response: HttpResponse, order: NewAdministratorOrder) -> Any:
-    """Let somebody in; the set-up link is told this once, and is good for a day."""
+    """Create an administrator. The setup link is returned only once and expires after 24 hours."""
     wanted = accounts.NewAdministrator(order.name, order.email, list(order.roles), order.signs_in)
     user, text = accounts.create(wanted, by=request.user.username, now=timezone.now())
     return Status(201, _handed(request, response, user, link=text))
@@ -201,7 +201,7 @@ def _handed(
 
 @router.get("/administrators/{administrator_id}", response=AdministratorDetails, auth=MAY_SEE)
 def show_administrator(request: HttpRequest, administrator_id: str) -> Any:
-    """Show one administrator with sessions, tokens and failed logins."""
+    """Get an administrator with sessions, API tokens, and failed logins."""
     return _one(administrator_id)
 
 
@@ -212,14 +212,14 @@ def _one(administrator_id: str) -> User:
 
 @router.put("/administrators/{administrator_id}/roles", response=AdministratorDetails, auth=MAY)
 def set_roles(request: Any, administrator_id: str, order: RolesOrder) -> Any:
-    """Give an administrator other roles; the last Super Administrator stays one."""
+    """Set the roles of an administrator. The last Super Administrator cannot lose that role."""
     accounts.set_roles(_one(administrator_id).pk, list(order.roles), by=request.user)
     return _one(administrator_id)
 
 
 @router.post("/administrators/{administrator_id}/set-up-link", response=HandedOut, auth=MAY)
 def make_set_up_link(request: Any, response: HttpResponse, administrator_id: str) -> Any:
-    """Make another set-up link; the password of now stops working."""
+    """Create a new setup link. The current password stops working."""
     user = _one(administrator_id)
     text = accounts.new_setup_link(user.pk, by=request.user, now=timezone.now())
     return _handed(request, response, user, link=text)
@@ -227,7 +227,7 @@ def make_set_up_link(request: Any, response: HttpResponse, administrator_id: str
 
 @router.post("/administrators/{administrator_id}/temporary-password", response=HandedOut, auth=MAY)
 def give_temporary_password(request: Any, response: HttpResponse, administrator_id: str) -> Any:
-    """Give a password for one login; the password of now stops working."""
+    """Create a temporary password for one login. The current password stops working."""
     user = _one(administrator_id)
     password = accounts.temporary_password(user.pk, by=request.user)
     return _handed(request, response, user, password=password)
@@ -252,41 +252,44 @@ def _offer(name: str, words: str, does: Callable[..., Any]) -> None:
 
 _offer(
     "deactivate",
-    "Keep an administrator out: sessions end, tokens open nothing.",
+    "Deactivate an administrator. Ends all sessions and disables all API tokens.",
     accounts.deactivate,
 )
-_offer("activate", "Let a deactivated administrator in again.", accounts.activate)
+_offer("activate", "Reactivate a deactivated administrator.", accounts.activate)
 _offer(
     "unlock",
-    "End a lock-out after failed logins.",
+    "Unlock an account that is locked out after failed logins.",
     lambda pk, by: accounts.unlock(pk, by=by, now=timezone.now()),
 )
-_offer("end-sessions", "End every session of an administrator.", accounts.end_sessions)
+_offer("end-sessions", "End all sessions of an administrator.", accounts.end_sessions)
 _offer(
     "revoke-tokens",
-    "Revoke every API token of an administrator.",
+    "Revoke all API tokens of an administrator.",
     lambda pk, by: accounts.revoke_tokens(pk, by=by, now=timezone.now()),
 )
 _offer(
     "reset-second-factor",
-    "Take the second factor away from somebody who lost it.",
+    ("Reset two-factor authentication for an administrator who has lost their authenticator."),
     accounts.reset_second_factor,
 )
 
 
 @router.get("/rules", response=RulesOut, auth=MAY_SEE)
 def show_rules(request: HttpRequest) -> Any:
-    """Show what holds for all administrators."""
+    """Get the account rules."""
     return Rules.objects.the()
 
 
 @router.put("/rules", response=RulesOut, auth=MAY)
 def set_rules(request: Any, order: RulesOrder) -> Any:
-    """Set the rules; the end of the rule of two is only asked for: a second one confirms it."""
+    """Change the account rules.
+
+    To turn off two-administrator approval, a second administrator must approve the request.
+    """
     return policies.change(**order.dict(), by=request.user, now=timezone.now())
 
 
 @router.post("/rules/confirm-end", response=RulesOut, auth=MAY_CONFIRM)
 def confirm_end_of_rule(request: Any) -> Any:
-    """Confirm that the rule of two administrators ends, as the second of two."""
+    """Approve turning off two-administrator approval as the second administrator."""
     return policies.confirm_end(by=request.user, now=timezone.now())

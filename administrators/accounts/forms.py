@@ -30,10 +30,10 @@ class ChoosePassword(forms.Form):
         strip=False,
         max_length=200,
         widget=forms.PasswordInput(attrs=NEW_PASSWORD),
-        help_text=_("At least 10 characters; a sentence of several words is best."),
+        help_text=_("At least 10 characters. We recommend a passphrase of several words."),
     )
     again = forms.CharField(
-        label=_("The same again"),
+        label=_("Confirm new password"),
         strip=False,
         max_length=200,
         widget=forms.PasswordInput(attrs=NEW_PASSWORD),
@@ -43,7 +43,7 @@ class ChoosePassword(forms.Form):
         """Refuse two different texts."""
         again: str = self.cleaned_data["again"]
         if again != self.cleaned_data.get("new_password", again):
-            raise forms.ValidationError(_("The two passwords are not the same."))
+            raise forms.ValidationError(_("The passwords do not match."))
         return again
 
 
@@ -64,7 +64,7 @@ class RolesForm(PasswordAgain):
         label=_("Roles"),
         choices=[(role.key, role.label) for role in ROLES],
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": _("Choose at least one role.")},
+        error_messages={"required": _("Select at least one role.")},
     )
     field_order: tuple[str, ...] = ("roles", "password")
 
@@ -77,8 +77,8 @@ class NewAdministratorForm(RolesForm):
         max_length=150,
         widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
     )
-    email = forms.EmailField(label=_("E-mail address"), required=False, max_length=254)
-    signs_in = forms.ChoiceField(label=_("Logs in with"), choices=SignsIn.choices)
+    email = forms.EmailField(label=_("Email address"), required=False, max_length=254)
+    signs_in = forms.ChoiceField(label=_("Login method"), choices=SignsIn.choices)
     field_order = ("name", "email", "roles", "signs_in", "password")
 
     def __init__(self, request: Any, *args: Any, oidc: bool, **kwargs: Any) -> None:
@@ -91,16 +91,17 @@ class RulesForm(PasswordAgain):
     """What holds for all administrators."""
 
     requires_second_factor = forms.BooleanField(
-        label=_("Everybody who logs in with a password needs a second factor"),
+        label=_("Require two-factor authentication for password logins"),
         required=False,
-        help_text=_("Whoever has none sets it up at the next login."),
+        help_text=_("Administrators without a second factor must set one up at their next login."),
     )
     two_administrators = forms.BooleanField(
-        label=_("Acts on the zone CA need two administrators"),
+        label=_("Require two administrators for CA operations"),
         required=False,
         help_text=_(
-            "A second one confirms Change CA, Remint CA, Move CA Role, Backup CA, Restore CA, "
-            "Force activation and Roll back within 24 hours."
+            "A second administrator must approve Change CA, Remint CA, Move CA "
+            "Role, Backup CA, Restore CA, Force Activation, and Roll Back "
+            "within 24 hours."
         ),
     )
     field_order = ("requires_second_factor", "two_administrators", "password")

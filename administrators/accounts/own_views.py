@@ -56,7 +56,7 @@ def security(request: Request) -> HttpResponse:
 def password(request: Request) -> HttpResponse:
     """Change the user's own password; every other session of theirs ends (S-81)."""
     if is_known_elsewhere(request.user):
-        raise Refused(_("You log in with OpenID Connect and have no password here."))
+        raise Refused(_("You log in with OpenID Connect and do not have a local password."))
     form = ChangePassword(request, data=request.POST if request.method == "POST" else None)
     if form.is_valid():
         with faults_on(form):
@@ -65,7 +65,7 @@ def password(request: Request) -> HttpResponse:
             update_session_auth_hash(request, request.user)
             login.done(request)
             messages.success(
-                request, _("Your password is changed. Your other sessions have ended.")
+                request, _("Your password has been changed. Your other sessions have been ended.")
             )
             return HttpResponseRedirect(reverse("administrators:security"))
     context = {"nav": "", "form": form, "must": request.session.get(login.MUST)}
@@ -132,7 +132,7 @@ def _turn_off(request: Request) -> HttpResponse:
     form = Confirm(request, data=request.POST if request.method == "POST" else None)
     if form.is_valid():
         login_second_factor.remove(request.user)
-        messages.success(request, _("Your second factor is removed."))
+        messages.success(request, _("Your second factor has been removed."))
         return HttpResponseRedirect(reverse("administrators:security"))
     context = {"nav": "", "form": form, "is_on": True}
     return render(
@@ -165,5 +165,5 @@ def _codes_page(request: Request, codes: list[str]) -> HttpResponse:
 def end_other_sessions(request: Request) -> HttpResponse:
     """End the user's sessions on other machines."""
     ended = accounts.end_other_sessions(request.user, but=request.session.session_key or "")
-    messages.success(request, _("%d other sessions were ended.") % ended)
+    messages.success(request, _("%d other sessions have been ended.") % ended)
     return HttpResponseRedirect(reverse("administrators:security"))

@@ -44,7 +44,7 @@ def confirm_end(*, by: User, now: datetime) -> Rules:
     head = Entry.objects.queue()
     rules = asked_to_end(now)
     if rules is None:
-        raise Conflict("Nobody asks to end this rule (any more). Nothing was changed.")
+        raise Conflict("There is no pending request to turn off this rule. Nothing was changed.")
     check_second(by, first=rules.end_asked_by)
     before = _plain(rules)
     rules.two_administrators, rules.end_asked_by, rules.end_asked_at = False, None, None
@@ -58,11 +58,13 @@ def check_second(user: User, *, first: User | None) -> None:
     """Refuse whoever asked first, and whoever has not the right to ask."""
     if first is not None and user.pk == first.pk:
         raise Refused(
-            "You asked for it yourself: a second administrator has to confirm. "
-            "Nothing was changed.",
+            "You cannot approve your own request. A second administrator must "
+            "approve it. Nothing was changed.",
         )
     if not user.has_perm(CA_RIGHT):
-        raise Forbidden("Your account lacks the right Certificate Authority. Nothing was changed.")
+        raise Forbidden(
+            "Your account does not have the Certificate Authority right. Nothing was changed."
+        )
 
 
 def asked_to_end(now: datetime) -> Rules | None:
@@ -77,9 +79,10 @@ def _refuse_alone() -> None:
     able = [user for user in User.objects.filter(is_active=True) if user.has_perm(CA_RIGHT)]
     if len(able) <= 1:
         raise Refused(
-            "There is one administrator alone with the right Certificate Authority, so nobody "
-            "could confirm. Nothing was changed.",
-            action="Create a second one first.",
+            "Two-administrator approval requires at least two administrators "
+            "with the Certificate Authority right. There is only one. Nothing "
+            "was changed.",
+            action="Create a second administrator with this right first.",
             field="two_administrators",
         )
 
@@ -87,7 +90,7 @@ def _refuse_alone() -> None:
 def _plain(rules: Rules) -> dict[str, object]:
     asked = rules.end_asked_by
     return {
-        "second factor required": rules.requires_second_factor,
-        "two administrators": rules.two_administrators,
-        "end asked by": asked.username if asked is not None else "",
+        "two-factor authentication required": rules.requires_second_factor,
+        "two-administrator approval": rules.two_administrators,
+        "turn-off requested by": asked.username if asked is not None else "",
     }

@@ -35,11 +35,14 @@ def rules(request: Request) -> HttpResponse:
         with faults_on(form):
             known = acts.change(**given, by=request.user, now=now)
         if not form.errors:
-            said = _("The rules are changed.")
+            said = _("The account rules have been saved.")
             if known.end_asked_by is not None:
-                said = _("The rule of two ends once another administrator confirms it.")
+                said = _(
+                    "Two-administrator approval will be turned off when "
+                    "another administrator approves your request."
+                )
             return close_dialog(request, reverse("administrators:list"), said=said)
-    context = {"title": _("Rules for all administrators"), "here": request.path}
+    context = {"title": _("Account Rules"), "here": request.path}
     return dialog(request, f"{FOLDER}rules.html", context, form=form)
 
 
@@ -50,17 +53,19 @@ def end_rule(request: Request) -> HttpResponse:
     now = timezone.now()
     asked = acts.asked_to_end(now)
     if asked is None or asked.end_asked_by is None:
-        raise Conflict(_("Nobody asks to end this rule (any more)."))
+        raise Conflict(_("There is no pending request to turn off this rule."))
     form = Confirm(request, data=request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
         with faults_on(form):
             acts.confirm_end(by=request.user, now=now)
         if not form.errors:
-            return close_dialog(request, "/", said=_("The rule of two has ended."))
-    text = _("%s asks that one administrator alone may act on the zone CA again.")
+            return close_dialog(
+                request, "/", said=_("Two-administrator approval has been turned off.")
+            )
+    text = _("%s has requested to turn off two-administrator approval for CA operations.")
     context = {
-        "title": _("End the rule of two administrators"),
-        "label": _("Confirm"),
+        "title": _("Turn Off Two-Administrator Approval"),
+        "label": _("Approve"),
         "text": text % asked.end_asked_by.username,
         "here": request.path,
         "back": "/",

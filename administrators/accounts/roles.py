@@ -30,13 +30,13 @@ ROLES = (
     Role(
         SUPER,
         _("Super Administrator"),
-        _("May do everything, and decides who may do what."),
+        _("Has all rights, including managing administrators."),
         frozenset(RIGHTS),
     ),
     Role(
         "certificate-administrator",
         _("Certificate Administrator"),
-        _("Looks after the zone CA and the server certificates."),
+        _("Manages the zone CA and server certificates."),
         frozenset(
             {
                 "certificates.certificate_authority",
@@ -53,16 +53,16 @@ ROLES = (
     Role(
         "deployer",
         _("Deployer"),
-        _("Assigns, ignores and redeploys system updates; looks after devices."),
+        _("Assigns, ignores, and redeploys system updates, and manages devices."),
         frozenset({"systemupdates.deploy_update", "devices.change_device"}),
     ),
     Role(
         "auditor",
         _("Auditor"),
-        _("Reads the audit log and the metrics, changes nothing."),
+        _("Read-only access, including the audit log and metrics."),
         frozenset({"ledger.view_entry", "console.view_metrics"}),
     ),
-    Role("viewer", _("Viewer"), _("Sees every page, changes nothing."), frozenset()),
+    Role("viewer", _("Viewer"), _("Read-only access to all pages."), frozenset()),
 )
 BY_KEY = {role.key: role for role in ROLES}
 

@@ -40,8 +40,11 @@ def find(text: str, *, now: datetime) -> SetupLink:
     link = usable.filter(digest=_digest(text)).first()
     if link is None:
         raise NotFound(
-            "This set-up link is not valid: it was used, is older than a day, or was replaced.",
-            action="Ask an administrator for a new one.",
+            (
+                "This setup link is not valid. It has already been used, has "
+                "expired, or has been replaced."
+            ),
+            action="Ask an administrator for a new link.",
         )
     return link
 
@@ -53,7 +56,7 @@ def use(text: str, password: str, *, now: datetime) -> User:
     link = find(text, now=now)
     check_password(password, link.user)
     if not SetupLink.objects.filter(pk=link.pk, used_at=None).update(used_at=now):
-        raise NotFound("This set-up link was used already.")
+        raise NotFound("This setup link has already been used.")
     _store(link.user, password)
     Entry.objects.append(
         head, "first-password", f"auth.User:{link.user_id}", note=link.user.username

@@ -14,7 +14,7 @@ from console.pages.tables import Asked, Column, counts
 COLUMNS = (
     Column("name", _("Name"), "username"),
     Column("roles", _("Roles")),
-    Column("signs_in", _("Logs in with")),
+    Column("signs_in", _("Login method")),
     Column("last_login", _("Last login"), "last_login"),
     Column("status", _("Status"), "is_active"),
 )

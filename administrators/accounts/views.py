@@ -84,7 +84,7 @@ def create(request: Request) -> HttpResponse:
     """Create an administrator; the set-up link is shown in the answer alone."""
     data = request.POST if request.method == "POST" else None
     form = NewAdministratorForm(request, data=data, oidc=bool(settings.OIDC_NAME))
-    context = {"title": _("Create administrator"), "roles": ROLES}
+    context = {"title": _("Create Administrator"), "roles": ROLES}
     if form.is_valid():
         given = form.cleaned_data
         order = accounts.NewAdministrator(
@@ -130,42 +130,52 @@ class Act:
 ACTS = {
     "deactivate": Act(
         gettext_lazy("Deactivate"),
-        gettext_lazy("Sessions end now, API tokens open nothing. It can be activated again."),
+        gettext_lazy(
+            "All sessions end immediately and API tokens stop "
+            "working. You can reactivate the account later."
+        ),
         accounts.deactivate,
-        gettext_lazy("%s is deactivated."),
+        gettext_lazy("%s has been deactivated."),
     ),
     "activate": Act(
         gettext_lazy("Activate"),
-        gettext_lazy("May log in again, with the password, second factor and roles from before."),
+        gettext_lazy(
+            "The administrator can log in again with the same password, second factor, and roles."
+        ),
         accounts.activate,
-        gettext_lazy("%s is active again."),
+        gettext_lazy("%s has been reactivated."),
     ),
     "end-sessions": Act(
-        gettext_lazy("End sessions"),
-        gettext_lazy("Every session ends now. Logging in again is possible at once."),
+        gettext_lazy("End Sessions"),
+        gettext_lazy(
+            "All sessions end immediately. The administrator can log in again at any time."
+        ),
         accounts.end_sessions,
-        gettext_lazy("The sessions of %s were ended."),
+        gettext_lazy("The sessions of %s have been ended."),
     ),
     "revoke-tokens": Act(
-        gettext_lazy("Revoke API tokens"),
-        gettext_lazy("Every program that uses one of them is refused from now on."),
+        gettext_lazy("Revoke API Tokens"),
+        gettext_lazy("Programs that use these tokens lose access immediately."),
         lambda pk, by: accounts.revoke_tokens(pk, by=by, now=timezone.now()),
-        gettext_lazy("The API tokens of %s are revoked."),
+        gettext_lazy("The API tokens of %s have been revoked."),
     ),
     "unlock": Act(
         gettext_lazy("Unlock"),
-        gettext_lazy("Failed logins are counted from the beginning: logging in works at once."),
+        gettext_lazy(
+            "The failed login count is reset, and the administrator can log in immediately."
+        ),
         lambda pk, by: accounts.unlock(pk, by=by, now=timezone.now()),
-        gettext_lazy("%s may log in again."),
+        gettext_lazy("%s can log in again."),
     ),
     "reset-second-factor": Act(
-        gettext_lazy("Reset second factor"),
+        gettext_lazy("Reset Second Factor"),
         gettext_lazy(
-            "For somebody who lost the authenticator and the recovery codes. Make sure on another "
-            "way that it is really they who ask."
+            "Use this if an administrator has lost both the authenticator and "
+            "the recovery codes. Verify the administrator's identity through "
+            "another channel first."
         ),
         accounts.reset_second_factor,
-        gettext_lazy("The second factor of %s is removed."),
+        gettext_lazy("The second factor of %s has been removed."),
     ),
 }
 
@@ -214,7 +224,7 @@ def roles(request: Request, pk: int) -> HttpResponse:
         with faults_on(form):
             accounts.set_roles(pk, form.cleaned_data["roles"], by=request.user)
         if not form.errors:
-            said = _("The roles of %s are changed.") % shown.username
+            said = _("The roles of %s have been changed.") % shown.username
             return close_dialog(request, _page(pk), said=said)
     context = {
         "title": _("Roles of %s") % shown.username,
@@ -229,16 +239,18 @@ def roles(request: Request, pk: int) -> HttpResponse:
 @may_administer
 def setup_link(request: Request, pk: int) -> HttpResponse:
     """Make another set-up link."""
-    text = _("The password of now stops working. The link is good for one use within 24 hours.")
-    return _hand_over(request, pk, _("New set-up link"), text)
+    text = _(
+        "The current password stops working. The link can be used once and expires after 24 hours."
+    )
+    return _hand_over(request, pk, _("New Setup Link"), text)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_administer
 def temporary_password(request: Request, pk: int) -> HttpResponse:
     """Give a password for one login."""
-    text = _("The password of now stops working. After logging in another one must be chosen.")
-    return _hand_over(request, pk, _("Temporary password"), text)
+    text = _("The current password stops working. A new password must be chosen at the next login.")
+    return _hand_over(request, pk, _("Temporary Password"), text)
 
 
 def _hand_over(request: Request, pk: int, label: str, text: str) -> HttpResponse:

@@ -56,7 +56,7 @@ class TokenOrder(Order):
 
 @router.get("/me", response=MeOut)
 def show_me(request: Any) -> Any:
-    """Show who the caller is and what it may do."""
+    """Get the current user and the rights of the session or API token."""
     token: ApiToken | None = getattr(request, "token", None)
     return {
         "username": request.user.get_username(),
@@ -68,23 +68,30 @@ def show_me(request: Any) -> Any:
 
 @router.get("/tokens", response=Page[TokenOut])
 def list_tokens(request: Any, paging: Query[Paging]) -> Any:
-    """List the user's own tokens that still open something."""
+    """List your active API tokens."""
     usable = ApiToken.objects.usable(timezone.now()).filter(user=request.user)
     return page(usable.order_by("-pk"), paging)
 
 
 @router.post("/tokens", response={201: NewToken}, auth=having(proved=True))
 def make_token(request: Any, order: TokenOrder) -> Any:
-    """Make a token of the user; one made by a token can do no more, and lives no longer."""
+    """Create an API token.
+
+    A token created with another token cannot have more rights or a later expiration date.
+    """
     if order.expires_at <= timezone.now():
-        raise Invalid("The token would have expired already.", field="expires_at")
+        raise Invalid("The expiration date is in the past.", field="expires_at")
     mine: ApiToken | None = getattr(request, "token", None)
     beyond = [right for right in order.rights if not allowed(request, right)]
     if beyond or (mine and mine.expires_at and order.expires_at > mine.expires_at):
         raise Forbidden(
-            "The token would hold a right that the caller lacks, or live longer than the "
-            "caller's own. Nothing was made.",
-            action="Ask for less, or make it on the page API Tokens.",
+            "A token cannot have rights that you do not have, or a later "
+            "expiration date than the token you are using. No token was "
+            "created.",
+            action=(
+                "Request fewer rights or a shorter validity, or create the "
+                "token on the API Tokens page."
+            ),
         )
     token, text = acts.make(
         request.user, order.name, rights=list(order.rights), expires_at=order.expires_at
@@ -95,8 +102,8 @@ def make_token(request: Any, order: TokenOrder) -> Any:
 
 @router.post("/tokens/{token_id}/revoke", response=TokenOut)
 def revoke_token(request: Any, token_id: str) -> Any:
-    """Revoke one of the user's own tokens."""
+    """Revoke one of your API tokens."""
     number = token_id if token_id.isascii() and token_id.isdecimal() else "0"
     if len(number) > DIGITS_AT_MOST:
-        raise NotFound("You have no such token.")
+        raise NotFound("The token was not found.")
     return acts.revoke(request.user, int(number), now=timezone.now())

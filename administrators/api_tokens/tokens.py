@@ -26,8 +26,8 @@ def make(
     ]
     if beyond:
         raise Forbidden(
-            f"You lack the right {beyond[0]}, so a token of yours cannot have it. "
-            "Nothing was changed."
+            f"You cannot create a token with the {beyond[0]} right because you "
+            "do not have that right. Nothing was changed."
         )
     text, digest = api_tokens.new_secret()
     try:
@@ -37,8 +37,8 @@ def make(
             )
     except IntegrityError as error:
         raise Conflict(
-            f"You have a token of the name {name} already. Nothing was changed.",
-            action="Choose another name, or revoke the other token first.",
+            f"You already have a token named {name}. Nothing was changed.",
+            action="Choose a different name, or revoke the existing token first.",
             field="name",
         ) from error
     Entry.objects.record(
@@ -55,7 +55,7 @@ def revoke(user: User, pk: int, *, now: datetime) -> ApiToken:
     """Revoke a token of this user; it opens nothing from now on. A foreign one is not found."""
     token = ApiToken.objects.select_for_update().filter(user=user, pk=pk, revoked_at=None).first()
     if token is None:
-        raise NotFound("You have no such token.")
+        raise NotFound("The token was not found.")
     token.revoked_at = now
     token.save(update_fields=["revoked_at"])
     Entry.objects.record("revoke-api-token", f"console.ApiToken:{token.pk}", note=token.name)

@@ -52,5 +52,5 @@ def _rows(request: Request) -> list[dict[str, Any]]:
 def revoke(request: Request, pk: int) -> HttpResponse:
     """Revoke one token of the user."""
     token = acts.revoke(request.user, pk, now=timezone.now())
-    messages.success(request, _("The token %s is revoked.") % token.name)
+    messages.success(request, _("The token %s has been revoked.") % token.name)
     return HttpResponseRedirect(reverse("administrators:tokens"))

@@ -34,7 +34,7 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
         finally:
             request.POST, request.GET = sent, asked
         if getattr(request, "axes_failures_since_start", 0) <= settings.AXES_FAILURE_LIMIT:
-            reason = "wrong code" if "code" in credentials else "wrong password"
+            reason = "incorrect code" if "code" in credentials else "incorrect password"
             login.note_failure(request, str(credentials.get("username") or ""), reason)
 
 

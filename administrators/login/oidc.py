@@ -28,7 +28,7 @@ SignsIn = Administrator.SignsIn
 class NotLetIn(Forbidden):
     """The provider knows them, this console does not."""
 
-    action = "Ask an administrator who may grant rights to let you in."
+    action = "Ask an administrator who can grant rights to give you access."
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ def begin(request: Any, back: str, **more: str) -> Any:
         return client().authorize_redirect(request, back, **more)
     except (requests.RequestException, ValueError, KeyError) as error:
         raise Unavailable(
-            f"{settings.OIDC_NAME} does not answer. You are not logged in.",
-            action="Try again later, or use an account with a password.",
+            f"{settings.OIDC_NAME} is not responding. You have not been logged in.",
+            action="Try again later, or log in with a password.",
         ) from error
 
 
@@ -120,11 +120,11 @@ def finish(request: Any) -> Identity:
         token = client().authorize_access_token(request, claims_options=expected)
         return Identity.read(token["userinfo"])
     except requests.RequestException as error:
-        raise Unavailable(f"{settings.OIDC_NAME} does not answer.") from error
+        raise Unavailable(f"{settings.OIDC_NAME} is not responding.") from error
     except (AuthlibBaseError, JoseError, ValueError, KeyError) as error:
         raise Forbidden(
-            f"{settings.OIDC_NAME} did not prove who you are ({type(error).__name__}). "
-            "You are not logged in.",
+            f"{settings.OIDC_NAME} could not verify your identity "
+            f"({type(error).__name__}). You have not been logged in.",
             action="Start again from the login page.",
         ) from error
 
@@ -138,9 +138,9 @@ def administrator_of(who: Identity, *, now: datetime) -> User:
     """
     user = _bound(who) or _expected(who) or _made(who, now)
     if user is None:
-        raise NotLetIn(f"{who.name or 'This account'} is no administrator here.")
+        raise NotLetIn(f"{who.name or 'This account'} is not an administrator of this zone.")
     if not user.is_active:
-        raise NotLetIn(f"{user.username} is deactivated.")
+        raise NotLetIn(f"The account {user.username} is deactivated.")
     return _with_roles(user, who)
 
 
@@ -176,7 +176,7 @@ def _with_roles(user: User, who: Identity) -> User:
     if not settings.OIDC_ROLES:
         return user
     if not who.roles:
-        raise NotLetIn(f"No group of {user.username} gives a role here.")
+        raise NotLetIn(f"None of the groups of {user.username} is mapped to a role.")
     if [role.key for role in roles_of(user)] != who.roles:
         accounts.set_roles(user.pk, who.roles, by=user)
     return User.objects.select_related("administrator").get(pk=user.pk)

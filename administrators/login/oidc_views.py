@@ -80,12 +80,12 @@ def callback(request: Request) -> HttpResponse:
 def _prove_again(request: Request, who: login_oidc.Identity, asked_at: float) -> None:
     kept = getattr(request.user, "administrator", None)
     if kept is None or kept.subject != who.subject:
-        raise Forbidden("This is another account than the one you are logged in with.")
+        raise Forbidden("This is not the account you are logged in with.")
     proved = who.proved_at
     if proved is None or proved.timestamp() < asked_at - SKEW.total_seconds():
         raise Forbidden(
-            f"{settings.OIDC_NAME} did not ask you again who you are. Nothing was changed.",
-            action="Log out there and here, then log in again.",
+            (f"{settings.OIDC_NAME} did not ask you to log in again. Nothing was changed."),
+            action="Log out of both, then log in again.",
         )
     remember_proof(request)
 

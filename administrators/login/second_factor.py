@@ -31,7 +31,7 @@ TOLERANCE = 1
 class WrongCode(Invalid):
     """The code is not the one that the authenticator shows now."""
 
-    action = "Wait for the next code, and check the clock of your device."
+    action = "Wait for the next code, and check that the clock on your device is correct."
 
 
 def begin(user: User) -> SecondFactor:
@@ -39,8 +39,8 @@ def begin(user: User) -> SecondFactor:
     known = SecondFactor.objects.filter(user=user).first()
     if known is not None and known.confirmed_at is not None:
         raise Conflict(
-            "You have a second factor already. Nothing was changed.",
-            action="Remove it first, if you want to use another device.",
+            "Two-factor authentication is already set up. Nothing was changed.",
+            action=("To use a different device, remove the current authenticator first."),
         )
     blob = zone_keys.here().seal_for_all(secrets.token_bytes(SECRET_BYTES), binding=_binding(user))
     factor, _new = SecondFactor.objects.update_or_create(
@@ -67,9 +67,9 @@ def confirm(user: User, code: str, *, now: datetime) -> list[str]:
     """Turn the factor on with its first code; returns the recovery codes, shown this once."""
     factor = SecondFactor.objects.select_for_update().filter(user=user, confirmed_at=None).first()
     if factor is None:
-        raise Conflict("There is no second factor to confirm.", action="Begin again.")
+        raise Conflict("There is no two-factor setup to confirm.", action="Start the setup again.")
     if not _matches(factor, code, now):
-        raise WrongCode("This is not the code that belongs to the secret.", field="code")
+        raise WrongCode("The code is incorrect.", field="code")
     SecondFactor.objects.filter(pk=factor.pk).update(confirmed_at=now)
     Entry.objects.record("second-factor-on", f"auth.User:{user.pk}", note=user.get_username())
     return _new_codes(user)

@@ -79,7 +79,7 @@ def code(request: Request) -> HttpResponse:
             del request.session[HALFWAY]
             administrators_login.enter(request, user, how="password and code")
             return HttpResponseRedirect(_next(request))
-        form.add_error("code", _("This is not the code shown now, or it was used already."))
+        form.add_error("code", _("The code is incorrect, expired, or already used."))
     context = {"form": form, "next": _asked(request)}
     return render(request, "administrators/code.html", context, status=422 if form.errors else 200)
 
@@ -116,7 +116,7 @@ def set_up(request: Request, text: str) -> HttpResponse:
         if not form.errors:
             if second_factor.is_on(user):
                 return HttpResponseRedirect(reverse("administrators:login"))
-            administrators_login.enter(request, user, how="set-up link")
+            administrators_login.enter(request, user, how="setup link")
             return HttpResponseRedirect(str(settings.LOGIN_REDIRECT_URL))
     context = {"form": form, "name": link.user.username}
     return render(

@@ -6,7 +6,7 @@ the database, who may drop it: what was done then, `manage.py verify_audit` find
 
 from __future__ import annotations
 
-REFUSAL = "the ledger is append-only"
+REFUSAL = "the audit log is append-only"
 
 _SQLITE = [
     f"CREATE TRIGGER ledger_entry_no_{act.lower()} BEFORE {act} ON ledger_entry "

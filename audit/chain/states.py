@@ -11,7 +11,7 @@ from faults import Conflict
 class WrongMove(Conflict):
     """The thing is not in the state that the move starts from."""
 
-    action = "Reload the page to see how it stands now."
+    action = "Reload the page to see the current status."
 
 
 @dataclass(frozen=True)
@@ -29,4 +29,6 @@ class Machine:
     def check(self, here: str, there: str) -> None:
         """Raise WrongMove unless the table has a move from here to there."""
         if there not in self.moves.get(here, ()):
-            raise WrongMove(f"{self.name} cannot go from {here} to {there}. Nothing was changed.")
+            raise WrongMove(
+                f"{self.name} cannot change from {here} to {there}. Nothing was changed."
+            )

@@ -39,7 +39,7 @@ def verify(seq: int = 0, digest: str = "") -> Verified:
         for entry in _entries():
             what = _fault(entry, last, previous)
             if not what and entry.seq == seq and entry.digest != digest:
-                what = "is another one than when the head was kept"
+                what = "does not match the saved checkpoint"
             if what:
                 number = min(entry.seq, last + 1)
                 return Verified(count, last, previous, Finding(number, what))
@@ -57,17 +57,17 @@ def _fault(entry: Entry, last: int, previous: str) -> str:
     if entry.seq > last + 1:
         return "is missing"
     if entry.seq != last + 1:
-        return "has a number that no line has"
+        return "has an unexpected sequence number"
     if entry.previous != previous:
-        return "does not follow the line before it"
-    return "" if entry.digest == entry.reckon() else "was changed"
+        return "does not match the hash of the previous entry"
+    return "" if entry.digest == entry.reckon() else "was modified"
 
 
 def _about_the_end(last: int, digest: str, kept: int) -> Finding | None:
     head = Head.objects.first()
     known, its_digest = (head.seq, head.digest) if head is not None else (0, START)
     if max(known, kept) > last:
-        return Finding(last + 1, "is missing: the chain was cut off here")
+        return Finding(last + 1, "is missing: the log was truncated here")
     if known < last:
-        return Finding(known + 1, "stands behind the head of the chain")
-    return None if its_digest == digest else Finding(last, "is not what the head of the chain says")
+        return Finding(known + 1, "is after the end of the chain")
+    return None if its_digest == digest else Finding(last, "does not match the end of the chain")

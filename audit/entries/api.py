@@ -49,11 +49,11 @@ class EntryFilter(Schema):
 def list_audit_entries(
     request: HttpRequest, paging: Query[Paging], wanted: Query[EntryFilter]
 ) -> Any:
-    """List what was done, the newest first."""
+    """List audit log entries, newest first."""
     return page(Filter(**wanted.dict()).entries(), paging)
 
 
 @router.get("/audit-entries/{seq}", response=EntryOut, auth=having(RIGHT))
 def show_audit_entry(request: HttpRequest, seq: str) -> Any:
-    """Show one entry."""
+    """Get an audit log entry."""
     return by_number(Entry.objects.all(), seq)

@@ -14,8 +14,8 @@ from console.pages.forms import LocalTimeField
 class AuditFilter(forms.Form):
     """Which entries to show."""
 
-    q = forms.CharField(label=_("Text"), required=False, max_length=200)
-    actor = forms.CharField(label=_("Who"), required=False, max_length=200)
+    q = forms.CharField(label=_("Search text"), required=False, max_length=200)
+    actor = forms.CharField(label=_("User"), required=False, max_length=200)
     action = forms.ChoiceField(label=_("Action"), required=False)
     subject = forms.CharField(label=_("Subject"), required=False, max_length=200)
     since = LocalTimeField(label=_("From"), required=False)
@@ -24,7 +24,7 @@ class AuditFilter(forms.Form):
     def __init__(self, actions: list[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         field: Any = self.fields["action"]
-        field.choices = [("", _("Every action")), *((action, action) for action in actions)]
+        field.choices = [("", _("All actions")), *((action, action) for action in actions)]
 
     def wanted(self) -> Filter:
         """Return what was asked for, in the words of the ledger."""

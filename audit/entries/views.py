@@ -22,7 +22,7 @@ RIGHT = "ledger.view_entry"
 RIGHT_LABEL = _("View Audit Log")
 COLUMNS = (
     tables.Column("time", _("Time"), "seq"),
-    tables.Column("actor", _("Who"), "actor"),
+    tables.Column("actor", _("User"), "actor"),
     tables.Column("action", _("Action"), "action"),
     tables.Column("subject", _("Subject"), "subject"),
     tables.Column("note", _("Note")),

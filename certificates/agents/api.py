@@ -61,9 +61,9 @@ def call(method: str) -> Callable[[View], View]:
         def wrapped(request: HttpRequest, *args: Any, **kwargs: str) -> HttpResponse:
             try:
                 if request.method != method:
-                    raise Invalid(f"This call takes {method}.")
+                    raise Invalid(f"This endpoint supports {method} only.")
                 if int(request.headers.get("Content-Length") or 0) > BODY_AT_MOST:
-                    raise Invalid("The message is larger than 1 MiB.")
+                    raise Invalid("The request body exceeds the 1 MiB limit.")
                 return view(request, *args, **kwargs)
             except Fault as fault:
                 return problem(fault)
@@ -97,7 +97,7 @@ def _address(request: HttpRequest) -> str:
 
 @call("GET")
 def zone(request: HttpRequest) -> HttpResponse:
-    """Say what anybody may know of the zone."""
+    """Get public information about the zone."""
     here, authority = Zone.objects.the(), Authority.objects.current()
     return send(
         messages.Zone(
@@ -113,7 +113,7 @@ def zone(request: HttpRequest) -> HttpResponse:
 
 @call("POST")
 def hello(request: HttpRequest) -> HttpResponse:
-    """Prove to a stranger that this server belongs to the zone (S-53)."""
+    """Prove to an unregistered device that this server belongs to the zone (S-53)."""
     throttle.check(throttle.GREETINGS, _address(request))
     throttle.count(throttle.GREETINGS, _address(request))
     said = json_codec.load(messages.Hello, request.body)
@@ -122,7 +122,7 @@ def hello(request: HttpRequest) -> HttpResponse:
 
 @call("POST")
 def register(request: HttpRequest) -> HttpResponse:
-    """Let a device in; an address that guesses keys has to wait (S-69)."""
+    """Register a device. Repeated failures from one address are rate limited (S-69)."""
     throttle.check(throttle.REFUSALS, _address(request))
     try:
         return _register(request)
@@ -151,7 +151,7 @@ def _register(request: HttpRequest) -> HttpResponse:
 @call("POST")
 @by_device
 def unregister(request: HttpRequest, device: Device) -> HttpResponse:
-    """Let a device go."""
+    """Unregister a device."""
     registration.unregister(device)
     return HttpResponse(status=204)
 
@@ -159,7 +159,7 @@ def unregister(request: HttpRequest, device: Device) -> HttpResponse:
 @call("POST")
 @by_device
 def refresh(request: HttpRequest, device: Device) -> HttpResponse:
-    """Hear how a device stands and give it everything that waits for it."""
+    """Receive a device's status report and return its pending changes."""
     said = json_codec.load(messages.Refresh, request.body)
     body = responses.refreshed(device, said, now=timezone.now())
     return HttpResponse(body, content_type="application/json")
@@ -168,7 +168,7 @@ def refresh(request: HttpRequest, device: Device) -> HttpResponse:
 @call("POST")
 @by_device
 def status(request: HttpRequest, device: Device, update: str) -> HttpResponse:
-    """Hear how an update fares on a device."""
+    """Receive the status of an update on a device."""
     said = json_codec.load(messages.StatusReport, request.body)
     moved = assignment.report(device, update, said, now=timezone.now())
     tasks.nudge_update(moved.update_id)
@@ -178,7 +178,7 @@ def status(request: HttpRequest, device: Device, update: str) -> HttpResponse:
 @call("POST")
 @by_device
 def rehearsal(request: HttpRequest, device: Device, update: str) -> HttpResponse:
-    """Hear how a device's handshakes with future certificates went."""
+    """Receive the results of a device's preflight checks."""
     said = json_codec.load(RehearsalReport, request.body)
     assignment.rehearsed(device, update, said, now=timezone.now())
     return HttpResponse(status=204)
@@ -217,28 +217,28 @@ def _take(request: HttpRequest, device: Device, update: str) -> HttpResponse:
 
 def _approved(device: Device) -> None:
     if device.state != "registered":
-        raise Forbidden("An administrator has yet to let this server in.")
+        raise Forbidden("This server is waiting for approval by an administrator.")
 
 
 @call("GET")
 @by_device
 def go(request: HttpRequest, device: Device, update: str) -> HttpResponse:
-    """Give a server the go, once there is one (D-26)."""
+    """Return the signed activation order once it has been issued (D-26)."""
     notice = responses.go_for(device, update)
     if notice is None:
-        raise NotFound("There is no go yet.")
+        raise NotFound("The activation order has not been issued yet.")
     return send(notice)
 
 
 @call("GET")
 def recovery(request: HttpRequest) -> HttpResponse:
-    """Give the notices that a device may check without trusting TLS (B-10)."""
+    """Return the signed trust notices, which devices can verify without trusting TLS (B-10)."""
     return send(responses.recovery())
 
 
 @call("GET")
 def contact(request: HttpRequest) -> HttpResponse:
-    """Answer a verified contact; only the handshake matters."""
+    """Respond to a verified connection. Only the TLS handshake matters."""
     return HttpResponse(
         json.dumps({"time": timezone.now().timestamp()}), content_type="application/json"
     )
@@ -249,7 +249,7 @@ def file(request: HttpRequest, digest: str) -> HttpResponse:
     """Serve content by its digest; it is public, never holds keys, and is checked by digest."""
     path = store.find(digest)
     if path is None:
-        raise NotFound("This server does not hold that content.")
+        raise NotFound("The requested content is not available on this server.")
     data = path.read_bytes()
     wanted = request.headers.get("Range", "")
     span = http_range.span(wanted, len(data))

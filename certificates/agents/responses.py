@@ -229,7 +229,7 @@ def _note_distrust(device: Device, why: str, now: datetime) -> None:
     """Keep in the ledger that somebody offered a device what the zone key did not sign."""
     told = Entry.objects.filter(action="distrusted", subject=f"devices.Device:{device.pk}")
     if not told.filter(note=why, at__gt=now - DISTRUST_ONCE_PER).exists():
-        log.warning("%s refused a signed document: %s", device.name, why)
+        log.warning("%s rejected a signed document: %s", device.name, why)
         Entry.objects.record("distrusted", f"devices.Device:{device.pk}", note=why)
 
 

@@ -47,7 +47,7 @@ class ConfirmationOut(Schema):
 
 @router.get("/confirmations", response=list[ConfirmationOut], auth=MAY_SEE)
 def list_confirmations(request: Any) -> Any:
-    """List what waits for a second administrator, and how to agree to it or refuse it."""
+    """List the requests that are waiting for approval by a second administrator."""
     found = [*_operations(), *_acts(), *_jobs(), *_rules()]
     return [
         {
@@ -88,7 +88,7 @@ def _jobs() -> Iterator[dict[str, Any]]:
 def _rules() -> Iterator[dict[str, Any]]:
     asked = policies.asked_to_end(timezone.now())
     if asked is not None:
-        title = "End the rule of two administrators"
+        title = "Turn Off Two-Administrator Approval"
         told = _one("rules", "rules", "rules", title, asked.end_asked_by, asked.end_asked_at)
         yield told | {"confirm": "rules/confirm-end", "refuse": ""}
 
@@ -96,7 +96,7 @@ def _rules() -> Iterator[dict[str, Any]]:
 def _decide(request: Any, operation_id: str, name: str, does: Any) -> ProgressOut:
     find(operation_id)
     if name not in certificates_approvals.ACTS:
-        raise NotFound(_("There is no such act."))
+        raise NotFound(_("Unknown action."))
     decided = act(operation_id, partial(does, act=name, by=request.user, now=timezone.now()))
     tasks.wake_all()
     return decided
@@ -104,19 +104,19 @@ def _decide(request: Any, operation_id: str, name: str, does: Any) -> ProgressOu
 
 @router.post("/operations/{operation_id}/acts/{act_name}/confirm", response=ProgressOut, auth=MAY)
 def confirm_act(request: Any, operation_id: str, act_name: str) -> Any:
-    """Confirm Force or Roll back (`force`, `roll-back`), as the second of two administrators."""
+    """Approve a Force Activation or Roll Back request as the second administrator."""
     return _decide(request, operation_id, act_name, certificates_approvals.approve_action)
 
 
 @router.post("/operations/{operation_id}/acts/{act_name}/refuse", response=ProgressOut, auth=MAY)
 def refuse_act(request: Any, operation_id: str, act_name: str) -> Any:
-    """Refuse what somebody asked for, or withdraw what one asked for oneself."""
+    """Reject another administrator's request, or withdraw your own."""
     return _decide(request, operation_id, act_name, certificates_approvals.reject_action)
 
 
 @router.post("/jobs/{job_id}/refuse", response=JobOut, auth=MAY)
 def refuse_job(request: Any, job_id: str) -> Any:
-    """Refuse a move, backup or restore of the CA, or withdraw one's own."""
+    """Reject a request to move, back up, or restore the CA, or withdraw your own."""
     job = by_guid(VaultJob.objects.defer("payload"), job_id)
     with transaction.atomic():
         approvals.reject_job(job, by=request.user, now=timezone.now())

@@ -31,13 +31,15 @@ from devices.models import Zone
 from faults import Conflict, Fault, Unavailable
 
 WITHIN = timedelta(hours=24)
-LATE = "Nobody agreed within 24 hours. Nothing was changed."
+LATE = (
+    "The request expired because no administrator approved it within 24 hours. Nothing was changed."
+)
 
 
 class TooLateToConfirm(Conflict):
     """The proposal is older than a day, or was decided on already."""
 
-    action = gettext_lazy("Ask for it again.")
+    action = gettext_lazy("Submit the request again.")
 
 
 @transaction.atomic
@@ -47,13 +49,13 @@ def approve_operation(operation: Operation, *, by: User, now: datetime) -> None:
     operation.refresh_from_db()
     if operation.state != OperationState.PROPOSED or now - operation.created_at >= WITHIN:
         raise TooLateToConfirm(
-            _("%(operation)s does not wait for a second administrator.")
+            _("%(operation)s is not waiting for approval by a second administrator.")
             % {"operation": operation.name}
         )
     check_second(by, first=operation.requested_by)
     limits(operation.kind, now=now).check(operation.activates_at)
     Operation.objects.move(
-        operation, OperationState.PREPARING, note=f"confirmed by {by.username}", confirmed_by=by
+        operation, OperationState.PREPARING, note=f"approved by {by.username}", confirmed_by=by
     )
 
 
@@ -64,7 +66,7 @@ def approve_job(job: VaultJob, *, by: User, now: datetime) -> None:
     job.refresh_from_db()
     if job.state != JobState.PROPOSED or now - job.created_at >= WITHIN:
         raise TooLateToConfirm(
-            _("%(kind)s does not wait for a second administrator.")
+            _("%(kind)s is not waiting for approval by a second administrator.")
             % {"kind": job.get_kind_display()}
         )
     check_second(by, first=job.requested_by)
@@ -72,13 +74,13 @@ def approve_job(job: VaultJob, *, by: User, now: datetime) -> None:
         ca_role.check_free()
     if VaultJob.objects.filter(state=JobState.WAITING).exists():
         raise Unavailable(
-            _("Another act on the CA key is under way. Nothing was changed."),
-            action=_("Try again in a moment."),
+            _("Another CA key operation is in progress. Nothing was changed."),
+            action=_("Wait a moment, then try again."),
         )
     VaultJob.objects.move(
         job,
         JobState.WAITING,
-        note=f"confirmed by {by.username}",
+        note=f"approved by {by.username}",
         confirmed_by=by,
         confirmed_at=now,
     )
@@ -90,12 +92,12 @@ def reject_job(job: VaultJob, *, by: User, now: datetime) -> None:
     job.refresh_from_db()
     if job.state != JobState.PROPOSED:
         raise TooLateToConfirm(
-            _("%(kind)s does not wait for a second administrator.")
+            _("%(kind)s is not waiting for approval by a second administrator.")
             % {"kind": job.get_kind_display()}
         )
     own = job.requested_by_id == by.pk
-    refused = _("%s refused it. Nothing was changed.") % by.username
-    reason = _("It was withdrawn.") if own else refused
+    refused = _("%s rejected the request. Nothing was changed.") % by.username
+    reason = _("The request was withdrawn.") if own else refused
     withdraw_job(job, now=now, reason=reason)
 
 
@@ -130,8 +132,8 @@ CHECKS: dict[str, Callable[..., None]] = {
     FORCE: intervention.check_force,
     ROLL_BACK: rollback.check,
 }
-LABELS = {FORCE: "Force activation", ROLL_BACK: "Roll back"}
-GONE = "It is not possible any more. Nothing was changed."
+LABELS = {FORCE: "Force Activation", ROLL_BACK: "Roll Back"}
+GONE = "This action is no longer available. Nothing was changed."
 
 
 @transaction.atomic
@@ -145,9 +147,12 @@ def do_or_ask(operation: Operation, act: str, *, by: User | None, now: datetime)
     operation.refresh_from_db()
     if operation.asked_act:
         raise Conflict(
-            _("%(act)s waits for a second administrator already. Nothing was changed.")
+            _(
+                "%(act)s is already waiting for approval by a second "
+                "administrator. Nothing was changed."
+            )
             % {"act": LABELS[operation.asked_act]},
-            action=_("Confirm it, or refuse it first."),
+            action=_("Approve or reject the existing request first."),
         )
     CHECKS[act](operation, now=now)
     operation.asked_act, operation.asked_by, operation.asked_at = act, by, now
@@ -162,7 +167,7 @@ def approve_action(operation: Operation, act: str, *, by: User, now: datetime) -
     check_second(by, first=first)
     asked = first.username if first is not None else ""
     _forget(operation)
-    _note(f"confirm-{act}", operation, f"asked for by {asked}")
+    _note(f"confirm-{act}", operation, f"requested by {asked}")
     ACTS[act](operation, now=now)
 
 
@@ -212,10 +217,7 @@ def _waiting(operation: Operation, act: str, now: datetime) -> User | None:
     asked_at = operation.asked_at
     if not act or operation.asked_act != act or asked_at is None or now - asked_at >= WITHIN:
         raise TooLateToConfirm(
-            _(
-                "%(act)s of %(operation)s does not wait for a second administrator. "
-                "Nothing was changed."
-            )
+            _("%(act)s for %(operation)s is not waiting for approval. Nothing was changed.")
             % {"act": LABELS[act], "operation": operation.name}
         )
     return operation.asked_by

@@ -88,11 +88,11 @@ def confirm_job(request: ZoneRequest, pk: UUID) -> HttpResponse:
         if not form.errors:
             return _done(request, job.get_kind_display())
     facts = [
-        (_("Act"), job.get_kind_display()),
+        (_("Action"), job.get_kind_display()),
         (_("Requested by"), job.requested_by or "—"),
         (_("Requested"), formatting.stamp(job.created_at)),
         (_("Server"), job.server.name),
-        *([(_("New holder of the CA role"), job.target.name)] if job.target else []),
+        *([(_("New CA server"), job.target.name)] if job.target else []),
     ]
     return _show(request, form, job.get_kind_display(), facts, withdraw=is_own)
 
@@ -118,10 +118,10 @@ def confirm_act(request: ZoneRequest, pk: UUID, act: str) -> HttpResponse:
             decide(operation, act, by=request.user, now=now)
             nudge(operation)
         if not form.errors:
-            said = _("You decided on %s.") % label
+            said = _("Your decision on %s has been recorded.") % label
             return close_dialog(request, page_of(operation), said=said)
     facts = [
-        (_("Act"), label),
+        (_("Action"), label),
         (_("Operation"), operation.name),
         (_("Requested by"), operation.asked_by or "—"),
         *([(_("Requested"), formatting.stamp(operation.asked_at))] if operation.asked_at else []),
@@ -135,14 +135,14 @@ def _what_it_means(
 ) -> Iterator[tuple[str, str]]:
     """Yield what the dialog of whoever asked for an act has shown: both decide on the same."""
     if act == certificates_approvals.ROLL_BACK and operation.authority is not None:
-        yield _("Zone CA again"), operation.authority.subject
+        yield _("Zone CA after rollback"), operation.authority.subject
         return
     servers = [server.name for server in lacking(operation)]
     if servers:
-        yield _("Keep their old certificate"), readiness.few(servers)
+        yield _("Servers that keep their current certificate"), readiness.few(servers)
     missing = readiness.shortfalls(operation, zone, now)
     if missing:
-        yield _("Not met of the readiness policy"), "; ".join(missing)
+        yield _("Readiness policy requirements not met"), "; ".join(missing)
 
 
 def _show(
@@ -155,8 +155,8 @@ def _show(
     may_refuse: bool = True,
 ) -> HttpResponse:
     context = {
-        "title": (_("Withdraw %s") if withdraw else _("Confirm %s")) % kind,
-        "label": _("Withdraw") if withdraw else _("Confirm"),
+        "title": (_("Withdraw %s") if withdraw else _("Approve %s")) % kind,
+        "label": _("Withdraw") if withdraw else _("Approve"),
         "may_refuse": may_refuse and not withdraw,
         "facts": facts,
         "here": request.path,
@@ -165,5 +165,5 @@ def _show(
 
 
 def _done(request: ZoneRequest, kind: str) -> HttpResponse:
-    said = _("You decided on %s.") % kind
+    said = _("Your decision on %s has been recorded.") % kind
     return close_dialog(request, reverse("certificates:page"), said=said)

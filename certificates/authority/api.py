@@ -99,38 +99,41 @@ class LimitsFilter(Schema):
 
 @router.get("/authority", response=AuthorityOut)
 def show_authority(request: HttpRequest) -> Any:
-    """Show the zone CA."""
+    """Get the zone CA."""
     return Authority.objects.current()
 
 
 @router.get("/authorities", response=Page[AuthorityOut])
 def list_authorities(request: HttpRequest, paging: Query[Paging]) -> Any:
-    """List every authority that the zone has had, the newest first."""
+    """List all current and previous zone CAs, newest first."""
     return page(Authority.objects.order_by("-created_at", "pk"), paging)
 
 
 @router.get("/authorities/{authority_id}", response=AuthorityOut)
 def show_one_authority(request: HttpRequest, authority_id: str) -> Any:
-    """Show one authority."""
+    """Get a certificate authority."""
     return by_guid(Authority.objects.all(), authority_id)
 
 
 @router.get("/authorities/{authority_id}/certificate", openapi_extra=as_file(PEM))
 def authority_certificate(request: HttpRequest, authority_id: str) -> HttpResponse:
-    """Return the certificate of an authority as PEM."""
+    """Download the certificate of a CA in PEM format."""
     found = by_guid(Authority.objects.all(), authority_id)
     return pem(found.root_pem, f"{slugify(found.common_name) or 'zone'}-ca.pem")
 
 
 @router.get("/authorities/{authority_id}/details", response=DetailsOut)
 def authority_details(request: HttpRequest, authority_id: str) -> Any:
-    """View Certificate of an authority."""
+    """Get the certificate details of a CA."""
     return describe(by_guid(Authority.objects.all(), authority_id).root_pem)
 
 
 @router.get("/gates", response=list[GateOut])
 def list_gates(request: HttpRequest) -> Any:
-    """Tell which acts on the zone CA are possible now, and why the others are not."""
+    """List the actions on the zone CA and whether each is available.
+
+    Unavailable actions include the reason.
+    """
     authority = Authority.objects.current()
     pending = Operation.objects.blocking().first()
     may = allowed(request, gates.CA_RIGHT)
@@ -142,7 +145,7 @@ def list_gates(request: HttpRequest) -> Any:
 
 @router.get("/activation-limits", response=LimitsOut)
 def activation_limits(request: HttpRequest, wanted: Query[LimitsFilter]) -> Any:
-    """Tell when an operation could be activated at the earliest and at the latest."""
+    """Get the earliest, latest, and suggested activation times for an operation."""
     servers = list(Device.objects.certified().filter(pk__in=wanted.servers))
     return limits(wanted.kind, servers=servers, now=timezone.now())
 
@@ -206,21 +209,24 @@ def _asked(ask: Any) -> Any:
 
 @router.post("/authority/move", response={202: JobOut}, auth=MAY_ASK)
 def move_ca_role(request: Any, order: MoveOrder) -> Any:
-    """Move CA Role: hand the CA key to another Primary Server that answers."""
+    """Move the CA role to another online Primary Server (Move CA Role)."""
     ask = key_operations.move_role
     return _asked(partial(ask, order.server_id, by=request.user, now=timezone.now()))
 
 
 @router.post("/authority/backup", response={202: JobOut}, auth=MAY_ASK)
 def backup_ca(request: Any, order: BackupOrder) -> Any:
-    """Backup CA: ask for an encrypted backup; fetch it from the job when that is done."""
+    """Create an encrypted CA backup (Backup CA).
+
+    Download it from the job when the job is complete.
+    """
     passphrase = order.passphrase.get_secret_value()
     return _asked(partial(key_operations.back_up, passphrase, by=request.user))
 
 
 @router.post("/authority/restore", response={202: JobOut}, auth=MAY_ASK)
 def restore_ca(request: Any, order: Form[RestoreOrder], file: File[UploadedFile]) -> Any:
-    """Restore CA: let a Primary Server take the CA from a backup."""
+    """Restore the CA from a backup to a Primary Server (Restore CA)."""
     if (file.size or 0) > key_operations.BACKUP_AT_MOST:
         raise Invalid(_("The file is too large for a backup of a CA."), field="file")
     ask = partial(
@@ -241,13 +247,13 @@ def _job(request: Any, job_id: str) -> VaultJob:
 
 @router.get("/jobs/{job_id}", response=JobOut, auth=MAY)
 def show_job(request: HttpRequest, job_id: str) -> Any:
-    """Show how a job stands."""
+    """Get the status of a job."""
     return _job(request, job_id)
 
 
 @router.post("/jobs/{job_id}/confirm", response=JobOut, auth=MAY_ASK)
 def confirm_job(request: Any, job_id: str) -> Any:
-    """Confirm a move, backup or restore of the CA, as the second of two administrators."""
+    """Approve a request to move, back up, or restore the CA as the second administrator."""
     job = by_guid(VaultJob.objects.defer("payload"), job_id)
     with transaction.atomic():
         approvals.approve_job(job, by=request.user, now=timezone.now())
@@ -257,7 +263,7 @@ def confirm_job(request: Any, job_id: str) -> Any:
 
 @router.get("/jobs/{job_id}/result", auth=MAY, openapi_extra=as_file("application/zip"))
 def job_result(request: HttpRequest, job_id: str) -> HttpResponse:
-    """Return the backup that a job made."""
+    """Download the backup created by a job."""
     job = _job(request, job_id)
     response = HttpResponse(key_operations.take_result(job), content_type="application/zip")
     return as_download(response, key_operations.file_name(job))

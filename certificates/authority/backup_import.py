@@ -44,7 +44,7 @@ def begin(draft: Draft, *, by: User, now: datetime) -> VaultJob:
     """Ask the chosen server to open the kept backup; the draft waits for its answer."""
     kept = draft.data.get("backup")
     if not kept:
-        raise Conflict(_("The backup was opened already, or is not kept any more."))
+        raise Conflict(_("The backup has already been used or is no longer available."))
     authority = free_internal("changed")
     data = base64.b64decode(kept["file"])
     refuse_known(data)
@@ -73,11 +73,13 @@ def refuse_known(data: bytes) -> None:
     if known is not None:
         raise Refused(
             _(
-                "This is a backup of %(subject)s, the CA from before, which is trusted "
-                "still. Nothing was changed."
+                "This is a backup of %(subject)s, the previous CA, which is "
+                "still trusted. Nothing was changed."
             )
             % {"subject": known.subject},
-            action=_("Use Roll back on the page of the operation that replaced it."),
+            action=_(
+                "To return to this CA, open the operation that replaced it and use Roll Back."
+            ),
             field="file",
         )
 
@@ -94,7 +96,7 @@ class Adopted:
         """Give the wizard what was opened; the backup itself is dropped."""
         draft = Draft.objects.filter(pk=self.draft).first()
         if draft is None:
-            raise Conflict(_("The dialog has ended in the meantime. Nothing was changed."))
+            raise Conflict(_("This dialog has expired. Nothing was changed."))
         draft.put(adopted=self.data, backup=None)
 
 
@@ -110,7 +112,8 @@ def _open(job: VaultJob, now: datetime) -> Adopted:
     facts = details.describe(root)
     if not facts.not_before <= now < facts.not_after:
         raise Refused(
-            _("%(subject)s is not valid now. Nothing was changed.") % {"subject": facts.subject}
+            _("The CA certificate %(subject)s is expired or not yet valid. Nothing was changed.")
+            % {"subject": facts.subject}
         )
     data = {
         "authority": str(job.pk),

@@ -64,7 +64,7 @@ def found_zone(
 ) -> Founded:
     """Make the zone; the given first server holds the role of an internal CA (R010)."""
     if Zone.objects.exists():
-        raise Conflict(_("This database already holds a zone. Nothing was changed."))
+        raise Conflict(_("This database already contains a zone. Nothing was changed."))
     requests.check_key_length(order.key_length)
     requests.check_years(order.years)
     signing_key, public, master = zone_keys.make_zone_secrets()
@@ -145,7 +145,7 @@ def _external(given: External, device: Device, now: datetime) -> tuple[Authority
 
 def _first_server(server: messages.Register, now: datetime) -> Device:
     if server.vault_keys is None or not server.csr:
-        raise Conflict(_("The first server brings its vault keys and its certification request."))
+        raise Conflict(_("The first server must provide its vault keys and a CSR."))
     return Device.objects.create(
         guid=uuid4(),
         name=server.name,

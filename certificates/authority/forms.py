@@ -17,7 +17,7 @@ class MoveForm(PasswordAgain):
     server = forms.ChoiceField(
         label=_("Primary Server"),
         widget=forms.Select(attrs={"autofocus": True}),
-        help_text=_("It holds the CA from then on. Only servers that answer are here."),
+        help_text=_("The server that takes the CA role. Only servers that are online are listed."),
     )
 
     field_order = ("server", "password")
@@ -34,13 +34,13 @@ class BackupForm(PasswordAgain):
         label=_("Passphrase"),
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password", "autofocus": True}),
-        help_text=_("At least 10 characters. Without it the backup cannot be restored."),
+        help_text=_("At least 10 characters. You need this passphrase to restore the backup."),
     )
     confirm = forms.CharField(
         label=_("Confirm"),
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=_("The same passphrase again."),
+        help_text=_("Enter the passphrase again."),
     )
 
     field_order = ("passphrase", "confirm", "password")
@@ -50,7 +50,7 @@ class BackupForm(PasswordAgain):
         again: str = self.cleaned_data["confirm"]
         first = self.cleaned_data.get("passphrase")
         if first is not None and again != first:
-            raise forms.ValidationError(_("The two passphrases differ. Nothing was backed up."))
+            raise forms.ValidationError(_("The passphrases do not match. No backup was created."))
         return again
 
 
@@ -61,17 +61,17 @@ class RestoreForm(PasswordAgain):
         label=_("Backup file"),
         allow_empty_file=True,
         widget=forms.FileInput(attrs={"accept": ".zip", "autofocus": True}),
-        help_text=_("The zip file that Backup CA made."),
+        help_text=_("The zip file created by Backup CA."),
     )
     server = forms.ChoiceField(
         label=_("Primary Server"),
-        help_text=_("It receives the CA and has the CA role from then on."),
+        help_text=_("The server to restore the CA to. This server takes the CA role."),
     )
     passphrase = forms.CharField(
         label=_("Passphrase"),
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text=_("The one that was used for the backup."),
+        help_text=_("The passphrase that was used to create the backup."),
     )
 
     field_order = ("file", "server", "passphrase", "password")

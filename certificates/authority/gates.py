@@ -98,14 +98,14 @@ def ca_gates(authority: Authority, pending: Operation | None, *, may: bool) -> l
 def reason(button: Button, authority: Authority, pending: Operation | None) -> str:
     """Return why a button is shut, "" where it is open."""
     if not authority.is_internal and button in NEEDS_CA_KEY:
-        return _("The zone CA is external: there is no CA key here to act on.")
+        return _("The zone CA is external, so the zone does not have the CA key.")
     if authority.has_token_key and button in NEEDS_KEY_FILE:
         return _(
-            "The CA key is inside a PKCS#11 token, which does not give it out. Use the token's "
-            "own means, or Change CA."
+            "The CA key is stored in a PKCS#11 token and cannot be exported. "
+            "Use the tools of the token, or use Change CA."
         )
     if pending is not None and button in WAITS_FOR_OPERATION:
-        return _("%(operation)s is in progress. Wait until it ends, or cancel it.") % {
+        return _("%(operation)s is in progress. Wait for it to complete, or cancel it.") % {
             "operation": pending.get_kind_display()
         }
     return ""
@@ -131,18 +131,20 @@ def cancel_gate(operation: Operation, zone: Zone, now: datetime) -> Gate | None:
     locks_at = operation.locks_at(zone.lockout)
     if operation.immediate or locks_at is None:
         return Gate(
-            "cancel", label, _("An immediate activation cannot be cancelled once assigned.")
+            "cancel",
+            label,
+            _("An immediate activation cannot be canceled after the update is assigned."),
         )
     text = _(
-        "Cancel was possible until %(time)s. Single devices can still be left out with "
-        "Ignore Device on the System Updates page."
+        "The operation could be canceled until %(time)s. You can still exclude "
+        "individual devices with Ignore Device on the System Updates page."
     )
     return Gate("cancel", label, text % {"time": formatting.stamp(locks_at)})
 
 
 def activation_gate(operation: Operation, zone: Zone, now: datetime) -> Gate | None:
     """Return Change activation time, until the lock-out and while blocked (D-26)."""
-    label = _("Change activation time")
+    label = _("Change Activation Time")
     if operation.state not in TIME_CAN_CHANGE or operation.immediate:
         return None
     if operation.state == OperationState.BLOCKED or not operation.is_locked(now, zone.lockout):
@@ -158,7 +160,7 @@ def force_gate(operation: Operation) -> Gate | None:
     """Return Force activation where something holds the activation back (D-26, B-3)."""
     if not operation.is_held:
         return None
-    return Gate("force-activation", _("Force activation"), _asked(operation))
+    return Gate("force-activation", _("Force Activation"), _asked(operation))
 
 
 def _asked(operation: Operation) -> str:
@@ -166,7 +168,7 @@ def _asked(operation: Operation) -> str:
     if not operation.asked_act:
         return ""
     name = operation.asked_by.username if operation.asked_by else "—"
-    text = _("What %(name)s asked for waits for a second administrator.")
+    text = _("A request by %(name)s is waiting for approval by a second administrator.")
     return text % {"name": name}
 
 
@@ -174,7 +176,7 @@ def rollback_gate(operation: Operation, why_not: str) -> Gate | None:
     """Return Roll back from the activation until the old root is retired (B-5)."""
     if not operation.changes_ca or operation.state not in CAN_ROLL_BACK:
         return None
-    return Gate("roll-back", _("Roll back"), why_not or _asked(operation))
+    return Gate("roll-back", _("Roll Back"), why_not or _asked(operation))
 
 
 def cancel_until(operation: Operation, zone: Zone, now: datetime) -> str:
@@ -183,7 +185,7 @@ def cancel_until(operation: Operation, zone: Zone, now: datetime) -> str:
         return ""
     locks_at = operation.locks_at(zone.lockout)
     if operation.immediate:
-        return _("Cancel is possible until the update is assigned.")
+        return _("You can cancel until the update is assigned.")
     if locks_at is None or now >= locks_at:
         return ""
-    return _("Cancel is possible until %(time)s.") % {"time": formatting.stamp(locks_at)}
+    return _("You can cancel until %(time)s.") % {"time": formatting.stamp(locks_at)}

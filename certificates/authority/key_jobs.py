@@ -37,7 +37,7 @@ class OtherCA(Refused):
     """The backup is of another CA than the active one (D-31)."""
 
     action = gettext_lazy(
-        "To make that CA the zone's run it as a Change CA, which reaches every device."
+        "To use that CA for this zone, use Change CA so that every device receives the change."
     )
 
 
@@ -84,8 +84,10 @@ def expire(job: VaultJob, *, now: datetime) -> None:
         job,
         JobState.EXPIRED,
         now,
-        reason=_("%s did not answer. Nothing was changed.") % job.server.name,
-        action=_("If it is lost, use Restore CA on another Primary Server."),
+        reason=_("%s did not respond. Nothing was changed.") % job.server.name,
+        action=_(
+            "If the server is lost, use Restore CA to restore the CA to another Primary Server."
+        ),
     )
 
 
@@ -114,7 +116,7 @@ class Made:
         moved = Authority.objects.filter(pk=self.authority.pk, state=AuthorityState.CURRENT)
         before = self.authority.certificate_server
         if not moved.update(sealed_key=self.sealed_key, certificate_server=self.server):
-            raise Conflict(_("The CA is not the active one any more. Nothing was changed."))
+            raise Conflict(_("This CA is no longer the active CA. Nothing was changed."))
         Entry.objects.record(
             "ca-role",
             f"certificates.Authority:{self.authority.pk}",
@@ -130,7 +132,7 @@ def _move(job: VaultJob, now: datetime) -> Made:
 
 def _given(job: VaultJob, key_pem: str) -> Made:
     if job.target is None:
-        raise Invalid(_("The job names no server."))
+        raise Invalid(_("The job does not specify a server."))
     sealed = key_store.seal(key_pem, authority_id=job.authority_id, server=job.target)
     return Made(sealed_key=sealed, authority=job.authority, server=job.target)
 
@@ -163,7 +165,12 @@ def _back_up(job: VaultJob, now: datetime) -> Made:
 def _restore(job: VaultJob, now: datetime) -> Made:
     root, key_pem = opened(job)
     if details.digest(root) != job.authority.sha256:
-        raise OtherCA(_("The backup holds another CA than it says. Nothing was changed."))
+        raise OtherCA(
+            _(
+                "The CA certificate in the backup does not match the "
+                "backup's description. Nothing was changed."
+            )
+        )
     return _given(job, key_pem)
 
 
@@ -172,5 +179,10 @@ def opened(job: VaultJob) -> tuple[str, str]:
     contents = backup.read_backup(bytes(job.payload), _passphrase(job))
     root = chains.split(contents.ca_chain_pem)[-1]
     if not keys.same_key(contents.ca_key_pem, root):
-        raise Refused(_("The key in the backup is not that of the CA. Nothing was changed."))
+        raise Refused(
+            _(
+                "The private key in the backup does not match the CA "
+                "certificate. Nothing was changed."
+            )
+        )
     return root, contents.ca_key_pem

@@ -38,11 +38,12 @@ def move_role(target: UUID, *, by: User | None, now: datetime) -> VaultJob:
     holder = authority.certificate_server
     if holder is None or server == holder:
         raise Invalid(
-            _("%(server)s has the CA role already.") % {"server": server.name}, field="server"
+            _("%(server)s already has the CA role.") % {"server": server.name}, field="server"
         )
     if not server.ca_vault_key:
         raise Invalid(
-            _("%(server)s has no CA vault key yet.") % {"server": server.name}, field="server"
+            _("%(server)s does not have a CA vault key yet.") % {"server": server.name},
+            field="server",
         )
     return _ask(Kind.MOVE, holder, authority, by=by, target=server)
 
@@ -53,7 +54,7 @@ def back_up(passphrase: str, *, by: User | None) -> VaultJob:
     authority = _in_file(_internal("backed up"), "backed up")
     passphrases.check_passphrase(passphrase)
     if authority.certificate_server is None:
-        raise Refused(_("The zone has no certificate server."))
+        raise Refused(_("The zone does not have a certificate server."))
     return _ask(Kind.BACKUP, authority.certificate_server, authority, by=by, secret=passphrase)
 
 
@@ -69,8 +70,8 @@ def restore(
     if described.ca_sha256 != authority.sha256:
         raise key_jobs.OtherCA(
             _(
-                "This is a backup of %(ca_subject)s, not of the active CA %(subject)s. "
-                "Nothing was changed."
+                "This is a backup of %(ca_subject)s. The active CA is "
+                "%(subject)s. Nothing was changed."
             )
             % {"ca_subject": described.ca_subject, "subject": authority.subject},
             field="file",
@@ -84,7 +85,9 @@ def restore(
 def _internal(done: str) -> Authority:
     authority = Authority.objects.current()
     if not authority.is_internal:
-        raise Refused(_("The zone CA is external: it cannot be %(done)s here.") % {"done": done})
+        raise Refused(
+            _("The zone CA is external and cannot be %(done)s from this console.") % {"done": done}
+        )
     return authority
 
 
@@ -96,9 +99,12 @@ def check_free() -> None:
 def _in_file(authority: Authority, done: str) -> Authority:
     if authority.has_token_key:
         raise Refused(
-            _("%(not_given_out)s The CA cannot be %(done)s here. Nothing was changed.")
+            _("%(not_given_out)s The CA cannot be %(done)s from this console. Nothing was changed.")
             % {"not_given_out": key_store.NOT_GIVEN_OUT, "done": done},
-            action=_("Use the token's own means, or Change CA to another server."),
+            action=_(
+                "Use the tools of the PKCS#11 token, or use Change CA to "
+                "change to a CA on another server."
+            ),
         )
     return authority
 
@@ -109,7 +115,7 @@ def free_internal(done: str) -> Authority:
     pending = Operation.objects.blocking().first()
     if pending is not None:
         raise Conflict(
-            _("%(kind)s is in progress; the CA cannot be %(done)s meanwhile. Nothing was changed.")
+            _("The CA cannot be %(done)s while %(kind)s is in progress. Nothing was changed.")
             % {"kind": pending.get_kind_display(), "done": done}
         )
     return _internal(done)
@@ -146,8 +152,8 @@ def ask(job: VaultJob) -> VaultJob:
             job.save(force_insert=True)
     except IntegrityError as error:
         raise Conflict(
-            _("Another act on the CA key is under way. Nothing was changed."),
-            action=_("Try again in a moment."),
+            _("Another CA key operation is in progress. Nothing was changed."),
+            action=_("Wait a moment, then try again."),
         ) from error
     Entry.objects.record(
         f"ask-{job.kind}",
@@ -161,7 +167,10 @@ def ask(job: VaultJob) -> VaultJob:
 def take_result(job: VaultJob) -> bytes:
     """Return the backup of a finished job; the row keeps it for some minutes, encrypted."""
     if job.kind != Kind.BACKUP or job.state != JobState.DONE or not job.result:
-        raise Conflict(_("The backup is not there (any more)."), action=_("Back up the CA again."))
+        raise Conflict(
+            _("The backup does not exist or is no longer available."),
+            action=_("Back up the CA again."),
+        )
     return bytes(job.result)
 
 
@@ -182,10 +191,10 @@ def live_primary(guid: UUID, *, field: str, now: datetime) -> Device:
     """Return a Primary Server that answers; a satellite or a silent one is refused (D-21)."""
     server = Device.objects.primaries().filter(pk=guid).first()
     if server is None:
-        raise Invalid(_("Choose a Primary Server of this zone."), field=field)
+        raise Invalid(_("Select a Primary Server in this zone."), field=field)
     if not server.is_live(now, Zone.objects.the().refresh):
         raise Invalid(
-            _("%(server)s has not been heard of lately; it cannot take the CA role.")
+            _("%(server)s cannot take the CA role because it has not been in contact recently.")
             % {"server": server.name},
             field=field,
         )

@@ -41,13 +41,15 @@ from pki.certificates.issuance import Issuer
 from pki.chains import chains
 from pki.protection import pkcs11, sealing
 
-NOT_GIVEN_OUT = gettext_lazy("The CA key is inside a PKCS#11 token, which does not give it out.")
+NOT_GIVEN_OUT = gettext_lazy("The CA key is stored in a PKCS#11 token and cannot be exported.")
 
 
 class NotHere(Unavailable):
     """The CA key lives on another server."""
 
-    action = gettext_lazy("Only the certificate server signs; its worker must be running.")
+    action = gettext_lazy(
+        "Only the certificate server can sign certificates. Make sure that its worker is running."
+    )
 
 
 def binding(authority_id: object, server_id: object) -> str:
@@ -71,9 +73,11 @@ def own_token() -> pkcs11.Token | None:
         pin = Path(settings.PKCS11_PIN_FILE).read_text().strip()
     except OSError as error:
         raise pkcs11.TokenFault(
-            _("The file with the token's PIN cannot be read: %(strerror)s.")
-            % {"strerror": error.strerror},
-            action=_("Correct ZCC_PKCS11_PIN_FILE, and let this process read that file."),
+            _("The PKCS#11 PIN file cannot be read: %(strerror)s.") % {"strerror": error.strerror},
+            action=_(
+                "Check the path in ZCC_PKCS11_PIN_FILE, and make sure "
+                "that this process can read the file."
+            ),
         ) from error
     return pkcs11.Token(settings.PKCS11_MODULE, settings.PKCS11_TOKEN, pin)
 
@@ -98,7 +102,7 @@ def signing_key(authority: Authority) -> keys.SigningKey:
     own = own_token()
     if own is None or authority.certificate_server_id != zone_keys.here().server_id:
         raise NotHere(
-            _("The key of this CA is in a PKCS#11 token that this server is not set up for."),
+            _("The key of this CA is in a PKCS#11 token that is not configured on this server."),
             action=_("Set ZCC_PKCS11_MODULE, ZCC_PKCS11_TOKEN and ZCC_PKCS11_PIN_FILE."),
         )
     return own.key(authority.sealed_key.removeprefix(PKCS11))
@@ -110,7 +114,7 @@ def open_key(authority: Authority) -> str:
         raise pkcs11.NotReadable(str(NOT_GIVEN_OUT))
     ring = zone_keys.here()
     if not authority.sealed_key or authority.certificate_server_id != ring.server_id:
-        raise NotHere(_("The key of this CA is not on this server."))
+        raise NotHere(_("The key of this CA is not stored on this server."))
     opened = ring.open_for_ca(authority.sealed_key, binding=binding(authority.pk, ring.server_id))
     return opened.decode()
 
@@ -120,7 +124,7 @@ def destroy_key(authority: Authority) -> None:
     own = own_token()
     if own is None or authority.certificate_server_id != zone_keys.here().server_id:
         raise NotHere(
-            _("The key of this CA is in a PKCS#11 token that this server is not set up for.")
+            _("The key of this CA is in a PKCS#11 token that is not configured on this server.")
         )
     own.destroy(authority.sealed_key.removeprefix(PKCS11))
 
@@ -185,7 +189,7 @@ def watched(authority: Authority, *, now: datetime) -> Iterator[None]:
     try:
         yield
     except Fault as fault:
-        log.warning("The CA %s cannot sign: %s", authority.subject, fault)
+        log.warning("The CA %s cannot sign certificates: %s", authority.subject, fault)
         _note(authority, now, fault.explanation, fault.action)
     else:
         _note(authority, now)
@@ -218,7 +222,7 @@ def destroy_ended_key(authority: Authority, *, now: datetime) -> None:
     try:
         destroy_key(authority)
     except Fault as fault:
-        log.warning("The key of %s could not be destroyed: %s", authority.subject, fault)
+        log.warning("Could not destroy the key of %s: %s", authority.subject, fault)
         return
     with transaction.atomic():
         Entry.objects.queue()

@@ -213,8 +213,8 @@ def backup_file(request: ZoneRequest, pk: UUID, ticket: str) -> HttpResponse:
     tickets = list(request.session.get(TICKETS, []))
     if f"{pk}|{ticket}" not in tickets:
         raise Conflict(
-            _("This download address was used already."),
-            action=_("Use “Download it again” in the dialog, or back up the CA again."),
+            _("This download link has already been used."),
+            action=_("Click Download Again in the dialog, or back up the CA again."),
         )
     tickets.remove(f"{pk}|{ticket}")
     request.session[TICKETS] = tickets

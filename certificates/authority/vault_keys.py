@@ -56,8 +56,8 @@ def _reseal(ring: zone_keys.Keyring, vault: str, ca_vault: str, now: datetime) -
     server = Device.objects.select_for_update().get(pk=ring.server_id)
     if VaultJob.objects.filter(server=server, state=JobState.WAITING).exists():
         raise Conflict(
-            _("An act on the CA key waits for this server. Nothing was changed."),
-            action=_("Try again in a minute."),
+            _("A CA key operation is waiting for this server. Nothing was changed."),
+            action=_("Wait a minute, then try again."),
         )
     zone, count = Zone.objects.the(), 0
     for row in ZoneKey.objects.filter(server=server):

@@ -12,12 +12,15 @@ TOPICS = (
         _("Home"),
         (
             _(
-                "Shows what needs attention: operations under way, certificates that end soon, "
-                "devices that are silent or failed. Each line leads to where it can be mended."
+                "Shows what needs attention: operations in progress, "
+                "certificates that expire soon, and devices that are offline "
+                "or have failed. Each item links to the page where you can fix "
+                "it."
             ),
             _(
-                "Servers that wait are named with what they wait for: the content of an update, "
-                "contact with the zone, or the approval of an administrator."
+                "Servers Waiting lists each server and what it is waiting for: "
+                "the content of an update, contact with the zone, or approval "
+                "by an administrator."
             ),
         ),
     ),
@@ -32,9 +35,11 @@ TOPICS = (
         _("Devices"),
         (
             _(
-                "Lists servers, satellites and managed devices with their last contact. A device's "
-                "Settings tab holds its additional DNS names; a server certificate carries them "
-                "where the box “Include any additional DNS names” is ticked."
+                "Lists servers, satellites, and managed devices with the time "
+                "of their last contact. Additional DNS names are configured on "
+                "the Settings tab of a device. They are included in a server "
+                "certificate if Include any additional DNS names for each "
+                "server is selected."
             ),
         ),
     ),
@@ -43,10 +48,12 @@ TOPICS = (
         _("System Updates"),
         (
             _(
-                "Every operation travels to the devices as a system update. Ignore Device leaves "
-                "one out of it, Redeploy offers it again to one that failed. A device that cannot "
-                "connect any more finds back by itself, or with the Certificate Remint Tool from "
-                "/zenworks-setup of any Primary Server."
+                "Every operation is delivered to devices as a system update. "
+                "To exclude a device, use Ignore Device. To retry a failed "
+                "device, use Redeploy. A device that can no longer connect "
+                "recovers automatically, or with the Certificate Remint Tool, "
+                "which you can download from /zenworks-setup on any Primary "
+                "Server."
             ),
         ),
     ),
@@ -55,9 +62,10 @@ TOPICS = (
         _("Registration Keys and Zone Settings"),
         (
             _(
-                "A registration key lets devices of one role into the zone; it is shown once. The "
-                "zone settings hold the intervals, the least lead time, the lock-out and the grace "
-                "time, each with its range."
+                "A registration key allows devices of one role to join the "
+                "zone. The key is shown only once. The zone settings control "
+                "the intervals, the minimum lead time, the freeze period, and "
+                "the grace period. Each setting shows its allowed range."
             ),
         ),
     ),
@@ -66,16 +74,18 @@ TOPICS = (
         _("Audit and Messages, API tokens"),
         (
             _(
-                "Every change of state leaves a line that cannot be changed; each line is chained "
-                "to the one before. The command verify_audit checks the chain, also against a head "
-                "that was kept elsewhere. API tokens act with at most the rights of their owner."
+                "Every state change creates an entry that cannot be modified. "
+                "Each entry contains the hash of the previous entry. To verify "
+                "the chain, run verify_audit, optionally against a checkpoint "
+                "stored elsewhere. API tokens cannot have more rights than "
+                "their owner."
             ),
         ),
     ),
     Topic(
         ("console:preferences",),
         _("Preferences"),
-        (_("Choose the time zone in which dates are shown, and in which yours are read."),),
+        (_("Choose the time zone for dates that the console displays and dates that you enter."),),
     ),
     Topic(
         (
@@ -92,9 +102,11 @@ TOPICS = (
         _("Administrators and security"),
         (
             _(
-                "Each administrator has an account of their own, with a role that gives rights. "
-                "The security page of an account holds password, second factor with its recovery "
-                "codes, and the other sessions. The rules apply to everybody."
+                "Each administrator has an individual account with one or more "
+                "roles, which grant rights. Use the Security page of your "
+                "account to manage your password, two-factor authentication, "
+                "recovery codes, and sessions. Account rules apply to all "
+                "administrators."
             ),
         ),
     ),
@@ -108,8 +120,10 @@ TOPICS = (
         _("Notifications"),
         (
             _(
-                "Mail and signed webhooks tell of expiry and of operations that are blocked, "
-                "failed or completed. A delivery that failed is tried again; its history is kept."
+                "Email and signed webhooks notify you about certificate "
+                "expiration and about operations that are blocked, failed, or "
+                "complete. Failed deliveries are retried, and a history is "
+                "kept."
             ),
         ),
     ),

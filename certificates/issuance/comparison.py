@@ -21,7 +21,7 @@ LINES: tuple[tuple[str, str | Promise], ...] = (
     ("not_before", _("Valid from")),
     ("not_after", _("Expires")),
     ("key_length", _("Key length")),
-    ("names", _("Names")),
+    ("names", _("Subject alternative names")),
     ("serial_hex", _("Serial number")),
     ("sha256", _("SHA256 Fingerprint")),
     ("sha1", _("SHA1 Fingerprint")),

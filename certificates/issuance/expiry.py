@@ -64,9 +64,9 @@ def _of_ca(now: datetime) -> list[ExpiryWarning]:
     left = authority.not_after - now
     expired = authority.has_expired(now)
     text = (
-        _("The Zone CA expired %s ago.") % span(-left)
+        _("The zone CA expired %s ago.") % span(-left)
         if expired
-        else _("The Zone CA will expire in %s.") % span(left)
+        else _("The zone CA expires in %s.") % span(left)
     )
     return [ExpiryWarning(CA, text, authority.not_after, expired)]
 
@@ -98,8 +98,11 @@ def in_words(found: dict[str, Any], now: datetime) -> list[ExpiryWarning]:
     told = []
     if found["expired"]:
         text = ngettext(
-            "The certificate of %(name)s expired %(span)s ago.",
-            "%(n)d server certificates have expired, that of %(name)s %(span)s ago.",
+            "The certificate for %(name)s expired %(span)s ago.",
+            (
+                "%(n)d server certificates have expired. The first, for %(name)s, "
+                "expired %(span)s ago."
+            ),
             found["expired"],
         )
         last = found["last"]
@@ -114,8 +117,11 @@ def in_words(found: dict[str, Any], now: datetime) -> list[ExpiryWarning]:
         )
     if found["expiring"]:
         text = ngettext(
-            "The certificate of %(name)s will expire in %(span)s.",
-            "%(n)d server certificates will expire within 90 days, that of %(name)s in %(span)s.",
+            "The certificate for %(name)s expires in %(span)s.",
+            (
+                "%(n)d server certificates will expire within 90 days. The first, "
+                "for %(name)s, expires in %(span)s."
+            ),
             found["expiring"],
         )
         first = found["first"]

@@ -43,9 +43,12 @@ def import_one(future: FutureCertificate, data: bytes, *, now: datetime) -> list
     _check_size(data)
     if not future.csr_pem:
         raise Conflict(
-            _("No CSR was generated for %(device)s. Nothing was imported.")
+            _("No CSR has been generated for %(device)s. Nothing was imported.")
             % {"device": future.device.name},
-            action=_("Use Generate CSR first, or place certificate and key in the repository."),
+            action=_(
+                "Generate a CSR first, or copy the certificate and key to "
+                "the remint repository of the server."
+            ),
         )
     public_key = csr.read_csr(future.csr_pem).public_key
     return accept(future, bundles.read_certificates(data), public_key, now=now)
@@ -60,9 +63,9 @@ def accept(
         raise Conflict(_("The operation is still being prepared. Nothing was imported."))
     if future.is_given:
         raise Conflict(
-            _("%(device)s may be activating its new certificate already. Nothing was imported.")
+            _("%(device)s might already be activating its new certificate. Nothing was imported.")
             % {"device": future.device.name},
-            action=_("To replace that certificate start a server remint afterwards."),
+            action=_("To replace that certificate, remint the server after the activation."),
         )
     known = [*certificates, *chains_chain.split(authority.intermediates_pem)]
     chain = chains_chain.build_chain(known, root_pem=authority.root_pem, public_key=public_key)
@@ -139,7 +142,7 @@ def _import_file(  # the parts of one loop
             result.done.append(future.device.name)
         result.warnings.extend(f"{future.device.name}: {text}" for text in warnings)
     if not fitting and not all(_is_authority(pem) for pem in pems):
-        _refuse(result, name, "It belongs to the CSR of none of the selected servers.")
+        _refuse(result, name, ("The certificate does not match the CSR of any selected server."))
 
 
 def _refuse(result: Imported, name: str, reason: str) -> None:
@@ -167,7 +170,7 @@ def _is_intermediate(pem: str) -> bool:
 
 def _check_size(data: bytes) -> None:
     if len(data) > FILE_AT_MOST:
-        raise Invalid(_("The file is larger than 256 KiB. Nothing was imported."), field="file")
+        raise Invalid(_("The file exceeds the 256 KiB limit. Nothing was imported."), field="file")
 
 
 def _unpack(name: str, data: bytes) -> list[tuple[str, bytes]]:
@@ -175,7 +178,9 @@ def _unpack(name: str, data: bytes) -> list[tuple[str, bytes]]:
     if not data.startswith(b"PK\x03\x04"):
         return [(name, data)]
     if len(data) > ZIP_AT_MOST:
-        raise Invalid(_("The zip file is larger than 10 MiB. Nothing was imported."), field="file")
+        raise Invalid(
+            _("The zip file exceeds the 10 MiB limit. Nothing was imported."), field="file"
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -184,9 +189,7 @@ def _unpack(name: str, data: bytes) -> list[tuple[str, bytes]]:
     except Fault:
         raise
     except Exception as error:  # zipfile raises many kinds at a hostile file
-        raise Invalid(
-            _("The zip file cannot be read. Nothing was imported."), field="file"
-        ) from error
+        raise Invalid(_("The zip file is damaged. Nothing was imported."), field="file") from error
 
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
@@ -196,11 +199,20 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
     """
     if len(entries) > FILES_AT_MOST or any(entry.file_size > FILE_AT_MOST for entry in entries):
         raise Invalid(
-            _("The zip holds too many files, or one larger than 256 KiB. Nothing was imported."),
+            _(
+                "The zip file contains too many files or a file larger than 256 "
+                "KiB. Nothing was imported."
+            ),
             field="file",
         )
     if sum(entry.file_size for entry in entries) > UNPACKED_AT_MOST:
-        raise Invalid(_("The zip unpacks to too much. Nothing was imported."), field="file")
+        raise Invalid(
+            _(
+                "The extracted contents of the zip file exceed the "
+                "size limit. Nothing was imported."
+            ),
+            field="file",
+        )
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
@@ -223,5 +235,7 @@ def from_repository(future: FutureCertificate, chain_pem: str, *, now: datetime)
     certificates = bundles.read_certificates(chain_pem.encode())
     leaves = [pem for pem in certificates if not _is_authority(pem)]
     if len(leaves) != 1:
-        raise WrongKey(_("The repository must hold exactly one server certificate with its chain."))
+        raise WrongKey(
+            _("The remint repository must contain exactly one server certificate with its chain.")
+        )
     accept(future, certificates, chains_chain.public_key_of(leaves[0]), now=now)

@@ -49,8 +49,8 @@ def _authority(row: Authority) -> Iterator[str]:
         ("fingerprint", row.sha256, facts.digest),
         ("subject", row.subject, facts.subject[:500]),
         ("key length", row.key_length, facts.key_length),
-        ("first second", row.not_before, facts.not_before),
-        ("last second", row.not_after, facts.not_after),
+        ("start time", row.not_before, facts.not_before),
+        ("end time", row.not_after, facts.not_after),
     )
     if row.is_internal:
         yield from lint.lint_certificate(row.root_pem, kind="root", issuer_pem=row.root_pem)
@@ -59,16 +59,16 @@ def _authority(row: Authority) -> Iterator[str]:
 
 def _bridges(_now: datetime) -> Iterator[Finding]:
     for row in Bridge.objects.select_related("issuer", "subject").iterator():
-        name = f"bridge to {row.subject.subject} by {row.issuer.subject}"
+        name = f"cross-certificate for {row.subject.subject} issued by {row.issuer.subject}"
         yield from _read(name, partial(_bridge, row))
 
 
 def _bridge(row: Bridge) -> Iterator[str]:
     facts = details.describe(row.pem)
-    yield from _differ(("last second", row.not_after, facts.not_after))
+    yield from _differ(("end time", row.not_after, facts.not_after))
     yield from lint.lint_certificate(row.pem, kind="bridge", issuer_pem=row.issuer.root_pem)
     if chains.public_key_of(row.pem) != chains.public_key_of(row.subject.root_pem):
-        yield "Its key is not that of the CA it leads to."
+        yield "The public key does not match the key of the subject CA."
     yield from _numbered(row.issuer, facts)
 
 
@@ -87,8 +87,8 @@ def _server(row: ServerCertificate) -> Iterator[str]:
         ("subject", row.subject, facts.common_name[:253]),
         ("issuer", row.issuer, facts.issuer_common_name[:500]),
         ("key length", row.key_length, facts.key_length),
-        ("first second", row.not_before, facts.not_before),
-        ("last second", row.not_after, facts.not_after),
+        ("start time", row.not_before, facts.not_before),
+        ("end time", row.not_after, facts.not_after),
     )
     yield from _leaf(row.authority, leaf, facts)
 
@@ -96,7 +96,7 @@ def _server(row: ServerCertificate) -> Iterator[str]:
 def _futures(_now: datetime) -> Iterator[Finding]:
     rows = FutureCertificate.objects.filter(state__in=READY).exclude(chain_pem="")
     for row in rows.select_related("device", "authority").iterator(chunk_size=500):
-        name = f"future certificate of {row.device.name}"
+        name = f"new certificate of {row.device.name}"
         yield from _read(name, partial(_future, row))
 
 
@@ -104,10 +104,10 @@ def _future(row: FutureCertificate) -> Iterator[str]:
     leaf = chains.split(row.chain_pem)[0]
     facts = details.describe(leaf)
     yield from _differ(
-        ("fingerprint", row.digest, facts.digest), ("last second", row.not_after, facts.not_after)
+        ("fingerprint", row.digest, facts.digest), ("end time", row.not_after, facts.not_after)
     )
     if row.csr_pem and not chains.has_key(leaf, csr.read_csr(row.csr_pem).public_key):
-        yield "Its key is not that of the CSR."
+        yield "The public key does not match the CSR."
     if row.authority is not None:
         yield from _leaf(row.authority, leaf, facts)
 
@@ -122,9 +122,12 @@ def _numbered(issuer: Authority, facts: details.CertificateDetails) -> Iterator[
     """Hold a certificate of ours against the row of its serial number (S-4)."""
     row = Issued.objects.filter(authority=issuer, serial=facts.serial_hex).first()
     if row is None:
-        yield f"No row gave out its serial number {facts.serial_hex}."
+        yield f"Serial number {facts.serial_hex} has no matching issuance record."
     elif row.sha256 != facts.digest:
-        yield f"The row of its serial number {facts.serial_hex} names another certificate."
+        yield (
+            f"The issuance record for serial number {facts.serial_hex} "
+            "belongs to a different certificate."
+        )
 
 
 def _orphans(now: datetime) -> Iterator[Finding]:
@@ -134,14 +137,17 @@ def _orphans(now: datetime) -> Iterator[Finding]:
     for row in rows.exclude(device__in=refused).iterator():
         yield Finding(
             f"serial {row.serial} for {row.subject}",
-            "It was given out and no certificate was stored; one may have been signed.",
+            (
+                "A serial number was allocated but no certificate is stored. A "
+                "certificate might have been signed."
+            ),
         )
 
 
 def _differ(*pairs: tuple[str, object, object]) -> Iterator[str]:
     for what, row, certificate in pairs:
         if row != certificate:
-            yield f"Its {what} is {certificate}, its row says {row}."
+            yield (f"The {what} is {certificate} in the certificate but {row} in the database.")
 
 
 def _read(name: str, check: Callable[[], Iterator[str]]) -> Iterator[Finding]:
@@ -149,7 +155,7 @@ def _read(name: str, check: Callable[[], Iterator[str]]) -> Iterator[Finding]:
         for why in check():
             yield Finding(name, why)
     except (Fault, IndexError) as error:
-        yield Finding(name, f"It cannot be read: {error}")
+        yield Finding(name, f"The certificate cannot be parsed: {error}")
 
 
 CHECKS: tuple[Check, ...] = (_authorities, _bridges, _servers, _futures, _orphans)

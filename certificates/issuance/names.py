@@ -34,7 +34,10 @@ def check_names(servers: Iterable[Device], *, include_dns: bool) -> None:
             names_of(server, include_dns=include_dns)
         except Fault as fault:
             raise Refused(
-                _("%(server)s cannot get a certificate: %(explanation)s Nothing was changed.")
+                _(
+                    "A certificate cannot be issued to %(server)s: "
+                    "%(explanation)s Nothing was changed."
+                )
                 % {"server": server.name, "explanation": fault.explanation},
                 action=_("Correct the names on the Settings tab of the device."),
             ) from fault
@@ -43,11 +46,11 @@ def check_names(servers: Iterable[Device], *, include_dns: bool) -> None:
 def check_common_name(common_name: str, servers: list[Device]) -> None:
     """Refuse a common name for several servers, or one that the SAN would not hold (D-11)."""
     if len(servers) > 1:
-        raise Invalid(_("Several servers cannot share one common name."), field="common_name")
+        raise Invalid(_("Each server must have its own common name."), field="common_name")
     known = {servers[0].fqdn, *servers[0].dns_names}
     if common_name.lower() not in known:
         raise Invalid(
-            _("The common name must be a name of %(name)s: %(names)s.")
+            _("The common name must be one of the names of %(name)s: %(names)s.")
             % {"name": servers[0].name, "names": ", ".join(sorted(known))},
             action=_("Add the name on the Settings tab of the device first."),
             field="common_name",

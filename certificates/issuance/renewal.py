@@ -99,5 +99,5 @@ def renew(servers: list[Device], *, now: datetime) -> Operation | None:
         )
         return creation.remint_servers(order, by=None, key=uuid4(), now=now)
     except Fault as fault:
-        log.warning("The automatic renewal could not start: %s", fault)
+        log.warning("Automatic renewal could not be started: %s", fault)
         return None

@@ -36,7 +36,7 @@ def future_of(device: Device, update_id: str) -> FutureCertificate:
         except ValueError:
             found = None
     if found is None:
-        raise NotFound(_("No certificate is awaited for this server."))
+        raise NotFound(_("This server is not waiting for a certificate."))
     return found
 
 
@@ -65,12 +65,14 @@ def receive(future: FutureCertificate, said: messages.CsrRequest) -> None:
     A request of an older generation is refused: the administrator asked for a fresh key since.
     """
     if said.generation != future.generation:
-        raise Conflict(_("A newer request is wanted from this server."))
+        raise Conflict(_("This CSR is out of date. The server must submit a new one."))
     if said.error:
         _failed(future, said.error)
         return
     if said.chain:
-        raise Conflict(_("A certificate from the repository is taken by its own call."))
+        raise Conflict(
+            _("To submit a certificate from the remint repository, use the repository endpoint.")
+        )
     request = csr.read_csr(said.csr)
     if future.csr_pem == request.pem:
         return
@@ -92,7 +94,7 @@ def _failed(future: FutureCertificate, error: str) -> None:
         future,
         there,
         reason=error[:2000],
-        action=_("Mend the cause on the server, then use Try again."),
+        action=_("Fix the problem on the server, then click Try Again."),
     )
 
 
@@ -144,15 +146,24 @@ def generate(
     for future in futures:
         if messages.FEATURE_CSR not in future.device.features:
             raise Refused(
-                _("The agent of %(device)s is too old to generate a CSR. Nothing was changed.")
+                _(
+                    "The agent version on %(device)s does not support CSR "
+                    "generation. Nothing was changed."
+                )
                 % {"device": future.device.name},
-                action=_("Update its agent, or place certificate and key in its repository."),
+                action=_(
+                    "Update the agent, or copy the certificate and key to "
+                    "the remint repository of the server."
+                ),
             )
         if future.is_given:
             raise Conflict(
-                _("%(device)s may be activating its new certificate already. Nothing was changed.")
+                _(
+                    "%(device)s might already be activating its new certificate. "
+                    "Nothing was changed."
+                )
                 % {"device": future.device.name},
-                action=_("To replace that certificate start a server remint afterwards."),
+                action=_("To replace that certificate, remint the server after the activation."),
             )
     extra = {name: value for name, value in vars(subject).items() if value}
     if common_name:
@@ -180,7 +191,7 @@ def try_again(future: FutureCertificate) -> None:
     """
     if future.state not in (State.CSR_FAILED, State.CREATE_FAILED):
         raise Conflict(
-            _("Nothing has failed for %(device)s any more. Nothing was changed.")
+            _("%(device)s no longer has a failure to retry. Nothing was changed.")
             % {"device": future.device.name}
         )
     before, of = future.order or {}, future.operation
@@ -209,7 +220,7 @@ def csr_file(future: FutureCertificate) -> tuple[str, bytes]:
     """Return name and bytes of a server's CSR for download (D-18)."""
     if not future.csr_pem:
         raise NotFound(
-            _("No CSR was generated for %(device)s yet.") % {"device": future.device.name}
+            _("No CSR has been generated for %(device)s yet.") % {"device": future.device.name}
         )
     return f"{future.device.fqdn}.csr", future.csr_pem.encode()
 
@@ -219,9 +230,9 @@ def csr_zip(futures: list[FutureCertificate]) -> bytes:
     lacking = [future.device.name for future in futures if not future.csr_pem]
     if lacking:
         raise Conflict(
-            _("%(n)s of %(of)s selected servers have no CSR yet: %(names)s.")
+            _("%(n)s of %(of)s selected servers do not have a CSR yet: %(names)s.")
             % {"n": len(lacking), "of": len(futures), "names": ", ".join(lacking[:5])},
-            action=_("Wait for their CSRs, or leave them out of the selection."),
+            action=_("Wait for the CSRs, or remove these servers from the selection."),
         )
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -166,7 +166,7 @@ def _after(step: Step, outcome: Outcome) -> Outcome:
     try:
         return Outcome(intent, step(intent, made))
     except Fault as refused:
-        log.warning("No certificate for device %s: %s", intent.device, refused)
+        log.warning("Could not issue a certificate for device %s: %s", intent.device, refused)
         return Outcome(intent, None, refused)
 
 

@@ -28,7 +28,7 @@ class AuthorityQuerySet(MovingQuerySet["Authority"]):
         current = self.filter(state=AuthorityState.CURRENT)
         found = current.select_related("certificate_server").first()
         if found is None:
-            raise NotFound(_("The zone has no certificate authority."))
+            raise NotFound(_("The zone does not have a certificate authority."))
         return found
 
 

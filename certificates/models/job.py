@@ -39,7 +39,7 @@ class VaultJob(Moving):
         MOVE = "move", "Move CA Role"
         BACKUP = "backup", "Backup CA"
         RESTORE = "restore", "Restore CA"
-        ADOPT = "adopt", "Change CA to that of a backup"
+        ADOPT = "adopt", "Change CA to a CA from a backup"
 
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=16, choices=Kind.choices)

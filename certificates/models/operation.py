@@ -109,7 +109,7 @@ class Operation(Moving):
             )
         ]
         permissions: ClassVar = [
-            ("certificate_authority", "Change, remint, move, back up and restore the CA")
+            ("certificate_authority", ("Change, remint, move, back up, and restore the CA"))
         ]
 
     def __str__(self) -> str:
@@ -134,7 +134,7 @@ class Operation(Moving):
     @property
     def asked_label(self) -> str:
         """Return what waits for a second administrator, in the words of its button."""
-        return {"force": "Force activation", "roll-back": "Roll back"}.get(self.asked_act, "")
+        return {"force": "Force Activation", "roll-back": "Roll Back"}.get(self.asked_act, "")
 
     def locks_at(self, lockout: timedelta) -> datetime | None:
         """Return when Cancel ends and the go is given; None while Immediate is not assigned."""

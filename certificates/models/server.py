@@ -128,7 +128,7 @@ class FutureCertificate(Moving):
         ]
 
     def __str__(self) -> str:
-        return f"future of {self.device_id}"
+        return f"new certificate of {self.device_id}"
 
     @property
     def is_given(self) -> bool:

@@ -75,7 +75,7 @@ def _background(now: datetime) -> list[ToDo]:
     """Tell that the background work has stopped (S-109)."""
     if not health.is_sweep_missed(now):
         return []
-    text = _("The worker was not heard for a minute: operations do not move on.")
+    text = _("The worker has not responded for a minute. Operations are not progressing.")
     return [ToDo("bad", text, "/healthz")]
 
 
@@ -83,7 +83,7 @@ def _confirmations(stand: Standing, now: datetime) -> list[ToDo]:
     """Tell what waits for a second administrator (B-29)."""
     page = reverse("certificates:page")
     waiting = [p.headline for p in stand.of_ca if p.operation.state == OperationState.PROPOSED]
-    text = _("%s waits for a second administrator.")
+    text = _("%s is waiting for approval by a second administrator.")
     waiting += [text % job.get_kind_display() for job in stand.proposals]
     found = [ToDo("warn", words, page) for words in waiting]
     for asked in stand.asked:
@@ -91,7 +91,13 @@ def _confirmations(stand: Standing, now: datetime) -> list[ToDo]:
         found.append(ToDo("warn", text % f"{asked.name}: {asked.asked_label}", there))
     if policies.asked_to_end(now) is not None:
         there = reverse("administrators:end_rule")
-        found.append(ToDo("warn", _("The end of the rule of two waits for you."), there))
+        found.append(
+            ToDo(
+                "warn",
+                _("A request to turn off two-administrator approval is waiting for your decision."),
+                there,
+            )
+        )
     return found
 
 
@@ -140,8 +146,8 @@ def _servers(numbers: dict[str, int]) -> list[ToDo]:
 
 def _devices(silent: int) -> list[ToDo]:
     text = ngettext(
-        "%d device was not heard for more than two refresh intervals.",
-        "%d devices were not heard for more than two refresh intervals.",
+        "%d device has not been in contact for more than two refresh intervals.",
+        "%d devices have not been in contact for more than two refresh intervals.",
         silent,
     )
     there = f"{reverse('devices:list')}?state=silent"

@@ -69,31 +69,34 @@ def _parts(now: datetime) -> Iterable[Metric]:
     found = health.parts(now)
     yield _gauge(
         "part_ok",
-        "1 while a part works: database, broker, worker, beat, vault, disk.",
+        (
+            "Whether the component is healthy (1) or not (0). Components: "
+            "database, broker, worker, beat, vault, disk."
+        ),
         [({"part": part}, state == health.OK) for part, state in found.items()],
     )
     seen = health.swept_at()
     if seen is not None:
         age = (now - seen).total_seconds()
-        yield _gauge("sweep_age_seconds", "Since a worker was seen at work.", [({}, age)])
-    yield _gauge("disk_free_bytes", "Room for this server.", [({}, health.free_bytes())])
+        yield _gauge("sweep_age_seconds", "Time since the last worker heartbeat.", [({}, age)])
+    yield _gauge("disk_free_bytes", "Free disk space on this server.", [({}, health.free_bytes())])
 
 
 def _queues(now: datetime) -> Iterable[Metric]:
     found = health.look_into(health.queues()) or {}
     yield _gauge(
         "queue_length",
-        "Tasks that wait in a queue.",
+        "Number of tasks waiting in a queue.",
         [({"queue": name}, queue.length) for name, queue in found.items()],
     )
     yield _gauge(
         "queue_age_seconds",
-        "For how long the oldest task of a queue has waited at least.",
+        "Minimum age of the oldest task in a queue.",
         [({"queue": name}, queue.age(now)) for name, queue in found.items()],
     )
     yield _gauge(
         "doorbell_waiting",
-        "Rings of this process that the broker has not taken yet.",
+        "Wake-up messages from this process that the broker has not accepted yet.",
         [({}, enqueue.waiting())],
     )
 
@@ -102,7 +105,7 @@ def _certificates(now: datetime) -> Iterable[Metric]:
     authorities = Authority.objects.filter(state__in=("current", "future", "grace"))
     yield _gauge(
         "ca_expires_in_seconds",
-        "Until a zone CA expires; negative afterwards.",
+        "Time until the zone CA expires. Negative after expiration.",
         [
             (
                 {"subject": ca.subject, "state": ca.state, "sha256": ca.sha256},
@@ -115,27 +118,35 @@ def _certificates(now: datetime) -> Iterable[Metric]:
     rows = shown.order_by("device__name").values_list("device__name", "not_after")
     yield _gauge(
         "server_certificate_expires_in_seconds",
-        "Until the certificate of a server expires; negative afterwards.",
+        "Time until the server certificate expires. Negative after expiration.",
         [({"server": name}, (end - now).total_seconds()) for name, end in rows],
     )
     waiting = FutureCertificate.objects.filter(state=FutureState.CSR_GENERATED).count()
-    yield _gauge("csrs_waiting", "CSRs that wait for an external CA.", [({}, waiting)])
+    yield _gauge(
+        "csrs_waiting", ("Number of CSRs waiting to be signed by an external CA."), [({}, waiting)]
+    )
 
 
 def _signing(now: datetime) -> Iterable[Metric]:
     done = Tally.objects.filter(name=Tally.SIGNING).first() or Tally()
     yield SummaryMetricFamily(
         "zcc_signing_seconds",
-        "Server certificates signed, and how long that took in all.",
+        "Number of server certificates signed, and total signing time.",
         count_value=done.count,
         sum_value=done.seconds,
     )
     rows = FutureCertificate.objects.filter(state=FutureState.AWAITED).exclude(csr_pem="")
     oldest = rows.aggregate(oldest=Min("changed_at"))["oldest"]
     age = (now - oldest).total_seconds() if oldest else 0.0
-    yield _gauge("signing_waiting", "CSRs that wait for the zone CA.", [({}, rows.count())])
     yield _gauge(
-        "signing_age_seconds", "For how long the oldest of them has waited.", [({}, max(0.0, age))]
+        "signing_waiting",
+        ("Number of CSRs waiting to be signed by the zone CA."),
+        [({}, rows.count())],
+    )
+    yield _gauge(
+        "signing_age_seconds",
+        "Age of the oldest CSR waiting for the zone CA.",
+        [({}, max(0.0, age))],
     )
 
 
@@ -143,27 +154,35 @@ def _operations(now: datetime) -> Iterable[Metric]:
     found = running()
     yield _gauge(
         "operation_info",
-        "1 for each operation that is not at rest.",
+        "1 for each operation in progress.",
         [({"id": str(o.pk), "kind": o.kind, "state": o.state}, 1) for o in found],
     )
     blocking = sum(operation.is_blocking for operation in found)
-    yield _gauge("operations_blocking", "Operations that exclude others.", [({}, blocking)])
+    yield _gauge(
+        "operations_blocking",
+        ("Number of operations that block other operations."),
+        [({}, blocking)],
+    )
     states = Operation.objects.order_by().values_list("kind", "state").annotate(n=Count("*"))
     yield _gauge(
         "operations",
-        "Operations by kind and state.",
+        "Number of operations by kind and state.",
         [({"kind": kind, "state": state}, n) for kind, state, n in sorted(states)],
     )
     updates = [operation.update_id for operation in found if operation.update_id]
     open_ones = Assignment.objects.filter(update__in=updates).outstanding().count()
-    yield _gauge("devices_outstanding", "Devices that hold an operation open.", [({}, open_ones)])
+    yield _gauge(
+        "devices_outstanding",
+        ("Number of devices for which an operation is outstanding."),
+        [({}, open_ones)],
+    )
 
 
 def _devices(now: datetime) -> Iterable[Metric]:
     rows = Device.objects.order_by().values_list("role", "state").annotate(n=Count("*"))
     yield _gauge(
         "devices",
-        "Devices by role and state.",
+        "Number of devices by role and state.",
         [({"role": role, "state": state}, n) for role, state, n in sorted(rows)],
     )
     try:
@@ -172,6 +191,6 @@ def _devices(now: datetime) -> Iterable[Metric]:
         return
     yield _gauge(
         "devices_silent",
-        "Registered devices not heard for more than two refresh intervals.",
+        ("Number of registered devices without contact for more than two refresh intervals."),
         [({}, silent)],
     )

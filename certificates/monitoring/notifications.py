@@ -44,10 +44,10 @@ TOLD = {
 WORDS = {
     P.BLOCKED: "is blocked",
     P.FAILED: "failed",
-    P.CANCEL_FAILED: "could not be cancelled",
-    P.ACTIVATED: "is active on the servers",
-    P.COMPLETED: "is completed",
-    P.CANCELLED: "was cancelled",
+    P.CANCEL_FAILED: "could not be canceled",
+    P.ACTIVATED: "has been activated on the servers",
+    P.COMPLETED: "is complete",
+    P.CANCELLED: "was canceled",
     P.ROLLED_BACK: "was rolled back",
 }
 
@@ -114,9 +114,12 @@ def _of_operations(lines: Iterable[Entry]) -> Iterable[Event]:
 
 def _of_operation(line: Entry, operation: Operation) -> Event | None:
     if line.action in ASKED:
-        kind, words = events.WAITS, f"waits for a second administrator: {ASKED[line.action]}"
+        kind, words = (
+            events.WAITS,
+            (f"is waiting for approval by a second administrator: {ASKED[line.action]}"),
+        )
     elif line.action == "start" and line.there == P.PROPOSED:
-        kind, words = events.WAITS, "waits for a second administrator"
+        kind, words = events.WAITS, ("is waiting for approval by a second administrator")
     elif line.action == "start":
         kind, words = events.STARTED, "has started"
     elif line.there in TOLD:
@@ -151,7 +154,7 @@ def _of_jobs(lines: Iterable[Entry]) -> Iterable[Event]:
     for line in lines:
         if line.action not in JOBS or line.there != JobState.PROPOSED:
             continue
-        title = f"{JOBS[line.action]} waits for a second administrator"
+        title = f"{JOBS[line.action]} is waiting for approval by a second administrator"
         parts = [f"{title}.", f"Requested by {line.actor}.", _link("/configuration/certificates/")]
         facts = {"act": line.action.removeprefix("ask-"), "requested_by": line.actor}
         facts["at"] = _iso(line.at)
@@ -171,9 +174,9 @@ def _of_devices(lines: Iterable[Entry]) -> Iterable[Event]:
     for row in rows.order_by("device__name"):
         by_update.setdefault(row.update, []).append(row)
     for update, group in by_update.items():
-        told = [f"{row.device.name}: {row.reason or 'no reason given'}" for row in group]
+        told = [f"{row.device.name}: {row.reason or 'no reason reported'}}}" for row in group]
         more = len(told) - NAMED_AT_MOST
-        title = f"{len(told)} failed in {update.name}: {group[0].device.name}"
+        title = f"{update.name} failed on {len(told)}: {group[0].device.name}"
         text = "\n".join(told[:NAMED_AT_MOST]) + (f"\nand {more} more" if more > 0 else "")
         facts = {
             "update": str(update.pk),

@@ -60,7 +60,7 @@ def give_go(operation: Operation, *, now: datetime) -> None:
     asked = operation.state, operation.activates_at
     operation.refresh_from_db()
     if (operation.state, operation.activates_at) != asked:
-        raise WrongMove(_("It has moved on in the meantime. Nothing was changed."))
+        raise WrongMove(_("The state has changed in the meantime. Nothing was changed."))
     missing = [] if operation.forced or operation.immediate else lacking(operation)
     if missing:
         if operation.state != State.BLOCKED:
@@ -105,8 +105,13 @@ def _is_put_off(operation: Operation, zone: Zone, now: datetime) -> bool:
             operation,
             State.BLOCKED,
             note="; ".join(why)[:500],
-            reason=_("Not ready, and no later time is left: %s.") % "; ".join(why),
-            action=_("Make the devices ready, force the activation, or cancel."),
+            reason=_(
+                "The zone is not ready and the activation cannot be postponed any further: %s."
+            )
+            % "; ".join(why),
+            action=_(
+                "Fix the devices that are not ready, force the activation, or cancel the operation."
+            ),
         )
     return True
 
@@ -119,8 +124,8 @@ def _block(operation: Operation, missing: list[Device]) -> None:
         State.BLOCKED,
         note=named,
         reason=ngettext(
-            "%(n)d server has no new certificate: %(names)s",
-            "%(n)d servers have no new certificate: %(names)s",
+            "%(n)d server does not have a new certificate: %(names)s",
+            "%(n)d servers do not have a new certificate: %(names)s",
             count,
         )
         % {"n": count, "names": named},

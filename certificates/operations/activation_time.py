@@ -51,24 +51,25 @@ class Limits:
         """Refuse a time outside the limits; the message names the limit and what sets it."""
         if activates_at is None:
             if not self.immediate:
-                raise TooEarly(_("Give an activation date and time."), field="activates_at")
+                raise TooEarly(_("Enter an activation date and time."), field="activates_at")
             return
         if activates_at < self.earliest:
             raise TooEarly(
                 _(
-                    "The activation must be later than %(earliest)s, so that devices can "
-                    "apply the update first. Nothing was changed."
+                    "The activation time must be later than %(earliest)s so "
+                    "that devices can apply the update first. Nothing was "
+                    "changed."
                 )
                 % {"earliest": stamp(self.earliest)},
-                action=_("Take the suggested time, %(suggestion)s, or a later one.")
+                action=_("Enter the suggested time, %(suggestion)s, or a later time.")
                 % {"suggestion": stamp(self.suggestion)},
                 field="activates_at",
             )
         if activates_at >= self.latest:
             raise TooLate(
                 _(
-                    "The activation must be before %(latest)s: %(latest_because)s Nothing "
-                    "was changed."
+                    "The activation time must be before %(latest)s: "
+                    "%(latest_because)s Nothing was changed."
                 )
                 % {"latest": stamp(self.latest), "latest_because": self.latest_because},
                 field="activates_at",
@@ -87,7 +88,7 @@ def limits(kind: str, *, servers: list[Device] | None = None, now: datetime) -> 
     certificates = ServerCertificate.objects.current().filter(device__in=servers or [])
     expired = authority.has_expired(now)
     immediate = expired
-    latest, because = authority.not_after, _("then the zone CA %s expires.") % authority.subject
+    latest, because = authority.not_after, _("the zone CA %s expires then.") % authority.subject
     if kind == metadata.REMINT_SERVER:
         if expired and authority.is_internal:
             raise Refused(_("The zone CA has expired. Remint the CA first."))
@@ -114,7 +115,7 @@ def _earliest_expiry(
     first = alive.order_by("not_after").select_related("device").first()
     if first is None or first.not_after >= latest:
         return latest, because
-    return first.not_after, _("then the certificate of %s expires.") % first.device.name
+    return first.not_after, _("the certificate for %s expires then.") % first.device.name
 
 
 def suggest(zone: Zone, latest: datetime, now: datetime) -> tuple[datetime, str]:
@@ -122,18 +123,20 @@ def suggest(zone: Zone, latest: datetime, now: datetime) -> tuple[datetime, str]
     replication = max(zone.primary_replication_seconds, zone.satellite_replication_seconds)
     span = timedelta(seconds=replication) + 2 * zone.refresh
     least = zone.lead + timedelta(minutes=1)
-    text = _("now + %(replication)s replication + 2 × %(refresh)s refresh") % {
+    text = _("now + %(replication)s replication + 2 × %(refresh)s refresh interval") % {
         "replication": _span(replication),
         "refresh": _span(zone.refresh_seconds),
     }
     if span < least:
-        text = _("now + %s least lead time + 1 min") % _span(zone.lead_seconds)
+        text = _("now + %s minimum lead time + 1 min") % _span(zone.lead_seconds)
         span = least
     # To the next full minute, as the field takes it.
     suggestion = (now + span + timedelta(seconds=59)).replace(second=0, microsecond=0)
     if suggestion >= latest:
         middle = now + zone.lead + (latest - now - zone.lead) / 2
-        return middle.replace(microsecond=0), _("halfway between the earliest time and the expiry")
+        return middle.replace(microsecond=0), _(
+            "halfway between the earliest possible time and the expiration"
+        )
     return suggestion, _("%s, rounded up to the minute") % text
 
 
@@ -170,18 +173,18 @@ def _silent_text(zone: Zone, servers: list[Device] | None, now: datetime) -> str
         if not silent:
             return ""
         return ngettext(
-            "%(n)d device has not been heard for more than two refresh intervals and may miss the "
-            "update before the activation.",
-            "%(n)d devices have not been heard for more than two refresh intervals and may miss "
-            "the update before the activation.",
+            "%(n)d device has not been in contact for more than two refresh "
+            "intervals and might miss the update before activation.",
+            "%(n)d devices have not been in contact for more than two refresh "
+            "intervals and might miss the update before activation.",
             silent,
         ) % {"n": silent}
     names = [server.name for server in servers if not server.is_live(now, zone.refresh)]
     if not names:
         return ""
     return _(
-        "Not heard for more than two refresh intervals: %s. While a server has no new "
-        "certificate, none of the others is activated."
+        "No contact for more than two refresh intervals: %s. No server is "
+        "activated until every server has its new certificate."
     ) % _few(names)
 
 
@@ -198,8 +201,9 @@ def _expired_text(servers: list[Device] | None, now: datetime) -> str:
     if not names or len(names) == len(servers or []):
         return ""
     return _(
-        "Expired already: %s. All selected servers therefore change at once. Select "
-        "the expired ones alone to give the others an activation time."
+        "Already expired: %s. All selected servers will therefore be activated "
+        "immediately. To schedule an activation time for the others, remint "
+        "the expired servers separately."
     ) % _few(names)
 
 
@@ -214,7 +218,7 @@ def _warnings(
     if servers is not None:
         early = early.filter(device__in=servers)
     found += [
-        _("The certificate of %(name)s expires on %(at)s, before the suggested activation.")
+        _("The certificate for %(name)s expires on %(at)s, before the suggested activation time.")
         % {"name": certificate.device.name, "at": stamp(certificate.not_after)}
         for certificate in early.select_related("device").order_by("not_after")[:5]
     ]

@@ -30,7 +30,7 @@ class TooLateToCancel(Conflict):
     """The go is given, or is about to be: cancel and activation exclude each other."""
 
     action = gettext_lazy(
-        "Single devices can still be left out with Ignore Device on the System Updates page."
+        "You can still exclude individual devices with Ignore Device on the System Updates page."
     )
 
 
@@ -47,9 +47,11 @@ def cancel(operation: Operation, *, now: datetime) -> None:
 def _why_not(operation: Operation, zone: Zone, now: datetime) -> str:
     locks_at = operation.locks_at(zone.lockout)
     if locks_at is not None and now >= locks_at and operation.is_blocking:
-        return _("Cancel was possible until %s. Nothing was changed.") % stamp(locks_at)
+        return _("The operation could be canceled until %s. Nothing was changed.") % stamp(locks_at)
     state = operation.get_state_display().lower()
-    return _("The operation is %s. Nothing was changed.") % state
+    return (
+        _("The operation cannot be canceled because its status is %s. Nothing was changed.") % state
+    )
 
 
 def finish_cancel(operation: Operation, *, now: datetime) -> None:
@@ -61,7 +63,7 @@ def finish_cancel(operation: Operation, *, now: datetime) -> None:
         # A device reported at the same moment: the next look tries again.
         raise
     except Fault as fault:
-        log.warning("Cancel of %s failed: %s", operation.pk, fault)
+        log.warning("Could not cancel %s: %s", operation.pk, fault)
         Operation.objects.move(
             operation, State.CANCEL_FAILED, reason=fault.explanation, action=fault.action
         )

@@ -30,7 +30,7 @@ Kind = Operation.Kind
 class Busy(Conflict):
     """Another operation holds the certificates."""
 
-    action = gettext_lazy("Wait until it ends, or cancel it. Nothing was changed.")
+    action = gettext_lazy("Wait for it to complete, or cancel it. Nothing was changed.")
 
 
 @transaction.atomic
@@ -42,7 +42,12 @@ def remint_ca(order: requests.RemintCA, *, by: User | None, key: UUID, now: date
         return known
     authority = Authority.objects.current()
     if not authority.is_internal or authority.certificate_server is None:
-        raise Refused(_("The zone CA is external: it has no key here. Use Change CA."))
+        raise Refused(
+            _(
+                "The zone CA is external, so the zone does not have "
+                "the CA key. Use Change CA instead."
+            )
+        )
     return _start_ca(Kind.REMINT_CA, order, authority.certificate_server, by=by, key=key, now=now)
 
 
@@ -108,7 +113,7 @@ def remint_servers(
     servers = list(Device.objects.certified().filter(pk__in=order.servers))
     if len(servers) != len(set(order.servers)):
         raise Invalid(
-            _("One of the selected servers has no certificate of this zone any more."),
+            _("One of the selected servers no longer has a certificate in this zone."),
             field="servers",
         )
     refuse_while_pending(Kind.REMINT_SERVER, servers)
@@ -118,7 +123,7 @@ def remint_servers(
         check_common_name(order.common_name, servers)
     signing = authority.certificate_server if authority.is_internal else initiating_server()
     if signing is None:
-        raise Refused(_("The zone has no certificate server."))
+        raise Refused(_("The zone does not have a certificate server."))
     operation = _create(
         Kind.REMINT_SERVER, order, signing, by=by, key=key, authority=authority, name=order.name
     )
@@ -170,7 +175,8 @@ def refuse_while_pending(kind: str, servers: list[Device] | None = None) -> None
     taken = FutureCertificate.objects.open().filter(device__in=servers or [])
     for future in taken.select_related("device"):
         raise Busy(
-            _("%(device)s already waits for a new certificate.") % {"device": future.device.name}
+            _("%(device)s is already waiting for a new certificate.")
+            % {"device": future.device.name}
         )
 
 
@@ -261,4 +267,4 @@ def _expect(
         with transaction.atomic():
             FutureCertificate.objects.bulk_create(rows)
     except IntegrityError as error:
-        raise Busy(_("One of the servers already waits for a new certificate.")) from error
+        raise Busy(_("One of the servers is already waiting for a new certificate.")) from error

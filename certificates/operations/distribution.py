@@ -26,8 +26,8 @@ def assign_now(operation: Operation, *, now: datetime) -> None:
     """Assign by hand before replication is complete; stages of the zone are ignored (R077)."""
     if operation.state != State.REPLICATING:
         raise Conflict(
-            _("The update is not waiting for assignment any more. Nothing was changed."),
-            action=_("Reload the page to see how the operation stands."),
+            _("The update has already been assigned or canceled. Nothing was changed."),
+            action=_("Reload the page to see the current status of the operation."),
         )
     assign(operation, now=now, by_hand=True)
 
@@ -67,7 +67,7 @@ def announce() -> None:
 
 def _update_of(operation: Operation) -> SystemUpdate:
     if operation.update is None:
-        raise Conflict(_("The operation has no system update yet."))
+        raise Conflict(_("The system update for this operation has not been created yet."))
     return operation.update
 
 

@@ -30,12 +30,12 @@ def change_activation(operation: Operation, activates_at: datetime, *, now: date
     locks_at = operation.locks_at(zone.lockout)
     late = operation.is_locked(now, zone.lockout) and operation.state != State.BLOCKED
     if operation.state not in CHANGEABLE or late or operation.immediate:
-        told = [_("The activation time cannot be changed any more.")]
+        told = [_("The activation time can no longer be changed.")]
         if late and locks_at:
             told.append(_("It could be changed until %s.") % stamp(locks_at))
         raise Conflict(
             " ".join([*told, _("Nothing was changed.")]),
-            action=_("Reload the page to see how the operation stands."),
+            action=_("Reload the page to see the current status of the operation."),
         )
     servers = list(Device.objects.filter(futures__operation=operation))
     limits(operation.kind, servers=servers, now=now).check(activates_at)
@@ -55,11 +55,13 @@ def change_activation(operation: Operation, activates_at: datetime, *, now: date
 def check_force(operation: Operation, *, now: datetime) -> None:
     """Refuse to force what nothing holds back, and what has nothing to activate."""
     if not operation.is_held:
-        raise Conflict(_("Nothing holds the activation back. Nothing was changed."))
+        raise Conflict(_("The activation is not blocked. Nothing was changed."))
     if not operation.futures.ready().exists():
         raise Refused(
-            _("No server has a new certificate yet, so there is nothing to activate."),
-            action=_("Wait for the certificates, change the activation time, or cancel."),
+            _("There is nothing to activate because no server has a new certificate yet."),
+            action=_(
+                "Wait for the certificates, change the activation time, or cancel the operation."
+            ),
         )
 
 
@@ -95,13 +97,13 @@ def go_on_without_ignored(operation: Operation, *, now: datetime) -> None:
         return
     left = ", ".join(device.name for device in left_out(operation))
     if left:
-        _resume(operation, zone, f"goes on without {left}", now=now)
+        _resume(operation, zone, f"continued without {left}", now=now)
     else:
         _tell_that_time_is_all(operation)
 
 
 def _tell_that_time_is_all(operation: Operation) -> None:
-    reason = _("Every server has its new certificate now, but the activation time has passed.")
+    reason = _("All servers now have their new certificates, but the activation time has passed.")
     action = _("Change the activation time, or force the activation.")
     if operation.reason != reason:
         operation.reason, operation.action = reason, action
@@ -128,7 +130,7 @@ def go_on_without_bridge(operation: Operation) -> None:
     Entry.objects.queue()
     operation = Operation.objects.select_for_update().get(pk=operation.pk)
     if operation.state != State.PREPARING:
-        raise Conflict(_("The operation is prepared already. Nothing was changed."))
+        raise Conflict(_("The operation has already been prepared. Nothing was changed."))
     operation.order["without_bridge"] = True
     operation.save(update_fields=["order"])
     Entry.objects.record("without-bridge", f"certificates.Operation:{operation.pk}")

@@ -73,7 +73,12 @@ def try_again(operation: Operation) -> None:
     Entry.objects.queue()
     operation.refresh_from_db()
     if operation.state != State.FAILED:
-        raise Conflict(_("The operation has not failed. Nothing was changed."))
+        raise Conflict(
+            _(
+                "There is nothing to retry because the operation has "
+                "not failed. Nothing was changed."
+            )
+        )
     Operation.objects.move(operation, State.PREPARING, reason="", action="")
 
 
@@ -108,7 +113,7 @@ def make_future(operation: Operation, now: datetime) -> None:
             with transaction.atomic():
                 authority.save(force_insert=True)
         except IntegrityError as error:
-            raise WrongMove(_("Another future CA was made at the same time.")) from error
+            raise WrongMove(_("Another new CA was created at the same time.")) from error
         if authority.is_internal:
             Issued.objects.create(
                 authority=authority,
@@ -130,7 +135,7 @@ def make_future(operation: Operation, now: datetime) -> None:
 def _set_future(operation: Operation, authority: Authority) -> None:
     rows = Operation.objects.filter(pk=operation.pk, state=State.PREPARING, future_authority=None)
     if not rows.update(future_authority=authority):
-        raise WrongMove(_("The operation was cancelled, or got its future CA, in the meantime."))
+        raise WrongMove(_("The operation was canceled or its new CA was created in the meantime."))
     operation.future_authority = authority
     operation.futures.filter(authority=None).update(authority=authority)
 
@@ -219,7 +224,7 @@ def _bridge_by_new(operation: Operation, now: datetime) -> None:
 
 def _both(operation: Operation) -> tuple[Authority, Authority]:
     if operation.authority is None or operation.future_authority is None:
-        raise RuntimeError("bridges lead between two authorities")
+        raise RuntimeError("a cross-certificate links two authorities")
     return operation.authority, operation.future_authority
 
 

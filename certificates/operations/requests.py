@@ -140,7 +140,7 @@ class RemintServers:
             raise Invalid(_("Select at least one server."), field="servers")
         if not self.name.strip() or len(self.name) > NAME_AT_MOST:
             raise Invalid(
-                _("Give the system update a name of 1 to %(most)s characters.")
+                _("Enter a system update name of 1 to %(most)s characters.")
                 % {"most": NAME_AT_MOST},
                 field="name",
             )
@@ -163,7 +163,7 @@ def check_key_length(length: int) -> None:
     if length not in keys.KEY_LENGTHS:
         offered = ", ".join(str(known) for known in keys.KEY_LENGTHS)
         raise Invalid(
-            _("The key length must be one of %(offered)s.") % {"offered": offered},
+            _("The key length must be one of: %(offered)s.") % {"offered": offered},
             field="key_length",
         )
 
@@ -171,7 +171,7 @@ def check_key_length(length: int) -> None:
 def check_years(years: int) -> None:
     """Refuse a validity outside 1 to 10 years (R134)."""
     if years not in YEARS:
-        raise Invalid(_("The CA can be valid for 1 to 10 years."), field="years")
+        raise Invalid(_("The validity period must be 1 to 10 years."), field="years")
 
 
 def check_new_root(root_pem: str, *, now: datetime) -> None:
@@ -179,14 +179,14 @@ def check_new_root(root_pem: str, *, now: datetime) -> None:
     facts = details.describe(root_pem)
     if Authority.objects.filter(sha256=facts.digest, state__in=("current", "grace")).exists():
         raise Refused(
-            _("This root is already trusted as a CA of the zone. Nothing was changed."),
-            action=_("To replace server certificates under the same root use Remint Certificate."),
+            _("The zone already trusts this root. Nothing was changed."),
+            action=_("To replace server certificates under the same root, use Remint Certificate."),
             field="file",
         )
     if not facts.not_before <= now < facts.not_after:
         raise Refused(
             _valid_only(facts),
-            action=_("Choose a root that is valid when it becomes active."),
+            action=_("Select a root certificate that is valid at the activation time."),
             field="file",
         )
 
@@ -196,14 +196,14 @@ def check_chain(root_pem: str, intermediates_pem: str, *, at: datetime) -> None:
     others = chains.split(intermediates_pem)
     root, _rest = chains.split_root([root_pem, *others])
     if details.digest(root) != details.digest(root_pem):
-        raise Invalid(_("The certificate given as the root is not self-signed."), field="file")
+        raise Invalid(_("The root certificate is not self-signed."), field="file")
     for facts in map(details.describe, others):
         if not facts.not_before <= at < facts.not_after:
             raise Invalid(_valid_only(facts), field="file")
 
 
 def _valid_only(facts: details.CertificateDetails) -> str:
-    return _("%(subject)s is valid from %(begin)s until %(end)s only. Nothing was changed.") % {
+    return _("%(subject)s is valid only from %(begin)s to %(end)s. Nothing was changed.") % {
         "subject": facts.subject,
         "begin": stamp(facts.not_before),
         "end": stamp(facts.not_after),

@@ -36,13 +36,16 @@ def why_not(operation: Operation, *, now: datetime) -> str:
     """Return why an operation cannot be rolled back, "" where it can."""
     old, new = operation.authority, operation.future_authority
     if not operation.changes_ca or operation.state not in FROM or old is None or new is None:
-        return _("Only a change of the CA that was activated can be rolled back.")
+        return _("Only an activated CA change can be rolled back.")
     if operation.update_id is None:
-        return _("Its system update was deleted, so that its devices cannot be told.")
+        return _(
+            "The operation cannot be rolled back because its system "
+            "update was deleted and devices cannot be notified."
+        )
     if new.state != AuthorityState.CURRENT:
-        return _("The zone CA was replaced again since.")
+        return _("The zone CA has since been replaced again.")
     if old.state != AuthorityState.GRACE or old.has_expired(now):
-        return _("The CA from before is retired or has expired: devices trust it no longer.")
+        return _("The previous CA has been retired or has expired. Devices no longer trust it.")
     return _in_the_way(operation, now)
 
 
@@ -50,11 +53,11 @@ def _in_the_way(operation: Operation, now: datetime) -> str:
     pending = Operation.objects.blocking().exclude(pk=operation.pk).first()
     if pending is not None:
         kind = pending.get_kind_display()
-        return _("%s is in progress. Wait until it ends, or cancel it.") % kind
+        return _("%s is in progress. Wait for it to complete, or cancel it.") % kind
     ended = list(_without_way_back(operation, now).values_list("name", flat=True)[:NAMED_AT_MOST])
     if not ended:
         return ""
-    return _("The certificate from before has expired on: %s.") % ", ".join(ended)
+    return _("The previous certificate has expired on these servers: %s.") % ", ".join(ended)
 
 
 def _before(operation: Operation) -> QuerySet[ServerCertificate]:
@@ -156,7 +159,7 @@ def shows_again(device: Device, digest: str, *, now: datetime) -> None:
     with transaction.atomic():
         Zone.objects.lock()
         if not rows.filter(pk=earlier.pk).exclude(superseded_at=None).exists():
-            raise WrongMove(_("It is noted already."))
+            raise WrongMove(_("This has already been recorded."))
         rows.current().update(superseded_at=now)
         rows.filter(pk=earlier.pk).update(superseded_at=None, active_since=now)
 

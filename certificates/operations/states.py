@@ -12,14 +12,14 @@ class AuthorityState(models.TextChoices):
 
     FUTURE = "future", "Future"
     CURRENT = "current", "Current"
-    GRACE = "grace", "In grace"
+    GRACE = "grace", "In grace period"
     RETIRED = "retired", "Retired"
     DISCARDED = "discarded", "Discarded"
 
 
 A = AuthorityState
 AUTHORITY = Machine(
-    "The authority",
+    "The certificate authority",
     {
         A.FUTURE: (A.CURRENT, A.DISCARDED),
         A.CURRENT: (A.GRACE, A.DISCARDED),
@@ -45,7 +45,7 @@ class FutureState(models.TextChoices):
 
 F = FutureState
 FUTURE = Machine(
-    "The future certificate",
+    "The new certificate",
     {
         F.AWAITED: (
             F.CREATED,
@@ -70,7 +70,7 @@ READY = (F.CREATED, F.UPLOADED)
 class OperationState(models.TextChoices):
     """Where an operation stands (life of an operation, docs/operations.md)."""
 
-    PROPOSED = "proposed", "Waits for a second administrator"
+    PROPOSED = "proposed", "Waiting for second administrator"
     PREPARING = "preparing", "Preparing"
     REPLICATING = "replicating", "Replicating content"
     ASSIGNED = "assigned", "Assigned"
@@ -78,8 +78,8 @@ class OperationState(models.TextChoices):
     BLOCKED = "blocked", "Blocked"
     ACTIVATED = "activated", "Activated"
     COMPLETED = "completed", "Completed"
-    CANCELLING = "cancelling", "Cancelling"
-    CANCEL_FAILED = "cancel-failed", "Cancel failed"
+    CANCELLING = "cancelling", "Canceling"
+    CANCEL_FAILED = "cancel-failed", "Cancellation failed"
     CANCELLED = "cancelled", "Canceled"
     FAILED = "failed", "Failed"
     ROLLING_BACK = "rolling-back", "Rolling back"
@@ -128,11 +128,11 @@ GIVEN = (P.ACTIVATING, P.ACTIVATED)
 class JobState(models.TextChoices):
     """How a job on the CA key stands."""
 
-    PROPOSED = "proposed", "Waits for a second administrator"
+    PROPOSED = "proposed", "Waiting for second administrator"
     WAITING = "waiting", "Waiting for the server"
     DONE = "done", "Done"
     FAILED = "failed", "Failed"
-    EXPIRED = "expired", "No answer"
+    EXPIRED = "expired", "No response"
 
 
 JOB = Machine(

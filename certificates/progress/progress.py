@@ -78,7 +78,9 @@ class Progress:
         if not self.outstanding:
             return text
         n = self.outstanding
-        left = ngettext("%(n)d device has yet to go back.", "%(n)d devices have yet to go back.", n)
+        left = ngettext(
+            "%(n)d device still has to roll back.", "%(n)d devices still have to roll back.", n
+        )
         return f"{text} {left % {'n': n}}"
 
     @property
@@ -145,7 +147,7 @@ def stages(operation: Operation, counts: Counts) -> list[Stage]:
         Stage(2, _("Replicating content"), _("%d of %d servers") % copied, share=copied),
         Stage(3, _("Assign to devices"), _assign_note(operation, assigned=assigned)),
         Stage(
-            4, _("Apply on devices"), _applied_note(applied), share=applied if assigned else None
+            4, _("Apply to devices"), _applied_note(applied), share=applied if assigned else None
         ),
         Stage(5, _("Activation"), _activation_note(operation)),
     )
@@ -174,7 +176,7 @@ def _done_by_fact(operation: Operation) -> int:
 
 def _created_note(operation: Operation, reached: int) -> str:
     if operation.state == State.PROPOSED:
-        return _("after the confirmation")
+        return _("after approval")
     return operation.name if reached else _("being created")
 
 
@@ -185,7 +187,7 @@ def _applied_note(applied: tuple[int, int]) -> str:
 def _assign_note(operation: Operation, *, assigned: bool) -> str:
     if not assigned or operation.update is None:
         return _("automatic after replication")
-    return _("by hand") if operation.update.assigned_by_hand else _("automatically")
+    return _("manually") if operation.update.assigned_by_hand else _("automatically")
 
 
 def _activation_note(operation: Operation) -> str:
@@ -201,25 +203,26 @@ def headline(operation: Operation, counts: Counts, without: int = 0) -> str:
     done, total = counts.activated()
     outstanding = total - done
     blocked = ngettext(
-        "Blocked: %(n)d server has no new certificate.",
-        "Blocked: %(n)d servers have no new certificate.",
+        "Blocked: %(n)d server does not have a new certificate.",
+        "Blocked: %(n)d servers do not have a new certificate.",
         without,
     ) % {"n": without}
     if not without:
-        blocked = _("Blocked: the %s operation is held back.") % kind
+        blocked = _("Blocked: the %s operation cannot be activated.") % kind
     texts = {
-        State.PROPOSED: _("The %s operation waits for a second administrator.") % kind,
+        State.PROPOSED: _("The %s operation is waiting for approval by a second administrator.")
+        % kind,
         State.BLOCKED: blocked,
-        State.FAILED: _("The %s operation could not go on.") % kind,
-        State.CANCELLING: _("The %s operation is being cancelled.") % kind,
-        State.CANCEL_FAILED: _("The %s operation could not be cancelled.") % kind,
-        State.CANCELLED: _("The %s operation has been cancelled.") % kind,
+        State.FAILED: _("The %s operation failed.") % kind,
+        State.CANCELLING: _("The %s operation is being canceled.") % kind,
+        State.CANCEL_FAILED: _("The %s operation could not be canceled.") % kind,
+        State.CANCELLED: _("The %s operation has been canceled.") % kind,
         State.ROLLING_BACK: _("The %s operation is being rolled back.") % kind,
         State.ROLLED_BACK: _("The %s operation has been rolled back.") % kind,
-        State.COMPLETED: _("The %s operation is completed.") % kind,
+        State.COMPLETED: _("The %s operation is complete.") % kind,
         State.ACTIVATED: ngettext(
-            "Activated, %(n)d device outstanding.",
-            "Activated, %(n)d devices outstanding.",
+            "Activated. %(n)d device outstanding.",
+            "Activated. %(n)d devices outstanding.",
             outstanding,
         )
         % {"n": outstanding},

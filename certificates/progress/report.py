@@ -49,8 +49,8 @@ def build(operation: Operation, *, now: datetime) -> Report:
         history=list(_history(operation)),
         devices=list(_devices(operation)),
         remarks=[
-            "No security policies are touched: this product holds none.",
-            "Times of devices are those of the console when it heard of them.",
+            ("Security policies are not affected. This product does not manage security policies."),
+            "Device times show when the console received the report.",
         ],
     )
 

@@ -26,9 +26,14 @@ def cut_over(operation: Operation, how_far: Trusting) -> list[Stage]:
     over = operation.state in OVER
     drafts = (
         (_("Trust"), how_far.trusting, _("%d of %d devices trust both CAs"), True),
-        (_("Rehearse"), how_far.rehearsed, _("rehearsed %d of %d"), True),
-        (_("Activate"), how_far.using_new, _("%d of %d use the new CA"), over),
-        (_("Retire"), how_far.dropped_old, _("%d of %d dropped the old CA"), is_retired),
+        (_("Preflight"), how_far.rehearsed, _("%d of %d devices passed the preflight check"), True),
+        (_("Activate"), how_far.using_new, _("%d of %d devices use the new CA"), over),
+        (
+            _("Retire"),
+            how_far.dropped_old,
+            _("%d of %d devices no longer trust the old CA"),
+            is_retired,
+        ),
     )
     found = []
     earlier_done = operation.state not in BEFORE
@@ -55,7 +60,5 @@ def _to_come(operation: Operation, number: int) -> str:
         return formatting.stamp(moment) if moment else _("Immediate")
     old = operation.authority
     if old is not None and old.grace_until is not None and operation.state in OVER:
-        return _("from %s on, once every device uses the new CA") % formatting.stamp(
-            old.grace_until
-        )
-    return _("after the grace time")
+        return _("from %s, when all devices use the new CA") % formatting.stamp(old.grace_until)
+    return _("after the grace period")

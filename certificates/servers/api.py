@@ -81,8 +81,8 @@ class ServerFilter(Schema):
     """The search, chip and order of the page."""
 
     q: Text = ""
-    state: Text = Field("", description="expiring, expired, failed, csr or ready")
-    sort: Text = Field("", description="a column, with - in front for descending")
+    state: Text = Field("", description="expiring, expired, failed, csr, or ready")
+    sort: Text = Field("", description=("column to sort by; prefix with - for descending order"))
 
 
 def _out(row: table.Row) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _updates() -> list[UUID]:
 
 @router.get("/servers", response=Page[ServerOut])
 def list_servers(request: HttpRequest, paging: Query[Paging], wanted: Query[ServerFilter]) -> Any:
-    """List the servers with their certificates; those that need attention come first."""
+    """List servers and their certificates. Servers that need attention are listed first."""
     now, updates = timezone.now(), _updates()
     asked = Asked(wanted.q.strip(), wanted.state, wanted.sort, "1", DEFAULT_SIZE)
     _columns, field, descending = sorted_by(table.COLUMNS, asked.sort)
@@ -132,9 +132,7 @@ def coming(device: Device) -> FutureCertificate:
     rows = FutureCertificate.objects.open().filter(device=device).foremost()
     found = rows.select_related("device", "authority", "operation").first()
     if found is None:
-        raise NotFound(
-            _("No new certificate is on its way to %(device)s.") % {"device": device.name}
-        )
+        raise NotFound(_("No new certificate is pending for %(device)s.") % {"device": device.name})
     return found
 
 
@@ -145,20 +143,20 @@ def row(device: Device) -> dict[str, Any]:
 
 @router.get("/servers/{server_id}", response=ServerOut)
 def show_server(request: HttpRequest, server_id: str) -> Any:
-    """Show one server with its certificates."""
+    """Get a server and its certificates."""
     return row(find(server_id))
 
 
 @router.get("/servers/{server_id}/certificate", openapi_extra=as_file(PEM))
 def server_certificate(request: HttpRequest, server_id: str) -> HttpResponse:
-    """Return the certificate that a server shows, with its chain, as PEM."""
+    """Download the current certificate and chain of a server in PEM format."""
     device = find(server_id)
     return pem(_chain(device), f"{file_name(device)}.pem")
 
 
 @router.get("/servers/{server_id}/certificate/details", response=DetailsOut)
 def server_certificate_details(request: HttpRequest, server_id: str) -> Any:
-    """View Certificate of a server."""
+    """Get the certificate details of a server."""
     return describe(_chain(find(server_id)))
 
 
@@ -171,13 +169,13 @@ class PastOut(CertificateOut):
 
 @router.get("/servers/{server_id}/certificates", response=Page[PastOut])
 def list_server_certificates(request: HttpRequest, server_id: str, paging: Query[Paging]) -> Any:
-    """List what a server has shown, the newest first."""
+    """List the current and previous certificates of a server, newest first."""
     return page(find(server_id).certificates.order_by("-active_since", "-pk"), paging)
 
 
 @router.get("/servers/{server_id}/certificates/{certificate_id}", openapi_extra=as_file(PEM))
 def past_certificate(request: HttpRequest, server_id: str, certificate_id: str) -> HttpResponse:
-    """Return a certificate that a server has shown, with its chain, as PEM."""
+    """Download a current or previous certificate of a server in PEM format."""
     device = find(server_id)
     found = by_number(device.certificates.all(), certificate_id)
     return pem(found.chain_pem, f"{file_name(device)}-{found.digest[:8]}.pem")
@@ -186,7 +184,7 @@ def past_certificate(request: HttpRequest, server_id: str, certificate_id: str) 
 def _chain(device: Device) -> str:
     found = device.certificates.filter(superseded_at=None).first()
     if found is None:
-        raise NotFound(_("%(device)s has no certificate yet.") % {"device": device.name})
+        raise NotFound(_("%(device)s does not have a certificate yet.") % {"device": device.name})
     return str(found.chain_pem)
 
 

@@ -43,7 +43,7 @@ class ImportedManyOut(Schema):
 
     done: list[str]
     warnings: list[str]
-    refused: dict[str, str] = Field(description="why a file was not used, by its name")
+    refused: dict[str, str] = Field(description=("reason each file was not imported, by file name"))
 
 
 class ImportedOut(Schema):
@@ -70,14 +70,14 @@ class Selection(Schema):
 
 @router.get("/servers/{server_id}/csr", openapi_extra=as_file(PKCS10))
 def server_csr(request: HttpRequest, server_id: str) -> HttpResponse:
-    """Return the certification request of a server as PEM."""
+    """Download the CSR of a server in PEM format."""
     name, data = requests.csr_file(coming(find(server_id)))
     return pem(data.decode(), name, PKCS10)
 
 
 @router.get("/csrs", openapi_extra=as_file("application/zip"))
 def server_csrs(request: HttpRequest, wanted: Query[Selection]) -> HttpResponse:
-    """Return the certification requests of several servers as a zip file."""
+    """Download the CSRs of several servers as a zip file."""
     data = requests.csr_zip(_several(wanted.server_ids))
     response = HttpResponse(data, content_type="application/zip")
     return as_download(response, f"csrs_{timezone.now():%Y-%m-%d}.zip")
@@ -85,7 +85,7 @@ def server_csrs(request: HttpRequest, wanted: Query[Selection]) -> HttpResponse:
 
 @router.post("/csrs", response=list[ServerOut], auth=MAY)
 def generate_csrs(request: HttpRequest, order: RequestOrder) -> Any:
-    """Generate CSR: let servers make a fresh key and request."""
+    """Generate new keys and CSRs on one or more servers (Generate CSR)."""
     futures = _several(order.server_ids)
     with transaction.atomic():
         requests.generate(
@@ -103,23 +103,25 @@ def _several(server_ids: list[UUID]) -> list[FutureCertificate]:
     rows = FutureCertificate.objects.open().filter(device__in=server_ids).foremost()
     rows = rows.select_related("device", "authority", "operation").order_by("device__name")
     if {future.device_id for future in rows} != set(server_ids):
-        raise NotFound(_("One of the servers waits for no new certificate."))
+        raise NotFound(_("One of the servers is not waiting for a new certificate."))
     return list(rows)
 
 
 @router.get("/servers/{server_id}/future-certificate", openapi_extra=as_file(PEM))
 def future_certificate(request: HttpRequest, server_id: str) -> HttpResponse:
-    """Return the certificate that a server will show, with its chain, as PEM."""
+    """Download the new certificate and chain of a server in PEM format."""
     device = find(server_id)
     found = coming(device)
     if not found.chain_pem:
-        raise NotFound(_("%(device)s has no new certificate yet.") % {"device": device.name})
+        raise NotFound(
+            _("%(device)s does not have a new certificate yet.") % {"device": device.name}
+        )
     return pem(found.chain_pem, f"{file_name(device)}-new.pem")
 
 
 @router.post("/servers/{server_id}/try-again", response=ServerOut, auth=MAY)
 def try_server_again(request: HttpRequest, server_id: str) -> Any:
-    """Let a server ask anew for the certificate that it could not get."""
+    """Retry a failed certificate request for a server."""
     device = find(server_id)
     with transaction.atomic():
         requests.try_again(coming(device))
@@ -129,15 +131,15 @@ def try_server_again(request: HttpRequest, server_id: str) -> Any:
 
 @router.put("/servers/{server_id}/future-certificate", response=ImportedOut, auth=MAY)
 def import_certificate(request: HttpRequest, server_id: str, order: CertificateIn) -> Any:
-    """Import Certificate: what an external CA made of a server's CSR."""
+    """Import a certificate issued by an external CA (Import Certificate)."""
     return _import(server_id, file_of(order.certificate, "certificate"))
 
 
 @router.post("/servers/{server_id}/future-certificate", response=ImportedOut, auth=MAY)
 def upload_certificate(request: HttpRequest, server_id: str, file: File[UploadedFile]) -> Any:
-    """Import Certificate from a file."""
+    """Import a certificate from a file."""
     if (file.size or 0) > imports.FILE_AT_MOST:
-        raise Invalid(_("The file is larger than 256 KiB. Nothing was imported."), field="file")
+        raise Invalid(_("The file exceeds the 256 KiB limit. Nothing was imported."), field="file")
     return _import(server_id, file.read())
 
 
@@ -157,9 +159,15 @@ def _nudge(futures: list[FutureCertificate]) -> None:
 
 @router.post("/certificates", response=ImportedManyOut, auth=MAY)
 def upload_certificates(request: HttpRequest, file: File[list[UploadedFile]]) -> Any:
-    """Import Certificate from several files or zips: each is matched to its server by its key."""
+    """Import certificates from several files or zip files.
+
+    Each certificate is matched to its server by its key.
+    """
     if len(file) > FILES_AT_MOST:
-        raise Invalid(_("At most %(most)s files at once.") % {"most": FILES_AT_MOST}, field="file")
+        raise Invalid(
+            _("You can upload up to %(most)s files at a time.") % {"most": FILES_AT_MOST},
+            field="file",
+        )
     waiting = FutureCertificate.objects.open().exclude(csr_pem="")
     futures = list(waiting.select_related("device", "authority", "operation"))
     files = [(one.name or "", one.read(imports.ZIP_AT_MOST + 1)) for one in file]

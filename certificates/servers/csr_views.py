@@ -62,7 +62,7 @@ def selected(request: ZoneRequest) -> HttpResponse:
     now = timezone.now()
     kind = request.POST.get("do", "")
     if kind not in Act:
-        raise Invalid(_("This act is not known. Nothing was changed."))
+        raise Invalid(_("Unknown action. Nothing was changed."))
     query = selection.chosen(request.POST, now)
     act = Act(kind)
     reason = servers_gates.shut_around(act, Around.read(now))
@@ -100,7 +100,7 @@ def _draft(request: ZoneRequest, kind: str, pk: UUID) -> tuple[Draft, list[Devic
     if draft is None:
         raise NotFound(
             _("This dialog has expired. Nothing was changed."),
-            action=_("Close it, select the servers and start again."),
+            action=_("Close the dialog, select the servers, and start again."),
         )
     return draft, selection.servers(draft.data["selection"])
 
@@ -128,7 +128,9 @@ def generate_csr(request: ZoneRequest, pk: UUID) -> HttpResponse:
     if form.errors:
         return _show_generate(request, draft, chosen, form)
     said = ngettext(
-        "%d server was asked for a CSR.", "%d servers were asked for their CSRs.", len(futures)
+        "A CSR has been requested from %d server.",
+        "CSRs have been requested from %d servers.",
+        len(futures),
     )
     return close_dialog(request, reverse(PAGE), said=said % len(futures))
 

@@ -33,9 +33,9 @@ class NamedUpdate(ActivationStep):
     """The activation, and the name of the system update that is made for it (R175, R176)."""
 
     name = forms.CharField(
-        label=_("Name of the system update"),
+        label=_("System update name"),
         max_length=NAME_AT_MOST,
-        help_text=_("Shown on the System Updates page."),
+        help_text=_("This name appears on the System Updates page."),
     )
 
     field_order: Any = ("activates_at", "soon", "name", "password")
@@ -62,7 +62,10 @@ class ServerFields(forms.Form):
 def _additional(named: list[Device], of: int) -> str:
     """Return which additional DNS names are configured, for the few that fit below a field."""
     if not named:
-        none = _("None are configured for this server."), _("None are configured.")
+        none = (
+            _("No additional DNS names are configured for this server."),
+            _("No additional DNS names are configured."),
+        )
         return str(none[0] if of == 1 else none[1])
     if of == 1:
         return ", ".join(named[0].dns_names)
@@ -77,7 +80,10 @@ class SatelliteFields(ServerFields):
         label=_("Associated satellites"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("Reminted along. Take the mark off those that are to be left out."),
+        help_text=_(
+            "These satellites are reminted together with the server. "
+            "To exclude one, clear its checkbox."
+        ),
     )
 
     def fit(self, servers: list[Device], along: Sequence[Device] = ()) -> None:
@@ -95,7 +101,7 @@ class RemintInternalForm(NamedUpdate, SatelliteFields):
 
     confirm = forms.BooleanField(
         label=_("Yes, I want to remint the certificate for this server"),
-        error_messages={"required": _("Tick this box if you want to remint the certificate.")},
+        error_messages={"required": _("To remint the certificate, select this checkbox.")},
         widget=forms.CheckboxInput(attrs={"data-activates": "remint-fields", "autofocus": True}),
     )
     common_name = forms.CharField(
@@ -106,7 +112,7 @@ class RemintInternalForm(NamedUpdate, SatelliteFields):
         coerce=int,
         choices=key_lengths,
         initial=DEFAULT_KEY_LENGTH,
-        help_text=_("Of the server's new key."),
+        help_text=_("Length of the server's new key."),
     )
     include_dns = forms.BooleanField(label=INCLUDE_DNS, required=False, help_text=INCLUDE_DNS_HELP)
 
@@ -147,11 +153,13 @@ class GenerateCsrForm(SubjectForm, ServerFields):
     """Generate CSR of the menu Actions, with the labels of its own dialog (R200 to R206)."""
 
     common_name = forms.CharField(
-        label=_("Common Name (CN)"), max_length=253, help_text=_("Such as mail.acme.example.")
+        label=_("Common Name (CN)"), max_length=253, help_text=_("Example: mail.acme.example")
     )
     replaces = forms.BooleanField(
-        label=_("Yes, replace the certificates that were imported already"),
-        error_messages={"required": _("Tick this box to drop the imported certificates.")},
+        label=_("Yes, replace the certificates that have already been imported"),
+        error_messages={
+            "required": _("To discard the imported certificates, select this checkbox.")
+        },
     )
 
     LABELS: ClassVar = {
@@ -187,7 +195,9 @@ class SeveralFilesField(forms.FileField):
         """Read the files; each is limited, and so is their number."""
         given = data if isinstance(data, list | tuple) else [data]
         if len(given) > FILES_AT_MOST:
-            raise forms.ValidationError(_("At most %d files at once.") % FILES_AT_MOST)
+            raise forms.ValidationError(
+                _("You can upload up to %d files at a time.") % FILES_AT_MOST
+            )
         found = [super(SeveralFilesField, self).clean(one, initial) for one in given or [None]]
         return [(one.name, read_upload(one, ZIP_AT_MOST)) for one in found]
 
@@ -200,7 +210,8 @@ class ImportForm(forms.Form):
         allow_empty_file=True,
         widget=SeveralFiles(attrs={"accept": f"{SUFFIXES},.zip", "autofocus": True}),
         help_text=_(
-            "The certificate with its complete chain: .pem .der .p7b .cer .crt .cert. "
-            "Several files or a zip are matched to the selected servers by their keys."
+            "The certificate with its complete chain (.pem, .der, .p7b, .cer, "
+            ".crt, .cert). If you upload several files or a zip file, each "
+            "certificate is matched to a selected server by its key."
         ),
     )

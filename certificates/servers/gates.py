@@ -47,30 +47,44 @@ STOPPED_BY = {
 }
 TEXTS: dict[str, Any] = {
     "waiting": ngettext_lazy(
-        "%(n)d of %(of)d selected servers already waits for a new certificate: %(names)s.",
-        "%(n)d of %(of)d selected servers already wait for a new certificate: %(names)s.",
+        ("%(n)d of %(of)d selected servers is already waiting for a new certificate: %(names)s."),
+        ("%(n)d of %(of)d selected servers are already waiting for a new certificate: %(names)s."),
         "n",
     ),
     "not_external": ngettext_lazy(
-        "%(n)d of %(of)d selected servers waits for no certificate of an external CA: %(names)s.",
-        "%(n)d of %(of)d selected servers wait for no certificate of an external CA: %(names)s.",
+        (
+            "%(n)d of %(of)d selected servers is not waiting for a certificate "
+            "from an external CA: %(names)s."
+        ),
+        (
+            "%(n)d of %(of)d selected servers are not waiting for a certificate "
+            "from an external CA: %(names)s."
+        ),
         "n",
     ),
     "without_csr": ngettext_lazy(
-        "%(n)d of %(of)d selected servers has no CSR yet: %(names)s.",
-        "%(n)d of %(of)d selected servers have no CSR yet: %(names)s.",
+        "%(n)d of %(of)d selected servers does not have a CSR yet: %(names)s.",
+        "%(n)d of %(of)d selected servers do not have a CSR yet: %(names)s.",
         "n",
     ),
     "activating": ngettext_lazy(
-        "%(n)d of %(of)d selected servers may be activating its new certificate: %(names)s.",
-        "%(n)d of %(of)d selected servers may be activating their new certificates: %(names)s.",
+        (
+            "%(n)d of %(of)d selected servers might already be activating its new "
+            "certificate: %(names)s."
+        ),
+        (
+            "%(n)d of %(of)d selected servers might already be activating their "
+            "new certificates: %(names)s."
+        ),
         "n",
     ),
     "too_old": ngettext_lazy(
-        "The agent of %(names)s is too old to generate a CSR. Update it, or place certificate and "
-        "key in the remint repository of the server.",
-        "The agents of %(names)s are too old to generate a CSR. Update them, or place certificate "
-        "and key in the remint repository of each server.",
+        "The agent on %(names)s is too old to generate a CSR. Update the "
+        "agent, or copy the certificate and key to the remint repository of "
+        "the server.",
+        "The agents on %(names)s are too old to generate a CSR. Update the "
+        "agents, or copy the certificate and key to the remint repository of "
+        "each server.",
         "n",
     ),
 }
@@ -120,9 +134,13 @@ def server_gates(around: Around, facts: Facts | None) -> list[Gate]:
 def shut_around(act: Act, around: Around) -> str:
     """Return why an act is shut for every server, "" where it is not (R170, R196, D-23)."""
     if act != Act.REMINT:
-        return "" if around.awaited else _("No server waits for a certificate of an external CA.")
+        return (
+            ""
+            if around.awaited
+            else _("No servers are waiting for a certificate from an external CA.")
+        )
     if around.of_ca:
-        return _("%(operation)s is in progress. Wait until it ends, or cancel it.") % {
+        return _("%(operation)s is in progress. Wait for it to complete, or cancel it.") % {
             "operation": around.of_ca
         }
     return _("The zone CA has expired. Remint the CA first.") if around.ca_expired else ""
@@ -131,9 +149,12 @@ def shut_around(act: Act, around: Around) -> str:
 def shut_for(act: Act, facts: Facts) -> str:
     """Return why an act does not suit the selected servers, "" where it does (R161)."""
     if not facts.servers:
-        return _("Select at least one server first.")
+        return _("Select at least one server.")
     if act == Act.ZIP and facts.servers < ZIP_FROM:
-        return _("Select several servers; for one use “Download CSR” in the column Options.")
+        return _(
+            "Select two or more servers. For a single server, use "
+            "Download CSR in the Options column."
+        )
     return next(filter(None, (_lacking(name, facts) for name in STOPPED_BY[act])), "")
 
 

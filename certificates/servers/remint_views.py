@@ -145,7 +145,7 @@ def _look_again(
     form.is_valid()
     for text in told:
         form.add_error(None, text)
-    form.add_error(None, _("Look at the list of servers again before you go on."))
+    form.add_error(None, _("Review the list of servers again before you continue."))
     answer_with(form, 409)
     return _show(request, draft, step, form)
 

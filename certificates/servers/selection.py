@@ -31,9 +31,9 @@ NAMED_AT_MOST = 5
 EVERY = "all"
 # What may differ, and how it is told.
 CHANGES = {
-    "certificate": gettext_lazy("The certificate of %(name)s was replaced meanwhile."),
-    "future": gettext_lazy("The new certificate of %(name)s changed meanwhile."),
-    "names": gettext_lazy("The names of %(name)s were changed meanwhile."),
+    "certificate": gettext_lazy("The certificate for %(name)s has been replaced in the meantime."),
+    "future": gettext_lazy("The new certificate for %(name)s has changed in the meantime."),
+    "names": gettext_lazy("The DNS names of %(name)s have changed in the meantime."),
 }
 
 
@@ -57,7 +57,7 @@ def _read_ids(given: Iterable[str]) -> list[UUID]:
     try:
         return list(dict.fromkeys(map(UUID, parts)))
     except ValueError as error:
-        raise Invalid(_("The selection cannot be read. Nothing was changed.")) from error
+        raise Invalid(_("The selection is invalid. Nothing was changed.")) from error
 
 
 def servers(keys: Iterable[UUID | str]) -> list[Device]:
@@ -151,7 +151,7 @@ def differences(frozen: Frozen) -> list[str]:
     told = []
     for key, before in frozen.items():
         if key not in now:
-            told.append(_("%s is not a server of this zone any more.") % before["name"])
+            told.append(_("%s is no longer a server in this zone.") % before["name"])
             continue
         told += [
             text % {"name": before["name"]}

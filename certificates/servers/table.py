@@ -58,17 +58,17 @@ FIXED = "issued_to"
 # From this many hexadecimal digits on a search also means the start of a fingerprint.
 LEAST_DIGITS = 4
 HINTS = {
-    FutureState.AWAITED: gettext_lazy("after the update reaches the server"),
-    FutureState.CSR_GENERATED: gettext_lazy("have it signed, then import the certificate"),
-    FutureState.CSR_FAILED: gettext_lazy("mend the cause, then try again"),
-    FutureState.CREATE_FAILED: gettext_lazy("mend the cause, then try again"),
+    FutureState.AWAITED: gettext_lazy("when the server receives the update"),
+    FutureState.CSR_GENERATED: gettext_lazy("have the CSR signed, then import the certificate"),
+    FutureState.CSR_FAILED: gettext_lazy("fix the problem, then try again"),
+    FutureState.CREATE_FAILED: gettext_lazy("fix the problem, then try again"),
 }
 CHIPS: tuple[tuple[str, str | Promise], ...] = (
     ("", gettext_lazy("All")),
     ("expiring", gettext_lazy("Expiring")),
     ("expired", gettext_lazy("Expired")),
     ("failed", gettext_lazy("Failed")),
-    ("csr", gettext_lazy("CSR waiting")),
+    ("csr", gettext_lazy("Waiting for signature")),
     ("ready", gettext_lazy("New certificate ready")),
 )
 
@@ -210,7 +210,7 @@ class Row:
         if self.future is None:
             return ""
         if self.future.by_hand and self.future.state == FutureState.AWAITED:
-            return _("waits for the files in its remint repository")
+            return _("waiting for files in the remint repository")
         return str(HINTS.get(FutureState(self.future.state), ""))
 
     @property

@@ -46,8 +46,8 @@ def server(request: ZoneRequest, pk: UUID) -> HttpResponse:
     certificate = _current(device)
     if certificate is None:
         raise NotFound(
-            _("%s has no certificate yet.") % device.name,
-            action=_("It gets one after its next refresh."),
+            _("%s does not have a certificate yet.") % device.name,
+            action=_("The server receives a certificate after its next refresh."),
         )
     context = certificate_context(certificate.chain_pem, timezone.now())
     context |= {
@@ -67,7 +67,7 @@ def past(request: ZoneRequest, pk: UUID, certificate: int) -> HttpResponse:
     found = get_object_or_404(device.certificates, pk=certificate)
     context = certificate_context(found.chain_pem, timezone.now())
     context |= {
-        "title": _("Former certificate of %s") % device.name,
+        "title": _("Previous certificate of %s") % device.name,
         "pem_url": reverse("certificates:past_pem", args=[pk, certificate]),
         "has_chain": True,
         "device": device,
@@ -81,7 +81,7 @@ def future(request: ZoneRequest, pk: UUID) -> HttpResponse:
     device = _server(pk)
     coming = _future(device)
     if coming is None or not coming.chain_pem:
-        raise NotFound(_("%s has no new certificate.") % device.name)
+        raise NotFound(_("%s does not have a new certificate.") % device.name)
     shown = _current(device)
     new = describe(coming.chain_pem)
     context = {
@@ -104,10 +104,10 @@ def try_again(request: ZoneRequest, pk: UUID) -> HttpResponse:
     device = _server(pk)
     coming = _future(device)
     if coming is None:
-        raise NotFound(_("No certificate is awaited for %s.") % device.name)
+        raise NotFound(_("%s is not waiting for a certificate.") % device.name)
     requests.try_again(coming)
     transaction.on_commit(tasks.wake_all, robust=True)
-    said = _("%s is asked again.") % device.name
+    said = _("A new request has been sent to %s.") % device.name
     return close_dialog(request, reverse("certificates:page"), said=said)
 
 

@@ -65,7 +65,7 @@ class Doorbell:
                 _publish(ring)
             except Exception as error:
                 # Whatever the broker does, the rows are the truth.
-                log.warning("The broker did not take %s: %s", ring.task, error)
+                log.warning("Could not publish %s to the message broker: %s", ring.task, error)
 
 
 def _publish(ring: Ring) -> None:

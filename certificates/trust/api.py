@@ -55,7 +55,9 @@ class TrustOut(Page[LateOut]):
     """The roots of the zone, and the devices that do not use the current one yet."""
 
     roots: list[RootOut]
-    bridged: bool = Field(description="servers send a bridge to the current root now")
+    bridged: bool = Field(
+        description=("whether servers currently send a cross-certificate to the current root")
+    )
     counts: dict[str, int]
 
 
@@ -104,7 +106,7 @@ class NotRefreshedFilter(Schema):
 
 @router.get("/trust", response=TrustOut)
 def show_trust(request: HttpRequest, paging: Query[Paging], wanted: Query[LateFilter]) -> Any:
-    """Roots and bridges: which roots the zone trusts, and who still needs an old one."""
+    """List trusted roots, cross-certificates, and the devices that still need an old root."""
     now = timezone.now()
     every = stragglers.standing_back()
     numbers = stragglers.count(every)
@@ -126,7 +128,7 @@ def show_not_refreshed(
     paging: Query[Paging],
     wanted: Query[NotRefreshedFilter],
 ) -> Any:
-    """List the devices that have not refreshed since the last new certificate was stored."""
+    """List the devices that have not refreshed since the most recent certificate was stored."""
     operation = find(operation_id)
     found = stragglers.not_refreshed(operation)
     if wanted.q:
@@ -137,5 +139,5 @@ def show_not_refreshed(
 
 @router.get("/waiting-servers", response=list[WaitingOut])
 def list_waiting_servers(request: HttpRequest) -> Any:
-    """List the servers that wait for content, contact or approval, as Home does: 20 at most."""
+    """List up to 20 servers that are waiting for content, contact, or approval."""
     return trust_stragglers.servers(Zone.objects.the(), timezone.now())[: trust_stragglers.AT_MOST]

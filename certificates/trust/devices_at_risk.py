@@ -45,20 +45,20 @@ class Why(TextChoices):
 
     NO_CERTIFICATE = "no-certificate", gettext_lazy("No new certificate")
     FAILED = "failed", gettext_lazy("The update failed")
-    NEEDS_CRT = "needs-crt", gettext_lazy("Needs the remint tool")
-    REFUSED = "refused", gettext_lazy("Failed the rehearsal")
-    LEFT_OUT = "left-out", gettext_lazy("Left out of the update")
-    OLD_AGENT = "old-agent", gettext_lazy("Old agent")
-    SILENT = "silent", gettext_lazy("Silent")
+    NEEDS_CRT = "needs-crt", gettext_lazy("Needs the Certificate Remint Tool")
+    REFUSED = "refused", gettext_lazy("Failed the preflight check")
+    LEFT_OUT = "left-out", gettext_lazy("Ignored")
+    OLD_AGENT = "old-agent", gettext_lazy("Outdated agent")
+    SILENT = "silent", gettext_lazy("Offline")
     NOT_APPLIED = "not-applied", gettext_lazy("Not applied yet")
 
 
 class Contact(TextChoices):
     """What was heard of a device since the activation (B-7)."""
 
-    ACTIVATED = "activated", gettext_lazy("Contact after activation")
-    OLD_TRUST = "old-trust", gettext_lazy("In contact, not activated")
-    SILENT = "silent", gettext_lazy("Silent since the activation")
+    ACTIVATED = "activated", gettext_lazy("Connected after activation")
+    OLD_TRUST = "old-trust", gettext_lazy("Connected, not activated")
+    SILENT = "silent", gettext_lazy("No contact since activation")
 
 
 # These trust the new root, or need not: a bridge does not help them either way.

@@ -26,9 +26,9 @@ DAYS_AT_MOST = 365
 def set_policy(*, servers: bool, percent: int, days: int) -> None:
     """Set what must be ready before an activation; 0 percent asks for no device."""
     if not 0 <= percent <= PERCENT:
-        raise Invalid(_("The share of devices must be from 0 to 100 %."), field="percent")
+        raise Invalid(_("The percentage of devices must be between 0 and 100."), field="percent")
     if not 1 <= days <= DAYS_AT_MOST:
-        raise Invalid(_("The devices can be those seen in 1 to 365 days."), field="days")
+        raise Invalid(_("The number of days must be between 1 and 365."), field="days")
     settings.save({"ready_servers": servers, "ready_percent": percent, "ready_days": days})
 
 
@@ -87,8 +87,8 @@ def _devices(operation: Operation, zone: Zone, now: datetime) -> list[str]:
         return []
     return [
         _(
-            "%(done)d of %(of)d devices seen in %(days)d days have rehearsed, %(percent)d %% are "
-            "asked for"
+            "%(done)d of %(of)d devices seen in the last %(days)d days passed "
+            "the preflight check; %(percent)d%% required"
         )
         % {
             "done": rehearsed,
@@ -119,7 +119,7 @@ def postpone(operation: Operation, zone: Zone, why: list[str], *, now: datetime)
     except Fault:
         return False
     before = operation.activates_at
-    reason = _("The activation was put off to %(at)s: %(why)s.") % {
+    reason = _("The activation was postponed to %(at)s: %(why)s.") % {
         "at": stamp(later),
         "why": "; ".join(why),
     }
@@ -127,7 +127,10 @@ def postpone(operation: Operation, zone: Zone, why: list[str], *, now: datetime)
         activates_at=later,
         postponed=operation.postponed + 1,
         reason=reason,
-        action=_("Make the devices ready, change the activation time, force it, or cancel."),
+        action=_(
+            "Fix the devices that are not ready, change the activation "
+            "time, force the activation, or cancel the operation."
+        ),
     )
     operation.refresh_from_db()
     Entry.objects.record(

@@ -77,12 +77,12 @@ def _retires(authority: Authority, now: datetime) -> str:
         return ""
     waiting = trust_roots.in_the_way().count()
     if moment > now:
-        text = _("at %(when)s, once every device uses the current root (now %(n)d do not)")
+        text = _("%(when)s, if all devices use the current root by then (%(n)d do not yet)")
         return text % {"when": formatting.stamp(moment), "n": waiting}
     if waiting:
-        text = _("its time is over, but %(n)d devices stand in the way; at the latest %(when)s")
+        text = _("overdue because %(n)d devices still need this root; no later than %(when)s")
         return text % {"n": waiting, "when": formatting.stamp(authority.not_after)}
-    return _("now: the signed notice is on its way")
+    return _("now (the signed trust notice is being delivered)")
 
 
 def standing_back() -> QuerySet[Any]:
@@ -173,7 +173,7 @@ def _for_content(zone: Zone, now: datetime) -> Iterator[Waiting]:
     )
     for replica in rows[: AT_MOST + 1]:
         row = replica_status.row(replica, replica.update, zone, now)
-        text = _("waits for the content of %(update)s: %(state)s.")
+        text = _("is waiting for the content of %(update)s: %(state)s.")
         yield Waiting(
             device=replica.server,
             tone="bad" if row.tone == "bad" else "warn",
@@ -189,8 +189,8 @@ def _for_approval() -> Iterator[Waiting]:
         yield Waiting(
             device=device,
             tone="warn",
-            text=_("has registered and waits for approval."),
-            todo=_("Approve it on its page, or retire it."),
+            text=_("has registered and is waiting for approval."),
+            todo=_("Approve or retire it on its device page."),
             url=_page(device),
         )
 
@@ -202,9 +202,14 @@ def _for_contact(zone: Zone, now: datetime, *, but: set[UUID]) -> Iterator[Waiti
     for device in found.order_by(F("last_contact").asc(nulls_first=True), "name")[: AT_MOST + 1]:
         since = device.last_contact
         text = (
-            _("was last heard %s.") % formatting.ago(since, now) if since else _("was never heard.")
+            _("was last in contact %s.") % formatting.ago(since, now)
+            if since
+            else _("has never been in contact.")
         )
-        todo = _("Start its agent, or look at its network; if it is gone for good, retire it.")
+        todo = _(
+            "Start the agent or check the network connection. If the "
+            "server will not return, retire it."
+        )
         yield Waiting(device=device, tone="bad", text=text, todo=todo, url=_page(device))
 
 

@@ -19,9 +19,9 @@ from devices.middleware import ZoneRequest
 
 COLUMNS = (
     tables.Column("device", gettext_lazy("Device"), "name"),
-    tables.Column("standing", gettext_lazy("Standing"), "standing"),
+    tables.Column("standing", gettext_lazy("Status"), "standing"),
     tables.Column("contact", gettext_lazy("Last contact"), "last_contact"),
-    tables.Column("remedy", gettext_lazy("What to do")),
+    tables.Column("remedy", gettext_lazy("Recommended action")),
 )
 LATE_COLUMNS = (COLUMNS[0], COLUMNS[2])
 
@@ -58,8 +58,8 @@ def trust(request: ZoneRequest) -> HttpResponse:
 
 def _label(key: str, *, bridged: bool) -> str:
     if key == stragglers.NOT_YET:
-        return _("Trusts the new root, does not use it yet")
-    return _("Relies on the bridge") if bridged else _("Knows the old root alone")
+        return _("Trusts the new root but does not use it yet")
+    return _("Relies on the cross-certificate") if bridged else _("Trusts only the old root")
 
 
 def _chips(numbers: dict[str, int], asked: tables.Asked, *, bridged: bool) -> list[dict[str, Any]]:
@@ -74,11 +74,20 @@ def _chips(numbers: dict[str, int], asked: tables.Asked, *, bridged: bool) -> li
 def _row(device: Any, request: ZoneRequest, now: Any, *, bridged: bool) -> dict[str, Any]:
     live = device.is_live(now, request.zone.refresh)
     if live:
-        todo = _("It takes over at its next refresh; look at its update if it does not.")
+        todo = _(
+            "The device switches at its next refresh. If it does not, "
+            "check the status of its system update."
+        )
     elif bridged:
-        todo = _("Start it: it connects through the bridge and takes over by itself.")
+        todo = _(
+            "Start the device. It connects through the cross-certificate "
+            "and switches automatically."
+        )
     else:
-        todo = _("Start it: it recovers by the signed notice. Else run the remint tool on it.")
+        todo = _(
+            "Start the device. It recovers with the signed trust notice. "
+            "If it does not, run the Certificate Remint Tool on it."
+        )
     return {
         "device": device,
         "label": _label(device.standing, bridged=bridged),

@@ -30,18 +30,26 @@ PATHS = ("/api/", "/metrics")
 VIEW_METRICS = "console.view_metrics"
 RIGHTS: dict[str, str | Promise] = {
     "certificates.certificate_authority": gettext_lazy(
-        "Certificate Authority: change, remint, move, back up and restore the CA"
+        "Certificate Authority: change, remint, move, back up, and restore the CA"
     ),
-    "systemupdates.deploy_update": gettext_lazy("Deploy Update: assign, ignore, redeploy"),
-    "devices.change_device": gettext_lazy("Change Device: settings, unregister, retire"),
-    "devices.change_zone": gettext_lazy("Change Zone Settings: intervals, grace, lock-out"),
+    "systemupdates.deploy_update": gettext_lazy(
+        "Deploy Update: assign, ignore, and redeploy updates"
+    ),
+    "devices.change_device": gettext_lazy(
+        "Change Device: change settings, unregister, and retire devices"
+    ),
+    "devices.change_zone": gettext_lazy(
+        "Change Zone Settings: change intervals, grace period, and freeze period"
+    ),
     "devices.approve_device": gettext_lazy(
-        "Approve Device: let servers in, make registration keys"
+        "Approve Device: approve servers and create registration keys"
     ),
-    "ledger.view_entry": gettext_lazy("Read the audit log"),
-    VIEW_METRICS: gettext_lazy("Read the metrics"),
-    "notifications.manage": gettext_lazy("Notifications: targets and what was sent"),
-    "people.administer": gettext_lazy("Administrators: create, roles, deactivate, reset"),
+    "ledger.view_entry": gettext_lazy("View the audit log"),
+    VIEW_METRICS: gettext_lazy("View metrics"),
+    "notifications.manage": gettext_lazy("Notifications: manage targets and view history"),
+    "people.administer": gettext_lazy(
+        "Administrators: create, deactivate, and reset accounts, and assign roles"
+    ),
 }
 
 
@@ -87,9 +95,7 @@ class Tokens:
         scheme, _space, text = header.partition(" ")
         token = find(text.strip(), timezone.now()) if scheme.lower() == "bearer" else None
         if token is None:
-            log.warning(
-                "A wrong token was refused; it came from %s", request.META.get("REMOTE_ADDR")
-            )
+            log.warning("Rejected an invalid API token from %s", request.META.get("REMOTE_ADDR"))
             return refusal()
         request.user, request.token = token.user, token
         return self.get_response(request)
@@ -98,8 +104,8 @@ class Tokens:
 def refusal() -> HttpResponse:
     """Answer a caller that proved nothing; which part is wrong is not told."""
     fault = Unauthenticated(
-        _("The caller is not known: the token is wrong, expired or revoked, or there is none."),
-        action=_("Send “Authorization: Bearer zcct_…” with a valid token, or log in."),
+        _("Authentication failed. The API token is missing, invalid, expired, or revoked."),
+        action=_("Send the header “Authorization: Bearer zcct_…” with a valid token, or log in."),
     )
     response = problem(401, fault.explanation, fault.action)
     response.headers["WWW-Authenticate"] = "Bearer"

@@ -18,7 +18,7 @@ class PasswordAndCodeInput(forms.MultiWidget):
 
     def __init__(self) -> None:
         code = {"autocomplete": "one-time-code", "inputmode": "numeric", "maxlength": 40}
-        labels = _("Your password"), _("Code of your authenticator")
+        labels = _("Your password"), _("Authenticator code")
         super().__init__(
             [
                 forms.PasswordInput(
@@ -45,9 +45,9 @@ class PasswordAndCode(forms.MultiValueField):
     def __init__(self) -> None:
         super().__init__(
             fields=(forms.CharField(strip=False), forms.CharField(max_length=40)),
-            label=_("Your password and the code of your authenticator"),
+            label=_("Your password and authenticator code"),
             required=False,
-            help_text=_("Asked again because your last login is more than five minutes ago."),
+            help_text=_("Confirm your password because you logged in more than five minutes ago."),
         )
 
     def compress(self, data_list: list[str]) -> list[str]:
@@ -65,7 +65,7 @@ class AgainLink(forms.Widget):
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         """Return the link."""
         known = (attrs or {}).get("id", f"id_{name}")
-        said = _("Log in again")
+        said = _("Log In Again")
         return format_html('<a class="btn" id="{}" href="{}">{}</a>', known, self.there, said)
 
 
@@ -76,15 +76,19 @@ class ProofElsewhere(forms.Field):
         here = getattr(request, "htmx", None) and request.htmx.current_url_abs_path
         there = urlencode({"next": here or request.path})
         super().__init__(
-            label=_("Log in again"),
+            label=_("Log In Again"),
             required=False,
             widget=AgainLink(f"{settings.LOGIN_URL}again/?{there}"),
-            help_text=_("Your last login is more than five minutes ago. Then open this again."),
+            help_text=_(
+                "You logged in more than five minutes ago. Log in again, then reopen this page."
+            ),
         )
 
     def clean(self, value: Any) -> Any:
         """Refuse: nothing in this form proves who the user is."""
-        raise forms.ValidationError(_("Log in again first. Nothing was changed."))
+        raise forms.ValidationError(
+            _("You must log in again before you continue. Nothing was changed.")
+        )
 
 
 def has_second_factor(user: Any) -> bool:

@@ -50,7 +50,10 @@ def bug_response(request: HttpRequest, error: BaseException) -> HttpResponse:
     reference = getattr(request, "id", "") or secrets.token_hex(8)
     log.error("reference %s: %s %s", reference, request.method, request.path, exc_info=error)
     status, explanation = _words_for(error)
-    action = _("Try again. If it happens again, report the reference number %s.") % reference
+    action = (
+        _("Try again. If the problem continues, contact your administrator and quote reference %s.")
+        % reference
+    )
     if request.path.startswith(PROGRAMS):
         return problem(status, explanation, action)
     if getattr(request, "htmx", False):
@@ -64,11 +67,11 @@ def bug_response(request: HttpRequest, error: BaseException) -> HttpResponse:
 def _words_for(error: BaseException) -> tuple[int, str]:
     """Tell a part that does not answer from a bug; its own page must not ask the database."""
     if isinstance(error, OperationalError | InterfaceError):
-        said = _("The database does not answer, is locked, or has no room. Nothing was changed.")
+        said = _("The database is unavailable, locked, or out of disk space. Nothing was changed.")
         return 503, said
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return 503, _("The disk of this server is full. Nothing was changed.")
-    return 500, _("Something went wrong that was not foreseen. Nothing was changed.")
+    return 500, _("An unexpected error occurred. Nothing was changed.")
 
 
 def problem(status: int, detail: str, action: str, **more: Any) -> HttpResponse:
@@ -105,30 +108,30 @@ def _page(request: HttpRequest, status: int, explanation: str, action: str) -> H
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer an address that leads nowhere."""
     fault = NotFound(
-        _("There is no such page, or it is not yours to see."),
-        action=_("Check the address, or start from Home."),
+        _("This page does not exist or you do not have permission to view it."),
+        action=_("Check the address, or go to the Home page."),
     )
     return fault_response(request, fault)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a refusal by Django itself."""
-    fault = Forbidden(_("You may not do this. Nothing was changed."))
+    fault = Forbidden(_("You do not have permission to do this. Nothing was changed."))
     return fault_response(request, fault)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a request that Django could not read."""
-    explanation = _("The request could not be read. Nothing was changed.")
+    explanation = _("The request is invalid. Nothing was changed.")
     if request.path.startswith(PROGRAMS):
-        return problem(400, explanation, _("Correct the request."))
+        return problem(400, explanation, _("Correct the request and try again."))
     return _page(request, 400, explanation, _("Go back and try again."))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form whose token is missing or old (S-87)."""
     fault = Forbidden(
-        _("This form is out of date or came from another site. Nothing was changed."),
+        _("This form has expired or was submitted from another site. Nothing was changed."),
         action=_("Reload the page and try again."),
     )
     return fault_response(request, fault)

@@ -133,7 +133,9 @@ class DurationField(forms.CharField):
     """A length of time; its value is in seconds, None where it may be empty and is."""
 
     default_error_messages: ClassVar = {
-        "unread": gettext_lazy("Write a number and a unit, such as 90 seconds, 12 hours or 3 days.")
+        "unread": gettext_lazy(
+            "Enter a number and a unit, for example 90 seconds, 12 hours, or 3 days."
+        )
     }
 
     def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
@@ -160,4 +162,7 @@ class DurationField(forms.CharField):
 
 def between(least: int, most: int) -> str:
     """Return the range of a length of time in words."""
-    return _("From %(least)s to %(most)s.") % {"least": words(least), "most": words(most)}
+    return _("Enter a value from %(least)s to %(most)s.") % {
+        "least": words(least),
+        "most": words(most),
+    }

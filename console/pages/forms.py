@@ -57,7 +57,7 @@ class PasswordAgain(forms.Form):
         required=False,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-        help_text=_("Asked again because your last login is more than five minutes ago."),
+        help_text=_("Confirm your password because you logged in more than five minutes ago."),
     )
 
     def __init__(self, request: Any, *args: Any, **kwargs: Any) -> None:
@@ -82,12 +82,12 @@ class PasswordAgain(forms.Form):
         if not password:
             raise forms.ValidationError(_("Enter your password."))
         if authenticate(self.request, username=username, password=password) is None:
-            raise forms.ValidationError(_("This is not your password. Nothing was changed."))
+            raise forms.ValidationError(_("The password is incorrect. Nothing was changed."))
         if has_second_factor(self.request.user) and (
             authenticate(self.request, username=username, code=code) is None
         ):
             raise forms.ValidationError(
-                _("The code is not the one shown now, or was used already. Nothing was changed.")
+                _("The code is incorrect, expired, or already used. Nothing was changed.")
             )
         remember_proof(self.request)
         return ""
@@ -101,7 +101,7 @@ def _zones() -> list[tuple[str, str]]:
 
 def zone_choices() -> list[tuple[str, Any]]:
     """Return every time zone, the browser's own first."""
-    return [("", _("As the browser tells")), *_zones()]
+    return [("", _("Use browser time zone")), *_zones()]
 
 
 class PreferencesForm(forms.Form):
@@ -111,7 +111,7 @@ class PreferencesForm(forms.Form):
         label=_("Time zone"),
         required=False,
         choices=zone_choices,
-        help_text=_("All dates are shown in this zone, and dates that you enter are read in it."),
+        help_text=_("Used for dates that the console displays and dates that you enter."),
     )
 
 

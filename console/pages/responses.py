@@ -97,8 +97,9 @@ def needs(right: str, label: str) -> Callable[[View], View]:
 def missing(label: str) -> Forbidden:
     """Return the refusal for want of a right."""
     return Forbidden(
-        _("Your account lacks the right “%(right)s”. Nothing was changed.") % {"right": label},
-        action=_("Ask an administrator who may grant rights: %s.") % _who_grants(),
+        _("Your account does not have the “%(right)s” right. Nothing was changed.")
+        % {"right": label},
+        action=_("Ask an administrator who can grant rights: %s.") % _who_grants(),
     )
 
 
@@ -106,7 +107,7 @@ def _who_grants() -> str:
     """Return the names of a few who may: those who can do everything."""
     able = User.objects.filter(is_superuser=True, is_active=True).order_by("username")
     names = list(able.values_list("username", flat=True)[:3])
-    return ", ".join(names) or _("there is none now")
+    return ", ".join(names) or _("no user currently has this right")
 
 
 def inside(request: HttpRequest, there: str) -> str:

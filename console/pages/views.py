@@ -26,7 +26,7 @@ def preferences(request: Request) -> HttpResponse:
     form = PreferencesForm(data, initial={"time_zone": mine.time_zone if mine else ""})
     if form.is_valid():
         Preferences.objects.update_or_create(user=request.user, defaults=form.cleaned_data)
-        messages.success(request, _("Your preferences are saved."))
+        messages.success(request, _("Your preferences have been saved."))
         return HttpResponseRedirect(reverse("console:preferences"))
     context: dict[str, Any] = {"form": form, "nav": ""}
     return render(request, "console/preferences.html", context, status=422 if form.errors else 200)

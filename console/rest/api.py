@@ -72,14 +72,17 @@ class Session(APIKeyCookie):
         """Return the user if the request is their own and they may do what is asked."""
         if check_csrf(request) is not None:
             raise Forbidden(
-                _("The CSRF token is missing or old. Nothing was changed."),
-                action=_("Send it as X-CSRFToken, or use a token of the API."),
+                _("The CSRF token is missing or expired. Nothing was changed."),
+                action=_("Send the token in the X-CSRFToken header, or use an API token."),
             )
         _check(request, self.right)
         if self.proved and not recently_proved(request):
             raise Forbidden(
-                _("You proved your password more than five minutes ago. Nothing was changed."),
-                action=_("Log in again, or use a token that has this right."),
+                _(
+                    "You last confirmed your password more than five minutes "
+                    "ago. Nothing was changed."
+                ),
+                action=_("Log in again, or use an API token that has this right."),
             )
         return request.user
 
@@ -100,7 +103,7 @@ def having(right: str = "", *, proved: bool = False) -> list[Any]:
 
 def _moment(value: datetime) -> datetime:
     if value.year not in YEARS:
-        raise ValueError(f"the year must be from {YEARS.start} to {YEARS.stop - 1}")
+        raise ValueError(f"year must be between {YEARS.start} and {YEARS.stop - 1}")
     return value.astimezone(UTC)
 
 
@@ -145,8 +148,8 @@ class Page(Schema, Generic[T]):
 class Paging(Schema):
     """Which part of a list to return."""
 
-    limit: int = Field(25, ge=1, le=500, description="how many at most")
-    offset: int = Field(0, ge=0, le=1_000_000_000, description="how many to skip")
+    limit: int = Field(25, ge=1, le=500, description="maximum number of items to return")
+    offset: int = Field(0, ge=0, le=1_000_000_000, description="number of items to skip")
 
 
 def page(found: QuerySet[Any], paging: Paging) -> dict[str, Any]:
@@ -176,7 +179,7 @@ def by_number(found: QuerySet[M], key: str) -> M:
 
 def _found(row: M | None) -> M:
     if row is None:
-        raise NotFound(_("There is no such thing, or it is not yours to see."))
+        raise NotFound(_("The resource does not exist or you do not have permission to view it."))
     return row
 
 
@@ -234,7 +237,7 @@ def _fault(request: HttpRequest, fault: Any) -> HttpResponse:
 
 
 def _http_error(request: HttpRequest, error: Any) -> HttpResponse:
-    return problem(error.status_code, str(error), _("Correct the request."))
+    return problem(error.status_code, str(error), _("Correct the request and try again."))
 
 
 def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
@@ -244,8 +247,8 @@ def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
         for wrong in error.errors
     ]
     first = f"{errors[0]['field']}: {errors[0]['message']}" if errors else ""
-    detail = _("The request does not fit: %s. Nothing was changed.") % first
-    return problem(422, detail, _("Correct the request."), errors=errors)
+    detail = _("The request is invalid: %s. Nothing was changed.") % first
+    return problem(422, detail, _("Correct the request and try again."), errors=errors)
 
 
 def _bug(request: HttpRequest, error: Any) -> HttpResponse:
@@ -262,7 +265,7 @@ def program(view: Any) -> Any:
         if int(request.META.get("CONTENT_LENGTH") or 0) > (
             UPLOAD_AT_MOST if upload else BODY_AT_MOST
         ):
-            return problem(413, _("The request is too large."), _("Send less."))
+            return problem(413, _("The request is too large."), _("Send a smaller request."))
         asked = request.method
         request.method = "GET" if asked == "HEAD" else asked
         try:
@@ -271,7 +274,7 @@ def program(view: Any) -> Any:
             request.method = asked
         if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
             return response
-        answer = problem(405, _("This address does not take %s.") % asked, "")
+        answer = problem(405, _("This endpoint does not support the %s method.") % asked, "")
         answer.headers["Allow"] = response.headers.get("Allow", "")
         return answer
 

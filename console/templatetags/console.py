@@ -131,4 +131,4 @@ def silent(context: template.Context, device: Any, refresh: timedelta | None) ->
     now = context.get("now") or timezone.now()
     if refresh is None or device.is_live(now, refresh):
         return ""
-    return format_html('<span class="sub soon">{}</span>', _("not heard lately"))
+    return format_html('<span class="sub soon">{}</span>', _("no recent contact"))

@@ -27,13 +27,13 @@ EPOCHS_AT_MOST = 200_000
 class UnknownDevice(Unauthenticated):
     """The request is not signed by a device of this zone; which part fails is not told."""
 
-    action = "Register the device again: zac reg URL --key KEY."
+    action = "Register the device again: zac reg URL --key KEY"
 
 
 class Replayed(Unauthenticated):
     """The counter did not grow: a replay, or a restored image of the device (S-57)."""
 
-    action = "Register the device again if it was restored from an image: zac reg URL --key KEY."
+    action = "If the device was restored from an image, register it again: zac reg URL --key KEY"
 
 
 def authenticate(header: str, *, method: str, path: str, body: bytes, now: datetime) -> Device:
@@ -42,7 +42,7 @@ def authenticate(header: str, *, method: str, path: str, body: bytes, now: datet
     try:
         guid = UUID(credentials.device)
     except ValueError:
-        raise UnknownDevice("The request is not signed by a device of this zone.") from None
+        raise UnknownDevice("The request was not signed by a device in this zone.") from None
     for epoch in _candidates(guid, credentials.device):
         secret = zone_keys.here().device_secret(credentials.device, epoch)
         if authentication.matches(credentials, secret, method=method, path=path, body=body):
@@ -50,7 +50,7 @@ def authenticate(header: str, *, method: str, path: str, body: bytes, now: datet
             if device is not None:
                 return device
     _epochs.pop(credentials.device, None)
-    raise UnknownDevice("The request is not signed by a device of this zone.")
+    raise UnknownDevice("The request was not signed by a device in this zone.")
 
 
 def _candidates(guid: UUID, text: str) -> Iterator[int]:
@@ -89,7 +89,10 @@ def _advance(guid: UUID, credentials: Credentials, epoch: int, now: datetime) ->
         return rows[0]
     row = Device.objects.filter(pk=guid).values_list("credential_epoch", "counter", "state").first()
     if row and row[0] == epoch and row[1] >= credentials.counter and row[2] in _MEMBERS:
-        raise Replayed("The request's counter did not grow; it was refused.")
+        raise Replayed(
+            "The request was rejected because its counter was not "
+            "higher than in the previous request (possible replay)."
+        )
     return None
 
 

@@ -33,8 +33,9 @@ class SigningOff(Unavailable):
     """The zone's keys cannot be opened on this server; nothing can be signed here."""
 
     action = gettext_lazy(
-        "Check the file vault/vault.key of this server (owner, mode 0600), or restore it from the "
-        "server's backup. No new key is made while sealed ones exist."
+        "Check the owner and mode (0600) of vault/vault.key on this server, or "
+        "restore the file from a server backup. A new key is not generated "
+        "while data encrypted with the old key exists."
     )
 
 
@@ -50,7 +51,9 @@ class Keyring:
         try:
             return UUID(json.loads((self.home / "device.json").read_text())["id"])
         except (OSError, ValueError, KeyError) as error:
-            raise SigningOff(_("This host is no registered Primary Server of the zone.")) from error
+            raise SigningOff(
+                _("This host is not a registered Primary Server in the zone.")
+            ) from error
 
     def server(self) -> Device:
         """Return the row of the Primary Server this is."""
@@ -113,7 +116,7 @@ class Keyring:
         zone = Zone.objects.the()
         row = ZoneKey.objects.filter(kind=kind, server_id=self.server_id).first()
         if row is None:
-            raise SigningOff(_("The zone's keys have not been sealed to this server yet."))
+            raise SigningOff(_("The zone keys have not been encrypted for this server yet."))
         return self._open(server_files.VAULT_KEY, row.blob, binding(zone, kind, self.server_id))
 
     def _open(self, name: str | Path, blob: str, binding: str) -> bytes:

@@ -31,7 +31,7 @@ def approve(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Approve a waiting server: it belongs to the zone from now on (S-54)."""
     found = _device(pk)
     registration.approve(found)
-    said = _("%s belongs to the zone now. It hears of it at its next refresh.") % found.name
+    said = _("%s has been approved. It joins the zone at its next refresh.") % found.name
     return close_dialog(request, reverse("devices:device", args=[pk]), said=said)
 
 
@@ -51,7 +51,7 @@ def _leave(
 @may_change
 def unregister(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Unregister a device, after a confirmation; it may register again (R220)."""
-    said = _("%s is unregistered.")
+    said = _("%s has been unregistered.")
     return _leave(request, pk, act=registration.unregister, word="unregister", said=said)
 
 
@@ -59,5 +59,5 @@ def unregister(request: ZoneRequest, pk: UUID) -> HttpResponse:
 @may_change
 def retire(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Retire a device for good, after a confirmation (S-58)."""
-    said = _("%s is retired.")
+    said = _("%s has been retired.")
     return _leave(request, pk, act=registration.retire, word="retire", said=said)

@@ -62,12 +62,12 @@ class DeviceFilter(Schema):
     role: Text = ""
     state: Text = ""
     parent_id: UUID | None = None
-    sort: Text = Field("name", description="a field, with - in front for descending")
+    sort: Text = Field("name", description=("field to sort by; prefix with - for descending order"))
 
 
 @router.get("/devices", response=Page[DeviceOut], tags=["devices"])
 def list_devices(request: HttpRequest, paging: Query[Paging], wanted: Query[DeviceFilter]) -> Any:
-    """List the devices of the zone; retired ones only where their state is asked for."""
+    """List devices. Retired devices are included only if you filter by that state."""
     found = Device.objects.defer("first_csr", "features")
     if wanted.state:
         found = found.filter(state=wanted.state)
@@ -87,7 +87,7 @@ def list_devices(request: HttpRequest, paging: Query[Paging], wanted: Query[Devi
 
 @router.get("/devices/{device_id}", response=DeviceOut, tags=["devices"])
 def show_device(request: HttpRequest, device_id: str) -> Any:
-    """Show one device."""
+    """Get a device."""
     return by_guid(Device.objects.all(), device_id)
 
 
@@ -101,7 +101,10 @@ class DnsNames(Order):
     "/devices/{device_id}/dns-names", response=DeviceOut, auth=having(CHANGE), tags=["devices"]
 )
 def set_dns_names(request: HttpRequest, device_id: str, order: DnsNames) -> Any:
-    """Set a server's additional DNS names; they count when its certificate is reminted."""
+    """Set the additional DNS names of a server.
+
+    They take effect the next time its certificate is reminted.
+    """
     device = by_guid(Device.objects.all(), device_id)
     registration.save_names(device, list(dict.fromkeys(map(_dns_name, order.dns_names))))
     device.refresh_from_db()
@@ -120,7 +123,7 @@ class ContentOrder(Order):
     "/devices/{device_id}/content", response=DeviceOut, auth=having(CHANGE), tags=["devices"]
 )
 def set_content(request: HttpRequest, device_id: str, order: ContentOrder) -> Any:
-    """Set how a content server replicates (D-34)."""
+    """Set the content replication settings of a content server (D-34)."""
     device = by_guid(Device.objects.all(), device_id)
     settings.save_content(device, settings.ContentSettings(**order.dict()))
     return _again(device)
@@ -137,7 +140,7 @@ def _dns_name(name: str) -> str:
     "/devices/{device_id}/approve", response=DeviceOut, auth=having(APPROVE), tags=["devices"]
 )
 def approve_device(request: HttpRequest, device_id: str) -> Any:
-    """Let a waiting server into the zone."""
+    """Approve a server that is waiting for approval."""
     device = by_guid(Device.objects.all(), device_id)
     registration.approve(device)
     return _again(device)
@@ -147,7 +150,7 @@ def approve_device(request: HttpRequest, device_id: str) -> Any:
     "/devices/{device_id}/unregister", response=DeviceOut, auth=having(CHANGE), tags=["devices"]
 )
 def unregister_device(request: HttpRequest, device_id: str) -> Any:
-    """Let a device go; it may register again."""
+    """Unregister a device. The device can register again."""
     device = by_guid(Device.objects.all(), device_id)
     registration.unregister(device)
     return _again(device)
@@ -157,7 +160,7 @@ def unregister_device(request: HttpRequest, device_id: str) -> Any:
     "/devices/{device_id}/retire", response=DeviceOut, auth=having(CHANGE), tags=["devices"]
 )
 def retire_device(request: HttpRequest, device_id: str) -> Any:
-    """Take a device out for good; its next request is refused."""
+    """Retire a device permanently. Its next request is rejected."""
     device = by_guid(Device.objects.all(), device_id)
     registration.retire(device)
     return _again(device)
@@ -185,7 +188,7 @@ class NewKey(Schema):
     """A registration key that was just made; the text is shown this once."""
 
     key: str
-    line: str = Field(description="the command that registers a device with it")
+    line: str = Field(description="command that registers a device with this key")
 
 
 class KeyOrder(Order):
@@ -194,21 +197,23 @@ class KeyOrder(Order):
     label: Text = Field(min_length=1, max_length=64)
     role: Role = Role.MANAGED
     uses: int = Field(1, ge=1, le=USES_AT_MOST)
-    approves: bool = Field(default=False, description="servers need no further approval")
+    approves: bool = Field(
+        default=False, description=("whether servers that use this key are approved automatically")
+    )
     expires_at: Moment | None = None
 
 
 @router.get("/registration-keys", response=Page[KeyOut], auth=having(APPROVE), tags=["devices"])
 def list_registration_keys(request: HttpRequest, paging: Query[Paging]) -> Any:
-    """List the registration keys, the newest first."""
+    """List registration keys, newest first."""
     return page(RegistrationKey.objects.order_by("-pk"), paging)
 
 
 @router.post("/registration-keys", response={201: NewKey}, auth=having(APPROVE), tags=["devices"])
 def make_registration_key(request: HttpRequest, order: KeyOrder) -> Any:
-    """Make a registration key; its text is returned this once."""
+    """Create a registration key. The key is returned only once."""
     if order.expires_at is not None and order.expires_at <= timezone.now():
-        raise Invalid(_("The key would have expired already."), field="expires_at")
+        raise Invalid(_("The expiration date is in the past."), field="expires_at")
     made = registration.make_key(
         zone_keys.zone_public(Zone.objects.the()),
         label=order.label,
@@ -224,6 +229,6 @@ def make_registration_key(request: HttpRequest, order: KeyOrder) -> Any:
     "/registration-keys/{key_id}/revoke", response=KeyOut, auth=having(APPROVE), tags=["devices"]
 )
 def revoke_registration_key(request: HttpRequest, key_id: str) -> Any:
-    """Revoke a registration key; devices that it let in stay."""
+    """Revoke a registration key. Devices that are already registered are not affected."""
     key = by_number(RegistrationKey.objects.all(), key_id)
     return registration.revoke_key(key.pk, now=timezone.now())

@@ -38,7 +38,7 @@ class DnsNamesField(forms.CharField):
                 raise forms.ValidationError(str(fault)) from fault
         unique = list(dict.fromkeys(names))
         if len(unique) > MOST_NAMES:
-            raise forms.ValidationError(_("At most %d names are possible.") % MOST_NAMES)
+            raise forms.ValidationError(_("You can enter up to %d names.") % MOST_NAMES)
         return unique
 
 
@@ -50,8 +50,10 @@ class SettingsForm(forms.Form):
         required=False,
         max_length=20_000,
         help_text=_(
-            "One per line. They join the server's certificate when it is reminted with “Include "
-            "any additional DNS names for each server”; the present certificate does not change."
+            "Enter one name per line. The names are included in the server "
+            "certificate the next time it is reminted with “Include any "
+            "additional DNS names for each server” selected. The current "
+            "certificate does not change."
         ),
     )
 
@@ -60,17 +62,18 @@ class ContentForm(forms.Form):
     """How a content server replicates; an empty field follows the zone (D-34)."""
 
     replication_seconds = DurationField(
-        label=_("Replicate every"), required=False, least=1, most=7 * 86_400
+        label=_("Replication interval"), required=False, least=1, most=7 * 86_400
     )
     bandwidth_kib = forms.IntegerField(
-        label=_("Bandwidth limit (KiB per second)"), required=False, min_value=0, max_value=10485760
+        label=_("Bandwidth limit (KiB/s)"), required=False, min_value=0, max_value=10485760
     )
     replicates = forms.BooleanField(
-        label=_("Takes part in content replication"),
+        label=_("Participates in content replication"),
         required=False,
         help_text=_(
-            "A satellite that is left out gets no content of new updates; its devices fetch from "
-            "another server. A Primary Server is never left out."
+            "If this is off, the satellite does not receive the content of new "
+            "updates and its devices use another content server. Primary "
+            "Servers always participate."
         ),
     )
 
@@ -102,7 +105,8 @@ def _field_of(setting: Setting) -> forms.Field:
         return forms.ChoiceField(label=label, choices=choices, help_text=words)
     least, most = setting.range
     if setting.unit == "number":
-        told = gettext("From %(least)d to %(most)d. Default: %(default)d.") % {
+        told = gettext("Enter a number from %(least)d to %(most)d. Default: "
+"%(default)d.") % {
             "least": least, "most": most, "default": setting.default,
         }  # fmt: skip
         help_text = f"{words} {told}"
@@ -119,22 +123,26 @@ class KeyForm(PasswordAgain):
     """A new registration key: whom it lets in, how often, for how long (S-50)."""
 
     label = forms.CharField(
-        label=_("Name"), max_length=64, help_text=_("What it is for, such as branch-lyon.")
+        label=_("Name"),
+        max_length=64,
+        help_text=_("A name that shows what the key is for, for example branch-lyon."),
     )
     role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.MANAGED)
     uses = forms.IntegerField(
-        label=_("How many devices may register with it"),
+        label=_("Maximum number of devices"),
         min_value=1,
         max_value=1_000_000,
         initial=1,
     )
     days = forms.TypedChoiceField(label=_("Valid for"), coerce=int, choices=DAYS, initial=7)
     approves = forms.BooleanField(
-        label=_("Servers that register with it need no approval"),
+        label=_("Approve servers automatically"),
         required=False,
         help_text=_(
-            "Without it a server waits here until an administrator lets it in. Managed devices "
-            "never wait. A Primary Server gets the keys of the zone: let it wait if you can."
+            "If this is off, a server that registers with this key must be "
+            "approved by an administrator. Managed devices do not need "
+            "approval. We recommend approving Primary Servers manually, "
+            "because a Primary Server receives the zone keys."
         ),
     )
 

@@ -36,7 +36,7 @@ COLUMNS = (
     pages_tables.Column("fqdn", gettext_lazy("Address"), "fqdn"),
     pages_tables.Column("state", gettext_lazy("Status"), "state"),
     pages_tables.Column("contact", gettext_lazy("Last contact"), "last_contact"),
-    pages_tables.Column("root", gettext_lazy("Trusts the root"), "root_sha256"),
+    pages_tables.Column("root", gettext_lazy("Trusted root"), "root_sha256"),
     pages_tables.Column("version", gettext_lazy("Version"), "version"),
 )
 SILENT, WAITING = inventory_tables.SILENT, inventory_tables.WAITING
@@ -77,7 +77,7 @@ def _chips(
     labels = {
         "": _("All"),
         **dict(Role.choices),
-        SILENT: _("Not heard lately"),
+        SILENT: _("No recent contact"),
         WAITING: _("Waiting for approval"),
     }
     numbers = pages_tables.counts(every, conditions)
@@ -139,7 +139,7 @@ def settings(request: ZoneRequest, pk: UUID) -> HttpResponse:
     form = SettingsForm(data, initial={"dns_names": found.dns_names})
     if form.is_valid():
         registration.save_names(found, form.cleaned_data["dns_names"])
-        messages.success(request, _("The settings of %s are saved.") % found.name)
+        messages.success(request, _("The settings of %s have been saved.") % found.name)
         return HttpResponseRedirect(reverse("devices:settings", args=[pk]))
     return _settings(request, found, form=form, content_form=_content_form(found))
 
@@ -154,7 +154,7 @@ def content(request: ZoneRequest, pk: UUID) -> HttpResponse:
     if form.is_valid():
         with faults_on(form):
             zone_settings.save_content(found, form.order())
-            messages.success(request, _("The settings of %s are saved.") % found.name)
+            messages.success(request, _("The settings of %s have been saved.") % found.name)
             return HttpResponseRedirect(reverse("devices:settings", args=[pk]))
     names = SettingsForm(initial={"dns_names": found.dns_names})
     return _settings(request, found, form=names, content_form=form)

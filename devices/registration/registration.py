@@ -25,9 +25,7 @@ from wire import messages, registration_key
 class KeyRefused(Forbidden):
     """The registration key opens nothing; which of the reasons is not told to strangers."""
 
-    action = gettext_lazy(
-        "Ask an administrator for a registration key of the right role that is still valid."
-    )
+    action = gettext_lazy("Ask an administrator for a valid registration key for this role.")
 
 
 @transaction.atomic
@@ -100,10 +98,10 @@ def _check_same(request: messages.Register, returning: Device) -> None:
     """Refuse a returning device that wants to be something else than it is (S-58)."""
     if returning.role != request.role:
         raise Conflict(
-            _("%(returning)s is registered with another role. Nothing was changed.")
+            _("%(returning)s is registered with a different role. Nothing was changed.")
             % {"returning": returning.name},
             action=_(
-                "Retire the old device in the console, or register with a key of the new role."
+                "Retire the old device in the console, or use a registration key for the new role."
             ),
         )
 
@@ -117,9 +115,12 @@ def _spare(device: Device, request: messages.Register, *, approves: bool) -> Non
     at_work = device.role != Role.MANAGED and known.exists()
     if at_work and not approves:
         raise Conflict(
-            _("%(request)s is a server of the zone. Nothing was changed.")
+            _("%(request)s is already a server in the zone. Nothing was changed.")
             % {"request": request.name},
-            action=_("Retire the old server in the console first, or use a key that approves."),
+            action=_(
+                "Retire the old server in the console first, or use a "
+                "registration key that approves servers automatically."
+            ),
         )
 
 
@@ -127,10 +128,17 @@ def _use_key(request: messages.Register, now: datetime) -> RegistrationKey:
     digest = hashlib.sha256((request.key or "").encode()).hexdigest()
     found = RegistrationKey.objects.usable(now).filter(digest=digest, role=request.role).first()
     if found is None:
-        raise KeyRefused(_("The registration key is not valid for this role. Nothing was done."))
+        raise KeyRefused(
+            _("The registration key is not valid for this role. Nothing was registered.")
+        )
     used = RegistrationKey.objects.filter(pk=found.pk, uses_left__gt=0)
     if not used.update(uses_left=F("uses_left") - 1):
-        raise KeyRefused(_("The registration key is used up. Nothing was registered."))
+        raise KeyRefused(
+            _(
+                "The registration key has reached its maximum "
+                "number of devices. Nothing was registered."
+            )
+        )
     return found
 
 
@@ -141,9 +149,9 @@ def _row_for(request: messages.Register) -> Device:
         return Device(name=request.name, role=request.role)
     if same.role != request.role:
         raise Conflict(
-            _("%(request)s is registered with another role. Nothing was changed.")
+            _("%(request)s is registered with a different role. Nothing was changed.")
             % {"request": request.name},
-            action=_("Choose another name, or retire the old device in the console."),
+            action=_("Choose a different name, or retire the old device in the console."),
         )
     return same
 
@@ -172,11 +180,11 @@ def stays_because(device: Device) -> str:
     """
     relations: Any = device
     if relations.authorities.filter(state="current").exists():
-        return _("%s is the certificate server of the zone.") % device.name
+        return _("%s is the zone's certificate server.") % device.name
     if device.role != Role.PRIMARY or device.state != DeviceState.REGISTERED:
         return ""
     if not Device.objects.primaries().exclude(pk=device.pk).exists():
-        return _("%s is the last Primary Server of the zone.") % device.name
+        return _("%s is the only Primary Server in the zone.") % device.name
     return ""
 
 
@@ -186,8 +194,8 @@ def _check_may_leave(device: Device) -> None:
         raise Refused(
             _("%(reason)s Nothing was changed.") % {"reason": reason},
             action=_(
-                "Move the CA role to another Primary Server first; if this one is lost, "
-                "restore the CA there."
+                "Move the CA role to another Primary Server first. If this "
+                "server is lost, restore the CA to another Primary Server."
             ),
         )
 
@@ -245,7 +253,7 @@ def revoke_key(pk: int, *, now: datetime) -> RegistrationKey:
     """Revoke a registration key; devices that it let in stay (S-50)."""
     key = RegistrationKey.objects.select_for_update().filter(pk=pk).first()
     if key is None:
-        raise NotFound(_("There is no such registration key."))
+        raise NotFound(_("The registration key was not found."))
     if key.revoked_at is None:
         key.revoked_at = now
         key.save(update_fields=["revoked_at"])

@@ -34,8 +34,10 @@ def check(limit: RateLimitItem, address: str) -> None:
     """Raise TooMany while an address has used up what it may in this minute."""
     if not _limiter().test(limit, address):
         raise TooMany(
-            "Too many attempts from this address. Nothing was done.",
-            action="Wait a minute, and check registration key and address of the device.",
+            ("Too many registration attempts from this address. Nothing was registered."),
+            action=(
+                "Wait a minute, check the registration key and the device address, then try again."
+            ),
         )
 
 

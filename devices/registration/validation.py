@@ -21,18 +21,20 @@ PORT_AT_MOST = 65_535
 def check(request: messages.Register) -> None:
     """Refuse a registration that lacks what its role needs, naming what is wrong."""
     if not NAME.fullmatch(request.name):
-        raise Invalid(_("The device name may hold letters, digits, dot, dash and underscore."))
+        raise Invalid(
+            _("A device name can contain only letters, digits, periods, hyphens, and underscores.")
+        )
     if request.role not in messages.ROLES:
-        raise Invalid(_("There is no role %(role)r.") % {"role": request.role})
+        raise Invalid(_("Unknown role: %(role)r.") % {"role": request.role})
     if len(request.addresses) > ADDRESSES_AT_MOST:
         raise Invalid(
-            _("A device may have at most %(most)s addresses.") % {"most": ADDRESSES_AT_MOST}
+            _("A device can have up to %(most)s addresses.") % {"most": ADDRESSES_AT_MOST}
         )
     for address in request.addresses:
         _check_address(address)
     for port in (request.port, request.content_port, request.rehearsal_port):
         if not 0 <= port <= PORT_AT_MOST:
-            raise Invalid(_("%(port)s is no port.") % {"port": port})
+            raise Invalid(_("%(port)s is not a valid port number.") % {"port": port})
     if request.role in messages.CERTIFIED_ROLES:
         _check_server(request)
 
@@ -41,18 +43,16 @@ def _check_address(address: str) -> None:
     try:
         ipaddress.ip_address(address)
     except ValueError as error:
-        raise Invalid(_("%(address)r is no IP address.") % {"address": address}) from error
+        raise Invalid(_("%(address)r is not a valid IP address.") % {"address": address}) from error
 
 
 def _check_server(request: messages.Register) -> None:
     names.check_fqdn(request.fqdn)
     if not request.addresses or not request.port or not request.csr:
-        raise Invalid(
-            _("A server registers with its address, its port and a certification request.")
-        )
+        raise Invalid(_("To register a server, provide its address, port, and CSR."))
     csr.read_csr(request.csr)
     if request.role == Role.PRIMARY and request.vault_keys is None:
-        raise Invalid(_("A Primary Server registers with its vault keys."))
+        raise Invalid(_("To register a Primary Server, provide its vault keys."))
 
 
 def check_parent(request: messages.Register) -> None:
@@ -63,7 +63,7 @@ def check_parent(request: messages.Register) -> None:
     servers = Device.objects.content_servers()
     if request.parent and not servers.filter(name=request.parent).exists():
         raise Invalid(
-            _("There is no content server %(parent)s in the zone. Nothing was registered.")
+            _("The zone does not have a content server named %(parent)s. Nothing was registered.")
             % {"parent": request.parent},
-            action=_("Name a Primary Server or Content Satellite Server, or leave --parent out."),
+            action=_("Specify a Primary Server or Content Satellite Server, or omit --parent."),
         )

@@ -48,13 +48,13 @@ class ZoneOut(Schema):
 
 @router.get("/zone", response=ZoneOut)
 def show_zone(request: HttpRequest) -> Any:
-    """Show the zone."""
+    """Get the zone and its settings."""
     return Zone.objects.the()
 
 
 def _known(name: str) -> str:
     if name not in available_timezones():
-        raise ValueError("it is not the name of a time zone")
+        raise ValueError("not a valid time zone name")
     return name
 
 
@@ -74,7 +74,7 @@ ZoneOrder: Any = create_model("ZoneOrder", __base__=Order, **_FIELDS)
 
 @router.patch("/zone", response=ZoneOut, auth=having(CHANGE))
 def change_zone(request: HttpRequest, order: ZoneOrder) -> Any:
-    """Change settings of the zone, all that are named or none."""
+    """Change zone settings. If any value is invalid, none are changed."""
     named = {name: value for name, value in order.dict().items() if value is not None}
     settings.save(named)
     return Zone.objects.the()

@@ -45,87 +45,97 @@ SETTINGS = (
     Setting(
         "refresh_seconds",
         _("Refresh interval"),
-        _("How often a device asks for news. A change reaches a device within this time."),
+        _("How often a device contacts the console. Changes reach a device within this time."),
     ),
     Setting(
         "primary_replication_seconds",
         _("Replication to Primary Servers"),
-        _("How often a Primary Server copies content that it lacks from the initiating server."),
+        _("How often a Primary Server copies missing content from the initiating server."),
     ),
     Setting(
         "satellite_replication_seconds",
         _("Replication to satellites"),
-        _("How often a Content Satellite Server copies content that it lacks from its parent."),
+        _("How often a Content Satellite Server copies missing content from its parent server."),
     ),
     Setting(
         "bandwidth_kib",
-        _("Bandwidth limit of replication (KiB per second)"),
-        _("What one content server may fetch in a second; 0 is no limit."),
+        _("Replication bandwidth limit (KiB/s)"),
+        _("Limit for each content server. Enter 0 for no limit."),
         "number",
     ),
     Setting(
         "stage_timeout_seconds",
         _("Stage timeout"),
-        _("How long a new deployment stage waits for its devices before the next stage begins."),
+        _("Maximum time that a new deployment stage runs before the next stage starts."),
     ),
     Setting(
         "lead_seconds",
-        _("Least lead time"),
-        _("How long after the order an activation lies at the earliest."),
+        _("Minimum lead time"),
+        _("The minimum time between starting an operation and its activation."),
     ),
     Setting(
         "lockout_seconds",
-        _("Lock-out before activation"),
-        _("How long before the activation Cancel ends. It is shorter than the least lead time."),
+        _("Freeze period before activation"),
+        _(
+            "How long before the activation you can no longer cancel or "
+            "reschedule it. Must be shorter than the minimum lead time."
+        ),
     ),
     Setting(
         "grace_seconds",
-        _("Grace time of an old root"),
+        _("Grace period for old roots"),
         _(
-            "How long devices trust the old root after an activation, and never beyond its "
-            "expiry. It counts for activations from now on."
+            "How long devices continue to trust the old root after an "
+            "activation, up to the root's expiration date. Changes apply to "
+            "future activations."
         ),
     ),
     Setting(
         "server_certificate_days",
-        _("Server certificates are valid for (days)"),
-        _("It counts for certificates issued from now on, and never beyond the zone CA."),
+        _("Server certificate validity (days)"),
+        _("Changes apply to new certificates. A server certificate never outlives the zone CA."),
         "number",
     ),
     Setting(
         "renewal_days",
-        _("Renew server certificates before expiry (days)"),
-        _("It is less than they are valid for."),
+        _("Renew server certificates before expiration (days)"),
+        _("Must be shorter than the server certificate validity."),
         "number",
     ),
     Setting(
         "renews_by_itself",
-        _("Renew the server certificates of an internal CA by itself"),
-        _("Without it a certificate that ends is only warned about."),
+        _("Renew internal CA server certificates automatically"),
+        _("If this is off, the console only warns you about expiring certificates."),
         "switch",
     ),
     Setting(
         "ready_servers",
-        _("Activate only when every Primary Server has applied the update"),
-        _("Else the activation of a change of the CA is put off at the lock-out."),
+        _("Require all Primary Servers to have applied the update"),
+        _(
+            "If this requirement is not met when the freeze period begins, the "
+            "CA activation is postponed."
+        ),
         "switch",
     ),
     Setting(
         "ready_percent",
-        _("Activate only when so many devices have rehearsed (%)"),
-        _("0 asks for none. Else the activation of a change of the CA is put off."),
+        _("Devices that must pass the preflight check (%)"),
+        _("0 turns this check off. If fewer devices pass, the CA activation is postponed."),
         "number",
     ),
     Setting(
         "ready_days",
-        _("Of the devices seen in the last (days)"),
-        _("Devices that were silent for longer do not hold an activation back."),
+        _("Count devices seen in the last (days)"),
+        _("Devices that have been offline for longer do not block an activation."),
         "number",
     ),
     Setting(
         "time_zone",
-        _("Time zone of the zone"),
-        _("Dates are shown in it to users whose browser tells none and who chose none."),
+        _("Default time zone"),
+        _(
+            "Used to show dates to users who have not chosen a time zone and "
+            "whose browser does not report one."
+        ),
         "zone",
     ),
 )
@@ -160,26 +170,33 @@ def _check(after: dict[str, Any], changed: dict[str, Any]) -> None:
         after["lockout_seconds"] >= after["lead_seconds"]
     ):
         raise Invalid(
-            gettext("The lock-out must be shorter than the least lead time. Nothing was changed."),
-            action=gettext("Shorten the lock-out, or lengthen the least lead time."),
+            gettext(
+                "The freeze period must be shorter than the minimum lead time. Nothing was changed."
+            ),
+            action=gettext("Shorten the freeze period or increase the minimum lead time."),
             field="lockout_seconds",
         )
     if changed.keys() & {"renewal_days", "server_certificate_days"} and (
         after["renewal_days"] >= after["server_certificate_days"]
     ):
         raise Invalid(
-            gettext("A certificate would be renewed as soon as it is issued. Nothing was changed."),
-            action=gettext("Renew later, or let server certificates be valid for longer."),
+            gettext(
+                "The renewal window must be shorter than the server "
+                "certificate validity. Nothing was changed."
+            ),
+            action=gettext(
+                "Enter fewer days before expiration, or increase the server certificate validity."
+            ),
             field="renewal_days",
         )
     least = SHORTEST_GRACE_IN_REFRESHES * after["refresh_seconds"]
     if changed.keys() & {"grace_seconds", "refresh_seconds"} and after["grace_seconds"] < least:
         raise Invalid(
             gettext(
-                "Within the grace time every device must refresh at least twice, else it may lose "
-                "contact. Nothing was changed."
+                "The grace period must be at least twice the refresh interval. "
+                "Otherwise devices might lose contact. Nothing was changed."
             ),
-            action=gettext("Lengthen the grace time, or shorten the refresh interval."),
+            action=gettext("Increase the grace period or shorten the refresh interval."),
             field="grace_seconds",
         )
 
@@ -198,13 +215,16 @@ def save_content(server: Device, order: ContentSettings) -> bool:
     """Keep how a content server replicates; True if that changed (D-34)."""
     row = Device.objects.select_for_update().get(pk=server.pk)
     if not row.holds_content:
-        raise NotFound(gettext("%s is no content server. Nothing was changed.") % row.name)
+        raise NotFound(gettext("%s is not a content server. Nothing was changed.") % row.name)
     if row.role == "primary" and not order.replicates:
         raise Invalid(
             gettext(
-                "A Primary Server cannot be left out: it offers every update. Nothing was changed."
+                "Primary Servers cannot be excluded because they provide the "
+                "content of every update. Nothing was changed."
             ),
-            action=gettext("Exclude it from one update in that update's replication status."),
+            action=gettext(
+                "To exclude it from a single update, use the replication status of that update."
+            ),
             field="replicates",
         )
     before = {name: getattr(row, name) for name in vars(order)}

@@ -44,7 +44,11 @@ def settings(request: ZoneRequest) -> HttpResponse:
     if form.is_valid():
         with faults_on(form):
             changed = zone_settings.save(form.cleaned_data)
-            said = _("The settings are saved.") if changed else _("Nothing was different.")
+            said = (
+                _("The settings have been saved.")
+                if changed
+                else _("There were no changes to save.")
+            )
             messages.success(request, said)
             return HttpResponseRedirect(reverse("zone:settings"))
     context = {"nav": "zone-settings", "form": form, "may": may}
@@ -97,5 +101,5 @@ def _make(request: ZoneRequest, given: dict[str, Any]) -> dict[str, Any]:
 def revoke(request: ZoneRequest, pk: int) -> HttpResponse:
     """Revoke a registration key; devices that it let in stay."""
     key = registration.revoke_key(pk, now=timezone.now())
-    messages.success(request, _("The registration key %s is revoked.") % key.label)
+    messages.success(request, _("The registration key %s has been revoked.") % key.label)
     return HttpResponseRedirect(reverse("zone:keys"))

@@ -40,10 +40,10 @@ def split(text: str) -> list[str]:
 def send(delivery: Delivery) -> tuple[bool, str]:
     """Send one notification; returns whether the server took it, and its answer in words."""
     if not is_on():
-        return False, "No mail server is set (ZCC_SMTP_URL)."
+        return False, "No mail server is configured (ZCC_SMTP_URL)."
     to = recipients(delivery.target)
     if not to:
-        return False, "Nobody to send to: no administrator of the CA has an e-mail address."
+        return False, ("There are no recipients because no CA administrator has an email address.")
     domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2] or "zcc.invalid"
     message = EmailMessage(
         subject=" ".join(f"[ZCC] {delivery.title}".split()),
@@ -59,4 +59,4 @@ def send(delivery: Delivery) -> tuple[bool, str]:
         message.send()
     except (smtplib.SMTPException, OSError) as error:
         return False, " ".join(str(error).split())[:300] or type(error).__name__
-    return True, f"Taken by the mail server for {len(to)}"
+    return True, f"Accepted by the mail server for {len(to)} recipients"

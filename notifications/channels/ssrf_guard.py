@@ -35,7 +35,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 class Internal(Refused):
     """The address is inside, and the installation has not allowed it."""
 
-    action = "The operator can allow a network with ZCC_WEBHOOK_NETWORKS."
+    action = "To allow an internal network, set ZCC_WEBHOOK_NETWORKS on the server."
 
 
 def check_url(text: str) -> Url:
@@ -43,13 +43,13 @@ def check_url(text: str) -> Url:
     try:
         url = parse_url(text.strip())
     except HTTPError as error:
-        raise Invalid("This is not a URL.", field="url") from error
+        raise Invalid("Enter a valid URL.", field="url") from error
     if url.scheme not in ("https", "http") or not url.host or len(text) > URL_AT_MOST:
-        raise Invalid("Enter a URL that begins with https://.", field="url")
+        raise Invalid("Enter a URL that starts with https://.", field="url")
     if url.auth is not None:
         raise Invalid(
-            "A URL with a user name or password in it is not taken. Nothing was changed.",
-            action="The receiver checks the signature instead.",
+            "The URL must not contain a user name or password. Nothing was changed.",
+            action="Webhooks are authenticated by their signature instead.",
             field="url",
         )
     return url
@@ -60,12 +60,14 @@ def addresses(host: str, port: int) -> list[tuple[int, Any]]:
     try:
         found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise Refused(f"The name {host} cannot be resolved.", field="url") from error
+        raise Refused(f"The host name {host} cannot be resolved.", field="url") from error
     allowed: list[tuple[int, Any]] = [
         (family, place) for family, _, _, _, place in found if is_allowed(str(place[0]))
     ]
     if not allowed:
-        raise Internal(f"{host} is an internal address. Nothing was sent.", field="url")
+        raise Internal(
+            (f"{host} is an internal address, which is not allowed. Nothing was sent."), field="url"
+        )
     return allowed
 
 
@@ -138,7 +140,9 @@ class _GuardedHTTP(_Limited):
         outgoing = _connect(self.host, self.port)
         if not is_inside_allowed(ipaddress.ip_address(outgoing.getpeername()[0])):
             outgoing.close()
-            raise Internal("Plain HTTP is for allowed networks alone: use https://.", field="url")
+            raise Internal(
+                ("HTTP is permitted only for allowed networks. Use https://."), field="url"
+            )
         return outgoing
 
 

@@ -78,11 +78,11 @@ def send(delivery: Delivery, *, now: datetime) -> tuple[bool, str]:
 
 WORDS = {
     "ConnectionRefusedError": "The connection was refused.",
-    "TimeoutError": "The host did not answer in time.",
-    "ReadTimeoutError": "The host did not answer in time.",
-    "SSLCertVerificationError": "The certificate of the host is not trusted.",
+    "TimeoutError": "The connection timed out.",
+    "ReadTimeoutError": "The connection timed out.",
+    "SSLCertVerificationError": "The TLS certificate of the host is not trusted.",
     "SSLError": "The TLS connection failed.",
-    "SoftTimeLimitExceeded": "The host did not answer in time.",
+    "SoftTimeLimitExceeded": "The connection timed out.",
 }
 
 

@@ -92,7 +92,7 @@ def trial(target: Target, now: datetime) -> Event:
         TEST,
         f"test:{now.timestamp()}",
         "Test",
-        f"This is a test of the target {target.name}. It asks for: "
+        (f"This is a test notification for the target {target.name}. Subscribed events: ")
         + "; ".join(str(EVENTS[kind]) for kind in target.events if kind in EVENTS),
     )
 

@@ -20,15 +20,15 @@ DEVICE_FAILED = "device.failed"
 TEST = "test"
 # What a target can ask for, in the order in which it is shown.
 EVENTS: dict[str, str | Promise] = {
-    EXPIRY: _("A certificate expires within 90 days, or has expired (once a day)"),
-    WAITS: _("An act on the CA waits for a second administrator"),
-    STARTED: _("An operation has started"),
-    BLOCKED: _("An operation is blocked"),
-    FAILED: _("An operation, or its cancel, failed"),
-    ACTIVATED: _("New certificates became active"),
-    COMPLETED: _("An operation is completed"),
-    CANCELLED: _("An operation was cancelled or rolled back"),
-    DEVICE_FAILED: _("A server or device failed in an update"),
+    EXPIRY: _("Certificate expired or expiring within 90 days (daily)"),
+    WAITS: _("CA operation waiting for approval by a second administrator"),
+    STARTED: _("Operation started"),
+    BLOCKED: _("Operation blocked"),
+    FAILED: _("Operation or cancellation failed"),
+    ACTIVATED: _("New certificates activated"),
+    COMPLETED: _("Operation complete"),
+    CANCELLED: _("Operation canceled or rolled back"),
+    DEVICE_FAILED: _("Update failed on a server or device"),
 }
 # What a new target asks for at first: what somebody has to do something about.
 USUAL = (EXPIRY, WAITS, BLOCKED, FAILED, COMPLETED, DEVICE_FAILED)

@@ -78,7 +78,7 @@ class TargetOrder(Order):
         """Return it in the words of the act."""
         name = self.name.strip()
         if not name:
-            raise Invalid("Give the target a name. Nothing was changed.", field="name")
+            raise Invalid("Enter a name for the target. Nothing was changed.", field="name")
         return targets.Order(
             name=name,
             events=list(self.events),
@@ -138,13 +138,13 @@ class DeliveryFilter(Schema):
 
 @router.get("/notification-events", response=list[EventOut], auth=MAY)
 def list_notification_events(request: HttpRequest) -> Any:
-    """List what a target may ask for."""
+    """List the events that a target can subscribe to."""
     return [{"key": key, "label": str(label)} for key, label in EVENTS.items()]
 
 
 @router.get("/notification-targets", response=Page[TargetOut], auth=MAY)
 def list_notification_targets(request: HttpRequest, paging: Query[Paging], q: Text = "") -> Any:
-    """List the targets by name."""
+    """List notification targets by name."""
     return page(Target.objects.filter(name__icontains=q).order_by("name"), paging)
 
 
@@ -152,7 +152,7 @@ def list_notification_targets(request: HttpRequest, paging: Query[Paging], q: Te
 def create_notification_target(
     request: HttpRequest, response: HttpResponse, order: NewTargetOrder
 ) -> Any:
-    """Make a target; the secret of a webhook is told this once."""
+    """Create a notification target. The secret of a webhook is returned only once."""
     target, secret = targets.create(order.kind, order.wanted())
     response.headers["Cache-Control"] = "no-store"
     return Status(201, {"target": target, "secret": secret})
@@ -164,33 +164,33 @@ def _target(target_id: str) -> Target:
 
 @router.get("/notification-targets/{target_id}", response=TargetOut, auth=MAY)
 def show_notification_target(request: HttpRequest, target_id: str) -> Any:
-    """Show one target."""
+    """Get a notification target."""
     return _target(target_id)
 
 
 @router.put("/notification-targets/{target_id}", response=TargetOut, auth=MAY_CHANGE)
 def change_notification_target(request: HttpRequest, target_id: str, order: TargetOrder) -> Any:
-    """Change a target."""
+    """Change a notification target."""
     return targets.change(_target(target_id).pk, order.wanted())
 
 
 @router.delete("/notification-targets/{target_id}", response={204: None}, auth=MAY_CHANGE)
 def remove_notification_target(request: HttpRequest, target_id: str) -> Any:
-    """Remove a target with its history."""
+    """Remove a notification target and its history."""
     targets.remove(_target(target_id).pk)
     return Status(204, None)
 
 
 @router.post("/notification-targets/{target_id}/new-secret", response=SecretOut, auth=MAY_CHANGE)
 def make_webhook_secret(request: HttpRequest, response: HttpResponse, target_id: str) -> Any:
-    """Give a webhook another secret; the receiver must know it at once."""
+    """Replace the secret of a webhook. Update the receiver immediately."""
     response.headers["Cache-Control"] = "no-store"
     return {"secret": targets.new_secret(_target(target_id).pk)}
 
 
 @router.post("/notification-targets/{target_id}/test", response={202: DeliveryOut}, auth=MAY)
 def test_notification_target(request: HttpRequest, target_id: str) -> Any:
-    """Send a test; how it went is told by the notification that is returned."""
+    """Send a test notification. Check the returned notification for the result."""
     return Status(202, targets.test(_target(target_id).pk, now=timezone.now()))
 
 
@@ -198,7 +198,7 @@ def test_notification_target(request: HttpRequest, target_id: str) -> Any:
 def list_notifications(
     request: HttpRequest, paging: Query[Paging], wanted: Query[DeliveryFilter]
 ) -> Any:
-    """List what was sent and what waits, the newest first."""
+    """List sent and pending notifications, newest first."""
     found = Delivery.objects.select_related("target").order_by("-created_at", "pk")
     if wanted.q:
         found = found.filter(Q(title__icontains=wanted.q) | Q(target__name__icontains=wanted.q))
@@ -213,11 +213,11 @@ def _delivery(notification_id: str) -> Delivery:
 
 @router.get("/notifications/{notification_id}", response=DeliveryDetails, auth=MAY)
 def show_notification(request: HttpRequest, notification_id: str) -> Any:
-    """Show one notification with each attempt to send it."""
+    """Get a notification and its delivery attempts."""
     return _delivery(notification_id)
 
 
 @router.post("/notifications/{notification_id}/send-again", response=DeliveryOut, auth=MAY)
 def send_notification_again(request: HttpRequest, notification_id: str) -> Any:
-    """Try again to send what was given up."""
+    """Resend a failed notification."""
     return notifications_delivery.send_again(_delivery(notification_id).pk, now=timezone.now())

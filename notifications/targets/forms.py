@@ -20,11 +20,11 @@ class TargetForm(PasswordAgain):
         label=_("Name"), max_length=64, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
     events = forms.MultipleChoiceField(
-        label=_("Tell of"),
+        label=_("Events"),
         choices=list(EVENTS.items()),
         initial=list(USUAL),
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": _("Choose at least one of the events.")},
+        error_messages={"required": _("Select at least one event.")},
     )
     active = forms.BooleanField(label=_("Active"), required=False, initial=True)
     field_order: tuple[str, ...] = ("name", "recipients", "url", "events", "active", "password")
@@ -50,7 +50,8 @@ class MailForm(TargetForm):
         max_length=4000,
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         help_text=_(
-            "One a line. Without any it goes to every administrator who may act on the zone CA."
+            "One address per line. Leave empty to notify all administrators "
+            "with the Certificate Authority right."
         ),
     )
 
@@ -63,7 +64,9 @@ class WebhookForm(TargetForm):
         max_length=2000,
         required=False,
         widget=forms.TextInput(attrs={"spellcheck": "false", "autocomplete": "off"}),
-        help_text=_("Begins with https://. It is kept sealed and is not shown again."),
+        help_text=_(
+            "Must start with https://. The URL is stored encrypted and is not shown again."
+        ),
     )
 
 

@@ -33,14 +33,17 @@ class Order:
         """Refuse events that do not exist, and addresses that are none."""
         unknown = [event for event in self.events if event not in EVENTS]
         if unknown or not self.events:
-            raise Invalid("Choose at least one of the events.", field="events")
+            raise Invalid("Select at least one event.", field="events")
         try:
             found = mail.split(self.recipients)
         except ValidationError as error:
             raise Invalid(" ".join(error.messages), field="recipients") from error
         if len(found) > mail.RECIPIENTS_AT_MOST:
             raise Invalid(
-                f"At most {mail.RECIPIENTS_AT_MOST} addresses; use a list on the mail server.",
+                (
+                    f"You can enter up to {mail.RECIPIENTS_AT_MOST} addresses. For "
+                    "more recipients, use a distribution list."
+                ),
                 field="recipients",
             )
         if kind == Kind.WEBHOOK and self.url:
@@ -56,7 +59,7 @@ def create(kind: str, order: Order) -> tuple[Target, str]:
     target, secret = Target(kind=kind), ""
     if kind == Kind.WEBHOOK:
         if not order.url:
-            raise Invalid("Enter a URL that begins with https://.", field="url")
+            raise Invalid("Enter a URL that starts with https://.", field="url")
         secret = webhook.new_secret()
         _seal(target, order.url, secret)
     _put(target, order)
@@ -85,7 +88,7 @@ def new_secret(pk: int) -> str:
     head = Entry.objects.queue()
     target = known(pk)
     if target.kind != Kind.WEBHOOK:
-        raise NotFound("There is no such webhook.")
+        raise NotFound("The webhook was not found.")
     url, _secret = webhook.opened(target)
     secret = webhook.new_secret()
     _seal(target, url, secret)
@@ -118,7 +121,7 @@ def known(pk: int) -> Target:
     """Return a target."""
     target = Target.objects.filter(pk=pk).first()
     if target is None:
-        raise NotFound("There is no such target.")
+        raise NotFound("The notification target was not found.")
     return target
 
 
@@ -137,8 +140,8 @@ def _put(target: Target, order: Order) -> None:
             target.save()
     except IntegrityError as error:
         raise Conflict(
-            f"There is a target {order.name} already. Nothing was changed.",
-            action="Choose another name.",
+            f"A target named {order.name} already exists. Nothing was changed.",
+            action="Choose a different name.",
             field="name",
         ) from error
 

@@ -27,7 +27,7 @@ from notifications.targets import targets
 from notifications.targets.forms import form_of, initial_of
 
 RIGHT = "notifications.manage"
-RIGHT_LABEL = gettext_lazy("Notifications: targets and what was sent")
+RIGHT_LABEL = gettext_lazy("Notifications: manage targets and view history")
 FOLDER = "notifications/dialogs/"
 TONES = {DeliveryState.SENT: "good", DeliveryState.WAITING: "wait", DeliveryState.GIVEN_UP: "bad"}
 may_manage = needs(RIGHT, str(RIGHT_LABEL))
@@ -42,7 +42,7 @@ CHIPS = {
     "": gettext_lazy("All"),
     "waiting": gettext_lazy("Waiting"),
     "sent": gettext_lazy("Sent"),
-    "given-up": gettext_lazy("Given up"),
+    "given-up": gettext_lazy("Failed"),
 }
 
 
@@ -99,7 +99,7 @@ def send_again(request: Request, pk: UUID) -> HttpResponse:
     """Try again to send what was given up."""
     found = get_object_or_404(Delivery, pk=pk)
     notifications_delivery.send_again(found.pk, now=timezone.now())
-    said = _("It is sent again.")
+    said = _("The notification is being sent again.")
     return close_dialog(request, reverse("notifications:list"), said=said)
 
 
@@ -117,8 +117,8 @@ def create(request: Request, kind: str) -> HttpResponse:
     if target is not None and secret:
         return _show_secret(request, target, secret)
     if target is not None:
-        return _done(request, _("The target %s is created.") % target.name)
-    title = _("New mail target") if kind == Target.Kind.MAIL else _("New webhook")
+        return _done(request, _("The target %s has been created.") % target.name)
+    title = _("New Email Target") if kind == Target.Kind.MAIL else _("New Webhook")
     return _form(request, form, title, kind)
 
 
@@ -133,7 +133,7 @@ def change(request: Request, pk: int) -> HttpResponse:
         with faults_on(form):
             targets.change(pk, form.order())
         if not form.errors:
-            return _done(request, _("The target %s is changed.") % target.name)
+            return _done(request, _("The target %s has been changed.") % target.name)
     return _form(request, form, _("Change %s") % target.name, target.kind, target=target)
 
 
@@ -156,12 +156,14 @@ def _form(
 def new_secret(request: Request, pk: int) -> HttpResponse:
     """Give a webhook another secret."""
     target = get_object_or_404(Target, pk=pk, kind=Target.Kind.WEBHOOK)
-    text = _("From now on it is signed with the new secret. The receiver must know it at once.")
+    text = _(
+        "From now on, webhooks are signed with the new secret. Update the receiver immediately."
+    )
     made: list[str] = []
     form = _confirmed(request, lambda: made.append(targets.new_secret(pk)))
     if made:
         return _show_secret(request, target, made[0])
-    return _confirm(request, form, target, _("New secret"), text)
+    return _confirm(request, form, target, _("New Secret"), text)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -172,8 +174,8 @@ def remove(request: Request, pk: int) -> HttpResponse:
     done: list[Any] = []
     form = _confirmed(request, lambda: done.append(targets.remove(pk)))
     if done:
-        return _done(request, _("The target %s is removed.") % target.name)
-    text = _("It is told nothing any more, and what was sent to it is forgotten.")
+        return _done(request, _("The target %s has been removed.") % target.name)
+    text = _("The target receives no more notifications, and its history is deleted.")
     return _confirm(request, form, target, _("Remove"), text)
 
 
@@ -204,7 +206,10 @@ def test(request: Request, pk: int) -> HttpResponse:
     """Send a test to a target."""
     target = get_object_or_404(Target, pk=pk)
     targets.test(pk, now=timezone.now())
-    messages.success(request, _("A test to %s is under way; the history tells.") % target.name)
+    messages.success(
+        request,
+        _("A test notification is being sent to %s. See History for the result.") % target.name,
+    )
     return HttpResponseRedirect(reverse("notifications:list"))
 
 

@@ -123,7 +123,7 @@ def write_zip(members: dict[str, bytes]) -> bytes:
 def read_outer(data: bytes) -> tuple[bytes, bytes]:
     """Return manifest and payload of a backup file, or raise BadBackup."""
     if len(data) > MAX_FILE:
-        raise BadBackup("The file is too large for a CA backup.")
+        raise BadBackup("The file is too large to be a CA backup.")
     members = _members(data, {MANIFEST: MAX_MANIFEST, PAYLOAD: MAX_PAYLOAD})
     if members.keys() != {MANIFEST, PAYLOAD}:
         raise BadBackup("The file is not a CA backup.")
@@ -135,14 +135,14 @@ def read_inner(body: bytes) -> dict[str, str]:
     try:
         names = zipfile.ZipFile(io.BytesIO(body)).namelist()
     except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise CannotOpen("The content of the backup is damaged.") from error
+        raise CannotOpen("The backup is damaged.") from error
     if len(names) > _MAX_INNER or not all(_INNER.fullmatch(name) for name in names):
-        raise CannotOpen("The content of the backup is not that of a CA backup.")
+        raise CannotOpen("The file does not contain a CA backup.")
     members = _members(body, dict.fromkeys(names, MAX_PAYLOAD))
     try:
         return {name: content.decode("utf-8") for name, content in members.items()}
     except UnicodeDecodeError as error:
-        raise CannotOpen("The content of the backup is damaged.") from error
+        raise CannotOpen("The backup is damaged.") from error
 
 
 def _members(data: bytes, limits: dict[str, int]) -> dict[str, bytes]:
@@ -172,5 +172,5 @@ def _canonical(value: object) -> bytes:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("not a text")
+        raise TypeError("not valid text")
     return value

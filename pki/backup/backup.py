@@ -31,7 +31,9 @@ _NONCE_SIZE = 12
 _MAX_MEMORY = 320 * 1024 * 1024
 _ONE_AT_A_TIME = threading.Lock()
 
-_CANNOT_OPEN = "The backup cannot be opened: the passphrase is wrong, or the file was changed."
+_CANNOT_OPEN = (
+    "The backup cannot be decrypted. The passphrase is incorrect, or the file has been modified."
+)
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,14 @@ def read_backup(data: bytes, passphrase: str) -> BackupContents:
         manifest = archive.read_manifest(head)
         body = AESGCM(_derive(passphrase, manifest)).decrypt(manifest.nonce, sealed, head)
     except (InvalidTag, ValueError):
-        raise CannotOpen(_CANNOT_OPEN, action="Try the passphrase again.") from None
+        raise CannotOpen(_CANNOT_OPEN, action="Enter the passphrase again.") from None
     contents = _contents(manifest, archive.read_inner(body))
     try:
         is_whole = digest(_signer(contents)) == manifest.ca_sha256
     except PkiFault:
         is_whole = False
     if not is_whole:
-        raise CannotOpen("The backup opens, but its key is not that of the CA it names.")
+        raise CannotOpen("The private key in the backup does not match the CA certificate.")
     return contents
 
 
@@ -123,7 +125,7 @@ def _signer(contents: BackupContents) -> str:
         if keys.same_key(contents.ca_key_pem, pem)
     ]
     if not own:
-        raise WrongKey("The CA key is not that of the CA certificate.")
+        raise WrongKey("The CA key does not match the CA certificate.")
     return next((pem for pem in own if chains.is_root(pem)), own[0])
 
 

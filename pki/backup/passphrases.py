@@ -86,7 +86,7 @@ def check_passphrase(passphrase: str) -> None:
     is_sequence = any(plain in sequence for sequence in _SEQUENCES)
     is_common = plain in _COMMON or plain.rstrip(_TRAILING) in _COMMON
     if is_sequence or is_common or len(set(plain)) < _MIN_DIFFERENT:
-        raise WeakPassphrase("The passphrase is one of the most common ones.", field="passphrase")
+        raise WeakPassphrase("The passphrase is too common.", field="passphrase")
     encoded(passphrase)
 
 
@@ -96,5 +96,5 @@ def encoded(passphrase: str) -> bytes:
         return unicodedata.normalize("NFC", passphrase[: MAX_LENGTH + 1]).encode("utf-8")
     except UnicodeEncodeError:
         raise WeakPassphrase(
-            "The passphrase has characters that cannot be encoded.", field="passphrase"
+            "The passphrase contains characters that cannot be encoded.", field="passphrase"
         ) from None

@@ -102,4 +102,6 @@ def dated(
             .not_valid_after(validity.not_after)
         )
     except ValueError as error:
-        raise NotIssued(f"Serial number or dates are out of bounds: {error}.") from error
+        raise NotIssued(
+            f"The serial number or validity dates are out of range: {error}."
+        ) from error

@@ -51,7 +51,7 @@ def describe(pem: str) -> CertificateDetails:
     except PkiFault:
         raise
     except Exception as error:
-        raise BadCertificate("The certificate cannot be read to the end.") from error
+        raise BadCertificate("The certificate cannot be parsed completely.") from error
 
 
 def digest(pem: str) -> str:
@@ -91,7 +91,7 @@ def _der(pem: str) -> bytes:
     try:
         return bundles.to_der(pem)
     except BadBundle as fault:
-        raise BadCertificate("The certificate cannot be read.") from fault
+        raise BadCertificate("The certificate cannot be parsed.") from fault
 
 
 def _key(certificate: x509.Certificate) -> tuple[int, str]:

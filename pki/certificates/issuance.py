@@ -66,11 +66,13 @@ def make_bridge(
     issuer, key = _matching(issuer_pem, issuer_key_pem)
     subject = loading.load_certificate(subject_pem)
     if not loading.is_self_signed(subject):
-        raise BadCertificate("A bridge can only lead to a self-signed root.")
+        raise BadCertificate("A cross-certificate can be issued only for a self-signed root.")
     now = now.replace(microsecond=0)
     ends = min(issuer.not_valid_after_utc, subject.not_valid_after_utc)
     if ends <= now:
-        raise NotIssued("One of the two roots has expired: no bridge can be made.")
+        raise NotIssued(
+            "A cross-certificate cannot be issued because one of the roots has expired."
+        )
     validity = within(Validity(now - BACKDATED, ends), issuer_pem, now=now)
     facts = lint.IssuerFacts.of(issuer)
     builder = _authority(
@@ -84,7 +86,9 @@ def make_bridge(
     # An external root may name itself as it likes, without any common name.
     _refuse_findings([text for text in found if "common name" not in text])
     if not loading.has_subject_of(bridge, subject):
-        raise NotIssued("The name of the root cannot be repeated byte for byte in a bridge.")
+        raise NotIssued(
+            "The subject of the root cannot be encoded identically in a cross-certificate."
+        )
     return build.pem(bridge)
 
 
@@ -143,9 +147,9 @@ class Issuer:
         if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
             raise CannotSign("The zone CA has expired or is not yet valid.")
         if not loading.may_sign_certificates(certificate):
-            raise CannotSign("The certificate of the zone CA is not that of a CA.")
+            raise CannotSign("The zone CA certificate is not a CA certificate.")
         if not loading.key_works(key):
-            raise CannotSign("The CA key does not sign what its public key verifies.")
+            raise CannotSign("Signatures by the CA key cannot be verified with its public key.")
         return cls(certificate, key)
 
     def prepare(
@@ -166,15 +170,15 @@ class Issuer:
         keys.check_loaded(key)
         names = check_names(names, wildcard=True)
         if subject.common_name not in (*names.dns, *names.addresses):
-            raise NotIssued("The common name must be one of the DNS names or addresses.")
+            raise NotIssued("The common name must be one of the DNS names or IP addresses.")
         if not self._facts.not_before <= validity.not_before:
-            raise NotIssued("The certificate would be valid before its issuer is.")
+            raise NotIssued("The certificate's validity would start before that of its issuer.")
         if validity.not_after > self._facts.not_after:
-            raise NotIssued("The certificate would outlive its issuer.")
+            raise NotIssued("The certificate would expire after its issuer.")
         if not lint.MIN_SERIAL_BITS <= serial.bit_length() <= lint.MAX_SERIAL_BITS or serial < 0:
             raise NotIssued("The serial number is too short or too long.")
         if serial in self._serials:
-            raise NotIssued("The serial number has been used before.")
+            raise NotIssued("The serial number has already been used.")
         token = Prepared(public_key, subject, names, validity, serial)
         self._serials.add(serial)
         alternatives = build.alternative_names(names)
@@ -189,10 +193,12 @@ class Issuer:
         """Sign what was prepared; `check` makes a certificate of it that may leave the CA."""
         draft = self._drafts.get(prepared.serial)
         if draft is None or draft.token is not prepared:
-            raise NotIssued("This token was redeemed before, or is another CA's.")
+            raise NotIssued(
+                "This signing token has already been used or belongs to a different CA."
+            )
         # Of two threads only one gets it.
         if self._drafts.pop(prepared.serial, None) is None:
-            raise NotIssued("This token was redeemed before.")
+            raise NotIssued("This signing token has already been used.")
         return Signed(draft, self._server(draft).sign(self._key, self._hash))
 
     def check(self, signed: Signed) -> str:
@@ -200,7 +206,7 @@ class Issuer:
         reading = lint.Reading.of(signed.certificate)
         _refuse_findings(lint.findings(reading, kind="server", issuer=self._facts))
         if _intent(signed.draft) != _outcome(reading):
-            raise NotIssued("What was signed is not what was prepared.")
+            raise NotIssued("The signed certificate does not match the prepared certificate.")
         return build.pem(signed.certificate)
 
     def _template(self, usage: x509.KeyUsage) -> x509.CertificateBuilder:
@@ -273,13 +279,13 @@ def _sign(builder: x509.CertificateBuilder, key: PrivateKey) -> x509.Certificate
 
 def _refuse_findings(found: list[str]) -> None:
     if found:
-        raise NotIssued("What would be issued breaks the profile: " + " ".join(found))
+        raise NotIssued("The certificate would violate the certificate profile: " + " ".join(found))
 
 
 def _matching(pem: str, key_pem: SigningKey) -> tuple[x509.Certificate, PrivateKey]:
     certificate, key = loading.load_certificate(pem), loading.load_private(key_pem)
     if loading.public_key_of(certificate) != key.public_key():
-        raise WrongKey("The private key is not that of the CA certificate.")
+        raise WrongKey("The private key does not match the CA certificate.")
     return certificate, key
 
 
@@ -293,5 +299,5 @@ def _signer(chain_pem: str, key_pem: SigningKey) -> tuple[x509.Certificate, Priv
     except PkiFault as fault:
         raise CannotSign(fault.explanation) from fault
     if not own:
-        raise CannotSign("The CA key is not that of the CA certificate.")
+        raise CannotSign("The CA key does not match the CA certificate.")
     return min(own, key=lambda found: not loading.is_self_signed(found)), key

@@ -98,9 +98,9 @@ def lint_certificate(pem: str, *, kind: Kind, issuer_pem: str | None) -> list[st
     try:
         found = findings(Reading.of(certificate), kind=kind, issuer=facts)
     except Exception:  # the library raises many kinds at a malformed extension
-        return ["The certificate cannot be read as a whole."]
+        return ["The certificate cannot be parsed completely."]
     if issuer is not None and not loading.is_signed_by(certificate, issuer):
-        found.append("The signature is not the issuer's.")
+        found.append("The signature does not verify with the issuer's key.")
     return found
 
 
@@ -129,28 +129,30 @@ def _about_itself(reading: Reading) -> Iterator[str]:
         yield "The version is not 3."
     serial = certificate.serial_number
     if serial <= 0 or not MIN_SERIAL_BITS <= serial.bit_length() <= MAX_SERIAL_BITS:
-        yield f"The serial number has not {MIN_SERIAL_BITS} to {MAX_SERIAL_BITS} bits."
+        yield (f"The serial number must have {MIN_SERIAL_BITS} to {MAX_SERIAL_BITS} bits.")
     if not loading.is_strong(certificate.signature_hash_algorithm):
-        yield "It is not signed with SHA-256, SHA-384 or SHA-512."
+        yield "The certificate is not signed with SHA-256, SHA-384, or SHA-512."
     if certificate.not_valid_before_utc >= certificate.not_valid_after_utc:
-        yield "It ends before it begins."
+        yield "The end of the validity period is before its start."
     if reading.key is None:
         yield reading.fault
     stated = reading.common_names
     if len(stated) != 1 or not 0 < len(stated[0]) <= names.MAX_TEXT:
-        yield f"The subject has not one common name of 1 to {names.MAX_TEXT} characters."
+        yield (
+            f"The subject must have exactly one common name of 1 to {names.MAX_TEXT} characters."
+        )
 
 
 def _about_extensions(extensions: Extensions, kind: Kind) -> Iterator[str]:
     for oid, found in extensions.items():
         if oid not in _ALLOWED[kind]:
-            yield f"The extension {oid.dotted_string} does not belong in it."
+            yield f"The extension {oid.dotted_string} is not allowed."
         if found.critical != (oid in _CRITICAL):
-            yield f"The extension {oid.dotted_string} is wrongly marked critical or not."
+            yield (f"The criticality of the extension {oid.dotted_string} is incorrect.")
     if ExtensionOID.SUBJECT_KEY_IDENTIFIER not in extensions:
-        yield "It has no subject key identifier."
+        yield "The subject key identifier is missing."
     if ExtensionOID.AUTHORITY_KEY_IDENTIFIER not in extensions and kind != "root":
-        yield "It has no authority key identifier."
+        yield "The authority key identifier is missing."
 
 
 def _about_identifiers(extensions: Extensions, issuer: IssuerFacts | None) -> Iterator[str]:
@@ -159,23 +161,26 @@ def _about_identifiers(extensions: Extensions, issuer: IssuerFacts | None) -> It
         return
     identifier = found.value
     if identifier.authority_cert_issuer or identifier.authority_cert_serial_number:
-        yield "The authority key identifier names issuer and serial, not the key alone."
+        yield (
+            "The authority key identifier contains an issuer and serial "
+            "number. Only a key identifier is allowed."
+        )
     if identifier.key_identifier is None:
-        yield "The authority key identifier has no key identifier."
+        yield "The authority key identifier does not contain a key identifier."
     elif issuer is not None and identifier.key_identifier != issuer.key_id:
-        yield "The authority key identifier is not the issuer's."
+        yield "The authority key identifier does not match the issuer."
 
 
 def _about_an_authority(extensions: Extensions) -> Iterator[str]:
     if _value(extensions, ExtensionOID.BASIC_CONSTRAINTS) != build.AUTHORITY:
-        yield "The basic constraints are not those of a CA without path length."
+        yield "The basic constraints must be CA:TRUE without a path length."
     if _value(extensions, ExtensionOID.KEY_USAGE) != build.SIGNS_CERTIFICATES:
-        yield "The key usage is not keyCertSign and cRLSign."
+        yield "The key usage must be keyCertSign and cRLSign."
 
 
 def _about_a_root(certificate: x509.Certificate, extensions: Extensions) -> Iterator[str]:
     if certificate.issuer != certificate.subject:
-        yield "Issuer and subject of the root differ."
+        yield "The issuer and subject of the root do not match."
     own = _value(extensions, ExtensionOID.SUBJECT_KEY_IDENTIFIER)
     stated = _value(extensions, ExtensionOID.AUTHORITY_KEY_IDENTIFIER)
     if (
@@ -183,23 +188,25 @@ def _about_a_root(certificate: x509.Certificate, extensions: Extensions) -> Iter
         and isinstance(stated, x509.AuthorityKeyIdentifier)
         and own.digest != stated.key_identifier
     ):
-        yield "The authority key identifier of the root is not its own."
+        yield (
+            "The authority key identifier of the root does not match its subject key identifier."
+        )
 
 
 def _about_a_server(reading: Reading) -> Iterator[str]:
     extensions = reading.extensions
     if _value(extensions, ExtensionOID.BASIC_CONSTRAINTS) != build.END_ENTITY:
-        yield "The basic constraints are not those of a server."
+        yield "The basic constraints must be CA:FALSE."
     if _value(extensions, ExtensionOID.EXTENDED_KEY_USAGE) != build.SERVER_AUTH:
-        yield "The extended key usage is not serverAuth alone."
+        yield "The extended key usage must be serverAuth only."
     usage = _value(extensions, ExtensionOID.KEY_USAGE)
     if reading.key is not None and usage != build.server_key_usage(reading.key):
-        yield "The key usage is not that of a server with such a key."
+        yield ("The key usage is not valid for a server certificate with this key type.")
     alternatives = _value(extensions, ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
     if isinstance(alternatives, x509.SubjectAlternativeName):
         yield from _about_names(reading.common_names, alternatives)
     else:
-        yield "It has no subject alternative name."
+        yield "The subject alternative name is missing."
 
 
 def _about_names(
@@ -208,12 +215,15 @@ def _about_names(
     stated = list(alternatives)
     offered = build.names_of(stated)
     if len(offered.dns) + len(offered.addresses) != len(stated):
-        yield "It has alternative names that are neither DNS names nor IP addresses."
+        yield (
+            "The subject alternative name contains entries that are neither "
+            "DNS names nor IP addresses."
+        )
     if not offered.dns and not offered.addresses:
-        yield "It has no subject alternative name."
+        yield "The subject alternative name is missing."
     try:
         if names.check_names(offered, wildcard=True) != offered:
-            yield "The alternative names are not normalised, or repeated."
+            yield ("The subject alternative names are not normalized or contain duplicates.")
     except BadName as fault:
         yield fault.explanation
     for common_name in common_names:
@@ -225,13 +235,13 @@ def _about_the_issuer(
     certificate: x509.Certificate, kind: Kind, issuer: IssuerFacts
 ) -> Iterator[str]:
     if certificate.issuer != issuer.name:
-        yield "The issuer's name is not the subject of the issuer."
+        yield ("The issuer name does not match the subject of the issuing certificate.")
     if certificate.not_valid_after_utc > issuer.not_after:
-        yield "It outlives its issuer."
+        yield "The certificate expires after its issuer."
     if certificate.not_valid_before_utc < issuer.not_before:
-        yield "It is valid before its issuer is."
+        yield "The certificate's validity starts before that of its issuer."
     if kind == "bridge" and issuer.path_length == 0:
-        yield "The path length of the issuer forbids it."
+        yield ("The path length constraint of the issuer does not allow this certificate.")
 
 
 def _value(extensions: Extensions, oid: x509.ObjectIdentifier) -> x509.ExtensionType | None:

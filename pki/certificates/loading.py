@@ -54,7 +54,7 @@ def load_certificate(pem: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem.encode("ascii"))
     except Exception as error:
-        raise BadCertificate("The certificate cannot be read.") from error
+        raise BadCertificate("The certificate cannot be parsed.") from error
 
 
 def load_request(data: bytes) -> x509.CertificateSigningRequest:
@@ -64,7 +64,7 @@ def load_request(data: bytes) -> x509.CertificateSigningRequest:
     try:
         return load(data)
     except Exception as error:
-        raise BadRequest("The CSR cannot be read.") from error
+        raise BadRequest("The CSR cannot be parsed.") from error
 
 
 def load_private(pem: str | PrivateKey, *, is_known: bool = False) -> PrivateKey:
@@ -82,9 +82,9 @@ def load_private(pem: str | PrivateKey, *, is_known: bool = False) -> PrivateKey
             pem.encode("ascii"), password=None, unsafe_skip_rsa_key_validation=is_known
         )
     except Exception:  # without the cause, whose text could show key material
-        raise WrongKey("The private key cannot be read.") from None
+        raise WrongKey("The private key cannot be parsed.") from None
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise WeakKey("The private key is neither an RSA nor an EC key.")
+        raise WeakKey("The private key must be an RSA or EC key.")
     return key
 
 
@@ -93,7 +93,7 @@ def load_public(pem: str) -> PublicKey:
     try:
         key = serialization.load_pem_public_key(pem.encode("ascii"))
     except Exception as error:
-        raise WrongKey("The public key cannot be read.") from error
+        raise WrongKey("The public key cannot be parsed.") from error
     return _rsa_or_ec(key)
 
 
@@ -102,14 +102,14 @@ def public_key_of(certificate: x509.Certificate | x509.CertificateSigningRequest
     try:
         key = certificate.public_key()
     except Exception as error:
-        raise WeakKey("The key of the certificate or request is of no known kind.") from error
+        raise WeakKey("The key type of the certificate or CSR is not supported.") from error
     return _rsa_or_ec(key)
 
 
 def _rsa_or_ec(key: object) -> PublicKey:
     if is_rsa(key) or is_ec(key):
         return key
-    raise WeakKey("The key is neither an RSA nor an EC key.")
+    raise WeakKey("The key must be an RSA or EC key.")
 
 
 @functools.cache
@@ -134,7 +134,7 @@ def extension(
     except x509.ExtensionNotFound:
         return None
     except Exception as error:
-        raise PkiFault("The extensions of the certificate or request cannot be read.") from error
+        raise PkiFault("The extensions of the certificate or CSR cannot be parsed.") from error
 
 
 @functools.lru_cache(maxsize=4096)

@@ -73,8 +73,8 @@ def build_chain(certs: list[str], *, root_pem: str, public_key: str) -> list[str
     for found in pool:
         if found != leaf and loading.is_self_signed(found):
             raise BadChain(
-                f"{paths.who(found)} is another root than {paths.who(root)}.",
-                action="Import certificates that lead to the root of the zone CA.",
+                (f"The root {paths.who(found)} is not the expected root {paths.who(root)}."),
+                action="Import certificates that chain to the root of the zone CA.",
             )
     path = paths.path_to(leaf, pool, root)
     paths.check_path(path, root)
@@ -102,7 +102,7 @@ def check_server_chain(
     own; a warning tells what may go wrong with some of the names or clocks.
     """
     if not chain:
-        raise BadChain("There is no certificate in the chain.")
+        raise BadChain("The chain does not contain a certificate.")
     expected = server.Expected(
         names=names_needed, fqdn=check_fqdn(fqdn), now=now, active_at=max(now, active_at or now)
     )
@@ -115,13 +115,16 @@ def verify_chain(chain_pem: str, *, roots: list[str], host: str, now: datetime) 
     anchors = _loaded(roots)
     chain = [loading.load_certificate(pem) for pem in split(chain_pem)]
     if not chain or not anchors:
-        raise BadChain("There is no certificate in the chain, or no root to verify it with.")
+        raise BadChain(
+            "The chain does not contain a certificate, or there is "
+            "no root certificate to verify it."
+        )
     return anchors[server.verify(chain, roots=list(anchors), host=host, at=now)]
 
 
 def _loaded(certs: list[str]) -> dict[x509.Certificate, str]:
     if not certs:
-        raise BadChain("There is no certificate.")
+        raise BadChain("No certificate was provided.")
     return {loading.load_certificate(pem): pem for pem in certs}
 
 
@@ -130,7 +133,7 @@ def _with_key(pool: list[x509.Certificate], key: PublicKey) -> x509.Certificate:
     own = [found for found in pool if _has_key(found, key)]
     if not own:
         raise WrongKey(
-            "No certificate in the file belongs to the key of the CSR.",
+            "None of the certificates in the file match the key of the CSR.",
             action="Import the certificate that was issued for this server's CSR.",
         )
     return max(

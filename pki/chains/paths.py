@@ -25,12 +25,14 @@ def only_root(pool: list[x509.Certificate]) -> x509.Certificate:
     if roots:
         named = " and ".join(sorted(who(root) for root in roots))
         raise BadChain(
-            f"The file has more than one root certificate in it: {named}.",
-            action="Upload the chain of the new CA alone.",
+            f"The file contains more than one root certificate: {named}.",
+            action="Upload only the chain of the new CA.",
         )
     for found in pool:
         if found.subject == found.issuer:
-            raise BadChain(f"{who(found)} looks like a root, but its own signature is wrong.")
+            raise BadChain(
+                f"{who(found)} appears to be a root certificate, but its self-signature is invalid."
+            )
     raise _missing_issuer(_topmost(pool))
 
 
@@ -63,8 +65,8 @@ def check_path(path: list[x509.Certificate], root: x509.Certificate) -> None:
         limit = _path_length(found)
         if limit is not None and below > limit:
             raise BadChain(
-                f"The path length of {who(found)} allows {limit} CA certificates below it,"
-                f" the chain has {below}."
+                f"The path length constraint of {who(found)} allows {limit} CA "
+                f"certificates below it, but the chain contains {below}."
             )
         if found.subject != found.issuer:
             below += 1
@@ -73,7 +75,7 @@ def check_path(path: list[x509.Certificate], root: x509.Certificate) -> None:
 def check_authority(certificate: x509.Certificate, *, is_root: bool = False) -> None:
     """Raise unless a certificate is that of a CA, with a fit key and signature."""
     if not loading.may_sign_certificates(certificate):
-        raise BadChain(f"{who(certificate)} is not the certificate of a CA.")
+        raise BadChain(f"{who(certificate)} is not a CA certificate.")
     check_strength(certificate, is_root=is_root)
 
 
@@ -88,7 +90,7 @@ def check_strength(certificate: x509.Certificate, *, is_root: bool = False) -> N
     except Exception:  # an algorithm that the library does not know
         strong = False
     if not strong and not is_root:
-        raise BadCertificate(f"{who(certificate)} is signed with a weak or unknown algorithm.")
+        raise BadCertificate(f"{who(certificate)} is signed with a weak or unsupported algorithm.")
 
 
 def _walk_back(

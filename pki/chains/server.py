@@ -64,7 +64,7 @@ def verify(
         verified = policy.build_server_verifier(name).verify(chain[0], chain[1:])
     except Exception as error:
         raise BadChain(
-            f"The chain does not verify for {shown(host, 255)}: {shown(str(error), 500)}"
+            f"Chain verification failed for {shown(host, 255)}: {shown(str(error), 500)}"
         ) from error
     return verified[-1]
 
@@ -72,19 +72,21 @@ def verify(
 def _check_purpose(leaf: x509.Certificate) -> None:
     constraints = loading.extension(leaf, x509.BasicConstraints)
     if isinstance(constraints, x509.BasicConstraints) and constraints.ca:
-        raise BadCertificate(f"{paths.who(leaf)} is the certificate of a CA, not of a server.")
+        raise BadCertificate(f"{paths.who(leaf)} is a CA certificate, not a server certificate.")
     purposes = loading.extension(leaf, x509.ExtendedKeyUsage)
     if (
         isinstance(purposes, x509.ExtendedKeyUsage)
         and ExtendedKeyUsageOID.SERVER_AUTH not in purposes
     ):
         raise BadCertificate(
-            f"{paths.who(leaf)} is not for servers: serverAuth is missing in its extended key"
-            " usage."
+            f"{paths.who(leaf)} cannot be used for servers because its extended "
+            "key usage does not include serverAuth."
         )
     usage = loading.extension(leaf, x509.KeyUsage)
     if isinstance(usage, x509.KeyUsage) and not usage.digital_signature:
-        raise BadCertificate(f"The key usage of {paths.who(leaf)} lacks digitalSignature.")
+        raise BadCertificate(
+            f"The key usage of {paths.who(leaf)} does not include digitalSignature."
+        )
 
 
 def _names(leaf: x509.Certificate) -> Names:
@@ -100,11 +102,13 @@ def _check_names(leaf: x509.Certificate, names: Names, expected: Expected) -> No
     common_names = leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     if expected.fqdn.lower() in {str(found.value).lower() for found in common_names}:
         raise WrongName(
-            f"The certificate names {expected.fqdn} in its common name only.",
-            action="Have it issued with the name as subject alternative name (DNS).",
+            f"The certificate contains {expected.fqdn} only in its common name.",
+            action=(
+                "Request a certificate that includes the name as a DNS subject alternative name."
+            ),
         )
     offered = shown(", ".join((*names.dns, *names.addresses)), 300) or "no name"
-    raise WrongName(f"The certificate does not cover {expected.fqdn}, but {offered}.")
+    raise WrongName(f"The certificate does not cover {expected.fqdn}. It covers {offered}.")
 
 
 def _check_dates(certificate: x509.Certificate, expected: Expected) -> None:
@@ -113,11 +117,12 @@ def _check_dates(certificate: x509.Certificate, expected: Expected) -> None:
         raise BadCertificate(f"{paths.who(certificate)} expired on {_day(ends)}.")
     if ends <= expected.active_at:
         raise BadCertificate(
-            f"{paths.who(certificate)} expires on {_day(ends)}, before the activation."
+            f"{paths.who(certificate)} expires on {_day(ends)}, before the activation time."
         )
     if begins > expected.active_at:
         raise BadCertificate(
-            f"{paths.who(certificate)} is valid from {_day(begins)} only, after the activation."
+            f"{paths.who(certificate)} is not valid until {_day(begins)}, after "
+            "the activation time."
         )
 
 
@@ -125,8 +130,8 @@ def _about_names(names: Names, expected: Expected) -> list[str]:
     found: list[str] = []
     if not _covers_plainly(names, expected.fqdn):
         found.append(
-            f"Only a wildcard covers {expected.fqdn}. Devices that registered by address"
-            " would not accept the certificate."
+            f"{expected.fqdn} is covered only by a wildcard. Devices that "
+            "connect by IP address will reject the certificate."
         )
     missing = [
         name
@@ -135,7 +140,7 @@ def _about_names(names: Names, expected: Expected) -> list[str]:
     ]
     if missing:
         found.append(
-            "Devices that use one of these names would not accept the certificate: "
+            ("Devices that connect by one of these names will reject the certificate: ")
             + ", ".join(missing)
             + "."
         )
@@ -150,11 +155,12 @@ def _covers_plainly(names: Names, fqdn: str) -> bool:
 def _about_dates(leaf: x509.Certificate, expected: Expected) -> list[str]:
     found: list[str] = []
     if leaf.not_valid_after_utc - expected.active_at < SOON:
-        found.append(f"The certificate expires soon, on {_day(leaf.not_valid_after_utc)}.")
+        found.append(f"The certificate expires soon ({_day(leaf.not_valid_after_utc)}).")
     if leaf.not_valid_before_utc > expected.active_at - SLOW_CLOCKS:
         found.append(
-            "The certificate becomes valid less than 24 hours before the activation. Devices"
-            " whose clock is slow would not accept it at first."
+            "The certificate becomes valid less than 24 hours before the "
+            "activation. Devices whose clock is behind might reject it at "
+            "first."
         )
     return found
 

@@ -84,10 +84,10 @@ def _values(data: bytes, start: int, end: int, depth: int) -> Iterator[Value]:
 
 def _value(data: bytes, start: int, end: int, depth: int) -> Value:
     if depth > _MAX_DEPTH or end - start < _LEAST:
-        raise NotBer("cut short or too deep")
+        raise NotBer("truncated or nested too deeply")
     tag, first = data[start], data[start + 1]
     if tag & _HIGH_TAG == _HIGH_TAG:
-        raise NotBer("a tag of more than one octet")
+        raise NotBer("multi-octet tags are not supported")
     inside = start + 2
     if first == _INDEFINITE:
         return _indefinite(data, tag, start, end, depth)
@@ -95,18 +95,18 @@ def _value(data: bytes, start: int, end: int, depth: int) -> Value:
     if first & _LONG:
         count = first & ~_LONG
         if count > _MAX_LENGTH_OCTETS or inside + count > end:
-            raise NotBer("a length out of bounds")
+            raise NotBer("length out of bounds")
         length = int.from_bytes(data[inside : inside + count], "big")
         inside += count
     if inside + length > end:
-        raise NotBer("a length out of bounds")
+        raise NotBer("length out of bounds")
     return Value(data, tag, start, inside, inside + length, inside + length)
 
 
 def _indefinite(data: bytes, tag: int, start: int, end: int, depth: int) -> Value:
     """Read a value whose end is marked by two zero octets."""
     if not tag & _CONSTRUCTED:
-        raise NotBer("a primitive value of indefinite length")
+        raise NotBer("primitive value with indefinite length")
     inside = here = start + 2
     while data[here : here + 2] != b"\0\0":
         here = _value(data, here, end, depth + 1).end

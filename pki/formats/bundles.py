@@ -28,16 +28,19 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}")
 _REQUEST_PARTS = 4
 _PKCS12_VERSION = b"\3"
 
-_PRIVATE_KEY = "The file has a private key in it. Nothing was imported."
-_PKCS12 = "The file is a PKCS#12 (.pfx, .p12) file, which is made to hold a private key."
+_PRIVATE_KEY = "The file contains a private key. Nothing was imported."
+_PKCS12 = (
+    "The file is a PKCS #12 file (.pfx, .p12), which normally contains a "
+    "private key. PKCS #12 files are not accepted."
+)
 _REQUEST = "The file is a certificate signing request (CSR), not a certificate."
 _NOTHING = "No certificate was found in the file."
 _BEGINNINGS = (
     (b"PK\x03\x04", "The file is a zip archive."),
-    (b"\xfe\xed\xfe\xed", "The file is a Java key store."),
+    (b"\xfe\xed\xfe\xed", "The file is a Java keystore."),
     (b"%PDF", "The file is a PDF document."),
-    (b"\x7fELF", "The file is a program."),
-    (b"MZ", "The file is a program."),
+    (b"\x7fELF", "The file is an executable program."),
+    (b"MZ", "The file is an executable program."),
     (b"\x1f\x8b", "The file is a compressed archive."),
     (b"{", "The file is a JSON document."),
 )
@@ -53,17 +56,17 @@ def read_certificates(data: bytes) -> list[str]:
     if not data.strip():
         raise BadBundle("The file is empty.")
     if len(data) > MAX_SIZE:
-        raise BadBundle(f"The file is larger than {MAX_SIZE // 1024} KiB.")
+        raise BadBundle(f"The file exceeds the {MAX_SIZE // 1024} KiB limit.")
     try:
         found = list(dict.fromkeys(_find(_without_bom(data))))
     except BadBundle:
         raise
     except Exception as error:
-        raise BadBundle("The file cannot be read.") from error
+        raise BadBundle("The file cannot be parsed.") from error
     if not found:
         raise BadBundle(_NOTHING)
     if len(found) > MAX_CERTIFICATES:
-        raise BadBundle(f"The file has more than {MAX_CERTIFICATES} certificates in it.")
+        raise BadBundle(f"The file contains more than {MAX_CERTIFICATES} certificates.")
     for number, der in enumerate(found, 1):
         _check_readable(der, number)
     return [loading.armour(der) for der in found]
@@ -91,7 +94,7 @@ def _find(data: bytes) -> list[bytes]:
     if _BASE64.fullmatch(text):
         return _find_in_ber(_decoded(text))
     if _HTML.match(data):
-        raise BadBundle("The file is a web page, perhaps a failed download.")
+        raise BadBundle("The file is a web page. The download might have failed.")
     for beginning, explanation in _BEGINNINGS:
         if data.startswith(beginning):
             raise BadBundle(explanation)
@@ -113,7 +116,7 @@ def _find_in_pem(data: bytes) -> list[bytes]:
         raise BadBundle(_REQUEST)
     if not found and labels:
         names = ", ".join(sorted(label.decode("ascii") for label in labels))
-        raise BadBundle(f"The file has no certificate in it but: {names}.")
+        raise BadBundle(f"The file does not contain a certificate. It contains: {names}.")
     return found
 
 
@@ -139,7 +142,7 @@ def _certificates_of(value: ber.Value) -> list[bytes]:
     if parts[0].tag == ber.OID:
         if parts[0].content == ber.SIGNED_DATA:
             return ber.certificates_of(value)
-        raise BadBundle("The file is a PKCS#7 file that is not a list of certificates.")
+        raise BadBundle("The file is a PKCS #7 file that does not contain certificates.")
     inner = parts[0].children() if parts[0].tag == ber.SEQUENCE else []
     # CertificationRequestInfo has at most four parts, a certificate of any version six or more.
     if inner and inner[0].tag == ber.INTEGER and len(inner) <= _REQUEST_PARTS:
@@ -175,7 +178,7 @@ def _check_readable(der: bytes, number: int) -> None:
         repr((certificate.not_valid_before_utc, certificate.not_valid_after_utc))
         repr((certificate.version, certificate.serial_number))
     except Exception as error:
-        raise BadBundle(f"Certificate {number} of the file cannot be read.") from error
+        raise BadBundle(f"Certificate {number} in the file cannot be parsed.") from error
 
 
 def _without_bom(data: bytes) -> bytes:
@@ -190,4 +193,4 @@ def _decoded(text: bytes) -> bytes:
     try:
         return base64.b64decode(b"".join(text.split()), validate=True)
     except binascii.Error as error:
-        raise BadBundle("The file is damaged: its base64 text cannot be decoded.") from error
+        raise BadBundle("The file is damaged. Its Base64 data cannot be decoded.") from error

@@ -96,8 +96,10 @@ def _check_signature(request: x509.CertificateSigningRequest) -> None:
         known = loading.is_strong(request.signature_hash_algorithm)
         good = known and request.is_signature_valid
     except Exception as error:
-        raise BadRequest("The signature of the CSR cannot be checked.") from error
+        raise BadRequest("The CSR signature cannot be verified.") from error
     if not known:
-        raise BadRequest("The CSR is not signed with SHA-256, SHA-384 or SHA-512.")
+        raise BadRequest("The CSR must be signed with SHA-256, SHA-384, or SHA-512.")
     if not good:
-        raise BadRequest("The signature of the CSR is wrong: its sender did not prove its key.")
+        raise BadRequest(
+            "The CSR signature is invalid, so possession of the private key is not proven."
+        )

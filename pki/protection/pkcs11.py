@@ -41,15 +41,15 @@ class TokenFault(CannotSign):
     """The token is not there, refuses its PIN, or does not do what it should."""
 
     kind = Kind.UNAVAILABLE
-    action = "Connect the token and see to its service; it is tried again by itself."
+    action = "Connect the token and check its service. The server retries automatically."
 
 
 class PinRefused(TokenFault):
     """The token refuses the PIN."""
 
     action = (
-        "Correct the file of ZCC_PKCS11_PIN_FILE. A token locks after a few wrong PINs, so this "
-        "one is not tried again."
+        "Correct the PIN in the file set in ZCC_PKCS11_PIN_FILE. This PIN is "
+        "not tried again, because tokens lock after a few incorrect attempts."
     )
 
 
@@ -113,7 +113,7 @@ class Token:
         if self not in _sessions:
             mark = hashlib.sha256(repr((self.module, self.label, self.pin)).encode()).digest()
             if mark in _refused:
-                raise PinRefused(f"The token {self.label} refuses its PIN.")
+                raise PinRefused(f"The token {self.label} rejected the PIN.")
             self.forget()
             try:
                 _sessions[self] = self._find().open(rw=True, user_pin=self.pin)
@@ -144,7 +144,7 @@ def _library(module: str) -> Any:
         return pkcs11.lib(module)
     except (RuntimeError, pkcs11.PKCS11Error) as error:
         raise TokenFault(
-            f"The PKCS#11 library {module} cannot be loaded.",
+            f"The PKCS #11 library {module} cannot be loaded.",
             action="Correct ZCC_PKCS11_MODULE, or install the token's software.",
         ) from error
 
@@ -161,21 +161,21 @@ def _problems(token: Token) -> Iterator[None]:
 
 def _said(token: Token, error: pkcs11.PKCS11Error) -> TokenFault:
     if isinstance(error, problems.PinIncorrect | problems.PinInvalid | problems.PinLenRange):
-        return PinRefused(f"The token {token.label} refuses its PIN.")
+        return PinRefused(f"The token {token.label} rejected the PIN.")
     if isinstance(error, problems.PinLocked):
         return TokenFault(
             f"The PIN of the token {token.label} is locked.",
             action="Unlock it with the token's own tools.",
         )
     if isinstance(error, problems.NoSuchToken):
-        return TokenFault(f"The token {token.label} is not there.")
+        return TokenFault(f"The token {token.label} is not connected.")
     if isinstance(error, problems.NoSuchKey):
         return TokenFault(
-            f"The token {token.label} does not hold the CA key.",
-            action="Connect the token that holds it.",
+            f"The token {token.label} does not contain the CA key.",
+            action="Connect the token that contains the key.",
         )
     why = type(error).__name__
-    return TokenFault(f"The token {token.label} does not answer as it should: {why}.")
+    return TokenFault(f"The token {token.label} returned an unexpected response: {why}.")
 
 
 def _public(key: Any) -> Any:
@@ -192,7 +192,7 @@ def _made(token: Token, name: str, private: Any, public: Any) -> PrivateKey:
 def name_of(key: PrivateKey) -> str:
     """Return the name of a token's key, by which it is found again."""
     if not isinstance(key, _Key):
-        raise TypeError("this key is in no token")
+        raise TypeError("this key is not stored in a token")
     return key.name
 
 
@@ -201,7 +201,7 @@ class NotReadable(PkiFault):
 
 
 def _refuse(*_: Any, **__: Any) -> NoReturn:
-    raise NotReadable("The key is inside a token: it signs there and cannot be read.")
+    raise NotReadable("The key is stored in a PKCS #11 token and cannot be exported.")
 
 
 class _Key:

@@ -72,7 +72,7 @@ def public_of(private: str) -> str:
     try:
         key = x25519.X25519PrivateKey.from_private_bytes(base64.b64decode(private, validate=True))
     except ValueError:  # without the cause: nothing about keys goes into a log
-        raise WrongKey("The private vault key cannot be read.") from None
+        raise WrongKey("The private vault key cannot be parsed.") from None
     return _encoded(key.public_key().public_bytes_raw())
 
 
@@ -84,7 +84,7 @@ def seal(plaintext: bytes, *, to: str, binding: str) -> str:
     try:
         key = x25519.X25519PublicKey.from_public_bytes(base64.b64decode(to, validate=True))
     except ValueError as error:
-        raise WrongKey("The public vault key cannot be read.") from error
+        raise WrongKey("The public vault key cannot be parsed.") from error
     return _PREFIX + _encoded(_SUITE.encrypt(plaintext, key, info=_info(binding)))
 
 
@@ -98,8 +98,8 @@ def open_sealed(blob: str, *, private: str, binding: str) -> bytes:
         return _SUITE.decrypt(sealed, key, info=info)
     except Exception:  # without the cause: nothing about keys goes into a log
         raise CannotOpen(
-            "The sealed secret cannot be opened: it is damaged, sealed to another key, or was"
-            " moved from another place."
+            "The secret cannot be decrypted. It is damaged, encrypted with a "
+            "different key, or was copied from another location."
         ) from None
 
 
@@ -112,9 +112,9 @@ def write_private_file(path: str | os.PathLike[str], text: str) -> None:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
-        raise UnsafeFile(f"{path} exists already. It was not overwritten.") from None
+        raise UnsafeFile(f"{path} already exists and was not overwritten.") from None
     except OSError as error:
-        raise UnsafeFile(f"{path} cannot be written: {error.strerror}.") from error
+        raise UnsafeFile(f"Cannot write {path}: {error.strerror}.") from error
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
@@ -132,7 +132,7 @@ def read_private_file(path: str | os.PathLike[str]) -> str:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        raise UnsafeFile(f"{path} cannot be opened: {error.strerror}.") from error
+        raise UnsafeFile(f"Cannot open {path}: {error.strerror}.") from error
     try:
         _refuse_unsafe(path, os.fstat(handle))
         with os.fdopen(handle, "rb", closefd=False) as file:
@@ -145,11 +145,14 @@ def read_private_file(path: str | os.PathLike[str]) -> str:
 
 def _refuse_unsafe(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise UnsafeFile(f"{path} is not an ordinary file.")
+        raise UnsafeFile(f"{path} is not a regular file.")
     if found.st_uid != os.geteuid():
         raise UnsafeFile(
             f"{path} belongs to another user.",
-            action=f"Make the user that runs this process (uid {os.geteuid()}) its owner.",
+            action=(
+                "Change the owner of the file to the user that runs this "
+                f"process (uid {os.geteuid()})."
+            ),
         )
     if found.st_mode & _OTHERS:
         raise UnsafeFile(

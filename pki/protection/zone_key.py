@@ -54,7 +54,7 @@ def from_pem(pem: str) -> str:
     try:
         key = serialization.load_pem_private_key(pem.encode("ascii"), password=None)
     except Exception:  # without the cause, whose text could show key material
-        raise WrongKey("The zone key cannot be read.") from None
+        raise WrongKey("The zone key cannot be parsed.") from None
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise WrongKey("The zone key is not an Ed25519 key.")
     return _pair(key)[0]
@@ -65,7 +65,7 @@ def _private(private_b64: str) -> ed25519.Ed25519PrivateKey:
         raw = base64.b64decode(private_b64, validate=True)
         return ed25519.Ed25519PrivateKey.from_private_bytes(raw)
     except ValueError:
-        raise WrongKey("The zone key cannot be read.") from None
+        raise WrongKey("The zone key cannot be parsed.") from None
 
 
 def _pair(key: ed25519.Ed25519PrivateKey) -> tuple[str, str]:

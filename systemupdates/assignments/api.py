@@ -59,7 +59,7 @@ class AssignmentFilter(Schema):
     q: Text = ""
     state: Text = ""
     sort: Text = Field(
-        "", description="device, state, changed, contact, with - in front for descending"
+        "", description=("device, state, changed, or contact; prefix with - for descending order")
     )
 
 
@@ -67,7 +67,10 @@ class AssignmentFilter(Schema):
 def list_assignments(
     request: HttpRequest, update_id: str, paging: Query[Paging], wanted: Query[AssignmentFilter]
 ) -> Any:
-    """Status by Device: the devices of an update, without another order those that failed first."""
+    """List the devices of an update and their status (Status by Device).
+
+    By default, failed devices are listed first.
+    """
     update = find(update_id)
     _columns, field, descending = sorted_by(tables.DEVICE_COLUMNS, wanted.sort)
     order = f"-{field}" if descending and field else field
@@ -79,7 +82,7 @@ def list_assignments(
 
 @router.get("/devices/{device_id}/assignments", response=Page[OfDeviceOut])
 def list_updates_of_device(request: HttpRequest, device_id: str, paging: Query[Paging]) -> Any:
-    """List the updates of a device, the newest first."""
+    """List the updates of a device, newest first."""
     device = by_guid(Device.objects.only("guid"), device_id)
     found = Assignment.objects.filter(device=device, update__deleted_at=None)
     found = found.select_related("device", "update").defer("update__envelope", "update__files")
@@ -93,13 +96,13 @@ def _find(assignment_id: str) -> Assignment:
 
 @router.get("/assignments/{assignment_id}", response=AssignmentOut)
 def show_assignment(request: HttpRequest, assignment_id: str) -> Any:
-    """Show how one device stands to one update."""
+    """Get the status of an update on a device."""
     return _find(assignment_id)
 
 
 @router.post("/assignments/{assignment_id}/ignore", response=AssignmentOut, auth=MAY_DEPLOY)
 def ignore_device(request: HttpRequest, assignment_id: str) -> Any:
-    """Ignore Device: leave a device out of an update."""
+    """Exclude a device from an update (Ignore Device)."""
     assignment = _find(assignment_id)
     acts.ignore_device(assignment, now=timezone.now())
     return assignment
@@ -107,7 +110,7 @@ def ignore_device(request: HttpRequest, assignment_id: str) -> Any:
 
 @router.post("/assignments/{assignment_id}/redeploy", response=AssignmentOut, auth=MAY_DEPLOY)
 def redeploy(request: HttpRequest, assignment_id: str) -> Any:
-    """Offer an update again to a device that failed or was ignored."""
+    """Redeploy an update to a device that failed or was ignored."""
     assignment = _find(assignment_id)
     acts.redeploy(assignment, now=timezone.now())
     return assignment
@@ -115,7 +118,7 @@ def redeploy(request: HttpRequest, assignment_id: str) -> Any:
 
 @router.post("/assignments/{assignment_id}/clear-error", response=AssignmentOut, auth=MAY_DEPLOY)
 def clear_error(request: HttpRequest, assignment_id: str) -> Any:
-    """Clear Error: take the message off; the device is not asked to try again."""
+    """Clear the error on a device (Clear Error). The device does not retry the update."""
     assignment = _find(assignment_id)
     lifecycle.clear_error(assignment, now=timezone.now())
     return assignment
@@ -123,7 +126,10 @@ def clear_error(request: HttpRequest, assignment_id: str) -> Any:
 
 @router.post("/assignments/{assignment_id}/refresh", response=RefreshOut, auth=MAY_DEPLOY)
 def refresh_device(request: HttpRequest, assignment_id: str) -> Any:
-    """Refresh Device: let it try again as soon as it is heard; devices call, nobody calls them."""
+    """Retry the update at the device's next contact (Refresh Device).
+
+    The console cannot contact devices itself.
+    """
     assignment: Any = _find(assignment_id)
     assignment.at_once = lifecycle.refresh_device(assignment)
     assignment.due_at = lifecycle.heard_by(assignment.device, Zone.objects.the())

@@ -92,7 +92,7 @@ def report(
     """Note what a device says of an update. Repeated or late reports change nothing."""
     assignment = _of(device, update_id)
     if said.state not in messages.REPORTED_STATES:
-        raise Invalid(_("There is no state %(state)r.") % {"state": said.state})
+        raise Invalid(_("Unknown state: %(state)r.") % {"state": said.state})
     if said.state == messages.CANCELED:
         Assignment.objects.filter(pk=assignment.pk).update(told=True)
         return assignment
@@ -175,9 +175,12 @@ def redeploy(assignment: Assignment, *, now: datetime) -> None:
     """Offer a failed or ignored update to its device again (R053, D-38)."""
     if assignment.state not in REDEPLOYABLE:
         raise Conflict(
-            _("%(device)s has neither failed nor was it left out. Nothing was changed.")
+            _(
+                "%(device)s cannot be redeployed because it has not failed and "
+                "is not ignored. Nothing was changed."
+            )
             % {"device": assignment.device},
-            action=_("Reload the page to see how the device stands."),
+            action=_("Reload the page to see the current status of the device."),
         )
     Assignment.objects.move(
         assignment,
@@ -250,9 +253,10 @@ def cut_off(update: SystemUpdate, *, since: datetime, now: datetime) -> int:
     count = rows.update(
         state=A.NEEDS_CRT,
         changed_at=now,
-        reason=_("It missed the update and cannot verify the servers any more."),
+        reason=_("The device missed the update and can no longer verify the servers."),
         action=_(
-            "It recovers by itself once it is on. Else run the Certificate Remint Tool on it."
+            "Start the device. It recovers automatically. If it does not, run "
+            "the Certificate Remint Tool on it."
         ),
     )
     if count:

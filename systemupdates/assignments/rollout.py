@@ -30,9 +30,9 @@ from systemupdates.updates.states import AssignmentState as A
 # What is drawn, and the moment of an assignment that it counts.
 LINES = (
     ("trusted", gettext_lazy("Applied"), "applied_at"),
-    ("rehearsed", gettext_lazy("Rehearsed"), "rehearsed_at"),
+    ("rehearsed", gettext_lazy("Passed preflight check"), "rehearsed_at"),
     ("activated", gettext_lazy("Activated"), "activated_at"),
-    ("seen", gettext_lazy("Seen after activation"), "confirmed_at"),
+    ("seen", gettext_lazy("Connected after activation"), "confirmed_at"),
 )
 
 

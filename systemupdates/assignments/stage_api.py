@@ -55,7 +55,7 @@ class DeploymentStageOrder(Order):
         None,
         ge=assignments_stages.LEAST_SECONDS,
         le=assignments_stages.MOST_SECONDS,
-        description="null: as before, for a new stage the zone's",
+        description=("null keeps the current value, or uses the zone setting for a new stage"),
     )
 
 
@@ -85,7 +85,7 @@ def _find(stage_id: str) -> Stage:
 
 @router.get("/deployment-stages", response=DeploymentStagesOut)
 def list_stages(request: HttpRequest, paging: Query[Paging]) -> Any:
-    """List the deployment stages in their order."""
+    """List deployment stages in order."""
     answer = page(Stage.objects.order_by("position", "pk"), paging)
     others = Device.objects.registered().filter(stages=None).count()
     return {**answer, "items": _out(answer["items"]), "others": others}
@@ -93,7 +93,7 @@ def list_stages(request: HttpRequest, paging: Query[Paging]) -> Any:
 
 @router.get("/deployment-stages/{stage_id}", response=DeploymentStageOut)
 def show_stage(request: HttpRequest, stage_id: str) -> Any:
-    """Show one deployment stage."""
+    """Get a deployment stage."""
     return _out([_find(stage_id)])[0]
 
 
@@ -106,25 +106,25 @@ def _save(order: DeploymentStageOrder, stage: Stage | None) -> dict[str, Any]:
 
 @router.post("/deployment-stages", response={201: DeploymentStageOut}, auth=MAY_DEPLOY)
 def make_stage(request: HttpRequest, order: DeploymentStageOrder) -> Any:
-    """Make a deployment stage behind all others; a name is given once."""
+    """Add a deployment stage after the existing stages. Names must be unique."""
     return Status(201, _save(order, None))
 
 
 @router.put("/deployment-stages/{stage_id}", response=DeploymentStageOut, auth=MAY_DEPLOY)
 def change_stage(request: HttpRequest, stage_id: str, order: DeploymentStageOrder) -> Any:
-    """Change a deployment stage; the members replace those it has."""
+    """Change a deployment stage. The members you specify replace the current members."""
     return _save(order, _find(stage_id))
 
 
 @router.post("/deployment-stages/{stage_id}/move", response=DeploymentStageOut, auth=MAY_DEPLOY)
 def move_stage(request: HttpRequest, stage_id: str, order: StageMoveOrder) -> Any:
-    """Move a deployment stage one place up or down; at the end it stays where it is."""
+    """Move a deployment stage up or down by one position."""
     assignments_stages.move(_find(stage_id), up=order.up)
     return _out([_find(stage_id)])[0]
 
 
 @router.delete("/deployment-stages/{stage_id}", response={204: None}, auth=MAY_DEPLOY)
 def remove_stage(request: HttpRequest, stage_id: str) -> Any:
-    """Remove a deployment stage; its devices get staged updates last."""
+    """Remove a deployment stage. Its devices receive staged updates last."""
     assignments_stages.remove(_find(stage_id))
     return Status(204, None)

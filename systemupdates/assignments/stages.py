@@ -47,7 +47,7 @@ def save(order: StageOrder, *, stage: Stage | None = None) -> Stage:
     found = list(every)
     if stage is None and len(found) >= MOST_STAGES:
         raise Invalid(
-            _("There are %(most)s stages already. %(nothing)s")
+            _("The maximum of %(most)s stages has been reached. %(nothing)s")
             % {"most": MOST_STAGES, "nothing": NOTHING}
         )
     members = _members(order.members, stage)
@@ -58,7 +58,8 @@ def save(order: StageOrder, *, stage: Stage | None = None) -> Stage:
             row.save()
     except IntegrityError as error:
         raise Conflict(
-            _("There is a stage of that name. %(nothing)s") % {"nothing": NOTHING}, field="name"
+            _("A stage with that name already exists. %(nothing)s") % {"nothing": NOTHING},
+            field="name",
         ) from error
     before = row.devices.count() if stage else 0
     row.devices.set(members)
@@ -77,16 +78,16 @@ def save(order: StageOrder, *, stage: Stage | None = None) -> Stage:
 def _members(names: list[str], stage: Stage | None) -> list[Device]:
     if len(names) > MOST_MEMBERS:
         raise Invalid(
-            _("A stage has at most %(most)s devices. %(nothing)s")
+            _("A stage can contain up to %(most)s devices. %(nothing)s")
             % {"most": MOST_MEMBERS, "nothing": NOTHING},
-            action=_("All devices that are in no stage get the update last."),
+            action=_("Devices that are not in a stage receive the update last."),
             field="members",
         )
     found = list(Device.objects.registered().filter(name__in=names))
     unknown = sorted(set(names) - {device.name for device in found})
     if unknown:
         raise Invalid(
-            _("There is no registered device of the name %(device)s. %(nothing)s")
+            _("No registered device is named %(device)s. %(nothing)s")
             % {"device": unknown[0], "nothing": NOTHING},
             field="members",
         )
@@ -96,9 +97,9 @@ def _members(names: list[str], stage: Stage | None) -> list[Device]:
     other = elsewhere.values_list("devices__name", "name").first()
     if other is not None:
         raise Conflict(
-            _("%(device)s is in the stage %(stage)s already. %(nothing)s")
+            _("%(device)s is already in the stage %(stage)s. %(nothing)s")
             % {"device": other[0], "stage": other[1], "nothing": NOTHING},
-            action=_("Take it out there first."),
+            action=_("Remove the device from that stage first."),
             field="members",
         )
     return found

@@ -32,15 +32,15 @@ class StageForm(forms.Form):
         required=False,
         max_length=80_000,
         widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
-        help_text=gettext_lazy("Names of devices, one per line. A device is in one stage at most."),
+        help_text=gettext_lazy("Device names, one per line. A device can be in only one stage."),
     )
     timeout_seconds = formatting.DurationField(
         label=gettext_lazy("Timeout"),
         least=assignments_stages.LEAST_SECONDS,
         most=assignments_stages.MOST_SECONDS,
         help_text=gettext_lazy(
-            "The next stage begins when every device of this one has applied the update or has "
-            "failed, and after this time at the latest."
+            "The next stage starts when all devices in this stage have applied "
+            "the update or failed, or when this timeout is reached."
         ),
     )
 
@@ -91,7 +91,7 @@ def edit(request: ZoneRequest, pk: int | None = None) -> HttpResponse:
         with faults_on(form):
             saved = assignments_stages.save(form.order(), stage=stage)
             there = reverse("systemupdates:stages")
-            return close_dialog(request, there, said=_("The stage %s is saved.") % saved.name)
+            return close_dialog(request, there, said=_("The stage %s has been saved.") % saved.name)
     return dialog(request, "systemupdates/dialogs/stage.html", {"stage": stage}, form=form)
 
 
@@ -101,7 +101,7 @@ def remove(request: ZoneRequest, pk: int) -> HttpResponse:
     """Remove a stage; its devices get staged updates last."""
     stage = get_object_or_404(Stage, pk=pk)
     assignments_stages.remove(stage)
-    messages.success(request, _("The stage %s is removed.") % stage.name)
+    messages.success(request, _("The stage %s has been removed.") % stage.name)
     return HttpResponseRedirect(reverse("systemupdates:stages"))
 
 

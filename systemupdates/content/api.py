@@ -47,7 +47,7 @@ class ReplicaOut(Schema):
 
 @router.get("/updates/{update_id}/replicas", response=Page[ReplicaOut])
 def list_replicas(request: HttpRequest, update_id: str, paging: Query[Paging]) -> Any:
-    """Replication status: the content servers of an update."""
+    """List the content servers of an update and their replication status."""
     update, zone, now = find(update_id), Zone.objects.the(), timezone.now()
     found = Replica.objects.filter(update=update).select_related("server", "server__parent")
     answer = page(found.order_by("server__name", "pk"), paging)
@@ -69,19 +69,19 @@ def _shown(replica_id: str) -> replica_status.Row:
 
 @router.get("/replicas/{replica_id}", response=ReplicaOut)
 def show_replica(request: HttpRequest, replica_id: str) -> Any:
-    """Show how the content of an update stands on one content server."""
+    """Get the replication status of an update on a content server."""
     return _shown(replica_id)
 
 
 @router.post("/replicas/{replica_id}/exclude", response=ReplicaOut, auth=MAY_DEPLOY)
 def exclude(request: HttpRequest, replica_id: str) -> Any:
-    """Exclude a content server from an update, so that a dead one does not block for ever."""
+    """Exclude a content server from an update so that it does not block assignment."""
     replication.exclude(_find(replica_id), now=timezone.now())
     return _shown(replica_id)
 
 
 @router.post("/replicas/{replica_id}/include", response=ReplicaOut, auth=MAY_DEPLOY)
 def include(request: HttpRequest, replica_id: str) -> Any:
-    """Include a content server in an update again."""
+    """Include an excluded content server in an update again."""
     replication.include(_find(replica_id), now=timezone.now())
     return _shown(replica_id)

@@ -72,17 +72,20 @@ def _todo(replica: Replica, zone: Zone, now: datetime, *, offline: bool) -> str:
     """Return what a server that lacks the content waits for, and what can be done."""
     server = replica.server
     if offline:
-        return _("Start its agent, or exclude the server: its devices fetch from another one.")
+        return _(
+            "Start the agent on the server, or exclude the server. Its "
+            "devices then use another content server."
+        )
     if replica.state == R.FAILED:
-        return _("It tries again by itself, at once with “Replicate now”.")
+        return _("The server retries automatically. To retry immediately, click Replicate Now.")
     interval = server.replication_interval(zone)
     due = (server.last_contact or now) + interval * 1.2
     source = _source(server)
     if due < now:
-        return _("It copies from %(source)s at its next contact, which is due.") % {
+        return _("Copies from %(source)s at the next contact, which is overdue.") % {
             "source": source
         }
-    return _("It copies from %(source)s by %(when)s.") % {
+    return _("Scheduled to copy from %(source)s by %(when)s.") % {
         "source": source,
         "when": formatting.clock(due),
     }
@@ -95,9 +98,9 @@ def _source(server: Device) -> str:
 
 def _rest(replica: Replica) -> str:
     if replica.server.state != "registered":
-        return _("The server has left the zone; nothing waits for it.")
+        return _("The server has left the zone. Nothing is waiting for it.")
     if replica.state == R.EXCLUDED:
-        return _("Its devices fetch the content from another server.")
+        return _("Its devices get the content from another server.")
     return ""
 
 

@@ -21,7 +21,7 @@ from wire import messages
 R = ReplicaState
 MISSING = (R.PENDING, R.REPLICATING, R.FAILED)
 OVER = (UpdateState.CANCELED, UpdateState.BASELINED)
-STANDING_REASON = "Left out of content replication by its own setting."
+STANDING_REASON = "Excluded from content replication in the server's settings."
 # A server may report what it held a moment before its row was made.
 SETTLES_IN = timedelta(minutes=1)
 # The step of the agent at which it fetches content.
@@ -125,7 +125,7 @@ def _lost(replica: Replica, *, here: bool, now: datetime) -> None:
     """Let a server fetch again what it no longer has: its folder was emptied or restored."""
     if here or now - replica.changed_at < SETTLES_IN or not replica.update.files:
         return
-    Replica.objects.move(replica, R.PENDING, progress=0, tool_sha256="", note="content is gone")
+    Replica.objects.move(replica, R.PENDING, progress=0, tool_sha256="", note="content is missing")
     Device.objects.filter(pk=replica.server_id).update(errands=True)
 
 
@@ -176,9 +176,9 @@ def exclude(replica: Replica, *, now: datetime) -> None:
     """
     if replica.state == R.AVAILABLE:
         raise Conflict(
-            _("%(server)s holds the content already. Nothing was changed.")
+            _("%(server)s already has the content. Nothing was changed.")
             % {"server": replica.server},
-            action=_("A server is excluded while it lacks the content."),
+            action=_("You can exclude only a server that does not have the content yet."),
         )
     Replica.objects.move(replica, R.EXCLUDED, note=f"{replica.server} at {now.isoformat()}")
 
@@ -189,19 +189,23 @@ def include(replica: Replica, *, now: datetime) -> None:
     update = replica.update
     if replica.state != R.EXCLUDED:
         raise Conflict(
-            _("%(server)s is not excluded. Nothing was changed.") % {"server": replica.server},
-            action=_("Reload the page to see how the server stands."),
+            _("%(server)s is not excluded from this update. Nothing was changed.")
+            % {"server": replica.server},
+            action=_("Reload the page to see the current status of the server."),
         )
     if update.state in OVER or update.deleted_at is not None:
         raise Conflict(
-            _("The update is %(lower)s: nothing is copied any more. Nothing was changed.")
+            _(
+                "The update is %(lower)s, so its content is no longer "
+                "replicated. Nothing was changed."
+            )
             % {"lower": update.get_state_display().lower()}
         )
     if not replica.server.replicates:
         raise Conflict(
-            _("%(server)s is left out of content replication. Nothing was changed.")
+            _("%(server)s does not participate in content replication. Nothing was changed.")
             % {"server": replica.server},
-            action=_("Let it take part on the Settings tab of the server first."),
+            action=_("Turn on content replication on the Settings tab of the server first."),
         )
     note = f"{replica.server} at {now.isoformat()}"
     Replica.objects.move(replica, R.PENDING, note=note, reason="", progress=0)

@@ -21,7 +21,8 @@ class NoRoom(Unavailable):
     """The content store cannot be written; nothing of the file is kept."""
 
     action = gettext_lazy(
-        "Free space on this server, or correct the rights of its home; it is tried again."
+        "Free up disk space on this server or correct the permissions of its "
+        "data directory. The console retries automatically."
     )
 
 
@@ -46,8 +47,7 @@ def put(name: str, data: bytes) -> File:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
         raise NoRoom(
-            _("The content of the update cannot be stored: %(strerror)s.")
-            % {"strerror": error.strerror}
+            _("The update content cannot be stored: %(strerror)s.") % {"strerror": error.strerror}
         ) from error
     return File(name=name, sha256=digest, size=len(data))
 

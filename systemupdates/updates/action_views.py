@@ -59,7 +59,7 @@ def _act(request: ZoneRequest, pk: int, act: Callable[..., object], said: str) -
 def ignore(request: ZoneRequest, pk: int) -> HttpResponse:
     """Ignore Device: leave a device out of an update, after telling what that means (R097)."""
     if request.method == "POST":
-        return _act(request, pk, single.ignore_device, _("%s is left out of this update."))
+        return _act(request, pk, single.ignore_device, _("%s is ignored for this update."))
     meaning = _meaning(request, _assignment(pk))
     return dialog(request, "systemupdates/dialogs/ignore.html", meaning)
 
@@ -95,14 +95,14 @@ def _meaning(request: ZoneRequest, assignment: Assignment) -> dict[str, Any]:
 @may_deploy
 def redeploy(request: ZoneRequest, pk: int) -> HttpResponse:
     """Redeploy an update on a failed device (R053)."""
-    return _act(request, pk, single.redeploy, _("The update is offered to %s again."))
+    return _act(request, pk, single.redeploy, _("The update has been redeployed to %s."))
 
 
 @require_POST
 @may_deploy
 def clear(request: ZoneRequest, pk: int) -> HttpResponse:
     """Clear Error: take the message off; the device is not asked to try again."""
-    return _act(request, pk, lifecycle.clear_error, _("The error of %s is cleared."))
+    return _act(request, pk, lifecycle.clear_error, _("The error on %s has been cleared."))
 
 
 @require_POST
@@ -112,10 +112,10 @@ def refresh(request: ZoneRequest, pk: int) -> HttpResponse:
     assignment = _assignment(pk)
     device = assignment.device
     if lifecycle.refresh_device(assignment):
-        return _done(request, assignment, _("%s refreshes within seconds.") % device.name)
+        return _done(request, assignment, _("%s will refresh within a few seconds.") % device.name)
     text = _(
-        "%(name)s tries again at its next refresh (%(when)s). "
-        "To have it now, run “zac refresh” on it."
+        "%(name)s tries again at its next refresh (%(when)s). To retry "
+        "immediately, run “zac refresh” on the device."
     )
     due = lifecycle.heard_by(device, request.zone)
     overdue = due is None or due < timezone.now()
@@ -132,8 +132,8 @@ def redeploy_failed(request: ZoneRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         n = lifecycle.redeploy_failed(update, now=timezone.now())
         said = ngettext(
-            "The update is offered to %d device again.",
-            "The update is offered to %d devices again.",
+            "The update has been redeployed to %d device.",
+            "The update has been redeployed to %d devices.",
             n,
         )
         return close_dialog(request, usual, said=said % n)
@@ -154,7 +154,7 @@ def baseline(request: ZoneRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         lifecycle.baseline(update)
         there = reverse("systemupdates:details", args=[pk])
-        return _leave(request, there, _("%s is baselined.") % update.name)
+        return _leave(request, there, _("%s has been baselined.") % update.name)
     return dialog(request, "systemupdates/dialogs/baseline.html", {"update": update})
 
 
@@ -165,7 +165,9 @@ def delete(request: ZoneRequest, pk: UUID) -> HttpResponse:
     update = find(pk)
     if request.method == "POST":
         lifecycle.delete(update, now=timezone.now())
-        return _leave(request, reverse("systemupdates:list"), _("%s is deleted.") % update.name)
+        return _leave(
+            request, reverse("systemupdates:list"), _("%s has been deleted.") % update.name
+        )
     context = {"update": update, "kept": lifecycle.needed_for_recovery(update)}
     return dialog(request, "systemupdates/dialogs/delete.html", context)
 
@@ -189,7 +191,7 @@ def _on_replica(request: ZoneRequest, pk: int, act: Callable[..., None], said: s
 @may_deploy
 def exclude(request: ZoneRequest, pk: int) -> HttpResponse:
     """Exclude a content server from this update (D-35)."""
-    said = _("%s is excluded from this update.")
+    said = _("%s has been excluded from this update.")
     return _on_replica(request, pk, replication.exclude, said)
 
 
@@ -197,7 +199,7 @@ def exclude(request: ZoneRequest, pk: int) -> HttpResponse:
 @may_deploy
 def include(request: ZoneRequest, pk: int) -> HttpResponse:
     """Include a content server in this update again."""
-    said = _("%s gets the content of this update.")
+    said = _("%s has been included and will receive the content of this update.")
     return _on_replica(request, pk, replication.include, said)
 
 
@@ -208,5 +210,5 @@ def replicate_now(request: ZoneRequest, pk: UUID) -> HttpResponse:
     update = find(pk)
     replication.replicate_now(update, now=timezone.now())
     there = reverse("systemupdates:content", args=[pk])
-    said = _("Every content server is asked to fetch the content.")
+    said = _("Replication has been started on all content servers.")
     return close_dialog(request, _back(request, there), said=said)

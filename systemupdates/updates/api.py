@@ -48,7 +48,9 @@ class UpdateFilter(Schema):
 
     q: Text = ""
     state: Text = ""
-    sort: Text = Field("", description="name, created, state, activation; - in front: descending")
+    sort: Text = Field(
+        "", description=("name, created, state, or activation; prefix with - for descending order")
+    )
 
 
 class FileOut(Schema):
@@ -87,7 +89,9 @@ class ReleaseOut(UpdateOut):
     signature: str
     root_sha256: str
     grace_until: datetime | None
-    server_ids: list[UUID] = Field(description="to whom it goes; empty: every device")
+    server_ids: list[UUID] = Field(
+        description=("devices the update is assigned to; empty means all devices")
+    )
     notices: list[NoticeOut]
     stages: list[StageRunOut]
 
@@ -118,7 +122,7 @@ def with_counts(updates: list[SystemUpdate]) -> list[SystemUpdate]:
 
 @router.get("/updates", response=Page[UpdateOut])
 def list_updates(request: HttpRequest, paging: Query[Paging], wanted: Query[UpdateFilter]) -> Any:
-    """List the system updates, the newest first."""
+    """List system updates, newest first."""
     _columns, field, descending = sorted_by(tables.UPDATE_COLUMNS, wanted.sort)
     order = f"{'-' if descending else ''}{field}" if field else "-created_at"
     answer = page(tables.updates(wanted.q, wanted.state).order_by(order, "pk"), paging)
@@ -137,13 +141,13 @@ def shown(update_id: str) -> SystemUpdate:
 
 @router.get("/updates/{update_id}", response=UpdateOut)
 def show_update(request: HttpRequest, update_id: str) -> Any:
-    """Show one system update."""
+    """Get a system update."""
     return shown(update_id)
 
 
 @router.get("/updates/{update_id}/release", response=ReleaseOut)
 def show_release(request: HttpRequest, update_id: str) -> Any:
-    """Show what was signed and announced: the release details."""
+    """Get the release details: the signed manifest and trust notices of an update."""
     update: Any = by_guid(SystemUpdate.objects.shown(), update_id)
     signed = updates_lifecycle.signed(update, Zone.objects.the())
     kept = "invalid" if signed is None else "valid"
@@ -167,7 +171,7 @@ _PLAIN = tuple(name for name in ReleaseOut.model_fields if name not in ("id", "n
 
 @router.get("/updates/{update_id}/rollout", response=UpdateRolloutOut)
 def show_update_rollout(request: HttpRequest, update_id: str) -> Any:
-    """Show how the update spread over time: what the chart of its page draws."""
+    """Get the rollout progress of an update over time."""
     update = find(update_id)
     numbers = tables.counts([update])[update.pk]
     points = rollout.points(update, numbers, now=timezone.now())
@@ -176,27 +180,27 @@ def show_update_rollout(request: HttpRequest, update_id: str) -> Any:
 
 @router.post("/updates/{update_id}/replicate-now", response=UpdateOut, auth=MAY_DEPLOY)
 def replicate_update_now(request: HttpRequest, update_id: str) -> Any:
-    """Ask every content server that lacks the content of an update to fetch it at once."""
+    """Start replication immediately on all content servers that lack the content of an update."""
     replication.replicate_now(find(update_id), now=timezone.now())
     return shown(update_id)
 
 
 @router.post("/updates/{update_id}/redeploy", response=UpdateOut, auth=MAY_DEPLOY)
 def redeploy_failed(request: HttpRequest, update_id: str) -> Any:
-    """Redeploy an update on every device on which it failed."""
+    """Redeploy an update to all devices on which it failed."""
     lifecycle.redeploy_failed(find(update_id), now=timezone.now())
     return shown(update_id)
 
 
 @router.post("/updates/{update_id}/baseline", response=UpdateOut, auth=MAY_DEPLOY)
 def baseline(request: HttpRequest, update_id: str) -> Any:
-    """Baseline a completed update: nobody is offered it any more."""
+    """Baseline a completed update. It is no longer offered to devices."""
     lifecycle.baseline(find(update_id))
     return shown(update_id)
 
 
 @router.delete("/updates/{update_id}", response={204: None}, auth=MAY_DEPLOY)
 def delete(request: HttpRequest, update_id: str) -> Any:
-    """Delete a baselined or cancelled update: its remint tool is withdrawn."""
+    """Delete a baselined or canceled update and its Certificate Remint Tool."""
     lifecycle.delete(find(update_id), now=timezone.now())
     return Status(204, None)

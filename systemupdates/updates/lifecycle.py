@@ -44,8 +44,8 @@ def delete(update: SystemUpdate, *, now: datetime) -> None:
     """
     if update.state not in MAY_DELETE or update.deleted_at is not None:
         raise Conflict(
-            _("Only a baselined or cancelled update can be deleted. Nothing was changed."),
-            action=_("Baseline it once it is completed."),
+            _("Only a baselined or canceled update can be deleted. Nothing was changed."),
+            action=_("Baseline the update after it is complete."),
         )
     SystemUpdate.objects.filter(pk=update.pk).update(deleted_at=now)
     build.make_anew(update)
@@ -82,8 +82,8 @@ def clear_error(assignment: Assignment, *, now: datetime) -> None:
     """Clear the error of a device without asking it to try again; the next one shows again."""
     if assignment.state not in (A.FAILED, A.NEEDS_CRT):
         raise Conflict(
-            _("There is no error to clear any more. Nothing was changed."),
-            action=_("Reload the page to see how the device stands now."),
+            _("The error has already been cleared. Nothing was changed."),
+            action=_("Reload the page to see the current status of the device."),
         )
     Assignment.objects.move(
         assignment,
@@ -123,7 +123,7 @@ def redeploy_failed(update: SystemUpdate, *, now: datetime) -> int:
     Device.objects.filter(pk__in=failed.values("device")).update(errands=True)
     count = failed.update(state=A.ASSIGNED, changed_at=now, redeploy=True, reason="", action="")
     if not count:
-        raise Conflict(_("No device has failed any more. Nothing was changed."))
+        raise Conflict(_("There are no longer any failed devices. Nothing was changed."))
     rollout.forget(update.pk)
     Entry.objects.record(
         "redeploy-failed",

@@ -112,7 +112,7 @@ class ReplicaState(models.TextChoices):
 
 R = ReplicaState
 REPLICA = Machine(
-    "The replica",
+    "The content copy",
     {
         R.PENDING: (R.REPLICATING, R.AVAILABLE, R.FAILED, R.EXCLUDED, R.WITHDRAWN),
         R.REPLICATING: (R.AVAILABLE, R.PENDING, R.FAILED, R.EXCLUDED, R.WITHDRAWN),

@@ -25,7 +25,7 @@ UPDATE_COLUMNS = (
 DEVICE_COLUMNS = (
     Column("device", _("Device"), "device__name"),
     Column("state", _("Status"), "state"),
-    Column("changed", _("Changed"), "changed_at"),
+    Column("changed", _("Last changed"), "changed_at"),
     Column("contact", _("Last contact"), "device__last_contact"),
 )
 # Without another order the failed devices come first, then those that are not done. As a

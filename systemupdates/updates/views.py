@@ -118,16 +118,16 @@ def _why_not_baseline(update: SystemUpdate) -> str:
     if update.state == UpdateState.COMPLETED:
         return ""
     if update.state == UpdateState.BASELINED:
-        return _("The update is baselined already.")
+        return _("The update has already been baselined.")
     if update.state == UpdateState.CANCELED:
-        return _("The update was cancelled: it can be deleted at once.")
-    return _("Baseline is possible once every device is activated or ignored.")
+        return _("The update was canceled and does not need a baseline. You can delete it.")
+    return _("You can baseline the update when every device is activated or ignored.")
 
 
 def _why_not_delete(update: SystemUpdate) -> str:
     if update.state in lifecycle.MAY_DELETE:
         return ""
-    return _("Delete is possible once the update is baselined or cancelled.")
+    return _("You can delete the update when it is baselined or canceled.")
 
 
 def _rollout(

@@ -70,7 +70,13 @@ def test_dialogs_of_a_zone_at_rest(live_server, log_in, opener):
 
 @pytest.mark.parametrize(
     "opener",
-    ["current replication status", "Assign Now", "Cancel", "Why it failed", "View new certificate"],
+    [
+        "current replication status",
+        "Assign Now",
+        "Cancel",
+        "Failure Details",
+        "View new certificate",
+    ],
 )
 def test_dialogs_of_an_operation(live_server, log_in, opener):
     scenes.remint()

@@ -65,7 +65,7 @@ def test_the_heading_of_an_update_follows_its_operation(live_server, log_in):
     page.goto(f"{live_server.url}/system-updates/{operation.update_id}/devices/")
     expect(page.locator("#lead")).to_contain_text("Replicating")
     Operation.objects.update(state=OperationState.CANCELLING)
-    expect(page.locator("#lead")).to_contain_text("Cancelling")
+    expect(page.locator("#lead")).to_contain_text("Canceling")
 
 
 def test_the_heading_of_an_operation_follows_it(live_server, log_in):
@@ -116,7 +116,7 @@ def test_the_theme_and_the_time_zone_are_remembered(live_server, log_in):
     scenes.rest()
     page = opened(live_server, log_in)
     page.emulate_media(color_scheme="light")
-    page.get_by_label("Switch between light and dark").click()
+    page.get_by_label("Switch between light and dark theme").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")

@@ -145,7 +145,7 @@ def test_the_dialog_of_a_ca_operation_asks_for_password_and_code(live_server, lo
     SecondFactor.objects.update(confirmed_at=timezone.now())
     page = log_in(user, proved=False)
     page.goto(f"{live_server.url}/configuration/certificates/remint-ca/")
-    expect(page.get_by_label("Code of your authenticator", exact=True)).to_be_visible()
+    expect(page.get_by_label("Authenticator code", exact=True)).to_be_visible()
     check(page)
 
 
@@ -158,7 +158,9 @@ def test_two_administrators(live_server, log_in, zone):
     type(operation).objects.update(requested_by=first)
     page = log_in(second)
     page.goto(f"{live_server.url}/configuration/certificates/")
-    expect(page.locator(".callout.op")).to_contain_text("waits for a second administrator")
+    expect(page.locator(".callout.op")).to_contain_text(
+        "is waiting for approval by a second administrator"
+    )
     check(page)
     page.click(f"#b-confirm-{operation.pk}")
     expect(page.locator("dialog[open] h2")).to_be_visible()

@@ -107,7 +107,7 @@ def test_shift_picks_a_range_and_clear_forgets_it(pane):
     selected(pane, "No server selected")
     expect(pane.locator("[name=ids]:checked")).to_have_count(0)
     pane.click("#b-remint-certificate", force=True)
-    expect(pane.locator("#live")).to_have_text("Select at least one server first.")
+    expect(pane.locator("#live")).to_have_text("Select at least one server.")
 
 
 def test_all_that_match_are_selected_over_all_pages_but_for_some(pane):
@@ -131,7 +131,7 @@ def test_all_that_match_ends_with_the_filter_it_was_said_of(pane):
     selected(pane, "All 14 that match are selected")
     pane.click("#chip-expiring")
     selected(pane, "No server selected")
-    expect(pane.locator("#live")).to_have_text("The selection is cleared: the filter has changed.")
+    expect(pane.locator("#live")).to_have_text("Selection cleared because the filter changed.")
 
 
 def test_the_menu_says_why_for_this_selection(pane):

@@ -37,10 +37,12 @@ def add(name: str, parser: argparse.ArgumentParser) -> None:
     if name == "register":
         _registration(parser)
     elif name == "adopt":
-        parser.add_argument("--server-key", default="", help="file of a key to take over")
+        parser.add_argument(
+            "--server-key", default="", help="file that contains an existing private key"
+        )
     elif name == "update":
         parser.add_argument("what", nargs="?", choices=("list", "show", "retry"), default="list")
-        parser.add_argument("id", nargs="?", default="", help="or its beginning")
+        parser.add_argument("id", nargs="?", default="", help="update ID or unique prefix")
     elif name == "import":
         parser.add_argument("file")
 
@@ -58,6 +60,12 @@ def _registration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url")
     parser.add_argument("--role", default=MANAGED, choices=ROLES)
     parser.add_argument("--parent", default="")
-    parser.add_argument("--key", default=os.environ.get("ZAC_KEY", ""), help="or ZAC_KEY, or -")
-    parser.add_argument("--fingerprint", default="", help="SHA-256 of the zone's public key")
+    parser.add_argument(
+        "--key",
+        default=os.environ.get("ZAC_KEY", ""),
+        help=("registration key (default: $ZAC_KEY; use - to read from standard input)"),
+    )
+    parser.add_argument(
+        "--fingerprint", default="", help=("SHA-256 fingerprint of the zone's public key")
+    )
     parser.add_argument("--trust-on-first-use", action="store_true")

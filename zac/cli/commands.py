@@ -49,22 +49,32 @@ def _parser() -> arguments.Parser:
     # Before or behind the command; the place behind it must not overwrite the one before.
     common.add_argument("--home", default=argparse.SUPPRESS)
     common.add_argument("-v", "--verbose", action="store_true")
-    parser = arguments.Parser(prog="zac", description="The agent of this host.")
+    parser = arguments.Parser(prog="zac", description="Manage the ZENworks agent on this device.")
     parser.add_argument("--home", default=os.environ.get("ZAC_HOME", DEFAULT))
     commands = parser.add_subparsers(dest="command", required=True)
     known: List[Tuple[str, List[str], Act, str]] = [
-        ("register", ["reg"], _register, "join a zone"),
-        ("unregister", ["unr"], _unregister, "leave the zone"),
-        ("refresh", ["ref"], _refresh, "ask the zone for news now"),
-        ("status", ["st"], _status, "show how this device stands"),
-        ("cert-info", ["ci"], _cert_info, "show trusted roots and own certificate"),
-        ("zone-config", ["zc"], _zone_config, "show the servers of the zone"),
-        ("update", [], _update, "list, show or retry the updates of this device"),
-        ("recover", [], _recover, "find back by the zone key when no server verifies"),
-        ("csr", [], _csr, "print this server's certification request"),
-        ("import", [], _import, "hand in this server's signed certificate with its chain"),
-        ("run", [], _run, "run as a service"),
-        ("adopt", [], _adopt, "make this host the first server of a new zone"),
+        ("register", ["reg"], _register, "register this device in a zone"),
+        ("unregister", ["unr"], _unregister, "unregister this device from the zone"),
+        ("refresh", ["ref"], _refresh, "check for changes now"),
+        ("status", ["st"], _status, "show the status of this device"),
+        (
+            "cert-info",
+            ["ci"],
+            _cert_info,
+            ("show the trusted roots and the certificate of this device"),
+        ),
+        ("zone-config", ["zc"], _zone_config, "list the servers in the zone"),
+        ("update", [], _update, "list, show, or retry updates on this device"),
+        (
+            "recover",
+            [],
+            _recover,
+            ("recover trust with the zone key when no server can be verified"),
+        ),
+        ("csr", [], _csr, "print the CSR for this server"),
+        ("import", [], _import, ("submit the signed certificate and chain for this server")),
+        ("run", [], _run, "run the agent as a service"),
+        ("adopt", [], _adopt, "set up this host as the first server of a new zone"),
     ]
     for name, short, act, text in known:
         one = commands.add_parser(name, aliases=short, help=text, parents=[common])
@@ -102,15 +112,17 @@ def _register(host: Host, told: argparse.Namespace) -> int:
     wakeup.call(host.home.path)
     print("Registered as %s in zone %s." % (registered.id, registered.zone))
     if not registered.approved:
-        print("An administrator has yet to approve it.")
+        print("This device is waiting for approval by an administrator.")
     return exit_codes.OK
 
 
 def _ask(fingerprint: str) -> bool:
-    print("The zone's key has the SHA-256 fingerprint %s." % fingerprint)
+    print("SHA-256 fingerprint of the zone key: %s" % fingerprint)
     if not sys.stdin.isatty():
-        raise register.NoPin("Nobody is there to confirm the fingerprint.")
-    return input("Is it the one that the console shows? [y/N] ").strip().lower() == "y"
+        raise register.NoPin(
+            ("The fingerprint cannot be confirmed because the terminal is not interactive.")
+        )
+    return input("Does this match the fingerprint in the console? [y/N] ").strip().lower() == "y"
 
 
 def _unregister(host: Host, told: argparse.Namespace) -> int:
@@ -140,7 +152,7 @@ def _refresh(host: Host, _told: argparse.Namespace) -> int:
     failed = [one for one in host.state.load().updates.values() if one.failure and one.open]
     for one in failed:
         print("Update %s failed: %s" % (one.id, one.failure))
-    print("Refreshed; %d servers." % len(answer.servers))
+    print("Refreshed (%d servers)." % len(answer.servers))
     return exit_codes.FAILED if failed else exit_codes.OK
 
 
@@ -149,7 +161,7 @@ def _recover(host: Host, _told: argparse.Namespace) -> int:
     with locks.hold(host.home.at("lock"), LOCK_WAIT):
         recovery.recover(host)
         refresh.refresh(host)
-    print("Recovered: the zone's current certificate authority is trusted again.")
+    print(("Recovered. This device now trusts the zone's current certificate authority."))
     return exit_codes.OK
 
 
@@ -168,7 +180,7 @@ def _update(host: Host, told: argparse.Namespace) -> int:
     known = host.state.load().updates
     chosen = [one for one in known if one.startswith(told.id)]
     if told.id and len(chosen) != 1:
-        raise NoUpdate("%d updates begin with %s." % (len(chosen), told.id))
+        raise NoUpdate("%d updates match the ID %s." % (len(chosen), told.id))
     if told.what == "retry":
         return _retry(host, chosen)
     whole = told.what == "show"
@@ -202,7 +214,7 @@ def _import(host: Host, told: argparse.Namespace) -> int:
     with locks.hold(host.home.at("lock"), LOCK_WAIT):
         manual.import_file(host, told.file)
     wakeup.call(host.home.path, wakeup.LOOK)
-    print("The certificate is handed in; it is used from the activation time on.")
+    print("Certificate submitted. It takes effect at the activation time.")
     return exit_codes.OK
 
 
@@ -232,5 +244,5 @@ def _adopt(host: Host, told: argparse.Namespace) -> int:
 def _key_file(path: str) -> bytes:
     data = files.read(path)
     if data is None:
-        raise Fault("%s cannot be read. Nothing was changed." % path)
+        raise Fault("Cannot read %s. Nothing was changed." % path)
     return data

@@ -51,9 +51,9 @@ def as_text(host: Host) -> str:
     lines = [
         "%s (%s) in zone %s" % (known["name"], known["role"], known["zone"]),
         "  registered with  %s%s"
-        % (known["server"], "" if known["approved"] else ", not approved yet"),
+        % (known["server"], "" if known["approved"] else ", waiting for approval"),
         "  last refresh     %s" % _time(known["refreshed"]),
-        "  clock            %+.1f s to zone time" % known["clock_offset"],
+        "  clock offset     %+.1f s" % known["clock_offset"],
         "  zone CA          %s" % known["root_sha256"],
     ]
     lines += [
@@ -73,7 +73,10 @@ def certificates(host: Host) -> str:
         title = "%s CA: %s" % (_rank(generation.trust, root), pem.subject(root))
         lines += _described(title, root)
     if generation.server:
-        lines += ["Own certificate", "  SHA-256          %s" % pem.fingerprint(generation.server)]
+        lines += [
+            "Device certificate",
+            "  SHA-256          %s" % pem.fingerprint(generation.server),
+        ]
     return "\n".join(lines)
 
 
@@ -82,14 +85,14 @@ def future(host: Host) -> str:
     host.home.device()
     lines: List[str] = []
     for root in host.security.current().trust.pending:
-        lines += _described("Announced CA: %s" % pem.subject(root), root)
+        lines += _described("New CA: %s" % pem.subject(root), root)
     for record in host.state.load().updates.values():
         data = files.read(host.home.at("remint-repo", record.id, "future.pem")) or b""
         found = pem.split(data.decode())
         if found:
-            lines.append("Future certificate of update %s" % record.id)
+            lines.append("New certificate from update %s" % record.id)
             lines.append("  SHA-256          %s" % pem.fingerprint(found[0]))
-    return "\n".join(lines) or "Nothing is announced."
+    return "\n".join(lines) or "No new CA or certificate is pending."
 
 
 def updates(host: Host, chosen: List[str], *, as_json: bool, whole: bool) -> str:
@@ -98,7 +101,7 @@ def updates(host: Host, chosen: List[str], *, as_json: bool, whole: bool) -> str
     if as_json:
         return json.dumps(found, sort_keys=True, indent=1)
     if not found:
-        return "No update is known on this device."
+        return "There are no updates on this device."
     return "\n".join(_at_length(one) if whole else _in_short(one) for one in found)
 
 
@@ -151,7 +154,7 @@ def _at_length(one: Dict[str, Any]) -> str:
         if one[name] != ""
     ]
     at = one["activates_at"]
-    lines.append("  %-16s %s" % ("activates", _time(at) if at else "at once"))
+    lines.append("  %-16s %s" % ("activates", _time(at) if at else "immediately"))
     return "\n".join(lines)
 
 

@@ -26,7 +26,7 @@ PARTS = "parts"
 class ContentMissing(Fault):
     """No content server has a file of the update, or none hands it out intact."""
 
-    action = "Let the content replicate, then redeploy the update to this device."
+    action = "Wait for the content to replicate, then redeploy the update to this device."
 
 
 class Paused(Fault):
@@ -58,7 +58,7 @@ class Pace:
             if ahead > 0:
                 self._sleep(ahead)
         if self._seconds and self._clock() - self._begin > self._seconds:
-            raise Paused("The rest of the content is fetched at the next contact.")
+            raise Paused(("The remaining content will be downloaded at the next contact."))
 
 
 def fetch(
@@ -66,7 +66,7 @@ def fetch(
 ) -> bytes:
     """Return the content of that digest and size; raises ContentMissing, Paused."""
     if not is_digest(digest):
-        raise ContentMissing("%s is no digest." % digest[:12])
+        raise ContentMissing("%s is not a valid digest." % digest[:12])
     for data in (host.carried(digest), files.read(host.home.at("content", digest))):
         if data is not None and len(data) == size and sha256(data) == digest:
             return data
@@ -80,7 +80,7 @@ def fetch(
             continue
         if found is not None:
             return found
-    told = "The content %s... is on no content server. %s" % (digest[:12], why)
+    told = "Content %s... is not available on any content server. %s" % (digest[:12], why)
     raise ContentMissing(told.strip())
 
 
@@ -139,12 +139,12 @@ def _from(host: Host, url: str, digest: str, size: int, pace: Pace) -> Optional[
             return None
         data = files.read(part) or b""
         if len(data) < size:
-            raise Unreachable("%s broke off." % url)
+            raise Unreachable("The connection to %s was interrupted." % url)
         files.remove(part)
         if sha256(data) == digest and len(data) == size:
             return data
         if not resumed:
-            host.log("content: %s hands out something else" % url)
+            host.log("content: %s sent data that does not match the digest" % url)
             return None
         resumed = False
 

@@ -240,7 +240,7 @@ class Listeners:
         try:
             listener = Listener((address, port), self._host.home, certificate)
         except OSError as error:
-            self._host.log("%s:%d cannot be opened: %s" % (address, port, error))
+            self._host.log("Cannot listen on %s:%d: %s" % (address, port, error))
             return
         listener.trial = kind.startswith("trial")
         listener.start()

@@ -50,7 +50,7 @@ def install(host: Host, chain: str) -> bool:
         return False
     key = (files.read(_place(host, "key.pem")) or b"").decode()
     if not leaf or not key or not host.server.same_key(key, leaf):
-        raise NoKey("The certificate does not fit the key of this server.")
+        raise NoKey("The certificate does not match the private key of this server.")
     trial = _place(host, "trial.pem")
     files.write(trial, (key + chain).encode())
     names = [name for name in (host.device.fqdn, *host.device.addresses) if name]

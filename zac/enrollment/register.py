@@ -46,7 +46,7 @@ PATH = "/zac/v1/register"
 class NoPin(Fault):
     """Nothing says which zone is meant, so that anybody could pretend to be it."""
 
-    action = "Add --key KEY from the console, or --fingerprint HEX of the zone."
+    action = "Specify --key KEY (from the console) or --fingerprint HEX (of the zone key)."
 
 
 class Options(Value):
@@ -126,7 +126,12 @@ def _judge(host: Host, options: Options) -> Callable[[bytes], bool]:
         return lambda public: public == pinned
     ask = options.ask
     if ask is None:
-        raise NoPin("This device does not know the zone, and no key was given.")
+        raise NoPin(
+            (
+                "This device has not been registered in the zone before, "
+                "and no registration key was specified."
+            )
+        )
     return lambda public: ask(zone_fingerprint(public))
 
 
@@ -166,11 +171,11 @@ def _register(host: Host, url: str, met: Greeting, request: Register) -> Registe
         try:
             told = json_codec.load(Problem, answer.body)
         except json_codec.Malformed:
-            told = Problem("The server answered %d." % answer.status, answer.status)
+            told = Problem("The server returned HTTP status %d." % answer.status, answer.status)
         raise calls.Rejected(told.detail or told.title, action=told.action)
     registered = json_codec.load(Registered, answer.body)
     if registered.zone_pub != met.zone_pub or registered.zone != met.statement.zone:
-        raise contact.NotProven("The server registered this device in another zone.")
+        raise contact.NotProven("The server belongs to a different zone.")
     for root in store.roots(registered.trust):
         pem.describe(root)
     return registered
@@ -248,7 +253,9 @@ def finish(host: Host, data: bytes) -> None:
     adoption = json_codec.load(Adoption, data)
     kept = files.read(host.home.at("adopting.json"))
     if kept is None:
-        raise NotRegistered("This host was not prepared.", action="Run: zac adopt --prepare")
+        raise NotRegistered(
+            "This host has not been prepared for adoption.", action="Run: zac adopt --prepare"
+        )
     options = json_codec.load(_Kept, kept)
     keep(host, Options(**vars(options)), adoption.registered, forget=False)
     first_certificate.install(host, adoption.chain)

@@ -18,7 +18,10 @@ class NoSpace(Fault):
     """The home could not be written; what was there is still in force."""
 
     kind = Kind.UNAVAILABLE
-    action = "Free some space or correct the rights of the agent's home, then run: zac refresh"
+    action = (
+        "Free up disk space or correct the permissions of the agent's "
+        "data directory, then run: zac refresh"
+    )
 
 
 def read(path: str) -> Optional[bytes]:
@@ -38,7 +41,7 @@ def write(path: str, data: bytes, mode: int = PRIVATE) -> None:
         os.replace(beside, path)
         _flush_folder(os.path.dirname(path))
     except OSError as error:
-        raise NoSpace("%s could not be written: %s." % (path, error.strerror)) from error
+        raise NoSpace("Cannot write %s: %s." % (path, error.strerror)) from error
 
 
 def append(path: str, line: bytes, *, flush: bool = True) -> None:
@@ -46,7 +49,7 @@ def append(path: str, line: bytes, *, flush: bool = True) -> None:
     try:
         _fill(path, line, os.O_CREAT | os.O_APPEND, PRIVATE, flush=flush)
     except OSError as error:
-        raise NoSpace("%s could not be written: %s." % (path, error.strerror)) from error
+        raise NoSpace("Cannot write %s: %s." % (path, error.strerror)) from error
 
 
 def make_folder(path: str) -> None:
@@ -58,7 +61,7 @@ def make_folder(path: str) -> None:
         except FileExistsError:
             return
         except OSError as error:
-            raise NoSpace("%s could not be made: %s." % (path, error.strerror)) from error
+            raise NoSpace("Cannot create %s: %s." % (path, error.strerror)) from error
         _flush_folder(os.path.dirname(path))
 
 
@@ -71,7 +74,7 @@ def point(link: str, name: str) -> None:
         os.replace(beside, link)
         _flush_folder(os.path.dirname(link))
     except OSError as error:
-        raise NoSpace("%s could not be set: %s." % (link, error.strerror)) from error
+        raise NoSpace("Cannot set permissions on %s: %s." % (link, error.strerror)) from error
 
 
 def pointed(link: str) -> str:

@@ -20,7 +20,7 @@ DEFAULT = "/etc/zac"
 class NotRegistered(Fault):
     """The device does not belong to a zone, or the zone no longer knows it."""
 
-    action = "Register it: zac reg https://SERVER:PORT --key KEY"
+    action = "To register it, run: zac reg https://SERVER:PORT --key KEY"
 
 
 class Damaged(Fault):
@@ -82,7 +82,7 @@ class Home:
         try:
             return None if data is None else json_codec.load(Device, data)
         except json_codec.Malformed as error:
-            raise Damaged("device.json cannot be read.") from error
+            raise Damaged("Cannot read device.json.") from error
 
     def keep_device(self, device: Device) -> None:
         """Write device.json."""

@@ -24,7 +24,10 @@ class NoHome(Fault):
     """The agent's home is not there or not writable."""
 
     kind = Kind.UNAVAILABLE
-    action = "Run the command as the user that owns the home, or name another one with --home."
+    action = (
+        "Run the command as the user that owns the agent's data "
+        "directory, or specify another directory with --home."
+    )
 
 
 @contextlib.contextmanager
@@ -33,7 +36,7 @@ def hold(path: str, wait: float) -> Iterator[None]:
     try:
         handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise NoHome("%s cannot be used: %s." % (path, error.strerror)) from error
+        raise NoHome("Cannot use %s: %s." % (path, error.strerror)) from error
     try:
         _take(handle, wait)
         yield
@@ -69,7 +72,7 @@ def _take(handle: int, wait: float) -> None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= until:
-                raise Locked("The agent's home is in use by another process.") from None
+                raise Locked(("The agent's data directory is in use by another process.")) from None
             time.sleep(POLL)
         else:
             return

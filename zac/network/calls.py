@@ -21,14 +21,14 @@ class NoServer(Fault):
     """No server of the zone can be reached."""
 
     kind = Kind.UNAVAILABLE
-    action = "Check the network. The agent tries again by itself."
+    action = "Check the network connection. The agent retries automatically."
 
 
 class NoneVerifies(Fault):
     """Servers answer, but none shows a certificate this device accepts."""
 
     kind = Kind.UNAVAILABLE
-    action = "Run: zac recover, or the Certificate Remint Tool of the last update."
+    action = "Run zac recover, or run the Certificate Remint Tool for the most recent update."
 
 
 class Rejected(Fault):
@@ -39,7 +39,7 @@ class Busy(Fault):
     """The console answers but cannot serve the call now."""
 
     kind = Kind.UNAVAILABLE
-    action = "The agent tries again by itself."
+    action = "The agent retries automatically."
 
 
 def get(host: Host, path: str, shape: Type[T], *, anyone: bool = False) -> Optional[T]:
@@ -88,9 +88,11 @@ def worst(faults: List[Fault]) -> Fault:
             return fault
     refused = [fault for fault in faults if isinstance(fault, Refused)]
     if refused:
-        return NoneVerifies("No server's certificate is accepted. %s" % refused[0].explanation)
+        return NoneVerifies(
+            "The certificates of all servers failed verification. %s" % refused[0].explanation
+        )
     details = " ".join(fault.explanation for fault in faults)
-    return NoServer("No server of the zone answers. %s" % details)
+    return NoServer("No server in the zone is responding. %s" % details)
 
 
 def _ask(host: Host, method: str, path: str, body: Body, *, anyone: bool = False) -> Answer:
@@ -105,7 +107,7 @@ def _ask(host: Host, method: str, path: str, body: Body, *, anyone: bool = False
             faults.append(fault)
             continue
         if answer.status in (429, 500, 502, 503, 504):
-            faults.append(Busy("%s is busy (%d)." % (server.name, answer.status)))
+            faults.append(Busy("%s is busy (HTTP status %d)." % (server.name, answer.status)))
             continue
         return _checked(host, answer)
     raise worst(faults)
@@ -141,5 +143,5 @@ def _problem(answer: Answer) -> Rejected:
     try:
         told = json_codec.load(Problem, answer.body)
     except json_codec.Malformed:
-        told = Problem("The server answered %d." % answer.status, answer.status)
+        told = Problem("The server returned HTTP status %d." % answer.status, answer.status)
     return Rejected(told.detail or told.title, action=told.action)

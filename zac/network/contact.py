@@ -27,7 +27,8 @@ class NotProven(Fault):
     """The server did not prove that it belongs to the zone."""
 
     action = (
-        "Nothing secret was sent. Check the address, and take the key from this zone's console."
+        "No secrets were sent. Check the address, and use a registration key "
+        "from this zone's console."
     )
 
 
@@ -68,23 +69,30 @@ def _ask(line: Line, url: str, trusts: Callable[[bytes], bool]) -> Greeting:
     zone_pub, statement = _opened(answer, trusts)
     same = (statement.nonce, statement.host, statement.certificate_sha256)
     if same != (hello.nonce, hello.host, line.peer.certificate_sha256):
-        raise NotProven("The server's statement is not about this connection.")
+        raise NotProven(("The server's identity statement does not match this connection."))
     if not statement.roots:
-        raise NotProven("The server's statement names no certificate authority.")
+        raise NotProven(
+            ("The server's identity statement does not include a certificate authority.")
+        )
     fresh = Statement(**{**vars(statement), "time": statement.time + took / 2})
     return Greeting(zone_pub, fresh)
 
 
 def _opened(answer: Answer, trusts: Callable[[bytes], bool]) -> "tuple[str, Statement]":
     if answer.status != HTTPStatus.OK:
-        raise NotProven("The server answered %d instead of proving its zone." % answer.status)
+        raise NotProven(
+            ("The server could not prove which zone it belongs to (HTTP status %d).")
+            % answer.status
+        )
     try:
         told = json_codec.load(HelloAnswer, answer.body)
         public = _public(told.zone_pub)
     except json_codec.Malformed as error:
-        raise NotProven("The server's answer cannot be read.") from error
+        raise NotProven("The server's response is invalid.") from error
     if public is None or not trusts(public):
-        raise NotProven("The server belongs to another zone than this device or its key.")
+        raise NotProven(
+            ("The server belongs to a different zone than this device or the registration key.")
+        )
     return told.zone_pub, open_as(Statement, STATEMENT, told.statement, told.zone_pub)
 
 

@@ -51,7 +51,7 @@ class Exchange:
             told["Content-Length"] = str(len(body))
         lines = ["%s: %s" % item for item in told.items()]
         if not _TARGET.match(target) or not all(map(_LINE.match, lines)):
-            raise Broken("the request cannot be written")
+            raise Broken("the request could not be sent")
         head = ["%s %s HTTP/1.0" % (method, target or "/"), *lines, "", ""]
         self._socket.sendall("\r\n".join(head).encode("ascii") + body)
         return self._head()
@@ -61,7 +61,7 @@ class Exchange:
         data = self._file.read(most if self._left is None else min(most, self._left))
         if self._left is not None:
             if not data and self._left:
-                raise Broken("the answer broke off")
+                raise Broken("the response was incomplete")
             self._left -= len(data)
         return data
 
@@ -69,7 +69,7 @@ class Exchange:
         """Return the answer, or as much of it as is wanted at most."""
         data = self.read(most)
         if self._left and len(data) < most:
-            raise Broken("the answer broke off")
+            raise Broken("the response was incomplete")
         return data
 
     def close(self) -> None:
@@ -83,17 +83,17 @@ class Exchange:
         while line not in (b"\r\n", b"\n"):
             room -= len(line)
             if not line.endswith(b"\n") or room <= 0:
-                raise Broken("the answer has no end of its head")
+                raise Broken("the response headers are incomplete")
             line = self._file.readline(room)
             name, colon, value = line.decode("latin-1").partition(":")
             if colon:
                 self.headers.setdefault(name.lower(), value.strip())
         status = _STATUS.match(first)
         if status is None or "transfer-encoding" in self.headers:
-            raise Broken("the answer is no HTTP/1.0")
+            raise Broken("the response is not HTTP/1.0")
         length = self.headers.get("content-length")
         if length is not None:
             if not re.match(r"[0-9]{1,15}\Z", length):
-                raise Broken("the answer has a length that is none")
+                raise Broken("the response has an invalid content length")
             self._left = int(length)
         return int(status.group(1))

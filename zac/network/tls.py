@@ -33,14 +33,17 @@ class Unreachable(Fault):
     """No connection, or it broke: this says nothing about certificates."""
 
     kind = Kind.UNAVAILABLE
-    action = "Check network, address and port, and that the server runs."
+    action = "Check the network, address, and port, and make sure that the server is running."
 
 
 class Refused(Fault):
     """The server's certificate is not accepted with the roots this device trusts."""
 
     kind = Kind.UNAVAILABLE
-    action = "Trust is wrong on one side. Run: zac recover, or the Certificate Remint Tool."
+    action = (
+        "The server and this device do not trust the same CA. Run zac "
+        "recover or the Certificate Remint Tool."
+    )
 
     def __init__(self, explanation: str, code: int = 0) -> None:
         super().__init__(explanation)
@@ -51,7 +54,7 @@ class BadAddress(Unreachable):
     """The text is no address of a server."""
 
     kind = Kind.INVALID
-    action = "Give an address of the form https://SERVER:PORT"
+    action = "Specify the address in the format https://SERVER:PORT"
 
 
 class Answer(Value):
@@ -80,7 +83,7 @@ class Line:
             status = self._exchange.ask(method, self._prefix + path, sent, body)
             data = self._exchange.whole(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
-            raise Unreachable("%s sent more than was asked for." % self._exchange.host)
+            raise Unreachable("%s sent more data than requested." % self._exchange.host)
         return Answer(status, data)
 
     def receive(self, path: str, begin: int, most: int, take: Callable[[int, bytes], None]) -> int:
@@ -96,14 +99,14 @@ class Line:
         at = begin if status == HTTPStatus.PARTIAL_CONTENT else 0
         told = self._exchange.headers.get("content-range", "")
         if at and not told.startswith("bytes %d-" % at):
-            raise Unreachable("%s sent another part than was asked for." % self._exchange.host)
+            raise Unreachable("%s sent a different range than requested." % self._exchange.host)
         while True:
             with _network(self._exchange.host):
                 data = self._exchange.read(PIECE)
             if not data:
                 return status
             if at + len(data) > most:
-                raise Unreachable("%s sent more than was asked for." % self._exchange.host)
+                raise Unreachable("%s sent more data than requested." % self._exchange.host)
             take(at, data)
             at += len(data)
 
@@ -162,7 +165,7 @@ class Transport:
                 return self._judged(url, store)
             except Refused as refused:
                 first = first or refused
-        raise first or Refused("This device trusts no certificate authority.")
+        raise first or Refused(("This device does not trust any certificate authority."))
 
     def _judged(self, url: str, roots: Sequence[str]) -> Line:
         if not self._clock.absurd:
@@ -205,7 +208,7 @@ def host_of(url: str) -> str:
     """Return the host a URL names; raises BadAddress."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadAddress("This is no address of a server: %s" % url)
+        raise BadAddress("Invalid server address: %s" % url)
     return parts.hostname
 
 
@@ -215,7 +218,7 @@ def _port(url: str) -> int:
     try:
         return parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError as error:
-        raise BadAddress("This is no address of a server: %s" % url) from error
+        raise BadAddress("Invalid server address: %s" % url) from error
 
 
 def _client_context() -> ssl.SSLContext:
@@ -229,7 +232,9 @@ def _client_context() -> ssl.SSLContext:
 
 def _judge_dates(valid: Sequence[Tuple[float, float]], now: float) -> None:
     if not valid:
-        raise Refused("The dates of the server's certificate cannot be judged.", EXPIRED)
+        raise Refused(
+            ("The validity dates of the server's certificate cannot be checked."), EXPIRED
+        )
     for begin, end in valid:
         if now < begin:
             raise Refused("The server's certificate is not yet valid.", NOT_YET_VALID)
@@ -246,5 +251,5 @@ def _network(host: str) -> Iterator[None]:
         raise Refused(text, error.verify_code) from error
     except (OSError, UnicodeError) as error:
         raise Unreachable(
-            "%s does not answer: %s." % (host, str(error) or type(error).__name__)
+            "%s is not responding: %s." % (host, str(error) or type(error).__name__)
         ) from error

@@ -17,7 +17,7 @@ _BLOCK = re.compile("-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----",
 class NotCertificates(Fault):
     """The text holds something else than certificates."""
 
-    action = "Nothing of it was used."
+    action = "The file was not used."
 
 
 def split(text: str) -> List[str]:
@@ -29,7 +29,7 @@ def der(pem: str) -> bytes:
     """Return the bytes of the first certificate of a PEM text; raises NotCertificates."""
     found = _BLOCK.search(pem)
     if found is None:
-        raise NotCertificates("There is no certificate in it.")
+        raise NotCertificates("The file does not contain a certificate.")
     return _bytes(found.group(1))
 
 
@@ -64,9 +64,9 @@ def describe(root_pem: str) -> Dict[str, Any]:
         context.load_verify_locations(cadata=_pem(der(root_pem)))
         found = context.get_ca_certs()
     except ssl.SSLError as error:
-        raise NotCertificates("The certificate cannot be read.") from error
+        raise NotCertificates("The certificate cannot be parsed.") from error
     if not found:
-        raise NotCertificates("The certificate is not that of a certificate authority.")
+        raise NotCertificates("The certificate is not a CA certificate.")
     return dict(found[0])
 
 
@@ -74,7 +74,7 @@ def _bytes(body: str) -> bytes:
     try:
         return base64.b64decode("".join(body.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise NotCertificates("The certificate is not base64.") from error
+        raise NotCertificates("The certificate is not valid Base64.") from error
 
 
 def _pem(data: bytes) -> str:

@@ -27,7 +27,7 @@ from zac.updates import notices, steps
 class NoWayBack(Fault):
     """No server offers a signed notice of a newer activation."""
 
-    action = "Run the Certificate Remint Tool of the last update on this device."
+    action = "Run the Certificate Remint Tool for the most recent update on this device."
 
 
 def recover(host: Host) -> None:
@@ -42,7 +42,7 @@ def recover(host: Host) -> None:
             notices.distrust(host, "recovery", fault)
         else:
             return
-    raise NoWayBack("No server offers a newer certificate authority signed for this device.")
+    raise NoWayBack(("No server has a newer CA certificate that is signed with this zone's key."))
 
 
 def take_over(host: Host, notice: Activated) -> None:
@@ -50,7 +50,7 @@ def take_over(host: Host, notice: Activated) -> None:
     manifest, envelope = checked(host, notice)
     file = next((one for one in manifest.files if one.name == words.ROOT_FILE), None)
     if file is None:
-        raise steps.WrongRoot("The update holds no CA certificate.")
+        raise steps.WrongRoot("The update does not contain a CA certificate.")
     data = content.fetch(host, file.sha256, file.size)
     files.make_folder(steps.repository(host, manifest.id))
     files.write(steps.repository(host, manifest.id, words.ROOT_FILE), data)
@@ -72,9 +72,11 @@ def checked(host: Host, notice: Activated) -> Tuple[Manifest, Envelope]:
     manifest = notices.verified(host, notice.manifest)
     same = (notice.id, notice.epoch, notice.ca_sha256, notice.zone)
     if same != (manifest.id, manifest.epoch, manifest.root_sha256, manifest.zone):
-        raise steps.WrongRoot("Notice and manifest do not belong together.")
+        raise steps.WrongRoot("The signed trust notice does not match the update.")
     if not manifest.changes_ca or notice.epoch <= host.state.load().epoch:
-        raise steps.OldUpdate("The notice is older than the trust of this device.")
+        raise steps.OldUpdate(
+            ("The signed trust notice is older than the trust settings on this device.")
+        )
     return manifest, notice.manifest
 
 

@@ -26,7 +26,7 @@ def retire(host: Host) -> None:
     if not going:
         return
     if not _expired(host, going) and not _served_without(host, going):
-        host.log("an old root stays trusted: a server still needs it")
+        host.log("keeping an old root because a server still needs it")
         return
     with host.state.held():
         generation = host.security.current()

@@ -91,10 +91,10 @@ class Security:
             meta = json.loads(self._file(name, META))
             files = {file: self._file(name, file) for file in meta["files"]}
             if any(sha256(files[file]) != meta["files"][file] for file in files):
-                raise Damaged("The trust store of this device was altered.")
+                raise Damaged(("The trust store on this device has been tampered with."))
             return _generation(meta, files)
         except (ValueError, KeyError, TypeError) as error:
-            raise Damaged("The trust store of this device cannot be read.") from error
+            raise Damaged("Cannot read the trust store on this device.") from error
 
     def use(self, generation: Generation) -> bool:
         """Put a generation in force, atomically; True if it was not. Harmless to repeat."""
@@ -132,7 +132,7 @@ class Security:
     def _file(self, name: str, file: str) -> bytes:
         data = host_files.read(os.path.join(self.path, name, file)) if name else None
         if data is None:
-            raise Damaged("The trust store of this device is not complete.")
+            raise Damaged("The trust store on this device is incomplete.")
         return data
 
 

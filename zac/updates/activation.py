@@ -32,7 +32,7 @@ MOST_CONTACTS = 50
 class NotServed(Fault):
     """The new certificate is not what this server shows after the swap."""
 
-    action = "The old certificate is in use again. The agent tries once more at its next refresh."
+    action = "The agent has restored the old certificate and will try again at its next refresh."
 
 
 @steps.register
@@ -113,7 +113,7 @@ class Activated(Step):
         anchors = _meet_all(host)
         certificate.empty_repository(host, record)
         roots = ", ".join(sorted({anchor[:16] for anchor in anchors}))
-        return Confirmed(self.update, "Servers were verified by the root %s." % (roots or "-"))
+        return Confirmed(self.update, "Verified servers with root %s." % (roots or "-"))
 
 
 @steps.register
@@ -213,7 +213,7 @@ def _prove(host: Host, url: str, generation: Generation) -> None:
             with host.transport.verified(url, store.roots(generation.trust)[:1]) as line:
                 if line.peer.certificate_sha256 == leaf:
                     return
-                fault: Fault = NotServed("The old certificate is still served.")
+                fault: Fault = NotServed(("The server is still using the old certificate."))
         except (Refused, Unreachable) as error:
             fault = error
         if time.monotonic() > until:

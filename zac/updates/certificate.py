@@ -29,7 +29,7 @@ SUFFIXES = ("der", "cer", "crt", "p7b", "pem", "cert")
 class NoKey(Fault):
     """There is a certificate for this server, but its private key is not here."""
 
-    action = "Generate a new request for this server and have it signed."
+    action = "Generate a new CSR for this server and have it signed."
 
 
 @steps.register
@@ -77,7 +77,7 @@ def accept(host: Host, record: Record, chain: str) -> None:
     manifest = record.manifest()
     root = store.find(host.security.current().trust, manifest.root_sha256)
     if root is None:
-        raise NoKey("The future CA of this update is not here.")
+        raise NoKey(("The new CA certificate for this update is missing on this device."))
     key = _key_for(host, record.id, chain)
     _prove(host, record, key + chain, root)
     files.write(updates_steps.repository(host, record.id, "server.cer"), chain.encode())
@@ -92,7 +92,7 @@ def future(host: Host, update: str) -> str:
     """Return future key and chain in one PEM text; raises NoKey."""
     data = files.read(future_file(host, update))
     if not data:
-        raise NoKey("The future certificate of this server is not here.")
+        raise NoKey("The new certificate for this server is missing.")
     return data.decode()
 
 
@@ -140,7 +140,7 @@ def hand_in(host: Host, record: Record, data: bytes, raw_key: bytes) -> None:
     """Check a certificate and its key as devices will, then give the certificate to the console."""
     root = store.find(host.security.current().trust, record.manifest().root_sha256)
     if root is None:
-        raise NoKey("The future CA of this update is not here.")
+        raise NoKey(("The new CA certificate for this update is missing on this device."))
     key = host.server.read_key(raw_key)
     chain = host.server.read_chain(data, root, key)
     _prove(host, record, key + chain, root)
@@ -166,7 +166,7 @@ def _key_for(host: Host, update: str, chain: str) -> str:
             key = host.server.read_key(data)
             if host.server.same_key(key, leaf):
                 return key
-    raise NoKey("The certificate does not fit the key of this server.")
+    raise NoKey("The certificate does not match the private key of this server.")
 
 
 def found(host: Host, name: str) -> Optional[bytes]:

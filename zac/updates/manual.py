@@ -22,7 +22,7 @@ KEY_LENGTH = 256
 
 
 class NotAwaited(Fault):
-    """No certificate is awaited for this host."""
+    """The host is not waiting for a certificate."""
 
     kind = Kind.CONFLICT
     action = "Start Change CA or Remint Certificate in the console first. Nothing was changed."
@@ -31,14 +31,14 @@ class NotAwaited(Fault):
 class NotYet(Fault):
     """The request is still to be made."""
 
-    action = "The agent makes it at its next refresh. Run: zac refresh"
+    action = "The agent generates it at the next refresh. To refresh now, run: zac refresh"
 
 
 class NoFile(Fault):
     """The file cannot be read."""
 
     kind = Kind.INVALID
-    action = "Name a file with the certificate and its chain. Nothing was changed."
+    action = "Specify a file that contains the certificate and its chain. Nothing was changed."
 
 
 def request(host: Host) -> str:
@@ -48,7 +48,7 @@ def request(host: Host) -> str:
     if made:
         return made.decode()
     if not record.manifest().manual_csr:
-        raise NotYet("The request of this server is not made yet.")
+        raise NotYet("The CSR for this server has not been generated yet.")
     raw = certificate.found(host, KEY)
     if raw is None:
         raw = _der(host.server.make_key(KEY_LENGTH))
@@ -64,7 +64,7 @@ def import_file(host: Host, path: str) -> None:
     own = files.read(updates_steps.repository(host, record.id, "key.pem"))
     keys = [key for key in (own, certificate.found(host, KEY)) if key]
     if not keys:
-        raise certificate.NoKey("There is no key for a certificate on this server yet.")
+        raise certificate.NoKey(("The private key for this server has not been generated yet."))
     faults: List[Fault] = []
     for key in keys:
         try:
@@ -82,7 +82,7 @@ def _awaiting(host: Host) -> Record:
     for record in host.state.load().updates.values():
         if record.step == state.CERTIFICATE:
             return record
-    raise NotAwaited("No certificate is awaited for this host.")
+    raise NotAwaited("This host is not waiting for a certificate.")
 
 
 def _order(host: Host) -> CsrOrder:
@@ -103,7 +103,7 @@ def _read(path: str) -> bytes:
     try:
         data = files.read(path)
     except OSError as error:
-        raise NoFile("%s cannot be read: %s." % (path, error.strerror)) from error
+        raise NoFile("Cannot read %s: %s." % (path, error.strerror)) from error
     if not data:
-        raise NoFile("%s is no file, or it is empty." % path)
+        raise NoFile("%s does not exist or is empty." % path)
     return data

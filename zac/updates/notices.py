@@ -62,13 +62,13 @@ def keep(host: Host, manifest: Manifest, envelope: Envelope) -> None:
 
     def edit(held: State) -> State:
         if held.canceled.get(manifest.id, -1) >= manifest.revision:
-            old.append("The update was cancelled.")
+            old.append("The update has been canceled.")
             return held
         known = held.updates.get(manifest.id)
         if known is None or known.step == state.IGNORED:
             return _begun(host, held, manifest, envelope)
         if manifest.revision < known.revision:
-            old.append("The update is older than the one that is known.")
+            old.append("The update is older than the current update on this device.")
         if manifest.revision <= known.revision:
             return held
         return _revised(host, held, known, manifest, envelope)
@@ -113,13 +113,13 @@ def _heed(host: Host, envelope: Envelope) -> bool:
     shape, act = kinds[envelope.payload_type]
     notice = open_as(shape, envelope.payload_type, envelope, host.device.zone_pub)
     if getattr(notice, "zone", "") != host.device.zone:
-        raise ForeignZone("The notice belongs to another zone.")
+        raise ForeignZone("The signed trust notice belongs to a different zone.")
     return act(host, notice, envelope)
 
 
 def _go(host: Host, notice: Go, _envelope: Envelope) -> bool:
     if notice.zone != host.device.zone:
-        raise ForeignZone("The notice belongs to another zone.")
+        raise ForeignZone("The signed trust notice belongs to a different zone.")
 
     def edit(record: Record) -> Record:
         older = record.go is not None and record.go.revision > notice.revision

@@ -103,7 +103,7 @@ def _report(host: Host, record: Record, results: List[RehearsalResult]) -> None:
     try:
         calls.tell(host, path, RehearsalReport(results=results, at=host.clock.now()))
     except Fault as fault:
-        host.log("rehearsal not reported: %s" % fault.explanation)
+        host.log("could not report the preflight check: %s" % fault.explanation)
         return
     codes = {result.server: result.code for result in results}
     host.state.amend(
@@ -120,7 +120,7 @@ ROUNDS = 10
 class Unusable(Fault):
     """Devices would refuse this certificate."""
 
-    action = "Correct the certificate and hand it in again; the current one stays in use."
+    action = "Correct the certificate and submit it again. The current certificate stays in use."
 
 
 def check(path: str, root: str, names: Sequence[str], *, dateless: bool = False) -> None:
@@ -148,7 +148,7 @@ def _server_context(path: str) -> ssl.SSLContext:
     try:
         context.load_cert_chain(path)
     except (ssl.SSLError, OSError) as error:
-        raise Unusable("Key and certificate do not fit together.") from error
+        raise Unusable("The private key does not match the certificate.") from error
     return context
 
 
@@ -161,7 +161,7 @@ def _shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> N
         pending = [side for side in pending if not _done(side, name)]
         if not pending:
             return
-    raise Unusable("The handshake for %s did not end." % name)
+    raise Unusable("The TLS handshake for %s did not complete." % name)
 
 
 def _done(side: ssl.SSLObject, name: str) -> bool:
@@ -170,7 +170,7 @@ def _done(side: ssl.SSLObject, name: str) -> bool:
     except ssl.SSLWantReadError:
         return False
     except ssl.SSLCertVerificationError as error:
-        raise Unusable("A device would refuse %s: %s." % (name, error.verify_message)) from error
+        raise Unusable("Devices would reject %s: %s." % (name, error.verify_message)) from error
     except ssl.SSLError as error:
-        raise Unusable("The handshake for %s failed: %s." % (name, error.reason)) from error
+        raise Unusable("The TLS handshake for %s failed: %s." % (name, error.reason)) from error
     return True

@@ -162,7 +162,7 @@ def _entered(host: Host, here: Step, there: Step) -> bool:
 
 def _failed(host: Host, step: Step, fault: Fault) -> None:
     if fault.kind is Kind.UNAVAILABLE:
-        host.log("%s waits: %s" % (step.name, fault.explanation))
+        host.log("%s is waiting: %s" % (step.name, fault.explanation))
         return
     record = host.state.record(step.update)
     if record is None:
@@ -189,7 +189,7 @@ def _queue(host: Host, record: Record, report: StatusReport) -> None:
 class OldUpdate(Fault):
     """The update is older than what this device has activated already."""
 
-    action = "Nothing was changed. Assign the update that is in force now."
+    action = "Nothing was changed. Assign the current update instead."
 
 
 class WrongRoot(NotSigned):
@@ -215,7 +215,7 @@ class Offered(Step):
             if pem.fingerprint(held.current) == manifest.root_sha256 and not host.is_certified:
                 return at(state.ACTIVATED, self.update)
             if manifest.epoch <= host.state.load().epoch and not _in_force(host, manifest):
-                raise OldUpdate("The update is older than the trust of this device.")
+                raise OldUpdate(("The update is older than the trust settings on this device."))
         files.make_folder(repository(host, self.update))
         for file in manifest.files:
             _keep_file(host, self.update, file)
@@ -261,13 +261,13 @@ def read_root(host: Host, manifest: Manifest) -> str:
     data = files.read(repository(host, manifest.id, ROOT_FILE)) or b""
     file = next((file for file in manifest.files if file.name == ROOT_FILE), None)
     if file is None or sha256(data) != file.sha256:
-        raise WrongRoot("The update holds no CA certificate.")
+        raise WrongRoot("The update does not contain a CA certificate.")
     try:
         roots = pem.split(data.decode())
     except UnicodeDecodeError as error:
-        raise WrongRoot("The CA certificate of the update is not PEM.") from error
+        raise WrongRoot("The CA certificate in the update is not in PEM format.") from error
     if len(roots) != 1 or pem.fingerprint(roots[0]) != manifest.root_sha256:
-        raise WrongRoot("The CA certificate of the update is not the one its manifest names.")
+        raise WrongRoot(("The CA certificate in the update does not match the manifest."))
     pem.describe(roots[0])
     return roots[0]
 

@@ -29,7 +29,7 @@ def run(home: Path, *arguments: str, stdin: str = "") -> str:
     )
     if done.returncode != 0:
         why = done.stderr.strip()
-        raise Unavailable(f"The agent could not do its part ({arguments[0]}): {why}")
+        raise Unavailable(f"The agent command {arguments[0]} failed: {why}")
     return done.stdout
 
 
@@ -45,8 +45,11 @@ def keep(home: Path) -> None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise Unavailable(
-            f"The CA vault key of this server cannot be written: {error}.",
-            action="Give this user the folder that ZCC_CA_VAULT names (docs/deployment.md).",
+            f"Cannot write the CA vault key of this server: {error}.",
+            action=(
+                "Make this user the owner of the directory set in "
+                "ZCC_CA_VAULT (see docs/deployment.md)."
+            ),
         ) from error
     earlier = public.with_name(private.name)
     if earlier.exists() and not private.exists():

@@ -40,13 +40,18 @@ class KeptHead(Value):
 class OtherLedger(Conflict):
     """The ledger was cut off, or another one was put in its place."""
 
-    action = "Run manage.py verify_audit, and keep the file: it shows what is missing."
+    action = (
+        "Keep this file as evidence, and run manage.py verify_audit to find the missing entries."
+    )
 
 
 class BadHead(Invalid):
     """The file of a kept head is damaged, or not this zone's."""
 
-    action = "Compare with an older copy of the file. If it was changed, treat the ledger so, too."
+    action = (
+        "Compare the file with an older copy. If the file was modified, "
+        "treat the audit log as compromised."
+    )
 
 
 def path() -> Path:
@@ -92,7 +97,9 @@ def _refuse_another_ledger(target: Path) -> None:
         return
     known = read(target, Zone.objects.the())
     if known.seq and not Entry.objects.filter(seq=known.seq, digest=known.digest).exists():
-        raise OtherLedger(f"Line {known.seq} of the ledger is not the one whose head was kept.")
+        raise OtherLedger(
+            f"Entry {known.seq} of the audit log does not match the saved checkpoint."
+        )
 
 
 def _tell_syslog(line: str) -> None:
@@ -105,7 +112,7 @@ def _tell_syslog(line: str) -> None:
     try:
         _syslog(settings.SYSLOG).emit(record)
     except OSError:
-        log.exception("syslog at %s does not answer", settings.SYSLOG)
+        log.exception("syslog server %s is not responding", settings.SYSLOG)
 
 
 @lru_cache(maxsize=2)
@@ -121,14 +128,14 @@ def read(source: Path, zone: Zone) -> KeptHead:
     try:
         data = source.read_bytes()[:AT_MOST]
     except OSError as error:
-        raise Unavailable(f"{source} cannot be read: {error.strerror}.") from error
+        raise Unavailable(f"Cannot read {source}: {error.strerror}.") from error
     try:
         envelope = json_codec.load(Envelope, data)
         kept = json_codec.load(KeptHead, envelope.open(zone.public_key, AUDIT_HEAD))
     except (Fault, ValueError) as error:
-        raise BadHead(f"{source} is not signed by the zone key, or is damaged.") from error
+        raise BadHead(f"{source} is damaged or not signed with the zone key.") from error
     if kept.zone != str(zone.guid):
-        raise BadHead(f"{source} belongs to another zone.")
+        raise BadHead(f"{source} belongs to a different zone.")
     return kept
 
 

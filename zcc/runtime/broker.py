@@ -80,8 +80,11 @@ def _private(folder: Path) -> None:
     found = folder.lstat()
     if found.st_uid != os.getuid() or folder.is_symlink():
         raise Refused(
-            f"The folder {folder} belongs to somebody else. Nothing was started.",
-            action="Choose a shorter ZCC_HOME, so that the broker's socket fits into it.",
+            f"The directory {folder} belongs to another user. Nothing was started.",
+            action=(
+                "Choose a shorter path for ZCC_HOME. The path of the "
+                "broker's socket would be too long."
+            ),
         )
 
 

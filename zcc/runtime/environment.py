@@ -55,7 +55,7 @@ def pairs(name: str) -> dict[str, str]:
     for item in items(name):
         key, sign, value = item.partition("=")
         if not sign or not key.strip() or not value.strip():
-            raise ImproperlyConfigured(f"{name} must be key=value, separated by commas.")
+            raise ImproperlyConfigured(f"{name} must be a comma-separated list of key=value pairs.")
         found[key.strip()] = value.strip()
     return found
 
@@ -93,9 +93,9 @@ def mail_server(name: str) -> MailServer:
         port = url.port or MAIL_PORTS[url.scheme]
     except (ValueError, KeyError):
         # Without the value: there is a password in it.
-        raise ImproperlyConfigured(f"{name} must begin with {', '.join(MAIL_PORTS)}.") from None
+        raise ImproperlyConfigured(f"{name} must start with {', '.join(MAIL_PORTS)}.") from None
     if not url.hostname:
-        raise ImproperlyConfigured(f"{name} names no host.")
+        raise ImproperlyConfigured(f"{name} does not specify a host.")
     return MailServer(
         host=url.hostname,
         port=port,

@@ -48,7 +48,7 @@ class Zone:
         try:
             self._prepare()
             self._bring_up()
-            say(f"The administrator's name and password are in {self._home / 'access.json'}")
+            say(f"The administrator's user name and password are in {self._home / 'access.json'}")
             say(f"ZCC is ready at {self._first.url}")
             while True:
                 self._supervisor.tend()
@@ -69,7 +69,7 @@ class Zone:
         self._command(self._parts.manage("collectstatic", "--noinput", "--verbosity", "0"))
         self._supervisor.keep(broker.program(self._home), last=True)
         self._supervisor.wait_until(
-            lambda: broker.answers(self._home), 20, "The broker did not answer"
+            lambda: broker.answers(self._home), 20, "The broker did not start"
         )
         if not (self._home / "access.json").exists():
             say(f"Creating the zone {ZONE}")
@@ -100,8 +100,10 @@ class Zone:
             missing = [host.name for host in group if not host.joined]
             if missing:
                 raise Unavailable(
-                    f"{', '.join(missing)} could not register. All parts were stopped again.",
-                    action=f"{self._supervisor.log(f'{missing[0]}.register')} says why.",
+                    (f"{', '.join(missing)} could not be registered. All processes were stopped."),
+                    action=(
+                        f"For the reason, see {self._supervisor.log(f'{missing[0]}.register')}."
+                    ),
                 )
             self._start(group)
 
@@ -115,7 +117,7 @@ class Zone:
         codes = self._supervisor.run(commands, stdin=[keys[host.role] + "\n" for host in hosts])
         for host, code in zip(hosts, codes, strict=True):
             if code not in REGISTERED:
-                say(f"{host.name} did not register yet (exit code {code})")
+                say(f"{host.name} is not registered yet (exit code {code})")
 
     def _wait_for(self, hosts: Sequence[Host]) -> None:
         for host in hosts:
@@ -124,7 +126,7 @@ class Zone:
             self._supervisor.wait_until(
                 partial(_answers, host.address, port),
                 PATIENCE_SECONDS,
-                f"{place} did not answer",
+                f"{place} did not start",
             )
 
     def _command(self, program: processes.Program) -> None:
@@ -133,8 +135,8 @@ class Zone:
             log = self._supervisor.log(program.name)
             last = log.read_text(errors="replace").strip().splitlines()[-1:]
             raise Unavailable(
-                f"The command {program.name} failed: {''.join(last)} Nothing is running.",
-                action=f"Its whole output is in {log}.",
+                (f"The command {program.name} failed: {''.join(last)} All processes were stopped."),
+                action=f"For the complete output, see {log}.",
             )
 
 
@@ -148,10 +150,12 @@ def check_ports(hosts: Sequence[Host]) -> None:
                     trial.bind((host.address, port))
             except OSError as error:
                 raise Refused(
-                    f"{host.name} cannot use {host.address}:{port}: {error.strerror}."
-                    " Nothing was started.",
-                    action="End the program that uses it, or choose other ports for a new zone"
-                    " with ZCC_HOME and ZCC_PORT, ZCC_CONTENT_PORT or ZCC_ADDRESS_BASE.",
+                    f"{host.name} cannot listen on {host.address}:{port}: "
+                    f"{error.strerror}. Nothing was started.",
+                    action="Stop the program that uses this port. "
+                    "Alternatively, create a new zone on different "
+                    "ports: set ZCC_HOME, and ZCC_PORT, "
+                    "ZCC_CONTENT_PORT, or ZCC_ADDRESS_BASE.",
                 ) from error
 
 
@@ -175,8 +179,8 @@ def alone(home: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Refused(
-                f"A zone is running in {home} already. Nothing was started.",
-                action="End it first, or choose another ZCC_HOME.",
+                f"A zone is already running in {home}. Nothing was started.",
+                action=("Stop the running zone first, or set ZCC_HOME to a different directory."),
             ) from error
         yield
 

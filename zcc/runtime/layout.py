@@ -138,10 +138,14 @@ def decide(home: Path) -> Layout:
         != asked
     ):
         raise Refused(
-            f"The zone in {home} was made for {earlier.base}.* with port {earlier.port} and"
-            f" content port {earlier.content_port}; its certificates name them."
-            " Nothing was started.",
-            action="Start it as it was made, or choose another ZCC_HOME for another zone.",
+            f"The zone in {home} was created for {earlier.base}.* with port "
+            f"{earlier.port} and content port {earlier.content_port}. Its "
+            "certificates are valid only for these addresses. Nothing was "
+            "started.",
+            action=(
+                "Start the zone with its original settings, or set ZCC_HOME "
+                "to a different directory to create another zone."
+            ),
         )
     return asked
 
@@ -168,6 +172,6 @@ def _base(text: str) -> str:
     if not re.fullmatch(r"127(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){2}", text):
         raise Invalid(
             f"ZCC_ADDRESS_BASE is {text!r}. Nothing was started.",
-            action="Give the first three numbers of a loopback network, such as 127.0.0.",
+            action=("Enter the first three octets of a loopback network, for example 127.0.0."),
         )
     return text

@@ -122,9 +122,9 @@ class Listener(MPServer):
             )
         except (OSError, ssl.SSLError) as error:
             # What is served goes on being served; the agent's own handshake finds out.
-            log.error("%s cannot be served: %s", certificate, error)  # noqa: TRY400 - no bug
+            log.error("cannot serve certificate %s: %s", certificate, error)  # noqa: TRY400 - no bug
             return
-        log.info("%s is served from now on", certificate)
+        log.info("now serving certificate %s", certificate)
         self.reload_signal = True
         self.main_loop_interrupt.set()
 
@@ -202,10 +202,12 @@ def stop_accepting(address: tuple[str, int]) -> None:
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="zcc.runtime.listener", description="The web server.")
+    parser = argparse.ArgumentParser(prog="zcc.runtime.listener", description="Run the web server.")
     parser.add_argument("--address", required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--home", type=Path, required=True, help="home of this server's agent")
+    parser.add_argument(
+        "--home", type=Path, required=True, help="data directory of this server's agent"
+    )
     told = parser.parse_args()
     processes.harden()
     os.environ.setdefault("ZCC_SERVER_HOME", str(told.home.absolute()))

@@ -38,7 +38,7 @@ def web() -> str:
         answer = line.getresponse()
         told = json.loads(answer.read())
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return f"no answer at {address}:{port}: {error}"
+        return f"no response from {address}:{port}: {error}"
     return "" if answer.status == http.HTTPStatus.OK else json.dumps(told)
 
 
@@ -52,8 +52,8 @@ def worker() -> str:
     try:
         answers = app.control.ping(destination=[f"worker@{name}"], timeout=ANSWER_SECONDS / 2)
     except OSError as error:
-        return f"the broker does not answer: {error}"
-    return "" if answers else f"worker@{name} does not answer"
+        return f"the broker is not responding: {error}"
+    return "" if answers else f"worker@{name} is not responding"
 
 
 def beat() -> str:
@@ -63,7 +63,7 @@ def beat() -> str:
     from devices.models import Zone  # noqa: PLC0415 - as above
 
     if Zone.objects.exists() and health.is_sweep_missed(timezone.now()):
-        return "no sweep was done lately: beat or every worker stands still"
+        return "no recent sweep: beat or all workers have stopped"
     return ""
 
 
@@ -77,8 +77,8 @@ def agent() -> str:
     except BlockingIOError:
         return ""
     except OSError as error:
-        return f"its lock cannot be read: {error}"
-    return "no agent runs in this home"
+        return f"cannot read the agent's lock file: {error}"
+    return "no agent is running in this directory"
 
 
 def _belongs() -> bool:

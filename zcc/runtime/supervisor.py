@@ -95,7 +95,7 @@ class Supervisor:
         for part in self._parts:
             code = part.ended(now)
             if code is not None:
-                self._say(f"{part.name} ended ({_reason(code)}), it starts again soon")
+                self._say(f"{part.name} exited ({_reason(code)}); restarting")
                 self._publish()
             if part.child is None and now >= part.due and not self._held(part):
                 part.pause = min(part.pause * 2, LONGEST_PAUSE)
@@ -111,7 +111,7 @@ class Supervisor:
             if time.monotonic() > end:
                 raise Unavailable(
                     f"{what} within {seconds:.0f} seconds. All parts were stopped again.",
-                    action=f"Look into the logs in {self._home / 'logs'}.",
+                    action=f"Check the logs in {self._home / 'logs'}.",
                 )
             self.tend()
 

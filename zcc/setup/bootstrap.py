@@ -62,7 +62,7 @@ class Place:
         """Refuse names and addresses that no certificate could carry, before a key is made."""
         names.check_fqdn(self.fqdn)
         if not self.addresses:
-            raise Invalid("The server has no address.", field="addresses")
+            raise Invalid("No IP address was specified for the server.", field="addresses")
         validation.check(
             messages.Register(
                 name=self.name,
@@ -89,7 +89,7 @@ class Administrator:
     def check(self) -> None:
         """Refuse an empty name or a password that the rules do not allow."""
         if not self.username.strip():
-            raise Invalid("The first administrator needs a name.", field="username")
+            raise Invalid("Enter a name for the first administrator.", field="username")
         if not self.password:
             return
         try:
@@ -101,7 +101,7 @@ class Administrator:
 def check_name(name: str) -> None:
     """Refuse a zone name that is empty or too long."""
     if not name.strip() or len(name) > NAME_AT_MOST:
-        raise Invalid(f"A zone has a name of 1 to {NAME_AT_MOST} characters.", field="name")
+        raise Invalid(f"A zone name must have 1 to {NAME_AT_MOST} characters.", field="name")
 
 
 def check_fresh(home: Path) -> None:
@@ -109,18 +109,23 @@ def check_fresh(home: Path) -> None:
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         raise Unavailable(
-            "The database has not been prepared. Nothing was changed.",
+            "The database schema has not been created. Nothing was changed.",
             action="Run: manage.py migrate",
         )
     if Zone.objects.exists():
         raise Conflict(
-            "This database already holds a zone. Nothing was changed.",
-            action="Let this server join it (zac reg), or use an empty database.",
+            "This database already contains a zone. Nothing was changed.",
+            action=(
+                "Register this server in the existing zone (zac reg), or use an empty database."
+            ),
         )
     if (home / "device.json").exists():
         raise Conflict(
-            f"The agent in {home} belongs to a zone already. Nothing was changed.",
-            action="Use another home (ZCC_SERVER_HOME), or remove this one if its zone is gone.",
+            f"The agent in {home} already belongs to a zone. Nothing was changed.",
+            action=(
+                "Use a different directory (ZCC_SERVER_HOME). If the old "
+                "zone no longer exists, delete this directory."
+            ),
         )
 
 
@@ -206,7 +211,7 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Invalid(f"{path} cannot be read: {error.strerror}. Nothing was changed.") from error
+        raise Invalid(f"Cannot read {path}: {error.strerror}. Nothing was changed.") from error
 
 
 def write_private(path: Path, value: dict[str, Any]) -> None:
@@ -218,4 +223,4 @@ def write_private(path: Path, value: dict[str, Any]) -> None:
             json.dump(value, file, indent=2)
         part.replace(path)
     except OSError as error:
-        raise Fault(f"{path} cannot be written: {error.strerror}.") from error
+        raise Fault(f"Cannot write {path}: {error.strerror}.") from error

@@ -72,7 +72,7 @@ def is_wanted(home: Path) -> bool:
     try:
         return not Zone.objects.exists()
     except DatabaseError as error:
-        log.warning("the database does not answer or is not prepared yet: %s", error)
+        log.warning("the database is unavailable or not initialized: %s", error)
         return False
 
 
@@ -86,8 +86,9 @@ def offer(home: Path, port: int, now: datetime) -> Path:
     sealing.write_private_file(folder / CERTIFICATE, key + certificate)
     sealing.write_private_file(folder / TOKEN, proof(token))
     log.warning(
-        "There is no zone yet. Open https://SERVER:%d%s and enter the set-up token %s . The page "
-        "has a temporary certificate with the SHA256 fingerprint %s",
+        "No zone has been created yet. To create one, open https://SERVER:%d%s "
+        "and enter the setup token %s . The page uses a temporary certificate "
+        "with the SHA-256 fingerprint %s",
         port,
         PATH,
         token,
@@ -106,7 +107,7 @@ def _temporary(now: datetime) -> tuple[str, str]:
     ca_key, key = keys.make_key(256), keys.make_key(256)
     root = issuance.make_root(
         key_pem=ca_key,
-        subject=names.Subject("Temporary, for the first run"),
+        subject=names.Subject("Temporary certificate for initial setup"),
         validity=issuance.root_validity(now, 1),
         serial=issuance.make_serial(),
     )

@@ -54,7 +54,7 @@ def _token(request: HttpRequest) -> HttpResponse:
             request.session.cycle_key()
             request.session[PROVED] = digest
             return HttpResponseRedirect(reverse("setup_zone"))
-        form.add_error("token", _("This is not the set-up token. Nothing was changed."))
+        form.add_error("token", _("The setup token is incorrect. Nothing was changed."))
     return _page(request, "token", form)
 
 

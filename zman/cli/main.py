@@ -56,18 +56,18 @@ def make_parser() -> ArgumentParser:
     """Return the parser of every command."""
     common = Parser(add_help=False)
     for flag, words in (
-        ("--profile", "a profile of the profiles file"),
-        ("--url", "address of the console, https://HOST:PORT"),
-        ("--ca-file", "file with the certificate of the zone CA"),
-        ("--token-file", "file with the API token, for its owner alone"),
-        ("--access", "access.json of an embedded zone"),
+        ("--profile", "profile to use from the profiles file"),
+        ("--url", "URL of the console (https://HOST:PORT)"),
+        ("--ca-file", "file that contains the zone CA certificate"),
+        ("--token-file", "file that contains the API token (mode 0600)"),
+        ("--access", "access.json file of a zone started with make run"),
     ):
         common.add_argument(flag, help=words, default="")
-    common.add_argument("--json", action="store_true", help="print JSON")
-    common.add_argument("-y", "--yes", action="store_true", help="ask nothing")
+    common.add_argument("--json", action="store_true", help="write output as JSON")
+    common.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
     parser = Parser(
         prog="zman",
-        description="The certificate authority of a zone, from the command line.",
+        description=("Manage the certificate authority of a zone from the command line."),
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -89,80 +89,114 @@ def _add(commands: Any, name: str, run: Command, words: str, *, common: Argument
 
 
 def _reading(commands: Any, common: ArgumentParser) -> None:
-    listed = _add(commands, "list", resources.show_list, "list things of one kind", common=common)
+    listed = _add(commands, "list", resources.show_list, "list resources", common=common)
     listed.add_argument("kind", choices=[*LISTS, *OF_UPDATE, *WHOLE])
-    listed.add_argument("--update", default="", help="of which update: name or id")
+    listed.add_argument("--update", default="", help="name or ID of the update")
     listed.add_argument("--search", default="", metavar="TEXT")
     listed.add_argument("--state", default="")
-    listed.add_argument("--sort", default="", help="a column, as --sort=-contact for descending")
-    listed.add_argument("--limit", type=int, default=0, help="how many at most; 0 is all")
-    shown = _add(commands, "show", resources.show_one, "show one thing", common=common)
+    listed.add_argument(
+        "--sort",
+        default="",
+        help=("column to sort by; prefix with - for descending order (--sort=-contact)"),
+    )
+    listed.add_argument("--limit", type=int, default=0, help="maximum number of items (0 for all)")
+    shown = _add(commands, "show", resources.show_one, "show a resource", common=common)
     shown.add_argument("what", choices=resources.SHOWN)
-    shown.add_argument("name", nargs="?", default="", help="name or id")
-    shown.add_argument("--pem", action="store_true", help="its certificate instead")
-    shown.add_argument("--future", action="store_true", help="with --pem: the new one")
+    shown.add_argument("name", nargs="?", default="", help="name or ID")
+    shown.add_argument("--pem", action="store_true", help="print the certificate in PEM format")
+    shown.add_argument(
+        "--future", action="store_true", help="with --pem, print the new certificate"
+    )
     shown.add_argument("-o", "--output", default="", metavar="FILE")
     watched = _add(
-        commands, "watch", operations.watch, "follow an operation to its end", common=common
+        commands, "watch", operations.watch, "watch an operation until it completes", common=common
     )
-    watched.add_argument("operation", nargs="?", default="", help="id; else the one under way")
+    watched.add_argument(
+        "operation",
+        nargs="?",
+        default="",
+        help=("operation ID (default: the operation in progress)"),
+    )
     watched.add_argument("--until", choices=list(watch.ENDS), default="completed")
 
 
 def _starting(commands: Any, common: ArgumentParser) -> None:
     started = Parser(add_help=False, parents=[common])
     started.add_argument("--key-length", type=int, default=256, metavar="BITS")
-    started.add_argument("--include-dns", action="store_true", help="additional DNS names, too")
+    started.add_argument("--include-dns", action="store_true", help="include additional DNS names")
     started.add_argument("--at", default="", help="activation: 2030-05-17T22:00+02:00 or +2h")
-    started.add_argument("--immediately", action="store_true", help="of an expired CA")
-    started.add_argument("--key", default="", metavar="UUID", help="makes a repetition harmless")
-    started.add_argument("--watch", action="store_true", help="follow it to its end")
-    remint = commands.add_parser("remint", help="replace the zone CA, or certificates of servers")
+    started.add_argument(
+        "--immediately",
+        action="store_true",
+        help=("activate immediately (only if the CA has expired)"),
+    )
+    started.add_argument(
+        "--key",
+        default="",
+        metavar="UUID",
+        help=("idempotency key; repeating the command with the same key has no effect"),
+    )
+    started.add_argument("--watch", action="store_true", help="wait until the operation completes")
+    remint = commands.add_parser("remint", help="remint the zone CA or server certificates")
     of_what = remint.add_subparsers(dest="what", required=True, metavar="ca|servers")
-    own = _add(of_what, "ca", operations.remint_ca, "Remint CA", common=started)
-    own.add_argument("--common-name", default="", help="else that of the present CA")
+    own = _add(of_what, "ca", operations.remint_ca, "remint the zone CA", common=started)
+    own.add_argument("--common-name", default="", help="default: common name of the current CA")
     own.add_argument("--years", type=int, default=10)
     servers = _add(
-        of_what, "servers", operations.remint_servers, "Remint Certificate", common=started
+        of_what, "servers", operations.remint_servers, "remint server certificates", common=started
     )
     servers.add_argument("servers", nargs="*", metavar="SERVER")
-    servers.add_argument("--all", action="store_true", help="every server")
-    servers.add_argument("--name", default="", help="of the system update")
+    servers.add_argument("--all", action="store_true", help="remint all servers")
+    servers.add_argument("--name", default="", help="name of the system update")
     servers.add_argument("--common-name", default="")
     _of_csr(servers)
-    change = commands.add_parser("change", help="change the zone CA to another one")
+    change = commands.add_parser("change", help="change to a different zone CA")
     to_what = change.add_subparsers(dest="what", required=True, metavar="internal|external")
     internal = _add(
-        to_what, "internal", operations.change_internal, "to a CA of the zone", common=started
+        to_what, "internal", operations.change_internal, "change to an internal CA", common=started
     )
-    internal.add_argument("--server", required=True, help="which Primary Server holds it")
+    internal.add_argument(
+        "--server", required=True, help="Primary Server that becomes the CA server"
+    )
     internal.add_argument("--subject", required=True)
     internal.add_argument("--years", type=int, default=10)
     external = _add(
-        to_what, "external", operations.change_external, "to a CA outside", common=started
+        to_what, "external", operations.change_external, "change to an external CA", common=started
     )
-    external.add_argument("chain", nargs="+", help="PEM files: the root, and intermediates")
+    external.add_argument(
+        "chain", nargs="+", help=("PEM files with the root and intermediate certificates")
+    )
     _of_csr(external)
 
 
 def _of_csr(parser: ArgumentParser) -> None:
-    parser.add_argument("--by-hand", action="store_true", help="requests are made elsewhere")
+    parser.add_argument("--by-hand", action="store_true", help="generate the CSRs manually")
     for name in operations.SUBJECT:
-        parser.add_argument(f"--{name.replace('_', '-')}", default="", help="in the CSRs")
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", default="", help="value for this field in the CSRs"
+        )
 
 
 def _running(commands: Any, common: ArgumentParser) -> None:
     told = Parser(add_help=False, parents=[common])
-    told.add_argument("operation", nargs="?", default="", help="id; else the one under way")
-    told.add_argument("--watch", action="store_true", help="follow it to its end")
+    told.add_argument(
+        "operation",
+        nargs="?",
+        default="",
+        help=("operation ID (default: the operation in progress)"),
+    )
+    told.add_argument("--watch", action="store_true", help="wait until the operation completes")
     for name, words in (
         ("cancel", "cancel an operation"),
-        ("assign", "Assign Now: do not wait for replication"),
-        ("force", "activate a blocked operation all the same"),
-        ("clear", "clear the message of a failed cancel"),
-        ("try-again", "try a failed preparation again"),
-        ("roll-back", "go back to the CA from before"),
-        ("without-bridge", "go on without a lost certificate server"),
+        ("assign", "assign the update now without waiting for replication"),
+        ("force", "force activation of a blocked operation"),
+        ("clear", "clear the message about a failed cancellation"),
+        ("try-again", "retry a failed preparation"),
+        ("roll-back", "roll back to the previous CA"),
+        (
+            "without-bridge",
+            ("continue without the cross-certificate if the certificate server is lost"),
+        ),
     ):
         _add(commands, name, operations.act, words, common=told)
     later = _add(
@@ -170,38 +204,38 @@ def _running(commands: Any, common: ArgumentParser) -> None:
     )
     later.add_argument("--at", required=True, help="2030-05-17T22:00+02:00 or +2h")
     for name, words in (
-        ("approve", "let a waiting server into the zone"),
-        ("unregister", "let a device go"),
-        ("retire", "take a device out for good"),
+        ("approve", "approve a server that is waiting for approval"),
+        ("unregister", "unregister a device"),
+        ("retire", "retire a device permanently"),
     ):
         _add(commands, name, operations.of_device, words, common=common).add_argument("device")
 
 
 def _keeping(commands: Any, common: ArgumentParser) -> None:
     moved = _add(
-        commands, "move", ca_key.move, "move the CA role to a Primary Server", common=common
+        commands, "move", ca_key.move, "move the CA role to another Primary Server", common=common
     )
     moved.add_argument("server")
-    kept = _add(commands, "backup", ca_key.backup, "back the CA up into a file", common=common)
+    kept = _add(commands, "backup", ca_key.backup, "back up the CA to a file", common=common)
     back = _add(commands, "restore", ca_key.restore, "restore the CA from a backup", common=common)
     for parser in (kept, back):
         parser.add_argument("file")
         parser.add_argument("--passphrase-file", default="", help=f"else {ca_key.FROM_ENVIRONMENT}")
-    back.add_argument("--server", required=True, help="which Primary Server takes it")
-    csr = commands.add_parser("csr", help="certification requests of servers")
+    back.add_argument("--server", required=True, help="Primary Server to restore the CA to")
+    csr = commands.add_parser("csr", help="manage server CSRs")
     how = csr.add_subparsers(dest="what", required=True, metavar="generate|again|get")
-    made = _add(how, "generate", ca_key.generate_csrs, "fresh keys and requests", common=common)
+    made = _add(how, "generate", ca_key.generate_csrs, "generate new keys and CSRs", common=common)
     made.add_argument("servers", nargs="+", metavar="SERVER")
     made.add_argument("--key-length", type=int, default=256, metavar="BITS")
     made.add_argument("--common-name", default="")
-    again = _add(how, "again", ca_key.try_again, "ask again what failed", common=common)
+    again = _add(how, "again", ca_key.try_again, "retry failed CSR generation", common=common)
     again.add_argument("server")
-    got = _add(how, "get", ca_key.fetch_csrs, "fetch the requests", common=common)
+    got = _add(how, "get", ca_key.fetch_csrs, "download CSRs", common=common)
     got.add_argument("servers", nargs="+", metavar="SERVER")
     got.add_argument("-o", "--output", default="", metavar="FILE")
     taken = _add(commands, "import", ca_key.import_files, "import certificates", common=common)
     taken.add_argument("files", nargs="+", metavar="FILE")
-    taken.add_argument("--server", default="", help="else matched by their keys")
+    taken.add_argument("--server", default="", help="server to import to (default: match by key)")
 
 
 def main(
@@ -218,7 +252,7 @@ def main(
         out.fault(fault)
         return exit_codes.code_of(fault)
     except KeyboardInterrupt:
-        out.say("Interrupted. What was started goes on.")
+        out.say("Interrupted. The operation continues on the server.")
         return exit_codes.INTERRUPTED
     except BrokenPipeError:
         # Who read the output has seen enough.

@@ -55,7 +55,7 @@ class Output:
             table.add_row(*(_cell(_inside(row, path)) for path in columns.values()))
         self.screen.print(table)
         if not found:
-            self.say("Nothing was found.")
+            self.say("No results.")
 
     def facts(self, value: Mapping[str, Any]) -> None:
         """Print one thing with everything that is known of it."""
@@ -94,10 +94,13 @@ class Output:
         if yes:
             return
         if not sys.stdin.isatty():
-            raise Invalid(f"{text} Nobody is here to confirm it.", action="Give --yes to do it.")
+            raise Invalid(
+                (f"{text} Confirmation is required, but the terminal is not interactive."),
+                action="To skip confirmation, use --yes.",
+            )
         self.aside.print(f"{text} [y/N] ", end="", markup=False)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise Fault("It was not confirmed. Nothing was changed.")
+            raise Fault("Not confirmed. Nothing was changed.")
 
 
 def _inside(row: Mapping[str, Any], path: str) -> Any:

@@ -51,12 +51,14 @@ def decide(options: Mapping[str, Any], environment: Mapping[str, str]) -> Place:
     url = str(given.get("url", "")).rstrip("/")
     if not url.startswith("https://"):
         raise Invalid(
-            f"The address of the console is {url!r}." if url else "No console is named.",
-            action="Give --url https://HOST:PORT, set ZMAN_URL, or write a profile (see --help).",
+            f"The address of the console is {url!r}." if url else "No console specified.",
+            action=(
+                "Use --url https://HOST:PORT, set ZMAN_URL, or create a profile (see zman --help)."
+            ),
         )
     ca_file = Path(given["ca_file"]).expanduser() if given.get("ca_file") else None
     if ca_file is not None and not ca_file.is_file():
-        raise Invalid(f"There is no file {ca_file} with the CA's certificate.")
+        raise Invalid(f"CA certificate file not found: {ca_file}.")
     return Place(url, ca_file, _token(given))
 
 
@@ -77,24 +79,26 @@ def _profile(options: Mapping[str, Any], environment: Mapping[str, str]) -> dict
     wanted = options.get("profile") or environment.get("ZMAN_PROFILE", "")
     if not path.exists():
         if wanted:
-            raise Invalid(f"There is no profile {wanted}: {path} does not exist.")
+            raise Invalid(f"Profile {wanted} not found because {path} does not exist.")
         return {}
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise Invalid(f"{path} cannot be read: {error}.") from error
+        raise Invalid(f"Cannot read {path}: {error}.") from error
     profiles = written.get("profiles", {})
     name = wanted or written.get("default", "")
     if name and name not in profiles:
         raise Invalid(
-            f"There is no profile {name} in {path}.",
-            action=f"It has: {', '.join(profiles) or 'none'}.",
+            f"Profile {name} not found in {path}.",
+            action=f"Available profiles: {', '.join(profiles) or 'none'}.",
         )
     found: dict[str, Any] = profiles.get(name, {})
     if "token" in found:
         raise Invalid(
-            f"The profile {name} holds a token itself.",
-            action="Write the token into a file of its own (0600) and name it as token_file.",
+            (f"Profile {name} contains a token. Tokens are not allowed in the profiles file."),
+            action=(
+                "Save the token in a separate file (mode 0600) and set token_file to its path."
+            ),
         )
     return found
 
@@ -104,7 +108,9 @@ def _access(path: Path) -> dict[str, Any]:
         told = json.loads(_private(path))
         return {"url": told["url"], "ca_file": told["ca_file"], "token": told["api_token"]}
     except (ValueError, KeyError, TypeError) as error:
-        raise Invalid(f"{path} is not the access.json of an embedded zone.") from error
+        raise Invalid(
+            f"{path} is not an access.json file of a zone started with make run."
+        ) from error
 
 
 def _token(given: Mapping[str, Any]) -> str:
@@ -113,12 +119,13 @@ def _token(given: Mapping[str, Any]) -> str:
         text = _private(Path(given["token_file"]).expanduser()).strip()
     if not text:
         raise Invalid(
-            "No token is given.",
-            action="Make one on the page API Tokens of the console; then set ZMAN_TOKEN, or put "
-            "it into a file (0600) and name that with --token-file or ZMAN_TOKEN_FILE.",
+            "No API token specified.",
+            action="Create a token on the API Tokens page of the console. Then "
+            "set ZMAN_TOKEN, or save the token in a file (mode 0600) "
+            "and specify the file with --token-file or ZMAN_TOKEN_FILE.",
         )
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise Invalid("The token is not the text of one: it has characters that no token has.")
+        raise Invalid("The API token is not valid because it contains unexpected characters.")
     return text
 
 
@@ -129,9 +136,12 @@ def _private(path: Path) -> str:
             mode = os.fstat(file.fileno()).st_mode
             if mode & (stat.S_IRWXG | stat.S_IRWXO):
                 raise Forbidden(
-                    f"{path} holds a secret and can be read by others. It was not used.",
+                    (
+                        f"{path} contains a secret but is readable by other users. "
+                        "The file was not used."
+                    ),
                     action=f"Run: chmod 600 {path}",
                 )
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{path} cannot be read: {error}.") from error
+        raise Invalid(f"Cannot read {path}: {error}.") from error

@@ -46,7 +46,7 @@ class Console:
                 cafile=str(place.ca_file) if place.ca_file else None
             )
         except (OSError, ssl.SSLError) as error:
-            raise NotVerified(f"{place.ca_file} holds no certificate that can be read.") from error
+            raise NotVerified(f"{place.ca_file} does not contain a valid certificate.") from error
         self._http = httpx.Client(
             base_url=f"{place.url}/api/v1/",
             verify=trusted,
@@ -135,17 +135,19 @@ class Console:
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, ssl.SSLCertVerificationError):
-                trusted = self._place.ca_file or "the certificates of this system"
+                trusted = self._place.ca_file or "the system trust store"
                 return NotVerified(
-                    f"The certificate of {self._place.url} is not trusted by {trusted}: "
-                    f"{cause.verify_message}. Nothing was sent.",
-                    action="Get the certificate of the zone CA by a way that you trust, and name "
-                    "it with --ca-file. After a change of the CA it is another one.",
+                    f"The certificate of {self._place.url} could not be "
+                    f"verified with {trusted}: {cause.verify_message}. Nothing "
+                    "was sent.",
+                    action="Get the zone CA certificate through a trusted "
+                    "channel and specify it with --ca-file. If the zone "
+                    "CA has changed, you need the new certificate.",
                 )
             cause = cause.__cause__ or cause.__context__
         return Unavailable(
-            f"{self._place.url} does not answer: {str(error) or type(error).__name__}.",
-            action="Check the address and whether the console runs.",
+            f"Cannot connect to {self._place.url}: {str(error) or type(error).__name__}.",
+            action="Check the URL and make sure that the console is running.",
         )
 
 
@@ -156,8 +158,11 @@ def _problem(answer: httpx.Response) -> Fault:
         detail, action = str(told["detail"]), str(told.get("action", ""))
         field = "".join(str(one["field"]) for one in told.get("errors", [])[:1])
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
-        detail = f"{answer.request.url} answered {answer.status_code} and no document of the API."
-        return Bug(detail, action="Check that the address is that of a console.")
+        detail = (
+            f"{answer.request.url} returned status {answer.status_code} "
+            "without a valid API response."
+        )
+        return Bug(detail, action="Check that the URL points to a console.")
     if answer.status_code in UNAVAILABLE:
         return Unavailable(detail, action=action)
     if answer.status_code >= BUG_FROM:

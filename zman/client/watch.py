@@ -42,7 +42,7 @@ def operation(api: Console, out: Output, key: str, until: str) -> dict[str, Any]
                 return told
             if told["state"] in STUCK:
                 raise Failed(
-                    f"The operation is {told['state']}. {told['reason']}".strip(),
+                    f"Operation status: {told['state']}. {told['reason']}".strip(),
                     action=told["action"],
                 )
             time.sleep(EVERY_SECONDS)
@@ -50,13 +50,13 @@ def operation(api: Console, out: Output, key: str, until: str) -> dict[str, Any]
 
 def job(api: Console, out: Output, told: dict[str, Any]) -> dict[str, Any]:
     """Wait until the server that holds the key has done a job."""
-    out.say("The server that holds the CA key was asked. Waiting for its answer.")
+    out.say("Waiting for the certificate server to respond.")
     while told["state"] == "waiting":
         time.sleep(JOB_EVERY_SECONDS)
         told = _patiently(api, f"jobs/{told['id']}")
     if told["state"] != "done":
         raise Failed(
-            told["reason"] or "The server did not answer in time. Nothing was changed.",
+            told["reason"] or ("The server did not respond in time. Nothing was changed."),
             action=told["action"],
         )
     return told
@@ -70,7 +70,7 @@ def _patiently(api: Console, path: str) -> dict[str, Any]:
             found: dict[str, Any] = api.get(path)
             return found
         if time.monotonic() > end:
-            raise Unavailable("The console has not answered for three minutes.")
+            raise Unavailable("The console has not responded for three minutes.")
         time.sleep(EVERY_SECONDS)
 
 

@@ -26,7 +26,7 @@ def move(api: Console, out: Output, told: Namespace) -> None:
     server = server_of(api, told.server)
     out.confirm(f"Move the CA role to {server['name']}?", yes=told.yes)
     watch.job(api, out, api.post("authority/move", {"server_id": server["id"]}))
-    out.say(f"{server['name']} has the CA role now.")
+    out.say(f"{server['name']} now has the CA role.")
     _done(out, {"certificate_server": server["name"]})
 
 
@@ -34,7 +34,7 @@ def backup(api: Console, out: Output, told: Namespace) -> None:
     """Backup CA into a file for its owner alone."""
     path = Path(told.file)
     if path.exists():
-        raise Invalid(f"{path} exists already. Nothing was backed up.")
+        raise Invalid(f"{path} already exists. No backup was created.")
     phrase = passphrase(told, again=True)
     done = watch.job(api, out, api.post("authority/backup", {"passphrase": phrase}))
     data = api.file(f"jobs/{done['id']}/result")
@@ -44,8 +44,10 @@ def backup(api: Console, out: Output, told: Namespace) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise Invalid(f"{path} cannot be written: {error.strerror}. It was not kept.") from error
-    out.say(f"The CA is backed up in {path}. Without the passphrase it is worth nothing.")
+        raise Invalid(
+            f"Cannot write {path}: {error.strerror}. The backup was not saved."
+        ) from error
+    out.say(f"Saved the CA backup to {path}. You need the passphrase to restore it.")
     _done(out, {"file": str(path), "bytes": len(data)})
 
 
@@ -53,12 +55,12 @@ def restore(api: Console, out: Output, told: Namespace) -> None:
     """Restore CA on a Primary Server."""
     data = read(told.file, BACKUP_AT_MOST)
     server = server_of(api, told.server)
-    out.confirm(f"Restore the CA from {told.file} on {server['name']}?", yes=told.yes)
+    out.confirm(f"Restore the CA from {told.file} to {server['name']}?", yes=told.yes)
     phrase = passphrase(told, again=False)
     files = [(Path(told.file).name, data)]
     asked = api.upload("authority/restore", files, server_id=server["id"], passphrase=phrase)
     watch.job(api, out, asked)
-    out.say(f"{server['name']} has the CA now.")
+    out.say(f"Restored the CA to {server['name']}.")
     _done(out, {"certificate_server": server["name"]})
 
 
@@ -75,19 +77,19 @@ def passphrase(told: Namespace, *, again: bool) -> str:
         return os.environ[FROM_ENVIRONMENT]
     if not sys.stdin.isatty():
         raise Invalid(
-            "The passphrase is missing.",
-            action=f"Give --passphrase-file, or set {FROM_ENVIRONMENT}.",
+            "No passphrase specified.",
+            action=f"Use --passphrase-file or set {FROM_ENVIRONMENT}.",
         )
     phrase = getpass.getpass("Passphrase: ")
-    if again and getpass.getpass("Once more: ") != phrase:
-        raise Invalid("The two passphrases differ. Nothing was backed up.")
+    if again and getpass.getpass("Confirm passphrase: ") != phrase:
+        raise Invalid("The passphrases do not match. No backup was created.")
     return phrase
 
 
 def generate_csrs(api: Console, out: Output, told: Namespace) -> None:
     """Let servers make a fresh key and request."""
     servers = [server_of(api, name) for name in told.servers]
-    out.confirm(f"Let {len(servers)} servers make a fresh key and request?", yes=told.yes)
+    out.confirm(f"Generate new keys and CSRs on {len(servers)} servers?", yes=told.yes)
     order = {
         "server_ids": [server["id"] for server in servers],
         "key_length": told.key_length,
@@ -96,7 +98,7 @@ def generate_csrs(api: Console, out: Output, told: Namespace) -> None:
     shown = api.post("csrs", order)
     if out.as_json:
         out.data(shown)
-    out.say(f"{len(servers)} servers were asked for their CSRs.")
+    out.say(f"Requested CSRs from {len(servers)} servers.")
 
 
 def try_again(api: Console, out: Output, told: Namespace) -> None:
@@ -105,7 +107,7 @@ def try_again(api: Console, out: Output, told: Namespace) -> None:
     shown = api.post(f"servers/{server['id']}/try-again")
     if out.as_json:
         out.data(shown)
-    out.say(f"{server['name']} is asked again.")
+    out.say(f"Sent a new request to {server['name']}.")
 
 
 def fetch_csrs(api: Console, out: Output, told: Namespace) -> None:
@@ -115,7 +117,9 @@ def fetch_csrs(api: Console, out: Output, told: Namespace) -> None:
         write(out, api.file(f"servers/{servers[0]['id']}/csr"), told.output)
         return
     if not told.output:
-        raise Invalid("Several requests make a zip file.", action="Name it with --output.")
+        raise Invalid(
+            "Multiple CSRs are saved as a zip file.", action="Specify the file name with --output."
+        )
     keys = [server["id"] for server in servers]
     write(out, api.file("csrs", server_ids=keys), told.output)
 
@@ -125,7 +129,7 @@ def import_files(api: Console, out: Output, told: Namespace) -> None:
     files = [(Path(path).name, read(path, FILE_AT_MOST)) for path in told.files]
     if told.server:
         if len(files) != 1:
-            raise Invalid("One server takes one file. Nothing was imported.")
+            raise Invalid("You can import only one file per server. Nothing was imported.")
         server = server_of(api, told.server)
         imported = api.upload(f"servers/{server['id']}/future-certificate", files)
         result = {"done": [server["name"]], "warnings": imported["warnings"], "refused": {}}
@@ -134,9 +138,11 @@ def import_files(api: Console, out: Output, told: Namespace) -> None:
     if out.as_json:
         out.data(result)
     for name in result["done"]:
-        out.say(f"{name} has its new certificate.")
+        out.say(f"Imported the new certificate for {name}.")
     for warning in result["warnings"]:
         out.say(f"Warning: {warning}")
     if result["refused"] or not result["done"]:
         reasons = "; ".join(f"{name}: {why}" for name, why in result["refused"].items())
-        raise Failed(reasons or "No file belongs to a server that waits for its certificate.")
+        raise Failed(
+            reasons or ("None of the files match a server that is waiting for a certificate.")
+        )

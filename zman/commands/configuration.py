@@ -21,39 +21,43 @@ NAMES = "dns_names"
 
 def add_commands(commands: Any, add: Callable[..., Any]) -> None:
     """Add the commands to the parser; `add` makes one."""
-    _stages(commands.add_parser("stage", help="deployment stages of staged updates"), add)
-    _keys(commands.add_parser("key", help="registration keys"), add)
-    _set(commands.add_parser("set", help="settings of the zone or of a device"), add)
+    _stages(commands.add_parser("stage", help="manage deployment stages"), add)
+    _keys(commands.add_parser("key", help="manage registration keys"), add)
+    _set(commands.add_parser("set", help="change zone or device settings"), add)
 
 
 def _stages(stage: Any, add: Callable[..., Any]) -> None:
     how = stage.add_subparsers(dest="what", required=True, metavar="add|change|move|remove")
     for name, run, words in (
-        ("add", add_stage, "make a stage behind all others"),
-        ("change", change_stage, "change a stage"),
+        ("add", add_stage, "add a stage after the existing stages"),
+        ("change", change_stage, "change a deployment stage"),
     ):
         added = add(how, name, run, words)
         added.add_argument("stage")
         added.add_argument("--member", action="append", metavar="DEVICE", help="repeatable")
-        added.add_argument("--timeout", default="", help="such as 12h or 3d")
+        added.add_argument("--timeout", default="", help="for example 12h or 3d")
         if name == "change":
-            added.add_argument("--name", default="", help="a new name")
-    moved = add(how, "move", move_stage, "change places with a neighbour")
+            added.add_argument("--name", default="", help="new name")
+    moved = add(how, "move", move_stage, "move a stage up or down")
     moved.add_argument("stage")
     moved.add_argument("where", choices=["up", "down"])
-    add(how, "remove", remove_stage, "remove a stage").add_argument("stage")
+    add(how, "remove", remove_stage, "remove a deployment stage").add_argument("stage")
 
 
 def _keys(key: Any, add: Callable[..., Any]) -> None:
     how = key.add_subparsers(dest="what", required=True, metavar="make|revoke")
-    made = add(how, "make", make_key, "make a key, and print the line to run")
+    made = add(
+        how, "make", make_key, ("create a registration key and print the command that uses it")
+    )
     made.add_argument("label")
     made.add_argument("--role", default="managed")
     made.add_argument("--uses", type=int, default=1)
-    made.add_argument("--approves", action="store_true", help="servers need no further approval")
+    made.add_argument("--approves", action="store_true", help="approve servers automatically")
     made.add_argument("--until", default="", help="2030-05-17T22:00+02:00 or +7d")
-    made.add_argument("-o", "--output", default="", metavar="FILE", help="for its owner alone")
-    add(how, "revoke", revoke_key, "revoke a key").add_argument("number")
+    made.add_argument(
+        "-o", "--output", default="", metavar="FILE", help="readable only by its owner"
+    )
+    add(how, "revoke", revoke_key, "revoke a registration key").add_argument("number")
 
 
 def _set(changed: Any, add: Callable[..., Any]) -> None:
@@ -70,13 +74,15 @@ def _stage(api: Console, name: str) -> dict[str, Any]:
     for stage in api.every("deployment-stages"):
         if stage["name"] == name:
             return stage
-    raise NotFound(f"There is no deployment stage {name}.", action="See: zman list stages")
+    raise NotFound(
+        f"No deployment stage is named {name}.", action="To list the stages, run: zman list stages"
+    )
 
 
 def _is(out: Output, stage: dict[str, Any], said: str) -> None:
     if out.as_json:
         out.data(stage)
-    out.say(f"The stage {stage['name']} is {said}.")
+    out.say(f"Stage {stage['name']} {said}.")
 
 
 def add_stage(api: Console, out: Output, told: Namespace) -> None:
@@ -124,7 +130,7 @@ def make_key(api: Console, out: Output, told: Namespace) -> None:
         out.data(made)
     else:
         write_secret(out, made["line"], told.output)
-    out.say("The key is shown this once.")
+    out.say("Copy the key now. You cannot view it again.")
 
 
 def revoke_key(api: Console, out: Output, told: Namespace) -> None:
@@ -133,7 +139,7 @@ def revoke_key(api: Console, out: Output, told: Namespace) -> None:
     shown = api.post(f"registration-keys/{told.number}/revoke")
     if out.as_json:
         out.data(shown)
-    out.say(f"The registration key {shown['label']} is revoked.")
+    out.say(f"Revoked registration key {shown['label']}.")
 
 
 def set_zone(api: Console, out: Output, told: Namespace) -> None:
@@ -141,7 +147,7 @@ def set_zone(api: Console, out: Output, told: Namespace) -> None:
     shown = api.patch("zone", _settings(told.settings))
     if out.as_json:
         out.data(shown)
-    out.say("The settings of the zone are saved.")
+    out.say("Zone settings saved.")
 
 
 def set_device(api: Console, out: Output, told: Namespace) -> None:
@@ -151,7 +157,7 @@ def set_device(api: Console, out: Output, told: Namespace) -> None:
     unknown = sorted(set(given) - {NAMES, *CONTENT})
     if unknown:
         raise Invalid(
-            f"A device has no setting {unknown[0]}.", action=f"See: {NAMES}, {', '.join(CONTENT)}."
+            f"Unknown device setting: {unknown[0]}.", action=f"See: {NAMES}, {', '.join(CONTENT)}."
         )
     if NAMES in given:
         named = [name for name in str(given.pop(NAMES) or "").split(",") if name]
@@ -161,7 +167,7 @@ def set_device(api: Console, out: Output, told: Namespace) -> None:
         device = api.put(f"devices/{device['id']}/content", order)
     if out.as_json:
         out.data(device)
-    out.say(f"The settings of {device['name']} are saved.")
+    out.say(f"Settings of {device['name']} saved.")
 
 
 def _settings(given: list[str]) -> dict[str, Any]:
@@ -169,7 +175,10 @@ def _settings(given: list[str]) -> dict[str, Any]:
     found = dict(one.partition("=")[::2] for one in given)
     wrong = [one for one in given if "=" not in one]
     if wrong:
-        raise Invalid(f"{wrong[0]} is not NAME=VALUE.", action="See: zman show zone")
+        raise Invalid(
+            f"{wrong[0]} is not in the format NAME=VALUE.",
+            action="To view the settings, run: zman show zone",
+        )
     return {name.replace("-", "_"): _value(text) for name, text in found.items()}
 
 
@@ -183,5 +192,5 @@ def seconds(text: str) -> int:
     """Return a span such as 90m, 12h or 3d in seconds; a bare number is seconds."""
     found = re.fullmatch(r"(\d{1,9})([smhd]?)", text)
     if found is None:
-        raise Invalid(f"{text} is no span of time.", action="Write 90m, 12h or 3d.")
+        raise Invalid(f"{text} is not a valid duration.", action="Use the format 90m, 12h, or 3d.")
     return int(timedelta(**{UNITS[found[2] or "s"]: int(found[1])}).total_seconds())

@@ -155,7 +155,7 @@ LISTS = {
 WHOLE = {
     "waiting": Listed(
         "waiting-servers",
-        {"Server": "server", "Waits": "text", "To do": "todo"},
+        {"Server": "server", "Waits": "text", "Recommended action": "todo"},
     ),
     "roles": Listed("roles", {"Role": "key", "Name": "label", "Rights": "rights"}),
     "confirmations": Listed(
@@ -179,7 +179,7 @@ OF_UPDATE = {
             "State": "status",
             "Percent": "progress",
             "Last contact": "last_contact",
-            "To do": "todo",
+            "Recommended action": "todo",
             "Reason": "reason",
         },
     ),

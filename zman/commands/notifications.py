@@ -19,31 +19,37 @@ URL_AT_MOST = 4096
 
 def add_commands(commands: Any, add: Add) -> None:
     """Add the commands of this room to the parser."""
-    target = commands.add_parser("target", help="where notifications go")
+    target = commands.add_parser("target", help="manage notification targets")
     whats = target.add_subparsers(dest="what", required=True, metavar="ACT")
-    mail = add(whats, "mail", create, "a new target that is reached by mail")
-    hook = add(whats, "webhook", create, "a new webhook; prints its secret")
+    mail = add(whats, "mail", create, "create an email target")
+    hook = add(whats, "webhook", create, "create a webhook and print its secret")
     for parser in (mail, hook):
         parser.add_argument("name")
-    changed = add(whats, "change", change, "change a target; what is not named stays")
+    changed = add(
+        whats, "change", change, ("change a target (options you omit keep their current values)")
+    )
     changed.add_argument("name")
     changed.add_argument("--rename", default="", metavar="NAME")
     changed.add_argument("--active", choices=["yes", "no"], default="")
     for parser in (mail, changed):
         parser.add_argument("--to", action="append", default=[], metavar="ADDRESS")
     for parser in (hook, changed):
-        parser.add_argument("--url-file", default="", help="file with the URL: it may be a secret")
+        parser.add_argument(
+            "--url-file", default="", help=("file that contains the URL (treat it as a secret)")
+        )
     for parser in (mail, hook, changed):
-        parser.add_argument("--event", action="append", default=[], help="see: list events")
+        parser.add_argument("--event", action="append", default=[], help="see: zman list events")
     for name, run, words in (
-        ("test", test, "send a test to a target"),
-        ("new-secret", new_secret, "give a webhook another secret, and print it"),
-        ("remove", remove, "remove a target with its history"),
+        ("test", test, "send a test notification"),
+        ("new-secret", new_secret, "replace the secret of a webhook and print it"),
+        ("remove", remove, "remove a target and its history"),
     ):
         add(whats, name, run, words).add_argument("name")
-    again = add(commands, "send-again", send_again, "send again what was given up")
-    again.add_argument("notification", help="id; see: list notifications --state given-up")
-    kept = add(commands, "audit-export", export, "write the audit log into a file as JSON")
+    again = add(commands, "send-again", send_again, "resend a failed notification")
+    again.add_argument(
+        "notification", help=("notification ID (see: zman list notifications --state given-up)")
+    )
+    kept = add(commands, "audit-export", export, "export the audit log to a JSON file")
     kept.add_argument("file")
     for name in ("since", "until"):
         kept.add_argument(f"--{name}", default="", help="2030-05-17T22:00+02:00")
@@ -71,7 +77,7 @@ def create(api: Console, out: Output, told: Namespace) -> None:
         "url": _url(told),
     }
     made = api.post("notification-targets", order)
-    out.say(f"The target {told.name} is created.")
+    out.say(f"Created target {told.name}.")
     if out.as_json:
         out.data(made)
     elif made["secret"]:
@@ -91,7 +97,7 @@ def change(api: Console, out: Output, told: Namespace) -> None:
     shown = api.put(f"notification-targets/{known['id']}", order)
     if out.as_json:
         out.data(shown)
-    out.say(f"The target {shown['name']} is changed.")
+    out.say(f"Updated target {shown['name']}.")
 
 
 def test(api: Console, out: Output, told: Namespace) -> None:
@@ -100,13 +106,15 @@ def test(api: Console, out: Output, told: Namespace) -> None:
     sent = api.post(f"notification-targets/{target['id']}/test")
     if out.as_json:
         out.data(sent)
-    out.say(f"A test is under way. How it went: zman show notification {sent['id']}")
+    out.say(
+        f"Sending a test notification. To see the result, run: zman show notification {sent['id']}"
+    )
 
 
 def new_secret(api: Console, out: Output, told: Namespace) -> None:
     """Give a webhook another secret."""
     target = _target(api, told.name)
-    out.confirm(f"Sign for {target['name']} with another secret from now on?", yes=told.yes)
+    out.confirm(f"Replace the webhook secret of {target['name']}?", yes=told.yes)
     made = api.post(f"notification-targets/{target['id']}/new-secret")
     if out.as_json:
         out.data(made)
@@ -117,9 +125,9 @@ def new_secret(api: Console, out: Output, told: Namespace) -> None:
 def remove(api: Console, out: Output, told: Namespace) -> None:
     """Remove a target."""
     target = _target(api, told.name)
-    out.confirm(f"Remove {target['name']} and what was sent to it?", yes=told.yes)
+    out.confirm(f"Remove {target['name']} and its notification history?", yes=told.yes)
     api.delete(f"notification-targets/{target['id']}")
-    out.say(f"The target {target['name']} is removed.")
+    out.say(f"Removed target {target['name']}.")
 
 
 def send_again(api: Console, out: Output, told: Namespace) -> None:
@@ -127,7 +135,7 @@ def send_again(api: Console, out: Output, told: Namespace) -> None:
     shown = api.post(f"notifications/{told.notification}/send-again")
     if out.as_json:
         out.data(shown)
-    out.say(f"{shown['title']} is sent again to {shown['target']}.")
+    out.say(f"Resending {shown['title']} to {shown['target']}.")
 
 
 def export(api: Console, out: Output, told: Namespace) -> None:
@@ -138,6 +146,6 @@ def export(api: Console, out: Output, told: Namespace) -> None:
             query[name] = moment(getattr(told, name))
     entries = list(api.every("audit-entries", **query))
     if not entries:
-        raise Invalid("No entry fits. Nothing was written.")
+        raise Invalid("No matching entries. Nothing was written.")
     text = json.dumps({"entries": entries}, indent=1, ensure_ascii=False)
     write(out, text.encode(), told.file)

@@ -33,7 +33,7 @@ def change_internal(api: Console, out: Output, told: Namespace) -> None:
     """Change CA to an internal one."""
     server = server_of(api, told.server)
     order = {"certificate_server_id": server["id"], "subject": told.subject, "years": told.years}
-    question = f"Make {server['name']} the CA of the zone, with a new CA?"
+    question = f"Create a new zone CA on {server['name']}?"
     _start(api, out, told, "change-ca/internal", order, question)
 
 
@@ -44,7 +44,7 @@ def change_external(api: Console, out: Output, told: Namespace) -> None:
         "by_hand": told.by_hand,
         "subject": _subject(told),
     }
-    _start(api, out, told, "change-ca/external", order, "Change to this external CA?")
+    _start(api, out, told, "change-ca/external", order, "Change the zone CA to this external CA?")
 
 
 def _chain(files: list[bytes]) -> str:
@@ -52,14 +52,17 @@ def _chain(files: list[bytes]) -> str:
     if all(PEM_START in data for data in files):
         return "\n".join(data[data.index(PEM_START) :].decode("latin-1") for data in files)
     if len(files) > 1:
-        raise Invalid("Several files must all be PEM.", action="Or give one .p7b with all of it.")
+        raise Invalid(
+            "If you specify several files, all of them must be PEM files.",
+            action=("Alternatively, specify a single .p7b file with the complete chain."),
+        )
     return base64.b64encode(files[0]).decode()
 
 
 def remint_servers(api: Console, out: Output, told: Namespace) -> None:
     """Remint Certificate."""
     if told.all == bool(told.servers):
-        raise Invalid("Name the servers whose certificates are reminted, or give --all.")
+        raise Invalid("Specify one or more servers, or use --all.")
     every = api.every("servers") if told.all else (server_of(api, name) for name in told.servers)
     servers = list(every)
     order = {
@@ -87,10 +90,10 @@ def _start(
         limits = {} if told.at else api.get("activation-limits", kind=kind, servers=servers)
         at = moment(told.at) if told.at else limits["suggestion"]
     order |= {"activates_at": at, "key_length": told.key_length, "include_dns": told.include_dns}
-    when = f"It is activated at {at}." if at else "It is activated at once."
+    when = f"Activation time: {at}." if at else "It will be activated immediately."
     out.confirm(f"{question} {when}", yes=told.yes)
     started = api.start(f"operations/{path}", order, told.key)
-    out.say(f"{started['name']} is started: operation {started['id']}.")
+    out.say(f"Started {started['name']} (operation {started['id']}).")
     _follow(api, out, told, started, "completed")
 
 
@@ -113,7 +116,7 @@ def moment(text: str) -> str:
         return datetime.fromisoformat(text).astimezone().isoformat()
     except (ValueError, OverflowError) as error:
         raise Invalid(
-            f"{text} is no time.", action="Give one such as 2030-05-17T22:00+02:00, or +2h."
+            f"{text} is not a valid time.", action=("Use the format 2030-05-17T22:00+02:00 or +2h.")
         ) from error
 
 
@@ -126,12 +129,16 @@ def watch(api: Console, out: Output, told: Namespace) -> None:
 # What is asked before an act on an operation, and where it leads.
 ACTS = {
     "cancel": ("cancel", "Cancel {}?", "cancelled"),
-    "assign": ("assign-now", "Assign {} now, before every server has its content?", "completed"),
-    "force": ("force", "Activate {} although servers lack a certificate?", "completed"),
+    "assign": ("assign-now", "Assign {} now, before all servers have the content?", "completed"),
+    "force": (
+        "force",
+        ("Force activation of {} even though some servers do not have a certificate?"),
+        "completed",
+    ),
     "clear": ("clear-failure", "", "completed"),
     "try-again": ("try-again", "", "completed"),
-    "roll-back": ("roll-back", "Go back to the CA from before {}?", "rolled-back"),
-    "without-bridge": ("without-bridge", "Go on with {} without bridge?", "completed"),
+    "roll-back": ("roll-back", "Roll back {} and return to the previous CA?", "rolled-back"),
+    "without-bridge": ("without-bridge", "Continue {} without the cross-certificate?", "completed"),
 }
 
 
@@ -151,7 +158,7 @@ def postpone(api: Console, out: Output, told: Namespace) -> None:
     operation = operation_of(api, told.operation)
     there = f"operations/{operation['id']}/activation-time"
     shown = api.put(there, {"activates_at": moment(told.at)})
-    out.say(f"{shown['name']} is activated at {shown['activates_at']}.")
+    out.say(f"{shown['name']} is now scheduled for activation at {shown['activates_at']}.")
     _follow(api, out, told, shown, "completed")
 
 
@@ -174,7 +181,7 @@ def read(path: str, at_most: int) -> bytes:
         with Path(path).open("rb") as file:
             data = file.read(at_most + 1)
     except OSError as error:
-        raise Invalid(f"{path} cannot be read: {error.strerror}.") from error
+        raise Invalid(f"Cannot read {path}: {error.strerror}.") from error
     if len(data) > at_most:
-        raise Invalid(f"{path} is larger than {at_most // 1024} KiB. Nothing was sent.")
+        raise Invalid(f"{path} exceeds the {at_most // 1024} KiB limit. Nothing was sent.")
     return data

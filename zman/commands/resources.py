@@ -25,7 +25,9 @@ def show_list(api: Console, out: Output, told: Namespace) -> None:
     path = listed.path
     if told.kind in OF_UPDATE:
         if not told.update:
-            raise Invalid(f"{told.kind} are of an update.", action="Name it with --update.")
+            raise Invalid(
+                f"{told.kind} require an update.", action="Specify the update with --update."
+            )
         path = path.format(update_of(api, told.update)["id"])
     query: dict[str, Any] = {}
     for option, name in (
@@ -34,7 +36,7 @@ def show_list(api: Console, out: Output, told: Namespace) -> None:
         ("sort", listed.sort),
     ):
         if getattr(told, option) and not name:
-            raise Invalid(f"{told.kind} cannot be filtered by --{option}.")
+            raise Invalid(f"--{option} is not supported for {told.kind}.")
         query[name] = getattr(told, option)
     query.pop("", None)
     out.table(api.every(path, at_most=told.limit, **query), listed.columns)
@@ -49,9 +51,11 @@ def one(api: Console, path: str, name: str, what: str) -> dict[str, Any]:
     called = {item["id"]: item for item in every if name in (item.get("name"), item.get("fqdn"))}
     found = list(called.values())
     if not found:
-        raise NotFound(f"There is no {what} {name}.", action=f"See: zman list {path}")
+        raise NotFound(f"No {what} is named {name}.", action=f"To list them, run: zman list {path}")
     if len(found) > 1:
-        raise Invalid(f"Several are called {name}.", action="Name the one that is meant by its id.")
+        raise Invalid(
+            f"The name {name} is not unique.", action="Specify the ID instead of the name."
+        )
     return found[0]
 
 
@@ -59,7 +63,9 @@ def named(api: Console, path: str, name: str, what: str) -> dict[str, Any]:
     """Return the one thing of a list that has exactly this name; there are no two of a name."""
     found = next((item for item in api.every(path, q=name) if item["name"] == name), None)
     if found is None:
-        raise NotFound(f"There is no {what} {name}.", action=f"See: zman list {what}s")
+        raise NotFound(
+            f"No {what} is named {name}.", action=f"To list them, run: zman list {what}s"
+        )
     return found
 
 
@@ -87,11 +93,11 @@ def operation_of(api: Console, key: str) -> dict[str, Any]:
     matching = [item for item in every if item["id"].startswith(key)]
     if not matching:
         raise NotFound(
-            f"There is no operation {key}." if key else "No operation is under way.",
-            action="See: zman list operations",
+            f"No operation has the ID {key}." if key else "No operation is in progress.",
+            action="To list operations, run: zman list operations",
         )
     if key and len(matching) > 1:
-        raise Invalid(f"Several operations begin with {key}.")
+        raise Invalid(f"The ID {key} matches more than one operation.")
     return matching[0]
 
 
@@ -102,7 +108,7 @@ def show_one(api: Console, out: Output, told: Namespace) -> None:
         out.facts(api.get(path)) if told.what != "gates" else out.table(api.get(path), GATES)
         return
     if told.what not in ("ca", "server"):
-        raise Invalid("Only a CA and a server have a certificate.")
+        raise Invalid("--pem can be used only with authority and server.")
     write(out, api.file(f"{path}/{'future-' if told.future else ''}certificate"), told.output)
 
 
@@ -134,7 +140,7 @@ def _path(api: Console, told: Namespace) -> str:
     if what == "operation":
         return f"operations/{operation_of(api, name)['id']}"
     if not name:
-        raise Invalid(f"Which {what}? Give its name or id.")
+        raise Invalid(f"Specify the name or ID of the {what}.")
     if what in PLURAL:
         path, rest = PLURAL[what]
         return f"{path}/{one(api, path, name, what)['id']}{rest}"
@@ -152,8 +158,8 @@ def write(out: Output, data: bytes, path: str) -> None:
         with Path(path).open("xb") as file:
             file.write(data)
     except OSError as error:
-        raise Invalid(f"{path} cannot be written: {error.strerror}. Nothing was kept.") from error
-    out.say(f"{path} is written.")
+        raise Invalid(f"Cannot write {path}: {error.strerror}. Nothing was saved.") from error
+    out.say(f"Saved {path}.")
 
 
 def write_secret(out: Output, text: str, path: str = "") -> None:
@@ -166,5 +172,7 @@ def write_secret(out: Output, text: str, path: str = "") -> None:
             file.write(f"{text}\n")
     except OSError as error:
         out.screen.file.write(f"{text}\n")
-        raise Invalid(f"{path} cannot be written: {error.strerror}. It is printed.") from error
-    out.say(f"{path} is written.")
+        raise Invalid(
+            f"Cannot write {path}: {error.strerror}. The value is printed instead."
+        ) from error
+    out.say(f"Saved {path}.")

@@ -79,13 +79,13 @@ class SignedOut(Schema):
 
 @router.get("/readiness-policy", response=PolicyOut)
 def show_readiness_policy(request: HttpRequest) -> Any:
-    """Show what must be ready before an activation."""
+    """Get the readiness policy."""
     return readiness.policy_of(Zone.objects.the())
 
 
 @router.put("/readiness-policy", response=PolicyOut, auth=having(gates.CA_RIGHT, proved=True))
 def set_readiness_policy(request: HttpRequest, order: PolicyOrder) -> Any:
-    """Set what must be ready before an activation."""
+    """Set the readiness policy."""
     readiness.set_policy(**order.dict())
     return readiness.policy_of(Zone.objects.the())
 
@@ -94,7 +94,7 @@ def set_readiness_policy(request: HttpRequest, order: PolicyOrder) -> Any:
 def show_rollout(
     request: HttpRequest, operation_id: str, paging: Query[Paging], wanted: Query[RolloutFilter]
 ) -> Any:
-    """Tell for each device why it would lose contact if the activation happened now."""
+    """List the devices that would lose contact if the certificates were activated now, and why."""
     operation, zone, now = find(operation_id), Zone.objects.the(), timezone.now()
     every: Any = devices_at_risk.by_why(operation, zone, now)
     found = every.filter(name__icontains=wanted.q) if wanted.q else every
@@ -129,7 +129,7 @@ def roll_back(request: Any, operation_id: str) -> Any:
 
 @router.post("/operations/{operation_id}/try-again", response=ProgressOut, auth=MAY)
 def try_again(request: HttpRequest, operation_id: str) -> Any:
-    """Try a failed preparation again, from the step that failed."""
+    """Retry a failed preparation from the step that failed."""
     operation = find(operation_id)
     with transaction.atomic():
         preparation.try_again(operation)
@@ -140,5 +140,8 @@ def try_again(request: HttpRequest, operation_id: str) -> Any:
 
 @router.post("/operations/{operation_id}/report", response=SignedOut)
 def signed_report(request: HttpRequest, operation_id: str) -> Any:
-    """Sign the report of an operation with the zone key; the ledger tells of it."""
+    """Create a report of an operation, signed with the zone key.
+
+    This is recorded in the audit log.
+    """
     return vars(report.sign(report.build(find(operation_id), now=timezone.now())))

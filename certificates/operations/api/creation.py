@@ -83,7 +83,9 @@ class ExternalIn(Activated):
     """Change CA to an external authority: its root, with its intermediates (manual, 1.2.4)."""
 
     certificates: CertificateText
-    by_hand: bool = Field(default=False, description="the administrator makes the requests")
+    by_hand: bool = Field(
+        default=False, description=("whether the administrator generates the CSRs manually")
+    )
     subject: SubjectIn = Field(default_factory=SubjectIn)
 
 
@@ -105,13 +107,13 @@ def file_of(text: str, field: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Invalid(
-            _("The text is neither PEM nor base64. Nothing was changed."), field=field
+            _("The value is neither PEM nor Base64. Nothing was changed."), field=field
         ) from error
 
 
 @router.post("/operations/remint-ca", response={201: ProgressOut})
 def remint_ca(request: Any, order: RemintCAIn, key: Key = None) -> Any:
-    """Remint CA: replace the zone CA by a new one of the same server."""
+    """Replace the zone CA with a new CA on the same server (Remint CA)."""
     wanted = requests.RemintCA(
         common_name=order.common_name.strip(),
         key_length=order.key_length,
@@ -124,7 +126,7 @@ def remint_ca(request: Any, order: RemintCAIn, key: Key = None) -> Any:
 
 @router.post("/operations/change-ca/internal", response={201: ProgressOut})
 def change_ca_to_internal(request: Any, order: InternalIn, key: Key = None) -> Any:
-    """Change CA to an internal authority."""
+    """Change to an internal CA (Change CA)."""
     wanted = requests.ChangeToInternal(
         certificate_server=order.certificate_server_id,
         subject=order.subject.strip(),
@@ -138,7 +140,7 @@ def change_ca_to_internal(request: Any, order: InternalIn, key: Key = None) -> A
 
 @router.post("/operations/change-ca/external", response={201: ProgressOut})
 def change_ca_to_external(request: Any, order: ExternalIn, key: Key = None) -> Any:
-    """Change CA to an external authority; its root becomes the zone CA."""
+    """Change to an external CA (Change CA). The root of the chain becomes the zone CA."""
     read = bundles.read_certificates(file_of(order.certificates, "certificates"))
     root, others = chains.split_root(read)
     wanted = requests.ChangeToExternal(
@@ -155,7 +157,7 @@ def change_ca_to_external(request: Any, order: ExternalIn, key: Key = None) -> A
 
 @router.post("/operations/remint-servers", response={201: ProgressOut})
 def remint_servers(request: Any, order: ServersIn, key: Key = None) -> Any:
-    """Remint Certificate: replace the certificates of some servers."""
+    """Replace the certificates of one or more servers (Remint Certificate)."""
     wanted = requests.RemintServers(
         servers=tuple(order.server_ids),
         common_name=order.common_name.strip(),
@@ -184,6 +186,9 @@ def _refuse_other(operation: Operation, order: requests.Order, user: int, kind: 
     same = all(operation.order.get(name) == value for name, value in plain.items())
     if operation.kind != kind or operation.requested_by_id != user or not same:
         raise Conflict(
-            _("This Idempotency-Key was used for another operation. Nothing was started."),
-            action=_("Use a fresh UUID for each operation."),
+            _(
+                "This Idempotency-Key has already been used for a different "
+                "operation. Nothing was started."
+            ),
+            action=_("Use a new UUID for each operation."),
         )

@@ -43,7 +43,9 @@ class OperationOut(Schema):
     state: str
     name: str
     requested_by: str = ""
-    asked_act: str = Field(description="what waits for a second administrator: force, roll-back")
+    asked_act: str = Field(
+        description=("requests waiting for approval by a second administrator: force, roll-back")
+    )
     asked_by: str = ""
     update_id: UUID | None
     authority_id: UUID | None
@@ -100,7 +102,7 @@ class ProgressOut(OperationOut):
     stages: list[StageOut]
     counts: CountsOut
     gates: list[GateOut]
-    lacking: list[str] = Field(description="servers that hold the activation back")
+    lacking: list[str] = Field(description="servers that block the activation")
 
 
 class OperationFilter(Schema):
@@ -170,7 +172,7 @@ _PLAIN = tuple(name for name in OperationOut.model_fields if name not in PEOPLE)
 
 @router.get("/operations/{operation_id}", response=ProgressOut)
 def show_operation(request: HttpRequest, operation_id: str) -> Any:
-    """Show one operation with its stages, counts and gates."""
+    """Get an operation with its stages, counts, and available actions."""
     return shown(find(operation_id))
 
 
@@ -190,32 +192,32 @@ def act(operation_id: str, does: Any) -> ProgressOut:
 
 @router.post("/operations/{operation_id}/cancel", response=ProgressOut, auth=MAY_CHANGE)
 def cancel(request: HttpRequest, operation_id: str) -> Any:
-    """Cancel an operation; it works until the lock-out before the activation."""
+    """Cancel an operation. You can cancel until the freeze period before activation begins."""
     return act(operation_id, partial(cancellation.cancel, now=timezone.now()))
 
 
 @router.post("/operations/{operation_id}/confirm", response=ProgressOut, auth=MAY_CONFIRM)
 def confirm(request: Any, operation_id: str) -> Any:
-    """Confirm an operation on the CA, as the second of two administrators."""
+    """Approve a CA operation as the second administrator."""
     does = partial(approvals.approve_operation, by=request.user, now=timezone.now())
     return act(operation_id, does)
 
 
 @router.post("/operations/{operation_id}/clear-failure", response=ProgressOut, auth=MAY_CHANGE)
 def clear_failure(request: HttpRequest, operation_id: str) -> Any:
-    """Clear the message of a failed cancel; Cancel can be tried again."""
+    """Clear the message about a failed cancellation so that you can cancel again."""
     return act(operation_id, cancellation.clear_failure)
 
 
 @router.post("/operations/{operation_id}/assign-now", response=ProgressOut, auth=MAY_DEPLOY)
 def assign_now(request: HttpRequest, operation_id: str) -> Any:
-    """Assign Now: do not wait for replication to complete."""
+    """Assign the update immediately without waiting for replication (Assign Now)."""
     return act(operation_id, partial(distribution.assign_now, now=timezone.now()))
 
 
 @router.put("/operations/{operation_id}/activation-time", response=ProgressOut, auth=MAY_CHANGE)
 def change_activation_time(request: HttpRequest, operation_id: str, order: ActivationOrder) -> Any:
-    """Set another activation time."""
+    """Change the activation time."""
     now = timezone.now()
     does = partial(intervention.change_activation, activates_at=order.activates_at, now=now)
     return act(operation_id, does)
@@ -241,16 +243,18 @@ def force(request: Any, operation_id: str) -> Any:
 
 @router.post("/operations/{operation_id}/without-bridge", response=ProgressOut, auth=MAY_CHANGE)
 def without_bridge(request: HttpRequest, operation_id: str) -> Any:
-    """Go on without the cross-certificate of a certificate server that is lost."""
+    """Continue without the cross-certificate if the certificate server is lost."""
     return act(operation_id, intervention.go_on_without_bridge)
 
 
 @router.post("/operations/{operation_id}/replicate-now", response=ProgressOut, auth=MAY_DEPLOY)
 def replicate_now(request: HttpRequest, operation_id: str) -> Any:
-    """Ask every content server that lacks the content to fetch it at once."""
+    """Start replication immediately on all content servers that do not have the content."""
     operation = find(operation_id)
     if operation.update is None:
-        raise Conflict(_("There is no content to replicate yet. Nothing was changed."))
+        raise Conflict(
+            _("The update does not have any content to replicate yet. Nothing was changed.")
+        )
     replication.replicate_now(operation.update, now=timezone.now())
     return shown(operation)
 
@@ -261,7 +265,7 @@ def replicate_now(request: HttpRequest, operation_id: str) -> Any:
     auth=MAY_DEPLOY,
 )
 def exclude_replica(request: HttpRequest, operation_id: str, replica_id: str) -> Any:
-    """Leave a content server out, so that a dead one does not block for ever."""
+    """Exclude a content server so that it does not block assignment."""
     update = find(operation_id).update_id
     replica = by_number(Replica.objects.filter(update=update).select_related("server"), replica_id)
     return act(operation_id, lambda _one: replication.exclude(replica, now=timezone.now()))

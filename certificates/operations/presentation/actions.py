@@ -89,13 +89,13 @@ def change_activation(request: ZoneRequest, pk: UUID) -> HttpResponse:
 
     def said() -> str:
         moment = form.cleaned_data["activates_at"]
-        told = _("The activation time is %s now.") % stamp(moment)
+        told = _("The activation time has been changed to %s.") % stamp(moment)
         return f"{told} {form.early_note()}".strip()
 
     done = _take(request, operation, form, act, said)
     context = {
         "operation": operation,
-        "title": _("Change activation time"),
+        "title": _("Change Activation Time"),
         "here": request.path,
         **limit_words(found, now),
     }
@@ -112,13 +112,19 @@ def _refuse_shut(gate: gates.Gate | None, request: ZoneRequest) -> None:
     """Refuse to open a dialog whose button is shut or gone; what it does is checked again."""
     if request.method == "POST" or (gate is not None and gate.is_open):
         return
-    reason = str(gate.reason) if gate is not None else _("The operation has moved on since.")
+    reason = (
+        str(gate.reason) if gate is not None else _("The operation has changed in the meantime.")
+    )
     raise Conflict(f"{reason} {_('Nothing was changed.')}")
 
 
 def _asked(operation: Operation) -> str:
     """Return what is said where the act only waits for a second administrator (B-29)."""
-    return _("A second administrator has to confirm it.") if operation.asked_act else ""
+    return (
+        _("Your request is waiting for approval by a second administrator.")
+        if operation.asked_act
+        else ""
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -129,12 +135,12 @@ def force(request: ZoneRequest, pk: UUID) -> HttpResponse:
     _refuse_shut(gates.force_gate(operation), request)
     form = PasswordAgain(request, data=request.POST if request.method == "POST" else None)
     act = partial(approvals.do_or_ask, operation, approvals.FORCE, by=request.user, now=now)
-    said = _("The activation is forced.")
+    said = _("The activation has been forced.")
     done = _take(request, operation, form, act, lambda: _asked(operation) or said)
     numbers = devices_at_risk.count(devices_at_risk.by_why(operation, request.zone, now))
     context = {
         "operation": operation,
-        "title": _("Force activation"),
+        "title": _("Force Activation"),
         "lacking": lacking(operation),
         "why": readiness.shortfalls(operation, request.zone, now),
         "at_risk": sum(n for why, n in numbers.items() if why),
@@ -150,11 +156,11 @@ def without_bridge(request: ZoneRequest, pk: UUID) -> HttpResponse:
     operation = operation_of(pk)
     form = PasswordAgain(request, data=request.POST if request.method == "POST" else None)
     act = partial(intervention.go_on_without_bridge, operation)
-    said = _("The operation goes on without the bridge.")
+    said = _("The operation continues without the cross-certificate.")
     done = _take(request, operation, form, act, lambda: said)
     context = {
         "operation": operation,
-        "title": _("Go on without the bridge"),
+        "title": _("Continue Without Cross-Certificate"),
         "here": request.path,
     }
     return done or dialog(request, f"{FOLDER}without_bridge.html", context, form=form)
@@ -167,7 +173,7 @@ def try_again(request: ZoneRequest, pk: UUID) -> HttpResponse:
     operation = operation_of(pk)
     preparation.try_again(operation)
     nudge(operation)
-    return close_dialog(request, page_of(operation), said=_("The step is tried again."))
+    return close_dialog(request, page_of(operation), said=_("The step is being retried."))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -181,7 +187,7 @@ def roll_back(request: ZoneRequest, pk: UUID) -> HttpResponse:
     act = partial(approvals.do_or_ask, operation, approvals.ROLL_BACK, by=request.user, now=now)
     said = _("The %s operation is being rolled back.") % operation.get_kind_display()
     done = _take(request, operation, form, act, lambda: _asked(operation) or said)
-    context = {"operation": operation, "title": _("Roll back"), "here": request.path}
+    context = {"operation": operation, "title": _("Roll Back"), "here": request.path}
     return done or dialog(request, f"{FOLDER}roll_back.html", context, form=form)
 
 
@@ -202,6 +208,6 @@ def readiness_policy(request: ZoneRequest) -> HttpResponse:
             )
         if not form.errors:
             there = reverse("certificates:page")
-            return close_dialog(request, there, said=_("The readiness policy is set."))
-    context = {"title": _("Readiness policy"), "here": request.path}
+            return close_dialog(request, there, said=_("The readiness policy has been saved."))
+    context = {"title": _("Readiness Policy"), "here": request.path}
     return dialog(request, f"{FOLDER}readiness.html", context, form=form)

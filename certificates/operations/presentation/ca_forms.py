@@ -38,7 +38,7 @@ CSR_CHOICES = (
     (BY_HAND, _("I will generate a CSR for each server manually")),
 )
 INCLUDE_DNS = _("Include any additional DNS names for each server")
-INCLUDE_DNS_HELP = _("They are configured on the Settings tab of each device.")
+INCLUDE_DNS_HELP = _("To configure additional DNS names, use the Settings tab of each device.")
 REQUIRED = _("This field is required.")
 
 
@@ -56,7 +56,7 @@ def read_upload(given: Any, most: int) -> bytes:
     if given.size > most:
         size = f"{most // MIB} MiB" if most >= MIB else f"{most // 1024} KiB"
         raise forms.ValidationError(
-            _("The file is larger than %(size)s. Nothing was stored."), params={"size": size}
+            _("The file exceeds the %(size)s limit. Nothing was stored."), params={"size": size}
         )
     data: bytes = given.read()
     return data
@@ -78,27 +78,32 @@ class AuthorityStep(forms.Form):
 
     confirm = forms.BooleanField(
         label=_("Yes, I want to change the certificate authority"),
-        error_messages={"required": _("Tick this box if you want to change the CA.")},
+        error_messages={"required": _("To change the CA, select this checkbox.")},
         widget=forms.CheckboxInput(attrs={"data-activates": "change-fields", "autofocus": True}),
     )
     change_to = forms.ChoiceField(
-        label=_("Change to"),
+        label=_("New CA type"),
         choices=(
             (INTERNAL, _("Change to internal certificate authority")),
             (EXTERNAL, _("Change to external certificate authority")),
         ),
-        help_text=_("Internal: a Primary Server signs. External: a CA outside the zone signs."),
+        help_text=_(
+            "Internal: a Primary Server signs certificates. External: "
+            "a CA outside the zone signs certificates."
+        ),
     )
     certificate_server = forms.ChoiceField(
         label=_("Certificate server"),
         required=False,
-        help_text=_("The Primary Server that becomes the new CA. Only those that answer are here."),
+        help_text=_(
+            "The Primary Server that becomes the new CA. Only servers that are online are listed."
+        ),
     )
     subject = forms.CharField(
         label=_("Subject"),
         required=False,
         max_length=500,
-        help_text=_("A name, or a whole subject such as CN=Zone CA,O=Acme,C=US."),
+        help_text=_("A common name or a complete subject, for example CN=Zone CA,O=Acme,C=US."),
     )
     key_length = forms.TypedChoiceField(
         label=_("Key Length"),
@@ -106,14 +111,14 @@ class AuthorityStep(forms.Form):
         coerce=int,
         choices=key_lengths,
         initial=DEFAULT_KEY_LENGTH,
-        help_text=_("Of the new CA's key."),
+        help_text=_("Length of the new CA's key."),
     )
     years = forms.IntegerField(
         label=_("Valid for (years)"),
         required=False,
         initial=DEFAULT_YEARS,
         widget=forms.NumberInput(attrs={"min": YEARS.start, "max": YEARS.stop - 1}),
-        help_text=_("1 to 10."),
+        help_text=_("Enter 1 to 10."),
     )
     include_dns = forms.BooleanField(label=INCLUDE_DNS, required=False, help_text=INCLUDE_DNS_HELP)
     file = forms.FileField(
@@ -122,8 +127,9 @@ class AuthorityStep(forms.Form):
         allow_empty_file=True,
         widget=forms.FileInput(attrs={"accept": SUFFIXES}),
         help_text=_(
-            "PEM, DER or PKCS #7: .der .cer .crt .p7b .pem .cert. "
-            "For an intermediate CA give the complete chain; its root becomes the zone CA."
+            "PEM, DER, or PKCS #7 file (.der, .cer, .crt, .p7b, .pem, .cert). "
+            "For an intermediate CA, provide the complete chain. The root of "
+            "the chain becomes the zone CA."
         ),
     )
 
@@ -157,7 +163,9 @@ class AuthorityStep(forms.Form):
         if self.is_external:
             missing = not self.stored_root and self.found is None
             if missing and "file" not in self.errors:
-                self.add_error("file", _("Choose the file with the trusted root certificate."))
+                self.add_error(
+                    "file", _("Select the file that contains the trusted root certificate.")
+                )
             for name in ("certificate_server", "subject", "key_length", "years"):
                 self.errors.pop(name, None)
         elif self.cleaned_data.get("change_to") == INTERNAL:
@@ -180,21 +188,23 @@ class SubjectForm(forms.Form):
     """The parts of a server's subject besides its common name."""
 
     organization = forms.CharField(
-        label=_("Organization"), required=False, help_text=_("Such as Acme Corporation.")
+        label=_("Organization"), required=False, help_text=_("Example: Acme Corporation")
     )
     organizational_unit = forms.CharField(
         label=_("Organization Unit"),
         required=False,
-        help_text=_("Such as a department or division."),
+        help_text=_("Department or division"),
     )
     locality = forms.CharField(
-        label=_("City/Locality"), required=False, help_text=_("Written out, such as Boston.")
+        label=_("City/Locality"), required=False, help_text=_("Example: Boston")
     )
     state = forms.CharField(
-        label=_("State/Province"), required=False, help_text=_("Written out, not abbreviated.")
+        label=_("State/Province"),
+        required=False,
+        help_text=_("Full name, for example Massachusetts"),
     )
     country = forms.CharField(
-        label=_("Country/region"), required=False, help_text=_("Two letters, such as US.")
+        label=_("Country/region"), required=False, help_text=_("Two-letter code, for example US")
     )
     key_length = forms.TypedChoiceField(
         label=_("Key Length"),
@@ -202,7 +212,7 @@ class SubjectForm(forms.Form):
         choices=key_lengths,
         initial=DEFAULT_KEY_LENGTH,
         required=False,
-        help_text=_("Of each server's new key."),
+        help_text=_("Length of each server's new key."),
     )
 
     PARTS = ("organization", "organizational_unit", "locality", "state", "country")
@@ -261,7 +271,10 @@ class ActivationStep(Timed):
     activates_at = LocalTimeField(
         label=_("Certificate activation date and time"),
         widget=ActivationInput,
-        help_text=_("From then on the new certificates are used, and the old ones no more."),
+        help_text=_(
+            "At this time, the new certificates take effect and the "
+            "old certificates are no longer used."
+        ),
     )
 
     field_order: Any = ("activates_at", "soon", "password")

@@ -23,9 +23,9 @@ from devices.models import Device
 
 COLUMNS = (
     tables.Column("device", gettext_lazy("Device"), "name"),
-    tables.Column("standing", gettext_lazy("Standing"), "standing"),
+    tables.Column("standing", gettext_lazy("Status"), "standing"),
     tables.Column("contact", gettext_lazy("Last contact"), "last_contact"),
-    tables.Column("remedy", gettext_lazy("What to do")),
+    tables.Column("remedy", gettext_lazy("Recommended action")),
 )
 AT_RISK = "at-risk"
 WORST_FIRST = Case(
@@ -71,23 +71,23 @@ def _risk_row(operation: Operation, device: Any, *, is_bridged: bool) -> Row:
         return Row(device, "ok", _("Ready"), "", "", "")
     text, there = _remedy(operation, device, why)
     relies = is_bridged and why in devices_at_risk.BRIDGE_HELPS
-    note = _("relies on the bridge") if relies else ""
+    note = _("relies on the cross-certificate") if relies else ""
     if why == Why.NO_CERTIFICATE:
-        note = _("holds the activation back")
+        note = _("blocks the activation")
     return Row(device, "busy" if relies else "bad", Why(why).label, note, text, there)
 
 
 def _remedy(operation: Operation, device: Device, why: str) -> tuple[str, str]:
     """Return what helps a device that would be cut off, and where that is done."""
     texts = {
-        Why.NO_CERTIFICATE: _("See to its new certificate"),
+        Why.NO_CERTIFICATE: _("Check its new certificate"),
         Why.FAILED: _("Redeploy"),
-        Why.NEEDS_CRT: _("Run the Certificate Remint Tool on it"),
-        Why.REFUSED: _("See which server it refused"),
+        Why.NEEDS_CRT: _("Run the Certificate Remint Tool on the device"),
+        Why.REFUSED: _("Check which server it rejected"),
         Why.LEFT_OUT: _("Redeploy"),
-        Why.OLD_AGENT: _("Update its agent"),
-        Why.SILENT: _("Switch it on, or run zac refresh on it"),
-        Why.NOT_APPLIED: _("Wait for its next refresh, or run zac refresh on it"),
+        Why.OLD_AGENT: _("Update the agent"),
+        Why.SILENT: _("Start the device, or run zac refresh on it"),
+        Why.NOT_APPLIED: _("Wait for the next refresh, or run zac refresh on the device"),
     }
     there = _status_by_device(operation, device)
     if why == Why.NO_CERTIFICATE:
@@ -102,8 +102,10 @@ def _contact_row(operation: Operation, device: Any) -> Row:
     tones = {Contact.ACTIVATED: "ok", Contact.OLD_TRUST: "busy", Contact.SILENT: "bad"}
     texts = {
         Contact.ACTIVATED: "",
-        Contact.OLD_TRUST: _("See why it has not activated"),
-        Contact.SILENT: _("Switch it on; it comes back by itself or with the remint tool"),
+        Contact.OLD_TRUST: _("Check why it has not activated"),
+        Contact.SILENT: _(
+            "Start the device. It recovers automatically or with the Certificate Remint Tool"
+        ),
     }
     first = device.first_contact
     there = _status_by_device(operation, device) if texts[standing] else ""
@@ -149,5 +151,5 @@ def export(operation: Operation, found: QuerySet[Any], *, is_bridged: bool) -> H
         [row.device.name, row.label, row.note, row.device.last_contact, row.remedy]
         for row in rows(operation, devices, is_bridged=is_bridged)
     )
-    heading = [_("Device"), _("Standing"), _("Note"), _("Last contact"), _("What to do")]
+    heading = [_("Device"), _("Status"), _("Note"), _("Last contact"), _("Recommended action")]
     return tables.csv_download(f"devices_{slugify(operation.name)}.csv", heading, cells)

@@ -67,7 +67,7 @@ def exclude(request: ZoneRequest, pk: UUID, replica: int) -> HttpResponse:
     )
     replication.exclude(found, now=timezone.now())
     _nudge(operation)
-    said = _("%s is excluded from this update.") % found.server.name
+    said = _("%s has been excluded from this update.") % found.server.name
     return close_dialog(request, _page(), said=said)
 
 
@@ -77,9 +77,11 @@ def replicate_now(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Ask every content server that lacks the content to fetch it at once."""
     operation = _operation(pk)
     if operation.update is None:
-        raise Conflict(_("There is no content to replicate yet. Nothing was changed."))
+        raise Conflict(
+            _("The update does not have any content to replicate yet. Nothing was changed.")
+        )
     replication.replicate_now(operation.update, now=timezone.now())
-    said = _("Every content server is asked to fetch the content.")
+    said = _("Replication has been started on all content servers.")
     return close_dialog(request, _page(), said=said)
 
 
@@ -91,7 +93,7 @@ def assign(request: ZoneRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         distribution.assign_now(operation, now=timezone.now())
         _nudge(operation)
-        return close_dialog(request, _page(), said=_("The update is assigned."))
+        return close_dialog(request, _page(), said=_("The update has been assigned."))
     replicas = Replica.objects.filter(update=operation.update_id)
     context = {
         "operation": operation,
@@ -116,7 +118,7 @@ def cancel(request: ZoneRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         cancellation.cancel(operation, now=now)
         _nudge(operation)
-        said = _("The %s operation is being cancelled.") % operation.get_kind_display()
+        said = _("The %s operation is being canceled.") % operation.get_kind_display()
         return close_dialog(request, _page(), said=said)
     context = {
         "operation": operation,
@@ -132,4 +134,4 @@ def cancel(request: ZoneRequest, pk: UUID) -> HttpResponse:
 def clear(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Clear the message of a failed cancel; Cancel can be tried again (R094)."""
     cancellation.clear_failure(_operation(pk))
-    return close_dialog(request, _page(), said=_("The message is cleared."))
+    return close_dialog(request, _page(), said=_("The message has been cleared."))

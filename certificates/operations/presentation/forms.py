@@ -21,8 +21,8 @@ from pki.keys import DEFAULT_KEY_LENGTH, KEY_LABELS, KEY_LENGTHS
 
 DEFAULT_YEARS = 10
 EARLY = _(
-    "This is earlier than suggested: the update may not have reached every server and device by "
-    "then."
+    "This time is earlier than suggested. The update might not reach every "
+    "server and device by then."
 )
 
 
@@ -49,9 +49,11 @@ class Timed(PasswordAgain):
     """A form with an activation time. One that many devices would miss is asked about first."""
 
     soon = forms.BooleanField(
-        label=_("Activate then all the same"),
+        label=_("Activate at this time anyway"),
         required=False,
-        help_text=_("Devices that miss the update rely on the bridge, or recover later."),
+        help_text=_(
+            "Devices that miss the update rely on the cross-certificate or must recover later."
+        ),
     )
 
     EARLY = EARLY
@@ -76,7 +78,7 @@ class Timed(PasswordAgain):
         """Return a warning where the time is allowed, and earlier than the suggested one."""
         if not self.is_early:
             return ""
-        return _("%(early)s Suggested was %(at)s.") % {
+        return _("%(early)s The suggested time is %(at)s.") % {
             "early": EARLY,
             "at": stamp(self.limits.suggestion),
         }
@@ -94,9 +96,12 @@ class Timed(PasswordAgain):
             return
         raise forms.ValidationError(
             ngettext(
-                "%(n)d device would miss the update: its next refresh is later, or it is silent.",
-                "%(n)d devices would miss the update: their next refresh is later, or they are "
-                "silent.",
+                (
+                    "%(n)d device would miss the update because it is offline or "
+                    "its next refresh is after the activation."
+                ),
+                "%(n)d devices would miss the update because they are offline "
+                "or their next refresh is after the activation.",
                 missing,
             ),
             params={"n": missing},
@@ -108,7 +113,7 @@ class RemintCAForm(Timed):
 
     confirm = forms.BooleanField(
         label=_("Yes, I want to remint the certificate authority"),
-        error_messages={"required": _("Tick this box if you want to remint the CA.")},
+        error_messages={"required": _("To remint the CA, select this checkbox.")},
         widget=forms.CheckboxInput(attrs={"data-activates": "remint-fields"}),
     )
     common_name = forms.CharField(label=_("Common name"), max_length=500)
@@ -172,8 +177,8 @@ class RollBackForm(PasswordAgain):
     """Roll back: the confirmation, as in the dialogs that lead there."""
 
     confirm = forms.BooleanField(
-        label=_("Yes, I want to go back to the certificate authority from before"),
-        error_messages={"required": _("Tick this box if you want to roll back.")},
+        label=_("Yes, I want to roll back to the previous certificate authority"),
+        error_messages={"required": _("To roll back, select this checkbox.")},
         widget=forms.CheckboxInput(attrs={"autofocus": True}),
     )
 
@@ -184,21 +189,21 @@ class ReadinessForm(PasswordAgain):
     """What must be ready at the lock-out, else the activation is put off."""
 
     servers = forms.BooleanField(
-        label=_("Every Primary Server has applied the update"),
+        label=_("Require all Primary Servers to have applied the update"),
         required=False,
         widget=forms.CheckboxInput(attrs={"autofocus": True}),
     )
     percent = forms.IntegerField(
-        label=_("Share of devices that have rehearsed (%)"),
+        label=_("Devices that must pass the preflight check (%)"),
         min_value=0,
         max_value=100,
-        help_text=_("0 asks for none. 100 waits for the very last one."),
+        help_text=_("0 turns this check off. 100 requires every device."),
     )
     days = forms.IntegerField(
-        label=_("Of the devices seen in the last (days)"),
+        label=_("Count devices seen in the last (days)"),
         min_value=1,
         max_value=DAYS_AT_MOST,
-        help_text=_("Devices that were silent for longer do not count."),
+        help_text=_("Devices that have been offline for longer are not counted."),
     )
 
     field_order = ("servers", "percent", "days", "password")

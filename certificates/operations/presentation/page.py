@@ -140,7 +140,7 @@ def _chart(operation: Operation, stand: Standing, now: datetime) -> chart.Chart 
     moments = chart.edges(operation.created_at, until)
     made = spread.counted(operation.futures.exclude(made_at=None), "made_at", moments)
     lines = spread.series(update, moments)
-    lines.insert(1, chart.Series("made", _("Certificates made"), made))
+    lines.insert(1, chart.Series("made", _("Certificates created"), made))
     moment = operation.activated_at or operation.activates_at
     marks = [chart.Mark("activation", _("Activation"), moment)] if moment else []
     return chart.draw(moments, lines, of=stand.how_far.of, marks=marks)

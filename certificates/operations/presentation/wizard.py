@@ -74,9 +74,9 @@ def ended(request: ZoneRequest, pk: UUID) -> HttpResponse:
     if known is None:
         raise NotFound(
             _("This dialog has expired. Nothing was changed."),
-            action=_("Close it and start again."),
+            action=_("Close the dialog and start again."),
         )
-    said = _("The %s operation was already submitted.") % known.get_kind_display()
+    said = _("The %s operation has already been submitted.") % known.get_kind_display()
     messages.info(request, said)
     return close_dialog(request, reverse("certificates:page"), said=said)
 

@@ -164,7 +164,7 @@ def test_the_tokens_of_an_administrator_are_revoked_at_once(client):
     eve = User.objects.get(username="eve")
     _token, text = tokens.make(eve, "report", rights=[], expires_at=None)
     bearer = {"Authorization": f"Bearer {text}"}
-    assert "Revoke API tokens" in client.get(f"{PAGE}{eve.pk}/").content.decode()
+    assert "Revoke API Tokens" in client.get(f"{PAGE}{eve.pk}/").content.decode()
     assert client.post(f"{PAGE}{eve.pk}/revoke-tokens/").status_code == 302
     assert Client().get("/api/v1/zone", headers=bearer).status_code == 401
     assert Entry.objects.get(action="revoke-api-tokens").detail["before"] == {"tokens": ["report"]}
@@ -348,7 +348,7 @@ def test_a_lock_out_is_shown_and_ended_on_the_page(client, zone):
     for _ in range(5):
         log_in("locked", "wrong")
     shown = client.get(there).content.decode()
-    assert "Locked out" in shown
+    assert "Account Locked" in shown
     assert client.post(f"{there}unlock/").status_code == 302
-    assert "Locked out" not in client.get(there).content.decode()
+    assert "Account Locked" not in client.get(there).content.decode()
     assert Entry.objects.get(action="unlock-administrator").note == "locked"

@@ -79,7 +79,7 @@ def test_wrong_codes_lock_out_as_wrong_passwords_do(authenticator):
     answers = [give_code(client, "000000").status_code for _ in range(5)]
     assert answers == [422, 422, 422, 422, 429]
     assert give_code(client, authenticator.code()).status_code == 429
-    assert Entry.objects.filter(action="login-failed", note="wrong code").count() == 5
+    assert Entry.objects.filter(action="login-failed", note="incorrect code").count() == 5
 
 
 @pytest.mark.parametrize("shift", [-30, 30])

@@ -132,7 +132,7 @@ def test_it_finds_a_line_behind_the_head(lines: list[Entry]) -> None:
     insert(lines[-1], seq=LINES + 1, previous=lines[-1].digest)
     finding = verify().finding
     assert finding is not None
-    assert (finding.seq, finding.what) == (LINES + 1, "stands behind the head of the chain")
+    assert (finding.seq, finding.what) == (LINES + 1, "is after the end of the chain")
 
 
 def test_it_finds_a_cut_off_end(lines: list[Entry]) -> None:

@@ -255,4 +255,4 @@ def test_who_is_to_be_notified_hears_of_what_waits(two, blocked, what):
     notifications.tell(timezone.now())
     title = Delivery.objects.get().title
     assert title.startswith("Backup CA" if what == "job" else blocked.name)
-    assert "waits for a second administrator" in title
+    assert "is waiting for approval by a second administrator" in title

@@ -163,7 +163,7 @@ def test_the_second_sees_it_at_home_and_confirms_in_a_dialog(two, zone):
     first, second = two
     operation = remint(first)
     theirs, mine = browser(first), browser(second)
-    assert "waits for a second administrator" in mine.get("/").content.decode()
+    assert "is waiting for approval by a second administrator" in mine.get("/").content.decode()
     page = "/configuration/certificates/"
     confirm = f"{page}operations/{operation.pk}/confirm/"
     assert confirm in mine.get(page).content.decode()

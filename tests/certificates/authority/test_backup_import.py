@@ -65,7 +65,7 @@ def opened(client, data):
     job = VaultJob.objects.get()
     backup_import.do(job, now=timezone.now())
     page = client.get(f"{PAGE}jobs/{job.pk}/?rev=waiting").content.decode()
-    assert "The backup is opened." in page
+    assert "Backup decrypted" in page
     return re.search(r'id="b-next" href="([^"]+)"', page).group(1)
 
 
@@ -138,5 +138,5 @@ def test_the_ca_from_before_is_not_offered_but_roll_back(client, foreign):
 
     Authority.objects.filter(pk=old.pk).update(sha256=details.digest(current.root_pem))
     page = offered(client, foreign)
-    assert "Use Roll back on the page of the operation that replaced it." in page
+    assert ("To return to this CA, open the operation that replaced it and use Roll Back.") in page
     assert not Draft.objects.exists()

@@ -88,7 +88,7 @@ def test_a_harmed_ca_vault_key_is_told_in_the_pane_and_nothing_is_made_anew(zone
     sealed = Authority.objects.current().sealed_key
     with harmed(path, harm):
         assert why in tried().fault
-        assert "The zone CA cannot sign." in pane()
+        assert "The zone CA cannot sign certificates." in pane()
         assert Authority.objects.current().sealed_key == sealed
         assert path.exists() == (harm is not missing)
         assert key_store.keys_to_check(timezone.now() + timedelta(seconds=30)).exists()

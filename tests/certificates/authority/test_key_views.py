@@ -77,7 +77,7 @@ def test_move_lists_the_other_live_primary_servers(client):
     choices = response.context["form"].fields["server"].choices
     assert [label.split()[0] for _value, label in choices] == ["ps-02"]
     Device.objects.filter(name="ps-02").update(last_contact=timezone.now() - timedelta(days=1))
-    assert "No other Primary Server answers now." in client.get(MOVE).content.decode()
+    assert "No other Primary Server is online." in client.get(MOVE).content.decode()
 
 
 def test_move_waits_for_the_server_and_tells(client, nudged, django_capture_on_commit_callbacks):
@@ -127,7 +127,7 @@ def test_backup_is_downloaded_once_per_ticket(client):
     response = client.get(there())
     page = response.content.decode()
     assert "The backup is ready." in page
-    assert "Download it again" in page
+    assert "Download Again" in page
     url = events(response)["zcc:download"]["url"]
     file = client.get(url)
     assert file.content == bytes(job().result)
@@ -265,9 +265,9 @@ def test_without_javascript_the_wait_is_a_page(client):
     plain = entered(factories.admin("plain"), htmx=False)
     response = plain.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
     assert response.status_code == 302
-    assert "Check again" in plain.get(response.url).content.decode()
+    assert "Check Again" in plain.get(response.url).content.decode()
     worked()
     page = plain.get(response.url).content.decode()
-    assert "Download it again" in page
+    assert "Download Again" in page
     response = plain.post(f"{PAGE}jobs/{job().pk}/again/", follow=True)
     assert response.content == bytes(job().result)

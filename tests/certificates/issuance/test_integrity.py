@@ -61,7 +61,7 @@ def another_root():
 
 
 HARM = {
-    "its dates": (lambda: moved(ServerCertificate, not_after=NOW + YEAR * 5), "last second"),
+    "its dates": (lambda: moved(ServerCertificate, not_after=NOW + YEAR * 5), "end time"),
     "its fingerprint": (lambda: moved(ServerCertificate, digest="0" * 64), "fingerprint"),
     "its issuer": (lambda: moved(ServerCertificate, issuer="Somebody"), "issuer"),
     "the ca's subject": (lambda: moved(Authority, subject="CN=Somebody"), "subject"),

@@ -426,7 +426,7 @@ def test_it_does_not_go_on_by_itself_when_the_time_has_passed(
     operation = walkthrough.step(blocked, minutes=11)
     assert operation.state == S.BLOCKED
     assert operation.reason == (
-        "Every server has its new certificate now, but the activation time has passed."
+        "All servers now have their new certificates, but the activation time has passed."
     )
     assert operation.action == "Change the activation time, or force the activation."
     intervention.force(operation, now=timezone.now())

@@ -238,7 +238,7 @@ ACTS = {
         lambda z: registration.save_names(z.device(z.first), ["new.test.example"]),
     ),
     "make a token": (None, lambda z: tokens.make(first(), "t", rights=[], expires_at=None)),
-    "revoke a token": (
+    "revoke an API token": (
         lambda z: tokens.make(first(), "t", rights=[], expires_at=None),
         lambda z: tokens.revoke(first(), first().api_tokens.get().pk, now=now()),
     ),

@@ -277,7 +277,7 @@ def test_several_files_are_matched_by_key_and_the_others_told(client):
     page = client.post(there(IMPORT), {"file": sent}).content.decode()
     assert "1 certificate was imported." in page
     assert "b.pem" in page
-    assert "It belongs to the CSR of none of the selected servers." in page
+    assert "The certificate does not match the CSR of any selected server." in page
     assert "c.txt" in page
     assert (state("ps-01"), state("ps-02")) == (S.CSR_GENERATED, S.UPLOADED)
 
@@ -320,7 +320,7 @@ def test_the_actions_are_shut_while_nothing_waits_for_an_external_ca(client, ope
     operation.futures.update(state=S.DISCARDED)
     page = client.get(PAGE, headers={"HX-Request": ""}).content.decode()
     assert 'value="generate-csr"' not in page
-    assert "No server waits for a certificate of an external CA." in page
+    assert "No servers are waiting for a certificate from an external CA." in page
 
 
 def test_without_javascript_each_act_is_a_page(operation):

@@ -74,7 +74,7 @@ def test_it_opens_with_the_manuals_labels_for_a_single_server(client):
     response = begin(client, "ps-01")
     page = response.content.decode()
     for label in (
-        *("Remint Certificate", "Yes, I want to remint the certificate for this server"),
+        *("remint server certificates", "Yes, I want to remint the certificate for this server"),
         *("Common name", "Key length", "Certificate activation date and time"),
         *("Include any additional DNS names for each server", "www.acme.example"),
     ):

@@ -169,8 +169,8 @@ def test_a_status_that_waits_says_what_for(servers, ca):
     factories.future(table.running()[0], by_hand, F.AWAITED, by_hand=True)
     keys = [by_hand.pk, *(server.pk for server in servers.values())]
     hints = {r.device.name: r.hint for r in table.rows(keys, [], factories.now())}
-    assert hints["by-hand"] == "waits for the files in its remint repository"
-    assert hints["awaited"] == "after the update reaches the server"
+    assert hints["by-hand"] == "waiting for files in the remint repository"
+    assert hints["awaited"] == "when the server receives the update"
     assert "import" in hints["csr"]
     assert "try again" in hints["broken"]
     assert hints["good"] == hints["expired"] == hints["ready"] == ""

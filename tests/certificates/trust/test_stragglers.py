@@ -44,9 +44,9 @@ def test_the_devices_that_rely_on_the_bridge_are_counted_and_named(changed):
     device.refresh(root_sha256=old.sha256, trusted_sha256=[old.sha256, new.sha256])
     page = text(client)
     assert "0 devices rely on the bridge" in page
-    assert "Trusts the new root, does not use it yet" in page
+    assert "Trusts the new root but does not use it yet" in page
     device.refresh(root_sha256=new.sha256, trusted_sha256=[old.sha256, new.sha256])
-    assert "Every registered device uses the current root." in text(client)
+    assert "All registered devices use the current root." in text(client)
 
 
 def test_a_filter_leaves_those_that_rely_on_it(changed):
@@ -64,7 +64,7 @@ def test_without_a_bridge_the_page_does_not_speak_of_one(changed):
     page = text(client)
     assert "rely on the bridge" not in page
     assert "1 device does not use the current root yet" in page
-    assert "Knows the old root alone" in page
+    assert "Trusts only the old root" in page
 
 
 def test_a_device_that_registered_after_the_activation_relies_on_nothing(changed, zone):

@@ -86,13 +86,14 @@ def test_servers_that_were_not_heard_are_named_and_devices_are_not(client, zone,
     factories.device("pc-1", last_contact=factories.now() - DAY)
     assert names(zone) == []
     assert (
-        "None waits for content, for contact or for approval." in client.get("/").content.decode()
+        "No servers are waiting for content, contact, or approval."
+        in client.get("/").content.decode()
     )
     Device.objects.filter(name="ps-01").update(last_contact=factories.now() - DAY)
     factories.server("as-01", Role.AUTHENTICATION_SATELLITE, last_contact=None)
     assert names(zone) == [("as-01", "bad"), ("ps-01", "bad")]
     page = client.get("/").content.decode()
-    assert "was never heard." in page
+    assert "has never been in contact." in page
     assert "was last heard 1 day" in page
 
 

@@ -78,7 +78,7 @@ def test_the_summary_shows_contact_certificates_and_updates(client):
     factories.assignment(operation.update, server, AssignmentState.FAILED, reason="Disk full.")
     page = client.get(f"/devices/{server.pk}/").content.decode()
     for words in (
-        "In contact",
+        "Online",
         "Future",
         "Current",
         "Past",
@@ -167,5 +167,5 @@ def test_a_satellite_that_failed_says_so_on_its_page(client):
     factories.future(operation, server, "csr-failed", reason="The disk is full.")
     factories.assignment(operation.update, server, AssignmentState.FAILED, reason="No space left.")
     page = client.get(f"/devices/{server.pk}/").content.decode()
-    for words in ("CSR generation Failed", "Why it failed", "No space left.", "Last contact"):
+    for words in ("CSR generation Failed", "Failure Details", "No space left.", "Last contact"):
         assert words in page, words

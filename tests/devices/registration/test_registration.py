@@ -83,7 +83,9 @@ def test_a_key_that_does_not_fit_opens_nothing_and_does_not_say_why(zone, wrong)
     sent = {"never made": "x" * 26, "none": ""}.get(wrong, secret)
     response = knock(Host("pc-1", messages.MANAGED, "10.1.1.1"), sent)
     assert response.status_code == 403
-    assert says(response) == "The registration key is not valid for this role. Nothing was done."
+    assert says(response) == (
+        "The registration key is not valid for this role. Nothing was registered."
+    )
     assert not Device.objects.filter(name="pc-1").exists()
 
 
@@ -132,7 +134,9 @@ def test_an_address_that_guesses_keys_has_to_wait(zone):
         assert knock(Host("pc-1", messages.MANAGED, "10.1.1.1"), "y" * 26).status_code == 403
     refused = knock(Host("pc-1", messages.MANAGED, "10.1.1.1"), good)
     assert refused.status_code == 429
-    assert says(refused) == "Too many attempts from this address. Nothing was done."
+    assert says(refused) == (
+        "Too many registration attempts from this address. Nothing was registered."
+    )
     elsewhere = Client(REMOTE_ADDR="192.0.2.7")
     assert knock(Host("pc-1", messages.MANAGED, "10.1.1.1"), good, elsewhere).status_code == 201
 

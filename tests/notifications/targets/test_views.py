@@ -96,7 +96,7 @@ def test_what_was_given_up_is_offered_to_be_sent_again(client, hook, receiver):
     targets.test(hook.pk, now=timezone.now())
     send_all()
     pk = Delivery.objects.get().pk
-    assert "Send again" in client.get(f"{PAGE}sent/{pk}/").content.decode()
+    assert "Send Again" in client.get(f"{PAGE}sent/{pk}/").content.decode()
     client.post(f"{PAGE}sent/{pk}/again/")
     assert Delivery.objects.get().state == DeliveryState.WAITING
     assert client.post(f"{PAGE}sent/{pk}/again/").status_code == 409

@@ -132,14 +132,14 @@ def test_it_finds_a_signature_of_another_key() -> None:
     other = factories.private(factories.key(256, 3))
     pem = factories.certificate(FQDN, OWN, "Zone", other, factories.server_extensions(OWN, CA_KEY))
     assert lint_certificate(pem, kind="server", issuer_pem=CA.pem) == [
-        "The signature is not the issuer's."
+        "The signature does not verify with the issuer's key."
     ]
 
 
 def test_it_finds_a_weak_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     # The library no longer signs with SHA-1, and so it is only told that this one is.
     monkeypatch.setattr("pki.certificates.loading._HASHES", frozenset({hashes.SHA512}))
-    assert "It is not signed with SHA-256, SHA-384 or SHA-512." in lint_certificate(
+    assert "The certificate is not signed with SHA-256, SHA-384, or SHA-512." in lint_certificate(
         leaf(), kind="server", issuer_pem=CA.pem
     )
 
@@ -175,11 +175,11 @@ def test_it_finds_what_is_wrong_with_a_ca(extensions: Extensions, finding: str, 
 def test_it_finds_what_is_wrong_with_a_root_alone() -> None:
     foreign = [*GOOD_CA[:3], (x509.AuthorityKeyIdentifier(b"x" * 20, None, None), False)]
     assert lint_certificate(authority(foreign), kind="root", issuer_pem=None) == [
-        "The authority key identifier of the root is not its own."
+        ("The authority key identifier of the root does not match its subject key identifier.")
     ]
     renamed = authority(GOOD_CA, issuer="Another")
     assert lint_certificate(renamed, kind="root", issuer_pem=None) == [
-        "Issuer and subject of the root differ."
+        "The issuer and subject of the root do not match."
     ]
     assert lint_certificate(authority(GOOD_CA[:3]), kind="root", issuer_pem=None) == []
 
@@ -198,6 +198,6 @@ def test_a_malformed_extension_is_a_finding() -> None:
     broken = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"\x01")
     pem = leaf([*without(x509.SubjectAlternativeName), (broken, False)])
     assert lint_certificate(pem, kind="server", issuer_pem=CA.pem) == [
-        "The certificate cannot be read as a whole."
+        "The certificate cannot be parsed completely."
     ]
     assert NOW is not None

@@ -99,7 +99,7 @@ def test_the_page_draws_it_without_script_or_style_and_tells_it_in_numbers(updat
     drawing = ET.fromstring(page[begin : page.index("</svg>", begin) + 6][22:].strip())
     assert len(drawing.findall("path")) == 3
     assert "style=" not in page[begin : page.index("</figure>", begin)]
-    assert "As a table" in page
+    assert "View as table" in page
 
 
 def test_the_live_pane_is_silent_while_nothing_is_new(update):

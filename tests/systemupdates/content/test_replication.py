@@ -221,7 +221,7 @@ def test_the_page_and_the_popup_show_every_server(update, servers, client):
     for name in ("ps-1", "ps-2", "cs-1"):
         assert name in page
     assert "as-1" not in page, "an Authentication Satellite holds no content"
-    assert "Replicate now" in page
+    assert "Replicate Now" in page
 
 
 def test_the_page_shows_where_the_tool_is_offered(update, servers, client):

@@ -230,7 +230,7 @@ def test_a_probe_tells_a_part_that_is_not_there_from_one_that_waits_for_a_zone(
     assert probe.agent() == ""
     (tmp_path / "device.json").write_text("{}")
     (tmp_path / "run.lock").touch()
-    assert probe.agent() == "no agent runs in this home"
+    assert probe.agent() == "no agent is running in this directory"
     monkeypatch.setenv("ZCC_LISTEN_ADDRESS", "127.0.0.1")
     monkeypatch.setenv("ZCC_PORT", "1")
     assert "no answer at 127.0.0.1:1" in probe.web()

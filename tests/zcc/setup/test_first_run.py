@@ -53,8 +53,8 @@ def test_every_page_leads_to_the_setup_which_asks_for_the_token_alone(token):
     for path in ("/", "/login/", "/configuration/certificates/", "/zac/v1/register"):
         assert client.get(path, secure=True).headers["Location"] == "/setup/"
     page = client.get("/setup/", secure=True).content.decode()
-    assert "Set-up token" in page
-    assert "Name of the zone" not in page
+    assert "Setup token" in page
+    assert "Zone name" not in page
     assert token not in page
 
 
@@ -70,7 +70,7 @@ def test_without_the_token_nothing_is_made(token):
     assert "This is not the set-up token" in answer.content.decode()
     client.post("/setup/", ZONE, secure=True)
     assert client.get("/setup/server.csr", secure=True).status_code == 200
-    assert "Set-up token" in client.get("/setup/server.csr", secure=True).content.decode()
+    assert "Setup token" in client.get("/setup/server.csr", secure=True).content.decode()
     assert not Zone.objects.exists()
 
 
@@ -127,7 +127,7 @@ def test_what_was_entered_for_an_external_ca_can_be_dropped(visitor):
     visitor.post("/setup/", {**ZONE, "kind": "external", "authority": file}, secure=True)
     assert "Download CSR" in visitor.get("/setup/", secure=True).content.decode()
     visitor.post("/setup/again/", secure=True)
-    assert "Name of the zone" in visitor.get("/setup/", secure=True).content.decode()
+    assert "Zone name" in visitor.get("/setup/", secure=True).content.decode()
 
 
 @pytest.mark.parametrize(

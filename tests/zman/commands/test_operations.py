@@ -118,7 +118,7 @@ def test_the_whole_way_of_a_remint_is_watched(shell, zone, monkeypatch):
     states = [json.loads(line)["state"] for line in run.out.splitlines()]
     assert states[0] == "preparing"
     assert states[-1] == "completed"
-    assert "is completed" in shell.good("watch", Operation.objects.get().pk.hex[:8]).err
+    assert "is complete" in shell.good("watch", Operation.objects.get().pk.hex[:8]).err
 
 
 def test_an_operation_that_ends_otherwise_is_a_failure(shell):

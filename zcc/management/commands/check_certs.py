@@ -14,7 +14,10 @@ from certificates.issuance import integrity
 class Command(BaseCommand):
     """Read every stored certificate again."""
 
-    help = "Find certificates that do not fit their rows, their issuers or the rules."
+    help = (
+        "Find certificates that do not match their database records, "
+        "issuers, or certificate profile."
+    )
 
     def handle(self, *_: Any, **_options: Any) -> None:
         found = list(integrity.findings(timezone.now()))
@@ -22,4 +25,4 @@ class Command(BaseCommand):
             self.stdout.write(f"{finding.row}: {finding.why}")
         if found:
             sys.exit(1)
-        self.stdout.write("Every stored certificate fits its row.")
+        self.stdout.write("All stored certificates match their database records.")

@@ -40,14 +40,16 @@ class Command(BaseCommand):
     """Create a zone in an empty database."""
 
     help = (
-        "Create a zone with an internal or an external CA, its first Primary Server and its first "
-        "administrator. What is not given is asked for, or taken from ZCC_SERVER_NAME, "
-        "ZCC_SERVER_FQDN, ZCC_SERVER_ADDRESSES, ZCC_PORT, ZCC_CONTENT_PORT, ZCC_REHEARSAL_PORT."
+        "Create a zone with an internal or external CA, a first Primary "
+        "Server, and a first administrator. Values that you do not specify are "
+        "read from ZCC_SERVER_NAME, ZCC_SERVER_FQDN, ZCC_SERVER_ADDRESSES, "
+        "ZCC_PORT, ZCC_CONTENT_PORT, and ZCC_REHEARSAL_PORT, or you are "
+        "prompted for them."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         text, number = environment.text, environment.number
-        parser.add_argument("--name", default="", help="name of the zone")
+        parser.add_argument("--name", default="", help="zone name")
         parser.add_argument("--subject", default="", help="subject of the CA (default: zone name)")
         parser.add_argument("--key-length", type=int, default=256)
         parser.add_argument("--years", type=int, default=10)
@@ -63,22 +65,34 @@ class Command(BaseCommand):
         parser.add_argument(
             "--admin-password-file",
             type=Path,
-            help="file with the first password; without it a set-up link is printed",
+            help=("file that contains the first password (default: print a setup link)"),
         )
         parser.add_argument(
-            "--external-ca", type=Path, help="root (and intermediates) of an external CA"
+            "--external-ca",
+            type=Path,
+            help=("root and intermediate certificates of an external CA"),
         )
         parser.add_argument(
             "--server-certificate",
             type=Path,
-            help="this server's certificate from the external CA; without it the CSR is written",
+            help=(
+                "this server's certificate issued by the external CA "
+                "(default: write a CSR and exit)"
+            ),
         )
         parser.add_argument(
             "--server-key",
             type=Path,
-            help="key of that certificate, if it was not issued for the CSR of this command",
+            help=(
+                "private key of that certificate, if it was not issued for "
+                "the CSR from this command"
+            ),
         )
-        parser.add_argument("--demo", action="store_true", help="short times, keys for a demo zone")
+        parser.add_argument(
+            "--demo",
+            action="store_true",
+            help=("create a demo zone with short intervals and registration keys"),
+        )
 
     def handle(self, **options: Any) -> None:
         try:
@@ -91,10 +105,10 @@ class Command(BaseCommand):
         """Ask for what was not given, if somebody is there to answer."""
         options["address"] = options["address"] or environment.items("ZCC_SERVER_ADDRESSES")
         wanted = {
-            "name": "Name of the zone",
-            "server_name": "Name of this server",
-            "fqdn": "Its full DNS name",
-            "address": "Its IP addresses (separated by commas)",
+            "name": "Zone name",
+            "server_name": "Server name",
+            "fqdn": "Fully qualified domain name of the server",
+            "address": "IP addresses of the server (separated by commas)",
         }
         for option, question in wanted.items():
             if options[option]:
@@ -135,9 +149,10 @@ class Command(BaseCommand):
         self._write_access(options, password, extra)
         if link:
             self.stdout.write(
-                f"Choose the password of {administrator.username} at "
-                f"{_url(options)}/set-up/{link}/ . The link opens once, within 24 hours, and is "
-                "kept nowhere; manage.py set_up_link makes another one."
+                f"Set the password for {administrator.username} at "
+                f"{_url(options)}/set-up/{link}/ . The link can be used once "
+                "and expires after 24 hours. It is not stored. To create a new "
+                "link, run manage.py set_up_link."
             )
 
     def _write_csr(self, options: dict[str, Any], place: bootstrap.Place) -> None:
@@ -147,9 +162,10 @@ class Command(BaseCommand):
         path = settings.ZCC_HOME / f"{place.fqdn}.csr"
         path.write_text(prepared["csr"])
         self.stdout.write(
-            f"The CSR of this server is in {path}. Its key is on this server and stays here. Have "
-            "it signed by the external CA, then run this command again with the same arguments "
-            "and --server-certificate FILE. Nothing else was changed."
+            f"The CSR for this server is in {path}. The private key does not "
+            "leave this server. Have the CSR signed by the external CA, then "
+            "run this command again with the same arguments and "
+            "--server-certificate FILE. Nothing else was changed."
         )
 
     def _write_access(self, options: dict[str, Any], password: str, extra: dict[str, str]) -> None:
@@ -165,8 +181,8 @@ class Command(BaseCommand):
         if options["demo"] and options["admin_password_file"] is None:
             value["password"] = password
         bootstrap.write_private(access, value)
-        named = "name and password are" if "password" in value else "the name is"
-        self.stdout.write(f"Zone {options['name']} created. Log in at {url}; {named} in {access}.")
+        named = "the user name and password are" if "password" in value else "the user name is"
+        self.stdout.write(f"Created zone {options['name']}. Log in at {url}; {named} in {access}.")
 
 
 def _place(options: dict[str, Any]) -> bootstrap.Place:
@@ -185,9 +201,9 @@ def _external(options: dict[str, Any]) -> External | None:
     if not options["external_ca"]:
         if options["server_certificate"] or options["server_key"]:
             raise Invalid(
-                "--server-certificate and --server-key belong to an external CA."
-                " Nothing was changed.",
-                action="Give the CA's root and intermediates with --external-ca, too.",
+                "--server-certificate and --server-key can be used only with "
+                "an external CA. Nothing was changed.",
+                action=("Also specify the root and intermediate certificates with --external-ca."),
             )
         return None
     return bootstrap.external(

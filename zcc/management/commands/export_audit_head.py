@@ -16,10 +16,17 @@ from zcc.runtime import audit_checkpoints
 class Command(BaseCommand):
     """Write audit-head.json; verify_audit compares the ledger with it."""
 
-    help = "Sign number and digest of the ledger's last line with the zone key, into a file."
+    help = (
+        "Save a checkpoint of the audit log (number and digest of the last "
+        "entry, signed with the zone key) to a file."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--to", type=Path, help="the file (default: audit-head.json at home)")
+        parser.add_argument(
+            "--to",
+            type=Path,
+            help=("checkpoint file (default: audit-head.json in the data directory)"),
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         target = options["to"] or audit_checkpoints.path()
@@ -27,4 +34,4 @@ class Command(BaseCommand):
             kept = audit_checkpoints.keep(target, now=timezone.now())
         except (Fault, OSError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"Line {kept.seq} is kept in {target}.")
+        self.stdout.write(f"Saved a checkpoint at entry {kept.seq} to {target}.")

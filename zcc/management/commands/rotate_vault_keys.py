@@ -14,11 +14,11 @@ from faults import Fault
 class Command(BaseCommand):
     """Make new vault keys and seal to them what was sealed to the old ones."""
 
-    help = "Replace this server's vault keys; run it again if it was interrupted."
+    help = "Replace this server's vault keys. If the command is interrupted, run it again."
 
     def handle(self, *_: Any, **_options: Any) -> None:
         try:
             count = vault_keys.rotate(now=timezone.now())
         except Fault as fault:
             raise CommandError(str(fault)) from fault
-        self.stdout.write(f"The vault keys are new; {count} secrets were sealed to them.")
+        self.stdout.write(f"Replaced the vault keys and re-encrypted {count} secrets.")

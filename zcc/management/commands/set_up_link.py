@@ -21,20 +21,23 @@ class Command(BaseCommand):
     """Make a set-up link on the server itself; the old password opens nothing any more."""
 
     help = (
-        "Print a link with which an administrator chooses a new password, once, within 24 hours. "
-        "Whoever may run this command may do everything already; the ledger tells of it."
+        "Print a link that lets an administrator set a new password. The link "
+        "can be used once and expires after 24 hours. Use of this command is "
+        "recorded in the audit log."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="user name of the administrator")
         parser.add_argument(
-            "--without-second-factor", action="store_true", help="remove the second factor, too"
+            "--without-second-factor",
+            action="store_true",
+            help="also reset two-factor authentication",
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
         user = User.objects.filter(username=options["name"]).first()
         if user is None:
-            raise CommandError(f"There is no administrator {options['name']}.")
+            raise CommandError(f"No administrator is named {options['name']}.")
         try:
             with transaction.atomic():
                 if options["without_second_factor"] and second_factor.is_on(user):

@@ -18,11 +18,20 @@ from zcc.runtime import audit_checkpoints
 class Command(BaseCommand):
     """Read every line of the ledger again and compare its end with the kept heads."""
 
-    help = "Find changed, removed, inserted and moved lines of the ledger, and a cut-off end."
+    help = (
+        "Verify the audit log. Detects changed, removed, inserted, and "
+        "reordered entries, and truncation."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--head", type=Path, help="a head kept by export_audit_head (default: the one at home)"
+            "--head",
+            type=Path,
+            help=(
+                "checkpoint saved by export_audit_head "
+                "(default: the checkpoint in the data "
+                "directory)"
+            ),
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -30,10 +39,10 @@ class Command(BaseCommand):
         found = verification.verify(kept.seq, kept.digest) if kept else verification.verify()
         if found.finding is not None:
             self.stdout.write(f"Line {found.finding.seq} {found.finding.what}.")
-            self.stdout.write(f"The {found.entries} lines before it are as they were written.")
+            self.stdout.write(f"The {found.entries} entries before it are intact.")
             sys.exit(1)
-        compared = f", compared with the head kept at line {kept.seq}" if kept else ""
-        self.stdout.write(f"The ledger is whole: {found.entries} lines{compared}.")
+        compared = f", verified against the checkpoint at entry {kept.seq}" if kept else ""
+        self.stdout.write(f"The audit log is intact: {found.entries} entries{compared}.")
 
     def _kept(self, given: Path | None) -> audit_checkpoints.KeptHead | None:
         source = given or audit_checkpoints.path()

@@ -18,11 +18,11 @@ from wire.envelope import Envelope
 class Command(BaseCommand):
     """Check the signature of a report and tell what it is about."""
 
-    help = "Verify a report that was downloaded as JSON from the page of an operation."
+    help = "Verify an operation report that was downloaded as JSON."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--key", help="public zone key, base64 (default: that of this zone)")
+        parser.add_argument("--key", help=("public zone key in Base64 (default: key of this zone)"))
 
     def handle(self, *_: Any, **options: Any) -> None:
         try:
@@ -33,6 +33,7 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=1) from error
         told = report["operation"]
         self.stdout.write(
-            f"The report is signed by the zone key: {told['name']} in {report['zone_name']}, "
-            f"{told['state']}, {len(report['devices'])} devices, made {report['made_at']}."
+            f"The report signature is valid: {told['name']} in "
+            f"{report['zone_name']}, {told['state']}, {len(report['devices'])} "
+            f"devices, created {report['made_at']}."
         )

@@ -237,7 +237,7 @@ def test_cancel_asks_first_and_then_cancels(client, ca, nudged, django_capture_o
     operation = factories.operation(ca)
     there = f"{PAGE}operations/{operation.pk}/cancel/"
     page = client.get(there).content.decode()
-    assert "Keep going" in page
+    assert "Keep Operation" in page
     assert "Cancel is possible until" in page
     assert Operation.objects.get().state == S.REPLICATING
     with django_capture_on_commit_callbacks(execute=True):
@@ -260,11 +260,11 @@ def test_a_failed_cancel_can_be_cleared_and_tried_again(client, ca):
     operation = factories.operation(ca, state=S.CANCEL_FAILED, reason="The key is away.")
     page = client.get(PAGE, headers={"HX-Request": ""}).content.decode()
     assert "The key is away." in page
-    assert "Clear message" in page
+    assert "Clear Message" in page
     assert client.post(f"{PAGE}operations/{operation.pk}/clear/").status_code == 204
     page = client.get(PAGE, headers={"HX-Request": ""}).content.decode()
-    assert "Clear message" not in page
-    assert "Cancel again" in page
+    assert "Clear Message" not in page
+    assert "Cancel Again" in page
 
 
 def test_assign_now_warns_of_servers_without_content(client, ca):
