@@ -1,20 +1,33 @@
-"""The house is kept: sizes, a sentence of meaning for each part, nothing left for later."""
+"""Structure of the source tree: packages, sizes, docstrings, imports, no unfinished work."""
 
 import ast
 import re
 import subprocess
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
+import grimp
 import pytest
 
 from zcc.runtime.parts import BASE_DIR
 
-ROOMS = (
+PACKAGES = (
     *("zcc", "certificates", "systemupdates", "administrators", "notifications"),
     *("devices", "audit", "console"),
     *("zac", "wire", "pki", "faults", "zman"),
 )
+APPS = (
+    *("certificates", "systemupdates", "administrators", "notifications"),
+    *("devices", "audit", "console"),
+)
+# At the root of an app only what Django itself looks for there.
+DJANGO_MODULES = {
+    *("__init__", "apps", "models", "admin", "urls", "tasks", "checks", "signals", "middleware"),
+}
+MODULES_IN_A_FOLDER = 12
+# Tests that are no mirror of a package.
+OTHER_TESTS = {"api", "browser", "harness", "project", "scenarios", "support"}
 MODULE_LINES, TEMPLATE_LINES, DIALOG_LINES = 300, 120, 40
 SUPPRESSIONS_PER_THOUSAND_LINES = 1
 
@@ -22,14 +35,14 @@ SUPPRESSIONS_PER_THOUSAND_LINES = 1
 @lru_cache(maxsize=1)
 def tracked() -> list[Path]:
     """Return the files of the project."""
-    said = subprocess.run(
+    listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=BASE_DIR,
         capture_output=True,
         text=True,
         check=True,
     )
-    return [path for line in said.stdout.splitlines() if (path := BASE_DIR / line).is_file()]
+    return [path for line in listing.stdout.splitlines() if (path := BASE_DIR / line).is_file()]
 
 
 def modules() -> list[Path]:
@@ -38,7 +51,7 @@ def modules() -> list[Path]:
         path
         for path in tracked()
         if path.suffix == ".py"
-        and path.relative_to(BASE_DIR).parts[0] in ROOMS
+        and path.relative_to(BASE_DIR).parts[0] in PACKAGES
         and "migrations" not in path.parts
     ]
 
@@ -51,20 +64,73 @@ def lines(path: Path) -> int:
     return len(path.read_text().splitlines())
 
 
-def test_there_is_a_house():
+def test_modules_are_found():
     assert len(modules()) > 150
 
 
-def test_no_module_is_longer_than_a_person_reads():
+def test_no_module_is_too_long():
     assert named([path for path in modules() if lines(path) > MODULE_LINES]) == []
 
 
-def test_every_module_begins_with_a_sentence_of_meaning():
-    def said(path: Path) -> str:
+def test_only_django_modules_are_at_the_root_of_an_app():
+    loose = [
+        path
+        for path in modules()
+        if len(path.relative_to(BASE_DIR).parts) == 2
+        and path.relative_to(BASE_DIR).parts[0] in APPS
+        and path.stem not in DJANGO_MODULES
+    ]
+    assert named(loose) == []
+
+
+def test_no_folder_has_too_many_modules():
+    folders = Counter(path.parent for path in modules() if path.stem != "__init__")
+    crowded = [folder for folder, count in folders.items() if count > MODULES_IN_A_FOLDER]
+    assert named(crowded) == []
+
+
+def test_every_package_has_a_docstring():
+    bare = [path for path in modules() if path.stem == "__init__" and not path.read_text().strip()]
+    outside = [path for path in bare if path.parent.name not in {"management", "commands"}]
+    assert named([path for path in outside if path.parent.name != "templatetags"]) == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = grimp.build_graph(*PACKAGES)
+    finished: set[str] = set()
+
+    def visit(module: str, way: tuple[str, ...]) -> list[str]:
+        if module in way:
+            return [*way[way.index(module) :], module]
+        if module in finished:
+            return []
+        for imported in graph.find_modules_directly_imported_by(module):
+            if circle := visit(imported, (*way, module)):
+                return circle
+        finished.add(module)
+        return []
+
+    assert [circle for module in graph.modules if (circle := visit(module, ()))] == []
+
+
+def test_tests_mirror_the_packages():
+    strange = []
+    for path in tracked():
+        parts = path.relative_to(BASE_DIR).parts
+        if parts[0] != "tests" or not path.name.startswith("test_") or len(parts) < 3:
+            continue
+        package = BASE_DIR.joinpath(*parts[1:-1])
+        if parts[1] not in OTHER_TESTS and not package.is_dir():
+            strange.append(path)
+    assert named(strange) == []
+
+
+def test_every_module_has_a_docstring():
+    def docstring(path: Path) -> str:
         return ast.get_docstring(ast.parse(path.read_text())) or ""
 
-    silent = [path for path in modules() if path.read_text().strip() and "." not in said(path)]
-    assert named(silent) == []
+    bare = [path for path in modules() if path.read_text().strip() and "." not in docstring(path)]
+    assert named(bare) == []
 
 
 def test_templates_are_short():
@@ -75,7 +141,7 @@ def test_templates_are_short():
     assert named([path for path in dialogs if lines(path) > DIALOG_LINES]) == []
 
 
-def test_no_template_holds_a_script_or_a_style():
+def test_no_template_contains_a_script_or_a_style():
     wrong = re.compile(
         r"<script(?![^>]*(\bsrc=|application/json))|<style\b|\sstyle=|\son[a-z]+=", re.IGNORECASE
     )
@@ -87,14 +153,14 @@ def test_no_template_holds_a_script_or_a_style():
     "wrong",
     [r"\beta\s*=", r"\bcountdown\s*=", r"\.retry\(", r"\bchord\(", r"\.get\(timeout"],
 )
-def test_no_task_waits_in_the_queue(wrong):
-    """What is due later is a row that the sweep finds: S-100."""
+def test_no_task_is_delayed_in_the_queue(wrong):
+    """Delayed work is a database row that the scheduler finds."""
     tasks = [path for path in modules() if "celery" in path.read_text()]
     assert tasks
     assert named([path for path in tasks if re.search(wrong, path.read_text())]) == []
 
 
-def test_nothing_is_left_for_later():
+def test_no_unfinished_work_is_marked():
     later = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
     code = [path for path in tracked() if path.suffix in (".py", ".html", ".js", ".css", ".sh")]
     found = [path for path in code if later.search(path.read_text())]
@@ -105,7 +171,7 @@ def test_no_signal_is_used():
     assert named([path for path in modules() if "models.signals" in path.read_text()]) == []
 
 
-def test_checks_are_rarely_switched_off_and_always_with_a_reason():
+def test_checks_are_rarely_disabled_and_always_with_a_reason():
     text = {path: path.read_text() for path in modules()}
     bare = [
         f"{path.relative_to(BASE_DIR)}:{number}"
@@ -120,9 +186,9 @@ def test_checks_are_rarely_switched_off_and_always_with_a_reason():
     assert off * 1000 / size < SUPPRESSIONS_PER_THOUSAND_LINES
 
 
-# Their faults are shown to people; what speaks to agents alone stays in one language.
-TOLD_TO_PEOPLE = ("certificates", "systemupdates", "devices")
-TOLD_TO_AGENTS = ("agents/api.py", "authentication.py", "throttle.py")
+# Faults of these apps are shown to users; responses to agents are not translated.
+SHOWN_TO_USERS = ("certificates", "systemupdates", "devices")
+SHOWN_TO_AGENTS = ("agents/api.py", "authentication.py", "throttle.py")
 WORDS = re.compile(r"[A-Za-z]{2}")
 
 
@@ -151,11 +217,11 @@ def is_unmarked(text: ast.expr) -> bool:
     return any(isinstance(one, str) and WORDS.search(one) for one in plain)
 
 
-def test_what_is_refused_is_told_in_the_language_of_the_reader():
+def test_faults_shown_to_users_are_translatable():
     faults, found = classes_of_faults(), []
     assert len(faults) > 50
     for path in modules():
-        if path.relative_to(BASE_DIR).parts[0] not in TOLD_TO_PEOPLE:
+        if path.relative_to(BASE_DIR).parts[0] not in SHOWN_TO_USERS:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or called(node.func) not in faults:
@@ -163,9 +229,9 @@ def test_what_is_refused_is_told_in_the_language_of_the_reader():
             action = [one.value for one in node.keywords if one.arg == "action"]
             if any(map(is_unmarked, [*node.args[:1], *action])):
                 found.append(f"{path.relative_to(BASE_DIR)}:{node.lineno}")
-    assert [one for one in found if not one.partition(":")[0].endswith(TOLD_TO_AGENTS)] == []
+    assert [one for one in found if not one.partition(":")[0].endswith(SHOWN_TO_AGENTS)] == []
 
 
-def test_secrets_and_state_are_never_tracked():
+def test_no_secret_and_no_state_is_tracked():
     wrong = re.compile(r"(^|/)(var|secrets|\.env)(/|$)|\.(key|sqlite3)$")
     assert [name for name in named(tracked()) if wrong.search(name)] == []
