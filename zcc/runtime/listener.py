@@ -29,11 +29,12 @@ from django.conf import settings
 from django.db import connections
 from django.utils import timezone
 from granian._granian import SocketHolder
-from granian.constants import Interfaces, SSLProtocols
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.mp import MPServer
 
 from zcc.runtime import environment, processes
+from zcc.runtime.gateway import Gateway
 
 log = logging.getLogger("zcc.runtime.listener")
 # Granian's lines go where all others go.
@@ -60,15 +61,16 @@ class Listener(MPServer):
     _shd: Any
     _ssp: Any
 
-    def __init__(self, address: str, port: int, certificate: Path, threads: int) -> None:
+    def __init__(self, address: str, port: int, certificate: Path) -> None:
         self._certificate = certificate
         super().__init__(
             "zcc.wsgi:application",
             address=address,
             port=port,
-            interface=Interfaces.WSGI,
+            interface=Interfaces.ASGINL,
+            # HTTP/2 gains nothing here: a page has six requests, and an agent sends one.
+            http=HTTPModes.http1,
             workers=1,
-            blocking_threads=threads,
             backlog=BACKLOG,
             backpressure=CONNECTIONS,
             http1_settings=HTTP1Settings(header_read_timeout=20_000),
@@ -216,8 +218,9 @@ def main() -> None:
     current = told.home.absolute() / "security" / "current"
     certificate = first_certificate(told.home.absolute(), current, told.port)
     threads = environment.number("ZCC_WEB_THREADS", 4, least=1, most=64)
-    server = Listener(told.address, told.port, certificate, threads)
-    load = loader(os.getpid(), (told.address, told.port), load_application())
+    server = Listener(told.address, told.port, certificate)
+    gateway = Gateway(load_application(), threads)
+    load = loader(os.getpid(), (told.address, told.port), gateway)
     watcher = threading.Thread(target=server.watch, args=(current,), daemon=True)
     server.on_startup(watcher.start)
     server.serve(target_loader=load, wrap_loader=False)

@@ -159,7 +159,7 @@ def test_it_goes_on_with_the_old_certificate_when_key_and_new_certificate_do_not
     with running(web):
         until(lambda: web.shows(first))
         web.security.use("gen-wrong")
-        until(lambda: web.says("cannot be served"))
+        until(lambda: web.says("cannot serve certificate"))
         assert web.shows(first)
         assert not web.shows(second)
         web.security.use("gen-3")

@@ -1,0 +1,140 @@
+"""Hostile connections do not stop the web server: others are answered, the CPU comes to rest."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.harness.places import loopback_network
+from tests.zcc.runtime.test_listener import Web, running, until
+
+HEAD = b"POST /zac/v1/hello HTTP/1.1\r\nHost: zcc\r\nContent-Length: 100000\r\n\r\n"
+H2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """Return an HTTP/2 frame (RFC 9113, 4.1)."""
+    head = len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big")
+    return head + payload
+
+
+def no_body(line: ssl.SSLSocket, stop: threading.Event) -> None:
+    line.sendall(HEAD)
+    stop.wait()
+
+
+def half_body(line: ssl.SSLSocket, stop: threading.Event) -> None:
+    line.sendall(HEAD + b"x" * 50_000)
+    stop.wait()
+
+
+def drip(line: ssl.SSLSocket, stop: threading.Event) -> None:
+    line.sendall(HEAD)
+    while not stop.wait(0.5):
+        line.sendall(b"x")
+
+
+def close(line: ssl.SSLSocket, stop: threading.Event) -> None:
+    line.sendall(HEAD + b"x" * 10)
+    stop.wait(0.2)
+
+
+def reset(line: ssl.SSLSocket, stop: threading.Event) -> None:
+    line.sendall(HEAD + b"x" * 10)
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+    stop.wait(0.2)
+
+
+def goaway(line: ssl.SSLSocket, stop: threading.Event) -> None:
+    line.sendall(H2_PREFACE + frame(4, 0, 0, b"") + frame(7, 0, 0, b"\x00" * 8))
+    stop.wait()
+
+
+def continuation_flood(line: ssl.SSLSocket, stop: threading.Event) -> None:
+    line.sendall(H2_PREFACE + frame(4, 0, 0, b"") + frame(1, 0, 1, b"\x82"))
+    while not stop.wait(0.02):
+        line.sendall(frame(9, 0, 1, b"\x40\x01a\x01b" * 100))
+
+
+def rapid_reset(line: ssl.SSLSocket, stop: threading.Event) -> None:
+    line.sendall(H2_PREFACE + frame(4, 0, 0, b""))
+    stream = 1
+    while not stop.wait(0.01):
+        line.sendall(
+            frame(1, 5, stream, b"\x82\x84\x87") + frame(3, 0, stream, b"\x00\x00\x00\x08")
+        )
+        stream += 2
+
+
+KINDS: list[Callable[[ssl.SSLSocket, threading.Event], None]] = [
+    *(no_body, half_body, drip, close, reset, goaway, continuation_flood, rapid_reset),
+]
+
+
+def attack(web: Web, kind: Callable[..., None], stop: threading.Event) -> None:
+    """Open one hostile connection after the other until the end."""
+    context = web.security.context()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    while not stop.is_set():
+        with (
+            suppress(OSError),
+            socket.create_connection((web.address, web.port), timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname=web.address) as line,
+        ):
+            kind(line, stop)
+        stop.wait(0.1)
+
+
+def cpu_seconds(pid: int) -> float:
+    process = psutil.Process(pid)
+    every = [process, *process.children(recursive=True)]
+    return sum(sum(one.cpu_times()[:2]) for one in every)
+
+
+@pytest.mark.parametrize(
+    ("connections", "seconds"), [(48, 6), pytest.param(200, 60, marks=pytest.mark.long)]
+)
+def test_others_are_answered_in_a_second(tmp_path: Path, connections: int, seconds: int) -> None:
+    """Eight kinds of hostile connections; a page is fetched from another address meanwhile."""
+    with loopback_network() as base:
+        web = Web(tmp_path, f"{base}.11")
+        web.security.make("gen-1")
+        web.security.use("gen-1")
+        with running(web) as process:
+            until(lambda: listens(web))
+            stop = threading.Event()
+            attackers = [
+                threading.Thread(target=attack, args=(web, KINDS[n % len(KINDS)], stop))
+                for n in range(connections)
+            ]
+            for one in attackers:
+                one.start()
+            slowest, end = 0.0, time.monotonic() + seconds
+            while time.monotonic() < end:
+                begin = time.monotonic()
+                web.certificate(web.security.context())
+                slowest = max(slowest, time.monotonic() - begin)
+                time.sleep(0.05)
+            stop.set()
+            for one in attackers:
+                one.join()
+            time.sleep(5)
+            before = cpu_seconds(process.pid)
+            time.sleep(2)
+            used = (cpu_seconds(process.pid) - before) / 2
+    assert slowest < 1.0
+    assert used < 0.1
+
+
+def listens(web: Web) -> bool:
+    with suppress(OSError), socket.create_connection((web.address, web.port), timeout=1):
+        return True
+    return False
