@@ -1,4 +1,4 @@
-"""What an operation goes through, and what can be done about it."""
+"""Help topics for operations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOPICS = (
     Topic(
         (
             "certificates:cancel",
-            "certificates:clear",
+            "certificates:clear_failure",
         ),
         _("Cancel"),
         (
@@ -86,7 +86,7 @@ TOPICS = (
     Topic(
         (
             "certificates:force",
-            "certificates:without_bridge",
+            "certificates:continue_without_cross_certificate",
             "certificates:try_again",
             "certificates:readiness_policy",
         ),
