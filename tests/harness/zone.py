@@ -1,4 +1,4 @@
-"""A real zone for a test: the launcher with all its processes, in a folder and network of its own.
+"""A real zone for a test: the launcher with all processes, in its own folder and network.
 
 with running_zone(tmp_path, devices=3) as zone:
     zone.visitor().get("/")
@@ -34,7 +34,7 @@ READY = "ZCC is ready at "
 
 
 def until(there: Callable[[], object], what: str, seconds: float = 60.0) -> None:
-    """Wait until something is so; fails with its name when it takes too long."""
+    """Wait until a condition is true; fail with its name after the timeout."""
     end = time.monotonic() + seconds
     while not there():
         assert time.monotonic() < end, f"{what}: not within {seconds:.0f} s"
@@ -214,7 +214,7 @@ def zone_in(
     satellites: int = 2,
     environment: dict[str, str] | None = None,
 ) -> Iterator[Zone]:
-    """Yield a zone that has not been started; it is ended with the block."""
+    """Yield a zone that is not started yet; stop it at the end."""
     with loopback_network() as base:
         plan = Layout(base=base, devices=devices, primaries=primaries, satellites=satellites)
         zone = Zone(folder / "zcc", plan, environment or {})
@@ -233,7 +233,7 @@ def running_zone(
     satellites: int = 2,
     environment: dict[str, str] | None = None,
 ) -> Iterator[Zone]:
-    """Yield a zone that is up."""
+    """Yield a running zone."""
     with zone_in(
         folder,
         devices=devices,
