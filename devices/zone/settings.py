@@ -1,4 +1,7 @@
-"""The zone's settings: what each means, its range, how they depend on each other (D-48)."""
+"""The settings of the zone and of content servers: labels, ranges, and validation.
+
+See: D-34; D-48
+"""
 
 from __future__ import annotations
 
@@ -17,27 +20,31 @@ from faults import Invalid, NotFound
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: its field, label and help; `unit` tells what its number counts."""
+    """A setting of the zone. `unit` is seconds, number, switch, or zone (a time zone).
+
+    `old_name` is its name in the REST API of the previous release.
+    """
 
     name: str
     label: str | Promise
     help: str | Promise
     unit: str = "seconds"
+    old_name: str = ""
 
     @property
     def field(self) -> Any:
-        """Return the field of the zone that holds it."""
+        """Return the model field of the setting."""
         return Zone._meta.get_field(self.name)
 
     @property
     def default(self) -> Any:
-        """Return what a new zone has."""
+        """Return the value of a new zone."""
         return self.field.default
 
     @property
     def range(self) -> tuple[int, int]:
-        """Return the least and the greatest value."""
-        values = {type(one).__name__: one.limit_value for one in self.field.validators}
+        """Return the minimum and the maximum value."""
+        values = {type(limit).__name__: limit.limit_value for limit in self.field.validators}
         return values["MinValueValidator"], values["MaxValueValidator"]
 
 
@@ -69,17 +76,19 @@ SETTINGS = (
         _("Maximum time that a new deployment stage runs before the next stage starts."),
     ),
     Setting(
-        "lead_seconds",
+        "lead_time_seconds",
         _("Minimum lead time"),
         _("The minimum time between starting an operation and its activation."),
+        old_name="lead_seconds",
     ),
     Setting(
-        "lockout_seconds",
+        "freeze_seconds",
         _("Freeze period before activation"),
         _(
             "How long before the activation you can no longer cancel or "
             "reschedule it. Must be shorter than the minimum lead time."
         ),
+        old_name="lockout_seconds",
     ),
     Setting(
         "grace_seconds",
@@ -103,10 +112,11 @@ SETTINGS = (
         "number",
     ),
     Setting(
-        "renews_by_itself",
+        "automatic_renewal",
         _("Renew internal CA server certificates automatically"),
         _("If this is off, the console only warns you about expiring certificates."),
         "switch",
+        old_name="renews_by_itself",
     ),
     Setting(
         "ready_servers",
@@ -139,14 +149,14 @@ SETTINGS = (
         "zone",
     ),
 )
-SHORTEST_GRACE_IN_REFRESHES = 2
+MIN_GRACE_REFRESHES = 2
 
 
 @transaction.atomic
-def save(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Change settings of the zone, all or none; returns what changed, before and after."""
+def save_zone_settings(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Save all settings, or none if one is invalid. Return the old and new values of changes."""
     zone = Zone.objects.lock()
-    before = {one.name: getattr(zone, one.name) for one in SETTINGS}
+    before = {setting.name: getattr(zone, setting.name) for setting in SETTINGS}
     after = {**before, **values}
     changed = {
         name: {"before": before[name], "after": after[name]}
@@ -156,7 +166,7 @@ def save(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     if not changed:
         return {}
     _check(after, changed)
-    # The answers that every device gets were made once for the old revision.
+    # The new revision invalidates the cached part of the refresh responses.
     Zone.objects.filter(pk=zone.pk).update(
         **{name: after[name] for name in changed}, revision=zone.revision + 1
     )
@@ -165,16 +175,16 @@ def save(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _check(after: dict[str, Any], changed: dict[str, Any]) -> None:
-    """Refuse what does not fit together; what nobody touched is left as it is."""
-    if changed.keys() & {"lead_seconds", "lockout_seconds"} and (
-        after["lockout_seconds"] >= after["lead_seconds"]
+    """Raise Invalid if changed values contradict each other. Unchanged settings are not checked."""
+    if changed.keys() & {"lead_time_seconds", "freeze_seconds"} and (
+        after["freeze_seconds"] >= after["lead_time_seconds"]
     ):
         raise Invalid(
             gettext(
                 "The freeze period must be shorter than the minimum lead time. Nothing was changed."
             ),
             action=gettext("Shorten the freeze period or increase the minimum lead time."),
-            field="lockout_seconds",
+            field="freeze_seconds",
         )
     if changed.keys() & {"renewal_days", "server_certificate_days"} and (
         after["renewal_days"] >= after["server_certificate_days"]
@@ -189,8 +199,8 @@ def _check(after: dict[str, Any], changed: dict[str, Any]) -> None:
             ),
             field="renewal_days",
         )
-    least = SHORTEST_GRACE_IN_REFRESHES * after["refresh_seconds"]
-    if changed.keys() & {"grace_seconds", "refresh_seconds"} and after["grace_seconds"] < least:
+    minimum = MIN_GRACE_REFRESHES * after["refresh_seconds"]
+    if changed.keys() & {"grace_seconds", "refresh_seconds"} and after["grace_seconds"] < minimum:
         raise Invalid(
             gettext(
                 "The grace period must be at least twice the refresh interval. "
@@ -203,7 +213,7 @@ def _check(after: dict[str, Any], changed: dict[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class ContentSettings:
-    """How one content server replicates; None follows the zone."""
+    """The replication settings of a content server. None means the zone setting."""
 
     replication_seconds: int | None
     bandwidth_kib: int | None
@@ -211,12 +221,12 @@ class ContentSettings:
 
 
 @transaction.atomic
-def save_content(server: Device, order: ContentSettings) -> bool:
-    """Keep how a content server replicates; True if that changed (D-34)."""
+def save_content_settings(server: Device, settings: ContentSettings) -> bool:
+    """Save the replication settings of a content server. Return True if they changed."""
     row = Device.objects.select_for_update().get(pk=server.pk)
-    if not row.holds_content:
+    if not row.is_content_server:
         raise NotFound(gettext("%s is not a content server. Nothing was changed.") % row.name)
-    if row.role == "primary" and not order.replicates:
+    if row.role == "primary" and not settings.replicates:
         raise Invalid(
             gettext(
                 "Primary Servers cannot be excluded because they provide the "
@@ -227,14 +237,14 @@ def save_content(server: Device, order: ContentSettings) -> bool:
             ),
             field="replicates",
         )
-    before = {name: getattr(row, name) for name in vars(order)}
+    before = {name: getattr(row, name) for name in vars(settings)}
     changed = {
         name: {"before": before[name], "after": value}
-        for name, value in vars(order).items()
+        for name, value in vars(settings).items()
         if before[name] != value
     }
     if changed:
-        Device.objects.filter(pk=row.pk).update(**vars(order))
+        Device.objects.filter(pk=row.pk).update(**vars(settings))
         Entry.objects.record(
             "device-settings", f"devices.Device:{row.pk}", note=row.name, detail=changed
         )
