@@ -15,7 +15,7 @@ from typing import Any
 from bench import signing
 from bench import zone as bench_zone
 from bench.results import Row, tell
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 VERSION = "3.2.0"
 SCRIPT = Path(__file__).with_name("peer.py")

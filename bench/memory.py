@@ -17,7 +17,7 @@ import psutil
 from bench import zone as bench_zone
 from bench.results import Row, tell
 from tests.harness.zone import Zone, running_zone
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 LIMITS = {"web": 90.0, "worker": 110.0, "agent": 10.0}
 SETTLE_SECONDS = 30.0

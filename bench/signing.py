@@ -94,7 +94,7 @@ def sign_all(authority: Any, now: Any) -> int:
     from certificates.issuance import signing
 
     batches = 0
-    while signing.sign_waiting(authority, now=now):
+    while signing.sign_batch(authority, now=now):
         batches += 1
     return batches
 

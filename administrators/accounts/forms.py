@@ -1,4 +1,4 @@
-"""The fields of logging in, of a user's own security, and of the administrators' dialogs."""
+"""Forms of login, of a user's own security settings, and of the administrators' dialogs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from django.utils.translation import gettext_lazy as _
 
 from administrators.accounts.roles import ROLES
 from administrators.models import Administrator
-from console.pages.forms import PasswordAgain
+from console.pages.forms import ReauthenticationForm
 
 CODE_INPUT = {"autocomplete": "one-time-code", "autofocus": True, "spellcheck": "false"}
 NEW_PASSWORD = {"autocomplete": "new-password"}
-SignsIn = Administrator.SignsIn
+LoginMethod = Administrator.LoginMethod
 
 
 class CodeForm(forms.Form):
@@ -23,7 +23,7 @@ class CodeForm(forms.Form):
 
 
 class ChoosePassword(forms.Form):
-    """A password, twice. Whether it is good enough the act decides."""
+    """A new password and its confirmation; the password policy is checked when it is saved."""
 
     new_password = forms.CharField(
         label=_("New password"),
@@ -40,25 +40,25 @@ class ChoosePassword(forms.Form):
     )
 
     def clean_again(self) -> str:
-        """Refuse two different texts."""
+        """Return the confirmation; raise ValidationError if it differs from the password."""
         again: str = self.cleaned_data["again"]
         if again != self.cleaned_data.get("new_password", again):
             raise forms.ValidationError(_("The passwords do not match."))
         return again
 
 
-class ChangePassword(ChoosePassword, PasswordAgain):
+class ChangePassword(ChoosePassword, ReauthenticationForm):
     """A user's own new password."""
 
     field_order = ("password", "new_password", "again")
 
 
-class Confirm(PasswordAgain):
-    """Nothing but the proof of who asks."""
+class ConfirmForm(ReauthenticationForm):
+    """A confirmation with nothing but reauthentication."""
 
 
-class RolesForm(PasswordAgain):
-    """Which roles an administrator has."""
+class RolesForm(ReauthenticationForm):
+    """The roles of an administrator."""
 
     roles = forms.MultipleChoiceField(
         label=_("Roles"),
@@ -78,17 +78,17 @@ class NewAdministratorForm(RolesForm):
         widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
     )
     email = forms.EmailField(label=_("Email address"), required=False, max_length=254)
-    signs_in = forms.ChoiceField(label=_("Login method"), choices=SignsIn.choices)
-    field_order = ("name", "email", "roles", "signs_in", "password")
+    login_method = forms.ChoiceField(label=_("Login method"), choices=LoginMethod.choices)
+    field_order = ("name", "email", "roles", "login_method", "password")
 
     def __init__(self, request: Any, *args: Any, oidc: bool, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
         if not oidc:
-            del self.fields["signs_in"]
+            del self.fields["login_method"]
 
 
-class RulesForm(PasswordAgain):
-    """What holds for all administrators."""
+class PoliciesForm(ReauthenticationForm):
+    """The policies for all administrators."""
 
     requires_second_factor = forms.BooleanField(
         label=_("Require two-factor authentication for password logins"),

@@ -1,4 +1,7 @@
-"""The roles as data, and the rights that each of them gives (D-32, B-21)."""
+"""The roles and the rights that each role grants.
+
+See: D-32
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ from console.access import api_tokens
 
 ADMINISTER = "people.administer"
 RIGHTS = api_tokens.RIGHTS
-"""What a person may be given, and a token of theirs."""
+"""Every right that a role or an API token can have."""
 
 
 @dataclass(frozen=True)
 class Role:
-    """One role: its key, its name, what it is for, and its rights."""
+    """A role: key, label, purpose, and rights."""
 
     key: str
     label: str | Promise
@@ -68,10 +71,10 @@ BY_KEY = {role.key: role for role in ROLES}
 
 
 def rights_of(keys: Iterable[str]) -> set[str]:
-    """Return the rights that some roles give together; a key that is unknown gives none."""
+    """Return the rights of roles; unknown keys are ignored."""
     return {right for key in keys if key in BY_KEY for right in BY_KEY[key].rights}
 
 
-def having(right: str) -> list[Role]:
-    """Return the roles that give a right: whom to ask for it."""
+def roles_with(right: str) -> list[Role]:
+    """Return the roles that grant a right."""
     return [role for role in ROLES if right in role.rights]

@@ -1,4 +1,7 @@
-"""Forms of the acts on the CA key: move, back up, restore (manual, 1.2.6 to 1.2.8)."""
+"""Forms of Move CA Role, Backup CA, and Restore CA.
+
+See: manual 1.2.6 to 1.2.8
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from certificates.operations.presentation.ca_forms import BACKUP_AT_MOST, read_upload
-from console.pages.forms import PasswordAgain, offer
+from certificates.operations.presentation.ca_forms import MAX_BACKUP_SIZE, read_upload
+from console.pages.forms import ReauthenticationForm, set_choices
 
 
-class MoveForm(PasswordAgain):
-    """Move Certificate Authority (R100 to R104)."""
+class MoveForm(ReauthenticationForm):
+    """The form of Move Certificate Authority."""
 
     server = forms.ChoiceField(
         label=_("Primary Server"),
@@ -24,11 +27,11 @@ class MoveForm(PasswordAgain):
 
     def __init__(self, request: Any, servers: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(request, **kwargs)
-        offer(self, "server", servers)
+        set_choices(self, "server", servers)
 
 
-class BackupForm(PasswordAgain):
-    """Backup CA (R110 to R114)."""
+class BackupForm(ReauthenticationForm):
+    """The form of Backup CA."""
 
     passphrase = forms.CharField(
         label=_("Passphrase"),
@@ -46,7 +49,7 @@ class BackupForm(PasswordAgain):
     field_order = ("passphrase", "confirm", "password")
 
     def clean_confirm(self) -> str:
-        """Refuse two passphrases that differ."""
+        """Raise ValidationError if the passphrases differ."""
         again: str = self.cleaned_data["confirm"]
         first = self.cleaned_data.get("passphrase")
         if first is not None and again != first:
@@ -54,8 +57,8 @@ class BackupForm(PasswordAgain):
         return again
 
 
-class RestoreForm(PasswordAgain):
-    """Restore CA (R115 to R121)."""
+class RestoreForm(ReauthenticationForm):
+    """The form of Restore CA."""
 
     file = forms.FileField(
         label=_("Backup file"),
@@ -78,8 +81,8 @@ class RestoreForm(PasswordAgain):
 
     def __init__(self, request: Any, servers: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(request, **kwargs)
-        offer(self, "server", servers)
+        set_choices(self, "server", servers)
 
     def clean_file(self) -> bytes:
-        """Read the file."""
-        return read_upload(self.cleaned_data["file"], BACKUP_AT_MOST)
+        """Return the content of the uploaded file."""
+        return read_upload(self.cleaned_data["file"], MAX_BACKUP_SIZE)

@@ -1,4 +1,4 @@
-"""What the page Certificates and its dialogs are for."""
+"""Help topics of the Certificates page and its dialogs."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ TOPICS = (
             "certificates:backup_ca",
             "certificates:backup_file",
             "certificates:download_again",
-            "certificates:vault_job",
+            "certificates:key_job",
         ),
         _("Backup CA"),
         (
@@ -118,8 +118,8 @@ TOPICS = (
             "certificates:server_pem",
             "certificates:future",
             "certificates:future_pem",
-            "certificates:past",
-            "certificates:past_pem",
+            "certificates:previous_certificate",
+            "certificates:previous_certificate_pem",
         ),
         _("View Certificate"),
         (
@@ -133,7 +133,7 @@ TOPICS = (
     ),
     Topic(
         (
-            "certificates:selected",
+            "certificates:open_action",
             "certificates:server_actions",
             "certificates:remint_servers",
         ),

@@ -1,4 +1,7 @@
-"""The manual's Appendix A, and what this product does about each entry today (D-43)."""
+"""The entries of the manual's Appendix A, with the behavior of this product.
+
+See: D-43
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,17 @@ Text = str | Promise
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """One entry of the manual's appendix: what it says, and what this product does about it."""
+class KnownIssue:
+    """An issue from the manual's appendix, its documented solution, and the behavior here."""
 
     anchor: str
     title: Text
-    manual: Text
-    today: Text
+    documented_solution: Text
+    behavior: Text
 
 
 APPENDIX = (
-    Trouble(
+    KnownIssue(
         "a-1",
         _("A Windows agent is not able to launch the CertificateActivator executable"),
         _(
@@ -34,7 +37,7 @@ APPENDIX = (
             "automatically. Agents run on Linux."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-2",
         _(
             "When the Certificate Remint Tool is downloaded, the update packages are treated as "
@@ -48,7 +51,7 @@ APPENDIX = (
             "list by digest. The tool does not execute anything it downloads."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-3",
         _(
             "Managed device that was re-imaged during remint is not communicating with the "
@@ -61,7 +64,7 @@ APPENDIX = (
             "a re-imaged device is up to date as soon as it registers."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-4",
         _(
             "The activator for a failed certificate activation will only be triggered after an "
@@ -75,7 +78,7 @@ APPENDIX = (
             "console."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-5",
         _(
             "The Certificate Remint Tool fails on a device when the Primary Server to which it is "
@@ -89,7 +92,7 @@ APPENDIX = (
             "message in the manual still appears if a chain does not match."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-6",
         _("The Certificate Remint Tool is not created on Primary Servers"),
         _("The tool might be missing on servers that do not have the content."),
@@ -101,7 +104,7 @@ APPENDIX = (
             "content replication status."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-7",
         _("After a Server Remint the managed device is not able to communicate with the server"),
         _("Run zac unr, then zac reg https://<server_IP>:<port>."),
@@ -112,7 +115,7 @@ APPENDIX = (
             "been registered in this zone does not need a registration key."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-8",
         _("Certificate Remint Tool fails on the CA Server"),
         _(
@@ -127,7 +130,7 @@ APPENDIX = (
             "a specific CA certificate for a single run, use -p FILE."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-9",
         _(
             "The Agent Version is not getting displayed in the ZENworks Server SSL Certificates "
@@ -136,7 +139,7 @@ APPENDIX = (
         _("The column is empty until the agent has registered."),
         _("Same behavior. The agent reports its version when it registers and at each refresh."),
     ),
-    Trouble(
+    KnownIssue(
         "a-10",
         _("After a remint, security policy versions are incremented"),
         _("Published security policies are re-signed and their versions incremented."),

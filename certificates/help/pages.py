@@ -1,4 +1,4 @@
-"""What each page is for."""
+"""Help topics for pages outside Certificates."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ TOPICS = (
         _("Home"),
         (
             _(
-                "Shows what needs attention: operations in progress, "
-                "certificates that expire soon, and devices that are offline "
-                "or have failed. Each item links to the page where you can fix "
-                "it."
+                "Home shows what needs your attention: operations in progress, "
+                "certificates that expire soon, requests that are waiting for "
+                "approval, and devices that have failed or have no recent "
+                "contact. Each item links to the page where you can resolve it."
             ),
             _(
-                "Servers Waiting lists each server and what it is waiting for: "
-                "the content of an update, contact with the zone, or approval "
-                "by an administrator."
+                "Servers Waiting lists each server that is waiting for the "
+                "content of an update, for contact with the zone, or for "
+                "approval by an administrator."
             ),
         ),
     ),
@@ -35,11 +35,14 @@ TOPICS = (
         _("Devices"),
         (
             _(
-                "Lists servers, satellites, and managed devices with the time "
-                "of their last contact. Additional DNS names are configured on "
-                "the Settings tab of a device. They are included in a server "
-                "certificate if Include any additional DNS names for each "
-                "server is selected."
+                "The Devices page lists Primary Servers, satellites, and "
+                "managed devices with the time of their last contact."
+            ),
+            _(
+                "To add DNS names to the certificate of a server, open the "
+                "server and enter them on its Settings tab. They are included "
+                "the next time a certificate is issued, if Include any "
+                "additional DNS names for each server is selected."
             ),
         ),
     ),
@@ -50,10 +53,13 @@ TOPICS = (
             _(
                 "Every operation is delivered to devices as a system update. "
                 "To exclude a device, use Ignore Device. To retry a failed "
-                "device, use Redeploy. A device that can no longer connect "
-                "recovers automatically, or with the Certificate Remint Tool, "
-                "which you can download from /zenworks-setup on any Primary "
-                "Server."
+                "device, use Redeploy."
+            ),
+            _(
+                "A device that can no longer connect recovers automatically. "
+                "To recover it immediately, run the Certificate Remint Tool on "
+                "it. You can download the tool from /zenworks-setup on any "
+                "Primary Server."
             ),
         ),
     ),
@@ -62,30 +68,43 @@ TOPICS = (
         _("Registration Keys and Zone Settings"),
         (
             _(
-                "A registration key allows devices of one role to join the "
-                "zone. The key is shown only once. The zone settings control "
-                "the intervals, the minimum lead time, the freeze period, and "
-                "the grace period. Each setting shows its allowed range."
+                "A device needs a registration key to join the zone. Each key "
+                "is for one role. The key is shown only once, when you create "
+                "it."
+            ),
+            _(
+                "The zone settings control the refresh intervals, the minimum "
+                "lead time, the freeze period, and the grace period. The "
+                "allowed range is shown next to each setting."
             ),
         ),
     ),
     Topic(
         ("audit:audit", "audit:entry", "administrators:tokens"),
-        _("Audit and Messages, API tokens"),
+        _("Audit and Messages, API Tokens"),
         (
             _(
-                "Every state change creates an entry that cannot be modified. "
-                "Each entry contains the hash of the previous entry. To verify "
-                "the chain, run verify_audit, optionally against a checkpoint "
-                "stored elsewhere. API tokens cannot have more rights than "
-                "their owner."
+                "Every change is recorded in the audit log. Each entry "
+                "contains the hash of the previous entry, so changes to the "
+                "log can be detected. To verify the log, run verify_audit. To "
+                "detect that entries were removed from the end, compare it "
+                "with a checkpoint that you keep on another system."
+            ),
+            _(
+                "Scripts and monitoring systems use API tokens. A token cannot "
+                "have more rights than its owner."
             ),
         ),
     ),
     Topic(
         ("console:preferences",),
         _("Preferences"),
-        (_("Choose the time zone for dates that the console displays and dates that you enter."),),
+        (
+            _(
+                "Choose the time zone in which the console shows dates. Dates "
+                "that you enter are in the same time zone."
+            ),
+        ),
     ),
     Topic(
         (
@@ -99,14 +118,17 @@ TOPICS = (
             "administrators:second_factor",
             "administrators:recovery_codes",
         ),
-        _("Administrators and security"),
+        _("Administrators and Security"),
         (
             _(
-                "Each administrator has an individual account with one or more "
-                "roles, which grant rights. Use the Security page of your "
-                "account to manage your password, two-factor authentication, "
-                "recovery codes, and sessions. Account rules apply to all "
+                "Each administrator has an individual account. Roles grant "
+                "the rights of the account. Account rules apply to all "
                 "administrators."
+            ),
+            _(
+                "To change your password, two-factor authentication, or "
+                "recovery codes, or to end other sessions, open Security in "
+                "your account menu."
             ),
         ),
     ),
@@ -120,10 +142,10 @@ TOPICS = (
         _("Notifications"),
         (
             _(
-                "Email and signed webhooks notify you about certificate "
-                "expiration and about operations that are blocked, failed, or "
-                "complete. Failed deliveries are retried, and a history is "
-                "kept."
+                "Notifications inform you by email or signed webhook about "
+                "certificates that expire and about operations that are "
+                "blocked, failed, or complete. Failed deliveries are retried. "
+                "The page shows the status of recent deliveries."
             ),
         ),
     ),

@@ -94,7 +94,7 @@ def sign_activation_order(operation: Operation, *, now: datetime) -> None:
         kind=TrustNotice.Kind.ACTIVATION_ORDER,
         update=update,
         revision=update.revision,
-        envelope=serialize_envelope(zone_keys.here().sign(metadata.ACTIVATION_ORDER, go)),
+        envelope=serialize_envelope(zone_keys.get_keyring().sign(metadata.ACTIVATION_ORDER, go)),
     )
     servers = operation.futures.ready().values("device")
     Device.objects.filter(pk__in=servers).update(has_pending_work=True)
@@ -107,12 +107,12 @@ def _is_postponed(operation: Operation, zone: Zone, now: datetime) -> bool:
     """
     if operation.forced or operation.immediate:
         return False
-    reasons = readiness.shortfalls(operation, zone, now)
+    reasons = readiness.list_shortfalls(operation, zone, now)
     if not reasons:
         return False
     if operation.state == State.BLOCKED:
         return True
-    if not readiness.postpone(operation, zone, reasons, now=now):
+    if not readiness.postpone_activation(operation, zone, reasons, now=now):
         Operation.objects.transition(
             operation,
             State.BLOCKED,
@@ -130,7 +130,7 @@ def _is_postponed(operation: Operation, zone: Zone, now: datetime) -> bool:
 
 def _block(operation: Operation, missing: list[Device]) -> None:
     count = len(missing)
-    named = readiness.few([device.name for device in missing])
+    named = readiness.format_names([device.name for device in missing])
     Operation.objects.transition(
         operation,
         State.BLOCKED,
@@ -188,9 +188,11 @@ def _sign_activated_notice(operation: Operation, update: SystemUpdate) -> None:
         kind=TrustNotice.Kind.ACTIVATED,
         update=update,
         revision=update.revision,
-        envelope=serialize_envelope(zone_keys.here().sign(metadata.ACTIVATION_NOTICE, notice)),
+        envelope=serialize_envelope(
+            zone_keys.get_keyring().sign(metadata.ACTIVATION_NOTICE, notice)
+        ),
     )
-    build.make_anew(update)
+    build.invalidate_tool(update)
 
 
 def activate_certificates(operation: Operation, *, now: datetime) -> int:

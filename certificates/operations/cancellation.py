@@ -86,7 +86,7 @@ def _withdraw(operation: Operation, now: datetime) -> None:
             # Devices that registered since then also trust the new root.
             assign_missing(operation)
         _sign_cancel_notice(update)
-        assignment.withdraw(update, announced=announced, now=now)
+        assignment.cancel_assignments(update, announced=announced, now=now)
         if UPDATE.can_change(update.state, UpdateState.CANCELED):
             SystemUpdate.objects.transition(update, UpdateState.CANCELED)
         for replica in update.replicas.exclude(state=ReplicaState.WITHDRAWN):
@@ -112,7 +112,9 @@ def _sign_cancel_notice(update: SystemUpdate) -> None:
         update=update,
         revision=update.revision,
         defaults={
-            "envelope": serialize_envelope(zone_keys.here().sign(metadata.CANCELLATION, notice))
+            "envelope": serialize_envelope(
+                zone_keys.get_keyring().sign(metadata.CANCELLATION, notice)
+            )
         },
     )
 

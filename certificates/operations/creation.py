@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from administrators.models import Policies
 from audit.models import Entry
-from certificates.authority.key_operations import initiating_server, live_primary
+from certificates.authority.key_operations import get_initiating_server, get_online_primary
 from certificates.issuance.names import build_csr_parameters, check_common_name, check_names
 from certificates.models import Authority, FutureCertificate, Operation
 from certificates.operations import requests
@@ -61,7 +61,7 @@ def change_to_internal(
     existing = _check_and_find_existing(request, key)
     if existing:
         return existing
-    server = live_primary(request.certificate_server, field="certificate_server", now=now)
+    server = get_online_primary(request.certificate_server, field="certificate_server", now=now)
     return _create_ca_operation(Kind.CHANGE_CA, request, server, by=by, key=key, now=now)
 
 
@@ -83,7 +83,7 @@ def take_over_ca(
     if existing:
         return existing
     requests.check_new_root(request.root_pem, now=request.activates_at or now)
-    server = live_primary(request.certificate_server, field="certificate_server", now=now)
+    server = get_online_primary(request.certificate_server, field="certificate_server", now=now)
     operation = _create_ca_operation(Kind.CHANGE_CA, request, server, by=by, key=key, now=now)
     operation.parameters["sealed_key"] = sealed_key
     operation.save(update_fields=["parameters"])
@@ -103,7 +103,7 @@ def change_to_external(
         request.root_pem, request.intermediates_pem, at=max(now, request.activates_at or now)
     )
     return _create_ca_operation(
-        Kind.CHANGE_CA, request, initiating_server(), by=by, key=key, now=now
+        Kind.CHANGE_CA, request, get_initiating_server(), by=by, key=key, now=now
     )
 
 
@@ -127,7 +127,7 @@ def remint_servers(
     check_names(servers, include_dns=request.include_dns)
     if request.common_name:
         check_common_name(request.common_name, servers)
-    signing = authority.certificate_server if authority.is_internal else initiating_server()
+    signing = authority.certificate_server if authority.is_internal else get_initiating_server()
     if signing is None:
         raise Refused(_("The zone does not have a certificate server."))
     operation = _create_operation(

@@ -96,7 +96,7 @@ def continue_without_ignored_servers(operation: Operation, *, now: datetime) -> 
     operation.refresh_from_db()
     if operation.state != State.BLOCKED or get_blocking_servers(operation):
         return
-    if not operation.futures.ready().exists() or readiness.shortfalls(operation, zone, now):
+    if not operation.futures.ready().exists() or readiness.list_shortfalls(operation, zone, now):
         return
     names = ", ".join(device.name for device in get_ignored_servers(operation))
     if names:

@@ -53,7 +53,7 @@ def next_step(operation: Operation, now: datetime) -> tuple[UUID, Step] | None:
 def prepare(operation: Operation, *, now: datetime) -> bool:
     """Run the next step if this server must run it. Return True if a step was run."""
     pending = next_step(operation, now)
-    if pending is None or pending[0] != zone_keys.here().server_id:
+    if pending is None or pending[0] != zone_keys.get_keyring().server_id:
         return False
     _server, step = pending
     step(operation, now)
@@ -152,11 +152,11 @@ def _build_internal(operation: Operation, now: datetime) -> Authority:
     order, server = operation.parameters, operation.signing_server
     if "authority" in order:
         return _build_from_backup(operation)
-    key = key_store.make_key(order["key_length"])
+    key = key_store.generate_key(order["key_length"])
     root = issuance.build_root(
         key_pem=key,
         subject=names.Subject.parse(order.get("common_name") or order["subject"]),
-        validity=issuance.root_validity(now, order["years"]),
+        validity=issuance.get_root_validity(now, order["years"]),
         serial=issuance.generate_serial(),
     )
     return build_internal_authority(root, key, server, state=AuthorityState.FUTURE)
@@ -188,7 +188,7 @@ def build_internal_authority(
     authority = Authority(guid=uuid4(), kind=Authority.Kind.INTERNAL, root_pem=root_pem)
     copy_root_details(authority)
     authority.state, authority.certificate_server = state, server
-    authority.sealed_key = key_store.keep(key, authority_id=authority.pk, server=server)
+    authority.sealed_key = key_store.build_stored_key(key, authority_id=authority.pk, server=server)
     return authority
 
 
@@ -253,7 +253,7 @@ def _create_cross_certificate(*, issuer: Authority, subject: Authority, now: dat
     )
     pem = issuance.build_cross_certificate(
         issuer_pem=issuer.root_pem,
-        issuer_key_pem=key_store.signing_key(issuer),
+        issuer_key_pem=key_store.get_signing_key(issuer),
         subject_pem=subject.root_pem,
         serial=serial,
         now=now,
@@ -279,7 +279,7 @@ def publish(operation: Operation, now: datetime) -> None:
     files = publication.store_content(operation)
     with transaction.atomic():
         update = publication.create_update(operation, files, now=now)
-        replication.start(update)
+        replication.create_replicas(update)
         SystemUpdate.objects.transition(update, UpdateState.REPLICATING)
         future = operation.future_authority or operation.authority
         Operation.objects.transition(

@@ -27,12 +27,12 @@ def get_authorities(operation: Operation) -> tuple[Authority, Authority]:
 def store_content(operation: Operation) -> list[ManifestFile]:
     """Write the files of the update to the content store of this server and return them."""
     old, new = get_authorities(operation)
-    files = [store.put(metadata.ROOT_FILE, new.root_pem.encode())]
+    files = [store.store_file(metadata.ROOT_FILE, new.root_pem.encode())]
     cross_certificates = ((metadata.NEW_WITH_OLD, old, new), (metadata.OLD_WITH_NEW, new, old))
     for name, issuer, subject in cross_certificates if old != new else ():
-        bridge = CrossCertificate.objects.filter(issuer=issuer, subject=subject).first()
-        if bridge is not None:
-            files.append(store.put(name, bridge.pem.encode()))
+        cross_certificate = CrossCertificate.objects.filter(issuer=issuer, subject=subject).first()
+        if cross_certificate is not None:
+            files.append(store.store_file(name, cross_certificate.pem.encode()))
     return files
 
 
@@ -75,7 +75,7 @@ def sign_manifest(operation: Operation, update: SystemUpdate, *, now: datetime) 
         manual_csr=bool(operation.parameters.get("manual_csr", False)),
         immediate=operation.immediate,
     )
-    update.envelope = serialize_envelope(zone_keys.here().sign(metadata.MANIFEST, manifest))
+    update.envelope = serialize_envelope(zone_keys.get_keyring().sign(metadata.MANIFEST, manifest))
     update.activates_at = operation.activates_at
     update.save(update_fields=["envelope", "activates_at", "revision"])
 
@@ -94,6 +94,6 @@ def publish_new_revision(operation: Operation, *, now: datetime) -> None:
         return
     update.revision += 1
     sign_manifest(operation, update, now=now)
-    build.make_anew(update)
+    build.invalidate_tool(update)
     assigned = Assignment.objects.filter(update=update).values("device")
     Device.objects.filter(pk__in=assigned).update(has_pending_work=True)

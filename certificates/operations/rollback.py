@@ -75,7 +75,7 @@ def _servers_with_expired_certificate(operation: Operation, now: datetime) -> Qu
 
 
 def check_roll_back(operation: Operation, *, now: datetime) -> None:
-    """Refuse what cannot be rolled back (any more), with the reason."""
+    """Raise Conflict with the reason if an operation cannot be rolled back."""
     reason = get_obstacle(operation, now=now)
     if reason:
         raise Conflict(_("%(reason)s Nothing was changed.") % {"reason": reason})
@@ -113,9 +113,9 @@ def _withdraw_update(update: SystemUpdate, zone: Zone, now: datetime) -> None:
         kind=TrustNotice.Kind.ROLLBACK,
         update=update,
         revision=revision,
-        envelope=serialize_envelope(zone_keys.here().sign(metadata.ROLLBACK, notice)),
+        envelope=serialize_envelope(zone_keys.get_keyring().sign(metadata.ROLLBACK, notice)),
     )
-    assignment.undo(update, now=now)
+    assignment.roll_back_assignments(update, now=now)
     if UPDATE.can_change(update.state, UpdateState.CANCELED):
         SystemUpdate.objects.transition(update, UpdateState.CANCELED)
     for replica in update.replicas.exclude(state=ReplicaState.WITHDRAWN):

@@ -35,7 +35,7 @@ def advance(operation: Operation, *, now: datetime) -> None:
         step(operation, now)
     if operation.update is not None:
         # Not OPERATION.closed, because a completed operation can be rolled back.
-        rollout.note(operation.update, now=now, last_word=operation.ended_at is not None)
+        rollout.record_sample(operation.update, now=now, is_final=operation.ended_at is not None)
 
 
 def _replicating(operation: Operation, now: datetime) -> None:
@@ -88,7 +88,7 @@ def _activated(operation: Operation, now: datetime) -> None:
     _mark_devices_cut_off(operation, now)
     update = operation.update
     # Checked first: reports that arrive in the meantime are processed in the next run.
-    settled = update is not None and assignment.settled(update)
+    settled = update is not None and assignment.is_settled(update)
     activate_certificates(operation, now=now)
     if settled:
         complete(operation, now=now)
@@ -106,7 +106,7 @@ def _mark_devices_cut_off(operation: Operation, now: datetime) -> None:
         return
     bridged = old.cross_certificates_signed.filter(subject=operation.future_authority).exists()
     if now >= since + 2 * Zone.objects.get_zone().refresh and (old.has_expired(now) or not bridged):
-        assignment.cut_off(operation.update, since=since, now=now)
+        assignment.mark_devices_without_contact(operation.update, since=since, now=now)
 
 
 STEPS: dict[State, Callable[[Operation, datetime], None]] = {

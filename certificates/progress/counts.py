@@ -88,7 +88,7 @@ def get_counts(operations: list[Operation], *, now: datetime) -> dict[UUID, Coun
 def _count_devices(by_update: dict[UUID, UUID], found: dict[UUID, Counts], now: datetime) -> None:
     """Count the registered devices by state."""
     updates = SystemUpdate.objects.filter(pk__in=by_update).only("counts", "counted_at")
-    for update, numbers in rollout.recent_of(list(updates), now=now).items():
+    for update, numbers in rollout.get_recent_counts_by_update(list(updates), now=now).items():
         found[by_update[update]].devices = dict(numbers)
     every = Assignment.objects.filter(update__in=by_update).order_by()
     # Both sets are small, so separate queries that use an index are faster than one join.

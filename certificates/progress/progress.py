@@ -18,7 +18,7 @@ from certificates.progress.counts import Counts
 from certificates.trust import stragglers
 from console.pages import formatting
 from devices.models import Device, Zone
-from systemupdates.content.replica_status import Row
+from systemupdates.content.replica_status import ReplicaRow
 
 State = OperationState
 # The number of completed stages in each state.
@@ -61,7 +61,7 @@ class Progress:
     cancel_until: str
     blocking_servers: list[Device] = field(default_factory=list)
     """The servers without a new certificate that block the activation (D-26)."""
-    pending_replicas: list[Row] = field(default_factory=list)
+    pending_replicas: list[ReplicaRow] = field(default_factory=list)
     """The content servers that block the assignment (D-35)."""
     activation: gates.Gate | None = None
     force: gates.Gate | None = None
@@ -109,11 +109,11 @@ def get_progress(operation: Operation, counts: Counts, zone: Zone, now: datetime
         operation=operation,
         counts=counts,
         stages=get_stages(operation, counts),
-        assign=gates.assign_gate(operation),
-        cancel=gates.cancel_gate(operation, zone, now),
-        cancel_until=gates.cancel_until(operation, zone, now),
-        activation=gates.activation_gate(operation, zone, now),
-        force=gates.force_gate(operation),
+        assign=gates.build_assign_gate(operation),
+        cancel=gates.build_cancel_gate(operation, zone, now),
+        cancel_until=gates.format_cancel_deadline(operation, zone, now),
+        activation=gates.build_activation_gate(operation, zone, now),
+        force=gates.build_force_gate(operation),
     )
     _add_state_details(shown, zone, now)
     return shown
@@ -125,14 +125,14 @@ def _add_state_details(shown: Progress, zone: Zone, now: datetime) -> None:
     if operation.state == State.BLOCKED:
         shown.blocking_servers = get_blocking_servers(operation)
     elif operation.state == State.REPLICATING and operation.update is not None:
-        shown.pending_replicas = stragglers.for_content(operation.update, zone, now)
+        shown.pending_replicas = stragglers.list_missing_replicas(operation.update, zone, now)
     elif operation.state == State.PREPARING:
         shown.is_certificate_server_lost = preparation.is_certificate_server_lost(
             operation, now, zone.refresh
         )
     elif operation.state in gates.CAN_ROLL_BACK and operation.changes_ca:
         obstacle = rollback.get_obstacle(operation, now=now)
-        shown.roll_back = gates.rollback_gate(operation, obstacle)
+        shown.roll_back = gates.build_rollback_gate(operation, obstacle)
     elif operation.state in (State.ROLLING_BACK, State.ROLLED_BACK):
         shown.outstanding = rollback.count_outstanding(operation)
 
@@ -277,7 +277,7 @@ def get_revision(shown: list[Progress], *more: object) -> str:
     return f"{states}.{servers}.{rest}"
 
 
-def _names(replicas: list[Row]) -> list[tuple[str, str]]:
+def _names(replicas: list[ReplicaRow]) -> list[tuple[str, str]]:
     return [(row.replica.server.name, row.label) for row in replicas]
 
 

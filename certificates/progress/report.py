@@ -18,7 +18,7 @@ from wire import metadata
 from wire.envelope import Envelope
 from wire.records import Record
 
-VERSION = 1
+VERSION = 2
 
 
 class Report(Record):
@@ -57,7 +57,7 @@ def build_report(operation: Operation, *, now: datetime) -> Report:
 
 def sign_report(report: Report) -> Envelope:
     """Sign a report with the zone key. The signature is recorded in the audit log."""
-    return zone_keys.here().sign(metadata.REPORT, report)
+    return zone_keys.get_keyring().sign(metadata.REPORT, report)
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
@@ -95,10 +95,10 @@ def _authority(authority: Authority | None) -> dict[str, Any] | None:
 def _counts(operation: Operation) -> dict[str, int]:
     found: dict[str, int] = {}
     if operation.activated_at is not None:
-        found |= devices_at_risk.count(devices_at_risk.by_contact(operation))
+        found |= devices_at_risk.count_by_status(devices_at_risk.get_devices_by_contact(operation))
     return {
         **found,
-        **{f"trust_{k}": n for k, n in vars(devices_at_risk.trusting(operation)).items()},
+        **{f"trust_{k}": n for k, n in vars(devices_at_risk.count_trust(operation)).items()},
     }
 
 
@@ -131,8 +131,8 @@ def _devices(operation: Operation) -> Iterator[dict[str, Any]]:
             "state": row.state,
             "reason": row.reason,
             "applied_at": _utc(row.applied_at),
-            "rehearsed_at": _utc(row.preflight_at),
-            "rehearsal": row.preflight_results or [],
+            "preflight_at": _utc(row.preflight_at),
+            "preflight_results": row.preflight_results or [],
             "activated_at": _utc(row.activated_at),
             "first_contact_at": _utc(row.confirmed_at),
             "last_contact_at": _utc(row.device.last_contact),

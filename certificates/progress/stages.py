@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from certificates.models import Operation
 from certificates.operations.states import AuthorityState, OperationState
 from certificates.progress.progress import Stage
-from certificates.trust.devices_at_risk import Trusting
+from certificates.trust.devices_at_risk import TrustCounts
 from console.pages import formatting
 
 State = OperationState
@@ -18,7 +18,7 @@ ROLLED_BACK = (State.ROLLING_BACK, State.ROLLED_BACK)
 ACTIVATE = 3
 
 
-def get_cutover_stages(operation: Operation, trust: Trusting) -> list[Stage]:
+def get_cutover_stages(operation: Operation, trust: TrustCounts) -> list[Stage]:
     """Return the stages Trust, Preflight, Activate, and Retire with their device counts."""
     old = operation.authority
     is_retired = old is not None and old.state == AuthorityState.RETIRED
@@ -26,7 +26,12 @@ def get_cutover_stages(operation: Operation, trust: Trusting) -> list[Stage]:
     is_activated = operation.state in ACTIVATED
     drafts = (
         (_("Trust"), trust.trusting, _("%d of %d devices trust both CAs"), True),
-        (_("Preflight"), trust.rehearsed, _("%d of %d devices passed the preflight check"), True),
+        (
+            _("Preflight"),
+            trust.passed_preflight,
+            _("%d of %d devices passed the preflight check"),
+            True,
+        ),
         (_("Activate"), trust.using_new, _("%d of %d devices use the new CA"), is_activated),
         (
             _("Retire"),

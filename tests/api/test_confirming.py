@@ -78,8 +78,8 @@ def test_every_kind_of_approval_request_is_listed_with_its_links(everybody, seco
     assert listed.keys() == {"operation", "job", "rules"}
     assert second.post(listed["job"]["refuse"]).json()["state"] == "expired"
     result = problem(second.post(listed["job"]["refuse"]), 409)
-    assert "does not wait" in result["detail"]
-    assert everybody.get(f"jobs/{job['id']}").json()["reason"].startswith("second refused")
+    assert "is not waiting for approval" in result["detail"]
+    assert everybody.get(f"jobs/{job['id']}").json()["reason"].startswith("second rejected")
     assert second.post(listed["operation"]["refuse"]).json()["state"] == "canceling"
     assert second.post(listed["rules"]["confirm"]).json()["two_administrators"] is False
     assert Operation.objects.get().pk == operation.pk

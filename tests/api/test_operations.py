@@ -259,7 +259,7 @@ def test_cancel_in_the_freeze_period_is_rejected(everybody, spread):
     at = timezone.now() + timedelta(seconds=5)
     Operation.objects.update(activates_at=at)
     told = problem(everybody.post(f"{spread}/cancel"), 409)
-    assert "Cancel was possible until" in told["detail"]
+    assert "could be canceled until" in told["detail"]
     assert Operation.objects.get().state == STATE.REPLICATING
 
 
@@ -299,13 +299,32 @@ def test_a_blocked_operation_can_be_forced(everybody, zone, spread):
     assert (told["state"], told["forced"]) == ("assigned", True)
 
 
-@succeeds("POST /operations/{operation_id}/without-bridge")
-def test_preparation_can_continue_without_the_cross_certificate(everybody, remint):
-    assert everybody.post(f"{remint}/without-bridge").json()["state"] == "preparing"
+# The second path is deprecated.
+@succeeds(
+    "POST /operations/{operation_id}/continue-without-cross-certificate",
+    "POST /operations/{operation_id}/without-bridge",
+)
+@pytest.mark.parametrize("path", ["continue-without-cross-certificate", "without-bridge"])
+def test_preparation_can_continue_without_the_cross_certificate(everybody, remint, path):
+    assert everybody.post(f"{remint}/{path}").json()["state"] == "preparing"
     assert Operation.objects.get().parameters["without_cross_certificate"] is True
 
 
-@refuses("POST /operations/{operation_id}/without-bridge")
-def test_a_prepared_operation_has_its_cross_certificate(everybody, spread):
-    told = problem(everybody.post(f"{spread}/without-bridge"), 409)
-    assert "prepared already" in told["detail"]
+@refuses(
+    "POST /operations/{operation_id}/continue-without-cross-certificate",
+    "POST /operations/{operation_id}/without-bridge",
+)
+@pytest.mark.parametrize("path", ["continue-without-cross-certificate", "without-bridge"])
+def test_a_prepared_operation_has_its_cross_certificate(everybody, spread, path):
+    result = problem(everybody.post(f"{spread}/{path}"), 409)
+    assert "already been prepared" in result["detail"]
+
+
+def test_deprecated_names_are_accepted_and_returned(everybody, zone, spread):
+    assert everybody.post(f"{spread}/cancel").json()["state"] == "canceling"
+    for state in ("canceling", "cancelling"):
+        items = everybody.get(f"operations?state={state}").json()["items"]
+        assert [item["state"] for item in items] == ["canceling"]
+    result = everybody.get(spread).json()
+    assert result["lacking"] == result["blocking_servers"] == []
+    assert (result["asked_act"], result["asked_by"]) == ("", "")

@@ -56,7 +56,7 @@ def unsigned(monkeypatch: pytest.MonkeyPatch) -> None:
 
 EVERY = [
     *(S.PREPARING, S.REPLICATING, S.ASSIGNED, S.BLOCKED, S.ACTIVATING, S.ACTIVATED),
-    *(S.COMPLETED, S.CANCELLING, S.CANCEL_FAILED, S.FAILED, S.ROLLING_BACK, S.ROLLED_BACK),
+    *(S.COMPLETED, S.CANCELING, S.CANCEL_FAILED, S.FAILED, S.ROLLING_BACK, S.ROLLED_BACK),
 ]
 
 
@@ -77,7 +77,7 @@ def test_the_list_of_operations_and_the_report_have_no_fault_for_axe(
     from wire.envelope import Envelope
 
     monkeypatch.setattr(
-        "certificates.progress.report.sign", lambda _: Envelope("t", "e30=", "c2lnbmVk")
+        "certificates.progress.report.sign_report", lambda _: Envelope("t", "e30=", "c2lnbmVk")
     )
     operation = remint(S.COMPLETED)
     page = opened(live_server, log_in, operation)
@@ -104,7 +104,7 @@ def test_its_dialogs_have_no_fault_for_axe_and_ask_for_the_password(
     live_server, log_in, state, opener
 ):
     operation = remint(state)
-    page = log_in(factories.admin(), proved=False)
+    page = log_in(factories.admin(), reauthenticated=False)
     page.goto(live_server.url + there(operation))
     page.locator(f"#operation-pane >> text='{opener}'").first.click()
     expect(page.locator("dialog[open] h2")).to_be_visible()
@@ -197,7 +197,7 @@ def test_a_time_that_devices_would_miss_is_asked_about(live_server, log_in):
 def test_two_administrators_who_roll_back_do_it_once(live_server, log_in, monkeypatch):
     done: list[Any] = []
     monkeypatch.setattr(
-        "certificates.operations.rollback._call_back", lambda *_args: done.append(1)
+        "certificates.operations.rollback._withdraw_update", lambda *_args: done.append(1)
     )
     operation = remint(S.ACTIVATED)
     first = opened(live_server, log_in, operation)
@@ -229,7 +229,7 @@ def test_everything_is_there_without_javascript(live_server, log_in, browser: Br
     from wire.envelope import Envelope
 
     monkeypatch.setattr(
-        "certificates.progress.report.sign", lambda _: Envelope("t", "e30=", "c2lnbmVk")
+        "certificates.progress.report.sign_report", lambda _: Envelope("t", "e30=", "c2lnbmVk")
     )
     operation = remint(S.BLOCKED)
     context = browser.new_context(java_script_enabled=False)

@@ -22,14 +22,14 @@ from tests.support import factories
 from wire import messages
 
 CERTIFICATES = "/configuration/certificates/"
-KEY = keys.make_key(256)
+KEY = keys.generate_key(256)
 
 
 @pytest.fixture
 def pane(live_server: Any, log_in: Any, monkeypatch: Any) -> Page:
     """A zone at rest; the background work stands still."""
-    monkeypatch.setattr("certificates.tasks.nudge", lambda _key: None)
-    monkeypatch.setattr("certificates.tasks.wake_all", lambda: None)
+    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", lambda _key: None)
+    monkeypatch.setattr("certificates.tasks.notify_agents", lambda: None)
     scenes.rest()
     parent = Device.objects.get(name="zen-ps-01")
     Device.objects.filter(name__in=("sat-auth-gent", "sat-auth-turku")).update(parent=parent)
@@ -77,8 +77,8 @@ def external(*, csrs: int = 3) -> Operation:
             server,
             FutureState.CSR_GENERATED if has else FutureState.AWAITED,
             authority=ca,
-            order={},
-            csr_pem=csr.make_csr(KEY, names.Subject(server.fqdn), wanted) if has else "",
+            csr_parameters={},
+            csr_pem=csr.build_csr(KEY, names.Subject(server.fqdn), wanted) if has else "",
         )
     Authority.objects.update(kind=Authority.Kind.EXTERNAL, certificate_server=None)
     return operation
@@ -315,7 +315,7 @@ def test_a_whole_remint_by_keyboard_alone(pane):
     expect(pane.locator("#server-operations")).to_contain_text("has been initiated.")
     operation = Operation.objects.get()
     assert operation.name == "By keyboard"
-    assert operation.order["key_length"] == 384
+    assert operation.parameters["key_length"] == 384
     assert operation.activates_at > factories.now() + timedelta(days=6)
     _replicating(operation)
     assign = f"a#b-assign-{operation.pk}"

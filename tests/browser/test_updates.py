@@ -95,7 +95,7 @@ def test_a_key_is_made_copied_and_gone(live_server, log_in, context):
     assert line.startswith("zac reg https://")
     assert " --key zcc1-" in line
     page.goto(f"{live_server.url}/configuration/registration-keys/")
-    expect(page.locator("#made")).to_have_count(0)
+    expect(page.locator("#created-key")).to_have_count(0)
     expect(page.locator("main")).to_contain_text("branch-lyon")
 
 

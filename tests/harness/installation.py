@@ -24,7 +24,7 @@ from tests.harness.places import free_port
 from tests.harness.zone import until
 from tests.support import postgres
 from zcc.runtime import processes
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 PARTS = ("web", "worker", "beat", "zac")
 
@@ -242,7 +242,7 @@ def keep(stack: ExitStack, line: list[str], log: Path, **how: Any) -> subprocess
             line,
             stdout=output,
             stderr=output,
-            preexec_fn=partial(processes.die_with, os.getpid()),  # noqa: PLW1509 - short
+            preexec_fn=partial(processes.end_with_parent, os.getpid()),  # noqa: PLW1509 - short
             **how,
         )
     stack.callback(_end, process)

@@ -25,7 +25,7 @@ from tests.harness.places import loopback_network
 from tests.harness.visitor import Visitor
 from zcc.runtime import processes
 from zcc.runtime.layout import Host, Layout
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 UP_SECONDS = 180.0
 UP_SECONDS_EACH = 1.0
@@ -80,7 +80,7 @@ class Zone:
                 cwd=BASE_DIR,
                 stdout=output,
                 stderr=output,
-                preexec_fn=partial(processes.die_with, os.getpid()),  # noqa: PLW1509 - short
+                preexec_fn=partial(processes.end_with_parent, os.getpid()),  # noqa: PLW1509 - short
             )
 
     def interrupt(self, number: int = signal.SIGINT) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import grimp
 import pytest
 
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 PACKAGES = (
     *("zcc", "certificates", "systemupdates", "administrators", "notifications"),

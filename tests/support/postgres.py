@@ -75,7 +75,7 @@ def start() -> str:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=partial(processes.die_with, os.getpid()),  # noqa: PLW1509 - one thread yet
+            preexec_fn=partial(processes.end_with_parent, os.getpid()),  # noqa: PLW1509 - one thread yet
             **user,
         )
     atexit.register(_stop, server, folder, os.getpid())

@@ -149,7 +149,7 @@ def sign(zone: TestZone, authority: Authority) -> None:
     """Sign all pending requests on the certificate server."""
     holder = next(h for h in primaries(zone) if h.id == str(authority.certificate_server_id))
     with zone.on(holder):
-        signing.sign_waiting(Authority.objects.get(pk=authority.pk), now=timezone.now())
+        signing.sign_batch(Authority.objects.get(pk=authority.pk), now=timezone.now())
 
 
 def import_all(operation: Operation, ca: PublicCA, form: str = "p7b") -> None:
@@ -157,7 +157,7 @@ def import_all(operation: Operation, ca: PublicCA, form: str = "p7b") -> None:
     for future in operation.futures.open().select_related("device", "authority", "operation"):
         names = {"dns": [future.device.fqdn], "addresses": future.device.addresses}
         data = ca.answer(future.csr_pem, form, **names)
-        imports.import_one(future, data, now=timezone.now())
+        imports.import_file(future, data, now=timezone.now())
 
 
 def activated(zone: TestZone, operation: Operation, hosts: Iterable[Host] | None = None) -> None:

@@ -207,7 +207,7 @@ def found(
     home: Path,
     *,
     now: datetime | None = None,
-    order: bootstrap.ZoneOrder | None = None,
+    order: bootstrap.ZoneRequest | None = None,
     **values: int,
 ) -> TestZone:
     """Create a zone as create_zone does, with the agent's steps performed here.
@@ -222,8 +222,8 @@ def found(
         **{**said.__dict__, "vault_keys": messages.VaultKeys(vault.public, ca_vault.public)}
     )
     first.home = home
-    founded = bootstrap.found_zone(
-        order or bootstrap.ZoneOrder(ZONE_NAME),
+    founded = bootstrap.create_zone(
+        order or bootstrap.ZoneRequest(ZONE_NAME),
         said,
         now=now or timezone.now(),
         settings={**DEMO, **values},

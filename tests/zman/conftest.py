@@ -100,6 +100,6 @@ def served(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def asked(_seconds: float) -> None:
         for job in VaultJob.objects.filter(state="waiting"):
-            key_jobs.do(job, now=timezone.now())
+            key_jobs.run(job, now=timezone.now())
 
     monkeypatch.setattr("zman.client.watch.time.sleep", asked)

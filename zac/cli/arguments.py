@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(exit_codes.USAGE)
 
 
-def add(name: str, parser: argparse.ArgumentParser) -> None:
+def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     """Add what a command takes beside what all take."""
     if name in ("register", "adopt"):
         _place(parser)
@@ -53,7 +53,15 @@ def _place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--address", action="append", default=[], dest="addresses")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--content-port", type=int, default=0)
-    parser.add_argument("--rehearsal-port", type=int, default=0)
+    parser.add_argument("--preflight-port", type=int, default=0)
+    # The name of the previous release.
+    parser.add_argument(
+        "--rehearsal-port",
+        dest="preflight_port",
+        type=int,
+        default=argparse.SUPPRESS,
+        help=argparse.SUPPRESS,
+    )
 
 
 def _registration(parser: argparse.ArgumentParser) -> None:

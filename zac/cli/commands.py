@@ -12,15 +12,15 @@ from faults import Fault, Kind
 from wire.messages import PRIMARY
 from zac import wakeup
 from zac.cli import arguments, exit_codes, output
-from zac.enrollment import register
-from zac.enrollment import register as enrollment_register
-from zac.enrollment.register import Options
 from zac.host import files, locks
 from zac.host.home import DEFAULT, Home
-from zac.host.host import Host, say
+from zac.host.host import Host, print_log
 from zac.network import calls
+from zac.registration import registration
+from zac.registration import registration as enrollment_register
+from zac.registration.registration import RegistrationOptions
 from zac.trust import recovery
-from zac.updates import manual, refresh, reports, steps
+from zac.updates import manual_csr, refresh, reports, steps
 
 LOCK_WAIT = 30.0
 Act = Callable[[Host, argparse.Namespace], int]
@@ -40,8 +40,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     told = _parser().parse_args(arguments)
     host = Host(Home(told.home))
     if told.verbose:
-        host.log = say
-    return exit_codes.told(lambda: told.act(host, told))
+        host.log = print_log
+    return exit_codes.run(lambda: told.act(host, told))
 
 
 def _parser() -> arguments.Parser:
@@ -79,12 +79,12 @@ def _parser() -> arguments.Parser:
     for name, short, act, text in known:
         one = commands.add_parser(name, aliases=short, help=text, parents=[common])
         one.set_defaults(act=act)
-        arguments.add(name, one)
+        arguments.add_arguments(name, one)
     return parser
 
 
-def _options(told: argparse.Namespace, url: str, role: str) -> Options:
-    return Options(
+def _options(told: argparse.Namespace, url: str, role: str) -> RegistrationOptions:
+    return RegistrationOptions(
         url=url,
         name=told.name,
         role=role,
@@ -92,13 +92,13 @@ def _options(told: argparse.Namespace, url: str, role: str) -> Options:
         addresses=told.addresses,
         port=told.port,
         content_port=told.content_port,
-        rehearsal_port=told.rehearsal_port,
+        preflight_port=told.preflight_port,
     )
 
 
 def _register(host: Host, told: argparse.Namespace) -> int:
     files.make_folder(host.home.path)
-    options = Options(
+    options = RegistrationOptions(
         **{
             **vars(_options(told, told.url, told.role)),
             "key": sys.stdin.readline().strip() if told.key == "-" else told.key,
@@ -107,9 +107,9 @@ def _register(host: Host, told: argparse.Namespace) -> int:
             "ask": _ask if told.trust_on_first_use else None,
         }
     )
-    with locks.hold(host.home.at("lock"), LOCK_WAIT):
-        registered = register.enrol(host, options)
-    wakeup.call(host.home.path)
+    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
+        registered = registration.register(host, options)
+    wakeup.wake(host.home.path)
     print("Registered as %s in zone %s." % (registered.id, registered.zone))
     if not registered.approved:
         print("This device is waiting for approval by an administrator.")
@@ -119,7 +119,7 @@ def _register(host: Host, told: argparse.Namespace) -> int:
 def _ask(fingerprint: str) -> bool:
     print("SHA-256 fingerprint of the zone key: %s" % fingerprint)
     if not sys.stdin.isatty():
-        raise register.NoPin(
+        raise registration.ZoneNotPinned(
             ("The fingerprint cannot be confirmed because the terminal is not interactive.")
         )
     return input("Does this match the fingerprint in the console? [y/N] ").strip().lower() == "y"
@@ -127,25 +127,25 @@ def _ask(fingerprint: str) -> bool:
 
 def _unregister(host: Host, told: argparse.Namespace) -> int:
     host.home.device()
-    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
         try:
-            calls.tell(host, "/zac/v1/unregister", {})
+            calls.send(host, "/zac/v1/unregister", {})
         except Fault:
             if not told.force:
                 raise
         for name in ("device.json", "state.json", "servers.json"):
-            files.remove(host.home.at(name))
-        files.remove_tree(host.home.at("security"))
-        files.remove_tree(host.home.at("remint-repo"))
+            files.remove(host.home.path_to(name))
+        files.remove_tree(host.home.path_to("security"))
+        files.remove_tree(host.home.path_to("remint-repo"))
     print("This device no longer belongs to the zone.")
     return exit_codes.OK
 
 
 def _refresh(host: Host, _told: argparse.Namespace) -> int:
     host.home.device()
-    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
         answer = refresh.refresh(host, asked=True)
-    wakeup.call(host.home.path, wakeup.LOOK)
+    wakeup.wake(host.home.path, wakeup.CHECK)
     if not answer.approved:
         print("Waiting for an administrator to approve this device.")
         return exit_codes.PENDING
@@ -158,7 +158,7 @@ def _refresh(host: Host, _told: argparse.Namespace) -> int:
 
 def _recover(host: Host, _told: argparse.Namespace) -> int:
     host.home.device()
-    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
         recovery.recover(host)
         refresh.refresh(host)
     print(("Recovered. This device now trusts the zone's current certificate authority."))
@@ -166,12 +166,12 @@ def _recover(host: Host, _told: argparse.Namespace) -> int:
 
 
 def _status(host: Host, told: argparse.Namespace) -> int:
-    print(output.as_json(host) if told.json else output.as_text(host))
+    print(output.status_json(host) if told.json else output.status_text(host))
     return exit_codes.OK
 
 
 def _cert_info(host: Host, told: argparse.Namespace) -> int:
-    print(output.future(host) if told.future else output.certificates(host))
+    print(output.new_certificates(host) if told.future else output.certificates(host))
     return exit_codes.OK
 
 
@@ -189,12 +189,12 @@ def _update(host: Host, told: argparse.Namespace) -> int:
 
 
 def _retry(host: Host, chosen: List[str]) -> int:
-    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
         for update in chosen:
-            steps.try_again(host, update)
+            steps.retry(host, update)
             steps.advance(host, update)
-        reports.flush(host)
-    wakeup.call(host.home.path, wakeup.LOOK)
+        reports.send_reports(host)
+    wakeup.wake(host.home.path, wakeup.CHECK)
     records = [host.state.load().updates[update] for update in chosen]
     failed = [one for one in records if one.failure and one.open]
     for one in failed:
@@ -205,15 +205,15 @@ def _retry(host: Host, chosen: List[str]) -> int:
 
 
 def _csr(host: Host, _told: argparse.Namespace) -> int:
-    with locks.hold(host.home.at("lock"), LOCK_WAIT):
-        print(manual.request(host), end="")
+    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
+        print(manual_csr.get_csr(host), end="")
     return exit_codes.OK
 
 
 def _import(host: Host, told: argparse.Namespace) -> int:
-    with locks.hold(host.home.at("lock"), LOCK_WAIT):
-        manual.import_file(host, told.file)
-    wakeup.call(host.home.path, wakeup.LOOK)
+    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
+        manual_csr.import_certificate(host, told.file)
+    wakeup.wake(host.home.path, wakeup.CHECK)
     print("Certificate submitted. It takes effect at the activation time.")
     return exit_codes.OK
 
@@ -233,11 +233,11 @@ def _run(host: Host, _told: argparse.Namespace) -> int:
 def _adopt(host: Host, told: argparse.Namespace) -> int:
     files.make_folder(host.home.path)
     if told.finish:
-        enrollment_register.finish(host, sys.stdin.buffer.read())
+        enrollment_register.finish_first_server(host, sys.stdin.buffer.read())
         return exit_codes.OK
     url = "https://%s:%d" % ((told.addresses or [told.fqdn])[0], told.port)
     key = _key_file(told.server_key) if told.server_key else None
-    print(enrollment_register.prepare(host, _options(told, url, PRIMARY), key))
+    print(enrollment_register.prepare_first_server(host, _options(told, url, PRIMARY), key))
     return exit_codes.OK
 
 

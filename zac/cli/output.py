@@ -12,12 +12,12 @@ from zac.host.host import Host
 from zac.trust import pem, store
 
 
-def facts(host: Host) -> Dict[str, Any]:
+def get_status(host: Host) -> Dict[str, Any]:
     """Return how this device stands, as plain values."""
-    device = host.home.device_if_any()
+    device = host.home.device_or_none()
     if device is None:
         return {"registered": False}
-    known, held = host.home.known(), host.security.current().trust
+    known, held = host.home.zone_cache(), host.trust_store.current().trust
     return {
         "registered": True,
         "id": device.id,
@@ -30,7 +30,7 @@ def facts(host: Host) -> Dict[str, Any]:
         "refresh_s": known.refresh_s,
         "clock_offset": round(host.clock.offset, 3),
         "epoch": host.state.load().epoch,
-        "generation": host.security.name(),
+        "generation": host.trust_store.current_name(),
         "root_sha256": pem.fingerprint(held.current),
         "trusted_sha256": store.digests(held),
         "updates": _updates(host),
@@ -38,14 +38,14 @@ def facts(host: Host) -> Dict[str, Any]:
     }
 
 
-def as_json(host: Host) -> str:
+def status_json(host: Host) -> str:
     """Return the facts for a script."""
-    return json.dumps(facts(host), sort_keys=True, indent=1)
+    return json.dumps(get_status(host), sort_keys=True, indent=1)
 
 
-def as_text(host: Host) -> str:
+def status_text(host: Host) -> str:
     """Return the facts for a reader."""
-    known = facts(host)
+    known = get_status(host)
     if not known["registered"]:
         return "This device is not registered."
     lines = [
@@ -67,7 +67,7 @@ def as_text(host: Host) -> str:
 def certificates(host: Host) -> str:
     """Return trusted roots and the own certificate for a reader; raises NotRegistered."""
     host.home.device()
-    generation = host.security.current()
+    generation = host.trust_store.current()
     lines: List[str] = []
     for root in store.roots(generation.trust):
         title = "%s CA: %s" % (_rank(generation.trust, root), pem.subject(root))
@@ -80,14 +80,14 @@ def certificates(host: Host) -> str:
     return "\n".join(lines)
 
 
-def future(host: Host) -> str:
+def new_certificates(host: Host) -> str:
     """Return the roots announced and the certificate that this server will show."""
     host.home.device()
     lines: List[str] = []
-    for root in host.security.current().trust.pending:
+    for root in host.trust_store.current().trust.pending:
         lines += _described("New CA: %s" % pem.subject(root), root)
     for record in host.state.load().updates.values():
-        data = files.read(host.home.at("remint-repo", record.id, "future.pem")) or b""
+        data = files.read(host.home.path_to("remint-repo", record.id, "future.pem")) or b""
         found = pem.split(data.decode())
         if found:
             lines.append("New certificate from update %s" % record.id)
@@ -108,7 +108,7 @@ def updates(host: Host, chosen: List[str], *, as_json: bool, whole: bool) -> str
 def servers(host: Host) -> str:
     """Return the zone's servers for a reader; raises NotRegistered."""
     host.home.device()
-    known = host.home.known().servers
+    known = host.home.zone_cache().servers
     return "\n".join(
         "%s (%s) %s" % (one.name, one.role, one.url or one.content_url) for one in known
     )
@@ -126,7 +126,7 @@ def _updates(host: Host) -> List[Dict[str, Any]]:
             "attempt": record.attempt,
             "failure": record.failure,
             "activates_at": record.activates_at(),
-            "go": record.go is not None,
+            "go": record.activation_order is not None,
         }
         for record in host.state.load().updates.values()
     ]

@@ -8,25 +8,32 @@ Which listeners a server has open at the moment, brought in line after each pass
 
 from __future__ import annotations
 
+import contextlib
 import html
 import http.server
 import os
 import socket
 import ssl
 import threading
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
 from wire import http_range, json_codec
 from wire.messages import AUTHENTICATION_SATELLITE
 from zac.content import content
-from zac.host import state
+from zac.host import clock, state
 from zac.host.home import Home
 from zac.host.host import Host
-from zac.updates import certificate as updates_certificate
+from zac.updates import server_certificate as updates_certificate
 
-MOST_CONNECTIONS = 64
+MAX_CONNECTIONS = 128
+CONNECTIONS_PER_ADDRESS = 32
 TIMEOUT = 15.0
+# TLS handshake and request head must be complete after this time; a response has this time, and
+# the time that its size takes at the lowest rate.
+HEAD_SECONDS = 5.0
+RESPONSE_SECONDS = 15.0
+MIN_BYTES_PER_SECOND = 4 << 10
 CHUNK = 1 << 16
 Certificate = Callable[[], str]
 
@@ -49,10 +56,11 @@ class Listener(http.server.ThreadingHTTPServer):
         self._context: Optional[ssl.SSLContext] = None
         self._loaded = ""
         self._lock = threading.Lock()
-        self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._deadlines: Dict[socket.socket, float] = {}
+        self._connections: Dict[str, int] = {}
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
-        super().__init__(address, Pages)
+        super().__init__(address, RequestHandler)
 
     def start(self) -> None:
         """Answer from now on, in a thread of its own."""
@@ -63,27 +71,65 @@ class Listener(http.server.ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._slots.acquire(timeout=TIMEOUT):
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Return False, which closes the connection, if too many are open. Never wait."""
+        address = str(client_address[0])
+        with self._lock:
+            total, own = sum(self._connections.values()), self._connections.get(address, 0)
+            if total >= MAX_CONNECTIONS or own >= CONNECTIONS_PER_ADDRESS:
+                return False
+            self._connections[address] = own + 1
+        return True
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._slots.release()
+            address = str(client_address[0])
+            with self._lock:
+                self._connections[address] -= 1
+                if not self._connections[address]:
+                    del self._connections[address]
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         plain: socket.socket = request
         plain.settimeout(TIMEOUT)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._certificate is None:
-            super().finish_request(plain, client_address)
+            with self._limited(plain):
+                super().finish_request(plain, client_address)
             return
-        with self._tls().wrap_socket(plain, server_side=True) as secured:
+        secured = self._tls().wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+        with secured, self._limited(secured):
+            secured.do_handshake()
             super().finish_request(secured, client_address)
+
+    @contextlib.contextmanager
+    def _limited(self, connection: socket.socket) -> Iterator[None]:
+        """Close a connection at its deadline; `allow` extends it once the head was read."""
+        self._set_deadline(connection, HEAD_SECONDS)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._deadlines.pop(connection, None)
+
+    def allow(self, connection: socket.socket, size: int) -> None:
+        """Give a connection the time to receive a response of `size` bytes."""
+        self._set_deadline(connection, RESPONSE_SECONDS + size / MIN_BYTES_PER_SECOND)
+
+    def _set_deadline(self, connection: socket.socket, seconds: float) -> None:
+        with self._lock:
+            self._deadlines[connection] = clock.running_time() + seconds
+
+    def service_actions(self) -> None:
+        """Close each connection whose deadline has passed (called between two connections)."""
+        now = clock.running_time()
+        with self._lock:
+            expired = [one for one, deadline in self._deadlines.items() if deadline < now]
+        for connection in expired:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a broken connection is the other side's affair."""
@@ -101,7 +147,7 @@ class Listener(http.server.ThreadingHTTPServer):
             return self._context
 
 
-class Pages(http.server.BaseHTTPRequestHandler):
+class RequestHandler(http.server.BaseHTTPRequestHandler):
     """GET and HEAD of the few things a depot has."""
 
     server_version = "zac"
@@ -125,10 +171,10 @@ class Pages(http.server.BaseHTTPRequestHandler):
         elif path == "/contact":
             self._bytes(b"{}")
         elif path == "/recovery":
-            self._bytes(json_codec.dump(home.recovery()))
+            self._bytes(json_codec.dump(home.recovery_notices()))
         elif path.startswith("/content/"):
             digest = path[len("/content/") :]
-            self._file(home.at("content", digest) if content.is_digest(digest) else "")
+            self._file(home.path_to("content", digest) if content.is_digest(digest) else "")
         else:
             self._setup(path, home)
 
@@ -137,12 +183,13 @@ class Pages(http.server.BaseHTTPRequestHandler):
         if parts == ["zenworks-setup"]:
             self._bytes(_listing(_offered(home)), "text/html; charset=utf-8")
         elif parts[:1] == ["zenworks-setup"] and "/".join(parts[1:]) in _offered(home):
-            self._file(home.at("setup", parts[1]))
+            self._file(home.path_to("setup", parts[1]))
         else:
             self._bytes(None)
 
     def _bytes(self, data: Optional[bytes], kind: str = "application/json") -> None:
         body = b"" if data is None else data
+        self.server.allow(self.connection, len(body))
         self.send_response(404 if data is None else 200)
         self._headers({"Content-Type": kind, "Content-Length": str(len(body))})
         if self.command != "HEAD":
@@ -156,12 +203,13 @@ class Pages(http.server.BaseHTTPRequestHandler):
             return
         with file:
             size = os.fstat(file.fileno()).st_size
-            span = http_range.span(self.headers.get("Range", ""), size)
+            span = http_range.parse_range(self.headers.get("Range", ""), size)
             if span is None:
                 self.send_response(416)
                 self._headers({"Content-Range": "bytes */%d" % size, "Content-Length": "0"})
                 return
             begin, end = span
+            self.server.allow(self.connection, end - begin)
             self.send_response(206 if "Range" in self.headers else 200)
             self._headers(_file_headers(begin, end, size))
             if self.command != "HEAD":
@@ -195,7 +243,7 @@ def _file_headers(begin: int, end: int, size: int) -> Dict[str, str]:
 
 
 def _offered(home: Home) -> List[str]:
-    folder = home.at("setup")
+    folder = home.path_to("setup")
     if not os.path.isdir(folder):
         return []
     return sorted(name for name in os.listdir(folder) if not name.startswith("."))
@@ -214,7 +262,7 @@ Key = Tuple[str, str, int]
 Wanted = Dict[Key, Optional[Callable[[], str]]]
 
 
-class Listeners:
+class ContentServer:
     """The depot of one server."""
 
     def __init__(self, host: Host) -> None:
@@ -251,19 +299,19 @@ class Listeners:
         wanted: Wanted = {}
         if host.serves_content and device.content_port:
             wanted.update({("content", one, device.content_port): None for one in _addresses(host)})
-        serves = os.path.exists(host.security.server_file())
+        serves = os.path.exists(host.trust_store.server_certificate_path())
         if device.role == AUTHENTICATION_SATELLITE and device.port and serves:
-            current = host.security.server_file
+            current = host.trust_store.server_certificate_path
             wanted.update({("tls", one, device.port): current for one in _addresses(host)})
         wanted.update(self._trial())
         return wanted
 
     def _trial(self) -> Wanted:
-        host, port = self._host, self._host.device.rehearsal_port
+        host, port = self._host, self._host.device.preflight_port
         for record in host.state.load().updates.values():
-            ready = record.step in (state.REHEARSED, state.ARMED)
-            path = updates_certificate.future_file(host, record.id)
-            if ready and port and record.manifest().rehearse and os.path.exists(path):
+            ready = record.step in (state.CERTIFIED, state.ARMED)
+            path = updates_certificate.new_certificate_path(host, record.id)
+            if ready and port and record.manifest().preflight and os.path.exists(path):
                 kind = "trial-%s-%d" % (record.id, os.stat(path).st_mtime_ns)
                 return {(kind, one, port): _always(path) for one in _addresses(host)}
         return {}

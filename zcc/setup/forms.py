@@ -1,4 +1,4 @@
-"""Forms of the first run: syntax only, what makes sense is judged where the zone is made."""
+"""Forms of the setup pages. They check syntax; bootstrap.py checks the values."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from django.utils.translation import gettext_lazy as _
 from pki import keys
 from zcc.runtime import environment
 
-FILE_AT_MOST = 256 * 1024
+MAX_FILE_SIZE = 256 * 1024
 KEY_LENGTHS = [(length, str(length)) for length in keys.KEY_LENGTHS]
 
 
-def limited(given: Any) -> bytes:
-    """Return an uploaded file's bytes; one that is too large is refused unread (S-90)."""
-    if given.size > FILE_AT_MOST:
+def read_upload(given: Any) -> bytes:
+    """Return the content of an uploaded file, unless it is too large."""
+    if given.size > MAX_FILE_SIZE:
         raise forms.ValidationError(_("The file exceeds the 256 KiB limit. Nothing was changed."))
     data: bytes = given.read()
     return data
 
 
 class TokenForm(forms.Form):
-    """Asks for the token that the web server printed."""
+    """The setup token."""
 
     token = forms.CharField(
         label=_("Setup token"),
@@ -53,15 +53,15 @@ class AdministratorForm(forms.Form):
     )
 
     def clean_confirm_password(self) -> str:
-        """Refuse two different passwords."""
-        again: str = self.cleaned_data["confirm_password"]
-        if again != self.cleaned_data.get("password"):
+        """Check that the passwords match."""
+        confirmation: str = self.cleaned_data["confirm_password"]
+        if confirmation != self.cleaned_data.get("password"):
             raise forms.ValidationError(_("The passwords do not match."))
-        return again
+        return confirmation
 
 
 class ZoneForm(forms.Form):
-    """The zone, its first server and which kind of CA it begins with (R006)."""
+    """The zone, its first server, and its CA."""
 
     name = forms.CharField(label=_("Zone name"), max_length=64)
     server_name = forms.CharField(label=_("Server name"), max_length=64)
@@ -103,13 +103,13 @@ class ZoneForm(forms.Form):
     )
 
     def clean_authority(self) -> bytes | None:
-        """Return the file's bytes; an external CA needs it."""
+        """Return the content of the file, which an external CA requires."""
         given = self.cleaned_data["authority"]
         if given is None and self.cleaned_data.get("kind") == "external":
             raise forms.ValidationError(
                 _("Select the file that contains the root certificate of the CA.")
             )
-        return limited(given) if given is not None else None
+        return read_upload(given) if given is not None else None
 
     def clean_addresses(self) -> list[str]:
         """Return the addresses as a list."""
@@ -118,10 +118,10 @@ class ZoneForm(forms.Form):
 
 
 class InternalForm(ZoneForm, AdministratorForm):
-    """Everything on one page; with an external CA the administrator is asked for at the end."""
+    """Zone and administrator. With an external CA, the administrator is entered later."""
 
     field_order = (*ZoneForm.base_fields, *AdministratorForm.base_fields)
-    # The browser would wait for fields that the choice of the CA hides.
+    # The browser would require fields that are hidden for the selected CA.
     use_required_attribute = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -143,12 +143,12 @@ class CertificateForm(AdministratorForm):
     field_order = ("certificate",)
 
     def clean_certificate(self) -> bytes:
-        """Return the file's bytes."""
-        return limited(self.cleaned_data["certificate"])
+        """Return the content of the file."""
+        return read_upload(self.cleaned_data["certificate"])
 
 
-def known() -> dict[str, str]:
-    """Return what the environment tells of this server, as initial values."""
+def get_initial_values() -> dict[str, str]:
+    """Return initial values from the environment."""
     host = socket.gethostname()
     return {
         "server_name": environment.text("ZCC_SERVER_NAME", host.partition(".")[0]),

@@ -202,6 +202,6 @@ def wants_json(arguments: Iterable[str]) -> bool:
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     _add_global_options(early, "")
     try:
-        return early.parse_known_args(list(arguments))[0].output == "json"
+        return bool(early.parse_known_args(list(arguments))[0].output == "json")
     except (argparse.ArgumentError, SystemExit):
         return "--json" in arguments

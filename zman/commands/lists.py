@@ -127,7 +127,7 @@ LISTS = {
     ),
     "stragglers": ResourceList(
         "trust",
-        {"Device": "name", "Role": "role", "Status": "standing", "Last contact": "last_contact"},
+        {"Device": "name", "Role": "role", "Status": "status", "Last contact": "last_contact"},
         {"ID": "id"},
         search="q",
     ),

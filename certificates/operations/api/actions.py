@@ -65,7 +65,7 @@ class DeviceStatusOut(Schema):
     id: UUID = Field(validation_alias="guid")
     name: str
     role: str
-    why: str = Field(validation_alias="standing")
+    why: str = Field(validation_alias="status")
     last_contact: datetime | None
 
 
@@ -94,14 +94,16 @@ class SignedOut(Schema):
 @router.get("/readiness-policy", response=PolicyOut)
 def show_readiness_policy(request: HttpRequest) -> Any:
     """Get the readiness policy."""
-    return readiness.policy_of(Zone.objects.get_zone())
+    return readiness.get_policy(Zone.objects.get_zone())
 
 
-@router.put("/readiness-policy", response=PolicyOut, auth=require(gates.CA_RIGHT, proved=True))
+@router.put(
+    "/readiness-policy", response=PolicyOut, auth=require(gates.CA_RIGHT, reauthenticated=True)
+)
 def set_readiness_policy(request: HttpRequest, policy: PolicyIn) -> Any:
     """Set the readiness policy."""
-    readiness.set_policy(**policy.dict())
-    return readiness.policy_of(Zone.objects.get_zone())
+    readiness.save_policy(**policy.dict())
+    return readiness.get_policy(Zone.objects.get_zone())
 
 
 @router.get("/operations/{operation_id}/rollout", response=RolloutOut)
@@ -110,16 +112,16 @@ def show_rollout(
 ) -> Any:
     """List the devices that would lose contact if the certificates were activated now, and why."""
     operation, zone, now = get_operation(operation_id), Zone.objects.get_zone(), timezone.now()
-    every: Any = devices_at_risk.by_why(operation, zone, now)
+    every: Any = devices_at_risk.get_devices_by_risk(operation, zone, now)
     found = every.filter(name__icontains=wanted.q) if wanted.q else every
     if wanted.why == "at-risk":
-        found = found.exclude(standing="")
+        found = found.exclude(status="")
     elif wanted.why:
-        found = found.filter(standing=wanted.why)
+        found = found.filter(status=wanted.why)
     return {
         **paginate(found.order_by("name", "pk"), paging),
-        "counts": devices_at_risk.count(every),
-        "shortfalls": readiness.shortfalls(operation, zone, now),
+        "counts": devices_at_risk.count_by_status(every),
+        "shortfalls": readiness.list_shortfalls(operation, zone, now),
     }
 
 
@@ -134,8 +136,8 @@ def force(request: Any, operation_id: str) -> Any:
     return run_action(
         operation_id,
         partial(
-            approvals.do_or_ask,
-            act=approvals.FORCE,
+            approvals.run_or_request,
+            action=approvals.FORCE,
             by=request.user,
             now=now,
         ),
@@ -194,7 +196,7 @@ def exclude_replica(request: HttpRequest, operation_id: str, replica_id: str) ->
 @router.post(
     "/operations/{operation_id}/roll-back",
     response=ProgressOut,
-    auth=require(gates.CA_RIGHT, proved=True),
+    auth=require(gates.CA_RIGHT, reauthenticated=True),
 )
 def roll_back(request: Any, operation_id: str) -> Any:
     """Roll back to the previous CA and certificates.
@@ -203,7 +205,7 @@ def roll_back(request: Any, operation_id: str) -> Any:
     `requested_action`.
     """
     action = partial(
-        approvals.do_or_ask, act=approvals.ROLL_BACK, by=request.user, now=timezone.now()
+        approvals.run_or_request, action=approvals.ROLL_BACK, by=request.user, now=timezone.now()
     )
     result = run_action(operation_id, action)
     tasks.notify_agents()

@@ -31,10 +31,10 @@ from pki.chains import chains
 from pki.formats import bundles
 from pki.keys import DEFAULT_KEY_LENGTH
 
-router = Router(tags=["operations"], auth=require(gates.CA_RIGHT, proved=True))
+router = Router(tags=["operations"], auth=require(gates.CA_RIGHT, reauthenticated=True))
 Key = Annotated[UUID | None, Header(alias="Idempotency-Key")]
 PEM_START = "-----BEGIN"
-MAX_TEXT_LENGTH = imports.FILE_AT_MOST * 3 // 2
+MAX_TEXT_LENGTH = imports.MAX_FILE_SIZE * 3 // 2
 CertificateText = Annotated[
     str,
     Field(max_length=MAX_TEXT_LENGTH, description="PEM, or base64 of a DER, PKCS #7 or PEM file"),

@@ -36,7 +36,7 @@ from devices.models import Zone
 
 router = Router(tags=["operations"])
 MAY_CHANGE = require(gates.CA_RIGHT)
-MAY_APPROVE = require(gates.CA_RIGHT, proved=True)
+MAY_APPROVE = require(gates.CA_RIGHT, reauthenticated=True)
 MAY_DEPLOY = require(gates.DEPLOY_RIGHT)
 
 

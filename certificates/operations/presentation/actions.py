@@ -83,7 +83,7 @@ def _submit(
 def change_activation_time(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Change Activation Time, before the freeze period or while blocked (D-26)."""
     operation, now = get_operation(pk), timezone.now()
-    gate = gates.activation_gate(operation, request.zone, now)
+    gate = gates.build_activation_gate(operation, request.zone, now)
     _check_gate(gate, request)
     servers = list(Device.objects.filter(futures__operation=operation).distinct())
     found = get_limits(operation.kind, servers=servers, now=now)
@@ -139,19 +139,21 @@ def _approval_message(operation: Operation) -> str:
 def force_activation(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Force Activation even though servers or devices are not ready (D-26)."""
     operation, now = get_operation(pk), timezone.now()
-    _check_gate(gates.force_gate(operation), request)
+    _check_gate(gates.build_force_gate(operation), request)
     form = ReauthenticationForm(request, data=request.POST if request.method == "POST" else None)
-    action = partial(approvals.do_or_ask, operation, approvals.FORCE, by=request.user, now=now)
+    action = partial(approvals.run_or_request, operation, approvals.FORCE, by=request.user, now=now)
     message = _("The activation has been forced.")
     done = _submit(
         request, operation, form, action, lambda: _approval_message(operation) or message
     )
-    numbers = devices_at_risk.count(devices_at_risk.by_why(operation, request.zone, now))
+    numbers = devices_at_risk.count_by_status(
+        devices_at_risk.get_devices_by_risk(operation, request.zone, now)
+    )
     context = {
         "operation": operation,
         "title": _("Force Activation"),
         "blocking_servers": get_blocking_servers(operation),
-        "why": readiness.shortfalls(operation, request.zone, now),
+        "why": readiness.list_shortfalls(operation, request.zone, now),
         "at_risk": sum(n for why, n in numbers.items() if why),
         "here": request.path,
     }
@@ -192,10 +194,12 @@ def try_again(request: ZoneRequest, pk: UUID) -> HttpResponse:
 def roll_back(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Roll back to the previous CA and certificates."""
     operation, now = get_operation(pk), timezone.now()
-    gate = gates.rollback_gate(operation, rollback.get_obstacle(operation, now=now))
+    gate = gates.build_rollback_gate(operation, rollback.get_obstacle(operation, now=now))
     _check_gate(gate, request)
     form = RollBackForm(request, data=request.POST if request.method == "POST" else None)
-    action = partial(approvals.do_or_ask, operation, approvals.ROLL_BACK, by=request.user, now=now)
+    action = partial(
+        approvals.run_or_request, operation, approvals.ROLL_BACK, by=request.user, now=now
+    )
     message = _("The %s operation is being rolled back.") % operation.get_kind_display()
     done = _submit(
         request, operation, form, action, lambda: _approval_message(operation) or message
@@ -211,16 +215,16 @@ def readiness_policy(request: ZoneRequest) -> HttpResponse:
     form = ReadinessForm(
         request,
         data=request.POST if request.method == "POST" else None,
-        initial=readiness.policy_of(request.zone),
+        initial=readiness.get_policy(request.zone),
     )
     if form.is_bound and form.is_valid():
         with show_faults_on(form):
             values = form.cleaned_data
-            readiness.set_policy(
+            readiness.save_policy(
                 servers=values["servers"], percent=values["percent"], days=values["days"]
             )
         if not form.errors:
-            there = reverse("certificates:page")
-            return close_dialog(request, there, message=_("The readiness policy has been saved."))
+            message = _("The readiness policy has been saved.")
+            return close_dialog(request, reverse("certificates:page"), message=message)
     context = {"title": _("Readiness Policy"), "here": request.path}
     return render_dialog(request, f"{FOLDER}readiness.html", context, form=form)

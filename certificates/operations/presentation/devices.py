@@ -17,19 +17,19 @@ from django.utils.translation import gettext_lazy
 
 from certificates.models import Operation
 from certificates.trust import devices_at_risk
-from certificates.trust.devices_at_risk import Contact, Why
+from certificates.trust.devices_at_risk import Contact, Risk
 from console.pages import tables
 from devices.models import Device
 
 COLUMNS = (
     tables.Column("device", gettext_lazy("Device"), "name"),
-    tables.Column("standing", gettext_lazy("Status"), "standing"),
+    tables.Column("status", gettext_lazy("Status"), "status"),
     tables.Column("contact", gettext_lazy("Last contact"), "last_contact"),
     tables.Column("remedy", gettext_lazy("Recommended action")),
 )
 AT_RISK = "at-risk"
 UNREACHABLE_FIRST = Case(
-    When(standing=Contact.SILENT, then=0),
+    When(status=Contact.NO_CONTACT, then=0),
     When(standing__in=("", Contact.ACTIVATED), then=2),
     default=1,
 )
@@ -54,7 +54,7 @@ def build_rows(
     """Return the table rows of devices."""
     found = []
     for device in devices:
-        if devices_at_risk.is_over(operation):
+        if devices_at_risk.is_activated(operation):
             found.append(_contact_row(operation, device))
         else:
             found.append(_risk_row(operation, device, has_cross_certificate=has_cross_certificate))
@@ -68,50 +68,50 @@ def _status_by_device(operation: Operation, device: Device) -> str:
 
 
 def _risk_row(operation: Operation, device: Any, *, has_cross_certificate: bool) -> Row:
-    why = device.standing
+    why = device.status
     if not why:
         return Row(device, "ok", _("Ready"), "", "", "")
     text, url = _remedy(operation, device, why)
-    relies = has_cross_certificate and why in devices_at_risk.BRIDGE_HELPS
+    relies = has_cross_certificate and why in devices_at_risk.HELPED_BY_CROSS_CERTIFICATE
     note = _("relies on the cross-certificate") if relies else ""
-    if why == Why.NO_CERTIFICATE:
+    if why == Risk.NO_CERTIFICATE:
         note = _("blocks the activation")
-    return Row(device, "busy" if relies else "bad", Why(why).label, note, text, url)
+    return Row(device, "busy" if relies else "bad", Risk(why).label, note, text, url)
 
 
 def _remedy(operation: Operation, device: Device, why: str) -> tuple[str, str]:
     """Return the recommended action for a device at risk, and the URL for it."""
     texts = {
-        Why.NO_CERTIFICATE: _("Check its new certificate"),
-        Why.FAILED: _("Redeploy"),
-        Why.NEEDS_CRT: _("Run the Certificate Remint Tool on the device"),
-        Why.REFUSED: _("Check which server it rejected"),
-        Why.LEFT_OUT: _("Redeploy"),
-        Why.OLD_AGENT: _("Update the agent"),
-        Why.SILENT: _("Start the device, or run zac refresh on it"),
-        Why.NOT_APPLIED: _("Wait for the next refresh, or run zac refresh on the device"),
+        Risk.NO_CERTIFICATE: _("Check its new certificate"),
+        Risk.FAILED: _("Redeploy"),
+        Risk.NEEDS_CRT: _("Run the Certificate Remint Tool on the device"),
+        Risk.PREFLIGHT_FAILED: _("Check which server it rejected"),
+        Risk.IGNORED: _("Redeploy"),
+        Risk.OLD_AGENT: _("Update the agent"),
+        Risk.NO_CONTACT: _("Start the device, or run zac refresh on it"),
+        Risk.NOT_APPLIED: _("Wait for the next refresh, or run zac refresh on the device"),
     }
     url = _status_by_device(operation, device)
-    if why == Why.NO_CERTIFICATE:
+    if why == Risk.NO_CERTIFICATE:
         url = reverse("certificates:page") + f"?q={device.name}"
-    elif why in (Why.OLD_AGENT, Why.SILENT):
+    elif why in (Risk.OLD_AGENT, Risk.NO_CONTACT):
         url = reverse("devices:device", args=[device.pk])
-    return texts[Why(why)], url
+    return texts[Risk(why)], url
 
 
 def _contact_row(operation: Operation, device: Any) -> Row:
-    standing = Contact(device.standing)
-    tones = {Contact.ACTIVATED: "ok", Contact.OLD_TRUST: "busy", Contact.SILENT: "bad"}
+    contact = Contact(device.status)
+    tones = {Contact.ACTIVATED: "ok", Contact.OLD_TRUST: "busy", Contact.NO_CONTACT: "bad"}
     texts = {
         Contact.ACTIVATED: "",
         Contact.OLD_TRUST: _("Check why it has not activated"),
-        Contact.SILENT: _(
+        Contact.NO_CONTACT: _(
             "Start the device. It recovers automatically or with the Certificate Remint Tool"
         ),
     }
     first = device.first_contact
-    url = _status_by_device(operation, device) if texts[standing] else ""
-    return Row(device, tones[standing], standing.label, "", texts[standing], url, first)
+    url = _status_by_device(operation, device) if texts[contact] else ""
+    return Row(device, tones[contact], contact.label, "", texts[contact], url, first)
 
 
 def filter_devices(
@@ -121,9 +121,9 @@ def filter_devices(
     if query.q:
         found = found.filter(name__icontains=query.q)
     if query.state == AT_RISK:
-        return found.exclude(standing="")
-    known = Contact.values if devices_at_risk.is_over(operation) else Why.values
-    return found.filter(standing=query.state) if query.state in known else found
+        return found.exclude(status="")
+    known = Contact.values if devices_at_risk.is_activated(operation) else Risk.values
+    return found.filter(status=query.state) if query.state in known else found
 
 
 def order_devices(found: QuerySet[Any], field: str, *, descending: bool) -> QuerySet[Any]:
@@ -137,9 +137,9 @@ def build_chips(
     operation: Operation, numbers: dict[str, int], query: tables.TableQuery
 ) -> list[Any]:
     """Return the filter chips with their device counts."""
-    kinds: Any = Contact if devices_at_risk.is_over(operation) else Why
+    kinds: Any = Contact if devices_at_risk.is_activated(operation) else Risk
     found = [("", _("All"), sum(numbers.values()))]
-    if not devices_at_risk.is_over(operation):
+    if not devices_at_risk.is_activated(operation):
         risky = sum(n for why, n in numbers.items() if why)
         found.append((AT_RISK, _("Not ready"), risky))
     found += [(kind.value, kind.label, numbers.get(kind.value, 0)) for kind in kinds]

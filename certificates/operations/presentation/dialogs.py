@@ -42,7 +42,9 @@ def replication_status(request: ZoneRequest, pk: UUID) -> HttpResponse:
     update, now = operation.update, timezone.now()
     context = {
         "operation": operation,
-        "rows": replica_status.standing(update, request.zone, now) if update is not None else [],
+        "rows": replica_status.get_replica_rows(update, request.zone, now)
+        if update is not None
+        else [],
         "now": now,
         "may_deploy": request.user.has_perm(gates.DEPLOY_RIGHT),
         "waiting": update is not None and update.replicas.missing().exists(),
@@ -92,7 +94,7 @@ def assign(request: ZoneRequest, pk: UUID) -> HttpResponse:
     context = {
         "operation": operation,
         "missing": replicas.missing().select_related("server").order_by("server__name"),
-        "gate": gates.assign_gate(operation),
+        "gate": gates.build_assign_gate(operation),
         "servers": [] if operation.changes_ca else _selected(operation),
     }
     return render_dialog(request, "certificates/dialogs/assign.html", context)
@@ -116,8 +118,8 @@ def cancel(request: ZoneRequest, pk: UUID) -> HttpResponse:
         return close_dialog(request, _page_url(), message=message)
     context = {
         "operation": operation,
-        "gate": gates.cancel_gate(operation, request.zone, now),
-        "until": gates.cancel_until(operation, request.zone, now),
+        "gate": gates.build_cancel_gate(operation, request.zone, now),
+        "until": gates.format_cancel_deadline(operation, request.zone, now),
         "is_renewal": renewal.is_renewal(operation),
     }
     return render_dialog(request, "certificates/dialogs/cancel.html", context)

@@ -50,7 +50,7 @@ TOPICS = (
         ),
     ),
     Topic(
-        ("certificates:why", "certificates:ask_again"),
+        ("certificates:failure_details", "certificates:retry_request"),
         _("Failure Details"),
         (_("Shows the last attempt on a device and why it failed, and lets you redeploy."),),
     ),
@@ -119,7 +119,7 @@ TOPICS = (
         ),
     ),
     Topic(
-        ("certificates:confirm", "certificates:confirm_job", "certificates:confirm_act"),
+        ("certificates:approve_operation", "certificates:decide_job", "certificates:decide_action"),
         _("Second-Administrator Approval"),
         (
             _(

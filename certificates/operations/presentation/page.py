@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from certificates.authority.views import news, rights
+from certificates.authority.views import get_rights, render_if_changed
 from certificates.models import Operation
 from certificates.operations.presentation import devices
 from certificates.operations.presentation.actions import get_operation
@@ -49,17 +49,19 @@ class OperationStatus:
     zone: Zone
     now: datetime
     shown: progress.Progress
-    trust: devices_at_risk.Trusting
+    trust: devices_at_risk.TrustCounts
 
     @cached_property
     def numbers(self) -> dict[str, int]:
         """Return the number of devices by status."""
-        return devices_at_risk.count(devices_at_risk.standing(self.operation, self.zone, self.now))
+        return devices_at_risk.count_by_status(
+            devices_at_risk.get_devices_by_status(self.operation, self.zone, self.now)
+        )
 
     @cached_property
     def has_cross_certificate(self) -> bool:
         """Return True if devices that miss the update can rely on a cross-certificate."""
-        return devices_at_risk.is_bridged(self.operation)
+        return devices_at_risk.has_cross_certificate(self.operation)
 
     @property
     def revision(self) -> str:
@@ -78,7 +80,7 @@ def get_status(zone: Zone, operation: Operation, now: datetime) -> OperationStat
         zone=zone,
         now=now,
         shown=progress.get_progress(operation, counts, zone, now),
-        trust=devices_at_risk.trusting(operation),
+        trust=devices_at_risk.count_trust(operation),
     )
 
 
@@ -87,11 +89,13 @@ def build_live_context(
 ) -> dict[str, Any]:
     """Return the context of the live pane: message, stages, devices at risk, and chart."""
     operation = status.operation
-    is_over = devices_at_risk.is_over(operation)
+    is_over = devices_at_risk.is_activated(operation)
     not_ready = 0 if is_over else sum(n for why, n in status.numbers.items() if why)
     relying = 0
     if status.has_cross_certificate and not is_over:
-        relying = sum(status.numbers.get(why, 0) for why in devices_at_risk.BRIDGE_HELPS)
+        relying = sum(
+            status.numbers.get(why, 0) for why in devices_at_risk.HELPED_BY_CROSS_CERTIFICATE
+        )
     cutover_stages = (
         stages.get_cutover_stages(operation, status.trust) if operation.changes_ca else []
     )
@@ -111,15 +115,15 @@ def build_live_context(
         "unrefreshed": _unrefreshed(operation),
         "chart": _chart(operation, status, now),
         "now": now,
-        **rights(request),
+        **get_rights(request),
     }
 
 
 def _unrefreshed(operation: Operation) -> int | None:
     """Return how many devices have not refreshed since the last certificate was stored (D-47)."""
-    if stragglers.last_stored(operation) is None:
+    if stragglers.get_last_stored(operation) is None:
         return None
-    return stragglers.not_refreshed(operation).count()
+    return stragglers.get_not_refreshed(operation).count()
 
 
 def _readiness(request: ZoneRequest, operation: Operation, now: datetime) -> dict[str, Any]:
@@ -128,8 +132,8 @@ def _readiness(request: ZoneRequest, operation: Operation, now: datetime) -> dic
     is_pending = operation.state in (State.ASSIGNED, State.BLOCKED)
     return {
         "on": readiness.has_policy(zone),
-        "policy": readiness.policy_of(zone),
-        "missing": readiness.shortfalls(operation, zone, now) if is_pending else [],
+        "policy": readiness.get_policy(zone),
+        "missing": readiness.list_shortfalls(operation, zone, now) if is_pending else [],
         "is_pending": is_pending,
     }
 
@@ -140,8 +144,8 @@ def _chart(operation: Operation, status: OperationStatus, now: datetime) -> char
         return None
     until = max(filter(None, (operation.ended_at or now, operation.activated_at)))
     moments = chart.time_steps(operation.created_at, until)
-    made = spread.counted(operation.futures.exclude(available_at=None), "available_at", moments)
-    lines = spread.series(update, moments)
+    made = spread.count_until(operation.futures.exclude(available_at=None), "available_at", moments)
+    lines = spread.build_series(update, moments)
     lines.insert(1, chart.Series("made", _("Certificates created"), made))
     moment = operation.activated_at or operation.activates_at
     marks = [chart.Mark("activation", _("Activation"), moment)] if moment else []
@@ -155,7 +159,9 @@ def operation(request: ZoneRequest, pk: UUID) -> HttpResponse:
     status = get_status(request.zone, found, now)
     query = tables.TableQuery.parse(request.GET)
     columns, field, descending = tables.sort_columns(devices.COLUMNS, query.sort)
-    rows = devices.filter_devices(devices_at_risk.standing(found, request.zone, now), found, query)
+    rows = devices.filter_devices(
+        devices_at_risk.get_devices_by_status(found, request.zone, now), found, query
+    )
     rows = devices.order_devices(rows, field, descending=descending)
     if request.GET.get("export") == "csv":
         return devices.export_csv(found, rows, has_cross_certificate=status.has_cross_certificate)
@@ -184,7 +190,7 @@ def operation_live(request: ZoneRequest, pk: UUID) -> HttpResponse:
     def context() -> dict[str, Any]:
         return build_live_context(request, status, now) | {"is_news": True}
 
-    return news(request, PANE, context, status.revision, [status.shown])
+    return render_if_changed(request, PANE, context, status.revision, [status.shown])
 
 
 @require_POST

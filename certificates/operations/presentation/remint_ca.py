@@ -75,7 +75,7 @@ def check_button(button: gates.Button) -> None:
     """Raise Conflict with the reason if a button of the CA pane is disabled."""
     authority = Authority.objects.current()
     pending = Operation.objects.blocking().first()
-    reason = gates.reason(button, authority, pending)
+    reason = gates.get_reason(button, authority, pending)
     if reason:
         raise Conflict(reason)
 

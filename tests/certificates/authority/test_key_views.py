@@ -10,7 +10,7 @@ from django.utils import timezone
 from certificates.authority import key_jobs
 from certificates.authority import key_operations as ca_role
 from certificates.models import Authority, Operation, VaultJob
-from certificates.models.job import KEPT
+from certificates.models.job import RESULT_KEPT
 from certificates.operations.states import JobState, OperationState
 from devices.models import Device
 from pki.protection import sealing
@@ -26,7 +26,7 @@ MOVE, BACKUP, RESTORE = (f"{PAGE}{name}/" for name in ("move-ca-role", "backup-c
 def nudged(monkeypatch):
     """The queue is not rung; the jobs that would be asked for are noted."""
     found: list[object] = []
-    monkeypatch.setattr("certificates.tasks.nudge_job", found.append)
+    monkeypatch.setattr("certificates.tasks.enqueue_key_job", found.append)
     return found
 
 
@@ -50,12 +50,12 @@ def there(state="waiting"):
 
 
 def worked(**later):
-    key_jobs.do(job(), now=timezone.now() + timedelta(**later))
+    key_jobs.run(job(), now=timezone.now() + timedelta(**later))
 
 
 def backup_of_the_zone():
     ca_role.back_up(PHRASE, by=None)
-    key_jobs.do(job(), now=timezone.now())
+    key_jobs.run(job(), now=timezone.now())
     data = bytes(job().result)
     VaultJob.objects.all().delete()
     return data
@@ -154,9 +154,9 @@ def test_a_backup_is_for_the_one_who_asked(client):
 def test_a_backup_is_forgotten_after_some_minutes(client):
     client.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
     worked()
-    ca_role.forget_results(timezone.now() + KEPT - timedelta(seconds=10))
+    ca_role.delete_expired_results(timezone.now() + RESULT_KEPT - timedelta(seconds=10))
     assert job().result
-    ca_role.forget_results(timezone.now() + KEPT + timedelta(seconds=10))
+    ca_role.delete_expired_results(timezone.now() + RESULT_KEPT + timedelta(seconds=10))
     assert not job().result
     page = client.get(there("done-not")).content.decode()
     assert "not kept here any more" in page
@@ -255,7 +255,7 @@ def test_a_running_operation_shuts_move_and_restore_but_not_backup(client):
 
 @pytest.mark.parametrize("address", [MOVE, BACKUP, RESTORE])
 def test_the_password_is_asked_again(client, address):
-    client = entered(factories.admin("late"), proved=False)
+    client = entered(factories.admin("late"), reauthenticated=False)
     assert b"Your password" in client.get(address).content
     response = client.post(address, {"password": "wrong"})
     assert "password" in response.context["form"].errors

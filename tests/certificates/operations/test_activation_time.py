@@ -25,7 +25,7 @@ from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 REMINT = f"{PAGE}remint-ca/"
-EARLY = "This is earlier than suggested"
+EARLY = "This time is earlier than suggested"
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def test_a_time_before_the_suggested_one_is_accepted_with_a_warning(client):
     text = events(response)["zcc:announce"]["text"]
     assert text.startswith("The Remint CA operation has been initiated.")
     assert EARLY in text
-    assert "Suggested was" in text
+    assert "The suggested time is" in text
     assert Operation.objects.count() == 1
 
 
@@ -83,14 +83,14 @@ def test_a_time_that_is_too_early_is_rejected_with_an_action(client):
     assert response.status_code == 422
     message = str(response.context["form"].errors["activates_at"])
     suggested = format_time(response.context["limits"].suggestion)
-    assert "The activation must be later than" in message
-    assert f"Take the suggested time, {suggested}, or a later one." in message
+    assert "The activation time must be later than" in message
+    assert f"Enter the suggested time, {suggested}, or a later time." in message
     assert not Operation.objects.exists()
 
 
 def test_the_limits_reject_and_warn_like_the_form(client):
     found = get_limits(Operation.Kind.REMINT_CA, now=timezone.now())
-    with pytest.raises(TooEarly, match="Take the suggested time"):
+    with pytest.raises(TooEarly, match="Enter the suggested time"):
         found.check(found.earliest - timedelta(seconds=1))
     found.check(found.earliest)
     assert found.is_early(found.suggestion - timedelta(seconds=1))

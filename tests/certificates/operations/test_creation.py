@@ -134,14 +134,14 @@ def outside(db: None, tmp_path: Any, settings: Any, monkeypatch: Any) -> Iterato
     zone_keys.clear_cache()
     responses.clear_cache()
     ca = PublicCA("First")
-    real = bootstrap.found_zone
+    real = bootstrap.create_zone
 
     def sign_its_csr(order: Any, server: Any, **more: Any) -> Any:
         leaf = ca.sign(server.csr, addresses=server.addresses)
-        given = bootstrap.External(ca.root.pem, ca.chain, [leaf])
-        return real(bootstrap.ZoneOrder(order.name, external=given), server, **more)
+        given = bootstrap.ExternalCA(ca.root.pem, ca.chain, [leaf])
+        return real(bootstrap.ZoneRequest(order.name, external=given), server, **more)
 
-    monkeypatch.setattr(bootstrap, "found_zone", sign_its_csr)
+    monkeypatch.setattr(bootstrap, "create_zone", sign_its_csr)
     made = small_zone.found(tmp_path / "ps-01")
     made.first.refresh()
     yield made, ca
@@ -181,7 +181,7 @@ def test_change_from_external_to_external_ca(outside: tuple[TestZone, PublicCA])
 
 def test_the_current_external_root_is_rejected(outside: tuple[TestZone, PublicCA]) -> None:
     _, ca = outside
-    with pytest.raises(Refused, match="already trusted"):
+    with pytest.raises(Refused, match="already trusts this root"):
         walkthrough.to_external(ca)
 
 
@@ -220,14 +220,14 @@ def test_an_offline_server_cannot_become_the_certificate_server(
     zone: TestZone, second: Host
 ) -> None:
     Device.objects.filter(pk=second.guid).update(last_contact=timezone.now() - DAY)
-    with pytest.raises(Fault, match="not been heard of"):
+    with pytest.raises(Fault, match="has not been in contact"):
         walkthrough.to_internal(second)
 
 
 def test_a_satellite_cannot_become_the_certificate_server(zone: TestZone) -> None:
     satellite = zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.3")
     satellite.refresh()
-    with pytest.raises(Fault, match="Choose a Primary Server"):
+    with pytest.raises(Fault, match="Select a Primary Server"):
         walkthrough.to_internal(satellite)
 
 
@@ -411,7 +411,7 @@ def blocked(zone: TestZone, second: Host) -> Operation:
     walkthrough.sign(zone, both(operation)[1])
     operation = walkthrough.step(operation, minutes=9, seconds=45)
     assert operation.state == S.BLOCKED
-    assert "1 server has no new certificate: ps-02" in operation.reason
+    assert "1 server does not have a new certificate: ps-02" in operation.reason
     return operation
 
 
@@ -660,7 +660,7 @@ def test_a_manual_csr_change_takes_key_and_certificate_from_the_repository(zone:
     future = operation.futures.get()
     assert future.manual_csr
     with pytest.raises(Conflict, match="No CSR"):
-        imports.import_one(future, b"x", now=timezone.now())
+        imports.import_file(future, b"x", now=timezone.now())
     pem = zone.first.registration().csr or ""
     chain = ca.answer(pem, "pem", dns=[zone.first.fqdn], addresses=["127.9.0.1"]).decode()
     said = messages.CsrRequest(csr="", chain=chain, generation=1)

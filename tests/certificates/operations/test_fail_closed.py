@@ -113,7 +113,7 @@ def external(zone):
 
 
 def sign(zone):
-    signing.sign_waiting(operation().future_authority, now=now())
+    signing.sign_batch(operation().future_authority, now=now())
 
 
 def joined(zone):
@@ -125,7 +125,7 @@ def move(zone):
 
 
 def backed_up(zone):
-    key_jobs.do(key_operations.back_up(PASSPHRASE, by=first()), now=now())
+    key_jobs.run(key_operations.back_up(PASSPHRASE, by=first()), now=now())
     KEPT["backup"] = bytes(VaultJob.objects.get().result)
     zone.first.refresh()
 
@@ -200,17 +200,17 @@ ACTIONS = {
     "request a backup": (None, lambda z: key_operations.back_up(PASSPHRASE, by=first())),
     "back up": (
         lambda z: key_operations.back_up(PASSPHRASE, by=first()),
-        lambda z: key_jobs.do(VaultJob.objects.get(), now=now()),
+        lambda z: key_jobs.run(VaultJob.objects.get(), now=now()),
     ),
     "request to move the CA role": (joined, move),
     "move the CA role": (
         lambda z: (joined(z), move(z)),
-        lambda z: key_jobs.do(VaultJob.objects.get(), now=now()),
+        lambda z: key_jobs.run(VaultJob.objects.get(), now=now()),
     ),
     "request a restore": (backed_up, restore),
     "restore": (
         lambda z: (backed_up(z), restore(z)),
-        lambda z: key_jobs.do(VaultJob.objects.get(state=JobState.WAITING), now=now()),
+        lambda z: key_jobs.run(VaultJob.objects.get(state=JobState.WAITING), now=now()),
     ),
     "approve an operation": (
         lambda z: (Policies.objects.create(pk=1, two_administrators=True), walkthrough.remint_ca()),
@@ -227,7 +227,9 @@ ACTIONS = {
     "make a registration key": (None, registration_key),
     "revoke a registration key": (
         registration_key,
-        lambda z: registration_keys.revoke_registration_key(RegistrationKey.objects.get().pk, now=now()),
+        lambda z: registration_keys.revoke_registration_key(
+            RegistrationKey.objects.get().pk, now=now()
+        ),
     ),
     "register": (lambda z: None, lambda z: z.join("pc-1")),
     "unregister": (

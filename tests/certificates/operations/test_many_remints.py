@@ -77,7 +77,7 @@ def report_all(zone: TestZone) -> None:
             future = FutureCertificate.objects.filter(device=host.guid).order_by("-pk").first()
             status["server_certificate_sha256"] = future.digest if future is not None else ""
         if host.role in messages.CONTENT_ROLES and folder.exists():
-            status["holds"] = [path.name for path in folder.iterdir()]
+            status["stored_content"] = [path.name for path in folder.iterdir()]
         for digest in host.refresh(**status).get("withdraw", []):
             (folder / digest).unlink(missing_ok=True)
 
@@ -95,8 +95,8 @@ def remint(zone: TestZone, clock: Clock) -> None:
     build.publish_tools(zone.first.guid)
     clock.now += MONTH
     now = clock.now
-    for old in roots.due(now):
-        roots.retire(old, now=now)
+    for old in roots.list_due_roots(now):
+        roots.retire_root(old, now=now)
     update = SystemUpdate.objects.get(operation=operation)
     lifecycle.baseline(update)
     update.refresh_from_db()

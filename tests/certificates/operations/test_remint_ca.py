@@ -59,9 +59,9 @@ def hold_content(zone, *hosts):
 
 
 def test_remint_ca_from_start_to_completion(zone, monkeypatch):
-    monkeypatch.setattr(rollout, "LEAST_PAUSE", timedelta(days=1))
+    monkeypatch.setattr(rollout, "MIN_SAMPLE_INTERVAL", timedelta(days=1))
     second = zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
-    signing.sign_waiting(Authority.objects.current(), now=timezone.now())
+    signing.sign_batch(Authority.objects.current(), now=timezone.now())
     device = zone.join("pc-01")
     old = Authority.objects.current()
     operation = prepared()
@@ -89,7 +89,7 @@ def test_remint_ca_from_start_to_completion(zone, monkeypatch):
     assert device.refresh()["updates"]
     device.report(update, messages.APPLIED)
 
-    signing.sign_waiting(operation.future_authority, now=timezone.now())
+    signing.sign_batch(operation.future_authority, now=timezone.now())
     operation = step(operation)
     assert operation.state == S.ASSIGNED, "the freeze period has not begun"
     operation = step(operation, minutes=9, seconds=45)
@@ -120,7 +120,7 @@ def test_the_manifest_is_signed_with_the_zone_key_and_lists_its_files(zone):
     signed = verify_document(
         metadata.Manifest, metadata.MANIFEST, operation.update.get_envelope(), zone.zone.public_key
     )
-    signed.check(str(zone.zone.guid))
+    signed.validate(str(zone.zone.guid))
     assert {file.name for file in signed.files} == {
         metadata.ROOT_FILE,
         metadata.NEW_WITH_OLD,
@@ -191,7 +191,7 @@ def test_cancellation_discards_everything_and_allows_a_new_operation(zone):
     update = str(operation.update_id)
     zone.first.refresh()
     zone.first.request_certificate(update)
-    signing.sign_waiting(operation.future_authority, now=timezone.now())
+    signing.sign_batch(operation.future_authority, now=timezone.now())
     cancellation.cancel(operation, now=timezone.now())
     operation = step(operation)
     assert operation.state == S.CANCELED
@@ -231,7 +231,7 @@ def test_a_device_without_the_update_receives_the_cancellation(zone):
 def test_cancel_is_rejected_in_the_freeze_period(zone):
     operation = step(prepared())
     freezes_at = operation.freezes_at(zone.zone.freeze_period)
-    with pytest.raises(cancellation.TooLateToCancel, match="possible until"):
+    with pytest.raises(cancellation.TooLateToCancel, match="could be canceled until"):
         cancellation.cancel(operation, now=freezes_at)
     cancellation.cancel(operation, now=freezes_at - timedelta(seconds=1))
 
@@ -240,7 +240,7 @@ def test_certificate_names_come_from_the_database_not_from_the_csr(zone):
     operation = step(prepared())
     zone.first.refresh()
     zone.first.request_certificate(str(operation.update_id))
-    signing.sign_waiting(operation.future_authority, now=timezone.now())
+    signing.sign_batch(operation.future_authority, now=timezone.now())
     future = FutureCertificate.objects.get(operation=operation)
     facts = details.get_details(chains_chain.split(future.chain_pem)[0])
     assert facts.dns_names == ("ps-01.test.example",)

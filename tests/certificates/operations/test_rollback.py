@@ -77,7 +77,7 @@ def test_rollback_makes_the_old_ca_current_and_keeps_both_trusted(zone, state):
     old, new = operation.authority, operation.future_authority
     rollback.roll_back(operation, now=timezone.now())
     assert Authority.objects.current() == old
-    known = trust_roots.trust()
+    known = trust_roots.build_trust()
     assert (known.current, known.in_grace) == (old.root_pem, [new.root_pem])
     assert walkthrough.fresh(operation).state == OperationState.ROLLING_BACK
     assert Entry.objects.filter(action="undo").exists()
@@ -138,10 +138,10 @@ def test_the_rolled_back_ca_is_retired_when_no_device_uses_it(zone):
     later = timezone.now() + timedelta(days=31)
     for host in zone.hosts.values():
         host.refresh(root_sha256=new.sha256)
-    assert roots.due(later) == []
+    assert roots.list_due_roots(later) == []
     for host in zone.hosts.values():
         host.refresh(root_sha256=operation.authority.sha256)
-    assert [one.pk for one in roots.due(later)] == [new.pk]
+    assert [one.pk for one in roots.list_due_roots(later)] == [new.pk]
 
 
 def test_a_server_registered_after_activation_gets_a_certificate_from_the_old_ca(zone):
@@ -184,7 +184,9 @@ def assert_rejected(operation, match):
 
 def test_rollback_is_rejected_before_activation_and_twice(zone):
     operation = walkthrough.remint_ca()
-    assert_rejected(operation, "was activated can be rolled back. Nothing was changed")
+    assert_rejected(
+        operation, "Only an activated CA change can be rolled back. Nothing was changed"
+    )
     operation = cut_over(zone, operation)
     rollback.roll_back(operation, now=timezone.now())
     with pytest.raises(Conflict):
@@ -194,8 +196,8 @@ def test_rollback_is_rejected_before_activation_and_twice(zone):
 
 def test_rollback_is_rejected_after_the_old_root_is_retired(zone):
     operation = cut_over(zone, walkthrough.remint_ca())
-    roots.retire(operation.authority, now=timezone.now())
-    assert_rejected(Operation.objects.get(pk=operation.pk), "is retired or has expired")
+    roots.retire_root(operation.authority, now=timezone.now())
+    assert_rejected(Operation.objects.get(pk=operation.pk), "has been retired or has expired")
 
 
 def test_rollback_is_rejected_during_another_operation(zone):
@@ -209,7 +211,7 @@ def test_rollback_is_rejected_if_an_old_certificate_has_expired(zone):
     ServerCertificate.objects.filter(
         device=zone.hosts["as-01"].id, authority=operation.authority
     ).update(not_after=timezone.now() - timedelta(days=1))
-    assert_rejected(operation, "has expired on: as-01")
+    assert_rejected(operation, "has expired on these servers: as-01")
 
 
 def test_a_device_without_the_update_receives_the_rollback(zone):

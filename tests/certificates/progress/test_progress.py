@@ -95,7 +95,7 @@ def test_a_blocked_operation_lists_its_blocking_servers(ca):
     factories.future(operation, ignored, FutureState.AWAITED)
     factories.assignment(operation.update, ignored, A.IGNORED)
     found = shown(operation)
-    assert found.headline == "Blocked: 1 server has no new certificate."
+    assert found.headline == "Blocked: 1 server does not have a new certificate."
     assert [server.name for server in found.blocking_servers] == ["ps-2"]
 
 
@@ -106,7 +106,7 @@ def test_a_blocked_operation_lists_its_blocking_servers(ca):
         (S.ACTIVATING, "The Remint CA operation has been initiated."),
         (S.CANCELING, "The Remint CA operation is being canceled."),
         (S.CANCEL_FAILED, "The Remint CA operation could not be canceled."),
-        (S.ACTIVATED, "Activated, 2 devices outstanding."),
+        (S.ACTIVATED, "Activated. 2 devices outstanding."),
     ],
 )
 def test_headline_by_state(state, words):
@@ -134,7 +134,7 @@ def test_counts_need_a_fixed_number_of_queries(ca, django_assert_num_queries):
 
 
 def test_counts_of_a_large_update_are_cached(ca, monkeypatch):
-    monkeypatch.setattr(assignments_counts, "LARGE", 3)
+    monkeypatch.setattr(assignments_counts, "LARGE_UPDATE", 3)
     operation, now = assigned(ca, S.ASSIGNED), factories.now()
     for number in range(3):
         factories.assignment(operation.update, factories.device(f"pc-{number}"), A.PENDING)
@@ -143,7 +143,7 @@ def test_counts_of_a_large_update_are_cached(ca, monkeypatch):
     rollout.record_sample(operation.update, now=now)
     Assignment.objects.update(state=A.ACTIVATED)
     counts = operation_counts.get_counts([operation], now=now)[operation.pk]
-    assert counts.devices["pending"] == 4, "who is gone is among the activated now"
+    assert counts.devices["pending"] == 4, "the cached counts include the retired device"
     later = operation_counts.get_counts([operation], now=now + assignments_counts.MAX_COUNTS_AGE)[
         operation.pk
     ]

@@ -19,7 +19,7 @@ import pytest
 
 from tests.harness.places import free_port, loopback_network
 from tests.zcc.trust_generations import Security
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 PATIENCE = 60.0
 REQUEST = b"GET /contact HTTP/1.1\r\nHost: zcc\r\nConnection: close\r\n\r\n"

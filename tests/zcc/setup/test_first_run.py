@@ -35,8 +35,8 @@ ZONE = {
 def token(tmp_path, settings, caplog):
     """A listener that offers its first run; returns the token that it printed."""
     settings.ZCC_HOME, settings.SERVER_HOME = tmp_path, tmp_path / "server"
-    assert first_run.is_wanted(settings.SERVER_HOME)
-    first_run.offer(settings.SERVER_HOME, 8443, timezone.now())
+    assert first_run.can_create_zone(settings.SERVER_HOME)
+    first_run.open_setup(settings.SERVER_HOME, 8443, timezone.now())
     return re.search(r"set-up token (\S+) \.", caplog.text).group(1)
 
 
@@ -152,4 +152,4 @@ def test_a_wrong_value_is_named_and_nothing_is_made(visitor, wrong, why):
 def test_a_console_with_a_zone_has_no_setup_page(zone):
     client = Client()
     assert client.get("/setup/", secure=True).status_code == 404
-    assert not first_run.is_wanted(zone.home)
+    assert not first_run.can_create_zone(zone.home)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from typing import Any
 
 import pytest
 import yaml
@@ -23,7 +24,7 @@ STAGES = [
 OPERATION = {"state": "replicating", "headline": "h", "stages": STAGES}
 COLOR = re.compile(r"\x1b\[[0-9;]*3[0-7]m|\x1b\[3[0-7]")
 LONG = "a long reason " * 20
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"name": "ps-01", "state": "failed", "certificate": {"not_after": "2030-01-01"}, "why": LONG},
     {"name": "ps-02", "state": "completed", "certificate": None, "why": "=1+1", "ips": ["a", "b"]},
 ]

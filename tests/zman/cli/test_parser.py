@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def help_of(command: str) -> str:
     return "".join(parser.format_help() for parser in kinds.choices.values())
 
 
-def subcommands(parser: argparse.ArgumentParser) -> list[argparse._SubParsersAction]:
+def subcommands(parser: argparse.ArgumentParser) -> list[Any]:
     return [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
 
 

@@ -124,7 +124,7 @@ def test_settings_of_the_zone_and_of_a_device_are_changed(shell, zone):
 
 def test_trust_and_stragglers_are_shown(shell):
     assert [root["state"] for root in shell.json("show", "trust")["roots"]] == ["current"]
-    assert [one["standing"] for one in shell.json("list", "stragglers")] == ["not-yet"]
+    assert [one["status"] for one in shell.json("list", "stragglers")] == ["not-yet"]
     assert shell.json("list", "stragglers", "--search", "nobody") == []
     assert shell.json("list", "waiting-servers") == []
     assert shell("list", "tokens", "--sort", "name").code == exit_codes.USAGE

@@ -1,4 +1,4 @@
-"""Check every stored certificate against its row: exit code 1 and what does not fit (S-8)."""
+"""The command check_certs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from certificates.issuance import integrity
 
 
 class Command(BaseCommand):
-    """Read every stored certificate again."""
+    """Verify stored certificates. Exits with 1 if one does not match."""
 
     help = (
         "Find certificates that do not match their database records, "
@@ -20,7 +20,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *_: Any, **_options: Any) -> None:
-        found = list(integrity.findings(timezone.now()))
+        found = list(integrity.list_findings(timezone.now()))
         for finding in found:
             self.stdout.write(f"{finding.row}: {finding.why}")
         if found:

@@ -1,4 +1,4 @@
-"""Replace the vault keys of this Primary Server (S-34)."""
+"""The command rotate_vault_keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from faults import Fault
 
 
 class Command(BaseCommand):
-    """Make new vault keys and seal to them what was sealed to the old ones."""
+    """Create new vault keys and re-encrypt all secrets for them."""
 
     help = "Replace this server's vault keys. If the command is interrupted, run it again."
 

@@ -103,8 +103,8 @@ def test_change_to_internal_through_all_pages(client, nudged, django_capture_on_
         response = client.post(step("activation"), {"activates_at": local(days=2)})
     assert response.status_code == 204
     operation = Operation.objects.get()
-    said = "The Change CA operation has been initiated."
-    assert events(response)["zcc:announce"]["text"] == said
+    message = "The Change CA operation has been initiated."
+    assert events(response)["zcc:announce"]["text"] == message
     assert operation.parameters == {
         "certificate_server": str(Device.objects.get().pk),
         "subject": "New CA",
@@ -122,10 +122,10 @@ def test_submitting_twice_shows_the_existing_operation(client):
     there, given = step("activation"), {"activates_at": local(days=2)}
     answers = [client.post(there, given) for _n in range(2)]
     assert [answer.status_code for answer in answers] == [204, 204]
-    assert "was already submitted" in events(answers[1])["zcc:announce"]["text"]
+    assert "has already been submitted" in events(answers[1])["zcc:announce"]["text"]
     assert Operation.objects.count() == 1
     page = client.get(there, headers={"HX-Request": ""}, follow=True).content.decode()
-    assert "was already submitted" in page
+    assert "has already been submitted" in page
 
 
 def test_a_draft_expires_after_a_day_and_belongs_to_its_user(client):
@@ -214,21 +214,21 @@ def test_an_error_on_the_first_page_is_shown_at_its_field(client, changes, field
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (keys.generate_key(256).encode(), "private key"),
         (b"", "The file is empty"),
         (b"hello", "No certificate was found"),
-        (b"x" * (256 * 1024 + 1), "larger than 256 KiB"),
+        (b"x" * (256 * 1024 + 1), "exceeds the 256 KiB limit"),
         (pki_make.family().middle.encode(), ""),
     ],
     ids=["key", "empty", "text", "large", "no root"],
 )
-def test_an_unusable_file_is_rejected_with_a_reason(client, data, said):
+def test_an_unusable_file_is_rejected_with_a_reason(client, data, message):
     response = client.post(CHANGE, external(data))
     assert response.status_code == 422
     assert fields(response) == {"file"}
-    assert said in str(response.context["form"].errors["file"])
+    assert message in str(response.context["form"].errors["file"])
     assert "root_pem" not in Draft.objects.get().data
     assert b"PRIVATE KEY" not in response.content
 
@@ -240,7 +240,7 @@ def test_a_missing_file_is_an_error(client):
 
 def test_the_current_root_and_an_expired_root_are_rejected(client, ca):
     response = client.post(CHANGE, external(ca.root_pem))
-    assert "already trusted" in str(response.context["form"].errors["file"])
+    assert "already trusts this root" in str(response.context["form"].errors["file"])
     old = factories.root_pem(
         "CN=Old", factories.now() - 2 * factories.YEAR, factories.now() - factories.YEAR
     )

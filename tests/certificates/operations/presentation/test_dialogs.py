@@ -223,7 +223,7 @@ def test_wrong_passwords_lock_the_account(ca):
     client = entered(factories.admin(), reauthenticated=False)
     answers = [client.post(REMINT, order(password="wrong")) for _n in range(5)]
     assert [answer.status_code for answer in answers] == [422, 422, 422, 422, 429]
-    assert "fifteen minutes" in events(answers[-1])["zcc:fault"]["action"]
+    assert "15 minutes" in events(answers[-1])["zcc:fault"]["action"]
 
 
 def test_a_disabled_action_is_rejected_by_the_server(client, ca):
@@ -238,7 +238,7 @@ def test_cancel_requires_confirmation(client, ca, nudged, django_capture_on_comm
     there = f"{PAGE}operations/{operation.pk}/cancel/"
     page = client.get(there).content.decode()
     assert "Keep Operation" in page
-    assert "Cancel is possible until" in page
+    assert "You can cancel until" in page
     assert Operation.objects.get().state == S.REPLICATING
     with django_capture_on_commit_callbacks(execute=True):
         assert client.post(there).status_code == 204
@@ -249,7 +249,7 @@ def test_cancel_requires_confirmation(client, ca, nudged, django_capture_on_comm
 def test_cancel_in_the_freeze_period_is_rejected_with_the_time(client, ca):
     operation = factories.operation(ca, state=S.ASSIGNED, activates_in=timedelta(minutes=5))
     there = f"{PAGE}operations/{operation.pk}/cancel/"
-    assert "was possible until" in client.get(there).content.decode()
+    assert "could be canceled until" in client.get(there).content.decode()
     response = client.post(there)
     assert response.status_code == 409
     assert "Ignore Device" in events(response)["zcc:fault"]["action"]
@@ -257,9 +257,9 @@ def test_cancel_in_the_freeze_period_is_rejected_with_the_time(client, ca):
 
 
 def test_a_failed_cancellation_can_be_cleared_and_retried(client, ca):
-    operation = factories.operation(ca, state=S.CANCEL_FAILED, reason="The key is away.")
+    operation = factories.operation(ca, state=S.CANCEL_FAILED, reason="The CA key cannot be read.")
     page = client.get(PAGE, headers={"HX-Request": ""}).content.decode()
-    assert "The key is away." in page
+    assert "The CA key cannot be read." in page
     assert "Clear Message" in page
     assert client.post(f"{PAGE}operations/{operation.pk}/clear/").status_code == 204
     page = client.get(PAGE, headers={"HX-Request": ""}).content.decode()
@@ -272,7 +272,7 @@ def test_assign_now_lists_servers_without_content(client, ca):
     factories.replica(operation.update, factories.server("slow-1"), ReplicaState.PENDING)
     there = f"{PAGE}operations/{operation.pk}/assign/"
     page = client.get(there).content.decode()
-    assert "1 content server does not have the content yet." in page
+    assert "The content has not reached 1 content server yet." in page
     assert "slow-1" in page
     assert client.post(there).status_code == 204
     assert Operation.objects.get().state == S.ASSIGNED
@@ -314,12 +314,12 @@ def test_failure_details_show_reason_action_and_redeploy(client, ca):
     assignment = factories.assignment(
         operation.update, server, AssignmentState.FAILED, reason="Disk full."
     )
-    page = client.get(f"{PAGE}servers/{server.pk}/why/").content.decode()
+    page = client.get(f"{PAGE}servers/{server.pk}/failure-details/").content.decode()
     for words in ("No FQDN.", "Set it.", "Disk full.", "Redeploy"):
         assert words in page
     assert f"/system-updates/assignments/{assignment.pk}/redeploy/" in page
     well = factories.server("well")
-    assert client.get(f"{PAGE}servers/{well.pk}/why/").status_code == 404
+    assert client.get(f"{PAGE}servers/{well.pk}/failure-details/").status_code == 404
 
 
 @pytest.mark.parametrize("state", [FutureState.CREATE_FAILED, FutureState.CSR_FAILED])
@@ -334,7 +334,7 @@ def test_retrying_a_csr_uses_the_current_names(
     factories.future(
         operation, server, state, reason="No FQDN.", csr_parameters=order, csr_pem="csr"
     )
-    assert "Try again" in client.get(f"{PAGE}servers/{server.pk}/why/").content.decode()
+    assert "Try Again" in client.get(f"{PAGE}servers/{server.pk}/failure-details/").content.decode()
     with django_capture_on_commit_callbacks(execute=True):
         answer = client.post(f"{PAGE}servers/{server.pk}/try-again/")
     assert answer.status_code == 204
@@ -377,7 +377,10 @@ def test_the_new_certificate_is_shown_beside_the_current_one(client, ca):
         shown.sha256,
         new.sha256,
     )
-    assert [label for label, line in lines.items() if line.differs] == ["Subject", "Names"]
+    assert [label for label, line in lines.items() if line.differs] == [
+        "Subject",
+        "Subject alternative names",
+    ]
     page = response.content.decode()
     for words in (
         *("Current certificate", "New certificate", "differs", shown.sha256, new.sha256),
@@ -391,10 +394,10 @@ def test_uncovered_names_of_a_certificate_are_shown(client, ca):
     pem = factories.leaf_pem(server, ca)
     factories.certificate(server, ca, pem=pem)
     page = client.get(f"{PAGE}servers/{server.pk}/").content.decode()
-    assert "Not covered" not in page
+    assert "does not cover" not in page
     Device.objects.filter(pk=server.pk).update(addresses=["10.0.0.5", "10.0.0.6"])
     page = client.get(f"{PAGE}servers/{server.pk}/").content.decode()
-    assert "Not covered by this certificate: <b>10.0.0.6</b>" in page
+    assert "This certificate does not cover <b>10.0.0.6</b>." in page
     factories.future(factories.operation(ca), server, FutureState.CREATED, chain_pem=pem)
     assert "10.0.0.6" in client.get(f"{PAGE}servers/{server.pk}/future/").content.decode()
 
@@ -414,7 +417,7 @@ def test_a_certificate_can_be_downloaded_with_or_without_its_chain(client, ca):
         assert alone.content.decode().strip() == pem.strip()
         assert alone.headers["Content-Disposition"].endswith('-certificate.pem"')
     page = client.get(f"{base}/certificates/{before.pk}/").content.decode()
-    assert "Former certificate of srv" in page
+    assert "Previous certificate of srv" in page
     stranger = factories.server("other").pk
     assert client.get(f"{PAGE}servers/{stranger}/certificates/{now.pk}/").status_code == 404
     assert client.get(f"{PAGE}servers/{stranger}/certificates/{now.pk}.pem").status_code == 404
@@ -427,7 +430,7 @@ def test_the_new_certificate_can_be_shown_and_downloaded(client, ca):
     factories.future(operation, server, FutureState.CREATED, chain_pem=pem, csr_pem="csr")
     page = client.get(f"{PAGE}servers/{server.pk}/future/").content.decode()
     assert "New certificate of srv" in page
-    assert "becomes effective at" in page
+    assert "takes effect at" in page
     assert client.get(f"{PAGE}servers/{server.pk}/future.pem").content.decode() == pem
     csr = client.get(f"{PAGE}servers/{server.pk}/csr/")
     assert csr.headers["Content-Disposition"] == 'attachment; filename="srv.acme.example.csr"'

@@ -18,13 +18,13 @@ from tests.zac.support import certificates
 from tests.zac.support.certificates import Root
 from tests.zac.support.servers import ORDER, certify, go, served
 from tests.zac.support.zone import ADDRESS, Zone
-from wire import values
+from wire import records
 from wire.messages import (
     PRIMARY,
-    CertificateAnswer,
+    CertificateResponse,
 )
-from wire.metadata import Cancel
-from zac.content.content_server import Listeners
+from wire.metadata import Cancellation
+from zac.content.content_server import ContentServer
 from zac.host.host import Host
 from zac.trust import pem
 from zac.updates import refresh
@@ -36,7 +36,7 @@ def test_a_joining_server_gets_its_first_certificate(zone: Zone, satellite: Host
 
 def test_the_key_of_a_request_never_leaves_the_server(zone: Zone, satellite: Host) -> None:
     zone.update(Root("Zone CA 2"))
-    zone.answers["update-1"] = CertificateAnswer("ordered", order=ORDER, generation=1)
+    zone.answers["update-1"] = CertificateResponse("ordered", order=ORDER, generation=1)
     refresh.refresh(satellite)
     csr = x509.load_pem_x509_csr(zone.requests[-1][1].csr.encode())
     assert csr.is_signature_valid
@@ -45,11 +45,11 @@ def test_the_key_of_a_request_never_leaves_the_server(zone: Zone, satellite: Hos
 
 def test_it_sends_one_request_per_generation(zone: Zone, satellite: Host) -> None:
     zone.update(Root("Zone CA 2"))
-    zone.answers["update-1"] = CertificateAnswer("ordered", order=ORDER, generation=1)
+    zone.answers["update-1"] = CertificateResponse("ordered", order=ORDER, generation=1)
     refresh.refresh(satellite)
     refresh.refresh(satellite)
     assert len(zone.requests) == 1
-    zone.answers["update-1"] = CertificateAnswer("ordered", order=ORDER, generation=2)
+    zone.answers["update-1"] = CertificateResponse("ordered", order=ORDER, generation=2)
     refresh.refresh(satellite)
     assert [request.generation for _, request in zone.requests] == [1, 2]
 
@@ -68,11 +68,11 @@ def test_a_cancel_removes_future_key_and_bridge(zone: Zone, satellite: Host) -> 
     update = zone.update(future)
     bare = satellite.security.current().server
     certify(zone, future, satellite)
-    zone.offer = values.replace(zone.offer, updates=[])
-    zone.notify(Cancel(update.id, zone.id, update.revision))
+    zone.offer = records.replace(zone.offer, updates=[])
+    zone.notify(Cancellation(update.id, zone.id, update.revision))
     refresh.refresh(satellite)
     assert satellite.security.current().server == bare
-    assert not Path(satellite.home.at("remint-repo", "update-1")).exists()
+    assert not Path(satellite.home.path_to("remint-repo", "update-1")).exists()
     assert zone.words()[-1] == "canceled"
 
 
@@ -82,16 +82,16 @@ def test_a_certificate_in_the_remint_repository_is_handed_in(zone: Zone, satelli
     refresh.refresh(satellite)
     made = future.server(ADDRESS)
     key = load_pem_private_key(made.encode(), None)
-    repository = Path(satellite.home.at("remint-repo"))
+    repository = Path(satellite.home.path_to("remint-repo"))
     (repository / "key.der").write_bytes(
         key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     )
     (repository / "server.pem").write_text(pem.split(made)[0] + future.pem)
-    zone.answers[update.id] = CertificateAnswer("awaited")
+    zone.answers[update.id] = CertificateResponse("awaited")
     refresh.refresh(satellite)
     handed = zone.requests[-1][1].chain
     assert pem.fingerprint(handed) == pem.fingerprint(made)
-    zone.answers[update.id] = CertificateAnswer("uploaded", handed)
+    zone.answers[update.id] = CertificateResponse("uploaded", handed)
     go(zone, update)
     refresh.refresh(satellite)
     assert served(satellite, future) == pem.fingerprint(made)
@@ -104,7 +104,7 @@ def test_a_device_rehearses_with_the_future_certificate(
     future = Root("Zone CA 2")
     zone.update(future)
     certify(zone, future, satellite)
-    listeners = Listeners(satellite)
+    listeners = ContentServer(satellite)
     listeners.sync()
     try:
         refresh.refresh(device)
@@ -129,5 +129,5 @@ def test_a_primary_server_keeps_its_vault_keys(zone: Zone, new_host: Callable[..
     registered(zone, host, name="p2", role=PRIMARY, addresses=[ADDRESS])
     assert first is not None
     assert zone.registers[-1].vault_keys == first
-    assert Path(host.home.at("vault", "vault.key")).stat().st_mode & 0o777 == 0o600
+    assert Path(host.home.path_to("vault", "vault.key")).stat().st_mode & 0o777 == 0o600
     assert certificates.now() > 0

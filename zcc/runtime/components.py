@@ -1,7 +1,4 @@
-"""The programs that an installation consists of, as command lines; the same ones in production.
-
-The command lines of the parts of a Primary Server: the same ones everywhere.
-"""
+"""The command lines of all components. Demo zones and production use the same ones."""
 
 from __future__ import annotations
 
@@ -15,17 +12,17 @@ from zcc.runtime.layout import Host
 from zcc.runtime.processes import Program
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-# An administrator's answer about a server may be outstanding: registered, not yet approved.
+# Exit codes of a registration: registered, and waiting for approval.
 REGISTERED = (0, 7)
 
 
-class Parts:
-    """The programs of the installation in one ZCC_HOME."""
+class Components:
+    """The programs of a demo zone in one ZCC_HOME."""
 
     def __init__(self, home: Path) -> None:
         self._environment = {
             "ZCC_HOME": str(home),
-            "ZCC_BROKER_URL": broker.url(home),
+            "ZCC_BROKER_URL": broker.get_url(home),
             "DJANGO_SETTINGS_MODULE": "zcc.settings",
             "PYTHONUNBUFFERED": "1",
             "ZCC_LOG_FORMAT": environment.text("ZCC_LOG_FORMAT", "text"),
@@ -33,60 +30,60 @@ class Parts:
         }
 
     def manage(self, command: str, *arguments: str) -> Program:
-        """Run one of Django's or of our own management commands."""
-        line = [sys.executable, str(BASE_DIR / "manage.py"), command, *arguments]
-        return self._program(command, line)
+        """Return a management command."""
+        manage = str(BASE_DIR / "manage.py")
+        return self._program(command, [sys.executable, manage, command, *arguments])
 
     def create_zone(self, first: Host, name: str) -> Program:
-        """Make the zone and its first Primary Server."""
+        """Return the command that creates the zone and its first Primary Server."""
         home = ["--home", str(first.home), "--admin", "admin", "--demo"]
-        facts = ["--server-name", *first.facts()[1:]]
-        return self.manage("create_zone", "--name", name, *facts, *home)
+        server = ["--server-name", *first.arguments()[1:]]
+        return self.manage("create_zone", "--name", name, *server, *home)
 
     def web(self, host: Host) -> Program:
-        """Serve a Primary Server's web pages and calls."""
+        """Return the web server of a Primary Server."""
         return self._program(f"{host.name}.web", web(host.address, host.port, host.home), host)
 
     def worker(self, host: Host) -> Program:
-        """Do the work of a Primary Server."""
+        """Return the worker of a Primary Server."""
         return self._program(
             f"{host.name}.worker", worker(host.home, host.name, concurrency=1), host
         )
 
     def beat(self, host: Host) -> Program:
-        """Start a sweep every few seconds."""
+        """Return the scheduler of periodic tasks."""
         return self._program("beat", beat(), host)
 
     def agent(self, host: Host) -> Program:
-        """Run the agent of a host."""
+        """Return the agent of a host."""
         return self._program(f"{host.name}.agent", agent(host.home))
 
     def register(self, host: Host, url: str) -> Program:
-        """Join the zone; the command reads the registration key from stdin."""
-        joining = ["register", url, "--key", "-", "--role", host.role, *host.facts()]
+        """Return the command that registers a host. It reads the registration key from stdin."""
+        command = ["register", url, "--key", "-", "--role", host.role, *host.arguments()]
         if host.parent:
-            joining += ["--parent", host.parent]
-        return self._program(f"{host.name}.register", agent(host.home, *joining))
+            command += ["--parent", host.parent]
+        return self._program(f"{host.name}.register", agent(host.home, *command))
 
     def of(self, host: Host) -> list[Program]:
-        """Return what runs on a host that has registered."""
+        """Return the programs of a registered host."""
         if host.role != PRIMARY:
             return [self.agent(host)]
         return [self.web(host), self.worker(host), self.agent(host)]
 
-    def _program(self, name: str, line: list[str], host: Host | None = None) -> Program:
+    def _program(self, name: str, command: list[str], host: Host | None = None) -> Program:
         own = {"ZCC_SERVER_HOME": str(host.home)} if host is not None else {}
-        return Program(name, line, self._environment | own, BASE_DIR)
+        return Program(name, command, self._environment | own, BASE_DIR)
 
 
 def web(address: str, port: int, home: Path) -> list[str]:
-    """Serve web pages and calls; it waits for the first certificate, or offers to found a zone."""
-    place = ["--address", address, "--port", str(port), "--home", str(home)]
-    return [sys.executable, "-m", "zcc.runtime.listener", *place]
+    """Return the command line of the web server. Without a certificate, it can create a zone."""
+    arguments = ["--address", address, "--port", str(port), "--home", str(home)]
+    return [sys.executable, "-m", "zcc.runtime.listener", *arguments]
 
 
 def worker(home: Path, name: str, concurrency: int) -> list[str]:
-    """Do the work of the shared queue and of the one of this Primary Server."""
+    """Return the command line of a worker for the shared queue and the queue of this server."""
     guid = json.loads((home / "device.json").read_text())["id"]
     queues = ["-Q", f"shared,server.{guid}", "-n", f"worker@{name}"]
     size = ["--pool", "prefork", "--concurrency", str(concurrency)]
@@ -95,12 +92,12 @@ def worker(home: Path, name: str, concurrency: int) -> list[str]:
 
 
 def beat() -> list[str]:
-    """Start a sweep every few seconds; it keeps no file that a kill could damage."""
+    """Return the command line of the scheduler, which keeps no state in files."""
     return [*_celery("beat"), "-S", "celery.beat:Scheduler", "--pidfile="]
 
 
 def agent(home: Path, *command: str) -> list[str]:
-    """Run the agent of a host, or one of its commands."""
+    """Return the command line of the agent of a host, or of one of its commands."""
     return [sys.executable, "-m", "zac", "--home", str(home), *(command or ("run",))]
 
 

@@ -13,17 +13,17 @@ from faults import Fault
 from tests.zac.conftest import registered
 from tests.zac.support.certificates import Root
 from tests.zac.support.zone import Signer, Zone
-from wire import metadata, registration_key, values
+from wire import metadata, records, registration_key
 from wire.envelope import NotSigned
-from wire.messages import Hello, HelloAnswer
-from wire.metadata import Statement
-from zac.enrollment import register
-from zac.enrollment.register import NoPin, Options
+from wire.messages import HelloRequest, HelloResponse
+from wire.metadata import IdentityStatement
 from zac.host.host import Host
 from zac.network import calls
 from zac.network.calls import Rejected
-from zac.network.contact import NotProven
-from zac.network.tls import Refused
+from zac.network.contact import IdentityNotProven
+from zac.network.tls import CertificateRejected
+from zac.registration import registration
+from zac.registration.registration import ZoneNotPinned, RegistrationOptions
 from zac.updates import refresh
 
 NewHost = Callable[..., Host]
@@ -37,12 +37,13 @@ def lie(zone: Zone, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     """Let the zone sign a statement in which something is not true."""
     true = zone.greet
 
-    def greet(server: Any, hello: Hello) -> HelloAnswer:
-        told = metadata.open_as(
-            Statement, metadata.STATEMENT, true(server, hello).statement, zone.signer.zone_pub
+    def greet(server: Any, hello: HelloRequest) -> HelloResponse:
+        statement = true(server, hello).statement
+        told = metadata.verify_document(
+            IdentityStatement, metadata.IDENTITY_STATEMENT, statement, zone.signer.zone_pub
         )
-        signed = zone.sign(metadata.STATEMENT, values.replace(told, **changes))
-        return HelloAnswer(zone.signer.zone_pub, signed)
+        signed = zone.sign(metadata.IDENTITY_STATEMENT, records.replace(told, **changes))
+        return HelloResponse(zone.signer.zone_pub, signed)
 
     monkeypatch.setattr(zone, "greet", greet)
 
@@ -53,16 +54,16 @@ def test_the_secret_is_said_once_and_over_verified_tls(zone: Zone, device: Host)
 
 
 def test_the_secret_lies_in_a_file_for_its_owner_alone(device: Host) -> None:
-    assert Path(device.home.at("device.json")).stat().st_mode & 0o777 == 0o600
+    assert Path(device.home.path_to("device.json")).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_key_of_another_zone_gives_nothing_away(zone: Zone, new_host: NewHost) -> None:
-    foreign = registration_key.make(Signer().public)
+    foreign = registration_key.create(Signer().public)
     host = new_host()
-    with pytest.raises(NotProven):
+    with pytest.raises(IdentityNotProven):
         registered(zone, host, key=str(foreign))
     assert [path for _, path, _, _ in zone.heard] == ["/zac/v1/hello"]
-    assert host.home.device_if_any() is None
+    assert host.home.device_or_none() is None
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_a_statement_about_something_else_is_refused(
     zone: Zone, new_host: NewHost, monkeypatch: pytest.MonkeyPatch, untruth: dict[str, Any]
 ) -> None:
     lie(zone, monkeypatch, **untruth)
-    with pytest.raises(NotProven):
+    with pytest.raises(IdentityNotProven):
         registered(zone, new_host())
     assert not secrets_sent(zone)
 
@@ -84,13 +85,13 @@ def test_a_statement_with_a_forged_signature_is_refused(
 ) -> None:
     true, forger = zone.greet, Signer()
 
-    def greet(server: Any, hello: Hello) -> HelloAnswer:
+    def greet(server: Any, hello: HelloRequest) -> HelloResponse:
         signed = true(server, hello).statement
         payload = base64.b64decode(signed.payload)
         forged = forger.key.sign(payload)
-        return HelloAnswer(
+        return HelloResponse(
             zone.signer.zone_pub,
-            values.replace(signed, signature=base64.b64encode(forged).decode()),
+            records.replace(signed, signature=base64.b64encode(forged).decode()),
         )
 
     monkeypatch.setattr(zone, "greet", greet)
@@ -103,13 +104,13 @@ def test_roots_that_do_not_verify_the_server_get_no_secret(
     zone: Zone, new_host: NewHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lie(zone, monkeypatch, roots=[Root("Another CA").pem])
-    with pytest.raises(Refused):
+    with pytest.raises(CertificateRejected):
         registered(zone, new_host())
     assert not secrets_sent(zone)
 
 
 def test_without_key_and_pin_nothing_is_asked(zone: Zone, new_host: NewHost) -> None:
-    with pytest.raises(NoPin):
+    with pytest.raises(ZoneNotPinned):
         registered(zone, new_host(), key="")
     assert zone.heard == []
 
@@ -125,22 +126,22 @@ def test_trust_on_first_use_asks_for_the_fingerprint(
         return answer
 
     host = new_host()
-    with pytest.raises(Rejected if answer else NotProven):
+    with pytest.raises(Rejected if answer else IdentityNotProven):
         registered(zone, host, key="", ask=ask)
-    assert asked == [register.zone_fingerprint(zone.signer.public)]
+    assert asked == [registration.zone_fingerprint(zone.signer.public)]
 
 
 @pytest.mark.parametrize("right", [True, False])
 def test_a_fingerprint_stands_for_the_pin(zone: Zone, new_host: NewHost, *, right: bool) -> None:
     public = zone.signer.public if right else Signer().public
-    fingerprint = register.zone_fingerprint(public)
-    with pytest.raises(Rejected if right else NotProven):
+    fingerprint = registration.zone_fingerprint(public)
+    with pytest.raises(Rejected if right else IdentityNotProven):
         registered(zone, new_host(), key="", fingerprint=fingerprint)
 
 
 def test_a_refused_registration_leaves_the_device_as_it_was(zone: Zone, device: Host) -> None:
     before = device.home.device()
-    unknown = registration_key.make(zone.signer.public)
+    unknown = registration_key.create(zone.signer.public)
     with pytest.raises(Rejected, match="not valid"):
         registered(zone, device, key=str(unknown))
     assert device.home.device() == before
@@ -157,8 +158,8 @@ def test_a_device_returns_by_its_old_identity(zone: Zone, device: Host) -> None:
 
 
 def test_a_stranger_cannot_return(zone: Zone, device: Host) -> None:
-    forged = values.replace(device.device, secret="0" * 64)
-    device.home.keep_device(forged)
+    forged = records.replace(device.device, secret="0" * 64)
+    device.home.save_device(forged)
     with pytest.raises(Rejected):
         registered(zone, device, key="")
 
@@ -167,7 +168,7 @@ def test_a_reimaged_device_gets_the_current_trust_at_once(zone: Zone, new_host: 
     """The manual's A.3."""
     future = Root("Zone CA 2")
     old = zone.root
-    zone.trust = values.replace(zone.trust, current=future.pem, in_grace=[old.pem])
+    zone.trust = records.replace(zone.trust, current=future.pem, in_grace=[old.pem])
     zone.servers[0].show(future.server("127.0.0.1"))
     zone.epoch = 1
     host = registered(zone, new_host())
@@ -176,10 +177,10 @@ def test_a_reimaged_device_gets_the_current_trust_at_once(zone: Zone, new_host: 
 
 
 def test_another_zone_starts_from_nothing(zone: Zone, device: Host, tmp_path: Path) -> None:
-    device.state.change(lambda held: values.replace(held, epoch=5))
+    device.state.update(lambda held: records.replace(held, epoch=5))
     zone.signer = Signer()
     zone.id = "zone-2"
-    zone.key = registration_key.make(zone.signer.public)
+    zone.key = registration_key.create(zone.signer.public)
     registered(zone, device)
     assert device.device.zone == "zone-2"
     assert device.state.load().epoch == 0
@@ -207,15 +208,15 @@ def test_a_counter_is_on_disk_before_it_is_used(zone: Zone, device: Host) -> Non
 def test_a_restored_image_is_told_to_register_again(zone: Zone, device: Host) -> None:
     """S-57."""
     refresh.refresh(device)
-    Path(device.home.at("counter")).write_text("0")
+    Path(device.home.path_to("counter")).write_text("0")
     with pytest.raises(Fault) as caught:
-        calls.tell(device, "/zac/v1/refresh", {})
+        calls.send(device, "/zac/v1/refresh", {})
     assert "zac reg" in caught.value.action
 
 
 def test_options_are_kept(zone: Zone, new_host: NewHost) -> None:
     host = registered(zone, new_host(), name="d9", parent="s1", addresses=["10.0.0.1"])
-    told = Options(url=zone.servers[0].url, name="d9", parent="s1", addresses=["10.0.0.1"])
+    told = RegistrationOptions(url=zone.servers[0].url, name="d9", parent="s1", addresses=["10.0.0.1"])
     assert host.device.url == told.url
     assert (host.device.name, host.device.parent) == ("d9", "s1")
     assert zone.registers[-1].addresses == ["10.0.0.1"]

@@ -12,8 +12,8 @@ from cryptography import x509
 from tests.zac.support.certificates import Root
 from tests.zac.support.servers import ORDER
 from tests.zac.support.zone import ADDRESS, Zone
-from wire import values
-from wire.messages import CertificateAnswer
+from wire import records
+from wire.messages import CertificateResponse
 from zac.cli import commands, exit_codes
 from zac.host.host import Host
 from zac.trust import pem
@@ -31,7 +31,7 @@ def future(zone: Zone, satellite: Host) -> Root:
     """A future CA under which the administrator makes the requests."""
     root = Root("Zone CA 2")
     zone.update(root, manual_csr=True)
-    zone.answers["update-1"] = CertificateAnswer("awaited")
+    zone.answers["update-1"] = CertificateResponse("awaited")
     refresh.refresh(satellite)
     return root
 
@@ -73,7 +73,7 @@ def test_a_request_made_here_is_signed_and_handed_in(
     capsys.readouterr()
     assert zac(satellite, "csr") == exit_codes.OK
     request = capsys.readouterr().out
-    key = Path(satellite.home.at("remint-repo", "key.der"))
+    key = Path(satellite.home.path_to("remint-repo", "key.der"))
     assert key.stat().st_mode & 0o077 == 0
     assert x509.load_pem_x509_csr(request.encode()).is_signature_valid
     assert zac(satellite, "csr") == exit_codes.OK
@@ -85,7 +85,7 @@ def test_a_request_made_here_is_signed_and_handed_in(
     assert zac(satellite, "import", str(file)) == exit_codes.OK
     handed = zone.requests[-1][1].chain
     assert handed == pem.split(file.read_text())[0]
-    zone.answers["update-1"] = CertificateAnswer("uploaded", handed)
+    zone.answers["update-1"] = CertificateResponse("uploaded", handed)
     refresh.refresh(satellite)
     assert satellite.state.load().updates["update-1"].step == "armed"
     capsys.readouterr()
@@ -115,9 +115,9 @@ def test_the_request_that_the_agent_has_made_is_shown(
 ) -> None:
     root = Root("Zone CA 2")
     zone.update(root)
-    zone.answers["update-1"] = CertificateAnswer("ordered", order=ORDER, generation=1)
+    zone.answers["update-1"] = CertificateResponse("ordered", order=ORDER, generation=1)
     refresh.refresh(satellite)
-    zone.answers["update-1"] = CertificateAnswer("csr-generated", generation=1)
+    zone.answers["update-1"] = CertificateResponse("csr-generated", generation=1)
     capsys.readouterr()
     assert zac(satellite, "csr") == exit_codes.OK
     request = capsys.readouterr().out
@@ -136,8 +136,8 @@ def test_where_no_certificate_is_awaited_the_commands_say_so(
         assert zac(host, "import", str(tmp_path / "any")) == exit_codes.ERROR
     assert "No certificate is awaited" in capsys.readouterr().err
     zone.update(Root("Zone CA 2"))
-    zone.answers["update-1"] = CertificateAnswer("awaited")
-    zone.offer = values.replace(zone.offer, notices=[])
+    zone.answers["update-1"] = CertificateResponse("awaited")
+    zone.offer = records.replace(zone.offer, notices=[])
     refresh.refresh(satellite)
     assert zac(satellite, "csr") == exit_codes.ERROR
     assert "not made yet" in capsys.readouterr().err
