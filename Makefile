@@ -15,13 +15,13 @@ export PYTHONDONTWRITEBYTECODE :=
 	setup setup-run tools clean
 
 help:
-	@echo "make run        start a demo zone in the foreground (Ctrl-C stops it)"
-	@echo "make test       run all tests except the long scenarios, on SQLite and PostgreSQL"
-	@echo "make check      run linters, type checks, import contracts, and template checks"
-	@echo "make scenarios  run the scenario and fault-injection tests"
-	@echo "make bench      run the benchmarks and write bench/results.json"
-	@echo "make setup      install the packages from uv.lock into .venv"
-	@echo "make clean      delete the demo zone (var/)"
+	@echo "make run        an embedded zone in the foreground, until Ctrl-C"
+	@echo "make test       everything but the long scenarios, on SQLite and PostgreSQL"
+	@echo "make check      lint, types, import contracts, templates"
+	@echo "make scenarios  the whole scenario and fault suite"
+	@echo "make bench      the benchmarks: a table, and bench/results.json"
+	@echo "make setup      the packages of uv.lock in .venv"
+	@echo "make clean      remove the state of the embedded zone (var/)"
 
 setup:
 	@scripts/setup

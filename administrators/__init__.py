@@ -1,1 +1,1 @@
-"""Administrators: accounts, roles, policies, login, and API tokens."""
+"""Who may work in the console: administrators, their roles, how they prove who they are."""

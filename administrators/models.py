@@ -1,4 +1,4 @@
-"""Administrators, setup links, second factors, and the policies that apply to all of them."""
+"""Administrators, their set-up links and second factors, and the rules for all of them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from administrators.accounts.roles import BY_KEY, ROLES, SUPER, Role
 
 
 class Administrator(models.Model):
-    """The roles and the login method of a user."""
+    """What the console knows of a user besides name and password: roles, and how they log in."""
 
-    class LoginMethod(models.TextChoices):
-        """How the user is authenticated."""
+    class SignsIn(models.TextChoices):
+        """Where the user proves who they are."""
 
         PASSWORD = "password", "Password"
         OIDC = "oidc", "OpenID Connect"
@@ -24,39 +24,37 @@ class Administrator(models.Model):
         User, on_delete=models.CASCADE, primary_key=True, related_name="administrator"
     )
     roles = models.JSONField(default=list)
-    login_method = models.CharField(
-        max_length=16, choices=LoginMethod.choices, default=LoginMethod.PASSWORD
-    )
+    signs_in = models.CharField(max_length=16, choices=SignsIn.choices, default=SignsIn.PASSWORD)
     subject = models.CharField(max_length=400, blank=True, db_index=True)
-    """Issuer and subject of the account at the OpenID provider, stored at the first login."""
+    """Who they are at the OpenID provider: issuer and subject, bound at the first login."""
     must_change_password = models.BooleanField(default=False)
     created_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         default_permissions = ()
-        permissions: ClassVar = [("administer", "Manage administrators and their roles")]
+        permissions: ClassVar = [("administer", "Create administrators and decide on their roles")]
 
     def __str__(self) -> str:
         return f"administrator {self.user_id}"
 
 
 def roles_of(user: User) -> list[Role]:
-    """Return the roles of a user, in the order of ROLES."""
-    account = getattr(user, "administrator", None)
-    keys = {SUPER} if user.is_superuser else set(account.roles if account is not None else ())
+    """Return the roles of a user, in the order of the table of roles."""
+    kept = getattr(user, "administrator", None)
+    keys = {SUPER} if user.is_superuser else set(kept.roles if kept is not None else ())
     return [role for role in ROLES if role.key in keys & set(BY_KEY)]
 
 
 class SetupLinkQuerySet(models.QuerySet["SetupLink"]):
-    """Queries of setup links."""
+    """Links by which a new administrator chooses a password."""
 
     def usable(self, now: datetime) -> Self:
-        """Return the links that are unused, unexpired, and belong to an active user."""
+        """Return those that still open something."""
         return self.filter(used_at=None, expires_at__gt=now, user__is_active=True)
 
 
 class SetupLink(models.Model):
-    """A one-time link to choose a password. Only the SHA-256 of its text is stored."""
+    """A link that lets its holder choose a password, once; only its SHA-256 is kept (S-83)."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="setup_links")
     digest = models.CharField(max_length=64, unique=True)
@@ -70,32 +68,29 @@ class SetupLink(models.Model):
         default_permissions = ()
 
     def __str__(self) -> str:
-        return f"setup link of user {self.user_id}"
+        return f"set-up link of {self.user_id}"
 
 
 class SecondFactor(models.Model):
-    """The authenticator of a user (TOTP). Its secret is encrypted for the Primary Servers.
-
-    See: RFC 6238
-    """
+    """A user's authenticator (TOTP, RFC 6238). Its secret is sealed to the Primary Servers."""
 
     user = models.OneToOneField(
         User, on_delete=models.CASCADE, primary_key=True, related_name="second_factor"
     )
-    encrypted = models.TextField()
+    sealed = models.TextField()
     confirmed_at = models.DateTimeField(null=True)
     last_step = models.BigIntegerField(default=0)
-    """The time step of the last accepted code. Codes of this or an earlier step are rejected."""
+    """The time step of the last code that was taken: none is taken twice."""
 
     class Meta:
         default_permissions = ()
 
     def __str__(self) -> str:
-        return f"second factor of user {self.user_id}"
+        return f"second factor of {self.user_id}"
 
 
 class RecoveryCode(models.Model):
-    """A one-time replacement for the authenticator: 120 random bits, stored as SHA-256."""
+    """Stands for the authenticator once. Only the SHA-256 is kept: the code has 120 random bits."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
     digest = models.CharField(max_length=64)
@@ -108,32 +103,30 @@ class RecoveryCode(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"recovery code of user {self.user_id}"
+        return f"recovery code of {self.user_id}"
 
 
-class PoliciesQuerySet(models.QuerySet["Policies"]):
-    """Queries of the only row of policies."""
+class RulesQuerySet(models.QuerySet["Rules"]):
+    """There is one row of rules."""
 
-    def get_current(self) -> Policies:
-        """Return the policies; the unsaved defaults if none are stored."""
-        return self.first() or Policies(pk=1)
+    def the(self) -> Rules:
+        """Return the rules; those of a new zone where none were set yet."""
+        return self.first() or Rules(pk=1)
 
 
-class Policies(models.Model):
-    """Policies for all administrators: second factor, two-administrator approval."""
+class Rules(models.Model):
+    """What holds for all administrators: second factor, two administrators for the CA (B-29)."""
 
     requires_second_factor = models.BooleanField(default=False)
     two_administrators = models.BooleanField(default=False)
-    turn_off_requested_by = models.ForeignKey(
-        User, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    """Who requested to turn off two-administrator approval; a second one must approve."""
-    turn_off_requested_at = models.DateTimeField(null=True)
+    end_asked_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    """Who asked to end the rule of two; a second administrator has to agree."""
+    end_asked_at = models.DateTimeField(null=True)
 
-    objects = PoliciesQuerySet.as_manager()
+    objects = RulesQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()
 
     def __str__(self) -> str:
-        return "account policies"
+        return "rules for administrators"

@@ -1,4 +1,4 @@
-"""Create many devices and assignments in bulk."""
+"""Many devices and their assignments, made in bulk: minutes, not hours."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ PIECE = 50_000
 
 
 def devices(count: int) -> None:
-    """Create managed devices by copying one, many per statement."""
+    """Make managed devices by copying one, many in a statement."""
     from django.db import connection
 
     from devices.models import Device
@@ -38,7 +38,7 @@ def devices(count: int) -> None:
 
 
 def analyze() -> None:
-    """Update the planner statistics, as the database does in production."""
+    """Let the database know its tables, as it does by itself in the long run."""
     from django.db import connection
 
     with connection.cursor() as cursor:
@@ -46,7 +46,7 @@ def analyze() -> None:
 
 
 def spread(update: Any) -> None:
-    """Assign an update and put its devices into every state, most of them activated."""
+    """Assign an update and let its devices be in every state, most of them activated."""
     from django.db import connection
 
     from systemupdates.assignments import assignment
@@ -63,7 +63,7 @@ def spread(update: Any) -> None:
 
 
 def few(server: Any, count: int) -> Any:
-    """Return an update for a few devices."""
+    """Return an update for some devices alone."""
     from devices.models import Device
     from systemupdates.assignments import assignment
     from tests.support import factories
@@ -75,7 +75,7 @@ def few(server: Any, count: int) -> Any:
 
 
 def grow(made: int, size: int) -> None:
-    """Create the missing devices."""
+    """Make as many devices as are missing."""
     from django.db import connection
 
     from devices.models import Device

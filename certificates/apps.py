@@ -1,10 +1,10 @@
-"""Configuration of the certificates app."""
+"""Certificates as a Django app."""
 
 from django.apps import AppConfig
 
 
 class CertificatesConfig(AppConfig):
-    """Certificate authorities, server certificates, and operations."""
+    """Holds the authorities, the server certificates and the operations."""
 
     name = "certificates"
     default_auto_field = "django.db.models.BigAutoField"

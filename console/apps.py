@@ -1,10 +1,10 @@
-"""The web toolkit as a Django app."""
+"""The web kit as a Django app."""
 
 from django.apps import AppConfig
 
 
 class ConsoleConfig(AppConfig):
-    """Configure the web toolkit."""
+    """Holds what every page shares."""
 
     name = "console"
     default_auto_field = "django.db.models.BigAutoField"

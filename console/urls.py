@@ -1,4 +1,4 @@
-"""URLs of the user preferences."""
+"""Addresses of a user's preferences."""
 
 from django.urls import path
 

@@ -1,10 +1,10 @@
-"""The Django app for the zone and its devices."""
+"""Devices as a Django app."""
 
 from django.apps import AppConfig
 
 
 class DevicesConfig(AppConfig):
-    """Configuration of the app."""
+    """Holds the zone and its devices."""
 
     name = "devices"
     default_auto_field = "django.db.models.BigAutoField"

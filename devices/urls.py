@@ -1,4 +1,4 @@
-"""URLs of the Devices pages."""
+"""Addresses of the Devices pages."""
 
 from django.urls import path
 

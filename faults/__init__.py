@@ -1,7 +1,4 @@
-"""Errors shared by console and agent. Each says what is wrong and what to do.
-
-See: manual, Appendix A
-"""
+"""The one error type: what happened, what was not changed, and what to do (manual, Appendix A)."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import Any
 
 
 class Kind(str, enum.Enum):
-    """Category of a fault. Views map it to an HTTP status, commands to an exit code."""
+    """What sort of failure it is; only an edge turns it into a status or an exit code."""
 
     INVALID = "invalid"
     REFUSED = "refused"
@@ -24,14 +21,14 @@ class Kind(str, enum.Enum):
 
 
 class Fault(Exception):
-    """An expected failure, rendered by views and commands only.
+    """A foreseen failure. Raise it where it arises, render it only at the edge.
 
-    `explanation` says what is wrong and what was not changed, `action` what to do. `field` is the
-    name of the invalid input, if any.
+    `explanation` says what happened and what was not changed, `action` what to do now.
+    `field` names the input that is wrong, where there is one.
     """
 
     kind: Kind = Kind.REFUSED
-    # The default of a class can be a lazy translation, which is evaluated when it is raised.
+    # A text; that of a class may be a lazy one, which is translated when the fault is raised.
     action: Any = ""
 
     def __init__(self, explanation: str, *, action: str = "", field: str = "") -> None:
@@ -45,46 +42,46 @@ class Fault(Exception):
 
 
 class Invalid(Fault):
-    """The input is not valid."""
+    """What was handed in is not well formed."""
 
     kind = Kind.INVALID
 
 
 class Refused(Fault):
-    """The request is valid but not allowed in the current state."""
+    """It is well formed, and not allowed as things stand."""
 
 
 class Conflict(Fault):
-    """The object was changed by another user or process."""
+    """Somebody else got there first, or the thing has moved on."""
 
     kind = Kind.CONFLICT
 
 
 class NotFound(Fault):
-    """The object does not exist, or the user does not have permission to view it."""
+    """There is no such thing, or it is not yours to see; the two are not told apart."""
 
     kind = Kind.NOT_FOUND
 
 
 class Forbidden(Fault):
-    """The user does not have the required right."""
+    """The one who asks lacks the right."""
 
     kind = Kind.FORBIDDEN
 
 
 class Unauthenticated(Fault):
-    """The user or device is not authenticated."""
+    """The one who asks did not prove who they are."""
 
     kind = Kind.UNAUTHENTICATED
 
 
 class TooMany(Fault):
-    """Too many requests were made; they are accepted again after a while."""
+    """It was asked too often; after a while it may be asked again."""
 
     kind = Kind.TOO_MANY
 
 
 class Unavailable(Fault):
-    """A required component is not available at the moment."""
+    """A part that is needed does not answer now."""
 
     kind = Kind.UNAVAILABLE

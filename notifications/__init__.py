@@ -1,1 +1,1 @@
-"""Notifications by email and webhook, with retries and history."""
+"""Tell people and programs what happened: by mail and by webhooks, with retries and history."""

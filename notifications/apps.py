@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class NotificationsConfig(AppConfig):
-    """Configure the app of notification targets and deliveries."""
+    """Holds targets and what was sent to them."""
 
     name = "notifications"
     default_auto_field = "django.db.models.BigAutoField"

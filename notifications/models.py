@@ -1,4 +1,4 @@
-"""Notification targets, deliveries, and delivery attempts."""
+"""Targets of notifications, what is sent to them, and each attempt."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from typing import ClassVar, Self
 
 from django.db import models
 
-from audit.chain.states import StateMachine
-from audit.models import StatefulModel, StatefulQuerySet
+from audit.chain.states import Machine
+from audit.models import Moving, MovingQuerySet
 
 
 class DeliveryState(models.TextChoices):
-    """The state of a notification to a target."""
+    """How one notification to one target stands."""
 
     WAITING = "waiting", "Waiting"
     SENT = "sent", "Sent"
-    FAILED = "failed", "Failed"
+    GIVEN_UP = "given-up", "Given up"
 
 
 D = DeliveryState
-DELIVERY = StateMachine(
+DELIVERY = Machine(
     "The notification",
-    {D.WAITING: (D.SENT, D.FAILED), D.SENT: (), D.FAILED: (D.WAITING,)},
+    {D.WAITING: (D.SENT, D.GIVEN_UP), D.SENT: (), D.GIVEN_UP: (D.WAITING,)},
 )
 
 
 class TargetQuerySet(models.QuerySet["Target"]):
-    """Queries of targets."""
+    """Targets by what they want."""
 
     def active(self) -> Self:
-        """Return the targets that are not paused."""
+        """Return those that are not paused."""
         return self.filter(active=True)
 
 
 class Target(models.Model):
-    """A recipient of notifications. URL and secret of a webhook are encrypted together."""
+    """Where notifications go. URL and secret of a webhook are sealed together (S-30)."""
 
     class Kind(models.TextChoices):
-        """The channel of a target."""
+        """How it is reached."""
 
-        MAIL = "mail", "Email"
+        MAIL = "mail", "E-mail"
         WEBHOOK = "webhook", "Webhook"
 
     name = models.CharField(max_length=64, unique=True)
     kind = models.CharField(max_length=16, choices=Kind.choices)
     recipients = models.TextField(blank=True)
-    """Email addresses, one per line; if empty, all administrators with the CA right."""
+    """Addresses of mail, one a line; none: every administrator who may act on the CA."""
     host = models.CharField(max_length=253, blank=True)
-    """The host of a webhook. The rest of the URL can contain a secret and is not shown."""
-    encrypted = models.TextField(blank=True)
+    """The host of a webhook, to be shown: the rest of its URL may be a secret."""
+    sealed = models.TextField(blank=True)
     binding = models.UUIDField(default=uuid.uuid4, editable=False)
     events = models.JSONField(default=list)
     active = models.BooleanField(default=True)
@@ -60,26 +60,26 @@ class Target(models.Model):
 
     class Meta:
         default_permissions = ()
-        permissions: ClassVar = [("manage", "Manage notifications")]
+        permissions: ClassVar = [("manage", "Decide who is notified of what")]
 
     def __str__(self) -> str:
         return self.name
 
 
-class DeliveryQuerySet(StatefulQuerySet["Delivery"]):
-    """Queries of deliveries."""
+class DeliveryQuerySet(MovingQuerySet["Delivery"]):
+    """Deliveries by what they still need."""
 
     machine = DELIVERY
 
     def due(self, now: datetime) -> Self:
-        """Return the pending deliveries whose time has come."""
+        """Return those that should be sent now."""
         return self.filter(state=D.WAITING, due_at__lte=now, target__active=True)
 
 
-class Delivery(StatefulModel):
-    """A notification to a target, first in the queue and then in the history.
+class Delivery(Moving):
+    """One notification to one target: a row of the queue, and later of the history.
 
-    A worker postpones `due_at` before it sends, so that no other worker sends it too.
+    Whoever sends it moves `due_at` ahead first, so that no two workers send it at once.
     """
 
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -109,7 +109,7 @@ class Delivery(StatefulModel):
 
 
 class Attempt(models.Model):
-    """An attempt to send a notification, and the response."""
+    """One try to send, and what came back."""
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="tries")
     at = models.DateTimeField()
@@ -124,11 +124,11 @@ class Attempt(models.Model):
 
 
 class Cursor(models.Model):
-    """The last audit entry that was checked for events."""
+    """Up to which line of the ledger was looked for what has to be told."""
 
     seq = models.BigIntegerField(default=0)
     mail_offered = models.BooleanField(default=False)
-    expiry_notified_at = models.DateTimeField(null=True)
+    expiry_told_at = models.DateTimeField(null=True)
 
     class Meta:
         default_permissions = ()

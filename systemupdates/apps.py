@@ -1,10 +1,10 @@
-"""The Django app for system updates."""
+"""System updates as a Django app."""
 
 from django.apps import AppConfig
 
 
 class SystemUpdatesConfig(AppConfig):
-    """Configuration of the app."""
+    """Carries changes to devices."""
 
     name = "systemupdates"
     default_auto_field = "django.db.models.BigAutoField"

@@ -1,4 +1,4 @@
-"""Updates, their assignments, stages, content replicas, and signed trust notices."""
+"""Updates, their assignments, the replicas of their content, and signed notices."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import ClassVar, Self
 
 from django.db import models
 
-from audit.models import StatefulModel, StatefulQuerySet
+from audit.models import Moving, MovingQuerySet
 from devices.models import Device
-from devices.registration.states import LEFT, DeviceState
 from systemupdates.updates.states import (
     ASSIGNMENT,
-    MISSING,
     REPLICA,
     SETTLED,
     UPDATE,
@@ -22,25 +20,25 @@ from systemupdates.updates.states import (
     UpdateState,
 )
 from wire import json_codec
-from wire import metadata as wire_metadata
+from wire import metadata as wire_manifest
 from wire.envelope import Envelope
 
 
-class UpdateQuerySet(StatefulQuerySet["SystemUpdate"]):
+class UpdateQuerySet(MovingQuerySet["SystemUpdate"]):
     """System updates."""
 
     machine = UPDATE
 
-    def visible(self) -> Self:
-        """Return the updates that have not been deleted."""
+    def shown(self) -> Self:
+        """Return those that nobody has deleted."""
         return self.filter(deleted_at=None)
 
 
-class SystemUpdate(StatefulModel):
-    """A change of certificates or trust: a signed manifest and the files that it lists."""
+class SystemUpdate(Moving):
+    """One change on its way to devices: a signed manifest and the files it names."""
 
     devices: dict[str, int]
-    """Number of devices by state. Set only where the API counts them."""
+    """How many devices are in which state; only where that was counted."""
 
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100)
@@ -55,14 +53,14 @@ class SystemUpdate(StatefulModel):
     initiating_server = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     assigned_at = models.DateTimeField(null=True)
-    assigned_manually = models.BooleanField(default=False)
+    assigned_by_hand = models.BooleanField(default=False)
     staged = models.BooleanField(default=False)
-    """Whether it is assigned in deployment stages. Always False for certificate updates (D-37)."""
+    """It goes to the devices in deployment stages; certificate updates never do (R077, D-37)."""
     deleted_at = models.DateTimeField(null=True)
-    """When it was removed from the console. Its signed trust notices are kept (D-39)."""
-    counts = models.JSONField(default=dict)
-    """Number of devices by state at `counted_at`. Stored only for large updates."""
-    counted_at = models.DateTimeField(null=True)
+    """It is off the pages and its tool is withdrawn; its signed notices stay (D-39)."""
+    tally = models.JSONField(default=dict)
+    """Its devices by state as the sweep last counted them, of a large update alone."""
+    tallied_at = models.DateTimeField(null=True)
 
     objects = UpdateQuerySet.as_manager()
 
@@ -73,30 +71,28 @@ class SystemUpdate(StatefulModel):
     def __str__(self) -> str:
         return self.name
 
-    def get_envelope(self) -> Envelope:
-        """Return the signed manifest in its envelope."""
+    def signed(self) -> Envelope:
+        """Return the signed manifest as it travels."""
         return json_codec.build(Envelope, self.envelope, "envelope")
 
     def digests(self) -> list[str]:
-        """Return the SHA-256 of every file of the update."""
+        """Return the SHA-256 of every file it names."""
         return [file["sha256"] for file in self.files]
 
 
-class AssignmentQuerySet(StatefulQuerySet["Assignment"]):
+class AssignmentQuerySet(MovingQuerySet["Assignment"]):
     """Assignments of updates to devices."""
 
     machine = ASSIGNMENT
 
     def outstanding(self) -> Self:
-        """Return the assignments that keep an operation open.
-
-        See: D-27
-        """
-        return self.exclude(state__in=SETTLED).exclude(device__state__in=LEFT)
+        """Return those that still hold an operation open (D-27)."""
+        gone = ("retired", "unregistered")
+        return self.exclude(state__in=SETTLED).exclude(device__state__in=gone)
 
 
-class Assignment(StatefulModel):
-    """One update for one device. Devices of a lower `wave` receive the update first (D-36)."""
+class Assignment(Moving):
+    """One update for one device. `wave` is its place in the order of D-36."""
 
     update = models.ForeignKey(SystemUpdate, on_delete=models.CASCADE, related_name="assignments")
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="assignments")
@@ -112,12 +108,12 @@ class Assignment(StatefulModel):
     applied_at = models.DateTimeField(null=True)
     activated_at = models.DateTimeField(null=True)
     confirmed_at = models.DateTimeField(null=True)
-    """First verified contact after the activation."""
+    """First verified contact after activation (B-7)."""
     redeploy = models.BooleanField(default=False)
-    cancellation_acknowledged = models.BooleanField(default=False)
-    """Whether the device has reported that it canceled the update."""
-    preflight_results = models.JSONField(null=True)
-    preflight_at = models.DateTimeField(null=True)
+    told = models.BooleanField(default=False)
+    """The device has acknowledged that its update was cancelled."""
+    rehearsal = models.JSONField(null=True)
+    rehearsed_at = models.DateTimeField(null=True)
 
     objects = AssignmentQuerySet.as_manager()
 
@@ -134,8 +130,8 @@ class Assignment(StatefulModel):
         return f"{self.update_id} for {self.device_id}"
 
 
-class RolloutSample(models.Model):
-    """Numbers of devices of an update at one time: a point of its rollout chart."""
+class Sample(models.Model):
+    """How many devices of an update were how far at one time: a point of its rollout chart."""
 
     update = models.ForeignKey(SystemUpdate, on_delete=models.CASCADE, related_name="samples")
     at = models.DateTimeField()
@@ -150,10 +146,7 @@ class RolloutSample(models.Model):
 
 
 class Stage(models.Model):
-    """A deployment stage: devices that receive a staged update before the next stage does.
-
-    See: D-37
-    """
+    """A deployment stage: which devices get a staged update before the next ones do (D-37)."""
 
     name = models.CharField(max_length=64, unique=True)
     position = models.PositiveSmallIntegerField()
@@ -168,7 +161,7 @@ class Stage(models.Model):
 
 
 class StageRun(models.Model):
-    """A copy of a stage for one staged update, so that the stage can be changed later."""
+    """One stage of one staged update from its start on; the stage may be changed later."""
 
     update = models.ForeignKey(SystemUpdate, on_delete=models.CASCADE, related_name="stage_runs")
     wave = models.PositiveSmallIntegerField()
@@ -186,17 +179,18 @@ class StageRun(models.Model):
         return f"{self.name} of {self.update_id}"
 
 
-class ReplicaQuerySet(StatefulQuerySet["Replica"]):
-    """Replicas of content on content servers."""
+class ReplicaQuerySet(MovingQuerySet["Replica"]):
+    """Copies of content on content servers."""
 
     machine = REPLICA
 
     def missing(self) -> Self:
-        """Return the replicas on registered servers that delay the automatic assignment."""
-        return self.filter(state__in=MISSING, server__state=DeviceState.REGISTERED)
+        """Return those that automatic assignment waits for; a server that left holds up nothing."""
+        there = (ReplicaState.AVAILABLE, ReplicaState.EXCLUDED, ReplicaState.WITHDRAWN)
+        return self.exclude(state__in=there).filter(server__state="registered")
 
 
-class Replica(StatefulModel):
+class Replica(Moving):
     """The content of one update on one content server."""
 
     update = models.ForeignKey(SystemUpdate, on_delete=models.CASCADE, related_name="replicas")
@@ -207,7 +201,7 @@ class Replica(StatefulModel):
     progress = models.PositiveSmallIntegerField(default=0)
     reason = models.TextField(blank=True)
     tool_sha256 = models.CharField(max_length=64, blank=True)
-    """SHA-256 of the Certificate Remint Tool on this server, "" if it does not offer the tool."""
+    """SHA-256 of the Certificate Remint Tool that this server offers; "" while it offers none."""
     changed_at = models.DateTimeField(auto_now=True)
 
     objects = ReplicaQuerySet.as_manager()
@@ -221,17 +215,17 @@ class Replica(StatefulModel):
         return f"{self.update_id} on {self.server_id}"
 
 
-class TrustNotice(models.Model):
-    """A document that is signed with the zone key and tells devices about a change of trust."""
+class Notice(models.Model):
+    """Something the zone key announced: go, cancel, activated, retire, rollback."""
 
     class Kind(models.TextChoices):
-        """The kinds of trust notices. The value is the signed payload type."""
+        """What is announced; the value is the payload type that is signed."""
 
-        ACTIVATION_ORDER = wire_metadata.ACTIVATION_ORDER, "Activation order"
-        CANCELLATION = wire_metadata.CANCELLATION, "Cancellation"
-        ACTIVATED = wire_metadata.ACTIVATION_NOTICE, "Activation"
-        RETIREMENT = wire_metadata.RETIREMENT, "Root retirement"
-        ROLLBACK = wire_metadata.ROLLBACK, "Rollback"
+        GO = wire_manifest.GO, "Go"
+        CANCEL = wire_manifest.CANCEL, "Cancel"
+        ACTIVATED = wire_manifest.ACTIVATED, "Activated"
+        RETIRE = wire_manifest.RETIRE, "Retire"
+        ROLLBACK = wire_manifest.ROLLBACK, "Roll back"
 
     kind = models.CharField(max_length=64, choices=Kind.choices)
     update = models.ForeignKey(
@@ -249,12 +243,12 @@ class TrustNotice(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.update_id}"
 
-    def get_envelope(self) -> Envelope:
-        """Return the signed trust notice in its envelope."""
+    def signed(self) -> Envelope:
+        """Return the signed notice as it travels."""
         return json_codec.build(Envelope, self.envelope, "envelope")
 
 
-def serialize_envelope(envelope: Envelope) -> dict[str, str]:
-    """Return an envelope as plain JSON for a JSONField."""
+def plain(envelope: Envelope) -> dict[str, str]:
+    """Return an envelope as JSON for a column."""
     loaded: dict[str, str] = json.loads(json_codec.dump(envelope))
     return loaded

@@ -1,4 +1,4 @@
-"""URLs of the System Updates pages."""
+"""Addresses of the System Updates pages."""
 
 from django.urls import path
 

@@ -1,18 +1,16 @@
-"""Results of preflight checks: TLS handshakes with the new certificates before activation."""
+"""What a device tells of the dress rehearsal (B-1)."""
 
 from __future__ import annotations
 
 from typing import List
 
-from wire.records import Record
-
-PASSED, REJECTED, UNREACHABLE = "ok", "refused", "unreachable"
+from wire.values import Value
 
 
-class PreflightResult(Record):
-    """Result of one device's handshake with the new certificate of one server.
+class RehearsalResult(Value):
+    """One handshake of a device with one server's future certificate (B-1).
 
-    `code` is PASSED, REJECTED (the certificate was not accepted) or UNREACHABLE.
+    `code`: "ok", "refused" (certificate not accepted), "unreachable".
     """
 
     server: str
@@ -20,8 +18,8 @@ class PreflightResult(Record):
     detail: str = ""
 
 
-class PreflightReport(Record):
-    """POST /zac/v1/updates/<id>/preflight."""
+class RehearsalReport(Value):
+    """POST /zac/v1/updates/<id>/rehearsal."""
 
-    results: List[PreflightResult]
+    results: List[RehearsalResult]
     at: float

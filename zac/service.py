@@ -18,30 +18,30 @@ from faults import Fault, Kind
 from wire.messages import MANAGED
 from zac import wakeup
 from zac.cli import exit_codes
+from zac.enrollment import first_certificate
 from zac.host import locks, state
 from zac.host.home import Home, NotRegistered
-from zac.host.host import Host, print_log
-from zac.host.state import UpdateRecord
+from zac.host.host import Host, say
+from zac.host.state import Record
 from zac.network import calls
-from zac.registration import initial_certificate
 from zac.trust import recovery
 from zac.updates import activation, preflight, steps
 from zac.updates import refresh as updates_refresh
 
 LOCK_WAIT = 30.0
-PASSES_BEFORE_RECOVERY = 2
+REFUSED_PASSES = 2
 QUICK = 2.0
 SOON = 20.0
 PATIENCE = 300.0
 # Spreads the load of many devices.
-RANDOM = random.SystemRandom()
+CHANCE = random.SystemRandom()
 
 
-class HostUnavailable(Fault):
+class Hindered(Fault):
     """The machine hinders the agent: a full disk, a file that cannot be written."""
 
     kind = Kind.UNAVAILABLE
-    action = "The agent retries automatically."
+    action = "The agent tries again by itself."
 
 
 class Service:
@@ -52,8 +52,8 @@ class Service:
         self._failures = 0
         self._lost = 0
         self._due = 0.0
-        self.wake = wakeup.WakeupSocket(host.home.path)
-        self._activator = ActivationThread(host, lambda: wakeup.wake(host.home.path, wakeup.CHECK))
+        self.wake = wakeup.Wake(host.home.path)
+        self._activator = Activator(host, lambda: wakeup.call(host.home.path, wakeup.LOOK))
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; returns the exit code."""
@@ -64,9 +64,9 @@ class Service:
         self._activator.start()
         listeners = None
         if host.device.role != MANAGED:
-            from zac.content.content_server import ContentServer  # noqa: PLC0415 - managed devices do without
+            from zac.content.content_server import Listeners  # noqa: PLC0415 - managed devices do without
 
-            listeners = ContentServer(host)
+            listeners = Listeners(host)
         try:
             self._due = time.monotonic() + self._first_pause()
             while True:
@@ -90,14 +90,14 @@ class Service:
             self.refresh(asked=heard == wakeup.REFRESH)
             self._due = time.monotonic() + self._pause()
         else:
-            self._guarded(lambda: check_updates(self.host))
+            self._guarded(lambda: look(self.host))
 
     def refresh(self, *, asked: bool = False) -> None:
         """Make one pass; after two passes in which no server verifies, recover (B-10)."""
         fault = self._guarded(lambda: updates_refresh.refresh(self.host, asked=asked))
         self._failures = 0 if fault is None else self._failures + 1
-        self._lost = self._lost + 1 if isinstance(fault, calls.NoTrustedServer) else 0
-        if self._lost >= PASSES_BEFORE_RECOVERY and self._guarded(self._recover) is None:
+        self._lost = self._lost + 1 if isinstance(fault, calls.NoneVerifies) else 0
+        if self._lost >= REFUSED_PASSES and self._guarded(self._recover) is None:
             self._failures = self._lost = 0
 
     def _recover(self) -> None:
@@ -106,7 +106,7 @@ class Service:
 
     def _guarded(self, act: Callable[[], object]) -> Optional[Fault]:
         try:
-            with locks.hold(self.host.home.path_to("lock"), LOCK_WAIT):
+            with locks.hold(self.host.home.at("lock"), LOCK_WAIT):
                 act()
         except NotRegistered as fault:
             self.host.log(str(fault))
@@ -116,25 +116,25 @@ class Service:
             return fault
         except OSError as error:
             # A full disk must not end an agent whose next step may be due when there is room again.
-            self.host.log("%s: %s" % (HostUnavailable.__name__, error))
-            return HostUnavailable(str(error))
+            self.host.log("%s: %s" % (Hindered.__name__, error))
+            return Hindered(str(error))
         return None
 
     def _first_pause(self) -> float:
-        return RANDOM.uniform(0, min(5.0, self.host.home.zone_cache().refresh_s / 5))
+        return CHANCE.uniform(0, min(5.0, self.host.home.known().refresh_s / 5))
 
     def _pause(self) -> float:
-        interval = self.host.home.zone_cache().refresh_s
+        interval = self.host.home.known().refresh_s
         if self._failures:
-            interval = retry_pause(interval, self._failures)
-        return interval * RANDOM.uniform(0.8, 1.2)
+            interval = pause_after(interval, self._failures)
+        return interval * CHANCE.uniform(0.8, 1.2)
 
     def _poll(self) -> float:
         host = self.host
-        return max(0.2, min(poll_interval(host), host.home.zone_cache().refresh_s))
+        return max(0.2, min(poll_after(host), host.home.known().refresh_s))
 
 
-class ActivationThread(threading.Thread):
+class Activator(threading.Thread):
     """Wakes at the activation time, at least once a second, so that any jump of a clock is seen."""
 
     def __init__(self, host: Host, done: Callable[[], object]) -> None:
@@ -164,79 +164,71 @@ class ActivationThread(threading.Thread):
         for record in list(host.state.load().updates.values()):
             if not self._is_due(record):
                 continue
-            self._rest[record.id] = time.monotonic() + VERIFY_PAUSE
+            self._rest[record.id] = time.monotonic() + PROVING_REST
             steps.advance(host, record.id, offline=True)
-            after = host.state.get(record.id)
+            after = host.state.record(record.id)
             if after is not None and after.step != record.step:
                 self._done()
 
-    def _is_due(self, record: UpdateRecord) -> bool:
-        if record.step not in (state.ARMED, state.SWITCHING, state.VERIFYING):
+    def _is_due(self, record: Record) -> bool:
+        if record.step not in (state.ARMED, state.SWAPPING, state.PROVING):
             return False
         if record.step == state.ARMED:
-            due = activation.activation_due_at(self._host, record)
+            due = activation.due_at(self._host, record)
             return due is not None and self._host.clock.now() >= due
         return time.monotonic() >= self._rest.get(record.id, 0.0)
 
     def _pause(self) -> float:
         pauses = [1.0]
         for record in self._host.state.load().updates.values():
-            due = (
-                activation.activation_due_at(self._host, record)
-                if record.step == state.ARMED
-                else None
-            )
+            due = activation.due_at(self._host, record) if record.step == state.ARMED else None
             if due is not None:
                 pauses.append(due - self._host.clock.now())
         return max(0.01, min(pauses)) if min(pauses) > 0 else 0.5
 
 
-VERIFY_PAUSE = 5.0
+PROVING_REST = 5.0
 
 
-def check_updates(host: Host) -> None:
+def look(host: Host) -> None:
     """Bring forward what waits, without a refresh."""
-    if (
-        host.is_certified
-        and host.home.zone_cache().approved
-        and not host.trust_store.current().server
-    ):
-        initial_certificate.fetch(host)
-    updates_refresh.advance_updates(host)
-    preflight.repeat_checks(host)
+    if host.is_certified and host.home.known().approved and not host.security.current().server:
+        first_certificate.collect(host)
+    updates_refresh.bring_forward(host)
+    preflight.again(host)
 
 
-def retry_pause(interval: float, failures: int) -> float:
+def pause_after(interval: float, failures: int) -> float:
     """Return how long to wait after failures: doubling, at most eightfold, soon if it is long."""
     base = min(interval, 60.0)
     return min(base * float(2 ** min(failures - 1, 3)), max(interval, 30.0))
 
 
-def poll_interval(host: Host) -> float:
+def poll_after(host: Host) -> float:
     """Return in how many seconds something that waits should be looked at between refreshes."""
     waits = [3600.0]
     held = host.state.load()
     if held.reports:
         waits.append(QUICK)
-    if host.is_certified and not host.trust_store.current().server:
-        waits.append(QUICK if host.home.zone_cache().approved else 10.0)
+    if host.is_certified and not host.security.current().server:
+        waits.append(QUICK if host.home.known().approved else 10.0)
     waits += [_wait(host, record) for record in held.updates.values() if record.open]
     return min(waits)
 
 
-def _wait(host: Host, record: UpdateRecord) -> float:
+def _wait(host: Host, record: Record) -> float:
     now = host.clock.now()
     if record.failure:
-        return max(1.0, record.retry_at - now)
-    if record.step in (state.AWAITING_CERTIFICATE, state.ACTIVATED, state.CERTIFIED):
+        return max(1.0, record.try_at - now)
+    if record.step in (state.CERTIFICATE, state.ACTIVATED, state.REHEARSED):
         return QUICK
-    if record.step == state.ARMED and activation.activation_due_at(host, record) is None:
+    if record.step == state.ARMED and activation.due_at(host, record) is None:
         left = record.activates_at() - now
         if left > SOON:
             return min(60.0, left - SOON)
-        recent = -left < PATIENCE or now - record.received_at < PATIENCE
+        recent = -left < PATIENCE or now - record.since < PATIENCE
         return 1.0 if recent else 60.0
-    if record.step == state.ARMED and preflight.has_pending_checks(host, record):
+    if record.step == state.ARMED and preflight.is_open(host, record):
         return 60.0
     return 3600.0
 
@@ -248,13 +240,13 @@ def _stop(_signal: int, _frame: Optional[FrameType]) -> None:
 def main(home: str) -> int:
     """Be what `zac run` becomes; returns the exit code."""
     host = Host(Home(home))
-    host.log = print_log
+    host.log = say
 
     def run() -> int:
-        with locks.hold(host.home.path_to("run.lock"), 1.0):
+        with locks.hold(host.home.at("run.lock"), 1.0):
             return Service(host).run()
 
-    return exit_codes.run(run)
+    return exit_codes.told(run)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ from zac.host import files
 
 NAME = "wake.sock"
 PATH = "wake.path"
-MAX_PATH = 107
-CHECK = b"look"
+LONGEST_PATH = 107
+LOOK = b"look"
 REFRESH = b"refresh"
 
 
-class WakeupSocket:
+class Wake:
     """The loop's end: waits for a time or for a message."""
 
     def __init__(self, home: str) -> None:
@@ -39,7 +39,7 @@ class WakeupSocket:
                 break
         if not heard:
             return None
-        return CHECK if all(word == CHECK for word in heard) else REFRESH
+        return LOOK if all(word == LOOK for word in heard) else REFRESH
 
     def close(self) -> None:
         """Remove the socket."""
@@ -52,12 +52,12 @@ class WakeupSocket:
         """Leave a short path for those who do not know the trick, where the home is deep."""
         path = os.path.join(self._home, PATH)
         files.remove(path)
-        if len(os.path.join(self._home, NAME)) > MAX_PATH:
+        if len(os.path.join(self._home, NAME)) > LONGEST_PATH:
             short = "/proc/%d/fd/%d/%s" % (os.getpid(), self._folder, NAME)
             files.write(path, short.encode())
 
 
-def wake(home: str, word: bytes = REFRESH) -> bool:
+def call(home: str, word: bytes = REFRESH) -> bool:
     """Wake the agent of a home; False if none runs."""
     try:
         folder = os.open(home, os.O_RDONLY | os.O_CLOEXEC)

@@ -10,7 +10,6 @@ from django.views.decorators.http import require_safe
 from ninja.openapi.docs import Swagger
 
 from administrators.accounts import api as accounts
-from administrators.accounts import policy_api
 from administrators.api_tokens import api as api_tokens
 from audit.entries import api as audit_entries
 from certificates.approvals import api as approvals
@@ -19,7 +18,7 @@ from certificates.operations.api import actions, creation, operations
 from certificates.servers import api as servers
 from certificates.servers import csr_api
 from certificates.trust import api as trust
-from console.rest.api import Api, api_endpoint, require
+from console.rest.api import Api, having, program
 from devices.inventory import api as inventory
 from devices.zone import api as zone
 from notifications.targets import api as targets
@@ -31,7 +30,7 @@ from systemupdates.updates import api as updates
 # `creation` comes before `operations`: their paths look like that of an operation.
 MODULES = (
     *(zone, inventory, updates, assignments, content, stage_api),
-    *(audit_entries, api_tokens, accounts, policy_api, targets),
+    *(audit_entries, api_tokens, accounts, targets),
     *(authority, creation, operations, actions, approvals, trust, servers, csr_api),
 )
 
@@ -42,24 +41,22 @@ class Docs(Swagger):
     template = "console/api_docs.html"
 
 
-def _build_api() -> Api:
+def _make() -> Api:
     api = Api(
         title="Zone Control Center",
         version=settings.VERSION,
-        description=(
-            "View and replace the certificate authority of a zone, and monitor the change."
-        ),
+        description="The certificate authority of a zone: see it, replace it, follow the change.",
         docs=Docs(),
         docs_decorator=require_safe,
         urls_namespace="api",
-        auth=require(),
+        auth=having(),
     )
     for module in MODULES:
         api.add_router("", module.router)
     return api
 
 
-api = _build_api()
+api = _make()
 
 
 def _urls() -> tuple[list[Any], str, str]:
@@ -67,7 +64,7 @@ def _urls() -> tuple[list[Any], str, str]:
     patterns, app, namespace = api.urls
     for pattern in patterns:
         if isinstance(pattern, URLPattern) and pattern.name != "openapi-view":
-            pattern.callback = api_endpoint(pattern.callback)
+            pattern.callback = program(pattern.callback)
     return patterns, app, namespace
 
 

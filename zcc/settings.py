@@ -57,14 +57,14 @@ INSTALLED_APPS = [
     "csp",
 ]
 MIDDLEWARE = [
-    "console.middleware.RequestIdMiddleware",
-    "console.requests.proxies.ClientAddressMiddleware",
+    "console.middleware.RequestId",
+    "console.requests.proxies.ClientAddress",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
-    "zcc.setup.first_run.SetupMiddleware",
-    "console.middleware.HealthCheckMiddleware",
+    "zcc.setup.first_run.ToSetup",
+    "console.middleware.NobodyAsks",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -73,13 +73,13 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "console.middleware.SessionLimitsMiddleware",
-    "console.access.api_tokens.ApiTokenMiddleware",
+    "console.middleware.SessionLimits",
+    "console.access.api_tokens.Tokens",
     "devices.middleware.ActorAndZone",
-    "administrators.middleware.RequiredStepMiddleware",
+    "administrators.middleware.Duties",
     "certificates.middleware.ExpiryWarnings",
-    "console.middleware.FaultMiddleware",
-    "console.middleware.HtmxResponseMiddleware",
+    "console.middleware.FaultsToPages",
+    "console.middleware.HtmxAnswers",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "zcc.urls"
@@ -94,7 +94,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "console.pages.navigation.page_context",
+                "console.pages.navigation.frame",
             ],
             "builtins": [
                 "django.templatetags.i18n",
@@ -127,8 +127,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "administrators.login.login.PasswordBackend",
-    "administrators.login.login.CodeBackend",
+    "administrators.login.login.PasswordAndRoles",
+    "administrators.login.login.Code",
 ]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
@@ -159,7 +159,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
-AXES_HANDLER = "administrators.login.lockout.LockoutHandler"
+AXES_HANDLER = "administrators.login.lockout.Handler"
 AXES_LOCKOUT_TEMPLATE = "console/locked_out.html"
 REAUTHENTICATE_AFTER_SECONDS = 300
 
@@ -186,7 +186,7 @@ TRUSTED_PROXIES = env.networks("ZCC_TRUSTED_PROXIES")
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 # A browser that remembers HSTS lets nobody pass when the zone has a new CA that it does not know
 # yet. So it is for consoles behind a proxy with a certificate of a public CA (D-64).
-SECURE_HSTS_SECONDS = env.number("ZCC_HSTS_SECONDS", 0, minimum=0, maximum=63_072_000)
+SECURE_HSTS_SECONDS = env.number("ZCC_HSTS_SECONDS", 0, least=0, most=63_072_000)
 # Without a proxy there is nothing to redirect from: the console speaks TLS and nothing else.
 SILENCED_SYSTEM_CHECKS = [
     *([] if SECURE_HSTS_SECONDS else ["security.W004"]),
@@ -233,7 +233,7 @@ STORAGES = {
 # The CA keys made on this server are kept in a PKCS#11 token where one is named (B-27).
 PKCS11_MODULE = env.text("ZCC_PKCS11_MODULE")
 PKCS11_TOKEN = env.text("ZCC_PKCS11_TOKEN", "zcc")
-PKCS11_PIN_FILE = env.file_path("ZCC_PKCS11_PIN_FILE")
+PKCS11_PIN_FILE = env.place("ZCC_PKCS11_PIN_FILE")
 
 LANGUAGE_CODE = "en"
 USE_TZ = True
@@ -269,10 +269,10 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "text": {
-            "()": "console.requests.logs.LineFormatter",
+            "()": "console.requests.logs.Line",
             "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
         },
-        "json": {"()": "console.requests.logs.JsonFormatter"},
+        "json": {"()": "console.requests.logs.Json"},
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": env.text("ZCC_LOG_LEVEL", "INFO")},

@@ -1,7 +1,4 @@
-"""The roles and the rights that each role grants.
-
-See: D-32
-"""
+"""The roles as data, and the rights that each of them gives (D-32, B-21)."""
 
 from __future__ import annotations
 
@@ -15,12 +12,12 @@ from console.access import api_tokens
 
 ADMINISTER = "people.administer"
 RIGHTS = api_tokens.RIGHTS
-"""Every right that a role or an API token can have."""
+"""What a person may be given, and a token of theirs."""
 
 
 @dataclass(frozen=True)
 class Role:
-    """A role: key, label, purpose, and rights."""
+    """One role: its key, its name, what it is for, and its rights."""
 
     key: str
     label: str | Promise
@@ -33,13 +30,13 @@ ROLES = (
     Role(
         SUPER,
         _("Super Administrator"),
-        _("Has all rights, including managing administrators."),
+        _("May do everything, and decides who may do what."),
         frozenset(RIGHTS),
     ),
     Role(
         "certificate-administrator",
         _("Certificate Administrator"),
-        _("Manages the zone CA and server certificates."),
+        _("Looks after the zone CA and the server certificates."),
         frozenset(
             {
                 "certificates.certificate_authority",
@@ -56,25 +53,25 @@ ROLES = (
     Role(
         "deployer",
         _("Deployer"),
-        _("Assigns, ignores, and redeploys system updates, and manages devices."),
+        _("Assigns, ignores and redeploys system updates; looks after devices."),
         frozenset({"systemupdates.deploy_update", "devices.change_device"}),
     ),
     Role(
         "auditor",
         _("Auditor"),
-        _("Read-only access, including the audit log and metrics."),
+        _("Reads the audit log and the metrics, changes nothing."),
         frozenset({"ledger.view_entry", "console.view_metrics"}),
     ),
-    Role("viewer", _("Viewer"), _("Read-only access to all pages."), frozenset()),
+    Role("viewer", _("Viewer"), _("Sees every page, changes nothing."), frozenset()),
 )
 BY_KEY = {role.key: role for role in ROLES}
 
 
 def rights_of(keys: Iterable[str]) -> set[str]:
-    """Return the rights of roles; unknown keys are ignored."""
+    """Return the rights that some roles give together; a key that is unknown gives none."""
     return {right for key in keys if key in BY_KEY for right in BY_KEY[key].rights}
 
 
-def roles_with(right: str) -> list[Role]:
-    """Return the roles that grant a right."""
+def having(right: str) -> list[Role]:
+    """Return the roles that give a right: whom to ask for it."""
     return [role for role in ROLES if right in role.rights]

@@ -1,4 +1,4 @@
-"""Create and revoke API tokens. Every change is recorded in the audit log."""
+"""Make and revoke API tokens: each act with its line in the ledger."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from faults import Conflict, Forbidden, NotFound
 
 
 @transaction.atomic
-def create_token(
+def make(
     user: User, name: str, *, rights: list[str], expires_at: datetime | None
 ) -> tuple[ApiToken, str]:
-    """Create a token and return it with its text, of which only the SHA-256 is stored.
+    """Make a token for a user; its text is returned once and kept only as SHA-256.
 
-    Raises Forbidden if the user does not have one of the rights.
+    It can hold no right that the user lacks.
     """
-    excess = [
+    beyond = [
         right for right in rights if right not in api_tokens.RIGHTS or not user.has_perm(right)
     ]
-    if excess:
+    if beyond:
         raise Forbidden(
-            f"You cannot create a token with the {excess[0]} right because you "
-            "do not have that right. Nothing was changed."
+            f"You lack the right {beyond[0]}, so a token of yours cannot have it. "
+            "Nothing was changed."
         )
     text, digest = api_tokens.new_secret()
     try:
@@ -37,8 +37,8 @@ def create_token(
             )
     except IntegrityError as error:
         raise Conflict(
-            f"You already have a token named {name}. Nothing was changed.",
-            action="Choose a different name, or revoke the existing token first.",
+            f"You have a token of the name {name} already. Nothing was changed.",
+            action="Choose another name, or revoke the other token first.",
             field="name",
         ) from error
     Entry.objects.record(
@@ -51,11 +51,11 @@ def create_token(
 
 
 @transaction.atomic
-def revoke_token(user: User, pk: int, *, now: datetime) -> ApiToken:
-    """Revoke a token of the user; raise NotFound for a token of another user."""
+def revoke(user: User, pk: int, *, now: datetime) -> ApiToken:
+    """Revoke a token of this user; it opens nothing from now on. A foreign one is not found."""
     token = ApiToken.objects.select_for_update().filter(user=user, pk=pk, revoked_at=None).first()
     if token is None:
-        raise NotFound("The token was not found.")
+        raise NotFound("You have no such token.")
     token.revoked_at = now
     token.save(update_fields=["revoked_at"])
     Entry.objects.record("revoke-api-token", f"console.ApiToken:{token.pk}", note=token.name)

@@ -1,1 +1,1 @@
-"""The hash chain of audit entries: actor, state machine, protection, and verification."""
+"""The tamper-evident chain of audit entries, and the state mechanism that writes it."""

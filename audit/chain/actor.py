@@ -1,4 +1,4 @@
-"""The current actor, set for each request, task, or agent call and stored in each audit entry."""
+"""Who is acting: set once at the edge (request, task, agent call), read by every ledger entry."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Actor:
-    """The user, device, or process that performs an action, and its address.
+    """The one who acts, and where from.
 
-    `session` is a digest, never the session key. For an API token it is the number and name.
+    `session` is a digest, never the session key; for a token of the API its number and name.
     """
 
     name: str
@@ -25,13 +25,13 @@ _current: ContextVar[Actor] = ContextVar("actor", default=SYSTEM)
 
 
 def current() -> Actor:
-    """Return the current actor; SYSTEM if none is set."""
+    """Return who is acting now; the system itself where nobody else is."""
     return _current.get()
 
 
 @contextmanager
-def acting_as(actor: Actor) -> Iterator[None]:
-    """Record all audit entries in this context under the given actor."""
+def acting(actor: Actor) -> Iterator[None]:
+    """Let everything inside be written to the ledger under this actor."""
     token = _current.set(actor)
     try:
         yield

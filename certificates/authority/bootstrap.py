@@ -1,7 +1,4 @@
-"""Create a zone: its keys, its first Primary Server, and its CA.
-
-See: manual 1.2, 1.2.1
-"""
+"""Found a zone: its keys, its first Primary Server, its internal CA (manual, 1.2 and 1.2.1)."""
 
 from __future__ import annotations
 
@@ -14,12 +11,12 @@ from django.utils.translation import gettext as _
 
 from audit.models import Entry
 from certificates.authority import key_store
-from certificates.issuance.names import build_names
-from certificates.issuance.signing import sign_initial_certificate
-from certificates.models import Authority, IssuedCertificate
+from certificates.issuance.names import names_of
+from certificates.issuance.signing import sign_first
+from certificates.models import Authority, Issued
 from certificates.operations import requests
-from certificates.operations.activation import record_current_certificate
-from certificates.operations.preparation import build_external_authority, build_internal_authority
+from certificates.operations.activation import record_current
+from certificates.operations.preparation import external_authority, internal_authority
 from certificates.operations.states import AuthorityState
 from certificates.trust import roots
 from devices.identity import zone_keys
@@ -34,8 +31,8 @@ from wire.authentication import derive_secret
 
 
 @dataclass(frozen=True)
-class ExternalCA:
-    """An external CA for the new zone, and the certificate chain of the first server."""
+class External:
+    """An external CA to begin with (R006), and the first server's chain from it."""
 
     root_pem: str
     intermediates: list[str]
@@ -43,51 +40,47 @@ class ExternalCA:
 
 
 @dataclass(frozen=True)
-class ZoneRequest:
-    """The parameters of a new zone and its CA."""
+class ZoneOrder:
+    """What a new zone is to be: its name and its CA's subject, key and validity."""
 
     name: str
     subject: str = ""
     key_length: int = keys.DEFAULT_KEY_LENGTH
     years: int = 10
-    external: ExternalCA | None = None
+    external: External | None = None
 
 
 @dataclass(frozen=True)
-class CreatedZone:
-    """The registration of the first server, its certificate chain, and warnings about it."""
+class Founded:
+    """What the first server's agent needs to begin."""
 
-    registered: messages.RegisterResponse
+    registered: messages.Registered
     chain: str
     warnings: list[str]
 
 
-def create_zone(
-    request: ZoneRequest,
-    server: messages.RegisterRequest,
-    *,
-    now: datetime,
-    settings: dict[str, int],
-) -> CreatedZone:
-    """Create the zone. The first server becomes the certificate server of an internal CA."""
+def found_zone(
+    order: ZoneOrder, server: messages.Register, *, now: datetime, settings: dict[str, int]
+) -> Founded:
+    """Make the zone; the given first server holds the role of an internal CA (R010)."""
     if Zone.objects.exists():
-        raise Conflict(_("This database already contains a zone. Nothing was changed."))
-    requests.check_key_length(request.key_length)
-    requests.check_years(request.years)
-    signing_key, public, master = zone_keys.create_zone_secrets()
+        raise Conflict(_("This database already holds a zone. Nothing was changed."))
+    requests.check_key_length(order.key_length)
+    requests.check_years(order.years)
+    signing_key, public, master = zone_keys.make_zone_secrets()
     with transaction.atomic():
-        zone = Zone.objects.create(name=request.name, public_key=public, **settings)
-        device = _create_first_server(server, now)
-        zone_keys.store_zone_keys(zone, device, signing_key=signing_key, master=master)
+        zone = Zone.objects.create(name=order.name, public_key=public, **settings)
+        device = _first_server(server, now)
+        zone_keys.seal_zone_keys(zone, device, signing_key=signing_key, master=master)
         warnings: list[str] = []
-        if request.external is not None:
-            authority, leaf, warnings = _create_external_ca(request.external, device, now)
+        if order.external is not None:
+            authority, leaf, warnings = _external(order.external, device, now)
         else:
-            authority, leaf = _create_internal_ca(request, device, now)
-        record_current_certificate(device, authority, leaf, now=now)
+            authority, leaf = _internal(order, device, now)
+        record_current(device, authority, leaf, now=now)
         Entry.objects.record("found", f"devices.Zone:{zone.guid}", note=zone.name)
     secret = derive_secret(master, device=str(device.pk), epoch=device.credential_epoch)
-    registered = messages.RegisterResponse(
+    registered = messages.Registered(
         id=str(device.pk),
         secret=secret,
         epoch=device.credential_epoch,
@@ -96,46 +89,42 @@ def create_zone(
         zone_pub=public,
         time=now.timestamp(),
         approved=True,
-        trust=roots.build_trust(),
-        servers=[device.get_server_address()],
+        trust=roots.trust(),
+        servers=[device.server_address()],
         refresh_s=float(zone.refresh_seconds),
         server_id=str(device.pk),
     )
-    return CreatedZone(registered, leaf, warnings)
+    return Founded(registered, leaf, warnings)
 
 
-def _create_internal_ca(
-    request: ZoneRequest, device: Device, now: datetime
-) -> tuple[Authority, str]:
-    subject = requests.check_subject(request.subject or request.name, field="subject")
-    key = key_store.generate_key(request.key_length)
-    root = issuance.build_root(
+def _internal(order: ZoneOrder, device: Device, now: datetime) -> tuple[Authority, str]:
+    subject = requests.check_subject(order.subject or order.name, field="subject")
+    key = key_store.make_key(order.key_length)
+    root = issuance.make_root(
         key_pem=key,
         subject=subject,
-        validity=issuance.get_root_validity(now, request.years),
-        serial=issuance.generate_serial(),
+        validity=issuance.root_validity(now, order.years),
+        serial=issuance.make_serial(),
     )
-    authority = build_internal_authority(root, key, device, state=AuthorityState.CURRENT)
+    authority = internal_authority(root, key, device, state=AuthorityState.CURRENT)
     authority.activated_at = now
     authority.save(force_insert=True)
-    IssuedCertificate.objects.create(
+    Issued.objects.create(
         authority=authority,
-        serial=details.get_details(root).serial_hex,
+        serial=details.describe(root).serial_hex,
         purpose="root",
         subject=authority.subject,
         sha256=authority.sha256,
     )
-    return authority, sign_initial_certificate(authority, key, device, now=now)
+    return authority, sign_first(authority, key, device, now=now)
 
 
-def _create_external_ca(
-    given: ExternalCA, device: Device, now: datetime
-) -> tuple[Authority, str, list[str]]:
-    """Store an external CA. The server certificate must match the key of the first server."""
-    authority = build_external_authority(
+def _external(given: External, device: Device, now: datetime) -> tuple[Authority, str, list[str]]:
+    """Take over an external CA; the first server's certificate must fit the key on that server."""
+    authority = external_authority(
         given.root_pem, chains_chain.join(*given.intermediates), state=AuthorityState.CURRENT
     )
-    public_key = csr.parse_csr(device.initial_csr).public_key
+    public_key = csr.read_csr(device.first_csr).public_key
     chain = chains_chain.build_chain(
         [*given.server_certificates, *given.intermediates],
         root_pem=given.root_pem,
@@ -144,7 +133,7 @@ def _create_external_ca(
     warnings = chains_chain.check_server_chain(
         chain,
         root_pem=given.root_pem,
-        names_needed=build_names(device, include_dns=False),
+        names_needed=names_of(device, include_dns=False),
         now=now,
         active_at=now,
         fqdn=device.fqdn,
@@ -154,9 +143,9 @@ def _create_external_ca(
     return authority, chains_chain.join(*chain), warnings
 
 
-def _create_first_server(server: messages.RegisterRequest, now: datetime) -> Device:
+def _first_server(server: messages.Register, now: datetime) -> Device:
     if server.vault_keys is None or not server.csr:
-        raise Conflict(_("The first server must provide its vault keys and a CSR."))
+        raise Conflict(_("The first server brings its vault keys and its certification request."))
     return Device.objects.create(
         guid=uuid4(),
         name=server.name,
@@ -165,12 +154,12 @@ def _create_first_server(server: messages.RegisterRequest, now: datetime) -> Dev
         addresses=list(server.addresses),
         port=server.port,
         content_port=server.content_port,
-        preflight_port=server.preflight_port,
+        rehearsal_port=server.rehearsal_port,
         os=server.os,
         version=server.agent,
         features=list(server.features),
         vault_key=server.vault_keys.vault,
         ca_vault_key=server.vault_keys.ca_vault,
-        initial_csr=server.csr,
+        first_csr=server.csr,
         registered_at=now,
     )

@@ -1,4 +1,4 @@
-"""The Certificates page, with the CA pane and the server pane."""
+"""The Certificates page: the pane of the zone CA and the pane of the servers (R001 to R003)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from certificates.approvals import approvals
+from certificates.approvals import approvals as certificates_approvals
 from certificates.authority import gates as authority_gates
 from certificates.issuance import expiry, renewal
 from certificates.models import Authority, Operation, VaultJob
@@ -22,7 +23,7 @@ from certificates.progress import counts as operation_counts
 from certificates.progress import progress
 from certificates.servers import gates as servers_gates
 from certificates.servers import table
-from certificates.servers.gates import ZoneFacts
+from certificates.servers.gates import Around
 from console.pages import formatting, tables
 from console.pages.responses import trigger
 from devices.middleware import ZoneRequest
@@ -32,8 +33,8 @@ PANES = "certificates/zone.html"
 
 
 @dataclass
-class PageStatus:
-    """The CA and the operations shown on the page, read once per request."""
+class Standing:
+    """What the panes tell about the authority and the operations, read once per request."""
 
     authority: Authority | None
     of_ca: list[progress.Progress]
@@ -41,35 +42,35 @@ class PageStatus:
     pending: Operation | None
     last: Operation | None
     proposals: list[VaultJob] = field(default_factory=list)
-    """CA key jobs waiting for a second administrator."""
+    """What waits for a second administrator besides operations (B-29)."""
     asked: list[Operation] = field(default_factory=list)
-    """Operations with an action waiting for a second administrator."""
+    """Operations for which Force or Roll back waits for one."""
 
     @property
     def ca_mark(self) -> str:
-        """Return a text that changes whenever the CA pane changes."""
+        """Return a text that changes when the CA pane would."""
         authority, last = self.authority, self.last
         facts = (
             authority and (authority.pk, authority.fault),
             last and (last.pk, last.state),
             self.pending,
             [job.pk for job in self.proposals],
-            [(one.pk, one.requested_action) for one in self.asked],
+            [(one.pk, one.asked_act) for one in self.asked],
         )
-        return progress.get_revision(self.of_ca, facts)
+        return progress.mark(self.of_ca, facts)
 
     @property
     def servers_mark(self) -> str:
-        """Return a text that changes whenever the messages of the server pane change."""
-        return progress.get_revision(self.of_servers)
+        """Return a text that changes when the messages of the server pane would."""
+        return progress.mark(self.of_servers)
 
 
-def get_page_status(request: ZoneRequest, now: datetime) -> PageStatus:
-    """Return the CA and the operations for the page."""
-    running = table.list_running_operations()
-    counts = operation_counts.get_counts(running, now=now)
-    shown = [progress.get_progress(o, counts[o.pk], request.zone, now) for o in running]
-    return PageStatus(
+def standing(request: ZoneRequest, now: datetime) -> Standing:
+    """Read how the authority and the operations stand."""
+    running = table.running()
+    counts = operation_counts.count(running, now=now)
+    shown = [progress.progress(o, counts[o.pk], request.zone, now) for o in running]
+    return Standing(
         authority=Authority.objects.filter(state="current")
         .select_related("certificate_server")
         .first(),
@@ -77,13 +78,13 @@ def get_page_status(request: ZoneRequest, now: datetime) -> PageStatus:
         of_servers=[p for p in shown if not p.operation.changes_ca],
         pending=next((o for o in running if o.is_blocking), None),
         last=Operation.objects.filter(ended_at__isnull=False).order_by("-ended_at").first(),
-        proposals=approvals.list_pending_jobs(),
-        asked=approvals.list_pending_actions(now),
+        proposals=approvals.pending_jobs(),
+        asked=certificates_approvals.pending_actions(now),
     )
 
 
-def build_ca_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> dict[str, Any]:
-    """Return the template context of the CA pane."""
+def ca_context(request: ZoneRequest, stand: Standing, now: datetime) -> dict[str, Any]:
+    """Return what the CA pane shows."""
     authority = stand.authority
     may = request.user.has_perm(authority_gates.CA_RIGHT)
     found: dict[str, Any] = {
@@ -94,77 +95,75 @@ def build_ca_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> 
         "proposals": stand.proposals,
         "asked_acts": stand.asked,
         "now": now,
-        **get_rights(request),
+        **rights(request),
     }
     if authority is not None:
-        found["gates"] = authority_gates.build_ca_gates(authority, stand.pending, may=may)
-        found["fingerprint"] = format_fingerprint(authority.sha256)
+        found["gates"] = authority_gates.ca_gates(authority, stand.pending, may=may)
+        found["fingerprint"] = colons(authority.sha256)
         found["expired"] = authority.has_expired(now)
         found["tone"], found["expiry_words"] = formatting.expiry(authority.not_after, now)
     return found
 
 
-def get_rights(request: ZoneRequest) -> dict[str, bool]:
-    """Return the rights of the user on operations."""
+def rights(request: ZoneRequest) -> dict[str, bool]:
+    """Return which of the acts on an operation the user may do."""
     return {
         "may_cancel": request.user.has_perm(authority_gates.CA_RIGHT),
         "may_deploy": request.user.has_perm(authority_gates.DEPLOY_RIGHT),
     }
 
 
-def format_fingerprint(digest: str) -> str:
-    """Return a fingerprint in upper-case pairs, separated by colons."""
+def colons(digest: str) -> str:
+    """Return a fingerprint as people compare it: upper case, in pairs."""
     return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2)).upper()
 
 
-def build_servers_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> dict[str, Any]:
-    """Return the template context of the server pane: messages, filters, columns, and rows."""
-    query = tables.TableQuery.parse(request.GET)
+def servers_context(request: ZoneRequest, stand: Standing, now: datetime) -> dict[str, Any]:
+    """Return what the server pane shows: messages, chips, columns and one page of rows."""
+    asked = tables.Asked.read(request.GET)
     updates = [p.operation.update_id for p in (*stand.of_ca, *stand.of_servers)]
     known = [update for update in updates if update is not None]
-    columns, field, descending = tables.sort_columns(table.COLUMNS, query.sort)
-    every = table.get_servers(now, known)
-    found = table.sort_servers(
-        table.filter_servers(every, query, now), field, now, descending=descending
+    columns, field, descending = tables.sorted_by(table.COLUMNS, asked.sort)
+    every = table.servers(now, known)
+    found = table.ordered(
+        table.matching(every, asked, now), field, now, descending=descending
     ).values_list("pk", flat=True)
-    chosen = get_chosen_columns(request)
-    numbers = table.count_servers(every, query, now)
-    chips = table.build_chips(numbers, query)
+    chosen = chosen_columns(request)
+    numbers = table.counts(every, asked, now)
+    chips = table.chips(numbers, asked)
     matches = next((chip["n"] for chip in chips if chip["on"]), chips[0]["n"])
-    page = tables.get_page(found, query, count=matches)
-    warnings = expiry.build_server_warnings(numbers, now)
+    page = tables.page_of(found, asked, count=matches)
+    warnings = expiry.in_words(numbers, now)
     return {
-        "query": query,
+        "asked": asked,
         "total": numbers["total"],
         "chips": chips,
         "all_columns": columns,
-        "columns": [
-            c for c in columns if not chosen or c.key in chosen or c.key == table.FIXED_COLUMN
-        ],
+        "columns": [c for c in columns if not chosen or c.key in chosen or c.key == table.FIXED],
         "chosen": chosen,
         "page": page,
-        "rows": table.get_rows(list(page.object_list), known, now),
+        "rows": table.rows(list(page.object_list), known, now),
         "sizes": tables.PAGE_SIZES,
         "server_operations": stand.of_servers,
         "servers_mark": stand.servers_mark,
         "here": request.get_full_path(),
         "server_warnings": warnings,
-        "renewal": renewal.get_next_renewal(now, now + formatting.SOON) if warnings else None,
-        **build_server_actions(request, stand, now),
+        "renewal": renewal.next_at(now, now + formatting.SOON) if warnings else None,
+        **actions(request, stand, now),
     }
 
 
-def build_server_actions(request: ZoneRequest, stand: PageStatus, now: datetime) -> dict[str, Any]:
-    """Return the actions on selected servers that the user has the right to use."""
+def actions(request: ZoneRequest, stand: Standing, now: datetime) -> dict[str, Any]:
+    """Return the acts on selected servers; who may not do them selects nothing."""
     if not request.user.has_perm(authority_gates.CA_RIGHT):
         return {"server_gates": []}
     pending = next((p.operation for p in stand.of_ca if p.operation.is_blocking), None)
-    around = ZoneFacts.build(stand.authority, pending, now)
-    return {"server_gates": servers_gates.build_server_gates(around, None)}
+    around = Around.of(stand.authority, pending, now)
+    return {"server_gates": servers_gates.server_gates(around, None)}
 
 
-def get_chosen_columns(request: ZoneRequest) -> list[str]:
-    """Return the columns that the user has selected, [] for all."""
+def chosen_columns(request: ZoneRequest) -> list[str]:
+    """Return the columns that the user chose; none means all that fit."""
     preferences = getattr(request.user, "preferences", None)
     return list(preferences.columns.get("servers", [])) if preferences is not None else []
 
@@ -173,49 +172,49 @@ def get_chosen_columns(request: ZoneRequest) -> list[str]:
 def certificates(request: ZoneRequest) -> HttpResponse:
     """Show Configuration > Certificates, or its table as CSV."""
     now = timezone.now()
-    stand = get_page_status(request, now)
+    stand = standing(request, now)
     if request.GET.get("export") == "csv":
-        return export_csv(request, stand, now)
-    context = build_ca_context(request, stand, now) | build_servers_context(request, stand, now)
+        return export(request, stand, now)
+    context = ca_context(request, stand, now) | servers_context(request, stand, now)
     return render(request, PAGE, {**context, "nav": "certificates"})
 
 
 @require_safe
 def zone_ca(request: ZoneRequest) -> HttpResponse:
-    """Return the CA pane, or 204 if it has not changed."""
+    """Answer a live CA pane: 204 while nothing is new, else the pane."""
     now = timezone.now()
-    stand = get_page_status(request, now)
+    stand = standing(request, now)
 
     def context() -> dict[str, Any]:
-        return build_ca_context(request, stand, now)
+        return ca_context(request, stand, now)
 
-    return render_if_changed(request, f"{PANES}#zone-ca", context, stand.ca_mark, stand.of_ca)
+    return news(request, f"{PANES}#zone-ca", context, stand.ca_mark, stand.of_ca)
 
 
 @require_safe
 def server_operations(request: ZoneRequest) -> HttpResponse:
-    """Return the messages of the server pane, or 204 if they have not changed."""
-    stand = get_page_status(request, timezone.now())
+    """Answer the live messages of the server pane."""
+    stand = standing(request, timezone.now())
 
     def context() -> dict[str, Any]:
         return {
             "server_operations": stand.of_servers,
             "servers_mark": stand.servers_mark,
-            **get_rights(request),
+            **rights(request),
         }
 
     pane = f"{PANES}#server-operations"
-    return render_if_changed(request, pane, context, stand.servers_mark, stand.of_servers)
+    return news(request, pane, context, stand.servers_mark, stand.of_servers)
 
 
-def render_if_changed(
+def news(
     request: ZoneRequest,
     template: str,
     context: Callable[[], dict[str, Any]],
     mark: str,
     shown: list[progress.Progress],
 ) -> HttpResponse:
-    """Return the pane, or 204 if it has not changed. Announce a new stage and reload the rows."""
+    """Return 204, or the pane; a new stage is announced and new rows are fetched."""
     before = request.GET.get("rev", "")
     if before == mark:
         return HttpResponse(status=204)
@@ -229,9 +228,9 @@ def render_if_changed(
     return response
 
 
-def export_csv(request: ZoneRequest, stand: PageStatus, now: datetime) -> HttpResponse:
-    """Return all pages of the table as CSV, with the same search, filter, order, and columns."""
-    context = build_servers_context(request, stand, now)
+def export(request: ZoneRequest, stand: Standing, now: datetime) -> HttpResponse:
+    """Return the table as CSV: the same search, chip, order and columns, every page."""
+    context = servers_context(request, stand, now)
     updates = [p.operation.update_id for p in (*stand.of_ca, *stand.of_servers)]
     known = [update for update in updates if update is not None]
     keys = list(context["page"].paginator.object_list)
@@ -239,8 +238,8 @@ def export_csv(request: ZoneRequest, stand: PageStatus, now: datetime) -> HttpRe
     found = (
         row
         for at in range(0, len(keys), 500)
-        for row in table.get_rows(keys[at : at + 500], known, now)
+        for row in table.rows(keys[at : at + 500], known, now)
     )
-    cells = ([table.format_cell(row, column.key) for column in shown] for row in found)
+    cells = ([table.cell(row, column.key) for column in shown] for row in found)
     name = f"certificates_{slugify(request.zone.name) or 'zone'}_{now:%Y-%m-%d}.csv"
     return tables.csv_download(name, [str(column.label) for column in shown], cells)

@@ -1,4 +1,4 @@
-"""Help for pages and dialogs."""
+"""Help: what each page and dialog is for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A help topic, which is linked from the pages that it explains."""
+"""One topic of the help, found by the names of the addresses that it explains."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ Text = str | Promise
 
 @dataclass(frozen=True)
 class Topic:
-    """A help topic: the URL names that it explains, its title, and its paragraphs."""
+    """One topic: the addresses it explains, its title, its paragraphs."""
 
-    url_names: tuple[str, ...]
+    addresses: tuple[str, ...]
     title: Text
-    paragraphs: tuple[Text, ...]
+    text: tuple[Text, ...]
 
     def anchors(self) -> list[str]:
-        """Return the anchors of this topic."""
-        return [get_anchor(name) for name in self.url_names]
+        """Return what links to this topic name."""
+        return [anchor(address) for address in self.addresses]
 
 
-def get_anchor(url_name: str) -> str:
-    """Return the help anchor of a URL name. The help link of each page uses it."""
-    return url_name.replace(":", "-")
+def anchor(address: str) -> str:
+    """Return the anchor of an address, as the frame of every page links to it."""
+    return address.replace(":", "-")

@@ -1,8 +1,8 @@
-"""Models of certificate authorities, server certificates, and operations."""
+"""What the database keeps of authorities, server certificates and operations."""
 
-from certificates.models.authority import Authority, CrossCertificate, IssuedCertificate
+from certificates.models.authority import Authority, Bridge, Issued
 from certificates.models.draft import Draft
-from certificates.models.duration import WorkDuration
+from certificates.models.duration import Tally
 from certificates.models.job import VaultJob
 from certificates.models.operation import CA_KINDS, Operation
 from certificates.models.server import FutureCertificate, ServerCertificate
@@ -10,12 +10,12 @@ from certificates.models.server import FutureCertificate, ServerCertificate
 __all__ = [
     "CA_KINDS",
     "Authority",
-    "CrossCertificate",
+    "Bridge",
     "Draft",
     "FutureCertificate",
-    "IssuedCertificate",
+    "Issued",
     "Operation",
     "ServerCertificate",
+    "Tally",
     "VaultJob",
-    "WorkDuration",
 ]

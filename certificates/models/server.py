@@ -1,4 +1,4 @@
-"""Current, previous, and future certificates of servers."""
+"""The certificate a server shows, and the one it will show."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import ClassVar, Self
 
 from django.db import models
 
-from audit.models import StatefulModel, StatefulQuerySet
+from audit.models import Moving, MovingQuerySet
 from certificates.models.authority import Authority
 from certificates.models.operation import Operation
-from certificates.operations.states import ACTIVATION_ORDERED, FUTURE, READY, FutureState
+from certificates.operations.states import FUTURE, GIVEN, READY, FutureState
 from devices.models import Device
 
 
 class ServerCertificateQuerySet(models.QuerySet["ServerCertificate"]):
-    """Queries for server certificates."""
+    """Certificates in use."""
 
     def current(self) -> Self:
-        """Return the certificates in use."""
+        """Return those that servers show now."""
         return self.filter(superseded_at=None)
 
 
 class ServerCertificate(models.Model):
-    """A current or previous certificate of a server. Its fields are columns for sorting."""
+    """A certificate a server shows or has shown; its facts are columns, to sort and search."""
 
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="certificates")
     authority = models.ForeignKey(Authority, on_delete=models.PROTECT, related_name="certificates")
@@ -48,7 +48,7 @@ class ServerCertificate(models.Model):
                 "device", condition=models.Q(superseded_at=None), name="one_current_certificate"
             )
         ]
-        # A covering index for the table of servers, so that the chains are not read.
+        # The table orders and counts all servers by this: without reading their chains.
         indexes: ClassVar = [
             models.Index("device", "superseded_at", "not_after", name="current_expiry")
         ]
@@ -57,30 +57,30 @@ class ServerCertificate(models.Model):
         return f"{self.subject} {self.digest[:8]}"
 
     def has_expired(self, now: datetime) -> bool:
-        """Return True if the certificate has expired."""
+        """Tell whether it is past its last second."""
         return now > self.not_after
 
 
-class FutureCertificateQuerySet(StatefulQuerySet["FutureCertificate"]):
-    """Queries for future certificates."""
+class FutureCertificateQuerySet(MovingQuerySet["FutureCertificate"]):
+    """Certificates on their way."""
 
     machine = FUTURE
 
     def ready(self) -> Self:
-        """Return those with a certificate that can be activated."""
+        """Return those whose certificate is there, to be activated."""
         return self.filter(state__in=READY)
 
-    def one_per_device(self) -> Self:
-        """Return one per server: that of its operation, otherwise its initial certificate."""
+    def foremost(self) -> Self:
+        """Return of these the one of each server that matters: its operation's, else its first."""
         rivals = self.filter(device=models.OuterRef("device"), operation__isnull=False)
         return self.filter(models.Q(operation__isnull=False) | ~models.Exists(rivals))
 
 
-class FutureCertificate(StatefulModel):
-    """The certificate that a server uses after activation, from its request to its chain.
+class FutureCertificate(Moving):
+    """The certificate a server will show after activation, from its order to its chain.
 
-    `operation` is None for the initial certificate of a server. If `generation` increases, the
-    agent generates a new key and CSR. With `manual_csr`, the administrator generates the CSR.
+    `operation` is None for a server's first certificate. A greater `generation` asks the agent
+    for a fresh key and CSR. `by_hand`: the administrator makes the request (R065).
     """
 
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="futures")
@@ -91,15 +91,15 @@ class FutureCertificate(StatefulModel):
     state = models.CharField(
         max_length=24, choices=FutureState.choices, default=FutureState.AWAITED
     )
-    csr_parameters = models.JSONField(null=True)
-    manual_csr = models.BooleanField(default=False)
+    order = models.JSONField(null=True)
+    by_hand = models.BooleanField(default=False)
     generation = models.PositiveIntegerField(default=1)
     csr_pem = models.TextField(blank=True)
     chain_pem = models.TextField(blank=True)
     digest = models.CharField(max_length=64, blank=True)
     not_after = models.DateTimeField(null=True)
-    available_at = models.DateTimeField(null=True)
-    """When the certificate was signed or imported."""
+    made_at = models.DateTimeField(null=True)
+    """When its certificate was there: signed, or imported."""
     reason = models.TextField(blank=True)
     action = models.TextField(blank=True)
     changed_at = models.DateTimeField(auto_now=True)
@@ -118,22 +118,20 @@ class FutureCertificate(StatefulModel):
                 "device",
                 condition=models.Q(operation__isnull=True)
                 & ~models.Q(state__in=("active", "discarded")),
-                name="one_initial_certificate",
+                name="one_first_certificate",
             ),
         ]
-        # The table of servers uses the second index for each row, so that chains are not read.
+        # The table of servers reads the second for each of its rows: without reading the chains.
         indexes: ClassVar = [
             models.Index("operation", "state", name="future_status"),
             models.Index("device", "operation", "state", name="future_of_device"),
         ]
 
     def __str__(self) -> str:
-        return f"new certificate of {self.device_id}"
+        return f"future of {self.device_id}"
 
     @property
-    def is_activation_ordered(self) -> bool:
-        """Return True if the server might already use the imported certificate."""
+    def is_given(self) -> bool:
+        """Tell whether its server may have swapped to what was imported: the go was given."""
         of = self.operation
-        return (
-            self.state == FutureState.UPLOADED and of is not None and of.state in ACTIVATION_ORDERED
-        )
+        return self.state == FutureState.UPLOADED and of is not None and of.state in GIVEN

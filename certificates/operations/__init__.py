@@ -1,1 +1,1 @@
-"""Change CA, Remint CA, and Remint Certificate: the state machine of operations and its steps."""
+"""What an administrator may do to the zone's certificates, and how each act moves on."""

@@ -1,1 +1,1 @@
-"""The progress of an operation: stages, counts, and its signed report."""
+"""How far an operation is: stages, counts, and its signed report."""

@@ -1,1 +1,1 @@
-"""Trusted roots, readiness for activation, and devices that do not use the current root."""
+"""What the zone trusts, and which devices have not caught up."""

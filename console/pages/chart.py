@@ -1,4 +1,4 @@
-"""A chart of counts over time, rendered on the server as SVG without script or inline style."""
+"""A chart of counts over time as SVG drawn on the server: no script, no inline style (B-6)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EDGE = 60
 
 @dataclass(frozen=True)
 class Series:
-    """A series: the cumulative count at each time step."""
+    """One line: how many had come so far at each edge of the chart."""
 
     key: str
     label: str | Promise
@@ -24,13 +24,13 @@ class Series:
 
     @property
     def last(self) -> int:
-        """Return the latest count."""
+        """Return how many there are now."""
         return self.counts[-1] if self.counts else 0
 
 
 @dataclass(frozen=True)
 class Line:
-    """A series as an SVG path."""
+    """A line as it is drawn."""
 
     key: str
     label: str | Promise
@@ -40,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Mark:
-    """A labeled point in time, for example the activation, as a vertical line."""
+    """A moment with a name, such as the activation, as an upright line."""
 
     key: str
     label: str | Promise
@@ -49,7 +49,7 @@ class Mark:
 
     @property
     def anchor(self) -> str:
-        """Return the SVG text anchor that keeps the label inside the chart."""
+        """Return on which side of its line the name fits."""
         if self.x > WIDTH - EDGE:
             return "end"
         return "start" if self.x < EDGE else "middle"
@@ -57,7 +57,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Chart:
-    """The data of the chart template; `rows` is the same data as a table for screen readers."""
+    """What the template draws; `rows` is the same as numbers, for those who cannot see it."""
 
     lines: list[Line]
     marks: list[Mark]
@@ -69,35 +69,35 @@ class Chart:
     height: int = HEIGHT
 
 
-def time_steps(since: datetime, until: datetime, steps: int = STEPS) -> list[datetime]:
-    """Return the times at which the series are counted, including the first and the last."""
+def edges(since: datetime, until: datetime, steps: int = STEPS) -> list[datetime]:
+    """Return the moments at which the lines are counted, the first and the last included."""
     span = max(until - since, timedelta(seconds=1))
     return [since + span * number / steps for number in range(steps + 1)]
 
 
-def build_chart(
+def draw(
     moments: Sequence[datetime], series: Sequence[Series], *, of: int, marks: Sequence[Mark] = ()
 ) -> Chart:
-    """Return the chart of some series; `of` is their largest possible count."""
+    """Return the chart of some series whose greatest possible count is `of`."""
     since, until = moments[0], moments[-1]
-    top = max([of, 1, *(max(s.counts, default=0) for s in series)])
-    seconds = (until - since).total_seconds() or 1.0
+    top = max([of, 1, *(max(one.counts, default=0) for one in series)])
+    wide = (until - since).total_seconds() or 1.0
 
     def x(moment: datetime) -> float:
-        return round((moment - since).total_seconds() / seconds * WIDTH, 1)
+        return round((moment - since).total_seconds() / wide * WIDTH, 1)
 
     def y(n: int) -> float:
         return round(HEIGHT - n / top * HEIGHT, 1)
 
     every = max(1, len(moments) // 8)
-    row_indexes = [*range(0, len(moments) - 1, every), len(moments) - 1]
+    told = [*range(0, len(moments) - 1, every), len(moments) - 1]
     return Chart(
         lines=[Line(s.key, s.label, s.last, _path(moments, s.counts, x, y)) for s in series],
         marks=[Mark(m.key, m.label, m.at, x(m.at)) for m in marks if since <= m.at <= until],
         levels=[(y(n), n) for n in _levels(top)],
         since=since,
         until=until,
-        rows=[(moments[at], [s.counts[at] for s in series]) for at in row_indexes],
+        rows=[(moments[at], [s.counts[at] for s in series]) for at in told],
     )
 
 
@@ -107,7 +107,7 @@ def _path(
     x: Callable[[datetime], float],
     y: Callable[[int], float],
 ) -> str:
-    """Return the SVG path of a step line."""
+    """Return the path of a line that goes up in steps: nothing happens between two counts."""
     if not counts:
         return ""
     parts = [f"M{x(moments[0])} {y(counts[0])}"]
@@ -120,5 +120,5 @@ def _path(
 
 
 def _levels(top: int) -> list[int]:
-    """Return the values of the grid lines, without duplicates."""
+    """Return the numbers that the grid names: none twice."""
     return sorted({round(top * number / GRID) for number in range(GRID + 1)})

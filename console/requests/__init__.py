@@ -1,1 +1,1 @@
-"""The client address and the log context of requests."""
+"""What belongs to every request: client address and log lines."""

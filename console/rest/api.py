@@ -1,4 +1,4 @@
-"""Base of the REST API: authentication, rights, problem documents, paging, OpenAPI."""
+"""The kit of the REST API: who may call, problem documents, paging, what the document tells."""
 
 from __future__ import annotations
 
@@ -21,112 +21,109 @@ from ninja.security import APIKeyCookie, HttpBearer
 from ninja.utils import check_csrf
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StringConstraints
 
-from console.access.api_tokens import RIGHTS, has_right, unauthenticated_response
-from console.access.reauthentication import is_recently_authenticated
+from console.access.api_tokens import RIGHTS, allowed, refusal
+from console.access.reauthentication import recently_proved
 from console.pages.errors import STATUS, problem
-from console.pages.responses import missing_right
+from console.pages.responses import missing
 from faults import Fault, Forbidden, NotFound
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
 PROBLEM = "application/problem+json"
-# Maximum sizes of a request body and of an upload; each kind of upload has its own limit.
-MAX_BODY = 1 << 20
-MAX_UPLOAD = 11 << 20
+# No body but an upload is larger; an upload has the limit of its own kind besides (S-90).
+BODY_AT_MOST = 1 << 20
+UPLOAD_AT_MOST = 11 << 20
 YEARS = range(1970, 9000)
-MAX_DIGITS = 18
+DIGITS_AT_MOST = 18
 
 
 class Bearer(HttpBearer):
-    """Authentication with an API token, which the middleware has already verified."""
+    """A token of the console; the middleware has found it already."""
 
     def __init__(self, right: str = "") -> None:
         super().__init__()
         self.right = right
 
     def __call__(self, request: Any) -> Any:
-        """Return the token, None without a token; raise Forbidden if it does not have the right."""
+        """Return the token, None where there is none; refuse one that lacks the right."""
         token = getattr(request, "token", None)
         return None if token is None else self.authenticate(request, token)
 
     def authenticate(self, request: Any, token: Any) -> Any:
-        """Return the token if it has the right."""
+        """Return the token if it may do what is asked."""
         _check(request, self.right)
         return token
 
 
 class Session(APIKeyCookie):
-    """Authentication with a session; requests that change something need the CSRF token."""
+    """The session of a user who is logged in; what changes something needs the CSRF token."""
 
     param_name = settings.SESSION_COOKIE_NAME
 
-    def __init__(self, right: str = "", *, reauthenticated: bool = False) -> None:
+    def __init__(self, right: str = "", *, proved: bool = False) -> None:
         super().__init__()
-        self.right, self.reauthenticated = right, reauthenticated
+        self.right, self.proved = right, proved
 
     def __call__(self, request: Any) -> Any:
-        """Return the user, None if not authenticated."""
+        """Return the user; None for a stranger."""
         return self.authenticate(request, None) if request.user.is_authenticated else None
 
     def authenticate(self, request: Any, key: str | None) -> Any:
-        """Return the user if the CSRF token is valid and the user has the right."""
+        """Return the user if the request is their own and they may do what is asked."""
         if check_csrf(request) is not None:
             raise Forbidden(
-                _("The CSRF token is missing or expired. Nothing was changed."),
-                action=_("Send the token in the X-CSRFToken header, or use an API token."),
+                _("The CSRF token is missing or old. Nothing was changed."),
+                action=_("Send it as X-CSRFToken, or use a token of the API."),
             )
         _check(request, self.right)
-        if self.reauthenticated and not is_recently_authenticated(request):
+        if self.proved and not recently_proved(request):
             raise Forbidden(
-                _(
-                    "You last confirmed your password more than five minutes "
-                    "ago. Nothing was changed."
-                ),
-                action=_("Log in again, or use an API token that has this right."),
+                _("You proved your password more than five minutes ago. Nothing was changed."),
+                action=_("Log in again, or use a token that has this right."),
             )
         return request.user
 
 
 def _check(request: Any, right: str) -> None:
-    if right and not has_right(request, right):
-        raise missing_right(str(RIGHTS[right]))
+    if right and not allowed(request, right):
+        raise missing(str(RIGHTS[right]))
 
 
-def require(right: str = "", *, reauthenticated: bool = False) -> list[Any]:
-    """Return the authentication of an endpoint: a token or a session with this right.
+def having(right: str = "", *, proved: bool = False) -> list[Any]:
+    """Return who may call an operation: a token or a session, with this right.
 
-    With `reauthenticated`, a session also needs a recent authentication (D-32). A token does not,
-    because it was given the right explicitly.
+    `proved`: a session needs a fresh proof of the password besides (D-32). A token holds its
+    right by name instead.
     """
-    return [Bearer(right), Session(right, reauthenticated=reauthenticated)]
+    return [Bearer(right), Session(right, proved=proved)]
 
 
-def _check_year(value: datetime) -> datetime:
+def _moment(value: datetime) -> datetime:
     if value.year not in YEARS:
-        raise ValueError(f"year must be between {YEARS.start} and {YEARS.stop - 1}")
+        raise ValueError(f"the year must be from {YEARS.start} to {YEARS.stop - 1}")
     return value.astimezone(UTC)
 
 
-Timestamp = Annotated[AwareDatetime, AfterValidator(_check_year)]
-"""A date and time with UTC offset."""
+Moment = Annotated[AwareDatetime, AfterValidator(_moment)]
+"""A time with its offset from UTC."""
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=500)]
 
 
-class RequestBody(Schema):
-    """A request body; unknown names are rejected."""
+class Order(Schema):
+    """What a caller asks for: a name that nobody knows is an error, not ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class FieldProblem(Schema):
-    """An invalid value in the request."""
+    """One part of the request that is wrong."""
 
     field: str
     message: str
 
 
 class Problem(Schema):
-    """An error and the recommended action (RFC 9457)."""
+    """Why a call failed and what to do about it (RFC 9457)."""
 
     type: str
     title: str
@@ -137,7 +134,7 @@ class Problem(Schema):
 
 
 class Page(Schema, Generic[T]):
-    """Part of a list, and the length of the whole list."""
+    """A part of a list, and how long the whole list is."""
 
     items: list[T]
     total: int
@@ -148,12 +145,12 @@ class Page(Schema, Generic[T]):
 class Paging(Schema):
     """Which part of a list to return."""
 
-    limit: int = Field(25, ge=1, le=500, description="maximum number of items to return")
-    offset: int = Field(0, ge=0, le=1_000_000_000, description="number of items to skip")
+    limit: int = Field(25, ge=1, le=500, description="how many at most")
+    offset: int = Field(0, ge=0, le=1_000_000_000, description="how many to skip")
 
 
-def paginate(found: QuerySet[Any], paging: Paging) -> dict[str, Any]:
-    """Return the requested part of a list, with two queries."""
+def page(found: QuerySet[Any], paging: Paging) -> dict[str, Any]:
+    """Return one part of a list as it is answered; two queries for any length."""
     return {
         "items": list(found[paging.offset : paging.offset + paging.limit]),
         "total": found.count(),
@@ -162,42 +159,41 @@ def paginate(found: QuerySet[Any], paging: Paging) -> dict[str, Any]:
     }
 
 
-def get_by_guid(found: QuerySet[M], key: str) -> M:
-    """Return the row with a GUID; raise NotFound for an unknown or invalid GUID."""
+def by_guid(found: QuerySet[M], key: str) -> M:
+    """Return the row of a key; one that is unknown or no key at all is not found."""
     try:
         row = found.filter(pk=UUID(key)).first()
     except ValueError:
         row = None
-    return _require_row(row)
+    return _found(row)
 
 
-def get_by_number(found: QuerySet[M], key: str) -> M:
-    """Return the row with a number; raise NotFound for an unknown or invalid number."""
-    number = int(key) if key.isascii() and key.isdecimal() and len(key) <= MAX_DIGITS else 0
-    return _require_row(found.filter(pk=number).first())
+def by_number(found: QuerySet[M], key: str) -> M:
+    """Return the row of a number; one that is unknown or no number at all is not found."""
+    number = int(key) if key.isascii() and key.isdecimal() and len(key) <= DIGITS_AT_MOST else 0
+    return _found(found.filter(pk=number).first())
 
 
-def _require_row(row: M | None) -> M:
+def _found(row: M | None) -> M:
     if row is None:
-        raise NotFound(_("The resource does not exist or you do not have permission to view it."))
+        raise NotFound(_("There is no such thing, or it is not yours to see."))
     return row
 
 
-def file_response(kind: str) -> dict[str, Any]:
-    """Return the OpenAPI extension of an endpoint that returns a file."""
+def as_file(kind: str) -> dict[str, Any]:
+    """Return what the document tells of an operation that answers with a file."""
     schema = {"type": "string"} if kind.startswith("text/") or "pem" in kind else {}
     return {"responses": {200: {"content": {kind: {"schema": schema}}}}}
 
 
-class OpenApiDocument(OpenAPISchema):
-    """The OpenAPI document with the required right and the problems of each endpoint."""
+class Document(OpenAPISchema):
+    """The OpenAPI document: each operation tells its right, and its problems."""
 
     def operation_details(self, operation: Operation) -> Any:
-        """Return the description of an endpoint."""
+        """Return one operation; every failure is a problem document."""
         details = super().operation_details(operation)
         right = next(
-            (r for callback in operation.auth_callbacks if (r := getattr(callback, "right", ""))),
-            "",
+            (r for one in operation.auth_callbacks if (r := getattr(one, "right", ""))), ""
         )
         if right:
             details["x-right"] = right
@@ -207,28 +203,26 @@ class OpenApiDocument(OpenAPISchema):
         return details
 
     def get_components(self) -> Any:
-        """Return the schemas, including that of a problem document."""
-        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        self.schemas |= schema.pop("$defs")
-        self.schemas["Problem"] = schema
+        """Return the shapes, with that of a problem."""
+        shape = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        self.schemas |= shape.pop("$defs")
+        self.schemas["Problem"] = shape
         return super().get_components()
 
 
 class Api(NinjaAPI):
-    """A REST API that returns every error as a problem document."""
+    """A REST API whose every failure is a problem document."""
 
     def get_openapi_schema(
         self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
     ) -> OpenAPISchema:
         """Return the OpenAPI document."""
-        return OpenApiDocument(self, path_prefix or self.get_root_path(path_params or {}))
+        return Document(self, path_prefix or self.get_root_path(path_params or {}))
 
     def set_default_exception_handlers(self) -> None:
-        """Register the error handlers; unexpected errors are raised to the middleware."""
+        """Answer faults; what nobody foresaw goes on to the middleware."""
         self.add_exception_handler(Fault, _fault)
-        self.add_exception_handler(
-            AuthenticationError, lambda _request, _error: unauthenticated_response()
-        )
+        self.add_exception_handler(AuthenticationError, lambda _request, _error: refusal())
         self.add_exception_handler(HttpError, _http_error)
         self.add_exception_handler(ValidationError, _invalid)
         self.add_exception_handler(Exception, _bug)
@@ -240,43 +234,45 @@ def _fault(request: HttpRequest, fault: Any) -> HttpResponse:
 
 
 def _http_error(request: HttpRequest, error: Any) -> HttpResponse:
-    return problem(error.status_code, str(error), _("Correct the request and try again."))
+    return problem(error.status_code, str(error), _("Correct the request."))
 
 
 def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
-    """Return the response to an invalid request, without the submitted values."""
+    """Answer a request that does not fit the document; what was sent is not repeated."""
     errors = [
         {"field": ".".join(str(part) for part in wrong["loc"]), "message": wrong["msg"]}
         for wrong in error.errors
     ]
     first = f"{errors[0]['field']}: {errors[0]['message']}" if errors else ""
-    detail = _("The request is invalid: %s. Nothing was changed.") % first
-    return problem(422, detail, _("Correct the request and try again."), errors=errors)
+    detail = _("The request does not fit: %s. Nothing was changed.") % first
+    return problem(422, detail, _("Correct the request."), errors=errors)
 
 
 def _bug(request: HttpRequest, error: Any) -> HttpResponse:
     raise error
 
 
-def api_endpoint(view: Any) -> Any:
-    """Wrap a view for programs: no login page, a body limit, 405 as a problem document."""
+def program(view: Any) -> Any:
+    """Make a view one for programs: no login page, a limit on the body, 405 as a problem."""
 
     @login_not_required
     @functools.wraps(view)
-    def endpoint(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+    def answered(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         upload = request.content_type == "multipart/form-data"
-        if int(request.META.get("CONTENT_LENGTH") or 0) > (MAX_UPLOAD if upload else MAX_BODY):
-            return problem(413, _("The request is too large."), _("Send a smaller request."))
-        method = request.method
-        request.method = "GET" if method == "HEAD" else method
+        if int(request.META.get("CONTENT_LENGTH") or 0) > (
+            UPLOAD_AT_MOST if upload else BODY_AT_MOST
+        ):
+            return problem(413, _("The request is too large."), _("Send less."))
+        asked = request.method
+        request.method = "GET" if asked == "HEAD" else asked
         try:
             response: HttpResponse = view(request, *args, **kwargs)
         finally:
-            request.method = method
+            request.method = asked
         if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
             return response
-        problem_405 = problem(405, _("This endpoint does not support the %s method.") % method, "")
-        problem_405.headers["Allow"] = response.headers.get("Allow", "")
-        return problem_405
+        answer = problem(405, _("This address does not take %s.") % asked, "")
+        answer.headers["Allow"] = response.headers.get("Allow", "")
+        return answer
 
-    return endpoint
+    return answered

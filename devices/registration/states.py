@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from django.db import models
 
-from audit.chain.states import StateMachine
+from audit.chain.states import Machine
 
 
 class DeviceState(models.TextChoices):
-    """Whether a device belongs to the zone."""
+    """How a device stands to the zone."""
 
     WAITING = "waiting", "Waiting for approval"
     REGISTERED = "registered", "Registered"
@@ -17,7 +17,7 @@ class DeviceState(models.TextChoices):
 
 
 S = DeviceState
-DEVICE = StateMachine(
+DEVICE = Machine(
     "The device",
     {
         S.WAITING: (S.REGISTERED, S.RETIRED, S.UNREGISTERED),
@@ -26,5 +26,3 @@ DEVICE = StateMachine(
         S.RETIRED: (),
     },
 )
-# Devices that have left the zone.
-LEFT = (S.UNREGISTERED, S.RETIRED)

@@ -1,4 +1,4 @@
-"""URLs of Zone Settings and Registration Keys."""
+"""Addresses of the zone's settings and of registration keys, under Configuration."""
 
 from django.urls import path
 

@@ -1,1 +1,1 @@
-"""The channels of notifications: email and webhook."""
+"""The channels that carry a notification: mail and webhook."""

@@ -1,1 +1,1 @@
-"""Notification events and their delivery."""
+"""Events and their delivery."""

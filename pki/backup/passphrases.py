@@ -1,7 +1,4 @@
-"""Rules for backup passphrases: at least 10 characters and not a common password.
-
-See: manual 1.2.7
-"""
+"""Passphrases of backups: at least ten characters, none of the common ones (manual, 1.2.7)."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ MIN_LENGTH = 10
 MAX_LENGTH = 1024
 _MIN_DIFFERENT = 4
 
-# Entries of the usual lists, without digits and punctuation at the end.
+# Those of the usual lists that have ten characters or more, without digits and signs at the end.
 _COMMON = frozenset(
     (
         "1q2w3e4r5t",
@@ -77,7 +74,7 @@ _TRAILING = "0123456789!?.*#$%&+-_@= "
 
 
 def check_passphrase(passphrase: str) -> None:
-    """Raise WeakPassphrase if the passphrase is too short, too long, or too common."""
+    """Raise WeakPassphrase for one that is too short, too common or too uniform."""
     text = unicodedata.normalize("NFC", passphrase)
     if len(text) < MIN_LENGTH:
         raise WeakPassphrase(
@@ -89,15 +86,15 @@ def check_passphrase(passphrase: str) -> None:
     is_sequence = any(plain in sequence for sequence in _SEQUENCES)
     is_common = plain in _COMMON or plain.rstrip(_TRAILING) in _COMMON
     if is_sequence or is_common or len(set(plain)) < _MIN_DIFFERENT:
-        raise WeakPassphrase("The passphrase is too common.", field="passphrase")
-    encode_passphrase(passphrase)
+        raise WeakPassphrase("The passphrase is one of the most common ones.", field="passphrase")
+    encoded(passphrase)
 
 
-def encode_passphrase(passphrase: str) -> bytes:
-    """Return a passphrase as UTF-8 in Unicode normalization form C, without trimming it."""
+def encoded(passphrase: str) -> bytes:
+    """Return the octets of a passphrase: NFC, not trimmed, UTF-8."""
     try:
         return unicodedata.normalize("NFC", passphrase[: MAX_LENGTH + 1]).encode("utf-8")
     except UnicodeEncodeError:
         raise WeakPassphrase(
-            "The passphrase contains characters that cannot be encoded.", field="passphrase"
+            "The passphrase has characters that cannot be encoded.", field="passphrase"
         ) from None

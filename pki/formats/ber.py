@@ -1,8 +1,6 @@
-"""A minimal BER parser that identifies files and finds the certificates in a .p7b file.
+"""Just enough BER to tell files apart and to find the certificates in a .p7b (X.690, RFC 5652).
 
-The certificates are parsed by `cryptography`.
-
-See: X.690; RFC 5652
+The certificates themselves are not read here; they are cut out and given to the library.
 """
 
 from __future__ import annotations
@@ -26,16 +24,16 @@ _HIGH_TAG = 0x1F
 _CONSTRUCTED = 0x20
 _MAX_LENGTH_OCTETS = 4
 _MAX_DEPTH = 32
-_MIN_LENGTH = 2  # octets: tag and length
+_LEAST = 2  # octets: a tag and a length
 
 
 class NotBer(ValueError):
-    """The data is not BER, or uses a form that does not occur in certificate files."""
+    """The octets are not BER, or of a form that no certificate file has."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A BER value: its tag, and the offsets of the value and of its content."""
+    """One value: its tag, where it begins, where its content lies and where it ends."""
 
     data: bytes
     tag: int
@@ -46,26 +44,26 @@ class Value:
 
     @property
     def content(self) -> bytes:
-        """The content of the value."""
+        """The content octets."""
         return self.data[self.inside : self.inside_end]
 
     @property
     def whole(self) -> bytes:
-        """The encoded value with tag and length."""
+        """The whole value with tag and length."""
         return self.data[self.start : self.end]
 
     def children(self) -> list[Value]:
-        """Return the values inside a constructed value, or raise NotBer."""
-        return list(_parse_values(self.data, self.inside, self.inside_end, 0))
+        """Return the values inside a constructed value."""
+        return list(_values(self.data, self.inside, self.inside_end, 0))
 
 
-def parse(data: bytes) -> list[Value]:
-    """Return the consecutive values in data, or raise NotBer."""
-    return list(_parse_values(data, 0, len(data), 0))
+def read(data: bytes) -> list[Value]:
+    """Return the values that stand one after the other in data, or raise NotBer."""
+    return list(_values(data, 0, len(data), 0))
 
 
-def get_certificates(content_info: Value) -> list[bytes]:
-    """Return the DER of each certificate in a SignedData."""
+def certificates_of(content_info: Value) -> list[bytes]:
+    """Return the DER of each certificate in a SignedData, in no particular order."""
     wrapper = content_info.children()[1]
     signed = wrapper.children()[0]
     return [
@@ -77,39 +75,39 @@ def get_certificates(content_info: Value) -> list[bytes]:
     ]
 
 
-def _parse_values(data: bytes, start: int, end: int, depth: int) -> Iterator[Value]:
+def _values(data: bytes, start: int, end: int, depth: int) -> Iterator[Value]:
     while start < end:
-        value = _parse_value(data, start, end, depth)
+        value = _value(data, start, end, depth)
         yield value
         start = value.end
 
 
-def _parse_value(data: bytes, start: int, end: int, depth: int) -> Value:
-    if depth > _MAX_DEPTH or end - start < _MIN_LENGTH:
-        raise NotBer("truncated or nested too deeply")
+def _value(data: bytes, start: int, end: int, depth: int) -> Value:
+    if depth > _MAX_DEPTH or end - start < _LEAST:
+        raise NotBer("cut short or too deep")
     tag, first = data[start], data[start + 1]
     if tag & _HIGH_TAG == _HIGH_TAG:
-        raise NotBer("multi-octet tags are not supported")
+        raise NotBer("a tag of more than one octet")
     inside = start + 2
     if first == _INDEFINITE:
-        return _parse_indefinite(data, tag, start, end, depth)
+        return _indefinite(data, tag, start, end, depth)
     length = first
     if first & _LONG:
         count = first & ~_LONG
         if count > _MAX_LENGTH_OCTETS or inside + count > end:
-            raise NotBer("length out of bounds")
+            raise NotBer("a length out of bounds")
         length = int.from_bytes(data[inside : inside + count], "big")
         inside += count
     if inside + length > end:
-        raise NotBer("length out of bounds")
+        raise NotBer("a length out of bounds")
     return Value(data, tag, start, inside, inside + length, inside + length)
 
 
-def _parse_indefinite(data: bytes, tag: int, start: int, end: int, depth: int) -> Value:
-    """Return a value of indefinite length, which ends with two zero octets."""
+def _indefinite(data: bytes, tag: int, start: int, end: int, depth: int) -> Value:
+    """Read a value whose end is marked by two zero octets."""
     if not tag & _CONSTRUCTED:
-        raise NotBer("primitive value with indefinite length")
+        raise NotBer("a primitive value of indefinite length")
     inside = here = start + 2
     while data[here : here + 2] != b"\0\0":
-        here = _parse_value(data, here, end, depth + 1).end
+        here = _value(data, here, end, depth + 1).end
     return Value(data, tag, start, inside, here, here + 2)

@@ -12,32 +12,28 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from faults import Unavailable
-from wire.metadata import ManifestFile, sha256
+from wire.metadata import File, sha256
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-class ContentStoreUnavailable(Unavailable):
-    """The content store cannot be written. No part of the file is kept."""
+class NoRoom(Unavailable):
+    """The content store cannot be written; nothing of the file is kept."""
 
     action = gettext_lazy(
-        "Free up disk space on this server or correct the permissions of its "
-        "data directory. The console retries automatically."
+        "Free space on this server, or correct the rights of its home; it is tried again."
     )
 
 
-def get_folder() -> Path:
-    """Return the content directory of this server, which its agent serves to other agents."""
+def folder() -> Path:
+    """Return where this server keeps content; its agent's depot serves the same folder."""
     return Path(settings.SERVER_HOME) / "content"
 
 
-def store_file(name: str, data: bytes) -> ManifestFile:
-    """Store a file atomically under its digest and return its manifest entry.
-
-    Raises ContentStoreUnavailable.
-    """
+def put(name: str, data: bytes) -> File:
+    """Store bytes under their digest, whole or not at all, and return their manifest entry."""
     digest = sha256(data)
-    path = get_folder() / digest
+    path = folder() / digest
     partial = path.with_suffix(f".{os.getpid()}.part")
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -49,15 +45,16 @@ def store_file(name: str, data: bytes) -> ManifestFile:
     except OSError as error:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise ContentStoreUnavailable(
-            _("The update content cannot be stored: %(strerror)s.") % {"strerror": error.strerror}
+        raise NoRoom(
+            _("The content of the update cannot be stored: %(strerror)s.")
+            % {"strerror": error.strerror}
         ) from error
-    return ManifestFile(name=name, sha256=digest, size=len(data))
+    return File(name=name, sha256=digest, size=len(data))
 
 
-def find_file(digest: str) -> Path | None:
-    """Return the path of the file with this digest, None if this server does not have it."""
+def find(digest: str) -> Path | None:
+    """Return the file of a digest, None where this server does not hold it."""
     if not DIGEST.fullmatch(digest):
         return None
-    path = get_folder() / digest
+    path = folder() / digest
     return path if path.is_file() else None

@@ -1,17 +1,14 @@
-"""The states of an update, of its assignment to a device, and of its content on a server.
-
-See: manual 1.3; D-33; D-34
-"""
+"""The states of an update, its assignment to a device, its content on a server (D-33, D-34)."""
 
 from __future__ import annotations
 
 from django.db import models
 
-from audit.chain.states import StateMachine
+from audit.chain.states import Machine
 
 
 class UpdateState(models.TextChoices):
-    """The state of a system update."""
+    """How far an update is."""
 
     CREATED = "created", "Created"
     REPLICATING = "replicating", "Replicating"
@@ -25,7 +22,7 @@ class UpdateState(models.TextChoices):
 
 
 U = UpdateState
-UPDATE = StateMachine(
+UPDATE = Machine(
     "The system update",
     {
         U.CREATED: (U.REPLICATING, U.CANCELED, U.ERROR),
@@ -33,19 +30,17 @@ UPDATE = StateMachine(
         U.REPLICATED: (U.ASSIGNED, U.CANCELED, U.ERROR),
         U.ASSIGNED: (U.IN_PROGRESS, U.COMPLETED, U.CANCELED, U.ERROR),
         U.IN_PROGRESS: (U.COMPLETED, U.CANCELED, U.ERROR),
-        # A rollback cancels an update that is already complete.
+        # A roll back withdraws what was completed.
         U.COMPLETED: (U.BASELINED, U.IN_PROGRESS, U.CANCELED),
         U.ERROR: (U.REPLICATING, U.ASSIGNED, U.CANCELED),
         U.BASELINED: (),
         U.CANCELED: (),
     },
 )
-# States in which an update is no longer offered to devices.
-UPDATE_CLOSED = (U.CANCELED, U.BASELINED)
 
 
 class AssignmentState(models.TextChoices):
-    """The state of one update on one device."""
+    """How one device stands to one update."""
 
     PENDING = "pending", "Pending"
     ASSIGNED = "assigned", "Update Assigned"
@@ -61,35 +56,51 @@ class AssignmentState(models.TextChoices):
 
 
 A = AssignmentState
-_STEPS = (A.ASSIGNED, A.DOWNLOADING, A.APPLYING, A.APPLIED, A.ACTIVATING, A.ACTIVATED)
-_ENDED = (A.IGNORED, A.CANCELED, A.FAILED, A.NEEDS_CRT)
-ASSIGNMENT = StateMachine(
+_ABANDON = (A.IGNORED, A.CANCELED, A.FAILED, A.NEEDS_CRT)
+ASSIGNMENT = Machine(
     "The assignment",
     {
-        # A device that recovered with a trust notice reports before the update was offered to it.
-        A.PENDING: (*_STEPS, *_ENDED),
-        A.ASSIGNED: (*_STEPS[1:], *_ENDED),
-        A.DOWNLOADING: (*_STEPS[2:], *_ENDED),
-        A.APPLYING: (*_STEPS[3:], *_ENDED),
-        A.APPLIED: (A.APPLYING, *_STEPS[4:], *_ENDED),
-        A.ACTIVATING: (A.ACTIVATED, A.APPLIED, *_ENDED),
-        A.FAILED: (*_STEPS, A.IGNORED, A.CANCELED, A.NEEDS_CRT),
-        A.NEEDS_CRT: (A.ASSIGNED, *_STEPS[2:], A.IGNORED, A.CANCELED),
+        # One that recovered by itself reports without ever having been offered the update.
+        A.PENDING: (
+            *(A.ASSIGNED, A.DOWNLOADING, A.APPLYING, A.APPLIED, A.ACTIVATING, A.ACTIVATED),
+            *_ABANDON,
+        ),
+        A.ASSIGNED: (A.DOWNLOADING, A.APPLYING, A.APPLIED, A.ACTIVATING, A.ACTIVATED, *_ABANDON),
+        A.DOWNLOADING: (A.APPLYING, A.APPLIED, A.ACTIVATING, A.ACTIVATED, *_ABANDON),
+        A.APPLYING: (A.APPLIED, A.ACTIVATING, A.ACTIVATED, *_ABANDON),
+        A.APPLIED: (A.APPLYING, A.ACTIVATING, A.ACTIVATED, *_ABANDON),
+        A.ACTIVATING: (A.ACTIVATED, A.APPLIED, *_ABANDON),
+        A.FAILED: (
+            A.ASSIGNED,
+            A.DOWNLOADING,
+            A.APPLYING,
+            A.APPLIED,
+            A.ACTIVATING,
+            A.ACTIVATED,
+            A.IGNORED,
+            A.CANCELED,
+            A.NEEDS_CRT,
+        ),
+        A.NEEDS_CRT: (
+            A.ASSIGNED,
+            A.APPLYING,
+            A.APPLIED,
+            A.ACTIVATING,
+            A.ACTIVATED,
+            A.IGNORED,
+            A.CANCELED,
+        ),
         A.IGNORED: (A.ASSIGNED, A.CANCELED),
         A.ACTIVATED: (A.CANCELED, A.ASSIGNED),
         A.CANCELED: (),
     },
 )
-# States in which a device no longer keeps an operation open (D-27).
+# A device in one of these no longer holds an operation open (D-27).
 SETTLED = (A.ACTIVATED, A.IGNORED, A.CANCELED)
-# States in which a registered device keeps the next wave or stage pending.
-UNDER_WAY = (A.PENDING, A.ASSIGNED, A.DOWNLOADING, A.APPLYING)
-APPLIED = (A.APPLIED, A.ACTIVATING, A.ACTIVATED)
-ERRORS = (A.FAILED, A.NEEDS_CRT)
 
 
 class ReplicaState(models.TextChoices):
-    """The state of an update's content on one content server."""
+    """How the content of one update stands on one content server."""
 
     PENDING = "pending", "Pending"
     REPLICATING = "replicating", "Replicating"
@@ -100,9 +111,8 @@ class ReplicaState(models.TextChoices):
 
 
 R = ReplicaState
-MISSING = (R.PENDING, R.REPLICATING, R.FAILED)
-REPLICA = StateMachine(
-    "The content copy",
+REPLICA = Machine(
+    "The replica",
     {
         R.PENDING: (R.REPLICATING, R.AVAILABLE, R.FAILED, R.EXCLUDED, R.WITHDRAWN),
         R.REPLICATING: (R.AVAILABLE, R.PENDING, R.FAILED, R.EXCLUDED, R.WITHDRAWN),

@@ -1,4 +1,4 @@
-"""Filters and sort order of the lists of updates and of their devices."""
+"""The lists of updates and of their devices: which rows a filter leaves, and in which order."""
 
 from __future__ import annotations
 
@@ -25,80 +25,79 @@ UPDATE_COLUMNS = (
 DEVICE_COLUMNS = (
     Column("device", _("Device"), "device__name"),
     Column("state", _("Status"), "state"),
-    Column("changed", _("Last changed"), "changed_at"),
+    Column("changed", _("Changed"), "changed_at"),
     Column("contact", _("Last contact"), "device__last_contact"),
 )
-# The default order: failed devices first, then devices that are not done. Because it is an order of
-# states, a page is one or two ranges of the index.
-STATE_ORDER = (
+# Without another order the failed devices come first, then those that are not done. As a
+# sequence of states: a page of it takes one or two ranges of the index.
+STATES = (
     *(AssignmentState.FAILED, AssignmentState.NEEDS_CRT),
     *(AssignmentState.APPLYING, AssignmentState.DOWNLOADING, AssignmentState.ASSIGNED),
     *(AssignmentState.PENDING, AssignmentState.ACTIVATING, AssignmentState.APPLIED),
     *(AssignmentState.IGNORED, AssignmentState.CANCELED, AssignmentState.ACTIVATED),
 )
-_FAILED_FIRST = Case(
-    *(When(state=state, then=position) for position, state in enumerate(STATE_ORDER)),
-    default=len(STATE_ORDER),
+_WORST_FIRST = Case(
+    *(When(state=state, then=place) for place, state in enumerate(STATES)), default=len(STATES)
 )
-# Up to this number, devices of one state are sorted by name, otherwise by key.
-MAX_SORTED = 200
-SMALL_UPDATE = 5_000
-# The filters of the list of updates.
+# So many of one state are put in the order of their names; more stay in that of their rows.
+SORTED_AT_MOST = 200
+FEW = 5_000
+# The chips of the list of updates.
 AVAILABLE = (UpdateState.CREATED, UpdateState.REPLICATING, UpdateState.REPLICATED)
 DEPLOYING = (UpdateState.ASSIGNED, UpdateState.IN_PROGRESS, UpdateState.ERROR)
 HISTORY = (UpdateState.COMPLETED, UpdateState.BASELINED, UpdateState.CANCELED)
 GROUPS = {"available": AVAILABLE, "deploying": DEPLOYING, "history": HISTORY}
 
 
-class FailedFirst:
-    """The devices of one update, failed devices first, without sorting all of them.
+class WorstFirst:
+    """The devices of one update, failed ones first, without ever sorting all of them.
 
-    The cost of a page does not depend on the number of devices, because the counts by state give
-    its position in the index. `numbers` are the counts of exactly these rows.
+    Among a million rows a page costs what it costs among a hundred: the counts by state tell
+    which rows it holds. `numbers` are the counts of exactly these rows.
     """
 
-    def __init__(self, rows: QuerySet[Assignment], numbers: Mapping[str, int]) -> None:
-        self._rows = rows
+    def __init__(self, every: QuerySet[Assignment], numbers: Mapping[str, int]) -> None:
+        self._every = every
         self._numbers = numbers
 
     def count(self) -> int:
-        """Return the number of devices."""
+        """Return how many there are."""
         return sum(self._numbers.values())
 
     def __len__(self) -> int:
         return self.count()
 
-    def __getitem__(self, page: Any) -> list[Assignment]:
-        begin, end = page.start or 0, page.stop
+    def __getitem__(self, wanted: Any) -> list[Assignment]:
+        begin, end = wanted.start or 0, wanted.stop
         found: list[Assignment] = []
-        for state in STATE_ORDER:
-            count = self._numbers.get(state, 0)
-            if begin < count and end > 0:
-                found += self._get_rows(state, count, max(begin, 0), min(end, count))
-            begin, end = begin - count, end - count
+        for state in STATES:
+            there = self._numbers.get(state, 0)
+            if begin < there and end > 0:
+                found += self._rows(state, there, max(begin, 0), min(end, there))
+            begin, end = begin - there, end - there
         return found
 
-    def _get_rows(self, state: str, count: int, begin: int, end: int) -> list[Assignment]:
-        rows = self._rows.filter(state=state)
-        if count <= MAX_SORTED:
-            # If the database sorted by name, it would read all devices in that order.
+    def _rows(self, state: str, there: int, begin: int, end: int) -> list[Assignment]:
+        rows = self._every.filter(state=state)
+        if there <= SORTED_AT_MOST:
+            # Asked for by name a database would walk all devices in that order.
             return sorted(rows.select_related("device"), key=lambda row: row.device.name)[begin:end]
-        # The rows before the page are skipped in the index only, from the nearer end.
+        # What lies before the page is skipped in the index alone, from whichever end is nearer.
         ordered = rows.order_by("pk").values_list("pk", flat=True)
-        backward = begin > count - end
+        backward = begin > there - end
         keys = list(
-            ordered.reverse()[count - end : count - begin] if backward else ordered[begin:end]
+            ordered.reverse()[there - end : there - begin] if backward else ordered[begin:end]
         )
-        selected = Assignment.objects.filter(pk__in=keys).order_by("pk")
-        return list(selected.select_related("device"))
+        wanted = Assignment.objects.filter(pk__in=keys).order_by("pk")
+        return list(wanted.select_related("device"))
 
 
-def count_devices(found: Sequence[SystemUpdate]) -> dict[UUID, dict[str, int]]:
-    """Return the number of devices of each update by state, in one query."""
+def counts(found: Sequence[SystemUpdate]) -> dict[UUID, dict[str, int]]:
+    """Return how many devices of each update are in each state, in one query for all of them."""
     numbers: dict[UUID, dict[str, int]] = defaultdict(dict)
     if len(found) == 1:
-        # Without grouping by update, the database reads only the index.
-        numbers[found[0].pk] = count_by_state(Assignment.objects.filter(update=found[0].pk))
+        # Without the update among the groups the index alone answers.
+        numbers[found[0].pk] = by_state(Assignment.objects.filter(update=found[0].pk))
         return numbers
     rows = Assignment.objects.filter(update__in=found).order_by().values_list("update", "state")
     for update, state, n in rows.annotate(n=Count("*")):
@@ -106,34 +105,34 @@ def count_devices(found: Sequence[SystemUpdate]) -> dict[UUID, dict[str, int]]:
     return numbers
 
 
-def count_by_state(found: QuerySet[Assignment]) -> dict[str, int]:
-    """Return the number of assignments by state."""
+def by_state(found: QuerySet[Assignment]) -> dict[str, int]:
+    """Return how many of some assignments are in each state, by the index alone where it can."""
     rows = found.order_by().values_list("state").annotate(n=Count("*"))
     return dict(rows)
 
 
-def filter_assignments(
-    rows: QuerySet[Assignment], state: str, q: str, *, is_small: bool = False
+def matching(
+    every: QuerySet[Assignment], state: str, q: str, *, few: bool = False
 ) -> QuerySet[Assignment]:
-    """Return the assignments of a state, or the open ones, that match a search for device names.
+    """Return the assignments of a state, or the open ones, to devices that a search finds.
 
-    `is_small`: there are so few rows that reading each device is faster than searching all names.
+    `few`: there are so few that each one's name is looked at, whatever the zone has besides.
     """
     if state in AssignmentState.values:
-        rows = rows.filter(state=state)
+        every = every.filter(state=state)
     elif state == OPEN:
-        rows = rows.exclude(state__in=SETTLED)
+        every = every.exclude(state__in=SETTLED)
     if not q:
-        return rows
-    if is_small:
-        return rows.filter(device__name__icontains=q)
-    # The names are read from their index.
-    return rows.filter(device__in=Device.objects.filter(name__icontains=q).values("pk"))
+        return every
+    if few:
+        return every.filter(device__name__icontains=q)
+    # The names alone are an index; only who is found in there is looked up.
+    return every.filter(device__in=Device.objects.filter(name__icontains=q).values("pk"))
 
 
-def filter_updates(q: str, state: str) -> QuerySet[SystemUpdate]:
-    """Return the updates of a state or a group of states that match a search."""
-    found = SystemUpdate.objects.visible().defer("envelope", "files")
+def updates(q: str, state: str) -> QuerySet[SystemUpdate]:
+    """Return the updates of a state, or of a group of states, that a search finds."""
+    found = SystemUpdate.objects.shown().defer("envelope", "files")
     if q:
         found = found.filter(name__icontains=q)
     if state in GROUPS:
@@ -141,25 +140,25 @@ def filter_updates(q: str, state: str) -> QuerySet[SystemUpdate]:
     return found.filter(state=state) if state in UpdateState.values else found
 
 
-def get_status_by_device(
+def status_by_device(
     update: SystemUpdate, numbers: Mapping[str, int], state: str, q: str, order: str
 ) -> Any:
-    """Return the rows of Status by Device. By default, failed devices come first.
+    """Return the rows that are asked for; without another `order` the failed ones come first.
 
-    `numbers` are the counts of all devices of the update by state. In a large update, a device
-    whose state changes after the count can be missing or shown twice.
+    `numbers` are the counts of all devices of the update by state. Of a few devices none is
+    missed or told twice that moved since they were counted; among many that may happen.
     """
-    rows = Assignment.objects.filter(update=update)
-    is_small = sum(numbers.values()) <= SMALL_UPDATE
-    found = filter_assignments(rows, state, q, is_small=is_small)
+    every = Assignment.objects.filter(update=update)
+    few = sum(numbers.values()) <= FEW
+    found = matching(every, state, q, few=few)
     if order:
         return found.select_related("device").order_by(order, "pk")
-    if is_small:
-        return found.select_related("device").order_by(_FAILED_FIRST, "device__name", "pk")
+    if few:
+        return found.select_related("device").order_by(_WORST_FIRST, "device__name", "pk")
     if q:
-        return FailedFirst(found, count_by_state(found))
+        return WorstFirst(found, by_state(found))
     if state == OPEN:
         numbers = {key: n for key, n in numbers.items() if key not in SETTLED}
     elif state in AssignmentState.values:
         numbers = {state: numbers.get(state, 0)}
-    return FailedFirst(rows, numbers)
+    return WorstFirst(every, numbers)

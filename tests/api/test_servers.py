@@ -9,7 +9,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from administrators.models import Policies
+from administrators.models import Rules
 from certificates.authority import key_jobs
 from certificates.models import Authority, FutureCertificate, Operation, VaultJob
 from certificates.operations.states import FutureState
@@ -96,7 +96,7 @@ def test_csrs_are_fetched_and_generated_anew(everybody, zone, waiting):
     assert answer.status_code == 200, answer.content
     told = answer.json()
     assert told[0]["future"]["state"] == FutureState.AWAITED
-    assert FutureCertificate.objects.get().csr_parameters["organization"] == "ACME"
+    assert FutureCertificate.objects.get().order["organization"] == "ACME"
 
 
 @succeeds(
@@ -170,7 +170,7 @@ def done(everybody, answer):
     assert answer.status_code == 202, answer.content
     there = f"jobs/{answer.json()['id']}"
     assert everybody.get(there).json()["state"] == "waiting"
-    key_jobs.run(VaultJob.objects.get(pk=answer.json()["id"]), now=timezone.now())
+    key_jobs.do(VaultJob.objects.get(pk=answer.json()["id"]), now=timezone.now())
     return everybody.get(there).json()
 
 
@@ -216,7 +216,7 @@ def test_a_weak_passphrase_a_foreign_backup_and_an_early_fetch_are_refused(every
 @succeeds("POST /jobs/{job_id}/confirm")
 @refuses("POST /jobs/{job_id}/confirm")
 def test_a_backup_waits_for_the_second_of_two_administrators(everybody, zone):
-    Policies.objects.create(pk=1, two_administrators=True)
+    Rules.objects.create(pk=1, two_administrators=True)
     job = everybody.post("authority/backup", {"passphrase": PHRASE}).json()
     assert job["state"] == "proposed"
     told = problem(everybody.post(f"jobs/{job['id']}/confirm"), 409)

@@ -1,4 +1,4 @@
-"""A console user without a browser: cookies, forms, verified TLS."""
+"""A person at the console without a browser: cookies, forms as they are shown, verified TLS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME
 
 @dataclass
 class Form:
-    """A form of a page: its target and its values."""
+    """A form of a page: where it goes and what it holds as shown."""
 
     action: str = ""
     method: str = "get"
@@ -28,7 +28,7 @@ class Form:
 
 @dataclass
 class Page:
-    """A response of the console."""
+    """An answer of the console."""
 
     path: str
     status: int
@@ -59,7 +59,7 @@ class Page:
 
 
 class Visitor:
-    """The session of one user."""
+    """One person's session."""
 
     def __init__(self, url: str, ca_file: Path, *, dateless: bool = False) -> None:
         parts = urlsplit(url)

@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(exit_codes.USAGE)
 
 
-def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
+def add(name: str, parser: argparse.ArgumentParser) -> None:
     """Add what a command takes beside what all take."""
     if name in ("register", "adopt"):
         _place(parser)
@@ -37,12 +37,10 @@ def add_arguments(name: str, parser: argparse.ArgumentParser) -> None:
     if name == "register":
         _registration(parser)
     elif name == "adopt":
-        parser.add_argument(
-            "--server-key", default="", help="file that contains an existing private key"
-        )
+        parser.add_argument("--server-key", default="", help="file of a key to take over")
     elif name == "update":
         parser.add_argument("what", nargs="?", choices=("list", "show", "retry"), default="list")
-        parser.add_argument("id", nargs="?", default="", help="update ID or unique prefix")
+        parser.add_argument("id", nargs="?", default="", help="or its beginning")
     elif name == "import":
         parser.add_argument("file")
 
@@ -53,27 +51,13 @@ def _place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--address", action="append", default=[], dest="addresses")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--content-port", type=int, default=0)
-    parser.add_argument("--preflight-port", type=int, default=0)
-    # The name of the previous release.
-    parser.add_argument(
-        "--rehearsal-port",
-        dest="preflight_port",
-        type=int,
-        default=argparse.SUPPRESS,
-        help=argparse.SUPPRESS,
-    )
+    parser.add_argument("--rehearsal-port", type=int, default=0)
 
 
 def _registration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url")
     parser.add_argument("--role", default=MANAGED, choices=ROLES)
     parser.add_argument("--parent", default="")
-    parser.add_argument(
-        "--key",
-        default=os.environ.get("ZAC_KEY", ""),
-        help=("registration key (default: $ZAC_KEY; use - to read from standard input)"),
-    )
-    parser.add_argument(
-        "--fingerprint", default="", help=("SHA-256 fingerprint of the zone's public key")
-    )
+    parser.add_argument("--key", default=os.environ.get("ZAC_KEY", ""), help="or ZAC_KEY, or -")
+    parser.add_argument("--fingerprint", default="", help="SHA-256 of the zone's public key")
     parser.add_argument("--trust-on-first-use", action="store_true")

@@ -12,15 +12,15 @@ from faults import Fault, Kind
 from wire.messages import PRIMARY
 from zac import wakeup
 from zac.cli import arguments, exit_codes, output
+from zac.enrollment import register
+from zac.enrollment import register as enrollment_register
+from zac.enrollment.register import Options
 from zac.host import files, locks
 from zac.host.home import DEFAULT, Home
-from zac.host.host import Host, print_log
+from zac.host.host import Host, say
 from zac.network import calls
-from zac.registration import registration
-from zac.registration import registration as enrollment_register
-from zac.registration.registration import RegistrationOptions
 from zac.trust import recovery
-from zac.updates import manual_csr, refresh, reports, steps
+from zac.updates import manual, refresh, reports, steps
 
 LOCK_WAIT = 30.0
 Act = Callable[[Host, argparse.Namespace], int]
@@ -40,8 +40,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     told = _parser().parse_args(arguments)
     host = Host(Home(told.home))
     if told.verbose:
-        host.log = print_log
-    return exit_codes.run(lambda: told.act(host, told))
+        host.log = say
+    return exit_codes.told(lambda: told.act(host, told))
 
 
 def _parser() -> arguments.Parser:
@@ -49,42 +49,32 @@ def _parser() -> arguments.Parser:
     # Before or behind the command; the place behind it must not overwrite the one before.
     common.add_argument("--home", default=argparse.SUPPRESS)
     common.add_argument("-v", "--verbose", action="store_true")
-    parser = arguments.Parser(prog="zac", description="Manage the ZENworks agent on this device.")
+    parser = arguments.Parser(prog="zac", description="The agent of this host.")
     parser.add_argument("--home", default=os.environ.get("ZAC_HOME", DEFAULT))
     commands = parser.add_subparsers(dest="command", required=True)
     known: List[Tuple[str, List[str], Act, str]] = [
-        ("register", ["reg"], _register, "register this device in a zone"),
-        ("unregister", ["unr"], _unregister, "unregister this device from the zone"),
-        ("refresh", ["ref"], _refresh, "check for changes now"),
-        ("status", ["st"], _status, "show the status of this device"),
-        (
-            "cert-info",
-            ["ci"],
-            _cert_info,
-            ("show the trusted roots and the certificate of this device"),
-        ),
-        ("zone-config", ["zc"], _zone_config, "list the servers in the zone"),
-        ("update", [], _update, "list, show, or retry updates on this device"),
-        (
-            "recover",
-            [],
-            _recover,
-            ("recover trust with the zone key when no server can be verified"),
-        ),
-        ("csr", [], _csr, "print the CSR for this server"),
-        ("import", [], _import, ("submit the signed certificate and chain for this server")),
-        ("run", [], _run, "run the agent as a service"),
-        ("adopt", [], _adopt, "set up this host as the first server of a new zone"),
+        ("register", ["reg"], _register, "join a zone"),
+        ("unregister", ["unr"], _unregister, "leave the zone"),
+        ("refresh", ["ref"], _refresh, "ask the zone for news now"),
+        ("status", ["st"], _status, "show how this device stands"),
+        ("cert-info", ["ci"], _cert_info, "show trusted roots and own certificate"),
+        ("zone-config", ["zc"], _zone_config, "show the servers of the zone"),
+        ("update", [], _update, "list, show or retry the updates of this device"),
+        ("recover", [], _recover, "find back by the zone key when no server verifies"),
+        ("csr", [], _csr, "print this server's certification request"),
+        ("import", [], _import, "hand in this server's signed certificate with its chain"),
+        ("run", [], _run, "run as a service"),
+        ("adopt", [], _adopt, "make this host the first server of a new zone"),
     ]
     for name, short, act, text in known:
         one = commands.add_parser(name, aliases=short, help=text, parents=[common])
         one.set_defaults(act=act)
-        arguments.add_arguments(name, one)
+        arguments.add(name, one)
     return parser
 
 
-def _options(told: argparse.Namespace, url: str, role: str) -> RegistrationOptions:
-    return RegistrationOptions(
+def _options(told: argparse.Namespace, url: str, role: str) -> Options:
+    return Options(
         url=url,
         name=told.name,
         role=role,
@@ -92,13 +82,13 @@ def _options(told: argparse.Namespace, url: str, role: str) -> RegistrationOptio
         addresses=told.addresses,
         port=told.port,
         content_port=told.content_port,
-        preflight_port=told.preflight_port,
+        rehearsal_port=told.rehearsal_port,
     )
 
 
 def _register(host: Host, told: argparse.Namespace) -> int:
     files.make_folder(host.home.path)
-    options = RegistrationOptions(
+    options = Options(
         **{
             **vars(_options(told, told.url, told.role)),
             "key": sys.stdin.readline().strip() if told.key == "-" else told.key,
@@ -107,71 +97,69 @@ def _register(host: Host, told: argparse.Namespace) -> int:
             "ask": _ask if told.trust_on_first_use else None,
         }
     )
-    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
-        registered = registration.register(host, options)
-    wakeup.wake(host.home.path)
+    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+        registered = register.enrol(host, options)
+    wakeup.call(host.home.path)
     print("Registered as %s in zone %s." % (registered.id, registered.zone))
     if not registered.approved:
-        print("This device is waiting for approval by an administrator.")
+        print("An administrator has yet to approve it.")
     return exit_codes.OK
 
 
 def _ask(fingerprint: str) -> bool:
-    print("SHA-256 fingerprint of the zone key: %s" % fingerprint)
+    print("The zone's key has the SHA-256 fingerprint %s." % fingerprint)
     if not sys.stdin.isatty():
-        raise registration.ZoneNotPinned(
-            ("The fingerprint cannot be confirmed because the terminal is not interactive.")
-        )
-    return input("Does this match the fingerprint in the console? [y/N] ").strip().lower() == "y"
+        raise register.NoPin("Nobody is there to confirm the fingerprint.")
+    return input("Is it the one that the console shows? [y/N] ").strip().lower() == "y"
 
 
 def _unregister(host: Host, told: argparse.Namespace) -> int:
     host.home.device()
-    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
+    with locks.hold(host.home.at("lock"), LOCK_WAIT):
         try:
-            calls.send(host, "/zac/v1/unregister", {})
+            calls.tell(host, "/zac/v1/unregister", {})
         except Fault:
             if not told.force:
                 raise
         for name in ("device.json", "state.json", "servers.json"):
-            files.remove(host.home.path_to(name))
-        files.remove_tree(host.home.path_to("security"))
-        files.remove_tree(host.home.path_to("remint-repo"))
+            files.remove(host.home.at(name))
+        files.remove_tree(host.home.at("security"))
+        files.remove_tree(host.home.at("remint-repo"))
     print("This device no longer belongs to the zone.")
     return exit_codes.OK
 
 
 def _refresh(host: Host, _told: argparse.Namespace) -> int:
     host.home.device()
-    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
+    with locks.hold(host.home.at("lock"), LOCK_WAIT):
         answer = refresh.refresh(host, asked=True)
-    wakeup.wake(host.home.path, wakeup.CHECK)
+    wakeup.call(host.home.path, wakeup.LOOK)
     if not answer.approved:
         print("Waiting for an administrator to approve this device.")
         return exit_codes.PENDING
     failed = [one for one in host.state.load().updates.values() if one.failure and one.open]
     for one in failed:
         print("Update %s failed: %s" % (one.id, one.failure))
-    print("Refreshed (%d servers)." % len(answer.servers))
+    print("Refreshed; %d servers." % len(answer.servers))
     return exit_codes.FAILED if failed else exit_codes.OK
 
 
 def _recover(host: Host, _told: argparse.Namespace) -> int:
     host.home.device()
-    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
+    with locks.hold(host.home.at("lock"), LOCK_WAIT):
         recovery.recover(host)
         refresh.refresh(host)
-    print(("Recovered. This device now trusts the zone's current certificate authority."))
+    print("Recovered: the zone's current certificate authority is trusted again.")
     return exit_codes.OK
 
 
 def _status(host: Host, told: argparse.Namespace) -> int:
-    print(output.status_json(host) if told.json else output.status_text(host))
+    print(output.as_json(host) if told.json else output.as_text(host))
     return exit_codes.OK
 
 
 def _cert_info(host: Host, told: argparse.Namespace) -> int:
-    print(output.new_certificates(host) if told.future else output.certificates(host))
+    print(output.future(host) if told.future else output.certificates(host))
     return exit_codes.OK
 
 
@@ -180,7 +168,7 @@ def _update(host: Host, told: argparse.Namespace) -> int:
     known = host.state.load().updates
     chosen = [one for one in known if one.startswith(told.id)]
     if told.id and len(chosen) != 1:
-        raise NoUpdate("%d updates match the ID %s." % (len(chosen), told.id))
+        raise NoUpdate("%d updates begin with %s." % (len(chosen), told.id))
     if told.what == "retry":
         return _retry(host, chosen)
     whole = told.what == "show"
@@ -189,12 +177,12 @@ def _update(host: Host, told: argparse.Namespace) -> int:
 
 
 def _retry(host: Host, chosen: List[str]) -> int:
-    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
+    with locks.hold(host.home.at("lock"), LOCK_WAIT):
         for update in chosen:
-            steps.retry(host, update)
+            steps.try_again(host, update)
             steps.advance(host, update)
-        reports.send_reports(host)
-    wakeup.wake(host.home.path, wakeup.CHECK)
+        reports.flush(host)
+    wakeup.call(host.home.path, wakeup.LOOK)
     records = [host.state.load().updates[update] for update in chosen]
     failed = [one for one in records if one.failure and one.open]
     for one in failed:
@@ -205,16 +193,16 @@ def _retry(host: Host, chosen: List[str]) -> int:
 
 
 def _csr(host: Host, _told: argparse.Namespace) -> int:
-    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
-        print(manual_csr.get_csr(host), end="")
+    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+        print(manual.request(host), end="")
     return exit_codes.OK
 
 
 def _import(host: Host, told: argparse.Namespace) -> int:
-    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
-        manual_csr.import_certificate(host, told.file)
-    wakeup.wake(host.home.path, wakeup.CHECK)
-    print("Certificate submitted. It takes effect at the activation time.")
+    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+        manual.import_file(host, told.file)
+    wakeup.call(host.home.path, wakeup.LOOK)
+    print("The certificate is handed in; it is used from the activation time on.")
     return exit_codes.OK
 
 
@@ -233,16 +221,16 @@ def _run(host: Host, _told: argparse.Namespace) -> int:
 def _adopt(host: Host, told: argparse.Namespace) -> int:
     files.make_folder(host.home.path)
     if told.finish:
-        enrollment_register.finish_first_server(host, sys.stdin.buffer.read())
+        enrollment_register.finish(host, sys.stdin.buffer.read())
         return exit_codes.OK
     url = "https://%s:%d" % ((told.addresses or [told.fqdn])[0], told.port)
     key = _key_file(told.server_key) if told.server_key else None
-    print(enrollment_register.prepare_first_server(host, _options(told, url, PRIMARY), key))
+    print(enrollment_register.prepare(host, _options(told, url, PRIMARY), key))
     return exit_codes.OK
 
 
 def _key_file(path: str) -> bytes:
     data = files.read(path)
     if data is None:
-        raise Fault("Cannot read %s. Nothing was changed." % path)
+        raise Fault("%s cannot be read. Nothing was changed." % path)
     return data

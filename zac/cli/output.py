@@ -12,12 +12,12 @@ from zac.host.host import Host
 from zac.trust import pem, store
 
 
-def get_status(host: Host) -> Dict[str, Any]:
+def facts(host: Host) -> Dict[str, Any]:
     """Return how this device stands, as plain values."""
-    device = host.home.device_or_none()
+    device = host.home.device_if_any()
     if device is None:
         return {"registered": False}
-    known, held = host.home.zone_cache(), host.trust_store.current().trust
+    known, held = host.home.known(), host.security.current().trust
     return {
         "registered": True,
         "id": device.id,
@@ -30,7 +30,7 @@ def get_status(host: Host) -> Dict[str, Any]:
         "refresh_s": known.refresh_s,
         "clock_offset": round(host.clock.offset, 3),
         "epoch": host.state.load().epoch,
-        "generation": host.trust_store.current_name(),
+        "generation": host.security.name(),
         "root_sha256": pem.fingerprint(held.current),
         "trusted_sha256": store.digests(held),
         "updates": _updates(host),
@@ -38,22 +38,22 @@ def get_status(host: Host) -> Dict[str, Any]:
     }
 
 
-def status_json(host: Host) -> str:
+def as_json(host: Host) -> str:
     """Return the facts for a script."""
-    return json.dumps(get_status(host), sort_keys=True, indent=1)
+    return json.dumps(facts(host), sort_keys=True, indent=1)
 
 
-def status_text(host: Host) -> str:
+def as_text(host: Host) -> str:
     """Return the facts for a reader."""
-    known = get_status(host)
+    known = facts(host)
     if not known["registered"]:
         return "This device is not registered."
     lines = [
         "%s (%s) in zone %s" % (known["name"], known["role"], known["zone"]),
         "  registered with  %s%s"
-        % (known["server"], "" if known["approved"] else ", waiting for approval"),
+        % (known["server"], "" if known["approved"] else ", not approved yet"),
         "  last refresh     %s" % _time(known["refreshed"]),
-        "  clock offset     %+.1f s" % known["clock_offset"],
+        "  clock            %+.1f s to zone time" % known["clock_offset"],
         "  zone CA          %s" % known["root_sha256"],
     ]
     lines += [
@@ -67,32 +67,29 @@ def status_text(host: Host) -> str:
 def certificates(host: Host) -> str:
     """Return trusted roots and the own certificate for a reader; raises NotRegistered."""
     host.home.device()
-    generation = host.trust_store.current()
+    generation = host.security.current()
     lines: List[str] = []
     for root in store.roots(generation.trust):
         title = "%s CA: %s" % (_rank(generation.trust, root), pem.subject(root))
         lines += _described(title, root)
     if generation.server:
-        lines += [
-            "Device certificate",
-            "  SHA-256          %s" % pem.fingerprint(generation.server),
-        ]
+        lines += ["Own certificate", "  SHA-256          %s" % pem.fingerprint(generation.server)]
     return "\n".join(lines)
 
 
-def new_certificates(host: Host) -> str:
+def future(host: Host) -> str:
     """Return the roots announced and the certificate that this server will show."""
     host.home.device()
     lines: List[str] = []
-    for root in host.trust_store.current().trust.pending:
-        lines += _described("New CA: %s" % pem.subject(root), root)
+    for root in host.security.current().trust.pending:
+        lines += _described("Announced CA: %s" % pem.subject(root), root)
     for record in host.state.load().updates.values():
-        data = files.read(host.home.path_to("remint-repo", record.id, "future.pem")) or b""
+        data = files.read(host.home.at("remint-repo", record.id, "future.pem")) or b""
         found = pem.split(data.decode())
         if found:
-            lines.append("New certificate from update %s" % record.id)
+            lines.append("Future certificate of update %s" % record.id)
             lines.append("  SHA-256          %s" % pem.fingerprint(found[0]))
-    return "\n".join(lines) or "No new CA or certificate is pending."
+    return "\n".join(lines) or "Nothing is announced."
 
 
 def updates(host: Host, chosen: List[str], *, as_json: bool, whole: bool) -> str:
@@ -101,14 +98,14 @@ def updates(host: Host, chosen: List[str], *, as_json: bool, whole: bool) -> str
     if as_json:
         return json.dumps(found, sort_keys=True, indent=1)
     if not found:
-        return "There are no updates on this device."
+        return "No update is known on this device."
     return "\n".join(_at_length(one) if whole else _in_short(one) for one in found)
 
 
 def servers(host: Host) -> str:
     """Return the zone's servers for a reader; raises NotRegistered."""
     host.home.device()
-    known = host.home.zone_cache().servers
+    known = host.home.known().servers
     return "\n".join(
         "%s (%s) %s" % (one.name, one.role, one.url or one.content_url) for one in known
     )
@@ -126,7 +123,7 @@ def _updates(host: Host) -> List[Dict[str, Any]]:
             "attempt": record.attempt,
             "failure": record.failure,
             "activates_at": record.activates_at(),
-            "go": record.activation_order is not None,
+            "go": record.go is not None,
         }
         for record in host.state.load().updates.values()
     ]
@@ -154,7 +151,7 @@ def _at_length(one: Dict[str, Any]) -> str:
         if one[name] != ""
     ]
     at = one["activates_at"]
-    lines.append("  %-16s %s" % ("activates", _time(at) if at else "immediately"))
+    lines.append("  %-16s %s" % ("activates", _time(at) if at else "at once"))
     return "\n".join(lines)
 
 

@@ -8,32 +8,25 @@ Which listeners a server has open at the moment, brought in line after each pass
 
 from __future__ import annotations
 
-import contextlib
 import html
 import http.server
 import os
 import socket
 import ssl
 import threading
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
 from wire import http_range, json_codec
 from wire.messages import AUTHENTICATION_SATELLITE
 from zac.content import content
-from zac.host import clock, state
+from zac.host import state
 from zac.host.home import Home
 from zac.host.host import Host
-from zac.updates import server_certificate as updates_certificate
+from zac.updates import certificate as updates_certificate
 
-MAX_CONNECTIONS = 128
-CONNECTIONS_PER_ADDRESS = 32
+MOST_CONNECTIONS = 64
 TIMEOUT = 15.0
-# TLS handshake and request head must be complete after this time; a response has this time, and
-# the time that its size takes at the lowest rate.
-HEAD_SECONDS = 5.0
-RESPONSE_SECONDS = 15.0
-MIN_BYTES_PER_SECOND = 4 << 10
 CHUNK = 1 << 16
 Certificate = Callable[[], str]
 
@@ -56,11 +49,10 @@ class Listener(http.server.ThreadingHTTPServer):
         self._context: Optional[ssl.SSLContext] = None
         self._loaded = ""
         self._lock = threading.Lock()
-        self._deadlines: Dict[socket.socket, float] = {}
-        self._connections: Dict[str, int] = {}
+        self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
-        super().__init__(address, RequestHandler)
+        super().__init__(address, Pages)
 
     def start(self) -> None:
         """Answer from now on, in a thread of its own."""
@@ -71,65 +63,27 @@ class Listener(http.server.ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
-    def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Return False, which closes the connection, if too many are open. Never wait."""
-        address = str(client_address[0])
-        with self._lock:
-            total, own = sum(self._connections.values()), self._connections.get(address, 0)
-            if total >= MAX_CONNECTIONS or own >= CONNECTIONS_PER_ADDRESS:
-                return False
-            self._connections[address] = own + 1
-        return True
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._slots.acquire(timeout=TIMEOUT):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
-            address = str(client_address[0])
-            with self._lock:
-                self._connections[address] -= 1
-                if not self._connections[address]:
-                    del self._connections[address]
+            self._slots.release()
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         plain: socket.socket = request
         plain.settimeout(TIMEOUT)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._certificate is None:
-            with self._limited(plain):
-                super().finish_request(plain, client_address)
+            super().finish_request(plain, client_address)
             return
-        secured = self._tls().wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
-        with secured, self._limited(secured):
-            secured.do_handshake()
+        with self._tls().wrap_socket(plain, server_side=True) as secured:
             super().finish_request(secured, client_address)
-
-    @contextlib.contextmanager
-    def _limited(self, connection: socket.socket) -> Iterator[None]:
-        """Close a connection at its deadline; `allow` extends it once the head was read."""
-        self._set_deadline(connection, HEAD_SECONDS)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._deadlines.pop(connection, None)
-
-    def allow(self, connection: socket.socket, size: int) -> None:
-        """Give a connection the time to receive a response of `size` bytes."""
-        self._set_deadline(connection, RESPONSE_SECONDS + size / MIN_BYTES_PER_SECOND)
-
-    def _set_deadline(self, connection: socket.socket, seconds: float) -> None:
-        with self._lock:
-            self._deadlines[connection] = clock.running_time() + seconds
-
-    def service_actions(self) -> None:
-        """Close each connection whose deadline has passed (called between two connections)."""
-        now = clock.running_time()
-        with self._lock:
-            expired = [one for one, deadline in self._deadlines.items() if deadline < now]
-        for connection in expired:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a broken connection is the other side's affair."""
@@ -147,7 +101,7 @@ class Listener(http.server.ThreadingHTTPServer):
             return self._context
 
 
-class RequestHandler(http.server.BaseHTTPRequestHandler):
+class Pages(http.server.BaseHTTPRequestHandler):
     """GET and HEAD of the few things a depot has."""
 
     server_version = "zac"
@@ -171,10 +125,10 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
         elif path == "/contact":
             self._bytes(b"{}")
         elif path == "/recovery":
-            self._bytes(json_codec.dump(home.recovery_notices()))
+            self._bytes(json_codec.dump(home.recovery()))
         elif path.startswith("/content/"):
             digest = path[len("/content/") :]
-            self._file(home.path_to("content", digest) if content.is_digest(digest) else "")
+            self._file(home.at("content", digest) if content.is_digest(digest) else "")
         else:
             self._setup(path, home)
 
@@ -183,13 +137,12 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
         if parts == ["zenworks-setup"]:
             self._bytes(_listing(_offered(home)), "text/html; charset=utf-8")
         elif parts[:1] == ["zenworks-setup"] and "/".join(parts[1:]) in _offered(home):
-            self._file(home.path_to("setup", parts[1]))
+            self._file(home.at("setup", parts[1]))
         else:
             self._bytes(None)
 
     def _bytes(self, data: Optional[bytes], kind: str = "application/json") -> None:
         body = b"" if data is None else data
-        self.server.allow(self.connection, len(body))
         self.send_response(404 if data is None else 200)
         self._headers({"Content-Type": kind, "Content-Length": str(len(body))})
         if self.command != "HEAD":
@@ -203,13 +156,12 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
             return
         with file:
             size = os.fstat(file.fileno()).st_size
-            span = http_range.parse_range(self.headers.get("Range", ""), size)
+            span = http_range.span(self.headers.get("Range", ""), size)
             if span is None:
                 self.send_response(416)
                 self._headers({"Content-Range": "bytes */%d" % size, "Content-Length": "0"})
                 return
             begin, end = span
-            self.server.allow(self.connection, end - begin)
             self.send_response(206 if "Range" in self.headers else 200)
             self._headers(_file_headers(begin, end, size))
             if self.command != "HEAD":
@@ -243,7 +195,7 @@ def _file_headers(begin: int, end: int, size: int) -> Dict[str, str]:
 
 
 def _offered(home: Home) -> List[str]:
-    folder = home.path_to("setup")
+    folder = home.at("setup")
     if not os.path.isdir(folder):
         return []
     return sorted(name for name in os.listdir(folder) if not name.startswith("."))
@@ -262,7 +214,7 @@ Key = Tuple[str, str, int]
 Wanted = Dict[Key, Optional[Callable[[], str]]]
 
 
-class ContentServer:
+class Listeners:
     """The depot of one server."""
 
     def __init__(self, host: Host) -> None:
@@ -288,7 +240,7 @@ class ContentServer:
         try:
             listener = Listener((address, port), self._host.home, certificate)
         except OSError as error:
-            self._host.log("Cannot listen on %s:%d: %s" % (address, port, error))
+            self._host.log("%s:%d cannot be opened: %s" % (address, port, error))
             return
         listener.trial = kind.startswith("trial")
         listener.start()
@@ -299,19 +251,19 @@ class ContentServer:
         wanted: Wanted = {}
         if host.serves_content and device.content_port:
             wanted.update({("content", one, device.content_port): None for one in _addresses(host)})
-        serves = os.path.exists(host.trust_store.server_certificate_path())
+        serves = os.path.exists(host.security.server_file())
         if device.role == AUTHENTICATION_SATELLITE and device.port and serves:
-            current = host.trust_store.server_certificate_path
+            current = host.security.server_file
             wanted.update({("tls", one, device.port): current for one in _addresses(host)})
         wanted.update(self._trial())
         return wanted
 
     def _trial(self) -> Wanted:
-        host, port = self._host, self._host.device.preflight_port
+        host, port = self._host, self._host.device.rehearsal_port
         for record in host.state.load().updates.values():
-            ready = record.step in (state.CERTIFIED, state.ARMED)
-            path = updates_certificate.new_certificate_path(host, record.id)
-            if ready and port and record.manifest().preflight and os.path.exists(path):
+            ready = record.step in (state.REHEARSED, state.ARMED)
+            path = updates_certificate.future_file(host, record.id)
+            if ready and port and record.manifest().rehearse and os.path.exists(path):
                 kind = "trial-%s-%d" % (record.id, os.stat(path).st_mtime_ns)
                 return {(kind, one, port): _always(path) for one in _addresses(host)}
         return {}

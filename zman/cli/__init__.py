@@ -1,1 +1,1 @@
-"""The command line itself: parser, profiles, output formats, exit codes."""
+"""The command line: options, profiles, output, exit codes."""

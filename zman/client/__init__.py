@@ -1,1 +1,1 @@
-"""The client of the REST API."""
+"""The REST API as zman calls it."""

@@ -1,1 +1,1 @@
-"""The commands of zman, one module for each group of resources."""
+"""The commands of zman, one module for each resource."""

@@ -27,9 +27,9 @@ def test_a_document_that_a_device_refused_is_in_the_ledger_once_a_day(zone, devi
     assert told() == [WHY, "recovery: another"]
     entry = Entry.objects.filter(action="distrusted").first()
     assert entry.subject == f"devices.Device:{device.id}"
-    said = messages.RefreshRequest(time=0.0, agent="0.1.0", rejected_documents=[WHY])
+    said = messages.Refresh(t=0.0, agent="0.1.0", distrusted=[WHY])
     tomorrow = timezone.now() + timedelta(days=1, seconds=1)
-    responses.update_device_status(zone.device(device), said, now=tomorrow)
+    responses.hear(zone.device(device), said, now=tomorrow)
     assert told().count(WHY) == 2
 
 

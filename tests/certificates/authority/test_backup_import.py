@@ -25,8 +25,8 @@ RESTORE = f"{PAGE}restore-ca/"
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch):
-    monkeypatch.setattr("certificates.tasks.enqueue_key_job", lambda _job: None)
-    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", lambda _key: None)
+    monkeypatch.setattr("certificates.tasks.nudge_job", lambda _job: None)
+    monkeypatch.setattr("certificates.tasks.nudge", lambda _key: None)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def foreign(zone, client):
     """A backup of a CA that this zone does not know."""
     ca_role.back_up(PHRASE, by=None)
     job = VaultJob.objects.get()
-    key_jobs.run(job, now=timezone.now())
+    key_jobs.do(job, now=timezone.now())
     data = bytes(job.result)
     VaultJob.objects.all().delete()
     Authority.objects.update(sha256="0" * 64)
@@ -63,9 +63,9 @@ def opened(client, data):
     """Follow the offer until the server has opened the backup; returns the wizard's address."""
     client.post(offered(client, data))
     job = VaultJob.objects.get()
-    backup_import.run(job, now=timezone.now())
+    backup_import.do(job, now=timezone.now())
     page = client.get(f"{PAGE}jobs/{job.pk}/?rev=waiting").content.decode()
-    assert "Backup decrypted" in page
+    assert "The backup is opened." in page
     return re.search(r'id="b-next" href="([^"]+)"', page).group(1)
 
 
@@ -78,11 +78,11 @@ def test_the_offer_leads_to_a_ca_whose_key_its_server_holds(zone, client, foreig
     operation = Operation.objects.get()
     assert operation.kind == Operation.Kind.CHANGE_CA
     assert not Draft.objects.exists()
-    preparation.create_future_ca(operation, timezone.now())
+    preparation.make_future(operation, timezone.now())
     made = walkthrough.fresh(operation).future_authority
     assert made.state == AuthorityState.FUTURE
     assert made.is_internal
-    assert keys.is_same_key(key_store.open_key(made), made.root_pem)
+    assert keys.same_key(key_store.open_key(made), made.root_pem)
     # The blob that was waiting is nobody's any more, and the ledger never had it.
     assert not any("sealed_key" in str(entry.detail) for entry in Entry.objects.all())
 
@@ -109,7 +109,7 @@ def test_neither_passphrase_nor_key_is_kept_in_the_clear(client, foreign):
 def test_a_wrong_passphrase_is_told_and_can_be_tried_again_from_the_start(client, foreign):
     client.post(offered(client, foreign, "another phrase"))
     job = VaultJob.objects.get()
-    backup_import.run(job, now=timezone.now())
+    backup_import.do(job, now=timezone.now())
     assert job.state == JobState.FAILED
     page = client.get(f"{PAGE}jobs/{job.pk}/?rev=waiting").content.decode()
     assert "the passphrase is wrong, or the file was changed" in page
@@ -120,7 +120,7 @@ def test_a_server_that_did_not_answer_is_asked_again_with_the_same_offer(client,
     there = offered(client, foreign)
     client.post(there)
     job = VaultJob.objects.get()
-    backup_import.run(job, now=timezone.now() + timedelta(seconds=31))
+    backup_import.do(job, now=timezone.now() + timedelta(seconds=31))
     assert job.state == JobState.EXPIRED
     assert client.post(there).status_code in (200, 302)
     assert VaultJob.objects.get().state == JobState.WAITING
@@ -136,7 +136,7 @@ def test_the_ca_from_before_is_not_offered_but_roll_back(client, foreign):
     old = factories.authority(name="OLD", state=AuthorityState.GRACE)
     from pki.certificates import details
 
-    Authority.objects.filter(pk=old.pk).update(sha256=details.get_digest(current.root_pem))
+    Authority.objects.filter(pk=old.pk).update(sha256=details.digest(current.root_pem))
     page = offered(client, foreign)
-    assert ("To return to this CA, open the operation that replaced it and use Roll Back.") in page
+    assert "Use Roll back on the page of the operation that replaced it." in page
     assert not Draft.objects.exists()

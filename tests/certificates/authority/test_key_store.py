@@ -31,7 +31,7 @@ def open_to_others(path):
 
 def of_another_server(path):
     path.unlink()
-    sealing.write_private_file(path, sealing.generate_vault_key().private)
+    sealing.write_private_file(path, sealing.make_vault_key().private)
 
 
 def no_key_at_all(path):
@@ -53,13 +53,13 @@ def harmed(path, harm):
     """Do harm to a key file, and bring it back as it was."""
     before = path.read_text()
     harm(path)
-    zone_keys.clear_cache()
+    zone_keys.forget()
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
         sealing.write_private_file(path, before)
-        zone_keys.clear_cache()
+        zone_keys.forget()
 
 
 def tried():
@@ -75,10 +75,10 @@ def pane():
 
 def test_a_ca_in_order_has_no_fault_and_is_tried_again_after_a_while(zone):
     now = timezone.now()
-    assert [one.pk for one in key_store.list_keys_to_check(now)] == [Authority.objects.current().pk]
+    assert [one.pk for one in key_store.keys_to_check(now)] == [Authority.objects.current().pk]
     assert tried().fault == ""
-    assert not key_store.list_keys_to_check(now + timedelta(minutes=9)).exists()
-    assert key_store.list_keys_to_check(now + timedelta(minutes=11)).exists()
+    assert not key_store.keys_to_check(now + timedelta(minutes=9)).exists()
+    assert key_store.keys_to_check(now + timedelta(minutes=11)).exists()
     assert "cannot sign" not in pane()
 
 
@@ -88,10 +88,10 @@ def test_a_harmed_ca_vault_key_is_told_in_the_pane_and_nothing_is_made_anew(zone
     sealed = Authority.objects.current().sealed_key
     with harmed(path, harm):
         assert why in tried().fault
-        assert "The zone CA cannot sign certificates." in pane()
+        assert "The zone CA cannot sign." in pane()
         assert Authority.objects.current().sealed_key == sealed
         assert path.exists() == (harm is not missing)
-        assert key_store.list_keys_to_check(timezone.now() + timedelta(seconds=30)).exists()
+        assert key_store.keys_to_check(timezone.now() + timedelta(seconds=30)).exists()
     assert tried().fault == ""
     assert "cannot sign" not in pane()
 
@@ -100,27 +100,27 @@ def test_a_harmed_ca_vault_key_is_told_in_the_pane_and_nothing_is_made_anew(zone
 def test_a_harmed_vault_key_stops_signing_and_leaves_the_pages(zone, harm, why):
     with harmed(zone.home / "vault" / "vault.key", harm):
         with pytest.raises(Fault, match=why):
-            _ = zone_keys.get_keyring().zone_key
+            _ = zone_keys.here().zone_key
         assert "Zone Certificate Authority" in pane()
         parts = Client().get("/healthz").json()["parts"]
         assert parts["vault"] == "failed"
         assert parts["database"] == "ok"
-    assert zone_keys.get_keyring().zone_key
+    assert zone_keys.here().zone_key
     assert Client().get("/healthz").json()["parts"]["vault"] == "ok"
 
 
 def test_what_waits_is_signed_when_the_key_is_back(zone, monkeypatch):
-    monkeypatch.setattr("certificates.tasks.agents.notify_agents", lambda: None)
+    monkeypatch.setattr(tasks, "wake_all", lambda: None)
     satellite = zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.20")
     waiting = FutureCertificate.objects.get(device=satellite.id)
     ca = Authority.objects.current()
     assert waiting.state == FutureState.AWAITED
     with harmed(zone.home / "ca-vault" / "ca-vault.key", missing):
-        tasks.sign_pending_csrs(str(ca.pk))
+        tasks.sign(str(ca.pk))
         waiting.refresh_from_db()
         assert waiting.state == FutureState.AWAITED
         assert "cannot be opened" in Authority.objects.current().fault
-    tasks.sign_pending_csrs(str(ca.pk))
+    tasks.sign(str(ca.pk))
     waiting.refresh_from_db()
     assert waiting.state == FutureState.CREATED
     assert Authority.objects.current().fault == ""

@@ -10,7 +10,7 @@ from django.utils import timezone
 from certificates.authority import key_jobs
 from certificates.authority import key_operations as ca_role
 from certificates.models import Authority, Operation, VaultJob
-from certificates.models.job import RESULT_KEPT
+from certificates.models.job import KEPT
 from certificates.operations.states import JobState, OperationState
 from devices.models import Device
 from pki.protection import sealing
@@ -26,7 +26,7 @@ MOVE, BACKUP, RESTORE = (f"{PAGE}{name}/" for name in ("move-ca-role", "backup-c
 def nudged(monkeypatch):
     """The queue is not rung; the jobs that would be asked for are noted."""
     found: list[object] = []
-    monkeypatch.setattr("certificates.tasks.enqueue_key_job", found.append)
+    monkeypatch.setattr("certificates.tasks.nudge_job", found.append)
     return found
 
 
@@ -50,12 +50,12 @@ def there(state="waiting"):
 
 
 def worked(**later):
-    key_jobs.run(job(), now=timezone.now() + timedelta(**later))
+    key_jobs.do(job(), now=timezone.now() + timedelta(**later))
 
 
 def backup_of_the_zone():
     ca_role.back_up(PHRASE, by=None)
-    key_jobs.run(job(), now=timezone.now())
+    key_jobs.do(job(), now=timezone.now())
     data = bytes(job().result)
     VaultJob.objects.all().delete()
     return data
@@ -77,7 +77,7 @@ def test_move_lists_the_other_live_primary_servers(client):
     choices = response.context["form"].fields["server"].choices
     assert [label.split()[0] for _value, label in choices] == ["ps-02"]
     Device.objects.filter(name="ps-02").update(last_contact=timezone.now() - timedelta(days=1))
-    assert "No other Primary Server is online." in client.get(MOVE).content.decode()
+    assert "No other Primary Server answers now." in client.get(MOVE).content.decode()
 
 
 def test_move_waits_for_the_server_and_tells(client, nudged, django_capture_on_commit_callbacks):
@@ -127,7 +127,7 @@ def test_backup_is_downloaded_once_per_ticket(client):
     response = client.get(there())
     page = response.content.decode()
     assert "The backup is ready." in page
-    assert "Download Again" in page
+    assert "Download it again" in page
     url = events(response)["zcc:download"]["url"]
     file = client.get(url)
     assert file.content == bytes(job().result)
@@ -154,9 +154,9 @@ def test_a_backup_is_for_the_one_who_asked(client):
 def test_a_backup_is_forgotten_after_some_minutes(client):
     client.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
     worked()
-    ca_role.delete_expired_results(timezone.now() + RESULT_KEPT - timedelta(seconds=10))
+    ca_role.forget_results(timezone.now() + KEPT - timedelta(seconds=10))
     assert job().result
-    ca_role.delete_expired_results(timezone.now() + RESULT_KEPT + timedelta(seconds=10))
+    ca_role.forget_results(timezone.now() + KEPT + timedelta(seconds=10))
     assert not job().result
     page = client.get(there("done-not")).content.decode()
     assert "not kept here any more" in page
@@ -255,7 +255,7 @@ def test_a_running_operation_shuts_move_and_restore_but_not_backup(client):
 
 @pytest.mark.parametrize("address", [MOVE, BACKUP, RESTORE])
 def test_the_password_is_asked_again(client, address):
-    client = entered(factories.admin("late"), reauthenticated=False)
+    client = entered(factories.admin("late"), proved=False)
     assert b"Your password" in client.get(address).content
     response = client.post(address, {"password": "wrong"})
     assert "password" in response.context["form"].errors
@@ -265,9 +265,9 @@ def test_without_javascript_the_wait_is_a_page(client):
     plain = entered(factories.admin("plain"), htmx=False)
     response = plain.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
     assert response.status_code == 302
-    assert "Check Again" in plain.get(response.url).content.decode()
+    assert "Check again" in plain.get(response.url).content.decode()
     worked()
     page = plain.get(response.url).content.decode()
-    assert "Download Again" in page
+    assert "Download it again" in page
     response = plain.post(f"{PAGE}jobs/{job().pk}/again/", follow=True)
     assert response.content == bytes(job().result)

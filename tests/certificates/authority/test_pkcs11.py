@@ -11,7 +11,7 @@ from audit.models import Entry
 from certificates import tasks
 from certificates.authority import gates, key_operations, key_store, vault_keys
 from certificates.authority import key_store as authority_key_store
-from certificates.models import Authority, CrossCertificate, FutureCertificate
+from certificates.models import Authority, Bridge, FutureCertificate
 from certificates.operations import preparation
 from certificates.operations.states import FutureState
 from devices.identity import zone_keys
@@ -31,19 +31,19 @@ def hsm(tmp_path, settings):
     made = SoftHSM(tmp_path)
     settings.PKCS11_MODULE, settings.PKCS11_TOKEN = library(), "zcc"
     settings.PKCS11_PIN_FILE = str(made.pin_file)
-    made.token().close_sessions()
+    made.token().forget()
     yield made
-    made.token().close_sessions()
-    pkcs11._rejected_pins.clear()
+    made.token().forget()
+    pkcs11._refused.clear()
 
 
 @pytest.fixture
 def zone(hsm, db, tmp_path, settings, monkeypatch):
     settings.SERVER_HOME = tmp_path / "ps-01"
-    monkeypatch.setattr("certificates.tasks.agents.notify_agents", lambda: None)
-    zone_keys.clear_cache()
+    monkeypatch.setattr(tasks, "wake_all", lambda: None)
+    zone_keys.forget()
     yield small_zone.found(tmp_path / "ps-01")
-    zone_keys.clear_cache()
+    zone_keys.forget()
 
 
 def waiting(zone):
@@ -62,10 +62,10 @@ def test_the_key_is_made_inside_and_its_name_alone_is_kept(zone):
     ca = Authority.objects.current()
     assert ca.is_internal
     assert ca.sealed_key.startswith("pkcs11:zcc-")
-    with pytest.raises(pkcs11.KeyNotExportable, match="inside a PKCS#11 token"):
+    with pytest.raises(pkcs11.NotReadable, match="inside a PKCS#11 token"):
         key_store.open_key(ca)
     future = waiting(zone)
-    tasks.sign_pending_csrs(str(ca.pk))
+    tasks.sign(str(ca.pk))
     future.refresh_from_db()
     assert future.state == FutureState.CREATED
     assert chains.is_signed_by(chains.split(future.chain_pem)[0], ca.root_pem)
@@ -73,7 +73,7 @@ def test_the_key_is_made_inside_and_its_name_alone_is_kept(zone):
 
 def test_move_and_backup_are_shut_with_the_reason_on_the_page_and_on_the_server(zone):
     ca = Authority.objects.current()
-    shut = {gate.button: gate.reason for gate in gates.build_ca_gates(ca, None, may=True)}
+    shut = {gate.button: gate.reason for gate in gates.ca_gates(ca, None, may=True)}
     for button in ("move-ca-role", "backup-ca"):
         assert "inside a PKCS#11 token" in shut[button]
     for button in ("change-ca", "remint-ca", "view-certificate"):
@@ -93,20 +93,20 @@ def test_a_remint_makes_its_ca_inside_too_and_both_bridges(zone):
     assert operation.state == "replicating"
     assert operation.future_authority.sealed_key.startswith("pkcs11:zcc-")
     assert operation.future_authority.sealed_key != operation.authority.sealed_key
-    assert CrossCertificate.objects.count() == 2
+    assert Bridge.objects.count() == 2
 
 
 @contextlib.contextmanager
 def wrong_pin(hsm):
     hsm.pin_file.write_text("00000000")
-    yield "rejected the PIN"
+    yield "refuses its PIN"
     hsm.pin_file.write_text(PIN)
 
 
 @contextlib.contextmanager
 def taken_out(hsm):
     hsm.take_out()
-    yield "The token zcc is not connected"
+    yield "The token zcc is not there"
     hsm.put_back()
 
 
@@ -132,20 +132,20 @@ def test_with_a_token_in_trouble_the_reason_is_shown_and_work_goes_on_afterwards
 ):
     ca, future = Authority.objects.current(), waiting(zone)
     with trouble(hsm) as why:
-        tasks.sign_pending_csrs(str(ca.pk))
+        tasks.sign(str(ca.pk))
         future.refresh_from_db()
         assert future.state == FutureState.AWAITED
         assert why in Authority.objects.current().fault
         assert why in page()
         operation = walkthrough.remint_ca()
-        tasks.prepare_operation(str(operation.pk))
+        tasks.prepare(str(operation.pk))
         operation = walkthrough.fresh(operation)
         assert operation.state == "preparing"
         assert operation.future_authority is None or why in operation.reason
-        assert authority_key_store.list_keys_to_check(
-            timezone.now() + authority_key_store.RETRY_INTERVAL * 2
+        assert authority_key_store.keys_to_check(
+            timezone.now() + authority_key_store.AGAIN * 2
         ).exists()
-    tasks.sign_pending_csrs(str(ca.pk))
+    tasks.sign(str(ca.pk))
     future.refresh_from_db()
     assert future.state == FutureState.CREATED
     assert Authority.objects.current().fault == ""
@@ -170,7 +170,7 @@ def in_token(hsm, name):
 
 
 def ended(ca, state):
-    Authority.objects.filter(pk=ca.pk).update(state=state, sealed_key=ca.remaining_key)
+    Authority.objects.filter(pk=ca.pk).update(state=state, sealed_key=ca.left_of_key)
     return Authority.objects.get(pk=ca.pk)
 
 
@@ -182,14 +182,14 @@ def test_the_key_of_a_ca_that_has_ended_is_destroyed_in_the_token(zone, hsm, sta
     assert in_token(hsm, name), "that of the current CA never is"
     ca = ended(ca, state)
     assert [
-        one.pk for one in authority_key_store.list_keys_to_destroy(timezone.now() + timedelta(hours=1))
+        one.pk for one in authority_key_store.keys_to_destroy(timezone.now() + timedelta(hours=1))
     ] == [ca.pk]
-    tasks.destroy_ca_key(str(ca.pk))
+    tasks.destroy_key(str(ca.pk))
     assert not in_token(hsm, name)
     ca.refresh_from_db()
     assert ca.sealed_key == ""
     assert Entry.objects.filter(action="destroy-ca-key").count() == 1
-    assert authority_key_store.list_keys_to_destroy(timezone.now() + timedelta(hours=1)) == []
+    assert authority_key_store.keys_to_destroy(timezone.now() + timedelta(hours=1)) == []
 
 
 def test_a_token_that_is_away_is_asked_again_later(zone, hsm):
@@ -200,9 +200,9 @@ def test_a_token_that_is_away_is_asked_again_later(zone, hsm):
     authority_key_store.destroy_ended_key(ca, now=now)
     ca.refresh_from_db()
     assert ca.has_token_key
-    assert authority_key_store.list_keys_to_destroy(now + timedelta(minutes=9)) == []
+    assert authority_key_store.keys_to_destroy(now + timedelta(minutes=9)) == []
     hsm.pin_file.write_text(pin)
-    assert authority_key_store.list_keys_to_destroy(now + timedelta(minutes=10))
+    assert authority_key_store.keys_to_destroy(now + timedelta(minutes=10))
     authority_key_store.destroy_ended_key(ca, now=now + timedelta(minutes=10))
     ca.refresh_from_db()
     assert ca.sealed_key == ""
@@ -216,8 +216,8 @@ def test_a_cancelled_change_leaves_no_key_in_the_token(zone, hsm):
     future = walkthrough.fresh(operation).future_authority
     name = future.sealed_key.removeprefix("pkcs11:")
     cancellation.cancel(walkthrough.fresh(operation), now=timezone.now())
-    assert walkthrough.step(operation).state == "canceled"
-    for one in authority_key_store.list_keys_to_destroy(timezone.now()):
+    assert walkthrough.step(operation).state == "cancelled"
+    for one in authority_key_store.keys_to_destroy(timezone.now()):
         authority_key_store.destroy_ended_key(one, now=timezone.now())
     assert not in_token(hsm, name)
     assert in_token(hsm, Authority.objects.current().sealed_key.removeprefix("pkcs11:"))

@@ -19,8 +19,8 @@ class Killed(Exception):
 
 def everything(zone):
     """Return all that is sealed to this server's keys, opened anew."""
-    zone_keys.clear_cache()
-    ring = zone_keys.get_keyring()
+    zone_keys.forget()
+    ring = zone_keys.here()
     return ring.zone_key, ring.master, key_store.open_key(Authority.objects.current())
 
 
@@ -37,13 +37,13 @@ def test_everything_opens_with_the_new_keys_and_not_with_the_old_ones(zone, caps
     assert set(new) == {"vault.key", "vault.key.pub", "ca-vault.key", "ca-vault.key.pub"}
     assert new["vault.key"] != old["vault.key"]
     assert (zone.home / "vault" / "vault.key").stat().st_mode & 0o777 == 0o600
-    assert new["vault.key.pub"] == sealing.get_public_key(new["vault.key"])
+    assert new["vault.key.pub"] == sealing.public_of(new["vault.key"])
     assert zone.device(zone.first).vault_key == new["vault.key.pub"]
     (zone.home / "vault" / "vault.key").unlink()
     sealing.write_private_file(zone.home / "vault" / "vault.key", old["vault.key"])
-    zone_keys.clear_cache()
-    with pytest.raises(zone_keys.ZoneKeysUnavailable):
-        _ = zone_keys.get_keyring().zone_key
+    zone_keys.forget()
+    with pytest.raises(zone_keys.SigningOff):
+        _ = zone_keys.here().zone_key
 
 
 @pytest.mark.parametrize("moment", ["before the rows", "after the rows", "between the renames"])
@@ -61,7 +61,7 @@ def test_killed_anywhere_everything_opens_and_the_next_run_ends_it(zone, monkeyp
 
 def die(patch, moment):
     """Let the process end at a moment."""
-    real = vault_keys._reencrypt
+    real = vault_keys._reseal
 
     def killed(*values):
         if moment != "before the rows":
@@ -74,12 +74,12 @@ def die(patch, moment):
         calls.append(path)
         if len(calls) > 3:
             raise Killed
-        return zone_keys.get_next_key_path(path)
+        return zone_keys.next_to(path)
 
     if moment == "between the renames":
-        patch.setattr(vault_keys, "_get_next_path", at_second)
+        patch.setattr(vault_keys, "_waiting", at_second)
     else:
-        patch.setattr(vault_keys, "_reencrypt", killed)
+        patch.setattr(vault_keys, "_reseal", killed)
 
 
 def test_it_waits_for_an_act_on_the_ca_key(zone):

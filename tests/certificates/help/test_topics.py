@@ -9,10 +9,10 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from certificates.help import TOPICS
 from certificates.help.appendix import APPENDIX
 from tests.support import factories
-from zcc.runtime.components import BASE_DIR
+from zcc.runtime.parts import BASE_DIR
 
 pytestmark = pytest.mark.django_db
-EXPLAINED = {address for topic in TOPICS for address in topic.url_names}
+EXPLAINED = {address for topic in TOPICS for address in topic.addresses}
 
 
 @pytest.fixture
@@ -75,6 +75,6 @@ def test_every_dialog_says_what_it_does():
         path.name
         for path in folder.glob("*.html")
         if "extends" in (text := path.read_text())
-        and not re.search(r"<p\b|form\.\w+ %|<dl|uploaded_root", text)
+        and not re.search(r"<p\b|form\.\w+ %|<dl|found_root", text)
     ]
     assert silent == []

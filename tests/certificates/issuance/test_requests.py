@@ -22,9 +22,7 @@ F = FutureState
 
 
 def request_of(server):
-    return csr.build_csr(
-        keys.generate_key(256), names.Subject(server.fqdn), names.Names((server.fqdn,))
-    )
+    return csr.make_csr(keys.make_key(256), names.Subject(server.fqdn), names.Names((server.fqdn,)))
 
 
 @pytest.fixture
@@ -43,20 +41,10 @@ def server():
     server = factories.server("ps-02", features=[messages.FEATURE_CSR])
     # The younger row is the first one, so that neither the oldest nor the newest is right.
     factories.future(
-        change,
-        server,
-        F.CSR_GENERATED,
-        authority=coming,
-        csr_pem=request_of(server),
-        csr_parameters={},
+        change, server, F.CSR_GENERATED, authority=coming, csr_pem=request_of(server), order={}
     )
     factories.future(
-        None,
-        server,
-        F.CREATE_FAILED,
-        authority=authority,
-        csr_pem=request_of(server),
-        csr_parameters={},
+        None, server, F.CREATE_FAILED, authority=authority, csr_pem=request_of(server), order={}
     )
     return server
 
@@ -113,16 +101,11 @@ def test_when_the_operation_is_over_the_first_one_is_shown(client, server):
     FutureCertificate.objects.filter(pk=of_operation().pk).update(state=F.DISCARDED)
     assert shown(client, "?state=failed") == [("ps-02", "Creating certificate failed")]
     assert client.get(f"/devices/{server.pk}/").context["future"].operation is None
-    assert (
-        client.get(f"{PAGE}servers/{server.pk}/failure-details/").context["future"].operation
-        is None
-    )
+    assert client.get(f"{PAGE}servers/{server.pk}/why/").context["future"].operation is None
 
 
 def test_all_matching_selects_it_once(client, server):
-    found = selection.get_selected_servers(
-        client.get(f"{PAGE}?scope=all").wsgi_request.GET, timezone.now()
-    )
+    found = selection.chosen(client.get(f"{PAGE}?scope=all").wsgi_request.GET, timezone.now())
     assert sorted(found.values_list("name", flat=True)) == ["ps-01", "ps-02"]
 
 
@@ -131,6 +114,6 @@ def test_generate_csr_is_about_the_operation_and_an_import_about_both(server):
     FutureCertificate.objects.filter(operation=None).update(
         state=F.CSR_GENERATED, authority=external
     )
-    assert selection.get_external_futures([server]) == [of_operation()]
-    assert len(selection.get_futures([server])) == 2
-    assert selection.get_selection_facts(Device.objects.filter(pk=server.pk)).without_csr.count == 0
+    assert selection.futures_of([server]) == [of_operation()]
+    assert len(selection.every_future_of([server])) == 2
+    assert selection.facts(Device.objects.filter(pk=server.pk)).without_csr.n == 0

@@ -19,10 +19,10 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from certificates import tasks
-from certificates.models import Authority, WorkDuration
+from certificates.models import Authority, Tally
 from certificates.monitoring import health, metrics
-from certificates.tasks import publisher
-from console.models import Heartbeat
+from certificates.tasks import enqueue
+from console.models import Pulse
 from devices.identity import zone_keys
 from tests.api.conftest import caller
 from tests.support import factories, walkthrough
@@ -39,13 +39,13 @@ def valkey(tmp_path: Path, settings) -> Iterator[subprocess.Popen[bytes]]:
     """A real broker of this test alone."""
     home = tmp_path / "b"
     home.mkdir()
-    program = broker.build_program(home)
+    program = broker.program(home)
     process = subprocess.Popen(program.arguments, stdout=subprocess.DEVNULL)
     end = time.monotonic() + 20
-    while not broker.is_ready(home):
+    while not broker.answers(home):
         assert time.monotonic() < end
         time.sleep(0.05)
-    settings.CELERY_BROKER_URL = broker.get_url(home)
+    settings.CELERY_BROKER_URL = broker.url(home)
     configuration: Any = current_app.conf
     before = configuration.broker_url
     configuration.broker_url = settings.CELERY_BROKER_URL
@@ -59,7 +59,7 @@ def valkey(tmp_path: Path, settings) -> Iterator[subprocess.Popen[bytes]]:
 @pytest.fixture
 def parts(zone, valkey):
     """Return a function that asks /healthz; the worker was at work just now."""
-    health.record_heartbeat(timezone.now())
+    health.note_sweep(timezone.now())
 
     def ask(status: int = 200) -> dict[str, str]:
         answer = Client().get("/healthz")
@@ -111,16 +111,16 @@ def test_a_frozen_broker_is_told_and_delays_nobody(parts, valkey):
 
 
 def test_no_worker_is_told_apart_from_no_beat(parts):
-    Heartbeat.objects.update(at=timezone.now() - timedelta(minutes=5))
+    Pulse.objects.update(at=timezone.now() - timedelta(minutes=5))
     told = parts()
     assert (told["worker"], told["beat"]) == ("unknown", "failed"), "nothing was asked for"
-    publisher._publish(publisher.TaskRequest(tasks.schedule_work.name, (), publisher.SHARED_QUEUE))
+    enqueue._publish(enqueue.Ring(tasks.sweep.name, (), health.SHARED))
     told = parts()
     assert (told["worker"], told["beat"]) == ("failed", "ok"), "work piles up"
 
 
 def test_a_wrong_vault_key_is_told_though_the_right_one_was_loaded(parts, zone):
-    assert zone_keys.get_keyring().zone_key
+    assert zone_keys.here().zone_key
     path = zone.home / "vault" / "vault.key"
     right = path.read_bytes()
     path.write_bytes(right[::-1])
@@ -170,14 +170,14 @@ def test_no_page_and_no_act_waits_for_the_broker(parts, valkey, zone, way, path)
 
     def ring() -> bool:
         for number in range(20):
-            publisher._publisher.enqueue(publisher.TaskRequest(tasks.advance_operation.name, (str(number),), "shared"))
+            enqueue._doorbell.ring(enqueue.Ring(tasks.advance.name, (str(number),), "shared"))
         return True
 
     assert quickest(ring) < PAGE_SECONDS
 
 
 def numbers(accept: str = "") -> dict[str, list[tuple[dict[str, str], float]]]:
-    text, _kind = metrics.render_metrics(timezone.now(), accept)
+    text, _kind = metrics.text(timezone.now(), accept)
     found: dict[str, list[tuple[dict[str, str], float]]] = {}
     for family in text_string_to_metric_families(text.decode()):
         for sample in family.samples:
@@ -188,9 +188,9 @@ def numbers(accept: str = "") -> dict[str, list[tuple[dict[str, str], float]]]:
 def test_numbers_tell_of_certificates_operations_devices_and_queues(parts, zone):
     zone.join("pc-1")
     operation = walkthrough.remint_ca()
-    publisher._publish(publisher.TaskRequest(tasks.advance_operation.name, (str(operation.pk),), "shared"))
+    enqueue._publish(enqueue.Ring(tasks.advance.name, (str(operation.pk),), "shared"))
     found = numbers()
-    works = {labels["component"]: value for labels, value in found["zcc_component_up"]}
+    works = {labels["part"]: value for labels, value in found["zcc_part_ok"]}
     assert works == dict.fromkeys(PARTS, 1.0)
     year = 365 * 86_400
     assert 9 * year < found["zcc_ca_expires_in_seconds"][0][1] < 11 * year
@@ -207,15 +207,15 @@ def test_numbers_tell_of_certificates_operations_devices_and_queues(parts, zone)
 
 
 def test_the_age_of_a_queue_is_that_of_its_oldest_task(parts, zone):
-    publisher._publish(publisher.TaskRequest(tasks.schedule_work.name, (), "shared"))
-    waiting = health.get_queue_states(["shared"])
+    enqueue._publish(enqueue.Ring(tasks.sweep.name, (), "shared"))
+    waiting = health.look_into(["shared"])
     assert waiting is not None
     later = timezone.now() + timedelta(minutes=3)
     assert 180 <= waiting["shared"].age(later) < 190
-    publisher._publish(publisher.TaskRequest(tasks.schedule_work.name, (), "shared"))
-    again = health.get_queue_states(["shared"])
+    enqueue._publish(enqueue.Ring(tasks.sweep.name, (), "shared"))
+    again = health.look_into(["shared"])
     assert again is not None
-    assert (again["shared"].length, again["shared"].oldest_enqueued_at) == (2, waiting["shared"].oldest_enqueued_at)
+    assert (again["shared"].length, again["shared"].since) == (2, waiting["shared"].since)
 
 
 def test_times_of_signing_are_summed_up(parts, zone):
@@ -224,26 +224,26 @@ def test_times_of_signing_are_summed_up(parts, zone):
     operation = walkthrough.step(operation)
     walkthrough.apply(zone, operation)
     found = numbers()
-    assert found["zcc_csrs_pending"] == [({}, 1.0)]
+    assert found["zcc_signing_waiting"] == [({}, 1.0)]
     assert found["zcc_signing_age_seconds"][0][1] > 0
     walkthrough.sign(zone, Authority.objects.get(state="future"))
     found = numbers()
-    assert found["zcc_csrs_pending"] == [({}, 0.0)]
+    assert found["zcc_signing_waiting"] == [({}, 0.0)]
     assert found["zcc_signing_seconds_count"] == [({}, 1.0)]
     assert 0 < found["zcc_signing_seconds_sum"][0][1] < 60
-    WorkDuration.objects.add(WorkDuration.SIGNING, 2, 0.5)
+    Tally.objects.add(Tally.SIGNING, 2, 0.5)
     assert numbers()["zcc_signing_seconds_count"] == [({}, 3.0)]
 
 
 def test_names_from_elsewhere_cannot_break_the_text(parts, zone):
-    Authority.objects.update(subject='CN="x\\\n\nzcc_component_up 0')
+    Authority.objects.update(subject='CN="x\\\n\nzcc_part_ok 0')
     found = numbers()
-    assert found["zcc_ca_expires_in_seconds"][0][0]["subject"] == 'CN="x\\\n\nzcc_component_up 0'
-    assert len(found["zcc_component_up"]) == len(PARTS)
+    assert found["zcc_ca_expires_in_seconds"][0][0]["subject"] == 'CN="x\\\n\nzcc_part_ok 0'
+    assert len(found["zcc_part_ok"]) == len(PARTS)
 
 
 def test_openmetrics_is_spoken_where_it_is_asked_for(parts):
-    text, kind = metrics.render_metrics(timezone.now(), "application/openmetrics-text; version=1.0.0")
+    text, kind = metrics.text(timezone.now(), "application/openmetrics-text; version=1.0.0")
     assert kind.startswith("application/openmetrics-text")
     assert text.endswith(b"# EOF\n")
 

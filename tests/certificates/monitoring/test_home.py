@@ -149,7 +149,7 @@ def test_a_server_remint_speaks_in_the_server_pane(client, ca):
 def test_an_empty_filter_offers_the_way_back(client):
     page = text(client, f"{PAGE}?q=nothing")
     assert "No server certificates match this filter." in page
-    assert "Clear Filter" in page
+    assert "Clear the filter" in page
 
 
 def test_filter_sort_and_size_stay_in_every_link(client, ca):
@@ -196,7 +196,7 @@ def test_text_from_outside_is_escaped_everywhere(client, ca):
     for path in (
         *(PAGE, "/", "/devices/", f"/devices/{server.pk}/", f"/devices/{server.pk}/settings/"),
         *("/system-updates/", f"/system-updates/{operation.update_id}/devices/"),
-        *(f"{PAGE}servers/{server.pk}/failure-details/", f"{PAGE}servers/{server.pk}/"),
+        *(f"{PAGE}servers/{server.pk}/why/", f"{PAGE}servers/{server.pk}/"),
     ):
         assert "<img src=x" not in text(client, path), path
 
@@ -229,7 +229,7 @@ def many(ca, count):
 
 
 def test_home_tells_what_needs_attention(client, ca):
-    assert "Nothing needs your attention." in text(client, "/")
+    assert "All good: nothing needs attention." in text(client, "/")
     server = factories.server("old")
     factories.certificate(server, ca, until=factories.now() - timedelta(days=2))
     factories.device("quiet", last_contact=factories.now() - timedelta(days=1))

@@ -24,7 +24,7 @@ from wire import messages
 pytestmark = pytest.mark.django_db
 SELECTED = f"{PAGE}servers/selected/"
 GENERATE, IMPORT, ZIP = "generate-csr", "import-certificate", "csr-zip"
-KEYS = {name: keys.generate_key(256) for name in ("ps-01", "ps-02", "ps-03")}
+KEYS = {name: keys.make_key(256) for name in ("ps-01", "ps-02", "ps-03")}
 S = FutureState
 
 
@@ -32,8 +32,8 @@ S = FutureState
 def rung(monkeypatch):
     """The queue is not rung; what would be asked for is noted."""
     found: list[object] = []
-    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", found.append)
-    monkeypatch.setattr("certificates.tasks.notify_agents", lambda: found.append("wake"))
+    monkeypatch.setattr("certificates.tasks.nudge", found.append)
+    monkeypatch.setattr("certificates.tasks.wake_all", lambda: found.append("wake"))
     return found
 
 
@@ -60,7 +60,7 @@ def operation():
             server,
             S.CSR_GENERATED if has_csr else S.AWAITED,
             authority=coming,
-            csr_parameters={},
+            order={},
             csr_pem=request_of(server) if has_csr else "",
         )
     return running
@@ -72,7 +72,7 @@ def client(operation):
 
 
 def request_of(server):
-    return csr.build_csr(
+    return csr.make_csr(
         KEYS[server.name], names.Subject(server.fqdn), names.Names((server.fqdn,), ())
     )
 
@@ -83,11 +83,11 @@ def issued(name, *, by=None):
     root = by or Authority.objects.get(state="future").root_pem
     signer = issuance.Issuer.open(root, factories._key(0), factories.now())
     prepared = signer.prepare(
-        public_key=keys.get_public_key(KEYS[name]),
+        public_key=keys.public_key(KEYS[name]),
         subject=names.Subject(server.fqdn),
         names=names.Names((server.fqdn,), tuple(server.addresses)),
-        validity=validity.get_server_validity(factories.now(), 365, root),
-        serial=issuance.generate_serial(),
+        validity=validity.server_validity(factories.now(), 365, root),
+        serial=issuance.make_serial(),
     )
     return signer.issue(prepared)
 
@@ -134,7 +134,7 @@ def test_generate_csr_asks_the_servers_anew(client, rung, django_capture_on_comm
     for name in ("ps-02", "ps-03"):
         future = Device.objects.get(name=name).futures.get()
         assert (future.state, future.generation, future.csr_pem) == (S.AWAITED, 2, "")
-        assert (future.csr_parameters["organization"], future.csr_parameters["key_length"]) == ("Acme", 3072)
+        assert (future.order["organization"], future.order["key_length"]) == ("Acme", 3072)
     assert rung == ["wake"]
 
 
@@ -182,7 +182,7 @@ def test_an_additional_dns_name_may_be_the_common_name(client):
     begin(client, GENERATE, "ps-03")
     given = {"common_name": "mail.acme.example", "key_length": "256"}
     assert client.post(there(GENERATE), given).status_code == 204
-    order = Device.objects.get(name="ps-03").futures.get().csr_parameters
+    order = Device.objects.get(name="ps-03").futures.get().order
     assert order["common_name"] == "mail.acme.example"
     assert order["dns_names"] == ["ps-03.acme.example", "mail.acme.example"]
 
@@ -194,7 +194,7 @@ def test_from_the_go_on_an_imported_certificate_is_not_overridden(client):
     given = {"common_name": "ps-02.acme.example", "key_length": "256", "replaces": "on"}
     assert "may be activating" in fault(client.post(there(GENERATE), given))
     with pytest.raises(Conflict, match="may be activating"):
-        issuance_requests.request_csrs(
+        issuance_requests.generate(
             list(Device.objects.get(name="ps-02").futures.all()),
             key_length=256,
             subject=operations_requests.SubjectFields(),
@@ -277,7 +277,7 @@ def test_several_files_are_matched_by_key_and_the_others_told(client):
     page = client.post(there(IMPORT), {"file": sent}).content.decode()
     assert "1 certificate was imported." in page
     assert "b.pem" in page
-    assert "The certificate does not match the CSR of any selected server." in page
+    assert "It belongs to the CSR of none of the selected servers." in page
     assert "c.txt" in page
     assert (state("ps-01"), state("ps-02")) == (S.CSR_GENERATED, S.UPLOADED)
 
@@ -320,7 +320,7 @@ def test_the_actions_are_shut_while_nothing_waits_for_an_external_ca(client, ope
     operation.futures.update(state=S.DISCARDED)
     page = client.get(PAGE, headers={"HX-Request": ""}).content.decode()
     assert 'value="generate-csr"' not in page
-    assert "No servers are waiting for a certificate from an external CA." in page
+    assert "No server waits for a certificate of an external CA." in page
 
 
 def test_without_javascript_each_act_is_a_page(operation):

@@ -11,7 +11,7 @@ from certificates.models import Authority, Draft, Operation
 from certificates.operations.states import FutureState, OperationState
 from certificates.servers import gates as servers_gates
 from certificates.servers import selection
-from certificates.servers.gates import ServerAction, ZoneFacts
+from certificates.servers.gates import Act, Around
 from devices.models import Device, Role
 from pki import keys, names
 from pki.formats import csr
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.django_db
 F = FutureState
 NONE, ONE, TWO = (), ("ps-01",), ("ps-01", "ps-02")
 OPEN = ""
-FIRST = "Select at least one server."
-NOBODY = "No servers are waiting for a certificate from an external CA."
+FIRST = "Select at least one server first."
+NOBODY = "No server waits for a certificate of an external CA."
 SEVERAL = "Select several servers;"
 PENDING = "is in progress. Wait until it ends, or cancel it."
 WAITS = "already wait"
@@ -61,12 +61,12 @@ TABLE = [
     ("server remint, external, one CSR", ONE, WAITS, OPEN, OPEN, SEVERAL),
     ("old agents", TWO, WAITS, OLD, OPEN, OPEN),
 ]
-KEY = keys.generate_key(256)
+KEY = keys.make_key(256)
 
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch):
-    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", lambda _key: None)
+    monkeypatch.setattr("certificates.tasks.nudge", lambda _key: None)
 
 
 def zone_in(state):
@@ -115,7 +115,7 @@ def _future(state, server):
         return {"state": F.CSR_FAILED, "reason": "No space left."}
     if state == "server remint, internal":
         return {"state": F.CREATED}
-    made = csr.build_csr(KEY, names.Subject(server.fqdn), names.Names((server.fqdn,), ()))
+    made = csr.make_csr(KEY, names.Subject(server.fqdn), names.Names((server.fqdn,), ()))
     imported = state.endswith(("imported", "go given", "activated"))
     return {"state": F.UPLOADED if imported else F.CSR_GENERATED, "csr_pem": made}
 
@@ -135,7 +135,7 @@ def test_the_buttons_say_what_the_table_says(row):
     page = (
         entered(factories.admin()).post(f"{PAGE}servers/actions/", fields(chosen)).content.decode()
     )
-    for act, reason in zip(ServerAction, expected, strict=True):
+    for act, reason in zip(Act, expected, strict=True):
         if reason == OPEN:
             assert f'id="b-{act}" name="do" value="{act}"' in page, act
         else:
@@ -149,7 +149,7 @@ def test_what_a_button_sends_meets_the_same_rule(row):
     state, chosen, *expected = row
     zone_in(state)
     client = entered(factories.admin())
-    for act, reason in zip(ServerAction, expected, strict=True):
+    for act, reason in zip(Act, expected, strict=True):
         answer = client.post(f"{PAGE}servers/selected/", {"do": act.value, **fields(chosen)})
         if reason == OPEN:
             assert answer.status_code in (200, 204), act
@@ -182,8 +182,8 @@ def test_reasons_name_the_first_servers_and_tell_how_many(django_assert_max_num_
             operation, factories.server(f"sat-{number}", Role.AUTHENTICATION_SATELLITE)
         )
     with django_assert_max_num_queries(4):
-        facts = selection.get_selection_facts(Device.objects.certified())
-    reason = servers_gates.build_server_gates(ZoneFacts(), facts)[0].reason
+        facts = selection.facts(Device.objects.certified())
+    reason = servers_gates.server_gates(Around(), facts)[0].reason
     assert reason == (
         "7 of 10 selected servers already wait for a new certificate: "
         "sat-0, sat-1, sat-2, sat-3, sat-4, and 2 more."
@@ -199,7 +199,7 @@ class TestAllThatMatch:
 
     def chosen(self, **given):
         client = entered(factories.admin())
-        sent = {"do": ServerAction.REMINT.value, "scope": "all", **given}
+        sent = {"do": Act.REMINT.value, "scope": "all", **given}
         answer = client.post(f"{PAGE}servers/selected/", sent)
         assert answer.status_code == 200, events(answer)
         return sorted(one["name"] for one in Draft.objects.get().data["selection"].values())

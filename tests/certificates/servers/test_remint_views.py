@@ -21,7 +21,7 @@ KINDS = Operation.Kind
 def nudged(monkeypatch):
     """The queue is not rung; this console is that of ps-01."""
     found: list[object] = []
-    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", found.append)
+    monkeypatch.setattr("certificates.tasks.nudge", found.append)
     here = "certificates.operations.creation.initiating_server"
     monkeypatch.setattr(here, lambda: Device.objects.get(name="ps-01"))
     return found
@@ -74,7 +74,7 @@ def test_it_opens_with_the_manuals_labels_for_a_single_server(client):
     response = begin(client, "ps-01")
     page = response.content.decode()
     for label in (
-        *("remint server certificates", "Yes, I want to remint the certificate for this server"),
+        *("Remint Certificate", "Yes, I want to remint the certificate for this server"),
         *("Common name", "Key length", "Certificate activation date and time"),
         *("Include any additional DNS names for each server", "www.acme.example"),
     ):
@@ -147,7 +147,7 @@ def test_a_selected_satellite_is_not_offered_once_more(client, satellites):
 def test_under_an_external_ca_satellites_are_offered_on_the_first_page(client, satellites):
     external()
     assert "common_name" not in begin(client, "ps-01").context["form"].fields
-    client.post(step("csr"), {"manual_csr": "manual", "satellites": satellites[:1]})
+    client.post(step("csr"), {"by_hand": "manual", "satellites": satellites[:1]})
     page = client.get(step("activation")).content.decode()
     assert "sat-1" in page
     assert "sat-2" not in page
@@ -165,7 +165,7 @@ def test_dns_names_cannot_be_chosen_where_there_are_none(client):
     assert form.fields["include_dns"].disabled
     assert "None are configured" in str(form.fields["include_dns"].help_text)
     client.post(step(), given(common_name="ps-02.acme.example", include_dns="on"))
-    assert Operation.objects.get().parameters["include_dns"] is False
+    assert Operation.objects.get().order["include_dns"] is False
 
 
 def test_it_starts_the_operation_for_the_selected_servers(
@@ -180,7 +180,7 @@ def test_it_starts_the_operation_for_the_selected_servers(
     operation = Operation.objects.get()
     assert operation.name == "Autumn remint"
     assert [future.device.name for future in operation.futures.all()] == ["ps-01"]
-    assert "www.acme.example" in operation.futures.get().csr_parameters["dns_names"]
+    assert "www.acme.example" in operation.futures.get().order["dns_names"]
     assert nudged == [str(operation.pk)]
 
 
@@ -218,7 +218,7 @@ def test_an_error_stands_beside_its_field(client, changes, field):
 def test_the_additional_name_may_be_the_common_name(client):
     begin(client, "ps-01")
     client.post(step(), given(common_name="www.acme.example"))
-    order = Operation.objects.get().futures.get().csr_parameters
+    order = Operation.objects.get().futures.get().order
     assert order["common_name"] == "www.acme.example"
     assert "www.acme.example" in order["dns_names"], "a common name that the SAN lacks is refused"
 
@@ -326,12 +326,12 @@ def test_an_external_ca_asks_for_the_csr_first_and_ends_with_finish(client):
         *("City/Locality", "State/Province", "Key Length", "Next"),
     ):
         assert label in page, label
-    sent = {"manual_csr": "automatic", "organization": "Acme", "country": "de", "key_length": "256"}
+    sent = {"by_hand": "automatic", "organization": "Acme", "country": "de", "key_length": "256"}
     page = client.post(step("csr"), sent).content.decode()
     assert "Finish" in page
     last = {"activates_at": local(days=2), "name": "External remint"}
     assert client.post(step("activation"), last).status_code == 204
-    order = Operation.objects.get().futures.get().csr_parameters
+    order = Operation.objects.get().futures.get().order
     assert (order["organization"], order["country"]) == ("Acme", "DE")
 
 
@@ -340,7 +340,7 @@ def test_the_earliest_certificate_sets_the_limit_under_an_external_ca(client):
     holder = Device.objects.get(name="ps-02")
     holder.certificates.update(not_after=factories.now() + timedelta(days=5))
     begin(client, "ps-01", "ps-02")
-    client.post(step("csr"), {"manual_csr": "manual"})
+    client.post(step("csr"), {"by_hand": "manual"})
     response = client.post(step("activation"), {"activates_at": local(days=6), "name": "x"})
     assert errors(response) == {"activates_at"}
     assert "the certificate of ps-02 expires" in response.content.decode()
@@ -349,7 +349,7 @@ def test_the_earliest_certificate_sets_the_limit_under_an_external_ca(client):
 def test_back_keeps_what_was_entered(client):
     external()
     begin(client, "ps-01")
-    client.post(step("csr"), {"manual_csr": "automatic", "organization": "Acme"})
+    client.post(step("csr"), {"by_hand": "automatic", "organization": "Acme"})
     response = client.post(step("activation"), {"back": "1", "name": "Kept name"})
     assert response.context["form"]["organization"].value() == "Acme"
     assert client.get(step("activation")).context["form"]["name"].value() == "Kept name"
@@ -358,7 +358,7 @@ def test_back_keeps_what_was_entered(client):
 def test_a_common_name_that_is_refused_at_the_end_is_told_on_its_page(client):
     external()
     begin(client, "ps-01")
-    client.post(step("csr"), {"manual_csr": "automatic", "common_name": "other.example"})
+    client.post(step("csr"), {"by_hand": "automatic", "common_name": "other.example"})
     response = client.post(step("activation"), {"activates_at": local(days=2), "name": "x"})
     assert response.status_code == 422
     assert errors(response) == {"common_name"}

@@ -7,7 +7,7 @@ from django.http import QueryDict
 
 from certificates.operations.states import FutureState, OperationState
 from certificates.servers import table
-from console.pages.tables import TableQuery, sort_columns
+from console.pages.tables import Asked, sorted_by
 from devices.models import Role
 from systemupdates.updates.states import AssignmentState
 from tests.support import factories
@@ -50,11 +50,11 @@ def servers(ca):
 
 def names(query=""):
     now = factories.now()
-    query = TableQuery.parse(QueryDict(query))
-    updates = [operation.update_id for operation in table.list_running_operations()]
-    _columns, field, descending = sort_columns(table.COLUMNS, query.sort)
-    found = table.filter_servers(table.get_servers(now, updates), query, now)
-    ordered = table.sort_servers(found, field, now, descending=descending)
+    asked = Asked.read(QueryDict(query))
+    updates = [operation.update_id for operation in table.running()]
+    _columns, field, descending = sorted_by(table.COLUMNS, asked.sort)
+    found = table.matching(table.servers(now, updates), asked, now)
+    ordered = table.ordered(found, field, now, descending=descending)
     return [device.name for device in ordered]
 
 
@@ -79,11 +79,11 @@ def test_a_chip_shows_what_it_counts(servers, state, expected):
     now = factories.now()
     found = names(f"state={state}")
     assert found == (names() if expected is None else expected)
-    updates = [operation.update_id for operation in table.list_running_operations()]
-    query = TableQuery.parse(QueryDict(f"state={state}"))
+    updates = [operation.update_id for operation in table.running()]
+    asked = Asked.read(QueryDict(f"state={state}"))
     counted = {
         c["key"]: c["n"]
-        for c in table.build_chips(table.count_servers(table.get_servers(now, updates), query, now), query)
+        for c in table.chips(table.counts(table.servers(now, updates), asked, now), asked)
     }
     assert counted[""] == 9
     assert expected is None or counted[state] == len(expected)
@@ -112,28 +112,28 @@ def test_search_finds_name_subject_and_every_fingerprint(servers, ca):
 
 
 def test_an_ended_operation_leaves_no_update_status(servers):
-    operation = table.list_running_operations()[0]
+    operation = table.running()[0]
     type(operation).objects.filter(pk=operation.pk).update(state=OperationState.COMPLETED)
     operation.futures.update(state=F.ACTIVE)
     assert names("state=failed") == []
 
 
 def test_of_two_updates_the_newest_is_shown(servers, ca):
-    old = table.list_running_operations()[0]
+    old = table.running()[0]
     type(old).objects.filter(pk=old.pk).update(state=OperationState.ACTIVATED)
     new = factories.operation(ca)
     factories.assignment(new.update, servers["later"], A.APPLIED)
-    updates = [operation.update_id for operation in table.list_running_operations()]
+    updates = [operation.update_id for operation in table.running()]
     assert names("q=later") == ["later"]
-    row = table.get_rows([servers["later"].pk], updates, factories.now())[0]
+    row = table.rows([servers["later"].pk], updates, factories.now())[0]
     assert row.update_status == ("ok", "Update Applied")
     assert names("state=failed") == ["broken"]
 
 
 def test_rows_tell_status_options_and_failure(servers):
     now = factories.now()
-    updates = [operation.update_id for operation in table.list_running_operations()]
-    rows = {r.device.name: r for r in table.get_rows([s.pk for s in servers.values()], updates, now)}
+    updates = [operation.update_id for operation in table.running()]
+    rows = {r.device.name: r for r in table.rows([s.pk for s in servers.values()], updates, now)}
     assert rows["good"].status == ("ok", "Active")
     assert rows["expired"].status == ("bad", "Expired")
     assert rows["awaited"].status == ("wait", "CSR generation pending")
@@ -148,29 +148,29 @@ def test_a_server_whose_first_certificate_is_awaited_is_there(ca):
     server = factories.server("fresh")
     factories.future(None, server, F.AWAITED)
     assert names() == ["fresh"]
-    row = table.get_rows([server.pk], [], factories.now())[0]
-    assert table.format_cell(row, "sha256") == ""
-    assert table.format_cell(row, "status") == "CSR generation pending"
+    row = table.rows([server.pk], [], factories.now())[0]
+    assert table.cell(row, "sha256") == ""
+    assert table.cell(row, "status") == "CSR generation pending"
 
 
 def test_chips_count_within_the_search(servers):
     now = factories.now()
-    query = TableQuery.parse(QueryDict("q=soon"))
-    updates = [operation.update_id for operation in table.list_running_operations()]
+    asked = Asked.read(QueryDict("q=soon"))
+    updates = [operation.update_id for operation in table.running()]
     counted = {
         c["key"]: c["n"]
-        for c in table.build_chips(table.count_servers(table.get_servers(now, updates), query, now), query)
+        for c in table.chips(table.counts(table.servers(now, updates), asked, now), asked)
     }
     assert counted == {"": 1, "expiring": 1, "expired": 0, "failed": 0, "csr": 0, "ready": 0}
 
 
 def test_a_status_that_waits_says_what_for(servers, ca):
-    manual = factories.server("manual-csr")
-    factories.future(table.list_running_operations()[0], manual, F.AWAITED, manual_csr=True)
-    keys = [manual.pk, *(server.pk for server in servers.values())]
-    hints = {r.device.name: r.hint for r in table.get_rows(keys, [], factories.now())}
-    assert hints["by-hand"] == "waiting for files in the remint repository"
-    assert hints["awaited"] == "when the server receives the update"
+    by_hand = factories.server("by-hand")
+    factories.future(table.running()[0], by_hand, F.AWAITED, by_hand=True)
+    keys = [by_hand.pk, *(server.pk for server in servers.values())]
+    hints = {r.device.name: r.hint for r in table.rows(keys, [], factories.now())}
+    assert hints["by-hand"] == "waits for the files in its remint repository"
+    assert hints["awaited"] == "after the update reaches the server"
     assert "import" in hints["csr"]
     assert "try again" in hints["broken"]
     assert hints["good"] == hints["expired"] == hints["ready"] == ""

@@ -1,1 +1,0 @@
-"""Registration, setup of the first server, and the initial certificate."""
