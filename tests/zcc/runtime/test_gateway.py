@@ -42,7 +42,8 @@ class Client:
     """One request to a gateway: the messages it sends, and what it receives."""
 
     def __init__(self, messages: list[dict[str, Any]], *, stalls: bool = False) -> None:
-        self.messages, self.stalls, self.sent = messages, stalls, []
+        self.messages, self.stalls = messages, stalls
+        self.sent: list[dict[str, Any]] = []
 
     async def receive(self) -> Any:
         if not self.messages and self.stalls:
@@ -54,7 +55,7 @@ class Client:
 
     @property
     def status(self) -> int | None:
-        return self.sent[0]["status"] if self.sent else None
+        return int(self.sent[0]["status"]) if self.sent else None
 
     @property
     def data(self) -> bytes:
