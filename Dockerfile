@@ -1,4 +1,4 @@
-# One image for every part of a Primary Server: web, worker, beat, agent and manage.py.
+# One image for all components of a Primary Server: web, worker, beat, agent, and manage.py.
 # docker build -t zcc .
 FROM python:3.11-slim-bookworm AS build
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
@@ -7,7 +7,7 @@ WORKDIR /opt/zcc
 COPY pyproject.toml uv.lock README.md ./
 RUN uv sync --frozen --no-dev
 COPY . .
-# The settings need a place for the state; building writes nothing there.
+# The settings require a data directory. The build does not write to it.
 RUN ZCC_HOME=/nonexistent ZCC_STATIC_ROOT=/opt/zcc/static-files \
     .venv/bin/python manage.py collectstatic --noinput --verbosity 0 \
     && .venv/bin/python -m compileall -q administrators audit certificates console devices faults notifications pki systemupdates wire zac zcc zman

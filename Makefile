@@ -1,27 +1,26 @@
-# The two commands to know: `make run` and `make test`. They need Python 3.11 or newer, make, git.
+# Start with `make run` and `make test`. They require Python 3.11 or later, make, and git.
 
 BIN := .venv/bin
-ROOMS := zcc certificates systemupdates administrators notifications devices audit console zac zman wire pki faults
+PACKAGES := zcc certificates systemupdates administrators notifications devices audit console zac zman wire pki faults
 TEMPLATES = $(shell git ls-files --cached --others --exclude-standard 'templates/*.html')
 PYTEST = $(BIN)/python -m pytest
-# Two cores are enough; more may be asked for: make test WORKERS=8
+# For more parallel tests: make test WORKERS=8
 WORKERS ?= 2
 
-# Every start of a process would compile Django anew where the environment forbids bytecode: a zone
-# of the tests comes up with 16 s of CPU instead of 40.
+# With bytecode files, the processes of a test zone start with 16 s instead of 40 s of CPU time.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help run test check lint types architecture templates sqlite postgresql scenarios bench \
 	setup setup-run tools clean
 
 help:
-	@echo "make run        an embedded zone in the foreground, until Ctrl-C"
-	@echo "make test       everything but the long scenarios, on SQLite and PostgreSQL"
-	@echo "make check      lint, types, import contracts, templates"
-	@echo "make scenarios  the whole scenario and fault suite"
-	@echo "make bench      the benchmarks: a table, and bench/results.json"
-	@echo "make setup      the packages of uv.lock in .venv"
-	@echo "make clean      remove the state of the embedded zone (var/)"
+	@echo "make run        start a demo zone in the foreground (Ctrl-C stops it)"
+	@echo "make test       run all tests except the long scenarios, on SQLite and PostgreSQL"
+	@echo "make check      run linters, type checks, import contracts, and template checks"
+	@echo "make scenarios  run the scenario and fault-injection tests"
+	@echo "make bench      run the benchmarks and write bench/results.json"
+	@echo "make setup      install the packages from uv.lock into .venv"
+	@echo "make clean      delete the demo zone (var/)"
 
 setup:
 	@scripts/setup
@@ -39,14 +38,14 @@ check: setup lint types architecture templates
 lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@# The names of bytes and str methods confuse it: str.decode is bytes.decode here.
+	@# vermin mistakes bytes.decode for str.decode.
 	$(BIN)/vermin -q --no-tips -t=3.8- --violations --exclude str.decode wire zac faults
-	@# ruff holds bandit's rules one by one; this is a second look.
-	$(BIN)/bandit -q -c pyproject.toml -r $(ROOMS)
+	@# In addition to the security rules of ruff.
+	$(BIN)/bandit -q -c pyproject.toml -r $(PACKAGES)
 	scripts/uv lock --check --quiet
 
 types:
-	$(BIN)/mypy $(ROOMS) tests
+	$(BIN)/mypy $(PACKAGES) tests
 
 architecture:
 	$(BIN)/lint-imports
@@ -62,7 +61,7 @@ tools: setup
 sqlite: tools
 	$(PYTEST) -n $(WORKERS) -m "not long"
 
-# The tests that touch the database once more, on the database of production.
+# Repeat the tests that use the database on PostgreSQL.
 postgresql: tools
 	ZCC_TEST_DATABASE=postgresql $(PYTEST) -n $(WORKERS) -m "not long and not scenario and not browser" \
 		tests/certificates tests/systemupdates tests/administrators tests/notifications tests/devices tests/audit tests/console tests/zcc

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Django's command line for this project."""
+"""Run management commands."""
 
 import os
 import resource
@@ -8,6 +8,6 @@ import sys
 from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # create_zone holds keys in memory (S-37)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # create_zone has keys in memory
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
     execute_from_command_line(sys.argv)

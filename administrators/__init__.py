@@ -1,1 +1,1 @@
-"""Who may work in the console: administrators, their roles, how they prove who they are."""
+"""Administrators: accounts, roles, policies, login, and API tokens."""

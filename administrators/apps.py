@@ -3,10 +3,10 @@
 from django.apps import AppConfig
 
 
-class PeopleConfig(AppConfig):
-    """Holds administrators, set-up links and second factors."""
+class AdministratorsConfig(AppConfig):
+    """Configure the app of administrators, setup links, and second factors."""
 
     name = "administrators"
-    # The label keeps the tables, rights and migrations of version 0.1.
+    # The label keeps the tables, permissions, and migrations of version 0.1.
     label = "people"
     default_auto_field = "django.db.models.BigAutoField"

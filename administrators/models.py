@@ -1,4 +1,4 @@
-"""Administrators, their set-up links and second factors, and the rules for all of them."""
+"""Administrators, setup links, second factors, and the policies that apply to all of them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from administrators.accounts.roles import BY_KEY, ROLES, SUPER, Role
 
 
 class Administrator(models.Model):
-    """What the console knows of a user besides name and password: roles, and how they log in."""
+    """The roles and the login method of a user."""
 
-    class SignsIn(models.TextChoices):
-        """Where the user proves who they are."""
+    class LoginMethod(models.TextChoices):
+        """How the user is authenticated."""
 
         PASSWORD = "password", "Password"
         OIDC = "oidc", "OpenID Connect"
@@ -24,37 +24,39 @@ class Administrator(models.Model):
         User, on_delete=models.CASCADE, primary_key=True, related_name="administrator"
     )
     roles = models.JSONField(default=list)
-    signs_in = models.CharField(max_length=16, choices=SignsIn.choices, default=SignsIn.PASSWORD)
+    login_method = models.CharField(
+        max_length=16, choices=LoginMethod.choices, default=LoginMethod.PASSWORD
+    )
     subject = models.CharField(max_length=400, blank=True, db_index=True)
-    """Who they are at the OpenID provider: issuer and subject, bound at the first login."""
+    """Issuer and subject of the account at the OpenID provider, stored at the first login."""
     must_change_password = models.BooleanField(default=False)
     created_by = models.CharField(max_length=150, blank=True)
 
     class Meta:
         default_permissions = ()
-        permissions: ClassVar = [("administer", "Create administrators and decide on their roles")]
+        permissions: ClassVar = [("administer", "Manage administrators and their roles")]
 
     def __str__(self) -> str:
         return f"administrator {self.user_id}"
 
 
 def roles_of(user: User) -> list[Role]:
-    """Return the roles of a user, in the order of the table of roles."""
-    kept = getattr(user, "administrator", None)
-    keys = {SUPER} if user.is_superuser else set(kept.roles if kept is not None else ())
+    """Return the roles of a user, in the order of ROLES."""
+    account = getattr(user, "administrator", None)
+    keys = {SUPER} if user.is_superuser else set(account.roles if account is not None else ())
     return [role for role in ROLES if role.key in keys & set(BY_KEY)]
 
 
 class SetupLinkQuerySet(models.QuerySet["SetupLink"]):
-    """Links by which a new administrator chooses a password."""
+    """Queries of setup links."""
 
     def usable(self, now: datetime) -> Self:
-        """Return those that still open something."""
+        """Return the links that are unused, unexpired, and belong to an active user."""
         return self.filter(used_at=None, expires_at__gt=now, user__is_active=True)
 
 
 class SetupLink(models.Model):
-    """A link that lets its holder choose a password, once; only its SHA-256 is kept (S-83)."""
+    """A one-time link to choose a password. Only the SHA-256 of its text is stored."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="setup_links")
     digest = models.CharField(max_length=64, unique=True)
@@ -68,29 +70,32 @@ class SetupLink(models.Model):
         default_permissions = ()
 
     def __str__(self) -> str:
-        return f"set-up link of {self.user_id}"
+        return f"setup link of user {self.user_id}"
 
 
 class SecondFactor(models.Model):
-    """A user's authenticator (TOTP, RFC 6238). Its secret is sealed to the Primary Servers."""
+    """The authenticator of a user (TOTP). Its secret is encrypted for the Primary Servers.
+
+    See: RFC 6238
+    """
 
     user = models.OneToOneField(
         User, on_delete=models.CASCADE, primary_key=True, related_name="second_factor"
     )
-    sealed = models.TextField()
+    encrypted = models.TextField()
     confirmed_at = models.DateTimeField(null=True)
     last_step = models.BigIntegerField(default=0)
-    """The time step of the last code that was taken: none is taken twice."""
+    """The time step of the last accepted code. Codes of this or an earlier step are rejected."""
 
     class Meta:
         default_permissions = ()
 
     def __str__(self) -> str:
-        return f"second factor of {self.user_id}"
+        return f"second factor of user {self.user_id}"
 
 
 class RecoveryCode(models.Model):
-    """Stands for the authenticator once. Only the SHA-256 is kept: the code has 120 random bits."""
+    """A one-time replacement for the authenticator: 120 random bits, stored as SHA-256."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
     digest = models.CharField(max_length=64)
@@ -103,30 +108,32 @@ class RecoveryCode(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"recovery code of {self.user_id}"
+        return f"recovery code of user {self.user_id}"
 
 
-class RulesQuerySet(models.QuerySet["Rules"]):
-    """There is one row of rules."""
+class PoliciesQuerySet(models.QuerySet["Policies"]):
+    """Queries of the only row of policies."""
 
-    def the(self) -> Rules:
-        """Return the rules; those of a new zone where none were set yet."""
-        return self.first() or Rules(pk=1)
+    def get_current(self) -> Policies:
+        """Return the policies; the unsaved defaults if none are stored."""
+        return self.first() or Policies(pk=1)
 
 
-class Rules(models.Model):
-    """What holds for all administrators: second factor, two administrators for the CA (B-29)."""
+class Policies(models.Model):
+    """Policies for all administrators: second factor, two-administrator approval."""
 
     requires_second_factor = models.BooleanField(default=False)
     two_administrators = models.BooleanField(default=False)
-    end_asked_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
-    """Who asked to end the rule of two; a second administrator has to agree."""
-    end_asked_at = models.DateTimeField(null=True)
+    turn_off_requested_by = models.ForeignKey(
+        User, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    """Who requested to turn off two-administrator approval; a second one must approve."""
+    turn_off_requested_at = models.DateTimeField(null=True)
 
-    objects = RulesQuerySet.as_manager()
+    objects = PoliciesQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()
 
     def __str__(self) -> str:
-        return "rules for administrators"
+        return "account policies"

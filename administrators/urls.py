@@ -1,4 +1,4 @@
-"""Addresses of logging in, of a user's own security, and of the administrators."""
+"""URLs of login, of a user's own security settings, and of Configuration > Administrators."""
 
 from django.urls import path
 
@@ -10,29 +10,35 @@ from administrators.login import views as login_views
 
 app_name = "administrators"
 PAGE = "configuration/administrators/"
-ONE = PAGE + "<int:pk>/"
+ACCOUNT = PAGE + "<int:pk>/"
 urlpatterns = [
-    path("login/", login_views.login, name="login"),
-    path("login/code/", login_views.code, name="code"),
-    path("login/oidc/", oidc_views.oidc, name="oidc"),
+    path("login/", login_views.log_in, name="login"),
+    path("login/code/", login_views.enter_code, name="code"),
+    path("login/oidc/", oidc_views.log_in_with_oidc, name="oidc"),
     path("login/oidc/callback/", oidc_views.callback, name="oidc_callback"),
-    path("login/again/", oidc_views.again, name="again"),
-    path("logout/", login_views.logout, name="logout"),
-    path("set-up/<str:text>/", login_views.set_up, name="set_up"),
-    path("preferences/security/", own_views.security, name="security"),
-    path("preferences/password/", own_views.password, name="password"),
-    path("preferences/second-factor/", own_views.second_factor, name="second_factor"),
-    path("preferences/recovery-codes/", own_views.recovery_codes, name="recovery_codes"),
+    path("login/again/", oidc_views.reauthenticate, name="reauthenticate"),
+    path("logout/", login_views.log_out, name="logout"),
+    path("setup-link/<str:text>/", login_views.redeem_setup_link, name="redeem_setup_link"),
+    # Links that version 0.1 created; remove after one release.
+    path("set-up/<str:text>/", login_views.redeem_setup_link, name="redeem_old_setup_link"),
+    path("preferences/security/", own_views.show_security, name="security"),
+    path("preferences/password/", own_views.change_password, name="password"),
+    path("preferences/second-factor/", own_views.edit_second_factor, name="second_factor"),
+    path("preferences/recovery-codes/", own_views.renew_recovery_codes, name="recovery_codes"),
     path("preferences/sessions/", own_views.end_other_sessions, name="end_other_sessions"),
-    path(PAGE, accounts_views.administrators, name="list"),
-    path(PAGE + "create/", accounts_views.create, name="create"),
-    path(PAGE + "rules/", policy_views.rules, name="rules"),
-    path(PAGE + "rules/end/", policy_views.end_rule, name="end_rule"),
-    path(ONE, accounts_views.administrator, name="administrator"),
-    path(ONE + "roles/", accounts_views.roles, name="roles"),
-    path(ONE + "set-up-link/", accounts_views.setup_link, name="setup_link"),
-    path(ONE + "temporary-password/", accounts_views.temporary_password, name="temporary_password"),
-    path(ONE + "<slug:name>/", accounts_views.act, name="act"),
     path("preferences/tokens/", token_views.tokens, name="tokens"),
     path("preferences/tokens/<int:pk>/revoke/", token_views.revoke, name="revoke_token"),
+    path(PAGE, accounts_views.list_administrators, name="list"),
+    path(PAGE + "create/", accounts_views.create_administrator, name="create"),
+    path(PAGE + "rules/", policy_views.edit_policies, name="policies"),
+    path(PAGE + "rules/end/", policy_views.approve_turn_off, name="approve_turn_off"),
+    path(ACCOUNT, accounts_views.show_administrator, name="administrator"),
+    path(ACCOUNT + "roles/", accounts_views.edit_roles, name="roles"),
+    path(ACCOUNT + "setup-link/", accounts_views.create_setup_link, name="setup_link"),
+    path(
+        ACCOUNT + "temporary-password/",
+        accounts_views.create_temporary_password,
+        name="temporary_password",
+    ),
+    path(ACCOUNT + "<slug:name>/", accounts_views.run_action, name="action"),
 ]

@@ -1,1 +1,1 @@
-"""A state that moves once and leaves a trace; the audit chain."""
+"""The tamper-evident audit log and the base class of models with a state."""

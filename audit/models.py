@@ -1,4 +1,4 @@
-"""The one door through which a state changes, and the chained entry it leaves (S-40 to S-44)."""
+"""The audit log and its hash chain, and the base class of all models that have a state."""
 
 from __future__ import annotations
 
@@ -12,62 +12,66 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from audit.chain import actor
-from audit.chain.states import Machine, WrongMove
+from audit.chain.action_labels import get_label
+from audit.chain.states import InvalidTransition, StateMachine
 
-M = TypeVar("M", bound="Moving")
-START = "0" * 64
+M = TypeVar("M", bound="StatefulModel")
+GENESIS_DIGEST = "0" * 64
 
 
-class Head(models.Model):
-    """The last link of the chain. Its row lock makes the numbers gap-free on PostgreSQL."""
+class Checkpoint(models.Model):
+    """Number and digest of the last entry. Locking this row keeps the numbers without gaps."""
 
     seq = models.BigIntegerField(default=0)
-    digest = models.CharField(max_length=64, default=START)
+    digest = models.CharField(max_length=64, default=GENESIS_DIGEST)
 
     def __str__(self) -> str:
         return f"{self.seq} {self.digest[:8]}"
 
 
 class EntryQuerySet(models.QuerySet["Entry"]):
-    """Reads the chain and adds to its end."""
+    """Queries of the audit log, and the only code that adds entries."""
 
-    def queue(self) -> Head:
-        """Queue for the end of the chain until the transaction ends.
+    def lock_checkpoint(self) -> Checkpoint:
+        """Lock and return the checkpoint until the current transaction ends.
 
-        Whoever writes a line waits here, before any other row is locked (the zone's alone goes
-        first): so no two transactions ever wait for each other.
+        Call it before locking any other row except the zone. All transactions lock rows in this
+        order, so they cannot deadlock.
         """
-        head, _ = Head.objects.select_for_update().get_or_create(pk=1)
-        return head
+        checkpoint, _ = Checkpoint.objects.select_for_update().get_or_create(pk=1)
+        return checkpoint
 
     @transaction.atomic
-    def record(self, action: str, subject: str, **what: Any) -> Entry:
-        """Append one entry in the transaction of the act itself: no trace, no act (S-42).
+    def record(self, action: str, subject: str, **values: Any) -> Entry:
+        """Append an entry in the transaction of the action: neither is saved without the other.
 
-        `what` may hold here, there, note and detail (a JSON object without any secret).
+        `values` can contain here, there, note, and detail (a JSON object without secrets).
         """
-        return self.append(self.queue(), action, subject, **what)
+        return self.append(self.lock_checkpoint(), action, subject, **values)
 
-    def append(self, head: Head, action: str, subject: str, **what: Any) -> Entry:
-        """Append one entry behind the head that `queue` returned in this transaction."""
-        who = actor.current()
-        said = {"action": action, "subject": subject, "actor": who.name, **what}
+    def append(self, checkpoint: Checkpoint, action: str, subject: str, **values: Any) -> Entry:
+        """Append an entry after the checkpoint that this transaction has locked; see `record`."""
+        by = actor.current()
+        texts = {"action": action, "subject": subject, "actor": by.name, **values}
         entry = Entry(
-            seq=head.seq + 1,
+            seq=checkpoint.seq + 1,
             at=timezone.now(),
-            address=who.address,
-            session=who.session,
-            previous=head.digest,
-            **{name: visible(value) for name, value in said.items()},
+            address=by.address,
+            session=by.session,
+            previous=checkpoint.digest,
+            **{name: escape_invisible(value) for name, value in texts.items()},
         )
-        entry.digest = entry.reckon()
+        entry.digest = entry.compute_digest()
         entry.save(force_insert=True)
-        Head.objects.filter(pk=1).update(seq=entry.seq, digest=entry.digest)
+        Checkpoint.objects.filter(pk=1).update(seq=entry.seq, digest=entry.digest)
         return entry
 
 
 class Entry(models.Model):
-    """One line of the ledger: who did what to which thing, chained to the line before."""
+    """One entry of the audit log: who did what to which object, chained to the previous entry.
+
+    `here` and `there` are the states before and after. Field names are part of the hash.
+    """
 
     seq = models.BigIntegerField(primary_key=True)
     at = models.DateTimeField(db_index=True)
@@ -91,46 +95,54 @@ class Entry(models.Model):
     def __str__(self) -> str:
         return f"{self.seq} {self.action} {self.subject}"
 
-    def reckon(self) -> str:
-        """Return the SHA-256 over this line and the digest of the one before."""
-        values = {name: getattr(self, name) for name in _CHAINED}
+    @property
+    def action_label(self) -> str:
+        """Return the action in words."""
+        return get_label(self.action)
+
+    def compute_digest(self) -> str:
+        """Return the SHA-256 of this entry, which includes the digest of the previous entry."""
+        values = {name: getattr(self, name) for name in HASHED_FIELDS}
         values["at"] = self.at.astimezone(UTC).isoformat()
         text = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-_CHAINED = (
+HASHED_FIELDS = (
     *("seq", "actor", "address", "session", "action", "subject"),
     *("here", "there", "note", "detail", "previous"),
 )
 
 
-class MovingQuerySet(models.QuerySet[M]):
-    """The only door through which a state changes."""
+class StatefulQuerySet(models.QuerySet[M]):
+    """The only code that changes a state."""
 
-    machine: ClassVar[Machine]
+    machine: ClassVar[StateMachine]
 
     def open(self) -> Self:
-        """Return those that can still move."""
+        """Return the rows that are not in a final state."""
         return self.exclude(state__in=self.machine.closed)
 
     @transaction.atomic
-    def move(self, thing: M, there: str, *, note: str = "", **changes: Any) -> None:
-        """Move one thing on. Of several callers at once exactly one wins, the others raise."""
-        here = thing.state
-        self.machine.check(here, there)
-        head = Entry.objects.queue()
-        if not self.filter(pk=thing.pk, state=here).update(state=there, **changes):
-            raise WrongMove("It has moved on in the meantime. Nothing was changed.")
-        label = f"{thing._meta.label}:{thing.pk}"
-        Entry.objects.append(head, "move", label, here=here, there=there, note=note)
-        thing.state = there
+    def transition(self, instance: M, state: str, *, note: str = "", **changes: Any) -> None:
+        """Change the state of an instance and other fields, and record an audit entry.
+
+        Raises InvalidTransition if the transition is not allowed or another caller was faster.
+        """
+        before = instance.state
+        self.machine.check(before, state)
+        checkpoint = Entry.objects.lock_checkpoint()
+        if not self.filter(pk=instance.pk, state=before).update(state=state, **changes):
+            raise InvalidTransition("The state has changed in the meantime. Nothing was changed.")
+        label = f"{instance._meta.label}:{instance.pk}"
+        Entry.objects.append(checkpoint, "move", label, here=before, there=state, note=note)
+        instance.state = state
         for name, value in changes.items():
-            setattr(thing, name, value)
+            setattr(instance, name, value)
 
 
-class Moving(models.Model):
-    """Something with a state that only `objects.move` changes."""
+class StatefulModel(models.Model):
+    """A model with a state that only `objects.transition` changes."""
 
     state = models.CharField(max_length=24)
 
@@ -138,25 +150,27 @@ class Moving(models.Model):
         abstract = True
 
 
-def visible(value: Any) -> Any:
-    """Return a value with every control and direction character spelled out (S-43).
+def escape_invisible(value: Any) -> Any:
+    """Return a value with all control and format characters as Unicode escapes.
 
-    A name from a certificate can then neither add a line to an export nor hide a part of one.
+    A name in a certificate can then neither add a line to an export nor hide part of a line.
     """
     if isinstance(value, str):
-        # The serials of a batch are many characters, and all of them plain.
+        # Fast path: a batch of serial numbers is long and contains only printable ASCII.
         if value.isascii() and value.isprintable():
             return value
-        return "".join(c if _is_visible(c) else f"\\u{ord(c):04x}" for c in value)
+        return "".join(c if _is_printable(c) else f"\\u{ord(c):04x}" for c in value)
     if isinstance(value, dict):
-        return {visible(key): visible(inner) for key, inner in value.items()}
-    return [visible(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {escape_invisible(key): escape_invisible(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [escape_invisible(inner) for inner in value]
+    return value
 
 
-def _is_visible(character: str) -> bool:
+def _is_printable(character: str) -> bool:
     return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-def utc(seconds: float) -> datetime:
-    """Return the aware time of a wire value (seconds since 1970)."""
+def from_timestamp(seconds: float) -> datetime:
+    """Return a timestamp of the agent protocol (seconds since 1970) as an aware datetime."""
     return datetime.fromtimestamp(seconds, UTC)

@@ -2,10 +2,10 @@
 
 from django.urls import path
 
-from audit.entries import views as entries_views
+from audit.entries import views
 
 app_name = "audit"
 urlpatterns = [
-    path("audit/", entries_views.audit, name="audit"),
-    path("audit/<int:seq>/", entries_views.entry, name="entry"),
+    path("audit/", views.list_entries, name="audit"),
+    path("audit/<int:seq>/", views.show_entry, name="entry"),
 ]

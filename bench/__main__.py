@@ -1,4 +1,4 @@
-"""Run every benchmark in a process of its own; print the table and write bench/results.json.
+"""Run each benchmark in its own process, print the table, and write bench/results.json.
 
 `python -m bench` runs all, `python -m bench minting refreshing` some. A benchmark that ends with
 an error makes the exit code 1; a limit that was missed is told in its row.
@@ -35,7 +35,7 @@ LIMIT_SECONDS = 900
 
 
 def run(module: str, database: str) -> Iterator[Row]:
-    """Run one benchmark on one database and yield its rows as they come."""
+    """Run one benchmark on one database and yield its rows."""
     environment = {**os.environ, "ZCC_TEST_DATABASE": "" if database == SQLITE else database}
     with subprocess.Popen(
         [sys.executable, "-m", f"bench.{module}"],
@@ -53,7 +53,7 @@ def run(module: str, database: str) -> Iterator[Row]:
 
 
 def main(wanted: list[str]) -> int:
-    """Run what is wanted, or all; returns the exit code."""
+    """Run the selected benchmarks, or all; return the exit code."""
     unknown = set(wanted) - set(BENCHMARKS)
     if unknown:
         print(f"bench: there is no {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")

@@ -1,4 +1,4 @@
-"""P-7, P-8: assign an update to many devices, count and show their states, against the bare SQL.
+"""P-7, P-8: assign an update to many devices, count and show their states, compared with bare SQL.
 
 Times are CPU times of this process and of the database process that serves it. What is compared
 runs in turn, round after round, in one process on one database.
@@ -17,7 +17,7 @@ from bench.results import Row, tell
 
 
 def taken(acts: list[Callable[[], Any]], rounds: int) -> list[float]:
-    """Run some acts in turn, round after round; returns the median seconds of each."""
+    """Run functions in turn for several rounds; return the median seconds of each."""
     times: list[list[float]] = [[] for _ in acts]
     for _ in range(rounds):
         for act, told in zip(acts, times, strict=True):
@@ -28,7 +28,7 @@ def taken(acts: list[Callable[[], Any]], rounds: int) -> list[float]:
 
 
 class Undone:
-    """An act whose rows are taken back; taking back is not part of its time."""
+    """A function whose rows are deleted afterwards; the deletion is not timed."""
 
     def __init__(self, act: Callable[[], Any]) -> None:
         self._act = act
@@ -45,7 +45,7 @@ class Undone:
 
 
 def bare_assign(update: Any, only: int = 0) -> Callable[[], None]:
-    """Return the least that any assignment must do: one row for each registered device."""
+    """Run the minimum that any assignment must do: one row for each registered device."""
     from django.db import connection
 
     key = update._meta.pk.get_db_prep_value(update.pk, connection)
@@ -55,7 +55,7 @@ def bare_assign(update: Any, only: int = 0) -> Callable[[], None]:
         with connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO systemupdates_assignment (update_id, device_id, state, wave, step, "
-                "attempt, reason, action, redeploy, told) "
+                "attempt, reason, action, redeploy, cancellation_acknowledged) "
                 f"SELECT %s, guid, 'pending', 2, '', 0, '', '', {no}, {no} "
                 "FROM devices_device WHERE state = 'registered'",
                 [key],
@@ -92,7 +92,7 @@ def bare_counts(update: Any) -> Callable[[], Any]:
 
 
 def bare_search(update: Any, like: str) -> Callable[[], Any]:
-    """Return the SQL that counts the devices of an update that a search finds."""
+    """Return the SQL that counts the devices of an update that match a search."""
     from django.db import connection
 
     key = update._meta.pk.get_db_prep_value(update.pk, connection)
@@ -110,7 +110,7 @@ def bare_search(update: Any, like: str) -> Callable[[], Any]:
 
 
 def visitor(name: str = "admin") -> Callable[[str], Callable[[], None]]:
-    """Return a maker of visits by an administrator who is logged in."""
+    """Return a function that requests pages as a logged-in administrator."""
     from django.test import Client
 
     from tests.support import factories
@@ -162,7 +162,7 @@ def p8(server: Any) -> None:
     update = factories.update(server, state="assigned", name="P-8", assigned_at=factories.now())
     spread(update)
     rounds = zone.size("ROUNDS", 9)
-    bare, product = taken([bare_counts(update), lambda: tables.counts([update])], rounds)
+    bare, product = taken([bare_counts(update), lambda: tables.count_devices([update])], rounds)
     told = {"bare_ms": bare * 1000, "product_ms": product * 1000, "rows": float(count)}
     what = f"status counts at {count:,} rows, {where}: time / bare indexed SQL"
     tell(Row("P-8", what, product / bare, most=1.3, detail=told))
@@ -195,7 +195,7 @@ def live(server: Any) -> None:
     small.save()
     panes = [visit(f"/system-updates/{one.pk}/rollout/") for one in (small, update)]
     # As the sweep does every few seconds; what it counts is the first figure of P-8.
-    rollout.note(update, now=timezone.now())
+    rollout.record_sample(update, now=timezone.now())
     less, more = taken(panes, zone.size("ROUNDS", 15))
     told = {"at_100_ms": less * 1000, "at_size_ms": more * 1000}
     what = f"live pane of a rollout at {count:,} devices, {where}: time / at 100"
@@ -222,7 +222,7 @@ def certificates(server: Any) -> None:
     assignment.assign(update, only=some)
     less = taken([pane], rounds)[0]
     spread(update)
-    rollout.note(update, now=timezone.now())
+    rollout.record_sample(update, now=timezone.now())
     more = taken([pane], rounds)[0]
     told = {"at_100_ms": less * 1000, "at_size_ms": more * 1000}
     what = f"live pane of Certificates at {count:,} devices, {where}: time / at 100"

@@ -1,4 +1,4 @@
-"""P-3: the rate at which django-ca signs and stores the same CSRs, against ours.
+"""P-3: signing rate compared with django-ca for the same CSRs.
 
 django-ca is installed into an environment of its own for the time of the benchmark; in
 ZCC_BENCH_DJANGO_CA another interpreter can be named that has it.
@@ -15,14 +15,14 @@ from typing import Any
 from bench import signing
 from bench import zone as bench_zone
 from bench.results import Row, tell
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 VERSION = "3.2.0"
 SCRIPT = Path(__file__).with_name("peer.py")
 
 
 def interpreter(home: Path) -> str:
-    """Return a Python that has django-ca."""
+    """Return the path of a Python interpreter with django-ca."""
     given = os.environ.get("ZCC_BENCH_DJANGO_CA", "")
     if given:
         return given
@@ -34,7 +34,7 @@ def interpreter(home: Path) -> str:
 
 
 def ours(authority: Any) -> float:
-    """Return the CPU seconds in which all that wait are signed and stored."""
+    """Return the CPU seconds to sign and store all pending CSRs."""
     from django.utils import timezone
 
     signing.again(authority)
@@ -42,7 +42,7 @@ def ours(authority: Any) -> float:
 
 
 def compare(python: str, home: Path, futures: list[Any], key: str, least: float) -> None:
-    """Tell our rate over theirs for one kind of CA key; ours is measured before and after."""
+    """Report the ratio of both rates for one kind of CA key; ZCC is measured before and after."""
     from certificates.models import FutureCertificate
 
     authority, _ = signing.with_ca({"EC": 256, "RSA": 4096}[key])

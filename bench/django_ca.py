@@ -1,4 +1,4 @@
-"""The peer of P-3, in an environment of its own: django-ca signs CSRs from a file into SQLite.
+"""The other side of P-3, in its own environment: django-ca signs CSRs from a file into SQLite.
 
 `python peer.py FOLDER CSRS KEY` prints the CPU milliseconds of each certificate. It imports
 nothing of this project, because django-ca is not among its packages.
@@ -20,7 +20,7 @@ KEYS = {"EC": ["--key-type", "EC"], "RSA": ["--key-type", "RSA", "--key-size", "
 
 
 def main(folder: str, requests: str, key: str) -> None:
-    """Found a CA and sign all requests, round after round."""
+    """Create a CA and sign all requests for several rounds."""
     pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
     options = {"transaction_mode": "IMMEDIATE", "init_command": pragmas}
     database = {"ENGINE": "django.db.backends.sqlite3", "NAME": f"{folder}/{key}.sqlite3"}
@@ -46,7 +46,7 @@ def main(folder: str, requests: str, key: str) -> None:
 
 
 def sign_all(pems: list[bytes]) -> float:
-    """Check and sign as a caller of django-ca would; returns the CPU seconds."""
+    """Check and sign as a caller of django-ca would; return the CPU seconds."""
     from django_ca.models import Certificate, CertificateAuthority
 
     ca = CertificateAuthority.objects.get()

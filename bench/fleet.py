@@ -1,4 +1,4 @@
-"""Many devices and their assignments, made in bulk: minutes, not hours."""
+"""Create many devices and assignments in bulk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ PIECE = 50_000
 
 
 def devices(count: int) -> None:
-    """Make managed devices by copying one, many in a statement."""
+    """Create managed devices by copying one, many per statement."""
     from django.db import connection
 
     from devices.models import Device
@@ -38,7 +38,7 @@ def devices(count: int) -> None:
 
 
 def analyze() -> None:
-    """Let the database know its tables, as it does by itself in the long run."""
+    """Update the planner statistics, as the database does in production."""
     from django.db import connection
 
     with connection.cursor() as cursor:
@@ -46,7 +46,7 @@ def analyze() -> None:
 
 
 def spread(update: Any) -> None:
-    """Assign an update and let its devices be in every state, most of them activated."""
+    """Assign an update and put its devices into every state, most of them activated."""
     from django.db import connection
 
     from systemupdates.assignments import assignment
@@ -63,7 +63,7 @@ def spread(update: Any) -> None:
 
 
 def few(server: Any, count: int) -> Any:
-    """Return an update for some devices alone."""
+    """Return an update for a few devices."""
     from devices.models import Device
     from systemupdates.assignments import assignment
     from tests.support import factories
@@ -75,7 +75,7 @@ def few(server: Any, count: int) -> Any:
 
 
 def grow(made: int, size: int) -> None:
-    """Make as many devices as are missing."""
+    """Create the missing devices."""
     from django.db import connection
 
     from devices.models import Device

@@ -1,4 +1,4 @@
-"""P-16: the memory of a web process, a worker process and an agent in a running zone (PSS).
+"""P-16: memory (PSS) of a web process, a worker process, and an agent in a running zone.
 
 The agents run from bytecode, as installed ones do. PSS counts a page that n processes share as
 1/n; `private` is what a process would free if it ended.
@@ -17,7 +17,7 @@ import psutil
 from bench import zone as bench_zone
 from bench.results import Row, tell
 from tests.harness.zone import Zone, running_zone
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 LIMITS = {"web": 90.0, "worker": 110.0, "agent": 10.0}
 SETTLE_SECONDS = 30.0
@@ -25,7 +25,7 @@ MB = 2**20
 
 
 def processes(zone: Zone, part: str) -> list[psutil.Process]:
-    """Return the processes of a kind; of the agents those of managed devices."""
+    """Return the processes of a kind; for agents only those of managed devices."""
     found = []
     for name, pid in zone.pids().items():
         host, _, kind = name.partition(".")
@@ -36,7 +36,7 @@ def processes(zone: Zone, part: str) -> list[psutil.Process]:
 
 
 def measure(zone: Zone, part: str) -> None:
-    """Tell the largest PSS of the processes of a kind."""
+    """Report the largest PSS of the processes of a kind."""
     seen = [process.memory_full_info() for process in processes(zone, part)]
     assert seen, f"no {part} runs"
     largest = max(seen, key=lambda one: one.pss)
@@ -46,7 +46,7 @@ def measure(zone: Zone, part: str) -> None:
 
 
 def main() -> None:
-    """Measure P-16 in the zone that `make run` shows."""
+    """Measure P-16 in the demo zone of `make run`."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for package in ("faults", "wire", "zac"):
         compileall.compile_dir(BASE_DIR / package, quiet=1)

@@ -1,4 +1,4 @@
-"""P-15: the peak memory of signing and of assigning, 100,000 against 1,000.
+"""P-15: peak memory of signing and assigning, 100,000 compared with 1,000.
 
 Each act runs in a process of its own that has done nothing else. SQLite lives in the same process:
 its page cache, which fills up to its fixed size whatever runs, is held small.
@@ -22,7 +22,7 @@ PIECE = 2_000
 
 
 def apart(act: Callable[[], Any]) -> float:
-    """Do something in a process of its own; returns the MiB by which it grew at most."""
+    """Run a function in its own process; return its peak growth in MiB."""
     from django.db import connections
 
     connections.close_all()
@@ -52,7 +52,7 @@ def _hold_cache() -> None:
 
 
 def _peak(*, anew: bool = False) -> float:
-    """Return the peak of this process's memory in MiB; `anew` begins to count from now on."""
+    """Return the peak memory of this process in MiB; `anew` resets the peak first."""
     if anew:
         Path("/proc/self/clear_refs").write_text("5")
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -60,13 +60,13 @@ def _peak(*, anew: bool = False) -> float:
 
 
 def wait_for_signatures(authority: Any, begin: int, end: int) -> None:
-    """Let servers wait for a certificate each, made piece by piece."""
+    """Create servers with one pending certificate each, in batches."""
     for start in range(begin, end, PIECE):
         bench_signing.store(bench_signing.requests(min(PIECE, end - start), first=start), authority)
 
 
 def signing(large: int) -> tuple[float, float]:
-    """Return the growth in MiB while a thousand are signed, and while many are."""
+    """Return the growth in MiB for a thousand signatures, and for many."""
     from django.utils import timezone
 
     authority, _ = bench_signing.with_ca(256)
@@ -86,7 +86,7 @@ def _check_all_signed(authority: Any, count: int) -> None:
 
 
 def assigning(large: int) -> tuple[float, float]:
-    """Return the growth in MiB while an update is assigned to a thousand, and to many."""
+    """Return the growth in MiB for an assignment to a thousand devices, and to many."""
     from devices.models import Device
     from systemupdates.assignments import assignment
     from systemupdates.models import Assignment

@@ -1,4 +1,4 @@
-"""P-10 and P-14: what a poll of an unchanged pane costs beside its render, and how heavy it is.
+"""P-10 and P-14: cost of polling an unchanged pane compared with rendering it, and page weight.
 
 A zone of 200 servers and 2,000 devices with a Remint CA under way, through all middlewares.
 """
@@ -29,14 +29,14 @@ def main() -> None:
 
 
 def _collect_static() -> None:
-    """Collect the static files into the place of this benchmark, as in production."""
+    """Collect the static files as in production."""
     from django.core.management import call_command
 
     call_command("collectstatic", verbosity=0, interactive=False)
 
 
 def _poll(client: Any, pane: str, page: str, rounds: int) -> None:
-    """Compare a poll that has no news with the render of its page, and of its pane."""
+    """Compare a poll without changes with rendering its page and its pane."""
     heard = {"headers": {"HX-Request": "true"}}
     full = client.get(pane, **heard)
     again = pane + "?rev=" + full.content.decode().split("?rev=")[1].split('"')[0]
@@ -57,7 +57,7 @@ def _poll(client: Any, pane: str, page: str, rounds: int) -> None:
 
 
 def _weight(client: Any) -> None:
-    """Weigh the page as a browser gets it first: page, style, scripts, icon, all compressed."""
+    """Return the compressed size of the first page load: page, style, scripts, icon."""
     import re
 
     from django.conf import settings
@@ -72,7 +72,7 @@ def _weight(client: Any) -> None:
 
 
 def _zone() -> tuple[Any, Any]:
-    """Make the zone and log an administrator in."""
+    """Create the zone and log an administrator in."""
     from django.test import Client
 
     from certificates.models import Operation

@@ -1,4 +1,4 @@
-"""P-6: a refresh that changes nothing, against a bare Django view on the same server.
+"""P-6: a refresh without changes compared with a bare Django view on the same server.
 
 Both go over TLS with keep-alive to one granian worker. Each request of a device is signed and
 has a counter of its own; they are signed beforehand. CPU time is that of the web processes (and
@@ -33,7 +33,7 @@ BARE = "/zac/v1/bare"
 
 
 class Connection:
-    """One TLS connection kept alive; answers have a Content-Length."""
+    """A persistent TLS connection; responses have a Content-Length."""
 
     def __init__(self, port: int, context: ssl.SSLContext) -> None:
         plain = socket.create_connection((AT, port), timeout=30)
@@ -59,7 +59,7 @@ class Connection:
 
 
 def devices(count: int) -> list[tuple[str, str]]:
-    """Register managed devices in one statement; returns their ids and secrets."""
+    """Register managed devices in one statement; return their IDs and secrets."""
     from django.utils import timezone
 
     from devices.identity import zone_keys
@@ -69,7 +69,7 @@ def devices(count: int) -> list[tuple[str, str]]:
                    features=["tls"], os="Linux", addresses=[f"10.1.{n >> 8 & 255}.{n & 255}"])
             for n in range(count)]  # fmt: skip
     Device.objects.bulk_create(made)
-    ring = zone_keys.here()
+    ring = zone_keys.get_keyring()
     return [(str(device.pk), ring.device_secret(str(device.pk), 1)) for device in made]
 
 
@@ -77,7 +77,7 @@ def signed(known: list[tuple[str, str]]) -> Iterator[bytes]:
     """Yield refreshes, device after device, each with the next counter."""
     from wire import authentication, json_codec, messages
 
-    body = json_codec.dump(messages.Refresh(t=0.0, agent="0.1.0"))
+    body = json_codec.dump(messages.RefreshRequest(time=0.0, agent="0.1.0"))
     counter = 0
     while True:
         counter += 1
@@ -89,7 +89,7 @@ def signed(known: list[tuple[str, str]]) -> Iterator[bytes]:
 
 
 def request(path: str, body: bytes, header: str = "") -> bytes:
-    """Return one request as it travels."""
+    """Return the bytes of one request."""
     authorization = f"Authorization: {header}\r\n" if header else ""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {AT}\r\n{authorization}"
@@ -99,7 +99,7 @@ def request(path: str, body: bytes, header: str = "") -> bytes:
 
 
 def listener(home: Path, port: int, server: str) -> subprocess.Popen[bytes]:
-    """Start the web server with its real listener and await it."""
+    """Start the web server with the real listener and wait until it responds."""
     started = subprocess.Popen(
         [sys.executable, "-m", "zcc.runtime.listener", "--address", AT, "--port", str(port),
          "--home", server],
@@ -118,14 +118,14 @@ def listener(home: Path, port: int, server: str) -> subprocess.Popen[bytes]:
 
 
 def free_port() -> int:
-    """Return a port that nothing uses."""
+    """Return an unused port."""
     with contextlib.closing(socket.socket()) as trial:
         trial.bind((AT, 0))
         return int(trial.getsockname()[1])
 
 
 def spent(processes: list[psutil.Process]) -> float:
-    """Return the CPU seconds of some processes, in user and system mode."""
+    """Return the user and system CPU seconds of processes."""
     return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
@@ -146,7 +146,7 @@ def backends() -> list[psutil.Process]:
 
 
 def run(connections: list[Connection], requests: list[bytes]) -> None:
-    """Keep every connection busy until all requests are answered."""
+    """Keep every connection busy until all requests have a response."""
     waiting = iter(requests)
     for connection in connections:
         connection.send(next(waiting))
@@ -183,7 +183,7 @@ def main() -> None:
 
 
 def measure(server: Any, port: int, source: Iterator[bytes], count: int) -> None:
-    """Send bare requests and refreshes in turn, and tell the ratios."""
+    """Send bare requests and refreshes in turn, and report the ratios."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     connections = [Connection(port, context) for _ in range(CONNECTIONS)]

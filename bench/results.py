@@ -1,4 +1,4 @@
-"""What a benchmark says: one figure, its limit, the verdict."""
+"""The result of a benchmark: one figure, its limit, and the verdict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MARK = "ROW "
 
 @dataclass(frozen=True)
 class Row:
-    """One figure. `least` or `most` is its limit, and without either it is only told."""
+    """One figure. `least` or `most` is its limit; without either it is informational."""
 
     name: str
     what: str
@@ -42,10 +42,10 @@ class Row:
 
 
 def tell(row: Row) -> None:
-    """Hand a row to the process that runs the benchmarks."""
+    """Send a row to the process that runs the benchmarks."""
     print(MARK + json.dumps(asdict(row)), flush=True)
 
 
 def read(line: str) -> Row | None:
-    """Take a row from what a benchmark prints."""
+    """Parse a row from the output of a benchmark."""
     return Row(**json.loads(line[len(MARK) :])) if line.startswith(MARK) else None

@@ -1,4 +1,4 @@
-"""P-9 and P-14: the server pane with 10,000 rows against 100, its queries, the page's weight.
+"""P-9 and P-14: the server pane with 10,000 rows compared with 100, its queries, and its weight.
 
 CPU time of the web process and of the database process that serves it: whatever else runs on the
 machine does not count.
@@ -85,7 +85,7 @@ def _certificate(server: Any, ca: Any, number: int, not_after: Any) -> Any:
 
 
 def analyse() -> None:
-    """Let the database know how much there is, as its own upkeep does in time."""
+    """Update the planner statistics, as the database does in production."""
     from django.db import connection
 
     with connection.cursor() as cursor:
@@ -93,7 +93,7 @@ def analyse() -> None:
 
 
 def client() -> Any:
-    """Return a client that is logged in and may do everything."""
+    """Return a client that is logged in with all rights."""
     from django.contrib.auth.models import User
     from django.test import Client
 
@@ -103,7 +103,7 @@ def client() -> Any:
 
 
 def taken(visitor: Any, query: str, rounds: int) -> float:
-    """Return the CPU seconds that the page takes, here and in the database's own process."""
+    """Return the CPU seconds of the page in this process and in the database process."""
     visitor.get(PAGE + query, secure=True)
     start = process_time() + of_database()
     for _ in range(rounds):
@@ -125,7 +125,7 @@ def of_database() -> float:
 
 
 def queries(visitor: Any, query: str) -> int:
-    """Return how many queries the page takes."""
+    """Return the number of queries of the page."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
@@ -135,7 +135,7 @@ def queries(visitor: Any, query: str) -> int:
 
 
 def weight(visitor: Any) -> tuple[float, int]:
-    """Return what the page and all it loads weigh when packed, in KiB, and how many requests."""
+    """Return the compressed size of the page and its files in KiB, and the number of requests."""
     from django.contrib.staticfiles import finders
 
     page = visitor.get(PAGE, secure=True).content

@@ -1,4 +1,4 @@
-"""Settings of the benchmarks: as in production, with a bare view to compare with."""
+"""Settings of the benchmarks: as in production, with a bare view for comparison."""
 
 from tests.support import postgres
 from zcc.settings import *  # noqa: F403 - a settings file extends another one

@@ -1,4 +1,4 @@
-"""P-1 and P-2: what a stored server certificate costs beyond the cryptography in it.
+"""P-1 and P-2: cost of a stored server certificate beyond its cryptography.
 
 The product signs batches of waiting CSRs (checked, linted by our rules, stored). The bare loop
 parses, verifies, builds and signs the same CSRs and keeps nothing.
@@ -20,7 +20,7 @@ from bench.results import Row, tell
 
 
 class Pieces:
-    """The CPU time that goes by within some functions, measured in a `with` block of its own."""
+    """The CPU time spent in selected functions, measured in a `with` block."""
 
     def __init__(self, *functions: tuple[Any, str]) -> None:
         self.seconds = 0.0
@@ -48,8 +48,8 @@ class Pieces:
 
 
 def requests(count: int, first: int = 0) -> list[Any]:
-    """Return waiting futures, each with a key and a CSR of its own, without their rows."""
-    from certificates.issuance.names import order_for
+    """Return pending certificates, each with its own key and CSR, without their rows."""
+    from certificates.issuance.names import build_csr_parameters
     from certificates.models import FutureCertificate
     from devices.models import Device
     from pki import keys, names
@@ -63,15 +63,15 @@ def requests(count: int, first: int = 0) -> list[Any]:
         device = Device(
             name=name, role="primary", fqdn=fqdn, addresses=[address], state="registered"
         )
-        order = order_for(device, key_length=256, include_dns=False)
+        parameters = build_csr_parameters(device, key_length=256, include_dns=False)
         wanted = names.Names((fqdn,), (address,))
-        pem = csr.make_csr(keys.make_key(256), names.Subject(fqdn), wanted)
-        made.append(FutureCertificate(device=device, csr_pem=pem, order=order))
+        pem = csr.build_csr(keys.generate_key(256), names.Subject(fqdn), wanted)
+        made.append(FutureCertificate(device=device, csr_pem=pem, csr_parameters=parameters))
     return made
 
 
 def store(futures: list[Any], authority: Any) -> None:
-    """Let the futures wait for a signature, as rows."""
+    """Store the pending certificates as rows."""
     from certificates.models import FutureCertificate
     from devices.models import Device
 
@@ -82,7 +82,7 @@ def store(futures: list[Any], authority: Any) -> None:
 
 
 def again(authority: Any) -> None:
-    """Let all of them wait once more."""
+    """Set all of them to pending again."""
     from certificates.models import FutureCertificate
 
     rows = FutureCertificate.objects.filter(authority=authority)
@@ -90,17 +90,17 @@ def again(authority: Any) -> None:
 
 
 def sign_all(authority: Any, now: Any) -> int:
-    """Sign what waits, batch after batch, as the task does; returns how many batches."""
+    """Sign all pending requests in batches, as the task does; return the number of batches."""
     from certificates.issuance import signing
 
     batches = 0
-    while signing.sign_waiting(authority, now=now):
+    while signing.sign_batch(authority, now=now):
         batches += 1
     return batches
 
 
 def bare(pems: list[str], root_pem: str, key_pem: str, now: Any) -> Callable[[], None]:
-    """Return the bare loop: parse, verify, build and sign, with nothing around."""
+    """Run the bare loop: parse, verify, build, and sign."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -144,30 +144,32 @@ def bare(pems: list[str], root_pem: str, key_pem: str, now: Any) -> Callable[[],
 
 
 def with_ca(length: int) -> Any:
-    """Return a CA with a key of this length beside the zone's own, sealed to this server."""
+    """Return an additional CA with a key of this length, encrypted for this server."""
     from django.utils import timezone
 
     from certificates.models import Authority
-    from certificates.operations.preparation import internal_authority
+    from certificates.operations.preparation import build_internal_authority
     from devices.identity import zone_keys
     from pki import keys, names
     from pki.certificates import issuance
 
-    key_pem = keys.make_key(length)
-    root = issuance.make_root(
+    key_pem = keys.generate_key(length)
+    root = issuance.build_root(
         key_pem=key_pem,
         subject=names.Subject(f"Bench {length}"),
-        validity=issuance.root_validity(timezone.now(), 10),
-        serial=issuance.make_serial(),
+        validity=issuance.get_root_validity(timezone.now(), 10),
+        serial=issuance.generate_serial(),
     )
     Authority.objects.filter(state="future").update(state="discarded")
-    authority = internal_authority(root, key_pem, zone_keys.here().server(), state="future")
+    authority = build_internal_authority(
+        root, key_pem, zone_keys.get_keyring().get_server(), state="future"
+    )
     authority.save(force_insert=True)
     return authority, key_pem
 
 
 def measure(length: int, futures: list[Any], rounds: int, pieces: Pieces) -> dict[str, float]:
-    """Return the CPU milliseconds that a certificate takes in the bare loop and the product.
+    """Return the CPU milliseconds per certificate in the bare loop and in the product.
 
     `share` is that of the pieces within the product. They are measured in rounds of their own,
     because measuring takes its time, too.
@@ -235,7 +237,7 @@ def main() -> None:
 
 
 def rows(name: str, ca: str, told: dict[str, float], least: float) -> None:
-    """Tell the share of the pieces, and the rate against that of the bare loop."""
+    """Report the share of each part, and the rate compared with the bare loop."""
     what = f"CSRs to stored certificates, {ca} CA: share of parse, verify, build, sign"
     tell(Row(name, what, told["share"], least, detail=told))
     rate = told["bare_loop_ms"] / told["product_ms"]

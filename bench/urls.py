@@ -1,4 +1,4 @@
-"""The addresses of the console, and a bare view beside them."""
+"""The URLs of the console, and a bare view for comparison."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -14,7 +14,7 @@ __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"
 @csrf_exempt
 @login_not_required
 def bare(request: HttpRequest) -> HttpResponse:
-    """Answer with next to nothing."""
+    """Return a minimal response."""
     return JsonResponse({"ok": True, "length": len(request.body)})
 
 

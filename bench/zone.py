@@ -1,4 +1,4 @@
-"""A zone of its own for one benchmark: a temporary home, an empty database, the settings."""
+"""A zone for one benchmark: temporary data directory, empty database, settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def enter() -> Path:
-    """Set Django up in an empty place, which ends with the process; returns its folder."""
+    """Set up Django in a temporary folder, deleted when the process ends; return the folder."""
     import atexit
 
     home = Path(tempfile.mkdtemp(prefix="zcc-bench-"))
@@ -31,7 +31,7 @@ def enter() -> Path:
 
 
 def size(name: str, default: int) -> int:
-    """Return how much is to be measured: ZCC_BENCH_<NAME>, or the default."""
+    """Return the size of a benchmark: ZCC_BENCH_<NAME>, or the default."""
     return int(os.environ.get(f"ZCC_BENCH_{name}", default))
 
 
@@ -43,14 +43,14 @@ def database() -> str:
 
 
 def cpu(act: Callable[[], Any]) -> float:
-    """Return the CPU seconds of this process that an act takes."""
+    """Return the CPU seconds that a function takes in this process."""
     start = process_time()
     act()
     return process_time() - start
 
 
 def spent() -> float:
-    """Return the CPU seconds so far of this process and of the database process that serves it.
+    """Return the CPU seconds so far of this process and of its database process.
 
     What else runs on the machine does not count. SQLite works inside this process.
     """
@@ -65,7 +65,7 @@ def spent() -> float:
 
 
 def interleaved(acts: list[Callable[[], Any]], rounds: int) -> list[float]:
-    """Run some acts in turn, round after round; returns the median CPU seconds of each."""
+    """Run functions in turn for several rounds; return the median CPU seconds of each."""
     times: list[list[float]] = [[] for _ in acts]
     for _ in range(rounds):
         for act, taken in zip(acts, times, strict=True):

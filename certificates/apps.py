@@ -1,10 +1,10 @@
-"""Certificates as a Django app."""
+"""Configuration of the certificates app."""
 
 from django.apps import AppConfig
 
 
 class CertificatesConfig(AppConfig):
-    """Holds the authorities, the server certificates and the operations."""
+    """Certificate authorities, server certificates, and operations."""
 
     name = "certificates"
     default_auto_field = "django.db.models.BigAutoField"

@@ -1,4 +1,7 @@
-"""Warn of what expires at login, however the user logs in (D-46)."""
+"""Show expiry warnings after login.
+
+See: D-46
+"""
 
 from __future__ import annotations
 
@@ -15,21 +18,21 @@ from certificates.issuance import expiry
 
 
 class ExpiryWarnings:
-    """Tell a user whose session has just begun what expires soon."""
+    """Show a user who has just logged in which certificates expire soon."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        stranger = _may_begin(request) and SESSION_KEY not in request.session
+        has_no_session = _can_start_session(request) and SESSION_KEY not in request.session
         response = self.get_response(request)
-        if stranger and SESSION_KEY in request.session and isinstance(request.user, User):
-            for warning in expiry.due(request.user, timezone.now()):
-                tell = messages.error if warning.expired else messages.warning
-                tell(request, warning.text)
+        if has_no_session and SESSION_KEY in request.session and isinstance(request.user, User):
+            for warning in expiry.list_warnings_for_login(request.user, timezone.now()):
+                add_message = messages.error if warning.expired else messages.warning
+                add_message(request, warning.text)
         return response
 
 
-def _may_begin(request: HttpRequest) -> bool:
-    """Tell whether a login may come of it: it is sent, or comes back with a session begun."""
+def _can_start_session(request: HttpRequest) -> bool:
+    """Return True if the request can log a user in: it sends data or has a session cookie."""
     return request.method == "POST" or settings.SESSION_COOKIE_NAME in request.COOKIES

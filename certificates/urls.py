@@ -1,4 +1,4 @@
-"""Addresses of Home, the Certificates page, its panes, dialogs and downloads."""
+"""URL paths of Home, the Certificates page, its panes, dialogs, and downloads."""
 
 from django.urls import path
 
@@ -8,7 +8,6 @@ from certificates.authority import views as authority_views
 from certificates.help import views as help_views
 from certificates.monitoring import home
 from certificates.operations.presentation import actions, change_ca, dialogs, page, remint_ca
-from certificates.operations.presentation import page as presentation_page
 from certificates.servers import csr_views, downloads, remint_views
 from certificates.servers import views as servers_views
 from certificates.trust import views as trust_views
@@ -20,7 +19,7 @@ JOB = BASE + "jobs/<uuid:pk>/"
 SERVER = BASE + "servers/<uuid:pk>/"
 urlpatterns = [
     path("", home.home, name="home"),
-    path("help/", help_views.show, name="help"),
+    path("help/", help_views.show_help, name="help"),
     path(BASE, authority_views.certificates, name="page"),
     path(BASE + "zone-ca/", authority_views.zone_ca, name="zone_ca"),
     path(BASE + "server-operations/", authority_views.server_operations, name="server_operations"),
@@ -31,24 +30,28 @@ urlpatterns = [
     path(BASE + "move-ca-role/", key_views.move_ca_role, name="move_ca_role"),
     path(BASE + "backup-ca/", key_views.backup_ca, name="backup_ca"),
     path(BASE + "restore-ca/", key_views.restore_ca, name="restore_ca"),
-    path(BASE + "restore-ca/<uuid:pk>/adopt/", key_views.adopt_ca, name="adopt_ca"),
-    path(JOB, key_views.vault_job, name="vault_job"),
-    path(JOB + "confirm/", approvals_views.confirm_job, name="confirm_job"),
-    path(OPERATION + "confirm/", approvals_views.confirm, name="confirm"),
-    path(OPERATION + "confirm/<slug:act>/", approvals_views.confirm_act, name="confirm_act"),
+    path(BASE + "restore-ca/<uuid:pk>/adopt/", key_views.import_ca, name="adopt_ca"),
+    path(JOB, key_views.show_job, name="key_job"),
+    path(JOB + "confirm/", approvals_views.decide_job, name="decide_job"),
+    path(OPERATION + "confirm/", approvals_views.approve_operation, name="approve_operation"),
+    path(OPERATION + "confirm/<slug:action>/", approvals_views.decide_action, name="decide_action"),
     path(JOB + "again/", key_views.download_again, name="download_again"),
-    path(JOB + "<slug:ticket>.zip", key_views.backup_file, name="backup_file"),
-    path(BASE + "trust/", trust_views.trust, name="trust"),
-    path(OPERATION + "not-refreshed/", trust_views.not_refreshed, name="not_refreshed"),
+    path(JOB + "<slug:ticket>.zip", key_views.download_backup, name="backup_file"),
+    path(BASE + "trust/", trust_views.show_trust, name="trust"),
+    path(OPERATION + "not-refreshed/", trust_views.show_not_refreshed, name="not_refreshed"),
     path(BASE + "ca.pem", downloads.ca_pem, name="ca_pem"),
     path(BASE + "readiness-policy/", actions.readiness_policy, name="readiness_policy"),
     path(BASE + "operations/", page.operations, name="operations"),
-    path(OPERATION, presentation_page.operation, name="operation"),
-    path(OPERATION + "live/", presentation_page.live, name="operation_live"),
-    path(OPERATION + "report/", presentation_page.report, name="report"),
-    path(OPERATION + "activation/", actions.change_activation, name="change_activation"),
-    path(OPERATION + "force/", actions.force, name="force"),
-    path(OPERATION + "without-bridge/", actions.without_bridge, name="without_bridge"),
+    path(OPERATION, page.operation, name="operation"),
+    path(OPERATION + "live/", page.operation_live, name="operation_live"),
+    path(OPERATION + "report/", page.report, name="report"),
+    path(OPERATION + "activation/", actions.change_activation_time, name="change_activation"),
+    path(OPERATION + "force/", actions.force_activation, name="force"),
+    path(
+        OPERATION + "continue-without-cross-certificate/",
+        actions.continue_without_cross_certificate,
+        name="continue_without_cross_certificate",
+    ),
     path(OPERATION + "try-again/", actions.try_again, name="try_again"),
     path(OPERATION + "roll-back/", actions.roll_back, name="roll_back"),
     path(OPERATION + "replication/", dialogs.replication_status, name="replication"),
@@ -56,9 +59,9 @@ urlpatterns = [
     path(OPERATION + "replication/<int:replica>/exclude/", dialogs.exclude, name="exclude"),
     path(OPERATION + "assign/", dialogs.assign, name="assign"),
     path(OPERATION + "cancel/", dialogs.cancel, name="cancel"),
-    path(OPERATION + "clear/", dialogs.clear, name="clear"),
+    path(OPERATION + "clear/", dialogs.clear_failure, name="clear_failure"),
     path(BASE + "servers/actions/", csr_views.server_actions, name="server_actions"),
-    path(BASE + "servers/selected/", csr_views.selected, name="selected"),
+    path(BASE + "servers/selected/", csr_views.open_dialog, name="open_action"),
     path(
         BASE + "remint-certificate/<uuid:pk>/<slug:key>/",
         remint_views.remint_servers,
@@ -76,8 +79,16 @@ urlpatterns = [
     path(SERVER + "future/", servers_views.future, name="future"),
     path(SERVER + "future.pem", downloads.future_pem, name="future_pem"),
     path(SERVER + "csr/", downloads.csr, name="csr"),
-    path(SERVER + "certificates/<int:certificate>/", servers_views.past, name="past"),
-    path(SERVER + "certificates/<int:certificate>.pem", downloads.past_pem, name="past_pem"),
-    path(SERVER + "try-again/", servers_views.try_again, name="ask_again"),
-    path(SERVER + "why/", servers_views.why, name="why"),
+    path(
+        SERVER + "certificates/<int:certificate>/",
+        servers_views.previous,
+        name="previous_certificate",
+    ),
+    path(
+        SERVER + "certificates/<int:certificate>.pem",
+        downloads.previous_pem,
+        name="previous_certificate_pem",
+    ),
+    path(SERVER + "try-again/", servers_views.retry, name="retry_request"),
+    path(SERVER + "failure-details/", servers_views.failure_details, name="failure_details"),
 ]

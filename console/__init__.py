@@ -1,1 +1,1 @@
-"""The web kit: typed request, dialogs, tables, faults to pages."""
+"""The web toolkit that all pages share: requests, dialogs, tables, errors, REST API."""

@@ -1,10 +1,10 @@
-"""The web kit as a Django app."""
+"""The web toolkit as a Django app."""
 
 from django.apps import AppConfig
 
 
 class ConsoleConfig(AppConfig):
-    """Holds what every page shares."""
+    """Configure the web toolkit."""
 
     name = "console"
     default_auto_field = "django.db.models.BigAutoField"

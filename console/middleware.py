@@ -1,4 +1,4 @@
-"""What every answer of the console shares: session limits, faults, messages and redirects."""
+"""Middleware of the console: request IDs, session limits, errors, htmx responses."""
 
 from __future__ import annotations
 
@@ -27,36 +27,44 @@ from faults import Fault, Kind
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 log = logging.getLogger("zcc.requests")
-# Many and always the same: devices that refresh, probes, scripts of the pages.
-QUIET = ("/zac/", "/content/", "/healthz", "/metrics", "/static/")
-GIVEN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
-IDLE = 30 * 60
-NOTED_EVERY = 60
-ABSOLUTE = 12 * 3600
-# What a page asks for by itself: it does not keep an unattended session alive.
-POLLS = "rev"
+# Frequent requests that are logged only if they fail.
+QUIET_PATHS = ("/zac/", "/content/", "/healthz", "/metrics", "/static/")
+REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+IDLE_SECONDS = 30 * 60
+LAST_SEEN_INTERVAL = 60
+LIFETIME_SECONDS = 12 * 3600
+# Automatic requests of a page have this parameter; they do not extend a session.
+POLL_PARAMETER = "rev"
 HEALTH = "/healthz"
 
 
-class RequestId:
-    """Give each request an id: it is in every line logged of it, in the answer, on error pages.
+class RequestIdMiddleware:
+    """Assign an ID to each request for the log, the response, and error pages.
 
-    A proxy that is trusted may have given it one already.
+    The ID of a trusted proxy is kept.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: Any) -> HttpResponse:
-        request.id = _given_id(request) or secrets.token_hex(8)
-        began = time.perf_counter()
-        with logs.about(request=request.id):
+        request.id = _get_proxy_request_id(request) or secrets.token_hex(8)
+        started = time.perf_counter()
+        with logs.log_context(request=request.id):
             response = self.get_response(request)
-            took = round((time.perf_counter() - began) * 1000)
-            quiet = request.path.startswith(QUIET) and response.status_code < HTTPStatus.BAD_REQUEST
+            milliseconds = round((time.perf_counter() - started) * 1000)
+            quiet = (
+                request.path.startswith(QUIET_PATHS)
+                and response.status_code < HTTPStatus.BAD_REQUEST
+            )
             level = logging.DEBUG if quiet else logging.INFO
             log.log(
-                level, "%s %s %d %d ms", request.method, request.path, response.status_code, took
+                level,
+                "%s %s %d %d ms",
+                request.method,
+                request.path,
+                response.status_code,
+                milliseconds,
             )
         response.headers["X-Request-ID"] = request.id
         return response
@@ -64,21 +72,21 @@ class RequestId:
     def process_view(
         self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]
     ) -> None:
-        """Note which operation an address is about."""
+        """Add the operation in the URL to the log context."""
         key = kwargs.get("operation_id") or (
             kwargs.get("pk") if "/operations/" in request.path else None
         )
         if key is not None:
-            logs.note(operation=str(key))
+            logs.add_log_context(operation=str(key))
 
 
-def _given_id(request: HttpRequest) -> str:
-    given = request.headers.get("X-Request-ID", "")
-    return given if settings.SECURE_PROXY_SSL_HEADER and GIVEN_ID.fullmatch(given) else ""
+def _get_proxy_request_id(request: HttpRequest) -> str:
+    value = request.headers.get("X-Request-ID", "")
+    return value if settings.SECURE_PROXY_SSL_HEADER and REQUEST_ID.fullmatch(value) else ""
 
 
-class NobodyAsks:
-    """Read no session where monitoring asks: the answer must come without a database (S-109)."""
+class HealthCheckMiddleware:
+    """Remove the cookie from health checks, which must respond without a database."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -89,8 +97,8 @@ class NobodyAsks:
         return self.get_response(request)
 
 
-class SessionLimits:
-    """End a session 30 minutes after the last act of its user, 12 hours after login (S-81)."""
+class SessionLimitsMiddleware:
+    """End a session after 30 minutes without user activity, and 12 hours after login."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -103,17 +111,18 @@ class SessionLimits:
 
     def _limit(self, request: HttpRequest, now: int) -> None:
         session = request.session
-        seen = session.get("seen_at", now)
-        if now - seen > IDLE or now - session.get("started_at", now) > ABSOLUTE:
+        seen_at = session.get("seen_at", now)
+        if now - seen_at > IDLE_SECONDS or now - session.get("started_at", now) > LIFETIME_SECONDS:
             logout(request)
             return
         session.setdefault("started_at", now)
-        if "seen_at" not in session or (POLLS not in request.GET and now - seen >= NOTED_EVERY):
+        is_active = POLL_PARAMETER not in request.GET and now - seen_at >= LAST_SEEN_INTERVAL
+        if "seen_at" not in session or is_active:
             session["seen_at"] = now
 
 
-class FaultsToPages:
-    """Turn what views raise into answers: a fault as itself, a bug as a reference number."""
+class FaultMiddleware:
+    """Convert exceptions of views to responses; a bug is shown only as a reference number."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -122,7 +131,7 @@ class FaultsToPages:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Render the error; what Django has handlers for is left to them."""
+        """Return the response to an error; None for errors that Django handles."""
         if isinstance(error, Fault):
             return fault_response(request, error)
         if isinstance(error, Http404 | PermissionDenied | SuspiciousOperation) or settings.DEBUG:
@@ -130,8 +139,8 @@ class FaultsToPages:
         return bug_response(request, error)
 
 
-class HtmxAnswers:
-    """Make answers fit htmx: vary by its header, send messages along, never swap in a login."""
+class HtmxResponseMiddleware:
+    """Adapt responses to htmx: Vary header, messages, and redirects of the whole page."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -144,36 +153,36 @@ class HtmxAnswers:
         if response.status_code == HTTPStatus.FOUND:
             return _redirect(request, response)
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-            return fault_response(request, _too_many())
+            return fault_response(request, _too_many_attempts())
         kind = response.headers.get("Content-Type", "")
         if response.status_code == HTTPStatus.OK and kind.startswith("text/html"):
             _append_messages(request, response)
         return response
 
 
-def _too_many() -> Fault:
+def _too_many_attempts() -> Fault:
     fault = Fault(
-        _("Too many wrong passwords. Nothing was changed."),
-        action=_("Wait fifteen minutes, then try again."),
+        _("Too many failed login attempts. Nothing was changed."),
+        action=_("Wait 15 minutes, then try again."),
     )
     fault.kind = Kind.TOO_MANY
     return fault
 
 
 def _redirect(request: Any, response: HttpResponse) -> HttpResponse:
-    """Tell htmx to leave the page; a login comes back to the page, not to the fragment."""
-    there = response.headers["Location"]
-    if there.startswith(settings.LOGIN_URL):
+    """Redirect the whole page; after login, return to the page and not to a fragment."""
+    url = response.headers["Location"]
+    if url.startswith(settings.LOGIN_URL):
         page = request.htmx.current_url_abs_path or "/"
-        there = f"{settings.LOGIN_URL}?{urlencode({'next': page})}"
-    answer = HttpResponse(status=204)
-    answer.headers["HX-Redirect"] = there
-    answer.cookies = response.cookies
-    return answer
+        url = f"{settings.LOGIN_URL}?{urlencode({'next': page})}"
+    redirect = HttpResponse(status=204)
+    redirect.headers["HX-Redirect"] = url
+    redirect.cookies = response.cookies
+    return redirect
 
 
 def _append_messages(request: HttpRequest, response: HttpResponse) -> None:
-    waiting = list(messages.get_messages(request))
-    if waiting:
-        html = render_to_string("console/messages.html", {"messages": waiting, "out_of_band": True})
+    pending = list(messages.get_messages(request))
+    if pending:
+        html = render_to_string("console/messages.html", {"messages": pending, "out_of_band": True})
         response.content += html.encode()

@@ -1,4 +1,4 @@
-"""What belongs to a user: preferences and API tokens; and the pulse of the background work."""
+"""User preferences, API tokens, and the heartbeats of background tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.db import models
 
 
 class Preferences(models.Model):
-    """Time zone and table columns of one user, and when expiry warnings were told last."""
+    """The time zone and table columns of a user, and when expiry warnings were last shown."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preferences"
@@ -23,22 +23,22 @@ class Preferences(models.Model):
         verbose_name_plural = "preferences"
 
     def __str__(self) -> str:
-        return f"preferences of {self.user_id}"
+        return f"preferences of user {self.user_id}"
 
 
 class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
-    """Tokens of the REST API."""
+    """Queries of API tokens."""
 
     def usable(self, now: datetime) -> Self:
-        """Return those not revoked and not expired, of users who may still log in."""
-        alive = models.Q(expires_at=None) | models.Q(expires_at__gt=now)
-        return self.filter(alive, revoked_at=None, user__is_active=True)
+        """Return the tokens of active users that are neither revoked nor expired."""
+        unexpired = models.Q(expires_at=None) | models.Q(expires_at__gt=now)
+        return self.filter(unexpired, revoked_at=None, user__is_active=True)
 
 
 class ApiToken(models.Model):
-    """A secret that lets a program act for its user. Only its SHA-256 is kept: it is random.
+    """A bearer token of a program that acts for a user. Only its SHA-256 is stored.
 
-    It may do what `rights` names and its user still may; without rights it reads only.
+    It has those of its `rights` that the user still has; without rights it can only read.
     """
 
     user = models.ForeignKey(
@@ -56,7 +56,7 @@ class ApiToken(models.Model):
 
     class Meta:
         default_permissions = ()
-        permissions: ClassVar = [("view_metrics", "Read the metrics")]
+        permissions: ClassVar = [("view_metrics", "View metrics")]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 "user", "name", condition=models.Q(revoked_at=None), name="api_token_name_once"
@@ -67,8 +67,8 @@ class ApiToken(models.Model):
         return self.name
 
 
-class Pulse(models.Model):
-    """When a part that works in the background was last seen at work."""
+class Heartbeat(models.Model):
+    """The time at which a background task last ran."""
 
     name = models.CharField(max_length=32, primary_key=True)
     at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Addresses of a user's preferences."""
+"""URLs of the user preferences."""
 
 from django.urls import path
 

@@ -1,10 +1,10 @@
-"""Devices as a Django app."""
+"""The Django app for the zone and its devices."""
 
 from django.apps import AppConfig
 
 
 class DevicesConfig(AppConfig):
-    """Holds the zone and its devices."""
+    """Configuration of the app."""
 
     name = "devices"
     default_auto_field = "django.db.models.BigAutoField"

@@ -1,7 +1,4 @@
-"""Every request knows its zone, its user's time zone, and who is acting in it.
-
-The request of a user inside the zone.
-"""
+"""Middleware that sets the zone, the time zone of the user, and the actor of the audit log."""
 
 from __future__ import annotations
 
@@ -17,44 +14,47 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from audit.chain.actor import Actor, acting
-from audit.models import Entry, visible
+from audit.chain.actor import Actor, acting_as
+from audit.models import Entry, escape_invisible
 from console.pages.responses import Request
 from devices.models import Zone
 from faults import NotFound
 
-NOTED_EVERY = timedelta(minutes=1)
+DENIED_INTERVAL = timedelta(minutes=1)
 
 
 class ActorAndZone:
-    """Name the actor for the ledger and activate the user's time zone (D-5)."""
+    """Set `request.zone`, the actor of audit entries, and the time zone of the user (D-5)."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: Any) -> HttpResponse:
-        request.zone = SimpleLazyObject(Zone.objects.the)
+        request.zone = SimpleLazyObject(Zone.objects.get_zone)
         if not request.user.is_authenticated:
-            with timezone.override(_cookie_zone(request) or "UTC"):
+            with timezone.override(_get_browser_time_zone(request) or "UTC"):
                 return self.get_response(request)
-        with timezone.override(_zone_of(request)), acting(actor_of(request)):
+        with timezone.override(_get_time_zone(request)), acting_as(get_actor(request)):
             response = self.get_response(request)
             if response.status_code == HTTPStatus.FORBIDDEN:
-                _note_denied(request)
+                _record_denied(request)
             return response
 
 
-def _note_denied(request: Any) -> None:
-    """Write down that somebody was denied something, once a minute for each thing (S-43)."""
-    who, subject = request.user.get_username(), visible(f"{request.method} {request.path}"[:200])
-    lately = timezone.now() - NOTED_EVERY
-    known = Entry.objects.filter(action="denied", actor=who, subject=subject, at__gt=lately)
+def _record_denied(request: Any) -> None:
+    """Record a denied request, at most once a minute for each user and resource."""
+    who, subject = (
+        request.user.get_username(),
+        escape_invisible(f"{request.method} {request.path}"[:200]),
+    )
+    since = timezone.now() - DENIED_INTERVAL
+    known = Entry.objects.filter(action="denied", actor=who, subject=subject, at__gt=since)
     if not known.exists():
         Entry.objects.record("denied", subject)
 
 
-def actor_of(request: Any, name: str = "") -> Actor:
-    """Return who acts in a request; `name` is of one who is not logged in."""
+def get_actor(request: Any, name: str = "") -> Actor:
+    """Return the actor of a request. Set `name` if the user is not logged in."""
     address = request.META.get("REMOTE_ADDR", "")
     if name:
         return Actor(name, address)
@@ -65,26 +65,28 @@ def actor_of(request: Any, name: str = "") -> Actor:
     return Actor(request.user.get_username(), address, hashlib.sha256(key).hexdigest())
 
 
-def _zone_of(request: Any) -> ZoneInfo:
-    """Return the time zone of the profile, else of the browser, else of the zone."""
+def _get_time_zone(request: Any) -> ZoneInfo:
+    """Return the time zone of the user's preferences, of the browser, or of the zone."""
     preferences = getattr(request.user, "preferences", None)
-    chosen = _known(preferences.time_zone) if preferences is not None else None
-    return chosen or _cookie_zone(request) or _default(request) or ZoneInfo("UTC")
+    chosen = _parse_time_zone(preferences.time_zone) if preferences is not None else None
+    return (
+        chosen or _get_browser_time_zone(request) or _get_zone_time_zone(request) or ZoneInfo("UTC")
+    )
 
 
-def _default(request: Any) -> ZoneInfo | None:
+def _get_zone_time_zone(request: Any) -> ZoneInfo | None:
     try:
-        return _known(request.zone.time_zone)
+        return _parse_time_zone(request.zone.time_zone)
     except NotFound:
         return None
 
 
-def _cookie_zone(request: HttpRequest) -> ZoneInfo | None:
-    return _known(request.COOKIES.get("tz", ""))
+def _get_browser_time_zone(request: HttpRequest) -> ZoneInfo | None:
+    return _parse_time_zone(request.COOKIES.get("tz", ""))
 
 
 @lru_cache(maxsize=64)
-def _known(name: str) -> ZoneInfo | None:
+def _parse_time_zone(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name) if name else None
     except (ValueError, LookupError, OSError):
@@ -92,6 +94,6 @@ def _known(name: str) -> ZoneInfo | None:
 
 
 class ZoneRequest(Request):
-    """A request of a user who is logged in; `zone` raises NotFound before the zone was created."""
+    """A request of a logged-in user. Access to `zone` raises NotFound before it is created."""
 
     zone: Zone

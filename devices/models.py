@@ -1,4 +1,4 @@
-"""The zone with its settings, its devices, their registration keys and the zone's sealed keys."""
+"""The zone and its settings, its devices, registration keys, and the encrypted zone keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext as _
 
-from audit.models import Moving, MovingQuerySet
+from audit.models import StatefulModel, StatefulQuerySet
 from devices.registration.states import DEVICE, DeviceState
 from faults import NotFound
 from wire import messages
@@ -24,22 +24,28 @@ def _seconds(default: int, least: int, most: int) -> models.PositiveIntegerField
 
 
 class ZoneQuerySet(models.QuerySet["Zone"]):
-    """There is one zone in a database."""
+    """Access to the one zone of a database."""
 
-    def the(self) -> Zone:
-        """Return the zone; raises NotFound where none was created yet."""
+    def get_zone(self) -> Zone:
+        """Return the zone. Raise NotFound if it has not been created."""
         zone = self.first()
         if zone is None:
-            raise NotFound(_("There is no zone yet."), action=_("Run manage.py create_zone."))
+            raise NotFound(
+                _("No zone has been created yet."),
+                action=_("To create the zone, run manage.py create_zone."),
+            )
         return zone
 
     def lock(self) -> Zone:
-        """Return the zone with its row locked: acts that exclude each other queue here."""
+        """Lock and return the zone, so that only one such action runs at a time."""
         return self.select_for_update().get()
 
 
 class Zone(models.Model):
-    """The zone and its settings (D-48); all durations are in seconds."""
+    """The zone and its settings. All durations are in seconds.
+
+    See: D-48
+    """
 
     guid = models.UUIDField(default=uuid.uuid4, unique=True)
     name = models.CharField(max_length=64)
@@ -52,18 +58,18 @@ class Zone(models.Model):
     primary_replication_seconds = _seconds(3600, 1, 7 * DAY)
     satellite_replication_seconds = _seconds(300, 1, 7 * DAY)
     bandwidth_kib = _seconds(0, 0, 10 * 1024 * 1024)
-    """What a content server may fetch in a second while it replicates, in KiB; 0 is no limit."""
+    """Replication limit of each content server in KiB per second. 0 means no limit."""
     stage_timeout_seconds = _seconds(3 * DAY, 60, 90 * DAY)
     grace_seconds = _seconds(30 * DAY, 1, 3650 * DAY)
-    lead_seconds = _seconds(900, 1, 30 * DAY)
-    lockout_seconds = _seconds(600, 1, DAY)
+    lead_time_seconds = _seconds(900, 1, 30 * DAY)
+    freeze_seconds = _seconds(600, 1, DAY)
     server_certificate_days = _seconds(365, 1, 3650)
     renewal_days = _seconds(30, 1, 365)
-    renews_by_itself = models.BooleanField(default=True)
+    automatic_renewal = models.BooleanField(default=True)
     ready_servers = models.BooleanField(default=False)
-    """Every Primary Server must have applied the update before an activation (B-3)."""
+    """Whether every Primary Server must have applied the update before a CA is activated."""
     ready_percent = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(100)])
-    """So many of the devices seen in `ready_days` must have rehearsed; 0 asks for none (B-3)."""
+    """Share of devices seen within `ready_days` that must pass the preflight check. 0 is off."""
     ready_days = _seconds(30, 1, 365)
     time_zone = models.CharField(max_length=64, default="UTC")
 
@@ -74,23 +80,27 @@ class Zone(models.Model):
 
     @property
     def refresh(self) -> timedelta:
+        """Return the refresh interval."""
         return timedelta(seconds=self.refresh_seconds)
 
     @property
-    def lead(self) -> timedelta:
-        return timedelta(seconds=self.lead_seconds)
+    def lead_time(self) -> timedelta:
+        """Return the minimum time between the start of an operation and its activation."""
+        return timedelta(seconds=self.lead_time_seconds)
 
     @property
-    def lockout(self) -> timedelta:
-        return timedelta(seconds=self.lockout_seconds)
+    def freeze_period(self) -> timedelta:
+        """Return how long before its activation an operation can no longer be canceled."""
+        return timedelta(seconds=self.freeze_seconds)
 
     @property
     def grace(self) -> timedelta:
+        """Return the grace period of an old root."""
         return timedelta(seconds=self.grace_seconds)
 
 
 class Role(models.TextChoices):
-    """What a device is in the zone."""
+    """The role of a device in the zone."""
 
     PRIMARY = messages.PRIMARY, "Primary Server"
     AUTHENTICATION_SATELLITE = messages.AUTHENTICATION_SATELLITE, "Authentication Satellite Server"
@@ -98,30 +108,33 @@ class Role(models.TextChoices):
     MANAGED = messages.MANAGED, "Managed device"
 
 
-class DeviceQuerySet(MovingQuerySet["Device"]):
-    """Devices by what they are."""
+class DeviceQuerySet(StatefulQuerySet["Device"]):
+    """Devices by state and role."""
 
     machine = DEVICE
 
     def registered(self) -> Self:
-        """Return those that belong to the zone now."""
+        """Return the devices that belong to the zone."""
         return self.filter(state=DeviceState.REGISTERED)
 
     def primaries(self) -> Self:
-        """Return the zone's Primary Servers."""
+        """Return the registered Primary Servers."""
         return self.registered().filter(role=Role.PRIMARY)
 
     def certified(self) -> Self:
-        """Return the servers that hold a certificate of the zone (R016)."""
+        """Return the registered servers that need a server certificate."""
         return self.registered().filter(role__in=messages.CERTIFIED_ROLES)
 
     def content_servers(self) -> Self:
-        """Return the servers that hold content of updates (R047)."""
+        """Return the registered servers to which the content of updates is replicated."""
         return self.registered().filter(role__in=messages.CONTENT_ROLES)
 
 
-class Device(Moving):
-    """A Primary Server, satellite or managed device; `counter` is the last one it signed with."""
+class Device(StatefulModel):
+    """A Primary Server, satellite, or managed device.
+
+    `counter` is the highest request counter that the device has used.
+    """
 
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=64)
@@ -134,7 +147,7 @@ class Device(Moving):
     dns_names = models.JSONField(default=list, blank=True)
     port = models.PositiveIntegerField(default=0)
     content_port = models.PositiveIntegerField(default=0)
-    rehearsal_port = models.PositiveIntegerField(default=0)
+    preflight_port = models.PositiveIntegerField(default=0)
     os = models.CharField(max_length=100, blank=True)
     version = models.CharField(max_length=40, blank=True)
     features = models.JSONField(default=list, blank=True)
@@ -146,29 +159,30 @@ class Device(Moving):
     counter = models.BigIntegerField(default=0)
     registered_at = models.DateTimeField(null=True, blank=True)
     last_contact = models.DateTimeField(null=True, blank=True, db_index=True)
-    errands = models.BooleanField(default=False)
-    """Something waits for this device beyond what every device gets (assignment, notice)."""
+    has_pending_work = models.BooleanField(default=False)
+    """Whether the next refresh must look for assignments, trust notices, or content requests."""
 
-    wake = models.BooleanField(default=False)
-    """A Primary Server whose worker shall wake its agent: it need not wait for its refresh."""
+    refresh_requested = models.BooleanField(default=False)
+    """Whether the worker of this Primary Server must notify its agent to refresh immediately."""
 
     generation = models.CharField(max_length=80, blank=True)
     root_sha256 = models.CharField(max_length=64, blank=True)
-    anchored_sha256 = models.CharField(max_length=64, blank=True)
+    connection_root_sha256 = models.CharField(max_length=64, blank=True)
+    """Root that verified the last connection of the device."""
     trusted_sha256 = models.JSONField(default=list, blank=True)
-    skew = models.FloatField(default=0)
-    contacts = models.BigIntegerField(default=0)
-    refused = models.BigIntegerField(default=0)
+    clock_skew_seconds = models.FloatField(default=0)
+    failed_contacts = models.BigIntegerField(default=0)
+    """Number of connections on which the device could not verify a server."""
 
     vault_key = models.CharField(max_length=100, blank=True)
     ca_vault_key = models.CharField(max_length=100, blank=True)
-    first_csr = models.TextField(blank=True)
+    initial_csr = models.TextField(blank=True)
 
     replication_seconds = models.PositiveIntegerField(null=True, blank=True)
-    """How often this content server replicates; None follows the zone (D-34)."""
+    """Replication interval of this content server. None means the zone setting (D-34)."""
     bandwidth_kib = models.PositiveIntegerField(null=True, blank=True)
     replicates = models.BooleanField(default=True)
-    """A Content Satellite that is left out holds no content; Primary Servers never are."""
+    """Whether content is replicated to this server. Always True for Primary Servers."""
 
     objects = DeviceQuerySet.as_manager()
 
@@ -179,80 +193,85 @@ class Device(Moving):
                 "name", name="device_name_once", condition=~models.Q(state=DeviceState.RETIRED)
             )
         ]
-        # Servers are few among many devices: what speaks of them alone does not read the others.
+        # Queries for servers must not read the many managed devices.
         indexes: ClassVar = [
             models.Index("name", name="device_by_name"),
             models.Index("role", "state", "name", "guid", name="device_by_role"),
-            # An assignment reads all it needs of every device from here, in the order it writes.
+            # Covers the assignment of an update to all devices, in the order of the inserted rows.
             models.Index("state", "guid", "role", name="device_to_assign"),
         ]
-        permissions: ClassVar = [("approve_device", "Let servers into the zone")]
+        permissions: ClassVar = [
+            ("approve_device", ("Approve servers and manage registration keys"))
+        ]
 
     def __str__(self) -> str:
         return self.name
 
     @property
     def is_certified(self) -> bool:
-        """Tell whether it holds a server certificate of the zone."""
+        """Return True if the device needs a server certificate."""
         return self.role in messages.CERTIFIED_ROLES
 
     @property
-    def holds_content(self) -> bool:
-        """Tell whether content of updates is replicated to it."""
+    def is_content_server(self) -> bool:
+        """Return True if the content of updates is replicated to the device."""
         return self.role in messages.CONTENT_ROLES
 
     def has_satellites(self) -> bool:
-        """Tell whether Authentication Satellites belong to it."""
+        """Return True if Authentication Satellite Servers are registered with this server."""
         return self.satellites.filter(role=Role.AUTHENTICATION_SATELLITE).registered().exists()
 
-    def is_live(self, now: datetime, refresh: timedelta) -> bool:
-        """Tell whether it was heard within two refresh intervals and a minute."""
-        silence = 2 * refresh + timedelta(minutes=1)
-        return self.last_contact is not None and now - self.last_contact < silence
+    def is_online(self, now: datetime, refresh: timedelta) -> bool:
+        """Return True if the last contact was within two refresh intervals and a minute."""
+        limit = 2 * refresh + timedelta(minutes=1)
+        return self.last_contact is not None and now - self.last_contact < limit
 
-    def replication_interval(self, zone: Zone) -> timedelta:
-        """Return how often this content server copies what it lacks (D-34)."""
+    def get_replication_interval(self, zone: Zone) -> timedelta:
+        """Return the interval at which this content server copies missing content.
+
+        See: D-34
+        """
         primary = self.role == Role.PRIMARY
         usual = zone.primary_replication_seconds if primary else zone.satellite_replication_seconds
         return timedelta(seconds=self.replication_seconds or usual)
 
-    def bandwidth(self, zone: Zone) -> int:
-        """Return how many bytes this content server may fetch in a second; 0 is no limit."""
+    def get_bandwidth(self, zone: Zone) -> int:
+        """Return the replication limit in bytes per second, 0 for no limit."""
         own = self.bandwidth_kib
         return 1024 * (zone.bandwidth_kib if own is None else own)
 
-    def address(self, port: int, scheme: str) -> str:
-        """Return the URL of one of its listeners, by address, as devices register; "" for none."""
+    def get_url(self, port: int, scheme: str) -> str:
+        """Return the URL of a listener of this server, or "" if the port or address is not set."""
         host = next(iter(self.addresses), "") or self.fqdn
         if not port or not host:
             return ""
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
-    def server_address(self) -> messages.ServerAddress:
-        """Return where agents find this server."""
+    def get_server_address(self) -> messages.ServerAddress:
+        """Return the name and URLs of this server for the agents."""
         return messages.ServerAddress(
             id=str(self.guid),
             name=self.name,
             fqdn=self.fqdn,
             role=self.role,
-            url=self.address(self.port, "https") if self.is_certified else "",
-            content_url=self.address(self.content_port, "http"),
-            rehearsal_url=self.address(self.rehearsal_port, "https") if self.is_certified else "",
+            url=self.get_url(self.port, "https") if self.is_certified else "",
+            content_url=self.get_url(self.content_port, "http"),
+            preflight_url=self.get_url(self.preflight_port, "https") if self.is_certified else "",
         )
 
 
 class RegistrationKeyQuerySet(models.QuerySet["RegistrationKey"]):
-    """Keys that open the zone to new devices."""
+    """Registration keys."""
 
     def usable(self, now: datetime) -> Self:
-        """Return those not revoked, not expired and not used up."""
+        """Return the keys that are not revoked, expired, or used up."""
         return self.filter(revoked_at=None, uses_left__gt=0).filter(
             models.Q(expires_at=None) | models.Q(expires_at__gt=now)
         )
 
 
 class RegistrationKey(models.Model):
-    """A registration key; only the SHA-256 of its secret is kept (S-50)."""
+    """A registration key. Only the SHA-256 of its secret is stored."""
 
     label = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True)
@@ -272,13 +291,13 @@ class RegistrationKey(models.Model):
 
 
 class ZoneKey(models.Model):
-    """The zone key or zone master, sealed to one Primary Server's vault key."""
+    """The zone key or the zone master key, encrypted for one Primary Server."""
 
     class Kind(models.TextChoices):
-        """Which of the two secrets every Primary Server holds."""
+        """The two secrets of the zone."""
 
         SIGNING = "signing", "Zone key"
-        MASTER = "master", "Zone master"
+        MASTER = "master", "Zone master key"
 
     kind = models.CharField(max_length=16, choices=Kind.choices)
     server = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="zone_keys")

@@ -1,4 +1,4 @@
-"""Addresses of the Devices pages."""
+"""URLs of the Devices pages."""
 
 from django.urls import path
 

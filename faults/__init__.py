@@ -1,4 +1,7 @@
-"""The one error type: what happened, what was not changed, and what to do (manual, Appendix A)."""
+"""Errors shared by console and agent. Each says what is wrong and what to do.
+
+See: manual, Appendix A
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 
 class Kind(str, enum.Enum):
-    """What sort of failure it is; only an edge turns it into a status or an exit code."""
+    """Category of a fault. Views map it to an HTTP status, commands to an exit code."""
 
     INVALID = "invalid"
     REFUSED = "refused"
@@ -21,14 +24,14 @@ class Kind(str, enum.Enum):
 
 
 class Fault(Exception):
-    """A foreseen failure. Raise it where it arises, render it only at the edge.
+    """An expected failure, rendered by views and commands only.
 
-    `explanation` says what happened and what was not changed, `action` what to do now.
-    `field` names the input that is wrong, where there is one.
+    `explanation` says what is wrong and what was not changed, `action` what to do. `field` is the
+    name of the invalid input, if any.
     """
 
     kind: Kind = Kind.REFUSED
-    # A text; that of a class may be a lazy one, which is translated when the fault is raised.
+    # The default of a class can be a lazy translation, which is evaluated when it is raised.
     action: Any = ""
 
     def __init__(self, explanation: str, *, action: str = "", field: str = "") -> None:
@@ -42,46 +45,46 @@ class Fault(Exception):
 
 
 class Invalid(Fault):
-    """What was handed in is not well formed."""
+    """The input is not valid."""
 
     kind = Kind.INVALID
 
 
 class Refused(Fault):
-    """It is well formed, and not allowed as things stand."""
+    """The request is valid but not allowed in the current state."""
 
 
 class Conflict(Fault):
-    """Somebody else got there first, or the thing has moved on."""
+    """The object was changed by another user or process."""
 
     kind = Kind.CONFLICT
 
 
 class NotFound(Fault):
-    """There is no such thing, or it is not yours to see; the two are not told apart."""
+    """The object does not exist, or the user does not have permission to view it."""
 
     kind = Kind.NOT_FOUND
 
 
 class Forbidden(Fault):
-    """The one who asks lacks the right."""
+    """The user does not have the required right."""
 
     kind = Kind.FORBIDDEN
 
 
 class Unauthenticated(Fault):
-    """The one who asks did not prove who they are."""
+    """The user or device is not authenticated."""
 
     kind = Kind.UNAUTHENTICATED
 
 
 class TooMany(Fault):
-    """It was asked too often; after a while it may be asked again."""
+    """Too many requests were made; they are accepted again after a while."""
 
     kind = Kind.TOO_MANY
 
 
 class Unavailable(Fault):
-    """A part that is needed does not answer now."""
+    """A required component is not available at the moment."""
 
     kind = Kind.UNAVAILABLE

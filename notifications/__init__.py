@@ -1,1 +1,1 @@
-"""Tell people and programs what happened: by mail and by webhooks, with retries and history."""
+"""Notifications by email and webhook, with retries and history."""

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class NotificationsConfig(AppConfig):
-    """Holds targets and what was sent to them."""
+    """Configure the app of notification targets and deliveries."""
 
     name = "notifications"
     default_auto_field = "django.db.models.BigAutoField"

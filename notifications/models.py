@@ -1,4 +1,4 @@
-"""Targets of notifications, what is sent to them, and each attempt."""
+"""Notification targets, deliveries, and delivery attempts."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from typing import ClassVar, Self
 
 from django.db import models
 
-from audit.chain.states import Machine
-from audit.models import Moving, MovingQuerySet
+from audit.chain.states import StateMachine
+from audit.models import StatefulModel, StatefulQuerySet
 
 
 class DeliveryState(models.TextChoices):
-    """How one notification to one target stands."""
+    """The state of a notification to a target."""
 
     WAITING = "waiting", "Waiting"
     SENT = "sent", "Sent"
-    GIVEN_UP = "given-up", "Given up"
+    FAILED = "failed", "Failed"
 
 
 D = DeliveryState
-DELIVERY = Machine(
+DELIVERY = StateMachine(
     "The notification",
-    {D.WAITING: (D.SENT, D.GIVEN_UP), D.SENT: (), D.GIVEN_UP: (D.WAITING,)},
+    {D.WAITING: (D.SENT, D.FAILED), D.SENT: (), D.FAILED: (D.WAITING,)},
 )
 
 
 class TargetQuerySet(models.QuerySet["Target"]):
-    """Targets by what they want."""
+    """Queries of targets."""
 
     def active(self) -> Self:
-        """Return those that are not paused."""
+        """Return the targets that are not paused."""
         return self.filter(active=True)
 
 
 class Target(models.Model):
-    """Where notifications go. URL and secret of a webhook are sealed together (S-30)."""
+    """A recipient of notifications. URL and secret of a webhook are encrypted together."""
 
     class Kind(models.TextChoices):
-        """How it is reached."""
+        """The channel of a target."""
 
-        MAIL = "mail", "E-mail"
+        MAIL = "mail", "Email"
         WEBHOOK = "webhook", "Webhook"
 
     name = models.CharField(max_length=64, unique=True)
     kind = models.CharField(max_length=16, choices=Kind.choices)
     recipients = models.TextField(blank=True)
-    """Addresses of mail, one a line; none: every administrator who may act on the CA."""
+    """Email addresses, one per line; if empty, all administrators with the CA right."""
     host = models.CharField(max_length=253, blank=True)
-    """The host of a webhook, to be shown: the rest of its URL may be a secret."""
-    sealed = models.TextField(blank=True)
+    """The host of a webhook. The rest of the URL can contain a secret and is not shown."""
+    encrypted = models.TextField(blank=True)
     binding = models.UUIDField(default=uuid.uuid4, editable=False)
     events = models.JSONField(default=list)
     active = models.BooleanField(default=True)
@@ -60,26 +60,26 @@ class Target(models.Model):
 
     class Meta:
         default_permissions = ()
-        permissions: ClassVar = [("manage", "Decide who is notified of what")]
+        permissions: ClassVar = [("manage", "Manage notifications")]
 
     def __str__(self) -> str:
         return self.name
 
 
-class DeliveryQuerySet(MovingQuerySet["Delivery"]):
-    """Deliveries by what they still need."""
+class DeliveryQuerySet(StatefulQuerySet["Delivery"]):
+    """Queries of deliveries."""
 
     machine = DELIVERY
 
     def due(self, now: datetime) -> Self:
-        """Return those that should be sent now."""
+        """Return the pending deliveries whose time has come."""
         return self.filter(state=D.WAITING, due_at__lte=now, target__active=True)
 
 
-class Delivery(Moving):
-    """One notification to one target: a row of the queue, and later of the history.
+class Delivery(StatefulModel):
+    """A notification to a target, first in the queue and then in the history.
 
-    Whoever sends it moves `due_at` ahead first, so that no two workers send it at once.
+    A worker postpones `due_at` before it sends, so that no other worker sends it too.
     """
 
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -109,7 +109,7 @@ class Delivery(Moving):
 
 
 class Attempt(models.Model):
-    """One try to send, and what came back."""
+    """An attempt to send a notification, and the response."""
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="tries")
     at = models.DateTimeField()
@@ -124,11 +124,11 @@ class Attempt(models.Model):
 
 
 class Cursor(models.Model):
-    """Up to which line of the ledger was looked for what has to be told."""
+    """The last audit entry that was checked for events."""
 
     seq = models.BigIntegerField(default=0)
     mail_offered = models.BooleanField(default=False)
-    expiry_told_at = models.DateTimeField(null=True)
+    expiry_notified_at = models.DateTimeField(null=True)
 
     class Meta:
         default_permissions = ()

@@ -1,4 +1,4 @@
-"""What the queue carries: send one notification, looked up anew, beside the worker's other work."""
+"""Celery task that sends a notification."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from django.utils import timezone
 from notifications.delivery import delivery
 
 log = logging.getLogger(__name__)
-# So many receivers at once may let a worker wait; what is due besides waits for the next sweep.
-AT_ONCE = 8
-_busy: set[UUID] = set()
+# Maximum number of notifications that a worker sends at the same time.
+MAX_THREADS = 8
+_sending: set[UUID] = set()
 _lock = threading.Lock()
 
 
 @shared_task
 def send(delivery_id: str) -> None:
-    """Begin to send one notification; a slow receiver does not hold the worker's other work.
+    """Send a notification in a thread, so that a slow receiver does not block the worker.
 
-    The row is the truth: what ends with this process is due again, and one that is not due any
-    more is left alone.
+    A notification that is not sent because this process ends becomes due again.
     """
     pk = UUID(delivery_id)
     with _lock:
-        if pk in _busy or len(_busy) >= AT_ONCE:
+        if pk in _sending or len(_sending) >= MAX_THREADS:
             return
-        _busy.add(pk)
+        _sending.add(pk)
     threading.Thread(target=_send, args=(pk,), name=f"notify-{pk}", daemon=True).start()
 
 
@@ -38,8 +37,8 @@ def _send(pk: UUID) -> None:
     try:
         delivery.send(pk, now=timezone.now())
     except Exception:
-        log.exception("The notification %s could not be sent", pk)
+        log.exception("Could not send notification %s", pk)
     finally:
         connection.close()
         with _lock:
-            _busy.discard(pk)
+            _sending.discard(pk)

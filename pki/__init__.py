@@ -1,1 +1,4 @@
-"""X.509: keys, names, requests, certificates, chains and sealing; PEM text goes in and out."""
+"""X.509 primitives: keys, names, CSRs, certificates, chains, and encryption of secrets.
+
+Public functions take and return PEM text.
+"""

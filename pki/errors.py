@@ -1,4 +1,4 @@
-"""What can be wrong with keys, names, requests, certificates, chains and sealed blobs."""
+"""Errors of the `pki` package."""
 
 from __future__ import annotations
 
@@ -6,83 +6,83 @@ from faults import Fault, Kind
 
 
 class PkiFault(Fault):
-    """Something about a key, a certificate or a sealed blob is not as it must be."""
+    """Base class of the errors about keys, certificates, and encrypted secrets."""
 
     kind = Kind.INVALID
 
 
 class WeakKey(PkiFault):
-    """The key is of a kind or length that the key policy refuses (docs/decisions.md D-9)."""
+    """The key policy does not allow the type or length of the key (docs/decisions.md D-9)."""
 
-    action = "Use an RSA key of 2048, 3072 or 4096 bits, or an EC key on P-256 or P-384."
+    action = "Use an RSA key of 2048, 3072, or 4096 bits, or an EC key on curve P-256 or P-384."
 
 
 class BadName(PkiFault):
-    """A subject, DNS name or address is not well formed."""
+    """A subject, DNS name, or IP address is malformed."""
 
 
 class BadRequest(PkiFault):
-    """A certification request cannot be read, or does not prove possession of its key."""
+    """A CSR cannot be parsed, or does not prove possession of its private key."""
 
     action = "Generate the CSR again."
 
 
 class BadCertificate(PkiFault):
-    """A certificate cannot be read, or is not fit for what it is to do."""
+    """A certificate cannot be parsed, or is not suitable for its purpose."""
 
 
 class BadBundle(PkiFault):
-    """A file does not hold certificates that can be read."""
+    """A file does not contain certificates, or they cannot be parsed."""
 
-    action = "Choose a file with certificates: .pem, .cer, .crt, .cert, .der or .p7b."
+    action = "Select a certificate file: .pem, .cer, .crt, .cert, .der, or .p7b."
 
 
 class HasPrivateKey(BadBundle):
-    """A file that should hold certificates only has a private key in it."""
+    """A certificate file also contains a private key."""
 
-    action = "Remove the private key from the file and try again. Treat the key as disclosed."
+    action = "Remove the private key from the file and try again. Treat the key as compromised."
 
 
 class BadChain(PkiFault):
-    """Certificates do not form a chain up to the root."""
+    """The certificates do not form a chain to the root."""
 
 
 class WrongKey(PkiFault):
-    """A key and a certificate do not belong together."""
+    """A key does not match a certificate."""
 
 
 class WrongName(PkiFault):
-    """A certificate does not cover a name that it must cover."""
+    """A certificate does not contain a required name."""
 
 
 class NotIssued(PkiFault):
-    """What was to be signed breaks the profile: nothing was signed."""
+    """The certificate would violate the certificate profile and was not issued."""
 
 
 class CannotSign(PkiFault):
-    """The CA key and its certificate failed their self-check: signing is off."""
+    """The CA key or its certificate failed the self-check. Signing is disabled."""
 
     kind = Kind.UNAVAILABLE
     action = "Restore the CA from a backup, or remint it."
 
 
 class CannotOpen(PkiFault):
-    """A sealed blob or a backup cannot be opened with what was given."""
+    """A secret or a backup cannot be decrypted with the given key or passphrase."""
 
 
 class BadBackup(CannotOpen):
-    """A file is not a CA backup at all."""
+    """The file is not a CA backup."""
 
-    action = "Choose a file that Backup CA has made."
+    action = "Select a file that was created with Backup CA."
 
 
 class WeakPassphrase(PkiFault):
-    """A passphrase is too easy to guess."""
+    """The passphrase is too easy to guess."""
 
     action = "Choose a longer, less common passphrase."
 
 
 class UnsafeFile(PkiFault):
-    """A private file is missing, or others than its owner could read or write it."""
+    """A private file is missing, or users other than its owner can access it."""
 
     kind = Kind.UNAVAILABLE

@@ -1,4 +1,4 @@
-"""Private and public keys and the policy on them (docs/decisions.md D-9)."""
+"""Private and public keys, and the key policy (docs/decisions.md D-9)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pki.certificates import loading
 from pki.certificates.loading import PrivateKey, PublicKey
 from pki.errors import WeakKey, WrongKey
 
-# PEM, or a key inside a token.
+# PEM text, or a key in a PKCS #11 token.
 SigningKey = str | PrivateKey
 KEY_LENGTHS = (256, 384, 2048, 3072, 4096)
 DEFAULT_KEY_LENGTH = 256
@@ -32,22 +32,24 @@ _SQUARES_MOD_64 = sum(1 << square for square in {i * i % 64 for i in range(64)})
 _MAX_FILE = 64 * 1024
 
 
-def make_key(length: int) -> str:
-    """Return a new private key of one of KEY_LENGTHS bits, as unencrypted PKCS#8 PEM."""
+def generate_key(length: int) -> str:
+    """Return a new private key as unencrypted PKCS #8 PEM. `length` is one of KEY_LENGTHS."""
     if length not in KEY_LENGTHS:
-        raise WeakKey(f"A key of {length} bits cannot be generated.", action=_lengths())
+        raise WeakKey(f"A {length}-bit key cannot be generated.", action=_describe_lengths())
     if length in _CURVES:
-        return _private_pem(ec.generate_private_key(_CURVES[length]))
-    return _private_pem(rsa.generate_private_key(_EXPONENT, length))
+        return _serialize_private_key(ec.generate_private_key(_CURVES[length]))
+    return _serialize_private_key(rsa.generate_private_key(_EXPONENT, length))
 
 
-def read_key(data: bytes) -> str:
-    """Return the private key of a `key.der` as PKCS#8 PEM.
+def parse_key(data: bytes) -> str:
+    """Return the private key of a `key.der` file as PKCS #8 PEM.
 
-    PKCS#8, PKCS#1 and SEC 1 are read, DER or PEM, unencrypted (manual, 1.3.2).
+    Accepts unencrypted PKCS #8, PKCS #1, and SEC 1 in DER or PEM. Raises WrongKey or WeakKey.
+
+    See: manual 1.3.2
     """
     if len(data) > _MAX_FILE:
-        raise WrongKey("The key file is too large; nothing was read.")
+        raise WrongKey("The key file is too large.")
     is_pem = b"-----BEGIN" in data
     load = serialization.load_pem_private_key if is_pem else serialization.load_der_private_key
     try:
@@ -58,60 +60,62 @@ def read_key(data: bytes) -> str:
         ) from None
     except Exception:  # without the cause, whose text could show key material
         raise WrongKey(
-            "The key file holds no private key that can be read.",
-            action="Store the key as PKCS#8 or PKCS#1, DER or PEM, unencrypted.",
+            "The key file does not contain a valid private key.",
+            action=("Provide an unencrypted PKCS #8 or PKCS #1 key in DER or PEM format."),
         ) from None
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise WeakKey("The key is neither an RSA nor an EC key.")
-    check_loaded(key.public_key())
-    return _private_pem(key)
+        raise WeakKey("The key must be an RSA or EC key.")
+    check_key(key.public_key())
+    return _serialize_private_key(key)
 
 
-def public_key(key_pem: str) -> str:
-    """Return the public part of a private key, as SubjectPublicKeyInfo PEM."""
-    return loading.public_pem(loading.load_private(key_pem).public_key())
+def get_public_key(key_pem: str) -> str:
+    """Return the public key of a private key as SubjectPublicKeyInfo PEM."""
+    return loading.serialize_public_key(loading.load_private_key(key_pem).public_key())
 
 
-def key_length(pem: str) -> int:
+def get_key_length(pem: str) -> int:
     """Return the length of a private or public key in bits."""
-    return _any_public(pem).key_size
+    return _load_any_public_key(pem).key_size
 
 
 def check_public_key(spki_pem: str) -> None:
-    """Raise WeakKey unless the key policy accepts the key (docs/decisions.md D-9)."""
-    check_loaded(loading.load_public(spki_pem))
+    """Raise WeakKey if the key policy does not allow the public key (docs/decisions.md D-9)."""
+    check_key(loading.load_public_key(spki_pem))
 
 
-def same_key(key_pem: str, other_pem: str) -> bool:
-    """Tell whether a private key belongs to a certificate, request or public key (all PEM)."""
-    return loading.load_private(key_pem).public_key() == _any_public(other_pem)
+def is_same_key(key_pem: str, other_pem: str) -> bool:
+    """Return True if a private key matches a certificate, CSR, or public key (all PEM)."""
+    return loading.load_private_key(key_pem).public_key() == _load_any_public_key(other_pem)
 
 
-def check_loaded(key: PublicKey) -> None:
-    """Raise WeakKey unless the key policy accepts a key that has been loaded."""
+def check_key(key: PublicKey) -> None:
+    """Raise WeakKey if the key policy does not allow a loaded key."""
     if loading.is_rsa(key):
         _check_rsa(key)
     if loading.is_ec(key) and key.curve.name not in _CURVE_NAMES:
-        raise WeakKey(f"An EC key on the curve {key.curve.name} is not accepted.")
+        raise WeakKey(f"EC keys on the curve {key.curve.name} are not supported.")
 
 
 def _check_rsa(key: rsa.RSAPublicKey) -> None:
     if key.key_size not in KEY_LENGTHS:
-        raise WeakKey(f"An RSA key of {key.key_size} bits is not accepted.")
+        raise WeakKey(f"{key.key_size}-bit RSA keys are not supported.")
     numbers = key.public_numbers()
     if numbers.e < _EXPONENT or numbers.e % 2 == 0:
         raise WeakKey("The public exponent of the RSA key is too small or even.")
     if numbers.n % 2 == 0 or _has_close_primes(numbers.n):
-        raise WeakKey("The RSA key can be factored: it was made by a faulty generator.")
+        raise WeakKey(
+            "The RSA key is insecure because its primes can be factored easily. Generate a new key."
+        )
 
 
 @functools.lru_cache(maxsize=64)
 def _has_close_primes(modulus: int) -> bool:
-    """Tell whether Fermat's method factors the modulus within a hundred rounds."""
+    """Return True if Fermat's method factors the modulus within 100 rounds."""
     a = math.isqrt(modulus)
     rest = a * a - modulus
     for _ in range(_FERMAT_ROUNDS + 1):
-        # Squares leave few remainders modulo 64: most rounds need no root.
+        # Few remainders modulo 64 belong to squares, so most rounds can skip the square root.
         may_be_square = rest >= 0 and _SQUARES_MOD_64 >> (rest & 63) & 1
         if may_be_square and math.isqrt(rest) ** 2 == rest:
             return True
@@ -120,17 +124,17 @@ def _has_close_primes(modulus: int) -> bool:
     return False
 
 
-def _any_public(pem: str) -> PublicKey:
+def _load_any_public_key(pem: str) -> PublicKey:
     if "PRIVATE KEY-----" in pem:
-        return loading.load_private(pem).public_key()
+        return loading.load_private_key(pem).public_key()
     if "-----BEGIN CERTIFICATE-----" in pem:
-        return loading.public_key_of(loading.load_certificate(pem))
+        return loading.get_public_key(loading.load_certificate(pem))
     if "CERTIFICATE REQUEST-----" in pem:
-        return loading.public_key_of(loading.load_request(pem.encode("ascii", "replace")))
-    return loading.load_public(pem)
+        return loading.get_public_key(loading.load_request(pem.encode("ascii", "replace")))
+    return loading.load_public_key(pem)
 
 
-def _private_pem(key: PrivateKey) -> str:
+def _serialize_private_key(key: PrivateKey) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -138,5 +142,5 @@ def _private_pem(key: PrivateKey) -> str:
     ).decode("ascii")
 
 
-def _lengths() -> str:
-    return "Choose one of " + ", ".join(KEY_LABELS.values()) + "."
+def _describe_lengths() -> str:
+    return "Use one of: " + ", ".join(KEY_LABELS.values()) + "."

@@ -18,17 +18,17 @@ MAX_DNS_NAME = 253
 _LAST_OF_PLANE_0 = 0xFFFF
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-# A whole name that needs no closer look: lower case, and no international or numeric last label.
+# A DNS name that is valid without further checks: lower case, no IDN, no numeric last label.
 _PLAIN = re.compile(
     r"(?!.{254})(?!.*xn--)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*"
     r"(?=[a-z0-9-]*[a-z])[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 )
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]*")
-# IDNA 2003, which Python knows, and IDNA 2008 disagree on these.
+# IDNA 2003, which Python implements, and IDNA 2008 encode these characters differently.
 _DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")
 
-# Field of Subject, its OID and its name on screen, in the order of the encoded name.
+# Field of Subject, OID, and label, in the order of the encoded name.
 _ATTRIBUTES = (
     ("country", NameOID.COUNTRY_NAME, "Country"),
     ("state", NameOID.STATE_OR_PROVINCE_NAME, "State"),
@@ -49,9 +49,10 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 @dataclass(frozen=True)
 class Subject:
-    """A distinguished name. `serial_number` tells CAs of one name apart and is no serial of X.509.
+    """A distinguished name. The constructor raises BadName if a value is not valid.
 
-    Anything that a name cannot hold is refused on construction with BadName.
+    `serial_number` distinguishes CAs with the same name. It is not the serial number of a
+    certificate.
     """
 
     common_name: str
@@ -70,13 +71,13 @@ class Subject:
         if not self.common_name.strip():
             raise BadName("The common name is missing.", field="common_name")
         if self.country and not _COUNTRY.fullmatch(self.country):
-            raise BadName("The country must be two letters, such as US.", field="country")
+            raise BadName("The country must be a two-letter code, for example US.", field="country")
         if not _PRINTABLE.fullmatch(self.serial_number):
-            raise BadName("The serial number has characters that it cannot hold.")
+            raise BadName("The serial number contains characters that are not allowed.")
 
     @classmethod
     def parse(cls, text: str) -> Subject:
-        """Read a bare common name, or an RFC 4514 name such as `CN=Zone,O=Example`."""
+        """Return the subject of a common name or an RFC 4514 name such as `CN=Zone,O=Example`."""
         text = text.strip()
         if not re.match(r"[A-Za-z][A-Za-z0-9-]*\s*=|[0-9.]+\s*=", text):
             return cls(common_name=text)
@@ -84,25 +85,30 @@ class Subject:
             name = x509.Name.from_rfc4514_string(text, _READ)
         except ValueError as error:
             raise BadName(
-                f"The subject {_quoted(text)} is not a well-formed name: {_reason(error)}",
-                action="Enter a common name, or a name such as CN=Zone,O=Example,C=US.",
+                (
+                    f"The subject {_quote(text)} is not a valid distinguished "
+                    f"name: {_describe_error(error)}"
+                ),
+                action=(
+                    "Enter a common name, or a distinguished name such as CN=Zone,O=Example,C=US."
+                ),
                 field="subject",
             ) from error
-        return cls(**_by_field(name))
+        return cls(**_parse_fields(name))
 
     def text(self) -> str:
         """Return the name as RFC 4514 text."""
         return self.to_name().rfc4514_string(_WRITE)
 
     def to_name(self) -> x509.Name:
-        """Return the name as an object of `cryptography` (inside `pki` only)."""
+        """Return the name as an object of `cryptography`. For use inside `pki` only."""
         values = ((oid, getattr(self, field)) for field, oid, _ in _ATTRIBUTES)
         return x509.Name([x509.NameAttribute(oid, value) for oid, value in values if value])
 
 
 @dataclass(frozen=True)
 class Names:
-    """The names of a server: DNS names and IP addresses, as text."""
+    """The DNS names and IP addresses of a server, as text."""
 
     dns: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
@@ -110,9 +116,9 @@ class Names:
 
 @functools.lru_cache(maxsize=1024)
 def check_dns_name(name: str, *, wildcard: bool = False) -> str:
-    """Return a DNS name in lower case, as A-labels and without a final dot, or raise BadName.
+    """Return a DNS name in lower case, as A-labels, without a final dot, or raise BadName.
 
-    With `wildcard` the whole left label may be `*`, if two labels follow (D-12).
+    With `wildcard`, the leftmost label can be `*` if at least two labels follow (D-12).
     """
     if _PLAIN.fullmatch(name):
         return name
@@ -121,82 +127,84 @@ def check_dns_name(name: str, *, wildcard: bool = False) -> str:
     if wildcard and plain.startswith("*."):
         host = plain[2:]
         if "." not in host:
-            raise BadName(f"The wildcard {_quoted(name)} needs two labels after the asterisk.")
+            raise BadName(f"The wildcard {_quote(name)} needs two labels after the asterisk.")
     labels = host.split(".")
     if len(plain) > MAX_DNS_NAME:
-        raise BadName(f"A DNS name has at most {MAX_DNS_NAME} characters.")
+        raise BadName(f"A DNS name can have up to {MAX_DNS_NAME} characters.")
     for label in labels:
         _check_label(label, name)
     if labels[-1].isdigit():
-        raise BadName(f"{_quoted(name)} looks like an IP address and is not a DNS name.")
+        raise BadName(f"{_quote(name)} looks like an IP address and is not a DNS name.")
     return plain
 
 
 def check_fqdn(name: str) -> str:
-    """Return a full host name, normalised; a short name is refused (D-11)."""
+    """Return a normalized FQDN, or raise BadName, also for a name without a domain (D-11)."""
     plain = check_dns_name(name)
     if "." not in plain:
         raise BadName(
-            f"{_quoted(name)} is a short name.",
-            action="Give the fully qualified name, such as server.example.com.",
+            f"{_quote(name)} is not a fully qualified domain name.",
+            action=("Enter the fully qualified domain name, for example server.example.com."),
         )
     return plain
 
 
 @functools.lru_cache(maxsize=1024)
 def check_address(address: str) -> str:
-    """Return an IP address in its canonical text, or raise BadName."""
-    return str(read_address(address))
+    """Return an IP address as canonical text, or raise BadName."""
+    return str(parse_address(address))
 
 
 @functools.lru_cache(maxsize=1024)
-def read_address(address: str) -> Address:
+def parse_address(address: str) -> Address:
     """Return an IP address as an object, or raise BadName."""
     try:
         found = ipaddress.ip_address(address.strip())
     except ValueError as error:
-        raise BadName(f"{_quoted(address)} is not an IP address.") from error
+        raise BadName(f"{_quote(address)} is not a valid IP address.") from error
     if isinstance(found, ipaddress.IPv6Address) and found.scope_id:
-        raise BadName(f"{_quoted(address)} has a zone index, which a certificate cannot hold.")
+        raise BadName(
+            f"{_quote(address)} contains a zone index, which is not allowed in a certificate."
+        )
     return found
 
 
-def host_name(host: str) -> str | Address:
-    """Return a host as a normalised DNS name, or as an address if it is one."""
+def parse_host(host: str) -> str | Address:
+    """Return a host as an IP address object or a normalized DNS name, or raise BadName."""
     try:
-        return read_address(host)
+        return parse_address(host)
     except BadName:
         return check_dns_name(host)
 
 
 def check_names(names: Names, *, wildcard: bool = False) -> Names:
-    """Return names normalised and without repetitions, or raise BadName at the first bad one."""
+    """Return the names normalized and without duplicates, or raise BadName."""
     dns = dict.fromkeys([check_dns_name(name, wildcard=wildcard) for name in names.dns])
     addresses = dict.fromkeys([check_address(address) for address in names.addresses])
     return Names(dns=tuple(dns), addresses=tuple(addresses))
 
 
 def covers(names: Names, host: str) -> bool:
-    """Tell whether the names match a host (RFC 9525): a wildcard stands for one whole label."""
+    """Return True if the names match a host. A wildcard matches exactly one label (RFC 9525)."""
     try:
         wanted = check_address(host)
     except BadName:
         return _covers_dns(names, host)
-    return wanted in {_canonical(address) for address in names.addresses}
+    return wanted in {_normalize_address(address) for address in names.addresses}
 
 
-def subject_of(name: x509.Name) -> str:
-    """Return any name as RFC 4514 text (inside `pki` only; it may hold hostile characters)."""
+def format_name(name: x509.Name) -> str:
+    """Return a name as RFC 4514 text. It is not escaped. For use inside `pki` only."""
     return name.rfc4514_string(_WRITE)
 
 
-def shown(text: str, limit: int = 1024) -> str:
-    r"""Return text from a certificate with everything invisible or misleading escaped.
+def escape_text(text: str, limit: int = 1024) -> str:
+    r"""Return text from a certificate with invisible and misleading characters escaped.
 
-    Control characters, BiDi overrides and unassigned code points become `\uXXXX`.
+    Control characters, BiDi overrides, and unassigned code points become `\uXXXX`.
     """
     clear = "".join(
-        char if unicodedata.category(char)[0] not in "CZ" or char == " " else _escaped(char)
+        char if unicodedata.category(char)[0] not in "CZ" or char == " " else _escape(char)
         for char in text[:limit]
     )
     return clear + ("..." if len(text) > limit else "")
@@ -212,7 +220,7 @@ def _covers_dns(names: Names, host: str) -> bool:
     return wanted in offered or (parent in offered and parent.count(".") > 1)
 
 
-def _canonical(address: str) -> str:
+def _normalize_address(address: str) -> str:
     try:
         return check_address(address)
     except BadName:
@@ -224,57 +232,60 @@ def _to_ascii(name: str) -> str:
         return name.lower()
     if _DEVIATIONS & set(name):
         raise BadName(
-            f"The DNS name {_quoted(name)} has a character whose encoding is ambiguous.",
-            action="Give the name in its ASCII form (xn--...).",
+            (f"The DNS name {_quote(name)} contains a character with an ambiguous encoding."),
+            action="Enter the name in ASCII (punycode) form: xn--...",
         )
     try:
         return name.encode("idna").decode("ascii").lower()
     except UnicodeError as error:
-        raise BadName(f"{_quoted(name)} is not a DNS name.") from error
+        raise BadName(f"{_quote(name)} is not a valid DNS name.") from error
 
 
 def _check_label(label: str, name: str) -> None:
     if "_" in label:
-        raise BadName(f"The DNS name {_quoted(name)} has an underscore, which is not allowed.")
+        raise BadName(f"The DNS name {_quote(name)} contains an underscore, which is not allowed.")
     if not _LABEL.fullmatch(label):
-        raise BadName(f"{_quoted(name)} is not a DNS name.")
+        raise BadName(f"{_quote(name)} is not a valid DNS name.")
     if label.startswith("xn--"):
         try:
             label.encode("ascii").decode("idna")
         except UnicodeError as error:
-            raise BadName(f"{_quoted(name)} has a malformed international label.") from error
+            raise BadName(f"{_quote(name)} has a malformed international label.") from error
 
 
 def _check_text(field: str, value: str) -> None:
     label = _LABELS[field]
-    if _hides(value):
+    if _has_control_characters(value):
         raise BadName(f"{label}: control characters are not allowed.", field=field)
-    # The library counts the octets of UTF-8, which is on the safe side of X.520.
+    # The library counts UTF-8 octets, which is stricter than X.520.
     if len(value.encode("utf-8")) > MAX_TEXT:
         raise BadName(
-            f"{label}: at most {MAX_TEXT} characters are allowed, fewer where they are not ASCII.",
+            (f"{label}: up to {MAX_TEXT} characters are allowed (fewer if they are not ASCII)."),
             field=field,
         )
     if value != value.strip():
         raise BadName(f"{label}: remove the space at the beginning or end.", field=field)
 
 
-def _hides(value: str) -> bool:
-    """Tell whether a text has control or format characters."""
+def _has_control_characters(value: str) -> bool:
+    """Return True if a text contains control or format characters."""
     if value.isascii() and value.isprintable():
         return False
     return any(unicodedata.category(char)[0] == "C" for char in value)
 
 
-def _by_field(name: x509.Name) -> dict[str, str]:
+def _parse_fields(name: x509.Name) -> dict[str, str]:
     values: dict[str, str] = {}
     for rdn in name.rdns:
         for attribute in rdn:
             field = _FIELDS.get(attribute.oid)
             if field is None or field in values or len(list(rdn)) > 1:
                 raise BadName(
-                    "The subject has an attribute that is repeated, joined or not supported.",
-                    action="Use CN, O, OU, L, ST and C, each at most once.",
+                    (
+                        "The subject contains an attribute that is duplicated, "
+                        "multivalued, or not supported."
+                    ),
+                    action="Use CN, O, OU, L, ST, and C, each no more than once.",
                     field="subject",
                 )
             values[field] = str(attribute.value)
@@ -282,15 +293,15 @@ def _by_field(name: x509.Name) -> dict[str, str]:
     return values
 
 
-def _reason(error: ValueError) -> str:
-    """Return what the library says of a name; it says nothing of a name cut short."""
-    return shown(str(error), 200).rstrip(".") + "." if str(error) else "it ends too early."
+def _describe_error(error: ValueError) -> str:
+    """Return the error text of the library, which is empty for a truncated name."""
+    return escape_text(str(error), 200).rstrip(".") + "." if str(error) else "it is incomplete."
 
 
-def _quoted(text: str) -> str:
-    return f'"{shown(text, 80)}"'
+def _quote(text: str) -> str:
+    return f'"{escape_text(text, 80)}"'
 
 
-def _escaped(char: str) -> str:
+def _escape(char: str) -> str:
     point = ord(char)
     return f"\\u{point:04x}" if point <= _LAST_OF_PLANE_0 else f"\\U{point:08x}"

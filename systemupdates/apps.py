@@ -1,10 +1,10 @@
-"""System updates as a Django app."""
+"""The Django app for system updates."""
 
 from django.apps import AppConfig
 
 
 class SystemUpdatesConfig(AppConfig):
-    """Carries changes to devices."""
+    """Configuration of the app."""
 
     name = "systemupdates"
     default_auto_field = "django.db.models.BigAutoField"

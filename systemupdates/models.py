@@ -1,4 +1,4 @@
-"""Updates, their assignments, the replicas of their content, and signed notices."""
+"""Updates, their assignments, stages, content replicas, and signed trust notices."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import ClassVar, Self
 
 from django.db import models
 
-from audit.models import Moving, MovingQuerySet
+from audit.models import StatefulModel, StatefulQuerySet
 from devices.models import Device
+from devices.registration.states import LEFT, DeviceState
 from systemupdates.updates.states import (
     ASSIGNMENT,
+    MISSING,
     REPLICA,
     SETTLED,
     UPDATE,
@@ -20,25 +22,25 @@ from systemupdates.updates.states import (
     UpdateState,
 )
 from wire import json_codec
-from wire import metadata as wire_manifest
+from wire import metadata as wire_metadata
 from wire.envelope import Envelope
 
 
-class UpdateQuerySet(MovingQuerySet["SystemUpdate"]):
+class UpdateQuerySet(StatefulQuerySet["SystemUpdate"]):
     """System updates."""
 
     machine = UPDATE
 
-    def shown(self) -> Self:
-        """Return those that nobody has deleted."""
+    def visible(self) -> Self:
+        """Return the updates that have not been deleted."""
         return self.filter(deleted_at=None)
 
 
-class SystemUpdate(Moving):
-    """One change on its way to devices: a signed manifest and the files it names."""
+class SystemUpdate(StatefulModel):
+    """A change of certificates or trust: a signed manifest and the files that it lists."""
 
     devices: dict[str, int]
-    """How many devices are in which state; only where that was counted."""
+    """Number of devices by state. Set only where the API counts them."""
 
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=100)
@@ -53,14 +55,14 @@ class SystemUpdate(Moving):
     initiating_server = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     assigned_at = models.DateTimeField(null=True)
-    assigned_by_hand = models.BooleanField(default=False)
+    assigned_manually = models.BooleanField(default=False)
     staged = models.BooleanField(default=False)
-    """It goes to the devices in deployment stages; certificate updates never do (R077, D-37)."""
+    """Whether it is assigned in deployment stages. Always False for certificate updates (D-37)."""
     deleted_at = models.DateTimeField(null=True)
-    """It is off the pages and its tool is withdrawn; its signed notices stay (D-39)."""
-    tally = models.JSONField(default=dict)
-    """Its devices by state as the sweep last counted them, of a large update alone."""
-    tallied_at = models.DateTimeField(null=True)
+    """When it was removed from the console. Its signed trust notices are kept (D-39)."""
+    counts = models.JSONField(default=dict)
+    """Number of devices by state at `counted_at`. Stored only for large updates."""
+    counted_at = models.DateTimeField(null=True)
 
     objects = UpdateQuerySet.as_manager()
 
@@ -71,28 +73,30 @@ class SystemUpdate(Moving):
     def __str__(self) -> str:
         return self.name
 
-    def signed(self) -> Envelope:
-        """Return the signed manifest as it travels."""
+    def get_envelope(self) -> Envelope:
+        """Return the signed manifest in its envelope."""
         return json_codec.build(Envelope, self.envelope, "envelope")
 
     def digests(self) -> list[str]:
-        """Return the SHA-256 of every file it names."""
+        """Return the SHA-256 of every file of the update."""
         return [file["sha256"] for file in self.files]
 
 
-class AssignmentQuerySet(MovingQuerySet["Assignment"]):
+class AssignmentQuerySet(StatefulQuerySet["Assignment"]):
     """Assignments of updates to devices."""
 
     machine = ASSIGNMENT
 
     def outstanding(self) -> Self:
-        """Return those that still hold an operation open (D-27)."""
-        gone = ("retired", "unregistered")
-        return self.exclude(state__in=SETTLED).exclude(device__state__in=gone)
+        """Return the assignments that keep an operation open.
+
+        See: D-27
+        """
+        return self.exclude(state__in=SETTLED).exclude(device__state__in=LEFT)
 
 
-class Assignment(Moving):
-    """One update for one device. `wave` is its place in the order of D-36."""
+class Assignment(StatefulModel):
+    """One update for one device. Devices of a lower `wave` receive the update first (D-36)."""
 
     update = models.ForeignKey(SystemUpdate, on_delete=models.CASCADE, related_name="assignments")
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="assignments")
@@ -108,12 +112,12 @@ class Assignment(Moving):
     applied_at = models.DateTimeField(null=True)
     activated_at = models.DateTimeField(null=True)
     confirmed_at = models.DateTimeField(null=True)
-    """First verified contact after activation (B-7)."""
+    """First verified contact after the activation."""
     redeploy = models.BooleanField(default=False)
-    told = models.BooleanField(default=False)
-    """The device has acknowledged that its update was cancelled."""
-    rehearsal = models.JSONField(null=True)
-    rehearsed_at = models.DateTimeField(null=True)
+    cancellation_acknowledged = models.BooleanField(default=False)
+    """Whether the device has reported that it canceled the update."""
+    preflight_results = models.JSONField(null=True)
+    preflight_at = models.DateTimeField(null=True)
 
     objects = AssignmentQuerySet.as_manager()
 
@@ -130,8 +134,8 @@ class Assignment(Moving):
         return f"{self.update_id} for {self.device_id}"
 
 
-class Sample(models.Model):
-    """How many devices of an update were how far at one time: a point of its rollout chart."""
+class RolloutSample(models.Model):
+    """Numbers of devices of an update at one time: a point of its rollout chart."""
 
     update = models.ForeignKey(SystemUpdate, on_delete=models.CASCADE, related_name="samples")
     at = models.DateTimeField()
@@ -146,7 +150,10 @@ class Sample(models.Model):
 
 
 class Stage(models.Model):
-    """A deployment stage: which devices get a staged update before the next ones do (D-37)."""
+    """A deployment stage: devices that receive a staged update before the next stage does.
+
+    See: D-37
+    """
 
     name = models.CharField(max_length=64, unique=True)
     position = models.PositiveSmallIntegerField()
@@ -161,7 +168,7 @@ class Stage(models.Model):
 
 
 class StageRun(models.Model):
-    """One stage of one staged update from its start on; the stage may be changed later."""
+    """A copy of a stage for one staged update, so that the stage can be changed later."""
 
     update = models.ForeignKey(SystemUpdate, on_delete=models.CASCADE, related_name="stage_runs")
     wave = models.PositiveSmallIntegerField()
@@ -179,18 +186,17 @@ class StageRun(models.Model):
         return f"{self.name} of {self.update_id}"
 
 
-class ReplicaQuerySet(MovingQuerySet["Replica"]):
-    """Copies of content on content servers."""
+class ReplicaQuerySet(StatefulQuerySet["Replica"]):
+    """Replicas of content on content servers."""
 
     machine = REPLICA
 
     def missing(self) -> Self:
-        """Return those that automatic assignment waits for; a server that left holds up nothing."""
-        there = (ReplicaState.AVAILABLE, ReplicaState.EXCLUDED, ReplicaState.WITHDRAWN)
-        return self.exclude(state__in=there).filter(server__state="registered")
+        """Return the replicas on registered servers that delay the automatic assignment."""
+        return self.filter(state__in=MISSING, server__state=DeviceState.REGISTERED)
 
 
-class Replica(Moving):
+class Replica(StatefulModel):
     """The content of one update on one content server."""
 
     update = models.ForeignKey(SystemUpdate, on_delete=models.CASCADE, related_name="replicas")
@@ -201,7 +207,7 @@ class Replica(Moving):
     progress = models.PositiveSmallIntegerField(default=0)
     reason = models.TextField(blank=True)
     tool_sha256 = models.CharField(max_length=64, blank=True)
-    """SHA-256 of the Certificate Remint Tool that this server offers; "" while it offers none."""
+    """SHA-256 of the Certificate Remint Tool on this server, "" if it does not offer the tool."""
     changed_at = models.DateTimeField(auto_now=True)
 
     objects = ReplicaQuerySet.as_manager()
@@ -215,17 +221,17 @@ class Replica(Moving):
         return f"{self.update_id} on {self.server_id}"
 
 
-class Notice(models.Model):
-    """Something the zone key announced: go, cancel, activated, retire, rollback."""
+class TrustNotice(models.Model):
+    """A document that is signed with the zone key and tells devices about a change of trust."""
 
     class Kind(models.TextChoices):
-        """What is announced; the value is the payload type that is signed."""
+        """The kinds of trust notices. The value is the signed payload type."""
 
-        GO = wire_manifest.GO, "Go"
-        CANCEL = wire_manifest.CANCEL, "Cancel"
-        ACTIVATED = wire_manifest.ACTIVATED, "Activated"
-        RETIRE = wire_manifest.RETIRE, "Retire"
-        ROLLBACK = wire_manifest.ROLLBACK, "Roll back"
+        ACTIVATION_ORDER = wire_metadata.ACTIVATION_ORDER, "Activation order"
+        CANCELLATION = wire_metadata.CANCELLATION, "Cancellation"
+        ACTIVATED = wire_metadata.ACTIVATION_NOTICE, "Activation"
+        RETIREMENT = wire_metadata.RETIREMENT, "Root retirement"
+        ROLLBACK = wire_metadata.ROLLBACK, "Rollback"
 
     kind = models.CharField(max_length=64, choices=Kind.choices)
     update = models.ForeignKey(
@@ -243,12 +249,12 @@ class Notice(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.update_id}"
 
-    def signed(self) -> Envelope:
-        """Return the signed notice as it travels."""
+    def get_envelope(self) -> Envelope:
+        """Return the signed trust notice in its envelope."""
         return json_codec.build(Envelope, self.envelope, "envelope")
 
 
-def plain(envelope: Envelope) -> dict[str, str]:
-    """Return an envelope as JSON for a column."""
+def serialize_envelope(envelope: Envelope) -> dict[str, str]:
+    """Return an envelope as plain JSON for a JSONField."""
     loaded: dict[str, str] = json.loads(json_codec.dump(envelope))
     return loaded

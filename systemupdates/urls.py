@@ -1,4 +1,4 @@
-"""Addresses of the System Updates pages."""
+"""URLs of the System Updates pages."""
 
 from django.urls import path
 

@@ -23,7 +23,7 @@ def unheard(monkeypatch: pytest.MonkeyPatch) -> None:
     The thread of a real doorbell would find none, some seconds later, and say so into a stream
     that pytest has closed.
     """
-    monkeypatch.setattr("certificates.tasks.enqueue.ring", lambda *_, **__: None)
+    monkeypatch.setattr("certificates.tasks.publisher.enqueue", lambda *_, **__: None)
 
 
 @pytest.fixture
@@ -35,10 +35,10 @@ def zone(db: None, tmp_path: Path, settings: Any) -> Iterator[TestZone]:
     from tests.support import zone as small_zone
 
     def forget() -> None:
-        zone_keys.forget()
-        responses.forget()
+        zone_keys.clear_cache()
+        responses.clear_cache()
         authentication._epochs.clear()
-        throttle.forget()
+        throttle.reset()
 
     settings.SERVER_HOME = tmp_path / "ps-01"
     forget()
@@ -53,11 +53,11 @@ def _ledger_can_be_emptied() -> Iterator[None]:
     flush = cases._fixture_teardown
 
     def flush_without_guard(case: Any) -> None:
-        _run(append_only.removal(connection.vendor))
+        _run(append_only.removal_statements(connection.vendor))
         try:
             flush(case)
         finally:
-            _run(append_only.statements(connection.vendor))
+            _run(append_only.install_statements(connection.vendor))
 
     cases._fixture_teardown = flush_without_guard
     yield

@@ -1,1 +1,1 @@
-"""What agent and console say to each other, and what the zone key signs. Standard library only."""
+"""The protocol between agents and the console. Uses only the standard library."""

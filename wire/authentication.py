@@ -1,7 +1,7 @@
-"""How a device proves who it is: HMAC-SHA256 under its own secret with a growing counter.
+"""Authentication of devices: HMAC-SHA256 with the secret of the device and a counter.
 
-No clock and no client certificate is needed, because the CA is what changes. The counter is
-stored before a request is sent, so a captured request is never accepted again.
+It needs no clock and no client certificate, because the CA is what changes. The counter is stored
+before a request is sent, so a captured request is never accepted again.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import hashlib
 import hmac
 
 from faults import Unauthenticated
-from wire.values import Value
+from wire.records import Record
 
 SCHEME = "ZCC1"
 
 
-class Credentials(Value):
-    """What the Authorization header carries."""
+class Credentials(Record):
+    """Contents of the Authorization header."""
 
     device: str
     counter: int
@@ -30,12 +30,12 @@ class Credentials(Value):
 def sign(
     secret: str, *, device: str, counter: int, method: str, path: str, body: bytes
 ) -> Credentials:
-    """Sign one request. `path` includes the query string, `secret` is hexadecimal."""
+    """Return the credentials of one request. `path` includes the query, `secret` is hexadecimal."""
     return Credentials(device, counter, _mac(secret, device, counter, method, path, body))
 
 
-def read_header(value: str) -> Credentials:
-    """Take an Authorization header apart; raises Unauthenticated for anything else."""
+def parse_header(value: str) -> Credentials:
+    """Return the credentials in an Authorization header; raises Unauthenticated if invalid."""
     scheme, _, rest = value.partition(" ")
     parts = dict(part.partition("=")[::2] for part in rest.split(","))
     counter = parts.get("counter", "")
@@ -44,15 +44,15 @@ def read_header(value: str) -> Credentials:
     return Credentials(parts.get("device", ""), int(counter), parts.get("mac", ""))
 
 
-def matches(credentials: Credentials, secret: str, *, method: str, path: str, body: bytes) -> bool:
-    """Tell, in constant time, whether the device that owns the secret signed this request."""
+def verify(credentials: Credentials, secret: str, *, method: str, path: str, body: bytes) -> bool:
+    """Return True if the request was signed with the secret; runs in constant time."""
     device, counter = credentials.device, credentials.counter
-    wanted = _mac(secret, device, counter, method, path, body)
-    return hmac.compare_digest(wanted.encode(), credentials.mac.encode())
+    expected = _mac(secret, device, counter, method, path, body)
+    return hmac.compare_digest(expected.encode(), credentials.mac.encode())
 
 
 def derive_secret(master: bytes, *, device: str, epoch: int) -> str:
-    """Derive a device's secret from the zone master; raising the epoch revokes it."""
+    """Return a device's secret, derived from the zone master key; a higher epoch revokes it."""
     return hmac.new(master, b"zcc-device|%s|%d" % (device.encode(), epoch), "sha256").hexdigest()
 
 

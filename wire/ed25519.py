@@ -1,6 +1,6 @@
 """Ed25519 verification in pure Python (RFC 8032, 5.1.7), for devices without `cryptography`.
 
-Verification only: it handles public data, so it need not run in constant time.
+It handles public data only, so it does not need to run in constant time.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _SQRT_M1 = pow(2, (_P - 1) // 4, _P)
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Tell whether the signature (64 bytes) is that of the public key (32 bytes).
+    """Return True if the signature (64 bytes) is valid for the public key (32 bytes).
 
-    A key of small order is none: one signature would fit many messages.
+    Keys of small order are rejected, because one signature would be valid for many messages.
     """
     if len(public) != 32 or len(signature) != 64:
         return False

@@ -1,4 +1,4 @@
-"""A part of a file over HTTP (RFC 9110, 14.1.2): what a client asks for, what a server answers."""
+"""Range requests for parts of a file. See: RFC 9110 14.1.2."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from typing import Optional, Tuple
 
 
-def span(wanted: str, size: int) -> Optional[Tuple[int, int]]:
-    """Return the bytes (begin, end) that a Range header asks for, None if there are none."""
-    found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", wanted.strip())
-    if not wanted or found is None or wanted.strip() == "bytes=-":
+def parse_range(header: str, size: int) -> Optional[Tuple[int, int]]:
+    """Return the bytes (begin, end) that a Range header requests, None if not satisfiable."""
+    found = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header.strip())
+    if not header or found is None or header.strip() == "bytes=-":
         return (0, size)
     first, last = found.groups()
     if not first:
@@ -19,5 +19,5 @@ def span(wanted: str, size: int) -> Optional[Tuple[int, int]]:
 
 
 def content_range(begin: int, end: int, size: int) -> str:
-    """Return the header Content-Range of a part."""
+    """Return the Content-Range header of a part."""
     return "bytes %d-%d/%d" % (begin, end - 1, size)

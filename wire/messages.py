@@ -1,15 +1,16 @@
-"""What an agent and the console say to each other (the calls under /zac/v1/).
+"""Messages between agents and the console: requests and responses of the calls below /zac/v1/.
 
-Times are seconds since 1970-01-01 UTC. Certificates and keys travel as PEM text, digests as
-lower-case hexadecimal SHA-256. Unknown fields are ignored, so either side may be newer.
+Times are seconds since 1970-01-01 UTC. Certificates and keys are PEM text, digests are lower-case
+hexadecimal SHA-256. Unknown fields are ignored, so either side can be newer. `json_names` lists
+fields that have another name in JSON (see docs/wire.md).
 """
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import ClassVar, Dict, List, Optional
 
 from wire.envelope import Envelope
-from wire.values import Value, field
+from wire.records import Record, field
 
 PROTOCOL = 1
 
@@ -21,13 +22,13 @@ ROLES = (PRIMARY, AUTHENTICATION_SATELLITE, CONTENT_SATELLITE, MANAGED)
 CERTIFIED_ROLES = (PRIMARY, AUTHENTICATION_SATELLITE)
 CONTENT_ROLES = (PRIMARY, CONTENT_SATELLITE)
 
-# What an agent can do, reported at registration and refresh (D-49 of docs/decisions.md).
+# Features of an agent, reported at registration and refresh (D-49 of docs/decisions.md).
 FEATURE_CSR = "csr"
-FEATURE_REHEARSAL = "rehearsal"
+FEATURE_PREFLIGHT = "rehearsal"
 FEATURE_RECOVERY = "recovery"
-FEATURE_DEPOT = "depot"
+FEATURE_CONTENT_SERVER = "depot"
 
-# Device states of an update (D-33). The agent reports these words, the console shows labels.
+# States of an update on a device (D-33). Agents report these values, the console shows labels.
 DOWNLOADING = "downloading"
 APPLYING = "applying"
 APPLIED = "applied"
@@ -38,20 +39,22 @@ CANCELED = "canceled"
 REPORTED_STATES = (DOWNLOADING, APPLYING, APPLIED, ACTIVATING, ACTIVATED, FAILED, CANCELED)
 
 
-class Trust(Value):
-    """Which roots to trust: the current one, older ones in grace, announced ones (D-28)."""
+class Trust(Record):
+    """Trusted roots: the current one, those in their grace period, and announced ones (D-28)."""
 
     current: str
     in_grace: List[str] = field(default_factory=list)
     pending: List[str] = field(default_factory=list)
 
 
-class ServerAddress(Value):
-    """One server of the zone and where it answers.
+class ServerAddress(Record):
+    """Addresses of one server of the zone.
 
-    `url` is its TLS address (empty for a Content Satellite), `content_url` where content is
-    served by digest, `rehearsal_url` where it shows its future certificate.
+    `url` is its TLS address (empty for a Content Satellite), `content_url` the address of its
+    content, `preflight_url` the TLS address at which it presents its new certificate.
     """
+
+    json_names: ClassVar[Dict[str, str]] = {"preflight_url": "rehearsal_url"}
 
     id: str
     name: str
@@ -59,11 +62,11 @@ class ServerAddress(Value):
     role: str
     url: str = ""
     content_url: str = ""
-    rehearsal_url: str = ""
+    preflight_url: str = ""
 
 
-class Problem(Value):
-    """An error answer (RFC 9457, application/problem+json)."""
+class Problem(Record):
+    """Error response (RFC 9457, application/problem+json)."""
 
     title: str
     status: int
@@ -72,8 +75,8 @@ class Problem(Value):
     type: str = "about:blank"
 
 
-class Zone(Value):
-    """GET /zac/v1/zone: what anybody may know of the zone."""
+class ZoneInfo(Record):
+    """GET /zac/v1/zone: public information about the zone."""
 
     zone: str
     name: str
@@ -84,34 +87,36 @@ class Zone(Value):
     protocol: int = PROTOCOL
 
 
-class Hello(Value):
-    """POST /zac/v1/hello: prove that you belong to the zone. `nonce`: 32 random bytes, hex."""
+class HelloRequest(Record):
+    """POST /zac/v1/hello: request an identity statement. `nonce` is 32 random bytes, hex."""
 
     nonce: str
     host: str
 
 
-class HelloAnswer(Value):
-    """The zone's public key and its signed statement (payload: wire.metadata.Statement)."""
+class HelloResponse(Record):
+    """The zone's public key and a signed wire.metadata.IdentityStatement."""
 
     zone_pub: str
     statement: Envelope
 
 
-class VaultKeys(Value):
-    """Public halves of a Primary Server's vault keys (HPKE, base64 of the raw X25519 point)."""
+class VaultKeys(Record):
+    """Public halves of a Primary Server's vault keys (HPKE, Base64 of the raw X25519 point)."""
 
     vault: str
     ca_vault: str
 
 
-class Register(Value):
-    """POST /zac/v1/register: an agent asks to belong to the zone.
+class RegisterRequest(Record):
+    """POST /zac/v1/register: register a device in the zone.
 
-    `key` is the secret part of a registration key, never its pin. Servers of a certified role
-    add `csr`; Primary Servers add `vault_keys`. `port`, `content_port` and `rehearsal_port` are
-    where its listeners answer. A returning device names its old `device` id.
+    `key` is the secret part of a registration key, without its pin. Servers with a certificate
+    send `csr`; Primary Servers send `vault_keys`. The ports are those of the agent's listeners.
+    A device that registers again sends its previous ID as `device`.
     """
+
+    json_names: ClassVar[Dict[str, str]] = {"preflight_port": "rehearsal_port"}
 
     name: str
     role: str
@@ -125,18 +130,18 @@ class Register(Value):
     features: List[str] = field(default_factory=list)
     port: int = 0
     content_port: int = 0
-    rehearsal_port: int = 0
+    preflight_port: int = 0
     parent: str = ""
     device: str = ""
     protocol: int = PROTOCOL
 
 
-class Registered(Value):
-    """The answer to Register: identity, secret and everything a new device must trust.
+class RegisterResponse(Record):
+    """Identity, secret and trusted roots of a registered device.
 
-    `epoch` is that of the secret; `trust_epoch` is that of the current CA, and older CA updates
-    are refused from then on. `server_id` names the server that answers. `approved` is False while
-    an administrator has yet to let the server in; such a device gets nothing but its state.
+    `epoch` is the generation of the secret, `trust_epoch` that of the current CA: the device
+    rejects older CA updates. `server_id` is the ID of the responding server. A server that is not
+    `approved` by an administrator yet receives nothing but its status.
     """
 
     id: str
@@ -151,18 +156,28 @@ class Registered(Value):
     refresh_s: float
     server_id: str = ""
     trust_epoch: int = 0
+    zone_name: str = ""
 
 
-class Refresh(Value):
-    """POST /zac/v1/refresh: I am here, this is how I stand.
+class RefreshRequest(Record):
+    """POST /zac/v1/refresh: status of a device.
 
-    `generation` names the agent's current generation, `root_sha256` the root it holds as current,
-    `anchored_sha256` the root that verified this very connection ("" if it cannot tell),
-    `skew` the seconds its clock is off, `contacts` and `refused` count since the last refresh.
-    `distrusted` tells why signed documents that came in were not believed.
+    `generation` is the agent's current generation of trust, key and certificate. `root_sha256` is
+    its current root, `anchored_sha256` the root that verified this connection ("" if unknown).
+    `skew` is the error of its clock in seconds. `contacts` is the number of connections since the
+    previous refresh, `rejected_contacts` the number of those with a rejected certificate.
+    `rejected_documents` says why signed documents were rejected.
     """
 
-    t: float
+    json_names: ClassVar[Dict[str, str]] = {
+        "time": "t",
+        "rejected_contacts": "refused",
+        "stored_content": "holds",
+        "rejected_documents": "distrusted",
+        "replicas": "copies",
+    }
+
+    time: float
     agent: str
     generation: str = ""
     root_sha256: str = ""
@@ -172,27 +187,29 @@ class Refresh(Value):
     addresses: List[str] = field(default_factory=list)
     features: List[str] = field(default_factory=list)
     contacts: int = 0
-    refused: int = 0
+    rejected_contacts: int = 0
     server_certificate_sha256: str = ""
     trusted_sha256: List[str] = field(default_factory=list)
-    holds: List[str] = field(default_factory=list)
-    distrusted: List[str] = field(default_factory=list)
-    copies: List["Copy"] = field(default_factory=list)
+    stored_content: List[str] = field(default_factory=list)
+    rejected_documents: List[str] = field(default_factory=list)
+    replicas: List["ReplicaProgress"] = field(default_factory=list)
     protocol: int = PROTOCOL
 
 
-class Copy(Value):
-    """Content that a content server is still fetching: how much is here, what stands in the way."""
+class ReplicaProgress(Record):
+    """Content that a content server is downloading: bytes received, and the last error."""
+
+    json_names: ClassVar[Dict[str, str]] = {"received": "got"}
 
     sha256: str
-    got: int = 0
+    received: int = 0
     error: str = ""
 
 
-class Replicate(Value):
-    """Content that a content server shall hold: fetch each digest, then report what it holds.
+class ReplicationRequest(Record):
+    """Content that a content server must download and report in `stored_content`.
 
-    `sources` are tried in their order; `rate` is bytes per second at most, 0 is no limit.
+    `sources` are tried in order. `rate` is the limit in bytes per second, 0 for no limit.
     """
 
     update: str
@@ -202,14 +219,15 @@ class Replicate(Value):
     rate: int = 0
 
 
-class Refreshed(Value):
-    """The answer to Refresh.
+class RefreshResponse(Record):
+    """Everything that is pending for a device.
 
-    `updates` are signed manifests to apply, `notices` signed go, cancel and activated notices,
-    `ignored` ids of updates this device shall leave alone, `redeploy` ids to try again after a
-    failure. `replicate` is for content servers, `withdraw` names digests they may drop.
-    `certificate` is True when a first or replacement certificate waits at /zac/v1/certificate.
+    `updates` are signed manifests, `notices` signed activation orders and trust notices, `ignored`
+    and `redeploy` IDs of updates to ignore or to retry. Content servers download `replicate` and
+    delete `withdraw` (digests). `certificate_pending`: GET /zac/v1/certificate has something.
     """
+
+    json_names: ClassVar[Dict[str, str]] = {"certificate_pending": "certificate"}
 
     time: float
     approved: bool
@@ -221,14 +239,14 @@ class Refreshed(Value):
     notices: List[Envelope] = field(default_factory=list)
     ignored: List[str] = field(default_factory=list)
     redeploy: List[str] = field(default_factory=list)
-    replicate: List[Replicate] = field(default_factory=list)
+    replicate: List[ReplicationRequest] = field(default_factory=list)
     withdraw: List[str] = field(default_factory=list)
-    certificate: bool = False
-    names: List[str] = field(default_factory=list)
+    certificate_pending: bool = False
+    zone_name: str = ""
 
 
-class StatusReport(Value):
-    """POST /zac/v1/updates/<id>/status: how far this device is. Idempotent by (state, attempt)."""
+class StatusReport(Record):
+    """POST /zac/v1/updates/<id>/status: state of an update. Idempotent by (state, attempt)."""
 
     state: str
     step: str
@@ -239,11 +257,11 @@ class StatusReport(Value):
     action: str = ""
 
 
-class CsrRequest(Value):
-    """POST /zac/v1/updates/<id>/csr (and /zac/v1/certificate for a first certificate).
+class CsrRequest(Record):
+    """POST /zac/v1/updates/<id>/csr, and /zac/v1/certificate for an initial certificate.
 
-    `error` says why no request could be made, instead of `csr`. With `chain` the server hands in
-    a certificate it found in its remint repository (D-17).
+    Contains a `csr`, or the `error` that prevented it, or the `chain` that an administrator
+    imported on the server (D-17).
     """
 
     csr: str = ""
@@ -252,22 +270,24 @@ class CsrRequest(Value):
     generation: int = 0
 
 
-class CertificateAnswer(Value):
-    """GET of the same path: `chain` (leaf first, no root) once there, else what it waits for.
+class CertificateResponse(Record):
+    """GET of the same path: `chain` (leaf first, no root) when issued, before that its state.
 
-    `order` is what to ask for (subject, key length, names), None while an administrator makes the
-    request by hand. A greater `generation` than the one last sent asks for a fresh key and CSR.
+    `csr_parameters` is None while an administrator creates the CSR. A `generation` greater than
+    the one last submitted requests a new key and CSR.
     """
+
+    json_names: ClassVar[Dict[str, str]] = {"csr_parameters": "order"}
 
     state: str
     chain: str = ""
-    order: Optional["CsrOrder"] = None
+    csr_parameters: Optional["CsrParameters"] = None
     generation: int = 0
     reason: str = ""
 
 
-class CsrOrder(Value):
-    """Subject, names and key length that the console wants in the request of a server."""
+class CsrParameters(Record):
+    """Subject, names and key length that the console requires in a server's CSR."""
 
     common_name: str
     key_length: int

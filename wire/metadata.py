@@ -1,22 +1,25 @@
-"""What an update contains and what the console announces, signed by the zone key."""
+"""Documents signed with the zone key: update manifests, activation orders and trust notices.
+
+The payload types and the names in the signed JSON are part of the protocol and do not change.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from typing import List, Type, TypeVar
+from typing import ClassVar, Dict, List, Type, TypeVar
 
 from faults import Fault
 from wire import json_codec
 from wire.envelope import Envelope
-from wire.values import Value, field
+from wire.records import Record, field
 
 MANIFEST = "application/vnd.zcc.manifest+json"
-STATEMENT = "application/vnd.zcc.statement+json"
-GO = "application/vnd.zcc.go+json"
-CANCEL = "application/vnd.zcc.cancel+json"
-ACTIVATED = "application/vnd.zcc.activated+json"
-RETIRE = "application/vnd.zcc.retire+json"
+IDENTITY_STATEMENT = "application/vnd.zcc.statement+json"
+ACTIVATION_ORDER = "application/vnd.zcc.go+json"
+CANCELLATION = "application/vnd.zcc.cancel+json"
+ACTIVATION_NOTICE = "application/vnd.zcc.activated+json"
+RETIREMENT = "application/vnd.zcc.retire+json"
 ROLLBACK = "application/vnd.zcc.rollback+json"
 REPORT = "application/vnd.zcc.report+json"
 
@@ -25,7 +28,7 @@ CHANGE_CA = "change-ca"
 REMINT_SERVER = "remint-server"
 KINDS = (REMINT_CA, CHANGE_CA, REMINT_SERVER)
 
-# Names of the files an update may contain. Anything else in a manifest is refused.
+# Files that an update can contain. A manifest with any other file is rejected.
 ROOT_FILE = "ca.cert"
 NEW_WITH_OLD = "new-with-old.pem"
 OLD_WITH_NEW = "old-with-new.pem"
@@ -35,30 +38,33 @@ HEX_LENGTH = 64
 
 T = TypeVar("T")
 
-# An update's id becomes the name of a folder on the device.
+# The update ID is used as a folder name on the device.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z")
 
 
-class BadManifest(Fault):
-    """A signed manifest asks for something that no agent may do."""
+class InvalidManifest(Fault):
+    """The manifest is signed but contains something that agents do not accept."""
 
 
-class File(Value):
-    """One file of an update, by digest. `name` has no path in it."""
+class ManifestFile(Record):
+    """One file of an update. `name` contains no path."""
 
     name: str
     sha256: str
     size: int
 
 
-class Manifest(Value):
-    """The orders of one update.
+class Manifest(Record):
+    """Description of one update.
 
-    `epoch` counts activated CA changes; a CA manifest whose epoch is not above the activated one
-    is refused. `revision` grows with each change of the same update. `activate_at` 0 means at
-    once (Immediate). `servers` are the ids whose certificate is replaced ([] for a CA change:
-    all). `root_sha256` is the root after activation, `old_root_sha256` the one before.
+    `epoch` counts activated CA changes: a CA manifest is rejected unless its epoch is greater than
+    that of the active CA. `revision` increases with each change of the same update. `activate_at`
+    is 0 for immediate activation. `servers` are the IDs of the servers whose certificate is
+    replaced ([] for all servers in a CA change). `root_sha256` and `old_root_sha256` are the
+    digests of the roots after and before activation.
     """
+
+    json_names: ClassVar[Dict[str, str]] = {"preflight": "rehearse"}
 
     id: str
     zone: str
@@ -71,43 +77,45 @@ class Manifest(Value):
     grace_until: int
     root_sha256: str
     old_root_sha256: str
-    files: List[File]
+    files: List[ManifestFile]
     servers: List[str] = field(default_factory=list)
     manual_csr: bool = False
-    rehearse: bool = True
+    preflight: bool = True
     immediate: bool = False
     protocol: int = 1
 
     @property
     def changes_ca(self) -> bool:
-        """Tell whether the zone's root changes."""
+        """Return True if the update replaces the root of the zone."""
         return self.kind in (REMINT_CA, CHANGE_CA)
 
-    def check(self, zone: str) -> None:
-        """Refuse what does not fit this zone or names files it may not name."""
+    def validate(self, zone: str) -> None:
+        """Raise InvalidManifest if the manifest belongs to another zone or is not acceptable."""
         if not _ID.match(self.id):
-            raise BadManifest("The update has an id that is none.")
+            raise InvalidManifest("The update ID is invalid.")
         if self.zone != zone:
-            raise BadManifest("The update belongs to another zone.")
+            raise InvalidManifest("The update belongs to a different zone.")
         if self.kind not in KINDS:
-            raise BadManifest("The update is of an unknown kind: %s." % self.kind)
+            raise InvalidManifest("Unknown update type: %s." % self.kind)
         if self.protocol != 1:
-            raise BadManifest("The update needs a newer agent.", action="Update the agent.")
+            raise InvalidManifest(
+                "The update requires a newer agent version.", action="Update the agent."
+            )
         for file in self.files:
             _check_file(file)
         if len({file.name for file in self.files}) != len(self.files):
-            raise BadManifest("The update names a file twice.")
+            raise InvalidManifest("The update lists the same file twice.")
 
 
-def _check_file(file: File) -> None:
+def _check_file(file: ManifestFile) -> None:
     if file.name not in FILE_NAMES or not 0 < file.size <= LARGEST_FILE:
-        raise BadManifest("The update names a file that is not allowed: %s." % file.name)
+        raise InvalidManifest("The update lists a file that is not allowed: %s." % file.name)
     if len(file.sha256) != HEX_LENGTH or set(file.sha256) - set("0123456789abcdef"):
-        raise BadManifest("The update has a digest that is none: %s." % file.name)
+        raise InvalidManifest("The update contains an invalid digest: %s." % file.name)
 
 
-class Statement(Value):
-    """Zone key's word for a host at first contact: this nonce, this certificate, these roots."""
+class IdentityStatement(Record):
+    """Proof of identity of a server at first contact, for the nonce of the request."""
 
     zone: str
     nonce: str
@@ -117,8 +125,8 @@ class Statement(Value):
     time: float
 
 
-class Go(Value):
-    """Servers may swap to their future certificate at `activate_at` (D-26)."""
+class ActivationOrder(Record):
+    """Permission for servers to use their new certificates from `activate_at` on (D-26)."""
 
     id: str
     zone: str
@@ -126,16 +134,19 @@ class Go(Value):
     activate_at: int
 
 
-class Cancel(Value):
-    """The update is cancelled for good; what was staged for it is dropped (D-25)."""
+class Cancellation(Record):
+    """Notice that an update was canceled; devices delete everything prepared for it (D-25)."""
 
     id: str
     zone: str
     revision: int
 
 
-class Activated(Value):
-    """The update took place. Only with this may a device that cannot verify TLS recover (B-10)."""
+class ActivationNotice(Record):
+    """Notice that an update was activated.
+
+    A device that cannot verify TLS recovers only with this notice.
+    """
 
     id: str
     zone: str
@@ -144,34 +155,36 @@ class Activated(Value):
     manifest: Envelope
 
 
-class Retire(Value):
-    """These roots are to be trusted no longer."""
+class Retirement(Record):
+    """Notice that roots are retired: devices stop trusting them."""
 
     zone: str
     epoch: int
     roots_sha256: List[str]
 
 
-class Rollback(Value):
-    """The activated update is undone: the old root is current again (B-5)."""
+class Rollback(Record):
+    """Notice that an activated update was rolled back: the old root is current again."""
 
     id: str
     zone: str
     revision: int
 
 
-class Recovery(Value):
-    """GET /recovery: the notices a device may check without trusting TLS, newest last."""
+class RecoveryNotices(Record):
+    """Response of GET /recovery: notices that need no trusted TLS connection, newest last."""
 
     zone: str
     notices: List[Envelope]
 
 
-def open_as(shape: Type[T], payload_type: str, envelope: Envelope, zone_pub: str) -> T:
-    """Check an envelope's signature and read its payload; verify before parse."""
-    return json_codec.load(shape, envelope.open(zone_pub, payload_type))
+def verify_document(
+    record_type: Type[T], payload_type: str, envelope: Envelope, zone_pub: str
+) -> T:
+    """Verify the signature of an envelope, then parse its payload; raises NotSigned, Malformed."""
+    return json_codec.load(record_type, envelope.verify(zone_pub, payload_type))
 
 
 def sha256(data: bytes) -> str:
-    """Return the lower-case hexadecimal SHA-256 of some bytes."""
+    """Return the SHA-256 digest of some bytes, lower-case hexadecimal."""
     return hashlib.sha256(data).hexdigest()

@@ -1,16 +1,18 @@
-"""What a device tells of the dress rehearsal (B-1)."""
+"""Results of preflight checks: TLS handshakes with the new certificates before activation."""
 
 from __future__ import annotations
 
 from typing import List
 
-from wire.values import Value
+from wire.records import Record
+
+PASSED, REJECTED, UNREACHABLE = "ok", "refused", "unreachable"
 
 
-class RehearsalResult(Value):
-    """One handshake of a device with one server's future certificate (B-1).
+class PreflightResult(Record):
+    """Result of one device's handshake with the new certificate of one server.
 
-    `code`: "ok", "refused" (certificate not accepted), "unreachable".
+    `code` is PASSED, REJECTED (the certificate was not accepted) or UNREACHABLE.
     """
 
     server: str
@@ -18,8 +20,8 @@ class RehearsalResult(Value):
     detail: str = ""
 
 
-class RehearsalReport(Value):
-    """POST /zac/v1/updates/<id>/rehearsal."""
+class PreflightReport(Record):
+    """POST /zac/v1/updates/<id>/preflight."""
 
-    results: List[RehearsalResult]
+    results: List[PreflightResult]
     at: float

@@ -1,7 +1,7 @@
-"""The text an administrator hands to a new device: `zcc1-<secret>-<pin>`.
+"""Registration keys of new devices: `zcc1-<secret>-<pin>`.
 
-The pin is the first 20 bytes of the SHA-256 of the zone's public key, base32. With it the device
-knows the zone before it says the secret.
+The pin is the first 20 bytes of the SHA-256 of the zone's public key, Base32. The device verifies
+the zone with it before it sends the secret.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import hmac
 import secrets
 
 from faults import Invalid
-from wire.values import Value
+from wire.records import Record
 
 PREFIX = "zcc1"
 
 
 class BadRegistrationKey(Invalid):
-    """The text is no registration key."""
+    """The text is not a registration key."""
 
-    action = "Copy the whole key from the console; it has the form zcc1-SECRET-PIN."
+    action = "Copy the complete key from the console. Its format is zcc1-SECRET-PIN."
 
 
-class RegistrationKey(Value):
+class RegistrationKey(Record):
     """A secret of 130 random bits and the pin of the zone key."""
 
     secret: str
@@ -35,8 +35,8 @@ class RegistrationKey(Value):
     def __str__(self) -> str:
         return "-".join((PREFIX, self.secret, self.pin))
 
-    def fits(self, zone_pub: bytes) -> bool:
-        """Tell whether a zone's public key (32 bytes) is the pinned one."""
+    def is_for_zone(self, zone_pub: bytes) -> bool:
+        """Return True if a zone's public key (32 bytes) is the pinned one."""
         return hmac.compare_digest(self.pin, pin_of(zone_pub))
 
 
@@ -46,16 +46,16 @@ def pin_of(zone_pub: bytes) -> str:
     return base64.b32encode(digest).decode().lower()
 
 
-def make(zone_pub: bytes) -> RegistrationKey:
-    """Make a new key for a zone."""
+def create(zone_pub: bytes) -> RegistrationKey:
+    """Return a new registration key for a zone."""
     alphabet = "abcdefghijklmnopqrstuvwxyz234567"
     secret = "".join(secrets.choice(alphabet) for _ in range(26))
     return RegistrationKey(secret, pin_of(zone_pub))
 
 
-def read(text: str) -> RegistrationKey:
-    """Read what an administrator typed; raises BadRegistrationKey."""
+def parse(text: str) -> RegistrationKey:
+    """Return the registration key in a text; raises BadRegistrationKey."""
     parts = text.strip().lower().split("-")
     if len(parts) != 3 or parts[0] != PREFIX or len(parts[1]) != 26 or len(parts[2]) != 32:
-        raise BadRegistrationKey("This is no registration key.")
+        raise BadRegistrationKey("The registration key is not valid.")
     return RegistrationKey(parts[1], parts[2])

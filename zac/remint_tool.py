@@ -4,7 +4,7 @@ It is a zip application whose entry point is `main`. Beside the packages `faults
 the archive holds
 
 - `update/manifest.json`: the signed manifest (wire.envelope.Envelope),
-- `update/notices.json`: wire.metadata.Recovery with the signed notices there are, may be missing,
+- `update/notices.json`: wire.metadata.RecoveryNotices with the signed notices there are, may be missing,
 - `update/files/<sha256>`: the files that the manifest names.
 
 What it carries is believed because this device's zone key signed it, never because of how it came
@@ -26,8 +26,8 @@ from wire import json_codec
 from wire import metadata as words
 from wire.envelope import Envelope
 from wire.messages import Trust
-from wire.metadata import Activated, Manifest, Recovery, open_as, sha256
-from wire.values import Value
+from wire.metadata import ActivationNotice, Manifest, RecoveryNotices, sha256, verify_document
+from wire.records import Record
 from zac import wakeup
 from zac.cli import exit_codes
 from zac.cli.arguments import Parser
@@ -35,17 +35,18 @@ from zac.host import files, locks, state
 from zac.host.home import DEFAULT, Home
 from zac.host.host import Host
 from zac.network import calls
-from zac.network.tls import Refused
+from zac.network.tls import CertificateRejected
 from zac.trust import pem, recovery, store
 from zac.trust.store import Generation
 from zac.updates import notices as updates_notices
 from zac.updates import refresh, steps
 
 CODES = (
-    "Exit codes: 0 done, 3 this device is not registered, 4 no server answers, 5 no server"
-    " verifies, 6 damaged or not signed by this device's zone, 7 staged and waiting for its time"
-    " (--check: not yet in force), 10 the update failed, 64 wrong command line, 69 no Python,"
-    " 75 the agent is at work."
+    "Exit codes: 0 success, 3 device not registered, 4 no server reachable, 5 "
+    "no server could be verified, 6 file damaged or not signed by this "
+    "device's zone, 7 update staged until its activation time (--check: not "
+    "active yet), 10 update failed, 64 usage error, 69 Python not found, 75 "
+    "agent busy."
 )
 LOCK_WAIT = 30.0
 LARGEST = 1 << 20
@@ -57,19 +58,22 @@ MISMATCH = (
 class DamagedTool(Fault):
     """The downloaded file is incomplete or was altered."""
 
-    action = "Download it again and compare its SHA-256 with the one that the console shows."
-
-
-class Mismatch(Refused):
-    """A server's certificate does not lead to the CA of this tool (manual, A.5)."""
-
     action = (
-        "Download the tool from the registered Primary Server or from the one with the longest"
-        " certificate chain, or name the CA certificate with -p FILE."
+        "Download the tool again, and compare its SHA-256 digest with the digest in the console."
     )
 
 
-class Carried(Value):
+class IssuerMismatch(CertificateRejected):
+    """A server's certificate does not lead to the CA of this tool (manual, A.5)."""
+
+    action = (
+        "Download the tool from the registered Primary Server or from the "
+        "server with the longest certificate chain, or specify the CA "
+        "certificate with -p FILE."
+    )
+
+
+class ToolContents(Record):
     """What the file carries."""
 
     path: str
@@ -87,9 +91,9 @@ def main(arguments: Optional[List[str]] = None, archive: str = "") -> int:
     os.umask(0o077)
     told = _parser().parse_args(arguments)
     try:
-        carried = read(archive or sys.argv[0])
+        carried = read_tool(archive or sys.argv[0])
         host = Host(Home(told.home))
-        manifest = updates_notices.verified(host, carried.envelope)
+        manifest = updates_notices.verify_manifest(host, carried.envelope)
         if told.info:
             print(_described(manifest, carried))
             return exit_codes.OK
@@ -97,127 +101,129 @@ def main(arguments: Optional[List[str]] = None, archive: str = "") -> int:
             return _check(host, manifest)
         if told.ca:
             host.extra_roots = _roots_in(told.ca)
-        with locks.hold(host.home.at("lock"), LOCK_WAIT):
+        with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
             return apply(host, carried, manifest)
     except Fault as fault:
         print("%s" % fault.explanation, file=sys.stderr)
         print(fault.action, file=sys.stderr)
         return (
-            exit_codes.code_of(fault)
+            exit_codes.exit_code_of(fault)
             if not isinstance(fault, DamagedTool)
             else exit_codes.BAD_CONTENT
         )
 
 
-def read(path: str) -> Carried:
+def read_tool(path: str) -> ToolContents:
     """Read what a tool carries; raises DamagedTool."""
     envelope = _member(path, "update/manifest.json")
     if envelope is None:
-        raise DamagedTool("There is no update in this file.")
+        raise DamagedTool("This file does not contain an update.")
     notices = _member(path, "update/notices.json")
     try:
-        known = json_codec.load(Recovery, notices).notices if notices else []
-        return Carried(path, json_codec.load(Envelope, envelope), known)
+        known = json_codec.load(RecoveryNotices, notices).notices if notices else []
+        return ToolContents(path, json_codec.load(Envelope, envelope), known)
     except json_codec.Malformed as error:
-        raise DamagedTool("The update in this file cannot be read.") from error
+        raise DamagedTool("The update in this file is invalid.") from error
 
 
-def apply(host: Host, carried: Carried, manifest: Manifest) -> int:
+def apply(host: Host, carried: ToolContents, manifest: Manifest) -> int:
     """Apply the update as far as its time allows; returns the exit code."""
-    host.carried = carried.file
-    if is_done(host, manifest):
-        print("The update is already applied.")
+    host.bundled_content = carried.file
+    if is_applied(host, manifest):
+        print("The update has already been applied.")
         return _confirm(host)
     _mend_trust(host, carried, manifest)
     notice = _activated(host, carried, manifest)
     if notice is not None and manifest.epoch > host.state.load().epoch:
-        recovery.take_over(host, notice)
+        recovery.apply_notice(host, notice)
     else:
-        updates_notices.keep(host, manifest, carried.envelope)
-    steps.try_again(host, manifest.id)
+        updates_notices.store_manifest(host, manifest, carried.envelope)
+    steps.retry(host, manifest.id)
     steps.advance(host, manifest.id)
-    record = host.state.record(manifest.id)
+    record = host.state.get(manifest.id)
     if record is not None and record.failure:
         print("The update failed: %s" % record.failure, file=sys.stderr)
         return exit_codes.FAILED
     code = _confirm(host)
-    wakeup.call(host.home.path)
-    if code == exit_codes.OK and not is_done(host, manifest):
-        print("The update is staged; it is activated at its time.")
+    wakeup.wake(host.home.path)
+    if code == exit_codes.OK and not is_applied(host, manifest):
+        print("The update is staged and will be activated at the scheduled time.")
         return exit_codes.PENDING
     return code
 
 
-def is_done(host: Host, manifest: Manifest) -> bool:
+def is_applied(host: Host, manifest: Manifest) -> bool:
     """Tell whether the update is in force on this device."""
-    record = host.state.record(manifest.id)
+    record = host.state.get(manifest.id)
     if record is not None and record.step in (state.ACTIVATED, state.CONFIRMED):
         return True
-    if not manifest.changes_ca or not host.security.exists() or host.is_certified:
+    if not manifest.changes_ca or not host.trust_store.exists() or host.is_certified:
         return False
-    return pem.fingerprint(host.security.current().trust.current) == manifest.root_sha256
+    return pem.fingerprint(host.trust_store.current().trust.current) == manifest.root_sha256
 
 
 def _confirm(host: Host) -> int:
     """Refresh over verified TLS, which is the proof that the device is back."""
     if host.extra_roots:
-        own = store.roots(host.security.current().trust)
+        own = store.roots(host.trust_store.current().trust)
         host.extra_roots = [*own, *host.extra_roots]
     try:
         refresh.refresh(host)
-    except calls.NoneVerifies as error:
-        raise Mismatch("%s %s" % (MISMATCH, error.explanation)) from error
+    except calls.NoTrustedServer as error:
+        raise IssuerMismatch("%s %s" % (MISMATCH, error.explanation)) from error
     except calls.NoServer as fault:
-        print("Done; no server answers now: %s" % fault.explanation)
+        print("Done, but no server is responding: %s" % fault.explanation)
         return exit_codes.OK
-    print("Done; the zone was contacted over verified TLS.")
+    print("Done. Connected to the zone over verified TLS.")
     return exit_codes.OK
 
 
-def _mend_trust(host: Host, carried: Carried, manifest: Manifest) -> None:
+def _mend_trust(host: Host, carried: ToolContents, manifest: Manifest) -> None:
     """Give a device whose trust store is gone the root that the signed update brings."""
     try:
-        host.security.current()
+        host.trust_store.current()
     except Fault:
         roots = list(host.extra_roots) or _carried_root(carried, manifest)
-        host.security.use(Generation(_trusting(roots), ""))
+        host.trust_store.activate(Generation(_trusting(roots), ""))
 
 
 def _trusting(roots: List[str]) -> Trust:
     return Trust(current=roots[0], pending=roots[1:])
 
 
-def _carried_root(carried: Carried, manifest: Manifest) -> List[str]:
+def _carried_root(carried: ToolContents, manifest: Manifest) -> List[str]:
     for file in manifest.files:
         data = carried.file(file.sha256) if file.name == words.ROOT_FILE else None
         if data is not None:
             return pem.split(data.decode())
-    raise DamagedTool("This file carries no CA certificate.")
+    raise DamagedTool("This file does not contain a CA certificate.")
 
 
-def _activated(host: Host, carried: Carried, manifest: Manifest) -> Optional[Activated]:
+def _activated(host: Host, carried: ToolContents, manifest: Manifest) -> Optional[ActivationNotice]:
     for envelope in carried.notices:
-        if envelope.payload_type != words.ACTIVATED:
+        if envelope.payload_type != words.ACTIVATION_NOTICE:
             continue
-        notice = open_as(Activated, words.ACTIVATED, envelope, host.device.zone_pub)
+        notice = verify_document(
+            ActivationNotice, words.ACTIVATION_NOTICE, envelope, host.device.zone_pub
+        )
         if notice.id == manifest.id:
             return notice
     return None
 
 
 def _check(host: Host, manifest: Manifest) -> int:
-    if is_done(host, manifest):
-        print("The update is applied on this device.")
+    if is_applied(host, manifest):
+        print("The update has been applied on this device.")
         return exit_codes.OK
-    print("The update is not yet in force on this device.")
+    print("The update is not active on this device yet.")
     return exit_codes.PENDING
 
 
-def _described(manifest: Manifest, carried: Carried) -> str:
+def _described(manifest: Manifest, carried: ToolContents) -> str:
     lines = ["%s (%s), revision %d" % (manifest.name, manifest.kind, manifest.revision)]
     lines.append("Zone %s, root %s" % (manifest.zone, manifest.root_sha256))
     lines += ["%s  %s" % (file.sha256, file.name) for file in manifest.files]
-    lines.append("SHA-256 of this file: %s" % sha256(files.read(carried.path) or b""))
+    lines.append("SHA-256 digest of this file: %s" % sha256(files.read(carried.path) or b""))
     return "\n".join(lines)
 
 
@@ -225,7 +231,7 @@ def _roots_in(path: str) -> List[str]:
     data = files.read(path)
     roots = pem.split((data or b"").decode("latin-1"))
     if not roots:
-        raise pem.NotCertificates("%s holds no CA certificate in PEM form." % path)
+        raise pem.InvalidCertificate(("%s does not contain a CA certificate in PEM format.") % path)
     return roots
 
 
@@ -235,7 +241,7 @@ def _member(path: str, name: str) -> Optional[bytes]:
             if name not in archive.namelist():
                 return None
             if archive.getinfo(name).file_size > LARGEST:
-                raise DamagedTool("A part of this file is larger than any update's.")
+                raise DamagedTool(("Part of this file exceeds the maximum update size."))
             return archive.read(name)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DamagedTool("This file is damaged: %s." % error) from error
@@ -244,13 +250,15 @@ def _member(path: str, name: str) -> Optional[bytes]:
 def _parser() -> Parser:
     parser = Parser(
         prog="zac-remint",
-        description="Applies one certificate update to this device.",
+        description="Apply a certificate update to this device.",
         epilog=CODES,
     )
     parser.add_argument("--home", default=os.environ.get("ZAC_HOME", DEFAULT))
-    parser.add_argument("-p", dest="ca", default="", help="trust this CA certificate for the run")
-    parser.add_argument("--check", action="store_true", help="only report")
-    parser.add_argument("--info", action="store_true", help="show what the file carries")
+    parser.add_argument(
+        "-p", dest="ca", default="", help="trust this CA certificate for this run only"
+    )
+    parser.add_argument("--check", action="store_true", help="check only; make no changes")
+    parser.add_argument("--info", action="store_true", help="show the contents of the file")
     return parser
 
 

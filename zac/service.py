@@ -1,7 +1,7 @@
-"""The agent as a service: a loop for the network, and a thread of its own for the moment itself.
+"""The agent as a service: a loop for the network, and a separate thread for the activation.
 
-Measured: with the activation inside the network loop and a console that hangs, a fifth of the
-devices switched in time; with its own thread all did.
+Activations need their own thread: in a test with an unresponsive console, only a fifth of the
+devices switched in time when the network loop did it.
 """
 
 from __future__ import annotations
@@ -18,96 +18,117 @@ from faults import Fault, Kind
 from wire.messages import MANAGED
 from zac import wakeup
 from zac.cli import exit_codes
-from zac.enrollment import first_certificate
 from zac.host import locks, state
 from zac.host.home import Home, NotRegistered
-from zac.host.host import Host, say
-from zac.host.state import Record
+from zac.host.host import Host, NoServerPart, ServerPart, print_log
+from zac.host.state import UpdateRecord
 from zac.network import calls
+from zac.registration import initial_certificate
 from zac.trust import recovery
-from zac.updates import activation, preflight, steps
+from zac.updates import activation, preflight, state_machine
 from zac.updates import refresh as updates_refresh
 
 LOCK_WAIT = 30.0
-REFUSED_PASSES = 2
-QUICK = 2.0
-SOON = 20.0
-PATIENCE = 300.0
+REFRESHES_BEFORE_RECOVERY = 2
+# Pauses in seconds.
+SHORT_PAUSE = 2.0
+POLL_BEFORE_ACTIVATION = 20.0
+ORDER_WAIT = 300.0
+VERIFY_PAUSE = 5.0
+LONGEST_PAUSE = 3600.0
 # Spreads the load of many devices.
-CHANCE = random.SystemRandom()
+RANDOM = random.SystemRandom()
 
 
-class Hindered(Fault):
-    """The machine hinders the agent: a full disk, a file that cannot be written."""
+class HostUnavailable(Fault):
+    """The host prevents the agent from working, for example because its disk is full."""
 
     kind = Kind.UNAVAILABLE
-    action = "The agent tries again by itself."
+    action = "The agent retries automatically."
+
+
+def open_host(home: str) -> Host:
+    """Return the host with a data directory. Its server part is imported on first use."""
+    return Host(Home(home), load_server_part=_load_server_part)
+
+
+def _load_server_part() -> ServerPart:
+    try:
+        from zac.host.server_part import PkiServerPart  # noqa: PLC0415 - not on managed devices
+    except ImportError as error:
+        raise NoServerPart("The server part of the agent is not available.") from error
+    return PkiServerPart()
 
 
 class Service:
-    """What `zac run` does until it is told to stop."""
+    """The main loop of `zac run`."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
         self._failures = 0
-        self._lost = 0
+        self._untrusted_refreshes = 0
         self._due = 0.0
-        self.wake = wakeup.Wake(host.home.path)
-        self._activator = Activator(host, lambda: wakeup.call(host.home.path, wakeup.LOOK))
+        self.wakeup = wakeup.WakeupSocket(host.home.path)
+        self._activator = ActivationThread(host, lambda: wakeup.wake(host.home.path, wakeup.CHECK))
 
     def run(self) -> int:
-        """Run until SIGTERM or SIGINT; returns the exit code."""
+        """Run until SIGTERM or SIGINT; return the exit code."""
         host = self.host
         signal.signal(signal.SIGTERM, _stop)
         signal.signal(signal.SIGINT, _stop)
-        host.activator = self._activator.poke
+        host.activator = self._activator.notify
         self._activator.start()
-        listeners = None
+        content_server = None
         if host.device.role != MANAGED:
-            from zac.content.content_server import Listeners  # noqa: PLC0415 - managed devices do without
+            from zac.content.content_server import ContentServer  # noqa: PLC0415 - servers only
 
-            listeners = Listeners(host)
+            content_server = ContentServer(host)
         try:
-            self._due = time.monotonic() + self._first_pause()
+            self._due = time.monotonic() + self._initial_pause()
             while True:
-                if listeners is not None:
-                    listeners.sync()
-                self._turn()
+                if content_server is not None:
+                    content_server.update_listeners()
+                self._run_once()
         except SystemExit:
             return 0
         finally:
             self.close()
-            if listeners is not None:
-                listeners.close()
+            if content_server is not None:
+                content_server.close()
 
     def close(self) -> None:
-        """Remove the socket; the loop has ended."""
-        self.wake.close()
+        """Remove the wakeup socket."""
+        self.wakeup.close()
 
-    def _turn(self) -> None:
-        heard = self.wake.wait(min(self._due - time.monotonic(), self._poll()))
-        if heard == wakeup.REFRESH or time.monotonic() >= self._due:
-            self.refresh(asked=heard == wakeup.REFRESH)
+    def _run_once(self) -> None:
+        message = self.wakeup.wait(min(self._due - time.monotonic(), self._poll_seconds()))
+        if message == wakeup.REFRESH or time.monotonic() >= self._due:
+            self.refresh(retry_failed=message == wakeup.REFRESH)
             self._due = time.monotonic() + self._pause()
         else:
-            self._guarded(lambda: look(self.host))
+            self._run_locked(lambda: check_updates(self.host))
 
-    def refresh(self, *, asked: bool = False) -> None:
-        """Make one pass; after two passes in which no server verifies, recover (B-10)."""
-        fault = self._guarded(lambda: updates_refresh.refresh(self.host, asked=asked))
+    def refresh(self, *, retry_failed: bool = False) -> None:
+        """Refresh once. After two refreshes without a trusted server, start the recovery."""
+        fault = self._run_locked(
+            lambda: updates_refresh.refresh(self.host, retry_failed=retry_failed)
+        )
         self._failures = 0 if fault is None else self._failures + 1
-        self._lost = self._lost + 1 if isinstance(fault, calls.NoneVerifies) else 0
-        if self._lost >= REFUSED_PASSES and self._guarded(self._recover) is None:
-            self._failures = self._lost = 0
+        is_untrusted = isinstance(fault, calls.NoTrustedServer)
+        self._untrusted_refreshes = self._untrusted_refreshes + 1 if is_untrusted else 0
+        if self._untrusted_refreshes < REFRESHES_BEFORE_RECOVERY:
+            return
+        if self._run_locked(self._recover) is None:
+            self._failures = self._untrusted_refreshes = 0
 
     def _recover(self) -> None:
         recovery.recover(self.host)
         updates_refresh.refresh(self.host)
 
-    def _guarded(self, act: Callable[[], object]) -> Optional[Fault]:
+    def _run_locked(self, task: Callable[[], object]) -> Optional[Fault]:
         try:
-            with locks.hold(self.host.home.at("lock"), LOCK_WAIT):
-                act()
+            with locks.hold(self.host.home.path_to("lock"), LOCK_WAIT):
+                task()
         except NotRegistered as fault:
             self.host.log(str(fault))
             return fault
@@ -115,122 +136,127 @@ class Service:
             self.host.log("%s: %s" % (type(fault).__name__, fault))
             return fault
         except OSError as error:
-            # A full disk must not end an agent whose next step may be due when there is room again.
-            self.host.log("%s: %s" % (Hindered.__name__, error))
-            return Hindered(str(error))
+            # The agent must survive a full disk, because it has to continue afterward.
+            self.host.log("%s: %s" % (HostUnavailable.__name__, error))
+            return HostUnavailable(str(error))
         return None
 
-    def _first_pause(self) -> float:
-        return CHANCE.uniform(0, min(5.0, self.host.home.known().refresh_s / 5))
+    def _initial_pause(self) -> float:
+        return RANDOM.uniform(0, min(5.0, self.host.home.zone_cache().refresh_s / 5))
 
     def _pause(self) -> float:
-        interval = self.host.home.known().refresh_s
+        interval = self.host.home.zone_cache().refresh_s
         if self._failures:
-            interval = pause_after(interval, self._failures)
-        return interval * CHANCE.uniform(0.8, 1.2)
+            interval = retry_pause(interval, self._failures)
+        return interval * RANDOM.uniform(0.8, 1.2)
 
-    def _poll(self) -> float:
-        host = self.host
-        return max(0.2, min(poll_after(host), host.home.known().refresh_s))
+    def _poll_seconds(self) -> float:
+        interval = self.host.home.zone_cache().refresh_s
+        return max(0.2, min(poll_interval(self.host), interval))
 
 
-class Activator(threading.Thread):
-    """Wakes at the activation time, at least once a second, so that any jump of a clock is seen."""
+class ActivationThread(threading.Thread):
+    """Runs due activations. It checks every second at least, so changes of the clock are noticed.
+
+    `done` is called when an update has reached another step.
+    """
 
     def __init__(self, host: Host, done: Callable[[], object]) -> None:
         super().__init__(name="activation", daemon=True)
         self._host = host
         self._done = done
-        self._poked = threading.Event()
-        self._rest: Dict[str, float] = {}
+        self._notified = threading.Event()
+        self._paused_until: Dict[str, float] = {}
 
-    def poke(self) -> None:
-        """Look at once: something is armed."""
-        self._poked.set()
+    def notify(self) -> None:
+        """Check immediately, because an update is ready."""
+        self._notified.set()
 
     def run(self) -> None:
         while True:
-            self._poked.wait(self._pause())
-            self._poked.clear()
+            self._notified.wait(self._pause())
+            self._notified.clear()
             try:
-                self.look()
+                self.check()
             except Exception as error:
-                # Whatever it is, the next look must still happen.
+                # The thread must survive any error, because it has to check again.
                 self._host.log("activation: %s: %s" % (type(error).__name__, error))
 
-    def look(self) -> None:
-        """Take the offline steps of every update that is due."""
+    def check(self) -> None:
+        """Run the offline steps of every update that is due."""
         host = self._host
         for record in list(host.state.load().updates.values()):
             if not self._is_due(record):
                 continue
-            self._rest[record.id] = time.monotonic() + PROVING_REST
-            steps.advance(host, record.id, offline=True)
-            after = host.state.record(record.id)
+            self._paused_until[record.id] = time.monotonic() + VERIFY_PAUSE
+            state_machine.advance(host, record.id, offline=True)
+            after = host.state.get(record.id)
             if after is not None and after.step != record.step:
                 self._done()
 
-    def _is_due(self, record: Record) -> bool:
-        if record.step not in (state.ARMED, state.SWAPPING, state.PROVING):
+    def _is_due(self, record: UpdateRecord) -> bool:
+        if record.step not in (state.READY, state.SWITCHING, state.VERIFYING):
             return False
-        if record.step == state.ARMED:
-            due = activation.due_at(self._host, record)
+        if record.step == state.READY:
+            due = activation.activation_due_at(self._host, record)
             return due is not None and self._host.clock.now() >= due
-        return time.monotonic() >= self._rest.get(record.id, 0.0)
+        return time.monotonic() >= self._paused_until.get(record.id, 0.0)
 
     def _pause(self) -> float:
-        pauses = [1.0]
-        for record in self._host.state.load().updates.values():
-            due = activation.due_at(self._host, record) if record.step == state.ARMED else None
+        host, pauses = self._host, [1.0]
+        for record in host.state.load().updates.values():
+            is_ready = record.step == state.READY
+            due = activation.activation_due_at(host, record) if is_ready else None
             if due is not None:
-                pauses.append(due - self._host.clock.now())
+                pauses.append(due - host.clock.now())
         return max(0.01, min(pauses)) if min(pauses) > 0 else 0.5
 
 
-PROVING_REST = 5.0
+def check_updates(host: Host) -> None:
+    """Advance pending updates, without a refresh."""
+    if (
+        host.is_certified
+        and host.home.zone_cache().approved
+        and not host.trust_store.current().server
+    ):
+        initial_certificate.fetch(host)
+    updates_refresh.advance_updates(host)
+    preflight.repeat_checks(host)
 
 
-def look(host: Host) -> None:
-    """Bring forward what waits, without a refresh."""
-    if host.is_certified and host.home.known().approved and not host.security.current().server:
-        first_certificate.collect(host)
-    updates_refresh.bring_forward(host)
-    preflight.again(host)
-
-
-def pause_after(interval: float, failures: int) -> float:
-    """Return how long to wait after failures: doubling, at most eightfold, soon if it is long."""
+def retry_pause(interval: float, failures: int) -> float:
+    """Return the pause after failed refreshes: doubled up to 8 times, but short for long ones."""
     base = min(interval, 60.0)
     return min(base * float(2 ** min(failures - 1, 3)), max(interval, 30.0))
 
 
-def poll_after(host: Host) -> float:
-    """Return in how many seconds something that waits should be looked at between refreshes."""
-    waits = [3600.0]
+def poll_interval(host: Host) -> float:
+    """Return after how many seconds pending updates must be checked between refreshes."""
+    pauses = [LONGEST_PAUSE]
     held = host.state.load()
     if held.reports:
-        waits.append(QUICK)
-    if host.is_certified and not host.security.current().server:
-        waits.append(QUICK if host.home.known().approved else 10.0)
-    waits += [_wait(host, record) for record in held.updates.values() if record.open]
-    return min(waits)
+        pauses.append(SHORT_PAUSE)
+    if host.is_certified and not host.trust_store.current().server:
+        pauses.append(SHORT_PAUSE if host.home.zone_cache().approved else 10.0)
+    pauses += [_poll_interval(host, record) for record in held.updates.values() if record.is_open]
+    return min(pauses)
 
 
-def _wait(host: Host, record: Record) -> float:
+def _poll_interval(host: Host, record: UpdateRecord) -> float:
     now = host.clock.now()
     if record.failure:
-        return max(1.0, record.try_at - now)
-    if record.step in (state.CERTIFICATE, state.ACTIVATED, state.REHEARSED):
-        return QUICK
-    if record.step == state.ARMED and activation.due_at(host, record) is None:
-        left = record.activates_at() - now
-        if left > SOON:
-            return min(60.0, left - SOON)
-        recent = -left < PATIENCE or now - record.since < PATIENCE
-        return 1.0 if recent else 60.0
-    if record.step == state.ARMED and preflight.is_open(host, record):
+        return max(1.0, record.retry_at - now)
+    if record.step in (state.AWAITING_CERTIFICATE, state.ACTIVATED, state.CERTIFIED):
+        return SHORT_PAUSE
+    if record.step == state.READY and activation.activation_due_at(host, record) is None:
+        remaining = record.activates_at() - now
+        if remaining > POLL_BEFORE_ACTIVATION:
+            return min(60.0, remaining - POLL_BEFORE_ACTIVATION)
+        is_recent = -remaining < ORDER_WAIT or now - record.received_at < ORDER_WAIT
+        return 1.0 if is_recent else 60.0
+    if record.step == state.READY and preflight.has_pending_checks(host, record):
         return 60.0
-    return 3600.0
+    return LONGEST_PAUSE
 
 
 def _stop(_signal: int, _frame: Optional[FrameType]) -> None:
@@ -238,15 +264,15 @@ def _stop(_signal: int, _frame: Optional[FrameType]) -> None:
 
 
 def main(home: str) -> int:
-    """Be what `zac run` becomes; returns the exit code."""
-    host = Host(Home(home))
-    host.log = say
+    """Run the agent as a service, the program that `zac run` starts; return the exit code."""
+    host = open_host(home)
+    host.log = print_log
 
     def run() -> int:
-        with locks.hold(host.home.at("run.lock"), 1.0):
+        with locks.hold(host.home.path_to("run.lock"), 1.0):
             return Service(host).run()
 
-    return exit_codes.told(run)
+    return exit_codes.run(run)
 
 
 if __name__ == "__main__":

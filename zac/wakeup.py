@@ -1,4 +1,4 @@
-"""The socket in the home through which a running agent is told to look again."""
+"""The socket in the data directory that wakes up a running agent."""
 
 from __future__ import annotations
 
@@ -10,63 +10,64 @@ from typing import Optional
 from zac.host import files
 
 NAME = "wake.sock"
-PATH = "wake.path"
-LONGEST_PATH = 107
-LOOK = b"look"
+PATH_FILE = "wake.path"
+MAX_PATH = 107
+# Messages: check the updates, or refresh.
+CHECK = b"look"
 REFRESH = b"refresh"
 
 
-class Wake:
-    """The loop's end: waits for a time or for a message."""
+class WakeupSocket:
+    """The receiving end of the socket."""
 
     def __init__(self, home: str) -> None:
         self._home = home
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         files.remove(os.path.join(home, NAME))
         self._folder = os.open(home, os.O_RDONLY | os.O_CLOEXEC)
-        self._socket.bind(_short(self._folder))
-        self._record()
+        self._socket.bind(_short_path(self._folder))
+        self._write_path()
         self._socket.settimeout(0)
 
     def wait(self, seconds: float) -> Optional[bytes]:
-        """Return what was said within the time, the most urgent of it; None if nothing was."""
+        """Return REFRESH or CHECK if it was received in time, else None. REFRESH comes first."""
         ready, _, _ = select.select([self._socket], [], [], max(0.0, seconds))
-        heard = []
+        received = []
         while ready:
             try:
-                heard.append(self._socket.recv(64))
+                received.append(self._socket.recv(64))
             except BlockingIOError:
                 break
-        if not heard:
+        if not received:
             return None
-        return LOOK if all(word == LOOK for word in heard) else REFRESH
+        return CHECK if all(message == CHECK for message in received) else REFRESH
 
     def close(self) -> None:
         """Remove the socket."""
         self._socket.close()
         os.close(self._folder)
         files.remove(os.path.join(self._home, NAME))
-        files.remove(os.path.join(self._home, PATH))
+        files.remove(os.path.join(self._home, PATH_FILE))
 
-    def _record(self) -> None:
-        """Leave a short path for those who do not know the trick, where the home is deep."""
-        path = os.path.join(self._home, PATH)
+    def _write_path(self) -> None:
+        """Write a short path of the socket to a file if its real path is too long for clients."""
+        path = os.path.join(self._home, PATH_FILE)
         files.remove(path)
-        if len(os.path.join(self._home, NAME)) > LONGEST_PATH:
+        if len(os.path.join(self._home, NAME)) > MAX_PATH:
             short = "/proc/%d/fd/%d/%s" % (os.getpid(), self._folder, NAME)
             files.write(path, short.encode())
 
 
-def call(home: str, word: bytes = REFRESH) -> bool:
-    """Wake the agent of a home; False if none runs."""
+def wake(home: str, message: bytes = REFRESH) -> bool:
+    """Wake up the agent of a data directory; return False if none is running."""
     try:
         folder = os.open(home, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:
-            speaker.settimeout(0)
-            speaker.sendto(word, _short(folder))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.settimeout(0)
+            sender.sendto(message, _short_path(folder))
     except OSError:
         return False
     finally:
@@ -74,6 +75,6 @@ def call(home: str, word: bytes = REFRESH) -> bool:
     return True
 
 
-def _short(folder: int) -> str:
-    # A socket's path holds 108 bytes at most; this one is short however deep the home is.
+def _short_path(folder: int) -> str:
+    # The path of a socket is limited to 108 bytes. This one is short for any data directory.
     return "/proc/self/fd/%d/%s" % (folder, NAME)

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from ninja.openapi.docs import Swagger
 
 from administrators.accounts import api as accounts
+from administrators.accounts import policy_api
 from administrators.api_tokens import api as api_tokens
 from audit.entries import api as audit_entries
 from certificates.approvals import api as approvals
@@ -18,7 +19,7 @@ from certificates.operations.api import actions, creation, operations
 from certificates.servers import api as servers
 from certificates.servers import csr_api
 from certificates.trust import api as trust
-from console.rest.api import Api, having, program
+from console.rest.api import Api, api_endpoint, require
 from devices.inventory import api as inventory
 from devices.zone import api as zone
 from notifications.targets import api as targets
@@ -30,7 +31,7 @@ from systemupdates.updates import api as updates
 # `creation` comes before `operations`: their paths look like that of an operation.
 MODULES = (
     *(zone, inventory, updates, assignments, content, stage_api),
-    *(audit_entries, api_tokens, accounts, targets),
+    *(audit_entries, api_tokens, accounts, policy_api, targets),
     *(authority, creation, operations, actions, approvals, trust, servers, csr_api),
 )
 
@@ -41,22 +42,24 @@ class Docs(Swagger):
     template = "console/api_docs.html"
 
 
-def _make() -> Api:
+def _build_api() -> Api:
     api = Api(
         title="Zone Control Center",
         version=settings.VERSION,
-        description="The certificate authority of a zone: see it, replace it, follow the change.",
+        description=(
+            "View and replace the certificate authority of a zone, and monitor the change."
+        ),
         docs=Docs(),
         docs_decorator=require_safe,
         urls_namespace="api",
-        auth=having(),
+        auth=require(),
     )
     for module in MODULES:
         api.add_router("", module.router)
     return api
 
 
-api = _make()
+api = _build_api()
 
 
 def _urls() -> tuple[list[Any], str, str]:
@@ -64,7 +67,7 @@ def _urls() -> tuple[list[Any], str, str]:
     patterns, app, namespace = api.urls
     for pattern in patterns:
         if isinstance(pattern, URLPattern) and pattern.name != "openapi-view":
-            pattern.callback = program(pattern.callback)
+            pattern.callback = api_endpoint(pattern.callback)
     return patterns, app, namespace
 
 

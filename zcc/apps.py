@@ -1,4 +1,4 @@
-"""The project as a Django app, for its management commands."""
+"""The project as a Django app, so that its management commands are found."""
 
 from importlib import import_module
 
@@ -6,10 +6,10 @@ from django.apps import AppConfig
 
 
 class ZccConfig(AppConfig):
-    """Holds the commands of the whole, and makes its queue the one that every process uses."""
+    """Provides the management commands, and configures Celery in every process."""
 
     name = "zcc"
 
     def ready(self) -> None:
-        """Load the queue's settings; without them a web process would ring at a default broker."""
+        """Load the Celery settings. Without them, web processes would use a default broker."""
         import_module("zcc.celery")

@@ -1,4 +1,4 @@
-"""The queue: a shared one for every worker, and one of its own for each Primary Server."""
+"""The Celery app: a queue for all workers, and one for each Primary Server."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_default_queue = "shared"
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
-    "sweep": {
-        "task": "certificates.tasks.sweep",
+    "schedule-work": {
+        "task": "certificates.tasks.schedule.schedule_work",
         "schedule": 2.0,
         "options": {"expires": 4, "ignore_result": True},
     },
@@ -29,8 +29,8 @@ app.conf.beat_schedule = {
         "schedule": crontab(hour=3, minute=17),
         "options": {"expires": 3600, "ignore_result": True},
     },
-    "keep-audit-head": {
-        "task": "zcc.tasks.keep_audit_head",
+    "save-audit-checkpoint": {
+        "task": "zcc.tasks.save_audit_checkpoint",
         "schedule": 10.0,
         "options": {"expires": 20, "ignore_result": True},
     },
@@ -38,19 +38,19 @@ app.conf.beat_schedule = {
 
 
 @signals.worker_init.connect
-def hide(**_: Any) -> None:
-    """Keep what the worker opens from the other parts, which run as the same user."""
-    processes.hide()
+def disable_worker_inspection(**_: Any) -> None:
+    """Protect the memory of the worker from other processes of the same user."""
+    processes.disable_inspection()
 
 
 @signals.worker_before_create_process.connect
-def share_memory(**_: Any) -> None:
-    """Let the child share the pages of what is loaded: collecting must not touch them."""
+def freeze_loaded_objects(**_: Any) -> None:
+    """Keep loaded objects in memory pages that the worker's children share."""
     gc.collect()
     gc.freeze()
 
 
 @signals.task_prerun.connect
-def name_task(task_id: str = "", task: Any = None, **_: Any) -> None:
-    """Let every line that a task logs tell which one it was."""
-    logs.note(task=getattr(task, "name", ""), request=task_id)
+def add_task_to_log_context(task_id: str = "", task: Any = None, **_: Any) -> None:
+    """Add name and ID of the task to every line that it logs."""
+    logs.add_log_context(task=getattr(task, "name", ""), request=task_id)

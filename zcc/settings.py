@@ -1,4 +1,4 @@
-"""One file of settings: defaults that work on a bare machine, overrides from the environment."""
+"""Django settings: defaults for a demo zone, changed by environment variables."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from zcc.runtime import environment as env
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "0.1.0"
 
-# Where this installation keeps its state (database, broker, homes of servers).
+# Directory for the state: database, broker, data directories of servers.
 ZCC_HOME = Path(env.text("ZCC_HOME", str(BASE_DIR / "var"))).absolute()
-# The home of the Primary Server this process runs on: vault keys, agent files, content.
+# Data directory of the Primary Server that this process runs on: vault keys, agent, content.
 SERVER_HOME = Path(env.text("ZCC_SERVER_HOME", str(ZCC_HOME / "servers" / "ps-01"))).absolute()
 
 DEBUG = env.flag("ZCC_DEBUG", default=False)
 
 
 def _secret_key() -> str:
-    """Return Django's key; without one in the environment the first start makes a file of it."""
+    """Return the secret key from the environment, or from the file that the first start creates."""
     given = env.text("ZCC_SECRET_KEY")
     path = ZCC_HOME / "django-secret.key"
     if given or not path.exists():
@@ -57,14 +57,14 @@ INSTALLED_APPS = [
     "csp",
 ]
 MIDDLEWARE = [
-    "console.middleware.RequestId",
-    "console.requests.proxies.ClientAddress",
+    "console.middleware.RequestIdMiddleware",
+    "console.requests.proxies.ClientAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
-    "zcc.setup.first_run.ToSetup",
-    "console.middleware.NobodyAsks",
+    "zcc.setup.first_run.SetupMiddleware",
+    "console.middleware.HealthCheckMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -73,13 +73,13 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "console.middleware.SessionLimits",
-    "console.access.api_tokens.Tokens",
+    "console.middleware.SessionLimitsMiddleware",
+    "console.access.api_tokens.ApiTokenMiddleware",
     "devices.middleware.ActorAndZone",
-    "administrators.middleware.Duties",
+    "administrators.middleware.RequiredStepMiddleware",
     "certificates.middleware.ExpiryWarnings",
-    "console.middleware.FaultsToPages",
-    "console.middleware.HtmxAnswers",
+    "console.middleware.FaultMiddleware",
+    "console.middleware.HtmxResponseMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "zcc.urls"
@@ -94,7 +94,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "console.pages.navigation.frame",
+                "console.pages.navigation.page_context",
             ],
             "builtins": [
                 "django.templatetags.i18n",
@@ -109,16 +109,16 @@ DATABASES = {
     "default": dj_database_url.parse(
         env.text("ZCC_DATABASE_URL", f"sqlite:///{quote(str(ZCC_HOME / 'zcc.sqlite3'))}"),
         conn_max_age=60,
-        # A connection that a restart of the database has cut is noticed before it is used.
+        # Detect connections that a restart of the database has closed.
         conn_health_checks=True,
     )
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # Writers queue instead of failing: IMMEDIATE, WAL, a long busy timeout (S-110).
+    # Writers wait for each other instead of failing.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
-        # With the usual 2 MiB a large assignment reads its index from the disk again and again.
+        # With the default of 2 MiB, a large assignment reads its index from disk repeatedly.
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;"
         ),
@@ -127,8 +127,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "administrators.login.login.PasswordAndRoles",
-    "administrators.login.login.Code",
+    "administrators.login.login.PasswordBackend",
+    "administrators.login.login.CodeBackend",
 ]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
@@ -145,8 +145,8 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login/"
-# OpenID Connect: the name on the login page (without one there is none), and which group of the
-# provider gives which role, such as zcc-ca=certificate-administrator.
+# OpenID Connect: the name on the login page ("" turns it off), and the role for each group of the
+# provider, for example zcc-ca=certificate-administrator.
 OIDC_NAME = env.text("ZCC_OIDC_NAME")
 OIDC_ISSUER = env.text("ZCC_OIDC_ISSUER")
 OIDC_CLIENT_ID = env.text("ZCC_OIDC_CLIENT_ID")
@@ -159,12 +159,12 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
-AXES_HANDLER = "administrators.login.lockout.Handler"
+AXES_HANDLER = "administrators.login.lockout.LockoutHandler"
 AXES_LOCKOUT_TEMPLATE = "console/locked_out.html"
 REAUTHENTICATE_AFTER_SECONDS = 300
 
-# Notifications: the mail server as smtp://, smtp+starttls:// or smtps://user:password@host:port;
-# webhooks reach public addresses, and networks that are named here.
+# Notifications: the mail server as smtp://, smtp+starttls:// or smtps://user:password@host:port.
+# Webhooks can reach public addresses and the networks in ZCC_WEBHOOK_NETWORKS.
 _MAIL = env.mail_server("ZCC_SMTP_URL")
 EMAIL_HOST, EMAIL_PORT = _MAIL.host, _MAIL.port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.user, _MAIL.password
@@ -173,24 +173,24 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("ZCC_MAIL_FROM", "zcc@localhost")
 WEBHOOK_NETWORKS = env.networks("ZCC_WEBHOOK_NETWORKS")
 WEBHOOK_CA_FILE = env.text("ZCC_WEBHOOK_CA_FILE")
-# Where people reach the console, for links in notifications (else: the first Primary Server).
+# URL of the console for links in notifications (default: the first Primary Server).
 CONSOLE_URL = env.text("ZCC_URL")
 
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("ZCC_BEHIND_PROXY", default=False) else None
 )
 SECURE_SSL_REDIRECT = env.flag("ZCC_BEHIND_PROXY", default=False)
-# Proxies that are believed about whom they speak for (X-Forwarded-For): addresses or networks.
+# Proxies whose X-Forwarded-For header is trusted: addresses or networks.
 TRUSTED_PROXIES = env.networks("ZCC_TRUSTED_PROXIES")
-# A probe asks the process itself, past the proxy.
+# Health checks do not go through the proxy.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
-# A browser that remembers HSTS lets nobody pass when the zone has a new CA that it does not know
-# yet. So it is for consoles behind a proxy with a certificate of a public CA (D-64).
-SECURE_HSTS_SECONDS = env.number("ZCC_HSTS_SECONDS", 0, least=0, most=63_072_000)
-# Without a proxy there is nothing to redirect from: the console speaks TLS and nothing else.
+# With HSTS, browsers block access when the zone has a new CA that they do not trust yet. So it is
+# only for consoles behind a proxy with a certificate of a public CA (D-64).
+SECURE_HSTS_SECONDS = env.number("ZCC_HSTS_SECONDS", 0, minimum=0, maximum=63_072_000)
+# Without a proxy, no redirect is needed, because the console only serves TLS.
 SILENCED_SYSTEM_CHECKS = [
     *([] if SECURE_HSTS_SECONDS else ["security.W004"]),
-    # Of a whole domain, and of browsers' lists: what a proxy is for may decide that.
+    # HSTS for subdomains and preload lists is the decision of who runs the proxy.
     *("security.W005", "security.W021"),
     *([] if SECURE_SSL_REDIRECT else ["security.W008"]),
 ]
@@ -230,16 +230,16 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-# The CA keys made on this server are kept in a PKCS#11 token where one is named (B-27).
+# CA keys of this server are stored in a PKCS #11 token if a module is specified.
 PKCS11_MODULE = env.text("ZCC_PKCS11_MODULE")
 PKCS11_TOKEN = env.text("ZCC_PKCS11_TOKEN", "zcc")
-PKCS11_PIN_FILE = env.place("ZCC_PKCS11_PIN_FILE")
+PKCS11_PIN_FILE = env.file_path("ZCC_PKCS11_PIN_FILE")
 
 LANGUAGE_CODE = "en"
 USE_TZ = True
 TIME_ZONE = "UTC"
 
-# Celery carries work; the rows are the truth. No result, no eta, nothing pickled.
+# The state is in the database. Tasks have no results, no delays, and no pickled data.
 CELERY_BROKER_URL = env.text(
     "ZCC_BROKER_URL", f"redis+socket://{quote(str(ZCC_HOME / 'valkey.sock'))}"
 )
@@ -256,26 +256,25 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
     "visibility_timeout": 60,
 }
-SWEEP_SECONDS = 2
 
-# Lines of JSON for programs, unless a person reads them; both without secrets (console/logs.py).
+# JSON lines, or text on a terminal. Secrets are removed from both.
 LOG_FORMAT = env.text("ZCC_LOG_FORMAT", "text" if sys.stderr.isatty() else "json")
 if LOG_FORMAT not in ("json", "text"):
     raise ImproperlyConfigured(f"ZCC_LOG_FORMAT must be json or text, not {LOG_FORMAT!r}.")
-# Where the signed heads of the audit chain go besides the file: /dev/log, or host:port (UDP).
+# Syslog server that also receives audit log checkpoints: /dev/log, or host:port (UDP).
 SYSLOG = env.text("ZCC_SYSLOG")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "text": {
-            "()": "console.requests.logs.Line",
+            "()": "console.requests.logs.LineFormatter",
             "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
         },
-        "json": {"()": "console.requests.logs.Json"},
+        "json": {"()": "console.requests.logs.JsonFormatter"},
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": env.text("ZCC_LOG_LEVEL", "INFO")},
-    # Django's own lines of a refused request say less than ours.
+    # The console logs rejected requests in more detail than Django.
     "loggers": {"django.request": {"level": "ERROR"}},
 }

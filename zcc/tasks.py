@@ -1,4 +1,4 @@
-"""What the queue carries for the project as a whole."""
+"""Periodic tasks that belong to no app."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ log = logging.getLogger(__name__)
 
 @shared_task
 def check_certificates() -> None:
-    """Hold every stored certificate against its row, every night (S-8)."""
-    for finding in integrity.findings(timezone.now()):
+    """Log every stored certificate that does not match its database row."""
+    for finding in integrity.list_findings(timezone.now()):
         log.error("%s: %s", finding.row, finding.why)
 
 
+@shared_task(name="zcc.tasks.keep_audit_head")  # until the next release, for its workers
 @shared_task
-def keep_audit_head() -> None:
-    """Keep the head of the audit chain on this worker's server; may run anywhere, any time."""
+def save_audit_checkpoint() -> None:
+    """Save the signed checkpoint of the audit log on the server of this worker."""
     if Zone.objects.exists():
         try:
-            audit_checkpoints.keep_when_due(timezone.now())
+            audit_checkpoints.save_checkpoint_if_due(timezone.now())
         except Fault as fault:
-            log.error("The head of the audit chain was not kept: %s", fault)  # noqa: TRY400 - foreseen
+            log.error("Could not save the audit log checkpoint: %s", fault)  # noqa: TRY400 - no bug

@@ -1,4 +1,4 @@
-"""Every address of the console."""
+"""The URLs of the console."""
 
 from django.urls import include, path
 
@@ -16,7 +16,7 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("setup/", setup_views.zone, name="setup_zone"),
     path("setup/server.csr", setup_views.csr, name="setup_csr"),
-    path("setup/again/", setup_views.again, name="setup_again"),
+    path("setup/again/", setup_views.restart, name="setup_again"),
     path("healthz", monitoring_views.healthz, name="healthz"),
     path("metrics", monitoring_views.show_metrics, name="metrics"),
     path("", include("console.urls")),

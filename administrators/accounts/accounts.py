@@ -1,4 +1,4 @@
-"""What an administrator does to another one: each act with its line in the ledger (S-42, D-32)."""
+"""Manage the accounts of administrators. Every change is recorded in the audit log."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from administrators.accounts import setup_links
 from administrators.accounts.roles import BY_KEY, ROLES, SUPER
 from administrators.login import lockout, second_factor
 from administrators.models import Administrator, RecoveryCode, SecondFactor, roles_of
-from audit.models import Entry
+from audit.models import Checkpoint, Entry
 from console.models import ApiToken
 from faults import Conflict, Invalid, NotFound, Refused
 
 PASSWORD_BYTES = 12
-NAME_AT_MOST = 150
-SignsIn = Administrator.SignsIn
+MAX_NAME = 150
+LoginMethod = Administrator.LoginMethod
 
 
 @dataclass(frozen=True)
 class NewAdministrator:
-    """Whom to let in: name, address for mail, roles, and how they log in."""
+    """The user name, email address, roles, and login method of a new administrator."""
 
     name: str
     email: str
     roles: list[str]
-    signs_in: str = SignsIn.PASSWORD
+    login_method: str = LoginMethod.PASSWORD
 
     def check(self) -> None:
-        """Refuse what cannot be an administrator."""
+        """Raise Invalid if a value is not valid."""
         _check("name", UnicodeUsernameValidator(), self.name)
         if self.email:
             _check("email", validate_email, self.email)
-        if len(self.name) > NAME_AT_MOST:
-            raise Invalid(f"A name has at most {NAME_AT_MOST} characters.", field="name")
+        if len(self.name) > MAX_NAME:
+            raise Invalid(f"A name can have up to {MAX_NAME} characters.", field="name")
         check_roles(self.roles)
 
 
@@ -55,186 +55,194 @@ def _check(field: str, validate: Callable[[str], object], value: str) -> None:
 
 
 def check_roles(roles: Iterable[str]) -> None:
-    """Refuse an unknown role, and none at all."""
+    """Raise Invalid if there are no roles or one of them is unknown."""
     unknown = [role for role in roles if role not in BY_KEY]
     if unknown or not list(roles):
-        raise Invalid("Choose at least one of the roles. Nothing was changed.", field="roles")
+        raise Invalid("Select at least one role. Nothing was changed.", field="roles")
 
 
 @transaction.atomic
-def create(order: NewAdministrator, *, by: str, now: datetime) -> tuple[User, str]:
-    """Let somebody in; returns them and the text of their set-up link ("" for OpenID Connect)."""
-    order.check()
-    head = Entry.objects.queue()
-    if User.objects.filter(username__iexact=order.name).exists():
+def create_administrator(new: NewAdministrator, *, by: str, now: datetime) -> tuple[User, str]:
+    """Create an administrator; return it and the text of its setup link ("" for OpenID Connect)."""
+    new.check()
+    checkpoint = Entry.objects.lock_checkpoint()
+    if User.objects.filter(username__iexact=new.name).exists():
         raise Conflict(
-            f"There is an administrator {order.name} already. Nothing was changed.",
-            action="Choose another name.",
+            f"An administrator named {new.name} already exists. Nothing was changed.",
+            action="Choose a different name.",
             field="name",
         )
-    user = User.objects.create_user(order.name, order.email)
-    Administrator.objects.create(user=user, signs_in=order.signs_in, created_by=by)
-    after = _put_roles(user, order.roles)
+    user = User.objects.create_user(new.name, new.email)
+    Administrator.objects.create(user=user, login_method=new.login_method, created_by=by)
+    after = _store_roles(user, new.roles)
     Entry.objects.append(
-        head,
+        checkpoint,
         "create-administrator",
         _subject(user),
         note=user.username,
-        detail={"after": {"roles": after, "signs in": order.signs_in, "email": order.email}},
+        detail={"after": {"roles": after, "logs in": new.login_method, "email": new.email}},
     )
-    return user, setup_links.make(user, now=now) if order.signs_in == SignsIn.PASSWORD else ""
+    if new.login_method != LoginMethod.PASSWORD:
+        return user, ""
+    return user, setup_links.create_link(user, now=now)
 
 
 @transaction.atomic
 def set_roles(pk: int, roles: list[str], *, by: User) -> User:
-    """Give an administrator other roles; the last Super Administrator stays one."""
+    """Set the roles of an administrator. The last Super Administrator cannot lose that role."""
     check_roles(roles)
-    head = Entry.objects.queue()
-    user = known(pk)
+    checkpoint = Entry.objects.lock_checkpoint()
+    user = get_administrator(pk)
     before = [role.key for role in roles_of(user)]
     if SUPER in before and SUPER not in roles:
-        _refuse_last_super(user)
-    after = _put_roles(user, roles)
-    _append(head, "set-roles", user, {"roles": before}, {"roles": after})
+        _check_not_last_super(user)
+    after = _store_roles(user, roles)
+    _append(checkpoint, "set-roles", user, {"roles": before}, {"roles": after})
     return user
 
 
 @transaction.atomic
 def deactivate(pk: int, *, by: User) -> User:
-    """Keep an administrator out from now on: sessions end, tokens open nothing (D-32)."""
-    head = Entry.objects.queue()
-    user = known(pk)
+    """Deactivate an account: end its sessions and disable its API tokens."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    user = get_administrator(pk)
     if user == by:
         raise Refused(
-            "You cannot deactivate yourself. Nothing was changed.",
+            "You cannot deactivate your own account. Nothing was changed.",
             action="Ask another Super Administrator.",
         )
     if user.is_superuser:
-        _refuse_last_super(user)
+        _check_not_last_super(user)
     User.objects.filter(pk=pk).update(is_active=False)
     _close_sessions(user)
-    _append(head, "deactivate-administrator", user, {"active": user.is_active}, {"active": False})
+    before, after = {"active": user.is_active}, {"active": False}
+    _append(checkpoint, "deactivate-administrator", user, before, after)
     return user
 
 
 @transaction.atomic
 def activate(pk: int, *, by: User) -> User:
-    """Let a deactivated administrator in again."""
-    head = Entry.objects.queue()
-    user = known(pk)
+    """Reactivate a deactivated account."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    user = get_administrator(pk)
     User.objects.filter(pk=pk).update(is_active=True)
-    _append(head, "activate-administrator", user, {"active": user.is_active}, {"active": True})
+    before, after = {"active": user.is_active}, {"active": True}
+    _append(checkpoint, "activate-administrator", user, before, after)
     return user
 
 
 @transaction.atomic
 def end_sessions(pk: int, *, by: User) -> User:
-    """End every session of an administrator now."""
-    head = Entry.objects.queue()
-    user = known(pk)
+    """End all sessions of an administrator."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    user = get_administrator(pk)
     ended = _close_sessions(user)
-    _append(head, "end-sessions", user, {"sessions": ended}, {"sessions": 0})
+    _append(checkpoint, "end-sessions", user, {"sessions": ended}, {"sessions": 0})
     return user
 
 
 @transaction.atomic
-def end_other_sessions(user: User, *, but: str) -> int:
-    """End every session of a user but the one at hand; returns how many."""
-    head = Entry.objects.queue()
-    ended = _close_sessions(user, but=but)
-    _append(head, "end-other-sessions", user, {"sessions": ended}, {"sessions": 0})
+def end_other_sessions(user: User, *, keep: str) -> int:
+    """End all sessions of a user except the one with the key `keep`; return their number."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    ended = _close_sessions(user, keep=keep)
+    _append(checkpoint, "end-other-sessions", user, {"sessions": ended}, {"sessions": 0})
     return ended
 
 
 @transaction.atomic
 def revoke_tokens(pk: int, *, by: User, now: datetime) -> User:
-    """Revoke every API token of an administrator; programs that use them are refused at once."""
-    head = Entry.objects.queue()
-    user = known(pk)
-    mine = ApiToken.objects.usable(now).filter(user=user)
-    names = list(mine.order_by("name").values_list("name", flat=True))
+    """Revoke all API tokens of an administrator."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    user = get_administrator(pk)
+    tokens = ApiToken.objects.usable(now).filter(user=user)
+    names = list(tokens.order_by("name").values_list("name", flat=True))
     if not names:
-        raise Refused(f"{user.username} has no API token. Nothing was changed.")
-    mine.update(revoked_at=now)
-    _append(head, "revoke-api-tokens", user, {"tokens": names}, {"tokens": []})
+        raise Refused(f"{user.username} does not have any API tokens. Nothing was changed.")
+    tokens.update(revoked_at=now)
+    _append(checkpoint, "revoke-api-tokens", user, {"tokens": names}, {"tokens": []})
     return user
 
 
 @transaction.atomic
 def reset_second_factor(pk: int, *, by: User) -> User:
-    """Take the second factor away from somebody who lost it; they set up a new one."""
-    head = Entry.objects.queue()
-    user = known(pk)
+    """Remove the second factor of an administrator who lost it, and end all sessions."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    user = get_administrator(pk)
     if not second_factor.is_on(user):
-        raise Refused(f"{user.username} has no second factor. Nothing was changed.")
+        raise Refused(
+            f"{user.username} does not use two-factor authentication. Nothing was changed."
+        )
     SecondFactor.objects.filter(user=user).delete()
     RecoveryCode.objects.filter(user=user).delete()
     _close_sessions(user)
-    _append(head, "reset-second-factor", user, {"second factor": True}, {"second factor": False})
+    before, after = {"second factor": True}, {"second factor": False}
+    _append(checkpoint, "reset-second-factor", user, before, after)
     return user
 
 
 @transaction.atomic
 def unlock(pk: int, *, by: User, now: datetime) -> User:
-    """End a lock-out after wrong passwords or codes, from wherever they came (S-82)."""
-    head = Entry.objects.queue()
-    user = known(pk)
-    counted = lockout.failures(user.username, now)
-    if not counted:
-        raise Refused(f"No failed login of {user.username} is counted. Nothing was changed.")
-    lockout.forget(user.username)
-    _append(head, "unlock-administrator", user, {"failures": counted}, {"failures": 0})
+    """End an account lockout, whatever addresses the failed logins came from."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    user = get_administrator(pk)
+    failures = lockout.count_failures(user.username, now)
+    if not failures:
+        raise Refused(f"{user.username} is not locked out. Nothing was changed.")
+    lockout.reset_failures(user.username)
+    _append(checkpoint, "unlock-administrator", user, {"failures": failures}, {"failures": 0})
     return user
 
 
 @transaction.atomic
-def temporary_password(pk: int, *, by: User) -> str:
-    """Give a password that is good for one login, after which another one must be chosen."""
-    head = Entry.objects.queue()
-    user = with_password(pk)
+def create_temporary_password(pk: int, *, by: User) -> str:
+    """Set and return a password that must be changed at the next login."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    user = get_password_administrator(pk)
     password = secrets.token_urlsafe(PASSWORD_BYTES)
     user.set_password(password)
     user.save(update_fields=["password"])
     Administrator.objects.filter(user=user).update(must_change_password=True)
-    setup_links.withdraw(user)
+    setup_links.delete_unused_links(user)
     _close_sessions(user)
-    Entry.objects.append(head, "temporary-password", _subject(user), note=user.username)
+    Entry.objects.append(checkpoint, "temporary-password", _subject(user), note=user.username)
     return password
 
 
 @transaction.atomic
-def new_setup_link(pk: int, *, by: User, now: datetime) -> str:
-    """Make another set-up link; the old password and older links open nothing any more."""
-    head = Entry.objects.queue()
-    user = with_password(pk)
+def create_setup_link(pk: int, *, by: User, now: datetime) -> str:
+    """Return the text of a new setup link; the password and older links stop working."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    user = get_password_administrator(pk)
     user.set_unusable_password()
     user.save(update_fields=["password"])
     _close_sessions(user)
-    Entry.objects.append(head, "set-up-link", _subject(user), note=user.username)
-    return setup_links.make(user, now=now)
+    Entry.objects.append(checkpoint, "set-up-link", _subject(user), note=user.username)
+    return setup_links.create_link(user, now=now)
 
 
-def known(pk: int) -> User:
-    """Return an administrator with roles and second factor; makes the row of an older user."""
+def get_administrator(pk: int) -> User:
+    """Return a user with its administrator row, which is created if it does not exist."""
     user = User.objects.select_related("administrator", "second_factor").filter(pk=pk).first()
     if user is None:
-        raise NotFound("There is no such administrator.")
+        raise NotFound("The administrator was not found.")
     if getattr(user, "administrator", None) is None:
         Administrator.objects.create(user=user)
     return user
 
 
-def with_password(pk: int) -> User:
-    """Return an administrator who logs in with a password, and may."""
-    user = known(pk)
-    if user.administrator.signs_in != SignsIn.PASSWORD:
+def get_password_administrator(pk: int) -> User:
+    """Return an active administrator who logs in with a password; raise Refused otherwise."""
+    user = get_administrator(pk)
+    if user.administrator.login_method != LoginMethod.PASSWORD:
         raise Refused(
-            f"{user.username} logs in with OpenID Connect and has no password here. "
-            "Nothing was changed."
+            f"{user.username} logs in with OpenID Connect and does not have a "
+            "local password. Nothing was changed."
         )
     if not user.is_active:
         raise Refused(
-            f"{user.username} is deactivated. Nothing was changed.", action="Activate them first."
+            f"The account {user.username} is deactivated. Nothing was changed.",
+            action="Activate the account first.",
         )
     return user
 
@@ -244,30 +252,34 @@ def _subject(user: User) -> str:
 
 
 def _append(
-    head: Any, action: str, user: User, before: dict[str, Any], after: dict[str, Any]
+    checkpoint: Checkpoint,
+    action: str,
+    user: User,
+    before: dict[str, Any],
+    after: dict[str, Any],
 ) -> None:
     detail = {"before": before, "after": after}
-    Entry.objects.append(head, action, _subject(user), note=user.username, detail=detail)
+    Entry.objects.append(checkpoint, action, _subject(user), note=user.username, detail=detail)
 
 
-def _put_roles(user: User, roles: Iterable[str]) -> list[str]:
+def _store_roles(user: User, roles: Iterable[str]) -> list[str]:
     ordered = [role.key for role in ROLES if role.key in roles]
     Administrator.objects.filter(user=user).update(roles=ordered)
     User.objects.filter(pk=user.pk).update(is_superuser=SUPER in ordered)
     return ordered
 
 
-def _refuse_last_super(user: User) -> None:
+def _check_not_last_super(user: User) -> None:
     others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
     if not others.exists():
         raise Refused(
-            f"{user.username} is the last Super Administrator. Nothing was changed.",
-            action="Give the role to somebody else first.",
+            f"{user.username} is the only Super Administrator. Nothing was changed.",
+            action="Assign the role to another administrator first.",
         )
 
 
-def sessions_of(user: User) -> list[Session]:
-    """Return the sessions that are open for a user."""
+def list_sessions(user: User) -> list[Session]:
+    """Return the open sessions of a user."""
     return [
         session
         for session in Session.objects.all().iterator()
@@ -275,7 +287,7 @@ def sessions_of(user: User) -> list[Session]:
     ]
 
 
-def _close_sessions(user: User, *, but: str = "") -> int:
-    keys = [session.session_key for session in sessions_of(user) if session.session_key != but]
+def _close_sessions(user: User, *, keep: str = "") -> int:
+    keys = [session.session_key for session in list_sessions(user) if session.session_key != keep]
     Session.objects.filter(session_key__in=keys).delete()
     return len(keys)

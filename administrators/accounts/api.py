@@ -1,4 +1,4 @@
-"""Administrators, their roles and rules in the REST API: what their pages do (B-20, B-21)."""
+"""Administrators and their roles in the REST API."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from django.urls import reverse
 from django.utils import timezone
 from ninja import Query, Router, Schema
 from ninja.responses import Status
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
-from administrators.accounts import accounts, policies, tables
+from administrators.accounts import accounts, tables
 from administrators.accounts.roles import ADMINISTER, ROLES
 from administrators.login import lockout
 from administrators.login import second_factor as login_second_factor
-from administrators.models import Administrator, Rules, roles_of
-from console.rest.api import Order, Page, Paging, Text, by_number, having, page
+from administrators.models import Administrator, roles_of
+from console.rest.api import Page, Paging, RequestBody, Text, get_by_number, paginate, require
 
 router = Router(tags=["administrators"])
-MAY_SEE = having(ADMINISTER)
-MAY = having(ADMINISTER, proved=True)
-MAY_CONFIRM = having(policies.CA_RIGHT, proved=True)
-NAME_AT_MOST, EMAIL_AT_MOST = 150, 254
+CAN_VIEW = require(ADMINISTER)
+CAN_CHANGE = require(ADMINISTER, reauthenticated=True)
+MAX_NAME, MAX_EMAIL = 150, 254
 
 
 class RoleOut(Schema):
-    """A role and the rights that it gives."""
+    """A role and the rights that it grants."""
 
     key: str
     label: str
@@ -38,13 +37,17 @@ class RoleOut(Schema):
 
 
 class AdministratorOut(Schema):
-    """Who may work here; `failures` are failed logins that count towards a lock-out."""
+    """An administrator of the console.
+
+    `signs_in` is the old name of `login_method` and will be removed.
+    """
 
     id: int
     name: str = Field(validation_alias="username")
     email: str
     active: bool = Field(validation_alias="is_active")
     roles: list[str]
+    login_method: str
     signs_in: str
     second_factor: bool
     must_change_password: bool
@@ -57,23 +60,31 @@ class AdministratorOut(Schema):
         return [role.key for role in roles_of(user)]
 
     @staticmethod
+    def resolve_login_method(user: Any) -> str:
+        """Return password or oidc; a user without an administrator row has a password."""
+        return getattr(_get_account(user), "login_method", Administrator.LoginMethod.PASSWORD)
+
+    @staticmethod
     def resolve_signs_in(user: Any) -> str:
-        """Return password or oidc; a user from before these columns has a password."""
-        return getattr(_kept(user), "signs_in", Administrator.SignsIn.PASSWORD)
+        """Return the login method under its old name."""
+        return AdministratorOut.resolve_login_method(user)
 
     @staticmethod
     def resolve_second_factor(user: Any) -> bool:
-        """Tell whether a code is asked for besides the password."""
+        """Return True if two-factor authentication is on."""
         return login_second_factor.is_on(user)
 
     @staticmethod
     def resolve_must_change_password(user: Any) -> bool:
-        """Tell whether the password is a temporary one."""
-        return bool(getattr(_kept(user), "must_change_password", False))
+        """Return True if the password is temporary."""
+        return bool(getattr(_get_account(user), "must_change_password", False))
 
 
 class AdministratorDetails(AdministratorOut):
-    """An administrator with what is open: sessions, tokens, failed logins."""
+    """An administrator with open sessions, API tokens, and failed logins.
+
+    `failures` is the number of failed logins that count toward an account lockout.
+    """
 
     sessions: int
     tokens: list[str]
@@ -82,85 +93,74 @@ class AdministratorDetails(AdministratorOut):
 
     @staticmethod
     def resolve_sessions(user: Any) -> int:
-        """Count the sessions that are open."""
-        return len(accounts.sessions_of(user))
+        """Return the number of open sessions."""
+        return len(accounts.list_sessions(user))
 
     @staticmethod
     def resolve_tokens(user: Any) -> list[str]:
-        """Return the names of the tokens that open something."""
+        """Return the names of the usable API tokens."""
         usable = user.api_tokens.usable(timezone.now())
         return list(usable.order_by("name").values_list("name", flat=True))
 
     @staticmethod
     def resolve_failures(user: Any) -> int:
-        """Count the failed logins."""
-        return lockout.failures(user.username, timezone.now())
+        """Return the number of failed logins."""
+        return lockout.count_failures(user.username, timezone.now())
 
     @staticmethod
     def resolve_locked_out(user: Any) -> bool:
-        """Tell whether there are too many of them from some address."""
+        """Return True if login is blocked from at least one address."""
         return lockout.is_locked(user.username, timezone.now())
 
 
-class HandedOut(Schema):
-    """What has to be handed to an administrator; it is told this once."""
+class CredentialsOut(Schema):
+    """A setup link or temporary password, which is returned only once.
+
+    `set_up_link` is the old name of `setup_link` and will be removed.
+    """
 
     id: int
     name: str
+    setup_link: str = ""
     set_up_link: str = ""
     temporary_password: str = ""
 
 
-class NewAdministratorOrder(Order):
-    """Whom to let in; without a password here they get a set-up link."""
+class NewAdministratorBody(RequestBody):
+    """A new administrator. Without OpenID Connect, a setup link is returned.
 
-    name: Text = Field(min_length=1, max_length=NAME_AT_MOST)
-    email: Text = Field("", max_length=EMAIL_AT_MOST)
+    `signs_in` is the old name of `login_method` and will be removed.
+    """
+
+    name: Text = Field(min_length=1, max_length=MAX_NAME)
+    email: Text = Field("", max_length=MAX_EMAIL)
     roles: list[Text] = Field(min_length=1, max_length=len(ROLES))
-    signs_in: Administrator.SignsIn = Administrator.SignsIn.PASSWORD
+    login_method: Administrator.LoginMethod = Field(
+        Administrator.LoginMethod.PASSWORD,
+        validation_alias=AliasChoices("login_method", "signs_in"),
+    )
 
 
-class RolesOrder(Order):
-    """Which roles an administrator shall have."""
+class RolesBody(RequestBody):
+    """The new roles of an administrator."""
 
     roles: list[Text] = Field(min_length=1, max_length=len(ROLES))
-
-
-class RulesOut(Schema):
-    """What holds for all administrators; `end_asked_by` asks that the rule of two ends."""
-
-    requires_second_factor: bool
-    two_administrators: bool
-    end_asked_by: str
-    end_asked_at: datetime | None
-
-    @staticmethod
-    def resolve_end_asked_by(known: Any) -> str:
-        """Return the name of who asked, "" for nobody."""
-        return known.end_asked_by.username if known.end_asked_by else ""
-
-
-class RulesOrder(Order):
-    """What shall hold for all administrators."""
-
-    requires_second_factor: bool
-    two_administrators: bool
 
 
 class AdministratorFilter(Schema):
-    """Which administrators; `state` is active, deactivated or no-second-factor."""
+    """Which administrators to return; `state` is active, deactivated, or no-second-factor."""
 
     q: Text = ""
     state: Text = ""
 
 
-def _kept(user: User) -> Administrator | None:
+def _get_account(user: User) -> Administrator | None:
     return getattr(user, "administrator", None)
 
 
-@router.get("/roles", response=list[RoleOut], auth=MAY_SEE)
+@router.get("/roles", response=list[RoleOut], auth=CAN_VIEW)
 def list_roles(request: HttpRequest) -> Any:
-    """List the roles with their rights."""
+    """List roles and their rights."""
     return [
         {
             "key": role.key,
@@ -172,121 +172,129 @@ def list_roles(request: HttpRequest) -> Any:
     ]
 
 
-@router.get("/administrators", response=Page[AdministratorOut], auth=MAY_SEE)
+@router.get("/administrators", response=Page[AdministratorOut], auth=CAN_VIEW)
 def list_administrators(
-    request: HttpRequest, paging: Query[Paging], wanted: Query[AdministratorFilter]
+    request: HttpRequest, paging: Query[Paging], conditions: Query[AdministratorFilter]
 ) -> Any:
-    """List the administrators by name."""
-    return page(tables.administrators(wanted.q, wanted.state).order_by("username"), paging)
+    """List administrators by name."""
+    return paginate(
+        tables.list_administrators(conditions.q, conditions.state).order_by("username"), paging
+    )
 
 
-@router.post("/administrators", response={201: HandedOut}, auth=MAY)
-def create_administrator(request: Any, response: HttpResponse, order: NewAdministratorOrder) -> Any:
-    """Let somebody in; the set-up link is told this once, and is good for a day."""
-    wanted = accounts.NewAdministrator(order.name, order.email, list(order.roles), order.signs_in)
-    user, text = accounts.create(wanted, by=request.user.username, now=timezone.now())
-    return Status(201, _handed(request, response, user, link=text))
+@router.post("/administrators", response={201: CredentialsOut}, auth=CAN_CHANGE)
+def create_administrator(request: Any, response: HttpResponse, body: NewAdministratorBody) -> Any:
+    """Create an administrator. The setup link is returned only once and expires after 24 hours."""
+    new = accounts.NewAdministrator(body.name, body.email, list(body.roles), body.login_method)
+    user, text = accounts.create_administrator(new, by=request.user.username, now=timezone.now())
+    return Status(201, _build_credentials(request, response, user, link=text))
 
 
-def _handed(
+def _build_credentials(
     request: Any, response: HttpResponse, user: User, *, link: str = "", password: str = ""
 ) -> dict[str, Any]:
     response.headers["Cache-Control"] = "no-store"
-    there = (
-        request.build_absolute_uri(reverse("administrators:set_up", args=[link])) if link else ""
-    )
-    told = {"set_up_link": there, "temporary_password": password}
-    return {"id": user.pk, "name": user.username, **told}
+    url = ""
+    if link:
+        path = reverse("administrators:redeem_setup_link", args=[link])
+        url = request.build_absolute_uri(path)
+    return {
+        "id": user.pk,
+        "name": user.username,
+        "setup_link": url,
+        "set_up_link": url,
+        "temporary_password": password,
+    }
 
 
-@router.get("/administrators/{administrator_id}", response=AdministratorDetails, auth=MAY_SEE)
-def show_administrator(request: HttpRequest, administrator_id: str) -> Any:
-    """Show one administrator with sessions, tokens and failed logins."""
-    return _one(administrator_id)
+@router.get("/administrators/{administrator_id}", response=AdministratorDetails, auth=CAN_VIEW)
+def get_administrator(request: HttpRequest, administrator_id: str) -> Any:
+    """Get an administrator with sessions, API tokens, and failed logins."""
+    return _get_user(administrator_id)
 
 
-def _one(administrator_id: str) -> User:
+def _get_user(administrator_id: str) -> User:
     users = User.objects.select_related("administrator", "second_factor")
-    return by_number(users, administrator_id)
+    return get_by_number(users, administrator_id)
 
 
-@router.put("/administrators/{administrator_id}/roles", response=AdministratorDetails, auth=MAY)
-def set_roles(request: Any, administrator_id: str, order: RolesOrder) -> Any:
-    """Give an administrator other roles; the last Super Administrator stays one."""
-    accounts.set_roles(_one(administrator_id).pk, list(order.roles), by=request.user)
-    return _one(administrator_id)
+@router.put(
+    "/administrators/{administrator_id}/roles", response=AdministratorDetails, auth=CAN_CHANGE
+)
+def set_roles(request: Any, administrator_id: str, body: RolesBody) -> Any:
+    """Set the roles of an administrator. The last Super Administrator cannot lose that role."""
+    accounts.set_roles(_get_user(administrator_id).pk, list(body.roles), by=request.user)
+    return _get_user(administrator_id)
 
 
-@router.post("/administrators/{administrator_id}/set-up-link", response=HandedOut, auth=MAY)
-def make_set_up_link(request: Any, response: HttpResponse, administrator_id: str) -> Any:
-    """Make another set-up link; the password of now stops working."""
-    user = _one(administrator_id)
-    text = accounts.new_setup_link(user.pk, by=request.user, now=timezone.now())
-    return _handed(request, response, user, link=text)
+@router.post(
+    "/administrators/{administrator_id}/setup-link", response=CredentialsOut, auth=CAN_CHANGE
+)
+def create_setup_link(request: Any, response: HttpResponse, administrator_id: str) -> Any:
+    """Create a new setup link. The current password stops working."""
+    user = _get_user(administrator_id)
+    text = accounts.create_setup_link(user.pk, by=request.user, now=timezone.now())
+    return _build_credentials(request, response, user, link=text)
 
 
-@router.post("/administrators/{administrator_id}/temporary-password", response=HandedOut, auth=MAY)
-def give_temporary_password(request: Any, response: HttpResponse, administrator_id: str) -> Any:
-    """Give a password for one login; the password of now stops working."""
-    user = _one(administrator_id)
-    password = accounts.temporary_password(user.pk, by=request.user)
-    return _handed(request, response, user, password=password)
+# The path of version 0.1; remove after one release.
+router.post(
+    "/administrators/{administrator_id}/set-up-link",
+    response=CredentialsOut,
+    auth=CAN_CHANGE,
+    include_in_schema=False,
+    operation_id="create_setup_link_old_path",
+)(create_setup_link)
 
 
-def _act(request: Any, administrator_id: str, does: Callable[..., Any]) -> User:
-    does(_one(administrator_id).pk, by=request.user)
-    return _one(administrator_id)
+@router.post(
+    "/administrators/{administrator_id}/temporary-password",
+    response=CredentialsOut,
+    auth=CAN_CHANGE,
+)
+def create_temporary_password(request: Any, response: HttpResponse, administrator_id: str) -> Any:
+    """Create a temporary password for one login. The current password stops working."""
+    user = _get_user(administrator_id)
+    password = accounts.create_temporary_password(user.pk, by=request.user)
+    return _build_credentials(request, response, user, password=password)
 
 
-def _offer(name: str, words: str, does: Callable[..., Any]) -> None:
-    """Offer an act on one administrator, as the page does."""
-
-    def act(request: Any, administrator_id: str) -> Any:
-        return _act(request, administrator_id, does)
-
-    act.__doc__ = words
-    act.__name__ = f"{name.replace('-', '_')}_administrator"
-    there = f"/administrators/{{administrator_id}}/{name}"
-    router.post(there, response=AdministratorDetails, auth=MAY)(act)
+def _run_action(request: Any, administrator_id: str, run: Callable[..., Any]) -> User:
+    run(_get_user(administrator_id).pk, by=request.user)
+    return _get_user(administrator_id)
 
 
-_offer(
+def _add_action(name: str, description: str, run: Callable[..., Any]) -> None:
+    """Add the endpoint of an action on an administrator."""
+
+    def action(request: Any, administrator_id: str) -> Any:
+        return _run_action(request, administrator_id, run)
+
+    action.__doc__ = description
+    action.__name__ = f"{name.replace('-', '_')}_administrator"
+    path = f"/administrators/{{administrator_id}}/{name}"
+    router.post(path, response=AdministratorDetails, auth=CAN_CHANGE)(action)
+
+
+_add_action(
     "deactivate",
-    "Keep an administrator out: sessions end, tokens open nothing.",
+    "Deactivate an administrator. Ends all sessions and disables all API tokens.",
     accounts.deactivate,
 )
-_offer("activate", "Let a deactivated administrator in again.", accounts.activate)
-_offer(
+_add_action("activate", "Reactivate a deactivated administrator.", accounts.activate)
+_add_action(
     "unlock",
-    "End a lock-out after failed logins.",
+    "Unlock an account that is locked out after failed logins.",
     lambda pk, by: accounts.unlock(pk, by=by, now=timezone.now()),
 )
-_offer("end-sessions", "End every session of an administrator.", accounts.end_sessions)
-_offer(
+_add_action("end-sessions", "End all sessions of an administrator.", accounts.end_sessions)
+_add_action(
     "revoke-tokens",
-    "Revoke every API token of an administrator.",
+    "Revoke all API tokens of an administrator.",
     lambda pk, by: accounts.revoke_tokens(pk, by=by, now=timezone.now()),
 )
-_offer(
+_add_action(
     "reset-second-factor",
-    "Take the second factor away from somebody who lost it.",
+    ("Reset two-factor authentication for an administrator who has lost their authenticator."),
     accounts.reset_second_factor,
 )
-
-
-@router.get("/rules", response=RulesOut, auth=MAY_SEE)
-def show_rules(request: HttpRequest) -> Any:
-    """Show what holds for all administrators."""
-    return Rules.objects.the()
-
-
-@router.put("/rules", response=RulesOut, auth=MAY)
-def set_rules(request: Any, order: RulesOrder) -> Any:
-    """Set the rules; the end of the rule of two is only asked for: a second one confirms it."""
-    return policies.change(**order.dict(), by=request.user, now=timezone.now())
-
-
-@router.post("/rules/confirm-end", response=RulesOut, auth=MAY_CONFIRM)
-def confirm_end_of_rule(request: Any) -> Any:
-    """Confirm that the rule of two administrators ends, as the second of two."""
-    return policies.confirm_end(by=request.user, now=timezone.now())

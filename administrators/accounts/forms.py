@@ -1,4 +1,4 @@
-"""The fields of logging in, of a user's own security, and of the administrators' dialogs."""
+"""Forms of login, of a user's own security settings, and of the administrators' dialogs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from django.utils.translation import gettext_lazy as _
 
 from administrators.accounts.roles import ROLES
 from administrators.models import Administrator
-from console.pages.forms import PasswordAgain
+from console.pages.forms import ReauthenticationForm
 
 CODE_INPUT = {"autocomplete": "one-time-code", "autofocus": True, "spellcheck": "false"}
 NEW_PASSWORD = {"autocomplete": "new-password"}
-SignsIn = Administrator.SignsIn
+LoginMethod = Administrator.LoginMethod
 
 
 class CodeForm(forms.Form):
@@ -23,48 +23,48 @@ class CodeForm(forms.Form):
 
 
 class ChoosePassword(forms.Form):
-    """A password, twice. Whether it is good enough the act decides."""
+    """A new password and its confirmation; the password policy is checked when it is saved."""
 
     new_password = forms.CharField(
         label=_("New password"),
         strip=False,
         max_length=200,
         widget=forms.PasswordInput(attrs=NEW_PASSWORD),
-        help_text=_("At least 10 characters; a sentence of several words is best."),
+        help_text=_("At least 10 characters. We recommend a passphrase of several words."),
     )
     again = forms.CharField(
-        label=_("The same again"),
+        label=_("Confirm new password"),
         strip=False,
         max_length=200,
         widget=forms.PasswordInput(attrs=NEW_PASSWORD),
     )
 
     def clean_again(self) -> str:
-        """Refuse two different texts."""
+        """Return the confirmation; raise ValidationError if it differs from the password."""
         again: str = self.cleaned_data["again"]
         if again != self.cleaned_data.get("new_password", again):
-            raise forms.ValidationError(_("The two passwords are not the same."))
+            raise forms.ValidationError(_("The passwords do not match."))
         return again
 
 
-class ChangePassword(ChoosePassword, PasswordAgain):
+class ChangePassword(ChoosePassword, ReauthenticationForm):
     """A user's own new password."""
 
     field_order = ("password", "new_password", "again")
 
 
-class Confirm(PasswordAgain):
-    """Nothing but the proof of who asks."""
+class ConfirmForm(ReauthenticationForm):
+    """A confirmation with nothing but reauthentication."""
 
 
-class RolesForm(PasswordAgain):
-    """Which roles an administrator has."""
+class RolesForm(ReauthenticationForm):
+    """The roles of an administrator."""
 
     roles = forms.MultipleChoiceField(
         label=_("Roles"),
         choices=[(role.key, role.label) for role in ROLES],
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": _("Choose at least one role.")},
+        error_messages={"required": _("Select at least one role.")},
     )
     field_order: tuple[str, ...] = ("roles", "password")
 
@@ -77,30 +77,31 @@ class NewAdministratorForm(RolesForm):
         max_length=150,
         widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
     )
-    email = forms.EmailField(label=_("E-mail address"), required=False, max_length=254)
-    signs_in = forms.ChoiceField(label=_("Logs in with"), choices=SignsIn.choices)
-    field_order = ("name", "email", "roles", "signs_in", "password")
+    email = forms.EmailField(label=_("Email address"), required=False, max_length=254)
+    login_method = forms.ChoiceField(label=_("Login method"), choices=LoginMethod.choices)
+    field_order = ("name", "email", "roles", "login_method", "password")
 
     def __init__(self, request: Any, *args: Any, oidc: bool, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
         if not oidc:
-            del self.fields["signs_in"]
+            del self.fields["login_method"]
 
 
-class RulesForm(PasswordAgain):
-    """What holds for all administrators."""
+class PoliciesForm(ReauthenticationForm):
+    """The policies for all administrators."""
 
     requires_second_factor = forms.BooleanField(
-        label=_("Everybody who logs in with a password needs a second factor"),
+        label=_("Require two-factor authentication for password logins"),
         required=False,
-        help_text=_("Whoever has none sets it up at the next login."),
+        help_text=_("Administrators without a second factor must set one up at their next login."),
     )
     two_administrators = forms.BooleanField(
-        label=_("Acts on the zone CA need two administrators"),
+        label=_("Require two administrators for CA operations"),
         required=False,
         help_text=_(
-            "A second one confirms Change CA, Remint CA, Move CA Role, Backup CA, Restore CA, "
-            "Force activation and Roll back within 24 hours."
+            "A second administrator must approve Change CA, Remint CA, Move CA "
+            "Role, Backup CA, Restore CA, Force Activation, and Roll Back "
+            "within 24 hours."
         ),
     )
     field_order = ("requires_second_factor", "two_administrators", "password")

@@ -1,4 +1,4 @@
-"""A user's own security: password, second factor, recovery codes, other sessions, rights."""
+"""A user's own security settings: password, second factor, recovery codes, sessions, rights."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from administrators.accounts import accounts, setup_links
-from administrators.accounts.forms import ChangePassword, CodeForm, Confirm
-from administrators.accounts.roles import RIGHTS, having
+from administrators.accounts.forms import ChangePassword, CodeForm, ConfirmForm
+from administrators.accounts.roles import RIGHTS, roles_with
 from administrators.login import login
 from administrators.login import second_factor as login_second_factor
 from administrators.models import SecondFactor, roles_of
-from console.access.reauthentication import is_known_elsewhere, recently_proved
-from console.pages.responses import Request, faults_on
+from console.access.reauthentication import is_recently_authenticated, uses_oidc
+from console.pages.responses import Request, show_faults_on
 from faults import Refused
 
 
 @require_safe
-def security(request: Request) -> HttpResponse:
-    """Show how the user logs in, and what they may do."""
+def show_security(request: Request) -> HttpResponse:
+    """Show the login method and the rights of the user."""
     rights = [
         {
             "label": label,
             "has": request.user.has_perm(right),
-            "roles": [role.label for role in having(right)],
+            "roles": [role.label for role in roles_with(right)],
         }
         for right, label in RIGHTS.items()
     ]
@@ -44,8 +44,8 @@ def security(request: Request) -> HttpResponse:
         "rights": rights,
         "has_factor": login_second_factor.is_on(request.user),
         "codes_left": request.user.recovery_codes.filter(used_at=None).count(),
-        "kept": getattr(request.user, "administrator", None),
-        "sessions": len(accounts.sessions_of(request.user)),
+        "account": getattr(request.user, "administrator", None),
+        "sessions": len(accounts.list_sessions(request.user)),
     }
     return render(request, "administrators/security.html", context)
 
@@ -53,22 +53,26 @@ def security(request: Request) -> HttpResponse:
 @sensitive_post_parameters()
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def password(request: Request) -> HttpResponse:
-    """Change the user's own password; every other session of theirs ends (S-81)."""
-    if is_known_elsewhere(request.user):
-        raise Refused(_("You log in with OpenID Connect and have no password here."))
+def change_password(request: Request) -> HttpResponse:
+    """Change the user's own password and end their other sessions."""
+    if uses_oidc(request.user):
+        raise Refused(_("You log in with OpenID Connect and do not have a local password."))
     form = ChangePassword(request, data=request.POST if request.method == "POST" else None)
     if form.is_valid():
-        with faults_on(form):
+        with show_faults_on(form):
             setup_links.change_password(request.user, form.cleaned_data["new_password"])
         if not form.errors:
             update_session_auth_hash(request, request.user)
-            login.done(request)
+            login.update_required_step(request)
             messages.success(
-                request, _("Your password is changed. Your other sessions have ended.")
+                request, _("Your password has been changed. Your other sessions have been ended.")
             )
             return HttpResponseRedirect(reverse("administrators:security"))
-    context = {"nav": "", "form": form, "must": request.session.get(login.MUST)}
+    context = {
+        "nav": "",
+        "form": form,
+        "is_required": bool(request.session.get(login.REQUIRED_STEP)),
+    }
     return render(
         request, "administrators/password.html", context, status=422 if form.errors else 200
     )
@@ -76,35 +80,35 @@ def password(request: Request) -> HttpResponse:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def second_factor(request: Request) -> HttpResponse:
-    """Set up an authenticator: show its secret, take its first code; or turn it off."""
+def edit_second_factor(request: Request) -> HttpResponse:
+    """Set up an authenticator (show its secret, verify its first code) or remove it."""
     factor = SecondFactor.objects.filter(user=request.user).first()
     if factor is not None and factor.confirmed_at is not None:
         return _turn_off(request)
     if request.method == "POST" and "code" in request.POST and factor is not None:
-        return _take_code(request, factor)
+        return _confirm_code(request, factor)
     if request.method == "POST":
-        form = Confirm(request, data=request.POST)
+        form = ConfirmForm(request, data=request.POST)
         if not form.is_valid():
             return _factor_page(request, form, None)
-        login_second_factor.begin(request.user)
+        login_second_factor.start_setup(request.user)
         return HttpResponseRedirect(reverse("administrators:second_factor"))
-    if factor is None or not recently_proved(request):
-        return _factor_page(request, Confirm(request), None)
+    if factor is None or not is_recently_authenticated(request):
+        return _factor_page(request, ConfirmForm(request), None)
     return _factor_page(request, CodeForm(), factor)
 
 
-def _take_code(request: Request, factor: SecondFactor) -> HttpResponse:
+def _confirm_code(request: Request, factor: SecondFactor) -> HttpResponse:
     form = CodeForm(request.POST)
     codes: list[str] = []
     if form.is_valid():
-        with faults_on(form):
-            codes = login_second_factor.confirm(
+        with show_faults_on(form):
+            codes = login_second_factor.confirm_setup(
                 request.user, form.cleaned_data["code"], now=timezone.now()
             )
     if not codes:
         return _factor_page(request, form, factor)
-    login.done(request)
+    login.update_required_step(request)
     return _codes_page(request, codes)
 
 
@@ -112,27 +116,30 @@ def _factor_page(request: Request, form: Any, factor: SecondFactor | None) -> Ht
     context: dict[str, Any] = {
         "nav": "",
         "form": form,
-        "must": request.session.get(login.MUST),
+        "is_required": bool(request.session.get(login.REQUIRED_STEP)),
         "is_on": False,
     }
     if factor is not None:
-        context |= {"secret": login_second_factor.secret_text(factor), "picture": _picture(factor)}
+        context |= {
+            "secret": login_second_factor.secret_text(factor),
+            "qr_code": _build_qr_code(factor),
+        }
     return render(
         request, "administrators/second_factor.html", context, status=422 if form.errors else 200
     )
 
 
-def _picture(factor: SecondFactor) -> str:
-    """Return the QR code as the address of an image: the page itself carries it."""
-    code = segno.make(login_second_factor.address(factor), micro=False, error="m")
+def _build_qr_code(factor: SecondFactor) -> str:
+    """Return the QR code as a data URI."""
+    code = segno.make(login_second_factor.provisioning_uri(factor), micro=False, error="m")
     return str(code.svg_data_uri(scale=4, border=3, light="#fff"))
 
 
 def _turn_off(request: Request) -> HttpResponse:
-    form = Confirm(request, data=request.POST if request.method == "POST" else None)
+    form = ConfirmForm(request, data=request.POST if request.method == "POST" else None)
     if form.is_valid():
-        login_second_factor.remove(request.user)
-        messages.success(request, _("Your second factor is removed."))
+        login_second_factor.remove_second_factor(request.user)
+        messages.success(request, _("Your second factor has been removed."))
         return HttpResponseRedirect(reverse("administrators:security"))
     context = {"nav": "", "form": form, "is_on": True}
     return render(
@@ -142,9 +149,9 @@ def _turn_off(request: Request) -> HttpResponse:
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def recovery_codes(request: Request) -> HttpResponse:
-    """Make new recovery codes, shown this once; the old ones end."""
-    form = Confirm(request, data=request.POST if request.method == "POST" else None)
+def renew_recovery_codes(request: Request) -> HttpResponse:
+    """Replace the recovery codes; the new ones are shown only in this response."""
+    form = ConfirmForm(request, data=request.POST if request.method == "POST" else None)
     if not login_second_factor.is_on(request.user):
         return HttpResponseRedirect(reverse("administrators:second_factor"))
     if form.is_valid():
@@ -163,7 +170,7 @@ def _codes_page(request: Request, codes: list[str]) -> HttpResponse:
 
 @require_POST
 def end_other_sessions(request: Request) -> HttpResponse:
-    """End the user's sessions on other machines."""
-    ended = accounts.end_other_sessions(request.user, but=request.session.session_key or "")
-    messages.success(request, _("%d other sessions were ended.") % ended)
+    """End the user's other sessions."""
+    ended = accounts.end_other_sessions(request.user, keep=request.session.session_key or "")
+    messages.success(request, _("%d other sessions have been ended.") % ended)
     return HttpResponseRedirect(reverse("administrators:security"))

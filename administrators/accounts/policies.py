@@ -1,4 +1,7 @@
-"""Change the rules for administrators; the rule of two is ended by two alone (B-29, S-46)."""
+"""Change the policies for all administrators.
+
+Turning off two-administrator approval needs the approval of a second administrator.
+"""
 
 from __future__ import annotations
 
@@ -7,87 +10,93 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from administrators.models import Rules
+from administrators.models import Policies
 from audit.models import Entry
 from faults import Conflict, Forbidden, Refused
 
 CA_RIGHT = "certificates.certificate_authority"
-CONFIRM_WITHIN = timedelta(hours=24)
+APPROVAL_PERIOD = timedelta(hours=24)
+# The subject of version 0.1, so that the audit log has one name for the policies.
 SUBJECT = "people.Rules:1"
 
 
 @transaction.atomic
-def change(
+def update_policies(
     *, requires_second_factor: bool, two_administrators: bool, by: User, now: datetime
-) -> Rules:
-    """Set the rules. To end the rule of two is only asked for here: another one has to confirm."""
-    head = Entry.objects.queue()
-    rules = Rules.objects.the()
-    before = _plain(rules)
-    rules.requires_second_factor = requires_second_factor
-    if two_administrators and not rules.two_administrators:
-        _refuse_alone()
-        rules.two_administrators = True
-    elif rules.two_administrators and not two_administrators:
-        rules.end_asked_by, rules.end_asked_at = by, now
+) -> Policies:
+    """Save the policies; turning off two-administrator approval is only requested."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    policies = Policies.objects.get_current()
+    before = _as_dict(policies)
+    policies.requires_second_factor = requires_second_factor
+    if two_administrators and not policies.two_administrators:
+        _check_enough_administrators()
+        policies.two_administrators = True
+    elif policies.two_administrators and not two_administrators:
+        policies.turn_off_requested_by, policies.turn_off_requested_at = by, now
     if two_administrators:
-        rules.end_asked_by = rules.end_asked_at = None
-    rules.save()
-    detail = {"before": before, "after": _plain(rules)}
-    Entry.objects.append(head, "change-rules", SUBJECT, detail=detail)
-    return rules
+        policies.turn_off_requested_by = policies.turn_off_requested_at = None
+    policies.save()
+    detail = {"before": before, "after": _as_dict(policies)}
+    Entry.objects.append(checkpoint, "change-rules", SUBJECT, detail=detail)
+    return policies
 
 
 @transaction.atomic
-def confirm_end(*, by: User, now: datetime) -> Rules:
-    """End the rule of two, as the second of two administrators."""
-    head = Entry.objects.queue()
-    rules = asked_to_end(now)
-    if rules is None:
-        raise Conflict("Nobody asks to end this rule (any more). Nothing was changed.")
-    check_second(by, first=rules.end_asked_by)
-    before = _plain(rules)
-    rules.two_administrators, rules.end_asked_by, rules.end_asked_at = False, None, None
-    rules.save()
-    detail = {"before": before, "after": _plain(rules)}
-    Entry.objects.append(head, "confirm-rules", SUBJECT, detail=detail)
-    return rules
+def approve_turn_off(*, by: User, now: datetime) -> Policies:
+    """Turn off two-administrator approval with the approval of a second administrator."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    policies = get_turn_off_request(now)
+    if policies is None:
+        raise Conflict("There is no pending request to turn off this rule. Nothing was changed.")
+    check_second_administrator(by, first=policies.turn_off_requested_by)
+    before = _as_dict(policies)
+    policies.two_administrators = False
+    policies.turn_off_requested_by = policies.turn_off_requested_at = None
+    policies.save()
+    detail = {"before": before, "after": _as_dict(policies)}
+    Entry.objects.append(checkpoint, "confirm-rules", SUBJECT, detail=detail)
+    return policies
 
 
-def check_second(user: User, *, first: User | None) -> None:
-    """Refuse whoever asked first, and whoever has not the right to ask."""
+def check_second_administrator(user: User, *, first: User | None) -> None:
+    """Raise an error if `user` made the request or does not have the right to approve it."""
     if first is not None and user.pk == first.pk:
         raise Refused(
-            "You asked for it yourself: a second administrator has to confirm. "
-            "Nothing was changed.",
+            "You cannot approve your own request. A second administrator must "
+            "approve it. Nothing was changed.",
         )
     if not user.has_perm(CA_RIGHT):
-        raise Forbidden("Your account lacks the right Certificate Authority. Nothing was changed.")
+        raise Forbidden(
+            "Your account does not have the Certificate Authority right. Nothing was changed."
+        )
 
 
-def asked_to_end(now: datetime) -> Rules | None:
-    """Return the rules while a second administrator may still confirm the end of the rule."""
-    rules = Rules.objects.select_related("end_asked_by").first()
-    if rules is None or rules.end_asked_at is None or not rules.two_administrators:
+def get_turn_off_request(now: datetime) -> Policies | None:
+    """Return the policies if a request to turn off approval is pending, else None."""
+    policies = Policies.objects.select_related("turn_off_requested_by").first()
+    if policies is None or policies.turn_off_requested_at is None:
         return None
-    return rules if now - rules.end_asked_at < CONFIRM_WITHIN else None
+    is_pending = now - policies.turn_off_requested_at < APPROVAL_PERIOD
+    return policies if policies.two_administrators and is_pending else None
 
 
-def _refuse_alone() -> None:
+def _check_enough_administrators() -> None:
     able = [user for user in User.objects.filter(is_active=True) if user.has_perm(CA_RIGHT)]
     if len(able) <= 1:
         raise Refused(
-            "There is one administrator alone with the right Certificate Authority, so nobody "
-            "could confirm. Nothing was changed.",
-            action="Create a second one first.",
+            "Two-administrator approval requires at least two administrators "
+            "with the Certificate Authority right. There is only one. Nothing "
+            "was changed.",
+            action="Create a second administrator with this right first.",
             field="two_administrators",
         )
 
 
-def _plain(rules: Rules) -> dict[str, object]:
-    asked = rules.end_asked_by
+def _as_dict(policies: Policies) -> dict[str, object]:
+    requested_by = policies.turn_off_requested_by
     return {
-        "second factor required": rules.requires_second_factor,
-        "two administrators": rules.two_administrators,
-        "end asked by": asked.username if asked is not None else "",
+        "two-factor authentication required": policies.requires_second_factor,
+        "two-administrator approval": policies.two_administrators,
+        "turn-off requested by": requested_by.username if requested_by is not None else "",
     }

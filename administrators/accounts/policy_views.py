@@ -1,4 +1,4 @@
-"""The rules for all administrators: change them, confirm the end of the rule of two (B-29)."""
+"""Dialogs of the account policies: change them, approve turning off two-administrator approval."""
 
 from __future__ import annotations
 
@@ -8,61 +8,70 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from administrators.accounts import policies as acts
-from administrators.accounts.forms import Confirm, RulesForm
-from administrators.accounts.views import FOLDER, may_administer
-from administrators.models import Rules
-from console.pages.responses import Request, close_dialog, dialog, faults_on, needs
+from administrators.accounts import policies
+from administrators.accounts.forms import ConfirmForm, PoliciesForm
+from administrators.accounts.views import FOLDER, can_administer
+from administrators.models import Policies
+from console.pages.responses import (
+    Request,
+    close_dialog,
+    render_dialog,
+    require_right,
+    show_faults_on,
+)
 from faults import Conflict
 
-may_confirm = needs(acts.CA_RIGHT, "Certificate Authority")
+can_approve = require_right(policies.CA_RIGHT, "Certificate Authority")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@may_administer
-def rules(request: Request) -> HttpResponse:
-    """Change the rules."""
-    now = timezone.now()
-    known = Rules.objects.the()
+@can_administer
+def edit_policies(request: Request) -> HttpResponse:
+    """Change the account policies."""
+    current = Policies.objects.get_current()
     initial = {
-        "requires_second_factor": known.requires_second_factor,
-        "two_administrators": known.two_administrators,
+        "requires_second_factor": current.requires_second_factor,
+        "two_administrators": current.two_administrators,
     }
     data = request.POST if request.method == "POST" else None
-    form = RulesForm(request, data=data, initial=initial)
+    form = PoliciesForm(request, data=data, initial=initial)
     if form.is_valid():
-        given = {name: form.cleaned_data[name] for name in initial}
-        with faults_on(form):
-            known = acts.change(**given, by=request.user, now=now)
+        values = {name: form.cleaned_data[name] for name in initial}
+        with show_faults_on(form):
+            current = policies.update_policies(**values, by=request.user, now=timezone.now())
         if not form.errors:
-            said = _("The rules are changed.")
-            if known.end_asked_by is not None:
-                said = _("The rule of two ends once another administrator confirms it.")
-            return close_dialog(request, reverse("administrators:list"), said=said)
-    context = {"title": _("Rules for all administrators"), "here": request.path}
-    return dialog(request, f"{FOLDER}rules.html", context, form=form)
+            message = _("The account rules have been saved.")
+            if current.turn_off_requested_by is not None:
+                message = _(
+                    "Two-administrator approval will be turned off when "
+                    "another administrator approves your request."
+                )
+            return close_dialog(request, reverse("administrators:list"), message=message)
+    context = {"title": _("Account Rules"), "here": request.path}
+    return render_dialog(request, f"{FOLDER}policies.html", context, form=form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@may_confirm
-def end_rule(request: Request) -> HttpResponse:
-    """Confirm that the rule of two ends."""
+@can_approve
+def approve_turn_off(request: Request) -> HttpResponse:
+    """Approve the request to turn off two-administrator approval."""
     now = timezone.now()
-    asked = acts.asked_to_end(now)
-    if asked is None or asked.end_asked_by is None:
-        raise Conflict(_("Nobody asks to end this rule (any more)."))
-    form = Confirm(request, data=request.POST if request.method == "POST" else None)
+    pending = policies.get_turn_off_request(now)
+    if pending is None or pending.turn_off_requested_by is None:
+        raise Conflict(_("There is no pending request to turn off this rule."))
+    form = ConfirmForm(request, data=request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
-        with faults_on(form):
-            acts.confirm_end(by=request.user, now=now)
+        with show_faults_on(form):
+            policies.approve_turn_off(by=request.user, now=now)
         if not form.errors:
-            return close_dialog(request, "/", said=_("The rule of two has ended."))
-    text = _("%s asks that one administrator alone may act on the zone CA again.")
+            message = _("Two-administrator approval has been turned off.")
+            return close_dialog(request, "/", message=message)
+    text = _("%s has requested to turn off two-administrator approval for CA operations.")
     context = {
-        "title": _("End the rule of two administrators"),
-        "label": _("Confirm"),
-        "text": text % asked.end_asked_by.username,
+        "title": _("Turn Off Two-Administrator Approval"),
+        "label": _("Approve"),
+        "text": text % pending.turn_off_requested_by.username,
         "here": request.path,
         "back": "/",
     }
-    return dialog(request, "console/confirm.html", context, form=form)
+    return render_dialog(request, "console/confirm.html", context, form=form)

@@ -1,4 +1,7 @@
-"""The roles as data, and the rights that each of them gives (D-32, B-21)."""
+"""The roles and the rights that each role grants.
+
+See: D-32
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ from console.access import api_tokens
 
 ADMINISTER = "people.administer"
 RIGHTS = api_tokens.RIGHTS
-"""What a person may be given, and a token of theirs."""
+"""Every right that a role or an API token can have."""
 
 
 @dataclass(frozen=True)
 class Role:
-    """One role: its key, its name, what it is for, and its rights."""
+    """A role: key, label, purpose, and rights."""
 
     key: str
     label: str | Promise
@@ -30,13 +33,13 @@ ROLES = (
     Role(
         SUPER,
         _("Super Administrator"),
-        _("May do everything, and decides who may do what."),
+        _("Has all rights, including managing administrators."),
         frozenset(RIGHTS),
     ),
     Role(
         "certificate-administrator",
         _("Certificate Administrator"),
-        _("Looks after the zone CA and the server certificates."),
+        _("Manages the zone CA and server certificates."),
         frozenset(
             {
                 "certificates.certificate_authority",
@@ -53,25 +56,25 @@ ROLES = (
     Role(
         "deployer",
         _("Deployer"),
-        _("Assigns, ignores and redeploys system updates; looks after devices."),
+        _("Assigns, ignores, and redeploys system updates, and manages devices."),
         frozenset({"systemupdates.deploy_update", "devices.change_device"}),
     ),
     Role(
         "auditor",
         _("Auditor"),
-        _("Reads the audit log and the metrics, changes nothing."),
+        _("Read-only access, including the audit log and metrics."),
         frozenset({"ledger.view_entry", "console.view_metrics"}),
     ),
-    Role("viewer", _("Viewer"), _("Sees every page, changes nothing."), frozenset()),
+    Role("viewer", _("Viewer"), _("Read-only access to all pages."), frozenset()),
 )
 BY_KEY = {role.key: role for role in ROLES}
 
 
 def rights_of(keys: Iterable[str]) -> set[str]:
-    """Return the rights that some roles give together; a key that is unknown gives none."""
+    """Return the rights of roles; unknown keys are ignored."""
     return {right for key in keys if key in BY_KEY for right in BY_KEY[key].rights}
 
 
-def having(right: str) -> list[Role]:
-    """Return the roles that give a right: whom to ask for it."""
+def roles_with(right: str) -> list[Role]:
+    """Return the roles that grant a right."""
     return [role for role in ROLES if right in role.rights]

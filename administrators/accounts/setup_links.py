@@ -1,4 +1,4 @@
-"""Set-up links: their holder chooses a password, once, within a day (S-83)."""
+"""Setup links: the recipient chooses a password, once, within 24 hours."""
 
 from __future__ import annotations
 
@@ -16,61 +16,62 @@ from audit.models import Entry
 from faults import Invalid, NotFound
 
 BYTES = 32
-LIVES = timedelta(hours=24)
+LIFETIME = timedelta(hours=24)
 
 
-def make(user: User, *, now: datetime) -> str:
-    """Make a link for a user and return its text; an older one opens nothing any more."""
-    withdraw(user)
+def create_link(user: User, *, now: datetime) -> str:
+    """Create a setup link for a user and return its text; unused older links are deleted."""
+    delete_unused_links(user)
     text = secrets.token_urlsafe(BYTES)
     SetupLink.objects.create(
-        user=user, digest=_digest(text), created_at=now, expires_at=now + LIVES
+        user=user, digest=_digest(text), created_at=now, expires_at=now + LIFETIME
     )
     return text
 
 
-def withdraw(user: User) -> None:
-    """Let no link of a user open anything any more."""
+def delete_unused_links(user: User) -> None:
+    """Delete the unused setup links of a user."""
     SetupLink.objects.filter(user=user, used_at=None).delete()
 
 
-def find(text: str, *, now: datetime) -> SetupLink:
-    """Return the link of a text; a used, expired or unknown one is not found."""
+def find_link(text: str, *, now: datetime) -> SetupLink:
+    """Return the usable setup link with this text; raise NotFound otherwise."""
     usable = SetupLink.objects.usable(now).select_related("user")
     link = usable.filter(digest=_digest(text)).first()
     if link is None:
         raise NotFound(
-            "This set-up link is not valid: it was used, is older than a day, or was replaced.",
-            action="Ask an administrator for a new one.",
+            "This setup link is not valid. It has already been used, has "
+            "expired, or has been replaced.",
+            action="Ask an administrator for a new link.",
         )
     return link
 
 
 @transaction.atomic
-def use(text: str, password: str, *, now: datetime) -> User:
-    """Set the password that the holder of a link chose; the link is used up."""
-    head = Entry.objects.queue()
-    link = find(text, now=now)
+def redeem_link(text: str, password: str, *, now: datetime) -> User:
+    """Set the password of the user of a setup link and mark the link as used."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    link = find_link(text, now=now)
     check_password(password, link.user)
     if not SetupLink.objects.filter(pk=link.pk, used_at=None).update(used_at=now):
-        raise NotFound("This set-up link was used already.")
+        raise NotFound("This setup link has already been used.")
     _store(link.user, password)
     Entry.objects.append(
-        head, "first-password", f"auth.User:{link.user_id}", note=link.user.username
+        checkpoint, "first-password", f"auth.User:{link.user_id}", note=link.user.username
     )
     return link.user
 
 
 @transaction.atomic
 def change_password(user: User, password: str) -> None:
-    """Set the password that a user chose; Django ends the user's other sessions by its hash."""
+    """Set a new password; Django then ends the other sessions of the user."""
     check_password(password, user)
     Entry.objects.record("change-password", f"auth.User:{user.pk}", note=user.username)
     _store(user, password)
 
 
 def check_password(password: str, user: User) -> None:
-    """Refuse a password that is short, common, or like the user's own name."""
+    """Raise Invalid if a password is too short, common, or similar to the user name."""
     try:
         validate_password(password, user)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The administrators as a table, and the table of roles and rights."""
+"""The table of administrators, its filters, and the table of roles and rights."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from administrators.accounts.roles import RIGHTS, ROLES
-from console.pages.tables import Asked, Column, counts
+from console.pages.tables import Column, TableQuery, build_chips, count_by_condition
 
 COLUMNS = (
     Column("name", _("Name"), "username"),
     Column("roles", _("Roles")),
-    Column("signs_in", _("Logs in with")),
+    Column("login_method", _("Login method")),
     Column("last_login", _("Last login"), "last_login"),
     Column("status", _("Status"), "is_active"),
 )
@@ -23,7 +23,7 @@ CONDITIONS = {
     "deactivated": Q(is_active=False),
     "no-second-factor": Q(
         Q(second_factor=None) | Q(second_factor__confirmed_at=None),
-        ~Q(administrator__signs_in="oidc"),
+        ~Q(administrator__login_method="oidc"),
         is_active=True,
     ),
 }
@@ -35,8 +35,8 @@ LABELS = {
 }
 
 
-def administrators(q: str = "", state: str = "") -> QuerySet[User]:
-    """Return the administrators with a text in their name or address, and in a state."""
+def list_administrators(q: str = "", state: str = "") -> QuerySet[User]:
+    """Return the administrators with `q` in their name or email address, and in a state."""
     found = User.objects.select_related("administrator", "second_factor")
     if q:
         found = found.filter(Q(username__icontains=q) | Q(email__icontains=q))
@@ -44,17 +44,13 @@ def administrators(q: str = "", state: str = "") -> QuerySet[User]:
     return found.filter(condition) if condition is not None else found
 
 
-def chips(asked: Asked) -> list[dict[str, Any]]:
+def list_chips(query: TableQuery) -> list[dict[str, Any]]:
     """Return the filter chips with their counts."""
-    numbers = counts(User.objects.all(), CONDITIONS)
-    return [
-        {"key": key, "label": label, "n": numbers[key], "on": key == asked.state}
-        for key, label in LABELS.items()
-    ]
+    return build_chips(LABELS, count_by_condition(User.objects.all(), CONDITIONS), query)
 
 
-def matrix() -> list[dict[str, Any]]:
-    """Return for each right which roles give it."""
+def build_rights_matrix() -> list[dict[str, Any]]:
+    """Return each right with the roles that grant it."""
     return [
         {"label": label, "has": [(role.label, right in role.rights) for role in ROLES]}
         for right, label in RIGHTS.items()

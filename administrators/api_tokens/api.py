@@ -1,4 +1,4 @@
-"""Who the caller is, and its user's own tokens, in the REST API."""
+"""The current user and their API tokens in the REST API."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import Field
 
-from administrators.api_tokens import tokens as acts
-from console.access.api_tokens import RIGHTS, allowed
+from administrators.api_tokens import tokens as api_tokens
+from console.access.api_tokens import RIGHTS, has_right
 from console.models import ApiToken
-from console.rest.api import Moment, Order, Page, Paging, Text, having, page
+from console.rest.api import Page, Paging, RequestBody, Text, Timestamp, paginate, require
 from faults import Forbidden, Invalid, NotFound
 
 router = Router(tags=["tokens"])
-DIGITS_AT_MOST = 18
+MAX_DIGITS = 18
 
 
 class MeOut(Schema):
-    """The caller: its user, its token ("" for a session), and what it may do."""
+    """The current user, API token ("" for a session), and rights."""
 
     username: str
     token: str
@@ -30,7 +30,7 @@ class MeOut(Schema):
 
 
 class TokenOut(Schema):
-    """A token; its text is known to nobody but who made it."""
+    """An API token. Its text is returned only when it is created."""
 
     id: int
     name: str
@@ -41,62 +41,68 @@ class TokenOut(Schema):
 
 
 class NewToken(TokenOut):
-    """A token that was just made; the text is shown this once."""
+    """A new API token with its text, which is returned only once."""
 
     token: str
 
 
-class TokenOrder(Order):
-    """What a new token may do, and until when."""
+class NewTokenBody(RequestBody):
+    """The name, rights, and expiration date of a new API token."""
 
     name: Text = Field(min_length=1, max_length=50)
     rights: list[Text] = Field(default_factory=list, max_length=len(RIGHTS))
-    expires_at: Moment
+    expires_at: Timestamp
 
 
 @router.get("/me", response=MeOut)
-def show_me(request: Any) -> Any:
-    """Show who the caller is and what it may do."""
+def get_me(request: Any) -> Any:
+    """Get the current user and the rights of the session or API token."""
     token: ApiToken | None = getattr(request, "token", None)
     return {
         "username": request.user.get_username(),
         "token": token.name if token else "",
         "expires_at": token.expires_at if token else None,
-        "rights": [right for right in RIGHTS if allowed(request, right)],
+        "rights": [right for right in RIGHTS if has_right(request, right)],
     }
 
 
 @router.get("/tokens", response=Page[TokenOut])
 def list_tokens(request: Any, paging: Query[Paging]) -> Any:
-    """List the user's own tokens that still open something."""
+    """List your active API tokens."""
     usable = ApiToken.objects.usable(timezone.now()).filter(user=request.user)
-    return page(usable.order_by("-pk"), paging)
+    return paginate(usable.order_by("-pk"), paging)
 
 
-@router.post("/tokens", response={201: NewToken}, auth=having(proved=True))
-def make_token(request: Any, order: TokenOrder) -> Any:
-    """Make a token of the user; one made by a token can do no more, and lives no longer."""
-    if order.expires_at <= timezone.now():
-        raise Invalid("The token would have expired already.", field="expires_at")
-    mine: ApiToken | None = getattr(request, "token", None)
-    beyond = [right for right in order.rights if not allowed(request, right)]
-    if beyond or (mine and mine.expires_at and order.expires_at > mine.expires_at):
+@router.post("/tokens", response={201: NewToken}, auth=require(reauthenticated=True))
+def create_token(request: Any, body: NewTokenBody) -> Any:
+    """Create an API token.
+
+    A token created with another token cannot have more rights or a later expiration date.
+    """
+    if body.expires_at <= timezone.now():
+        raise Invalid("The expiration date is in the past.", field="expires_at")
+    current: ApiToken | None = getattr(request, "token", None)
+    excess = [right for right in body.rights if not has_right(request, right)]
+    if excess or (current and current.expires_at and body.expires_at > current.expires_at):
         raise Forbidden(
-            "The token would hold a right that the caller lacks, or live longer than the "
-            "caller's own. Nothing was made.",
-            action="Ask for less, or make it on the page API Tokens.",
+            "A token cannot have rights that you do not have, or a later "
+            "expiration date than the token you are using. No token was "
+            "created.",
+            action=(
+                "Request fewer rights or a shorter validity, or create the "
+                "token on the API Tokens page."
+            ),
         )
-    token, text = acts.make(
-        request.user, order.name, rights=list(order.rights), expires_at=order.expires_at
+    token, text = api_tokens.create_token(
+        request.user, body.name, rights=list(body.rights), expires_at=body.expires_at
     )
-    shown = TokenOut.from_orm(token).dict()
-    return Status(201, {**shown, "token": text})
+    return Status(201, {**TokenOut.from_orm(token).dict(), "token": text})
 
 
 @router.post("/tokens/{token_id}/revoke", response=TokenOut)
 def revoke_token(request: Any, token_id: str) -> Any:
-    """Revoke one of the user's own tokens."""
+    """Revoke one of your API tokens."""
     number = token_id if token_id.isascii() and token_id.isdecimal() else "0"
-    if len(number) > DIGITS_AT_MOST:
-        raise NotFound("You have no such token.")
-    return acts.revoke(request.user, int(number), now=timezone.now())
+    if len(number) > MAX_DIGITS:
+        raise NotFound("The token was not found.")
+    return api_tokens.revoke_token(request.user, int(number), now=timezone.now())

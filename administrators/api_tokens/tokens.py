@@ -1,4 +1,4 @@
-"""Make and revoke API tokens: each act with its line in the ledger."""
+"""Create and revoke API tokens. Every change is recorded in the audit log."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from faults import Conflict, Forbidden, NotFound
 
 
 @transaction.atomic
-def make(
+def create_token(
     user: User, name: str, *, rights: list[str], expires_at: datetime | None
 ) -> tuple[ApiToken, str]:
-    """Make a token for a user; its text is returned once and kept only as SHA-256.
+    """Create a token and return it with its text, of which only the SHA-256 is stored.
 
-    It can hold no right that the user lacks.
+    Raises Forbidden if the user does not have one of the rights.
     """
-    beyond = [
+    excess = [
         right for right in rights if right not in api_tokens.RIGHTS or not user.has_perm(right)
     ]
-    if beyond:
+    if excess:
         raise Forbidden(
-            f"You lack the right {beyond[0]}, so a token of yours cannot have it. "
-            "Nothing was changed."
+            f"You cannot create a token with the {excess[0]} right because you "
+            "do not have that right. Nothing was changed."
         )
     text, digest = api_tokens.new_secret()
     try:
@@ -37,8 +37,8 @@ def make(
             )
     except IntegrityError as error:
         raise Conflict(
-            f"You have a token of the name {name} already. Nothing was changed.",
-            action="Choose another name, or revoke the other token first.",
+            f"You already have a token named {name}. Nothing was changed.",
+            action="Choose a different name, or revoke the existing token first.",
             field="name",
         ) from error
     Entry.objects.record(
@@ -51,11 +51,11 @@ def make(
 
 
 @transaction.atomic
-def revoke(user: User, pk: int, *, now: datetime) -> ApiToken:
-    """Revoke a token of this user; it opens nothing from now on. A foreign one is not found."""
+def revoke_token(user: User, pk: int, *, now: datetime) -> ApiToken:
+    """Revoke a token of the user; raise NotFound for a token of another user."""
     token = ApiToken.objects.select_for_update().filter(user=user, pk=pk, revoked_at=None).first()
     if token is None:
-        raise NotFound("You have no such token.")
+        raise NotFound("The token was not found.")
     token.revoked_at = now
     token.save(update_fields=["revoked_at"])
     Entry.objects.record("revoke-api-token", f"console.ApiToken:{token.pk}", note=token.name)

@@ -12,35 +12,40 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from administrators.api_tokens import tokens as acts
+from administrators.api_tokens import tokens as api_tokens
 from administrators.api_tokens.forms import TokenForm
 from console.access.api_tokens import RIGHTS
 from console.models import ApiToken
-from console.pages.responses import Request, faults_on
+from console.pages.responses import Request, show_faults_on
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def tokens(request: Request) -> HttpResponse:
-    """List the user's tokens; a new one is shown in the answer to its creation alone."""
+    """List the user's tokens and create one; a new token is shown only in this response."""
     form = TokenForm(request, request.POST if request.method == "POST" else None)
-    made = ""
+    new_token = ""
     if form.is_valid():
-        given = form.cleaned_data
-        with faults_on(form):
-            _token, made = acts.make(
-                request.user, given["name"], rights=given["rights"], expires_at=form.expires_at()
+        values = form.cleaned_data
+        with show_faults_on(form):
+            _token, new_token = api_tokens.create_token(
+                request.user, values["name"], rights=values["rights"], expires_at=form.expires_at()
             )
-    if made:
+    if new_token:
         form = TokenForm(request)
-    context: dict[str, Any] = {"nav": "", "form": form, "made": made, "rows": _rows(request)}
-    status = 422 if form.errors else 201 if made else 200
+    context: dict[str, Any] = {
+        "nav": "",
+        "form": form,
+        "new_token": new_token,
+        "rows": _rows(request),
+    }
+    status = 422 if form.errors else 201 if new_token else 200
     response = render(request, "administrators/tokens.html", context, status=status)
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
 def _rows(request: Request) -> list[dict[str, Any]]:
-    """Return the tokens that still open something, the newest first."""
+    """Return the usable tokens of the user, newest first."""
     usable = ApiToken.objects.usable(timezone.now()).filter(user=request.user)
     return [
         {"token": token, "rights": [RIGHTS.get(right, right) for right in token.rights]}
@@ -50,7 +55,7 @@ def _rows(request: Request) -> list[dict[str, Any]]:
 
 @require_POST
 def revoke(request: Request, pk: int) -> HttpResponse:
-    """Revoke one token of the user."""
-    token = acts.revoke(request.user, pk, now=timezone.now())
-    messages.success(request, _("The token %s is revoked.") % token.name)
+    """Revoke a token of the user."""
+    token = api_tokens.revoke_token(request.user, pk, now=timezone.now())
+    messages.success(request, _("The token %s has been revoked.") % token.name)
     return HttpResponseRedirect(reverse("administrators:tokens"))

@@ -1,7 +1,4 @@
-"""Let users in and out, with a line in the ledger for each, and for each refusal (S-43).
-
-How Django proves users and finds their rights: password, roles, code of the authenticator.
-"""
+"""Login, logout, and authentication backends. Each login is recorded in the audit log."""
 
 from __future__ import annotations
 
@@ -15,107 +12,113 @@ from django.utils import timezone
 
 from administrators.accounts.roles import rights_of
 from administrators.login import second_factor
-from administrators.models import Rules, roles_of
-from audit.chain.actor import acting
+from administrators.models import Policies, roles_of
+from audit.chain.actor import acting_as
 from audit.models import Entry
-from console.access.reauthentication import remember_proof
-from devices.middleware import actor_of
+from console.access.reauthentication import record_authentication
+from devices.middleware import get_actor
 
-BACKEND = "administrators.login.login.PasswordAndRoles"
-# What a session must see to before any other page.
-MUST = "must"
+BACKEND = "administrators.login.login.PasswordBackend"
+# Session key of a step that is required before any other page.
+REQUIRED_STEP = "must"
 PASSWORD, FACTOR = "password", "factor"
 
 
-def enter(request: Any, user: User, *, how: str) -> None:
-    """Log a user in with a new session; no trace, no login."""
+def log_in(request: Any, user: User, *, method: str) -> None:
+    """Start a session of a user and record it; without an audit entry there is no login."""
     with transaction.atomic():
         auth.login(request, user, backend=BACKEND)
-        remember_proof(request)
-        request.session["how"] = how
-        must = next_duty(user)
-        if must:
-            request.session[MUST] = must
-        with acting(actor_of(request)):
-            Entry.objects.record("login", f"auth.User:{user.pk}", note=how)
+        record_authentication(request)
+        request.session["how"] = method
+        _store_required_step(request, user)
+        with acting_as(get_actor(request)):
+            Entry.objects.record("login", f"auth.User:{user.pk}", note=method)
 
 
-def leave(request: Any) -> None:
-    """Log out: the session ends on the server, too."""
+def log_out(request: Any) -> None:
+    """End the session on the server and record the logout."""
     with transaction.atomic():
         Entry.objects.record("logout", f"auth.User:{request.user.pk}")
         auth.logout(request)
 
 
-def next_duty(user: User) -> str:
-    """Return what a user has to do before anything else, "" for nothing."""
-    kept = getattr(user, "administrator", None)
-    if kept is not None and kept.must_change_password:
+def next_required_step(user: User) -> str:
+    """Return the step that a user must complete before any other page, "" if there is none."""
+    account = getattr(user, "administrator", None)
+    if account is not None and account.must_change_password:
         return PASSWORD
-    by_password = kept is None or kept.signs_in == kept.SignsIn.PASSWORD
-    if by_password and not second_factor.is_on(user) and Rules.objects.the().requires_second_factor:
+    by_password = account is None or account.login_method == account.LoginMethod.PASSWORD
+    if (
+        by_password
+        and not second_factor.is_on(user)
+        and Policies.objects.get_current().requires_second_factor
+    ):
         return FACTOR
     return ""
 
 
-def done(request: Any) -> None:
-    """See what a session has to do next, after one duty was done."""
-    request.session.pop(MUST, None)
+def update_required_step(request: Any) -> None:
+    """Store the next required step of a session after one was completed."""
+    request.session.pop(REQUIRED_STEP, None)
     fresh = User.objects.select_related("administrator", "second_factor").get(pk=request.user.pk)
-    must = next_duty(fresh)
-    if must:
-        request.session[MUST] = must
+    _store_required_step(request, fresh)
 
 
-def note_failure(request: Any, username: str, reason: str) -> None:
-    """Write a failed proof down. A name that nobody has is not: it may be a mistyped password."""
+def _store_required_step(request: Any, user: User) -> None:
+    step = next_required_step(user)
+    if step:
+        request.session[REQUIRED_STEP] = step
+
+
+def record_failure(request: Any, username: str, reason: str) -> None:
+    """Record a failed login; an unknown user name is omitted because it might be a password."""
     user = User.objects.filter(username=username).first()
     subject = f"auth.User:{user.pk}" if user is not None else "auth.User:unknown"
-    with acting(actor_of(request, user.username if user is not None else "unknown")):
+    with acting_as(get_actor(request, user.username if user is not None else "unknown")):
         Entry.objects.record("login-failed", subject, note=reason)
 
 
-def note_refusal(request: Any, note: str) -> None:
-    """Write down that somebody whom a provider sent was not let in."""
+def record_rejection(request: Any, note: str) -> None:
+    """Record a login that was rejected after authentication by an OpenID provider."""
     name = request.user.get_username() or "unknown"
-    with acting(actor_of(request, name)):
+    with acting_as(get_actor(request, name)):
         Entry.objects.record("login-failed", "auth.User:unknown", note=note)
 
 
-class PasswordAndRoles(ModelBackend):
-    """Proves a password. A user's rights are those of the roles, and those given singly."""
+class PasswordBackend(ModelBackend):
+    """Authenticates with a password; adds the rights of roles to the rights of the user."""
 
     def authenticate(
         self, request: Any, username: Any = None, password: Any = None, **kwargs: Any
     ) -> Any:
-        """Return the user of name and password, None for a wrong one."""
+        """Return the user, None if the name or password is wrong."""
         return super().authenticate(request, username=username, password=password, **kwargs)
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
-        """Return every right of an active user."""
-        single: set[str] = super().get_all_permissions(user_obj, obj)
-        if not single and not user_obj.is_active:
+        """Return the rights of an active user."""
+        own: set[str] = super().get_all_permissions(user_obj, obj)
+        if not own and not user_obj.is_active:
             return set()
-        return single | rights_of(role.key for role in roles_of(user_obj))
+        return own | rights_of(role.key for role in roles_of(user_obj))
 
     def get_user(self, user_id: Any) -> Any:
-        """Return an active user with what every page needs of them, in one query."""
-        known = User.objects.select_related("administrator", "second_factor", "preferences")
-        user = known.filter(pk=user_id).first()
+        """Return an active user with the related rows that every page needs, in one query."""
+        users = User.objects.select_related("administrator", "second_factor", "preferences")
+        user = users.filter(pk=user_id).first()
         return user if user is not None and self.user_can_authenticate(user) else None
 
 
-class Code(BaseBackend):
-    """Proves a code of the authenticator, or a recovery code, of somebody known by password.
+class CodeBackend(BaseBackend):
+    """Verifies an authenticator code or a recovery code after the password.
 
-    It stands among the backends so that wrong codes count towards the lock-out (S-82).
+    It is an authentication backend so that wrong codes count toward the account lockout.
     """
 
     def authenticate(  # type: ignore[override]  # Django tells backends apart by these names
         self, request: Any, username: str = "", code: str = ""
     ) -> User | None:
-        """Return the user if the code is right."""
+        """Return the user if the code is valid."""
         user = User.objects.filter(username=username, is_active=True).first()
         if user is None or not code:
             return None
-        return user if second_factor.prove(user, code, now=timezone.now()) else None
+        return user if second_factor.verify_code(user, code, now=timezone.now()) else None

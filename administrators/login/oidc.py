@@ -1,4 +1,4 @@
-"""Who an OpenID provider says somebody is, and which administrator that makes them (B-21)."""
+"""Login with an OpenID provider, and the administrator that an identity belongs to."""
 
 from __future__ import annotations
 
@@ -21,58 +21,58 @@ from administrators.accounts.roles import BY_KEY
 from administrators.models import Administrator, roles_of
 from faults import Fault, Forbidden, Unavailable
 
-ANSWERS_WITHIN = 5
-SignsIn = Administrator.SignsIn
+TIMEOUT_SECONDS = 5
+LoginMethod = Administrator.LoginMethod
 
 
-class NotLetIn(Forbidden):
-    """The provider knows them, this console does not."""
+class NotAnAdministrator(Forbidden):
+    """The identity is not an administrator of this console."""
 
-    action = "Ask an administrator who may grant rights to let you in."
+    action = "Ask an administrator who can grant rights to give you access."
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who somebody is at the provider, and when they last proved it there."""
+    """An account at the provider, and the time of its last authentication there."""
 
     subject: str
     name: str
     email: str
     groups: tuple[str, ...]
-    proved_at: datetime | None
+    authenticated_at: datetime | None
 
     @classmethod
-    def read(cls, claims: Mapping[str, Any]) -> Identity:
-        """Read the claims of an ID token that was verified."""
+    def from_claims(cls, claims: Mapping[str, Any]) -> Identity:
+        """Return the identity in the claims of a verified ID token."""
         groups = claims.get(settings.OIDC_GROUPS_CLAIM) or []
-        proved = claims.get("auth_time")
+        auth_time = claims.get("auth_time")
         return cls(
             subject=f"{claims['iss']} {claims['sub']}",
-            name=_name(claims),
+            name=_get_name(claims),
             email=str(claims.get("email") or ""),
             groups=tuple(str(group) for group in groups) if isinstance(groups, list) else (),
-            proved_at=datetime.fromtimestamp(proved, UTC)
-            if isinstance(proved, int | float)
+            authenticated_at=datetime.fromtimestamp(auth_time, UTC)
+            if isinstance(auth_time, int | float)
             else None,
         )
 
     @property
     def roles(self) -> list[str]:
-        """Return the roles that the groups give, as the installation says."""
-        given = [settings.OIDC_ROLES.get(group) for group in self.groups]
-        return [role for role in BY_KEY if role in given]
+        """Return the roles that the settings map to the groups."""
+        mapped = [settings.OIDC_ROLES.get(group) for group in self.groups]
+        return [role for role in BY_KEY if role in mapped]
 
 
-def _name(claims: Mapping[str, Any]) -> str:
-    """Return the name to know them by; an address that nobody verified is none."""
+def _get_name(claims: Mapping[str, Any]) -> str:
+    """Return the user name; "" if it is an email address that is not verified."""
     if settings.OIDC_USER_CLAIM == "email" and claims.get("email_verified") is not True:
         return ""
     return str(claims.get(settings.OIDC_USER_CLAIM) or "")
 
 
-def client() -> Any:
-    """Return the client of the provider that the settings name."""
-    return _client(
+def get_client() -> Any:
+    """Return the client of the configured provider."""
+    return _build_client(
         settings.OIDC_ISSUER.rstrip("/"),
         settings.OIDC_CLIENT_ID,
         settings.OIDC_CLIENT_SECRET,
@@ -81,7 +81,7 @@ def client() -> Any:
 
 
 @lru_cache(maxsize=4)
-def _client(issuer: str, client_id: str, secret: str, ca_file: str) -> Any:
+def _build_client(issuer: str, client_id: str, secret: str, ca_file: str) -> Any:
     return OAuth().register(
         "oidc",
         client_id=client_id,
@@ -90,25 +90,25 @@ def _client(issuer: str, client_id: str, secret: str, ca_file: str) -> Any:
         client_kwargs={
             "scope": "openid profile email",
             "code_challenge_method": "S256",
-            "default_timeout": ANSWERS_WITHIN,
+            "default_timeout": TIMEOUT_SECONDS,
             "verify": ca_file or True,
         },
     )
 
 
-def begin(request: Any, back: str, **more: str) -> Any:
-    """Return the redirect to the provider; state, nonce and PKCE verifier stay in the session."""
+def start_login(request: Any, back: str, **more: str) -> Any:
+    """Return the redirect to the provider; state, nonce, and PKCE verifier are in the session."""
     try:
-        return client().authorize_redirect(request, back, **more)
+        return get_client().authorize_redirect(request, back, **more)
     except (requests.RequestException, ValueError, KeyError) as error:
         raise Unavailable(
-            f"{settings.OIDC_NAME} does not answer. You are not logged in.",
-            action="Try again later, or use an account with a password.",
+            f"{settings.OIDC_NAME} is not responding. You have not been logged in.",
+            action="Try again later, or log in with a password.",
         ) from error
 
 
-def finish(request: Any) -> Identity:
-    """Return who came back from the provider, after every check of the ID token."""
+def finish_login(request: Any) -> Identity:
+    """Return the identity that the provider sent, after the ID token has been verified."""
     expected = {
         "iss": {"essential": True, "value": settings.OIDC_ISSUER.rstrip("/")},
         "aud": {"essential": True, "value": settings.OIDC_CLIENT_ID},
@@ -117,71 +117,73 @@ def finish(request: Any) -> Identity:
         "nonce": {"essential": True},
     }
     try:
-        token = client().authorize_access_token(request, claims_options=expected)
-        return Identity.read(token["userinfo"])
+        token = get_client().authorize_access_token(request, claims_options=expected)
+        return Identity.from_claims(token["userinfo"])
     except requests.RequestException as error:
-        raise Unavailable(f"{settings.OIDC_NAME} does not answer.") from error
+        raise Unavailable(f"{settings.OIDC_NAME} is not responding.") from error
     except (AuthlibBaseError, JoseError, ValueError, KeyError) as error:
         raise Forbidden(
-            f"{settings.OIDC_NAME} did not prove who you are ({type(error).__name__}). "
-            "You are not logged in.",
+            f"{settings.OIDC_NAME} could not verify your identity "
+            f"({type(error).__name__}). You have not been logged in.",
             action="Start again from the login page.",
         ) from error
 
 
 @transaction.atomic
-def administrator_of(who: Identity, *, now: datetime) -> User:
-    """Return the administrator somebody is; those whom a group lets in are made here.
+def get_or_create_administrator(identity: Identity, *, now: datetime) -> User:
+    """Return the administrator of an identity; create it if a group is mapped to a role.
 
-    The first login binds the account to the subject of the provider: a name that somebody else
-    gets there later opens nothing. An account with a password is never taken over.
+    The first login binds the account to the subject at the provider, so another person who gets
+    the same name later is rejected. An account with a password is never bound.
     """
-    user = _bound(who) or _expected(who) or _made(who, now)
+    user = _find_bound(identity) or _bind_expected(identity) or _create(identity, now)
     if user is None:
-        raise NotLetIn(f"{who.name or 'This account'} is no administrator here.")
+        raise NotAnAdministrator(
+            f"{identity.name or 'This account'} is not an administrator of this zone."
+        )
     if not user.is_active:
-        raise NotLetIn(f"{user.username} is deactivated.")
-    return _with_roles(user, who)
+        raise NotAnAdministrator(f"The account {user.username} is deactivated.")
+    return _update_roles(user, identity)
 
 
-def _bound(who: Identity) -> User | None:
-    kept = Administrator.objects.filter(subject=who.subject, signs_in=SignsIn.OIDC)
-    found = kept.select_related("user").first()
+def _find_bound(identity: Identity) -> User | None:
+    bound = Administrator.objects.filter(subject=identity.subject, login_method=LoginMethod.OIDC)
+    found = bound.select_related("user").first()
     return found.user if found is not None else None
 
 
-def _expected(who: Identity) -> User | None:
-    """Return the account that waits for its first login under this name."""
-    waiting = Administrator.objects.filter(
-        user__username__iexact=who.name, signs_in=SignsIn.OIDC, subject=""
+def _bind_expected(identity: Identity) -> User | None:
+    """Bind and return the account with this name that has not logged in yet."""
+    unbound = Administrator.objects.filter(
+        user__username__iexact=identity.name, login_method=LoginMethod.OIDC, subject=""
     )
-    found = waiting.select_related("user").first() if who.name else None
-    if found is None or not waiting.filter(pk=found.pk).update(subject=who.subject):
+    found = unbound.select_related("user").first() if identity.name else None
+    if found is None or not unbound.filter(pk=found.pk).update(subject=identity.subject):
         return None
     return found.user
 
 
-def _made(who: Identity, now: datetime) -> User | None:
-    taken = User.objects.filter(username__iexact=who.name).exists()
-    if not who.name or not who.roles or taken:
+def _create(identity: Identity, now: datetime) -> User | None:
+    taken = User.objects.filter(username__iexact=identity.name).exists()
+    if not identity.name or not identity.roles or taken:
         return None
-    order = accounts.NewAdministrator(who.name, who.email, who.roles, SignsIn.OIDC)
-    user, _link = accounts.create(order, by=settings.OIDC_NAME, now=now)
-    Administrator.objects.filter(user=user).update(subject=who.subject)
+    new = accounts.NewAdministrator(identity.name, identity.email, identity.roles, LoginMethod.OIDC)
+    user, _link = accounts.create_administrator(new, by=settings.OIDC_NAME, now=now)
+    Administrator.objects.filter(user=user).update(subject=identity.subject)
     return user
 
 
-def _with_roles(user: User, who: Identity) -> User:
-    """Give the roles of the groups, where the installation maps groups to roles."""
+def _update_roles(user: User, identity: Identity) -> User:
+    """Set the roles of the groups if the settings map groups to roles."""
     if not settings.OIDC_ROLES:
         return user
-    if not who.roles:
-        raise NotLetIn(f"No group of {user.username} gives a role here.")
-    if [role.key for role in roles_of(user)] != who.roles:
-        accounts.set_roles(user.pk, who.roles, by=user)
+    if not identity.roles:
+        raise NotAnAdministrator(f"None of the groups of {user.username} is mapped to a role.")
+    if [role.key for role in roles_of(user)] != identity.roles:
+        accounts.set_roles(user.pk, identity.roles, by=user)
     return User.objects.select_related("administrator").get(pk=user.pk)
 
 
-def explain(fault: Fault) -> str:
-    """Return a fault in one line for the ledger."""
+def describe_fault(fault: Fault) -> str:
+    """Return a fault as the note of an audit entry."""
     return f"OpenID Connect: {fault.explanation}"

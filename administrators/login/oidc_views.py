@@ -1,4 +1,4 @@
-"""Log in with an OpenID provider, and prove there once more who one is (B-21, S-45)."""
+"""Login and reauthentication with an OpenID provider."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from django.views.decorators.http import require_GET
 
 from administrators.login import login
 from administrators.login import oidc as login_oidc
-from console.access.reauthentication import is_known_elsewhere, remember_proof
-from console.pages.responses import Request, inside
+from console.access.reauthentication import record_authentication, uses_oidc
+from console.pages.responses import Request, safe_redirect_url
 from faults import Fault, Forbidden
 
-NEXT, AGAIN = "oidc_next", "oidc_again"
-# How far the clock of the provider may be off.
+NEXT, REAUTHENTICATION = "oidc_next", "oidc_again"
+# Tolerated difference between the clocks of the provider and the console.
 SKEW = timedelta(seconds=60)
 
 
 @never_cache
 @login_not_required
 @require_GET
-def oidc(request: Request) -> HttpResponse:
-    """Go to the provider to log in."""
-    _refuse_without_provider()
-    request.session[NEXT] = inside(request, request.GET.get("next", ""))
-    request.session.pop(AGAIN, None)
-    return _go(request)
+def log_in_with_oidc(request: Request) -> HttpResponse:
+    """Redirect to the provider for login."""
+    _check_provider()
+    request.session[NEXT] = safe_redirect_url(request, request.GET.get("next", ""))
+    request.session.pop(REAUTHENTICATION, None)
+    return _redirect_to_provider(request)
 
 
 @never_cache
 @require_GET
-def again(request: Request) -> HttpResponse:
-    """Go to the provider to prove once more who one is, and come back to the page."""
-    _refuse_without_provider()
-    if not is_known_elsewhere(request.user):
+def reauthenticate(request: Request) -> HttpResponse:
+    """Redirect to the provider for reauthentication, then back to the page."""
+    _check_provider()
+    if not uses_oidc(request.user):
         raise Http404
-    request.session[NEXT] = inside(request, request.GET.get("next", ""))
-    request.session[AGAIN] = timezone.now().timestamp()
-    return _go(request, prompt="login", max_age="0")
+    request.session[NEXT] = safe_redirect_url(request, request.GET.get("next", ""))
+    request.session[REAUTHENTICATION] = timezone.now().timestamp()
+    return _redirect_to_provider(request, prompt="login", max_age="0")
 
 
-def _go(request: Request, **more: str) -> HttpResponse:
-    there = request.build_absolute_uri(reverse("administrators:oidc_callback"))
-    response: HttpResponse = login_oidc.begin(request, there, **more)
+def _redirect_to_provider(request: Request, **more: str) -> HttpResponse:
+    url = request.build_absolute_uri(reverse("administrators:oidc_callback"))
+    response: HttpResponse = login_oidc.start_login(request, url, **more)
     return response
 
 
@@ -56,40 +56,47 @@ def _go(request: Request, **more: str) -> HttpResponse:
 @login_not_required
 @require_GET
 def callback(request: Request) -> HttpResponse:
-    """Take the answer of the provider."""
-    _refuse_without_provider()
-    there = request.session.pop(NEXT, settings.LOGIN_REDIRECT_URL)
-    asked_again = request.session.pop(AGAIN, None)
+    """Complete login or reauthentication with the response of the provider."""
+    _check_provider()
+    next_url = request.session.pop(NEXT, settings.LOGIN_REDIRECT_URL)
+    requested_at = request.session.pop(REAUTHENTICATION, None)
     try:
-        who = login_oidc.finish(request)
-        if asked_again is not None:
-            _prove_again(request, who, asked_again)
+        identity = login_oidc.finish_login(request)
+        if requested_at is not None:
+            _verify_reauthentication(request, identity, requested_at)
         else:
-            user = login_oidc.administrator_of(who, now=timezone.now())
-            login.enter(request, user, how="OpenID Connect")
-            # The provider may have let them in by a session of this morning: no proof of now.
+            user = login_oidc.get_or_create_administrator(identity, now=timezone.now())
+            login.log_in(request, user, method="OpenID Connect")
+            # The session at the provider can be old, so the login is not a recent authentication.
             request.session["authenticated_at"] = (
-                who.proved_at.timestamp() if who.proved_at is not None else 0
+                identity.authenticated_at.timestamp()
+                if identity.authenticated_at is not None
+                else 0
             )
     except Fault as fault:
-        login.note_refusal(request, login_oidc.explain(fault))
+        login.record_rejection(request, login_oidc.describe_fault(fault))
         raise
-    return HttpResponseRedirect(there)
+    return HttpResponseRedirect(next_url)
 
 
-def _prove_again(request: Request, who: login_oidc.Identity, asked_at: float) -> None:
-    kept = getattr(request.user, "administrator", None)
-    if kept is None or kept.subject != who.subject:
-        raise Forbidden("This is another account than the one you are logged in with.")
-    proved = who.proved_at
-    if proved is None or proved.timestamp() < asked_at - SKEW.total_seconds():
+def _verify_reauthentication(
+    request: Request, identity: login_oidc.Identity, requested_at: float
+) -> None:
+    account = getattr(request.user, "administrator", None)
+    if account is None or account.subject != identity.subject:
+        raise Forbidden("This is not the account you are logged in with.")
+    authenticated_at = identity.authenticated_at
+    if (
+        authenticated_at is None
+        or authenticated_at.timestamp() < requested_at - SKEW.total_seconds()
+    ):
         raise Forbidden(
-            f"{settings.OIDC_NAME} did not ask you again who you are. Nothing was changed.",
-            action="Log out there and here, then log in again.",
+            (f"{settings.OIDC_NAME} did not ask you to log in again. Nothing was changed."),
+            action="Log out of both, then log in again.",
         )
-    remember_proof(request)
+    record_authentication(request)
 
 
-def _refuse_without_provider() -> None:
+def _check_provider() -> None:
     if not settings.OIDC_NAME:
         raise Http404

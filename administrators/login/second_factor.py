@@ -1,4 +1,7 @@
-"""The second factor: an authenticator app (RFC 6238), and recovery codes for when it is lost."""
+"""Two-factor authentication: an authenticator app (TOTP) and recovery codes.
+
+See: RFC 6238
+"""
 
 from __future__ import annotations
 
@@ -21,55 +24,57 @@ from faults import Conflict, Invalid
 
 SECRET_BYTES = 20
 is_on = has_second_factor
-CODES = 10
+CODE_COUNT = 10
 CODE_BYTES = 15
 DIGITS = 6
-# One step of thirty seconds early or late is the clock of a telephone.
+# The clock of a phone can be off by one time step (30 seconds).
 TOLERANCE = 1
 
 
 class WrongCode(Invalid):
-    """The code is not the one that the authenticator shows now."""
+    """The code does not match the current code of the authenticator."""
 
-    action = "Wait for the next code, and check the clock of your device."
+    action = "Wait for the next code, and check that the clock on your device is correct."
 
 
-def begin(user: User) -> SecondFactor:
-    """Make a new secret, to be confirmed by its first code; one that is on stays as it is."""
-    known = SecondFactor.objects.filter(user=user).first()
-    if known is not None and known.confirmed_at is not None:
+def start_setup(user: User) -> SecondFactor:
+    """Create a new secret that its first code must confirm; raise Conflict if one is active."""
+    existing = SecondFactor.objects.filter(user=user).first()
+    if existing is not None and existing.confirmed_at is not None:
         raise Conflict(
-            "You have a second factor already. Nothing was changed.",
-            action="Remove it first, if you want to use another device.",
+            "Two-factor authentication is already set up. Nothing was changed.",
+            action=("To use a different device, remove the current authenticator first."),
         )
-    blob = zone_keys.here().seal_for_all(secrets.token_bytes(SECRET_BYTES), binding=_binding(user))
+    encrypted = zone_keys.get_keyring().encrypt_for_servers(
+        secrets.token_bytes(SECRET_BYTES), binding=_binding(user)
+    )
     factor, _new = SecondFactor.objects.update_or_create(
-        user=user, defaults={"sealed": blob, "last_step": 0}
+        user=user, defaults={"encrypted": encrypted, "last_step": 0}
     )
     return factor
 
 
 def secret_text(factor: SecondFactor) -> str:
-    """Return the secret as it is typed into an authenticator (base32)."""
-    return base64.b32encode(_open(factor)).decode()
+    """Return the secret in Base32, as it is entered in an authenticator."""
+    return base64.b32encode(_decrypt(factor)).decode()
 
 
-def address(factor: SecondFactor) -> str:
-    """Return what the authenticator scans."""
-    issuer = f"ZCC {Zone.objects.the().name}"
+def provisioning_uri(factor: SecondFactor) -> str:
+    """Return the otpauth:// URI for the QR code."""
+    issuer = f"ZCC {Zone.objects.get_zone().name}"
     label = quote(f"{issuer}:{factor.user.get_username()}")
     values = {"secret": secret_text(factor), "issuer": issuer, "digits": DIGITS, "period": 30}
     return f"otpauth://totp/{label}?{urlencode(values, quote_via=quote)}"
 
 
 @transaction.atomic
-def confirm(user: User, code: str, *, now: datetime) -> list[str]:
-    """Turn the factor on with its first code; returns the recovery codes, shown this once."""
+def confirm_setup(user: User, code: str, *, now: datetime) -> list[str]:
+    """Activate the second factor with its first code and return the recovery codes."""
     factor = SecondFactor.objects.select_for_update().filter(user=user, confirmed_at=None).first()
     if factor is None:
-        raise Conflict("There is no second factor to confirm.", action="Begin again.")
+        raise Conflict("There is no two-factor setup to confirm.", action="Start the setup again.")
     if not _matches(factor, code, now):
-        raise WrongCode("This is not the code that belongs to the secret.", field="code")
+        raise WrongCode("The code is incorrect.", field="code")
     SecondFactor.objects.filter(pk=factor.pk).update(confirmed_at=now)
     Entry.objects.record("second-factor-on", f"auth.User:{user.pk}", note=user.get_username())
     return _new_codes(user)
@@ -77,22 +82,22 @@ def confirm(user: User, code: str, *, now: datetime) -> list[str]:
 
 @transaction.atomic
 def renew_codes(user: User) -> list[str]:
-    """Replace the recovery codes; the old ones open nothing any more."""
+    """Replace the recovery codes and return the new ones."""
     Entry.objects.record("new-recovery-codes", f"auth.User:{user.pk}", note=user.get_username())
     return _new_codes(user)
 
 
 @transaction.atomic
-def remove(user: User) -> None:
-    """Turn a user's second factor off, with its recovery codes."""
+def remove_second_factor(user: User) -> None:
+    """Remove the second factor and the recovery codes of a user."""
     Entry.objects.record("second-factor-off", f"auth.User:{user.pk}", note=user.get_username())
     SecondFactor.objects.filter(user=user).delete()
     RecoveryCode.objects.filter(user=user).delete()
 
 
 @transaction.atomic
-def prove(user: User, code: str, *, now: datetime) -> bool:
-    """Tell whether a code is right, and use it up: it proves nothing a second time."""
+def verify_code(user: User, code: str, *, now: datetime) -> bool:
+    """Return True if a code is valid, and mark it as used: no code is accepted twice."""
     code = "".join(code.split()).replace("-", "").upper()
     factor = SecondFactor.objects.select_for_update().filter(user=user).first()
     if factor is None or factor.confirmed_at is None:
@@ -113,7 +118,7 @@ def _matches(factor: SecondFactor, code: str, now: datetime) -> bool:
     code = "".join(code.split())
     if not (code.isascii() and code.isdecimal() and len(code) == DIGITS):
         return False
-    totp = TOTP(_open(factor), digits=DIGITS)
+    totp = TOTP(_decrypt(factor), digits=DIGITS)
     totp.time = int(now.timestamp())
     if not totp.verify(int(code), tolerance=TOLERANCE, min_t=factor.last_step + 1):
         return False
@@ -123,7 +128,7 @@ def _matches(factor: SecondFactor, code: str, now: datetime) -> bool:
 
 def _new_codes(user: User) -> list[str]:
     RecoveryCode.objects.filter(user=user).delete()
-    codes = [base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode() for _ in range(CODES)]
+    codes = [base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode() for _ in range(CODE_COUNT)]
     RecoveryCode.objects.bulk_create(
         RecoveryCode(user=user, digest=_digest(code)) for code in codes
     )
@@ -138,5 +143,7 @@ def _binding(user: User) -> str:
     return f"second-factor|{user.pk}"
 
 
-def _open(factor: SecondFactor) -> bytes:
-    return zone_keys.here().open_for_all(factor.sealed, binding=_binding(factor.user))
+def _decrypt(factor: SecondFactor) -> bytes:
+    return zone_keys.get_keyring().decrypt_for_servers(
+        factor.encrypted, binding=_binding(factor.user)
+    )

@@ -1,4 +1,4 @@
-"""Log in: the password, then the code of the authenticator where there is one (S-81, S-82)."""
+"""Login with a password and, if it is on, a second factor; setup links."""
 
 from __future__ import annotations
 
@@ -24,80 +24,79 @@ from administrators.accounts.forms import ChoosePassword, CodeForm
 from administrators.login import login as administrators_login
 from administrators.login import second_factor
 from administrators.models import Administrator
-from console.pages.responses import Request, faults_on, inside
+from console.pages.responses import Request, safe_redirect_url, show_faults_on
 
-# A session that proved the password and not yet the code; it may do nothing.
-HALFWAY = "halfway"
-CODE_WITHIN = timedelta(minutes=5)
+# Session key of a user who entered the password but not yet the code; not logged in.
+PENDING_CODE = "halfway"
+CODE_PERIOD = timedelta(minutes=5)
 
 
 @sensitive_post_parameters("password")
 @never_cache
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
-def login(request: Request) -> HttpResponse:
-    """Ask for name and password."""
+def log_in(request: Request) -> HttpResponse:
+    """Log in with a user name and password."""
     if request.user.is_authenticated:
-        return HttpResponseRedirect(_next(request))
+        return HttpResponseRedirect(_get_next_or_home(request))
     data = request.POST if request.method == "POST" else None
     form = AuthenticationForm(request, data)
     if form.is_valid():
         user: Any = form.get_user()
-        kept = getattr(user, "administrator", None)
-        if kept is not None and kept.signs_in != Administrator.SignsIn.PASSWORD:
+        account = getattr(user, "administrator", None)
+        if account is not None and account.login_method != Administrator.LoginMethod.PASSWORD:
             form.add_error(None, _("You log in with OpenID Connect."))
         elif second_factor.is_on(user):
-            return _halfway(request, user)
+            return _ask_for_code(request, user)
         else:
-            administrators_login.enter(request, user, how="password")
-            return HttpResponseRedirect(_next(request))
-    context = {"form": form, "next": _asked(request), "oidc": settings.OIDC_NAME}
+            administrators_login.log_in(request, user, method="password")
+            return HttpResponseRedirect(_get_next_or_home(request))
+    context = {"form": form, "next": _get_next(request), "oidc": settings.OIDC_NAME}
     return render(request, "administrators/login.html", context)
 
 
-def _halfway(request: Request, user: User) -> HttpResponse:
-    """Remember who proved the password, in a session of a new key, and ask for the code."""
+def _ask_for_code(request: Request, user: User) -> HttpResponse:
+    """Store the user in a session with a new key, and redirect to the page of the code."""
     request.session.cycle_key()
-    request.session[HALFWAY] = {"user": user.pk, "at": timezone.now().timestamp()}
-    there = reverse("administrators:code")
-    asked = _asked(request)
-    return HttpResponseRedirect(f"{there}?{REDIRECT_FIELD_NAME}={asked}" if asked else there)
+    request.session[PENDING_CODE] = {"user": user.pk, "at": timezone.now().timestamp()}
+    url, next_url = reverse("administrators:code"), _get_next(request)
+    return HttpResponseRedirect(f"{url}?{REDIRECT_FIELD_NAME}={next_url}" if next_url else url)
 
 
 @never_cache
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
-def code(request: Request) -> HttpResponse:
-    """Ask for the code of the authenticator."""
-    user = _known_halfway(request, timezone.now())
+def enter_code(request: Request) -> HttpResponse:
+    """Log in with an authenticator code or a recovery code after the password."""
+    user = _get_pending_user(request, timezone.now())
     if user is None:
         return HttpResponseRedirect(reverse("administrators:login"))
     form = CodeForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        given = form.cleaned_data["code"]
-        if authenticate(request, username=user.username, code=given) is not None:
-            del request.session[HALFWAY]
-            administrators_login.enter(request, user, how="password and code")
-            return HttpResponseRedirect(_next(request))
-        form.add_error("code", _("This is not the code shown now, or it was used already."))
-    context = {"form": form, "next": _asked(request)}
+        code = form.cleaned_data["code"]
+        if authenticate(request, username=user.username, code=code) is not None:
+            del request.session[PENDING_CODE]
+            administrators_login.log_in(request, user, method="password and code")
+            return HttpResponseRedirect(_get_next_or_home(request))
+        form.add_error("code", _("The code is incorrect, expired, or already used."))
+    context = {"form": form, "next": _get_next(request)}
     return render(request, "administrators/code.html", context, status=422 if form.errors else 200)
 
 
-def _known_halfway(request: Request, now: datetime) -> User | None:
-    kept = request.session.get(HALFWAY)
-    if kept is None or now.timestamp() - kept["at"] > CODE_WITHIN.total_seconds():
+def _get_pending_user(request: Request, now: datetime) -> User | None:
+    pending = request.session.get(PENDING_CODE)
+    if pending is None or now.timestamp() - pending["at"] > CODE_PERIOD.total_seconds():
         return None
     users = User.objects.select_related("administrator", "second_factor")
-    return users.filter(pk=kept["user"], is_active=True).first()
+    return users.filter(pk=pending["user"], is_active=True).first()
 
 
 @require_POST
 @login_not_required
-def logout(request: Request) -> HttpResponse:
+def log_out(request: Request) -> HttpResponse:
     """Log out."""
     if request.user.is_authenticated:
-        administrators_login.leave(request)
+        administrators_login.log_out(request)
     return HttpResponseRedirect(str(settings.LOGOUT_REDIRECT_URL))
 
 
@@ -105,29 +104,29 @@ def logout(request: Request) -> HttpResponse:
 @never_cache
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
-def set_up(request: Request, text: str) -> HttpResponse:
-    """Let the holder of a set-up link choose a password, and log them in (S-83)."""
+def redeem_setup_link(request: Request, text: str) -> HttpResponse:
+    """Set the password of the user of a setup link, and log the user in."""
     now = timezone.now()
-    link = setup_links.find(text, now=now)
+    link = setup_links.find_link(text, now=now)
     form = ChoosePassword(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        with faults_on(form):
-            user = setup_links.use(text, form.cleaned_data["new_password"], now=now)
+        with show_faults_on(form):
+            user = setup_links.redeem_link(text, form.cleaned_data["new_password"], now=now)
         if not form.errors:
             if second_factor.is_on(user):
                 return HttpResponseRedirect(reverse("administrators:login"))
-            administrators_login.enter(request, user, how="set-up link")
+            administrators_login.log_in(request, user, method="setup link")
             return HttpResponseRedirect(str(settings.LOGIN_REDIRECT_URL))
     context = {"form": form, "name": link.user.username}
     return render(
-        request, "administrators/set_up.html", context, status=422 if form.errors else 200
+        request, "administrators/setup_link.html", context, status=422 if form.errors else 200
     )
 
 
-def _asked(request: Request) -> str:
-    given = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME, "")
-    return inside(request, given) if given else ""
+def _get_next(request: Request) -> str:
+    url = request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME, "")
+    return safe_redirect_url(request, url) if url else ""
 
 
-def _next(request: Request) -> str:
-    return _asked(request) or str(settings.LOGIN_REDIRECT_URL)
+def _get_next_or_home(request: Request) -> str:
+    return _get_next(request) or str(settings.LOGIN_REDIRECT_URL)

@@ -1,1 +1,1 @@
-"""The tamper-evident chain of audit entries, and the state mechanism that writes it."""
+"""The hash chain of audit entries: actor, state machine, protection, and verification."""

@@ -1,4 +1,4 @@
-"""Who is acting: set once at the edge (request, task, agent call), read by every ledger entry."""
+"""The current actor, set for each request, task, or agent call and stored in each audit entry."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Actor:
-    """The one who acts, and where from.
+    """The user, device, or process that performs an action, and its address.
 
-    `session` is a digest, never the session key; for a token of the API its number and name.
+    `session` is a digest, never the session key. For an API token it is the number and name.
     """
 
     name: str
@@ -25,13 +25,13 @@ _current: ContextVar[Actor] = ContextVar("actor", default=SYSTEM)
 
 
 def current() -> Actor:
-    """Return who is acting now; the system itself where nobody else is."""
+    """Return the current actor; SYSTEM if none is set."""
     return _current.get()
 
 
 @contextmanager
-def acting(actor: Actor) -> Iterator[None]:
-    """Let everything inside be written to the ledger under this actor."""
+def acting_as(actor: Actor) -> Iterator[None]:
+    """Record all audit entries in this context under the given actor."""
     token = _current.set(actor)
     try:
         yield

@@ -1,21 +1,21 @@
-"""What keeps the ledger append-only inside the database itself (S-44).
+"""SQL that makes the audit log append-only in the database.
 
-A trigger refuses every change and removal of an entry, whoever asks. It cannot stop the owner of
-the database, who may drop it: what was done then, `manage.py verify_audit` finds.
+A trigger rejects every update and deletion of an entry. The owner of the database can drop the
+trigger; `manage.py verify_audit` detects what was changed then.
 """
 
 from __future__ import annotations
 
-REFUSAL = "the ledger is append-only"
+ERROR_MESSAGE = "the audit log is append-only"
 
 _SQLITE = [
-    f"CREATE TRIGGER ledger_entry_no_{act.lower()} BEFORE {act} ON ledger_entry "
-    f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
-    for act in ("UPDATE", "DELETE")
+    f"CREATE TRIGGER ledger_entry_no_{event.lower()} BEFORE {event} ON ledger_entry "
+    f"BEGIN SELECT RAISE(ABORT, '{ERROR_MESSAGE}'); END"
+    for event in ("UPDATE", "DELETE")
 ]
 _POSTGRESQL = [
     "CREATE FUNCTION ledger_entry_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-    f"$$ BEGIN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'integrity_constraint_violation'; "
+    f"$$ BEGIN RAISE EXCEPTION '{ERROR_MESSAGE}' USING ERRCODE = 'integrity_constraint_violation'; "
     "END $$",
     "CREATE TRIGGER ledger_entry_no_change BEFORE UPDATE OR DELETE ON ledger_entry "
     "FOR EACH ROW EXECUTE FUNCTION ledger_entry_refuse()",
@@ -32,11 +32,11 @@ _REMOVE = {
 }
 
 
-def statements(vendor: str) -> list[str]:
-    """Return the SQL that puts the guard into a database of this vendor."""
+def install_statements(vendor: str) -> list[str]:
+    """Return the SQL that creates the triggers; [] for an unknown database vendor."""
     return _INSTALL.get(vendor, [])
 
 
-def removal(vendor: str) -> list[str]:
-    """Return the SQL that takes the guard out again: to undo its migration."""
+def removal_statements(vendor: str) -> list[str]:
+    """Return the SQL that drops the triggers, to reverse the migration."""
     return _REMOVE.get(vendor, [])

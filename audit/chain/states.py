@@ -1,32 +1,46 @@
-"""A small table of states: which moves exist, which states are closed."""
+"""The state machine of every model with a state: the allowed transitions as data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from faults import Conflict
 
 
-class WrongMove(Conflict):
-    """The thing is not in the state that the move starts from."""
+class InvalidTransition(Conflict):
+    """The current state does not allow the transition."""
 
-    action = "Reload the page to see how it stands now."
+    action = "Reload the page to see the current status."
 
 
 @dataclass(frozen=True)
-class Machine:
-    """The moves of one kind of thing. A state without moves is closed."""
+class StateMachine:
+    """The transitions of one kind of object.
+
+    `name` starts the error message. `transitions` maps each state to the states that can follow;
+    a state without successors is closed.
+    """
 
     name: str
-    moves: Mapping[str, tuple[str, ...]]
-    closed: frozenset[str] = field(init=False)
+    transitions: Mapping[str, tuple[str, ...]]
 
-    def __post_init__(self) -> None:
-        closed = frozenset(state for state, there in self.moves.items() if not there)
-        object.__setattr__(self, "closed", closed)
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """Return the states that nothing can follow."""
+        return tuple(state for state, following in self.transitions.items() if not following)
 
-    def check(self, here: str, there: str) -> None:
-        """Raise WrongMove unless the table has a move from here to there."""
-        if there not in self.moves.get(here, ()):
-            raise WrongMove(f"{self.name} cannot go from {here} to {there}. Nothing was changed.")
+    def can_change(self, current: str, new: str) -> bool:
+        """Return True if `new` can follow `current`."""
+        return new in self.transitions.get(current, ())
+
+    def states_before(self, new: str) -> list[str]:
+        """Return the states that `new` can follow."""
+        return [state for state in self.transitions if self.can_change(state, new)]
+
+    def check(self, current: str, new: str) -> None:
+        """Raise InvalidTransition unless `new` can follow `current`."""
+        if not self.can_change(current, new):
+            raise InvalidTransition(
+                f"{self.name} cannot change from {current} to {new}. Nothing was changed."
+            )

@@ -1,26 +1,26 @@
-"""Read the whole chain again: what was changed, removed, inserted or moved shows (S-41)."""
+"""Verify the hash chain: detect changed, removed, inserted, and reordered audit entries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from audit.models import START, Entry, Head
+from audit.models import GENESIS_DIGEST, Checkpoint, Entry
 
-CHUNK = 2000
+CHUNK_SIZE = 2000
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The first line that is not as it was written, and what is wrong with it."""
+    """The first entry that fails verification, and the problem."""
 
     seq: int
-    what: str
+    problem: str
 
 
 @dataclass(frozen=True)
-class Verified:
-    """What a reading of the chain came to; `finding` is None for a whole one."""
+class VerificationResult:
+    """The number of valid entries, the last of them, and the first problem; None if valid."""
 
     entries: int
     seq: int
@@ -28,46 +28,48 @@ class Verified:
     finding: Finding | None = None
 
 
-def verify(seq: int = 0, digest: str = "") -> Verified:
-    """Read the chain from its start to its head.
+def verify_chain(seq: int = 0, digest: str = "") -> VerificationResult:
+    """Verify the chain from its first entry to its checkpoint and return the result.
 
-    `seq` and `digest` are of a head that was kept elsewhere: the line of that number must still
-    be the same one, so that a chain reckoned anew, or cut off together with its head, shows too.
+    `seq` and `digest` are from a checkpoint that was stored elsewhere. The entry with this number
+    must have this digest, which also detects a chain that was recalculated, or truncated together
+    with the checkpoint in the database.
     """
-    last, previous, count = 0, START, 0
+    last, previous, count = 0, GENESIS_DIGEST, 0
     try:
-        for entry in _entries():
-            what = _fault(entry, last, previous)
-            if not what and entry.seq == seq and entry.digest != digest:
-                what = "is another one than when the head was kept"
-            if what:
-                number = min(entry.seq, last + 1)
-                return Verified(count, last, previous, Finding(number, what))
+        for entry in _list_entries():
+            problem = _check_entry(entry, last, previous)
+            if not problem and entry.seq == seq and entry.digest != digest:
+                problem = "does not match the saved checkpoint"
+            if problem:
+                finding = Finding(min(entry.seq, last + 1), problem)
+                return VerificationResult(count, last, previous, finding)
             last, previous, count = entry.seq, entry.digest, count + 1
     except (ValueError, TypeError, AttributeError):
-        return Verified(count, last, previous, Finding(last + 1, "cannot be read"))
-    return Verified(count, last, previous, _about_the_end(last, previous, seq))
+        return VerificationResult(count, last, previous, Finding(last + 1, "cannot be read"))
+    return VerificationResult(count, last, previous, _check_end(last, previous, seq))
 
 
-def _entries() -> Iterator[Entry]:
-    return Entry.objects.order_by("seq").iterator(chunk_size=CHUNK)
+def _list_entries() -> Iterator[Entry]:
+    return Entry.objects.order_by("seq").iterator(chunk_size=CHUNK_SIZE)
 
 
-def _fault(entry: Entry, last: int, previous: str) -> str:
+def _check_entry(entry: Entry, last: int, previous: str) -> str:
     if entry.seq > last + 1:
         return "is missing"
     if entry.seq != last + 1:
-        return "has a number that no line has"
+        return "has an unexpected sequence number"
     if entry.previous != previous:
-        return "does not follow the line before it"
-    return "" if entry.digest == entry.reckon() else "was changed"
+        return "does not match the hash of the previous entry"
+    return "" if entry.digest == entry.compute_digest() else "was modified"
 
 
-def _about_the_end(last: int, digest: str, kept: int) -> Finding | None:
-    head = Head.objects.first()
-    known, its_digest = (head.seq, head.digest) if head is not None else (0, START)
-    if max(known, kept) > last:
-        return Finding(last + 1, "is missing: the chain was cut off here")
-    if known < last:
-        return Finding(known + 1, "stands behind the head of the chain")
-    return None if its_digest == digest else Finding(last, "is not what the head of the chain says")
+def _check_end(last: int, digest: str, saved_seq: int) -> Finding | None:
+    checkpoint = Checkpoint.objects.first() or Checkpoint()
+    if max(checkpoint.seq, saved_seq) > last:
+        return Finding(last + 1, "is missing: the log was truncated here")
+    if checkpoint.seq < last:
+        return Finding(checkpoint.seq + 1, "is after the end of the chain")
+    if checkpoint.digest != digest:
+        return Finding(last, "does not match the end of the chain")
+    return None

@@ -1,4 +1,4 @@
-"""Audit entries in the REST API; they can be read and never changed (S-40, S-44)."""
+"""Audit entries in the REST API (read-only)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from ninja import Query, Router, Schema
 
 from audit.entries.tables import Filter
 from audit.models import Entry
-from console.rest.api import Moment, Page, Paging, Text, by_number, having, page
+from console.rest.api import Page, Paging, Text, Timestamp, get_by_number, paginate, require
 
 router = Router(tags=["audit"])
 RIGHT = "ledger.view_entry"
 
 
 class EntryOut(Schema):
-    """One line of the ledger, chained to the one before by `previous`."""
+    """An entry of the audit log.
+
+    `here` and `there` are the states before and after. `previous` is the digest of the previous
+    entry.
+    """
 
     seq: int
     at: datetime
@@ -25,6 +29,7 @@ class EntryOut(Schema):
     address: str
     session: str
     action: str
+    action_label: str
     subject: str
     here: str
     there: str
@@ -35,25 +40,25 @@ class EntryOut(Schema):
 
 
 class EntryFilter(Schema):
-    """Which entries to return."""
+    """Conditions that entries must meet; an empty value matches every entry."""
 
     q: Text = ""
     actor: Text = ""
     action: Text = ""
     subject: Text = ""
-    since: Moment | None = None
-    until: Moment | None = None
+    since: Timestamp | None = None
+    until: Timestamp | None = None
 
 
-@router.get("/audit-entries", response=Page[EntryOut], auth=having(RIGHT))
+@router.get("/audit-entries", response=Page[EntryOut], auth=require(RIGHT))
 def list_audit_entries(
-    request: HttpRequest, paging: Query[Paging], wanted: Query[EntryFilter]
+    request: HttpRequest, paging: Query[Paging], conditions: Query[EntryFilter]
 ) -> Any:
-    """List what was done, the newest first."""
-    return page(Filter(**wanted.dict()).entries(), paging)
+    """List audit log entries, newest first."""
+    return paginate(Filter(**conditions.dict()).entries(), paging)
 
 
-@router.get("/audit-entries/{seq}", response=EntryOut, auth=having(RIGHT))
-def show_audit_entry(request: HttpRequest, seq: str) -> Any:
-    """Show one entry."""
-    return by_number(Entry.objects.all(), seq)
+@router.get("/audit-entries/{seq}", response=EntryOut, auth=require(RIGHT))
+def get_audit_entry(request: HttpRequest, seq: str) -> Any:
+    """Get an audit log entry."""
+    return get_by_number(Entry.objects.all(), seq)

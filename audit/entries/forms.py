@@ -1,31 +1,35 @@
-"""The filter of the audit page."""
+"""The filter form of the audit page."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from audit.chain.action_labels import get_label
 from audit.entries.tables import Filter
-from console.pages.forms import LocalTimeField
+from console.pages.forms import LocalTimeField, set_choices
 
 
 class AuditFilter(forms.Form):
-    """Which entries to show."""
+    """The conditions that listed entries must meet."""
 
-    q = forms.CharField(label=_("Text"), required=False, max_length=200)
-    actor = forms.CharField(label=_("Who"), required=False, max_length=200)
+    q = forms.CharField(label=_("Search text"), required=False, max_length=200)
+    actor = forms.CharField(label=_("User"), required=False, max_length=200)
     action = forms.ChoiceField(label=_("Action"), required=False)
     subject = forms.CharField(label=_("Subject"), required=False, max_length=200)
     since = LocalTimeField(label=_("From"), required=False)
     until = LocalTimeField(label=_("Until"), required=False)
 
-    def __init__(self, actions: list[str], **kwargs: Any) -> None:
+    def __init__(self, actions: Iterable[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        field: Any = self.fields["action"]
-        field.choices = [("", _("Every action")), *((action, action) for action in actions)]
+        labels = sorted(
+            ((action, get_label(action)) for action in actions), key=lambda pair: pair[1]
+        )
+        set_choices(self, "action", [("", str(_("All actions"))), *labels])
 
-    def wanted(self) -> Filter:
-        """Return what was asked for, in the words of the ledger."""
+    def to_filter(self) -> Filter:
+        """Return the valid form as a filter."""
         return Filter(**self.cleaned_data)

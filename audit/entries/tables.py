@@ -1,4 +1,4 @@
-"""The audit log as a list: which entries a filter leaves (S-40)."""
+"""The filter of the audit log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audit.models import Entry
 
 @dataclass(frozen=True)
 class Filter:
-    """What to look for; an empty part leaves every entry."""
+    """Conditions that entries must meet; an empty value matches every entry."""
 
     q: str = ""
     actor: str = ""
@@ -22,7 +22,7 @@ class Filter:
     until: datetime | None = None
 
     def entries(self) -> QuerySet[Entry]:
-        """Return the entries that fit, the newest first."""
+        """Return the matching entries, newest first."""
         found = Entry.objects.order_by("-seq")
         if self.q:
             found = found.filter(Q(note__icontains=self.q) | Q(subject__icontains=self.q))
@@ -37,6 +37,6 @@ class Filter:
         return found.filter(at__lt=self.until) if self.until is not None else found
 
     @property
-    def is_on(self) -> bool:
-        """Tell whether anything is left out."""
+    def is_active(self) -> bool:
+        """Return True if any condition is set."""
         return self != Filter()

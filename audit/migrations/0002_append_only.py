@@ -4,12 +4,12 @@ from audit.chain import append_only
 
 
 def install(apps, schema_editor):
-    for statement in append_only.statements(schema_editor.connection.vendor):
+    for statement in append_only.install_statements(schema_editor.connection.vendor):
         schema_editor.execute(statement, params=None)
 
 
 def remove(apps, schema_editor):
-    for statement in append_only.removal(schema_editor.connection.vendor):
+    for statement in append_only.removal_statements(schema_editor.connection.vendor):
         schema_editor.execute(statement, params=None)
 
 

@@ -1,1 +1,1 @@
-"""The calls of agents under /zac/v1/."""
+"""The agent protocol: endpoints under /zac/v1/."""

@@ -1,4 +1,4 @@
-"""The calls of agents under /zac/v1/: register, refresh, certificates, reports (wire.messages)."""
+"""Endpoints of the agent protocol under /zac/v1/. Messages are defined in wire.messages."""
 
 from __future__ import annotations
 
@@ -26,22 +26,25 @@ from faults import Fault, Forbidden, Invalid, NotFound, Unauthenticated
 from systemupdates.assignments import assignment
 from systemupdates.content import store
 from wire import http_range, json_codec, messages
-from wire.preflight import RehearsalReport
+from wire.preflight import PreflightReport
 
-BODY_AT_MOST = 1 << 20
+MAX_BODY_BYTES = 1 << 20
 View = Callable[..., HttpResponse]
 
 
-def send(message: Any, status: int = 200) -> HttpResponse:
-    """Answer with one message as JSON."""
+def json_response(message: Any, status: int = 200) -> HttpResponse:
+    """Return a message as a JSON response."""
     return HttpResponse(json_codec.dump(message), status=status, content_type="application/json")
 
 
-def problem(fault: Fault) -> HttpResponse:
-    """Answer with a problem document (RFC 9457)."""
+def problem_response(fault: Fault) -> HttpResponse:
+    """Return a fault as a problem document.
+
+    See: RFC 9457
+    """
     status = STATUS[fault.kind]
     kind = f"urn:zcc:{type(fault).__name__}"
-    said = messages.Problem(
+    document = messages.Problem(
         title=fault.explanation,
         status=status,
         detail=fault.explanation,
@@ -49,32 +52,32 @@ def problem(fault: Fault) -> HttpResponse:
         type=kind,
     )
     return HttpResponse(
-        json_codec.dump(said), status=status, content_type="application/problem+json"
+        json_codec.dump(document), status=status, content_type="application/problem+json"
     )
 
 
-def call(method: str) -> Callable[[View], View]:
-    """Make a view an agent call of one method: no session, faults as problem documents."""
+def agent_call(method: str) -> Callable[[View], View]:
+    """Make a view an agent endpoint: one method, no session, faults as problem documents."""
 
     def decorate(view: View) -> View:
         @wraps(view)
         def wrapped(request: HttpRequest, *args: Any, **kwargs: str) -> HttpResponse:
             try:
                 if request.method != method:
-                    raise Invalid(f"This call takes {method}.")
-                if int(request.headers.get("Content-Length") or 0) > BODY_AT_MOST:
-                    raise Invalid("The message is larger than 1 MiB.")
+                    raise Invalid(f"This endpoint supports {method} only.")
+                if int(request.headers.get("Content-Length") or 0) > MAX_BODY_BYTES:
+                    raise Invalid("The request body exceeds the 1 MiB limit.")
                 return view(request, *args, **kwargs)
             except Fault as fault:
-                return problem(fault)
+                return problem_response(fault)
 
         return csrf_exempt(login_not_required(wrapped))
 
     return decorate
 
 
-def by_device(view: View) -> View:
-    """Let only a registered device in that signed this very request, once (S-55, S-56)."""
+def authenticate_device(view: View) -> View:
+    """Require the request to be signed by a registered device, and reject replays."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: str) -> HttpResponse:
@@ -85,54 +88,54 @@ def by_device(view: View) -> View:
             body=request.body,
             now=timezone.now(),
         )
-        with actor.acting(actor.Actor(f"device {device.name}", _address(request))):
+        with actor.acting_as(actor.Actor(f"device {device.name}", _get_client_address(request))):
             return view(request, device, *args, **kwargs)
 
     return wrapped
 
 
-def _address(request: HttpRequest) -> str:
+def _get_client_address(request: HttpRequest) -> str:
     return str(request.META.get("REMOTE_ADDR", ""))
 
 
-@call("GET")
+@agent_call("GET")
 def zone(request: HttpRequest) -> HttpResponse:
-    """Say what anybody may know of the zone."""
-    here, authority = Zone.objects.the(), Authority.objects.current()
-    return send(
-        messages.Zone(
-            zone=str(here.guid),
-            name=here.name,
+    """Get public information about the zone."""
+    row, authority = Zone.objects.get_zone(), Authority.objects.current()
+    return json_response(
+        messages.ZoneInfo(
+            zone=str(row.guid),
+            name=row.name,
             time=timezone.now().timestamp(),
             ca_pem=authority.root_pem,
             ca_sha256=authority.sha256,
-            zone_pub=here.public_key,
+            zone_pub=row.public_key,
         )
     )
 
 
-@call("POST")
+@agent_call("POST")
 def hello(request: HttpRequest) -> HttpResponse:
-    """Prove to a stranger that this server belongs to the zone (S-53)."""
-    throttle.check(throttle.GREETINGS, _address(request))
-    throttle.count(throttle.GREETINGS, _address(request))
-    said = json_codec.load(messages.Hello, request.body)
-    return send(responses.statement(said, now=timezone.now()))
+    """Prove to an unregistered device that this server belongs to the zone."""
+    throttle.check(throttle.IDENTITY_REQUESTS, _get_client_address(request))
+    throttle.record(throttle.IDENTITY_REQUESTS, _get_client_address(request))
+    hello_request = json_codec.load(messages.HelloRequest, request.body)
+    return json_response(responses.build_identity_statement(hello_request, now=timezone.now()))
 
 
-@call("POST")
+@agent_call("POST")
 def register(request: HttpRequest) -> HttpResponse:
-    """Let a device in; an address that guesses keys has to wait (S-69)."""
-    throttle.check(throttle.REFUSALS, _address(request))
+    """Register a device. Repeated failures from one address are rate limited."""
+    throttle.check(throttle.FAILED_REGISTRATIONS, _get_client_address(request))
     try:
         return _register(request)
     except (Forbidden, Unauthenticated):
-        throttle.count(throttle.REFUSALS, _address(request))
+        throttle.record(throttle.FAILED_REGISTRATIONS, _get_client_address(request))
         raise
 
 
 def _register(request: HttpRequest) -> HttpResponse:
-    said = json_codec.load(messages.Register, request.body)
+    payload = json_codec.load(messages.RegisterRequest, request.body)
     now = timezone.now()
     header = request.headers.get("Authorization", "")
     returning = None
@@ -140,119 +143,126 @@ def _register(request: HttpRequest) -> HttpResponse:
         returning = authentication.authenticate(
             header, method="POST", path=request.get_full_path(), body=request.body, now=now
         )
-    with actor.acting(actor.Actor(f"device {said.name}"[:200], _address(request))):
+    with actor.acting_as(actor.Actor(f"device {payload.name}"[:200], _get_client_address(request))):
         with transaction.atomic():
-            device = registration.register(said, returning=returning, now=now)
-            responses.welcome(device)
-        transaction.on_commit(tasks.nudge_all, robust=True)
-        return send(responses.registered(device, now=now), status=201)
+            device = registration.register(payload, returning=returning, now=now)
+            responses.assign_pending_work(device)
+        transaction.on_commit(tasks.enqueue_schedule_work, robust=True)
+        return json_response(responses.build_register_response(device, now=now), status=201)
 
 
-@call("POST")
-@by_device
+@agent_call("POST")
+@authenticate_device
 def unregister(request: HttpRequest, device: Device) -> HttpResponse:
-    """Let a device go."""
+    """Unregister a device."""
     registration.unregister(device)
     return HttpResponse(status=204)
 
 
-@call("POST")
-@by_device
+@agent_call("POST")
+@authenticate_device
 def refresh(request: HttpRequest, device: Device) -> HttpResponse:
-    """Hear how a device stands and give it everything that waits for it."""
-    said = json_codec.load(messages.Refresh, request.body)
-    body = responses.refreshed(device, said, now=timezone.now())
+    """Receive a device's status report and return its pending changes."""
+    payload = json_codec.load(messages.RefreshRequest, request.body)
+    body = responses.build_refresh_response(device, payload, now=timezone.now())
     return HttpResponse(body, content_type="application/json")
 
 
-@call("POST")
-@by_device
+@agent_call("POST")
+@authenticate_device
 def status(request: HttpRequest, device: Device, update: str) -> HttpResponse:
-    """Hear how an update fares on a device."""
-    said = json_codec.load(messages.StatusReport, request.body)
-    moved = assignment.report(device, update, said, now=timezone.now())
-    tasks.nudge_update(moved.update_id)
+    """Receive the status of an update on a device."""
+    report = json_codec.load(messages.StatusReport, request.body)
+    row = assignment.save_status_report(device, update, report, now=timezone.now())
+    tasks.enqueue_operation_of_update(row.update_id)
     return HttpResponse(status=204)
 
 
-@call("POST")
-@by_device
-def rehearsal(request: HttpRequest, device: Device, update: str) -> HttpResponse:
-    """Hear how a device's handshakes with future certificates went."""
-    said = json_codec.load(RehearsalReport, request.body)
-    assignment.rehearsed(device, update, said, now=timezone.now())
+@agent_call("POST")
+@authenticate_device
+def preflight(request: HttpRequest, device: Device, update: str) -> HttpResponse:
+    """Receive the results of a device's preflight checks."""
+    report = json_codec.load(PreflightReport, request.body)
+    assignment.save_preflight_report(device, update, report, now=timezone.now())
     return HttpResponse(status=204)
 
 
 @csrf_exempt
 @login_not_required
-def certificate(request: HttpRequest, update: str = requests.FIRST) -> HttpResponse:
-    """Take a server's request (POST), or give what it waits for (GET)."""
-    return _give(request, update) if request.method == "GET" else _take(request, update)
+def certificate(request: HttpRequest, update: str = requests.INITIAL) -> HttpResponse:
+    """Receive the CSR of a server (POST), or return its certificate once issued (GET)."""
+    return (
+        _get_certificate(request, update)
+        if request.method == "GET"
+        else _receive_csr(request, update)
+    )
 
 
-@call("GET")
-@by_device
-def _give(request: HttpRequest, device: Device, update: str) -> HttpResponse:
-    _approved(device)
-    future = requests.future_of(device, update)
-    said = requests.answer(future)
-    return send(said, status=200 if said.chain else 202)
+@agent_call("GET")
+@authenticate_device
+def _get_certificate(request: HttpRequest, device: Device, update: str) -> HttpResponse:
+    _require_approval(device)
+    future = requests.get_future_certificate(device, update)
+    answer = requests.build_answer(future)
+    return json_response(answer, status=200 if answer.chain else 202)
 
 
-@call("POST")
-@by_device
-def _take(request: HttpRequest, device: Device, update: str) -> HttpResponse:
-    _approved(device)
-    said = json_codec.load(messages.CsrRequest, request.body)
-    future = requests.future_of(device, update)
-    if said.chain:
-        imports.from_repository(future, said.chain, now=timezone.now())
+@agent_call("POST")
+@authenticate_device
+def _receive_csr(request: HttpRequest, device: Device, update: str) -> HttpResponse:
+    _require_approval(device)
+    payload = json_codec.load(messages.CsrRequest, request.body)
+    future = requests.get_future_certificate(device, update)
+    if payload.chain:
+        imports.import_from_repository(future, payload.chain, now=timezone.now())
     else:
-        requests.receive(future, said)
+        requests.receive_csr(future, payload)
     if future.authority is not None:
-        tasks.nudge_signing(future.authority)
+        tasks.enqueue_signing(future.authority)
     return HttpResponse(status=202)
 
 
-def _approved(device: Device) -> None:
+def _require_approval(device: Device) -> None:
     if device.state != "registered":
-        raise Forbidden("An administrator has yet to let this server in.")
+        raise Forbidden("This server is waiting for approval by an administrator.")
 
 
-@call("GET")
-@by_device
-def go(request: HttpRequest, device: Device, update: str) -> HttpResponse:
-    """Give a server the go, once there is one (D-26)."""
-    notice = responses.go_for(device, update)
-    if notice is None:
-        raise NotFound("There is no go yet.")
-    return send(notice)
+@agent_call("GET")
+@authenticate_device
+def activation_order(request: HttpRequest, device: Device, update: str) -> HttpResponse:
+    """Return the signed activation order once it has been issued.
+
+    See: D-26
+    """
+    order = responses.get_activation_order(device, update)
+    if order is None:
+        raise NotFound("The activation order has not been issued yet.")
+    return json_response(order)
 
 
-@call("GET")
+@agent_call("GET")
 def recovery(request: HttpRequest) -> HttpResponse:
-    """Give the notices that a device may check without trusting TLS (B-10)."""
-    return send(responses.recovery())
+    """Return the signed trust notices, which devices can verify without trusting TLS."""
+    return json_response(responses.build_recovery_notices())
 
 
-@call("GET")
+@agent_call("GET")
 def contact(request: HttpRequest) -> HttpResponse:
-    """Answer a verified contact; only the handshake matters."""
+    """Respond to a verified connection. Only the TLS handshake matters."""
     return HttpResponse(
         json.dumps({"time": timezone.now().timestamp()}), content_type="application/json"
     )
 
 
-@call("GET")
-def file(request: HttpRequest, digest: str) -> HttpResponse:
-    """Serve content by its digest; it is public, never holds keys, and is checked by digest."""
-    path = store.find(digest)
+@agent_call("GET")
+def content(request: HttpRequest, digest: str) -> HttpResponse:
+    """Return content, or a byte range of it, by its digest. Content is public and has no keys."""
+    path = store.find_file(digest)
     if path is None:
-        raise NotFound("This server does not hold that content.")
+        raise NotFound("The requested content is not available on this server.")
     data = path.read_bytes()
-    wanted = request.headers.get("Range", "")
-    span = http_range.span(wanted, len(data))
+    requested = request.headers.get("Range", "")
+    span = http_range.parse_range(requested, len(data))
     if span is None:
         answer = HttpResponse(status=416)
         answer.headers["Content-Range"] = f"bytes */{len(data)}"
@@ -260,7 +270,7 @@ def file(request: HttpRequest, digest: str) -> HttpResponse:
     begin, end = span
     answer = HttpResponse(
         data[begin:end],
-        status=206 if wanted else 200,
+        status=206 if requested else 200,
         content_type="application/octet-stream",
     )
     answer.headers["Accept-Ranges"] = "bytes"

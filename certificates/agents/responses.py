@@ -1,4 +1,4 @@
-"""What agents get: statement, welcome, trust, servers, updates, notices, recovery."""
+"""Responses to agents: identity, registration, refresh, activation order, recovery notices."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
-from audit.chain.states import WrongMove
+from audit.chain.states import InvalidTransition
 from audit.models import Entry
-from certificates.issuance.requests import ask_again, expect_first
+from certificates.issuance.requests import create_initial_certificate, request_new_csr
 from certificates.models import Authority, FutureCertificate, Operation
 from certificates.operations import distribution, rollback
-from certificates.operations.activation import record_current
+from certificates.operations.activation import record_current_certificate
 from certificates.operations.states import READY
 from certificates.trust import roots
 from certificates.trust import roots as trust_roots
@@ -27,163 +27,185 @@ from pki.certificates import details
 from pki.chains import chains
 from systemupdates.assignments import assignment, delivery
 from systemupdates.content import replication
-from systemupdates.models import Assignment, Notice
+from systemupdates.models import Assignment, TrustNotice
 from systemupdates.updates import lifecycle
 from wire import json_codec, messages, metadata
 from wire.envelope import Envelope
 
-WAITING_REFRESH_SECONDS = 60
-DISTRUST_AT_MOST = 10
-DISTRUST_ONCE_PER = timedelta(days=1)
+PENDING_REFRESH_SECONDS = 60
+MAX_REJECTION_REPORTS = 10
+REJECTION_REPORT_INTERVAL = timedelta(days=1)
+# States of an operation in which its activation order is in force.
+ORDERED_STATES = ("activating", "activated", "completed")
 log = logging.getLogger(__name__)
 
 
-def statement(said: messages.Hello, *, now: datetime) -> messages.HelloAnswer:
-    """Sign, for a stranger's nonce, which certificate this server shows and which roots count."""
-    ring = zone_keys.here()
-    zone = Zone.objects.the()
-    pem = (ring.home / "security" / "current" / "server.pem").read_text()
-    known = trust_roots.trust()
-    payload = metadata.Statement(
+def build_identity_statement(
+    request: messages.HelloRequest, *, now: datetime
+) -> messages.HelloResponse:
+    """Sign the certificate of this server and the trusted roots for the nonce of a new device."""
+    keyring = zone_keys.get_keyring()
+    zone = Zone.objects.get_zone()
+    pem = (keyring.home / "security" / "current" / "server.pem").read_text()
+    trusted = trust_roots.build_trust()
+    payload = metadata.IdentityStatement(
         zone=str(zone.guid),
-        nonce=said.nonce[:128],
-        host=said.host[:253],
-        certificate_sha256=details.digest(chains.split(pem)[0]),
-        roots=[known.current, *known.in_grace, *known.pending],
+        nonce=request.nonce[:128],
+        host=request.host[:253],
+        certificate_sha256=details.get_digest(chains.split(pem)[0]),
+        roots=[trusted.current, *trusted.in_grace, *trusted.pending],
         time=now.timestamp(),
     )
-    signed = ring.sign_unrecorded(metadata.STATEMENT, json_codec.dump(payload))
-    return messages.HelloAnswer(zone_pub=zone.public_key, statement=signed)
+    signed = keyring.sign_without_entry(metadata.IDENTITY_STATEMENT, json_codec.dump(payload))
+    return messages.HelloResponse(zone_pub=zone.public_key, statement=signed)
 
 
-def welcome(device: Device) -> None:
-    """Give a new or returning device what every device gets, at once (B-9, A.3)."""
+def assign_pending_work(device: Device) -> None:
+    """Assign updates, content, and an initial certificate to a device that has registered.
+
+    See: manual A.3
+    """
     assignment.offer_again(device)
-    if device.holds_content:
-        replication.join(device)
+    if device.is_content_server:
+        replication.create_replicas_for_server(device)
     if not device.is_certified:
         return
     for future in FutureCertificate.objects.open().filter(device=device, operation__isnull=False):
-        ask_again(future)
-    distribution.join(device)
-    expect_first(device, Authority.objects.current())
+        request_new_csr(future)
+    distribution.add_server(device)
+    create_initial_certificate(device, Authority.objects.current())
 
 
-def registered(device: Device, *, now: datetime) -> messages.Registered:
-    """Answer a registration: identity, secret, trust, servers."""
-    zone = Zone.objects.the()
+def build_register_response(device: Device, *, now: datetime) -> messages.RegisterResponse:
+    """Return the identity, secret, trusted roots, and servers for a registered device."""
+    zone = Zone.objects.get_zone()
     guid = str(device.pk)
-    return messages.Registered(
+    return messages.RegisterResponse(
         id=guid,
-        secret=zone_keys.here().device_secret(guid, device.credential_epoch),
+        secret=zone_keys.get_keyring().device_secret(guid, device.credential_epoch),
         epoch=device.credential_epoch,
         trust_epoch=zone.epoch,
         zone=str(zone.guid),
         zone_pub=zone.public_key,
         time=now.timestamp(),
         approved=device.state == "registered",
-        trust=trust_roots.trust(),
-        servers=servers(),
+        trust=trust_roots.build_trust(),
+        servers=list_server_addresses(),
         refresh_s=float(zone.refresh_seconds),
-        server_id=str(zone_keys.here().server_id),
+        server_id=str(zone_keys.get_keyring().server_id),
+        zone_name=zone.name,
     )
 
 
-def servers() -> list[messages.ServerAddress]:
-    """Return where the servers of the zone answer: Primary Servers, then satellites."""
+def list_server_addresses() -> list[messages.ServerAddress]:
+    """Return the addresses of the zone's servers: Primary Servers, then satellites."""
     rows = Device.objects.registered().exclude(role=messages.MANAGED).order_by("role", "name")
     order = {role: number for number, role in enumerate(messages.ROLES)}
     found = sorted(rows, key=lambda device: (order[device.role], device.name))
-    return [device.server_address() for device in found]
+    return [device.get_server_address() for device in found]
 
 
-def refreshed(device: Device, said: messages.Refresh, *, now: datetime) -> bytes:
-    """Answer a refresh. What is the same for every device is made once per zone revision."""
-    hear(device, said, now=now)
-    zone = Zone.objects.the()
-    interval = _interval(device, zone)
-    errands = _errands(device, said) if device.errands or device.role != messages.MANAGED else {}
+def build_refresh_response(
+    device: Device, report: messages.RefreshRequest, *, now: datetime
+) -> bytes:
+    """Return the refresh response as JSON. The common part is built once per zone revision."""
+    update_device_status(device, report, now=now)
+    zone = Zone.objects.get_zone()
+    interval = _get_refresh_interval(device, zone)
+    items = (
+        _get_pending_items(device, report)
+        if device.has_pending_work or device.role != messages.MANAGED
+        else {}
+    )
     own = {
         "approved": device.state == "registered",
         "time": now.timestamp(),
-        "names": [],
-        **errands,
+        **items,
     }
     if device.state != "registered":
-        waiting = float(min(zone.refresh_seconds, WAITING_REFRESH_SECONDS))
+        waiting = float(min(zone.refresh_seconds, PENDING_REFRESH_SECONDS))
         return json.dumps({**own, "refresh_s": waiting}).encode()
     # Two JSON objects joined as text: the second is the same for every device.
-    return (
-        f"{json.dumps(own)[:-1]}, {_common(str(zone.guid), zone.revision, interval)[1:]}".encode()
-    )
+    common = _build_common_part(str(zone.guid), zone.revision, interval)
+    return f"{json.dumps(own)[:-1]}, {common[1:]}".encode()
 
 
-def _interval(device: Device, zone: Zone) -> float:
-    """Return how often a device refreshes; a content server as often as it replicates (D-34)."""
-    if not device.holds_content:
+def _get_refresh_interval(device: Device, zone: Zone) -> float:
+    """Return the refresh interval in seconds. Content servers also refresh to replicate.
+
+    See: D-34
+    """
+    if not device.is_content_server:
         return float(zone.refresh_seconds)
-    return float(min(zone.refresh_seconds, device.replication_interval(zone).total_seconds()))
+    return float(min(zone.refresh_seconds, device.get_replication_interval(zone).total_seconds()))
 
 
 @lru_cache(maxsize=16)
-def _common(guid: str, revision: int, interval: float) -> str:
-    plain = messages.Refreshed(
+def _build_common_part(guid: str, revision: int, interval: float) -> str:
+    plain = messages.RefreshResponse(
         time=0,
         approved=True,
         refresh_s=interval,
-        trust=trust_roots.trust(),
-        servers=servers(),
-        server_id=str(zone_keys.here().server_id),
+        trust=trust_roots.build_trust(),
+        servers=list_server_addresses(),
+        server_id=str(zone_keys.get_keyring().server_id),
+        zone_name=Zone.objects.get_zone().name,
     )
     common = json.loads(json_codec.dump(plain))
-    wanted = ("refresh_s", "trust", "servers", "server_id")
-    return json.dumps({name: common[name] for name in wanted})
+    names = ("refresh_s", "trust", "servers", "server_id", "zone_name")
+    return json.dumps({name: common[name] for name in names})
 
 
-def _errands(device: Device, said: messages.Refresh) -> dict[str, object]:
-    """Return what waits for this device, and take its mark off once nothing does.
+def _get_pending_items(device: Device, report: messages.RefreshRequest) -> dict[str, object]:
+    """Return the pending items of a device, and clear its flag when there are none.
 
-    What is put there at the same moment must not be lost: the mark is taken off first, then is
-    looked again, in one transaction. Who marks the device meanwhile waits for that.
+    An item that is added concurrently must not be lost, so the flag is cleared before the second
+    look, in one transaction that blocks other writers of the row.
     """
     if device.state != "registered":
         return {}
-    found, busy = gather(device, said)
-    if busy or not device.errands:
+    found, has_pending = collect_pending_items(device, report)
+    if has_pending or not device.has_pending_work:
         return found
     with transaction.atomic():
-        Device.objects.filter(pk=device.pk).update(errands=False)
-        found, busy = gather(device, said)
-        if busy:
-            Device.objects.filter(pk=device.pk).update(errands=True)
+        Device.objects.filter(pk=device.pk).update(has_pending_work=False)
+        found, has_pending = collect_pending_items(device, report)
+        if has_pending:
+            Device.objects.filter(pk=device.pk).update(has_pending_work=True)
     return found
 
 
-def gather(device: Device, said: messages.Refresh) -> tuple[dict[str, object], bool]:
-    """Return what waits for this device beyond what every device gets, and whether it is much."""
-    errands = delivery.errands_of(device)
-    errands.notices += [notice.signed() for notice in roots.notices_for(device)]
+def collect_pending_items(
+    device: Device, report: messages.RefreshRequest
+) -> tuple[dict[str, object], bool]:
+    """Return the items for this device only, and whether any remain pending."""
+    pending = delivery.get_pending_items(device)
+    pending.notices += [notice.get_envelope() for notice in roots.list_retirement_notices(device)]
     found: dict[str, object] = {
-        "updates": [_plain(envelope) for envelope in errands.updates],
-        "notices": [_plain(envelope) for envelope in errands.notices],
-        "ignored": errands.ignored,
-        "redeploy": errands.redeploy,
+        "updates": [_envelope_to_dict(envelope) for envelope in pending.updates],
+        "notices": [_envelope_to_dict(envelope) for envelope in pending.notices],
+        "ignored": pending.ignored,
+        "redeploy": pending.redeploy,
     }
-    busy = errands.any
-    if device.holds_content:
-        replicate = replication.wanted_by(device)
-        found["replicate"] = [json.loads(json_codec.dump(order)) for order in replicate]
-        held = set(said.holds)
-        found["withdraw"] = [one for one in replication.withdrawn_from(device) if one in held]
-        busy = busy or bool(replicate)
+    has_pending = bool(pending)
+    if device.is_content_server:
+        replicate = replication.get_replication_requests(device)
+        found["replicate"] = [json.loads(json_codec.dump(request)) for request in replicate]
+        stored = set(report.stored_content)
+        found["withdraw"] = [
+            digest for digest in replication.get_withdrawn_digests(device) if digest in stored
+        ]
+        has_pending = has_pending or bool(replicate)
     if device.role != messages.MANAGED:
-        found["notices"] = [_plain(n) for n in (*errands.notices, *recovery().notices)]
+        found["notices"] = [
+            _envelope_to_dict(n) for n in (*pending.notices, *build_recovery_notices().notices)
+        ]
     if device.is_certified:
-        found["certificate"] = _first_waits(device, said)
-    return found, busy
+        found["certificate"] = _needs_initial_certificate(device, report)
+    return found, has_pending
 
 
-def _plain(envelope: Envelope) -> dict[str, str]:
+def _envelope_to_dict(envelope: Envelope) -> dict[str, str]:
     return {
         "payload_type": envelope.payload_type,
         "payload": envelope.payload,
@@ -191,61 +213,63 @@ def _plain(envelope: Envelope) -> dict[str, str]:
     }
 
 
-def _first_waits(device: Device, said: messages.Refresh) -> bool:
-    first = FutureCertificate.objects.open().filter(device=device, operation=None).first()
-    if first is None:
+def _needs_initial_certificate(device: Device, report: messages.RefreshRequest) -> bool:
+    future = FutureCertificate.objects.open().filter(device=device, operation=None).first()
+    if future is None:
         return False
-    return not first.digest or first.digest != said.server_certificate_sha256
+    return not future.digest or future.digest != report.server_certificate_sha256
 
 
-def hear(device: Device, said: messages.Refresh, *, now: datetime) -> None:
-    """Write down what a device says of itself, only where it changed."""
+def update_device_status(device: Device, report: messages.RefreshRequest, *, now: datetime) -> None:
+    """Store the values of a status report that differ from the stored ones."""
     changes: dict[str, object] = {}
-    facts = {
-        "version": said.agent[:40],
-        "generation": said.generation[:80],
-        "root_sha256": said.root_sha256[:64],
-        "anchored_sha256": said.anchored_sha256[:64],
-        "trusted_sha256": said.trusted_sha256[:10],
+    reported = {
+        "version": report.agent[:40],
+        "generation": report.generation[:80],
+        "root_sha256": report.root_sha256[:64],
+        "connection_root_sha256": report.anchored_sha256[:64],
+        "trusted_sha256": report.trusted_sha256[:10],
     }
-    changes.update({name: value for name, value in facts.items() if getattr(device, name) != value})
-    if abs(device.skew - said.skew) > 1:
-        changes["skew"] = said.skew
-    if said.refused:
-        changes["refused"] = F("refused") + said.refused
+    changes.update(
+        {name: value for name, value in reported.items() if getattr(device, name) != value}
+    )
+    if abs(device.clock_skew_seconds - report.skew) > 1:
+        changes["clock_skew_seconds"] = report.skew
+    if report.rejected_contacts:
+        changes["failed_contacts"] = F("failed_contacts") + report.rejected_contacts
     if changes:
         Device.objects.filter(pk=device.pk).update(**changes)
-    for why in said.distrusted[:DISTRUST_AT_MOST]:
-        _note_distrust(device, why[:300], now)
-    if device.holds_content:
-        replication.heard(device, said.holds, said.copies, now=now)
-    if device.is_certified and said.server_certificate_sha256:
-        _first_is_served(device, said.server_certificate_sha256, now)
-        with suppress(WrongMove):
-            rollback.shows_again(device, said.server_certificate_sha256, now=now)
+    for reason in report.rejected_documents[:MAX_REJECTION_REPORTS]:
+        _record_rejected_document(device, reason[:300], now)
+    if device.is_content_server:
+        replication.save_replication_report(device, report.stored_content, report.replicas, now=now)
+    if device.is_certified and report.server_certificate_sha256:
+        _activate_initial_certificate(device, report.server_certificate_sha256, now)
+        with suppress(InvalidTransition):
+            rollback.record_previous_certificate(device, report.server_certificate_sha256, now=now)
 
 
-def _note_distrust(device: Device, why: str, now: datetime) -> None:
-    """Keep in the ledger that somebody offered a device what the zone key did not sign."""
-    told = Entry.objects.filter(action="distrusted", subject=f"devices.Device:{device.pk}")
-    if not told.filter(note=why, at__gt=now - DISTRUST_ONCE_PER).exists():
-        log.warning("%s refused a signed document: %s", device.name, why)
-        Entry.objects.record("distrusted", f"devices.Device:{device.pk}", note=why)
+def _record_rejected_document(device: Device, reason: str, now: datetime) -> None:
+    """Record in the audit log that a device rejected a document not signed by the zone key."""
+    recorded = Entry.objects.filter(action="distrusted", subject=f"devices.Device:{device.pk}")
+    if not recorded.filter(note=reason, at__gt=now - REJECTION_REPORT_INTERVAL).exists():
+        log.warning("%s rejected a signed document: %s", device.name, reason)
+        Entry.objects.record("distrusted", f"devices.Device:{device.pk}", note=reason)
 
 
-def _first_is_served(device: Device, digest: str, now: datetime) -> None:
+def _activate_initial_certificate(device: Device, digest: str, now: datetime) -> None:
     rows = FutureCertificate.objects.open().filter(
         device=device, operation=None, digest=digest, state__in=READY
     )
     for future in rows.select_related("authority"):
-        # Another call of the same server may have told it at the same moment.
-        with suppress(WrongMove), transaction.atomic():
-            FutureCertificate.objects.move(future, "active")
-            record_current(device, future.authority, future.chain_pem, now=now)
+        # A concurrent request of the same server may have reported it.
+        with suppress(InvalidTransition), transaction.atomic():
+            FutureCertificate.objects.transition(future, "active")
+            record_current_certificate(device, future.authority, future.chain_pem, now=now)
 
 
-def go_for(device: Device, update_id: str) -> Envelope | None:
-    """Return the go of an update that is assigned to this server, if it was given."""
+def get_activation_order(device: Device, update_id: str) -> Envelope | None:
+    """Return the activation order for an update that is assigned to this server, else None."""
     try:
         row = Assignment.objects.filter(device=device, update_id=UUID(update_id)).first()
     except ValueError:
@@ -253,27 +277,28 @@ def go_for(device: Device, update_id: str) -> Envelope | None:
     if row is None or row.state in ("ignored", "canceled"):
         return None
     operation = Operation.objects.filter(update=row.update_id).first()
-    given = Notice.objects.filter(update=row.update_id, kind=Notice.Kind.GO)
-    notice = given.order_by("-pk").first()
-    if operation is None or notice is None or operation.state not in _GONE:
+    orders = TrustNotice.objects.filter(
+        update=row.update_id, kind=TrustNotice.Kind.ACTIVATION_ORDER
+    )
+    order = orders.order_by("-pk").first()
+    if operation is None or order is None or operation.state not in ORDERED_STATES:
         return None
-    return notice.signed()
+    return order.get_envelope()
 
 
-_GONE = ("activating", "activated", "completed")
-
-
-def recovery() -> metadata.Recovery:
-    """Return the notices of the last activated CA changes, newest last; none rolled back."""
-    undone = Operation.objects.filter(state__in=("rolling-back", "rolled-back"))
-    found = Notice.objects.filter(kind=Notice.Kind.ACTIVATED)
-    rows = found.exclude(update__in=undone.values("update")).order_by("-pk")[
-        : lifecycle.RECOVERY_KEEPS
+def build_recovery_notices() -> metadata.RecoveryNotices:
+    """Return the trust notices of recent CA changes that were not rolled back, newest last."""
+    rolled_back = Operation.objects.filter(state__in=("rolling-back", "rolled-back"))
+    activated = TrustNotice.objects.filter(kind=TrustNotice.Kind.ACTIVATED)
+    rows = activated.exclude(update__in=rolled_back.values("update")).order_by("-pk")[
+        : lifecycle.KEPT_FOR_RECOVERY
     ]
-    zone = Zone.objects.the()
-    return metadata.Recovery(zone=str(zone.guid), notices=[row.signed() for row in reversed(rows)])
+    zone = Zone.objects.get_zone()
+    return metadata.RecoveryNotices(
+        zone=str(zone.guid), notices=[row.get_envelope() for row in reversed(rows)]
+    )
 
 
-def forget() -> None:
-    """Drop cached answers (tests, and after a restore)."""
-    _common.cache_clear()
+def clear_cache() -> None:
+    """Clear cached responses (for tests, and after a restore)."""
+    _build_common_part.cache_clear()

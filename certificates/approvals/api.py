@@ -1,4 +1,4 @@
-"""What waits for a second administrator: all of it in one list, to agree to or to refuse (B-29)."""
+"""REST API for two-administrator approval: list, approve, and reject requests."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from ninja import Router, Schema
 from administrators.accounts import policies
 from certificates import tasks
 from certificates.approvals import approvals
-from certificates.approvals import approvals as certificates_approvals
 from certificates.authority import gates
 from certificates.authority.api import JobOut
 from certificates.models import Operation, VaultJob
-from certificates.operations.api.operations import ProgressOut, act, find
+from certificates.operations.api.operations import ProgressOut, get_operation, run_action
 from certificates.operations.states import OperationState
-from console.rest.api import by_guid, having
+from console.rest.api import get_by_guid, require
 from faults import NotFound
 
 router = Router(tags=["second administrator"])
-MAY_SEE = having(gates.CA_RIGHT)
-MAY = having(gates.CA_RIGHT, proved=True)
+CAN_VIEW = require(gates.CA_RIGHT)
+CAN_APPROVE = require(gates.CA_RIGHT, reauthenticated=True)
 
 
-class ConfirmationOut(Schema):
-    """One thing that waits; `confirm` and `refuse` are the calls that decide, by POST.
+class RequestOut(Schema):
+    """A request waiting for approval.
 
-    The end of the rule of two has nothing to refuse it with: it ends by itself after a day.
+    POST to the path in `confirm` to approve it, or to the path in `refuse` to reject it. The
+    request to turn off two-administrator approval cannot be rejected. It expires after 24 hours.
     """
 
     id: str
@@ -45,79 +45,88 @@ class ConfirmationOut(Schema):
     refuse: str
 
 
-@router.get("/confirmations", response=list[ConfirmationOut], auth=MAY_SEE)
-def list_confirmations(request: Any) -> Any:
-    """List what waits for a second administrator, and how to agree to it or refuse it."""
-    found = [*_operations(), *_acts(), *_jobs(), *_rules()]
+@router.get("/confirmations", response=list[RequestOut], auth=CAN_VIEW)
+def list_requests(request: Any) -> Any:
+    """List the requests that are waiting for approval by a second administrator."""
+    found = [*_operations(), *_actions(), *_jobs(), *_policies()]
     return [
         {
-            **one,
-            "own": one["by"] == request.user,
-            "requested_by": one["by"].username if one["by"] else "",
+            **values,
+            "own": values["by"] == request.user,
+            "requested_by": values["by"].username if values["by"] else "",
         }
-        for one in found
+        for values in found
     ]
 
 
-def _one(kind: str, there: str, key: Any, title: str, by: Any, at: Any) -> dict[str, Any]:
-    told = {"kind": kind, "id": str(key), "title": title, "by": by, "requested_at": at}
-    return told | {"confirm": f"{there}/confirm", "refuse": f"{there}/refuse"}
+def _build_request(kind: str, path: str, key: Any, title: str, by: Any, at: Any) -> dict[str, Any]:
+    values = {"kind": kind, "id": str(key), "title": title, "by": by, "requested_at": at}
+    return values | {"confirm": f"{path}/confirm", "refuse": f"{path}/refuse"}
 
 
 def _operations() -> Iterator[dict[str, Any]]:
     waiting = Operation.objects.filter(state=OperationState.PROPOSED)
-    for one in waiting.select_related("requested_by"):
-        there = f"operations/{one.pk}"
-        told = _one("operation", there, one.pk, one.name, one.requested_by, one.created_at)
-        yield told | {"refuse": f"{there}/cancel"}
+    for operation in waiting.select_related("requested_by"):
+        path, at = f"operations/{operation.pk}", operation.created_at
+        yield _build_request(
+            "operation", path, operation.pk, operation.name, operation.requested_by, at
+        ) | {"refuse": f"{path}/cancel"}
 
 
-def _acts() -> Iterator[dict[str, Any]]:
-    for one in certificates_approvals.pending_actions(timezone.now()):
-        title = f"{one.asked_label}: {one.name}"
-        there = f"operations/{one.pk}/acts/{one.asked_act}"
-        yield _one("act", there, one.pk, title, one.asked_by, one.asked_at)
+def _actions() -> Iterator[dict[str, Any]]:
+    for operation in approvals.list_pending_actions(timezone.now()):
+        title = f"{operation.requested_action_label}: {operation.name}"
+        path = f"operations/{operation.pk}/acts/{operation.requested_action}"
+        by, at = operation.action_requested_by, operation.action_requested_at
+        yield _build_request("act", path, operation.pk, title, by, at)
 
 
 def _jobs() -> Iterator[dict[str, Any]]:
-    for one in approvals.pending_jobs():
-        there, title = f"jobs/{one.pk}", one.get_kind_display()
-        yield _one("job", there, one.pk, title, one.requested_by, one.created_at)
+    for job in approvals.list_pending_jobs():
+        path, title = f"jobs/{job.pk}", job.get_kind_display()
+        yield _build_request("job", path, job.pk, title, job.requested_by, job.created_at)
 
 
-def _rules() -> Iterator[dict[str, Any]]:
-    asked = policies.asked_to_end(timezone.now())
-    if asked is not None:
-        title = "End the rule of two administrators"
-        told = _one("rules", "rules", "rules", title, asked.end_asked_by, asked.end_asked_at)
-        yield told | {"confirm": "rules/confirm-end", "refuse": ""}
+def _policies() -> Iterator[dict[str, Any]]:
+    found = policies.get_turn_off_request(timezone.now())
+    if found is not None:
+        title, by = "Turn Off Two-Administrator Approval", found.turn_off_requested_by
+        yield _build_request("rules", "rules", "rules", title, by, found.turn_off_requested_at) | {
+            "confirm": "rules/confirm-end",
+            "refuse": "",
+        }
 
 
-def _decide(request: Any, operation_id: str, name: str, does: Any) -> ProgressOut:
-    find(operation_id)
-    if name not in certificates_approvals.ACTS:
-        raise NotFound(_("There is no such act."))
-    decided = act(operation_id, partial(does, act=name, by=request.user, now=timezone.now()))
-    tasks.wake_all()
-    return decided
+def _decide(request: Any, operation_id: str, name: str, decide: Any) -> ProgressOut:
+    get_operation(operation_id)
+    if name not in approvals.ACTIONS:
+        raise NotFound(_("Unknown action."))
+    by, now = request.user, timezone.now()
+    progress = run_action(operation_id, partial(decide, action=name, by=by, now=now))
+    tasks.notify_agents()
+    return progress
 
 
-@router.post("/operations/{operation_id}/acts/{act_name}/confirm", response=ProgressOut, auth=MAY)
-def confirm_act(request: Any, operation_id: str, act_name: str) -> Any:
-    """Confirm Force or Roll back (`force`, `roll-back`), as the second of two administrators."""
-    return _decide(request, operation_id, act_name, certificates_approvals.approve_action)
+@router.post(
+    "/operations/{operation_id}/acts/{act_name}/confirm", response=ProgressOut, auth=CAN_APPROVE
+)
+def approve_action(request: Any, operation_id: str, act_name: str) -> Any:
+    """Approve a Force Activation or Roll Back request as the second administrator."""
+    return _decide(request, operation_id, act_name, approvals.approve_action)
 
 
-@router.post("/operations/{operation_id}/acts/{act_name}/refuse", response=ProgressOut, auth=MAY)
-def refuse_act(request: Any, operation_id: str, act_name: str) -> Any:
-    """Refuse what somebody asked for, or withdraw what one asked for oneself."""
-    return _decide(request, operation_id, act_name, certificates_approvals.reject_action)
+@router.post(
+    "/operations/{operation_id}/acts/{act_name}/refuse", response=ProgressOut, auth=CAN_APPROVE
+)
+def reject_action(request: Any, operation_id: str, act_name: str) -> Any:
+    """Reject another administrator's request, or withdraw your own."""
+    return _decide(request, operation_id, act_name, approvals.reject_action)
 
 
-@router.post("/jobs/{job_id}/refuse", response=JobOut, auth=MAY)
-def refuse_job(request: Any, job_id: str) -> Any:
-    """Refuse a move, backup or restore of the CA, or withdraw one's own."""
-    job = by_guid(VaultJob.objects.defer("payload"), job_id)
+@router.post("/jobs/{job_id}/refuse", response=JobOut, auth=CAN_APPROVE)
+def reject_job(request: Any, job_id: str) -> Any:
+    """Reject a request to move, back up, or restore the CA, or withdraw your own."""
+    job = get_by_guid(VaultJob.objects.defer("payload"), job_id)
     with transaction.atomic():
         approvals.reject_job(job, by=request.user, now=timezone.now())
     return job

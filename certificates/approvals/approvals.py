@@ -1,9 +1,7 @@
-"""The second of two administrators agrees to an act on the zone CA (B-29, S-46).
+"""Two-administrator approval of operations, CA key jobs, and actions on operations.
 
-Force and Roll back where two administrators are needed: ask, agree, refuse (B-29, S-46).
-
-What was asked for stands on the operation and does nothing; whether it is possible is looked at
-when it is asked for, and again, in the act itself, when the second administrator agrees.
+A requested action (Force Activation, Roll Back) is stored on its operation. It is checked when it
+is requested and again when it is approved.
 """
 
 from __future__ import annotations
@@ -18,214 +16,226 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from administrators.accounts.policies import check_second
-from administrators.models import Rules
-from audit.chain.states import WrongMove
+from administrators.accounts.policies import check_second_administrator
+from administrators.models import Policies
+from audit.chain.states import InvalidTransition
 from audit.models import Entry
-from certificates.authority import key_operations as ca_role
+from certificates.authority import key_operations
 from certificates.models import Operation, VaultJob
 from certificates.operations import intervention, rollback
-from certificates.operations.activation_time import limits
+from certificates.operations.activation_time import get_limits
 from certificates.operations.states import JobState, OperationState
 from devices.models import Zone
 from faults import Conflict, Fault, Unavailable
 
-WITHIN = timedelta(hours=24)
-LATE = "Nobody agreed within 24 hours. Nothing was changed."
+REQUEST_LIFETIME = timedelta(hours=24)
+REQUEST_EXPIRED = (
+    "The request expired because no administrator approved it within 24 hours. Nothing was changed."
+)
 
 
-class TooLateToConfirm(Conflict):
-    """The proposal is older than a day, or was decided on already."""
+class NotPending(Conflict):
+    """The request has expired or has already been approved or rejected."""
 
-    action = gettext_lazy("Ask for it again.")
+    action = gettext_lazy("Submit the request again.")
 
 
 @transaction.atomic
 def approve_operation(operation: Operation, *, by: User, now: datetime) -> None:
-    """Let an operation begin. Its activation time must still leave the devices time."""
+    """Approve an operation. Raise a fault if its activation time is too early now."""
     Zone.objects.lock()
     operation.refresh_from_db()
-    if operation.state != OperationState.PROPOSED or now - operation.created_at >= WITHIN:
-        raise TooLateToConfirm(
-            _("%(operation)s does not wait for a second administrator.")
+    if operation.state != OperationState.PROPOSED or now - operation.created_at >= REQUEST_LIFETIME:
+        raise NotPending(
+            _("%(operation)s is not waiting for approval by a second administrator.")
             % {"operation": operation.name}
         )
-    check_second(by, first=operation.requested_by)
-    limits(operation.kind, now=now).check(operation.activates_at)
-    Operation.objects.move(
-        operation, OperationState.PREPARING, note=f"confirmed by {by.username}", confirmed_by=by
+    check_second_administrator(by, first=operation.requested_by)
+    get_limits(operation.kind, now=now).check(operation.activates_at)
+    Operation.objects.transition(
+        operation, OperationState.PREPARING, note=f"approved by {by.username}", approved_by=by
     )
 
 
 @transaction.atomic
 def approve_job(job: VaultJob, *, by: User, now: datetime) -> None:
-    """Let a move, backup or restore of the CA begin."""
+    """Approve a request to move, back up, or restore the CA."""
     Zone.objects.lock()
     job.refresh_from_db()
-    if job.state != JobState.PROPOSED or now - job.created_at >= WITHIN:
-        raise TooLateToConfirm(
-            _("%(kind)s does not wait for a second administrator.")
+    if job.state != JobState.PROPOSED or now - job.created_at >= REQUEST_LIFETIME:
+        raise NotPending(
+            _("%(kind)s is not waiting for approval by a second administrator.")
             % {"kind": job.get_kind_display()}
         )
-    check_second(by, first=job.requested_by)
+    check_second_administrator(by, first=job.requested_by)
     if job.kind != VaultJob.Kind.BACKUP:
-        ca_role.check_free()
+        key_operations.check_no_operation()
     if VaultJob.objects.filter(state=JobState.WAITING).exists():
         raise Unavailable(
-            _("Another act on the CA key is under way. Nothing was changed."),
-            action=_("Try again in a moment."),
+            _("Another CA key operation is in progress. Nothing was changed."),
+            action=_("Wait a moment, then try again."),
         )
-    VaultJob.objects.move(
+    VaultJob.objects.transition(
         job,
         JobState.WAITING,
-        note=f"confirmed by {by.username}",
-        confirmed_by=by,
-        confirmed_at=now,
+        note=f"approved by {by.username}",
+        approved_by=by,
+        approved_at=now,
     )
 
 
 @transaction.atomic
 def reject_job(job: VaultJob, *, by: User, now: datetime) -> None:
-    """Give a proposal up: whoever asked withdraws it, anybody else refuses it."""
+    """Reject a job request, or withdraw it if `by` requested it."""
     job.refresh_from_db()
     if job.state != JobState.PROPOSED:
-        raise TooLateToConfirm(
-            _("%(kind)s does not wait for a second administrator.")
+        raise NotPending(
+            _("%(kind)s is not waiting for approval by a second administrator.")
             % {"kind": job.get_kind_display()}
         )
     own = job.requested_by_id == by.pk
-    refused = _("%s refused it. Nothing was changed.") % by.username
-    reason = _("It was withdrawn.") if own else refused
+    refused = _("%s rejected the request. Nothing was changed.") % by.username
+    reason = _("The request was withdrawn.") if own else refused
     withdraw_job(job, now=now, reason=reason)
 
 
 @transaction.atomic
 def withdraw_job(job: VaultJob, *, now: datetime, reason: str) -> None:
-    """Give a proposal up; its passphrase and its file are dropped."""
-    VaultJob.objects.move(
+    """Expire a job request and delete its passphrase and file."""
+    VaultJob.objects.transition(
         job, JobState.EXPIRED, note=job.kind, ended_at=now, sealed="", payload=b"", reason=reason
     )
 
 
-def pending_jobs() -> list[VaultJob]:
-    """Return the acts on the CA key that wait for a second administrator."""
+def list_pending_jobs() -> list[VaultJob]:
+    """Return the CA key jobs that are waiting for a second administrator."""
     waiting = VaultJob.objects.filter(state=JobState.PROPOSED).defer("payload", "result")
     return list(waiting.select_related("requested_by", "server", "target").order_by("created_at"))
 
 
 def expire_requests(now: datetime) -> None:
-    """Drop what nobody agreed to in time; an activation time that went by is in time no more."""
-    past = Q(created_at__lte=now - WITHIN) | Q(activates_at__lte=now)
+    """Expire requests that are too old, or whose activation time has passed."""
+    past = Q(created_at__lte=now - REQUEST_LIFETIME) | Q(activates_at__lte=now)
     for operation in Operation.objects.filter(past, state=OperationState.PROPOSED):
-        with suppress(WrongMove):
-            Operation.objects.move(operation, OperationState.CANCELLING, note=LATE)
-    for job in VaultJob.objects.filter(state=JobState.PROPOSED, created_at__lte=now - WITHIN):
-        with suppress(WrongMove):
-            withdraw_job(job, now=now, reason=LATE)
+        with suppress(InvalidTransition):
+            Operation.objects.transition(operation, OperationState.CANCELING, note=REQUEST_EXPIRED)
+    for job in VaultJob.objects.filter(
+        state=JobState.PROPOSED, created_at__lte=now - REQUEST_LIFETIME
+    ):
+        with suppress(InvalidTransition):
+            withdraw_job(job, now=now, reason=REQUEST_EXPIRED)
 
 
 FORCE, ROLL_BACK = "force", "roll-back"
-ACTS: dict[str, Callable[..., None]] = {FORCE: intervention.force, ROLL_BACK: rollback.roll_back}
-CHECKS: dict[str, Callable[..., None]] = {
-    FORCE: intervention.check_force,
-    ROLL_BACK: rollback.check,
+ACTIONS: dict[str, Callable[..., None]] = {
+    FORCE: intervention.force_activation,
+    ROLL_BACK: rollback.roll_back,
 }
-LABELS = {FORCE: "Force activation", ROLL_BACK: "Roll back"}
-GONE = "It is not possible any more. Nothing was changed."
+CHECKS: dict[str, Callable[..., None]] = {
+    FORCE: intervention.check_force_activation,
+    ROLL_BACK: rollback.check_roll_back,
+}
+LABELS = {FORCE: "Force Activation", ROLL_BACK: "Roll Back"}
+ACTION_UNAVAILABLE = "This action is no longer available. Nothing was changed."
 
 
 @transaction.atomic
-def do_or_ask(operation: Operation, act: str, *, by: User | None, now: datetime) -> None:
-    """Do an act; where the rule of two holds for it, only ask for it."""
-    if not (operation.changes_ca and Rules.objects.the().two_administrators):
-        ACTS[act](operation, now=now)
+def run_or_request(operation: Operation, action: str, *, by: User | None, now: datetime) -> None:
+    """Run an action, or create a request if two-administrator approval applies to it."""
+    if not (operation.changes_ca and Policies.objects.get_current().two_administrators):
+        ACTIONS[action](operation, now=now)
         return
     Zone.objects.lock()
-    Entry.objects.queue()
+    Entry.objects.lock_checkpoint()
     operation.refresh_from_db()
-    if operation.asked_act:
+    if operation.requested_action:
         raise Conflict(
-            _("%(act)s waits for a second administrator already. Nothing was changed.")
-            % {"act": LABELS[operation.asked_act]},
-            action=_("Confirm it, or refuse it first."),
+            _(
+                "%(action)s is already waiting for approval by a second "
+                "administrator. Nothing was changed."
+            )
+            % {"action": LABELS[operation.requested_action]},
+            action=_("Approve or reject the existing request first."),
         )
-    CHECKS[act](operation, now=now)
-    operation.asked_act, operation.asked_by, operation.asked_at = act, by, now
-    operation.save(update_fields=["asked_act", "asked_by", "asked_at"])
-    _note(f"ask-{act}", operation)
+    CHECKS[action](operation, now=now)
+    _set_request(operation, action, by, now)
+    _record(f"ask-{action}", operation)
 
 
 @transaction.atomic
-def approve_action(operation: Operation, act: str, *, by: User, now: datetime) -> None:
-    """Let an act happen, as the second of two administrators."""
-    first = _waiting(operation, act, now)
-    check_second(by, first=first)
-    asked = first.username if first is not None else ""
-    _forget(operation)
-    _note(f"confirm-{act}", operation, f"asked for by {asked}")
-    ACTS[act](operation, now=now)
+def approve_action(operation: Operation, action: str, *, by: User, now: datetime) -> None:
+    """Run a requested action with the approval of a second administrator."""
+    first = _get_requester(operation, action, now)
+    check_second_administrator(by, first=first)
+    requester = first.username if first is not None else ""
+    _set_request(operation)
+    _record(f"confirm-{action}", operation, f"requested by {requester}")
+    ACTIONS[action](operation, now=now)
 
 
 @transaction.atomic
-def reject_action(operation: Operation, act: str, *, by: User, now: datetime) -> None:
-    """Give up what was asked for: whoever asked withdraws it, anybody else refuses it."""
-    first = _waiting(operation, act, now)
-    _forget(operation)
-    _note(f"{'withdraw' if first == by else 'refuse'}-{act}", operation)
+def reject_action(operation: Operation, action: str, *, by: User, now: datetime) -> None:
+    """Reject a requested action, or withdraw it if `by` requested it."""
+    first = _get_requester(operation, action, now)
+    _set_request(operation)
+    _record(f"{'withdraw' if first == by else 'refuse'}-{action}", operation)
 
 
-def pending_actions(now: datetime) -> list[Operation]:
-    """Return the operations for which an act waits for a second administrator."""
-    found = Operation.objects.exclude(asked_act="").filter(asked_at__gt=now - WITHIN)
-    return list(found.select_related("asked_by").order_by("asked_at"))
+def list_pending_actions(now: datetime) -> list[Operation]:
+    """Return the operations with an action that is waiting for a second administrator."""
+    found = Operation.objects.exclude(requested_action="").filter(
+        action_requested_at__gt=now - REQUEST_LIFETIME
+    )
+    return list(found.select_related("action_requested_by").order_by("action_requested_at"))
 
 
 def expire_action_requests(now: datetime) -> None:
-    """Drop what nobody agreed to in time, and what is not possible any more."""
-    for operation in Operation.objects.exclude(asked_act=""):
-        _give_up(operation, now)
+    """Expire requested actions that are too old or no longer possible."""
+    for operation in Operation.objects.exclude(requested_action=""):
+        _expire_action_request(operation, now)
 
 
 @transaction.atomic
-def _give_up(operation: Operation, now: datetime) -> None:
+def _expire_action_request(operation: Operation, now: datetime) -> None:
     Zone.objects.lock()
-    Entry.objects.queue()
+    Entry.objects.lock_checkpoint()
     operation.refresh_from_db()
-    act, asked_at = operation.asked_act, operation.asked_at
-    if not act or asked_at is None:
+    action, requested_at = operation.requested_action, operation.action_requested_at
+    if not action or requested_at is None:
         return
-    reason = LATE if now - asked_at >= WITHIN else ""
+    reason = REQUEST_EXPIRED if now - requested_at >= REQUEST_LIFETIME else ""
     try:
-        CHECKS[act](operation, now=now)
+        CHECKS[action](operation, now=now)
     except Fault:
-        reason = reason or GONE
+        reason = reason or ACTION_UNAVAILABLE
     if reason:
-        _forget(operation)
-        _note(f"drop-{act}", operation, reason)
+        _set_request(operation)
+        _record(f"drop-{action}", operation, reason)
 
 
-def _waiting(operation: Operation, act: str, now: datetime) -> User | None:
-    """Return who asked for an act that still waits; refuse where none does."""
+def _get_requester(operation: Operation, action: str, now: datetime) -> User | None:
+    """Return who requested the action, or raise NotPending."""
     Zone.objects.lock()
-    Entry.objects.queue()
+    Entry.objects.lock_checkpoint()
     operation.refresh_from_db()
-    asked_at = operation.asked_at
-    if not act or operation.asked_act != act or asked_at is None or now - asked_at >= WITHIN:
-        raise TooLateToConfirm(
-            _(
-                "%(act)s of %(operation)s does not wait for a second administrator. "
-                "Nothing was changed."
-            )
-            % {"act": LABELS[act], "operation": operation.name}
+    requested_at = operation.action_requested_at
+    is_requested = bool(action) and operation.requested_action == action
+    if not is_requested or requested_at is None or now - requested_at >= REQUEST_LIFETIME:
+        raise NotPending(
+            _("%(action)s for %(operation)s is not waiting for approval. Nothing was changed.")
+            % {"action": LABELS[action], "operation": operation.name}
         )
-    return operation.asked_by
+    return operation.action_requested_by
 
 
-def _forget(operation: Operation) -> None:
-    operation.asked_act, operation.asked_by, operation.asked_at = "", None, None
-    operation.save(update_fields=["asked_act", "asked_by", "asked_at"])
+def _set_request(
+    operation: Operation, action: str = "", by: User | None = None, at: datetime | None = None
+) -> None:
+    operation.requested_action, operation.action_requested_by = action, by
+    operation.action_requested_at = at
+    operation.save(update_fields=["requested_action", "action_requested_by", "action_requested_at"])
 
 
-def _note(action: str, operation: Operation, note: str = "") -> None:
+def _record(action: str, operation: Operation, note: str = "") -> None:
     subject = f"certificates.Operation:{operation.pk}"
     Entry.objects.record(action, subject, note=note or operation.name)

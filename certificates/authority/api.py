@@ -1,6 +1,6 @@
-"""The zone CA: what it is, its certificate, and which acts on it are possible now.
+"""REST API for the zone CA and for jobs on its key.
 
-Move CA Role, Backup CA, Restore CA: a job that the server with the key does (1.2.6 to 1.2.8).
+See: manual 1.2.2, 1.2.6 to 1.2.8
 """
 
 from __future__ import annotations
@@ -23,20 +23,28 @@ from certificates import tasks
 from certificates.approvals import approvals
 from certificates.authority import gates, key_operations
 from certificates.models import Authority, Operation, VaultJob
-from certificates.operations.activation_time import limits
-from console.access.api_tokens import allowed
-from console.pages.tables import as_download
-from console.rest.api import Order, Page, Paging, as_file, by_guid, having, page
+from certificates.operations.activation_time import get_limits
+from console.access.api_tokens import has_right
+from console.pages.tables import as_attachment
+from console.rest.api import (
+    Page,
+    Paging,
+    RequestBody,
+    file_response,
+    get_by_guid,
+    paginate,
+    require,
+)
 from devices.models import Device
 from faults import Invalid
-from pki.certificates.details import describe
+from pki.certificates.details import get_details
 
 router = Router(tags=["authority"])
 PEM = "application/x-pem-file"
 
 
 class AuthorityOut(Schema):
-    """A zone CA: the current one, a future one, or one whose root is or was still trusted."""
+    """A current, future, or previous zone CA."""
 
     id: UUID = Field(validation_alias="guid")
     kind: str
@@ -54,7 +62,7 @@ class AuthorityOut(Schema):
 
 
 class DetailsOut(Schema):
-    """What View Certificate shows (manual, 1.2.2); MD5 and SHA-1 are for display only."""
+    """The details of a certificate. MD5 and SHA-1 are for display only."""
 
     subject: str
     issuer: str
@@ -71,7 +79,7 @@ class DetailsOut(Schema):
 
 
 class GateOut(Schema):
-    """One act, and why it is not possible now ("" where it is)."""
+    """An action and the reason why it is not available, "" if it is."""
 
     name: str
     open: bool
@@ -79,11 +87,11 @@ class GateOut(Schema):
 
 
 class LimitsOut(Schema):
-    """Between which times an activation may lie, and a suggestion."""
+    """The earliest, latest, and suggested activation time."""
 
     earliest: datetime
     latest: datetime
-    latest_because: str
+    latest_because: str = Field(validation_alias="latest_reason")
     immediate: bool
     suggestion: datetime
     suggestion_text: str
@@ -91,7 +99,7 @@ class LimitsOut(Schema):
 
 
 class LimitsFilter(Schema):
-    """For which operation, and for which servers where it is about some."""
+    """The kind of the operation and, for Remint Certificate, its servers."""
 
     kind: Operation.Kind = Operation.Kind.REMINT_CA
     servers: list[UUID] = Field(default_factory=list, max_length=1000)
@@ -99,66 +107,69 @@ class LimitsFilter(Schema):
 
 @router.get("/authority", response=AuthorityOut)
 def show_authority(request: HttpRequest) -> Any:
-    """Show the zone CA."""
+    """Get the zone CA."""
     return Authority.objects.current()
 
 
 @router.get("/authorities", response=Page[AuthorityOut])
 def list_authorities(request: HttpRequest, paging: Query[Paging]) -> Any:
-    """List every authority that the zone has had, the newest first."""
-    return page(Authority.objects.order_by("-created_at", "pk"), paging)
+    """List all current and previous zone CAs, newest first."""
+    return paginate(Authority.objects.order_by("-created_at", "pk"), paging)
 
 
 @router.get("/authorities/{authority_id}", response=AuthorityOut)
-def show_one_authority(request: HttpRequest, authority_id: str) -> Any:
-    """Show one authority."""
-    return by_guid(Authority.objects.all(), authority_id)
+def show_authority_by_id(request: HttpRequest, authority_id: str) -> Any:
+    """Get a certificate authority."""
+    return get_by_guid(Authority.objects.all(), authority_id)
 
 
-@router.get("/authorities/{authority_id}/certificate", openapi_extra=as_file(PEM))
-def authority_certificate(request: HttpRequest, authority_id: str) -> HttpResponse:
-    """Return the certificate of an authority as PEM."""
-    found = by_guid(Authority.objects.all(), authority_id)
-    return pem(found.root_pem, f"{slugify(found.common_name) or 'zone'}-ca.pem")
+@router.get("/authorities/{authority_id}/certificate", openapi_extra=file_response(PEM))
+def download_authority_certificate(request: HttpRequest, authority_id: str) -> HttpResponse:
+    """Download the certificate of a CA in PEM format."""
+    found = get_by_guid(Authority.objects.all(), authority_id)
+    return build_pem_response(found.root_pem, f"{slugify(found.common_name) or 'zone'}-ca.pem")
 
 
 @router.get("/authorities/{authority_id}/details", response=DetailsOut)
-def authority_details(request: HttpRequest, authority_id: str) -> Any:
-    """View Certificate of an authority."""
-    return describe(by_guid(Authority.objects.all(), authority_id).root_pem)
+def show_authority_details(request: HttpRequest, authority_id: str) -> Any:
+    """Get the certificate details of a CA."""
+    return get_details(get_by_guid(Authority.objects.all(), authority_id).root_pem)
 
 
 @router.get("/gates", response=list[GateOut])
 def list_gates(request: HttpRequest) -> Any:
-    """Tell which acts on the zone CA are possible now, and why the others are not."""
+    """List the actions on the zone CA and whether each is available.
+
+    Unavailable actions include the reason.
+    """
     authority = Authority.objects.current()
     pending = Operation.objects.blocking().first()
-    may = allowed(request, gates.CA_RIGHT)
+    may = has_right(request, gates.CA_RIGHT)
     return [
         {"name": gate.button, "open": gate.is_open, "reason": str(gate.reason)}
-        for gate in gates.ca_gates(authority, pending, may=may)
+        for gate in gates.build_ca_gates(authority, pending, may=may)
     ]
 
 
 @router.get("/activation-limits", response=LimitsOut)
-def activation_limits(request: HttpRequest, wanted: Query[LimitsFilter]) -> Any:
-    """Tell when an operation could be activated at the earliest and at the latest."""
+def show_activation_limits(request: HttpRequest, wanted: Query[LimitsFilter]) -> Any:
+    """Get the earliest, latest, and suggested activation times for an operation."""
     servers = list(Device.objects.certified().filter(pk__in=wanted.servers))
-    return limits(wanted.kind, servers=servers, now=timezone.now())
+    return get_limits(wanted.kind, servers=servers, now=timezone.now())
 
 
-def pem(text: str, name: str, kind: str = PEM) -> HttpResponse:
+def build_pem_response(text: str, name: str, kind: str = PEM) -> HttpResponse:
     """Return a PEM text as a file."""
-    return as_download(HttpResponse(text, content_type=kind), name)
+    return as_attachment(HttpResponse(text, content_type=kind), name)
 
 
-MAY = having(gates.CA_RIGHT)
-MAY_ASK = having(gates.CA_RIGHT, proved=True)
-PASSPHRASE_AT_MOST = 1000
+CAN_CHANGE = require(gates.CA_RIGHT)
+CAN_REQUEST = require(gates.CA_RIGHT, reauthenticated=True)
+MAX_PASSPHRASE_LENGTH = 1000
 
 
 class JobOut(Schema):
-    """A job on the CA key. `has_result` tells that a backup can be fetched, for ten minutes."""
+    """A job on the CA key. If `has_result` is true, a backup can be downloaded for 10 minutes."""
 
     id: UUID = Field(validation_alias="guid")
     kind: str
@@ -173,91 +184,96 @@ class JobOut(Schema):
 
     @staticmethod
     def resolve_has_result(job: Any) -> bool:
-        """Tell whether there is a file to fetch."""
+        """Return True if there is a file to download."""
         return bool(job.result)
 
 
-class MoveOrder(Order):
-    """Where the CA role shall go."""
+class MoveIn(RequestBody):
+    """The new certificate server."""
 
     server_id: UUID
 
 
-class BackupOrder(Order):
-    """What the backup is encrypted under."""
+class BackupIn(RequestBody):
+    """The passphrase of the backup."""
 
-    passphrase: SecretStr = Field(max_length=PASSPHRASE_AT_MOST)
+    passphrase: SecretStr = Field(max_length=MAX_PASSPHRASE_LENGTH)
 
 
-class RestoreOrder(Schema):
-    """Which server takes the CA, and what its backup is encrypted under."""
+class RestoreIn(Schema):
+    """The new certificate server and the passphrase of the backup."""
 
     server_id: UUID
-    passphrase: SecretStr = Field(max_length=PASSPHRASE_AT_MOST)
+    passphrase: SecretStr = Field(max_length=MAX_PASSPHRASE_LENGTH)
 
 
-def _asked(ask: Any) -> Any:
-    """Ask for a job and ring for it once it stands."""
+def _request_job(create: Any) -> Any:
+    """Create a job and enqueue it on commit."""
     with transaction.atomic():
-        job = ask()
-        transaction.on_commit(partial(tasks.nudge_job, job), robust=True)
+        job = create()
+        transaction.on_commit(partial(tasks.enqueue_key_job, job), robust=True)
     return Status(202, job)
 
 
-@router.post("/authority/move", response={202: JobOut}, auth=MAY_ASK)
-def move_ca_role(request: Any, order: MoveOrder) -> Any:
-    """Move CA Role: hand the CA key to another Primary Server that answers."""
-    ask = key_operations.move_role
-    return _asked(partial(ask, order.server_id, by=request.user, now=timezone.now()))
+@router.post("/authority/move", response={202: JobOut}, auth=CAN_REQUEST)
+def move_ca_role(request: Any, body: MoveIn) -> Any:
+    """Move the CA role to another online Primary Server (Move CA Role)."""
+    by, now = request.user, timezone.now()
+    return _request_job(partial(key_operations.move_role, body.server_id, by=by, now=now))
 
 
-@router.post("/authority/backup", response={202: JobOut}, auth=MAY_ASK)
-def backup_ca(request: Any, order: BackupOrder) -> Any:
-    """Backup CA: ask for an encrypted backup; fetch it from the job when that is done."""
-    passphrase = order.passphrase.get_secret_value()
-    return _asked(partial(key_operations.back_up, passphrase, by=request.user))
+@router.post("/authority/backup", response={202: JobOut}, auth=CAN_REQUEST)
+def backup_ca(request: Any, body: BackupIn) -> Any:
+    """Create an encrypted CA backup (Backup CA).
+
+    Download it from the job when the job is complete.
+    """
+    passphrase = body.passphrase.get_secret_value()
+    return _request_job(partial(key_operations.back_up, passphrase, by=request.user))
 
 
-@router.post("/authority/restore", response={202: JobOut}, auth=MAY_ASK)
-def restore_ca(request: Any, order: Form[RestoreOrder], file: File[UploadedFile]) -> Any:
-    """Restore CA: let a Primary Server take the CA from a backup."""
-    if (file.size or 0) > key_operations.BACKUP_AT_MOST:
+@router.post("/authority/restore", response={202: JobOut}, auth=CAN_REQUEST)
+def restore_ca(request: Any, body: Form[RestoreIn], file: File[UploadedFile]) -> Any:
+    """Restore the CA from a backup to a Primary Server (Restore CA)."""
+    if (file.size or 0) > key_operations.MAX_BACKUP_SIZE:
         raise Invalid(_("The file is too large for a backup of a CA."), field="file")
-    ask = partial(
+    create = partial(
         key_operations.restore,
         file.read(),
-        order.passphrase.get_secret_value(),
-        order.server_id,
+        body.passphrase.get_secret_value(),
+        body.server_id,
         by=request.user,
         now=timezone.now(),
     )
-    return _asked(ask)
+    return _request_job(create)
 
 
-def _job(request: Any, job_id: str) -> VaultJob:
-    """Return a job of this user; that of another one is as good as none."""
-    return by_guid(VaultJob.objects.filter(requested_by=request.user).defer("payload"), job_id)
+def _get_job(request: Any, job_id: str) -> VaultJob:
+    """Return a job of this user, or raise NotFound."""
+    return get_by_guid(VaultJob.objects.filter(requested_by=request.user).defer("payload"), job_id)
 
 
-@router.get("/jobs/{job_id}", response=JobOut, auth=MAY)
+@router.get("/jobs/{job_id}", response=JobOut, auth=CAN_CHANGE)
 def show_job(request: HttpRequest, job_id: str) -> Any:
-    """Show how a job stands."""
-    return _job(request, job_id)
+    """Get the status of a job."""
+    return _get_job(request, job_id)
 
 
-@router.post("/jobs/{job_id}/confirm", response=JobOut, auth=MAY_ASK)
-def confirm_job(request: Any, job_id: str) -> Any:
-    """Confirm a move, backup or restore of the CA, as the second of two administrators."""
-    job = by_guid(VaultJob.objects.defer("payload"), job_id)
+@router.post("/jobs/{job_id}/confirm", response=JobOut, auth=CAN_REQUEST)
+def approve_job(request: Any, job_id: str) -> Any:
+    """Approve a request to move, back up, or restore the CA as the second administrator."""
+    job = get_by_guid(VaultJob.objects.defer("payload"), job_id)
     with transaction.atomic():
         approvals.approve_job(job, by=request.user, now=timezone.now())
-        transaction.on_commit(partial(tasks.nudge_job, job), robust=True)
+        transaction.on_commit(partial(tasks.enqueue_key_job, job), robust=True)
     return job
 
 
-@router.get("/jobs/{job_id}/result", auth=MAY, openapi_extra=as_file("application/zip"))
-def job_result(request: HttpRequest, job_id: str) -> HttpResponse:
-    """Return the backup that a job made."""
-    job = _job(request, job_id)
-    response = HttpResponse(key_operations.take_result(job), content_type="application/zip")
-    return as_download(response, key_operations.file_name(job))
+@router.get(
+    "/jobs/{job_id}/result", auth=CAN_CHANGE, openapi_extra=file_response("application/zip")
+)
+def download_job_result(request: HttpRequest, job_id: str) -> HttpResponse:
+    """Download the backup created by a job."""
+    job = _get_job(request, job_id)
+    response = HttpResponse(key_operations.get_result(job), content_type="application/zip")
+    return as_attachment(response, key_operations.get_file_name(job))

@@ -1,8 +1,10 @@
-"""Take the CA of another backup as the zone's next one: opened first, then a Change CA (D-31).
+"""Change CA to a CA from a backup.
 
-The backup waits in a draft, still encrypted, its passphrase sealed to the server that is to open
-it. That server's worker checks it and seals the key to its own CA vault key; only then can the
-wizard go on. Until its Finish nothing of the zone has changed.
+The encrypted backup is stored in a draft, with its passphrase encrypted for one server. The
+worker of that server decrypts the backup, checks it, and encrypts the key for its own CA vault
+key. Then the wizard continues. Nothing in the zone changes before Finish.
+
+See: docs/decisions.md D-31
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from certificates.authority import key_jobs, key_store
-from certificates.authority.key_operations import ask, free_internal, live_primary
+from certificates.authority.key_operations import get_idle_internal_ca, get_online_primary, save_job
 from certificates.models import Authority, Draft, VaultJob
 from certificates.operations.states import AuthorityState, JobState
 from devices.identity import zone_keys
@@ -26,35 +28,35 @@ from faults import Conflict, Refused
 from pki.backup import backup
 from pki.certificates import details
 
-ADOPT = VaultJob.Kind.ADOPT
+IMPORT = VaultJob.Kind.ADOPT
 
 
-def keep(data: bytes, passphrase: str, target: UUID, *, by: User, now: datetime) -> Draft:
-    """Keep a backup of another CA in a draft, as it is, so that it need not be sent again."""
-    server = live_primary(target, field="server", now=now)
+def create_draft(data: bytes, passphrase: str, target: UUID, *, by: User, now: datetime) -> Draft:
+    """Create a draft with the encrypted backup, so that it does not have to be uploaded again."""
+    server = get_online_primary(target, field="server", now=now)
     draft = Draft.objects.begin(by, Draft.Kind.CHANGE_CA, now=now, data={})
-    sealed = key_jobs.seal(passphrase, to=server, job=draft.pk, kind=ADOPT)
+    sealed = key_jobs.encrypt_passphrase(passphrase, to=server, job=draft.pk, kind=IMPORT)
     file = base64.b64encode(data).decode()
     draft.put(backup={"file": file, "sealed": sealed, "server": str(server.pk)})
     return draft
 
 
 @transaction.atomic
-def begin(draft: Draft, *, by: User, now: datetime) -> VaultJob:
-    """Ask the chosen server to open the kept backup; the draft waits for its answer."""
+def create_job(draft: Draft, *, by: User, now: datetime) -> VaultJob:
+    """Create the job that decrypts the backup of a draft on the selected server."""
     kept = draft.data.get("backup")
     if not kept:
-        raise Conflict(_("The backup was opened already, or is not kept any more."))
-    authority = free_internal("changed")
+        raise Conflict(_("The backup has already been used or is no longer available."))
+    authority = get_idle_internal_ca("changed")
     data = base64.b64decode(kept["file"])
-    refuse_known(data)
-    server = live_primary(UUID(kept["server"]), field="server", now=now)
-    # One that did not answer in time, or refused it, may be asked again.
+    check_unknown(data)
+    server = get_online_primary(UUID(kept["server"]), field="server", now=now)
+    # Replace a job that failed or expired.
     VaultJob.objects.filter(pk=draft.pk).exclude(state=JobState.WAITING).delete()
-    return ask(
+    return save_job(
         VaultJob(
             guid=draft.pk,
-            kind=ADOPT,
+            kind=IMPORT,
             server=server,
             target=server,
             authority=authority,
@@ -65,52 +67,55 @@ def begin(draft: Draft, *, by: User, now: datetime) -> VaultJob:
     )
 
 
-def refuse_known(data: bytes) -> None:
-    """Refuse the backup of a CA that the zone trusts still: the way back to it is another one."""
-    digest = backup.peek_backup(data).ca_sha256
+def check_unknown(data: bytes) -> None:
+    """Raise Refused for a backup of a CA that the zone still trusts. Use Roll Back instead."""
+    digest = backup.read_backup_manifest(data).ca_sha256
     states = (AuthorityState.CURRENT, AuthorityState.GRACE)
     known = Authority.objects.filter(sha256=digest, state__in=states).first()
     if known is not None:
         raise Refused(
             _(
-                "This is a backup of %(subject)s, the CA from before, which is trusted "
-                "still. Nothing was changed."
+                "This is a backup of %(subject)s, the previous CA, which is "
+                "still trusted. Nothing was changed."
             )
             % {"subject": known.subject},
-            action=_("Use Roll back on the page of the operation that replaced it."),
+            action=_(
+                "To return to this CA, open the operation that replaced it and use Roll Back."
+            ),
             field="file",
         )
 
 
 @dataclass(frozen=True)
-class Adopted:
-    """A CA with its key, taken from a backup: for the draft, not yet for the zone."""
+class ImportedCA:
+    """A CA and its key from a backup, for the draft."""
 
     draft: UUID
     data: dict[str, str]
     result: bytes = b""
 
     def store(self) -> None:
-        """Give the wizard what was opened; the backup itself is dropped."""
+        """Store the CA in the draft and delete the backup from it."""
         draft = Draft.objects.filter(pk=self.draft).first()
         if draft is None:
-            raise Conflict(_("The dialog has ended in the meantime. Nothing was changed."))
+            raise Conflict(_("This dialog has expired. Nothing was changed."))
         draft.put(adopted=self.data, backup=None)
 
 
-def do(job: VaultJob, *, now: datetime) -> None:
-    """Open the backup of a job on the server that it was given to."""
-    key_jobs.perform(job, _open, now=now)
+def run(job: VaultJob, *, now: datetime) -> None:
+    """Decrypt the backup of a job on the server of the job."""
+    key_jobs.run_with(job, _decrypt, now=now)
 
 
-def _open(job: VaultJob, now: datetime) -> Adopted:
-    """Open the backup; the key leaves this function sealed to this server alone."""
-    root, key_pem = key_jobs.opened(job)
-    here = Device.objects.get(pk=zone_keys.here().server_id)
-    facts = details.describe(root)
+def _decrypt(job: VaultJob, now: datetime) -> ImportedCA:
+    """Decrypt the backup. The returned key is encrypted for this server."""
+    root, key_pem = key_jobs.open_backup(job)
+    here = Device.objects.get(pk=zone_keys.get_keyring().server_id)
+    facts = details.get_details(root)
     if not facts.not_before <= now < facts.not_after:
         raise Refused(
-            _("%(subject)s is not valid now. Nothing was changed.") % {"subject": facts.subject}
+            _("The CA certificate %(subject)s is expired or not yet valid. Nothing was changed.")
+            % {"subject": facts.subject}
         )
     data = {
         "authority": str(job.pk),
@@ -118,4 +123,4 @@ def _open(job: VaultJob, now: datetime) -> Adopted:
         "root_pem": root,
         "sealed_key": key_store.seal(key_pem, authority_id=job.pk, server=here),
     }
-    return Adopted(job.pk, data)
+    return ImportedCA(job.pk, data)

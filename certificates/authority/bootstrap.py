@@ -1,4 +1,7 @@
-"""Found a zone: its keys, its first Primary Server, its internal CA (manual, 1.2 and 1.2.1)."""
+"""Create a zone: its keys, its first Primary Server, and its CA.
+
+See: manual 1.2, 1.2.1
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from django.utils.translation import gettext as _
 
 from audit.models import Entry
 from certificates.authority import key_store
-from certificates.issuance.names import names_of
-from certificates.issuance.signing import sign_first
-from certificates.models import Authority, Issued
+from certificates.issuance.names import build_names
+from certificates.issuance.signing import sign_initial_certificate
+from certificates.models import Authority, IssuedCertificate
 from certificates.operations import requests
-from certificates.operations.activation import record_current
-from certificates.operations.preparation import external_authority, internal_authority
+from certificates.operations.activation import record_current_certificate
+from certificates.operations.preparation import build_external_authority, build_internal_authority
 from certificates.operations.states import AuthorityState
 from certificates.trust import roots
 from devices.identity import zone_keys
@@ -31,8 +34,8 @@ from wire.authentication import derive_secret
 
 
 @dataclass(frozen=True)
-class External:
-    """An external CA to begin with (R006), and the first server's chain from it."""
+class ExternalCA:
+    """An external CA for the new zone, and the certificate chain of the first server."""
 
     root_pem: str
     intermediates: list[str]
@@ -40,47 +43,51 @@ class External:
 
 
 @dataclass(frozen=True)
-class ZoneOrder:
-    """What a new zone is to be: its name and its CA's subject, key and validity."""
+class ZoneRequest:
+    """The parameters of a new zone and its CA."""
 
     name: str
     subject: str = ""
     key_length: int = keys.DEFAULT_KEY_LENGTH
     years: int = 10
-    external: External | None = None
+    external: ExternalCA | None = None
 
 
 @dataclass(frozen=True)
-class Founded:
-    """What the first server's agent needs to begin."""
+class CreatedZone:
+    """The registration of the first server, its certificate chain, and warnings about it."""
 
-    registered: messages.Registered
+    registered: messages.RegisterResponse
     chain: str
     warnings: list[str]
 
 
-def found_zone(
-    order: ZoneOrder, server: messages.Register, *, now: datetime, settings: dict[str, int]
-) -> Founded:
-    """Make the zone; the given first server holds the role of an internal CA (R010)."""
+def create_zone(
+    request: ZoneRequest,
+    server: messages.RegisterRequest,
+    *,
+    now: datetime,
+    settings: dict[str, int],
+) -> CreatedZone:
+    """Create the zone. The first server becomes the certificate server of an internal CA."""
     if Zone.objects.exists():
-        raise Conflict(_("This database already holds a zone. Nothing was changed."))
-    requests.check_key_length(order.key_length)
-    requests.check_years(order.years)
-    signing_key, public, master = zone_keys.make_zone_secrets()
+        raise Conflict(_("This database already contains a zone. Nothing was changed."))
+    requests.check_key_length(request.key_length)
+    requests.check_years(request.years)
+    signing_key, public, master = zone_keys.create_zone_secrets()
     with transaction.atomic():
-        zone = Zone.objects.create(name=order.name, public_key=public, **settings)
-        device = _first_server(server, now)
-        zone_keys.seal_zone_keys(zone, device, signing_key=signing_key, master=master)
+        zone = Zone.objects.create(name=request.name, public_key=public, **settings)
+        device = _create_first_server(server, now)
+        zone_keys.store_zone_keys(zone, device, signing_key=signing_key, master=master)
         warnings: list[str] = []
-        if order.external is not None:
-            authority, leaf, warnings = _external(order.external, device, now)
+        if request.external is not None:
+            authority, leaf, warnings = _create_external_ca(request.external, device, now)
         else:
-            authority, leaf = _internal(order, device, now)
-        record_current(device, authority, leaf, now=now)
+            authority, leaf = _create_internal_ca(request, device, now)
+        record_current_certificate(device, authority, leaf, now=now)
         Entry.objects.record("found", f"devices.Zone:{zone.guid}", note=zone.name)
     secret = derive_secret(master, device=str(device.pk), epoch=device.credential_epoch)
-    registered = messages.Registered(
+    registered = messages.RegisterResponse(
         id=str(device.pk),
         secret=secret,
         epoch=device.credential_epoch,
@@ -89,42 +96,46 @@ def found_zone(
         zone_pub=public,
         time=now.timestamp(),
         approved=True,
-        trust=roots.trust(),
-        servers=[device.server_address()],
+        trust=roots.build_trust(),
+        servers=[device.get_server_address()],
         refresh_s=float(zone.refresh_seconds),
         server_id=str(device.pk),
     )
-    return Founded(registered, leaf, warnings)
+    return CreatedZone(registered, leaf, warnings)
 
 
-def _internal(order: ZoneOrder, device: Device, now: datetime) -> tuple[Authority, str]:
-    subject = requests.check_subject(order.subject or order.name, field="subject")
-    key = key_store.make_key(order.key_length)
-    root = issuance.make_root(
+def _create_internal_ca(
+    request: ZoneRequest, device: Device, now: datetime
+) -> tuple[Authority, str]:
+    subject = requests.check_subject(request.subject or request.name, field="subject")
+    key = key_store.generate_key(request.key_length)
+    root = issuance.build_root(
         key_pem=key,
         subject=subject,
-        validity=issuance.root_validity(now, order.years),
-        serial=issuance.make_serial(),
+        validity=issuance.get_root_validity(now, request.years),
+        serial=issuance.generate_serial(),
     )
-    authority = internal_authority(root, key, device, state=AuthorityState.CURRENT)
+    authority = build_internal_authority(root, key, device, state=AuthorityState.CURRENT)
     authority.activated_at = now
     authority.save(force_insert=True)
-    Issued.objects.create(
+    IssuedCertificate.objects.create(
         authority=authority,
-        serial=details.describe(root).serial_hex,
+        serial=details.get_details(root).serial_hex,
         purpose="root",
         subject=authority.subject,
         sha256=authority.sha256,
     )
-    return authority, sign_first(authority, key, device, now=now)
+    return authority, sign_initial_certificate(authority, key, device, now=now)
 
 
-def _external(given: External, device: Device, now: datetime) -> tuple[Authority, str, list[str]]:
-    """Take over an external CA; the first server's certificate must fit the key on that server."""
-    authority = external_authority(
+def _create_external_ca(
+    given: ExternalCA, device: Device, now: datetime
+) -> tuple[Authority, str, list[str]]:
+    """Store an external CA. The server certificate must match the key of the first server."""
+    authority = build_external_authority(
         given.root_pem, chains_chain.join(*given.intermediates), state=AuthorityState.CURRENT
     )
-    public_key = csr.read_csr(device.first_csr).public_key
+    public_key = csr.parse_csr(device.initial_csr).public_key
     chain = chains_chain.build_chain(
         [*given.server_certificates, *given.intermediates],
         root_pem=given.root_pem,
@@ -133,7 +144,7 @@ def _external(given: External, device: Device, now: datetime) -> tuple[Authority
     warnings = chains_chain.check_server_chain(
         chain,
         root_pem=given.root_pem,
-        names_needed=names_of(device, include_dns=False),
+        names_needed=build_names(device, include_dns=False),
         now=now,
         active_at=now,
         fqdn=device.fqdn,
@@ -143,9 +154,9 @@ def _external(given: External, device: Device, now: datetime) -> tuple[Authority
     return authority, chains_chain.join(*chain), warnings
 
 
-def _first_server(server: messages.Register, now: datetime) -> Device:
+def _create_first_server(server: messages.RegisterRequest, now: datetime) -> Device:
     if server.vault_keys is None or not server.csr:
-        raise Conflict(_("The first server brings its vault keys and its certification request."))
+        raise Conflict(_("The first server must provide its vault keys and a CSR."))
     return Device.objects.create(
         guid=uuid4(),
         name=server.name,
@@ -154,12 +165,12 @@ def _first_server(server: messages.Register, now: datetime) -> Device:
         addresses=list(server.addresses),
         port=server.port,
         content_port=server.content_port,
-        rehearsal_port=server.rehearsal_port,
+        preflight_port=server.preflight_port,
         os=server.os,
         version=server.agent,
         features=list(server.features),
         vault_key=server.vault_keys.vault,
         ca_vault_key=server.vault_keys.ca_vault,
-        first_csr=server.csr,
+        initial_csr=server.csr,
         registered_at=now,
     )

@@ -1,4 +1,7 @@
-"""Which button works when, as data (docs/decisions.md D-19, D-20, D-24, D-32)."""
+"""Which buttons are offered, which are available, and why not.
+
+See: docs/decisions.md D-19, D-20, D-24, D-32
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ DEPLOY_RIGHT_LABEL = gettext_lazy("Deploy Update")
 
 
 class Button(TextChoices):
-    """The buttons of the CA pane, in the manual's order (R004, R005)."""
+    """The buttons of the CA pane, in the order of the manual."""
 
     CHANGE = "change-ca", gettext_lazy("Change CA")
     MOVE = "move-ca-role", gettext_lazy("Move CA Role")
@@ -36,14 +39,14 @@ class Button(TextChoices):
 
 
 B = Button
-# What only readers may press too; everything else needs the right of D-32.
-FOR_EVERYBODY = frozenset({B.VIEW})
-# These act on the CA's private key, and an external CA has none here (D-20).
+# Buttons for all administrators. The others require CA_RIGHT (D-32).
+ALWAYS_OFFERED = frozenset({B.VIEW})
+# Actions on the CA key, which is not in the zone if the CA is external (D-20).
 NEEDS_CA_KEY = frozenset({B.MOVE, B.REMINT, B.BACKUP, B.RESTORE})
-# A token does not give its key out (B-27).
+# Actions that export the CA key, which a PKCS #11 token does not allow.
 NEEDS_KEY_FILE = frozenset({B.MOVE, B.BACKUP})
-# These wait while anything is pending (D-19).
-WAITS_FOR_OPERATION = frozenset({B.CHANGE, B.MOVE, B.REMINT, B.RESTORE})
+# Actions that are unavailable while an operation is in progress (D-19).
+BLOCKED_BY_OPERATION = frozenset({B.CHANGE, B.MOVE, B.REMINT, B.RESTORE})
 ICONS = {
     B.CHANGE: "replace",
     B.MOVE: "server-cog",
@@ -52,19 +55,19 @@ ICONS = {
     B.RESTORE: "archive-restore",
     B.VIEW: "file-badge",
 }
-# Where the activation time may still change, and from where the way back is open.
+# States in which the activation time can change, and in which a rollback is possible.
 TIME_CAN_CHANGE = (
     *(OperationState.PREPARING, OperationState.REPLICATING),
     *(OperationState.ASSIGNED, OperationState.BLOCKED),
 )
 CAN_ROLL_BACK = (OperationState.ACTIVATED, OperationState.COMPLETED)
-# A thin line stands before these.
+# Buttons with a separator before them.
 STARTS_GROUP = frozenset({B.BACKUP, B.VIEW})
 
 
 @dataclass(frozen=True)
 class Gate:
-    """One button as it stands now: open, or shut with the reason."""
+    """A button, and the reason why it is unavailable, if it is."""
 
     button: str
     label: str | Promise
@@ -75,44 +78,44 @@ class Gate:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether the button works."""
+        """Return True if the button is available."""
         return not self.reason
 
 
-def ca_gates(authority: Authority, pending: Operation | None, *, may: bool) -> list[Gate]:
-    """Return the CA pane's buttons; what the role may not do is not offered at all."""
+def build_ca_gates(authority: Authority, pending: Operation | None, *, may: bool) -> list[Gate]:
+    """Return the buttons of the CA pane that the user has the right to use."""
     return [
         Gate(
             button=button.value,
             label=button.label,
-            reason=reason(button, authority, pending),
+            reason=get_reason(button, authority, pending),
             icon=ICONS[button],
             starts_group=button in STARTS_GROUP,
             view=f"certificates:{button.value}".replace("-", "_"),
         )
         for button in Button
-        if may or button in FOR_EVERYBODY
+        if may or button in ALWAYS_OFFERED
     ]
 
 
-def reason(button: Button, authority: Authority, pending: Operation | None) -> str:
-    """Return why a button is shut, "" where it is open."""
+def get_reason(button: Button, authority: Authority, pending: Operation | None) -> str:
+    """Return why a button is unavailable, "" if it is available."""
     if not authority.is_internal and button in NEEDS_CA_KEY:
-        return _("The zone CA is external: there is no CA key here to act on.")
+        return _("The zone CA is external, so the zone does not have the CA key.")
     if authority.has_token_key and button in NEEDS_KEY_FILE:
         return _(
-            "The CA key is inside a PKCS#11 token, which does not give it out. Use the token's "
-            "own means, or Change CA."
+            "The CA key is stored in a PKCS #11 token and cannot be exported. "
+            "Use the tools of the token, or use Change CA."
         )
-    if pending is not None and button in WAITS_FOR_OPERATION:
-        return _("%(operation)s is in progress. Wait until it ends, or cancel it.") % {
+    if pending is not None and button in BLOCKED_BY_OPERATION:
+        return _("%(operation)s is in progress. Wait for it to complete, or cancel it.") % {
             "operation": pending.get_kind_display()
         }
     return ""
 
 
-def assign_gate(operation: Operation) -> Gate | None:
-    """Return Assign Now while the update waits for assignment; None where it makes no sense."""
+def build_assign_gate(operation: Operation) -> Gate | None:
+    """Return Assign Now until the update is assigned, otherwise None."""
     label = _("Assign Now")
     if operation.state == OperationState.REPLICATING:
         return Gate("assign-now", label)
@@ -121,69 +124,75 @@ def assign_gate(operation: Operation) -> Gate | None:
     return None
 
 
-def cancel_gate(operation: Operation, zone: Zone, now: datetime) -> Gate | None:
-    """Return Cancel with the reason where it has ended (R095); None where nothing is to cancel."""
+def build_cancel_gate(operation: Operation, zone: Zone, now: datetime) -> Gate | None:
+    """Return Cancel, or None if there is nothing to cancel."""
     label = _("Cancel")
-    if operation.may_cancel(now, zone.lockout):
+    if operation.can_cancel(now, zone.freeze_period):
         return Gate("cancel", label)
     if operation.state not in (OperationState.ASSIGNED, OperationState.ACTIVATING):
         return None
-    locks_at = operation.locks_at(zone.lockout)
-    if operation.immediate or locks_at is None:
+    freezes_at = operation.freezes_at(zone.freeze_period)
+    if operation.immediate or freezes_at is None:
         return Gate(
-            "cancel", label, _("An immediate activation cannot be cancelled once assigned.")
+            "cancel",
+            label,
+            _("An immediate activation cannot be canceled after the update is assigned."),
         )
     text = _(
-        "Cancel was possible until %(time)s. Single devices can still be left out with "
-        "Ignore Device on the System Updates page."
+        "The operation could be canceled until %(time)s. You can still exclude "
+        "individual devices with Ignore Device on the System Updates page."
     )
-    return Gate("cancel", label, text % {"time": formatting.stamp(locks_at)})
+    return Gate("cancel", label, text % {"time": formatting.stamp(freezes_at)})
 
 
-def activation_gate(operation: Operation, zone: Zone, now: datetime) -> Gate | None:
-    """Return Change activation time, until the lock-out and while blocked (D-26)."""
-    label = _("Change activation time")
+def build_activation_gate(operation: Operation, zone: Zone, now: datetime) -> Gate | None:
+    """Return Change Activation Time, or None if the state does not allow it (D-26)."""
+    label = _("Change Activation Time")
     if operation.state not in TIME_CAN_CHANGE or operation.immediate:
         return None
-    if operation.state == OperationState.BLOCKED or not operation.is_locked(now, zone.lockout):
+    if operation.state == OperationState.BLOCKED or not operation.is_frozen(
+        now, zone.freeze_period
+    ):
         return Gate("change-activation", label)
-    locks_at = operation.locks_at(zone.lockout)
+    freezes_at = operation.freezes_at(zone.freeze_period)
     text = _("The activation time could be changed until %(time)s.")
     return Gate(
-        "change-activation", label, text % {"time": formatting.stamp(locks_at) if locks_at else ""}
+        "change-activation",
+        label,
+        text % {"time": formatting.stamp(freezes_at) if freezes_at else ""},
     )
 
 
-def force_gate(operation: Operation) -> Gate | None:
-    """Return Force activation where something holds the activation back (D-26, B-3)."""
-    if not operation.is_held:
+def build_force_gate(operation: Operation) -> Gate | None:
+    """Return Force Activation if the activation is blocked or postponed, otherwise None (D-26)."""
+    if not operation.can_be_forced:
         return None
-    return Gate("force-activation", _("Force activation"), _asked(operation))
+    return Gate("force-activation", _("Force Activation"), _get_pending_reason(operation))
 
 
-def _asked(operation: Operation) -> str:
-    """Return why nothing else can be asked for, "" where nothing waits (B-29)."""
-    if not operation.asked_act:
+def _get_pending_reason(operation: Operation) -> str:
+    """Return why no other action can be requested, "" if no request is pending."""
+    if not operation.requested_action:
         return ""
-    name = operation.asked_by.username if operation.asked_by else "—"
-    text = _("What %(name)s asked for waits for a second administrator.")
+    name = operation.action_requested_by.username if operation.action_requested_by else "—"
+    text = _("A request by %(name)s is waiting for approval by a second administrator.")
     return text % {"name": name}
 
 
-def rollback_gate(operation: Operation, why_not: str) -> Gate | None:
-    """Return Roll back from the activation until the old root is retired (B-5)."""
+def build_rollback_gate(operation: Operation, why_not: str) -> Gate | None:
+    """Return Roll Back after the activation of a new CA, otherwise None."""
     if not operation.changes_ca or operation.state not in CAN_ROLL_BACK:
         return None
-    return Gate("roll-back", _("Roll back"), why_not or _asked(operation))
+    return Gate("roll-back", _("Roll Back"), why_not or _get_pending_reason(operation))
 
 
-def cancel_until(operation: Operation, zone: Zone, now: datetime) -> str:
-    """Return until when Cancel works, as a clock time; "" where it does not work."""
-    if not operation.may_cancel(now, zone.lockout):
+def format_cancel_deadline(operation: Operation, zone: Zone, now: datetime) -> str:
+    """Return a sentence with the time until which the operation can be canceled, or ""."""
+    if not operation.can_cancel(now, zone.freeze_period):
         return ""
-    locks_at = operation.locks_at(zone.lockout)
+    freezes_at = operation.freezes_at(zone.freeze_period)
     if operation.immediate:
-        return _("Cancel is possible until the update is assigned.")
-    if locks_at is None or now >= locks_at:
+        return _("You can cancel until the update is assigned.")
+    if freezes_at is None or now >= freezes_at:
         return ""
-    return _("Cancel is possible until %(time)s.") % {"time": formatting.stamp(locks_at)}
+    return _("You can cancel until %(time)s.") % {"time": formatting.stamp(freezes_at)}

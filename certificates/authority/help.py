@@ -1,4 +1,4 @@
-"""What the page Certificates and its dialogs are for."""
+"""Help topics of the Certificates page and its dialogs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ TOPICS = (
         _("Certificates"),
         (
             _(
-                "The upper pane shows the zone CA: who issued it, which server holds its key, when "
-                "it ends. The lower pane shows the certificate of every Primary Server and "
-                "Authentication Satellite."
+                "The upper pane shows the zone CA: its issuer, the server that "
+                "holds its key, and its expiration date. The lower pane lists "
+                "the certificates of all Primary Servers and Authentication "
+                "Satellite Servers."
             ),
             _(
-                "An operation goes through: preparing, replicating content, assigned, activating, "
-                "activated, completed. Devices trust the old and the new CA from the moment they "
-                "apply the update until the grace time ends, so none loses contact. A button that "
-                "is shut tells why when you point at it."
+                "An operation moves through these states: Preparing, "
+                "Replicating content, Assigned, Activating, Activated, "
+                "Completed. Devices trust both the old and the new CA from the "
+                "time they apply the update until the grace period ends, so "
+                "they stay connected. To see why a button is unavailable, "
+                "point to it."
             ),
         ),
     ),
@@ -37,14 +40,18 @@ TOPICS = (
         _("Change CA"),
         (
             _(
-                "Replaces the zone CA by an internal one on any live Primary Server, or by an "
-                "external one. For an external CA hand in its trusted root with all intermediates, "
-                "in any order and any of the six file types; its root becomes the zone CA."
+                "Replaces the zone CA with an internal CA on any online "
+                "Primary Server, or with an external CA. For an external CA, "
+                "upload its root certificate and all intermediate "
+                "certificates, in any order and in any of the six supported "
+                "file types. The root becomes the zone CA."
             ),
             _(
-                "Each server then makes a key and a CSR. Download the CSRs, have them signed, and "
-                "use Import Certificate. Without a certificate on every server the operation is "
-                "blocked at the lock-out instead of splitting the zone."
+                "Each server then generates a key and a CSR. Download the "
+                "CSRs, have them signed, and import the certificates with "
+                "Import Certificate. If a server does not have its certificate "
+                "when the freeze period begins, the operation is blocked so "
+                "that the zone is not split between two CAs."
             ),
         ),
     ),
@@ -53,9 +60,11 @@ TOPICS = (
         _("Remint CA"),
         (
             _(
-                "Makes a new zone CA with a new key on the same server, then new certificates for "
-                "all servers. Do it well before the CA expires: the activation time must lie "
-                "before the expiry. An expired CA is replaced at once (Immediate)."
+                "Creates a new zone CA with a new key on the same server, then "
+                "new certificates for all servers. Remint the CA well before "
+                "it expires, because the activation time must be before the "
+                "expiration date. An expired CA is replaced immediately "
+                "(Immediate)."
             ),
         ),
     ),
@@ -64,8 +73,10 @@ TOPICS = (
         _("Move CA Role"),
         (
             _(
-                "Gives the CA's key and role to another live Primary Server. Nothing is reminted "
-                "and no device notices. If the present server is lost, use Restore CA."
+                "Moves the CA key and the CA role to another online Primary "
+                "Server. No certificates are reissued and devices are not "
+                "affected. If the current certificate server is lost, use "
+                "Restore CA instead."
             ),
         ),
     ),
@@ -74,14 +85,17 @@ TOPICS = (
             "certificates:backup_ca",
             "certificates:backup_file",
             "certificates:download_again",
-            "certificates:vault_job",
+            "certificates:key_job",
         ),
         _("Backup CA"),
         (
             _(
-                "Downloads the CA with its key, encrypted under your passphrase. Keep file and "
-                "passphrase apart, away from the servers. Without a backup a lost certificate "
-                "server means a new CA. Back up again after every Change CA and Remint CA."
+                "Downloads the CA certificate and private key, encrypted with "
+                "your passphrase. Store the file and the passphrase "
+                "separately, and not on the servers. If you lose the "
+                "certificate server and have no backup, you must change to a "
+                "new CA. Create a new backup after every Change CA and Remint "
+                "CA."
             ),
         ),
     ),
@@ -90,9 +104,10 @@ TOPICS = (
         _("Restore CA"),
         (
             _(
-                "Takes the CA out of a backup and gives its role to the server that you choose, "
-                "for instance when the certificate server is lost. The backup of another CA is "
-                "not restored: it leads into Change CA, which tells every device of such a change."
+                "Restores the CA from a backup to the server you select, for "
+                "example when the certificate server is lost. A backup of a "
+                "different CA cannot be restored directly. The console offers "
+                "Change CA instead, so that every device receives the change."
             ),
         ),
     ),
@@ -103,29 +118,31 @@ TOPICS = (
             "certificates:server_pem",
             "certificates:future",
             "certificates:future_pem",
-            "certificates:past",
-            "certificates:past_pem",
+            "certificates:previous_certificate",
+            "certificates:previous_certificate_pem",
         ),
         _("View Certificate"),
         (
             _(
-                "Shows subject, issuer, dates, key and fingerprints. Compare the SHA256 "
-                "fingerprint; MD5 and SHA1 are shown because the manual lists them and prove "
-                "nothing."
+                "Shows the subject, issuer, validity dates, key length, and "
+                "fingerprints. To verify a certificate, compare the SHA-256 "
+                "fingerprint. MD5 and SHA-1 are shown for compatibility and "
+                "must not be used for verification."
             ),
         ),
     ),
     Topic(
         (
-            "certificates:selected",
+            "certificates:open_action",
             "certificates:server_actions",
             "certificates:remint_servers",
         ),
         _("Remint Certificate"),
         (
             _(
-                "Gives the selected servers new keys and certificates of the present CA. Under an "
-                "external CA each server makes a CSR that the CA has to sign."
+                "Issues new keys and certificates from the current CA to the "
+                "selected servers. With an external CA, each server generates "
+                "a CSR that the CA must sign."
             ),
         ),
     ),
@@ -135,11 +152,12 @@ TOPICS = (
             "certificates:csr",
             "certificates:csr_zip",
         ),
-        _("Generate CSR and download"),
+        _("Generate and Download CSRs"),
         (
             _(
-                "A server's private key is made on that server and never leaves it; only the CSR "
-                "travels. Generating anew drops the key and CSR before."
+                "The private key is generated on the server and never leaves "
+                "it. Only the CSR is transferred. If you generate a CSR again, "
+                "the earlier key and CSR are deleted."
             ),
         ),
     ),
@@ -148,9 +166,11 @@ TOPICS = (
         _("Import Certificate"),
         (
             _(
-                "Takes what the external CA answered: one file, several, or a zip. Each "
-                "certificate is matched to its server by its key, and refused with the reason "
-                "when key, names, dates or chain do not fit."
+                "Imports the certificates issued by the external CA, from one "
+                "file, several files, or a zip file. Each certificate is "
+                "matched to its server by its key. A certificate is rejected, "
+                "with a reason, if its key, names, validity dates, or chain "
+                "are wrong."
             ),
         ),
     ),

@@ -1,7 +1,9 @@
-"""What the worker of a server does with the CA key it holds (manual, 1.2.6 to 1.2.8; D-30, D-31).
+"""The jobs on the CA key, as run by the worker of the certificate server.
 
-A passphrase waits sealed to that server's vault key; what an act made is stored in the transaction
-that ends its job.
+Passphrases are encrypted for the vault key of that server. The outcome of a job is stored in the
+transaction that completes it.
+
+See: manual 1.2.6 to 1.2.8; D-30, D-31
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from django.utils.translation import gettext_lazy
 
 from audit.models import Entry
 from certificates.authority import key_store
-from certificates.models import Authority, Bridge, Issued, VaultJob
+from certificates.models import Authority, CrossCertificate, IssuedCertificate, VaultJob
 from certificates.operations.states import AuthorityState, JobState
 from devices.identity import zone_keys
 from devices.models import Device, Zone
@@ -33,64 +35,68 @@ from pki.protection import sealing
 Kind = VaultJob.Kind
 
 
-class OtherCA(Refused):
-    """The backup is of another CA than the active one (D-31)."""
+class DifferentCA(Refused):
+    """The backup is not of the active CA (D-31)."""
 
     action = gettext_lazy(
-        "To make that CA the zone's run it as a Change CA, which reaches every device."
+        "To use that CA for this zone, use Change CA so that every device receives the change."
     )
 
 
-def _binding(job: UUID, kind: str) -> str:
+def _build_binding(job: UUID, kind: str) -> str:
     return f"vault-job|{job}|{kind}"
 
 
-def seal(passphrase: str, *, to: Device, job: UUID, kind: str) -> str:
-    """Seal a passphrase so that one server alone opens it, for one job alone."""
-    return sealing.seal(passphrase.encode(), to=to.vault_key, binding=_binding(job, kind))
+def encrypt_passphrase(passphrase: str, *, to: Device, job: UUID, kind: str) -> str:
+    """Encrypt a passphrase for one server and one job."""
+    return sealing.seal(passphrase.encode(), to=to.vault_key, binding=_build_binding(job, kind))
 
 
-def do(job: VaultJob, *, now: datetime) -> None:
-    """Do a job on the server it was given to; its secrets are dropped whatever comes of it."""
-    acts = {Kind.MOVE: _move, Kind.BACKUP: _back_up, Kind.RESTORE: _restore}
-    perform(job, acts[Kind(job.kind)], now=now)
+def run(job: VaultJob, *, now: datetime) -> None:
+    """Run a job on its server. Its secrets are deleted whether it succeeds or fails."""
+    actions = {Kind.MOVE: _move, Kind.BACKUP: _back_up, Kind.RESTORE: _restore}
+    run_with(job, actions[Kind(job.kind)], now=now)
 
 
-def perform(job: VaultJob, act: Callable[[VaultJob, datetime], Outcome], *, now: datetime) -> None:
-    """Let an act make what a job asks for, and store it in the transaction that ends the job."""
-    if job.state != JobState.WAITING or job.server_id != zone_keys.here().server_id:
+def run_with(
+    job: VaultJob, action: Callable[[VaultJob, datetime], Outcome], *, now: datetime
+) -> None:
+    """Run the action of a job, and store its outcome in the transaction that completes the job."""
+    if job.state != JobState.WAITING or job.server_id != zone_keys.get_keyring().server_id:
         return
     if job.is_overdue(now):
         expire(job, now=now)
         return
     try:
-        made = act(job, now)
+        outcome = action(job, now)
         with transaction.atomic():
-            _end(job, JobState.DONE, now, result=made.result)
-            made.store()
+            _finish(job, JobState.DONE, now, result=outcome.result)
+            outcome.store()
     except Fault as fault:
-        _end(job, JobState.FAILED, now, reason=fault.explanation, action=fault.action)
+        _finish(job, JobState.FAILED, now, reason=fault.explanation, action=fault.action)
 
 
-def _end(job: VaultJob, state: str, now: datetime, **changes: object) -> None:
-    VaultJob.objects.move(
+def _finish(job: VaultJob, state: str, now: datetime, **changes: object) -> None:
+    VaultJob.objects.transition(
         job, state, note=job.kind, ended_at=now, sealed="", payload=b"", **changes
     )
 
 
 def expire(job: VaultJob, *, now: datetime) -> None:
-    """Give up on a server that does not answer; should it wake later, the job is gone (D-30)."""
-    _end(
+    """Expire a job whose server does not respond, so that it cannot run later (D-30)."""
+    _finish(
         job,
         JobState.EXPIRED,
         now,
-        reason=_("%s did not answer. Nothing was changed.") % job.server.name,
-        action=_("If it is lost, use Restore CA on another Primary Server."),
+        reason=_("%s did not respond. Nothing was changed.") % job.server.name,
+        action=_(
+            "If the server is lost, use Restore CA to restore the CA to another Primary Server."
+        ),
     )
 
 
 class Outcome(Protocol):
-    """What an act on the CA key made: a file to fetch, and what to store."""
+    """The outcome of a job: a file to download, and changes to store."""
 
     @property
     def result(self) -> bytes: ...
@@ -99,8 +105,8 @@ class Outcome(Protocol):
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a job made, stored in the transaction that ends it."""
+class KeyChange:
+    """A new location of the CA key, or the result of a backup."""
 
     result: bytes = b""
     sealed_key: str = ""
@@ -108,13 +114,13 @@ class Made:
     server: Device | None = None
 
     def store(self) -> None:
-        """Give the key and the role to their new server; the old one can open nothing any more."""
+        """Assign the CA key and the CA role to the new server, if there is one."""
         if self.authority is None or self.server is None:
             return
         moved = Authority.objects.filter(pk=self.authority.pk, state=AuthorityState.CURRENT)
         before = self.authority.certificate_server
         if not moved.update(sealed_key=self.sealed_key, certificate_server=self.server):
-            raise Conflict(_("The CA is not the active one any more. Nothing was changed."))
+            raise Conflict(_("This CA is no longer the active CA. Nothing was changed."))
         Entry.objects.record(
             "ca-role",
             f"certificates.Authority:{self.authority.pk}",
@@ -123,25 +129,29 @@ class Made:
         )
 
 
-def _move(job: VaultJob, now: datetime) -> Made:
+def _move(job: VaultJob, now: datetime) -> KeyChange:
     key_pem = key_store.open_key(job.authority)
-    return _given(job, key_pem)
+    return _assign_key(job, key_pem)
 
 
-def _given(job: VaultJob, key_pem: str) -> Made:
+def _assign_key(job: VaultJob, key_pem: str) -> KeyChange:
     if job.target is None:
-        raise Invalid(_("The job names no server."))
+        raise Invalid(_("The job does not specify a server."))
     sealed = key_store.seal(key_pem, authority_id=job.authority_id, server=job.target)
-    return Made(sealed_key=sealed, authority=job.authority, server=job.target)
+    return KeyChange(sealed_key=sealed, authority=job.authority, server=job.target)
 
 
-def _passphrase(job: VaultJob) -> str:
-    return zone_keys.here().open(job.sealed, binding=_binding(job.pk, job.kind)).decode()
+def _decrypt_passphrase(job: VaultJob) -> str:
+    return (
+        zone_keys.get_keyring()
+        .decrypt(job.sealed, binding=_build_binding(job.pk, job.kind))
+        .decode()
+    )
 
 
-def _back_up(job: VaultJob, now: datetime) -> Made:
-    authority, zone = job.authority, Zone.objects.the()
-    issued = Issued.objects.filter(authority=authority).order_by("pk")
+def _back_up(job: VaultJob, now: datetime) -> KeyChange:
+    authority, zone = job.authority, Zone.objects.get_zone()
+    issued = IssuedCertificate.objects.filter(authority=authority).order_by("pk")
     lines = [
         json.dumps({"serial": row.serial, "subject": row.subject, "sha256": row.sha256})
         for row in issued.iterator()
@@ -152,25 +162,37 @@ def _back_up(job: VaultJob, now: datetime) -> Made:
         created=now,
         ca_key_pem=key_store.open_key(authority),
         ca_chain_pem=authority.root_pem,
-        zone_key=zone_keys.here().zone_key,
-        bridges=list(Bridge.objects.filter(subject=authority).values_list("pem", flat=True)),
+        zone_key=zone_keys.get_keyring().zone_key,
+        cross_certificates=list(
+            CrossCertificate.objects.filter(subject=authority).values_list("pem", flat=True)
+        ),
         issued_jsonl="\n".join(lines),
         settings_json=json.dumps({"epoch": authority.epoch}),
     )
-    return Made(result=backup.write_backup(contents, _passphrase(job), now=now))
+    return KeyChange(result=backup.write_backup(contents, _decrypt_passphrase(job), now=now))
 
 
-def _restore(job: VaultJob, now: datetime) -> Made:
-    root, key_pem = opened(job)
-    if details.digest(root) != job.authority.sha256:
-        raise OtherCA(_("The backup holds another CA than it says. Nothing was changed."))
-    return _given(job, key_pem)
+def _restore(job: VaultJob, now: datetime) -> KeyChange:
+    root, key_pem = open_backup(job)
+    if details.get_digest(root) != job.authority.sha256:
+        raise DifferentCA(
+            _(
+                "The CA certificate in the backup does not match the "
+                "backup's description. Nothing was changed."
+            )
+        )
+    return _assign_key(job, key_pem)
 
 
-def opened(job: VaultJob) -> tuple[str, str]:
-    """Open the backup of a job; returns the root and its key, which belong together."""
-    contents = backup.read_backup(bytes(job.payload), _passphrase(job))
+def open_backup(job: VaultJob) -> tuple[str, str]:
+    """Decrypt the backup of a job and return the root and its matching key."""
+    contents = backup.read_backup(bytes(job.payload), _decrypt_passphrase(job))
     root = chains.split(contents.ca_chain_pem)[-1]
-    if not keys.same_key(contents.ca_key_pem, root):
-        raise Refused(_("The key in the backup is not that of the CA. Nothing was changed."))
+    if not keys.is_same_key(contents.ca_key_pem, root):
+        raise Refused(
+            _(
+                "The private key in the backup does not match the CA "
+                "certificate. Nothing was changed."
+            )
+        )
     return root, contents.ca_key_pem

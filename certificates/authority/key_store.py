@@ -1,17 +1,11 @@
-"""CA keys at rest: the only reader of CA private keys.
+"""The storage of CA keys. This is the only module that reads CA private keys.
 
-A CA key is sealed (HPKE) to the CA vault key of its certificate server, which that server's
-worker alone can read: only there can be signed (D-30). Where the server has a PKCS#11 token, CA
-keys are made and used inside it, and the row keeps their name alone (B-27).
+A CA key is encrypted (HPKE) for the CA vault key of its certificate server, which only the worker
+of that server can read (D-30). If the server has a PKCS #11 token, the token generates and stores
+the CA keys, and the database stores only their names.
 
-Whether a CA can sign: its key is opened and tried, and what is wrong stands on its row (S-11).
-
-The pane shows it. Nothing is lost meanwhile: what waits for a signature is tried again.
-
-Destroy in the token the keys of CAs that were retired or discarded (B-27).
-
-A key in a file is gone with its row. One in a token stays until the server that holds the token
-destroys it there; until then the row keeps its name.
+CA keys are checked regularly with a test signature, and errors are shown on the CA pane. The token
+keys of retired and discarded CAs are destroyed by the server with the token.
 """
 
 from __future__ import annotations
@@ -30,8 +24,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audit.models import Entry
-from certificates.models import Authority, Bridge
-from certificates.models.authority import PKCS11
+from certificates.models import Authority, CrossCertificate
+from certificates.models.authority import PKCS11_PREFIX
 from certificates.operations.states import AuthorityState
 from devices.identity import zone_keys
 from devices.models import Device
@@ -41,107 +35,120 @@ from pki.certificates.issuance import Issuer
 from pki.chains import chains
 from pki.protection import pkcs11, sealing
 
-NOT_GIVEN_OUT = gettext_lazy("The CA key is inside a PKCS#11 token, which does not give it out.")
+log = logging.getLogger(__name__)
+CHECK_INTERVAL = timedelta(minutes=10)
+RETRY_INTERVAL = timedelta(seconds=20)
+DESTROY_RETRY_INTERVAL = timedelta(minutes=10)
+ENDED = (AuthorityState.RETIRED, AuthorityState.DISCARDED)
+NOT_EXPORTABLE = gettext_lazy("The CA key is stored in a PKCS #11 token and cannot be exported.")
 
 
-class NotHere(Unavailable):
-    """The CA key lives on another server."""
+class KeyNotOnServer(Unavailable):
+    """The CA key is stored on another server."""
 
-    action = gettext_lazy("Only the certificate server signs; its worker must be running.")
+    action = gettext_lazy(
+        "Only the certificate server can sign certificates. Make sure that its worker is running."
+    )
 
 
-def binding(authority_id: object, server_id: object) -> str:
-    """Return what binds a sealed CA key to its authority and its server (S-33)."""
+def build_binding(authority_id: object, server_id: object) -> str:
+    """Return the binding of an encrypted CA key to its CA and its server."""
     return f"ca-key|{authority_id}|{server_id}"
 
 
 def seal(key_pem: str, *, authority_id: object, server: Device) -> str:
-    """Seal a CA key to one server's CA vault key."""
+    """Encrypt a CA key for the CA vault key of a server."""
     return sealing.seal(
-        key_pem.encode(), to=server.ca_vault_key, binding=binding(authority_id, server.pk)
+        key_pem.encode(), to=server.ca_vault_key, binding=build_binding(authority_id, server.pk)
     )
 
 
-def own_token() -> pkcs11.Token | None:
-    """Return the token of this server, None where CA keys are sealed to a file's key."""
+def get_token() -> pkcs11.Token | None:
+    """Return the PKCS #11 token of this server, or None if it does not have one."""
     if not settings.PKCS11_MODULE:
         return None
     try:
-        # Read each time: a PIN that is corrected works without a restart.
+        # Read each time, so that a corrected PIN takes effect without a restart.
         pin = Path(settings.PKCS11_PIN_FILE).read_text().strip()
     except OSError as error:
         raise pkcs11.TokenFault(
-            _("The file with the token's PIN cannot be read: %(strerror)s.")
-            % {"strerror": error.strerror},
-            action=_("Correct ZCC_PKCS11_PIN_FILE, and let this process read that file."),
+            _("The PKCS #11 PIN file cannot be read: %(strerror)s.") % {"strerror": error.strerror},
+            action=_(
+                "Check the path in ZCC_PKCS11_PIN_FILE, and make sure "
+                "that this process can read the file."
+            ),
         ) from error
     return pkcs11.Token(settings.PKCS11_MODULE, settings.PKCS11_TOKEN, pin)
 
 
-def make_key(length: int) -> keys.SigningKey:
-    """Make a CA key for this server: inside its token, if it has one."""
-    own = own_token()
-    return keys.make_key(length) if own is None else own.make_key(length, f"zcc-{uuid4()}")
+def generate_key(length: int) -> keys.SigningKey:
+    """Return a new CA key for this server, generated in its token if it has one."""
+    own = get_token()
+    return keys.generate_key(length) if own is None else own.make_key(length, f"zcc-{uuid4()}")
 
 
-def keep(key: keys.SigningKey, *, authority_id: object, server: Device) -> str:
-    """Return what the authority's row keeps of its key."""
+def build_stored_key(key: keys.SigningKey, *, authority_id: object, server: Device) -> str:
+    """Return the `sealed_key` of a CA: its encrypted key, or the name of its token key."""
     if isinstance(key, str):
         return seal(key, authority_id=authority_id, server=server)
-    return f"{PKCS11}{pkcs11.name_of(key)}"
+    return f"{PKCS11_PREFIX}{pkcs11.get_key_name(key)}"
 
 
-def signing_key(authority: Authority) -> keys.SigningKey:
-    """Return what signs for an authority whose certificate server is this one."""
+def get_signing_key(authority: Authority) -> keys.SigningKey:
+    """Return the key of a CA for signing, or raise KeyNotOnServer."""
     if not authority.has_token_key:
         return open_key(authority)
-    own = own_token()
-    if own is None or authority.certificate_server_id != zone_keys.here().server_id:
-        raise NotHere(
-            _("The key of this CA is in a PKCS#11 token that this server is not set up for."),
+    own = get_token()
+    if own is None or authority.certificate_server_id != zone_keys.get_keyring().server_id:
+        raise KeyNotOnServer(
+            _("The key of this CA is in a PKCS #11 token that is not configured on this server."),
             action=_("Set ZCC_PKCS11_MODULE, ZCC_PKCS11_TOKEN and ZCC_PKCS11_PIN_FILE."),
         )
-    return own.key(authority.sealed_key.removeprefix(PKCS11))
+    return own.key(authority.sealed_key.removeprefix(PKCS11_PREFIX))
 
 
 def open_key(authority: Authority) -> str:
-    """Return the CA key of an authority whose certificate server is this one."""
+    """Return the decrypted key of a CA, or raise KeyNotOnServer or KeyNotExportable."""
     if authority.has_token_key:
-        raise pkcs11.NotReadable(str(NOT_GIVEN_OUT))
-    ring = zone_keys.here()
+        raise pkcs11.KeyNotExportable(str(NOT_EXPORTABLE))
+    ring = zone_keys.get_keyring()
     if not authority.sealed_key or authority.certificate_server_id != ring.server_id:
-        raise NotHere(_("The key of this CA is not on this server."))
-    opened = ring.open_for_ca(authority.sealed_key, binding=binding(authority.pk, ring.server_id))
+        raise KeyNotOnServer(_("The key of this CA is not stored on this server."))
+    opened = ring.decrypt_for_ca(
+        authority.sealed_key, binding=build_binding(authority.pk, ring.server_id)
+    )
     return opened.decode()
 
 
 def destroy_key(authority: Authority) -> None:
-    """Destroy the key of a CA that has ended, inside the token of this server."""
-    own = own_token()
-    if own is None or authority.certificate_server_id != zone_keys.here().server_id:
-        raise NotHere(
-            _("The key of this CA is in a PKCS#11 token that this server is not set up for.")
+    """Destroy the key of a CA in the token of this server, or raise KeyNotOnServer."""
+    own = get_token()
+    if own is None or authority.certificate_server_id != zone_keys.get_keyring().server_id:
+        raise KeyNotOnServer(
+            _("The key of this CA is in a PKCS #11 token that is not configured on this server.")
         )
-    own.destroy(authority.sealed_key.removeprefix(PKCS11))
+    own.destroy(authority.sealed_key.removeprefix(PKCS11_PREFIX))
 
 
 def open_issuer(authority: Authority, *, now: datetime) -> Issuer:
-    """Return the issuer of an authority, its key in memory, after its self-check (S-11)."""
-    return Issuer.open(authority.root_pem, signing_key(authority), now)
+    """Return the issuer of a CA after its self-check, or raise a fault."""
+    return Issuer.open(authority.root_pem, get_signing_key(authority), now)
 
 
-def bridges_above(authority: Authority) -> list[str]:
-    """Return the cross-certificates that lead from a root to older ones still trusted (D-29, D-53).
+def get_cross_certificates(authority: Authority) -> list[str]:
+    """Return the cross-certificates from a root to older roots that are still trusted.
 
-    A server sends them behind its certificate, so that a device which knows only an older root
-    still finds a path.
+    A server sends them after its certificate, so that devices that trust only an older root can
+    verify it (D-29, D-53).
     """
     found: list[str] = []
     seen = {authority.pk}
     subjects = [authority.pk]
     while subjects:
         rows = (
-            Bridge.objects.filter(subject_id__in=subjects, issuer__state__in=("current", "grace"))
+            CrossCertificate.objects.filter(
+                subject_id__in=subjects, issuer__state__in=("current", "grace")
+            )
             .exclude(issuer_id__in=seen)
             .order_by("pk")
         )
@@ -151,22 +158,17 @@ def bridges_above(authority: Authority) -> list[str]:
     return found
 
 
-def served_chain(leaf_chain: str, authority: Authority) -> str:
-    """Return what a server sends: its chain, then the bridges; never a self-signed root."""
-    return chains.join(leaf_chain, *bridges_above(authority))
+def build_served_chain(leaf_chain: str, authority: Authority) -> str:
+    """Return the chain that a server sends: its own chain and the cross-certificates, no root."""
+    return chains.join(leaf_chain, *get_cross_certificates(authority))
 
 
-log = logging.getLogger(__name__)
-EVERY = timedelta(minutes=10)
-AGAIN = timedelta(seconds=20)
-
-
-def keys_to_check(now: datetime) -> models.QuerySet[Authority]:
-    """Return the internal CAs whose key was not tried for a while, or failed at the last try."""
-    well = models.Q(fault="") & models.Q(checked_at__lt=now - EVERY)
-    ill = ~models.Q(fault="") & models.Q(checked_at__lt=now - AGAIN)
+def list_keys_to_check(now: datetime) -> models.QuerySet[Authority]:
+    """Return the internal CAs whose key is due for a check. Failed checks are repeated sooner."""
+    healthy = Q(fault="") & Q(checked_at__lt=now - CHECK_INTERVAL)
+    faulty = ~Q(fault="") & Q(checked_at__lt=now - RETRY_INTERVAL)
     return Authority.objects.filter(
-        well | ill | models.Q(checked_at=None),
+        healthy | faulty | Q(checked_at=None),
         kind=Authority.Kind.INTERNAL,
         state__in=(AuthorityState.CURRENT, AuthorityState.FUTURE),
         certificate_server__isnull=False,
@@ -174,43 +176,39 @@ def keys_to_check(now: datetime) -> models.QuerySet[Authority]:
 
 
 def check_key(authority: Authority, *, now: datetime) -> None:
-    """Open the CA key and sign a trial with it; note the outcome."""
-    with watched(authority, now=now):
+    """Check the CA key with a test signature and record the result."""
+    with record_fault(authority, now=now):
         open_issuer(authority, now=now)
 
 
 @contextmanager
-def watched(authority: Authority, *, now: datetime) -> Iterator[None]:
-    """Note on the authority's row what keeps it from signing, or that nothing does."""
+def record_fault(authority: Authority, *, now: datetime) -> Iterator[None]:
+    """Record a fault in the block as the fault of the CA, and clear it if there is none."""
     try:
         yield
     except Fault as fault:
-        log.warning("The CA %s cannot sign: %s", authority.subject, fault)
-        _note(authority, now, fault.explanation, fault.action)
+        log.warning("The CA %s cannot sign certificates: %s", authority.subject, fault)
+        _update_check(authority, now, fault.explanation, fault.action)
     else:
-        _note(authority, now)
+        _update_check(authority, now)
 
 
-def _note(authority: Authority, now: datetime, fault: str = "", action: str = "") -> None:
+def _update_check(authority: Authority, now: datetime, fault: str = "", action: str = "") -> None:
     authority.fault, authority.fault_action, authority.checked_at = fault, action, now
     Authority.objects.filter(pk=authority.pk).update(
         fault=fault, fault_action=action, checked_at=now
     )
 
 
-ENDED = (AuthorityState.RETIRED, AuthorityState.DISCARDED)
-DESTROY_RETRY = timedelta(minutes=10)
-
-
-def keys_to_destroy(now: datetime) -> list[Authority]:
-    """Return the CAs whose key has yet to be destroyed and was not tried just now."""
-    rest = Q(checked_at=None) | Q(checked_at__lte=now - DESTROY_RETRY)
-    ended = Authority.objects.filter(rest, state__in=ENDED, sealed_key__startswith=PKCS11)
+def list_keys_to_destroy(now: datetime) -> list[Authority]:
+    """Return the retired and discarded CAs whose token key must be destroyed."""
+    rest = Q(checked_at=None) | Q(checked_at__lte=now - DESTROY_RETRY_INTERVAL)
+    ended = Authority.objects.filter(rest, state__in=ENDED, sealed_key__startswith=PKCS11_PREFIX)
     return list(ended.exclude(certificate_server=None))
 
 
 def destroy_ended_key(authority: Authority, *, now: datetime) -> None:
-    """Destroy the key of one CA; a token that is away is asked again later."""
+    """Destroy the token key of a retired or discarded CA. Errors are retried later."""
     if authority.state not in ENDED or not authority.has_token_key:
         return
     mine = Authority.objects.filter(pk=authority.pk, state__in=ENDED)
@@ -218,10 +216,10 @@ def destroy_ended_key(authority: Authority, *, now: datetime) -> None:
     try:
         destroy_key(authority)
     except Fault as fault:
-        log.warning("The key of %s could not be destroyed: %s", authority.subject, fault)
+        log.warning("Could not destroy the key of %s: %s", authority.subject, fault)
         return
     with transaction.atomic():
-        Entry.objects.queue()
+        Entry.objects.lock_checkpoint()
         mine.update(sealed_key="")
         subject = f"certificates.Authority:{authority.pk}"
         Entry.objects.record("destroy-ca-key", subject, note=authority.subject[:200])

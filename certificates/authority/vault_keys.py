@@ -1,7 +1,7 @@
-"""Replace the vault keys of this Primary Server and seal anew what is sealed to them (S-34).
+"""Rotate the vault keys of this Primary Server and reencrypt all secrets.
 
-The new key lies beside the old one until every row is sealed to it; both open meanwhile, so a
-kill at any moment leaves everything readable, and the next run goes on where this one was.
+The new key is stored next to the old one until all secrets are reencrypted. Both keys work in the
+meantime, so an interrupted rotation leaves all secrets readable and the next run completes it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audit.models import Entry
-from certificates.authority.key_store import binding as ca_binding
+from certificates.authority.key_store import build_binding as ca_binding
 from certificates.models import Authority, VaultJob
 from certificates.operations.states import JobState
 from devices.identity import zone_keys
@@ -24,52 +24,52 @@ from wire import server_files
 
 
 def rotate(*, now: datetime) -> int:
-    """Rotate both vault keys of this server; returns how many blobs were sealed anew."""
-    ring = zone_keys.here()
+    """Rotate both vault keys of this server and return the number of reencrypted secrets."""
+    ring = zone_keys.get_keyring()
     files = {
         ring.home / server_files.VAULT_KEY: ring.home / server_files.VAULT_PUBLIC,
-        server_files.ca_vault_key(ring.home): ring.home / server_files.CA_VAULT_PUBLIC,
+        server_files.ca_vault_key_path(ring.home): ring.home / server_files.CA_VAULT_PUBLIC,
     }
-    vault, ca_vault = (_next(path) for path in files)
-    count = _reseal(ring, vault, ca_vault, now)
+    vault, ca_vault = (_load_or_create_next_key(path) for path in files)
+    count = _reencrypt(ring, vault, ca_vault, now)
     for (private, public), text in zip(files.items(), (vault, ca_vault), strict=True):
-        _waiting(private).replace(private)
+        _get_next_path(private).replace(private)
         public.write_text(text)
-    zone_keys.forget()
+    zone_keys.clear_cache()
     return count
 
 
-def _waiting(path: Path) -> Path:
-    return zone_keys.next_to(path)
+def _get_next_path(path: Path) -> Path:
+    return zone_keys.get_next_key_path(path)
 
 
-def _next(path: Path) -> str:
-    """Return the public half of the new key; a run that was killed left it there already."""
-    waiting = _waiting(path)
-    if not waiting.exists():
-        sealing.write_private_file(waiting, sealing.make_vault_key().private)
-    return sealing.public_of(sealing.read_private_file(waiting))
+def _load_or_create_next_key(path: Path) -> str:
+    """Return the public key of the new vault key, which an interrupted run might have created."""
+    following = _get_next_path(path)
+    if not following.exists():
+        sealing.write_private_file(following, sealing.generate_vault_key().private)
+    return sealing.get_public_key(sealing.read_private_file(following))
 
 
 @transaction.atomic
-def _reseal(ring: zone_keys.Keyring, vault: str, ca_vault: str, now: datetime) -> int:
+def _reencrypt(ring: zone_keys.Keyring, vault: str, ca_vault: str, now: datetime) -> int:
     server = Device.objects.select_for_update().get(pk=ring.server_id)
     if VaultJob.objects.filter(server=server, state=JobState.WAITING).exists():
         raise Conflict(
-            _("An act on the CA key waits for this server. Nothing was changed."),
-            action=_("Try again in a minute."),
+            _("A CA key operation is waiting for this server. Nothing was changed."),
+            action=_("Wait a minute, then try again."),
         )
-    zone, count = Zone.objects.the(), 0
+    zone, count = Zone.objects.get_zone(), 0
     for row in ZoneKey.objects.filter(server=server):
-        bound = zone_keys.binding(zone, row.kind, server.pk)
-        row.blob = sealing.seal(ring.open(row.blob, binding=bound), to=vault, binding=bound)
+        bound = zone_keys.build_binding(zone, row.kind, server.pk)
+        row.blob = sealing.seal(ring.decrypt(row.blob, binding=bound), to=vault, binding=bound)
         row.save(update_fields=["blob"])
         count += 1
     for authority in Authority.objects.filter(certificate_server=server).exclude(sealed_key=""):
         if authority.has_token_key:
             continue
         bound = ca_binding(authority.pk, server.pk)
-        opened = ring.open_for_ca(authority.sealed_key, binding=bound)
+        opened = ring.decrypt_for_ca(authority.sealed_key, binding=bound)
         authority.sealed_key = sealing.seal(opened, to=ca_vault, binding=bound)
         authority.save(update_fields=["sealed_key"])
         count += 1

@@ -1,4 +1,4 @@
-"""Help: what each page and dialog is for."""
+"""Help for pages and dialogs."""
 
 from __future__ import annotations
 

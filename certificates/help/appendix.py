@@ -1,4 +1,7 @@
-"""The manual's Appendix A, and what this product does about each entry today (D-43)."""
+"""The entries of the manual's Appendix A, with the behavior of this product.
+
+See: D-43
+"""
 
 from __future__ import annotations
 
@@ -11,121 +14,135 @@ Text = str | Promise
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """One entry of the manual's appendix: what it says, and what this product does about it."""
+class KnownIssue:
+    """An issue from the manual's appendix, its documented solution, and the behavior here."""
 
     anchor: str
     title: Text
-    manual: Text
-    today: Text
+    documented_solution: Text
+    behavior: Text
 
 
 APPENDIX = (
-    Trouble(
+    KnownIssue(
         "a-1",
         _("A Windows agent is not able to launch the CertificateActivator executable"),
-        _("The agent starts a program of its own at the activation, which Windows may block."),
         _(
-            "There is no such program. The agent itself activates at the given time, in a thread "
-            "that waits for nothing else, and tries again by itself. Agents run on Linux."
+            "At activation, the agent starts a separate program "
+            "(CertificateActivator.exe), which Windows might block."
+        ),
+        _(
+            "Does not apply. The agent activates the certificate itself at the "
+            "scheduled time, without a separate program, and retries "
+            "automatically. Agents run on Linux."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-2",
         _(
             "When the Certificate Remint Tool is downloaded, the update packages are treated as "
             "malicious software"
         ),
-        _("The tool's packages are to be excluded from the anti-virus software."),
+        _("Exclude the tool's packages from antivirus scanning."),
         _(
-            "The tool is one readable Python archive, the same bytes on every server. Its SHA-256 "
-            "and the signature of the zone key stand beside it at /zenworks-setup, so it can be "
-            "checked and allowed by digest. It runs nothing that it downloads."
+            "The tool is a single Python archive that is identical on every "
+            "server. The /zenworks-setup page lists its SHA-256 digest and "
+            "zone key signature, so you can verify it and add it to an allow "
+            "list by digest. The tool does not execute anything it downloads."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-3",
         _(
             "Managed device that was re-imaged during remint is not communicating with the "
             "Primary Server"
         ),
-        _("The device has to be unregistered and registered again, or needs the tool."),
+        _("Unregister and re-register the device, or run the Certificate Remint Tool on it."),
         _(
-            "Every registration and every refresh delivers present and future trust and the "
-            "update. A re-imaged device is right as soon as it registers."
+            "No action is required. Each registration and each refresh "
+            "delivers the current and future trusted roots and the update, so "
+            "a re-imaged device is up to date as soon as it registers."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-4",
         _(
             "The activator for a failed certificate activation will only be triggered after an "
             "agent refresh"
         ),
-        _("Run zac refresh to trigger it at once."),
+        _("To trigger it immediately, run zac refresh."),
         _(
-            "A failed activation goes back to the old certificate, tells the reason and is tried "
-            "again ever less often. zac refresh still tries at once; Redeploy does so from here."
+            "If activation fails, the server returns to its old certificate, "
+            "reports the reason, and retries at increasing intervals. To retry "
+            "immediately, run zac refresh on the server or use Redeploy in the "
+            "console."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-5",
         _(
             "The Certificate Remint Tool fails on a device when the Primary Server to which it is "
             "registered, has a certificate chain"
         ),
-        _("Download the tool from the server with the longest chain."),
+        _("Download the tool from the server that has the longest certificate chain."),
         _(
-            "The tool carries the roots and bridges of the update and trusts them by the zone "
-            "key, not by the chain of the server it came from: any server will do. The manual's "
-            "message is still given where a chain really does not match."
+            "You can download the tool from any server. It contains the roots "
+            "and cross-certificates of the update and verifies them with the "
+            "zone key, not with the chain of the server it came from. The "
+            "message in the manual still appears if a chain does not match."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-6",
         _("The Certificate Remint Tool is not created on Primary Servers"),
-        _("It may be missing where the content was not replicated."),
+        _("The tool might be missing on servers that do not have the content."),
         _(
-            "It is offered at once on the CA server (on the initiating server when the CA is or "
-            "becomes external), and on every other Primary Server as soon as it has the content. "
-            "The replication status lists them."
+            "The tool is available immediately on the CA server (or on the "
+            "initiating server if the current or new CA is external), and on "
+            "every other Primary Server once the update is assigned and the "
+            "server has the content. To see which servers have it, open the "
+            "content replication status."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-7",
         _("After a Server Remint the managed device is not able to communicate with the server"),
         _("Run zac unr, then zac reg https://<server_IP>:<port>."),
         _(
-            "A server remint changes nothing that devices store about the server; its new "
-            "certificate comes from the CA they trust. Both commands still work: a device that "
-            "holds the zone's pin returns without a key."
+            "No action is required. Devices store nothing that a server remint "
+            "changes, and the new certificate is issued by a CA they already "
+            "trust. Both commands still work, and a device that has previously "
+            "been registered in this zone does not need a registration key."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-8",
         _("Certificate Remint Tool fails on the CA Server"),
         _(
-            "With an expired CA run it by hand: ZENworks_Certificate_Update_Linux.bin -p "
+            "If the CA has expired, run the tool manually: "
+            "ZENworks_Certificate_Update_Linux.bin -p "
             "/etc/opt/novell/zenworks/security/ca.cert"
         ),
         _(
-            "The agent of the CA server does the tool's work itself as soon as the update is "
-            "assigned. The tool trusts its content by the zone key, so an expired CA does not "
-            "stop it; -p FILE names a CA certificate for one run."
+            "The agent on the CA server performs these steps automatically as "
+            "soon as the update is assigned. The tool verifies its content "
+            "with the zone key, so it also works with an expired CA. To trust "
+            "a specific CA certificate for a single run, use -p FILE."
         ),
     ),
-    Trouble(
+    KnownIssue(
         "a-9",
         _(
             "The Agent Version is not getting displayed in the ZENworks Server SSL Certificates "
             "panel"
         ),
-        _("It is empty until the agent has registered."),
-        _("The same here: an agent tells its version when it registers and at each refresh."),
+        _("The column is empty until the agent has registered."),
+        _("Same behavior. The agent reports its version when it registers and at each refresh."),
     ),
-    Trouble(
+    KnownIssue(
         "a-10",
         _("After a remint, security policy versions are incremented"),
-        _("Published security policies are signed anew."),
-        _("There are no security policies in this product: a remint touches nothing of the kind."),
+        _("Published security policies are re-signed and their versions incremented."),
+        _("Does not apply. This product does not manage security policies."),
     ),
 )

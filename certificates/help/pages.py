@@ -1,4 +1,4 @@
-"""What each page is for."""
+"""Help topics for pages outside Certificates."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ TOPICS = (
         _("Home"),
         (
             _(
-                "Shows what needs attention: operations under way, certificates that end soon, "
-                "devices that are silent or failed. Each line leads to where it can be mended."
+                "Home shows what needs your attention: operations in progress, "
+                "certificates that expire soon, requests that are waiting for "
+                "approval, and devices that have failed or have no recent "
+                "contact. Each item links to the page where you can resolve it."
             ),
             _(
-                "Servers that wait are named with what they wait for: the content of an update, "
-                "contact with the zone, or the approval of an administrator."
+                "Servers Waiting lists each server that is waiting for the "
+                "content of an update, for contact with the zone, or for "
+                "approval by an administrator."
             ),
         ),
     ),
@@ -32,9 +35,14 @@ TOPICS = (
         _("Devices"),
         (
             _(
-                "Lists servers, satellites and managed devices with their last contact. A device's "
-                "Settings tab holds its additional DNS names; a server certificate carries them "
-                "where the box “Include any additional DNS names” is ticked."
+                "The Devices page lists Primary Servers, satellites, and "
+                "managed devices with the time of their last contact."
+            ),
+            _(
+                "To add DNS names to the certificate of a server, open the "
+                "server and enter them on its Settings tab. They are included "
+                "the next time a certificate is issued, if Include any "
+                "additional DNS names for each server is selected."
             ),
         ),
     ),
@@ -43,10 +51,15 @@ TOPICS = (
         _("System Updates"),
         (
             _(
-                "Every operation travels to the devices as a system update. Ignore Device leaves "
-                "one out of it, Redeploy offers it again to one that failed. A device that cannot "
-                "connect any more finds back by itself, or with the Certificate Remint Tool from "
-                "/zenworks-setup of any Primary Server."
+                "Every operation is delivered to devices as a system update. "
+                "To exclude a device, use Ignore Device. To retry a failed "
+                "device, use Redeploy."
+            ),
+            _(
+                "A device that can no longer connect recovers automatically. "
+                "To recover it immediately, run the Certificate Remint Tool on "
+                "it. You can download the tool from /zenworks-setup on any "
+                "Primary Server."
             ),
         ),
     ),
@@ -55,27 +68,43 @@ TOPICS = (
         _("Registration Keys and Zone Settings"),
         (
             _(
-                "A registration key lets devices of one role into the zone; it is shown once. The "
-                "zone settings hold the intervals, the least lead time, the lock-out and the grace "
-                "time, each with its range."
+                "A device needs a registration key to join the zone. Each key "
+                "is for one role. The key is shown only once, when you create "
+                "it."
+            ),
+            _(
+                "The zone settings control the refresh intervals, the minimum "
+                "lead time, the freeze period, and the grace period. The "
+                "allowed range is shown next to each setting."
             ),
         ),
     ),
     Topic(
         ("audit:audit", "audit:entry", "administrators:tokens"),
-        _("Audit and Messages, API tokens"),
+        _("Audit and Messages, API Tokens"),
         (
             _(
-                "Every change of state leaves a line that cannot be changed; each line is chained "
-                "to the one before. The command verify_audit checks the chain, also against a head "
-                "that was kept elsewhere. API tokens act with at most the rights of their owner."
+                "Every change is recorded in the audit log. Each entry "
+                "contains the hash of the previous entry, so changes to the "
+                "log can be detected. To verify the log, run verify_audit. To "
+                "detect that entries were removed from the end, compare it "
+                "with a checkpoint that you keep on another system."
+            ),
+            _(
+                "Scripts and monitoring systems use API tokens. A token cannot "
+                "have more rights than its owner."
             ),
         ),
     ),
     Topic(
         ("console:preferences",),
         _("Preferences"),
-        (_("Choose the time zone in which dates are shown, and in which yours are read."),),
+        (
+            _(
+                "Choose the time zone in which the console shows dates. Dates "
+                "that you enter are in the same time zone."
+            ),
+        ),
     ),
     Topic(
         (
@@ -83,18 +112,23 @@ TOPICS = (
             "administrators:administrator",
             "administrators:create",
             "administrators:roles",
-            "administrators:rules",
+            "administrators:policies",
             "administrators:security",
             "administrators:password",
             "administrators:second_factor",
             "administrators:recovery_codes",
         ),
-        _("Administrators and security"),
+        _("Administrators and Security"),
         (
             _(
-                "Each administrator has an account of their own, with a role that gives rights. "
-                "The security page of an account holds password, second factor with its recovery "
-                "codes, and the other sessions. The rules apply to everybody."
+                "Each administrator has an individual account. Roles grant "
+                "the rights of the account. Account rules apply to all "
+                "administrators."
+            ),
+            _(
+                "To change your password, two-factor authentication, or "
+                "recovery codes, or to end other sessions, open Security in "
+                "your account menu."
             ),
         ),
     ),
@@ -108,8 +142,10 @@ TOPICS = (
         _("Notifications"),
         (
             _(
-                "Mail and signed webhooks tell of expiry and of operations that are blocked, "
-                "failed or completed. A delivery that failed is tried again; its history is kept."
+                "Notifications inform you by email or signed webhook about "
+                "certificates that expire and about operations that are "
+                "blocked, failed, or complete. Failed deliveries are retried. "
+                "The page shows the status of recent deliveries."
             ),
         ),
     ),

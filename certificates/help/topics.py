@@ -1,4 +1,4 @@
-"""One topic of the help, found by the names of the addresses that it explains."""
+"""A help topic, which is linked from the pages that it explains."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ Text = str | Promise
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic: the addresses it explains, its title, its paragraphs."""
+    """A help topic: the URL names that it explains, its title, and its paragraphs."""
 
-    addresses: tuple[str, ...]
+    url_names: tuple[str, ...]
     title: Text
-    text: tuple[Text, ...]
+    paragraphs: tuple[Text, ...]
 
     def anchors(self) -> list[str]:
-        """Return what links to this topic name."""
-        return [anchor(address) for address in self.addresses]
+        """Return the anchors of this topic."""
+        return [get_anchor(name) for name in self.url_names]
 
 
-def anchor(address: str) -> str:
-    """Return the anchor of an address, as the frame of every page links to it."""
-    return address.replace(":", "-")
+def get_anchor(url_name: str) -> str:
+    """Return the help anchor of a URL name. The help link of each page uses it."""
+    return url_name.replace(":", "-")

@@ -1,4 +1,4 @@
-"""The help page: topics by page and dialog, and the manual's Appendix A (D-43)."""
+"""The help page: topics for each page and dialog, and the manual's Appendix A."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from console.pages.responses import Request
 
 
 @require_safe
-def show(request: Request) -> HttpResponse:
-    """Show all help on one page; links lead to the anchor of what they explain."""
+def show_help(request: Request) -> HttpResponse:
+    """Show all help topics on one page."""
     context = {"topics": TOPICS, "appendix": APPENDIX, "nav": "help"}
     return render(request, "certificates/help.html", context)

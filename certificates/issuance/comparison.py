@@ -1,4 +1,4 @@
-"""A server's future certificate beside its current one, and the names that one does not cover."""
+"""Compare the new certificate of a server with its current one and with its names."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from certificates.issuance.names import names_of
+from certificates.issuance.names import build_names
 from devices.models import Device
 from faults import Fault
 from pki.certificates.details import CertificateDetails
 from pki.names import Names, covers
 
-DATES = ("not_before", "not_after")
-LINES: tuple[tuple[str, str | Promise], ...] = (
+DATE_FIELDS = ("not_before", "not_after")
+FIELDS: tuple[tuple[str, str | Promise], ...] = (
     ("subject", _("Subject")),
     ("issuer", _("Issued by")),
     ("not_before", _("Valid from")),
     ("not_after", _("Expires")),
     ("key_length", _("Key length")),
-    ("names", _("Names")),
+    ("names", _("Subject alternative names")),
     ("serial_hex", _("Serial number")),
     ("sha256", _("SHA256 Fingerprint")),
     ("sha1", _("SHA1 Fingerprint")),
     ("md5", _("MD5 Fingerprint")),
 )
-MONO = ("serial_hex", "sha256", "sha1", "md5")
-# These differ from certificate to certificate: a mark on them would say nothing.
-ALWAYS_NEW = (*MONO, *DATES)
+MONOSPACE_FIELDS = ("serial_hex", "sha256", "sha1", "md5")
+# Fields that differ in every certificate and are not marked as changed.
+ALWAYS_DIFFERENT = (*MONOSPACE_FIELDS, *DATE_FIELDS)
 
 
 @dataclass(frozen=True)
-class Line:
-    """One property of both certificates."""
+class Row:
+    """A field of both certificates."""
 
     label: str | Promise
     current: Any
@@ -44,17 +44,19 @@ class Line:
     differs: bool = False
 
 
-def rows(current: CertificateDetails | None, new: CertificateDetails) -> list[Line]:
-    """Return the properties of both side by side; what is worth a look is marked."""
+def compare(current: CertificateDetails | None, new: CertificateDetails) -> list[Row]:
+    """Return the fields of both certificates, with changed values marked."""
     found = []
-    for key, label in LINES:
-        before, after = _value(current, key), _value(new, key)
-        differs = current is not None and key not in ALWAYS_NEW and before != after
-        found.append(Line(label, before, after, key in DATES, key in MONO, differs))
+    for key, label in FIELDS:
+        before, after = _get_value(current, key), _get_value(new, key)
+        differs = current is not None and key not in ALWAYS_DIFFERENT and before != after
+        found.append(
+            Row(label, before, after, key in DATE_FIELDS, key in MONOSPACE_FIELDS, differs)
+        )
     return found
 
 
-def _value(details: CertificateDetails | None, key: str) -> Any:
+def _get_value(details: CertificateDetails | None, key: str) -> Any:
     if details is None:
         return None
     if key == "names":
@@ -64,13 +66,13 @@ def _value(details: CertificateDetails | None, key: str) -> Any:
     return getattr(details, key)
 
 
-def uncovered(device: Device, details: CertificateDetails) -> list[str]:
-    """Return the names and addresses of a server that its certificate does not cover (D-11, D-12).
+def list_uncovered_names(device: Device, details: CertificateDetails) -> list[str]:
+    """Return the names and addresses of a server that a certificate does not cover (D-11, D-12).
 
-    Devices that use one of them would not accept the certificate.
+    Devices that connect by one of them would reject the certificate.
     """
     try:
-        needed = names_of(device, include_dns=False)
+        needed = build_names(device, include_dns=False)
     except Fault:
         return []
     offered = Names(dns=details.dns_names, addresses=details.addresses)

@@ -1,4 +1,4 @@
-"""What expires soon, and whom it is told: the zone CA and the servers' certificates (D-46)."""
+"""Expiration warnings for the zone CA and server certificates (D-46)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from console.models import Preferences
 from console.pages.formatting import SOON, span
 from wire import messages
 
-# Below this it is told at every login, before at most once in so long.
-URGENT = timedelta(days=5)
-TOLD_EVERY = timedelta(hours=24)
+# Urgent warnings are shown at every login, the others once in WARNING_INTERVAL.
+URGENT_WITHIN = timedelta(days=5)
+WARNING_INTERVAL = timedelta(hours=24)
 CA, SERVERS_EXPIRED, SERVERS_EXPIRING = "ca", "expired", "expiring"
 
 
 @dataclass(frozen=True)
 class ExpiryWarning:
-    """One thing that ends soon or has ended. `about` names the CA or the chip of the servers."""
+    """A warning. `about` is "ca" or the filter of the server table that shows the servers."""
 
     about: str
     text: str
@@ -33,47 +33,44 @@ class ExpiryWarning:
     expired: bool = False
 
     def is_urgent(self, now: datetime) -> bool:
-        """Tell whether it is told at every login."""
-        return self.expires_at - now < URGENT
+        """Return True if the warning is shown at every login."""
+        return self.expires_at - now < URGENT_WITHIN
 
 
-def warnings(now: datetime) -> list[ExpiryWarning]:
-    """Return what is to be warned about now, the zone CA first; [] where all is well.
-
-    Whoever tells it (a login, a banner, a mail) decides how often.
-    """
-    return [*_of_ca(now), *of_servers(now)]
+def list_warnings(now: datetime) -> list[ExpiryWarning]:
+    """Return all current warnings, that of the zone CA first."""
+    return [*_list_ca_warnings(now), *list_server_warnings(now)]
 
 
-def due(user: User, now: datetime) -> list[ExpiryWarning]:
-    """Return what to tell a user who logs in, and remember that it was told."""
-    found = warnings(now)
+def list_warnings_for_login(user: User, now: datetime) -> list[ExpiryWarning]:
+    """Return the warnings to show at the login of a user, and store when they were shown."""
+    found = list_warnings(now)
     if not found:
         return []
     mine, _created = Preferences.objects.get_or_create(user=user)
-    if mine.warned_at is not None and now - mine.warned_at < TOLD_EVERY:
+    if mine.warned_at is not None and now - mine.warned_at < WARNING_INTERVAL:
         return [warning for warning in found if warning.is_urgent(now)]
     Preferences.objects.filter(pk=mine.pk).update(warned_at=now)
     return found
 
 
-def _of_ca(now: datetime) -> list[ExpiryWarning]:
+def _list_ca_warnings(now: datetime) -> list[ExpiryWarning]:
     authority = Authority.objects.filter(state="current").first()
     if authority is None or authority.not_after - now >= SOON:
         return []
     left = authority.not_after - now
     expired = authority.has_expired(now)
     text = (
-        _("The Zone CA expired %s ago.") % span(-left)
+        _("The zone CA expired %s ago.") % span(-left)
         if expired
-        else _("The Zone CA will expire in %s.") % span(left)
+        else _("The zone CA expires in %s.") % span(left)
     )
     return [ExpiryWarning(CA, text, authority.not_after, expired)]
 
 
-def of_servers(now: datetime) -> list[ExpiryWarning]:
-    """Return the warnings about server certificates: one of those past, one of those to come."""
-    shown = _shown().filter(not_after__lt=now + SOON)
+def list_server_warnings(now: datetime) -> list[ExpiryWarning]:
+    """Return up to two warnings about server certificates: expired and expiring ones."""
+    shown = _get_certificates().filter(not_after__lt=now + SOON)
     past, coming = Q(not_after__lt=now), Q(not_after__gte=now)
     found = shown.aggregate(
         expired=Count("pk", filter=past),
@@ -81,30 +78,33 @@ def of_servers(now: datetime) -> list[ExpiryWarning]:
         expiring=Count("pk", filter=coming),
         first=Min("not_after", filter=coming),
     )
-    return in_words(found, now)
+    return build_server_warnings(found, now)
 
 
-def _shown() -> ServerCertificateQuerySet:
+def _get_certificates() -> ServerCertificateQuerySet:
     certified = {"device__state": "registered", "device__role__in": messages.CERTIFIED_ROLES}
     return ServerCertificate.objects.current().filter(**certified)
 
 
-def in_words(found: dict[str, Any], now: datetime) -> list[ExpiryWarning]:
-    """Return the warnings of what was counted: how many and when, `last` past and `first` to come.
+def build_server_warnings(found: dict[str, Any], now: datetime) -> list[ExpiryWarning]:
+    """Return the warnings for counts of expired and expiring certificates.
 
-    Only the names are looked up.
+    `last` is the latest expiration date in the past, `first` the earliest in the future.
     """
-    shown = _shown()
-    told = []
+    shown = _get_certificates()
+    built = []
     if found["expired"]:
         text = ngettext(
-            "The certificate of %(name)s expired %(span)s ago.",
-            "%(n)d server certificates have expired, that of %(name)s %(span)s ago.",
+            "The certificate for %(name)s expired %(span)s ago.",
+            (
+                "%(n)d server certificates have expired. The first, for %(name)s, "
+                "expired %(span)s ago."
+            ),
             found["expired"],
         )
         last = found["last"]
-        name = _name(shown, last)
-        told.append(
+        name = _get_server_name(shown, last)
+        built.append(
             ExpiryWarning(
                 SERVERS_EXPIRED,
                 text % {"n": found["expired"], "name": name, "span": span(now - last)},
@@ -114,17 +114,20 @@ def in_words(found: dict[str, Any], now: datetime) -> list[ExpiryWarning]:
         )
     if found["expiring"]:
         text = ngettext(
-            "The certificate of %(name)s will expire in %(span)s.",
-            "%(n)d server certificates will expire within 90 days, that of %(name)s in %(span)s.",
+            "The certificate for %(name)s expires in %(span)s.",
+            (
+                "%(n)d server certificates will expire within 90 days. The first, "
+                "for %(name)s, expires in %(span)s."
+            ),
             found["expiring"],
         )
         first = found["first"]
-        name = _name(shown, first)
+        name = _get_server_name(shown, first)
         words = {"n": found["expiring"], "name": name, "span": span(first - now)}
-        told.append(ExpiryWarning(SERVERS_EXPIRING, text % words, first))
-    return told
+        built.append(ExpiryWarning(SERVERS_EXPIRING, text % words, first))
+    return built
 
 
-def _name(shown: ServerCertificateQuerySet, not_after: datetime) -> str:
+def _get_server_name(shown: ServerCertificateQuerySet, not_after: datetime) -> str:
     names = shown.filter(not_after=not_after).order_by("device__name")
     return str(names.values_list("device__name", flat=True).first())

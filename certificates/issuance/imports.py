@@ -1,4 +1,7 @@
-"""Import certificates that an external CA issued: every check of D-15, one file or many (R208)."""
+"""Import certificates issued by an external CA, from one or several files.
+
+See: docs/decisions.md D-15
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audit.models import Entry
-from certificates.authority.key_store import bridges_above
-from certificates.issuance.names import names_of
-from certificates.issuance.requests import store
+from certificates.authority.key_store import get_cross_certificates
+from certificates.issuance.names import build_names
+from certificates.issuance.requests import update_future_certificate
 from certificates.models import FutureCertificate
 from certificates.operations.states import FutureState
 from faults import Conflict, Fault, Invalid
@@ -22,68 +25,71 @@ from pki.chains import chains as chains_chain
 from pki.errors import WrongKey
 from pki.formats import bundles, csr
 
-FILE_AT_MOST = 256 * 1024
-FILES_AT_MOST = 1000
-ZIP_AT_MOST = 10 * 1024 * 1024
-UNPACKED_AT_MOST = 16 * 1024 * 1024
+MAX_FILE_SIZE = 256 * 1024
+MAX_FILES = 1000
+MAX_ZIP_SIZE = 10 * 1024 * 1024
+MAX_UNPACKED_SIZE = 16 * 1024 * 1024
 State = FutureState
 
 
 @dataclass(frozen=True)
-class Imported:
-    """What became of the files of one import: by server, or why a file was not used."""
+class ImportResult:
+    """The result of an import: servers with a certificate, warnings, and errors by file."""
 
     done: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def import_one(future: FutureCertificate, data: bytes, *, now: datetime) -> list[str]:
-    """Import the certificate of one server from a file; returns warnings, raises a Fault."""
+def import_file(future: FutureCertificate, data: bytes, *, now: datetime) -> list[str]:
+    """Import the certificate of a server from a file and return warnings, or raise a Fault."""
     _check_size(data)
     if not future.csr_pem:
         raise Conflict(
-            _("No CSR was generated for %(device)s. Nothing was imported.")
+            _("No CSR has been generated for %(device)s. Nothing was imported.")
             % {"device": future.device.name},
-            action=_("Use Generate CSR first, or place certificate and key in the repository."),
+            action=_(
+                "Generate a CSR first, or copy the certificate and key to "
+                "the remint repository of the server."
+            ),
         )
-    public_key = csr.read_csr(future.csr_pem).public_key
-    return accept(future, bundles.read_certificates(data), public_key, now=now)
+    public_key = csr.parse_csr(future.csr_pem).public_key
+    return store_chain(future, bundles.parse_certificates(data), public_key, now=now)
 
 
-def accept(
+def store_chain(
     future: FutureCertificate, certificates: list[str], public_key: str, *, now: datetime
 ) -> list[str]:
-    """Check a chain for a server's key and store it as its future certificate."""
+    """Check the chain for the key of a server, store it, and return warnings, or raise a Fault."""
     authority, operation = future.authority, future.operation
     if authority is None:
         raise Conflict(_("The operation is still being prepared. Nothing was imported."))
-    if future.is_given:
+    if future.is_activation_ordered:
         raise Conflict(
-            _("%(device)s may be activating its new certificate already. Nothing was imported.")
+            _("%(device)s might already be activating its new certificate. Nothing was imported.")
             % {"device": future.device.name},
-            action=_("To replace that certificate start a server remint afterwards."),
+            action=_("To replace that certificate, remint the server after the activation."),
         )
     known = [*certificates, *chains_chain.split(authority.intermediates_pem)]
     chain = chains_chain.build_chain(known, root_pem=authority.root_pem, public_key=public_key)
     warnings = chains_chain.check_server_chain(
         chain,
         root_pem=authority.root_pem,
-        names_needed=names_of(future.device, include_dns=False),
+        names_needed=build_names(future.device, include_dns=False),
         now=now,
         active_at=operation.activates_at if operation else None,
         fqdn=future.device.fqdn,
     )
-    facts = details.describe(chain[0])
+    facts = details.get_details(chain[0])
     with transaction.atomic():
-        Entry.objects.queue()
-        store(
+        Entry.objects.lock_checkpoint()
+        update_future_certificate(
             future,
             State.UPLOADED,
-            chain_pem=chains_chain.join(*chain, *bridges_above(authority)),
+            chain_pem=chains_chain.join(*chain, *get_cross_certificates(authority)),
             digest=facts.digest,
             not_after=facts.not_after,
-            made_at=now,
+            available_at=now,
         )
         Entry.objects.record(
             "import",
@@ -94,24 +100,24 @@ def accept(
     return warnings
 
 
-def import_many(
+def import_files(
     futures: list[FutureCertificate], files: list[tuple[str, bytes]], *, now: datetime
-) -> Imported:
-    """Import several files or zips, each certificate matched to its server by its key (D-15).
+) -> ImportResult:
+    """Import files or zip files, and match each certificate to its server by its key (D-15).
 
-    A file that fits no server, or is refused, is named with its reason; the others are imported.
+    The result contains an error for each file that could not be used. The others are imported.
     """
-    result = Imported()
+    result = ImportResult()
     read: list[tuple[str, list[str]]] = []
     for name, data in [part for given in files for part in _unpack(*given)]:
         try:
             _check_size(data)
-            read.append((name, bundles.read_certificates(data)))
+            read.append((name, bundles.parse_certificates(data)))
         except Fault as fault:
-            _refuse(result, name, str(fault))
-    waiting = {csr.read_csr(f.csr_pem).public_key: f for f in futures if f.csr_pem}
-    # Intermediates may lie in another file of the same import; a root is known already, and that
-    # of somebody else shall not spoil what is good.
+            _add_error(result, name, str(fault))
+    waiting = {csr.parse_csr(f.csr_pem).public_key: f for f in futures if f.csr_pem}
+    # Intermediates can be in another file of the same import. Roots are not shared, because an
+    # unrelated root would make the other files invalid.
     shared = dict.fromkeys(pem for _, pems in read for pem in pems if _is_intermediate(pem))
     for name, pems in read:
         _import_file(name, pems, list(shared), waiting, result, now)
@@ -123,59 +129,61 @@ def _import_file(  # the parts of one loop
     pems: list[str],
     shared: list[str],
     waiting: dict[str, FutureCertificate],
-    result: Imported,
+    result: ImportResult,
     now: datetime,
 ) -> None:
-    """Import what one file holds for any of the servers."""
-    fitting = {key: waiting[key] for key in map(_key_of, pems) if key in waiting}
-    for public_key, future in fitting.items():
+    """Import the certificates of one file for all servers with a matching key."""
+    matching = {key: waiting[key] for key in map(_get_key, pems) if key in waiting}
+    for public_key, future in matching.items():
         try:
             own = dict.fromkeys([*pems, *shared])
-            warnings = accept(future, list(own), public_key, now=now)
+            warnings = store_chain(future, list(own), public_key, now=now)
         except Fault as fault:
-            _refuse(result, name, f"{future.device.name}: {fault}")
+            _add_error(result, name, f"{future.device.name}: {fault}")
             continue
         if future.device.name not in result.done:
             result.done.append(future.device.name)
         result.warnings.extend(f"{future.device.name}: {text}" for text in warnings)
-    if not fitting and not all(_is_authority(pem) for pem in pems):
-        _refuse(result, name, "It belongs to the CSR of none of the selected servers.")
+    if not matching and not all(_is_ca(pem) for pem in pems):
+        _add_error(result, name, ("The certificate does not match the CSR of any selected server."))
 
 
-def _refuse(result: Imported, name: str, reason: str) -> None:
-    """Note why a file was not used; several files may have one name."""
+def _add_error(result: ImportResult, name: str, reason: str) -> None:
+    """Add an error for a file. Several files can have the same name."""
     before = result.refused.get(name)
     result.refused[name] = f"{before} {reason}" if before else reason
 
 
-def _key_of(pem: str) -> str:
-    """Return the key of a certificate, "" where it is of a kind that no CSR has."""
+def _get_key(pem: str) -> str:
+    """Return the public key of a certificate, "" if its type is not supported."""
     try:
-        return chains_chain.public_key_of(pem)
+        return chains_chain.get_public_key(pem)
     except Fault:
         return ""
 
 
-def _is_authority(pem: str) -> bool:
-    return details.describe(pem).is_ca
+def _is_ca(pem: str) -> bool:
+    return details.get_details(pem).is_ca
 
 
 def _is_intermediate(pem: str) -> bool:
-    facts = details.describe(pem)
+    facts = details.get_details(pem)
     return facts.is_ca and not facts.self_signed
 
 
 def _check_size(data: bytes) -> None:
-    if len(data) > FILE_AT_MOST:
-        raise Invalid(_("The file is larger than 256 KiB. Nothing was imported."), field="file")
+    if len(data) > MAX_FILE_SIZE:
+        raise Invalid(_("The file exceeds the 256 KiB limit. Nothing was imported."), field="file")
 
 
 def _unpack(name: str, data: bytes) -> list[tuple[str, bytes]]:
-    """Return the files of a zip, or the file itself; nothing is extracted to disk."""
+    """Return the files of a zip file in memory, or the file itself."""
     if not data.startswith(b"PK\x03\x04"):
         return [(name, data)]
-    if len(data) > ZIP_AT_MOST:
-        raise Invalid(_("The zip file is larger than 10 MiB. Nothing was imported."), field="file")
+    if len(data) > MAX_ZIP_SIZE:
+        raise Invalid(
+            _("The zip file exceeds the 10 MiB limit. Nothing was imported."), field="file"
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -183,10 +191,8 @@ def _unpack(name: str, data: bytes) -> list[tuple[str, bytes]]:
             return [(entry.filename, _read(archive, entry)) for entry in entries]
     except Fault:
         raise
-    except Exception as error:  # zipfile raises many kinds at a hostile file
-        raise Invalid(
-            _("The zip file cannot be read. Nothing was imported."), field="file"
-        ) from error
+    except Exception as error:  # zipfile raises many types of errors for hostile files
+        raise Invalid(_("The zip file is damaged. Nothing was imported."), field="file") from error
 
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
@@ -194,34 +200,45 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
 
     A certificate file may be large or come in numbers, but not both.
     """
-    if len(entries) > FILES_AT_MOST or any(entry.file_size > FILE_AT_MOST for entry in entries):
+    if len(entries) > MAX_FILES or any(entry.file_size > MAX_FILE_SIZE for entry in entries):
         raise Invalid(
-            _("The zip holds too many files, or one larger than 256 KiB. Nothing was imported."),
+            _(
+                "The zip file contains too many files or a file larger than 256 "
+                "KiB. Nothing was imported."
+            ),
             field="file",
         )
-    if sum(entry.file_size for entry in entries) > UNPACKED_AT_MOST:
-        raise Invalid(_("The zip unpacks to too much. Nothing was imported."), field="file")
+    if sum(entry.file_size for entry in entries) > MAX_UNPACKED_SIZE:
+        raise Invalid(
+            _(
+                "The extracted contents of the zip file exceed the "
+                "size limit. Nothing was imported."
+            ),
+            field="file",
+        )
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     """Read one member, but never more than a certificate file may hold (zip bombs)."""
     with archive.open(entry) as member:
-        data = member.read(FILE_AT_MOST + 1)
-    if len(data) > FILE_AT_MOST:
+        data = member.read(MAX_FILE_SIZE + 1)
+    if len(data) > MAX_FILE_SIZE:
         raise Invalid(_("A file in the zip is larger than 256 KiB."), field="file")
     return data
 
 
-def from_repository(future: FutureCertificate, chain_pem: str, *, now: datetime) -> None:
-    """Take over a certificate that a server found in its remint repository (D-17).
+def import_from_repository(future: FutureCertificate, chain_pem: str, *, now: datetime) -> None:
+    """Store a certificate from the remint repository of a server (D-17).
 
-    The server proved that the private key beside it fits; the database's own certificate, if one
-    was imported, stays.
+    The server has verified the matching private key. A certificate that was imported in the
+    console is not replaced.
     """
     if future.state == State.UPLOADED:
         return
-    certificates = bundles.read_certificates(chain_pem.encode())
-    leaves = [pem for pem in certificates if not _is_authority(pem)]
+    certificates = bundles.parse_certificates(chain_pem.encode())
+    leaves = [pem for pem in certificates if not _is_ca(pem)]
     if len(leaves) != 1:
-        raise WrongKey(_("The repository must hold exactly one server certificate with its chain."))
-    accept(future, certificates, chains_chain.public_key_of(leaves[0]), now=now)
+        raise WrongKey(
+            _("The remint repository must contain exactly one server certificate with its chain.")
+        )
+    store_chain(future, certificates, chains_chain.get_public_key(leaves[0]), now=now)

@@ -1,4 +1,4 @@
-"""Certification requests of servers: what to ask for, what came in, what goes back (D-16)."""
+"""CSRs of servers: request, receive, retry, and download them (D-16)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audit.models import Entry
-from certificates.issuance.names import check_common_name, order_for
+from certificates.issuance.names import build_csr_parameters, check_common_name
 from certificates.models import Authority, FutureCertificate
 from certificates.operations import requests
 from certificates.operations.states import READY, FutureState
@@ -22,13 +22,13 @@ from pki.formats import csr
 from wire import messages
 
 State = FutureState
-FIRST = "first"
+INITIAL = "first"
 
 
-def future_of(device: Device, update_id: str) -> FutureCertificate:
-    """Return a server's future certificate of one update, or its first one (`FIRST`)."""
+def get_future_certificate(device: Device, update_id: str) -> FutureCertificate:
+    """Return the future certificate of a server for an update, or its initial one (`INITIAL`)."""
     rows = FutureCertificate.objects.open().filter(device=device)
-    if update_id == FIRST:
+    if update_id == INITIAL:
         found = rows.filter(operation=None).first()
     else:
         try:
@@ -36,210 +36,220 @@ def future_of(device: Device, update_id: str) -> FutureCertificate:
         except ValueError:
             found = None
     if found is None:
-        raise NotFound(_("No certificate is awaited for this server."))
+        raise NotFound(_("This server is not waiting for a certificate."))
     return found
 
 
-def answer(future: FutureCertificate) -> messages.CertificateAnswer:
-    """Tell the server what to ask for, what it waits for, or its certificate."""
+def build_answer(future: FutureCertificate) -> messages.CertificateResponse:
+    """Return the answer to a server: the parameters of its CSR, the state, or the certificate."""
     order = None
-    asked = (State.AWAITED, State.CSR_FAILED, State.CREATE_FAILED)
-    # A request that is here already (it came with the registration) is not asked for again: the
-    # server would make another key while its first request is being signed.
-    unanswered = not (future.state == State.AWAITED and future.csr_pem)
-    if not future.by_hand and future.state in asked and unanswered:
-        order = messages.CsrOrder(**(future.order or {}))
-    return messages.CertificateAnswer(
+    needs_csr = future.state in (State.AWAITED, State.CSR_FAILED, State.CREATE_FAILED)
+    # A CSR that came with the registration is not requested again. The server would generate
+    # another key while its CSR is being signed.
+    has_csr = future.state == State.AWAITED and future.csr_pem
+    if not future.manual_csr and needs_csr and not has_csr:
+        order = messages.CsrParameters(**(future.csr_parameters or {}))
+    return messages.CertificateResponse(
         state=future.state,
         chain=future.chain_pem if future.state in READY else "",
-        order=order,
+        csr_parameters=order,
         generation=future.generation,
         reason=future.reason,
     )
 
 
 @transaction.atomic
-def receive(future: FutureCertificate, said: messages.CsrRequest) -> None:
-    """Take a server's request, or its reason for having none.
+def receive_csr(future: FutureCertificate, said: messages.CsrRequest) -> None:
+    """Store the CSR of a server, or the error that prevented it.
 
-    A request of an older generation is refused: the administrator asked for a fresh key since.
+    Raises Conflict for a CSR of an older generation, because a new key has been requested since.
     """
     if said.generation != future.generation:
-        raise Conflict(_("A newer request is wanted from this server."))
+        raise Conflict(_("This CSR is out of date. The server must submit a new one."))
     if said.error:
-        _failed(future, said.error)
+        _record_failure(future, said.error)
         return
     if said.chain:
-        raise Conflict(_("A certificate from the repository is taken by its own call."))
-    request = csr.read_csr(said.csr)
+        raise Conflict(
+            _("To submit a certificate from the remint repository, use the repository endpoint.")
+        )
+    request = csr.parse_csr(said.csr)
     if future.csr_pem == request.pem:
         return
     if future.state in READY:
         raise Conflict(_("The server already has its new certificate."))
     if _is_internal(future):
-        store(future, State.AWAITED, csr_pem=request.pem)
+        update_future_certificate(future, State.AWAITED, csr_pem=request.pem)
     else:
-        store(future, State.CSR_GENERATED, csr_pem=request.pem)
+        update_future_certificate(future, State.CSR_GENERATED, csr_pem=request.pem)
 
 
 def _is_internal(future: FutureCertificate) -> bool:
     return future.authority is not None and future.authority.is_internal
 
 
-def _failed(future: FutureCertificate, error: str) -> None:
+def _record_failure(future: FutureCertificate, error: str) -> None:
     there = State.CREATE_FAILED if _is_internal(future) else State.CSR_FAILED
-    store(
+    update_future_certificate(
         future,
         there,
         reason=error[:2000],
-        action=_("Mend the cause on the server, then use Try again."),
+        action=_("Fix the problem on the server, then click Try Again."),
     )
 
 
-def store(future: FutureCertificate, there: str, **changes: Any) -> None:
-    """Write a future certificate's new state and columns; earlier reasons are cleared."""
+def update_future_certificate(future: FutureCertificate, there: str, **changes: Any) -> None:
+    """Update the state and columns of a future certificate, and clear earlier errors."""
     cleared: dict[str, Any] = {"reason": "", "action": "", **changes}
     if future.state == there:
         FutureCertificate.objects.filter(pk=future.pk, state=there).update(**cleared)
         return
-    FutureCertificate.objects.move(future, there, **cleared)
+    FutureCertificate.objects.transition(future, there, **cleared)
 
 
-def expect_first(device: Device, authority: Authority) -> None:
-    """Make the row of a newly registered server's first certificate; it brought its CSR along."""
-    order = order_for(device, key_length=keys.DEFAULT_KEY_LENGTH, include_dns=True)
+def create_initial_certificate(device: Device, authority: Authority) -> None:
+    """Create the initial certificate of a new server from the CSR of its registration."""
+    parameters = build_csr_parameters(device, key_length=keys.DEFAULT_KEY_LENGTH, include_dns=True)
     for old in FutureCertificate.objects.open().filter(device=device, operation=None):
-        FutureCertificate.objects.move(old, State.DISCARDED)
+        FutureCertificate.objects.transition(old, State.DISCARDED)
     FutureCertificate.objects.create(
         device=device,
         authority=authority,
-        order=order,
-        csr_pem=csr.read_csr(device.first_csr).pem,
+        csr_parameters=parameters,
+        csr_pem=csr.parse_csr(device.initial_csr).pem,
         state=State.AWAITED if authority.is_internal else State.CSR_GENERATED,
     )
 
 
-def expect_first_of(authority: Authority, *, before: Authority) -> None:
-    """Let the new zone CA give the first certificates that the one before has yet to give.
+def assign_initial_certificates(authority: Authority, *, before: Authority) -> None:
+    """Reassign pending initial certificates from the previous zone CA to the new one.
 
-    Nobody signs for a CA in grace, so a server that registered meanwhile would wait for ever.
+    A CA in its grace period does not sign, so they would remain pending.
     """
     pending = (State.AWAITED, State.CREATE_FAILED, State.CSR_GENERATED)
     there = State.AWAITED if authority.is_internal else State.CSR_GENERATED
     rows = FutureCertificate.objects.filter(operation=None, authority=before, state__in=pending)
     for future in rows:
-        store(future, there, authority=authority)
+        update_future_certificate(future, there, authority=authority)
 
 
-def generate(
+def request_csrs(
     futures: list[FutureCertificate],
     *,
     key_length: int,
     subject: requests.SubjectFields,
     common_name: str = "",
 ) -> None:
-    """Let servers make a fresh key and CSR: for the manual choice, or to override one (R086)."""
+    """Request a new key and CSR from servers, also to replace an earlier CSR."""
     requests.check_key_length(key_length)
     subject.check()
     for future in futures:
         if messages.FEATURE_CSR not in future.device.features:
             raise Refused(
-                _("The agent of %(device)s is too old to generate a CSR. Nothing was changed.")
+                _(
+                    "The agent version on %(device)s does not support CSR "
+                    "generation. Nothing was changed."
+                )
                 % {"device": future.device.name},
-                action=_("Update its agent, or place certificate and key in its repository."),
+                action=_(
+                    "Update the agent, or copy the certificate and key to "
+                    "the remint repository of the server."
+                ),
             )
-        if future.is_given:
+        if future.is_activation_ordered:
             raise Conflict(
-                _("%(device)s may be activating its new certificate already. Nothing was changed.")
+                _(
+                    "%(device)s might already be activating its new certificate. "
+                    "Nothing was changed."
+                )
                 % {"device": future.device.name},
-                action=_("To replace that certificate start a server remint afterwards."),
+                action=_("To replace that certificate, remint the server after the activation."),
             )
     extra = {name: value for name, value in vars(subject).items() if value}
     if common_name:
         check_common_name(common_name, [future.device for future in futures])
     with transaction.atomic():
-        Entry.objects.queue()
+        Entry.objects.lock_checkpoint()
         for future in futures:
-            plain = order_for(
+            plain = build_csr_parameters(
                 future.device, key_length=key_length, include_dns=True, common_name=common_name
             )
-            ask_again(future, order={**plain, **extra}, by_hand=False)
+            request_new_csr(future, csr_parameters={**plain, **extra}, manual_csr=False)
             Entry.objects.record(
                 "generate-csr",
                 f"certificates.FutureCertificate:{future.pk}",
                 note=future.device.name,
             )
-            Device.objects.filter(pk=future.device_id).update(errands=True)
+            Device.objects.filter(pk=future.device_id).update(has_pending_work=True)
 
 
 @transaction.atomic
-def try_again(future: FutureCertificate) -> None:
-    """After a failure let the server ask anew, by its names as they are now (R163, R165).
+def retry(future: FutureCertificate) -> None:
+    """Retry after a failure, with the current names of the server.
 
-    The first certificate is for the request that came with the registration: it is kept.
+    For an initial certificate, the CSR of the registration is used again.
     """
     if future.state not in (State.CSR_FAILED, State.CREATE_FAILED):
         raise Conflict(
-            _("Nothing has failed for %(device)s any more. Nothing was changed.")
+            _("%(device)s no longer has a failure to retry. Nothing was changed.")
             % {"device": future.device.name}
         )
-    before, of = future.order or {}, future.operation
-    order = order_for(
+    before, operation = future.csr_parameters or {}, future.operation
+    parameters = build_csr_parameters(
         future.device,
         key_length=int(before.get("key_length", keys.DEFAULT_KEY_LENGTH)),
-        include_dns=of is None or bool(of.order.get("include_dns")),
-        common_name=_kept_name(future.device, str(before.get("common_name", ""))),
+        include_dns=operation is None or bool(operation.parameters.get("include_dns")),
+        common_name=_get_valid_common_name(future.device, str(before.get("common_name", ""))),
     )
-    Entry.objects.queue()
-    if of is None and future.csr_pem:
-        store(future, State.AWAITED, order={**before, **order})
+    Entry.objects.lock_checkpoint()
+    if operation is None and future.csr_pem:
+        update_future_certificate(future, State.AWAITED, csr_parameters={**before, **parameters})
     else:
-        ask_again(future, order={**before, **order})
+        request_new_csr(future, csr_parameters={**before, **parameters})
     Entry.objects.record(
         "try-again", f"certificates.FutureCertificate:{future.pk}", note=future.device.name
     )
-    Device.objects.filter(pk=future.device_id).update(errands=True)
+    Device.objects.filter(pk=future.device_id).update(has_pending_work=True)
 
 
-def _kept_name(device: Device, common_name: str) -> str:
+def _get_valid_common_name(device: Device, common_name: str) -> str:
     return common_name if common_name in (device.fqdn, *device.dns_names) else ""
 
 
-def csr_file(future: FutureCertificate) -> tuple[str, bytes]:
-    """Return name and bytes of a server's CSR for download (D-18)."""
+def get_csr_file(future: FutureCertificate) -> tuple[str, bytes]:
+    """Return the file name and content of the CSR of a server, or raise NotFound (D-18)."""
     if not future.csr_pem:
         raise NotFound(
-            _("No CSR was generated for %(device)s yet.") % {"device": future.device.name}
+            _("No CSR has been generated for %(device)s yet.") % {"device": future.device.name}
         )
     return f"{future.device.fqdn}.csr", future.csr_pem.encode()
 
 
-def csr_zip(futures: list[FutureCertificate]) -> bytes:
-    """Return the CSRs of several servers as one zip; all of them must have one (R198)."""
-    lacking = [future.device.name for future in futures if not future.csr_pem]
-    if lacking:
+def build_csr_zip(futures: list[FutureCertificate]) -> bytes:
+    """Return the CSRs of servers as a zip file, or raise Conflict if one does not have a CSR."""
+    missing = [future.device.name for future in futures if not future.csr_pem]
+    if missing:
         raise Conflict(
-            _("%(n)s of %(of)s selected servers have no CSR yet: %(names)s.")
-            % {"n": len(lacking), "of": len(futures), "names": ", ".join(lacking[:5])},
-            action=_("Wait for their CSRs, or leave them out of the selection."),
+            _("%(n)s of %(of)s selected servers do not have a CSR yet: %(names)s.")
+            % {"n": len(missing), "of": len(futures), "names": ", ".join(missing[:5])},
+            action=_("Wait for the CSRs, or remove these servers from the selection."),
         )
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for future in futures:
-            archive.writestr(*csr_file(future))
+            archive.writestr(*get_csr_file(future))
     return buffer.getvalue()
 
 
-def ask_again(future: FutureCertificate, **changes: Any) -> None:
-    """Ask a server for a fresh key and CSR: its old ones are gone or overridden (D-16)."""
-    generation = future.generation + 1
-    store(
+def request_new_csr(future: FutureCertificate, **changes: Any) -> None:
+    """Request a new key and CSR from a server, and delete the old CSR and certificate (D-16)."""
+    update_future_certificate(
         future,
         State.AWAITED,
         csr_pem="",
         chain_pem="",
         digest="",
         not_after=None,
-        generation=generation,
+        generation=future.generation + 1,
         **changes,
     )

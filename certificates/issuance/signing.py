@@ -1,4 +1,8 @@
-"""Sign waiting CSRs in batches: intents first, then signatures, then one transaction (S-4, P-1)."""
+"""Sign pending CSRs in batches.
+
+The serial numbers are stored first, then all CSRs are signed, then the results are stored in one
+transaction.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,8 @@ from django.db import connection, transaction
 
 from audit.models import Entry
 from certificates.authority import key_store
-from certificates.issuance.names import order_for
-from certificates.models import Authority, FutureCertificate, Issued, Tally
+from certificates.issuance.names import build_csr_parameters
+from certificates.models import Authority, FutureCertificate, IssuedCertificate, WorkDuration
 from certificates.operations.states import FutureState
 from devices.models import Device, Zone
 from faults import Fault
@@ -29,182 +33,190 @@ Step = Callable[["Intent", Any], Any]
 
 
 class Intent(NamedTuple):
-    """A certificate about to be signed; its serial's row stands already.
+    """A certificate to be signed, whose serial number has been stored.
 
-    `device` is the device's key as the database gives and takes it.
+    `device` is the key of the device in the format of the database.
     """
 
     key: int
     device: Any
     generation: int
     csr_pem: str
-    order: dict[str, Any]
+    parameters: dict[str, Any]
     serial: int
 
 
 class Outcome(NamedTuple):
-    """What has become of an intent so far, in the end a certificate; or a fault."""
+    """The result of the latest step for an intent, finally a certificate, or a fault."""
 
     intent: Intent
-    made: Any
+    result: Any
     fault: Fault | None = None
 
 
-def waits(authority: Authority) -> bool:
-    """Tell whether CSRs wait for this authority's signature."""
+def has_pending_csrs(authority: Authority) -> bool:
+    """Return True if CSRs are waiting to be signed by this CA."""
     rows = FutureCertificate.objects.filter(authority=authority, state=FutureState.AWAITED)
     return rows.exclude(csr_pem="").exists()
 
 
-def sign_waiting(authority: Authority, *, now: datetime) -> int:
-    """Sign one batch with the CA key held in memory; returns how many futures it settled."""
-    intents = _next(authority)
+def sign_batch(authority: Authority, *, now: datetime) -> int:
+    """Sign one batch of CSRs and return their number, including those that failed."""
+    intents = _load_intents(authority)
     if not intents:
         return 0
     began = time.perf_counter()
     issuer = key_store.open_issuer(authority, now=now)
-    days = Zone.objects.the().server_certificate_days
-    validity = issuance.server_validity(now, days, authority.root_pem)
-    bridges = "".join(key_store.bridges_above(authority))
-    _intend(authority, intents, now)
+    days = Zone.objects.get_zone().server_certificate_days
+    validity = issuance.get_server_validity(now, days, authority.root_pem)
+    cross_certificates = "".join(key_store.get_cross_certificates(authority))
+    _store_serials(authority, intents, now)
     outcomes = _sign(issuer, intents, validity)
-    made = [outcome for outcome in outcomes if outcome.fault is None]
+    signed = [outcome for outcome in outcomes if outcome.fault is None]
     with transaction.atomic():
-        Entry.objects.queue()
-        _store(authority, made, bridges, (validity.not_after, now))
+        Entry.objects.lock_checkpoint()
+        _store_certificates(authority, signed, cross_certificates, (validity.not_after, now))
         for outcome in outcomes:
             if outcome.fault is not None:
-                _refuse(outcome.intent, outcome.fault)
+                _record_failure(outcome.intent, outcome.fault)
         Entry.objects.record(
             "issue",
             f"certificates.Authority:{authority.pk}",
-            note=f"{len(made)} server certificates",
-            detail={"serials": [f"{outcome.intent.serial:x}" for outcome in made]},
+            note=f"{len(signed)} server certificates",
+            detail={"serials": [f"{outcome.intent.serial:x}" for outcome in signed]},
         )
-        Tally.objects.add(Tally.SIGNING, len(made), time.perf_counter() - began)
+        WorkDuration.objects.add(WorkDuration.SIGNING, len(signed), time.perf_counter() - began)
     return len(outcomes)
 
 
-# Beside a P-256 signature every row of the ORM is felt (P-1): these take a batch each as plain
-# values. Names of tables and columns are the models' own.
-_WAITING = """
-SELECT id, device_id, generation, csr_pem, "order" FROM certificates_futurecertificate
+# Plain SQL, because the overhead of the ORM is significant compared with a P-256 signature.
+_SELECT_PENDING = """
+SELECT id, device_id, generation, csr_pem, csr_parameters FROM certificates_futurecertificate
 WHERE authority_id = %s AND state = 'awaited' AND csr_pem <> '' ORDER BY id LIMIT %s
 """
-_INTEND = """
-INSERT INTO certificates_issued
+_INSERT_SERIAL = """
+INSERT INTO certificates_issuedcertificate
   (authority_id, serial, purpose, device_id, subject, created_at, sha256)
 VALUES (%s, %s, 'server', %s, %s, %s, '')
 """
-_NOTE = "UPDATE certificates_issued SET sha256 = %s WHERE authority_id = %s AND serial = %s"
-# What was ordered anew in the meantime (a greater generation) or cancelled stays as it is.
-_CREATED = """
+_UPDATE_SERIAL = (
+    "UPDATE certificates_issuedcertificate SET sha256 = %s WHERE authority_id = %s AND serial = %s"
+)
+# Rows that were canceled or requested again in the meantime are not changed.
+_UPDATE_FUTURE = """
 UPDATE certificates_futurecertificate
-SET state = 'created', chain_pem = %s, digest = %s, not_after = %s, made_at = %s,
+SET state = 'created', chain_pem = %s, digest = %s, not_after = %s, available_at = %s,
   reason = '', action = ''
 WHERE id = %s AND state = 'awaited' AND generation = %s
 """
 
 
-def _next(authority: Authority) -> list[Intent]:
-    """Return the next CSRs that this authority is to sign, each with a serial of its own."""
+def _load_intents(authority: Authority) -> list[Intent]:
+    """Return the next batch of pending CSRs, each with a new serial number."""
+    new_serial = issuance.generate_serial
     with connection.cursor() as cursor:
-        cursor.execute(_WAITING, [_key(authority), BATCH])
+        cursor.execute(_SELECT_PENDING, [_get_db_key(authority), BATCH])
         return [
-            Intent(key, device, generation, pem, json.loads(order or "{}"), issuance.make_serial())
-            for key, device, generation, pem, order in cursor.fetchall()
+            Intent(key, device, generation, pem, json.loads(text or "{}"), new_serial())
+            for key, device, generation, pem, text in cursor.fetchall()
         ]
 
 
-def _intend(authority: Authority, intents: list[Intent], now: datetime) -> None:
-    ca, at = _key(authority), connection.ops.adapt_datetimefield_value(now)
+def _store_serials(authority: Authority, intents: list[Intent], now: datetime) -> None:
+    ca, at = _get_db_key(authority), connection.ops.adapt_datetimefield_value(now)
     rows = [
-        (ca, f"{intent.serial:x}", intent.device, intent.order.get("common_name", ""), at)
+        (ca, f"{intent.serial:x}", intent.device, intent.parameters.get("common_name", ""), at)
         for intent in intents
     ]
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.executemany(_INTEND, rows)
+        cursor.executemany(_INSERT_SERIAL, rows)
 
 
-def _key(authority: Authority) -> Any:
+def _get_db_key(authority: Authority) -> Any:
     return Authority._meta.pk.get_db_prep_value(authority.pk, connection)
 
 
 def _sign(issuer: Issuer, intents: list[Intent], validity: issuance.Validity) -> list[Outcome]:
-    """Sign requests; names come from the console's record, never from the CSR (S-13).
+    """Sign CSRs. The names come from the record of the server, not from the CSR.
 
-    Step by step for all of them, not one after the other: measured, a step that is repeated at
-    once takes two thirds of the time, because the processor still holds its code.
+    Each step runs for the whole batch, which is a third faster than one CSR after the other.
     """
 
-    def prepare(intent: Intent, request: csr.Request) -> issuance.Prepared:
-        order = intent.order
+    def prepare(intent: Intent, request: csr.CertificateRequest) -> issuance.Prepared:
+        parameters = intent.parameters
         return issuer.prepare(
             public_key=request,
-            subject=subject_of(order),
-            names=names.Names(dns=tuple(order["dns_names"]), addresses=tuple(order["addresses"])),
+            subject=parse_subject(parameters),
+            names=names.Names(
+                dns=tuple(parameters["dns_names"]), addresses=tuple(parameters["addresses"])
+            ),
             validity=validity,
             serial=intent.serial,
         )
 
     steps: tuple[Step, ...] = (
-        lambda intent, _: csr.read_csr(intent.csr_pem),
+        lambda intent, _: csr.parse_csr(intent.csr_pem),
         prepare,
         lambda _, prepared: issuer.sign(prepared),
         lambda _, signed: issuer.check(signed),
     )
     outcomes = [Outcome(intent, None) for intent in intents]
     for step in steps:
-        outcomes = [_after(step, outcome) for outcome in outcomes]
+        outcomes = [_run_step(step, outcome) for outcome in outcomes]
     return outcomes
 
 
-def _after(step: Step, outcome: Outcome) -> Outcome:
-    intent, made, fault = outcome
+def _run_step(step: Step, outcome: Outcome) -> Outcome:
+    intent, result, fault = outcome
     if fault is not None:
         return outcome
     try:
-        return Outcome(intent, step(intent, made))
+        return Outcome(intent, step(intent, result))
     except Fault as refused:
-        log.warning("No certificate for device %s: %s", intent.device, refused)
+        log.warning("Could not issue a certificate for device %s: %s", intent.device, refused)
         return Outcome(intent, None, refused)
 
 
-def _store(
-    authority: Authority, made: list[Outcome], bridges: str, times: tuple[datetime, datetime]
+def _store_certificates(
+    authority: Authority,
+    signed: list[Outcome],
+    cross_certificates: str,
+    times: tuple[datetime, datetime],
 ) -> None:
-    """Store what was signed; `times` are the end of its validity, and now."""
-    ca = _key(authority)
+    """Store the certificates. `times` are the end of their validity and the current time."""
+    ca = _get_db_key(authority)
     ends, at = (connection.ops.adapt_datetimefield_value(moment) for moment in times)
     notes, rows = [], []
-    for intent, pem, _ in made:
-        digest = details.digest(pem)
+    for intent, pem, _ in signed:
+        digest = details.get_digest(pem)
         notes.append((digest, ca, f"{intent.serial:x}"))
-        rows.append((pem + bridges, digest, ends, at, intent.key, intent.generation))
+        rows.append((pem + cross_certificates, digest, ends, at, intent.key, intent.generation))
     with connection.cursor() as cursor:
-        cursor.executemany(_NOTE, notes)
-        cursor.executemany(_CREATED, rows)
+        cursor.executemany(_UPDATE_SERIAL, notes)
+        cursor.executemany(_UPDATE_FUTURE, rows)
 
 
-def _refuse(intent: Intent, fault: Fault) -> None:
+def _record_failure(intent: Intent, fault: Fault) -> None:
     rows = FutureCertificate.objects.filter(
         pk=intent.key, state=FutureState.AWAITED, generation=intent.generation
     )
     rows.update(state=FutureState.CREATE_FAILED, reason=fault.explanation, action=fault.action)
 
 
-def subject_of(order: dict[str, str]) -> names.Subject:
-    """Return the subject that an order asks for."""
-    wanted = ("organization", "organizational_unit", "locality", "state", "country")
-    extra = {name: order[name] for name in wanted if order.get(name)}
-    return names.Subject(common_name=order["common_name"], **extra)
+def parse_subject(parameters: dict[str, str]) -> names.Subject:
+    """Return the subject of CSR parameters."""
+    optional = ("organization", "organizational_unit", "locality", "state", "country")
+    extra = {name: parameters[name] for name in optional if parameters.get(name)}
+    return names.Subject(common_name=parameters["common_name"], **extra)
 
 
-def sign_first(authority: Authority, key: keys.SigningKey, device: Device, *, now: datetime) -> str:
-    """Sign the certificate of the zone's very first server, while the CA key is in hand."""
-    order = order_for(device, key_length=keys.DEFAULT_KEY_LENGTH, include_dns=False)
-    serial = issuance.make_serial()
-    row = Issued.objects.create(
+def sign_initial_certificate(
+    authority: Authority, key: keys.SigningKey, device: Device, *, now: datetime
+) -> str:
+    """Sign the certificate of the first server of a new zone and return it as PEM."""
+    parameters = build_csr_parameters(device, key_length=keys.DEFAULT_KEY_LENGTH, include_dns=False)
+    serial = issuance.generate_serial()
+    row = IssuedCertificate.objects.create(
         authority=authority,
         serial=f"{serial:x}",
         purpose="server",
@@ -212,12 +224,12 @@ def sign_first(authority: Authority, key: keys.SigningKey, device: Device, *, no
         subject=device.fqdn,
     )
     issuer = Issuer.open(authority.root_pem, key, now)
-    days = Zone.objects.the().server_certificate_days
-    validity = issuance.server_validity(now, days, authority.root_pem)
-    intent = Intent(0, device.pk, 0, device.first_csr, order, serial)
+    days = Zone.objects.get_zone().server_certificate_days
+    validity = issuance.get_server_validity(now, days, authority.root_pem)
+    intent = Intent(0, device.pk, 0, device.initial_csr, parameters, serial)
     _, pem, fault = _sign(issuer, [intent], validity)[0]
     if fault is not None:
         raise fault
-    row.sha256 = details.digest(pem)
+    row.sha256 = details.get_digest(pem)
     row.save(update_fields=["sha256"])
     return str(pem)

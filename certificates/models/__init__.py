@@ -1,8 +1,8 @@
-"""What the database keeps of authorities, server certificates and operations."""
+"""Models of certificate authorities, server certificates, and operations."""
 
-from certificates.models.authority import Authority, Bridge, Issued
+from certificates.models.authority import Authority, CrossCertificate, IssuedCertificate
 from certificates.models.draft import Draft
-from certificates.models.duration import Tally
+from certificates.models.duration import WorkDuration
 from certificates.models.job import VaultJob
 from certificates.models.operation import CA_KINDS, Operation
 from certificates.models.server import FutureCertificate, ServerCertificate
@@ -10,12 +10,12 @@ from certificates.models.server import FutureCertificate, ServerCertificate
 __all__ = [
     "CA_KINDS",
     "Authority",
-    "Bridge",
+    "CrossCertificate",
     "Draft",
     "FutureCertificate",
-    "Issued",
+    "IssuedCertificate",
     "Operation",
     "ServerCertificate",
-    "Tally",
     "VaultJob",
+    "WorkDuration",
 ]

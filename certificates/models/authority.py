@@ -1,4 +1,4 @@
-"""The zone's authorities: current, future, in grace; their bridges; every serial they gave out."""
+"""Certificate authorities of the zone, their cross-certificates, and issued serial numbers."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext as _
 
-from audit.models import Moving, MovingQuerySet
+from audit.models import StatefulModel, StatefulQuerySet
 from certificates.operations.states import AUTHORITY, AuthorityState
 from devices.models import Device
 from faults import NotFound
 
-# What `sealed_key` begins with where the key is inside a PKCS#11 token (B-27).
-PKCS11 = "pkcs11:"
+# The prefix of `sealed_key` for a key in a PKCS #11 token.
+PKCS11_PREFIX = "pkcs11:"
 
 
-class AuthorityQuerySet(MovingQuerySet["Authority"]):
-    """Authorities by their place in the life of the zone."""
+class AuthorityQuerySet(StatefulQuerySet["Authority"]):
+    """Queries for certificate authorities by state."""
 
     machine = AUTHORITY
 
     def current(self) -> Authority:
-        """Return the zone CA; raises NotFound in a zone without one."""
+        """Return the zone CA, or raise NotFound."""
         current = self.filter(state=AuthorityState.CURRENT)
         found = current.select_related("certificate_server").first()
         if found is None:
-            raise NotFound(_("The zone has no certificate authority."))
+            raise NotFound(_("The zone does not have a certificate authority."))
         return found
 
 
-class Authority(Moving):
-    """A zone CA. `sealed_key` opens on its certificate server alone; external ones have none."""
+class Authority(StatefulModel):
+    """A zone CA. `sealed_key` is encrypted for its certificate server, "" for an external CA."""
 
     class Kind(models.TextChoices):
-        """Who issues (R007, R008)."""
+        """Whether a server of the zone or an external CA issues the certificates."""
 
         INTERNAL = "internal", "Internal"
         EXTERNAL = "external", "External"
@@ -60,7 +60,7 @@ class Authority(Moving):
     activated_at = models.DateTimeField(null=True)
     grace_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    # What its last self-check found (S-11); "" where it can sign.
+    # The error of the last self-check, "" if the CA can sign.
     fault = models.TextField(blank=True)
     fault_action = models.TextField(blank=True)
     checked_at = models.DateTimeField(null=True)
@@ -83,47 +83,54 @@ class Authority(Moving):
 
     @property
     def is_internal(self) -> bool:
-        """Tell whether a ZENworks server issues (R007)."""
+        """Return True if a server of the zone issues the certificates."""
         return self.kind == self.Kind.INTERNAL
 
     @property
     def has_token_key(self) -> bool:
-        """Tell whether its key is inside a PKCS#11 token, which never gives it out."""
-        return self.sealed_key.startswith(PKCS11)
+        """Return True if the key is in a PKCS #11 token, which does not export it."""
+        return self.sealed_key.startswith(PKCS11_PREFIX)
 
     @property
-    def left_of_key(self) -> str:
-        """Return what its row keeps when the CA has ended: a token's key is yet to be destroyed."""
+    def remaining_key(self) -> str:
+        """Return the `sealed_key` after retirement: a token key must still be destroyed."""
         return self.sealed_key if self.has_token_key else ""
 
     def has_expired(self, now: datetime) -> bool:
-        """Tell whether its certificate is past its last second."""
+        """Return True if the CA certificate has expired."""
         return now > self.not_after
 
     def expires_within(self, now: datetime, span: timedelta) -> bool:
-        """Tell whether it ends within the span, or has ended."""
+        """Return True if the CA certificate expires within the span or has expired."""
         return self.not_after - now < span
 
 
-class Bridge(models.Model):
-    """A cross-certificate: `subject`'s key signed by `issuer` (D-29, RFC 4210, 4.4)."""
+class CrossCertificate(models.Model):
+    """A cross-certificate: the key of `subject`, signed by `issuer`.
 
-    issuer = models.ForeignKey(Authority, on_delete=models.CASCADE, related_name="bridges_signed")
-    subject = models.ForeignKey(Authority, on_delete=models.CASCADE, related_name="bridges")
+    See: RFC 4210 4.4; D-29
+    """
+
+    issuer = models.ForeignKey(
+        Authority, on_delete=models.CASCADE, related_name="cross_certificates_signed"
+    )
+    subject = models.ForeignKey(
+        Authority, on_delete=models.CASCADE, related_name="cross_certificates"
+    )
     pem = models.TextField()
     not_after = models.DateTimeField()
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint("issuer", "subject", name="one_bridge_each_way")
+            models.UniqueConstraint("issuer", "subject", name="one_cross_certificate_per_pair")
         ]
 
     def __str__(self) -> str:
         return f"{self.subject_id} by {self.issuer_id}"
 
 
-class Issued(models.Model):
-    """A serial number given out; the row stands before the key is touched (S-4)."""
+class IssuedCertificate(models.Model):
+    """An issued serial number. The row is stored before the certificate is signed."""
 
     authority = models.ForeignKey(Authority, on_delete=models.PROTECT, related_name="issued")
     serial = models.CharField(max_length=40)

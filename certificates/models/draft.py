@@ -1,4 +1,4 @@
-"""A dialog of several pages while it is filled in; its id makes the operation it starts unique."""
+"""Drafts of wizards. The id of a draft is the idempotency key of the operation it starts."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models
 
-KEPT = timedelta(days=1)
+DRAFT_LIFETIME = timedelta(days=1)
 
 
 class DraftQuerySet(models.QuerySet["Draft"]):
-    """Drafts by whose they are; one of another user is as good as none."""
+    """Queries for the drafts of a user."""
 
     def alive(self, user: User, kind: str, now: datetime) -> Self:
-        """Return the drafts of one user that have not expired."""
-        return self.filter(user=user, kind=kind, created_at__gt=now - KEPT)
+        """Return the drafts of a user that have not expired."""
+        return self.filter(user=user, kind=kind, created_at__gt=now - DRAFT_LIFETIME)
 
     def begin(self, user: User, kind: str, *, now: datetime, data: dict[str, Any]) -> Draft:
-        """Make a draft; those that nobody finished within a day are dropped."""
-        self.filter(created_at__lte=now - KEPT).delete()
+        """Create a draft and delete all expired drafts."""
+        self.filter(created_at__lte=now - DRAFT_LIFETIME).delete()
         return self.create(user=user, kind=kind, created_at=now, data=data)
 
 
 class Draft(models.Model):
-    """What a user has entered so far, by step.
+    """The input of a wizard, by step.
 
-    What is secret is in `data` only sealed to the one server that is to open it.
-    `guid` becomes the idempotency key of the operation, so that Finish works once.
+    Secrets in `data` are encrypted for the server that needs them. `guid` becomes the idempotency
+    key of the operation, so that Finish works once.
     """
 
     class Kind(models.TextChoices):
-        """The dialog it belongs to."""
+        """The wizard or dialog of the draft."""
 
         CHANGE_CA = "change-ca", "Change Certificate Authority"
         REMINT = "remint-certificate", "Remint Certificate"
@@ -53,7 +53,7 @@ class Draft(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} of {self.user_id}"
 
-    def put(self, **parts: Any) -> None:
-        """Keep parts of what was entered."""
-        self.data = {**self.data, **parts}
+    def put(self, **values: Any) -> None:
+        """Add values to the data and save it."""
+        self.data = {**self.data, **values}
         self.save(update_fields=["data"])

@@ -1,4 +1,4 @@
-"""How long work takes in the workers, which no other process could tell."""
+"""Total work durations of all workers, for the metrics."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from django.db import models
 from django.db.models import F
 
 
-class TallyQuerySet(models.QuerySet["Tally"]):
-    """Sums by the name of what was done."""
+class WorkDurationQuerySet(models.QuerySet["WorkDuration"]):
+    """Updates of the totals."""
 
     def add(self, name: str, count: int, seconds: float) -> None:
-        """Add to one sum; several workers may do so at once."""
+        """Add to a total. Concurrent calls are safe."""
         more = {"count": F("count") + count, "seconds": F("seconds") + seconds}
         if not self.filter(name=name).update(**more):
             self.get_or_create(name=name)
             self.filter(name=name).update(**more)
 
 
-class Tally(models.Model):
-    """How often something was done, and how many seconds that took in all."""
+class WorkDuration(models.Model):
+    """How often a kind of work was done, and its total duration in seconds."""
 
     SIGNING = "signing"
 
@@ -26,11 +26,10 @@ class Tally(models.Model):
     count = models.BigIntegerField(default=0)
     seconds = models.FloatField(default=0)
 
-    objects = TallyQuerySet.as_manager()
+    objects = WorkDurationQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()
-        verbose_name_plural = "tallies"
 
     def __str__(self) -> str:
         return f"{self.name}: {self.count}"

@@ -1,4 +1,4 @@
-"""Work on the CA key that one Primary Server's worker alone can do: move, back up, restore."""
+"""Jobs on the CA key, which only the worker of one Primary Server can run."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 
-from audit.models import Moving, MovingQuerySet
+from audit.models import StatefulModel, StatefulQuerySet
 from certificates.models.authority import Authority
 from certificates.operations.states import JOB, JobState
 from devices.models import Device
 
-ANSWER_WITHIN = timedelta(seconds=30)
-KEPT = timedelta(minutes=10)
-# Whoever asked first need not be there at the minute in which the second one agrees.
-KEPT_FOR_TWO = timedelta(hours=24)
+RESPONSE_TIMEOUT = timedelta(seconds=30)
+RESULT_KEPT = timedelta(minutes=10)
+# With two-administrator approval, the requester might not be present at the time of the approval.
+APPROVED_RESULT_KEPT = timedelta(hours=24)
 
 
-class JobQuerySet(MovingQuerySet["VaultJob"]):
-    """Jobs by who has to do them."""
+class JobQuerySet(StatefulQuerySet["VaultJob"]):
+    """Queries for CA key jobs."""
 
     machine = JOB
 
 
-class VaultJob(Moving):
-    """One job for one server's worker.
+class VaultJob(StatefulModel):
+    """A CA key job for the worker of one server.
 
-    `sealed` holds a passphrase sealed to that server's vault key, `payload` the backup file
-    handed in, `result` the encrypted backup to download. All three are emptied at the end.
+    `sealed` contains a passphrase encrypted for the vault key of that server, `payload` an
+    uploaded backup, and `result` the encrypted backup to download. All three are cleared later.
     """
 
     class Kind(models.TextChoices):
-        """The button of the CA pane."""
+        """The action that created the job."""
 
         MOVE = "move", "Move CA Role"
         BACKUP = "backup", "Backup CA"
         RESTORE = "restore", "Restore CA"
-        ADOPT = "adopt", "Change CA to that of a backup"
+        ADOPT = "adopt", "Change CA to a CA from a backup"
 
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=16, choices=Kind.choices)
@@ -50,11 +50,11 @@ class VaultJob(Moving):
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+"
     )
-    confirmed_by = models.ForeignKey(
+    approved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
-    confirmed_at = models.DateTimeField(null=True)
-    """When a second administrator agreed, where two are needed (B-29)."""
+    approved_at = models.DateTimeField(null=True)
+    """The time of the approval by a second administrator, if required."""
     sealed = models.TextField(blank=True)
     payload = models.BinaryField(default=b"")
     result = models.BinaryField(default=b"")
@@ -76,6 +76,6 @@ class VaultJob(Moving):
         return f"{self.kind} on {self.server_id}"
 
     def is_overdue(self, now: datetime) -> bool:
-        """Tell whether its server should have answered by now."""
-        asked_at = self.confirmed_at or self.created_at
-        return self.state == JobState.WAITING and now - asked_at > ANSWER_WITHIN
+        """Return True if the server has not responded within RESPONSE_TIMEOUT."""
+        requested_at = self.approved_at or self.created_at
+        return self.state == JobState.WAITING and now - requested_at > RESPONSE_TIMEOUT

@@ -1,4 +1,4 @@
-"""An operation: a Change CA, Remint CA or Remint Certificate in progress, or its memory."""
+"""Operations: Change CA, Remint CA, and Remint Certificate."""
 
 from __future__ import annotations
 
@@ -9,44 +9,50 @@ from typing import ClassVar, Self
 from django.conf import settings
 from django.db import models
 
-from audit.models import Moving, MovingQuerySet
+from audit.models import StatefulModel, StatefulQuerySet
 from certificates.models.authority import Authority
-from certificates.operations.states import BLOCKING, CANCELLABLE, MOVING, OPERATION, OperationState
+from certificates.operations.states import (
+    BLOCKING,
+    CANCELABLE,
+    IN_PROGRESS,
+    OPERATION,
+    OperationState,
+)
 from devices.models import Device
 from systemupdates.models import SystemUpdate
 from wire import metadata
 
-NEVER_LOCKED = (OperationState.PROPOSED, OperationState.BLOCKED, OperationState.CANCEL_FAILED)
+NEVER_FROZEN = (OperationState.PROPOSED, OperationState.BLOCKED, OperationState.CANCEL_FAILED)
 CA_KINDS = (metadata.REMINT_CA, metadata.CHANGE_CA)
 
 
-class OperationQuerySet(MovingQuerySet["Operation"]):
-    """Operations by what they still do."""
+class OperationQuerySet(StatefulQuerySet["Operation"]):
+    """Queries for operations by kind and state."""
 
     machine = OPERATION
 
     def of_ca(self) -> Self:
-        """Return those that replace the zone CA."""
+        """Return the operations that replace the zone CA."""
         return self.filter(kind__in=CA_KINDS)
 
     def of_servers(self) -> Self:
-        """Return those that replace server certificates alone."""
+        """Return the operations that replace only server certificates."""
         return self.filter(kind=metadata.REMINT_SERVER)
 
     def blocking(self) -> Self:
-        """Return those that take the buttons of the page (D-19)."""
+        """Return the operations that block other CA operations (D-19)."""
         return self.filter(state__in=BLOCKING)
 
-    def moving(self) -> Self:
-        """Return those that time or a report may move on."""
-        return self.filter(state__in=MOVING)
+    def in_progress(self) -> Self:
+        """Return the operations that the scheduler advances."""
+        return self.filter(state__in=IN_PROGRESS)
 
 
-class Operation(Moving):
-    """A Change CA, Remint CA or Remint Certificate in progress, or its memory."""
+class Operation(StatefulModel):
+    """A Change CA, Remint CA, or Remint Certificate operation, in progress or completed."""
 
     class Kind(models.TextChoices):
-        """The button that started it."""
+        """The action that started the operation."""
 
         REMINT_CA = metadata.REMINT_CA, "Remint CA"
         CHANGE_CA = metadata.CHANGE_CA, "Change CA"
@@ -59,30 +65,30 @@ class Operation(Moving):
         max_length=24, choices=OperationState.choices, default=OperationState.PREPARING
     )
     name = models.CharField(max_length=100)
-    order = models.JSONField()
+    parameters = models.JSONField()
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
-    confirmed_by = models.ForeignKey(
+    approved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
-    """The second administrator, where two are needed (B-29)."""
-    asked_act = models.CharField(max_length=24, blank=True, db_default="", default="")
-    """What was asked for and waits for a second administrator: Force or Roll back (B-29)."""
-    asked_by = models.ForeignKey(
+    """The second administrator, if two-administrator approval is on."""
+    requested_action = models.CharField(max_length=24, blank=True, db_default="", default="")
+    """The action waiting for approval by a second administrator: force or roll-back."""
+    action_requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
-    asked_at = models.DateTimeField(null=True)
+    action_requested_at = models.DateTimeField(null=True)
     authority = models.ForeignKey(
         Authority, on_delete=models.PROTECT, related_name="operations", null=True
     )
-    """The zone CA when it started."""
+    """The zone CA at the start of the operation."""
     future_authority = models.ForeignKey(
         Authority, on_delete=models.PROTECT, related_name="+", null=True
     )
-    """The zone CA after activation; the same one for a server remint."""
+    """The zone CA after activation. Unchanged for Remint Certificate."""
     signing_server = models.ForeignKey(Device, on_delete=models.PROTECT, related_name="+")
-    """The certificate server, or the initiating one where no CA key is at hand (R076)."""
+    """The certificate server, or the initiating server if the CA is external."""
     update = models.OneToOneField(
         SystemUpdate, null=True, on_delete=models.SET_NULL, related_name="operation"
     )
@@ -90,7 +96,7 @@ class Operation(Moving):
     immediate = models.BooleanField(default=False)
     forced = models.BooleanField(default=False)
     postponed = models.PositiveIntegerField(default=0)
-    """How often the readiness policy has put the activation off (B-3)."""
+    """How often the readiness policy has postponed the activation."""
     reason = models.TextField(blank=True)
     action = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -109,7 +115,7 @@ class Operation(Moving):
             )
         ]
         permissions: ClassVar = [
-            ("certificate_authority", "Change, remint, move, back up and restore the CA")
+            ("certificate_authority", ("Change, remint, move, back up, and restore the CA"))
         ]
 
     def __str__(self) -> str:
@@ -117,46 +123,49 @@ class Operation(Moving):
 
     @property
     def changes_ca(self) -> bool:
-        """Tell whether the zone CA is replaced."""
+        """Return True if the operation replaces the zone CA."""
         return self.kind in CA_KINDS
 
     @property
     def is_blocking(self) -> bool:
-        """Tell whether it takes the buttons of the page."""
+        """Return True if the operation blocks other CA operations."""
         return self.state in BLOCKING
 
     @property
-    def is_held(self) -> bool:
-        """Tell whether something holds the activation back that an administrator may force."""
+    def can_be_forced(self) -> bool:
+        """Return True if the activation is blocked or postponed and has not been forced."""
         postponed = self.state == OperationState.ASSIGNED and self.postponed > 0
         return (self.state == OperationState.BLOCKED or postponed) and not self.forced
 
     @property
-    def asked_label(self) -> str:
-        """Return what waits for a second administrator, in the words of its button."""
-        return {"force": "Force activation", "roll-back": "Roll back"}.get(self.asked_act, "")
+    def requested_action_label(self) -> str:
+        """Return the label of the action that is waiting for approval."""
+        return {"force": "Force Activation", "roll-back": "Roll Back"}.get(
+            self.requested_action, ""
+        )
 
-    def locks_at(self, lockout: timedelta) -> datetime | None:
-        """Return when Cancel ends and the go is given; None while Immediate is not assigned."""
-        return None if self.activates_at is None else self.activates_at - lockout
+    def freezes_at(self, freeze_period: timedelta) -> datetime | None:
+        """Return when the freeze period begins, None if the activation time is not set yet."""
+        return None if self.activates_at is None else self.activates_at - freeze_period
 
-    def may_cancel(self, now: datetime, lockout: timedelta) -> bool:
-        """Tell whether Cancel works: it ends ten minutes before activation (R095, D-24)."""
-        if self.state not in CANCELLABLE:
+    def can_cancel(self, now: datetime, freeze_period: timedelta) -> bool:
+        """Return True if the operation can be canceled: until the freeze period begins (D-24)."""
+        if self.state not in CANCELABLE:
             return False
         if self.immediate:
             return self.state != OperationState.ASSIGNED
-        if self.state in NEVER_LOCKED:
+        if self.state in NEVER_FROZEN:
             return True
-        return not self.is_locked(now, lockout)
+        return not self.is_frozen(now, freeze_period)
 
-    def is_locked(self, now: datetime, lockout: timedelta) -> bool:
-        """Tell whether the lock-out holds it; it ends where the time went by unprepared.
+    def is_frozen(self, now: datetime, freeze_period: timedelta) -> bool:
+        """Return True in the freeze period.
 
-        Without an assignment there is no go, so what missed its time can be given up or a new one.
+        It ends if the activation time passes before the update is assigned. No activation order
+        has been signed then, so the operation can be canceled or rescheduled.
         """
-        locks_at = self.locks_at(lockout)
-        if locks_at is None or self.activates_at is None:
+        freezes_at = self.freezes_at(freeze_period)
+        if freezes_at is None or self.activates_at is None:
             return True
         missed = now >= self.activates_at and self.state != OperationState.ASSIGNED
-        return now >= locks_at and not missed
+        return now >= freezes_at and not missed

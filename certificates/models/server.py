@@ -1,4 +1,4 @@
-"""The certificate a server shows, and the one it will show."""
+"""Current, previous, and future certificates of servers."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import ClassVar, Self
 
 from django.db import models
 
-from audit.models import Moving, MovingQuerySet
+from audit.models import StatefulModel, StatefulQuerySet
 from certificates.models.authority import Authority
 from certificates.models.operation import Operation
-from certificates.operations.states import FUTURE, GIVEN, READY, FutureState
+from certificates.operations.states import ACTIVATION_ORDERED, FUTURE, READY, FutureState
 from devices.models import Device
 
 
 class ServerCertificateQuerySet(models.QuerySet["ServerCertificate"]):
-    """Certificates in use."""
+    """Queries for server certificates."""
 
     def current(self) -> Self:
-        """Return those that servers show now."""
+        """Return the certificates in use."""
         return self.filter(superseded_at=None)
 
 
 class ServerCertificate(models.Model):
-    """A certificate a server shows or has shown; its facts are columns, to sort and search."""
+    """A current or previous certificate of a server. Its fields are columns for sorting."""
 
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="certificates")
     authority = models.ForeignKey(Authority, on_delete=models.PROTECT, related_name="certificates")
@@ -48,7 +48,7 @@ class ServerCertificate(models.Model):
                 "device", condition=models.Q(superseded_at=None), name="one_current_certificate"
             )
         ]
-        # The table orders and counts all servers by this: without reading their chains.
+        # A covering index for the table of servers, so that the chains are not read.
         indexes: ClassVar = [
             models.Index("device", "superseded_at", "not_after", name="current_expiry")
         ]
@@ -57,30 +57,30 @@ class ServerCertificate(models.Model):
         return f"{self.subject} {self.digest[:8]}"
 
     def has_expired(self, now: datetime) -> bool:
-        """Tell whether it is past its last second."""
+        """Return True if the certificate has expired."""
         return now > self.not_after
 
 
-class FutureCertificateQuerySet(MovingQuerySet["FutureCertificate"]):
-    """Certificates on their way."""
+class FutureCertificateQuerySet(StatefulQuerySet["FutureCertificate"]):
+    """Queries for future certificates."""
 
     machine = FUTURE
 
     def ready(self) -> Self:
-        """Return those whose certificate is there, to be activated."""
+        """Return those with a certificate that can be activated."""
         return self.filter(state__in=READY)
 
-    def foremost(self) -> Self:
-        """Return of these the one of each server that matters: its operation's, else its first."""
+    def one_per_device(self) -> Self:
+        """Return one per server: that of its operation, otherwise its initial certificate."""
         rivals = self.filter(device=models.OuterRef("device"), operation__isnull=False)
         return self.filter(models.Q(operation__isnull=False) | ~models.Exists(rivals))
 
 
-class FutureCertificate(Moving):
-    """The certificate a server will show after activation, from its order to its chain.
+class FutureCertificate(StatefulModel):
+    """The certificate that a server uses after activation, from its request to its chain.
 
-    `operation` is None for a server's first certificate. A greater `generation` asks the agent
-    for a fresh key and CSR. `by_hand`: the administrator makes the request (R065).
+    `operation` is None for the initial certificate of a server. If `generation` increases, the
+    agent generates a new key and CSR. With `manual_csr`, the administrator generates the CSR.
     """
 
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="futures")
@@ -91,15 +91,15 @@ class FutureCertificate(Moving):
     state = models.CharField(
         max_length=24, choices=FutureState.choices, default=FutureState.AWAITED
     )
-    order = models.JSONField(null=True)
-    by_hand = models.BooleanField(default=False)
+    csr_parameters = models.JSONField(null=True)
+    manual_csr = models.BooleanField(default=False)
     generation = models.PositiveIntegerField(default=1)
     csr_pem = models.TextField(blank=True)
     chain_pem = models.TextField(blank=True)
     digest = models.CharField(max_length=64, blank=True)
     not_after = models.DateTimeField(null=True)
-    made_at = models.DateTimeField(null=True)
-    """When its certificate was there: signed, or imported."""
+    available_at = models.DateTimeField(null=True)
+    """When the certificate was signed or imported."""
     reason = models.TextField(blank=True)
     action = models.TextField(blank=True)
     changed_at = models.DateTimeField(auto_now=True)
@@ -118,20 +118,22 @@ class FutureCertificate(Moving):
                 "device",
                 condition=models.Q(operation__isnull=True)
                 & ~models.Q(state__in=("active", "discarded")),
-                name="one_first_certificate",
+                name="one_initial_certificate",
             ),
         ]
-        # The table of servers reads the second for each of its rows: without reading the chains.
+        # The table of servers uses the second index for each row, so that chains are not read.
         indexes: ClassVar = [
             models.Index("operation", "state", name="future_status"),
             models.Index("device", "operation", "state", name="future_of_device"),
         ]
 
     def __str__(self) -> str:
-        return f"future of {self.device_id}"
+        return f"new certificate of {self.device_id}"
 
     @property
-    def is_given(self) -> bool:
-        """Tell whether its server may have swapped to what was imported: the go was given."""
+    def is_activation_ordered(self) -> bool:
+        """Return True if the server might already use the imported certificate."""
         of = self.operation
-        return self.state == FutureState.UPLOADED and of is not None and of.state in GIVEN
+        return (
+            self.state == FutureState.UPLOADED and of is not None and of.state in ACTIVATION_ORDERED
+        )

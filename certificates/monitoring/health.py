@@ -1,4 +1,4 @@
-"""Whether each part works: database, broker, worker, beat, vault, disk (B-23, S-109)."""
+"""Health of the components: database, broker, worker, beat, vault, disk."""
 
 from __future__ import annotations
 
@@ -16,153 +16,165 @@ from django.db import DatabaseError, connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from certificates.tasks import enqueue
-from console.models import Pulse
+from certificates.tasks import publisher
+from console.models import Heartbeat
 from devices.identity import zone_keys
 from devices.models import Device
 from faults import Fault
 
 OK, FAILED, UNKNOWN = "ok", "failed", "unknown"
 DEGRADED = "degraded"
-SWEEP = "sweep"
-SHARED = "shared"
-# The sweep runs every few seconds; it is noted once in this time, and missed after the other.
-NOTED_EVERY = timedelta(seconds=10)
-MISSED_AFTER = timedelta(seconds=60)
-BROKER_ANSWERS_WITHIN = 0.5
-DISK_FREE_AT_LEAST = 256 * 1024 * 1024
+# The name of the stored heartbeat. Existing databases contain it.
+WORKER_HEARTBEAT = "sweep"
+# `schedule_work` runs every few seconds. Its heartbeat is stored once per interval, and the worker
+# is considered stopped after the timeout.
+HEARTBEAT_INTERVAL = timedelta(seconds=10)
+HEARTBEAT_TIMEOUT = timedelta(seconds=60)
+BROKER_TIMEOUT_SECONDS = 0.5
+MIN_FREE_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Queue:
-    """What waits in one queue: how many tasks, and since when the oldest of them."""
+class QueueState:
+    """The number of tasks in a queue, and when the oldest of them was enqueued."""
 
     length: int
-    since: datetime | None
+    oldest_enqueued_at: datetime | None
 
     def age(self, now: datetime) -> float:
-        """Return for how many seconds the oldest task has waited; 0 where none does."""
-        return max(0.0, (now - self.since).total_seconds()) if self.since else 0.0
+        """Return the age of the oldest task in seconds, or 0 if the queue is empty."""
+        if self.oldest_enqueued_at is None:
+            return 0.0
+        return max(0.0, (now - self.oldest_enqueued_at).total_seconds())
 
 
-def note_sweep(now: datetime) -> None:
-    """Note that a worker did what beat asked for: both are alive."""
-    seen = swept_at()
-    if seen is None or now - seen >= NOTED_EVERY:
-        Pulse.objects.update_or_create(name=SWEEP, defaults={"at": now})
+def record_heartbeat(now: datetime) -> None:
+    """Store that a worker has run a task of beat, which proves that both are running."""
+    last = get_last_heartbeat()
+    if last is None or now - last >= HEARTBEAT_INTERVAL:
+        Heartbeat.objects.update_or_create(name=WORKER_HEARTBEAT, defaults={"at": now})
 
 
-def swept_at() -> datetime | None:
-    """Return when a worker was last seen at work; None before the first time."""
-    return Pulse.objects.filter(name=SWEEP).values_list("at", flat=True).first()
+def get_last_heartbeat() -> datetime | None:
+    """Return the time of the last worker heartbeat, or None if there was none."""
+    return Heartbeat.objects.filter(name=WORKER_HEARTBEAT).values_list("at", flat=True).first()
 
 
-def is_sweep_missed(now: datetime) -> bool:
-    """Tell whether the background work has stopped: operations do not move on."""
-    seen = swept_at()
-    return seen is not None and now - seen > MISSED_AFTER
+def is_worker_down(now: datetime) -> bool:
+    """Return True if the background tasks have stopped, so that operations do not progress."""
+    last = get_last_heartbeat()
+    return last is not None and now - last > HEARTBEAT_TIMEOUT
 
 
-def parts(now: datetime) -> dict[str, str]:
-    """Return how each part stands: ok, failed, or unknown where another part hides it."""
-    found = dict.fromkeys(("database", "broker", "worker", "beat", "vault", "disk"), UNKNOWN)
-    found["disk"] = OK if free_bytes() >= DISK_FREE_AT_LEAST else FAILED
-    waiting = look_into([SHARED])
-    found["broker"] = OK if waiting is not None else FAILED
+def get_component_states(now: datetime) -> dict[str, str]:
+    """Return the state of each component.
+
+    A state is `ok`, `failed`, or `unknown` if the failure of another component hides it.
+    """
+    states = dict.fromkeys(("database", "broker", "worker", "beat", "vault", "disk"), UNKNOWN)
+    states["disk"] = OK if get_free_bytes() >= MIN_FREE_BYTES else FAILED
+    queues = get_queue_states([publisher.SHARED_QUEUE])
+    states["broker"] = OK if queues is not None else FAILED
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        found["database"] = OK
-        found["worker"], found["beat"] = _background(now, waiting)
-        found["vault"] = OK if _vault_opens() else FAILED
+        states["database"] = OK
+        states["worker"], states["beat"] = _get_background_states(now, queues)
+        states["vault"] = OK if _can_open_vault() else FAILED
     except DatabaseError:
-        found["database"] = FAILED
-        # The next request shall not be given a connection that is dead.
+        states["database"] = FAILED
+        # Do not leave a broken connection to the next request.
         connection.close_if_unusable_or_obsolete()
-    return found
+    return states
 
 
-def overall(found: dict[str, str]) -> str:
-    """Return the whole: failed without a database, degraded while any part is not well."""
-    if found["database"] == FAILED:
+def get_overall_state(states: dict[str, str]) -> str:
+    """Return `failed` without a database, `degraded` if any component is not `ok`, else `ok`."""
+    if states["database"] == FAILED:
         return FAILED
-    return OK if set(found.values()) == {OK} else DEGRADED
+    return OK if set(states.values()) == {OK} else DEGRADED
 
 
-def _background(now: datetime, waiting: dict[str, Queue] | None) -> tuple[str, str]:
-    """Tell worker and beat apart: work that piles up lacks a worker, no work at all lacks beat."""
-    seen = swept_at()
-    if seen is not None and now - seen <= MISSED_AFTER:
+def _get_background_states(now: datetime, queues: dict[str, QueueState] | None) -> tuple[str, str]:
+    """Return the states of worker and beat.
+
+    Without a recent heartbeat, a growing queue means that the worker has stopped, and an empty
+    queue that beat has stopped.
+    """
+    last = get_last_heartbeat()
+    if last is not None and now - last <= HEARTBEAT_TIMEOUT:
         return OK, OK
-    if waiting is None:
+    if queues is None:
         return UNKNOWN, UNKNOWN
-    return (FAILED, OK) if waiting[SHARED].length else (UNKNOWN, FAILED)
+    return (FAILED, OK) if queues[publisher.SHARED_QUEUE].length else (UNKNOWN, FAILED)
 
 
-def _vault_opens() -> bool:
-    """Open the zone key anew, as after a restart; a key in memory would prove nothing."""
+def _can_open_vault() -> bool:
+    """Return True if the zone key can be read from disk. A key in memory would prove nothing."""
     try:
         return bool(zone_keys.Keyring(Path(settings.SERVER_HOME)).zone_key)
     except Fault:
         return False
 
 
-def free_bytes() -> int:
-    """Return how much room is left where this server keeps its files; 0 where it has no place."""
+def get_free_bytes() -> int:
+    """Return the free bytes of the data directory's file system, or 0 if it does not exist."""
     try:
         return shutil.disk_usage(settings.SERVER_HOME).free
     except OSError:
         return 0
 
 
-def queues() -> list[str]:
-    """Return the names of every queue: the shared one, and that of each Primary Server."""
+def list_queues() -> list[str]:
+    """Return the names of all queues: the shared one and one for each Primary Server."""
     return [
-        SHARED,
-        *(f"server.{guid}" for guid in Device.objects.primaries().values_list("pk", flat=True)),
+        publisher.SHARED_QUEUE,
+        *map(publisher.get_server_queue, Device.objects.primaries().values_list("pk", flat=True)),
     ]
 
 
-def look_into(names: list[str]) -> dict[str, Queue] | None:
-    """Return what waits in each queue; None where the broker does not answer in time."""
-    asked = _broker_thread().submit(_ask_broker, names)
+def get_queue_states(names: list[str]) -> dict[str, QueueState] | None:
+    """Return the state of each queue, or None if the broker does not respond in time."""
+    future = _get_broker_executor().submit(_query_broker, names)
     try:
-        return asked.result(BROKER_ANSWERS_WITHIN)
+        return future.result(BROKER_TIMEOUT_SECONDS)
     except (redis.RedisError, OSError, TimeoutError):
-        # Nobody waits for it any more: it shall not delay the next one who asks.
-        asked.cancel()
+        # The result is no longer needed. It must not delay the next caller.
+        future.cancel()
         return None
 
 
 @lru_cache(maxsize=1)
-def _broker_thread() -> ThreadPoolExecutor:
-    """Return the one thread that waits for the broker, so that no request does for longer."""
+def _get_broker_executor() -> ThreadPoolExecutor:
+    """Return the single thread that connects to the broker, so that requests do not block on it."""
     return ThreadPoolExecutor(1, thread_name_prefix="broker-check")
 
 
-def _ask_broker(names: list[str]) -> dict[str, Queue]:
+def _query_broker(names: list[str]) -> dict[str, QueueState]:
     url = settings.CELERY_BROKER_URL.replace("redis+socket://", "unix://")
     broker = redis.Redis.from_url(
         url,
-        socket_timeout=BROKER_ANSWERS_WITHIN,
-        socket_connect_timeout=BROKER_ANSWERS_WITHIN,
+        socket_timeout=BROKER_TIMEOUT_SECONDS,
+        socket_connect_timeout=BROKER_TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )
     with broker, broker.pipeline(transaction=False) as pipeline:
         for name in names:
             pipeline.llen(name)
             pipeline.lindex(name, -1)
-        told = pipeline.execute()
+        results = pipeline.execute()
     return {
-        name: Queue(length, _since(oldest))
-        for name, length, oldest in zip(names, told[::2], told[1::2], strict=True)
+        name: QueueState(length, _get_enqueue_time(oldest))
+        for name, length, oldest in zip(names, results[::2], results[1::2], strict=True)
     }
 
 
-def _since(message: bytes | None) -> datetime | None:
-    """Return since when a task waits, as its header tells; at the latest since it expired."""
+def _get_enqueue_time(message: bytes | None) -> datetime | None:
+    """Return when a task was enqueued, from its headers. Its expiry time is the fallback."""
     try:
         headers = json.loads(message or b"{}").get("headers", {})
-        return datetime.fromisoformat(headers.get(enqueue.RUNG_AT) or headers.get("expires") or "")
+        return datetime.fromisoformat(
+            headers.get(publisher.ENQUEUED_AT_HEADER) or headers.get("expires") or ""
+        )
     except (ValueError, AttributeError, TypeError):
         return None

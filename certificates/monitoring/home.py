@@ -1,4 +1,4 @@
-"""Home: how the zone stands, and what needs attention."""
+"""The Home page: status of the zone and items that need attention."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from administrators.accounts import policies
-from certificates.authority.views import Standing, standing
+from certificates.authority.views import PageStatus, get_page_status
 from certificates.monitoring import health
-from certificates.operations.activation_time import silent_devices
+from certificates.operations.activation_time import count_devices_without_contact
 from certificates.operations.states import OperationState
 from certificates.servers import table
 from certificates.trust import stragglers
@@ -26,8 +26,8 @@ from devices.models import Device
 
 
 @dataclass(frozen=True)
-class ToDo:
-    """One thing that needs attention, and where to see to it."""
+class AttentionItem:
+    """An item that needs attention, with a link to the page where it can be fixed."""
 
     tone: str
     text: str
@@ -36,81 +36,95 @@ class ToDo:
 
 @require_safe
 def home(request: ZoneRequest) -> HttpResponse:
-    """Home."""
+    """Show the Home page."""
     now = timezone.now()
-    stand = standing(request, now)
-    updates = [p.operation.update_id for p in (*stand.of_ca, *stand.of_servers)]
-    every = table.servers(now, [update for update in updates if update is not None])
-    asked = tables.Asked.read(QueryDict())
+    status = get_page_status(request, now)
+    updates = [p.operation.update_id for p in (*status.of_ca, *status.of_servers)]
+    servers = table.get_servers(now, [update for update in updates if update is not None])
+    query = tables.TableQuery.parse(QueryDict())
     numbers = {
         chip["key"] or "all": chip["n"]
-        for chip in table.chips(table.counts(every, asked, now), asked)
+        for chip in table.build_chips(table.count_servers(servers, query, now), query)
     }
-    silent = silent_devices(request.zone, now)
-    waits = stragglers.servers(request.zone, now)
+    no_contact = count_devices_without_contact(request.zone, now)
+    waiting = stragglers.list_waiting_servers(request.zone, now)
     context = {
         "nav": "home",
         "now": now,
-        "authority": stand.authority,
-        "operations": [*stand.of_ca, *stand.of_servers],
+        "authority": status.authority,
+        "operations": [*status.of_ca, *status.of_servers],
         "servers": numbers,
         "devices": Device.objects.registered().count(),
-        "silent": silent,
-        "waiting": waits[: stragglers.AT_MOST],
-        "more_wait": len(waits) > stragglers.AT_MOST,
-        "todo": [
-            *_background(now),
-            *_confirmations(stand, now),
-            *_authority(stand, now),
-            *_servers(numbers),
-            *_devices(silent),
+        "no_contact": no_contact,
+        "waiting": waiting[: stragglers.MAX_SERVERS],
+        "more_waiting": len(waiting) > stragglers.MAX_SERVERS,
+        "attention_items": [
+            *_get_worker_items(now),
+            *_get_approval_items(status, now),
+            *_get_authority_items(status, now),
+            *_get_server_items(numbers),
+            *_get_device_items(no_contact),
         ],
     }
-    if stand.authority is not None:
-        context["tone"], context["words"] = formatting.expiry(stand.authority.not_after, now)
+    if status.authority is not None:
+        context["tone"], context["expiry_words"] = formatting.expiry(
+            status.authority.not_after, now
+        )
     return render(request, "certificates/home.html", context)
 
 
-def _background(now: datetime) -> list[ToDo]:
-    """Tell that the background work has stopped (S-109)."""
-    if not health.is_sweep_missed(now):
+def _get_worker_items(now: datetime) -> list[AttentionItem]:
+    """Return an item if the background tasks have stopped."""
+    if not health.is_worker_down(now):
         return []
-    text = _("The worker was not heard for a minute: operations do not move on.")
-    return [ToDo("bad", text, "/healthz")]
+    text = _("The worker has not responded for a minute. Operations are not progressing.")
+    return [AttentionItem("bad", text, "/healthz")]
 
 
-def _confirmations(stand: Standing, now: datetime) -> list[ToDo]:
-    """Tell what waits for a second administrator (B-29)."""
+def _get_approval_items(status: PageStatus, now: datetime) -> list[AttentionItem]:
+    """Return the requests that are waiting for approval by a second administrator."""
     page = reverse("certificates:page")
-    waiting = [p.headline for p in stand.of_ca if p.operation.state == OperationState.PROPOSED]
-    text = _("%s waits for a second administrator.")
-    waiting += [text % job.get_kind_display() for job in stand.proposals]
-    found = [ToDo("warn", words, page) for words in waiting]
-    for asked in stand.asked:
-        there = reverse("certificates:operation", args=[asked.pk])
-        found.append(ToDo("warn", text % f"{asked.name}: {asked.asked_label}", there))
-    if policies.asked_to_end(now) is not None:
-        there = reverse("administrators:end_rule")
-        found.append(ToDo("warn", _("The end of the rule of two waits for you."), there))
-    return found
+    pending = [p.headline for p in status.of_ca if p.operation.state == OperationState.PROPOSED]
+    text = _("%s is waiting for approval by a second administrator.")
+    pending += [text % job.get_kind_display() for job in status.proposals]
+    items = [AttentionItem("warn", words, page) for words in pending]
+    for operation in status.asked:
+        url = reverse("certificates:operation", args=[operation.pk])
+        items.append(
+            AttentionItem(
+                "warn", text % f"{operation.name}: {operation.requested_action_label}", url
+            )
+        )
+    if policies.get_turn_off_request(now) is not None:
+        url = reverse("administrators:approve_turn_off")
+        items.append(
+            AttentionItem(
+                "warn",
+                _("A request to turn off two-administrator approval is waiting for your decision."),
+                url,
+            )
+        )
+    return items
 
 
-def _authority(stand: Standing, now: datetime) -> list[ToDo]:
+def _get_authority_items(status: PageStatus, now: datetime) -> list[AttentionItem]:
     page = reverse("certificates:page")
-    found = [
-        ToDo("bad", p.headline, page) for p in stand.of_ca + stand.of_servers if p.tone == "bad"
+    items = [
+        AttentionItem("bad", p.headline, page)
+        for p in status.of_ca + status.of_servers
+        if p.tone == "bad"
     ]
-    if stand.authority is None:
-        return found
-    tone, words = formatting.expiry(stand.authority.not_after, now)
+    if status.authority is None:
+        return items
+    tone, words = formatting.expiry(status.authority.not_after, now)
     if tone == "bad":
-        found.append(ToDo("bad", _("The zone CA has expired."), page))
-    elif tone and not stand.of_ca:
-        found.append(ToDo("warn", _("The zone CA expires %s.") % words, page))
-    return found
+        items.append(AttentionItem("bad", _("The zone CA has expired."), page))
+    elif tone and not status.of_ca:
+        items.append(AttentionItem("warn", _("The zone CA expires %s.") % words, page))
+    return items
 
 
-def _servers(numbers: dict[str, int]) -> list[ToDo]:
+def _get_server_items(numbers: dict[str, int]) -> list[AttentionItem]:
     page = reverse("certificates:page")
     texts = {
         "failed": ("bad", ngettext("%d server failed.", "%d servers failed.", numbers["failed"])),
@@ -132,17 +146,17 @@ def _servers(numbers: dict[str, int]) -> list[ToDo]:
         ),
     }
     return [
-        ToDo(tone, text % numbers[key], f"{page}?state={key}")
+        AttentionItem(tone, text % numbers[key], f"{page}?state={key}")
         for key, (tone, text) in texts.items()
         if numbers[key]
     ]
 
 
-def _devices(silent: int) -> list[ToDo]:
+def _get_device_items(no_contact: int) -> list[AttentionItem]:
     text = ngettext(
-        "%d device was not heard for more than two refresh intervals.",
-        "%d devices were not heard for more than two refresh intervals.",
-        silent,
+        "%d device has not been in contact for more than two refresh intervals.",
+        "%d devices have not been in contact for more than two refresh intervals.",
+        no_contact,
     )
-    there = f"{reverse('devices:list')}?state=silent"
-    return [ToDo("warn", text % silent, there)] if silent else []
+    url = f"{reverse('devices:list')}?state=no-contact"
+    return [AttentionItem("warn", text % no_contact, url)] if no_contact else []

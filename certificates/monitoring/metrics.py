@@ -1,7 +1,6 @@
-"""Numbers of the zone for Prometheus (B-23).
+"""Metrics of the zone for Prometheus.
 
-They are read from the rows when they are asked for, so every process tells the same ones; the
-library writes the text.
+The values are read from the database for each request, so every process returns the same ones.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from certificates.models import (
     FutureCertificate,
     Operation,
     ServerCertificate,
-    Tally,
+    WorkDuration,
 )
 from certificates.monitoring import health
-from certificates.operations.activation_time import silent_devices
+from certificates.operations.activation_time import count_devices_without_contact
 from certificates.operations.states import FutureState
-from certificates.servers.table import running
-from certificates.tasks import enqueue
+from certificates.servers.table import list_running_operations
+from certificates.tasks import publisher
 from devices.models import Device, Zone
 from faults import NotFound
 from systemupdates.models import Assignment
@@ -34,29 +33,36 @@ from systemupdates.models import Assignment
 Labels = Mapping[str, str]
 
 
-class Numbers(Collector):
-    """Every number of the zone as it is at one time."""
+class ZoneCollector(Collector):
+    """Collect all metrics of the zone at a point in time."""
 
     def __init__(self, now: datetime) -> None:
         self._now = now
 
     def collect(self) -> Iterable[Metric]:
-        """Return them."""
+        """Return the metrics."""
         now = self._now
-        for found in (_parts, _queues, _certificates, _signing, _operations, _devices):
-            yield from found(now)
+        for collect in (
+            _collect_components,
+            _collect_queues,
+            _collect_certificates,
+            _collect_signing,
+            _collect_operations,
+            _collect_devices,
+        ):
+            yield from collect(now)
 
 
-def text(now: datetime, accept: str = "") -> tuple[bytes, str]:
-    """Return every number in the form that a caller accepts, and what form that is."""
+def render_metrics(now: datetime, accept: str = "") -> tuple[bytes, str]:
+    """Return all metrics in the format that the caller accepts, and its content type."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Numbers(now))
+    registry.register(ZoneCollector(now))
     encode, kind = choose_encoder(accept)
     return encode(registry), kind
 
 
-def _gauge(name: str, meaning: str, values: Iterable[tuple[Labels, float]]) -> Metric:
-    """Return one number, once for each set of labels."""
+def _build_gauge(name: str, meaning: str, values: Iterable[tuple[Labels, float]]) -> Metric:
+    """Return a gauge with one sample for each set of labels."""
     found = list(values)
     labels = list(found[0][0]) if found else []
     gauge = GaugeMetricFamily(f"zcc_{name}", meaning, labels=labels)
@@ -65,44 +71,51 @@ def _gauge(name: str, meaning: str, values: Iterable[tuple[Labels, float]]) -> M
     return gauge
 
 
-def _parts(now: datetime) -> Iterable[Metric]:
-    found = health.parts(now)
-    yield _gauge(
-        "part_ok",
-        "1 while a part works: database, broker, worker, beat, vault, disk.",
-        [({"part": part}, state == health.OK) for part, state in found.items()],
+def _collect_components(now: datetime) -> Iterable[Metric]:
+    states = health.get_component_states(now)
+    yield _build_gauge(
+        "component_up",
+        (
+            "Whether the component is healthy (1) or not (0). Components: "
+            "database, broker, worker, beat, vault, disk."
+        ),
+        [({"component": name}, state == health.OK) for name, state in states.items()],
     )
-    seen = health.swept_at()
-    if seen is not None:
-        age = (now - seen).total_seconds()
-        yield _gauge("sweep_age_seconds", "Since a worker was seen at work.", [({}, age)])
-    yield _gauge("disk_free_bytes", "Room for this server.", [({}, health.free_bytes())])
+    last = health.get_last_heartbeat()
+    if last is not None:
+        age = (now - last).total_seconds()
+        yield _build_gauge(
+            "worker_heartbeat_age_seconds", "Time since the last worker heartbeat.", [({}, age)]
+        )
+    yield _build_gauge(
+        "disk_free_bytes", "Free disk space on this server.", [({}, health.get_free_bytes())]
+    )
 
 
-def _queues(now: datetime) -> Iterable[Metric]:
-    found = health.look_into(health.queues()) or {}
-    yield _gauge(
+def _collect_queues(now: datetime) -> Iterable[Metric]:
+    found = health.get_queue_states(health.list_queues()) or {}
+    yield _build_gauge(
         "queue_length",
-        "Tasks that wait in a queue.",
+        "Number of tasks waiting in a queue.",
         [({"queue": name}, queue.length) for name, queue in found.items()],
     )
-    yield _gauge(
+    yield _build_gauge(
         "queue_age_seconds",
-        "For how long the oldest task of a queue has waited at least.",
+        "Minimum age of the oldest task in a queue.",
         [({"queue": name}, queue.age(now)) for name, queue in found.items()],
     )
-    yield _gauge(
-        "doorbell_waiting",
-        "Rings of this process that the broker has not taken yet.",
-        [({}, enqueue.waiting())],
+    yield _build_gauge(
+        "wakeups_pending",
+        "Number of tasks of this process that the broker has not accepted yet.",
+        [({}, publisher.count_pending())],
     )
 
 
-def _certificates(now: datetime) -> Iterable[Metric]:
+def _collect_certificates(now: datetime) -> Iterable[Metric]:
     authorities = Authority.objects.filter(state__in=("current", "future", "grace"))
-    yield _gauge(
+    yield _build_gauge(
         "ca_expires_in_seconds",
-        "Until a zone CA expires; negative afterwards.",
+        "Time until the zone CA expires. Negative after expiration.",
         [
             (
                 {"subject": ca.subject, "state": ca.state, "sha256": ca.sha256},
@@ -111,67 +124,85 @@ def _certificates(now: datetime) -> Iterable[Metric]:
             for ca in authorities.order_by("created_at")
         ],
     )
-    shown = ServerCertificate.objects.current().filter(device__state="registered")
-    rows = shown.order_by("device__name").values_list("device__name", "not_after")
-    yield _gauge(
+    current = ServerCertificate.objects.current().filter(device__state="registered")
+    rows = current.order_by("device__name").values_list("device__name", "not_after")
+    yield _build_gauge(
         "server_certificate_expires_in_seconds",
-        "Until the certificate of a server expires; negative afterwards.",
+        "Time until the server certificate expires. Negative after expiration.",
         [({"server": name}, (end - now).total_seconds()) for name, end in rows],
     )
-    waiting = FutureCertificate.objects.filter(state=FutureState.CSR_GENERATED).count()
-    yield _gauge("csrs_waiting", "CSRs that wait for an external CA.", [({}, waiting)])
+    pending = FutureCertificate.objects.filter(state=FutureState.CSR_GENERATED).count()
+    yield _build_gauge(
+        "csrs_pending_external",
+        ("Number of CSRs pending signature by an external CA."),
+        [({}, pending)],
+    )
 
 
-def _signing(now: datetime) -> Iterable[Metric]:
-    done = Tally.objects.filter(name=Tally.SIGNING).first() or Tally()
+def _collect_signing(now: datetime) -> Iterable[Metric]:
+    done = WorkDuration.objects.filter(name=WorkDuration.SIGNING).first() or WorkDuration()
     yield SummaryMetricFamily(
         "zcc_signing_seconds",
-        "Server certificates signed, and how long that took in all.",
+        "Number of server certificates signed, and total signing time.",
         count_value=done.count,
         sum_value=done.seconds,
     )
     rows = FutureCertificate.objects.filter(state=FutureState.AWAITED).exclude(csr_pem="")
     oldest = rows.aggregate(oldest=Min("changed_at"))["oldest"]
     age = (now - oldest).total_seconds() if oldest else 0.0
-    yield _gauge("signing_waiting", "CSRs that wait for the zone CA.", [({}, rows.count())])
-    yield _gauge(
-        "signing_age_seconds", "For how long the oldest of them has waited.", [({}, max(0.0, age))]
+    yield _build_gauge(
+        "csrs_pending",
+        ("Number of CSRs pending signature by the zone CA."),
+        [({}, rows.count())],
+    )
+    yield _build_gauge(
+        "signing_age_seconds",
+        "Age of the oldest CSR waiting for the zone CA.",
+        [({}, max(0.0, age))],
     )
 
 
-def _operations(now: datetime) -> Iterable[Metric]:
-    found = running()
-    yield _gauge(
+def _collect_operations(now: datetime) -> Iterable[Metric]:
+    found = list_running_operations()
+    yield _build_gauge(
         "operation_info",
-        "1 for each operation that is not at rest.",
+        "1 for each operation in progress.",
         [({"id": str(o.pk), "kind": o.kind, "state": o.state}, 1) for o in found],
     )
     blocking = sum(operation.is_blocking for operation in found)
-    yield _gauge("operations_blocking", "Operations that exclude others.", [({}, blocking)])
+    yield _build_gauge(
+        "operations_blocking",
+        ("Number of operations that block other operations."),
+        [({}, blocking)],
+    )
     states = Operation.objects.order_by().values_list("kind", "state").annotate(n=Count("*"))
-    yield _gauge(
+    yield _build_gauge(
         "operations",
-        "Operations by kind and state.",
+        "Number of operations by kind and state.",
         [({"kind": kind, "state": state}, n) for kind, state, n in sorted(states)],
     )
     updates = [operation.update_id for operation in found if operation.update_id]
-    open_ones = Assignment.objects.filter(update__in=updates).outstanding().count()
-    yield _gauge("devices_outstanding", "Devices that hold an operation open.", [({}, open_ones)])
+    outstanding = Assignment.objects.filter(update__in=updates).outstanding().count()
+    yield _build_gauge(
+        "devices_outstanding",
+        ("Number of devices for which an operation is outstanding."),
+        [({}, outstanding)],
+    )
 
 
-def _devices(now: datetime) -> Iterable[Metric]:
+def _collect_devices(now: datetime) -> Iterable[Metric]:
     rows = Device.objects.order_by().values_list("role", "state").annotate(n=Count("*"))
-    yield _gauge(
+    yield _build_gauge(
         "devices",
-        "Devices by role and state.",
+        "Number of devices by role and state.",
         [({"role": role, "state": state}, n) for role, state, n in sorted(rows)],
     )
     try:
-        silent = silent_devices(Zone.objects.the(), now)
+        count = count_devices_without_contact(Zone.objects.get_zone(), now)
     except NotFound:
         return
-    yield _gauge(
-        "devices_silent",
-        "Registered devices not heard for more than two refresh intervals.",
-        [({}, silent)],
+    yield _build_gauge(
+        "devices_without_contact",
+        ("Number of registered devices without contact for more than two refresh intervals."),
+        [({}, count)],
     )

@@ -1,7 +1,9 @@
-"""What has to be told: read from the ledger and from what expires, put into the queue (B-25, D-46).
+"""Create notifications from the audit log and from certificates that expire.
 
-The ledger has no gaps, and each look goes on where the last one ended, in one transaction with the
-rows it makes: nothing is forgotten and nothing is told twice, whoever dies in between.
+The audit log has no gaps. Each run continues after the last entry of the previous run, in one
+transaction with the notifications that it creates, so none is lost or created twice.
+
+See: D-46
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from audit.models import Entry, Head
+from audit.models import Checkpoint, Entry
 from certificates.approvals import approvals
 from certificates.issuance import expiry
 from certificates.models import Operation, VaultJob
@@ -27,189 +29,205 @@ from notifications.targets import targets
 from systemupdates.models import Assignment
 from systemupdates.updates.states import AssignmentState
 
-AT_ONCE = 5000
-NAMED_AT_MOST = 20
-DAILY = timedelta(hours=24)
-OPERATION, ASSIGNMENT = "certificates.Operation:", "systemupdates.Assignment:"
-P = OperationState
-TOLD = {
-    P.BLOCKED: events.BLOCKED,
-    P.FAILED: events.FAILED,
-    P.CANCEL_FAILED: events.FAILED,
-    P.ACTIVATED: events.ACTIVATED,
-    P.COMPLETED: events.COMPLETED,
-    P.CANCELLED: events.CANCELLED,
-    P.ROLLED_BACK: events.CANCELLED,
+MAX_ENTRIES = 5000
+MAX_NAMED_DEVICES = 20
+EXPIRY_INTERVAL = timedelta(hours=24)
+OPERATION_SUBJECT, ASSIGNMENT_SUBJECT = "certificates.Operation:", "systemupdates.Assignment:"
+EVENT_BY_STATE = {
+    OperationState.BLOCKED: events.BLOCKED,
+    OperationState.FAILED: events.FAILED,
+    OperationState.CANCEL_FAILED: events.FAILED,
+    OperationState.ACTIVATED: events.ACTIVATED,
+    OperationState.COMPLETED: events.COMPLETED,
+    OperationState.CANCELED: events.CANCELED,
+    OperationState.ROLLED_BACK: events.CANCELED,
 }
-WORDS = {
-    P.BLOCKED: "is blocked",
-    P.FAILED: "failed",
-    P.CANCEL_FAILED: "could not be cancelled",
-    P.ACTIVATED: "is active on the servers",
-    P.COMPLETED: "is completed",
-    P.CANCELLED: "was cancelled",
-    P.ROLLED_BACK: "was rolled back",
+PHRASE_BY_STATE = {
+    OperationState.BLOCKED: "is blocked",
+    OperationState.FAILED: "failed",
+    OperationState.CANCEL_FAILED: "could not be canceled",
+    OperationState.ACTIVATED: "has been activated on the servers",
+    OperationState.COMPLETED: "is complete",
+    OperationState.CANCELED: "was canceled",
+    OperationState.ROLLED_BACK: "was rolled back",
 }
 
-# What may be asked for that waits for a second administrator: of an operation, of the CA key.
-ASKED = {f"ask-{act}": label for act, label in approvals.LABELS.items()}
-JOBS = {f"ask-{kind.value}": kind.label for kind in VaultJob.Kind}
-LOOKED_AT = ("start", "move", *ASKED, *JOBS)
+AWAITS_APPROVAL = "is waiting for approval by a second administrator"
+# Audit actions that request an approval: for an operation, and for a CA key operation.
+REQUESTED_ACTIONS = {f"ask-{act}": label for act, label in approvals.LABELS.items()}
+REQUESTED_KEY_OPERATIONS = {f"ask-{kind.value}": kind.label for kind in VaultJob.Kind}
+AUDIT_ACTIONS = ("start", "move", *REQUESTED_ACTIONS, *REQUESTED_KEY_OPERATIONS)
 
 
 def is_due(now: datetime) -> bool:
-    """Tell whether there is anything to look at."""
-    cursor, head = Cursor.objects.first(), Head.objects.first()
-    if cursor is None or (head is not None and head.seq > cursor.seq):
+    """Return True if there are new audit entries or expiry warnings are due."""
+    cursor, checkpoint = Cursor.objects.first(), Checkpoint.objects.first()
+    if cursor is None or (checkpoint is not None and checkpoint.seq > cursor.seq):
         return True
-    return cursor.expiry_told_at is None or now - cursor.expiry_told_at >= DAILY
+    return cursor.expiry_notified_at is None or now - cursor.expiry_notified_at >= EXPIRY_INTERVAL
 
 
 @transaction.atomic
-def tell(now: datetime) -> None:
-    """Put what happened since the last look into the queue, and once a day what expires."""
-    cursor = _cursor()
-    if mail.is_on() and not cursor.mail_offered:
+def create_notifications(now: datetime) -> None:
+    """Create notifications for new audit entries, and once a day for what expires."""
+    cursor = _get_cursor()
+    if mail.is_configured() and not cursor.mail_offered:
         cursor.mail_offered = True
-        _offer_mail()
-    last = Head.objects.values_list("seq", flat=True).first() or 0
-    upto = min(last, cursor.seq + AT_ONCE)
-    lines = Entry.objects.filter(seq__gt=cursor.seq, seq__lte=upto, action__in=LOOKED_AT)
-    found = list(lines.order_by("seq"))
-    for event in (*_of_operations(found), *_of_jobs(found), *_of_devices(found)):
-        delivery.queue(event, now=now)
-    cursor.seq = upto
-    if cursor.expiry_told_at is None or now - cursor.expiry_told_at >= DAILY:
-        cursor.expiry_told_at = now
-        for event in _of_expiry(now):
-            delivery.queue(event, now=now)
+        _create_mail_target()
+    last = Checkpoint.objects.values_list("seq", flat=True).first() or 0
+    end = min(last, cursor.seq + MAX_ENTRIES)
+    rows = Entry.objects.filter(seq__gt=cursor.seq, seq__lte=end, action__in=AUDIT_ACTIONS)
+    entries = list(rows.order_by("seq"))
+    for event in (
+        *_build_operation_events(entries),
+        *_build_key_operation_events(entries),
+        *_build_device_events(entries),
+    ):
+        delivery.enqueue(event, now=now)
+    cursor.seq = end
+    if cursor.expiry_notified_at is None or now - cursor.expiry_notified_at >= EXPIRY_INTERVAL:
+        cursor.expiry_notified_at = now
+        for event in _build_expiry_events(now):
+            delivery.enqueue(event, now=now)
     cursor.save()
 
 
-def _cursor() -> Cursor:
-    """Return the place up to which was looked, locked; a new one begins at the end."""
-    last = Head.objects.values_list("seq", flat=True).first() or 0
+def _get_cursor() -> Cursor:
+    """Return the locked cursor. A new one starts at the last entry."""
+    last = Checkpoint.objects.values_list("seq", flat=True).first() or 0
     Cursor.objects.get_or_create(pk=1, defaults={"seq": last})
     return Cursor.objects.select_for_update().get(pk=1)
 
 
-def _offer_mail() -> None:
-    """With the first mail server there is a target: the administrators who may act on the CA."""
+def _create_mail_target() -> None:
+    """Create a mail target for CA administrators unless there is a mail target already."""
     if not Target.objects.filter(kind=Target.Kind.MAIL).exists():
-        targets.create(Target.Kind.MAIL, targets.Order("Administrators", list(events.USUAL)))
+        targets.create_target(
+            Target.Kind.MAIL, targets.TargetSettings("Administrators", list(events.DEFAULT_EVENTS))
+        )
 
 
-def _of_operations(lines: Iterable[Entry]) -> Iterable[Event]:
-    mine = [line for line in lines if line.subject.startswith(OPERATION)]
-    keys = {line.subject.removeprefix(OPERATION) for line in mine}
+def _build_operation_events(entries: Iterable[Entry]) -> Iterable[Event]:
+    mine = [entry for entry in entries if entry.subject.startswith(OPERATION_SUBJECT)]
+    keys = {entry.subject.removeprefix(OPERATION_SUBJECT) for entry in mine}
     known = {
         str(operation.pk): operation
         for operation in Operation.objects.filter(pk__in=keys).select_related("requested_by")
     }
-    for line in mine:
-        operation = known.get(line.subject.removeprefix(OPERATION))
-        if operation is not None and (event := _of_operation(line, operation)) is not None:
+    for entry in mine:
+        operation = known.get(entry.subject.removeprefix(OPERATION_SUBJECT))
+        event = _build_operation_event(entry, operation) if operation is not None else None
+        if event is not None:
             yield event
 
 
-def _of_operation(line: Entry, operation: Operation) -> Event | None:
-    if line.action in ASKED:
-        kind, words = events.WAITS, f"waits for a second administrator: {ASKED[line.action]}"
-    elif line.action == "start" and line.there == P.PROPOSED:
-        kind, words = events.WAITS, "waits for a second administrator"
-    elif line.action == "start":
+def _build_operation_event(entry: Entry, operation: Operation) -> Event | None:
+    if entry.action in REQUESTED_ACTIONS:
+        kind = events.APPROVAL_NEEDED
+        words = f"{AWAITS_APPROVAL}: {REQUESTED_ACTIONS[entry.action]}"
+    elif entry.action == "start" and entry.there == OperationState.PROPOSED:
+        kind, words = events.APPROVAL_NEEDED, AWAITS_APPROVAL
+    elif entry.action == "start":
         kind, words = events.STARTED, "has started"
-    elif line.there in TOLD:
-        kind, words = TOLD[P(line.there)], WORDS[P(line.there)]
+    elif entry.there in EVENT_BY_STATE:
+        state = OperationState(entry.there)
+        kind, words = EVENT_BY_STATE[state], PHRASE_BY_STATE[state]
     else:
         return None
     by = operation.requested_by.username if operation.requested_by is not None else "the console"
-    by = line.actor if line.action in ASKED else by
+    by = entry.actor if entry.action in REQUESTED_ACTIONS else by
     facts: dict[str, Any] = {
         "operation": str(operation.pk),
         "kind": operation.kind,
         "name": operation.name,
-        "state": line.there or operation.state,
+        "state": entry.there or operation.state,
         "requested_by": by,
-        "activates_at": _iso(operation.activates_at),
-        "at": _iso(line.at),
+        "activates_at": _format_time(operation.activates_at),
+        "at": _format_time(entry.at),
     }
-    parts = [f"{operation.name} {words}.", f"Requested by {by}."]
+    has_requester = operation.requested_by is not None or entry.action in REQUESTED_ACTIONS
+    origin = f"Requested by {by}." if has_requester else "Started automatically."
+    parts = [f"{operation.name} {words}.", origin]
     if operation.activates_at is not None:
         parts.append(f"Activation: {operation.activates_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC.")
-    reason = line.note or (operation.reason if operation.state == line.there else "")
-    if reason and line.action == "move":
+    reason = entry.note or (operation.reason if operation.state == entry.there else "")
+    if reason and entry.action == "move":
         facts["reason"] = reason
         parts += [f"Reason: {reason}", operation.action]
-    parts.append(_link("/configuration/certificates/"))
+    parts.append(_build_url("/configuration/certificates/"))
     text = "\n\n".join(part for part in parts if part)
-    return Event(kind, f"line:{line.seq}", f"{operation.name} {words}", text, facts)
+    return Event(kind, f"line:{entry.seq}", f"{operation.name} {words}", text, facts)
 
 
-def _of_jobs(lines: Iterable[Entry]) -> Iterable[Event]:
-    """Return one event for each act on the CA key that waits for a second administrator."""
-    for line in lines:
-        if line.action not in JOBS or line.there != JobState.PROPOSED:
+def _build_key_operation_events(entries: Iterable[Entry]) -> Iterable[Event]:
+    """Return an event for each CA key operation that is waiting for approval."""
+    for entry in entries:
+        if entry.action not in REQUESTED_KEY_OPERATIONS or entry.there != JobState.PROPOSED:
             continue
-        title = f"{JOBS[line.action]} waits for a second administrator"
-        parts = [f"{title}.", f"Requested by {line.actor}.", _link("/configuration/certificates/")]
-        facts = {"act": line.action.removeprefix("ask-"), "requested_by": line.actor}
-        facts["at"] = _iso(line.at)
-        yield Event(events.WAITS, f"line:{line.seq}", title, "\n\n".join(parts), facts)
+        title = f"{REQUESTED_KEY_OPERATIONS[entry.action]} {AWAITS_APPROVAL}"
+        parts = [
+            f"{title}.",
+            f"Requested by {entry.actor}.",
+            _build_url("/configuration/certificates/"),
+        ]
+        facts = {"act": entry.action.removeprefix("ask-"), "requested_by": entry.actor}
+        facts["at"] = _format_time(entry.at)
+        yield Event(events.APPROVAL_NEEDED, f"line:{entry.seq}", title, "\n\n".join(parts), facts)
 
 
-def _of_devices(lines: Iterable[Entry]) -> Iterable[Event]:
-    """Return one event for each update in which devices failed since the last look."""
+def _build_device_events(entries: Iterable[Entry]) -> Iterable[Event]:
+    """Return an event for each update that has failed on devices since the last run."""
     failed = [
-        line
-        for line in lines
-        if line.subject.startswith(ASSIGNMENT) and line.there == AssignmentState.FAILED
+        entry
+        for entry in entries
+        if entry.subject.startswith(ASSIGNMENT_SUBJECT) and entry.there == AssignmentState.FAILED
     ]
-    keys = [int(line.subject.removeprefix(ASSIGNMENT)) for line in failed]
+    keys = [int(entry.subject.removeprefix(ASSIGNMENT_SUBJECT)) for entry in failed]
     rows = Assignment.objects.filter(pk__in=keys).select_related("device", "update")
     by_update: dict[Any, list[Assignment]] = {}
     for row in rows.order_by("device__name"):
         by_update.setdefault(row.update, []).append(row)
     for update, group in by_update.items():
-        told = [f"{row.device.name}: {row.reason or 'no reason given'}" for row in group]
-        more = len(told) - NAMED_AT_MOST
-        title = f"{len(told)} failed in {update.name}: {group[0].device.name}"
-        text = "\n".join(told[:NAMED_AT_MOST]) + (f"\nand {more} more" if more > 0 else "")
+        failures = [f"{row.device.name}: {row.reason or 'no reason reported'}" for row in group]
+        more = len(failures) - MAX_NAMED_DEVICES
+        title = f"{update.name} failed on {len(failures)}: {group[0].device.name}"
+        text = "\n".join(failures[:MAX_NAMED_DEVICES]) + (f"\nand {more} more" if more > 0 else "")
         facts = {
             "update": str(update.pk),
             "name": update.name,
-            "failed": len(told),
-            "devices": [row.device.name for row in group[:NAMED_AT_MOST]],
+            "failed": len(failures),
+            "devices": [row.device.name for row in group[:MAX_NAMED_DEVICES]],
         }
-        link = _link(f"/system-updates/{update.pk}/devices/")
+        link = _build_url(f"/system-updates/{update.pk}/devices/")
         key = f"failed:{update.pk}:{failed[-1].seq}"
         yield Event(events.DEVICE_FAILED, key, title, f"{text}\n\n{link}".strip(), facts)
 
 
-def _of_expiry(now: datetime) -> Iterable[Event]:
-    """Return one event for all that expires within 90 days, or has expired."""
-    found = expiry.warnings(now)
-    if not found:
+def _build_expiry_events(now: datetime) -> Iterable[Event]:
+    """Return one event for all certificates that have expired or expire within 90 days."""
+    warnings = expiry.list_warnings(now)
+    if not warnings:
         return
-    texts = [warning.text for warning in found]
+    texts = [warning.text for warning in warnings]
     facts = {
         "warnings": [
-            {"about": w.about, "text": w.text, "expires_at": _iso(w.expires_at)} for w in found
+            {"about": w.about, "text": w.text, "expires_at": _format_time(w.expires_at)}
+            for w in warnings
         ]
     }
     title = texts[0] if len(texts) == 1 else f"{texts[0]} (and {len(texts) - 1} more)"
-    link = _link("/configuration/certificates/")
+    link = _build_url("/configuration/certificates/")
     text = "\n".join([*texts, "", link]).strip()
-    yield Event(events.EXPIRY, f"expiry:{now:%Y-%m-%dT%H:%M}", title, text, facts)
+    yield Event(events.EXPIRING, f"expiry:{now:%Y-%m-%dT%H:%M}", title, text, facts)
 
 
-def _link(path: str) -> str:
-    """Return where to look, as an address of the console."""
+def _build_url(path: str) -> str:
+    """Return the console URL of a path, or "" if the zone has no server yet."""
     if settings.CONSOLE_URL:
         return f"{settings.CONSOLE_URL.rstrip('/')}{path}"
     server = Device.objects.primaries().order_by("registered_at").first()
-    return f"{server.address(server.port, 'https')}{path}" if server is not None else ""
+    return f"{server.get_url(server.port, 'https')}{path}" if server is not None else ""
 
 
-def _iso(moment: datetime | None) -> str:
+def _format_time(moment: datetime | None) -> str:
     return moment.astimezone(UTC).isoformat() if moment is not None else ""

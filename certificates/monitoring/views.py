@@ -1,4 +1,4 @@
-"""What monitoring asks: /healthz for everybody, in bare words; /metrics for who may (B-23)."""
+"""Endpoints for monitoring: /healthz is public, /metrics requires a right or a local caller."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from certificates.monitoring import health, metrics
-from console.access.api_tokens import RIGHTS, VIEW_METRICS, allowed, refusal
+from console.access.api_tokens import RIGHTS, VIEW_METRICS, has_right, unauthenticated_response
 from console.pages.errors import problem
-from console.pages.responses import missing
+from console.pages.responses import missing_right
 
-FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED")
+FORWARDED_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED")
 
 
 @login_not_required
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Tell which part works: 200 while the console can serve, 503 without its database."""
-    found = health.parts(timezone.now())
-    status = health.overall(found)
-    body = {"status": status, "parts": found}
+    """Return the state of each component: 200, or 503 without a database."""
+    components = health.get_component_states(timezone.now())
+    status = health.get_overall_state(components)
+    body = {"status": status, "parts": components}
     response = JsonResponse(body, status=503 if status == health.FAILED else 200)
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -34,20 +34,22 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def show_metrics(request: Any) -> HttpResponse:
-    """Give the numbers to a caller with the right, or to one on this host."""
+    """Return the metrics to a caller with the right to view them, or on this host."""
     if not _is_local(request):
         if not request.user.is_authenticated:
-            return refusal()
-        if not allowed(request, VIEW_METRICS):
-            fault = missing(str(RIGHTS[VIEW_METRICS]))
+            return unauthenticated_response()
+        if not has_right(request, VIEW_METRICS):
+            fault = missing_right(str(RIGHTS[VIEW_METRICS]))
             return problem(403, fault.explanation, fault.action)
-    body, kind = metrics.text(timezone.now(), request.headers.get("Accept", ""))
+    body, kind = metrics.render_metrics(timezone.now(), request.headers.get("Accept", ""))
     return HttpResponse(body, content_type=kind)
 
 
 def _is_local(request: HttpRequest) -> bool:
-    """Tell whether the caller is on this host; behind a proxy everybody would seem to be."""
-    proxied = settings.SECURE_PROXY_SSL_HEADER or any(name in request.META for name in FORWARDED)
+    """Return True if the caller is on this host and no proxy is in between."""
+    proxied = settings.SECURE_PROXY_SSL_HEADER or any(
+        name in request.META for name in FORWARDED_HEADERS
+    )
     try:
         address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
     except ValueError:

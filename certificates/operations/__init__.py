@@ -1,1 +1,1 @@
-"""What an administrator may do to the zone's certificates, and how each act moves on."""
+"""Change CA, Remint CA, and Remint Certificate: the state machine of operations and its steps."""

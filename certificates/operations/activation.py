@@ -1,4 +1,7 @@
-"""The go at the lock-out, the activation, and what follows it (D-26, D-27)."""
+"""Sign the activation order, activate the new certificates, and complete the operation.
+
+See: D-26; D-27
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,17 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from audit.chain.states import WrongMove
-from certificates.issuance.requests import expect_first_of
+from audit.chain.states import InvalidTransition
+from certificates.issuance.requests import assign_initial_certificates
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
-from certificates.operations.distribution import announce
+from certificates.operations.distribution import announce_trust_change
 from certificates.operations.states import READY, AuthorityState, FutureState, OperationState
 from certificates.trust import readiness
 from devices.identity import zone_keys
 from devices.models import Device, Zone
 from pki.certificates import details
 from pki.chains import chains
-from systemupdates.models import Assignment, Notice, SystemUpdate, plain
+from systemupdates.models import Assignment, SystemUpdate, TrustNotice, serialize_envelope
 from systemupdates.remint_tool import build
 from systemupdates.updates.states import AssignmentState, UpdateState
 from wire import metadata
@@ -28,99 +31,113 @@ from wire import metadata
 State = OperationState
 
 
-def lacking(operation: Operation) -> list[Device]:
-    """Return the servers that hold the go back: targeted, not left out, no new certificate yet."""
-    rows = _unready(operation).exclude(device__in=_ignored(operation))
+def get_blocking_servers(operation: Operation) -> list[Device]:
+    """Return the servers without a new certificate that have not been ignored.
+
+    The activation order is not signed until there are none.
+    """
+    rows = _pending_certificates(operation).exclude(device__in=_ignored_devices(operation))
     return [row.device for row in rows.filter(device__state="registered")]
 
 
-def left_out(operation: Operation) -> list[Device]:
+def get_ignored_servers(operation: Operation) -> list[Device]:
     """Return the servers without a new certificate that an administrator has ignored."""
-    return [row.device for row in _unready(operation).filter(device__in=_ignored(operation))]
+    rows = _pending_certificates(operation).filter(device__in=_ignored_devices(operation))
+    return [row.device for row in rows]
 
 
-def _unready(operation: Operation) -> QuerySet[FutureCertificate]:
+def _pending_certificates(operation: Operation) -> QuerySet[FutureCertificate]:
     return operation.futures.open().exclude(state__in=READY).select_related("device")
 
 
-def _ignored(operation: Operation) -> QuerySet[Assignment, Any]:
+def _ignored_devices(operation: Operation) -> QuerySet[Assignment, Any]:
     states = (AssignmentState.IGNORED, AssignmentState.CANCELED)
     rows = Assignment.objects.filter(update=operation.update, state__in=states)
     return rows.values("device")
 
 
 @transaction.atomic
-def give_go(operation: Operation, *, now: datetime) -> None:
-    """Sign the go, or block: no server may swap while another one cannot (D-26).
+def sign_activation_order(operation: Operation, *, now: datetime) -> None:
+    """Sign the activation order, or block or postpone the activation.
 
-    What is decided here is decided on the rows as they are now, with every act that excludes it
-    (cancel, another time) waiting: a go is never of an old revision.
+    No server can activate while another one is not ready. The zone lock excludes concurrent
+    cancellations and changes of the activation time, so the order never has an old revision.
+
+    See: D-26
     """
     zone = Zone.objects.lock()
-    asked = operation.state, operation.activates_at
+    expected = operation.state, operation.activates_at
     operation.refresh_from_db()
-    if (operation.state, operation.activates_at) != asked:
-        raise WrongMove(_("It has moved on in the meantime. Nothing was changed."))
-    missing = [] if operation.forced or operation.immediate else lacking(operation)
+    if (operation.state, operation.activates_at) != expected:
+        raise InvalidTransition(_("The state has changed in the meantime. Nothing was changed."))
+    missing = [] if operation.forced or operation.immediate else get_blocking_servers(operation)
     if missing:
         if operation.state != State.BLOCKED:
             _block(operation, missing)
         return
-    if _is_put_off(operation, zone, now):
+    if _is_postponed(operation, zone, now):
         return
     update = operation.update
     if update is None:
-        raise RuntimeError("an assigned operation has its update")
+        raise RuntimeError("an assigned operation has no update")
     activates_at = operation.activates_at or now
-    Operation.objects.move(
+    Operation.objects.transition(
         operation, State.ACTIVATING, activates_at=activates_at, reason="", action=""
     )
-    go = metadata.Go(
+    go = metadata.ActivationOrder(
         id=str(update.pk),
-        zone=str(Zone.objects.the().guid),
+        zone=str(Zone.objects.get_zone().guid),
         revision=update.revision,
         activate_at=int(activates_at.timestamp()),
     )
-    Notice.objects.create(
-        kind=Notice.Kind.GO,
+    TrustNotice.objects.create(
+        kind=TrustNotice.Kind.ACTIVATION_ORDER,
         update=update,
         revision=update.revision,
-        envelope=plain(zone_keys.here().sign(metadata.GO, go)),
+        envelope=serialize_envelope(zone_keys.get_keyring().sign(metadata.ACTIVATION_ORDER, go)),
     )
     servers = operation.futures.ready().values("device")
-    Device.objects.filter(pk__in=servers).update(errands=True)
+    Device.objects.filter(pk__in=servers).update(has_pending_work=True)
 
 
-def _is_put_off(operation: Operation, zone: Zone, now: datetime) -> bool:
-    """Ask the readiness policy; what cannot be put off is blocked until it is ready (B-3)."""
+def _is_postponed(operation: Operation, zone: Zone, now: datetime) -> bool:
+    """Postpone the activation if the readiness policy is not met, and return True.
+
+    If it cannot be postponed any further, the operation is blocked until the policy is met.
+    """
     if operation.forced or operation.immediate:
         return False
-    why = readiness.shortfalls(operation, zone, now)
-    if not why:
+    reasons = readiness.list_shortfalls(operation, zone, now)
+    if not reasons:
         return False
     if operation.state == State.BLOCKED:
         return True
-    if not readiness.postpone(operation, zone, why, now=now):
-        Operation.objects.move(
+    if not readiness.postpone_activation(operation, zone, reasons, now=now):
+        Operation.objects.transition(
             operation,
             State.BLOCKED,
-            note="; ".join(why)[:500],
-            reason=_("Not ready, and no later time is left: %s.") % "; ".join(why),
-            action=_("Make the devices ready, force the activation, or cancel."),
+            note="; ".join(reasons)[:500],
+            reason=_(
+                "The zone is not ready and the activation cannot be postponed any further: %s."
+            )
+            % "; ".join(reasons),
+            action=_(
+                "Fix the devices that are not ready, force the activation, or cancel the operation."
+            ),
         )
     return True
 
 
 def _block(operation: Operation, missing: list[Device]) -> None:
     count = len(missing)
-    named = readiness.few([device.name for device in missing])
-    Operation.objects.move(
+    named = readiness.format_names([device.name for device in missing])
+    Operation.objects.transition(
         operation,
         State.BLOCKED,
         note=named,
         reason=ngettext(
-            "%(n)d server has no new certificate: %(names)s",
-            "%(n)d servers have no new certificate: %(names)s",
+            "%(n)d server does not have a new certificate: %(names)s",
+            "%(n)d servers do not have a new certificate: %(names)s",
             count,
         )
         % {"n": count, "names": named},
@@ -130,72 +147,74 @@ def _block(operation: Operation, missing: list[Device]) -> None:
 
 @transaction.atomic
 def activate(operation: Operation, *, now: datetime) -> None:
-    """Make the future CA the current one; trust of the old root stays until its grace ends."""
+    """Make the new CA the current one. The old root stays trusted during the grace period."""
     Zone.objects.lock()
     if operation.changes_ca:
-        _swap_authorities(operation, now)
-    Operation.objects.move(operation, State.ACTIVATED, activated_at=now)
+        _switch_authorities(operation, now)
+    Operation.objects.transition(operation, State.ACTIVATED, activated_at=now)
     update = operation.update
     if update is not None:
-        SystemUpdate.objects.move(update, UpdateState.IN_PROGRESS)
+        SystemUpdate.objects.transition(update, UpdateState.IN_PROGRESS)
         if operation.changes_ca:
-            _publish_activated(operation, update)
-    announce()
+            _sign_activated_notice(operation, update)
+    announce_trust_change()
 
 
-def _swap_authorities(operation: Operation, now: datetime) -> None:
+def _switch_authorities(operation: Operation, now: datetime) -> None:
     zone = Zone.objects.lock()
     old, new = operation.authority, operation.future_authority
     if old is None or new is None:
-        raise RuntimeError("a CA operation has both authorities")
+        raise RuntimeError("a CA operation does not have both authorities")
     grace_until = min(now + zone.grace, old.not_after)
-    Authority.objects.move(old, AuthorityState.GRACE, grace_until=grace_until)
-    Authority.objects.move(new, AuthorityState.CURRENT, activated_at=now)
+    Authority.objects.transition(old, AuthorityState.GRACE, grace_until=grace_until)
+    Authority.objects.transition(new, AuthorityState.CURRENT, activated_at=now)
     Zone.objects.filter(pk=zone.pk).update(epoch=new.epoch)
-    expect_first_of(new, before=old)
+    assign_initial_certificates(new, before=old)
 
 
-def _publish_activated(operation: Operation, update: SystemUpdate) -> None:
-    """Sign the notice by which a device that cannot verify TLS may recover (B-10)."""
+def _sign_activated_notice(operation: Operation, update: SystemUpdate) -> None:
+    """Sign the trust notice with which a device that cannot verify TLS can recover."""
     future = operation.future_authority
     if future is None:
-        raise RuntimeError("a CA operation has its future authority")
-    notice = metadata.Activated(
+        raise RuntimeError("a CA operation has no new authority")
+    notice = metadata.ActivationNotice(
         id=str(update.pk),
-        zone=str(Zone.objects.the().guid),
+        zone=str(Zone.objects.get_zone().guid),
         epoch=future.epoch,
         ca_sha256=future.sha256,
-        manifest=update.signed(),
+        manifest=update.get_envelope(),
     )
-    Notice.objects.create(
-        kind=Notice.Kind.ACTIVATED,
+    TrustNotice.objects.create(
+        kind=TrustNotice.Kind.ACTIVATED,
         update=update,
         revision=update.revision,
-        envelope=plain(zone_keys.here().sign(metadata.ACTIVATED, notice)),
+        envelope=serialize_envelope(
+            zone_keys.get_keyring().sign(metadata.ACTIVATION_NOTICE, notice)
+        ),
     )
-    build.make_anew(update)
+    build.invalidate_tool(update)
 
 
-def promote(operation: Operation, *, now: datetime) -> int:
-    """Make current what each server has proved to show: it reported that it is activated."""
+def activate_certificates(operation: Operation, *, now: datetime) -> int:
+    """Record the new certificate of each server that has activated it. Return the number."""
     served = Assignment.objects.filter(update=operation.update, state=AssignmentState.ACTIVATED)
     rows = operation.futures.ready().filter(device__in=served.values("device"))
     count = 0
     for future in rows.select_related("device", "authority"):
         with transaction.atomic():
-            FutureCertificate.objects.move(future, FutureState.ACTIVE)
-            record_current(future.device, future.authority, future.chain_pem, now=now)
+            FutureCertificate.objects.transition(future, FutureState.ACTIVE)
+            record_current_certificate(future.device, future.authority, future.chain_pem, now=now)
         count += 1
     return count
 
 
-def record_current(
+def record_current_certificate(
     device: Device, authority: Authority | None, chain_pem: str, *, now: datetime
 ) -> ServerCertificate:
-    """Note which certificate a server shows from now on; the one before becomes history."""
+    """Record the certificate that a server now uses. The previous one becomes history."""
     if authority is None:
-        raise RuntimeError("a certificate has its authority")
-    facts = details.describe(chains.split(chain_pem)[0])
+        raise RuntimeError("the certificate has no authority")
+    facts = details.get_details(chains.split(chain_pem)[0])
     ServerCertificate.objects.current().filter(device=device).update(superseded_at=now)
     return ServerCertificate.objects.create(
         device=device,
@@ -216,9 +235,9 @@ def record_current(
 
 @transaction.atomic
 def complete(operation: Operation, *, now: datetime) -> None:
-    """Close an operation for which no device is outstanding any more (D-27)."""
-    Operation.objects.move(operation, State.COMPLETED, ended_at=now)
+    """Complete an operation when no devices are outstanding (D-27)."""
+    Operation.objects.transition(operation, State.COMPLETED, ended_at=now)
     for future in operation.futures.open():
-        FutureCertificate.objects.move(future, FutureState.DISCARDED)
+        FutureCertificate.objects.transition(future, FutureState.DISCARDED)
     if operation.update is not None:
-        SystemUpdate.objects.move(operation.update, UpdateState.COMPLETED)
+        SystemUpdate.objects.transition(operation.update, UpdateState.COMPLETED)

@@ -1,4 +1,4 @@
-"""The limits of an activation time, and a suggestion with its arithmetic (D-22, D-23)."""
+"""The limits of an activation time and the suggested time (D-22, D-23)."""
 
 from __future__ import annotations
 
@@ -17,205 +17,219 @@ from devices.models import Device, Zone
 from faults import Invalid, Refused
 from wire import metadata
 
-SILENT_AFTER_REFRESHES = 2
+NO_CONTACT_AFTER_REFRESHES = 2
 NAMED_AT_MOST = 5
 
 
 class TooEarly(Invalid):
-    """The activation time leaves the devices no time."""
+    """The activation time is too early for devices to apply the update."""
 
 
 class TooLate(Invalid):
-    """Something expires before the activation would come."""
+    """A certificate or the zone CA expires before the activation time."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Between what times an activation may lie, and why."""
+class ActivationLimits:
+    """The allowed range of an activation time, what limits it, and a suggestion."""
 
     earliest: datetime
     latest: datetime
-    latest_because: str
+    latest_reason: str
     immediate: bool
     suggestion: datetime
     suggestion_text: str
     warnings: list[str] = field(default_factory=list)
     servers: list[UUID] | None = None
-    """The servers that it is about; None where every device takes part."""
+    """The servers of a server remint; None for a CA operation, which affects every device."""
 
     def is_early(self, activates_at: datetime) -> bool:
-        """Tell whether a time that may be allowed is earlier than the suggested one."""
+        """Return True if an activation time is earlier than the suggested one."""
         return activates_at < self.suggestion
 
     def check(self, activates_at: datetime | None) -> None:
-        """Refuse a time outside the limits; the message names the limit and what sets it."""
+        """Raise TooEarly or TooLate for a time outside the limits; the message names the limit."""
         if activates_at is None:
             if not self.immediate:
-                raise TooEarly(_("Give an activation date and time."), field="activates_at")
+                raise TooEarly(_("Enter an activation date and time."), field="activates_at")
             return
         if activates_at < self.earliest:
             raise TooEarly(
                 _(
-                    "The activation must be later than %(earliest)s, so that devices can "
-                    "apply the update first. Nothing was changed."
+                    "The activation time must be later than %(earliest)s so "
+                    "that devices can apply the update first. Nothing was "
+                    "changed."
                 )
-                % {"earliest": stamp(self.earliest)},
-                action=_("Take the suggested time, %(suggestion)s, or a later one.")
-                % {"suggestion": stamp(self.suggestion)},
+                % {"earliest": format_time(self.earliest)},
+                action=_("Enter the suggested time, %(suggestion)s, or a later time.")
+                % {"suggestion": format_time(self.suggestion)},
                 field="activates_at",
             )
         if activates_at >= self.latest:
             raise TooLate(
                 _(
-                    "The activation must be before %(latest)s: %(latest_because)s Nothing "
-                    "was changed."
+                    "The activation time must be before %(latest)s: "
+                    "%(latest_reason)s Nothing was changed."
                 )
-                % {"latest": stamp(self.latest), "latest_because": self.latest_because},
+                % {"latest": format_time(self.latest), "latest_reason": self.latest_reason},
                 field="activates_at",
             )
 
 
-def stamp(at: datetime) -> str:
-    """Return a time with its zone, in the zone that is active for the user."""
+def format_time(at: datetime) -> str:
+    """Return a time as text in the time zone of the user."""
     return localtime(at).strftime("%-d %b %Y, %H:%M:%S %Z")
 
 
-def limits(kind: str, *, servers: list[Device] | None = None, now: datetime) -> Limits:
-    """Return the limits for an operation of this kind on these servers."""
-    zone = Zone.objects.the()
+def get_limits(
+    kind: str, *, servers: list[Device] | None = None, now: datetime
+) -> ActivationLimits:
+    """Return the limits for an operation of this kind on these servers.
+
+    Raises Refused for a server remint under an expired internal CA.
+    """
+    zone = Zone.objects.get_zone()
     authority = Authority.objects.current()
     certificates = ServerCertificate.objects.current().filter(device__in=servers or [])
     expired = authority.has_expired(now)
     immediate = expired
-    latest, because = authority.not_after, _("then the zone CA %s expires.") % authority.subject
+    latest, reason = authority.not_after, _("the zone CA %s expires then.") % authority.subject
     if kind == metadata.REMINT_SERVER:
         if expired and authority.is_internal:
             raise Refused(_("The zone CA has expired. Remint the CA first."))
         immediate = expired or certificates.filter(not_after__lt=now).exists()
         if not authority.is_internal:
-            latest, because = _earliest_expiry(certificates, now, latest, because)
-    suggestion, text = suggest(zone, latest, now)
-    return Limits(
-        earliest=now + zone.lead,
+            latest, reason = _earliest_expiry(certificates, now, latest, reason)
+    suggestion, text = suggest_activation_time(zone, latest, now)
+    return ActivationLimits(
+        earliest=now + zone.lead_time,
         latest=latest,
-        latest_because=because,
+        latest_reason=reason,
         immediate=immediate,
         suggestion=suggestion,
         suggestion_text=text,
         warnings=_warnings(zone, suggestion, servers, now),
-        servers=[one.pk for one in servers or []] if kind == metadata.REMINT_SERVER else None,
+        servers=[server.pk for server in servers or []] if kind == metadata.REMINT_SERVER else None,
     )
 
 
 def _earliest_expiry(
-    certificates: ServerCertificateQuerySet, now: datetime, latest: datetime, because: str
+    certificates: ServerCertificateQuerySet, now: datetime, latest: datetime, reason: str
 ) -> tuple[datetime, str]:
     alive = certificates.filter(not_after__gt=now)
     first = alive.order_by("not_after").select_related("device").first()
     if first is None or first.not_after >= latest:
-        return latest, because
-    return first.not_after, _("then the certificate of %s expires.") % first.device.name
+        return latest, reason
+    return first.not_after, _("the certificate for %s expires then.") % first.device.name
 
 
-def suggest(zone: Zone, latest: datetime, now: datetime) -> tuple[datetime, str]:
-    """Suggest the longest replication interval plus two refresh intervals, and tell the sum."""
+def suggest_activation_time(zone: Zone, latest: datetime, now: datetime) -> tuple[datetime, str]:
+    """Return the suggested activation time and how it was calculated.
+
+    It is the longest replication interval plus two refresh intervals.
+    """
     replication = max(zone.primary_replication_seconds, zone.satellite_replication_seconds)
     span = timedelta(seconds=replication) + 2 * zone.refresh
-    least = zone.lead + timedelta(minutes=1)
-    text = _("now + %(replication)s replication + 2 × %(refresh)s refresh") % {
-        "replication": _span(replication),
-        "refresh": _span(zone.refresh_seconds),
+    least = zone.lead_time + timedelta(minutes=1)
+    text = _("now + %(replication)s replication + 2 × %(refresh)s refresh interval") % {
+        "replication": _format_span(replication),
+        "refresh": _format_span(zone.refresh_seconds),
     }
     if span < least:
-        text = _("now + %s least lead time + 1 min") % _span(zone.lead_seconds)
+        text = _("now + %s minimum lead time + 1 min") % _format_span(zone.lead_time_seconds)
         span = least
-    # To the next full minute, as the field takes it.
+    # Rounded up, because the input field has a resolution of one minute.
     suggestion = (now + span + timedelta(seconds=59)).replace(second=0, microsecond=0)
     if suggestion >= latest:
-        middle = now + zone.lead + (latest - now - zone.lead) / 2
-        return middle.replace(microsecond=0), _("halfway between the earliest time and the expiry")
+        middle = now + zone.lead_time + (latest - now - zone.lead_time) / 2
+        return middle.replace(microsecond=0), _(
+            "halfway between the earliest possible time and the expiration"
+        )
     return suggestion, _("%s, rounded up to the minute") % text
 
 
-def would_miss(
+def count_devices_missing(
     zone: Zone, activates_at: datetime, now: datetime, servers: list[UUID] | None = None
 ) -> int:
-    """Count the devices whose next refresh comes after an activation, or that are silent.
+    """Count the devices that are offline or refresh next only after the activation.
 
-    Of the servers that are named, else of all devices.
+    Counts only `servers` if they are given, otherwise all devices.
     """
-    late = Q(last_contact__gt=activates_at - zone.refresh)
-    silent = Q(last_contact=None) | Q(last_contact__lt=now - SILENT_AFTER_REFRESHES * zone.refresh)
-    found = Device.objects.registered().filter(late | silent)
-    return (found if servers is None else found.filter(pk__in=servers)).count()
+    since = now - NO_CONTACT_AFTER_REFRESHES * zone.refresh
+    refreshes_late = Q(last_contact__gt=activates_at - zone.refresh)
+    is_offline = Q(last_contact=None) | Q(last_contact__lt=since)
+    devices = Device.objects.registered().filter(refreshes_late | is_offline)
+    return (devices if servers is None else devices.filter(pk__in=servers)).count()
 
 
-def _span(seconds: int) -> str:
+def _format_span(seconds: int) -> str:
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds % size == 0 and seconds >= size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
 
 
-def silent_devices(zone: Zone, now: datetime) -> int:
-    """Count registered devices not heard for more than two refresh intervals (S-67)."""
-    since = now - SILENT_AFTER_REFRESHES * zone.refresh
+def count_devices_without_contact(zone: Zone, now: datetime) -> int:
+    """Count the registered devices without contact for more than two refresh intervals."""
+    since = now - NO_CONTACT_AFTER_REFRESHES * zone.refresh
     return Device.objects.registered().exclude(last_contact__gte=since).count()
 
 
-def _silent_text(zone: Zone, servers: list[Device] | None, now: datetime) -> str:
-    """Warn of devices that may miss the update, or of servers that would hold up the others."""
+def _no_contact_warning(zone: Zone, servers: list[Device] | None, now: datetime) -> str:
+    """Return a warning about devices or servers without recent contact, "" if there are none."""
     if servers is None:
-        silent = silent_devices(zone, now)
-        if not silent:
+        offline = count_devices_without_contact(zone, now)
+        if not offline:
             return ""
         return ngettext(
-            "%(n)d device has not been heard for more than two refresh intervals and may miss the "
-            "update before the activation.",
-            "%(n)d devices have not been heard for more than two refresh intervals and may miss "
-            "the update before the activation.",
-            silent,
-        ) % {"n": silent}
-    names = [server.name for server in servers if not server.is_live(now, zone.refresh)]
+            "%(n)d device has not been in contact for more than two refresh "
+            "intervals and might miss the update before activation.",
+            "%(n)d devices have not been in contact for more than two refresh "
+            "intervals and might miss the update before activation.",
+            offline,
+        ) % {"n": offline}
+    names = [server.name for server in servers if not server.is_online(now, zone.refresh)]
     if not names:
         return ""
     return _(
-        "Not heard for more than two refresh intervals: %s. While a server has no new "
-        "certificate, none of the others is activated."
-    ) % _few(names)
+        "No contact for more than two refresh intervals: %s. No server is "
+        "activated until every server has its new certificate."
+    ) % _shorten(names)
 
 
-def _few(names: list[str]) -> str:
+def _shorten(names: list[str]) -> str:
     more = len(names) - NAMED_AT_MOST
-    few = ", ".join(names[:NAMED_AT_MOST])
-    return _("%(names)s and %(n)d more") % {"names": few, "n": more} if more > 0 else few
+    shown = ", ".join(names[:NAMED_AT_MOST])
+    return _("%(names)s and %(n)d more") % {"names": shown, "n": more} if more > 0 else shown
 
 
-def _expired_text(servers: list[Device] | None, now: datetime) -> str:
-    """Tell which expired certificate makes the servers selected beside it change at once."""
-    past = ServerCertificate.objects.current().filter(device__in=servers or [], not_after__lt=now)
-    names = list(past.order_by("device__name").values_list("device__name", flat=True))
+def _expired_warning(servers: list[Device] | None, now: datetime) -> str:
+    """Return a warning if expired certificates make the activation immediate for all servers."""
+    expired = ServerCertificate.objects.current().filter(
+        device__in=servers or [], not_after__lt=now
+    )
+    names = list(expired.order_by("device__name").values_list("device__name", flat=True))
     if not names or len(names) == len(servers or []):
         return ""
     return _(
-        "Expired already: %s. All selected servers therefore change at once. Select "
-        "the expired ones alone to give the others an activation time."
-    ) % _few(names)
+        "Already expired: %s. All selected servers will therefore be activated "
+        "immediately. To schedule an activation time for the others, remint "
+        "the expired servers separately."
+    ) % _shorten(names)
 
 
 def _warnings(
     zone: Zone, suggestion: datetime, servers: list[Device] | None, now: datetime
 ) -> list[str]:
-    """Warn of silent devices, and of certificates concerned that end before the activation."""
-    found = [
-        text for text in (_silent_text(zone, servers, now), _expired_text(servers, now)) if text
-    ]
-    early = ServerCertificate.objects.current().filter(not_after__lt=suggestion, not_after__gt=now)
+    """Return warnings about offline devices and about certificates that expire too early."""
+    general = (_no_contact_warning(zone, servers, now), _expired_warning(servers, now))
+    expiring = ServerCertificate.objects.current().filter(
+        not_after__lt=suggestion, not_after__gt=now
+    )
     if servers is not None:
-        early = early.filter(device__in=servers)
-    found += [
-        _("The certificate of %(name)s expires on %(at)s, before the suggested activation.")
-        % {"name": certificate.device.name, "at": stamp(certificate.not_after)}
-        for certificate in early.select_related("device").order_by("not_after")[:5]
+        expiring = expiring.filter(device__in=servers)
+    return [text for text in general if text] + [
+        _("The certificate for %(name)s expires on %(at)s, before the suggested activation time.")
+        % {"name": certificate.device.name, "at": format_time(certificate.not_after)}
+        for certificate in expiring.select_related("device").order_by("not_after")[:NAMED_AT_MOST]
     ]
-    return found

@@ -1,6 +1,6 @@
-"""Assign the update of an operation: after replication, or by Assign Now (R050 to R054).
+"""Assign the update of an operation, after replication or by Assign Now.
 
-A server that joins while the zone CA is being replaced takes part in that, too.
+Servers that register while the zone CA is being replaced are included.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from certificates.issuance.names import order_for
+from certificates.issuance.names import build_csr_parameters
 from certificates.models import FutureCertificate, Operation
 from certificates.operations.states import OperationState
 from devices.models import Device, Zone
@@ -23,34 +23,37 @@ State = OperationState
 
 
 def assign_now(operation: Operation, *, now: datetime) -> None:
-    """Assign by hand before replication is complete; stages of the zone are ignored (R077)."""
+    """Assign the update before replication is complete.
+
+    Raises Conflict if the update has already been assigned or canceled.
+    """
     if operation.state != State.REPLICATING:
         raise Conflict(
-            _("The update is not waiting for assignment any more. Nothing was changed."),
-            action=_("Reload the page to see how the operation stands."),
+            _("The update has already been assigned or canceled. Nothing was changed."),
+            action=_("Reload the page to see the current status of the operation."),
         )
-    assign(operation, now=now, by_hand=True)
+    assign(operation, now=now, is_manual=True)
 
 
 @transaction.atomic
-def assign(operation: Operation, *, now: datetime, by_hand: bool = False) -> None:
-    """Give every target its assignment and offer the update to the first of them."""
+def assign(operation: Operation, *, now: datetime, is_manual: bool = False) -> None:
+    """Assign the update to its targets and offer it to the first deployment stage."""
     Zone.objects.lock()
     update = _update_of(operation)
-    Operation.objects.move(operation, State.ASSIGNED)
-    if update.state == UpdateState.REPLICATING and not by_hand:
-        SystemUpdate.objects.move(update, UpdateState.REPLICATED)
-    SystemUpdate.objects.move(
-        update, UpdateState.ASSIGNED, assigned_at=now, assigned_by_hand=by_hand
+    Operation.objects.transition(operation, State.ASSIGNED)
+    if update.state == UpdateState.REPLICATING and not is_manual:
+        SystemUpdate.objects.transition(update, UpdateState.REPLICATED)
+    SystemUpdate.objects.transition(
+        update, UpdateState.ASSIGNED, assigned_at=now, assigned_manually=is_manual
     )
     assign_missing(operation)
-    assignment.offer(update, now=now, refresh=Zone.objects.the().refresh)
+    assignment.offer(update, now=now, refresh=Zone.objects.get_zone().refresh)
     if operation.changes_ca:
-        announce()
+        announce_trust_change()
 
 
 def assign_missing(operation: Operation) -> int:
-    """Assign to every target that has no assignment yet: also to those that joined since."""
+    """Assign the update to targets without an assignment. Return the number of assignments."""
     update = _update_of(operation)
     if operation.changes_ca:
         return assignment.assign(update)
@@ -58,8 +61,8 @@ def assign_missing(operation: Operation) -> int:
     return assignment.assign(update, only=list(targets))
 
 
-def announce() -> None:
-    """Let every device hear of changed trust: cached answers of the zone are stale now."""
+def announce_trust_change() -> None:
+    """Increase the zone revision, so that every device receives the changed trust."""
     zone = Zone.objects.lock()
     zone.revision += 1
     zone.save(update_fields=["revision"])
@@ -67,33 +70,37 @@ def announce() -> None:
 
 def _update_of(operation: Operation) -> SystemUpdate:
     if operation.update is None:
-        raise Conflict(_("The operation has no system update yet."))
+        raise Conflict(_("The system update for this operation has not been created yet."))
     return operation.update
 
 
-# Until the activation; from then on its first certificate is of the new CA.
-UNDER_WAY = (State.PREPARING, State.REPLICATING, State.ASSIGNED, State.BLOCKED, State.ACTIVATING)
+# After the activation, the new CA signs the initial certificate of a server.
+BEFORE_ACTIVATION = (
+    *(State.PREPARING, State.REPLICATING, State.ASSIGNED),
+    *(State.BLOCKED, State.ACTIVATING),
+)
 
 
-def join(device: Device) -> None:
-    """Expect the future certificate of a server that none is expected for yet.
+def add_server(device: Device) -> None:
+    """Create the future certificate of a server that registered during a CA operation.
 
-    Without it the server would stay with a certificate of the old CA, whose trust ends.
+    Otherwise, the server would keep a certificate of the old CA, which is going to be retired.
     """
-    for operation in Operation.objects.of_ca().filter(state__in=UNDER_WAY):
+    for operation in Operation.objects.of_ca().filter(state__in=BEFORE_ACTIVATION):
         if operation.futures.open().filter(device=device).exists():
             continue
-        order = operation.order
-        wanted = order_for(
+        order = operation.parameters
+        wanted = build_csr_parameters(
             device, key_length=order["key_length"], include_dns=order.get("include_dns", False)
         )
         subject = order.get("subject")
-        # The subject of an internal CA is a text, that of servers a set of fields.
+        # For an internal CA, this is the subject of the CA. For an external CA, it is a set of
+        # fields for the subjects of the servers.
         extra = subject if isinstance(subject, dict) else {}
         FutureCertificate.objects.create(
             device=device,
             operation=operation,
             authority=operation.future_authority,
-            order={**wanted, **{name: value for name, value in extra.items() if value}},
-            by_hand=order.get("by_hand", False),
+            csr_parameters={**wanted, **{name: value for name, value in extra.items() if value}},
+            manual_csr=order.get("manual_csr", False),
         )

@@ -1,4 +1,4 @@
-"""Change the activation time, force a blocked activation, go on without a bridge (D-26)."""
+"""Change the activation time, force the activation, or skip the cross-certificate (D-26)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from django.utils.translation import gettext as _
 
 from audit.models import Entry
 from certificates.models import Operation
-from certificates.operations.activation import lacking, left_out
-from certificates.operations.activation_time import limits, stamp
-from certificates.operations.publication import publish_again
+from certificates.operations.activation import get_blocking_servers, get_ignored_servers
+from certificates.operations.activation_time import format_time, get_limits
+from certificates.operations.publication import publish_new_revision
 from certificates.operations.states import OperationState
 from certificates.trust import readiness
 from devices.models import Device, Zone
@@ -22,23 +22,26 @@ CHANGEABLE = (State.PREPARING, State.REPLICATING, State.ASSIGNED, State.BLOCKED)
 
 
 @transaction.atomic
-def change_activation(operation: Operation, activates_at: datetime, *, now: datetime) -> None:
-    """Set another activation time before the lock-out; a new revision is signed and travels."""
+def change_activation_time(operation: Operation, activates_at: datetime, *, now: datetime) -> None:
+    """Set another activation time and publish it as a new revision of the update.
+
+    Raises Conflict if the freeze period has begun and the operation is not blocked.
+    """
     zone = Zone.objects.lock()
-    Entry.objects.queue()
+    Entry.objects.lock_checkpoint()
     operation.refresh_from_db()
-    locks_at = operation.locks_at(zone.lockout)
-    late = operation.is_locked(now, zone.lockout) and operation.state != State.BLOCKED
-    if operation.state not in CHANGEABLE or late or operation.immediate:
-        told = [_("The activation time cannot be changed any more.")]
-        if late and locks_at:
-            told.append(_("It could be changed until %s.") % stamp(locks_at))
+    freezes_at = operation.freezes_at(zone.freeze_period)
+    is_frozen = operation.is_frozen(now, zone.freeze_period) and operation.state != State.BLOCKED
+    if operation.state not in CHANGEABLE or is_frozen or operation.immediate:
+        sentences = [_("The activation time can no longer be changed.")]
+        if is_frozen and freezes_at:
+            sentences.append(_("It could be changed until %s.") % format_time(freezes_at))
         raise Conflict(
-            " ".join([*told, _("Nothing was changed.")]),
-            action=_("Reload the page to see how the operation stands."),
+            " ".join([*sentences, _("Nothing was changed.")]),
+            action=_("Reload the page to see the current status of the operation."),
         )
     servers = list(Device.objects.filter(futures__operation=operation))
-    limits(operation.kind, servers=servers, now=now).check(activates_at)
+    get_limits(operation.kind, servers=servers, now=now).check(activates_at)
     before = operation.activates_at
     Operation.objects.filter(pk=operation.pk).update(activates_at=activates_at)
     operation.activates_at = activates_at
@@ -48,60 +51,62 @@ def change_activation(operation: Operation, activates_at: datetime, *, now: date
         detail={"before": str(before), "after": str(activates_at)},
     )
     if operation.state == State.BLOCKED:
-        Operation.objects.move(operation, State.ASSIGNED, reason="", action="")
-    publish_again(operation, now=now)
+        Operation.objects.transition(operation, State.ASSIGNED, reason="", action="")
+    publish_new_revision(operation, now=now)
 
 
-def check_force(operation: Operation, *, now: datetime) -> None:
-    """Refuse to force what nothing holds back, and what has nothing to activate."""
-    if not operation.is_held:
-        raise Conflict(_("Nothing holds the activation back. Nothing was changed."))
+def check_force_activation(operation: Operation, *, now: datetime) -> None:
+    """Raise a fault if the activation is not blocked or no server has a new certificate."""
+    if not operation.can_be_forced:
+        raise Conflict(_("The activation is not blocked. Nothing was changed."))
     if not operation.futures.ready().exists():
         raise Refused(
-            _("No server has a new certificate yet, so there is nothing to activate."),
-            action=_("Wait for the certificates, change the activation time, or cancel."),
+            _("There is nothing to activate because no server has a new certificate yet."),
+            action=_(
+                "Wait for the certificates, change the activation time, or cancel the operation."
+            ),
         )
 
 
 @transaction.atomic
-def force(operation: Operation, *, now: datetime) -> None:
-    """Activate although servers lack a certificate: they keep the old one and rely on trust.
+def force_activation(operation: Operation, *, now: datetime) -> None:
+    """Force the activation. Servers without a new certificate keep the old one.
 
-    A time that has passed while blocked becomes now plus the lock-out, so that every server
-    can still fetch the go before it is due.
+    If the activation time has passed, it becomes the end of a freeze period that begins now, so
+    that every server can receive the activation order in time.
     """
     zone = Zone.objects.lock()
-    Entry.objects.queue()
+    Entry.objects.lock_checkpoint()
     operation.refresh_from_db()
-    check_force(operation, now=now)
-    left = ", ".join(device.name for device in lacking(operation))
+    check_force_activation(operation, now=now)
+    names = ", ".join(device.name for device in get_blocking_servers(operation))
     Operation.objects.filter(pk=operation.pk).update(forced=True)
     operation.forced = True
-    _resume(operation, zone, f"forced without {left}" if left else "forced", now=now)
+    _resume(operation, zone, f"forced without {names}" if names else "forced", now=now)
 
 
 @transaction.atomic
-def go_on_without_ignored(operation: Operation, *, now: datetime) -> None:
-    """Go on once the servers that held the activation back were ignored.
+def continue_without_ignored_servers(operation: Operation, *, now: datetime) -> None:
+    """Resume a blocked operation whose activation time has passed, if its servers were ignored.
 
-    A server whose certificate merely came too late does not start it: its time has passed, and
-    only an administrator's act may give it another one. That this is all that lacks is told.
+    If the servers got their certificates instead, an administrator must set another time or force
+    the activation. The operation then shows this as its reason.
     """
     zone = Zone.objects.lock()
     operation.refresh_from_db()
-    if operation.state != State.BLOCKED or lacking(operation):
+    if operation.state != State.BLOCKED or get_blocking_servers(operation):
         return
-    if not operation.futures.ready().exists() or readiness.shortfalls(operation, zone, now):
+    if not operation.futures.ready().exists() or readiness.list_shortfalls(operation, zone, now):
         return
-    left = ", ".join(device.name for device in left_out(operation))
-    if left:
-        _resume(operation, zone, f"goes on without {left}", now=now)
+    names = ", ".join(device.name for device in get_ignored_servers(operation))
+    if names:
+        _resume(operation, zone, f"continued without {names}", now=now)
     else:
-        _tell_that_time_is_all(operation)
+        _explain_time_passed(operation)
 
 
-def _tell_that_time_is_all(operation: Operation) -> None:
-    reason = _("Every server has its new certificate now, but the activation time has passed.")
+def _explain_time_passed(operation: Operation) -> None:
+    reason = _("All servers now have their new certificates, but the activation time has passed.")
     action = _("Change the activation time, or force the activation.")
     if operation.reason != reason:
         operation.reason, operation.action = reason, action
@@ -110,25 +115,25 @@ def _tell_that_time_is_all(operation: Operation) -> None:
 
 def _resume(operation: Operation, zone: Zone, note: str, *, now: datetime) -> None:
     activates_at = operation.activates_at
-    if activates_at is None or activates_at <= now + zone.lockout:
-        activates_at = now + zone.lockout
+    if activates_at is None or activates_at <= now + zone.freeze_period:
+        activates_at = now + zone.freeze_period
     Operation.objects.filter(pk=operation.pk).update(activates_at=activates_at)
     operation.activates_at = activates_at
     if operation.state == State.BLOCKED:
-        Operation.objects.move(operation, State.ASSIGNED, note=note, reason="", action="")
+        Operation.objects.transition(operation, State.ASSIGNED, note=note, reason="", action="")
     else:
         Operation.objects.filter(pk=operation.pk).update(reason="", action="")
         Entry.objects.record("force", f"certificates.Operation:{operation.pk}", note=note)
-    publish_again(operation, now=now)
+    publish_new_revision(operation, now=now)
 
 
 @transaction.atomic
-def go_on_without_bridge(operation: Operation) -> None:
-    """Stop waiting for a certificate server that cannot sign the bridge any more."""
-    Entry.objects.queue()
+def continue_without_cross_certificate(operation: Operation) -> None:
+    """Continue the preparation without the cross-certificate of a lost certificate server."""
+    Entry.objects.lock_checkpoint()
     operation = Operation.objects.select_for_update().get(pk=operation.pk)
     if operation.state != State.PREPARING:
-        raise Conflict(_("The operation is prepared already. Nothing was changed."))
-    operation.order["without_bridge"] = True
-    operation.save(update_fields=["order"])
+        raise Conflict(_("The operation has already been prepared. Nothing was changed."))
+    operation.parameters["without_cross_certificate"] = True
+    operation.save(update_fields=["parameters"])
     Entry.objects.record("without-bridge", f"certificates.Operation:{operation.pk}")

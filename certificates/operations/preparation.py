@@ -1,7 +1,8 @@
-"""PREPARING: the future CA, its bridges, then the signed manifest and the system update.
+"""Prepare an operation: create the new CA, cross-certificates, and the signed system update.
 
-Each step is done where its key is: the future CA on the server that will hold it, the bridge of
-the old CA on the old certificate server. A step that was killed stored nothing and is done anew.
+Each step runs on the server that has the required key: the new CA is created on its certificate
+server, and the old certificate server signs NewWithOld. An interrupted step stores nothing and is
+repeated.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from uuid import UUID, uuid4
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from audit.chain.states import WrongMove
+from audit.chain.states import InvalidTransition
 from audit.models import Entry
 from certificates.authority import key_store
-from certificates.models import Authority, Bridge, Issued, Operation
+from certificates.models import Authority, CrossCertificate, IssuedCertificate, Operation
 from certificates.operations import publication
 from certificates.operations.states import AuthorityState, OperationState
 from devices.identity import zone_keys
@@ -33,91 +34,101 @@ Step = Callable[[Operation, datetime], None]
 
 
 def next_step(operation: Operation, now: datetime) -> tuple[UUID, Step] | None:
-    """Return the next step of a preparation and the server that can do it."""
+    """Return the next step of the preparation and the ID of the server that must run it."""
     if operation.state != State.PREPARING:
         return None
     old, future = operation.authority, operation.future_authority
-    here = operation.signing_server_id
+    signing_server = operation.signing_server_id
     if operation.changes_ca and future is None:
-        return here, make_future
+        return signing_server, create_future_ca
     if old is not None and future is not None and future != old:
-        if _may_bridge(operation, old, now) and not _bridged(old, future):
-            return old.certificate_server_id or here, _bridge_by_old
-        if future.is_internal and not old.has_expired(now) and not _bridged(future, old):
-            return here, _bridge_by_new
-    return here, publish
+        if _needs_new_with_old(operation, old, now) and not _has_cross_certificate(old, future):
+            return old.certificate_server_id or signing_server, _sign_new_with_old
+        signs_old = future.is_internal and not old.has_expired(now)
+        if signs_old and not _has_cross_certificate(future, old):
+            return signing_server, _sign_old_with_new
+    return signing_server, publish
 
 
 def prepare(operation: Operation, *, now: datetime) -> bool:
-    """Take the next step if it is this server's to take; tells whether it did."""
-    found = next_step(operation, now)
-    if found is None or found[0] != zone_keys.here().server_id:
+    """Run the next step if this server must run it. Return True if a step was run."""
+    pending = next_step(operation, now)
+    if pending is None or pending[0] != zone_keys.get_keyring().server_id:
         return False
-    found[1](operation, now)
+    _server, step = pending
+    step(operation, now)
     return True
 
 
-def note_fault(operation: Operation, fault: Fault) -> None:
-    """Say why a preparation does not go on; what is only away is tried again by itself (R094)."""
-    told = {"reason": fault.explanation, "action": fault.action}
+def record_failure(operation: Operation, fault: Fault) -> None:
+    """Store why the preparation stopped.
+
+    If something is unavailable, the step is retried automatically. Otherwise, the operation fails.
+    """
+    failure = {"reason": fault.explanation, "action": fault.action}
     operation.reason = fault.explanation
     if fault.kind == Kind.UNAVAILABLE:
-        Operation.objects.filter(pk=operation.pk, state=State.PREPARING).update(**told)
+        Operation.objects.filter(pk=operation.pk, state=State.PREPARING).update(**failure)
         return
-    Operation.objects.move(operation, State.FAILED, note=fault.explanation[:500], **told)
+    Operation.objects.transition(operation, State.FAILED, note=fault.explanation[:500], **failure)
 
 
 @transaction.atomic
-def try_again(operation: Operation) -> None:
-    """Try a failed preparation again; nothing of the step that failed was stored."""
-    Entry.objects.queue()
+def retry(operation: Operation) -> None:
+    """Retry the failed step of a preparation. Raises Conflict if the operation has not failed."""
+    Entry.objects.lock_checkpoint()
     operation.refresh_from_db()
     if operation.state != State.FAILED:
-        raise Conflict(_("The operation has not failed. Nothing was changed."))
-    Operation.objects.move(operation, State.PREPARING, reason="", action="")
+        raise Conflict(
+            _(
+                "There is nothing to retry because the operation has "
+                "not failed. Nothing was changed."
+            )
+        )
+    Operation.objects.transition(operation, State.PREPARING, reason="", action="")
 
 
-def lost_bridge(operation: Operation, now: datetime, refresh: timedelta) -> bool:
-    """Tell whether the bridge waits for a certificate server that is not heard of."""
-    found = next_step(operation, now)
-    if found is None or found[1] is not _bridge_by_old:
+def is_certificate_server_lost(operation: Operation, now: datetime, refresh: timedelta) -> bool:
+    """Return True if the server that must sign the cross-certificate is offline."""
+    pending = next_step(operation, now)
+    if pending is None or pending[1] is not _sign_new_with_old:
         return False
-    server = Device.objects.filter(pk=found[0]).first()
-    return server is None or not server.is_live(now, refresh)
+    server = Device.objects.filter(pk=pending[0]).first()
+    return server is None or not server.is_online(now, refresh)
 
 
-def _may_bridge(operation: Operation, old: Authority, now: datetime) -> bool:
-    without = operation.order.get("without_bridge", False)
+def _needs_new_with_old(operation: Operation, old: Authority, now: datetime) -> bool:
+    without = operation.parameters.get("without_cross_certificate", False)
     return old.is_internal and not old.has_expired(now) and not without
 
 
-def _bridged(issuer: Authority, subject: Authority) -> bool:
-    return Bridge.objects.filter(issuer=issuer, subject=subject).exists()
+def _has_cross_certificate(issuer: Authority, subject: Authority) -> bool:
+    return CrossCertificate.objects.filter(issuer=issuer, subject=subject).exists()
 
 
-def make_future(operation: Operation, now: datetime) -> None:
-    """Make or take over the future CA and store it."""
-    external = operation.order.get("external", False)
-    made = None if external else _internal(operation, now)
+def create_future_ca(operation: Operation, now: datetime) -> None:
+    """Create the new CA, or take it over from a backup, and store it."""
+    external = operation.parameters.get("external", False)
+    internal = None if external else _build_internal(operation, now)
     with transaction.atomic():
-        Entry.objects.queue()
-        authority = made or _external(operation)
-        # A number that no CA of this zone had, also where one was discarded.
+        Entry.objects.lock_checkpoint()
+        authority = internal or _build_external(operation)
+        # An epoch that no CA of the zone has had, including discarded ones.
         authority.epoch = 1 + max(Authority.objects.values_list("epoch", flat=True), default=0)
         try:
             with transaction.atomic():
                 authority.save(force_insert=True)
         except IntegrityError as error:
-            raise WrongMove(_("Another future CA was made at the same time.")) from error
+            raise InvalidTransition(_("Another new CA was created at the same time.")) from error
         if authority.is_internal:
-            Issued.objects.create(
+            IssuedCertificate.objects.create(
                 authority=authority,
-                serial=details.describe(authority.root_pem).serial_hex,
+                serial=details.get_details(authority.root_pem).serial_hex,
                 purpose="root",
                 subject=authority.subject,
                 sha256=authority.sha256,
             )
-        _set_future(operation, authority)
+        _set_future_authority(operation, authority)
         Entry.objects.record(
             "future-ca",
             f"certificates.Authority:{authority.pk}",
@@ -127,115 +138,127 @@ def make_future(operation: Operation, now: datetime) -> None:
         )
 
 
-def _set_future(operation: Operation, authority: Authority) -> None:
+def _set_future_authority(operation: Operation, authority: Authority) -> None:
     rows = Operation.objects.filter(pk=operation.pk, state=State.PREPARING, future_authority=None)
     if not rows.update(future_authority=authority):
-        raise WrongMove(_("The operation was cancelled, or got its future CA, in the meantime."))
+        raise InvalidTransition(
+            _("The operation was canceled or its new CA was created in the meantime.")
+        )
     operation.future_authority = authority
     operation.futures.filter(authority=None).update(authority=authority)
 
 
-def _internal(operation: Operation, now: datetime) -> Authority:
-    order, server = operation.order, operation.signing_server
+def _build_internal(operation: Operation, now: datetime) -> Authority:
+    order, server = operation.parameters, operation.signing_server
     if "authority" in order:
-        return _adopted(operation)
-    key = key_store.make_key(order["key_length"])
-    root = issuance.make_root(
+        return _build_from_backup(operation)
+    key = key_store.generate_key(order["key_length"])
+    root = issuance.build_root(
         key_pem=key,
         subject=names.Subject.parse(order.get("common_name") or order["subject"]),
-        validity=issuance.root_validity(now, order["years"]),
-        serial=issuance.make_serial(),
+        validity=issuance.get_root_validity(now, order["years"]),
+        serial=issuance.generate_serial(),
     )
-    return internal_authority(root, key, server, state=AuthorityState.FUTURE)
+    return build_internal_authority(root, key, server, state=AuthorityState.FUTURE)
 
 
-def _adopted(operation: Operation) -> Authority:
-    """Return the CA of a backup; its key was sealed to its server when the backup was opened."""
-    order = operation.order
-    _set_aside(order["root_pem"])
+def _build_from_backup(operation: Operation) -> Authority:
+    """Return the unsaved CA of a backup. Its key is already encrypted for its server."""
+    order = operation.parameters
+    _release_fingerprint(order["root_pem"])
     authority = Authority(guid=UUID(order["authority"]), kind=Authority.Kind.INTERNAL)
     authority.root_pem, authority.state = order["root_pem"], AuthorityState.FUTURE
-    describe(authority)
+    copy_root_details(authority)
     authority.sealed_key = order["sealed_key"]
     authority.certificate_server = operation.signing_server
     return authority
 
 
-def _set_aside(root_pem: str) -> None:
-    """Let the fingerprint find the row that counts; one of the past is found by its id."""
-    known = Authority.objects.filter(sha256=details.digest(root_pem)).first()
+def _release_fingerprint(root_pem: str) -> None:
+    """Free the unique fingerprint of an earlier authority with the same root."""
+    known = Authority.objects.filter(sha256=details.get_digest(root_pem)).first()
     if known is not None:
         Authority.objects.filter(pk=known.pk).update(sha256=f"past-{known.pk.hex}")
 
 
-def internal_authority(
+def build_internal_authority(
     root_pem: str, key: keys.SigningKey, server: Device, *, state: str
 ) -> Authority:
-    """Return an unsaved internal authority, its key sealed to its certificate server."""
+    """Return an unsaved internal authority with its key encrypted for its certificate server."""
     authority = Authority(guid=uuid4(), kind=Authority.Kind.INTERNAL, root_pem=root_pem)
-    describe(authority)
+    copy_root_details(authority)
     authority.state, authority.certificate_server = state, server
-    authority.sealed_key = key_store.keep(key, authority_id=authority.pk, server=server)
+    authority.sealed_key = key_store.build_stored_key(key, authority_id=authority.pk, server=server)
     return authority
 
 
-def _external(operation: Operation) -> Authority:
-    """Return the external authority of an order; one that was tried before is a new row."""
-    order = operation.order
-    _set_aside(order["root_pem"])
-    return external_authority(
+def _build_external(operation: Operation) -> Authority:
+    """Return the unsaved external authority of an operation."""
+    order = operation.parameters
+    _release_fingerprint(order["root_pem"])
+    return build_external_authority(
         order["root_pem"], order["intermediates_pem"], state=AuthorityState.FUTURE
     )
 
 
-def external_authority(root_pem: str, intermediates_pem: str, *, state: str) -> Authority:
-    """Return an unsaved external authority; its key is nowhere in the zone."""
+def build_external_authority(root_pem: str, intermediates_pem: str, *, state: str) -> Authority:
+    """Return an unsaved external authority. The zone does not have its key."""
     authority = Authority(guid=uuid4(), kind=Authority.Kind.EXTERNAL, root_pem=root_pem)
     authority.intermediates_pem, authority.state = intermediates_pem, state
-    describe(authority)
+    copy_root_details(authority)
     return authority
 
 
-def describe(authority: Authority) -> None:
-    """Copy the facts of its root certificate into an authority's columns."""
-    facts = details.describe(authority.root_pem)
+def copy_root_details(authority: Authority) -> None:
+    """Copy the details of an authority's root certificate to its columns."""
+    facts = details.get_details(authority.root_pem)
     authority.subject, authority.common_name = facts.subject[:500], facts.common_name[:64]
     authority.key_length = facts.key_length
     authority.not_before, authority.not_after = facts.not_before, facts.not_after
     authority.sha256 = facts.digest
 
 
-def _bridge_by_old(operation: Operation, now: datetime) -> None:
-    """NewWithOld: the old CA signs the new root's key, so that late devices find a path (D-29)."""
-    old, new = _both(operation)
-    _make_bridge(issuer=old, subject=new, now=now)
+def _sign_new_with_old(operation: Operation, now: datetime) -> None:
+    """Create NewWithOld: the old CA signs the key of the new root.
+
+    Devices that trust only the old root verify the new one with it.
+
+    See: RFC 4210 4.4; D-29
+    """
+    old, new = _old_and_new(operation)
+    _create_cross_certificate(issuer=old, subject=new, now=now)
 
 
-def _bridge_by_new(operation: Operation, now: datetime) -> None:
-    """OldWithNew: the new CA signs the old root's key, for devices that switched early."""
-    old, new = _both(operation)
-    _make_bridge(issuer=new, subject=old, now=now)
+def _sign_old_with_new(operation: Operation, now: datetime) -> None:
+    """Create OldWithNew: the new CA signs the key of the old root.
+
+    Devices that trust only the new root verify the old one with it.
+
+    See: RFC 4210 4.4
+    """
+    old, new = _old_and_new(operation)
+    _create_cross_certificate(issuer=new, subject=old, now=now)
 
 
-def _both(operation: Operation) -> tuple[Authority, Authority]:
+def _old_and_new(operation: Operation) -> tuple[Authority, Authority]:
     if operation.authority is None or operation.future_authority is None:
-        raise RuntimeError("bridges lead between two authorities")
+        raise RuntimeError("a cross-certificate links two authorities")
     return operation.authority, operation.future_authority
 
 
-def _make_bridge(*, issuer: Authority, subject: Authority, now: datetime) -> None:
-    serial = issuance.make_serial()
-    row = Issued.objects.create(
+def _create_cross_certificate(*, issuer: Authority, subject: Authority, now: datetime) -> None:
+    serial = issuance.generate_serial()
+    row = IssuedCertificate.objects.create(
         authority=issuer, serial=f"{serial:x}", purpose="bridge", subject=subject.subject
     )
-    pem = issuance.make_bridge(
+    pem = issuance.build_cross_certificate(
         issuer_pem=issuer.root_pem,
-        issuer_key_pem=key_store.signing_key(issuer),
+        issuer_key_pem=key_store.get_signing_key(issuer),
         subject_pem=subject.root_pem,
         serial=serial,
         now=now,
     )
-    facts = details.describe(pem)
+    facts = details.get_details(pem)
     with transaction.atomic():
         Entry.objects.record(
             "bridge",
@@ -243,8 +266,8 @@ def _make_bridge(*, issuer: Authority, subject: Authority, now: datetime) -> Non
             note=f"{subject.subject} by {issuer.subject}",
             detail={"serial": row.serial, "sha256": facts.digest},
         )
-        Issued.objects.filter(pk=row.pk).update(sha256=facts.digest)
-        Bridge.objects.get_or_create(
+        IssuedCertificate.objects.filter(pk=row.pk).update(sha256=facts.digest)
+        CrossCertificate.objects.get_or_create(
             issuer=issuer,
             subject=subject,
             defaults={"pem": pem, "not_after": facts.not_after},
@@ -252,14 +275,14 @@ def _make_bridge(*, issuer: Authority, subject: Authority, now: datetime) -> Non
 
 
 def publish(operation: Operation, now: datetime) -> None:
-    """Store the content, sign the manifest, make the update and let replication begin."""
+    """Store the content, create the update with its signed manifest, and start replication."""
     files = publication.store_content(operation)
     with transaction.atomic():
-        update = publication.make_update(operation, files, now=now)
-        replication.start(update)
-        SystemUpdate.objects.move(update, UpdateState.REPLICATING)
+        update = publication.create_update(operation, files, now=now)
+        replication.create_replicas(update)
+        SystemUpdate.objects.transition(update, UpdateState.REPLICATING)
         future = operation.future_authority or operation.authority
-        Operation.objects.move(
+        Operation.objects.transition(
             operation,
             State.REPLICATING,
             update=update,

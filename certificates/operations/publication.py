@@ -1,4 +1,4 @@
-"""What an update of an operation contains: its files, its manifest, signed by the zone key."""
+"""The system update of an operation: its files and its manifest, signed with the zone key."""
 
 from __future__ import annotations
 
@@ -6,38 +6,40 @@ from datetime import datetime
 
 from django.db import transaction
 
-from certificates.models import Authority, Bridge, Operation
+from certificates.models import Authority, CrossCertificate, Operation
 from devices.identity import zone_keys
 from devices.models import Device, Zone
 from systemupdates.content import store
-from systemupdates.models import Assignment, SystemUpdate, plain
+from systemupdates.models import Assignment, SystemUpdate, serialize_envelope
 from systemupdates.remint_tool import build
 from wire import metadata
-from wire.metadata import File
+from wire.metadata import ManifestFile
 
 
-def authorities(operation: Operation) -> tuple[Authority, Authority]:
-    """Return the zone CA before and after an operation; a server remint changes none."""
+def get_authorities(operation: Operation) -> tuple[Authority, Authority]:
+    """Return the zone CA before and after an operation; the same for a server remint."""
     old = operation.authority
     if old is None:
-        raise RuntimeError("an operation knows the zone CA it began under")
+        raise RuntimeError("the operation has no current authority")
     return old, operation.future_authority or old
 
 
-def store_content(operation: Operation) -> list[File]:
-    """Put the files of the update into this server's content store."""
-    old, new = authorities(operation)
-    files = [store.put(metadata.ROOT_FILE, new.root_pem.encode())]
-    ways = ((metadata.NEW_WITH_OLD, old, new), (metadata.OLD_WITH_NEW, new, old))
-    for name, issuer, subject in ways if old != new else ():
-        bridge = Bridge.objects.filter(issuer=issuer, subject=subject).first()
-        if bridge is not None:
-            files.append(store.put(name, bridge.pem.encode()))
+def store_content(operation: Operation) -> list[ManifestFile]:
+    """Write the files of the update to the content store of this server and return them."""
+    old, new = get_authorities(operation)
+    files = [store.store_file(metadata.ROOT_FILE, new.root_pem.encode())]
+    cross_certificates = ((metadata.NEW_WITH_OLD, old, new), (metadata.OLD_WITH_NEW, new, old))
+    for name, issuer, subject in cross_certificates if old != new else ():
+        cross_certificate = CrossCertificate.objects.filter(issuer=issuer, subject=subject).first()
+        if cross_certificate is not None:
+            files.append(store.store_file(name, cross_certificate.pem.encode()))
     return files
 
 
-def make_update(operation: Operation, files: list[File], *, now: datetime) -> SystemUpdate:
-    """Make the system update of an operation with its signed manifest."""
+def create_update(
+    operation: Operation, files: list[ManifestFile], *, now: datetime
+) -> SystemUpdate:
+    """Create the system update of an operation with its signed manifest."""
     update = SystemUpdate.objects.create(
         name=operation.name,
         kind=operation.kind,
@@ -51,12 +53,12 @@ def make_update(operation: Operation, files: list[File], *, now: datetime) -> Sy
 
 
 def sign_manifest(operation: Operation, update: SystemUpdate, *, now: datetime) -> None:
-    """Sign the update's manifest at its revision and store it."""
-    zone = Zone.objects.the()
-    old, new = authorities(operation)
+    """Sign and store the manifest for the current revision of an update."""
+    zone = Zone.objects.get_zone()
+    old, new = get_authorities(operation)
     activates_at = operation.activates_at or now
     grace_until = min(activates_at + zone.grace, old.not_after)
-    orders = metadata.Manifest(
+    manifest = metadata.Manifest(
         id=str(update.pk),
         zone=str(zone.guid),
         kind=operation.kind,
@@ -68,30 +70,30 @@ def sign_manifest(operation: Operation, update: SystemUpdate, *, now: datetime) 
         grace_until=int(grace_until.timestamp()),
         root_sha256=new.sha256,
         old_root_sha256=old.sha256,
-        files=[File(**file) for file in update.files],
-        servers=_targets(operation),
-        manual_csr=bool(operation.order.get("by_hand", False)),
+        files=[ManifestFile(**file) for file in update.files],
+        servers=_target_ids(operation),
+        manual_csr=bool(operation.parameters.get("manual_csr", False)),
         immediate=operation.immediate,
     )
-    update.envelope = plain(zone_keys.here().sign(metadata.MANIFEST, orders))
+    update.envelope = serialize_envelope(zone_keys.get_keyring().sign(metadata.MANIFEST, manifest))
     update.activates_at = operation.activates_at
     update.save(update_fields=["envelope", "activates_at", "revision"])
 
 
-def _targets(operation: Operation) -> list[str]:
+def _target_ids(operation: Operation) -> list[str]:
     if operation.changes_ca:
         return []
     return [str(pk) for pk in operation.futures.values_list("device_id", flat=True)]
 
 
 @transaction.atomic
-def publish_again(operation: Operation, *, now: datetime) -> None:
-    """Sign a new revision (a changed activation time) and let every assigned device hear of it."""
+def publish_new_revision(operation: Operation, *, now: datetime) -> None:
+    """Sign a new revision of the update and notify every assigned device of it."""
     update = operation.update
     if update is None:
         return
     update.revision += 1
     sign_manifest(operation, update, now=now)
-    build.make_anew(update)
+    build.invalidate_tool(update)
     assigned = Assignment.objects.filter(update=update).values("device")
-    Device.objects.filter(pk__in=assigned).update(errands=True)
+    Device.objects.filter(pk__in=assigned).update(has_pending_work=True)

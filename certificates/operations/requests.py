@@ -1,6 +1,6 @@
-"""What an administrator asked for: plain values, checked before an operation stands.
+"""The input of an operation as plain values, and its validation.
 
-The root and the chain of an external CA that is to be the zone's: what is refused (D-13).
+See: D-13 (which root and chain of an external CA are rejected)
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from certificates.models import Authority
-from certificates.operations.activation_time import stamp
+from certificates.operations.activation_time import format_time
 from faults import Fault, Invalid, Refused
 from pki import keys, names
 from pki.certificates import details
 from pki.chains import chains
 
 YEARS = range(1, 11)
-NAME_AT_MOST = 100
+MAX_NAME_LENGTH = 100
 
 
 @dataclass(frozen=True)
 class SubjectFields:
-    """The parts of a server's subject besides its common name (R067 to R071, R189)."""
+    """The subject of a server certificate without its common name."""
 
     organization: str = ""
     organizational_unit: str = ""
@@ -33,7 +33,7 @@ class SubjectFields:
     country: str = ""
 
     def check(self) -> None:
-        """Refuse values that X.520 does not allow, naming the field."""
+        """Raise Invalid with the name of the field if X.520 does not allow a value."""
         for field, value in vars(self).items():
             try:
                 names.Subject("probe", **{field: value})
@@ -42,10 +42,12 @@ class SubjectFields:
 
 
 @dataclass(frozen=True)
-class RemintCA:
-    """Replace the zone CA by a new one of the same server (manual, 1.2.9).
+class RemintCARequest:
+    """Replace the zone CA with a new one on the same server.
 
-    `activates_at` None asks for Immediate, which only an expired CA allows (D-23).
+    `activates_at` None means Immediate, which is allowed only if the CA has expired.
+
+    See: manual 1.2.9; D-23
     """
 
     common_name: str
@@ -55,15 +57,18 @@ class RemintCA:
     activates_at: datetime | None
 
     def check(self) -> None:
-        """Refuse values outside the manual's ranges, naming the field."""
+        """Raise Invalid with the name of the field if a value is out of range."""
         check_subject(self.common_name, field="common_name")
         check_key_length(self.key_length)
         check_years(self.years)
 
 
 @dataclass(frozen=True)
-class ChangeToInternal:
-    """Replace the zone CA by an internal one on any live Primary Server (manual, 1.2.4)."""
+class ChangeToInternalRequest:
+    """Replace the zone CA with an internal one on a Primary Server that is online.
+
+    See: manual 1.2.4
+    """
 
     certificate_server: UUID
     subject: str
@@ -73,15 +78,15 @@ class ChangeToInternal:
     activates_at: datetime | None
 
     def check(self) -> None:
-        """Refuse values outside the manual's ranges, naming the field."""
+        """Raise Invalid with the name of the field if a value is out of range."""
         check_subject(self.subject, field="subject")
         check_key_length(self.key_length)
         check_years(self.years)
 
 
 @dataclass(frozen=True)
-class AdoptCA:
-    """Replace the zone CA by that of a backup, whose key a Primary Server holds (D-31)."""
+class TakeOverCARequest:
+    """Replace the zone CA with one from a backup whose key is on a Primary Server (D-31)."""
 
     certificate_server: UUID
     root_pem: str
@@ -91,36 +96,40 @@ class AdoptCA:
     activates_at: datetime | None
 
     def check(self) -> None:
-        """Refuse values outside the manual's ranges, naming the field."""
+        """Raise Invalid with the name of the field if a value is out of range."""
         check_key_length(self.key_length)
 
 
 @dataclass(frozen=True)
-class ChangeToExternal:
-    """Replace the zone CA by an external one; its root becomes the zone CA (manual, 1.2.4).
+class ChangeToExternalRequest:
+    """Replace the zone CA with an external one. Its root becomes the zone CA.
 
-    `by_hand`: the administrator generates the CSR for each server (R065), else ZENworks does.
+    `manual_csr`: the administrator generates the CSR of each server. Otherwise, the server does.
+
+    See: manual 1.2.4
     """
 
     root_pem: str
     intermediates_pem: str
-    by_hand: bool
+    manual_csr: bool
     key_length: int
     include_dns: bool
     activates_at: datetime | None
     subject: SubjectFields = SubjectFields()
 
     def check(self) -> None:
-        """Refuse values outside the manual's ranges, naming the field."""
+        """Raise Invalid with the name of the field if a value is out of range."""
         check_key_length(self.key_length)
         self.subject.check()
 
 
 @dataclass(frozen=True)
-class RemintServers:
-    """Replace the certificates of some servers (manual, 1.3.2).
+class RemintServersRequest:
+    """Replace the certificates of one or more servers.
 
-    `common_name` is for a single server without satellites; else each server's FQDN is used.
+    `common_name` applies to a single server. Otherwise, the FQDN of each server is used.
+
+    See: manual 1.3.2
     """
 
     servers: tuple[UUID, ...]
@@ -129,29 +138,31 @@ class RemintServers:
     include_dns: bool
     activates_at: datetime | None
     name: str
-    by_hand: bool = False
+    manual_csr: bool = False
     subject: SubjectFields = SubjectFields()
 
     def check(self) -> None:
-        """Refuse values outside the manual's ranges, naming the field."""
+        """Raise Invalid with the name of the field if a value is out of range."""
         check_key_length(self.key_length)
         self.subject.check()
         if not self.servers:
             raise Invalid(_("Select at least one server."), field="servers")
-        if not self.name.strip() or len(self.name) > NAME_AT_MOST:
+        if not self.name.strip() or len(self.name) > MAX_NAME_LENGTH:
             raise Invalid(
-                _("Give the system update a name of 1 to %(most)s characters.")
-                % {"most": NAME_AT_MOST},
+                _("Enter a system update name of 1 to %(most)s characters.")
+                % {"most": MAX_NAME_LENGTH},
                 field="name",
             )
 
 
-CAOrder = RemintCA | ChangeToInternal | AdoptCA | ChangeToExternal
-Order = CAOrder | RemintServers
+CAOperationRequest = (
+    RemintCARequest | ChangeToInternalRequest | TakeOverCARequest | ChangeToExternalRequest
+)
+OperationRequest = CAOperationRequest | RemintServersRequest
 
 
 def check_subject(text: str, *, field: str) -> names.Subject:
-    """Read a subject; a bare word is its common name (D-1, D-3)."""
+    """Return the parsed subject; a single word is its common name (D-1, D-3)."""
     try:
         return names.Subject.parse(text)
     except Fault as fault:
@@ -159,52 +170,52 @@ def check_subject(text: str, *, field: str) -> names.Subject:
 
 
 def check_key_length(length: int) -> None:
-    """Refuse a key length that this product does not make (D-9)."""
+    """Raise Invalid for an unsupported key length (D-9)."""
     if length not in keys.KEY_LENGTHS:
         offered = ", ".join(str(known) for known in keys.KEY_LENGTHS)
         raise Invalid(
-            _("The key length must be one of %(offered)s.") % {"offered": offered},
+            _("The key length must be one of: %(offered)s.") % {"offered": offered},
             field="key_length",
         )
 
 
 def check_years(years: int) -> None:
-    """Refuse a validity outside 1 to 10 years (R134)."""
+    """Raise Invalid for a validity period outside 1 to 10 years."""
     if years not in YEARS:
-        raise Invalid(_("The CA can be valid for 1 to 10 years."), field="years")
+        raise Invalid(_("The validity period must be 1 to 10 years."), field="years")
 
 
 def check_new_root(root_pem: str, *, now: datetime) -> None:
-    """Refuse a root that the zone trusts already, or one that is not valid at a time."""
-    facts = details.describe(root_pem)
+    """Raise Refused if the zone already trusts a root or the root is not valid at `now`."""
+    facts = details.get_details(root_pem)
     if Authority.objects.filter(sha256=facts.digest, state__in=("current", "grace")).exists():
         raise Refused(
-            _("This root is already trusted as a CA of the zone. Nothing was changed."),
-            action=_("To replace server certificates under the same root use Remint Certificate."),
+            _("The zone already trusts this root. Nothing was changed."),
+            action=_("To replace server certificates under the same root, use Remint Certificate."),
             field="file",
         )
     if not facts.not_before <= now < facts.not_after:
         raise Refused(
-            _valid_only(facts),
-            action=_("Choose a root that is valid when it becomes active."),
+            _validity_message(facts),
+            action=_("Select a root certificate that is valid at the activation time."),
             field="file",
         )
 
 
 def check_chain(root_pem: str, intermediates_pem: str, *, at: datetime) -> None:
-    """Refuse a chain without its root, or an intermediate CA that is not valid at a time."""
+    """Raise Invalid if a chain lacks its root or an intermediate CA is not valid at `at`."""
     others = chains.split(intermediates_pem)
     root, _rest = chains.split_root([root_pem, *others])
-    if details.digest(root) != details.digest(root_pem):
-        raise Invalid(_("The certificate given as the root is not self-signed."), field="file")
-    for facts in map(details.describe, others):
+    if details.get_digest(root) != details.get_digest(root_pem):
+        raise Invalid(_("The root certificate is not self-signed."), field="file")
+    for facts in map(details.get_details, others):
         if not facts.not_before <= at < facts.not_after:
-            raise Invalid(_valid_only(facts), field="file")
+            raise Invalid(_validity_message(facts), field="file")
 
 
-def _valid_only(facts: details.CertificateDetails) -> str:
-    return _("%(subject)s is valid from %(begin)s until %(end)s only. Nothing was changed.") % {
+def _validity_message(facts: details.CertificateDetails) -> str:
+    return _("%(subject)s is valid only from %(begin)s to %(end)s. Nothing was changed.") % {
         "subject": facts.subject,
-        "begin": stamp(facts.not_before),
-        "end": stamp(facts.not_after),
+        "begin": format_time(facts.not_before),
+        "end": format_time(facts.not_after),
     }

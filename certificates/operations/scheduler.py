@@ -1,7 +1,8 @@
-"""Advance an operation: one look at the rows, at most one move. Harmless to repeat.
+"""Advance an operation by at most one state. Calls can be repeated.
 
-The life of an operation: PREPARING (make CA, sign manifest) > REPLICATING > ASSIGNED (devices
-apply, servers get certificates) > ACTIVATING (the go is out) > ACTIVATED > COMPLETED.
+The states of an operation: PREPARING (create the CA, sign the manifest) > REPLICATING > ASSIGNED
+(devices apply the update, servers get certificates) > ACTIVATING (the activation order is signed)
+> ACTIVATED > COMPLETED.
 """
 
 from __future__ import annotations
@@ -10,11 +11,16 @@ from collections.abc import Callable
 from datetime import datetime
 
 from certificates.models import Operation
-from certificates.operations.activation import activate, complete, give_go, promote
-from certificates.operations.cancellation import finish_cancel
+from certificates.operations.activation import (
+    activate,
+    activate_certificates,
+    complete,
+    sign_activation_order,
+)
+from certificates.operations.cancellation import finish_cancellation
 from certificates.operations.distribution import assign, assign_missing
-from certificates.operations.intervention import go_on_without_ignored
-from certificates.operations.rollback import finish as finish_roll_back
+from certificates.operations.intervention import continue_without_ignored_servers
+from certificates.operations.rollback import finish_rollback
 from certificates.operations.states import OperationState
 from devices.models import Zone
 from systemupdates.assignments import assignment, rollout
@@ -23,25 +29,25 @@ State = OperationState
 
 
 def advance(operation: Operation, *, now: datetime) -> None:
-    """Take the step the operation is ready for, if any."""
+    """Run the step that the operation is ready for, if any."""
     step = STEPS.get(State(operation.state))
     if step is not None:
         step(operation, now)
     if operation.update is not None:
-        # Not OPERATION.closed: what is completed may still be rolled back.
-        rollout.note(operation.update, now=now, last_word=operation.ended_at is not None)
+        # Not OPERATION.closed, because a completed operation can be rolled back.
+        rollout.record_sample(operation.update, now=now, is_final=operation.ended_at is not None)
 
 
 def _replicating(operation: Operation, now: datetime) -> None:
     if operation.update is None:
         return
-    # Under an expired CA no content server can report; what it lacks it fetches as it recovers.
+    # With an expired CA, content servers cannot report. They get the content when they recover.
     if operation.immediate or not operation.update.replicas.missing().exists():
         assign(operation, now=now)
 
 
-def _spread(operation: Operation, zone: Zone, now: datetime) -> None:
-    """Reach those that joined since, and the next wave: also while or after others activate."""
+def _assign_and_offer(operation: Operation, zone: Zone, now: datetime) -> None:
+    """Assign the update to new devices and offer it to the next deployment stage."""
     if operation.update is None:
         return
     if operation.state != State.ACTIVATED:
@@ -50,52 +56,57 @@ def _spread(operation: Operation, zone: Zone, now: datetime) -> None:
 
 
 def _assigned(operation: Operation, now: datetime) -> None:
-    zone = Zone.objects.the()
-    _spread(operation, zone, now)
-    if is_due(operation, zone, now):
-        give_go(operation, now=now)
+    zone = Zone.objects.get_zone()
+    _assign_and_offer(operation, zone, now)
+    if is_activation_order_due(operation, zone, now):
+        sign_activation_order(operation, now=now)
 
 
-def is_due(operation: Operation, zone: Zone, now: datetime) -> bool:
-    """Tell whether the go is to be given: from the lock-out on, at once when Immediate."""
-    locks_at = operation.locks_at(zone.lockout)
-    return operation.immediate or (locks_at is not None and now >= locks_at)
+def is_activation_order_due(operation: Operation, zone: Zone, now: datetime) -> bool:
+    """Return True when the freeze period has begun or the activation is immediate."""
+    freezes_at = operation.freezes_at(zone.freeze_period)
+    return operation.immediate or (freezes_at is not None and now >= freezes_at)
 
 
 def _blocked(operation: Operation, now: datetime) -> None:
-    """Go on by itself while the announced time has not passed, or once who is late is ignored."""
-    _spread(operation, Zone.objects.the(), now)
+    """Resume automatically before the activation time, or when the blocking servers are ignored."""
+    _assign_and_offer(operation, Zone.objects.get_zone(), now)
     if operation.immediate or (operation.activates_at is not None and now < operation.activates_at):
-        give_go(operation, now=now)
+        sign_activation_order(operation, now=now)
     else:
-        go_on_without_ignored(operation, now=now)
+        continue_without_ignored_servers(operation, now=now)
 
 
 def _activating(operation: Operation, now: datetime) -> None:
-    _spread(operation, Zone.objects.the(), now)
+    _assign_and_offer(operation, Zone.objects.get_zone(), now)
     if operation.activates_at is not None and now >= operation.activates_at:
         activate(operation, now=now)
 
 
 def _activated(operation: Operation, now: datetime) -> None:
-    _spread(operation, Zone.objects.the(), now)
-    _tell_cut_off(operation, now)
+    _assign_and_offer(operation, Zone.objects.get_zone(), now)
+    _mark_devices_cut_off(operation, now)
     update = operation.update
-    # Asked first: what a device reports while the others are promoted is for the next look.
-    settled = update is not None and assignment.settled(update)
-    promote(operation, now=now)
+    # Checked first: reports that arrive in the meantime are processed in the next run.
+    settled = update is not None and assignment.is_settled(update)
+    activate_certificates(operation, now=now)
     if settled:
         complete(operation, now=now)
 
 
-def _tell_cut_off(operation: Operation, now: datetime) -> None:
-    """Tell which silent devices have no way back over TLS: no bridge, or an expired root (D-29)."""
+def _mark_devices_cut_off(operation: Operation, now: datetime) -> None:
+    """Mark offline devices that cannot reconnect over TLS and need the Certificate Remint Tool.
+
+    There is no cross-certificate, or the old root has expired.
+
+    See: D-29
+    """
     old, since = operation.authority, operation.activated_at
     if not operation.changes_ca or operation.update is None or old is None or since is None:
         return
-    bridged = old.bridges_signed.filter(subject=operation.future_authority).exists()
-    if now >= since + 2 * Zone.objects.the().refresh and (old.has_expired(now) or not bridged):
-        assignment.cut_off(operation.update, since=since, now=now)
+    bridged = old.cross_certificates_signed.filter(subject=operation.future_authority).exists()
+    if now >= since + 2 * Zone.objects.get_zone().refresh and (old.has_expired(now) or not bridged):
+        assignment.mark_devices_without_contact(operation.update, since=since, now=now)
 
 
 STEPS: dict[State, Callable[[Operation, datetime], None]] = {
@@ -104,6 +115,6 @@ STEPS: dict[State, Callable[[Operation, datetime], None]] = {
     State.BLOCKED: _blocked,
     State.ACTIVATING: _activating,
     State.ACTIVATED: _activated,
-    State.CANCELLING: lambda operation, now: finish_cancel(operation, now=now),
-    State.ROLLING_BACK: lambda operation, now: finish_roll_back(operation, now=now),
+    State.CANCELING: lambda operation, now: finish_cancellation(operation, now=now),
+    State.ROLLING_BACK: lambda operation, now: finish_rollback(operation, now=now),
 }

@@ -1,25 +1,25 @@
-"""The states of an authority, of a server's future certificate, of an operation."""
+"""The states of an authority, a server's new certificate, an operation, and a CA key job."""
 
 from __future__ import annotations
 
 from django.db import models
 
-from audit.chain.states import Machine
+from audit.chain.states import StateMachine
 
 
 class AuthorityState(models.TextChoices):
-    """Where an authority stands in the life of the zone."""
+    """The state of a certificate authority in the zone."""
 
     FUTURE = "future", "Future"
     CURRENT = "current", "Current"
-    GRACE = "grace", "In grace"
+    GRACE = "grace", "In grace period"
     RETIRED = "retired", "Retired"
     DISCARDED = "discarded", "Discarded"
 
 
 A = AuthorityState
-AUTHORITY = Machine(
-    "The authority",
+AUTHORITY = StateMachine(
+    "The certificate authority",
     {
         A.FUTURE: (A.CURRENT, A.DISCARDED),
         A.CURRENT: (A.GRACE, A.DISCARDED),
@@ -31,7 +31,7 @@ AUTHORITY = Machine(
 
 
 class FutureState(models.TextChoices):
-    """How far the future certificate of a server is (manual, 1.3.1)."""
+    """The state of a server's new certificate (manual, 1.3.1)."""
 
     AWAITED = "awaited", "CSR generation pending"
     CREATED = "created", "New certificate created"
@@ -44,8 +44,8 @@ class FutureState(models.TextChoices):
 
 
 F = FutureState
-FUTURE = Machine(
-    "The future certificate",
+FUTURE = StateMachine(
+    "The new certificate",
     {
         F.AWAITED: (
             F.CREATED,
@@ -68,9 +68,9 @@ READY = (F.CREATED, F.UPLOADED)
 
 
 class OperationState(models.TextChoices):
-    """Where an operation stands (life of an operation, docs/operations.md)."""
+    """The state of an operation (see docs/operations.md)."""
 
-    PROPOSED = "proposed", "Waits for a second administrator"
+    PROPOSED = "proposed", "Waiting for second administrator"
     PREPARING = "preparing", "Preparing"
     REPLICATING = "replicating", "Replicating content"
     ASSIGNED = "assigned", "Assigned"
@@ -78,64 +78,64 @@ class OperationState(models.TextChoices):
     BLOCKED = "blocked", "Blocked"
     ACTIVATED = "activated", "Activated"
     COMPLETED = "completed", "Completed"
-    CANCELLING = "cancelling", "Cancelling"
-    CANCEL_FAILED = "cancel-failed", "Cancel failed"
-    CANCELLED = "cancelled", "Canceled"
+    CANCELING = "canceling", "Canceling"
+    CANCEL_FAILED = "cancel-failed", "Cancellation failed"
+    CANCELED = "canceled", "Canceled"
     FAILED = "failed", "Failed"
     ROLLING_BACK = "rolling-back", "Rolling back"
     ROLLED_BACK = "rolled-back", "Rolled back"
 
 
 P = OperationState
-OPERATION = Machine(
+OPERATION = StateMachine(
     "The operation",
     {
-        P.PROPOSED: (P.PREPARING, P.CANCELLING),
-        P.PREPARING: (P.REPLICATING, P.CANCELLING, P.FAILED),
-        P.REPLICATING: (P.ASSIGNED, P.CANCELLING),
-        P.ASSIGNED: (P.ACTIVATING, P.BLOCKED, P.CANCELLING),
-        P.BLOCKED: (P.ASSIGNED, P.ACTIVATING, P.CANCELLING),
+        P.PROPOSED: (P.PREPARING, P.CANCELING),
+        P.PREPARING: (P.REPLICATING, P.CANCELING, P.FAILED),
+        P.REPLICATING: (P.ASSIGNED, P.CANCELING),
+        P.ASSIGNED: (P.ACTIVATING, P.BLOCKED, P.CANCELING),
+        P.BLOCKED: (P.ASSIGNED, P.ACTIVATING, P.CANCELING),
         P.ACTIVATING: (P.ACTIVATED,),
         P.ACTIVATED: (P.COMPLETED, P.ROLLING_BACK),
         P.ROLLING_BACK: (P.ROLLED_BACK,),
-        P.CANCELLING: (P.CANCELLED, P.CANCEL_FAILED),
-        P.CANCEL_FAILED: (P.CANCELLING,),
-        P.FAILED: (P.PREPARING, P.CANCELLING),
+        P.CANCELING: (P.CANCELED, P.CANCEL_FAILED),
+        P.CANCEL_FAILED: (P.CANCELING,),
+        P.FAILED: (P.PREPARING, P.CANCELING),
         P.COMPLETED: (P.ROLLING_BACK,),
-        P.CANCELLED: (),
+        P.CANCELED: (),
         P.ROLLED_BACK: (),
     },
 )
-# States in which the buttons of the page are taken (D-19, D-27).
+# States in which no other CA operation can start (D-19, D-27).
 BLOCKING = (
     *(P.PROPOSED, P.PREPARING, P.REPLICATING, P.ASSIGNED, P.ACTIVATING, P.BLOCKED),
-    *(P.CANCELLING, P.CANCEL_FAILED, P.FAILED, P.ROLLING_BACK),
+    *(P.CANCELING, P.CANCEL_FAILED, P.FAILED, P.ROLLING_BACK),
 )
-# States from which Cancel may start, time permitting (R090 to R095).
-CANCELLABLE = (
+# States in which an operation can be canceled, until the freeze period begins.
+CANCELABLE = (
     *(P.PROPOSED, P.PREPARING, P.REPLICATING, P.ASSIGNED, P.BLOCKED),
     *(P.CANCEL_FAILED, P.FAILED),
 )
-# States in which work is left that time or a report moves on.
-MOVING = (
+# States that the scheduler advances.
+IN_PROGRESS = (
     *(P.PREPARING, P.REPLICATING, P.ASSIGNED, P.BLOCKED, P.ACTIVATING, P.ACTIVATED),
-    *(P.CANCELLING, P.ROLLING_BACK),
+    *(P.CANCELING, P.ROLLING_BACK),
 )
-# From the go on a server may have swapped to its new certificate.
-GIVEN = (P.ACTIVATING, P.ACTIVATED)
+# States after the activation order: a server might already use its new certificate.
+ACTIVATION_ORDERED = (P.ACTIVATING, P.ACTIVATED)
 
 
 class JobState(models.TextChoices):
-    """How a job on the CA key stands."""
+    """The state of a CA key job."""
 
-    PROPOSED = "proposed", "Waits for a second administrator"
+    PROPOSED = "proposed", "Waiting for second administrator"
     WAITING = "waiting", "Waiting for the server"
     DONE = "done", "Done"
     FAILED = "failed", "Failed"
-    EXPIRED = "expired", "No answer"
+    EXPIRED = "expired", "No response"
 
 
-JOB = Machine(
+JOB = StateMachine(
     "The job",
     {
         JobState.PROPOSED: (JobState.WAITING, JobState.EXPIRED),

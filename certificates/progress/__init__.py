@@ -1,1 +1,1 @@
-"""How far an operation is: stages, counts, and its signed report."""
+"""The progress of an operation: stages, counts, and its signed report."""

@@ -1,4 +1,4 @@
-"""How many content servers, devices and servers of an operation are how far."""
+"""Counts of the content servers, devices, and new certificates of operations by state."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from wire import messages
 A = AssignmentState
 APPLIED = (A.APPLIED, A.ACTIVATING, A.ACTIVATED)
 GONE = [state for state in DeviceState.values if state != DeviceState.REGISTERED]
-LEFT_OUT = (A.IGNORED, A.CANCELED)
+NOT_COUNTED = (A.IGNORED, A.CANCELED)
 
 
 @dataclass
 class Counts:
-    """How many content servers, devices and servers are how far."""
+    """Numbers of content servers, devices, servers, and new certificates by state."""
 
     replicas: dict[str, int] = field(default_factory=dict)
     devices: dict[str, int] = field(default_factory=dict)
@@ -35,40 +35,40 @@ class Counts:
     futures: dict[str, int] = field(default_factory=dict)
 
     def sort(self) -> None:
-        """Put the counts in a fixed order, so that equal ones look equal."""
+        """Sort each dictionary by state, so that equal counts have equal text."""
         for name in ("replicas", "devices", "servers", "futures"):
             setattr(self, name, dict(sorted(getattr(self, name).items())))
 
-    def copied(self) -> tuple[int, int]:
-        """Return on how many content servers the content is, of how many that count."""
-        left_out = (ReplicaState.EXCLUDED, ReplicaState.WITHDRAWN)
-        total = sum(n for state, n in self.replicas.items() if state not in left_out)
+    def replicated(self) -> tuple[int, int]:
+        """Return how many content servers have the content, and how many must have it."""
+        ignored = (ReplicaState.EXCLUDED, ReplicaState.WITHDRAWN)
+        total = sum(n for state, n in self.replicas.items() if state not in ignored)
         return self.replicas.get(ReplicaState.AVAILABLE, 0), total
 
     def applied(self) -> tuple[int, int]:
-        """Return how many devices have applied the update, of how many it is for."""
+        """Return how many devices have applied the update, and how many must apply it."""
         return self._reached(APPLIED)
 
     def activated(self) -> tuple[int, int]:
-        """Return how many devices have activated, of how many it is for."""
+        """Return how many devices have activated the update, and how many must activate it."""
         return self._reached((A.ACTIVATED,))
 
     def _reached(self, states: tuple[str, ...]) -> tuple[int, int]:
-        total = sum(n for state, n in self.devices.items() if state not in LEFT_OUT)
+        total = sum(n for state, n in self.devices.items() if state not in NOT_COUNTED)
         return sum(self.devices.get(state, 0) for state in states), total
 
     def failed(self) -> int:
-        """Return how many devices failed or need the remint tool."""
+        """Return how many devices failed or need the Certificate Remint Tool."""
         return self.devices.get(A.FAILED, 0) + self.devices.get(A.NEEDS_CRT, 0)
 
-    def minted(self) -> tuple[int, int]:
-        """Return how many servers have their new certificate, of how many."""
+    def new_certificates(self) -> tuple[int, int]:
+        """Return how many servers have a new certificate, and how many must have one."""
         made = sum(self.futures.get(state, 0) for state in (*READY, "active"))
         return made, sum(n for state, n in self.futures.items() if state != "discarded")
 
 
-def count(operations: list[Operation], *, now: datetime) -> dict[UUID, Counts]:
-    """Return the counts of some operations by their key, in six queries for any number."""
+def get_counts(operations: list[Operation], *, now: datetime) -> dict[UUID, Counts]:
+    """Return the counts of operations by their IDs, with a fixed number of queries."""
     found = {operation.pk: Counts() for operation in operations}
     by_update = {o.update_id: o.pk for o in operations if o.update_id is not None}
     if not found:
@@ -86,22 +86,22 @@ def count(operations: list[Operation], *, now: datetime) -> dict[UUID, Counts]:
 
 
 def _count_devices(by_update: dict[UUID, UUID], found: dict[UUID, Counts], now: datetime) -> None:
-    """Count devices by state; devices that have left count for nothing."""
-    updates = SystemUpdate.objects.filter(pk__in=by_update).only("tally", "tallied_at")
-    for update, numbers in rollout.recent_of(list(updates), now=now).items():
+    """Count the registered devices by state."""
+    updates = SystemUpdate.objects.filter(pk__in=by_update).only("counts", "counted_at")
+    for update, numbers in rollout.get_recent_counts_by_update(list(updates), now=now).items():
         found[by_update[update]].devices = dict(numbers)
     every = Assignment.objects.filter(update__in=by_update).order_by()
-    # Both are few among all devices: they are looked up by themselves, each by its own index.
+    # Both sets are small, so separate queries that use an index are faster than one join.
     gone = Device.objects.filter(state__in=GONE)
-    for update, state, n in _of(every, gone):
+    for update, state, n in _count_assignments(every, gone):
         devices = found[by_update[update]].devices
         devices[state] = max(0, devices.get(state, 0) - n)
     servers = Device.objects.registered().filter(role__in=messages.CERTIFIED_ROLES)
-    for update, state, n in _of(every, servers):
+    for update, state, n in _count_assignments(every, servers):
         found[by_update[update]].servers[state] = n
 
 
-def _of(every: QuerySet[Assignment], devices: QuerySet[Device]) -> Iterable[Any]:
-    """Return how many of some assignments are of these devices, by update and state."""
+def _count_assignments(every: QuerySet[Assignment], devices: QuerySet[Device]) -> Iterable[Any]:
+    """Return the number of assignments of these devices by update and state."""
     rows = every.filter(device__in=devices.order_by().values("pk"))
     return rows.values_list("update", "state").annotate(n=Count("*"))

@@ -1,4 +1,4 @@
-"""How an operation stands: five stages, what blocks it, and a mark that tells news."""
+"""The progress of an operation: its five stages, what blocks it, and a revision for polling."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from django.utils.translation import ngettext
 from certificates.authority import gates
 from certificates.models import Operation
 from certificates.operations import preparation, rollback
-from certificates.operations.activation import lacking
+from certificates.operations.activation import get_blocking_servers
 from certificates.operations.states import OperationState
 from certificates.progress.counts import Counts
 from certificates.trust import stragglers
 from console.pages import formatting
 from devices.models import Device, Zone
-from systemupdates.content.replica_status import Row
+from systemupdates.content.replica_status import ReplicaRow
 
 State = OperationState
-# How many of the five stages lie behind an operation in each state.
+# The number of completed stages in each state.
 STAGES_DONE = {
     State.PROPOSED: 0,
     State.PREPARING: 0,
@@ -33,14 +33,14 @@ STAGES_DONE = {
     State.ACTIVATED: 5,
     State.COMPLETED: 5,
 }
-# While one of these holds, the page asks for news.
-LIVE = (*STAGES_DONE, State.CANCELLING, State.CANCEL_FAILED, State.ROLLING_BACK)
-AT_REST = (State.COMPLETED, State.CANCELLED, State.ROLLED_BACK)
+# States in which the page polls for changes.
+LIVE = (*STAGES_DONE, State.CANCELING, State.CANCEL_FAILED, State.ROLLING_BACK)
+ENDED = (State.COMPLETED, State.CANCELED, State.ROLLED_BACK)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One of the five stages. `share` is (done, of) where it is counted."""
+    """A stage of an operation. `mark` is done, now, bad, or "". `share` is (done, total)."""
 
     number: int
     name: str
@@ -58,115 +58,121 @@ class Progress:
     stages: list[Stage]
     assign: gates.Gate | None
     cancel: gates.Gate | None
-    until: str
-    lacking: list[Device] = field(default_factory=list)
-    """The servers that hold the go back (D-26)."""
-    awaited: list[Row] = field(default_factory=list)
-    """The content servers that the assignment waits for (D-35)."""
+    cancel_until: str
+    blocking_servers: list[Device] = field(default_factory=list)
+    """The servers without a new certificate that block the activation (D-26)."""
+    pending_replicas: list[ReplicaRow] = field(default_factory=list)
+    """The content servers that block the assignment (D-35)."""
     activation: gates.Gate | None = None
     force: gates.Gate | None = None
     roll_back: gates.Gate | None = None
-    is_bridge_lost: bool = False
-    """The bridge waits for a certificate server that is not heard of."""
+    is_certificate_server_lost: bool = False
+    """The server that must sign the cross-certificate is offline."""
     outstanding: int = 0
-    """How many devices have yet to go back (B-5)."""
+    """The number of devices that still have to roll back."""
 
     @property
     def headline(self) -> str:
         """Return the first sentence of the message (D-6)."""
-        text = headline(self.operation, self.counts, len(self.lacking))
+        text = headline(self.operation, self.counts, len(self.blocking_servers))
         if not self.outstanding:
             return text
         n = self.outstanding
-        left = ngettext("%(n)d device has yet to go back.", "%(n)d devices have yet to go back.", n)
+        left = ngettext(
+            "%(n)d device still has to roll back.", "%(n)d devices still have to roll back.", n
+        )
         return f"{text} {left % {'n': n}}"
 
     @property
     def is_live(self) -> bool:
-        """Tell whether the page should go on asking."""
-        return self.operation.state in LIVE and self.operation.state not in AT_REST
+        """Return True if the page polls for changes."""
+        return self.operation.state in LIVE and self.operation.state not in ENDED
 
     @property
-    def goes_back(self) -> bool:
-        """Tell whether it is rolled back, so that its stages lie behind it."""
+    def is_rolled_back(self) -> bool:
+        """Return True if the operation is or has been rolled back; its stages are then hidden."""
         return self.operation.state in (State.ROLLING_BACK, State.ROLLED_BACK)
 
     @property
     def tone(self) -> str:
-        """Return how the message looks: busy, good or bad."""
+        """Return the style of the message: busy, warn, or bad."""
         if self.operation.state in (State.BLOCKED, State.CANCEL_FAILED, State.FAILED):
             return "bad"
-        holding = (State.ACTIVATED, State.PROPOSED)
-        is_held = self.operation.state in holding or self.operation.is_held
-        return "warn" if is_held else "busy"
+        needs_attention = (State.ACTIVATED, State.PROPOSED)
+        is_warning = self.operation.state in needs_attention or self.operation.can_be_forced
+        return "warn" if is_warning else "busy"
 
 
-def progress(operation: Operation, counts: Counts, zone: Zone, now: datetime) -> Progress:
-    """Return an operation as the page shows it."""
+def get_progress(operation: Operation, counts: Counts, zone: Zone, now: datetime) -> Progress:
+    """Return the progress of an operation and the actions that are available."""
     shown = Progress(
         operation=operation,
         counts=counts,
-        stages=stages(operation, counts),
-        assign=gates.assign_gate(operation),
-        cancel=gates.cancel_gate(operation, zone, now),
-        until=gates.cancel_until(operation, zone, now),
-        activation=gates.activation_gate(operation, zone, now),
-        force=gates.force_gate(operation),
+        stages=get_stages(operation, counts),
+        assign=gates.build_assign_gate(operation),
+        cancel=gates.build_cancel_gate(operation, zone, now),
+        cancel_until=gates.format_cancel_deadline(operation, zone, now),
+        activation=gates.build_activation_gate(operation, zone, now),
+        force=gates.build_force_gate(operation),
     )
-    _look_closer(shown, zone, now)
+    _add_state_details(shown, zone, now)
     return shown
 
 
-def _look_closer(shown: Progress, zone: Zone, now: datetime) -> None:
-    """Add what only some states have, and what each costs a look at other rows."""
+def _add_state_details(shown: Progress, zone: Zone, now: datetime) -> None:
+    """Add the details that only some states have and that need more queries."""
     operation = shown.operation
     if operation.state == State.BLOCKED:
-        shown.lacking = lacking(operation)
+        shown.blocking_servers = get_blocking_servers(operation)
     elif operation.state == State.REPLICATING and operation.update is not None:
-        shown.awaited = stragglers.for_content(operation.update, zone, now)
+        shown.pending_replicas = stragglers.list_missing_replicas(operation.update, zone, now)
     elif operation.state == State.PREPARING:
-        shown.is_bridge_lost = preparation.lost_bridge(operation, now, zone.refresh)
+        shown.is_certificate_server_lost = preparation.is_certificate_server_lost(
+            operation, now, zone.refresh
+        )
     elif operation.state in gates.CAN_ROLL_BACK and operation.changes_ca:
-        why_not = rollback.why_not(operation, now=now)
-        shown.roll_back = gates.rollback_gate(operation, why_not)
+        obstacle = rollback.get_obstacle(operation, now=now)
+        shown.roll_back = gates.build_rollback_gate(operation, obstacle)
     elif operation.state in (State.ROLLING_BACK, State.ROLLED_BACK):
-        shown.outstanding = rollback.outstanding(operation)
+        shown.outstanding = rollback.count_outstanding(operation)
 
 
-def stages(operation: Operation, counts: Counts) -> list[Stage]:
-    """Return the five stages with their counts; a cancelled operation has none under way."""
-    reached = STAGES_DONE.get(State(operation.state), _done_by_fact(operation))
-    copied, applied = counts.copied(), counts.applied()
+def get_stages(operation: Operation, counts: Counts) -> list[Stage]:
+    """Return the five stages with their counts."""
+    reached = STAGES_DONE.get(State(operation.state), _reached_stage(operation))
+    replicated, applied = counts.replicated(), counts.applied()
     assigned = operation.update is not None and operation.update.assigned_at is not None
-    # A stage that was passed early (Assign Now, the activation time) goes on until its last one.
-    whole = {2: copied[0] == copied[1], 4: applied[0] == applied[1]}
+    # Replication and Apply can continue after the next stage has begun (Assign Now, activation).
+    completeness = {2: replicated[0] == replicated[1], 4: applied[0] == applied[1]}
     drafts = (
         Stage(1, _("System update created"), _created_note(operation, reached)),
-        Stage(2, _("Replicating content"), _("%d of %d servers") % copied, share=copied),
+        Stage(2, _("Replicating content"), _("%d of %d servers") % replicated, share=replicated),
         Stage(3, _("Assign to devices"), _assign_note(operation, assigned=assigned)),
         Stage(
-            4, _("Apply on devices"), _applied_note(applied), share=applied if assigned else None
+            4, _("Apply to devices"), _applied_note(applied), share=applied if assigned else None
         ),
         Stage(5, _("Activation"), _activation_note(operation)),
     )
     return [
         Stage(s.number, s.name, s.note, mark, s.share)
         for s in drafts
-        for mark in [_mark(s.number, reached, operation, whole=whole.get(s.number, True))]
+        for mark in [
+            _mark(s.number, reached, operation, is_complete=completeness.get(s.number, True))
+        ]
     ]
 
 
-def _mark(number: int, reached: int, operation: Operation, *, whole: bool) -> str:
-    if number <= reached and whole:
+def _mark(number: int, reached: int, operation: Operation, *, is_complete: bool) -> str:
+    if number <= reached and is_complete:
         return "done"
-    waits = operation.state == State.PROPOSED or operation.state not in STAGES_DONE
-    if number > reached + 1 or waits:
+    has_no_current = operation.state == State.PROPOSED or operation.state not in STAGES_DONE
+    if number > reached + 1 or has_no_current:
         return ""
     return "bad" if operation.state in (State.BLOCKED, State.FAILED) and number > reached else "now"
 
 
-def _done_by_fact(operation: Operation) -> int:
-    """Return how far an operation came whose state no longer tells it (a cancel)."""
+def _reached_stage(operation: Operation) -> int:
+    """Return the number of completed stages of a canceled operation, derived from its update."""
     if operation.update is None:
         return 0
     return 3 if operation.update.assigned_at else 1
@@ -174,7 +180,7 @@ def _done_by_fact(operation: Operation) -> int:
 
 def _created_note(operation: Operation, reached: int) -> str:
     if operation.state == State.PROPOSED:
-        return _("after the confirmation")
+        return _("after approval")
     return operation.name if reached else _("being created")
 
 
@@ -185,7 +191,7 @@ def _applied_note(applied: tuple[int, int]) -> str:
 def _assign_note(operation: Operation, *, assigned: bool) -> str:
     if not assigned or operation.update is None:
         return _("automatic after replication")
-    return _("by hand") if operation.update.assigned_by_hand else _("automatically")
+    return _("manually") if operation.update.assigned_manually else _("automatically")
 
 
 def _activation_note(operation: Operation) -> str:
@@ -195,31 +201,37 @@ def _activation_note(operation: Operation) -> str:
     return _("Immediate")
 
 
-def headline(operation: Operation, counts: Counts, without: int = 0) -> str:
-    """Return what is going on in one sentence; the first one is the manual's (R139)."""
+def headline(operation: Operation, counts: Counts, blocking: int = 0) -> str:
+    """Return the status of an operation in one sentence.
+
+    `blocking` is the number of servers that block the activation.
+
+    See: manual 1.2.10 for "... has been initiated."
+    """
     kind = operation.get_kind_display()
     done, total = counts.activated()
     outstanding = total - done
     blocked = ngettext(
-        "Blocked: %(n)d server has no new certificate.",
-        "Blocked: %(n)d servers have no new certificate.",
-        without,
-    ) % {"n": without}
-    if not without:
-        blocked = _("Blocked: the %s operation is held back.") % kind
+        "Blocked: %(n)d server does not have a new certificate.",
+        "Blocked: %(n)d servers do not have a new certificate.",
+        blocking,
+    ) % {"n": blocking}
+    if not blocking:
+        blocked = _("Blocked: the %s operation cannot be activated.") % kind
     texts = {
-        State.PROPOSED: _("The %s operation waits for a second administrator.") % kind,
+        State.PROPOSED: _("The %s operation is waiting for approval by a second administrator.")
+        % kind,
         State.BLOCKED: blocked,
-        State.FAILED: _("The %s operation could not go on.") % kind,
-        State.CANCELLING: _("The %s operation is being cancelled.") % kind,
-        State.CANCEL_FAILED: _("The %s operation could not be cancelled.") % kind,
-        State.CANCELLED: _("The %s operation has been cancelled.") % kind,
+        State.FAILED: _("The %s operation failed.") % kind,
+        State.CANCELING: _("The %s operation is being canceled.") % kind,
+        State.CANCEL_FAILED: _("The %s operation could not be canceled.") % kind,
+        State.CANCELED: _("The %s operation has been canceled.") % kind,
         State.ROLLING_BACK: _("The %s operation is being rolled back.") % kind,
         State.ROLLED_BACK: _("The %s operation has been rolled back.") % kind,
-        State.COMPLETED: _("The %s operation is completed.") % kind,
+        State.COMPLETED: _("The %s operation is complete.") % kind,
         State.ACTIVATED: ngettext(
-            "Activated, %(n)d device outstanding.",
-            "Activated, %(n)d devices outstanding.",
+            "Activated. %(n)d device outstanding.",
+            "Activated. %(n)d devices outstanding.",
             outstanding,
         )
         % {"n": outstanding},
@@ -228,26 +240,34 @@ def headline(operation: Operation, counts: Counts, without: int = 0) -> str:
     return str(texts.get(OperationState(operation.state), initiated))
 
 
-def mark(shown: list[Progress], *more: object) -> str:
-    """Return a text that changes when the page would: states, what servers show, everything.
+def get_revision(shown: list[Progress], *more: object) -> str:
+    """Return a text that changes whenever the page would change.
 
-    Its three parts are joined by dots, so that a poll can tell what is new.
+    It has three parts, separated by dots: the states, a digest of what the server table shows, and
+    a digest of everything else. A poll can see from them which part of the page has changed.
     """
     states = "-".join(p.operation.state for p in shown) or "idle"
     servers = digest([(p.counts.futures, p.counts.servers) for p in shown])
     rest = digest(
         [
-            (p.counts, p.operation.reason, p.operation.activates_at, p.assign, p.cancel, p.until)
+            (
+                p.counts,
+                p.operation.reason,
+                p.operation.activates_at,
+                p.assign,
+                p.cancel,
+                p.cancel_until,
+            )
             for p in shown
         ],
         [
             (
-                _names(p.awaited),
-                p.lacking,
+                _names(p.pending_replicas),
+                p.blocking_servers,
                 p.activation,
                 p.force,
                 p.roll_back,
-                p.is_bridge_lost,
+                p.is_certificate_server_lost,
                 p.outstanding,
             )
             for p in shown
@@ -257,10 +277,10 @@ def mark(shown: list[Progress], *more: object) -> str:
     return f"{states}.{servers}.{rest}"
 
 
-def _names(awaited: list[Row]) -> list[tuple[str, str]]:
-    return [(row.replica.server.name, row.label) for row in awaited]
+def _names(replicas: list[ReplicaRow]) -> list[tuple[str, str]]:
+    return [(row.replica.server.name, row.label) for row in replicas]
 
 
 def digest(*things: object) -> str:
-    """Return a short text that changes with what is shown."""
+    """Return a short digest of the representation of some values."""
     return hashlib.sha256(repr(things).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""The report of an operation: who, what, when, per device; signed by the zone key (B-8)."""
+"""The report of an operation and its devices, signed with the zone key."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from devices.models import Zone
 from systemupdates.models import Assignment
 from wire import metadata
 from wire.envelope import Envelope
-from wire.values import Value
+from wire.records import Record
 
-VERSION = 1
+VERSION = 2
 
 
-class Report(Value):
-    """What is signed. `id` is the operation's; moments are in UTC (RFC 3339)."""
+class Report(Record):
+    """The signed content. `id` is the ID of the operation. Times are in UTC (RFC 3339)."""
 
     id: str
     zone: str
@@ -36,9 +36,9 @@ class Report(Value):
     version: int = VERSION
 
 
-def build(operation: Operation, *, now: datetime) -> Report:
-    """Return the report of an operation as it stands now."""
-    zone = Zone.objects.the()
+def build_report(operation: Operation, *, now: datetime) -> Report:
+    """Return the report of the current status of an operation."""
+    zone = Zone.objects.get_zone()
     return Report(
         id=str(operation.pk),
         zone=str(zone.guid),
@@ -49,15 +49,15 @@ def build(operation: Operation, *, now: datetime) -> Report:
         history=list(_history(operation)),
         devices=list(_devices(operation)),
         remarks=[
-            "No security policies are touched: this product holds none.",
-            "Times of devices are those of the console when it heard of them.",
+            ("Security policies are not affected. This product does not manage security policies."),
+            "Device times show when the console received the report.",
         ],
     )
 
 
-def sign(report: Report) -> Envelope:
-    """Sign a report with the zone key; that is written to the ledger."""
-    return zone_keys.here().sign(metadata.REPORT, report)
+def sign_report(report: Report) -> Envelope:
+    """Sign a report with the zone key. The signature is recorded in the audit log."""
+    return zone_keys.get_keyring().sign(metadata.REPORT, report)
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
@@ -95,20 +95,20 @@ def _authority(authority: Authority | None) -> dict[str, Any] | None:
 def _counts(operation: Operation) -> dict[str, int]:
     found: dict[str, int] = {}
     if operation.activated_at is not None:
-        found |= devices_at_risk.count(devices_at_risk.by_contact(operation))
+        found |= devices_at_risk.count_by_status(devices_at_risk.get_devices_by_contact(operation))
     return {
         **found,
-        **{f"trust_{k}": n for k, n in vars(devices_at_risk.trusting(operation)).items()},
+        **{f"trust_{k}": n for k, n in vars(devices_at_risk.count_trust(operation)).items()},
     }
 
 
 def _history(operation: Operation) -> Iterator[dict[str, Any]]:
-    """Return what the ledger holds of the operation, its update and its authorities."""
-    about = Q(subject=f"certificates.Operation:{operation.pk}")
-    about |= Q(subject=f"systemupdates.SystemUpdate:{operation.update_id}")
+    """Return the audit log entries of the operation, its update, and its new CA."""
+    subjects = Q(subject=f"certificates.Operation:{operation.pk}")
+    subjects |= Q(subject=f"systemupdates.SystemUpdate:{operation.update_id}")
     if operation.changes_ca and operation.future_authority_id is not None:
-        about |= Q(subject=f"certificates.Authority:{operation.future_authority_id}")
-    for entry in Entry.objects.filter(about).order_by("seq"):
+        subjects |= Q(subject=f"certificates.Authority:{operation.future_authority_id}")
+    for entry in Entry.objects.filter(subjects).order_by("seq"):
         yield {
             "seq": entry.seq,
             "at": _utc(entry.at),
@@ -131,8 +131,8 @@ def _devices(operation: Operation) -> Iterator[dict[str, Any]]:
             "state": row.state,
             "reason": row.reason,
             "applied_at": _utc(row.applied_at),
-            "rehearsed_at": _utc(row.rehearsed_at),
-            "rehearsal": row.rehearsal or [],
+            "preflight_at": _utc(row.preflight_at),
+            "preflight_results": row.preflight_results or [],
             "activated_at": _utc(row.activated_at),
             "first_contact_at": _utc(row.confirmed_at),
             "last_contact_at": _utc(row.device.last_contact),

@@ -1,4 +1,4 @@
-"""A cut-over in four stages, each derived from what devices reported: never from passed time."""
+"""The four stages of a cutover, derived from the reports of devices, never from elapsed time."""
 
 from __future__ import annotations
 
@@ -7,55 +7,61 @@ from django.utils.translation import gettext as _
 from certificates.models import Operation
 from certificates.operations.states import AuthorityState, OperationState
 from certificates.progress.progress import Stage
-from certificates.trust.devices_at_risk import Trusting
+from certificates.trust.devices_at_risk import TrustCounts
 from console.pages import formatting
 
 State = OperationState
-BEFORE = (State.PREPARING, State.REPLICATING, State.FAILED)
-OVER = (State.ACTIVATED, State.COMPLETED)
-UNDONE = (State.CANCELLING, State.CANCELLED, State.CANCEL_FAILED)
-BACK = (State.ROLLING_BACK, State.ROLLED_BACK)
+NOT_ASSIGNED = (State.PREPARING, State.REPLICATING, State.FAILED)
+ACTIVATED = (State.ACTIVATED, State.COMPLETED)
+CANCELED = (State.CANCELING, State.CANCELED, State.CANCEL_FAILED)
+ROLLED_BACK = (State.ROLLING_BACK, State.ROLLED_BACK)
 ACTIVATE = 3
 
 
-def cut_over(operation: Operation, how_far: Trusting) -> list[Stage]:
-    """Return Trust, Rehearse, Activate, Retire with how many devices are through each."""
+def get_cutover_stages(operation: Operation, trust: TrustCounts) -> list[Stage]:
+    """Return the stages Trust, Preflight, Activate, and Retire with their device counts."""
     old = operation.authority
     is_retired = old is not None and old.state == AuthorityState.RETIRED
-    of = how_far.of
-    over = operation.state in OVER
+    total = trust.of
+    is_activated = operation.state in ACTIVATED
     drafts = (
-        (_("Trust"), how_far.trusting, _("%d of %d devices trust both CAs"), True),
-        (_("Rehearse"), how_far.rehearsed, _("rehearsed %d of %d"), True),
-        (_("Activate"), how_far.using_new, _("%d of %d use the new CA"), over),
-        (_("Retire"), how_far.dropped_old, _("%d of %d dropped the old CA"), is_retired),
+        (_("Trust"), trust.trusting, _("%d of %d devices trust both CAs"), True),
+        (
+            _("Preflight"),
+            trust.passed_preflight,
+            _("%d of %d devices passed the preflight check"),
+            True,
+        ),
+        (_("Activate"), trust.using_new, _("%d of %d devices use the new CA"), is_activated),
+        (
+            _("Retire"),
+            trust.dropped_old,
+            _("%d of %d devices no longer trust the old CA"),
+            is_retired,
+        ),
     )
     found = []
-    earlier_done = operation.state not in BEFORE
-    for number, (name, done, words, begun) in enumerate(drafts, start=1):
-        whole = of > 0 and done >= of
-        mark = _mark(operation, whole=whole, begun=begun and earlier_done)
-        note = words % (done, of) if begun else _to_come(operation, number)
-        found.append(Stage(number, name, note, mark, (done, of) if begun else None))
+    is_assigned = operation.state not in NOT_ASSIGNED
+    for number, (name, done, text, has_begun) in enumerate(drafts, start=1):
+        is_complete = total > 0 and done >= total
+        mark = _mark(operation, is_complete=is_complete, has_begun=has_begun and is_assigned)
+        note = text % (done, total) if has_begun else _pending_note(operation, number)
+        found.append(Stage(number, name, note, mark, (done, total) if has_begun else None))
     return found
 
 
-def _mark(operation: Operation, *, whole: bool, begun: bool) -> str:
-    if operation.state in (*UNDONE, *BACK):
+def _mark(operation: Operation, *, is_complete: bool, has_begun: bool) -> str:
+    if operation.state in (*CANCELED, *ROLLED_BACK) or not has_begun:
         return ""
-    if not begun:
-        return ""
-    return "done" if whole else "now"
+    return "done" if is_complete else "now"
 
 
-def _to_come(operation: Operation, number: int) -> str:
-    """Return what the last two stages wait for."""
+def _pending_note(operation: Operation, number: int) -> str:
+    """Return when the Activate or Retire stage begins."""
     if number == ACTIVATE:
         moment = operation.activates_at
         return formatting.stamp(moment) if moment else _("Immediate")
     old = operation.authority
-    if old is not None and old.grace_until is not None and operation.state in OVER:
-        return _("from %s on, once every device uses the new CA") % formatting.stamp(
-            old.grace_until
-        )
-    return _("after the grace time")
+    if old is not None and old.grace_until is not None and operation.state in ACTIVATED:
+        return _("from %s, when all devices use the new CA") % formatting.stamp(old.grace_until)
+    return _("after the grace period")

@@ -1,4 +1,7 @@
-"""Server certificates: the table of the page, chains, future certificates (manual, 1.3)."""
+"""REST API for server certificates: list, chains, and details.
+
+See: manual 1.3
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,29 @@ from django.utils.translation import gettext as _
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from certificates.authority.api import PEM, DetailsOut, pem
+from certificates.authority.api import PEM, DetailsOut, build_pem_response
 from certificates.models import FutureCertificate
-from certificates.servers import table
-from console.pages.tables import DEFAULT_SIZE, Asked, sorted_by
-from console.rest.api import Page, Paging, Text, as_file, by_guid, by_number, having, page
+from certificates.servers import selection, table
+from console.pages.tables import DEFAULT_SIZE, TableQuery, sort_columns
+from console.rest.api import (
+    Page,
+    Paging,
+    Text,
+    file_response,
+    get_by_guid,
+    get_by_number,
+    paginate,
+    require,
+)
 from devices.models import Device
 from faults import NotFound
-from pki.certificates.details import describe
+from pki.certificates.details import get_details
 
-router = Router(tags=["servers"], auth=having())
+router = Router(tags=["servers"], auth=require())
 
 
 class CertificateOut(Schema):
-    """The certificate that a server shows now."""
+    """The current certificate of a server."""
 
     subject: str
     issuer: str
@@ -39,11 +51,14 @@ class CertificateOut(Schema):
 
 
 class FutureOut(Schema):
-    """The certificate that a server will show; `reason` and `action` tell of a failure."""
+    """The new certificate of a server. `reason` and `action` describe a failure."""
 
     operation_id: UUID | None
     state: str
-    by_hand: bool
+    manual_csr: bool
+    by_hand: bool = Field(
+        validation_alias="manual_csr", description="use `manual_csr`", deprecated=True
+    )
     has_csr: bool
     has_certificate: bool
     sha256: str = Field(validation_alias="digest")
@@ -54,17 +69,17 @@ class FutureOut(Schema):
 
     @staticmethod
     def resolve_has_csr(future: Any) -> bool:
-        """Tell whether there is a CSR to fetch."""
+        """Return True if there is a CSR to download."""
         return bool(future.csr_pem)
 
     @staticmethod
     def resolve_has_certificate(future: Any) -> bool:
-        """Tell whether there is a chain to fetch."""
+        """Return True if there is a certificate to download."""
         return bool(future.chain_pem)
 
 
 class ServerOut(Schema):
-    """One row of the table of server certificates."""
+    """A server with its certificates."""
 
     id: UUID
     name: str
@@ -78,14 +93,14 @@ class ServerOut(Schema):
 
 
 class ServerFilter(Schema):
-    """The search, chip and order of the page."""
+    """Search text, filter, and sort order."""
 
     q: Text = ""
-    state: Text = Field("", description="expiring, expired, failed, csr or ready")
-    sort: Text = Field("", description="a column, with - in front for descending")
+    state: Text = Field("", description="expiring, expired, failed, csr, or ready")
+    sort: Text = Field("", description=("column to sort by; prefix with - for descending order"))
 
 
-def _out(row: table.Row) -> dict[str, Any]:
+def _serialize_row(row: table.ServerRow) -> dict[str, Any]:
     device = row.device
     return {
         "id": device.pk,
@@ -100,97 +115,90 @@ def _out(row: table.Row) -> dict[str, Any]:
     }
 
 
-def _updates() -> list[UUID]:
-    return [o.update_id for o in table.running() if o.update_id is not None]
+def _list_update_ids() -> list[UUID]:
+    return [o.update_id for o in table.list_running_operations() if o.update_id is not None]
 
 
 @router.get("/servers", response=Page[ServerOut])
 def list_servers(request: HttpRequest, paging: Query[Paging], wanted: Query[ServerFilter]) -> Any:
-    """List the servers with their certificates; those that need attention come first."""
-    now, updates = timezone.now(), _updates()
-    asked = Asked(wanted.q.strip(), wanted.state, wanted.sort, "1", DEFAULT_SIZE)
-    _columns, field, descending = sorted_by(table.COLUMNS, asked.sort)
-    found = table.matching(table.servers(now, updates), asked, now)
+    """List servers and their certificates. Servers that need attention are listed first."""
+    now, updates = timezone.now(), _list_update_ids()
+    query = TableQuery(wanted.q.strip(), wanted.state, wanted.sort, "1", DEFAULT_SIZE)
+    _columns, field, descending = sort_columns(table.COLUMNS, query.sort)
+    found = table.filter_servers(table.get_servers(now, updates), query, now)
     total = found.count()
-    keys = table.ordered(found, field, now, descending=descending).values_list("pk", flat=True)
-    part = list(keys[paging.offset : paging.offset + paging.limit])
+    keys = table.sort_servers(found, field, now, descending=descending).values_list("pk", flat=True)
+    page = list(keys[paging.offset : paging.offset + paging.limit])
     return {
-        "items": [_out(row) for row in table.rows(part, updates, now)],
+        "items": [_serialize_row(row) for row in table.get_rows(page, updates, now)],
         "total": total,
         "limit": paging.limit,
         "offset": paging.offset,
     }
 
 
-def find(server_id: str) -> Device:
-    """Return a server that holds a certificate of the zone, by its key."""
-    return by_guid(Device.objects.certified(), server_id)
+def get_server(server_id: str) -> Device:
+    """Return a server that can have a certificate of the zone, by its id."""
+    return get_by_guid(Device.objects.certified(), server_id)
 
 
-def coming(device: Device) -> FutureCertificate:
-    """Return the future certificate of a server, the one of an operation before its first."""
-    rows = FutureCertificate.objects.open().filter(device=device).foremost()
-    found = rows.select_related("device", "authority", "operation").first()
+def get_future_certificate(device: Device) -> FutureCertificate:
+    """Return the pending certificate of a server. Raise NotFound if it has none."""
+    found = selection.get_future(device)
     if found is None:
-        raise NotFound(
-            _("No new certificate is on its way to %(device)s.") % {"device": device.name}
-        )
+        raise NotFound(_("No new certificate is pending for %(device)s.") % {"device": device.name})
     return found
 
 
-def row(device: Device) -> dict[str, Any]:
-    """Return the row of one server as it is now."""
-    return _out(table.rows([device.pk], _updates(), timezone.now())[0])
+def get_row(device: Device) -> dict[str, Any]:
+    """Return a server as it is now, for a response."""
+    return _serialize_row(table.get_rows([device.pk], _list_update_ids(), timezone.now())[0])
 
 
 @router.get("/servers/{server_id}", response=ServerOut)
 def show_server(request: HttpRequest, server_id: str) -> Any:
-    """Show one server with its certificates."""
-    return row(find(server_id))
+    """Get a server and its certificates."""
+    return get_row(get_server(server_id))
 
 
-@router.get("/servers/{server_id}/certificate", openapi_extra=as_file(PEM))
+@router.get("/servers/{server_id}/certificate", openapi_extra=file_response(PEM))
 def server_certificate(request: HttpRequest, server_id: str) -> HttpResponse:
-    """Return the certificate that a server shows, with its chain, as PEM."""
-    device = find(server_id)
-    return pem(_chain(device), f"{file_name(device)}.pem")
+    """Download the current certificate and chain of a server in PEM format."""
+    device = get_server(server_id)
+    return build_pem_response(_get_chain(device), f"{selection.get_file_name(device)}.pem")
 
 
 @router.get("/servers/{server_id}/certificate/details", response=DetailsOut)
 def server_certificate_details(request: HttpRequest, server_id: str) -> Any:
-    """View Certificate of a server."""
-    return describe(_chain(find(server_id)))
+    """Get the certificate details of a server."""
+    return get_details(_get_chain(get_server(server_id)))
 
 
-class PastOut(CertificateOut):
-    """A certificate that a server shows or has shown."""
+class PreviousCertificateOut(CertificateOut):
+    """A current or previous certificate of a server."""
 
     id: int
     superseded_at: datetime | None
 
 
-@router.get("/servers/{server_id}/certificates", response=Page[PastOut])
+@router.get("/servers/{server_id}/certificates", response=Page[PreviousCertificateOut])
 def list_server_certificates(request: HttpRequest, server_id: str, paging: Query[Paging]) -> Any:
-    """List what a server has shown, the newest first."""
-    return page(find(server_id).certificates.order_by("-active_since", "-pk"), paging)
+    """List the current and previous certificates of a server, newest first."""
+    return paginate(get_server(server_id).certificates.order_by("-active_since", "-pk"), paging)
 
 
-@router.get("/servers/{server_id}/certificates/{certificate_id}", openapi_extra=as_file(PEM))
-def past_certificate(request: HttpRequest, server_id: str, certificate_id: str) -> HttpResponse:
-    """Return a certificate that a server has shown, with its chain, as PEM."""
-    device = find(server_id)
-    found = by_number(device.certificates.all(), certificate_id)
-    return pem(found.chain_pem, f"{file_name(device)}-{found.digest[:8]}.pem")
+@router.get("/servers/{server_id}/certificates/{certificate_id}", openapi_extra=file_response(PEM))
+def previous_certificate(request: HttpRequest, server_id: str, certificate_id: str) -> HttpResponse:
+    """Download a current or previous certificate of a server in PEM format."""
+    device = get_server(server_id)
+    found = get_by_number(device.certificates.all(), certificate_id)
+    return build_pem_response(
+        found.chain_pem, f"{selection.get_file_name(device)}-{found.digest[:8]}.pem"
+    )
 
 
-def _chain(device: Device) -> str:
-    found = device.certificates.filter(superseded_at=None).first()
+def _get_chain(device: Device) -> str:
+    found = selection.get_current(device)
     if found is None:
-        raise NotFound(_("%(device)s has no certificate yet.") % {"device": device.name})
+        raise NotFound(_("%(device)s does not have a certificate yet.") % {"device": device.name})
     return str(found.chain_pem)
-
-
-def file_name(device: Device) -> str:
-    """Return what a server's files are called."""
-    name = device.fqdn or device.name
-    return "".join(char if char.isalnum() or char in ".-" else "_" for char in name)

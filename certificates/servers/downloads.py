@@ -1,4 +1,4 @@
-"""Downloads: certificates and CSRs as PEM files (S-89)."""
+"""Downloads of certificates and CSRs as PEM files."""
 
 from __future__ import annotations
 
@@ -10,72 +10,73 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
 from certificates.models import Authority, FutureCertificate
-from console.pages.tables import as_download
+from certificates.servers.selection import get_current, get_file_name, get_future
+from console.pages.tables import as_attachment
 from devices.middleware import ZoneRequest
 from devices.models import Device
-from pki.chains import chains as chains_chain
+from pki.chains import chains
 
 
-def _pem(text: str, name: str, kind: str = "application/x-pem-file") -> HttpResponse:
-    return as_download(HttpResponse(text, content_type=kind), name)
+def _pem_response(text: str, name: str, kind: str = "application/x-pem-file") -> HttpResponse:
+    return as_attachment(HttpResponse(text, content_type=kind), name)
 
 
-def _chain(request: ZoneRequest, chain: str, name: str) -> HttpResponse:
-    """Give a certificate with its chain, or alone."""
+def _chain_response(request: ZoneRequest, chain: str, name: str) -> HttpResponse:
+    """Return a certificate with its chain, or alone if `part=certificate` is requested."""
     if request.GET.get("part") == "certificate":
-        return _pem(chains_chain.split(chain)[0], f"{name}-certificate.pem")
-    return _pem(chain, f"{name}.pem")
+        return _pem_response(chains.split(chain)[0], f"{name}-certificate.pem")
+    return _pem_response(chain, f"{name}.pem")
 
 
 @require_safe
 def ca_pem(request: ZoneRequest) -> HttpResponse:
-    """Give the certificate of the zone CA."""
+    """Return the certificate of the zone CA."""
     authority = Authority.objects.current()
-    return _pem(authority.root_pem, f"{slugify(authority.common_name) or 'zone'}-ca.pem")
+    return _pem_response(authority.root_pem, f"{slugify(authority.common_name) or 'zone'}-ca.pem")
 
 
 @require_safe
 def server_pem(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Give the certificate that a server shows now, with its chain."""
+    """Return the current certificate of a server."""
     device = get_object_or_404(Device.objects.certified(), pk=pk)
-    certificate = device.certificates.filter(superseded_at=None).first()
+    certificate = get_current(device)
     if certificate is None:
         raise Http404
-    return _chain(request, certificate.chain_pem, _file(device))
+    return _chain_response(request, certificate.chain_pem, get_file_name(device))
 
 
 @require_safe
-def past_pem(request: ZoneRequest, pk: UUID, certificate: int) -> HttpResponse:
-    """Give a certificate that a server has shown before, with its chain."""
+def previous_pem(request: ZoneRequest, pk: UUID, certificate: int) -> HttpResponse:
+    """Return a previous certificate of a server."""
     device = get_object_or_404(Device.objects.certified(), pk=pk)
     found = get_object_or_404(device.certificates, pk=certificate)
-    return _chain(request, found.chain_pem, f"{_file(device)}-{found.digest[:8]}")
+    return _chain_response(request, found.chain_pem, f"{get_file_name(device)}-{found.digest[:8]}")
 
 
 @require_safe
 def future_pem(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Give the certificate that a server will show, with its chain."""
-    device, coming = _coming(pk)
-    if not coming.chain_pem:
+    """Return the new certificate of a server."""
+    device, future = _get_future(pk)
+    if not future.chain_pem:
         raise Http404
-    return _chain(request, coming.chain_pem, f"{_file(device)}-new")
+    return _chain_response(request, future.chain_pem, f"{get_file_name(device)}-new")
 
 
 @require_safe
 def csr(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Give the certification request of a server (D-18)."""
-    device, coming = _coming(pk)
-    if not coming.csr_pem:
+    """Return the CSR of a server.
+
+    See: D-18
+    """
+    device, future = _get_future(pk)
+    if not future.csr_pem:
         raise Http404
-    return _pem(coming.csr_pem, f"{_file(device)}.csr", "application/pkcs10")
+    return _pem_response(future.csr_pem, f"{get_file_name(device)}.csr", "application/pkcs10")
 
 
-def _coming(pk: UUID) -> tuple[Device, FutureCertificate]:
+def _get_future(pk: UUID) -> tuple[Device, FutureCertificate]:
     device = get_object_or_404(Device.objects.certified(), pk=pk)
-    coming = FutureCertificate.objects.open().filter(device=device).foremost()
-    return device, get_object_or_404(coming)
-
-
-def _file(device: Device) -> str:
-    name = device.fqdn or device.name
-    return "".join(char if char.isalnum() or char in ".-" else "_" for char in name)
+    future = get_future(device)
+    if future is None:
+        raise Http404
+    return device, future

@@ -1,4 +1,7 @@
-"""The fields of Remint Certificate, Generate CSR and Import Certificate (manual, 1.3.2)."""
+"""Forms of Remint Certificate, Generate CSR, and Import Certificate.
+
+See: manual 1.3.2
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import Any, ClassVar
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from certificates.issuance.imports import ZIP_AT_MOST
-from certificates.operations.activation_time import Limits
+from certificates.issuance.imports import MAX_ZIP_SIZE
+from certificates.operations.activation_time import ActivationLimits
 from certificates.operations.presentation.ca_forms import (
     INCLUDE_DNS,
     INCLUDE_DNS_HELP,
@@ -20,82 +23,97 @@ from certificates.operations.presentation.ca_forms import (
     read_upload,
 )
 from certificates.operations.presentation.forms import key_lengths
-from certificates.operations.requests import NAME_AT_MOST
-from console.pages.forms import offer
+from certificates.operations.requests import MAX_NAME_LENGTH
+from console.pages.forms import set_choices
 from devices.models import Device
 from pki.keys import DEFAULT_KEY_LENGTH
 
-FILES_AT_MOST = 200
-NAMED = 10
+MAX_FILES = 200
+MAX_NAMED_SERVERS = 10
 
 
-class NamedUpdate(ActivationStep):
-    """The activation, and the name of the system update that is made for it (R175, R176)."""
+class NamedActivationForm(ActivationStep):
+    """The activation time, and the name of the system update."""
 
     name = forms.CharField(
-        label=_("Name of the system update"),
-        max_length=NAME_AT_MOST,
-        help_text=_("Shown on the System Updates page."),
+        label=_("System update name"),
+        max_length=MAX_NAME_LENGTH,
+        help_text=_("This name appears on the System Updates page."),
     )
 
     field_order: Any = ("activates_at", "soon", "name", "password")
 
 
 class ServerFields(forms.Form):
-    """What depends on the selected servers: the common name and the additional DNS names."""
+    """Fields that depend on the selected servers: common name and additional DNS names."""
 
-    def fit(self, servers: list[Device], along: Sequence[Device] = ()) -> None:
-        """Drop or shut what does not apply to these servers (R172, R174, R188).
+    def adapt_to(self, servers: list[Device], satellites: Sequence[Device] = ()) -> None:
+        """Remove or disable the fields that do not apply to the servers.
 
-        A server that satellites belong to keeps its FQDN: they know it by that.
+        A server with satellites keeps its FQDN, because they connect to it by that name.
         """
-        if len(servers) == 1 and not along and not servers[0].has_satellites():
+        if len(servers) == 1 and not satellites and not servers[0].has_satellites():
             self.fields["common_name"].initial = servers[0].fqdn
         else:
             del self.fields["common_name"]
         if "include_dns" in self.fields:
-            named = [server for server in (*servers, *along) if server.dns_names]
-            self.fields["include_dns"].disabled = not named
-            self.fields["include_dns"].help_text = _additional(named, len(servers) + len(along))
+            servers_with_names = [server for server in (*servers, *satellites) if server.dns_names]
+            self.fields["include_dns"].disabled = not servers_with_names
+            self.fields["include_dns"].help_text = _describe_dns_names(
+                servers_with_names, len(servers) + len(satellites)
+            )
 
 
-def _additional(named: list[Device], of: int) -> str:
-    """Return which additional DNS names are configured, for the few that fit below a field."""
-    if not named:
-        none = _("None are configured for this server."), _("None are configured.")
-        return str(none[0] if of == 1 else none[1])
-    if of == 1:
-        return ", ".join(named[0].dns_names)
-    few = "; ".join(f"{server.name}: {', '.join(server.dns_names)}" for server in named[:NAMED])
-    return few + ("; …" if len(named) > NAMED else "")
+def _describe_dns_names(servers_with_names: list[Device], count: int) -> str:
+    """Return a help text with the additional DNS names of the first servers."""
+    if not servers_with_names:
+        none = (
+            _("No additional DNS names are configured for this server."),
+            _("No additional DNS names are configured."),
+        )
+        return str(none[0] if count == 1 else none[1])
+    if count == 1:
+        return ", ".join(servers_with_names[0].dns_names)
+    shown = "; ".join(
+        f"{server.name}: {', '.join(server.dns_names)}"
+        for server in servers_with_names[:MAX_NAMED_SERVERS]
+    )
+    return shown + ("; …" if len(servers_with_names) > MAX_NAMED_SERVERS else "")
 
 
 class SatelliteFields(ServerFields):
-    """The satellites that belong to the selected servers: reminted along, or left out."""
+    """The satellites of the selected servers, which can be included or excluded."""
 
     satellites = forms.MultipleChoiceField(
         label=_("Associated satellites"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("Reminted along. Take the mark off those that are to be left out."),
+        help_text=_(
+            "These satellites are reminted together with the server. "
+            "To exclude one, clear its checkbox."
+        ),
     )
 
-    def fit(self, servers: list[Device], along: Sequence[Device] = ()) -> None:
-        """List the satellites."""
-        super().fit(servers, along)
-        if not along:
+    def adapt_to(self, servers: list[Device], satellites: Sequence[Device] = ()) -> None:
+        """Add a checkbox for each satellite, or remove the field if there are none."""
+        super().adapt_to(servers, satellites)
+        if not satellites:
             del self.fields["satellites"]
             return
-        offer(self, "satellites", [(str(one.pk), f"{one.name} ({one.fqdn})") for one in along])
-        self.fields["satellites"].initial = [str(one.pk) for one in along]
+        set_choices(
+            self,
+            "satellites",
+            [(str(device.pk), f"{device.name} ({device.fqdn})") for device in satellites],
+        )
+        self.fields["satellites"].initial = [str(device.pk) for device in satellites]
 
 
-class RemintInternalForm(NamedUpdate, SatelliteFields):
-    """Remint Certificate under an internal CA: one page (R171 to R177)."""
+class RemintInternalForm(NamedActivationForm, SatelliteFields):
+    """Remint Certificate with an internal CA."""
 
     confirm = forms.BooleanField(
         label=_("Yes, I want to remint the certificate for this server"),
-        error_messages={"required": _("Tick this box if you want to remint the certificate.")},
+        error_messages={"required": _("To remint the certificate, select this checkbox.")},
         widget=forms.CheckboxInput(attrs={"data-activates": "remint-fields", "autofocus": True}),
     )
     common_name = forms.CharField(
@@ -106,7 +124,7 @@ class RemintInternalForm(NamedUpdate, SatelliteFields):
         coerce=int,
         choices=key_lengths,
         initial=DEFAULT_KEY_LENGTH,
-        help_text=_("Of the server's new key."),
+        help_text=_("Length of the server's new key."),
     )
     include_dns = forms.BooleanField(label=INCLUDE_DNS, required=False, help_text=INCLUDE_DNS_HELP)
 
@@ -118,17 +136,17 @@ class RemintInternalForm(NamedUpdate, SatelliteFields):
     def __init__(
         self,
         request: Any,
-        limits: Limits,
+        limits: ActivationLimits,
         servers: list[Device],
-        along: Sequence[Device] = (),
+        satellites: Sequence[Device] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(request, limits, **kwargs)
-        self.fit(servers, along)
+        self.adapt_to(servers, satellites)
 
 
 class RemintCsrStep(CsrStep, SatelliteFields):
-    """Generate CSR of a remint under an external CA (R187 to R190)."""
+    """The CSR page of Remint Certificate with an external CA."""
 
     common_name = forms.CharField(
         label=_("Common name"),
@@ -137,21 +155,25 @@ class RemintCsrStep(CsrStep, SatelliteFields):
         help_text=_("A DNS name of the server."),
     )
 
-    def __init__(self, servers: list[Device], along: Sequence[Device] = (), **kwargs: Any) -> None:
+    def __init__(
+        self, servers: list[Device], satellites: Sequence[Device] = (), **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.fields["organizational_unit"].label = _("Organization unit")
-        self.fit(servers, along)
+        self.adapt_to(servers, satellites)
 
 
 class GenerateCsrForm(SubjectForm, ServerFields):
-    """Generate CSR of the menu Actions, with the labels of its own dialog (R200 to R206)."""
+    """Generate CSR in the Actions menu, with the labels that the manual uses there."""
 
     common_name = forms.CharField(
-        label=_("Common Name (CN)"), max_length=253, help_text=_("Such as mail.acme.example.")
+        label=_("Common Name (CN)"), max_length=253, help_text=_("Example: mail.acme.example")
     )
     replaces = forms.BooleanField(
-        label=_("Yes, replace the certificates that were imported already"),
-        error_messages={"required": _("Tick this box to drop the imported certificates.")},
+        label=_("Yes, replace the certificates that have already been imported"),
+        error_messages={
+            "required": _("To discard the imported certificates, select this checkbox.")
+        },
     )
 
     LABELS: ClassVar = {
@@ -167,40 +189,41 @@ class GenerateCsrForm(SubjectForm, ServerFields):
         super().__init__(**kwargs)
         for name, label in self.LABELS.items():
             self.fields[name].label = label
-        self.fit(servers)
+        self.adapt_to(servers)
         if not replaces:
             del self.fields["replaces"]
 
 
-class SeveralFiles(forms.FileInput):
-    """A file input that takes several files."""
+class MultipleFileInput(forms.FileInput):
+    """A file input for several files."""
 
     allow_multiple_selected = True
 
 
-class SeveralFilesField(forms.FileField):
-    """One file or several, each as its name and its bytes."""
+class MultipleFileField(forms.FileField):
+    """A field for one or more files. Its value is a list of names and contents."""
 
-    widget = SeveralFiles
+    widget = MultipleFileInput
 
     def clean(self, data: Any, initial: Any = None) -> list[tuple[str, bytes]]:
-        """Read the files; each is limited, and so is their number."""
+        """Return the names and contents of the files. Limits their number and size."""
         given = data if isinstance(data, list | tuple) else [data]
-        if len(given) > FILES_AT_MOST:
-            raise forms.ValidationError(_("At most %d files at once.") % FILES_AT_MOST)
-        found = [super(SeveralFilesField, self).clean(one, initial) for one in given or [None]]
-        return [(one.name, read_upload(one, ZIP_AT_MOST)) for one in found]
+        if len(given) > MAX_FILES:
+            raise forms.ValidationError(_("You can upload up to %d files at a time.") % MAX_FILES)
+        found = [super(MultipleFileField, self).clean(file, initial) for file in given or [None]]
+        return [(one.name, read_upload(one, MAX_ZIP_SIZE)) for one in found]
 
 
 class ImportForm(forms.Form):
-    """Import Certificate: Browse and OK (R207, R208)."""
+    """Import Certificate."""
 
-    file = SeveralFilesField(
+    file = MultipleFileField(
         label=_("Certificate"),
         allow_empty_file=True,
-        widget=SeveralFiles(attrs={"accept": f"{SUFFIXES},.zip", "autofocus": True}),
+        widget=MultipleFileInput(attrs={"accept": f"{SUFFIXES},.zip", "autofocus": True}),
         help_text=_(
-            "The certificate with its complete chain: .pem .der .p7b .cer .crt .cert. "
-            "Several files or a zip are matched to the selected servers by their keys."
+            "The certificate with its complete chain (.pem, .der, .p7b, .cer, "
+            ".crt, .cert). If you upload several files or a zip file, each "
+            "certificate is matched to a selected server by its key."
         ),
     )

@@ -1,6 +1,8 @@
-"""Which act on selected servers works when, and why not (manual, 1.3.2; D-19, D-23, D-49).
+"""Which actions on selected servers are available, and why others are not.
 
-The server decides, for the buttons of the pane as for what is sent by them.
+The server decides this both for the buttons of the pane and for the requests that they send.
+
+See: manual 1.3.2; D-19; D-23; D-49
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from certificates.authority.gates import Gate
 from certificates.models import Authority, FutureCertificate, Operation
-from certificates.servers.selection import Facts, Short
+from certificates.servers.selection import BlockedServers, SelectionFacts
 
-ZIP_FROM = 2
+MIN_ZIP_SERVERS = 2
 
 
-class Act(TextChoices):
-    """Remint Certificate and the menu Actions, in the manual's order (D-2, R196 to R198)."""
+class ServerAction(TextChoices):
+    """Remint Certificate and the Actions menu, in the order of the manual."""
 
     REMINT = "remint-certificate", gettext_lazy("Remint Certificate")
     GENERATE = "generate-csr", gettext_lazy("Generate CSR")
@@ -31,118 +33,147 @@ class Act(TextChoices):
 
 
 ICONS = {
-    Act.REMINT: "refresh-ccw",
-    Act.GENERATE: "file-plus",
-    Act.IMPORT: "file-input",
-    Act.ZIP: "file-archive",
+    ServerAction.REMINT: "refresh-ccw",
+    ServerAction.GENERATE: "file-plus",
+    ServerAction.IMPORT: "file-input",
+    ServerAction.ZIP: "file-archive",
 }
 
 
-# What a selected server must not be for an act, in the order in which it is told.
-STOPPED_BY = {
-    Act.REMINT: ("waiting",),
-    Act.GENERATE: ("not_external", "activating", "too_old"),
-    Act.IMPORT: ("not_external", "without_csr", "activating"),
-    Act.ZIP: ("not_external", "without_csr"),
+# Reasons that make an action unavailable for a selected server, in the order of display.
+BLOCKERS = {
+    ServerAction.REMINT: ("waiting",),
+    ServerAction.GENERATE: ("not_external", "activating", "too_old"),
+    ServerAction.IMPORT: ("not_external", "without_csr", "activating"),
+    ServerAction.ZIP: ("not_external", "without_csr"),
 }
-TEXTS: dict[str, Any] = {
+REASONS: dict[str, Any] = {
     "waiting": ngettext_lazy(
-        "%(n)d of %(of)d selected servers already waits for a new certificate: %(names)s.",
-        "%(n)d of %(of)d selected servers already wait for a new certificate: %(names)s.",
+        ("%(n)d of %(of)d selected servers is already waiting for a new certificate: %(names)s."),
+        ("%(n)d of %(of)d selected servers are already waiting for a new certificate: %(names)s."),
         "n",
     ),
     "not_external": ngettext_lazy(
-        "%(n)d of %(of)d selected servers waits for no certificate of an external CA: %(names)s.",
-        "%(n)d of %(of)d selected servers wait for no certificate of an external CA: %(names)s.",
+        (
+            "%(n)d of %(of)d selected servers is not waiting for a certificate "
+            "from an external CA: %(names)s."
+        ),
+        (
+            "%(n)d of %(of)d selected servers are not waiting for a certificate "
+            "from an external CA: %(names)s."
+        ),
         "n",
     ),
     "without_csr": ngettext_lazy(
-        "%(n)d of %(of)d selected servers has no CSR yet: %(names)s.",
-        "%(n)d of %(of)d selected servers have no CSR yet: %(names)s.",
+        "%(n)d of %(of)d selected servers does not have a CSR yet: %(names)s.",
+        "%(n)d of %(of)d selected servers do not have a CSR yet: %(names)s.",
         "n",
     ),
     "activating": ngettext_lazy(
-        "%(n)d of %(of)d selected servers may be activating its new certificate: %(names)s.",
-        "%(n)d of %(of)d selected servers may be activating their new certificates: %(names)s.",
+        (
+            "%(n)d of %(of)d selected servers might already be activating its new "
+            "certificate: %(names)s."
+        ),
+        (
+            "%(n)d of %(of)d selected servers might already be activating their "
+            "new certificates: %(names)s."
+        ),
         "n",
     ),
     "too_old": ngettext_lazy(
-        "The agent of %(names)s is too old to generate a CSR. Update it, or place certificate and "
-        "key in the remint repository of the server.",
-        "The agents of %(names)s are too old to generate a CSR. Update them, or place certificate "
-        "and key in the remint repository of each server.",
+        "The agent on %(names)s is too old to generate a CSR. Update the "
+        "agent, or copy the certificate and key to the remint repository of "
+        "the server.",
+        "The agents on %(names)s are too old to generate a CSR. Update the "
+        "agents, or copy the certificate and key to the remint repository of "
+        "each server.",
         "n",
     ),
 }
 
 
 @dataclass(frozen=True)
-class Around:
-    """What shuts an act whatever is selected."""
+class ZoneFacts:
+    """State of the zone that makes actions unavailable for every selection."""
 
-    of_ca: str | Promise = ""
-    """The operation on the zone CA that is in progress, as its button is called."""
+    ca_operation: str | Promise = ""
+    """The label of the CA operation that is in progress, or ""."""
     ca_expired: bool = False
     """The zone CA is internal and has expired."""
-    awaited: bool = False
-    """Some server waits for a certificate of an external CA."""
+    has_pending_external: bool = False
+    """A server is waiting for a certificate from an external CA."""
 
     @classmethod
-    def read(cls, now: datetime) -> Around:
-        """Read how the zone stands."""
+    def get(cls, now: datetime) -> ZoneFacts:
+        """Return the current state of the zone."""
         pending = Operation.objects.blocking().of_ca().first()
-        return cls.of(Authority.objects.filter(state="current").first(), pending, now)
+        return cls.build(Authority.objects.filter(state="current").first(), pending, now)
 
     @classmethod
-    def of(cls, authority: Authority | None, pending: Operation | None, now: datetime) -> Around:
-        """Tell it of the zone CA and the operation on it that is in progress."""
-        waiting = FutureCertificate.objects.open().filter(authority__kind=Authority.Kind.EXTERNAL)
+    def build(
+        cls, authority: Authority | None, pending: Operation | None, now: datetime
+    ) -> ZoneFacts:
+        """Return the state for a zone CA and the CA operation that is in progress."""
+        external = FutureCertificate.objects.open().filter(authority__kind=Authority.Kind.EXTERNAL)
         return cls(
-            of_ca=pending.get_kind_display() if pending else "",
+            ca_operation=pending.get_kind_display() if pending else "",
             ca_expired=bool(authority and authority.is_internal and authority.has_expired(now)),
-            awaited=waiting.exists(),
+            has_pending_external=external.exists(),
         )
 
 
-def server_gates(around: Around, facts: Facts | None) -> list[Gate]:
-    """Return the acts with what shuts them; without facts the selection is not looked at."""
+def build_server_gates(zone: ZoneFacts, facts: SelectionFacts | None) -> list[Gate]:
+    """Return the actions and why each is unavailable. Without facts, the selection is ignored."""
     return [
         Gate(
-            button=act.value,
-            label=act.label,
-            reason=shut_around(act, around) or (shut_for(act, facts) if facts else ""),
-            icon=ICONS[act],
+            button=action.value,
+            label=action.label,
+            reason=get_zone_reason(action, zone)
+            or (get_selection_reason(action, facts) if facts else ""),
+            icon=ICONS[action],
         )
-        for act in Act
+        for action in ServerAction
     ]
 
 
-def shut_around(act: Act, around: Around) -> str:
-    """Return why an act is shut for every server, "" where it is not (R170, R196, D-23)."""
-    if act != Act.REMINT:
-        return "" if around.awaited else _("No server waits for a certificate of an external CA.")
-    if around.of_ca:
-        return _("%(operation)s is in progress. Wait until it ends, or cancel it.") % {
-            "operation": around.of_ca
+def get_zone_reason(action: ServerAction, zone: ZoneFacts) -> str:
+    """Return why an action is unavailable for every server, or ""."""
+    if action != ServerAction.REMINT:
+        return (
+            ""
+            if zone.has_pending_external
+            else _("No servers are waiting for a certificate from an external CA.")
+        )
+    if zone.ca_operation:
+        return _("%(operation)s is in progress. Wait for it to complete, or cancel it.") % {
+            "operation": zone.ca_operation
         }
-    return _("The zone CA has expired. Remint the CA first.") if around.ca_expired else ""
+    return _("The zone CA has expired. Remint the CA first.") if zone.ca_expired else ""
 
 
-def shut_for(act: Act, facts: Facts) -> str:
-    """Return why an act does not suit the selected servers, "" where it does (R161)."""
+def get_selection_reason(action: ServerAction, facts: SelectionFacts) -> str:
+    """Return why an action is unavailable for the selected servers, or ""."""
     if not facts.servers:
-        return _("Select at least one server first.")
-    if act == Act.ZIP and facts.servers < ZIP_FROM:
-        return _("Select several servers; for one use “Download CSR” in the column Options.")
-    return next(filter(None, (_lacking(name, facts) for name in STOPPED_BY[act])), "")
+        return _("Select at least one server.")
+    if action == ServerAction.ZIP and facts.servers < MIN_ZIP_SERVERS:
+        return _(
+            "Select two or more servers. For a single server, use "
+            "Download CSR in the Options column."
+        )
+    return next(filter(None, (_build_reason(name, facts) for name in BLOCKERS[action])), "")
 
 
-def _lacking(name: str, facts: Facts) -> str:
-    """Return how many selected servers something keeps from an act, and their first names."""
-    short: Short = getattr(facts, name)
-    if not short.n:
+def _build_reason(name: str, facts: SelectionFacts) -> str:
+    """Return the message for a blocker, with the number and names of servers, or ""."""
+    blocked: BlockedServers = getattr(facts, name)
+    if not blocked.count:
         return ""
-    more = [_("and %d more") % (short.n - len(short.names))] if short.n > len(short.names) else []
+    more = (
+        [_("and %d more") % (blocked.count - len(blocked.names))]
+        if blocked.count > len(blocked.names)
+        else []
+    )
     return str(
-        TEXTS[name] % {"n": short.n, "of": facts.servers, "names": ", ".join([*short.names, *more])}
+        REASONS[name]
+        % {"n": blocked.count, "of": facts.servers, "names": ", ".join([*blocked.names, *more])}
     )

@@ -1,4 +1,7 @@
-"""The server pane's table: which servers in which order, and what each row shows (R150 to R160)."""
+"""The table of server certificates: search, filters, order, and rows.
+
+See: manual 1.3.1
+"""
 
 from __future__ import annotations
 
@@ -32,14 +35,14 @@ from django.utils.translation import gettext_lazy
 from certificates.models import FutureCertificate, Operation, ServerCertificate
 from certificates.operations.states import READY, FutureState, OperationState
 from console.pages.formatting import SOON
-from console.pages.tables import Asked, Column
+from console.pages.tables import Column, TableQuery
 from devices.models import Device
 from systemupdates.models import Assignment
 from systemupdates.updates.states import AssignmentState
 
-FAILED = (FutureState.CREATE_FAILED, FutureState.CSR_FAILED)
-CLOSED = (FutureState.ACTIVE, FutureState.DISCARDED)
-UPDATE_FAILED = (AssignmentState.FAILED, AssignmentState.NEEDS_CRT)
+FAILED_STATES = (FutureState.CREATE_FAILED, FutureState.CSR_FAILED)
+CLOSED_STATES = (FutureState.ACTIVE, FutureState.DISCARDED)
+FAILED_UPDATE_STATES = (AssignmentState.FAILED, AssignmentState.NEEDS_CRT)
 COLUMNS = (
     Column("issued_to", gettext_lazy("Issued To"), "name"),
     Column("subject", gettext_lazy("Subject"), "fqdn"),
@@ -54,45 +57,48 @@ COLUMNS = (
     Column("update_status", gettext_lazy("Update Status"), "update_state"),
     Column("version", gettext_lazy("Version"), "version"),
 )
-FIXED = "issued_to"
-# From this many hexadecimal digits on a search also means the start of a fingerprint.
-LEAST_DIGITS = 4
+FIXED_COLUMN = "issued_to"
+# A search text of at least this many hexadecimal digits also matches the start of a fingerprint.
+MIN_FINGERPRINT_DIGITS = 4
 HINTS = {
-    FutureState.AWAITED: gettext_lazy("after the update reaches the server"),
-    FutureState.CSR_GENERATED: gettext_lazy("have it signed, then import the certificate"),
-    FutureState.CSR_FAILED: gettext_lazy("mend the cause, then try again"),
-    FutureState.CREATE_FAILED: gettext_lazy("mend the cause, then try again"),
+    FutureState.AWAITED: gettext_lazy("when the server receives the update"),
+    FutureState.CSR_GENERATED: gettext_lazy("have the CSR signed, then import the certificate"),
+    FutureState.CSR_FAILED: gettext_lazy("fix the problem, then try again"),
+    FutureState.CREATE_FAILED: gettext_lazy("fix the problem, then try again"),
 }
 CHIPS: tuple[tuple[str, str | Promise], ...] = (
     ("", gettext_lazy("All")),
     ("expiring", gettext_lazy("Expiring")),
     ("expired", gettext_lazy("Expired")),
     ("failed", gettext_lazy("Failed")),
-    ("csr", gettext_lazy("CSR waiting")),
+    ("csr", gettext_lazy("Waiting for signature")),
     ("ready", gettext_lazy("New certificate ready")),
 )
 
 
-def running() -> list[Operation]:
-    """Return the operations whose update the table speaks of, the newest first."""
-    shown = (OperationState.COMPLETED, OperationState.CANCELLED, OperationState.ROLLED_BACK)
-    found = Operation.objects.exclude(state__in=shown)
-    of = ("update", "authority", "future_authority", "requested_by", "asked_by")
-    return list(found.select_related(*of))
+def list_running_operations() -> list[Operation]:
+    """Return the operations whose updates the table shows, newest first."""
+    hidden = (OperationState.COMPLETED, OperationState.CANCELED, OperationState.ROLLED_BACK)
+    found = Operation.objects.exclude(state__in=hidden)
+    related = ("update", "authority", "future_authority", "requested_by", "action_requested_by")
+    return list(found.select_related(*related))
 
 
-def servers(now: datetime, updates: list[UUID]) -> QuerySet[Device]:
-    """Return the zone's certified servers with what the table sorts, filters and searches by."""
-    mine = Assignment.objects.filter(device=OuterRef("pk"), update__in=updates)
-    newest = mine.order_by("-update__created_at").values("state")[:1]
+def get_servers(now: datetime, updates: list[UUID]) -> QuerySet[Device]:
+    """Return the servers with certificates, annotated for sorting, filters, and search."""
+    assignments = Assignment.objects.filter(device=OuterRef("pk"), update__in=updates)
+    newest = assignments.order_by("-update__created_at").values("state")[:1]
     nothing = Value("", output_field=CharField())
-    open_ = ~Q(futures__state__in=CLOSED)
+    is_open = ~Q(futures__state__in=CLOSED_STATES)
     return Device.objects.certified().annotate(
         cert=FilteredRelation("certificates", condition=Q(certificates__superseded_at=None)),
-        # A server may wait for its first certificate and for that of an operation: never two rows.
-        coming=FilteredRelation("futures", condition=open_ & Q(futures__operation__isnull=False)),
-        first=FilteredRelation("futures", condition=open_ & Q(futures__operation=None)),
-        future_state=Coalesce("coming__state", "first__state"),
+        # A server can have two open certificates, its initial one and one of an operation. It must
+        # still appear only once.
+        operation_future=FilteredRelation(
+            "futures", condition=is_open & Q(futures__operation__isnull=False)
+        ),
+        initial_future=FilteredRelation("futures", condition=is_open & Q(futures__operation=None)),
+        future_state=Coalesce("operation_future__state", "initial_future__state"),
         update_state=Subquery(newest, output_field=CharField()) if updates else nothing,
         status=Case(
             When(future_state__isnull=False, then=F("future_state")),
@@ -103,71 +109,74 @@ def servers(now: datetime, updates: list[UUID]) -> QuerySet[Device]:
     )
 
 
-def _conditions(now: datetime) -> dict[str, Q]:
+def _get_filters(now: datetime) -> dict[str, Q]:
     return {
         "expiring": Q(cert__not_after__gte=now, cert__not_after__lt=now + SOON),
         "expired": Q(cert__not_after__lt=now),
-        "failed": Q(future_state__in=FAILED) | Q(update_state__in=UPDATE_FAILED),
+        "failed": Q(future_state__in=FAILED_STATES) | Q(update_state__in=FAILED_UPDATE_STATES),
         "csr": Q(future_state=FutureState.CSR_GENERATED),
         "ready": Q(future_state__in=READY),
     }
 
 
-def counts(found: QuerySet[Device], asked: Asked, now: datetime) -> dict[str, Any]:
-    """Count in one query what each chip leaves of the search, and what ends soon in all."""
-    wanted = {"all": Q(), **_conditions(now)}
-    within = _counted(wanted, _search(asked.q)) if asked.q else {}
+def count_servers(found: QuerySet[Device], query: TableQuery, now: datetime) -> dict[str, Any]:
+    """Return the counts for all filters within the search, and the next and last expiry dates.
+
+    One query is used.
+    """
+    wanted = {"all": Q(), **_get_filters(now)}
+    within = _build_counts(wanted, _build_search_filter(query.q)) if query.q else {}
     numbers = found.aggregate(
         last=Max("cert__not_after", filter=wanted["expired"]),
         first=Min("cert__not_after", filter=wanted["expiring"]),
-        **{f"n_{name}": count for name, count in _counted(wanted, Q()).items()},
+        **{f"n_{name}": count for name, count in _build_counts(wanted, Q()).items()},
         **{f"found_{name}": count for name, count in within.items()},
     )
     of_all = {"total": "n_all", "expired": "n_expired", "expiring": "n_expiring"}
     every = {name: numbers[key] for name, key in of_all.items()}
-    # Without a search what a chip leaves of it is what there is of all: counted once.
+    # Without a search, the counts within the search equal the total counts.
     found_in = {f"n_{name}": numbers[f"found_{name}"] for name in within}
     return {**numbers, **every, **found_in}
 
 
-def _counted(wanted: dict[str, Q], search: Q) -> dict[str, Count]:
+def _build_counts(wanted: dict[str, Q], search: Q) -> dict[str, Count]:
     return {name: Count("pk", filter=(q & search) or None) for name, q in wanted.items()}
 
 
-def chips(numbers: dict[str, Any], asked: Asked) -> list[dict[str, Any]]:
+def build_chips(numbers: dict[str, Any], query: TableQuery) -> list[dict[str, Any]]:
     """Return the filter chips with their counts."""
     return [
-        {"key": key, "label": label, "n": numbers[f"n_{key or 'all'}"], "on": asked.state == key}
+        {"key": key, "label": label, "n": numbers[f"n_{key or 'all'}"], "on": query.state == key}
         for key, label in CHIPS
     ]
 
 
-def matching(found: QuerySet[Device], asked: Asked, now: datetime) -> QuerySet[Device]:
-    """Return the servers that the search and the chip leave."""
-    condition = _conditions(now).get(asked.state)
+def filter_servers(found: QuerySet[Device], query: TableQuery, now: datetime) -> QuerySet[Device]:
+    """Return the servers that match the search and the selected filter."""
+    condition = _get_filters(now).get(query.state)
     if condition is not None:
         found = found.filter(condition)
-    return found.filter(_search(asked.q)) if asked.q else found
+    return found.filter(_build_search_filter(query.q)) if query.q else found
 
 
-def _search(text: str) -> Q:
+def _build_search_filter(text: str) -> Q:
     plain = text.replace(":", "").replace(" ", "").lower()
     q = Q(name__icontains=text) | Q(fqdn__icontains=text) | Q(cert__subject__icontains=text)
-    if len(plain) >= LEAST_DIGITS and all(char in "0123456789abcdef" for char in plain):
+    if len(plain) >= MIN_FINGERPRINT_DIGITS and all(char in "0123456789abcdef" for char in plain):
         colons = ":".join(plain[i : i + 2] for i in range(0, len(plain), 2))
         q |= Q(cert__digest__startswith=plain) | Q(cert__sha1__istartswith=colons)
         q |= Q(cert__md5__istartswith=colons)
     return q
 
 
-def ordered(
+def sort_servers(
     found: QuerySet[Device], field: str, now: datetime, *, descending: bool
 ) -> QuerySet[Device]:
-    """Return the servers in order; without a field those that need attention come first."""
+    """Return the servers sorted by a field, or by how much they need attention."""
     if field:
         by = F(field).desc(nulls_last=True) if descending else F(field).asc(nulls_last=True)
         return found.order_by(by, "name", "pk")
-    states = _conditions(now)
+    states = _get_filters(now)
     rank = Case(
         When(states["failed"], then=0),
         When(states["expired"], then=1),
@@ -182,8 +191,8 @@ def ordered(
 
 
 @dataclass
-class Row:
-    """One server of the table."""
+class ServerRow:
+    """A server in the table."""
 
     device: Device
     now: datetime
@@ -193,10 +202,10 @@ class Row:
 
     @property
     def status(self) -> tuple[str, str]:
-        """Return the tone and the words of Certificate Status (R157, 1.3.1)."""
+        """Return the tone and text of Certificate Status."""
         if self.future is not None:
             state = self.future.state
-            tone = "bad" if state in FAILED else "good" if state in READY else "wait"
+            tone = "bad" if state in FAILED_STATES else "good" if state in READY else "wait"
             return tone, self.future.get_state_display()
         if self.certificate is None:
             return "warn", _("No certificate yet")
@@ -206,16 +215,16 @@ class Row:
 
     @property
     def hint(self) -> str:
-        """Return what the status waits for, or what to do next; "" where it says all."""
+        """Return what the status is waiting for or what to do next, or "" if nothing."""
         if self.future is None:
             return ""
-        if self.future.by_hand and self.future.state == FutureState.AWAITED:
-            return _("waits for the files in its remint repository")
+        if self.future.manual_csr and self.future.state == FutureState.AWAITED:
+            return _("waiting for files in the remint repository")
         return str(HINTS.get(FutureState(self.future.state), ""))
 
     @property
     def update_status(self) -> tuple[str, str]:
-        """Return the tone and the words of Update Status (R159)."""
+        """Return the tone and text of Update Status."""
         if self.assignment is None:
             return "", ""
         state = self.assignment.state
@@ -232,28 +241,30 @@ class Row:
 
     @property
     def has_failed(self) -> bool:
-        """Tell whether there is a failure to explain."""
-        future = self.future is not None and self.future.state in FAILED
-        return future or (self.assignment is not None and self.assignment.state in UPDATE_FAILED)
+        """Return True if there are failure details to show."""
+        future = self.future is not None and self.future.state in FAILED_STATES
+        return future or (
+            self.assignment is not None and self.assignment.state in FAILED_UPDATE_STATES
+        )
 
     @property
     def has_future(self) -> bool:
-        """Tell whether the future certificate can be viewed."""
+        """Return True if the new certificate can be viewed."""
         return self.future is not None and self.future.state in READY
 
     @property
     def has_csr(self) -> bool:
-        """Tell whether there is a CSR to download."""
+        """Return True if there is a CSR to download."""
         future = self.future
         return future is not None and future.state == FutureState.CSR_GENERATED
 
 
-def rows(keys: list[UUID], updates: list[UUID], now: datetime) -> list[Row]:
-    """Return the rows of these servers in this order, in four queries for any number."""
-    found = {device.pk: Row(device, now) for device in Device.objects.filter(pk__in=keys)}
+def get_rows(keys: list[UUID], updates: list[UUID], now: datetime) -> list[ServerRow]:
+    """Return the rows of servers in the given order. Always uses four queries."""
+    found = {device.pk: ServerRow(device, now) for device in Device.objects.filter(pk__in=keys)}
     for certificate in ServerCertificate.objects.current().filter(device__in=keys):
         found[certificate.device_id].certificate = certificate
-    for future in FutureCertificate.objects.open().filter(device__in=keys).foremost():
+    for future in FutureCertificate.objects.open().filter(device__in=keys).one_per_device():
         found[future.device_id].future = future
     assigned = Assignment.objects.filter(device__in=keys, update__in=updates)
     for assignment in assigned.order_by("update__created_at"):
@@ -261,8 +272,8 @@ def rows(keys: list[UUID], updates: list[UUID], now: datetime) -> list[Row]:
     return [found[key] for key in keys if key in found]
 
 
-def cell(row: Row, column: str) -> str:
-    """Return one cell as plain text, for the export."""
+def format_cell(row: ServerRow, column: str) -> str:
+    """Return a cell as plain text for the export."""
     certificate = row.certificate
     plain = {
         "issued_to": row.device.name,

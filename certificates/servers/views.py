@@ -1,4 +1,4 @@
-"""The dialogs of the server pane: a server's certificate, its future one, why it failed."""
+"""Dialogs of the server pane: current, new, and previous certificates, failure details."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from django.views.decorators.http import require_POST, require_safe
 from certificates import tasks
 from certificates.authority import gates
 from certificates.issuance import comparison, requests
-from certificates.models import FutureCertificate, ServerCertificate
-from certificates.operations.presentation.remint_ca import VIEW, certificate_context
+from certificates.operations.presentation.remint_ca import VIEW, build_certificate_context
 from certificates.servers import table
-from console.pages.responses import close_dialog, dialog, needs
+from certificates.servers.selection import get_current, get_future
+from console.pages.responses import close_dialog, render_dialog, require_right
 from devices.middleware import ZoneRequest
 from devices.models import Device
 from faults import NotFound
-from pki.certificates.details import describe
+from pki.certificates.details import get_details
 from systemupdates.models import Assignment
 
 
@@ -30,108 +30,99 @@ def _server(pk: UUID) -> Device:
     return get_object_or_404(Device.objects.certified(), pk=pk)
 
 
-def _future(device: Device) -> FutureCertificate | None:
-    coming = FutureCertificate.objects.open().filter(device=device).foremost()
-    return coming.select_related("operation", "authority").first()
-
-
-def _current(device: Device) -> ServerCertificate | None:
-    return device.certificates.filter(superseded_at=None).first()
-
-
 @require_safe
 def server(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """View Certificate of a server: the one it shows now (R150)."""
+    """View Certificate of a server."""
     device = _server(pk)
-    certificate = _current(device)
+    certificate = get_current(device)
     if certificate is None:
         raise NotFound(
-            _("%s has no certificate yet.") % device.name,
-            action=_("It gets one after its next refresh."),
+            _("%s does not have a certificate yet.") % device.name,
+            action=_("The server receives a certificate after its next refresh."),
         )
-    context = certificate_context(certificate.chain_pem, timezone.now())
+    context = build_certificate_context(certificate.chain_pem, timezone.now())
     context |= {
         "title": _("Certificate of %s") % device.name,
         "pem_url": reverse("certificates:server_pem", args=[pk]),
         "has_chain": True,
         "device": device,
-        "uncovered": comparison.uncovered(device, context["details"]),
+        "uncovered": comparison.list_uncovered_names(device, context["details"]),
     }
-    return dialog(request, VIEW, context)
+    return render_dialog(request, VIEW, context)
 
 
 @require_safe
-def past(request: ZoneRequest, pk: UUID, certificate: int) -> HttpResponse:
-    """View a certificate that a server has shown before."""
+def previous(request: ZoneRequest, pk: UUID, certificate: int) -> HttpResponse:
+    """View a previous certificate of a server."""
     device = _server(pk)
     found = get_object_or_404(device.certificates, pk=certificate)
-    context = certificate_context(found.chain_pem, timezone.now())
+    context = build_certificate_context(found.chain_pem, timezone.now())
     context |= {
-        "title": _("Former certificate of %s") % device.name,
-        "pem_url": reverse("certificates:past_pem", args=[pk, certificate]),
+        "title": _("Previous certificate of %s") % device.name,
+        "pem_url": reverse("certificates:previous_certificate_pem", args=[pk, certificate]),
         "has_chain": True,
         "device": device,
     }
-    return dialog(request, VIEW, context)
+    return render_dialog(request, VIEW, context)
 
 
 @require_safe
 def future(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """View the future certificate of a server beside its current one (R057, R158)."""
+    """View the new certificate of a server beside its current one."""
     device = _server(pk)
-    coming = _future(device)
-    if coming is None or not coming.chain_pem:
-        raise NotFound(_("%s has no new certificate.") % device.name)
-    shown = _current(device)
-    new = describe(coming.chain_pem)
+    pending = get_future(device)
+    if pending is None or not pending.chain_pem:
+        raise NotFound(_("%s does not have a new certificate.") % device.name)
+    current = get_current(device)
+    new = get_details(pending.chain_pem)
     context = {
         "title": _("New certificate of %s") % device.name,
         "device": device,
-        "future": coming,
-        "has_current": shown is not None,
-        "rows": comparison.rows(describe(shown.chain_pem) if shown else None, new),
-        "uncovered": comparison.uncovered(device, new),
-        "activates_at": coming.operation.activates_at if coming.operation else None,
+        "future": pending,
+        "has_current": current is not None,
+        "rows": comparison.compare(get_details(current.chain_pem) if current else None, new),
+        "uncovered": comparison.list_uncovered_names(device, new),
+        "activates_at": pending.operation.activates_at if pending.operation else None,
         "now": timezone.now(),
     }
-    return dialog(request, "certificates/dialogs/future.html", context)
+    return render_dialog(request, "certificates/dialogs/future.html", context)
 
 
 @require_POST
-@needs(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
-def try_again(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Let a server ask anew for the certificate that it could not get (R163, R165)."""
+@require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
+def retry(request: ZoneRequest, pk: UUID) -> HttpResponse:
+    """Retry a failed certificate request of a server."""
     device = _server(pk)
-    coming = _future(device)
-    if coming is None:
-        raise NotFound(_("No certificate is awaited for %s.") % device.name)
-    requests.try_again(coming)
-    transaction.on_commit(tasks.wake_all, robust=True)
-    said = _("%s is asked again.") % device.name
-    return close_dialog(request, reverse("certificates:page"), said=said)
+    pending = get_future(device)
+    if pending is None:
+        raise NotFound(_("%s is not waiting for a certificate.") % device.name)
+    requests.retry(pending)
+    transaction.on_commit(tasks.notify_agents, robust=True)
+    message = _("A new request has been sent to %s.") % device.name
+    return close_dialog(request, reverse("certificates:page"), message=message)
 
 
 @require_safe
-def why(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Why it failed: reason, what to do, and the way to try again."""
+def failure_details(request: ZoneRequest, pk: UUID) -> HttpResponse:
+    """Show the reason of a failure, the recommended action, and how to retry."""
     device = _server(pk)
-    coming = _future(device)
-    updates = [operation.update_id for operation in table.running()]
+    pending = get_future(device)
+    updates = [operation.update_id for operation in table.list_running_operations()]
     assignment = (
         Assignment.objects.filter(device=device, update__in=[u for u in updates if u])
-        .filter(state__in=table.UPDATE_FAILED)
+        .filter(state__in=table.FAILED_UPDATE_STATES)
         .select_related("update")
         .order_by("-update__created_at")
         .first()
     )
-    failed = coming if coming is not None and coming.state in table.FAILED else None
+    failed = pending if pending is not None and pending.state in table.FAILED_STATES else None
     if failed is None and assignment is None:
         raise Http404
     context = {
         "device": device,
         "future": failed,
         "assignment": assignment,
-        "may_try": request.user.has_perm(gates.CA_RIGHT),
-        "may_deploy": request.user.has_perm("systemupdates.deploy_update"),
+        "can_retry": request.user.has_perm(gates.CA_RIGHT),
+        "can_redeploy": request.user.has_perm("systemupdates.deploy_update"),
     }
-    return dialog(request, "certificates/dialogs/why.html", context)
+    return render_dialog(request, "certificates/dialogs/failure_details.html", context)

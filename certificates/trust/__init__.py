@@ -1,1 +1,1 @@
-"""What the zone trusts, and which devices have not caught up."""
+"""Trusted roots, readiness for activation, and devices that do not use the current root."""

@@ -1,4 +1,7 @@
-"""Roots, bridges, devices that come late, servers that wait, by name (D-28, D-29, D-35, D-47)."""
+"""REST API for trust: roots, cross-certificates, stragglers, and waiting servers.
+
+See: docs/decisions.md D-28, D-29, D-35, D-47
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,19 @@ from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from certificates.operations.api.operations import find
+from certificates.operations.api.operations import get_operation
 from certificates.trust import stragglers
-from certificates.trust import stragglers as trust_stragglers
-from console.rest.api import Page, Paging, Text, page
+from console.rest.api import Page, Paging, Text, paginate
 from devices.models import Zone
 
 router = Router(tags=["trust"])
 
 
 class RootOut(Schema):
-    """A root that the zone trusts or is about to, and what keeps it.
+    """A current, future, or old root of the zone.
 
-    `devices`: how many use it. `bridge_until`: until when servers send a bridge from it to the
-    current root. `retires`: when and on what condition it goes, "" for one that stays.
+    `devices` is the number of devices that use it. `cross_certificate_until` is the end of the
+    cross-certificate from it to the current root. `retires` describes when it will be retired.
     """
 
     authority_id: UUID = Field(validation_alias="authority.pk")
@@ -33,34 +35,47 @@ class RootOut(Schema):
     state: str = Field(validation_alias="authority.state")
     not_after: datetime = Field(validation_alias="authority.not_after")
     devices: int = Field(validation_alias="holders")
-    bridge_until: datetime | None
+    cross_certificate_until: datetime | None
+    bridge_until: datetime | None = Field(
+        validation_alias="cross_certificate_until",
+        description="use `cross_certificate_until`",
+        deprecated=True,
+    )
     retires: str
 
 
-class LateOut(Schema):
+class StragglerOut(Schema):
     """A device that does not use the current root yet.
 
-    `standing` is `relies` where it reaches its servers by the bridge alone, and `not-yet` where it
-    trusts the current root already.
+    `status` is `relies` if it reaches its servers only through the cross-certificate, and
+    `not-yet` if it already trusts the current root.
     """
 
     id: UUID = Field(validation_alias="guid")
     name: str
     role: str
-    standing: str
+    status: str
+    standing: str = Field(validation_alias="status", description="use `status`", deprecated=True)
     last_contact: datetime | None
 
 
-class TrustOut(Page[LateOut]):
-    """The roots of the zone, and the devices that do not use the current one yet."""
+class TrustOut(Page[StragglerOut]):
+    """The roots of the zone and the devices that do not use the current root yet."""
 
     roots: list[RootOut]
-    bridged: bool = Field(description="servers send a bridge to the current root now")
+    has_cross_certificate: bool = Field(
+        description="whether servers currently send a cross-certificate to the current root"
+    )
+    bridged: bool = Field(
+        validation_alias="has_cross_certificate",
+        description="use `has_cross_certificate`",
+        deprecated=True,
+    )
     counts: dict[str, int]
 
 
-class UnheardOut(Schema):
-    """A device that was not heard since the last new certificate was stored."""
+class NotRefreshedDeviceOut(Schema):
+    """A device without contact since the last new certificate was stored."""
 
     id: UUID = Field(validation_alias="guid")
     name: str
@@ -68,14 +83,14 @@ class UnheardOut(Schema):
     last_contact: datetime | None
 
 
-class NotRefreshedOut(Page[UnheardOut]):
+class NotRefreshedOut(Page[NotRefreshedDeviceOut]):
     """The devices that have not refreshed since the last new certificate was stored."""
 
     stored_at: datetime | None
 
 
-class WaitingOut(Schema):
-    """A server that waits; `text` says for what, `todo` what goes on or what can be done."""
+class WaitingServerOut(Schema):
+    """A waiting server. `text` describes what it is waiting for, `todo` what you can do."""
 
     server_id: UUID = Field(validation_alias="device.pk")
     server: str = Field(validation_alias="device.name")
@@ -85,15 +100,16 @@ class WaitingOut(Schema):
 
     @staticmethod
     def resolve_urgent(one: Any) -> bool:
-        """Tell whether something is wrong, not merely under way."""
+        """Return True if an administrator must act."""
         return bool(one.tone == "bad")
 
 
-class LateFilter(Schema):
+class TrustFilter(Schema):
     """Which devices to return."""
 
     q: Text = ""
-    standing: Text = Field("", description="relies or not-yet")
+    status: Text = Field("", description="relies or not-yet")
+    standing: Text = Field("", description="use `status`", deprecated=True)
 
 
 class NotRefreshedFilter(Schema):
@@ -103,18 +119,19 @@ class NotRefreshedFilter(Schema):
 
 
 @router.get("/trust", response=TrustOut)
-def show_trust(request: HttpRequest, paging: Query[Paging], wanted: Query[LateFilter]) -> Any:
-    """Roots and bridges: which roots the zone trusts, and who still needs an old one."""
+def show_trust(request: HttpRequest, paging: Query[Paging], wanted: Query[TrustFilter]) -> Any:
+    """List trusted roots, cross-certificates, and the devices that still need an old root."""
     now = timezone.now()
-    every = stragglers.standing_back()
-    numbers = stragglers.count(every)
-    found = every.filter(standing=wanted.standing) if wanted.standing in numbers else every
+    every = stragglers.get_stragglers()
+    numbers = stragglers.count_by_status(every)
+    status = wanted.status or wanted.standing
+    found = every.filter(status=status) if status in numbers else every
     if wanted.q:
         found = found.filter(name__icontains=wanted.q)
     return {
-        **page(found.order_by("-standing", "name", "pk"), paging),
-        "roots": stragglers.roots(now),
-        "bridged": stragglers.is_bridged(now),
+        **paginate(found.order_by("-status", "name", "pk"), paging),
+        "roots": stragglers.list_roots(now),
+        "has_cross_certificate": stragglers.has_cross_certificate(now),
         "counts": numbers,
     }
 
@@ -126,16 +143,17 @@ def show_not_refreshed(
     paging: Query[Paging],
     wanted: Query[NotRefreshedFilter],
 ) -> Any:
-    """List the devices that have not refreshed since the last new certificate was stored."""
-    operation = find(operation_id)
-    found = stragglers.not_refreshed(operation)
+    """List the devices that have not refreshed since the most recent certificate was stored."""
+    operation = get_operation(operation_id)
+    found = stragglers.get_not_refreshed(operation)
     if wanted.q:
         found = found.filter(name__icontains=wanted.q)
-    stored = stragglers.last_stored(operation)
-    return {**page(found.order_by("name", "pk"), paging), "stored_at": stored}
+    stored = stragglers.get_last_stored(operation)
+    return {**paginate(found.order_by("name", "pk"), paging), "stored_at": stored}
 
 
-@router.get("/waiting-servers", response=list[WaitingOut])
+@router.get("/waiting-servers", response=list[WaitingServerOut])
 def list_waiting_servers(request: HttpRequest) -> Any:
-    """List the servers that wait for content, contact or approval, as Home does: 20 at most."""
-    return trust_stragglers.servers(Zone.objects.the(), timezone.now())[: trust_stragglers.AT_MOST]
+    """List up to 20 servers that are waiting for content, contact, or approval."""
+    found = stragglers.list_waiting_servers(Zone.objects.get_zone(), timezone.now())
+    return found[: stragglers.MAX_SERVERS]

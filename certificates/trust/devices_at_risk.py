@@ -1,7 +1,6 @@
-"""How a change of trust has spread, by facts that devices reported (B-1, B-2, B-7): who is where.
+"""Devices at risk before an activation, and their contact after it.
 
-Every registered device counts. Nothing is concluded from time that has passed, but that a device
-is silent.
+All registered devices are classified by their reports. Elapsed time only means "no contact".
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from django.db.models import (
 from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy
 
-from certificates.models import Bridge, Operation
+from certificates.models import CrossCertificate, Operation
 from certificates.operations.states import FutureState
 from devices.models import Device, Zone
 from systemupdates.updates.states import AssignmentState
@@ -40,56 +39,62 @@ NO_CERTIFICATE_YET = (
 )
 
 
-class Why(TextChoices):
-    """Why a device would lose contact if the activation happened now; "" where it would not."""
+class Risk(TextChoices):
+    """The reason why a device would lose contact if the activation happened now."""
 
     NO_CERTIFICATE = "no-certificate", gettext_lazy("No new certificate")
     FAILED = "failed", gettext_lazy("The update failed")
-    NEEDS_CRT = "needs-crt", gettext_lazy("Needs the remint tool")
-    REFUSED = "refused", gettext_lazy("Failed the rehearsal")
-    LEFT_OUT = "left-out", gettext_lazy("Left out of the update")
-    OLD_AGENT = "old-agent", gettext_lazy("Old agent")
-    SILENT = "silent", gettext_lazy("Silent")
+    NEEDS_CRT = "needs-crt", gettext_lazy("Needs the Certificate Remint Tool")
+    PREFLIGHT_FAILED = "refused", gettext_lazy("Failed the preflight check")
+    IGNORED = "left-out", gettext_lazy("Ignored")
+    OLD_AGENT = "old-agent", gettext_lazy("Outdated agent")
+    NO_CONTACT = "silent", gettext_lazy("Offline")
     NOT_APPLIED = "not-applied", gettext_lazy("Not applied yet")
 
 
 class Contact(TextChoices):
-    """What was heard of a device since the activation (B-7)."""
+    """The contact of a device since the activation."""
 
-    ACTIVATED = "activated", gettext_lazy("Contact after activation")
-    OLD_TRUST = "old-trust", gettext_lazy("In contact, not activated")
-    SILENT = "silent", gettext_lazy("Silent since the activation")
+    ACTIVATED = "activated", gettext_lazy("Connected after activation")
+    OLD_TRUST = "old-trust", gettext_lazy("Connected, not activated")
+    NO_CONTACT = "silent", gettext_lazy("No contact since activation")
 
 
-# These trust the new root, or need not: a bridge does not help them either way.
-BRIDGE_HELPS = (Why.FAILED, Why.LEFT_OUT, Why.OLD_AGENT, Why.SILENT, Why.NOT_APPLIED)
+# Devices that can reach their servers through the cross-certificate.
+HELPED_BY_CROSS_CERTIFICATE = (
+    Risk.FAILED,
+    Risk.IGNORED,
+    Risk.OLD_AGENT,
+    Risk.NO_CONTACT,
+    Risk.NOT_APPLIED,
+)
 
 
 @dataclass(frozen=True)
-class Trusting:
-    """How many of the registered devices are how far, each a fact that the device reported."""
+class TrustCounts:
+    """The number of registered devices by reported progress, of `of` in total."""
 
     of: int = 0
     trusting: int = 0
-    rehearsed: int = 0
+    passed_preflight: int = 0
     refused: int = 0
     activated: int = 0
     using_new: int = 0
     dropped_old: int = 0
 
 
-def is_bridged(operation: Operation) -> bool:
-    """Tell whether a device that knows the old root alone would find a path to the new one."""
+def has_cross_certificate(operation: Operation) -> bool:
+    """Return True if the old root has a cross-certificate to the new one."""
     return (
         operation.changes_ca
-        and Bridge.objects.filter(
+        and CrossCertificate.objects.filter(
             issuer=operation.authority_id, subject=operation.future_authority_id
         ).exists()
     )
 
 
-def devices(operation: Operation) -> QuerySet[Device]:
-    """Return the devices an operation is about, with their assignment."""
+def get_devices(operation: Operation) -> QuerySet[Device]:
+    """Return the devices of an operation, annotated with their assignment."""
     every = Device.objects.registered().annotate(
         mine=FilteredRelation("assignments", condition=Q(assignments__update=operation.update_id)),
         coming=FilteredRelation(
@@ -98,113 +103,117 @@ def devices(operation: Operation) -> QuerySet[Device]:
         ),
         known=Cast("trusted_sha256", TextField()),
         able=Cast("features", TextField()),
-        tried=Cast("mine__rehearsal", TextField()),
+        preflight=Cast("mine__preflight_results", TextField()),
     )
-    return every if operation.changes_ca else every.filter(_expects(operation))
+    return every if operation.changes_ca else every.filter(_build_future_filter(operation))
 
 
-def _expects(operation: Operation, *states: str) -> Q:
-    """Return what tells a server whose future certificate is in one of some states, or in any.
+def _build_future_filter(operation: Operation, *states: str) -> Q:
+    """Return a filter for servers with a future certificate in one of the states, or in any.
 
-    A list that is made once: joined, each device would look through the futures of all.
+    The subquery is evaluated once. A join would scan all future certificates for each device.
     """
     rows = operation.futures.exclude(state=FutureState.DISCARDED)
     rows = rows.filter(state__in=states) if states else rows
     return Q(pk__in=rows.order_by().values("device"))
 
 
-def _trusts(operation: Operation) -> Q:
-    """Return what tells a device that trusts the root after activation."""
+def _build_trust_filter(operation: Operation) -> Q:
+    """Return a filter for devices that trust the root after activation."""
     root = operation.future_authority
     digest = root.sha256 if root is not None else "none yet"
-    told = Q(mine__state__in=APPLIED)
-    return told | Q(root_sha256=digest) | Q(known__contains=digest)
+    applied = Q(mine__state__in=APPLIED)
+    return applied | Q(root_sha256=digest) | Q(known__contains=digest)
 
 
-OK = Q(tried__contains='"code": "ok"')
-REFUSED = Q(tried__contains='"code": "refused"')
+PREFLIGHT_PASSED = Q(preflight__contains='"code": "ok"')
+PREFLIGHT_FAILED = Q(preflight__contains='"code": "refused"')
 
 
-def silent(zone: Zone, now: datetime) -> Q:
-    """Return what tells a device that was not heard for two refresh intervals."""
+def build_no_contact_filter(zone: Zone, now: datetime) -> Q:
+    """Return a filter for devices without contact for more than two refresh intervals."""
     since = now - 2 * zone.refresh - timedelta(minutes=1)
     return Q(last_contact__lt=since) | Q(last_contact=None)
 
 
-def by_why(operation: Operation, zone: Zone, now: datetime) -> QuerySet[Device]:
-    """Return the devices; `standing` says why each would be cut off by an activation now (B-2)."""
-    lacks = _expects(operation, *NO_CERTIFICATE_YET)
-    left_out = Q(mine__state__in=(A.IGNORED, A.CANCELED))
-    conditions = [When(lacks & ~_is(left_out), then=Value(Why.NO_CERTIFICATE))]
+def get_devices_by_risk(operation: Operation, zone: Zone, now: datetime) -> QuerySet[Device]:
+    """Return the devices, annotated with their Risk as `status`, "" without risk."""
+    waiting = _build_future_filter(operation, *NO_CERTIFICATE_YET)
+    ignored = Q(mine__state__in=(A.IGNORED, A.CANCELED))
+    conditions = [When(waiting & ~_and_assigned(ignored), then=Value(Risk.NO_CERTIFICATE))]
     if operation.changes_ca:
-        trusting = _trusts(operation)
-        old = ~Q(able="[]") & ~Q(able__contains=f'"{messages.FEATURE_REHEARSAL}"')
+        trusting = _build_trust_filter(operation)
+        old = ~Q(able="[]") & ~Q(able__contains=f'"{messages.FEATURE_PREFLIGHT}"')
         conditions += [
-            When(trusting & REFUSED, then=Value(Why.REFUSED)),
+            When(trusting & PREFLIGHT_FAILED, then=Value(Risk.PREFLIGHT_FAILED)),
             When(trusting, then=Value("")),
-            When(Q(mine__state=A.FAILED), then=Value(Why.FAILED)),
-            When(Q(mine__state=A.NEEDS_CRT), then=Value(Why.NEEDS_CRT)),
-            When(left_out, then=Value(Why.LEFT_OUT)),
-            When(old, then=Value(Why.OLD_AGENT)),
-            When(silent(zone, now), then=Value(Why.SILENT)),
+            When(Q(mine__state=A.FAILED), then=Value(Risk.FAILED)),
+            When(Q(mine__state=A.NEEDS_CRT), then=Value(Risk.NEEDS_CRT)),
+            When(ignored, then=Value(Risk.IGNORED)),
+            When(old, then=Value(Risk.OLD_AGENT)),
+            When(build_no_contact_filter(zone, now), then=Value(Risk.NO_CONTACT)),
         ]
-    rest = Value(Why.NOT_APPLIED) if operation.changes_ca else Value("")
-    return devices(operation).annotate(
-        standing=Case(*conditions, default=rest, output_field=CharField())
+    rest = Value(Risk.NOT_APPLIED) if operation.changes_ca else Value("")
+    return get_devices(operation).annotate(
+        status=Case(*conditions, default=rest, output_field=CharField())
     )
 
 
-def _is(condition: Q) -> Q:
-    """Return a condition on the assignment that is false, not unknown, where there is none."""
+def _and_assigned(condition: Q) -> Q:
+    """Return a condition on the assignment that is false, not null, without an assignment."""
     return Q(mine__state__isnull=False) & condition
 
 
-def by_contact(operation: Operation) -> QuerySet[Device]:
-    """Return the devices; `standing` says what contact each has had since the activation (B-7)."""
-    return devices(operation).annotate(
-        standing=Case(
+def get_devices_by_contact(operation: Operation) -> QuerySet[Device]:
+    """Return the devices, annotated with their Contact as `status`."""
+    return get_devices(operation).annotate(
+        status=Case(
             When(mine__confirmed_at__isnull=False, then=Value(Contact.ACTIVATED)),
             When(last_contact__gte=operation.activated_at, then=Value(Contact.OLD_TRUST)),
-            default=Value(Contact.SILENT),
+            default=Value(Contact.NO_CONTACT),
             output_field=CharField(),
         ),
         first_contact=F("mine__confirmed_at"),
     )
 
 
-def is_over(operation: Operation) -> bool:
-    """Tell whether it is about contacts after the activation, or about risks before it."""
+def is_activated(operation: Operation) -> bool:
+    """Return True if the certificates have been activated."""
     return operation.activated_at is not None
 
 
-def standing(operation: Operation, zone: Zone, now: datetime) -> QuerySet[Any]:
-    """Return the devices; `standing` says why each would be cut off, or its contact since."""
-    return by_contact(operation) if is_over(operation) else by_why(operation, zone, now)
+def get_devices_by_status(operation: Operation, zone: Zone, now: datetime) -> QuerySet[Any]:
+    """Return the devices with `status`: their risk before the activation, their contact after."""
+    return (
+        get_devices_by_contact(operation)
+        if is_activated(operation)
+        else get_devices_by_risk(operation, zone, now)
+    )
 
 
-def count(found: QuerySet[Device]) -> dict[str, int]:
-    """Return how many devices there are of each standing, in one query."""
+def count_by_status(found: QuerySet[Device]) -> dict[str, int]:
+    """Return the number of devices by status, in one query."""
     rows: QuerySet[Any, Any] = found.order_by()
-    return dict(rows.values_list("standing").annotate(n=Count("*")))
+    return dict(rows.values_list("status").annotate(n=Count("*")))
 
 
-def trusting(operation: Operation) -> Trusting:
-    """Count how far the registered devices are, in one query."""
+def count_trust(operation: Operation) -> TrustCounts:
+    """Count the registered devices by progress, in one query."""
     old, new = operation.authority, operation.future_authority
     if not operation.changes_ca or old is None or new is None:
-        return Trusting()
-    trusts = _trusts(operation)
-    numbers = devices(operation).aggregate(
+        return TrustCounts()
+    trusts = _build_trust_filter(operation)
+    numbers = get_devices(operation).aggregate(
         of=Count("pk"),
         trusting=Count("pk", filter=trusts),
-        rehearsed=Count("pk", filter=OK & ~_tried(REFUSED)),
-        refused=Count("pk", filter=REFUSED),
+        passed_preflight=Count("pk", filter=PREFLIGHT_PASSED & ~_and_checked(PREFLIGHT_FAILED)),
+        refused=Count("pk", filter=PREFLIGHT_FAILED),
         activated=Count("pk", filter=Q(mine__state=A.ACTIVATED)),
         using_new=Count("pk", filter=Q(root_sha256=new.sha256)),
         dropped_old=Count("pk", filter=Q(root_sha256=new.sha256) & ~Q(known__contains=old.sha256)),
     )
-    return Trusting(**numbers)
+    return TrustCounts(**numbers)
 
 
-def _tried(condition: Q) -> Q:
-    return Q(tried__isnull=False) & condition
+def _and_checked(condition: Q) -> Q:
+    return Q(preflight__isnull=False) & condition

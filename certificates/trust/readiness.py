@@ -1,4 +1,4 @@
-"""The readiness gate: at the lock-out the zone's policy may put the activation off (B-3)."""
+"""The readiness policy, which can postpone an activation when the freeze period begins."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ from django.utils.translation import gettext as _
 
 from audit.models import Entry
 from certificates.models import Operation
-from certificates.operations.activation_time import limits, stamp
-from certificates.operations.publication import publish_again
+from certificates.operations.activation_time import format_time, get_limits
+from certificates.operations.publication import publish_new_revision
 from certificates.trust import devices_at_risk
 from devices.models import Device, Role, Zone
 from devices.zone import settings
 from faults import Fault, Invalid
 from systemupdates.updates.states import AssignmentState
 
-NAMED_AT_MOST = 5
-PERCENT = 100
-DAYS_AT_MOST = 365
+MAX_NAMES = 5
+MAX_PERCENT = 100
+MAX_DAYS = 365
 
 
-def set_policy(*, servers: bool, percent: int, days: int) -> None:
-    """Set what must be ready before an activation; 0 percent asks for no device."""
-    if not 0 <= percent <= PERCENT:
-        raise Invalid(_("The share of devices must be from 0 to 100 %."), field="percent")
-    if not 1 <= days <= DAYS_AT_MOST:
-        raise Invalid(_("The devices can be those seen in 1 to 365 days."), field="days")
-    settings.save({"ready_servers": servers, "ready_percent": percent, "ready_days": days})
+def save_policy(*, servers: bool, percent: int, days: int) -> None:
+    """Save the readiness policy. With 0 percent, devices are not checked. Raise Invalid."""
+    if not 0 <= percent <= MAX_PERCENT:
+        raise Invalid(_("The percentage of devices must be between 0 and 100."), field="percent")
+    if not 1 <= days <= MAX_DAYS:
+        raise Invalid(_("The number of days must be between 1 and 365."), field="days")
+    settings.save_zone_settings(
+        {"ready_servers": servers, "ready_percent": percent, "ready_days": days}
+    )
 
 
-def policy_of(zone: Zone) -> dict[str, int | bool]:
-    """Return the policy as values."""
+def get_policy(zone: Zone) -> dict[str, int | bool]:
+    """Return the readiness policy of the zone."""
     return {
         "servers": zone.ready_servers,
         "percent": zone.ready_percent,
@@ -42,92 +44,101 @@ def policy_of(zone: Zone) -> dict[str, int | bool]:
 
 
 def has_policy(zone: Zone) -> bool:
-    """Tell whether the zone asks for anything."""
+    """Return True if the zone has a readiness policy."""
     return zone.ready_servers or zone.ready_percent > 0
 
 
-def shortfalls(operation: Operation, zone: Zone, now: datetime) -> list[str]:
-    """Return what the policy misses now, in words; none where it is met or there is none."""
+def list_shortfalls(operation: Operation, zone: Zone, now: datetime) -> list[str]:
+    """Return the requirements of the policy that are not met, as text."""
     if not operation.changes_ca:
         return []
     found = []
     if zone.ready_servers:
-        found += _servers(operation)
+        found += _list_server_shortfalls(operation)
     if zone.ready_percent:
-        found += _devices(operation, zone, now)
+        found += _list_device_shortfalls(operation, zone, now)
     return found
 
 
-def _servers(operation: Operation) -> list[str]:
+def _list_server_shortfalls(operation: Operation) -> list[str]:
     applied = (*devices_at_risk.APPLIED, AssignmentState.IGNORED)
-    waiting = devices_at_risk.devices(operation).filter(role=Role.PRIMARY)
-    waiting = waiting.exclude(pk__in=_having(operation, applied))
+    waiting = devices_at_risk.get_devices(operation).filter(role=Role.PRIMARY)
+    waiting = waiting.exclude(pk__in=_list_servers_in_state(operation, applied))
     names = list(waiting.order_by("name").values_list("name", flat=True))
     if not names:
         return []
-    return [_("not every Primary Server is ready: %s") % few(names)]
+    return [_("not every Primary Server is ready: %s") % format_names(names)]
 
 
-def few(names: list[str]) -> str:
-    """Return the first names of a list, and whether there are more."""
-    more = " …" if len(names) > NAMED_AT_MOST else ""
-    return ", ".join(names[:NAMED_AT_MOST]) + more
+def format_names(names: list[str]) -> str:
+    """Return up to MAX_NAMES names as text, with an ellipsis if there are more."""
+    more = " …" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more
 
 
-def _having(operation: Operation, states: tuple[str, ...]) -> list[UUID]:
+def _list_servers_in_state(operation: Operation, states: tuple[str, ...]) -> list[UUID]:
     ready = Device.objects.filter(
         assignments__update=operation.update_id, assignments__state__in=states
     )
     return list(ready.filter(role=Role.PRIMARY).values_list("pk", flat=True))
 
 
-def _devices(operation: Operation, zone: Zone, now: datetime) -> list[str]:
-    rehearsed, of = share(operation, zone, now)
-    if rehearsed * PERCENT >= zone.ready_percent * of:
+def _list_device_shortfalls(operation: Operation, zone: Zone, now: datetime) -> list[str]:
+    passed, total = count_preflight_passed(operation, zone, now)
+    if passed * MAX_PERCENT >= zone.ready_percent * total:
         return []
     return [
         _(
-            "%(done)d of %(of)d devices seen in %(days)d days have rehearsed, %(percent)d %% are "
-            "asked for"
+            "%(done)d of %(of)d devices seen in the last %(days)d days passed "
+            "the preflight check; %(percent)d%% required"
         )
         % {
-            "done": rehearsed,
-            "of": of,
+            "done": passed,
+            "of": total,
             "days": zone.ready_days,
             "percent": zone.ready_percent,
         }
     ]
 
 
-def share(operation: Operation, zone: Zone, now: datetime) -> tuple[int, int]:
-    """Return how many of the devices seen lately have rehearsed, of how many."""
-    seen = devices_at_risk.devices(operation).filter(
+def count_preflight_passed(operation: Operation, zone: Zone, now: datetime) -> tuple[int, int]:
+    """Return how many of the recently seen devices passed the preflight check, and their total."""
+    seen = devices_at_risk.get_devices(operation).filter(
         last_contact__gte=now - timedelta(days=zone.ready_days)
     )
     numbers = seen.aggregate(
-        of=Count("pk"), rehearsed=Count("pk", filter=devices_at_risk.OK & ~devices_at_risk.REFUSED)
+        total=Count("pk"),
+        passed=Count(
+            "pk", filter=devices_at_risk.PREFLIGHT_PASSED & ~devices_at_risk.PREFLIGHT_FAILED
+        ),
     )
-    return numbers["rehearsed"], numbers["of"]
+    return numbers["passed"], numbers["total"]
 
 
-def postpone(operation: Operation, zone: Zone, why: list[str], *, now: datetime) -> bool:
-    """Put the activation off, sign the new time, and say why; False where no later time is left."""
-    allowed = limits(operation.kind, now=now)
-    later = max(allowed.suggestion, now + 2 * zone.lockout)
+def postpone_activation(operation: Operation, zone: Zone, why: list[str], *, now: datetime) -> bool:
+    """Postpone the activation and publish the new time.
+
+    Return False if the activation cannot be later.
+    """
+    allowed = get_limits(operation.kind, now=now)
+    later = max(allowed.suggestion, now + 2 * zone.freeze_period)
     try:
         allowed.check(later)
     except Fault:
         return False
     before = operation.activates_at
-    reason = _("The activation was put off to %(at)s: %(why)s.") % {
-        "at": stamp(later),
+    reason = _("The activation was postponed to %(at)s: %(why)s.") % {
+        "at": format_time(later),
         "why": "; ".join(why),
     }
     Operation.objects.filter(pk=operation.pk).update(
         activates_at=later,
         postponed=operation.postponed + 1,
         reason=reason,
-        action=_("Make the devices ready, change the activation time, force it, or cancel."),
+        action=_(
+            "Fix the devices that are not ready, change the activation "
+            "time, force the activation, or cancel the operation."
+        ),
     )
     operation.refresh_from_db()
     Entry.objects.record(
@@ -136,5 +147,5 @@ def postpone(operation: Operation, zone: Zone, why: list[str], *, now: datetime)
         note="; ".join(why)[:500],
         detail={"before": str(before), "after": str(later)},
     )
-    publish_again(operation, now=now)
+    publish_new_revision(operation, now=now)
     return True

@@ -1,10 +1,10 @@
-"""Retire an old root after its grace: only when no device would be lost (D-28, drop rules).
+"""The roots that the zone trusts, and the retirement of old roots.
 
-The console signs the notice once every registered device holds the new root as its current one,
-or once the old root has expired; each device then drops it only after it has verified all its
-servers without it.
+The console signs a retirement notice after the grace period, when all registered devices use the
+current root or the old root has expired. Each device removes the old root only after it has
+verified all its servers without it.
 
-Which roots the zone trusts now: first distributed, then used, then retired (D-28).
+See: docs/decisions.md D-28
 """
 
 from __future__ import annotations
@@ -18,33 +18,37 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from certificates.models import Authority, Operation
-from certificates.operations.distribution import announce
+from certificates.operations.distribution import announce_trust_change
 from certificates.operations.states import AuthorityState, OperationState
 from devices.identity import zone_keys
 from devices.models import Device, Zone
-from systemupdates.models import Notice, plain
+from systemupdates.models import TrustNotice, serialize_envelope
 from wire import messages, metadata
 
 
-def due(now: datetime) -> list[Authority]:
-    """Return the authorities whose grace time is over and that nothing keeps any more."""
+def list_due_roots(now: datetime) -> list[Authority]:
+    """Return the CAs whose grace period is over and whose root no device needs."""
     rows = Authority.objects.filter(state=AuthorityState.GRACE, grace_until__lte=now)
-    return [old for old in rows if old.has_expired(now) or not in_the_way().exists()]
+    return [
+        old
+        for old in rows
+        if old.has_expired(now) or not get_devices_without_current_root().exists()
+    ]
 
 
-def in_the_way() -> QuerySet[Device]:
-    """Return the registered devices that have not yet made the current root their own."""
+def get_devices_without_current_root() -> QuerySet[Device]:
+    """Return the registered devices that do not use the current root yet."""
     current = Authority.objects.current()
     return Device.objects.registered().exclude(root_sha256=current.sha256)
 
 
 @transaction.atomic
-def retire(old: Authority, *, now: datetime) -> None:
-    """Sign that a root is to be trusted no longer; every device hears of it."""
+def retire_root(old: Authority, *, now: datetime) -> None:
+    """Retire a root and sign the retirement notice for all devices."""
     zone = Zone.objects.lock()
-    left = old.left_of_key
-    Authority.objects.move(old, AuthorityState.RETIRED, sealed_key=left, note=now.isoformat())
-    notice = metadata.Retire(zone=str(zone.guid), epoch=zone.epoch, roots_sha256=[old.sha256])
+    left = old.remaining_key
+    Authority.objects.transition(old, AuthorityState.RETIRED, sealed_key=left, note=now.isoformat())
+    notice = metadata.Retirement(zone=str(zone.guid), epoch=zone.epoch, roots_sha256=[old.sha256])
     update = (
         Operation.objects.filter(authority=old, future_authority__isnull=False)
         .exclude(update=None)
@@ -52,18 +56,18 @@ def retire(old: Authority, *, now: datetime) -> None:
         .values_list("update", flat=True)
         .first()
     )
-    Notice.objects.create(
-        kind=Notice.Kind.RETIRE,
+    TrustNotice.objects.create(
+        kind=TrustNotice.Kind.RETIREMENT,
         update_id=update,
         revision=1,
-        envelope=plain(zone_keys.here().sign(metadata.RETIRE, notice)),
+        envelope=serialize_envelope(zone_keys.get_keyring().sign(metadata.RETIREMENT, notice)),
     )
-    Device.objects.registered().update(errands=True)
-    announce()
+    Device.objects.registered().update(has_pending_work=True)
+    announce_trust_change()
 
 
-def notices_for(device: Device) -> list[Notice]:
-    """Return the retire notices that still concern a device: it trusts a retired root."""
+def list_retirement_notices(device: Device) -> list[TrustNotice]:
+    """Return the retirement notices for a device: those of retired roots that it trusts."""
     if not device.trusted_sha256:
         return []
     retired = Authority.objects.filter(
@@ -72,29 +76,29 @@ def notices_for(device: Device) -> list[Notice]:
     held = set(retired.values_list("sha256", flat=True))
     if not held:
         return []
-    # A zone that has changed its CA often must not tell of each root it ever had.
-    rows = Notice.objects.filter(kind=Notice.Kind.RETIRE).order_by("pk")
-    return [notice for notice in rows if held & _roots(notice.envelope["payload"])]
+    # Without this filter, the response would grow with every retired root of the zone.
+    rows = TrustNotice.objects.filter(kind=TrustNotice.Kind.RETIREMENT).order_by("pk")
+    return [notice for notice in rows if held & _parse_retired_roots(notice.envelope["payload"])]
 
 
 @lru_cache(maxsize=1024)
-def _roots(payload: str) -> frozenset[str]:
-    """Return the roots that a retire notice names; what was signed once stays as it is."""
-    said: dict[str, list[str]] = json.loads(base64.b64decode(payload))
-    return frozenset(said["roots_sha256"])
+def _parse_retired_roots(payload: str) -> frozenset[str]:
+    """Return the SHA-256 fingerprints of the roots in a retirement notice."""
+    notice: dict[str, list[str]] = json.loads(base64.b64decode(payload))
+    return frozenset(notice["roots_sha256"])
 
 
-# From the assignment on, a future root is announced to every device that registers or refreshes.
-ANNOUNCED = (OperationState.ASSIGNED, OperationState.BLOCKED, OperationState.ACTIVATING)
+# States in which devices receive the future root at registration and refresh.
+ANNOUNCED_STATES = (OperationState.ASSIGNED, OperationState.BLOCKED, OperationState.ACTIVATING)
 
 
-def trust() -> messages.Trust:
-    """Return current, older and announced roots as PEM."""
+def build_trust() -> messages.Trust:
+    """Return the current, old, and future roots for devices, as PEM."""
     found = Authority.objects.filter(state__in=(AuthorityState.CURRENT, AuthorityState.GRACE))
     roots = {authority.state: authority for authority in found if authority.state == "current"}
     announced = (
         Operation.objects.of_ca()
-        .filter(state__in=ANNOUNCED, future_authority__state=AuthorityState.FUTURE)
+        .filter(state__in=ANNOUNCED_STATES, future_authority__state=AuthorityState.FUTURE)
         .values_list("future_authority__root_pem", flat=True)
     )
     return messages.Trust(

@@ -1,6 +1,9 @@
-"""Devices that come late: on the bridge, with an old root, or not refreshed (D-29, D-47).
+"""Stragglers and waiting servers.
 
-Servers that wait: for approval, for the content of an update, or to be heard of again.
+Stragglers are devices that do not use the current root yet or have not refreshed since the last
+new certificate. Servers wait for approval, for the content of an update, or for contact.
+
+See: docs/decisions.md D-29, D-47
 """
 
 from __future__ import annotations
@@ -16,133 +19,135 @@ from django.db.models.functions import Cast
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from certificates.models import Authority, Bridge, Operation
+from certificates.models import Authority, CrossCertificate, Operation
 from certificates.operations.states import AuthorityState
 from certificates.trust import roots as trust_roots
 from console.pages import formatting
 from devices.inventory import tables
 from devices.models import Device, Role, Zone
 from devices.registration.states import DeviceState
-from systemupdates.content import replica_status, replication
+from systemupdates.content import replica_status
 from systemupdates.models import Replica, SystemUpdate
+from systemupdates.updates.states import UPDATE_CLOSED
 
-RELIES, NOT_YET = "relies", "not-yet"
+RELIES_ON_CROSS_CERTIFICATE, NOT_SWITCHED = "relies", "not-yet"
 S = AuthorityState
-SHOWN = (S.CURRENT, S.FUTURE, S.GRACE)
+SHOWN_STATES = (S.CURRENT, S.FUTURE, S.GRACE)
 
 
 @dataclass(frozen=True)
-class Root:
-    """One root that the zone trusts or is about to, with what keeps it."""
+class RootStatus:
+    """A current, future, or old root of the zone."""
 
     authority: Authority
     holders: int
-    """How many registered devices have made it their current root."""
-    bridge_until: datetime | None
-    """Until when servers send a bridge from it to the current root; None where there is none."""
+    """The number of registered devices that use it as their current root."""
+    cross_certificate_until: datetime | None
+    """The end of the cross-certificate from it to the current root, None without one."""
     retires: str
-    """When and on what condition it is retired; "" for a root that stays."""
+    """When and on what condition it is retired, "" if it is not going to be retired."""
     tone: str
 
 
-def roots(now: datetime) -> list[Root]:
-    """Return the zone's roots, the current one first, then those that are to come and to go."""
-    found = Authority.objects.filter(state__in=SHOWN)
+def list_roots(now: datetime) -> list[RootStatus]:
+    """Return the roots of the zone: the current one, the future one, then those in grace."""
+    found = Authority.objects.filter(state__in=SHOWN_STATES)
     rows = Device.objects.registered().values_list("root_sha256").annotate(n=Count("*"))
     holders = dict(rows.order_by())
-    bridges = dict(
-        Bridge.objects.filter(subject__state=S.CURRENT).values_list("issuer", "not_after")
+    cross_certificates = dict(
+        CrossCertificate.objects.filter(subject__state=S.CURRENT).values_list("issuer", "not_after")
     )
-    order = {state: number for number, state in enumerate(SHOWN)}
+    order = {state: number for number, state in enumerate(SHOWN_STATES)}
     return [
-        Root(
+        RootStatus(
             authority=one,
             holders=holders.get(one.sha256, 0),
-            bridge_until=_served(bridges.get(one.pk), now),
-            retires=_retires(one, now),
+            cross_certificate_until=_get_future_time(cross_certificates.get(one.pk), now),
+            retires=_describe_retirement(one, now),
             tone="warn" if one.state == S.GRACE else "good" if one.state == S.CURRENT else "wait",
         )
         for one in sorted(found, key=lambda one: (order[S(one.state)], one.created_at))
     ]
 
 
-def _served(not_after: datetime | None, now: datetime) -> datetime | None:
+def _get_future_time(not_after: datetime | None, now: datetime) -> datetime | None:
     return not_after if not_after is not None and not_after > now else None
 
 
-def _retires(authority: Authority, now: datetime) -> str:
-    """Return when a root in grace goes (drop rules, D-28)."""
+def _describe_retirement(authority: Authority, now: datetime) -> str:
+    """Return when a root in its grace period will be retired (D-28)."""
     moment = authority.grace_until
     if authority.state != S.GRACE or moment is None:
         return ""
-    waiting = trust_roots.in_the_way().count()
+    waiting = trust_roots.get_devices_without_current_root().count()
     if moment > now:
-        text = _("at %(when)s, once every device uses the current root (now %(n)d do not)")
+        text = _("%(when)s, if all devices use the current root by then (%(n)d do not yet)")
         return text % {"when": formatting.stamp(moment), "n": waiting}
     if waiting:
-        text = _("its time is over, but %(n)d devices stand in the way; at the latest %(when)s")
+        text = _("overdue because %(n)d devices still need this root; no later than %(when)s")
         return text % {"n": waiting, "when": formatting.stamp(authority.not_after)}
-    return _("now: the signed notice is on its way")
+    return _("now (the signed trust notice is being delivered)")
 
 
-def standing_back() -> QuerySet[Any]:
-    """Return the devices that do not use the current root yet, each with how it stands.
+def get_stragglers() -> QuerySet[Any]:
+    """Return the devices that do not use the current root yet, annotated with `status`.
 
-    Who does not even trust that root reaches the servers through the bridge alone (D-29).
+    A device that does not trust the current root needs the cross-certificate to reach its
+    servers (D-29).
     """
     current = Authority.objects.current()
     trusts = Q(known__contains=current.sha256)
-    # A device that never told what it trusts got the trust of its time when it registered.
+    # A device that has not reported its roots yet received the current ones when it registered.
     if current.activated_at is not None:
         trusts |= Q(root_sha256="", registered_at__gte=current.activated_at)
     return (
-        trust_roots.in_the_way()
+        trust_roots.get_devices_without_current_root()
         .annotate(known=Cast("trusted_sha256", TextField()))
         .annotate(
-            standing=Case(
-                When(trusts, then=Value(NOT_YET)),
-                default=Value(RELIES),
+            status=Case(
+                When(trusts, then=Value(NOT_SWITCHED)),
+                default=Value(RELIES_ON_CROSS_CERTIFICATE),
                 output_field=CharField(),
             )
         )
     )
 
 
-def count(every: QuerySet[Any]) -> dict[str, int]:
-    """Return how many of these devices stand in which way."""
-    rows = dict(every.order_by().values_list("standing").annotate(n=Count("*")))
-    return {key: rows.get(key, 0) for key in (RELIES, NOT_YET)}
+def count_by_status(every: QuerySet[Any]) -> dict[str, int]:
+    """Return the number of devices by status."""
+    rows = dict(every.order_by().values_list("status").annotate(n=Count("*")))
+    return {key: rows.get(key, 0) for key in (RELIES_ON_CROSS_CERTIFICATE, NOT_SWITCHED)}
 
 
-def is_bridged(now: datetime) -> bool:
-    """Tell whether servers send a bridge to the current root now."""
-    return Bridge.objects.filter(subject__state=S.CURRENT, not_after__gt=now).exists()
+def has_cross_certificate(now: datetime) -> bool:
+    """Return True if servers currently send a cross-certificate to the current root."""
+    return CrossCertificate.objects.filter(subject__state=S.CURRENT, not_after__gt=now).exists()
 
 
-def last_stored(operation: Operation) -> datetime | None:
-    """Return when the last future certificate of an operation was stored."""
-    found: datetime | None = operation.futures.aggregate(at=Max("made_at"))["at"]
+def get_last_stored(operation: Operation) -> datetime | None:
+    """Return when the last future certificate of an operation was stored, or None."""
+    found: datetime | None = operation.futures.aggregate(at=Max("available_at"))["at"]
     return found
 
 
-def not_refreshed(operation: Operation) -> QuerySet[Device]:
-    """Return the devices that have not refreshed since the last new certificate was stored.
+def get_not_refreshed(operation: Operation) -> QuerySet[Device]:
+    """Return the devices without a refresh since the last new certificate was stored.
 
-    They may not know the subject or the servers of the new certificates yet (D-47).
+    They might not have the subjects or the servers of the new certificates yet (D-47).
     """
-    stored = last_stored(operation)
+    stored = get_last_stored(operation)
     if stored is None:
         return Device.objects.none()
     late = Q(last_contact__lt=stored) | Q(last_contact=None)
     return Device.objects.registered().filter(late)
 
 
-AT_MOST = 20
+MAX_SERVERS = 20
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """One server, what it waits for, what can be done, and where."""
+class WaitingServer:
+    """A waiting server: the reason, the recommended action, and the page for it."""
 
     device: Device
     tone: str
@@ -151,30 +156,32 @@ class Waiting:
     url: str
 
 
-def servers(zone: Zone, now: datetime) -> list[Waiting]:
-    """Return the servers that wait; what holds an update up comes first, AT_MOST + 1 in all."""
-    found = [*_for_content(zone, now), *_for_approval()]
-    found += _for_contact(zone, now, but={one.device.pk for one in found})
-    return found[: AT_MOST + 1]
+def list_waiting_servers(zone: Zone, now: datetime) -> list[WaitingServer]:
+    """Return up to MAX_SERVERS + 1 waiting servers, those that delay an update first."""
+    found = [*_list_waiting_for_content(zone, now), *_list_waiting_for_approval()]
+    found += _list_without_contact(zone, now, exclude={one.device.pk for one in found})
+    return found[: MAX_SERVERS + 1]
 
 
-def for_content(update: SystemUpdate, zone: Zone, now: datetime) -> list[replica_status.Row]:
-    """Return the content servers that an update waits for."""
+def list_missing_replicas(
+    update: SystemUpdate, zone: Zone, now: datetime
+) -> list[replica_status.ReplicaRow]:
+    """Return the content servers that do not have the content of an update yet."""
     rows = Replica.objects.filter(update=update).missing().select_related("server__parent")
-    found = rows.order_by("server__name")[: AT_MOST + 1]
-    return [replica_status.row(replica, update, zone, now) for replica in found]
+    found = rows.order_by("server__name")[: MAX_SERVERS + 1]
+    return [replica_status.build_row(replica, update, zone, now) for replica in found]
 
 
-def _for_content(zone: Zone, now: datetime) -> Iterator[Waiting]:
-    live = SystemUpdate.objects.shown().exclude(state__in=replication.OVER).defer("envelope")
+def _list_waiting_for_content(zone: Zone, now: datetime) -> Iterator[WaitingServer]:
+    live = SystemUpdate.objects.visible().exclude(state__in=UPDATE_CLOSED).defer("envelope")
     rows = Replica.objects.missing().filter(update__in=live.values("pk"))
     rows = rows.select_related("server__parent", "update").order_by(
         F("update__assigned_at").asc(nulls_first=True), "server__name"
     )
-    for replica in rows[: AT_MOST + 1]:
-        row = replica_status.row(replica, replica.update, zone, now)
-        text = _("waits for the content of %(update)s: %(state)s.")
-        yield Waiting(
+    for replica in rows[: MAX_SERVERS + 1]:
+        row = replica_status.build_row(replica, replica.update, zone, now)
+        text = _("is waiting for the content of %(update)s: %(state)s.")
+        yield WaitingServer(
             device=replica.server,
             tone="bad" if row.tone == "bad" else "warn",
             text=text % {"update": replica.update.name, "state": row.label},
@@ -183,30 +190,43 @@ def _for_content(zone: Zone, now: datetime) -> Iterator[Waiting]:
         )
 
 
-def _for_approval() -> Iterator[Waiting]:
+def _list_waiting_for_approval() -> Iterator[WaitingServer]:
     waiting = Device.objects.filter(state=DeviceState.WAITING).exclude(role=Role.MANAGED)
-    for device in waiting.order_by("name")[: AT_MOST + 1]:
-        yield Waiting(
+    for device in waiting.order_by("name")[: MAX_SERVERS + 1]:
+        yield WaitingServer(
             device=device,
             tone="warn",
-            text=_("has registered and waits for approval."),
-            todo=_("Approve it on its page, or retire it."),
-            url=_page(device),
+            text=_("has registered and is waiting for approval."),
+            todo=_("Approve or retire it on its device page."),
+            url=_get_device_url(device),
         )
 
 
-def _for_contact(zone: Zone, now: datetime, *, but: set[UUID]) -> Iterator[Waiting]:
-    """Yield the servers that the list of devices calls silent, without those told already."""
-    silent = Device.objects.filter(tables.silent(zone.refresh, now)).exclude(role=Role.MANAGED)
-    found = silent.exclude(pk__in=but)
-    for device in found.order_by(F("last_contact").asc(nulls_first=True), "name")[: AT_MOST + 1]:
+def _list_without_contact(
+    zone: Zone, now: datetime, *, exclude: set[UUID]
+) -> Iterator[WaitingServer]:
+    """Yield the servers without recent contact, except those already listed."""
+    without_contact = Device.objects.filter(tables.without_contact(zone.refresh, now)).exclude(
+        role=Role.MANAGED
+    )
+    found = without_contact.exclude(pk__in=exclude)
+    for device in found.order_by(F("last_contact").asc(nulls_first=True), "name")[
+        : MAX_SERVERS + 1
+    ]:
         since = device.last_contact
         text = (
-            _("was last heard %s.") % formatting.ago(since, now) if since else _("was never heard.")
+            _("was last in contact %s.") % formatting.ago(since, now)
+            if since
+            else _("has never been in contact.")
         )
-        todo = _("Start its agent, or look at its network; if it is gone for good, retire it.")
-        yield Waiting(device=device, tone="bad", text=text, todo=todo, url=_page(device))
+        todo = _(
+            "Start the agent or check the network connection. If the "
+            "server will not return, retire it."
+        )
+        yield WaitingServer(
+            device=device, tone="bad", text=text, todo=todo, url=_get_device_url(device)
+        )
 
 
-def _page(device: Device) -> str:
+def _get_device_url(device: Device) -> str:
     return reverse("devices:device", args=[device.pk])

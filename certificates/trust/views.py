@@ -1,4 +1,7 @@
-"""Roots and bridges of the zone: who relies on what is old, and when it goes (D-28, D-29, D-47)."""
+"""The pages Roots and Cross-Certificates and Not Refreshed Yet.
+
+See: docs/decisions.md D-28, D-29, D-47
+"""
 
 from __future__ import annotations
 
@@ -12,99 +15,121 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from certificates.operations.presentation.actions import operation_of
+from certificates.operations.presentation.actions import get_operation
 from certificates.trust import stragglers
 from console.pages import tables
 from devices.middleware import ZoneRequest
 
 COLUMNS = (
     tables.Column("device", gettext_lazy("Device"), "name"),
-    tables.Column("standing", gettext_lazy("Standing"), "standing"),
+    tables.Column("status", gettext_lazy("Status"), "status"),
     tables.Column("contact", gettext_lazy("Last contact"), "last_contact"),
-    tables.Column("remedy", gettext_lazy("What to do")),
+    tables.Column("remedy", gettext_lazy("Recommended action")),
 )
-LATE_COLUMNS = (COLUMNS[0], COLUMNS[2])
+NOT_REFRESHED_COLUMNS = (COLUMNS[0], COLUMNS[2])
 
 
 @require_safe
-def trust(request: ZoneRequest) -> HttpResponse:
-    """Show the zone's roots, and by name the devices that do not use the current one yet."""
+def show_trust(request: ZoneRequest) -> HttpResponse:
+    """Show the roots of the zone and the devices that do not use the current root yet."""
     now = timezone.now()
-    asked = tables.Asked.read(request.GET)
-    columns, field, descending = tables.sorted_by(COLUMNS, asked.sort)
-    every = stragglers.standing_back()
-    numbers = stragglers.count(every)
-    found = every.filter(standing=asked.state) if asked.state in numbers else every
-    if asked.q:
-        found = found.filter(name__icontains=asked.q)
-    order = (f"{'-' if descending else ''}{field}",) if field else ("-standing", "name")
-    page = tables.page_of(found.order_by(*order, "pk"), asked)
-    bridged = stragglers.is_bridged(now)
+    query = tables.TableQuery.parse(request.GET)
+    columns, field, descending = tables.sort_columns(COLUMNS, query.sort)
+    every = stragglers.get_stragglers()
+    numbers = stragglers.count_by_status(every)
+    found = every.filter(status=query.state) if query.state in numbers else every
+    if query.q:
+        found = found.filter(name__icontains=query.q)
+    order = (f"{'-' if descending else ''}{field}",) if field else ("-status", "name")
+    page = tables.get_page(found.order_by(*order, "pk"), query)
+    has_cross_certificate = stragglers.has_cross_certificate(now)
     context = {
         "nav": "certificates",
         "now": now,
-        "roots": stragglers.roots(now),
-        "bridged": bridged,
-        "relying": numbers[stragglers.RELIES],
-        "asked": asked,
+        "roots": stragglers.list_roots(now),
+        "has_cross_certificate": has_cross_certificate,
+        "relying": numbers[stragglers.RELIES_ON_CROSS_CERTIFICATE],
+        "query": query,
         "columns": columns,
         "page": page,
-        "rows": [_row(device, request, now, bridged=bridged) for device in page.object_list],
-        "chips": _chips(numbers, asked, bridged=bridged),
+        "rows": [
+            _build_row(device, request, now, has_cross_certificate=has_cross_certificate)
+            for device in page.object_list
+        ],
+        "chips": _build_chips(numbers, query, has_cross_certificate=has_cross_certificate),
         "sizes": tables.PAGE_SIZES,
     }
     return render(request, "certificates/trust.html", context)
 
 
-def _label(key: str, *, bridged: bool) -> str:
-    if key == stragglers.NOT_YET:
-        return _("Trusts the new root, does not use it yet")
-    return _("Relies on the bridge") if bridged else _("Knows the old root alone")
+def _get_label(key: str, *, has_cross_certificate: bool) -> str:
+    if key == stragglers.NOT_SWITCHED:
+        return _("Trusts the new root but does not use it yet")
+    return (
+        _("Relies on the cross-certificate")
+        if has_cross_certificate
+        else _("Trusts only the old root")
+    )
 
 
-def _chips(numbers: dict[str, int], asked: tables.Asked, *, bridged: bool) -> list[dict[str, Any]]:
-    labels = {"": _("All")} | {key: _label(key, bridged=bridged) for key in numbers}
+def _build_chips(
+    numbers: dict[str, int], query: tables.TableQuery, *, has_cross_certificate: bool
+) -> list[dict[str, Any]]:
+    labels = {"": _("All")} | {
+        key: _get_label(key, has_cross_certificate=has_cross_certificate) for key in numbers
+    }
     shown = {"": sum(numbers.values()), **numbers}
     return [
-        {"key": key, "label": label, "n": shown[key], "on": asked.state == key}
+        {"key": key, "label": label, "n": shown[key], "on": query.state == key}
         for key, label in labels.items()
     ]
 
 
-def _row(device: Any, request: ZoneRequest, now: Any, *, bridged: bool) -> dict[str, Any]:
-    live = device.is_live(now, request.zone.refresh)
-    if live:
-        todo = _("It takes over at its next refresh; look at its update if it does not.")
-    elif bridged:
-        todo = _("Start it: it connects through the bridge and takes over by itself.")
+def _build_row(
+    device: Any, request: ZoneRequest, now: Any, *, has_cross_certificate: bool
+) -> dict[str, Any]:
+    relies = device.status == stragglers.RELIES_ON_CROSS_CERTIFICATE
+    if device.is_online(now, request.zone.refresh):
+        todo = _(
+            "The device switches at its next refresh. If it does not, "
+            "check the status of its system update."
+        )
+    elif has_cross_certificate:
+        todo = _(
+            "Start the device. It connects through the cross-certificate "
+            "and switches automatically."
+        )
     else:
-        todo = _("Start it: it recovers by the signed notice. Else run the remint tool on it.")
+        todo = _(
+            "Start the device. It recovers with the signed trust notice. "
+            "If it does not, run the Certificate Remint Tool on it."
+        )
     return {
         "device": device,
-        "label": _label(device.standing, bridged=bridged),
-        "tone": "bad" if device.standing == stragglers.RELIES and not bridged else "busy",
+        "label": _get_label(device.status, has_cross_certificate=has_cross_certificate),
+        "tone": "bad" if relies and not has_cross_certificate else "busy",
         "todo": todo,
     }
 
 
 @require_safe
-def not_refreshed(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Show the devices that have not refreshed since the last new certificate was stored."""
-    operation = operation_of(pk)
-    asked = tables.Asked.read(request.GET)
-    columns, field, descending = tables.sorted_by(LATE_COLUMNS, asked.sort)
-    found = stragglers.not_refreshed(operation)
-    if asked.q:
-        found = found.filter(name__icontains=asked.q)
+def show_not_refreshed(request: ZoneRequest, pk: UUID) -> HttpResponse:
+    """Show the devices without a refresh since the last new certificate was stored."""
+    operation = get_operation(pk)
+    query = tables.TableQuery.parse(request.GET)
+    columns, field, descending = tables.sort_columns(NOT_REFRESHED_COLUMNS, query.sort)
+    found = stragglers.get_not_refreshed(operation)
+    if query.q:
+        found = found.filter(name__icontains=query.q)
     order = f"{'-' if descending else ''}{field}" if field else "name"
     context = {
         "nav": "certificates",
         "now": timezone.now(),
         "operation": operation,
-        "stored": stragglers.last_stored(operation),
-        "asked": asked,
+        "stored": stragglers.get_last_stored(operation),
+        "query": query,
         "columns": columns,
-        "page": tables.page_of(found.order_by(order, "pk"), asked),
+        "page": tables.get_page(found.order_by(order, "pk"), query),
         "sizes": tables.PAGE_SIZES,
     }
     return render(request, "certificates/not_refreshed.html", context)

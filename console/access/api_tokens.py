@@ -1,4 +1,4 @@
-"""Bearer tokens of the REST API: which there are, whose they are, what the caller may do."""
+"""Bearer tokens of the REST API: find the token of a request, and check rights."""
 
 from __future__ import annotations
 
@@ -22,60 +22,73 @@ from faults import Unauthenticated
 
 log = logging.getLogger(__name__)
 PREFIX = "zcct_"
-BYTES = 32
-# A use is noted once in this time, so that reading does not write at every call.
-NOTED_EVERY = timedelta(minutes=1)
-# A token opens these paths and nothing else: never a page.
+TOKEN_BYTES = 32
+# The last use is stored at most this often, so that reading does not always write.
+LAST_USED_INTERVAL = timedelta(minutes=1)
+# A token is valid only for these paths, never for a page.
 PATHS = ("/api/", "/metrics")
 VIEW_METRICS = "console.view_metrics"
 RIGHTS: dict[str, str | Promise] = {
     "certificates.certificate_authority": gettext_lazy(
-        "Certificate Authority: change, remint, move, back up and restore the CA"
+        "Certificate Authority: change, remint, move, back up, and restore the CA"
     ),
-    "systemupdates.deploy_update": gettext_lazy("Deploy Update: assign, ignore, redeploy"),
-    "devices.change_device": gettext_lazy("Change Device: settings, unregister, retire"),
-    "devices.change_zone": gettext_lazy("Change Zone Settings: intervals, grace, lock-out"),
+    "systemupdates.deploy_update": gettext_lazy(
+        "Deploy Update: assign, ignore, and redeploy updates"
+    ),
+    "devices.change_device": gettext_lazy(
+        "Change Device: change settings, unregister, and retire devices"
+    ),
+    "devices.change_zone": gettext_lazy(
+        "Change Zone Settings: change intervals, grace period, and freeze period"
+    ),
     "devices.approve_device": gettext_lazy(
-        "Approve Device: let servers in, make registration keys"
+        "Approve Device: approve servers and create registration keys"
     ),
-    "ledger.view_entry": gettext_lazy("Read the audit log"),
-    VIEW_METRICS: gettext_lazy("Read the metrics"),
-    "notifications.manage": gettext_lazy("Notifications: targets and what was sent"),
-    "people.administer": gettext_lazy("Administrators: create, roles, deactivate, reset"),
+    "ledger.view_entry": gettext_lazy("View the audit log"),
+    VIEW_METRICS: gettext_lazy("View metrics"),
+    "notifications.manage": gettext_lazy("Notifications: manage targets and view history"),
+    "people.administer": gettext_lazy(
+        "Administrators: create, deactivate, and reset accounts, and assign roles"
+    ),
 }
 
 
 def new_secret() -> tuple[str, str]:
-    """Return the text of a new token (256 random bits) and the digest that is kept of it."""
-    text = PREFIX + secrets.token_urlsafe(BYTES)
-    return text, digest_of(text)
+    """Return the text of a new token (256 random bits) and the digest to store."""
+    text = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    return text, token_digest(text)
 
 
-def digest_of(text: str) -> str:
-    """Return the SHA-256 of a token; enough for a random secret (OWASP ASVS 5.0, 6.5.2)."""
+def token_digest(text: str) -> str:
+    """Return the SHA-256 of a token, which is sufficient for a random secret.
+
+    See: OWASP ASVS 5.0, 6.5.2
+    """
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def find(text: str, now: datetime) -> ApiToken | None:
-    """Return the usable token of this text and note its use; None for anything else."""
+def find_token(text: str, now: datetime) -> ApiToken | None:
+    """Return the usable token with this text and store its last use; None if there is none."""
     if not text.startswith(PREFIX):
         return None
     usable = ApiToken.objects.usable(now).select_related("user")
-    token = usable.filter(digest=digest_of(text)).first()
-    if token is not None and (not token.last_used_at or now - token.last_used_at >= NOTED_EVERY):
-        seldom = Q(last_used_at=None) | Q(last_used_at__lte=now - NOTED_EVERY)
-        ApiToken.objects.filter(seldom, pk=token.pk).update(last_used_at=now)
+    token = usable.filter(digest=token_digest(text)).first()
+    if token is not None and (
+        not token.last_used_at or now - token.last_used_at >= LAST_USED_INTERVAL
+    ):
+        is_older = Q(last_used_at=None) | Q(last_used_at__lte=now - LAST_USED_INTERVAL)
+        ApiToken.objects.filter(is_older, pk=token.pk).update(last_used_at=now)
     return token
 
 
-def allowed(request: Any, right: str) -> bool:
-    """Tell whether the caller may do something: the user may, and the token is not narrower."""
+def has_right(request: Any, right: str) -> bool:
+    """Return True if the user has a right and the API token, if there is one, has it too."""
     token: ApiToken | None = getattr(request, "token", None)
     return (token is None or right in token.rights) and bool(request.user.has_perm(right))
 
 
-class Tokens:
-    """Let a bearer token stand for its user under `PATHS`; a wrong one is refused at once."""
+class ApiTokenMiddleware:
+    """Authenticate requests with a bearer token under PATHS; reject an invalid token."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -85,21 +98,19 @@ class Tokens:
         if not header or not request.path.startswith(PATHS):
             return self.get_response(request)
         scheme, _space, text = header.partition(" ")
-        token = find(text.strip(), timezone.now()) if scheme.lower() == "bearer" else None
+        token = find_token(text.strip(), timezone.now()) if scheme.lower() == "bearer" else None
         if token is None:
-            log.warning(
-                "A wrong token was refused; it came from %s", request.META.get("REMOTE_ADDR")
-            )
-            return refusal()
+            log.warning("Rejected an invalid API token from %s", request.META.get("REMOTE_ADDR"))
+            return unauthenticated_response()
         request.user, request.token = token.user, token
         return self.get_response(request)
 
 
-def refusal() -> HttpResponse:
-    """Answer a caller that proved nothing; which part is wrong is not told."""
+def unauthenticated_response() -> HttpResponse:
+    """Return the response to an unauthenticated caller, without the exact reason."""
     fault = Unauthenticated(
-        _("The caller is not known: the token is wrong, expired or revoked, or there is none."),
-        action=_("Send “Authorization: Bearer zcct_…” with a valid token, or log in."),
+        _("Authentication failed. The API token is missing, invalid, expired, or revoked."),
+        action=_("Send the header “Authorization: Bearer zcct_…” with a valid token, or log in."),
     )
     response = problem(401, fault.explanation, fault.action)
     response.headers["WWW-Authenticate"] = "Bearer"

@@ -1,4 +1,7 @@
-"""How a user proves who they are once more before an act on the CA (D-32, S-45)."""
+"""Reauthentication before sensitive actions, for example changes of the CA.
+
+See: D-32
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ from django.utils.translation import gettext_lazy as _
 
 
 class PasswordAndCodeInput(forms.MultiWidget):
-    """Two inputs under one label: the password and the code of the authenticator."""
+    """Two inputs with one label: the password and the authenticator code."""
 
     def __init__(self) -> None:
         code = {"autocomplete": "one-time-code", "inputmode": "numeric", "maxlength": 40}
-        labels = _("Your password"), _("Code of your authenticator")
+        labels = _("Your password"), _("Authenticator code")
         super().__init__(
             [
                 forms.PasswordInput(
@@ -29,83 +32,87 @@ class PasswordAndCodeInput(forms.MultiWidget):
         )
 
     def decompress(self, value: Any) -> list[str]:
-        """Return two empty texts: neither is ever shown again."""
+        """Return two empty strings: neither value is ever shown again."""
         return ["", ""]
 
     def id_for_label(self, id_: str) -> str:
-        """Return the first input, which the label is for."""
+        """Return the ID of the first input."""
         return f"{id_}_0" if id_ else id_
 
 
 class PasswordAndCode(forms.MultiValueField):
-    """Password and code of a user with a second factor."""
+    """The password and code of a user with a second factor."""
 
     widget = PasswordAndCodeInput
 
     def __init__(self) -> None:
         super().__init__(
             fields=(forms.CharField(strip=False), forms.CharField(max_length=40)),
-            label=_("Your password and the code of your authenticator"),
+            label=_("Your password and authenticator code"),
             required=False,
-            help_text=_("Asked again because your last login is more than five minutes ago."),
+            help_text=_("Confirm your password because you logged in more than five minutes ago."),
         )
 
     def compress(self, data_list: list[str]) -> list[str]:
-        """Return both texts."""
+        """Return the password and the code."""
         return [*data_list, "", ""][:2]
 
 
-class AgainLink(forms.Widget):
-    """A link to the provider that the user logs in with, instead of a password."""
+class LoginAgainLink(forms.Widget):
+    """A link to the OpenID provider of the user, instead of a password."""
 
-    def __init__(self, there: str) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__()
-        self.there = there
+        self.url = url
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         """Return the link."""
-        known = (attrs or {}).get("id", f"id_{name}")
-        said = _("Log in again")
-        return format_html('<a class="btn" id="{}" href="{}">{}</a>', known, self.there, said)
+        id_ = (attrs or {}).get("id", f"id_{name}")
+        label = _("Log In Again")
+        return format_html('<a class="btn" id="{}" href="{}">{}</a>', id_, self.url, label)
 
 
-class ProofElsewhere(forms.Field):
-    """Stands where others enter the password: this user has none here."""
+class ExternalLoginField(forms.Field):
+    """Replaces the password of a user who logs in with OpenID Connect. Never valid."""
 
     def __init__(self, request: Any) -> None:
-        here = getattr(request, "htmx", None) and request.htmx.current_url_abs_path
-        there = urlencode({"next": here or request.path})
+        page = getattr(request, "htmx", None) and request.htmx.current_url_abs_path
+        parameters = urlencode({"next": page or request.path})
         super().__init__(
-            label=_("Log in again"),
+            label=_("Log In Again"),
             required=False,
-            widget=AgainLink(f"{settings.LOGIN_URL}again/?{there}"),
-            help_text=_("Your last login is more than five minutes ago. Then open this again."),
+            widget=LoginAgainLink(f"{settings.LOGIN_URL}again/?{parameters}"),
+            help_text=_(
+                "You logged in more than five minutes ago. Log in again, then reopen this page."
+            ),
         )
 
     def clean(self, value: Any) -> Any:
-        """Refuse: nothing in this form proves who the user is."""
-        raise forms.ValidationError(_("Log in again first. Nothing was changed."))
+        """Raise ValidationError: the form itself cannot authenticate the user."""
+        raise forms.ValidationError(
+            _("You must log in again before you continue. Nothing was changed.")
+        )
 
 
 def has_second_factor(user: Any) -> bool:
-    """Tell whether a user gives a code besides the password."""
+    """Return True if two-factor authentication is on for a user."""
     factor = getattr(user, "second_factor", None)
     return factor is not None and factor.confirmed_at is not None
 
 
-def is_known_elsewhere(user: Any) -> bool:
-    """Tell whether a user logs in at an OpenID provider and has no password here."""
-    kept = getattr(user, "administrator", None)
-    return kept is not None and kept.signs_in == "oidc"
+def uses_oidc(user: Any) -> bool:
+    """Return True if a user logs in with OpenID Connect and has no local password."""
+    account = getattr(user, "administrator", None)
+    return account is not None and account.login_method == "oidc"
 
 
-def recently_proved(request: Any) -> bool:
-    """Tell whether the user proved the password within the last minutes."""
-    proved = float(request.session.get("authenticated_at", 0))
-    age = timezone.now().timestamp() - proved
+def is_recently_authenticated(request: Any) -> bool:
+    """Return True if the user authenticated within REAUTHENTICATE_AFTER_SECONDS."""
+    authenticated_at = float(request.session.get("authenticated_at", 0))
+    age = timezone.now().timestamp() - authenticated_at
     return 0 <= age < settings.REAUTHENTICATE_AFTER_SECONDS
 
 
-def remember_proof(request: Any) -> None:
-    """Remember that the user proved the password now."""
+def record_authentication(request: Any) -> None:
+    """Store the current time in the session as the time of authentication."""
     request.session["authenticated_at"] = timezone.now().timestamp()

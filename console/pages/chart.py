@@ -1,4 +1,4 @@
-"""A chart of counts over time as SVG drawn on the server: no script, no inline style (B-6)."""
+"""A chart of counts over time, rendered on the server as SVG without script or inline style."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EDGE = 60
 
 @dataclass(frozen=True)
 class Series:
-    """One line: how many had come so far at each edge of the chart."""
+    """A series: the cumulative count at each time step."""
 
     key: str
     label: str | Promise
@@ -24,13 +24,13 @@ class Series:
 
     @property
     def last(self) -> int:
-        """Return how many there are now."""
+        """Return the latest count."""
         return self.counts[-1] if self.counts else 0
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line as it is drawn."""
+    """A series as an SVG path."""
 
     key: str
     label: str | Promise
@@ -40,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Mark:
-    """A moment with a name, such as the activation, as an upright line."""
+    """A labeled point in time, for example the activation, as a vertical line."""
 
     key: str
     label: str | Promise
@@ -49,7 +49,7 @@ class Mark:
 
     @property
     def anchor(self) -> str:
-        """Return on which side of its line the name fits."""
+        """Return the SVG text anchor that keeps the label inside the chart."""
         if self.x > WIDTH - EDGE:
             return "end"
         return "start" if self.x < EDGE else "middle"
@@ -57,7 +57,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Chart:
-    """What the template draws; `rows` is the same as numbers, for those who cannot see it."""
+    """The data of the chart template; `rows` is the same data as a table for screen readers."""
 
     lines: list[Line]
     marks: list[Mark]
@@ -69,35 +69,35 @@ class Chart:
     height: int = HEIGHT
 
 
-def edges(since: datetime, until: datetime, steps: int = STEPS) -> list[datetime]:
-    """Return the moments at which the lines are counted, the first and the last included."""
+def time_steps(since: datetime, until: datetime, steps: int = STEPS) -> list[datetime]:
+    """Return the times at which the series are counted, including the first and the last."""
     span = max(until - since, timedelta(seconds=1))
     return [since + span * number / steps for number in range(steps + 1)]
 
 
-def draw(
+def build_chart(
     moments: Sequence[datetime], series: Sequence[Series], *, of: int, marks: Sequence[Mark] = ()
 ) -> Chart:
-    """Return the chart of some series whose greatest possible count is `of`."""
+    """Return the chart of some series; `of` is their largest possible count."""
     since, until = moments[0], moments[-1]
-    top = max([of, 1, *(max(one.counts, default=0) for one in series)])
-    wide = (until - since).total_seconds() or 1.0
+    top = max([of, 1, *(max(s.counts, default=0) for s in series)])
+    seconds = (until - since).total_seconds() or 1.0
 
     def x(moment: datetime) -> float:
-        return round((moment - since).total_seconds() / wide * WIDTH, 1)
+        return round((moment - since).total_seconds() / seconds * WIDTH, 1)
 
     def y(n: int) -> float:
         return round(HEIGHT - n / top * HEIGHT, 1)
 
     every = max(1, len(moments) // 8)
-    told = [*range(0, len(moments) - 1, every), len(moments) - 1]
+    row_indexes = [*range(0, len(moments) - 1, every), len(moments) - 1]
     return Chart(
         lines=[Line(s.key, s.label, s.last, _path(moments, s.counts, x, y)) for s in series],
         marks=[Mark(m.key, m.label, m.at, x(m.at)) for m in marks if since <= m.at <= until],
         levels=[(y(n), n) for n in _levels(top)],
         since=since,
         until=until,
-        rows=[(moments[at], [s.counts[at] for s in series]) for at in told],
+        rows=[(moments[at], [s.counts[at] for s in series]) for at in row_indexes],
     )
 
 
@@ -107,7 +107,7 @@ def _path(
     x: Callable[[datetime], float],
     y: Callable[[int], float],
 ) -> str:
-    """Return the path of a line that goes up in steps: nothing happens between two counts."""
+    """Return the SVG path of a step line."""
     if not counts:
         return ""
     parts = [f"M{x(moments[0])} {y(counts[0])}"]
@@ -120,5 +120,5 @@ def _path(
 
 
 def _levels(top: int) -> list[int]:
-    """Return the numbers that the grid names: none twice."""
+    """Return the values of the grid lines, without duplicates."""
     return sorted({round(top * number / GRID) for number in range(GRID + 1)})

@@ -1,4 +1,4 @@
-"""How a fault leaves the console: the HTTP status of each kind, the page, the problem document."""
+"""Responses to faults and bugs: HTTP status, error page, problem document."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ STATUS = {
     Kind.TOO_LARGE: 413,
     Kind.UNAVAILABLE: 503,
 }
-# Callers under these paths are programs: they get problem documents (RFC 9457).
+# Callers of these paths are programs and receive problem documents (RFC 9457).
 PROGRAMS = ("/api/", "/zac/", "/content/", "/recovery")
 
 
 def fault_response(request: HttpRequest, fault: Fault) -> HttpResponse:
-    """Return a fault as the caller reads it: problem document, event for htmx, or page."""
+    """Return a fault as a problem document, an htmx event, or a page, as the caller needs."""
     status = STATUS[fault.kind]
     if request.path.startswith(PROGRAMS):
         return problem(status, fault.explanation, fault.action)
@@ -46,11 +46,14 @@ def fault_response(request: HttpRequest, fault: Fault) -> HttpResponse:
 
 
 def bug_response(request: HttpRequest, error: BaseException) -> HttpResponse:
-    """Log what nobody foresaw under a reference number, and show only the number (S-93)."""
+    """Log an unexpected error under a reference number, and return only the number."""
     reference = getattr(request, "id", "") or secrets.token_hex(8)
     log.error("reference %s: %s %s", reference, request.method, request.path, exc_info=error)
-    status, explanation = _words_for(error)
-    action = _("Try again. If it happens again, report the reference number %s.") % reference
+    status, explanation = _describe_error(error)
+    action = (
+        _("Try again. If the problem continues, contact your administrator and quote reference %s.")
+        % reference
+    )
     if request.path.startswith(PROGRAMS):
         return problem(status, explanation, action)
     if getattr(request, "htmx", False):
@@ -61,18 +64,18 @@ def bug_response(request: HttpRequest, error: BaseException) -> HttpResponse:
     return HttpResponse(text, status=status)
 
 
-def _words_for(error: BaseException) -> tuple[int, str]:
-    """Tell a part that does not answer from a bug; its own page must not ask the database."""
+def _describe_error(error: BaseException) -> tuple[int, str]:
+    """Return HTTP status and explanation; an unavailable database or a full disk is no bug."""
     if isinstance(error, OperationalError | InterfaceError):
-        said = _("The database does not answer, is locked, or has no room. Nothing was changed.")
-        return 503, said
+        text = _("The database is unavailable, locked, or out of disk space. Nothing was changed.")
+        return 503, text
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return 503, _("The disk of this server is full. Nothing was changed.")
-    return 500, _("Something went wrong that was not foreseen. Nothing was changed.")
+    return 500, _("An unexpected error occurred. Nothing was changed.")
 
 
 def problem(status: int, detail: str, action: str, **more: Any) -> HttpResponse:
-    """Return a problem document (RFC 9457); `more` are members besides the usual ones."""
+    """Return a problem document (RFC 9457); `more` are additional members."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -85,7 +88,7 @@ def problem(status: int, detail: str, action: str, **more: Any) -> HttpResponse:
 
 
 def _event(status: int, explanation: str, action: str) -> HttpResponse:
-    """Return a fault for htmx: nothing is swapped, the page shows the text as an alert."""
+    """Return a fault for htmx: the page shows the text as an alert and swaps nothing."""
     response = HttpResponse(status=status)
     fault = {"zcc:fault": {"explanation": explanation, "action": action}}
     response.headers["HX-Trigger"] = json.dumps(fault)
@@ -103,37 +106,37 @@ def _page(request: HttpRequest, status: int, explanation: str, action: str) -> H
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer an address that leads nowhere."""
+    """Return the response to an unknown URL."""
     fault = NotFound(
-        _("There is no such page, or it is not yours to see."),
-        action=_("Check the address, or start from Home."),
+        _("This page does not exist or you do not have permission to view it."),
+        action=_("Check the address, or go to the Home page."),
     )
     return fault_response(request, fault)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a refusal by Django itself."""
-    fault = Forbidden(_("You may not do this. Nothing was changed."))
+    """Return the response to PermissionDenied of Django."""
+    fault = Forbidden(_("You do not have permission to do this. Nothing was changed."))
     return fault_response(request, fault)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a request that Django could not read."""
-    explanation = _("The request could not be read. Nothing was changed.")
+    """Return the response to a request that Django could not parse."""
+    explanation = _("The request is invalid. Nothing was changed.")
     if request.path.startswith(PROGRAMS):
-        return problem(400, explanation, _("Correct the request."))
+        return problem(400, explanation, _("Correct the request and try again."))
     return _page(request, 400, explanation, _("Go back and try again."))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a form whose token is missing or old (S-87)."""
+    """Return the response to a form with a missing or expired CSRF token."""
     fault = Forbidden(
-        _("This form is out of date or came from another site. Nothing was changed."),
+        _("This form has expired or was submitted from another site. Nothing was changed."),
         action=_("Reload the page and try again."),
     )
     return fault_response(request, fault)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer where even the middleware failed."""
+    """Return the response to an error in the middleware."""
     return bug_response(request, sys.exception() or RuntimeError("unhandled"))

@@ -1,6 +1,6 @@
-"""Moments and spans as an administrator reads them: in the user's zone, with its offset (D-5).
+"""Dates and durations as text, in the time zone of the user, and durations as form fields.
 
-Lengths of time as an administrator writes them: 90 seconds, 15 min, 12 h, 3 days.
+See: D-5
 """
 
 from __future__ import annotations
@@ -16,40 +16,40 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 SOON = timedelta(days=90)
-"""From here on an expiry is warned about (D-46)."""
+"""Warn about certificates that expire within this time. See: D-46"""
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 def abbreviation(moment: datetime) -> str:
-    """Return the short name of the zone at that moment, such as CET or UTC+04:00."""
+    """Return the short name of the user's time zone, for example CET or UTC+04:00."""
     local = timezone.localtime(moment)
     name = local.strftime("%Z")
     return name if name and name[0].isalpha() else f"UTC{offset(moment)}"
 
 
 def offset(moment: datetime) -> str:
-    """Return the offset from UTC at that moment, such as +01:00."""
+    """Return the UTC offset of the user's time zone, for example +01:00."""
     text = timezone.localtime(moment).strftime("%z")
     return f"{text[:3]}:{text[3:5]}"
 
 
 def stamp(moment: datetime) -> str:
-    """Return date, time to the minute and zone, such as 12 Dec 2026, 02:00 CET."""
+    """Return date, time, and time zone, for example 12 Dec 2026, 02:00 CET."""
     return f"{day(moment)}, {clock(moment)}"
 
 
 def day(moment: datetime) -> str:
-    """Return the date in the user's zone, such as 12 Dec 2026."""
+    """Return the date, for example 12 Dec 2026."""
     return date_format(timezone.localtime(moment), "j M Y")
 
 
 def clock(moment: datetime) -> str:
-    """Return the time of day with its zone, such as 02:00 CET."""
+    """Return the time with its time zone, for example 02:00 CET."""
     return f"{date_format(timezone.localtime(moment), 'H:i')} {abbreviation(moment)}"
 
 
 def full(moment: datetime) -> str:
-    """Return the moment to the second, with offset and in UTC."""
+    """Return date and time with seconds, in the user's time zone and in UTC."""
     local = timezone.localtime(moment)
     text = date_format(local, "j F Y, H:i:s")
     utc = moment.astimezone(UTC)
@@ -57,7 +57,7 @@ def full(moment: datetime) -> str:
 
 
 def span(length: timedelta) -> str:
-    """Return a length of time in its greatest whole unit, rounded down: 17 days, 5 hours."""
+    """Return a duration in its largest unit, rounded down, for example 17 days."""
     seconds = max(0, int(length.total_seconds()))
     if seconds >= DAY:
         n = seconds // DAY
@@ -72,15 +72,15 @@ def span(length: timedelta) -> str:
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """Return how long ago something was, or how far ahead it is."""
-    # What was heard while a page was made is not ahead of it.
+    """Return a time relative to now, for example 5 minutes ago or in 3 days."""
+    # A contact while the page is rendered is not in the future.
     if moment - now >= timedelta(seconds=1):
         return _("in %s") % span(moment - now)
     return _("%s ago") % span(now - moment)
 
 
 def expiry(not_after: datetime, now: datetime) -> tuple[str, str]:
-    """Return how an expiry stands ("", "soon" or "bad") and its words."""
+    """Return the status of an expiry ("", "soon", or "bad") and its text."""
     if now > not_after:
         return "bad", _("expired %s ago") % span(now - not_after)
     if not_after - now < SOON:
@@ -95,8 +95,8 @@ PART = re.compile(
 UNITS = ("d", "h", "m", "s")
 
 
-def parse(text: str) -> int:
-    """Return the seconds of a written length of time; raises ValueError."""
+def parse_duration(text: str) -> int:
+    """Return a duration, for example 90 seconds or 12 h, in seconds; raises ValueError."""
     rest, total = text.strip().lower(), 0
     if not rest:
         raise ValueError(text)
@@ -109,17 +109,17 @@ def parse(text: str) -> int:
     return total
 
 
-def words(seconds: int) -> str:
-    """Return a length of time without rounding, such as 1 day 12 hours."""
+def format_duration(seconds: int) -> str:
+    """Return a duration without rounding, for example 1 day 12 hours."""
     found = []
     for unit in UNITS:
         n, seconds = divmod(seconds, SECONDS[unit])
         if n:
-            found.append(_word(unit, n))
-    return " ".join(found) or _word("s", 0)
+            found.append(_format_unit(unit, n))
+    return " ".join(found) or _format_unit("s", 0)
 
 
-def _word(unit: str, n: int) -> str:
+def _format_unit(unit: str, n: int) -> str:
     texts = {
         "d": ngettext("%(n)d day", "%(n)d days", n),
         "h": ngettext("%(n)d hour", "%(n)d hours", n),
@@ -130,10 +130,12 @@ def _word(unit: str, n: int) -> str:
 
 
 class DurationField(forms.CharField):
-    """A length of time; its value is in seconds, None where it may be empty and is."""
+    """A duration in seconds; None if it is optional and empty."""
 
     default_error_messages: ClassVar = {
-        "unread": gettext_lazy("Write a number and a unit, such as 90 seconds, 12 hours or 3 days.")
+        "invalid_duration": gettext_lazy(
+            "Enter a number and a unit, for example 90 seconds, 12 hours, or 3 days."
+        )
     }
 
     def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
@@ -141,23 +143,28 @@ class DurationField(forms.CharField):
         super().__init__(max_length=60, **kwargs)
 
     def prepare_value(self, value: Any) -> Any:
-        """Return seconds as words; what was typed stays as it is."""
-        return words(value) if isinstance(value, int) else value
+        """Return seconds as text; text that was entered is unchanged."""
+        return format_duration(value) if isinstance(value, int) else value
 
     def clean(self, value: Any) -> Any:
-        """Return the seconds; the error says what can be written, or what the range is."""
+        """Return the duration in seconds; raise ValidationError if invalid or out of range."""
         text = super().clean(value)
         if not text:
             return None
         try:
-            seconds = parse(text)
+            seconds = parse_duration(text)
         except ValueError as error:
-            raise forms.ValidationError(self.error_messages["unread"], code="unread") from error
+            raise forms.ValidationError(
+                self.error_messages["invalid_duration"], code="invalid_duration"
+            ) from error
         if not self.least <= seconds <= self.most:
-            raise forms.ValidationError(between(self.least, self.most), code="range")
+            raise forms.ValidationError(range_message(self.least, self.most), code="range")
         return seconds
 
 
-def between(least: int, most: int) -> str:
-    """Return the range of a length of time in words."""
-    return _("From %(least)s to %(most)s.") % {"least": words(least), "most": words(most)}
+def range_message(least: int, most: int) -> str:
+    """Return the error text for a duration that is out of range."""
+    return _("Enter a value from %(least)s to %(most)s.") % {
+        "least": format_duration(least),
+        "most": format_duration(most),
+    }

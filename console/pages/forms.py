@@ -1,4 +1,4 @@
-"""Forms of the frame, and fields that several dialogs share."""
+"""Reauthentication, preferences, and form fields that several dialogs share."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from console.access.reauthentication import (
+    ExternalLoginField,
     PasswordAndCode,
-    ProofElsewhere,
     has_second_factor,
-    is_known_elsewhere,
-    recently_proved,
-    remember_proof,
+    is_recently_authenticated,
+    record_authentication,
+    uses_oidc,
 )
 from console.pages import formatting
 
 LOCAL = "%Y-%m-%dT%H:%M"
 
 
-def offer(form: forms.Form, name: str, choices: Iterable[tuple[str, str]]) -> None:
-    """Give a field of a form what there is to choose from."""
+def set_choices(form: forms.Form, name: str, choices: Iterable[tuple[str, str]]) -> None:
+    """Set the choices of a form field."""
     cast("forms.ChoiceField", form.fields[name]).choices = list(choices)
 
 
 class LocalTimeInput(forms.DateTimeInput):
-    """The browser's picker for a date and time; its value is in the user's zone."""
+    """The date and time picker of the browser; values are in the user's time zone."""
 
     input_type = "datetime-local"
 
@@ -41,7 +41,7 @@ class LocalTimeInput(forms.DateTimeInput):
 
 
 class LocalTimeField(forms.DateTimeField):
-    """A moment in the user's zone. One that the clocks skip or repeat is refused."""
+    """A date and time in the user's time zone. Skipped and repeated times are rejected."""
 
     widget = LocalTimeInput
 
@@ -49,47 +49,44 @@ class LocalTimeField(forms.DateTimeField):
         super().__init__(input_formats=[LOCAL, LOCAL + ":%S", "%Y-%m-%d %H:%M"], **kwargs)
 
 
-class PasswordAgain(forms.Form):
-    """Asks for the password where the last proof of it is too old (D-32)."""
+class ReauthenticationForm(forms.Form):
+    """A form that asks for the password if the last authentication is too old (D-32)."""
 
     password = forms.CharField(
         label=_("Your password"),
         required=False,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-        help_text=_("Asked again because your last login is more than five minutes ago."),
+        help_text=_("Confirm your password because you logged in more than five minutes ago."),
     )
 
     def __init__(self, request: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.request = request
-        self.asks_password = not recently_proved(request)
+        self.asks_password = not is_recently_authenticated(request)
         if not self.asks_password:
             del self.fields["password"]
-        elif is_known_elsewhere(request.user):
-            self.fields["password"] = ProofElsewhere(request)
+        elif uses_oidc(request.user):
+            self.fields["password"] = ExternalLoginField(request)
         elif has_second_factor(request.user):
             self.fields["password"] = PasswordAndCode()
 
     def clean_password(self) -> str:
-        """Prove the password through the login backends, so that guesses are counted.
-
-        Whoever has a second factor proves that, too.
-        """
-        given = self.cleaned_data["password"]
-        password, code = given if isinstance(given, list) else (given, "")
+        """Verify password and code with the login backends, so that failures are counted."""
+        value = self.cleaned_data["password"]
+        password, code = value if isinstance(value, list) else (value, "")
         username = self.request.user.get_username()
         if not password:
             raise forms.ValidationError(_("Enter your password."))
         if authenticate(self.request, username=username, password=password) is None:
-            raise forms.ValidationError(_("This is not your password. Nothing was changed."))
+            raise forms.ValidationError(_("The password is incorrect. Nothing was changed."))
         if has_second_factor(self.request.user) and (
             authenticate(self.request, username=username, code=code) is None
         ):
             raise forms.ValidationError(
-                _("The code is not the one shown now, or was used already. Nothing was changed.")
+                _("The code is incorrect, expired, or already used. Nothing was changed.")
             )
-        remember_proof(self.request)
+        record_authentication(self.request)
         return ""
 
 
@@ -100,26 +97,26 @@ def _zones() -> list[tuple[str, str]]:
 
 
 def zone_choices() -> list[tuple[str, Any]]:
-    """Return every time zone, the browser's own first."""
-    return [("", _("As the browser tells")), *_zones()]
+    """Return all time zones, the one of the browser first."""
+    return [("", _("Use browser time zone")), *_zones()]
 
 
 class PreferencesForm(forms.Form):
-    """What a user prefers to see."""
+    """The preferences of a user."""
 
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
         required=False,
         choices=zone_choices,
-        help_text=_("All dates are shown in this zone, and dates that you enter are read in it."),
+        help_text=_("Used for dates that the console displays and dates that you enter."),
     )
 
 
-def utc_words(moment: datetime) -> str:
-    """Return a moment in UTC, to be shown beside a field in the user's zone."""
+def format_utc(moment: datetime) -> str:
+    """Return a time in UTC, to show next to a field in the user's time zone."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def zone_words(moment: datetime) -> str:
-    """Return the user's zone with its offset at that moment, such as Europe/Berlin (UTC+01:00)."""
+def format_zone(moment: datetime) -> str:
+    """Return the user's time zone and offset, for example Europe/Berlin (UTC+01:00)."""
     return f"{timezone.get_current_timezone_name()} (UTC{formatting.offset(moment)})"

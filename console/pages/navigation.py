@@ -1,7 +1,4 @@
-"""The left navigation as data; only pages that exist are in it.
-
-What the frame of every page shows.
-"""
+"""The navigation menu and the template context of every page."""
 
 from __future__ import annotations
 
@@ -17,16 +14,16 @@ from django.utils.translation import gettext_lazy as _
 
 @dataclass(frozen=True)
 class Item:
-    """One entry: `key` is what a page names to be marked, `view` its URL name.
+    """A menu item. Pages select it by `key`; `view` is its URL name.
 
-    With a `right` it is offered to those who have it alone.
+    An item with a `right` is shown only to users who have it.
     """
 
     key: str
     label: str | Promise
     view: str
     icon: str = ""
-    under: tuple[Item, ...] = ()
+    children: tuple[Item, ...] = ()
     right: str = ""
 
 
@@ -66,40 +63,40 @@ MENU = (
 )
 
 
-def menu_of(user: Any) -> list[Item]:
-    """Return the entries that a user is offered."""
+def get_menu(user: Any) -> list[Item]:
+    """Return the menu items of a user."""
     return [
-        replace(item, under=tuple(leaf for leaf in item.under if _is_for(leaf, user)))
+        replace(item, children=tuple(child for child in item.children if _is_allowed(child, user)))
         for item in MENU
-        if _is_for(item, user)
+        if _is_allowed(item, user)
     ]
 
 
-def _is_for(item: Item, user: Any) -> bool:
+def _is_allowed(item: Item, user: Any) -> bool:
     return not item.right or bool(user.has_perm(item.right))
 
 
 THEMES = ("light", "dark")
 
 
-def frame(request: HttpRequest) -> dict[str, Any]:
-    """Return the theme, and for a user who is logged in the menu, the zone and the time."""
+def page_context(request: HttpRequest) -> dict[str, Any]:
+    """Return the theme and, for an authenticated user, the menu, zone, and time."""
     theme = request.COOKIES.get("theme", "")
-    found: dict[str, Any] = {"theme": theme if theme in THEMES else "auto"}
+    context: dict[str, Any] = {"theme": theme if theme in THEMES else "auto"}
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
-        found |= {
-            "menu": menu_of(user),
+        context |= {
+            "menu": get_menu(user),
             "zone": getattr(request, "zone", None),
             "now": timezone.now(),
             "tz_name": timezone.get_current_timezone_name(),
             "product_version": settings.VERSION,
             "help_anchor": _help_anchor(request),
         }
-    return found
+    return context
 
 
 def _help_anchor(request: HttpRequest) -> str:
-    """Return where the help page tells of this page or dialog: the name of its address."""
-    found = request.resolver_match
-    return found.view_name.replace(":", "-") if found is not None else ""
+    """Return the anchor of this page or dialog in the help page."""
+    match = request.resolver_match
+    return match.view_name.replace(":", "-") if match is not None else ""

@@ -1,4 +1,4 @@
-"""What views share: the typed request, dialogs, the right to act, faults shown in a form."""
+"""Helpers of views: typed request, dialogs, required rights, faults in a form."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ STATUS_OF_FORM = "fault_status"
 
 
 class Request(HttpRequest):
-    """A request of a user who is logged in."""
+    """A request of an authenticated user."""
 
     user: User
     htmx: HtmxDetails
     zone: Any
-    """The zone; a middleware of a higher storey sets it."""
+    """The zone, set by the middleware of the devices app."""
 
 
 def trigger(response: HttpResponse, **events: dict[str, Any]) -> HttpResponse:
-    """Add events that the browser fires on the page; `_` in a name stands for `:`."""
-    fired = json.loads(response.headers.get("HX-Trigger", "{}"))
-    fired.update({name.replace("_", ":", 1): detail for name, detail in events.items()})
-    response.headers["HX-Trigger"] = json.dumps(fired)
+    """Add events that htmx triggers in the browser; the first `_` of a name becomes `:`."""
+    all_events = json.loads(response.headers.get("HX-Trigger", "{}"))
+    all_events.update({name.replace("_", ":", 1): detail for name, detail in events.items()})
+    response.headers["HX-Trigger"] = json.dumps(all_events)
     return response
 
 
-def close_dialog(request: Request, back: str, *, said: str) -> HttpResponse:
-    """End a dialog that did its work: close it and reload the panes, or go back to the page."""
+def close_dialog(request: Request, back: str, *, message: str) -> HttpResponse:
+    """Close a dialog after its action: reload the panes, or redirect without htmx."""
     if not request.htmx:
         return HttpResponseRedirect(back)
     response = HttpResponse(status=204)
-    return trigger(response, zcc_close={}, zcc_changed={}, zcc_announce={"text": said})
+    return trigger(response, zcc_close={}, zcc_changed={}, zcc_announce={"text": message})
 
 
-def dialog(
+def render_dialog(
     request: Request, template: str, context: dict[str, Any], *, form: BaseForm | None = None
 ) -> HttpResponse:
-    """Show a dialog: inside the page for htmx, as a page of its own without JavaScript."""
+    """Return a dialog: a fragment for htmx, a page without JavaScript."""
     frame = "console/dialog.html" if request.htmx else "console/dialog_page.html"
     status = 200
     if form is not None and form.errors:
@@ -62,30 +62,30 @@ def dialog(
 
 
 @contextmanager
-def faults_on(form: BaseForm) -> Iterator[None]:
-    """Turn a Fault into an error of the form: next to its field, or above all of them."""
+def show_faults_on(form: BaseForm) -> Iterator[None]:
+    """Convert a Fault to an error of its form field, or of the form."""
     try:
         yield
     except Fault as fault:
         field = fault.field if fault.field in form.fields else None
         form.add_error(field, str(fault))
-        about_input = field is not None or fault.kind in (Kind.INVALID, Kind.REFUSED)
-        answer_with(form, 422 if about_input else STATUS[fault.kind])
+        is_input_error = field is not None or fault.kind in (Kind.INVALID, Kind.REFUSED)
+        set_error_status(form, 422 if is_input_error else STATUS[fault.kind])
 
 
-def answer_with(form: BaseForm, status: int) -> None:
-    """Let the dialog that shows this form with its errors have a status of its own."""
+def set_error_status(form: BaseForm, status: int) -> None:
+    """Set the HTTP status of the dialog that shows the errors of a form."""
     vars(form)[STATUS_OF_FORM] = status
 
 
-def needs(right: str, label: str) -> Callable[[View], View]:
-    """Let a view be reached only with a right; the refusal says which one is missing."""
+def require_right(right: str, label: str) -> Callable[[View], View]:
+    """Return a decorator that rejects users without a right and names the right."""
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def checked(request: Request, **kwargs: Any) -> HttpResponse:
             if not request.user.has_perm(right):
-                raise missing(label)
+                raise missing_right(label)
             return view(request, **kwargs)
 
         vars(checked)["right"] = right
@@ -94,24 +94,25 @@ def needs(right: str, label: str) -> Callable[[View], View]:
     return decorate
 
 
-def missing(label: str) -> Forbidden:
-    """Return the refusal for want of a right."""
+def missing_right(label: str) -> Forbidden:
+    """Return the fault for a missing right."""
     return Forbidden(
-        _("Your account lacks the right “%(right)s”. Nothing was changed.") % {"right": label},
-        action=_("Ask an administrator who may grant rights: %s.") % _who_grants(),
+        _("Your account does not have the “%(right)s” right. Nothing was changed.")
+        % {"right": label},
+        action=_("Ask an administrator who can grant rights: %s.") % _list_grantors(),
     )
 
 
-def _who_grants() -> str:
-    """Return the names of a few who may: those who can do everything."""
-    able = User.objects.filter(is_superuser=True, is_active=True).order_by("username")
-    names = list(able.values_list("username", flat=True)[:3])
-    return ", ".join(names) or _("there is none now")
+def _list_grantors() -> str:
+    """Return the names of up to three Super Administrators, who can grant rights."""
+    users = User.objects.filter(is_superuser=True, is_active=True).order_by("username")
+    names = list(users.values_list("username", flat=True)[:3])
+    return ", ".join(names) or _("no user currently has this right")
 
 
-def inside(request: HttpRequest, there: str) -> str:
-    """Return an address of this console, whatever was asked for."""
-    safe = url_has_allowed_host_and_scheme(
-        there, {request.get_host()}, require_https=request.is_secure()
+def safe_redirect_url(request: HttpRequest, url: str) -> str:
+    """Return a URL if it is in this console, else the URL of the Home page."""
+    is_safe = url_has_allowed_host_and_scheme(
+        url, {request.get_host()}, require_https=request.is_secure()
     )
-    return there if safe else str(settings.LOGIN_REDIRECT_URL)
+    return url if is_safe else str(settings.LOGIN_REDIRECT_URL)

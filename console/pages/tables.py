@@ -1,10 +1,10 @@
-"""Tables in the address: sort, filter, search, page and page size survive a bookmark (B-24)."""
+"""Tables whose order, filter, search text, page, and page size are in the URL."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,20 +20,20 @@ MAX_SEARCH = 200
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its key, its heading, and the fields that sort it ("" cannot be sorted)."""
+    """A column: key, heading, and the field to sort by ("" if it cannot be sorted)."""
 
     key: str
     label: str | Promise
     order: str = ""
     sort: str = ""
-    """The state of sorting by it: "", "ascending" or "descending"."""
+    """The current sort order of this column: "", "ascending", or "descending"."""
     next_sort: str = ""
-    """What a click on the heading asks for."""
+    """The value of the sort parameter in the link of the heading."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the address asks of a table; anything it does not know is ignored."""
+class TableQuery:
+    """The table parameters of a URL; unknown values are ignored."""
 
     q: str
     state: str
@@ -42,74 +42,84 @@ class Asked:
     size: int
 
     @classmethod
-    def read(cls, query: QueryDict) -> Asked:
-        """Read the address."""
-        size = query.get("per_page", "")
+    def parse(cls, parameters: QueryDict) -> TableQuery:
+        """Return the table parameters of a query string."""
+        size = parameters.get("per_page", "")
         known = size.isdigit() and int(size) in PAGE_SIZES
         return cls(
-            q=query.get("q", "").strip().replace("\x00", "")[:MAX_SEARCH],
-            state=query.get("state", ""),
-            sort=query.get("sort", ""),
-            page=query.get("page", "1"),
+            q=parameters.get("q", "").strip().replace("\x00", "")[:MAX_SEARCH],
+            state=parameters.get("state", ""),
+            sort=parameters.get("sort", ""),
+            page=parameters.get("page", "1"),
             size=int(size) if known else DEFAULT_SIZE,
         )
 
     @property
     def is_filtered(self) -> bool:
-        """Tell whether a search or filter is on."""
+        """Return True if a search text or filter is set."""
         return bool(self.q or self.state)
 
 
-def sorted_by(columns: Sequence[Column], asked: str) -> tuple[list[Column], str, bool]:
+def sort_columns(columns: Sequence[Column], sort: str) -> tuple[list[Column], str, bool]:
     """Return the columns with their sort state, the field to order by ("" default), descending."""
-    key, descending = asked.removeprefix("-"), asked.startswith("-")
-    found = ""
-    shown = []
+    key, descending = sort.removeprefix("-"), sort.startswith("-")
+    field = ""
+    sorted_columns = []
     for column in columns:
-        here = bool(column.order) and column.key == key
-        found = column.order if here else found
-        state = ("descending" if descending else "ascending") if here else ""
-        then = f"-{column.key}" if state == "ascending" else column.key
-        shown.append(Column(column.key, column.label, column.order, state, then))
-    return shown, found, descending
+        is_sorted = bool(column.order) and column.key == key
+        field = column.order if is_sorted else field
+        state = ("descending" if descending else "ascending") if is_sorted else ""
+        link = f"-{column.key}" if state == "ascending" else column.key
+        sorted_columns.append(Column(column.key, column.label, column.order, state, link))
+    return sorted_columns, field, descending
 
 
-def page_of(things: Any, asked: Asked, *, count: int | None = None) -> Page[Any]:
-    """Return the page that was asked for, the last one where there are fewer.
+def get_page(rows: Any, query: TableQuery, *, count: int | None = None) -> Page[Any]:
+    """Return the requested page, or the last page if there are fewer.
 
-    `count` spares a query where it is known how many there are.
+    `count` saves a query if the number of rows is known.
     """
-    paginator = Paginator(things, asked.size)
+    paginator = Paginator(rows, query.size)
     if count is not None:
         paginator.count = count
-    return paginator.get_page(asked.page)
+    return paginator.get_page(query.page)
 
 
 def csv_download(name: str, heading: Iterable[str], rows: Iterable[Iterable[Any]]) -> HttpResponse:
-    """Return a table as a CSV file; what a spreadsheet would take for a formula is quoted."""
+    """Return a table as a CSV file; cells that a spreadsheet would run as formulas are escaped."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(heading)
-    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    writer.writerows([_escape_formula(cell) for cell in row] for row in rows)
     response = HttpResponse("\ufeff" + text.getvalue(), content_type="text/csv; charset=utf-8")
-    return as_download(response, name)
+    return as_attachment(response, name)
 
 
-def as_download(response: HttpResponse, name: str) -> HttpResponse:
-    """Mark an answer as a file to keep: attachment, no store (S-89)."""
+def as_attachment(response: HttpResponse, name: str) -> HttpResponse:
+    """Mark a response as a download that must not be cached."""
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _harmless(cell: Any) -> str:
+def _escape_formula(cell: Any) -> str:
     text = "" if cell is None else str(cell)
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def counts(found: QuerySet[Any], conditions: dict[str, Q]) -> dict[str, int]:
-    """Count in one query how many things meet each condition; "" counts all."""
+def count_by_condition(found: QuerySet[Any], conditions: dict[str, Q]) -> dict[str, int]:
+    """Return the number of rows that meet each condition, with one query; "" is the total."""
     keys = {f"n{i}": name for i, name in enumerate(conditions)}
-    asked = {key: Count("pk", filter=conditions[name]) for key, name in keys.items()}
-    numbers = found.aggregate(all=Count("pk"), **asked)
+    aggregates = {key: Count("pk", filter=conditions[name]) for key, name in keys.items()}
+    numbers = found.aggregate(all=Count("pk"), **aggregates)
     return {"": numbers["all"], **{name: numbers[key] for key, name in keys.items()}}
+
+
+def build_chips(
+    labels: Mapping[str, str | Promise], numbers: Mapping[str, int], query: TableQuery
+) -> list[dict[str, Any]]:
+    """Return the filter chips of a table with their counts."""
+    return [
+        {"key": key, "label": label, "n": numbers[key], "on": key == query.state}
+        for key, label in labels.items()
+    ]

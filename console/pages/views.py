@@ -1,4 +1,4 @@
-"""Preferences and columns: what belongs to the user and not to the zone."""
+"""The preferences of a user and the selected columns of tables."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from console.models import Preferences
 from console.pages.forms import PreferencesForm
-from console.pages.responses import Request, inside
+from console.pages.responses import Request, safe_redirect_url
 
-MOST_COLUMNS = 40
+MAX_COLUMNS = 40
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def preferences(request: Request) -> HttpResponse:
-    """Show and save what the user prefers."""
-    mine = Preferences.objects.filter(user=request.user).first()
+    """Show and save the preferences of the user."""
+    saved = Preferences.objects.filter(user=request.user).first()
     data = request.POST if request.method == "POST" else None
-    form = PreferencesForm(data, initial={"time_zone": mine.time_zone if mine else ""})
+    form = PreferencesForm(data, initial={"time_zone": saved.time_zone if saved else ""})
     if form.is_valid():
         Preferences.objects.update_or_create(user=request.user, defaults=form.cleaned_data)
-        messages.success(request, _("Your preferences are saved."))
+        messages.success(request, _("Your preferences have been saved."))
         return HttpResponseRedirect(reverse("console:preferences"))
     context: dict[str, Any] = {"form": form, "nav": ""}
     return render(request, "console/preferences.html", context, status=422 if form.errors else 200)
@@ -34,10 +34,10 @@ def preferences(request: Request) -> HttpResponse:
 
 @require_POST
 def columns(request: Request, table: str) -> HttpResponse:
-    """Keep which columns of a table the user wants to see; none means all that fit."""
-    mine, _created = Preferences.objects.get_or_create(user=request.user)
-    names = request.POST.getlist("column")[:MOST_COLUMNS]
-    chosen = [] if "reset" in request.POST else [name for name in names if name.isidentifier()]
-    mine.columns = {**mine.columns, table: chosen}
-    mine.save()
-    return HttpResponseRedirect(inside(request, request.POST.get("next", "")))
+    """Save the selected columns of a table; an empty selection means the default columns."""
+    saved, _created = Preferences.objects.get_or_create(user=request.user)
+    names = request.POST.getlist("column")[:MAX_COLUMNS]
+    selected = [] if "reset" in request.POST else [name for name in names if name.isidentifier()]
+    saved.columns = {**saved.columns, table: selected}
+    saved.save()
+    return HttpResponseRedirect(safe_redirect_url(request, request.POST.get("next", "")))

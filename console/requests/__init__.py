@@ -1,1 +1,1 @@
-"""What belongs to every request: client address and log lines."""
+"""The client address and the log context of requests."""

@@ -1,6 +1,6 @@
-"""What is logged: a line of text or of JSON, with its request and operation, without secrets.
+"""Log lines as text or JSON, with request and operation, and without secrets.
 
-The scrubber is the last step before a line is written, tracebacks included (S-30, S-43).
+Secrets are removed in the last step before a line is written, also from tracebacks.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 HIDDEN = "[hidden]"
-_NOTHING: Mapping[str, str] = MappingProxyType({})
-_FACTS: ContextVar[Mapping[str, str]] = ContextVar("facts", default=_NOTHING)
+_EMPTY: Mapping[str, str] = MappingProxyType({})
+_FACTS: ContextVar[Mapping[str, str]] = ContextVar("facts", default=_EMPTY)
 _NAMES = r"[\w-]*(?:passw(?:or)?d|passphrase|secret|token|api_?key|private_?key|cookie|csrf|mac)"
-# What is replaced by what. A line is scrubbed from top to bottom.
-RULES = tuple(
-    (re.compile(pattern, re.IGNORECASE | re.DOTALL), by)
-    for pattern, by in (
+# Patterns and replacements, applied from top to bottom.
+REPLACEMENTS = tuple(
+    (re.compile(pattern, re.IGNORECASE | re.DOTALL), replacement)
+    for pattern, replacement in (
         (
             r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)",
             "[private key]",
@@ -40,15 +40,15 @@ _CONTROL |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029, 0x202E, 0x202D)
 
 
 def scrub(text: str) -> str:
-    """Return a text without what must stay secret."""
-    for pattern, by in RULES:
-        text = pattern.sub(by, text)
+    """Return a text with secrets replaced."""
+    for pattern, replacement in REPLACEMENTS:
+        text = pattern.sub(replacement, text)
     return text
 
 
 @contextmanager
-def about(**facts: str) -> Iterator[None]:
-    """Let every line that is logged inside tell what it is about (request, operation, task)."""
+def log_context(**facts: str) -> Iterator[None]:
+    """Add facts (request, operation, task) to every line that is logged in this context."""
     before = _FACTS.set({**_FACTS.get(), **facts})
     try:
         yield
@@ -56,46 +56,46 @@ def about(**facts: str) -> Iterator[None]:
         _FACTS.reset(before)
 
 
-def note(**facts: str) -> None:
-    """Tell more of what goes on, until the surrounding `about` ends; outside of one nothing."""
-    if _FACTS.get() is _NOTHING:
+def add_log_context(**facts: str) -> None:
+    """Add facts to the current log context; does nothing outside a log context."""
+    if _FACTS.get() is _EMPTY:
         return
     _FACTS.set({**_FACTS.get(), **facts})
 
 
-def facts() -> dict[str, str]:
-    """Return what goes on now."""
+def get_log_context() -> dict[str, str]:
+    """Return the facts of the current log context."""
     return dict(_FACTS.get())
 
 
-class Line(logging.Formatter):
-    """One line of text for people; a traceback follows it."""
+class LineFormatter(logging.Formatter):
+    """Formats a record as one line of text, followed by its traceback."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - its name
-        """Return the line; a message from elsewhere cannot begin another one."""
+        """Return the line with control characters escaped, so that a message stays one line."""
         record.message = record.message.translate(_CONTROL)
-        known = " ".join(f"{name}={value}" for name, value in facts().items())
+        known = " ".join(f"{name}={value}" for name, value in get_log_context().items())
         return super().formatMessage(record) + (f" [{known}]" if known else "")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return all that is written for a record."""
+        """Return the text of a record without secrets."""
         return scrub(super().format(record))
 
 
-class Json(logging.Formatter):
-    """One JSON object in one line for programs."""
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return all that is written for a record."""
-        told = {
+        """Return the text of a record without secrets."""
+        values = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
             "message": scrub(record.getMessage()),
-            **{name: scrub(value) for name, value in facts().items()},
+            **{name: scrub(value) for name, value in get_log_context().items()},
         }
         if record.exc_info and record.exc_info[0] is not None:
-            told["exception"] = scrub(self.formatException(record.exc_info))
+            values["exception"] = scrub(self.formatException(record.exc_info))
         if record.stack_info:
-            told["stack"] = scrub(self.formatStack(record.stack_info))
-        return json.dumps(told, ensure_ascii=True)
+            values["stack"] = scrub(self.formatStack(record.stack_info))
+        return json.dumps(values, ensure_ascii=True)

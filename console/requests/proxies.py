@@ -1,8 +1,7 @@
-"""Who is really at the other end where a proxy stands in front (lock-out, ledger, logs).
+"""The client address behind a trusted proxy.
 
-The lock-out counts failures by name and address, the ledger and the logs tell the address. Behind
-a proxy that would be the proxy's for everybody. So a proxy that is named in ZCC_TRUSTED_PROXIES is
-believed about whom it speaks for (X-Forwarded-For), and nobody else is.
+Account lockout, audit log, and logs need the address of the client. The X-Forwarded-For header of
+the proxies in ZCC_TRUSTED_PROXIES is trusted; the header of any other client is ignored.
 """
 
 from __future__ import annotations
@@ -15,26 +14,26 @@ from django.conf import settings
 from django.http import HttpResponse
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-HOPS_AT_MOST = 20
+MAX_HOPS = 20
 
 
 def client_address(peer: str, forwarded: str, trusted: Sequence[Network]) -> str:
-    """Return the nearest address that is no trusted proxy, read from this end.
+    """Return the last address that is not a trusted proxy.
 
-    What stands left of it was written by somebody who may write anything.
+    The addresses before it cannot be trusted: any client can send them.
     """
     found = peer
-    for hop in reversed([*forwarded.split(",")[-HOPS_AT_MOST:], peer]):
+    for hop in reversed([*forwarded.split(",")[-MAX_HOPS:], peer]):
         address = _address(hop)
         if address is None:
             break
         found = str(address)
-        if not _is_one(address, trusted):
+        if not _is_in(address, trusted):
             break
     return found
 
 
-def _is_one(address: Any, trusted: Sequence[Network]) -> bool:
+def _is_in(address: Any, trusted: Sequence[Network]) -> bool:
     return any(address in network for network in trusted)
 
 
@@ -46,8 +45,8 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-class ClientAddress:
-    """Put the client's address in the place of a trusted proxy's; believe no header of others."""
+class ClientAddressMiddleware:
+    """Replace the address of a trusted proxy by the client address; ignore other headers."""
 
     def __init__(self, get_response: Callable[[Any], HttpResponse]) -> None:
         self.get_response = get_response
@@ -59,6 +58,6 @@ class ClientAddress:
             forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
             request.META["REMOTE_ADDR"] = client_address(peer, forwarded, trusted)
             address = _address(peer)
-            if address is None or not _is_one(address, trusted):
+            if address is None or not _is_in(address, trusted):
                 request.META.pop("HTTP_X_FORWARDED_PROTO", None)
         return self.get_response(request)

@@ -1,4 +1,4 @@
-"""The kit of the REST API: who may call, problem documents, paging, what the document tells."""
+"""Base of the REST API: authentication, rights, problem documents, paging, OpenAPI."""
 
 from __future__ import annotations
 
@@ -21,109 +21,112 @@ from ninja.security import APIKeyCookie, HttpBearer
 from ninja.utils import check_csrf
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StringConstraints
 
-from console.access.api_tokens import RIGHTS, allowed, refusal
-from console.access.reauthentication import recently_proved
+from console.access.api_tokens import RIGHTS, has_right, unauthenticated_response
+from console.access.reauthentication import is_recently_authenticated
 from console.pages.errors import STATUS, problem
-from console.pages.responses import missing
+from console.pages.responses import missing_right
 from faults import Fault, Forbidden, NotFound
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
 PROBLEM = "application/problem+json"
-# No body but an upload is larger; an upload has the limit of its own kind besides (S-90).
-BODY_AT_MOST = 1 << 20
-UPLOAD_AT_MOST = 11 << 20
+# Maximum sizes of a request body and of an upload; each kind of upload has its own limit.
+MAX_BODY = 1 << 20
+MAX_UPLOAD = 11 << 20
 YEARS = range(1970, 9000)
-DIGITS_AT_MOST = 18
+MAX_DIGITS = 18
 
 
 class Bearer(HttpBearer):
-    """A token of the console; the middleware has found it already."""
+    """Authentication with an API token, which the middleware has already verified."""
 
     def __init__(self, right: str = "") -> None:
         super().__init__()
         self.right = right
 
     def __call__(self, request: Any) -> Any:
-        """Return the token, None where there is none; refuse one that lacks the right."""
+        """Return the token, None without a token; raise Forbidden if it does not have the right."""
         token = getattr(request, "token", None)
         return None if token is None else self.authenticate(request, token)
 
     def authenticate(self, request: Any, token: Any) -> Any:
-        """Return the token if it may do what is asked."""
+        """Return the token if it has the right."""
         _check(request, self.right)
         return token
 
 
 class Session(APIKeyCookie):
-    """The session of a user who is logged in; what changes something needs the CSRF token."""
+    """Authentication with a session; requests that change something need the CSRF token."""
 
     param_name = settings.SESSION_COOKIE_NAME
 
-    def __init__(self, right: str = "", *, proved: bool = False) -> None:
+    def __init__(self, right: str = "", *, reauthenticated: bool = False) -> None:
         super().__init__()
-        self.right, self.proved = right, proved
+        self.right, self.reauthenticated = right, reauthenticated
 
     def __call__(self, request: Any) -> Any:
-        """Return the user; None for a stranger."""
+        """Return the user, None if not authenticated."""
         return self.authenticate(request, None) if request.user.is_authenticated else None
 
     def authenticate(self, request: Any, key: str | None) -> Any:
-        """Return the user if the request is their own and they may do what is asked."""
+        """Return the user if the CSRF token is valid and the user has the right."""
         if check_csrf(request) is not None:
             raise Forbidden(
-                _("The CSRF token is missing or old. Nothing was changed."),
-                action=_("Send it as X-CSRFToken, or use a token of the API."),
+                _("The CSRF token is missing or expired. Nothing was changed."),
+                action=_("Send the token in the X-CSRFToken header, or use an API token."),
             )
         _check(request, self.right)
-        if self.proved and not recently_proved(request):
+        if self.reauthenticated and not is_recently_authenticated(request):
             raise Forbidden(
-                _("You proved your password more than five minutes ago. Nothing was changed."),
-                action=_("Log in again, or use a token that has this right."),
+                _(
+                    "You last confirmed your password more than five minutes "
+                    "ago. Nothing was changed."
+                ),
+                action=_("Log in again, or use an API token that has this right."),
             )
         return request.user
 
 
 def _check(request: Any, right: str) -> None:
-    if right and not allowed(request, right):
-        raise missing(str(RIGHTS[right]))
+    if right and not has_right(request, right):
+        raise missing_right(str(RIGHTS[right]))
 
 
-def having(right: str = "", *, proved: bool = False) -> list[Any]:
-    """Return who may call an operation: a token or a session, with this right.
+def require(right: str = "", *, reauthenticated: bool = False) -> list[Any]:
+    """Return the authentication of an endpoint: a token or a session with this right.
 
-    `proved`: a session needs a fresh proof of the password besides (D-32). A token holds its
-    right by name instead.
+    With `reauthenticated`, a session also needs a recent authentication (D-32). A token does not,
+    because it was given the right explicitly.
     """
-    return [Bearer(right), Session(right, proved=proved)]
+    return [Bearer(right), Session(right, reauthenticated=reauthenticated)]
 
 
-def _moment(value: datetime) -> datetime:
+def _check_year(value: datetime) -> datetime:
     if value.year not in YEARS:
-        raise ValueError(f"the year must be from {YEARS.start} to {YEARS.stop - 1}")
+        raise ValueError(f"year must be between {YEARS.start} and {YEARS.stop - 1}")
     return value.astimezone(UTC)
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_moment)]
-"""A time with its offset from UTC."""
+Timestamp = Annotated[AwareDatetime, AfterValidator(_check_year)]
+"""A date and time with UTC offset."""
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=500)]
 
 
-class Order(Schema):
-    """What a caller asks for: a name that nobody knows is an error, not ignored."""
+class RequestBody(Schema):
+    """A request body; unknown names are rejected."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class FieldProblem(Schema):
-    """One part of the request that is wrong."""
+    """An invalid value in the request."""
 
     field: str
     message: str
 
 
 class Problem(Schema):
-    """Why a call failed and what to do about it (RFC 9457)."""
+    """An error and the recommended action (RFC 9457)."""
 
     type: str
     title: str
@@ -134,7 +137,7 @@ class Problem(Schema):
 
 
 class Page(Schema, Generic[T]):
-    """A part of a list, and how long the whole list is."""
+    """Part of a list, and the length of the whole list."""
 
     items: list[T]
     total: int
@@ -145,12 +148,12 @@ class Page(Schema, Generic[T]):
 class Paging(Schema):
     """Which part of a list to return."""
 
-    limit: int = Field(25, ge=1, le=500, description="how many at most")
-    offset: int = Field(0, ge=0, le=1_000_000_000, description="how many to skip")
+    limit: int = Field(25, ge=1, le=500, description="maximum number of items to return")
+    offset: int = Field(0, ge=0, le=1_000_000_000, description="number of items to skip")
 
 
-def page(found: QuerySet[Any], paging: Paging) -> dict[str, Any]:
-    """Return one part of a list as it is answered; two queries for any length."""
+def paginate(found: QuerySet[Any], paging: Paging) -> dict[str, Any]:
+    """Return the requested part of a list, with two queries."""
     return {
         "items": list(found[paging.offset : paging.offset + paging.limit]),
         "total": found.count(),
@@ -159,41 +162,42 @@ def page(found: QuerySet[Any], paging: Paging) -> dict[str, Any]:
     }
 
 
-def by_guid(found: QuerySet[M], key: str) -> M:
-    """Return the row of a key; one that is unknown or no key at all is not found."""
+def get_by_guid(found: QuerySet[M], key: str) -> M:
+    """Return the row with a GUID; raise NotFound for an unknown or invalid GUID."""
     try:
         row = found.filter(pk=UUID(key)).first()
     except ValueError:
         row = None
-    return _found(row)
+    return _require_row(row)
 
 
-def by_number(found: QuerySet[M], key: str) -> M:
-    """Return the row of a number; one that is unknown or no number at all is not found."""
-    number = int(key) if key.isascii() and key.isdecimal() and len(key) <= DIGITS_AT_MOST else 0
-    return _found(found.filter(pk=number).first())
+def get_by_number(found: QuerySet[M], key: str) -> M:
+    """Return the row with a number; raise NotFound for an unknown or invalid number."""
+    number = int(key) if key.isascii() and key.isdecimal() and len(key) <= MAX_DIGITS else 0
+    return _require_row(found.filter(pk=number).first())
 
 
-def _found(row: M | None) -> M:
+def _require_row(row: M | None) -> M:
     if row is None:
-        raise NotFound(_("There is no such thing, or it is not yours to see."))
+        raise NotFound(_("The resource does not exist or you do not have permission to view it."))
     return row
 
 
-def as_file(kind: str) -> dict[str, Any]:
-    """Return what the document tells of an operation that answers with a file."""
+def file_response(kind: str) -> dict[str, Any]:
+    """Return the OpenAPI extension of an endpoint that returns a file."""
     schema = {"type": "string"} if kind.startswith("text/") or "pem" in kind else {}
     return {"responses": {200: {"content": {kind: {"schema": schema}}}}}
 
 
-class Document(OpenAPISchema):
-    """The OpenAPI document: each operation tells its right, and its problems."""
+class OpenApiDocument(OpenAPISchema):
+    """The OpenAPI document with the required right and the problems of each endpoint."""
 
     def operation_details(self, operation: Operation) -> Any:
-        """Return one operation; every failure is a problem document."""
+        """Return the description of an endpoint."""
         details = super().operation_details(operation)
         right = next(
-            (r for one in operation.auth_callbacks if (r := getattr(one, "right", ""))), ""
+            (r for callback in operation.auth_callbacks if (r := getattr(callback, "right", ""))),
+            "",
         )
         if right:
             details["x-right"] = right
@@ -203,26 +207,28 @@ class Document(OpenAPISchema):
         return details
 
     def get_components(self) -> Any:
-        """Return the shapes, with that of a problem."""
-        shape = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        self.schemas |= shape.pop("$defs")
-        self.schemas["Problem"] = shape
+        """Return the schemas, including that of a problem document."""
+        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        self.schemas |= schema.pop("$defs")
+        self.schemas["Problem"] = schema
         return super().get_components()
 
 
 class Api(NinjaAPI):
-    """A REST API whose every failure is a problem document."""
+    """A REST API that returns every error as a problem document."""
 
     def get_openapi_schema(
         self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
     ) -> OpenAPISchema:
         """Return the OpenAPI document."""
-        return Document(self, path_prefix or self.get_root_path(path_params or {}))
+        return OpenApiDocument(self, path_prefix or self.get_root_path(path_params or {}))
 
     def set_default_exception_handlers(self) -> None:
-        """Answer faults; what nobody foresaw goes on to the middleware."""
+        """Register the error handlers; unexpected errors are raised to the middleware."""
         self.add_exception_handler(Fault, _fault)
-        self.add_exception_handler(AuthenticationError, lambda _request, _error: refusal())
+        self.add_exception_handler(
+            AuthenticationError, lambda _request, _error: unauthenticated_response()
+        )
         self.add_exception_handler(HttpError, _http_error)
         self.add_exception_handler(ValidationError, _invalid)
         self.add_exception_handler(Exception, _bug)
@@ -234,45 +240,43 @@ def _fault(request: HttpRequest, fault: Any) -> HttpResponse:
 
 
 def _http_error(request: HttpRequest, error: Any) -> HttpResponse:
-    return problem(error.status_code, str(error), _("Correct the request."))
+    return problem(error.status_code, str(error), _("Correct the request and try again."))
 
 
 def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
-    """Answer a request that does not fit the document; what was sent is not repeated."""
+    """Return the response to an invalid request, without the submitted values."""
     errors = [
         {"field": ".".join(str(part) for part in wrong["loc"]), "message": wrong["msg"]}
         for wrong in error.errors
     ]
     first = f"{errors[0]['field']}: {errors[0]['message']}" if errors else ""
-    detail = _("The request does not fit: %s. Nothing was changed.") % first
-    return problem(422, detail, _("Correct the request."), errors=errors)
+    detail = _("The request is invalid: %s. Nothing was changed.") % first
+    return problem(422, detail, _("Correct the request and try again."), errors=errors)
 
 
 def _bug(request: HttpRequest, error: Any) -> HttpResponse:
     raise error
 
 
-def program(view: Any) -> Any:
-    """Make a view one for programs: no login page, a limit on the body, 405 as a problem."""
+def api_endpoint(view: Any) -> Any:
+    """Wrap a view for programs: no login page, a body limit, 405 as a problem document."""
 
     @login_not_required
     @functools.wraps(view)
-    def answered(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+    def endpoint(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         upload = request.content_type == "multipart/form-data"
-        if int(request.META.get("CONTENT_LENGTH") or 0) > (
-            UPLOAD_AT_MOST if upload else BODY_AT_MOST
-        ):
-            return problem(413, _("The request is too large."), _("Send less."))
-        asked = request.method
-        request.method = "GET" if asked == "HEAD" else asked
+        if int(request.META.get("CONTENT_LENGTH") or 0) > (MAX_UPLOAD if upload else MAX_BODY):
+            return problem(413, _("The request is too large."), _("Send a smaller request."))
+        method = request.method
+        request.method = "GET" if method == "HEAD" else method
         try:
             response: HttpResponse = view(request, *args, **kwargs)
         finally:
-            request.method = asked
+            request.method = method
         if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
             return response
-        answer = problem(405, _("This address does not take %s.") % asked, "")
-        answer.headers["Allow"] = response.headers.get("Allow", "")
-        return answer
+        problem_405 = problem(405, _("This endpoint does not support the %s method.") % method, "")
+        problem_405.headers["Allow"] = response.headers.get("Allow", "")
+        return problem_405
 
-    return answered
+    return endpoint

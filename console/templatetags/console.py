@@ -1,4 +1,4 @@
-"""Template tags: moments in the user's zone, icons, query strings, fields of forms."""
+"""Template tags: dates in the user's time zone, icons, query strings, form fields."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ TONES = {
 @register.simple_tag
 @lru_cache(maxsize=256)
 def icon(name: str, size: int = 16) -> str:
-    """Return an icon of the lucide set as inline SVG, hidden from screen readers."""
-    drawing: str = lucide(name, size=size, aria_hidden="true", focusable="false")
-    return drawing
+    """Return a Lucide icon as inline SVG, hidden from screen readers."""
+    svg: str = lucide(name, size=size, aria_hidden="true", focusable="false")
+    return svg
 
 
 @register.simple_tag
 def stamp(moment: datetime | None, form: str = "stamp") -> str:
-    """Return a <time> in the user's zone; its title tells seconds, offset and UTC."""
+    """Return a <time> element; its title shows seconds, UTC offset, and UTC."""
     if moment is None:
         return format_html('<span class="muted">{}</span>', "—")
     words = {"day": formatting.day, "clock": formatting.clock, "full": formatting.full}.get(
@@ -53,13 +53,13 @@ def stamp(moment: datetime | None, form: str = "stamp") -> str:
 
 @register.simple_tag
 def moment(at: datetime) -> str:
-    """Return a moment as plain text, for places that take no element (SVG, titles)."""
+    """Return a date and time as plain text, for SVG and titles."""
     return formatting.stamp(at)
 
 
 @register.simple_tag(takes_context=True)
 def ago(context: template.Context, moment: datetime | None) -> str:
-    """Return how long ago a moment was, with the moment itself as title."""
+    """Return a relative time, with the exact time as title."""
     if moment is None:
         return format_html('<span class="muted">{}</span>', "—")
     now = context.get("now") or timezone.now()
@@ -73,7 +73,7 @@ def ago(context: template.Context, moment: datetime | None) -> str:
 
 @register.simple_tag(takes_context=True)
 def expiry(context: template.Context, not_after: datetime | None) -> str:
-    """Return the words for an expiry that is near or past, else nothing."""
+    """Return the text for an expiry within 90 days or in the past, else ""."""
     if not_after is None:
         return ""
     tone, words = formatting.expiry(not_after, context.get("now") or timezone.now())
@@ -82,15 +82,15 @@ def expiry(context: template.Context, not_after: datetime | None) -> str:
 
 @register.simple_tag
 def badge(tone: str, label: Any) -> str:
-    """Return a status as colour, icon and word: never by colour alone."""
-    drawing = icon(TONES.get(tone, "circle"), 14)
+    """Return a status badge with color, icon, and label."""
+    svg = icon(TONES.get(tone, "circle"), 14)
     kind = "ok" if tone == "good" else "" if tone in ("ok", "wait") else tone
-    return format_html('<span class="badge {}">{} {}</span>', kind, drawing, label)
+    return format_html('<span class="badge {}">{} {}</span>', kind, svg, label)
 
 
 @register.simple_tag
 def copy(text: str, what: Any) -> str:
-    """Return a button that copies a text."""
+    """Return a button that copies a text to the clipboard."""
     return format_html(
         '<button class="icon" type="button" data-copy="{}" aria-label="{}" hidden>{}</button>',
         text,
@@ -101,7 +101,7 @@ def copy(text: str, what: Any) -> str:
 
 @register.simple_tag(takes_context=True)
 def query(context: template.Context, **changes: Any) -> str:
-    """Return the page's query string with changes; None drops a key."""
+    """Return the query string of the page with changes; None removes a key."""
     request: HttpRequest = context["request"]
     values = request.GET.copy()
     for name, value in changes.items():
@@ -114,21 +114,21 @@ def query(context: template.Context, **changes: Any) -> str:
 
 @register.inclusion_tag("console/field.html")
 def field(bound: BoundField, hint: str = "") -> dict[str, Any]:
-    """Return one field with its label, help and errors next to it."""
+    """Return a form field with label, help text, and errors."""
     kind = type(bound.field.widget).__name__
     return {"field": bound, "hint": hint, "is_check": kind == "CheckboxInput"}
 
 
 @register.simple_tag
 def local(moment: datetime) -> str:
-    """Return a moment as a datetime-local field takes it, in the user's zone."""
+    """Return a date and time in the user's time zone, as a value of a datetime-local input."""
     return timezone.localtime(moment).strftime(LOCAL)
 
 
 @register.simple_tag(takes_context=True)
-def silent(context: template.Context, device: Any, refresh: timedelta | None) -> str:
-    """Return a warning where a device was not heard for two refresh intervals."""
+def contact_warning(context: template.Context, device: Any, refresh: timedelta | None) -> str:
+    """Return a warning if a device had no contact for two refresh intervals."""
     now = context.get("now") or timezone.now()
-    if refresh is None or device.is_live(now, refresh):
+    if refresh is None or device.is_online(now, refresh):
         return ""
-    return format_html('<span class="sub soon">{}</span>', _("not heard lately"))
+    return format_html('<span class="sub soon">{}</span>', _("no recent contact"))

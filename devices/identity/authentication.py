@@ -1,7 +1,7 @@
-"""Authenticate a device's request: its MAC, and a counter that only grows (S-55 to S-58).
+"""Authentication of device requests by a MAC and an increasing counter.
 
-One statement checks that the device belongs to the zone, that its credential still counts, and
-stores the counter, so that a captured request never works again.
+One SQL statement checks the state and credential epoch of the device and stores the counter, so
+that a captured request cannot be replayed.
 """
 
 from __future__ import annotations
@@ -18,45 +18,48 @@ from faults import Unauthenticated
 from wire import authentication
 from wire.authentication import Credentials
 
-# What this process last saw as a device's credential epoch. Only a hint that saves a query: the
-# statement below compares it with the row.
+# Last known credential epoch of each device. It only saves a query: the SQL statement below
+# compares the epoch with the row.
 _epochs: dict[str, int] = {}
-EPOCHS_AT_MOST = 200_000
+MAX_CACHED_EPOCHS = 200_000
 
 
 class UnknownDevice(Unauthenticated):
-    """The request is not signed by a device of this zone; which part fails is not told."""
+    """The request was not signed by a device of this zone. The reason is not disclosed."""
 
-    action = "Register the device again: zac reg URL --key KEY."
+    action = "Register the device again: zac reg URL --key KEY"
 
 
-class Replayed(Unauthenticated):
-    """The counter did not grow: a replay, or a restored image of the device (S-57)."""
+class ReplayedRequest(Unauthenticated):
+    """The counter did not increase: a replay, or a device restored from an image."""
 
-    action = "Register the device again if it was restored from an image: zac reg URL --key KEY."
+    action = "If the device was restored from an image, register it again: zac reg URL --key KEY"
 
 
 def authenticate(header: str, *, method: str, path: str, body: bytes, now: datetime) -> Device:
-    """Return the device that signed this request and store its counter; raises otherwise."""
-    credentials = authentication.read_header(header)
+    """Return the device that signed the request, and store the request counter.
+
+    Raises UnknownDevice or ReplayedRequest.
+    """
+    credentials = authentication.parse_header(header)
     try:
         guid = UUID(credentials.device)
     except ValueError:
-        raise UnknownDevice("The request is not signed by a device of this zone.") from None
-    for epoch in _candidates(guid, credentials.device):
-        secret = zone_keys.here().device_secret(credentials.device, epoch)
-        if authentication.matches(credentials, secret, method=method, path=path, body=body):
-            device = _advance(guid, credentials, epoch, now)
+        raise UnknownDevice("The request was not signed by a device in this zone.") from None
+    for epoch in _get_epochs(guid, credentials.device):
+        secret = zone_keys.get_keyring().device_secret(credentials.device, epoch)
+        if authentication.verify(credentials, secret, method=method, path=path, body=body):
+            device = _store_counter(guid, credentials, epoch, now)
             if device is not None:
                 return device
     _epochs.pop(credentials.device, None)
-    raise UnknownDevice("The request is not signed by a device of this zone.")
+    raise UnknownDevice("The request was not signed by a device in this zone.")
 
 
-def _candidates(guid: UUID, text: str) -> Iterator[int]:
-    """Yield what this process remembers, then what the row says where that is another one.
+def _get_epochs(guid: UUID, text: str) -> Iterator[int]:
+    """Yield the cached credential epoch, then the stored one if it differs.
 
-    The device may have registered anew at another Primary Server since.
+    They differ if the device has registered again at another Primary Server.
     """
     known = _epochs.get(text)
     if known is not None:
@@ -64,23 +67,28 @@ def _candidates(guid: UUID, text: str) -> Iterator[int]:
     row = Device.objects.filter(pk=guid).values_list("credential_epoch", flat=True).first()
     if row is None or row == known:
         return
-    if len(_epochs) >= EPOCHS_AT_MOST:
+    if len(_epochs) >= MAX_CACHED_EPOCHS:
         _epochs.clear()
     _epochs[text] = row
     yield row
 
 
-# Column names are the model's own; every value is a parameter.
-_ALL = ", ".join(f'"{field.column}"' for field in Device._meta.concrete_fields)
+# Only column names of the model are formatted into the statement. All values are parameters.
+_COLUMNS = ", ".join(f'"{field.column}"' for field in Device._meta.concrete_fields)
 _ADVANCE = (
     "UPDATE devices_device SET counter = %s, last_contact = %s WHERE guid = %s AND "
     "credential_epoch = %s AND counter < %s AND state IN ('registered', 'waiting') RETURNING "
 )
-_SQL = _ADVANCE + _ALL
+_SQL = _ADVANCE + _COLUMNS
 
 
-def _advance(guid: UUID, credentials: Credentials, epoch: int, now: datetime) -> Device | None:
-    """Store the counter; None if the credential epoch has changed, Replayed if it did not grow."""
+def _store_counter(
+    guid: UUID, credentials: Credentials, epoch: int, now: datetime
+) -> Device | None:
+    """Store the request counter and return the device, None if the credential epoch has changed.
+
+    Raises ReplayedRequest if the counter did not increase.
+    """
     pk = Device._meta.pk.get_db_prep_value(guid, connection)
     seen = connection.ops.adapt_datetimefield_value(now)
     values = [credentials.counter, seen, pk, epoch, credentials.counter]
@@ -88,9 +96,12 @@ def _advance(guid: UUID, credentials: Credentials, epoch: int, now: datetime) ->
     if rows:
         return rows[0]
     row = Device.objects.filter(pk=guid).values_list("credential_epoch", "counter", "state").first()
-    if row and row[0] == epoch and row[1] >= credentials.counter and row[2] in _MEMBERS:
-        raise Replayed("The request's counter did not grow; it was refused.")
+    if row and row[0] == epoch and row[1] >= credentials.counter and row[2] in _MEMBER_STATES:
+        raise ReplayedRequest(
+            "The request was rejected because its counter was not "
+            "higher than in the previous request (possible replay)."
+        )
     return None
 
 
-_MEMBERS = ("registered", "waiting")
+_MEMBER_STATES = ("registered", "waiting")

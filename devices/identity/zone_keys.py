@@ -1,7 +1,7 @@
-"""The keys a Primary Server holds: opens what is sealed to it, signs with the zone key.
+"""The zone keys on a Primary Server: decrypt secrets, and sign with the zone key.
 
-The vault key is a file on this server (0600, outside the database folder). The zone key and the
-zone master are sealed to it in the database; nothing else of the console reads them.
+The vault key is a file on this server (mode 0600, outside the database directory). The zone key
+and the zone master key are stored in the database, encrypted with it. Only this module reads them.
 """
 
 from __future__ import annotations
@@ -29,148 +29,158 @@ from wire import authentication, envelope, json_codec, server_files
 from wire.envelope import Envelope
 
 
-class SigningOff(Unavailable):
-    """The zone's keys cannot be opened on this server; nothing can be signed here."""
+class ZoneKeysUnavailable(Unavailable):
+    """The zone keys cannot be decrypted on this server, so it cannot sign."""
 
     action = gettext_lazy(
-        "Check the file vault/vault.key of this server (owner, mode 0600), or restore it from the "
-        "server's backup. No new key is made while sealed ones exist."
+        "Check the owner and mode (0600) of vault/vault.key on this server, or "
+        "restore the file from a server backup. A new key is not generated "
+        "while data encrypted with the old key exists."
     )
 
 
 class Keyring:
-    """The keys of the Primary Server whose home is given."""
+    """The keys of the Primary Server with this data directory."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
 
     @cached_property
     def server_id(self) -> UUID:
-        """Return which Primary Server this is."""
+        """Return the GUID of this Primary Server."""
         try:
             return UUID(json.loads((self.home / "device.json").read_text())["id"])
         except (OSError, ValueError, KeyError) as error:
-            raise SigningOff(_("This host is no registered Primary Server of the zone.")) from error
+            raise ZoneKeysUnavailable(
+                _("This host is not a registered Primary Server in the zone.")
+            ) from error
 
-    def server(self) -> Device:
-        """Return the row of the Primary Server this is."""
+    def get_server(self) -> Device:
+        """Return the device of this Primary Server."""
         return Device.objects.get(pk=self.server_id)
 
     @cached_property
     def zone_key(self) -> str:
-        """Return the zone key (base64 of 32 bytes); never log or store it."""
+        """Return the private zone key (Base64 of 32 bytes). Never log or store it."""
         return self._zone_key(ZoneKey.Kind.SIGNING).decode()
 
     @cached_property
     def master(self) -> bytes:
-        """Return the zone master, from which device secrets are derived."""
+        """Return the zone master key, from which device secrets are derived."""
         return self._zone_key(ZoneKey.Kind.MASTER)
 
     @cached_property
-    def _of_all(self) -> sealing.VaultKey:
-        """Return the key pair that every Primary Server derives from the zone master."""
+    def _shared(self) -> sealing.VaultKey:
+        """Return the key pair that every Primary Server derives from the zone master key."""
         return sealing.derive_vault_key(self.master, purpose="secrets of the console")
 
-    def seal_for_all(self, plaintext: bytes, *, binding: str) -> str:
-        """Seal a secret that the database holds to the Primary Servers together (S-30)."""
-        return sealing.seal(plaintext, to=self._of_all.public, binding=binding)
+    def encrypt_for_servers(self, plaintext: bytes, *, binding: str) -> str:
+        """Return a secret encrypted for every Primary Server."""
+        return sealing.seal(plaintext, to=self._shared.public, binding=binding)
 
-    def open_for_all(self, blob: str, *, binding: str) -> bytes:
-        """Open what was sealed to the Primary Servers together."""
-        return sealing.open_sealed(blob, private=self._of_all.private, binding=binding)
+    def decrypt_for_servers(self, blob: str, *, binding: str) -> bytes:
+        """Return a secret that was encrypted for every Primary Server."""
+        return sealing.open_sealed(blob, private=self._shared.private, binding=binding)
 
-    def open_for_ca(self, blob: str, *, binding: str) -> bytes:
-        """Open what is sealed to this server's CA vault key; its worker alone can read that."""
-        return self._open(server_files.ca_vault_key(self.home), blob, binding)
+    def decrypt_for_ca(self, blob: str, *, binding: str) -> bytes:
+        """Return a secret encrypted with the CA vault key, which only the worker can read."""
+        return self._decrypt(server_files.ca_vault_key_path(self.home), blob, binding)
 
-    def open(self, blob: str, *, binding: str) -> bytes:
-        """Open what is sealed to this server's vault key."""
-        return self._open(server_files.VAULT_KEY, blob, binding)
+    def decrypt(self, blob: str, *, binding: str) -> bytes:
+        """Return a secret that was encrypted with the vault key of this server."""
+        return self._decrypt(server_files.VAULT_KEY, blob, binding)
 
     def sign(self, payload_type: str, payload: Any) -> Envelope:
-        """Sign a document with the zone key, and write that to the ledger (S-42)."""
+        """Sign a document with the zone key and record an audit entry."""
         data = json_codec.dump(payload)
         Entry.objects.record("sign", payload_type, note=getattr(payload, "id", ""))
-        return self.sign_unrecorded(payload_type, data)
+        return self.sign_without_entry(payload_type, data)
 
-    def sign_unrecorded(self, payload_type: str, data: bytes) -> Envelope:
-        """Sign without a ledger entry: only for the statement of a first contact."""
+    def sign_without_entry(self, payload_type: str, data: bytes) -> Envelope:
+        """Sign a document with the zone key without an audit entry."""
         signature = protection_zone_key.sign(
-            self.zone_key, envelope.signed_bytes(payload_type, data)
+            self.zone_key, envelope.pre_authentication_encoding(payload_type, data)
         )
-        return envelope.wrap(payload_type, data, signature)
+        return envelope.build_envelope(payload_type, data, signature)
 
     def device_secret(self, device: str, epoch: int) -> str:
-        """Derive the secret of a device for one credential epoch."""
+        """Return the secret of a device for one credential epoch."""
         return authentication.derive_secret(self.master, device=device, epoch=epoch)
 
-    def hand_over(self, to: Device) -> None:
-        """Seal the zone's keys to another Primary Server, so that it can do all that this can."""
-        zone = Zone.objects.the()
-        seal_zone_keys(zone, to, signing_key=self.zone_key, master=self.master)
+    def share_with(self, to: Device) -> None:
+        """Store the zone keys, encrypted for another Primary Server."""
+        zone = Zone.objects.get_zone()
+        store_zone_keys(zone, to, signing_key=self.zone_key, master=self.master)
 
     def _zone_key(self, kind: str) -> bytes:
-        zone = Zone.objects.the()
+        zone = Zone.objects.get_zone()
         row = ZoneKey.objects.filter(kind=kind, server_id=self.server_id).first()
         if row is None:
-            raise SigningOff(_("The zone's keys have not been sealed to this server yet."))
-        return self._open(server_files.VAULT_KEY, row.blob, binding(zone, kind, self.server_id))
+            raise ZoneKeysUnavailable(
+                _("The zone keys have not been encrypted for this server yet.")
+            )
+        return self._decrypt(
+            server_files.VAULT_KEY, row.blob, build_binding(zone, kind, self.server_id)
+        )
 
-    def _open(self, name: str | Path, blob: str, binding: str) -> bytes:
+    def _decrypt(self, name: str | Path, blob: str, binding: str) -> bytes:
         try:
-            return self._open_with(self.home / name, blob, binding)
+            return self._decrypt_with(self.home / name, blob, binding)
         except Fault as fault:
-            raise SigningOff(fault.explanation, action=fault.action) from fault
+            raise ZoneKeysUnavailable(fault.explanation, action=fault.action) from fault
 
-    def _open_with(self, path: Path, blob: str, binding: str) -> bytes:
+    def _decrypt_with(self, path: Path, blob: str, binding: str) -> bytes:
         try:
             private = sealing.read_private_file(path)
             return sealing.open_sealed(blob, private=private, binding=binding)
         except CannotOpen:
-            # Keys are being rotated: what was sealed anew opens with the one that comes (S-34).
-            if not next_to(path).exists():
+            # During a key rotation, some secrets are already encrypted with the next key.
+            if not get_next_key_path(path).exists():
                 raise
-            private = sealing.read_private_file(next_to(path))
+            private = sealing.read_private_file(get_next_key_path(path))
             return sealing.open_sealed(blob, private=private, binding=binding)
 
 
-def next_to(path: Path) -> Path:
-    """Return where the next vault key lies while keys are rotated."""
+def get_next_key_path(path: Path) -> Path:
+    """Return the path of the next vault key during a key rotation."""
     return path.with_name(f"{path.name}.next")
 
 
-def binding(zone: Zone, kind: str, server: UUID) -> str:
-    """Return what binds a sealed zone key to its row: moved elsewhere it does not open (S-33)."""
+def build_binding(zone: Zone, kind: str, server: UUID) -> str:
+    """Return the text that binds an encrypted zone key to its row."""
     return f"zone|{zone.guid}|{kind}|{server}"
 
 
-def seal_zone_keys(zone: Zone, to: Device, *, signing_key: str, master: bytes) -> None:
-    """Store zone key and zone master, sealed to one Primary Server's vault key."""
+def store_zone_keys(zone: Zone, to: Device, *, signing_key: str, master: bytes) -> None:
+    """Store the zone key and the zone master key, encrypted for one Primary Server."""
     values = {ZoneKey.Kind.SIGNING: signing_key.encode(), ZoneKey.Kind.MASTER: master}
     for kind, plaintext in values.items():
-        blob = sealing.seal(plaintext, to=to.vault_key, binding=binding(zone, kind, to.pk))
+        blob = sealing.seal(plaintext, to=to.vault_key, binding=build_binding(zone, kind, to.pk))
         ZoneKey.objects.update_or_create(kind=kind, server=to, defaults={"blob": blob})
 
 
 @lru_cache(maxsize=4)
-def _at(home: Path) -> Keyring:
+def _get_keyring(home: Path) -> Keyring:
     return Keyring(home)
 
 
-def here() -> Keyring:
-    """Return the keyring of the Primary Server this process runs on."""
-    return _at(Path(settings.SERVER_HOME))
+def get_keyring() -> Keyring:
+    """Return the keyring of the Primary Server that runs this process."""
+    return _get_keyring(Path(settings.SERVER_HOME))
 
 
-forget: Callable[[], None] = _at.cache_clear
+clear_cache: Callable[[], None] = _get_keyring.cache_clear
 
 
-def make_zone_secrets() -> tuple[str, str, bytes]:
-    """Make a zone key (private and public, base64) and a zone master for a new zone."""
-    private, public = protection_zone_key.make_zone_key()
+def create_zone_secrets() -> tuple[str, str, bytes]:
+    """Create the secrets of a new zone.
+
+    Returns the private and the public zone key (Base64) and the zone master key.
+    """
+    private, public = protection_zone_key.generate_zone_key()
     return private, public, secrets.token_bytes(32)
 
 
-def zone_public(zone: Zone) -> bytes:
-    """Return the zone's public key as 32 bytes."""
+def get_public_key(zone: Zone) -> bytes:
+    """Return the public zone key as 32 bytes."""
     return base64.b64decode(zone.public_key)

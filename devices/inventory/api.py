@@ -1,4 +1,4 @@
-"""Devices and registration keys in the REST API."""
+"""REST API of devices and registration keys."""
 
 from __future__ import annotations
 
@@ -14,10 +14,20 @@ from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import Field
 
-from console.rest.api import Moment, Order, Page, Paging, Text, by_guid, by_number, having, page
+from console.rest.api import (
+    Page,
+    Paging,
+    RequestBody,
+    Text,
+    Timestamp,
+    get_by_guid,
+    get_by_number,
+    paginate,
+    require,
+)
 from devices.identity import zone_keys
 from devices.inventory import tables
-from devices.inventory.forms import MOST_NAMES
+from devices.inventory.forms import MAX_DNS_NAMES
 from devices.models import Device, RegistrationKey, Role, Zone
 from devices.registration import keys, registration
 from devices.registration.states import DeviceState
@@ -28,12 +38,12 @@ from pki.names import check_dns_name
 router = Router()
 CHANGE = "devices.change_device"
 APPROVE = "devices.approve_device"
-USES_AT_MOST = 1_000_000
+MAX_USES = 1_000_000
 SORTS = ("name", "fqdn", "state", "last_contact", "root_sha256", "version", "role")
 
 
 class DeviceOut(Schema):
-    """A Primary Server, satellite or managed device."""
+    """A Primary Server, satellite, or managed device."""
 
     id: UUID = Field(validation_alias="guid")
     name: str
@@ -52,64 +62,71 @@ class DeviceOut(Schema):
     replication_seconds: int | None
     bandwidth_kib: int | None
     replicates: bool
-    clock_skew_seconds: float = Field(validation_alias="skew")
+    clock_skew_seconds: float
 
 
 class DeviceFilter(Schema):
-    """Which devices to return; `role` may also be `silent`, `parent_id` is that of satellites."""
+    """The devices to return.
+
+    `role` can also be `no-contact` for devices without recent contact (`silent` is deprecated).
+    `parent_id` selects the satellites of a server.
+    """
 
     q: Text = ""
     role: Text = ""
     state: Text = ""
     parent_id: UUID | None = None
-    sort: Text = Field("name", description="a field, with - in front for descending")
+    sort: Text = Field("name", description=("field to sort by; prefix with - for descending order"))
 
 
 @router.get("/devices", response=Page[DeviceOut], tags=["devices"])
-def list_devices(request: HttpRequest, paging: Query[Paging], wanted: Query[DeviceFilter]) -> Any:
-    """List the devices of the zone; retired ones only where their state is asked for."""
-    found = Device.objects.defer("first_csr", "features")
-    if wanted.state:
-        found = found.filter(state=wanted.state)
+def list_devices(request: HttpRequest, paging: Query[Paging], selected: Query[DeviceFilter]) -> Any:
+    """List devices. Retired devices are included only if you filter by that state."""
+    found = Device.objects.defer("initial_csr", "features")
+    if selected.state:
+        found = found.filter(state=selected.state)
     else:
         found = found.exclude(state=DeviceState.RETIRED)
-    if wanted.parent_id is not None:
-        found = found.filter(parent=wanted.parent_id)
-    refresh = Zone.objects.the().refresh
-    matching = tables.matching(
-        found, q=wanted.q, chip=wanted.role, refresh=refresh, now=timezone.now()
+    if selected.parent_id is not None:
+        found = found.filter(parent=selected.parent_id)
+    refresh = Zone.objects.get_zone().refresh
+    matching = tables.filter_devices(
+        found, q=selected.q, group=selected.role, refresh=refresh, now=timezone.now()
     )
-    key, down = wanted.sort.removeprefix("-"), wanted.sort.startswith("-")
-    field = F(key if key in SORTS else "name")
-    order = field.desc(nulls_last=True) if down else field.asc(nulls_last=True)
-    return page(matching.order_by(order, "name", "pk"), paging)
+    name, descending = selected.sort.removeprefix("-"), selected.sort.startswith("-")
+    field = F(name if name in SORTS else "name")
+    order = field.desc(nulls_last=True) if descending else field.asc(nulls_last=True)
+    return paginate(matching.order_by(order, "name", "pk"), paging)
 
 
 @router.get("/devices/{device_id}", response=DeviceOut, tags=["devices"])
 def show_device(request: HttpRequest, device_id: str) -> Any:
-    """Show one device."""
-    return by_guid(Device.objects.all(), device_id)
+    """Get a device."""
+    return get_by_guid(Device.objects.all(), device_id)
 
 
-class DnsNames(Order):
-    """The additional DNS names of a server; they replace those it has."""
+class DnsNamesIn(RequestBody):
+    """The additional DNS names of a server. They replace the current names."""
 
-    dns_names: list[Text] = Field(max_length=MOST_NAMES)
+    dns_names: list[Text] = Field(max_length=MAX_DNS_NAMES)
 
 
 @router.put(
-    "/devices/{device_id}/dns-names", response=DeviceOut, auth=having(CHANGE), tags=["devices"]
+    "/devices/{device_id}/dns-names", response=DeviceOut, auth=require(CHANGE), tags=["devices"]
 )
-def set_dns_names(request: HttpRequest, device_id: str, order: DnsNames) -> Any:
-    """Set a server's additional DNS names; they count when its certificate is reminted."""
-    device = by_guid(Device.objects.all(), device_id)
-    registration.save_names(device, list(dict.fromkeys(map(_dns_name, order.dns_names))))
+def set_dns_names(request: HttpRequest, device_id: str, body: DnsNamesIn) -> Any:
+    """Set the additional DNS names of a server.
+
+    They take effect the next time its certificate is reminted.
+    """
+    device = get_by_guid(Device.objects.all(), device_id)
+    registration.save_dns_names(device, list(dict.fromkeys(map(_dns_name, body.dns_names))))
     device.refresh_from_db()
     return device
 
 
-class ContentOrder(Order):
-    """How a content server replicates; null follows the zone."""
+class ContentSettingsIn(RequestBody):
+    """Replication settings of a content server. null means the zone setting."""
 
     replication_seconds: int | None = Field(None, ge=1, le=7 * 86_400)
     bandwidth_kib: int | None = Field(None, ge=0, le=10_485_760)
@@ -117,13 +134,13 @@ class ContentOrder(Order):
 
 
 @router.put(
-    "/devices/{device_id}/content", response=DeviceOut, auth=having(CHANGE), tags=["devices"]
+    "/devices/{device_id}/content", response=DeviceOut, auth=require(CHANGE), tags=["devices"]
 )
-def set_content(request: HttpRequest, device_id: str, order: ContentOrder) -> Any:
-    """Set how a content server replicates (D-34)."""
-    device = by_guid(Device.objects.all(), device_id)
-    settings.save_content(device, settings.ContentSettings(**order.dict()))
-    return _again(device)
+def set_content(request: HttpRequest, device_id: str, body: ContentSettingsIn) -> Any:
+    """Set the content replication settings of a content server."""
+    device = get_by_guid(Device.objects.all(), device_id)
+    settings.save_content_settings(device, settings.ContentSettings(**body.dict()))
+    return _reload(device)
 
 
 def _dns_name(name: str) -> str:
@@ -134,42 +151,42 @@ def _dns_name(name: str) -> str:
 
 
 @router.post(
-    "/devices/{device_id}/approve", response=DeviceOut, auth=having(APPROVE), tags=["devices"]
+    "/devices/{device_id}/approve", response=DeviceOut, auth=require(APPROVE), tags=["devices"]
 )
 def approve_device(request: HttpRequest, device_id: str) -> Any:
-    """Let a waiting server into the zone."""
-    device = by_guid(Device.objects.all(), device_id)
+    """Approve a server that is waiting for approval."""
+    device = get_by_guid(Device.objects.all(), device_id)
     registration.approve(device)
-    return _again(device)
+    return _reload(device)
 
 
 @router.post(
-    "/devices/{device_id}/unregister", response=DeviceOut, auth=having(CHANGE), tags=["devices"]
+    "/devices/{device_id}/unregister", response=DeviceOut, auth=require(CHANGE), tags=["devices"]
 )
 def unregister_device(request: HttpRequest, device_id: str) -> Any:
-    """Let a device go; it may register again."""
-    device = by_guid(Device.objects.all(), device_id)
+    """Unregister a device. The device can register again."""
+    device = get_by_guid(Device.objects.all(), device_id)
     registration.unregister(device)
-    return _again(device)
+    return _reload(device)
 
 
 @router.post(
-    "/devices/{device_id}/retire", response=DeviceOut, auth=having(CHANGE), tags=["devices"]
+    "/devices/{device_id}/retire", response=DeviceOut, auth=require(CHANGE), tags=["devices"]
 )
 def retire_device(request: HttpRequest, device_id: str) -> Any:
-    """Take a device out for good; its next request is refused."""
-    device = by_guid(Device.objects.all(), device_id)
+    """Retire a device permanently. Its next request is rejected."""
+    device = get_by_guid(Device.objects.all(), device_id)
     registration.retire(device)
-    return _again(device)
+    return _reload(device)
 
 
-def _again(device: Device) -> Device:
-    """Return a device as its row is now: an expression was written to it."""
+def _reload(device: Device) -> Device:
+    """Return the device with the values that the database has computed."""
     return Device.objects.get(pk=device.pk)
 
 
-class KeyOut(Schema):
-    """A registration key; its text is known to nobody but who made it."""
+class RegistrationKeyOut(Schema):
+    """A registration key. The key itself cannot be read again."""
 
     id: int
     label: str
@@ -181,49 +198,65 @@ class KeyOut(Schema):
     created_at: datetime
 
 
-class NewKey(Schema):
-    """A registration key that was just made; the text is shown this once."""
+class NewRegistrationKeyOut(Schema):
+    """A registration key that has just been created. The key is returned only once."""
 
     key: str
-    line: str = Field(description="the command that registers a device with it")
+    command: str = Field(description="command that registers a device with this key")
+    line: str = Field(validation_alias="command", description="use `command`", deprecated=True)
 
 
-class KeyOrder(Order):
-    """What a registration key shall open."""
+class RegistrationKeyIn(RequestBody):
+    """The registration key to create."""
 
     label: Text = Field(min_length=1, max_length=64)
     role: Role = Role.MANAGED
-    uses: int = Field(1, ge=1, le=USES_AT_MOST)
-    approves: bool = Field(default=False, description="servers need no further approval")
-    expires_at: Moment | None = None
-
-
-@router.get("/registration-keys", response=Page[KeyOut], auth=having(APPROVE), tags=["devices"])
-def list_registration_keys(request: HttpRequest, paging: Query[Paging]) -> Any:
-    """List the registration keys, the newest first."""
-    return page(RegistrationKey.objects.order_by("-pk"), paging)
-
-
-@router.post("/registration-keys", response={201: NewKey}, auth=having(APPROVE), tags=["devices"])
-def make_registration_key(request: HttpRequest, order: KeyOrder) -> Any:
-    """Make a registration key; its text is returned this once."""
-    if order.expires_at is not None and order.expires_at <= timezone.now():
-        raise Invalid(_("The key would have expired already."), field="expires_at")
-    made = registration.make_key(
-        zone_keys.zone_public(Zone.objects.the()),
-        label=order.label,
-        role=order.role,
-        uses=order.uses,
-        approves=order.approves,
-        expires_at=order.expires_at,
+    uses: int = Field(1, ge=1, le=MAX_USES)
+    approves: bool = Field(
+        default=False, description=("whether servers that use this key are approved automatically")
     )
-    return Status(201, {"key": str(made), "line": keys.line(str(made), order.role)})
+    expires_at: Timestamp | None = None
+
+
+@router.get(
+    "/registration-keys", response=Page[RegistrationKeyOut], auth=require(APPROVE), tags=["devices"]
+)
+def list_registration_keys(request: HttpRequest, paging: Query[Paging]) -> Any:
+    """List registration keys, newest first."""
+    return paginate(RegistrationKey.objects.order_by("-pk"), paging)
 
 
 @router.post(
-    "/registration-keys/{key_id}/revoke", response=KeyOut, auth=having(APPROVE), tags=["devices"]
+    "/registration-keys",
+    response={201: NewRegistrationKeyOut},
+    auth=require(APPROVE),
+    tags=["devices"],
+)
+def create_registration_key(request: HttpRequest, body: RegistrationKeyIn) -> Any:
+    """Create a registration key. The key is returned only once."""
+    if body.expires_at is not None and body.expires_at <= timezone.now():
+        raise Invalid(_("The expiration date is in the past."), field="expires_at")
+    created = keys.create_registration_key(
+        zone_keys.get_public_key(Zone.objects.get_zone()),
+        label=body.label,
+        role=body.role,
+        uses=body.uses,
+        approves=body.approves,
+        expires_at=body.expires_at,
+    )
+    return Status(
+        201,
+        {"key": str(created), "command": keys.build_registration_command(str(created), body.role)},
+    )
+
+
+@router.post(
+    "/registration-keys/{key_id}/revoke",
+    response=RegistrationKeyOut,
+    auth=require(APPROVE),
+    tags=["devices"],
 )
 def revoke_registration_key(request: HttpRequest, key_id: str) -> Any:
-    """Revoke a registration key; devices that it let in stay."""
-    key = by_number(RegistrationKey.objects.all(), key_id)
-    return registration.revoke_key(key.pk, now=timezone.now())
+    """Revoke a registration key. Devices that are already registered are not affected."""
+    key = get_by_number(RegistrationKey.objects.all(), key_id)
+    return keys.revoke_registration_key(key.pk, now=timezone.now())

@@ -1,4 +1,4 @@
-"""The Settings tab of a device (R039), the zone's settings (D-48), registration keys (S-50)."""
+"""Forms of the device settings, the zone settings, and registration keys."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from django.utils.translation import gettext_lazy as _
 
 from console.pages import formatting
 from console.pages.formatting import DurationField
-from console.pages.forms import PasswordAgain, zone_choices
+from console.pages.forms import ReauthenticationForm, zone_choices
 from devices.models import Role
 from devices.zone.settings import SETTINGS, ContentSettings, Setting
 from faults import Fault
 from pki.names import check_dns_name
 
-MOST_NAMES = 50
+MAX_DNS_NAMES = 50
 
 
 class DnsNamesField(forms.CharField):
-    """DNS names, one per line; empty lines and repetitions are dropped."""
+    """DNS names, one per line. Empty lines and duplicates are removed."""
 
     widget = forms.Textarea(attrs={"rows": 5, "spellcheck": "false", "autocapitalize": "none"})
 
     def prepare_value(self, value: Any) -> str:
-        """Return a list of names as the field shows it."""
+        """Return the text for a list of names."""
         return "\n".join(value) if isinstance(value, list) else value or ""
 
     def clean(self, value: Any) -> list[str]:
-        """Return the names, normalised; the error says which one is wrong."""
+        """Return the normalized names. Raise ValidationError for the first invalid name."""
         names: list[str] = []
         for line in filter(None, (line.strip() for line in super().clean(value).splitlines())):
             try:
@@ -37,8 +37,8 @@ class DnsNamesField(forms.CharField):
             except Fault as fault:
                 raise forms.ValidationError(str(fault)) from fault
         unique = list(dict.fromkeys(names))
-        if len(unique) > MOST_NAMES:
-            raise forms.ValidationError(_("At most %d names are possible.") % MOST_NAMES)
+        if len(unique) > MAX_DNS_NAMES:
+            raise forms.ValidationError(_("You can enter up to %d names.") % MAX_DNS_NAMES)
         return unique
 
 
@@ -50,27 +50,30 @@ class SettingsForm(forms.Form):
         required=False,
         max_length=20_000,
         help_text=_(
-            "One per line. They join the server's certificate when it is reminted with “Include "
-            "any additional DNS names for each server”; the present certificate does not change."
+            "Enter one name per line. The names are included in the server "
+            "certificate the next time it is reminted with “Include any "
+            "additional DNS names for each server” selected. The current "
+            "certificate does not change."
         ),
     )
 
 
 class ContentForm(forms.Form):
-    """How a content server replicates; an empty field follows the zone (D-34)."""
+    """Replication settings of a content server. An empty field means the zone setting."""
 
     replication_seconds = DurationField(
-        label=_("Replicate every"), required=False, least=1, most=7 * 86_400
+        label=_("Replication interval"), required=False, least=1, most=7 * 86_400
     )
     bandwidth_kib = forms.IntegerField(
-        label=_("Bandwidth limit (KiB per second)"), required=False, min_value=0, max_value=10485760
+        label=_("Bandwidth limit (KiB/s)"), required=False, min_value=0, max_value=10485760
     )
     replicates = forms.BooleanField(
-        label=_("Takes part in content replication"),
+        label=_("Participates in content replication"),
         required=False,
         help_text=_(
-            "A satellite that is left out gets no content of new updates; its devices fetch from "
-            "another server. A Primary Server is never left out."
+            "If this is off, the satellite does not receive the content of new "
+            "updates and its devices use another content server. Primary "
+            "Servers always participate."
         ),
     )
 
@@ -79,62 +82,65 @@ class ContentForm(forms.Form):
         if primary:
             del self.fields["replicates"]
 
-    def order(self) -> ContentSettings:
-        """Return what was asked for, in the words of the domain."""
+    def get_settings(self) -> ContentSettings:
+        """Return the settings that were entered."""
         return ContentSettings(**self.cleaned_data)
 
 
 class ZoneSettingsForm(forms.Form):
-    """Every setting of the zone, each with its range and its default in the help."""
+    """All settings of the zone, with their range and default in the help text."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for setting in SETTINGS:
-            self.fields[setting.name] = _field_of(setting)
+            self.fields[setting.name] = _build_field(setting)
 
 
-def _field_of(setting: Setting) -> forms.Field:
-    label, words = cast("Any", setting.label), cast("Any", setting.help)
+def _build_field(setting: Setting) -> forms.Field:
+    label, description = cast("Any", setting.label), cast("Any", setting.help)
     if setting.unit == "switch":
-        return forms.BooleanField(label=label, required=False, help_text=words)
+        return forms.BooleanField(label=label, required=False, help_text=description)
     if setting.unit == "zone":
         choices = [(name, name) for name, _label in zone_choices() if name]
-        return forms.ChoiceField(label=label, choices=choices, help_text=words)
-    least, most = setting.range
+        return forms.ChoiceField(label=label, choices=choices, help_text=description)
+    low, high = setting.range
     if setting.unit == "number":
-        told = gettext("From %(least)d to %(most)d. Default: %(default)d.") % {
-            "least": least, "most": most, "default": setting.default,
-        }  # fmt: skip
-        help_text = f"{words} {told}"
-        return forms.IntegerField(label=label, min_value=least, max_value=most, help_text=help_text)
-    usual = gettext("Default: %s.") % formatting.words(setting.default)
-    told = f"{formatting.between(least, most)} {usual}"
-    return DurationField(label=label, least=least, most=most, help_text=f"{words} {told}")
+        text = gettext("Enter a number from %(least)d to %(most)d. Default: %(default)d.")
+        limits = text % {"least": low, "most": high, "default": setting.default}
+        help_text = f"{description} {limits}"
+        return forms.IntegerField(label=label, min_value=low, max_value=high, help_text=help_text)
+    default = gettext("Default: %s.") % formatting.format_duration(setting.default)
+    limits = f"{formatting.range_message(low, high)} {default}"
+    return DurationField(label=label, least=low, most=high, help_text=f"{description} {limits}")
 
 
 DAYS = ((1, _("1 day")), (7, _("7 days")), (30, _("30 days")), (365, _("1 year")))
 
 
-class KeyForm(PasswordAgain):
-    """A new registration key: whom it lets in, how often, for how long (S-50)."""
+class KeyForm(ReauthenticationForm):
+    """A new registration key: its role, number of uses, and validity."""
 
     label = forms.CharField(
-        label=_("Name"), max_length=64, help_text=_("What it is for, such as branch-lyon.")
+        label=_("Name"),
+        max_length=64,
+        help_text=_("A name that shows what the key is for, for example branch-lyon."),
     )
     role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.MANAGED)
     uses = forms.IntegerField(
-        label=_("How many devices may register with it"),
+        label=_("Maximum number of devices"),
         min_value=1,
         max_value=1_000_000,
         initial=1,
     )
     days = forms.TypedChoiceField(label=_("Valid for"), coerce=int, choices=DAYS, initial=7)
     approves = forms.BooleanField(
-        label=_("Servers that register with it need no approval"),
+        label=_("Approve servers automatically"),
         required=False,
         help_text=_(
-            "Without it a server waits here until an administrator lets it in. Managed devices "
-            "never wait. A Primary Server gets the keys of the zone: let it wait if you can."
+            "If this is off, a server that registers with this key must be "
+            "approved by an administrator. Managed devices do not need "
+            "approval. We recommend approving Primary Servers manually, "
+            "because a Primary Server receives the zone keys."
         ),
     )
 

@@ -1,4 +1,4 @@
-"""The list of devices: which of them a search, a role or a state leaves."""
+"""Filters of the list of devices."""
 
 from __future__ import annotations
 
@@ -9,29 +9,34 @@ from django.db.models import Q, QuerySet
 from devices.models import Device, Role
 from devices.registration.states import DeviceState
 
-SILENT = "silent"
+WITHOUT_CONTACT = "no-contact"
+# Deprecated value of the filter, accepted for one release.
+OLD_WITHOUT_CONTACT = "silent"
 WAITING = "waiting"
 
 
-def silent(refresh: timedelta, now: datetime) -> Q:
-    """Return what tells a device that was not heard for two refresh intervals."""
-    unheard = Q(last_contact__lt=now - 2 * refresh) | Q(last_contact=None)
-    return unheard & Q(state=DeviceState.REGISTERED)
+def without_contact(refresh: timedelta, now: datetime) -> Q:
+    """Return the condition for registered devices without contact for two refresh intervals."""
+    no_contact = Q(last_contact__lt=now - 2 * refresh) | Q(last_contact=None)
+    return no_contact & Q(state=DeviceState.REGISTERED)
 
 
-def matching(
-    every: QuerySet[Device], *, q: str, chip: str, refresh: timedelta, now: datetime
+def filter_devices(
+    devices: QuerySet[Device], *, q: str, group: str, refresh: timedelta, now: datetime
 ) -> QuerySet[Device]:
-    """Return the devices of a role, or the silent ones, that a search finds."""
-    if chip in Role.values:
-        every = every.filter(role=chip)
-    elif chip == SILENT:
-        every = every.filter(silent(refresh, now))
-    elif chip == WAITING:
-        every = every.filter(state=DeviceState.WAITING)
+    """Return the devices of a group that match a search.
+
+    `group` is a role, WITHOUT_CONTACT, WAITING, or "" for all devices.
+    """
+    if group in Role.values:
+        devices = devices.filter(role=group)
+    elif group in (WITHOUT_CONTACT, OLD_WITHOUT_CONTACT):
+        devices = devices.filter(without_contact(refresh, now))
+    elif group == WAITING:
+        devices = devices.filter(state=DeviceState.WAITING)
     if not q:
-        return every
-    return every.filter(
+        return devices
+    return devices.filter(
         Q(name__icontains=q)
         | Q(fqdn__icontains=q)
         | Q(addresses__icontains=q)

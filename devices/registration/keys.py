@@ -1,37 +1,127 @@
-"""The command that registers a device with a key (manual, A.7; R221).
+"""Registration keys, and the command that registers a device with a key.
 
-A satellite's line names its parent: from there it copies content, and with that server's
-certificate its own can be reminted.
+See: manual A.7
 """
 
 from __future__ import annotations
 
-from devices.models import Device, Role
+import hashlib
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from audit.chain import actor
+from audit.models import Entry
+from devices.models import Device, RegistrationKey, Role
+from faults import Forbidden, NotFound
+from wire import registration_key
 
 
-def line(key: str, role: str) -> str:
-    """Return the command to copy; what it cannot know stands in capitals."""
-    first = _first()
-    command = f"zac reg {_url(first)} --key {key}"
+class InvalidRegistrationKey(Forbidden):
+    """The registration key cannot be used. The message does not tell which check failed."""
+
+    action = gettext_lazy("Ask an administrator for a valid registration key for this role.")
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@transaction.atomic
+def create_registration_key(
+    public_key: bytes,
+    *,
+    label: str,
+    role: str,
+    uses: int,
+    approves: bool,
+    expires_at: datetime | None,
+) -> registration_key.RegistrationKey:
+    """Create a registration key for a zone with this public key.
+
+    The secret is only in the returned key. The database stores its SHA-256.
+    """
+    key = registration_key.create(public_key)
+    RegistrationKey.objects.create(
+        label=label,
+        digest=_hash(key.secret),
+        role=role,
+        uses=uses,
+        uses_left=uses,
+        created_by=actor.current().name,
+        approves=approves,
+        expires_at=expires_at,
+    )
+    Entry.objects.record("registration-key", f"role:{role}", note=label)
+    return key
+
+
+def use_registration_key(secret: str, role: str, now: datetime) -> RegistrationKey:
+    """Count one use of a registration key and return it.
+
+    Raises InvalidRegistrationKey if it is unknown, for another role, revoked, expired or used up.
+    """
+    found = RegistrationKey.objects.usable(now).filter(digest=_hash(secret), role=role).first()
+    if found is None:
+        raise InvalidRegistrationKey(
+            _("The registration key is not valid for this role. Nothing was registered.")
+        )
+    used = RegistrationKey.objects.filter(pk=found.pk, uses_left__gt=0)
+    if not used.update(uses_left=F("uses_left") - 1):
+        raise InvalidRegistrationKey(
+            _(
+                "The registration key has reached its maximum "
+                "number of devices. Nothing was registered."
+            )
+        )
+    return found
+
+
+@transaction.atomic
+def revoke_registration_key(pk: int, *, now: datetime) -> RegistrationKey:
+    """Revoke a registration key. Devices that have registered with it are not affected."""
+    key = RegistrationKey.objects.select_for_update().filter(pk=pk).first()
+    if key is None:
+        raise NotFound(_("The registration key was not found."))
+    if key.revoked_at is None:
+        key.revoked_at = now
+        key.save(update_fields=["revoked_at"])
+        Entry.objects.record(
+            "revoke-registration-key", f"devices.RegistrationKey:{key.pk}", note=key.label
+        )
+    return key
+
+
+def build_registration_command(key: str, role: str) -> str:
+    """Return the command that registers a device, with placeholders in capitals.
+
+    A satellite names its parent: it copies content from there, and its certificate can be
+    reminted together with that server's.
+    """
+    first = _get_first_primary_server()
+    command = f"zac reg {_get_url(first)} --key {key}"
     if role == Role.MANAGED:
         return command
-    places = " --fqdn FQDN --address IP_ADDRESS"
+    address = " --fqdn FQDN --address IP_ADDRESS"
     ports = "" if role == Role.CONTENT_SATELLITE else " --port 8443 --rehearsal-port 8444"
     content = "" if role == Role.AUTHENTICATION_SATELLITE else " --content-port 8080"
-    satellite = role != Role.PRIMARY
-    parent = f" --parent {first.name if first is not None else 'SERVER'}" if satellite else ""
-    return f"{command} --role {role}{places}{ports}{content}{parent}"
+    is_satellite = role != Role.PRIMARY
+    parent = f" --parent {first.name if first is not None else 'SERVER'}" if is_satellite else ""
+    return f"{command} --role {role}{address}{ports}{content}{parent}"
 
 
-def url() -> str:
-    """Return the address of the Primary Server that has belonged to the zone for longest."""
-    return _url(_first())
+def get_primary_server_url() -> str:
+    """Return the URL of the Primary Server that was registered first."""
+    return _get_url(_get_first_primary_server())
 
 
-def _first() -> Device | None:
+def _get_first_primary_server() -> Device | None:
     return Device.objects.primaries().order_by("registered_at", "name").first()
 
 
-def _url(first: Device | None) -> str:
-    known = first.address(first.port, "https") if first is not None else ""
-    return known or "https://SERVER:8443"
+def _get_url(server: Device | None) -> str:
+    url = server.get_url(server.port, "https") if server is not None else ""
+    return url or "https://SERVER:8443"

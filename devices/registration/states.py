@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from django.db import models
 
-from audit.chain.states import Machine
+from audit.chain.states import StateMachine
 
 
 class DeviceState(models.TextChoices):
-    """How a device stands to the zone."""
+    """Whether a device belongs to the zone."""
 
     WAITING = "waiting", "Waiting for approval"
     REGISTERED = "registered", "Registered"
@@ -17,7 +17,7 @@ class DeviceState(models.TextChoices):
 
 
 S = DeviceState
-DEVICE = Machine(
+DEVICE = StateMachine(
     "The device",
     {
         S.WAITING: (S.REGISTERED, S.RETIRED, S.UNREGISTERED),
@@ -26,3 +26,5 @@ DEVICE = Machine(
         S.RETIRED: (),
     },
 )
+# Devices that have left the zone.
+LEFT = (S.UNREGISTERED, S.RETIRED)

@@ -1,7 +1,7 @@
-"""How often one address may knock: strangers may be many, and some of them guess (S-69).
+"""Rate limits for unauthenticated calls of agents, by address.
 
-Each web process counts for itself, in memory: no request waits for a broker or the database.
-What a registered device signs is not counted here; its counter and its MAC are checked instead.
+Each web process counts in memory, so that no request needs the broker or the database. Signed
+requests of registered devices are not limited.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from limits.strategies import FixedWindowRateLimiter
 
 from faults import TooMany
 
-# A greeting costs a signature with the zone key; a fleet behind one address may greet at once.
-GREETINGS = RateLimitItemPerMinute(1200, namespace="greeting")
-# A wrong key or MAC is a mistake or a guess; twenty mistakes a minute are no mistake.
-REFUSALS = RateLimitItemPerMinute(20, namespace="refusal")
+# Each request costs a signature, but many devices can share one address behind NAT.
+IDENTITY_REQUESTS = RateLimitItemPerMinute(1200, namespace="identity")
+# Registrations with an invalid key or MAC.
+FAILED_REGISTRATIONS = RateLimitItemPerMinute(20, namespace="failed-registration")
 
 
 @lru_cache(maxsize=1)
@@ -25,20 +25,22 @@ def _limiter() -> FixedWindowRateLimiter:
     return FixedWindowRateLimiter(MemoryStorage())
 
 
-def count(limit: RateLimitItem, address: str) -> None:
-    """Count one more from an address."""
+def record(limit: RateLimitItem, address: str) -> None:
+    """Count one request from an address."""
     _limiter().hit(limit, address)
 
 
 def check(limit: RateLimitItem, address: str) -> None:
-    """Raise TooMany while an address has used up what it may in this minute."""
+    """Raise TooMany if an address has reached the limit of this minute."""
     if not _limiter().test(limit, address):
         raise TooMany(
-            "Too many attempts from this address. Nothing was done.",
-            action="Wait a minute, and check registration key and address of the device.",
+            ("Too many registration attempts from this address. Nothing was registered."),
+            action=(
+                "Wait a minute, check the registration key and the device address, then try again."
+            ),
         )
 
 
-def forget() -> None:
-    """Forget what was counted."""
+def reset() -> None:
+    """Clear all counts."""
     _limiter.cache_clear()

@@ -1,4 +1,4 @@
-"""What a registration must tell, and what of it is refused."""
+"""Validation of registration requests."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from pki.formats import csr
 from wire import messages
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
-ADDRESSES_AT_MOST = 16
-PORT_AT_MOST = 65_535
+MAX_ADDRESSES = 16
+MAX_PORT = 65_535
 
 
-def check(request: messages.Register) -> None:
-    """Refuse a registration that lacks what its role needs, naming what is wrong."""
+def check_request(request: messages.RegisterRequest) -> None:
+    """Raise Invalid if a value of the request is wrong or missing for its role."""
     if not NAME.fullmatch(request.name):
-        raise Invalid(_("The device name may hold letters, digits, dot, dash and underscore."))
-    if request.role not in messages.ROLES:
-        raise Invalid(_("There is no role %(role)r.") % {"role": request.role})
-    if len(request.addresses) > ADDRESSES_AT_MOST:
         raise Invalid(
-            _("A device may have at most %(most)s addresses.") % {"most": ADDRESSES_AT_MOST}
+            _("A device name can contain only letters, digits, periods, hyphens, and underscores.")
         )
+    if request.role not in messages.ROLES:
+        raise Invalid(_("Unknown role: %(role)r.") % {"role": request.role})
+    if len(request.addresses) > MAX_ADDRESSES:
+        raise Invalid(_("A device can have up to %(most)s addresses.") % {"most": MAX_ADDRESSES})
     for address in request.addresses:
         _check_address(address)
-    for port in (request.port, request.content_port, request.rehearsal_port):
-        if not 0 <= port <= PORT_AT_MOST:
-            raise Invalid(_("%(port)s is no port.") % {"port": port})
+    for port in (request.port, request.content_port, request.preflight_port):
+        if not 0 <= port <= MAX_PORT:
+            raise Invalid(_("%(port)s is not a valid port number.") % {"port": port})
     if request.role in messages.CERTIFIED_ROLES:
         _check_server(request)
 
@@ -41,29 +41,27 @@ def _check_address(address: str) -> None:
     try:
         ipaddress.ip_address(address)
     except ValueError as error:
-        raise Invalid(_("%(address)r is no IP address.") % {"address": address}) from error
+        raise Invalid(_("%(address)r is not a valid IP address.") % {"address": address}) from error
 
 
-def _check_server(request: messages.Register) -> None:
+def _check_server(request: messages.RegisterRequest) -> None:
     names.check_fqdn(request.fqdn)
     if not request.addresses or not request.port or not request.csr:
-        raise Invalid(
-            _("A server registers with its address, its port and a certification request.")
-        )
-    csr.read_csr(request.csr)
+        raise Invalid(_("To register a server, provide its address, port, and CSR."))
+    csr.parse_csr(request.csr)
     if request.role == Role.PRIMARY and request.vault_keys is None:
-        raise Invalid(_("A Primary Server registers with its vault keys."))
+        raise Invalid(_("To register a Primary Server, provide its vault keys."))
 
 
-def check_parent(request: messages.Register) -> None:
-    """Refuse a parent that is no content server of the zone: a satellite would copy from none.
+def check_parent(request: messages.RegisterRequest) -> None:
+    """Raise Invalid if the parent is not a content server of the zone.
 
-    It is asked after the registration key, so that strangers learn no names.
+    Call this after the registration key was checked, so that strangers cannot probe for names.
     """
     servers = Device.objects.content_servers()
     if request.parent and not servers.filter(name=request.parent).exists():
         raise Invalid(
-            _("There is no content server %(parent)s in the zone. Nothing was registered.")
+            _("The zone does not have a content server named %(parent)s. Nothing was registered.")
             % {"parent": request.parent},
-            action=_("Name a Primary Server or Content Satellite Server, or leave --parent out."),
+            action=_("Specify a Primary Server or Content Satellite Server, or omit --parent."),
         )

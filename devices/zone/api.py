@@ -1,4 +1,7 @@
-"""The zone and its settings in the REST API (D-48)."""
+"""REST API of the zone and its settings.
+
+See: D-48
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from django.http import HttpRequest
 from ninja import Router, Schema
 from pydantic import AfterValidator, Field, create_model
 
-from console.rest.api import Order, having
+from console.rest.api import RequestBody, require
 from devices.models import Zone
 from devices.zone import settings
 from devices.zone.settings import SETTINGS, Setting
@@ -20,8 +23,8 @@ router = Router(tags=["zone"])
 CHANGE = "devices.change_zone"
 
 
-class ZoneOut(Schema):
-    """The zone and its settings; durations are in seconds."""
+class _ZoneOut(Schema):
+    """The zone and its settings. Durations are in seconds."""
 
     id: UUID = Field(validation_alias="guid")
     name: str
@@ -35,46 +38,70 @@ class ZoneOut(Schema):
     bandwidth_kib: int
     stage_timeout_seconds: int
     grace_seconds: int
-    lead_seconds: int
-    lockout_seconds: int
+    lead_time_seconds: int
+    freeze_seconds: int
     server_certificate_days: int
     renewal_days: int
-    renews_by_itself: bool
+    automatic_renewal: bool
     ready_servers: bool
     ready_percent: int
     ready_days: int
     time_zone: str
 
 
+_DEPRECATED = {setting.old_name: setting.name for setting in SETTINGS if setting.old_name}
+_DEPRECATED_FIELDS: dict[str, Any] = {
+    old: (
+        _ZoneOut.__annotations__[name],
+        Field(validation_alias=name, description=f"use `{name}`", deprecated=True),
+    )
+    for old, name in _DEPRECATED.items()
+}
+ZoneOut: Any = create_model("ZoneOut", __base__=_ZoneOut, **_DEPRECATED_FIELDS)
+
+
 @router.get("/zone", response=ZoneOut)
 def show_zone(request: HttpRequest) -> Any:
-    """Show the zone."""
-    return Zone.objects.the()
+    """Get the zone and its settings."""
+    return Zone.objects.get_zone()
 
 
-def _known(name: str) -> str:
+def _check_time_zone(name: str) -> str:
     if name not in available_timezones():
-        raise ValueError("it is not the name of a time zone")
+        raise ValueError("not a valid time zone name")
     return name
 
 
-def _kind(setting: Setting) -> Any:
-    """Return what a setting may hold, with its range."""
+def _get_type(setting: Setting) -> Any:
+    """Return the type of a setting with its range and description."""
     if setting.unit == "switch":
         return Annotated[bool, Field(description=str(setting.help))]
     if setting.unit == "zone":
-        return Annotated[str, AfterValidator(_known), Field(description=str(setting.help))]
-    least, most = setting.range
-    return Annotated[int, Field(ge=least, le=most, description=str(setting.help))]
+        return Annotated[
+            str, AfterValidator(_check_time_zone), Field(description=str(setting.help))
+        ]
+    low, high = setting.range
+    return Annotated[int, Field(ge=low, le=high, description=str(setting.help))]
 
 
-_FIELDS: dict[str, Any] = {one.name: (_kind(one) | None, None) for one in SETTINGS}
-ZoneOrder: Any = create_model("ZoneOrder", __base__=Order, **_FIELDS)
+_IN_FIELDS: dict[str, Any] = {
+    **{setting.name: (_get_type(setting) | None, None) for setting in SETTINGS},
+    **{
+        setting.old_name: (
+            _get_type(setting) | None,
+            Field(None, description=f"use `{setting.name}`", deprecated=True),
+        )
+        for setting in SETTINGS
+        if setting.old_name
+    },
+}
+ZoneSettingsIn: Any = create_model("ZoneSettingsIn", __base__=RequestBody, **_IN_FIELDS)
 
 
-@router.patch("/zone", response=ZoneOut, auth=having(CHANGE))
-def change_zone(request: HttpRequest, order: ZoneOrder) -> Any:
-    """Change settings of the zone, all that are named or none."""
-    named = {name: value for name, value in order.dict().items() if value is not None}
-    settings.save(named)
-    return Zone.objects.the()
+@router.patch("/zone", response=ZoneOut, auth=require(CHANGE))
+def change_zone(request: HttpRequest, body: ZoneSettingsIn) -> Any:
+    """Change zone settings. If any value is invalid, none are changed."""
+    given = {name: value for name, value in body.dict().items() if value is not None}
+    deprecated = {_DEPRECATED[old]: given.pop(old) for old in given.keys() & _DEPRECATED.keys()}
+    settings.save_zone_settings({**deprecated, **given})
+    return Zone.objects.get_zone()

@@ -1,4 +1,7 @@
-"""The zone's settings: what each means, its range, how they depend on each other (D-48)."""
+"""The settings of the zone and of content servers: labels, ranges, and validation.
+
+See: D-34; D-48
+"""
 
 from __future__ import annotations
 
@@ -17,27 +20,31 @@ from faults import Invalid, NotFound
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting: its field, label and help; `unit` tells what its number counts."""
+    """A setting of the zone. `unit` is seconds, number, switch, or zone (a time zone).
+
+    `old_name` is its name in the REST API of the previous release.
+    """
 
     name: str
     label: str | Promise
     help: str | Promise
     unit: str = "seconds"
+    old_name: str = ""
 
     @property
     def field(self) -> Any:
-        """Return the field of the zone that holds it."""
+        """Return the model field of the setting."""
         return Zone._meta.get_field(self.name)
 
     @property
     def default(self) -> Any:
-        """Return what a new zone has."""
+        """Return the value of a new zone."""
         return self.field.default
 
     @property
     def range(self) -> tuple[int, int]:
-        """Return the least and the greatest value."""
-        values = {type(one).__name__: one.limit_value for one in self.field.validators}
+        """Return the minimum and the maximum value."""
+        values = {type(limit).__name__: limit.limit_value for limit in self.field.validators}
         return values["MinValueValidator"], values["MaxValueValidator"]
 
 
@@ -45,98 +52,111 @@ SETTINGS = (
     Setting(
         "refresh_seconds",
         _("Refresh interval"),
-        _("How often a device asks for news. A change reaches a device within this time."),
+        _("How often a device contacts the console. Changes reach a device within this time."),
     ),
     Setting(
         "primary_replication_seconds",
         _("Replication to Primary Servers"),
-        _("How often a Primary Server copies content that it lacks from the initiating server."),
+        _("How often a Primary Server copies missing content from the initiating server."),
     ),
     Setting(
         "satellite_replication_seconds",
         _("Replication to satellites"),
-        _("How often a Content Satellite Server copies content that it lacks from its parent."),
+        _("How often a Content Satellite Server copies missing content from its parent server."),
     ),
     Setting(
         "bandwidth_kib",
-        _("Bandwidth limit of replication (KiB per second)"),
-        _("What one content server may fetch in a second; 0 is no limit."),
+        _("Replication bandwidth limit (KiB/s)"),
+        _("Limit for each content server. Enter 0 for no limit."),
         "number",
     ),
     Setting(
         "stage_timeout_seconds",
         _("Stage timeout"),
-        _("How long a new deployment stage waits for its devices before the next stage begins."),
+        _("Maximum time that a new deployment stage runs before the next stage starts."),
     ),
     Setting(
-        "lead_seconds",
-        _("Least lead time"),
-        _("How long after the order an activation lies at the earliest."),
+        "lead_time_seconds",
+        _("Minimum lead time"),
+        _("The minimum time between starting an operation and its activation."),
+        old_name="lead_seconds",
     ),
     Setting(
-        "lockout_seconds",
-        _("Lock-out before activation"),
-        _("How long before the activation Cancel ends. It is shorter than the least lead time."),
+        "freeze_seconds",
+        _("Freeze period before activation"),
+        _(
+            "How long before the activation you can no longer cancel or "
+            "reschedule it. Must be shorter than the minimum lead time."
+        ),
+        old_name="lockout_seconds",
     ),
     Setting(
         "grace_seconds",
-        _("Grace time of an old root"),
+        _("Grace period for old roots"),
         _(
-            "How long devices trust the old root after an activation, and never beyond its "
-            "expiry. It counts for activations from now on."
+            "How long devices continue to trust the old root after an "
+            "activation, up to the root's expiration date. Changes apply to "
+            "future activations."
         ),
     ),
     Setting(
         "server_certificate_days",
-        _("Server certificates are valid for (days)"),
-        _("It counts for certificates issued from now on, and never beyond the zone CA."),
+        _("Server certificate validity (days)"),
+        _("Changes apply to new certificates. A server certificate never outlives the zone CA."),
         "number",
     ),
     Setting(
         "renewal_days",
-        _("Renew server certificates before expiry (days)"),
-        _("It is less than they are valid for."),
+        _("Renew server certificates before expiration (days)"),
+        _("Must be shorter than the server certificate validity."),
         "number",
     ),
     Setting(
-        "renews_by_itself",
-        _("Renew the server certificates of an internal CA by itself"),
-        _("Without it a certificate that ends is only warned about."),
+        "automatic_renewal",
+        _("Renew internal CA server certificates automatically"),
+        _("If this is off, the console only warns you about expiring certificates."),
         "switch",
+        old_name="renews_by_itself",
     ),
     Setting(
         "ready_servers",
-        _("Activate only when every Primary Server has applied the update"),
-        _("Else the activation of a change of the CA is put off at the lock-out."),
+        _("Require all Primary Servers to have applied the update"),
+        _(
+            "If this requirement is not met when the freeze period begins, the "
+            "CA activation is postponed."
+        ),
         "switch",
     ),
     Setting(
         "ready_percent",
-        _("Activate only when so many devices have rehearsed (%)"),
-        _("0 asks for none. Else the activation of a change of the CA is put off."),
+        _("Devices that must pass the preflight check (%)"),
+        _("0 turns this check off. If fewer devices pass, the CA activation is postponed."),
         "number",
     ),
     Setting(
         "ready_days",
-        _("Of the devices seen in the last (days)"),
-        _("Devices that were silent for longer do not hold an activation back."),
+        _("Count devices seen in the last (days)"),
+        _("Devices that have been offline for longer do not block an activation."),
         "number",
     ),
     Setting(
         "time_zone",
-        _("Time zone of the zone"),
-        _("Dates are shown in it to users whose browser tells none and who chose none."),
+        _("Default time zone"),
+        _(
+            "Used to show dates to users who have not chosen a time zone and "
+            "whose browser does not report one."
+        ),
         "zone",
     ),
 )
-SHORTEST_GRACE_IN_REFRESHES = 2
+MIN_GRACE_REFRESHES = 2
 
 
 @transaction.atomic
-def save(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Change settings of the zone, all or none; returns what changed, before and after."""
+def save_zone_settings(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Save all settings, or none if one is invalid. Return the old and new values of changes."""
     zone = Zone.objects.lock()
-    before = {one.name: getattr(zone, one.name) for one in SETTINGS}
+    before = {setting.name: getattr(zone, setting.name) for setting in SETTINGS}
     after = {**before, **values}
     changed = {
         name: {"before": before[name], "after": after[name]}
@@ -146,7 +166,7 @@ def save(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     if not changed:
         return {}
     _check(after, changed)
-    # The answers that every device gets were made once for the old revision.
+    # The new revision invalidates the cached part of the refresh responses.
     Zone.objects.filter(pk=zone.pk).update(
         **{name: after[name] for name in changed}, revision=zone.revision + 1
     )
@@ -155,38 +175,45 @@ def save(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _check(after: dict[str, Any], changed: dict[str, Any]) -> None:
-    """Refuse what does not fit together; what nobody touched is left as it is."""
-    if changed.keys() & {"lead_seconds", "lockout_seconds"} and (
-        after["lockout_seconds"] >= after["lead_seconds"]
+    """Raise Invalid if changed values contradict each other. Unchanged settings are not checked."""
+    if changed.keys() & {"lead_time_seconds", "freeze_seconds"} and (
+        after["freeze_seconds"] >= after["lead_time_seconds"]
     ):
         raise Invalid(
-            gettext("The lock-out must be shorter than the least lead time. Nothing was changed."),
-            action=gettext("Shorten the lock-out, or lengthen the least lead time."),
-            field="lockout_seconds",
+            gettext(
+                "The freeze period must be shorter than the minimum lead time. Nothing was changed."
+            ),
+            action=gettext("Shorten the freeze period or increase the minimum lead time."),
+            field="freeze_seconds",
         )
     if changed.keys() & {"renewal_days", "server_certificate_days"} and (
         after["renewal_days"] >= after["server_certificate_days"]
     ):
         raise Invalid(
-            gettext("A certificate would be renewed as soon as it is issued. Nothing was changed."),
-            action=gettext("Renew later, or let server certificates be valid for longer."),
+            gettext(
+                "The renewal window must be shorter than the server "
+                "certificate validity. Nothing was changed."
+            ),
+            action=gettext(
+                "Enter fewer days before expiration, or increase the server certificate validity."
+            ),
             field="renewal_days",
         )
-    least = SHORTEST_GRACE_IN_REFRESHES * after["refresh_seconds"]
-    if changed.keys() & {"grace_seconds", "refresh_seconds"} and after["grace_seconds"] < least:
+    minimum = MIN_GRACE_REFRESHES * after["refresh_seconds"]
+    if changed.keys() & {"grace_seconds", "refresh_seconds"} and after["grace_seconds"] < minimum:
         raise Invalid(
             gettext(
-                "Within the grace time every device must refresh at least twice, else it may lose "
-                "contact. Nothing was changed."
+                "The grace period must be at least twice the refresh interval. "
+                "Otherwise devices might lose contact. Nothing was changed."
             ),
-            action=gettext("Lengthen the grace time, or shorten the refresh interval."),
+            action=gettext("Increase the grace period or shorten the refresh interval."),
             field="grace_seconds",
         )
 
 
 @dataclass(frozen=True)
 class ContentSettings:
-    """How one content server replicates; None follows the zone."""
+    """The replication settings of a content server. None means the zone setting."""
 
     replication_seconds: int | None
     bandwidth_kib: int | None
@@ -194,27 +221,30 @@ class ContentSettings:
 
 
 @transaction.atomic
-def save_content(server: Device, order: ContentSettings) -> bool:
-    """Keep how a content server replicates; True if that changed (D-34)."""
+def save_content_settings(server: Device, settings: ContentSettings) -> bool:
+    """Save the replication settings of a content server. Return True if they changed."""
     row = Device.objects.select_for_update().get(pk=server.pk)
-    if not row.holds_content:
-        raise NotFound(gettext("%s is no content server. Nothing was changed.") % row.name)
-    if row.role == "primary" and not order.replicates:
+    if not row.is_content_server:
+        raise NotFound(gettext("%s is not a content server. Nothing was changed.") % row.name)
+    if row.role == "primary" and not settings.replicates:
         raise Invalid(
             gettext(
-                "A Primary Server cannot be left out: it offers every update. Nothing was changed."
+                "Primary Servers cannot be excluded because they provide the "
+                "content of every update. Nothing was changed."
             ),
-            action=gettext("Exclude it from one update in that update's replication status."),
+            action=gettext(
+                "To exclude it from a single update, use the replication status of that update."
+            ),
             field="replicates",
         )
-    before = {name: getattr(row, name) for name in vars(order)}
+    before = {name: getattr(row, name) for name in vars(settings)}
     changed = {
         name: {"before": before[name], "after": value}
-        for name, value in vars(order).items()
+        for name, value in vars(settings).items()
         if before[name] != value
     }
     if changed:
-        Device.objects.filter(pk=row.pk).update(**vars(order))
+        Device.objects.filter(pk=row.pk).update(**vars(settings))
         Entry.objects.record(
             "device-settings", f"devices.Device:{row.pk}", note=row.name, detail=changed
         )

@@ -1,4 +1,4 @@
-"""Addresses of the zone's settings and of registration keys, under Configuration."""
+"""URLs of Zone Settings and Registration Keys."""
 
 from django.urls import path
 

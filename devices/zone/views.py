@@ -1,4 +1,4 @@
-"""Pages under Configuration: the zone's settings (D-48) and registration keys (S-50, S-54)."""
+"""Pages under Configuration: Zone Settings and Registration Keys."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console.pages.responses import faults_on, missing, needs
+from console.pages.responses import missing_right, require_right, show_faults_on
 from devices.identity import zone_keys
 from devices.inventory.forms import KeyForm, ZoneSettingsForm
 from devices.middleware import ZoneRequest
 from devices.models import Device, RegistrationKey, Zone
 from devices.registration import keys as registration_keys
-from devices.registration import registration
 from devices.registration.states import DeviceState
 from devices.zone import settings as zone_settings
 
@@ -28,26 +27,29 @@ CHANGE_ZONE = "devices.change_zone"
 CHANGE_ZONE_LABEL = gettext_lazy("Change Zone Settings")
 APPROVE = "devices.approve_device"
 APPROVE_LABEL = gettext_lazy("Approve Device")
-may_approve = needs(APPROVE, str(APPROVE_LABEL))
-KEYS_SHOWN = 100
+may_approve = require_right(APPROVE, str(APPROVE_LABEL))
+MAX_KEYS_SHOWN = 100
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def settings(request: ZoneRequest) -> HttpResponse:
     """Show and save the settings of the zone."""
-    may = request.user.has_perm(CHANGE_ZONE)
-    if request.method == "POST" and not may:
-        raise missing(str(CHANGE_ZONE_LABEL))
-    zone = Zone.objects.the()
-    initial = {one.name: getattr(zone, one.name) for one in zone_settings.SETTINGS}
+    may_change = request.user.has_perm(CHANGE_ZONE)
+    if request.method == "POST" and not may_change:
+        raise missing_right(str(CHANGE_ZONE_LABEL))
+    zone = Zone.objects.get_zone()
+    initial = {setting.name: getattr(zone, setting.name) for setting in zone_settings.SETTINGS}
     form = ZoneSettingsForm(request.POST if request.method == "POST" else None, initial=initial)
     if form.is_valid():
-        with faults_on(form):
-            changed = zone_settings.save(form.cleaned_data)
-            said = _("The settings are saved.") if changed else _("Nothing was different.")
-            messages.success(request, said)
+        with show_faults_on(form):
+            changed = zone_settings.save_zone_settings(form.cleaned_data)
+            saved, unchanged = (
+                _("The settings have been saved."),
+                _("There were no changes to save."),
+            )
+            messages.success(request, saved if changed else unchanged)
             return HttpResponseRedirect(reverse("zone:settings"))
-    context = {"nav": "zone-settings", "form": form, "may": may}
+    context = {"nav": "zone-settings", "form": form, "may": may_change}
     return render(
         request, "devices/zone_settings.html", context, status=422 if form.errors else 200
     )
@@ -56,46 +58,49 @@ def settings(request: ZoneRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_approve
 def keys(request: ZoneRequest) -> HttpResponse:
-    """List the registration keys; a new one is shown in the answer to its creation alone."""
+    """Show the registration keys, and create a key. The new key is shown only once."""
     form = KeyForm(request, request.POST if request.method == "POST" else None)
-    made: dict[str, Any] = {}
+    created: dict[str, Any] = {}
     if form.is_valid():
-        with faults_on(form):
-            made = _make(request, form.cleaned_data)
+        with show_faults_on(form):
+            created = _create_key(request, form.cleaned_data)
             form = KeyForm(request)
     context = {
         "nav": "registration",
         "now": timezone.now(),
         "form": form,
-        "made": made,
-        "keys": RegistrationKey.objects.order_by("-pk")[:KEYS_SHOWN],
+        "created": created,
+        "keys": RegistrationKey.objects.order_by("-pk")[:MAX_KEYS_SHOWN],
         "usable": set(RegistrationKey.objects.usable(timezone.now()).values_list("pk", flat=True)),
         "waiting": Device.objects.filter(state=DeviceState.WAITING).order_by("name"),
-        "url": registration_keys.url(),
+        "url": registration_keys.get_primary_server_url(),
     }
-    status = 422 if form.errors else 201 if made else 200
+    status = 422 if form.errors else 201 if created else 200
     response = render(request, "devices/keys.html", context, status=status)
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _make(request: ZoneRequest, given: dict[str, Any]) -> dict[str, Any]:
-    """Make a key and return what the page shows of it this once."""
-    key = registration.make_key(
-        zone_keys.zone_public(request.zone),
-        label=given["label"],
-        role=given["role"],
-        uses=given["uses"],
-        approves=given["approves"],
-        expires_at=timezone.now() + timedelta(days=given["days"]),
+def _create_key(request: ZoneRequest, values: dict[str, Any]) -> dict[str, Any]:
+    """Create a registration key and return the key and its command for the page."""
+    key = registration_keys.create_registration_key(
+        zone_keys.get_public_key(request.zone),
+        label=values["label"],
+        role=values["role"],
+        uses=values["uses"],
+        approves=values["approves"],
+        expires_at=timezone.now() + timedelta(days=values["days"]),
     )
-    return {"key": str(key), "line": registration_keys.line(str(key), given["role"])}
+    return {
+        "key": str(key),
+        "command": registration_keys.build_registration_command(str(key), values["role"]),
+    }
 
 
 @require_POST
 @may_approve
 def revoke(request: ZoneRequest, pk: int) -> HttpResponse:
-    """Revoke a registration key; devices that it let in stay."""
-    key = registration.revoke_key(pk, now=timezone.now())
-    messages.success(request, _("The registration key %s is revoked.") % key.label)
+    """Revoke a registration key. Devices that have registered with it are not affected."""
+    key = registration_keys.revoke_registration_key(pk, now=timezone.now())
+    messages.success(request, _("The registration key %s has been revoked.") % key.label)
     return HttpResponseRedirect(reverse("zone:keys"))

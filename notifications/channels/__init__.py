@@ -1,1 +1,1 @@
-"""The channels that carry a notification: mail and webhook."""
+"""The channels of notifications: email and webhook."""

@@ -1,4 +1,4 @@
-"""Send one notification by mail, to the mail server that the environment names."""
+"""Send a notification by email to the configured mail server."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from django.core.validators import validate_email
 from notifications.models import Delivery, Target
 
 CA_RIGHT = "certificates.certificate_authority"
-RECIPIENTS_AT_MOST = 50
+MAX_RECIPIENTS = 50
 
 
-def is_on() -> bool:
-    """Tell whether a mail server is set."""
+def is_configured() -> bool:
+    """Return True if a mail server is configured."""
     return bool(settings.EMAIL_HOST)
 
 
-def recipients(target: Target) -> list[str]:
-    """Return who gets the mail of a target: those named, or all who may act on the CA."""
+def list_recipients(target: Target) -> list[str]:
+    """Return the addresses of a target, by default those of all CA administrators."""
     if target.recipients:
         return target.recipients.split()
     users = User.objects.filter(is_active=True).exclude(email="")
     return [user.email for user in users if user.has_perm(CA_RIGHT)]
 
 
-def split(text: str) -> list[str]:
-    """Return the addresses of a text; raises ValidationError for what is none."""
-    found = text.replace(",", " ").replace(";", " ").split()
-    for address in found:
+def parse_addresses(text: str) -> list[str]:
+    """Return the email addresses in a text; raise ValidationError if one is not valid."""
+    addresses = text.replace(",", " ").replace(";", " ").split()
+    for address in addresses:
         validate_email(address)
-    return found
+    return addresses
 
 
 def send(delivery: Delivery) -> tuple[bool, str]:
-    """Send one notification; returns whether the server took it, and its answer in words."""
-    if not is_on():
-        return False, "No mail server is set (ZCC_SMTP_URL)."
-    to = recipients(delivery.target)
+    """Send a notification; return True if the server accepted it, and its response."""
+    if not is_configured():
+        return False, "No mail server is configured (ZCC_SMTP_URL)."
+    to = list_recipients(delivery.target)
     if not to:
-        return False, "Nobody to send to: no administrator of the CA has an e-mail address."
+        return False, "There are no recipients because no CA administrator has an email address."
     domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2] or "zcc.invalid"
     message = EmailMessage(
         subject=" ".join(f"[ZCC] {delivery.title}".split()),
@@ -59,4 +59,4 @@ def send(delivery: Delivery) -> tuple[bool, str]:
         message.send()
     except (smtplib.SMTPException, OSError) as error:
         return False, " ".join(str(error).split())[:300] or type(error).__name__
-    return True, f"Taken by the mail server for {len(to)}"
+    return True, f"Accepted by the mail server for {len(to)} recipients"

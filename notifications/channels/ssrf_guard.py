@@ -1,8 +1,8 @@
-"""Keep webhooks away from internal addresses (S-92).
+"""HTTP client for webhooks that does not connect to internal addresses (SSRF protection).
 
-The name is resolved once, every address is judged, and the connection goes to an address that was
-judged: a name that answers differently the next moment (DNS rebinding) gains nothing. Redirects
-and proxies are not followed. The installation may allow networks, an administrator may not.
+The host name is resolved once, every address is checked, and the connection uses a checked
+address, so DNS rebinding has no effect. Redirects and proxies are not followed. Internal networks
+can be allowed only in the server settings, not by an administrator.
 """
 
 from __future__ import annotations
@@ -22,61 +22,66 @@ from urllib3.util.url import Url
 
 from faults import Invalid, Refused
 
-CONNECT_WITHIN, ANSWER_WITHIN = 3.0, 5.0
-URL_AT_MOST = 2000
-# IPv6 addresses that carry an IPv4 address to somewhere else: translated, 6to4, Teredo.
-CARRIERS = [
+CONNECT_TIMEOUT, RESPONSE_TIMEOUT = 3.0, 5.0
+MAX_URL = 2000
+# IPv6 networks whose addresses contain an IPv4 address: NAT64, 6to4, Teredo.
+IPV4_EMBEDDING_NETWORKS = [
     ipaddress.ip_network(text)
     for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")
 ]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-class Internal(Refused):
-    """The address is inside, and the installation has not allowed it."""
+class InternalAddress(Refused):
+    """The address is internal and not in an allowed network."""
 
-    action = "The operator can allow a network with ZCC_WEBHOOK_NETWORKS."
+    action = "To allow an internal network, set ZCC_WEBHOOK_NETWORKS on the server."
 
 
 def check_url(text: str) -> Url:
-    """Return a URL that a webhook may have; without resolving its name."""
+    """Return the parsed URL of a webhook without resolving it; raise Invalid if not permitted."""
     try:
         url = parse_url(text.strip())
     except HTTPError as error:
-        raise Invalid("This is not a URL.", field="url") from error
-    if url.scheme not in ("https", "http") or not url.host or len(text) > URL_AT_MOST:
-        raise Invalid("Enter a URL that begins with https://.", field="url")
+        raise Invalid("Enter a valid URL.", field="url") from error
+    if url.scheme not in ("https", "http") or not url.host or len(text) > MAX_URL:
+        raise Invalid("Enter a URL that starts with https://.", field="url")
     if url.auth is not None:
         raise Invalid(
-            "A URL with a user name or password in it is not taken. Nothing was changed.",
-            action="The receiver checks the signature instead.",
+            "The URL must not contain a user name or password. Nothing was changed.",
+            action="Webhooks are authenticated by their signature instead.",
             field="url",
         )
     return url
 
 
-def addresses(host: str, port: int) -> list[tuple[int, Any]]:
-    """Resolve a name and return what may be connected to; raises Internal if nothing may."""
+def resolve_allowed(host: str, port: int) -> list[tuple[int, Any]]:
+    """Resolve a host name and return its allowed addresses.
+
+    Raises InternalAddress if no address is allowed, and Refused if the name cannot be resolved.
+    """
     try:
         found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise Refused(f"The name {host} cannot be resolved.", field="url") from error
+        raise Refused(f"The host name {host} cannot be resolved.", field="url") from error
     allowed: list[tuple[int, Any]] = [
-        (family, place) for family, _, _, _, place in found if is_allowed(str(place[0]))
+        (family, address) for family, _, _, _, address in found if is_allowed(str(address[0]))
     ]
     if not allowed:
-        raise Internal(f"{host} is an internal address. Nothing was sent.", field="url")
+        raise InternalAddress(
+            f"{host} is an internal address, which is not allowed. Nothing was sent.", field="url"
+        )
     return allowed
 
 
 def is_allowed(text: str) -> bool:
-    """Tell whether an address may be connected to."""
+    """Return True if webhooks may connect to an address."""
     address = ipaddress.ip_address(text.partition("%")[0])
-    return is_inside_allowed(address) or (_is_public(address) and not _is_carrier(address))
+    return is_in_allowed_network(address) or (_is_public(address) and not _embeds_ipv4(address))
 
 
-def is_inside_allowed(address: Address) -> bool:
-    """Tell whether the installation allows this address by name of its network."""
+def is_in_allowed_network(address: Address) -> bool:
+    """Return True if an address is in a network that the server settings allow."""
     plain = getattr(address, "ipv4_mapped", None) or address
     return any(plain in network for network in settings.WEBHOOK_NETWORKS)
 
@@ -88,17 +93,17 @@ def _is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def _is_carrier(address: Address) -> bool:
-    return any(address in network for network in CARRIERS)
+def _embeds_ipv4(address: Address) -> bool:
+    return any(address in network for network in IPV4_EMBEDDING_NETWORKS)
 
 
 def _connect(host: str, port: int | None) -> socket.socket:
     last: OSError | None = None
-    for family, place in addresses(host, port or 0):
+    for family, address in resolve_allowed(host, port or 0):
         outgoing = socket.socket(family, socket.SOCK_STREAM)
         try:
-            outgoing.settimeout(CONNECT_WITHIN)
-            outgoing.connect(place)
+            outgoing.settimeout(CONNECT_TIMEOUT)
+            outgoing.connect(address)
         except OSError as error:
             outgoing.close()
             last = error
@@ -107,43 +112,45 @@ def _connect(host: str, port: int | None) -> socket.socket:
     raise last or OSError("no address")
 
 
-class _Limited(HTTPConnection):
-    """Cuts the line when the receiver takes too long as a whole: octet by octet is no answer."""
+class _TimeLimitedConnection(HTTPConnection):
+    """Closes the connection after a total time limit, whatever the receiver sends."""
 
     def connect(self) -> None:
-        """Connect, and let the time run from then on."""
+        """Connect and start the time limit."""
         super().connect()
-        self.limit = threading.Timer(ANSWER_WITHIN, self._cut)
-        self.limit.daemon = True
-        self.limit.start()
+        self.timer = threading.Timer(RESPONSE_TIMEOUT, self._shut_down)
+        self.timer.daemon = True
+        self.timer.start()
 
     def close(self) -> None:
-        """End the line and its time."""
-        limit = getattr(self, "limit", None)
-        if limit is not None:
-            limit.cancel()
+        """Close the connection and stop the time limit."""
+        timer = getattr(self, "timer", None)
+        if timer is not None:
+            timer.cancel()
         super().close()
 
-    def _cut(self) -> None:
-        line = self.sock
-        if line is not None:
+    def _shut_down(self) -> None:
+        open_socket = self.sock
+        if open_socket is not None:
             with suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
+                open_socket.shutdown(socket.SHUT_RDWR)
 
 
-class _GuardedHTTP(_Limited):
-    """Plain HTTP, for a network that the installation allows."""
+class _GuardedHTTP(_TimeLimitedConnection):
+    """HTTP without TLS, only to allowed networks."""
 
     def _new_conn(self) -> socket.socket:
         outgoing = _connect(self.host, self.port)
-        if not is_inside_allowed(ipaddress.ip_address(outgoing.getpeername()[0])):
+        if not is_in_allowed_network(ipaddress.ip_address(outgoing.getpeername()[0])):
             outgoing.close()
-            raise Internal("Plain HTTP is for allowed networks alone: use https://.", field="url")
+            raise InternalAddress(
+                "HTTP is permitted only for allowed networks. Use https://.", field="url"
+            )
         return outgoing
 
 
-class _GuardedHTTPS(_Limited, HTTPSConnection):
-    """HTTPS; the certificate is checked against the name, the connection goes to the address."""
+class _GuardedHTTPS(_TimeLimitedConnection, HTTPSConnection):
+    """HTTPS to a checked address; the certificate is verified for the host name."""
 
     def _new_conn(self) -> socket.socket:
         return _connect(self.host, self.port)
@@ -158,9 +165,9 @@ class _HTTPSPool(HTTPSConnectionPool):
 
 
 def post(text: str, body: bytes, headers: dict[str, str]) -> int:
-    """Post to a URL and return the status; what the receiver says besides is not read."""
+    """Send a POST request and return the HTTP status; the response body is not read."""
     url = check_url(text)
-    timeout = Timeout(connect=CONNECT_WITHIN, read=ANSWER_WITHIN)
+    timeout = Timeout(connect=CONNECT_TIMEOUT, read=RESPONSE_TIMEOUT)
     host = str(url.host)
     pool: HTTPConnectionPool
     if url.scheme == "https":
@@ -169,7 +176,7 @@ def post(text: str, body: bytes, headers: dict[str, str]) -> int:
     else:
         pool = _HTTPPool(host, url.port or 80, timeout=timeout, maxsize=1)
     with pool:
-        answer = pool.urlopen(
+        response = pool.urlopen(
             "POST",
             url.request_uri,
             body=body,
@@ -178,5 +185,5 @@ def post(text: str, body: bytes, headers: dict[str, str]) -> int:
             retries=False,
             preload_content=False,
         )
-        answer.close()
-        return answer.status
+        response.close()
+        return response.status

@@ -1,6 +1,7 @@
-"""Sign and post one notification, as the Standard Webhooks specification says.
+"""Sign a notification and send it to a webhook.
 
-The receiver reckons HMAC-SHA256 over `id.timestamp.body` and compares it with the header.
+The receiver compares the HMAC-SHA256 of `id.timestamp.body` with the signature header.
+See: Standard Webhooks
 """
 
 from __future__ import annotations
@@ -19,23 +20,25 @@ from notifications.models import Delivery, Target
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32
-GOOD = range(200, 300)
+SUCCESS = range(200, 300)
 
 
 def new_secret() -> str:
-    """Return the text of a new secret (256 random bits), to be shown once."""
+    """Return the text of a new secret (256 random bits)."""
     return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
-def seal(target: Target, *, url: str, secret: str) -> str:
-    """Seal URL and secret to the Primary Servers; moved to another target they do not open."""
+def encrypt_target(target: Target, *, url: str, secret: str) -> str:
+    """Encrypt URL and secret for the Primary Servers, bound to the target."""
     plain = json.dumps({"url": url, "secret": secret}).encode()
-    return zone_keys.here().seal_for_all(plain, binding=_binding(target))
+    return zone_keys.get_keyring().encrypt_for_servers(plain, binding=_binding(target))
 
 
-def opened(target: Target) -> tuple[str, str]:
-    """Return URL and secret of a target."""
-    plain = json.loads(zone_keys.here().open_for_all(target.sealed, binding=_binding(target)))
+def decrypt_target(target: Target) -> tuple[str, str]:
+    """Return the URL and the secret of a target."""
+    plain = json.loads(
+        zone_keys.get_keyring().decrypt_for_servers(target.encrypted, binding=_binding(target))
+    )
     return plain["url"], plain["secret"]
 
 
@@ -43,51 +46,51 @@ def _binding(target: Target) -> str:
     return f"webhook|{target.binding}"
 
 
-def signature(secret: str, *, guid: str, stamp: str, body: bytes) -> str:
-    """Return the value of the header webhook-signature."""
+def sign(secret: str, *, guid: str, timestamp: str, body: bytes) -> str:
+    """Return the value of the webhook-signature header."""
     key = base64.b64decode(secret.removeprefix(PREFIX))
-    signed = f"{guid}.{stamp}.".encode() + body
+    signed = f"{guid}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
 def send(delivery: Delivery, *, now: datetime) -> tuple[bool, str]:
-    """Post one notification; returns whether it was taken, and the answer in words."""
-    url, secret = opened(delivery.target)
+    """Send a notification; return True if it was accepted, and the response or error."""
+    url, secret = decrypt_target(delivery.target)
     value = {
         "type": delivery.event,
         "timestamp": delivery.created_at.isoformat(),
         "data": {"title": delivery.title, "text": delivery.text, **delivery.facts},
     }
     body = json.dumps(value, ensure_ascii=False).encode()
-    guid, stamp = str(delivery.pk), str(int(now.timestamp()))
+    guid, timestamp = str(delivery.pk), str(int(now.timestamp()))
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "zcc",
         "webhook-id": guid,
-        "webhook-timestamp": stamp,
-        "webhook-signature": signature(secret, guid=guid, stamp=stamp, body=body),
+        "webhook-timestamp": timestamp,
+        "webhook-signature": sign(secret, guid=guid, timestamp=timestamp, body=body),
     }
     try:
         status = ssrf_guard.post(url, body, headers)
     except Fault as fault:
         return False, str(fault)
     except Exception as error:
-        return False, _words(error)
-    return status in GOOD, f"HTTP {status}"
+        return False, _describe_error(error)
+    return status in SUCCESS, f"HTTP {status}"
 
 
-WORDS = {
+ERROR_TEXTS = {
     "ConnectionRefusedError": "The connection was refused.",
-    "TimeoutError": "The host did not answer in time.",
-    "ReadTimeoutError": "The host did not answer in time.",
-    "SSLCertVerificationError": "The certificate of the host is not trusted.",
+    "TimeoutError": "The connection timed out.",
+    "ReadTimeoutError": "The connection timed out.",
+    "SSLCertVerificationError": "The TLS certificate of the host is not trusted.",
     "SSLError": "The TLS connection failed.",
-    "SoftTimeLimitExceeded": "The host did not answer in time.",
+    "SoftTimeLimitExceeded": "The connection timed out.",
 }
 
 
-def _words(error: BaseException) -> str:
-    """Return what went wrong without the URL, which may be a secret."""
+def _describe_error(error: BaseException) -> str:
+    """Return the text for an error, without the URL, which can contain a secret."""
     root: BaseException = error
     inner: list[BaseException] = [error]
     while inner:
@@ -95,4 +98,4 @@ def _words(error: BaseException) -> str:
         parts = (getattr(root, "reason", None), *root.args)
         inner = [part for part in parts if isinstance(part, BaseException)]
     name = type(root).__name__
-    return WORDS.get(name, f"The connection failed ({name}).")
+    return ERROR_TEXTS.get(name, f"The connection failed ({name}).")

@@ -1,1 +1,1 @@
-"""Events and their delivery."""
+"""Notification events and their delivery."""

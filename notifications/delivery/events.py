@@ -1,4 +1,4 @@
-"""What can be told, as data (B-25)."""
+"""The events that targets can subscribe to."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-EXPIRY = "certificate.expiring"
+EXPIRING = "certificate.expiring"
 STARTED = "operation.started"
-WAITS = "operation.confirmation-needed"
+APPROVAL_NEEDED = "operation.confirmation-needed"
 BLOCKED = "operation.blocked"
 FAILED = "operation.failed"
 ACTIVATED = "operation.activated"
 COMPLETED = "operation.completed"
-CANCELLED = "operation.cancelled"
+CANCELED = "operation.cancelled"
 DEVICE_FAILED = "device.failed"
 TEST = "test"
-# What a target can ask for, in the order in which it is shown.
+# In the order in which they are shown.
 EVENTS: dict[str, str | Promise] = {
-    EXPIRY: _("A certificate expires within 90 days, or has expired (once a day)"),
-    WAITS: _("An act on the CA waits for a second administrator"),
-    STARTED: _("An operation has started"),
-    BLOCKED: _("An operation is blocked"),
-    FAILED: _("An operation, or its cancel, failed"),
-    ACTIVATED: _("New certificates became active"),
-    COMPLETED: _("An operation is completed"),
-    CANCELLED: _("An operation was cancelled or rolled back"),
-    DEVICE_FAILED: _("A server or device failed in an update"),
+    EXPIRING: _("Certificate expired or expiring within 90 days (daily)"),
+    APPROVAL_NEEDED: _("CA operation waiting for approval by a second administrator"),
+    STARTED: _("Operation started"),
+    BLOCKED: _("Operation blocked"),
+    FAILED: _("Operation or cancellation failed"),
+    ACTIVATED: _("New certificates activated"),
+    COMPLETED: _("Operation complete"),
+    CANCELED: _("Operation canceled or rolled back"),
+    DEVICE_FAILED: _("Update failed on a server or device"),
 }
-# What a new target asks for at first: what somebody has to do something about.
-USUAL = (EXPIRY, WAITS, BLOCKED, FAILED, COMPLETED, DEVICE_FAILED)
+# Default events of a new target: those that need attention.
+DEFAULT_EVENTS = (EXPIRING, APPROVAL_NEEDED, BLOCKED, FAILED, COMPLETED, DEVICE_FAILED)
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened. `key` makes it one, however often it is looked at."""
+    """An event. Events with the same `key` are sent to a target only once."""
 
     kind: str
     key: str

@@ -1,4 +1,4 @@
-"""Targets of notifications and what was sent to them, in the REST API (B-20, B-25)."""
+"""Notification targets and notifications in the REST API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import Field
 
-from console.rest.api import Order, Page, Paging, Text, by_guid, by_number, having, page
+from console.rest.api import (
+    Page,
+    Paging,
+    RequestBody,
+    Text,
+    get_by_guid,
+    get_by_number,
+    paginate,
+    require,
+)
 from faults import Invalid
 from notifications.delivery import delivery as notifications_delivery
 from notifications.delivery.events import EVENTS
@@ -22,20 +31,22 @@ from notifications.targets import targets
 
 router = Router(tags=["notifications"])
 RIGHT = "notifications.manage"
-MAY = having(RIGHT)
-MAY_CHANGE = having(RIGHT, proved=True)
-NAME_AT_MOST, URL_AT_MOST, ADDRESSES_AT_MOST = 64, 2000, 100
+CAN_MANAGE = require(RIGHT)
+CAN_CHANGE = require(RIGHT, reauthenticated=True)
+MAX_NAME, MAX_URL, MAX_ADDRESSES = 64, 2000, 100
+# Values of version 0.1 that the filter accepts; remove after one release.
+OLD_STATES = {"given-up": DeliveryState.FAILED}
 
 
 class EventOut(Schema):
-    """What a target may ask for."""
+    """An event that a target can subscribe to."""
 
     key: str
     label: str
 
 
 class TargetOut(Schema):
-    """Where notifications go; of a webhook the host alone is told."""
+    """A notification target. Only the host of a webhook URL is returned."""
 
     id: int
     name: str
@@ -48,38 +59,38 @@ class TargetOut(Schema):
 
     @staticmethod
     def resolve_recipients(target: Any) -> list[str]:
-        """Return the addresses; none: every administrator who may act on the CA."""
+        """Return the addresses; [] means all CA administrators."""
         return list(target.recipients.split())
 
 
 class NewTarget(Schema):
-    """A target that was just made; the secret of a webhook is told this once."""
+    """A new target. The secret of a webhook is returned only once."""
 
     target: TargetOut
     secret: str
 
 
 class SecretOut(Schema):
-    """What a webhook is signed with from now on; it is told this once."""
+    """The new secret of a webhook, which is returned only once."""
 
     secret: str
 
 
-class TargetOrder(Order):
-    """What a target shall be; a webhook that exists keeps its URL where none is given."""
+class TargetBody(RequestBody):
+    """The settings of a target. Without a URL, a webhook keeps its current URL."""
 
-    name: Text = Field(min_length=1, max_length=NAME_AT_MOST)
+    name: Text = Field(min_length=1, max_length=MAX_NAME)
     events: list[Text] = Field(min_length=1, max_length=len(EVENTS))
-    recipients: list[Text] = Field(default_factory=list, max_length=ADDRESSES_AT_MOST)
-    url: Text = Field("", max_length=URL_AT_MOST)
+    recipients: list[Text] = Field(default_factory=list, max_length=MAX_ADDRESSES)
+    url: Text = Field("", max_length=MAX_URL)
     active: bool = True
 
-    def wanted(self) -> targets.Order:
-        """Return it in the words of the act."""
+    def to_settings(self) -> targets.TargetSettings:
+        """Return the settings without surrounding white space."""
         name = self.name.strip()
         if not name:
-            raise Invalid("Give the target a name. Nothing was changed.", field="name")
-        return targets.Order(
+            raise Invalid("Enter a name for the target. Nothing was changed.", field="name")
+        return targets.TargetSettings(
             name=name,
             events=list(self.events),
             recipients="\n".join(self.recipients),
@@ -88,14 +99,14 @@ class TargetOrder(Order):
         )
 
 
-class NewTargetOrder(TargetOrder):
+class NewTargetBody(TargetBody):
     """A new target."""
 
     kind: Target.Kind
 
 
 class DeliveryOut(Schema):
-    """One notification to one target."""
+    """A notification to a target."""
 
     id: UUID = Field(validation_alias="guid")
     target_id: int
@@ -110,7 +121,7 @@ class DeliveryOut(Schema):
 
 
 class AttemptOut(Schema):
-    """One try to send, and what came back."""
+    """An attempt to send a notification, and the response."""
 
     at: datetime
     ok: bool
@@ -118,106 +129,111 @@ class AttemptOut(Schema):
 
 
 class DeliveryDetails(DeliveryOut):
-    """A notification with its text and each attempt."""
+    """A notification with its text and its delivery attempts."""
 
     text: str
     tries: list[AttemptOut]
 
     @staticmethod
     def resolve_tries(delivery: Any) -> list[Any]:
-        """Return the attempts, the newest first."""
+        """Return the delivery attempts, newest first."""
         return list(delivery.tries.order_by("-pk"))
 
 
 class DeliveryFilter(Schema):
-    """Which notifications to return; `state` is waiting, sent or given-up."""
+    """Which notifications to return; `state` is waiting, sent, or failed.
+
+    `given-up` is the old name of `failed` and will be removed.
+    """
 
     q: Text = ""
     state: Text = ""
 
 
-@router.get("/notification-events", response=list[EventOut], auth=MAY)
+@router.get("/notification-events", response=list[EventOut], auth=CAN_MANAGE)
 def list_notification_events(request: HttpRequest) -> Any:
-    """List what a target may ask for."""
+    """List the events that a target can subscribe to."""
     return [{"key": key, "label": str(label)} for key, label in EVENTS.items()]
 
 
-@router.get("/notification-targets", response=Page[TargetOut], auth=MAY)
+@router.get("/notification-targets", response=Page[TargetOut], auth=CAN_MANAGE)
 def list_notification_targets(request: HttpRequest, paging: Query[Paging], q: Text = "") -> Any:
-    """List the targets by name."""
-    return page(Target.objects.filter(name__icontains=q).order_by("name"), paging)
+    """List notification targets by name."""
+    return paginate(Target.objects.filter(name__icontains=q).order_by("name"), paging)
 
 
-@router.post("/notification-targets", response={201: NewTarget}, auth=MAY_CHANGE)
+@router.post("/notification-targets", response={201: NewTarget}, auth=CAN_CHANGE)
 def create_notification_target(
-    request: HttpRequest, response: HttpResponse, order: NewTargetOrder
+    request: HttpRequest, response: HttpResponse, body: NewTargetBody
 ) -> Any:
-    """Make a target; the secret of a webhook is told this once."""
-    target, secret = targets.create(order.kind, order.wanted())
+    """Create a notification target. The secret of a webhook is returned only once."""
+    target, secret = targets.create_target(body.kind, body.to_settings())
     response.headers["Cache-Control"] = "no-store"
     return Status(201, {"target": target, "secret": secret})
 
 
 def _target(target_id: str) -> Target:
-    return by_number(Target.objects.all(), target_id)
+    return get_by_number(Target.objects.all(), target_id)
 
 
-@router.get("/notification-targets/{target_id}", response=TargetOut, auth=MAY)
-def show_notification_target(request: HttpRequest, target_id: str) -> Any:
-    """Show one target."""
+@router.get("/notification-targets/{target_id}", response=TargetOut, auth=CAN_MANAGE)
+def get_notification_target(request: HttpRequest, target_id: str) -> Any:
+    """Get a notification target."""
     return _target(target_id)
 
 
-@router.put("/notification-targets/{target_id}", response=TargetOut, auth=MAY_CHANGE)
-def change_notification_target(request: HttpRequest, target_id: str, order: TargetOrder) -> Any:
-    """Change a target."""
-    return targets.change(_target(target_id).pk, order.wanted())
+@router.put("/notification-targets/{target_id}", response=TargetOut, auth=CAN_CHANGE)
+def update_notification_target(request: HttpRequest, target_id: str, body: TargetBody) -> Any:
+    """Change a notification target."""
+    return targets.update_target(_target(target_id).pk, body.to_settings())
 
 
-@router.delete("/notification-targets/{target_id}", response={204: None}, auth=MAY_CHANGE)
-def remove_notification_target(request: HttpRequest, target_id: str) -> Any:
-    """Remove a target with its history."""
-    targets.remove(_target(target_id).pk)
+@router.delete("/notification-targets/{target_id}", response={204: None}, auth=CAN_CHANGE)
+def delete_notification_target(request: HttpRequest, target_id: str) -> Any:
+    """Remove a notification target and its history."""
+    targets.delete_target(_target(target_id).pk)
     return Status(204, None)
 
 
-@router.post("/notification-targets/{target_id}/new-secret", response=SecretOut, auth=MAY_CHANGE)
-def make_webhook_secret(request: HttpRequest, response: HttpResponse, target_id: str) -> Any:
-    """Give a webhook another secret; the receiver must know it at once."""
+@router.post("/notification-targets/{target_id}/new-secret", response=SecretOut, auth=CAN_CHANGE)
+def renew_webhook_secret(request: HttpRequest, response: HttpResponse, target_id: str) -> Any:
+    """Replace the secret of a webhook. Update the receiver immediately."""
     response.headers["Cache-Control"] = "no-store"
-    return {"secret": targets.new_secret(_target(target_id).pk)}
+    return {"secret": targets.renew_secret(_target(target_id).pk)}
 
 
-@router.post("/notification-targets/{target_id}/test", response={202: DeliveryOut}, auth=MAY)
+@router.post("/notification-targets/{target_id}/test", response={202: DeliveryOut}, auth=CAN_MANAGE)
 def test_notification_target(request: HttpRequest, target_id: str) -> Any:
-    """Send a test; how it went is told by the notification that is returned."""
-    return Status(202, targets.test(_target(target_id).pk, now=timezone.now()))
+    """Send a test notification. Check the returned notification for the result."""
+    return Status(202, targets.send_test(_target(target_id).pk, now=timezone.now()))
 
 
-@router.get("/notifications", response=Page[DeliveryOut], auth=MAY)
+@router.get("/notifications", response=Page[DeliveryOut], auth=CAN_MANAGE)
 def list_notifications(
-    request: HttpRequest, paging: Query[Paging], wanted: Query[DeliveryFilter]
+    request: HttpRequest, paging: Query[Paging], conditions: Query[DeliveryFilter]
 ) -> Any:
-    """List what was sent and what waits, the newest first."""
+    """List sent and pending notifications, newest first."""
     found = Delivery.objects.select_related("target").order_by("-created_at", "pk")
-    if wanted.q:
-        found = found.filter(Q(title__icontains=wanted.q) | Q(target__name__icontains=wanted.q))
-    if wanted.state in DeliveryState.values:
-        found = found.filter(state=wanted.state)
-    return page(found, paging)
+    if conditions.q:
+        text = conditions.q
+        found = found.filter(Q(title__icontains=text) | Q(target__name__icontains=text))
+    state = OLD_STATES.get(conditions.state, conditions.state)
+    if state in DeliveryState.values:
+        found = found.filter(state=state)
+    return paginate(found, paging)
 
 
 def _delivery(notification_id: str) -> Delivery:
-    return by_guid(Delivery.objects.select_related("target"), notification_id)
+    return get_by_guid(Delivery.objects.select_related("target"), notification_id)
 
 
-@router.get("/notifications/{notification_id}", response=DeliveryDetails, auth=MAY)
-def show_notification(request: HttpRequest, notification_id: str) -> Any:
-    """Show one notification with each attempt to send it."""
+@router.get("/notifications/{notification_id}", response=DeliveryDetails, auth=CAN_MANAGE)
+def get_notification(request: HttpRequest, notification_id: str) -> Any:
+    """Get a notification and its delivery attempts."""
     return _delivery(notification_id)
 
 
-@router.post("/notifications/{notification_id}/send-again", response=DeliveryOut, auth=MAY)
-def send_notification_again(request: HttpRequest, notification_id: str) -> Any:
-    """Try again to send what was given up."""
-    return notifications_delivery.send_again(_delivery(notification_id).pk, now=timezone.now())
+@router.post("/notifications/{notification_id}/send-again", response=DeliveryOut, auth=CAN_MANAGE)
+def resend_notification(request: HttpRequest, notification_id: str) -> Any:
+    """Resend a failed notification."""
+    return notifications_delivery.resend(_delivery(notification_id).pk, now=timezone.now())

@@ -1,4 +1,4 @@
-"""The fields of a target."""
+"""The forms of notification targets."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from console.pages.forms import PasswordAgain
-from notifications.delivery.events import EVENTS, USUAL
+from console.pages.forms import ReauthenticationForm
+from notifications.delivery.events import DEFAULT_EVENTS, EVENTS
 from notifications.models import Target
-from notifications.targets.targets import Order
+from notifications.targets.targets import TargetSettings
 
 
-class TargetForm(PasswordAgain):
-    """What every target has."""
+class TargetForm(ReauthenticationForm):
+    """The common fields of all targets."""
 
     name = forms.CharField(
         label=_("Name"), max_length=64, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
     events = forms.MultipleChoiceField(
-        label=_("Tell of"),
+        label=_("Events"),
         choices=list(EVENTS.items()),
-        initial=list(USUAL),
+        initial=list(DEFAULT_EVENTS),
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": _("Choose at least one of the events.")},
+        error_messages={"required": _("Select at least one event.")},
     )
     active = forms.BooleanField(label=_("Active"), required=False, initial=True)
     field_order: tuple[str, ...] = ("name", "recipients", "url", "events", "active", "password")
 
-    def order(self) -> Order:
-        """Return what was asked for, in the words of the act."""
-        given = self.cleaned_data
-        return Order(
-            name=given["name"].strip(),
-            events=given["events"],
-            recipients=given.get("recipients", ""),
-            url=given.get("url", "").strip(),
-            active=given["active"],
+    def to_settings(self) -> TargetSettings:
+        """Return the valid form as the settings of a target."""
+        values = self.cleaned_data
+        return TargetSettings(
+            name=values["name"].strip(),
+            events=values["events"],
+            recipients=values.get("recipients", ""),
+            url=values.get("url", "").strip(),
+            active=values["active"],
         )
 
 
 class MailForm(TargetForm):
-    """A target that is reached by mail."""
+    """An email target."""
 
     recipients = forms.CharField(
         label=_("Addresses"),
@@ -50,30 +50,33 @@ class MailForm(TargetForm):
         max_length=4000,
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         help_text=_(
-            "One a line. Without any it goes to every administrator who may act on the zone CA."
+            "One address per line. Leave empty to notify all administrators "
+            "with the Certificate Authority right."
         ),
     )
 
 
 class WebhookForm(TargetForm):
-    """A target that is reached by a POST."""
+    """A webhook."""
 
     url = forms.CharField(
         label=_("URL"),
         max_length=2000,
         required=False,
         widget=forms.TextInput(attrs={"spellcheck": "false", "autocomplete": "off"}),
-        help_text=_("Begins with https://. It is kept sealed and is not shown again."),
+        help_text=_(
+            "Must start with https://. The URL is stored encrypted and is not shown again."
+        ),
     )
 
 
-def form_of(kind: str) -> type[TargetForm]:
-    """Return the form of a kind of target."""
+def get_form_class(kind: str) -> type[TargetForm]:
+    """Return the form class for a kind of target."""
     return MailForm if kind == Target.Kind.MAIL else WebhookForm
 
 
-def initial_of(target: Target) -> dict[str, Any]:
-    """Return what the form of a target shows at first."""
+def get_initial(target: Target) -> dict[str, Any]:
+    """Return the initial values of the form of a target."""
     return {
         "name": target.name,
         "events": target.events,

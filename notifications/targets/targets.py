@@ -1,4 +1,4 @@
-"""What an administrator does to targets: each act with its line in the ledger (S-42)."""
+"""Manage notification targets. Every change is recorded in the audit log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from audit.models import Entry
+from audit.models import Checkpoint, Entry
 from faults import Conflict, Invalid, NotFound
 from notifications.channels import mail, ssrf_guard, webhook
 from notifications.delivery import delivery
@@ -20,8 +20,8 @@ Kind = Target.Kind
 
 
 @dataclass(frozen=True)
-class Order:
-    """What a target is to be; an empty URL of a webhook that exists keeps the one it has."""
+class TargetSettings:
+    """The settings of a target; an empty URL keeps the current URL of a webhook."""
 
     name: str
     events: list[str]
@@ -30,115 +30,116 @@ class Order:
     active: bool = True
 
     def check(self, kind: str) -> None:
-        """Refuse events that do not exist, and addresses that are none."""
+        """Raise Invalid or Refused if events, addresses, or the URL are not valid."""
         unknown = [event for event in self.events if event not in EVENTS]
         if unknown or not self.events:
-            raise Invalid("Choose at least one of the events.", field="events")
+            raise Invalid("Select at least one event.", field="events")
         try:
-            found = mail.split(self.recipients)
+            addresses = mail.parse_addresses(self.recipients)
         except ValidationError as error:
             raise Invalid(" ".join(error.messages), field="recipients") from error
-        if len(found) > mail.RECIPIENTS_AT_MOST:
+        if len(addresses) > mail.MAX_RECIPIENTS:
             raise Invalid(
-                f"At most {mail.RECIPIENTS_AT_MOST} addresses; use a list on the mail server.",
+                f"You can enter up to {mail.MAX_RECIPIENTS} addresses. For "
+                "more recipients, use a distribution list.",
                 field="recipients",
             )
         if kind == Kind.WEBHOOK and self.url:
             url = ssrf_guard.check_url(self.url)
-            ssrf_guard.addresses(str(url.host), url.port or 443)
+            ssrf_guard.resolve_allowed(str(url.host), url.port or 443)
 
 
 @transaction.atomic
-def create(kind: str, order: Order) -> tuple[Target, str]:
-    """Make a target; returns it and the secret of a webhook, which is shown this once."""
-    order.check(kind)
-    head = Entry.objects.queue()
+def create_target(kind: str, settings: TargetSettings) -> tuple[Target, str]:
+    """Create a target; return it and the secret of a webhook ("" for email)."""
+    settings.check(kind)
+    checkpoint = Entry.objects.lock_checkpoint()
     target, secret = Target(kind=kind), ""
     if kind == Kind.WEBHOOK:
-        if not order.url:
-            raise Invalid("Enter a URL that begins with https://.", field="url")
+        if not settings.url:
+            raise Invalid("Enter a URL that starts with https://.", field="url")
         secret = webhook.new_secret()
-        _seal(target, order.url, secret)
-    _put(target, order)
-    _append(head, "create-target", target, {}, _plain(target))
+        _store_secret(target, settings.url, secret)
+    _store(target, settings)
+    _append(checkpoint, "create-target", target, {}, _as_dict(target))
     return target, secret
 
 
 @transaction.atomic
-def change(pk: int, order: Order) -> Target:
-    """Change a target."""
-    head = Entry.objects.queue()
-    target = known(pk)
-    order.check(target.kind)
-    before = _plain(target)
-    if target.kind == Kind.WEBHOOK and order.url:
-        _url, secret = webhook.opened(target)
-        _seal(target, order.url, secret)
-    _put(target, order)
-    _append(head, "change-target", target, before, _plain(target))
+def update_target(pk: int, settings: TargetSettings) -> Target:
+    """Change the settings of a target."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    target = get_target(pk)
+    settings.check(target.kind)
+    before = _as_dict(target)
+    if target.kind == Kind.WEBHOOK and settings.url:
+        _url, secret = webhook.decrypt_target(target)
+        _store_secret(target, settings.url, secret)
+    _store(target, settings)
+    _append(checkpoint, "change-target", target, before, _as_dict(target))
     return target
 
 
 @transaction.atomic
-def new_secret(pk: int) -> str:
-    """Give a webhook another secret; what is signed from now on is signed with it."""
-    head = Entry.objects.queue()
-    target = known(pk)
+def renew_secret(pk: int) -> str:
+    """Replace the secret of a webhook and return the new one."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    target = get_target(pk)
     if target.kind != Kind.WEBHOOK:
-        raise NotFound("There is no such webhook.")
-    url, _secret = webhook.opened(target)
+        raise NotFound("The webhook was not found.")
+    url, _secret = webhook.decrypt_target(target)
     secret = webhook.new_secret()
-    _seal(target, url, secret)
-    target.save(update_fields=["sealed"])
-    _append(head, "new-webhook-secret", target, {}, {})
+    _store_secret(target, url, secret)
+    target.save(update_fields=["encrypted"])
+    _append(checkpoint, "new-webhook-secret", target, {}, {})
     return secret
 
 
 @transaction.atomic
-def remove(pk: int) -> Target:
-    """Remove a target with its history."""
-    head = Entry.objects.queue()
-    target = known(pk)
-    _append(head, "remove-target", target, _plain(target), {})
+def delete_target(pk: int) -> Target:
+    """Delete a target and its history."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    target = get_target(pk)
+    _append(checkpoint, "remove-target", target, _as_dict(target), {})
     Target.objects.filter(pk=pk).delete()
     return target
 
 
 @transaction.atomic
-def test(pk: int, *, now: datetime) -> Delivery:
-    """Queue a notification that says it is a test."""
-    target = known(pk)
-    event = delivery.trial(target, now)
+def send_test(pk: int, *, now: datetime) -> Delivery:
+    """Queue a test notification and return it."""
+    target = get_target(pk)
+    event = delivery.build_test_event(target, now)
     Entry.objects.record("test-target", _subject(target), note=target.name)
-    delivery.queue(event, now=now, to=[target])
+    delivery.enqueue(event, now=now, to=[target])
     return Delivery.objects.get(target=target, key=event.key)
 
 
-def known(pk: int) -> Target:
-    """Return a target."""
+def get_target(pk: int) -> Target:
+    """Return a target; raise NotFound if it does not exist."""
     target = Target.objects.filter(pk=pk).first()
     if target is None:
-        raise NotFound("There is no such target.")
+        raise NotFound("The notification target was not found.")
     return target
 
 
-def _seal(target: Target, url: str, secret: str) -> None:
+def _store_secret(target: Target, url: str, secret: str) -> None:
     target.host = str(ssrf_guard.check_url(url).host)
-    target.sealed = webhook.seal(target, url=url.strip(), secret=secret)
+    target.encrypted = webhook.encrypt_target(target, url=url.strip(), secret=secret)
 
 
-def _put(target: Target, order: Order) -> None:
-    target.name = order.name
-    target.recipients = "\n".join(mail.split(order.recipients))
-    target.events = [event for event in EVENTS if event in order.events]
-    target.active = order.active
+def _store(target: Target, settings: TargetSettings) -> None:
+    target.name = settings.name
+    target.recipients = "\n".join(mail.parse_addresses(settings.recipients))
+    target.events = [event for event in EVENTS if event in settings.events]
+    target.active = settings.active
     try:
         with transaction.atomic():
             target.save()
     except IntegrityError as error:
         raise Conflict(
-            f"There is a target {order.name} already. Nothing was changed.",
-            action="Choose another name.",
+            f"A target named {settings.name} already exists. Nothing was changed.",
+            action="Choose a different name.",
             field="name",
         ) from error
 
@@ -147,7 +148,7 @@ def _subject(target: Target) -> str:
     return f"notifications.Target:{target.pk}"
 
 
-def _plain(target: Target) -> dict[str, Any]:
+def _as_dict(target: Target) -> dict[str, Any]:
     return {
         "name": target.name,
         "kind": target.kind,
@@ -159,7 +160,11 @@ def _plain(target: Target) -> dict[str, Any]:
 
 
 def _append(
-    head: Any, action: str, target: Target, before: dict[str, Any], after: dict[str, Any]
+    checkpoint: Checkpoint,
+    action: str,
+    target: Target,
+    before: dict[str, Any],
+    after: dict[str, Any],
 ) -> None:
     detail = {"before": before, "after": after}
-    Entry.objects.append(head, action, _subject(target), note=target.name, detail=detail)
+    Entry.objects.append(checkpoint, action, _subject(target), note=target.name, detail=detail)

@@ -1,4 +1,4 @@
-"""Configuration > Notifications: targets, a test button, and what was sent (B-25)."""
+"""The pages and dialogs of Configuration > Notifications."""
 
 from __future__ import annotations
 
@@ -17,20 +17,26 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.pages import tables
-from console.pages.forms import PasswordAgain
-from console.pages.responses import Request, close_dialog, dialog, faults_on, needs
+from console.pages.forms import ReauthenticationForm
+from console.pages.responses import (
+    Request,
+    close_dialog,
+    render_dialog,
+    require_right,
+    show_faults_on,
+)
 from notifications.channels import mail
 from notifications.delivery import delivery as notifications_delivery
 from notifications.delivery.events import EVENTS
 from notifications.models import Delivery, DeliveryState, Target
 from notifications.targets import targets
-from notifications.targets.forms import form_of, initial_of
+from notifications.targets.forms import get_form_class, get_initial
 
 RIGHT = "notifications.manage"
-RIGHT_LABEL = gettext_lazy("Notifications: targets and what was sent")
+RIGHT_LABEL = gettext_lazy("Notifications: manage targets and view history")
 FOLDER = "notifications/dialogs/"
-TONES = {DeliveryState.SENT: "good", DeliveryState.WAITING: "wait", DeliveryState.GIVEN_UP: "bad"}
-may_manage = needs(RIGHT, str(RIGHT_LABEL))
+TONES = {DeliveryState.SENT: "good", DeliveryState.WAITING: "wait", DeliveryState.FAILED: "bad"}
+can_manage = require_right(RIGHT, str(RIGHT_LABEL))
 COLUMNS = (
     tables.Column("created", gettext_lazy("Time"), "created_at"),
     tables.Column("event", gettext_lazy("Event"), "event"),
@@ -42,45 +48,42 @@ CHIPS = {
     "": gettext_lazy("All"),
     "waiting": gettext_lazy("Waiting"),
     "sent": gettext_lazy("Sent"),
-    "given-up": gettext_lazy("Given up"),
+    "failed": gettext_lazy("Failed"),
 }
 
 
 @require_safe
-@may_manage
-def notifications(request: Request) -> HttpResponse:
-    """List targets, and the history of what was sent."""
-    asked = tables.Asked.read(request.GET)
-    columns, field, descending = tables.sorted_by(COLUMNS, asked.sort)
+@can_manage
+def list_notifications(request: Request) -> HttpResponse:
+    """List targets and the history of notifications."""
+    query = tables.TableQuery.parse(request.GET)
+    columns, field, descending = tables.sort_columns(COLUMNS, query.sort)
     found = Delivery.objects.select_related("target")
-    if asked.q:
-        found = found.filter(Q(title__icontains=asked.q) | Q(target__name__icontains=asked.q))
-    numbers = tables.counts(found, {key: Q(state=key) for key in CHIPS if key})
-    if asked.state in CHIPS and asked.state:
-        found = found.filter(state=asked.state)
+    if query.q:
+        found = found.filter(Q(title__icontains=query.q) | Q(target__name__icontains=query.q))
+    numbers = tables.count_by_condition(found, {key: Q(state=key) for key in CHIPS if key})
+    if query.state in CHIPS and query.state:
+        found = found.filter(state=query.state)
     order = [f"-{field}" if descending else field] if field else []
-    failing = Count("deliveries", filter=Q(deliveries__state=DeliveryState.GIVEN_UP))
+    failing = Count("deliveries", filter=Q(deliveries__state=DeliveryState.FAILED))
     context = {
         "nav": "notifications",
-        "asked": asked,
+        "query": query,
         "columns": columns,
-        "chips": [
-            {"key": key, "label": label, "n": numbers[key], "on": key == asked.state}
-            for key, label in CHIPS.items()
-        ],
-        "page": tables.page_of(found.order_by(*order, "-created_at"), asked),
+        "chips": tables.build_chips(CHIPS, numbers, query),
+        "page": tables.get_page(found.order_by(*order, "-created_at"), query),
         "sizes": tables.PAGE_SIZES,
         "targets": Target.objects.annotate(failing=failing).order_by("name"),
         "tones": TONES,
-        "mail_is_on": mail.is_on(),
+        "mail_is_on": mail.is_configured(),
     }
     return render(request, "notifications/list.html", context)
 
 
 @require_safe
-@may_manage
-def delivery(request: Request, pk: UUID) -> HttpResponse:
-    """Show one notification with each attempt to send it."""
+@can_manage
+def show_delivery(request: Request, pk: UUID) -> HttpResponse:
+    """Show a notification with its delivery attempts."""
     shown = get_object_or_404(Delivery.objects.select_related("target"), pk=pk)
     context = {
         "title": shown.title,
@@ -88,52 +91,52 @@ def delivery(request: Request, pk: UUID) -> HttpResponse:
         "event": EVENTS.get(shown.event, shown.event),
         "tone": TONES[DeliveryState(shown.state)],
         "tries": shown.tries.order_by("-pk"),
-        "may_send_again": shown.state == DeliveryState.GIVEN_UP,
+        "can_resend": shown.state == DeliveryState.FAILED,
     }
-    return dialog(request, f"{FOLDER}delivery.html", context)
+    return render_dialog(request, f"{FOLDER}delivery.html", context)
 
 
 @require_POST
-@may_manage
-def send_again(request: Request, pk: UUID) -> HttpResponse:
-    """Try again to send what was given up."""
+@can_manage
+def resend(request: Request, pk: UUID) -> HttpResponse:
+    """Queue a failed notification again."""
     found = get_object_or_404(Delivery, pk=pk)
-    notifications_delivery.send_again(found.pk, now=timezone.now())
-    said = _("It is sent again.")
-    return close_dialog(request, reverse("notifications:list"), said=said)
+    notifications_delivery.resend(found.pk, now=timezone.now())
+    message = _("The notification is being sent again.")
+    return close_dialog(request, reverse("notifications:list"), message=message)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@may_manage
-def create(request: Request, kind: str) -> HttpResponse:
-    """Make a target; the secret of a webhook is shown in the answer alone."""
+@can_manage
+def create_target(request: Request, kind: str) -> HttpResponse:
+    """Create a target; the secret of a webhook is shown only in this response."""
     if kind not in Target.Kind.values:
         raise Http404
-    form = form_of(kind)(request, data=request.POST if request.method == "POST" else None)
+    form = get_form_class(kind)(request, data=request.POST if request.method == "POST" else None)
     target, secret = None, ""
     if form.is_bound and form.is_valid():
-        with faults_on(form):
-            target, secret = targets.create(kind, form.order())
+        with show_faults_on(form):
+            target, secret = targets.create_target(kind, form.to_settings())
     if target is not None and secret:
         return _show_secret(request, target, secret)
     if target is not None:
-        return _done(request, _("The target %s is created.") % target.name)
-    title = _("New mail target") if kind == Target.Kind.MAIL else _("New webhook")
+        return _close(request, _("The target %s has been created.") % target.name)
+    title = _("New Email Target") if kind == Target.Kind.MAIL else _("New Webhook")
     return _form(request, form, title, kind)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@may_manage
-def change(request: Request, pk: int) -> HttpResponse:
+@can_manage
+def update_target(request: Request, pk: int) -> HttpResponse:
     """Change a target."""
     target = get_object_or_404(Target, pk=pk)
     data = request.POST if request.method == "POST" else None
-    form = form_of(target.kind)(request, data=data, initial=initial_of(target))
+    form = get_form_class(target.kind)(request, data=data, initial=get_initial(target))
     if form.is_bound and form.is_valid():
-        with faults_on(form):
-            targets.change(pk, form.order())
+        with show_faults_on(form):
+            targets.update_target(pk, form.to_settings())
         if not form.errors:
-            return _done(request, _("The target %s is changed.") % target.name)
+            return _close(request, _("The target %s has been changed.") % target.name)
     return _form(request, form, _("Change %s") % target.name, target.kind, target=target)
 
 
@@ -145,48 +148,50 @@ def _form(
         "here": request.path,
         "kind": kind,
         "target": target,
-        "mail_is_on": mail.is_on(),
+        "mail_is_on": mail.is_configured(),
         "back": reverse("notifications:list"),
     }
-    return dialog(request, f"{FOLDER}target.html", context, form=form)
+    return render_dialog(request, f"{FOLDER}target.html", context, form=form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@may_manage
-def new_secret(request: Request, pk: int) -> HttpResponse:
-    """Give a webhook another secret."""
+@can_manage
+def renew_secret(request: Request, pk: int) -> HttpResponse:
+    """Replace the secret of a webhook."""
     target = get_object_or_404(Target, pk=pk, kind=Target.Kind.WEBHOOK)
-    text = _("From now on it is signed with the new secret. The receiver must know it at once.")
-    made: list[str] = []
-    form = _confirmed(request, lambda: made.append(targets.new_secret(pk)))
-    if made:
-        return _show_secret(request, target, made[0])
-    return _confirm(request, form, target, _("New secret"), text)
+    text = _(
+        "From now on, webhooks are signed with the new secret. Update the receiver immediately."
+    )
+    secrets: list[str] = []
+    form = _run_confirmed(request, lambda: secrets.append(targets.renew_secret(pk)))
+    if secrets:
+        return _show_secret(request, target, secrets[0])
+    return _confirm(request, form, target, _("New Secret"), text)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@may_manage
-def remove(request: Request, pk: int) -> HttpResponse:
-    """Remove a target with its history."""
+@can_manage
+def delete_target(request: Request, pk: int) -> HttpResponse:
+    """Delete a target and its history."""
     target = get_object_or_404(Target, pk=pk)
-    done: list[Any] = []
-    form = _confirmed(request, lambda: done.append(targets.remove(pk)))
-    if done:
-        return _done(request, _("The target %s is removed.") % target.name)
-    text = _("It is told nothing any more, and what was sent to it is forgotten.")
+    deleted: list[Target] = []
+    form = _run_confirmed(request, lambda: deleted.append(targets.delete_target(pk)))
+    if deleted:
+        return _close(request, _("The target %s has been removed.") % target.name)
+    text = _("The target receives no more notifications, and its history is deleted.")
     return _confirm(request, form, target, _("Remove"), text)
 
 
-def _confirmed(request: Request, act: Callable[[], Any]) -> PasswordAgain:
-    form = PasswordAgain(request, data=request.POST if request.method == "POST" else None)
+def _run_confirmed(request: Request, action: Callable[[], Any]) -> ReauthenticationForm:
+    form = ReauthenticationForm(request, data=request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
-        with faults_on(form):
-            act()
+        with show_faults_on(form):
+            action()
     return form
 
 
 def _confirm(
-    request: Request, form: PasswordAgain, target: Target, label: str, text: str
+    request: Request, form: ReauthenticationForm, target: Target, label: str, text: str
 ) -> HttpResponse:
     context = {
         "title": f"{label}: {target.name}",
@@ -195,25 +200,28 @@ def _confirm(
         "here": request.path,
         "back": reverse("notifications:list"),
     }
-    return dialog(request, "console/confirm.html", context, form=form)
+    return render_dialog(request, "console/confirm.html", context, form=form)
 
 
 @require_POST
-@may_manage
-def test(request: Request, pk: int) -> HttpResponse:
-    """Send a test to a target."""
+@can_manage
+def send_test(request: Request, pk: int) -> HttpResponse:
+    """Send a test notification to a target."""
     target = get_object_or_404(Target, pk=pk)
-    targets.test(pk, now=timezone.now())
-    messages.success(request, _("A test to %s is under way; the history tells.") % target.name)
+    targets.send_test(pk, now=timezone.now())
+    messages.success(
+        request,
+        _("A test notification is being sent to %s. See History for the result.") % target.name,
+    )
     return HttpResponseRedirect(reverse("notifications:list"))
 
 
 def _show_secret(request: Request, target: Target, secret: str) -> HttpResponse:
     context = {"title": target.name, "secret": secret}
-    response = dialog(request, f"{FOLDER}secret.html", context)
+    response = render_dialog(request, f"{FOLDER}secret.html", context)
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _done(request: Request, said: str) -> HttpResponse:
-    return close_dialog(request, reverse("notifications:list"), said=said)
+def _close(request: Request, message: str) -> HttpResponse:
+    return close_dialog(request, reverse("notifications:list"), message=message)

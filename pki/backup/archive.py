@@ -1,6 +1,7 @@
-"""The zip and JSON of a CA backup: strict limits before anything is read, nothing unpacked.
+"""The zip files and the manifest of a CA backup.
 
-Only the member names listed here exist; no path is ever taken from an archive.
+Sizes are checked before anything is read. Only the member names listed here are accepted, and
+no member is extracted to disk.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ MAX_MANIFEST = 16 * 1024
 MAX_PAYLOAD = 8 * 1024 * 1024
 MAX_FILE = MAX_MANIFEST + MAX_PAYLOAD + 4096
 
-R, P = 8, 1
-ALLOWED_N = (2**15, 2**16, 2**17, 2**18)
+SCRYPT_R, SCRYPT_P = 8, 1
+ALLOWED_SCRYPT_N = (2**15, 2**16, 2**17, 2**18)
 _FORMAT = "zcc-ca-backup"
 _CIPHER = "AES-256-GCM"
 _SALT_SIZES = range(16, 65)
@@ -52,7 +53,7 @@ certificate (openssl x509 -in ca-chain.pem -noout -fingerprint -sha256).
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup says of itself without its passphrase."""
+    """The part of a backup that is readable without the passphrase."""
 
     zone: str
     zone_name: str
@@ -64,9 +65,9 @@ class Manifest:
     nonce: bytes
 
 
-def write_manifest(manifest: Manifest) -> bytes:
-    """Return the manifest as canonical JSON: sorted keys, no spaces, ASCII."""
-    return _canonical(
+def serialize_manifest(manifest: Manifest) -> bytes:
+    """Return a manifest as canonical JSON: sorted keys, no spaces, ASCII."""
+    return _serialize_json(
         {
             "format": _FORMAT,
             "version": 1,
@@ -75,24 +76,30 @@ def write_manifest(manifest: Manifest) -> bytes:
             "ca_subject": manifest.ca_subject,
             "ca_sha256": manifest.ca_sha256,
             "created": manifest.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "kdf": {"name": "scrypt", "n": manifest.n, "r": R, "p": P, "salt": manifest.salt.hex()},
+            "kdf": {
+                "name": "scrypt",
+                "n": manifest.n,
+                "r": SCRYPT_R,
+                "p": SCRYPT_P,
+                "salt": manifest.salt.hex(),
+            },
             "cipher": {"name": _CIPHER, "nonce": manifest.nonce.hex()},
         }
     )
 
 
-def read_manifest(head: bytes) -> Manifest:
-    """Read a manifest, or raise ValueError: only what write_manifest would write is taken.
+def parse_manifest(head: bytes) -> Manifest:
+    """Return a manifest, or raise ValueError unless it is as written by serialize_manifest.
 
-    So the parameters of scrypt cannot ask for more than 256 MiB.
+    This limits the memory for scrypt to 256 MiB.
     """
     try:
         found: Any = json.loads(head)
         manifest = Manifest(
-            zone=_text(found["zone"]),
-            zone_name=_text(found["zone_name"]),
-            ca_subject=_text(found["ca_subject"]),
-            ca_sha256=_text(found["ca_sha256"]),
+            zone=_check_text(found["zone"]),
+            zone_name=_check_text(found["zone_name"]),
+            ca_subject=_check_text(found["ca_subject"]),
+            ca_sha256=_check_text(found["ca_sha256"]),
             created=datetime.strptime(found["created"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
             n=found["kdf"]["n"],
             salt=bytes.fromhex(found["kdf"]["salt"]),
@@ -102,17 +109,17 @@ def read_manifest(head: bytes) -> Manifest:
         raise ValueError("not a manifest") from error
     in_bounds = (
         type(manifest.n) is int
-        and manifest.n in ALLOWED_N
+        and manifest.n in ALLOWED_SCRYPT_N
         and len(manifest.salt) in _SALT_SIZES
         and len(manifest.nonce) == _NONCE_SIZE
     )
-    if not in_bounds or write_manifest(manifest) != head:
+    if not in_bounds or serialize_manifest(manifest) != head:
         raise ValueError("not a manifest of this version")
     return manifest
 
 
 def write_zip(members: dict[str, bytes]) -> bytes:
-    """Return a zip of members that are stored as they are, dated alike."""
+    """Return a zip file with uncompressed members and a fixed date."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as file:
         for name, content in members.items():
@@ -121,56 +128,59 @@ def write_zip(members: dict[str, bytes]) -> bytes:
 
 
 def read_outer(data: bytes) -> tuple[bytes, bytes]:
-    """Return manifest and payload of a backup file, or raise BadBackup."""
+    """Return the manifest and the payload of a backup file, or raise BadBackup."""
     if len(data) > MAX_FILE:
-        raise BadBackup("The file is too large for a CA backup.")
-    members = _members(data, {MANIFEST: MAX_MANIFEST, PAYLOAD: MAX_PAYLOAD})
+        raise BadBackup("The file is too large to be a CA backup.")
+    members = _read_members(data, {MANIFEST: MAX_MANIFEST, PAYLOAD: MAX_PAYLOAD})
     if members.keys() != {MANIFEST, PAYLOAD}:
         raise BadBackup("The file is not a CA backup.")
     return members[MANIFEST], members[PAYLOAD]
 
 
 def read_inner(body: bytes) -> dict[str, str]:
-    """Return the members of the opened payload as text."""
+    """Return the members of the decrypted payload as text, or raise CannotOpen."""
     try:
         names = zipfile.ZipFile(io.BytesIO(body)).namelist()
     except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise CannotOpen("The content of the backup is damaged.") from error
+        raise CannotOpen("The backup is damaged.") from error
     if len(names) > _MAX_INNER or not all(_INNER.fullmatch(name) for name in names):
-        raise CannotOpen("The content of the backup is not that of a CA backup.")
-    members = _members(body, dict.fromkeys(names, MAX_PAYLOAD))
+        raise CannotOpen("The file does not contain a CA backup.")
+    members = _read_members(body, dict.fromkeys(names, MAX_PAYLOAD))
     try:
         return {name: content.decode("utf-8") for name, content in members.items()}
     except UnicodeDecodeError as error:
-        raise CannotOpen("The content of the backup is damaged.") from error
+        raise CannotOpen("The backup is damaged.") from error
 
 
-def _members(data: bytes, limits: dict[str, int]) -> dict[str, bytes]:
-    """Return the members of a zip; each must be expected, once, stored and within its limit."""
+def _read_members(data: bytes, limits: dict[str, int]) -> dict[str, bytes]:
+    """Return the members of a zip file, or raise BadBackup.
+
+    Each member must be in `limits`, occur once, be uncompressed, and not exceed its limit.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             entries = file.infolist()
             expected = len({entry.filename for entry in entries}) == len(entries) and all(
-                _is_plain(entry, limits.get(entry.filename, -1)) for entry in entries
+                _is_stored(entry, limits.get(entry.filename, -1)) for entry in entries
             )
             members = {entry.filename: file.read(entry) for entry in entries if expected}
-    except Exception as error:  # zipfile raises many kinds at a hostile file
+    except Exception as error:  # zipfile raises many types of errors for hostile files
         raise BadBackup("The file is not a CA backup.") from error
     if not members:
         raise BadBackup("The file is not a CA backup.")
     return members
 
 
-def _is_plain(entry: zipfile.ZipInfo, limit: int) -> bool:
+def _is_stored(entry: zipfile.ZipInfo, limit: int) -> bool:
     is_stored = entry.compress_type == zipfile.ZIP_STORED
     return is_stored and entry.file_size == entry.compress_size <= limit
 
 
-def _canonical(value: object) -> bytes:
+def _serialize_json(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
-def _text(value: object) -> str:
+def _check_text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError("not a text")
+        raise TypeError("not valid text")
     return value

@@ -1,7 +1,10 @@
-"""The CA backup: a zip of two members, sealed under a passphrase (docs/decisions.md D-30, D-31).
+"""The CA backup: a zip file of two members, encrypted with a passphrase.
 
-`manifest.json` is canonical JSON and the associated data of `payload.enc`, AES-256-GCM over an
-inner zip under a key from scrypt (RFC 7914). With openssl alone it can be recovered, too.
+`payload.enc` is an inner zip file, encrypted with AES-256-GCM. The key is derived with scrypt
+(RFC 7914). `manifest.json` is canonical JSON and the associated data of the encryption. A backup
+can also be decrypted with openssl alone.
+
+See: docs/decisions.md D-30, D-31
 """
 
 from __future__ import annotations
@@ -18,25 +21,27 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pki import keys
 from pki.backup import archive, passphrases
 from pki.backup.archive import Manifest
-from pki.certificates.details import describe, digest
+from pki.certificates.details import get_details, get_digest
 from pki.chains import chains
 from pki.errors import CannotOpen, PkiFault, WrongKey
 from pki.protection import zone_key as protection_zone_key
 
-__all__ = ["BackupContents", "Manifest", "peek_backup", "read_backup", "write_backup"]
+__all__ = ["BackupContents", "Manifest", "read_backup", "read_backup_manifest", "write_backup"]
 
-N = 2**17  # about a second and 128 MiB
+SCRYPT_N = 2**17  # about a second and 128 MiB
 _SALT_SIZE = 16
 _NONCE_SIZE = 12
 _MAX_MEMORY = 320 * 1024 * 1024
-_ONE_AT_A_TIME = threading.Lock()
+_KDF_LOCK = threading.Lock()
 
-_CANNOT_OPEN = "The backup cannot be opened: the passphrase is wrong, or the file was changed."
+_CANNOT_OPEN = (
+    "The backup cannot be decrypted. The passphrase is incorrect, or the file has been modified."
+)
 
 
 @dataclass(frozen=True)
 class BackupContents:
-    """All that belongs to a CA: enough to carry on with it on another server."""
+    """Everything that another server needs to take over the CA."""
 
     zone: str
     zone_name: str
@@ -44,90 +49,87 @@ class BackupContents:
     ca_key_pem: str = field(repr=False)
     ca_chain_pem: str
     zone_key: str = field(repr=False)
-    bridges: list[str]
+    cross_certificates: list[str]
     issued_jsonl: str
     settings_json: str
 
 
 def write_backup(contents: BackupContents, passphrase: str, *, now: datetime) -> bytes:
-    """Return the backup file. It states `now` as its time, whatever the contents say.
-
-    A passphrase that is too easy to guess is refused with WeakPassphrase.
-    """
+    """Return the backup file, created at `now`. Raise WeakPassphrase for a weak passphrase."""
     passphrases.check_passphrase(passphrase)
-    signer = _signer(contents)
+    signer = _get_ca_certificate(contents)
     salt, nonce = os.urandom(_SALT_SIZE), os.urandom(_NONCE_SIZE)
     manifest = Manifest(
         zone=contents.zone,
         zone_name=contents.zone_name,
-        ca_subject=describe(signer).subject,
-        ca_sha256=digest(signer),
+        ca_subject=get_details(signer).subject,
+        ca_sha256=get_digest(signer),
         created=now.replace(microsecond=0),
-        n=N,
+        n=SCRYPT_N,
         salt=salt,
         nonce=nonce,
     )
-    head = archive.write_manifest(manifest)
-    body = archive.write_zip(_members(contents))
-    sealed = AESGCM(_derive(passphrase, manifest)).encrypt(nonce, body, head)
+    head = archive.serialize_manifest(manifest)
+    body = archive.write_zip(_serialize_contents(contents))
+    sealed = AESGCM(_derive_key(passphrase, manifest)).encrypt(nonce, body, head)
     return archive.write_zip({archive.MANIFEST: head, archive.PAYLOAD: sealed})
 
 
 def read_backup(data: bytes, passphrase: str) -> BackupContents:
-    """Open a backup, or raise CannotOpen: wrong passphrase and tampering are not told apart."""
+    """Decrypt a backup, or raise CannotOpen if the passphrase is wrong or the file was modified."""
     head, sealed = archive.read_outer(data)
     try:
-        manifest = archive.read_manifest(head)
-        body = AESGCM(_derive(passphrase, manifest)).decrypt(manifest.nonce, sealed, head)
+        manifest = archive.parse_manifest(head)
+        body = AESGCM(_derive_key(passphrase, manifest)).decrypt(manifest.nonce, sealed, head)
     except (InvalidTag, ValueError):
-        raise CannotOpen(_CANNOT_OPEN, action="Try the passphrase again.") from None
-    contents = _contents(manifest, archive.read_inner(body))
+        raise CannotOpen(_CANNOT_OPEN, action="Enter the passphrase again.") from None
+    contents = _parse_contents(manifest, archive.read_inner(body))
     try:
-        is_whole = digest(_signer(contents)) == manifest.ca_sha256
+        is_whole = get_digest(_get_ca_certificate(contents)) == manifest.ca_sha256
     except PkiFault:
         is_whole = False
     if not is_whole:
-        raise CannotOpen("The backup opens, but its key is not that of the CA it names.")
+        raise CannotOpen("The private key in the backup does not match the CA certificate.")
     return contents
 
 
-def peek_backup(data: bytes) -> Manifest:
-    """Return what a backup says of itself. Nothing of it is proved before it is opened."""
+def read_backup_manifest(data: bytes) -> Manifest:
+    """Return the manifest of a backup. It is not authenticated until the backup is decrypted."""
     head, _ = archive.read_outer(data)
     try:
-        return archive.read_manifest(head)
+        return archive.parse_manifest(head)
     except ValueError:
         raise CannotOpen(_CANNOT_OPEN) from None
 
 
-def _derive(passphrase: str, manifest: Manifest) -> bytes:
-    """Return the key. One at a time: each takes up to 256 MiB."""
-    secret = passphrases.encoded(passphrase)
-    with _ONE_AT_A_TIME:
+def _derive_key(passphrase: str, manifest: Manifest) -> bytes:
+    """Return the encryption key. Only one is derived at a time, because each takes 256 MiB."""
+    secret = passphrases.encode_passphrase(passphrase)
+    with _KDF_LOCK:
         return hashlib.scrypt(
             secret,
             salt=manifest.salt,
             n=manifest.n,
-            r=archive.R,
-            p=archive.P,
+            r=archive.SCRYPT_R,
+            p=archive.SCRYPT_P,
             maxmem=_MAX_MEMORY,
             dklen=32,
         )
 
 
-def _signer(contents: BackupContents) -> str:
-    """Return the certificate of the chain that the key belongs to, a root before a bridge."""
+def _get_ca_certificate(contents: BackupContents) -> str:
+    """Return the CA certificate for the key, preferably a root, or raise WrongKey."""
     own = [
         pem
         for pem in chains.split(contents.ca_chain_pem)
-        if keys.same_key(contents.ca_key_pem, pem)
+        if keys.is_same_key(contents.ca_key_pem, pem)
     ]
     if not own:
-        raise WrongKey("The CA key is not that of the CA certificate.")
+        raise WrongKey("The CA key does not match the CA certificate.")
     return next((pem for pem in own if chains.is_root(pem)), own[0])
 
 
-def _members(contents: BackupContents) -> dict[str, bytes]:
+def _serialize_contents(contents: BackupContents) -> dict[str, bytes]:
     texts = {
         "ca-key.pem": contents.ca_key_pem,
         "ca-chain.pem": contents.ca_chain_pem,
@@ -136,12 +138,12 @@ def _members(contents: BackupContents) -> dict[str, bytes]:
         "settings.json": contents.settings_json,
         "README.txt": archive.README,
     }
-    for number, bridge in enumerate(contents.bridges, 1):
-        texts[f"cross/{number:02}.pem"] = bridge
+    for number, pem in enumerate(contents.cross_certificates, 1):
+        texts[f"cross/{number:02}.pem"] = pem
     return {name: text.encode("utf-8") for name, text in texts.items()}
 
 
-def _contents(manifest: Manifest, members: dict[str, str]) -> BackupContents:
+def _parse_contents(manifest: Manifest, members: dict[str, str]) -> BackupContents:
     try:
         return BackupContents(
             zone=manifest.zone,
@@ -150,7 +152,9 @@ def _contents(manifest: Manifest, members: dict[str, str]) -> BackupContents:
             ca_key_pem=members["ca-key.pem"],
             ca_chain_pem=members["ca-chain.pem"],
             zone_key=protection_zone_key.from_pem(members["zone-signing-key.pem"]),
-            bridges=[members[name] for name in sorted(members) if name.startswith("cross/")],
+            cross_certificates=[
+                members[name] for name in sorted(members) if name.startswith("cross/")
+            ],
             issued_jsonl=members["issued.jsonl"],
             settings_json=members["settings.json"],
         )

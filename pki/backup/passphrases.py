@@ -1,4 +1,7 @@
-"""Passphrases of backups: at least ten characters, none of the common ones (manual, 1.2.7)."""
+"""Rules for backup passphrases: at least 10 characters and not a common password.
+
+See: manual 1.2.7
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ MIN_LENGTH = 10
 MAX_LENGTH = 1024
 _MIN_DIFFERENT = 4
 
-# Those of the usual lists that have ten characters or more, without digits and signs at the end.
+# Entries of the usual lists, without digits and punctuation at the end.
 _COMMON = frozenset(
     (
         "1q2w3e4r5t",
@@ -74,7 +77,7 @@ _TRAILING = "0123456789!?.*#$%&+-_@= "
 
 
 def check_passphrase(passphrase: str) -> None:
-    """Raise WeakPassphrase for one that is too short, too common or too uniform."""
+    """Raise WeakPassphrase if the passphrase is too short, too long, or too common."""
     text = unicodedata.normalize("NFC", passphrase)
     if len(text) < MIN_LENGTH:
         raise WeakPassphrase(
@@ -86,15 +89,15 @@ def check_passphrase(passphrase: str) -> None:
     is_sequence = any(plain in sequence for sequence in _SEQUENCES)
     is_common = plain in _COMMON or plain.rstrip(_TRAILING) in _COMMON
     if is_sequence or is_common or len(set(plain)) < _MIN_DIFFERENT:
-        raise WeakPassphrase("The passphrase is one of the most common ones.", field="passphrase")
-    encoded(passphrase)
+        raise WeakPassphrase("The passphrase is too common.", field="passphrase")
+    encode_passphrase(passphrase)
 
 
-def encoded(passphrase: str) -> bytes:
-    """Return the octets of a passphrase: NFC, not trimmed, UTF-8."""
+def encode_passphrase(passphrase: str) -> bytes:
+    """Return a passphrase as UTF-8 in Unicode normalization form C, without trimming it."""
     try:
         return unicodedata.normalize("NFC", passphrase[: MAX_LENGTH + 1]).encode("utf-8")
     except UnicodeEncodeError:
         raise WeakPassphrase(
-            "The passphrase has characters that cannot be encoded.", field="passphrase"
+            "The passphrase contains characters that cannot be encoded.", field="passphrase"
         ) from None

@@ -1,4 +1,7 @@
-"""The pieces that requests and certificates are built of (RFC 5280, 4.2; inside `pki` only)."""
+"""Extensions and builders of CSRs and certificates. For use inside `pki` only.
+
+See: RFC 5280 4.2
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from pki.certificates import loading
 from pki.certificates.loading import PrivateKey, PublicKey
 from pki.errors import NotIssued
-from pki.names import Names, read_address
+from pki.names import Names, parse_address
 from pki.validity import Validity
 
 SERVER_AUTH = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
 END_ENTITY = x509.BasicConstraints(ca=False, path_length=None)
-# No path length: a length of 0 on the old root would kill the bridge at the next remint.
+# No path length: 0 on the old root would invalidate the cross-certificate of the next remint.
 AUTHORITY = x509.BasicConstraints(ca=True, path_length=None)
 
 
@@ -41,38 +44,38 @@ _SIGNS = _key_usage("digital_signature")
 _SIGNS_AND_ENCIPHERS = _key_usage("digital_signature", "key_encipherment")
 
 
-def server_key_usage(key: PublicKey) -> x509.KeyUsage:
-    """Return the key usage of a server: keyEncipherment is for RSA alone (RFC 8446, RFC 5480)."""
+def get_server_key_usage(key: PublicKey) -> x509.KeyUsage:
+    """Return the key usage of a server: keyEncipherment for RSA only (RFC 8446, RFC 5480)."""
     return _SIGNS_AND_ENCIPHERS if loading.is_rsa(key) else _SIGNS
 
 
-def hash_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
-    """Return the hash to sign with: SHA-384 for P-384, else SHA-256."""
+def get_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
+    """Return the signature hash: SHA-384 for P-384, otherwise SHA-256."""
     is_p384 = isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name == "secp384r1"
     return hashes.SHA384() if is_p384 else hashes.SHA256()
 
 
-def alternative_names(names: Names) -> x509.SubjectAlternativeName:
-    """Return names, which check_names has normalised, as the extension."""
+def build_alternative_names(names: Names) -> x509.SubjectAlternativeName:
+    """Return names normalized by check_names as a subject alternative name extension."""
     return x509.SubjectAlternativeName(
         [
             *map(x509.DNSName, names.dns),
-            *(x509.IPAddress(read_address(address)) for address in names.addresses),
+            *(x509.IPAddress(parse_address(address)) for address in names.addresses),
         ]
     )
 
 
-def names_of(found: Iterable[x509.GeneralName]) -> Names:
-    """Return the DNS names and addresses of the extension; other kinds are left out."""
-    # By type, not isinstance: the classes are abstract ones, and a batch feels it.
+def parse_alternative_names(found: Iterable[x509.GeneralName]) -> Names:
+    """Return the DNS names and IP addresses of the extension, without names of other types."""
+    # type() is faster here than isinstance, because the classes are abstract base classes.
     return Names(
         dns=tuple([str(name.value) for name in found if type(name) is x509.DNSName]),
         addresses=tuple([str(name.value) for name in found if type(name) is x509.IPAddress]),
     )
 
 
-def key_identifier(certificate: x509.Certificate) -> bytes:
-    """Return the key identifier that a certificate states, else the one of RFC 5280, 4.2.1.2."""
+def get_key_identifier(certificate: x509.Certificate) -> bytes:
+    """Return the subject key identifier, or the one computed by RFC 5280 4.2.1.2."""
     try:
         stated = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
     except x509.ExtensionNotFound:
@@ -81,17 +84,17 @@ def key_identifier(certificate: x509.Certificate) -> bytes:
     return stated.value.digest
 
 
-def authority_identifier(key_id: bytes) -> x509.AuthorityKeyIdentifier:
-    """Return the extension with the key identifier alone: issuer and serial break a renewal."""
+def build_authority_identifier(key_id: bytes) -> x509.AuthorityKeyIdentifier:
+    """Return the extension with only the key identifier: issuer and serial break a renewal."""
     return x509.AuthorityKeyIdentifier(key_id, None, None)
 
 
-def pem(thing: x509.Certificate | x509.CertificateSigningRequest) -> str:
-    """Return a certificate or request as PEM text."""
+def to_pem(thing: x509.Certificate | x509.CertificateSigningRequest) -> str:
+    """Return a certificate or CSR as PEM text."""
     return thing.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
 
-def dated(
+def set_validity(
     builder: x509.CertificateBuilder, validity: Validity, serial: int
 ) -> x509.CertificateBuilder:
     """Return the builder with dates and serial number, or raise NotIssued."""
@@ -102,4 +105,6 @@ def dated(
             .not_valid_after(validity.not_after)
         )
     except ValueError as error:
-        raise NotIssued(f"Serial number or dates are out of bounds: {error}.") from error
+        raise NotIssued(
+            f"The serial number or validity dates are out of range: {error}."
+        ) from error

@@ -1,4 +1,7 @@
-"""What View Certificate shows (manual, 1.2.2 and 1.3.1)."""
+"""The certificate details of View Certificate.
+
+See: manual 1.2.2, 1.3.1
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ from pki.certificates import build, loading
 from pki.errors import BadBundle, BadCertificate, PkiFault
 from pki.formats import bundles
 from pki.keys import KEY_LABELS
-from pki.names import shown, subject_of
+from pki.names import escape_text, format_name
 
 
 @dataclass(frozen=True)
 class CertificateDetails:
-    """A certificate in words. Texts from it are escaped; fingerprints are for display.
+    """The fields of a certificate for display. Texts are escaped.
 
-    `digest` alone identifies a certificate: SHA-256 of its DER in lower-case hex.
+    `digest` identifies the certificate: SHA-256 of its DER in lower-case hex.
     """
 
     subject: str
@@ -43,76 +46,80 @@ class CertificateDetails:
     signature_algorithm: str
 
 
-def describe(pem: str) -> CertificateDetails:
-    """Describe the first certificate of a PEM text, or raise BadCertificate."""
+def get_details(pem: str) -> CertificateDetails:
+    """Return the details of the first certificate of a PEM text, or raise BadCertificate."""
     certificate = loading.load_certificate(pem)
     try:
-        return _describe(certificate, _der(pem))
+        return _build_details(certificate, _get_der(pem))
     except PkiFault:
         raise
     except Exception as error:
-        raise BadCertificate("The certificate cannot be read to the end.") from error
+        raise BadCertificate("The certificate cannot be parsed completely.") from error
 
 
-def digest(pem: str) -> str:
+def get_digest(pem: str) -> str:
     """Return the SHA-256 of the DER of a certificate in lower-case hex."""
-    return hashlib.sha256(_der(pem)).hexdigest()
+    return hashlib.sha256(_get_der(pem)).hexdigest()
 
 
-def _describe(certificate: x509.Certificate, der: bytes) -> CertificateDetails:
-    length, label = _key(certificate)
-    constraints = loading.extension(certificate, x509.BasicConstraints)
-    found = loading.extension(certificate, x509.SubjectAlternativeName)
-    names = build.names_of(found) if isinstance(found, x509.SubjectAlternativeName) else None
+def _build_details(certificate: x509.Certificate, der: bytes) -> CertificateDetails:
+    length, label = _get_key(certificate)
+    constraints = loading.get_extension(certificate, x509.BasicConstraints)
+    found = loading.get_extension(certificate, x509.SubjectAlternativeName)
+    names = (
+        build.parse_alternative_names(found)
+        if isinstance(found, x509.SubjectAlternativeName)
+        else None
+    )
     sha256 = hashlib.sha256(der).digest()
     return CertificateDetails(
-        subject=shown(subject_of(certificate.subject)),
-        issuer=shown(subject_of(certificate.issuer)),
-        common_name=_common_name(certificate.subject),
-        issuer_common_name=_common_name(certificate.issuer),
+        subject=escape_text(format_name(certificate.subject)),
+        issuer=escape_text(format_name(certificate.issuer)),
+        common_name=_get_common_name(certificate.subject),
+        issuer_common_name=_get_common_name(certificate.issuer),
         serial_hex=f"{certificate.serial_number:x}",
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         key_length=length,
         key_label=label,
-        md5=_colons(hashlib.md5(der, usedforsecurity=False).digest()),
-        sha1=_colons(hashlib.sha1(der, usedforsecurity=False).digest()),
-        sha256=_colons(sha256),
+        md5=_format_fingerprint(hashlib.md5(der, usedforsecurity=False).digest()),
+        sha1=_format_fingerprint(hashlib.sha1(der, usedforsecurity=False).digest()),
+        sha256=_format_fingerprint(sha256),
         digest=sha256.hex(),
         self_signed=loading.is_self_signed(certificate),
         is_ca=isinstance(constraints, x509.BasicConstraints) and constraints.ca,
-        dns_names=tuple(shown(name, 255) for name in names.dns) if names else (),
+        dns_names=tuple(escape_text(name, 255) for name in names.dns) if names else (),
         addresses=names.addresses if names else (),
-        signature_algorithm=_signature_algorithm(certificate),
+        signature_algorithm=_get_signature_algorithm(certificate),
     )
 
 
-def _der(pem: str) -> bytes:
+def _get_der(pem: str) -> bytes:
     try:
         return bundles.to_der(pem)
     except BadBundle as fault:
-        raise BadCertificate("The certificate cannot be read.") from fault
+        raise BadCertificate("The certificate cannot be parsed.") from fault
 
 
-def _key(certificate: x509.Certificate) -> tuple[int, str]:
+def _get_key(certificate: x509.Certificate) -> tuple[int, str]:
     try:
-        key = loading.public_key_of(certificate)
+        key = loading.get_public_key(certificate)
     except PkiFault:
         return 0, "unknown"
     kind = "RSA" if loading.is_rsa(key) else "EC"
     return key.key_size, KEY_LABELS.get(key.key_size, f"{kind} {key.key_size}")
 
 
-def _common_name(name: x509.Name) -> str:
+def _get_common_name(name: x509.Name) -> str:
     found = name.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return shown(str(found[-1].value)) if found else ""
+    return escape_text(str(found[-1].value)) if found else ""
 
 
-def _signature_algorithm(certificate: x509.Certificate) -> str:
+def _get_signature_algorithm(certificate: x509.Certificate) -> str:
     oid = certificate.signature_algorithm_oid
     known: str = oid._name  # noqa: SLF001 - the library has no public way to its name
     return known if known != "Unknown OID" else oid.dotted_string
 
 
-def _colons(raw: bytes) -> str:
+def _format_fingerprint(raw: bytes) -> str:
     return raw.hex(":").upper()

@@ -1,7 +1,9 @@
-"""Make roots and bridges, and issue server certificates (RFC 5280; docs/decisions.md D-7 to D-12).
+"""Build roots and cross-certificates, and issue server certificates.
 
-Issuing has two steps: `prepare` checks the request against the profile and answers with a
-token, `issue` redeems the token once. So whoever issues can store its intent in between.
+Issuing has two steps: `Issuer.prepare` checks the request against the profile and returns a
+token, and `Issuer.issue` accepts each token once. The caller can store the serial in between.
+
+See: RFC 5280; docs/decisions.md D-7 to D-12
 """
 
 from __future__ import annotations
@@ -18,81 +20,96 @@ from pki import keys
 from pki.certificates import build, lint, loading
 from pki.certificates.loading import PrivateKey, PublicKey
 from pki.errors import BadCertificate, CannotSign, NotIssued, PkiFault, WrongKey
-from pki.formats.csr import Request
+from pki.formats.csr import CertificateRequest
 from pki.keys import SigningKey
 from pki.names import Names, Subject, check_names
-from pki.validity import BACKDATED, Validity, root_validity, server_validity, within
+from pki.validity import (
+    BACKDATED,
+    Validity,
+    get_root_validity,
+    get_server_validity,
+    limit_to_issuer,
+)
 
 __all__ = [
     "Issuer",
     "Prepared",
     "Validity",
-    "make_bridge",
-    "make_root",
-    "make_serial",
-    "root_validity",
-    "server_validity",
+    "build_cross_certificate",
+    "build_root",
+    "generate_serial",
+    "get_root_validity",
+    "get_server_validity",
 ]
 
 _RANDOM_BITS = lint.MAX_SERIAL_BITS - 1
 _MAX_YEAR = 9999
 
 
-def make_serial() -> int:
-    """Return a new serial number: positive, 159 bits long, 158 of them random."""
+def generate_serial() -> int:
+    """Return a new positive serial number of 159 bits, 158 of them random."""
     return secrets.randbits(_RANDOM_BITS) | 1 << _RANDOM_BITS
 
 
-def make_root(*, key_pem: SigningKey, subject: Subject, validity: Validity, serial: int) -> str:
-    """Return a self-signed root of the zone as PEM."""
-    key = loading.load_private(key_pem)
+def build_root(*, key_pem: SigningKey, subject: Subject, validity: Validity, serial: int) -> str:
+    """Return a new self-signed root certificate as PEM, or raise NotIssued."""
+    key = loading.load_private_key(key_pem)
     name = subject.to_name()
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    builder = _authority(key.public_key(), name, identifier.digest, identifier.digest)
-    root = _sign(build.dated(builder.issuer_name(name), validity, serial), key)
-    reading, facts = lint.Reading.of(root), lint.IssuerFacts.of(root)
-    _refuse_findings(lint.findings(reading, kind="root", issuer=facts))
-    return build.pem(root)
+    builder = _build_ca_certificate(key.public_key(), name, identifier.digest, identifier.digest)
+    root = _sign(build.set_validity(builder.issuer_name(name), validity, serial), key)
+    reading, facts = lint.ParsedCertificate.of(root), lint.IssuerFacts.of(root)
+    _check_findings(lint.list_findings(reading, kind="root", issuer=facts))
+    return build.to_pem(root)
 
 
-def make_bridge(
+def build_cross_certificate(
     *, issuer_pem: str, issuer_key_pem: SigningKey, subject_pem: str, serial: int, now: datetime
 ) -> str:
-    """Return the key and name of one root signed by another, as PEM (RFC 4210, 4.4).
+    """Return a cross-certificate as PEM: key and name of one root, signed by another root.
 
-    Old root as issuer and new root as subject make NewWithOld, the reverse OldWithNew. It is
-    valid no longer than either root.
+    With the old root as issuer it is NewWithOld, with the new root as issuer OldWithNew. It
+    expires with the root that expires first. Raises NotIssued if a root has expired.
+
+    See: RFC 4210 4.4
     """
-    issuer, key = _matching(issuer_pem, issuer_key_pem)
+    issuer, key = _load_pair(issuer_pem, issuer_key_pem)
     subject = loading.load_certificate(subject_pem)
     if not loading.is_self_signed(subject):
-        raise BadCertificate("A bridge can only lead to a self-signed root.")
+        raise BadCertificate("A cross-certificate can be issued only for a self-signed root.")
     now = now.replace(microsecond=0)
     ends = min(issuer.not_valid_after_utc, subject.not_valid_after_utc)
     if ends <= now:
-        raise NotIssued("One of the two roots has expired: no bridge can be made.")
-    validity = within(Validity(now - BACKDATED, ends), issuer_pem, now=now)
+        raise NotIssued(
+            "A cross-certificate cannot be issued because one of the roots has expired."
+        )
+    validity = limit_to_issuer(Validity(now - BACKDATED, ends), issuer_pem, now=now)
     facts = lint.IssuerFacts.of(issuer)
-    builder = _authority(
-        loading.public_key_of(subject),
+    builder = _build_ca_certificate(
+        loading.get_public_key(subject),
         subject.subject,
-        build.key_identifier(subject),
+        build.get_key_identifier(subject),
         facts.key_id,
     )
-    bridge = _sign(build.dated(builder.issuer_name(issuer.subject), validity, serial), key)
-    found = lint.findings(lint.Reading.of(bridge), kind="bridge", issuer=facts)
-    # An external root may name itself as it likes, without any common name.
-    _refuse_findings([text for text in found if "common name" not in text])
-    if not loading.has_subject_of(bridge, subject):
-        raise NotIssued("The name of the root cannot be repeated byte for byte in a bridge.")
-    return build.pem(bridge)
+    certificate = _sign(
+        build.set_validity(builder.issuer_name(issuer.subject), validity, serial), key
+    )
+    parsed = lint.ParsedCertificate.of(certificate)
+    found = lint.list_findings(parsed, kind="cross-certificate", issuer=facts)
+    # An external root might not have a common name.
+    _check_findings([text for text in found if "common name" not in text])
+    if not loading.has_same_subject(certificate, subject):
+        raise NotIssued(
+            "The subject of the root cannot be encoded identically in a cross-certificate."
+        )
+    return build.to_pem(certificate)
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A checked intent to sign one certificate; Issuer.issue redeems it once."""
+    """A checked request for one certificate. Issuer.issue accepts it once."""
 
-    public_key: str | Request
+    public_key: str | CertificateRequest
     subject: Subject
     names: Names
     validity: Validity
@@ -100,7 +117,7 @@ class Prepared:
 
 
 class Draft(NamedTuple):
-    """A token with its values as the library wants them."""
+    """A prepared request with its values as objects of `cryptography`."""
 
     token: Prepared
     key: PublicKey
@@ -109,19 +126,19 @@ class Draft(NamedTuple):
 
 
 class Signed(NamedTuple):
-    """What was signed and what it was to be; not checked yet."""
+    """A signed certificate and its draft, not yet compared."""
 
     draft: Draft
     certificate: x509.Certificate
 
 
 class Issuer:
-    """A CA that can sign: its key and certificate stay in memory for a whole batch."""
+    """A CA that signs a batch of certificates with its key and certificate in memory."""
 
     def __init__(self, certificate: x509.Certificate, key: PrivateKey) -> None:
-        self.pem = build.pem(certificate)
+        self.pem = build.to_pem(certificate)
         self._key = key
-        self._hash = build.hash_for(key)
+        self._hash = build.get_hash(key)
         self._facts = lint.IssuerFacts.of(certificate)
         self._templates: dict[x509.KeyUsage, x509.CertificateBuilder] = {}
         self._drafts: dict[int, Draft] = {}
@@ -129,84 +146,89 @@ class Issuer:
 
     @property
     def not_after(self) -> datetime:
-        """The last second of the CA."""
+        """The end of the validity of the CA."""
         return self._facts.not_after
 
     @classmethod
     def open(cls, chain_pem: str, key_pem: SigningKey, now: datetime) -> Issuer:
-        """Return the CA that key and chain make, after its self-check, or raise CannotSign."""
-        certificate, key = _signer(chain_pem, key_pem)
+        """Return the CA of a key and chain after a self-check, or raise CannotSign."""
+        certificate, key = _load_signer(chain_pem, key_pem)
         try:
-            keys.check_loaded(key.public_key())
+            keys.check_key(key.public_key())
         except PkiFault as fault:
             raise CannotSign(fault.explanation) from fault
         if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
             raise CannotSign("The zone CA has expired or is not yet valid.")
-        if not loading.may_sign_certificates(certificate):
-            raise CannotSign("The certificate of the zone CA is not that of a CA.")
-        if not loading.key_works(key):
-            raise CannotSign("The CA key does not sign what its public key verifies.")
+        if not loading.is_ca(certificate):
+            raise CannotSign("The zone CA certificate is not a CA certificate.")
+        if not loading.is_key_usable(key):
+            raise CannotSign("Signatures by the CA key cannot be verified with its public key.")
         return cls(certificate, key)
 
     def prepare(
         self,
         *,
-        public_key: str | Request,
+        public_key: str | CertificateRequest,
         subject: Subject,
         names: Names,
         validity: Validity,
         serial: int,
     ) -> Prepared:
-        """Check everything that is to be signed and return the token for it.
+        """Check all values of a certificate and return a token for `sign`, or raise NotIssued.
 
-        The key is given as PEM, or as the request that was read and brings it.
+        `public_key` is PEM text or a parsed CSR.
         """
         given = public_key
-        key = given.key if isinstance(given, Request) else loading.load_public(given)
-        keys.check_loaded(key)
+        key = given.key if isinstance(given, CertificateRequest) else loading.load_public_key(given)
+        keys.check_key(key)
         names = check_names(names, wildcard=True)
         if subject.common_name not in (*names.dns, *names.addresses):
-            raise NotIssued("The common name must be one of the DNS names or addresses.")
+            raise NotIssued("The common name must be one of the DNS names or IP addresses.")
         if not self._facts.not_before <= validity.not_before:
-            raise NotIssued("The certificate would be valid before its issuer is.")
+            raise NotIssued("The certificate's validity would start before that of its issuer.")
         if validity.not_after > self._facts.not_after:
-            raise NotIssued("The certificate would outlive its issuer.")
+            raise NotIssued("The certificate would expire after its issuer.")
         if not lint.MIN_SERIAL_BITS <= serial.bit_length() <= lint.MAX_SERIAL_BITS or serial < 0:
             raise NotIssued("The serial number is too short or too long.")
         if serial in self._serials:
-            raise NotIssued("The serial number has been used before.")
+            raise NotIssued("The serial number has already been used.")
         token = Prepared(public_key, subject, names, validity, serial)
         self._serials.add(serial)
-        alternatives = build.alternative_names(names)
+        alternatives = build.build_alternative_names(names)
         self._drafts[serial] = Draft(token, key, subject.to_name(), alternatives)
         return token
 
     def issue(self, prepared: Prepared) -> str:
-        """Sign what was prepared, check what was signed and return it as PEM."""
+        """Sign a prepared request, check the certificate, and return it as PEM."""
         return self.check(self.sign(prepared))
 
     def sign(self, prepared: Prepared) -> Signed:
-        """Sign what was prepared; `check` makes a certificate of it that may leave the CA."""
+        """Sign a prepared request. The caller must pass the result to `check`."""
         draft = self._drafts.get(prepared.serial)
         if draft is None or draft.token is not prepared:
-            raise NotIssued("This token was redeemed before, or is another CA's.")
-        # Of two threads only one gets it.
+            raise NotIssued(
+                "This signing token has already been used or belongs to a different CA."
+            )
+        # If two threads redeem the same token, only one of them gets the draft.
         if self._drafts.pop(prepared.serial, None) is None:
-            raise NotIssued("This token was redeemed before.")
+            raise NotIssued("This signing token has already been used.")
         return Signed(draft, self._server(draft).sign(self._key, self._hash))
 
     def check(self, signed: Signed) -> str:
-        """Return as PEM what was signed, if it keeps to the profile and is what was prepared."""
-        reading = lint.Reading.of(signed.certificate)
-        _refuse_findings(lint.findings(reading, kind="server", issuer=self._facts))
-        if _intent(signed.draft) != _outcome(reading):
-            raise NotIssued("What was signed is not what was prepared.")
-        return build.pem(signed.certificate)
+        """Return a signed certificate as PEM, or raise NotIssued.
+
+        It must comply with the profile and contain exactly the prepared values.
+        """
+        reading = lint.ParsedCertificate.of(signed.certificate)
+        _check_findings(lint.list_findings(reading, kind="server", issuer=self._facts))
+        if _get_requested_values(signed.draft) != _get_signed_values(reading):
+            raise NotIssued("The signed certificate does not match the prepared certificate.")
+        return build.to_pem(signed.certificate)
 
     def _template(self, usage: x509.KeyUsage) -> x509.CertificateBuilder:
-        """Return what all server certificates of one kind of key have in common, made once."""
+        """Return the cached builder with the extensions that depend only on the key usage."""
         if usage not in self._templates:
-            identifier = build.authority_identifier(self._facts.key_id)
+            identifier = build.build_authority_identifier(self._facts.key_id)
             self._templates[usage] = (
                 x509.CertificateBuilder()
                 .issuer_name(self._facts.name)
@@ -220,16 +242,16 @@ class Issuer:
     def _server(self, draft: Draft) -> x509.CertificateBuilder:
         identifier = x509.SubjectKeyIdentifier.from_public_key(draft.key)
         builder = (
-            self._template(build.server_key_usage(draft.key))
+            self._template(build.get_server_key_usage(draft.key))
             .subject_name(draft.name)
             .public_key(draft.key)
             .add_extension(draft.alternatives, critical=False)
             .add_extension(identifier, critical=False)
         )
-        return build.dated(builder, draft.token.validity, draft.token.serial)
+        return build.set_validity(builder, draft.token.validity, draft.token.serial)
 
 
-def _intent(draft: Draft) -> tuple[object, ...]:
+def _get_requested_values(draft: Draft) -> tuple[object, ...]:
     return (
         draft.token.serial,
         draft.key,
@@ -240,7 +262,7 @@ def _intent(draft: Draft) -> tuple[object, ...]:
     )
 
 
-def _outcome(reading: lint.Reading) -> tuple[object, ...]:
+def _get_signed_values(reading: lint.ParsedCertificate) -> tuple[object, ...]:
     certificate = reading.certificate
     return (
         certificate.serial_number,
@@ -252,10 +274,10 @@ def _outcome(reading: lint.Reading) -> tuple[object, ...]:
     )
 
 
-def _authority(
+def _build_ca_certificate(
     key: PublicKey, name: x509.Name, key_id: bytes, issuer_key_id: bytes
 ) -> x509.CertificateBuilder:
-    keys.check_loaded(key)
+    keys.check_key(key)
     return (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -263,35 +285,35 @@ def _authority(
         .add_extension(build.AUTHORITY, critical=True)
         .add_extension(build.SIGNS_CERTIFICATES, critical=True)
         .add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
-        .add_extension(build.authority_identifier(issuer_key_id), critical=False)
+        .add_extension(build.build_authority_identifier(issuer_key_id), critical=False)
     )
 
 
 def _sign(builder: x509.CertificateBuilder, key: PrivateKey) -> x509.Certificate:
-    return builder.sign(key, build.hash_for(key))
+    return builder.sign(key, build.get_hash(key))
 
 
-def _refuse_findings(found: list[str]) -> None:
+def _check_findings(found: list[str]) -> None:
     if found:
-        raise NotIssued("What would be issued breaks the profile: " + " ".join(found))
+        raise NotIssued("The certificate would violate the certificate profile: " + " ".join(found))
 
 
-def _matching(pem: str, key_pem: SigningKey) -> tuple[x509.Certificate, PrivateKey]:
-    certificate, key = loading.load_certificate(pem), loading.load_private(key_pem)
-    if loading.public_key_of(certificate) != key.public_key():
-        raise WrongKey("The private key is not that of the CA certificate.")
+def _load_pair(pem: str, key_pem: SigningKey) -> tuple[x509.Certificate, PrivateKey]:
+    certificate, key = loading.load_certificate(pem), loading.load_private_key(key_pem)
+    if loading.get_public_key(certificate) != key.public_key():
+        raise WrongKey("The private key does not match the CA certificate.")
     return certificate, key
 
 
-def _signer(chain_pem: str, key_pem: SigningKey) -> tuple[x509.Certificate, PrivateKey]:
-    """Return the certificate of the chain that the key belongs to, a root before a bridge."""
+def _load_signer(chain_pem: str, key_pem: SigningKey) -> tuple[x509.Certificate, PrivateKey]:
+    """Return the CA certificate for the key, preferably a root, and the loaded key."""
     try:
-        # Its match with the certificate and a trial signature are checked each time (`open`).
-        key = loading.load_private(key_pem, is_known=True)
+        # Issuer.open checks the match with the certificate and a test signature each time.
+        key = loading.load_private_key(key_pem, is_known=True)
         chain = [loading.load_certificate(pem) for pem in loading.split(chain_pem)]
-        own = [found for found in chain if loading.public_key_of(found) == key.public_key()]
+        own = [found for found in chain if loading.get_public_key(found) == key.public_key()]
     except PkiFault as fault:
         raise CannotSign(fault.explanation) from fault
     if not own:
-        raise CannotSign("The CA key is not that of the CA certificate.")
+        raise CannotSign("The CA key does not match the CA certificate.")
     return min(own, key=lambda found: not loading.is_self_signed(found)), key

@@ -1,6 +1,6 @@
-"""Turn PEM text into objects of `cryptography` and back; only `pki` uses this module.
+"""Convert PEM text to objects of `cryptography` and back. For use inside `pki` only.
 
-`cryptography` may raise almost anything at hostile input, so the catch is broad at this border.
+`cryptography` can raise almost any exception for hostile input, so all of them are caught here.
 """
 
 from __future__ import annotations
@@ -29,20 +29,19 @@ MAX_RSA = 8192  # a longer modulus only keeps the processor busy
 _HASHES = frozenset((hashes.SHA256, hashes.SHA384, hashes.SHA512))
 _CERTIFICATES = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
-# What the library is about to refuse is refused now, always, and not only where
-# warnings happen to be errors.
+# Reject what the library will reject in its next version, regardless of the warning filters.
 warnings.filterwarnings("error", category=CryptographyDeprecationWarning)
 
 
-def armour(der: bytes, label: str = "CERTIFICATE") -> str:
-    """Return DER as PEM text (RFC 7468), byte for byte what was given."""
+def encode_pem(der: bytes, label: str = "CERTIFICATE") -> str:
+    """Return DER as PEM text without reencoding it (RFC 7468)."""
     text = base64.b64encode(der).decode("ascii")
     lines = [text[i : i + 64] for i in range(0, len(text), 64)]
     return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])
 
 
 def split(pem_text: str) -> list[str]:
-    """Return each certificate of a PEM text as PEM of its own, in the order of the text."""
+    """Return the certificates of a PEM text as separate PEM texts, in their order."""
     found = _CERTIFICATES.findall(pem_text.replace("\r\n", "\n"))
     return [pem + "\n" for pem in found]
 
@@ -54,26 +53,24 @@ def load_certificate(pem: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem.encode("ascii"))
     except Exception as error:
-        raise BadCertificate("The certificate cannot be read.") from error
+        raise BadCertificate("The certificate cannot be parsed.") from error
 
 
 def load_request(data: bytes) -> x509.CertificateSigningRequest:
-    """Return a certification request from PEM or DER, or raise BadRequest."""
+    """Return a CSR from PEM or DER, or raise BadRequest."""
     is_pem = b"-----BEGIN" in data
     load = x509.load_pem_x509_csr if is_pem else x509.load_der_x509_csr
     try:
         return load(data)
     except Exception as error:
-        raise BadRequest("The CSR cannot be read.") from error
+        raise BadRequest("The CSR cannot be parsed.") from error
 
 
-def load_private(pem: str | PrivateKey, *, is_known: bool = False) -> PrivateKey:
-    """Return an RSA or EC private key from unencrypted PEM, or raise WrongKey.
+def load_private_key(pem: str | PrivateKey, *, is_known: bool = False) -> PrivateKey:
+    """Return an RSA or EC private key from unencrypted PEM, or raise WrongKey or WeakKey.
 
-    A key that is an object already is one inside a token.
-
-    `is_known`: the key was checked when it was made or came in. To do so again takes a third of
-    a second for RSA-4096.
+    A key object, which belongs to a PKCS #11 token, is returned unchanged. `is_known` skips the
+    validation of a key that was validated before (0.3 s for RSA-4096).
     """
     if not isinstance(pem, str):
         return pem
@@ -81,65 +78,65 @@ def load_private(pem: str | PrivateKey, *, is_known: bool = False) -> PrivateKey
         key = serialization.load_pem_private_key(
             pem.encode("ascii"), password=None, unsafe_skip_rsa_key_validation=is_known
         )
-    except Exception:  # without the cause, whose text could show key material
-        raise WrongKey("The private key cannot be read.") from None
+    except Exception:  # the text of the cause could contain key material
+        raise WrongKey("The private key cannot be parsed.") from None
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise WeakKey("The private key is neither an RSA nor an EC key.")
+        raise WeakKey("The private key must be an RSA or EC key.")
     return key
 
 
-def load_public(pem: str) -> PublicKey:
+def load_public_key(pem: str) -> PublicKey:
     """Return an RSA or EC public key from SubjectPublicKeyInfo PEM, or raise WrongKey."""
     try:
         key = serialization.load_pem_public_key(pem.encode("ascii"))
     except Exception as error:
-        raise WrongKey("The public key cannot be read.") from error
-    return _rsa_or_ec(key)
+        raise WrongKey("The public key cannot be parsed.") from error
+    return _check_key_type(key)
 
 
-def public_key_of(certificate: x509.Certificate | x509.CertificateSigningRequest) -> PublicKey:
-    """Return the RSA or EC key that a certificate or request is about, or raise WeakKey."""
+def get_public_key(certificate: x509.Certificate | x509.CertificateSigningRequest) -> PublicKey:
+    """Return the RSA or EC key of a certificate or CSR, or raise WeakKey."""
     try:
         key = certificate.public_key()
     except Exception as error:
-        raise WeakKey("The key of the certificate or request is of no known kind.") from error
-    return _rsa_or_ec(key)
+        raise WeakKey("The key type of the certificate or CSR is not supported.") from error
+    return _check_key_type(key)
 
 
-def _rsa_or_ec(key: object) -> PublicKey:
+def _check_key_type(key: object) -> PublicKey:
     if is_rsa(key) or is_ec(key):
         return key
-    raise WeakKey("The key is neither an RSA nor an EC key.")
+    raise WeakKey("The key must be an RSA or EC key.")
 
 
 @functools.cache
 def _is_kind(concrete: type, kind: type) -> bool:
-    """Ask the abstract classes of the library once for each class: a batch feels it."""
+    """Return True for an instance check of the library's abstract classes, cached for speed."""
     return issubclass(concrete, kind)
 
 
-def public_pem(key: PublicKey) -> str:
+def serialize_public_key(key: PublicKey) -> str:
     """Return a public key as SubjectPublicKeyInfo PEM."""
     return key.public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     ).decode("ascii")
 
 
-def extension(
+def get_extension(
     thing: x509.Certificate | x509.CertificateSigningRequest, kind: type[x509.ExtensionType]
 ) -> x509.ExtensionType | None:
-    """Return the value of one extension, None where it is absent; unreadable ones are a fault."""
+    """Return the value of an extension or None, or raise BadCertificate if it cannot be parsed."""
     try:
         return thing.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return None
     except Exception as error:
-        raise PkiFault("The extensions of the certificate or request cannot be read.") from error
+        raise PkiFault("The extensions of the certificate or CSR cannot be parsed.") from error
 
 
 @functools.lru_cache(maxsize=4096)
 def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Tell whether the issuer's key signed the certificate, under the issuer's name.
+    """Return True if the certificate is signed with the issuer's key and has the issuer's name.
 
     Remembered, so that a set of certificates that all look alike costs each pair once.
     """
@@ -154,35 +151,35 @@ def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
 
 
 def is_self_signed(certificate: x509.Certificate) -> bool:
-    """Tell whether the certificate is signed by its own key, under its own name."""
+    """Return True if the certificate is signed by its own key, under its own name."""
     return is_signed_by(certificate, certificate)
 
 
-def is_strong(algorithm: hashes.HashAlgorithm | None) -> bool:
-    """Tell whether a signature with this hash counts: SHA-256, SHA-384 or SHA-512."""
+def is_strong_hash(algorithm: hashes.HashAlgorithm | None) -> bool:
+    """Return True for a hash that is accepted in signatures: SHA-256, SHA-384, or SHA-512."""
     return type(algorithm) in _HASHES
 
 
 def is_rsa(key: object) -> TypeGuard[rsa.RSAPublicKey]:
-    """Tell whether something is a public RSA key."""
+    """Return True for a public RSA key."""
     return _is_kind(type(key).__mro__[0], rsa.RSAPublicKey)
 
 
 def is_ec(key: object) -> TypeGuard[ec.EllipticCurvePublicKey]:
-    """Tell whether something is a public EC key."""
+    """Return True for a public EC key."""
     return _is_kind(type(key).__mro__[0], ec.EllipticCurvePublicKey)
 
 
-def may_sign_certificates(certificate: x509.Certificate) -> bool:
-    """Tell whether basic constraints and key usage are those of a CA."""
-    constraints = extension(certificate, x509.BasicConstraints)
-    usage = extension(certificate, x509.KeyUsage)
+def is_ca(certificate: x509.Certificate) -> bool:
+    """Return True if basic constraints and key usage allow signing certificates."""
+    constraints = get_extension(certificate, x509.BasicConstraints)
+    usage = get_extension(certificate, x509.KeyUsage)
     is_ca = isinstance(constraints, x509.BasicConstraints) and constraints.ca
     return is_ca and (not isinstance(usage, x509.KeyUsage) or usage.key_cert_sign)
 
 
-def has_subject_of(certificate: x509.Certificate, other: x509.Certificate) -> bool:
-    """Tell whether both have the same subject, byte for byte.
+def has_same_subject(certificate: x509.Certificate, other: x509.Certificate) -> bool:
+    """Return True if both have the same subject, byte for byte.
 
     The library encodes a name anew; only where that gives the original bytes do chains hold.
     """
@@ -190,8 +187,8 @@ def has_subject_of(certificate: x509.Certificate, other: x509.Certificate) -> bo
     return encoded in certificate.tbs_certificate_bytes and encoded in other.tbs_certificate_bytes
 
 
-def key_works(key: PrivateKey) -> bool:
-    """Tell whether the public part of a key verifies what its private part signs."""
+def is_key_usable(key: PrivateKey) -> bool:
+    """Return True if a test signature of the private key verifies with its public key."""
     nonce = secrets.token_bytes(32)
     try:
         if isinstance(key, rsa.RSAPrivateKey):

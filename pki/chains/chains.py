@@ -17,11 +17,11 @@ __all__ = [
     "build_chain",
     "check_links",
     "check_server_chain",
+    "get_public_key",
     "has_key",
     "is_root",
     "is_signed_by",
     "join",
-    "public_key_of",
     "split",
     "split_root",
     "verify_chain",
@@ -29,31 +29,31 @@ __all__ = [
 
 
 def is_root(pem: str) -> bool:
-    """Tell whether a certificate is a self-signed CA."""
+    """Return True if a certificate is a self-signed CA."""
     certificate = loading.load_certificate(pem)
-    return loading.is_self_signed(certificate) and loading.may_sign_certificates(certificate)
+    return loading.is_self_signed(certificate) and loading.is_ca(certificate)
 
 
 def is_signed_by(pem: str, issuer_pem: str) -> bool:
-    """Tell whether the issuer's key signed the certificate, under the issuer's name."""
+    """Return True if the certificate is signed with the issuer's key and has the issuer's name."""
     return loading.is_signed_by(loading.load_certificate(pem), loading.load_certificate(issuer_pem))
 
 
 def join(*pems: str) -> str:
-    """Return certificates one after the other as one PEM text."""
+    """Return the certificates concatenated as one PEM text."""
     return to_pem_bundle(list(pems))
 
 
 def split_root(certs: list[str]) -> tuple[str, list[str]]:
-    """Return the one root of an uploaded CA chain and its intermediates, lowest first (D-13)."""
-    by_certificate = _loaded(certs)
+    """Return the root of an uploaded CA chain and its intermediates, lowest first (D-13)."""
+    by_certificate = _load_certificates(certs)
     pool = list(by_certificate)
-    root = paths.only_root(pool)
+    root = paths.get_root(pool)
     paths.check_authority(root, is_root=True)
     others = [found for found in pool if found != root]
     for found in others:
         paths.check_authority(found)
-    found_paths = [paths.path_to(found, others, root) for found in others]
+    found_paths = [paths.find_path(found, others, root) for found in others]
     for path in found_paths:
         paths.check_path(path, root)
     found_paths.sort(key=len, reverse=True)
@@ -67,16 +67,16 @@ def build_chain(certs: list[str], *, root_pem: str, public_key: str) -> list[str
     root in it is refused, so that none is smuggled in.
     """
     root = loading.load_certificate(root_pem)
-    by_certificate = _loaded(certs)
+    by_certificate = _load_certificates(certs)
     pool = [found for found in by_certificate if found != root]
-    leaf = _with_key(pool, loading.load_public(public_key))
+    leaf = _select_certificate(pool, loading.load_public_key(public_key))
     for found in pool:
         if found != leaf and loading.is_self_signed(found):
             raise BadChain(
-                f"{paths.who(found)} is another root than {paths.who(root)}.",
-                action="Import certificates that lead to the root of the zone CA.",
+                (f"The root {paths.quote(found)} is not the expected root {paths.quote(root)}."),
+                action="Import certificates that chain to the root of the zone CA.",
             )
-    path = paths.path_to(leaf, pool, root)
+    path = paths.find_path(leaf, pool, root)
     paths.check_path(path, root)
     return [by_certificate[found] for found in path]
 
@@ -96,14 +96,14 @@ def check_server_chain(
     active_at: datetime | None,
     fqdn: str,
 ) -> list[str]:
-    """Check the chain of a server as `build_chain` returns it (D-15) and return warnings.
+    """Check a server chain as returned by `build_chain` and return the warnings (D-15).
 
-    `active_at` is when it begins to be served, None for at once. An error raises a fault of its
-    own; a warning tells what may go wrong with some of the names or clocks.
+    `active_at` is the activation time, None for now. Each kind of error raises its own fault.
+    Warnings are about names and clocks for which some devices might reject the certificate.
     """
     if not chain:
-        raise BadChain("There is no certificate in the chain.")
-    expected = server.Expected(
+        raise BadChain("The chain does not contain a certificate.")
+    expected = server.Requirements(
         names=names_needed, fqdn=check_fqdn(fqdn), now=now, active_at=max(now, active_at or now)
     )
     loaded = [loading.load_certificate(pem) for pem in chain]
@@ -111,46 +111,49 @@ def check_server_chain(
 
 
 def verify_chain(chain_pem: str, *, roots: list[str], host: str, now: datetime) -> str:
-    """Verify a served chain strictly, as a device does at that time; return the anchor as PEM."""
-    anchors = _loaded(roots)
+    """Verify a served chain as a device does at that time and return the trusted root as PEM."""
+    anchors = _load_certificates(roots)
     chain = [loading.load_certificate(pem) for pem in split(chain_pem)]
     if not chain or not anchors:
-        raise BadChain("There is no certificate in the chain, or no root to verify it with.")
+        raise BadChain(
+            "The chain does not contain a certificate, or there is "
+            "no root certificate to verify it."
+        )
     return anchors[server.verify(chain, roots=list(anchors), host=host, at=now)]
 
 
-def _loaded(certs: list[str]) -> dict[x509.Certificate, str]:
+def _load_certificates(certs: list[str]) -> dict[x509.Certificate, str]:
     if not certs:
-        raise BadChain("There is no certificate.")
+        raise BadChain("No certificate was provided.")
     return {loading.load_certificate(pem): pem for pem in certs}
 
 
-def _with_key(pool: list[x509.Certificate], key: PublicKey) -> x509.Certificate:
-    """Return the newest certificate with this key, one of a server before one of a CA."""
+def _select_certificate(pool: list[x509.Certificate], key: PublicKey) -> x509.Certificate:
+    """Return the newest certificate with this key, preferably a server certificate."""
     own = [found for found in pool if _has_key(found, key)]
     if not own:
         raise WrongKey(
-            "No certificate in the file belongs to the key of the CSR.",
+            "None of the certificates in the file match the key of the CSR.",
             action="Import the certificate that was issued for this server's CSR.",
         )
     return max(
         own,
-        key=lambda found: (not loading.may_sign_certificates(found), found.not_valid_before_utc),
+        key=lambda found: (not loading.is_ca(found), found.not_valid_before_utc),
     )
 
 
 def _has_key(certificate: x509.Certificate, key: PublicKey) -> bool:
     try:
-        return loading.public_key_of(certificate) == key
+        return loading.get_public_key(certificate) == key
     except PkiFault:
         return False
 
 
-def public_key_of(pem: str) -> str:
+def get_public_key(pem: str) -> str:
     """Return the public key of a certificate as SubjectPublicKeyInfo PEM."""
-    return loading.public_pem(loading.public_key_of(loading.load_certificate(pem)))
+    return loading.serialize_public_key(loading.get_public_key(loading.load_certificate(pem)))
 
 
 def has_key(pem: str, public_key: str) -> bool:
-    """Tell whether a certificate is for this public key."""
-    return _has_key(loading.load_certificate(pem), loading.load_public(public_key))
+    """Return True if a certificate is for this public key."""
+    return _has_key(loading.load_certificate(pem), loading.load_public_key(public_key))

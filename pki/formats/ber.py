@@ -1,6 +1,8 @@
-"""Just enough BER to tell files apart and to find the certificates in a .p7b (X.690, RFC 5652).
+"""A minimal BER parser that identifies files and finds the certificates in a .p7b file.
 
-The certificates themselves are not read here; they are cut out and given to the library.
+The certificates are parsed by `cryptography`.
+
+See: X.690; RFC 5652
 """
 
 from __future__ import annotations
@@ -24,16 +26,16 @@ _HIGH_TAG = 0x1F
 _CONSTRUCTED = 0x20
 _MAX_LENGTH_OCTETS = 4
 _MAX_DEPTH = 32
-_LEAST = 2  # octets: a tag and a length
+_MIN_LENGTH = 2  # octets: tag and length
 
 
 class NotBer(ValueError):
-    """The octets are not BER, or of a form that no certificate file has."""
+    """The data is not BER, or uses a form that does not occur in certificate files."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """One value: its tag, where it begins, where its content lies and where it ends."""
+    """A BER value: its tag, and the offsets of the value and of its content."""
 
     data: bytes
     tag: int
@@ -44,26 +46,26 @@ class Value:
 
     @property
     def content(self) -> bytes:
-        """The content octets."""
+        """The content of the value."""
         return self.data[self.inside : self.inside_end]
 
     @property
     def whole(self) -> bytes:
-        """The whole value with tag and length."""
+        """The encoded value with tag and length."""
         return self.data[self.start : self.end]
 
     def children(self) -> list[Value]:
-        """Return the values inside a constructed value."""
-        return list(_values(self.data, self.inside, self.inside_end, 0))
+        """Return the values inside a constructed value, or raise NotBer."""
+        return list(_parse_values(self.data, self.inside, self.inside_end, 0))
 
 
-def read(data: bytes) -> list[Value]:
-    """Return the values that stand one after the other in data, or raise NotBer."""
-    return list(_values(data, 0, len(data), 0))
+def parse(data: bytes) -> list[Value]:
+    """Return the consecutive values in data, or raise NotBer."""
+    return list(_parse_values(data, 0, len(data), 0))
 
 
-def certificates_of(content_info: Value) -> list[bytes]:
-    """Return the DER of each certificate in a SignedData, in no particular order."""
+def get_certificates(content_info: Value) -> list[bytes]:
+    """Return the DER of each certificate in a SignedData."""
     wrapper = content_info.children()[1]
     signed = wrapper.children()[0]
     return [
@@ -75,39 +77,39 @@ def certificates_of(content_info: Value) -> list[bytes]:
     ]
 
 
-def _values(data: bytes, start: int, end: int, depth: int) -> Iterator[Value]:
+def _parse_values(data: bytes, start: int, end: int, depth: int) -> Iterator[Value]:
     while start < end:
-        value = _value(data, start, end, depth)
+        value = _parse_value(data, start, end, depth)
         yield value
         start = value.end
 
 
-def _value(data: bytes, start: int, end: int, depth: int) -> Value:
-    if depth > _MAX_DEPTH or end - start < _LEAST:
-        raise NotBer("cut short or too deep")
+def _parse_value(data: bytes, start: int, end: int, depth: int) -> Value:
+    if depth > _MAX_DEPTH or end - start < _MIN_LENGTH:
+        raise NotBer("truncated or nested too deeply")
     tag, first = data[start], data[start + 1]
     if tag & _HIGH_TAG == _HIGH_TAG:
-        raise NotBer("a tag of more than one octet")
+        raise NotBer("multi-octet tags are not supported")
     inside = start + 2
     if first == _INDEFINITE:
-        return _indefinite(data, tag, start, end, depth)
+        return _parse_indefinite(data, tag, start, end, depth)
     length = first
     if first & _LONG:
         count = first & ~_LONG
         if count > _MAX_LENGTH_OCTETS or inside + count > end:
-            raise NotBer("a length out of bounds")
+            raise NotBer("length out of bounds")
         length = int.from_bytes(data[inside : inside + count], "big")
         inside += count
     if inside + length > end:
-        raise NotBer("a length out of bounds")
+        raise NotBer("length out of bounds")
     return Value(data, tag, start, inside, inside + length, inside + length)
 
 
-def _indefinite(data: bytes, tag: int, start: int, end: int, depth: int) -> Value:
-    """Read a value whose end is marked by two zero octets."""
+def _parse_indefinite(data: bytes, tag: int, start: int, end: int, depth: int) -> Value:
+    """Return a value of indefinite length, which ends with two zero octets."""
     if not tag & _CONSTRUCTED:
-        raise NotBer("a primitive value of indefinite length")
+        raise NotBer("primitive value with indefinite length")
     inside = here = start + 2
     while data[here : here + 2] != b"\0\0":
-        here = _value(data, here, end, depth + 1).end
+        here = _parse_value(data, here, end, depth + 1).end
     return Value(data, tag, start, inside, here, here + 2)

@@ -1,4 +1,4 @@
-"""Certification requests, PKCS#10 (RFC 2986)."""
+"""Certificate signing requests (CSRs), PKCS #10 (RFC 2986)."""
 
 from __future__ import annotations
 
@@ -11,33 +11,32 @@ from pki import keys
 from pki.certificates import build, loading
 from pki.certificates.loading import PublicKey
 from pki.errors import BadRequest, PkiFault
-from pki.names import Names, Subject, check_names, shown, subject_of
+from pki.names import Names, Subject, check_names, escape_text, format_name
 
 MAX_REQUEST = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Request:
-    """A request whose sender has proved to hold the private key.
+class CertificateRequest:
+    """A CSR whose sender has proven possession of the private key.
 
-    Only the key counts: subject and names are what the sender wished for and may be hostile.
-    They are read when somebody looks at them.
+    Only the key is used for issuing. Subject and names are untrusted and parsed on access.
     """
 
     loaded: x509.CertificateSigningRequest
-    """The request as an object of `cryptography` (inside `pki` only), like its key."""
+    """The CSR as an object of `cryptography`. For use inside `pki` only, like the key."""
     key: PublicKey
 
-    # Text is made where it is wanted: a batch that only signs feels every encoding.
+    # Encoded on access only, because encoding is measurable when a batch is signed.
     @cached_property
     def pem(self) -> str:
-        """The request as PEM, encoded anew."""
-        return build.pem(self.loaded)
+        """The CSR, reencoded as PEM."""
+        return build.to_pem(self.loaded)
 
     @cached_property
     def public_key(self) -> str:
-        """The key as SubjectPublicKeyInfo PEM."""
-        return loading.public_pem(self.key)
+        """The public key as SubjectPublicKeyInfo PEM."""
+        return loading.serialize_public_key(self.key)
 
     @property
     def key_length(self) -> int:
@@ -46,58 +45,62 @@ class Request:
 
     @cached_property
     def subject_text(self) -> str:
-        """The subject that the sender wished for, escaped; empty if it cannot be read."""
+        """The requested subject, escaped. Empty if it cannot be parsed."""
         try:
-            return shown(subject_of(self.loaded.subject))
-        except Exception:  # a wish that cannot be read is no wish
+            return escape_text(format_name(self.loaded.subject))
+        except Exception:  # hostile subjects can raise any error
             return ""
 
     @cached_property
     def names(self) -> Names:
-        """The names that the sender wished for; none if they cannot be read."""
+        """The requested alternative names. Empty if they cannot be parsed."""
         try:
-            found = loading.extension(self.loaded, x509.SubjectAlternativeName)
+            found = loading.get_extension(self.loaded, x509.SubjectAlternativeName)
         except PkiFault:
             return Names()
         if not isinstance(found, x509.SubjectAlternativeName):
             return Names()
-        return build.names_of(found)
+        return build.parse_alternative_names(found)
 
 
-def make_csr(key_pem: str, subject: Subject, names: Names) -> str:
-    """Return a request for these names, signed with the key, as PEM."""
-    key = loading.load_private(key_pem)
-    keys.check_loaded(key.public_key())
+def build_csr(key_pem: str, subject: Subject, names: Names) -> str:
+    """Return a CSR for these names, signed with the key, as PEM."""
+    key = loading.load_private_key(key_pem)
+    keys.check_key(key.public_key())
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject.to_name())
     if names.dns or names.addresses:
-        builder = builder.add_extension(build.alternative_names(check_names(names)), critical=False)
-    request = builder.sign(key, build.hash_for(key))
-    return build.pem(request)
+        builder = builder.add_extension(
+            build.build_alternative_names(check_names(names)), critical=False
+        )
+    request = builder.sign(key, build.get_hash(key))
+    return build.to_pem(request)
 
 
-def read_csr(data: str | bytes) -> Request:
-    """Read a request, PEM or DER; its own signature and the key policy are checked."""
+def parse_csr(data: str | bytes) -> CertificateRequest:
+    """Parse a CSR in PEM or DER, and check its signature and key, or raise PkiFault."""
     raw = data.encode("utf-8", "replace") if isinstance(data, str) else data
     if len(raw) > MAX_REQUEST:
         raise BadRequest("The CSR is too large.")
     request, key = _parse(raw)
-    keys.check_loaded(key)
+    keys.check_key(key)
     _check_signature(request)
-    return Request(request, key)
+    return CertificateRequest(request, key)
 
 
 def _parse(raw: bytes) -> tuple[x509.CertificateSigningRequest, PublicKey]:
     request = loading.load_request(raw)
-    return request, loading.public_key_of(request)
+    return request, loading.get_public_key(request)
 
 
 def _check_signature(request: x509.CertificateSigningRequest) -> None:
     try:
-        known = loading.is_strong(request.signature_hash_algorithm)
+        known = loading.is_strong_hash(request.signature_hash_algorithm)
         good = known and request.is_signature_valid
     except Exception as error:
-        raise BadRequest("The signature of the CSR cannot be checked.") from error
+        raise BadRequest("The CSR signature cannot be verified.") from error
     if not known:
-        raise BadRequest("The CSR is not signed with SHA-256, SHA-384 or SHA-512.")
+        raise BadRequest("The CSR must be signed with SHA-256, SHA-384, or SHA-512.")
     if not good:
-        raise BadRequest("The signature of the CSR is wrong: its sender did not prove its key.")
+        raise BadRequest(
+            "The CSR signature is invalid, so possession of the private key is not proven."
+        )

@@ -1,7 +1,7 @@
-"""CA keys inside a PKCS#11 token: made there, used there, never read (B-27).
+"""CA keys in a PKCS #11 token, which generates and uses them but does not export them.
 
-A key of a token stands in for a key of the library: it signs the same way. Nothing here keeps a
-PIN; one that was refused is not tried again by this process, since a token locks after a few.
+A token key implements the key interface of `cryptography`. The PIN is not stored. A rejected PIN
+is not tried again by this process, because tokens lock after a few incorrect attempts.
 """
 
 from __future__ import annotations
@@ -31,39 +31,39 @@ _RSA = {
     "sha384": pkcs11.Mechanism.SHA384_RSA_PKCS,
     "sha512": pkcs11.Mechanism.SHA512_RSA_PKCS,
 }
-_refused: set[bytes] = set()
+_rejected_pins: set[bytes] = set()
 _sessions: dict[Token, Any] = {}
-_stale: set[str] = set()
+_stale_modules: set[str] = set()
 _lock = threading.RLock()
 
 
 class TokenFault(CannotSign):
-    """The token is not there, refuses its PIN, or does not do what it should."""
+    """The token is not connected, rejects the PIN, or returns an error."""
 
     kind = Kind.UNAVAILABLE
-    action = "Connect the token and see to its service; it is tried again by itself."
+    action = "Connect the token and check its service. The server retries automatically."
 
 
-class PinRefused(TokenFault):
-    """The token refuses the PIN."""
+class PinRejected(TokenFault):
+    """The token rejects the PIN."""
 
     action = (
-        "Correct the file of ZCC_PKCS11_PIN_FILE. A token locks after a few wrong PINs, so this "
-        "one is not tried again."
+        "Correct the PIN in the file set in ZCC_PKCS11_PIN_FILE. This PIN is "
+        "not tried again, because tokens lock after a few incorrect attempts."
     )
 
 
 @dataclass(frozen=True)
 class Token:
-    """Where a token is: the library that speaks to it, its label, its PIN."""
+    """A token: the path of its PKCS #11 library, its label, and its PIN."""
 
     module: str
     label: str
     pin: str = field(repr=False)
 
     def make_key(self, length: int, name: str) -> PrivateKey:
-        """Make a key pair that cannot leave the token, and return it."""
-        with _problems(self), _lock:
+        """Generate a key pair that cannot be exported, and return it."""
+        with _translate_errors(self), _lock:
             session = self._session()
             kind = pkcs11.KeyType.EC if length in _CURVES else pkcs11.KeyType.RSA
             private = {
@@ -83,141 +83,141 @@ class Token:
         return self.key(name)
 
     def key(self, name: str) -> PrivateKey:
-        """Return a key of the token by its name."""
-        with _problems(self), _lock:
+        """Return the key with this name, or raise TokenFault."""
+        with _translate_errors(self), _lock:
             session = self._session()
-            private = _one(session, pkcs11.ObjectClass.PRIVATE_KEY, name)
-            public = _one(session, pkcs11.ObjectClass.PUBLIC_KEY, name)
-            return _made(self, name, private, _public(public))
+            private = _get_object(session, pkcs11.ObjectClass.PRIVATE_KEY, name)
+            public = _get_object(session, pkcs11.ObjectClass.PUBLIC_KEY, name)
+            return _wrap_key(self, name, private, _load_public_key(public))
 
     def destroy(self, name: str) -> None:
-        """Destroy a key pair of the token; one that is gone already is no fault."""
-        with _problems(self), _lock:
+        """Destroy a key pair of the token if it exists."""
+        with _translate_errors(self), _lock:
             session = self._session()
             for kind in (pkcs11.ObjectClass.PRIVATE_KEY, pkcs11.ObjectClass.PUBLIC_KEY):
                 wanted = {pkcs11.Attribute.CLASS: kind, pkcs11.Attribute.LABEL: name}
                 for found in list(session.get_objects(wanted)):
                     found.destroy()
 
-    def forget(self) -> None:
-        """Let go of every session with this library, as after a fault; the next use begins anew."""
+    def close_sessions(self) -> None:
+        """Close all sessions with this library. The next use opens a new one."""
         with _lock:
             for other in [known for known in _sessions if known.module == self.module]:
                 session = _sessions.pop(other)
-                with suppress(pkcs11.PKCS11Error):  # the token is gone, and the session with it
+                with suppress(pkcs11.PKCS11Error):  # the token was disconnected
                     session.close()
-            _stale.add(self.module)
+            _stale_modules.add(self.module)
 
     def _session(self) -> Any:
-        """Return the one session of this process: a log-out of one would end them all."""
+        """Return the only session of this process: logging out of one session ends all."""
         if self not in _sessions:
             mark = hashlib.sha256(repr((self.module, self.label, self.pin)).encode()).digest()
-            if mark in _refused:
-                raise PinRefused(f"The token {self.label} refuses its PIN.")
-            self.forget()
+            if mark in _rejected_pins:
+                raise PinRejected(f"The token {self.label} rejected the PIN.")
+            self.close_sessions()
             try:
                 _sessions[self] = self._find().open(rw=True, user_pin=self.pin)
             except (problems.PinIncorrect, problems.PinInvalid, problems.PinLenRange):
-                _refused.add(mark)
+                _rejected_pins.add(mark)
                 raise
         return _sessions[self]
 
     def _find(self) -> Any:
-        library = _library(self.module)
-        if self.module in _stale:
-            # A token that was away is seen again only by a library that starts anew.
+        library = _load_library(self.module)
+        if self.module in _stale_modules:
+            # The library detects a reconnected token only after it is initialized again.
             library.reinitialize()
-            _stale.discard(self.module)
+            _stale_modules.discard(self.module)
         return library.get_token(token_label=self.label)
 
 
-def _one(session: Any, kind: pkcs11.ObjectClass, name: str) -> Any:
+def _get_object(session: Any, kind: pkcs11.ObjectClass, name: str) -> Any:
     wanted = {pkcs11.Attribute.CLASS: kind, pkcs11.Attribute.LABEL: name}
-    found = list(session.get_objects(wanted))  # to its end: a search holds the session
+    found = list(session.get_objects(wanted))  # an unfinished search blocks the session
     if len(found) != 1:
         raise problems.NoSuchKey
     return found[0]
 
 
-def _library(module: str) -> Any:
+def _load_library(module: str) -> Any:
     try:
         return pkcs11.lib(module)
     except (RuntimeError, pkcs11.PKCS11Error) as error:
         raise TokenFault(
-            f"The PKCS#11 library {module} cannot be loaded.",
+            f"The PKCS #11 library {module} cannot be loaded.",
             action="Correct ZCC_PKCS11_MODULE, or install the token's software.",
         ) from error
 
 
 @contextmanager
-def _problems(token: Token) -> Iterator[None]:
-    """Say in words what the token says in numbers."""
+def _translate_errors(token: Token) -> Iterator[None]:
+    """Convert PKCS #11 errors to TokenFault and close the sessions."""
     try:
         yield
     except pkcs11.PKCS11Error as error:
-        token.forget()
-        raise _said(token, error) from error
+        token.close_sessions()
+        raise _translate_error(token, error) from error
 
 
-def _said(token: Token, error: pkcs11.PKCS11Error) -> TokenFault:
+def _translate_error(token: Token, error: pkcs11.PKCS11Error) -> TokenFault:
     if isinstance(error, problems.PinIncorrect | problems.PinInvalid | problems.PinLenRange):
-        return PinRefused(f"The token {token.label} refuses its PIN.")
+        return PinRejected(f"The token {token.label} rejected the PIN.")
     if isinstance(error, problems.PinLocked):
         return TokenFault(
             f"The PIN of the token {token.label} is locked.",
             action="Unlock it with the token's own tools.",
         )
     if isinstance(error, problems.NoSuchToken):
-        return TokenFault(f"The token {token.label} is not there.")
+        return TokenFault(f"The token {token.label} is not connected.")
     if isinstance(error, problems.NoSuchKey):
         return TokenFault(
-            f"The token {token.label} does not hold the CA key.",
-            action="Connect the token that holds it.",
+            f"The token {token.label} does not contain the CA key.",
+            action="Connect the token that contains the key.",
         )
     why = type(error).__name__
-    return TokenFault(f"The token {token.label} does not answer as it should: {why}.")
+    return TokenFault(f"The token {token.label} returned an unexpected response: {why}.")
 
 
-def _public(key: Any) -> Any:
+def _load_public_key(key: Any) -> Any:
     if key.key_type is pkcs11.KeyType.RSA:
         return serialization.load_der_public_key(token_rsa.encode_rsa_public_key(key))
     return serialization.load_der_public_key(token_ec.encode_ec_public_key(key))
 
 
-def _made(token: Token, name: str, private: Any, public: Any) -> PrivateKey:
+def _wrap_key(token: Token, name: str, private: Any, public: Any) -> PrivateKey:
     kind = TokenRSAKey if isinstance(public, rsa.RSAPublicKey) else TokenECKey
     return kind(token, name, private, public)
 
 
-def name_of(key: PrivateKey) -> str:
-    """Return the name of a token's key, by which it is found again."""
-    if not isinstance(key, _Key):
-        raise TypeError("this key is in no token")
+def get_key_name(key: PrivateKey) -> str:
+    """Return the name of a key in its token."""
+    if not isinstance(key, _TokenKey):
+        raise TypeError("this key is not stored in a token")
     return key.name
 
 
-class NotReadable(PkiFault):
-    """A key inside a token only signs."""
+class KeyNotExportable(PkiFault):
+    """The key is stored in a token and cannot be exported."""
 
 
-def _refuse(*_: Any, **__: Any) -> NoReturn:
-    raise NotReadable("The key is inside a token: it signs there and cannot be read.")
+def _raise_not_exportable(*_: Any, **__: Any) -> NoReturn:
+    raise KeyNotExportable("The key is stored in a PKCS #11 token and cannot be exported.")
 
 
-class _Key:
-    """What both kinds share: the public half, and that the private one stays where it is."""
+class _TokenKey:
+    """Base class of the token keys."""
 
     def __init__(self, token: Token, name: str, private: Any, public: Any) -> None:
         self.name = name
         self._token, self._private, self._public = token, private, public
 
     def public_key(self) -> Any:
-        """Return the public half."""
+        """Return the public key."""
         return self._public
 
     @property
     def key_size(self) -> int:
-        """Return the length of the key."""
+        """Return the length of the key in bits."""
         size: int = self._public.key_size
         return size
 
@@ -227,24 +227,24 @@ class _Key:
     def __deepcopy__(self, _memo: dict[int, Any]) -> Any:
         return self
 
-    private_numbers = private_bytes = decrypt = exchange = _refuse
+    private_numbers = private_bytes = decrypt = exchange = _raise_not_exportable
 
     def _signed(self, data: bytes, mechanism: pkcs11.Mechanism) -> bytes:
-        with _problems(self._token), _lock:
+        with _translate_errors(self._token), _lock:
             signature: bytes = self._private.sign(data, mechanism=mechanism)
         return signature
 
 
-class TokenRSAKey(_Key, rsa.RSAPrivateKey):
-    """An RSA key inside a token."""
+class TokenRSAKey(_TokenKey, rsa.RSAPrivateKey):
+    """An RSA key in a token."""
 
     def sign(self, data: Any, padding: Any, algorithm: Any) -> bytes:
-        """Sign with PKCS#1 v1.5, the one padding of certificates here."""
+        """Return a PKCS #1 v1.5 signature. Other paddings are not used in certificates here."""
         return self._signed(bytes(data), _RSA[algorithm.name])
 
 
-class TokenECKey(_Key, ec.EllipticCurvePrivateKey):
-    """An EC key inside a token."""
+class TokenECKey(_TokenKey, ec.EllipticCurvePrivateKey):
+    """An EC key in a token."""
 
     @property
     def curve(self) -> ec.EllipticCurve:
@@ -253,7 +253,7 @@ class TokenECKey(_Key, ec.EllipticCurvePrivateKey):
         return found
 
     def sign(self, data: Any, signature_algorithm: Any) -> bytes:
-        """Sign the digest with ECDSA; not every token digests by itself."""
+        """Return an ECDSA signature. The digest is computed here, as not all tokens support it."""
         digest = hashes.Hash(signature_algorithm.algorithm)
         digest.update(bytes(data))
         raw = self._signed(digest.finalize(), pkcs11.Mechanism.ECDSA)

@@ -1,4 +1,4 @@
-"""Seal secrets to a server's vault key (HPKE, RFC 9180) and keep private files."""
+"""Encrypt secrets for the vault key of a server (HPKE, RFC 9180), and read private files."""
 
 from __future__ import annotations
 
@@ -23,28 +23,30 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 @dataclass(frozen=True)
 class VaultKey:
-    """A key pair that secrets are sealed to: raw X25519 keys in base64."""
+    """A key pair that secrets are encrypted for: raw X25519 keys in Base64."""
 
     private: str = field(repr=False)
     public: str
 
 
-def make_vault_key() -> VaultKey:
+def generate_vault_key() -> VaultKey:
     """Return a new vault key."""
-    return _vault_key(x25519.X25519PrivateKey.generate())
+    return _build_vault_key(x25519.X25519PrivateKey.generate())
 
 
-def keep_vault_key(private: str | os.PathLike[str], public: str | os.PathLike[str]) -> str:
-    """Make a vault key in these two files unless it is there; returns the public half.
+def load_or_create_vault_key(
+    private: str | os.PathLike[str], public: str | os.PathLike[str]
+) -> str:
+    """Return the public vault key, and create both key files if they do not exist.
 
-    The public file is written last: once it is there, the private one need not be readable here.
+    The public file is written last. If it exists, the private file is not read.
     """
     public = Path(public)
     if public.exists():
         return public.read_text(encoding="utf-8")
     if not Path(private).exists():
-        write_private_file(private, make_vault_key().private)
-    found = public_of(read_private_file(private))
+        write_private_file(private, generate_vault_key().private)
+    found = get_public_key(read_private_file(private))
     written = public.with_name(f"{public.name}.new")
     written.write_text(found, encoding="utf-8")
     written.replace(public)
@@ -52,69 +54,66 @@ def keep_vault_key(private: str | os.PathLike[str], public: str | os.PathLike[st
 
 
 def derive_vault_key(secret: bytes, *, purpose: str) -> VaultKey:
-    """Return the vault key that all who hold a secret of 32 bytes have for one purpose.
-
-    HKDF (RFC 5869) keeps it apart from every other use of the secret.
-    """
-    hkdf = HKDF(hashes.SHA256(), 32, salt=None, info=_info(f"vault key|{purpose}"))
-    return _vault_key(x25519.X25519PrivateKey.from_private_bytes(hkdf.derive(secret)))
+    """Return the vault key derived from a 32-byte secret for one purpose, with HKDF (RFC 5869)."""
+    hkdf = HKDF(hashes.SHA256(), 32, salt=None, info=_build_info(f"vault key|{purpose}"))
+    return _build_vault_key(x25519.X25519PrivateKey.from_private_bytes(hkdf.derive(secret)))
 
 
-def _vault_key(key: x25519.X25519PrivateKey) -> VaultKey:
+def _build_vault_key(key: x25519.X25519PrivateKey) -> VaultKey:
     return VaultKey(
-        private=_encoded(key.private_bytes_raw()),
-        public=_encoded(key.public_key().public_bytes_raw()),
+        private=_encode(key.private_bytes_raw()),
+        public=_encode(key.public_key().public_bytes_raw()),
     )
 
 
-def public_of(private: str) -> str:
-    """Return the public half of a vault key, or raise WrongKey."""
+def get_public_key(private: str) -> str:
+    """Return the public key of a private vault key, or raise WrongKey."""
     try:
         key = x25519.X25519PrivateKey.from_private_bytes(base64.b64decode(private, validate=True))
     except ValueError:  # without the cause: nothing about keys goes into a log
-        raise WrongKey("The private vault key cannot be read.") from None
-    return _encoded(key.public_key().public_bytes_raw())
+        raise WrongKey("The private vault key cannot be parsed.") from None
+    return _encode(key.public_key().public_bytes_raw())
 
 
 def seal(plaintext: bytes, *, to: str, binding: str) -> str:
-    """Seal to a public vault key. `binding` names the row and field that the blob belongs to.
+    """Encrypt a secret for a public vault key, with a new ephemeral key each time.
 
-    Each blob has a fresh key of its own. Moved to another place it does not open.
+    `binding` names the row and field of the secret. It cannot be decrypted in another place.
     """
     try:
         key = x25519.X25519PublicKey.from_public_bytes(base64.b64decode(to, validate=True))
     except ValueError as error:
-        raise WrongKey("The public vault key cannot be read.") from error
-    return _PREFIX + _encoded(_SUITE.encrypt(plaintext, key, info=_info(binding)))
+        raise WrongKey("The public vault key cannot be parsed.") from error
+    return _PREFIX + _encode(_SUITE.encrypt(plaintext, key, info=_build_info(binding)))
 
 
 def open_sealed(blob: str, *, private: str, binding: str) -> bytes:
-    """Open what was sealed to this vault key under this binding, or raise CannotOpen."""
+    """Decrypt a secret with the private vault key and its binding, or raise CannotOpen."""
     try:
         version, sealed_text = blob[: len(_PREFIX)], blob[len(_PREFIX) :]
-        info = _info(binding) if version == _PREFIX else b""  # no other version opens
+        info = _build_info(binding) if version == _PREFIX else b""  # fails for other versions
         key = x25519.X25519PrivateKey.from_private_bytes(base64.b64decode(private, validate=True))
         sealed = base64.b64decode(sealed_text, validate=True)
         return _SUITE.decrypt(sealed, key, info=info)
     except Exception:  # without the cause: nothing about keys goes into a log
         raise CannotOpen(
-            "The sealed secret cannot be opened: it is damaged, sealed to another key, or was"
-            " moved from another place."
+            "The secret cannot be decrypted. It is damaged, encrypted with a "
+            "different key, or was copied from another location."
         ) from None
 
 
 def write_private_file(path: str | os.PathLike[str], text: str) -> None:
-    """Write a new file that its owner alone can read, and see it to the disk.
+    """Write a new file that only its owner can access, and sync it to disk.
 
-    An existing file is never overwritten.
+    Raises UnsafeFile if the file exists.
     """
     path = Path(path)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
-        raise UnsafeFile(f"{path} exists already. It was not overwritten.") from None
+        raise UnsafeFile(f"{path} already exists and was not overwritten.") from None
     except OSError as error:
-        raise UnsafeFile(f"{path} cannot be written: {error.strerror}.") from error
+        raise UnsafeFile(f"Cannot write {path}: {error.strerror}.") from error
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
@@ -127,14 +126,14 @@ def write_private_file(path: str | os.PathLike[str], text: str) -> None:
 
 
 def read_private_file(path: str | os.PathLike[str]) -> str:
-    """Return a file that its owner alone can read; UnsafeFile where anyone else could."""
+    """Return the text of a private file, or raise UnsafeFile if other users can access it."""
     path = Path(path)
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        raise UnsafeFile(f"{path} cannot be opened: {error.strerror}.") from error
+        raise UnsafeFile(f"Cannot open {path}: {error.strerror}.") from error
     try:
-        _refuse_unsafe(path, os.fstat(handle))
+        _check_safe(path, os.fstat(handle))
         with os.fdopen(handle, "rb", closefd=False) as file:
             return file.read().decode("utf-8")
     except ValueError:
@@ -143,17 +142,20 @@ def read_private_file(path: str | os.PathLike[str]) -> str:
         os.close(handle)
 
 
-def _refuse_unsafe(path: Path, found: os.stat_result) -> None:
+def _check_safe(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise UnsafeFile(f"{path} is not an ordinary file.")
+        raise UnsafeFile(f"{path} is not a regular file.")
     if found.st_uid != os.geteuid():
         raise UnsafeFile(
             f"{path} belongs to another user.",
-            action=f"Make the user that runs this process (uid {os.geteuid()}) its owner.",
+            action=(
+                "Change the owner of the file to the user that runs this "
+                f"process (uid {os.geteuid()})."
+            ),
         )
     if found.st_mode & _OTHERS:
         raise UnsafeFile(
-            f"{path} is open to other users (mode {stat.S_IMODE(found.st_mode):04o}).",
+            f"{path} is accessible to other users (mode {stat.S_IMODE(found.st_mode):04o}).",
             action=f"Run: chmod 600 {path}",
         )
 
@@ -166,9 +168,9 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _info(binding: str) -> bytes:
+def _build_info(binding: str) -> bytes:
     return _INFO + binding.encode("utf-8")
 
 
-def _encoded(raw: bytes) -> str:
+def _encode(raw: bytes) -> str:
     return base64.b64encode(raw).decode("ascii")

@@ -1,4 +1,4 @@
-"""The zone key: Ed25519 (RFC 8032). It signs manifests and reports, never certificates."""
+"""The zone key (Ed25519, RFC 8032), which signs manifests and reports but not certificates."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from pki.errors import WrongKey
 
 
-def make_zone_key() -> tuple[str, str]:
-    """Return a new zone key: private and public part, raw 32 bytes each, in base64."""
-    return _pair(ed25519.Ed25519PrivateKey.generate())
+def generate_zone_key() -> tuple[str, str]:
+    """Return a new zone key: private and public key, each 32 raw bytes in Base64."""
+    return _encode_pair(ed25519.Ed25519PrivateKey.generate())
 
 
 def sign(private_b64: str, message: bytes) -> bytes:
-    """Return the 64 bytes of signature on a message."""
-    return _private(private_b64).sign(message)
+    """Return the 64-byte signature of a message."""
+    return _load_private_key(private_b64).sign(message)
 
 
 def verify(public_b64: str, message: bytes, signature: bytes) -> bool:
-    """Tell whether the signature is the zone key's; anything malformed is not."""
+    """Return True if the signature is valid. Malformed keys and signatures are not."""
     try:
         raw = base64.b64decode(public_b64, validate=True)
         ed25519.Ed25519PublicKey.from_public_bytes(raw).verify(signature, message)
@@ -31,15 +31,15 @@ def verify(public_b64: str, message: bytes, signature: bytes) -> bool:
     return True
 
 
-def public_part(private_b64: str) -> str:
-    """Return the public part of a zone key, in base64."""
-    return _pair(_private(private_b64))[1]
+def get_public_key(private_b64: str) -> str:
+    """Return the public key of a private zone key, in Base64."""
+    return _encode_pair(_load_private_key(private_b64))[1]
 
 
 def to_pem(private_b64: str) -> str:
-    """Return a private zone key as PKCS#8 PEM, which openssl can use."""
+    """Return a private zone key as PKCS #8 PEM, for use with openssl."""
     return (
-        _private(private_b64)
+        _load_private_key(private_b64)
         .private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -50,25 +50,25 @@ def to_pem(private_b64: str) -> str:
 
 
 def from_pem(pem: str) -> str:
-    """Return a private zone key in base64 from PKCS#8 PEM."""
+    """Return a private zone key in Base64 from PKCS #8 PEM, or raise WrongKey."""
     try:
         key = serialization.load_pem_private_key(pem.encode("ascii"), password=None)
     except Exception:  # without the cause, whose text could show key material
-        raise WrongKey("The zone key cannot be read.") from None
+        raise WrongKey("The zone key cannot be parsed.") from None
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise WrongKey("The zone key is not an Ed25519 key.")
-    return _pair(key)[0]
+    return _encode_pair(key)[0]
 
 
-def _private(private_b64: str) -> ed25519.Ed25519PrivateKey:
+def _load_private_key(private_b64: str) -> ed25519.Ed25519PrivateKey:
     try:
         raw = base64.b64decode(private_b64, validate=True)
         return ed25519.Ed25519PrivateKey.from_private_bytes(raw)
     except ValueError:
-        raise WrongKey("The zone key cannot be read.") from None
+        raise WrongKey("The zone key cannot be parsed.") from None
 
 
-def _pair(key: ed25519.Ed25519PrivateKey) -> tuple[str, str]:
+def _encode_pair(key: ed25519.Ed25519PrivateKey) -> tuple[str, str]:
     raw = (key.private_bytes_raw(), key.public_key().public_bytes_raw())
     private, public = (base64.b64encode(part).decode("ascii") for part in raw)
     return private, public

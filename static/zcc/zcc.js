@@ -64,7 +64,7 @@ document.addEventListener("zcc:download", (event) => {
   document.body.append(link); link.click(); link.remove();
 });
 for (const name of ["htmx:sendError", "htmx:timeout"]) {
-  document.addEventListener(name, () => say("The server did not answer. The page shows the last known state."));
+  document.addEventListener(name, () => say("The server is not responding. This page shows the last known state."));
 }
 
 const copy = async (button) => {
@@ -84,7 +84,7 @@ document.addEventListener("click", (event) => {
   const off = at("[aria-disabled=true]");
   if (off) {
     event.preventDefault(); event.stopPropagation();
-    say(document.getElementById(off.getAttribute("aria-describedby"))?.textContent || "Not available now.");
+    say(document.getElementById(off.getAttribute("aria-describedby"))?.textContent || "Currently not available.");
   } else if (at("[data-dismiss]")) at("p").remove();
   else if (at("[data-copy]")) copy(at("[data-copy]"));
   else if (at("[data-theme-toggle]")) switchTheme();

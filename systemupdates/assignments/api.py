@@ -1,4 +1,4 @@
-"""Status by Device: how devices stand to an update, and the acts on one of them."""
+"""REST API of assignments (Status by Device) and the actions on one device."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from console.pages.tables import sorted_by
-from console.rest.api import Page, Paging, Text, by_guid, by_number, page
+from console.pages.tables import sort_columns
+from console.rest.api import Page, Paging, Text, get_by_guid, get_by_number, paginate
 from devices.models import Device, Zone
-from systemupdates.assignments import assignment as acts
+from systemupdates.assignments import assignment as assignments
 from systemupdates.models import Assignment
 from systemupdates.updates import lifecycle, tables
-from systemupdates.updates.api import MAY_DEPLOY, find
+from systemupdates.updates.api import MAY_DEPLOY, find_update
 
 router = Router(tags=["updates"])
 
 
 class AssignmentOut(Schema):
-    """How one device stands to one update; `reason` and `action` tell of a failure."""
+    """The status of an update on a device. `reason` and `action` describe a failure."""
 
     id: int
     update_id: UUID
@@ -40,82 +40,92 @@ class AssignmentOut(Schema):
     confirmed_at: datetime | None
 
 
-class OfDeviceOut(AssignmentOut):
-    """How a device stands to one of its updates."""
+class DeviceAssignmentOut(AssignmentOut):
+    """The status of one of the updates of a device."""
 
     update: str = Field(validation_alias="update.name")
 
 
 class RefreshOut(AssignmentOut):
-    """How a device stands, and when it is heard next: `due_at` is null where nobody knows."""
+    """The status of an update on a device, and its next contact.
 
-    at_once: bool
+    `due_at` is null if the device had no contact yet.
+    """
+
+    is_immediate: bool = Field(description="whether the device refreshes within seconds")
     due_at: datetime | None
+    at_once: bool = Field(
+        validation_alias="is_immediate", description="use `is_immediate`", deprecated=True
+    )
 
 
 class AssignmentFilter(Schema):
-    """Which devices of an update to return; `state` may also be `open`."""
+    """The devices of an update to return. `state` can also be `open`."""
 
     q: Text = ""
     state: Text = ""
     sort: Text = Field(
-        "", description="device, state, changed, contact, with - in front for descending"
+        "", description=("device, state, changed, or contact; prefix with - for descending order")
     )
 
 
 @router.get("/updates/{update_id}/assignments", response=Page[AssignmentOut])
 def list_assignments(
-    request: HttpRequest, update_id: str, paging: Query[Paging], wanted: Query[AssignmentFilter]
+    request: HttpRequest, update_id: str, paging: Query[Paging], selected: Query[AssignmentFilter]
 ) -> Any:
-    """Status by Device: the devices of an update, without another order those that failed first."""
-    update = find(update_id)
-    _columns, field, descending = sorted_by(tables.DEVICE_COLUMNS, wanted.sort)
+    """List the devices of an update and their status (Status by Device).
+
+    By default, failed devices are listed first.
+    """
+    update = find_update(update_id)
+    _columns, field, descending = sort_columns(tables.DEVICE_COLUMNS, selected.sort)
     order = f"-{field}" if descending and field else field
-    numbers = tables.counts([update])[update.pk]
-    return page(
-        tables.status_by_device(update, numbers, wanted.state, wanted.q.strip(), order), paging
+    numbers = tables.count_devices([update])[update.pk]
+    return paginate(
+        tables.get_status_by_device(update, numbers, selected.state, selected.q.strip(), order),
+        paging,
     )
 
 
-@router.get("/devices/{device_id}/assignments", response=Page[OfDeviceOut])
+@router.get("/devices/{device_id}/assignments", response=Page[DeviceAssignmentOut])
 def list_updates_of_device(request: HttpRequest, device_id: str, paging: Query[Paging]) -> Any:
-    """List the updates of a device, the newest first."""
-    device = by_guid(Device.objects.only("guid"), device_id)
+    """List the updates of a device, newest first."""
+    device = get_by_guid(Device.objects.only("guid"), device_id)
     found = Assignment.objects.filter(device=device, update__deleted_at=None)
     found = found.select_related("device", "update").defer("update__envelope", "update__files")
-    return page(found.order_by("-update__created_at", "pk"), paging)
+    return paginate(found.order_by("-update__created_at", "pk"), paging)
 
 
 def _find(assignment_id: str) -> Assignment:
     found = Assignment.objects.filter(update__deleted_at=None)
-    return by_number(found.select_related("device"), assignment_id)
+    return get_by_number(found.select_related("device"), assignment_id)
 
 
 @router.get("/assignments/{assignment_id}", response=AssignmentOut)
 def show_assignment(request: HttpRequest, assignment_id: str) -> Any:
-    """Show how one device stands to one update."""
+    """Get the status of an update on a device."""
     return _find(assignment_id)
 
 
 @router.post("/assignments/{assignment_id}/ignore", response=AssignmentOut, auth=MAY_DEPLOY)
 def ignore_device(request: HttpRequest, assignment_id: str) -> Any:
-    """Ignore Device: leave a device out of an update."""
+    """Exclude a device from an update (Ignore Device)."""
     assignment = _find(assignment_id)
-    acts.ignore_device(assignment, now=timezone.now())
+    assignments.ignore_device(assignment, now=timezone.now())
     return assignment
 
 
 @router.post("/assignments/{assignment_id}/redeploy", response=AssignmentOut, auth=MAY_DEPLOY)
 def redeploy(request: HttpRequest, assignment_id: str) -> Any:
-    """Offer an update again to a device that failed or was ignored."""
+    """Redeploy an update to a device that failed or was ignored."""
     assignment = _find(assignment_id)
-    acts.redeploy(assignment, now=timezone.now())
+    assignments.redeploy(assignment, now=timezone.now())
     return assignment
 
 
 @router.post("/assignments/{assignment_id}/clear-error", response=AssignmentOut, auth=MAY_DEPLOY)
 def clear_error(request: HttpRequest, assignment_id: str) -> Any:
-    """Clear Error: take the message off; the device is not asked to try again."""
+    """Clear the error on a device (Clear Error). The device does not retry the update."""
     assignment = _find(assignment_id)
     lifecycle.clear_error(assignment, now=timezone.now())
     return assignment
@@ -123,8 +133,11 @@ def clear_error(request: HttpRequest, assignment_id: str) -> Any:
 
 @router.post("/assignments/{assignment_id}/refresh", response=RefreshOut, auth=MAY_DEPLOY)
 def refresh_device(request: HttpRequest, assignment_id: str) -> Any:
-    """Refresh Device: let it try again as soon as it is heard; devices call, nobody calls them."""
+    """Retry the update at the device's next contact (Refresh Device).
+
+    The console cannot contact devices itself.
+    """
     assignment: Any = _find(assignment_id)
-    assignment.at_once = lifecycle.refresh_device(assignment)
-    assignment.due_at = lifecycle.heard_by(assignment.device, Zone.objects.the())
+    assignment.is_immediate = lifecycle.refresh_device(assignment)
+    assignment.due_at = lifecycle.get_next_contact(assignment.device, Zone.objects.get_zone())
     return assignment

@@ -1,4 +1,7 @@
-"""Assign an update to devices in the order of D-36, hear how they fare, ignore, redeploy."""
+"""Assignment of updates to devices: assign, offer, save reports, ignore, redeploy, and cancel.
+
+See: D-36; D-38
+"""
 
 from __future__ import annotations
 
@@ -10,28 +13,32 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from audit.models import Entry, utc
+from audit.models import Entry, from_timestamp
 from devices.models import Device, Role, Zone
+from devices.registration.states import DeviceState
 from faults import Conflict, Invalid, NotFound
 from systemupdates.assignments import rollout, stages
 from systemupdates.models import Assignment, SystemUpdate
-from systemupdates.updates.states import ASSIGNMENT, SETTLED, AssignmentState, UpdateState
+from systemupdates.updates.states import (
+    ASSIGNMENT,
+    ERRORS,
+    UNDER_WAY,
+    UPDATE_CLOSED,
+    AssignmentState,
+)
 from wire import messages
-from wire.preflight import RehearsalReport
+from wire.preflight import PreflightReport
 
 A = AssignmentState
-FIRST, PRIMARIES, THE_REST = 0, 1, 2
-REHEARSED_AT_MOST = 10
-# While a live device of an earlier wave is in one of these, later waves wait.
-UNDER_WAY = (A.PENDING, A.ASSIGNED, A.DOWNLOADING, A.APPLYING)
-# What Redeploy is for.
-REDEPLOYABLE = (A.FAILED, A.NEEDS_CRT, A.IGNORED)
+MAX_PREFLIGHT_RESULTS = 10
+REDEPLOYABLE = (*ERRORS, A.IGNORED)
 
-# One statement for any number of devices; a device that has its row keeps it. In the order of
-# their keys the rows go into each index one behind the other: that takes half the time.
+# One statement for any number of devices. Existing assignments are kept. Rows in the order of
+# their keys take half the time, because each index grows at its end.
 _ASSIGN = """
 INSERT INTO systemupdates_assignment
-  (update_id, device_id, state, wave, step, attempt, reason, action, redeploy, told)
+  (update_id, device_id, state, wave, step, attempt, reason, action, redeploy,
+   cancellation_acknowledged)
 SELECT %s, d.guid, 'pending', CASE WHEN d.guid = %s THEN 0 WHEN d.role = %s THEN 1 ELSE 2 END,
   '', 0, '', '', {false}, {false}
 FROM devices_device d
@@ -41,19 +48,22 @@ ON CONFLICT (update_id, device_id) DO NOTHING
 """
 
 
-def _key(value: UUID) -> Any:
+def _to_column(value: UUID) -> Any:
     field = Device._meta.pk
     return field.get_db_prep_value(value, connection)
 
 
 def assign(update: SystemUpdate, *, only: list[UUID] | None = None) -> int:
-    """Give every registered device (or `only` those) a pending assignment; returns how many."""
-    given = [_key(guid) for guid in only or []]
+    """Create a pending assignment for every registered device, or for `only` some.
+
+    Returns the number of new assignments.
+    """
+    given = [_to_column(guid) for guid in only or []]
     clause = f"AND d.guid IN ({', '.join(['%s'] * len(given))})" if only is not None else ""
     false = "FALSE" if connection.vendor == "postgresql" else "0"
     values = [
-        _key(update.pk),
-        _key(update.initiating_server_id),
+        _to_column(update.pk),
+        _to_column(update.initiating_server_id),
         Role.PRIMARY,
         *given,
     ]
@@ -61,87 +71,90 @@ def assign(update: SystemUpdate, *, only: list[UUID] | None = None) -> int:
         cursor.execute(_ASSIGN.format(only=clause, false=false), values)
         count = int(cursor.rowcount)
     if count:
-        rollout.forget(update.pk)
+        rollout.discard_counts(update.pk)
     if update.staged and count:
-        stages.plan(update, rest_seconds=Zone.objects.the().stage_timeout_seconds)
+        stages.create_runs(update, rest_seconds=Zone.objects.get_zone().stage_timeout_seconds)
     return count
 
 
 def offer(update: SystemUpdate, *, now: datetime, refresh: timedelta) -> int:
-    """Offer the update to the next wave once all live devices of the one before applied it."""
+    """Offer the update to the next wave if all online devices of earlier waves have applied it.
+
+    Returns the number of devices to which it was offered.
+    """
     if update.staged:
         return stages.offer(update, now=now)
-    live = now - 2 * refresh - timedelta(minutes=1)
+    online_since = now - 2 * refresh - timedelta(minutes=1)
     waiting = Assignment.objects.filter(update=update, state=A.PENDING)
     wave = waiting.order_by("wave").values_list("wave", flat=True).first()
     if wave is None:
         return 0
-    before = Assignment.objects.filter(
-        update=update, wave__lt=wave, state__in=UNDER_WAY, device__last_contact__gte=live
+    earlier = Assignment.objects.filter(
+        update=update, wave__lt=wave, state__in=UNDER_WAY, device__last_contact__gte=online_since
     )
-    if before.exists():
+    if earlier.exists():
         return 0
     wave_rows = waiting.filter(wave=wave)
-    Device.objects.filter(pk__in=wave_rows.values("device")).update(errands=True)
+    Device.objects.filter(pk__in=wave_rows.values("device")).update(has_pending_work=True)
     return wave_rows.update(state=A.ASSIGNED, changed_at=now)
 
 
-def report(
-    device: Device, update_id: str, said: messages.StatusReport, *, now: datetime
+def save_status_report(
+    device: Device, update_id: str, report: messages.StatusReport, *, now: datetime
 ) -> Assignment:
-    """Note what a device says of an update. Repeated or late reports change nothing."""
-    assignment = _of(device, update_id)
-    if said.state not in messages.REPORTED_STATES:
-        raise Invalid(_("There is no state %(state)r.") % {"state": said.state})
-    if said.state == messages.CANCELED:
-        Assignment.objects.filter(pk=assignment.pk).update(told=True)
+    """Save the status that a device reports. Repeated and outdated reports are ignored."""
+    assignment = _get_assignment(device, update_id)
+    if report.state not in messages.REPORTED_STATES:
+        raise Invalid(_("Unknown state: %(state)r.") % {"state": report.state})
+    if report.state == messages.CANCELED:
+        Assignment.objects.filter(pk=assignment.pk).update(cancellation_acknowledged=True)
         return assignment
-    here = assignment.state
-    fresh = said.attempt > assignment.attempt
-    if here == said.state and not fresh:
+    is_new_attempt = report.attempt > assignment.attempt
+    is_same_state = assignment.state == report.state
+    if is_same_state and not is_new_attempt:
         return assignment
-    if said.state != A.ACTIVATED and not fresh and _is_late(assignment, said):
+    if report.state != A.ACTIVATED and not is_new_attempt and _is_outdated(assignment, report):
         return assignment
-    if here != said.state and said.state not in ASSIGNMENT.moves[here]:
+    if not is_same_state and not ASSIGNMENT.can_change(assignment.state, report.state):
         return assignment
-    _write(assignment, said, now)
+    _save_report(assignment, report, now)
     return assignment
 
 
-def _is_late(assignment: Assignment, said: messages.StatusReport) -> bool:
-    """Tell whether a report speaks of what is past: an earlier attempt, or before a redeploy."""
-    if said.attempt < assignment.attempt:
+def _is_outdated(assignment: Assignment, report: messages.StatusReport) -> bool:
+    """Return True if a report is about an earlier attempt or from before a redeploy."""
+    if report.attempt < assignment.attempt:
         return True
     if assignment.redeploy:
-        return said.state == A.FAILED
+        return report.state == A.FAILED
     return assignment.state == A.FAILED
 
 
-def _write(assignment: Assignment, said: messages.StatusReport, now: datetime) -> None:
+def _save_report(assignment: Assignment, report: messages.StatusReport, now: datetime) -> None:
     changes: dict[str, Any] = {
-        "step": said.step[:32],
-        "attempt": max(said.attempt, assignment.attempt),
-        "reason": said.detail[:2000],
-        "action": said.action[:2000],
+        "step": report.step[:32],
+        "attempt": max(report.attempt, assignment.attempt),
+        "reason": report.detail[:2000],
+        "action": report.action[:2000],
         "changed_at": now,
         "redeploy": False,
     }
-    if said.state == A.APPLIED and assignment.applied_at is None:
+    if report.state == A.APPLIED and assignment.applied_at is None:
         changes["applied_at"] = now
-    if said.state == A.ACTIVATED:
-        changes["activated_at"] = assignment.activated_at or utc(said.at)
+    if report.state == A.ACTIVATED:
+        changes["activated_at"] = assignment.activated_at or from_timestamp(report.at)
         changes["confirmed_at"] = now
         changes["applied_at"] = assignment.applied_at or now
-    here = assignment.state
-    # One line of many: the ledger keeps failures and ends, the row keeps the rest.
-    if said.state in (A.FAILED, A.ACTIVATED) and here != said.state:
-        Assignment.objects.move(assignment, said.state, note=said.detail[:200], **changes)
+    current = assignment.state
+    # The audit log has only failures and activations, to keep the number of entries low.
+    if report.state in (A.FAILED, A.ACTIVATED) and current != report.state:
+        Assignment.objects.transition(assignment, report.state, note=report.detail[:200], **changes)
         return
-    Assignment.objects.filter(pk=assignment.pk, state=here).update(state=said.state, **changes)
-    assignment.state = said.state
+    Assignment.objects.filter(pk=assignment.pk, state=current).update(state=report.state, **changes)
+    assignment.state = report.state
 
 
-def _of(device: Device, update_id: str) -> Assignment:
+def _get_assignment(device: Device, update_id: str) -> Assignment:
     try:
         found = Assignment.objects.filter(device=device, update_id=UUID(update_id)).first()
     except ValueError:
@@ -151,35 +164,50 @@ def _of(device: Device, update_id: str) -> Assignment:
     return found
 
 
-def rehearsed(device: Device, update_id: str, said: RehearsalReport, *, now: datetime) -> None:
-    """Keep how a device's handshakes with future certificates went (B-1)."""
-    assignment = _of(device, update_id)
-    # A device tells what is new since its last report: what it said of other servers stays.
-    known = {one["server"]: one for one in assignment.rehearsal or []}
-    for r in said.results:
-        known[r.server] = {"server": r.server, "code": r.code, "detail": r.detail[:500]}
-    results = list(known.values())[-REHEARSED_AT_MOST:]
-    Assignment.objects.filter(pk=assignment.pk).update(rehearsal=results, rehearsed_at=now)
+def save_preflight_report(
+    device: Device, update_id: str, report: PreflightReport, *, now: datetime
+) -> None:
+    """Save the preflight results of a device.
+
+    The report has only new results. Results of other servers are kept.
+    """
+    assignment = _get_assignment(device, update_id)
+    known = {result["server"]: result for result in assignment.preflight_results or []}
+    for result in report.results:
+        known[result.server] = {
+            "server": result.server,
+            "code": result.code,
+            "detail": result.detail[:500],
+        }
+    results = list(known.values())[-MAX_PREFLIGHT_RESULTS:]
+    Assignment.objects.filter(pk=assignment.pk).update(preflight_results=results, preflight_at=now)
 
 
 @transaction.atomic
 def ignore_device(assignment: Assignment, *, now: datetime) -> None:
-    """Leave a device out of an update: the operation no longer waits for it (R097)."""
-    Assignment.objects.move(assignment, A.IGNORED, note=str(assignment.device), changed_at=now)
-    Device.objects.filter(pk=assignment.device_id).update(errands=True, wake=True)
-    rollout.forget(assignment.update_id)
+    """Ignore a device for an update, so that it no longer keeps the operation open."""
+    Assignment.objects.transition(
+        assignment, A.IGNORED, note=str(assignment.device), changed_at=now
+    )
+    Device.objects.filter(pk=assignment.device_id).update(
+        has_pending_work=True, refresh_requested=True
+    )
+    rollout.discard_counts(assignment.update_id)
 
 
 @transaction.atomic
 def redeploy(assignment: Assignment, *, now: datetime) -> None:
-    """Offer a failed or ignored update to its device again (R053, D-38)."""
+    """Offer a failed or ignored update to its device again."""
     if assignment.state not in REDEPLOYABLE:
         raise Conflict(
-            _("%(device)s has neither failed nor was it left out. Nothing was changed.")
+            _(
+                "%(device)s cannot be redeployed because it has not failed and "
+                "is not ignored. Nothing was changed."
+            )
             % {"device": assignment.device},
-            action=_("Reload the page to see how the device stands."),
+            action=_("Reload the page to see the current status of the device."),
         )
-    Assignment.objects.move(
+    Assignment.objects.transition(
         assignment,
         A.ASSIGNED,
         note=str(assignment.device),
@@ -187,72 +215,83 @@ def redeploy(assignment: Assignment, *, now: datetime) -> None:
         redeploy=True,
         reason="",
         action="",
-        # A device that was left out begins to count anew.
+        # An ignored device starts again with the first attempt.
         **({"attempt": 0} if assignment.state == A.IGNORED else {}),
     )
-    Device.objects.filter(pk=assignment.device_id).update(errands=True, wake=True)
-    rollout.forget(assignment.update_id)
+    Device.objects.filter(pk=assignment.device_id).update(
+        has_pending_work=True, refresh_requested=True
+    )
+    rollout.discard_counts(assignment.update_id)
 
 
 def offer_again(device: Device) -> None:
-    """Offer every update that still counts to a device that registered anew (A.3: re-imaged)."""
-    closed = (UpdateState.BASELINED, UpdateState.CANCELED)
-    rows = Assignment.objects.filter(device=device).exclude(update__state__in=closed)
-    # One that an administrator has left out stays left out, until it is redeployed.
+    """Offer every open update again to a device that has registered again (re-imaged device).
+
+    Devices that are ignored for an update stay ignored.
+    """
+    rows = Assignment.objects.filter(device=device).exclude(update__state__in=UPDATE_CLOSED)
     rows.exclude(state__in=(A.PENDING, A.CANCELED, A.IGNORED)).update(
         state=A.ASSIGNED, attempt=0, step="", reason="", redeploy=False
     )
 
 
-def withdraw(update: SystemUpdate, *, announced: bool, now: datetime) -> None:
-    """Cancel the update on every device; each hears of it by signed notice at its next refresh.
+def cancel_assignments(update: SystemUpdate, *, announced: bool, now: datetime) -> None:
+    """Cancel the update on every device. Devices get a signed trust notice at their next refresh.
 
-    `announced`: every device may trust its root already, also one that was not offered it yet.
+    `announced`: whether devices might already trust the new root before the update was offered.
     """
     rows = Assignment.objects.filter(update=update).exclude(state=A.CANCELED)
-    silent = rows.filter(state=A.PENDING)
-    untouched = silent.update(state=A.CANCELED, told=not announced, changed_at=now)
-    hear = Assignment.objects.filter(update=update, told=False)
-    Device.objects.filter(pk__in=hear.values("device")).update(errands=True)
-    rest = rows.exclude(state=A.CANCELED).update(state=A.CANCELED, changed_at=now)
-    rollout.forget(update.pk)
+    pending = rows.filter(state=A.PENDING)
+    never_offered = pending.update(
+        state=A.CANCELED, cancellation_acknowledged=not announced, changed_at=now
+    )
+    unaware = Assignment.objects.filter(update=update, cancellation_acknowledged=False)
+    Device.objects.filter(pk__in=unaware.values("device")).update(has_pending_work=True)
+    offered = rows.exclude(state=A.CANCELED).update(state=A.CANCELED, changed_at=now)
+    rollout.discard_counts(update.pk)
     Entry.objects.record(
         "withdraw",
         f"systemupdates.SystemUpdate:{update.pk}",
-        detail={"never offered": untouched, "offered": rest},
+        detail={"never offered": never_offered, "offered": offered},
     )
 
 
-def undo(update: SystemUpdate, *, now: datetime) -> int:
-    """Call the update back from every device, also from those that activated it (B-5)."""
+def roll_back_assignments(update: SystemUpdate, *, now: datetime) -> int:
+    """Cancel the update on every device, including those that have activated it.
+
+    Returns the number of devices.
+    """
     rows = Assignment.objects.filter(update=update)
-    Device.objects.filter(pk__in=rows.values("device")).update(errands=True)
-    called = rows.update(state=A.CANCELED, told=False, redeploy=False, changed_at=now)
-    rollout.forget(update.pk)
-    Entry.objects.record(
-        "undo", f"systemupdates.SystemUpdate:{update.pk}", detail={"devices": called}
+    Device.objects.filter(pk__in=rows.values("device")).update(has_pending_work=True)
+    count = rows.update(
+        state=A.CANCELED, cancellation_acknowledged=False, redeploy=False, changed_at=now
     )
-    return called
+    rollout.discard_counts(update.pk)
+    Entry.objects.record(
+        "undo", f"systemupdates.SystemUpdate:{update.pk}", detail={"devices": count}
+    )
+    return count
 
 
-def cut_off(update: SystemUpdate, *, since: datetime, now: datetime) -> int:
-    """Tell which devices cannot verify the servers any more: silent since, and not applied (D-33).
+def mark_devices_without_contact(update: SystemUpdate, *, since: datetime, now: datetime) -> int:
+    """Set devices that can no longer verify the servers to Needs CRT, and return their number.
 
-    For them there is no bridge, or the old root has expired. They recover by the signed notice
-    when they are on again; until then only the remint tool is known to help.
+    These are devices without contact since `since` that have not applied the update, if there is
+    no cross-certificate or the old root has expired.
     """
     rows = Assignment.objects.filter(
         Q(device__last_contact__lt=since) | Q(device__last_contact=None),
         update=update,
         state__in=(*UNDER_WAY, A.FAILED),
-        device__state="registered",
+        device__state=DeviceState.REGISTERED,
     )
     count = rows.update(
         state=A.NEEDS_CRT,
         changed_at=now,
-        reason=_("It missed the update and cannot verify the servers any more."),
+        reason=_("The device missed the update and can no longer verify the servers."),
         action=_(
-            "It recovers by itself once it is on. Else run the Certificate Remint Tool on it."
+            "Start the device. It recovers automatically. If it does not, run "
+            "the Certificate Remint Tool on it."
         ),
     )
     if count:
@@ -261,20 +300,6 @@ def cut_off(update: SystemUpdate, *, since: datetime, now: datetime) -> int:
     return count
 
 
-def settled(update: SystemUpdate) -> bool:
-    """Tell whether no device holds the update open any more (D-27)."""
+def is_settled(update: SystemUpdate) -> bool:
+    """Return True if no device keeps the update open (D-27)."""
     return not Assignment.objects.filter(update=update).outstanding().exists()
-
-
-__all__ = [
-    "SETTLED",
-    "assign",
-    "cut_off",
-    "ignore_device",
-    "offer",
-    "redeploy",
-    "report",
-    "settled",
-    "undo",
-    "withdraw",
-]

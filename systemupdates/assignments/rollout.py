@@ -1,13 +1,7 @@
-"""How an update has spread over time: what the rollout chart draws (B-6).
+"""Rollout of an update over time: samples for the chart, and stored counts of large updates.
 
-How many devices were how far at which time: kept as the rollout goes, drawn on its page.
-
-A chart of samples costs the same for a hundred devices and for a million (B-6).
-
-Counts of a large update by state, kept while it goes (P-8).
-
-Whoever looks at its live pane would count all its devices again every two seconds. The sweep
-counts them anyway; a pane takes what it found, so it costs the same for any number of devices.
+A chart of samples costs the same for any number of devices. The scheduler stores the counts of
+large updates, so that the live pane does not count all devices every two seconds.
 """
 
 from __future__ import annotations
@@ -18,133 +12,137 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
-from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from console.pages import chart
 from console.pages.chart import Series
-from systemupdates.models import Assignment, Sample, SystemUpdate
+from systemupdates.models import Assignment, RolloutSample, SystemUpdate
 from systemupdates.updates import tables
+from systemupdates.updates.states import APPLIED, ERRORS
 from systemupdates.updates.states import AssignmentState as A
 
-# What is drawn, and the moment of an assignment that it counts.
-LINES = (
-    ("trusted", gettext_lazy("Applied"), "applied_at"),
-    ("rehearsed", gettext_lazy("Rehearsed"), "rehearsed_at"),
-    ("activated", gettext_lazy("Activated"), "activated_at"),
-    ("seen", gettext_lazy("Seen after activation"), "confirmed_at"),
+# The series of the chart of an operation: key, label, and field of the assignment.
+SERIES_FIELDS = (
+    ("trusted", _("Applied"), "applied_at"),
+    ("rehearsed", _("Passed preflight check"), "preflight_at"),
+    ("activated", _("Activated"), "activated_at"),
+    ("seen", _("Connected after activation"), "confirmed_at"),
 )
 
 
-def counted(rows: QuerySet[Any], field: str, moments: Sequence[datetime]) -> list[int]:
-    """Return how many rows had their moment by each of some moments, in one query."""
-    asked = {
+def count_until(rows: QuerySet[Any], field: str, moments: Sequence[datetime]) -> list[int]:
+    """Return the number of rows whose field is set by each moment, in one query."""
+    counts = {
         f"n{number}": Count("pk", filter=Q(**{f"{field}__lte": moment}))
         for number, moment in enumerate(moments)
     }
-    numbers = rows.order_by().aggregate(**asked)
-    return [numbers[name] for name in asked]
+    numbers = rows.order_by().aggregate(**counts)
+    return [numbers[name] for name in counts]
 
 
-def series(update: SystemUpdate, moments: Sequence[datetime]) -> list[Series]:
-    """Return the lines of an update's chart."""
+def build_series(update: SystemUpdate, moments: Sequence[datetime]) -> list[Series]:
+    """Return the series of the chart of an operation."""
     rows = Assignment.objects.filter(update=update)
-    return [Series(key, label, counted(rows, field, moments)) for key, label, field in LINES]
+    return [
+        Series(key, label, count_until(rows, field, moments)) for key, label, field in SERIES_FIELDS
+    ]
 
 
-LEAST_PAUSE = timedelta(seconds=2)
-# The pause between samples grows with the age of the rollout: some hundred tell all of it.
+MIN_SAMPLE_INTERVAL = timedelta(seconds=2)
+# The interval between samples grows with the age of the rollout, to limit their number.
 SHARE_OF_AGE = 150
-APPLIED = (A.APPLIED, A.ACTIVATING, A.ACTIVATED)
-BAD = (A.FAILED, A.NEEDS_CRT)
-LEFT_OUT = (A.IGNORED, A.CANCELED)
-CHART_LINES = (("trusted", _("Applied")), ("activated", _("Activated")), ("failed", _("Failed")))
+EXCLUDED = (A.IGNORED, A.CANCELED)
+CHART_SERIES = (("trusted", _("Applied")), ("activated", _("Activated")), ("failed", _("Failed")))
 
 
-def note(update: SystemUpdate, *, now: datetime, last_word: bool = False) -> None:
-    """Keep a sample where one is due and something changed; the `last_word` is always due."""
+def record_sample(update: SystemUpdate, *, now: datetime, is_final: bool = False) -> None:
+    """Store a sample if one is due and the counts have changed. A final sample is always due."""
     if update.assigned_at is None:
         return
-    numbers = tables.counts([update])[update.pk]
-    keep(update, numbers, now=now)
+    numbers = tables.count_devices([update])[update.pk]
+    store_counts(update, numbers, now=now)
     before = update.samples.order_by("-at", "-pk").first()
-    pause = max(LEAST_PAUSE, (now - update.assigned_at) / SHARE_OF_AGE)
-    if before is not None and not last_word and now - before.at < pause:
+    interval = max(MIN_SAMPLE_INTERVAL, (now - update.assigned_at) / SHARE_OF_AGE)
+    if before is not None and not is_final and now - before.at < interval:
         return
-    counts = reckon(numbers)
+    counts = summarize_counts(numbers)
     if before is None or before.counts != counts:
-        Sample.objects.create(update=update, at=now, counts=counts)
+        RolloutSample.objects.create(update=update, at=now, counts=counts)
 
 
-def reckon(numbers: Mapping[str, int]) -> dict[str, int]:
-    """Return what the chart shows of the devices by state."""
+def summarize_counts(numbers: Mapping[str, int]) -> dict[str, int]:
+    """Return the numbers of the chart for the numbers of devices by state."""
     return {
         "trusted": sum(numbers.get(state, 0) for state in APPLIED),
         "activated": numbers.get(A.ACTIVATED, 0),
-        "failed": sum(numbers.get(state, 0) for state in BAD),
-        "of": sum(n for state, n in numbers.items() if state not in LEFT_OUT),
+        "failed": sum(numbers.get(state, 0) for state in ERRORS),
+        "of": sum(n for state, n in numbers.items() if state not in EXCLUDED),
     }
 
 
-def points(
+def get_points(
     update: SystemUpdate, numbers: Mapping[str, int], *, now: datetime
 ) -> list[tuple[datetime, dict[str, int]]]:
-    """Return how far the devices were at which time, the last one now while the rollout goes on."""
+    """Return the samples of an update, and the current numbers while the rollout is in progress."""
     begin = update.assigned_at
     if begin is None:
         return []
-    kept = [(sample.at, sample.counts) for sample in update.samples.order_by("at", "pk")]
-    if update.state not in tables.HISTORY or not kept:
-        kept.append((max(now, begin), reckon(numbers)))
-    return kept
+    found = [(sample.at, sample.counts) for sample in update.samples.order_by("at", "pk")]
+    if update.state not in tables.HISTORY or not found:
+        found.append((max(now, begin), summarize_counts(numbers)))
+    return found
 
 
-def drawn(update: SystemUpdate, numbers: Mapping[str, int], *, now: datetime) -> chart.Chart | None:
-    """Return the chart of an update; None before there is anything to draw."""
+def build_rollout_chart(
+    update: SystemUpdate, numbers: Mapping[str, int], *, now: datetime
+) -> chart.Chart | None:
+    """Return the chart of an update, None if the update has not been assigned."""
     begin = update.assigned_at
     if begin is None:
         return None
-    found = [(begin, {}), *points(update, numbers, now=now)]
+    found = [(begin, {}), *get_points(update, numbers, now=now)]
     moments = [at for at, _counts in found]
     lines = [
         chart.Series(key, label, [counts.get(key, 0) for _at, counts in found])
-        for key, label in CHART_LINES
+        for key, label in CHART_SERIES
     ]
     moment = update.activates_at
     marks = [chart.Mark("activation", _("Activation"), moment)] if moment else []
-    return chart.draw(moments, lines, of=found[-1][1].get("of", 0), marks=marks)
+    return chart.build_chart(moments, lines, of=found[-1][1].get("of", 0), marks=marks)
 
 
-LARGE = 10_000
-"""Fewer devices are counted when they are asked for."""
-LASTS = timedelta(seconds=10)
-"""Where the sweep has not come for so long, the pane counts by itself."""
+# Number of devices from which the scheduler stores the counts.
+LARGE_UPDATE = 10_000
+# Older stored counts are not used.
+MAX_COUNTS_AGE = timedelta(seconds=10)
 
 
-def keep(update: SystemUpdate, numbers: Mapping[str, int], *, now: datetime) -> None:
-    """Keep what was counted of a large update."""
-    if sum(numbers.values()) >= LARGE:
+def store_counts(update: SystemUpdate, numbers: Mapping[str, int], *, now: datetime) -> None:
+    """Store the counts of a large update."""
+    if sum(numbers.values()) >= LARGE_UPDATE:
         rows = SystemUpdate.objects.filter(pk=update.pk)
-        rows.update(tally=dict(numbers), tallied_at=now)
+        rows.update(counts=dict(numbers), counted_at=now)
 
 
-def forget(update: UUID) -> None:
-    """Let the devices be counted anew: an administrator has just changed one."""
-    SystemUpdate.objects.filter(pk=update).update(tallied_at=None)
+def discard_counts(update: UUID) -> None:
+    """Discard the stored counts after an administrator has changed a device."""
+    SystemUpdate.objects.filter(pk=update).update(counted_at=None)
 
 
-def recent(update: SystemUpdate, *, now: datetime) -> dict[str, int]:
-    """Return the counts by state as they were a few seconds ago at most."""
-    return recent_of([update], now=now)[update.pk]
+def get_recent_counts(update: SystemUpdate, *, now: datetime) -> dict[str, int]:
+    """Return the number of devices by state, at most a few seconds old."""
+    return get_recent_counts_by_update([update], now=now)[update.pk]
 
 
-def recent_of(updates: Sequence[SystemUpdate], *, now: datetime) -> dict[UUID, dict[str, int]]:
-    """Return the counts of some updates; those that were not kept are counted in one query."""
-    kept = {
-        update.pk: dict(update.tally)
+def get_recent_counts_by_update(
+    updates: Sequence[SystemUpdate], *, now: datetime
+) -> dict[UUID, dict[str, int]]:
+    """Return the number of devices by state of several updates, at most a few seconds old."""
+    stored = {
+        update.pk: dict(update.counts)
         for update in updates
-        if update.tallied_at is not None and now - LASTS < update.tallied_at
+        if update.counted_at is not None and now - MAX_COUNTS_AGE < update.counted_at
     }
-    rest = [update for update in updates if update.pk not in kept]
-    counted = tables.counts(rest) if rest else {}
-    return {update.pk: kept.get(update.pk) or counted.get(update.pk, {}) for update in updates}
+    rest = [update for update in updates if update.pk not in stored]
+    counted = tables.count_devices(rest) if rest else {}
+    return {update.pk: stored.get(update.pk) or counted.get(update.pk, {}) for update in updates}

@@ -1,4 +1,7 @@
-"""Deployment stages: order, members and timeout; certificate updates bypass them (D-37, R077)."""
+"""REST API of deployment stages.
+
+See: D-37
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import Field, StringConstraints
 
-from console.rest.api import Order, Page, Paging, Text, by_number, page
+from console.rest.api import Page, Paging, RequestBody, Text, get_by_number, paginate
 from devices.models import Device, Zone
 from systemupdates.assignments import stages as assignments_stages
 from systemupdates.models import Stage
@@ -24,14 +27,14 @@ Name = Annotated[
 
 
 class StageMemberOut(Schema):
-    """A device of a stage."""
+    """A device in a stage."""
 
     id: UUID
     name: str
 
 
 class DeploymentStageOut(Schema):
-    """A deployment stage; the one of the least position begins."""
+    """A deployment stage. The stage with the lowest position starts first."""
 
     id: int
     name: str
@@ -41,32 +44,32 @@ class DeploymentStageOut(Schema):
 
 
 class DeploymentStagesOut(Page[DeploymentStageOut]):
-    """The stages, and how many devices are in none: they get a staged update last."""
+    """The stages, and the number of devices in no stage, which receive staged updates last."""
 
     others: int
 
 
-class DeploymentStageOrder(Order):
-    """What a stage shall be; `members` are names of devices, each in one stage at most."""
+class DeploymentStageIn(RequestBody):
+    """The settings of a stage. `members` are device names. A device can be in only one stage."""
 
     name: Name
-    members: list[Text] = Field(default_factory=list, max_length=assignments_stages.MOST_MEMBERS)
+    members: list[Text] = Field(default_factory=list, max_length=assignments_stages.MAX_MEMBERS)
     timeout_seconds: int | None = Field(
         None,
-        ge=assignments_stages.LEAST_SECONDS,
-        le=assignments_stages.MOST_SECONDS,
-        description="null: as before, for a new stage the zone's",
+        ge=assignments_stages.MIN_TIMEOUT_SECONDS,
+        le=assignments_stages.MAX_TIMEOUT_SECONDS,
+        description=("null keeps the current value, or uses the zone setting for a new stage"),
     )
 
 
-class StageMoveOrder(Order):
-    """Whether a stage changes places with the one before it, else with the one behind."""
+class StageMoveIn(RequestBody):
+    """The direction in which to move a stage."""
 
     up: bool
 
 
-def _out(stages: list[Stage]) -> list[dict[str, Any]]:
-    members = assignments_stages.members_of([stage.pk for stage in stages])
+def _serialize(stages: list[Stage]) -> list[dict[str, Any]]:
+    members = assignments_stages.get_members([stage.pk for stage in stages])
     return [
         {
             "id": stage.pk,
@@ -80,51 +83,51 @@ def _out(stages: list[Stage]) -> list[dict[str, Any]]:
 
 
 def _find(stage_id: str) -> Stage:
-    return by_number(Stage.objects.all(), stage_id)
+    return get_by_number(Stage.objects.all(), stage_id)
 
 
 @router.get("/deployment-stages", response=DeploymentStagesOut)
 def list_stages(request: HttpRequest, paging: Query[Paging]) -> Any:
-    """List the deployment stages in their order."""
-    answer = page(Stage.objects.order_by("position", "pk"), paging)
+    """List deployment stages in order."""
+    page = paginate(Stage.objects.order_by("position", "pk"), paging)
     others = Device.objects.registered().filter(stages=None).count()
-    return {**answer, "items": _out(answer["items"]), "others": others}
+    return {**page, "items": _serialize(page["items"]), "others": others}
 
 
 @router.get("/deployment-stages/{stage_id}", response=DeploymentStageOut)
 def show_stage(request: HttpRequest, stage_id: str) -> Any:
-    """Show one deployment stage."""
-    return _out([_find(stage_id)])[0]
+    """Get a deployment stage."""
+    return _serialize([_find(stage_id)])[0]
 
 
-def _save(order: DeploymentStageOrder, stage: Stage | None) -> dict[str, Any]:
-    usual = stage.timeout_seconds if stage else Zone.objects.the().stage_timeout_seconds
-    members = list(dict.fromkeys(filter(None, map(str.strip, order.members))))
-    wanted = assignments_stages.StageOrder(order.name, order.timeout_seconds or usual, members)
-    return _out([assignments_stages.save(wanted, stage=stage)])[0]
+def _save(body: DeploymentStageIn, stage: Stage | None) -> dict[str, Any]:
+    default = stage.timeout_seconds if stage else Zone.objects.get_zone().stage_timeout_seconds
+    members = list(dict.fromkeys(filter(None, map(str.strip, body.members))))
+    settings = assignments_stages.StageSettings(body.name, body.timeout_seconds or default, members)
+    return _serialize([assignments_stages.save_stage(settings, stage=stage)])[0]
 
 
 @router.post("/deployment-stages", response={201: DeploymentStageOut}, auth=MAY_DEPLOY)
-def make_stage(request: HttpRequest, order: DeploymentStageOrder) -> Any:
-    """Make a deployment stage behind all others; a name is given once."""
-    return Status(201, _save(order, None))
+def create_stage(request: HttpRequest, body: DeploymentStageIn) -> Any:
+    """Add a deployment stage after the existing stages. Names must be unique."""
+    return Status(201, _save(body, None))
 
 
 @router.put("/deployment-stages/{stage_id}", response=DeploymentStageOut, auth=MAY_DEPLOY)
-def change_stage(request: HttpRequest, stage_id: str, order: DeploymentStageOrder) -> Any:
-    """Change a deployment stage; the members replace those it has."""
-    return _save(order, _find(stage_id))
+def change_stage(request: HttpRequest, stage_id: str, body: DeploymentStageIn) -> Any:
+    """Change a deployment stage. The members you specify replace the current members."""
+    return _save(body, _find(stage_id))
 
 
 @router.post("/deployment-stages/{stage_id}/move", response=DeploymentStageOut, auth=MAY_DEPLOY)
-def move_stage(request: HttpRequest, stage_id: str, order: StageMoveOrder) -> Any:
-    """Move a deployment stage one place up or down; at the end it stays where it is."""
-    assignments_stages.move(_find(stage_id), up=order.up)
-    return _out([_find(stage_id)])[0]
+def move_stage(request: HttpRequest, stage_id: str, body: StageMoveIn) -> Any:
+    """Move a deployment stage up or down by one position."""
+    assignments_stages.move_stage(_find(stage_id), up=body.up)
+    return _serialize([_find(stage_id)])[0]
 
 
 @router.delete("/deployment-stages/{stage_id}", response={204: None}, auth=MAY_DEPLOY)
 def remove_stage(request: HttpRequest, stage_id: str) -> Any:
-    """Remove a deployment stage; its devices get staged updates last."""
-    assignments_stages.remove(_find(stage_id))
+    """Remove a deployment stage. Its devices receive staged updates last."""
+    assignments_stages.remove_stage(_find(stage_id))
     return Status(204, None)

@@ -1,7 +1,9 @@
-"""Deployment stages: a staged update goes to one stage after the other (D-37).
+"""Deployment stages: a staged update is offered to one stage after the other.
 
-Certificate updates never wait for stages (R077): a device that hears of a new CA too late is cut
-off, so they go to every device at once in the order of D-36.
+Certificate updates bypass the stages, because a device that receives a new CA too late would lose
+contact.
+
+See: D-36; D-37
 """
 
 from __future__ import annotations
@@ -17,23 +19,22 @@ from django.utils.translation import gettext_lazy
 
 from audit.models import Entry
 from devices.models import Device
+from devices.registration.states import LEFT
 from faults import Conflict, Invalid
 from systemupdates.models import Assignment, Stage, StageRun, SystemUpdate
-from systemupdates.updates.states import AssignmentState
+from systemupdates.updates.states import UNDER_WAY, AssignmentState
 
 A = AssignmentState
 NOTHING = gettext_lazy("Nothing was changed.")
-MOST_MEMBERS = 1000
-MOST_STAGES = 50
-LEAST_SECONDS, MOST_SECONDS = 60, 90 * 86_400
+MAX_MEMBERS = 1000
+MAX_STAGES = 50
+MIN_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS = 60, 90 * 86_400
 REST = "All other devices"
-# A device in one of these keeps the next stage waiting, until the stage's time is over.
-UNDER_WAY = (A.PENDING, A.ASSIGNED, A.DOWNLOADING, A.APPLYING)
 
 
 @dataclass(frozen=True)
-class StageOrder:
-    """What an administrator says of a stage; members are names of devices."""
+class StageSettings:
+    """The settings of a stage. `members` are names of devices."""
 
     name: str
     timeout_seconds: int
@@ -41,24 +42,25 @@ class StageOrder:
 
 
 @transaction.atomic
-def save(order: StageOrder, *, stage: Stage | None = None) -> Stage:
-    """Make a stage at the end, or change one; a device is in at most one stage."""
+def save_stage(settings: StageSettings, *, stage: Stage | None = None) -> Stage:
+    """Change a stage, or create one after the existing stages. Return the stage."""
     every = Stage.objects.select_for_update().order_by("position", "pk")
     found = list(every)
-    if stage is None and len(found) >= MOST_STAGES:
+    if stage is None and len(found) >= MAX_STAGES:
         raise Invalid(
-            _("There are %(most)s stages already. %(nothing)s")
-            % {"most": MOST_STAGES, "nothing": NOTHING}
+            _("The maximum of %(most)s stages has been reached. %(nothing)s")
+            % {"most": MAX_STAGES, "nothing": NOTHING}
         )
-    members = _members(order.members, stage)
+    members = _members(settings.members, stage)
     row = stage or Stage(position=len(found))
-    row.name, row.timeout_seconds = order.name, order.timeout_seconds
+    row.name, row.timeout_seconds = settings.name, settings.timeout_seconds
     try:
         with transaction.atomic():
             row.save()
     except IntegrityError as error:
         raise Conflict(
-            _("There is a stage of that name. %(nothing)s") % {"nothing": NOTHING}, field="name"
+            _("A stage with that name already exists. %(nothing)s") % {"nothing": NOTHING},
+            field="name",
         ) from error
     before = row.devices.count() if stage else 0
     row.devices.set(members)
@@ -75,18 +77,18 @@ def save(order: StageOrder, *, stage: Stage | None = None) -> Stage:
 
 
 def _members(names: list[str], stage: Stage | None) -> list[Device]:
-    if len(names) > MOST_MEMBERS:
+    if len(names) > MAX_MEMBERS:
         raise Invalid(
-            _("A stage has at most %(most)s devices. %(nothing)s")
-            % {"most": MOST_MEMBERS, "nothing": NOTHING},
-            action=_("All devices that are in no stage get the update last."),
+            _("A stage can contain up to %(most)s devices. %(nothing)s")
+            % {"most": MAX_MEMBERS, "nothing": NOTHING},
+            action=_("Devices that are not in a stage receive the update last."),
             field="members",
         )
     found = list(Device.objects.registered().filter(name__in=names))
     unknown = sorted(set(names) - {device.name for device in found})
     if unknown:
         raise Invalid(
-            _("There is no registered device of the name %(device)s. %(nothing)s")
+            _("No registered device is named %(device)s. %(nothing)s")
             % {"device": unknown[0], "nothing": NOTHING},
             field="members",
         )
@@ -96,17 +98,17 @@ def _members(names: list[str], stage: Stage | None) -> list[Device]:
     other = elsewhere.values_list("devices__name", "name").first()
     if other is not None:
         raise Conflict(
-            _("%(device)s is in the stage %(stage)s already. %(nothing)s")
+            _("%(device)s is already in the stage %(stage)s. %(nothing)s")
             % {"device": other[0], "stage": other[1], "nothing": NOTHING},
-            action=_("Take it out there first."),
+            action=_("Remove the device from that stage first."),
             field="members",
         )
     return found
 
 
 @transaction.atomic
-def remove(stage: Stage) -> None:
-    """Remove a stage; its devices get staged updates last. What is under way goes on."""
+def remove_stage(stage: Stage) -> None:
+    """Remove a stage. Its devices receive new staged updates last."""
     Entry.objects.record(
         "remove-deployment-stage", f"systemupdates.Stage:{stage.pk}", note=stage.name
     )
@@ -116,22 +118,22 @@ def remove(stage: Stage) -> None:
 
 
 @transaction.atomic
-def move(stage: Stage, *, up: bool) -> None:
-    """Let a stage change places with the one before or behind it."""
+def move_stage(stage: Stage, *, up: bool) -> None:
+    """Move a stage up or down by one position."""
     rows = list(Stage.objects.select_for_update().order_by("position", "pk"))
     at = rows.index(stage)
-    there = at - 1 if up else at + 1
-    if not 0 <= there < len(rows):
+    other = at - 1 if up else at + 1
+    if not 0 <= other < len(rows):
         return
-    rows[at], rows[there] = rows[there], rows[at]
+    rows[at], rows[other] = rows[other], rows[at]
     for position, row in enumerate(rows):
         Stage.objects.filter(pk=row.pk).update(position=position)
     order = ", ".join(row.name for row in rows)
     Entry.objects.record("order-deployment-stages", "systemupdates.Stage", note=order)
 
 
-def plan(update: SystemUpdate, *, rest_seconds: int) -> None:
-    """Give every pending assignment of a staged update its stage, as the stages are now."""
+def create_runs(update: SystemUpdate, *, rest_seconds: int) -> None:
+    """Copy the current stages for an update and put its pending assignments into them."""
     runs = []
     every = Assignment.objects.filter(update=update, state=A.PENDING)
     stages = list(Stage.objects.order_by("position", "pk"))
@@ -149,7 +151,10 @@ def plan(update: SystemUpdate, *, rest_seconds: int) -> None:
 
 @transaction.atomic
 def offer(update: SystemUpdate, *, now: datetime) -> int:
-    """Begin the next stage once the one before is through, or its time is over."""
+    """Offer the update to the next stages whose predecessors are finished.
+
+    Returns the number of devices to which it was offered.
+    """
     runs = list(StageRun.objects.select_for_update().filter(update=update).order_by("wave"))
     offered = 0
     for run in runs:
@@ -157,29 +162,29 @@ def offer(update: SystemUpdate, *, now: datetime) -> int:
             StageRun.objects.filter(pk=run.pk).update(started_at=now)
             run.started_at = now
         offered += _offer_wave(update, run.wave, now)
-        if not _is_through(update, run, now):
+        if not _is_finished(update, run, now):
             break
     return offered
 
 
 def _offer_wave(update: SystemUpdate, wave: int, now: datetime) -> int:
     rows = Assignment.objects.filter(update=update, wave=wave, state=A.PENDING)
-    Device.objects.filter(pk__in=rows.values("device")).update(errands=True)
+    Device.objects.filter(pk__in=rows.values("device")).update(has_pending_work=True)
     return rows.update(state=A.ASSIGNED, changed_at=now)
 
 
-def _is_through(update: SystemUpdate, run: StageRun, now: datetime) -> bool:
-    """Tell whether the next stage may begin. A failed device stops none: it is told and waits."""
+def _is_finished(update: SystemUpdate, run: StageRun, now: datetime) -> bool:
+    """Return True if the next stage can start. Failed devices do not delay it."""
     if run.started_at is None:
         return False
     if now >= run.started_at + timedelta(seconds=run.timeout_seconds):
         return True
     waiting = Assignment.objects.filter(update=update, wave=run.wave, state__in=UNDER_WAY)
-    return not waiting.exclude(device__state__in=("retired", "unregistered")).exists()
+    return not waiting.exclude(device__state__in=LEFT).exists()
 
 
-def members_of(pks: list[int]) -> dict[int, list[tuple[UUID, str]]]:
-    """Return the members of some stages, by name."""
+def get_members(pks: list[int]) -> dict[int, list[tuple[UUID, str]]]:
+    """Return the GUIDs and names of the members of stages, sorted by name."""
     found: dict[int, list[tuple[UUID, str]]] = {pk: [] for pk in pks}
     rows = Stage.objects.filter(pk__in=pks, devices__isnull=False).order_by("devices__name")
     for pk, guid, name in rows.values_list("pk", "devices", "devices__name"):

@@ -1,4 +1,7 @@
-"""Deployment Stages: which devices get a staged update first (D-37)."""
+"""The Deployment Stages page.
+
+See: D-37
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from console.pages import formatting
-from console.pages.responses import close_dialog, dialog, faults_on
+from console.pages.responses import close_dialog, render_dialog, show_faults_on
 from devices.middleware import ZoneRequest
 from devices.models import Device
 from systemupdates.assignments import stages as assignments_stages
@@ -24,7 +27,7 @@ from systemupdates.updates.views import RIGHT
 
 
 class StageForm(forms.Form):
-    """Name, members and timeout of a stage."""
+    """The settings of a deployment stage."""
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=64)
     members = forms.CharField(
@@ -32,30 +35,30 @@ class StageForm(forms.Form):
         required=False,
         max_length=80_000,
         widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
-        help_text=gettext_lazy("Names of devices, one per line. A device is in one stage at most."),
+        help_text=gettext_lazy("Device names, one per line. A device can be in only one stage."),
     )
     timeout_seconds = formatting.DurationField(
         label=gettext_lazy("Timeout"),
-        least=assignments_stages.LEAST_SECONDS,
-        most=assignments_stages.MOST_SECONDS,
+        least=assignments_stages.MIN_TIMEOUT_SECONDS,
+        most=assignments_stages.MAX_TIMEOUT_SECONDS,
         help_text=gettext_lazy(
-            "The next stage begins when every device of this one has applied the update or has "
-            "failed, and after this time at the latest."
+            "The next stage starts when all devices in this stage have applied "
+            "the update or failed, or when this timeout is reached."
         ),
     )
 
-    def order(self) -> assignments_stages.StageOrder:
-        """Return what was asked for, in the words of the domain."""
-        given = self.cleaned_data
-        members = list(dict.fromkeys(filter(None, map(str.strip, given["members"].splitlines()))))
-        return assignments_stages.StageOrder(given["name"], given["timeout_seconds"], members)
+    def get_settings(self) -> assignments_stages.StageSettings:
+        """Return the settings that were entered."""
+        data = self.cleaned_data
+        members = list(dict.fromkeys(filter(None, map(str.strip, data["members"].splitlines()))))
+        return assignments_stages.StageSettings(data["name"], data["timeout_seconds"], members)
 
 
 @require_safe
 def stages(request: ZoneRequest) -> HttpResponse:
-    """List the stages in their order."""
+    """Show the stages in order."""
     found = list(Stage.objects.order_by("position", "pk"))
-    members = assignments_stages.members_of([stage.pk for stage in found])
+    members = assignments_stages.get_members([stage.pk for stage in found])
     context = {
         "nav": "updates",
         "tab": "stages",
@@ -64,7 +67,7 @@ def stages(request: ZoneRequest) -> HttpResponse:
             {
                 "stage": stage,
                 "members": members[stage.pk],
-                "timeout": formatting.words(stage.timeout_seconds),
+                "timeout": formatting.format_duration(stage.timeout_seconds),
             }
             for stage in found
         ],
@@ -76,11 +79,11 @@ def stages(request: ZoneRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_deploy
 def edit(request: ZoneRequest, pk: int | None = None) -> HttpResponse:
-    """Make a stage, or change one."""
+    """Create or change a stage."""
     stage = get_object_or_404(Stage, pk=pk) if pk is not None else None
     initial: dict[str, Any] = {"timeout_seconds": request.zone.stage_timeout_seconds}
     if stage is not None:
-        names = [name for _guid, name in assignments_stages.members_of([stage.pk])[stage.pk]]
+        names = [name for _guid, name in assignments_stages.get_members([stage.pk])[stage.pk]]
         initial = {
             "name": stage.name,
             "members": "\n".join(names),
@@ -88,26 +91,28 @@ def edit(request: ZoneRequest, pk: int | None = None) -> HttpResponse:
         }
     form = StageForm(request.POST if request.method == "POST" else None, initial=initial)
     if form.is_valid():
-        with faults_on(form):
-            saved = assignments_stages.save(form.order(), stage=stage)
-            there = reverse("systemupdates:stages")
-            return close_dialog(request, there, said=_("The stage %s is saved.") % saved.name)
-    return dialog(request, "systemupdates/dialogs/stage.html", {"stage": stage}, form=form)
+        with show_faults_on(form):
+            saved = assignments_stages.save_stage(form.get_settings(), stage=stage)
+            message = _("The stage %s has been saved.") % saved.name
+            return close_dialog(request, reverse("systemupdates:stages"), message=message)
+    return render_dialog(request, "systemupdates/dialogs/stage.html", {"stage": stage}, form=form)
 
 
 @require_POST
 @may_deploy
 def remove(request: ZoneRequest, pk: int) -> HttpResponse:
-    """Remove a stage; its devices get staged updates last."""
+    """Remove a stage. Its devices receive staged updates last."""
     stage = get_object_or_404(Stage, pk=pk)
-    assignments_stages.remove(stage)
-    messages.success(request, _("The stage %s is removed.") % stage.name)
+    assignments_stages.remove_stage(stage)
+    messages.success(request, _("The stage %s has been removed.") % stage.name)
     return HttpResponseRedirect(reverse("systemupdates:stages"))
 
 
 @require_POST
 @may_deploy
 def move(request: ZoneRequest, pk: int) -> HttpResponse:
-    """Move a stage one place up or down."""
-    assignments_stages.move(get_object_or_404(Stage, pk=pk), up=request.POST.get("do") == "up")
+    """Move a stage up or down by one position."""
+    assignments_stages.move_stage(
+        get_object_or_404(Stage, pk=pk), up=request.POST.get("do") == "up"
+    )
     return HttpResponseRedirect(reverse("systemupdates:stages"))

@@ -1,4 +1,7 @@
-"""Where the content of an update is, and the acts on one content server (R049, D-34, D-35)."""
+"""REST API of the replication status of updates.
+
+See: D-34; D-35
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,20 @@ from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from console.rest.api import Page, Paging, by_number, page
+from console.rest.api import Page, Paging, get_by_number, paginate
 from devices.models import Zone
 from systemupdates.content import replica_status, replication
 from systemupdates.models import Replica
-from systemupdates.updates.api import MAY_DEPLOY, find
+from systemupdates.updates.api import MAY_DEPLOY, find_update
 
 router = Router(tags=["updates"])
 
 
 class ReplicaOut(Schema):
-    """How the content of an update stands on one content server.
+    """The replication status of an update on a content server.
 
-    `blocks`: the update is not assigned by itself before. `todo`: what goes on or what can be
-    done. `tool_url`: where the server offers the Certificate Remint Tool.
+    `blocks`: whether the automatic assignment is waiting for the server. `todo`: what happens next
+    or what you can do. `tool_url`: download page of the Certificate Remint Tool on the server.
     """
 
     id: int = Field(validation_alias="replica.pk")
@@ -47,41 +50,43 @@ class ReplicaOut(Schema):
 
 @router.get("/updates/{update_id}/replicas", response=Page[ReplicaOut])
 def list_replicas(request: HttpRequest, update_id: str, paging: Query[Paging]) -> Any:
-    """Replication status: the content servers of an update."""
-    update, zone, now = find(update_id), Zone.objects.the(), timezone.now()
+    """List the content servers of an update and their replication status."""
+    update, zone, now = find_update(update_id), Zone.objects.get_zone(), timezone.now()
     found = Replica.objects.filter(update=update).select_related("server", "server__parent")
-    answer = page(found.order_by("server__name", "pk"), paging)
+    page = paginate(found.order_by("server__name", "pk"), paging)
     return {
-        **answer,
-        "items": [replica_status.row(one, update, zone, now) for one in answer["items"]],
+        **page,
+        "items": [replica_status.build_row(item, update, zone, now) for item in page["items"]],
     }
 
 
 def _find(replica_id: str) -> Replica:
     found = Replica.objects.filter(update__deleted_at=None)
-    return by_number(found.select_related("server", "server__parent", "update"), replica_id)
+    return get_by_number(found.select_related("server", "server__parent", "update"), replica_id)
 
 
-def _shown(replica_id: str) -> replica_status.Row:
+def _get_row(replica_id: str) -> replica_status.ReplicaRow:
     replica = _find(replica_id)
-    return replica_status.row(replica, replica.update, Zone.objects.the(), timezone.now())
+    return replica_status.build_row(
+        replica, replica.update, Zone.objects.get_zone(), timezone.now()
+    )
 
 
 @router.get("/replicas/{replica_id}", response=ReplicaOut)
 def show_replica(request: HttpRequest, replica_id: str) -> Any:
-    """Show how the content of an update stands on one content server."""
-    return _shown(replica_id)
+    """Get the replication status of an update on a content server."""
+    return _get_row(replica_id)
 
 
 @router.post("/replicas/{replica_id}/exclude", response=ReplicaOut, auth=MAY_DEPLOY)
 def exclude(request: HttpRequest, replica_id: str) -> Any:
-    """Exclude a content server from an update, so that a dead one does not block for ever."""
+    """Exclude a content server from an update so that it does not block assignment."""
     replication.exclude(_find(replica_id), now=timezone.now())
-    return _shown(replica_id)
+    return _get_row(replica_id)
 
 
 @router.post("/replicas/{replica_id}/include", response=ReplicaOut, auth=MAY_DEPLOY)
 def include(request: HttpRequest, replica_id: str) -> Any:
-    """Include a content server in an update again."""
+    """Include an excluded content server in an update again."""
     replication.include(_find(replica_id), now=timezone.now())
-    return _shown(replica_id)
+    return _get_row(replica_id)

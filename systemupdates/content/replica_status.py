@@ -1,4 +1,4 @@
-"""Where the content of an update is: each server, what it waits for, what can be done (R049)."""
+"""Replication status of an update: the state of each content server and the next step."""
 
 from __future__ import annotations
 
@@ -9,53 +9,58 @@ from django.utils.translation import gettext as _
 
 from console.pages import formatting
 from devices.models import Device, Role, Zone
+from devices.registration.states import DeviceState
 from systemupdates.models import Replica, SystemUpdate
-from systemupdates.updates.states import ReplicaState
+from systemupdates.updates.states import MISSING, UPDATE_CLOSED, ReplicaState
 
 R = ReplicaState
 TONES = {R.AVAILABLE: "ok", R.REPLICATING: "busy", R.FAILED: "bad"}
 
 
 @dataclass(frozen=True)
-class Row:
-    """One content server as the replication status shows it (D-34)."""
+class ReplicaRow:
+    """The replication status of one content server."""
 
     replica: Replica
     label: str
     tone: str
     todo: str
-    """What is going on or what can be done, in one sentence; "" where all is well."""
+    """What happens next or what an administrator can do, "" if nothing."""
     blocks: bool
-    """The update is not assigned by itself before this server has the content."""
+    """Whether the automatic assignment is waiting for this server."""
     may_exclude: bool
     may_include: bool
     tool_url: str
-    """Where the server offers the Certificate Remint Tool of this update; "" while it does not."""
+    """Download page of the Certificate Remint Tool, "" if the server does not offer it."""
 
 
-def standing(update: SystemUpdate, zone: Zone, now: datetime) -> list[Row]:
-    """Return every content server of an update; what blocks comes first."""
+def get_replica_rows(update: SystemUpdate, zone: Zone, now: datetime) -> list[ReplicaRow]:
+    """Return the content servers of an update. Servers that block the assignment come first."""
     replicas = update.replicas.select_related("server", "server__parent").order_by("server__name")
-    rows = [row(replica, update, zone, now) for replica in replicas]
-    return sorted(rows, key=lambda one: not one.blocks)
+    rows = [build_row(replica, update, zone, now) for replica in replicas]
+    return sorted(rows, key=lambda row: not row.blocks)
 
 
-def row(replica: Replica, update: SystemUpdate, zone: Zone, now: datetime) -> Row:
-    """Return how one content server of an update stands."""
+def build_row(replica: Replica, update: SystemUpdate, zone: Zone, now: datetime) -> ReplicaRow:
+    """Return the replication status of one content server."""
     server, state = replica.server, R(replica.state)
-    belongs = server.state == "registered"
-    lacks = state in (R.PENDING, R.REPLICATING, R.FAILED)
-    live = server.is_live(now, max(zone.refresh, server.replication_interval(zone)))
-    blocks = lacks and belongs and update.assigned_at is None
-    offline = lacks and not live
-    return Row(
+    is_registered = server.state == DeviceState.REGISTERED
+    is_missing = state in MISSING
+    can_change = update.state not in UPDATE_CLOSED
+    online = server.is_online(now, max(zone.refresh, server.get_replication_interval(zone)))
+    offline = is_missing and not online
+    return ReplicaRow(
         replica=replica,
         label=_label(replica, offline=offline),
         tone="bad" if offline else TONES.get(state, ""),
-        todo=_todo(replica, zone, now, offline=offline) if lacks and belongs else _rest(replica),
-        blocks=blocks,
-        may_exclude=lacks and update.state not in ("canceled", "baselined"),
-        may_include=state == R.EXCLUDED and update.state not in ("canceled", "baselined"),
+        todo=(
+            _get_next_step(replica, zone, now, offline=offline)
+            if is_missing and is_registered
+            else _get_note(replica)
+        ),
+        blocks=is_missing and is_registered and update.assigned_at is None,
+        may_exclude=is_missing and can_change,
+        may_include=state == R.EXCLUDED and can_change,
         tool_url=_tool_url(replica),
     )
 
@@ -68,21 +73,24 @@ def _label(replica: Replica, *, offline: bool) -> str:
     return replica.get_state_display()
 
 
-def _todo(replica: Replica, zone: Zone, now: datetime, *, offline: bool) -> str:
-    """Return what a server that lacks the content waits for, and what can be done."""
+def _get_next_step(replica: Replica, zone: Zone, now: datetime, *, offline: bool) -> str:
+    """Return the next step for a server that does not have the content."""
     server = replica.server
     if offline:
-        return _("Start its agent, or exclude the server: its devices fetch from another one.")
+        return _(
+            "Start the agent on the server, or exclude the server. Its "
+            "devices then use another content server."
+        )
     if replica.state == R.FAILED:
-        return _("It tries again by itself, at once with “Replicate now”.")
-    interval = server.replication_interval(zone)
+        return _("The server retries automatically. To retry immediately, click Replicate Now.")
+    interval = server.get_replication_interval(zone)
     due = (server.last_contact or now) + interval * 1.2
     source = _source(server)
     if due < now:
-        return _("It copies from %(source)s at its next contact, which is due.") % {
+        return _("Copies from %(source)s at the next contact, which is overdue.") % {
             "source": source
         }
-    return _("It copies from %(source)s by %(when)s.") % {
+    return _("Scheduled to copy from %(source)s by %(when)s.") % {
         "source": source,
         "when": formatting.clock(due),
     }
@@ -93,18 +101,18 @@ def _source(server: Device) -> str:
     return parent.name if parent is not None else _("the initiating server")
 
 
-def _rest(replica: Replica) -> str:
-    if replica.server.state != "registered":
-        return _("The server has left the zone; nothing waits for it.")
+def _get_note(replica: Replica) -> str:
+    if replica.server.state != DeviceState.REGISTERED:
+        return _("The server has left the zone. Nothing is waiting for it.")
     if replica.state == R.EXCLUDED:
-        return _("Its devices fetch the content from another server.")
+        return _("Its devices get the content from another server.")
     return ""
 
 
 def _tool_url(replica: Replica) -> str:
-    """Return the address of the download page (R211); Primary Servers alone have one."""
+    """Return the URL of the download page, which only Primary Servers have."""
     server = replica.server
     if not replica.tool_sha256 or server.role != Role.PRIMARY:
         return ""
-    base = server.address(server.port, "https")
+    base = server.get_url(server.port, "https")
     return f"{base}/zenworks-setup/" if base else ""

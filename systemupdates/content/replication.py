@@ -1,4 +1,7 @@
-"""Replication: which content server must hold which content, and who has it (D-34, D-35)."""
+"""Replication of content to content servers.
+
+See: D-34; D-35
+"""
 
 from __future__ import annotations
 
@@ -10,53 +13,57 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from audit.chain.states import WrongMove
+from audit.chain.states import InvalidTransition
 from audit.models import Entry
 from devices.models import Device, Zone
 from faults import Conflict
 from systemupdates.models import Assignment, Replica, ReplicaQuerySet, SystemUpdate
-from systemupdates.updates.states import AssignmentState, ReplicaState, UpdateState
+from systemupdates.updates.states import MISSING, UPDATE_CLOSED, AssignmentState, ReplicaState
 from wire import messages
 
 R = ReplicaState
-MISSING = (R.PENDING, R.REPLICATING, R.FAILED)
-OVER = (UpdateState.CANCELED, UpdateState.BASELINED)
-STANDING_REASON = "Left out of content replication by its own setting."
-# A server may report what it held a moment before its row was made.
-SETTLES_IN = timedelta(minutes=1)
-# The step of the agent at which it fetches content.
-FETCHING = "offered"
+EXCLUDED_REASON = "Excluded from content replication in the server's settings."
+# A server might send a report that it created before the replica was available.
+REPORT_DELAY = timedelta(minutes=1)
+# The step at which the agent downloads content.
+DOWNLOAD_STEP = "offered"
 
 
-def start(update: SystemUpdate) -> None:
-    """Make a replica row for each content server; the initiating server has the content already."""
+def create_replicas(update: SystemUpdate) -> None:
+    """Create a replica for each content server. The initiating server already has the content."""
     servers = list(Device.objects.content_servers())
-    Replica.objects.bulk_create([_row(update, server) for server in servers], ignore_conflicts=True)
-    ask([server for server in servers if server.replicates])
+    Replica.objects.bulk_create(
+        [_build_replica(update, server) for server in servers], ignore_conflicts=True
+    )
+    request_replication([server for server in servers if server.replicates])
 
 
-def _row(update: SystemUpdate, server: Device) -> Replica:
+def _build_replica(update: SystemUpdate, server: Device) -> Replica:
     if server.pk == update.initiating_server_id:
         return Replica(update=update, server=server, state=R.AVAILABLE, progress=100)
     if not server.replicates:
-        return Replica(update=update, server=server, state=R.EXCLUDED, reason=STANDING_REASON)
+        return Replica(update=update, server=server, state=R.EXCLUDED, reason=EXCLUDED_REASON)
     return Replica(update=update, server=server, state=R.PENDING)
 
 
-def join(server: Device) -> None:
-    """Let a content server that joins get the content of every update that still counts."""
-    rows = SystemUpdate.objects.shown().exclude(state__in=OVER).exclude(files=[])
-    lacking = rows.exclude(replicas__server=server)
-    Replica.objects.bulk_create([_row(update, server) for update in lacking], ignore_conflicts=True)
+def create_replicas_for_server(server: Device) -> None:
+    """Create the replicas of all open updates for a new content server."""
+    rows = SystemUpdate.objects.visible().exclude(state__in=UPDATE_CLOSED).exclude(files=[])
+    missing = rows.exclude(replicas__server=server)
+    Replica.objects.bulk_create(
+        [_build_replica(update, server) for update in missing], ignore_conflicts=True
+    )
 
 
-def ask(servers: Iterable[Device]) -> None:
-    """Let content servers look now: at their next contact, a Primary Server at once."""
-    Device.objects.filter(pk__in=[server.pk for server in servers]).update(errands=True, wake=True)
+def request_replication(servers: Iterable[Device]) -> None:
+    """Request that content servers replicate at their next contact, Primary Servers immediately."""
+    Device.objects.filter(pk__in=[server.pk for server in servers]).update(
+        has_pending_work=True, refresh_requested=True
+    )
 
 
-def wanted_by(server: Device) -> list[messages.Replicate]:
-    """Return the content that a content server has yet to fetch, nearest source first."""
+def get_replication_requests(server: Device) -> list[messages.ReplicationRequest]:
+    """Return the files that a content server must still copy, with the nearest source first."""
     replicas = list(
         Replica.objects.filter(server=server, state__in=MISSING).select_related(
             "update", "update__initiating_server", "server__parent"
@@ -64,17 +71,17 @@ def wanted_by(server: Device) -> list[messages.Replicate]:
     )
     if not replicas:
         return []
-    rate = server.bandwidth(Zone.objects.the())
-    holders = _holders([replica.update for replica in replicas])
+    rate = server.get_bandwidth(Zone.objects.get_zone())
+    servers = _get_servers_with_content([replica.update for replica in replicas])
     return [
-        order
+        request
         for replica in replicas
-        for order in _orders(replica, holders[replica.update_id], rate)
+        for request in _build_requests(replica, servers[replica.update_id], rate)
     ]
 
 
-def _holders(updates: Iterable[SystemUpdate]) -> Mapping[UUID, list[Device]]:
-    """Return which servers hold the content of some updates: sources when the nearest fails."""
+def _get_servers_with_content(updates: Iterable[SystemUpdate]) -> Mapping[UUID, list[Device]]:
+    """Return the servers that have the content of each update, as alternative sources."""
     found: dict[UUID, list[Device]] = {update.pk: [] for update in updates}
     rows = Replica.objects.filter(
         update__in=list(found), state=R.AVAILABLE, server__state="registered"
@@ -84,13 +91,15 @@ def _holders(updates: Iterable[SystemUpdate]) -> Mapping[UUID, list[Device]]:
     return found
 
 
-def _orders(replica: Replica, holders: list[Device], rate: int) -> Iterable[messages.Replicate]:
-    """Primary Servers copy from the initiating one, satellites from their parent (D-34)."""
-    near = [replica.server.parent, replica.update.initiating_server, *holders]
-    servers = [one for one in near if one is not None and one.pk != replica.server_id]
-    urls = [url for server in servers if (url := server.address(server.content_port, "http"))]
+def _build_requests(
+    replica: Replica, others: list[Device], rate: int
+) -> Iterable[messages.ReplicationRequest]:
+    """Yield a request for each file: from the parent, the initiating server, or another server."""
+    sources = [replica.server.parent, replica.update.initiating_server, *others]
+    servers = [source for source in sources if source and source.pk != replica.server_id]
+    urls = [url for server in servers if (url := server.get_url(server.content_port, "http"))]
     for file in replica.update.files:
-        yield messages.Replicate(
+        yield messages.ReplicationRequest(
             update=str(replica.update_id),
             sha256=file["sha256"],
             size=file["size"],
@@ -99,122 +108,136 @@ def _orders(replica: Replica, holders: list[Device], rate: int) -> Iterable[mess
         )
 
 
-def heard(
-    server: Device, holds: list[str], copies: list[messages.Copy], *, now: datetime
+def save_replication_report(
+    server: Device, stored: list[str], copies: list[messages.ReplicaProgress], *, now: datetime
 ) -> list[SystemUpdate]:
-    """Note what a content server says it holds; returns the updates whose replica is there now."""
-    held, coming = set(holds), {copy.sha256: copy for copy in copies}
-    arrived = []
+    """Save the replication report of a server. Return the updates that became available on it."""
+    digests, progress = set(stored), {copy.sha256: copy for copy in copies}
+    completed = []
     rows = Replica.objects.filter(server=server, state__in=(*MISSING, R.AVAILABLE))
     for replica in rows.select_related("update"):
-        here = held.issuperset(replica.update.digests())
-        # It may have been excluded or withdrawn at the same moment.
-        with suppress(WrongMove):
+        is_complete = digests.issuperset(replica.update.digests())
+        # The replica might be excluded or withdrawn at the same time.
+        with suppress(InvalidTransition):
             if replica.state == R.AVAILABLE:
-                _lost(replica, here=here, now=now)
-            elif here:
-                Replica.objects.move(replica, R.AVAILABLE, progress=100, reason="")
-                _go_on(replica.update)
-                arrived.append(replica.update)
+                _request_missing_content(replica, is_complete=is_complete, now=now)
+            elif is_complete:
+                Replica.objects.transition(replica, R.AVAILABLE, progress=100, reason="")
+                _retry_failed_devices(replica.update)
+                completed.append(replica.update)
             else:
-                _progress(replica, held, coming)
-    return arrived
+                _save_progress(replica, digests, progress)
+    return completed
 
 
-def _lost(replica: Replica, *, here: bool, now: datetime) -> None:
-    """Let a server fetch again what it no longer has: its folder was emptied or restored."""
-    if here or now - replica.changed_at < SETTLES_IN or not replica.update.files:
+def _request_missing_content(replica: Replica, *, is_complete: bool, now: datetime) -> None:
+    """Replicate content again that is missing on a server, for example after a restore."""
+    if is_complete or now - replica.changed_at < REPORT_DELAY or not replica.update.files:
         return
-    Replica.objects.move(replica, R.PENDING, progress=0, tool_sha256="", note="content is gone")
-    Device.objects.filter(pk=replica.server_id).update(errands=True)
+    Replica.objects.transition(
+        replica, R.PENDING, progress=0, tool_sha256="", note="content is missing"
+    )
+    Device.objects.filter(pk=replica.server_id).update(has_pending_work=True)
 
 
-def _progress(replica: Replica, held: set[str], coming: dict[str, messages.Copy]) -> None:
+def _save_progress(
+    replica: Replica, digests: set[str], progress: dict[str, messages.ReplicaProgress]
+) -> None:
     files = replica.update.files
-    none = messages.Copy("")
+    none = messages.ReplicaProgress("")
     got = sum(
         file["size"]
-        if file["sha256"] in held
-        else min(coming.get(file["sha256"], none).got, file["size"])
+        if file["sha256"] in digests
+        else min(progress.get(file["sha256"], none).received, file["size"])
         for file in files
     )
     share = min(99, 100 * got // max(1, sum(file["size"] for file in files)))
-    errors = [coming.get(file["sha256"], none).error for file in files]
+    errors = [progress.get(file["sha256"], none).error for file in files]
     reason = next(filter(None, errors), "")
     state = R.FAILED if reason else R.REPLICATING if share else R(replica.state)
     if state != replica.state:
-        Replica.objects.move(replica, state, progress=share, reason=reason[:500])
+        Replica.objects.transition(replica, state, progress=share, reason=reason[:500])
     elif (share, reason) != (replica.progress, replica.reason):
         Replica.objects.filter(pk=replica.pk).update(progress=share, reason=reason[:500])
 
 
-def _go_on(update: SystemUpdate) -> None:
-    """Let devices that failed for want of this content try again by themselves (D-38)."""
+def _retry_failed_devices(update: SystemUpdate) -> None:
+    """Retry the update automatically on devices that failed to download its content (D-38)."""
     rows = Assignment.objects.filter(
-        update=update, state=AssignmentState.FAILED, step=FETCHING, redeploy=False
+        update=update, state=AssignmentState.FAILED, step=DOWNLOAD_STEP, redeploy=False
     )
-    Device.objects.filter(pk__in=rows.values("device")).update(errands=True, wake=True)
+    Device.objects.filter(pk__in=rows.values("device")).update(
+        has_pending_work=True, refresh_requested=True
+    )
     rows.update(redeploy=True)
 
 
-def withdrawn_from(server: Device) -> list[str]:
-    """Return digests that a content server may drop: no update that still counts names them."""
-    gone = Replica.objects.filter(server=server, state=R.WITHDRAWN)
+def get_withdrawn_digests(server: Device) -> list[str]:
+    """Return the digests of files that a content server can delete."""
+    withdrawn = Replica.objects.filter(server=server, state=R.WITHDRAWN)
     kept = Replica.objects.filter(server=server).exclude(state=R.WITHDRAWN)
-    return sorted(_digests(gone) - _digests(kept))
+    return sorted(_digests(withdrawn) - _digests(kept))
 
 
 def _digests(replicas: ReplicaQuerySet) -> set[str]:
-    return {d for replica in replicas.select_related("update") for d in replica.update.digests()}
+    return {
+        digest
+        for replica in replicas.select_related("update")
+        for digest in replica.update.digests()
+    }
 
 
 @transaction.atomic
 def exclude(replica: Replica, *, now: datetime) -> None:
-    """Leave a content server out, so that a dead one does not block for ever (D-35).
+    """Exclude a content server from an update, so that it does not block the assignment.
 
-    A server that holds the content is never excluded: the initiating one is the source of all.
+    Raises Conflict if the server has the content: it might be the source for other servers.
     """
     if replica.state == R.AVAILABLE:
         raise Conflict(
-            _("%(server)s holds the content already. Nothing was changed.")
+            _("%(server)s already has the content. Nothing was changed.")
             % {"server": replica.server},
-            action=_("A server is excluded while it lacks the content."),
+            action=_("You can exclude only a server that does not have the content yet."),
         )
-    Replica.objects.move(replica, R.EXCLUDED, note=f"{replica.server} at {now.isoformat()}")
+    Replica.objects.transition(replica, R.EXCLUDED, note=f"{replica.server} at {now.isoformat()}")
 
 
 @transaction.atomic
 def include(replica: Replica, *, now: datetime) -> None:
-    """Let an excluded content server take part again: it fetches the content as any other."""
+    """Include an excluded content server in an update again, so that it receives the content."""
     update = replica.update
     if replica.state != R.EXCLUDED:
         raise Conflict(
-            _("%(server)s is not excluded. Nothing was changed.") % {"server": replica.server},
-            action=_("Reload the page to see how the server stands."),
+            _("%(server)s is not excluded from this update. Nothing was changed.")
+            % {"server": replica.server},
+            action=_("Reload the page to see the current status of the server."),
         )
-    if update.state in OVER or update.deleted_at is not None:
+    if update.state in UPDATE_CLOSED or update.deleted_at is not None:
         raise Conflict(
-            _("The update is %(lower)s: nothing is copied any more. Nothing was changed.")
+            _(
+                "The update is %(lower)s, so its content is no longer "
+                "replicated. Nothing was changed."
+            )
             % {"lower": update.get_state_display().lower()}
         )
     if not replica.server.replicates:
         raise Conflict(
-            _("%(server)s is left out of content replication. Nothing was changed.")
+            _("%(server)s does not participate in content replication. Nothing was changed.")
             % {"server": replica.server},
-            action=_("Let it take part on the Settings tab of the server first."),
+            action=_("Turn on content replication on the Settings tab of the server first."),
         )
     note = f"{replica.server} at {now.isoformat()}"
-    Replica.objects.move(replica, R.PENDING, note=note, reason="", progress=0)
-    ask([replica.server])
+    Replica.objects.transition(replica, R.PENDING, note=note, reason="", progress=0)
+    request_replication([replica.server])
 
 
 @transaction.atomic
 def replicate_now(update: SystemUpdate, *, now: datetime) -> None:
-    """Ask every content server that lacks the content to fetch it at once."""
-    Entry.objects.queue()
+    """Request that every content server without the content replicates it immediately."""
+    Entry.objects.lock_checkpoint()
     for replica in update.replicas.filter(state=R.FAILED):
-        Replica.objects.move(replica, R.PENDING, reason="")
-    ask([row.server for row in update.replicas.missing().select_related("server")])
+        Replica.objects.transition(replica, R.PENDING, reason="")
+    request_replication([row.server for row in update.replicas.missing().select_related("server")])
     Entry.objects.record(
         "replicate-now", f"systemupdates.SystemUpdate:{update.pk}", note=now.isoformat()
     )

@@ -12,28 +12,32 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from faults import Unavailable
-from wire.metadata import File, sha256
+from wire.metadata import ManifestFile, sha256
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-class NoRoom(Unavailable):
-    """The content store cannot be written; nothing of the file is kept."""
+class ContentStoreUnavailable(Unavailable):
+    """The content store cannot be written. No part of the file is kept."""
 
     action = gettext_lazy(
-        "Free space on this server, or correct the rights of its home; it is tried again."
+        "Free up disk space on this server or correct the permissions of its "
+        "data directory. The console retries automatically."
     )
 
 
-def folder() -> Path:
-    """Return where this server keeps content; its agent's depot serves the same folder."""
+def get_folder() -> Path:
+    """Return the content directory of this server, which its agent serves to other agents."""
     return Path(settings.SERVER_HOME) / "content"
 
 
-def put(name: str, data: bytes) -> File:
-    """Store bytes under their digest, whole or not at all, and return their manifest entry."""
+def store_file(name: str, data: bytes) -> ManifestFile:
+    """Store a file atomically under its digest and return its manifest entry.
+
+    Raises ContentStoreUnavailable.
+    """
     digest = sha256(data)
-    path = folder() / digest
+    path = get_folder() / digest
     partial = path.with_suffix(f".{os.getpid()}.part")
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -45,16 +49,15 @@ def put(name: str, data: bytes) -> File:
     except OSError as error:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise NoRoom(
-            _("The content of the update cannot be stored: %(strerror)s.")
-            % {"strerror": error.strerror}
+        raise ContentStoreUnavailable(
+            _("The update content cannot be stored: %(strerror)s.") % {"strerror": error.strerror}
         ) from error
-    return File(name=name, sha256=digest, size=len(data))
+    return ManifestFile(name=name, sha256=digest, size=len(data))
 
 
-def find(digest: str) -> Path | None:
-    """Return the file of a digest, None where this server does not hold it."""
+def find_file(digest: str) -> Path | None:
+    """Return the path of the file with this digest, None if this server does not have it."""
     if not DIGEST.fullmatch(digest):
         return None
-    path = folder() / digest
+    path = get_folder() / digest
     return path if path.is_file() else None

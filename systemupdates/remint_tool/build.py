@@ -1,7 +1,9 @@
-"""Build the Certificate Remint Tool of an update, publish it on this server, withdraw it (D-40).
+"""Build, publish, and remove the Certificate Remint Tool of an update.
 
-The file is a shell stub in front of a zip application: the agent's own sources, the signed
-manifest and its files. Same update, same bytes on every Primary Server.
+The file is a shell stub followed by a zip application with the sources of the agent, the signed
+manifest, and the files of the update. It is identical on every Primary Server.
+
+See: manual 1.2.4; D-40
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from django.db.models import Q
 from devices.identity import zone_keys
 from devices.models import Zone
 from systemupdates.content import store
-from systemupdates.models import Notice, Replica, SystemUpdate
+from systemupdates.models import Replica, SystemUpdate, TrustNotice
 from systemupdates.updates.states import ReplicaState, UpdateState
 from wire import json_codec, messages, metadata
 from wire.metadata import sha256
@@ -27,7 +29,7 @@ STEM = "ZENworks_Certificate_Update_Linux"
 NAME = f"{STEM}.bin"
 TOOL_TYPE = "application/vnd.zcc.remint-tool"
 PACKAGES = ("faults", "wire", "zac")
-# The zip format's first day: a fixed date makes equal content equal bytes.
+# First date of the zip format. A fixed date makes the build reproducible.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 STUB = b"""#!/bin/sh
@@ -45,28 +47,31 @@ exit 69
 ENTRY = b"import sys\nfrom zac.remint_tool import main\n\nsys.exit(main(archive=sys.argv[0]))\n"
 
 
-def build(update: SystemUpdate) -> bytes:
-    """Return the tool of an update; raises LookupError where its content is not on this server."""
+def build_tool(update: SystemUpdate) -> bytes:
+    """Return the bytes of the tool. Raise LookupError if its content is not on this server."""
     members = {"__main__.py": ENTRY}
     for package in PACKAGES:
         for path in sorted((Path(settings.BASE_DIR) / package).rglob("*.py")):
             members[str(path.relative_to(settings.BASE_DIR))] = path.read_bytes()
-    members["update/manifest.json"] = json_codec.dump(update.signed())
+    members["update/manifest.json"] = json_codec.dump(update.get_envelope())
     members["update/notices.json"] = json_codec.dump(_notices(update))
     for digest in update.digests():
-        found = store.find(digest)
+        found = store.find_file(digest)
         if found is None:
             raise LookupError(digest)
         members[f"update/files/{digest}"] = found.read_bytes()
     return STUB + _zip(members)
 
 
-def _notices(update: SystemUpdate) -> metadata.Recovery:
-    rows = Notice.objects.filter(update=update, kind=Notice.Kind.ACTIVATED).order_by("pk")
-    zone = metadata.open_as(
-        metadata.Manifest, metadata.MANIFEST, update.signed(), Zone.objects.the().public_key
+def _notices(update: SystemUpdate) -> metadata.RecoveryNotices:
+    rows = TrustNotice.objects.filter(update=update, kind=TrustNotice.Kind.ACTIVATED).order_by("pk")
+    zone = metadata.verify_document(
+        metadata.Manifest,
+        metadata.MANIFEST,
+        update.get_envelope(),
+        Zone.objects.get_zone().public_key,
     ).zone
-    return metadata.Recovery(zone=zone, notices=[row.signed() for row in rows])
+    return metadata.RecoveryNotices(zone=zone, notices=[row.get_envelope() for row in rows])
 
 
 def _zip(members: dict[str, bytes]) -> bytes:
@@ -80,54 +85,59 @@ def _zip(members: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def folder() -> Path:
-    """Return what this server's depot offers under /zenworks-setup/."""
+def get_folder() -> Path:
+    """Return the directory of the files under /zenworks-setup/."""
     return Path(settings.SERVER_HOME) / "setup"
 
 
-def publish(server_id: UUID) -> list[str]:
-    """Make this server's offer what it should be: tools of live updates, nothing else (R212).
+def publish_tools(server_id: UUID) -> list[str]:
+    """Publish the tools of current updates on this server, and remove all other tools.
 
-    Each tool lies with its SHA-256 and the zone key's signature beside it. Returns the names
-    that were published or withdrawn.
+    Each tool has its SHA-256 and its zone key signature in files next to it. Returns the names of
+    the files that were published or removed.
     """
     changed = []
-    wanted = {str(replica.update_id): replica for replica in _wanted(server_id)}
-    for replica in wanted.values():
-        if not replica.tool_sha256 or not (folder() / _name(replica.update)).is_file():
-            changed += _place(replica)
-    for path in _published():
-        if path.name.split(".")[0].removeprefix(f"{STEM}-") not in wanted:
+    published = {str(replica.update_id): replica for replica in _get_published_replicas(server_id)}
+    for replica in published.values():
+        if not replica.tool_sha256 or not (get_folder() / _name(replica.update)).is_file():
+            changed += _publish_tool(replica)
+    for path in _list_published():
+        if path.name.split(".")[0].removeprefix(f"{STEM}-") not in published:
             path.unlink()
             changed.append(path.name)
-    _offer_newest(list(wanted.values()))
+    _link_newest(list(published.values()))
     return changed
 
 
-def _wanted(server_id: UUID) -> list[Replica]:
-    """On the initiating server as soon as the update exists, elsewhere once it is assigned."""
-    gone = (UpdateState.CANCELED, UpdateState.CREATED)
-    early = Q(update__state__in=(UpdateState.REPLICATING, UpdateState.REPLICATED))
+def _get_published_replicas(server_id: UUID) -> list[Replica]:
+    """Return the replicas whose tool this server offers.
+
+    The initiating server offers it as soon as the update exists, other servers once it is assigned.
+    """
+    excluded = (UpdateState.CANCELED, UpdateState.CREATED)
+    not_assigned = Q(update__state__in=(UpdateState.REPLICATING, UpdateState.REPLICATED))
     rows = Replica.objects.filter(server_id=server_id, state=ReplicaState.AVAILABLE)
-    rows = rows.filter(update__deleted_at=None).exclude(update__state__in=gone)
-    rows = rows.filter(~early | Q(update__initiating_server_id=server_id))
+    rows = rows.filter(update__deleted_at=None).exclude(update__state__in=excluded)
+    rows = rows.filter(~not_assigned | Q(update__initiating_server_id=server_id))
     return list(rows.select_related("update").order_by("update__created_at"))
 
 
-def servers_lacking() -> list[UUID]:
-    """Return the Primary Servers that hold an assigned update's content but not yet its tool."""
+def get_servers_without_tool() -> list[UUID]:
+    """Return the Primary Servers that have the content of an assigned update but not its tool."""
     rows = Replica.objects.filter(state=ReplicaState.AVAILABLE, tool_sha256="")
     rows = rows.filter(server__role=messages.PRIMARY, server__state="registered")
-    live = (
+    assigned = (
         *(UpdateState.ASSIGNED, UpdateState.IN_PROGRESS),
         *(UpdateState.COMPLETED, UpdateState.BASELINED),
     )
     rows = rows.filter(update__deleted_at=None)
-    return list(rows.filter(update__state__in=live).values_list("server_id", flat=True).distinct())
+    return list(
+        rows.filter(update__state__in=assigned).values_list("server_id", flat=True).distinct()
+    )
 
 
-def make_anew(update: SystemUpdate) -> None:
-    """Let every server build the tool of an update again: its manifest or notices changed."""
+def invalidate_tool(update: SystemUpdate) -> None:
+    """Rebuild the tool of an update on every server after its manifest or notices have changed."""
     Replica.objects.filter(update=update).update(tool_sha256="")
 
 
@@ -135,13 +145,13 @@ def _name(update: SystemUpdate) -> str:
     return f"{STEM}-{update.pk}.bin"
 
 
-def _published() -> list[Path]:
-    return sorted(folder().glob(f"{STEM}-*")) if folder().is_dir() else []
+def _list_published() -> list[Path]:
+    return sorted(get_folder().glob(f"{STEM}-*")) if get_folder().is_dir() else []
 
 
-def _place(replica: Replica) -> list[str]:
+def _publish_tool(replica: Replica) -> list[str]:
     try:
-        data = build(replica.update)
+        data = build_tool(replica.update)
     except LookupError:
         return []
     name = _name(replica.update)
@@ -151,34 +161,34 @@ def _place(replica: Replica) -> list[str]:
 
 
 def _write(name: str, data: bytes) -> None:
-    signature = zone_keys.here().sign_unrecorded(TOOL_TYPE, data)
-    folder().mkdir(mode=0o755, parents=True, exist_ok=True)
+    signature = zone_keys.get_keyring().sign_without_entry(TOOL_TYPE, data)
+    get_folder().mkdir(mode=0o755, parents=True, exist_ok=True)
     parts = {
         name: data,
         f"{name}.sha256": f"{sha256(data)}  {name}\n".encode(),
         f"{name}.sig": f"{signature.signature}\n".encode(),
     }
     for file, value in parts.items():
-        partial = folder() / f".{file}.part"
+        partial = get_folder() / f".{file}.part"
         partial.write_bytes(value)
         partial.chmod(0o755 if file == name else 0o644)
-        partial.replace(folder() / file)
+        partial.replace(get_folder() / file)
 
 
-def _offer_newest(wanted: list[Replica]) -> None:
-    """Offer the newest tool under the manual's own name too (R223)."""
+def _link_newest(published: list[Replica]) -> None:
+    """Link the newest tool to the file name of the manual."""
     for suffix in ("", ".sha256", ".sig"):
-        link = folder() / f"{NAME}{suffix}"
-        target = f"{_name(wanted[-1].update)}{suffix}" if wanted else ""
+        link = get_folder() / f"{NAME}{suffix}"
+        target = f"{_name(published[-1].update)}{suffix}" if published else ""
         if link.is_symlink() and (not target or str(link.readlink()) != target):
             link.unlink()
-        if target and not link.is_symlink() and (folder() / target).exists():
+        if target and not link.is_symlink() and (get_folder() / target).exists():
             link.symlink_to(target)
 
 
 @dataclass(frozen=True)
-class Offer:
-    """One tool on the download page."""
+class ToolFile:
+    """A tool on the download page."""
 
     name: str
     sha256: str
@@ -186,19 +196,19 @@ class Offer:
     size: int
 
 
-def offered() -> list[Offer]:
-    """Return the tools this server offers now, the newest under the manual's name first."""
-    names = [name for name in offered_names() if name.endswith(".bin")]
-    return [_offer(name) for name in sorted(names, key=len)]
+def list_tools() -> list[ToolFile]:
+    """Return the tools that this server offers. The newest one comes first."""
+    names = [name for name in list_file_names() if name.endswith(".bin")]
+    return [_read_tool(name) for name in sorted(names, key=len)]
 
 
-def offered_names() -> list[str]:
-    """Return every file that may be downloaded."""
-    return sorted(path.name for path in folder().glob(f"{STEM}*") if path.is_file())
+def list_file_names() -> list[str]:
+    """Return the names of the files that can be downloaded."""
+    return sorted(path.name for path in get_folder().glob(f"{STEM}*") if path.is_file())
 
 
-def _offer(name: str) -> Offer:
-    path = folder() / name
-    checksum = (folder() / f"{name}.sha256").read_text().split(" ")[0]
-    signature = (folder() / f"{name}.sig").read_text().strip()
-    return Offer(name, checksum, signature, path.stat().st_size)
+def _read_tool(name: str) -> ToolFile:
+    path = get_folder() / name
+    checksum = (get_folder() / f"{name}.sha256").read_text().split(" ")[0]
+    signature = (get_folder() / f"{name}.sig").read_text().strip()
+    return ToolFile(name, checksum, signature, path.stat().st_size)

@@ -1,4 +1,7 @@
-"""The download page of the Certificate Remint Tool: /zenworks-setup/ over TLS (manual, 1.2.4)."""
+"""The download page of the Certificate Remint Tool, /zenworks-setup/.
+
+See: manual 1.2.4
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,15 @@ from systemupdates.remint_tool import build
 @login_not_required
 @require_safe
 def page(request: HttpRequest) -> HttpResponseBase:
-    """List the tools this server offers, each with its SHA-256 and its signature."""
-    return render(request, "systemupdates/setup.html", {"tools": build.offered()})
+    """Show the tools that this server offers, with their SHA-256 and signature."""
+    return render(request, "systemupdates/setup.html", {"tools": build.list_tools()})
 
 
 @login_not_required
 @require_safe
 def download(request: HttpRequest, name: str) -> HttpResponseBase:
-    """Send one of the offered files; nothing else of the folder can be named."""
-    if name not in build.offered_names():
+    """Send one of the offered files. Other files in the directory are not accessible."""
+    if name not in build.list_file_names():
         raise Http404
-    path = build.folder() / name
+    path = build.get_folder() / name
     return FileResponse(path.open("rb"), as_attachment=True, filename=name)

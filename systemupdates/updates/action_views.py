@@ -1,4 +1,4 @@
-"""Acts on an update and on its devices, each asked for in a dialog that says what it means."""
+"""Actions on an update, its devices, and its replicas."""
 
 from __future__ import annotations
 
@@ -16,77 +16,83 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.pages import formatting
-from console.pages.responses import close_dialog, dialog, needs
+from console.pages.responses import close_dialog, render_dialog, require_right
 from devices.middleware import ZoneRequest
-from systemupdates.assignments import assignment as single
-from systemupdates.assignments import rollout
+from systemupdates.assignments import assignment as assignments
 from systemupdates.content import replication
 from systemupdates.models import Assignment, Replica
 from systemupdates.updates import lifecycle
-from systemupdates.updates.states import AssignmentState
-from systemupdates.updates.views import RIGHT, RIGHT_LABEL, find
+from systemupdates.updates.states import APPLIED, AssignmentState
+from systemupdates.updates.views import RIGHT, RIGHT_LABEL, find_update
 
-may_deploy = needs(RIGHT, str(RIGHT_LABEL))
-NAMED_AT_MOST = 50
+may_deploy = require_right(RIGHT, str(RIGHT_LABEL))
+MAX_NAMED = 50
 
 
-def _assignment(pk: int) -> Assignment:
+def _get_assignment(pk: int) -> Assignment:
     return get_object_or_404(Assignment.objects.select_related("device", "update"), pk=pk)
 
 
-def _back(request: ZoneRequest, usual: str) -> str:
-    """Return the list the act came from, with its filter and page."""
-    there = request.POST.get("next", "")
-    if url_has_allowed_host_and_scheme(there, {request.get_host()}, request.is_secure()):
-        return there
-    return usual
+def _get_return_url(request: ZoneRequest, default: str) -> str:
+    """Return the URL of the list on which the action was selected, or the default."""
+    url = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(url, {request.get_host()}, request.is_secure()):
+        return url
+    return default
 
 
-def _done(request: ZoneRequest, assignment: Assignment, said: str) -> HttpResponse:
-    usual = reverse("systemupdates:devices", args=[assignment.update_id])
-    return close_dialog(request, _back(request, usual), said=said)
+def _close_dialog(request: ZoneRequest, assignment: Assignment, message: str) -> HttpResponse:
+    default = reverse("systemupdates:devices", args=[assignment.update_id])
+    return close_dialog(request, _get_return_url(request, default), message=message)
 
 
-def _act(request: ZoneRequest, pk: int, act: Callable[..., object], said: str) -> HttpResponse:
-    """Do an act on one device of an update, and say so with the device's name in place of %s."""
-    assignment = _assignment(pk)
-    act(assignment, now=timezone.now())
-    return _done(request, assignment, said % assignment.device.name)
+def _change_assignment(
+    request: ZoneRequest, pk: int, change: Callable[..., object], message: str
+) -> HttpResponse:
+    """Change an assignment and show the message, with the name of the device for %s."""
+    assignment = _get_assignment(pk)
+    change(assignment, now=timezone.now())
+    return _close_dialog(request, assignment, message % assignment.device.name)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_deploy
 def ignore(request: ZoneRequest, pk: int) -> HttpResponse:
-    """Ignore Device: leave a device out of an update, after telling what that means (R097)."""
+    """Show what Ignore Device means for a device, or ignore the device for the update."""
     if request.method == "POST":
-        return _act(request, pk, single.ignore_device, _("%s is left out of this update."))
-    meaning = _meaning(request, _assignment(pk))
-    return dialog(request, "systemupdates/dialogs/ignore.html", meaning)
+        return _change_assignment(
+            request, pk, assignments.ignore_device, _("%s is ignored for this update.")
+        )
+    context = _get_ignore_context(request, _get_assignment(pk))
+    return render_dialog(request, "systemupdates/dialogs/ignore.html", context)
 
 
-def _meaning(request: ZoneRequest, assignment: Assignment) -> dict[str, Any]:
-    """Return what Ignore Device does to this device as things stand.
+def _get_ignore_context(request: ZoneRequest, assignment: Assignment) -> dict[str, Any]:
+    """Return the effects of Ignore Device at this time.
 
-    The operation and its bridges are known a storey higher: they are reached by relations alone.
+    The operation and its cross-certificates are found through relations, because this app must not
+    import the models of certificates.
     """
     now = timezone.now()
     update = assignment.update
     operation: Any = getattr(update, "operation", None)
-    moment = update.activates_at
-    locks_at = moment - request.zone.lockout if moment is not None else None
+    activates_at = update.activates_at
+    freezes_at = activates_at - request.zone.freeze_period if activates_at else None
     old: Any = operation.authority if operation is not None else None
-    bridged = False
+    has_cross_certificate = False
     if operation is not None and operation.changes_ca and old is not None:
-        bridged = old.bridges_signed.filter(subject=operation.future_authority).exists()
+        issued = old.cross_certificates_signed
+        has_cross_certificate = issued.filter(subject=operation.future_authority).exists()
     return {
         "assignment": assignment,
         "device": assignment.device,
         "operation": operation,
-        "applied": assignment.state in rollout.APPLIED,
-        "locked_since": locks_at if locks_at is not None and now >= locks_at else None,
-        "activates_at": moment,
-        "is_past": moment is not None and now >= moment,
-        "bridged_until": old.not_after if bridged and old.not_after > now else None,
+        "applied": assignment.state in APPLIED,
+        "is_frozen": freezes_at is not None and now >= freezes_at,
+        "is_past": activates_at is not None and now >= activates_at,
+        "cross_certificate_until": (
+            old.not_after if has_cross_certificate and old.not_after > now else None
+        ),
         "next": request.GET.get("next", ""),
     }
 
@@ -94,119 +100,130 @@ def _meaning(request: ZoneRequest, assignment: Assignment) -> dict[str, Any]:
 @require_POST
 @may_deploy
 def redeploy(request: ZoneRequest, pk: int) -> HttpResponse:
-    """Redeploy an update on a failed device (R053)."""
-    return _act(request, pk, single.redeploy, _("The update is offered to %s again."))
+    """Redeploy an update to a device."""
+    return _change_assignment(
+        request, pk, assignments.redeploy, _("The update has been redeployed to %s.")
+    )
 
 
 @require_POST
 @may_deploy
 def clear(request: ZoneRequest, pk: int) -> HttpResponse:
-    """Clear Error: take the message off; the device is not asked to try again."""
-    return _act(request, pk, lifecycle.clear_error, _("The error of %s is cleared."))
+    """Clear the error of a device. The device does not retry the update."""
+    return _change_assignment(
+        request, pk, lifecycle.clear_error, _("The error on %s has been cleared.")
+    )
 
 
 @require_POST
 @may_deploy
 def refresh(request: ZoneRequest, pk: int) -> HttpResponse:
-    """Refresh Device: let it try again as soon as it is heard (R216)."""
-    assignment = _assignment(pk)
+    """Retry the update at the next contact of the device."""
+    assignment = _get_assignment(pk)
     device = assignment.device
     if lifecycle.refresh_device(assignment):
-        return _done(request, assignment, _("%s refreshes within seconds.") % device.name)
+        return _close_dialog(
+            request, assignment, _("%s will refresh within a few seconds.") % device.name
+        )
     text = _(
-        "%(name)s tries again at its next refresh (%(when)s). "
-        "To have it now, run “zac refresh” on it."
+        "%(name)s tries again at its next refresh (%(when)s). To retry "
+        "immediately, run “zac refresh” on the device."
     )
-    due = lifecycle.heard_by(device, request.zone)
+    due = lifecycle.get_next_contact(device, request.zone)
     overdue = due is None or due < timezone.now()
     when = _("overdue") if overdue else _("by %s") % formatting.stamp(due or timezone.now())
-    return _done(request, assignment, text % {"name": device.name, "when": when})
+    return _close_dialog(request, assignment, text % {"name": device.name, "when": when})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_deploy
 def redeploy_failed(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Redeploy the update on every device on which it failed, after naming them (R053)."""
-    update = find(pk)
-    usual = reverse("systemupdates:devices", args=[pk])
+    """Show the devices on which the update failed, or redeploy the update to them."""
+    update = find_update(pk)
+    url = reverse("systemupdates:devices", args=[pk])
     if request.method == "POST":
         n = lifecycle.redeploy_failed(update, now=timezone.now())
-        said = ngettext(
-            "The update is offered to %d device again.",
-            "The update is offered to %d devices again.",
+        message = ngettext(
+            "The update has been redeployed to %d device.",
+            "The update has been redeployed to %d devices.",
             n,
         )
-        return close_dialog(request, usual, said=said % n)
+        return close_dialog(request, url, message=message % n)
     failed = Assignment.objects.filter(update=update, state=AssignmentState.FAILED)
     context = {
         "update": update,
         "count": failed.count(),
-        "failed": failed.select_related("device").order_by("device__name")[:NAMED_AT_MOST],
+        "failed": failed.select_related("device").order_by("device__name")[:MAX_NAMED],
     }
-    return dialog(request, "systemupdates/dialogs/redeploy.html", context)
+    return render_dialog(request, "systemupdates/dialogs/redeploy.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_deploy
 def baseline(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Baseline a completed update, after telling what that means (R212)."""
-    update = find(pk)
+    """Baseline a completed update after a confirmation."""
+    update = find_update(pk)
     if request.method == "POST":
         lifecycle.baseline(update)
-        there = reverse("systemupdates:details", args=[pk])
-        return _leave(request, there, _("%s is baselined.") % update.name)
-    return dialog(request, "systemupdates/dialogs/baseline.html", {"update": update})
+        url = reverse("systemupdates:details", args=[pk])
+        return _redirect_dialog(request, url, _("%s has been baselined.") % update.name)
+    return render_dialog(request, "systemupdates/dialogs/baseline.html", {"update": update})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_deploy
 def delete(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Delete a baselined or cancelled update: its tool is withdrawn (D-39)."""
-    update = find(pk)
+    """Delete a baselined or canceled update after a confirmation."""
+    update = find_update(pk)
     if request.method == "POST":
         lifecycle.delete(update, now=timezone.now())
-        return _leave(request, reverse("systemupdates:list"), _("%s is deleted.") % update.name)
-    context = {"update": update, "kept": lifecycle.needed_for_recovery(update)}
-    return dialog(request, "systemupdates/dialogs/delete.html", context)
+        return _redirect_dialog(
+            request, reverse("systemupdates:list"), _("%s has been deleted.") % update.name
+        )
+    context = {"update": update, "is_needed_for_recovery": lifecycle.is_needed_for_recovery(update)}
+    return render_dialog(request, "systemupdates/dialogs/delete.html", context)
 
 
-def _leave(request: ZoneRequest, there: str, said: str) -> HttpResponse:
-    """End a dialog whose page is another one afterwards."""
-    response = close_dialog(request, there, said=said)
+def _redirect_dialog(request: ZoneRequest, url: str, message: str) -> HttpResponse:
+    """Close a dialog and open another page."""
+    response = close_dialog(request, url, message=message)
     if request.htmx:
-        response.headers["HX-Redirect"] = there
+        response.headers["HX-Redirect"] = url
     return response
 
 
-def _on_replica(request: ZoneRequest, pk: int, act: Callable[..., None], said: str) -> HttpResponse:
+def _change_replica(
+    request: ZoneRequest, pk: int, change: Callable[..., None], message: str
+) -> HttpResponse:
+    """Change a replica and show the message, with the name of the server for %s."""
     replica = get_object_or_404(Replica.objects.select_related("server", "update"), pk=pk)
-    act(replica, now=timezone.now())
-    there = reverse("systemupdates:content", args=[replica.update_id])
-    return close_dialog(request, _back(request, there), said=said % replica.server.name)
+    change(replica, now=timezone.now())
+    url = _get_return_url(request, reverse("systemupdates:content", args=[replica.update_id]))
+    return close_dialog(request, url, message=message % replica.server.name)
 
 
 @require_POST
 @may_deploy
 def exclude(request: ZoneRequest, pk: int) -> HttpResponse:
-    """Exclude a content server from this update (D-35)."""
-    said = _("%s is excluded from this update.")
-    return _on_replica(request, pk, replication.exclude, said)
+    """Exclude a content server from an update."""
+    message = _("%s has been excluded from this update.")
+    return _change_replica(request, pk, replication.exclude, message)
 
 
 @require_POST
 @may_deploy
 def include(request: ZoneRequest, pk: int) -> HttpResponse:
-    """Include a content server in this update again."""
-    said = _("%s gets the content of this update.")
-    return _on_replica(request, pk, replication.include, said)
+    """Include a content server in an update again."""
+    message = _("%s has been included and will receive the content of this update.")
+    return _change_replica(request, pk, replication.include, message)
 
 
 @require_POST
 @may_deploy
 def replicate_now(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Ask every content server that lacks the content to fetch it at once."""
-    update = find(pk)
+    """Request that every content server without the content replicates it immediately."""
+    update = find_update(pk)
     replication.replicate_now(update, now=timezone.now())
-    there = reverse("systemupdates:content", args=[pk])
-    said = _("Every content server is asked to fetch the content.")
-    return close_dialog(request, _back(request, there), said=said)
+    url = _get_return_url(request, reverse("systemupdates:content", args=[pk]))
+    message = _("Replication has been started on all content servers.")
+    return close_dialog(request, url, message=message)

@@ -1,4 +1,4 @@
-"""The System Updates page: what is available, deploying and past (R056, D-33)."""
+"""The System Updates page."""
 
 from __future__ import annotations
 
@@ -37,18 +37,20 @@ UPDATE_TONES = {
 
 @require_safe
 def updates(request: ZoneRequest) -> HttpResponse:
-    """System Updates: every update with how its devices stand."""
-    asked = pages_tables.Asked.read(request.GET)
-    columns, field, descending = pages_tables.sorted_by(updates_tables.UPDATE_COLUMNS, asked.sort)
-    found = updates_tables.updates(asked.q, asked.state)
+    """Show the updates with the numbers of their devices by state."""
+    query = pages_tables.TableQuery.parse(request.GET)
+    columns, field, descending = pages_tables.sort_columns(
+        updates_tables.UPDATE_COLUMNS, query.sort
+    )
+    found = updates_tables.filter_updates(query.q, query.state)
     order = f"{'-' if descending else ''}{field}" if field else "-created_at"
-    page = pages_tables.page_of(found.order_by(order, "pk"), asked)
+    page = pages_tables.get_page(found.order_by(order, "pk"), query)
     context = {
         "nav": "updates",
         "tab": "updates",
-        "asked": asked,
+        "query": query,
         "columns": columns,
-        "chips": _chips(SystemUpdate.objects.shown(), asked),
+        "chips": _chips(SystemUpdate.objects.visible(), query),
         "page": page,
         "rows": _rows(list(page.object_list)),
         "sizes": pages_tables.PAGE_SIZES,
@@ -56,7 +58,7 @@ def updates(request: ZoneRequest) -> HttpResponse:
     return render(request, "systemupdates/list.html", context)
 
 
-def _chips(every: Any, asked: pages_tables.Asked) -> list[dict[str, Any]]:
+def _chips(every: Any, query: pages_tables.TableQuery) -> list[dict[str, Any]]:
     labels = {
         "": _("All"),
         "available": _("Available"),
@@ -64,33 +66,33 @@ def _chips(every: Any, asked: pages_tables.Asked) -> list[dict[str, Any]]:
         "history": _("History"),
     }
     conditions = {key: Q(state__in=states) for key, states in updates_tables.GROUPS.items()}
-    numbers = pages_tables.counts(every, conditions)
+    numbers = pages_tables.count_by_condition(every, conditions)
     return [
-        {"key": key, "label": label, "n": numbers[key], "on": asked.state == key}
+        {"key": key, "label": label, "n": numbers[key], "on": query.state == key}
         for key, label in labels.items()
     ]
 
 
 def _rows(found: list[SystemUpdate]) -> list[dict[str, Any]]:
-    """Return the updates with their devices by state, and how many of all are through."""
-    numbers = updates_tables.counts(found)
+    """Return the rows of the table: numbers of devices by state, activated, and in total."""
+    numbers = updates_tables.count_devices(found)
     rows = []
     for update in found:
-        shown = rollout.reckon(numbers[update.pk])
+        summary = rollout.summarize_counts(numbers[update.pk])
         rows.append(
             {
                 "update": update,
                 "tone": UPDATE_TONES.get(UpdateState(update.state), "busy"),
-                "counts": badges(numbers[update.pk]),
-                "done": shown["activated"],
-                "of": shown["of"],
+                "counts": build_badges(numbers[update.pk]),
+                "done": summary["activated"],
+                "of": summary["of"],
             }
         )
     return rows
 
 
-def badges(numbers: dict[str, int]) -> list[dict[str, Any]]:
-    """Return the states that devices are in, in the order of D-33, with how many are."""
+def build_badges(numbers: dict[str, int]) -> list[dict[str, Any]]:
+    """Return the states that occur, with the number of devices in each."""
     return [
         {"state": s.value, "label": s.label, "tone": TONES.get(s, ""), "n": n}
         for s in AssignmentState

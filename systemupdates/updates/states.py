@@ -1,14 +1,17 @@
-"""The states of an update, its assignment to a device, its content on a server (D-33, D-34)."""
+"""The states of an update, of its assignment to a device, and of its content on a server.
+
+See: manual 1.3; D-33; D-34
+"""
 
 from __future__ import annotations
 
 from django.db import models
 
-from audit.chain.states import Machine
+from audit.chain.states import StateMachine
 
 
 class UpdateState(models.TextChoices):
-    """How far an update is."""
+    """The state of a system update."""
 
     CREATED = "created", "Created"
     REPLICATING = "replicating", "Replicating"
@@ -22,7 +25,7 @@ class UpdateState(models.TextChoices):
 
 
 U = UpdateState
-UPDATE = Machine(
+UPDATE = StateMachine(
     "The system update",
     {
         U.CREATED: (U.REPLICATING, U.CANCELED, U.ERROR),
@@ -30,17 +33,19 @@ UPDATE = Machine(
         U.REPLICATED: (U.ASSIGNED, U.CANCELED, U.ERROR),
         U.ASSIGNED: (U.IN_PROGRESS, U.COMPLETED, U.CANCELED, U.ERROR),
         U.IN_PROGRESS: (U.COMPLETED, U.CANCELED, U.ERROR),
-        # A roll back withdraws what was completed.
+        # A rollback cancels an update that is already complete.
         U.COMPLETED: (U.BASELINED, U.IN_PROGRESS, U.CANCELED),
         U.ERROR: (U.REPLICATING, U.ASSIGNED, U.CANCELED),
         U.BASELINED: (),
         U.CANCELED: (),
     },
 )
+# States in which an update is no longer offered to devices.
+UPDATE_CLOSED = (U.CANCELED, U.BASELINED)
 
 
 class AssignmentState(models.TextChoices):
-    """How one device stands to one update."""
+    """The state of one update on one device."""
 
     PENDING = "pending", "Pending"
     ASSIGNED = "assigned", "Update Assigned"
@@ -56,51 +61,35 @@ class AssignmentState(models.TextChoices):
 
 
 A = AssignmentState
-_ABANDON = (A.IGNORED, A.CANCELED, A.FAILED, A.NEEDS_CRT)
-ASSIGNMENT = Machine(
+_STEPS = (A.ASSIGNED, A.DOWNLOADING, A.APPLYING, A.APPLIED, A.ACTIVATING, A.ACTIVATED)
+_ENDED = (A.IGNORED, A.CANCELED, A.FAILED, A.NEEDS_CRT)
+ASSIGNMENT = StateMachine(
     "The assignment",
     {
-        # One that recovered by itself reports without ever having been offered the update.
-        A.PENDING: (
-            *(A.ASSIGNED, A.DOWNLOADING, A.APPLYING, A.APPLIED, A.ACTIVATING, A.ACTIVATED),
-            *_ABANDON,
-        ),
-        A.ASSIGNED: (A.DOWNLOADING, A.APPLYING, A.APPLIED, A.ACTIVATING, A.ACTIVATED, *_ABANDON),
-        A.DOWNLOADING: (A.APPLYING, A.APPLIED, A.ACTIVATING, A.ACTIVATED, *_ABANDON),
-        A.APPLYING: (A.APPLIED, A.ACTIVATING, A.ACTIVATED, *_ABANDON),
-        A.APPLIED: (A.APPLYING, A.ACTIVATING, A.ACTIVATED, *_ABANDON),
-        A.ACTIVATING: (A.ACTIVATED, A.APPLIED, *_ABANDON),
-        A.FAILED: (
-            A.ASSIGNED,
-            A.DOWNLOADING,
-            A.APPLYING,
-            A.APPLIED,
-            A.ACTIVATING,
-            A.ACTIVATED,
-            A.IGNORED,
-            A.CANCELED,
-            A.NEEDS_CRT,
-        ),
-        A.NEEDS_CRT: (
-            A.ASSIGNED,
-            A.APPLYING,
-            A.APPLIED,
-            A.ACTIVATING,
-            A.ACTIVATED,
-            A.IGNORED,
-            A.CANCELED,
-        ),
+        # A device that recovered with a trust notice reports before the update was offered to it.
+        A.PENDING: (*_STEPS, *_ENDED),
+        A.ASSIGNED: (*_STEPS[1:], *_ENDED),
+        A.DOWNLOADING: (*_STEPS[2:], *_ENDED),
+        A.APPLYING: (*_STEPS[3:], *_ENDED),
+        A.APPLIED: (A.APPLYING, *_STEPS[4:], *_ENDED),
+        A.ACTIVATING: (A.ACTIVATED, A.APPLIED, *_ENDED),
+        A.FAILED: (*_STEPS, A.IGNORED, A.CANCELED, A.NEEDS_CRT),
+        A.NEEDS_CRT: (A.ASSIGNED, *_STEPS[2:], A.IGNORED, A.CANCELED),
         A.IGNORED: (A.ASSIGNED, A.CANCELED),
         A.ACTIVATED: (A.CANCELED, A.ASSIGNED),
         A.CANCELED: (),
     },
 )
-# A device in one of these no longer holds an operation open (D-27).
+# States in which a device no longer keeps an operation open (D-27).
 SETTLED = (A.ACTIVATED, A.IGNORED, A.CANCELED)
+# States in which a registered device keeps the next wave or stage pending.
+UNDER_WAY = (A.PENDING, A.ASSIGNED, A.DOWNLOADING, A.APPLYING)
+APPLIED = (A.APPLIED, A.ACTIVATING, A.ACTIVATED)
+ERRORS = (A.FAILED, A.NEEDS_CRT)
 
 
 class ReplicaState(models.TextChoices):
-    """How the content of one update stands on one content server."""
+    """The state of an update's content on one content server."""
 
     PENDING = "pending", "Pending"
     REPLICATING = "replicating", "Replicating"
@@ -111,8 +100,9 @@ class ReplicaState(models.TextChoices):
 
 
 R = ReplicaState
-REPLICA = Machine(
-    "The replica",
+MISSING = (R.PENDING, R.REPLICATING, R.FAILED)
+REPLICA = StateMachine(
+    "The content copy",
     {
         R.PENDING: (R.REPLICATING, R.AVAILABLE, R.FAILED, R.EXCLUDED, R.WITHDRAWN),
         R.REPLICATING: (R.AVAILABLE, R.PENDING, R.FAILED, R.EXCLUDED, R.WITHDRAWN),

@@ -1,4 +1,4 @@
-"""The lists of updates and of their devices: which rows a filter leaves, and in which order."""
+"""Filters and sort order of the lists of updates and of their devices."""
 
 from __future__ import annotations
 
@@ -25,79 +25,80 @@ UPDATE_COLUMNS = (
 DEVICE_COLUMNS = (
     Column("device", _("Device"), "device__name"),
     Column("state", _("Status"), "state"),
-    Column("changed", _("Changed"), "changed_at"),
+    Column("changed", _("Last changed"), "changed_at"),
     Column("contact", _("Last contact"), "device__last_contact"),
 )
-# Without another order the failed devices come first, then those that are not done. As a
-# sequence of states: a page of it takes one or two ranges of the index.
-STATES = (
+# The default order: failed devices first, then devices that are not done. Because it is an order of
+# states, a page is one or two ranges of the index.
+STATE_ORDER = (
     *(AssignmentState.FAILED, AssignmentState.NEEDS_CRT),
     *(AssignmentState.APPLYING, AssignmentState.DOWNLOADING, AssignmentState.ASSIGNED),
     *(AssignmentState.PENDING, AssignmentState.ACTIVATING, AssignmentState.APPLIED),
     *(AssignmentState.IGNORED, AssignmentState.CANCELED, AssignmentState.ACTIVATED),
 )
-_WORST_FIRST = Case(
-    *(When(state=state, then=place) for place, state in enumerate(STATES)), default=len(STATES)
+_FAILED_FIRST = Case(
+    *(When(state=state, then=position) for position, state in enumerate(STATE_ORDER)),
+    default=len(STATE_ORDER),
 )
-# So many of one state are put in the order of their names; more stay in that of their rows.
-SORTED_AT_MOST = 200
-FEW = 5_000
-# The chips of the list of updates.
+# Up to this number, devices of one state are sorted by name, otherwise by key.
+MAX_SORTED = 200
+SMALL_UPDATE = 5_000
+# The filters of the list of updates.
 AVAILABLE = (UpdateState.CREATED, UpdateState.REPLICATING, UpdateState.REPLICATED)
 DEPLOYING = (UpdateState.ASSIGNED, UpdateState.IN_PROGRESS, UpdateState.ERROR)
 HISTORY = (UpdateState.COMPLETED, UpdateState.BASELINED, UpdateState.CANCELED)
 GROUPS = {"available": AVAILABLE, "deploying": DEPLOYING, "history": HISTORY}
 
 
-class WorstFirst:
-    """The devices of one update, failed ones first, without ever sorting all of them.
+class FailedFirst:
+    """The devices of one update, failed devices first, without sorting all of them.
 
-    Among a million rows a page costs what it costs among a hundred: the counts by state tell
-    which rows it holds. `numbers` are the counts of exactly these rows.
+    The cost of a page does not depend on the number of devices, because the counts by state give
+    its position in the index. `numbers` are the counts of exactly these rows.
     """
 
-    def __init__(self, every: QuerySet[Assignment], numbers: Mapping[str, int]) -> None:
-        self._every = every
+    def __init__(self, rows: QuerySet[Assignment], numbers: Mapping[str, int]) -> None:
+        self._rows = rows
         self._numbers = numbers
 
     def count(self) -> int:
-        """Return how many there are."""
+        """Return the number of devices."""
         return sum(self._numbers.values())
 
     def __len__(self) -> int:
         return self.count()
 
-    def __getitem__(self, wanted: Any) -> list[Assignment]:
-        begin, end = wanted.start or 0, wanted.stop
+    def __getitem__(self, page: Any) -> list[Assignment]:
+        begin, end = page.start or 0, page.stop
         found: list[Assignment] = []
-        for state in STATES:
-            there = self._numbers.get(state, 0)
-            if begin < there and end > 0:
-                found += self._rows(state, there, max(begin, 0), min(end, there))
-            begin, end = begin - there, end - there
+        for state in STATE_ORDER:
+            count = self._numbers.get(state, 0)
+            if begin < count and end > 0:
+                found += self._get_rows(state, count, max(begin, 0), min(end, count))
+            begin, end = begin - count, end - count
         return found
 
-    def _rows(self, state: str, there: int, begin: int, end: int) -> list[Assignment]:
-        rows = self._every.filter(state=state)
-        if there <= SORTED_AT_MOST:
-            # Asked for by name a database would walk all devices in that order.
+    def _get_rows(self, state: str, count: int, begin: int, end: int) -> list[Assignment]:
+        rows = self._rows.filter(state=state)
+        if count <= MAX_SORTED:
+            # If the database sorted by name, it would read all devices in that order.
             return sorted(rows.select_related("device"), key=lambda row: row.device.name)[begin:end]
-        # What lies before the page is skipped in the index alone, from whichever end is nearer.
+        # The rows before the page are skipped in the index only, from the nearer end.
         ordered = rows.order_by("pk").values_list("pk", flat=True)
-        backward = begin > there - end
+        backward = begin > count - end
         keys = list(
-            ordered.reverse()[there - end : there - begin] if backward else ordered[begin:end]
+            ordered.reverse()[count - end : count - begin] if backward else ordered[begin:end]
         )
-        wanted = Assignment.objects.filter(pk__in=keys).order_by("pk")
-        return list(wanted.select_related("device"))
+        selected = Assignment.objects.filter(pk__in=keys).order_by("pk")
+        return list(selected.select_related("device"))
 
 
-def counts(found: Sequence[SystemUpdate]) -> dict[UUID, dict[str, int]]:
-    """Return how many devices of each update are in each state, in one query for all of them."""
+def count_devices(found: Sequence[SystemUpdate]) -> dict[UUID, dict[str, int]]:
+    """Return the number of devices of each update by state, in one query."""
     numbers: dict[UUID, dict[str, int]] = defaultdict(dict)
     if len(found) == 1:
-        # Without the update among the groups the index alone answers.
-        numbers[found[0].pk] = by_state(Assignment.objects.filter(update=found[0].pk))
+        # Without grouping by update, the database reads only the index.
+        numbers[found[0].pk] = count_by_state(Assignment.objects.filter(update=found[0].pk))
         return numbers
     rows = Assignment.objects.filter(update__in=found).order_by().values_list("update", "state")
     for update, state, n in rows.annotate(n=Count("*")):
@@ -105,34 +106,34 @@ def counts(found: Sequence[SystemUpdate]) -> dict[UUID, dict[str, int]]:
     return numbers
 
 
-def by_state(found: QuerySet[Assignment]) -> dict[str, int]:
-    """Return how many of some assignments are in each state, by the index alone where it can."""
+def count_by_state(found: QuerySet[Assignment]) -> dict[str, int]:
+    """Return the number of assignments by state."""
     rows = found.order_by().values_list("state").annotate(n=Count("*"))
     return dict(rows)
 
 
-def matching(
-    every: QuerySet[Assignment], state: str, q: str, *, few: bool = False
+def filter_assignments(
+    rows: QuerySet[Assignment], state: str, q: str, *, is_small: bool = False
 ) -> QuerySet[Assignment]:
-    """Return the assignments of a state, or the open ones, to devices that a search finds.
+    """Return the assignments of a state, or the open ones, that match a search for device names.
 
-    `few`: there are so few that each one's name is looked at, whatever the zone has besides.
+    `is_small`: there are so few rows that reading each device is faster than searching all names.
     """
     if state in AssignmentState.values:
-        every = every.filter(state=state)
+        rows = rows.filter(state=state)
     elif state == OPEN:
-        every = every.exclude(state__in=SETTLED)
+        rows = rows.exclude(state__in=SETTLED)
     if not q:
-        return every
-    if few:
-        return every.filter(device__name__icontains=q)
-    # The names alone are an index; only who is found in there is looked up.
-    return every.filter(device__in=Device.objects.filter(name__icontains=q).values("pk"))
+        return rows
+    if is_small:
+        return rows.filter(device__name__icontains=q)
+    # The names are read from their index.
+    return rows.filter(device__in=Device.objects.filter(name__icontains=q).values("pk"))
 
 
-def updates(q: str, state: str) -> QuerySet[SystemUpdate]:
-    """Return the updates of a state, or of a group of states, that a search finds."""
-    found = SystemUpdate.objects.shown().defer("envelope", "files")
+def filter_updates(q: str, state: str) -> QuerySet[SystemUpdate]:
+    """Return the updates of a state or a group of states that match a search."""
+    found = SystemUpdate.objects.visible().defer("envelope", "files")
     if q:
         found = found.filter(name__icontains=q)
     if state in GROUPS:
@@ -140,25 +141,25 @@ def updates(q: str, state: str) -> QuerySet[SystemUpdate]:
     return found.filter(state=state) if state in UpdateState.values else found
 
 
-def status_by_device(
+def get_status_by_device(
     update: SystemUpdate, numbers: Mapping[str, int], state: str, q: str, order: str
 ) -> Any:
-    """Return the rows that are asked for; without another `order` the failed ones come first.
+    """Return the rows of Status by Device. By default, failed devices come first.
 
-    `numbers` are the counts of all devices of the update by state. Of a few devices none is
-    missed or told twice that moved since they were counted; among many that may happen.
+    `numbers` are the counts of all devices of the update by state. In a large update, a device
+    whose state changes after the count can be missing or shown twice.
     """
-    every = Assignment.objects.filter(update=update)
-    few = sum(numbers.values()) <= FEW
-    found = matching(every, state, q, few=few)
+    rows = Assignment.objects.filter(update=update)
+    is_small = sum(numbers.values()) <= SMALL_UPDATE
+    found = filter_assignments(rows, state, q, is_small=is_small)
     if order:
         return found.select_related("device").order_by(order, "pk")
-    if few:
-        return found.select_related("device").order_by(_WORST_FIRST, "device__name", "pk")
+    if is_small:
+        return found.select_related("device").order_by(_FAILED_FIRST, "device__name", "pk")
     if q:
-        return WorstFirst(found, by_state(found))
+        return FailedFirst(found, count_by_state(found))
     if state == OPEN:
         numbers = {key: n for key, n in numbers.items() if key not in SETTLED}
     elif state in AssignmentState.values:
         numbers = {state: numbers.get(state, 0)}
-    return WorstFirst(every, numbers)
+    return FailedFirst(rows, numbers)

@@ -1,4 +1,4 @@
-"""One update: Status by Device with its rollout, its content and tools, release details."""
+"""The pages of an update: Status by Device, content and tool, Release Details."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
+from audit.models import from_timestamp
 from console.pages import tables as pages_tables
 from console.pages.responses import trigger
 from devices.middleware import ZoneRequest
@@ -21,21 +22,19 @@ from systemupdates.assignments.assignment import REDEPLOYABLE
 from systemupdates.content import replica_status
 from systemupdates.models import Assignment, SystemUpdate
 from systemupdates.updates import lifecycle
-from systemupdates.updates import lifecycle as updates_lifecycle
 from systemupdates.updates import tables as updates_tables
-from systemupdates.updates.list_views import TONES, UPDATE_TONES, badges
-from systemupdates.updates.states import ASSIGNMENT, SETTLED, AssignmentState, UpdateState
+from systemupdates.updates.list_views import TONES, UPDATE_TONES, build_badges
+from systemupdates.updates.states import ASSIGNMENT, ERRORS, SETTLED, AssignmentState, UpdateState
 
 RIGHT = "systemupdates.deploy_update"
 RIGHT_LABEL = gettext_lazy("Deploy Update")
 A = AssignmentState
-HAS_ERROR = (A.FAILED, A.NEEDS_CRT)
 
 
-def find(pk: UUID) -> SystemUpdate:
-    """Return an update that is still on the pages, without its manifest."""
+def find_update(pk: UUID) -> SystemUpdate:
+    """Return an update that has not been deleted, without its manifest."""
     return get_object_or_404(
-        SystemUpdate.objects.shown()
+        SystemUpdate.objects.visible()
         .select_related("initiating_server", "operation")
         .defer("envelope"),
         pk=pk,
@@ -44,22 +43,24 @@ def find(pk: UUID) -> SystemUpdate:
 
 @require_safe
 def devices(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Status by Device of one update, filtered by state."""
-    update = find(pk)
+    """Show Status by Device of an update."""
+    update = find_update(pk)
     now = timezone.now()
-    asked = pages_tables.Asked.read(request.GET)
-    numbers = updates_tables.counts([update])[update.pk]
-    columns, field, descending = pages_tables.sorted_by(updates_tables.DEVICE_COLUMNS, asked.sort)
+    query = pages_tables.TableQuery.parse(request.GET)
+    numbers = updates_tables.count_devices([update])[update.pk]
+    columns, field, descending = pages_tables.sort_columns(
+        updates_tables.DEVICE_COLUMNS, query.sort
+    )
     order = f"-{field}" if descending and field else field
-    found = updates_tables.status_by_device(update, numbers, asked.state, asked.q, order)
-    page = pages_tables.page_of(found, asked)
+    found = updates_tables.get_status_by_device(update, numbers, query.state, query.q, order)
+    page = pages_tables.get_page(found, query)
     context = {
         "nav": "updates",
-        "asked": asked,
+        "query": query,
         "columns": columns,
         "page": page,
         "rows": [_row(assignment, request) for assignment in page.object_list],
-        "chips": _chips(numbers, asked),
+        "chips": _chips(numbers, query),
         "sizes": pages_tables.PAGE_SIZES,
         **_frame(request, update, "devices"),
         **_rollout(request, update, numbers, now),
@@ -68,20 +69,20 @@ def devices(request: ZoneRequest, pk: UUID) -> HttpResponse:
 
 
 def _row(assignment: Assignment, request: ZoneRequest) -> dict[str, Any]:
-    """Return one device with the acts that its state allows and the role may do."""
+    """Return a row of the table with the actions that the state and the user's role allow."""
     may = request.user.has_perm(RIGHT)
     state = A(assignment.state)
     return {
         "assignment": assignment,
         "tone": TONES.get(state, ""),
-        "may_ignore": may and A.IGNORED in ASSIGNMENT.moves[state],
+        "may_ignore": may and ASSIGNMENT.can_change(state, A.IGNORED),
         "may_redeploy": may and state in REDEPLOYABLE,
-        "may_clear": may and state in HAS_ERROR,
+        "may_clear": may and state in ERRORS,
         "may_refresh": may and state not in SETTLED,
     }
 
 
-def _chips(numbers: dict[str, int], asked: pages_tables.Asked) -> list[dict[str, Any]]:
+def _chips(numbers: dict[str, int], query: pages_tables.TableQuery) -> list[dict[str, Any]]:
     shown = {
         "": sum(numbers.values()),
         updates_tables.OPEN: sum(n for state, n in numbers.items() if state not in SETTLED),
@@ -89,17 +90,17 @@ def _chips(numbers: dict[str, int], asked: pages_tables.Asked) -> list[dict[str,
     }
     labels = {"": _("All"), updates_tables.OPEN: _("Outstanding"), **dict(AssignmentState.choices)}
     return [
-        {"key": key, "label": label, "n": shown[key], "on": asked.state == key}
+        {"key": key, "label": label, "n": shown[key], "on": query.state == key}
         for key, label in labels.items()
-        if shown[key] or key in ("", asked.state)
+        if shown[key] or key in ("", query.state)
     ]
 
 
 def _frame(request: ZoneRequest, update: SystemUpdate, tab: str) -> dict[str, Any]:
-    """Return what the heading of every page of an update shows, and which acts are open."""
+    """Return the context of the heading, and the actions that are available."""
     may = request.user.has_perm(RIGHT)
     operation = getattr(update, "operation", None)
-    waits = operation is not None and operation.state == "replicating"
+    is_replicating = operation is not None and operation.state == "replicating"
     return {
         "update": update,
         "tab": tab,
@@ -107,71 +108,71 @@ def _frame(request: ZoneRequest, update: SystemUpdate, tab: str) -> dict[str, An
         "tone": UPDATE_TONES.get(UpdateState(update.state), "busy"),
         "operation": operation,
         "may_deploy": may,
-        "may_assign": may and waits,
+        "may_assign": may and is_replicating,
         "why_baseline": _why_not_baseline(update),
         "why_delete": _why_not_delete(update),
     }
 
 
 def _why_not_baseline(update: SystemUpdate) -> str:
-    """Return why Baseline is shut, "" where it is open (D-39)."""
+    """Return why the update cannot be baselined, "" if it can."""
     if update.state == UpdateState.COMPLETED:
         return ""
     if update.state == UpdateState.BASELINED:
-        return _("The update is baselined already.")
+        return _("The update has already been baselined.")
     if update.state == UpdateState.CANCELED:
-        return _("The update was cancelled: it can be deleted at once.")
-    return _("Baseline is possible once every device is activated or ignored.")
+        return _("The update was canceled and does not need a baseline. You can delete it.")
+    return _("You can baseline the update when every device is activated or ignored.")
 
 
 def _why_not_delete(update: SystemUpdate) -> str:
-    if update.state in lifecycle.MAY_DELETE:
+    if update.state in lifecycle.DELETABLE:
         return ""
-    return _("Delete is possible once the update is baselined or cancelled.")
+    return _("You can delete the update when it is baselined or canceled.")
 
 
 def _rollout(
     request: ZoneRequest, update: SystemUpdate, numbers: dict[str, int], now: Any
 ) -> dict[str, Any]:
-    live = update.state not in updates_tables.HISTORY
+    is_live = update.state not in updates_tables.HISTORY
     return {
-        "chart": rollout.drawn(update, numbers, now=now),
-        "badges": badges(numbers),
+        "chart": rollout.build_rollout_chart(update, numbers, now=now),
+        "badges": build_badges(numbers),
         "failed": numbers.get(A.FAILED, 0),
         "stage_runs": list(update.stage_runs.all()) if update.staged else [],
-        "live": live,
-        "mark": _mark(update, numbers),
+        "is_live": is_live,
+        "page_revision": _get_revision(update, numbers),
     }
 
 
-def _mark(update: SystemUpdate, numbers: dict[str, int]) -> str:
+def _get_revision(update: SystemUpdate, numbers: dict[str, int]) -> str:
     operation = getattr(update, "operation", None)
-    stands = operation.state if operation else ""
-    facts = (update.state, sorted(numbers.items()), update.activates_at, stands)
+    operation_state = operation.state if operation else ""
+    facts = (update.state, sorted(numbers.items()), update.activates_at, operation_state)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:12]
 
 
 @require_safe
 def pane(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Answer the live pane of a rollout: 204 while nothing is new, else the pane."""
-    update, now = find(pk), timezone.now()
-    numbers = rollout.recent(update, now=now)
-    if request.GET.get("rev", "") == _mark(update, numbers):
+    """Return the live pane of the rollout, or 204 if it has not changed."""
+    update, now = find_update(pk), timezone.now()
+    numbers = rollout.get_recent_counts(update, now=now)
+    if request.GET.get("rev", "") == _get_revision(update, numbers):
         return HttpResponse(status=204)
     context = _rollout(request, update, numbers, now)
-    context |= _frame(request, update, "devices") | {"is_news": True}
+    context |= _frame(request, update, "devices") | {"is_update": True}
     response = render(request, "systemupdates/rollout.html", context)
     return trigger(response, zcc_rows={})
 
 
 @require_safe
 def content(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Show where the content of an update is, and which servers offer its tool (R049, D-40)."""
-    update = find(pk)
+    """Show the replication status of an update and the servers that offer its tool."""
+    update = find_update(pk)
     now = timezone.now()
     context = {
         "nav": "updates",
-        "rows": replica_status.standing(update, request.zone, now),
+        "rows": replica_status.get_replica_rows(update, request.zone, now),
         "back": request.path,
         "waiting": update.replicas.missing().exists(),
         **_frame(request, update, "content"),
@@ -181,15 +182,15 @@ def content(request: ZoneRequest, pk: UUID) -> HttpResponse:
 
 @require_safe
 def details(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Show the release details of an update: what was signed, by whom, for whom."""
+    """Show the release details of an update."""
     update = get_object_or_404(
-        SystemUpdate.objects.shown().select_related("initiating_server"), pk=pk
+        SystemUpdate.objects.visible().select_related("initiating_server"), pk=pk
     )
-    signed = updates_lifecycle.signed(update, request.zone)
+    manifest = lifecycle.get_verified_manifest(update, request.zone)
     context = {
         "nav": "updates",
-        "signed": signed,
-        "grace_until": updates_lifecycle.moment(signed.grace_until) if signed is not None else None,
+        "manifest": manifest,
+        "grace_until": from_timestamp(manifest.grace_until) if manifest is not None else None,
         "notices": update.notices.order_by("pk"),
         "stage_runs": list(update.stage_runs.all()),
         **_frame(request, update, "details"),

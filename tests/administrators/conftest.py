@@ -22,7 +22,7 @@ class Authenticator:
 
     def code(self):
         factor = SecondFactor.objects.get(user=self.user)
-        totp = TOTP(second_factor._open(factor))
+        totp = TOTP(second_factor._decrypt(factor))
         totp.time = int(timezone.now().timestamp()) + self.ahead
         return f"{totp.token():06}"
 
@@ -31,11 +31,11 @@ class Authenticator:
 def enter():
     """Log a user in without the page, with a fresh proof of the password or without."""
 
-    def log_in(user, *, proved=True):
+    def log_in(user, *, reauthenticated=True):
         client = Client()
         client.force_login(user)
         session = client.session
-        session["authenticated_at"] = timezone.now().timestamp() if proved else 0
+        session["authenticated_at"] = timezone.now().timestamp() if reauthenticated else 0
         session.save()
         return client
 
@@ -51,9 +51,9 @@ def person(zone):
 def authenticator(person):
     """Turn the second factor of the person on; `codes` are the recovery codes."""
     made = Authenticator(person)
-    second_factor.begin(person)
+    second_factor.start_setup(person)
     made.ahead = -30
-    made.codes = second_factor.confirm(person, made.code(), now=timezone.now())
+    made.codes = second_factor.confirm_setup(person, made.code(), now=timezone.now())
     made.ahead = 0
     person.refresh_from_db()
     return made

@@ -80,7 +80,7 @@ def caller(name: str, *rights: str, narrowed: list[str] | None = None) -> Caller
     """A user with some rights, and a token that holds them all or those of `narrowed`."""
     user = factories.user(name, *rights)
     held = list(rights) if narrowed is None else narrowed
-    _token, text = tokens.make(user, "test", rights=held, expires_at=None)
+    _token, text = tokens.create_token(user, "test", rights=held, expires_at=None)
     return Caller(user, text)
 
 
@@ -99,7 +99,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Nothing is rung for; what would have been is in the list."""
     rung: list[Any] = []
     monkeypatch.setattr(
-        "certificates.tasks.enqueue.ring", lambda task, *args, **_: rung.append(args)
+        "certificates.tasks.publisher.enqueue", lambda task, *args, **_: rung.append(args)
     )
     return rung
 
@@ -109,10 +109,12 @@ def things(
     db: None, quiet: list[Any], tmp_path: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Any]:
     """One of each thing that an address may name; the zone has no key to sign with."""
-    monkeypatch.setattr("certificates.progress.report.sign", lambda _: Envelope("type", "", ""))
-    monkeypatch.setattr("notifications.channels.webhook.seal", lambda *_, **__: "sealed")
     monkeypatch.setattr(
-        "notifications.channels.webhook.opened", lambda _: ("https://hooks.example", "")
+        "certificates.progress.report.sign_report", lambda _: Envelope("type", "", "")
+    )
+    monkeypatch.setattr("notifications.channels.webhook.encrypt_target", lambda *_, **__: "sealed")
+    monkeypatch.setattr(
+        "notifications.channels.webhook.decrypt_target", lambda _: ("https://hooks.example", "")
     )
     settings.SERVER_HOME = tmp_path
     zone = factories.zone()
@@ -131,7 +133,7 @@ def things(
     )
     entry = Entry.objects.record("test", "test:1", note="a note")
     hook = Target.objects.create(name="pager", kind=Target.Kind.WEBHOOK, host="hooks.example")
-    delivery.queue(Event(BLOCKED, "1", "blocked", "blocked"), now=factories.now(), to=[hook])
+    delivery.enqueue(Event(BLOCKED, "1", "blocked", "blocked"), now=factories.now(), to=[hook])
     stage = Stage.objects.create(name="first", position=0, timeout_seconds=60)
     token = ApiToken.objects.create(user=factories.user("owner"), name="token", digest="d" * 64)
     return {

@@ -1,4 +1,4 @@
-"""Readiness, who would be cut off, trying again, rolling back, the report, past certificates."""
+"""REST API: readiness policy, devices at risk, retry, rollback, report, previous certificates."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ from wire.envelope import Envelope
 
 @pytest.fixture
 def running(zone):
-    """A Remint CA that every host has applied."""
+    """A Remint CA operation that every host has applied."""
     walkthrough.remint_ca()
     walkthrough.prepare(zone, Operation.objects.get())
     operation = walkthrough.step(Operation.objects.get())
@@ -26,7 +26,7 @@ def running(zone):
 
 @succeeds("GET /readiness-policy", "PUT /readiness-policy")
 @refuses("PUT /readiness-policy")
-def test_what_must_be_ready_is_set(everybody):
+def test_the_readiness_policy_can_be_set(everybody):
     order = {"servers": True, "percent": 90, "days": 14}
     assert everybody.put("readiness-policy", order).json() == order
     for wrong in ({"percent": 101}, {"percent": -1}, {"days": 0}, {"days": 366}, {"servers": None}):
@@ -35,30 +35,30 @@ def test_what_must_be_ready_is_set(everybody):
 
 
 @succeeds("GET /operations/{operation_id}/rollout")
-def test_who_would_lose_contact_is_told_with_the_reason(everybody, zone, running):
+def test_devices_at_risk_are_listed_with_the_reason(everybody, zone, running):
     zone.join("pc-1")
-    told = everybody.get(f"operations/{running.pk}/rollout").json()
-    assert told["total"] == 2
-    assert sum(told["counts"].values()) == 2
+    result = everybody.get(f"operations/{running.pk}/rollout").json()
+    assert result["total"] == 2
+    assert sum(result["counts"].values()) == 2
     at_risk = everybody.get(f"operations/{running.pk}/rollout?why=at-risk").json()["items"]
     assert "pc-1" in [one["name"] for one in at_risk]
     assert all(one["why"] for one in at_risk)
 
 
 @succeeds("POST /operations/{operation_id}/report")
-def test_a_report_is_signed_by_the_zone(everybody, running):
+def test_a_report_is_signed_with_the_zone_key(everybody, running):
     signed = Envelope(**everybody.post(f"operations/{running.pk}/report").json())
-    told = json.loads(signed.open(Zone.objects.the().public_key, metadata.REPORT))
-    assert told["id"] == str(running.pk)
+    result = json.loads(signed.verify(Zone.objects.get_zone().public_key, metadata.REPORT))
+    assert result["id"] == str(running.pk)
     assert base64.b64decode(signed.signature)
 
 
 @succeeds("POST /operations/{operation_id}/roll-back")
 @refuses("POST /operations/{operation_id}/roll-back")
-def test_an_operation_is_rolled_back_once_it_was_activated(everybody, zone, running):
+def test_an_operation_can_be_rolled_back_after_activation(everybody, zone, running):
     there = f"operations/{running.pk}/roll-back"
-    told = problem(everybody.post(there), 409)
-    assert "activated" in told["detail"]
+    result = problem(everybody.post(there), 409)
+    assert "activated" in result["detail"]
     walkthrough.sign(zone, Authority.objects.get(state="future"))
     walkthrough.cut_over(zone, running)
     assert everybody.post(there).json()["state"] in ("rolling-back", "rolled-back")
@@ -66,18 +66,18 @@ def test_an_operation_is_rolled_back_once_it_was_activated(everybody, zone, runn
 
 @succeeds("POST /operations/{operation_id}/try-again")
 @refuses("POST /operations/{operation_id}/try-again")
-def test_a_failed_preparation_is_tried_again(everybody, zone):
+def test_a_failed_preparation_can_be_retried(everybody, zone):
     operation = walkthrough.remint_ca()
     there = f"operations/{operation.pk}/try-again"
     problem(everybody.post(there), 409)
-    Operation.objects.update(state=OperationState.FAILED, reason="The vault was shut.")
-    told = everybody.post(there).json()
-    assert (told["state"], told["reason"]) == ("preparing", "")
+    Operation.objects.update(state=OperationState.FAILED, reason="The key vault cannot be read.")
+    result = everybody.post(there).json()
+    assert (result["state"], result["reason"]) == ("preparing", "")
 
 
 @succeeds("POST /servers/{server_id}/try-again")
 @refuses("POST /servers/{server_id}/try-again")
-def test_a_server_that_failed_is_asked_anew(everybody, zone, running):
+def test_a_failed_server_certificate_can_be_retried(everybody, zone, running):
     there = f"servers/{zone.first.id}/try-again"
     problem(everybody.post(there), 409)
     FutureCertificate.objects.update(state=FutureState.CREATE_FAILED, reason="The key is weak.")
@@ -88,7 +88,7 @@ def test_a_server_that_failed_is_asked_anew(everybody, zone, running):
     "GET /servers/{server_id}/certificates",
     "GET /servers/{server_id}/certificates/{certificate_id}",
 )
-def test_what_a_server_has_shown_is_listed_and_fetched(everybody, zone, running):
+def test_previous_certificates_of_a_server_are_listed_and_downloaded(everybody, zone, running):
     walkthrough.sign(zone, Authority.objects.get(state="future"))
     walkthrough.cut_over(zone, running)
     there = f"servers/{zone.first.id}/certificates"

@@ -1,10 +1,10 @@
-"""What waits for a second administrator, in the REST API and with zman (B-29)."""
+"""REST API: approval requests for a second administrator."""
 
 import pytest
 from django.utils import timezone
 
 from administrators.accounts import policies
-from administrators.models import Rules
+from administrators.models import Policies
 from certificates.approvals import approvals
 from certificates.models import Operation
 from certificates.operations.states import OperationState
@@ -17,17 +17,17 @@ PHRASE = "seven quiet lakes"
 
 @pytest.fixture
 def second(everybody):
-    """Another administrator of the CA, with the rule on."""
+    """A second CA administrator, with two-administrator approval on."""
     other = caller("second", CA)
-    policies.change(
+    policies.update_policies(
         requires_second_factor=False, two_administrators=True, by=other.user, now=timezone.now()
     )
     return other
 
 
 @pytest.fixture
-def held(everybody, zone):
-    """A Remint CA that something holds back."""
+def blocked(everybody, zone):
+    """A blocked Remint CA operation."""
     operation = walkthrough.remint_ca()
     walkthrough.prepare(zone, operation)
     Operation.objects.filter(pk=operation.pk).update(state=P.BLOCKED)
@@ -44,42 +44,48 @@ def held(everybody, zone):
     "POST /operations/{operation_id}/acts/{act_name}/confirm",
     "POST /operations/{operation_id}/acts/{act_name}/refuse",
 )
-def test_force_is_asked_for_listed_refused_and_confirmed(everybody, held, second, zone):
-    there = f"operations/{held.pk}"
-    told = everybody.post(f"{there}/force").json()
-    assert (told["state"], told["asked_act"], told["asked_by"]) == ("blocked", "force", "everybody")
+def test_a_force_request_is_listed_rejected_and_approved(everybody, blocked, second, zone):
+    there = f"operations/{blocked.pk}"
+    result = everybody.post(f"{there}/force").json()
+    assert (result["state"], result["requested_action"], result["action_requested_by"]) == (
+        "blocked",
+        "force",
+        "everybody",
+    )
     listed = second.get("confirmations").json()
     assert [(one["kind"], one["own"]) for one in listed] == [("act", False)]
     assert everybody.get("confirmations").json()[0]["own"] is True
     problem(everybody.post(listed[0]["confirm"]), 409)
     problem(second.post(f"{there}/acts/roll-back/confirm"), 409)
     problem(second.post(f"{there}/acts/dance/confirm"), 404)
-    assert second.post(listed[0]["refuse"]).json()["asked_act"] == ""
+    assert second.post(listed[0]["refuse"]).json()["requested_action"] == ""
     problem(second.post(listed[0]["refuse"]), 409)
     everybody.post(f"{there}/force")
     done = second.post(listed[0]["confirm"]).json()
-    assert (done["state"], done["forced"], done["asked_act"]) == ("assigned", True, "")
+    assert (done["state"], done["forced"], done["requested_action"]) == ("assigned", True, "")
     assert second.get("confirmations").json() == []
 
 
 @succeeds("POST /jobs/{job_id}/refuse")
 @refuses("POST /jobs/{job_id}/refuse")
-def test_every_kind_that_waits_is_listed_with_the_calls_that_decide(everybody, second, zone):
+def test_every_kind_of_approval_request_is_listed_with_its_links(everybody, second, zone):
     job = everybody.post("authority/backup", {"passphrase": PHRASE}).json()
     operation = walkthrough.remint_ca()
-    Rules.objects.update(end_asked_by=everybody.user, end_asked_at=timezone.now())
+    Policies.objects.update(
+        turn_off_requested_by=everybody.user, turn_off_requested_at=timezone.now()
+    )
     listed = {one["kind"]: one for one in second.get("confirmations").json()}
     assert listed.keys() == {"operation", "job", "rules"}
     assert second.post(listed["job"]["refuse"]).json()["state"] == "expired"
-    told = problem(second.post(listed["job"]["refuse"]), 409)
-    assert "does not wait" in told["detail"]
-    assert everybody.get(f"jobs/{job['id']}").json()["reason"].startswith("second refused")
-    assert second.post(listed["operation"]["refuse"]).json()["state"] == "cancelling"
+    result = problem(second.post(listed["job"]["refuse"]), 409)
+    assert "is not waiting for approval" in result["detail"]
+    assert everybody.get(f"jobs/{job['id']}").json()["reason"].startswith("second rejected")
+    assert second.post(listed["operation"]["refuse"]).json()["state"] == "canceling"
     assert second.post(listed["rules"]["confirm"]).json()["two_administrators"] is False
     assert Operation.objects.get().pk == operation.pk
 
 
-def test_roll_back_is_only_asked_for(everybody, second, zone):
+def test_roll_back_creates_an_approval_request(everybody, second, zone):
     operation = walkthrough.remint_ca()
     Operation.objects.update(state=P.PREPARING)
     walkthrough.prepare(zone, operation)
@@ -88,5 +94,5 @@ def test_roll_back_is_only_asked_for(everybody, second, zone):
     walkthrough.apply(zone, operation)
     walkthrough.sign(zone, operation.future_authority)
     operation = walkthrough.cut_over(zone, operation)
-    told = everybody.post(f"operations/{operation.pk}/roll-back").json()
-    assert (told["state"], told["asked_act"]) == (operation.state, approvals.ROLL_BACK)
+    result = everybody.post(f"operations/{operation.pk}/roll-back").json()
+    assert (result["state"], result["requested_action"]) == (operation.state, approvals.ROLL_BACK)

@@ -34,7 +34,7 @@ def hook(everybody, receiver):
 
 def send_all():
     now = timezone.now()
-    return [delivery.send(pk, now=now) for pk in delivery.due(now)]
+    return [delivery.send(pk, now=now) for pk in delivery.list_due(now)]
 
 
 @succeeds(

@@ -1,4 +1,4 @@
-"""Operations in the REST API: start, follow, cancel, postpone; a key makes a retry harmless."""
+"""REST API: start, follow, cancel, and reschedule operations."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from administrators.models import Rules
+from administrators.models import Policies
 from certificates.models import Authority, Operation
 from certificates.operations.states import OperationState
 from tests.api.conftest import caller, problem, refuses, succeeds
@@ -25,7 +25,7 @@ def soon(**span):
 
 @pytest.fixture
 def remint(everybody):
-    """A Remint CA that is being prepared."""
+    """A Remint CA operation in preparation."""
     answer = everybody.post("operations/remint-ca", {"common_name": "NEXT", "activates_at": soon()})
     assert answer.status_code == 201, answer.content
     return f"operations/{answer.json()['id']}"
@@ -33,7 +33,7 @@ def remint(everybody):
 
 @pytest.fixture
 def spread(zone, remint):
-    """It waits until a Content Satellite Server has its content, too."""
+    """A Remint CA operation that is replicating to a Content Satellite Server."""
     zone.join("cs-1", messages.CONTENT_SATELLITE)
     walkthrough.prepare(zone, Operation.objects.get())
     assert walkthrough.step(Operation.objects.get()).state == STATE.REPLICATING
@@ -47,7 +47,7 @@ def spread(zone, remint):
     "GET /authorities/{authority_id}/certificate",
     "GET /authorities/{authority_id}/details",
 )
-def test_the_zone_ca_is_shown(everybody):
+def test_get_the_zone_ca(everybody):
     current = everybody.get("authority").json()
     assert (current["kind"], current["state"]) == ("internal", "current")
     assert everybody.get("authorities").json()["items"] == [current]
@@ -64,7 +64,7 @@ def test_the_zone_ca_is_shown(everybody):
 
 
 @succeeds("GET /gates", "GET /activation-limits")
-def test_what_is_possible_now_is_told_with_its_reason(everybody, spread):
+def test_available_actions_have_a_reason(everybody, spread):
     gates = {gate["name"]: gate for gate in everybody.get("gates").json()}
     assert not gates["change-ca"]["open"]
     assert "Remint CA" in gates["change-ca"]["reason"]
@@ -74,13 +74,13 @@ def test_what_is_possible_now_is_told_with_its_reason(everybody, spread):
 
 
 @refuses("GET /activation-limits")
-def test_limits_of_nothing_known_are_refused(everybody):
+def test_limits_of_unknown_servers_are_rejected(everybody):
     problem(everybody.get("activation-limits?kind=tea"), 422)
     problem(everybody.get("activation-limits?servers=x"), 422)
 
 
 @succeeds("POST /operations/remint-ca", "GET /operations", "GET /operations/{operation_id}")
-def test_a_remint_is_started_and_followed(everybody, remint):
+def test_remint_ca_can_be_started_and_followed(everybody, remint):
     shown = everybody.get(remint).json()
     assert (shown["kind"], shown["state"]) == ("remint-ca", "preparing")
     assert shown["requested_by"] == "everybody"
@@ -91,7 +91,7 @@ def test_a_remint_is_started_and_followed(everybody, remint):
     assert everybody.get("operations?state=completed").json()["total"] == 0
 
 
-def test_a_call_that_is_repeated_with_its_key_is_one_operation(everybody):
+def test_a_repeated_idempotency_key_returns_the_same_operation(everybody):
     key, order = str(uuid4()), {"common_name": "NEXT", "activates_at": soon()}
     first = everybody.post("operations/remint-ca", order, idempotency_key=key)
     again = everybody.post("operations/remint-ca", order, idempotency_key=key)
@@ -100,7 +100,7 @@ def test_a_call_that_is_repeated_with_its_key_is_one_operation(everybody):
     assert Operation.objects.count() == 1
 
 
-def test_a_key_that_was_used_for_something_else_is_refused(everybody, zone):
+def test_an_idempotency_key_of_another_request_is_rejected(everybody, zone):
     key, order = str(uuid4()), {"common_name": "NEXT", "activates_at": soon()}
     everybody.post("operations/remint-ca", order, idempotency_key=key)
     other = {**order, "common_name": "OTHER"}
@@ -114,7 +114,7 @@ def test_a_key_that_was_used_for_something_else_is_refused(everybody, zone):
 
 
 @refuses("POST /operations/remint-ca")
-def test_a_remint_that_cannot_be_is_refused_and_names_what_is_wrong(everybody):
+def test_an_invalid_remint_is_rejected_with_the_field(everybody):
     good = {"common_name": "NEXT", "activates_at": soon()}
     for wrong, field in (
         ({"common_name": ""}, "common_name"),
@@ -137,7 +137,7 @@ def test_a_remint_that_cannot_be_is_refused_and_names_what_is_wrong(everybody):
 
 
 @succeeds("POST /operations/change-ca/internal")
-def test_the_ca_is_changed_to_another_server(everybody, zone):
+def test_change_ca_to_another_server(everybody, zone):
     second = zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
     second.refresh()
     order = {"certificate_server_id": second.id, "subject": "CN=NEW", "activates_at": soon()}
@@ -147,7 +147,7 @@ def test_the_ca_is_changed_to_another_server(everybody, zone):
 
 
 @refuses("POST /operations/change-ca/internal")
-def test_a_change_to_what_is_no_primary_server_is_refused(everybody, zone):
+def test_change_ca_to_a_satellite_is_rejected(everybody, zone):
     pc = zone.join("pc-1")
     for server in (pc.id, str(uuid4())):
         order = {"certificate_server_id": server, "subject": "CN=NEW", "activates_at": soon()}
@@ -158,7 +158,7 @@ def test_a_change_to_what_is_no_primary_server_is_refused(everybody, zone):
 
 @succeeds("POST /operations/change-ca/external")
 @pytest.mark.parametrize("form", ["pem", "base64"])
-def test_the_ca_is_changed_to_an_external_one(everybody, form):
+def test_change_ca_to_an_external_ca(everybody, form):
     import base64
 
     text = CHAIN if form == "pem" else base64.b64encode(CHAIN.encode()).decode()
@@ -169,7 +169,7 @@ def test_the_ca_is_changed_to_an_external_one(everybody, form):
 
 
 @refuses("POST /operations/change-ca/external")
-def test_a_chain_without_root_or_rubbish_is_refused(everybody):
+def test_an_invalid_certificate_chain_is_rejected(everybody):
     for wrong in (
         *("", "!", "QUFB", EXTERNAL.chain[0], "-----BEGIN CERTIFICATE-----"),
         CHAIN + PublicCA("Other").root.pem,
@@ -181,7 +181,7 @@ def test_a_chain_without_root_or_rubbish_is_refused(everybody):
 
 
 @succeeds("POST /operations/remint-servers")
-def test_certificates_of_servers_are_reminted(everybody, zone):
+def test_remint_servers(everybody, zone):
     order = {"server_ids": [zone.first.id], "name": "One", "activates_at": soon()}
     answer = everybody.post("operations/remint-servers", order)
     assert answer.status_code == 201, answer.content
@@ -189,7 +189,7 @@ def test_certificates_of_servers_are_reminted(everybody, zone):
 
 
 @refuses("POST /operations/remint-servers")
-def test_a_remint_of_no_server_or_of_a_device_is_refused(everybody, zone):
+def test_a_remint_without_servers_is_rejected(everybody, zone):
     pc = zone.join("pc-1")
     for servers in ([], [pc.id], [str(uuid4())], ["x"]):
         order = {"server_ids": servers, "name": "One", "activates_at": soon()}
@@ -201,7 +201,7 @@ def test_a_remint_of_no_server_or_of_a_device_is_refused(everybody, zone):
     "POST /operations/{operation_id}/replicate-now",
     "POST /operations/{operation_id}/assign-now",
 )
-def test_the_content_is_asked_for_and_assigned_by_hand(everybody, spread):
+def test_replicate_now_and_assign_now(everybody, spread):
     assert everybody.post(f"{spread}/replicate-now").json()["state"] == "replicating"
     told = everybody.post(f"{spread}/assign-now").json()
     assert told["state"] == "assigned"
@@ -213,7 +213,7 @@ def test_the_content_is_asked_for_and_assigned_by_hand(everybody, spread):
     "POST /operations/{operation_id}/assign-now",
     "POST /operations/{operation_id}/force",
 )
-def test_what_does_not_fit_its_state_is_a_conflict(everybody, remint):
+def test_an_action_in_the_wrong_state_is_a_conflict(everybody, remint):
     for act in ("replicate-now", "assign-now", "force"):
         told = problem(everybody.post(f"{remint}/{act}"), 409)
         assert told["detail"], act
@@ -222,7 +222,7 @@ def test_what_does_not_fit_its_state_is_a_conflict(everybody, remint):
 
 @succeeds("POST /operations/{operation_id}/replicas/{replica_id}/exclude")
 @refuses("POST /operations/{operation_id}/replicas/{replica_id}/exclude")
-def test_a_dead_content_server_is_left_out_and_another_operation_has_none(everybody, spread):
+def test_a_content_server_can_be_excluded(everybody, spread):
     operation = Operation.objects.get()
     replicas = everybody.get(f"updates/{operation.update_id}/replicas").json()["items"]
     dead = next(one for one in replicas if one["server"] == "cs-1")
@@ -233,7 +233,7 @@ def test_a_dead_content_server_is_left_out_and_another_operation_has_none(everyb
 
 
 @succeeds("PUT /operations/{operation_id}/activation-time")
-def test_the_activation_is_set_to_another_time(everybody, spread):
+def test_the_activation_time_can_be_changed(everybody, spread):
     later = walkthrough.soon(hours=2)
     answer = everybody.put(f"{spread}/activation-time", {"activates_at": later.isoformat()})
     assert answer.status_code == 200, answer.content
@@ -241,7 +241,7 @@ def test_the_activation_is_set_to_another_time(everybody, spread):
 
 
 @refuses("PUT /operations/{operation_id}/activation-time")
-def test_a_time_outside_the_limits_is_refused(everybody, spread):
+def test_a_time_outside_the_limits_is_rejected(everybody, spread):
     before = Operation.objects.get().activates_at
     for wrong in (soon(seconds=1), soon(days=5000), "soon"):
         told = problem(everybody.put(f"{spread}/activation-time", {"activates_at": wrong}), 422)
@@ -250,22 +250,22 @@ def test_a_time_outside_the_limits_is_refused(everybody, spread):
 
 
 @succeeds("POST /operations/{operation_id}/cancel")
-def test_an_operation_is_cancelled(everybody, spread):
-    assert everybody.post(f"{spread}/cancel").json()["state"] == "cancelling"
+def test_an_operation_can_be_canceled(everybody, spread):
+    assert everybody.post(f"{spread}/cancel").json()["state"] == "canceling"
 
 
 @refuses("POST /operations/{operation_id}/cancel")
-def test_from_the_lock_out_cancel_is_refused(everybody, spread):
+def test_cancel_in_the_freeze_period_is_rejected(everybody, spread):
     at = timezone.now() + timedelta(seconds=5)
     Operation.objects.update(activates_at=at)
     told = problem(everybody.post(f"{spread}/cancel"), 409)
-    assert "Cancel was possible until" in told["detail"]
+    assert "could be canceled until" in told["detail"]
     assert Operation.objects.get().state == STATE.REPLICATING
 
 
 @succeeds("POST /operations/{operation_id}/confirm")
-def test_a_second_administrator_confirms(everybody, zone):
-    Rules.objects.create(pk=1, two_administrators=True)
+def test_a_second_administrator_can_approve(everybody, zone):
+    Policies.objects.create(pk=1, two_administrators=True)
     operation = walkthrough.remint_ca()
     Operation.objects.update(requested_by=factories.user("first"))
     told = everybody.post(f"operations/{operation.pk}/confirm").json()
@@ -273,8 +273,8 @@ def test_a_second_administrator_confirms(everybody, zone):
 
 
 @refuses("POST /operations/{operation_id}/confirm")
-def test_the_first_administrator_cannot_confirm(everybody, zone):
-    Rules.objects.create(pk=1, two_administrators=True)
+def test_the_requesting_administrator_cannot_approve(everybody, zone):
+    Policies.objects.create(pk=1, two_administrators=True)
     operation = walkthrough.remint_ca()
     Operation.objects.update(requested_by=everybody.user)
     told = problem(everybody.post(f"operations/{operation.pk}/confirm"), 409)
@@ -283,13 +283,13 @@ def test_the_first_administrator_cannot_confirm(everybody, zone):
 
 
 @succeeds("POST /operations/{operation_id}/clear-failure")
-def test_the_message_of_a_failed_cancel_is_cleared(everybody, spread):
+def test_the_message_of_a_failed_cancellation_can_be_cleared(everybody, spread):
     Operation.objects.update(state=STATE.CANCEL_FAILED, reason="It failed.", action="Try again.")
     assert everybody.post(f"{spread}/clear-failure").json()["reason"] == ""
 
 
 @succeeds("POST /operations/{operation_id}/force")
-def test_a_blocked_operation_is_forced(everybody, zone, spread):
+def test_a_blocked_operation_can_be_forced(everybody, zone, spread):
     walkthrough.replicate(zone, Operation.objects.get())
     walkthrough.step(Operation.objects.get())
     walkthrough.apply(zone, Operation.objects.get())
@@ -299,13 +299,32 @@ def test_a_blocked_operation_is_forced(everybody, zone, spread):
     assert (told["state"], told["forced"]) == ("assigned", True)
 
 
-@succeeds("POST /operations/{operation_id}/without-bridge")
-def test_a_lost_certificate_server_is_not_waited_for(everybody, remint):
-    assert everybody.post(f"{remint}/without-bridge").json()["state"] == "preparing"
-    assert Operation.objects.get().order["without_bridge"] is True
+# The second path is deprecated.
+@succeeds(
+    "POST /operations/{operation_id}/continue-without-cross-certificate",
+    "POST /operations/{operation_id}/without-bridge",
+)
+@pytest.mark.parametrize("path", ["continue-without-cross-certificate", "without-bridge"])
+def test_preparation_can_continue_without_the_cross_certificate(everybody, remint, path):
+    assert everybody.post(f"{remint}/{path}").json()["state"] == "preparing"
+    assert Operation.objects.get().parameters["without_cross_certificate"] is True
 
 
-@refuses("POST /operations/{operation_id}/without-bridge")
-def test_what_is_prepared_has_its_bridge(everybody, spread):
-    told = problem(everybody.post(f"{spread}/without-bridge"), 409)
-    assert "prepared already" in told["detail"]
+@refuses(
+    "POST /operations/{operation_id}/continue-without-cross-certificate",
+    "POST /operations/{operation_id}/without-bridge",
+)
+@pytest.mark.parametrize("path", ["continue-without-cross-certificate", "without-bridge"])
+def test_a_prepared_operation_has_its_cross_certificate(everybody, spread, path):
+    result = problem(everybody.post(f"{spread}/{path}"), 409)
+    assert "already been prepared" in result["detail"]
+
+
+def test_deprecated_names_are_accepted_and_returned(everybody, zone, spread):
+    assert everybody.post(f"{spread}/cancel").json()["state"] == "canceling"
+    for state in ("canceling", "cancelling"):
+        items = everybody.get(f"operations?state={state}").json()["items"]
+        assert [item["state"] for item in items] == ["canceling"]
+    result = everybody.get(spread).json()
+    assert result["lacking"] == result["blocking_servers"] == []
+    assert (result["asked_act"], result["asked_by"]) == ("", "")

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from administrators.models import Rules
+from administrators.models import Policies
 from audit.models import Entry
 from tests.api.conftest import (
     ADMINISTER,
@@ -23,7 +23,7 @@ from tests.api.conftest import (
 )
 from tests.support import factories
 
-LINK = re.compile(r"^https?://[^/]+(/set-up/[\w-]{43}/)$")
+LINK = re.compile(r"^https?://[^/]+(/setup-link/[\w-]{43}/)$")
 PASSWORD = "a sentence of several words"
 EVE = {"name": "eve", "email": "eve@acme.example", "roles": ["deployer"]}
 
@@ -207,7 +207,7 @@ def test_the_rule_of_two_is_ended_by_two_programs_alone(everybody, zone):
     assert (asked["two_administrators"], asked["end_asked_by"]) == (True, "everybody")
     problem(everybody.post("rules/confirm-end"), 409)
     assert second.post("rules/confirm-end").json()["two_administrators"] is False
-    assert not Rules.objects.get().two_administrators
+    assert not Policies.objects.get().two_administrators
     assert everybody.get("rules").json()["end_asked_by"] == ""
 
 

@@ -1,4 +1,4 @@
-"""Servers, their CSRs and certificates, and the jobs on the CA key, in the REST API."""
+"""REST API: servers, their CSRs and certificates, and CA key operations."""
 
 import base64
 import io
@@ -9,7 +9,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from administrators.models import Rules
+from administrators.models import Policies
 from certificates.authority import key_jobs
 from certificates.models import Authority, FutureCertificate, Operation, VaultJob
 from certificates.operations.states import FutureState
@@ -25,7 +25,7 @@ EXTERNAL = PublicCA()
 
 @pytest.fixture
 def waiting(everybody, zone):
-    """A change to an external CA in which the server has made its CSR."""
+    """A change to an external CA. The server has generated its CSR."""
     operation = walkthrough.to_external(EXTERNAL)
     walkthrough.prepare(zone, operation)
     operation = walkthrough.step(operation)
@@ -46,17 +46,17 @@ def answer_to_the_csr(form="chain", **bad):
     "GET /servers/{server_id}/certificate",
     "GET /servers/{server_id}/certificate/details",
 )
-def test_servers_are_shown_with_their_certificates(everybody, zone):
+def test_servers_are_listed_with_their_certificates(everybody, zone):
     zone.join("pc-1")
     found = everybody.get("servers").json()
-    assert [one["name"] for one in found["items"]] == ["ps-01"]
-    one = found["items"][0]
-    assert everybody.get(f"servers/{one['id']}").json() == one
-    file = everybody.get(f"servers/{one['id']}/certificate")
+    assert [server["name"] for server in found["items"]] == ["ps-01"]
+    server = found["items"][0]
+    assert everybody.get(f"servers/{server['id']}").json() == server
+    file = everybody.get(f"servers/{server['id']}/certificate")
     assert file.headers["Content-Type"] == "application/x-pem-file"
-    details = everybody.get(f"servers/{one['id']}/certificate/details").json()
+    details = everybody.get(f"servers/{server['id']}/certificate/details").json()
     assert details["dns_names"] == ["ps-01.test.example"]
-    assert details["sha256"] == one["certificate"]["sha256"]
+    assert details["sha256"] == server["certificate"]["sha256"]
     assert everybody.get("servers?q=nobody").json()["total"] == 0
 
 
@@ -69,34 +69,34 @@ def test_servers_are_shown_with_their_certificates(everybody, zone):
     "GET /csrs",
     "POST /csrs",
 )
-def test_what_a_server_does_not_have_is_not_found(everybody, zone):
+def test_missing_certificates_are_not_found(everybody, zone):
     pc, first = zone.join("pc-1"), zone.first
     for part in ("", "/certificate", "/certificate/details", "/csr", "/future-certificate"):
         problem(everybody.get(f"servers/{pc.id}{part}"), 404)
     for part in ("csr", "future-certificate"):
-        told = problem(everybody.get(f"servers/{first.id}/{part}"), 404)
-        assert "ps-01" in told["detail"]
-    told = problem(everybody.get(f"csrs?server_ids={first.id}"), 404)
-    assert "no new certificate" in told["detail"]
+        answer_body = problem(everybody.get(f"servers/{first.id}/{part}"), 404)
+        assert "ps-01" in answer_body["detail"]
+    answer_body = problem(everybody.get(f"csrs?server_ids={first.id}"), 404)
+    assert "not waiting for a new certificate" in answer_body["detail"]
     problem(everybody.post("csrs", {"server_ids": [first.id]}), 404)
     problem(everybody.post("csrs", {"server_ids": []}), 422)
 
 
 @succeeds("GET /servers/{server_id}/csr", "GET /csrs", "POST /csrs")
-def test_csrs_are_fetched_and_generated_anew(everybody, zone, waiting):
+def test_csrs_are_downloaded_and_generated_again(everybody, zone, waiting):
     file = everybody.get(f"{waiting}/csr")
     assert file.content.startswith(b"-----BEGIN CERTIFICATE REQUEST-----")
     packed = everybody.get(f"csrs?server_ids={zone.first.id}")
     with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
         assert archive.namelist() == ["ps-01.test.example.csr"]
-    order = {"server_ids": [zone.first.id], "subject": {"organization": "ACME"}}
-    problem(everybody.post("csrs", order), 409)  # its agent is too old
+    data = {"server_ids": [zone.first.id], "subject": {"organization": "ACME"}}
+    problem(everybody.post("csrs", data), 409)  # its agent is too old
     Device.objects.filter(pk=zone.first.id).update(features=[messages.FEATURE_CSR])
-    answer = everybody.post("csrs", order)
+    answer = everybody.post("csrs", data)
     assert answer.status_code == 200, answer.content
-    told = answer.json()
-    assert told[0]["future"]["state"] == FutureState.AWAITED
-    assert FutureCertificate.objects.get().order["organization"] == "ACME"
+    answer_body = answer.json()
+    assert answer_body[0]["future"]["state"] == FutureState.AWAITED
+    assert FutureCertificate.objects.get().csr_parameters["organization"] == "ACME"
 
 
 @succeeds(
@@ -125,12 +125,12 @@ def test_a_certificate_is_imported_as_a_file(everybody, waiting):
     "PUT /servers/{server_id}/future-certificate",
     "POST /servers/{server_id}/future-certificate",
 )
-def test_what_does_not_fit_is_not_imported(everybody, waiting):
+def test_a_certificate_that_does_not_match_is_not_imported(everybody, waiting):
     wrong = {
         "does not cover": answer_to_the_csr(dns=["else.example"], common_name="else.example"),
         "is empty": b" ",
-        "private key in it": b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-        "larger than 256 KiB": b"A" * (256 * 1024 + 1),
+        "contains a private key": b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        "exceeds the 256 KiB limit": b"A" * (256 * 1024 + 1),
     }
     for message, data in wrong.items():
         file = SimpleUploadedFile("answer.pem", data)
@@ -143,20 +143,20 @@ def test_what_does_not_fit_is_not_imported(everybody, waiting):
 
 
 @succeeds("POST /certificates")
-def test_many_files_are_matched_by_their_keys(everybody, waiting):
+def test_files_are_matched_by_key(everybody, waiting):
     files = [
         SimpleUploadedFile("good.pem", answer_to_the_csr()),
         SimpleUploadedFile("other.pem", PublicCA("Other").root.pem.encode()),
         SimpleUploadedFile("rubbish.txt", b"rubbish"),
     ]
-    told = everybody.upload("certificates", {"file": files}).json()
-    assert told["done"] == ["ps-01"], told
-    assert "No certificate was found" in told["refused"]["rubbish.txt"]
+    answer_body = everybody.upload("certificates", {"file": files}).json()
+    assert answer_body["done"] == ["ps-01"], answer_body
+    assert "No certificate was found" in answer_body["refused"]["rubbish.txt"]
     assert FutureCertificate.objects.get().state == FutureState.UPLOADED
 
 
 @refuses("POST /certificates")
-def test_an_import_of_no_file_or_of_a_bomb_is_refused(everybody, waiting):
+def test_an_import_without_a_file_or_of_a_zip_bomb_is_rejected(everybody, waiting):
     problem(everybody.upload("certificates", {}), 422)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -166,12 +166,12 @@ def test_an_import_of_no_file_or_of_a_bomb_is_refused(everybody, waiting):
 
 
 def done(everybody, answer):
-    """Let the server do the job that was asked for, and return how it ended."""
+    """Run a CA key operation on its server, and return the result."""
     assert answer.status_code == 202, answer.content
-    there = f"jobs/{answer.json()['id']}"
-    assert everybody.get(there).json()["state"] == "waiting"
-    key_jobs.do(VaultJob.objects.get(pk=answer.json()["id"]), now=timezone.now())
-    return everybody.get(there).json()
+    path = f"jobs/{answer.json()['id']}"
+    assert everybody.get(path).json()["state"] == "waiting"
+    key_jobs.run(VaultJob.objects.get(pk=answer.json()["id"]), now=timezone.now())
+    return everybody.get(path).json()
 
 
 @succeeds(
@@ -187,40 +187,40 @@ def test_the_ca_is_backed_up_and_restored(everybody, zone):
     assert file.headers["Content-Type"] == "application/zip"
     assert file.headers["X-Content-Type-Options"] == "nosniff"
     zone.first.refresh()
-    order = {
+    data = {
         "server_id": zone.first.id,
         "passphrase": PHRASE,
         "file": SimpleUploadedFile("backup.zip", file.content),
     }
-    assert done(everybody, everybody.upload("authority/restore", order))["state"] == "done"
+    assert done(everybody, everybody.upload("authority/restore", data))["state"] == "done"
 
 
 @refuses("POST /authority/backup", "POST /authority/restore", "GET /jobs/{job_id}/result")
-def test_a_weak_passphrase_a_foreign_backup_and_an_early_fetch_are_refused(everybody, zone):
-    told = problem(everybody.post("authority/backup", {"passphrase": "short"}), 422)
-    assert "short" not in json.dumps(told).replace("too short", "")
-    for data in (b"", b"PK\x03\x04rubbish"):
-        file = SimpleUploadedFile("backup.zip", data)
-        order = {"server_id": zone.first.id, "passphrase": PHRASE, "file": file}
-        answer = everybody.upload("authority/restore", order)
+def test_weak_passphrases_foreign_backups_and_early_downloads_are_rejected(everybody, zone):
+    answer_body = problem(everybody.post("authority/backup", {"passphrase": "short"}), 422)
+    assert "short" not in json.dumps(answer_body).replace("too short", "")
+    for content in (b"", b"PK\x03\x04rubbish"):
+        file = SimpleUploadedFile("backup.zip", content)
+        data = {"server_id": zone.first.id, "passphrase": PHRASE, "file": file}
+        answer = everybody.upload("authority/restore", data)
         problem(answer, answer.status_code)
         assert answer.status_code in (409, 422)
     assert not VaultJob.objects.exists()
     answer = everybody.post("authority/backup", {"passphrase": PHRASE})
     problem(everybody.get(f"jobs/{answer.json()['id']}/result"), 409)
-    told = problem(everybody.post("authority/backup", {"passphrase": PHRASE}), 409)
-    assert "under way" in told["detail"]
+    answer_body = problem(everybody.post("authority/backup", {"passphrase": PHRASE}), 409)
+    assert "is in progress" in answer_body["detail"]
     problem(caller("other", CA).get(f"jobs/{answer.json()['id']}"), 404)
 
 
 @succeeds("POST /jobs/{job_id}/confirm")
 @refuses("POST /jobs/{job_id}/confirm")
-def test_a_backup_waits_for_the_second_of_two_administrators(everybody, zone):
-    Rules.objects.create(pk=1, two_administrators=True)
+def test_a_backup_requires_approval_by_a_second_administrator(everybody, zone):
+    Policies.objects.create(pk=1, two_administrators=True)
     job = everybody.post("authority/backup", {"passphrase": PHRASE}).json()
     assert job["state"] == "proposed"
-    told = problem(everybody.post(f"jobs/{job['id']}/confirm"), 409)
-    assert "second administrator" in told["detail"]
+    answer_body = problem(everybody.post(f"jobs/{job['id']}/confirm"), 409)
+    assert "second administrator" in answer_body["detail"]
     second = caller("second", CA)
     assert second.post(f"jobs/{job['id']}/confirm").json()["state"] == "waiting"
 
@@ -235,11 +235,11 @@ def test_the_ca_role_moves(everybody, zone):
 
 
 @refuses("POST /authority/move")
-def test_the_ca_role_does_not_move_to_its_holder_or_into_an_operation(everybody, zone):
+def test_the_ca_role_cannot_move_to_its_server_or_during_an_operation(everybody, zone):
     zone.first.refresh()
-    told = problem(everybody.post("authority/move", {"server_id": zone.first.id}), 422)
-    assert "has the CA role already" in told["detail"]
+    answer_body = problem(everybody.post("authority/move", {"server_id": zone.first.id}), 422)
+    assert "already has the CA role" in answer_body["detail"]
     walkthrough.remint_ca()
-    told = problem(everybody.post("authority/move", {"server_id": zone.first.id}), 409)
-    assert "in progress" in told["detail"]
+    answer_body = problem(everybody.post("authority/move", {"server_id": zone.first.id}), 409)
+    assert "in progress" in answer_body["detail"]
     assert Operation.objects.count() == 1

@@ -1,4 +1,4 @@
-"""System updates, Status by Device and replication in the REST API (R047-R057, R212, D-34)."""
+"""REST API of system updates, assignments, and replicas."""
 
 from datetime import timedelta
 
@@ -6,7 +6,7 @@ import pytest
 
 from audit.models import Entry
 from devices.models import Device
-from systemupdates.models import Assignment, Replica, Sample, SystemUpdate
+from systemupdates.models import Assignment, Replica, RolloutSample, SystemUpdate
 from systemupdates.updates.states import AssignmentState, ReplicaState, UpdateState
 from tests.api.conftest import problem, refuses, succeeds
 from tests.support import factories, walkthrough
@@ -22,8 +22,8 @@ def server(zone):
 
 @pytest.fixture
 def update(everybody, server):
-    """An update that goes to devices in four states."""
-    made = factories.update(server, state=U.ASSIGNED, name="Remint", assigned_at=factories.now())
+    """Return an update with devices in four states."""
+    created = factories.update(server, state=U.ASSIGNED, name="Remint", assigned_at=factories.now())
     for name, state in (
         ("b-done", A.ACTIVATED),
         ("c-failed", A.FAILED),
@@ -31,11 +31,11 @@ def update(everybody, server):
         ("a-left", A.IGNORED),
     ):
         reason = "Disk full." if state == A.FAILED else ""
-        factories.assignment(made, factories.device(name), state, reason=reason)
-    return made
+        factories.assignment(created, factories.device(name), state, reason=reason)
+    return created
 
 
-def one(device):
+def get_path(device):
     return f"assignments/{Assignment.objects.get(device__name=device).pk}"
 
 
@@ -45,7 +45,7 @@ def names(everybody, update, query=""):
 
 
 @succeeds("GET /updates", "GET /updates/{update_id}")
-def test_updates_are_listed_by_group_and_sorted_like_the_page(everybody, update, server):
+def test_updates_are_filtered_and_sorted_like_the_page(everybody, update, server):
     old = factories.update(server, state=U.COMPLETED, name="Before")
     gone = factories.update(server, state=U.CANCELED, name="Gone", deleted_at=factories.now())
 
@@ -73,7 +73,7 @@ def test_status_by_device_is_filtered_and_sorted_like_the_page(everybody, update
     assert names(everybody, update, "?q=d-&sort=contact") == ["d-waits"]
     listed = everybody.get(f"updates/{update.pk}/assignments?state=failed").json()
     assert listed["total"] == 1
-    assert everybody.get(one("c-failed")).json() == listed["items"][0]
+    assert everybody.get(get_path("c-failed")).json() == listed["items"][0]
 
 
 @succeeds("GET /devices/{device_id}/assignments")
@@ -85,63 +85,64 @@ def test_the_updates_of_a_device_are_listed(everybody, update):
 
 @succeeds("POST /assignments/{assignment_id}/ignore", "POST /assignments/{assignment_id}/redeploy")
 @refuses("POST /assignments/{assignment_id}/ignore", "POST /assignments/{assignment_id}/redeploy")
-def test_a_device_is_left_out_and_taken_in_again(everybody, update):
-    there = one("d-waits")
-    problem(everybody.post(f"{there}/redeploy"), 409)
-    assert everybody.post(f"{there}/ignore").json()["state"] == "ignored"
-    problem(everybody.post(f"{there}/ignore"), 409)
-    assert everybody.post(f"{there}/redeploy").json()["state"] == "assigned"
+def test_a_device_is_ignored_and_redeployed(everybody, update):
+    url = get_path("d-waits")
+    problem(everybody.post(f"{url}/redeploy"), 409)
+    assert everybody.post(f"{url}/ignore").json()["state"] == "ignored"
+    problem(everybody.post(f"{url}/ignore"), 409)
+    assert everybody.post(f"{url}/redeploy").json()["state"] == "assigned"
 
 
 @succeeds("POST /assignments/{assignment_id}/clear-error")
 @refuses("POST /assignments/{assignment_id}/clear-error")
 def test_an_error_is_cleared_once(everybody, update):
-    there = one("c-failed")
-    told = everybody.post(f"{there}/clear-error").json()
-    assert (told["state"], told["reason"]) == ("assigned", "")
-    problem(everybody.post(f"{there}/clear-error"), 409)
-    assert not Assignment.objects.get(device__name="c-failed").redeploy, "nothing is asked of it"
+    url = get_path("c-failed")
+    response = everybody.post(f"{url}/clear-error").json()
+    assert (response["state"], response["reason"]) == ("assigned", "")
+    problem(everybody.post(f"{url}/clear-error"), 409)
+    assert not Assignment.objects.get(device__name="c-failed").redeploy, "no retry is requested"
 
 
 @succeeds("POST /assignments/{assignment_id}/refresh")
-def test_a_device_tries_again_when_it_is_heard_next(everybody, update):
-    heard = factories.now() - timedelta(seconds=10)
-    Device.objects.filter(name="c-failed").update(last_contact=heard)
-    told = everybody.post(f"{one('c-failed')}/refresh").json()
-    assert (told["at_once"], told["due_at"] is not None) == (False, True)
+def test_a_device_retries_at_its_next_contact(everybody, update):
+    last_contact = factories.now() - timedelta(seconds=10)
+    Device.objects.filter(name="c-failed").update(last_contact=last_contact)
+    response = everybody.post(f"{get_path('c-failed')}/refresh").json()
+    assert (response["is_immediate"], response["due_at"] is not None) == (False, True)
+    assert response["at_once"] == response["is_immediate"], "deprecated name"
     assert Assignment.objects.get(device__name="c-failed").redeploy
     Device.objects.filter(name="d-waits").update(last_contact=None)
-    assert everybody.post(f"{one('d-waits')}/refresh").json()["due_at"] is None
+    assert everybody.post(f"{get_path('d-waits')}/refresh").json()["due_at"] is None
 
 
 @succeeds("POST /updates/{update_id}/redeploy")
 @refuses("POST /updates/{update_id}/redeploy")
-def test_an_update_is_redeployed_where_it_failed(everybody, update):
-    there = f"updates/{update.pk}/redeploy"
-    assert everybody.post(there).json()["devices"]["assigned"] == 1
-    problem(everybody.post(there), 409)
+def test_an_update_is_redeployed_to_failed_devices(everybody, update):
+    url = f"updates/{update.pk}/redeploy"
+    assert everybody.post(url).json()["devices"]["assigned"] == 1
+    problem(everybody.post(url), 409)
 
 
 @succeeds("POST /updates/{update_id}/baseline", "DELETE /updates/{update_id}")
 @refuses("POST /updates/{update_id}/baseline", "DELETE /updates/{update_id}")
 def test_an_update_is_baselined_then_deleted(everybody, update):
-    there = f"updates/{update.pk}"
-    assert "baselined" in problem(everybody.delete(there), 409)["detail"]
-    problem(everybody.post(f"{there}/baseline"), 409)
+    url = f"updates/{update.pk}"
+    assert "baselined" in problem(everybody.delete(url), 409)["detail"]
+    problem(everybody.post(f"{url}/baseline"), 409)
     SystemUpdate.objects.update(state=U.COMPLETED)
-    assert everybody.post(f"{there}/baseline").json()["state"] == "baselined"
-    answer = everybody.delete(there)
+    assert everybody.post(f"{url}/baseline").json()["state"] == "baselined"
+    answer = everybody.delete(url)
     assert (answer.status_code, answer.content) == (204, b"")
-    problem(everybody.delete(there), 404)
-    problem(everybody.get(one("c-failed")), 404)
+    problem(everybody.delete(url), 404)
+    problem(everybody.get(get_path("c-failed")), 404)
     assert Entry.objects.filter(action="delete-update", actor="everybody").count() == 1
 
 
 @succeeds("GET /updates/{update_id}/rollout")
-def test_the_rollout_over_time_is_told(everybody, update):
+def test_the_rollout_over_time_is_returned(everybody, update):
     begin = update.assigned_at
     counts = {"trusted": 0, "activated": 0, "failed": 1, "of": 3}
-    Sample.objects.create(update=update, at=begin, counts=counts)
+    RolloutSample.objects.create(update=update, at=begin, counts=counts)
     points = everybody.get(f"updates/{update.pk}/rollout").json()["points"]
     assert [(p["applied"], p["failed"], p["devices"]) for p in points] == [(0, 1, 3), (1, 1, 3)]
     SystemUpdate.objects.update(assigned_at=None)
@@ -149,24 +150,26 @@ def test_the_rollout_over_time_is_told(everybody, update):
 
 
 @succeeds("GET /updates/{update_id}/release")
-def test_what_was_signed_and_announced_is_told(everybody, zone, update):
+def test_release_details_have_the_signature_files_and_notices(everybody, zone, update):
     unsigned = everybody.get(f"updates/{update.pk}/release").json()
     assert (unsigned["signature"], unsigned["files"], unsigned["notices"]) == ("none", [], [])
     walkthrough.remint_ca()
     walkthrough.prepare(zone, walkthrough.fresh(walkthrough.Operation.objects.get()))
-    made = SystemUpdate.objects.exclude(pk=update.pk).get()
-    told = everybody.get(f"updates/{made.pk}/release").json()
-    assert told["signature"] == "valid"
-    assert {len(file["sha256"]) for file in told["files"]} == {64}
-    assert len(told["root_sha256"]) == 64
-    assert told["server_ids"] == []
-    SystemUpdate.objects.filter(pk=made.pk).update(envelope={**made.envelope, "signature": "AAAA"})
-    assert everybody.get(f"updates/{made.pk}/release").json()["signature"] == "invalid"
+    created = SystemUpdate.objects.exclude(pk=update.pk).get()
+    response = everybody.get(f"updates/{created.pk}/release").json()
+    assert response["signature"] == "valid"
+    assert {len(file["sha256"]) for file in response["files"]} == {64}
+    assert len(response["root_sha256"]) == 64
+    assert response["server_ids"] == []
+    SystemUpdate.objects.filter(pk=created.pk).update(
+        envelope={**created.envelope, "signature": "AAAA"}
+    )
+    assert everybody.get(f"updates/{created.pk}/release").json()["signature"] == "invalid"
 
 
 @pytest.fixture
 def replica(everybody, zone, update):
-    """A Content Satellite Server that lacks the content of the update."""
+    """Return a replica without content on a Content Satellite Server."""
     satellite = zone.join("cs-1", messages.CONTENT_SATELLITE)
     device = Device.objects.get(pk=satellite.id)
     return factories.replica(update, device, ReplicaState.FAILED, reason="No route.")
@@ -180,66 +183,70 @@ def replica(everybody, zone, update):
 )
 @refuses("POST /replicas/{replica_id}/exclude", "POST /replicas/{replica_id}/include")
 def test_a_content_server_is_excluded_and_included(everybody, update, replica):
-    there = f"replicas/{replica.pk}"
-    problem(everybody.post(f"{there}/include"), 409)
+    url = f"replicas/{replica.pk}"
+    problem(everybody.post(f"{url}/include"), 409)
     assert Replica.objects.get().state == "failed"
-    told = everybody.post(f"{there}/exclude").json()
-    assert (told["state"], told["may_include"], told["may_exclude"]) == ("excluded", True, False)
-    problem(everybody.post(f"{there}/exclude"), 409)
-    assert everybody.post(f"{there}/include").json()["state"] == "pending"
+    response = everybody.post(f"{url}/exclude").json()
+    assert (response["state"], response["may_include"], response["may_exclude"]) == (
+        "excluded",
+        True,
+        False,
+    )
+    problem(everybody.post(f"{url}/exclude"), 409)
+    assert everybody.post(f"{url}/include").json()["state"] == "pending"
     listed = everybody.get(f"updates/{update.pk}/replicas").json()["items"]
-    assert listed == [everybody.get(there).json()]
+    assert listed == [everybody.get(url).json()]
     assert listed[0]["server"] == "cs-1"
     assert listed[0]["todo"]
 
 
-def test_who_blocks_an_assignment_is_told(everybody, update, replica):
-    assert not everybody.get(f"replicas/{replica.pk}").json()["blocks"], "it is assigned already"
+def test_a_replica_that_blocks_the_assignment_is_marked(everybody, update, replica):
+    assert not everybody.get(f"replicas/{replica.pk}").json()["blocks"], "already assigned"
     SystemUpdate.objects.update(assigned_at=None)
-    told = everybody.get(f"replicas/{replica.pk}").json()
-    assert (told["blocks"], told["reason"]) == (True, "No route.")
+    response = everybody.get(f"replicas/{replica.pk}").json()
+    assert (response["blocks"], response["reason"]) == (True, "No route.")
 
 
 @succeeds("POST /updates/{update_id}/replicate-now")
-def test_every_server_that_lacks_content_is_asked_to_fetch_it(everybody, update, replica):
+def test_replication_is_requested_from_servers_without_the_content(everybody, update, replica):
     everybody.post(f"updates/{update.pk}/replicate-now")
     assert Replica.objects.get().state == "pending"
-    assert Device.objects.get(name="cs-1").errands
+    assert Device.objects.get(name="cs-1").has_pending_work
 
 
 @succeeds("GET /trust", "GET /operations/{operation_id}/not-refreshed")
-def test_late_devices_are_named(everybody, zone):
-    late = zone.join("pc-1")
-    late.refresh()
+def test_devices_without_the_update_are_listed(everybody, zone):
+    offline = zone.join("pc-1")
+    offline.refresh()
     zone.first.refresh()
-    told = everybody.get("trust").json()
-    assert [root["state"] for root in told["roots"]] == ["current"]
-    total = told["total"]
-    assert total == sum(told["counts"].values())
+    response = everybody.get("trust").json()
+    assert [root["state"] for root in response["roots"]] == ["current"]
+    total = response["total"]
+    assert total == sum(response["counts"].values())
     operation = walkthrough.remint_ca()
     walkthrough.prepare(zone, operation)
-    there = f"operations/{operation.pk}/not-refreshed"
-    assert everybody.get(there).json()["stored_at"] is None
+    url = f"operations/{operation.pk}/not-refreshed"
+    assert everybody.get(url).json()["stored_at"] is None
     operation = walkthrough.step(operation)
     walkthrough.apply(zone, operation)
     walkthrough.sign(zone, walkthrough.Authority.objects.get(state="future"))
     Device.objects.filter(name="pc-1").update(last_contact=factories.now() - timedelta(days=1))
-    told = everybody.get(f"{there}?q=pc").json()
-    assert [device["name"] for device in told["items"]] == ["pc-1"]
-    assert told["stored_at"]
+    response = everybody.get(f"{url}?q=pc").json()
+    assert [device["name"] for device in response["items"]] == ["pc-1"]
+    assert response["stored_at"]
     walkthrough.cut_over(zone, operation)
-    told = everybody.get("trust?standing=relies&q=pc-1").json()
-    assert {root["state"] for root in told["roots"]} == {"current", "grace"}
-    assert told["bridged"]
+    response = everybody.get("trust?status=relies&q=pc-1").json()
+    assert {root["state"] for root in response["roots"]} == {"current", "grace"}
+    assert response["has_cross_certificate"]
 
 
 @succeeds("GET /waiting-servers")
-def test_servers_that_wait_are_named_with_what_can_be_done(everybody, update, replica, zone):
+def test_waiting_servers_are_listed_with_the_next_step(everybody, update, replica, zone):
     zone.first.refresh()
-    told = everybody.get("waiting-servers").json()
-    assert [(one["server"], one["urgent"]) for one in told] == [("cs-1", True)]
-    assert "Remint" in told[0]["text"]
-    assert told[0]["todo"]
+    response = everybody.get("waiting-servers").json()
+    assert [(item["server"], item["urgent"]) for item in response] == [("cs-1", True)]
+    assert "Remint" in response[0]["text"]
+    assert response[0]["todo"]
     everybody.post(f"replicas/{replica.pk}/exclude")
     Device.objects.filter(name="cs-1").update(last_contact=factories.now())
     assert everybody.get("waiting-servers").json() == []

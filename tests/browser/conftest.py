@@ -129,10 +129,10 @@ def leave(page: Page) -> None:
 def log_in(context: BrowserContext, live_server: Any, faultless: Page) -> Callable[[Any], Page]:
     """Log a user in by cookie, with a fresh proof of the password, and give the page."""
 
-    def enter(user: Any, *, proved: bool = True) -> Page:
+    def enter(user: Any, *, reauthenticated: bool = True) -> Page:
         client = Client()
         client.force_login(user)
-        if proved:
+        if reauthenticated:
             session = client.session
             session["authenticated_at"] = timezone.now().timestamp()
             session.save()

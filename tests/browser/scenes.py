@@ -8,7 +8,7 @@ from typing import Any
 from certificates.models import Authority, Operation
 from certificates.operations.states import FutureState, OperationState
 from devices.models import Device, Role
-from systemupdates.models import Replica, Sample
+from systemupdates.models import Replica, RolloutSample
 from systemupdates.updates.states import AssignmentState, ReplicaState, UpdateState
 from tests.support import factories
 
@@ -95,7 +95,7 @@ def rollout() -> Operation:
     update.save()
     for n in range(1, 30):
         counts = {"trusted": n // 3, "activated": 0, "failed": n // 10, "of": 27}
-        Sample.objects.create(update=update, at=begin + n * HOUR / 10, counts=counts)
+        RolloutSample.objects.create(update=update, at=begin + n * HOUR / 10, counts=counts)
     states: tuple[dict[str, Any], ...] = (
         {"state": ReplicaState.REPLICATING, "progress": 40},
         {"state": ReplicaState.FAILED, "reason": "10.0.0.7 does not answer: timed out."},

@@ -58,7 +58,7 @@ def test_an_operation_in_each_state(live_server, log_in, state):
 )
 def test_dialogs_of_a_zone_at_rest(live_server, log_in, opener):
     scenes.rest()
-    page = log_in(factories.admin(), proved=False)
+    page = log_in(factories.admin(), reauthenticated=False)
     page.goto(live_server.url + CERTIFICATES)
     page.click(f"#main {opener}")
     if opener == "#b-columns":
@@ -70,7 +70,13 @@ def test_dialogs_of_a_zone_at_rest(live_server, log_in, opener):
 
 @pytest.mark.parametrize(
     "opener",
-    ["current replication status", "Assign Now", "Cancel", "Why it failed", "View new certificate"],
+    [
+        "current replication status",
+        "Assign Now",
+        "Cancel",
+        "Failure Details",
+        "View new certificate",
+    ],
 )
 def test_dialogs_of_an_operation(live_server, log_in, opener):
     scenes.remint()
@@ -83,7 +89,7 @@ def test_dialogs_of_an_operation(live_server, log_in, opener):
 
 def test_a_form_with_errors(live_server, log_in):
     scenes.rest()
-    page = log_in(factories.admin(), proved=False)
+    page = log_in(factories.admin(), reauthenticated=False)
     page.goto(f"{live_server.url}{CERTIFICATES}remint-ca/")
     page.check("#id_confirm")
     page.fill("#id_activates_at", "2020-01-01T10:00")
@@ -119,7 +125,7 @@ def test_pages_of_settings_keys_stages_and_roots(live_server, log_in, path):
     RegistrationKey.objects.create(label="lyon", digest="x", uses=5, uses_left=3)
     factories.server("ps-new", state="waiting")
     Device.objects.filter(name="pc-001").update(root_sha256="ab" * 32)
-    page = log_in(factories.admin(), proved=False)
+    page = log_in(factories.admin(), reauthenticated=False)
     page.goto(live_server.url + path)
     check(page)
 

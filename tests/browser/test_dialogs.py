@@ -58,7 +58,7 @@ def test_fields_wait_for_the_box_and_ok_says_why(page_at_rest):
     expect(page.locator("#id_confirm")).to_be_focused()
     expect(page.locator("#id_common_name")).to_be_disabled()
     page.click("dialog >> text='OK'", force=True)
-    expect(page.locator("#live")).to_have_text("Tick the box first.")
+    expect(page.locator("#live")).to_have_text("Select the checkbox to continue.")
     assert not Operation.objects.exists()
     page.check("#id_confirm")
     expect(page.locator("#id_common_name")).to_be_enabled()
@@ -148,7 +148,7 @@ def test_copy_buttons_copy_the_whole_fingerprint(page_at_rest, context):
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = page_at_rest
     page.click("#b-view-certificate")
-    button = page.get_by_label("Copy the SHA256 fingerprint", exact=True)
+    button = page.get_by_label("Copy SHA-256 fingerprint", exact=True)
     button.click()
     expect(page.locator("#live")).to_have_text("Copied.")
     copied = page.evaluate("navigator.clipboard.readText()")

@@ -37,7 +37,7 @@ def test_a_new_stage_is_announced_and_the_table_follows(live_server, log_in):
     expect(page.locator("tbody tr")).to_have_count(6)
     page.focus("#id_q")
     operation.futures.update(state="created")
-    Operation.objects.update(state=OperationState.CANCELLING)
+    Operation.objects.update(state=OperationState.CANCELING)
     expect(page.locator("#live")).to_have_text("The Remint CA operation is being cancelled.")
     expect(page.locator("tbody .badge.ok")).to_have_count(6)
     expect(page.locator("#id_q")).to_be_focused()
@@ -47,7 +47,7 @@ def test_a_new_stage_is_announced_and_the_table_follows(live_server, log_in):
 def test_an_ended_operation_is_not_asked_about_any_more(live_server, log_in):
     scenes.remint()
     page = opened(live_server, log_in)
-    Operation.objects.update(state=OperationState.CANCELLED, ended_at=factories.now())
+    Operation.objects.update(state=OperationState.CANCELED, ended_at=factories.now())
     expect(page.locator("#zone-ca .op")).to_have_count(0)
     expect(page.locator("#zone-ca")).to_contain_text("Last operation")
     asked: list[str] = []
@@ -64,8 +64,8 @@ def test_the_heading_of_an_update_follows_its_operation(live_server, log_in):
     page = log_in(factories.admin())
     page.goto(f"{live_server.url}/system-updates/{operation.update_id}/devices/")
     expect(page.locator("#lead")).to_contain_text("Replicating")
-    Operation.objects.update(state=OperationState.CANCELLING)
-    expect(page.locator("#lead")).to_contain_text("Cancelling")
+    Operation.objects.update(state=OperationState.CANCELING)
+    expect(page.locator("#lead")).to_contain_text("Canceling")
 
 
 def test_the_heading_of_an_operation_follows_it(live_server, log_in):
@@ -116,7 +116,7 @@ def test_the_theme_and_the_time_zone_are_remembered(live_server, log_in):
     scenes.rest()
     page = opened(live_server, log_in)
     page.emulate_media(color_scheme="light")
-    page.get_by_label("Switch between light and dark").click()
+    page.get_by_label("Switch between light and dark theme").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.reload()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")

@@ -56,13 +56,15 @@ def unsigned(monkeypatch: pytest.MonkeyPatch) -> None:
 
 EVERY = [
     *(S.PREPARING, S.REPLICATING, S.ASSIGNED, S.BLOCKED, S.ACTIVATING, S.ACTIVATED),
-    *(S.COMPLETED, S.CANCELLING, S.CANCEL_FAILED, S.FAILED, S.ROLLING_BACK, S.ROLLED_BACK),
+    *(S.COMPLETED, S.CANCELING, S.CANCEL_FAILED, S.FAILED, S.ROLLING_BACK, S.ROLLED_BACK),
 ]
 
 
 @pytest.mark.parametrize("state", EVERY)
 def test_the_page_in_every_state_has_no_fault_for_axe(live_server, log_in, state):
-    operation = remint(state, reason="The key of this CA is not on this server.", postponed=1)
+    operation = remint(
+        state, reason=("The key of this CA is not stored on this server."), postponed=1
+    )
     page = opened(live_server, log_in, operation)
     expect(page.locator("#operation-pane")).to_be_visible()
     page.locator(".chart summary").click()
@@ -75,7 +77,7 @@ def test_the_list_of_operations_and_the_report_have_no_fault_for_axe(
     from wire.envelope import Envelope
 
     monkeypatch.setattr(
-        "certificates.progress.report.sign", lambda _: Envelope("t", "e30=", "c2lnbmVk")
+        "certificates.progress.report.sign_report", lambda _: Envelope("t", "e30=", "c2lnbmVk")
     )
     operation = remint(S.COMPLETED)
     page = opened(live_server, log_in, operation)
@@ -90,10 +92,10 @@ def test_the_list_of_operations_and_the_report_have_no_fault_for_axe(
 @pytest.mark.parametrize(
     ("state", "opener"),
     [
-        (S.BLOCKED, "Force activation"),
-        (S.BLOCKED, "Change activation time"),
-        (S.ASSIGNED, "Change activation time"),
-        (S.ASSIGNED, "Change the policy"),
+        (S.BLOCKED, "Force Activation"),
+        (S.BLOCKED, "Change Activation Time"),
+        (S.ASSIGNED, "Change Activation Time"),
+        (S.ASSIGNED, "Change Policy"),
         (S.ACTIVATED, "Roll back"),
         (S.ASSIGNED, "Cancel"),
     ],
@@ -102,7 +104,7 @@ def test_its_dialogs_have_no_fault_for_axe_and_ask_for_the_password(
     live_server, log_in, state, opener
 ):
     operation = remint(state)
-    page = log_in(factories.admin(), proved=False)
+    page = log_in(factories.admin(), reauthenticated=False)
     page.goto(live_server.url + there(operation))
     page.locator(f"#operation-pane >> text='{opener}'").first.click()
     expect(page.locator("dialog[open] h2")).to_be_visible()
@@ -123,7 +125,7 @@ def test_who_would_be_cut_off_is_named_with_reason_and_remedy(live_server, log_i
     expect(page.locator("#devices-pane tbody")).not_to_contain_text("zen-ps")
     with page.expect_download() as given:
         page.click("text='Export'")
-    assert "What to do" in given.value.path().read_text()
+    assert "Recommended action" in given.value.path().read_text()
 
 
 def test_it_lives_without_losing_focus_scroll_or_typed_text(live_server, log_in):
@@ -143,18 +145,18 @@ def test_it_lives_without_losing_focus_scroll_or_typed_text(live_server, log_in)
 def test_the_activation_is_announced_and_the_table_turns_to_first_contacts(live_server, log_in):
     operation = remint(S.ACTIVATING)
     page = opened(live_server, log_in, operation)
-    expect(page.locator("#devices-pane")).to_contain_text("Who would be cut off now")
+    expect(page.locator("#devices-pane")).to_contain_text("Devices at risk")
     Operation.objects.update(state=S.ACTIVATED, activated_at=factories.now())
     expect(page.locator("#live")).to_contain_text("outstanding")
-    expect(page.locator("#devices-pane")).to_contain_text("First contact after the activation")
+    expect(page.locator("#devices-pane")).to_contain_text("First contact after activation")
 
 
 def test_blocked_has_its_three_ways_out(live_server, log_in):
     operation = remint(S.BLOCKED)
     page = opened(live_server, log_in, operation)
     pane = page.locator("#operation-pane")
-    expect(pane.get_by_role("button", name="Change activation time")).to_be_visible()
-    expect(pane.get_by_role("button", name="Force activation")).to_be_visible()
+    expect(pane.get_by_role("button", name="Change Activation Time")).to_be_visible()
+    expect(pane.get_by_role("button", name="Force Activation")).to_be_visible()
     pane.get_by_role("link", name="zen-ps-02").click()
     expect(page.get_by_role("button", name="Ignore device zen-ps-02")).to_be_visible()
 
@@ -195,7 +197,7 @@ def test_a_time_that_devices_would_miss_is_asked_about(live_server, log_in):
 def test_two_administrators_who_roll_back_do_it_once(live_server, log_in, monkeypatch):
     done: list[Any] = []
     monkeypatch.setattr(
-        "certificates.operations.rollback._call_back", lambda *_args: done.append(1)
+        "certificates.operations.rollback._withdraw_update", lambda *_args: done.append(1)
     )
     operation = remint(S.ACTIVATED)
     first = opened(live_server, log_in, operation)
@@ -227,7 +229,7 @@ def test_everything_is_there_without_javascript(live_server, log_in, browser: Br
     from wire.envelope import Envelope
 
     monkeypatch.setattr(
-        "certificates.progress.report.sign", lambda _: Envelope("t", "e30=", "c2lnbmVk")
+        "certificates.progress.report.sign_report", lambda _: Envelope("t", "e30=", "c2lnbmVk")
     )
     operation = remint(S.BLOCKED)
     context = browser.new_context(java_script_enabled=False)

@@ -26,9 +26,9 @@ CA = "certificates.certificate_authority"
 PASSWORD = "a sentence of several words"
 
 
-def let_in(name: str, *roles: str, signs_in: str = "password") -> int:
-    order = accounts.NewAdministrator(name, f"{name}@acme.example", list(roles), signs_in)
-    return accounts.create(order, by="admin", now=timezone.now())[0].pk
+def let_in(name: str, *roles: str, login_method: str = "password") -> int:
+    order = accounts.NewAdministrator(name, f"{name}@acme.example", list(roles), login_method)
+    return accounts.create_administrator(order, by="admin", now=timezone.now())[0].pk
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def crowd(zone):
     let_in("anna", "certificate-administrator")
     let_in("dimitri", "deployer", "auditor")
     accounts.deactivate(let_in("gone", "viewer"), by=chief)
-    let_in("olga", "auditor", signs_in="oidc")
+    let_in("olga", "auditor", login_method="oidc")
     return chief
 
 
@@ -50,12 +50,12 @@ def told(zone):
         name="pager", kind="webhook", host="hooks.acme.example", events=list(events.EVENTS)
     )
     team = Target.objects.create(
-        name="team", kind="mail", recipients="team@acme.example", events=[events.EXPIRY]
+        name="team", kind="mail", recipients="team@acme.example", events=[events.EXPIRING]
     )
     for number, title in enumerate(("Remint CA is blocked", "The Zone CA will expire in 30 days.")):
         event = Event(events.BLOCKED, str(number), title, f"{title}\n\nReason: ps-02 is silent.")
-        delivery.queue(event, now=now - timedelta(hours=number), to=[pager, team])
-    for state, row in zip(("sent", "given-up", "waiting"), Delivery.objects.all(), strict=False):
+        delivery.enqueue(event, now=now - timedelta(hours=number), to=[pager, team])
+    for state, row in zip(("sent", "failed", "waiting"), Delivery.objects.all(), strict=False):
         Delivery.objects.filter(pk=row.pk).update(state=state, attempts=2)
         Attempt.objects.create(delivery=row, at=now, ok=state == "sent", answer="HTTP 503")
 
@@ -70,7 +70,7 @@ def test_pages_of_administrators(live_server, log_in, crowd):
 
 @pytest.mark.parametrize("opener", ["#b-create", "#b-rules"])
 def test_dialogs_of_administrators(live_server, log_in, crowd, opener):
-    page = log_in(crowd, proved=False)
+    page = log_in(crowd, reauthenticated=False)
     page.goto(live_server.url + PEOPLE)
     page.click(opener)
     expect(page.locator("dialog[open] h2")).to_be_visible()
@@ -84,7 +84,7 @@ def test_an_administrator_is_created_set_up_and_changed(live_server, log_in, cro
     page.fill("#id_name", "eve")
     page.get_by_label("Deployer").check()
     page.click("dialog .primary")
-    link = page.locator("#set-up-link").inner_text()
+    link = page.locator("#setup-link").inner_text()
     check(page)
     page.click("text='Done'")
     expect(page.locator("h1")).to_have_text("eve")
@@ -141,24 +141,26 @@ def test_a_second_factor_is_set_up_and_asked_for(live_server, log_in, zone, brow
 
 def test_the_dialog_of_a_ca_operation_asks_for_password_and_code(live_server, log_in, zone):
     user = factories.admin("chief")
-    second_factor.begin(user)
+    second_factor.start_setup(user)
     SecondFactor.objects.update(confirmed_at=timezone.now())
-    page = log_in(user, proved=False)
+    page = log_in(user, reauthenticated=False)
     page.goto(f"{live_server.url}/configuration/certificates/remint-ca/")
-    expect(page.get_by_label("Code of your authenticator", exact=True)).to_be_visible()
+    expect(page.get_by_label("Authenticator code", exact=True)).to_be_visible()
     check(page)
 
 
 def test_two_administrators(live_server, log_in, zone):
     first, second = factories.user("first", CA), factories.admin("second")
-    policies.change(
+    policies.update_policies(
         requires_second_factor=False, two_administrators=True, by=first, now=timezone.now()
     )
     operation = walkthrough.remint_ca()
     type(operation).objects.update(requested_by=first)
     page = log_in(second)
     page.goto(f"{live_server.url}/configuration/certificates/")
-    expect(page.locator(".callout.op")).to_contain_text("waits for a second administrator")
+    expect(page.locator(".callout.op")).to_contain_text(
+        "is waiting for approval by a second administrator"
+    )
     check(page)
     page.click(f"#b-confirm-{operation.pk}")
     expect(page.locator("dialog[open] h2")).to_be_visible()
@@ -176,7 +178,7 @@ def test_notifications(live_server, log_in, told):
         expect(page.locator("dialog[open] h2")).to_be_visible()
         check(page)
         page.keyboard.press("Escape")
-    page.click("#chip-given-up")
+    page.click("#chip-failed")
     page.click("#sent-pane tbody th a >> nth=0")
     expect(page.locator("dialog[open] h2")).to_be_visible()
     check(page)

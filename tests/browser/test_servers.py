@@ -22,14 +22,14 @@ from tests.support import factories
 from wire import messages
 
 CERTIFICATES = "/configuration/certificates/"
-KEY = keys.make_key(256)
+KEY = keys.generate_key(256)
 
 
 @pytest.fixture
 def pane(live_server: Any, log_in: Any, monkeypatch: Any) -> Page:
     """A zone at rest; the background work stands still."""
-    monkeypatch.setattr("certificates.tasks.nudge", lambda _key: None)
-    monkeypatch.setattr("certificates.tasks.wake_all", lambda: None)
+    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", lambda _key: None)
+    monkeypatch.setattr("certificates.tasks.notify_agents", lambda: None)
     scenes.rest()
     parent = Device.objects.get(name="zen-ps-01")
     Device.objects.filter(name__in=("sat-auth-gent", "sat-auth-turku")).update(parent=parent)
@@ -77,8 +77,8 @@ def external(*, csrs: int = 3) -> Operation:
             server,
             FutureState.CSR_GENERATED if has else FutureState.AWAITED,
             authority=ca,
-            order={},
-            csr_pem=csr.make_csr(KEY, names.Subject(server.fqdn), wanted) if has else "",
+            csr_parameters={},
+            csr_pem=csr.build_csr(KEY, names.Subject(server.fqdn), wanted) if has else "",
         )
     Authority.objects.update(kind=Authority.Kind.EXTERNAL, certificate_server=None)
     return operation
@@ -107,7 +107,7 @@ def test_shift_picks_a_range_and_clear_forgets_it(pane):
     selected(pane, "No server selected")
     expect(pane.locator("[name=ids]:checked")).to_have_count(0)
     pane.click("#b-remint-certificate", force=True)
-    expect(pane.locator("#live")).to_have_text("Select at least one server first.")
+    expect(pane.locator("#live")).to_have_text("Select at least one server.")
 
 
 def test_all_that_match_are_selected_over_all_pages_but_for_some(pane):
@@ -131,7 +131,7 @@ def test_all_that_match_ends_with_the_filter_it_was_said_of(pane):
     selected(pane, "All 14 that match are selected")
     pane.click("#chip-expiring")
     selected(pane, "No server selected")
-    expect(pane.locator("#live")).to_have_text("The selection is cleared: the filter has changed.")
+    expect(pane.locator("#live")).to_have_text("Selection cleared because the filter changed.")
 
 
 def test_the_menu_says_why_for_this_selection(pane):
@@ -315,7 +315,7 @@ def test_a_whole_remint_by_keyboard_alone(pane):
     expect(pane.locator("#server-operations")).to_contain_text("has been initiated.")
     operation = Operation.objects.get()
     assert operation.name == "By keyboard"
-    assert operation.order["key_length"] == 384
+    assert operation.parameters["key_length"] == 384
     assert operation.activates_at > factories.now() + timedelta(days=6)
     _replicating(operation)
     assign = f"a#b-assign-{operation.pk}"

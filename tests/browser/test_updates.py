@@ -68,7 +68,7 @@ def test_baseline_says_why_it_is_shut(live_server, log_in):
     page.focus("#b-baseline")
     expect(page.locator("#why-baseline")).to_be_visible()
     page.keyboard.press("Enter")
-    said = "Baseline is possible once every device is activated or ignored."
+    said = "You can baseline the update when every device is activated or ignored."
     expect(page.locator("#live")).to_have_text(said)
 
 
@@ -90,12 +90,12 @@ def test_a_key_is_made_copied_and_gone(live_server, log_in, context):
     page.goto(f"{live_server.url}/configuration/registration-keys/")
     page.fill("#id_label", "branch-lyon")
     page.click("text='Create key'")
-    page.get_by_label("Copy the command").click()
+    page.get_by_label("Copy command").click()
     line = page.evaluate("navigator.clipboard.readText()")
     assert line.startswith("zac reg https://")
     assert " --key zcc1-" in line
     page.goto(f"{live_server.url}/configuration/registration-keys/")
-    expect(page.locator("#made")).to_have_count(0)
+    expect(page.locator("#created-key")).to_have_count(0)
     expect(page.locator("main")).to_contain_text("branch-lyon")
 
 

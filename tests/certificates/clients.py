@@ -11,11 +11,11 @@ from tests.support import factories
 PAGE = "/configuration/certificates/"
 
 
-def entered(user, *, proved=True, htmx=True):
+def entered(user, *, reauthenticated=True, htmx=True):
     """Log a user in, with a fresh proof of the password unless told."""
     client = Client(headers={"HX-Request": "true"} if htmx else None)
     client.force_login(user)
-    if proved:
+    if reauthenticated:
         session = client.session
         session["authenticated_at"] = timezone.now().timestamp()
         session.save()

@@ -13,7 +13,7 @@ CA = "certificates.certificate_authority"
 def two(zone):
     """The rule is on; first and second are administrators of the CA."""
     first, second = factories.user("first", CA), factories.user("second", CA)
-    policies.change(
+    policies.update_policies(
         requires_second_factor=False, two_administrators=True, by=first, now=timezone.now()
     )
     return first, second

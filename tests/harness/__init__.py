@@ -1,1 +1,1 @@
-"""What scenarios need: real zones of real processes, and clients that act as people do."""
+"""Support for scenarios: real zones with real processes, and clients that behave like users."""

@@ -1,4 +1,4 @@
-"""docker-compose.yml as a test reads it: what each part is started with, without an engine."""
+"""Read docker-compose.yml and return how each component is started, without an engine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 FILE = BASE_DIR / "docker-compose.yml"
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?:(?P<kind>:-|:\?)(?P<text>[^}]*))?\}")
@@ -18,7 +18,7 @@ CA_VAULT = "/var/lib/zcc-ca"
 
 
 def load(variables: Mapping[str, str]) -> dict[str, Any]:
-    """Return the file with its variables put in, as `docker compose` does."""
+    """Return the file with its variables substituted, as `docker compose` does."""
 
     def value(found: re.Match[str]) -> str:
         name, kind, text = found["name"], found["kind"], found["text"] or ""
@@ -32,7 +32,7 @@ def load(variables: Mapping[str, str]) -> dict[str, Any]:
 
 
 def placed(value: Any, folders: Mapping[str, Path]) -> Any:
-    """Return strings with a container's folders replaced by those of this host."""
+    """Return strings with the container's folders replaced by folders of this host."""
     if isinstance(value, list):
         return [placed(one, folders) for one in value]
     if isinstance(value, dict):

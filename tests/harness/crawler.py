@@ -1,4 +1,4 @@
-"""Everything that a running console and its depots show: pages, REST answers, downloads."""
+"""Crawl a running console and its content servers: pages, REST responses, downloads."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IDS_EACH = 3
 
 
 def pages(visitor: Visitor, start: str = "/") -> Iterator[tuple[str, bytes]]:
-    """Yield every page and download that links lead to, as one person sees them."""
+    """Yield every page and download that one user can reach through links."""
     waiting, seen = [start], {start}
     while waiting and len(seen) < PAGES_AT_MOST:
         path = waiting.pop(0)
@@ -44,7 +44,7 @@ def _within(path: str, link: str) -> str:
 
 
 def answers(api: Program) -> Iterator[tuple[str, bytes]]:
-    """Yield what the REST API answers to every GET, for some of the things that it lists."""
+    """Yield the REST response to every GET, for some of the listed objects."""
     document = api.get("/openapi.json")
     asked = [
         path.removeprefix("/api/v1") for path, acts in document["paths"].items() if "get" in acts
@@ -70,7 +70,7 @@ def _filled(api: Program, path: str) -> list[str]:
 
 
 def depots(zone: Zone) -> Iterator[tuple[str, bytes]]:
-    """Yield what content servers give to anybody over plain HTTP."""
+    """Yield what content servers serve over plain HTTP."""
     for host in zone.hosts():
         digests = [path.name for path in (host.home / "content").glob("*")]
         names = [path.name for path in (host.home / "setup").glob("*")]
@@ -83,7 +83,7 @@ def depots(zone: Zone) -> Iterator[tuple[str, bytes]]:
 
 
 def shown_secrets(zone: Zone, visitor: Visitor, api: Program, *more: str) -> list[str]:
-    """Return where a private key or a secret of the zone is shown to anybody."""
+    """Return where a private key or a secret of the zone is exposed."""
     needles = [*secrets(zone.home), *(("a secret of the test", one.encode()) for one in more)]
     found, count = [], 0
     for source in (pages(visitor), answers(api), depots(zone)):

@@ -1,4 +1,4 @@
-"""What a zone leaves behind: who reached whom, which certificates are shown, no secret anywhere."""
+"""Evidence of a zone: contacts, served certificates, and exposed secrets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Contact:
 
 
 def contacts(home: Path) -> list[Contact]:
-    """Return every contact that the agents below a ZCC_HOME have noted, by time."""
+    """Return all contacts that the agents below a ZCC_HOME have recorded, ordered by time."""
     found = [
         _contact(path.parent.name, json.loads(line))
         for path in home.glob("*/*/contact.jsonl*")
@@ -57,13 +57,13 @@ def _contact(host: str, said: dict[str, Any]) -> Contact:
 
 
 def longest_gap(found: list[Contact], host: str) -> float:
-    """Return the longest time in seconds that a host went without a contact that succeeded."""
+    """Return the longest time in seconds that a host had no successful contact."""
     times = [one.t for one in found if one.host == host and one.ok]
     return max((after - before for before, after in itertools.pairwise(times)), default=0)
 
 
 def served_certificate(address: str, port: int) -> str:
-    """Return the certificate (PEM) that a listener shows, whoever signed it."""
+    """Return the certificate (PEM) that a listener serves, without verification."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -77,7 +77,7 @@ def served_certificate(address: str, port: int) -> str:
 
 
 def leaked_secrets(home: Path, more: tuple[str, ...] = ()) -> list[str]:
-    """Return where a private key or a known secret of the zone lies in the open (S-30)."""
+    """Return where a private key or a known secret of the zone is exposed."""
     needles = secrets(home)
     needles += [("a secret of the test", secret.encode()) for secret in more]
     found = []
@@ -92,12 +92,12 @@ def leaked_secrets(home: Path, more: tuple[str, ...] = ()) -> list[str]:
 
 
 def secrets(home: Path) -> list[tuple[str, bytes]]:
-    """Return what must never be seen: each secret of a zone with what it is."""
+    """Return each secret of a zone with a description."""
     return [(name, value) for name, value in _secrets(home) if len(value) >= LEAST_SECRET]
 
 
 def _secrets(home: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield every secret that a zone keeps in files for their owner alone."""
+    """Yield every secret that a zone stores in private files."""
     yield "Django's key", (home / "django-secret.key").read_bytes().strip()
     access = json.loads((home / "access.json").read_text())
     for name in ("password", "api_token"):

@@ -1,4 +1,4 @@
-"""A process of the console that runs pieces of code which a test hands it, line by line as JSON.
+"""A console process that runs code sent by a test, one JSON document per line.
 
 Starting Django for each piece would take a second of a processor that the zone itself needs.
 """
@@ -16,7 +16,7 @@ from django.db import connections
 
 
 def answer(code: str) -> dict[str, str]:
-    """Run one piece of code in a namespace of its own; returns what it printed."""
+    """Run code in its own namespace; return its output."""
     printed = io.StringIO()
     try:
         with redirect_stdout(printed):

@@ -1,4 +1,4 @@
-"""The parts of docker-compose.yml as plain processes, with a database and broker of their own.
+"""The components of docker-compose.yml as plain processes, with their own database and broker.
 
 Commands, variables, ports and health checks are those of the file.
 """
@@ -24,7 +24,7 @@ from tests.harness.places import free_port
 from tests.harness.zone import until
 from tests.support import postgres
 from zcc.runtime import processes
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 PARTS = ("web", "worker", "beat", "zac")
 
@@ -116,7 +116,7 @@ class Data:
 
 
 class Server:
-    """One Primary Server: its parts as the compose file describes them."""
+    """One Primary Server: its components as the compose file describes them."""
 
     def __init__(self, data: Data, name: str, address: str) -> None:
         self.name, self.address = name, address
@@ -226,7 +226,7 @@ SERVER = {
 
 
 def postgres_folder() -> Any:
-    """Return a folder that PostgreSQL's account can reach."""
+    """Return a folder that PostgreSQL's account can access."""
     import tempfile
 
     return tempfile.TemporaryDirectory(prefix="zcc-production-", ignore_cleanup_errors=True)
@@ -242,7 +242,7 @@ def keep(stack: ExitStack, line: list[str], log: Path, **how: Any) -> subprocess
             line,
             stdout=output,
             stderr=output,
-            preexec_fn=partial(processes.die_with, os.getpid()),  # noqa: PLW1509 - short
+            preexec_fn=partial(processes.end_with_parent, os.getpid()),  # noqa: PLW1509 - short
             **how,
         )
     stack.callback(_end, process)

@@ -1,4 +1,4 @@
-"""Loopback networks for zones that run side by side: each claims a /24 of 127/8 for itself."""
+"""Loopback networks for zones that run at the same time: each reserves a /24 of 127/8."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CLAIMED_PORT = 47000
 
 @contextmanager
 def loopback_network() -> Iterator[str]:
-    """Yield the first three numbers of a network that no other test uses meanwhile."""
+    """Yield the first three numbers of a network that no other test uses."""
     for _ in range(1000):
         base = f"127.{random.randint(64, 191)}.{random.randint(1, 254)}"
         with closing(socket.socket()) as claim:
@@ -26,7 +26,7 @@ def loopback_network() -> Iterator[str]:
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """Return a port that nothing uses at an address."""
+    """Return an unused port of an address."""
     with closing(socket.socket()) as trial:
         trial.bind((address, 0))
         return int(trial.getsockname()[1])

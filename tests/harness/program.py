@@ -1,4 +1,4 @@
-"""A program that uses the REST API of a running zone with the token of its administrator."""
+"""A REST API client of a running zone with the token of its administrator."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Program:
 
 
 def later(seconds: float) -> str:
-    """Return a moment from now as the API takes it."""
+    """Return a time relative to now in the format of the API."""
     moment = datetime.fromtimestamp(time.time(), UTC) + timedelta(seconds=seconds)
     return moment.isoformat()
 

@@ -1,4 +1,4 @@
-"""A person at the console without a browser: cookies, forms as they are shown, verified TLS."""
+"""A console user without a browser: cookies, forms, verified TLS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME
 
 @dataclass
 class Form:
-    """A form of a page: where it goes and what it holds as shown."""
+    """A form of a page: its target and its values."""
 
     action: str = ""
     method: str = "get"
@@ -28,7 +28,7 @@ class Form:
 
 @dataclass
 class Page:
-    """An answer of the console."""
+    """A response of the console."""
 
     path: str
     status: int
@@ -59,7 +59,7 @@ class Page:
 
 
 class Visitor:
-    """One person's session."""
+    """The session of one user."""
 
     def __init__(self, url: str, ca_file: Path, *, dateless: bool = False) -> None:
         parts = urlsplit(url)

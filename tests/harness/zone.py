@@ -1,4 +1,4 @@
-"""A real zone for a test: the launcher with all its processes, in a folder and network of its own.
+"""A real zone for a test: the launcher with all processes, in its own folder and network.
 
 with running_zone(tmp_path, devices=3) as zone:
     zone.visitor().get("/")
@@ -24,8 +24,8 @@ from tests.harness import evidence
 from tests.harness.places import loopback_network
 from tests.harness.visitor import Visitor
 from zcc.runtime import processes
+from zcc.runtime.components import BASE_DIR
 from zcc.runtime.layout import Host, Layout
-from zcc.runtime.parts import BASE_DIR
 
 UP_SECONDS = 180.0
 UP_SECONDS_EACH = 1.0
@@ -34,7 +34,7 @@ READY = "ZCC is ready at "
 
 
 def until(there: Callable[[], object], what: str, seconds: float = 60.0) -> None:
-    """Wait until something is so; fails with its name when it takes too long."""
+    """Wait until a condition is true; fail with its name after the timeout."""
     end = time.monotonic() + seconds
     while not there():
         assert time.monotonic() < end, f"{what}: not within {seconds:.0f} s"
@@ -80,7 +80,7 @@ class Zone:
                 cwd=BASE_DIR,
                 stdout=output,
                 stderr=output,
-                preexec_fn=partial(processes.die_with, os.getpid()),  # noqa: PLW1509 - short
+                preexec_fn=partial(processes.end_with_parent, os.getpid()),  # noqa: PLW1509 - short
             )
 
     def interrupt(self, number: int = signal.SIGINT) -> int:
@@ -214,7 +214,7 @@ def zone_in(
     satellites: int = 2,
     environment: dict[str, str] | None = None,
 ) -> Iterator[Zone]:
-    """Yield a zone that has not been started; it is ended with the block."""
+    """Yield a zone that is not started yet; stop it at the end."""
     with loopback_network() as base:
         plan = Layout(base=base, devices=devices, primaries=primaries, satellites=satellites)
         zone = Zone(folder / "zcc", plan, environment or {})
@@ -233,7 +233,7 @@ def running_zone(
     satellites: int = 2,
     environment: dict[str, str] | None = None,
 ) -> Iterator[Zone]:
-    """Yield a zone that is up."""
+    """Yield a running zone."""
     with zone_in(
         folder,
         devices=devices,

@@ -30,8 +30,8 @@ def mailbox(settings):
 @pytest.fixture
 def hook(zone, receiver):
     """A webhook to the receiver; `secret` is what was shown once."""
-    target, secret = targets.create(
-        Target.Kind.WEBHOOK, targets.Order("pager", EVERY, url=receiver.url)
+    target, secret = targets.create_target(
+        Target.Kind.WEBHOOK, targets.TargetSettings("pager", EVERY, url=receiver.url)
     )
     vars(target)["secret"] = secret
     return target
@@ -40,5 +40,7 @@ def hook(zone, receiver):
 @pytest.fixture
 def post(zone, mailbox):
     """A mail target."""
-    order = targets.Order("team", EVERY, recipients="team@acme.example, night@acme.example")
-    return targets.create(Target.Kind.MAIL, order)[0]
+    order = targets.TargetSettings(
+        "team", EVERY, recipients="team@acme.example, night@acme.example"
+    )
+    return targets.create_target(Target.Kind.MAIL, order)[0]

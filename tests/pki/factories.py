@@ -17,10 +17,10 @@ from pki import keys
 from pki.certificates.issuance import (
     Issuer,
     Validity,
-    make_root,
-    make_serial,
-    root_validity,
-    server_validity,
+    build_root,
+    generate_serial,
+    get_root_validity,
+    get_server_validity,
 )
 from pki.names import Names, Subject
 
@@ -33,7 +33,7 @@ NAMES = Names(dns=(FQDN,), addresses=("10.0.0.1",))
 @functools.cache
 def key(length: int = 256, which: int = 0) -> str:
     """Return a key; the same for the same arguments."""
-    return keys.make_key(length)
+    return keys.generate_key(length)
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,10 @@ def ca(name: str = "Zone", *, length: int = 256, which: int = 0, epoch: str = ""
     """Return a root and its key; the same for the same arguments."""
     own = key(length, 1000 + which)
     subject = Subject(name, serial_number=epoch)
-    validity = root_validity(NOW, 10)
-    return CA(own, make_root(key_pem=own, subject=subject, validity=validity, serial=make_serial()))
+    validity = get_root_validity(NOW, 10)
+    return CA(
+        own, build_root(key_pem=own, subject=subject, validity=validity, serial=generate_serial())
+    )
 
 
 def server(
@@ -63,11 +65,11 @@ def server(
     issuer = Issuer.open(authority.pem, authority.key, now)
     common_name = (names.dns or names.addresses)[0]
     prepared = issuer.prepare(
-        public_key=keys.public_key(key_pem or key()),
+        public_key=keys.get_public_key(key_pem or key()),
         subject=Subject(common_name),
         names=names,
-        validity=validity or server_validity(now, 365, authority.pem),
-        serial=make_serial(),
+        validity=validity or get_server_validity(now, 365, authority.pem),
+        serial=generate_serial(),
     )
     return issuer.issue(prepared)
 
@@ -116,7 +118,7 @@ def certificate(
         .subject_name(subject if isinstance(subject, x509.Name) else name(subject))
         .issuer_name(issuer if isinstance(issuer, x509.Name) else name(issuer))
         .public_key(own.public_key() if hasattr(own, "public_key") else own)
-        .serial_number(serial or make_serial())
+        .serial_number(serial or generate_serial())
         .not_valid_before(begins)
         .not_valid_after(ends)
     )

@@ -15,7 +15,7 @@ from typing import Any
 from pkilint import loader, validation
 from pkilint.pkix import certificate, extension, name
 
-from pki.certificates.details import describe
+from pki.certificates.details import get_details
 from pki.chains import chains as chains_chain
 from pki.errors import BadChain
 from tests.pki.factories import NOW
@@ -102,6 +102,6 @@ def pkilint(pem: str) -> list[str]:
         for finding in result.finding_descriptions
         if finding.finding.severity <= validation.ValidationFindingSeverity.NOTICE
     ]
-    if not all(_PUBLIC.fullmatch(dns) for dns in describe(pem).dns_names):
+    if not all(_PUBLIC.fullmatch(dns) for dns in get_details(pem).dns_names):
         found = [code for code in found if code != "pkix.invalid_domain_name_syntax"]
     return found

@@ -49,7 +49,7 @@ class SoftHSM:
         """Take the token away."""
         shutil.move(self.tokens, self.folder / "away")
         self.tokens.mkdir()
-        self.token().forget()
+        self.token().close_sessions()
 
     def put_back(self) -> None:
         """Bring it back."""

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
 from pki import keys
 from pki.errors import WeakKey, WrongKey
-from pki.formats.csr import make_csr
+from pki.formats.csr import build_csr
 from pki.names import Names, Subject
 from tests.pki import factories
 
@@ -28,15 +28,15 @@ def spki(key: Any) -> str:
 def test_it_makes_a_key_of_each_length_that_is_offered(length: int) -> None:
     key = factories.key(length)
     assert key.startswith("-----BEGIN PRIVATE KEY-----")
-    assert keys.key_length(key) == keys.key_length(keys.public_key(key)) == length
-    keys.check_public_key(keys.public_key(key))
+    assert keys.get_key_length(key) == keys.get_key_length(keys.get_public_key(key)) == length
+    keys.check_public_key(keys.get_public_key(key))
     assert length in keys.KEY_LABELS
 
 
 @pytest.mark.parametrize("length", [0, 192, 521, 1024, 2047, 8192])
 def test_it_makes_no_other_key(length: int) -> None:
     with pytest.raises(WeakKey):
-        keys.make_key(length)
+        keys.generate_key(length)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_it_refuses_keys_that_are_weak_or_of_another_kind(weak: Any) -> None:
     with pytest.raises(WeakKey):
         keys.check_public_key(spki(weak))
     with pytest.raises(WeakKey):
-        keys.read_key(weak.private_bytes(DER, PKCS8, serialization.NoEncryption()))
+        keys.parse_key(weak.private_bytes(DER, PKCS8, serialization.NoEncryption()))
 
 
 def test_it_refuses_an_odd_length() -> None:
@@ -86,37 +86,37 @@ def test_it_reads_a_key_file_of_every_form(
 ) -> None:
     key = factories.private(factories.key(length))
     data = key.private_bytes(encoding, form, serialization.NoEncryption())
-    assert keys.read_key(data) == factories.key(length)
+    assert keys.parse_key(data) == factories.key(length)
 
 
 def test_it_says_that_a_key_file_is_encrypted() -> None:
     secret = serialization.BestAvailableEncryption(b"secret")
     data = factories.private(factories.key()).private_bytes(PEM, PKCS8, secret)
     with pytest.raises(WrongKey, match="encrypted"):
-        keys.read_key(data)
+        keys.parse_key(data)
 
 
 @pytest.mark.parametrize("data", [b"", b"no key", b"\x30\x82", b"-----BEGIN PRIVATE KEY-----"])
 def test_it_refuses_what_is_no_key(data: bytes) -> None:
     with pytest.raises(WrongKey):
-        keys.read_key(data)
+        keys.parse_key(data)
 
 
 def test_a_fault_of_a_key_shows_nothing_of_the_key() -> None:
     damaged = factories.key().replace("M", "N", 1)
     with pytest.raises(WrongKey) as caught:
-        keys.public_key(damaged)
+        keys.get_public_key(damaged)
     assert caught.value.__cause__ is None
     assert damaged.splitlines()[1] not in str(caught.value)
 
 
 def test_it_tells_whether_key_and_certificate_belong_together() -> None:
     mine, other = factories.key(256, 1), factories.key(256, 2)
-    request = make_csr(mine, Subject("a.example"), Names())
+    request = build_csr(mine, Subject("a.example"), Names())
     certificate = factories.server(factories.ca(), key_pem=mine)
-    for pem in (request, certificate, keys.public_key(mine), mine):
-        assert keys.same_key(mine, pem)
-        assert not keys.same_key(other, pem)
+    for pem in (request, certificate, keys.get_public_key(mine), mine):
+        assert keys.is_same_key(mine, pem)
+        assert not keys.is_same_key(other, pem)
 
 
 def next_prime(number: int) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import grimp
 import pytest
 
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 PACKAGES = (
     *("zcc", "certificates", "systemupdates", "administrators", "notifications"),
@@ -26,6 +26,11 @@ DJANGO_MODULES = {
     *("__init__", "apps", "models", "admin", "urls", "tasks", "checks", "signals", "middleware"),
 }
 MODULES_IN_A_FOLDER = 12
+# Views, REST API, forms and what belongs to them: only these import each other.
+PRESENTATION = re.compile(
+    r"\.(views|api|forms|urls|help|home|downloads|\w+_views|\w+_api|\w+_forms)$"
+    r"|\.(presentation|operations\.api)\b"
+)
 # Tests that are no mirror of a package.
 OTHER_TESTS = {"api", "browser", "harness", "project", "scenarios", "support"}
 MODULE_LINES, TEMPLATE_LINES, DIALOG_LINES = 300, 120, 40
@@ -111,6 +116,18 @@ def test_no_modules_import_each_other_in_a_circle():
         return []
 
     assert [circle for module in graph.modules if (circle := visit(module, ()))] == []
+
+
+def test_services_do_not_import_views_forms_or_the_rest_api():
+    graph = grimp.build_graph(*PACKAGES)
+    found = [
+        f"{module} -> {imported}"
+        for module in sorted(graph.modules)
+        if module.split(".")[0] in APPS and not PRESENTATION.search(module)
+        for imported in sorted(graph.find_modules_directly_imported_by(module))
+        if PRESENTATION.search(imported) and not imported.startswith("console.pages")
+    ]
+    assert found == []
 
 
 def test_tests_mirror_the_packages():

@@ -154,7 +154,7 @@ def placed_by_hand(
     """Place a certificate and its key in a server's remint repository (manual, 1.2.4)."""
     host = next(host for host in zone.hosts() if host.name == name)
     own = make_key()
-    fqdn = host.facts()[host.facts().index("--fqdn") + 1]
+    fqdn = host.arguments()[host.arguments().index("--fqdn") + 1]
     signed = ca.answer(make_csr(own, fqdn), form, addresses=[host.address])
     folder = host.home / "remint-repo"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -184,7 +184,7 @@ from pki.validity import Validity
 now = timezone.now()
 ends = now.replace(microsecond=0) + timedelta(seconds={life})
 if {life}:
-    issuing.root_validity = lambda now, years: Validity(now - timedelta(days=1), ends)
+    issuing.get_root_validity = lambda now, years: Validity(now - timedelta(days=1), ends)
 call_command("migrate", verbosity=0)
 call_command("create_zone", *{arguments!r})
 Zone.objects.update(refresh_seconds={refresh})
@@ -195,14 +195,14 @@ def found(zone: RunningZone, *, life: int = 0, refresh: int = 4) -> None:
     """Found a zone whose CA ends soon (`life` in seconds), or that refreshes less often."""
     zone.home.mkdir(parents=True, exist_ok=True)
     first = zone.hosts("primary")[0]
-    arguments = ["--name", "DEMO-ZONE", "--server-name", *first.facts()[1:], "--demo"]
+    arguments = ["--name", "DEMO-ZONE", "--server-name", *first.arguments()[1:], "--demo"]
     arguments += ["--home", str(first.home), "--admin", "admin"]
     zone.run(FOUND.format(life=life, refresh=refresh, arguments=arguments))
 
 
 def ca_has_expired(root: str, seconds: float = 300) -> None:
     """Wait until a root has expired."""
-    ends = details.describe(root).not_after
+    ends = details.get_details(root).not_after
     until(lambda: datetime.now(UTC) > ends + timedelta(seconds=2), "the CA has expired", seconds)
 
 

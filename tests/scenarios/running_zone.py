@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,10 @@ from tests.harness.evidence import Contact, leaked_secrets
 from tests.harness.places import loopback_network
 from tests.harness.program import Program
 from tests.harness.zone import Zone, until
+from wire.messages import AUTHENTICATION_SATELLITE, MANAGED
 from zcc.runtime import broker, processes
+from zcc.runtime.components import BASE_DIR
 from zcc.runtime.layout import Host, Layout
-from zcc.runtime.parts import BASE_DIR
 
 
 class RunningZone(Zone):
@@ -34,6 +36,7 @@ class RunningZone(Zone):
         super().__init__(home, plan, environment)
         self._strangers: list[subprocess.Popen[bytes]] = []
         self._inside: dict[str, subprocess.Popen[str]] = {}
+        self._additional_listeners: list[tuple[str, str, int]] = []
 
     def close(self) -> None:
         """End it, and the devices that the launcher knows nothing of."""
@@ -67,13 +70,13 @@ class RunningZone(Zone):
                 "DJANGO_SETTINGS_MODULE": "zcc.settings",
                 "ZCC_HOME": str(self.home),
                 "ZCC_SERVER_HOME": str(self.home / "servers" / server),
-                "ZCC_BROKER_URL": broker.url(self.home),
+                "ZCC_BROKER_URL": broker.get_url(self.home),
                 "ZCC_LOG_LEVEL": "WARNING",
             },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            preexec_fn=partial(processes.die_with, os.getpid()),  # noqa: PLW1509 - short
+            preexec_fn=partial(processes.end_with_parent, os.getpid()),  # noqa: PLW1509 - short
         )
 
     def program(self, server: str = "ps-01", *, dateless: bool = False) -> Program:
@@ -130,40 +133,66 @@ class RunningZone(Zone):
     def trusted(self, name: str) -> set[str]:
         """Return the digests of the roots that a host trusts."""
         path = next(self.home.glob(f"*/{name}/security/current/ca.pem"))
-        return {details.digest(pem) for pem in chains.split(path.read_text())}
+        return {details.get_digest(pem) for pem in chains.split(path.read_text())}
 
     def add_device(self, name: str, number: int, *, faketime: str = "") -> Path:
-        """Start one more managed device beside the launcher's, with a clock of its own."""
-        home = self.home / "devices" / name
+        """Start one more managed device outside the launcher, with a clock of its own."""
+        return self.add_agent(name, number, faketime=faketime)
+
+    def add_agent(
+        self,
+        name: str,
+        number: int,
+        *,
+        role: str = MANAGED,
+        code: Path = BASE_DIR,
+        faketime: str = "",
+    ) -> Path:
+        """Register and start a host outside the launcher; `code` is the folder of its agent."""
+        home = self.home / ("devices" if role == MANAGED else "satellites") / name
         around = {**os.environ, **(another_time(faketime) if faketime else {})}
-        zac = [sys.executable, "-m", "zac", "--home", str(home)]
-        address = f"{self.plan.base}.{number}"
-        self._joins(home, "managed", ["--name", name, "--address", address], around)
+        host = Host(name, role, f"{self.plan.base}.{number}", home)
+        facts = ["--name", name, "--address", host.address]
+        if role == AUTHENTICATION_SATELLITE:
+            host = replace(host, port=self.plan.port)
+            # The option's name in the version before, which is an alias in this one.
+            trial = ["--preflight-port", str(self.plan.port + 1)]
+            facts += ["--fqdn", host.fqdn, "--port", str(host.port), *trial]
+        if role != MANAGED:
+            self._additional_listeners.append((name, host.address, host.port))
+        self._joins(home, role, facts, around, code)
         with (self.home / "logs" / f"{name}.agent.log").open("wb") as log:
             self._strangers.append(
                 subprocess.Popen(
-                    [*zac, "run"],
-                    cwd=BASE_DIR,
+                    [sys.executable, "-m", "zac", "--home", str(home), "run"],
+                    cwd=code,
                     env=around,
                     stdout=log,
                     stderr=log,
-                    preexec_fn=partial(processes.die_with, os.getpid()),  # noqa: PLW1509 - short
+                    preexec_fn=partial(processes.end_with_parent, os.getpid()),  # noqa: PLW1509 - short
                 )
             )
         return home
 
     def register(self, host: Host) -> None:
         """Register a host of the launcher anew, with its own name, address and parent."""
-        facts = [*host.facts(), *(["--parent", host.parent] if host.parent else [])]
+        facts = [*host.arguments(), *(["--parent", host.parent] if host.parent else [])]
         self._joins(host.home, host.role, facts, dict(os.environ))
 
-    def _joins(self, home: Path, role: str, facts: list[str], around: dict[str, str]) -> None:
+    def _joins(
+        self,
+        home: Path,
+        role: str,
+        facts: list[str],
+        around: dict[str, str],
+        code: Path = BASE_DIR,
+    ) -> None:
         key = json.loads((self.home / "registration-keys.json").read_text())[role]
         zac = [sys.executable, "-m", "zac", "--home", str(home)]
         subprocess.run(
             [*zac, "reg", self.access["url"], "--key", "-", "--role", role, *facts],
             input=key.encode(),
-            cwd=BASE_DIR,
+            cwd=code,
             env=around,
             check=True,
             capture_output=True,
@@ -186,13 +215,14 @@ class RunningZone(Zone):
             ):
                 shown = line.getpeercert(binary_form=True)
             assert shown is not None
-            found[name] = details.digest(ssl.DER_cert_to_PEM_cert(shown))
+            found[name] = details.get_digest(ssl.DER_cert_to_PEM_cert(shown))
         return found
 
     def listeners(self) -> list[tuple[str, str, int]]:
         """Return name, address and port of every server that shows a certificate."""
         hosts = [*self.hosts("primary"), *self.hosts("authentication-satellite")]
-        return [(host.name, host.address, host.port) for host in hosts]
+        known = [(host.name, host.address, host.port) for host in hosts]
+        return [*known, *self._additional_listeners]
 
 
 def another_time(shift: str) -> dict[str, str]:
@@ -227,15 +257,15 @@ from datetime import timedelta
 from uuid import uuid4
 from django.db import transaction
 from django.utils import timezone
-from certificates.operations import orders, starting
+from certificates.operations import creation, requests
 now = timezone.now()
 seconds = {seconds}
 at = now + timedelta(seconds=seconds) if seconds else None
-order = orders.RemintCA("DEMO-ZONE", 256, 10, False, at)
+request = requests.RemintCARequest("DEMO-ZONE", 256, 10, False, at)
 with transaction.atomic():
-    op = starting.remint_ca(order, by=None, key=uuid4(), now=now)
-    op.order.update({extra})
-    op.save(update_fields=["order"])
+    op = creation.remint_ca(request, by=None, key=uuid4(), now=now)
+    op.parameters.update({extra})
+    op.save(update_fields=["parameters"])
 """
 
 

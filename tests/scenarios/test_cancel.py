@@ -58,10 +58,10 @@ def cancelled(zone: RunningZone, api: Program, before: dict[str, str]) -> None:
     """Cancel; nothing of the new CA may stay anywhere, and every server shows what it did."""
     root = api.root()
     api.act("cancel")
-    seen = zone.reaches("cancelled", seconds=60)
+    seen = zone.reaches("canceled", seconds=60)
     assert set(seen["futures"].values()) == {"discarded"}
     assert {api.server(name)["status"] for name in before} == {"Active"}
-    only = {details.digest(root)}
+    only = {details.get_digest(root)}
     until(
         lambda: all(zone.trusted(host.name) == only for host in zone.hosts() if is_up(zone, host)),
         "every host trusts the old root alone",

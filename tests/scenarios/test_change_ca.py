@@ -67,7 +67,7 @@ def test_certificates_placed_in_the_remint_repository_by_hand(start_zone: StartZ
     """The manual choice: certificate and key are placed on the servers, one by override."""
     zone = start_zone(devices=1)
     api, ca = zone.program(), PublicCA("By hand")
-    administrator.change_to_external(api, ca, 130, by_hand=True)
+    administrator.change_to_external(api, ca, 130, manual_csr=True)
     zone.reaches("assigned")
     # The first try has the key of something else: told, and nothing is taken.
     administrator.placed_by_hand(zone, "ps-01", ca, key=make_key())

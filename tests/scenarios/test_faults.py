@@ -140,25 +140,25 @@ def once_only(zone: RunningZone) -> None:
 COUNT = """
 import json
 from collections import Counter
-from certificates.models import Authority, Bridge, Issued, Operation, ServerCertificate
+from certificates.models import Authority, CrossCertificate, IssuedCertificate, Operation, ServerCertificate
 from ledger.models import Entry
-from systemupdates.models import Assignment, Notice, SystemUpdate
+from systemupdates.models import Assignment, TrustNotice, SystemUpdate
 previous = "0" * 64
 for entry in Entry.objects.order_by("seq"):
-    assert entry.previous == previous and entry.reckon() == entry.digest, entry.seq
+    assert entry.previous == previous and entry.compute_digest() == entry.digest, entry.seq
     previous = entry.digest
 op = Operation.objects.get()
 moves = Counter(
     Entry.objects.filter(subject=f"certificates.Operation:{op.pk}", action="move")
     .exclude(there="").values_list("there", flat=True))
-signed = Issued.objects.filter(authority=op.future_authority, purpose="server").exclude(sha256="")
+signed = IssuedCertificate.objects.filter(authority=op.future_authority, purpose="server").exclude(sha256="")
 print(json.dumps({
     "authorities": Authority.objects.count(),
     "current": Authority.objects.filter(state="current").count(),
-    "bridges": Bridge.objects.count(), "operations": Operation.objects.count(),
+    "bridges": CrossCertificate.objects.count(), "operations": Operation.objects.count(),
     "updates": SystemUpdate.objects.count(), "assignments": Assignment.objects.count(),
-    "go": Notice.objects.filter(kind=Notice.Kind.GO).count(),
-    "activated": Notice.objects.filter(kind=Notice.Kind.ACTIVATED).count(),
+    "go": TrustNotice.objects.filter(kind=TrustNotice.Kind.ACTIVATION_ORDER).count(),
+    "activated": TrustNotice.objects.filter(kind=TrustNotice.Kind.ACTIVATED).count(),
     "certificates": ServerCertificate.objects.count(),
     "current certificates": ServerCertificate.objects.current().count(),
     "signed for the new CA": signed.values("device").distinct().count(),

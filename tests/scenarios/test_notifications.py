@@ -48,7 +48,7 @@ def test_an_operation_is_told_by_mail_and_signed_webhook_whatever_a_slow_receive
         api.post("/notification-targets", kind="mail", name="night", recipients=night, events=told)
         administrator.remint_ca(api, 75)
         zone.completes()
-        titles = {"has started", "is active on the servers", "is completed"}
+        titles = {"has started", "has been activated on the servers", "is complete"}
         until(lambda: said(box) == titles, "three mails came", 60)
         until(lambda: kinds(receiver) == set(told), "three webhooks came", 60)
         for _path, headers, body in receiver.posted:
@@ -61,7 +61,7 @@ def test_an_operation_is_told_by_mail_and_signed_webhook_whatever_a_slow_receive
 
 def said(box: receivers.Mailbox) -> set[str]:
     words = [str(message["Subject"]).partition("] ")[2] for message in box.messages]
-    ends = ("has started", "is active on the servers", "is completed")
+    ends = ("has started", "has been activated on the servers", "is complete")
     return {end for word in words for end in ends if word.endswith(end)}
 
 

@@ -20,7 +20,7 @@ from tests.harness.installation import Data, Server
 from tests.harness.visitor import Visitor
 from tests.harness.zone import until
 from tests.scenarios.running_zone import LOOK, REMINT
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.timeout(900)]
 PASSWORD = "a-long-enough-pass-phrase"
@@ -29,12 +29,13 @@ ADMIN = "anna"
 QUICK = """
 from devices.models import Zone
 Zone.objects.update(refresh_seconds=4, primary_replication_seconds=5,
-    satellite_replication_seconds=5, lead_seconds=60, lockout_seconds=15)
+    satellite_replication_seconds=5, lead_time_seconds=60, freeze_seconds=15)
 """
 KEY = """
-from devices import keyring, registration
+from devices.identity import zone_keys
 from devices.models import Zone
-print(registration.make_key(keyring.zone_public(Zone.objects.the()), label="second",
+from devices.registration import keys
+print(keys.create_registration_key(zone_keys.get_public_key(Zone.objects.get_zone()), label="second",
     role="primary", uses=1, approves=True, expires_at=None))
 """
 
@@ -89,7 +90,7 @@ def test_two_primary_servers_on_one_database_go_through_a_remint_ca(
     for server in (first, second):
         assert [path.name for path in server.ca_vault.iterdir()] == ["ca-vault.key"]
         shown = evidence.served_certificate(server.address, int(server.ports["ZCC_PORT"]))
-        assert details.describe(shown).issuer_common_name == "ACME 2"
+        assert details.get_details(shown).issuer_common_name == "ACME 2"
         assert server.ill() == {}
     assert "The ledger is whole" in first.run("python", "manage.py", "verify_audit")
 

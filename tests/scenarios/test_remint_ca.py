@@ -29,7 +29,7 @@ def log_in(browser: Browser, zone: RunningZone) -> Any:
     page.goto(zone.access["url"])
     page.get_by_label("Username").fill(zone.access["username"])
     page.get_by_label("Password").fill(zone.access["password"])
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log In").click()
     page.wait_for_url(f"{zone.access['url']}/")
     page.goto(f"{zone.access['url']}/configuration/certificates/")
     return page
@@ -73,7 +73,7 @@ def test_without_bridge_and_overlap_a_device_that_missed_the_change_is_refused(
     """The twin: the same story without what protects the device must lose contact."""
     zone = start_zone(devices=2, satellites=0, primaries=1)
     zone.stop("device-02.agent")
-    remint(zone, without_bridge=True)
+    remint(zone, without_cross_certificate=True)
     zone.reaches("activated")
     zone.cont("device-02.agent")
     until(zone.refused, "a refused contact", 60)

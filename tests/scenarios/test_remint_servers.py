@@ -41,8 +41,8 @@ print(json.dumps(dict(rows.values_list("device__name", "digest"))))
 CANCEL = """
 from django.utils import timezone
 from certificates.models import Operation
-from certificates.operations import cancelling
-cancelling.cancel(Operation.objects.first(), now=timezone.now())
+from certificates.operations import cancellation
+cancellation.cancel(Operation.objects.first(), now=timezone.now())
 """
 ROOT = "from certificates.models import Authority\nprint(Authority.objects.current().root_pem)"
 
@@ -65,9 +65,9 @@ class Pane:
         given = {"confirm": "on", "name": "Scenario", "activates_at": self._at(seconds), **more}
         return self._submit(self.act("remint-certificate", *names), given).text
 
-    def remint_external(self, *names: str, by_hand: bool = False, seconds: int = 100) -> str:
+    def remint_external(self, *names: str, manual_csr: bool = False, seconds: int = 100) -> str:
         """Remint Certificate under an external CA: two pages."""
-        how = {"by_hand": "manual" if by_hand else "automatic", "organization": "Acme"}
+        how = {"manual_csr": "manual" if manual_csr else "automatic", "organization": "Acme"}
         last = self._submit(self.act("remint-certificate", *names), how)
         given = {"name": "Scenario", "activates_at": self._at(seconds)}
         return self._submit(last, given).text
@@ -211,7 +211,7 @@ def test_by_hand_through_the_repository_and_a_csr_overridden_after_its_import(
     administrator.change_to_external_with_answers(zone, ca)
     zone.completes()
     pane = Pane(zone)
-    pane.remint_external("ps-01", "ps-02", by_hand=True, seconds=120)
+    pane.remint_external("ps-01", "ps-02", manual_csr=True, seconds=120)
     one, two = zone.hosts("primary")
 
     # ps-02: ZENworks makes the CSR after all; after the import another one replaces it.
@@ -262,19 +262,19 @@ def test_cancel_at_each_stage_leaves_everything_as_it_was(start_zone: StartZone)
         zone.reaches(stage)
         zone.run(CANCEL)
         zone.cont(held)
-        ended(zone, "cancelled")
+        ended(zone, "canceled")
     # With the new certificate at hand, and the trial listener showing it.
     pane.remint(TARGET)
     until(lambda: zone.look()["futures"] == {TARGET: "created"}, "the new certificate", 60)
     zone.run(CANCEL)
-    ended(zone, "cancelled")
+    ended(zone, "canceled")
     # Blocked: the server did not come for its new certificate.
     zone.stop(HOLDS["assigned"])
     pane.remint(TARGET, seconds=62)
     zone.reaches("blocked", seconds=120)
     zone.run(CANCEL)
     zone.cont(HOLDS["assigned"])
-    ended(zone, "cancelled")
+    ended(zone, "canceled")
 
     assert pane.status(TARGET) == "Active"
     assert shown(zone) == before

@@ -18,10 +18,10 @@ from django.db import transaction
 from django.utils import timezone
 from certificates import tasks
 from certificates.models import Operation
-from certificates.operations import rolling_back
+from certificates.operations import rollback
 with transaction.atomic():
-    rolling_back.roll_back(Operation.objects.first(), now=timezone.now())
-tasks.wake_all()
+    rollback.roll_back(Operation.objects.first(), now=timezone.now())
+tasks.notify_agents()
 """
 ROOTS = """
 import json

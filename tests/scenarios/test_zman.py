@@ -14,7 +14,7 @@ import pytest
 
 from tests.harness.evidence import leaked_secrets
 from tests.scenarios.running_zone import RunningZone
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 PHRASE = "seven quiet lakes"
 StartZone = Callable[..., RunningZone]

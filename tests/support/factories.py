@@ -1,4 +1,4 @@
-"""Plain makers of rows, with real certificates: what a test does not name has a sound default."""
+"""Factories of rows with real certificates and sensible defaults."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def now() -> datetime:
 
 
 def user(name: str = "admin", *rights: str) -> User:
-    """A user with some rights, as app.codename."""
+    """A user with rights, given as app.codename."""
     made = User.objects.create_user(name, password=PASSWORD)
     for right in rights:
         app, codename = right.split(".")
@@ -39,34 +39,34 @@ def user(name: str = "admin", *rights: str) -> User:
 
 
 def admin(name: str = "admin") -> User:
-    """A user who may do everything."""
+    """A user with all rights."""
     return User.objects.create_superuser(name, password=PASSWORD)
 
 
 def zone(name: str = "TEST-ZONE", **values: Any) -> Zone:
     """The zone, with the settings of a demo zone."""
-    given = {"refresh_seconds": 60, "lead_seconds": 60, "lockout_seconds": 600, **values}
+    given = {"refresh_seconds": 60, "lead_time_seconds": 60, "freeze_seconds": 600, **values}
     return Zone.objects.create(name=name, **{"public_key": "zone-key", **given})
 
 
 @lru_cache(maxsize=4)
 def _key(_number: int = 0) -> str:
-    return keys.make_key(256)
+    return keys.generate_key(256)
 
 
 @lru_cache(maxsize=64)
 def root_pem(name: str, since: datetime, until: datetime) -> str:
     """A self-signed root."""
-    return issuance.make_root(
+    return issuance.build_root(
         key_pem=_key(0),
         subject=names.Subject.parse(name),
         validity=validity.Validity(since, until),
-        serial=issuance.make_serial(),
+        serial=issuance.generate_serial(),
     )
 
 
 def server(name: str = "zen-ps-01", role: str = Role.PRIMARY, **values: Any) -> Device:
-    """A registered server that was heard just now."""
+    """A registered server with a recent contact."""
     number = int(uuid.uuid5(uuid.NAMESPACE_DNS, name)) % 250 + 1
     given = {
         "fqdn": f"{name}.acme.example",
@@ -82,7 +82,7 @@ def server(name: str = "zen-ps-01", role: str = Role.PRIMARY, **values: Any) -> 
 
 
 def device(name: str = "pc-001", **values: Any) -> Device:
-    """A registered managed device that was heard just now."""
+    """A registered managed device with a recent contact."""
     return server(name, Role.MANAGED, **values)
 
 
@@ -95,10 +95,10 @@ def authority(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Authority:
-    """A zone CA with a real root; its key is sealed nowhere."""
+    """A zone CA with a real root certificate and without a stored key."""
     since = since or now() - YEAR
     pem = root_pem(name, since, until or now() + 9 * YEAR)
-    facts = details.describe(pem)
+    facts = details.get_details(pem)
     return Authority.objects.create(
         kind=kind,
         state=state,
@@ -124,7 +124,7 @@ def certificate(
 ) -> ServerCertificate:
     """The certificate that a server shows; dates may differ from those in the PEM."""
     pem = pem or leaf_pem(holder, issuer)
-    facts = details.describe(pem)
+    facts = details.get_details(pem)
     return ServerCertificate.objects.create(
         device=holder,
         authority=issuer,
@@ -147,11 +147,11 @@ def certificate(
 def _leaf(fqdn: str, addresses: tuple[str, ...], root: str, moment: datetime) -> str:
     signer = issuance.Issuer.open(root, _key(0), moment)
     prepared = signer.prepare(
-        public_key=keys.public_key(_key(1)),
+        public_key=keys.get_public_key(_key(1)),
         subject=names.Subject(fqdn),
         names=names.Names((fqdn,), addresses),
-        validity=validity.server_validity(moment, 365, root),
-        serial=issuance.make_serial(),
+        validity=validity.get_server_validity(moment, 365, root),
+        serial=issuance.generate_serial(),
     )
     return signer.issue(prepared)
 
@@ -181,7 +181,7 @@ def operation(
     assert holder is not None
     given = {
         "name": "Remint CA 2026-11-23",
-        "order": {},
+        "parameters": {},
         "immediate": activates_in is None,
         "activates_at": None if activates_in is None else timezone.now() + activates_in,
         **values,

@@ -1,4 +1,4 @@
-"""A small server inside a test, answering in a thread of its own."""
+"""A small HTTP server in a thread of the test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ S = TypeVar("S", bound=BaseServer)
 
 @contextmanager
 def serving(server: S) -> Iterator[S]:
-    """Let a server answer as long as the block lasts."""
+    """Serve until the end of the block."""
     with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -25,7 +25,7 @@ CLIENT_ID, CLIENT_SECRET = "zcc-console", "client-secret-of-the-test"
 
 
 class Provider(ThreadingHTTPServer):
-    """Knows one user, who always agrees; `claims`, `key` and `down` bend what it says."""
+    """A provider whose user always consents; `claims`, `key` and `down` change its responses."""
 
     daemon_threads = True
 

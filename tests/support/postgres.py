@@ -1,4 +1,4 @@
-"""A PostgreSQL of the test session's own: ZCC_TEST_DATABASE=postgresql pytest ...
+"""A PostgreSQL cluster for the test session: ZCC_TEST_DATABASE=postgresql pytest ...
 
 It lives in a temporary folder, is reached by a Unix socket in there, does not flush to the disk,
 and goes with the session, even when that is killed. The session's workers share it.
@@ -29,12 +29,12 @@ LOCAL = ["listen_addresses=", "max_connections=60", "log_min_messages=warning"]
 
 
 def wanted() -> bool:
-    """Tell whether the tests are to run on PostgreSQL."""
+    """Return True if the tests run on PostgreSQL."""
     return os.environ.get(WANTED, "").startswith("postgres")
 
 
 def database() -> Any:
-    """Return Django's settings of the database; the first process of a session starts it."""
+    """Return the Django database settings; the first process of a session starts the cluster."""
     url = os.environ[WANTED]
     if "://" in url:
         return dj_database_url.parse(url)
@@ -75,7 +75,7 @@ def start() -> str:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=partial(processes.die_with, os.getpid()),  # noqa: PLW1509 - one thread yet
+            preexec_fn=partial(processes.end_with_parent, os.getpid()),  # noqa: PLW1509 - one thread yet
             **user,
         )
     atexit.register(_stop, server, folder, os.getpid())

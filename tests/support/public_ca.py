@@ -1,4 +1,4 @@
-"""A small real certificate authority outside the zone: root, intermediates, its own keys.
+"""A real external certificate authority: root, intermediates, and keys.
 
 It signs the requests it is given and answers in the formats that such CAs answer in. What a good
 CA would never sign it signs too, when asked: `sign(request, dns=["else.example"], ends=...)`.
@@ -63,7 +63,7 @@ def make_key(kind: str = "ec256") -> Any:
 
 
 def make_csr(key: Any, fqdn: str) -> str:
-    """Return a request for a key, as a server's agent or an administrator makes it."""
+    """Return a CSR for a key, as an agent or an administrator creates it."""
     builder = x509.CertificateSigningRequestBuilder().subject_name(name_of(fqdn))
     return builder.sign(key, hashes.SHA256()).public_bytes(PEM).decode()
 
@@ -148,7 +148,7 @@ def _sign(
 
 
 class PublicCA:
-    """A root and as many intermediates as wanted, the last of which signs servers."""
+    """A root and any number of intermediates; the last one signs server certificates."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Real receivers on loopback: a mail server, and an HTTP server that checks what is posted."""
+"""Receivers on loopback: a mail server, and an HTTP server that records what is posted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.http_server import serving
 
 @dataclass
 class Mailbox:
-    """What a mail server took; `refuses` is what it says to the sender instead."""
+    """The mails that a server accepted; `refuses` is its error reply instead."""
 
     refuses: str = ""
     messages: list[EmailMessage] = field(default_factory=list)
@@ -58,7 +58,7 @@ def mail_server() -> Iterator[tuple[Mailbox, int]]:
 
 
 class Receiver(ThreadingHTTPServer):
-    """Keeps what was posted; `status` is its answer, `location` a redirect.
+    """A receiver that records what is posted; `status` is its response, `location` a redirect.
 
     While `may_answer` is off it lets whoever posts wait.
     """
@@ -109,7 +109,7 @@ def http_server() -> Iterator[Receiver]:
 
 
 def is_signed(secret: str, headers: dict[str, str], body: bytes) -> bool:
-    """Check a signature as the Standard Webhooks specification tells receivers to."""
+    """Verify a signature as the Standard Webhooks specification requires."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = b".".join(
         [headers["webhook-id"].encode(), headers["webhook-timestamp"].encode(), body]

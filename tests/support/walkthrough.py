@@ -1,4 +1,4 @@
-"""Play the parts of servers, devices and administrators in a small zone, step by step."""
+"""Perform the steps of servers, devices, and administrators in a small zone."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from wire import messages
 
 
 def soon(**span: float) -> datetime:
-    """Return a time from now on; ten minutes if nothing is said."""
+    """Return a time in the future; ten minutes by default."""
     return timezone.now() + timedelta(**(span or {"minutes": 10}))
 
 
 def to_internal(server: Host, **changes: Any) -> Operation:
-    """Order a Change CA to an internal CA on a server."""
+    """Return a request for Change CA to an internal CA on a server."""
     values: dict[str, Any] = {
         "certificate_server": UUID(server.id),
         "subject": "NEW-CA",
@@ -35,26 +35,26 @@ def to_internal(server: Host, **changes: Any) -> Operation:
         "include_dns": False,
         "activates_at": soon(),
     }
-    order = requests.ChangeToInternal(**{**values, **changes})
+    order = requests.ChangeToInternalRequest(**{**values, **changes})
     return creation.change_to_internal(order, by=None, key=uuid4(), now=timezone.now())
 
 
 def to_external(ca: PublicCA, **changes: Any) -> Operation:
-    """Order a Change CA to an external CA."""
+    """Return a request for Change CA to an external CA."""
     values: dict[str, Any] = {
         "root_pem": ca.root.pem,
         "intermediates_pem": "".join(ca.chain),
-        "by_hand": False,
+        "manual_csr": False,
         "key_length": 256,
         "include_dns": False,
         "activates_at": soon(),
     }
-    order = requests.ChangeToExternal(**{**values, **changes})
+    order = requests.ChangeToExternalRequest(**{**values, **changes})
     return creation.change_to_external(order, by=None, key=uuid4(), now=timezone.now())
 
 
 def remint_ca(**changes: Any) -> Operation:
-    """Order a Remint CA."""
+    """Return a request for Remint CA."""
     values: dict[str, Any] = {
         "common_name": "TEST-ZONE",
         "key_length": 256,
@@ -62,12 +62,12 @@ def remint_ca(**changes: Any) -> Operation:
         "include_dns": False,
         "activates_at": soon(),
     }
-    order = requests.RemintCA(**{**values, **changes})
+    order = requests.RemintCARequest(**{**values, **changes})
     return creation.remint_ca(order, by=None, key=uuid4(), now=timezone.now())
 
 
 def remint_servers(*hosts: Host, **changes: Any) -> Operation:
-    """Order a Remint Certificate."""
+    """Return a request for Remint Certificate."""
     values: dict[str, Any] = {
         "servers": tuple(UUID(host.id) for host in hosts),
         "common_name": "",
@@ -76,12 +76,12 @@ def remint_servers(*hosts: Host, **changes: Any) -> Operation:
         "activates_at": soon(),
         "name": "Remint",
     }
-    order = requests.RemintServers(**{**values, **changes})
+    order = requests.RemintServersRequest(**{**values, **changes})
     return creation.remint_servers(order, by=None, key=uuid4(), now=timezone.now())
 
 
 def fresh(operation: Operation) -> Operation:
-    """Return an operation as its row stands now."""
+    """Return an operation with its current row."""
     return Operation.objects.get(pk=operation.pk)
 
 
@@ -91,7 +91,7 @@ def primaries(zone: TestZone) -> list[Host]:
 
 
 def prepare(zone: TestZone, operation: Operation, *, now: datetime | None = None) -> list[str]:
-    """Take every step of a preparation where its key is; return who did what."""
+    """Take every preparation step on the server that has the key; return who did what."""
     done: list[str] = []
     names = {UUID(host.id): host for host in primaries(zone)}
     while True:
@@ -106,23 +106,23 @@ def prepare(zone: TestZone, operation: Operation, *, now: datetime | None = None
 
 
 def step(operation: Operation, **later: float) -> Operation:
-    """Advance an operation once, some time from now."""
+    """Advance an operation once at a time relative to now."""
     operation = fresh(operation)
     scheduler.advance(operation, now=timezone.now() + timedelta(**later))
     return fresh(operation)
 
 
 def replicate(zone: TestZone, operation: Operation) -> None:
-    """Let every content server hold the content."""
+    """Mark the content as available on every content server."""
     update = fresh(operation).update
     assert update is not None
     for host in zone.hosts.values():
         if host.role in messages.CONTENT_ROLES:
-            host.refresh(holds=update.digests())
+            host.refresh(stored_content=update.digests())
 
 
 def apply(zone: TestZone, operation: Operation, *, csr: bool = True) -> None:
-    """Let every host apply the update, as its wave is offered it; servers send their CSR."""
+    """Let every host apply the update when it is offered; servers send their CSR."""
     update = str(fresh(operation).update_id)
     waiting = set(zone.hosts)
     while waiting:
@@ -146,28 +146,28 @@ def _payload(envelope: dict[str, str]) -> str:
 
 
 def sign(zone: TestZone, authority: Authority) -> None:
-    """Let the certificate server sign what waits."""
+    """Sign all pending requests on the certificate server."""
     holder = next(h for h in primaries(zone) if h.id == str(authority.certificate_server_id))
     with zone.on(holder):
-        signing.sign_waiting(Authority.objects.get(pk=authority.pk), now=timezone.now())
+        signing.sign_batch(Authority.objects.get(pk=authority.pk), now=timezone.now())
 
 
 def import_all(operation: Operation, ca: PublicCA, form: str = "p7b") -> None:
-    """Have every CSR of an operation signed outside and import what came back."""
+    """Have every CSR of an operation signed externally and import the certificates."""
     for future in operation.futures.open().select_related("device", "authority", "operation"):
         names = {"dns": [future.device.fqdn], "addresses": future.device.addresses}
         data = ca.answer(future.csr_pem, form, **names)
-        imports.import_one(future, data, now=timezone.now())
+        imports.import_file(future, data, now=timezone.now())
 
 
 def activated(zone: TestZone, operation: Operation, hosts: Iterable[Host] | None = None) -> None:
-    """Report from hosts (or all) that they have activated."""
+    """Report the activation of some hosts, or of all."""
     for host in list(zone.hosts.values()) if hosts is None else hosts:
         host.report(str(operation.update_id), messages.ACTIVATED)
 
 
 def cut_over(zone: TestZone, operation: Operation) -> Operation:
-    """Bring an assigned operation with all its certificates to its end."""
+    """Bring an assigned operation with all its certificates to completion."""
     assert step(operation, minutes=9, seconds=45).state == "activating"
     assert step(operation, minutes=11).state == "activated"
     activated(zone, fresh(operation))
@@ -175,7 +175,7 @@ def cut_over(zone: TestZone, operation: Operation) -> Operation:
 
 
 def verified_by(*stores: list[str]) -> list[bool]:
-    """Tell for each store of roots whether every server's chain verifies with it."""
+    """Return for each set of roots whether every server's chain verifies with it."""
     return [
         all(_verifies(row, roots) for row in ServerCertificate.objects.current())
         for roots in stores

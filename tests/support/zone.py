@@ -1,4 +1,4 @@
-"""A small zone inside one test: real keys, real database, the agent API, devices that speak it."""
+"""A small zone in one test: real keys, real database, the agent API, and devices that use it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from django.utils import timezone
 from certificates.authority import bootstrap
 from devices.identity import zone_keys
 from devices.models import Device, Zone
-from devices.registration import registration
+from devices.registration import keys as registration_keys
 from pki import keys, names
 from pki.formats import csr
 from pki.protection import sealing
 from wire import authentication, json_codec, messages, server_files
 
 ZONE_NAME = "TEST-ZONE"
-DEMO = {"refresh_seconds": 60, "lead_seconds": 60, "lockout_seconds": 30}
+DEMO = {"refresh_seconds": 60, "lead_time_seconds": 60, "freeze_seconds": 30}
 
 
 @dataclass
 class Host:
-    """A device as its agent would be: identity, key, counter; it signs what it sends."""
+    """A device with identity, key, and counter; it signs its requests."""
 
     name: str
     role: str
@@ -78,7 +78,7 @@ class Host:
 
     def refresh(self, **said: Any) -> dict[str, Any]:
         """Refresh and return the answer."""
-        told = messages.Refresh(t=0.0, agent="0.1.0", **said)
+        told = messages.RefreshRequest(time=0.0, agent="0.1.0", **said)
         response = self.send("POST", "/zac/v1/refresh", told)
         assert response.status_code == 200, response.content
         self.answer = json.loads(response.content)
@@ -92,8 +92,8 @@ class Host:
 
     def request_certificate(self, update: str) -> None:
         """Send a fresh CSR for one update, as the server's agent does."""
-        self.key_pem = keys.make_key(256)
-        pem = csr.make_csr(self.key_pem, names.Subject(self.fqdn), names.Names((self.fqdn,), ()))
+        self.key_pem = keys.generate_key(256)
+        pem = csr.build_csr(self.key_pem, names.Subject(self.fqdn), names.Names((self.fqdn,), ()))
         path = f"/zac/v1/updates/{update}/csr"
         said = json.loads(self.send("GET", path).content)
         response = self.send(
@@ -101,17 +101,17 @@ class Host:
         )
         assert response.status_code == 202, response.content
 
-    def registration(self, key: str = "") -> messages.Register:
+    def registration(self, key: str = "") -> messages.RegisterRequest:
         """Return what this host says to register."""
         certified = self.role in messages.CERTIFIED_ROLES
         pem = ""
         if certified:
-            self.key_pem = self.key_pem or keys.make_key(256)
-            pem = csr.make_csr(
+            self.key_pem = self.key_pem or keys.generate_key(256)
+            pem = csr.build_csr(
                 self.key_pem, names.Subject(self.fqdn), names.Names((self.fqdn,), ())
             )
-        vault = self.vaults = (sealing.make_vault_key(), sealing.make_vault_key())
-        return messages.Register(
+        vault = self.vaults = (sealing.generate_vault_key(), sealing.generate_vault_key())
+        return messages.RegisterRequest(
             name=self.name,
             role=self.role,
             agent="0.1.0",
@@ -124,13 +124,13 @@ class Host:
             else None,
             port=8443 if certified else 0,
             content_port=8080 if self.role in messages.CONTENT_ROLES else 0,
-            rehearsal_port=8444 if certified else 0,
+            preflight_port=8444 if certified else 0,
         )
 
 
 @dataclass
 class TestZone:
-    """A zone founded in a folder: its first server's home holds the vault keys."""
+    """A zone in a folder; the data directory of its first server contains the vault keys."""
 
     __test__ = False
     home: Path
@@ -139,13 +139,13 @@ class TestZone:
 
     @property
     def zone(self) -> Zone:
-        return Zone.objects.the()
+        return Zone.objects.get_zone()
 
     def join(self, name: str, role: str = messages.MANAGED, address: str = "127.9.0.9") -> Host:
         """Register one more device through the agent API."""
         host = Host(name, role, address)
-        key = registration.make_key(
-            zone_keys.zone_public(self.zone),
+        key = registration_keys.create_registration_key(
+            zone_keys.get_public_key(self.zone),
             label=name,
             role=role,
             uses=1,
@@ -175,19 +175,19 @@ class TestZone:
         host.home = self.home.parent / f"{host.name}-{len(list(self.home.parent.iterdir()))}"
         _write_vault(host.home, *host.vaults)
         (host.home / "device.json").write_text(json.dumps({"id": host.id}))
-        zone_keys.here().hand_over(self.device(host))
+        zone_keys.get_keyring().share_with(self.device(host))
 
     @contextmanager
     def on(self, host: Host) -> Iterator[None]:
         """Let this process be a worker of another Primary Server for a while."""
         before = settings.SERVER_HOME
         settings.SERVER_HOME = host.home
-        zone_keys.forget()
+        zone_keys.clear_cache()
         try:
             yield
         finally:
             settings.SERVER_HOME = before
-            zone_keys.forget()
+            zone_keys.clear_cache()
 
     def device(self, host: Host) -> Device:
         """Return the row of a host."""
@@ -195,7 +195,10 @@ class TestZone:
 
 
 def _write_vault(home: Path, vault: Any, ca_vault: Any) -> None:
-    for name, key in ((server_files.VAULT_KEY, vault), (server_files.ca_vault_key(home), ca_vault)):
+    for name, key in (
+        (server_files.VAULT_KEY, vault),
+        (server_files.ca_vault_key_path(home), ca_vault),
+    ):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         sealing.write_private_file(home / name, key.private)
 
@@ -204,23 +207,23 @@ def found(
     home: Path,
     *,
     now: datetime | None = None,
-    order: bootstrap.ZoneOrder | None = None,
+    order: bootstrap.ZoneRequest | None = None,
     **values: int,
 ) -> TestZone:
-    """Found a zone as create_zone does, with the agent's part played here.
+    """Create a zone as create_zone does, with the agent's steps performed here.
 
     A zone founded long ago has a CA that expires soon, or has expired.
     """
     first = Host("ps-01", messages.PRIMARY, "127.9.0.1")
     said = first.registration()
-    vault, ca_vault = sealing.make_vault_key(), sealing.make_vault_key()
+    vault, ca_vault = sealing.generate_vault_key(), sealing.generate_vault_key()
     _write_vault(home, vault, ca_vault)
-    said = messages.Register(
+    said = messages.RegisterRequest(
         **{**said.__dict__, "vault_keys": messages.VaultKeys(vault.public, ca_vault.public)}
     )
     first.home = home
-    founded = bootstrap.found_zone(
-        order or bootstrap.ZoneOrder(ZONE_NAME),
+    founded = bootstrap.create_zone(
+        order or bootstrap.ZoneRequest(ZONE_NAME),
         said,
         now=now or timezone.now(),
         settings={**DEMO, **values},
@@ -231,5 +234,5 @@ def found(
     generation.mkdir(parents=True)
     (generation / "server.pem").write_text(founded.chain)
     (home / "security" / "current").symlink_to("gen-1")
-    zone_keys.forget()
+    zone_keys.clear_cache()
     return TestZone(home, first, {"ps-01": first})

@@ -23,7 +23,7 @@ def credentials() -> Credentials:
 
 def matches(made: Credentials, secret: str = SECRET, **changes: Any) -> bool:
     told = {**REQUEST, **changes}
-    return authentication.matches(
+    return authentication.verify(
         made,
         secret,
         method=str(told["method"]),
@@ -33,7 +33,7 @@ def matches(made: Credentials, secret: str = SECRET, **changes: Any) -> bool:
 
 
 def test_what_a_device_signed_matches() -> None:
-    assert matches(authentication.read_header(credentials().header()))
+    assert matches(authentication.parse_header(credentials().header()))
 
 
 @pytest.mark.parametrize(
@@ -86,26 +86,26 @@ def test_each_device_and_master_has_its_own_secret() -> None:
 )
 def test_any_other_header_is_refused(header: str) -> None:
     with pytest.raises(Unauthenticated):
-        authentication.read_header(header)
+        authentication.parse_header(header)
 
 
 def test_a_registration_key_is_read_as_it_was_made() -> None:
-    key = registration_key.make(b"k" * 32)
-    assert registration_key.read(f"  {str(key).upper()} ") == key
-    assert key.fits(b"k" * 32)
-    assert not key.fits(b"l" * 32)
+    key = registration_key.create(b"k" * 32)
+    assert registration_key.parse(f"  {str(key).upper()} ") == key
+    assert key.is_for_zone(b"k" * 32)
+    assert not key.is_for_zone(b"l" * 32)
 
 
 def test_no_two_registration_keys_are_alike() -> None:
-    assert len({registration_key.make(b"k" * 32).secret for _ in range(100)}) == 100
+    assert len({registration_key.create(b"k" * 32).secret for _ in range(100)}) == 100
 
 
 @pytest.mark.parametrize("text", ["", "zcc1", "zcc1-a-b", "zcc2-" + "a" * 26 + "-" + "b" * 32])
 def test_another_text_is_no_registration_key(text: str) -> None:
     with pytest.raises(BadRegistrationKey):
-        registration_key.read(text)
+        registration_key.parse(text)
 
 
 def test_the_repr_of_a_registration_key_does_not_tell_the_secret() -> None:
-    key = registration_key.make(b"k" * 32)
+    key = registration_key.create(b"k" * 32)
     assert key.secret not in repr(key)

@@ -11,15 +11,15 @@ import pytest
 from tests.zac.support import zone as zones
 from tests.zac.support.servers import free_port
 from tests.zac.support.zone import ADDRESS, Zone
-from wire import values
-from wire.messages import AUTHENTICATION_SATELLITE, CertificateAnswer, ServerAddress
-from zac.content.content_server import Listeners
-from zac.enrollment import register
-from zac.enrollment.register import Options
+from wire import records
+from wire.messages import AUTHENTICATION_SATELLITE, CertificateResponse, ServerAddress
+from zac.content.content_server import ContentServer
 from zac.host import files
 from zac.host.clock import Clock
 from zac.host.home import Home
 from zac.host.host import Host
+from zac.registration import registration
+from zac.registration.registration import RegistrationOptions
 from zac.updates import refresh
 
 
@@ -39,7 +39,7 @@ def new_host(tmp_path: Path) -> Callable[..., Host]:
         home = Home(str(tmp_path / name))
         files.make_folder(home.path)
         real = Clock("").local
-        clock = Clock(home.at("clock.json"), local=lambda: real() + skew)
+        clock = Clock(home.path_to("clock.json"), local=lambda: real() + skew)
         return Host(home, clock=clock)
 
     return make
@@ -53,8 +53,8 @@ def device(zone: Zone, new_host: Callable[..., Host]) -> Host:
 
 def registered(zone: Zone, host: Host, **options: Any) -> Host:
     """Register a host with the zone."""
-    told = Options(url=zone.servers[0].url, key=str(zone.key), name="d1")
-    register.enrol(host, Options(**{**vars(told), **options}))
+    told = RegistrationOptions(url=zone.servers[0].url, key=str(zone.key), name="d1")
+    registration.register(host, RegistrationOptions(**{**vars(told), **options}))
     return host
 
 
@@ -68,9 +68,9 @@ def satellite(zone: Zone, new_host: Callable[..., Host]) -> Iterator[Host]:
         role=AUTHENTICATION_SATELLITE,
         addresses=[ADDRESS],
         port=free_port(),
-        rehearsal_port=free_port(),
+        preflight_port=free_port(),
     )
-    port, rehearsal = host.device.port, host.device.rehearsal_port
+    port, rehearsal = host.device.port, host.device.preflight_port
     zone.others.append(
         ServerAddress(
             host.device.id,
@@ -78,16 +78,16 @@ def satellite(zone: Zone, new_host: Callable[..., Host]) -> Iterator[Host]:
             "",
             AUTHENTICATION_SATELLITE,
             url=f"https://{ADDRESS}:{port}",
-            rehearsal_url=f"https://{ADDRESS}:{rehearsal}",
+            preflight_url=f"https://{ADDRESS}:{rehearsal}",
         )
     )
     csr = zone.members[host.device.id].csr
     assert csr
-    zone.answers["v1"] = CertificateAnswer("created", zone.root.sign_csr(csr, ADDRESS))
-    zone.offer = values.replace(zone.offer, certificate=True)
+    zone.answers["v1"] = CertificateResponse("created", zone.root.sign_csr(csr, ADDRESS))
+    zone.offer = records.replace(zone.offer, certificate=True)
     refresh.refresh(host)
-    zone.offer = values.replace(zone.offer, certificate=False)
-    listeners = Listeners(host)
+    zone.offer = records.replace(zone.offer, certificate=False)
+    listeners = ContentServer(host)
     listeners.sync()
     yield host
     listeners.close()

@@ -16,7 +16,7 @@ from tests.zac.support.zone import ADDRESS, Signer, Zone
 from wire import json_codec, metadata
 from wire.envelope import Envelope
 from wire.messages import Trust
-from wire.metadata import Activated, Manifest, Recovery
+from wire.metadata import ActivationNotice, Manifest, RecoveryNotices
 from zac import remint_tool
 from zac.host import locks
 from zac.host.host import Host
@@ -34,11 +34,12 @@ def build(tmp_path: Path, zone: Zone) -> Build:
         path = tmp_path / "tool.bin"
         key = signer or zone.signer
         envelope = key.sign(metadata.MANIFEST, made)
-        notice = Activated(made.id, zone.id, made.epoch, made.root_sha256, envelope)
-        notices = [key.sign(metadata.ACTIVATED, notice)] if activated else []
+        notice = ActivationNotice(made.id, zone.id, made.epoch, made.root_sha256, envelope)
+        notices = [key.sign(metadata.ACTIVATION_NOTICE, notice)] if activated else []
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("update/manifest.json", json_codec.dump(envelope))
-            archive.writestr("update/notices.json", json_codec.dump(Recovery(zone.id, notices)))
+            carried = json_codec.dump(RecoveryNotices(zone.id, notices))
+            archive.writestr("update/notices.json", carried)
             for file in made.files:
                 archive.writestr(f"update/files/{file.sha256}", zone.content[file.sha256])
         data = path.read_bytes()
@@ -62,7 +63,7 @@ def run(host: Host, path: str, *options: str) -> int:
 
 
 def current(host: Host) -> str:
-    return pem.fingerprint(host.security.current().trust.current)
+    return pem.fingerprint(host.trust_store.current().trust.current)
 
 
 def test_it_brings_a_device_back_that_was_cut_off(zone: Zone, device: Host, build: Build) -> None:
@@ -96,7 +97,7 @@ def test_before_its_time_it_stages_only(zone: Zone, device: Host, build: Build) 
     made = zone.update(future)
     assert run(device, build(made, activated=False)) == 7
     assert current(device) == zone.root.sha256
-    assert future.sha256 in store.digests(device.security.current().trust)
+    assert future.sha256 in store.digests(device.trust_store.current().trust)
 
 
 def test_a_stranger_s_tool_changes_nothing(
@@ -142,7 +143,7 @@ def test_it_waits_for_nobody_who_holds_the_lock(
 ) -> None:
     _, made = change(zone)
     monkeypatch.setattr(remint_tool, "LOCK_WAIT", 0.0)
-    with locks.hold(device.home.at("lock"), 1):
+    with locks.hold(device.home.path_to("lock"), 1):
         assert run(device, build(made)) == 75
 
 
@@ -167,7 +168,7 @@ def test_a_device_without_trust_store_takes_the_root_it_brings(
     zone: Zone, device: Host, build: Build
 ) -> None:
     future, made = change(zone)
-    for path in sorted(Path(device.security.path).rglob("*"), reverse=True):
+    for path in sorted(Path(device.trust_store.path).rglob("*"), reverse=True):
         path.unlink() if path.is_symlink() or path.is_file() else path.rmdir()
     assert run(device, build(made)) == 0
     assert current(device) == future.sha256

@@ -16,13 +16,13 @@ import pytest
 
 from tests.zac.support.certificates import Root
 from tests.zac.support.zone import ADDRESS, Zone
-from wire import metadata, values
+from wire import metadata, records
 from wire.messages import Trust
-from wire.metadata import Activated
+from wire.metadata import ActivationNotice
 from zac import service, wakeup
 from zac.host import files
 from zac.host.host import Host
-from zac.service import Activator, Service
+from zac.service import ActivationThread, Service
 from zac.trust import pem
 from zac.trust.store import with_trust
 from zac.updates import activation, refresh
@@ -51,7 +51,7 @@ def test_the_activation_does_not_wait_for_the_network(zone: Zone, device: Host) 
     """Measured before: inside the network loop, a console that hangs delays the activation."""
     refresh.refresh(device)
     poked = threading.Event()
-    activator = Activator(device, poked.set)
+    activator = ActivationThread(device, poked.set)
     device.activator = activator.poke
     zone.update(Root("Zone CA 2"), activate_at=int(zone.now()) + 1)
     refresh.refresh(device)
@@ -73,7 +73,7 @@ def test_a_generation_is_not_tidied_away_while_it_is_built(
     future = Root("Zone CA 2")
     zone.update(future, activate_at=int(zone.now()) - 1)
     refresh.refresh(device)
-    tidying = threading.Thread(target=activation.tidy, args=(device,))
+    tidying = threading.Thread(target=activation.delete_unused, args=(device,))
     write = files.write
 
     def written(path: str, *rest: Any, **options: Any) -> None:
@@ -83,28 +83,28 @@ def test_a_generation_is_not_tidied_away_while_it_is_built(
             tidying.join(0.5)
 
     monkeypatch.setattr(files, "write", written)
-    Activator(device, lambda: None).look()
+    ActivationThread(device, lambda: None).look()
     assert tidying.ident
     tidying.join(10)
     assert step(device) == "activated"
-    assert pem.fingerprint(device.security.current().trust.current) == future.sha256
+    assert pem.fingerprint(device.trust_store.current().trust.current) == future.sha256
 
 
 def test_who_reads_the_trust_store_while_it_moves_on_reads_the_new_one(
     device: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = device.security.current()
-    new = with_trust(old, values.replace(old.trust, pending=[Root("Zone CA 2").pem]))
+    old = device.trust_store.current()
+    new = with_trust(old, records.replace(old.trust, pending=[Root("Zone CA 2").pem]))
     read = files.read
 
     def late(path: str) -> Any:
         monkeypatch.setattr(files, "read", read)
-        assert device.security.use(new)
-        device.security.tidy([])
+        assert device.trust_store.activate(new)
+        device.trust_store.delete_except([])
         return read(path)
 
     monkeypatch.setattr(files, "read", late)
-    assert device.security.current() == new
+    assert device.trust_store.current() == new
 
 
 def test_a_full_disk_does_not_end_the_agent(
@@ -124,14 +124,14 @@ def test_it_does_not_activate_before_its_time(zone: Zone, device: Host) -> None:
     device.activator = lambda: None
     zone.update(Root("Zone CA 2"), activate_at=int(zone.now()) + 3600)
     refresh.refresh(device)
-    activator = Activator(device, lambda: None)
+    activator = ActivationThread(device, lambda: None)
     activator.look()
     assert step(device) == "armed"
     record = device.state.load().updates["update-1"]
-    early = values.replace(record.manifest(), activate_at=0)
-    zone.offer = values.replace(
+    early = records.replace(record.manifest(), activate_at=0)
+    zone.offer = records.replace(
         zone.offer,
-        updates=[zone.sign(metadata.MANIFEST, values.replace(early, revision=2))],
+        updates=[zone.sign(metadata.MANIFEST, records.replace(early, revision=2))],
     )
     refresh.refresh(device)
     activator.look()
@@ -143,14 +143,14 @@ def test_after_two_passes_without_a_server_that_verifies_it_recovers(
 ) -> None:
     future = Root("Zone CA 2")
     made = zone.update(future, activate_at=int(zone.now()) - 60)
-    notice = Activated(made.id, zone.id, 1, future.sha256, zone.offer.updates[0])
-    zone.recovery = [zone.sign(metadata.ACTIVATED, notice)]
+    notice = ActivationNotice(made.id, zone.id, 1, future.sha256, zone.offer.updates[0])
+    zone.recovery = [zone.sign(metadata.ACTIVATION_NOTICE, notice)]
     zone.trust = Trust(future.pem)
     zone.servers[0].show(future.server(ADDRESS))
     running.refresh()
-    assert pem.fingerprint(device.security.current().trust.current) == zone.root.sha256
+    assert pem.fingerprint(device.trust_store.current().trust.current) == zone.root.sha256
     running.refresh()
-    assert pem.fingerprint(device.security.current().trust.current) == future.sha256
+    assert pem.fingerprint(device.trust_store.current().trust.current) == future.sha256
     assert zone.words()[-1] == "activated"
 
 
@@ -173,23 +173,23 @@ def test_an_unreachable_zone_is_no_reason_to_recover(
 def test_it_tries_again_sooner_than_it_would_refresh(
     interval: float, failures: int, most: float
 ) -> None:
-    assert service.pause_after(interval, failures) == most
+    assert service.retry_pause(interval, failures) == most
 
 
 def test_a_message_wakes_it(running: Service, device: Host) -> None:
-    assert wakeup.call(device.home.path)
+    assert wakeup.wake(device.home.path)
     assert running.wake.wait(5) == wakeup.REFRESH
-    wakeup.call(device.home.path, wakeup.LOOK)
-    assert running.wake.wait(5) == wakeup.LOOK
-    wakeup.call(device.home.path, wakeup.LOOK)
-    wakeup.call(device.home.path, b"anything")
+    wakeup.wake(device.home.path, wakeup.CHECK)
+    assert running.wake.wait(5) == wakeup.CHECK
+    wakeup.wake(device.home.path, wakeup.CHECK)
+    wakeup.wake(device.home.path, b"anything")
     assert running.wake.wait(5) == wakeup.REFRESH
     assert running.wake.wait(0) is None
 
 
 def test_nobody_is_woken_where_nobody_runs(device: Host) -> None:
-    assert not wakeup.call(device.home.path)
-    assert not wakeup.call(device.home.at("nothing"))
+    assert not wakeup.wake(device.home.path)
+    assert not wakeup.wake(device.home.path_to("nothing"))
 
 
 def test_a_server_waiting_for_the_go_asks_more_often_near_the_time(
@@ -198,22 +198,22 @@ def test_a_server_waiting_for_the_go_asks_more_often_near_the_time(
     zone.update(Root("Zone CA 2"), activate_at=int(zone.now()) + 600)
     refresh.refresh(device)
     monkeypatch.setattr(activation, "due_at", lambda _host, _record: None)
-    assert service.poll_after(device) == pytest.approx(60, abs=1)
+    assert service.poll_interval(device) == pytest.approx(60, abs=1)
     zone.shift = 590
     device.clock.learn(zone.now())
-    assert service.poll_after(device) == pytest.approx(1, abs=0.1)
+    assert service.poll_interval(device) == pytest.approx(1, abs=0.1)
     zone.shift = 3600
     device.clock.learn(zone.now())
-    assert service.poll_after(device) == pytest.approx(60, abs=1)
+    assert service.poll_interval(device) == pytest.approx(60, abs=1)
 
 
 def test_a_deep_home_can_be_woken_too(tmp_path: Path) -> None:
     """A socket's path holds 108 bytes at most."""
     home = tmp_path / ("deep" * 30)
     home.mkdir()
-    door = wakeup.Wake(str(home))
+    door = wakeup.WakeupSocket(str(home))
     try:
-        assert wakeup.call(str(home))
+        assert wakeup.wake(str(home))
         assert door.wait(5) == wakeup.REFRESH
         short = (home / "wake.path").read_text()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:

@@ -1,4 +1,4 @@
-"""Run zman against the console itself, inside the test; only TLS is left out here."""
+"""Run zman against the console in the same process, without TLS."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from zman.client.client import Console
 
 @dataclass
 class Run:
-    """How a command ended and what it printed."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -36,8 +36,8 @@ class Run:
         return json.loads(self.out)
 
 
-class Inside(httpx.WSGITransport):
-    """The console in this process, on the connection that the test began its transaction on."""
+class ConsoleTransport(httpx.WSGITransport):
+    """The console in this process. It uses the database connection of the test."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         for signal in (request_started, request_finished):
@@ -53,16 +53,16 @@ class Inside(httpx.WSGITransport):
 
 
 class Zman:
-    """A person with a shell."""
+    """A shell of an administrator in which zman can be run."""
 
     def __init__(self, who: Caller, folder: Path, capsys: Any, patch: Any) -> None:
         self.who, self.folder, self._capsys, self.patch = who, folder, capsys, patch
-        self._transport = Inside(app=get_wsgi_application())
+        self._transport = ConsoleTransport(app=get_wsgi_application())
 
     def __call__(self, *arguments: str) -> Run:
-        """Run one command; what it asks is answered yes."""
+        """Run one command with --yes."""
         self._capsys.readouterr()
-        logging.disable(logging.CRITICAL)  # what the console says of itself
+        logging.disable(logging.CRITICAL)  # the log of the console
         try:
             code = zman.main([*arguments, "--yes"], partial(Console, transport=self._transport))
         finally:
@@ -70,23 +70,23 @@ class Zman:
         return Run(code, *self._capsys.readouterr())
 
     def good(self, *arguments: str) -> Run:
-        """Run one command that must succeed."""
+        """Run a command that must succeed."""
         run = self(*arguments)
         assert run.code == 0, run
         return run
 
     def json(self, *arguments: str) -> Any:
-        """Return what a command prints for programs."""
+        """Return what a command prints with --json."""
         return self.good(*arguments, "--json").json
 
 
 @pytest.fixture
 def shell(zone: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A shell whose environment names the console and a token with every right."""
+    """A shell with a console and a token with all rights in its environment."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("ZMAN_URL", "https://console.example:8443")
-    monkeypatch.setattr(watch, "EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(watch, "JOB_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(watch, "JOB_POLL_SECONDS", 0.0)
     who = caller("everybody", *EVERY_RIGHT)
     monkeypatch.setenv("ZMAN_TOKEN", who.text)
     zone.first.refresh()
@@ -95,11 +95,11 @@ def shell(zone: Any, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the server that holds the key do a job while zman waits for it."""
+    """Run CA key operations while zman waits for them."""
     from django.utils import timezone
 
     def asked(_seconds: float) -> None:
         for job in VaultJob.objects.filter(state="waiting"):
-            key_jobs.do(job, now=timezone.now())
+            key_jobs.run(job, now=timezone.now())
 
     monkeypatch.setattr("zman.client.watch.time.sleep", asked)

@@ -1,26 +1,76 @@
-"""What the commands of the command line take."""
+"""Arguments of the command line. Old names of commands and options are accepted but not shown."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from typing import NoReturn
+from typing import Callable, Dict, List, NoReturn, Tuple
 
 from wire.messages import MANAGED, ROLES
+from zac import VERSION
 from zac.cli import exit_codes
+from zac.host.home import DEFAULT
 
-FLAGS = {
-    "adopt": ("--prepare", "--finish"),
-    "unregister": ("--force",),
-    "status": ("--json",),
-    "cert-info": ("--future",),
-    "update": ("--json",),
-}
+EXIT_CODES = """\
+exit codes:
+  0   success
+  1   failure
+  3   device not registered
+  4   no server reachable
+  5   no server could be verified (run: zac recover)
+  6   data damaged or not signed by the zone
+  7   pending, for example waiting for approval
+  10  an update failed
+  64  usage error
+  75  agent busy"""
+
+# Sections of the help: name of the command, short name, help.
+SECTIONS: Tuple[Tuple[str, Tuple[Tuple[str, str, str], ...]], ...] = (
+    (
+        "registration",
+        (
+            ("register", "reg", "register this device in a zone"),
+            ("unregister", "unr", "unregister this device from the zone"),
+        ),
+    ),
+    (
+        "status",
+        (
+            ("status", "st", "show the status of this device"),
+            ("cert-info", "ci", "show the trusted roots and the certificate of this device"),
+            ("zone-config", "zc", "list the servers in the zone"),
+        ),
+    ),
+    (
+        "updates",
+        (
+            ("refresh", "ref", "check for changes now"),
+            ("update", "", "list, show, or retry updates on this device"),
+            ("recover", "", "recover trust with the zone key when no server can be verified"),
+        ),
+    ),
+    (
+        "server certificate",
+        (
+            ("csr", "", "print the CSR for this server"),
+            ("import", "", "submit the signed certificate and chain for this server"),
+        ),
+    ),
+    (
+        "service",
+        (
+            ("run", "", "run the agent as a service"),
+            ("bootstrap", "", "set up this host as the first server of a new zone"),
+        ),
+    ),
+)
+# Names of commands in the previous version.
+PREVIOUS_NAMES = {"bootstrap": "adopt"}
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with this program's exit code for a wrong command line."""
+    """A parser with this program's exit code for usage errors."""
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
@@ -28,36 +78,176 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(exit_codes.USAGE)
 
 
-def add(name: str, parser: argparse.ArgumentParser) -> None:
-    """Add what a command takes beside what all take."""
-    if name in ("register", "adopt"):
-        _place(parser)
-    for flag in FLAGS.get(name, ()):
-        parser.add_argument(flag, action="store_true")
-    if name == "register":
-        _registration(parser)
-    elif name == "adopt":
-        parser.add_argument("--server-key", default="", help="file of a key to take over")
-    elif name == "update":
-        parser.add_argument("what", nargs="?", choices=("list", "show", "retry"), default="list")
-        parser.add_argument("id", nargs="?", default="", help="or its beginning")
-    elif name == "import":
-        parser.add_argument("file")
+def build_parser() -> Parser:
+    """Return the parser. Parsed arguments have `command`, None if no command was given."""
+    parser = Parser(
+        prog="zac",
+        usage="zac [OPTIONS] COMMAND [ARGUMENTS]",
+        description="Manage the ZENworks agent on this device.\n\n%s\n\n"
+        "For the options of a command, run: zac COMMAND --help" % _command_list(),
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version="zac %s" % VERSION)
+    home = os.environ.get("ZAC_HOME", DEFAULT)
+    _add_common_options(parser, default_home=home)
+    commands = parser.add_subparsers(dest="command", help=argparse.SUPPRESS)
+    for _, rows in SECTIONS:
+        for name, short, text in rows:
+            aliases = [alias for alias in (short, PREVIOUS_NAMES.get(name, "")) if alias]
+            description = "%s%s." % (text[0].upper(), text[1:])
+            command = commands.add_parser(name, aliases=aliases, description=description)
+            command.set_defaults(command=name)
+            _add_common_options(command, default_home=argparse.SUPPRESS)
+            if name in ADDERS:
+                ADDERS[name](command)
+    return parser
 
 
-def _place(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", default=os.uname().nodename)
-    parser.add_argument("--fqdn", default="")
-    parser.add_argument("--address", action="append", default=[], dest="addresses")
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--content-port", type=int, default=0)
-    parser.add_argument("--rehearsal-port", type=int, default=0)
+def _command_list() -> str:
+    lines: List[str] = []
+    for title, rows in SECTIONS:
+        lines.append("%s:" % title)
+        for name, short, text in rows:
+            lines.append("  %-18s %s" % ("%s, %s" % (name, short) if short else name, text))
+    return "\n".join(lines)
 
 
-def _registration(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url")
-    parser.add_argument("--role", default=MANAGED, choices=ROLES)
-    parser.add_argument("--parent", default="")
-    parser.add_argument("--key", default=os.environ.get("ZAC_KEY", ""), help="or ZAC_KEY, or -")
-    parser.add_argument("--fingerprint", default="", help="SHA-256 of the zone's public key")
-    parser.add_argument("--trust-on-first-use", action="store_true")
+def _add_common_options(parser: Parser, *, default_home: str) -> None:
+    # The options are accepted before and after the command. After it, they have no default that
+    # would replace a value before it.
+    parser.add_argument(
+        "--home",
+        metavar="DIR",
+        default=default_home,
+        help="data directory of the agent (default: $ZAC_HOME or %s)" % DEFAULT,
+    )
+    is_top = default_home is not argparse.SUPPRESS
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        default=False if is_top else argparse.SUPPRESS,
+        help="print log messages to standard error",
+    )
+
+
+def _add_register(parser: Parser) -> None:
+    parser.add_argument("url", metavar="URL", help="address of a server: https://SERVER:PORT")
+    parser.add_argument(
+        "--key",
+        default=os.environ.get("ZAC_KEY", ""),
+        help="registration key (default: $ZAC_KEY; use - to read from standard input)",
+    )
+    parser.add_argument(
+        "--fingerprint",
+        metavar="HEX",
+        default="",
+        help="SHA-256 fingerprint of the zone's public key",
+    )
+    parser.add_argument(
+        "--trust-on-first-use",
+        action="store_true",
+        help="show the fingerprint of the zone key and ask for confirmation",
+    )
+    parser.add_argument(
+        "--role",
+        metavar="ROLE",
+        default=MANAGED,
+        choices=ROLES,
+        help="role of this device: %s (default: %s)" % (", ".join(ROLES), MANAGED),
+    )
+    parser.add_argument("--parent", metavar="SERVER", default="", help="name of the parent server")
+    _add_host_options(parser)
+
+
+def _add_host_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--name", default=os.uname().nodename, help="name of this device (default: host name)"
+    )
+    parser.add_argument("--fqdn", default="", help="fully qualified domain name")
+    parser.add_argument(
+        "--address",
+        metavar="IP",
+        action="append",
+        default=[],
+        dest="addresses",
+        help="IP address (can be repeated)",
+    )
+    parser.add_argument("--port", type=int, default=0, help="TLS port of this server")
+    parser.add_argument(
+        "--content-port", metavar="PORT", type=int, default=0, help="port for content"
+    )
+    parser.add_argument(
+        "--preflight-port",
+        metavar="PORT",
+        type=int,
+        default=0,
+        help="port for preflight checks of the new certificate",
+    )
+    parser.add_argument("--rehearsal-port", type=int, dest="preflight_port", help=argparse.SUPPRESS)
+
+
+def _add_bootstrap(parser: Parser) -> None:
+    parser.add_argument(
+        "--prepare", action="store_true", help="create keys and print the CSR as JSON"
+    )
+    parser.add_argument(
+        "--finish", action="store_true", help="read identity and certificate from standard input"
+    )
+    parser.add_argument(
+        "--server-key",
+        metavar="FILE",
+        default="",
+        help="file that contains an existing private key",
+    )
+    _add_host_options(parser)
+
+
+def _add_unregister(parser: Parser) -> None:
+    parser.add_argument(
+        "--force", action="store_true", help="unregister even if no server can be reached"
+    )
+
+
+def _add_json(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_cert_info(parser: Parser) -> None:
+    parser.add_argument(
+        "--new", action="store_true", help="show the new CA and certificate of pending updates"
+    )
+    parser.add_argument("--future", action="store_true", dest="new", help=argparse.SUPPRESS)
+
+
+def _add_update(parser: Parser) -> None:
+    parser.add_argument(
+        "action",
+        metavar="ACTION",
+        nargs="?",
+        choices=("list", "show", "retry"),
+        default="list",
+        help="list, show, or retry (default: list)",
+    )
+    parser.add_argument(
+        "id", metavar="ID", nargs="?", default="", help="update ID or unique prefix (default: all)"
+    )
+    _add_json(parser)
+
+
+def _add_import(parser: Parser) -> None:
+    parser.add_argument(
+        "file", metavar="FILE", help="file that contains the signed certificate and its chain"
+    )
+
+
+ADDERS: Dict[str, Callable[[Parser], None]] = {
+    "register": _add_register,
+    "bootstrap": _add_bootstrap,
+    "unregister": _add_unregister,
+    "status": _add_json,
+    "cert-info": _add_cert_info,
+    "update": _add_update,
+    "import": _add_import,
+}

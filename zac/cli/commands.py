@@ -1,4 +1,4 @@
-"""The command line: one function for each command; `zac --help` lists them."""
+"""The commands of the command line; `zac --help` lists them."""
 
 from __future__ import annotations
 
@@ -6,231 +6,225 @@ import argparse
 import os
 import resource
 import sys
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional
 
 from faults import Fault, Kind
 from wire.messages import PRIMARY
-from zac import wakeup
-from zac.cli import arguments, exit_codes, output
-from zac.enrollment import register
-from zac.enrollment import register as enrollment_register
-from zac.enrollment.register import Options
+from zac import service, wakeup
+from zac.cli import exit_codes, output
+from zac.cli.arguments import build_parser
 from zac.host import files, locks
-from zac.host.home import DEFAULT, Home
-from zac.host.host import Host, say
+from zac.host.host import Host, print_log
+from zac.host.state import UpdateRecord
 from zac.network import calls
+from zac.registration import first_server, registration
+from zac.registration.registration import RegistrationOptions
 from zac.trust import recovery
-from zac.updates import manual, refresh, reports, steps
+from zac.updates import manual_csr, refresh, state_machine
 
 LOCK_WAIT = 30.0
-Act = Callable[[Host, argparse.Namespace], int]
 
 
 class NoUpdate(Fault):
-    """No update of that name is known on this device."""
+    """No update on this device has the ID."""
 
     kind = Kind.NOT_FOUND
     action = "Run: zac update list"
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run one command; returns the exit code of the table in zac.cli.exit_codes."""
+    """Run one command; return the exit code (see zac.cli.exit_codes)."""
     os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no core dump shall carry a key (S-37)
-    told = _parser().parse_args(arguments)
-    host = Host(Home(told.home))
-    if told.verbose:
-        host.log = say
-    return exit_codes.told(lambda: told.act(host, told))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump could contain private keys
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    if args.command is None:
+        parser.print_help()
+        return exit_codes.OK
+    host = service.open_host(args.home)
+    if args.verbose:
+        host.log = print_log
+    return exit_codes.run(lambda: COMMANDS[args.command](host, args))
 
 
-def _parser() -> arguments.Parser:
-    common = arguments.Parser(add_help=False)
-    # Before or behind the command; the place behind it must not overwrite the one before.
-    common.add_argument("--home", default=argparse.SUPPRESS)
-    common.add_argument("-v", "--verbose", action="store_true")
-    parser = arguments.Parser(prog="zac", description="The agent of this host.")
-    parser.add_argument("--home", default=os.environ.get("ZAC_HOME", DEFAULT))
-    commands = parser.add_subparsers(dest="command", required=True)
-    known: List[Tuple[str, List[str], Act, str]] = [
-        ("register", ["reg"], _register, "join a zone"),
-        ("unregister", ["unr"], _unregister, "leave the zone"),
-        ("refresh", ["ref"], _refresh, "ask the zone for news now"),
-        ("status", ["st"], _status, "show how this device stands"),
-        ("cert-info", ["ci"], _cert_info, "show trusted roots and own certificate"),
-        ("zone-config", ["zc"], _zone_config, "show the servers of the zone"),
-        ("update", [], _update, "list, show or retry the updates of this device"),
-        ("recover", [], _recover, "find back by the zone key when no server verifies"),
-        ("csr", [], _csr, "print this server's certification request"),
-        ("import", [], _import, "hand in this server's signed certificate with its chain"),
-        ("run", [], _run, "run as a service"),
-        ("adopt", [], _adopt, "make this host the first server of a new zone"),
-    ]
-    for name, short, act, text in known:
-        one = commands.add_parser(name, aliases=short, help=text, parents=[common])
-        one.set_defaults(act=act)
-        arguments.add(name, one)
-    return parser
-
-
-def _options(told: argparse.Namespace, url: str, role: str) -> Options:
-    return Options(
+def _options(args: argparse.Namespace, url: str, role: str) -> RegistrationOptions:
+    return RegistrationOptions(
         url=url,
-        name=told.name,
+        name=args.name,
         role=role,
-        fqdn=told.fqdn,
-        addresses=told.addresses,
-        port=told.port,
-        content_port=told.content_port,
-        rehearsal_port=told.rehearsal_port,
+        fqdn=args.fqdn,
+        addresses=args.addresses,
+        port=args.port,
+        content_port=args.content_port,
+        preflight_port=args.preflight_port,
     )
 
 
-def _register(host: Host, told: argparse.Namespace) -> int:
+def _register(host: Host, args: argparse.Namespace) -> int:
     files.make_folder(host.home.path)
-    options = Options(
+    options = RegistrationOptions(
         **{
-            **vars(_options(told, told.url, told.role)),
-            "key": sys.stdin.readline().strip() if told.key == "-" else told.key,
-            "fingerprint": told.fingerprint,
-            "parent": told.parent,
-            "ask": _ask if told.trust_on_first_use else None,
+            **vars(_options(args, args.url, args.role)),
+            "key": sys.stdin.readline().strip() if args.key == "-" else args.key,
+            "fingerprint": args.fingerprint,
+            "parent": args.parent,
+            "confirm_fingerprint": _confirm_fingerprint if args.trust_on_first_use else None,
         }
     )
-    with locks.hold(host.home.at("lock"), LOCK_WAIT):
-        registered = register.enrol(host, options)
-    wakeup.call(host.home.path)
-    print("Registered as %s in zone %s." % (registered.id, registered.zone))
-    if not registered.approved:
-        print("An administrator has yet to approve it.")
+    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
+        response = registration.register(host, options)
+    wakeup.wake(host.home.path)
+    zone = response.zone_name or response.zone
+    print("Registered %s in zone %s. Device ID: %s" % (options.name, zone, response.id))
+    if not response.approved:
+        print("This device is waiting for approval by an administrator.")
     return exit_codes.OK
 
 
-def _ask(fingerprint: str) -> bool:
-    print("The zone's key has the SHA-256 fingerprint %s." % fingerprint)
+def _confirm_fingerprint(fingerprint: str) -> bool:
+    print("SHA-256 fingerprint of the zone key: %s" % fingerprint)
     if not sys.stdin.isatty():
-        raise register.NoPin("Nobody is there to confirm the fingerprint.")
-    return input("Is it the one that the console shows? [y/N] ").strip().lower() == "y"
+        raise registration.ZoneNotPinned(
+            "The fingerprint cannot be confirmed because the terminal is not interactive."
+        )
+    return input("Does this match the fingerprint in the console? [y/N] ").strip().lower() == "y"
 
 
-def _unregister(host: Host, told: argparse.Namespace) -> int:
+def _unregister(host: Host, args: argparse.Namespace) -> int:
     host.home.device()
-    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
         try:
-            calls.tell(host, "/zac/v1/unregister", {})
+            calls.send(host, "/zac/v1/unregister", {})
         except Fault:
-            if not told.force:
+            if not args.force:
                 raise
         for name in ("device.json", "state.json", "servers.json"):
-            files.remove(host.home.at(name))
-        files.remove_tree(host.home.at("security"))
-        files.remove_tree(host.home.at("remint-repo"))
+            files.remove(host.home.path_to(name))
+        files.remove_tree(host.home.path_to("security"))
+        files.remove_tree(host.home.path_to("remint-repo"))
     print("This device no longer belongs to the zone.")
     return exit_codes.OK
 
 
-def _refresh(host: Host, _told: argparse.Namespace) -> int:
+def _refresh(host: Host, _args: argparse.Namespace) -> int:
     host.home.device()
-    with locks.hold(host.home.at("lock"), LOCK_WAIT):
-        answer = refresh.refresh(host, asked=True)
-    wakeup.call(host.home.path, wakeup.LOOK)
-    if not answer.approved:
+    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
+        response = refresh.refresh(host, retry_failed=True)
+    wakeup.wake(host.home.path, wakeup.CHECK)
+    if not response.approved:
         print("Waiting for an administrator to approve this device.")
         return exit_codes.PENDING
-    failed = [one for one in host.state.load().updates.values() if one.failure and one.open]
-    for one in failed:
-        print("Update %s failed: %s" % (one.id, one.failure))
-    print("Refreshed; %d servers." % len(answer.servers))
-    return exit_codes.FAILED if failed else exit_codes.OK
+    has_failed = _print_failures(list(host.state.load().updates.values()))
+    print("Refreshed (%d servers)." % len(response.servers))
+    return exit_codes.FAILED if has_failed else exit_codes.OK
 
 
-def _recover(host: Host, _told: argparse.Namespace) -> int:
+def _recover(host: Host, _args: argparse.Namespace) -> int:
     host.home.device()
-    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
         recovery.recover(host)
         refresh.refresh(host)
-    print("Recovered: the zone's current certificate authority is trusted again.")
+    print("Recovered. This device now trusts the zone's current certificate authority.")
     return exit_codes.OK
 
 
-def _status(host: Host, told: argparse.Namespace) -> int:
-    print(output.as_json(host) if told.json else output.as_text(host))
+def _status(host: Host, args: argparse.Namespace) -> int:
+    print(output.status_json(host) if args.json else output.status_text(host))
     return exit_codes.OK
 
 
-def _cert_info(host: Host, told: argparse.Namespace) -> int:
-    print(output.future(host) if told.future else output.certificates(host))
+def _cert_info(host: Host, args: argparse.Namespace) -> int:
+    print(output.new_certificates(host) if args.new else output.certificates(host))
     return exit_codes.OK
 
 
-def _update(host: Host, told: argparse.Namespace) -> int:
+def _update(host: Host, args: argparse.Namespace) -> int:
     host.home.device()
     known = host.state.load().updates
-    chosen = [one for one in known if one.startswith(told.id)]
-    if told.id and len(chosen) != 1:
-        raise NoUpdate("%d updates begin with %s." % (len(chosen), told.id))
-    if told.what == "retry":
+    chosen = [update for update in known if update.startswith(args.id)]
+    if args.id and len(chosen) != 1:
+        raise NoUpdate("%d updates match the ID %s." % (len(chosen), args.id))
+    if args.action == "retry":
         return _retry(host, chosen)
-    whole = told.what == "show"
-    print(output.updates(host, chosen, as_json=told.json, whole=whole))
+    print(output.updates(host, chosen, as_json=args.json, details=args.action == "show"))
     return exit_codes.OK
 
 
 def _retry(host: Host, chosen: List[str]) -> int:
-    with locks.hold(host.home.at("lock"), LOCK_WAIT):
+    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
         for update in chosen:
-            steps.try_again(host, update)
-            steps.advance(host, update)
-        reports.flush(host)
-    wakeup.call(host.home.path, wakeup.LOOK)
+            state_machine.retry(host, update)
+            state_machine.advance(host, update)
+        state_machine.send_reports(host)
+    wakeup.wake(host.home.path, wakeup.CHECK)
     records = [host.state.load().updates[update] for update in chosen]
-    failed = [one for one in records if one.failure and one.open]
-    for one in failed:
-        print("Update %s failed: %s" % (one.id, one.failure))
-    if failed:
+    if _print_failures(records):
         return exit_codes.FAILED
-    return exit_codes.PENDING if any(one.open for one in records) else exit_codes.OK
+    return exit_codes.PENDING if any(record.is_open for record in records) else exit_codes.OK
 
 
-def _csr(host: Host, _told: argparse.Namespace) -> int:
-    with locks.hold(host.home.at("lock"), LOCK_WAIT):
-        print(manual.request(host), end="")
+def _print_failures(records: List[UpdateRecord]) -> bool:
+    failed = [record for record in records if record.failure and record.is_open]
+    for record in failed:
+        print("Update %s failed: %s" % (record.id, record.failure))
+    return bool(failed)
+
+
+def _csr(host: Host, _args: argparse.Namespace) -> int:
+    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
+        print(manual_csr.get_csr(host), end="")
     return exit_codes.OK
 
 
-def _import(host: Host, told: argparse.Namespace) -> int:
-    with locks.hold(host.home.at("lock"), LOCK_WAIT):
-        manual.import_file(host, told.file)
-    wakeup.call(host.home.path, wakeup.LOOK)
-    print("The certificate is handed in; it is used from the activation time on.")
+def _import(host: Host, args: argparse.Namespace) -> int:
+    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
+        manual_csr.import_certificate(host, args.file)
+    wakeup.wake(host.home.path, wakeup.CHECK)
+    print("Certificate submitted. It takes effect at the activation time.")
     return exit_codes.OK
 
 
-def _zone_config(host: Host, _told: argparse.Namespace) -> int:
+def _zone_config(host: Host, _args: argparse.Namespace) -> int:
     print(output.servers(host))
     return exit_codes.OK
 
 
-def _run(host: Host, _told: argparse.Namespace) -> int:
+def _run(host: Host, _args: argparse.Namespace) -> int:
     host.home.device()
-    # Become the service alone: the command line would stay in memory as long as the agent runs.
-    line = [sys.executable, "-m", "zac.service", host.home.path]
-    os.execv(line[0], line)  # noqa: S606 - our own program, the line is a list
+    # Replace this process, because the command line would use memory as long as the agent runs.
+    command = [sys.executable, "-m", "zac.service", host.home.path]
+    os.execv(command[0], command)  # noqa: S606 - our own program, and its arguments are a list
 
 
-def _adopt(host: Host, told: argparse.Namespace) -> int:
+def _bootstrap(host: Host, args: argparse.Namespace) -> int:
     files.make_folder(host.home.path)
-    if told.finish:
-        enrollment_register.finish(host, sys.stdin.buffer.read())
+    if args.finish:
+        first_server.finish(host, sys.stdin.buffer.read())
         return exit_codes.OK
-    url = "https://%s:%d" % ((told.addresses or [told.fqdn])[0], told.port)
-    key = _key_file(told.server_key) if told.server_key else None
-    print(enrollment_register.prepare(host, _options(told, url, PRIMARY), key))
+    url = "https://%s:%d" % ((args.addresses or [args.fqdn])[0], args.port)
+    key = _read_key(args.server_key) if args.server_key else None
+    print(first_server.prepare(host, _options(args, url, PRIMARY), key))
     return exit_codes.OK
 
 
-def _key_file(path: str) -> bytes:
+def _read_key(path: str) -> bytes:
     data = files.read(path)
     if data is None:
-        raise Fault("%s cannot be read. Nothing was changed." % path)
+        raise Fault("Cannot read %s. Nothing was changed." % path)
     return data
+
+
+COMMANDS: Dict[str, Callable[[Host, argparse.Namespace], int]] = {
+    "register": _register,
+    "unregister": _unregister,
+    "refresh": _refresh,
+    "status": _status,
+    "cert-info": _cert_info,
+    "zone-config": _zone_config,
+    "update": _update,
+    "recover": _recover,
+    "csr": _csr,
+    "import": _import,
+    "run": _run,
+    "bootstrap": _bootstrap,
+}

@@ -8,15 +8,15 @@ from typing import Callable
 from faults import Fault, Kind
 from wire.envelope import NotSigned
 from wire.json_codec import Malformed
-from wire.metadata import BadManifest
+from wire.metadata import InvalidManifest
 from zac.content.content import ContentMissing
 from zac.host.home import NotRegistered
 from zac.host.locks import Locked
-from zac.network.calls import Busy, NoneVerifies, NoServer
-from zac.network.contact import NotProven
-from zac.network.tls import BadAddress, Refused, Unreachable
-from zac.trust.recovery import NoWayBack
-from zac.updates.steps import OldUpdate
+from zac.network.calls import NoServer, NoTrustedServer, ServerBusy
+from zac.network.contact import IdentityNotProven
+from zac.network.tls import BadAddress, CertificateRejected, Unreachable
+from zac.trust.recovery import RecoveryFailed
+from zac.updates.preparation import OutdatedUpdate
 
 OK = 0
 ERROR = 1
@@ -32,14 +32,17 @@ LOCKED = 75
 CODES = (
     (BadAddress, USAGE),
     (NotRegistered, NOT_REGISTERED),
-    ((NoServer, Unreachable, Busy), UNREACHABLE),
-    ((NoneVerifies, Refused, NoWayBack), NOT_VERIFIED),
-    ((NotSigned, NotProven, BadManifest, Malformed, ContentMissing, OldUpdate), BAD_CONTENT),
+    ((NoServer, Unreachable, ServerBusy), UNREACHABLE),
+    ((NoTrustedServer, CertificateRejected, RecoveryFailed), NOT_VERIFIED),
+    (
+        (NotSigned, IdentityNotProven, InvalidManifest, Malformed, ContentMissing, OutdatedUpdate),
+        BAD_CONTENT,
+    ),
     (Locked, LOCKED),
 )
 
 
-def told(act: Callable[[], int]) -> int:
+def run(act: Callable[[], int]) -> int:
     """Do something and return its exit code, or that of its fault, which is told."""
     try:
         return act()
@@ -47,10 +50,10 @@ def told(act: Callable[[], int]) -> int:
         print("zac: %s" % fault.explanation, file=sys.stderr)
         if fault.action:
             print("     %s" % fault.action, file=sys.stderr)
-        return code_of(fault)
+        return exit_code_of(fault)
 
 
-def code_of(fault: Fault) -> int:
+def exit_code_of(fault: Fault) -> int:
     """Return the exit code that a fault ends the program with."""
     for kinds, code in CODES:
         if isinstance(fault, kinds):

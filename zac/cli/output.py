@@ -1,4 +1,4 @@
-"""What the commands print about this host; never a secret."""
+"""Text and JSON output of the commands. It never contains secrets."""
 
 from __future__ import annotations
 
@@ -7,107 +7,124 @@ import json
 from typing import Any, Dict, List
 
 from wire.messages import Trust
-from zac.host import files
+from zac.host import files, state
 from zac.host.host import Host
 from zac.trust import pem, store
+from zac.updates import server_certificate
+
+STEP_LABELS = {
+    state.OFFERED: "downloading",
+    state.AWAITING_CERTIFICATE: "waiting for the new certificate",
+    state.CERTIFIED: "certificate verified",
+    state.READY: "ready for activation",
+    state.SWITCHING: "activating",
+    state.VERIFYING: "verifying the new certificate",
+    state.ACTIVATED: "activated, contacting the servers",
+    state.CONFIRMED: "activated",
+    state.ROLLED_BACK: "rolled back",
+}
 
 
-def facts(host: Host) -> Dict[str, Any]:
-    """Return how this device stands, as plain values."""
-    device = host.home.device_if_any()
+def get_status(host: Host) -> Dict[str, Any]:
+    """Return the status of this device as JSON values."""
+    device = host.home.device_or_none()
     if device is None:
         return {"registered": False}
-    known, held = host.home.known(), host.security.current().trust
+    cache, trust = host.home.zone_cache(), host.trust_store.current().trust
     return {
         "registered": True,
         "id": device.id,
         "name": device.name,
         "role": device.role,
         "zone": device.zone,
+        "zone_name": cache.zone_name,
         "server": device.url,
-        "approved": known.approved,
-        "refreshed": known.refreshed,
-        "refresh_s": known.refresh_s,
+        "approved": cache.approved,
+        "refreshed": cache.refreshed,
+        "refresh_s": cache.refresh_s,
         "clock_offset": round(host.clock.offset, 3),
         "epoch": host.state.load().epoch,
-        "generation": host.security.name(),
-        "root_sha256": pem.fingerprint(held.current),
-        "trusted_sha256": store.digests(held),
+        "generation": host.trust_store.current_name(),
+        "root_sha256": pem.fingerprint(trust.current),
+        "trusted_sha256": store.digests(trust),
         "updates": _updates(host),
         "reports_waiting": len(host.state.load().reports),
     }
 
 
-def as_json(host: Host) -> str:
-    """Return the facts for a script."""
-    return json.dumps(facts(host), sort_keys=True, indent=1)
+def status_json(host: Host) -> str:
+    """Return the status of this device as JSON text."""
+    return json.dumps(get_status(host), sort_keys=True, indent=1)
 
 
-def as_text(host: Host) -> str:
-    """Return the facts for a reader."""
-    known = facts(host)
-    if not known["registered"]:
+def status_text(host: Host) -> str:
+    """Return the status of this device as text."""
+    status = get_status(host)
+    if not status["registered"]:
         return "This device is not registered."
+    approval = "" if status["approved"] else ", waiting for approval"
     lines = [
-        "%s (%s) in zone %s" % (known["name"], known["role"], known["zone"]),
-        "  registered with  %s%s"
-        % (known["server"], "" if known["approved"] else ", not approved yet"),
-        "  last refresh     %s" % _time(known["refreshed"]),
-        "  clock            %+.1f s to zone time" % known["clock_offset"],
-        "  zone CA          %s" % known["root_sha256"],
+        "%s (%s) in zone %s"
+        % (status["name"], status["role"], status["zone_name"] or status["zone"]),
+        "  registered with  %s%s" % (status["server"], approval),
+        "  last refresh     %s" % _time(status["refreshed"]),
+        "  clock offset     %+.1f s" % status["clock_offset"],
+        "  zone CA          %s" % status["root_sha256"],
     ]
     lines += [
-        "  update %(id)s  %(step)s%(failure)s"
-        % {**one, "failure": ": " + one["failure"] if one["failure"] else ""}
-        for one in known["updates"]
+        "  update %s  %s%s" % (update["id"], _step(update), _failure(update))
+        for update in status["updates"]
     ]
     return "\n".join(lines)
 
 
 def certificates(host: Host) -> str:
-    """Return trusted roots and the own certificate for a reader; raises NotRegistered."""
+    """Return the trusted roots and the certificate of this host as text."""
     host.home.device()
-    generation = host.security.current()
+    generation = host.trust_store.current()
     lines: List[str] = []
     for root in store.roots(generation.trust):
-        title = "%s CA: %s" % (_rank(generation.trust, root), pem.subject(root))
-        lines += _described(title, root)
+        title = "%s CA: %s" % (_root_label(generation.trust, root), pem.subject(root))
+        lines += _describe(title, root)
     if generation.server:
-        lines += ["Own certificate", "  SHA-256          %s" % pem.fingerprint(generation.server)]
+        lines += [
+            "Device certificate",
+            "  SHA-256          %s" % pem.fingerprint(generation.server),
+        ]
     return "\n".join(lines)
 
 
-def future(host: Host) -> str:
-    """Return the roots announced and the certificate that this server will show."""
+def new_certificates(host: Host) -> str:
+    """Return the announced roots and the new certificates of this server as text."""
     host.home.device()
     lines: List[str] = []
-    for root in host.security.current().trust.pending:
-        lines += _described("Announced CA: %s" % pem.subject(root), root)
+    for root in host.trust_store.current().trust.pending:
+        lines += _describe("New CA: %s" % pem.subject(root), root)
     for record in host.state.load().updates.values():
-        data = files.read(host.home.at("remint-repo", record.id, "future.pem")) or b""
-        found = pem.split(data.decode())
-        if found:
-            lines.append("Future certificate of update %s" % record.id)
-            lines.append("  SHA-256          %s" % pem.fingerprint(found[0]))
-    return "\n".join(lines) or "Nothing is announced."
+        data = files.read(server_certificate.new_certificate_path(host, record.id)) or b""
+        chain = pem.split(data.decode())
+        if chain:
+            lines.append("New certificate from update %s" % record.id)
+            lines.append("  SHA-256          %s" % pem.fingerprint(chain[0]))
+    return "\n".join(lines) or "No new CA or certificate is pending."
 
 
-def updates(host: Host, chosen: List[str], *, as_json: bool, whole: bool) -> str:
-    """Return some updates, for a script or for a reader; `whole` tells everything of them."""
-    found = [one for one in _updates(host) if one["id"] in chosen]
+def updates(host: Host, chosen: List[str], *, as_json: bool, details: bool) -> str:
+    """Return updates as JSON text, or as text with or without details."""
+    shown = [update for update in _updates(host) if update["id"] in chosen]
     if as_json:
-        return json.dumps(found, sort_keys=True, indent=1)
-    if not found:
-        return "No update is known on this device."
-    return "\n".join(_at_length(one) if whole else _in_short(one) for one in found)
+        return json.dumps(shown, sort_keys=True, indent=1)
+    if not shown:
+        return "There are no updates on this device."
+    return "\n".join(_details(update) if details else _summary(update) for update in shown)
 
 
 def servers(host: Host) -> str:
-    """Return the zone's servers for a reader; raises NotRegistered."""
+    """Return the servers of the zone as text."""
     host.home.device()
-    known = host.home.known().servers
     return "\n".join(
-        "%s (%s) %s" % (one.name, one.role, one.url or one.content_url) for one in known
+        "%s (%s) %s" % (server.name, server.role, server.url or server.content_url)
+        for server in host.home.zone_cache().servers
     )
 
 
@@ -123,13 +140,15 @@ def _updates(host: Host) -> List[Dict[str, Any]]:
             "attempt": record.attempt,
             "failure": record.failure,
             "activates_at": record.activates_at(),
-            "go": record.go is not None,
+            "activation_order": record.activation_order is not None,
+            # The name in the previous version.
+            "go": record.activation_order is not None,
         }
         for record in host.state.load().updates.values()
     ]
 
 
-def _described(title: str, certificate: str) -> List[str]:
+def _describe(title: str, certificate: str) -> List[str]:
     begin, end = pem.dates(certificate)
     return [
         title,
@@ -138,27 +157,39 @@ def _described(title: str, certificate: str) -> List[str]:
     ]
 
 
-def _in_short(one: Dict[str, Any]) -> str:
-    failure = ": " + one["failure"] if one["failure"] else ""
-    return "%s  %s  %s%s" % (one["id"], one["kind"], one["step"], failure)
+def _summary(update: Dict[str, Any]) -> str:
+    return "%s  %s  %s%s" % (update["id"], update["kind"], _step(update), _failure(update))
 
 
-def _at_length(one: Dict[str, Any]) -> str:
-    lines = ["%s: %s" % (one["id"], one["name"])]
-    lines += [
-        "  %-16s %s" % (name, one[name])
-        for name in ("kind", "step", "revision", "attempt", "root_sha256", "go", "failure")
-        if one[name] != ""
-    ]
-    at = one["activates_at"]
-    lines.append("  %-16s %s" % ("activates", _time(at) if at else "at once"))
-    return "\n".join(lines)
+def _details(update: Dict[str, Any]) -> str:
+    at = update["activates_at"]
+    rows = (
+        ("kind", update["kind"]),
+        ("step", _step(update)),
+        ("revision", update["revision"]),
+        ("attempt", update["attempt"]),
+        ("new root SHA-256", update["root_sha256"]),
+        ("activation order", "received" if update["activation_order"] else "not received"),
+        ("failure", update["failure"]),
+        ("activation", _time(at) if at else "immediate"),
+    )
+    lines = ["  %-16s %s" % (label, value) for label, value in rows if value != ""]
+    return "\n".join(["%s: %s" % (update["id"], update["name"]), *lines])
 
 
-def _rank(held: Trust, root: str) -> str:
-    if root == held.current:
+def _step(update: Dict[str, Any]) -> str:
+    step: str = update["step"]
+    return STEP_LABELS.get(step, step)
+
+
+def _failure(update: Dict[str, Any]) -> str:
+    return ": %s" % update["failure"] if update["failure"] else ""
+
+
+def _root_label(trust: Trust, root: str) -> str:
+    if root == trust.current:
         return "Current"
-    return "Earlier" if root in held.in_grace else "Announced"
+    return "Earlier" if root in trust.in_grace else "Announced"
 
 
 def _time(seconds: float) -> str:

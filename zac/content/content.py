@@ -1,7 +1,7 @@
-"""Content by digest: from this host, from the file that carries it, or from any content server.
+"""Download of content by digest, from this host, a bundle, or any content server.
 
-The digest is checked, so it matters neither who answers nor whether TLS can be verified (S-64).
-What has come of a file is kept: the next server, or the next pass, goes on behind it.
+The digest is checked, so it does not matter which server responds or whether TLS can be verified.
+Partial downloads are kept, and are resumed with the next server or at the next refresh.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from wire.messages import ServerAddress
 from wire.metadata import sha256
 from zac.host import files
 from zac.host.host import Host
-from zac.network.tls import Refused, Unreachable
+from zac.network.tls import CertificateRejected, Unreachable
 
 HEX_LENGTH = 64
 DIGITS = set("0123456789abcdef")
@@ -24,19 +24,19 @@ PARTS = "parts"
 
 
 class ContentMissing(Fault):
-    """No content server has a file of the update, or none hands it out intact."""
+    """No content server has an intact copy of the content."""
 
-    action = "Let the content replicate, then redeploy the update to this device."
+    action = "Wait for the content to replicate, then redeploy the update to this device."
 
 
-class Paused(Fault):
-    """The time of this pass is used up; the rest is fetched in the next one."""
+class DownloadPaused(Fault):
+    """The time limit was reached. The download is resumed at the next refresh."""
 
     kind = Kind.UNAVAILABLE
 
 
-class Pace:
-    """How fast content is fetched, and for how long in one pass; 0 is no limit."""
+class RateLimit:
+    """Limits of a download: bytes per second and duration in seconds; 0 means no limit."""
 
     def __init__(
         self,
@@ -48,67 +48,71 @@ class Pace:
     ) -> None:
         self._rate, self._seconds = rate, seconds
         self._clock, self._sleep = clock, sleep
-        self._begin, self._got = clock(), 0
+        self._started, self._received = clock(), 0
 
-    def took(self, count: int) -> None:
-        """Rest as long as the rate wants after so many bytes; raises Paused at the end of time."""
-        self._got += count
+    def add(self, count: int) -> None:
+        """Count received bytes, and sleep to keep the rate; raises DownloadPaused at the limit."""
+        self._received += count
         if self._rate:
-            ahead = self._begin + self._got / self._rate - self._clock()
+            ahead = self._started + self._received / self._rate - self._clock()
             if ahead > 0:
                 self._sleep(ahead)
-        if self._seconds and self._clock() - self._begin > self._seconds:
-            raise Paused("The rest of the content is fetched at the next contact.")
+        if self._seconds and self._clock() - self._started > self._seconds:
+            raise DownloadPaused("The remaining content will be downloaded at the next contact.")
 
 
 def fetch(
-    host: Host, digest: str, size: int, sources: Sequence[str] = (), pace: Optional[Pace] = None
+    host: Host,
+    digest: str,
+    size: int,
+    sources: Sequence[str] = (),
+    limit: Optional[RateLimit] = None,
 ) -> bytes:
-    """Return the content of that digest and size; raises ContentMissing, Paused."""
+    """Return the content with a digest and size; raises ContentMissing, DownloadPaused."""
     if not is_digest(digest):
-        raise ContentMissing("%s is no digest." % digest[:12])
-    for data in (host.carried(digest), files.read(host.home.at("content", digest))):
+        raise ContentMissing("%s is not a valid digest." % digest[:12])
+    for data in (host.bundled_content(digest), files.read(host.home.path_to("content", digest))):
         if data is not None and len(data) == size and sha256(data) == digest:
             return data
-    why = ""
+    reason = ""
     for url in dict.fromkeys([*sources, *_urls(host, digest)]):
         try:
-            found = _from(host, url, digest, size, pace or Pace())
-        except (Unreachable, Refused) as fault:
-            why = fault.explanation
-            host.log("content: %s" % why)
+            data = _fetch_from(host, url, digest, size, limit or RateLimit())
+        except (Unreachable, CertificateRejected) as fault:
+            reason = fault.explanation
+            host.log("content: %s" % reason)
             continue
-        if found is not None:
-            return found
-    told = "The content %s... is on no content server. %s" % (digest[:12], why)
-    raise ContentMissing(told.strip())
+        if data is not None:
+            return data
+    text = "Content %s... is not available on any content server. %s" % (digest[:12], reason)
+    raise ContentMissing(text.strip())
 
 
 def is_digest(text: str) -> bool:
-    """Tell whether a text is a SHA-256, so that it may become a file name."""
+    """Return True if a text is a SHA-256 digest, so that it is safe as a file name."""
     return len(text) == HEX_LENGTH and set(text) <= DIGITS
 
 
-def held(host: Host) -> List[str]:
-    """Return the digests this host keeps for others."""
-    return [name for name in files.names(host.home.at("content")) if is_digest(name)]
+def list_stored(host: Host) -> List[str]:
+    """Return the digests of the content that this host serves."""
+    return [name for name in files.list_names(host.home.path_to("content")) if is_digest(name)]
 
 
-def got(host: Host, digest: str) -> int:
-    """Return how many bytes of a file have come so far."""
-    path = host.home.at(PARTS, digest)
+def received_bytes(host: Host, digest: str) -> int:
+    """Return the number of bytes of a partial download."""
+    path = host.home.path_to(PARTS, digest)
     return os.path.getsize(path) if os.path.exists(path) else 0
 
 
-def forget(host: Host, wanted: Sequence[str]) -> None:
-    """Drop what has come of files that nobody wants any more."""
-    for name in files.names(host.home.at(PARTS)):
+def delete_partial(host: Host, wanted: Sequence[str]) -> None:
+    """Delete partial downloads of content that is no longer required."""
+    for name in files.list_names(host.home.path_to(PARTS)):
         if name not in wanted:
-            files.remove(host.home.at(PARTS, name))
+            files.remove(host.home.path_to(PARTS, name))
 
 
-def nearest(host: Host) -> List[ServerAddress]:
-    """Return the servers, nearest first: parent, registered server, content servers, the rest."""
+def list_nearest_servers(host: Host) -> List[ServerAddress]:
+    """Return the servers in order: parent, registered server, content servers, others."""
     device = host.device
 
     def rank(server: ServerAddress) -> Tuple[bool, bool, bool]:
@@ -118,48 +122,48 @@ def nearest(host: Host) -> List[ServerAddress]:
             not server.content_url,
         )
 
-    return sorted(host.home.known().servers, key=rank)
+    return sorted(host.home.zone_cache().servers, key=rank)
 
 
 def _urls(host: Host, digest: str) -> Iterator[str]:
-    for server in nearest(host):
+    for server in list_nearest_servers(host):
         for base in (server.content_url, server.url):
             if base:
                 yield "%s/content/%s" % (base.rstrip("/"), digest)
 
 
-def _from(host: Host, url: str, digest: str, size: int, pace: Pace) -> Optional[bytes]:
-    """Fetch from one server, behind what has come; where that turns out wrong, all of it anew."""
-    part = host.home.at(PARTS, digest)
-    if got(host, digest) > size:
-        files.remove(part)
-    resumed = got(host, digest) > 0
+def _fetch_from(host: Host, url: str, digest: str, size: int, limit: RateLimit) -> Optional[bytes]:
+    """Download from one server, resuming a partial download; restart once if it is damaged."""
+    path = host.home.path_to(PARTS, digest)
+    if received_bytes(host, digest) > size:
+        files.remove(path)
+    is_resumed = received_bytes(host, digest) > 0
     while True:
-        if got(host, digest) < size and not _download(host, url, part, size, pace):
+        if received_bytes(host, digest) < size and not _download(host, url, path, size, limit):
             return None
-        data = files.read(part) or b""
+        data = files.read(path) or b""
         if len(data) < size:
-            raise Unreachable("%s broke off." % url)
-        files.remove(part)
+            raise Unreachable("The connection to %s was interrupted." % url)
+        files.remove(path)
         if sha256(data) == digest and len(data) == size:
             return data
-        if not resumed:
-            host.log("content: %s hands out something else" % url)
+        if not is_resumed:
+            host.log("content: %s sent data that does not match the digest" % url)
             return None
-        resumed = False
+        is_resumed = False
 
 
-def _download(host: Host, url: str, part: str, size: int, pace: Pace) -> bool:
-    """Add what a server sends to the part; False where the server does not have it."""
-    files.make_folder(os.path.dirname(part))
-    begin = os.path.getsize(part) if os.path.exists(part) else 0
+def _download(host: Host, url: str, path: str, size: int, limit: RateLimit) -> bool:
+    """Append the response of a server to a file; return False if it does not have the content."""
+    files.make_folder(os.path.dirname(path))
+    begin = os.path.getsize(path) if os.path.exists(path) else 0
 
-    def take(at: int, data: bytes) -> None:
-        if at == 0:
-            files.remove(part)
-        files.append(part, data, flush=False)
-        pace.took(len(data))
+    def store(offset: int, data: bytes) -> None:
+        if offset == 0:
+            files.remove(path)
+        files.append(path, data, flush=False)
+        limit.add(len(data))
 
-    with host.transport.unverified(url) as line:
-        status = line.receive("", begin, size, take)
+    with host.transport.unverified(url) as connection:
+        status = connection.download("", begin, size, store)
     return status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)

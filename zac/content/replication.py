@@ -1,56 +1,63 @@
-"""A content server copies what it shall hold: by digest, checked, whole or not at all (D-34)."""
+"""Replication: a content server downloads and deletes content as the zone requests.
+
+See: D-34
+"""
 
 from __future__ import annotations
 
 from typing import List, Sequence
 
-from wire.messages import Copy, Replicate
+from wire.messages import ReplicaProgress, ReplicationRequest
 from zac.content import content
 from zac.host import files
 from zac.host.host import Host
-from zac.network.tls import MOST_BYTES
+from zac.network.tls import MAX_RESPONSE_BYTES
 
-LARGEST = MOST_BYTES
-# A slow line must not keep the agent from its other work; the next pass goes on behind it.
-SECONDS_PER_PASS = 20.0
+MAX_BYTES = MAX_RESPONSE_BYTES
+# A slow network must not block the other tasks of the agent; the next refresh resumes.
+SECONDS_PER_REFRESH = 20.0
 
 
-def replicate(host: Host, wanted: Sequence[Replicate], withdrawn: Sequence[str]) -> bool:
-    """Fetch what is missing and drop what is withdrawn; True if there is anything to report."""
-    before, said = content.held(host), copies(host, wanted)
-    files.make_folder(host.home.at("content"))
-    host.troubles = {}
-    for one in wanted:
-        if one.sha256 not in before and one.size <= LARGEST:
-            _copy(host, one)
+def replicate(host: Host, requests: Sequence[ReplicationRequest], withdrawn: Sequence[str]) -> bool:
+    """Download and delete content; return True if there is a change to report."""
+    stored, progress = content.list_stored(host), list_progress(host, requests)
+    files.make_folder(host.home.path_to("content"))
+    host.replication_errors = {}
+    for request in requests:
+        if request.sha256 not in stored and request.size <= MAX_BYTES:
+            _download(host, request)
     for digest in withdrawn:
         if content.is_digest(digest):
-            files.remove(host.home.at("content", digest))
-    content.forget(host, [one.sha256 for one in wanted])
-    host.wanted = list(wanted)
-    return content.held(host) != before or copies(host, wanted) != said
+            files.remove(host.home.path_to("content", digest))
+    content.delete_partial(host, [request.sha256 for request in requests])
+    host.pending_replicas = list(requests)
+    return content.list_stored(host) != stored or list_progress(host, requests) != progress
 
 
-def copies(host: Host, wanted: Sequence[Replicate]) -> List[Copy]:
-    """Return how far the files are that have not come yet, and what stands in their way."""
-    held = content.held(host)
+def list_progress(host: Host, requests: Sequence[ReplicationRequest]) -> List[ReplicaProgress]:
+    """Return the progress and the last error of each incomplete download."""
+    stored = content.list_stored(host)
     return [
-        Copy(one.sha256, content.got(host, one.sha256), host.troubles.get(one.sha256, ""))
-        for one in wanted
-        if one.sha256 not in held and content.is_digest(one.sha256)
+        ReplicaProgress(
+            request.sha256,
+            content.received_bytes(host, request.sha256),
+            host.replication_errors.get(request.sha256, ""),
+        )
+        for request in requests
+        if request.sha256 not in stored and content.is_digest(request.sha256)
     ]
 
 
-def _copy(host: Host, one: Replicate) -> None:
-    pace = content.Pace(one.rate, SECONDS_PER_PASS)
+def _download(host: Host, request: ReplicationRequest) -> None:
+    limit = content.RateLimit(request.rate, SECONDS_PER_REFRESH)
     try:
-        data = content.fetch(host, one.sha256, one.size, one.sources, pace)
-    except content.Paused as fault:
+        data = content.fetch(host, request.sha256, request.size, request.sources, limit)
+    except content.DownloadPaused as fault:
         host.log("replicate: %s" % fault.explanation)
         return
     except content.ContentMissing as fault:
         host.log("replicate: %s" % fault.explanation)
-        host.troubles[one.sha256] = fault.explanation
+        host.replication_errors[request.sha256] = fault.explanation
         return
-    files.write(host.home.at("content", one.sha256), data)
-    host.note("replicated", update=one.update, sha256=one.sha256)
+    files.write(host.home.path_to("content", request.sha256), data)
+    host.log_event("replicated", update=request.update, sha256=request.sha256)

@@ -1,7 +1,7 @@
-"""Every call that changes the agent's files: whatever happens, a reader sees the old or the new.
+"""Atomic changes of the agent's files: readers see either the old or the new content.
 
-A file is written beside its place, flushed, moved there, and the folder is flushed. Keeping these
-calls in one place is what lets a test stop the process before and after each of them.
+A file is written under a temporary name, flushed, renamed, and its folder is flushed. All file
+changes are in this module, so that tests can stop the process before and after each of them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ PRIVATE = 0o600
 
 
 class NoSpace(Fault):
-    """The home could not be written; what was there is still in force."""
+    """The data directory cannot be written. Its previous content is still in use."""
 
     kind = Kind.UNAVAILABLE
-    action = "Free some space or correct the rights of the agent's home, then run: zac refresh"
+    action = (
+        "Free up disk space or correct the permissions of the agent's "
+        "data directory, then run: zac refresh"
+    )
 
 
 def read(path: str) -> Optional[bytes]:
-    """Return a file's content, None if it is not there."""
+    """Return the content of a file, None if it does not exist."""
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -31,26 +34,26 @@ def read(path: str) -> Optional[bytes]:
 
 
 def write(path: str, data: bytes, mode: int = PRIVATE) -> None:
-    """Replace a file as a whole; raises NoSpace."""
-    beside = path + ".new"
+    """Replace a file atomically; raises NoSpace."""
+    temporary = path + ".new"
     try:
-        _fill(beside, data, os.O_CREAT | os.O_TRUNC, mode)
-        os.replace(beside, path)
+        _write(temporary, data, os.O_CREAT | os.O_TRUNC, mode)
+        os.replace(temporary, path)
         _flush_folder(os.path.dirname(path))
     except OSError as error:
-        raise NoSpace("%s could not be written: %s." % (path, error.strerror)) from error
+        raise NoSpace("Cannot write %s: %s." % (path, error.strerror)) from error
 
 
-def append(path: str, line: bytes, *, flush: bool = True) -> None:
-    """Add one line to a journal; raises NoSpace."""
+def append(path: str, data: bytes, *, flush: bool = True) -> None:
+    """Append bytes to a file; raises NoSpace."""
     try:
-        _fill(path, line, os.O_CREAT | os.O_APPEND, PRIVATE, flush=flush)
+        _write(path, data, os.O_CREAT | os.O_APPEND, PRIVATE, flush=flush)
     except OSError as error:
-        raise NoSpace("%s could not be written: %s." % (path, error.strerror)) from error
+        raise NoSpace("Cannot write %s: %s." % (path, error.strerror)) from error
 
 
 def make_folder(path: str) -> None:
-    """Make a folder that only its owner may enter, unless it is there."""
+    """Create a folder with mode 0700, unless it exists; raises NoSpace."""
     if not os.path.isdir(path):
         make_folder(os.path.dirname(path))
         try:
@@ -58,45 +61,45 @@ def make_folder(path: str) -> None:
         except FileExistsError:
             return
         except OSError as error:
-            raise NoSpace("%s could not be made: %s." % (path, error.strerror)) from error
+            raise NoSpace("Cannot create %s: %s." % (path, error.strerror)) from error
         _flush_folder(os.path.dirname(path))
 
 
-def point(link: str, name: str) -> None:
-    """Let a symbolic link name another folder, in one step."""
-    beside = link + ".new"
+def set_link(link: str, name: str) -> None:
+    """Replace a symbolic link atomically; raises NoSpace."""
+    temporary = link + ".new"
     try:
-        remove(beside)
-        os.symlink(name, beside)
-        os.replace(beside, link)
+        remove(temporary)
+        os.symlink(name, temporary)
+        os.replace(temporary, link)
         _flush_folder(os.path.dirname(link))
     except OSError as error:
-        raise NoSpace("%s could not be set: %s." % (link, error.strerror)) from error
+        raise NoSpace("Cannot write %s: %s." % (link, error.strerror)) from error
 
 
-def pointed(link: str) -> str:
-    """Return the name a link holds, "" if there is none."""
+def read_link(link: str) -> str:
+    """Return the target of a symbolic link, "" if it does not exist."""
     try:
         return os.readlink(link)
     except OSError:
         return ""
 
 
-def names(folder: str) -> List[str]:
-    """List a folder, sorted; empty if it is not there."""
+def list_names(folder: str) -> List[str]:
+    """Return the sorted names in a folder, [] if it does not exist."""
     try:
         return sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def move(path: str, there: str) -> None:
-    """Give a file another name."""
-    os.replace(path, there)
+def rename(path: str, new_path: str) -> None:
+    """Rename a file, replacing an existing one."""
+    os.replace(path, new_path)
 
 
 def remove(path: str) -> None:
-    """Remove a file or link, if it is there."""
+    """Remove a file or link if it exists."""
     try:
         os.unlink(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -104,8 +107,8 @@ def remove(path: str) -> None:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a folder with all that is in it, if it is there."""
-    for name in names(path):
+    """Remove a folder and its contents if it exists."""
+    for name in list_names(path):
         inner = os.path.join(path, name)
         if os.path.isdir(inner) and not os.path.islink(inner):
             remove_tree(inner)
@@ -115,7 +118,7 @@ def remove_tree(path: str) -> None:
         os.rmdir(path)
 
 
-def _fill(path: str, data: bytes, flags: int, mode: int, *, flush: bool = True) -> None:
+def _write(path: str, data: bytes, flags: int, mode: int, *, flush: bool = True) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags, mode)
     try:
         rest = memoryview(data)

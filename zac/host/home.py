@@ -1,36 +1,38 @@
-"""The agent's home: which files there are, and what they hold."""
+"""Files in the data directory of an agent and their contents."""
 
 from __future__ import annotations
 
 import json
 import os
-from typing import Any, List, Optional
+from typing import Any, ClassVar, Dict, List, Optional
 
 from faults import Fault
 from wire import json_codec
 from wire.messages import MANAGED, ServerAddress
-from wire.metadata import Recovery
-from wire.values import Value, field
+from wire.metadata import RecoveryNotices
+from wire.records import Record, field
 from zac.host import files
 
-LINES_KEPT = 1 << 20
+MAX_JOURNAL_BYTES = 1 << 20
 DEFAULT = "/etc/zac"
 
 
 class NotRegistered(Fault):
-    """The device does not belong to a zone, or the zone no longer knows it."""
+    """The device is not registered in a zone."""
 
-    action = "Register it: zac reg https://SERVER:PORT --key KEY"
+    action = "To register it, run: zac reg https://SERVER:PORT --key KEY"
 
 
-class Damaged(Fault):
-    """A file of the home cannot be read."""
+class DamagedFile(Fault):
+    """A file in the data directory cannot be read."""
 
     action = "Register the device again: zac reg https://SERVER:PORT --key KEY"
 
 
-class Device(Value):
-    """Who this host is: device.json, readable by its owner only. `url` is the registered server."""
+class Device(Record):
+    """Identity of this host (device.json, mode 0600). `url` is the server it registered with."""
+
+    json_names: ClassVar[Dict[str, str]] = {"preflight_port": "rehearsal_port"}
 
     id: str
     secret: str
@@ -43,13 +45,16 @@ class Device(Value):
     addresses: List[str] = field(default_factory=list)
     port: int = 0
     content_port: int = 0
-    rehearsal_port: int = 0
+    preflight_port: int = 0
     parent: str = ""
     epoch: int = 0
 
 
-class Known(Value):
-    """What the zone last said: servers.json."""
+class ZoneCache(Record):
+    """Data that the zone sent with the last refresh (servers.json).
+
+    `turn` is the number of refreshes, which selects the next server to contact.
+    """
 
     servers: List[ServerAddress] = field(default_factory=list)
     refresh_s: float = 43200.0
@@ -57,75 +62,76 @@ class Known(Value):
     server_id: str = ""
     refreshed: float = 0.0
     turn: int = 0
+    zone_name: str = ""
 
 
 class Home:
-    """One agent's folder."""
+    """The data directory of one agent."""
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
 
-    def at(self, *names: str) -> str:
-        """Return the path of something in the home."""
+    def path_to(self, *names: str) -> str:
+        """Return the path of a file in the data directory."""
         return os.path.join(self.path, *names)
 
     def device(self) -> Device:
-        """Return who this host is; raises NotRegistered."""
-        found = self.device_if_any()
-        if found is None:
+        """Return the identity of this host; raises NotRegistered."""
+        device = self.device_or_none()
+        if device is None:
             raise NotRegistered("This device is not registered.")
-        return found
+        return device
 
-    def device_if_any(self) -> Optional[Device]:
-        """Return who this host is, None before registration; raises Damaged."""
-        data = files.read(self.at("device.json"))
+    def device_or_none(self) -> Optional[Device]:
+        """Return the identity of this host, None before registration; raises DamagedFile."""
+        data = files.read(self.path_to("device.json"))
         try:
             return None if data is None else json_codec.load(Device, data)
         except json_codec.Malformed as error:
-            raise Damaged("device.json cannot be read.") from error
+            raise DamagedFile("Cannot read device.json.") from error
 
-    def keep_device(self, device: Device) -> None:
+    def save_device(self, device: Device) -> None:
         """Write device.json."""
-        files.write(self.at("device.json"), json_codec.dump(device))
+        files.write(self.path_to("device.json"), json_codec.dump(device))
 
-    def known(self) -> Known:
-        """Return what the zone last said."""
-        data = files.read(self.at("servers.json"))
-        return Known() if data is None else json_codec.load(Known, data)
+    def zone_cache(self) -> ZoneCache:
+        """Return the data that the zone sent last."""
+        data = files.read(self.path_to("servers.json"))
+        return ZoneCache() if data is None else json_codec.load(ZoneCache, data)
 
-    def keep_known(self, known: Known) -> None:
-        """Write servers.json, if it changes."""
-        data = json_codec.dump(known)
-        if files.read(self.at("servers.json")) != data:
-            files.write(self.at("servers.json"), data)
+    def save_zone_cache(self, cache: ZoneCache) -> None:
+        """Write servers.json if it changed."""
+        data = json_codec.dump(cache)
+        if files.read(self.path_to("servers.json")) != data:
+            files.write(self.path_to("servers.json"), data)
 
     def next_counter(self) -> int:
-        """Return a counter never used before: it is on disk before anybody sees it (S-57)."""
-        data = files.read(self.at("counter")) or b"0"
+        """Return a counter that was never used; it is stored before it is returned."""
+        data = files.read(self.path_to("counter")) or b"0"
         counter = (int(data) if data.strip().isdigit() else 0) + 1
-        files.write(self.at("counter"), b"%d" % counter)
+        files.write(self.path_to("counter"), b"%d" % counter)
         return counter
 
-    def recovery(self) -> Recovery:
-        """Return the notices this host hands to devices that cannot verify TLS."""
-        data = files.read(self.at("recovery.json"))
-        return Recovery("", []) if data is None else json_codec.load(Recovery, data)
+    def recovery_notices(self) -> RecoveryNotices:
+        """Return the notices that this host serves to devices that cannot verify TLS."""
+        data = files.read(self.path_to("recovery.json"))
+        return RecoveryNotices("", []) if data is None else json_codec.load(RecoveryNotices, data)
 
-    def keep_recovery(self, recovery: Recovery) -> None:
+    def save_recovery_notices(self, notices: RecoveryNotices) -> None:
         """Write recovery.json."""
-        files.write(self.at("recovery.json"), json_codec.dump(recovery))
+        files.write(self.path_to("recovery.json"), json_codec.dump(notices))
 
-    def journal(self, now: float, event: str, **fields: Any) -> None:
-        """Add one event to the journal; never a secret."""
-        self._line("journal.jsonl", {"t": round(now, 3), "event": event, **fields}, flush=True)
+    def append_journal(self, now: float, event: str, **fields: Any) -> None:
+        """Append an event to journal.jsonl; the fields must not contain secrets."""
+        self._append("journal.jsonl", {"t": round(now, 3), "event": event, **fields}, flush=True)
 
-    def contact(self, now: float, **fields: Any) -> None:
-        """Add one attempted contact to the log of contacts; like the journal it turns at 1 MiB."""
-        self._line("contact.jsonl", {"t": round(now, 3), **fields}, flush=False)
+    def append_contact(self, now: float, **fields: Any) -> None:
+        """Append an attempted connection to contact.jsonl."""
+        self._append("contact.jsonl", {"t": round(now, 3), **fields}, flush=False)
 
-    def _line(self, name: str, fields: Any, *, flush: bool) -> None:
-        path = self.at(name)
-        if os.path.exists(path) and os.path.getsize(path) > LINES_KEPT:
-            files.move(path, path + ".1")
+    def _append(self, name: str, fields: Any, *, flush: bool) -> None:
+        path = self.path_to(name)
+        if os.path.exists(path) and os.path.getsize(path) > MAX_JOURNAL_BYTES:
+            files.rename(path, path + ".1")
         line = json.dumps(fields, sort_keys=True) + "\n"
         files.append(path, line.encode(), flush=flush)

@@ -1,18 +1,17 @@
-"""What every step is handed: files, trust, clock, network, and the part that only servers have."""
+"""The environment of an agent: files, trust store, clock, network, and the server part."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import sys
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
-from faults import Fault
+from faults import Fault, Kind
 from wire.messages import (
     CERTIFIED_ROLES,
     CONTENT_ROLES,
-    CsrOrder,
-    Replicate,
+    CsrParameters,
+    ReplicationRequest,
     ServerAddress,
     VaultKeys,
 )
@@ -20,55 +19,64 @@ from zac.host.clock import Clock
 from zac.host.home import Device, Home
 from zac.host.state import StateFile
 from zac.network import contact as network_contact
-from zac.network.tls import Line, Refused, Transport, Unreachable
+from zac.network.tls import CertificateRejected, Connection, Transport, Unreachable
 from zac.trust import store
-from zac.trust.store import Security
+from zac.trust.store import TrustStore
 
 
 class ServerPart:
-    """What only servers can do, because it needs the library for keys and certificates."""
+    """Operations of servers that need a library for keys and certificates.
 
-    def make_key(self, length: int) -> str:
+    The implementation is zac.host.server_part. Managed devices never import it.
+    """
+
+    def generate_key(self, length: int) -> str:
         """Return a new private key, PEM."""
         raise NotImplementedError
 
-    def make_csr(self, key: str, order: CsrOrder) -> str:
-        """Return a signed request for what was ordered, PEM."""
+    def build_csr(self, key: str, parameters: CsrParameters) -> str:
+        """Return a signed CSR with the required parameters, PEM."""
         raise NotImplementedError
 
-    def read_key(self, data: bytes) -> str:
-        """Return a private key found in the remint repository as PEM."""
+    def parse_key(self, data: bytes) -> str:
+        """Return the private key in a file as PEM."""
         raise NotImplementedError
 
-    def read_chain(self, data: bytes, root: str, key: str) -> str:
-        """Return the chain for a key out of any certificate file: leaf first, no root."""
+    def build_chain(self, data: bytes, root: str, key: str) -> str:
+        """Return the chain of a key from a certificate file: leaf first, no root."""
         raise NotImplementedError
 
-    def same_key(self, key: str, certificate: str) -> bool:
-        """Tell whether a certificate is that of a private key."""
+    def is_same_key(self, key: str, certificate: str) -> bool:
+        """Return True if a certificate belongs to a private key."""
         raise NotImplementedError
 
-    def make_vault_keys(self, home: str) -> VaultKeys:
-        """Make a Primary Server's vault keys unless they are there; returns the public halves."""
+    def create_vault_keys(self, home: str) -> VaultKeys:
+        """Create a Primary Server's vault keys unless they exist; return the public halves."""
         raise NotImplementedError
 
 
-def load_server_part() -> ServerPart:
-    """Import the server part; a managed device never does."""
-    made: ServerPart = importlib.import_module("zac.host.server_part").Tools()
-    return made
+class NoServerPart(Fault):
+    """The server part is not available to this process."""
+
+    kind = Kind.UNAVAILABLE
+    action = "Run the command with the agent that is installed on the server."
 
 
-class Contacts:
-    """Contacts since the last refresh that the console has heard of."""
+def no_server_part() -> ServerPart:
+    """Raise NoServerPart; the default of a host without server part."""
+    raise NoServerPart("The server part of the agent is not available.")
+
+
+class ContactCounts:
+    """Number of connections since the last refresh that the console received."""
 
     def __init__(self) -> None:
         self.tried = 0
-        self.refused = 0
+        self.rejected = 0
 
 
 class Host:
-    """One agent's surroundings. Tests replace single parts."""
+    """The environment of one agent. `load_server_part` is called when a server first needs it."""
 
     def __init__(
         self,
@@ -76,102 +84,102 @@ class Host:
         *,
         clock: Optional[Clock] = None,
         transport: Optional[Transport] = None,
-        server: Callable[[], ServerPart] = load_server_part,
+        load_server_part: Callable[[], ServerPart] = no_server_part,
     ) -> None:
         self.home = home
-        self.clock = clock or Clock(home.at("clock.json"))
+        self.clock = clock or Clock(home.path_to("clock.json"))
         self.transport = transport or Transport(self.clock)
-        self.security = Security(home.at("security"))
-        self.state = StateFile(home.at("state.json"))
-        self.contacts = Contacts()
+        self.trust_store = TrustStore(home.path_to("security"))
+        self.state = StateFile(home.path_to("state.json"))
+        self.contacts = ContactCounts()
         self.log: Callable[[str], None] = lambda _text: None
-        self.carried: Callable[[str], Optional[bytes]] = lambda _digest: None
+        self.bundled_content: Callable[[str], Optional[bytes]] = lambda _digest: None
         self.extra_roots: Sequence[str] = ()
-        self.rests: Dict[str, float] = {}
-        self.wanted: List[Replicate] = []
-        self.troubles: Dict[str, str] = {}
+        self.pauses: Dict[str, float] = {}
+        self.pending_replicas: List[ReplicationRequest] = []
+        self.replication_errors: Dict[str, str] = {}
         self.activator: Optional[Callable[[], None]] = None
         self.transport.learn_time = self._learn_time
-        self._load_server = server
-        self._server: Optional[ServerPart] = None
+        self._load_server_part = load_server_part
+        self._server_part: Optional[ServerPart] = None
 
     @property
     def device(self) -> Device:
-        """Who this host is; raises NotRegistered."""
+        """Return the identity of this host; raises NotRegistered."""
         return self.home.device()
 
     @property
-    def server(self) -> ServerPart:
-        """The server part, imported when it is first needed."""
-        if self._server is None:
-            self._server = self._load_server()
-        return self._server
+    def server_part(self) -> ServerPart:
+        """Return the server part, which is loaded on first use; raises NoServerPart."""
+        if self._server_part is None:
+            self._server_part = self._load_server_part()
+        return self._server_part
 
     @property
     def is_certified(self) -> bool:
-        """Tell whether this host has a server certificate of its own."""
+        """Return True if this host has a server certificate."""
         return self.device.role in CERTIFIED_ROLES
 
     @property
     def serves_content(self) -> bool:
-        """Tell whether this host keeps content for others."""
+        """Return True if this host is a content server."""
         return self.device.role in CONTENT_ROLES
 
-    def roots(self) -> Sequence[str]:
-        """Return every root trusted for the next contact."""
+    def trusted_roots(self) -> Sequence[str]:
+        """Return the roots that are trusted for the next connection."""
         if self.extra_roots:
             return self.extra_roots
-        return store.roots(self.security.current().trust)
+        return store.roots(self.trust_store.current().trust)
 
-    def note(self, event: str, **fields: Any) -> None:
-        """Write an event into the journal and the log."""
-        self.home.journal(self.clock.now(), event, **fields)
-        words = " ".join("%s=%s" % item for item in fields.items())
-        self.log("%s %s" % (event, words) if words else event)
+    def log_event(self, event: str, **fields: Any) -> None:
+        """Write an event to the journal and the log."""
+        self.home.append_journal(self.clock.now(), event, **fields)
+        text = " ".join("%s=%s" % item for item in fields.items())
+        self.log("%s %s" % (event, text) if text else event)
 
     @contextlib.contextmanager
-    def contact(
+    def connect(
         self, server: ServerAddress, roots: Optional[Sequence[str]] = None
-    ) -> Iterator[Line]:
-        """Open a verified connection to a server and log how it went."""
-        held = self.roots() if roots is None else roots
-        line: Optional[Line] = None
+    ) -> Iterator[Connection]:
+        """Open a verified connection to a server, and log the result."""
+        trusted = self.trusted_roots() if roots is None else roots
+        connection: Optional[Connection] = None
         fault: Optional[Fault] = None
         try:
-            with self.transport.verified(server.url, held) as line:
-                yield line
-        except (Unreachable, Refused) as error:
+            with self.transport.verified(server.url, trusted) as connection:
+                yield connection
+        except (Unreachable, CertificateRejected) as error:
             fault = error
             raise
         finally:
-            self._log_contact(server, line, fault)
+            self._log_contact(server, connection, fault)
 
     def _learn_time(self, url: str, roots: Sequence[str]) -> None:
-        device = self.home.device_if_any()
+        device = self.home.device_or_none()
         if device is not None:
             network_contact.learn_time(self.transport, self.clock.learn, device.zone_pub)(
                 url, roots
             )
 
     def _log_contact(
-        self, server: ServerAddress, line: Optional[Line], fault: Optional[Fault]
+        self, server: ServerAddress, connection: Optional[Connection], fault: Optional[Fault]
     ) -> None:
-        refused = isinstance(fault, Refused)
+        is_rejected = isinstance(fault, CertificateRejected)
         self.contacts.tried += 1
-        self.contacts.refused += int(refused)
-        fields: Dict[str, Any] = {"server": server.name, "url": server.url, "refused": refused}
-        fields["ok"] = fault is None and line is not None
-        fields["store"] = line.peer.store if line else ""
-        fields["anchored"] = line.peer.anchored if line else ""
+        self.contacts.rejected += int(is_rejected)
+        fields: Dict[str, Any] = {"server": server.name, "url": server.url, "refused": is_rejected}
+        fields["ok"] = fault is None and connection is not None
+        fields["store"] = connection.peer.store if connection else ""
+        fields["anchored"] = connection.peer.anchored if connection else ""
         fields["error"] = fault.explanation if fault else ""
-        self.home.contact(self.clock.now(), **fields)
+        self.home.append_contact(self.clock.now(), **fields)
 
 
-def say(text: str) -> None:
-    """Write one line for whoever watches a running agent."""
+def print_log(text: str) -> None:
+    """Write one log line to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 def servers_with_url(servers: Sequence[ServerAddress]) -> List[ServerAddress]:
-    """Return the servers that answer over TLS."""
+    """Return the servers that have a TLS address."""
     return [server for server in servers if server.url]

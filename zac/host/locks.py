@@ -1,4 +1,4 @@
-"""Locks between the processes and threads that share one home (flock, freed by any death)."""
+"""Locks between processes and threads that share a data directory (flock)."""
 
 from __future__ import annotations
 
@@ -11,38 +11,41 @@ from typing import Iterator
 
 from faults import Conflict, Fault, Kind
 
-POLL = 0.05
+POLL_SECONDS = 0.05
 
 
 class Locked(Conflict):
-    """Another agent process works in this home."""
+    """Another agent process uses the data directory."""
 
     action = "Wait until it has finished, then try again."
 
 
-class NoHome(Fault):
-    """The agent's home is not there or not writable."""
+class NoDataDirectory(Fault):
+    """The data directory does not exist or is not writable."""
 
     kind = Kind.UNAVAILABLE
-    action = "Run the command as the user that owns the home, or name another one with --home."
+    action = (
+        "Run the command as the user that owns the agent's data "
+        "directory, or specify another directory with --home."
+    )
 
 
 @contextlib.contextmanager
 def hold(path: str, wait: float) -> Iterator[None]:
-    """Hold a lock file; waits up to `wait` seconds, then raises Locked."""
+    """Hold a lock file. Waits up to `wait` seconds, then raises Locked."""
     try:
         handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise NoHome("%s cannot be used: %s." % (path, error.strerror)) from error
+        raise NoDataDirectory("Cannot use %s: %s." % (path, error.strerror)) from error
     try:
-        _take(handle, wait)
+        _acquire(handle, wait)
         yield
     finally:
         os.close(handle)
 
 
-class Guard:
-    """A short lock for changes of state: between threads, and between processes."""
+class StateLock:
+    """A lock for short state changes, between threads and between processes."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -51,7 +54,7 @@ class Guard:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the lock; the same thread may take it again."""
+        """Hold the lock; the same thread can acquire it again."""
         with self._thread, contextlib.ExitStack() as stack:
             if self._depth == 0:
                 stack.enter_context(hold(self._path, 30))
@@ -62,14 +65,14 @@ class Guard:
                 self._depth -= 1
 
 
-def _take(handle: int, wait: float) -> None:
+def _acquire(handle: int, wait: float) -> None:
     until = time.monotonic() + wait
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= until:
-                raise Locked("The agent's home is in use by another process.") from None
-            time.sleep(POLL)
+                raise Locked("The agent's data directory is in use by another process.") from None
+            time.sleep(POLL_SECONDS)
         else:
             return

@@ -1,58 +1,62 @@
-"""What only servers do: keys, requests and chains, by way of `pki`. Never imported elsewhere."""
+"""The server part of the agent: keys, CSRs and chains, with `pki`. Only servers import it."""
 
 from __future__ import annotations
 
 import os
 
 from pki import keys
-from pki.chains import chains as chains_paths
+from pki.chains import chains
 from pki.formats import bundles, csr
 from pki.names import Names, Subject
 from pki.protection import sealing
 from wire import server_files
-from wire.messages import CsrOrder, VaultKeys
+from wire.messages import CsrParameters, VaultKeys
 from zac.host import files
 from zac.host.host import ServerPart
 
 
-class Tools(ServerPart):
-    """The server part of the agent."""
+class PkiServerPart(ServerPart):
+    """The server part, implemented with the package `pki`."""
 
-    def make_key(self, length: int) -> str:
-        return keys.make_key(length)
+    def generate_key(self, length: int) -> str:
+        return keys.generate_key(length)
 
-    def make_csr(self, key: str, order: CsrOrder) -> str:
+    def build_csr(self, key: str, parameters: CsrParameters) -> str:
         subject = Subject(
-            order.common_name,
-            organization=order.organization,
-            organizational_unit=order.organizational_unit,
-            locality=order.locality,
-            state=order.state,
-            country=order.country,
+            parameters.common_name,
+            organization=parameters.organization,
+            organizational_unit=parameters.organizational_unit,
+            locality=parameters.locality,
+            state=parameters.state,
+            country=parameters.country,
         )
-        names = Names(dns=tuple(order.dns_names), addresses=tuple(order.addresses))
-        return csr.make_csr(key, subject, names)
+        names = Names(dns=tuple(parameters.dns_names), addresses=tuple(parameters.addresses))
+        return csr.build_csr(key, subject, names)
 
-    def read_key(self, data: bytes) -> str:
-        return keys.read_key(data)
+    def parse_key(self, data: bytes) -> str:
+        return keys.parse_key(data)
 
-    def read_chain(self, data: bytes, root: str, key: str) -> str:
-        found = bundles.read_certificates(data)
-        ordered = chains_paths.build_chain(found, root_pem=root, public_key=keys.public_key(key))
-        return "".join(one for one in ordered if one != root)
+    def build_chain(self, data: bytes, root: str, key: str) -> str:
+        certificates = bundles.parse_certificates(data)
+        chain = chains.build_chain(certificates, root_pem=root, public_key=keys.get_public_key(key))
+        return "".join(certificate for certificate in chain if certificate != root)
 
-    def same_key(self, key: str, certificate: str) -> bool:
-        return keys.same_key(key, certificate)
+    def is_same_key(self, key: str, certificate: str) -> bool:
+        return keys.is_same_key(key, certificate)
 
-    def make_vault_keys(self, home: str) -> VaultKeys:
-        def at(name: str) -> str:
+    def create_vault_keys(self, home: str) -> VaultKeys:
+        def path_to(name: str) -> str:
             return os.path.join(home, name)
 
-        private = server_files.ca_vault_key(home)
-        files.make_folder(os.path.dirname(at(server_files.VAULT_KEY)))
-        if not os.path.exists(at(server_files.CA_VAULT_PUBLIC)):
+        private = server_files.ca_vault_key_path(home)
+        files.make_folder(os.path.dirname(path_to(server_files.VAULT_KEY)))
+        if not os.path.exists(path_to(server_files.CA_VAULT_PUBLIC)):
             files.make_folder(str(private.parent))
         return VaultKeys(
-            vault=sealing.keep_vault_key(at(server_files.VAULT_KEY), at(server_files.VAULT_PUBLIC)),
-            ca_vault=sealing.keep_vault_key(private, at(server_files.CA_VAULT_PUBLIC)),
+            vault=sealing.load_or_create_vault_key(
+                path_to(server_files.VAULT_KEY), path_to(server_files.VAULT_PUBLIC)
+            ),
+            ca_vault=sealing.load_or_create_vault_key(
+                private, path_to(server_files.CA_VAULT_PUBLIC)
+            ),
         )

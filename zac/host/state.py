@@ -1,187 +1,212 @@
-"""How far this host is with each update: one small file, replaced as a whole before any report."""
+"""State of each update on this host, in state.json, which is replaced as a whole.
+
+The names in the file and the values of steps are those of earlier agents, so their files can be
+loaded (see Record.json_names).
+"""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import os
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, ClassVar, Dict, List, Optional, Tuple
 
 from wire import json_codec
 from wire.envelope import Envelope
-from wire.messages import CsrOrder, StatusReport
-from wire.metadata import Go, Manifest, Retire
-from wire.values import Value, field, replace
+from wire.messages import CsrParameters, StatusReport
+from wire.metadata import ActivationOrder, Manifest, Retirement
+from wire.records import Record, field, replace
 from zac.host import files
-from zac.host.locks import Guard
+from zac.host.locks import StateLock
 
 OFFERED = "offered"
 DOWNLOADED = "downloaded"
 STAGED = "staged"
-CERTIFICATE = "certificate"
-REHEARSED = "rehearsed"
-ARMED = "armed"
-SWAPPING = "swapping"
-PROVING = "proving"
+AWAITING_CERTIFICATE = "certificate"
+CERTIFIED = "rehearsed"
+READY = "armed"
+SWITCHING = "swapping"
+VERIFYING = "proving"
 ACTIVATED = "activated"
 CONFIRMED = "confirmed"
 CANCELED = "canceled"
 ROLLED_BACK = "rolled-back"
 IGNORED = "ignored"
 CLOSED = (CONFIRMED, CANCELED, ROLLED_BACK, IGNORED)
-BEFORE_SWAP = (OFFERED, DOWNLOADED, STAGED, CERTIFICATE, REHEARSED, ARMED)
-AFTER_SWAP = (SWAPPING, PROVING, ACTIVATED, CONFIRMED)
+BEFORE_SWITCH = (OFFERED, DOWNLOADED, STAGED, AWAITING_CERTIFICATE, CERTIFIED, READY)
+AFTER_SWITCH = (SWITCHING, VERIFYING, ACTIVATED, CONFIRMED)
 
-REMEMBERED_REPORTS = 200
-REMEMBERED_UPDATES = 20
-REMEMBERED_DISTRUST = 10
+MAX_REPORTS = 200
+MAX_UPDATES = 20
+MAX_REJECTED_DOCUMENTS = 10
 
 
-class Record(Value):
+class UpdateRecord(Record):
     """One update on this host.
 
-    `envelope` is the signed manifest, already verified. `sent` is the generation of the request
-    last sent (-1: none), `handed` the digest of what was handed in by hand. `before` names the
-    generation to go back to, `bare` the one without the bridge that was added when the server was
-    armed. `attempt` only grows; `failures` counts since the last redeployment.
+    `envelope` is the verified manifest. `csr_generation` is the generation of the last submitted
+    CSR (-1 for none), `submitted_digest` the digest of a certificate that an administrator
+    imported. `previous_generation` is the trust store generation to return to,
+    `generation_without_cross` the one before the cross-certificate was added. `attempt` only
+    increases; `failures` counts since the last redeployment.
     """
+
+    json_names: ClassVar[Dict[str, str]] = {
+        "reported_state": "word",
+        "retry_at": "try_at",
+        "csr_generation": "sent",
+        "submitted_digest": "handed",
+        "csr_parameters": "order",
+        "activation_order": "go",
+        "previous_generation": "before",
+        "generation_without_cross": "bare",
+        "preflight_results": "rehearsed",
+        "received_at": "since",
+    }
 
     id: str
     envelope: Envelope
     revision: int
     step: str = OFFERED
-    word: str = ""
+    reported_state: str = ""
     attempt: int = 1
     failures: int = 0
     failure: str = ""
-    try_at: float = 0.0
-    sent: int = -1
-    handed: str = ""
-    order: Optional[CsrOrder] = None
-    go: Optional[Go] = None
-    before: str = ""
-    bare: str = ""
-    rehearsed: Dict[str, str] = field(default_factory=dict)
-    since: float = 0.0
+    retry_at: float = 0.0
+    csr_generation: int = -1
+    submitted_digest: str = ""
+    csr_parameters: Optional[CsrParameters] = None
+    activation_order: Optional[ActivationOrder] = None
+    previous_generation: str = ""
+    generation_without_cross: str = ""
+    preflight_results: Dict[str, str] = field(default_factory=dict)
+    received_at: float = 0.0
 
     def manifest(self) -> Manifest:
-        """Return the manifest; it was verified before it came here."""
+        """Return the manifest, which was verified before it was stored."""
         return json_codec.load(Manifest, base64.b64decode(self.envelope.payload))
 
     @property
-    def open(self) -> bool:
-        """Tell whether something is left to do."""
+    def is_open(self) -> bool:
+        """Return True if the update has steps left."""
         return self.step not in CLOSED
 
     def activates_at(self) -> float:
-        """Return when this host switches by zone time, 0 for at once."""
+        """Return the activation time in zone time, 0 for immediate activation."""
         manifest = self.manifest()
         return 0.0 if manifest.immediate else float(manifest.activate_at)
 
 
-class Report(Value):
-    """A report that has yet to reach the console."""
+class Report(Record):
+    """A status report that the console has not received yet."""
 
     update: str
     status: StatusReport
 
 
-class State(Value):
-    """Everything of state.json. `epoch` counts the CA changes this host has activated."""
+class State(Record):
+    """Contents of state.json. `epoch` is the number of CA changes that this host has activated."""
+
+    json_names: ClassVar[Dict[str, str]] = {
+        "retirements": "retire",
+        "initial_csr_generation": "first_sent",
+        "rejected_documents": "distrusted",
+    }
 
     epoch: int = 0
-    updates: Dict[str, Record] = field(default_factory=dict)
+    updates: Dict[str, UpdateRecord] = field(default_factory=dict)
     reports: List[Report] = field(default_factory=list)
     canceled: Dict[str, int] = field(default_factory=dict)
-    retire: List[Retire] = field(default_factory=list)
-    first_sent: int = -1
-    distrusted: List[str] = field(default_factory=list)
+    retirements: List[Retirement] = field(default_factory=list)
+    initial_csr_generation: int = -1
+    rejected_documents: List[str] = field(default_factory=list)
 
 
 class StateFile:
-    """The only door to state.json, for the network loop and the activation thread alike."""
+    """Access to state.json for the network loop and the activation thread."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._guard = Guard(path + ".lock")
-        self._seen: Tuple[Tuple[int, int, int], State] = ((0, 0, 0), State())
+        self._lock = StateLock(path + ".lock")
+        self._cached: Tuple[Tuple[int, int, int], State] = ((0, 0, 0), State())
 
-    def held(self) -> contextlib.AbstractContextManager[None]:
-        """Hold off every other change of state; for a few file operations, never for a call."""
-        return self._guard.held()
+    def locked(self) -> contextlib.AbstractContextManager[None]:
+        """Lock the state for a few file operations; never hold the lock during a network call."""
+        return self._lock.held()
 
     def load(self) -> State:
-        """Return the state; read again only when the file was replaced."""
+        """Return the state; the file is read only if it was replaced."""
         try:
-            found = os.stat(self._path)
+            status = os.stat(self._path)
         except FileNotFoundError:
             return State()
-        mark = (found.st_mtime_ns, found.st_ino, found.st_size)
-        if self._seen[0] != mark:
-            self._seen = (mark, json_codec.load(State, files.read(self._path) or b"{}"))
-        return self._seen[1]
+        version = (status.st_mtime_ns, status.st_ino, status.st_size)
+        if self._cached[0] != version:
+            self._cached = (version, json_codec.load(State, files.read(self._path) or b"{}"))
+        return self._cached[1]
 
-    def change(self, edit: Callable[[State], State]) -> State:
-        """Replace the state by what `edit` makes of it."""
-        with self.held():
+    def update(self, change: Callable[[State], State]) -> State:
+        """Replace the state with the result of `change`, and return it."""
+        with self.locked():
             before = self.load()
-            after = edit(before)
+            after = change(before)
             if after != before:
                 files.write(self._path, json_codec.dump(after))
             return after
 
-    def record(self, update: str) -> Optional[Record]:
-        """Return what is known of one update."""
+    def get(self, update: str) -> Optional[UpdateRecord]:
+        """Return the record of an update, None if there is none."""
         return self.load().updates.get(update)
 
-    def put(self, record: Record) -> None:
+    def put(self, record: UpdateRecord) -> None:
         """Store the record of one update."""
-        self.change(lambda state: _with(state, record))
+        self.update(lambda state: _with_record(state, record))
 
-    def amend(self, update: str, edit: Callable[[Record], Record]) -> None:
-        """Change the record of one update, if there is one."""
+    def edit(self, update: str, change: Callable[[UpdateRecord], UpdateRecord]) -> None:
+        """Replace the record of an update, if it exists, with the result of `change`."""
 
         def apply(state: State) -> State:
             record = state.updates.get(update)
-            return state if record is None else _with(state, edit(record))
+            return state if record is None else _with_record(state, change(record))
 
-        self.change(apply)
+        self.update(apply)
 
-    def move(
-        self, update: str, here: str, there: str, report: Optional[StatusReport] = None
+    def transition(
+        self, update: str, step: str, next_step: str, report: Optional[StatusReport] = None
     ) -> bool:
-        """Move an update from one step to the next, with its report; False if it is elsewhere."""
+        """Move an update to its next step and queue the report; False if it is at another step."""
         moved = []
 
         def apply(state: State) -> State:
             record = state.updates.get(update)
-            if record is None or record.step != here:
+            if record is None or record.step != step:
                 return state
             moved.append(True)
-            word = report.state if report else record.word
-            state = _with(state, replace(record, step=there, word=word))
-            return state if report is None else queued(state, Report(update, report))
+            reported = report.state if report else record.reported_state
+            state = _with_record(state, replace(record, step=next_step, reported_state=reported))
+            return state if report is None else with_report(state, Report(update, report))
 
-        self.change(apply)
+        self.update(apply)
         return bool(moved)
 
 
-def queued(state: State, report: Report) -> State:
-    """Return the state with one more report to send; the oldest give way."""
-    reports = [*state.reports, report][-REMEMBERED_REPORTS:]
+def with_report(state: State, report: Report) -> State:
+    """Return the state with one more report to send, without the oldest ones over the limit."""
+    reports = [*state.reports, report][-MAX_REPORTS:]
     return replace(state, reports=reports)
 
 
-def distrusting(state: State, why: str) -> State:
-    """Return the state with one more document to tell of that was not believed; each once."""
-    if why in state.distrusted:
+def with_rejected_document(state: State, reason: str) -> State:
+    """Return the state with one more reason to report, unless it is listed already."""
+    if reason in state.rejected_documents:
         return state
-    return replace(state, distrusted=[*state.distrusted, why][-REMEMBERED_DISTRUST:])
+    reasons = [*state.rejected_documents, reason][-MAX_REJECTED_DOCUMENTS:]
+    return replace(state, rejected_documents=reasons)
 
 
-def _with(state: State, record: Record) -> State:
+def _with_record(state: State, record: UpdateRecord) -> State:
     updates = {**state.updates, record.id: record}
-    closed = [name for name, known in updates.items() if not known.open and name != record.id]
-    for name in closed[: max(0, len(updates) - REMEMBERED_UPDATES)]:
-        del updates[name]
+    closed = [name for name, other in updates.items() if not other.is_open and name != record.id]
+    for update in closed[: max(0, len(updates) - MAX_UPDATES)]:
+        del updates[update]
     return replace(state, updates=updates)

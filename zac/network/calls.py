@@ -1,4 +1,4 @@
-"""Signed calls to the zone: one Primary Server after another, until one answers."""
+"""Signed calls to the zone. Primary Servers are tried in order until one responds."""
 
 from __future__ import annotations
 
@@ -11,111 +11,144 @@ from wire import authentication, json_codec
 from wire.messages import PRIMARY, Problem, ServerAddress
 from zac.host.home import NotRegistered
 from zac.host.host import Host
-from zac.network.tls import Answer, Line, Refused, Unreachable
+from zac.network.tls import CertificateRejected, Connection, Response, Unreachable
 
 T = TypeVar("T")
-Body = Union[Any, Callable[[Line], Any]]
+Body = Union[Any, Callable[[Connection], Any]]
 
 
 class NoServer(Fault):
-    """No server of the zone can be reached."""
+    """No server of the zone responds."""
 
     kind = Kind.UNAVAILABLE
-    action = "Check the network. The agent tries again by itself."
+    action = "Check the network connection. The agent retries automatically."
 
 
-class NoneVerifies(Fault):
-    """Servers answer, but none shows a certificate this device accepts."""
+class NoTrustedServer(Fault):
+    """Servers respond, but this device accepts the certificate of none of them."""
 
     kind = Kind.UNAVAILABLE
-    action = "Run: zac recover, or the Certificate Remint Tool of the last update."
+    action = "Run zac recover, or run the Certificate Remint Tool for the most recent update."
 
 
 class Rejected(Fault):
-    """The console understood the call and declined it."""
+    """The console rejected the call."""
 
 
-class Busy(Fault):
-    """The console answers but cannot serve the call now."""
+class ServerBusy(Fault):
+    """The console responds but cannot process the call at the moment."""
 
     kind = Kind.UNAVAILABLE
-    action = "The agent tries again by itself."
+    action = "The agent retries automatically."
 
 
-def get(host: Host, path: str, shape: Type[T], *, anyone: bool = False) -> Optional[T]:
-    """Ask the zone; None if there is no such thing (404).
+def get(
+    host: Host,
+    path: str,
+    record_type: Type[T],
+    *,
+    allow_unverified: bool = False,
+    previous_path: str = "",
+) -> Optional[T]:
+    """Return the response of the zone, None if it is 404 (not found).
 
-    `anyone` also takes an answer over TLS that does not verify: only for what is checked against
-    the zone key or a signed root anyway, under a CA that has expired (Immediate, D-23).
+    `allow_unverified` also accepts a response over unverified TLS. It is for data that is checked
+    with the zone key or a signed root, when the current CA has expired (immediate activation).
+    `previous_path` is the path of the call in the previous version of the console.
+
+    See: D-23
     """
-    answer = _ask(host, "GET", path, None, anyone=anyone)
-    return None if answer.status == HTTPStatus.NOT_FOUND else json_codec.load(shape, answer.body)
+    response = _call(host, "GET", path, None, allow_unverified=allow_unverified)
+    if previous_path and _is_unknown_path(response):
+        response = _call(host, "GET", previous_path, None, allow_unverified=allow_unverified)
+    if response.status == HTTPStatus.NOT_FOUND:
+        return None
+    return json_codec.load(record_type, response.body)
 
 
-def post(host: Host, path: str, body: Body, shape: Type[T]) -> T:
-    """Tell the zone something and read the answer; `body` may be made from the open line."""
-    answer = _ask(host, "POST", path, body)
-    if answer.status == HTTPStatus.NOT_FOUND:
-        raise _problem(answer)
-    return json_codec.load(shape, answer.body)
+def post(host: Host, path: str, body: Body, record_type: Type[T]) -> T:
+    """Send a message and return the response; `body` can be a function of the connection."""
+    response = _call(host, "POST", path, body)
+    if response.status == HTTPStatus.NOT_FOUND:
+        raise rejection(response)
+    return json_codec.load(record_type, response.body)
 
 
-def tell(host: Host, path: str, body: Body, *, anyone: bool = False) -> None:
-    """Tell the zone something public; its answer is of no interest (`anyone`: see get)."""
-    answer = _ask(host, "POST", path, body, anyone=anyone)
-    if answer.status == HTTPStatus.NOT_FOUND:
-        raise _problem(answer)
+def send(
+    host: Host,
+    path: str,
+    body: Body,
+    *,
+    allow_unverified: bool = False,
+    previous_path: str = "",
+) -> None:
+    """Send a message and ignore the content of the response; see get for the options."""
+    response = _call(host, "POST", path, body, allow_unverified=allow_unverified)
+    if previous_path and _is_unknown_path(response):
+        response = _call(host, "POST", previous_path, body, allow_unverified=allow_unverified)
+    if response.status == HTTPStatus.NOT_FOUND:
+        raise rejection(response)
 
 
 def primaries(host: Host) -> List[ServerAddress]:
-    """Return the servers that answer calls: the registered one first, the rest spread by device."""
-    device, known = host.device, host.home.known()
-    found = [one for one in known.servers if one.role == PRIMARY and one.url]
-    if not any(one.url == device.url for one in found) and device.url:
-        found.append(ServerAddress("", device.url, "", PRIMARY, url=device.url))
+    """Return the Primary Servers: the registered one first, the others in an order by device."""
+    device, cache = host.device, host.home.zone_cache()
+    servers = [server for server in cache.servers if server.role == PRIMARY and server.url]
+    if device.url and not any(server.url == device.url for server in servers):
+        servers.append(ServerAddress("", device.url, "", PRIMARY, url=device.url))
 
     def rank(server: ServerAddress) -> Any:
         spread = hashlib.sha256((device.id + server.url).encode()).hexdigest()
         return (server.url != device.url, spread)
 
-    return sorted(found, key=rank)
+    return sorted(servers, key=rank)
 
 
-def worst(faults: List[Fault]) -> Fault:
-    """Return the one fault that says most about why no server could be used."""
+def most_significant(faults: List[Fault]) -> Fault:
+    """Return the fault that best explains why no server could be used."""
     for fault in faults:
-        if isinstance(fault, Busy):
+        if isinstance(fault, ServerBusy):
             return fault
-    refused = [fault for fault in faults if isinstance(fault, Refused)]
-    if refused:
-        return NoneVerifies("No server's certificate is accepted. %s" % refused[0].explanation)
+    rejected = [fault for fault in faults if isinstance(fault, CertificateRejected)]
+    if rejected:
+        return NoTrustedServer(
+            "The certificates of all servers failed verification. %s" % rejected[0].explanation
+        )
     details = " ".join(fault.explanation for fault in faults)
-    return NoServer("No server of the zone answers. %s" % details)
+    return NoServer("No server in the zone is responding. %s" % details)
 
 
-def _ask(host: Host, method: str, path: str, body: Body, *, anyone: bool = False) -> Answer:
+def _call(
+    host: Host, method: str, path: str, body: Body, *, allow_unverified: bool = False
+) -> Response:
     faults: List[Fault] = []
-    ways = [(server, host.contact(server)) for server in primaries(host)]
-    if anyone:
-        ways += [(server, host.transport.unverified(server.url)) for server in primaries(host)]
-    for server, way in ways:
+    connections = [(server, host.connect(server)) for server in primaries(host)]
+    if allow_unverified:
+        connections += [
+            (server, host.transport.unverified(server.url)) for server in primaries(host)
+        ]
+    for server, connection in connections:
         try:
-            answer = _one(host, way, method, path, body)
-        except (Unreachable, Refused) as fault:
+            response = _send(host, connection, method, path, body)
+        except (Unreachable, CertificateRejected) as fault:
             faults.append(fault)
             continue
-        if answer.status in (429, 500, 502, 503, 504):
-            faults.append(Busy("%s is busy (%d)." % (server.name, answer.status)))
+        if response.status in (429, 500, 502, 503, 504):
+            faults.append(
+                ServerBusy("%s is busy (HTTP status %d)." % (server.name, response.status))
+            )
             continue
-        return _checked(host, answer)
-    raise worst(faults)
+        return _checked(host, response)
+    raise most_significant(faults)
 
 
-def _one(host: Host, way: ContextManager[Line], method: str, path: str, body: Body) -> Answer:
+def _send(
+    host: Host, opened: ContextManager[Connection], method: str, path: str, body: Body
+) -> Response:
     device = host.device
-    with way as line:
-        made = body(line) if callable(body) else body
-        data = b"" if made is None else json_codec.dump(made)
+    with opened as connection:
+        message = body(connection) if callable(body) else body
+        data = b"" if message is None else json_codec.dump(message)
         credentials = authentication.sign(
             device.secret,
             device=device.id,
@@ -124,22 +157,36 @@ def _one(host: Host, way: ContextManager[Line], method: str, path: str, body: Bo
             path=path,
             body=data,
         )
-        return line.send(method, path, data, {"Authorization": credentials.header()})
+        return connection.send(method, path, data, {"Authorization": credentials.header()})
 
 
-def _checked(host: Host, answer: Answer) -> Answer:
-    if answer.status == HTTPStatus.UNAUTHORIZED:
-        problem = _problem(answer)
-        host.note("unauthenticated", detail=problem.explanation)
-        raise NotRegistered(problem.explanation)
-    if answer.status < HTTPStatus.MULTIPLE_CHOICES or answer.status == HTTPStatus.NOT_FOUND:
-        return answer
-    raise _problem(answer)
+def _is_unknown_path(response: Response) -> bool:
+    """Return True for a 404 of a console that does not have the path at all.
 
-
-def _problem(answer: Answer) -> Rejected:
+    The problem documents of agent calls have types that begin with urn:zcc.
+    """
+    if response.status != HTTPStatus.NOT_FOUND:
+        return False
     try:
-        told = json_codec.load(Problem, answer.body)
+        return not json_codec.load(Problem, response.body).type.startswith("urn:zcc:")
     except json_codec.Malformed:
-        told = Problem("The server answered %d." % answer.status, answer.status)
-    return Rejected(told.detail or told.title, action=told.action)
+        return True
+
+
+def _checked(host: Host, response: Response) -> Response:
+    if response.status == HTTPStatus.UNAUTHORIZED:
+        problem = rejection(response)
+        host.log_event("unauthenticated", detail=problem.explanation)
+        raise NotRegistered(problem.explanation)
+    if response.status < HTTPStatus.MULTIPLE_CHOICES or response.status == HTTPStatus.NOT_FOUND:
+        return response
+    raise rejection(response)
+
+
+def rejection(response: Response) -> Rejected:
+    """Return the fault for an error response."""
+    try:
+        problem = json_codec.load(Problem, response.body)
+    except json_codec.Malformed:
+        problem = Problem("The server returned HTTP status %d." % response.status, response.status)
+    return Rejected(problem.detail or problem.title, action=problem.action)

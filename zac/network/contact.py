@@ -1,7 +1,7 @@
-"""First contact: who are you? The zone key answers for the host, its certificate and the roots.
+"""First contact: verify the identity of a server with a statement signed by the zone key.
 
-Nothing secret is said before that answer is checked (S-51, S-53). The same statement tells the
-time to a device whose clock is so wrong that it cannot judge certificates.
+No secret is sent before the statement is verified. The statement also contains the time, for
+devices whose clock is too wrong to check certificates.
 """
 
 from __future__ import annotations
@@ -11,81 +11,100 @@ import binascii
 import os
 import time
 from http import HTTPStatus
-from typing import Callable, Optional, Sequence
+from typing import Callable, Optional, Sequence, Tuple
 
 from faults import Fault
 from wire import json_codec
-from wire.messages import Hello, HelloAnswer
-from wire.metadata import STATEMENT, Statement, open_as
-from wire.values import Value
-from zac.network.tls import Answer, Line, Transport, Unreachable, host_of
+from wire.messages import HelloRequest, HelloResponse
+from wire.metadata import IDENTITY_STATEMENT, IdentityStatement, verify_document
+from wire.records import Record, replace
+from zac.network.tls import Connection, Response, Transport, Unreachable, host_of
 
 KEY_LENGTH = 32
 
 
-class NotProven(Fault):
+class IdentityNotProven(Fault):
     """The server did not prove that it belongs to the zone."""
 
     action = (
-        "Nothing secret was sent. Check the address, and take the key from this zone's console."
+        "No secrets were sent. Check the address, and use a registration key "
+        "from this zone's console."
     )
 
 
-class Greeting(Value):
-    """A proven statement, with the key that proved it."""
+class VerifiedIdentity(Record):
+    """A verified identity statement and the zone key that signed it."""
 
     zone_pub: str
-    statement: Statement
+    statement: IdentityStatement
 
 
-def greet(transport: Transport, url: str, trusts: Callable[[bytes], bool]) -> Greeting:
-    """Ask whoever answers to prove the zone; `trusts` judges its public key first."""
-    with transport.unverified(url) as line:
-        return _ask(line, url, trusts)
+def verify_identity(
+    transport: Transport, url: str, is_trusted: Callable[[bytes], bool]
+) -> VerifiedIdentity:
+    """Return the identity of a server if `is_trusted` accepts its zone key.
+
+    Raises IdentityNotProven, Unreachable.
+    """
+    with transport.unverified(url) as connection:
+        return _request_identity(connection, url, is_trusted)
 
 
 def learn_time(
     transport: Transport, learn: Callable[[float], float], zone_pub: str
 ) -> Callable[[str, Sequence[str]], None]:
-    """Return what a transport asks when only dates stand in the way: the zone's signed time."""
+    """Return a function that sets the clock from the identity statement of a server."""
 
-    def ask(url: str, roots: Sequence[str]) -> None:
-        wanted = base64.b64decode(zone_pub)
+    def request_time(url: str, roots: Sequence[str]) -> None:
+        pinned = base64.b64decode(zone_pub)
         try:
-            with transport.dateless(url, roots) as line:
-                learn(_ask(line, url, lambda public: public == wanted).statement.time)
-        except (NotProven, Unreachable):
+            with transport.dateless(url, roots) as connection:
+                identity = _request_identity(connection, url, lambda public: public == pinned)
+                learn(identity.statement.time)
+        except (IdentityNotProven, Unreachable):
             return
 
-    return ask
+    return request_time
 
 
-def _ask(line: Line, url: str, trusts: Callable[[bytes], bool]) -> Greeting:
-    hello = Hello(nonce=os.urandom(32).hex(), host=host_of(url))
-    began = time.monotonic()
-    answer = line.send("POST", "/zac/v1/hello", json_codec.dump(hello))
-    took = time.monotonic() - began
-    zone_pub, statement = _opened(answer, trusts)
-    same = (statement.nonce, statement.host, statement.certificate_sha256)
-    if same != (hello.nonce, hello.host, line.peer.certificate_sha256):
-        raise NotProven("The server's statement is not about this connection.")
+def _request_identity(
+    connection: Connection, url: str, is_trusted: Callable[[bytes], bool]
+) -> VerifiedIdentity:
+    hello = HelloRequest(nonce=os.urandom(32).hex(), host=host_of(url))
+    started = time.monotonic()
+    response = connection.send("POST", "/zac/v1/hello", json_codec.dump(hello))
+    duration = time.monotonic() - started
+    zone_pub, statement = _verified(response, is_trusted)
+    stated = (statement.nonce, statement.host, statement.certificate_sha256)
+    if stated != (hello.nonce, hello.host, connection.peer.certificate_sha256):
+        raise IdentityNotProven(("The server's identity statement does not match this connection."))
     if not statement.roots:
-        raise NotProven("The server's statement names no certificate authority.")
-    fresh = Statement(**{**vars(statement), "time": statement.time + took / 2})
-    return Greeting(zone_pub, fresh)
+        raise IdentityNotProven(
+            ("The server's identity statement does not include a certificate authority.")
+        )
+    return VerifiedIdentity(zone_pub, replace(statement, time=statement.time + duration / 2))
 
 
-def _opened(answer: Answer, trusts: Callable[[bytes], bool]) -> "tuple[str, Statement]":
-    if answer.status != HTTPStatus.OK:
-        raise NotProven("The server answered %d instead of proving its zone." % answer.status)
+def _verified(
+    response: Response, is_trusted: Callable[[bytes], bool]
+) -> Tuple[str, IdentityStatement]:
+    if response.status != HTTPStatus.OK:
+        raise IdentityNotProven(
+            ("The server could not prove which zone it belongs to (HTTP status %d).")
+            % response.status
+        )
     try:
-        told = json_codec.load(HelloAnswer, answer.body)
-        public = _public(told.zone_pub)
+        hello = json_codec.load(HelloResponse, response.body)
+        public = _public(hello.zone_pub)
     except json_codec.Malformed as error:
-        raise NotProven("The server's answer cannot be read.") from error
-    if public is None or not trusts(public):
-        raise NotProven("The server belongs to another zone than this device or its key.")
-    return told.zone_pub, open_as(Statement, STATEMENT, told.statement, told.zone_pub)
+        raise IdentityNotProven("The server's response is invalid.") from error
+    if public is None or not is_trusted(public):
+        raise IdentityNotProven(
+            ("The server belongs to a different zone than this device or the registration key.")
+        )
+    return hello.zone_pub, verify_document(
+        IdentityStatement, IDENTITY_STATEMENT, hello.statement, hello.zone_pub
+    )
 
 
 def _public(text: str) -> Optional[bytes]:

@@ -1,4 +1,4 @@
-"""Who is at the other end of a TLS connection, and which root vouched for it."""
+"""The peer of a TLS connection, and the root that verified it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import hashlib
 import ssl
 from typing import Dict, List, Sequence, Tuple
 
-from wire.values import Value
+from wire.records import Record
 from zac.trust import pem
 
 
-class Peer(Value):
-    """Who answered: which store and which root verified it (digests), and its certificate's."""
+class Peer(Record):
+    """Digests of the trust store and root that verified a server, and of its certificate."""
 
     store: str = ""
     anchored: str = ""
     certificate_sha256: str = ""
 
 
-def digest(roots: Sequence[str]) -> str:
-    """Return the name of a trust store: the digest of its roots."""
+def trust_store_id(roots: Sequence[str]) -> str:
+    """Return the ID of a trust store: the digest of its roots."""
     return hashlib.sha256("".join(roots).encode()).hexdigest()
 
 
-def peer_of(sock: ssl.SSLSocket, roots: Sequence[str]) -> Peer:
-    """Return who answered on an open connection."""
+def get_peer(sock: ssl.SSLSocket, roots: Sequence[str]) -> Peer:
+    """Return the peer of an open connection."""
     leaf = sock.getpeercert(binary_form=True) or b""
     chain = _verified_chain(sock)
     anchored = ""
@@ -32,18 +32,18 @@ def peer_of(sock: ssl.SSLSocket, roots: Sequence[str]) -> Peer:
         anchored = hashlib.sha256(chain[-1].public_bytes(2)).hexdigest()
     elif len(roots) == 1:
         anchored = pem.fingerprint(roots[0])
-    return Peer(digest(roots)[:16], anchored, hashlib.sha256(leaf).hexdigest())
+    return Peer(trust_store_id(roots)[:16], anchored, hashlib.sha256(leaf).hexdigest())
 
 
 def _verified_chain(sock: ssl.SSLSocket) -> Sequence["_Certificate"]:
-    # Python offers the verified chain from 3.10 on; older ones report the store alone.
+    # The verified chain is available in Python 3.10 and later.
     inner = getattr(sock, "_sslobj", None)
     chain = getattr(inner, "get_verified_chain", None)
     return (chain() or []) if chain else []
 
 
 class _Certificate:
-    """The part of ssl's certificate object that is used."""
+    """The methods that are used of certificate objects of `ssl`."""
 
     def public_bytes(self, encoding: int) -> bytes:
         raise NotImplementedError
@@ -52,11 +52,11 @@ class _Certificate:
         raise NotImplementedError
 
 
-def validities(sock: ssl.SSLSocket) -> List[Tuple[float, float]]:
-    """Return from when to when each certificate of the verified chain is valid."""
+def validity_periods(sock: ssl.SSLSocket) -> List[Tuple[float, float]]:
+    """Return the validity (begin, end) of each certificate in the verified chain, in seconds."""
     chain = [certificate.get_info() for certificate in _verified_chain(sock)]
     leaf = sock.getpeercert() or {}
     if not chain and "notAfter" in leaf:
         chain = [{"notBefore": str(leaf["notBefore"]), "notAfter": str(leaf["notAfter"])}]
     seconds = ssl.cert_time_to_seconds
-    return [(seconds(one["notBefore"]), seconds(one["notAfter"])) for one in chain]
+    return [(seconds(info["notBefore"]), seconds(info["notAfter"])) for info in chain]

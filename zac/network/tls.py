@@ -1,8 +1,8 @@
-"""TLS as the agent needs it: nothing but the given roots is trusted, names are always checked.
+"""TLS connections of the agent: only the given roots are trusted, and names are always checked.
 
-One context per trust store and no session reuse, because a resumed session skips verification.
-"Unreachable" and "certificate refused" are told apart everywhere: only the second means that
-trust is wrong on one side.
+Each trust store has its own context, and sessions are not reused, because a resumed session skips
+verification. Unreachable and CertificateRejected are separate everywhere: only the second one
+means that server and device do not trust the same CA.
 """
 
 from __future__ import annotations
@@ -14,33 +14,36 @@ from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, 
 from urllib.parse import urlsplit
 
 from faults import Fault, Kind
-from wire.values import Value
+from wire.records import Record
 from zac.host.clock import Clock
 from zac.network import peers
 from zac.network.exchange import Exchange
 from zac.network.peers import Peer
 
 TIMEOUT = 10.0
-MOST_BYTES = 8 << 20
-PIECE = 1 << 14
-# X509_V_FLAG_NO_CHECK_TIME: the dates are then judged here, with the corrected clock.
+MAX_RESPONSE_BYTES = 8 << 20
+CHUNK_BYTES = 1 << 14
+# X509_V_FLAG_NO_CHECK_TIME: this module then checks the dates with the corrected clock.
 NO_CHECK_TIME = 0x200000
-MOST_CONTEXTS = 16
+MAX_CONTEXTS = 16
 NOT_YET_VALID, EXPIRED = 9, 10
 
 
 class Unreachable(Fault):
-    """No connection, or it broke: this says nothing about certificates."""
+    """The connection could not be established or was interrupted."""
 
     kind = Kind.UNAVAILABLE
-    action = "Check network, address and port, and that the server runs."
+    action = "Check the network, address, and port, and make sure that the server is running."
 
 
-class Refused(Fault):
-    """The server's certificate is not accepted with the roots this device trusts."""
+class CertificateRejected(Fault):
+    """The server's certificate is not valid for the roots that this device trusts."""
 
     kind = Kind.UNAVAILABLE
-    action = "Trust is wrong on one side. Run: zac recover, or the Certificate Remint Tool."
+    action = (
+        "The server and this device do not trust the same CA. Run zac "
+        "recover or the Certificate Remint Tool."
+    )
 
     def __init__(self, explanation: str, code: int = 0) -> None:
         super().__init__(explanation)
@@ -48,68 +51,70 @@ class Refused(Fault):
 
 
 class BadAddress(Unreachable):
-    """The text is no address of a server."""
+    """The address of the server is not valid."""
 
     kind = Kind.INVALID
-    action = "Give an address of the form https://SERVER:PORT"
+    action = "Specify the address in the format https://SERVER:PORT"
 
 
-class Answer(Value):
-    """An HTTP answer."""
+class Response(Record):
+    """An HTTP response."""
 
     status: int
     body: bytes
 
 
-class Line:
-    """One open connection; it carries one request."""
+class Connection:
+    """An open connection for one request."""
 
     def __init__(self, exchange: Exchange, roots: Sequence[str], prefix: str) -> None:
         self._exchange = exchange
-        self.peer = peers.peer_of(exchange.secured, roots) if exchange.secured else Peer()
+        self.peer = peers.get_peer(exchange.secured, roots) if exchange.secured else Peer()
         self._prefix = prefix.rstrip("/")
 
     def send(
         self, method: str, path: str, body: bytes = b"", headers: Optional[Mapping[str, str]] = None
-    ) -> Answer:
-        """Send a request and read the answer; raises Unreachable."""
+    ) -> Response:
+        """Send a request and return the response; raises Unreachable."""
         sent = dict(headers or {})
         if body:
             sent["Content-Type"] = "application/json"
         with _network(self._exchange.host):
-            status = self._exchange.ask(method, self._prefix + path, sent, body)
-            data = self._exchange.whole(MOST_BYTES + 1)
-        if len(data) > MOST_BYTES:
-            raise Unreachable("%s sent more than was asked for." % self._exchange.host)
-        return Answer(status, data)
+            status = self._exchange.request(method, self._prefix + path, sent, body)
+            data = self._exchange.read_all(MAX_RESPONSE_BYTES + 1)
+        if len(data) > MAX_RESPONSE_BYTES:
+            raise Unreachable("%s sent more data than requested." % self._exchange.host)
+        return Response(status, data)
 
-    def receive(self, path: str, begin: int, most: int, take: Callable[[int, bytes], None]) -> int:
-        """Ask for a file from an offset on; hand each piece with its place to `take`.
+    def download(
+        self, path: str, begin: int, max_bytes: int, store: Callable[[int, bytes], None]
+    ) -> int:
+        """Download a file from an offset, and call `store` with each chunk and its offset.
 
-        Returns the status. Who knows no ranges sends the whole file, whose pieces begin at 0.
+        Returns the status. Servers without range support send the whole file, from offset 0.
         """
         headers = {"Range": "bytes=%d-" % begin} if begin else {}
         with _network(self._exchange.host):
-            status = self._exchange.ask("GET", self._prefix + path, headers)
+            status = self._exchange.request("GET", self._prefix + path, headers)
         if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             return status
-        at = begin if status == HTTPStatus.PARTIAL_CONTENT else 0
-        told = self._exchange.headers.get("content-range", "")
-        if at and not told.startswith("bytes %d-" % at):
-            raise Unreachable("%s sent another part than was asked for." % self._exchange.host)
+        offset = begin if status == HTTPStatus.PARTIAL_CONTENT else 0
+        content_range = self._exchange.headers.get("content-range", "")
+        if offset and not content_range.startswith("bytes %d-" % offset):
+            raise Unreachable("%s sent a different range than requested." % self._exchange.host)
         while True:
             with _network(self._exchange.host):
-                data = self._exchange.read(PIECE)
+                data = self._exchange.read(CHUNK_BYTES)
             if not data:
                 return status
-            if at + len(data) > most:
-                raise Unreachable("%s sent more than was asked for." % self._exchange.host)
-            take(at, data)
-            at += len(data)
+            if offset + len(data) > max_bytes:
+                raise Unreachable("%s sent more data than requested." % self._exchange.host)
+            store(offset, data)
+            offset += len(data)
 
-    def valid(self) -> List[Tuple[float, float]]:
-        """Return from when to when each certificate that was shown is valid."""
-        return peers.validities(self._exchange.secured) if self._exchange.secured else []
+    def validity_periods(self) -> List[Tuple[float, float]]:
+        """Return the validity (begin, end) of each certificate of the server, in seconds."""
+        return peers.validity_periods(self._exchange.secured) if self._exchange.secured else []
 
     def close(self) -> None:
         """Close the connection."""
@@ -117,7 +122,7 @@ class Line:
 
 
 class Transport:
-    """Opens connections. `learn_time` is asked when only the local clock may be wrong."""
+    """Opens connections. `learn_time` is called when the local clock might be wrong."""
 
     def __init__(self, clock: Clock, timeout: float = TIMEOUT) -> None:
         self._clock = clock
@@ -126,66 +131,66 @@ class Transport:
         self.learn_time: Callable[[str, Sequence[str]], None] = lambda _url, _roots: None
 
     @contextlib.contextmanager
-    def verified(self, url: str, roots: Sequence[str]) -> Iterator[Line]:
-        """Open a connection whose certificate the roots verify; raises Unreachable, Refused.
+    def verified(self, url: str, roots: Sequence[str]) -> Iterator[Connection]:
+        """Open a verified connection; raises Unreachable, CertificateRejected.
 
-        All roots together are tried first, then each alone: two roots of one name without key
-        identifiers would otherwise hide each other.
+        All roots are tried together, then each one separately, because two roots with the same
+        name and no key identifiers hide each other.
         """
-        with contextlib.closing(self._any_store(url, roots)) as line:
-            yield line
+        with contextlib.closing(self._open_verified(url, roots)) as connection:
+            yield connection
 
     @contextlib.contextmanager
-    def dateless(self, url: str, roots: Sequence[str]) -> Iterator[Line]:
-        """Open a connection with chain and name verified but no dates: only to learn the time."""
-        with contextlib.closing(self._open(url, self._context(roots, dateless=True))) as line:
-            yield line
+    def dateless(self, url: str, roots: Sequence[str]) -> Iterator[Connection]:
+        """Open a connection that verifies chain and name but not the dates, to learn the time."""
+        with contextlib.closing(self._open(url, self._context(roots, dateless=True))) as connection:
+            yield connection
 
     @contextlib.contextmanager
-    def unverified(self, url: str) -> Iterator[Line]:
-        """Open a connection to whoever answers: for signed or digest-checked content only."""
+    def unverified(self, url: str) -> Iterator[Connection]:
+        """Open an unverified connection, for signed documents and content with a digest only."""
         context = None
         if urlsplit(url).scheme == "https":
             context = _client_context()
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        with contextlib.closing(self._open(url, context)) as line:
-            yield line
+        with contextlib.closing(self._open(url, context)) as connection:
+            yield connection
 
-    def _any_store(self, url: str, roots: Sequence[str]) -> Line:
+    def _open_verified(self, url: str, roots: Sequence[str]) -> Connection:
         stores: List[Sequence[str]] = [roots] if roots else []
         if len(roots) > 1:
             stores += [[root] for root in roots]
-        first: Optional[Refused] = None
-        for store in stores:
+        first: Optional[CertificateRejected] = None
+        for subset in stores:
             try:
-                return self._judged(url, store)
-            except Refused as refused:
-                first = first or refused
-        raise first or Refused("This device trusts no certificate authority.")
+                return self._open_with_dates_checked(url, subset)
+            except CertificateRejected as fault:
+                first = first or fault
+        raise first or CertificateRejected("This device does not trust any certificate authority.")
 
-    def _judged(self, url: str, roots: Sequence[str]) -> Line:
-        if not self._clock.absurd:
+    def _open_with_dates_checked(self, url: str, roots: Sequence[str]) -> Connection:
+        if not self._clock.is_unusable:
             try:
                 return self._open(url, self._context(roots), roots)
-            except Refused as refused:
-                if refused.code not in (NOT_YET_VALID, EXPIRED):
+            except CertificateRejected as fault:
+                if fault.code not in (NOT_YET_VALID, EXPIRED):
                     raise
                 self.learn_time(url, roots)
-                if not self._clock.absurd:
+                if not self._clock.is_unusable:
                     raise
-        line = self._open(url, self._context(roots, dateless=True), roots)
+        connection = self._open(url, self._context(roots, dateless=True), roots)
         try:
-            _judge_dates(line.valid(), self._clock.now())
-        except Refused:
-            line.close()
+            _check_dates(connection.validity_periods(), self._clock.now())
+        except CertificateRejected:
+            connection.close()
             raise
-        return line
+        return connection
 
     def _context(self, roots: Sequence[str], *, dateless: bool = False) -> ssl.SSLContext:
-        key = (peers.digest(roots), dateless)
+        key = (peers.trust_store_id(roots), dateless)
         if key not in self._contexts:
-            if len(self._contexts) > MOST_CONTEXTS:
+            if len(self._contexts) > MAX_CONTEXTS:
                 self._contexts.clear()
             context = _client_context()
             context.load_verify_locations(cadata="".join(roots))
@@ -194,18 +199,20 @@ class Transport:
             self._contexts[key] = context
         return self._contexts[key]
 
-    def _open(self, url: str, context: Optional[ssl.SSLContext], roots: Sequence[str] = ()) -> Line:
+    def _open(
+        self, url: str, context: Optional[ssl.SSLContext], roots: Sequence[str] = ()
+    ) -> Connection:
         parts = urlsplit(url)
         host, port = parts.hostname or "", _port(url)
         with _network(host):
-            return Line(Exchange(host, port, self._timeout, context), roots, parts.path)
+            return Connection(Exchange(host, port, self._timeout, context), roots, parts.path)
 
 
 def host_of(url: str) -> str:
-    """Return the host a URL names; raises BadAddress."""
+    """Return the host name of a URL; raises BadAddress."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadAddress("This is no address of a server: %s" % url)
+        raise BadAddress("Invalid server address: %s" % url)
     return parts.hostname
 
 
@@ -215,7 +222,7 @@ def _port(url: str) -> int:
     try:
         return parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError as error:
-        raise BadAddress("This is no address of a server: %s" % url) from error
+        raise BadAddress("Invalid server address: %s" % url) from error
 
 
 def _client_context() -> ssl.SSLContext:
@@ -227,14 +234,16 @@ def _client_context() -> ssl.SSLContext:
     return context
 
 
-def _judge_dates(valid: Sequence[Tuple[float, float]], now: float) -> None:
-    if not valid:
-        raise Refused("The dates of the server's certificate cannot be judged.", EXPIRED)
-    for begin, end in valid:
+def _check_dates(periods: Sequence[Tuple[float, float]], now: float) -> None:
+    if not periods:
+        raise CertificateRejected(
+            ("The validity dates of the server's certificate cannot be checked."), EXPIRED
+        )
+    for begin, end in periods:
         if now < begin:
-            raise Refused("The server's certificate is not yet valid.", NOT_YET_VALID)
+            raise CertificateRejected("The server's certificate is not yet valid.", NOT_YET_VALID)
         if now > end:
-            raise Refused("The server's certificate has expired.", EXPIRED)
+            raise CertificateRejected("The server's certificate has expired.", EXPIRED)
 
 
 @contextlib.contextmanager
@@ -243,8 +252,8 @@ def _network(host: str) -> Iterator[None]:
         yield
     except ssl.SSLCertVerificationError as error:
         text = "%s: %s." % (host, error.verify_message)
-        raise Refused(text, error.verify_code) from error
+        raise CertificateRejected(text, error.verify_code) from error
     except (OSError, UnicodeError) as error:
         raise Unreachable(
-            "%s does not answer: %s." % (host, str(error) or type(error).__name__)
+            "%s is not responding: %s." % (host, str(error) or type(error).__name__)
         ) from error

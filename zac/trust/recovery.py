@@ -1,7 +1,7 @@
-"""A device that can no longer verify TLS finds back by the zone key alone (B-10).
+"""Recovery of a device that cannot verify any server, with the zone key.
 
-What it takes is an "activated" notice, which the console signs only after an activation: a
-replayed manifest of a cancelled update proves nothing. After that a verified refresh must succeed.
+It requires a signed activation notice, which the console creates only after an activation, because
+the manifest of a canceled update could be replayed. A verified refresh must succeed afterward.
 """
 
 from __future__ import annotations
@@ -10,82 +10,85 @@ from http import HTTPStatus
 from typing import Iterator, List, Tuple
 
 from faults import Fault
-from wire import json_codec
-from wire import metadata as words
+from wire import json_codec, metadata
 from wire.envelope import Envelope
-from wire.metadata import Activated, Manifest, Recovery, open_as
-from wire.values import replace
+from wire.metadata import ActivationNotice, Manifest, RecoveryNotices, verify_document
+from wire.records import replace
 from zac.content import content
 from zac.host import files, state
 from zac.host.host import Host
-from zac.network.tls import Refused, Unreachable
+from zac.network.tls import CertificateRejected, Unreachable
 from zac.trust import store
 from zac.trust.store import Generation
 from zac.updates import notices, steps
 
 
-class NoWayBack(Fault):
-    """No server offers a signed notice of a newer activation."""
+class RecoveryFailed(Fault):
+    """No server has a signed notice of a newer activation."""
 
-    action = "Run the Certificate Remint Tool of the last update on this device."
+    action = "Run the Certificate Remint Tool for the most recent update on this device."
 
 
 def recover(host: Host) -> None:
-    """Take over the newest activated root that any known server offers; raises NoWayBack."""
-    for notice in sorted(_notices(host), key=lambda one: -one.epoch):
+    """Trust the newest activated root that a known server has; raises RecoveryFailed."""
+    for notice in sorted(_notices(host), key=lambda notice: -notice.epoch):
         try:
-            take_over(host, notice)
-        except steps.OldUpdate as fault:
-            # Every server keeps the notices of earlier changes, too: nothing is wrong with them.
-            host.note("recovery-refused", reason=fault.explanation)
+            apply_notice(host, notice)
+        except steps.OutdatedUpdate as fault:
+            # Servers also have the notices of earlier changes, which are valid but outdated.
+            host.log_event("recovery-rejected", reason=fault.explanation)
         except Fault as fault:
-            notices.distrust(host, "recovery", fault)
+            notices.reject_document(host, "recovery", fault)
         else:
             return
-    raise NoWayBack("No server offers a newer certificate authority signed for this device.")
+    raise RecoveryFailed(
+        ("No server has a newer CA certificate that is signed with this zone's key.")
+    )
 
 
-def take_over(host: Host, notice: Activated) -> None:
-    """Make the root of a verified notice the current one and take its update up."""
-    manifest, envelope = checked(host, notice)
-    file = next((one for one in manifest.files if one.name == words.ROOT_FILE), None)
+def apply_notice(host: Host, notice: ActivationNotice) -> None:
+    """Make the root of a verified notice the current one, and start its update."""
+    manifest, envelope = verify_notice(host, notice)
+    file = next((file for file in manifest.files if file.name == metadata.ROOT_FILE), None)
     if file is None:
-        raise steps.WrongRoot("The update holds no CA certificate.")
+        raise steps.InvalidRoot("The update does not contain a CA certificate.")
     data = content.fetch(host, file.sha256, file.size)
-    files.make_folder(steps.repository(host, manifest.id))
-    files.write(steps.repository(host, manifest.id, words.ROOT_FILE), data)
+    files.make_folder(steps.repository_path(host, manifest.id))
+    files.write(steps.repository_path(host, manifest.id, metadata.ROOT_FILE), data)
     root = steps.read_root(host, manifest)
-    with host.state.held():
-        generation = host.security.current()
-        held = store.with_pending(generation.trust, root)
+    with host.state.locked():
+        generation = host.trust_store.current()
+        trust = store.with_pending(generation.trust, root)
         if not host.is_certified:
-            held = store.activated(held, manifest.root_sha256)
-        host.security.use(Generation(held, generation.server))
-    notices.keep(host, manifest, envelope)
+            trust = store.with_current(trust, manifest.root_sha256)
+        host.trust_store.activate(Generation(trust, generation.server))
+    notices.store_manifest(host, manifest, envelope)
     if not host.is_certified:
         _skip_to_activated(host, manifest)
-    host.note("recovered", update=manifest.id, root=manifest.root_sha256[:16])
+    host.log_event("recovered", update=manifest.id, root=manifest.root_sha256[:16])
 
 
-def checked(host: Host, notice: Activated) -> Tuple[Manifest, Envelope]:
-    """Return the manifest of a notice if the two belong together and are newer than our trust."""
-    manifest = notices.verified(host, notice.manifest)
-    same = (notice.id, notice.epoch, notice.ca_sha256, notice.zone)
-    if same != (manifest.id, manifest.epoch, manifest.root_sha256, manifest.zone):
-        raise steps.WrongRoot("Notice and manifest do not belong together.")
+def verify_notice(host: Host, notice: ActivationNotice) -> Tuple[Manifest, Envelope]:
+    """Return the manifest of a notice; raises a fault if they do not match or are outdated."""
+    manifest = notices.verify_manifest(host, notice.manifest)
+    stated = (notice.id, notice.epoch, notice.ca_sha256, notice.zone)
+    if stated != (manifest.id, manifest.epoch, manifest.root_sha256, manifest.zone):
+        raise steps.InvalidRoot("The signed trust notice does not match the update.")
     if not manifest.changes_ca or notice.epoch <= host.state.load().epoch:
-        raise steps.OldUpdate("The notice is older than the trust of this device.")
+        raise steps.OutdatedUpdate(
+            ("The signed trust notice is older than the trust settings on this device.")
+        )
     return manifest, notice.manifest
 
 
 def _skip_to_activated(host: Host, manifest: Manifest) -> None:
-    host.state.amend(
+    host.state.edit(
         manifest.id,
-        lambda held: replace(held, step=state.ACTIVATED, failure="", before=held.before or ""),
+        lambda record: replace(record, step=state.ACTIVATED, failure=""),
     )
 
 
-def _notices(host: Host) -> Iterator[Activated]:
+def _notices(host: Host) -> Iterator[ActivationNotice]:
     zone_pub = host.device.zone_pub
     seen: List[Envelope] = []
     for document in _documents(host):
@@ -94,23 +97,25 @@ def _notices(host: Host) -> Iterator[Activated]:
                 continue
             seen.append(envelope)
             try:
-                yield open_as(Activated, words.ACTIVATED, envelope, zone_pub)
+                yield verify_document(
+                    ActivationNotice, metadata.ACTIVATION_NOTICE, envelope, zone_pub
+                )
             except Fault as fault:
-                notices.distrust(host, "recovery", fault)
+                notices.reject_document(host, "recovery", fault)
 
 
-def _documents(host: Host) -> Iterator[Recovery]:
+def _documents(host: Host) -> Iterator[RecoveryNotices]:
     for url in _urls(host):
         try:
-            with host.transport.unverified(url) as line:
-                answer = line.send("GET", "/recovery")
-            if answer.status == HTTPStatus.OK:
-                yield json_codec.load(Recovery, answer.body)
-        except (Unreachable, Refused, json_codec.Malformed) as fault:
+            with host.transport.unverified(url) as connection:
+                response = connection.send("GET", "/recovery")
+            if response.status == HTTPStatus.OK:
+                yield json_codec.load(RecoveryNotices, response.body)
+        except (Unreachable, CertificateRejected, json_codec.Malformed) as fault:
             host.log("recovery: %s" % fault.explanation)
 
 
 def _urls(host: Host) -> List[str]:
-    servers = content.nearest(host)
+    servers = content.list_nearest_servers(host)
     urls = [server.content_url for server in servers] + [server.url for server in servers]
     return [url for url in dict.fromkeys([*urls, host.device.url]) if url]

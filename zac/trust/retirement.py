@@ -1,61 +1,64 @@
-"""Dropping an old root: only by a signed notice, and only when nothing needs it any more.
+"""Retirement of old roots after a signed notice.
 
-Rule A: a root goes after every server this host uses was verified without it, or when it has
-expired. Any other order can lose a contact.
+A root is deleted only if it has expired, or if every server of this host was verified without it.
+Otherwise the device could lose contact.
 """
 
 from __future__ import annotations
 
 from typing import Sequence
 
-from wire.values import replace
+from wire.records import replace
 from zac.host.host import Host, servers_with_url
-from zac.host.state import Record, State
-from zac.network.tls import Refused, Unreachable
+from zac.host.state import State, UpdateRecord
+from zac.network.tls import CertificateRejected, Unreachable
 from zac.trust import pem, store
 from zac.trust.store import with_trust
-from zac.updates.activation import MOST_CONTACTS
+from zac.updates.activation import MAX_CONTACTS
 
 
-def retire(host: Host) -> None:
-    """Drop the roots that signed notices name, as far as the rule allows it now."""
-    held = host.security.current().trust
-    named = {digest for notice in host.state.load().retire for digest in notice.roots_sha256}
-    named -= {pem.fingerprint(held.current)}
-    going = [digest for digest in store.digests(held) if digest in named]
-    if not going:
+def retire_roots(host: Host) -> None:
+    """Delete the roots that are listed in signed notices and are no longer required."""
+    trust = host.trust_store.current().trust
+    notices = host.state.load().retirements
+    listed = {digest for notice in notices for digest in notice.roots_sha256}
+    listed -= {pem.fingerprint(trust.current)}
+    retired = [digest for digest in store.digests(trust) if digest in listed]
+    if not retired:
         return
-    if not _expired(host, going) and not _served_without(host, going):
-        host.log("an old root stays trusted: a server still needs it")
+    if not _are_expired(host, retired) and not _is_verified_without(host, retired):
+        host.log("keeping an old root because a server still needs it")
         return
-    with host.state.held():
-        generation = host.security.current()
-        host.security.use(with_trust(generation, store.without(generation.trust, going)))
-        host.state.change(_no_way_back)
-    host.note("retired", roots=",".join(digest[:16] for digest in going))
+    with host.state.locked():
+        generation = host.trust_store.current()
+        host.trust_store.activate(with_trust(generation, store.without(generation.trust, retired)))
+        host.state.update(_without_previous_generations)
+    host.log_event("retired", roots=",".join(digest[:16] for digest in retired))
 
 
-def _expired(host: Host, going: Sequence[str]) -> bool:
-    held = host.security.current().trust
-    roots = [root for root in (store.find(held, digest) for digest in going) if root]
+def _are_expired(host: Host, digests: Sequence[str]) -> bool:
+    trust = host.trust_store.current().trust
+    roots = [root for root in (store.find(trust, digest) for digest in digests) if root]
     return all(pem.dates(root)[1] < host.clock.now() for root in roots)
 
 
-def _served_without(host: Host, going: Sequence[str]) -> bool:
-    left = store.roots(store.without(host.security.current().trust, going))
-    servers = servers_with_url(host.home.known().servers)
+def _is_verified_without(host: Host, digests: Sequence[str]) -> bool:
+    remaining = store.roots(store.without(host.trust_store.current().trust, digests))
+    servers = servers_with_url(host.home.zone_cache().servers)
     try:
-        for server in servers[:MOST_CONTACTS]:
-            with host.transport.verified(server.url, left) as line:
-                line.send("GET", "/contact")
-    except (Refused, Unreachable):
+        for server in servers[:MAX_CONTACTS]:
+            with host.transport.verified(server.url, remaining) as connection:
+                connection.send("GET", "/contact")
+    except (CertificateRejected, Unreachable):
         return False
     return bool(servers)
 
 
-def _no_way_back(held: State) -> State:
-    def forget(record: Record) -> Record:
-        return record if record.open else replace(record, before="", bare="")
+def _without_previous_generations(state: State) -> State:
+    def without(record: UpdateRecord) -> UpdateRecord:
+        if record.is_open:
+            return record
+        return replace(record, previous_generation="", generation_without_cross="")
 
-    updates = {name: forget(record) for name, record in held.updates.items()}
-    return replace(held, updates=updates)
+    updates = {update: without(record) for update, record in state.updates.items()}
+    return replace(state, updates=updates)

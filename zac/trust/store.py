@@ -1,13 +1,12 @@
-"""Trust, key and certificate as whole generations: `current` names a folder that never changes.
+"""The trust store: generations of trusted roots, private key and certificate.
 
-A generation is built beside the others under the digest of its content, its meta.json last; then
-one rename moves `current`. A reader resolves `current` once and opens files inside. The key and
-its chain are one file, so that nothing can pair an old key with a new certificate.
+A generation is an immutable folder, named after the digest of its content. Its meta.json is
+written last, then one rename moves the link `current` to it. Readers resolve the link once. Key
+and chain are one file, so that an old key is never used with a new certificate.
 
-Which roots are trusted and how the set changes: plain functions over wire.messages.Trust.
+Roots are only added before an activation, so cancellation and missed updates are harmless.
 
-Trust is only ever added before an activation (D-28 of docs/decisions.md): cancelling or being late
-is then harmless.
+See: D-28
 """
 
 from __future__ import annotations
@@ -20,107 +19,107 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 from wire import json_codec
 from wire.messages import Trust
 from wire.metadata import sha256
-from wire.values import Value, replace
+from wire.records import Record, replace
 from zac.host import files as host_files
-from zac.host.home import Damaged
+from zac.host.home import DamagedFile
 from zac.trust import pem
 
 CURRENT = "current"
 META = "meta.json"
 
 
-class Generation(Value):
-    """What this host trusts and, on a server, its key and chain in one PEM text."""
+class Generation(Record):
+    """Trusted roots and, on a server, its key and chain in one PEM text."""
 
     trust: Trust
     server: str = ""
 
     def files(self) -> Dict[str, bytes]:
-        """Return the files of this generation but meta.json."""
-        made = {
+        """Return the files of this generation without meta.json."""
+        contents = {
             "ca.pem": "".join(roots(self.trust)),
             "previous.pem": "".join(self.trust.in_grace),
         }
         if self.server:
-            made["server.pem"] = self.server
-        return {name: text.encode() for name, text in made.items()}
+            contents["server.pem"] = self.server
+        return {name: text.encode() for name, text in contents.items()}
 
     def meta(self) -> bytes:
-        """Return meta.json: which root is what, and the digest of each file."""
-        known: Dict[str, object] = {
+        """Return meta.json: the roles of the roots, and the digest of each file."""
+        meta: Dict[str, object] = {
             "current": pem.fingerprint(self.trust.current),
             "in_grace": pem.fingerprints(self.trust.in_grace),
             "pending": pem.fingerprints(self.trust.pending),
             "files": {name: sha256(data) for name, data in self.files().items()},
         }
-        return json_codec.dump(known)
+        return json_codec.dump(meta)
 
     def name(self) -> str:
-        """Return the folder's name: the digest of its meta.json."""
+        """Return the name of the folder: the digest of meta.json."""
         return "gen-" + hashlib.sha256(self.meta()).hexdigest()[:32]
 
 
-class Security:
-    """The folder security/ of a home."""
+class TrustStore:
+    """The folder security/ of a data directory."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def name(self) -> str:
-        """Return the name of the generation in force, "" before the first one."""
-        return os.path.basename(host_files.pointed(os.path.join(self.path, CURRENT)))
+    def current_name(self) -> str:
+        """Return the name of the current generation, "" if there is none."""
+        return os.path.basename(host_files.read_link(os.path.join(self.path, CURRENT)))
 
     def exists(self) -> bool:
-        """Tell whether a generation is in force."""
-        return bool(self.name())
+        """Return True if there is a current generation."""
+        return bool(self.current_name())
 
     def current(self) -> Generation:
-        """Return the generation in force; raises Damaged."""
+        """Return the current generation; raises DamagedFile."""
         while True:
-            name = self.name()
+            name = self.current_name()
             try:
                 return self.read(name)
-            except Damaged:
-                # Another thread may have put another one in force, and removed this one.
-                if name == self.name():
+            except DamagedFile:
+                # Another thread might have activated a new generation and deleted this one.
+                if name == self.current_name():
                     raise
 
     def read(self, name: str) -> Generation:
-        """Return one generation; raises Damaged if it is incomplete or altered."""
+        """Return a generation; raises DamagedFile if it is incomplete or was changed."""
         try:
             meta = json.loads(self._file(name, META))
             files = {file: self._file(name, file) for file in meta["files"]}
             if any(sha256(files[file]) != meta["files"][file] for file in files):
-                raise Damaged("The trust store of this device was altered.")
+                raise DamagedFile(("The trust store on this device has been tampered with."))
             return _generation(meta, files)
         except (ValueError, KeyError, TypeError) as error:
-            raise Damaged("The trust store of this device cannot be read.") from error
+            raise DamagedFile("Cannot read the trust store on this device.") from error
 
-    def use(self, generation: Generation) -> bool:
-        """Put a generation in force, atomically; True if it was not. Harmless to repeat."""
+    def activate(self, generation: Generation) -> bool:
+        """Make a generation the current one, atomically; return False if it already was."""
         name = generation.name()
-        if name == self.name():
+        if name == self.current_name():
             return False
         self._build(generation, name)
-        self.go_to(name)
+        self.switch_to(name)
         return True
 
-    def go_to(self, name: str) -> None:
-        """Let `current` name a complete generation; raises Damaged if it is not."""
+    def switch_to(self, name: str) -> None:
+        """Make a stored generation the current one; raises DamagedFile if it is incomplete."""
         self.read(name)
-        host_files.point(os.path.join(self.path, CURRENT), name)
+        host_files.set_link(os.path.join(self.path, CURRENT), name)
 
-    def tidy(self, keep: List[str]) -> None:
-        """Remove generations that nobody will go back to; never while another one is built."""
-        kept = {*keep, self.name()}
-        for name in host_files.names(self.path):
+    def delete_except(self, keep: List[str]) -> None:
+        """Delete all generations but the current one and those to keep."""
+        kept = {*keep, self.current_name()}
+        for name in host_files.list_names(self.path):
             if name.startswith("gen-") and name not in kept:
                 host_files.remove(os.path.join(self.path, name, META))
                 host_files.remove_tree(os.path.join(self.path, name))
 
-    def server_file(self) -> str:
-        """Return the path of key and chain in force; the link is resolved now, once."""
-        return os.path.join(self.path, self.name(), "server.pem")
+    def server_certificate_path(self) -> str:
+        """Return the path of the current key and chain, with the link resolved."""
+        return os.path.join(self.path, self.current_name(), "server.pem")
 
     def _build(self, generation: Generation, name: str) -> None:
         folder = os.path.join(self.path, name)
@@ -132,100 +131,102 @@ class Security:
     def _file(self, name: str, file: str) -> bytes:
         data = host_files.read(os.path.join(self.path, name, file)) if name else None
         if data is None:
-            raise Damaged("The trust store of this device is not complete.")
+            raise DamagedFile("The trust store on this device is incomplete.")
         return data
 
 
 def _generation(meta: Dict[str, List[str]], files: Dict[str, bytes]) -> Generation:
     roots = {pem.fingerprint(root): root for root in pem.split(files["ca.pem"].decode())}
-    held = Trust(
+    trust = Trust(
         current=roots[str(meta["current"])],
         in_grace=[roots[digest] for digest in meta["in_grace"]],
         pending=[roots[digest] for digest in meta["pending"]],
     )
-    return Generation(held, files.get("server.pem", b"").decode())
+    return Generation(trust, files.get("server.pem", b"").decode())
 
 
-def with_trust(generation: Generation, held: Trust) -> Generation:
-    """Return the generation with other trust and the same key and chain."""
-    return replace(generation, trust=held)
+def with_trust(generation: Generation, trust: Trust) -> Generation:
+    """Return the generation with other trusted roots and the same key and chain."""
+    return replace(generation, trust=trust)
 
 
 Roots = Tuple[str, ...]
 
 
 def roots(trust: Trust) -> Roots:
-    """Return every root trusted now, the current one first, none twice."""
+    """Return all trusted roots without duplicates, the current one first."""
     return tuple(_distinct([trust.current, *trust.in_grace, *trust.pending]))
 
 
 def digests(trust: Trust) -> List[str]:
-    """Return the fingerprints of every root trusted now, the current one first."""
+    """Return the fingerprints of all trusted roots, the current one first."""
     return pem.fingerprints(roots(trust))
 
 
 def with_pending(trust: Trust, root: str) -> Trust:
-    """Trust one more root, announced but not yet in force."""
+    """Return the trust with one more announced root."""
     if pem.fingerprint(root) in digests(trust):
         return trust
     return replace(trust, pending=[*trust.pending, root])
 
 
-def joined(trust: Trust, offered: Trust) -> Trust:
-    """Add what the zone trusts; nothing is dropped and the current root stays."""
+def with_offered(trust: Trust, offered: Trust) -> Trust:
+    """Return the trust with the roots of the zone added; the current root does not change."""
     known = set(digests(trust))
     grace = [root for root in offered.in_grace if pem.fingerprint(root) not in known]
-    ahead = [root for root in [offered.current, *offered.pending] if root not in grace]
-    added = [root for root in _distinct(ahead) if pem.fingerprint(root) not in known]
+    pending = [root for root in [offered.current, *offered.pending] if root not in grace]
+    added = [root for root in _distinct(pending) if pem.fingerprint(root) not in known]
     return replace(
         trust, in_grace=_distinct([*trust.in_grace, *grace]), pending=[*trust.pending, *added]
     )
 
 
-def activated(trust: Trust, digest: str) -> Trust:
-    """Make a trusted root the current one; the one before stays trusted, in grace."""
+def with_current(trust: Trust, digest: str) -> Trust:
+    """Return the trust with another current root; the previous one is in its grace period."""
     root = find(trust, digest)
     if root is None or digest == pem.fingerprint(trust.current):
         return trust
     return Trust(
         current=root,
-        in_grace=_but([trust.current, *trust.in_grace], [digest]),
-        pending=_but(trust.pending, [digest]),
+        in_grace=_except([trust.current, *trust.in_grace], [digest]),
+        pending=_except(trust.pending, [digest]),
     )
 
 
-def without(trust: Trust, dropped: Iterable[str]) -> Trust:
-    """Trust some roots no longer; the current one is never dropped."""
-    gone = set(dropped) - {pem.fingerprint(trust.current)}
-    return Trust(trust.current, _but(trust.in_grace, gone), _but(trust.pending, gone))
+def without(trust: Trust, removed: Iterable[str]) -> Trust:
+    """Return the trust without some roots; the current one is never removed."""
+    digests = set(removed) - {pem.fingerprint(trust.current)}
+    in_grace, pending = _except(trust.in_grace, digests), _except(trust.pending, digests)
+    return Trust(trust.current, in_grace, pending)
 
 
-def reverted(trust: Trust, old: str, new: str, keep: str) -> Trust:
-    """Make an earlier root the current one again; `keep` says what the later one becomes.
+def with_previous(trust: Trust, old: str, new: str, keep: str) -> Trust:
+    """Return the trust with the old root as the current one again.
 
-    "pending": it is still to come; "in_grace": servers may still use it; "": dropped.
+    `keep` says what becomes of the new root: "pending" if it will be activated later, "in_grace"
+    if servers might still use it, "" if it is no longer trusted.
     """
-    root, later = find(trust, old), find(trust, new)
-    if root is None or later is None or old == new:
+    old_root, new_root = find(trust, old), find(trust, new)
+    if old_root is None or new_root is None or old == new:
         return trust
-    held = Trust(root, _but(trust.in_grace, [old, new]), _but(trust.pending, [old, new]))
+    in_grace, pending = (_except(roots, [old, new]) for roots in (trust.in_grace, trust.pending))
     if keep == "pending":
-        return replace(held, pending=[later, *held.pending])
+        return Trust(old_root, in_grace, [new_root, *pending])
     if keep == "in_grace":
-        return replace(held, in_grace=[later, *held.in_grace])
-    return held
+        return Trust(old_root, [new_root, *in_grace], pending)
+    return Trust(old_root, in_grace, pending)
 
 
 def find(trust: Trust, digest: str) -> Optional[str]:
-    """Return the trusted root of that fingerprint."""
+    """Return the trusted root with a fingerprint, None if it is not trusted."""
     return next((root for root in roots(trust) if pem.fingerprint(root) == digest), None)
 
 
-def _but(pems: Sequence[str], dropped: Iterable[str]) -> List[str]:
-    gone = set(dropped)
-    return [text for text in _distinct(pems) if pem.fingerprint(text) not in gone]
+def _except(pems: Sequence[str], removed: Iterable[str]) -> List[str]:
+    digests = set(removed)
+    return [text for text in _distinct(pems) if pem.fingerprint(text) not in digests]
 
 
 def _distinct(pems: Sequence[str]) -> List[str]:
     by_digest = {pem.fingerprint(text): text for text in reversed(pems)}
-    return list(dict.fromkeys(by_digest[pem.fingerprint(one)] for one in pems))
+    return list(dict.fromkeys(by_digest[pem.fingerprint(text)] for text in pems))

@@ -1,7 +1,9 @@
-"""Activation: at its time by zone time, as one rename, proven, and undone if it does not work.
+"""Activation of an update: at the activation time, atomic, verified, and reverted on failure.
 
-A managed device switches by the signed time of the manifest; a server only with the signed go of
-the console (D-26), so that one which missed a cancel or a postponement never swaps alone.
+A managed device activates at the time in the signed manifest. A server also requires the signed
+activation order, so a server that missed a cancellation or postponement never activates alone.
+
+See: D-26
 """
 
 from __future__ import annotations
@@ -12,170 +14,180 @@ from typing import List, Optional
 
 from faults import Fault
 from wire.messages import ACTIVATED, ACTIVATING, ServerAddress
-from wire.values import replace
+from wire.records import replace
 from zac.host import files, state
 from zac.host.host import Host, servers_with_url
-from zac.host.state import Record
+from zac.host.state import UpdateRecord
 from zac.network import calls
-from zac.network.tls import Refused, Unreachable
+from zac.network.tls import CertificateRejected, Unreachable
 from zac.trust import pem, store
 from zac.trust.store import Generation
-from zac.updates import certificate, steps
-from zac.updates import steps as updates_steps
-from zac.updates.steps import Step
+from zac.updates import server_certificate
+from zac.updates.preparation import replaces_certificate, repository_path
+from zac.updates.state_machine import Step, register_step
 
-PROOF_SECONDS = 15.0
-PROOF_PAUSE = 0.3
-MOST_CONTACTS = 50
-
-
-class NotServed(Fault):
-    """The new certificate is not what this server shows after the swap."""
-
-    action = "The old certificate is in use again. The agent tries once more at its next refresh."
+VERIFY_SECONDS = 15.0
+VERIFY_PAUSE = 0.3
+MAX_CONTACTS = 50
 
 
-@steps.register
-class Armed(Step):
-    """Everything is ready: wait for the time, and on a server for the go."""
+class CertificateNotServed(Fault):
+    """The server does not present its new certificate after the switch."""
 
-    name = state.ARMED
+    action = "The agent has restored the old certificate and will try again at its next refresh."
+
+
+@register_step
+class Ready(Step):
+    """Everything is prepared. Wait for the activation time; servers also for the order."""
+
+    name = state.READY
     offline = True
 
-    def take(self, host: Host) -> Optional[Step]:
+    def run(self, host: Host) -> Optional[Step]:
         record = self.record(host)
-        due = due_at(host, record)
+        due = activation_due_at(host, record)
         if due is None or host.clock.now() < due:
             return None
-        with host.state.held():
-            before = host.security.name()
-            host.state.amend(self.update, lambda held: replace(held, before=before))
-        return Swapping(self.update)
+        with host.state.locked():
+            previous = host.trust_store.current_name()
+            host.state.edit(
+                self.update, lambda record: replace(record, previous_generation=previous)
+            )
+        return Switching(self.update)
 
 
-@steps.register
-class Swapping(Step):
-    """The moment itself: new root, key and chain come into force together."""
+@register_step
+class Switching(Step):
+    """Activate the new root, key and chain together."""
 
-    name = state.SWAPPING
-    word = ACTIVATING
+    name = state.SWITCHING
+    reported_state = ACTIVATING
     offline = True
 
-    def take(self, host: Host) -> Optional[Step]:
+    def run(self, host: Host) -> Optional[Step]:
         record = self.record(host)
         manifest = record.manifest()
-        swaps = updates_steps.gets_certificate(host, record)
-        with host.state.held():
+        has_new_certificate = replaces_certificate(host, record)
+        with host.state.locked():
             self.record(host)
-            generation = host.security.current()
-            held = generation.trust
+            generation = host.trust_store.current()
+            trust, server = generation.trust, generation.server
             if manifest.changes_ca:
-                held = store.activated(held, manifest.root_sha256)
-            server = certificate.future(host, self.update) if swaps else generation.server
-            host.security.use(Generation(held, server))
-        host.note("swapped", update=self.update, generation=host.security.name())
-        return Proving(self.update) if swaps else Activated(self.update)
+                trust = store.with_current(trust, manifest.root_sha256)
+            if has_new_certificate:
+                server = server_certificate.read_new_certificate(host, self.update)
+            host.trust_store.activate(Generation(trust, server))
+        name = host.trust_store.current_name()
+        host.log_event("switched", update=self.update, generation=name)
+        return Verifying(self.update) if has_new_certificate else Activated(self.update)
 
 
-@steps.register
-class Proving(Step):
-    """A server shakes hands with itself until the new certificate is served, else goes back."""
+@register_step
+class Verifying(Step):
+    """Connect to this server until it presents the new certificate; otherwise revert."""
 
-    name = state.PROVING
+    name = state.VERIFYING
     offline = True
 
-    def take(self, host: Host) -> Optional[Step]:
+    def run(self, host: Host) -> Optional[Step]:
         record = self.record(host)
         url = own_url(host)
         if not url:
             return Activated(self.update)
-        generation = host.security.current()
+        generation = host.trust_store.current()
         try:
-            _prove(host, url, generation)
-        except (NotServed, Refused) as fault:
-            undo(host, record, keep="pending")
-            host.state.move(self.update, self.name, state.ARMED)
-            raise NotServed("%s %s" % (type(fault).__doc__, fault.explanation)) from fault
+            _wait_until_served(host, url, generation)
+        except (CertificateNotServed, CertificateRejected) as fault:
+            restore_previous(host, record, keep="pending")
+            host.state.transition(self.update, self.name, state.READY)
+            raise CertificateNotServed(
+                "%s %s" % (type(fault).__doc__, fault.explanation)
+            ) from fault
         return Activated(self.update)
 
 
-@steps.register
+@register_step
 class Activated(Step):
-    """The swap is done: meet every server once with the new trust, then say so."""
+    """The switch is complete. Contact each server with the new trust, then report it."""
 
     name = state.ACTIVATED
 
-    def take(self, host: Host) -> Optional[Step]:
+    def run(self, host: Host) -> Optional[Step]:
         record = self.record(host)
         manifest = record.manifest()
         if manifest.changes_ca:
-            host.state.change(lambda held: replace(held, epoch=max(held.epoch, manifest.epoch)))
-        anchors = _meet_all(host)
-        certificate.empty_repository(host, record)
+            host.state.update(lambda held: replace(held, epoch=max(held.epoch, manifest.epoch)))
+        anchors = _contact_all_servers(host)
+        server_certificate.delete_staged_files(host, record)
         roots = ", ".join(sorted({anchor[:16] for anchor in anchors}))
-        return Confirmed(self.update, "Servers were verified by the root %s." % (roots or "-"))
+        return Confirmed(self.update, "Verified servers with root %s." % (roots or "-"))
 
 
-@steps.register
+@register_step
 class Confirmed(Step):
-    """Nothing is left to do but to remember the way back."""
+    """The update is complete. Its record is kept for a rollback."""
 
     name = state.CONFIRMED
-    word = ACTIVATED
+    reported_state = ACTIVATED
 
-    def take(self, host: Host) -> Optional[Step]:
+    def run(self, host: Host) -> Optional[Step]:
         return None
 
 
-def due_at(host: Host, record: Record) -> Optional[float]:
-    """Return when this host may swap, 0 for at once, None while a server has no go."""
-    if not updates_steps.gets_certificate(host, record):
+def activation_due_at(host: Host, record: UpdateRecord) -> Optional[float]:
+    """Return the activation time of this host: 0 for immediately, None without an order."""
+    if not replaces_certificate(host, record):
         return record.activates_at()
-    if record.go is None or record.go.revision < record.revision:
+    order = record.activation_order
+    if order is None or order.revision < record.revision:
         return None
-    return float(record.go.activate_at)
+    return float(order.activate_at)
 
 
-def undo(host: Host, record: Record, *, keep: str) -> None:
-    """Put the old root, key and chain in force again; see trust.reverted for `keep`."""
-    with host.state.held():
-        if not record.before:
+def restore_previous(host: Host, record: UpdateRecord, *, keep: str) -> None:
+    """Activate the previous root, key and chain; see store.with_previous for `keep`."""
+    with host.state.locked():
+        if not record.previous_generation:
             return
         manifest = record.manifest()
-        before = host.security.read(record.before)
-        held = host.security.current().trust
+        previous = host.trust_store.read(record.previous_generation)
+        current = host.trust_store.current()
+        trust = current.trust
         if manifest.changes_ca:
-            old = pem.fingerprint(before.trust.current)
-            held = store.reverted(held, old, manifest.root_sha256, keep)
-        server = before.server if updates_steps.gets_certificate(host, record) else ""
-        host.security.use(Generation(held, server or host.security.current().server))
-    host.note("undone", update=record.id, generation=host.security.name())
+            old = pem.fingerprint(previous.trust.current)
+            trust = store.with_previous(trust, old, manifest.root_sha256, keep)
+        server = previous.server if replaces_certificate(host, record) else ""
+        host.trust_store.activate(Generation(trust, server or current.server))
+    name = host.trust_store.current_name()
+    host.log_event("reverted", update=record.id, generation=name)
 
 
-def empty_repository(host: Host, update: str) -> None:
-    """Remove what was staged for an update (D-17), its future key included."""
-    files.remove_tree(updates_steps.repository(host, update))
+def delete_staged_files(host: Host, update: str) -> None:
+    """Delete the files prepared for an update, including its new private key (D-17)."""
+    files.remove_tree(repository_path(host, update))
 
 
-def tidy(host: Host) -> None:
-    """Remove generations that no update will go back to, and what closed updates have staged.
+def delete_unused(host: Host) -> None:
+    """Delete generations that no update needs, and the staged files of closed updates.
 
-    An agent that died between the end of an update and this would keep a future key for ever.
+    Otherwise an agent that crashed at the end of an update would keep the new key forever.
     """
-    # The activation thread builds its generation under the same lock: half of one looks like waste.
-    with host.state.held():
+    # The activation thread builds generations under the same lock: incomplete ones look unused.
+    with host.state.locked():
         records = host.state.load().updates
-        kept = [name for record in records.values() for name in (record.before, record.bare)]
-        host.security.tidy(kept)
+        needed = [record.previous_generation for record in records.values()]
+        needed += [record.generation_without_cross for record in records.values()]
+        host.trust_store.delete_except(needed)
     for record in records.values():
-        if not record.open and os.path.isdir(updates_steps.repository(host, record.id)):
-            empty_repository(host, record.id)
+        if not record.is_open and os.path.isdir(repository_path(host, record.id)):
+            delete_staged_files(host, record.id)
 
 
 def own_url(host: Host) -> str:
-    """Return the TLS address under which this server is known."""
+    """Return the TLS address of this server, "" if it has none."""
     device = host.device
-    for server in host.home.known().servers:
+    for server in host.home.zone_cache().servers:
         if server.id == device.id and server.url:
             return server.url
     if not device.port or not (device.addresses or device.fqdn):
@@ -183,39 +195,43 @@ def own_url(host: Host) -> str:
     return "https://%s:%d" % ((device.addresses or [device.fqdn])[0], device.port)
 
 
-def meet(host: Host, server: ServerAddress) -> str:
-    """Make one verified contact with a server; returns the root that verified it, "" if none."""
-    with host.contact(server) as line:
-        line.send("GET", "/contact")
-        return line.peer.anchored or "unknown"
+def contact_server(host: Host, server: ServerAddress) -> str:
+    """Make a verified connection to a server; return the digest of the root that verified it."""
+    with host.connect(server) as connection:
+        connection.send("GET", "/contact")
+        return connection.peer.anchored or "unknown"
 
 
-def _meet_all(host: Host) -> List[str]:
+def _contact_all_servers(host: Host) -> List[str]:
     anchors: List[str] = []
     faults: List[Fault] = []
     own = host.device.id
-    others = [one for one in servers_with_url(host.home.known().servers) if one.id != own]
-    for server in others[:MOST_CONTACTS]:
+    servers = servers_with_url(host.home.zone_cache().servers)
+    others = [server for server in servers if server.id != own]
+    for server in others[:MAX_CONTACTS]:
         try:
-            anchors.append(meet(host, server))
-        except (Unreachable, Refused) as fault:
+            anchors.append(contact_server(host, server))
+        except (Unreachable, CertificateRejected) as fault:
             faults.append(fault)
     if others and not anchors:
-        raise calls.worst(faults)
+        raise calls.most_significant(faults)
     return anchors
 
 
-def _prove(host: Host, url: str, generation: Generation) -> None:
+def _wait_until_served(host: Host, url: str, generation: Generation) -> None:
     leaf = pem.fingerprint(generation.server)
-    until = time.monotonic() + PROOF_SECONDS
+    until = time.monotonic() + VERIFY_SECONDS
     while True:
         try:
-            with host.transport.verified(url, store.roots(generation.trust)[:1]) as line:
-                if line.peer.certificate_sha256 == leaf:
+            roots = store.roots(generation.trust)[:1]
+            with host.transport.verified(url, roots) as connection:
+                if connection.peer.certificate_sha256 == leaf:
                     return
-                fault: Fault = NotServed("The old certificate is still served.")
-        except (Refused, Unreachable) as error:
+                fault: Fault = CertificateNotServed(
+                    "The server is still using the old certificate."
+                )
+        except (CertificateRejected, Unreachable) as error:
             fault = error
         if time.monotonic() > until:
             raise fault
-        time.sleep(PROOF_PAUSE)
+        time.sleep(VERIFY_PAUSE)

@@ -1,4 +1,4 @@
-"""Which updates this host takes up, and what the console's signed notices do to them."""
+"""Signed documents of the console: manifests of updates, activation orders, trust notices."""
 
 from __future__ import annotations
 
@@ -6,150 +6,155 @@ import base64
 from typing import Callable, Dict, List, Sequence, Tuple, Type, Union
 
 from faults import Fault
-from wire import json_codec
-from wire import metadata as words
+from wire import json_codec, metadata
 from wire.envelope import Envelope
 from wire.messages import CANCELED, DOWNLOADING, StatusReport
-from wire.metadata import Activated, Cancel, Go, Manifest, Recovery, Retire, Rollback, open_as
-from wire.values import replace
+from wire.metadata import (
+    ActivationNotice,
+    ActivationOrder,
+    Cancellation,
+    Manifest,
+    RecoveryNotices,
+    Retirement,
+    Rollback,
+    verify_document,
+)
+from wire.records import replace
 from zac.host import state
 from zac.host.host import Host
-from zac.host.state import Record, Report, State
+from zac.host.state import Report, State, UpdateRecord
 from zac.trust import store
 from zac.trust.store import Generation, with_trust
-from zac.updates import activation, steps
-from zac.updates import steps as updates_steps
+from zac.updates import activation, state_machine
+from zac.updates.preparation import OutdatedUpdate
 
-REMEMBERED = 100
+MAX_CANCELED = 100
+MAX_RECOVERY_NOTICES = 8
+MAX_RETIREMENTS = 8
+MAX_REASON_LENGTH = 300
 
 
 class ForeignZone(Fault):
     """A signed notice belongs to another zone."""
 
 
-def take_up(host: Host, envelopes: Sequence[Envelope], ignored: Sequence[str]) -> None:
-    """Verify manifests and keep the new and revised ones; the journal tells what was refused."""
+def process_manifests(host: Host, envelopes: Sequence[Envelope], ignored: Sequence[str]) -> None:
+    """Verify manifests, and store new and revised ones unless they are ignored."""
     for update in ignored:
         _ignore(host, update)
     for envelope in envelopes:
         try:
-            manifest = verified(host, envelope)
+            manifest = verify_manifest(host, envelope)
         except Fault as fault:
-            distrust(host, "manifest", fault)
+            reject_document(host, "manifest", fault)
             continue
         if manifest.id not in ignored:
-            keep(host, manifest, envelope)
+            store_manifest(host, manifest, envelope)
 
 
-def distrust(host: Host, what: str, fault: Fault, **more: str) -> None:
-    """Refuse a signed document: the journal keeps it, the console hears of it."""
-    host.note("%s-refused" % what, reason=fault.explanation, **more)
-    why = "%s: %s" % (what, fault.explanation)
-    host.state.change(lambda held: state.distrusting(held, why[:300]))
+def reject_document(host: Host, kind: str, fault: Fault, **details: str) -> None:
+    """Log why a signed document was rejected, and report it with the next refresh."""
+    host.log_event("%s-rejected" % kind, reason=fault.explanation, **details)
+    reason = "%s: %s" % (kind, fault.explanation)
+    host.state.update(lambda held: state.with_rejected_document(held, reason[:MAX_REASON_LENGTH]))
 
 
-def verified(host: Host, envelope: Envelope) -> Manifest:
-    """Return a manifest that the zone key signed for this zone; raises NotSigned, BadManifest."""
+def verify_manifest(host: Host, envelope: Envelope) -> Manifest:
+    """Return a verified manifest for this zone; raises NotSigned, InvalidManifest."""
     device = host.device
-    manifest = open_as(Manifest, words.MANIFEST, envelope, device.zone_pub)
-    manifest.check(device.zone)
+    manifest = verify_document(Manifest, metadata.MANIFEST, envelope, device.zone_pub)
+    manifest.validate(device.zone)
     return manifest
 
 
-def keep(host: Host, manifest: Manifest, envelope: Envelope) -> None:
-    """Store a verified manifest, unless it is known, older than the known one, or cancelled."""
-    old: List[str] = []
+def store_manifest(host: Host, manifest: Manifest, envelope: Envelope) -> None:
+    """Store a verified manifest unless it is known, outdated, or canceled."""
+    rejected: List[str] = []
 
-    def edit(held: State) -> State:
+    def change(held: State) -> State:
         if held.canceled.get(manifest.id, -1) >= manifest.revision:
-            old.append("The update was cancelled.")
+            rejected.append("The update has been canceled.")
             return held
         known = held.updates.get(manifest.id)
         if known is None or known.step == state.IGNORED:
-            return _begun(host, held, manifest, envelope)
+            return _with_new_update(host, held, manifest, envelope)
         if manifest.revision < known.revision:
-            old.append("The update is older than the one that is known.")
+            rejected.append("The update is older than the current update on this device.")
         if manifest.revision <= known.revision:
             return held
-        return _revised(host, held, known, manifest, envelope)
+        return _with_revised_update(host, held, known, manifest, envelope)
 
-    host.state.change(edit)
-    for why in old:
-        distrust(host, "manifest", updates_steps.OldUpdate(why))
+    host.state.update(change)
+    for reason in rejected:
+        reject_document(host, "manifest", OutdatedUpdate(reason))
 
 
 def redeploy(host: Host, updates: Sequence[str]) -> None:
-    """Try failed updates again because an administrator asked for it."""
+    """Retry failed updates immediately."""
     for update in updates:
-        steps.try_again(host, update)
+        state_machine.retry(host, update)
 
 
-def heed(host: Host, notices: Sequence[Envelope]) -> bool:
-    """Act on signed notices; True if one cancelled something."""
+def process_notices(host: Host, notices: Sequence[Envelope]) -> bool:
+    """Verify and apply signed notices; return True if an update was canceled."""
     canceled = False
     for envelope in notices:
         try:
-            canceled = _heed(host, envelope) or canceled
+            canceled = _process(host, envelope) or canceled
         except Fault as fault:
-            distrust(host, "notice", fault, kind=envelope.payload_type)
+            reject_document(host, "notice", fault, type=envelope.payload_type)
     return canceled
 
 
-def heed_go(host: Host, envelope: Envelope) -> None:
-    """Keep a go for the update it names; raises NotSigned."""
-    _go(host, open_as(Go, words.GO, envelope, host.device.zone_pub), envelope)
-
-
-def _heed(host: Host, envelope: Envelope) -> bool:
+def _process(host: Host, envelope: Envelope) -> bool:
     kinds: Dict[str, Tuple[Type[object], Callable[..., bool]]] = {
-        words.GO: (Go, _go),
-        words.CANCEL: (Cancel, _cancel),
-        words.ACTIVATED: (Activated, _activated),
-        words.RETIRE: (Retire, _retire),
-        words.ROLLBACK: (Rollback, _roll_back),
+        metadata.ACTIVATION_ORDER: (ActivationOrder, _store_activation_order),
+        metadata.CANCELLATION: (Cancellation, _cancel),
+        metadata.ACTIVATION_NOTICE: (ActivationNotice, _store_recovery_notice),
+        metadata.RETIREMENT: (Retirement, _store_retirement),
+        metadata.ROLLBACK: (Rollback, _roll_back),
     }
     if envelope.payload_type not in kinds:
         return False
-    shape, act = kinds[envelope.payload_type]
-    notice = open_as(shape, envelope.payload_type, envelope, host.device.zone_pub)
+    record_type, apply = kinds[envelope.payload_type]
+    notice = verify_document(record_type, envelope.payload_type, envelope, host.device.zone_pub)
     if getattr(notice, "zone", "") != host.device.zone:
-        raise ForeignZone("The notice belongs to another zone.")
-    return act(host, notice, envelope)
+        raise ForeignZone("The signed trust notice belongs to a different zone.")
+    return apply(host, notice, envelope)
 
 
-def _go(host: Host, notice: Go, _envelope: Envelope) -> bool:
-    if notice.zone != host.device.zone:
-        raise ForeignZone("The notice belongs to another zone.")
+def _store_activation_order(host: Host, order: ActivationOrder, _envelope: Envelope) -> bool:
+    def change(record: UpdateRecord) -> UpdateRecord:
+        known = record.activation_order
+        if known is not None and known.revision > order.revision:
+            return record
+        return replace(record, activation_order=order)
 
-    def edit(record: Record) -> Record:
-        older = record.go is not None and record.go.revision > notice.revision
-        return record if older else replace(record, go=notice)
-
-    host.state.amend(notice.id, edit)
+    host.state.edit(order.id, change)
     return False
 
 
-def _cancel(host: Host, notice: Cancel, _envelope: Envelope) -> bool:
-    with host.state.held():
-        known = host.state.load()
-        if known.canceled.get(notice.id, -1) >= notice.revision:
-            # Heard before, perhaps by a process that died before it dropped the announced root.
+def _cancel(host: Host, notice: Cancellation, _envelope: Envelope) -> bool:
+    with host.state.locked():
+        held = host.state.load()
+        if held.canceled.get(notice.id, -1) >= notice.revision:
+            # Received before, maybe by a process that crashed before it removed the new root.
             return True
-        record = known.updates.get(notice.id)
+        record = held.updates.get(notice.id)
         if record is None:
-            _say_canceled(host, notice)
+            _report_canceled(host, notice)
         elif notice.revision >= record.revision:
-            _drop(host, record)
+            _revert(host, record)
             _close(host, record, state.CANCELED)
-        host.state.change(lambda held: _forgotten(held, notice.id, notice.revision))
+        host.state.update(lambda held: _with_canceled(held, notice.id, notice.revision))
     if record is not None:
-        activation.empty_repository(host, notice.id)
-    host.note("canceled", update=notice.id)
+        activation.delete_staged_files(host, notice.id)
+    host.log_event("canceled", update=notice.id)
     return True
 
 
-def _say_canceled(host: Host, notice: Union[Cancel, Rollback]) -> None:
-    """Tell the console that an update never taken up is gone, so that it need not say so again."""
+def _report_canceled(host: Host, notice: Union[Cancellation, Rollback]) -> None:
+    """Report an update as canceled that this device never started."""
     report = StatusReport(
         state=CANCELED,
         step=state.CANCELED,
@@ -157,134 +162,132 @@ def _say_canceled(host: Host, notice: Union[Cancel, Rollback]) -> None:
         at=host.clock.now(),
         revision=notice.revision,
     )
-    host.state.change(lambda held: state.queued(held, Report(notice.id, report)))
+    host.state.update(lambda held: state.with_report(held, Report(notice.id, report)))
 
 
-def _drop(host: Host, record: Record) -> None:
+def _revert(host: Host, record: UpdateRecord) -> None:
     manifest = record.manifest()
-    if record.step in state.AFTER_SWAP:
-        activation.undo(host, record, keep="")
+    if record.step in state.AFTER_SWITCH:
+        activation.restore_previous(host, record, keep="")
         return
-    generation = host.security.current()
+    generation = host.trust_store.current()
+    trust, server = generation.trust, generation.server
     if manifest.changes_ca:
-        held = store.without(generation.trust, [manifest.root_sha256])
-        generation = with_trust(generation, held)
-    if record.bare:
-        generation = Generation(generation.trust, host.security.read(record.bare).server)
-    host.security.use(generation)
+        trust = store.without(trust, [manifest.root_sha256])
+    if record.generation_without_cross:
+        server = host.trust_store.read(record.generation_without_cross).server
+    host.trust_store.activate(Generation(trust, server))
 
 
 def _roll_back(host: Host, notice: Rollback, _envelope: Envelope) -> bool:
-    with host.state.held():
+    with host.state.locked():
         if host.state.load().canceled.get(notice.id, -1) >= notice.revision:
             return False
-        record = host.state.record(notice.id)
+        record = host.state.get(notice.id)
         if record is None:
-            _say_canceled(host, notice)
+            _report_canceled(host, notice)
         elif notice.revision < record.revision:
             return False
         else:
-            _go_back(host, record)
+            _restore_old_root(host, record)
             _close(host, record, state.ROLLED_BACK)
-        host.state.change(lambda held: _forgotten(held, notice.id, notice.revision))
+        host.state.update(lambda held: _with_canceled(held, notice.id, notice.revision))
     if record is not None:
-        activation.empty_repository(host, notice.id)
-    left = [one for one in host.home.recovery().notices if _update_of(one) != notice.id]
-    host.home.keep_recovery(Recovery(zone=notice.zone, notices=left))
-    host.note("rolled-back", update=notice.id)
+        activation.delete_staged_files(host, notice.id)
+    known = host.home.recovery_notices().notices
+    remaining = [envelope for envelope in known if _parse_notice(envelope).id != notice.id]
+    host.home.save_recovery_notices(RecoveryNotices(zone=notice.zone, notices=remaining))
+    host.log_event("rolled-back", update=notice.id)
     return True
 
 
-def _go_back(host: Host, record: Record) -> None:
-    """Put the old root in force again, and on a server that swapped its old key and chain.
+def _restore_old_root(host: Host, record: UpdateRecord) -> None:
+    """Activate the old root and, on a server that has switched, its old key and chain.
 
-    Both roots stay trusted: other servers may not have gone back yet.
+    Both roots stay trusted, because other servers might not have rolled back yet.
     """
-    if record.step in state.AFTER_SWAP and record.before:
-        activation.undo(host, record, keep="in_grace")
+    if record.step in state.AFTER_SWITCH and record.previous_generation:
+        activation.restore_previous(host, record, keep="in_grace")
         return
-    manifest, generation = record.manifest(), host.security.current()
+    manifest, generation = record.manifest(), host.trust_store.current()
     if manifest.changes_ca:
-        held = store.reverted(
+        trust = store.with_previous(
             generation.trust, manifest.old_root_sha256, manifest.root_sha256, "in_grace"
         )
-        host.security.use(with_trust(generation, held))
+        host.trust_store.activate(with_trust(generation, trust))
 
 
-def _activated(host: Host, notice: Activated, envelope: Envelope) -> bool:
-    """Keep it for devices that can no longer verify TLS; they check the signature themselves."""
-    known = host.home.recovery().notices
-    undone = notice.id in host.state.load().canceled
-    if envelope not in known and not undone:
-        kept = sorted([*known, envelope], key=_epoch)[-8:]
-        host.home.keep_recovery(Recovery(zone=notice.zone, notices=kept))
+def _store_recovery_notice(host: Host, notice: ActivationNotice, envelope: Envelope) -> bool:
+    """Store an activation notice to serve it to devices that cannot verify TLS."""
+    known = host.home.recovery_notices().notices
+    if envelope not in known and notice.id not in host.state.load().canceled:
+        notices = sorted([*known, envelope], key=lambda known: _parse_notice(known).epoch)
+        latest = notices[-MAX_RECOVERY_NOTICES:]
+        host.home.save_recovery_notices(RecoveryNotices(zone=notice.zone, notices=latest))
     return False
 
 
-def _epoch(envelope: Envelope) -> int:
-    return json_codec.load(Activated, base64.b64decode(envelope.payload)).epoch
+def _parse_notice(envelope: Envelope) -> ActivationNotice:
+    """Return a stored activation notice, which was verified before."""
+    return json_codec.load(ActivationNotice, base64.b64decode(envelope.payload))
 
 
-def _update_of(envelope: Envelope) -> str:
-    return json_codec.load(Activated, base64.b64decode(envelope.payload)).id
-
-
-def _retire(host: Host, notice: Retire, _envelope: Envelope) -> bool:
-    def edit(held: State) -> State:
-        if notice in held.retire:
+def _store_retirement(host: Host, notice: Retirement, _envelope: Envelope) -> bool:
+    def change(held: State) -> State:
+        if notice in held.retirements:
             return held
-        return replace(held, retire=[*held.retire, notice][-8:])
+        return replace(held, retirements=[*held.retirements, notice][-MAX_RETIREMENTS:])
 
-    trusted = set(store.digests(host.security.current().trust))
+    trusted = set(store.digests(host.trust_store.current().trust))
     if trusted.intersection(notice.roots_sha256):
-        host.state.change(edit)
+        host.state.update(change)
     return False
 
 
-def _begun(host: Host, held: State, manifest: Manifest, envelope: Envelope) -> State:
-    record = Record(
+def _with_new_update(host: Host, held: State, manifest: Manifest, envelope: Envelope) -> State:
+    record = UpdateRecord(
         id=manifest.id,
         envelope=envelope,
         revision=manifest.revision,
-        word=DOWNLOADING,
-        since=host.clock.now(),
+        reported_state=DOWNLOADING,
+        received_at=host.clock.now(),
     )
-    report = steps.status(host, record, DOWNLOADING, state.OFFERED)
+    report = state_machine.build_report(host, record, DOWNLOADING, state.OFFERED)
     updates = {**held.updates, record.id: record}
-    return state.queued(replace(held, updates=updates), Report(record.id, report))
+    return state.with_report(replace(held, updates=updates), Report(record.id, report))
 
 
-def _revised(
-    host: Host, held: State, known: Record, manifest: Manifest, envelope: Envelope
+def _with_revised_update(
+    host: Host, held: State, known: UpdateRecord, manifest: Manifest, envelope: Envelope
 ) -> State:
-    # A later activation time keeps what is staged; another root starts from the beginning.
+    # With another activation time the staged files stay valid; with another root they do not.
     if manifest.root_sha256 != known.manifest().root_sha256:
-        return _begun(host, held, manifest, envelope)
+        return _with_new_update(host, held, manifest, envelope)
     record = replace(known, envelope=envelope, revision=manifest.revision)
     held = replace(held, updates={**held.updates, record.id: record})
-    if not record.word:
+    if not record.reported_state:
         return held
-    report = steps.status(host, record, record.word, record.step)
-    return state.queued(held, Report(record.id, report))
+    report = state_machine.build_report(host, record, record.reported_state, record.step)
+    return state.with_report(held, Report(record.id, report))
 
 
 def _ignore(host: Host, update: str) -> None:
-    record = host.state.record(update)
-    if record is not None and record.step in state.BEFORE_SWAP:
-        host.state.amend(update, lambda held: replace(held, step=state.IGNORED))
-        activation.empty_repository(host, update)
-        host.note("ignored", update=update)
+    record = host.state.get(update)
+    if record is not None and record.step in state.BEFORE_SWITCH:
+        host.state.edit(update, lambda record: replace(record, step=state.IGNORED))
+        activation.delete_staged_files(host, update)
+        host.log_event("ignored", update=update)
 
 
-def _close(host: Host, record: Record, step: str) -> None:
-    record = replace(record, step=step, word=CANCELED, failure="")
+def _close(host: Host, record: UpdateRecord, step: str) -> None:
+    record = replace(record, step=step, reported_state=CANCELED, failure="")
     host.state.put(record)
-    report = steps.status(host, record, CANCELED, step)
-    host.state.change(lambda held: state.queued(held, Report(record.id, report)))
+    report = state_machine.build_report(host, record, CANCELED, step)
+    host.state.update(lambda held: state.with_report(held, Report(record.id, report)))
 
 
-def _forgotten(held: State, update: str, revision: int) -> State:
+def _with_canceled(held: State, update: str, revision: int) -> State:
     canceled = {**held.canceled, update: revision}
-    for name in list(canceled)[: max(0, len(canceled) - REMEMBERED)]:
+    for name in list(canceled)[: max(0, len(canceled) - MAX_CANCELED)]:
         del canceled[name]
     return replace(held, canceled=canceled)

@@ -1,9 +1,10 @@
-"""Dress rehearsal (B-1): a handshake with a server's future certificate and the future root alone.
+"""Preflight checks of new server certificates: over the network, and of a server for itself.
 
-A failure is reported and blocks nothing: the port may be closed. "Refused" and "unreachable" are
-told apart, because only the first is a reason to postpone.
+A device connects to the preflight port of a server with the new root only. A failure is reported
+and blocks nothing on the device, because the port might be closed. Only a rejected certificate,
+not an unreachable server, is a reason to postpone the activation.
 
-A whole TLS handshake in memory, as a device with one given root would make it.
+`verify_certificate` makes the same TLS handshake in memory, before a server uses a certificate.
 """
 
 from __future__ import annotations
@@ -16,121 +17,125 @@ from typing import List, Sequence
 
 from faults import Fault
 from wire.messages import ServerAddress
-from wire.preflight import RehearsalReport, RehearsalResult
-from wire.values import replace
+from wire.preflight import PASSED, REJECTED, UNREACHABLE, PreflightReport, PreflightResult
+from wire.records import replace
+from zac.host import state
 from zac.host.host import Host
-from zac.host.state import Record
+from zac.host.state import UpdateRecord
 from zac.network import calls
-from zac.network.tls import NO_CHECK_TIME, Refused
+from zac.network.tls import NO_CHECK_TIME, CertificateRejected
 from zac.trust import store
 
-OK, REFUSED, UNREACHABLE = "ok", "refused", "unreachable"
-MOST_SERVERS = 3
-# A closed port costs a whole time-out, so it is not tried at each of many quick refreshes.
-REST = 10.0
-PATIENCE = 3600.0
+MAX_SERVERS = 3
+# Each attempt at a closed port takes a whole timeout, so not every refresh repeats it (seconds).
+PAUSE_SECONDS = 10.0
+RETRY_SECONDS = 3600.0
+# The path on the preflight listener, the same in the previous version.
+CHECK_PATH = "/trial"
 
 
-def rehearse(host: Host, record: Record) -> None:
-    """Try up to three servers that have not passed yet, and tell the console what is new."""
-    root = store.find(host.security.current().trust, record.manifest().root_sha256)
+def run_checks(host: Host, record: UpdateRecord) -> None:
+    """Check up to three servers that have not passed yet, and report new results."""
+    root = store.find(host.trust_store.current().trust, record.manifest().root_sha256)
     if root is None:
         return
     results = []
-    for server in _chosen(host, record):
-        result = _try(host, server, root)
-        if record.rehearsed.get(server.id) != result.code:
+    for server in _servers_to_check(host, record):
+        result = _check_server(host, server, root)
+        if record.preflight_results.get(server.id) != result.code:
             results.append(result)
     if results:
         _report(host, record, results)
 
 
-def again(host: Host) -> None:
-    """Rehearse once more, after a rest, for armed updates that have servers yet to pass."""
-    if time.monotonic() < host.rests.get("rehearsal", 0.0):
+def repeat_checks(host: Host) -> None:
+    """Repeat the checks of prepared updates after a pause, for servers that have not passed."""
+    if time.monotonic() < host.pauses.get("preflight", 0.0):
         return
-    host.rests["rehearsal"] = time.monotonic() + REST
+    host.pauses["preflight"] = time.monotonic() + PAUSE_SECONDS
     for record in host.state.load().updates.values():
-        if record.step == "armed" and not is_late(host, record):
-            rehearse(host, record)
+        if record.step == state.READY and not is_activation_due(host, record):
+            run_checks(host, record)
 
 
-def is_open(host: Host, record: Record) -> bool:
-    """Tell whether some server has yet to pass; asked for an hour, then at refreshes only."""
-    young = host.clock.now() - record.since < PATIENCE
-    return young and not is_late(host, record) and bool(_chosen(host, record))
+def has_pending_checks(host: Host, record: UpdateRecord) -> bool:
+    """Return True if a server has not passed within the first hour of an update."""
+    is_recent = host.clock.now() - record.received_at < RETRY_SECONDS
+    has_time = is_recent and not is_activation_due(host, record)
+    return has_time and bool(_servers_to_check(host, record))
 
 
-def is_late(host: Host, record: Record) -> bool:
-    """Tell whether the activation time has come, so that there is nothing left to rehearse."""
+def is_activation_due(host: Host, record: UpdateRecord) -> bool:
+    """Return True if the activation time has passed, so that checks have no purpose."""
     return host.clock.now() >= record.activates_at()
 
 
-def _chosen(host: Host, record: Record) -> List[ServerAddress]:
+def _servers_to_check(host: Host, record: UpdateRecord) -> List[ServerAddress]:
     def spread(server: ServerAddress) -> str:
         return hashlib.sha256((host.device.id + server.id).encode()).hexdigest()
 
-    known = host.home.known()
     manifest = record.manifest()
-    if not manifest.rehearse:
+    if not manifest.preflight:
         return []
-    there = [
+    candidates = [
         server
-        for server in known.servers
-        if server.rehearsal_url
+        for server in host.home.zone_cache().servers
+        if server.preflight_url
         and server.id != host.device.id
         and (not manifest.servers or server.id in manifest.servers)
     ]
-    nearest = sorted(there, key=spread)[:MOST_SERVERS]
-    return [server for server in nearest if record.rehearsed.get(server.id) != OK]
+    chosen = sorted(candidates, key=spread)[:MAX_SERVERS]
+    return [server for server in chosen if record.preflight_results.get(server.id) != PASSED]
 
 
-def _try(host: Host, server: ServerAddress, root: str) -> RehearsalResult:
+def _check_server(host: Host, server: ServerAddress, root: str) -> PreflightResult:
     try:
-        with host.transport.verified(server.rehearsal_url, [root]) as line:
-            answer = line.send("GET", "/trial")
-    except Refused as fault:
-        return RehearsalResult(server.id, REFUSED, fault.explanation)
+        with host.transport.verified(server.preflight_url, [root]) as connection:
+            response = connection.send("GET", CHECK_PATH)
+    except CertificateRejected as fault:
+        return PreflightResult(server.id, REJECTED, fault.explanation)
     except Fault as fault:
-        return RehearsalResult(server.id, UNREACHABLE, fault.explanation)
-    return RehearsalResult(
-        server.id, OK, "" if answer.status == HTTPStatus.OK else "%d" % answer.status
-    )
+        return PreflightResult(server.id, UNREACHABLE, fault.explanation)
+    detail = "" if response.status == HTTPStatus.OK else "%d" % response.status
+    return PreflightResult(server.id, PASSED, detail)
 
 
-def _report(host: Host, record: Record, results: List[RehearsalResult]) -> None:
-    path = "/zac/v1/updates/%s/rehearsal" % record.id
+def _report(host: Host, record: UpdateRecord, results: List[PreflightResult]) -> None:
+    path = "/zac/v1/updates/%s/" % record.id
+    report = PreflightReport(results=results, at=host.clock.now())
     try:
-        calls.tell(host, path, RehearsalReport(results=results, at=host.clock.now()))
+        calls.send(host, path + "preflight", report, previous_path=path + "rehearsal")
     except Fault as fault:
-        host.log("rehearsal not reported: %s" % fault.explanation)
+        host.log("could not report the preflight check: %s" % fault.explanation)
         return
     codes = {result.server: result.code for result in results}
-    host.state.amend(
+    host.state.edit(
         record.id,
-        lambda held: replace(held, rehearsed={**held.rehearsed, **codes}),
+        lambda record: replace(record, preflight_results={**record.preflight_results, **codes}),
     )
     for result in results:
-        host.note("rehearsed", update=record.id, server=result.server, code=result.code)
+        host.log_event("preflight", update=record.id, server=result.server, code=result.code)
 
 
-ROUNDS = 10
+MAX_ROUNDS = 10
 
 
-class Unusable(Fault):
-    """Devices would refuse this certificate."""
+class UnusableCertificate(Fault):
+    """Devices would reject the certificate."""
 
-    action = "Correct the certificate and hand it in again; the current one stays in use."
+    action = "Correct the certificate and submit it again. The current certificate stays in use."
 
 
-def check(path: str, root: str, names: Sequence[str], *, dateless: bool = False) -> None:
-    """Shake hands under each name with the key and chain in a file; raises Unusable.
+def verify_certificate(
+    path: str, root: str, names: Sequence[str], *, dateless: bool = False
+) -> None:
+    """Make a TLS handshake for each name with the key and chain in a file.
 
-    `dateless`: the local clock is wrong, so it cannot judge dates.
+    Raises UnusableCertificate. `dateless` ignores the dates, because the local clock is wrong.
     """
     server = _server_context(path)
     for name in names:
-        _shake_hands(_client_context(root, dateless=dateless), server, name)
+        _handshake(_client_context(root, dateless=dateless), server, name)
 
 
 def _client_context(root: str, *, dateless: bool) -> ssl.SSLContext:
@@ -148,29 +153,34 @@ def _server_context(path: str) -> ssl.SSLContext:
     try:
         context.load_cert_chain(path)
     except (ssl.SSLError, OSError) as error:
-        raise Unusable("Key and certificate do not fit together.") from error
+        raise UnusableCertificate("The private key does not match the certificate.") from error
     return context
 
 
-def _shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> None:
+def _handshake(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> None:
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    near = client.wrap_bio(to_client, to_server, server_hostname=name)
-    far = server.wrap_bio(to_server, to_client, server_side=True)
-    pending = [near, far]
-    for _ in range(ROUNDS):
-        pending = [side for side in pending if not _done(side, name)]
+    pending = [
+        client.wrap_bio(to_client, to_server, server_hostname=name),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    for _ in range(MAX_ROUNDS):
+        pending = [side for side in pending if not _is_complete(side, name)]
         if not pending:
             return
-    raise Unusable("The handshake for %s did not end." % name)
+    raise UnusableCertificate("The TLS handshake for %s did not complete." % name)
 
 
-def _done(side: ssl.SSLObject, name: str) -> bool:
+def _is_complete(side: ssl.SSLObject, name: str) -> bool:
     try:
         side.do_handshake()
     except ssl.SSLWantReadError:
         return False
     except ssl.SSLCertVerificationError as error:
-        raise Unusable("A device would refuse %s: %s." % (name, error.verify_message)) from error
+        raise UnusableCertificate(
+            "Devices would reject %s: %s." % (name, error.verify_message)
+        ) from error
     except ssl.SSLError as error:
-        raise Unusable("The handshake for %s failed: %s." % (name, error.reason)) from error
+        raise UnusableCertificate(
+            "The TLS handshake for %s failed: %s." % (name, error.reason)
+        ) from error
     return True

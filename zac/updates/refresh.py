@@ -1,4 +1,4 @@
-"""One refresh: hear what the zone wants, bring trust and updates forward, meet one more server."""
+"""The refresh of a device: report its status, apply changes of the zone, advance its updates."""
 
 from __future__ import annotations
 
@@ -8,191 +8,211 @@ from faults import Fault
 from wire.envelope import Envelope
 from wire.messages import (
     CERTIFIED_ROLES,
+    FEATURE_CONTENT_SERVER,
     FEATURE_CSR,
-    FEATURE_DEPOT,
+    FEATURE_PREFLIGHT,
     FEATURE_RECOVERY,
-    FEATURE_REHEARSAL,
     MANAGED,
-    Refresh,
-    Refreshed,
+    RefreshRequest,
+    RefreshResponse,
     Trust,
 )
-from wire.metadata import GO
-from wire.values import replace
+from wire.metadata import ACTIVATION_ORDER
+from wire.records import replace
 from zac import VERSION
 from zac.content import content, replication
-from zac.enrollment import first_certificate
-from zac.host.clock import NOTEWORTHY
+from zac.host import state
+from zac.host.clock import NOTABLE_CLOCK_CHANGE
 from zac.host.host import Host, servers_with_url
 from zac.network import calls
-from zac.network.tls import Line, Refused, Unreachable
+from zac.network.tls import CertificateRejected, Connection, Unreachable
+from zac.registration import initial_certificate
 from zac.trust import pem, retirement, store
 from zac.trust.store import with_trust
-from zac.updates import activation, notices, preflight, reports, steps
+from zac.updates import activation, notices, preflight, state_machine
+
+MIN_REFRESH_SECONDS = 0.2
 
 
-def refresh(host: Host, *, asked: bool = False) -> Refreshed:
-    """Refresh once; raises NotRegistered, NoServer, NoneVerifies or what else stands in the way.
+def refresh(host: Host, *, retry_failed: bool = False) -> RefreshResponse:
+    """Refresh once and return the response; raises NotRegistered, NoServer, NoTrustedServer.
 
-    `asked`: somebody wants it now, so what has failed is tried again, too (manual, A.4).
+    With `retry_failed`, failed updates are retried immediately.
+
+    See: manual A.4
     """
-    answer = _hear(host)
-    if asked:
+    response = _exchange(host)
+    if retry_failed:
         notices.redeploy(host, list(host.state.load().updates))
-    if answer.approved:
-        _take_over(host, answer)
-        bring_forward(host)
-        preflight.again(host)
-        if content_changed(host, answer):
-            answer = _hear(host)
-    _meet_one_more(host)
-    activation.tidy(host)
-    return answer
+    if response.approved:
+        _apply(host, response)
+        advance_updates(host)
+        preflight.repeat_checks(host)
+        if replicate_content(host, response):
+            response = _exchange(host)
+    _contact_next_server(host)
+    activation.delete_unused(host)
+    return response
 
 
-def bring_forward(host: Host) -> None:
-    """Advance what is waiting, without a refresh: steps and reports."""
-    poll_go(host)
-    steps.advance_all(host)
-    reports.flush(host)
+def advance_updates(host: Host) -> None:
+    """Advance all updates and send queued reports, without a refresh."""
+    fetch_activation_orders(host)
+    state_machine.advance_all(host)
+    state_machine.send_reports(host)
 
 
-def content_changed(host: Host, answer: Refreshed) -> bool:
-    """Fetch what this content server shall hold; True if it now holds more or less."""
+def replicate_content(host: Host, response: RefreshResponse) -> bool:
+    """Download and delete content as requested; return True if there is something to report."""
     if not host.serves_content:
         return False
-    return replication.replicate(host, answer.replicate, answer.withdraw)
+    return replication.replicate(host, response.replicate, response.withdraw)
 
 
-def poll_go(host: Host) -> None:
-    """Ask for the go of each update that waits for nothing else."""
+def fetch_activation_orders(host: Host) -> None:
+    """Request the activation order of each update that is ready and does not have one."""
     for record in host.state.load().updates.values():
-        if record.step == "armed" and activation.due_at(host, record) is None:
-            path = "/zac/v1/updates/%s/go" % record.id
-            found = calls.get(host, path, Envelope, anyone=record.manifest().immediate)
-            if found is not None:
-                notices.heed(host, [found])
+        if record.step == state.READY and activation.activation_due_at(host, record) is None:
+            path = "/zac/v1/updates/%s/" % record.id
+            order = calls.get(
+                host,
+                path + "activation-order",
+                Envelope,
+                allow_unverified=record.manifest().immediate,
+                previous_path=path + "go",
+            )
+            if order is not None:
+                notices.process_notices(host, [order])
 
 
-def features(role: str) -> List[str]:
-    """Return what an agent of this role can do (D-49)."""
-    known = [FEATURE_REHEARSAL, FEATURE_RECOVERY]
+def list_features(role: str) -> List[str]:
+    """Return the features of an agent with a role (D-49)."""
+    features = [FEATURE_PREFLIGHT, FEATURE_RECOVERY]
     if role in CERTIFIED_ROLES:
-        known.append(FEATURE_CSR)
+        features.append(FEATURE_CSR)
     if role != MANAGED:
-        known.append(FEATURE_DEPOT)
-    return known
+        features.append(FEATURE_CONTENT_SERVER)
+    return features
 
 
-def _hear(host: Host) -> Refreshed:
-    answer = calls.post(host, "/zac/v1/refresh", lambda line: _told(host, line), Refreshed)
-    host.contacts.tried = host.contacts.refused = 0
-    host.state.change(lambda held: replace(held, distrusted=[]))
-    moved = host.clock.learn(answer.time)
-    if abs(moved) > NOTEWORTHY:
-        host.note("clock", moved=round(moved, 1), offset=round(host.clock.offset, 1))
-    known = host.home.known()
-    host.home.keep_known(
+def _exchange(host: Host) -> RefreshResponse:
+    response = calls.post(
+        host,
+        "/zac/v1/refresh",
+        lambda connection: _build_request(host, connection),
+        RefreshResponse,
+    )
+    host.contacts.tried = host.contacts.rejected = 0
+    host.state.update(lambda held: replace(held, rejected_documents=[]))
+    change = host.clock.learn(response.time)
+    if abs(change) > NOTABLE_CLOCK_CHANGE:
+        host.log_event("clock", moved=round(change, 1), offset=round(host.clock.offset, 1))
+    cache = host.home.zone_cache()
+    host.home.save_zone_cache(
         replace(
-            known,
-            servers=answer.servers or known.servers,
-            refresh_s=max(answer.refresh_s, 0.2),
-            approved=answer.approved,
-            server_id=answer.server_id or known.server_id,
+            cache,
+            servers=response.servers or cache.servers,
+            refresh_s=max(response.refresh_s, MIN_REFRESH_SECONDS),
+            approved=response.approved,
+            server_id=response.server_id or cache.server_id,
             refreshed=round(host.clock.now(), 3),
+            zone_name=response.zone_name or cache.zone_name,
         )
     )
-    return answer
+    return response
 
 
-def _told(host: Host, line: Line) -> Refresh:
-    device, generation = host.device, host.security.current()
+def _build_request(host: Host, connection: Connection) -> RefreshRequest:
+    device, generation = host.device, host.trust_store.current()
     digests = store.digests(generation.trust)
-    return Refresh(
-        t=host.clock.local(),
+    pending = host.pending_replicas
+    return RefreshRequest(
+        time=host.clock.local(),
         agent=VERSION,
-        generation=host.security.name(),
+        generation=host.trust_store.current_name(),
         root_sha256=digests[0],
-        anchored_sha256=line.peer.anchored,
+        anchored_sha256=connection.peer.anchored,
         skew=round(host.clock.local() - host.clock.now(), 3),
         fqdn=device.fqdn,
         addresses=device.addresses,
-        features=features(device.role),
+        features=list_features(device.role),
         contacts=host.contacts.tried,
-        refused=host.contacts.refused,
-        server_certificate_sha256=(pem.fingerprint(generation.server) if generation.server else ""),
+        rejected_contacts=host.contacts.rejected,
+        server_certificate_sha256=pem.fingerprint(generation.server) if generation.server else "",
         trusted_sha256=digests,
-        holds=content.held(host) if host.serves_content else [],
-        distrusted=host.state.load().distrusted,
-        copies=replication.copies(host, host.wanted) if host.serves_content else [],
+        stored_content=content.list_stored(host) if host.serves_content else [],
+        rejected_documents=host.state.load().rejected_documents,
+        replicas=replication.list_progress(host, pending) if host.serves_content else [],
     )
 
 
-def _take_over(host: Host, answer: Refreshed) -> None:
-    canceled = notices.heed(host, answer.notices)
-    notices.take_up(host, answer.updates, answer.ignored)
-    # The go of an update may come with its manifest.
-    notices.heed(host, [one for one in answer.notices if one.payload_type == GO])
-    notices.redeploy(host, answer.redeploy)
-    _trust(host, answer, drop_pending=canceled)
-    retirement.retire(host)
-    if answer.certificate and host.is_certified:
+def _apply(host: Host, response: RefreshResponse) -> None:
+    canceled = notices.process_notices(host, response.notices)
+    notices.process_manifests(host, response.updates, response.ignored)
+    # An activation order can arrive together with the manifest of its update.
+    orders = [notice for notice in response.notices if notice.payload_type == ACTIVATION_ORDER]
+    notices.process_notices(host, orders)
+    notices.redeploy(host, response.redeploy)
+    _update_trust(host, response, remove_pending=canceled)
+    retirement.retire_roots(host)
+    if response.certificate_pending and host.is_certified:
         try:
-            first_certificate.collect(host)
+            initial_certificate.fetch(host)
         except Fault as fault:
-            host.note("certificate-refused", reason=str(fault))
+            host.log_event("certificate-rejected", reason=str(fault))
 
 
-def _trust(host: Host, answer: Refreshed, *, drop_pending: bool) -> None:
-    if answer.trust is None or not _is_sound(host, answer.trust):
+def _update_trust(host: Host, response: RefreshResponse, *, remove_pending: bool) -> None:
+    if response.trust is None or not _is_valid(host, response.trust):
         return
-    with host.state.held():
-        generation = host.security.current()
-        held = store.joined(generation.trust, answer.trust)
-        offered = store.digests(answer.trust)
-        if drop_pending:
-            gone = [one for one in pem.fingerprints(held.pending) if one not in offered]
-            held = store.without(held, gone)
-        if not _is_coming(host, offered[0]) and not _is_past(held, offered[0]):
-            held = store.activated(held, offered[0])
-        if host.security.use(with_trust(generation, held)):
-            host.note("trust", current=offered[0][:16], trusted=len(store.digests(held)))
+    with host.state.locked():
+        generation = host.trust_store.current()
+        trust = store.with_offered(generation.trust, response.trust)
+        offered = store.digests(response.trust)
+        if remove_pending:
+            pending = pem.fingerprints(trust.pending)
+            trust = store.without(trust, [digest for digest in pending if digest not in offered])
+        current = offered[0]
+        if not _is_root_of_open_update(host, current) and not _is_previous_root(trust, current):
+            trust = store.with_current(trust, current)
+        if host.trust_store.activate(with_trust(generation, trust)):
+            host.log_event("trust", current=current[:16], trusted=len(store.digests(trust)))
 
 
-def _is_sound(host: Host, offered: Trust) -> bool:
-    """Tell whether every root offered is one; a trust store with rubbish in it verifies nothing."""
+def _is_valid(host: Host, offered: Trust) -> bool:
+    """Return True if all offered roots are CA certificates; one invalid root breaks the store."""
     try:
         for root in store.roots(offered):
             pem.describe(root)
-    except pem.NotCertificates as fault:
-        host.note("trust-refused", reason=fault.explanation)
+    except pem.InvalidCertificate as fault:
+        host.log_event("trust-rejected", reason=fault.explanation)
         return False
     return True
 
 
-def _is_coming(host: Host, digest: str) -> bool:
-    """Tell whether an update brings this root, so that it becomes current with the update only."""
+def _is_root_of_open_update(host: Host, digest: str) -> bool:
+    """Return True if an open update will make this root the current one."""
     records = host.state.load().updates.values()
-    return any(record.open and record.manifest().root_sha256 == digest for record in records)
+    return any(record.is_open and record.manifest().root_sha256 == digest for record in records)
 
 
-def _is_past(held: Trust, digest: str) -> bool:
-    """Tell whether this host has moved on from a root; the console may follow a moment later."""
-    return digest in pem.fingerprints(held.in_grace)
+def _is_previous_root(trust: Trust, digest: str) -> bool:
+    """Return True if this host has already replaced the root; the console might do so later."""
+    return digest in pem.fingerprints(trust.in_grace)
 
 
-def _meet_one_more(host: Host) -> None:
-    known = host.home.known()
+def _contact_next_server(host: Host) -> None:
+    cache = host.home.zone_cache()
     registered = host.device.url
     others = [
-        one
-        for one in servers_with_url(known.servers)
-        if one.url != registered and one.id != host.device.id
+        server
+        for server in servers_with_url(cache.servers)
+        if server.url != registered and server.id != host.device.id
     ]
     if not others:
         return
     try:
-        activation.meet(host, others[known.turn % len(others)])
-    except (Unreachable, Refused) as fault:
+        activation.contact_server(host, others[cache.turn % len(others)])
+    except (Unreachable, CertificateRejected) as fault:
         host.log("contact: %s" % fault.explanation)
-    host.home.keep_known(replace(known, turn=known.turn + 1))
+    host.home.save_zone_cache(replace(cache, turn=cache.turn + 1))

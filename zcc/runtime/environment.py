@@ -1,4 +1,4 @@
-"""Settings from the environment, parsed strictly: a value that makes no sense stops the start."""
+"""Settings from environment variables. An invalid value raises ImproperlyConfigured."""
 
 from __future__ import annotations
 
@@ -10,22 +10,32 @@ from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - what a server listens at unless told
+ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - the default of a server
+
+
+# Setting: name in the previous release, accepted for one release.
+OLD_NAMES = {"ZCC_PREFLIGHT_PORT": "ZCC_REHEARSAL_PORT"}
+# Ports of a Primary Server and their defaults.
+PORTS = {"port": 8443, "content_port": 8080, "preflight_port": 8444}
+
+
+def _get(name: str) -> str:
+    return os.environ.get(name) or os.environ.get(OLD_NAMES.get(name, ""), "")
 
 
 def text(name: str, default: str = "") -> str:
-    """Return a text; `NAME_FILE` names a file that holds it (a mounted secret)."""
+    """Return a text, or the content of the file in `NAME_FILE` (a mounted secret)."""
     path = os.environ.get(f"{name}_FILE")
     return Path(path).read_text().strip() if path else os.environ.get(name, default)
 
 
-def place(name: str) -> str:
-    """Return where a file is, which is read when it is needed."""
+def file_path(name: str) -> str:
+    """Return the path of a file that is read later."""
     return os.environ.get(name, "")
 
 
 def flag(name: str, *, default: bool) -> bool:
-    """Return True or False of `1`, `true`, `yes`, `0`, `false`, `no`; anything else is refused."""
+    """Return True for `1`, `true`, `yes`, and False for `0`, `false`, `no`."""
     value = os.environ.get(name, "").lower()
     if not value:
         return default
@@ -34,14 +44,22 @@ def flag(name: str, *, default: bool) -> bool:
     return value in ("1", "true", "yes")
 
 
-def number(name: str, default: int, *, least: int, most: int) -> int:
-    """Return a whole number within its range."""
-    value = os.environ.get(name, "")
+def number(name: str, default: int, *, minimum: int, maximum: int) -> int:
+    """Return an integer within a range."""
+    value = _get(name)
     if not value:
         return default
-    if not value.isdigit() or not least <= int(value) <= most:
-        raise ImproperlyConfigured(f"{name} must be a number from {least} to {most}.")
+    if not value.isdigit() or not minimum <= int(value) <= maximum:
+        raise ImproperlyConfigured(f"{name} must be a number from {minimum} to {maximum}.")
     return int(value)
+
+
+def ports() -> dict[str, int]:
+    """Return the ports of a Primary Server by name."""
+    return {
+        name: number(f"ZCC_{name.upper()}", default, minimum=1, maximum=65535)
+        for name, default in PORTS.items()
+    }
 
 
 def items(name: str) -> list[str]:
@@ -55,7 +73,7 @@ def pairs(name: str) -> dict[str, str]:
     for item in items(name):
         key, sign, value = item.partition("=")
         if not sign or not key.strip() or not value.strip():
-            raise ImproperlyConfigured(f"{name} must be key=value, separated by commas.")
+            raise ImproperlyConfigured(f"{name} must be a comma-separated list of key=value pairs.")
         found[key.strip()] = value.strip()
     return found
 
@@ -70,7 +88,7 @@ def networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
 
 @dataclass(frozen=True)
 class MailServer:
-    """Where mail is handed over."""
+    """An SMTP server."""
 
     host: str = ""
     port: int = 25
@@ -92,10 +110,10 @@ def mail_server(name: str) -> MailServer:
         url = urlsplit(given)
         port = url.port or MAIL_PORTS[url.scheme]
     except (ValueError, KeyError):
-        # Without the value: there is a password in it.
-        raise ImproperlyConfigured(f"{name} must begin with {', '.join(MAIL_PORTS)}.") from None
+        # The value contains a password and must not be shown.
+        raise ImproperlyConfigured(f"{name} must start with {', '.join(MAIL_PORTS)}.") from None
     if not url.hostname:
-        raise ImproperlyConfigured(f"{name} names no host.")
+        raise ImproperlyConfigured(f"{name} does not specify a host.")
     return MailServer(
         host=url.hostname,
         port=port,

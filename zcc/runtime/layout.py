@@ -1,4 +1,4 @@
-"""Who belongs to an embedded zone and where each one lives: names, addresses, ports, homes."""
+"""The hosts of a demo zone: names, addresses, ports, and data directories."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from wire.messages import AUTHENTICATION_SATELLITE, CONTENT_SATELLITE, MANAGED, 
 from zcc.runtime import environment as env
 
 FIRST_PRIMARY, FIRST_SATELLITE, FIRST_DEVICE = 11, 31, 51
-# The Primary Server that the satellites belong to.
-FIRST_PARENT = 1
 DOMAIN = "demo.zcc.example"
 FILE = "layout.json"
 
 
 @dataclass(frozen=True)
 class Host:
-    """One host of the zone, with an agent of its own."""
+    """A host of the zone with its own agent."""
 
     name: str
     role: str
@@ -30,39 +28,39 @@ class Host:
     parent: str = ""
     port: int = 0
     content_port: int = 0
-    rehearsal_port: int = 0
+    preflight_port: int = 0
 
     @property
     def fqdn(self) -> str:
-        """The name that its certificate carries beside its address."""
+        """The DNS name in its certificate."""
         return f"{self.name}.{DOMAIN}"
 
     @property
     def url(self) -> str:
-        """Where its TLS listener answers."""
+        """The URL of its web server."""
         return f"https://{self.address}:{self.port}"
 
     @property
-    def joined(self) -> bool:
-        """Whether its agent has registered."""
+    def is_registered(self) -> bool:
+        """True if its agent has registered."""
         return (self.home / "device.json").exists()
 
     def ports(self) -> list[int]:
-        """Return the ports it opens at its address."""
-        return [port for port in (self.port, self.content_port, self.rehearsal_port) if port]
+        """Return the ports on which it listens."""
+        return [port for port in (self.port, self.content_port, self.preflight_port) if port]
 
-    def facts(self) -> list[str]:
-        """Return what a command must know of it, as arguments."""
-        said = ["--name", self.name, "--fqdn", self.fqdn, "--address", self.address]
-        for option in ("port", "content_port", "rehearsal_port"):
+    def arguments(self) -> list[str]:
+        """Return the command-line arguments that describe it."""
+        arguments = ["--name", self.name, "--fqdn", self.fqdn, "--address", self.address]
+        for option in ("port", "content_port", "preflight_port"):
             if getattr(self, option):
-                said += [f"--{option.replace('_', '-')}", str(getattr(self, option))]
-        return said
+                arguments += [f"--{option.replace('_', '-')}", str(getattr(self, option))]
+        return arguments
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The size of an embedded zone and the addresses it uses on the loopback network."""
+    """The size of a demo zone and its addresses on the loopback network."""
 
     base: str = "127.0.0"
     port: int = 8443
@@ -84,7 +82,7 @@ class Layout:
                 home=home / "servers" / f"ps-{number + 1:02}",
                 port=self.port,
                 content_port=self.content_port,
-                rehearsal_port=self.port + 1,
+                preflight_port=self.port + 1,
             )
             for number in range(self.primaries)
         ]
@@ -93,7 +91,7 @@ class Layout:
         return [self._satellite(home, number) for number in range(self.satellites)]
 
     def _satellite(self, home: Path, number: int) -> Host:
-        # Authentication and Content take turns, the first one is for authentication.
+        # Authentication and Content satellites alternate.
         authenticates = number % 2 == 0
         name = f"{'as' if authenticates else 'cs'}-{number // 2 + 1:02}"
         return Host(
@@ -101,10 +99,10 @@ class Layout:
             role=AUTHENTICATION_SATELLITE if authenticates else CONTENT_SATELLITE,
             address=f"{self.base}.{FIRST_SATELLITE + number}",
             home=home / "satellites" / name,
-            parent=f"ps-{FIRST_PARENT:02}",
+            parent="ps-01",
             port=self.port if authenticates else 0,
             content_port=0 if authenticates else self.content_port,
-            rehearsal_port=self.port + 1 if authenticates else 0,
+            preflight_port=self.port + 1 if authenticates else 0,
         )
 
     def _devices(self, home: Path) -> list[Host]:
@@ -121,53 +119,60 @@ class Layout:
         ]
 
 
-def decide(home: Path) -> Layout:
-    """Return the layout that the environment asks for, else the one of an earlier start.
+def get_layout(home: Path) -> Layout:
+    """Return the layout from the environment, or else of an earlier start.
 
-    A zone keeps its addresses and ports, since its certificates name them; raises Refused when
-    the environment asks for others.
+    Raises Refused if the addresses or ports differ from those of an earlier start, because the
+    certificates are issued for them.
     """
     path = home / FILE
     earlier = Layout(**json.loads(path.read_text())) if path.exists() else None
-    asked = _asked(earlier or Layout())
+    requested = _read_environment(earlier or Layout())
     if (
         earlier is not None
         and replace(
-            earlier, primaries=asked.primaries, satellites=asked.satellites, devices=asked.devices
+            earlier,
+            primaries=requested.primaries,
+            satellites=requested.satellites,
+            devices=requested.devices,
         )
-        != asked
+        != requested
     ):
         raise Refused(
-            f"The zone in {home} was made for {earlier.base}.* with port {earlier.port} and"
-            f" content port {earlier.content_port}; its certificates name them."
-            " Nothing was started.",
-            action="Start it as it was made, or choose another ZCC_HOME for another zone.",
+            f"The zone in {home} was created for {earlier.base}.* with port "
+            f"{earlier.port} and content port {earlier.content_port}. Its "
+            "certificates are valid only for these addresses. Nothing was "
+            "started.",
+            action=(
+                "Start the zone with its original settings, or set ZCC_HOME "
+                "to a different directory to create another zone."
+            ),
         )
-    return asked
+    return requested
 
 
-def keep(home: Path, layout: Layout) -> None:
-    """Remember the layout for the next start."""
+def save_layout(home: Path, layout: Layout) -> None:
+    """Save the layout for the next start."""
     new = home / f"{FILE}.new"
     new.write_text(json.dumps(asdict(layout), indent=2))
     new.replace(home / FILE)
 
 
-def _asked(usual: Layout) -> Layout:
+def _read_environment(default: Layout) -> Layout:
     return Layout(
-        base=_base(os.environ.get("ZCC_ADDRESS_BASE") or usual.base),
-        port=env.number("ZCC_PORT", usual.port, least=1, most=65534),
-        content_port=env.number("ZCC_CONTENT_PORT", usual.content_port, least=1, most=65535),
-        primaries=env.number("ZCC_PRIMARIES", usual.primaries, least=1, most=20),
-        satellites=env.number("ZCC_SATELLITES", usual.satellites, least=0, most=20),
-        devices=env.number("ZCC_DEVICES", usual.devices, least=0, most=200),
+        base=_check_address_base(os.environ.get("ZCC_ADDRESS_BASE") or default.base),
+        port=env.number("ZCC_PORT", default.port, minimum=1, maximum=65534),
+        content_port=env.number("ZCC_CONTENT_PORT", default.content_port, minimum=1, maximum=65535),
+        primaries=env.number("ZCC_PRIMARIES", default.primaries, minimum=1, maximum=20),
+        satellites=env.number("ZCC_SATELLITES", default.satellites, minimum=0, maximum=20),
+        devices=env.number("ZCC_DEVICES", default.devices, minimum=0, maximum=200),
     )
 
 
-def _base(text: str) -> str:
+def _check_address_base(text: str) -> str:
     if not re.fullmatch(r"127(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){2}", text):
         raise Invalid(
-            f"ZCC_ADDRESS_BASE is {text!r}. Nothing was started.",
-            action="Give the first three numbers of a loopback network, such as 127.0.0.",
+            f"{text} is not a valid value for ZCC_ADDRESS_BASE. Nothing was started.",
+            action=("Enter the first three octets of a loopback network, for example 127.0.0."),
         )
     return text

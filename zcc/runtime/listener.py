@@ -1,10 +1,10 @@
-"""The web server of one address: `python -m zcc.runtime.listener --address A --port P --home H`.
+"""Run the web server: `python -m zcc.runtime.listener --address A --port P --home H`.
 
-It shows the certificate that the host's agent put in force: `security/current` in the home names
-a generation, whose `server.pem` holds key and chain. When `current` moves on, a fresh worker with
-the new certificate takes over, and no connection is lost: all workers share one listening socket
-that stays open, the old worker first stops to accept and then has time to finish, and the
-application is loaded before the fork, so that a new worker is there at once.
+It serves the certificate that the agent has activated: `security/current` in the data directory is
+a link to a directory with `server.pem` (key and chain). When the link changes, a new worker process
+with the new certificate replaces the old one, and no connection is lost: all workers share one
+listening socket, the old worker stops accepting and finishes its requests, and the application is
+loaded before the fork, so that a new worker starts quickly.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ from zcc.runtime import environment, processes
 from zcc.runtime.gateway import Gateway
 
 log = logging.getLogger("zcc.runtime.listener")
-# Granian's lines go where all others go.
+# Granian logs through the same handlers as everything else.
 LOGGERS = {
     name: {"handlers": [], "propagate": True, "level": "INFO"}
     for name in ("_granian", "granian.access")
 }
-LOOK_SECONDS = 0.1
-FIRST_LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.1
+FIRST_POLL_SECONDS = 0.5
 BACKLOG = 1024
-CONNECTIONS = 512
-# How long a worker that accepts no more may wait for the first request of what it accepted, and
-# how long requests may then take to finish.
+MAX_CONNECTIONS = 512
+# Time for the first request on connections that a worker accepted before it stopped accepting, and
+# time for requests to finish after that.
 DRAIN_SECONDS = 1.0
 FINISH_SECONDS = 6
 STOP_ACCEPTING = signal.SIGUSR1
 
 
 class Listener(MPServer):
-    """Granian with one listening socket for all its workers, and a certificate that may change."""
+    """Granian with one listening socket for all workers, and a certificate that can change."""
 
     _sso: Any
     _sfd: Any
@@ -72,7 +72,7 @@ class Listener(MPServer):
             http=HTTPModes.http1,
             workers=1,
             backlog=BACKLOG,
-            backpressure=CONNECTIONS,
+            backpressure=MAX_CONNECTIONS,
             http1_settings=HTTP1Settings(header_read_timeout=20_000),
             ssl_cert=certificate,
             ssl_key=certificate,
@@ -85,8 +85,8 @@ class Listener(MPServer):
         )
 
     def _init_shared_socket(self) -> None:
-        # By default each worker opens a socket of its own (SO_REUSEPORT): what waits in the queue
-        # of a worker that ends is lost, and a second server could take the same port unnoticed.
+        # By default, each worker opens its own socket (SO_REUSEPORT). Connections in the queue of a
+        # worker that ends would be lost, and a second server could use the same port unnoticed.
         family = socket.AF_INET6 if ":" in self.bind_addr else socket.AF_INET
         self._sso = socket.socket(family, socket.SOCK_STREAM)
         self._sso.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -95,44 +95,44 @@ class Listener(MPServer):
         self._sso.settimeout(0)
         self._sfd = self._sso.fileno()
         holder: Any = SocketHolder
-        self._shd = holder(self._sfd, False, BACKLOG)  # noqa: FBT003 - it takes no names
+        self._shd = holder(self._sfd, False, BACKLOG)  # noqa: FBT003 - no keyword arguments
         self._ssp = None
 
     def _respawn_workers(
         self, workers: list[int], spawn_target: Any, target_loader: Any, delay: float = 0
     ) -> None:
-        # Told to end, a worker closes what it accepted and has not heard from yet. So it accepts
-        # no more from here on; what comes meanwhile waits in the queue for its successor.
+        # A worker that ends closes idle connections. So it must stop accepting first; new
+        # connections are queued for its successor.
         for worker in [self.wrks[index].inner for index in workers]:
             if worker.is_alive():
                 os.kill(worker.pid, STOP_ACCEPTING)
         super()._respawn_workers(workers, spawn_target, target_loader, delay)
 
     def watch(self, current: Path) -> None:
-        """Take over each certificate that `current` comes to name, until the process ends."""
+        """Reload the certificate whenever `current` changes. Does not return."""
         while True:
-            time.sleep(LOOK_SECONDS)
-            newest = certificate_in(current)
+            time.sleep(POLL_SECONDS)
+            newest = get_certificate_path(current)
             if newest is not None and newest != self._certificate:
-                self._take(newest)
+                self._replace_certificate(newest)
 
-    def _take(self, certificate: Path) -> None:
+    def _replace_certificate(self, certificate: Path) -> None:
         self._certificate = certificate
         try:
             self.build_ssl_context(
                 certificate, certificate, None, SSLProtocols.tls12, None, [], client_verify=False
             )
         except (OSError, ssl.SSLError) as error:
-            # What is served goes on being served; the agent's own handshake finds out.
-            log.error("%s cannot be served: %s", certificate, error)  # noqa: TRY400 - no bug
+            # The old certificate stays in use. The agent notices this when it verifies the server.
+            log.error("cannot serve certificate %s: %s", certificate, error)  # noqa: TRY400 - no bug
             return
-        log.info("%s is served from now on", certificate)
+        log.info("now serving certificate %s", certificate)
         self.reload_signal = True
         self.main_loop_interrupt.set()
 
 
-def certificate_in(current: Path) -> Path | None:
-    """Return the key-and-chain file of the generation that `current` names now, if it has one."""
+def get_certificate_path(current: Path) -> Path | None:
+    """Return the key-and-chain file in the directory that `current` links to, or None."""
     try:
         found = current.resolve(strict=True) / "server.pem"
     except OSError:
@@ -140,44 +140,44 @@ def certificate_in(current: Path) -> Path | None:
     return found if found.exists() else None
 
 
-def first_certificate(home: Path, current: Path, port: int) -> Path:
-    """Return the first certificate once it is in force, or a temporary one to found a zone with."""
+def wait_for_certificate(home: Path, current: Path, port: int) -> Path:
+    """Return the active certificate, or a temporary one if this console can create a zone."""
     django.setup()
-    from zcc.setup import first_run  # noqa: PLC0415 - its settings need the environment
+    from zcc.setup import first_run  # noqa: PLC0415 - needs the environment
 
-    said = False
+    is_logged = False
     while True:
-        found = certificate_in(current)
+        found = get_certificate_path(current)
         if found is not None:
-            first_run.forget(home)
+            first_run.delete_setup_files(home)
             return found
-        wanted = first_run.is_wanted(home)
+        can_create_zone = first_run.can_create_zone(home)
         connections.close_all()  # this process forks, and a connection must not be shared
-        if wanted:
-            return first_run.offer(home, port, timezone.now())
-        if not said:
+        if can_create_zone:
+            return first_run.open_setup(home, port, timezone.now())
+        if not is_logged:
             log.info("waiting for the first certificate in %s", current)
-            said = True
-        time.sleep(FIRST_LOOK_SECONDS)
+            is_logged = True
+        time.sleep(FIRST_POLL_SECONDS)
 
 
 def load_application() -> Any:
-    """Return the application with all that its first request would load, ready to be forked."""
-    from django import urls  # noqa: PLC0415 - its settings need the environment
+    """Return the application with everything loaded that its first request needs."""
+    from django import urls  # noqa: PLC0415 - needs the environment
 
     from zcc.wsgi import application  # noqa: PLC0415 - as above
 
     _ = urls.get_resolver().url_patterns
     gc.collect()
-    gc.freeze()  # so that collecting does not touch, and thereby copy, what workers share
+    gc.freeze()  # so that garbage collection does not copy memory that workers share
     return application
 
 
-def loader(parent: int, address: tuple[str, int], application: Any) -> Callable[[], Any]:
-    """Return what a worker calls to get the application, which was loaded before the fork."""
+def build_loader(parent: int, address: tuple[str, int], application: Any) -> Callable[[], Any]:
+    """Return a function that returns the application in a worker process."""
 
     def load() -> Any:
-        processes.die_with(parent)
+        processes.end_with_parent(parent)
         signal.signal(STOP_ACCEPTING, lambda *_: stop_accepting(address))
         return application
 
@@ -185,40 +185,42 @@ def loader(parent: int, address: tuple[str, int], application: Any) -> Callable[
 
 
 def stop_accepting(address: tuple[str, int]) -> None:
-    """Let this process accept no more at an address, and leave the queue to other processes.
+    """Stop accepting connections at an address in this process only.
 
-    The listening socket is shared, so it must not be closed for all. In this process alone a
-    socket that nobody ever connects to takes its place.
+    The listening socket is shared with other processes. So its descriptor in this process is
+    replaced by a socket to which no one can connect.
     """
-    nobody = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    nobody.bind("")
-    nobody.listen(1)
-    nobody.settimeout(0)
+    unused = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    unused.bind("")
+    unused.listen(1)
+    unused.settimeout(0)
     for descriptor in [int(path.name) for path in Path("/dev/fd").iterdir()]:
         with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as found:
             listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
             if listens and found.getsockname()[:2] == address:
-                os.dup2(nobody.fileno(), descriptor)
-    nobody.close()
+                os.dup2(unused.fileno(), descriptor)
+    unused.close()
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="zcc.runtime.listener", description="The web server.")
+    parser = argparse.ArgumentParser(prog="zcc.runtime.listener", description="Run the web server.")
     parser.add_argument("--address", required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--home", type=Path, required=True, help="home of this server's agent")
-    told = parser.parse_args()
+    parser.add_argument(
+        "--home", type=Path, required=True, help="data directory of this server's agent"
+    )
+    args = parser.parse_args()
     processes.harden()
-    os.environ.setdefault("ZCC_SERVER_HOME", str(told.home.absolute()))
+    os.environ.setdefault("ZCC_SERVER_HOME", str(args.home.absolute()))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
     logging.config.dictConfig(settings.LOGGING)
-    current = told.home.absolute() / "security" / "current"
-    certificate = first_certificate(told.home.absolute(), current, told.port)
-    threads = environment.number("ZCC_WEB_THREADS", 4, least=1, most=64)
-    server = Listener(told.address, told.port, certificate)
+    current = args.home.absolute() / "security" / "current"
+    certificate = wait_for_certificate(args.home.absolute(), current, args.port)
+    threads = environment.number("ZCC_WEB_THREADS", 4, minimum=1, maximum=64)
+    server = Listener(args.address, args.port, certificate)
     gateway = Gateway(load_application(), threads)
-    load = loader(os.getpid(), (told.address, told.port), gateway)
+    load = build_loader(os.getpid(), (args.address, args.port), gateway)
     watcher = threading.Thread(target=server.watch, args=(current,), daemon=True)
     server.on_startup(watcher.start)
     server.serve(target_loader=load, wrap_loader=False)

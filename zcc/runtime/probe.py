@@ -1,6 +1,6 @@
 """Check a component: `python -m zcc.runtime.probe web|worker|beat|agent`; exit code 0 if healthy.
 
-For health checks of containers and services. A part that rightly waits for a zone is well.
+For health checks of containers and services. A component that waits for a zone is healthy.
 """
 
 from __future__ import annotations
@@ -20,69 +20,71 @@ from django.utils import timezone
 from zcc import start
 from zcc.runtime import environment
 
-ANSWER_SECONDS = 8.0
+TIMEOUT_SECONDS = 8.0
 
 
 def web() -> str:
-    """Ask /healthz; returns why it is not well, "" if it is."""
+    """Request /healthz. Return the reason if the web server is not healthy, else ""."""
     address = environment.text("ZCC_LISTEN_ADDRESS", "127.0.0.1")
-    address = "127.0.0.1" if address == environment.EVERYWHERE else address
-    port = environment.number("ZCC_PORT", 8443, least=1, most=65535)
-    # It asks the process beside it: whose certificate that is does not matter here.
+    address = "127.0.0.1" if address == environment.ALL_ADDRESSES else address
+    port = environment.ports()["port"]
+    # The request goes to a process on this host, so its certificate is not verified.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    line = http.client.HTTPSConnection(address, port, timeout=ANSWER_SECONDS, context=context)
+    connection = http.client.HTTPSConnection(
+        address, port, timeout=TIMEOUT_SECONDS, context=context
+    )
     try:
-        line.request("GET", "/healthz")
-        answer = line.getresponse()
-        told = json.loads(answer.read())
+        connection.request("GET", "/healthz")
+        response = connection.getresponse()
+        health = json.loads(response.read())
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return f"no answer at {address}:{port}: {error}"
-    return "" if answer.status == http.HTTPStatus.OK else json.dumps(told)
+        return f"no response from {address}:{port}: {error}"
+    return "" if response.status == http.HTTPStatus.OK else json.dumps(health)
 
 
 def worker() -> str:
-    """Ask the worker of this host itself, by way of the broker."""
-    if not _belongs():
+    """Ping the worker of this host through the broker."""
+    if not _is_registered():
         return ""
-    from zcc.celery import app  # noqa: PLC0415 - only this part needs the queue
+    from zcc.celery import app  # noqa: PLC0415 - only this component needs the queue
 
     name = environment.text("ZCC_SERVER_NAME") or socket.gethostname().partition(".")[0]
     try:
-        answers = app.control.ping(destination=[f"worker@{name}"], timeout=ANSWER_SECONDS / 2)
+        responses = app.control.ping(destination=[f"worker@{name}"], timeout=TIMEOUT_SECONDS / 2)
     except OSError as error:
-        return f"the broker does not answer: {error}"
-    return "" if answers else f"worker@{name} does not answer"
+        return f"the broker is not responding: {error}"
+    return "" if responses else f"worker@{name} is not responding"
 
 
 def beat() -> str:
-    """Look when the last sweep ran; that needs a worker, too, and says so."""
+    """Check when the last periodic task ran, which also requires a worker."""
     django.setup()
     from certificates.monitoring import health  # noqa: PLC0415 - needs the settings
     from devices.models import Zone  # noqa: PLC0415 - as above
 
-    if Zone.objects.exists() and health.is_sweep_missed(timezone.now()):
-        return "no sweep was done lately: beat or every worker stands still"
+    if Zone.objects.exists() and health.is_worker_down(timezone.now()):
+        return "no recent periodic task: the scheduler or all workers have stopped"
     return ""
 
 
 def agent() -> str:
-    """Look whether the agent holds its lock."""
-    if not _belongs():
+    """Check whether the agent holds its lock."""
+    if not _is_registered():
         return ""
     try:
-        with (start.home() / "run.lock").open("r+") as lock:
+        with (start.get_server_home() / "run.lock").open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return ""
     except OSError as error:
-        return f"its lock cannot be read: {error}"
-    return "no agent runs in this home"
+        return f"cannot read the agent's lock file: {error}"
+    return "no agent is running in this directory"
 
 
-def _belongs() -> bool:
-    return (start.home() / "device.json").exists()
+def _is_registered() -> bool:
+    return (start.get_server_home() / "device.json").exists()
 
 
 PROBES: dict[str, Callable[[], str]] = {
@@ -94,16 +96,16 @@ PROBES: dict[str, Callable[[], str]] = {
 
 
 def main() -> int:
-    """Print why a part is not well; returns the exit code."""
+    """Print why a component is not healthy, and return the exit code."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
     probe = PROBES.get(" ".join(sys.argv[1:]))
     if probe is None:
         sys.stderr.write(f"usage: zcc.runtime.probe {'|'.join(PROBES)}\n")
         return 2
-    why = probe()
-    if why:
-        sys.stderr.write(f"{why}\n")
-    return 1 if why else 0
+    reason = probe()
+    if reason:
+        sys.stderr.write(f"{reason}\n")
+    return 1 if reason else 0
 
 
 if __name__ == "__main__":

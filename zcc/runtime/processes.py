@@ -1,6 +1,6 @@
-"""Processes of this installation: none outlives its parent, none leaves a core dump behind.
+"""Start processes that end with their parent and write no core dumps.
 
-Key files are made for their owner alone (umask 077), and no core dump carries a key (S-37).
+Files are readable by their owner only (umask 077), and keys never get into a core dump.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-LOGS_KEPT = 4
+MAX_OLD_LOGS = 4
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -25,7 +25,7 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 @dataclass(frozen=True)
 class Program:
-    """What is to run: its name (also the name of its log), its command line, its environment."""
+    """A program: name (also of its log), command line, environment, and working directory."""
 
     name: str
     arguments: Sequence[str]
@@ -34,30 +34,30 @@ class Program:
 
 
 def harden() -> None:
-    """Let this process and its children write files for their owner alone, and no core dumps."""
+    """Make files of this process and its children private, and disable core dumps."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def hide() -> None:
-    """Close this process to others of the same user: no debugger, no way in by /proc (Linux)."""
+def disable_inspection() -> None:
+    """Disable debuggers and /proc access for other processes of the same user (Linux)."""
     if _prctl is not None:
         _prctl(PR_SET_DUMPABLE, 0)
 
 
-def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends, even by SIGKILL (Linux only)."""
+def end_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends (Linux)."""
     if _prctl is not None:
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the line above
+    if os.getppid() != parent:  # the parent ended before prctl
         os._exit(1)
 
 
 def start(program: Program, log: Path, *, stdin: str | None = None) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, so that Ctrl-C reaches its parent alone.
+    """Start a program in its own session, so that Ctrl+C reaches only its parent.
 
-    What it prints is added to its log. `stdin` is handed over and closed: the way for a secret,
-    which must not stand in a command line.
+    Its output is appended to the log. `stdin` is written and closed. Use it for secrets, because
+    command lines are visible to other users.
     """
     with log.open("ab") as output:
         child = subprocess.Popen(  # noqa: S603 - our own programs, arguments are a list
@@ -71,27 +71,27 @@ def start(program: Program, log: Path, *, stdin: str | None = None) -> subproces
             preexec_fn=_before_exec(),  # noqa: PLW1509 - the starter has one thread
         )
     if child.stdin is not None and stdin is not None:
-        _hand_over(child.stdin, stdin)
+        _write_and_close(child.stdin, stdin)
     return child
 
 
 def _before_exec() -> Callable[[], None]:
-    return partial(die_with, os.getpid())
+    return partial(end_with_parent, os.getpid())
 
 
-def _hand_over(pipe: IO[bytes], text: str) -> None:
+def _write_and_close(pipe: IO[bytes], text: str) -> None:
     try:
         pipe.write(text.encode())
         pipe.close()
     except BrokenPipeError:
-        return  # it ended before it read; its exit code says why
+        return  # the process has ended; its exit code shows the reason
 
 
-def turn_log(log: Path) -> None:
-    """Put the log of an earlier start aside; the last few are kept."""
+def rotate_log(log: Path) -> None:
+    """Rename the log of an earlier start. The last few logs are kept."""
     if not log.exists() or log.stat().st_size == 0:
         return
-    for number in range(LOGS_KEPT - 1, 0, -1):
+    for number in range(MAX_OLD_LOGS - 1, 0, -1):
         older = log.with_name(f"{log.name}.{number}")
         if older.exists():
             older.replace(log.with_name(f"{log.name}.{number + 1}"))

@@ -1,4 +1,4 @@
-"""Keep programs running: start, log, restart with growing pauses, stop them all."""
+"""Run programs, restart them with increasing delays, and stop them."""
 
 from __future__ import annotations
 
@@ -16,118 +16,122 @@ from faults import Unavailable
 from zcc.runtime import processes
 from zcc.runtime.processes import Program
 
-TURN_SECONDS = 0.1
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
-# A program that ran this long had come up; its next pause is short again.
-STEADY_SECONDS = 20.0
+POLL_SECONDS = 0.1
+FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 0.5, 10.0
+# After this time, a program counts as started, and its next delay is short again.
+STABLE_SECONDS = 20.0
 STOP_SECONDS = 7.0
 STOP_LAST_SECONDS = 2.0
 
 
 class Stopped(Exception):
-    """Somebody asked for the end: SIGINT, SIGTERM or SIGHUP."""
+    """SIGINT, SIGTERM or SIGHUP was received."""
 
 
-class Part:
-    """One program that is kept running."""
+class Process:
+    """A program that is restarted when it ends."""
 
     def __init__(self, program: Program, *, last: bool) -> None:
         self.program = program
-        self.last = last
+        self.stops_last = last
         self.child: subprocess.Popen[bytes] | None = None
         self.started = 0.0
-        self.due = 0.0
-        self.pause = FIRST_PAUSE
+        self.restart_at = 0.0
+        self.delay = FIRST_DELAY_SECONDS
 
     @property
     def name(self) -> str:
         """The name of the program."""
         return self.program.name
 
-    def ended(self, now: float) -> int | None:
-        """Return the exit code if it has just ended; it is due again after a pause."""
+    def poll(self, now: float) -> int | None:
+        """Return the exit code if it has just ended, and schedule its restart."""
         code = self.child.poll() if self.child is not None else None
         if code is None:
             return None
         self.child = None
-        if now - self.started > STEADY_SECONDS:
-            self.pause = FIRST_PAUSE
-        self.due = now + self.pause
+        if now - self.started > STABLE_SECONDS:
+            self.delay = FIRST_DELAY_SECONDS
+        self.restart_at = now + self.delay
         return code
 
 
 class Supervisor:
-    """The parts of an installation. Everything happens in the thread that made it.
+    """Runs programs and keeps them running. All methods must be called from one thread.
 
-    `processes.json` tells the process id of each part. A file in `hold/` with the name of a part
-    keeps that part down once it has ended.
+    `processes.json` contains the process IDs. A program is not restarted while there is a file with
+    its name in `hold/`.
     """
 
-    def __init__(self, home: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, home: Path, print_line: Callable[[str], None]) -> None:
         self._home = home
-        self._say = say
-        self._parts: list[Part] = []
+        self._print_line = print_line
+        self._processes: list[Process] = []
         self._stopping = False
         (home / "logs").mkdir(mode=0o700, exist_ok=True)
 
-    def obey_signals(self) -> None:
-        """Let SIGINT, SIGTERM and SIGHUP end the wait that goes on, with Stopped."""
+    def handle_signals(self) -> None:
+        """Raise Stopped from check() after SIGINT, SIGTERM or SIGHUP."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._asked_to_stop)
+            signal.signal(number, self._handle_signal)
 
-    def _asked_to_stop(self, _signal: int, _frame: FrameType | None) -> None:
+    def _handle_signal(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping = True
 
-    def keep(self, program: Program, *, last: bool = False) -> None:
-        """Run a program from now on; `last` ones are stopped when all others have ended."""
-        processes.turn_log(self.log(program.name))
-        part = Part(program, last=last)
-        self._parts.append(part)
-        self._start(part)
+    def add(self, program: Program, *, last: bool = False) -> None:
+        """Start a program. With `last`, it is stopped after all others have ended."""
+        processes.rotate_log(self.log(program.name))
+        process = Process(program, last=last)
+        self._processes.append(process)
+        self._start(process)
 
     def log(self, name: str) -> Path:
-        """Return the log of a part or of a command."""
+        """Return the path of the log of a program."""
         return self._home / "logs" / f"{name}.log"
 
-    def tend(self) -> None:
-        """Look after all parts once, and rest a moment; raises Stopped."""
+    def check(self) -> None:
+        """Restart programs that have ended, then sleep briefly. Raises Stopped."""
         now = time.monotonic()
-        for part in self._parts:
-            code = part.ended(now)
+        for process in self._processes:
+            code = process.poll(now)
             if code is not None:
-                self._say(f"{part.name} ended ({_reason(code)}), it starts again soon")
-                self._publish()
-            if part.child is None and now >= part.due and not self._held(part):
-                part.pause = min(part.pause * 2, LONGEST_PAUSE)
-                self._start(part)
+                self._print_line(f"{process.name} exited ({_describe_exit(code)}); restarting")
+                self._write_process_ids()
+            if (
+                process.child is None
+                and now >= process.restart_at
+                and not self._is_on_hold(process)
+            ):
+                process.delay = min(process.delay * 2, MAX_DELAY_SECONDS)
+                self._start(process)
         if self._stopping:
             raise Stopped
-        time.sleep(TURN_SECONDS)
+        time.sleep(POLL_SECONDS)
 
-    def wait_until(self, there: Callable[[], bool], seconds: float, what: str) -> None:
-        """Tend until something is there; raises Unavailable when it takes too long."""
+    def wait_until(self, is_ready: Callable[[], bool], seconds: float, failure: str) -> None:
+        """Wait until a condition is met. Raises Unavailable with `failure` after `seconds`."""
         end = time.monotonic() + seconds
-        while not there():
+        while not is_ready():
             if time.monotonic() > end:
                 raise Unavailable(
-                    f"{what} within {seconds:.0f} seconds. All parts were stopped again.",
-                    action=f"Look into the logs in {self._home / 'logs'}.",
+                    f"{failure} within {seconds:.0f} seconds. All processes were stopped.",
+                    action=f"Check the logs in {self._home / 'logs'}.",
                 )
-            self.tend()
+            self.check()
 
     def run(self, programs: Sequence[Program], *, stdin: Sequence[str] | None = None) -> list[int]:
-        """Run commands side by side to their end while tending; returns their exit codes.
+        """Run commands in parallel, and return their exit codes.
 
-        `stdin` holds for each command what it is to read: the way for a secret.
+        `stdin` contains the input of each command. Use it for secrets.
         """
-        words: Sequence[str | None] = stdin if stdin is not None else [None] * len(programs)
+        inputs: Sequence[str | None] = stdin if stdin is not None else [None] * len(programs)
         children = [
-            processes.start(program, self.log(program.name), stdin=word)
-            for program, word in zip(programs, words, strict=True)
+            processes.start(program, self.log(program.name), stdin=text)
+            for program, text in zip(programs, inputs, strict=True)
         ]
         try:
             while any(child.poll() is None for child in children):
-                self.tend()
+                self.check()
         except Stopped:
             for child in children:
                 child.kill()
@@ -135,42 +139,50 @@ class Supervisor:
         return [child.wait() for child in children]
 
     def stop(self) -> None:
-        """End everything: first by SIGTERM, after some seconds by SIGKILL."""
-        _end([part.child for part in self._parts if not part.last], STOP_SECONDS)
-        _end([part.child for part in self._parts if part.last], STOP_LAST_SECONDS)
-        for part in self._parts:
-            part.child = None
-        self._publish()
+        """Stop all programs with SIGTERM, and after a few seconds with SIGKILL."""
+        _stop(
+            [process.child for process in self._processes if not process.stops_last], STOP_SECONDS
+        )
+        _stop(
+            [process.child for process in self._processes if process.stops_last], STOP_LAST_SECONDS
+        )
+        for process in self._processes:
+            process.child = None
+        self._write_process_ids()
 
-    def _held(self, part: Part) -> bool:
-        return (self._home / "hold" / part.name).exists()
+    def _is_on_hold(self, process: Process) -> bool:
+        return (self._home / "hold" / process.name).exists()
 
-    def _start(self, part: Part) -> None:
-        part.child = processes.start(part.program, self.log(part.name))
-        part.started = time.monotonic()
-        self._publish()
+    def _start(self, process: Process) -> None:
+        process.child = processes.start(process.program, self.log(process.name))
+        process.started = time.monotonic()
+        self._write_process_ids()
 
-    def _publish(self) -> None:
-        running = {part.name: part.child.pid for part in self._parts if part.child is not None}
+    def _write_process_ids(self) -> None:
+        running = {
+            process.name: process.child.pid
+            for process in self._processes
+            if process.child is not None
+        }
         new = self._home / "processes.json.new"
         new.write_text(json.dumps(running, indent=2))
         new.replace(self._home / "processes.json")
 
 
-def _end(found: Sequence[subprocess.Popen[bytes] | None], seconds: float) -> None:
+def _stop(found: Sequence[subprocess.Popen[bytes] | None], seconds: float) -> None:
     children = [child for child in found if child is not None]
     for child in children:
         child.terminate()
     end = time.monotonic() + seconds
     while time.monotonic() < end and any(child.poll() is None for child in children):
-        time.sleep(TURN_SECONDS / 2)
+        time.sleep(POLL_SECONDS / 2)
     for child in children:
         if child.poll() is None:
-            # With its whole session, so that nothing of it stays.
+            # The whole session, so that no child of it stays.
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
         child.wait()
 
 
-def _reason(code: int) -> str:
+def _describe_exit(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -1,7 +1,9 @@
-"""Begin a zone on this host: what the command and the first page share (manual, 1.2; R006, R010).
+"""Create a zone on this host, for the command create_zone and the setup pages.
 
-Keys are made by the agent of this host and stay there (D-58). With an external CA the request of
-the first server goes out and its certificate comes in before anything is stored.
+The agent of this host generates the keys, and they stay there. With an external CA, the certificate
+of the first server must be issued before anything is stored in the database.
+
+See: manual 1.2; D-58
 """
 
 from __future__ import annotations
@@ -34,62 +36,61 @@ from pki.formats import bundles
 from wire import json_codec, messages
 from zcc.runtime import agent
 
-NAME_AT_MOST = 64
+MAX_NAME_LENGTH = 64
+# Keys and CSR of the first server until the zone is created.
+PREPARED_FILE = "prepared.json"
 
 
 @dataclass(frozen=True)
-class Place:
-    """The first Primary Server: how devices find it, and the home of its agent."""
+class FirstServer:
+    """The first Primary Server: names, addresses, ports, and the data directory of its agent."""
 
     name: str
     fqdn: str
     addresses: list[str]
     port: int
     content_port: int
-    rehearsal_port: int
+    preflight_port: int
     home: Path
 
-    def facts(self) -> list[str]:
-        """Return what the agent must know of its server, as arguments."""
-        said = ["--name", self.name, "--fqdn", self.fqdn]
+    def arguments(self) -> list[str]:
+        """Return the arguments of `zac adopt` that describe the server."""
+        arguments = ["--name", self.name, "--fqdn", self.fqdn]
         for address in self.addresses:
-            said += ["--address", address]
-        for port in ("port", "content_port", "rehearsal_port"):
-            said += [f"--{port.replace('_', '-')}", str(getattr(self, port))]
-        return said
+            arguments += ["--address", address]
+        for port in ("port", "content_port", "preflight_port"):
+            arguments += [f"--{port.replace('_', '-')}", str(getattr(self, port))]
+        return arguments
 
     def check(self) -> None:
-        """Refuse names and addresses that no certificate could carry, before a key is made."""
+        """Raise Invalid for names and addresses that a certificate cannot contain."""
         names.check_fqdn(self.fqdn)
         if not self.addresses:
-            raise Invalid("The server has no address.", field="addresses")
-        validation.check(
-            messages.Register(
+            raise Invalid("No IP address was specified for the server.", field="addresses")
+        validation.check_request(
+            messages.RegisterRequest(
                 name=self.name,
                 role=messages.MANAGED,
                 agent="",
                 addresses=self.addresses,
                 port=self.port,
                 content_port=self.content_port,
-                rehearsal_port=self.rehearsal_port,
+                preflight_port=self.preflight_port,
             )
         )
 
 
 @dataclass(frozen=True)
 class Administrator:
-    """The first administrator; there is no default account (S-83).
-
-    Without a password here they choose it by a set-up link, which opens once.
-    """
+    """The first administrator. Without a password, a setup link is created."""
 
     username: str
     password: str = ""
 
     def check(self) -> None:
-        """Refuse an empty name or a password that the rules do not allow."""
+        """Raise Invalid for an empty name or a password that is not allowed."""
         if not self.username.strip():
-            raise Invalid("The first administrator needs a name.", field="username")
+            raise Invalid("Enter a name for the first administrator.", field="username")
         if not self.password:
             return
         try:
@@ -99,118 +100,125 @@ class Administrator:
 
 
 def check_name(name: str) -> None:
-    """Refuse a zone name that is empty or too long."""
-    if not name.strip() or len(name) > NAME_AT_MOST:
-        raise Invalid(f"A zone has a name of 1 to {NAME_AT_MOST} characters.", field="name")
+    """Raise Invalid if a zone name is empty or too long."""
+    if not name.strip() or len(name) > MAX_NAME_LENGTH:
+        raise Invalid(f"A zone name must have 1 to {MAX_NAME_LENGTH} characters.", field="name")
 
 
-def check_fresh(home: Path) -> None:
-    """Refuse to begin where a zone is, or where this host belongs to one already."""
+def check_no_zone(home: Path) -> None:
+    """Raise Conflict if the database contains a zone, or if this host belongs to one."""
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         raise Unavailable(
-            "The database has not been prepared. Nothing was changed.",
+            "The database schema has not been created. Nothing was changed.",
             action="Run: manage.py migrate",
         )
     if Zone.objects.exists():
         raise Conflict(
-            "This database already holds a zone. Nothing was changed.",
-            action="Let this server join it (zac reg), or use an empty database.",
+            "This database already contains a zone. Nothing was changed.",
+            action=(
+                "Register this server in the existing zone (zac reg), or use an empty database."
+            ),
         )
     if (home / "device.json").exists():
         raise Conflict(
-            f"The agent in {home} belongs to a zone already. Nothing was changed.",
-            action="Use another home (ZCC_SERVER_HOME), or remove this one if its zone is gone.",
+            f"The agent in {home} already belongs to a zone. Nothing was changed.",
+            action=(
+                "Use a different directory (ZCC_SERVER_HOME). If the old "
+                "zone no longer exists, delete this directory."
+            ),
         )
 
 
-def prepare(place: Place, *, key_file: Path | None = None) -> dict[str, Any]:
-    """Let the agent make keys and request; asked again for the same place it answers the same."""
-    place.check()
-    kept = place.home / "prepared.json"
-    facts = [*place.facts(), *(("--server-key", str(key_file.absolute())) if key_file else ())]
-    if kept.exists():
-        earlier: dict[str, Any] = json.loads(kept.read_text())
-        if earlier.get("facts") == facts:
+def prepare_server(server: FirstServer, *, key_file: Path | None = None) -> dict[str, Any]:
+    """Have the agent generate keys and a CSR. Repeated for the same server, return the same."""
+    server.check()
+    path = server.home / PREPARED_FILE
+    key = ("--server-key", str(key_file.absolute())) if key_file else ()
+    arguments = [*server.arguments(), *key]
+    if path.exists():
+        earlier: dict[str, Any] = json.loads(path.read_text())
+        if earlier.get("facts") == arguments:
             return earlier
-    made = {**json.loads(agent.run(place.home, "adopt", "--prepare", *facts)), "facts": facts}
-    write_private(kept, made)
-    return made
+    output = agent.run_agent(server.home, "adopt", "--prepare", *arguments)
+    prepared = {**json.loads(output), "facts": arguments}
+    write_private(path, prepared)
+    return prepared
 
 
-def read_authority(data: bytes) -> tuple[str, list[str]]:
-    """Return root and intermediates of an external CA (D-13, D-14)."""
-    return chains.split_root(bundles.read_certificates(data))
+def read_ca_certificates(data: bytes) -> tuple[str, list[str]]:
+    """Return the root and intermediate certificates of an external CA."""
+    return chains.split_root(bundles.parse_certificates(data))
 
 
-def external(authority: bytes, certificate: bytes) -> bootstrap.External:
-    """Return an external CA with the first server's certificate, both read from files."""
-    root, intermediates = read_authority(authority)
-    return bootstrap.External(root, intermediates, bundles.read_certificates(certificate))
+def read_external_ca(authority: bytes, certificate: bytes) -> bootstrap.ExternalCA:
+    """Return an external CA with the certificate of the first server, from uploaded files."""
+    root, intermediates = read_ca_certificates(authority)
+    return bootstrap.ExternalCA(root, intermediates, bundles.parse_certificates(certificate))
 
 
-def begin(
-    order: bootstrap.ZoneOrder,
-    place: Place,
+def create_zone(
+    request: bootstrap.ZoneRequest,
+    server: FirstServer,
     administrator: Administrator,
     *,
     key_file: Path | None = None,
     values: dict[str, int] | None = None,
 ) -> list[str]:
-    """Make zone, CA, first server and administrator, all or nothing; returns warnings."""
-    check_name(order.name)
+    """Create the zone, its CA, first server, and administrator. Return warnings."""
+    check_name(request.name)
     administrator.check()
-    check_fresh(place.home)
-    prepared = prepare(place, key_file=key_file)
+    check_no_zone(server.home)
+    prepared = prepare_server(server, key_file=key_file)
     with transaction.atomic():
-        founded = bootstrap.found_zone(
-            order, _server(place, prepared), now=timezone.now(), settings=values or {}
+        created = bootstrap.create_zone(
+            request, _build_request(server, prepared), now=timezone.now(), settings=values or {}
         )
         get_user_model().objects.create_superuser(
             username=administrator.username, password=administrator.password or None
         )
         finish = {
-            "registered": json.loads(json_codec.dump(founded.registered)),
-            "chain": founded.chain,
+            "registered": json.loads(json_codec.dump(created.registered)),
+            "chain": created.chain,
         }
-        agent.run(place.home, "adopt", "--finish", stdin=json.dumps(finish))
-    (place.home / "prepared.json").unlink(missing_ok=True)
-    zone_keys.forget()
-    return founded.warnings
+        agent.run_agent(server.home, "adopt", "--finish", stdin=json.dumps(finish))
+    (server.home / PREPARED_FILE).unlink(missing_ok=True)
+    zone_keys.clear_cache()
+    return created.warnings
 
 
-def _server(place: Place, prepared: dict[str, Any]) -> messages.Register:
-    return messages.Register(
-        name=place.name,
+def _build_request(server: FirstServer, prepared: dict[str, Any]) -> messages.RegisterRequest:
+    return messages.RegisterRequest(
+        name=server.name,
         role=messages.PRIMARY,
         agent=prepared.get("agent", settings.VERSION),
         os=f"{platform.system()} {platform.release()}",
-        addresses=place.addresses,
-        fqdn=place.fqdn,
+        addresses=server.addresses,
+        fqdn=server.fqdn,
         csr=prepared["csr"],
         vault_keys=json_codec.build(messages.VaultKeys, prepared["vault_keys"], "vault_keys"),
         features=prepared.get("features", []),
-        port=place.port,
-        content_port=place.content_port,
-        rehearsal_port=place.rehearsal_port,
+        port=server.port,
+        content_port=server.content_port,
+        preflight_port=server.preflight_port,
     )
 
 
-def make_password() -> str:
+def generate_password() -> str:
     """Return a random password."""
     return secrets.token_urlsafe(15)
 
 
 def read_file(path: Path) -> bytes:
-    """Return a file's bytes; a Fault says why it cannot be read."""
+    """Return the content of a file. Raises Invalid if it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Invalid(f"{path} cannot be read: {error.strerror}. Nothing was changed.") from error
+        raise Invalid(f"Cannot read {path}: {error.strerror}. Nothing was changed.") from error
 
 
 def write_private(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON file that its owner alone may read; it replaces an older one."""
+    """Write a JSON file that only its owner can read. An existing file is replaced."""
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
     try:
@@ -218,4 +226,4 @@ def write_private(path: Path, value: dict[str, Any]) -> None:
             json.dump(value, file, indent=2)
         part.replace(path)
     except OSError as error:
-        raise Fault(f"{path} cannot be written: {error.strerror}.") from error
+        raise Fault(f"Cannot write {path}: {error.strerror}.") from error

@@ -1,4 +1,4 @@
-"""Forms of the first run: syntax only, what makes sense is judged where the zone is made."""
+"""Forms of the setup pages. They check syntax; bootstrap.py checks the values."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from django.utils.translation import gettext_lazy as _
 from pki import keys
 from zcc.runtime import environment
 
-FILE_AT_MOST = 256 * 1024
+MAX_FILE_SIZE = 256 * 1024
 KEY_LENGTHS = [(length, str(length)) for length in keys.KEY_LENGTHS]
 
 
-def limited(given: Any) -> bytes:
-    """Return an uploaded file's bytes; one that is too large is refused unread (S-90)."""
-    if given.size > FILE_AT_MOST:
-        raise forms.ValidationError(_("The file is larger than 256 KiB. Nothing was read."))
+def read_upload(given: Any) -> bytes:
+    """Return the content of an uploaded file, unless it is too large."""
+    if given.size > MAX_FILE_SIZE:
+        raise forms.ValidationError(_("The file exceeds the 256 KiB limit. Nothing was changed."))
     data: bytes = given.read()
     return data
 
 
 class TokenForm(forms.Form):
-    """Asks for the token that the web server printed."""
+    """The setup token."""
 
     token = forms.CharField(
-        label=_("Set-up token"),
+        label=_("Setup token"),
         max_length=100,
-        help_text=_("The web server printed it when it started; look at its console or log."),
+        help_text=_(
+            "The web server printed this token when it started. See its console output or log."
+        ),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
     )
 
@@ -37,12 +39,12 @@ class TokenForm(forms.Form):
 class AdministratorForm(forms.Form):
     """The first administrator."""
 
-    username = forms.CharField(label=_("Name of the first administrator"), max_length=150)
+    username = forms.CharField(label=_("First administrator's user name"), max_length=150)
     password = forms.CharField(
         label=_("Password"),
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=_("At least 10 characters, and none of the common ones."),
+        help_text=_("At least 10 characters. Commonly used passwords are not allowed."),
     )
     confirm_password = forms.CharField(
         label=_("Confirm password"),
@@ -51,33 +53,35 @@ class AdministratorForm(forms.Form):
     )
 
     def clean_confirm_password(self) -> str:
-        """Refuse two different passwords."""
-        again: str = self.cleaned_data["confirm_password"]
-        if again != self.cleaned_data.get("password"):
-            raise forms.ValidationError(_("The two passwords differ."))
-        return again
+        """Check that the passwords match."""
+        confirmation: str = self.cleaned_data["confirm_password"]
+        if confirmation != self.cleaned_data.get("password"):
+            raise forms.ValidationError(_("The passwords do not match."))
+        return confirmation
 
 
 class ZoneForm(forms.Form):
-    """The zone, its first server and which kind of CA it begins with (R006)."""
+    """The zone, its first server, and its CA."""
 
-    name = forms.CharField(label=_("Name of the zone"), max_length=64)
-    server_name = forms.CharField(label=_("Name of this server"), max_length=64)
+    name = forms.CharField(label=_("Zone name"), max_length=64)
+    server_name = forms.CharField(label=_("Server name"), max_length=64)
     fqdn = forms.CharField(
-        label=_("Full DNS name of this server"),
+        label=_("Fully qualified domain name of this server"),
         max_length=253,
-        help_text=_("Its certificate carries this name; a short name does not do."),
+        help_text=_(
+            "The server certificate is issued for this name. Short host names are not supported."
+        ),
     )
     addresses = forms.CharField(
         label=_("IP addresses of this server"),
         max_length=500,
-        help_text=_("Separated by commas. Devices register by address."),
+        help_text=_("Separate addresses with commas. Devices use these addresses to register."),
     )
     kind = forms.ChoiceField(
         label=_("Certificate authority"),
         choices=[
-            ("internal", _("Internal: this server issues the certificates of the zone")),
-            ("external", _("External: another CA issues them")),
+            ("internal", _("Internal: this server issues the certificates in the zone")),
+            ("external", _("External: an external CA issues the certificates")),
         ],
         widget=forms.RadioSelect,
         initial="internal",
@@ -90,17 +94,22 @@ class ZoneForm(forms.Form):
     )
     years = forms.IntegerField(label=_("Valid for (years)"), min_value=1, max_value=10, initial=10)
     authority = forms.FileField(
-        label=_("Trusted root and intermediates of the external CA"),
+        label=_("Root and intermediate certificates of the external CA"),
         required=False,
-        help_text=_("One file: .der .cer .crt .p7b .pem or .cert, recognised by its content."),
+        help_text=_(
+            "A single file (.der, .cer, .crt, .p7b, .pem, or .cert). "
+            "The format is detected automatically."
+        ),
     )
 
     def clean_authority(self) -> bytes | None:
-        """Return the file's bytes; an external CA needs it."""
+        """Return the content of the file, which an external CA requires."""
         given = self.cleaned_data["authority"]
         if given is None and self.cleaned_data.get("kind") == "external":
-            raise forms.ValidationError(_("Choose the file with the CA's trusted root."))
-        return limited(given) if given is not None else None
+            raise forms.ValidationError(
+                _("Select the file that contains the root certificate of the CA.")
+            )
+        return read_upload(given) if given is not None else None
 
     def clean_addresses(self) -> list[str]:
         """Return the addresses as a list."""
@@ -109,10 +118,10 @@ class ZoneForm(forms.Form):
 
 
 class InternalForm(ZoneForm, AdministratorForm):
-    """Everything on one page; with an external CA the administrator is asked for at the end."""
+    """Zone and administrator. With an external CA, the administrator is entered later."""
 
     field_order = (*ZoneForm.base_fields, *AdministratorForm.base_fields)
-    # The browser would wait for fields that the choice of the CA hides.
+    # The browser would require fields that are hidden for the selected CA.
     use_required_attribute = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -126,18 +135,20 @@ class CertificateForm(AdministratorForm):
     """The first server's certificate from the external CA."""
 
     certificate = forms.FileField(
-        label=_("Certificate of this server"),
-        help_text=_("As the external CA returned it for the CSR, with or without its chain."),
+        label=_("Server certificate"),
+        help_text=_(
+            "The certificate that the external CA issued for the CSR, with or without its chain."
+        ),
     )
     field_order = ("certificate",)
 
     def clean_certificate(self) -> bytes:
-        """Return the file's bytes."""
-        return limited(self.cleaned_data["certificate"])
+        """Return the content of the file."""
+        return read_upload(self.cleaned_data["certificate"])
 
 
-def known() -> dict[str, str]:
-    """Return what the environment tells of this server, as initial values."""
+def get_initial_values() -> dict[str, str]:
+    """Return initial values from the environment."""
     host = socket.gethostname()
     return {
         "server_name": environment.text("ZCC_SERVER_NAME", host.partition(".")[0]),

@@ -1,4 +1,4 @@
-"""The pages of the first run: token, zone, and with an external CA its answer to the CSR."""
+"""The setup pages: token, zone, and the certificate from an external CA."""
 
 from __future__ import annotations
 
@@ -18,147 +18,152 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from certificates.authority.bootstrap import ZoneOrder
+from certificates.authority.bootstrap import ZoneRequest
 from certificates.models import Authority
-from console.pages.responses import faults_on
+from console.pages.responses import show_faults_on
 from devices.models import Zone
 from pki.certificates import details
 from zcc.runtime import environment
 from zcc.setup import bootstrap, first_run
-from zcc.setup.forms import CertificateForm, InternalForm, TokenForm, known
+from zcc.setup.forms import CertificateForm, InternalForm, TokenForm, get_initial_values
 
-PROVED = "setup"
+SESSION_KEY = "setup"
 View = Callable[[HttpRequest], HttpResponse]
 
 
-def during_setup(view: View) -> View:
-    """Let a view be reached in a console without a zone, after the token was given."""
+def require_setup_token(view: View) -> View:
+    """Allow a view only while there is no zone, and after the setup token was entered."""
 
     @login_not_required
     @functools.wraps(view)
-    def checked(request: HttpRequest) -> HttpResponse:
+    def wrapped(request: HttpRequest) -> HttpResponse:
         if not first_run.is_open():
             raise Http404
-        if not first_run.proves(request.session.get(PROVED, "")):
-            return _token(request)
+        if not first_run.is_token_hash(request.session.get(SESSION_KEY, "")):
+            return _show_token_form(request)
         return view(request)
 
-    return checked
+    return wrapped
 
 
-def _token(request: HttpRequest) -> HttpResponse:
+def _show_token_form(request: HttpRequest) -> HttpResponse:
     form = TokenForm(request.POST if "token" in request.POST else None)
     if form.is_valid():
-        digest = first_run.proof(form.cleaned_data["token"])
-        if first_run.proves(digest):
+        digest = first_run.hash_token(form.cleaned_data["token"])
+        if first_run.is_token_hash(digest):
             request.session.cycle_key()
-            request.session[PROVED] = digest
+            request.session[SESSION_KEY] = digest
             return HttpResponseRedirect(reverse("setup_zone"))
-        form.add_error("token", _("This is not the set-up token. Nothing was changed."))
-    return _page(request, "token", form)
+        form.add_error("token", _("The setup token is incorrect. Nothing was changed."))
+    return _render_form(request, "token", form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@during_setup
+@require_setup_token
 def zone(request: HttpRequest) -> HttpResponse:
-    """Ask what the zone is to be, and make it; an external CA gets a CSR first."""
-    if _kept().exists():
-        return _await_certificate(request)
-    form = InternalForm(request.POST or None, request.FILES or None, initial=known())
+    """Create the zone. With an external CA, create a CSR first."""
+    if _get_saved_input_path().exists():
+        return _import_certificate(request)
+    form = InternalForm(request.POST or None, request.FILES or None, initial=get_initial_values())
     if not form.is_valid():
-        return _page(request, "zone", form)
-    given = form.cleaned_data
-    with faults_on(form):
-        bootstrap.check_name(given["name"])
-        bootstrap.check_fresh(Path(settings.SERVER_HOME))
-        if given["kind"] == "external":
-            _prepare(given)
+        return _render_form(request, "zone", form)
+    values = form.cleaned_data
+    with show_faults_on(form):
+        bootstrap.check_name(values["name"])
+        bootstrap.check_no_zone(Path(settings.SERVER_HOME))
+        if values["kind"] == "external":
+            _prepare(values)
             return HttpResponseRedirect(reverse("setup_zone"))
-        order = ZoneOrder(given["name"], given["subject"], given["key_length"], given["years"])
-        return _made(request, bootstrap.begin(order, _place(given), _administrator(given)))
-    return _page(request, "zone", form)
+        names = ("name", "subject", "key_length", "years")
+        zone_request = ZoneRequest(*(values[name] for name in names))
+        return _create_zone(request, zone_request, values, values)
+    return _render_form(request, "zone", form)
 
 
-def _await_certificate(request: HttpRequest) -> HttpResponse:
-    kept = json.loads(_kept().read_text())
-    authority = b64_decode(kept["authority"].encode())
+def _import_certificate(request: HttpRequest) -> HttpResponse:
+    saved = json.loads(_get_saved_input_path().read_text())
+    authority = b64_decode(saved["authority"].encode())
     form = CertificateForm(request.POST or None, request.FILES or None)
     if form.is_valid():
-        with faults_on(form):
-            found = bootstrap.external(authority, form.cleaned_data["certificate"])
-            order = ZoneOrder(kept["name"], external=found)
-            place = _place(kept)
-            return _made(request, bootstrap.begin(order, place, _administrator(form.cleaned_data)))
-    root, others = bootstrap.read_authority(authority)
-    facts = {
-        "root": details.describe(root),
-        "intermediates": [details.describe(one) for one in others],
-        "kept": kept,
+        with show_faults_on(form):
+            found = bootstrap.read_external_ca(authority, form.cleaned_data["certificate"])
+            zone_request = ZoneRequest(saved["name"], external=found)
+            return _create_zone(request, zone_request, saved, form.cleaned_data)
+    root, intermediates = bootstrap.read_ca_certificates(authority)
+    context = {
+        "root": details.get_details(root),
+        "intermediates": [details.get_details(pem) for pem in intermediates],
+        "saved": saved,
     }
-    return _page(request, "certificate", form, **facts)
+    return _render_form(request, "certificate", form, **context)
 
 
 @require_safe
-@during_setup
+@require_setup_token
 def csr(request: HttpRequest) -> HttpResponse:
-    """Download the CSR of the first server (D-18)."""
-    if not _kept().exists():
+    """Download the CSR of the first server."""
+    if not _get_saved_input_path().exists():
         raise Http404
-    kept = json.loads(_kept().read_text())
-    response = HttpResponse(bootstrap.prepare(_place(kept))["csr"], "application/pkcs10")
-    response.headers["Content-Disposition"] = f'attachment; filename="{kept["fqdn"]}.csr"'
+    saved = json.loads(_get_saved_input_path().read_text())
+    prepared = bootstrap.prepare_server(_build_server(saved))
+    response = HttpResponse(prepared["csr"], "application/pkcs10")
+    response.headers["Content-Disposition"] = f'attachment; filename="{saved["fqdn"]}.csr"'
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
 @require_POST
-@during_setup
-def again(request: HttpRequest) -> HttpResponse:
-    """Drop what was entered for an external CA and begin again."""
-    _kept().unlink(missing_ok=True)
+@require_setup_token
+def restart(request: HttpRequest) -> HttpResponse:
+    """Discard the input for an external CA and start over."""
+    _get_saved_input_path().unlink(missing_ok=True)
     return HttpResponseRedirect(reverse("setup_zone"))
 
 
-def _prepare(given: dict[str, Any]) -> None:
-    """Check the external CA and make the CSR; keep what was entered until the CA has answered."""
-    bootstrap.read_authority(given["authority"])
-    bootstrap.prepare(_place(given))
-    wanted = ("name", "server_name", "fqdn", "addresses")
-    kept = {name: given[name] for name in wanted}
-    bootstrap.write_private(_kept(), {**kept, "authority": b64_encode(given["authority"]).decode()})
+def _prepare(values: dict[str, Any]) -> None:
+    """Check the external CA, create the CSR, and save the input until the CSR is signed."""
+    bootstrap.read_ca_certificates(values["authority"])
+    bootstrap.prepare_server(_build_server(values))
+    saved = {name: values[name] for name in ("name", "server_name", "fqdn", "addresses")}
+    saved["authority"] = b64_encode(values["authority"]).decode()
+    bootstrap.write_private(_get_saved_input_path(), saved)
 
 
-def _made(request: HttpRequest, warnings: list[str]) -> HttpResponse:
+def _create_zone(
+    request: HttpRequest,
+    zone_request: ZoneRequest,
+    server: dict[str, Any],
+    administrator: dict[str, Any],
+) -> HttpResponse:
+    """Create the zone and return the page with the result."""
+    first_administrator = bootstrap.Administrator(
+        administrator["username"], administrator["password"]
+    )
+    warnings = bootstrap.create_zone(zone_request, _build_server(server), first_administrator)
     request.session.flush()
     ca = Authority.objects.current()
     context = {
-        "zone_name": Zone.objects.the().name,
-        "ca": details.describe(ca.root_pem),
+        "zone_name": Zone.objects.get_zone().name,
+        "ca": details.get_details(ca.root_pem),
         "warnings": warnings,
     }
     return render(request, "setup/done.html", context)
 
 
-def _page(request: HttpRequest, name: str, form: BaseForm, **more: Any) -> HttpResponse:
+def _render_form(request: HttpRequest, name: str, form: BaseForm, **more: Any) -> HttpResponse:
     status = 422 if form.errors else 200
     return render(request, f"setup/{name}.html", {"form": form, **more}, status=status)
 
 
-def _kept() -> Path:
+def _get_saved_input_path() -> Path:
     return Path(settings.SERVER_HOME) / first_run.FOLDER / "order.json"
 
 
-def _administrator(given: dict[str, Any]) -> bootstrap.Administrator:
-    return bootstrap.Administrator(given["username"], given["password"])
-
-
-def _place(given: dict[str, Any]) -> bootstrap.Place:
-    return bootstrap.Place(
-        name=given["server_name"],
-        fqdn=given["fqdn"],
-        addresses=given["addresses"],
-        port=environment.number("ZCC_PORT", 8443, least=1, most=65535),
-        content_port=environment.number("ZCC_CONTENT_PORT", 8080, least=1, most=65535),
-        rehearsal_port=environment.number("ZCC_REHEARSAL_PORT", 8444, least=1, most=65535),
+def _build_server(values: dict[str, Any]) -> bootstrap.FirstServer:
+    return bootstrap.FirstServer(
+        name=values["server_name"],
+        fqdn=values["fqdn"],
+        addresses=values["addresses"],
+        **environment.ports(),
         home=Path(settings.SERVER_HOME),
     )

@@ -1,1 +1,1 @@
-"""The command line: options, profiles, output, exit codes."""
+"""The command line itself: parser, profiles, output formats, exit codes."""

@@ -1,4 +1,4 @@
-"""Exit codes, so that a script knows what to do; those of the agent where they mean the same."""
+"""Exit codes for scripts. Codes that zac has too have the same meaning there."""
 
 from __future__ import annotations
 
@@ -24,29 +24,37 @@ CODES = {
     Kind.UNAVAILABLE: UNREACHABLE,
 }
 HELP = """\
-exit codes: 0 done, 1 refused as things stand, 3 not allowed, 4 the console does not answer,
-5 its certificate is not trusted, 6 not found, 10 the operation did not reach its end,
-64 wrong usage or input, 70 a bug in the console, 130 interrupted"""
+exit codes:
+  0    success
+  1    not possible in the current state
+  3    permission denied
+  4    console unreachable
+  5    console certificate not trusted
+  6    not found
+  10   operation did not complete
+  64   usage or input error
+  70   internal error in the console
+  130  interrupted"""
 
 
 class NotVerified(Fault):
-    """The certificate that the console showed is not trusted."""
+    """The certificate of the console is not trusted."""
 
     kind = Kind.UNAVAILABLE
 
 
 class Failed(Fault):
-    """What was waited for did not come to its good end."""
+    """The operation or job ended without success."""
 
 
 class Bug(Fault):
-    """The console had an error that nobody foresaw."""
+    """The console reported an internal error."""
 
     kind = Kind.UNAVAILABLE
 
 
 def code_of(fault: Fault) -> int:
-    """Return the exit code that a fault ends the program with."""
+    """Return the exit code for a fault."""
     for kind, code in ((NotVerified, NOT_VERIFIED), (Failed, FAILED), (Bug, BUG)):
         if isinstance(fault, kind):
             return code

@@ -1,1 +1,1 @@
-"""The REST API as zman calls it."""
+"""The client of the REST API."""

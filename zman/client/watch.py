@@ -1,4 +1,4 @@
-"""Follow an operation or a job to its end: bars for a person, lines for a program."""
+"""Follow an operation or a CA key operation until it ends."""
 
 from __future__ import annotations
 
@@ -14,72 +14,69 @@ from zman.cli.exit_codes import Failed
 from zman.cli.output import Output
 from zman.client.client import Console
 
-EVERY_SECONDS = 2.0
-JOB_EVERY_SECONDS = 0.5
-# What an operation does not leave by itself, so that waiting on is of no use.
-STUCK = ("blocked", "failed", "cancel-failed", "cancelled", "rolled-back")
+POLL_SECONDS = 2.0
+JOB_POLL_SECONDS = 0.5
+# Servers restart while they change their certificates.
+MAX_UNAVAILABLE_SECONDS = 180.0
+# An administrator must act before an operation leaves one of these states.
+STUCK = ("blocked", "failed", "cancel-failed", "canceled", "rolled-back")
 ENDS = {
     "completed": ("completed",),
     "activated": ("activated", "completed"),
     "assigned": ("assigned", "activating", "activated", "completed"),
-    "cancelled": ("cancelled",),
+    "canceled": ("canceled",),
     "rolled-back": ("rolled-back",),
 }
-# Devices fetch the new trust meanwhile; servers change their certificates.
-SILENT_AT_MOST = 180.0
+CHANGING = ("state", "headline", "counts", "reason", "activates_at")
 
 
-def operation(api: Console, out: Output, key: str, until: str) -> dict[str, Any]:
-    """Follow an operation until it is where it shall be; raises Failed when it ends elsewhere."""
-    with _Bars(out) as bars:
-        seen: dict[str, Any] = {}
+def watch_operation(api: Console, out: Output, operation_id: str, until: str) -> dict[str, Any]:
+    """Return an operation when its state is in ENDS[until]. Raises Failed if it stops before."""
+    with _ProgressView(out) as view:
+        before: dict[str, Any] = {}
         while True:
-            told = _patiently(api, f"operations/{key}")
-            if _news(told) != _news(seen):
-                bars.show(told)
-            seen = told
-            if told["state"] in ENDS[until]:
-                return told
-            if told["state"] in STUCK:
+            operation = _get_patiently(api, f"operations/{operation_id}")
+            if any(operation.get(name) != before.get(name) for name in CHANGING):
+                view.show(operation)
+            before = operation
+            if operation["state"] in ENDS[until]:
+                return operation
+            if operation["state"] in STUCK:
                 raise Failed(
-                    f"The operation is {told['state']}. {told['reason']}".strip(),
-                    action=told["action"],
+                    f"Operation status: {operation['state']}. {operation['reason']}".strip(),
+                    action=operation["action"],
                 )
-            time.sleep(EVERY_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
-def job(api: Console, out: Output, told: dict[str, Any]) -> dict[str, Any]:
-    """Wait until the server that holds the key has done a job."""
-    out.say("The server that holds the CA key was asked. Waiting for its answer.")
-    while told["state"] == "waiting":
-        time.sleep(JOB_EVERY_SECONDS)
-        told = _patiently(api, f"jobs/{told['id']}")
-    if told["state"] != "done":
+def watch_job(api: Console, out: Output, job: dict[str, Any]) -> dict[str, Any]:
+    """Return a CA key operation when it is done. Raises Failed if it ends otherwise."""
+    out.say("Waiting for the certificate server to respond.")
+    while job["state"] == "waiting":
+        time.sleep(JOB_POLL_SECONDS)
+        job = _get_patiently(api, f"jobs/{job['id']}")
+    if job["state"] != "done":
         raise Failed(
-            told["reason"] or "The server did not answer in time. Nothing was changed.",
-            action=told["action"],
+            job["reason"] or "The server did not respond in time. Nothing was changed.",
+            action=job["action"],
         )
-    return told
+    return job
 
 
-def _patiently(api: Console, path: str) -> dict[str, Any]:
-    """Ask again where a server does not answer: in a change it may be away for a moment."""
-    end = time.monotonic() + SILENT_AT_MOST
+def _get_patiently(api: Console, path: str) -> dict[str, Any]:
+    """Return a resource. Retry while the console is unavailable, for three minutes at most."""
+    end = time.monotonic() + MAX_UNAVAILABLE_SECONDS
     while True:
         with suppress(Unavailable):
             found: dict[str, Any] = api.get(path)
             return found
         if time.monotonic() > end:
-            raise Unavailable("The console has not answered for three minutes.")
-        time.sleep(EVERY_SECONDS)
+            raise Unavailable("The console has not responded for three minutes.")
+        time.sleep(POLL_SECONDS)
 
 
-def _news(told: dict[str, Any]) -> Any:
-    return [told.get(name) for name in ("state", "headline", "counts", "reason", "activates_at")]
-
-
-class _Bars:
-    """One bar for each stage; without a terminal a line for each change."""
+class _ProgressView:
+    """Shows an operation: bars on a terminal, else one line for each change."""
 
     def __init__(self, out: Output) -> None:
         self._out = out
@@ -90,11 +87,15 @@ class _Bars:
             BarColumn(bar_width=30),
             TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
-            console=out.aside,
-            disable=not out.is_watched,
+            console=out.messages,
+            disable=not out.has_progress_bars,
         )
-        self._show: Callable[[dict[str, Any]], None] = (
-            out.line if out.as_json else self._bars if out.is_watched else self._line
+        self.show: Callable[[dict[str, Any]], None] = (
+            out.event
+            if out.is_stream
+            else self._show_bars
+            if out.has_progress_bars
+            else self._show_line
         )
 
     def __enter__(self) -> Self:
@@ -104,30 +105,26 @@ class _Bars:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def show(self, told: dict[str, Any]) -> None:
-        """Show how it stands now."""
-        self._show(told)
+    def _show_line(self, operation: dict[str, Any]) -> None:
+        self._out.say(f"{operation['state']}: {operation['headline']}")
 
-    def _line(self, told: dict[str, Any]) -> None:
-        self._out.say(f"{told['state']}: {told['headline']}")
-
-    def _bars(self, told: dict[str, Any]) -> None:
-        for stage in told["stages"]:
+    def _show_bars(self, operation: dict[str, Any]) -> None:
+        for stage in operation["stages"]:
             number = stage["number"]
             if number not in self._tasks:
                 self._tasks[number] = self._progress.add_task(
                     stage["name"], total=None, note="", start=False
                 )
-            self._bar(self._tasks[number], stage)
+            self._update_bar(self._tasks[number], stage)
 
-    def _bar(self, task: TaskID, stage: dict[str, Any]) -> None:
-        done, total = stage["share"] or (0, 1)
-        if stage["mark"] == "done":
-            done = total = max(total, 1)
+    def _update_bar(self, task: TaskID, stage: dict[str, Any]) -> None:
+        completed, total = stage["share"] or (0, 1)
+        total = max(total, 1)
+        is_done = stage["mark"] == "done"
         if stage["mark"]:
             self._progress.start_task(task)
-        note = stage["note"]
-        total = max(total, 1)
-        self._progress.update(task, completed=done, total=total, note=note)
-        if stage["mark"] == "done":
+        self._progress.update(
+            task, completed=total if is_done else completed, total=total, note=stage["note"]
+        )
+        if is_done:
             self._progress.stop_task(task)

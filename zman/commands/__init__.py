@@ -1,1 +1,1 @@
-"""The commands of zman, one module for each resource."""
+"""The commands of zman, one module for each group of resources."""

@@ -1,167 +1,239 @@
-"""Administrators, their rules, and tokens: let in, roles, reset, unlock."""
+"""Administrators, account rules, approval requests, and API tokens."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from argparse import Namespace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from faults import Invalid, NotFound
+from zman.cli.files import write_secret
 from zman.cli.output import Output
+from zman.cli.parser import Commands, add_file_option
 from zman.client.client import Console
-from zman.commands.resources import named, write_secret
+from zman.client.lookup import find_unique
 
-Add = Callable[..., ArgumentParser]
-# What is asked before an act on an administrator.
-ACTS = {
-    "deactivate": ("keep somebody out", "Keep {} out?"),
-    "activate": ("let somebody in again", ""),
-    "unlock": ("end a lock-out", ""),
-    "end-sessions": ("end every session", "End every session of {}?"),
-    "revoke-tokens": ("revoke every API token", "Revoke every API token of {}?"),
-    "reset-second-factor": ("take the factor away", "Take the second factor away from {}?"),
+# Action: call, help, question before it, message after it.
+ACTIONS = {
+    "deactivate": (
+        "deactivate",
+        "deactivate an administrator",
+        "Deactivate {}?",
+        "Deactivated {}.",
+    ),
+    "activate": ("activate", "reactivate an administrator", "", "Reactivated {}."),
+    "unlock": ("unlock", "unlock a locked account", "", "Unlocked {}."),
+    "end-sessions": (
+        "end-sessions",
+        "end all sessions of an administrator",
+        "End all sessions of {}?",
+        "Ended all sessions of {}.",
+    ),
+    "revoke-tokens": (
+        "revoke-tokens",
+        "revoke all API tokens of an administrator",
+        "Revoke all API tokens of {}?",
+        "Revoked all API tokens of {}.",
+    ),
+    "reset-2fa": (
+        "reset-second-factor",
+        "reset two-factor authentication",
+        "Reset two-factor authentication for {}?",
+        "Reset two-factor authentication for {}.",
+    ),
 }
-HANDED = {"set-up-link": "set_up_link", "temporary-password": "temporary_password"}
+# Credential: call, field of the response.
+CREDENTIALS = {
+    "setup-link": ("setup-link", "setup_link"),
+    "temporary-password": ("temporary-password", "temporary_password"),
+}
+FILE_HELP = "write to FILE, which only its owner can read, instead of standard output"
 SWITCH = {"on": True, "off": False}
+DECISIONS = {
+    "approve": "approve a request of another administrator",
+    "reject": "reject a request of another administrator",
+    "withdraw": "withdraw your own request",
+}
+PAST = {"approve": "Approved", "reject": "Rejected", "withdraw": "Withdrew"}
 
 
-def add_commands(commands: Any, add: Add) -> None:
-    """Add the commands of this room to the parser."""
-    admin = commands.add_parser("admin", help="administrators: let in, roles, reset, unlock")
-    whats = admin.add_subparsers(dest="what", required=True, metavar="ACT")
-    made = add(whats, "create", create, "let somebody in; prints their set-up link")
-    made.add_argument("name")
-    made.add_argument("--email", default="")
-    made.add_argument("--role", action="append", required=True, help="may be given several times")
-    made.add_argument("--oidc", action="store_true", help="logs in with OpenID Connect")
-    given = add(whats, "roles", set_roles, "give an administrator other roles")
-    given.add_argument("name")
-    given.add_argument("role", nargs="+")
-    for name, (words, _question) in ACTS.items():
-        add(whats, name, act, words).add_argument("name")
-    for name in HANDED:
-        handed = add(whats, name, hand_over, f"print a new {name.replace('-', ' ')}")
-        handed.add_argument("name")
-        handed.add_argument("-o", "--output", default="", metavar="FILE", help="instead of stdout")
-    ruled = add(commands, "rules", rules, "change what holds for all administrators")
-    ruled.add_argument("--second-factor", choices=SWITCH, default="")
-    ruled.add_argument("--two-administrators", choices=SWITCH, default="")
-    for name, words in (
-        ("confirm", "agree, as the second of two administrators"),
-        ("refuse", "refuse what another administrator asked for, or withdraw your own"),
-    ):
-        asked = add(commands, name, decide, words)
-        asked.add_argument("id", help="or the start of it; see: zman list confirmations")
-    token = commands.add_parser("token", help="your own API tokens")
-    hows = token.add_subparsers(dest="what", required=True, metavar="create|revoke")
-    fresh = add(hows, "create", make_token, "make a token; its text is told this once")
-    fresh.add_argument("name")
-    fresh.add_argument("--right", action="append", default=[], help="may be given several times")
-    fresh.add_argument("--days", type=int, default=30)
-    fresh.add_argument("-o", "--output", default="", metavar="FILE", help="instead of stdout")
-    add(hows, "revoke", revoke_token, "revoke a token").add_argument("name", help="name or id")
+def add_commands(commands: Commands) -> None:
+    """Add the commands to the parser."""
+    _add_requests(commands)
+    _add_administrators(commands.group("admin", "manage administrators"))
+    changed = commands.add("rules", change_rules, "change the account rules")
+    changed.add_argument(
+        "--second-factor", choices=SWITCH, default="", help="require two-factor authentication"
+    )
+    changed.add_argument(
+        "--two-administrators", choices=SWITCH, default="", help="require a second administrator"
+    )
+    tokens = commands.group("token", "manage your API tokens")
+    created = tokens.add("create", create_token, "create an API token (shown only once)")
+    created.add_argument("name", metavar="NAME")
+    created.add_argument(
+        "--right", action="append", default=[], help="can be specified multiple times"
+    )
+    created.add_argument("--days", type=int, default=30, help="validity in days")
+    add_file_option(created, FILE_HELP)
+    tokens.add("revoke", revoke_token, "revoke an API token").add_argument(
+        "name", metavar="NAME", help="name or ID"
+    )
 
 
-def _person(api: Console, name: str) -> dict[str, Any]:
-    return named(api, "administrators", name, "administrator")
+def _add_requests(commands: Commands) -> None:
+    requests = commands.group("request", "approve, reject, or withdraw requests")
+    for name, words in DECISIONS.items():
+        requests.add(name, decide, words, decision=name).add_argument(
+            "id", metavar="ID", help="ID or its first characters (see: zman list requests)"
+        )
+    commands.alias("confirm", requests, "approve")
+    commands.alias("refuse", requests, "reject")
 
 
-def create(api: Console, out: Output, told: Namespace) -> None:
-    """Let somebody in."""
-    signs_in = "oidc" if told.oidc else "password"
-    order = {"name": told.name, "email": told.email, "roles": told.role, "signs_in": signs_in}
-    made = api.post("administrators", order)
-    out.say(f"{made['name']} is let in. The link is good for one use within 24 hours.")
-    _hand(out, made, "set_up_link")
+def _add_administrators(admin: Commands) -> None:
+    created = admin.add("create", create, "create an administrator and print the setup link")
+    created.add_argument("name", metavar="NAME")
+    created.add_argument("--email", default="", help="email address")
+    created.add_argument(
+        "--role", action="append", required=True, help="can be specified multiple times"
+    )
+    created.add_argument("--oidc", action="store_true", help="logs in with OpenID Connect")
+    roles = admin.add("roles", set_roles, "set the roles of an administrator")
+    roles.add_argument("name", metavar="NAME")
+    roles.add_argument("role", nargs="+", metavar="ROLE")
+    for name, (_path, words, _question, _message) in ACTIONS.items():
+        admin.add(name, run_action, words, action=name).add_argument("name", metavar="NAME")
+    for name in CREDENTIALS:
+        words = f"print a new {name.replace('-', ' ')}"
+        added = admin.add(name, create_credential, words, credential=name)
+        added.add_argument("name", metavar="NAME")
+        add_file_option(added, FILE_HELP)
+    admin.alias("set-up-link", name="setup-link")
+    admin.alias("reset-second-factor", name="reset-2fa")
 
 
-def _hand(out: Output, made: dict[str, Any], key: str, path: str = "") -> None:
-    """Print what has to be handed over; it cannot be asked for again."""
-    if out.as_json and not path:
-        out.data(made)
-    elif made[key]:
-        write_secret(out, made[key], path)
+def _get_administrator(api: Console, name: str) -> dict[str, Any]:
+    return find_unique(api, "administrators", name, "administrator")
 
 
-def set_roles(api: Console, out: Output, told: Namespace) -> None:
-    """Give an administrator other roles."""
-    person = _person(api, told.name)
-    out.confirm(f"Give {person['name']} the roles {', '.join(told.role)}?", yes=told.yes)
-    shown = api.put(f"administrators/{person['id']}/roles", {"roles": told.role})
-    _shown(out, shown, f"{person['name']} has the roles {', '.join(shown['roles'])}.")
+def create(api: Console, out: Output, args: Namespace) -> None:
+    """Create an administrator and print the setup link."""
+    body = {
+        "name": args.name,
+        "email": args.email,
+        "roles": args.role,
+        "login_method": "oidc" if args.oidc else "password",
+    }
+    created = api.post("administrators", body)
+    link = "" if args.oidc else " The setup link can be used once and expires after 24 hours."
+    out.say(f"Created {created['name']}.{link}")
+    _write_credential(out, created, "setup_link")
 
 
-def act(api: Console, out: Output, told: Namespace) -> None:
-    """Do one of the acts on an administrator."""
-    person = _person(api, told.name)
-    question = ACTS[told.what][1].format(person["name"])
+def _write_credential(out: Output, created: dict[str, Any], field: str, path: str = "") -> None:
+    """Write a credential, which the console shows only once."""
+    if out.is_for_programs and not path:
+        out.record(created, field)
+    elif created[field]:
+        write_secret(out, created[field], path)
+
+
+def set_roles(api: Console, out: Output, args: Namespace) -> None:
+    """Set the roles of an administrator."""
+    found = _get_administrator(api, args.name)
+    out.confirm(f"Set the roles of {found['name']} to {', '.join(args.role)}?", yes=args.yes)
+    changed = api.put(f"administrators/{found['id']}/roles", {"roles": args.role})
+    out.result(changed, f"{found['name']} now has the roles {', '.join(changed['roles'])}.")
+
+
+def run_action(api: Console, out: Output, args: Namespace) -> None:
+    """Run one of ACTIONS on an administrator."""
+    path, _words, question, message = ACTIONS[args.action]
+    found = _get_administrator(api, args.name)
     if question:
-        out.confirm(question, yes=told.yes)
-    shown = api.post(f"administrators/{person['id']}/{told.what}")
-    _shown(out, shown, f"{told.what.replace('-', ' ')}: {person['name']}.")
+        out.confirm(question.format(found["name"]), yes=args.yes)
+    changed = api.post(f"administrators/{found['id']}/{path}")
+    out.result(changed, message.format(found["name"]))
 
 
-def _shown(out: Output, shown: dict[str, Any], said: str) -> None:
-    if out.as_json:
-        out.data(shown)
-    out.say(said)
+def create_credential(api: Console, out: Output, args: Namespace) -> None:
+    """Create a setup link or a temporary password."""
+    path, field = CREDENTIALS[args.credential]
+    found = _get_administrator(api, args.name)
+    out.confirm(
+        f"This invalidates the current password of {found['name']}. Continue?", yes=args.yes
+    )
+    _write_credential(out, api.post(f"administrators/{found['id']}/{path}"), field, args.to_file)
 
 
-def hand_over(api: Console, out: Output, told: Namespace) -> None:
-    """Make another set-up link or a temporary password."""
-    person = _person(api, told.name)
-    out.confirm(f"The password of {person['name']} stops working now. Go on?", yes=told.yes)
-    made = api.post(f"administrators/{person['id']}/{told.what}")
-    _hand(out, made, HANDED[told.what], told.output)
+def change_rules(api: Console, out: Output, args: Namespace) -> None:
+    """Change the account rules that are given."""
+    given = {
+        "requires_second_factor": args.second_factor,
+        "two_administrators": args.two_administrators,
+    }
+    if not any(given.values()):
+        raise Invalid(
+            "Specify at least one rule to change.", action="To view the rules, run: zman show rules"
+        )
+    current = api.get("rules")
+    body = {name: SWITCH.get(value, current[name]) for name, value in given.items()}
+    changed = api.put("rules", body)
+    message = (
+        "Two-administrator approval will be turned off when another "
+        "administrator approves your request (zman request approve rules)."
+        if changed["turn_off_requested_by"]
+        else "Account rules updated."
+    )
+    out.result(changed, message)
 
 
-def rules(api: Console, out: Output, told: Namespace) -> None:
-    """Change the rules; what is not named stays as it is."""
-    known = api.get("rules")
-    order = {name: known[name] for name in ("requires_second_factor", "two_administrators")}
-    if told.second_factor:
-        order["requires_second_factor"] = SWITCH[told.second_factor]
-    if told.two_administrators:
-        order["two_administrators"] = SWITCH[told.two_administrators]
-    if not told.second_factor and not told.two_administrators:
-        raise Invalid("Say what shall change.", action="To see the rules: zman show rules")
-    shown = api.put("rules", order)
-    asked = shown["end_asked_by"]
-    said = "The rule of two ends once another administrator confirms it (zman confirm rules)."
-    _shown(out, shown, said if asked else "The rules are changed.")
+def decide(api: Console, out: Output, args: Namespace) -> None:
+    """Approve, reject, or withdraw a request."""
+    request = _get_request(api, args.id)
+    decision, title = args.decision, request["title"]
+    if decision == "withdraw" and not request["own"]:
+        raise Invalid(f"{title} is not your request.", action="To reject it, use: request reject")
+    path = request["confirm"] if decision == "approve" else request["refuse"]
+    if not path:
+        raise Invalid(f"{title} cannot be rejected. It expires after 24 hours.")
+    question = f"{decision.capitalize()} {title}, requested by {request['requested_by']}?"
+    out.confirm(question, yes=args.yes)
+    out.result(api.post(path), f"{PAST[decision]} {title}.")
 
 
-def decide(api: Console, out: Output, told: Namespace) -> None:
-    """Confirm or refuse what waits for a second administrator."""
-    found = [one for one in api.get("confirmations") if one["id"].startswith(told.id)]
+def _get_request(api: Console, key: str) -> dict[str, Any]:
+    found = [request for request in api.get("confirmations") if request["id"].startswith(key)]
     if not found:
         raise NotFound(
-            f"Nothing with the id {told.id} waits for a second administrator.",
-            action="See: zman list confirmations",
+            f"No pending request has the ID {key}.",
+            action="To list pending requests, run: zman list requests",
         )
     if len(found) > 1:
-        raise Invalid(f"Several begin with {told.id}.", action="Give the whole id.")
-    if not found[0][told.command]:
-        raise Invalid(f"{found[0]['title']} cannot be refused: it ends by itself after a day.")
-    asked = f"{told.command.capitalize()} {found[0]['title']}, asked for by"
-    out.confirm(f"{asked} {found[0]['requested_by']}?", yes=told.yes)
-    shown = api.post(found[0][told.command])
-    _shown(out, shown, f"{told.command}: {found[0]['title']}.")
+        raise Invalid(f"The ID {key} matches more than one request.", action="Specify the full ID.")
+    request: dict[str, Any] = found[0]
+    return request
 
 
-def make_token(api: Console, out: Output, told: Namespace) -> None:
-    """Make a token that can do no more than the one that is used for it."""
-    until = datetime.now(UTC) + timedelta(days=told.days)
-    order = {"name": told.name, "rights": told.right, "expires_at": until.isoformat()}
-    _hand(out, api.post("tokens", order), "token", told.output)
+def create_token(api: Console, out: Output, args: Namespace) -> None:
+    """Create an API token. Its rights cannot exceed those of the token that is used."""
+    expires_at = datetime.now(UTC) + timedelta(days=args.days)
+    body = {"name": args.name, "rights": args.right, "expires_at": expires_at.isoformat()}
+    _write_credential(out, api.post("tokens", body), "token", args.to_file)
 
 
-def revoke_token(api: Console, out: Output, told: Namespace) -> None:
-    """Revoke a token of one's own."""
-    every = api.every("tokens")
-    found = [one for one in every if told.name in (one["name"], str(one["id"]))]
-    if not found:
-        raise NotFound(f"You have no token {told.name}.", action="See: zman list tokens")
-    out.confirm(f"Revoke {found[0]['name']}? What uses it is refused at once.", yes=told.yes)
-    _shown(out, api.post(f"tokens/{found[0]['id']}/revoke"), f"{found[0]['name']} is revoked.")
+def revoke_token(api: Console, out: Output, args: Namespace) -> None:
+    """Revoke one of your API tokens."""
+    tokens = api.iter_all("tokens")
+    token = next((item for item in tokens if args.name in (item["name"], str(item["id"]))), None)
+    if token is None:
+        raise NotFound(
+            f"You do not have a token named {args.name}.",
+            action="To list your tokens, run: zman list tokens",
+        )
+    out.confirm(
+        f"Revoke {token['name']}? Programs that use this token lose access immediately.",
+        yes=args.yes,
+    )
+    out.result(api.post(f"tokens/{token['id']}/revoke"), f"Revoked {token['name']}.")

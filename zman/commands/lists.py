@@ -1,31 +1,50 @@
-"""The lists of the REST API, and what is shown of each thing in them."""
+"""The lists of the REST API and their columns."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-CERTIFICATE = {"Until": "certificate.not_after", "Issuer": "certificate.issuer"}
 
+class ResourceList(NamedTuple):
+    """A list of the API.
 
-class Listed(NamedTuple):
-    """A list of the API: its path, its columns, the query that each option becomes."""
+    `columns` and `wide` map headings to fields; `search`, `state` and `sort` are the names of the
+    query parameters, "" if the list does not support them. `name` is the field that other commands
+    accept.
+    """
 
     path: str
     columns: dict[str, str]
+    wide: dict[str, str] = {}  # noqa: RUF012 - never changed
     search: str = ""
     state: str = ""
     sort: str = ""
+    name: str = "name"
+    is_paged: bool = True
 
 
 LISTS = {
-    "servers": Listed(
+    "servers": ResourceList(
         "servers",
-        {"Server": "name", "Address": "fqdn", "Role": "role", "Status": "status", **CERTIFICATE},
-        "q",
-        "state",
-        "sort",
+        {
+            "Server": "name",
+            "Role": "role",
+            "Status": "status",
+            "Expires": "certificate.not_after",
+            "Issuer": "certificate.issuer",
+        },
+        {
+            "Address": "fqdn",
+            "Version": "version",
+            "New certificate": "future.state",
+            "SHA-256": "certificate.sha256",
+            "ID": "id",
+        },
+        search="q",
+        state="state",
+        sort="sort",
     ),
-    "devices": Listed(
+    "devices": ResourceList(
         "devices",
         {
             "Device": "name",
@@ -35,152 +54,180 @@ LISTS = {
             "Last contact": "last_contact",
             "Version": "version",
         },
-        "q",
-        "state",
-        "sort",
+        {
+            "IP addresses": "addresses",
+            "Operating system": "os",
+            "Registered": "registered_at",
+            "Root SHA-256": "root_sha256",
+            "ID": "id",
+        },
+        search="q",
+        state="state",
+        sort="sort",
     ),
-    "operations": Listed(
+    "operations": ResourceList(
         "operations",
         {
-            "Id": "id",
+            "ID": "id",
             "Kind": "kind",
             "State": "state",
             "Activation": "activates_at",
             "Name": "name",
-            "By": "requested_by",
+            "Requested by": "requested_by",
         },
-        "",
-        "state",
+        {
+            "Created": "created_at",
+            "Activated": "activated_at",
+            "Ended": "ended_at",
+            "Reason": "reason",
+        },
+        state="state",
+        name="id",
     ),
-    "updates": Listed(
+    "updates": ResourceList(
         "updates",
-        {"Id": "id", "Name": "name", "State": "state", "Devices": "devices"},
-        "q",
-        "state",
-        "sort",
+        {"Name": "name", "State": "state", "Devices": "devices", "ID": "id"},
+        search="q",
+        state="state",
+        sort="sort",
     ),
-    "authorities": Listed(
-        "authorities",
-        {
-            "Id": "id",
-            "Subject": "subject",
-            "Kind": "kind",
-            "State": "state",
-            "Until": "not_after",
-            "SHA-256": "sha256",
-        },
-    ),
-    "registration-keys": Listed(
-        "registration-keys",
-        {
-            "Id": "id",
-            "Name": "label",
-            "Role": "role",
-            "Uses left": "uses_left",
-            "Until": "expires_at",
-            "Revoked": "revoked_at",
-        },
-    ),
-    "stages": Listed(
-        "deployment-stages",
-        {"No.": "position", "Stage": "name", "Timeout (s)": "timeout_seconds"},
-    ),
-    "late": Listed(
-        "trust",
-        {
-            "Device": "name",
-            "Role": "role",
-            "Standing": "standing",
-            "Last contact": "last_contact",
-        },
-        "q",
-    ),
-    "audit": Listed(
-        "audit-entries",
-        {
-            "No.": "seq",
-            "Time": "at",
-            "Who": "actor",
-            "Action": "action",
-            "Subject": "subject",
-            "Note": "note",
-        },
-        "q",
-    ),
-    "tokens": Listed(
-        "tokens", {"Id": "id", "Name": "name", "Rights": "rights", "Until": "expires_at"}
-    ),
-    "administrators": Listed(
-        "administrators",
-        {
-            "Id": "id",
-            "Name": "name",
-            "Roles": "roles",
-            "Logs in with": "signs_in",
-            "Second factor": "second_factor",
-            "Active": "active",
-            "Last login": "last_login",
-        },
-        "q",
-        "state",
-    ),
-    "targets": Listed(
-        "notification-targets",
-        {
-            "Id": "id",
-            "Name": "name",
-            "Kind": "kind",
-            "To": "recipients",
-            "Host": "host",
-            "Events": "events",
-            "Active": "active",
-        },
-        "q",
-    ),
-    "notifications": Listed(
-        "notifications",
-        {
-            "Id": "id",
-            "Time": "created_at",
-            "Event": "event",
-            "Target": "target",
-            "State": "state",
-            "Title": "title",
-        },
-        "q",
-        "state",
-    ),
-}
-# Lists that are short and have no pages.
-WHOLE = {
-    "waiting": Listed(
-        "waiting-servers",
-        {"Server": "server", "Waits": "text", "To do": "todo"},
-    ),
-    "roles": Listed("roles", {"Role": "key", "Name": "label", "Rights": "rights"}),
-    "confirmations": Listed(
-        "confirmations",
-        {"Id": "id", "What": "title", "By": "requested_by", "Since": "requested_at", "Own": "own"},
-    ),
-    "events": Listed("notification-events", {"Event": "key", "Meaning": "label"}),
-}
-OF_UPDATE = {
-    "assignments": Listed(
+    "assignments": ResourceList(
         "updates/{}/assignments",
         {"Device": "device", "State": "state", "Changed": "changed_at", "Reason": "reason"},
-        "q",
-        "state",
-        "sort",
+        {"ID": "id"},
+        search="q",
+        state="state",
+        sort="sort",
+        name="device",
     ),
-    "replicas": Listed(
+    "replicas": ResourceList(
         "updates/{}/replicas",
         {
             "Server": "server",
             "State": "status",
             "Percent": "progress",
             "Last contact": "last_contact",
-            "To do": "todo",
+            "Recommended action": "todo",
             "Reason": "reason",
         },
+        {"ID": "id"},
+        name="server",
     ),
+    "authorities": ResourceList(
+        "authorities",
+        {"Subject": "subject", "Kind": "kind", "State": "state", "Expires": "not_after"},
+        {"SHA-256": "sha256", "ID": "id"},
+        name="id",
+    ),
+    "waiting-servers": ResourceList(
+        "waiting-servers",
+        {"Server": "server", "Waiting for": "text", "Recommended action": "todo"},
+        name="server",
+        is_paged=False,
+    ),
+    "stragglers": ResourceList(
+        "trust",
+        {"Device": "name", "Role": "role", "Status": "status", "Last contact": "last_contact"},
+        {"ID": "id"},
+        search="q",
+    ),
+    "stages": ResourceList(
+        "deployment-stages",
+        {"No.": "position", "Stage": "name", "Timeout (s)": "timeout_seconds"},
+    ),
+    "registration-keys": ResourceList(
+        "registration-keys",
+        {
+            "ID": "id",
+            "Name": "label",
+            "Role": "role",
+            "Uses left": "uses_left",
+            "Expires": "expires_at",
+            "Revoked": "revoked_at",
+        },
+        name="id",
+    ),
+    "requests": ResourceList(
+        "confirmations",
+        {
+            "ID": "id",
+            "Request": "title",
+            "Requested by": "requested_by",
+            "Requested at": "requested_at",
+            "Own": "own",
+        },
+        name="id",
+        is_paged=False,
+    ),
+    "administrators": ResourceList(
+        "administrators",
+        {
+            "Name": "name",
+            "Roles": "roles",
+            "Login method": "login_method",
+            "Two-factor": "second_factor",
+            "Active": "active",
+            "Last login": "last_login",
+        },
+        {"Email": "email", "ID": "id"},
+        search="q",
+        state="state",
+    ),
+    "roles": ResourceList(
+        "roles", {"Role": "key", "Name": "label", "Rights": "rights"}, name="key", is_paged=False
+    ),
+    "tokens": ResourceList(
+        "tokens", {"Name": "name", "Rights": "rights", "Expires": "expires_at", "ID": "id"}
+    ),
+    "notification-targets": ResourceList(
+        "notification-targets",
+        {
+            "Name": "name",
+            "Kind": "kind",
+            "Recipients": "recipients",
+            "Host": "host",
+            "Events": "events",
+            "Active": "active",
+        },
+        {"ID": "id"},
+        search="q",
+    ),
+    "notifications": ResourceList(
+        "notifications",
+        {
+            "ID": "id",
+            "Time": "created_at",
+            "Event": "event",
+            "Target": "target",
+            "State": "state",
+            "Title": "title",
+        },
+        search="q",
+        state="state",
+        name="id",
+    ),
+    "events": ResourceList(
+        "notification-events", {"Event": "key", "Meaning": "label"}, name="key", is_paged=False
+    ),
+    "audit": ResourceList(
+        "audit-entries",
+        {
+            "No.": "seq",
+            "Time": "at",
+            "Administrator": "actor",
+            "Action": "action",
+            "Subject": "subject",
+            "Note": "note",
+        },
+        search="q",
+        name="seq",
+    ),
+}
+# Lists that belong to one system update.
+UPDATE_LISTS = ("assignments", "replicas")
+OLD_NAMES = {
+    "confirmations": "requests",
+    "late": "stragglers",
+    "targets": "notification-targets",
+    "waiting": "waiting-servers",
 }

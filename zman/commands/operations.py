@@ -1,180 +1,146 @@
-"""Operations: start one, and what can be done about one that runs."""
+"""Follow an operation, and act on it."""
 
 from __future__ import annotations
 
-import base64
-import re
 from argparse import Namespace
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from faults import Invalid
 from zman.cli.output import Output
-from zman.client import watch as client_watch
+from zman.cli.parser import Commands, Parser
+from zman.cli.times import TIME_FORMAT, parse_time
 from zman.client.client import Console
-from zman.commands.resources import device_of, operation_of, server_of
+from zman.client.lookup import get_operation
+from zman.client.watch import ENDS, watch_operation
 
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-FILE_AT_MOST = 256 * 1024
-PEM_START = b"-----BEGIN"
-Command = Callable[[Console, Output, Namespace], None]
-SUBJECT = ("organization", "organizational_unit", "locality", "state", "country")
-
-
-def remint_ca(api: Console, out: Output, told: Namespace) -> None:
-    """Remint CA."""
-    order = {"common_name": told.common_name or api.get("authority")["common_name"]}
-    _start(api, out, told, "remint-ca", {**order, "years": told.years}, "Replace the zone CA?")
-
-
-def change_internal(api: Console, out: Output, told: Namespace) -> None:
-    """Change CA to an internal one."""
-    server = server_of(api, told.server)
-    order = {"certificate_server_id": server["id"], "subject": told.subject, "years": told.years}
-    question = f"Make {server['name']} the CA of the zone, with a new CA?"
-    _start(api, out, told, "change-ca/internal", order, question)
-
-
-def change_external(api: Console, out: Output, told: Namespace) -> None:
-    """Change CA to an external one."""
-    order = {
-        "certificates": _chain([read(path, FILE_AT_MOST) for path in told.chain]),
-        "by_hand": told.by_hand,
-        "subject": _subject(told),
-    }
-    _start(api, out, told, "change-ca/external", order, "Change to this external CA?")
-
-
-def _chain(files: list[bytes]) -> str:
-    """Return certificates as the API takes them: PEM, or one file of another kind in base64."""
-    if all(PEM_START in data for data in files):
-        return "\n".join(data[data.index(PEM_START) :].decode("latin-1") for data in files)
-    if len(files) > 1:
-        raise Invalid("Several files must all be PEM.", action="Or give one .p7b with all of it.")
-    return base64.b64encode(files[0]).decode()
-
-
-def remint_servers(api: Console, out: Output, told: Namespace) -> None:
-    """Remint Certificate."""
-    if told.all == bool(told.servers):
-        raise Invalid("Name the servers whose certificates are reminted, or give --all.")
-    every = api.every("servers") if told.all else (server_of(api, name) for name in told.servers)
-    servers = list(every)
-    order = {
-        "server_ids": [server["id"] for server in servers],
-        "name": told.name or f"Remint Certificate {datetime.now(UTC):%Y-%m-%d %H:%M}",
-        "common_name": told.common_name,
-        "by_hand": told.by_hand,
-        "subject": _subject(told),
-    }
-    question = f"Replace the certificates of {len(servers)} servers?"
-    _start(api, out, told, "remint-servers", order, question, servers=order["server_ids"])
-
-
-def _subject(told: Namespace) -> dict[str, str]:
-    return {name: getattr(told, name) for name in SUBJECT if getattr(told, name)}
-
-
-def _start(
-    api: Console, out: Output, told: Namespace, path: str, order: dict[str, Any], question: str,
-    servers: Any = None,
-) -> None:  # fmt: skip
-    kind = {"remint-servers": "remint-server"}.get(path, path.partition("/")[0])
-    at = None
-    if not told.immediately:
-        limits = {} if told.at else api.get("activation-limits", kind=kind, servers=servers)
-        at = moment(told.at) if told.at else limits["suggestion"]
-    order |= {"activates_at": at, "key_length": told.key_length, "include_dns": told.include_dns}
-    when = f"It is activated at {at}." if at else "It is activated at once."
-    out.confirm(f"{question} {when}", yes=told.yes)
-    started = api.start(f"operations/{path}", order, told.key)
-    out.say(f"{started['name']} is started: operation {started['id']}.")
-    _follow(api, out, told, started, "completed")
-
-
-def _follow(api: Console, out: Output, told: Namespace, shown: dict[str, Any], end: str) -> None:
-    if told.watch:
-        shown = client_watch.operation(api, out, shown["id"], end)
-        out.say(f"{shown['name']} is {shown['state']}.")
-    elif out.as_json:
-        out.data(shown)
-
-
-def moment(text: str) -> str:
-    """Return a time as the API takes it: ISO 8601, or from now on such as +90m, +2h, +7d."""
-    found = re.fullmatch(r"\+(\d{1,9})([smhd])", text)
-    try:
-        if found:
-            span = timedelta(**{UNITS[found[2]]: int(found[1])})
-            return (datetime.now(UTC) + span).isoformat()
-        # A time without offset is this host's own.
-        return datetime.fromisoformat(text).astimezone().isoformat()
-    except (ValueError, OverflowError) as error:
-        raise Invalid(
-            f"{text} is no time.", action="Give one such as 2030-05-17T22:00+02:00, or +2h."
-        ) from error
-
-
-def watch(api: Console, out: Output, told: Namespace) -> None:
-    """Follow an operation."""
-    shown = client_watch.operation(api, out, operation_of(api, told.operation)["id"], told.until)
-    out.say(f"{shown['name']} is {shown['state']}.")
-
-
-# What is asked before an act on an operation, and where it leads.
-ACTS = {
-    "cancel": ("cancel", "Cancel {}?", "cancelled"),
-    "assign": ("assign-now", "Assign {} now, before every server has its content?", "completed"),
-    "force": ("force", "Activate {} although servers lack a certificate?", "completed"),
-    "clear": ("clear-failure", "", "completed"),
-    "try-again": ("try-again", "", "completed"),
-    "roll-back": ("roll-back", "Go back to the CA from before {}?", "rolled-back"),
-    "without-bridge": ("without-bridge", "Go on with {} without bridge?", "completed"),
+WATCH_HELP = "wait until the operation completes"
+OLD_ENDS = {"cancelled": "canceled"}
+# Command: path of the call, question before it, state that --watch waits for, help, old name.
+ACTIONS = {
+    "cancel": ("cancel", "Cancel {}?", "canceled", "cancel an operation", ""),
+    "assign-now": (
+        "assign-now",
+        "Assign {} now, before all servers have the content?",
+        "completed",
+        "assign the update now without waiting for replication",
+        "assign",
+    ),
+    "force-activation": (
+        "force",
+        "Force activation of {} even though some servers do not have a certificate?",
+        "completed",
+        "force activation of a blocked operation",
+        "force",
+    ),
+    "rollback": (
+        "roll-back",
+        "Roll back {} and return to the previous CA?",
+        "rolled-back",
+        "roll back to the previous CA",
+        "roll-back",
+    ),
+    "retry": ("try-again", "", "completed", "retry a failed preparation", "try-again"),
+    "clear-failure": (
+        "clear-failure",
+        "",
+        "completed",
+        "clear the message about a failed cancellation",
+        "clear",
+    ),
+    "continue-without-cross-cert": (
+        "continue-without-cross-certificate",
+        "Continue {} without the cross-certificate?",
+        "completed",
+        "continue without the cross-certificate if the certificate server is lost",
+        "without-bridge",
+    ),
 }
 
 
-def act(api: Console, out: Output, told: Namespace) -> None:
-    """Do something about an operation that runs."""
-    path, question, end = ACTS[told.command]
-    operation = operation_of(api, told.operation)
+def add_commands(commands: Commands) -> None:
+    """Add the commands to the parser."""
+    watched = commands.add("watch", watch, "watch an operation until it completes")
+    _add_operation(watched)
+    watched.add_argument(
+        "--until",
+        choices=tuple(ENDS),
+        type=lambda given: OLD_ENDS.get(given, given),
+        default="completed",
+        metavar="STATE",
+        help=f"state to wait for: {', '.join(ENDS)}",
+    )
+    later = commands.add("postpone", change_activation_time, "change the activation time")
+    _add_operation(later)
+    later.add_argument("--at", required=True, metavar="TIME", help=TIME_FORMAT)
+    later.add_argument("--watch", action="store_true", help=WATCH_HELP)
+    for name, (_path, _question, _end, words, old) in ACTIONS.items():
+        added = commands.add(name, run_action, words, action=name)
+        _add_operation(added)
+        added.add_argument("--watch", action="store_true", help=WATCH_HELP)
+        if old:
+            commands.alias(old, name=name)
+
+
+def _add_operation(parser: Parser) -> None:
+    parser.add_argument(
+        "operation",
+        nargs="?",
+        default="",
+        metavar="OPERATION",
+        help="ID or its first characters (default: the operation in progress)",
+    )
+
+
+def report(
+    api: Console,
+    out: Output,
+    args: Namespace,
+    operation: dict[str, Any],
+    end: str,
+    message: str,
+) -> None:
+    """Report the result of a command; with --watch, follow the operation first."""
+    if args.watch:
+        out.say(message)
+        _watch(api, out, operation["id"], end)
+    else:
+        out.result(operation, message, name="id")
+
+
+def _watch(api: Console, out: Output, operation_id: str, end: str) -> None:
+    operation = watch_operation(api, out, operation_id, end)
+    if not out.is_stream:
+        out.result(operation, _describe_state(operation), name="id")
+
+
+def _describe_state(operation: dict[str, Any]) -> str:
+    return f"{operation['name']} is {operation['state']}."
+
+
+def watch(api: Console, out: Output, args: Namespace) -> None:
+    """Follow an operation until it is in the requested state."""
+    _watch(api, out, get_operation(api, args.operation)["id"], args.until)
+
+
+def run_action(api: Console, out: Output, args: Namespace) -> None:
+    """Run one of ACTIONS on an operation."""
+    path, question, end, _words, _old = ACTIONS[args.action]
+    operation = get_operation(api, args.operation)
     if question:
-        out.confirm(question.format(operation["name"]), yes=told.yes)
-    shown = api.post(f"operations/{operation['id']}/{path}")
-    out.say(f"{shown['name']} is {shown['state']}.")
-    _follow(api, out, told, shown, end)
+        out.confirm(question.format(operation["name"]), yes=args.yes)
+    changed = api.post(f"operations/{operation['id']}/{path}")
+    message = _describe_state(changed)
+    if changed["requested_action"]:
+        message = (
+            f"Requested {args.action} of {changed['name']}. "
+            "Another administrator must approve the request (zman list requests)."
+        )
+    report(api, out, args, changed, end, message)
 
 
-def postpone(api: Console, out: Output, told: Namespace) -> None:
-    """Change the activation time."""
-    operation = operation_of(api, told.operation)
-    there = f"operations/{operation['id']}/activation-time"
-    shown = api.put(there, {"activates_at": moment(told.at)})
-    out.say(f"{shown['name']} is activated at {shown['activates_at']}.")
-    _follow(api, out, told, shown, "completed")
-
-
-def of_device(api: Console, out: Output, told: Namespace) -> None:
-    """Approve, unregister or retire a device."""
-    device = device_of(api, told.device)
-    out.confirm(f"{told.command.capitalize()} {device['name']}?", yes=told.yes)
-    _shown(out, api.post(f"devices/{device['id']}/{told.command}"), device["name"])
-
-
-def _shown(out: Output, shown: dict[str, Any], name: str) -> None:
-    if out.as_json:
-        out.data(shown)
-    out.say(f"{name} is {shown['state']}.")
-
-
-def read(path: str, at_most: int) -> bytes:
-    """Return a file that is to be sent."""
-    try:
-        with Path(path).open("rb") as file:
-            data = file.read(at_most + 1)
-    except OSError as error:
-        raise Invalid(f"{path} cannot be read: {error.strerror}.") from error
-    if len(data) > at_most:
-        raise Invalid(f"{path} is larger than {at_most // 1024} KiB. Nothing was sent.")
-    return data
+def change_activation_time(api: Console, out: Output, args: Namespace) -> None:
+    """Change the activation time of an operation."""
+    operation = get_operation(api, args.operation)
+    path = f"operations/{operation['id']}/activation-time"
+    changed = api.put(path, {"activates_at": parse_time(args.at)})
+    message = f"{changed['name']} is now scheduled for activation at {changed['activates_at']}."
+    report(api, out, args, changed, "completed", message)

@@ -1,101 +1,123 @@
-"""System updates: their devices, their content servers, and what ends them."""
+"""System updates, their devices, and their content servers."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable
 from typing import Any
 
 from faults import Invalid
 from zman.cli.output import Output
+from zman.cli.parser import Commands, Parser
 from zman.client.client import Console
-from zman.commands.resources import operation_of, update_of
+from zman.client.lookup import get_operation, get_update
+
+REPLICA_ACTIONS = {
+    "exclude": "exclude a content server from an update",
+    "include": "include an excluded content server again",
+}
+DEVICE_ACTIONS = {
+    "ignore": "exclude a device from an update",
+    "redeploy": "deploy an update again to a device, or to all devices on which it failed",
+    "clear-error": "clear the error of a device",
+    "refresh": "retry on a device at its next contact",
+}
+UPDATE_ACTIONS = {
+    "baseline": "baseline a completed update, which is then no longer deployed",
+    "delete": "delete a baselined or canceled update and its Certificate Remint Tool",
+}
 
 
-def add_commands(commands: Any, add: Callable[..., Any]) -> None:
-    """Add the commands to the parser; `add` makes one."""
-    asked = add(commands, "replicate", replicate, "ask every content server to fetch now")
-    named = [asked]
-    for name, words in (
-        ("exclude", "leave a content server out of an update"),
-        ("include", "let an excluded content server take part again"),
-    ):
-        added = add(commands, name, of_replica, words)
-        added.add_argument("--server", required=True)
-        named.append(added)
-    for added in named:
-        added.add_argument("operation", nargs="?", default="", help="id; else the one under way")
-        added.add_argument("--update", default="", help="an update by name or id, instead")
-    for name, words in (
-        ("ignore", "leave a device out of an update"),
-        ("redeploy", "offer an update again: to a device, or wherever it failed"),
-        ("clear-error", "take a device's error off"),
-        ("refresh", "let a device try again when it is heard next"),
-    ):
-        added = add(commands, name, of_assignment, words)
-        some = {"nargs": "?", "default": ""} if name == "redeploy" else {}
-        added.add_argument("device", **some)
-        added.add_argument("--update", required=True, help="name or id")
-    for name, words in (
-        ("baseline", "offer a completed update to nobody any more"),
-        ("delete", "delete a baselined or cancelled update, and its remint tool"),
-    ):
-        add(commands, name, of_update, words).add_argument("update")
+def add_commands(commands: Commands) -> None:
+    """Add the commands to the parser."""
+    _add_update(
+        commands.add("replicate", replicate, "start replication now on all content servers")
+    )
+    replica = commands.group("replica", "manage the content servers of an update")
+    for name, words in REPLICA_ACTIONS.items():
+        added = replica.add(name, run_replica_action, words, action=name)
+        added.add_argument("--server", required=True, help="name of the content server")
+        _add_update(added)
+        commands.alias(name, replica, name)
+    for name, words in DEVICE_ACTIONS.items():
+        added = commands.add(name, run_device_action, words, action=name)
+        nargs = "?" if name == "redeploy" else None
+        added.add_argument("device", metavar="DEVICE", nargs=nargs)
+        added.add_argument("--update", required=True, help="name or ID of the update")
+    for name, words in UPDATE_ACTIONS.items():
+        commands.add(name, run_update_action, words, action=name).add_argument(
+            "update", metavar="UPDATE", help="name or ID"
+        )
 
 
-def of_update(api: Console, out: Output, told: Namespace) -> None:
-    """Baseline an update, or delete it."""
-    update = update_of(api, told.update)
-    out.confirm(f"{told.command.capitalize()} {update['name']}?", yes=told.yes)
-    if told.command == "delete":
+def _add_update(parser: Parser) -> None:
+    parser.add_argument(
+        "operation",
+        nargs="?",
+        default="",
+        metavar="OPERATION",
+        help="ID or its first characters (default: the operation in progress)",
+    )
+    parser.add_argument(
+        "--update", default="", help="name or ID of the update (instead of an operation)"
+    )
+
+
+def run_update_action(api: Console, out: Output, args: Namespace) -> None:
+    """Baseline or delete an update."""
+    update = get_update(api, args.update)
+    out.confirm(f"{args.action.capitalize()} {update['name']}?", yes=args.yes)
+    if args.action == "delete":
         api.delete(f"updates/{update['id']}")
-        _told(out, {"id": update["id"], "state": "deleted"}, update["name"])
-        return
-    _told(out, api.post(f"updates/{update['id']}/{told.command}"), update["name"])
+        result = {"id": update["id"], "name": update["name"], "state": "deleted"}
+    else:
+        result = api.post(f"updates/{update['id']}/{args.action}")
+    _report(out, result, update["name"])
 
 
-def of_assignment(api: Console, out: Output, told: Namespace) -> None:
-    """Act on one device of an update; Redeploy without a device means all that failed."""
-    update = update_of(api, told.update)
-    if not told.device:
-        out.confirm(f"Redeploy {update['name']} wherever it failed?", yes=told.yes)
-        _told(out, api.post(f"updates/{update['id']}/redeploy"), update["name"])
+def run_device_action(api: Console, out: Output, args: Namespace) -> None:
+    """Run an action on a device of an update. Redeploy without a device means all that failed."""
+    update = get_update(api, args.update)
+    if not args.device:
+        out.confirm(f"Redeploy {update['name']} to all devices on which it failed?", yes=args.yes)
+        _report(out, api.post(f"updates/{update['id']}/redeploy"), update["name"])
         return
     found = [
         item["id"]
-        for item in api.every(f"updates/{update['id']}/assignments", q=told.device)
-        if item["device"] == told.device
+        for item in api.iter_all(f"updates/{update['id']}/assignments", q=args.device)
+        if item["device"] == args.device
     ]
     if not found:
-        raise Invalid(f"{told.device} is not among the devices of {update['name']}.")
-    out.confirm(f"{told.command.capitalize()} {told.device} in {update['name']}?", yes=told.yes)
-    shown = api.post(f"assignments/{found[0]}/{told.command}")
-    _told(out, shown, told.device)
-    if told.command == "refresh" and not shown["at_once"]:
-        out.say(f"It is heard by {shown['due_at'] or 'nobody knows when'}; zac refresh is sooner.")
+        raise Invalid(f"{args.device} is not a device of {update['name']}.")
+    question = f"{args.action.capitalize().replace('-', ' ')} of {args.device} in {update['name']}?"
+    out.confirm(question, yes=args.yes)
+    changed = api.post(f"assignments/{found[0]}/{args.action}")
+    _report(out, changed, args.device)
+    if args.action == "refresh" and not changed["is_immediate"]:
+        due = f"Next contact expected by {changed['due_at']}. " if changed["due_at"] else ""
+        out.say(f"{due}To update now, run zac refresh on the device.")
 
 
-def of_replica(api: Console, out: Output, told: Namespace) -> None:
+def run_replica_action(api: Console, out: Output, args: Namespace) -> None:
     """Exclude a content server from an update, or include it again."""
-    named = update_of(api, told.update)["id"] if told.update else ""
-    update = named or operation_of(api, told.operation)["update_id"]
-    replicas = api.every(f"updates/{update}/replicas")
-    found = [one["id"] for one in replicas if one["server"] == told.server]
+    replicas = api.iter_all(f"updates/{_get_update_id(api, args)}/replicas")
+    found = [replica["id"] for replica in replicas if replica["server"] == args.server]
     if not found:
-        raise Invalid(f"{told.server} is no content server of this update.")
-    out.confirm(f"{told.command.capitalize()} {told.server}?", yes=told.yes)
-    _told(out, api.post(f"replicas/{found[0]}/{told.command}"), told.server)
+        raise Invalid(f"{args.server} is not a content server of this update.")
+    out.confirm(f"{args.action.capitalize()} {args.server}?", yes=args.yes)
+    _report(out, api.post(f"replicas/{found[0]}/{args.action}"), args.server)
 
 
-def replicate(api: Console, out: Output, told: Namespace) -> None:
-    """Ask every content server that lacks content to fetch it now."""
-    named = update_of(api, told.update)["id"] if told.update else ""
-    update = named or operation_of(api, told.operation)["update_id"]
-    shown = api.post(f"updates/{update}/replicate-now")
-    _told(out, shown, shown["name"])
+def replicate(api: Console, out: Output, args: Namespace) -> None:
+    """Start replication on all content servers that do not have the content."""
+    changed = api.post(f"updates/{_get_update_id(api, args)}/replicate-now")
+    _report(out, changed, changed["name"])
 
 
-def _told(out: Output, shown: dict[str, Any], name: str) -> None:
-    if out.as_json:
-        out.data(shown)
-    out.say(f"{name} is {shown['state']}.")
+def _get_update_id(api: Console, args: Namespace) -> Any:
+    if args.update:
+        return get_update(api, args.update)["id"]
+    return get_operation(api, args.operation)["update_id"]
+
+
+def _report(out: Output, changed: dict[str, Any], name: str) -> None:
+    out.result(changed, f"{name} is {changed['state']}.")

@@ -1,4 +1,4 @@
-"""What holds an operation up, who is cut off, the way back, the report (B-2, B-3, B-5, B-8)."""
+"""REST API for the readiness policy, devices at risk, and what unblocks or reverts an operation."""
 
 from __future__ import annotations
 
@@ -7,70 +7,84 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Schema
 from pydantic import Field
 
 from certificates import tasks
 from certificates.approvals import approvals
 from certificates.authority import gates
-from certificates.operations import preparation
-from certificates.operations.api.operations import ProgressOut, find, nudge, shown
+from certificates.operations import intervention, preparation
+from certificates.operations.api.operations import (
+    MAY_CHANGE,
+    MAY_DEPLOY,
+    ProgressOut,
+    build_progress,
+    get_operation,
+    run_action,
+)
 from certificates.progress import report
 from certificates.trust import devices_at_risk, readiness
-from console.rest.api import Order, Page, Paging, Text, having, page
+from console.rest.api import Page, Paging, RequestBody, Text, get_by_number, paginate, require
 from devices.models import Zone
+from faults import Conflict
+from systemupdates.content import replication
+from systemupdates.models import Replica
 
 router = Router(tags=["operations"])
-MAY = having(gates.CA_RIGHT)
+
 PERCENT = 100
 DAYS = 365
 
 
 class PolicyOut(Schema):
-    """What must be ready before an activation, else it is put off; 0 percent asks for no device."""
+    """The conditions for an activation. If they are not met, it is postponed.
+
+    `servers`: all Primary Servers must have applied the update. `percent`: the share of the devices
+    seen in the last `days` days that must pass the preflight check, 0 to turn this check off.
+    """
 
     servers: bool
     percent: int
     days: int
 
 
-class PolicyOrder(Order):
-    """What shall be ready: every server, and this share of the devices seen in these days."""
+class PolicyIn(RequestBody):
+    """The conditions to set. See PolicyOut."""
 
     servers: bool
     percent: int = Field(ge=0, le=PERCENT)
     days: int = Field(ge=1, le=DAYS)
 
 
-class StandingOut(Schema):
-    """A device of an operation; `why` it would lose contact now, "" where it would not."""
+class DeviceStatusOut(Schema):
+    """A device of an operation. `why` is the reason it would lose contact, "" if it would not."""
 
     id: UUID = Field(validation_alias="guid")
     name: str
     role: str
-    why: str = Field(validation_alias="standing")
+    why: str = Field(validation_alias="status")
     last_contact: datetime | None
 
 
-class RolloutOut(Page[StandingOut]):
-    """The devices of an operation, how many there are of each standing, and what is missed."""
+class RolloutOut(Page[DeviceStatusOut]):
+    """The devices of an operation, their numbers by `why`, and the unmet policy conditions."""
 
     counts: dict[str, int]
     shortfalls: list[str]
 
 
 class RolloutFilter(Schema):
-    """Which devices to return; `at-risk` are those that would lose contact."""
+    """Filters for devices. `why` can be a reason, or `at-risk` for devices that lose contact."""
 
     why: Text = ""
     q: Text = ""
 
 
 class SignedOut(Schema):
-    """A report as JSON in base64, signed by the zone key."""
+    """A report as Base64-encoded JSON with the signature of the zone key."""
 
     payload_type: str
     payload: str
@@ -79,66 +93,138 @@ class SignedOut(Schema):
 
 @router.get("/readiness-policy", response=PolicyOut)
 def show_readiness_policy(request: HttpRequest) -> Any:
-    """Show what must be ready before an activation."""
-    return readiness.policy_of(Zone.objects.the())
+    """Get the readiness policy."""
+    return readiness.get_policy(Zone.objects.get_zone())
 
 
-@router.put("/readiness-policy", response=PolicyOut, auth=having(gates.CA_RIGHT, proved=True))
-def set_readiness_policy(request: HttpRequest, order: PolicyOrder) -> Any:
-    """Set what must be ready before an activation."""
-    readiness.set_policy(**order.dict())
-    return readiness.policy_of(Zone.objects.the())
+@router.put(
+    "/readiness-policy", response=PolicyOut, auth=require(gates.CA_RIGHT, reauthenticated=True)
+)
+def set_readiness_policy(request: HttpRequest, policy: PolicyIn) -> Any:
+    """Set the readiness policy."""
+    readiness.save_policy(**policy.dict())
+    return readiness.get_policy(Zone.objects.get_zone())
 
 
 @router.get("/operations/{operation_id}/rollout", response=RolloutOut)
 def show_rollout(
     request: HttpRequest, operation_id: str, paging: Query[Paging], wanted: Query[RolloutFilter]
 ) -> Any:
-    """Tell for each device why it would lose contact if the activation happened now."""
-    operation, zone, now = find(operation_id), Zone.objects.the(), timezone.now()
-    every: Any = devices_at_risk.by_why(operation, zone, now)
+    """List the devices that would lose contact if the certificates were activated now, and why."""
+    operation, zone, now = get_operation(operation_id), Zone.objects.get_zone(), timezone.now()
+    every: Any = devices_at_risk.get_devices_by_risk(operation, zone, now)
     found = every.filter(name__icontains=wanted.q) if wanted.q else every
     if wanted.why == "at-risk":
-        found = found.exclude(standing="")
+        found = found.exclude(status="")
     elif wanted.why:
-        found = found.filter(standing=wanted.why)
+        found = found.filter(status=wanted.why)
     return {
-        **page(found.order_by("name", "pk"), paging),
-        "counts": devices_at_risk.count(every),
-        "shortfalls": readiness.shortfalls(operation, zone, now),
+        **paginate(found.order_by("name", "pk"), paging),
+        "counts": devices_at_risk.count_by_status(every),
+        "shortfalls": readiness.list_shortfalls(operation, zone, now),
     }
+
+
+@router.post("/operations/{operation_id}/force", response=ProgressOut, auth=MAY_CHANGE)
+def force(request: Any, operation_id: str) -> Any:
+    """Force activation of a blocked operation even though some servers are not ready.
+
+    If two-administrator approval is on, this only creates an approval request. See
+    `requested_action`.
+    """
+    now = timezone.now()
+    return run_action(
+        operation_id,
+        partial(
+            approvals.run_or_request,
+            action=approvals.FORCE,
+            by=request.user,
+            now=now,
+        ),
+    )
+
+
+@router.post(
+    "/operations/{operation_id}/without-bridge",
+    response=ProgressOut,
+    auth=MAY_CHANGE,
+    deprecated=True,
+)
+def without_bridge(request: HttpRequest, operation_id: str) -> Any:
+    """Use continue-without-cross-certificate instead."""
+    return continue_without_cross_certificate(request, operation_id)
+
+
+@router.post(
+    "/operations/{operation_id}/continue-without-cross-certificate",
+    response=ProgressOut,
+    auth=MAY_CHANGE,
+)
+def continue_without_cross_certificate(request: HttpRequest, operation_id: str) -> Any:
+    """Continue without the cross-certificate if the certificate server is lost."""
+    return run_action(operation_id, intervention.continue_without_cross_certificate)
+
+
+@router.post("/operations/{operation_id}/replicate-now", response=ProgressOut, auth=MAY_DEPLOY)
+def replicate_now(request: HttpRequest, operation_id: str) -> Any:
+    """Start replication immediately on all content servers that do not have the content."""
+    operation = get_operation(operation_id)
+    if operation.update is None:
+        raise Conflict(
+            _("The update does not have any content to replicate yet. Nothing was changed.")
+        )
+    replication.replicate_now(operation.update, now=timezone.now())
+    return build_progress(operation)
+
+
+@router.post(
+    "/operations/{operation_id}/replicas/{replica_id}/exclude",
+    response=ProgressOut,
+    auth=MAY_DEPLOY,
+)
+def exclude_replica(request: HttpRequest, operation_id: str, replica_id: str) -> Any:
+    """Exclude a content server so that it does not block assignment."""
+    update = get_operation(operation_id).update_id
+    replica = get_by_number(
+        Replica.objects.filter(update=update).select_related("server"), replica_id
+    )
+    return run_action(
+        operation_id, lambda _operation: replication.exclude(replica, now=timezone.now())
+    )
 
 
 @router.post(
     "/operations/{operation_id}/roll-back",
     response=ProgressOut,
-    auth=having(gates.CA_RIGHT, proved=True),
+    auth=require(gates.CA_RIGHT, reauthenticated=True),
 )
 def roll_back(request: Any, operation_id: str) -> Any:
-    """Roll back to the CA and the certificates from before.
+    """Roll back to the previous CA and certificates.
 
-    Where the rule of two holds it is only asked for: see `asked_act`.
+    If two-administrator approval is on, this only creates an approval request. See
+    `requested_action`.
     """
-    operation = find(operation_id)
-    with transaction.atomic():
-        approvals.do_or_ask(operation, approvals.ROLL_BACK, by=request.user, now=timezone.now())
-        nudge(operation)
-        transaction.on_commit(tasks.wake_all, robust=True)
-    return shown(operation)
+    action = partial(
+        approvals.run_or_request, action=approvals.ROLL_BACK, by=request.user, now=timezone.now()
+    )
+    result = run_action(operation_id, action)
+    tasks.notify_agents()
+    return result
 
 
-@router.post("/operations/{operation_id}/try-again", response=ProgressOut, auth=MAY)
+@router.post("/operations/{operation_id}/try-again", response=ProgressOut, auth=MAY_CHANGE)
 def try_again(request: HttpRequest, operation_id: str) -> Any:
-    """Try a failed preparation again, from the step that failed."""
-    operation = find(operation_id)
-    with transaction.atomic():
-        preparation.try_again(operation)
-        nudge(operation)
-        transaction.on_commit(partial(tasks.wake_all), robust=True)
-    return shown(operation)
+    """Retry a failed preparation from the step that failed."""
+    result = run_action(operation_id, preparation.retry)
+    tasks.notify_agents()
+    return result
 
 
 @router.post("/operations/{operation_id}/report", response=SignedOut)
 def signed_report(request: HttpRequest, operation_id: str) -> Any:
-    """Sign the report of an operation with the zone key; the ledger tells of it."""
-    return vars(report.sign(report.build(find(operation_id), now=timezone.now())))
+    """Create a report of an operation, signed with the zone key.
+
+    This is recorded in the audit log.
+    """
+    built = report.build_report(get_operation(operation_id), now=timezone.now())
+    return vars(report.sign_report(built))

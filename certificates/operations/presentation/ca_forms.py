@@ -1,4 +1,4 @@
-"""The fields of Change CA, Move CA Role, Backup CA and Restore CA (manual, 1.2.4 to 1.2.8)."""
+"""Forms for Change CA (manual, 1.2.4)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from certificates.operations import requests
-from certificates.operations.activation_time import Limits
+from certificates.operations.activation_time import ActivationLimits
 from certificates.operations.presentation.forms import (
     DEFAULT_YEARS,
     ActivationInput,
-    Timed,
+    ActivationTimeForm,
     key_lengths,
 )
 from certificates.operations.requests import YEARS, SubjectFields, check_key_length, check_subject
-from console.pages.forms import LocalTimeField, offer
+from console.pages.forms import LocalTimeField, set_choices
 from devices.models import Device, Zone
 from faults import Fault
 from pki.certificates import details
@@ -29,76 +29,83 @@ from pki.keys import DEFAULT_KEY_LENGTH
 INTERNAL, EXTERNAL = "internal", "external"
 BY_HAND, BY_SERVERS = "manual", "automatic"
 MIB = 1024 * 1024
-CERTIFICATE_AT_MOST = 256 * 1024
-BACKUP_AT_MOST = 10 * MIB
-# The manual's own suffixes (1.2.4); what a file is, is told by its content (D-14).
+MAX_CERTIFICATE_SIZE = 256 * 1024
+MAX_BACKUP_SIZE = 10 * MIB
+# The suffixes of the manual (1.2.4). The content of a file determines its format (D-14).
 SUFFIXES = ".der,.cer,.crt,.p7b,.pem,.cert"
 CSR_CHOICES = (
     (BY_SERVERS, _("Let ZENworks generate a CSR automatically for each server")),
     (BY_HAND, _("I will generate a CSR for each server manually")),
 )
 INCLUDE_DNS = _("Include any additional DNS names for each server")
-INCLUDE_DNS_HELP = _("They are configured on the Settings tab of each device.")
+INCLUDE_DNS_HELP = _("To configure additional DNS names, use the Settings tab of each device.")
 REQUIRED = _("This field is required.")
 
 
-def live_primaries(zone: Zone, now: datetime, *, but: UUID | None = None) -> list[tuple[str, str]]:
-    """Return the Primary Servers that answer, as choices (D-21)."""
+def primary_server_choices(
+    zone: Zone, now: datetime, *, exclude: UUID | None = None
+) -> list[tuple[str, str]]:
+    """Return the Primary Servers that are online as choices (D-21)."""
     return [
         (str(server.pk), f"{server.name} ({server.fqdn})" if server.fqdn else server.name)
         for server in Device.objects.primaries().order_by("name")
-        if server.is_live(now, zone.refresh) and server.pk != but
+        if server.is_online(now, zone.refresh) and server.pk != exclude
     ]
 
 
 def read_upload(given: Any, most: int) -> bytes:
-    """Return an uploaded file; one that is too large is refused before it is read."""
+    """Return the content of an uploaded file, or raise ValidationError if it is too large."""
     if given.size > most:
         size = f"{most // MIB} MiB" if most >= MIB else f"{most // 1024} KiB"
         raise forms.ValidationError(
-            _("The file is larger than %(size)s. Nothing was stored."), params={"size": size}
+            _("The file exceeds the %(size)s limit. Nothing was stored."), params={"size": size}
         )
     data: bytes = given.read()
     return data
 
 
-def plain(form: forms.BaseForm) -> dict[str, Any]:
-    """Return what was entered as JSON, to be shown again: no file, no password."""
-    kept = {}
+def get_entered_values(form: forms.BaseForm) -> dict[str, Any]:
+    """Return the entered values as JSON, without files and passwords."""
+    values = {}
     for name, field in form.fields.items():
         if not isinstance(field, forms.FileField) and not isinstance(
             field.widget, forms.PasswordInput
         ):
-            kept[name] = form[name].value()
-    return kept
+            values[name] = form[name].value()
+    return values
 
 
 class AuthorityStep(forms.Form):
-    """The first page of Change CA: which kind of authority, and which one."""
+    """The first page of Change CA: the type of the new CA and its settings."""
 
     confirm = forms.BooleanField(
         label=_("Yes, I want to change the certificate authority"),
-        error_messages={"required": _("Tick this box if you want to change the CA.")},
+        error_messages={"required": _("To change the CA, select this checkbox.")},
         widget=forms.CheckboxInput(attrs={"data-activates": "change-fields", "autofocus": True}),
     )
     change_to = forms.ChoiceField(
-        label=_("Change to"),
+        label=_("New CA type"),
         choices=(
             (INTERNAL, _("Change to internal certificate authority")),
             (EXTERNAL, _("Change to external certificate authority")),
         ),
-        help_text=_("Internal: a Primary Server signs. External: a CA outside the zone signs."),
+        help_text=_(
+            "Internal: a Primary Server signs certificates. External: "
+            "a CA outside the zone signs certificates."
+        ),
     )
     certificate_server = forms.ChoiceField(
         label=_("Certificate server"),
         required=False,
-        help_text=_("The Primary Server that becomes the new CA. Only those that answer are here."),
+        help_text=_(
+            "The Primary Server that becomes the new CA. Only servers that are online are listed."
+        ),
     )
     subject = forms.CharField(
         label=_("Subject"),
         required=False,
         max_length=500,
-        help_text=_("A name, or a whole subject such as CN=Zone CA,O=Acme,C=US."),
+        help_text=_("A common name or a complete subject, for example CN=Zone CA,O=Acme,C=US."),
     )
     key_length = forms.TypedChoiceField(
         label=_("Key Length"),
@@ -106,14 +113,14 @@ class AuthorityStep(forms.Form):
         coerce=int,
         choices=key_lengths,
         initial=DEFAULT_KEY_LENGTH,
-        help_text=_("Of the new CA's key."),
+        help_text=_("Length of the new CA's key."),
     )
     years = forms.IntegerField(
         label=_("Valid for (years)"),
         required=False,
         initial=DEFAULT_YEARS,
         widget=forms.NumberInput(attrs={"min": YEARS.start, "max": YEARS.stop - 1}),
-        help_text=_("1 to 10."),
+        help_text=_("Enter 1 to 10."),
     )
     include_dns = forms.BooleanField(label=INCLUDE_DNS, required=False, help_text=INCLUDE_DNS_HELP)
     file = forms.FileField(
@@ -122,8 +129,9 @@ class AuthorityStep(forms.Form):
         allow_empty_file=True,
         widget=forms.FileInput(attrs={"accept": SUFFIXES}),
         help_text=_(
-            "PEM, DER or PKCS #7: .der .cer .crt .p7b .pem .cert. "
-            "For an intermediate CA give the complete chain; its root becomes the zone CA."
+            "PEM, DER, or PKCS #7 file (.der, .cer, .crt, .p7b, .pem, .cert). "
+            "For an intermediate CA, provide the complete chain. The root of "
+            "the chain becomes the zone CA."
         ),
     )
 
@@ -131,33 +139,35 @@ class AuthorityStep(forms.Form):
         super().__init__(**kwargs)
         self.zone, self.now, self.stored_root = zone, now, stored_root
         self.found: tuple[str, list[str]] | None = None
-        offer(self, "certificate_server", live_primaries(zone, now))
+        set_choices(self, "certificate_server", primary_server_choices(zone, now))
         self.fields["subject"].initial = zone.name
 
     @property
     def is_external(self) -> bool:
-        """Tell whether the external authority was chosen."""
+        """Return True if the external CA type was selected."""
         return self.cleaned_data.get("change_to") == EXTERNAL
 
     def clean_file(self) -> None:
-        """Read the uploaded root with its chain; nothing but certificates passes (D-13, D-14)."""
+        """Parse the uploaded root and its chain, or raise ValidationError (D-13, D-14)."""
         given = self.cleaned_data["file"]
         if not given or not self.is_external:
             return
-        data = read_upload(given, CERTIFICATE_AT_MOST)
+        data = read_upload(given, MAX_CERTIFICATE_SIZE)
         try:
-            root, intermediates = chains.split_root(bundles.read_certificates(data))
+            root, intermediates = chains.split_root(bundles.parse_certificates(data))
             requests.check_new_root(root, now=self.now)
         except Fault as fault:
             raise forms.ValidationError(str(fault)) from fault
         self.found = root, intermediates
 
     def clean(self) -> None:
-        """Ask for what the chosen kind of authority needs, and for nothing else."""
+        """Require the fields of the selected CA type, and ignore errors of the others."""
         if self.is_external:
             missing = not self.stored_root and self.found is None
             if missing and "file" not in self.errors:
-                self.add_error("file", _("Choose the file with the trusted root certificate."))
+                self.add_error(
+                    "file", _("Select the file that contains the trusted root certificate.")
+                )
             for name in ("certificate_server", "subject", "key_length", "years"):
                 self.errors.pop(name, None)
         elif self.cleaned_data.get("change_to") == INTERNAL:
@@ -177,24 +187,26 @@ class AuthorityStep(forms.Form):
 
 
 class SubjectForm(forms.Form):
-    """The parts of a server's subject besides its common name."""
+    """The subject of a server certificate without its common name."""
 
     organization = forms.CharField(
-        label=_("Organization"), required=False, help_text=_("Such as Acme Corporation.")
+        label=_("Organization"), required=False, help_text=_("Example: Acme Corporation")
     )
     organizational_unit = forms.CharField(
         label=_("Organization Unit"),
         required=False,
-        help_text=_("Such as a department or division."),
+        help_text=_("Department or division"),
     )
     locality = forms.CharField(
-        label=_("City/Locality"), required=False, help_text=_("Written out, such as Boston.")
+        label=_("City/Locality"), required=False, help_text=_("Example: Boston")
     )
     state = forms.CharField(
-        label=_("State/Province"), required=False, help_text=_("Written out, not abbreviated.")
+        label=_("State/Province"),
+        required=False,
+        help_text=_("Full name, for example Massachusetts"),
     )
     country = forms.CharField(
-        label=_("Country/region"), required=False, help_text=_("Two letters, such as US.")
+        label=_("Country/region"), required=False, help_text=_("Two-letter code, for example US")
     )
     key_length = forms.TypedChoiceField(
         label=_("Key Length"),
@@ -202,19 +214,19 @@ class SubjectForm(forms.Form):
         choices=key_lengths,
         initial=DEFAULT_KEY_LENGTH,
         required=False,
-        help_text=_("Of each server's new key."),
+        help_text=_("Length of each server's new key."),
     )
 
     PARTS = ("organization", "organizational_unit", "locality", "state", "country")
 
     def subject(self) -> SubjectFields:
-        """Return the parts in the words of the domain."""
+        """Return the validated input as SubjectFields."""
         given = {name: self.cleaned_data.get(name, "").strip() for name in self.PARTS}
         given["country"] = given["country"].upper()
         return SubjectFields(**given)
 
     def clean(self) -> None:
-        """Say beside the field what X.520 does not allow (D-3)."""
+        """Add an error to each field whose value X.520 does not allow (D-3)."""
         try:
             self.subject().check()
             check_key_length(self.cleaned_data.get("key_length") or DEFAULT_KEY_LENGTH)
@@ -223,9 +235,9 @@ class SubjectForm(forms.Form):
 
 
 class CsrStep(SubjectForm):
-    """Generate CSR: who makes the requests, and what their subjects say (R064 to R073)."""
+    """Generate CSR: who generates the CSRs, and their subject."""
 
-    by_hand = forms.ChoiceField(
+    manual_csr = forms.ChoiceField(
         label=_("How do you want to generate the CSR for each server?"),
         choices=CSR_CHOICES,
         initial=BY_SERVERS,
@@ -234,39 +246,42 @@ class CsrStep(SubjectForm):
     include_dns = forms.BooleanField(label=INCLUDE_DNS, required=False, help_text=INCLUDE_DNS_HELP)
 
     def clean(self) -> None:
-        """Check the subject, unless the administrator makes the requests."""
-        if not self.is_by_hand:
+        """Validate the subject unless the administrator generates the CSRs."""
+        if not self.is_manual_csr:
             super().clean()
 
     @property
-    def is_by_hand(self) -> bool:
-        """Tell whether the administrator generates the requests (R065)."""
-        return self.cleaned_data.get("by_hand") == BY_HAND
+    def is_manual_csr(self) -> bool:
+        """Return True if the administrator generates the CSRs."""
+        return self.cleaned_data.get("manual_csr") == BY_HAND
 
     def values(self) -> dict[str, Any]:
-        """Return what an order takes from this page."""
-        if self.is_by_hand:
-            return {"by_hand": True, "key_length": DEFAULT_KEY_LENGTH, "include_dns": False}
+        """Return the values of this page for an OperationRequest."""
+        if self.is_manual_csr:
+            return {"manual_csr": True, "key_length": DEFAULT_KEY_LENGTH, "include_dns": False}
         return {
-            "by_hand": False,
+            "manual_csr": False,
             "key_length": self.cleaned_data["key_length"] or DEFAULT_KEY_LENGTH,
             "include_dns": self.cleaned_data["include_dns"],
             "subject": self.subject(),
         }
 
 
-class ActivationStep(Timed):
-    """Certificate activation date and time, or Immediate (R041 to R044)."""
+class ActivationStep(ActivationTimeForm):
+    """Certificate activation date and time, or Immediate."""
 
     activates_at = LocalTimeField(
         label=_("Certificate activation date and time"),
         widget=ActivationInput,
-        help_text=_("From then on the new certificates are used, and the old ones no more."),
+        help_text=_(
+            "At this time, the new certificates take effect and the "
+            "old certificates are no longer used."
+        ),
     )
 
     field_order: Any = ("activates_at", "soon", "password")
 
-    def __init__(self, request: Any, limits: Limits, **kwargs: Any) -> None:
+    def __init__(self, request: Any, limits: ActivationLimits, **kwargs: Any) -> None:
         initial = {"activates_at": limits.suggestion, **kwargs.pop("initial", {})}
         super().__init__(request, initial=initial, **kwargs)
         self.limits = limits
@@ -274,9 +289,9 @@ class ActivationStep(Timed):
             del self.fields["activates_at"]
 
 
-def shown_root(pem: str, intermediates: list[str]) -> dict[str, Any]:
-    """Return what was found in an uploaded file, as the dialog shows it."""
+def build_root_context(pem: str, intermediates: list[str]) -> dict[str, Any]:
+    """Return the certificates of an uploaded file as template context."""
     return {
-        "root": details.describe(pem),
-        "intermediates": [details.describe(found) for found in intermediates],
+        "root": details.get_details(pem),
+        "intermediates": [details.get_details(found) for found in intermediates],
     }

@@ -1,4 +1,4 @@
-"""Change CA: a wizard of two or three pages over a draft (manual, 1.2.4)."""
+"""Change CA: a wizard of two or three pages, stored as a draft (manual, 1.2.4)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
+from certificates import tasks
 from certificates.authority import gates
 from certificates.models import Draft, Operation
 from certificates.operations import creation, requests
-from certificates.operations.activation_time import limits
+from certificates.operations.activation_time import get_limits
 from certificates.operations.presentation import ca_forms, wizard
 from certificates.operations.presentation.ca_forms import ActivationStep, AuthorityStep, CsrStep
-from certificates.operations.presentation.remint_ca import limit_words, refuse_shut
+from certificates.operations.presentation.remint_ca import build_limits_context, check_button
 from certificates.operations.presentation.wizard import Step
-from console.pages.responses import faults_on, needs
+from console.pages.responses import require_right, show_faults_on
 from devices.middleware import ZoneRequest
 from devices.models import Device
 from faults import Fault
@@ -36,90 +37,90 @@ AUTHORITY = Step("authority", gettext_lazy("Certificate authority"), f"{FOLDER}c
 CSR = Step("csr", gettext_lazy("Generate CSR"), f"{FOLDER}change_ca_csr.html", ca_forms.EXTERNAL)
 ACTIVATION = Step("activation", gettext_lazy("Activation"), f"{FOLDER}change_ca_activation.html")
 EVERY = (AUTHORITY, CSR, ACTIVATION)
-may_change = needs(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
+may_change = require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_change
 def change_ca(request: ZoneRequest) -> HttpResponse:
-    """Open Change CA; what its first page sends makes the draft."""
+    """Show the first page of Change CA, and create a draft when it is submitted."""
     now = timezone.now()
-    refuse_shut(gates.Button.CHANGE)
+    check_button(gates.Button.CHANGE)
     if request.method != "POST":
         return _show(request, None, AUTHORITY, AuthorityStep(request.zone, now))
     draft = Draft.objects.begin(request.user, KIND, now=now, data={})
-    return _take(request, draft, AUTHORITY, now)
+    return _submit(request, draft, AUTHORITY, now)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_change
 def change_ca_step(request: ZoneRequest, pk: UUID, key: str) -> HttpResponse:
-    """Show a page with what was entered, or take it and go on."""
+    """Show a page of the draft, or process its submitted form."""
     now = timezone.now()
-    draft = wizard.draft_of(request, KIND, pk, now)
+    draft = wizard.get_draft(request, KIND, pk, now)
     if draft is None:
-        return wizard.ended(request, pk)
+        return wizard.respond_without_draft(request, pk)
     step = next((step for step in steps(draft) if step.key == key), None)
     if step is None:
         raise Http404
     if request.method == "POST":
-        return _take(request, draft, step, now)
-    step = _first_open(draft, step)
+        return _submit(request, draft, step, now)
+    step = _first_incomplete(draft, step)
     return _show(request, draft, step, _form(request, draft, step, now))
 
 
 def steps(draft: Draft | None) -> tuple[Step, ...]:
-    """Return the pages of this draft: only an external authority asks for CSRs."""
+    """Return the pages of a draft. Only an external CA has the CSR page."""
     if draft is not None and draft.data.get("adopted"):
         return (ACTIVATION,)
     chosen = (draft.data.get("authority", {}) if draft else {}).get("change_to")
     return tuple(s for s in EVERY if not s.only or s.only == chosen)
 
 
-def _first_open(draft: Draft, asked: Step) -> Step:
-    """Return the page that was asked for, or the first before it that was not filled in."""
+def _first_incomplete(draft: Draft, requested: Step) -> Step:
+    """Return the requested page, or the first incomplete page before it."""
     for step in steps(draft):
-        if step == asked or step.key not in draft.data:
+        if step == requested or step.key not in draft.data:
             return step
-    return asked
+    return requested
 
 
 def _form(request: ZoneRequest, draft: Draft, step: Step, now: datetime, **given: Any) -> Any:
-    """Return the form of a page: of what is given, else with what was entered before."""
+    """Return the form of a page with the given data, or with the values that were entered."""
     given = given or {"initial": draft.data.get(step.key, {})}
     if step == AUTHORITY:
         return AuthorityStep(request.zone, now, stored_root=draft.data.get("root_pem", ""), **given)
     given.pop("files", None)
     if step == CSR:
         return CsrStep(**given)
-    return ActivationStep(request, limits(Operation.Kind.CHANGE_CA, now=now), **given)
+    return ActivationStep(request, get_limits(Operation.Kind.CHANGE_CA, now=now), **given)
 
 
-def _take(request: ZoneRequest, draft: Draft, step: Step, now: datetime) -> HttpResponse:
+def _submit(request: ZoneRequest, draft: Draft, step: Step, now: datetime) -> HttpResponse:
     form = _form(request, draft, step, now, data=request.POST, files=request.FILES)
     goes_back = "back" in request.POST
     is_valid = not goes_back and form.is_valid()
-    _keep(draft, step, form)
+    _store(draft, step, form)
     if goes_back:
-        return _go(request, draft, wizard.before(steps(draft), step.key), now)
+        return _show_step(request, draft, wizard.get_previous_key(steps(draft), step.key), now)
     if not is_valid:
         return _show(request, draft, step, form)
     if step == ACTIVATION:
         return _finish(request, draft, form, now)
-    return _go(request, draft, wizard.after(steps(draft), step.key), now)
+    return _show_step(request, draft, wizard.get_next_key(steps(draft), step.key), now)
 
 
-def _keep(draft: Draft, step: Step, form: Any) -> None:
-    """Store what was entered, right or wrong; an uploaded root is stored once it was read."""
-    parts: dict[str, Any] = {step.key: ca_forms.plain(form)}
+def _store(draft: Draft, step: Step, form: Any) -> None:
+    """Store the entered values, even if invalid, and the uploaded root if it could be parsed."""
+    parts: dict[str, Any] = {step.key: ca_forms.get_entered_values(form)}
     found = getattr(form, "found", None)
     if found:
         parts |= {"root_pem": found[0], "intermediates_pem": chains.join(*found[1])}
     draft.put(**parts)
 
 
-def _go(request: ZoneRequest, draft: Draft, key: str, now: datetime) -> HttpResponse:
-    """Show another page of the draft; without JavaScript it has an address of its own."""
+def _show_step(request: ZoneRequest, draft: Draft, key: str, now: datetime) -> HttpResponse:
+    """Show another page of the draft, or redirect to it if the browser has no JavaScript."""
     if not request.htmx:
         return HttpResponseRedirect(reverse("certificates:change_ca_step", args=[draft.pk, key]))
     step = next(step for step in EVERY if step.key == key)
@@ -129,42 +130,46 @@ def _go(request: ZoneRequest, draft: Draft, key: str, now: datetime) -> HttpResp
 def _show(request: ZoneRequest, draft: Draft | None, step: Step, form: BaseForm) -> HttpResponse:
     here = reverse("certificates:change_ca")
     known = steps(draft)
-    # On the first page both kinds are shown, and the style sheet hides the one not chosen.
-    heading = wizard.heading(EVERY if step == AUTHORITY else known, step.key)
+    # The first page has the steps of both CA types, and CSS hides those of the other type.
+    heading = wizard.build_headings(EVERY if step == AUTHORITY else known, step.key)
     if draft is not None:
         here = reverse("certificates:change_ca_step", args=[draft.pk, step.key])
     context: dict[str, Any] = {
         "title": _("Change Certificate Authority"),
         "here": here,
         "heading": heading,
-        "back": wizard.before(known, step.key),
+        "back": wizard.get_previous_key(known, step.key),
         "submit": _("Finish") if step == ACTIVATION else _("Next"),
     }
     if draft is not None and draft.data.get("root_pem"):
-        context |= _root(draft)
+        context |= _build_chain_context(draft)
     if isinstance(form, ActivationStep):
-        context |= limit_words(form.limits, timezone.now())
+        context |= build_limits_context(form.limits, timezone.now())
         context["chosen"] = draft.data.get("authority", {}) if draft is not None else {}
-        context |= _adopted(draft)
-    return wizard.show(request, step, context, form=form)
+        context |= _build_backup_context(draft)
+    return wizard.render_step(request, step, context, form=form)
 
 
-def _adopted(draft: Draft | None) -> dict[str, Any]:
-    """Return the CA of a backup that the wizard leads to, where it is one (D-31)."""
+def _build_backup_context(draft: Draft | None) -> dict[str, Any]:
+    """Return the template context for a CA from a backup, if the draft has one (D-31)."""
     adopted = draft.data.get("adopted") if draft is not None else None
     if not adopted:
         return {}
     holder = Device.objects.filter(pk=adopted["server"]).first()
-    return {"adopted": True, "holder": holder, **ca_forms.shown_root(adopted["root_pem"], [])}
+    return {
+        "adopted": True,
+        "holder": holder,
+        **ca_forms.build_root_context(adopted["root_pem"], []),
+    }
 
 
-def _root(draft: Draft) -> dict[str, Any]:
+def _build_chain_context(draft: Draft) -> dict[str, Any]:
     others = chains.split(draft.data["intermediates_pem"])
-    return ca_forms.shown_root(draft.data["root_pem"], others)
+    return ca_forms.build_root_context(draft.data["root_pem"], others)
 
 
 def _finish(request: ZoneRequest, draft: Draft, form: Any, now: datetime) -> HttpResponse:
-    """Start the operation; whatever is refused is told on the page it was entered on."""
+    """Start the operation. A fault is shown on the page with the field that caused it."""
     filled = {ACTIVATION: form}
     for step in steps(draft)[:-1]:
         filled[step] = _form(request, draft, step, now, data=draft.data.get(step.key, {}))
@@ -173,30 +178,30 @@ def _finish(request: ZoneRequest, draft: Draft, form: Any, now: datetime) -> Htt
     try:
         with transaction.atomic():
             operation = _start(request, draft, filled, now)
-            wizard.nudge(operation)
+            tasks.enqueue_step_on_commit(operation)
             draft.delete()
     except Fault as fault:
         owner = next((s for s in filled if fault.field in filled[s].fields), ACTIVATION)
-        with faults_on(filled[owner]):
+        with show_faults_on(filled[owner]):
             raise
         return _show(request, draft, owner, filled[owner])
-    return wizard.started(request, operation, form.early_note())
+    return wizard.close_after_start(request, operation, form.early_note())
 
 
 def _start(request: ZoneRequest, draft: Draft, filled: dict[Step, Any], now: datetime) -> Operation:
     activates_at = filled[ACTIVATION].cleaned_data.get("activates_at")
     if draft.data.get("adopted"):
-        return _adopt(request, draft, activates_at, now)
+        return _take_over(request, draft, activates_at, now)
     given = filled[AUTHORITY].cleaned_data
     if CSR in filled:
-        external = requests.ChangeToExternal(
+        external = requests.ChangeToExternalRequest(
             root_pem=draft.data["root_pem"],
             intermediates_pem=draft.data["intermediates_pem"],
             activates_at=activates_at,
             **filled[CSR].values(),
         )
         return creation.change_to_external(external, by=request.user, key=draft.pk, now=now)
-    internal = requests.ChangeToInternal(
+    internal = requests.ChangeToInternalRequest(
         certificate_server=UUID(given["certificate_server"]),
         subject=given["subject"].strip(),
         key_length=given["key_length"],
@@ -207,17 +212,17 @@ def _start(request: ZoneRequest, draft: Draft, filled: dict[Step, Any], now: dat
     return creation.change_to_internal(internal, by=request.user, key=draft.pk, now=now)
 
 
-def _adopt(
+def _take_over(
     request: ZoneRequest, draft: Draft, activates_at: datetime | None, now: datetime
 ) -> Operation:
     adopted = draft.data["adopted"]
-    order = requests.AdoptCA(
+    take_over = requests.TakeOverCARequest(
         certificate_server=UUID(adopted["server"]),
         root_pem=adopted["root_pem"],
         authority=UUID(adopted["authority"]),
-        key_length=details.describe(adopted["root_pem"]).key_length,
+        key_length=details.get_details(adopted["root_pem"]).key_length,
         include_dns=True,
         activates_at=activates_at,
     )
     sealed_key = adopted["sealed_key"]
-    return creation.adopt_ca(order, sealed_key, by=request.user, key=draft.pk, now=now)
+    return creation.take_over_ca(take_over, sealed_key, by=request.user, key=draft.pk, now=now)

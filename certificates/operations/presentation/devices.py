@@ -1,4 +1,4 @@
-"""The devices on the page of an operation: who would be cut off, who came back, what helps."""
+"""The table of devices on the page of an operation: risks, contacts, and recommended actions."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from django.utils.translation import gettext_lazy
 
 from certificates.models import Operation
 from certificates.trust import devices_at_risk
-from certificates.trust.devices_at_risk import Contact, Why
+from certificates.trust.devices_at_risk import Contact, Risk
 from console.pages import tables
 from devices.models import Device
 
 COLUMNS = (
     tables.Column("device", gettext_lazy("Device"), "name"),
-    tables.Column("standing", gettext_lazy("Standing"), "standing"),
+    tables.Column("status", gettext_lazy("Status"), "status"),
     tables.Column("contact", gettext_lazy("Last contact"), "last_contact"),
-    tables.Column("remedy", gettext_lazy("What to do")),
+    tables.Column("remedy", gettext_lazy("Recommended action")),
 )
 AT_RISK = "at-risk"
-WORST_FIRST = Case(
-    When(standing=Contact.SILENT, then=0),
+UNREACHABLE_FIRST = Case(
+    When(status=Contact.NO_CONTACT, then=0),
     When(standing__in=("", Contact.ACTIVATED), then=2),
     default=1,
 )
@@ -37,25 +37,27 @@ WORST_FIRST = Case(
 
 @dataclass(frozen=True)
 class Row:
-    """One device in the table of the page."""
+    """A row of the table: a device, its status, and the recommended action."""
 
     device: Device
     tone: str
     label: str | Promise
     note: str
     remedy: str
-    there: str
-    when: datetime | None = None
+    remedy_url: str
+    first_contact: datetime | None = None
 
 
-def rows(operation: Operation, devices: Iterable[Any], *, is_bridged: bool) -> list[Row]:
-    """Return the rows of these devices, as they stand to the operation."""
+def build_rows(
+    operation: Operation, devices: Iterable[Any], *, has_cross_certificate: bool
+) -> list[Row]:
+    """Return the table rows of devices."""
     found = []
     for device in devices:
-        if devices_at_risk.is_over(operation):
+        if devices_at_risk.is_activated(operation):
             found.append(_contact_row(operation, device))
         else:
-            found.append(_risk_row(operation, device, is_bridged=is_bridged))
+            found.append(_risk_row(operation, device, has_cross_certificate=has_cross_certificate))
     return found
 
 
@@ -65,89 +67,97 @@ def _status_by_device(operation: Operation, device: Device) -> str:
     return reverse("systemupdates:devices", args=[operation.update_id]) + f"?q={device.name}"
 
 
-def _risk_row(operation: Operation, device: Any, *, is_bridged: bool) -> Row:
-    why = device.standing
+def _risk_row(operation: Operation, device: Any, *, has_cross_certificate: bool) -> Row:
+    why = device.status
     if not why:
         return Row(device, "ok", _("Ready"), "", "", "")
-    text, there = _remedy(operation, device, why)
-    relies = is_bridged and why in devices_at_risk.BRIDGE_HELPS
-    note = _("relies on the bridge") if relies else ""
-    if why == Why.NO_CERTIFICATE:
-        note = _("holds the activation back")
-    return Row(device, "busy" if relies else "bad", Why(why).label, note, text, there)
+    text, url = _remedy(operation, device, why)
+    relies = has_cross_certificate and why in devices_at_risk.HELPED_BY_CROSS_CERTIFICATE
+    note = _("relies on the cross-certificate") if relies else ""
+    if why == Risk.NO_CERTIFICATE:
+        note = _("blocks the activation")
+    return Row(device, "busy" if relies else "bad", Risk(why).label, note, text, url)
 
 
 def _remedy(operation: Operation, device: Device, why: str) -> tuple[str, str]:
-    """Return what helps a device that would be cut off, and where that is done."""
+    """Return the recommended action for a device at risk, and the URL for it."""
     texts = {
-        Why.NO_CERTIFICATE: _("See to its new certificate"),
-        Why.FAILED: _("Redeploy"),
-        Why.NEEDS_CRT: _("Run the Certificate Remint Tool on it"),
-        Why.REFUSED: _("See which server it refused"),
-        Why.LEFT_OUT: _("Redeploy"),
-        Why.OLD_AGENT: _("Update its agent"),
-        Why.SILENT: _("Switch it on, or run zac refresh on it"),
-        Why.NOT_APPLIED: _("Wait for its next refresh, or run zac refresh on it"),
+        Risk.NO_CERTIFICATE: _("Check its new certificate"),
+        Risk.FAILED: _("Redeploy"),
+        Risk.NEEDS_CRT: _("Run the Certificate Remint Tool on the device"),
+        Risk.PREFLIGHT_FAILED: _("Check which server it rejected"),
+        Risk.IGNORED: _("Redeploy"),
+        Risk.OLD_AGENT: _("Update the agent"),
+        Risk.NO_CONTACT: _("Start the device, or run zac refresh on it"),
+        Risk.NOT_APPLIED: _("Wait for the next refresh, or run zac refresh on the device"),
     }
-    there = _status_by_device(operation, device)
-    if why == Why.NO_CERTIFICATE:
-        there = reverse("certificates:page") + f"?q={device.name}"
-    elif why in (Why.OLD_AGENT, Why.SILENT):
-        there = reverse("devices:device", args=[device.pk])
-    return texts[Why(why)], there
+    url = _status_by_device(operation, device)
+    if why == Risk.NO_CERTIFICATE:
+        url = reverse("certificates:page") + f"?q={device.name}"
+    elif why in (Risk.OLD_AGENT, Risk.NO_CONTACT):
+        url = reverse("devices:device", args=[device.pk])
+    return texts[Risk(why)], url
 
 
 def _contact_row(operation: Operation, device: Any) -> Row:
-    standing = Contact(device.standing)
-    tones = {Contact.ACTIVATED: "ok", Contact.OLD_TRUST: "busy", Contact.SILENT: "bad"}
+    contact = Contact(device.status)
+    tones = {Contact.ACTIVATED: "ok", Contact.OLD_TRUST: "busy", Contact.NO_CONTACT: "bad"}
     texts = {
         Contact.ACTIVATED: "",
-        Contact.OLD_TRUST: _("See why it has not activated"),
-        Contact.SILENT: _("Switch it on; it comes back by itself or with the remint tool"),
+        Contact.OLD_TRUST: _("Check why it has not activated"),
+        Contact.NO_CONTACT: _(
+            "Start the device. It recovers automatically or with the Certificate Remint Tool"
+        ),
     }
     first = device.first_contact
-    there = _status_by_device(operation, device) if texts[standing] else ""
-    return Row(device, tones[standing], standing.label, "", texts[standing], there, first)
+    url = _status_by_device(operation, device) if texts[contact] else ""
+    return Row(device, tones[contact], contact.label, "", texts[contact], url, first)
 
 
-def matching(found: QuerySet[Any], operation: Operation, asked: tables.Asked) -> QuerySet[Any]:
-    """Return the devices that the search and the chip leave."""
-    if asked.q:
-        found = found.filter(name__icontains=asked.q)
-    if asked.state == AT_RISK:
-        return found.exclude(standing="")
-    known = Contact.values if devices_at_risk.is_over(operation) else Why.values
-    return found.filter(standing=asked.state) if asked.state in known else found
+def filter_devices(
+    found: QuerySet[Any], operation: Operation, query: tables.TableQuery
+) -> QuerySet[Any]:
+    """Filter devices by the search text and the selected chip."""
+    if query.q:
+        found = found.filter(name__icontains=query.q)
+    if query.state == AT_RISK:
+        return found.exclude(status="")
+    known = Contact.values if devices_at_risk.is_activated(operation) else Risk.values
+    return found.filter(status=query.state) if query.state in known else found
 
 
-def ordered(found: QuerySet[Any], field: str, *, descending: bool) -> QuerySet[Any]:
-    """Return the devices in order; without a field those that need somebody come first."""
+def order_devices(found: QuerySet[Any], field: str, *, descending: bool) -> QuerySet[Any]:
+    """Sort devices by a column. By default, devices that need attention come first."""
     if field:
         return found.order_by(f"{'-' if descending else ''}{field}", "pk")
-    return found.order_by(WORST_FIRST, "name", "pk")
+    return found.order_by(UNREACHABLE_FIRST, "name", "pk")
 
 
-def chips(operation: Operation, numbers: dict[str, int], asked: tables.Asked) -> list[Any]:
-    """Return the filter chips with their counts."""
-    kinds: Any = Contact if devices_at_risk.is_over(operation) else Why
+def build_chips(
+    operation: Operation, numbers: dict[str, int], query: tables.TableQuery
+) -> list[Any]:
+    """Return the filter chips with their device counts."""
+    kinds: Any = Contact if devices_at_risk.is_activated(operation) else Risk
     found = [("", _("All"), sum(numbers.values()))]
-    if not devices_at_risk.is_over(operation):
+    if not devices_at_risk.is_activated(operation):
         risky = sum(n for why, n in numbers.items() if why)
         found.append((AT_RISK, _("Not ready"), risky))
     found += [(kind.value, kind.label, numbers.get(kind.value, 0)) for kind in kinds]
     return [
-        {"key": key, "label": label, "n": n, "on": asked.state == key}
+        {"key": key, "label": label, "n": n, "on": query.state == key}
         for key, label, n in found
-        if n or key in ("", AT_RISK, asked.state)
+        if n or key in ("", AT_RISK, query.state)
     ]
 
 
-def export(operation: Operation, found: QuerySet[Any], *, is_bridged: bool) -> HttpResponse:
-    """Answer the devices as a CSV file, streamed."""
+def export_csv(
+    operation: Operation, found: QuerySet[Any], *, has_cross_certificate: bool
+) -> HttpResponse:
+    """Return the devices as a streamed CSV download."""
     devices = found.iterator(chunk_size=500)
     cells = (
         [row.device.name, row.label, row.note, row.device.last_contact, row.remedy]
-        for row in rows(operation, devices, is_bridged=is_bridged)
+        for row in build_rows(operation, devices, has_cross_certificate=has_cross_certificate)
     )
-    heading = [_("Device"), _("Standing"), _("Note"), _("Last contact"), _("What to do")]
+    heading = [_("Device"), _("Status"), _("Note"), _("Last contact"), _("Recommended action")]
     return tables.csv_download(f"devices_{slugify(operation.name)}.csv", heading, cells)

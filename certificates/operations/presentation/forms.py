@@ -1,6 +1,6 @@
-"""The fields of the certificate dialogs; they check form, the operations check sense.
+"""Forms for Remint CA, Roll Back, and the readiness policy.
 
-The fields of the acts on an operation: Roll back, Readiness policy (B-3, B-5).
+They validate the format of the input. The operations validate everything else.
 """
 
 from __future__ import annotations
@@ -13,80 +13,89 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from certificates.operations.activation_time import Limits, stamp, would_miss
-from certificates.operations.requests import YEARS, RemintCA
-from console.pages.forms import LocalTimeField, LocalTimeInput, PasswordAgain
+from certificates.operations.activation_time import (
+    ActivationLimits,
+    count_devices_missing,
+    format_time,
+)
+from certificates.operations.requests import YEARS, RemintCARequest
+from console.pages.forms import LocalTimeField, LocalTimeInput, ReauthenticationForm
 from faults import Fault
 from pki.keys import DEFAULT_KEY_LENGTH, KEY_LABELS, KEY_LENGTHS
 
 DEFAULT_YEARS = 10
 EARLY = _(
-    "This is earlier than suggested: the update may not have reached every server and device by "
-    "then."
+    "This time is earlier than suggested. The update might not reach every "
+    "server and device by then."
 )
 
 
 def key_lengths() -> list[tuple[int, str]]:
-    """Return the key lengths to choose from, with what each means (D-9)."""
+    """Return the supported key lengths as choices (D-9)."""
     return [(length, f"{length} ({KEY_LABELS[length]})") for length in KEY_LENGTHS]
 
 
 def validate_years(years: int) -> None:
-    """Refuse a validity outside 1 to 10 years (D-7)."""
+    """Raise ValidationError for a validity period outside 1 to 10 years (D-7)."""
     if years not in YEARS:
         raise forms.ValidationError(_("Enter a whole number from 1 to 10."))
 
 
 class ActivationInput(LocalTimeInput):
-    """A time beside which the dialog warns while it is earlier than the suggested one."""
+    """A time input that shows a warning while it is earlier than the suggested time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.attrs["data-early"] = "early-activation"
 
 
-class Timed(PasswordAgain):
-    """A form with an activation time. One that many devices would miss is asked about first."""
+class ActivationTimeForm(ReauthenticationForm):
+    """A form with an activation time.
+
+    A time that some devices would miss must be confirmed with the `soon` checkbox.
+    """
 
     soon = forms.BooleanField(
-        label=_("Activate then all the same"),
+        label=_("Activate at this time anyway"),
         required=False,
-        help_text=_("Devices that miss the update rely on the bridge, or recover later."),
+        help_text=_(
+            "Devices that miss the update rely on the cross-certificate or must recover later."
+        ),
     )
 
     EARLY = EARLY
-    limits: Limits
+    limits: ActivationLimits
     is_early = False
-    """The time was entered, and is earlier than the suggested one."""
+    """The entered time is earlier than the suggested one."""
     asks_soon = False
-    """The time was entered, and so many devices would miss it that it must be confirmed."""
+    """Devices would miss the entered time, so it must be confirmed."""
 
     def clean_activates_at(self) -> datetime:
-        """Say at once, beside other errors, that the time lies outside its limits."""
+        """Return the activation time, or raise ValidationError if it is outside its limits."""
         moment: datetime = self.cleaned_data["activates_at"]
         self.is_early = self.limits.is_early(moment)
         try:
             self.limits.check(moment)
         except Fault as fault:
             raise forms.ValidationError(str(fault)) from fault
-        self._ask_about(moment)
+        self._require_confirmation(moment)
         return moment
 
     def early_note(self) -> str:
-        """Return a warning where the time is allowed, and earlier than the suggested one."""
+        """Return a warning if the time is earlier than the suggested one, otherwise ""."""
         if not self.is_early:
             return ""
-        return _("%(early)s Suggested was %(at)s.") % {
+        return _("%(early)s The suggested time is %(at)s.") % {
             "early": EARLY,
-            "at": stamp(self.limits.suggestion),
+            "at": format_time(self.limits.suggestion),
         }
 
-    def _ask_about(self, moment: datetime) -> None:
+    def _require_confirmation(self, moment: datetime) -> None:
         zone = self.request.zone
         if not self.is_early:
             return
-        now = self.limits.earliest - zone.lead
-        missing = would_miss(zone, moment, now, self.limits.servers)
+        now = self.limits.earliest - zone.lead_time
+        missing = count_devices_missing(zone, moment, now, self.limits.servers)
         if not missing:
             return
         self.asks_soon = True
@@ -94,21 +103,24 @@ class Timed(PasswordAgain):
             return
         raise forms.ValidationError(
             ngettext(
-                "%(n)d device would miss the update: its next refresh is later, or it is silent.",
-                "%(n)d devices would miss the update: their next refresh is later, or they are "
-                "silent.",
+                (
+                    "%(n)d device would miss the update because it is offline or "
+                    "its next refresh is after the activation."
+                ),
+                "%(n)d devices would miss the update because they are offline "
+                "or their next refresh is after the activation.",
                 missing,
             ),
             params={"n": missing},
         )
 
 
-class RemintCAForm(Timed):
+class RemintCAForm(ActivationTimeForm):
     """Remint CA (manual, 1.2.9)."""
 
     confirm = forms.BooleanField(
         label=_("Yes, I want to remint the certificate authority"),
-        error_messages={"required": _("Tick this box if you want to remint the CA.")},
+        error_messages={"required": _("To remint the CA, select this checkbox.")},
         widget=forms.CheckboxInput(attrs={"data-activates": "remint-fields"}),
     )
     common_name = forms.CharField(label=_("Common name"), max_length=500)
@@ -139,7 +151,9 @@ class RemintCAForm(Timed):
         "soon",
     )
 
-    def __init__(self, request: Any, limits: Limits, zone_name: str, **kwargs: Any) -> None:
+    def __init__(
+        self, request: Any, limits: ActivationLimits, zone_name: str, **kwargs: Any
+    ) -> None:
         initial = {
             "common_name": zone_name,
             "activates_at": limits.suggestion,
@@ -148,57 +162,57 @@ class RemintCAForm(Timed):
         super().__init__(request, initial=initial, **kwargs)
         self.limits = limits
         if not self.is_bound:
-            # A form shown again has its focus on the first error instead.
+            # A form with errors has its focus on the first error instead.
             self.fields["confirm"].widget.attrs["autofocus"] = True
         if limits.immediate:
             del self.fields["activates_at"]
 
-    def order(self) -> RemintCA:
-        """Return what was asked for, in the words of the domain."""
-        given = self.cleaned_data
-        return RemintCA(
-            common_name=given["common_name"].strip(),
-            key_length=given["key_length"],
-            years=given["years"],
-            include_dns=given["include_dns"],
-            activates_at=given.get("activates_at"),
+    def build_request(self) -> RemintCARequest:
+        """Return the validated input as a RemintCARequest."""
+        values = self.cleaned_data
+        return RemintCARequest(
+            common_name=values["common_name"].strip(),
+            key_length=values["key_length"],
+            years=values["years"],
+            include_dns=values["include_dns"],
+            activates_at=values.get("activates_at"),
         )
 
 
-DAYS_AT_MOST = 365
+MAX_DAYS = 365
 
 
-class RollBackForm(PasswordAgain):
-    """Roll back: the confirmation, as in the dialogs that lead there."""
+class RollBackForm(ReauthenticationForm):
+    """Roll Back: the confirmation checkbox."""
 
     confirm = forms.BooleanField(
-        label=_("Yes, I want to go back to the certificate authority from before"),
-        error_messages={"required": _("Tick this box if you want to roll back.")},
+        label=_("Yes, I want to roll back to the previous certificate authority"),
+        error_messages={"required": _("To roll back, select this checkbox.")},
         widget=forms.CheckboxInput(attrs={"autofocus": True}),
     )
 
     field_order = ("confirm", "password")
 
 
-class ReadinessForm(PasswordAgain):
-    """What must be ready at the lock-out, else the activation is put off."""
+class ReadinessForm(ReauthenticationForm):
+    """The readiness policy, which is checked when the freeze period begins."""
 
     servers = forms.BooleanField(
-        label=_("Every Primary Server has applied the update"),
+        label=_("Require all Primary Servers to have applied the update"),
         required=False,
         widget=forms.CheckboxInput(attrs={"autofocus": True}),
     )
     percent = forms.IntegerField(
-        label=_("Share of devices that have rehearsed (%)"),
+        label=_("Devices that must pass the preflight check (%)"),
         min_value=0,
         max_value=100,
-        help_text=_("0 asks for none. 100 waits for the very last one."),
+        help_text=_("0 turns this check off. 100 requires every device."),
     )
     days = forms.IntegerField(
-        label=_("Of the devices seen in the last (days)"),
+        label=_("Count devices seen in the last (days)"),
         min_value=1,
-        max_value=DAYS_AT_MOST,
-        help_text=_("Devices that were silent for longer do not count."),
+        max_value=MAX_DAYS,
+        help_text=_("Devices that have been offline for longer are not counted."),
     )
 
     field_order = ("servers", "percent", "days", "password")

@@ -1,4 +1,4 @@
-"""What an operation goes through, and what can be done about it."""
+"""Help topics for operations."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ TOPICS = (
         _("Assign Now"),
         (
             _(
-                "Assigns the update before all content servers have its content. Devices that "
-                "find none try the next content server, and can be redeployed."
+                "Assigns the update before all content servers have the "
+                "content. A device that cannot get the content tries the next "
+                "content server. If the update fails on a device, redeploy it."
             ),
         ),
     ),
     Topic(
         (
             "certificates:cancel",
-            "certificates:clear",
+            "certificates:clear_failure",
         ),
         _("Cancel"),
         (
             _(
-                "Ends an operation before its activation and drops what was prepared on every "
-                "server. It works until the lock-out, ten minutes before the activation time; "
-                "after that single devices can be left out with Ignore Device."
+                "Stops an operation before activation and deletes everything "
+                "that was prepared on the servers. You can cancel until the "
+                "freeze period begins, ten minutes before the activation time "
+                "by default. After that, you can exclude individual devices "
+                "with Ignore Device."
             ),
         ),
     ),
@@ -40,15 +43,16 @@ TOPICS = (
         _("Replication status"),
         (
             _(
-                "Lists which content servers have the update's content. A server that is away "
-                "can be excluded, so that the update is assigned without it."
+                "Lists the content servers that have the content of the "
+                "update. If a server is offline, exclude it so that the update "
+                "can be assigned without it."
             ),
         ),
     ),
     Topic(
-        ("certificates:why", "certificates:ask_again"),
-        _("Why it failed"),
-        (_("Shows the last attempt of a device with its reason, and offers to redeploy."),),
+        ("certificates:failure_details", "certificates:retry_request"),
+        _("Failure Details"),
+        (_("Shows the last attempt on a device and why it failed, and lets you redeploy."),),
     ),
     Topic(
         (
@@ -57,79 +61,90 @@ TOPICS = (
             "certificates:operation_live",
             "certificates:report",
         ),
-        _("Page of an operation"),
+        _("Operation Details"),
         (
             _(
-                "Shows its stages by what devices reported, who would lose contact if it were "
-                "activated now and why, how far devices and first contacts are. The report can be "
-                "downloaded, signed by the zone key."
+                "Shows the progress of each stage as reported by devices, the "
+                "devices that would lose contact if the certificates were "
+                "activated now and why, and the first contacts after "
+                "activation. You can download a report signed with the zone "
+                "key."
             ),
         ),
     ),
     Topic(
         ("certificates:change_activation",),
-        _("Change activation time"),
+        _("Change Activation Time"),
         (
             _(
-                "Moves the activation to another time before the lock-out begins, or frees a "
-                "blocked operation. The new time is signed and travels to every device."
+                "Changes the activation time before the freeze period begins, "
+                "or unblocks a blocked operation. The new time is signed and "
+                "sent to every device."
             ),
         ),
     ),
     Topic(
         (
             "certificates:force",
-            "certificates:without_bridge",
+            "certificates:continue_without_cross_certificate",
             "certificates:try_again",
             "certificates:readiness_policy",
         ),
-        _("What holds an operation up"),
+        _("Blocked Operations"),
         (
             _(
-                "At the lock-out every server must have its new certificate, and the readiness "
-                "policy must be met; else nothing is activated and the page names what is missing."
+                "When the freeze period begins, every server must have its new "
+                "certificate and the readiness policy must be met. Otherwise "
+                "nothing is activated, and the page shows what is missing."
             ),
             _(
-                "You can change the activation time, ignore a device, or force the activation: "
-                "servers without a new certificate keep the old one, and devices that are not "
-                "ready need recovery. A lost certificate server can be given up with its bridge; a "
-                "preparation that failed can be tried again."
+                "You can change the activation time, ignore a device, or force "
+                "the activation. If you force it, servers without a new "
+                "certificate keep the old one, and devices that are not ready "
+                "must be recovered. If the certificate server is lost, you can "
+                "continue without the cross-certificate. If preparation "
+                "failed, you can try again."
             ),
         ),
     ),
     Topic(
         ("certificates:roll_back",),
-        _("Roll back"),
+        _("Roll Back"),
         (
             _(
-                "Goes back to the CA and the certificates from before the activation, as long as "
-                "the old root is still trusted everywhere. Devices trust both, so none loses "
-                "contact."
+                "Returns to the previous CA and certificates. You can roll "
+                "back until the old root is retired. Devices trust both CAs "
+                "during this time, so they stay connected."
             ),
         ),
     ),
     Topic(
-        ("certificates:confirm", "certificates:confirm_job", "certificates:confirm_act"),
-        _("Confirm as a second administrator"),
+        ("certificates:approve_operation", "certificates:decide_job", "certificates:decide_action"),
+        _("Second-Administrator Approval"),
         (
             _(
-                "Where the rule of two administrators is on, an act on the CA does nothing until "
-                "another one has confirmed it within a day. Its limits are checked again then."
+                "When two-administrator approval is on, CA operations do not "
+                "start until another administrator approves them. Requests "
+                "expire after 24 hours. All limits are checked again at "
+                "approval."
             ),
         ),
     ),
     Topic(
         ("certificates:trust", "certificates:not_refreshed"),
-        _("Roots and bridges"),
+        _("Roots and Cross-Certificates"),
         (
             _(
-                "Shows which roots the zone trusts, who still uses an old one, and when that one "
-                "is retired. A device that missed an update reaches the servers through the "
-                "bridge until the old root expires, and takes over at its next refresh."
+                "Shows which roots the zone trusts, which devices still use an "
+                "old root, and when each old root is retired. A device that "
+                "missed an update can connect through the cross-certificate "
+                "until the old root expires, and switches to the new root at "
+                "its next refresh."
             ),
             _(
-                "A root is retired once no registered device needs it any more. Start the devices "
-                "that stand in the way, or retire on its page what will never come back."
+                "A root is retired when no registered device needs it. Start "
+                "the devices that still use it. If a device will not return, "
+                "retire it on its device page."
             ),
         ),
     ),

@@ -1,7 +1,4 @@
-"""The page of one operation and its signed report (B-2, B-6 to B-8).
-
-The list of all operations, with a page of its own for each.
-"""
+"""The list of operations, and the page of an operation with its signed report."""
 
 from __future__ import annotations
 
@@ -23,10 +20,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
-from certificates.authority.views import news, rights
+from certificates.authority.views import get_rights, render_if_changed
 from certificates.models import Operation
 from certificates.operations.presentation import devices
-from certificates.operations.presentation.actions import operation_of
+from certificates.operations.presentation.actions import get_operation
 from certificates.operations.states import OperationState
 from certificates.progress import counts as operation_counts
 from certificates.progress import progress, stages
@@ -45,126 +42,139 @@ AFTER = (State.ACTIVATED, State.COMPLETED)
 
 
 @dataclass
-class Standing:
-    """An operation with everything that its live pane shows."""
+class OperationStatus:
+    """An operation with the data of its live pane."""
 
     operation: Operation
     zone: Zone
     now: datetime
     shown: progress.Progress
-    how_far: devices_at_risk.Trusting
+    trust: devices_at_risk.TrustCounts
 
     @cached_property
     def numbers(self) -> dict[str, int]:
-        """Return how many devices there are of each standing."""
-        return devices_at_risk.count(devices_at_risk.standing(self.operation, self.zone, self.now))
+        """Return the number of devices by status."""
+        return devices_at_risk.count_by_status(
+            devices_at_risk.get_devices_by_status(self.operation, self.zone, self.now)
+        )
 
     @cached_property
-    def is_bridged(self) -> bool:
-        """Tell whether a bridge carries devices that miss the update."""
-        return devices_at_risk.is_bridged(self.operation)
+    def has_cross_certificate(self) -> bool:
+        """Return True if devices that miss the update can rely on a cross-certificate."""
+        return devices_at_risk.has_cross_certificate(self.operation)
 
     @property
-    def mark(self) -> str:
-        """Return a text that changes when the pane would; from what is cheap to ask (P-10)."""
-        states, _servers, rest = progress.mark([self.shown], self.how_far).split(".")
-        # Here the rows follow every device, not the servers alone.
-        rows = progress.digest(self.shown.counts, self.how_far)
+    def revision(self) -> str:
+        """Return a text that changes whenever the pane would change, using cheap queries only."""
+        states, _servers, rest = progress.get_revision([self.shown], self.trust).split(".")
+        # This page lists every device, not only the servers.
+        rows = progress.digest(self.shown.counts, self.trust)
         return f"{states}.{rows}.{rest}"
 
 
-def standing(zone: Zone, operation: Operation, now: datetime) -> Standing:
-    """Read how an operation stands."""
-    counts = operation_counts.count([operation], now=now)[operation.pk]
-    return Standing(
+def get_status(zone: Zone, operation: Operation, now: datetime) -> OperationStatus:
+    """Return the current status of an operation."""
+    counts = operation_counts.get_counts([operation], now=now)[operation.pk]
+    return OperationStatus(
         operation=operation,
         zone=zone,
         now=now,
-        shown=progress.progress(operation, counts, zone, now),
-        how_far=devices_at_risk.trusting(operation),
+        shown=progress.get_progress(operation, counts, zone, now),
+        trust=devices_at_risk.count_trust(operation),
     )
 
 
-def live_context(request: ZoneRequest, stand: Standing, now: datetime) -> dict[str, Any]:
-    """Return what the live pane shows: message, stages, who would be cut off, the chart."""
-    operation = stand.operation
-    risks = sum(
-        n for why, n in stand.numbers.items() if why and not devices_at_risk.is_over(operation)
+def build_live_context(
+    request: ZoneRequest, status: OperationStatus, now: datetime
+) -> dict[str, Any]:
+    """Return the context of the live pane: message, stages, devices at risk, and chart."""
+    operation = status.operation
+    is_over = devices_at_risk.is_activated(operation)
+    not_ready = 0 if is_over else sum(n for why, n in status.numbers.items() if why)
+    relying = 0
+    if status.has_cross_certificate and not is_over:
+        relying = sum(
+            status.numbers.get(why, 0) for why in devices_at_risk.HELPED_BY_CROSS_CERTIFICATE
+        )
+    cutover_stages = (
+        stages.get_cutover_stages(operation, status.trust) if operation.changes_ca else []
     )
-    relying = sum(stand.numbers.get(why, 0) for why in devices_at_risk.BRIDGE_HELPS)
-    relying = relying if stand.is_bridged and not devices_at_risk.is_over(operation) else 0
     return {
         "operation": operation,
-        "p": stand.shown,
-        "mark": stand.mark,
-        "cut_over": stages.cut_over(operation, stand.how_far) if operation.changes_ca else [],
-        "how_far": stand.how_far,
-        "is_over": devices_at_risk.is_over(operation),
-        "contacts": [(c.value, c.label, stand.numbers.get(c, 0)) for c in Contact],
-        "cut_off": risks - relying,
+        "p": status.shown,
+        "revision": status.revision,
+        "cutover_stages": cutover_stages,
+        "trust": status.trust,
+        "is_over": is_over,
+        "contacts": [(c.value, c.label, status.numbers.get(c, 0)) for c in Contact],
+        "at_risk": not_ready - relying,
         "relying": relying,
-        "is_bridged": stand.is_bridged,
-        "rely_now": stand.how_far.of - stand.how_far.trusting,
+        "has_cross_certificate": status.has_cross_certificate,
+        "relying_now": status.trust.of - status.trust.trusting,
         "readiness": _readiness(request, operation, now),
         "unrefreshed": _unrefreshed(operation),
-        "chart": _chart(operation, stand, now),
+        "chart": _chart(operation, status, now),
         "now": now,
-        **rights(request),
+        **get_rights(request),
     }
 
 
 def _unrefreshed(operation: Operation) -> int | None:
-    """Return how many devices do not know of the last new certificate yet (D-47)."""
-    if stragglers.last_stored(operation) is None:
+    """Return how many devices have not refreshed since the last certificate was stored (D-47)."""
+    if stragglers.get_last_stored(operation) is None:
         return None
-    return stragglers.not_refreshed(operation).count()
+    return stragglers.get_not_refreshed(operation).count()
 
 
 def _readiness(request: ZoneRequest, operation: Operation, now: datetime) -> dict[str, Any]:
-    """Return how the zone's policy stands to an operation that is not activated yet."""
+    """Return the readiness policy and whether an operation meets it."""
     zone = request.zone
-    waits = operation.state in (State.ASSIGNED, State.BLOCKED)
+    is_pending = operation.state in (State.ASSIGNED, State.BLOCKED)
     return {
         "on": readiness.has_policy(zone),
-        "policy": readiness.policy_of(zone),
-        "missing": readiness.shortfalls(operation, zone, now) if waits else [],
-        "waits": waits,
+        "policy": readiness.get_policy(zone),
+        "missing": readiness.list_shortfalls(operation, zone, now) if is_pending else [],
+        "is_pending": is_pending,
     }
 
 
-def _chart(operation: Operation, stand: Standing, now: datetime) -> chart.Chart | None:
+def _chart(operation: Operation, status: OperationStatus, now: datetime) -> chart.Chart | None:
     update = operation.update
     if update is None:
         return None
     until = max(filter(None, (operation.ended_at or now, operation.activated_at)))
-    moments = chart.edges(operation.created_at, until)
-    made = spread.counted(operation.futures.exclude(made_at=None), "made_at", moments)
-    lines = spread.series(update, moments)
-    lines.insert(1, chart.Series("made", _("Certificates made"), made))
+    moments = chart.time_steps(operation.created_at, until)
+    made = spread.count_until(operation.futures.exclude(available_at=None), "available_at", moments)
+    lines = spread.build_series(update, moments)
+    lines.insert(1, chart.Series("made", _("Certificates created"), made))
     moment = operation.activated_at or operation.activates_at
     marks = [chart.Mark("activation", _("Activation"), moment)] if moment else []
-    return chart.draw(moments, lines, of=stand.how_far.of, marks=marks)
+    return chart.build_chart(moments, lines, of=status.trust.of, marks=marks)
 
 
 @require_safe
 def operation(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Show one operation: stages, who would be cut off, the rollout, the contacts after it."""
-    found, now = operation_of(pk), timezone.now()
-    stand = standing(request.zone, found, now)
-    asked = tables.Asked.read(request.GET)
-    columns, field, descending = tables.sorted_by(devices.COLUMNS, asked.sort)
-    rows = devices.matching(devices_at_risk.standing(found, request.zone, now), found, asked)
-    rows = devices.ordered(rows, field, descending=descending)
+    """Show the page of an operation: stages, devices at risk, rollout, and contacts."""
+    found, now = get_operation(pk), timezone.now()
+    status = get_status(request.zone, found, now)
+    query = tables.TableQuery.parse(request.GET)
+    columns, field, descending = tables.sort_columns(devices.COLUMNS, query.sort)
+    rows = devices.filter_devices(
+        devices_at_risk.get_devices_by_status(found, request.zone, now), found, query
+    )
+    rows = devices.order_devices(rows, field, descending=descending)
     if request.GET.get("export") == "csv":
-        return devices.export(found, rows, is_bridged=stand.is_bridged)
-    page = tables.page_of(rows, asked)
-    context = live_context(request, stand, now) | {
+        return devices.export_csv(found, rows, has_cross_certificate=status.has_cross_certificate)
+    page = tables.get_page(rows, query)
+    context = build_live_context(request, status, now) | {
         "nav": "certificates",
-        "asked": asked,
+        "query": query,
         "columns": columns,
         "page": page,
-        "rows": devices.rows(found, page.object_list, is_bridged=stand.is_bridged),
-        "chips": devices.chips(found, stand.numbers, asked),
+        "rows": devices.build_rows(
+            found, page.object_list, has_cross_certificate=status.has_cross_certificate
+        ),
+        "chips": devices.build_chips(found, status.numbers, query),
         "sizes": tables.PAGE_SIZES,
         "here": request.get_full_path(),
     }
@@ -172,27 +182,27 @@ def operation(request: ZoneRequest, pk: UUID) -> HttpResponse:
 
 
 @require_safe
-def live(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Answer the live pane of an operation: 204 while nothing is new."""
-    found, now = operation_of(pk), timezone.now()
-    stand = standing(request.zone, found, now)
+def operation_live(request: ZoneRequest, pk: UUID) -> HttpResponse:
+    """Return the live pane of an operation, or 204 if it has not changed."""
+    found, now = get_operation(pk), timezone.now()
+    status = get_status(request.zone, found, now)
 
     def context() -> dict[str, Any]:
-        return live_context(request, stand, now) | {"is_news": True}
+        return build_live_context(request, status, now) | {"is_news": True}
 
-    return news(request, PANE, context, stand.mark, [stand.shown])
+    return render_if_changed(request, PANE, context, status.revision, [status.shown])
 
 
 @require_POST
 def report(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Sign the report of an operation and give it as JSON, or as a page to print (B-8)."""
-    found = operation_of(pk)
-    made = reports.build(found, now=timezone.now())
-    signed = reports.sign(made)
+    """Sign the report of an operation, and return it as a JSON file or a printable page."""
+    found = get_operation(pk)
+    made = reports.build_report(found, now=timezone.now())
+    signed = reports.sign_report(made)
     if request.POST.get("as") != "page":
         text = json.dumps(vars(signed), indent=1)
         response = HttpResponse(text, content_type="application/json")
-        return tables.as_download(response, f"report_{slugify(found.name)}.json")
+        return tables.as_attachment(response, f"report_{slugify(found.name)}.json")
     context = {
         "nav": "certificates",
         "operation": found,
@@ -216,24 +226,24 @@ OPERATION_COLUMNS = (
 
 @require_safe
 def operations(request: ZoneRequest) -> HttpResponse:
-    """List every operation, those in progress first."""
-    asked = tables.Asked.read(request.GET)
-    columns, field, descending = tables.sorted_by(OPERATION_COLUMNS, asked.sort)
+    """List all operations, newest first."""
+    query = tables.TableQuery.parse(request.GET)
+    columns, field, descending = tables.sort_columns(OPERATION_COLUMNS, query.sort)
     found = Operation.objects.select_related("requested_by")
-    if asked.q:
-        found = found.filter(name__icontains=asked.q)
-    numbers = tables.counts(found, dict(_by_kind()))
-    if asked.state in Operation.Kind.values:
-        found = found.filter(kind=asked.state)
+    if query.q:
+        found = found.filter(name__icontains=query.q)
+    numbers = tables.count_by_condition(found, dict(_by_kind()))
+    if query.state in Operation.Kind.values:
+        found = found.filter(kind=query.state)
     order = f"{'-' if descending else ''}{field}" if field else "-created_at"
     labels = {"": _("All"), **dict(Operation.Kind.choices)}
     context = {
         "nav": "certificates",
-        "asked": asked,
+        "query": query,
         "columns": columns,
-        "page": tables.page_of(found.order_by(order, "pk"), asked),
+        "page": tables.get_page(found.order_by(order, "pk"), query),
         "chips": [
-            {"key": key, "label": label, "n": numbers[key], "on": asked.state == key}
+            {"key": key, "label": label, "n": numbers[key], "on": query.state == key}
             for key, label in labels.items()
         ],
         "sizes": tables.PAGE_SIZES,

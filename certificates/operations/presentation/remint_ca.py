@@ -1,9 +1,8 @@
-"""The dialogs of the CA pane: View Certificate and Remint CA (manual, 1.2.3 and 1.2.9)."""
+"""The dialogs View Certificate and Remint CA (manual, 1.2.3 and 1.2.9)."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -17,15 +16,14 @@ from certificates import tasks
 from certificates.authority import gates
 from certificates.models import Authority, Operation
 from certificates.operations import creation
-from certificates.operations.activation_time import Limits, limits
+from certificates.operations.activation_time import ActivationLimits, get_limits
+from certificates.operations.presentation import wizard
 from certificates.operations.presentation.forms import RemintCAForm
-from certificates.progress import counts as operation_counts
-from certificates.progress import progress
-from console.pages.forms import utc_words, zone_words
-from console.pages.responses import close_dialog, dialog, faults_on, needs
+from console.pages.forms import format_utc, format_zone
+from console.pages.responses import render_dialog, require_right, show_faults_on
 from devices.middleware import ZoneRequest
 from faults import Conflict
-from pki.certificates.details import describe
+from pki.certificates.details import get_details
 
 VIEW = "certificates/dialogs/certificate.html"
 
@@ -34,14 +32,14 @@ VIEW = "certificates/dialogs/certificate.html"
 def view_certificate(request: ZoneRequest) -> HttpResponse:
     """View Certificate of the zone CA."""
     authority = Authority.objects.current()
-    context = certificate_context(authority.root_pem, timezone.now())
+    context = build_certificate_context(authority.root_pem, timezone.now())
     context |= {"title": _("View Certificate"), "pem_url": reverse("certificates:ca_pem")}
-    return dialog(request, VIEW, context)
+    return render_dialog(request, VIEW, context)
 
 
-def certificate_context(pem: str, now: datetime) -> dict[str, Any]:
+def build_certificate_context(pem: str, now: datetime) -> dict[str, Any]:
     """Return what View Certificate shows of a certificate (R020 to R027)."""
-    details = describe(pem)
+    details = get_details(pem)
     return {
         "details": details,
         "expired": now > details.not_after,
@@ -52,43 +50,42 @@ def certificate_context(pem: str, now: datetime) -> dict[str, Any]:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@needs(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
+@require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
 def remint_ca(request: ZoneRequest) -> HttpResponse:
     """Remint CA."""
     now = timezone.now()
-    found = limits(Operation.Kind.REMINT_CA, now=now)
+    found = get_limits(Operation.Kind.REMINT_CA, now=now)
     data = request.POST if request.method == "POST" else None
     form = RemintCAForm(request, found, request.zone.name, data=data)
     if data is None:
-        refuse_shut(gates.Button.REMINT)
+        check_button(gates.Button.REMINT)
     elif form.is_valid():
-        with faults_on(form), transaction.atomic():
+        with show_faults_on(form), transaction.atomic():
             key = form.cleaned_data["key"]
-            operation = creation.remint_ca(form.order(), by=request.user, key=key, now=now)
-            transaction.on_commit(partial(tasks.nudge, str(operation.pk)), robust=True)
+            operation = creation.remint_ca(form.build_request(), by=request.user, key=key, now=now)
+            tasks.enqueue_step_on_commit(operation)
         if not form.errors:
-            said = f"{progress.headline(operation, operation_counts.Counts())} {form.early_note()}"
-            return close_dialog(request, reverse("certificates:page"), said=said.strip())
-    return dialog(
-        request, "certificates/dialogs/remint_ca.html", limit_words(found, now), form=form
+            return wizard.close_after_start(request, operation, form.early_note())
+    return render_dialog(
+        request, "certificates/dialogs/remint_ca.html", build_limits_context(found, now), form=form
     )
 
 
-def refuse_shut(button: gates.Button) -> None:
-    """Refuse to open the dialog while its button is shut, with the button's reason."""
+def check_button(button: gates.Button) -> None:
+    """Raise Conflict with the reason if a button of the CA pane is disabled."""
     authority = Authority.objects.current()
     pending = Operation.objects.blocking().first()
-    reason = gates.reason(button, authority, pending)
+    reason = gates.get_reason(button, authority, pending)
     if reason:
         raise Conflict(reason)
 
 
-def limit_words(found: Limits, now: datetime) -> dict[str, Any]:
-    """Return the limits of the activation time as the dialog tells them."""
+def build_limits_context(found: ActivationLimits, now: datetime) -> dict[str, Any]:
+    """Return the limits of the activation time as template context."""
     weeks = [(n, now + timedelta(weeks=n)) for n in (1, 2, 4)]
     return {
         "limits": found,
-        "zone_words": zone_words(found.suggestion),
-        "utc_words": utc_words(found.suggestion),
+        "zone_words": format_zone(found.suggestion),
+        "utc_words": format_utc(found.suggestion),
         "weeks": [(n, moment) for n, moment in weeks if moment < found.latest],
     }

@@ -1,33 +1,30 @@
-"""What dialogs of several pages share: their draft, their steps, Back, and a second Finish."""
+"""Functions shared by multi-page dialogs: drafts, steps, and starting the operation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db import transaction
 from django.forms import BaseForm
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from certificates import tasks
 from certificates.models import Draft, Operation
 from certificates.progress import counts as operation_counts
 from certificates.progress import progress
-from console.pages.responses import close_dialog, dialog
+from console.pages.responses import close_dialog, render_dialog
 from devices.middleware import ZoneRequest
 from faults import NotFound
 
 
 @dataclass(frozen=True)
 class Step:
-    """One page of a wizard. `only` names the choice that it belongs to, "" for every one."""
+    """A page of a wizard. `only` is the choice that the page is for, "" for every choice."""
 
     key: str
     title: str | Promise
@@ -35,58 +32,53 @@ class Step:
     only: str = ""
 
 
-def heading(steps: tuple[Step, ...], here: str) -> list[dict[str, Any]]:
-    """Return the steps for the head of the dialog; those that are done are marked."""
-    at = next(number for number, step in enumerate(steps) if step.key == here)
+def build_headings(steps: tuple[Step, ...], key: str) -> list[dict[str, Any]]:
+    """Return the steps with their states done, now, or "", for the header of the dialog."""
+    current = next(number for number, step in enumerate(steps) if step.key == key)
     return [
-        {"step": step, "state": "done" if number < at else "now" if number == at else ""}
+        {"step": step, "state": "done" if number < current else "now" if number == current else ""}
         for number, step in enumerate(steps)
     ]
 
 
-def before(steps: tuple[Step, ...], here: str) -> str:
-    """Return the key of the step before, "" for the first."""
+def get_previous_key(steps: tuple[Step, ...], key: str) -> str:
+    """Return the key of the previous step, "" for the first step."""
     keys = ["", *(step.key for step in steps)]
-    return keys[keys.index(here) - 1]
+    return keys[keys.index(key) - 1]
 
 
-def after(steps: tuple[Step, ...], here: str) -> str:
-    """Return the key of the step after, "" for the last."""
+def get_next_key(steps: tuple[Step, ...], key: str) -> str:
+    """Return the key of the next step, "" for the last step."""
     keys = [*(step.key for step in steps), ""]
-    return keys[keys.index(here) + 1]
+    return keys[keys.index(key) + 1]
 
 
-def show(  # what a page of a wizard is made of
+def render_step(
     request: ZoneRequest, step: Step, context: dict[str, Any], *, form: BaseForm
 ) -> HttpResponse:
-    """Show one page of a wizard."""
-    return dialog(request, step.template, {"step": step, **context}, form=form)
+    """Render a page of a wizard."""
+    return render_dialog(request, step.template, {"step": step, **context}, form=form)
 
 
-def draft_of(request: ZoneRequest, kind: str, pk: UUID, now: datetime) -> Draft | None:
-    """Return a user's own draft; None where it ended or never was."""
+def get_draft(request: ZoneRequest, kind: str, pk: UUID, now: datetime) -> Draft | None:
+    """Return a draft of the current user, or None if it has expired or does not exist."""
     return Draft.objects.alive(request.user, kind, now).filter(pk=pk).first()
 
 
-def ended(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Answer for a draft that is gone: its operation runs already, or it has expired."""
-    known = Operation.objects.filter(idempotency_key=pk, requested_by=request.user).first()
-    if known is None:
+def respond_without_draft(request: ZoneRequest, pk: UUID) -> HttpResponse:
+    """Close the dialog if the operation of the draft was already started, or raise NotFound."""
+    existing = Operation.objects.filter(idempotency_key=pk, requested_by=request.user).first()
+    if existing is None:
         raise NotFound(
             _("This dialog has expired. Nothing was changed."),
-            action=_("Close it and start again."),
+            action=_("Close the dialog and start again."),
         )
-    said = _("The %s operation was already submitted.") % known.get_kind_display()
-    messages.info(request, said)
-    return close_dialog(request, reverse("certificates:page"), said=said)
+    message = _("The %s operation has already been submitted.") % existing.get_kind_display()
+    messages.info(request, message)
+    return close_dialog(request, reverse("certificates:page"), message=message)
 
 
-def started(request: ZoneRequest, operation: Operation, note: str) -> HttpResponse:
-    """Close the dialog onto the operation that it started; `note` warns, or is ""."""
-    said = f"{progress.headline(operation, operation_counts.Counts())} {note}"
-    return close_dialog(request, reverse("certificates:page"), said=said.strip())
-
-
-def nudge(operation: Operation) -> None:
-    """Ask for the operation's next step once its rows are there."""
-    transaction.on_commit(partial(tasks.nudge, str(operation.pk)), robust=True)
+def close_after_start(request: ZoneRequest, operation: Operation, note: str) -> HttpResponse:
+    """Close the dialog with a message about the started operation and an optional warning."""
+    message = f"{progress.headline(operation, operation_counts.Counts())} {note}"
+    return close_dialog(request, reverse("certificates:page"), message=message.strip())

@@ -22,7 +22,7 @@ from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 PAGE = "/configuration/administrators/"
-LINK = re.compile(r"/set-up/[\w-]{43}/")
+LINK = re.compile(r"/setup-link/[\w-]{43}/")
 CA, DEPLOY = "certificates.certificate_authority", "systemupdates.deploy_update"
 
 
@@ -48,7 +48,7 @@ def log_in(name, password):
 def set_up(text, password="a sentence of several words", again=None):
     client = Client()
     given = {"new_password": password, "again": again or password}
-    return client, client.post(f"/set-up/{text}/", given)
+    return client, client.post(f"/setup-link/{text}/", given)
 
 
 def test_a_new_administrator_gets_a_link_that_is_shown_once(client):
@@ -65,10 +65,10 @@ def test_a_new_administrator_gets_a_link_that_is_shown_once(client):
 
 
 def test_a_link_ends_after_a_day_and_with_a_newer_one(client, chief):
-    user, text = accounts.create(
+    user, text = accounts.create_administrator(
         accounts.NewAdministrator("eve", "", ["viewer"]), by="chief", now=timezone.now()
     )
-    newer = accounts.new_setup_link(user.pk, by=chief, now=timezone.now())
+    newer = accounts.create_setup_link(user.pk, by=chief, now=timezone.now())
     assert set_up(text)[1].status_code == 404
     SetupLink.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert set_up(newer)[1].status_code == 404
@@ -109,7 +109,7 @@ def test_what_cannot_be_an_administrator_is_refused(client, given):
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.key)
 def test_each_role_gives_its_rights_and_no_other(chief, role):
-    user, _text = accounts.create(
+    user, _text = accounts.create_administrator(
         accounts.NewAdministrator("eve", "", [role.key]), by="chief", now=timezone.now()
     )
     user = User.objects.get(pk=user.pk)
@@ -148,7 +148,7 @@ def test_deactivating_ends_sessions_and_tokens_at_once(client, enter):
     create(client)
     eve = User.objects.get(username="eve")
     theirs = enter(eve)
-    _token, text = tokens.make(eve, "report", rights=[], expires_at=None)
+    _token, text = tokens.create_token(eve, "report", rights=[], expires_at=None)
     bearer = {"Authorization": f"Bearer {text}"}
     assert Client().get("/api/v1/zone", headers=bearer).status_code == 200
     assert client.post(f"{PAGE}{eve.pk}/deactivate/").status_code == 302
@@ -162,9 +162,9 @@ def test_deactivating_ends_sessions_and_tokens_at_once(client, enter):
 def test_the_tokens_of_an_administrator_are_revoked_at_once(client):
     create(client)
     eve = User.objects.get(username="eve")
-    _token, text = tokens.make(eve, "report", rights=[], expires_at=None)
+    _token, text = tokens.create_token(eve, "report", rights=[], expires_at=None)
     bearer = {"Authorization": f"Bearer {text}"}
-    assert "Revoke API tokens" in client.get(f"{PAGE}{eve.pk}/").content.decode()
+    assert "Revoke API Tokens" in client.get(f"{PAGE}{eve.pk}/").content.decode()
     assert client.post(f"{PAGE}{eve.pk}/revoke-tokens/").status_code == 302
     assert Client().get("/api/v1/zone", headers=bearer).status_code == 401
     assert Entry.objects.get(action="revoke-api-tokens").detail["before"] == {"tokens": ["report"]}
@@ -225,7 +225,7 @@ def test_changing_the_password_ends_the_other_sessions(zone, enter):
 
 
 def test_changing_the_password_needs_the_old_one_when_the_login_is_old(zone, enter):
-    client = enter(factories.user("person"), proved=False)
+    client = enter(factories.user("person"), reauthenticated=False)
     new = {"new_password": "a sentence of several words", "again": "a sentence of several words"}
     assert client.post("/preferences/password/", new).status_code == 422
     assert client.post("/preferences/password/", {**new, "password": "wrong"}).status_code == 422
@@ -241,10 +241,10 @@ def test_resetting_a_second_factor_lets_them_in_by_password(client, person, auth
 
 
 def test_every_act_asks_for_the_password_when_the_login_is_old(chief, enter):
-    eve, _text = accounts.create(
+    eve, _text = accounts.create_administrator(
         accounts.NewAdministrator("eve", "", ["viewer"]), by="chief", now=timezone.now()
     )
-    client = enter(chief, proved=False)
+    client = enter(chief, reauthenticated=False)
     before = Entry.objects.count()
     for name in ("deactivate", "end-sessions", "roles", "set-up-link", "temporary-password"):
         answer = client.post(f"{PAGE}{eve.pk}/{name}/", {"roles": ["super-administrator"]})
@@ -293,7 +293,7 @@ def test_what_was_typed_beside_a_wrong_password_is_kept_nowhere(zone, enter):
     """S-30: the lock-out counts a failure, it does not keep the form with its passphrase."""
     from axes.models import AccessAttempt
 
-    client = enter(factories.user("person", CA), proved=False)
+    client = enter(factories.user("person", CA), reauthenticated=False)
     sent = {"password": "wrong", "passphrase": "hidden-passphrase", "again": "hidden-passphrase"}
     client.post("/configuration/certificates/backup-ca/?x=hidden-passphrase", sent)
     assert AccessAttempt.objects.count() == 1
@@ -301,13 +301,13 @@ def test_what_was_typed_beside_a_wrong_password_is_kept_nowhere(zone, enter):
 
 
 def test_a_link_of_a_deactivated_user_opens_nothing(client, chief):
-    user, text = accounts.create(
+    user, text = accounts.create_administrator(
         accounts.NewAdministrator("eve", "", ["viewer"]), by="chief", now=timezone.now()
     )
     accounts.deactivate(user.pk, by=chief)
     assert set_up(text)[1].status_code == 404
     with pytest.raises(Refused, match="deactivated"):
-        accounts.new_setup_link(user.pk, by=chief, now=timezone.now())
+        accounts.create_setup_link(user.pk, by=chief, now=timezone.now())
 
 
 def test_the_filters_of_the_list_count_and_select(client):
@@ -319,20 +319,20 @@ def test_the_filters_of_the_list_count_and_select(client):
 
 
 def test_links_of_others_are_not_touched(chief):
-    first, text = accounts.create(
+    first, text = accounts.create_administrator(
         accounts.NewAdministrator("eve", "", ["viewer"]), by="chief", now=timezone.now()
     )
-    accounts.create(
+    accounts.create_administrator(
         accounts.NewAdministrator("bob", "", ["viewer"]), by="chief", now=timezone.now()
     )
-    assert setup_links.find(text, now=timezone.now()).user == first
+    assert setup_links.find_link(text, now=timezone.now()).user == first
 
 
 def test_the_command_on_the_server_gets_a_lost_administrator_in_again(person, authenticator):
     said = StringIO()
     call_command("set_up_link", "person", "--without-second-factor", stdout=said)
     address = said.getvalue().strip()
-    assert address.startswith("https://127.9.0.1:8443/set-up/")
+    assert address.startswith("https://127.9.0.1:8443/setup-link/")
     assert log_in("person", factories.PASSWORD)[1].status_code == 200, "the old password is gone"
     client, answer = set_up(address.split("/")[-2])
     assert answer.status_code == 302
@@ -348,7 +348,7 @@ def test_a_lock_out_is_shown_and_ended_on_the_page(client, zone):
     for _ in range(5):
         log_in("locked", "wrong")
     shown = client.get(there).content.decode()
-    assert "Locked out" in shown
+    assert "Account Locked" in shown
     assert client.post(f"{there}unlock/").status_code == 302
-    assert "Locked out" not in client.get(there).content.decode()
+    assert "Account Locked" not in client.get(there).content.decode()
     assert Entry.objects.get(action="unlock-administrator").note == "locked"

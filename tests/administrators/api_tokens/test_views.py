@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from audit.models import Entry
-from console.access.api_tokens import RIGHTS, digest_of
+from console.access.api_tokens import RIGHTS, token_digest
 from console.models import ApiToken
 from tests.support import factories
 
@@ -18,10 +18,10 @@ DEPLOY = "systemupdates.deploy_update"
 TEXT = re.compile(r"zcct_[A-Za-z0-9_-]{43}")
 
 
-def log_in(user, *, proved=True):
+def log_in(user, *, reauthenticated=True):
     client = Client()
     client.force_login(user)
-    if proved:
+    if reauthenticated:
         session = client.session
         session["authenticated_at"] = timezone.now().timestamp()
         session.save()
@@ -49,7 +49,7 @@ def test_a_new_token_is_shown_once_and_only_its_digest_is_kept(client):
     assert response.headers["Cache-Control"] == "no-store"
     text = TEXT.search(response.content.decode())[0]
     token = ApiToken.objects.get()
-    assert token.digest == digest_of(text)
+    assert token.digest == token_digest(text)
     assert text not in client.get(PAGE).content.decode()
     assert text not in str(list(ApiToken.objects.values()) + list(Entry.objects.values()))
     left = token.expires_at - timezone.now()
@@ -77,7 +77,7 @@ def test_a_right_that_the_user_lacks_is_neither_offered_nor_given(client):
 
 
 def test_the_password_is_asked_again_when_the_proof_is_old(user):
-    client = log_in(user, proved=False)
+    client = log_in(user, reauthenticated=False)
     assert create(client).status_code == 422
     assert create(client, password="wrong").status_code == 422
     assert not ApiToken.objects.exists()

@@ -72,9 +72,9 @@ def test_logout_is_a_post(client):
 @pytest.mark.parametrize(
     ("key", "age", "stays"),
     [
-        ("seen_at", middleware.IDLE - 60, True),
-        ("seen_at", middleware.IDLE + 1, False),
-        ("started_at", middleware.ABSOLUTE + 1, False),
+        ("seen_at", middleware.IDLE_SECONDS - 60, True),
+        ("seen_at", middleware.IDLE_SECONDS + 1, False),
+        ("started_at", middleware.LIFETIME_SECONDS + 1, False),
     ],
 )
 def test_a_session_ends_when_idle_or_old(client, key, age, stays):

@@ -33,7 +33,7 @@ def provider(zone, settings):
 @pytest.fixture
 def olga(provider):
     order = accounts.NewAdministrator("olga", "", ["certificate-administrator"], "oidc")
-    return accounts.create(order, by="chief", now=timezone.now())[0]
+    return accounts.create_administrator(order, by="chief", now=timezone.now())[0]
 
 
 def start(client, path="/login/oidc/", **asked):

@@ -58,7 +58,7 @@ def test_the_password_is_forgotten_when_the_code_comes_late(authenticator):
     client = Client()
     give_password(client)
     session = client.session
-    session[views.HALFWAY]["at"] -= views.CODE_WITHIN.total_seconds() + 1
+    session[views.PENDING_CODE]["at"] -= views.CODE_PERIOD.total_seconds() + 1
     session.save()
     assert give_code(client, authenticator.code()).url == LOGIN
 
@@ -70,7 +70,7 @@ def test_the_session_has_a_new_key_after_each_step(authenticator):
     halfway = client.session.session_key
     give_code(client, authenticator.code())
     assert client.session.session_key != halfway
-    assert views.HALFWAY not in client.session
+    assert views.PENDING_CODE not in client.session
 
 
 def test_wrong_codes_lock_out_as_wrong_passwords_do(authenticator):
@@ -79,7 +79,7 @@ def test_wrong_codes_lock_out_as_wrong_passwords_do(authenticator):
     answers = [give_code(client, "000000").status_code for _ in range(5)]
     assert answers == [422, 422, 422, 422, 429]
     assert give_code(client, authenticator.code()).status_code == 429
-    assert Entry.objects.filter(action="login-failed", note="wrong code").count() == 5
+    assert Entry.objects.filter(action="login-failed", note="incorrect code").count() == 5
 
 
 @pytest.mark.parametrize("shift", [-30, 30])
@@ -110,14 +110,14 @@ def test_what_the_database_holds_opens_nothing(authenticator):
 
 def test_the_secret_of_one_user_does_not_open_as_that_of_another(authenticator):
     other = factories.user("other")
-    blob = SecondFactor.objects.get().sealed
-    moved = SecondFactor.objects.create(user=other, sealed=blob, confirmed_at=timezone.now())
+    blob = SecondFactor.objects.get().encrypted
+    moved = SecondFactor.objects.create(user=other, encrypted=blob, confirmed_at=timezone.now())
     with pytest.raises(Exception, match="moved from another place"):
-        second_factor._open(moved)
+        second_factor._decrypt(moved)
 
 
 def test_an_act_on_the_ca_asks_for_both_again(authenticator, enter, person):
-    client = enter(person, proved=False)
+    client = enter(person, reauthenticated=False)
     page = client.get(REMINT).content.decode()
     assert 'name="password_0"' in page
     assert 'name="password_1"' in page
@@ -131,7 +131,7 @@ def test_an_act_on_the_ca_asks_for_both_again(authenticator, enter, person):
 
 def test_setting_one_up_asks_for_the_password_and_for_the_first_code(zone, enter):
     user = factories.user("person")
-    client = enter(user, proved=False)
+    client = enter(user, reauthenticated=False)
     assert client.post(FACTOR_URL, {"password": "wrong"}).status_code == 422
     assert not SecondFactor.objects.exists()
     assert client.post(FACTOR_URL, {"password": factories.PASSWORD}).status_code == 302
@@ -145,14 +145,14 @@ def test_setting_one_up_asks_for_the_password_and_for_the_first_code(zone, enter
 
 def test_the_secret_is_shown_only_shortly_after_the_password(zone, enter):
     user = factories.user("person")
-    second_factor.begin(user)
+    second_factor.start_setup(user)
     secret = second_factor.secret_text(SecondFactor.objects.get())
-    page = enter(user, proved=False).get(FACTOR_URL).content.decode()
+    page = enter(user, reauthenticated=False).get(FACTOR_URL).content.decode()
     assert secret not in page
 
 
 def test_removing_it_needs_the_proof_and_takes_the_codes_with_it(authenticator, enter, person):
-    stranger = enter(person, proved=False)
+    stranger = enter(person, reauthenticated=False)
     assert stranger.post(FACTOR_URL, {}).status_code == 422
     assert enter(person).post(FACTOR_URL, {}).status_code == 302
     assert not SecondFactor.objects.exists()
@@ -161,10 +161,10 @@ def test_removing_it_needs_the_proof_and_takes_the_codes_with_it(authenticator, 
 
 
 def test_where_it_is_required_nothing_else_opens_until_it_is_set_up(zone):
-    from administrators.models import Rules
+    from administrators.models import Policies
 
     factories.user("person")
-    Rules.objects.create(pk=1, requires_second_factor=True)
+    Policies.objects.create(pk=1, requires_second_factor=True)
     client = Client()
     assert give_password(client).status_code == 302
     assert client.get("/devices/").headers["Location"] == FACTOR_URL
@@ -179,5 +179,5 @@ def test_where_it_is_required_nothing_else_opens_until_it_is_set_up(zone):
 
 def test_a_code_of_an_hour_ago_opens_nothing(authenticator, person):
     code = authenticator.code()
-    assert not second_factor.prove(person, code, now=timezone.now() + timedelta(hours=1))
-    assert second_factor.prove(person, code, now=timezone.now())
+    assert not second_factor.verify_code(person, code, now=timezone.now() + timedelta(hours=1))
+    assert second_factor.verify_code(person, code, now=timezone.now())

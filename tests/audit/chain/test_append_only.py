@@ -10,18 +10,24 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from audit.chain import actor
-from audit.models import START, Entry, Head
+from audit.models import GENESIS_DIGEST, Checkpoint, Entry
 from certificates.issuance import signing
-from certificates.models import Authority, Bridge, FutureCertificate, Issued, Operation
+from certificates.models import (
+    Authority,
+    CrossCertificate,
+    FutureCertificate,
+    IssuedCertificate,
+    Operation,
+)
 from certificates.operations import cancellation, creation, preparation, requests
 from devices.models import Device, Zone
-from systemupdates.models import Assignment, Notice, SystemUpdate
+from systemupdates.models import Assignment, SystemUpdate, TrustNotice
 from tests.support.zone import TestZone
 from wire import messages
 
 EVERYTHING: tuple[Any, ...] = (
-    *(Authority, Bridge, FutureCertificate, Issued, Operation, Device, Zone),
-    *(Assignment, Notice, SystemUpdate, Entry, Head),
+    *(Authority, CrossCertificate, FutureCertificate, IssuedCertificate, Operation, Device, Zone),
+    *(Assignment, TrustNotice, SystemUpdate, Entry, Checkpoint),
 )
 
 
@@ -65,11 +71,11 @@ def test_the_models_cannot_change_an_entry_either(entries: list[Entry]) -> None:
 def test_entries_are_numbered_without_a_gap_and_chained(entries: list[Entry]) -> None:
     assert [entry.seq for entry in entries] == [1, 2, 3]
     assert [entry.previous for entry in entries] == [
-        START,
+        GENESIS_DIGEST,
         entries[0].digest,
         entries[1].digest,
     ]
-    assert Head.objects.get().digest == entries[2].digest
+    assert Checkpoint.objects.get().digest == entries[2].digest
 
 
 def test_an_act_that_fails_leaves_no_entry_and_no_gap(entries: list[Entry]) -> None:
@@ -84,7 +90,7 @@ def test_an_act_that_fails_leaves_no_entry_and_no_gap(entries: list[Entry]) -> N
 
 
 def test_an_entry_says_who_acted_and_from_where(db: None) -> None:
-    with actor.acting(actor.Actor("alice", "10.0.0.1", "digest")):
+    with actor.acting_as(actor.Actor("alice", "10.0.0.1", "digest")):
         entry = Entry.objects.record("act", "thing:1")
     assert (entry.actor, entry.address, entry.session) == ("alice", "10.0.0.1", "digest")
     assert Entry.objects.record("act", "thing:1").actor == "system"
@@ -122,7 +128,7 @@ def remint(**changes: Any) -> Operation:
         "include_dns": False,
         "activates_at": timezone.now() + timedelta(minutes=10),
     }
-    order = requests.RemintCA(**{**values, **changes})
+    order = requests.RemintCARequest(**{**values, **changes})
     return creation.remint_ca(order, by=None, key=uuid4(), now=timezone.now())
 
 
@@ -157,7 +163,7 @@ def test_without_a_trace_no_certificate_is_issued(zone: TestZone, dead_ledger: A
     dead_ledger()
     authority = Authority.objects.current()
     with pytest.raises(DatabaseError, match="injected"), transaction.atomic():
-        signing.sign_waiting(authority, now=timezone.now())
+        signing.sign_batch(authority, now=timezone.now())
     assert FutureCertificate.objects.get().state == "awaited"
     assert not FutureCertificate.objects.exclude(chain_pem="").exists()
 

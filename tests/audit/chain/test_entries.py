@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from audit.chain import verification
-from audit.chain.actor import Actor, acting
+from audit.chain.actor import Actor, acting_as
 from audit.models import Entry
 from tests.support import factories
 
@@ -25,12 +25,12 @@ def auditor():
 
 
 def test_control_and_direction_characters_are_spelled_out():
-    with acting(Actor(EVIL[:60])):
+    with acting_as(Actor(EVIL[:60])):
         Entry.objects.record("test", f"x:{EVIL}", note=EVIL, detail={EVIL: [EVIL, {"a": EVIL}]})
     kept = json.dumps(Entry.objects.values().get(), default=str, ensure_ascii=False)
     assert not any(character in kept for character in "\r\n\x00\u202e\u2028")
     assert Entry.objects.get().note.startswith("a\\u000d\\u000a2026")
-    assert verification.verify().finding is None
+    assert verification.verify_chain().finding is None
 
 
 def test_letters_of_every_script_stay_as_they_are():
@@ -86,12 +86,12 @@ def test_the_export_as_json_holds_what_the_digests_cover(auditor):
     rows = json.loads(answer.content)["entries"]
     assert [row["note"] for row in rows] == ["one"]
     again = Entry(**{**rows[0], "at": Entry.objects.get(seq=rows[0]["seq"]).at})
-    assert again.reckon() == rows[0]["digest"]
+    assert again.compute_digest() == rows[0]["digest"]
 
 
 @pytest.mark.parametrize("wanted", ["actor=chief", "action=test", "subject=x:1", "q=needle"])
 def test_the_filter_leaves_who_what_and_object(auditor, wanted):
-    with acting(Actor("chief")):
+    with acting_as(Actor("chief")):
         Entry.objects.record("test", "x:1", note="a needle here")
     Entry.objects.record("other", "y:2", note="hay")
     page = auditor.get(f"/audit/?{wanted}").content.decode()
@@ -116,7 +116,7 @@ def test_a_token_that_is_too_narrow_is_written_down_with_its_name():
     from administrators.api_tokens import tokens
 
     factories.zone()
-    _token, text = tokens.make(factories.admin(), "nightly", rights=[], expires_at=None)
+    _token, text = tokens.create_token(factories.admin(), "nightly", rights=[], expires_at=None)
     bearer = {"Authorization": f"Bearer {text}"}
     assert Client().get("/api/v1/audit-entries", headers=bearer).status_code == 403
     assert "nightly" in Entry.objects.get(action="denied").session

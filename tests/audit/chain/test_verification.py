@@ -13,12 +13,12 @@ from django.db import connection
 from django.utils import timezone
 
 from audit.chain import append_only
-from audit.chain.verification import verify
-from audit.models import Entry, Head
+from audit.chain.verification import verify_chain
+from audit.models import Checkpoint, Entry
 from devices.models import Zone
 from tests.support.zone import TestZone
 from zcc.runtime import audit_checkpoints
-from zcc.tasks import keep_audit_head
+from zcc.tasks import save_audit_checkpoint
 
 LINES = 6
 
@@ -26,7 +26,7 @@ LINES = 6
 def tamper(sql: str, *values: Any) -> None:
     """Act as the owner of the database would: the guard is taken away first."""
     with connection.cursor() as cursor:
-        for statement in append_only.removal(connection.vendor):
+        for statement in append_only.removal_statements(connection.vendor):
             cursor.execute(statement)
         cursor.execute(sql, values)
 
@@ -40,13 +40,13 @@ def lines(db: None) -> list[Entry]:
 
 
 def test_a_ledger_nobody_touched_is_whole(lines: list[Entry]) -> None:
-    found = verify()
+    found = verify_chain()
     assert found.finding is None
     assert (found.entries, found.seq, found.digest) == (LINES, LINES, lines[-1].digest)
 
 
 def test_an_empty_ledger_is_whole(db: None) -> None:
-    assert verify().finding is None
+    assert verify_chain().finding is None
 
 
 @pytest.mark.parametrize(
@@ -67,14 +67,14 @@ def test_an_empty_ledger_is_whole(db: None) -> None:
 )
 def test_it_finds_a_changed_column(lines: list[Entry], column: str, value: str) -> None:
     tamper(f"UPDATE ledger_entry SET {column} = %s WHERE seq = 3", value)
-    finding = verify().finding
+    finding = verify_chain().finding
     assert finding is not None
     assert finding.seq == 3
 
 
 def test_it_finds_a_changed_time(lines: list[Entry]) -> None:
     tamper("UPDATE ledger_entry SET at = %s WHERE seq = 4", lines[3].at + timedelta(seconds=1))
-    finding = verify().finding
+    finding = verify_chain().finding
     assert finding is not None
     assert finding.seq == 4
 
@@ -83,7 +83,7 @@ def test_it_finds_a_line_that_cannot_be_read_any_more(lines: list[Entry]) -> Non
     if connection.vendor == "postgresql":
         pytest.skip("a typed column takes no such value")
     tamper("UPDATE ledger_entry SET at = 'yesterday' WHERE seq = 2")
-    finding = verify().finding
+    finding = verify_chain().finding
     assert finding is not None
     assert finding.seq <= 2
 
@@ -91,16 +91,16 @@ def test_it_finds_a_line_that_cannot_be_read_any_more(lines: list[Entry]) -> Non
 @pytest.mark.parametrize("seq", [1, 3, LINES - 1])
 def test_it_finds_a_removed_line(lines: list[Entry], seq: int) -> None:
     tamper("DELETE FROM ledger_entry WHERE seq = %s", seq)
-    finding = verify().finding
+    finding = verify_chain().finding
     assert finding is not None
-    assert (finding.seq, finding.what) == (seq, "is missing")
+    assert (finding.seq, finding.problem) == (seq, "is missing")
 
 
 def test_it_finds_lines_that_changed_places(lines: list[Entry]) -> None:
     tamper("UPDATE ledger_entry SET seq = 99 WHERE seq = 2")
     tamper("UPDATE ledger_entry SET seq = 2 WHERE seq = 3")
     tamper("UPDATE ledger_entry SET seq = 3 WHERE seq = 99")
-    finding = verify().finding
+    finding = verify_chain().finding
     assert finding is not None
     assert finding.seq == 2
 
@@ -108,7 +108,7 @@ def test_it_finds_lines_that_changed_places(lines: list[Entry]) -> None:
 def insert(entry: Entry, **changes: Any) -> None:
     for name, value in changes.items():
         setattr(entry, name, value)
-    entry.digest = entry.reckon()
+    entry.digest = entry.compute_digest()
     entry.save(force_insert=True)
 
 
@@ -116,43 +116,43 @@ def test_it_finds_an_inserted_line(lines: list[Entry]) -> None:
     tamper("UPDATE ledger_entry SET seq = seq + 100 WHERE seq > 3")
     tamper("UPDATE ledger_entry SET seq = seq - 99 WHERE seq > 3")
     insert(lines[2], seq=4, previous=lines[2].digest)
-    finding = verify().finding
+    finding = verify_chain().finding
     assert finding is not None
     assert finding.seq == 5, "the line after the inserted one was chained to another"
 
 
 def test_it_finds_a_line_before_the_first(lines: list[Entry]) -> None:
     insert(lines[0], seq=0)
-    finding = verify().finding
+    finding = verify_chain().finding
     assert finding is not None
     assert finding.seq == 0
 
 
 def test_it_finds_a_line_behind_the_head(lines: list[Entry]) -> None:
     insert(lines[-1], seq=LINES + 1, previous=lines[-1].digest)
-    finding = verify().finding
+    finding = verify_chain().finding
     assert finding is not None
-    assert (finding.seq, finding.what) == (LINES + 1, "stands behind the head of the chain")
+    assert (finding.seq, finding.problem) == (LINES + 1, "is after the end of the chain")
 
 
 def test_it_finds_a_cut_off_end(lines: list[Entry]) -> None:
     tamper("DELETE FROM ledger_entry WHERE seq > 4")
-    finding = verify().finding
+    finding = verify_chain().finding
     assert finding is not None
     assert finding.seq == 5
-    assert "cut off" in finding.what
+    assert "cut off" in finding.problem
 
 
 def test_it_finds_an_emptied_ledger(lines: list[Entry]) -> None:
     tamper("DELETE FROM ledger_entry")
-    finding = verify().finding
+    finding = verify_chain().finding
     assert finding is not None
     assert finding.seq == 1
 
 
 def test_it_finds_a_head_that_says_something_else(lines: list[Entry]) -> None:
-    Head.objects.update(digest="d" * 64)
-    finding = verify().finding
+    Checkpoint.objects.update(digest="d" * 64)
+    finding = verify_chain().finding
     assert finding is not None
     assert finding.seq == LINES
 
@@ -164,25 +164,25 @@ def forge_from(seq: int, last: int) -> None:
     for number in range(seq, last + 1):
         entry = Entry.objects.get(seq=number)
         entry.previous = previous or entry.previous
-        previous = entry.reckon()
+        previous = entry.compute_digest()
         sql = "UPDATE ledger_entry SET previous = %s, digest = %s WHERE seq = %s"
         tamper(sql, entry.previous, previous, number)
-    Head.objects.update(seq=last, digest=previous)
+    Checkpoint.objects.update(seq=last, digest=previous)
 
 
 def test_a_chain_reckoned_anew_deceives_all_but_a_kept_head(lines: list[Entry]) -> None:
     forge_from(3, LINES)
-    assert verify().finding is None
-    finding = verify(5, lines[4].digest).finding
+    assert verify_chain().finding is None
+    finding = verify_chain(5, lines[4].digest).finding
     assert finding is not None
     assert finding.seq == 5
 
 
 def test_an_end_cut_off_with_its_head_deceives_all_but_a_kept_head(lines: list[Entry]) -> None:
     tamper("DELETE FROM ledger_entry WHERE seq > 3")
-    Head.objects.update(seq=3, digest=lines[2].digest)
-    assert verify().finding is None
-    finding = verify(5, lines[4].digest).finding
+    Checkpoint.objects.update(seq=3, digest=lines[2].digest)
+    assert verify_chain().finding is None
+    finding = verify_chain(5, lines[4].digest).finding
     assert finding is not None
     assert finding.seq == 4
 
@@ -190,8 +190,8 @@ def test_an_end_cut_off_with_its_head_deceives_all_but_a_kept_head(lines: list[E
 @pytest.fixture
 def kept(zone: TestZone, tmp_path: Path, settings: Any) -> Path:
     settings.ZCC_HOME = tmp_path / "home"
-    keep_audit_head()
-    return audit_checkpoints.path()
+    save_audit_checkpoint()
+    return audit_checkpoints.get_path()
 
 
 def run(*arguments: str) -> str:
@@ -213,7 +213,10 @@ def test_the_command_says_how_much_it_read(kept: Path) -> None:
 
 
 def test_keeping_the_head_writes_no_line_of_its_own(kept: Path) -> None:
-    assert audit_checkpoints.read(kept, Zone.objects.the()).seq == Entry.objects.count()
+    assert (
+        audit_checkpoints.read_checkpoint(kept, Zone.objects.get_zone()).seq
+        == Entry.objects.count()
+    )
 
 
 def test_the_command_ends_with_1_and_names_the_first_bad_line(kept: Path) -> None:
@@ -265,5 +268,5 @@ def test_the_head_can_be_kept_elsewhere(zone: TestZone, tmp_path: Path, settings
     settings.ZCC_HOME = tmp_path / "home"
     target = tmp_path / "elsewhere" / "head.json"
     call_command("export_audit_head", "--to", str(target), stdout=StringIO())
-    assert audit_checkpoints.read(target, zone.zone).at <= timezone.now().timestamp()
+    assert audit_checkpoints.read_checkpoint(target, zone.zone).at <= timezone.now().timestamp()
     assert "compared with" in run("--head", str(target))

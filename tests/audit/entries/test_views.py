@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from audit.chain.actor import Actor, acting
+from audit.chain.actor import Actor, acting_as
 from audit.models import Entry
 from tests.support import factories
 
@@ -27,7 +27,7 @@ def client():
 @pytest.fixture
 def entries(client):
     for number in range(30):
-        with acting(Actor(f"user-{number % 3}", "10.0.0.7", "s" * 64)):
+        with acting_as(Actor(f"user-{number % 3}", "10.0.0.7", "s" * 64)):
             Entry.objects.record(
                 ("move", "sign")[number % 2], f"thing:{number}", note=f"note {number}"
             )
@@ -106,7 +106,7 @@ def test_a_formula_is_quoted_in_the_export(client):
 
 
 def test_the_detail_shows_before_and_after_escaped(client):
-    with acting(Actor(HOSTILE)):
+    with acting_as(Actor(HOSTILE)):
         entry = Entry.objects.record(
             "change", HOSTILE, here="old", there="new", note=HOSTILE, detail={"after": HOSTILE}
         )

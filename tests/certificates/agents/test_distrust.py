@@ -1,4 +1,4 @@
-"""What a device refused to believe is in the ledger: forged, altered, foreign, older documents."""
+"""Documents that devices reject are recorded in the audit log."""
 
 from datetime import timedelta
 
@@ -17,23 +17,23 @@ def device(zone):
     return zone.join("pc-01")
 
 
-def told():
+def list_rejections():
     return list(Entry.objects.filter(action="distrusted").values_list("note", flat=True))
 
 
-def test_a_document_that_a_device_refused_is_in_the_ledger_once_a_day(zone, device):
-    device.refresh(distrusted=[WHY])
-    device.refresh(distrusted=[WHY, "recovery: another"])
-    assert told() == [WHY, "recovery: another"]
+def test_a_rejected_document_is_recorded_once_a_day(zone, device):
+    device.refresh(rejected_documents=[WHY])
+    device.refresh(rejected_documents=[WHY, "recovery: another"])
+    assert list_rejections() == [WHY, "recovery: another"]
     entry = Entry.objects.filter(action="distrusted").first()
     assert entry.subject == f"devices.Device:{device.id}"
-    said = messages.Refresh(t=0.0, agent="0.1.0", distrusted=[WHY])
+    report = messages.RefreshRequest(time=0.0, agent="0.1.0", rejected_documents=[WHY])
     tomorrow = timezone.now() + timedelta(days=1, seconds=1)
-    responses.hear(zone.device(device), said, now=tomorrow)
-    assert told().count(WHY) == 2
+    responses.update_device_status(zone.device(device), report, now=tomorrow)
+    assert list_rejections().count(WHY) == 2
 
 
-def test_a_device_cannot_flood_the_ledger(zone, device):
-    device.refresh(distrusted=[f"{number} {'x' * 1000}" for number in range(100)])
-    assert len(told()) == 10
-    assert max(map(len, told())) == 300
+def test_a_device_cannot_flood_the_audit_log(zone, device):
+    device.refresh(rejected_documents=[f"{number} {'x' * 1000}" for number in range(100)])
+    assert len(list_rejections()) == 10
+    assert max(map(len, list_rejections())) == 300

@@ -1,15 +1,14 @@
-"""Force and Roll back where two administrators are needed (B-29, S-46)."""
+"""Two-administrator approval of Force Activation and Roll Back."""
 
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from administrators.models import Rules
+from administrators.models import Policies
 from audit.models import Entry
 from certificates import tasks
 from certificates.approvals import approvals
-from certificates.approvals import approvals as certificates_approvals
 from certificates.models import Operation
 from certificates.monitoring import notifications
 from certificates.operations.states import OperationState
@@ -37,7 +36,7 @@ def started(first, second, **changes):
 
 @pytest.fixture
 def blocked(two, zone):
-    """One of two servers has no new certificate at the lock-out."""
+    """One of two servers has no new certificate when the freeze period begins."""
     zone.join("ps-02", messages.PRIMARY, "127.9.0.2").refresh()
     operation = started(*two)
     walkthrough.prepare(zone, operation)
@@ -64,128 +63,106 @@ def completed(two, zone):
 
 
 def force(operation, by):
-    certificates_approvals.do_or_ask(
-        operation, certificates_approvals.FORCE, by=by, now=timezone.now()
-    )
+    approvals.run_or_request(operation, approvals.FORCE, by=by, now=timezone.now())
     return walkthrough.fresh(operation)
 
 
-def test_force_is_asked_for_and_done_when_the_second_agrees(two, blocked):
+def test_force_runs_when_the_second_administrator_approves(two, blocked):
     first, second = two
     asked = force(blocked, first)
-    assert (asked.state, asked.forced, asked.asked_act) == (
+    assert (asked.state, asked.forced, asked.requested_action) == (
         P.BLOCKED,
         False,
-        certificates_approvals.FORCE,
+        approvals.FORCE,
     )
-    certificates_approvals.approve_action(
-        asked, certificates_approvals.FORCE, by=second, now=timezone.now()
-    )
+    approvals.approve_action(asked, approvals.FORCE, by=second, now=timezone.now())
     done = walkthrough.fresh(blocked)
-    assert (done.state, done.forced, done.asked_act) == (P.ASSIGNED, True, "")
+    assert (done.state, done.forced, done.requested_action) == (P.ASSIGNED, True, "")
     note = Entry.objects.get(action="confirm-force").note
-    assert note == "asked for by first"
+    assert note == "requested by first"
 
 
-def test_roll_back_is_asked_for_and_done_when_the_second_agrees(two, completed):
+def test_roll_back_runs_when_the_second_administrator_approves(two, completed):
     first, second = two
     before = completed.state
-    certificates_approvals.do_or_ask(
-        completed, certificates_approvals.ROLL_BACK, by=first, now=timezone.now()
-    )
+    approvals.run_or_request(completed, approvals.ROLL_BACK, by=first, now=timezone.now())
     assert walkthrough.fresh(completed).state == before
-    certificates_approvals.approve_action(
-        completed, certificates_approvals.ROLL_BACK, by=second, now=timezone.now()
-    )
+    approvals.approve_action(completed, approvals.ROLL_BACK, by=second, now=timezone.now())
     assert walkthrough.fresh(completed).state == P.ROLLING_BACK
 
 
-def test_the_first_cannot_confirm_and_nobody_without_the_right(two, blocked):
+def test_neither_the_requester_nor_a_user_without_the_right_can_approve(two, blocked):
     asked = force(blocked, two[0])
     with pytest.raises(Refused, match="second administrator"):
-        certificates_approvals.approve_action(
-            asked, certificates_approvals.FORCE, by=two[0], now=timezone.now()
-        )
+        approvals.approve_action(asked, approvals.FORCE, by=two[0], now=timezone.now())
     with pytest.raises(Forbidden):
-        certificates_approvals.approve_action(
-            asked, certificates_approvals.FORCE, by=factories.user("reader"), now=timezone.now()
+        approvals.approve_action(
+            asked, approvals.FORCE, by=factories.user("reader"), now=timezone.now()
         )
     assert walkthrough.fresh(blocked).state == P.BLOCKED
-    assert walkthrough.fresh(blocked).asked_act == certificates_approvals.FORCE
+    assert walkthrough.fresh(blocked).requested_action == approvals.FORCE
 
 
-def test_what_was_not_asked_for_cannot_be_confirmed(two, blocked):
+def test_only_the_requested_action_can_be_approved(two, blocked):
     with pytest.raises(Conflict):
-        certificates_approvals.approve_action(
-            blocked, certificates_approvals.FORCE, by=two[1], now=timezone.now()
-        )
+        approvals.approve_action(blocked, approvals.FORCE, by=two[1], now=timezone.now())
     asked = force(blocked, two[0])
     with pytest.raises(Conflict):
-        certificates_approvals.approve_action(
-            asked, certificates_approvals.ROLL_BACK, by=two[1], now=timezone.now()
-        )
+        approvals.approve_action(asked, approvals.ROLL_BACK, by=two[1], now=timezone.now())
     with pytest.raises(Conflict, match="already"):
         force(asked, two[1])
 
 
-def test_what_is_not_possible_is_not_asked_for(two, completed):
-    with pytest.raises(Conflict, match="Nothing holds"):
+def test_an_action_that_is_not_possible_cannot_be_requested(two, completed):
+    with pytest.raises(Conflict, match="The activation is not blocked"):
         force(completed, two[0])
     assert not Entry.objects.filter(action="ask-force").exists()
 
 
-def test_it_is_looked_at_again_when_the_second_agrees(two, blocked):
+def test_the_action_is_checked_again_when_it_is_approved(two, blocked):
     asked = force(blocked, two[0])
     Operation.objects.filter(pk=asked.pk).update(state=P.ASSIGNED)
-    with pytest.raises(Conflict, match="Nothing holds"):
-        certificates_approvals.approve_action(
-            asked, certificates_approvals.FORCE, by=two[1], now=timezone.now()
-        )
-    assert walkthrough.fresh(asked).asked_act == certificates_approvals.FORCE, (
-        "a refused act changes nothing"
+    with pytest.raises(Conflict, match="The activation is not blocked"):
+        approvals.approve_action(asked, approvals.FORCE, by=two[1], now=timezone.now())
+    assert walkthrough.fresh(asked).requested_action == approvals.FORCE, (
+        "a rejected approval changes nothing"
     )
 
 
-def test_without_the_rule_it_is_done_at_once(two, blocked):
-    Rules.objects.update(two_administrators=False)
+def test_the_action_runs_immediately_without_two_administrator_approval(two, blocked):
+    Policies.objects.update(two_administrators=False)
     assert force(blocked, two[0]).forced
 
 
-def test_either_of_both_gives_it_up(two, blocked):
+def test_the_requester_can_withdraw_and_the_second_can_reject(two, blocked):
     for who, action in ((two[0], "withdraw-force"), (two[1], "refuse-force")):
         asked = force(walkthrough.fresh(blocked), two[0])
-        certificates_approvals.reject_action(
-            asked, certificates_approvals.FORCE, by=who, now=timezone.now()
-        )
-        assert walkthrough.fresh(blocked).asked_act == ""
+        approvals.reject_action(asked, approvals.FORCE, by=who, now=timezone.now())
+        assert walkthrough.fresh(blocked).requested_action == ""
         assert Entry.objects.filter(action=action).count() == 1
 
 
-def test_after_a_day_it_is_dropped(two, completed):
-    certificates_approvals.do_or_ask(
-        completed, certificates_approvals.ROLL_BACK, by=two[0], now=timezone.now()
-    )
+def test_a_request_expires_after_24_hours(two, completed):
+    approvals.run_or_request(completed, approvals.ROLL_BACK, by=two[0], now=timezone.now())
     later = timezone.now() + timedelta(hours=24)
     with pytest.raises(Conflict):
-        certificates_approvals.approve_action(
-            completed, certificates_approvals.ROLL_BACK, by=two[1], now=later
-        )
-    certificates_approvals.expire_action_requests(later - timedelta(seconds=2))
-    assert walkthrough.fresh(completed).asked_act == certificates_approvals.ROLL_BACK
-    certificates_approvals.expire_action_requests(later)
-    assert walkthrough.fresh(completed).asked_act == ""
+        approvals.approve_action(completed, approvals.ROLL_BACK, by=two[1], now=later)
+    approvals.expire_action_requests(later - timedelta(seconds=2))
+    assert walkthrough.fresh(completed).requested_action == approvals.ROLL_BACK
+    approvals.expire_action_requests(later)
+    assert walkthrough.fresh(completed).requested_action == ""
     assert "24 hours" in Entry.objects.get(action="drop-roll-back").note
 
 
-def test_the_sweep_drops_what_is_not_possible_any_more(two, blocked):
+def test_a_request_that_is_no_longer_possible_expires(two, blocked):
     force(blocked, two[0])
     Operation.objects.filter(pk=blocked.pk).update(state=P.ASSIGNED)
-    tasks.sweep()
-    assert walkthrough.fresh(blocked).asked_act == ""
-    assert "not possible any more" in Entry.objects.get(action="drop-force").note
+    tasks.schedule_work()
+    assert walkthrough.fresh(blocked).requested_action == ""
+    assert "no longer available" in Entry.objects.get(action="drop-force").note
 
 
-def test_a_server_remint_is_forced_by_one(two, zone):
+def test_a_server_remint_can_be_forced_by_one_administrator(two, zone):
     operation = walkthrough.remint_servers(zone.first)
     walkthrough.prepare(zone, operation)
     Operation.objects.filter(pk=operation.pk).update(state=P.BLOCKED)
@@ -193,66 +170,68 @@ def test_a_server_remint_is_forced_by_one(two, zone):
     assert force(walkthrough.fresh(operation), two[0]).forced
 
 
-def test_the_pages_ask_show_and_decide(two, blocked):
+def test_the_pages_request_show_and_decide(two, blocked):
     first, second = two
     theirs, mine = browser(first), browser(second)
     there = f"{PAGE}operations/{blocked.pk}/force/"
     assert theirs.post(there).status_code == 302
-    assert walkthrough.fresh(blocked).asked_act == certificates_approvals.FORCE
+    assert walkthrough.fresh(blocked).requested_action == approvals.FORCE
     confirm = f"{PAGE}operations/{blocked.pk}/confirm/force/"
-    assert "Force activation waits for a second" in mine.get("/").content.decode()
+    assert "Force Activation is waiting for approval by a second" in mine.get("/").content.decode()
     assert confirm in mine.get(PAGE).content.decode()
     assert "Withdraw" in theirs.get(confirm).content.decode()
-    assert "Keep their old certificate</dt><dd>ps-02<" in mine.get(confirm).content.decode()
-    assert mine.get(there).status_code == 409, "the button is shut meanwhile"
+    assert (
+        "Servers that keep their current certificate</dt><dd>ps-02<"
+        in mine.get(confirm).content.decode()
+    )
+    assert mine.get(there).status_code == 409, "the button is unavailable"
     assert mine.post(confirm, {"do": "refuse"}).status_code == 302
-    assert walkthrough.fresh(blocked).asked_act == ""
+    assert walkthrough.fresh(blocked).requested_action == ""
     theirs.post(there)
     assert mine.post(confirm).status_code == 302
     assert walkthrough.fresh(blocked).forced
 
 
-def test_who_confirms_a_roll_back_sees_which_ca_comes_back(two, completed):
+def test_the_approval_of_a_roll_back_shows_the_previous_ca(two, completed):
     operation = walkthrough.fresh(completed)
-    certificates_approvals.do_or_ask(
-        operation, certificates_approvals.ROLL_BACK, by=two[0], now=timezone.now()
-    )
+    approvals.run_or_request(operation, approvals.ROLL_BACK, by=two[0], now=timezone.now())
     there = f"{PAGE}operations/{operation.pk}/confirm/roll-back/"
     shown = browser(two[1]).get(there).content.decode()
-    assert f"Zone CA again</dt><dd>{operation.authority.subject}<" in shown
+    assert f"Zone CA after rollback</dt><dd>{operation.authority.subject}<" in shown
 
 
-def test_enter_does_not_refuse(two, blocked):
-    """A browser presses the first submit button of a form."""
+def test_enter_approves_instead_of_rejecting(two, blocked):
+    """Check the order of the buttons: Enter activates the first submit button of a form."""
     force(blocked, two[0])
     shown = browser(two[1]).get(f"{PAGE}operations/{blocked.pk}/confirm/force/").content.decode()
     dialog = shown[shown.index('class="body"') :]
-    assert dialog.index(">Confirm</button>") < dialog.index('value="refuse"')
+    assert dialog.index(">Approve</button>") < dialog.index('value="refuse"')
 
 
-def test_a_job_is_refused_on_its_page(two):
+def test_a_job_can_be_rejected_on_its_page(two):
     from certificates.authority import key_operations
     from certificates.models import VaultJob
 
     job = key_operations.back_up("a passphrase of many words", by=two[0])
     confirm = f"{PAGE}jobs/{job.pk}/confirm/"
     assert browser(two[1]).post(confirm, {"do": "refuse"}).status_code == 302
-    assert VaultJob.objects.get().reason == "second refused it. Nothing was changed."
+    assert VaultJob.objects.get().reason == "second rejected the request. Nothing was changed."
 
 
-@pytest.mark.parametrize("what", ["act", "job"])
-def test_who_is_to_be_notified_hears_of_what_waits(two, blocked, what):
+@pytest.mark.parametrize("what", ["action", "job"])
+def test_a_pending_request_is_notified(two, blocked, what):
     from certificates.authority import key_operations
 
-    targets.create(
-        Target.Kind.MAIL, targets.Order("team", [events.WAITS], recipients="a@acme.example")
+    targets.create_target(
+        Target.Kind.MAIL,
+        targets.TargetSettings("team", [events.APPROVAL_NEEDED], recipients="a@acme.example"),
     )
-    notifications.tell(timezone.now())
-    if what == "act":
+    notifications.create_notifications(timezone.now())
+    if what == "action":
         force(blocked, two[0])
     else:
         key_operations.back_up("a passphrase of many words", by=two[0])
-    notifications.tell(timezone.now())
+    notifications.create_notifications(timezone.now())
     title = Delivery.objects.get().title
     assert title.startswith("Backup CA" if what == "job" else blocked.name)
-    assert "waits for a second administrator" in title
+    assert "is waiting for approval by a second administrator" in title

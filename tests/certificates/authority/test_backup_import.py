@@ -1,4 +1,4 @@
-"""A backup of another CA leads into Change CA: opened, then activated in an orderly way (D-31)."""
+"""Restore CA with a backup of a different CA leads to Change CA (D-31)."""
 
 import re
 from datetime import timedelta
@@ -8,8 +8,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from audit.models import Entry
-from certificates.authority import backup_import, key_jobs, key_store
-from certificates.authority import key_operations as ca_role
+from certificates.authority import backup_import, key_jobs, key_operations, key_store
 from certificates.models import Authority, Draft, Operation, VaultJob
 from certificates.operations import preparation
 from certificates.operations.states import AuthorityState, JobState
@@ -25,8 +24,8 @@ RESTORE = f"{PAGE}restore-ca/"
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch):
-    monkeypatch.setattr("certificates.tasks.nudge_job", lambda _job: None)
-    monkeypatch.setattr("certificates.tasks.nudge", lambda _key: None)
+    monkeypatch.setattr("certificates.tasks.enqueue_key_job", lambda _job: None)
+    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", lambda _key: None)
 
 
 @pytest.fixture
@@ -38,10 +37,10 @@ def client(zone):
 
 @pytest.fixture
 def foreign(zone, client):
-    """A backup of a CA that this zone does not know."""
-    ca_role.back_up(PHRASE, by=None)
+    """A backup of a CA that is not in the zone."""
+    key_operations.back_up(PHRASE, by=None)
     job = VaultJob.objects.get()
-    key_jobs.do(job, now=timezone.now())
+    key_jobs.run(job, now=timezone.now())
     data = bytes(job.result)
     VaultJob.objects.all().delete()
     Authority.objects.update(sha256="0" * 64)
@@ -49,7 +48,7 @@ def foreign(zone, client):
 
 
 def offered(client, data, phrase=PHRASE):
-    """Send the backup to Restore CA; returns the address of the offer."""
+    """Submit the backup to Restore CA and return the URL of the offer."""
     server = str(Device.objects.get(name="ps-01").pk)
     file = SimpleUploadedFile("backup.zip", data)
     response = client.post(RESTORE, {"file": file, "server": server, "passphrase": phrase})
@@ -60,34 +59,34 @@ def offered(client, data, phrase=PHRASE):
 
 
 def opened(client, data):
-    """Follow the offer until the server has opened the backup; returns the wizard's address."""
+    """Accept the offer, decrypt the backup, and return the URL of the wizard."""
     client.post(offered(client, data))
     job = VaultJob.objects.get()
-    backup_import.do(job, now=timezone.now())
+    backup_import.run(job, now=timezone.now())
     page = client.get(f"{PAGE}jobs/{job.pk}/?rev=waiting").content.decode()
-    assert "The backup is opened." in page
+    assert "Backup decrypted" in page
     return re.search(r'id="b-next" href="([^"]+)"', page).group(1)
 
 
-def test_the_offer_leads_to_a_ca_whose_key_its_server_holds(zone, client, foreign):
+def test_the_offer_leads_to_a_ca_with_its_key_on_the_server(zone, client, foreign):
     there = opened(client, foreign)
     page = client.get(there).content.decode()
-    assert "of the backup becomes the zone CA, with ps-01 as certificate server" in page
+    assert "from the backup becomes the zone CA, with ps-01 as the certificate server" in page
     moment = f"{walkthrough.soon(hours=2):%Y-%m-%dT%H:%M}"
     assert client.post(there, {"activates_at": moment}).status_code in (204, 302)
     operation = Operation.objects.get()
     assert operation.kind == Operation.Kind.CHANGE_CA
     assert not Draft.objects.exists()
-    preparation.make_future(operation, timezone.now())
+    preparation.create_future_ca(operation, timezone.now())
     made = walkthrough.fresh(operation).future_authority
     assert made.state == AuthorityState.FUTURE
     assert made.is_internal
-    assert keys.same_key(key_store.open_key(made), made.root_pem)
-    # The blob that was waiting is nobody's any more, and the ledger never had it.
+    assert keys.is_same_key(key_store.open_key(made), made.root_pem)
+    # The encrypted key was not recorded in the audit log.
     assert not any("sealed_key" in str(entry.detail) for entry in Entry.objects.all())
 
 
-def test_finish_twice_starts_one_operation(client, foreign):
+def test_finishing_twice_starts_one_operation(client, foreign):
     there = opened(client, foreign)
     moment = f"{walkthrough.soon(hours=2):%Y-%m-%dT%H:%M}"
     for _ in range(2):
@@ -95,7 +94,7 @@ def test_finish_twice_starts_one_operation(client, foreign):
     assert Operation.objects.count() == 1
 
 
-def test_neither_passphrase_nor_key_is_kept_in_the_clear(client, foreign):
+def test_passphrase_and_key_are_not_stored_in_plaintext(client, foreign):
     offered(client, foreign)
     assert PHRASE not in str(Draft.objects.get().data)
     opened(client, foreign)
@@ -106,37 +105,37 @@ def test_neither_passphrase_nor_key_is_kept_in_the_clear(client, foreign):
     assert (job.sealed, bytes(job.payload), bytes(job.result)) == ("", b"", b"")
 
 
-def test_a_wrong_passphrase_is_told_and_can_be_tried_again_from_the_start(client, foreign):
+def test_a_wrong_passphrase_fails_the_job(client, foreign):
     client.post(offered(client, foreign, "another phrase"))
     job = VaultJob.objects.get()
-    backup_import.do(job, now=timezone.now())
+    backup_import.run(job, now=timezone.now())
     assert job.state == JobState.FAILED
     page = client.get(f"{PAGE}jobs/{job.pk}/?rev=waiting").content.decode()
-    assert "the passphrase is wrong, or the file was changed" in page
+    assert "The passphrase is incorrect, or the file has been modified" in page
     assert not Operation.objects.exists()
 
 
-def test_a_server_that_did_not_answer_is_asked_again_with_the_same_offer(client, foreign):
+def test_an_expired_job_can_be_started_again(client, foreign):
     there = offered(client, foreign)
     client.post(there)
     job = VaultJob.objects.get()
-    backup_import.do(job, now=timezone.now() + timedelta(seconds=31))
+    backup_import.run(job, now=timezone.now() + timedelta(seconds=31))
     assert job.state == JobState.EXPIRED
     assert client.post(there).status_code in (200, 302)
     assert VaultJob.objects.get().state == JobState.WAITING
 
 
-def test_an_offer_is_for_the_one_who_sent_the_backup(client, foreign):
+def test_an_offer_is_available_only_to_its_user(client, foreign):
     there = offered(client, foreign)
     assert entered(factories.admin("other")).post(there).status_code == 404
 
 
-def test_the_ca_from_before_is_not_offered_but_roll_back(client, foreign):
+def test_roll_back_is_recommended_for_the_previous_ca(client, foreign):
     current = Authority.objects.current()
     old = factories.authority(name="OLD", state=AuthorityState.GRACE)
     from pki.certificates import details
 
-    Authority.objects.filter(pk=old.pk).update(sha256=details.digest(current.root_pem))
+    Authority.objects.filter(pk=old.pk).update(sha256=details.get_digest(current.root_pem))
     page = offered(client, foreign)
-    assert "Use Roll back on the page of the operation that replaced it." in page
+    assert ("To return to this CA, open the operation that replaced it and use Roll Back.") in page
     assert not Draft.objects.exists()

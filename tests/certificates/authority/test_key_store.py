@@ -1,4 +1,4 @@
-"""A CA that cannot sign says so, keeps what it has, goes on by itself (S-11, S-35, F-18)."""
+"""Checks of the CA key: errors are shown, and signing resumes automatically."""
 
 import contextlib
 from datetime import timedelta
@@ -31,38 +31,38 @@ def open_to_others(path):
 
 def of_another_server(path):
     path.unlink()
-    sealing.write_private_file(path, sealing.make_vault_key().private)
+    sealing.write_private_file(path, sealing.generate_vault_key().private)
 
 
 def no_key_at_all(path):
     path.write_text("rubbish")
 
 
-AILMENTS = [
-    (missing, "cannot be opened: No such file"),
-    (open_to_others, "is open to other users"),
-    (of_another_server, "sealed to another key"),
-    (no_key_at_all, "cannot be opened"),
+PROBLEMS = [
+    (missing, "No such file"),
+    (open_to_others, "is accessible to other users"),
+    (of_another_server, "encrypted with a different key"),
+    (no_key_at_all, "cannot be decrypted"),
 ]
-IDS = [harm.__name__ for harm, _ in AILMENTS]
-each = pytest.mark.parametrize(("harm", "why"), AILMENTS, ids=IDS)
+IDS = [damage.__name__ for damage, _ in PROBLEMS]
+each = pytest.mark.parametrize(("damage", "why"), PROBLEMS, ids=IDS)
 
 
 @contextlib.contextmanager
-def harmed(path, harm):
-    """Do harm to a key file, and bring it back as it was."""
+def damaged(path, damage):
+    """Damage a key file, and restore it afterwards."""
     before = path.read_text()
-    harm(path)
-    zone_keys.forget()
+    damage(path)
+    zone_keys.clear_cache()
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
         sealing.write_private_file(path, before)
-        zone_keys.forget()
+        zone_keys.clear_cache()
 
 
-def tried():
+def checked():
     key_store.check_key(Authority.objects.current(), now=timezone.now())
     return Authority.objects.current()
 
@@ -73,59 +73,59 @@ def pane():
     return client.get("/configuration/certificates/").content.decode()
 
 
-def test_a_ca_in_order_has_no_fault_and_is_tried_again_after_a_while(zone):
+def test_a_healthy_ca_has_no_fault_and_is_checked_again_later(zone):
     now = timezone.now()
-    assert [one.pk for one in key_store.keys_to_check(now)] == [Authority.objects.current().pk]
-    assert tried().fault == ""
-    assert not key_store.keys_to_check(now + timedelta(minutes=9)).exists()
-    assert key_store.keys_to_check(now + timedelta(minutes=11)).exists()
+    assert [one.pk for one in key_store.list_keys_to_check(now)] == [Authority.objects.current().pk]
+    assert checked().fault == ""
+    assert not key_store.list_keys_to_check(now + timedelta(minutes=9)).exists()
+    assert key_store.list_keys_to_check(now + timedelta(minutes=11)).exists()
     assert "cannot sign" not in pane()
 
 
 @each
-def test_a_harmed_ca_vault_key_is_told_in_the_pane_and_nothing_is_made_anew(zone, harm, why):
+def test_a_damaged_ca_vault_key_is_shown_and_not_replaced(zone, damage, why):
     path = zone.home / "ca-vault" / "ca-vault.key"
     sealed = Authority.objects.current().sealed_key
-    with harmed(path, harm):
-        assert why in tried().fault
-        assert "The zone CA cannot sign." in pane()
+    with damaged(path, damage):
+        assert why in checked().fault
+        assert "The zone CA cannot sign certificates." in pane()
         assert Authority.objects.current().sealed_key == sealed
-        assert path.exists() == (harm is not missing)
-        assert key_store.keys_to_check(timezone.now() + timedelta(seconds=30)).exists()
-    assert tried().fault == ""
+        assert path.exists() == (damage is not missing)
+        assert key_store.list_keys_to_check(timezone.now() + timedelta(seconds=30)).exists()
+    assert checked().fault == ""
     assert "cannot sign" not in pane()
 
 
 @each
-def test_a_harmed_vault_key_stops_signing_and_leaves_the_pages(zone, harm, why):
-    with harmed(zone.home / "vault" / "vault.key", harm):
+def test_a_damaged_vault_key_stops_signing_but_not_the_pages(zone, damage, why):
+    with damaged(zone.home / "vault" / "vault.key", damage):
         with pytest.raises(Fault, match=why):
-            _ = zone_keys.here().zone_key
+            _ = zone_keys.get_keyring().zone_key
         assert "Zone Certificate Authority" in pane()
         parts = Client().get("/healthz").json()["parts"]
         assert parts["vault"] == "failed"
         assert parts["database"] == "ok"
-    assert zone_keys.here().zone_key
+    assert zone_keys.get_keyring().zone_key
     assert Client().get("/healthz").json()["parts"]["vault"] == "ok"
 
 
-def test_what_waits_is_signed_when_the_key_is_back(zone, monkeypatch):
-    monkeypatch.setattr(tasks, "wake_all", lambda: None)
+def test_pending_csrs_are_signed_when_the_key_is_restored(zone, monkeypatch):
+    monkeypatch.setattr("certificates.tasks.agents.notify_agents", lambda: None)
     satellite = zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.20")
     waiting = FutureCertificate.objects.get(device=satellite.id)
     ca = Authority.objects.current()
     assert waiting.state == FutureState.AWAITED
-    with harmed(zone.home / "ca-vault" / "ca-vault.key", missing):
-        tasks.sign(str(ca.pk))
+    with damaged(zone.home / "ca-vault" / "ca-vault.key", missing):
+        tasks.sign_pending_csrs(str(ca.pk))
         waiting.refresh_from_db()
         assert waiting.state == FutureState.AWAITED
-        assert "cannot be opened" in Authority.objects.current().fault
-    tasks.sign(str(ca.pk))
+        assert "No such file" in Authority.objects.current().fault
+    tasks.sign_pending_csrs(str(ca.pk))
     waiting.refresh_from_db()
     assert waiting.state == FutureState.CREATED
     assert Authority.objects.current().fault == ""
 
 
-def test_an_expired_ca_says_that_it_has_expired_and_not_more(zone):
+def test_an_expired_ca_is_shown_as_expired(zone):
     Authority.objects.update(not_after=timezone.now() - timedelta(days=1))
     assert "has expired" in pane()

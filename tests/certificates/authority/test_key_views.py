@@ -1,4 +1,4 @@
-"""Move CA Role, Backup CA, Restore CA and the wait for the vault (manual, 1.2.6 to 1.2.8)."""
+"""The dialogs Move CA Role, Backup CA, and Restore CA (manual, 1.2.6 to 1.2.8)."""
 
 import re
 from datetime import timedelta
@@ -7,10 +7,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from certificates.authority import key_jobs
-from certificates.authority import key_operations as ca_role
+from certificates.authority import key_jobs, key_operations
 from certificates.models import Authority, Operation, VaultJob
-from certificates.models.job import KEPT
+from certificates.models.job import RESULT_KEPT
 from certificates.operations.states import JobState, OperationState
 from devices.models import Device
 from pki.protection import sealing
@@ -23,10 +22,10 @@ MOVE, BACKUP, RESTORE = (f"{PAGE}{name}/" for name in ("move-ca-role", "backup-c
 
 
 @pytest.fixture(autouse=True)
-def nudged(monkeypatch):
-    """The queue is not rung; the jobs that would be asked for are noted."""
+def enqueued(monkeypatch):
+    """Collect the jobs that would be enqueued."""
     found: list[object] = []
-    monkeypatch.setattr("certificates.tasks.nudge_job", found.append)
+    monkeypatch.setattr("certificates.tasks.enqueue_key_job", found.append)
     return found
 
 
@@ -49,19 +48,19 @@ def there(state="waiting"):
     return f"{PAGE}jobs/{job().pk}/?rev={state}"
 
 
-def worked(**later):
-    key_jobs.do(job(), now=timezone.now() + timedelta(**later))
+def run_job(**later):
+    key_jobs.run(job(), now=timezone.now() + timedelta(**later))
 
 
 def backup_of_the_zone():
-    ca_role.back_up(PHRASE, by=None)
-    key_jobs.do(job(), now=timezone.now())
+    key_operations.back_up(PHRASE, by=None)
+    key_jobs.run(job(), now=timezone.now())
     data = bytes(job().result)
     VaultJob.objects.all().delete()
     return data
 
 
-def restoring(data, **changes):
+def restore_form(data, **changes):
     return {
         "file": SimpleUploadedFile("backup.zip", data),
         "server": str(second().pk),
@@ -70,33 +69,35 @@ def restoring(data, **changes):
     }
 
 
-def test_move_lists_the_other_live_primary_servers(client):
+def test_move_lists_the_other_online_primary_servers(client):
     response = client.get(MOVE)
     page = response.content.decode()
     assert "Move Certificate Authority" in page
     choices = response.context["form"].fields["server"].choices
     assert [label.split()[0] for _value, label in choices] == ["ps-02"]
     Device.objects.filter(name="ps-02").update(last_contact=timezone.now() - timedelta(days=1))
-    assert "No other Primary Server answers now." in client.get(MOVE).content.decode()
+    assert "No other Primary Server is online." in client.get(MOVE).content.decode()
 
 
-def test_move_waits_for_the_server_and_tells(client, nudged, django_capture_on_commit_callbacks):
+def test_move_waits_for_the_server_and_shows_the_result(
+    client, enqueued, django_capture_on_commit_callbacks
+):
     with django_capture_on_commit_callbacks(execute=True):
         page = client.post(MOVE, {"server": str(second().pk)}).content.decode()
-    assert "ps-01 was asked. Waiting for its answer" in page
+    assert "Waiting for ps-01 to respond" in page
     assert there() in page
-    assert [asked.pk for asked in nudged] == [job().pk]
+    assert [row.pk for row in enqueued] == [job().pk]
     assert client.get(there()).status_code == 204
-    worked()
+    run_job()
     response = client.get(there())
-    assert "ps-02 has the CA role now." in response.content.decode()
+    assert "ps-02 now has the CA role." in response.content.decode()
     assert "zcc:changed" in events(response)
-    assert "hx-trigger" not in response.content.decode(), "a finished job is not asked about"
+    assert "hx-trigger" not in response.content.decode(), "a completed job is not polled"
     assert Authority.objects.current().certificate_server == second()
 
 
 @pytest.mark.parametrize("server", ["", "nonsense", "ps-01"])
-def test_move_to_a_server_that_is_not_listed_is_refused(client, server):
+def test_move_to_a_server_that_is_not_listed_is_rejected(client, server):
     known = Device.objects.filter(name=server).first()
     response = client.post(MOVE, {"server": str(known.pk) if known else server})
     assert response.status_code == 422
@@ -104,30 +105,30 @@ def test_move_to_a_server_that_is_not_listed_is_refused(client, server):
     assert not VaultJob.objects.exists()
 
 
-def test_a_server_that_does_not_answer_points_to_restore(client):
+def test_restore_is_offered_if_the_server_does_not_respond(client):
     client.post(MOVE, {"server": str(second().pk)})
-    worked(minutes=1)
+    run_job(minutes=1)
     page = client.get(there()).content.decode()
-    assert "ps-01 was asked and did not answer." in page
+    assert "ps-01 did not respond." in page
     assert "Nothing was changed." in page
     assert RESTORE in page
 
 
-def test_a_second_act_on_the_key_is_a_conflict(client):
+def test_a_second_key_operation_is_a_conflict(client):
     client.post(MOVE, {"server": str(second().pk)})
     response = client.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
     assert response.status_code == 409
-    assert b"Another act on the CA key is under way." in response.content
+    assert b"Another CA key operation is in progress." in response.content
 
 
-def test_backup_is_downloaded_once_per_ticket(client):
+def test_a_backup_can_be_downloaded_once_per_ticket(client):
     response = client.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
     assert PHRASE not in response.content.decode()
-    worked()
+    run_job()
     response = client.get(there())
     page = response.content.decode()
     assert "The backup is ready." in page
-    assert "Download it again" in page
+    assert "Download Again" in page
     url = events(response)["zcc:download"]["url"]
     file = client.get(url)
     assert file.content == bytes(job().result)
@@ -141,9 +142,9 @@ def test_backup_is_downloaded_once_per_ticket(client):
     assert client.get(events(again)["zcc:download"]["url"]).status_code == 200
 
 
-def test_a_backup_is_for_the_one_who_asked(client):
+def test_a_backup_is_available_only_to_its_requester(client):
     client.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
-    worked()
+    run_job()
     url = events(client.get(there()))["zcc:download"]["url"]
     other = entered(factories.admin("other"))
     assert other.get(url).status_code == 404
@@ -151,15 +152,15 @@ def test_a_backup_is_for_the_one_who_asked(client):
     assert other.post(f"{PAGE}jobs/{job().pk}/again/").status_code == 404
 
 
-def test_a_backup_is_forgotten_after_some_minutes(client):
+def test_a_backup_is_deleted_after_some_minutes(client):
     client.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
-    worked()
-    ca_role.forget_results(timezone.now() + KEPT - timedelta(seconds=10))
+    run_job()
+    key_operations.delete_expired_results(timezone.now() + RESULT_KEPT - timedelta(seconds=10))
     assert job().result
-    ca_role.forget_results(timezone.now() + KEPT + timedelta(seconds=10))
+    key_operations.delete_expired_results(timezone.now() + RESULT_KEPT + timedelta(seconds=10))
     assert not job().result
     page = client.get(there("done-not")).content.decode()
-    assert "not kept here any more" in page
+    assert "The file is no longer available." in page
     assert client.post(f"{PAGE}jobs/{job().pk}/again/").status_code == 409
 
 
@@ -173,7 +174,7 @@ def test_a_backup_is_forgotten_after_some_minutes(client):
         ({"passphrase": "", "confirm": ""}, "passphrase"),
     ],
 )
-def test_a_passphrase_that_will_not_do_is_told_and_not_shown(client, given, field):
+def test_a_weak_passphrase_is_rejected_and_not_shown(client, given, field):
     response = client.post(BACKUP, given)
     assert response.status_code == 422
     assert field in response.context["form"].errors
@@ -182,37 +183,37 @@ def test_a_passphrase_that_will_not_do_is_told_and_not_shown(client, given, fiel
     assert not VaultJob.objects.exists()
 
 
-def test_restore_gives_the_role_to_the_chosen_server(client, monkeypatch):
+def test_restore_moves_the_role_to_the_selected_server(client):
     data = backup_of_the_zone()
-    page = client.post(RESTORE, restoring(data)).content.decode()
-    assert "ps-02 was asked" in page
+    page = client.post(RESTORE, restore_form(data)).content.decode()
+    assert "Waiting for ps-02 to respond" in page
     assert "CN=TEST-ZONE" in page
-    # The vault of ps-02 plays here: what it would do is sealed to it all the same.
+    # This process is ps-01, so the job of ps-02 is reassigned to it.
     VaultJob.objects.update(server=Device.objects.get(name="ps-01"))
     restored = job()
     sealed = sealing.seal(
         PHRASE.encode(), to=restored.server.vault_key, binding=f"vault-job|{restored.pk}|restore"
     )
     VaultJob.objects.update(sealed=sealed)
-    worked()
-    assert "ps-02 has the CA role now." in client.get(there()).content.decode()
+    run_job()
+    assert "ps-02 now has the CA role." in client.get(there()).content.decode()
     assert Authority.objects.current().certificate_server == second()
 
 
-def test_a_wrong_passphrase_is_told_by_the_server_that_tried(client):
+def test_a_wrong_passphrase_is_shown_after_the_job_failed(client):
     data = backup_of_the_zone()
     target = str(Device.objects.get(name="ps-01").pk)
-    client.post(RESTORE, restoring(data, server=target, passphrase="another long one"))
-    worked()
+    client.post(RESTORE, restore_form(data, server=target, passphrase="another long one"))
+    run_job()
     page = client.get(there()).content.decode()
-    assert "the passphrase is wrong, or the file was changed" in page
+    assert "The passphrase is incorrect, or the file has been modified" in page
     assert job().state == JobState.FAILED
 
 
-def test_a_backup_of_another_ca_is_an_offer_to_change(client):
+def test_change_ca_is_offered_for_a_backup_of_a_different_ca(client):
     data = backup_of_the_zone()
     Authority.objects.update(sha256="0" * 64)
-    response = client.post(RESTORE, restoring(data))
+    response = client.post(RESTORE, restore_form(data))
     assert response.status_code == 422
     page = response.content.decode()
     assert "This is a backup of CN=TEST-ZONE" in page
@@ -221,23 +222,23 @@ def test_a_backup_of_another_ca_is_an_offer_to_change(client):
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"", "Nothing was changed."),
         (b"no zip", "Nothing was changed."),
-        (b"x" * (10 * 1024 * 1024 + 1), "larger than 10 MiB"),
+        (b"x" * (10 * 1024 * 1024 + 1), "exceeds the 10 MiB limit"),
     ],
     ids=["empty", "text", "large"],
 )
-def test_a_file_that_is_no_backup_is_refused(client, data, said):
-    response = client.post(RESTORE, restoring(data))
+def test_a_file_that_is_not_a_backup_is_rejected(client, data, message):
+    response = client.post(RESTORE, restore_form(data))
     assert response.status_code == 422
-    assert said in response.content.decode()
+    assert message in response.content.decode()
     assert not VaultJob.objects.exists()
 
 
 @pytest.mark.parametrize("address", [MOVE, BACKUP, RESTORE])
-def test_an_external_authority_has_no_key_to_act_on(client, address):
+def test_key_operations_are_rejected_for_an_external_ca(client, address):
     Authority.objects.update(kind=Authority.Kind.EXTERNAL, certificate_server=None)
     for method in (client.get, client.post):
         response = method(address)
@@ -245,7 +246,7 @@ def test_an_external_authority_has_no_key_to_act_on(client, address):
         assert "external" in events(response)["zcc:fault"]["explanation"]
 
 
-def test_a_running_operation_shuts_move_and_restore_but_not_backup(client):
+def test_an_operation_blocks_move_and_restore_but_not_backup(client):
     factories.operation(Authority.objects.current(), state=OperationState.ASSIGNED)
     assert Operation.objects.blocking().exists()
     assert client.get(MOVE).status_code == 409
@@ -254,20 +255,20 @@ def test_a_running_operation_shuts_move_and_restore_but_not_backup(client):
 
 
 @pytest.mark.parametrize("address", [MOVE, BACKUP, RESTORE])
-def test_the_password_is_asked_again(client, address):
-    client = entered(factories.admin("late"), proved=False)
+def test_the_password_is_requested_again(client, address):
+    client = entered(factories.admin("late"), reauthenticated=False)
     assert b"Your password" in client.get(address).content
     response = client.post(address, {"password": "wrong"})
     assert "password" in response.context["form"].errors
 
 
-def test_without_javascript_the_wait_is_a_page(client):
+def test_the_job_has_a_page_without_javascript(client):
     plain = entered(factories.admin("plain"), htmx=False)
     response = plain.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
     assert response.status_code == 302
-    assert "Check again" in plain.get(response.url).content.decode()
-    worked()
+    assert "Check Again" in plain.get(response.url).content.decode()
+    run_job()
     page = plain.get(response.url).content.decode()
-    assert "Download it again" in page
+    assert "Download Again" in page
     response = plain.post(f"{PAGE}jobs/{job().pk}/again/", follow=True)
     assert response.content == bytes(job().result)

@@ -1,4 +1,4 @@
-"""Vault keys can be replaced, and a kill in the middle leaves everything readable (S-34)."""
+"""Rotation of vault keys, also if it is interrupted."""
 
 import pytest
 from django.core.management import call_command
@@ -14,13 +14,13 @@ pytestmark = pytest.mark.django_db
 
 
 class Killed(Exception):
-    """The process ends here."""
+    """Stands in for the end of the process."""
 
 
 def everything(zone):
-    """Return all that is sealed to this server's keys, opened anew."""
-    zone_keys.forget()
-    ring = zone_keys.here()
+    """Return all secrets that are encrypted for the keys of this server."""
+    zone_keys.clear_cache()
+    ring = zone_keys.get_keyring()
     return ring.zone_key, ring.master, key_store.open_key(Authority.objects.current())
 
 
@@ -28,7 +28,7 @@ def files(zone):
     return {path.name: path.read_text() for path in zone.home.glob("*vault/*")}
 
 
-def test_everything_opens_with_the_new_keys_and_not_with_the_old_ones(zone, capsys):
+def test_secrets_can_be_decrypted_only_with_the_new_keys(zone, capsys):
     before, old = everything(zone), files(zone)
     call_command("rotate_vault_keys")
     assert "3 secrets" in capsys.readouterr().out
@@ -37,20 +37,20 @@ def test_everything_opens_with_the_new_keys_and_not_with_the_old_ones(zone, caps
     assert set(new) == {"vault.key", "vault.key.pub", "ca-vault.key", "ca-vault.key.pub"}
     assert new["vault.key"] != old["vault.key"]
     assert (zone.home / "vault" / "vault.key").stat().st_mode & 0o777 == 0o600
-    assert new["vault.key.pub"] == sealing.public_of(new["vault.key"])
+    assert new["vault.key.pub"] == sealing.get_public_key(new["vault.key"])
     assert zone.device(zone.first).vault_key == new["vault.key.pub"]
     (zone.home / "vault" / "vault.key").unlink()
     sealing.write_private_file(zone.home / "vault" / "vault.key", old["vault.key"])
-    zone_keys.forget()
-    with pytest.raises(zone_keys.SigningOff):
-        _ = zone_keys.here().zone_key
+    zone_keys.clear_cache()
+    with pytest.raises(zone_keys.ZoneKeysUnavailable):
+        _ = zone_keys.get_keyring().zone_key
 
 
 @pytest.mark.parametrize("moment", ["before the rows", "after the rows", "between the renames"])
-def test_killed_anywhere_everything_opens_and_the_next_run_ends_it(zone, monkeypatch, moment):
+def test_an_interrupted_rotation_leaves_all_secrets_readable(zone, monkeypatch, moment):
     before = everything(zone)
     with monkeypatch.context() as patch:
-        die(patch, moment)
+        interrupt(patch, moment)
         with pytest.raises(Killed):
             vault_keys.rotate(now=timezone.now())
     assert everything(zone) == before
@@ -59,9 +59,9 @@ def test_killed_anywhere_everything_opens_and_the_next_run_ends_it(zone, monkeyp
     assert not list(zone.home.glob("*vault/*.next"))
 
 
-def die(patch, moment):
-    """Let the process end at a moment."""
-    real = vault_keys._reseal
+def interrupt(patch, moment):
+    """Interrupt the rotation at a moment."""
+    real = vault_keys._reencrypt
 
     def killed(*values):
         if moment != "before the rows":
@@ -74,18 +74,18 @@ def die(patch, moment):
         calls.append(path)
         if len(calls) > 3:
             raise Killed
-        return zone_keys.next_to(path)
+        return zone_keys.get_next_key_path(path)
 
     if moment == "between the renames":
-        patch.setattr(vault_keys, "_waiting", at_second)
+        patch.setattr(vault_keys, "_get_next_path", at_second)
     else:
-        patch.setattr(vault_keys, "_reseal", killed)
+        patch.setattr(vault_keys, "_reencrypt", killed)
 
 
-def test_it_waits_for_an_act_on_the_ca_key(zone):
+def test_rotation_is_rejected_while_a_ca_key_job_is_pending(zone):
     ca = Authority.objects.current()
     VaultJob.objects.create(kind="backup", server=ca.certificate_server, authority=ca)
     before = files(zone)["vault.key"]
-    with pytest.raises(Conflict, match="waits for this server"):
+    with pytest.raises(Conflict, match="is waiting for this server"):
         vault_keys.rotate(now=timezone.now())
     assert files(zone)["vault.key"] == before

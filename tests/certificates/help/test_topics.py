@@ -1,4 +1,4 @@
-"""Help on every page and dialog, and the manual's Appendix A (docs/decisions.md D-43)."""
+"""Help topics for every page and dialog, and the manual's Appendix A."""
 
 import re
 
@@ -9,10 +9,10 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from certificates.help import TOPICS
 from certificates.help.appendix import APPENDIX
 from tests.support import factories
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 pytestmark = pytest.mark.django_db
-EXPLAINED = {address for topic in TOPICS for address in topic.addresses}
+EXPLAINED = {address for topic in TOPICS for address in topic.url_names}
 
 
 @pytest.fixture
@@ -33,16 +33,16 @@ def addresses(resolver=None, space=""):
             yield f"{space}:{pattern.name}"
 
 
-def test_every_address_that_is_explained_exists():
+def test_every_explained_url_exists():
     assert set(addresses()) >= EXPLAINED
 
 
-def test_every_page_and_dialog_of_the_certificates_is_explained():
+def test_every_certificates_page_and_dialog_has_help():
     found = {name for name in addresses() if name.startswith("certificates:")}
-    assert found - EXPLAINED <= {"certificates:help"}, "tell of it in certificates/topics/"
+    assert found - EXPLAINED <= {"certificates:help"}, "add a help topic"
 
 
-def test_the_ten_entries_of_the_appendix_are_there_each_with_what_is_done_today(admin):
+def test_the_page_contains_the_ten_entries_of_the_appendix(admin):
     page = admin.get(reverse("certificates:help")).content.decode()
     assert len(APPENDIX) == 10
     assert re.findall(r'<article id="(a-\d+)">', page) == [f"a-{n}" for n in range(1, 11)]
@@ -68,13 +68,13 @@ def test_a_dialog_links_to_its_own_help(admin, name, headers):
     assert "Help for this dialog" in page
 
 
-def test_every_dialog_says_what_it_does():
-    """A sentence of help, in the dialog's template or beside its fields."""
+def test_every_dialog_has_a_help_text():
+    """Each dialog template contains a sentence of help, or a field with help text."""
     folder = BASE_DIR / "templates" / "certificates" / "dialogs"
-    silent = [
+    without_text = [
         path.name
         for path in folder.glob("*.html")
         if "extends" in (text := path.read_text())
-        and not re.search(r"<p\b|form\.\w+ %|<dl|found_root", text)
+        and not re.search(r"<p\b|form\.\w+ %|<dl|uploaded_root", text)
     ]
-    assert silent == []
+    assert without_text == []

@@ -1,9 +1,8 @@
-"""Expiry warnings: at login once in 24 hours, below five days each time, and on the page (D-46)."""
+"""Expiration warnings: at login every 24 hours, below five days at each login, and on the page."""
 
 from datetime import timedelta
 
 import pytest
-from django.contrib.messages import get_messages
 from django.test import Client
 
 from certificates.issuance import expiry
@@ -29,7 +28,7 @@ def ca():
 
 
 def ends(days, name=""):
-    """Let the zone CA, or a server's certificate, end in so many days and an hour."""
+    """Set the expiration of the zone CA or of a server certificate, in days plus an hour."""
     at = factories.now() + days * DAY + HOUR
     if name:
         Device.objects.get(name=name).certificates.update(not_after=at)
@@ -38,55 +37,59 @@ def ends(days, name=""):
 
 
 def texts(found=None):
-    return [w.text for w in (expiry.warnings(factories.now()) if found is None else found)]
+    return [w.text for w in (expiry.list_warnings(factories.now()) if found is None else found)]
 
 
-def test_nothing_is_told_while_nothing_ends_within_90_days(ca):
+def test_there_is_no_warning_if_nothing_expires_within_90_days(ca):
     ends(91)
     ends(91, "ps-01")
     assert texts() == []
 
 
-def test_the_words_of_the_decision(ca):
+def test_warnings_about_the_zone_ca(ca):
     ends(17)
-    assert texts() == ["The Zone CA will expire in 17 days."]
+    assert texts() == ["The zone CA expires in 17 days."]
     ends(1)
-    assert texts() == ["The Zone CA will expire in 1 day."]
+    assert texts() == ["The zone CA expires in 1 day."]
     ends(-3)
-    assert texts() == ["The Zone CA expired 2 days ago."]
+    assert texts() == ["The zone CA expired 2 days ago."]
 
 
-def test_servers_are_told_by_name_or_by_number(ca):
+def test_warnings_about_servers_name_one_server(ca):
     ends(17, "ps-01")
-    assert texts() == ["The certificate of ps-01 will expire in 17 days."]
+    assert texts() == ["The certificate for ps-01 expires in 17 days."]
     ends(4, "ps-02")
-    assert texts() == ["2 server certificates will expire within 90 days, that of ps-02 in 4 days."]
+    assert texts() == [
+        "2 server certificates will expire within 90 days. The first, for ps-02, expires in 4 days."
+    ]
     ends(-3, "ps-01")
     assert texts() == [
-        "The certificate of ps-01 expired 2 days ago.",
-        "The certificate of ps-02 will expire in 4 days.",
+        "The certificate for ps-01 expired 2 days ago.",
+        "The certificate for ps-02 expires in 4 days.",
     ]
 
 
-def test_what_has_left_the_zone_is_not_told(ca):
+def test_there_is_no_warning_about_unregistered_servers(ca):
     ends(4, "ps-02")
     Device.objects.filter(name="ps-02").update(state="unregistered")
     assert texts() == []
 
 
-def test_once_in_24_hours_and_below_five_days_each_time(ca):
+def test_warnings_are_shown_every_24_hours_and_urgent_ones_at_each_login(ca):
     admin, other, now = factories.admin(), factories.admin("other"), factories.now()
     ends(17)
     ends(4, "ps-01")
-    both = [w.about for w in expiry.due(admin, now)]
+    both = [w.about for w in expiry.list_warnings_for_login(admin, now)]
     assert both == ["ca", "expiring"]
-    assert [w.about for w in expiry.due(admin, now + HOUR)] == ["expiring"]
-    assert [w.about for w in expiry.due(other, now + HOUR)] == both, "each administrator alone"
-    assert [w.about for w in expiry.due(admin, now + 24 * HOUR)] == both
+    assert [w.about for w in expiry.list_warnings_for_login(admin, now + HOUR)] == ["expiring"]
+    assert [w.about for w in expiry.list_warnings_for_login(other, now + HOUR)] == both, (
+        "each administrator alone"
+    )
+    assert [w.about for w in expiry.list_warnings_for_login(admin, now + 24 * HOUR)] == both
 
 
-def test_nothing_is_remembered_while_nothing_is_told(ca):
-    assert expiry.due(factories.admin(), factories.now()) == []
+def test_the_time_of_a_warning_is_not_stored_without_a_warning(ca):
+    assert expiry.list_warnings_for_login(factories.admin(), factories.now()) == []
     assert not Preferences.objects.exists()
 
 
@@ -95,23 +98,19 @@ def log_in(client):
     return client.post("/login/", sent)
 
 
-def told(client):
-    return [str(message) for message in get_messages(client.get("/devices/").wsgi_request)]
-
-
-def test_a_login_shows_it_on_the_next_page_and_a_look_at_a_page_does_not(ca):
+def test_a_warning_is_shown_on_the_first_page_after_login(ca):
     factories.admin()
     ends(17)
     client = Client()
     log_in(client)
-    assert "The Zone CA will expire in 17 days." in client.get("/devices/").content.decode()
-    assert "will expire" not in client.get("/devices/").content.decode()
+    assert "The zone CA expires in 17 days." in client.get("/devices/").content.decode()
+    assert "The zone CA expires" not in client.get("/devices/").content.decode()
     client.logout()
     log_in(client)
-    assert "will expire" not in client.get("/devices/").content.decode(), "told an hour ago"
+    assert "The zone CA expires" not in client.get("/devices/").content.decode(), "shown recently"
 
 
-def test_a_login_that_fails_tells_nothing(ca):
+def test_a_failed_login_does_not_show_warnings(ca):
     factories.admin()
     ends(4)
     client = Client()
@@ -119,16 +118,16 @@ def test_a_login_that_fails_tells_nothing(ca):
     assert not Preferences.objects.exists()
 
 
-def test_the_server_pane_has_a_banner_that_leads_to_the_rows(ca):
+def test_the_server_pane_has_a_banner_with_a_link_to_the_rows(ca):
     ends(17, "ps-01")
     page = entered(factories.admin(), htmx=False).get(PAGE).content.decode()
-    assert "The certificate of ps-01 will expire in 17 days." in page
+    assert "The certificate for ps-01 expires in 17 days." in page
     assert f'href="{PAGE}?state=expiring"' in page
 
 
-def test_the_banner_tells_when_a_renewal_begins_by_itself(ca):
+def test_the_banner_shows_the_time_of_the_next_automatic_renewal(ca):
     ends(40, "ps-01")
     client = entered(factories.admin(), htmx=False)
-    assert "Renewal begins by itself, next for ps-01 at" in client.get(PAGE).content.decode()
+    assert "Next automatic renewal: ps-01 on" in client.get(PAGE).content.decode()
     Authority.objects.update(kind=Authority.Kind.EXTERNAL)
-    assert "Renewal begins" not in client.get(PAGE).content.decode()
+    assert "Next automatic renewal" not in client.get(PAGE).content.decode()

@@ -1,4 +1,4 @@
-"""A server that waits for its first certificate and for that of an operation is one row (1.3)."""
+"""A server with a pending initial certificate and an operation is one row of the table."""
 
 import csv
 import io
@@ -22,12 +22,14 @@ F = FutureState
 
 
 def request_of(server):
-    return csr.make_csr(keys.make_key(256), names.Subject(server.fqdn), names.Names((server.fqdn,)))
+    return csr.build_csr(
+        keys.generate_key(256), names.Subject(server.fqdn), names.Names((server.fqdn,))
+    )
 
 
 @pytest.fixture
 def server():
-    """Of ps-02 the first certificate could not be made; an external CA is to give its next one."""
+    """ps-02: the initial certificate failed, and that of a change to an external CA is pending."""
     factories.zone()
     authority = factories.authority(factories.server("ps-01"))
     factories.certificate(Device.objects.get(name="ps-01"), authority)
@@ -39,12 +41,22 @@ def server():
         future_authority=coming,
     )
     server = factories.server("ps-02", features=[messages.FEATURE_CSR])
-    # The younger row is the first one, so that neither the oldest nor the newest is right.
+    # The initial certificate is created last, so that the newest row is not the right one.
     factories.future(
-        change, server, F.CSR_GENERATED, authority=coming, csr_pem=request_of(server), order={}
+        change,
+        server,
+        F.CSR_GENERATED,
+        authority=coming,
+        csr_pem=request_of(server),
+        csr_parameters={},
     )
     factories.future(
-        None, server, F.CREATE_FAILED, authority=authority, csr_pem=request_of(server), order={}
+        None,
+        server,
+        F.CREATE_FAILED,
+        authority=authority,
+        csr_pem=request_of(server),
+        csr_parameters={},
     )
     return server
 
@@ -64,25 +76,25 @@ def shown(client, query=""):
 
 
 @pytest.mark.parametrize("query", ["", "?sort=status", "?sort=options", "?sort=-expires", "?q=ps"])
-def test_the_pane_shows_it_once_with_the_certificate_of_the_operation(client, query):
+def test_the_pane_shows_the_server_once_with_the_certificate_of_the_operation(client, query):
     assert sorted(shown(client, query)) == [("ps-01", "Active"), ("ps-02", "CSR generated")]
 
 
-def test_the_chips_count_it_once_and_by_what_is_shown(client):
+def test_the_filters_count_the_server_once(client):
     chips = {chip["key"]: chip["n"] for chip in client.get(PAGE).context["chips"]}
     assert chips == {"": 2, "expiring": 0, "expired": 0, "failed": 0, "csr": 1, "ready": 0}
     assert shown(client, "?state=csr") == [("ps-02", "CSR generated")]
     assert shown(client, "?state=failed") == []
 
 
-def test_the_export_has_one_line_of_it(client):
+def test_the_export_contains_the_server_once(client):
     text = client.get(f"{PAGE}?export=csv").content.decode("utf-8-sig")
     lines = {line["Issued To"]: line for line in csv.DictReader(io.StringIO(text))}
     assert len(text.splitlines()) == 1 + len(lines) == 3
     assert lines["ps-02"]["Certificate Status"] == "CSR generated"
 
 
-def test_the_rest_api_lists_it_once(server):
+def test_the_rest_api_lists_the_server_once(server):
     program = caller("program", "certificates.certificate_authority")
     found = program.get("servers").json()
     assert found["total"] == 2
@@ -91,29 +103,34 @@ def test_the_rest_api_lists_it_once(server):
     assert program.get(f"servers/{server.pk}/csr").content.decode() == of_operation().csr_pem
 
 
-def test_its_page_and_its_downloads_are_of_the_operation(client, server):
+def test_the_device_page_and_downloads_use_the_certificate_of_the_operation(client, server):
     assert client.get(f"/devices/{server.pk}/").context["future"] == of_operation()
     file = client.get(f"{PAGE}servers/{server.pk}/csr/")
     assert file.content.decode() == of_operation().csr_pem
 
 
-def test_when_the_operation_is_over_the_first_one_is_shown(client, server):
+def test_the_initial_certificate_is_shown_after_the_operation(client, server):
     FutureCertificate.objects.filter(pk=of_operation().pk).update(state=F.DISCARDED)
     assert shown(client, "?state=failed") == [("ps-02", "Creating certificate failed")]
     assert client.get(f"/devices/{server.pk}/").context["future"].operation is None
-    assert client.get(f"{PAGE}servers/{server.pk}/why/").context["future"].operation is None
+    assert (
+        client.get(f"{PAGE}servers/{server.pk}/failure-details/").context["future"].operation
+        is None
+    )
 
 
-def test_all_matching_selects_it_once(client, server):
-    found = selection.chosen(client.get(f"{PAGE}?scope=all").wsgi_request.GET, timezone.now())
+def test_selecting_all_includes_the_server_once(client, server):
+    found = selection.get_selected_servers(
+        client.get(f"{PAGE}?scope=all").wsgi_request.GET, timezone.now()
+    )
     assert sorted(found.values_list("name", flat=True)) == ["ps-01", "ps-02"]
 
 
-def test_generate_csr_is_about_the_operation_and_an_import_about_both(server):
+def test_generate_csr_uses_the_operation_and_an_import_uses_both(server):
     external = of_operation().authority
     FutureCertificate.objects.filter(operation=None).update(
         state=F.CSR_GENERATED, authority=external
     )
-    assert selection.futures_of([server]) == [of_operation()]
-    assert len(selection.every_future_of([server])) == 2
-    assert selection.facts(Device.objects.filter(pk=server.pk)).without_csr.n == 0
+    assert selection.get_external_futures([server]) == [of_operation()]
+    assert len(selection.get_futures([server])) == 2
+    assert selection.get_selection_facts(Device.objects.filter(pk=server.pk)).without_csr.count == 0

@@ -1,4 +1,4 @@
-"""/healthz and /metrics: each part is told apart by breaking it for real (B-23, S-105, S-109)."""
+"""/healthz and /metrics: each component is broken and must be reported as failed."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from certificates import tasks
-from certificates.models import Authority, Tally
+from certificates.models import Authority, WorkDuration
 from certificates.monitoring import health, metrics
-from certificates.tasks import enqueue
-from console.models import Pulse
+from certificates.tasks import publisher
+from console.models import Heartbeat
 from devices.identity import zone_keys
 from tests.api.conftest import caller
 from tests.support import factories, walkthrough
 from zcc.runtime import broker
 
-# Who waits for a broker that does not answer waits longer than this, and does so each time.
+# Requests that block on a broker that does not respond take longer than this.
 PAGE_SECONDS = 0.6
 TRIES = 5
 PARTS = ("database", "broker", "worker", "beat", "vault", "disk")
@@ -36,16 +36,16 @@ PARTS = ("database", "broker", "worker", "beat", "vault", "disk")
 
 @pytest.fixture
 def valkey(tmp_path: Path, settings) -> Iterator[subprocess.Popen[bytes]]:
-    """A real broker of this test alone."""
+    """A broker process for one test."""
     home = tmp_path / "b"
     home.mkdir()
-    program = broker.program(home)
+    program = broker.build_program(home)
     process = subprocess.Popen(program.arguments, stdout=subprocess.DEVNULL)
     end = time.monotonic() + 20
-    while not broker.answers(home):
+    while not broker.is_ready(home):
         assert time.monotonic() < end
         time.sleep(0.05)
-    settings.CELERY_BROKER_URL = broker.url(home)
+    settings.CELERY_BROKER_URL = broker.get_url(home)
     configuration: Any = current_app.conf
     before = configuration.broker_url
     configuration.broker_url = settings.CELERY_BROKER_URL
@@ -58,23 +58,23 @@ def valkey(tmp_path: Path, settings) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture
 def parts(zone, valkey):
-    """Return a function that asks /healthz; the worker was at work just now."""
-    health.note_sweep(timezone.now())
+    """Return a function that requests /healthz. The worker has a recent heartbeat."""
+    health.record_heartbeat(timezone.now())
 
     def ask(status: int = 200) -> dict[str, str]:
         answer = Client().get("/healthz")
         assert answer.status_code == status, answer.content
-        told = json.loads(answer.content)
-        assert set(told["parts"]) == set(PARTS)
-        assert set(told) == {"status", "parts"}, "nothing that a stranger could use"
+        health_states = json.loads(answer.content)
+        assert set(health_states["parts"]) == set(PARTS)
+        assert set(health_states) == {"status", "parts"}, "the public response must not reveal more"
         assert answer.headers["Cache-Control"] == "no-store"
-        return {"whole": told["status"], **told["parts"]}
+        return {"whole": health_states["status"], **health_states["parts"]}
 
     return ask
 
 
-def quickest(right: Callable[[], bool]) -> float:
-    """Return the seconds that the quickest of some tries took; each must come out right."""
+def measure_fastest(right: Callable[[], bool]) -> float:
+    """Return the duration of the fastest of several attempts in seconds. Each must succeed."""
     taken = []
     for _ in range(TRIES):
         began = time.perf_counter()
@@ -83,44 +83,46 @@ def quickest(right: Callable[[], bool]) -> float:
     return min(taken)
 
 
-def broken(told: dict[str, str]) -> set[str]:
-    return {part for part in PARTS if told[part] != "ok"}
+def broken(health_states: dict[str, str]) -> set[str]:
+    return {part for part in PARTS if health_states[part] != "ok"}
 
 
-def test_all_is_well(parts):
-    told = parts()
-    assert told["whole"] == "ok"
-    assert broken(told) == set()
+def test_all_components_are_ok(parts):
+    health_states = parts()
+    assert health_states["whole"] == "ok"
+    assert broken(health_states) == set()
 
 
-def test_a_broker_that_is_killed_is_told(parts, valkey):
+def test_a_killed_broker_is_reported(parts, valkey):
     valkey.kill()
     valkey.wait()
-    told = parts()
-    assert (told["whole"], told["broker"]) == ("degraded", "failed")
-    assert broken(told) == {"broker"}
+    health_states = parts()
+    assert (health_states["whole"], health_states["broker"]) == ("degraded", "failed")
+    assert broken(health_states) == {"broker"}
 
 
-def test_a_frozen_broker_is_told_and_delays_nobody(parts, valkey):
+def test_a_frozen_broker_is_reported_without_delay(parts, valkey):
     valkey.send_signal(signal.SIGSTOP)
-    assert quickest(lambda: broken(parts()) == {"broker"}) < PAGE_SECONDS
+    assert measure_fastest(lambda: broken(parts()) == {"broker"}) < PAGE_SECONDS
     valkey.send_signal(signal.SIGCONT)
     end = time.monotonic() + 10
     while broken(parts()):
-        assert time.monotonic() < end, "it does not recover"
+        assert time.monotonic() < end, "the broker did not recover"
 
 
-def test_no_worker_is_told_apart_from_no_beat(parts):
-    Pulse.objects.update(at=timezone.now() - timedelta(minutes=5))
-    told = parts()
-    assert (told["worker"], told["beat"]) == ("unknown", "failed"), "nothing was asked for"
-    enqueue._publish(enqueue.Ring(tasks.sweep.name, (), health.SHARED))
-    told = parts()
-    assert (told["worker"], told["beat"]) == ("failed", "ok"), "work piles up"
+def test_a_stopped_worker_differs_from_a_stopped_beat(parts):
+    Heartbeat.objects.update(at=timezone.now() - timedelta(minutes=5))
+    health_states = parts()
+    assert (health_states["worker"], health_states["beat"]) == ("unknown", "failed"), (
+        "beat has not enqueued anything"
+    )
+    publisher._publish(publisher.TaskRequest(tasks.schedule_work.name, (), publisher.SHARED_QUEUE))
+    health_states = parts()
+    assert (health_states["worker"], health_states["beat"]) == ("failed", "ok"), "the queue grows"
 
 
-def test_a_wrong_vault_key_is_told_though_the_right_one_was_loaded(parts, zone):
-    assert zone_keys.here().zone_key
+def test_a_wrong_vault_key_is_reported_although_the_right_key_was_loaded(parts, zone):
+    assert zone_keys.get_keyring().zone_key
     path = zone.home / "vault" / "vault.key"
     right = path.read_bytes()
     path.write_bytes(right[::-1])
@@ -130,7 +132,7 @@ def test_a_wrong_vault_key_is_told_though_the_right_one_was_loaded(parts, zone):
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o000])
-def test_a_vault_key_that_others_can_read_or_nobody_is_told(parts, zone, mode):
+def test_a_readable_or_missing_vault_key_is_reported(parts, zone, mode):
     path = zone.home / "vault" / "vault.key"
     if mode:
         path.chmod(mode)
@@ -139,25 +141,25 @@ def test_a_vault_key_that_others_can_read_or_nobody_is_told(parts, zone, mode):
     assert "vault" in broken(parts())
 
 
-def test_a_full_disk_is_told(parts, monkeypatch):
-    monkeypatch.setattr(health, "DISK_FREE_AT_LEAST", 1 << 60)
+def test_a_full_disk_is_reported(parts, monkeypatch):
+    monkeypatch.setattr(health, "MIN_FREE_BYTES", 1 << 60)
     assert broken(parts()) == {"disk"}
 
 
-def test_a_database_that_is_away_is_a_failure_and_hides_what_it_knows(parts, monkeypatch):
+def test_an_unavailable_database_is_a_failure_and_hides_other_states(parts, monkeypatch):
     def away(*_: object, **__: object) -> None:
         raise DatabaseError("gone")
 
     monkeypatch.setattr(connection, "cursor", away)
-    told = parts(503)
-    assert (told["whole"], told["database"]) == ("failed", "failed")
-    assert told["worker"] == told["vault"] == "unknown"
-    assert told["broker"] == "ok"
+    health_states = parts(503)
+    assert (health_states["whole"], health_states["database"]) == ("failed", "failed")
+    assert health_states["worker"] == health_states["vault"] == "unknown"
+    assert health_states["broker"] == "ok"
 
 
 @pytest.mark.parametrize("way", ["frozen", "dead"])
 @pytest.mark.parametrize("path", ["/", "/configuration/certificates/", "/devices/"])
-def test_no_page_and_no_act_waits_for_the_broker(parts, valkey, zone, way, path):
+def test_pages_and_actions_do_not_block_on_the_broker(parts, valkey, zone, way, path):
     if way == "frozen":
         valkey.send_signal(signal.SIGSTOP)
     else:
@@ -166,18 +168,20 @@ def test_no_page_and_no_act_waits_for_the_broker(parts, valkey, zone, way, path)
     client = Client()
     client.force_login(factories.admin("somebody"))
     client.get(path)  # the first one compiles templates
-    assert quickest(lambda: client.get(path).status_code == 200) < PAGE_SECONDS
+    assert measure_fastest(lambda: client.get(path).status_code == 200) < PAGE_SECONDS
 
-    def ring() -> bool:
+    def enqueue() -> bool:
         for number in range(20):
-            enqueue._doorbell.ring(enqueue.Ring(tasks.advance.name, (str(number),), "shared"))
+            publisher._publisher.enqueue(
+                publisher.TaskRequest(tasks.advance_operation.name, (str(number),), "shared")
+            )
         return True
 
-    assert quickest(ring) < PAGE_SECONDS
+    assert measure_fastest(enqueue) < PAGE_SECONDS
 
 
-def numbers(accept: str = "") -> dict[str, list[tuple[dict[str, str], float]]]:
-    text, _kind = metrics.text(timezone.now(), accept)
+def read_metrics(accept: str = "") -> dict[str, list[tuple[dict[str, str], float]]]:
+    text, _kind = metrics.render_metrics(timezone.now(), accept)
     found: dict[str, list[tuple[dict[str, str], float]]] = {}
     for family in text_string_to_metric_families(text.decode()):
         for sample in family.samples:
@@ -185,12 +189,14 @@ def numbers(accept: str = "") -> dict[str, list[tuple[dict[str, str], float]]]:
     return found
 
 
-def test_numbers_tell_of_certificates_operations_devices_and_queues(parts, zone):
+def test_metrics_contain_certificates_operations_devices_and_queues(parts, zone):
     zone.join("pc-1")
     operation = walkthrough.remint_ca()
-    enqueue._publish(enqueue.Ring(tasks.advance.name, (str(operation.pk),), "shared"))
-    found = numbers()
-    works = {labels["part"]: value for labels, value in found["zcc_part_ok"]}
+    publisher._publish(
+        publisher.TaskRequest(tasks.advance_operation.name, (str(operation.pk),), "shared")
+    )
+    found = read_metrics()
+    works = {labels["component"]: value for labels, value in found["zcc_component_up"]}
     assert works == dict.fromkeys(PARTS, 1.0)
     year = 365 * 86_400
     assert 9 * year < found["zcc_ca_expires_in_seconds"][0][1] < 11 * year
@@ -206,49 +212,54 @@ def test_numbers_tell_of_certificates_operations_devices_and_queues(parts, zone)
     assert ages[f"server.{zone.first.id}"] == 0
 
 
-def test_the_age_of_a_queue_is_that_of_its_oldest_task(parts, zone):
-    enqueue._publish(enqueue.Ring(tasks.sweep.name, (), "shared"))
-    waiting = health.look_into(["shared"])
+def test_the_age_of_a_queue_is_the_age_of_its_oldest_task(parts, zone):
+    publisher._publish(publisher.TaskRequest(tasks.schedule_work.name, (), "shared"))
+    waiting = health.get_queue_states(["shared"])
     assert waiting is not None
     later = timezone.now() + timedelta(minutes=3)
     assert 180 <= waiting["shared"].age(later) < 190
-    enqueue._publish(enqueue.Ring(tasks.sweep.name, (), "shared"))
-    again = health.look_into(["shared"])
+    publisher._publish(publisher.TaskRequest(tasks.schedule_work.name, (), "shared"))
+    again = health.get_queue_states(["shared"])
     assert again is not None
-    assert (again["shared"].length, again["shared"].since) == (2, waiting["shared"].since)
+    assert (again["shared"].length, again["shared"].oldest_enqueued_at) == (
+        2,
+        waiting["shared"].oldest_enqueued_at,
+    )
 
 
-def test_times_of_signing_are_summed_up(parts, zone):
+def test_signing_times_are_summed(parts, zone):
     operation = walkthrough.remint_ca()
     walkthrough.prepare(zone, operation)
     operation = walkthrough.step(operation)
     walkthrough.apply(zone, operation)
-    found = numbers()
-    assert found["zcc_signing_waiting"] == [({}, 1.0)]
+    found = read_metrics()
+    assert found["zcc_csrs_pending"] == [({}, 1.0)]
     assert found["zcc_signing_age_seconds"][0][1] > 0
     walkthrough.sign(zone, Authority.objects.get(state="future"))
-    found = numbers()
-    assert found["zcc_signing_waiting"] == [({}, 0.0)]
+    found = read_metrics()
+    assert found["zcc_csrs_pending"] == [({}, 0.0)]
     assert found["zcc_signing_seconds_count"] == [({}, 1.0)]
     assert 0 < found["zcc_signing_seconds_sum"][0][1] < 60
-    Tally.objects.add(Tally.SIGNING, 2, 0.5)
-    assert numbers()["zcc_signing_seconds_count"] == [({}, 3.0)]
+    WorkDuration.objects.add(WorkDuration.SIGNING, 2, 0.5)
+    assert read_metrics()["zcc_signing_seconds_count"] == [({}, 3.0)]
 
 
-def test_names_from_elsewhere_cannot_break_the_text(parts, zone):
-    Authority.objects.update(subject='CN="x\\\n\nzcc_part_ok 0')
-    found = numbers()
-    assert found["zcc_ca_expires_in_seconds"][0][0]["subject"] == 'CN="x\\\n\nzcc_part_ok 0'
-    assert len(found["zcc_part_ok"]) == len(PARTS)
+def test_external_names_cannot_break_the_format(parts, zone):
+    Authority.objects.update(subject='CN="x\\\n\nzcc_component_up 0')
+    found = read_metrics()
+    assert found["zcc_ca_expires_in_seconds"][0][0]["subject"] == 'CN="x\\\n\nzcc_component_up 0'
+    assert len(found["zcc_component_up"]) == len(PARTS)
 
 
-def test_openmetrics_is_spoken_where_it_is_asked_for(parts):
-    text, kind = metrics.text(timezone.now(), "application/openmetrics-text; version=1.0.0")
+def test_openmetrics_is_returned_on_request(parts):
+    text, kind = metrics.render_metrics(
+        timezone.now(), "application/openmetrics-text; version=1.0.0"
+    )
     assert kind.startswith("application/openmetrics-text")
     assert text.endswith(b"# EOF\n")
 
 
-def test_numbers_are_for_this_host_and_for_who_has_the_right(parts, settings):
+def test_metrics_require_a_local_caller_or_the_right(parts, settings):
     assert Client().get("/metrics").status_code == 200
     elsewhere: dict[str, Any] = {"REMOTE_ADDR": "192.0.2.1"}
     assert Client().get("/metrics", **elsewhere).status_code == 401

@@ -1,4 +1,7 @@
-"""The Certificates page and Home: panes, news, export, equal queries for any size (manual, 1.1)."""
+"""The Certificates page and Home: panes, updates, export, number of queries.
+
+See: manual 1.1
+"""
 
 import csv
 import io
@@ -44,7 +47,7 @@ def text(client, path=PAGE, **headers):
     return response.content.decode()
 
 
-def test_both_panes_and_every_column_are_there(client):
+def test_the_page_shows_both_panes_and_all_columns(client):
     page = text(client)
     for label in (
         *("Zone Certificate Authority", "ZENworks Server SSL Certificates", "Certificate server"),
@@ -56,7 +59,7 @@ def test_both_panes_and_every_column_are_there(client):
         assert label in page, label
 
 
-def test_an_external_authority_names_no_certificate_server(client, ca):
+def test_an_external_ca_has_no_certificate_server(client, ca):
     Authority.objects.update(kind="external", certificate_server=None)
     page = text(client)
     assert "Certificate server" not in page
@@ -67,29 +70,29 @@ def test_an_external_authority_names_no_certificate_server(client, ca):
     ("days", "expected", "badge"),
     [(-1, "The zone CA has expired.", "Expired"), (30, "expires <b>in 2", "Valid")],
 )
-def test_an_authority_near_its_end_is_warned_about(client, days, expected, badge):
+def test_an_expiring_ca_causes_a_warning(client, days, expected, badge):
     Authority.objects.update(not_after=factories.now() + timedelta(days=days))
     page = text(client)
     assert expected in page
     assert badge in page
 
 
-def test_a_zone_without_authority_says_so(client):
+def test_a_zone_without_a_ca_is_reported(client):
     ServerCertificate.objects.all().delete()
     Authority.objects.all().delete()
-    assert "no certificate authority yet" in text(client)
+    assert "does not have a certificate authority yet" in text(client)
 
 
 def test_the_message_of_an_operation_has_its_links_and_buttons(client, ca):
     factories.operation(ca)
     page = text(client)
     assert "The Remint CA operation has been initiated." in page
-    for label in ("current replication status", "Assign Now", "Cancel", "Cancel is possible until"):
+    for label in ("current replication status", "Assign Now", "Cancel", "You can cancel until"):
         assert label in page
     assert page.count("<li class=") >= 5
 
 
-def test_a_reader_sees_progress_and_no_button_that_acts(ca):
+def test_a_reader_sees_progress_but_no_action_buttons(ca):
     factories.operation(ca)
     client = Client()
     client.force_login(factories.user("reader"))
@@ -99,31 +102,31 @@ def test_a_reader_sees_progress_and_no_button_that_acts(ca):
         assert label not in page
 
 
-def mark(page):
+def get_revision(page):
     return re.search(r"zone-ca/\?rev=([^\"]+)", page).group(1)
 
 
-def test_a_pane_without_news_is_answered_with_nothing(client, ca):
+def test_an_unchanged_pane_returns_no_content(client, ca):
     factories.operation(ca)
-    rev = mark(text(client))
+    rev = get_revision(text(client))
     assert client.get(f"{PAGE}zone-ca/?rev={rev}").status_code == 204
 
 
-def test_news_of_a_stage_are_announced_and_fetch_the_rows(client, ca):
+def test_a_new_stage_is_announced_and_reloads_the_rows(client, ca):
     operation = factories.operation(ca)
-    rev = mark(text(client))
+    rev = get_revision(text(client))
     Operation.objects.filter(pk=operation.pk).update(state=S.ACTIVATED)
     response = client.get(f"{PAGE}zone-ca/?rev={rev}", HTTP_HX_REQUEST="true")
     assert response.status_code == 200
     assert response.content.decode().lstrip().startswith('<section class="pane" id="zone-ca"')
-    told = json.loads(response.headers["HX-Trigger"])
-    assert told["zcc:announce"]["text"] == "Activated, 0 devices outstanding."
-    assert "zcc:rows" in told
+    triggers = json.loads(response.headers["HX-Trigger"])
+    assert triggers["zcc:announce"]["text"] == "Activated. 0 devices outstanding."
+    assert "zcc:rows" in triggers
 
 
 def test_a_count_is_shown_but_not_announced(client, ca):
     operation = factories.operation(ca)
-    rev = mark(text(client))
+    rev = get_revision(text(client))
     factories.replica(
         operation.update, factories.server("cs", Role.CONTENT_SATELLITE), ReplicaState.PENDING
     )
@@ -132,24 +135,24 @@ def test_a_count_is_shown_but_not_announced(client, ca):
     assert "HX-Trigger" not in response.headers
 
 
-def test_only_an_open_operation_is_asked_about_every_beat(client, ca):
+def test_only_an_open_operation_is_polled_frequently(client, ca):
     assert "zcc:slow from:body" in text(client).split('id="servers-pane"')[0]
     factories.operation(ca)
     assert "zcc:tick from:body" in text(client).split('id="servers-pane"')[0]
 
 
-def test_a_server_remint_speaks_in_the_server_pane(client, ca):
+def test_a_server_remint_is_shown_in_the_server_pane(client, ca):
     factories.operation(ca, kind=Operation.Kind.REMINT_SERVER, name="Two servers")
     above, below = text(client).split('id="servers-pane"')
     assert "Remint Certificate operation has been initiated" in below
     assert "Remint Certificate operation has been initiated" not in above
-    assert "Remint Certificate is in progress" in above, "the CA buttons wait too (R098)"
+    assert "Remint Certificate is in progress" in above, "the CA buttons are unavailable too"
 
 
-def test_an_empty_filter_offers_the_way_back(client):
+def test_an_empty_filter_can_be_cleared(client):
     page = text(client, f"{PAGE}?q=nothing")
     assert "No server certificates match this filter." in page
-    assert "Clear the filter" in page
+    assert "Clear Filter" in page
 
 
 def test_filter_sort_and_size_stay_in_every_link(client, ca):
@@ -164,7 +167,7 @@ def test_filter_sort_and_size_stay_in_every_link(client, ca):
     assert 'aria-sort="descending"' in page
 
 
-def test_the_export_is_what_is_shown_on_every_page(client, ca):
+def test_the_export_contains_the_rows_of_all_pages(client, ca):
     for number in range(12):
         factories.certificate(factories.server(f"srv-{number:02}"), ca)
     response = client.get(f"{PAGE}?q=srv&sort=-issued_to&per_page=5&page=2&export=csv")
@@ -175,7 +178,7 @@ def test_the_export_is_what_is_shown_on_every_page(client, ca):
     assert response.headers["Content-Disposition"].startswith("attachment")
 
 
-def test_chosen_columns_alone_are_shown_and_exported(client):
+def test_only_selected_columns_are_shown_and_exported(client):
     client.post("/preferences/columns/servers/", {"column": ["md5"]})
     page = text(client)
     assert 'class="c-md5"' in page
@@ -184,7 +187,7 @@ def test_chosen_columns_alone_are_shown_and_exported(client):
     assert export.splitlines()[0] == "Issued To,MD5 Fingerprint"
 
 
-def test_text_from_outside_is_escaped_everywhere(client, ca):
+def test_external_text_is_escaped(client, ca):
     server = factories.server("zz-hostile", os=HOSTILE, version=HOSTILE, dns_names=[HOSTILE])
     made = factories.certificate(server, ca)
     Device.objects.filter(pk=server.pk).update(name=HOSTILE, fqdn=HOSTILE)
@@ -196,13 +199,13 @@ def test_text_from_outside_is_escaped_everywhere(client, ca):
     for path in (
         *(PAGE, "/", "/devices/", f"/devices/{server.pk}/", f"/devices/{server.pk}/settings/"),
         *("/system-updates/", f"/system-updates/{operation.update_id}/devices/"),
-        *(f"{PAGE}servers/{server.pk}/why/", f"{PAGE}servers/{server.pk}/"),
+        *(f"{PAGE}servers/{server.pk}/failure-details/", f"{PAGE}servers/{server.pk}/"),
     ):
         assert "<img src=x" not in text(client, path), path
 
 
 @pytest.mark.parametrize("path", [PAGE, "/", "/devices/", "/system-updates/"])
-def test_pages_take_the_same_queries_for_any_number(
+def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
     client, ca, django_assert_max_num_queries, path
 ):
     many(ca, 5)
@@ -228,19 +231,19 @@ def many(ca, count):
         factories.replica(operation.update, server, ReplicaState.AVAILABLE)
 
 
-def test_home_tells_what_needs_attention(client, ca):
-    assert "All good: nothing needs attention." in text(client, "/")
+def test_home_lists_what_needs_attention(client, ca):
+    assert "Nothing needs your attention." in text(client, "/")
     server = factories.server("old")
     factories.certificate(server, ca, until=factories.now() - timedelta(days=2))
     factories.device("quiet", last_contact=factories.now() - timedelta(days=1))
     factories.operation(ca, state=S.BLOCKED)
     page = text(client, "/")
     assert "1 server certificate has expired." in page
-    assert "1 device was not heard for more than two refresh intervals." in page
+    assert "1 device has not been in contact for more than two refresh intervals." in page
     assert "Blocked:" in page
 
 
-def test_a_page_is_sent_compressed_and_light(client, ca):
+def test_a_page_is_compressed_and_small(client, ca):
     many(ca, 30)
     response = client.get(PAGE, headers={"Accept-Encoding": "gzip"})
     assert response.headers["Content-Encoding"] == "gzip"

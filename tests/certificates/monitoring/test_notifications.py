@@ -1,4 +1,7 @@
-"""What is told: read from the ledger, each once; expiries once a day (B-25, D-46)."""
+"""Notifications from the audit log, each once, and about expiry, once a day.
+
+See: D-46
+"""
 
 from datetime import timedelta
 
@@ -27,50 +30,52 @@ P = OperationState
 def operation():
     factories.zone()
     ca = factories.authority(factories.server("ps-01"))
-    targets.create(Target.Kind.MAIL, targets.Order("team", EVERY, recipients="team@acme.example"))
-    notifications.tell(timezone.now())
+    targets.create_target(
+        Target.Kind.MAIL, targets.TargetSettings("team", EVERY, recipients="team@acme.example")
+    )
+    notifications.create_notifications(timezone.now())
     return factories.operation(ca, state=P.ASSIGNED, name="Remint CA of today")
 
 
-def told():
+def list_deliveries():
     return list(Delivery.objects.order_by("created_at", "key").values_list("event", "title"))
 
 
-def test_what_happens_to_an_operation_is_told_once(operation):
-    Operation.objects.move(operation, P.BLOCKED, note="ps-02 has no new certificate.")
-    notifications.tell(timezone.now())
-    notifications.tell(timezone.now())
-    assert told() == [(events.BLOCKED, "Remint CA of today is blocked")]
+def test_a_state_change_is_notified_once(operation):
+    Operation.objects.transition(operation, P.BLOCKED, note="ps-02 has no new certificate.")
+    notifications.create_notifications(timezone.now())
+    notifications.create_notifications(timezone.now())
+    assert list_deliveries() == [(events.BLOCKED, "Remint CA of today is blocked")]
     assert "ps-02 has no new certificate." in Delivery.objects.get().text
 
 
-def test_the_same_state_a_second_time_is_told_again(operation):
+def test_the_same_state_is_notified_again_if_it_recurs(operation):
     for there in (P.BLOCKED, P.ASSIGNED, P.BLOCKED):
-        Operation.objects.move(operation, there)
-    notifications.tell(timezone.now())
-    assert len(told()) == 2
+        Operation.objects.transition(operation, there)
+    notifications.create_notifications(timezone.now())
+    assert len(list_deliveries()) == 2
 
 
 @pytest.mark.parametrize(
     ("way", "kind"),
     [
-        ((P.CANCELLING, P.CANCEL_FAILED), events.FAILED),
-        ((P.CANCELLING, P.CANCELLED), events.CANCELLED),
+        ((P.CANCELING, P.CANCEL_FAILED), events.FAILED),
+        ((P.CANCELING, P.CANCELED), events.CANCELED),
         ((P.ACTIVATING, P.ACTIVATED), events.ACTIVATED),
         ((P.ACTIVATING, P.ACTIVATED, P.COMPLETED), events.COMPLETED),
     ],
 )
-def test_each_end_of_an_operation_is_told(operation, way, kind):
+def test_each_final_state_is_notified(operation, way, kind):
     for there in way:
-        Operation.objects.move(operation, there)
-    notifications.tell(timezone.now())
-    assert kind in [event for event, _title in told()]
+        Operation.objects.transition(operation, there)
+    notifications.create_notifications(timezone.now())
+    assert kind in [event for event, _title in list_deliveries()]
 
 
-def test_a_start_is_told(operation):
+def test_a_start_is_notified(operation):
     Entry.objects.record("start", f"certificates.Operation:{operation.pk}", there=operation.state)
-    notifications.tell(timezone.now())
-    assert told()[0][0] == events.STARTED
+    notifications.create_notifications(timezone.now())
+    assert list_deliveries()[0][0] == events.STARTED
 
 
 def test_devices_that_failed_together_are_one_notification(operation):
@@ -78,85 +83,87 @@ def test_devices_that_failed_together_are_one_notification(operation):
         row = factories.assignment(
             operation.update, factories.device(name), AssignmentState.ASSIGNED
         )
-        Assignment.objects.move(row, AssignmentState.FAILED, reason="The disk is full.")
-    notifications.tell(timezone.now())
-    assert [event for event, _title in told()] == [events.DEVICE_FAILED]
+        Assignment.objects.transition(row, AssignmentState.FAILED, reason="The disk is full.")
+    notifications.create_notifications(timezone.now())
+    assert [event for event, _title in list_deliveries()] == [events.DEVICE_FAILED]
     text = Delivery.objects.get().text
     assert "pc-1: The disk is full." in text
     assert "pc-2: The disk is full." in text
 
 
-def test_what_happened_before_the_first_look_is_not_told(operation):
-    Operation.objects.move(operation, P.BLOCKED)
+def test_earlier_entries_are_not_notified(operation):
+    Operation.objects.transition(operation, P.BLOCKED)
     Cursor.objects.all().delete()
-    notifications.tell(timezone.now())
-    assert told() == []
+    notifications.create_notifications(timezone.now())
+    assert list_deliveries() == []
 
 
-def test_a_fault_while_telling_forgets_nothing(operation, monkeypatch):
-    Operation.objects.move(operation, P.BLOCKED)
+def test_a_failure_does_not_lose_a_notification(operation, monkeypatch):
+    Operation.objects.transition(operation, P.BLOCKED)
     seq = Cursor.objects.get().seq
 
     def fail(*_, **__):
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr(delivery, "queue", fail)
+    monkeypatch.setattr(delivery, "enqueue", fail)
     with pytest.raises(RuntimeError):
-        notifications.tell(timezone.now())
+        notifications.create_notifications(timezone.now())
     monkeypatch.undo()
     assert Cursor.objects.get().seq == seq
-    notifications.tell(timezone.now())
-    assert len(told()) == 1
+    notifications.create_notifications(timezone.now())
+    assert len(list_deliveries()) == 1
 
 
-def test_an_expiry_is_told_once_a_day(operation):
+def test_expiry_is_notified_once_a_day(operation):
     now = timezone.now()
     Authority.objects.update(not_after=now + timedelta(days=30, hours=1))
-    Cursor.objects.update(expiry_told_at=None)
-    notifications.tell(now)
-    notifications.tell(now + timedelta(hours=23))
-    assert told() == [(events.EXPIRY, "The Zone CA will expire in 30 days.")]
+    Cursor.objects.update(expiry_notified_at=None)
+    notifications.create_notifications(now)
+    notifications.create_notifications(now + timedelta(hours=23))
+    assert list_deliveries() == [(events.EXPIRING, "The zone CA expires in 30 days.")]
     assert notifications.is_due(now + timedelta(hours=25))
-    notifications.tell(now + timedelta(hours=25))
-    assert told()[-1] == (events.EXPIRY, "The Zone CA will expire in 29 days.")
+    notifications.create_notifications(now + timedelta(hours=25))
+    assert list_deliveries()[-1] == (events.EXPIRING, "The zone CA expires in 29 days.")
 
 
-def test_nothing_is_told_while_all_is_well(operation):
-    Cursor.objects.update(expiry_told_at=None)
-    notifications.tell(timezone.now())
-    assert told() == []
+def test_nothing_is_notified_without_a_reason(operation):
+    Cursor.objects.update(expiry_notified_at=None)
+    notifications.create_notifications(timezone.now())
+    assert list_deliveries() == []
     assert not notifications.is_due(timezone.now())
 
 
-def test_with_the_first_mail_server_the_administrators_are_told(zone, mailbox):  # noqa: F811
+def test_the_first_mail_server_gets_a_target_for_administrators(zone, mailbox):  # noqa: F811
     user = factories.admin()
     user.email = "admin@acme.example"
     user.save()
     now = timezone.now()
     Authority.objects.update(not_after=now + timedelta(days=3, hours=1))
-    notifications.tell(now)
-    for pk in delivery.due(now):
+    notifications.create_notifications(now)
+    for pk in delivery.list_due(now):
         assert delivery.send(pk, now=now)
     assert mailbox.recipients == [["admin@acme.example"]]
-    assert "The Zone CA will expire in 3 days." in mailbox.messages[0]["Subject"]
+    assert "The zone CA expires in 3 days." in mailbox.messages[0]["Subject"]
     Target.objects.all().delete()
-    notifications.tell(now + timedelta(days=2))
-    assert not Target.objects.exists(), "who removed it is not given it again"
+    notifications.create_notifications(now + timedelta(days=2))
+    assert not Target.objects.exists(), "a deleted target must not be created again"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_sweep_finds_what_is_to_be_told_and_sent(zone, receiver, monkeypatch):  # noqa: F811
-    """S-103: the rows are the queue; nothing but the sweep is needed."""
-    target, secret = targets.create(
-        Target.Kind.WEBHOOK, targets.Order("pager", EVERY, url=receiver.url)
+def test_the_periodic_task_creates_and_sends_notifications(zone, receiver, monkeypatch):  # noqa: F811
+    """The periodic task alone is sufficient, because the database holds the state."""
+    target, secret = targets.create_target(
+        Target.Kind.WEBHOOK, targets.TargetSettings("pager", EVERY, url=receiver.url)
     )
-    notifications.tell(timezone.now())
+    notifications.create_notifications(timezone.now())
     ca = Authority.objects.current()
     operation = factories.operation(ca, state=P.ASSIGNED)
-    Operation.objects.move(operation, P.CANCELLING)
-    Operation.objects.move(operation, P.CANCEL_FAILED)
-    monkeypatch.setattr("certificates.tasks.enqueue.ring", lambda task, *args, **_: task(*args))
-    tasks.sweep()
-    tasks.sweep()
+    Operation.objects.transition(operation, P.CANCELING)
+    Operation.objects.transition(operation, P.CANCEL_FAILED)
+    monkeypatch.setattr(
+        "certificates.tasks.publisher.enqueue", lambda task, *args, **_: task(*args)
+    )
+    tasks.schedule_work()
+    tasks.schedule_work()
     until(lambda: target.deliveries.filter(state="sent").exists(), "it is sent")
     assert receivers.is_signed(secret, *receiver.posted[0][1:])

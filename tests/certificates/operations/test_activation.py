@@ -1,4 +1,4 @@
-"""An operation completes once what every device reported is taken over (D-27)."""
+"""An operation completes only after all reports of devices have been processed (D-27)."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.support import factories
 pytestmark = pytest.mark.django_db
 
 
-def test_a_server_that_reports_while_others_are_promoted_is_promoted_too(monkeypatch):
+def test_a_server_that_reports_during_completion_gets_its_certificate_recorded(monkeypatch):
     factories.zone()
     holder = factories.server("ps-01")
     ca = factories.authority(holder)
@@ -28,14 +28,14 @@ def test_a_server_that_reports_while_others_are_promoted_is_promoted_too(monkeyp
         chain_pem=factories.leaf_pem(holder, ca),
     )
     last = factories.assignment(update, holder, AssignmentState.ACTIVATING)
-    promote = activation.promote
+    activate_certificates = activation.activate_certificates
 
-    def promote_and_hear(operation, *, now):
-        promote(operation, now=now)
+    def activate_and_report(operation, *, now):
+        activate_certificates(operation, now=now)
         type(last).objects.filter(pk=last.pk).update(state=AssignmentState.ACTIVATED)
 
-    monkeypatch.setattr(scheduler, "promote", promote_and_hear)
-    for _look in range(2):
+    monkeypatch.setattr(scheduler, "activate_certificates", activate_and_report)
+    for _run in range(2):
         operation = Operation.objects.get()
         scheduler.advance(operation, now=factories.now())
     future.refresh_from_db()

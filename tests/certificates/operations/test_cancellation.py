@@ -1,4 +1,4 @@
-"""Cancel raced against the activation: whatever the order, exactly one of them wins (D-24)."""
+"""Cancel and activation exclude each other, also when they run concurrently (D-24)."""
 
 import threading
 from datetime import timedelta
@@ -7,12 +7,12 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from audit.chain.states import WrongMove
+from audit.chain.states import InvalidTransition
 from certificates.models import Operation
 from certificates.operations import cancellation, scheduler
 from certificates.operations.cancellation import TooLateToCancel
 from certificates.operations.states import OperationState
-from systemupdates.models import Notice
+from systemupdates.models import TrustNotice
 from tests.support import walkthrough
 from wire import metadata
 
@@ -22,70 +22,70 @@ MOMENT = timedelta(milliseconds=1)
 S = OperationState
 
 
-def side_by_side(*acts):
-    """Run acts at the same moment, each in a thread with a connection of its own."""
-    start, said = threading.Barrier(len(acts)), {}
+def run_concurrently(*actions):
+    """Run actions at the same time, each in a thread with its own database connection."""
+    start, results = threading.Barrier(len(actions)), {}
 
-    def run(name, act):
+    def run(name, action):
         start.wait(10)
         try:
-            act()
-            said[name] = "won"
-        except (TooLateToCancel, WrongMove) as fault:
-            said[name] = type(fault).__name__
+            action()
+            results[name] = "won"
+        except (TooLateToCancel, InvalidTransition) as fault:
+            results[name] = type(fault).__name__
         except BaseException as error:
-            said[name] = repr(error)
+            results[name] = repr(error)
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=run, args=act) for act in acts]
+    threads = [threading.Thread(target=run, args=action) for action in actions]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    return said
+    return results
 
 
 def assigned(zone):
-    """A Remint CA whose every server is ready, one moment from its lock-out."""
+    """An assigned Remint CA operation whose servers are all ready."""
     operation = walkthrough.remint_ca()
     walkthrough.prepare(zone, operation)
     Operation.objects.filter(pk=operation.pk).update(state=S.ASSIGNED, forced=True)
     return Operation.objects.get(pk=operation.pk)
 
 
-def test_of_cancel_and_activation_exactly_one_wins_a_hundred_times(zone):
-    lockout = zone.zone.lockout
+def test_cancel_and_activation_exclude_each_other(zone):
+    freeze_period = zone.zone.freeze_period
     known = assigned(zone)
     winners = []
     for _round in range(ROUNDS):
-        Notice.objects.all().delete()
+        TrustNotice.objects.all().delete()
         Operation.objects.filter(pk=known.pk).update(
             state=S.ASSIGNED, activates_at=timezone.now() + timedelta(hours=1)
         )
         mine, theirs = (Operation.objects.get(pk=known.pk) for _n in range(2))
-        locks_at = mine.locks_at(lockout)
+        freezes_at = mine.freezes_at(freeze_period)
 
-        said = side_by_side(
-            ("cancel", lambda op=mine, at=locks_at: cancellation.cancel(op, now=at - MOMENT)),
-            ("go", lambda op=theirs, at=locks_at: scheduler.advance(op, now=at + MOMENT)),
+        results = run_concurrently(
+            ("cancel", lambda op=mine, at=freezes_at: cancellation.cancel(op, now=at - MOMENT)),
+            ("activation", lambda op=theirs, at=freezes_at: scheduler.advance(op, now=at + MOMENT)),
         )
 
         row = Operation.objects.get(pk=known.pk)
-        gone = Notice.objects.filter(kind=Notice.Kind.GO).exists()
-        assert (row.state, gone) in ((S.CANCELLING, False), (S.ACTIVATING, True)), said
-        won = [name for name, how in said.items() if how == "won"]
-        assert won == ["cancel" if row.state == S.CANCELLING else "go"], said
+        is_ordered = TrustNotice.objects.filter(kind=TrustNotice.Kind.ACTIVATION_ORDER).exists()
+        assert (row.state, is_ordered) in ((S.CANCELING, False), (S.ACTIVATING, True)), results
+        won = [name for name, how in results.items() if how == "won"]
+        assert won == ["cancel" if row.state == S.CANCELING else "activation"], results
         winners += won
-        # The loser loses for good: neither comes through afterwards.
+        # The rejected action stays rejected.
         if won == ["cancel"]:
-            scheduler.advance(Operation.objects.get(pk=known.pk), now=locks_at + lockout)
-            assert not Notice.objects.filter(kind=Notice.Kind.GO).exists()
-            assert Operation.objects.get(pk=known.pk).state == S.CANCELLED
-            assert Notice.objects.get(kind=Notice.Kind.CANCEL).signed().payload_type == (
-                metadata.CANCEL
-            )
+            scheduler.advance(Operation.objects.get(pk=known.pk), now=freezes_at + freeze_period)
+            assert not TrustNotice.objects.filter(kind=TrustNotice.Kind.ACTIVATION_ORDER).exists()
+            assert Operation.objects.get(pk=known.pk).state == S.CANCELED
+            assert TrustNotice.objects.get(
+                kind=TrustNotice.Kind.CANCELLATION
+            ).get_envelope().payload_type == (metadata.CANCELLATION)
         else:
             with pytest.raises(TooLateToCancel):
-                cancellation.cancel(row, now=locks_at - MOMENT)
+                cancellation.cancel(row, now=freezes_at - MOMENT)
     assert len(winners) == ROUNDS

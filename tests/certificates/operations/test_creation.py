@@ -7,11 +7,17 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from audit.chain.states import WrongMove
+from audit.chain.states import InvalidTransition
 from certificates.agents import responses
 from certificates.authority import bootstrap
 from certificates.issuance import imports
-from certificates.models import Authority, Bridge, FutureCertificate, Operation, ServerCertificate
+from certificates.models import (
+    Authority,
+    CrossCertificate,
+    FutureCertificate,
+    Operation,
+    ServerCertificate,
+)
 from certificates.operations import (
     activation,
     cancellation,
@@ -29,20 +35,20 @@ from devices.registration import registration
 from faults import Conflict, Fault, Refused
 from pki.chains import chains as chains_chain
 from systemupdates.assignments import assignment
-from systemupdates.models import Assignment, Notice
+from systemupdates.models import Assignment, TrustNotice
 from tests.support import walkthrough
 from tests.support import zone as small_zone
 from tests.support.public_ca import DAY, YEAR, PublicCA
 from tests.support.zone import Host, TestZone
 from wire import messages, metadata
-from wire.metadata import open_as
+from wire.metadata import verify_document
 
 S = OperationState
 
 
 @pytest.fixture
 def second(zone: TestZone) -> Host:
-    """A second Primary Server with its first certificate; both were heard just now."""
+    """A second Primary Server with its initial certificate. Both servers are online."""
     host = zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
     walkthrough.sign(zone, Authority.objects.current())
     first = FutureCertificate.objects.get(device=host.guid)
@@ -78,12 +84,14 @@ def both(operation: Operation) -> tuple[Authority, Authority]:
     )
 
 
-def test_internal_to_internal_on_another_server(zone: TestZone, second: Host, device: Host) -> None:
+def test_change_to_internal_ca_on_another_server(
+    zone: TestZone, second: Host, device: Host
+) -> None:
     operation = walkthrough.to_internal(second)
     assert walkthrough.prepare(zone, operation) == [
-        "ps-02 make_future",
-        "ps-01 bridge_by_old",
-        "ps-02 bridge_by_new",
+        "ps-02 create_future_ca",
+        "ps-01 sign_new_with_old",
+        "ps-02 sign_old_with_new",
         "ps-02 publish",
     ]
     operation = assigned(zone, operation)
@@ -96,12 +104,12 @@ def test_internal_to_internal_on_another_server(zone: TestZone, second: Host, de
     assert walkthrough.verified_by(*stores(old, new)) == [True, True, True]
 
 
-def test_internal_to_external(zone: TestZone, second: Host, device: Host) -> None:
+def test_change_from_internal_to_external_ca(zone: TestZone, second: Host, device: Host) -> None:
     ca = PublicCA()
     operation = walkthrough.to_external(ca)
     assert walkthrough.prepare(zone, operation) == [
-        "ps-01 make_future",
-        "ps-01 bridge_by_old",
+        "ps-01 create_future_ca",
+        "ps-01 sign_new_with_old",
         "ps-01 publish",
     ]
     operation = assigned(zone, operation)
@@ -115,40 +123,40 @@ def test_internal_to_external(zone: TestZone, second: Host, device: Host) -> Non
     assert new.root_pem == ca.root.pem
     assert walkthrough.verified_by(*stores(old, new)) == [True, True, True]
     chain = chains_chain.split(ServerCertificate.objects.current()[0].chain_pem)
-    assert len(chain) == 3, "leaf, intermediate, bridge"
+    assert len(chain) == 3, "leaf, intermediate, cross-certificate"
     assert ca.root.pem not in chain, "a root is never sent"
 
 
 @pytest.fixture
 def outside(db: None, tmp_path: Any, settings: Any, monkeypatch: Any) -> Iterator[tuple[Any, ...]]:
-    """A zone whose CA is external from its first day on (R006)."""
+    """A zone that was created with an external CA."""
     settings.SERVER_HOME = tmp_path / "ps-01"
-    zone_keys.forget()
-    responses.forget()
+    zone_keys.clear_cache()
+    responses.clear_cache()
     ca = PublicCA("First")
-    real = bootstrap.found_zone
+    real = bootstrap.create_zone
 
     def sign_its_csr(order: Any, server: Any, **more: Any) -> Any:
         leaf = ca.sign(server.csr, addresses=server.addresses)
-        given = bootstrap.External(ca.root.pem, ca.chain, [leaf])
-        return real(bootstrap.ZoneOrder(order.name, external=given), server, **more)
+        given = bootstrap.ExternalCA(ca.root.pem, ca.chain, [leaf])
+        return real(bootstrap.ZoneRequest(order.name, external=given), server, **more)
 
-    monkeypatch.setattr(bootstrap, "found_zone", sign_its_csr)
+    monkeypatch.setattr(bootstrap, "create_zone", sign_its_csr)
     made = small_zone.found(tmp_path / "ps-01")
     made.first.refresh()
     yield made, ca
-    zone_keys.forget()
-    responses.forget()
+    zone_keys.clear_cache()
+    responses.clear_cache()
 
 
-def test_external_to_internal(outside: tuple[TestZone, PublicCA]) -> None:
+def test_change_from_external_to_internal_ca(outside: tuple[TestZone, PublicCA]) -> None:
     zone, _ = outside
     operation = walkthrough.to_internal(zone.first)
     assert walkthrough.prepare(zone, operation) == [
-        "ps-01 make_future",
-        "ps-01 bridge_by_new",
+        "ps-01 create_future_ca",
+        "ps-01 sign_old_with_new",
         "ps-01 publish",
-    ], "nothing here can sign for the external CA"
+    ], "the zone does not have the key of the external CA"
     operation = assigned(zone, operation)
     walkthrough.sign(zone, both(operation)[1])
     operation = walkthrough.cut_over(zone, operation)
@@ -158,12 +166,12 @@ def test_external_to_internal(outside: tuple[TestZone, PublicCA]) -> None:
     assert walkthrough.verified_by(*stores(old, new)) == [False, True, True]
 
 
-def test_external_to_external(outside: tuple[TestZone, PublicCA]) -> None:
+def test_change_from_external_to_external_ca(outside: tuple[TestZone, PublicCA]) -> None:
     zone, _ = outside
     other = PublicCA("Other", depth=2)
     operation = walkthrough.to_external(other)
-    assert walkthrough.prepare(zone, operation) == ["ps-01 make_future", "ps-01 publish"]
-    assert not Bridge.objects.exists()
+    assert walkthrough.prepare(zone, operation) == ["ps-01 create_future_ca", "ps-01 publish"]
+    assert not CrossCertificate.objects.exists()
     operation = assigned(zone, operation)
     walkthrough.import_all(operation, other)
     operation = walkthrough.cut_over(zone, operation)
@@ -171,24 +179,24 @@ def test_external_to_external(outside: tuple[TestZone, PublicCA]) -> None:
     assert walkthrough.verified_by(*stores(*both(operation))) == [False, True, True]
 
 
-def test_the_same_external_root_again_is_refused(outside: tuple[TestZone, PublicCA]) -> None:
+def test_the_current_external_root_is_rejected(outside: tuple[TestZone, PublicCA]) -> None:
     _, ca = outside
-    with pytest.raises(Refused, match="already trusted"):
+    with pytest.raises(Refused, match="already trusts this root"):
         walkthrough.to_external(ca)
 
 
-def test_an_external_root_tried_before_can_be_tried_again(zone: TestZone) -> None:
+def test_an_external_root_can_be_used_again_after_cancellation(zone: TestZone) -> None:
     ca = PublicCA()
     for _ in range(2):
         operation = walkthrough.to_external(ca)
         walkthrough.prepare(zone, operation)
         cancellation.cancel(walkthrough.fresh(operation), now=timezone.now())
-        assert walkthrough.step(operation).state == S.CANCELLED
+        assert walkthrough.step(operation).state == S.CANCELED
     assert Authority.objects.filter(state=AuthorityState.DISCARDED).count() == 2
 
 
 @pytest.mark.parametrize("kind", ["expired", "ends-early", "later"])
-def test_a_root_that_is_not_valid_at_the_activation_is_refused(zone: TestZone, kind: str) -> None:
+def test_a_root_that_is_not_valid_at_activation_is_rejected(zone: TestZone, kind: str) -> None:
     now = timezone.now()
     dates: dict[str, Any] = {
         "expired": {"begins": now - YEAR, "ends": now - DAY},
@@ -200,7 +208,7 @@ def test_a_root_that_is_not_valid_at_the_activation_is_refused(zone: TestZone, k
     assert not Operation.objects.exists()
 
 
-def test_a_root_that_is_none_is_refused(zone: TestZone) -> None:
+def test_a_chain_without_a_self_signed_root_is_rejected(zone: TestZone) -> None:
     ca = PublicCA()
     with pytest.raises(Fault, match="not self-signed"):
         walkthrough.to_external(ca, root_pem=ca.chain[0], intermediates_pem=ca.root.pem)
@@ -208,54 +216,56 @@ def test_a_root_that_is_none_is_refused(zone: TestZone) -> None:
         walkthrough.to_external(ca, root_pem=ca.chain[0], intermediates_pem="")
 
 
-def test_a_silent_server_cannot_become_the_certificate_server(zone: TestZone, second: Host) -> None:
+def test_an_offline_server_cannot_become_the_certificate_server(
+    zone: TestZone, second: Host
+) -> None:
     Device.objects.filter(pk=second.guid).update(last_contact=timezone.now() - DAY)
-    with pytest.raises(Fault, match="not been heard of"):
+    with pytest.raises(Fault, match="has not been in contact"):
         walkthrough.to_internal(second)
 
 
 def test_a_satellite_cannot_become_the_certificate_server(zone: TestZone) -> None:
     satellite = zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.3")
     satellite.refresh()
-    with pytest.raises(Fault, match="Choose a Primary Server"):
+    with pytest.raises(Fault, match="Select a Primary Server"):
         walkthrough.to_internal(satellite)
 
 
-def test_a_dead_certificate_server_holds_the_bridge_back_until_it_is_given_up(
+def test_preparation_continues_without_the_cross_certificate_of_a_lost_server(
     zone: TestZone, second: Host
 ) -> None:
     operation = walkthrough.to_internal(second)
     with zone.on(second):
         assert preparation.prepare(operation, now=timezone.now())
         assert not preparation.prepare(walkthrough.fresh(operation), now=timezone.now())
-    intervention.go_on_without_bridge(walkthrough.fresh(operation))
-    assert walkthrough.prepare(zone, operation) == ["ps-02 bridge_by_new", "ps-02 publish"]
+    intervention.continue_without_cross_certificate(walkthrough.fresh(operation))
+    assert walkthrough.prepare(zone, operation) == ["ps-02 sign_old_with_new", "ps-02 publish"]
     assert walkthrough.fresh(operation).state == S.REPLICATING
 
 
-def test_two_workers_that_prepare_at_once_make_one_ca(zone: TestZone) -> None:
+def test_concurrent_preparation_creates_one_ca(zone: TestZone) -> None:
     operation = walkthrough.remint_ca()
     stale = walkthrough.fresh(operation)
-    preparation.make_future(operation, timezone.now())
-    with pytest.raises(WrongMove):
-        preparation.make_future(stale, timezone.now())
+    preparation.create_future_ca(operation, timezone.now())
+    with pytest.raises(InvalidTransition):
+        preparation.create_future_ca(stale, timezone.now())
     assert Authority.objects.filter(state=AuthorityState.FUTURE).count() == 1
 
 
-def test_a_ca_made_after_its_operation_was_cancelled_is_not_stored(zone: TestZone) -> None:
+def test_a_new_ca_is_not_stored_after_cancellation(zone: TestZone) -> None:
     operation = walkthrough.remint_ca()
     stale = walkthrough.fresh(operation)
     cancellation.cancel(operation, now=timezone.now())
     walkthrough.step(operation)
-    with pytest.raises(WrongMove):
-        preparation.make_future(stale, timezone.now())
+    with pytest.raises(InvalidTransition):
+        preparation.create_future_ca(stale, timezone.now())
     assert not Authority.objects.filter(state=AuthorityState.FUTURE).exists()
 
 
-# Servers that come and go meanwhile
+# Servers that register or unregister during the operation
 
 
-def test_a_server_that_joins_during_the_change_gets_its_future_certificate(
+def test_a_server_registered_during_the_change_gets_a_new_certificate(
     zone: TestZone, second: Host
 ) -> None:
     operation = assigned(zone, walkthrough.remint_ca())
@@ -269,18 +279,18 @@ def test_a_server_that_joins_during_the_change_gets_its_future_certificate(
     assert shown.authority == operation.future_authority
 
 
-def test_a_server_that_joins_an_external_change_is_asked_for_a_csr_with_the_subject(
+def test_a_server_registered_during_an_external_change_gets_the_csr_subject(
     zone: TestZone,
 ) -> None:
     subject = requests.SubjectFields(organization="Acme")
     operation = walkthrough.to_external(PublicCA(), subject=subject)
     zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
     future = operation.futures.get(device__name="ps-02")
-    assert future.order is not None
-    assert future.order["organization"] == "Acme"
+    assert future.csr_parameters is not None
+    assert future.csr_parameters["organization"] == "Acme"
 
 
-def test_a_first_certificate_still_waiting_at_the_activation_comes_from_the_new_ca(
+def test_a_pending_initial_certificate_is_signed_by_the_new_ca_after_activation(
     zone: TestZone,
 ) -> None:
     operation = assigned(zone, walkthrough.remint_ca())
@@ -296,7 +306,7 @@ def test_a_first_certificate_still_waiting_at_the_activation_comes_from_the_new_
     assert first.state == FutureState.CREATED
 
 
-def test_a_server_that_registers_anew_makes_a_fresh_key(zone: TestZone, second: Host) -> None:
+def test_a_server_that_registers_again_creates_a_new_key(zone: TestZone, second: Host) -> None:
     operation = assigned(zone, walkthrough.remint_ca())
     walkthrough.sign(zone, both(operation)[1])
     before = operation.futures.get(device=second.guid)
@@ -311,7 +321,7 @@ def test_a_server_that_registers_anew_makes_a_fresh_key(zone: TestZone, second: 
     assert walkthrough.step(operation, minutes=9, seconds=50).state == S.ACTIVATING
 
 
-def test_an_unregistered_server_holds_nothing_back(zone: TestZone, second: Host) -> None:
+def test_an_unregistered_server_does_not_block_the_activation(zone: TestZone, second: Host) -> None:
     operation = assigned(zone, walkthrough.remint_ca())
     registration.unregister(Device.objects.get(pk=second.guid))
     walkthrough.sign(zone, both(operation)[1])
@@ -321,31 +331,33 @@ def test_an_unregistered_server_holds_nothing_back(zone: TestZone, second: Host)
     assert walkthrough.step(operation, minutes=11).state == S.COMPLETED
 
 
-# Immediate
+# Immediate activation
 
 
 @pytest.fixture
 def expired(db: None, tmp_path: Any, settings: Any) -> Iterator[TestZone]:
-    """A zone founded eleven years ago, whose CA was made for ten."""
+    """A zone whose CA has expired."""
     settings.SERVER_HOME = tmp_path / "ps-01"
-    zone_keys.forget()
-    responses.forget()
+    zone_keys.clear_cache()
+    responses.clear_cache()
     made = small_zone.found(tmp_path / "ps-01", now=timezone.now() - 11 * YEAR)
     made.first.refresh()
     yield made
-    zone_keys.forget()
-    responses.forget()
+    zone_keys.clear_cache()
+    responses.clear_cache()
 
 
-def test_under_an_expired_ca_everything_happens_at_once(expired: TestZone) -> None:
+def test_an_expired_ca_is_replaced_immediately(expired: TestZone) -> None:
     device = expired.join("pc-01")
     operation = walkthrough.remint_ca(activates_at=None)
     assert operation.immediate
-    assert walkthrough.prepare(expired, operation) == ["ps-01 make_future", "ps-01 publish"], (
-        "an expired CA bridges nothing"
+    assert walkthrough.prepare(expired, operation) == ["ps-01 create_future_ca", "ps-01 publish"], (
+        "an expired CA does not sign cross-certificates"
     )
     operation = walkthrough.step(operation)
-    assert operation.state == S.ASSIGNED, "no content server can report under an expired CA"
+    assert operation.state == S.ASSIGNED, (
+        "replication is skipped, because content servers cannot report"
+    )
     operation = walkthrough.step(operation)
     assert operation.state == S.ACTIVATING
     assert walkthrough.step(operation).state == S.ACTIVATED
@@ -361,21 +373,21 @@ def test_under_an_expired_ca_everything_happens_at_once(expired: TestZone) -> No
     assert walkthrough.verified_by([new.root_pem]) == [True]
 
 
-def test_under_an_expired_ca_a_time_cannot_be_chosen(expired: TestZone) -> None:
+def test_an_activation_time_is_rejected_if_the_ca_has_expired(expired: TestZone) -> None:
     with pytest.raises(TooLate, match="expires"):
         walkthrough.remint_ca()
 
 
-def test_under_an_expired_ca_servers_cannot_be_reminted_alone(expired: TestZone) -> None:
+def test_a_server_remint_is_rejected_if_the_ca_has_expired(expired: TestZone) -> None:
     with pytest.raises(Refused, match="Remint the CA first"):
         walkthrough.remint_servers(expired.first, activates_at=None)
 
 
-def test_an_immediate_operation_can_be_cancelled_until_it_is_assigned(expired: TestZone) -> None:
+def test_an_immediate_operation_can_be_canceled_until_assignment(expired: TestZone) -> None:
     operation = walkthrough.remint_ca(activates_at=None)
     walkthrough.prepare(expired, operation)
     cancellation.cancel(walkthrough.fresh(operation), now=timezone.now())
-    assert walkthrough.step(operation).state == S.CANCELLED
+    assert walkthrough.step(operation).state == S.CANCELED
     operation = walkthrough.remint_ca(activates_at=None)
     walkthrough.prepare(expired, operation)
     operation = walkthrough.step(operation)
@@ -383,12 +395,12 @@ def test_an_immediate_operation_can_be_cancelled_until_it_is_assigned(expired: T
         cancellation.cancel(operation, now=timezone.now())
 
 
-# Blocked, and its ways out
+# Blocked operations
 
 
 @pytest.fixture
 def blocked(zone: TestZone, second: Host) -> Operation:
-    """The first server has its certificate at the lock-out, the second one has none."""
+    """An operation that is blocked because the second server has no new certificate."""
     operation = walkthrough.remint_ca()
     walkthrough.prepare(zone, operation)
     walkthrough.replicate(zone, operation)
@@ -399,16 +411,16 @@ def blocked(zone: TestZone, second: Host) -> Operation:
     walkthrough.sign(zone, both(operation)[1])
     operation = walkthrough.step(operation, minutes=9, seconds=45)
     assert operation.state == S.BLOCKED
-    assert "1 server has no new certificate: ps-02" in operation.reason
+    assert "1 server does not have a new certificate: ps-02" in operation.reason
     return operation
 
 
-def test_a_blocked_operation_stays_so_when_its_time_passes(blocked: Operation) -> None:
+def test_a_blocked_operation_stays_blocked_after_its_activation_time(blocked: Operation) -> None:
     assert walkthrough.step(blocked, minutes=30).state == S.BLOCKED
-    assert not Notice.objects.filter(kind=Notice.Kind.GO).exists()
+    assert not TrustNotice.objects.filter(kind=TrustNotice.Kind.ACTIVATION_ORDER).exists()
 
 
-def test_it_goes_on_by_itself_when_the_certificate_comes_in_time(
+def test_a_blocked_operation_resumes_when_the_certificate_arrives_in_time(
     zone: TestZone, second: Host, blocked: Operation
 ) -> None:
     second.refresh()
@@ -417,7 +429,7 @@ def test_it_goes_on_by_itself_when_the_certificate_comes_in_time(
     assert walkthrough.step(blocked, minutes=9, seconds=50).state == S.ACTIVATING
 
 
-def test_it_does_not_go_on_by_itself_when_the_time_has_passed(
+def test_a_blocked_operation_does_not_resume_after_its_activation_time(
     zone: TestZone, second: Host, blocked: Operation
 ) -> None:
     second.refresh()
@@ -426,30 +438,30 @@ def test_it_does_not_go_on_by_itself_when_the_time_has_passed(
     operation = walkthrough.step(blocked, minutes=11)
     assert operation.state == S.BLOCKED
     assert operation.reason == (
-        "Every server has its new certificate now, but the activation time has passed."
+        "All servers now have their new certificates, but the activation time has passed."
     )
     assert operation.action == "Change the activation time, or force the activation."
-    intervention.force(operation, now=timezone.now())
+    intervention.force_activation(operation, now=timezone.now())
     assert walkthrough.fresh(operation).reason == ""
 
 
-def test_a_changed_time_frees_a_blocked_operation(blocked: Operation) -> None:
+def test_changing_the_activation_time_unblocks_an_operation(blocked: Operation) -> None:
     later = timezone.now() + timedelta(hours=2)
-    intervention.change_activation(blocked, later, now=timezone.now())
+    intervention.change_activation_time(blocked, later, now=timezone.now())
     operation = walkthrough.fresh(blocked)
     assert (operation.state, operation.reason) == (S.ASSIGNED, "")
     assert walkthrough.step(operation, minutes=11).state == S.ASSIGNED
 
 
-def test_an_ignored_server_holds_nothing_back(second: Host, blocked: Operation) -> None:
+def test_an_ignored_server_does_not_block_the_activation(second: Host, blocked: Operation) -> None:
     row = Assignment.objects.get(device=second.guid, update=blocked.update_id)
     assignment.ignore_device(row, now=timezone.now())
     assert walkthrough.step(blocked, minutes=9, seconds=50).state == S.ACTIVATING
     refused = second.send("GET", f"/zac/v1/updates/{blocked.update_id}/go")
-    assert refused.status_code == 404, "what is left out gets no go"
+    assert refused.status_code == 404, "an ignored server gets no activation order"
 
 
-def test_a_server_ignored_after_the_time_has_passed_frees_it_with_the_time_of_a_lockout(
+def test_ignoring_a_server_after_the_activation_time_starts_a_new_freeze_period(
     zone: TestZone, second: Host, blocked: Operation
 ) -> None:
     passed = timezone.now() + timedelta(minutes=30)
@@ -458,13 +470,13 @@ def test_a_server_ignored_after_the_time_has_passed_frees_it_with_the_time_of_a_
     operation = walkthrough.step(blocked, minutes=30)
     assert (operation.state, operation.forced) == (S.ASSIGNED, False)
     assert operation.activates_at is not None
-    assert operation.activates_at >= passed + zone.zone.lockout
+    assert operation.activates_at >= passed + zone.zone.freeze_period
     assert operation.update is not None
-    assert operation.update.revision == 2, "the new time is signed"
+    assert operation.update.revision == 2, "the new activation time is published"
     assert walkthrough.step(operation, minutes=30, seconds=1).state == S.ACTIVATING
 
 
-def test_an_ignored_server_stays_ignored_when_it_registers_anew(
+def test_an_ignored_server_stays_ignored_after_registering_again(
     zone: TestZone, second: Host, blocked: Operation
 ) -> None:
     row = Assignment.objects.get(device=second.guid, update=blocked.update_id)
@@ -474,10 +486,10 @@ def test_an_ignored_server_stays_ignored_when_it_registers_anew(
     assert row.state == "ignored"
 
 
-def test_a_forced_operation_goes_on_without_the_server(
+def test_a_forced_activation_continues_without_the_blocking_server(
     zone: TestZone, second: Host, blocked: Operation
 ) -> None:
-    intervention.force(blocked, now=timezone.now())
+    intervention.force_activation(blocked, now=timezone.now())
     operation = walkthrough.step(blocked, minutes=9, seconds=50)
     assert operation.state == S.ACTIVATING
     operation = walkthrough.step(operation, minutes=11)
@@ -490,39 +502,39 @@ def test_a_forced_operation_goes_on_without_the_server(
     assert ServerCertificate.objects.current().get(device=second.guid).authority == old
 
 
-def test_force_leaves_every_server_the_time_of_a_lockout(blocked: Operation) -> None:
+def test_forcing_starts_a_new_freeze_period(blocked: Operation) -> None:
     now = timezone.now() + timedelta(hours=1)
-    intervention.force(blocked, now=now)
-    assert walkthrough.fresh(blocked).activates_at == now + Zone.objects.the().lockout
+    intervention.force_activation(blocked, now=now)
+    assert walkthrough.fresh(blocked).activates_at == now + Zone.objects.get_zone().freeze_period
 
 
-def test_force_is_refused_where_no_server_has_a_certificate(zone: TestZone) -> None:
+def test_force_is_rejected_if_no_server_has_a_new_certificate(zone: TestZone) -> None:
     operation = walkthrough.remint_ca()
     walkthrough.prepare(zone, operation)
     walkthrough.step(operation)
     operation = walkthrough.step(operation, minutes=9, seconds=45)
     with pytest.raises(Refused, match="nothing to activate"):
-        intervention.force(operation, now=timezone.now())
+        intervention.force_activation(operation, now=timezone.now())
 
 
-def test_a_blocked_operation_can_be_cancelled(blocked: Operation) -> None:
+def test_a_blocked_operation_can_be_canceled(blocked: Operation) -> None:
     cancellation.cancel(blocked, now=timezone.now() + timedelta(hours=1))
-    assert walkthrough.step(blocked).state == S.CANCELLED
+    assert walkthrough.step(blocked).state == S.CANCELED
 
 
-# Another activation time
+# Changing the activation time
 
 
-def test_a_changed_time_is_signed_as_a_new_revision_and_travels(
+def test_a_changed_activation_time_is_published_as_a_new_revision(
     zone: TestZone, second: Host, device: Host
 ) -> None:
     operation = assigned(zone, walkthrough.remint_ca())
     later = (timezone.now() + timedelta(hours=3)).replace(microsecond=0)
-    intervention.change_activation(operation, later, now=timezone.now())
+    intervention.change_activation_time(operation, later, now=timezone.now())
     operation = walkthrough.fresh(operation)
     assert operation.update is not None
-    signed = open_as(
-        metadata.Manifest, metadata.MANIFEST, operation.update.signed(), zone.zone.public_key
+    signed = verify_document(
+        metadata.Manifest, metadata.MANIFEST, operation.update.get_envelope(), zone.zone.public_key
     )
     assert (signed.revision, signed.activate_at) == (2, int(later.timestamp()))
     for host in (zone.first, second, device):
@@ -535,43 +547,52 @@ def test_a_changed_time_is_signed_as_a_new_revision_and_travels(
     operation = walkthrough.step(operation, hours=2, minutes=59, seconds=50)
     assert operation.state == S.ACTIVATING
     assert operation.update is not None
-    notice = Notice.objects.get(kind=Notice.Kind.GO)
-    go = open_as(metadata.Go, metadata.GO, notice.signed(), zone.zone.public_key)
+    notice = TrustNotice.objects.get(kind=TrustNotice.Kind.ACTIVATION_ORDER)
+    go = verify_document(
+        metadata.ActivationOrder,
+        metadata.ACTIVATION_ORDER,
+        notice.get_envelope(),
+        zone.zone.public_key,
+    )
     assert (go.revision, go.activate_at) == (2, int(later.timestamp()))
 
 
-def test_a_go_is_never_given_for_a_time_that_was_changed_meanwhile(zone: TestZone) -> None:
+def test_an_activation_order_is_not_signed_for_a_changed_activation_time(zone: TestZone) -> None:
     operation = assigned(zone, walkthrough.remint_ca())
     walkthrough.sign(zone, both(operation)[1])
     stale = walkthrough.fresh(operation)
-    intervention.change_activation(
+    intervention.change_activation_time(
         operation, timezone.now() + timedelta(hours=3), now=timezone.now()
     )
-    with pytest.raises(WrongMove):
+    with pytest.raises(InvalidTransition):
         scheduler.advance(stale, now=timezone.now() + timedelta(minutes=9, seconds=45))
-    assert not Notice.objects.filter(kind=Notice.Kind.GO).exists()
+    assert not TrustNotice.objects.filter(kind=TrustNotice.Kind.ACTIVATION_ORDER).exists()
     assert walkthrough.fresh(operation).state == S.ASSIGNED
 
 
-def test_the_time_cannot_be_changed_from_the_lockout_on(zone: TestZone) -> None:
+def test_the_activation_time_cannot_be_changed_in_the_freeze_period(zone: TestZone) -> None:
     operation = assigned(zone, walkthrough.remint_ca())
-    locks_at = operation.locks_at(zone.zone.lockout)
-    assert locks_at is not None
+    freezes_at = operation.freezes_at(zone.zone.freeze_period)
+    assert freezes_at is not None
     with pytest.raises(Conflict, match="could be changed until"):
-        intervention.change_activation(operation, walkthrough.soon(hours=3), now=locks_at)
+        intervention.change_activation_time(operation, walkthrough.soon(hours=3), now=freezes_at)
 
 
-def test_the_changed_time_keeps_the_limits(zone: TestZone) -> None:
+def test_a_changed_activation_time_must_be_within_the_limits(zone: TestZone) -> None:
     operation = assigned(zone, walkthrough.remint_ca())
     with pytest.raises(TooEarly):
-        intervention.change_activation(operation, walkthrough.soon(seconds=20), now=timezone.now())
+        intervention.change_activation_time(
+            operation, walkthrough.soon(seconds=20), now=timezone.now()
+        )
     with pytest.raises(TooLate):
-        intervention.change_activation(operation, walkthrough.soon(days=4000), now=timezone.now())
+        intervention.change_activation_time(
+            operation, walkthrough.soon(days=4000), now=timezone.now()
+        )
     assert walkthrough.fresh(operation).update.revision == 1
 
 
 @pytest.mark.parametrize("state", [S.PREPARING, S.REPLICATING])
-def test_an_operation_that_missed_its_time_can_get_another_or_be_cancelled(
+def test_an_operation_that_missed_its_activation_time_can_be_rescheduled_or_canceled(
     zone: TestZone, second: Host, state: str
 ) -> None:
     operation = walkthrough.remint_ca()
@@ -583,32 +604,32 @@ def test_an_operation_that_missed_its_time_can_get_another_or_be_cancelled(
     with pytest.raises(cancellation.TooLateToCancel):
         cancellation.cancel(operation, now=in_lockout)
     past = timezone.now() + timedelta(minutes=30)
-    intervention.change_activation(operation, past + timedelta(hours=1), now=past)
+    intervention.change_activation_time(operation, past + timedelta(hours=1), now=past)
     past += timedelta(hours=2)
     cancellation.cancel(walkthrough.fresh(operation), now=past)
-    assert walkthrough.step(operation).state == S.CANCELLED
+    assert walkthrough.step(operation).state == S.CANCELED
 
 
-# Two workers at once
+# Concurrent workers
 
 
-def test_two_advances_at_once_give_one_go(zone: TestZone) -> None:
+def test_concurrent_workers_sign_one_activation_order(zone: TestZone) -> None:
     operation = assigned(zone, walkthrough.remint_ca())
     walkthrough.sign(zone, both(operation)[1])
     one, two = walkthrough.fresh(operation), walkthrough.fresh(operation)
     at = timezone.now() + timedelta(minutes=9, seconds=45)
-    activation.give_go(one, now=at)
-    with pytest.raises(WrongMove):
-        activation.give_go(two, now=at)
-    assert Notice.objects.filter(kind=Notice.Kind.GO).count() == 1
+    activation.sign_activation_order(one, now=at)
+    with pytest.raises(InvalidTransition):
+        activation.sign_activation_order(two, now=at)
+    assert TrustNotice.objects.filter(kind=TrustNotice.Kind.ACTIVATION_ORDER).count() == 1
 
 
-def test_two_advances_at_once_assign_and_activate_once(zone: TestZone) -> None:
+def test_concurrent_workers_assign_and_activate_once(zone: TestZone) -> None:
     operation = walkthrough.remint_ca()
     walkthrough.prepare(zone, operation)
     one, two = walkthrough.fresh(operation), walkthrough.fresh(operation)
     distribution.assign(one, now=timezone.now())
-    with pytest.raises(WrongMove):
+    with pytest.raises(InvalidTransition):
         distribution.assign(two, now=timezone.now())
     assert Assignment.objects.count() == 1
     zone.first.refresh()
@@ -617,13 +638,13 @@ def test_two_advances_at_once_assign_and_activate_once(zone: TestZone) -> None:
     walkthrough.step(operation, minutes=9, seconds=45)
     one, two = walkthrough.fresh(operation), walkthrough.fresh(operation)
     activation.activate(one, now=timezone.now())
-    with pytest.raises(WrongMove):
+    with pytest.raises(InvalidTransition):
         activation.activate(two, now=timezone.now())
-    assert Notice.objects.filter(kind=Notice.Kind.ACTIVATED).count() == 1
+    assert TrustNotice.objects.filter(kind=TrustNotice.Kind.ACTIVATED).count() == 1
     assert Authority.objects.filter(state=AuthorityState.CURRENT).count() == 1
 
 
-def test_every_step_may_be_repeated(zone: TestZone, second: Host) -> None:
+def test_every_step_can_be_repeated(zone: TestZone, second: Host) -> None:
     operation = assigned(zone, walkthrough.remint_ca())
     walkthrough.sign(zone, both(operation)[1])
     for later in (0, 0, 585, 585, 660, 660, 660):
@@ -631,15 +652,15 @@ def test_every_step_may_be_repeated(zone: TestZone, second: Host) -> None:
     assert operation.state == S.ACTIVATED
 
 
-def test_a_by_hand_change_takes_key_and_certificate_from_the_repository(zone: TestZone) -> None:
+def test_a_manual_csr_change_takes_key_and_certificate_from_the_repository(zone: TestZone) -> None:
     ca = PublicCA()
-    operation = walkthrough.to_external(ca, by_hand=True)
+    operation = walkthrough.to_external(ca, manual_csr=True)
     walkthrough.prepare(zone, operation)
     operation = walkthrough.step(operation)
     future = operation.futures.get()
-    assert future.by_hand
+    assert future.manual_csr
     with pytest.raises(Conflict, match="No CSR"):
-        imports.import_one(future, b"x", now=timezone.now())
+        imports.import_file(future, b"x", now=timezone.now())
     pem = zone.first.registration().csr or ""
     chain = ca.answer(pem, "pem", dns=[zone.first.fqdn], addresses=["127.9.0.1"]).decode()
     said = messages.CsrRequest(csr="", chain=chain, generation=1)

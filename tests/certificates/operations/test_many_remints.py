@@ -1,7 +1,7 @@
-"""Remint after remint, each CA gone before long: no file and no row is left over (S-116).
+"""Repeated Remint CA operations leave no files and rows behind.
 
-Every round is a whole Remint CA of a zone with real keys: prepared, signed, activated, its update
-baselined and deleted, the old root retired, a month gone by.
+Each round is a complete Remint CA with real keys: prepared, signed, and activated. Its update is
+baselined and deleted, and the old root is retired after a month.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ from django.apps import apps
 from django.utils import timezone
 
 from audit.chain import verification
-from certificates.models import Authority, FutureCertificate, Issued, Operation, ServerCertificate
+from certificates.models import (
+    Authority,
+    FutureCertificate,
+    IssuedCertificate,
+    Operation,
+    ServerCertificate,
+)
 from certificates.trust import roots
 from systemupdates.models import SystemUpdate
 from systemupdates.remint_tool import build
@@ -25,12 +31,12 @@ from tests.support.zone import TestZone
 from wire import messages
 
 SETTLED = 4
-A_WHILE = timedelta(days=31)
-ROOMS = ("certificates", "systemupdates", "devices", "people", "notifications", "console")
+MONTH = timedelta(days=31)
+APPS = ("certificates", "systemupdates", "devices", "people", "notifications", "console")
 
 
 class Clock:
-    """What the console takes for now; only this test moves it."""
+    """The current time of the console, which only this test changes."""
 
     def __init__(self) -> None:
         self.now = datetime.now(UTC)
@@ -48,36 +54,36 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def small_zone(clock: Clock, zone: TestZone) -> TestZone:
-    """A second server and a device; every server shows a certificate of the zone."""
+    """A zone with a second server and a device. Every server has a certificate."""
     zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.3")
     zone.join("pc-01")
     walkthrough.sign(zone, Authority.objects.current())
-    tell(zone)
+    report_all(zone)
     return zone
 
 
-def tell(zone: TestZone) -> None:
-    """Let every host say how it stands, as its agent does, and drop what it may drop."""
+def report_all(zone: TestZone) -> None:
+    """Let every host report its status and delete withdrawn content, like its agent."""
     trusted = list(
         Authority.objects.filter(state__in=("current", "grace")).values_list("sha256", flat=True)
     )
     folder = zone.home / "content"
     for host in zone.hosts.values():
-        said: dict[str, Any] = {
+        status: dict[str, Any] = {
             "root_sha256": Authority.objects.current().sha256,
             "trusted_sha256": trusted,
         }
         if host.role in messages.CERTIFIED_ROLES:
             future = FutureCertificate.objects.filter(device=host.guid).order_by("-pk").first()
-            said["server_certificate_sha256"] = future.digest if future is not None else ""
+            status["server_certificate_sha256"] = future.digest if future is not None else ""
         if host.role in messages.CONTENT_ROLES and folder.exists():
-            said["holds"] = [path.name for path in folder.iterdir()]
-        for digest in host.refresh(**said).get("withdraw", []):
+            status["stored_content"] = [path.name for path in folder.iterdir()]
+        for digest in host.refresh(**status).get("withdraw", []):
             (folder / digest).unlink(missing_ok=True)
 
 
 def remint(zone: TestZone, clock: Clock) -> None:
-    """One Remint CA from the order to the end of the old root."""
+    """Run one Remint CA operation until the old root is retired."""
     operation = walkthrough.remint_ca(years=1)
     walkthrough.prepare(zone, operation)
     walkthrough.replicate(zone, operation)
@@ -85,23 +91,23 @@ def remint(zone: TestZone, clock: Clock) -> None:
     walkthrough.apply(zone, operation)
     walkthrough.sign(zone, walkthrough.fresh(operation).future_authority)
     assert walkthrough.cut_over(zone, operation).state == "completed"
-    tell(zone)
-    build.publish(zone.first.guid)
-    clock.now += A_WHILE
+    report_all(zone)
+    build.publish_tools(zone.first.guid)
+    clock.now += MONTH
     now = clock.now
-    for old in roots.due(now):
-        roots.retire(old, now=now)
+    for old in roots.list_due_roots(now):
+        roots.retire_root(old, now=now)
     update = SystemUpdate.objects.get(operation=operation)
     lifecycle.baseline(update)
     update.refresh_from_db()
     lifecycle.delete(update, now=now)
-    lifecycle.withdraw_unneeded()
-    build.publish(zone.first.guid)
-    tell(zone)
+    lifecycle.withdraw_unneeded_content()
+    build.publish_tools(zone.first.guid)
+    report_all(zone)
 
 
 def rows() -> dict[str, int]:
-    models = [model for room in ROOMS for model in apps.get_app_config(room).get_models()]
+    models = [model for app in APPS for model in apps.get_app_config(app).get_models()]
     return {model._meta.label: model._default_manager.count() for model in models}
 
 
@@ -109,8 +115,8 @@ def files(home: Path) -> set[str]:
     return {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()}
 
 
-def told(zone: TestZone) -> dict[str, int]:
-    """Return how much each host was told at its last refresh."""
+def response_sizes(zone: TestZone) -> dict[str, int]:
+    """Return the sizes of the lists in the last refresh response of each host."""
     return {
         f"{host.name} {name}": len(value)
         for host in zone.hosts.values()
@@ -119,53 +125,53 @@ def told(zone: TestZone) -> dict[str, int]:
     }
 
 
-def through(zone: TestZone, clock: Clock, rounds: int) -> None:
+def run_rounds(zone: TestZone, clock: Clock, rounds: int) -> None:
     for _ in range(SETTLED):
         remint(zone, clock)
-    first, heard, kept = rows(), told(zone), files(zone.home)
+    first, sizes, kept = rows(), response_sizes(zone), files(zone.home)
     remint(zone, clock)
     each = {name: number - first[name] for name, number in rows().items()}
     for _ in range(rounds - SETTLED - 1):
         remint(zone, clock)
     grown = {name: number - first[name] for name, number in rows().items()}
     assert grown == {name: each[name] * (rounds - SETTLED) for name in each}, "rows of history"
-    assert told(zone) == heard, "nobody is told more than at first"
+    assert response_sizes(zone) == sizes, "responses do not grow"
     now = {path for path in files(zone.home) if not path.startswith(("content/", "setup/"))}
     assert now == {path for path in kept if not path.startswith(("content/", "setup/"))}
-    assert len(files(zone.home)) == len(kept), "files come and go"
-    nothing_is_left_over(zone, rounds)
+    assert len(files(zone.home)) == len(kept), "the number of files does not grow"
+    assert_nothing_left(zone, rounds)
 
 
-def nothing_is_left_over(zone: TestZone, rounds: int) -> None:
+def assert_nothing_left(zone: TestZone, rounds: int) -> None:
     authorities = Authority.objects.order_by("pk")
     assert authorities.count() == rounds + 1
     assert [one.state for one in authorities.exclude(state="retired")] == ["current"]
     assert not authorities.filter(state="retired").exclude(sealed_key="").exists()
     assert {one.state for one in Operation.objects.all()} == {"completed"}
     assert not FutureCertificate.objects.open().exists()
-    assert not Issued.objects.filter(sha256="").exists(), "a serial without its certificate"
+    assert not IssuedCertificate.objects.filter(sha256="").exists(), (
+        "a serial without its certificate"
+    )
     for one in ServerCertificate.objects.all():
-        assert Issued.objects.filter(sha256=one.digest).count() == 1
+        assert IssuedCertificate.objects.filter(sha256=one.digest).count() == 1
     assert ServerCertificate.objects.current().count() == 2
     needed = {
         entry["sha256"]
         for update in SystemUpdate.objects.all()
-        if update.deleted_at is None or lifecycle.needed_for_recovery(update)
+        if update.deleted_at is None or lifecycle.is_needed_for_recovery(update)
         for entry in update.files
     }
     held = {path.name for path in (zone.home / "content").iterdir()}
     assert held == needed
     assert all(walkthrough.verified_by([Authority.objects.current().root_pem]))
-    assert verification.verify().finding is None
+    assert verification.verify_chain().finding is None
 
 
-def test_fifteen_remints_in_a_row_leave_nothing_over(small_zone: TestZone, clock: Clock) -> None:
-    through(small_zone, clock, 15)
+def test_fifteen_remints_leave_no_data_behind(small_zone: TestZone, clock: Clock) -> None:
+    run_rounds(small_zone, clock, 15)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_two_hundred_remints_in_a_row_leave_nothing_over(
-    small_zone: TestZone, clock: Clock
-) -> None:
-    through(small_zone, clock, 200)
+def test_two_hundred_remints_leave_no_data_behind(small_zone: TestZone, clock: Clock) -> None:
+    run_rounds(small_zone, clock, 200)

@@ -1,4 +1,4 @@
-"""Roll back after an activation, until the old root is retired (beyond the manual: B-5)."""
+"""Roll back after an activation, until the old root is retired."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from certificates.operations.states import OperationState
 from certificates.trust import roots
 from certificates.trust import roots as trust_roots
 from faults import Conflict
-from systemupdates.models import Assignment, Notice
+from systemupdates.models import Assignment, TrustNotice
 from tests.support import walkthrough
 from tests.support.public_ca import PublicCA
 from wire import messages, metadata
@@ -34,7 +34,7 @@ def sign_first(zone):
         host.refresh(server_certificate_sha256=future.digest)
 
 
-def brought_to_activation(zone, operation, public=None):
+def bring_to_activation(zone, operation, public=None):
     walkthrough.prepare(zone, operation)
     walkthrough.replicate(zone, operation)
     walkthrough.step(operation)
@@ -48,7 +48,7 @@ def brought_to_activation(zone, operation, public=None):
 
 
 def cut_over(zone, operation, public=None):
-    operation = brought_to_activation(zone, operation, public)
+    operation = bring_to_activation(zone, operation, public)
     walkthrough.activated(zone, operation)
     return walkthrough.step(operation, minutes=11)
 
@@ -57,8 +57,8 @@ def notices(host):
     return [one["payload_type"] for one in host.refresh().get("notices", [])]
 
 
-def go_back(zone, operation, *hosts):
-    """Let hosts heed the roll back: they say so, and servers show their old certificate."""
+def process_rollback(zone, operation, *hosts):
+    """Let hosts process the rollback: they report it, and servers use their old certificate."""
     for host in hosts or zone.hosts.values():
         assert metadata.ROLLBACK in notices(host), host.name
         host.report(str(operation.update_id), messages.CANCELED, attempt=9)
@@ -70,81 +70,81 @@ def go_back(zone, operation, *hosts):
 
 
 @pytest.mark.parametrize("state", ["activated", "completed"])
-def test_the_old_ca_is_current_again_and_both_stay_trusted(zone, state):
+def test_rollback_makes_the_old_ca_current_and_keeps_both_trusted(zone, state):
     started = walkthrough.remint_ca()
-    operation = (brought_to_activation if state == "activated" else cut_over)(zone, started)
+    operation = (bring_to_activation if state == "activated" else cut_over)(zone, started)
     assert operation.state == state
     old, new = operation.authority, operation.future_authority
     rollback.roll_back(operation, now=timezone.now())
     assert Authority.objects.current() == old
-    known = trust_roots.trust()
+    known = trust_roots.build_trust()
     assert (known.current, known.in_grace) == (old.root_pem, [new.root_pem])
     assert walkthrough.fresh(operation).state == OperationState.ROLLING_BACK
     assert Entry.objects.filter(action="undo").exists()
     assert Entry.objects.filter(action="sign", subject=metadata.ROLLBACK).exists()
 
 
-def test_it_ends_when_every_server_shows_its_old_certificate_again(zone):
+def test_rollback_ends_when_every_server_uses_its_old_certificate(zone):
     operation = cut_over(zone, walkthrough.remint_ca())
     shown = set(ServerCertificate.objects.current().values_list("authority", flat=True))
     assert shown == {operation.future_authority_id}
     rollback.roll_back(operation, now=timezone.now())
     assert walkthrough.step(operation).state == OperationState.ROLLING_BACK
-    go_back(zone, operation, zone.hosts["ps-01"])
+    process_rollback(zone, operation, zone.hosts["ps-01"])
     assert walkthrough.step(operation).state == OperationState.ROLLING_BACK
-    go_back(zone, operation, zone.hosts["as-01"])
+    process_rollback(zone, operation, zone.hosts["as-01"])
     ended = walkthrough.step(operation)
     assert ended.state == OperationState.ROLLED_BACK
     assert ended.ended_at is not None
-    assert rollback.outstanding(ended) == 1
+    assert rollback.count_outstanding(ended) == 1
     shown = set(ServerCertificate.objects.current().values_list("authority", flat=True))
     assert shown == {operation.authority_id}
 
 
-def test_a_device_that_was_away_hears_of_it_later_and_only_then(zone):
+def test_an_offline_device_receives_the_rollback_at_its_next_contact(zone):
     operation = cut_over(zone, walkthrough.remint_ca())
     rollback.roll_back(operation, now=timezone.now())
-    go_back(zone, operation, zone.hosts["ps-01"], zone.hosts["as-01"])
+    process_rollback(zone, operation, zone.hosts["ps-01"], zone.hosts["as-01"])
     assert walkthrough.step(operation).state == OperationState.ROLLED_BACK
     pc = zone.hosts["pc-01"]
     assert metadata.ROLLBACK in notices(pc)
-    go_back(zone, operation, pc)
+    process_rollback(zone, operation, pc)
     assert metadata.ROLLBACK not in notices(pc)
-    assert rollback.outstanding(walkthrough.fresh(operation)) == 0
+    assert rollback.count_outstanding(walkthrough.fresh(operation)) == 0
 
 
-def test_a_silent_server_does_not_hold_it(zone):
+def test_an_offline_server_does_not_block_the_rollback(zone):
     operation = cut_over(zone, walkthrough.remint_ca())
     rollback.roll_back(operation, now=timezone.now())
-    go_back(zone, operation, zone.hosts["ps-01"])
+    process_rollback(zone, operation, zone.hosts["ps-01"])
     row = zone.device(zone.hosts["as-01"])
     row.last_contact = timezone.now() - timedelta(hours=1)
     row.save()
     assert walkthrough.step(operation).state == OperationState.ROLLED_BACK
 
 
-def test_a_lost_device_does_not_recover_to_a_ca_that_was_rolled_back(zone):
+def test_no_recovery_notice_exists_after_a_rollback(zone):
     operation = cut_over(zone, walkthrough.remint_ca())
-    assert len(responses.recovery().notices) == 1
+    assert len(responses.build_recovery_notices().notices) == 1
     rollback.roll_back(operation, now=timezone.now())
-    assert responses.recovery().notices == []
-    assert responses.go_for(zone.device(zone.first), str(operation.update_id)) is None
+    assert responses.build_recovery_notices().notices == []
+    assert responses.get_activation_order(zone.device(zone.first), str(operation.update_id)) is None
 
 
-def test_the_ca_that_was_rolled_back_is_retired_once_nobody_holds_it(zone):
+def test_the_rolled_back_ca_is_retired_when_no_device_uses_it(zone):
     operation = cut_over(zone, walkthrough.remint_ca())
     new = operation.future_authority
     rollback.roll_back(operation, now=timezone.now())
     later = timezone.now() + timedelta(days=31)
     for host in zone.hosts.values():
         host.refresh(root_sha256=new.sha256)
-    assert roots.due(later) == []
+    assert roots.list_due_roots(later) == []
     for host in zone.hosts.values():
         host.refresh(root_sha256=operation.authority.sha256)
-    assert [one.pk for one in roots.due(later)] == [new.pk]
+    assert [one.pk for one in roots.list_due_roots(later)] == [new.pk]
 
 
-def test_a_server_that_joined_after_the_activation_gets_a_certificate_of_the_old_ca(zone):
+def test_a_server_registered_after_activation_gets_a_certificate_from_the_old_ca(zone):
     operation = cut_over(zone, walkthrough.remint_ca())
     late = zone.join("as-02", messages.AUTHENTICATION_SATELLITE, "127.9.0.4")
     sign_first(zone)
@@ -155,64 +155,66 @@ def test_a_server_that_joined_after_the_activation_gets_a_certificate_of_the_old
     assert late.refresh(server_certificate_sha256="00")["certificate"]
 
 
-def test_internal_to_external_and_external_to_internal_can_be_rolled_back(zone):
+def test_a_change_to_an_external_ca_can_be_rolled_back(zone):
     public = PublicCA()
     first = cut_over(zone, walkthrough.to_external(public), public)
     rollback.roll_back(first, now=timezone.now())
-    go_back(zone, first)
+    process_rollback(zone, first)
     assert walkthrough.step(first).state == OperationState.ROLLED_BACK
     assert Authority.objects.current().is_internal
 
 
-def test_after_it_the_ca_can_be_reminted_with_a_newer_epoch(zone):
+def test_a_remint_after_a_rollback_has_a_higher_epoch(zone):
     operation = cut_over(zone, walkthrough.remint_ca())
     rollback.roll_back(operation, now=timezone.now())
-    go_back(zone, operation)
+    process_rollback(zone, operation)
     walkthrough.step(operation)
     again = cut_over(zone, walkthrough.remint_ca(common_name="AGAIN"))
     assert again.state == OperationState.COMPLETED
     assert again.future_authority.epoch > operation.future_authority.epoch
 
 
-def refused(operation, match):
+def assert_rejected(operation, match):
     before = Authority.objects.current()
     with pytest.raises(Conflict, match=match):
         rollback.roll_back(operation, now=timezone.now())
     assert Authority.objects.current() == before
-    assert not Notice.objects.filter(kind=metadata.ROLLBACK).exists()
+    assert not TrustNotice.objects.filter(kind=metadata.ROLLBACK).exists()
 
 
-def test_it_is_refused_before_the_activation_and_twice(zone):
+def test_rollback_is_rejected_before_activation_and_twice(zone):
     operation = walkthrough.remint_ca()
-    refused(operation, "was activated can be rolled back. Nothing was changed")
+    assert_rejected(
+        operation, "Only an activated CA change can be rolled back. Nothing was changed"
+    )
     operation = cut_over(zone, operation)
     rollback.roll_back(operation, now=timezone.now())
     with pytest.raises(Conflict):
         rollback.roll_back(operation, now=timezone.now())
-    assert Notice.objects.filter(kind=metadata.ROLLBACK).count() == 1
+    assert TrustNotice.objects.filter(kind=metadata.ROLLBACK).count() == 1
 
 
-def test_it_is_refused_once_the_old_root_is_retired(zone):
+def test_rollback_is_rejected_after_the_old_root_is_retired(zone):
     operation = cut_over(zone, walkthrough.remint_ca())
-    roots.retire(operation.authority, now=timezone.now())
-    refused(Operation.objects.get(pk=operation.pk), "is retired or has expired")
+    roots.retire_root(operation.authority, now=timezone.now())
+    assert_rejected(Operation.objects.get(pk=operation.pk), "has been retired or has expired")
 
 
-def test_it_is_refused_while_another_operation_is_in_progress(zone):
+def test_rollback_is_rejected_during_another_operation(zone):
     operation = cut_over(zone, walkthrough.remint_ca())
     walkthrough.remint_servers(zone.hosts["as-01"])
-    refused(operation, "Remint Certificate is in progress")
+    assert_rejected(operation, "Remint Certificate is in progress")
 
 
-def test_it_is_refused_when_an_old_certificate_has_expired(zone):
+def test_rollback_is_rejected_if_an_old_certificate_has_expired(zone):
     operation = cut_over(zone, walkthrough.remint_ca())
     ServerCertificate.objects.filter(
         device=zone.hosts["as-01"].id, authority=operation.authority
     ).update(not_after=timezone.now() - timedelta(days=1))
-    refused(operation, "has expired on: as-01")
+    assert_rejected(operation, "has expired on these servers: as-01")
 
 
-def test_every_device_is_called_back_also_one_never_offered_the_update(zone):
+def test_a_device_without_the_update_receives_the_rollback(zone):
     operation = cut_over(zone, walkthrough.remint_ca())
     Assignment.objects.filter(device=zone.hosts["pc-01"].id).update(state="pending")
     rollback.roll_back(operation, now=timezone.now())

@@ -1,4 +1,4 @@
-"""The five stages of an operation, with counts that never say done too early (manual, 1.2.9)."""
+"""The five stages of an operation and their counts (manual, 1.2.9)."""
 
 from datetime import timedelta
 
@@ -26,8 +26,8 @@ def ca():
 
 
 def shown(operation):
-    counts = operation_counts.count([operation], now=factories.now())[operation.pk]
-    return progress.progress(operation, counts, Zone.objects.the(), factories.now())
+    counts = operation_counts.get_counts([operation], now=factories.now())[operation.pk]
+    return progress.get_progress(operation, counts, Zone.objects.get_zone(), factories.now())
 
 
 def marks(operation):
@@ -51,7 +51,7 @@ def assigned(ca, state, **values):
         (S.BLOCKED, ["done", "done", "done", "bad", ""]),
         (S.ACTIVATING, ["done", "done", "done", "done", "now"]),
         (S.ACTIVATED, ["done", "done", "done", "done", "done"]),
-        (S.CANCELLING, ["done", "done", "done", "", ""]),
+        (S.CANCELING, ["done", "done", "done", "", ""]),
     ],
 )
 def test_stages_by_state(ca, state, expected):
@@ -63,31 +63,31 @@ def test_stages_by_state(ca, state, expected):
     assert marks(operation) == expected
 
 
-def test_a_stage_that_was_passed_early_is_not_called_done(ca):
+def test_a_skipped_stage_is_not_marked_as_done(ca):
     operation = assigned(ca, S.ACTIVATING)
     factories.replica(operation.update, factories.server("ps-2"), R.PENDING)
     factories.assignment(operation.update, factories.device("pc-1"), A.ASSIGNED)
     assert marks(operation) == ["done", "now", "done", "now", "now"]
 
 
-def test_counts_leave_out_who_does_not_count(ca):
+def test_counts_exclude_ignored_and_unregistered_devices(ca):
     operation = assigned(ca, S.ASSIGNED)
     for number, state in enumerate([A.APPLIED, A.ACTIVATED, A.PENDING, A.IGNORED, A.FAILED]):
         factories.assignment(operation.update, factories.device(f"pc-{number}"), state)
     gone = factories.device("pc-gone", state="unregistered")
     factories.assignment(operation.update, gone, A.PENDING)
-    for number, copied in enumerate([R.AVAILABLE, R.PENDING, R.EXCLUDED]):
+    for number, state in enumerate([R.AVAILABLE, R.PENDING, R.EXCLUDED]):
         factories.replica(
-            operation.update, factories.server(f"cs-{number}", Role.CONTENT_SATELLITE), copied
+            operation.update, factories.server(f"cs-{number}", Role.CONTENT_SATELLITE), state
         )
-    counts = operation_counts.count([operation], now=factories.now())[operation.pk]
+    counts = operation_counts.get_counts([operation], now=factories.now())[operation.pk]
     assert counts.applied() == (2, 4)
     assert counts.activated() == (1, 4)
-    assert counts.copied() == (1, 2)
+    assert counts.replicated() == (1, 2)
     assert counts.failed() == 1
 
 
-def test_a_blocked_operation_names_its_servers(ca):
+def test_a_blocked_operation_lists_its_blocking_servers(ca):
     operation = assigned(ca, S.BLOCKED)
     factories.future(operation, factories.server("ps-2"), FutureState.AWAITED)
     factories.future(operation, factories.server("ps-3"), FutureState.CREATED)
@@ -95,8 +95,8 @@ def test_a_blocked_operation_names_its_servers(ca):
     factories.future(operation, ignored, FutureState.AWAITED)
     factories.assignment(operation.update, ignored, A.IGNORED)
     found = shown(operation)
-    assert found.headline == "Blocked: 1 server has no new certificate."
-    assert [server.name for server in found.lacking] == ["ps-2"]
+    assert found.headline == "Blocked: 1 server does not have a new certificate."
+    assert [server.name for server in found.blocking_servers] == ["ps-2"]
 
 
 @pytest.mark.parametrize(
@@ -104,45 +104,47 @@ def test_a_blocked_operation_names_its_servers(ca):
     [
         (S.PREPARING, "The Remint CA operation has been initiated."),
         (S.ACTIVATING, "The Remint CA operation has been initiated."),
-        (S.CANCELLING, "The Remint CA operation is being cancelled."),
-        (S.CANCEL_FAILED, "The Remint CA operation could not be cancelled."),
-        (S.ACTIVATED, "Activated, 2 devices outstanding."),
+        (S.CANCELING, "The Remint CA operation is being canceled."),
+        (S.CANCEL_FAILED, "The Remint CA operation could not be canceled."),
+        (S.ACTIVATED, "Activated. 2 devices outstanding."),
     ],
 )
-def test_the_headline_is_the_manuals(state, words):
+def test_headline_by_state(state, words):
     counts = operation_counts.Counts(devices={A.APPLIED: 2, A.ACTIVATED: 1, A.IGNORED: 5})
     operation = Operation(kind=Operation.Kind.REMINT_CA, state=state)
     assert progress.headline(operation, counts) == words
 
 
-def test_the_mark_changes_with_what_the_page_shows(ca):
+def test_the_revision_changes_with_the_page(ca):
     operation = factories.operation(ca, activates_in=timedelta(days=1))
-    before = progress.mark([shown(operation)])
-    assert progress.mark([shown(operation)]) == before
+    before = progress.get_revision([shown(operation)])
+    assert progress.get_revision([shown(operation)]) == before
     factories.replica(operation.update, factories.server("ps-2"), R.PENDING)
-    counted = progress.mark([shown(operation)])
+    counted = progress.get_revision([shown(operation)])
     assert counted.split(".")[:2] == before.split(".")[:2]
     assert counted != before
     factories.future(operation, factories.server("ps-3"), FutureState.CREATED)
-    assert progress.mark([shown(operation)]).split(".")[1] != before.split(".")[1]
+    assert progress.get_revision([shown(operation)]).split(".")[1] != before.split(".")[1]
 
 
-def test_counting_takes_the_same_queries_for_any_number(ca, django_assert_num_queries):
+def test_counts_need_a_fixed_number_of_queries(ca, django_assert_num_queries):
     operations = [factories.operation(ca, state=S.ACTIVATED) for _n in range(3)]
     with django_assert_num_queries(6):
-        operation_counts.count(operations, now=factories.now())
+        operation_counts.get_counts(operations, now=factories.now())
 
 
-def test_of_a_large_update_it_takes_what_the_sweep_has_counted(ca, monkeypatch):
-    monkeypatch.setattr(assignments_counts, "LARGE", 3)
+def test_counts_of_a_large_update_are_cached(ca, monkeypatch):
+    monkeypatch.setattr(assignments_counts, "LARGE_UPDATE", 3)
     operation, now = assigned(ca, S.ASSIGNED), factories.now()
     for number in range(3):
         factories.assignment(operation.update, factories.device(f"pc-{number}"), A.PENDING)
     gone = factories.device("pc-gone", state="retired")
     factories.assignment(operation.update, gone, A.PENDING)
-    rollout.note(operation.update, now=now)
+    rollout.record_sample(operation.update, now=now)
     Assignment.objects.update(state=A.ACTIVATED)
-    counts = operation_counts.count([operation], now=now)[operation.pk]
-    assert counts.devices["pending"] == 4, "who is gone is among the activated now"
-    later = operation_counts.count([operation], now=now + assignments_counts.LASTS)[operation.pk]
+    counts = operation_counts.get_counts([operation], now=now)[operation.pk]
+    assert counts.devices["pending"] == 4, "the cached counts include the retired device"
+    later = operation_counts.get_counts([operation], now=now + assignments_counts.MAX_COUNTS_AGE)[
+        operation.pk
+    ]
     assert later.devices == {"activated": 3}

@@ -1,4 +1,7 @@
-"""The menu Actions: Generate CSR, Import Certificate, Download CSRs to Zip (manual, 1.3.2)."""
+"""The Actions menu: Generate CSR, Import Certificate, Download CSRs to Zip File.
+
+See: manual 1.3.2
+"""
 
 import io
 import zipfile
@@ -24,22 +27,22 @@ from wire import messages
 pytestmark = pytest.mark.django_db
 SELECTED = f"{PAGE}servers/selected/"
 GENERATE, IMPORT, ZIP = "generate-csr", "import-certificate", "csr-zip"
-KEYS = {name: keys.make_key(256) for name in ("ps-01", "ps-02", "ps-03")}
+KEYS = {name: keys.generate_key(256) for name in ("ps-01", "ps-02", "ps-03")}
 S = FutureState
 
 
 @pytest.fixture(autouse=True)
-def rung(monkeypatch):
-    """The queue is not rung; what would be asked for is noted."""
+def enqueued(monkeypatch):
+    """Record what would be enqueued."""
     found: list[object] = []
-    monkeypatch.setattr("certificates.tasks.nudge", found.append)
-    monkeypatch.setattr("certificates.tasks.wake_all", lambda: found.append("wake"))
+    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", found.append)
+    monkeypatch.setattr("certificates.tasks.notify_agents", lambda: found.append("agents"))
     return found
 
 
 @pytest.fixture
 def operation():
-    """A change to an external CA: ps-01 and ps-02 have a CSR, ps-03 has none."""
+    """A change to an external CA. ps-01 and ps-02 have a CSR, ps-03 does not."""
     factories.zone()
     holder = factories.server("ps-01", features=[messages.FEATURE_CSR])
     authority = factories.authority(holder)
@@ -60,8 +63,8 @@ def operation():
             server,
             S.CSR_GENERATED if has_csr else S.AWAITED,
             authority=coming,
-            order={},
-            csr_pem=request_of(server) if has_csr else "",
+            csr_parameters={},
+            csr_pem=build_csr_of(server) if has_csr else "",
         )
     return running
 
@@ -71,23 +74,23 @@ def client(operation):
     return entered(factories.admin())
 
 
-def request_of(server):
-    return csr.make_csr(
+def build_csr_of(server):
+    return csr.build_csr(
         KEYS[server.name], names.Subject(server.fqdn), names.Names((server.fqdn,), ())
     )
 
 
 def issued(name, *, by=None):
-    """The external CA's certificate for a server's request."""
+    """Return a certificate of the external CA for the key of a server."""
     server = Device.objects.get(name=name)
     root = by or Authority.objects.get(state="future").root_pem
     signer = issuance.Issuer.open(root, factories._key(0), factories.now())
     prepared = signer.prepare(
-        public_key=keys.public_key(KEYS[name]),
+        public_key=keys.get_public_key(KEYS[name]),
         subject=names.Subject(server.fqdn),
         names=names.Names((server.fqdn,), tuple(server.addresses)),
-        validity=validity.server_validity(factories.now(), 365, root),
-        serial=issuance.make_serial(),
+        validity=validity.get_server_validity(factories.now(), 365, root),
+        serial=issuance.generate_serial(),
     )
     return signer.issue(prepared)
 
@@ -97,7 +100,7 @@ def begin(client, do, *chosen):
     return client.post(SELECTED, {"do": do, "ids": ids})
 
 
-def there(do):
+def dialog_url(do):
     return f"{PAGE}{do}/{Draft.objects.get().pk}/"
 
 
@@ -126,75 +129,82 @@ def test_generate_csr_has_the_labels_of_its_own_dialog(client):
     assert "Common Name (CN)" not in page
 
 
-def test_generate_csr_asks_the_servers_anew(client, rung, django_capture_on_commit_callbacks):
+def test_generate_csr_requests_a_new_csr_from_each_server(
+    client, enqueued, django_capture_on_commit_callbacks
+):
     begin(client, GENERATE, "ps-02", "ps-03")
     with django_capture_on_commit_callbacks(execute=True):
-        response = client.post(there(GENERATE), {"organization": "Acme", "key_length": "3072"})
+        response = client.post(dialog_url(GENERATE), {"organization": "Acme", "key_length": "3072"})
     assert response.status_code == 204
     for name in ("ps-02", "ps-03"):
         future = Device.objects.get(name=name).futures.get()
         assert (future.state, future.generation, future.csr_pem) == (S.AWAITED, 2, "")
-        assert (future.order["organization"], future.order["key_length"]) == ("Acme", 3072)
-    assert rung == ["wake"]
+        assert (future.csr_parameters["organization"], future.csr_parameters["key_length"]) == (
+            "Acme",
+            3072,
+        )
+    assert enqueued == ["agents"]
 
 
-def test_an_imported_certificate_is_dropped_only_after_a_confirmation(client):
+def test_an_imported_certificate_is_discarded_only_after_confirmation(client):
     Device.objects.get(name="ps-02").futures.update(state=S.UPLOADED, chain_pem="x")
     begin(client, GENERATE, "ps-02")
-    given = {"common_name": "ps-02.acme.example", "key_length": "256"}
-    response = client.post(there(GENERATE), given)
+    values = {"common_name": "ps-02.acme.example", "key_length": "256"}
+    response = client.post(dialog_url(GENERATE), values)
     assert response.status_code == 422
     assert list(response.context["form"].errors) == ["replaces"]
     assert state("ps-02") == S.UPLOADED
-    assert client.post(there(GENERATE), {**given, "replaces": "on"}).status_code == 204
+    assert client.post(dialog_url(GENERATE), {**values, "replaces": "on"}).status_code == 204
     assert state("ps-02") == S.AWAITED
 
 
 @pytest.mark.parametrize("changes", [{"country": "USA"}, {"organization": "x" * 65}])
-def test_a_subject_that_x520_forbids_is_told_beside_its_field(client, changes):
+def test_an_invalid_subject_is_an_error_of_its_field(client, changes):
     begin(client, GENERATE, "ps-03")
-    given = {"common_name": "ps-03.acme.example", "key_length": "256"}
-    response = client.post(there(GENERATE), {**given, **changes})
+    values = {"common_name": "ps-03.acme.example", "key_length": "256"}
+    response = client.post(dialog_url(GENERATE), {**values, **changes})
     assert response.status_code == 422
     assert list(response.context["form"].errors) == list(changes)
 
 
-def test_an_agent_that_is_too_old_is_named(client):
+def test_an_agent_that_is_too_old_is_reported_by_name(client):
     begin(client, GENERATE, "ps-03")
-    draft = there(GENERATE)
+    draft = dialog_url(GENERATE)
     Device.objects.filter(name="ps-03").update(features=[])
-    assert "The agent of ps-03 is too old" in fault(begin(client, GENERATE, "ps-02", "ps-03"))
-    given = {"common_name": "ps-03.acme.example", "key_length": "256"}
-    assert "The agent of ps-03 is too old" in fault(client.post(draft, given))
+    assert "The agent on ps-03 is too old" in fault(begin(client, GENERATE, "ps-02", "ps-03"))
+    values = {"common_name": "ps-03.acme.example", "key_length": "256"}
+    assert "The agent on ps-03 is too old" in fault(client.post(draft, values))
     assert Device.objects.get(name="ps-03").futures.get().generation == 1
 
 
-def test_a_common_name_that_is_none_of_the_servers_is_told_beside_its_field(client):
+def test_a_common_name_of_another_server_is_an_error_of_its_field(client):
     begin(client, GENERATE, "ps-03")
-    response = client.post(there(GENERATE), {"common_name": "else.example", "key_length": "256"})
+    response = client.post(
+        dialog_url(GENERATE), {"common_name": "else.example", "key_length": "256"}
+    )
     assert response.status_code == 422
     assert list(response.context["form"].errors) == ["common_name"]
     assert Device.objects.get(name="ps-03").futures.get().generation == 1
 
 
-def test_an_additional_dns_name_may_be_the_common_name(client):
+def test_an_additional_dns_name_can_be_the_common_name(client):
     Device.objects.filter(name="ps-03").update(dns_names=["mail.acme.example"])
     begin(client, GENERATE, "ps-03")
-    given = {"common_name": "mail.acme.example", "key_length": "256"}
-    assert client.post(there(GENERATE), given).status_code == 204
-    order = Device.objects.get(name="ps-03").futures.get().order
-    assert order["common_name"] == "mail.acme.example"
-    assert order["dns_names"] == ["ps-03.acme.example", "mail.acme.example"]
+    values = {"common_name": "mail.acme.example", "key_length": "256"}
+    assert client.post(dialog_url(GENERATE), values).status_code == 204
+    parameters = Device.objects.get(name="ps-03").futures.get().csr_parameters
+    assert parameters["common_name"] == "mail.acme.example"
+    assert parameters["dns_names"] == ["ps-03.acme.example", "mail.acme.example"]
 
 
-def test_from_the_go_on_an_imported_certificate_is_not_overridden(client):
+def test_an_imported_certificate_is_not_replaced_after_the_activation_order(client):
     Device.objects.get(name="ps-02").futures.update(state=S.UPLOADED, chain_pem="x")
     begin(client, GENERATE, "ps-02")
     Operation.objects.update(state=OperationState.ACTIVATING)
-    given = {"common_name": "ps-02.acme.example", "key_length": "256", "replaces": "on"}
-    assert "may be activating" in fault(client.post(there(GENERATE), given))
-    with pytest.raises(Conflict, match="may be activating"):
-        issuance_requests.generate(
+    values = {"common_name": "ps-02.acme.example", "key_length": "256", "replaces": "on"}
+    assert "might already be activating" in fault(client.post(dialog_url(GENERATE), values))
+    with pytest.raises(Conflict, match="might already be activating"):
+        issuance_requests.request_csrs(
             list(Device.objects.get(name="ps-02").futures.all()),
             key_length=256,
             subject=operations_requests.SubjectFields(),
@@ -202,20 +212,20 @@ def test_from_the_go_on_an_imported_certificate_is_not_overridden(client):
     assert state("ps-02") == S.UPLOADED
 
 
-def test_a_certificate_that_came_in_meanwhile_is_not_overridden_unseen(client):
+def test_a_certificate_imported_in_the_meantime_is_not_replaced_without_review(client):
     begin(client, GENERATE, "ps-02")
     Device.objects.get(name="ps-02").futures.update(state=S.UPLOADED)
-    given = {"common_name": "ps-02.acme.example", "key_length": "256"}
-    response = client.post(there(GENERATE), given)
+    values = {"common_name": "ps-02.acme.example", "key_length": "256"}
+    response = client.post(dialog_url(GENERATE), values)
     assert response.status_code == 409
-    assert "The new certificate of ps-02 changed meanwhile." in response.content.decode()
+    assert "The new certificate for ps-02 has changed in the meantime." in response.content.decode()
     assert state("ps-02") == S.UPLOADED
 
 
-def test_servers_that_do_not_qualify_are_named(client):
+def test_servers_that_block_an_action_are_reported_by_name(client):
     response = begin(client, IMPORT, "ps-01", "ps-02", "ps-03")
     assert response.status_code == 409
-    assert fault(response).startswith("1 of 3 selected servers has no CSR yet: ps-03.")
+    assert fault(response).startswith("1 of 3 selected servers does not have a CSR yet: ps-03.")
     response = begin(client, ZIP, "ps-01", "ps-03")
     assert "ps-03" in fault(response)
     factories.certificate(factories.server("ps-04"), Authority.objects.get(state="current"))
@@ -224,33 +234,34 @@ def test_servers_that_do_not_qualify_are_named(client):
     assert not Draft.objects.exists()
 
 
-def test_import_of_one_certificate(client, operation, rung):
+def test_import_of_one_certificate(client, operation, enqueued, django_capture_on_commit_callbacks):
     begin(client, IMPORT, "ps-01")
-    response = client.post(there(IMPORT), {"file": file("ps-01.pem", issued("ps-01"))})
+    with django_capture_on_commit_callbacks(execute=True):
+        response = client.post(dialog_url(IMPORT), {"file": file("ps-01.pem", issued("ps-01"))})
     assert response.status_code == 200
     assert "1 certificate was imported." in response.content.decode()
     assert "zcc:changed" in events(response)
     assert state("ps-01") == S.UPLOADED
-    assert rung == [str(operation.pk)]
+    assert enqueued == [str(operation.pk)]
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (lambda: issued("ps-02"), ""),
         (lambda: KEYS["ps-01"], "private key"),
         (lambda: "hello", "No certificate was found"),
         (lambda: b"", "empty"),
         (lambda: issued("ps-01", by=other_root()), ""),
-        (lambda: b"x" * (300 * 1024), "larger than 256 KiB"),
+        (lambda: b"x" * (300 * 1024), "exceeds the 256 KiB limit"),
     ],
     ids=["other server", "key", "text", "empty", "other root", "large"],
 )
-def test_a_certificate_that_does_not_fit_is_refused_with_the_reason(client, data, said):
+def test_a_certificate_that_does_not_match_is_rejected_with_the_reason(client, data, message):
     begin(client, IMPORT, "ps-01")
-    response = client.post(there(IMPORT), {"file": file("x.pem", data())})
+    response = client.post(dialog_url(IMPORT), {"file": file("x.pem", data())})
     assert response.status_code == 422
-    assert said in str(response.context["form"].errors)
+    assert message in str(response.context["form"].errors)
     assert "Nothing was changed." in response.content.decode()
     assert state("ps-01") == S.CSR_GENERATED
 
@@ -261,23 +272,23 @@ def other_root():
     )
 
 
-def test_no_file_is_asked_for(client):
+def test_a_file_is_required(client):
     begin(client, IMPORT, "ps-01")
-    response = client.post(there(IMPORT), {})
+    response = client.post(dialog_url(IMPORT), {})
     assert list(response.context["form"].errors) == ["file"]
 
 
-def test_several_files_are_matched_by_key_and_the_others_told(client):
+def test_several_files_are_matched_by_key_and_others_are_reported(client):
     begin(client, IMPORT, "ps-01", "ps-02")
     sent = [
         file("a.pem", issued("ps-02")),
         file("b.pem", issued("ps-03")),
         file("c.txt", "no certificate"),
     ]
-    page = client.post(there(IMPORT), {"file": sent}).content.decode()
+    page = client.post(dialog_url(IMPORT), {"file": sent}).content.decode()
     assert "1 certificate was imported." in page
     assert "b.pem" in page
-    assert "It belongs to the CSR of none of the selected servers." in page
+    assert "The certificate does not match the CSR of any selected server." in page
     assert "c.txt" in page
     assert (state("ps-01"), state("ps-02")) == (S.CSR_GENERATED, S.UPLOADED)
 
@@ -288,11 +299,11 @@ def test_a_zip_of_certificates_is_imported(client):
         for name in ("ps-01", "ps-02"):
             archive.writestr(f"{name}.crt", issued(name))
     begin(client, IMPORT, "ps-01", "ps-02")
-    page = client.post(there(IMPORT), {"file": file("all.zip", packed.getvalue())})
+    page = client.post(dialog_url(IMPORT), {"file": file("all.zip", packed.getvalue())})
     assert "2 certificates were imported." in page.content.decode()
 
 
-def test_the_csrs_come_as_a_zip(client):
+def test_csrs_are_downloaded_as_a_zip_file(client):
     response = begin(client, ZIP, "ps-01", "ps-02")
     assert response.status_code == 204
     file = client.get(events(response)["zcc:download"]["url"])
@@ -301,10 +312,10 @@ def test_the_csrs_come_as_a_zip(client):
         assert sorted(archive.namelist()) == ["ps-01.acme.example.csr", "ps-02.acme.example.csr"]
 
 
-def test_a_zip_is_for_several_servers(client):
+def test_a_zip_file_requires_several_servers(client):
     response = begin(client, ZIP, "ps-01")
     assert response.status_code == 409
-    assert "Select several servers;" in fault(response)
+    assert "Select two or more servers." in fault(response)
 
 
 @pytest.mark.parametrize("do", [GENERATE, IMPORT])
@@ -314,19 +325,19 @@ def test_an_expired_dialog_says_so(client, do):
     assert "expired" in fault(response)
 
 
-def test_the_actions_are_shut_while_nothing_waits_for_an_external_ca(client, operation):
+def test_actions_are_unavailable_without_a_pending_external_certificate(client, operation):
     page = client.get(PAGE, headers={"HX-Request": ""}).content.decode()
     assert 'value="generate-csr"' in page
     operation.futures.update(state=S.DISCARDED)
     page = client.get(PAGE, headers={"HX-Request": ""}).content.decode()
     assert 'value="generate-csr"' not in page
-    assert "No server waits for a certificate of an external CA." in page
+    assert "No servers are waiting for a certificate from an external CA." in page
 
 
-def test_without_javascript_each_act_is_a_page(operation):
+def test_without_javascript_each_action_is_a_page(operation):
     client = entered(factories.admin(), htmx=False)
     response = begin(client, IMPORT, "ps-01")
-    assert response.url == there(IMPORT)
+    assert response.url == dialog_url(IMPORT)
     page = client.post(response.url, {"file": file("x.pem", issued("ps-01"))})
     assert "<!doctype html>" in page.content.decode()
     response = begin(client, ZIP, "ps-01", "ps-02")

@@ -1,6 +1,8 @@
-"""Which act on selected servers works in which state, and what a shut one says (manual, 1.3.2).
+"""Which actions on selected servers are available in which state, and the reasons.
 
-The table is the rule; the server decides it twice: for the buttons, and for what they send.
+The rule is applied twice: to the buttons, and to the requests that they send.
+
+See: manual 1.3.2
 """
 
 from datetime import timedelta
@@ -11,7 +13,7 @@ from certificates.models import Authority, Draft, Operation
 from certificates.operations.states import FutureState, OperationState
 from certificates.servers import gates as servers_gates
 from certificates.servers import selection
-from certificates.servers.gates import Act, Around
+from certificates.servers.gates import ServerAction, ZoneFacts
 from devices.models import Device, Role
 from pki import keys, names
 from pki.formats import csr
@@ -23,54 +25,61 @@ pytestmark = pytest.mark.django_db
 F = FutureState
 NONE, ONE, TWO = (), ("ps-01",), ("ps-01", "ps-02")
 OPEN = ""
-FIRST = "Select at least one server first."
-NOBODY = "No server waits for a certificate of an external CA."
-SEVERAL = "Select several servers;"
-PENDING = "is in progress. Wait until it ends, or cancel it."
-WAITS = "already wait"
-LACKS = "no certificate of an external CA"
-NO_CSR = "no CSR yet"
-GIVEN = "may be activating"
+NOT_SELECTED = "Select at least one server."
+NO_EXTERNAL = "No servers are waiting for a certificate from an external CA."
+SEVERAL = "Select two or more servers."
+PENDING = "is in progress. Wait for it to complete, or cancel it."
+WAITS = "already waiting for a new certificate"
+NOT_EXTERNAL = "not waiting for a certificate from an external CA"
+NO_CSR = "not have a CSR yet"
+ACTIVATING = "might already be activating"
 OLD = "too old to generate a CSR"
 
-# How the zone stands, what is selected, and what Remint Certificate, Generate CSR,
-# Import Certificate and Download CSRs to Zip File say to it.
+# The state of the zone, the selection, and the reasons of Remint Certificate, Generate CSR,
+# Import Certificate, and Download CSRs to Zip File.
 TABLE = [
-    ("at rest, internal", NONE, FIRST, NOBODY, NOBODY, NOBODY),
-    ("at rest, internal", ONE, OPEN, NOBODY, NOBODY, NOBODY),
-    ("at rest, internal", TWO, OPEN, NOBODY, NOBODY, NOBODY),
-    ("at rest, external", ONE, OPEN, NOBODY, NOBODY, NOBODY),
-    ("internal CA expired", ONE, "Remint the CA first.", NOBODY, NOBODY, NOBODY),
-    ("external CA expired", ONE, OPEN, NOBODY, NOBODY, NOBODY),
-    ("remint CA", ONE, PENDING, NOBODY, NOBODY, NOBODY),
-    ("change to external, asked", NONE, PENDING, FIRST, FIRST, FIRST),
-    ("change to external, asked", ONE, PENDING, OPEN, NO_CSR, SEVERAL),
-    ("change to external, asked", TWO, PENDING, OPEN, NO_CSR, NO_CSR),
+    ("no operation, internal", NONE, NOT_SELECTED, NO_EXTERNAL, NO_EXTERNAL, NO_EXTERNAL),
+    ("no operation, internal", ONE, OPEN, NO_EXTERNAL, NO_EXTERNAL, NO_EXTERNAL),
+    ("no operation, internal", TWO, OPEN, NO_EXTERNAL, NO_EXTERNAL, NO_EXTERNAL),
+    ("no operation, external", ONE, OPEN, NO_EXTERNAL, NO_EXTERNAL, NO_EXTERNAL),
+    ("internal CA expired", ONE, "Remint the CA first.", NO_EXTERNAL, NO_EXTERNAL, NO_EXTERNAL),
+    ("external CA expired", ONE, OPEN, NO_EXTERNAL, NO_EXTERNAL, NO_EXTERNAL),
+    ("remint CA", ONE, PENDING, NO_EXTERNAL, NO_EXTERNAL, NO_EXTERNAL),
+    ("change to external, requested", NONE, PENDING, NOT_SELECTED, NOT_SELECTED, NOT_SELECTED),
+    ("change to external, requested", ONE, PENDING, OPEN, NO_CSR, SEVERAL),
+    ("change to external, requested", TWO, PENDING, OPEN, NO_CSR, NO_CSR),
     ("change to external, CSRs", ONE, PENDING, OPEN, OPEN, SEVERAL),
     ("change to external, CSRs", TWO, PENDING, OPEN, OPEN, OPEN),
     ("change to external, imported", TWO, PENDING, OPEN, OPEN, OPEN),
-    ("change to external, go given", TWO, PENDING, GIVEN, GIVEN, OPEN),
-    ("change to external, activated", TWO, WAITS, GIVEN, GIVEN, OPEN),
-    ("server remint, internal", TWO, WAITS, NOBODY, NOBODY, NOBODY),
-    ("server remint, external, asked", TWO, WAITS, OPEN, NO_CSR, NO_CSR),
+    ("change to external, ordered", TWO, PENDING, ACTIVATING, ACTIVATING, OPEN),
+    ("change to external, activated", TWO, WAITS, ACTIVATING, ACTIVATING, OPEN),
+    ("server remint, internal", TWO, WAITS, NO_EXTERNAL, NO_EXTERNAL, NO_EXTERNAL),
+    ("server remint, external, requested", TWO, WAITS, OPEN, NO_CSR, NO_CSR),
     ("server remint, external, failed", ONE, WAITS, OPEN, NO_CSR, SEVERAL),
     ("server remint, external, CSRs", TWO, WAITS, OPEN, OPEN, OPEN),
-    ("server remint, external, CSRs", (*TWO, "ps-03"), WAITS, LACKS, LACKS, LACKS),
-    ("server remint, external, CSRs", ("ps-03",), OPEN, LACKS, LACKS, SEVERAL),
+    (
+        "server remint, external, CSRs",
+        (*TWO, "ps-03"),
+        WAITS,
+        NOT_EXTERNAL,
+        NOT_EXTERNAL,
+        NOT_EXTERNAL,
+    ),
+    ("server remint, external, CSRs", ("ps-03",), OPEN, NOT_EXTERNAL, NOT_EXTERNAL, SEVERAL),
     ("server remint, external, one CSR", TWO, WAITS, OPEN, NO_CSR, NO_CSR),
     ("server remint, external, one CSR", ONE, WAITS, OPEN, OPEN, SEVERAL),
     ("old agents", TWO, WAITS, OLD, OPEN, OPEN),
 ]
-KEY = keys.make_key(256)
+KEY = keys.generate_key(256)
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch):
-    monkeypatch.setattr("certificates.tasks.nudge", lambda _key: None)
+def no_tasks(monkeypatch):
+    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", lambda _key: None)
 
 
 def zone_in(state):
-    """Make a zone in a state that the table names."""
+    """Create a zone in a state of the table."""
     factories.zone()
     holder = factories.server("ps-01", features=[messages.FEATURE_CSR])
     expired = factories.now() - timedelta(days=1) if "CA expired" in state else None
@@ -87,7 +96,7 @@ def zone_in(state):
 
 
 def _begin(state, ca):
-    """Start what the state speaks of."""
+    """Create the operation of a state."""
     if "change to external" in state:
         coming = factories.authority(name="CN=Next", kind=Authority.Kind.EXTERNAL, state="future")
         _operation(ca, coming, state, Operation.Kind.CHANGE_CA, Device.objects.all())
@@ -100,7 +109,7 @@ def _begin(state, ca):
 
 def _operation(ca, authority, state, kind, servers):
     at = {
-        "go given": OperationState.ACTIVATING,
+        "ordered": OperationState.ACTIVATING,
         "activated": OperationState.ACTIVATED,
     }.get(state.rpartition(", ")[2], OperationState.ASSIGNED)
     operation = factories.operation(ca, kind=kind, state=at, future_authority=authority)
@@ -109,14 +118,14 @@ def _operation(ca, authority, state, kind, servers):
 
 
 def _future(state, server):
-    if state.endswith("asked") or (state.endswith("one CSR") and server.name == "ps-02"):
+    if state.endswith("requested") or (state.endswith("one CSR") and server.name == "ps-02"):
         return {"state": F.AWAITED}
     if state.endswith("failed"):
         return {"state": F.CSR_FAILED, "reason": "No space left."}
     if state == "server remint, internal":
         return {"state": F.CREATED}
-    made = csr.make_csr(KEY, names.Subject(server.fqdn), names.Names((server.fqdn,), ()))
-    imported = state.endswith(("imported", "go given", "activated"))
+    made = csr.build_csr(KEY, names.Subject(server.fqdn), names.Names((server.fqdn,), ()))
+    imported = state.endswith(("imported", "ordered", "activated"))
     return {"state": F.UPLOADED if imported else F.CSR_GENERATED, "csr_pem": made}
 
 
@@ -129,51 +138,51 @@ def case(row):
 
 
 @pytest.mark.parametrize("row", TABLE, ids=case)
-def test_the_buttons_say_what_the_table_says(row):
+def test_buttons_show_the_reasons_of_the_table(row):
     state, chosen, *expected = row
     zone_in(state)
     page = (
         entered(factories.admin()).post(f"{PAGE}servers/actions/", fields(chosen)).content.decode()
     )
-    for act, reason in zip(Act, expected, strict=True):
+    for action, reason in zip(ServerAction, expected, strict=True):
         if reason == OPEN:
-            assert f'id="b-{act}" name="do" value="{act}"' in page, act
+            assert f'id="b-{action}" name="do" value="{action}"' in page, action
         else:
-            shown = page.split(f'id="why-{act}">')[1].split("<")[0]
-            assert reason in shown, act
-    assert not Draft.objects.exists(), "to ask changes nothing"
+            shown = page.split(f'id="why-{action}">')[1].split("<")[0]
+            assert reason in shown, action
+    assert not Draft.objects.exists(), "showing the buttons must not create a draft"
 
 
 @pytest.mark.parametrize("row", TABLE, ids=case)
-def test_what_a_button_sends_meets_the_same_rule(row):
+def test_requests_are_rejected_for_the_same_reasons(row):
     state, chosen, *expected = row
     zone_in(state)
     client = entered(factories.admin())
-    for act, reason in zip(Act, expected, strict=True):
-        answer = client.post(f"{PAGE}servers/selected/", {"do": act.value, **fields(chosen)})
+    for action, reason in zip(ServerAction, expected, strict=True):
+        answer = client.post(f"{PAGE}servers/selected/", {"do": action.value, **fields(chosen)})
         if reason == OPEN:
-            assert answer.status_code in (200, 204), act
+            assert answer.status_code in (200, 204), action
         else:
-            assert answer.status_code == 409, act
+            assert answer.status_code == 409, action
             assert reason in events(answer)["zcc:fault"]["explanation"]
     assert Draft.objects.count() == expected.count(OPEN)
 
 
-def test_the_page_opens_what_the_zone_allows_and_names_what_it_does_not():
+def test_the_page_enables_the_actions_that_the_zone_allows():
     zone_in("change to external, CSRs")
     gates = entered(factories.admin(), htmx=False).get(PAGE).context["server_gates"]
     assert [gate.is_open for gate in gates] == [False, True, True, True]
 
 
-def test_a_reader_gets_no_buttons_and_no_boxes():
-    zone_in("at rest, internal")
+def test_a_reader_sees_no_buttons_and_checkboxes():
+    zone_in("no operation, internal")
     page = entered(factories.user("reader"), htmx=False).get(PAGE).content.decode()
     assert 'id="servers-form"' not in page
     assert 'name="ids"' not in page
 
 
-def test_reasons_name_the_first_servers_and_tell_how_many(django_assert_max_num_queries):
-    zone_in("at rest, internal")
+def test_reasons_contain_the_first_names_and_the_number_of_servers(django_assert_max_num_queries):
+    zone_in("no operation, internal")
     operation = factories.operation(
         Authority.objects.get(), kind=Operation.Kind.REMINT_SERVER, state=OperationState.ASSIGNED
     )
@@ -182,42 +191,42 @@ def test_reasons_name_the_first_servers_and_tell_how_many(django_assert_max_num_
             operation, factories.server(f"sat-{number}", Role.AUTHENTICATION_SATELLITE)
         )
     with django_assert_max_num_queries(4):
-        facts = selection.facts(Device.objects.certified())
-    reason = servers_gates.server_gates(Around(), facts)[0].reason
+        facts = selection.get_selection_facts(Device.objects.certified())
+    reason = servers_gates.build_server_gates(ZoneFacts(), facts)[0].reason
     assert reason == (
-        "7 of 10 selected servers already wait for a new certificate: "
+        "7 of 10 selected servers are already waiting for a new certificate: "
         "sat-0, sat-1, sat-2, sat-3, sat-4, and 2 more."
     )
 
 
-class TestAllThatMatch:
-    """A selection of all servers that the filter leaves, but for some."""
+class TestSelectAllMatching:
+    """A selection of all servers that match the filter, with exceptions."""
 
     @pytest.fixture(autouse=True)
     def zone(self):
-        zone_in("at rest, internal")
+        zone_in("no operation, internal")
 
     def chosen(self, **given):
         client = entered(factories.admin())
-        sent = {"do": Act.REMINT.value, "scope": "all", **given}
+        sent = {"do": ServerAction.REMINT.value, "scope": "all", **given}
         answer = client.post(f"{PAGE}servers/selected/", sent)
         assert answer.status_code == 200, events(answer)
-        return sorted(one["name"] for one in Draft.objects.get().data["selection"].values())
+        return sorted(server["name"] for server in Draft.objects.get().data["selection"].values())
 
-    def test_it_is_read_anew_by_the_server(self):
+    def test_all_servers_are_selected(self):
         assert self.chosen() == ["ps-01", "ps-02", "ps-03"]
 
-    def test_it_keeps_to_the_search(self):
+    def test_the_search_is_applied(self):
         assert self.chosen(q="ps-02") == ["ps-02"]
 
-    def test_it_keeps_to_the_chip(self):
+    def test_the_filter_is_applied(self):
         soon = factories.now() + timedelta(days=5)
         Device.objects.get(name="ps-03").certificates.update(not_after=soon)
         assert self.chosen(state="expiring") == ["ps-03"]
 
-    def test_marks_that_were_taken_off_stay_off(self):
-        but = fields(("ps-01", "ps-03"))["ids"]
-        assert self.chosen(**{"except": but}) == ["ps-02"]
+    def test_cleared_checkboxes_are_excluded(self):
+        excluded = fields(("ps-01", "ps-03"))["ids"]
+        assert self.chosen(**{"except": excluded}) == ["ps-02"]
 
-    def test_ids_beside_it_mean_nothing(self):
+    def test_ids_are_ignored(self):
         assert self.chosen(**fields(ONE)) == ["ps-01", "ps-02", "ps-03"]

@@ -1,4 +1,7 @@
-"""Remint Certificate: the frozen selection, one page or two, errors (manual, 1.3.2)."""
+"""Remint Certificate: snapshot of the selection, pages, and errors.
+
+See: manual 1.3.2
+"""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -18,11 +21,11 @@ KINDS = Operation.Kind
 
 
 @pytest.fixture(autouse=True)
-def nudged(monkeypatch):
-    """The queue is not rung; this console is that of ps-01."""
+def enqueued(monkeypatch):
+    """Record what would be enqueued. ps-01 is the initiating server."""
     found: list[object] = []
-    monkeypatch.setattr("certificates.tasks.nudge", found.append)
-    here = "certificates.operations.creation.initiating_server"
+    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", found.append)
+    here = "certificates.operations.creation.get_initiating_server"
     monkeypatch.setattr(here, lambda: Device.objects.get(name="ps-01"))
     return found
 
@@ -55,7 +58,7 @@ def step(key="servers"):
     return f"{PAGE}remint-certificate/{Draft.objects.get().pk}/{key}/"
 
 
-def given(**changes):
+def values_with(**changes):
     values = {
         "confirm": "on",
         "common_name": "ps-01.acme.example",
@@ -93,14 +96,14 @@ def test_common_name_is_hidden_for_several_servers_and_for_one_with_satellites(c
 
 @pytest.fixture
 def satellites(ca):
-    """sat-1 and sat-2 belong to ps-01; what else does gets no certificate of its own."""
+    """sat-1 and sat-2 belong to ps-01, and so do two devices without server certificates."""
     parent = Device.objects.get(name="ps-01")
     found = [factories.server(n, Role.AUTHENTICATION_SATELLITE, parent=parent) for n in SATELLITES]
-    for one in found:
-        factories.certificate(one, ca)
+    for satellite in found:
+        factories.certificate(satellite, ca)
     factories.server("cs-1", Role.CONTENT_SATELLITE, parent=parent)
     factories.device("pc-1", parent=parent)
-    return [str(one.pk) for one in found]
+    return [str(satellite.pk) for satellite in found]
 
 
 SATELLITES = ("sat-1", "sat-2")
@@ -110,44 +113,44 @@ def reminted():
     return sorted(Operation.objects.get().futures.values_list("device__name", flat=True))
 
 
-def test_associated_satellites_are_listed_and_reminted_along(client, satellites):
+def test_associated_satellites_are_listed_and_included(client, satellites):
     response = begin(client, "ps-01")
     form = response.context["form"]
     assert form["satellites"].value() == satellites
     assert "Associated satellites" in response.content.decode()
     for name in SATELLITES:
         assert f"{name} ({name}.acme.example)" in response.content.decode()
-    client.post(step(), given(common_name=None, satellites=satellites))
+    client.post(step(), values_with(common_name=None, satellites=satellites))
     assert reminted() == ["ps-01", *SATELLITES]
 
 
-def test_satellites_can_be_left_out(client, satellites):
+def test_satellites_can_be_excluded(client, satellites):
     begin(client, "ps-01")
-    client.post(step(), given(common_name=None, satellites=satellites[1:]))
+    client.post(step(), values_with(common_name=None, satellites=satellites[1:]))
     assert reminted() == ["ps-01", "sat-2"]
 
 
-def test_a_satellite_that_was_not_offered_is_not_taken(client, satellites):
+def test_a_satellite_that_was_not_offered_is_ignored(client, satellites):
     begin(client, "ps-02")
-    sent = given(common_name="ps-02.acme.example", satellites=satellites)
+    sent = values_with(common_name="ps-02.acme.example", satellites=satellites)
     assert client.post(step(), sent).status_code == 204
     assert reminted() == ["ps-02"]
 
 
-def test_a_satellite_that_waits_already_is_left_alone(client, ca, satellites):
+def test_a_satellite_with_a_pending_certificate_is_not_offered(client, ca, satellites):
     other = factories.operation(ca, kind=KINDS.REMINT_SERVER)
     factories.future(other, Device.objects.get(name="sat-1"), FutureState.AWAITED)
     assert begin(client, "ps-01").context["form"]["satellites"].value() == satellites[1:]
 
 
-def test_a_selected_satellite_is_not_offered_once_more(client, satellites):
+def test_a_selected_satellite_is_not_offered_again(client, satellites):
     assert begin(client, "ps-01", "sat-1").context["form"]["satellites"].value() == satellites[1:]
 
 
 def test_under_an_external_ca_satellites_are_offered_on_the_first_page(client, satellites):
     external()
     assert "common_name" not in begin(client, "ps-01").context["form"].fields
-    client.post(step("csr"), {"by_hand": "manual", "satellites": satellites[:1]})
+    client.post(step("csr"), {"manual_csr": "manual", "satellites": satellites[:1]})
     page = client.get(step("activation")).content.decode()
     assert "sat-1" in page
     assert "sat-2" not in page
@@ -163,31 +166,31 @@ def test_devices_that_belong_to_a_server_do_not_hide_its_common_name(client):
 def test_dns_names_cannot_be_chosen_where_there_are_none(client):
     form = begin(client, "ps-02").context["form"]
     assert form.fields["include_dns"].disabled
-    assert "None are configured" in str(form.fields["include_dns"].help_text)
-    client.post(step(), given(common_name="ps-02.acme.example", include_dns="on"))
-    assert Operation.objects.get().order["include_dns"] is False
+    assert "No additional DNS names are configured" in str(form.fields["include_dns"].help_text)
+    client.post(step(), values_with(common_name="ps-02.acme.example", include_dns="on"))
+    assert Operation.objects.get().parameters["include_dns"] is False
 
 
 def test_it_starts_the_operation_for_the_selected_servers(
-    client, nudged, django_capture_on_commit_callbacks
+    client, enqueued, django_capture_on_commit_callbacks
 ):
     begin(client, "ps-01")
     with django_capture_on_commit_callbacks(execute=True):
-        response = client.post(step(), given(include_dns="on"))
+        response = client.post(step(), values_with(include_dns="on"))
     assert response.status_code == 204
-    said = "The Remint Certificate operation has been initiated."
-    assert events(response)["zcc:announce"]["text"] == said
+    message = "The Remint Certificate operation has been initiated."
+    assert events(response)["zcc:announce"]["text"] == message
     operation = Operation.objects.get()
     assert operation.name == "Autumn remint"
     assert [future.device.name for future in operation.futures.all()] == ["ps-01"]
-    assert "www.acme.example" in operation.futures.get().order["dns_names"]
-    assert nudged == [str(operation.pk)]
+    assert "www.acme.example" in operation.futures.get().csr_parameters["dns_names"]
+    assert enqueued == [str(operation.pk)]
 
 
-def test_a_second_click_meets_the_first_one(client):
+def test_a_second_click_does_not_start_a_second_operation(client):
     begin(client, "ps-01")
-    there = step()
-    assert [client.post(there, given()).status_code for _n in range(2)] == [204, 204]
+    url = step()
+    assert [client.post(url, values_with()).status_code for _n in range(2)] == [204, 204]
     assert Operation.objects.count() == 1
 
 
@@ -206,36 +209,38 @@ def test_a_second_click_meets_the_first_one(client):
         ({"name": "x" * 101}, "name"),
     ],
 )
-def test_an_error_stands_beside_its_field(client, changes, field):
+def test_an_error_is_shown_at_its_field(client, changes, field):
     begin(client, "ps-01")
-    response = client.post(step(), given(**changes))
+    response = client.post(step(), values_with(**changes))
     assert response.status_code == 422
     assert errors(response) == {field}
     assert "Nothing was changed." in response.content.decode()
     assert not Operation.objects.exists()
 
 
-def test_the_additional_name_may_be_the_common_name(client):
+def test_an_additional_name_can_be_the_common_name(client):
     begin(client, "ps-01")
-    client.post(step(), given(common_name="www.acme.example"))
-    order = Operation.objects.get().futures.get().order
-    assert order["common_name"] == "www.acme.example"
-    assert "www.acme.example" in order["dns_names"], "a common name that the SAN lacks is refused"
+    client.post(step(), values_with(common_name="www.acme.example"))
+    parameters = Operation.objects.get().futures.get().csr_parameters
+    assert parameters["common_name"] == "www.acme.example"
+    assert "www.acme.example" in parameters["dns_names"], (
+        "a common name must also be a subject alternative name"
+    )
 
 
 @pytest.mark.parametrize("ids", [[], ["nonsense"], [str(uuid4())]])
-def test_a_selection_that_cannot_be_read_is_refused(client, ids):
+def test_an_invalid_selection_is_rejected(client, ids):
     response = client.post(SELECTED, {"do": "remint-certificate", "ids": ids})
     assert response.status_code in (409, 422)
     assert not Draft.objects.exists()
 
 
-def test_an_unknown_act_is_refused(client):
+def test_an_unknown_action_is_rejected(client):
     ids = [str(Device.objects.get(name="ps-01").pk)]
     assert client.post(SELECTED, {"do": "explode", "ids": ids}).status_code == 422
 
 
-def test_it_is_shut_during_a_ca_operation_with_the_reason(client, ca):
+def test_it_is_unavailable_during_a_ca_operation(client, ca):
     factories.operation(ca)
     response = begin(client, "ps-01")
     assert response.status_code == 409
@@ -244,80 +249,80 @@ def test_it_is_shut_during_a_ca_operation_with_the_reason(client, ca):
     assert 'id="why-remint-certificate">Remint CA is in progress' in page
 
 
-def test_server_remints_run_side_by_side_on_other_servers(client, ca):
+def test_server_remints_can_run_at_the_same_time_on_different_servers(client, ca):
     other = factories.operation(ca, kind=KINDS.REMINT_SERVER)
     factories.future(other, Device.objects.get(name="ps-02"), FutureState.AWAITED)
     assert begin(client, "ps-01").status_code == 200
     response = begin(client, "ps-01", "ps-02")
     assert response.status_code == 409
-    said = "1 of 2 selected servers already waits for a new certificate: ps-02."
-    assert said in events(response)["zcc:fault"]["explanation"]
+    message = "1 of 2 selected servers is already waiting for a new certificate: ps-02."
+    assert message in events(response)["zcc:fault"]["explanation"]
 
 
-def test_under_an_expired_internal_ca_the_ca_comes_first(client):
+def test_an_expired_internal_ca_must_be_reminted_first(client):
     Authority.objects.update(not_after=factories.now() - timedelta(days=1))
     response = begin(client, "ps-01")
     assert "Remint the CA first." in events(response)["zcc:fault"]["explanation"]
 
 
-def test_an_expired_certificate_activates_at_once(client):
+def test_an_expired_certificate_is_activated_immediately(client):
     holder = Device.objects.get(name="ps-01")
     holder.certificates.update(not_after=factories.now() - timedelta(days=1))
     assert "Immediate" in begin(client, "ps-01").content.decode()
-    assert client.post(step(), given(activates_at=None)).status_code == 204
+    assert client.post(step(), values_with(activates_at=None)).status_code == 204
     assert Operation.objects.get().immediate
 
 
-def test_an_expired_certificate_among_others_says_that_all_change_at_once(client):
+def test_an_expired_certificate_makes_the_activation_immediate_for_all(client):
     Device.objects.get(name="ps-01").certificates.update(
         not_after=factories.now() - timedelta(days=1)
     )
     page = begin(client, "ps-01", "ps-02").content.decode()
-    assert "Expired already: ps-01. All selected servers therefore change at once." in page
-    assert "Expired already" not in begin(client, "ps-01").content.decode()
+    assert "Already expired: ps-01. All selected servers will therefore be activated" in page
+    assert "Already expired" not in begin(client, "ps-01").content.decode()
 
 
-def test_a_silent_server_among_the_selected_is_named_and_no_other(client):
+def test_a_selected_server_without_contact_is_reported_by_name(client):
     factories.device("pc-1", last_contact=None)
-    assert "Not heard" not in begin(client, "ps-01", "ps-02").content.decode()
+    assert "No contact for" not in begin(client, "ps-01", "ps-02").content.decode()
     Device.objects.filter(name="ps-02").update(last_contact=factories.now() - timedelta(days=2))
     page = begin(client, "ps-01", "ps-02").content.decode()
-    assert "Not heard for more than two refresh intervals: ps-02." in page
+    assert "No contact for more than two refresh intervals: ps-02." in page
 
 
-def test_a_certificate_that_ends_before_the_activation_is_warned_of_if_it_is_selected(client):
+def test_a_selected_certificate_that_expires_before_activation_causes_a_warning(client):
     soon = factories.now() + timedelta(minutes=30)
     Device.objects.get(name="ps-02").certificates.update(not_after=soon)
-    assert "The certificate of ps-02 expires" in begin(client, "ps-02").content.decode()
-    assert "The certificate of ps-02 expires" not in begin(client, "ps-01").content.decode()
+    assert "The certificate for ps-02 expires" in begin(client, "ps-02").content.decode()
+    assert "The certificate for ps-02 expires" not in begin(client, "ps-01").content.decode()
 
 
-def test_what_changed_since_the_list_was_shown_is_named_and_nothing_is_done(client, ca):
+def test_changes_since_the_list_was_shown_are_reported_and_nothing_is_started(client, ca):
     begin(client, "ps-01", "ps-02")
     Device.objects.filter(name="ps-01").update(dns_names=["new.acme.example"])
     Device.objects.get(name="ps-02").certificates.update(digest="0" * 64)
-    response = client.post(step(), given(common_name=None))
+    response = client.post(step(), values_with(common_name=None))
     assert response.status_code == 409
     page = response.content.decode()
-    assert "The names of ps-01 were changed meanwhile." in page
-    assert "The certificate of ps-02 was replaced meanwhile." in page
+    assert "The DNS names of ps-01 have changed in the meantime." in page
+    assert "The certificate for ps-02 has been replaced in the meantime." in page
     assert not Operation.objects.exists()
-    assert client.post(step(), given(common_name=None)).status_code == 204
+    assert client.post(step(), values_with(common_name=None)).status_code == 204
 
 
-def test_a_server_that_left_is_named_and_dropped_from_the_list(client):
+def test_a_server_that_has_left_the_zone_is_reported_and_removed(client):
     begin(client, "ps-01", "ps-02")
     Device.objects.filter(name="ps-02").update(state="unregistered")
-    response = client.post(step(), given())
+    response = client.post(step(), values_with())
     assert response.status_code == 409
-    assert "ps-02 is not a server of this zone any more." in response.content.decode()
+    assert "ps-02 is no longer a server in this zone." in response.content.decode()
     Device.objects.filter(name="ps-01").update(state="unregistered")
-    response = client.post(step(), given())
+    response = client.post(step(), values_with())
     assert response.status_code == 409
     assert "zcc:fault" in events(response)
 
 
-def test_an_external_ca_asks_for_the_csr_first_and_ends_with_finish(client):
+def test_an_external_ca_has_a_csr_page_and_an_activation_page(client):
     external()
     page = begin(client, "ps-01").content.decode()
     for label in (
@@ -326,13 +331,13 @@ def test_an_external_ca_asks_for_the_csr_first_and_ends_with_finish(client):
         *("City/Locality", "State/Province", "Key Length", "Next"),
     ):
         assert label in page, label
-    sent = {"by_hand": "automatic", "organization": "Acme", "country": "de", "key_length": "256"}
+    sent = {"manual_csr": "automatic", "organization": "Acme", "country": "de", "key_length": "256"}
     page = client.post(step("csr"), sent).content.decode()
     assert "Finish" in page
     last = {"activates_at": local(days=2), "name": "External remint"}
     assert client.post(step("activation"), last).status_code == 204
-    order = Operation.objects.get().futures.get().order
-    assert (order["organization"], order["country"]) == ("Acme", "DE")
+    parameters = Operation.objects.get().futures.get().csr_parameters
+    assert (parameters["organization"], parameters["country"]) == ("Acme", "DE")
 
 
 def test_the_earliest_certificate_sets_the_limit_under_an_external_ca(client):
@@ -340,25 +345,25 @@ def test_the_earliest_certificate_sets_the_limit_under_an_external_ca(client):
     holder = Device.objects.get(name="ps-02")
     holder.certificates.update(not_after=factories.now() + timedelta(days=5))
     begin(client, "ps-01", "ps-02")
-    client.post(step("csr"), {"by_hand": "manual"})
+    client.post(step("csr"), {"manual_csr": "manual"})
     response = client.post(step("activation"), {"activates_at": local(days=6), "name": "x"})
     assert errors(response) == {"activates_at"}
-    assert "the certificate of ps-02 expires" in response.content.decode()
+    assert "the certificate for ps-02 expires" in response.content.decode()
 
 
 def test_back_keeps_what_was_entered(client):
     external()
     begin(client, "ps-01")
-    client.post(step("csr"), {"by_hand": "automatic", "organization": "Acme"})
+    client.post(step("csr"), {"manual_csr": "automatic", "organization": "Acme"})
     response = client.post(step("activation"), {"back": "1", "name": "Kept name"})
     assert response.context["form"]["organization"].value() == "Acme"
     assert client.get(step("activation")).context["form"]["name"].value() == "Kept name"
 
 
-def test_a_common_name_that_is_refused_at_the_end_is_told_on_its_page(client):
+def test_a_rejected_common_name_is_shown_on_its_page(client):
     external()
     begin(client, "ps-01")
-    client.post(step("csr"), {"by_hand": "automatic", "common_name": "other.example"})
+    client.post(step("csr"), {"manual_csr": "automatic", "common_name": "other.example"})
     response = client.post(step("activation"), {"activates_at": local(days=2), "name": "x"})
     assert response.status_code == 422
     assert errors(response) == {"common_name"}
@@ -370,7 +375,7 @@ def test_drafts_of_others_and_pages_of_the_other_kind_are_not_found(client):
     assert entered(factories.admin("other")).get(step()).status_code == 404
 
 
-def test_assign_now_names_the_selected_servers_in_a_popup(client, ca):
+def test_assign_now_lists_the_selected_servers(client, ca):
     operation = factories.operation(ca, kind=KINDS.REMINT_SERVER, state=OperationState.REPLICATING)
     factories.future(operation, Device.objects.get(name="ps-01"), FutureState.AWAITED)
     page = client.get(f"{PAGE}operations/{operation.pk}/assign/").content.decode()
@@ -378,7 +383,7 @@ def test_assign_now_names_the_selected_servers_in_a_popup(client, ca):
     assert "<li>ps-01</li>" in page
 
 
-def test_readers_select_nothing(ca):
+def test_readers_cannot_select_servers(ca):
     reader = entered(factories.user("reader"), htmx=False)
     assert 'name="ids"' not in reader.get(PAGE).content.decode()
     admin = entered(factories.admin(), htmx=False)
@@ -390,6 +395,6 @@ def test_without_javascript_the_dialog_is_a_page(ca):
     response = begin(client, "ps-01")
     assert response.url == step()
     assert "<!doctype html>" in client.get(response.url).content.decode()
-    assert client.post(response.url, given()).url == PAGE
+    assert client.post(response.url, values_with()).url == PAGE
     assert Operation.objects.get().requested_by.username == "admin"
     assert Operation.objects.get().created_at <= timezone.now()

@@ -1,4 +1,7 @@
-"""The server pane's table: order, filters, search, statuses (manual, 1.3 and 1.3.1)."""
+"""The table of server certificates: order, filters, search, statuses.
+
+See: manual 1.3; 1.3.1
+"""
 
 from datetime import timedelta
 
@@ -7,7 +10,7 @@ from django.http import QueryDict
 
 from certificates.operations.states import FutureState, OperationState
 from certificates.servers import table
-from console.pages.tables import Asked, sorted_by
+from console.pages.tables import TableQuery, sort_columns
 from devices.models import Role
 from systemupdates.updates.states import AssignmentState
 from tests.support import factories
@@ -25,7 +28,7 @@ def ca():
 
 @pytest.fixture
 def servers(ca):
-    """One server of each sort; the names tell how it stands."""
+    """One server in each state. Its name is the state."""
     now = factories.now()
     found = {}
     for name, days in (("good", 300), ("later", 400), ("expired", -1), ("soon", 20)):
@@ -50,15 +53,15 @@ def servers(ca):
 
 def names(query=""):
     now = factories.now()
-    asked = Asked.read(QueryDict(query))
-    updates = [operation.update_id for operation in table.running()]
-    _columns, field, descending = sorted_by(table.COLUMNS, asked.sort)
-    found = table.matching(table.servers(now, updates), asked, now)
-    ordered = table.ordered(found, field, now, descending=descending)
+    query = TableQuery.parse(QueryDict(query))
+    updates = [operation.update_id for operation in table.list_running_operations()]
+    _columns, field, descending = sort_columns(table.COLUMNS, query.sort)
+    found = table.filter_servers(table.get_servers(now, updates), query, now)
+    ordered = table.sort_servers(found, field, now, descending=descending)
     return [device.name for device in ordered]
 
 
-def test_what_needs_attention_comes_first(servers):
+def test_servers_that_need_attention_are_first(servers):
     assert names() == [
         *("later", "broken", "expired", "soon", "bare", "csr", "ready", "good", "awaited"),
     ]
@@ -75,15 +78,17 @@ def test_what_needs_attention_comes_first(servers):
         ("nonsense", None),
     ],
 )
-def test_a_chip_shows_what_it_counts(servers, state, expected):
+def test_a_filter_shows_as_many_servers_as_it_counts(servers, state, expected):
     now = factories.now()
     found = names(f"state={state}")
     assert found == (names() if expected is None else expected)
-    updates = [operation.update_id for operation in table.running()]
-    asked = Asked.read(QueryDict(f"state={state}"))
+    updates = [operation.update_id for operation in table.list_running_operations()]
+    query = TableQuery.parse(QueryDict(f"state={state}"))
     counted = {
         c["key"]: c["n"]
-        for c in table.chips(table.counts(table.servers(now, updates), asked, now), asked)
+        for c in table.build_chips(
+            table.count_servers(table.get_servers(now, updates), query, now), query
+        )
     }
     assert counted[""] == 9
     assert expected is None or counted[state] == len(expected)
@@ -95,7 +100,7 @@ def test_every_column_sorts_both_ways_without_losing_a_server(servers, column):
     assert sorted(up) == sorted(down) == sorted(names())
 
 
-def test_sorting_by_expiry_puts_what_has_none_last(servers):
+def test_servers_without_expiry_are_sorted_last(servers):
     assert names("sort=expires")[0] == "expired"
     assert names("sort=expires")[-1] == "bare"
     assert names("sort=-expires")[-1] == "bare"
@@ -111,29 +116,31 @@ def test_search_finds_name_subject_and_every_fingerprint(servers, ca):
         assert names(f"q={text}") == ["other"], text
 
 
-def test_an_ended_operation_leaves_no_update_status(servers):
-    operation = table.running()[0]
+def test_a_completed_operation_has_no_update_status(servers):
+    operation = table.list_running_operations()[0]
     type(operation).objects.filter(pk=operation.pk).update(state=OperationState.COMPLETED)
     operation.futures.update(state=F.ACTIVE)
     assert names("state=failed") == []
 
 
 def test_of_two_updates_the_newest_is_shown(servers, ca):
-    old = table.running()[0]
+    old = table.list_running_operations()[0]
     type(old).objects.filter(pk=old.pk).update(state=OperationState.ACTIVATED)
     new = factories.operation(ca)
     factories.assignment(new.update, servers["later"], A.APPLIED)
-    updates = [operation.update_id for operation in table.running()]
+    updates = [operation.update_id for operation in table.list_running_operations()]
     assert names("q=later") == ["later"]
-    row = table.rows([servers["later"].pk], updates, factories.now())[0]
+    row = table.get_rows([servers["later"].pk], updates, factories.now())[0]
     assert row.update_status == ("ok", "Update Applied")
     assert names("state=failed") == ["broken"]
 
 
-def test_rows_tell_status_options_and_failure(servers):
+def test_rows_contain_status_options_and_failure(servers):
     now = factories.now()
-    updates = [operation.update_id for operation in table.running()]
-    rows = {r.device.name: r for r in table.rows([s.pk for s in servers.values()], updates, now)}
+    updates = [operation.update_id for operation in table.list_running_operations()]
+    rows = {
+        r.device.name: r for r in table.get_rows([s.pk for s in servers.values()], updates, now)
+    }
     assert rows["good"].status == ("ok", "Active")
     assert rows["expired"].status == ("bad", "Expired")
     assert rows["awaited"].status == ("wait", "CSR generation pending")
@@ -144,33 +151,35 @@ def test_rows_tell_status_options_and_failure(servers):
     assert [n for n, row in rows.items() if row.has_csr] == ["csr"]
 
 
-def test_a_server_whose_first_certificate_is_awaited_is_there(ca):
+def test_a_server_with_a_pending_initial_certificate_is_listed(ca):
     server = factories.server("fresh")
     factories.future(None, server, F.AWAITED)
     assert names() == ["fresh"]
-    row = table.rows([server.pk], [], factories.now())[0]
-    assert table.cell(row, "sha256") == ""
-    assert table.cell(row, "status") == "CSR generation pending"
+    row = table.get_rows([server.pk], [], factories.now())[0]
+    assert table.format_cell(row, "sha256") == ""
+    assert table.format_cell(row, "status") == "CSR generation pending"
 
 
 def test_chips_count_within_the_search(servers):
     now = factories.now()
-    asked = Asked.read(QueryDict("q=soon"))
-    updates = [operation.update_id for operation in table.running()]
+    query = TableQuery.parse(QueryDict("q=soon"))
+    updates = [operation.update_id for operation in table.list_running_operations()]
     counted = {
         c["key"]: c["n"]
-        for c in table.chips(table.counts(table.servers(now, updates), asked, now), asked)
+        for c in table.build_chips(
+            table.count_servers(table.get_servers(now, updates), query, now), query
+        )
     }
     assert counted == {"": 1, "expiring": 1, "expired": 0, "failed": 0, "csr": 0, "ready": 0}
 
 
-def test_a_status_that_waits_says_what_for(servers, ca):
-    by_hand = factories.server("by-hand")
-    factories.future(table.running()[0], by_hand, F.AWAITED, by_hand=True)
-    keys = [by_hand.pk, *(server.pk for server in servers.values())]
-    hints = {r.device.name: r.hint for r in table.rows(keys, [], factories.now())}
-    assert hints["by-hand"] == "waits for the files in its remint repository"
-    assert hints["awaited"] == "after the update reaches the server"
+def test_a_pending_status_has_a_hint(servers, ca):
+    manual = factories.server("manual-csr")
+    factories.future(table.list_running_operations()[0], manual, F.AWAITED, manual_csr=True)
+    keys = [manual.pk, *(server.pk for server in servers.values())]
+    hints = {r.device.name: r.hint for r in table.get_rows(keys, [], factories.now())}
+    assert hints["manual-csr"] == "waiting for files in the remint repository"
+    assert hints["awaited"] == "when the server receives the update"
     assert "import" in hints["csr"]
     assert "try again" in hints["broken"]
     assert hints["good"] == hints["expired"] == hints["ready"] == ""

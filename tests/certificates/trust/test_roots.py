@@ -1,4 +1,4 @@
-"""Old roots are retired when no device would be lost (drop rules; D-28)."""
+"""Old roots are retired when no device needs them (D-28)."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from tests.certificates.operations.test_remint_ca import prepared, step
 from wire import messages, metadata
 from wire.envelope import Envelope
 from wire.json_codec import build
-from wire.metadata import open_as
+from wire.metadata import verify_document
 
 
 def activated(zone):
@@ -23,7 +23,7 @@ def activated(zone):
     update = str(operation.update_id)
     zone.first.refresh()
     zone.first.request_certificate(update)
-    signing.sign_waiting(operation.future_authority, now=timezone.now())
+    signing.sign_batch(operation.future_authority, now=timezone.now())
     operation = step(operation, minutes=9, seconds=45)
     operation = step(operation, minutes=11)
     assert operation.state == "activated"
@@ -31,45 +31,45 @@ def activated(zone):
 
 
 def retire_notices(answer):
-    return [n for n in answer.get("notices", []) if n["payload_type"] == metadata.RETIRE]
+    return [n for n in answer.get("notices", []) if n["payload_type"] == metadata.RETIREMENT]
 
 
 def later(old):
     return Authority.objects.get(pk=old.pk).grace_until + timedelta(seconds=1)
 
 
-def test_a_root_stays_while_one_device_still_holds_it_as_current(zone):
+def test_a_root_is_not_due_while_a_device_uses_it(zone):
     device, old, new = activated(zone)
     zone.first.refresh(root_sha256=new.sha256)
-    assert roots.due(later(old)) == []
-    assert [d.name for d in roots.in_the_way()] == ["pc-01"]
+    assert roots.list_due_roots(later(old)) == []
+    assert [d.name for d in roots.get_devices_without_current_root()] == ["pc-01"]
     device.refresh(root_sha256=new.sha256)
-    assert [a.pk for a in roots.due(later(old))] == [old.pk]
+    assert [a.pk for a in roots.list_due_roots(later(old))] == [old.pk]
 
 
-def test_it_stays_until_the_grace_time_is_over(zone):
+def test_a_root_is_not_due_before_the_end_of_the_grace_period(zone):
     device, old, new = activated(zone)
     for host in (zone.first, device):
         host.refresh(root_sha256=new.sha256)
-    assert roots.due(later(old) - timedelta(seconds=2)) == []
+    assert roots.list_due_roots(later(old) - timedelta(seconds=2)) == []
 
 
-def test_an_expired_root_goes_whoever_holds_it(zone):
+def test_an_expired_root_is_due_even_if_devices_use_it(zone):
     _, old, _ = activated(zone)
-    assert [a.pk for a in roots.due(old.not_after + timedelta(seconds=1))] == [old.pk]
+    assert [a.pk for a in roots.list_due_roots(old.not_after + timedelta(seconds=1))] == [old.pk]
 
 
-def test_every_device_that_trusts_it_hears_the_signed_notice_until_it_dropped_it(zone):
+def test_devices_receive_the_retirement_notice_until_they_removed_the_root(zone):
     device, old, new = activated(zone)
-    roots.retire(Authority.objects.get(pk=old.pk), now=later(old))
+    roots.retire_root(Authority.objects.get(pk=old.pk), now=later(old))
     assert Authority.objects.get(pk=old.pk).state == AuthorityState.RETIRED
     device.refresh(trusted_sha256=[old.sha256, new.sha256])
     (signed,) = retire_notices(device.refresh(trusted_sha256=[old.sha256, new.sha256]))
-    notice = open_as(
-        metadata.Retire, metadata.RETIRE, build(Envelope, signed, "n"), zone.zone.public_key
+    notice = verify_document(
+        metadata.Retirement, metadata.RETIREMENT, build(Envelope, signed, "n"), zone.zone.public_key
     )
     assert notice.roots_sha256 == [old.sha256]
-    assert details.digest(new.root_pem) not in notice.roots_sha256
+    assert details.get_digest(new.root_pem) not in notice.roots_sha256
     device.refresh(trusted_sha256=[new.sha256])
     assert not retire_notices(device.refresh(trusted_sha256=[new.sha256]))
 
@@ -77,7 +77,7 @@ def test_every_device_that_trusts_it_hears_the_signed_notice_until_it_dropped_it
 def test_a_retired_root_is_no_longer_delivered(zone):
     device, old, new = activated(zone)
     assert device.refresh()["trust"]["in_grace"] == [old.root_pem]
-    roots.retire(Authority.objects.get(pk=old.pk), now=later(old))
+    roots.retire_root(Authority.objects.get(pk=old.pk), now=later(old))
     trust = device.refresh()["trust"]
     assert trust["current"] == new.root_pem
     assert trust["in_grace"] == []

@@ -1,4 +1,4 @@
-"""Home and the operation name the servers that wait for content, contact or approval (D-35)."""
+"""Home and the operation list servers waiting for content, contact, or approval (D-35)."""
 
 from datetime import timedelta
 
@@ -28,7 +28,7 @@ def first(zone):
 
 @pytest.fixture
 def operation(first):
-    """A Remint CA whose content one satellite lacks."""
+    """A Remint CA whose content is missing on one satellite."""
     found = factories.operation(factories.authority(first), state=OperationState.REPLICATING)
     satellite = factories.server("cs-01", Role.CONTENT_SATELLITE, content_port=8080, parent=first)
     factories.replica(found.update, satellite, ReplicaState.PENDING)
@@ -44,26 +44,31 @@ def client(zone):
 
 
 def names(zone):
-    return [(one.device.name, one.tone) for one in stragglers.servers(zone, factories.now())]
+    return [
+        (one.device.name, one.tone)
+        for one in stragglers.list_waiting_servers(zone, factories.now())
+    ]
 
 
-def test_a_server_that_lacks_content_is_named_with_what_can_be_done(client, zone, operation):
+def test_a_server_without_content_is_listed_with_the_next_step(client, zone, operation):
     assert names(zone) == [("cs-01", "warn")]
     page = client.get("/").content.decode()
-    assert "waits for the content of" in page
+    assert "is waiting for the content of" in page
     assert f"/system-updates/{operation.update_id}/content/" in page
-    assert "It copies from ps-01" in page
+    assert "copy from ps-01" in page
     Device.objects.filter(name="cs-01").update(last_contact=factories.now() - DAY)
-    assert names(zone) == [("cs-01", "bad")], "once, not for content and for contact"
-    assert "Start its agent, or exclude the server" in client.get("/").content.decode()
+    assert names(zone) == [("cs-01", "bad")], "listed only once"
+    assert (
+        "Start the agent on the server, or exclude the server" in client.get("/").content.decode()
+    )
 
 
-def test_what_holds_an_assignment_up_comes_first(zone, operation):
+def test_servers_that_delay_an_assignment_are_listed_first(zone, operation):
     other = factories.update(
         Device.objects.get(name="ps-01"), name="Other", assigned_at=factories.now()
     )
     factories.replica(other, Device.objects.get(name="cs-01"), ReplicaState.FAILED)
-    texts = [one.text for one in stragglers.servers(zone, factories.now())]
+    texts = [one.text for one in stragglers.list_waiting_servers(zone, factories.now())]
     assert [other.name in text for text in texts] == [False, True]
 
 
@@ -75,52 +80,53 @@ def test_what_holds_an_assignment_up_comes_first(zone, operation):
         lambda: SystemUpdate.objects.update(deleted_at=factories.now()),
         lambda: Device.objects.filter(name="cs-01").update(state="unregistered"),
     ],
-    ids=["excluded", "cancelled", "deleted", "unregistered"],
+    ids=["excluded", "canceled", "deleted", "unregistered"],
 )
-def test_what_nothing_waits_for_is_not_named(zone, operation, over):
+def test_a_server_is_not_listed_if_no_update_needs_it(zone, operation, over):
     over()
     assert names(zone) == []
 
 
-def test_servers_that_were_not_heard_are_named_and_devices_are_not(client, zone, first):
+def test_servers_without_contact_are_listed_but_devices_are_not(client, zone, first):
     factories.device("pc-1", last_contact=factories.now() - DAY)
     assert names(zone) == []
     assert (
-        "None waits for content, for contact or for approval." in client.get("/").content.decode()
+        "No servers are waiting for content, contact, or approval."
+        in client.get("/").content.decode()
     )
     Device.objects.filter(name="ps-01").update(last_contact=factories.now() - DAY)
     factories.server("as-01", Role.AUTHENTICATION_SATELLITE, last_contact=None)
     assert names(zone) == [("as-01", "bad"), ("ps-01", "bad")]
     page = client.get("/").content.decode()
-    assert "was never heard." in page
-    assert "was last heard 1 day" in page
+    assert "has never been in contact." in page
+    assert "was last in contact 1 day" in page
 
 
-def test_a_server_that_waits_for_approval_is_named(client, zone, first):
+def test_a_server_waiting_for_approval_is_listed(client, zone, first):
     new = factories.server("as-01", Role.AUTHENTICATION_SATELLITE, state="waiting")
     assert names(zone) == [("as-01", "warn")]
     assert f"/devices/{new.pk}/" in client.get("/").content.decode()
 
 
-def test_many_are_cut_short_and_the_rest_is_told_of(client, zone, first):
-    for number in range(stragglers.AT_MOST + 2):
+def test_a_long_list_is_shortened_with_a_link_to_all(client, zone, first):
+    for number in range(stragglers.MAX_SERVERS + 2):
         factories.server(
             f"cs-{number:02}", Role.CONTENT_SATELLITE, last_contact=factories.now() - DAY
         )
     page = client.get("/").content.decode()
-    assert f"{stragglers.AT_MOST}+" in page
-    assert "There are more." in page
+    assert f"{stragglers.MAX_SERVERS}+" in page
+    assert "Show all devices without recent contact" in page
 
 
-def test_the_operation_names_whom_it_waits_for_until_it_is_assigned(client, operation):
+def test_the_operation_lists_waiting_servers_until_it_is_assigned(client, operation):
     there = f"/configuration/certificates/operations/{operation.pk}/"
     before = client.get(there).content.decode()
-    assert "once these servers have its content" in before
+    assert "when these servers have the content" in before
     assert "cs-01" in before
     mark = before.split("live/?rev=")[1].split('"')[0]
     Device.objects.filter(name="cs-01").update(last_contact=factories.now() - DAY)
     news = client.get(f"{there}live/?rev={mark}", headers={"HX-Request": "true"})
-    assert news.status_code == 200, "that a server went away is news"
+    assert news.status_code == 200, "a lost server changes the page"
     assert "Offline" in news.content.decode()
     Replica.objects.update(state=ReplicaState.AVAILABLE)
-    assert "once these servers" not in client.get(there).content.decode()
+    assert "when these servers" not in client.get(there).content.decode()

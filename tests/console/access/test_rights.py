@@ -34,9 +34,10 @@ MATRIX = {
     "administrators:code": ((), {"GET": "", "POST": ""}),
     "administrators:oidc": ((), {"GET": "", "POST": None}),
     "administrators:oidc_callback": ((), {"GET": "", "POST": None}),
-    "administrators:again": ((), {"GET": "", "POST": None}),
+    "administrators:reauthenticate": ((), {"GET": "", "POST": None}),
     "administrators:logout": ((), {"GET": None, "POST": ""}),
-    "administrators:set_up": (("link",), {"GET": "", "POST": ""}),
+    "administrators:redeem_setup_link": (("link",), {"GET": "", "POST": ""}),
+    "administrators:redeem_old_setup_link": (("link",), {"GET": "", "POST": ""}),
     "administrators:security": ((), {"GET": "", "POST": None}),
     "administrators:password": ((), {"GET": "", "POST": ""}),
     "administrators:second_factor": ((), {"GET": "", "POST": ""}),
@@ -44,8 +45,8 @@ MATRIX = {
     "administrators:end_other_sessions": ((), {"GET": None, "POST": ""}),
     "administrators:list": ((), {"GET": ADMINISTER, "POST": None}),
     "administrators:create": ((), {"GET": ADMINISTER, "POST": ADMINISTER}),
-    "administrators:rules": ((), {"GET": ADMINISTER, "POST": ADMINISTER}),
-    "administrators:end_rule": ((), {"GET": CA, "POST": CA}),
+    "administrators:policies": ((), {"GET": ADMINISTER, "POST": ADMINISTER}),
+    "administrators:approve_turn_off": ((), {"GET": CA, "POST": CA}),
     "administrators:administrator": (("person",), {"GET": ADMINISTER, "POST": None}),
     "administrators:roles": (("person",), {"GET": ADMINISTER, "POST": ADMINISTER}),
     "administrators:setup_link": (("person",), {"GET": ADMINISTER, "POST": ADMINISTER}),
@@ -58,7 +59,7 @@ MATRIX = {
     "notifications:remove": (("target",), {"GET": NOTIFY, "POST": NOTIFY}),
     "notifications:delivery": (("delivery",), {"GET": NOTIFY, "POST": None}),
     "notifications:send_again": (("delivery",), {"GET": None, "POST": NOTIFY}),
-    "administrators:act": (("person", "act"), {"GET": ADMINISTER, "POST": ADMINISTER}),
+    "administrators:action": (("person", "act"), {"GET": ADMINISTER, "POST": ADMINISTER}),
     "console:preferences": ((), {"GET": "", "POST": ""}),
     "console:columns": (("table",), {"GET": None, "POST": ""}),
     "certificates:home": ((), {"GET": ""}),
@@ -73,15 +74,15 @@ MATRIX = {
     "certificates:move_ca_role": ((), {"GET": CA, "POST": CA}),
     "certificates:backup_ca": ((), {"GET": CA, "POST": CA}),
     "certificates:restore_ca": ((), {"GET": CA, "POST": CA}),
-    "certificates:confirm": (("operation",), {"GET": CA, "POST": CA}),
-    "certificates:confirm_job": (("job",), {"GET": CA, "POST": CA}),
-    "certificates:confirm_act": (("operation", "ca_act"), {"GET": CA, "POST": CA}),
+    "certificates:approve_operation": (("operation",), {"GET": CA, "POST": CA}),
+    "certificates:decide_job": (("job",), {"GET": CA, "POST": CA}),
+    "certificates:decide_action": (("operation", "ca_act"), {"GET": CA, "POST": CA}),
     "certificates:adopt_ca": (("draft",), {"GET": None, "POST": CA}),
-    "certificates:vault_job": (("job",), {"GET": CA, "POST": None}),
+    "certificates:key_job": (("job",), {"GET": CA, "POST": None}),
     "certificates:download_again": (("job",), {"GET": None, "POST": CA}),
     "certificates:backup_file": (("job", "ticket"), {"GET": CA, "POST": None}),
     "certificates:server_actions": ((), {"GET": None, "POST": CA}),
-    "certificates:selected": ((), {"GET": None, "POST": CA}),
+    "certificates:open_action": ((), {"GET": None, "POST": CA}),
     "certificates:remint_servers": (("draft", "step"), {"GET": CA, "POST": CA}),
     "certificates:generate_csr": (("draft",), {"GET": CA, "POST": CA}),
     "certificates:import_certificate": (("draft",), {"GET": CA, "POST": CA}),
@@ -96,7 +97,7 @@ MATRIX = {
     "certificates:report": (("operation",), {"GET": None, "POST": ""}),
     "certificates:change_activation": (("operation",), {"GET": CA, "POST": CA}),
     "certificates:force": (("operation",), {"GET": CA, "POST": CA}),
-    "certificates:without_bridge": (("operation",), {"GET": CA, "POST": CA}),
+    "certificates:continue_without_cross_certificate": (("operation",), {"GET": CA, "POST": CA}),
     "certificates:try_again": (("operation",), {"GET": None, "POST": CA}),
     "certificates:roll_back": (("operation",), {"GET": CA, "POST": CA}),
     "certificates:replication": (("operation",), {"GET": "", "POST": None}),
@@ -104,16 +105,16 @@ MATRIX = {
     "certificates:exclude": (("operation", "replica"), {"GET": None, "POST": DEPLOY}),
     "certificates:assign": (("operation",), {"GET": DEPLOY, "POST": DEPLOY}),
     "certificates:cancel": (("operation",), {"GET": CA, "POST": CA}),
-    "certificates:clear": (("operation",), {"GET": None, "POST": CA}),
+    "certificates:clear_failure": (("operation",), {"GET": None, "POST": CA}),
     "certificates:server": (("server",), {"GET": "", "POST": None}),
     "certificates:server_pem": (("server",), {"GET": "", "POST": None}),
     "certificates:future": (("server",), {"GET": "", "POST": None}),
     "certificates:future_pem": (("server",), {"GET": "", "POST": None}),
     "certificates:csr": (("server",), {"GET": "", "POST": None}),
-    "certificates:past": (("server", "certificate"), {"GET": "", "POST": None}),
-    "certificates:past_pem": (("server", "certificate"), {"GET": "", "POST": None}),
-    "certificates:ask_again": (("server",), {"GET": None, "POST": CA}),
-    "certificates:why": (("server",), {"GET": "", "POST": None}),
+    "certificates:previous_certificate": (("server", "certificate"), {"GET": "", "POST": None}),
+    "certificates:previous_certificate_pem": (("server", "certificate"), {"GET": "", "POST": None}),
+    "certificates:retry_request": (("server",), {"GET": None, "POST": CA}),
+    "certificates:failure_details": (("server",), {"GET": "", "POST": None}),
     "devices:list": ((), {"GET": "", "POST": None}),
     "devices:device": (("server",), {"GET": "", "POST": None}),
     "devices:settings": (("server",), {"GET": "", "POST": CHANGE_DEVICE}),
@@ -155,7 +156,8 @@ OPEN = {
         "administrators:login",
         "administrators:code",
         "administrators:logout",
-        "administrators:set_up",
+        "administrators:redeem_setup_link",
+        "administrators:redeem_old_setup_link",
     ),
     *("administrators:oidc", "administrators:oidc_callback"),
 }
@@ -169,7 +171,7 @@ CASES = [
 @pytest.fixture
 def things(monkeypatch):
     """One of each thing that an address may name."""
-    monkeypatch.setattr("certificates.tasks.nudge", lambda _key: None)
+    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", lambda _key: None)
     factories.zone()
     server = factories.server("ps-01")
     ca = factories.authority(server)
@@ -181,7 +183,7 @@ def things(monkeypatch):
     assignment = factories.assignment(operation.update, server, AssignmentState.FAILED)
     hook = Target.objects.create(name="pager", kind=Target.Kind.WEBHOOK, host="hooks.example")
     event = Event(events.BLOCKED, "1", "blocked", "blocked")
-    delivery.queue(event, now=factories.now(), to=[hook])
+    delivery.enqueue(event, now=factories.now(), to=[hook])
     return {
         "entry": Entry.objects.record("test", "test:1").pk,
         "token": 10**6,
@@ -203,7 +205,7 @@ def things(monkeypatch):
         "person": factories.user("somebody").pk,
         "act": "end-sessions",
         "ca_act": "roll-back",
-        "link": setup_links.make(factories.user("newcomer"), now=factories.now()),
+        "link": setup_links.create_link(factories.user("newcomer"), now=factories.now()),
     }
 
 
@@ -249,7 +251,7 @@ def test_each_method_needs_its_right(things, name, method, right):
         assert answer.status_code not in (403, 405)
         return
     assert answer.status_code == 403
-    assert "lacks the right" in answer.content.decode()
+    assert "Your account does not have the" in answer.content.decode()
     holder.force_login(factories.user("holder", right))
     assert holder.generic(method, there).status_code not in (403, 405)
 

@@ -13,7 +13,18 @@ pytestmark = pytest.mark.django_db
 EVIL = "\"'><img src=x onerror=1>\u202e"
 RAW = "<img src=x"
 # What a person or a certificate may have put there: free text of every table but these columns.
-OURS = {"state", "kind", "role", "digest", "sealed", "sealed_key", "envelope", "action", "actor"}
+OURS = {
+    "state",
+    "kind",
+    "role",
+    "digest",
+    "sealed",
+    "sealed_key",
+    "encrypted",
+    "envelope",
+    "action",
+    "actor",
+}
 APPS = ("certificates", "systemupdates", "devices", "console", "notifications", "auth")
 CHOSEN = {"public_key", "time_zone", "password", "vault_key", "ca_vault_key", "codename", "event"}
 

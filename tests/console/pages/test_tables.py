@@ -12,13 +12,13 @@ COLUMNS = (tables.Column("name", "Name", "name"), tables.Column("options", "Opti
     ("query", "size"), [("", 25), ("per_page=10", 10), ("per_page=7", 25), ("per_page=-1", 25)]
 )
 def test_only_known_page_sizes_are_used(query, size):
-    assert tables.Asked.read(QueryDict(query)).size == size
+    assert tables.TableQuery.parse(QueryDict(query)).size == size
 
 
 def test_a_search_is_cut_and_stripped_of_nul():
-    asked = tables.Asked.read(QueryDict("q=" + "a%00" * 300))
-    assert len(asked.q) == tables.MAX_SEARCH
-    assert "\x00" not in asked.q
+    query = tables.TableQuery.parse(QueryDict("q=" + "a%00" * 300))
+    assert len(query.q) == tables.MAX_SEARCH
+    assert "\x00" not in query.q
 
 
 @pytest.mark.parametrize(
@@ -32,13 +32,13 @@ def test_a_search_is_cut_and_stripped_of_nul():
     ],
 )
 def test_only_known_columns_sort(asked, field, descending, state, then):
-    columns, found, down = tables.sorted_by(COLUMNS, asked)
+    columns, found, down = tables.sort_columns(COLUMNS, query)
     assert (found, down) == (field, descending)
     assert (columns[0].sort, columns[0].next_sort) == (state, then)
 
 
 def test_a_page_beyond_the_last_is_the_last():
-    page = tables.page_of(list(range(30)), tables.Asked.read(QueryDict("page=99")))
+    page = tables.get_page(list(range(30)), tables.TableQuery.parse(QueryDict("page=99")))
     assert list(page.object_list) == [25, 26, 27, 28, 29]
 
 

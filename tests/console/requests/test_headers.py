@@ -13,10 +13,10 @@ from django.test import Client
 from django.urls import reverse
 
 from certificates.models import ServerCertificate
-from console.middleware import ABSOLUTE
+from console.middleware import LIFETIME_SECONDS
 from tests.console.access.test_rights import MATRIX, address, things  # noqa: F401 - a fixture
 from tests.support import factories
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 pytestmark = pytest.mark.django_db
 POLICY = {
@@ -123,7 +123,7 @@ def test_cookies_stay_with_this_host_over_tls_and_away_from_scripts():
         assert cookie["samesite"] == "Lax"
         assert cookie["path"] == "/"
         assert cookie["domain"] == ""
-    assert int(session["max-age"]) == ABSOLUTE
+    assert int(session["max-age"]) == LIFETIME_SECONDS
 
 
 def test_a_session_is_a_new_one_at_login_and_gone_at_logout():

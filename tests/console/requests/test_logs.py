@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client, RequestFactory
 
-from console.middleware import RequestId
+from console.middleware import RequestIdMiddleware
 from console.requests import logs
 from pki import keys
 from tests.support import factories
@@ -45,19 +45,19 @@ def caught(error: Exception) -> object:
 
 
 @pytest.mark.parametrize("kind", SECRETS)
-@pytest.mark.parametrize("formatter", [logs.Json(), logs.Line("%(message)s")])
+@pytest.mark.parametrize("formatter", [logs.JsonFormatter(), logs.LineFormatter("%(message)s")])
 def test_a_secret_in_a_message_is_hidden_and_the_rest_stays(kind, formatter):
     secret = "S3cr" + uuid4().hex
     text, stays = SECRETS[kind]
     written = formatter.format(record(text.format(s=secret)))
     assert secret not in written
-    told = json.loads(written)["message"] if isinstance(formatter, logs.Json) else written
+    told = json.loads(written)["message"] if isinstance(formatter, logs.JsonFormatter) else written
     assert stays in told
 
 
-@pytest.mark.parametrize("formatter", [logs.Json(), logs.Line("%(message)s")])
+@pytest.mark.parametrize("formatter", [logs.JsonFormatter(), logs.LineFormatter("%(message)s")])
 def test_a_private_key_is_hidden_also_in_a_traceback_and_when_cut(formatter):
-    pem = keys.make_key(256)
+    pem = keys.generate_key(256)
     body = pem.splitlines()[1]
     failed = record("It failed: %s", args=(pem,), exc_info=caught(RuntimeError(f"read {pem}")))
     written = formatter.format(failed)
@@ -78,25 +78,27 @@ def test_ordinary_lines_stay_as_they_are():
 
 
 def test_a_message_cannot_begin_another_line():
-    line = logs.Line("%(levelname)s %(message)s").format(record("one\nINFO two\x1b[2J\u2028three"))
+    line = logs.LineFormatter("%(levelname)s %(message)s").format(
+        record("one\nINFO two\x1b[2J\u2028three")
+    )
     assert len(line.splitlines()) == 1
     assert "\x1b" not in line
 
 
 def test_a_line_of_json_tells_request_operation_and_bug():
-    with logs.about(request="r-1"):
-        logs.note(operation="o-1")
-        line = logs.Json().format(record("It failed", exc_info=caught(ValueError("no"))))
+    with logs.log_context(request="r-1"):
+        logs.add_log_context(operation="o-1")
+        line = logs.JsonFormatter().format(record("It failed", exc_info=caught(ValueError("no"))))
     told = json.loads(line)
     assert (told["request"], told["operation"], told["level"]) == ("r-1", "o-1", "INFO")
     assert told["exception"].endswith("ValueError: no")
     assert told["time"].endswith("+00:00")
-    assert logs.facts() == {}
+    assert logs.get_log_context() == {}
 
 
 def test_what_is_noted_outside_of_anything_is_not_kept_for_the_next_one():
-    logs.note(operation="o-1")
-    assert logs.facts() == {}
+    logs.add_log_context(operation="o-1")
+    assert logs.get_log_context() == {}
 
 
 @pytest.fixture
@@ -106,7 +108,7 @@ def lines(monkeypatch):
 
     class Keep(logging.Handler):
         def emit(self, one):
-            found.append(json.loads(logs.Json().format(one)))
+            found.append(json.loads(logs.JsonFormatter().format(one)))
 
     handler = Keep()
     root = logging.getLogger()
@@ -170,5 +172,5 @@ def test_only_a_trusted_proxy_gives_a_request_its_id(settings, proxy, given, tak
     request = RequestFactory().get("/", HTTP_X_REQUEST_ID=given)
     from django.http import HttpResponse
 
-    answer = RequestId(lambda _request: HttpResponse())(request)
+    answer = RequestIdMiddleware(lambda _request: HttpResponse())(request)
     assert (answer.headers["X-Request-ID"] == given) is taken

@@ -1,4 +1,4 @@
-"""The Devices list, the device page and its Settings tab (manual, 1.2.4: additional DNS names)."""
+"""The Devices list, the device page, and its Settings tab."""
 
 from datetime import timedelta
 
@@ -22,18 +22,18 @@ def client():
     return client
 
 
-def listed(client, query=""):
+def list_names(client, query=""):
     return [device.name for device in client.get(f"/devices/{query}").context["page"]]
 
 
 @pytest.fixture
 def devices():
-    quiet = factories.now() - timedelta(days=1)
+    yesterday = factories.now() - timedelta(days=1)
     factories.server("ps-1")
     factories.server("as-1", Role.AUTHENTICATION_SATELLITE)
     factories.server("cs-1", Role.CONTENT_SATELLITE)
     factories.device("pc-1", addresses=["10.9.8.7"], root_sha256="ab12" + "0" * 60)
-    factories.device("pc-2", last_contact=quiet)
+    factories.device("pc-2", last_contact=yesterday)
     factories.device("pc-3", last_contact=None)
     factories.device("pc-old", state="retired")
 
@@ -43,6 +43,7 @@ def devices():
     [
         ("", ["as-1", "cs-1", "pc-1", "pc-2", "pc-3", "ps-1"]),
         ("?state=primary", ["ps-1"]),
+        ("?state=no-contact", ["pc-2", "pc-3"]),
         ("?state=silent", ["pc-2", "pc-3"]),
         ("?q=10.9.8", ["pc-1"]),
         ("?q=AB:12", ["pc-1"]),
@@ -52,10 +53,10 @@ def devices():
     ],
 )
 def test_devices_are_searched_filtered_and_sorted(client, devices, query, names):
-    assert listed(client, query) == names
+    assert list_names(client, query) == names
 
 
-def test_chips_count_every_role_and_the_silent(client, devices):
+def test_filters_count_devices_by_role_and_contact(client, devices):
     chips = {chip["key"]: chip["n"] for chip in client.get("/devices/").context["chips"]}
     assert chips == {
         "": 6,
@@ -63,7 +64,7 @@ def test_chips_count_every_role_and_the_silent(client, devices):
         "authentication-satellite": 1,
         "content-satellite": 1,
         "managed": 3,
-        "silent": 2,
+        "no-contact": 2,
         "waiting": 0,
     }
 
@@ -77,15 +78,15 @@ def test_the_summary_shows_contact_certificates_and_updates(client):
     factories.future(operation, server)
     factories.assignment(operation.update, server, AssignmentState.FAILED, reason="Disk full.")
     page = client.get(f"/devices/{server.pk}/").content.decode()
-    for words in (
-        "In contact",
-        "Future",
+    for text in (
+        "Online",
+        "New",
         "Current",
-        "Past",
+        "Previous",
         "Disk full.",
         "CSR generation pending",
     ):
-        assert words in page, words
+        assert text in page, text
 
 
 def test_a_managed_device_has_no_certificates_pane(client):
@@ -97,7 +98,7 @@ def save(client, server, text):
     return client.post(f"/devices/{server.pk}/settings/", {"dns_names": text})
 
 
-def test_additional_dns_names_are_kept_one_per_line(client):
+def test_additional_dns_names_are_saved_one_per_line(client):
     server = factories.server("ps-1")
     assert (
         save(
@@ -113,7 +114,7 @@ def test_additional_dns_names_are_kept_one_per_line(client):
     assert entry.detail["dns_names"]["after"] == ["mail.acme.example", "www.acme.example"]
 
 
-def test_saving_the_same_names_again_leaves_no_trace(client):
+def test_saving_unchanged_names_adds_no_audit_entry(client):
     server = factories.server("ps-1", dns_names=["a.example"])
     save(client, server, "a.example")
     assert not Entry.objects.exists()
@@ -122,7 +123,7 @@ def test_saving_the_same_names_again_leaves_no_trace(client):
 @pytest.mark.parametrize(
     "text", ["a_b.example", "ok.example\n-bad.example", "10.0.0.1", "x" * 300, "<b>.example"]
 )
-def test_a_name_that_is_none_is_told_and_the_text_stays(client, text):
+def test_an_invalid_dns_name_is_shown_and_the_text_is_kept(client, text):
     server = factories.server("ps-1", dns_names=["old.example"])
     response = save(client, server, text)
     assert response.status_code == 422
@@ -131,7 +132,7 @@ def test_a_name_that_is_none_is_told_and_the_text_stays(client, text):
     assert Device.objects.get().dns_names == ["old.example"]
 
 
-def test_without_the_right_names_are_only_shown(client):
+def test_names_are_read_only_without_the_right(client):
     server = factories.server("ps-1", dns_names=["old.example"])
     reader = Client()
     reader.force_login(factories.user("reader"))
@@ -142,7 +143,7 @@ def test_without_the_right_names_are_only_shown(client):
     assert Device.objects.get().dns_names == ["old.example"]
 
 
-def test_a_servers_page_shows_its_certificates_past_current_and_future(client):
+def test_the_page_of_a_server_shows_its_previous_current_and_new_certificates(client):
     server = factories.server("ps-1")
     ca = factories.authority(server)
     pem = factories.leaf_pem(server, ca)
@@ -152,20 +153,20 @@ def test_a_servers_page_shows_its_certificates_past_current_and_future(client):
     factories.server("as-1", Role.AUTHENTICATION_SATELLITE, parent=server)
     response = client.get(f"/devices/{server.pk}/")
     page = response.content.decode()
-    for words in ("Future", "Current", "Past", "New certificate created", "Associated satellites"):
-        assert words in page, words
-    assert page.count(details.describe(pem).sha256) >= 3
+    for text in ("New", "Current", "Previous", "New certificate created", "Associated satellites"):
+        assert text in page, text
+    assert page.count(details.get_details(pem).sha256) >= 3
     assert ">as-1</a>" in page
-    for there in ("/future/", "/certificates/"):
-        assert f"/configuration/certificates/servers/{server.pk}{there}" in page
+    for path in ("/future/", "/certificates/"):
+        assert f"/configuration/certificates/servers/{server.pk}{path}" in page
 
 
-def test_a_satellite_that_failed_says_so_on_its_page(client):
+def test_the_page_of_a_satellite_shows_its_failure(client):
     server = factories.server("as-1", Role.AUTHENTICATION_SATELLITE)
     ca = factories.authority(factories.server("ps-1"))
     operation = factories.operation(ca, kind="remint-server")
     factories.future(operation, server, "csr-failed", reason="The disk is full.")
     factories.assignment(operation.update, server, AssignmentState.FAILED, reason="No space left.")
     page = client.get(f"/devices/{server.pk}/").content.decode()
-    for words in ("CSR generation Failed", "Why it failed", "No space left.", "Last contact"):
-        assert words in page, words
+    for text in ("CSR generation Failed", "Failure Details", "No space left.", "Last contact"):
+        assert text in page, text

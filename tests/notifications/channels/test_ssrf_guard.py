@@ -63,7 +63,9 @@ def test_what_is_no_url_of_a_webhook_is_refused(url):
 )
 def test_every_spelling_of_this_host_is_refused_at_creation(zone, host):
     with pytest.raises(Refused):
-        targets.create(Target.Kind.WEBHOOK, targets.Order("evil", EVERY, url=f"https://{host}:1/"))
+        targets.create_target(
+            Target.Kind.WEBHOOK, targets.TargetSettings("evil", EVERY, url=f"https://{host}:1/")
+        )
     assert not Target.objects.exists()
 
 
@@ -75,8 +77,8 @@ def test_a_name_that_turns_to_an_internal_address_later_is_refused_too(monkeypat
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    ssrf_guard.addresses("rebind.example", 443)
-    with pytest.raises(ssrf_guard.Internal):
+    ssrf_guard.resolve_allowed("rebind.example", 443)
+    with pytest.raises(ssrf_guard.InternalAddress):
         ssrf_guard.post("https://rebind.example/", b"{}", {})
 
 
@@ -102,7 +104,7 @@ def test_of_several_answers_only_the_public_ones_are_used(monkeypatch):
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (place, port)) for place in places]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    assert [place[0] for _family, place in ssrf_guard.addresses("x.example", 1)] == [
+    assert [place[0] for _family, place in ssrf_guard.resolve_allowed("x.example", 1)] == [
         "93.184.215.14"
     ]
 
@@ -123,7 +125,7 @@ def test_plain_http_leads_to_allowed_networks_alone(monkeypatch):
             pass
 
     monkeypatch.setattr(ssrf_guard, "_connect", lambda *_: Elsewhere())
-    with pytest.raises(ssrf_guard.Internal, match="Plain HTTP"):
+    with pytest.raises(ssrf_guard.InternalAddress, match="Plain HTTP"):
         ssrf_guard.post("http://hooks.example/", b"{}", {})
 
 

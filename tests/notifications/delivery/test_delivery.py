@@ -26,11 +26,11 @@ BLOCKED = Event(
 
 def send_all(now=None):
     now = now or timezone.now()
-    return [notifications_delivery.send(pk, now=now) for pk in notifications_delivery.due(now)]
+    return [notifications_delivery.send(pk, now=now) for pk in notifications_delivery.list_due(now)]
 
 
 def test_a_webhook_gets_it_signed(hook, receiver):
-    notifications_delivery.queue(BLOCKED, now=timezone.now())
+    notifications_delivery.enqueue(BLOCKED, now=timezone.now())
     assert send_all() == [True]
     path, headers, body = receiver.posted[0]
     assert path == "/hook?key=of-the-url"
@@ -46,7 +46,7 @@ def test_a_webhook_gets_it_signed(hook, receiver):
 
 
 def test_mail_goes_out_to_everybody_named(post, mailbox):
-    notifications_delivery.queue(BLOCKED, now=timezone.now())
+    notifications_delivery.enqueue(BLOCKED, now=timezone.now())
     assert send_all() == [True]
     message = mailbox.messages[0]
     assert message["Subject"] == "[ZCC] Remint CA is blocked"
@@ -61,15 +61,15 @@ def test_without_addresses_mail_goes_to_those_who_may_act_on_the_ca(zone, mailbo
         user = factories.user(name, right)
         user.email, user.is_active = f"{name}@acme.example", name != "eve"
         user.save()
-    targets.create(Target.Kind.MAIL, targets.Order("administrators", EVERY))
-    notifications_delivery.queue(BLOCKED, now=timezone.now())
+    targets.create_target(Target.Kind.MAIL, targets.TargetSettings("administrators", EVERY))
+    notifications_delivery.enqueue(BLOCKED, now=timezone.now())
     assert send_all() == [True]
     assert mailbox.recipients == [["ann@acme.example"]]
 
 
 def test_a_line_break_in_a_name_adds_no_header(post, mailbox):
     event = Event(events.BLOCKED, "k", "Evil\r\nBcc: spy@evil.example", "text")
-    notifications_delivery.queue(event, now=timezone.now())
+    notifications_delivery.enqueue(event, now=timezone.now())
     assert send_all() == [True]
     assert mailbox.messages[0]["Subject"] == "[ZCC] Evil Bcc: spy@evil.example"
     assert mailbox.messages[0]["Bcc"] is None
@@ -77,33 +77,34 @@ def test_a_line_break_in_a_name_adds_no_header(post, mailbox):
 
 def test_the_same_event_is_queued_once_for_each_target(hook, post):
     for _ in range(3):
-        notifications_delivery.queue(BLOCKED, now=timezone.now())
+        notifications_delivery.enqueue(BLOCKED, now=timezone.now())
     assert Delivery.objects.count() == 2
 
 
 def test_only_what_a_target_asks_for_is_queued(hook):
-    targets.change(hook.pk, targets.Order("pager", [events.COMPLETED]))
-    notifications_delivery.queue(BLOCKED, now=timezone.now())
+    targets.update_target(hook.pk, targets.TargetSettings("pager", [events.COMPLETED]))
+    notifications_delivery.enqueue(BLOCKED, now=timezone.now())
     assert not Delivery.objects.exists()
 
 
 def test_a_failure_is_tried_again_later_and_longer_each_time(hook, receiver):
     receiver.status = 500
     now = timezone.now()
-    notifications_delivery.queue(BLOCKED, now=now)
+    notifications_delivery.enqueue(BLOCKED, now=now)
     waits = []
-    for _ in range(len(notifications_delivery.PAUSES)):
+    for _ in range(len(notifications_delivery.RETRY_DELAYS)):
         assert send_all(now) == [False]
-        assert notifications_delivery.due(now) == []
+        assert notifications_delivery.list_due(now) == []
         later = Delivery.objects.get().due_at
         waits.append(later - now)
         now = later
-    assert waits == list(notifications_delivery.PAUSES)
+    assert waits == list(notifications_delivery.RETRY_DELAYS)
     assert send_all(now) == [False]
     delivery = Delivery.objects.get()
-    assert delivery.state == DeliveryState.GIVEN_UP
+    assert delivery.state == DeliveryState.FAILED
     assert (
-        Attempt.objects.filter(answer="HTTP 500").count() == len(notifications_delivery.PAUSES) + 1
+        Attempt.objects.filter(answer="HTTP 500").count()
+        == len(notifications_delivery.RETRY_DELAYS) + 1
     )
     assert len({headers["webhook-id"] for _, headers, _ in receiver.posted}) == 1
 
@@ -111,22 +112,22 @@ def test_a_failure_is_tried_again_later_and_longer_each_time(hook, receiver):
 def test_what_was_given_up_can_be_sent_again(hook, receiver):
     test_a_failure_is_tried_again_later_and_longer_each_time(hook, receiver)
     receiver.status = 200
-    notifications_delivery.send_again(Delivery.objects.get().pk, now=timezone.now())
+    notifications_delivery.resend(Delivery.objects.get().pk, now=timezone.now())
     assert send_all() == [True]
 
 
 def test_two_workers_at_once_send_it_once(hook, receiver):
     now = timezone.now()
-    notifications_delivery.queue(BLOCKED, now=now)
-    pk = notifications_delivery.due(now)[0]
-    Delivery.objects.filter(pk=pk).update(due_at=now + notifications_delivery.HELD)
+    notifications_delivery.enqueue(BLOCKED, now=now)
+    pk = notifications_delivery.list_due(now)[0]
+    Delivery.objects.filter(pk=pk).update(due_at=now + notifications_delivery.SEND_LEASE)
     assert notifications_delivery.send(pk, now=now) is False
     assert receiver.posted == []
 
 
 def test_a_worker_that_dies_while_sending_loses_nothing(hook, receiver, monkeypatch):
     now = timezone.now()
-    notifications_delivery.queue(BLOCKED, now=now)
+    notifications_delivery.enqueue(BLOCKED, now=now)
 
     def die(*_, **__):
         raise KeyboardInterrupt
@@ -135,21 +136,21 @@ def test_a_worker_that_dies_while_sending_loses_nothing(hook, receiver, monkeypa
     with pytest.raises(KeyboardInterrupt):
         send_all(now)
     monkeypatch.undo()
-    assert send_all(now + notifications_delivery.HELD - timedelta(seconds=1)) == []
-    assert send_all(now + notifications_delivery.HELD) == [True]
+    assert send_all(now + notifications_delivery.SEND_LEASE - timedelta(seconds=1)) == []
+    assert send_all(now + notifications_delivery.SEND_LEASE) == [True]
 
 
 def test_a_paused_target_waits(hook, receiver):
-    notifications_delivery.queue(BLOCKED, now=timezone.now())
-    targets.change(hook.pk, targets.Order("pager", EVERY, active=False))
+    notifications_delivery.enqueue(BLOCKED, now=timezone.now())
+    targets.update_target(hook.pk, targets.TargetSettings("pager", EVERY, active=False))
     assert send_all() == []
-    targets.change(hook.pk, targets.Order("pager", EVERY))
+    targets.update_target(hook.pk, targets.TargetSettings("pager", EVERY))
     assert send_all() == [True]
 
 
 def test_a_mail_server_that_refuses_is_told_in_the_history(post, mailbox):
     mailbox.refuses = "554 no relaying here"
-    notifications_delivery.queue(BLOCKED, now=timezone.now())
+    notifications_delivery.enqueue(BLOCKED, now=timezone.now())
     assert send_all() == [False]
     assert "no relaying here" in Attempt.objects.get().answer
 
@@ -157,7 +158,7 @@ def test_a_mail_server_that_refuses_is_told_in_the_history(post, mailbox):
 def test_a_host_that_is_away_is_told_without_the_url(hook, receiver):
     receiver.shutdown()
     receiver.server_close()
-    notifications_delivery.queue(BLOCKED, now=timezone.now())
+    notifications_delivery.enqueue(BLOCKED, now=timezone.now())
     assert send_all() == [False]
     answer = Attempt.objects.get().answer
     assert answer == "The connection was refused."
@@ -170,21 +171,21 @@ def test_url_and_secret_are_sealed_and_bound_to_their_target(hook):
     other = Target.objects.get(pk=hook.pk)
     other.binding = uuid4()
     with pytest.raises(Exception, match="moved from another place"):
-        webhook.opened(other)
+        webhook.decrypt_target(other)
 
 
 def test_a_test_is_tried_once(hook, receiver):
     receiver.status = 404
-    targets.test(hook.pk, now=timezone.now())
+    targets.send_test(hook.pk, now=timezone.now())
     assert send_all() == [False]
-    assert Delivery.objects.get().state == DeliveryState.GIVEN_UP
+    assert Delivery.objects.get().state == DeliveryState.FAILED
 
 
 def test_the_history_is_forgotten_after_a_quarter_of_a_year(hook):
     now = timezone.now()
-    notifications_delivery.queue(BLOCKED, now=now)
+    notifications_delivery.enqueue(BLOCKED, now=now)
     send_all(now)
-    notifications_delivery.forget_old(now + notifications_delivery.KEPT)
+    notifications_delivery.delete_old(now + notifications_delivery.RETENTION)
     assert Delivery.objects.exists()
-    notifications_delivery.forget_old(now + notifications_delivery.KEPT + timedelta(seconds=1))
+    notifications_delivery.delete_old(now + notifications_delivery.RETENTION + timedelta(seconds=1))
     assert not Delivery.objects.exists()

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def queued():
-    notifications_delivery.queue(BLOCKED, now=timezone.now())
+    notifications_delivery.enqueue(BLOCKED, now=timezone.now())
     return Delivery.objects.get()
 
 
@@ -37,7 +37,7 @@ def test_the_worker_goes_on_while_a_receiver_thinks(hook, receiver):
     tasks.send(str(delivery.pk))
     receiver.may_answer.set()
     until(lambda: is_sent(delivery), "it is sent")
-    until(lambda: not tasks._busy, "its thread has ended")
+    until(lambda: not tasks._sending, "its thread has ended")
     assert len(receiver.posted) == 1
 
 
@@ -45,7 +45,9 @@ def test_no_more_receivers_than_a_few_are_waited_for(hook, receiver, monkeypatch
     monkeypatch.setattr(tasks, "AT_ONCE", 0)
     delivery = queued()
     tasks.send(str(delivery.pk))
-    assert delivery.pk in notifications_delivery.due(timezone.now()), "it is due at the next sweep"
+    assert delivery.pk in notifications_delivery.list_due(timezone.now()), (
+        "it is due at the next sweep"
+    )
     assert receiver.posted == []
 
 
@@ -56,7 +58,7 @@ def test_a_bug_while_sending_is_logged_and_ends_nothing(hook, receiver, monkeypa
     monkeypatch.setattr(notifications_delivery, "send", broken)
     delivery = queued()
     tasks.send(str(delivery.pk))
-    until(lambda: not tasks._busy, "its thread has ended")
+    until(lambda: not tasks._sending, "its thread has ended")
     assert str(delivery.pk) in caplog.text
 
 

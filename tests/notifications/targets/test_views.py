@@ -64,7 +64,7 @@ def test_the_button_test_sends_and_the_history_tells(client, hook, receiver):
 def test_changing_a_webhook_without_url_keeps_url_and_secret(client, hook, receiver):
     given = {"name": "renamed", "events": [events.BLOCKED], "active": "on", "url": ""}
     assert client.post(f"{PAGE}targets/{hook.pk}/", given).status_code == 302
-    delivery.queue(BLOCKED, now=timezone.now())
+    delivery.enqueue(BLOCKED, now=timezone.now())
     assert send_all() == [True]
     line = Entry.objects.get(action="change-target")
     assert line.detail["before"]["name"] == "pager"
@@ -76,7 +76,7 @@ def test_a_new_secret_is_the_one_that_signs_from_then_on(client, hook, receiver)
 
     answer = client.post(f"{PAGE}targets/{hook.pk}/secret/")
     secret = SECRET.search(answer.content.decode())[0]
-    delivery.queue(BLOCKED, now=timezone.now())
+    delivery.enqueue(BLOCKED, now=timezone.now())
     send_all()
     _path, headers, body = receiver.posted[0]
     assert receivers.is_signed(secret, headers, body)
@@ -84,7 +84,7 @@ def test_a_new_secret_is_the_one_that_signs_from_then_on(client, hook, receiver)
 
 
 def test_removing_a_target_forgets_what_was_sent(client, hook):
-    delivery.queue(BLOCKED, now=timezone.now())
+    delivery.enqueue(BLOCKED, now=timezone.now())
     assert client.post(f"{PAGE}targets/{hook.pk}/remove/").status_code == 302
     assert not Target.objects.exists()
     assert not Delivery.objects.exists()
@@ -93,10 +93,10 @@ def test_removing_a_target_forgets_what_was_sent(client, hook):
 
 def test_what_was_given_up_is_offered_to_be_sent_again(client, hook, receiver):
     receiver.status = 500
-    targets.test(hook.pk, now=timezone.now())
+    targets.send_test(hook.pk, now=timezone.now())
     send_all()
     pk = Delivery.objects.get().pk
-    assert "Send again" in client.get(f"{PAGE}sent/{pk}/").content.decode()
+    assert "Send Again" in client.get(f"{PAGE}sent/{pk}/").content.decode()
     client.post(f"{PAGE}sent/{pk}/again/")
     assert Delivery.objects.get().state == DeliveryState.WAITING
     assert client.post(f"{PAGE}sent/{pk}/again/").status_code == 409
@@ -127,7 +127,7 @@ def test_a_mail_target_that_makes_no_sense_is_refused(client, given):
 
 def test_what_others_wrote_is_shown_escaped(client, hook):
     evil = "<img src=x onerror=1>"
-    delivery.queue(Event(events.BLOCKED, "k", evil, evil), now=timezone.now())
+    delivery.enqueue(Event(events.BLOCKED, "k", evil, evil), now=timezone.now())
     pk = Delivery.objects.get().pk
     for page in (PAGE, f"{PAGE}sent/{pk}/"):
         shown = client.get(page).content.decode()

@@ -18,10 +18,10 @@ import pytest
 
 from pki import keys
 from pki.backup import archive, backup
-from pki.backup.backup import BackupContents, peek_backup, read_backup, write_backup
+from pki.backup.backup import BackupContents, read_backup, read_backup_manifest, write_backup
 from pki.backup.passphrases import check_passphrase
-from pki.certificates.details import digest
-from pki.certificates.issuance import make_bridge, make_serial
+from pki.certificates.details import get_digest
+from pki.certificates.issuance import build_cross_certificate, generate_serial
 from pki.errors import BadBackup, CannotOpen, WeakPassphrase, WrongKey
 from pki.protection import zone_key
 from tests.pki import factories
@@ -29,15 +29,15 @@ from tests.pki.factories import NOW
 
 PASSPHRASE = "correct horse battery"
 OLD, NEW = factories.ca("Old"), factories.ca("New", which=1)
-ZONE_KEY = zone_key.make_zone_key()[0]
+ZONE_KEY = zone_key.generate_zone_key()[0]
 
 
 def bridge(issuer: factories.CA, subject: factories.CA) -> str:
-    return make_bridge(
+    return build_cross_certificate(
         issuer_pem=issuer.pem,
         issuer_key_pem=issuer.key,
         subject_pem=subject.pem,
-        serial=make_serial(),
+        serial=generate_serial(),
         now=NOW,
     )
 
@@ -49,20 +49,20 @@ CONTENTS = BackupContents(
     ca_key_pem=NEW.key,
     ca_chain_pem=NEW.pem,
     zone_key=ZONE_KEY,
-    bridges=[bridge(OLD, NEW), bridge(NEW, OLD)],
+    cross_certificates=[bridge(OLD, NEW), bridge(NEW, OLD)],
     issued_jsonl='{"serial": "1"}\n',
     settings_json='{"days": 365}',
 )
 
 
-DERIVE = functools.cache(backup._derive)
+DERIVE = functools.cache(backup._derive_key)
 
 
 @pytest.fixture(autouse=True)
 def _quick_kdf(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the least costly parameters that are allowed, and derive each key once."""
-    monkeypatch.setattr(backup, "N", archive.ALLOWED_N[0])
-    monkeypatch.setattr(backup, "_derive", DERIVE)
+    monkeypatch.setattr(backup, "SCRYPT_N", archive.ALLOWED_SCRYPT_N[0])
+    monkeypatch.setattr(backup, "_derive_key", DERIVE)
 
 
 @functools.cache
@@ -105,7 +105,7 @@ def test_it_states_the_format_of_its_two_members() -> None:
     manifest = json.loads(parts["manifest.json"])
     assert manifest["format"] == "zcc-ca-backup"
     assert manifest["version"] == 1
-    assert manifest["ca_sha256"] == digest(NEW.pem)
+    assert manifest["ca_sha256"] == get_digest(NEW.pem)
     assert manifest["kdf"] | {"salt": "", "n": 0} == {
         "name": "scrypt",
         "n": 0,
@@ -135,9 +135,9 @@ def test_the_product_uses_a_costly_kdf() -> None:
 
 
 def test_a_look_without_passphrase_tells_whose_it_is() -> None:
-    found = peek_backup(made())
+    found = read_backup_manifest(made())
     assert (found.zone, found.zone_name, found.created) == ("5f0c", "Zone \u00dc", NOW)
-    assert (found.ca_subject, found.ca_sha256) == ("CN=New", digest(NEW.pem))
+    assert (found.ca_subject, found.ca_sha256) == ("CN=New", get_digest(NEW.pem))
 
 
 def test_nothing_secret_stands_in_the_clear() -> None:
@@ -148,7 +148,7 @@ def test_nothing_secret_stands_in_the_clear() -> None:
 
 
 def test_two_backups_share_neither_salt_nor_nonce() -> None:
-    one, two = (peek_backup(write_backup(CONTENTS, PASSPHRASE, now=NOW)) for _ in range(2))
+    one, two = (read_backup_manifest(write_backup(CONTENTS, PASSPHRASE, now=NOW)) for _ in range(2))
     assert one.salt != two.salt
     assert one.nonce != two.nonce
 
@@ -177,7 +177,7 @@ def test_a_wrong_passphrase_and_tampering_give_the_same_message() -> None:
 
 def test_no_changed_octet_of_either_member_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     # The right key is given to whoever has the right parameters; scrypt is not what is tried.
-    right = peek_backup(made())
+    right = read_backup_manifest(made())
     key = DERIVE(PASSPHRASE, right)
 
     def derive(passphrase: str, manifest: archive.Manifest) -> bytes:
@@ -185,7 +185,7 @@ def test_no_changed_octet_of_either_member_is_accepted(monkeypatch: pytest.Monke
         is_right = asked == (PASSPHRASE, right.salt, right.n)
         return key if is_right else hashlib.sha256(repr(asked).encode()).digest()
 
-    monkeypatch.setattr(backup, "_derive", derive)
+    monkeypatch.setattr(backup, "_derive_key", derive)
     assert read_backup(made(), PASSPHRASE) == CONTENTS
     parts = members(made())
     tried = 0
@@ -248,7 +248,7 @@ OTHER_FILES = {
 
 @pytest.mark.parametrize("kind", OTHER_FILES)
 def test_what_is_no_backup_is_refused(kind: str) -> None:
-    for read in (peek_backup, functools.partial(read_backup, passphrase=PASSPHRASE)):
+    for read in (read_backup_manifest, functools.partial(read_backup, passphrase=PASSPHRASE)):
         with pytest.raises(BadBackup):
             read(OTHER_FILES[kind])
 
@@ -292,17 +292,17 @@ def test_a_hostile_manifest_starts_no_kdf(
     def never(*_: Any) -> bytes:
         raise AssertionError("the KDF was started")
 
-    monkeypatch.setattr(backup, "_derive", never)
+    monkeypatch.setattr(backup, "_derive_key", never)
     data = with_manifest(**changes)
     message(data)
     with pytest.raises(CannotOpen):
-        peek_backup(data)
+        read_backup_manifest(data)
 
 
 def test_a_manifest_that_is_no_object_is_refused() -> None:
     for head in (b"", b"[]", b"5", b"null", b"\xff", b"[" * 10_000):
         with pytest.raises(CannotOpen):
-            peek_backup(zipped(("manifest.json", head), ("payload.enc", b"x")))
+            read_backup_manifest(zipped(("manifest.json", head), ("payload.enc", b"x")))
 
 
 def sealed(inner: bytes) -> bytes:
@@ -310,14 +310,14 @@ def sealed(inner: bytes) -> bytes:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     head = members(made())["manifest.json"]
-    manifest = archive.read_manifest(head)
-    key = backup._derive(PASSPHRASE, manifest)
+    manifest = archive.parse_manifest(head)
+    key = backup._derive_key(PASSPHRASE, manifest)
     body = AESGCM(key).encrypt(manifest.nonce, inner, head)
     return archive.write_zip({"manifest.json": head, "payload.enc": body})
 
 
 def inner(**changes: bytes | None) -> bytes:
-    parts = backup._members(CONTENTS) | changes
+    parts = backup._serialize_contents(CONTENTS) | changes
     return archive.write_zip({name: part for name, part in parts.items() if part is not None})
 
 
@@ -415,7 +415,7 @@ def test_it_can_be_recovered_with_openssl_alone(tmp_path: Path) -> None:
         timeout=60,
     )
     inside = members((tmp_path / "inner.zip").read_bytes())
-    assert keys.same_key(inside["ca-key.pem"].decode(), inside["ca-chain.pem"].decode())
+    assert keys.is_same_key(inside["ca-key.pem"].decode(), inside["ca-chain.pem"].decode())
     assert inside["README.txt"].decode() == archive.README
     assert set(inside) == {
         "ca-key.pem",

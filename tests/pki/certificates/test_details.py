@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.x509.oid import NameOID
 
-from pki.certificates.details import describe, digest
+from pki.certificates.details import get_details, get_digest
 from pki.errors import BadCertificate
 from tests.pki import factories
 from tests.pki.factories import FQDN
@@ -34,24 +34,24 @@ def fingerprint(folder: Path, pem: str, name: str) -> str:
 
 def test_the_fingerprints_are_those_of_openssl(tmp_path: Path) -> None:
     pem = factories.ca().pem
-    details = describe(pem)
+    details = get_details(pem)
     for name in ("md5", "sha1", "sha256"):
         assert getattr(details, name) == fingerprint(tmp_path, pem, name)
-    assert details.digest == digest(pem) == details.sha256.replace(":", "").lower()
+    assert details.digest == get_digest(pem) == details.sha256.replace(":", "").lower()
 
 
 def test_the_digest_does_not_depend_on_the_form_of_the_text() -> None:
     pem = factories.ca().pem
-    assert digest("text\r\n" + pem.replace("\n", "\r\n")) == digest(pem)
-    assert digest(pem) != hashlib.sha256(pem.encode()).hexdigest()
+    assert get_digest("text\r\n" + pem.replace("\n", "\r\n")) == get_digest(pem)
+    assert get_digest(pem) != hashlib.sha256(pem.encode()).hexdigest()
 
 
 def test_it_tells_a_root_from_a_server() -> None:
-    root = describe(factories.ca(length=384).pem)
+    root = get_details(factories.ca(length=384).pem)
     assert (root.self_signed, root.is_ca, root.key_label) == (True, True, "EC P-384")
     assert root.signature_algorithm == "ecdsa-with-SHA384"
     assert root.dns_names == root.addresses == ()
-    leaf = describe(factories.server(factories.ca(), key_pem=factories.key(2048)))
+    leaf = get_details(factories.server(factories.ca(), key_pem=factories.key(2048)))
     assert (leaf.self_signed, leaf.is_ca, leaf.key_length) == (False, False, 2048)
     assert (leaf.common_name, leaf.issuer_common_name) == (FQDN, "Zone")
     assert (leaf.dns_names, leaf.addresses) == ((FQDN,), ("10.0.0.1",))
@@ -76,7 +76,7 @@ def long_name(text: str) -> x509.Name:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_names_are_shown_escaped(text: str) -> None:
     own = factories.private(factories.key())
-    details = describe(factories.certificate(text, own, text, own, []))
+    details = get_details(factories.certificate(text, own, text, own, []))
     for shown in (details.common_name, details.subject, details.issuer):
         assert shown.isprintable()
     assert "\\u" in details.common_name or text == details.common_name
@@ -86,20 +86,20 @@ def test_hostile_names_are_shown_escaped(text: str) -> None:
 def test_a_name_of_64_kib_is_cut() -> None:
     own = factories.private(factories.key())
     name = long_name("x" * 65536)
-    assert len(describe(factories.certificate(name, own, name, own, [])).subject) < 1100
+    assert len(get_details(factories.certificate(name, own, name, own, [])).subject) < 1100
 
 
 def test_hostile_alternative_names_are_shown_escaped() -> None:
     own = factories.private(factories.key())
     evil = x509.DNSName._init_without_validation("a\0\n.example")
     pem = factories.certificate("a", own, "a", own, [(x509.SubjectAlternativeName([evil]), False)])
-    assert describe(pem).dns_names == (r"a\u0000\u000a.example",)
+    assert get_details(pem).dns_names == (r"a\u0000\u000a.example",)
 
 
 def test_a_key_of_another_kind_is_unknown() -> None:
     own = ed25519.Ed25519PrivateKey.generate().public_key()
     pem = factories.certificate("a", own, "a", factories.private(factories.key()), [])
-    assert (describe(pem).key_length, describe(pem).key_label) == (0, "unknown")
+    assert (get_details(pem).key_length, get_details(pem).key_label) == (0, "unknown")
 
 
 @pytest.mark.parametrize(
@@ -107,4 +107,4 @@ def test_a_key_of_another_kind_is_unknown() -> None:
 )
 def test_what_is_no_certificate_is_refused(text: str) -> None:
     with pytest.raises(BadCertificate):
-        describe(text)
+        get_details(text)

@@ -12,19 +12,19 @@ from cryptography import x509
 
 from pki import keys
 from pki.certificates import build
-from pki.certificates.details import describe
+from pki.certificates.details import get_details
 from pki.certificates.issuance import (
     Issuer,
     Prepared,
     Validity,
-    make_bridge,
-    make_root,
-    make_serial,
-    root_validity,
-    server_validity,
+    build_cross_certificate,
+    build_root,
+    generate_serial,
+    get_root_validity,
+    get_server_validity,
 )
 from pki.errors import BadCertificate, BadName, CannotSign, NotIssued, PkiFault, WeakKey, WrongKey
-from pki.formats.csr import make_csr, read_csr
+from pki.formats.csr import build_csr, parse_csr
 from pki.names import Names, Subject
 from tests.pki import factories
 from tests.pki.factories import FQDN, NAMES, NOW
@@ -34,11 +34,11 @@ SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 
 def prepare(issuer: Issuer, **changes: Any) -> Prepared:
     values: dict[str, Any] = {
-        "public_key": keys.public_key(factories.key()),
+        "public_key": keys.get_public_key(factories.key()),
         "subject": Subject(FQDN),
         "names": NAMES,
-        "validity": server_validity(NOW, 365, factories.ca().pem),
-        "serial": make_serial(),
+        "validity": get_server_validity(NOW, 365, factories.ca().pem),
+        "serial": generate_serial(),
     }
     return issuer.prepare(**values | changes)
 
@@ -49,32 +49,32 @@ def issuer() -> Issuer:
 
 
 def test_serials_are_positive_long_and_all_distinct() -> None:
-    drawn = {make_serial() for _ in range(10_000)}
+    drawn = {generate_serial() for _ in range(10_000)}
     assert len(drawn) == 10_000
     assert all(64 <= serial.bit_length() <= 159 for serial in drawn)
 
 
 def test_a_root_is_valid_for_whole_calendar_years_less_one_second() -> None:
     spring = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    validity = root_validity(spring, 10)
+    validity = get_root_validity(spring, 10)
     assert validity.not_before == datetime(2026, 2, 28, 12, tzinfo=UTC)
     assert validity.not_after == datetime(2036, 3, 1, 11, 59, 59, tzinfo=UTC)
 
 
 def test_the_29th_of_february_is_no_trap() -> None:
     leap = datetime(2028, 2, 29, 12, tzinfo=UTC)
-    assert root_validity(leap, 1).not_after == datetime(2029, 2, 28, 11, 59, 59, tzinfo=UTC)
-    assert root_validity(leap, 4).not_after == datetime(2032, 2, 29, 11, 59, 59, tzinfo=UTC)
+    assert get_root_validity(leap, 1).not_after == datetime(2029, 2, 28, 11, 59, 59, tzinfo=UTC)
+    assert get_root_validity(leap, 4).not_after == datetime(2032, 2, 29, 11, 59, 59, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("years", [-1, 0, 11])
 def test_a_root_is_valid_for_one_to_ten_years(years: int) -> None:
     with pytest.raises(NotIssued, match="1 to 10"):
-        root_validity(NOW, years)
+        get_root_validity(NOW, years)
 
 
 def test_fractions_of_a_second_are_dropped() -> None:
-    assert root_validity(NOW.replace(microsecond=7), 1) == root_validity(NOW, 1)
+    assert get_root_validity(NOW.replace(microsecond=7), 1) == get_root_validity(NOW, 1)
 
 
 def test_a_validity_needs_a_time_zone_and_an_order() -> None:
@@ -87,16 +87,16 @@ def test_a_validity_needs_a_time_zone_and_an_order() -> None:
 def test_a_server_certificate_ends_with_its_issuer_at_the_latest() -> None:
     ca = factories.ca()
     end = factories.loaded(ca.pem).not_valid_after_utc
-    assert server_validity(NOW, 365, ca.pem).not_after == NOW + 365 * DAY - SECOND
-    assert server_validity(NOW, 10_000, ca.pem).not_after == end
-    assert server_validity(NOW, 365, ca.pem).not_before == NOW - DAY
+    assert get_server_validity(NOW, 365, ca.pem).not_after == NOW + 365 * DAY - SECOND
+    assert get_server_validity(NOW, 10_000, ca.pem).not_after == end
+    assert get_server_validity(NOW, 365, ca.pem).not_before == NOW - DAY
     with pytest.raises(NotIssued, match="expired"):
-        server_validity(end, 365, ca.pem)
+        get_server_validity(end, 365, ca.pem)
 
 
 def test_an_issued_certificate_is_what_was_prepared(issuer: Issuer) -> None:
     prepared = prepare(issuer, serial=2**100)
-    details = describe(issuer.issue(prepared))
+    details = get_details(issuer.issue(prepared))
     assert details.common_name == FQDN
     assert details.issuer_common_name == "Zone"
     assert (details.dns_names, details.addresses) == (NAMES.dns, NAMES.addresses)
@@ -107,7 +107,7 @@ def test_an_issued_certificate_is_what_was_prepared(issuer: Issuer) -> None:
 def test_a_token_signs_once(issuer: Issuer) -> None:
     prepared = prepare(issuer)
     issuer.issue(prepared)
-    with pytest.raises(NotIssued, match="redeemed"):
+    with pytest.raises(NotIssued, match="already been used"):
         issuer.issue(prepared)
 
 
@@ -126,7 +126,7 @@ def test_a_token_of_another_issuer_signs_nothing(issuer: Issuer) -> None:
 
 def test_a_serial_is_used_once(issuer: Issuer) -> None:
     prepare(issuer, serial=2**100)
-    with pytest.raises(NotIssued, match="used before"):
+    with pytest.raises(NotIssued, match="already been used"):
         prepare(issuer, serial=2**100)
 
 
@@ -148,9 +148,9 @@ def outside(**changes: timedelta) -> Validity:
         ({"names": Names(dns=(FQDN, "a_b.example"))}, BadName, "underscore"),
         ({"names": Names(dns=(FQDN,), addresses=("10.0.0",))}, BadName, "address"),
         ({"names": Names(dns=(FQDN, "*.example"))}, BadName, "wildcard"),
-        ({"public_key": "no key"}, WrongKey, "read"),
-        ({"validity": outside(not_after=SECOND)}, NotIssued, "outlive"),
-        ({"validity": outside(not_before=-SECOND)}, NotIssued, "before its issuer"),
+        ({"public_key": "no key"}, WrongKey, "cannot be parsed"),
+        ({"validity": outside(not_after=SECOND)}, NotIssued, "expire after its issuer"),
+        ({"validity": outside(not_before=-SECOND)}, NotIssued, "start before that of its issuer"),
     ],
 )
 def test_the_profile_is_checked_before_anything_is_signed(
@@ -172,10 +172,10 @@ def test_a_weak_key_gets_no_certificate(issuer: Issuer) -> None:
 
 def test_the_names_of_a_request_never_reach_the_certificate(issuer: Issuer) -> None:
     evil = Names(dns=("evil.example",), addresses=("6.6.6.6",))
-    request = read_csr(make_csr(factories.key(), Subject("evil.example"), evil))
+    request = parse_csr(build_csr(factories.key(), Subject("evil.example"), evil))
     issued = issuer.issue(prepare(issuer, public_key=request.public_key))
-    assert "evil" not in str(describe(issued))
-    assert describe(issued).addresses == NAMES.addresses
+    assert "evil" not in str(get_details(issued))
+    assert get_details(issued).addresses == NAMES.addresses
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_the_names_of_a_request_never_reach_the_certificate(issuer: Issuer) -> N
     [
         ("END_ENTITY", x509.BasicConstraints(ca=True, path_length=None)),
         ("SERVER_AUTH", x509.ExtendedKeyUsage([x509.ObjectIdentifier("2.5.29.37.0")])),
-        ("server_key_usage", lambda _: factories.CA_USAGE),
+        ("get_server_key_usage", lambda _: factories.CA_USAGE),
         ("names", factories.alternatives("evil.example", FQDN)),
         ("hash", None),
     ],
@@ -194,13 +194,13 @@ def test_what_breaks_a_rule_is_not_handed_out(
     prepared = prepare(issuer)
     if wrong == "names":
         draft = issuer._drafts[prepared.serial]
-        sabotaged = build.alternative_names(Names(dns=(FQDN, "evil.example")))
+        sabotaged = build.build_alternative_names(Names(dns=(FQDN, "evil.example")))
         real = Issuer._server
         monkeypatch.setattr(
             Issuer, "_server", lambda self, _: real(self, draft._replace(alternatives=sabotaged))
         )
     elif wrong == "hash":
-        monkeypatch.setattr("pki.certificates.loading.is_strong", lambda _: False)
+        monkeypatch.setattr("pki.certificates.loading.is_strong_hash", lambda _: False)
     else:
         sabotage(monkeypatch, wrong, value)
     with pytest.raises(NotIssued):
@@ -220,7 +220,7 @@ def sabotage(monkeypatch: pytest.MonkeyPatch, name: str, value: Any) -> None:
 
 
 def test_a_ca_with_another_key_does_not_open() -> None:
-    with pytest.raises(CannotSign, match="not that of"):
+    with pytest.raises(CannotSign, match="does not match the CA certificate"):
         Issuer.open(factories.ca().pem, factories.key(256, 7), NOW)
 
 
@@ -231,13 +231,13 @@ def test_a_ca_out_of_its_dates_does_not_open(at: datetime) -> None:
 
 
 def test_a_server_certificate_is_no_ca() -> None:
-    with pytest.raises(CannotSign, match="not that of a CA"):
+    with pytest.raises(CannotSign, match="is not a CA certificate"):
         Issuer.open(factories.server(factories.ca()), factories.key(), NOW)
 
 
 def test_a_key_that_does_not_work_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pki.certificates.loading.key_works", lambda _: False)
-    with pytest.raises(CannotSign, match="does not sign"):
+    monkeypatch.setattr("pki.certificates.loading.is_key_usable", lambda _: False)
+    with pytest.raises(CannotSign, match="cannot be verified"):
         Issuer.open(factories.ca().pem, factories.ca().key, NOW)
 
 
@@ -251,23 +251,23 @@ def test_without_certificate_nothing_opens(garbage: str) -> None:
 
 def test_of_root_and_bridge_in_a_chain_the_root_signs() -> None:
     old, new = factories.ca(), factories.ca("New", which=1)
-    bridge = make_bridge(
+    bridge = build_cross_certificate(
         issuer_pem=old.pem,
         issuer_key_pem=old.key,
         subject_pem=new.pem,
-        serial=make_serial(),
+        serial=generate_serial(),
         now=NOW,
     )
     assert Issuer.open(bridge + new.pem, new.key, NOW).pem == new.pem
 
 
 def test_a_root_is_made_with_a_fit_key_and_serial_only() -> None:
-    make_it: Callable[..., str] = make_root
+    make_it: Callable[..., str] = build_root
     good = {
         "key_pem": factories.key(),
         "subject": Subject("Zone"),
-        "validity": root_validity(NOW, 1),
-        "serial": make_serial(),
+        "validity": get_root_validity(NOW, 1),
+        "serial": generate_serial(),
     }
     with pytest.raises(NotIssued):
         make_it(**good | {"serial": 5})
@@ -284,14 +284,16 @@ def test_a_bridge_is_for_roots_and_their_keys_only() -> None:
         "issuer_key_pem": old.key,
         "subject_pem": new.pem,
     }
-    rest: dict[str, Any] = {"serial": make_serial(), "now": NOW}
+    rest: dict[str, Any] = {"serial": generate_serial(), "now": NOW}
     with pytest.raises(WrongKey):
-        make_bridge(**good | {"issuer_key_pem": new.key}, **rest)
+        build_cross_certificate(**good | {"issuer_key_pem": new.key}, **rest)
     with pytest.raises(BadCertificate):
-        make_bridge(**good | {"subject_pem": factories.server(old)}, **rest)
+        build_cross_certificate(**good | {"subject_pem": factories.server(old)}, **rest)
     with pytest.raises(NotIssued, match="expired"):
-        make_bridge(**good, serial=make_serial(), now=NOW + 4000 * DAY)
+        build_cross_certificate(**good, serial=generate_serial(), now=NOW + 4000 * DAY)
     strict = factories.family(path_length=0)
     strict_key = factories.key(256, 50)
     with pytest.raises(NotIssued, match="path length"):
-        make_bridge(issuer_pem=strict.root, issuer_key_pem=strict_key, subject_pem=new.pem, **rest)
+        build_cross_certificate(
+            issuer_pem=strict.root, issuer_key_pem=strict_key, subject_pem=new.pem, **rest
+        )

@@ -87,29 +87,29 @@ OCSP = x509.AuthorityInformationAccess(
     [
         (leaf(serial=5), "serial"),
         (leaf(serial=2**63 - 1), "serial"),
-        (leaf(ends=ROOT_END + timedelta(seconds=1)), "outlives"),
-        (leaf(begins=ROOT_BEGIN - timedelta(seconds=1)), "before its issuer"),
-        (leaf(without(x509.SubjectAlternativeName)), "no subject alternative name"),
-        (leaf(without(x509.ExtendedKeyUsage)), "serverAuth alone"),
-        (leaf(without(x509.BasicConstraints)), "not those of a server"),
+        (leaf(ends=ROOT_END + timedelta(seconds=1)), "expires after its issuer"),
+        (leaf(begins=ROOT_BEGIN - timedelta(seconds=1)), "starts before that of its issuer"),
+        (leaf(without(x509.SubjectAlternativeName)), "subject alternative name is missing"),
+        (leaf(without(x509.ExtendedKeyUsage)), "serverAuth only"),
+        (leaf(without(x509.BasicConstraints)), "must be CA:FALSE"),
         (leaf(without(x509.KeyUsage)), "key usage"),
-        (leaf(without(x509.SubjectKeyIdentifier)), "no subject key identifier"),
-        (leaf(without(x509.AuthorityKeyIdentifier)), "no authority key identifier"),
-        (leaf(swapped(ANY_EKU)), "serverAuth alone"),
-        (leaf(swapped(TWO_EKU)), "serverAuth alone"),
+        (leaf(without(x509.SubjectKeyIdentifier)), "subject key identifier is missing"),
+        (leaf(without(x509.AuthorityKeyIdentifier)), "authority key identifier is missing"),
+        (leaf(swapped(ANY_EKU)), "serverAuth only"),
+        (leaf(swapped(TWO_EKU)), "serverAuth only"),
         (leaf(swapped(factories.usage("digital_signature", "key_cert_sign"))), "key usage"),
         (leaf(swapped(factories.usage("digital_signature", "key_encipherment"))), "key usage"),
         (leaf(swapped(factories.SERVER_USAGE, critical=False)), "critical"),
         (leaf(swapped(factories.SERVER_AUTH, critical=True)), "critical"),
-        (leaf(swapped(WITH_SERIAL)), "not the key alone"),
+        (leaf(swapped(WITH_SERIAL)), "Only a key identifier is allowed"),
         (
             leaf(swapped(x509.AuthorityKeyIdentifier(b"x" * 20, None, None))),
-            "identifier is not the issuer's",
+            "does not match the issuer",
         ),
-        (leaf(swapped(x509.BasicConstraints(ca=True, path_length=None))), "not those of a server"),
+        (leaf(swapped(x509.BasicConstraints(ca=True, path_length=None))), "must be CA:FALSE"),
         (leaf(swapped(factories.alternatives("other.example"))), "common name"),
-        (leaf(swapped(factories.alternatives(FQDN, FQDN))), "repeated"),
-        (leaf(swapped(factories.alternatives(FQDN, "UPPER.example.com"))), "normalised"),
+        (leaf(swapped(factories.alternatives(FQDN, FQDN))), "duplicates"),
+        (leaf(swapped(factories.alternatives(FQDN, "UPPER.example.com"))), "not normalized"),
         (leaf(swapped(factories.alternatives(FQDN, "*.example"))), "wildcard"),
         (leaf(swapped(UNDERSCORE)), "underscore"),
         (
@@ -118,9 +118,9 @@ OCSP = x509.AuthorityInformationAccess(
             ),
             "neither",
         ),
-        (leaf([*factories.server_extensions(OWN, CA_KEY), (OCSP, False)]), "does not belong"),
+        (leaf([*factories.server_extensions(OWN, CA_KEY), (OCSP, False)]), "is not allowed"),
         (leaf(subject=x509.Name([])), "common name"),
-        (leaf(issuer="Another"), "issuer's name"),
+        (leaf(issuer="Another"), "issuer name does not match"),
     ],
 )
 def test_it_finds_what_is_wrong_with_a_server_certificate(pem: str, finding: str) -> None:
@@ -132,14 +132,14 @@ def test_it_finds_a_signature_of_another_key() -> None:
     other = factories.private(factories.key(256, 3))
     pem = factories.certificate(FQDN, OWN, "Zone", other, factories.server_extensions(OWN, CA_KEY))
     assert lint_certificate(pem, kind="server", issuer_pem=CA.pem) == [
-        "The signature is not the issuer's."
+        "The signature does not verify with the issuer's key."
     ]
 
 
 def test_it_finds_a_weak_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     # The library no longer signs with SHA-1, and so it is only told that this one is.
     monkeypatch.setattr("pki.certificates.loading._HASHES", frozenset({hashes.SHA512}))
-    assert "It is not signed with SHA-256, SHA-384 or SHA-512." in lint_certificate(
+    assert "The certificate is not signed with SHA-256, SHA-384, or SHA-512." in lint_certificate(
         leaf(), kind="server", issuer_pem=CA.pem
     )
 
@@ -153,18 +153,18 @@ def authority(extensions: Extensions, *, issuer: str = "Zone") -> str:
 GOOD_CA = factories.ca_extensions(CA_KEY, CA_KEY)
 
 
-@pytest.mark.parametrize("kind", ["root", "bridge"])
+@pytest.mark.parametrize("kind", ["root", "cross-certificate"])
 @pytest.mark.parametrize(
     ("extensions", "finding"),
     [
         (factories.ca_extensions(CA_KEY, CA_KEY, path_length=3), "path length"),
-        ([*GOOD_CA, (factories.SERVER_AUTH, False)], "does not belong"),
-        ([*GOOD_CA, (factories.alternatives(FQDN), False)], "does not belong"),
+        ([*GOOD_CA, (factories.SERVER_AUTH, False)], "is not allowed"),
+        ([*GOOD_CA, (factories.alternatives(FQDN), False)], "is not allowed"),
         (GOOD_CA[1:], "basic constraints"),
         ([GOOD_CA[0], *GOOD_CA[2:]], "keyCertSign"),
         ([GOOD_CA[0], (factories.usage("key_cert_sign"), True), *GOOD_CA[2:]], "keyCertSign"),
         ([(GOOD_CA[0][0], False), *GOOD_CA[1:]], "critical"),
-        ([*GOOD_CA[:2], GOOD_CA[3]], "no subject key identifier"),
+        ([*GOOD_CA[:2], GOOD_CA[3]], "subject key identifier is missing"),
     ],
 )
 def test_it_finds_what_is_wrong_with_a_ca(extensions: Extensions, finding: str, kind: Kind) -> None:
@@ -175,11 +175,11 @@ def test_it_finds_what_is_wrong_with_a_ca(extensions: Extensions, finding: str, 
 def test_it_finds_what_is_wrong_with_a_root_alone() -> None:
     foreign = [*GOOD_CA[:3], (x509.AuthorityKeyIdentifier(b"x" * 20, None, None), False)]
     assert lint_certificate(authority(foreign), kind="root", issuer_pem=None) == [
-        "The authority key identifier of the root is not its own."
+        ("The authority key identifier of the root does not match its subject key identifier.")
     ]
     renamed = authority(GOOD_CA, issuer="Another")
     assert lint_certificate(renamed, kind="root", issuer_pem=None) == [
-        "Issuer and subject of the root differ."
+        "The issuer and subject of the root do not match."
     ]
     assert lint_certificate(authority(GOOD_CA[:3]), kind="root", issuer_pem=None) == []
 
@@ -190,14 +190,14 @@ def test_it_finds_a_bridge_that_the_path_length_forbids() -> None:
     pem = factories.certificate(
         "Zone", own, "Ext Root", strict.root_key, factories.ca_extensions(own, strict.root_key)
     )
-    found = lint_certificate(pem, kind="bridge", issuer_pem=strict.root)
-    assert any("forbids" in sentence for sentence in found)
+    found = lint_certificate(pem, kind="cross-certificate", issuer_pem=strict.root)
+    assert any("does not allow" in sentence for sentence in found)
 
 
 def test_a_malformed_extension_is_a_finding() -> None:
     broken = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"\x01")
     pem = leaf([*without(x509.SubjectAlternativeName), (broken, False)])
     assert lint_certificate(pem, kind="server", issuer_pem=CA.pem) == [
-        "The certificate cannot be read as a whole."
+        "The certificate cannot be parsed completely."
     ]
     assert NOW is not None

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pki.certificates import lint
-from pki.certificates.issuance import Issuer, make_root, make_serial, root_validity
+from pki.certificates.issuance import Issuer, build_root, generate_serial, get_root_validity
 from pki.names import Names, Subject
 from tests.pki import factories, linters
 from tests.pki.factories import CA, NOW
@@ -57,9 +57,9 @@ def test_everybody_accepts_roots_and_server_certificates(
 def test_every_length_of_life_is_accepted(tmp_path: Path, years: int, later: int) -> None:
     now = NOW.replace(year=NOW.year + later, day=1) if later else NOW
     key = factories.key(256, 1000)
-    validity = root_validity(now, years)
-    root = make_root(
-        key_pem=key, subject=Subject("Zone", "Acme"), validity=validity, serial=make_serial()
+    validity = get_root_validity(now, years)
+    root = build_root(
+        key_pem=key, subject=Subject("Zone", "Acme"), validity=validity, serial=generate_serial()
     )
     leaf = factories.server(CA(key, root), now=now)
     assert linters.pkilint(root) == linters.pkilint(leaf) == []
@@ -87,11 +87,11 @@ def test_generated_names_and_subjects_pass_the_linters(
     names: Names, length: int, zone: str, days: int
 ) -> None:
     key = factories.key(256, 1000)
-    root = make_root(
+    root = build_root(
         key_pem=key,
         subject=Subject(zone, organization=zone, country="DE"),
-        validity=root_validity(NOW, 10),
-        serial=make_serial(),
+        validity=get_root_validity(NOW, 10),
+        serial=generate_serial(),
     )
     if len(names.dns[0]) > 64:
         names = Names(dns=("a.example", *names.dns), addresses=names.addresses)

@@ -8,18 +8,23 @@ from typing import Any
 import pytest
 
 from pki.certificates import build, lint
-from pki.certificates.issuance import make_bridge, make_root, make_serial, root_validity
+from pki.certificates.issuance import (
+    build_cross_certificate,
+    build_root,
+    generate_serial,
+    get_root_validity,
+)
 from pki.names import Subject
 from tests.pki import factories, linters
 from tests.pki.factories import CA, FQDN, NOW
 
 
 def bridge(issuer: CA, subject: CA) -> str:
-    return make_bridge(
+    return build_cross_certificate(
         issuer_pem=issuer.pem,
         issuer_key_pem=issuer.key,
         subject_pem=subject.pem,
-        serial=make_serial(),
+        serial=generate_serial(),
         now=NOW,
     )
 
@@ -66,19 +71,22 @@ def test_a_bridge_follows_its_profile(pair: str) -> None:
     for issuer, subject in ((old, new), (new, old)):
         pem = bridge(issuer, subject)
         found, root = factories.loaded(pem), factories.loaded(subject.pem)
-        assert lint.lint_certificate(pem, kind="bridge", issuer_pem=issuer.pem) == []
+        assert lint.lint_certificate(pem, kind="cross-certificate", issuer_pem=issuer.pem) == []
         assert linters.pkilint(pem) == []
         assert found.subject.public_bytes() == root.subject.public_bytes()
         assert found.public_key() == root.public_key()
-        assert build.key_identifier(found) == build.key_identifier(root)
+        assert build.get_key_identifier(found) == build.get_key_identifier(root)
         assert found.not_valid_after_utc <= factories.loaded(issuer.pem).not_valid_after_utc
         assert found.not_valid_after_utc <= root.not_valid_after_utc
 
 
 def test_a_bridge_ends_with_the_root_that_ends_first() -> None:
     key = factories.key(256, 1009)
-    short = make_root(
-        key_pem=key, subject=Subject("Short"), validity=root_validity(NOW, 1), serial=make_serial()
+    short = build_root(
+        key_pem=key,
+        subject=Subject("Short"),
+        validity=get_root_validity(NOW, 1),
+        serial=generate_serial(),
     )
     for issuer, subject in ((factories.ca(), CA(key, short)), (CA(key, short), factories.ca())):
         ends = factories.loaded(bridge(issuer, subject)).not_valid_after_utc

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
 from pki.errors import BadBundle, HasPrivateKey
-from pki.formats.bundles import read_certificates, to_der, to_pem_bundle
-from pki.formats.csr import make_csr
+from pki.formats.bundles import parse_certificates, to_der, to_pem_bundle
+from pki.formats.csr import build_csr
 from pki.names import Subject
 from tests.pki import factories
 
@@ -70,13 +70,13 @@ P7_FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_it_reads_every_form_in_the_order_of_the_file(form: str) -> None:
-    assert read_certificates(FORMS[form]) == THREE
+    assert parse_certificates(FORMS[form]) == THREE
 
 
 @pytest.mark.parametrize("form", P7_FORMS)
 def test_it_reads_pkcs7_as_a_set(form: str) -> None:
     assert indefinite(P7_DER, 4) != P7_DER
-    assert sorted(read_certificates(P7_FORMS[form])) == sorted(THREE)
+    assert sorted(parse_certificates(P7_FORMS[form])) == sorted(THREE)
 
 
 def test_it_reads_what_openssl_makes(tmp_path: Path) -> None:
@@ -86,26 +86,26 @@ def test_it_reads_what_openssl_makes(tmp_path: Path) -> None:
         done = subprocess.run(
             [*command, "-outform", form], capture_output=True, check=True, timeout=30
         )
-        assert sorted(read_certificates(done.stdout)) == sorted(THREE)
+        assert sorted(parse_certificates(done.stdout)) == sorted(THREE)
 
 
 def test_it_reads_der_and_base64_of_it() -> None:
     der = to_der(ONE)
-    assert read_certificates(der) == read_certificates(base64.encodebytes(der)) == [ONE]
-    assert read_certificates(b"\n " + base64.b64encode(der) + b"\r\n") == [ONE]
+    assert parse_certificates(der) == parse_certificates(base64.encodebytes(der)) == [ONE]
+    assert parse_certificates(b"\n " + base64.b64encode(der) + b"\r\n") == [ONE]
 
 
 def test_repetitions_are_dropped() -> None:
-    assert read_certificates(to_pem_bundle([ONE, FAMILY.root, ONE]).encode()) == [ONE, FAMILY.root]
+    assert parse_certificates(to_pem_bundle([ONE, FAMILY.root, ONE]).encode()) == [ONE, FAMILY.root]
 
 
 def test_fifty_certificates_are_read_and_no_more() -> None:
     own = factories.private(factories.key())
     many = [factories.certificate(f"c{number}", own, "x", own, []) for number in range(51)]
-    assert len(read_certificates("".join(many[:50]).encode())) == 50
+    assert len(parse_certificates("".join(many[:50]).encode())) == 50
     for data in ("".join(many).encode(), b"".join(to_der(pem) for pem in many)):
         with pytest.raises(BadBundle, match="more than 50"):
-            read_certificates(data)
+            parse_certificates(data)
 
 
 def key_as(form: str, encoding: str, secret: bytes = b"") -> bytes:
@@ -152,10 +152,10 @@ KEYS = {
 @pytest.mark.parametrize("kind", KEYS)
 def test_a_file_with_a_private_key_is_refused_and_the_message_says_so(kind: str) -> None:
     with pytest.raises(HasPrivateKey, match="private key"):
-        read_certificates(KEYS[kind])
+        parse_certificates(KEYS[kind])
 
 
-CSR = make_csr(factories.key(), Subject("a.example"), factories.NAMES)
+CSR = build_csr(factories.key(), Subject("a.example"), factories.NAMES)
 CSR_DER = base64.b64decode("".join(CSR.splitlines()[1:-1]))
 OTHERS = {
     "empty": (b"", "empty"),
@@ -169,13 +169,13 @@ OTHERS = {
     "text": (b"hello", "No certificate"),
     "public key": (
         b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
-        "not? ?certificate in it but: PUBLIC KEY",
+        "It contains: PUBLIC KEY",
     ),
-    "too large": (b"A" * (256 * 1024 + 1), "larger than 256 KiB"),
+    "too large": (b"A" * (256 * 1024 + 1), "exceeds the 256 KiB limit"),
     "damaged": (ONE.replace("M", "*", 1).encode(), "damaged"),
-    "cut short": (to_der(ONE)[:-1], "cannot be read"),
-    "more behind": (to_der(ONE) + b"\x30", "cannot be read"),
-    "cms data": (bytes.fromhex("300f06092a864886f70d010701a0020400"), "PKCS#7"),
+    "cut short": (to_der(ONE)[:-1], "cannot be parsed"),
+    "more behind": (to_der(ONE) + b"\x30", "cannot be parsed"),
+    "cms data": (bytes.fromhex("300f06092a864886f70d010701a0020400"), "PKCS #7"),
     "no end": (ONE.replace("-----END", "").encode(), "No certificate"),
 }
 
@@ -184,7 +184,7 @@ OTHERS = {
 def test_whatever_else_it_is_the_message_says(kind: str) -> None:
     data, message = OTHERS[kind]
     with pytest.raises(BadBundle, match=message.replace("not? ?", "no ")) as caught:
-        read_certificates(data)
+        parse_certificates(data)
     assert not isinstance(caught.value, HasPrivateKey)
 
 

@@ -9,38 +9,38 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from pki import keys
 from pki.errors import BadName, BadRequest, WeakKey
-from pki.formats.csr import make_csr, read_csr
+from pki.formats.csr import build_csr, parse_csr
 from pki.names import Names, Subject
 from tests.pki import factories
 
 
 @pytest.mark.parametrize("length", [256, 384, 2048])
 def test_what_is_made_can_be_read(length: int) -> None:
-    request = read_csr(make_csr(factories.key(length), Subject(factories.FQDN), factories.NAMES))
-    assert request.public_key == keys.public_key(factories.key(length))
+    request = parse_csr(build_csr(factories.key(length), Subject(factories.FQDN), factories.NAMES))
+    assert request.public_key == keys.get_public_key(factories.key(length))
     assert request.key_length == length
     assert request.subject_text == f"CN={factories.FQDN}"
     assert request.names == factories.NAMES
 
 
 def test_der_text_around_and_bytes_are_read() -> None:
-    pem = make_csr(factories.key(), Subject(factories.FQDN), factories.NAMES)
+    pem = build_csr(factories.key(), Subject(factories.FQDN), factories.NAMES)
     der = x509.load_pem_x509_csr(pem.encode()).public_bytes(serialization.Encoding.DER)
-    assert read_csr(der).pem == read_csr(f"text\r\n{pem}more").pem == pem
+    assert parse_csr(der).pem == parse_csr(f"text\r\n{pem}more").pem == pem
 
 
 def test_a_request_with_a_bad_name_is_not_made() -> None:
     with pytest.raises(BadName):
-        make_csr(factories.key(), Subject("a"), Names(dns=("a_b.example",)))
+        build_csr(factories.key(), Subject("a"), Names(dns=("a_b.example",)))
 
 
 def test_it_refuses_a_request_without_proof_of_possession() -> None:
-    pem = make_csr(factories.key(), Subject(factories.FQDN), factories.NAMES)
+    pem = build_csr(factories.key(), Subject(factories.FQDN), factories.NAMES)
     der = bytearray(x509.load_pem_x509_csr(pem.encode()).public_bytes(serialization.Encoding.DER))
     at = bytes(der).index(factories.FQDN.encode())
     der[at] ^= 1
-    with pytest.raises(BadRequest, match="did not prove"):
-        read_csr(bytes(der))
+    with pytest.raises(BadRequest, match="is not proven"):
+        parse_csr(bytes(der))
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def test_it_refuses_a_weak_key(weak: rsa.RSAPrivateKey | ed25519.Ed25519PrivateK
     builder = x509.CertificateSigningRequestBuilder().subject_name(factories.name("a"))
     algorithm = hashes.SHA256() if isinstance(weak, rsa.RSAPrivateKey) else None
     with pytest.raises(WeakKey):
-        read_csr(factories.pem(builder.sign(weak, algorithm)))
+        parse_csr(factories.pem(builder.sign(weak, algorithm)))
 
 
 def test_hostile_wishes_do_no_harm() -> None:
     key = factories.private(factories.key())
     builder = x509.CertificateSigningRequestBuilder().subject_name(factories.name("\u202ea\0\n<b>"))
     malformed = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"\x30\x03\x82\x01\xff")
-    request = read_csr(
+    request = parse_csr(
         factories.pem(builder.add_extension(malformed, False).sign(key, hashes.SHA256()))
     )
     assert request.subject_text == r"CN=\u202ea\00\u000a\<b\>"
@@ -77,12 +77,12 @@ def test_hostile_wishes_do_no_harm() -> None:
 )
 def test_it_refuses_what_is_no_request(data: str | bytes) -> None:
     with pytest.raises(BadRequest):
-        read_csr(data)
+        parse_csr(data)
 
 
 def test_it_refuses_every_change_of_what_was_signed() -> None:
     request = x509.load_pem_x509_csr(
-        make_csr(factories.key(), Subject(factories.FQDN), factories.NAMES).encode()
+        build_csr(factories.key(), Subject(factories.FQDN), factories.NAMES).encode()
     )
     der = request.public_bytes(serialization.Encoding.DER)
     start = der.index(request.tbs_certrequest_bytes)
@@ -90,4 +90,4 @@ def test_it_refuses_every_change_of_what_was_signed() -> None:
         changed = bytearray(der)
         changed[at] ^= 1
         with pytest.raises((BadRequest, WeakKey)):
-            read_csr(bytes(changed))
+            parse_csr(bytes(changed))

@@ -19,7 +19,7 @@ from pki.certificates import details, lint
 from pki.chains import chains
 from pki.errors import BadBundle, BadChain, PkiFault
 from pki.formats import csr
-from pki.formats.bundles import read_certificates, to_der
+from pki.formats.bundles import parse_certificates, to_der
 from tests.pki import factories
 from tests.pki.formats.test_bundles import FORMS, KEYS, OTHERS, P7_FORMS
 
@@ -40,7 +40,7 @@ def survive(data: bytes) -> int:
     """Read a file and everything in it as the product does; return how many certificates."""
     began = time.process_time()
     try:
-        found = read_certificates(data)
+        found = parse_certificates(data)
     except BadBundle:
         found = []
     # Of this process alone, so that a busy machine does not count.
@@ -48,10 +48,10 @@ def survive(data: bytes) -> int:
     if not found:
         return 0
     for pem in found:
-        shown = details.describe(pem)
+        shown = details.get_details(pem)
         assert all(text.isprintable() for text in (shown.subject, shown.issuer, *shown.dns_names))
         with contextlib.suppress(PkiFault):
-            keys.same_key(factories.key(), pem)
+            keys.is_same_key(factories.key(), pem)
         lint.lint_certificate(pem, kind="server", issuer_pem=pem)
         with contextlib.suppress(PkiFault):
             chains.check_server_chain(
@@ -66,7 +66,7 @@ def survive(data: bytes) -> int:
         chains.split_root(found)
     with contextlib.suppress(PkiFault):
         chains.build_chain(
-            found, root_pem=factories.ca().pem, public_key=keys.public_key(factories.key())
+            found, root_pem=factories.ca().pem, public_key=keys.get_public_key(factories.key())
         )
     return len(found)
 
@@ -103,9 +103,9 @@ def test_any_octets_are_survived(data: bytes) -> None:
     survive(b"0" + data)
     survive(base64.b64encode(data))
     with contextlib.suppress(PkiFault):
-        csr.read_csr(data)
+        csr.parse_csr(data)
     with contextlib.suppress(PkiFault):
-        keys.read_key(data)
+        keys.parse_key(data)
 
 
 SIZE = 256 * 1024
@@ -143,7 +143,7 @@ def test_certificates_that_all_sign_each_other_are_no_maze() -> None:
         factories.certificate(*ends, factories.ca_extensions(ends[1], ends[3]))
         for ends in [("A", here, "B", there), ("B", there, "A", here)] * 25
     ]
-    spki = keys.public_key(factories.key())
+    spki = keys.get_public_key(factories.key())
     with pytest.raises(BadChain, match="is missing"):
         chains.build_chain(maze, root_pem=factories.ca().pem, public_key=spki)
     with pytest.raises(BadChain, match="is missing"):

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from pki.errors import CannotOpen, UnsafeFile, WrongKey
 from pki.protection.sealing import (
-    make_vault_key,
+    generate_vault_key,
     open_sealed,
     read_private_file,
     seal,
     write_private_file,
 )
 
-VAULT = make_vault_key()
+VAULT = generate_vault_key()
 
 
 @given(st.binary(max_size=300), st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
@@ -44,7 +44,7 @@ def test_a_blob_that_was_moved_does_not_open() -> None:
 def test_another_key_does_not_open_it() -> None:
     blob = seal(b"secret", to=VAULT.public, binding="a")
     with pytest.raises(CannotOpen):
-        open_sealed(blob, private=make_vault_key().private, binding="a")
+        open_sealed(blob, private=generate_vault_key().private, binding="a")
 
 
 def test_no_changed_blob_opens() -> None:

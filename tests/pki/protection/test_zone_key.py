@@ -12,12 +12,12 @@ from pki.errors import WrongKey
 from pki.protection import zone_key
 from tests.pki import factories
 
-PRIVATE, PUBLIC = zone_key.make_zone_key()
+PRIVATE, PUBLIC = zone_key.generate_zone_key()
 
 
 def test_the_keys_are_32_raw_octets() -> None:
     assert len(base64.b64decode(PRIVATE)) == len(base64.b64decode(PUBLIC)) == 32
-    assert zone_key.public_part(PRIVATE) == PUBLIC
+    assert zone_key.get_public_key(PRIVATE) == PUBLIC
 
 
 def test_the_first_vector_of_the_rfc_holds() -> None:
@@ -30,7 +30,7 @@ def test_a_signature_verifies_and_nothing_else_does() -> None:
     signature = zone_key.sign(PRIVATE, b"message")
     assert zone_key.verify(PUBLIC, b"message", signature)
     assert not zone_key.verify(PUBLIC, b"messagf", signature)
-    assert not zone_key.verify(zone_key.make_zone_key()[1], b"message", signature)
+    assert not zone_key.verify(zone_key.generate_zone_key()[1], b"message", signature)
     assert not zone_key.verify(PUBLIC, b"message", signature[:-1])
     assert not zone_key.verify("AAAA", b"message", signature)
     assert not zone_key.verify("\ud800", b"message", signature)

@@ -1,11 +1,11 @@
-"""The counts of a large update, kept by the sweep for the panes that look at it (P-8)."""
+"""The stored counts of a large update for the live pane."""
 
 from datetime import timedelta
 
 import pytest
 from django.test import Client
 
-from systemupdates.assignments import assignment as acts
+from systemupdates.assignments import assignment as assignments
 from systemupdates.assignments import rollout
 from systemupdates.models import Assignment, SystemUpdate
 from systemupdates.updates import lifecycle
@@ -18,67 +18,75 @@ A = AssignmentState
 
 @pytest.fixture
 def update(monkeypatch):
-    """An update that counts as large: four devices have failed on it."""
-    monkeypatch.setattr(rollout, "LARGE", 4)
+    """Return a large update that has failed on four devices."""
+    monkeypatch.setattr(rollout, "LARGE_UPDATE", 4)
     factories.zone()
-    begun = factories.now() - timedelta(minutes=10)
-    made = factories.update(factories.server("ps-1"), state=UpdateState.ASSIGNED, assigned_at=begun)
+    assigned_at = factories.now() - timedelta(minutes=10)
+    update = factories.update(
+        factories.server("ps-1"), state=UpdateState.ASSIGNED, assigned_at=assigned_at
+    )
     for number in range(4):
-        factories.assignment(made, factories.device(f"pc-{number}"), A.FAILED)
-    return made
+        factories.assignment(update, factories.device(f"pc-{number}"), A.FAILED)
+    return update
 
 
-def again(update):
+def reload(update):
     return SystemUpdate.objects.get(pk=update.pk)
 
 
-def swept(update):
-    rollout.note(update, now=factories.now())
-    return again(update)
+def record_counts(update):
+    rollout.record_sample(update, now=factories.now())
+    return reload(update)
 
 
-def one():
+def first_assignment():
     return Assignment.objects.order_by("pk").first()
 
 
-def test_a_pane_shows_what_the_sweep_has_counted_and_counts_by_itself_when_that_is_old(update):
+def test_stored_counts_are_used_until_they_are_too_old(update):
     now = factories.now()
-    rollout.note(update, now=now)
+    rollout.record_sample(update, now=now)
     Assignment.objects.update(state=A.ACTIVATED)
-    assert rollout.recent(again(update), now=now + timedelta(seconds=9)) == {"failed": 4}
-    assert rollout.recent(again(update), now=now + timedelta(seconds=10)) == {"activated": 4}
-    rollout.note(update, now=now + timedelta(seconds=1))
-    assert rollout.recent(again(update), now=now + timedelta(seconds=2)) == {"activated": 4}
+    assert rollout.get_recent_counts(reload(update), now=now + timedelta(seconds=9)) == {
+        "failed": 4
+    }
+    assert rollout.get_recent_counts(reload(update), now=now + timedelta(seconds=10)) == {
+        "activated": 4
+    }
+    rollout.record_sample(update, now=now + timedelta(seconds=1))
+    assert rollout.get_recent_counts(reload(update), now=now + timedelta(seconds=2)) == {
+        "activated": 4
+    }
 
 
-def test_few_devices_are_always_counted(update):
+def test_the_counts_of_small_updates_are_not_stored(update):
     Assignment.objects.first().delete()
-    assert swept(update).tallied_at is None
+    assert record_counts(update).counted_at is None
     Assignment.objects.update(state=A.ACTIVATED)
-    assert rollout.recent(again(update), now=factories.now()) == {"activated": 3}
+    assert rollout.get_recent_counts(reload(update), now=factories.now()) == {"activated": 3}
 
 
 @pytest.mark.parametrize(
-    "act",
+    "action",
     [
-        lambda: acts.ignore_device(one(), now=factories.now()),
-        lambda: acts.redeploy(one(), now=factories.now()),
-        lambda: lifecycle.clear_error(one(), now=factories.now()),
-        lambda: lifecycle.redeploy_failed(again(one().update), now=factories.now()),
+        lambda: assignments.ignore_device(first_assignment(), now=factories.now()),
+        lambda: assignments.redeploy(first_assignment(), now=factories.now()),
+        lambda: lifecycle.clear_error(first_assignment(), now=factories.now()),
+        lambda: lifecycle.redeploy_failed(reload(first_assignment().update), now=factories.now()),
     ],
     ids=["ignore", "redeploy", "clear", "redeploy-failed"],
 )
-def test_what_an_administrator_changes_is_seen_at_once(update, act):
-    assert swept(update).tally == {"failed": 4}
-    act()
-    assert rollout.recent(again(update), now=factories.now()).get("failed", 0) < 4
+def test_actions_of_administrators_discard_the_stored_counts(update, action):
+    assert record_counts(update).counts == {"failed": 4}
+    action()
+    assert rollout.get_recent_counts(reload(update), now=factories.now()).get("failed", 0) < 4
 
 
-def test_the_live_pane_takes_them(update, monkeypatch):
-    monkeypatch.setattr(rollout, "LASTS", timedelta(hours=1))  # however busy the machine is
+def test_the_live_pane_uses_the_stored_counts(update, monkeypatch):
+    monkeypatch.setattr(rollout, "MAX_COUNTS_AGE", timedelta(hours=1))  # the machine might be slow
     client = Client()
     client.force_login(factories.admin())
-    swept(update)
+    record_counts(update)
     Assignment.objects.update(state=A.ACTIVATED)
     page = client.get(f"/system-updates/{update.pk}/rollout/").content.decode()
     assert "state=failed" in page

@@ -1,4 +1,4 @@
-"""The rollout over time: samples, and the chart that the page draws of them (B-6)."""
+"""The samples of a rollout and its chart."""
 
 from datetime import timedelta
 from xml.etree import ElementTree as ET
@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from systemupdates.assignments import rollout
-from systemupdates.models import Assignment, Sample
+from systemupdates.models import Assignment, RolloutSample
 from systemupdates.updates import tables
 from systemupdates.updates.states import AssignmentState, UpdateState
 from tests.support import factories
@@ -20,69 +20,76 @@ LIST = "/system-updates/"
 @pytest.fixture
 def update():
     factories.zone()
-    begin = factories.now() - timedelta(minutes=10)
-    made = factories.update(factories.server("ps-1"), state=UpdateState.ASSIGNED, assigned_at=begin)
+    assigned_at = factories.now() - timedelta(minutes=10)
+    update = factories.update(
+        factories.server("ps-1"), state=UpdateState.ASSIGNED, assigned_at=assigned_at
+    )
     for n in range(4):
-        factories.assignment(made, factories.device(f"pc-{n}"), A.ASSIGNED)
-    return made
+        factories.assignment(update, factories.device(f"pc-{n}"), A.ASSIGNED)
+    return update
 
 
 def counts(update):
-    return tables.counts([update])[update.pk]
+    return tables.count_devices([update])[update.pk]
 
 
-def test_a_sample_is_kept_when_something_changed_and_not_too_often(update):
+def test_a_sample_is_stored_after_a_change_and_an_interval(update):
     now = update.assigned_at + timedelta(seconds=10)
-    rollout.note(update, now=now)
-    rollout.note(update, now=now + timedelta(seconds=60))
-    assert Sample.objects.count() == 1, "nothing changed"
+    rollout.record_sample(update, now=now)
+    rollout.record_sample(update, now=now + timedelta(seconds=60))
+    assert RolloutSample.objects.count() == 1, "nothing changed"
     Assignment.objects.filter(device__name="pc-0").update(state=A.APPLIED)
-    rollout.note(update, now=now + timedelta(seconds=1))
-    assert Sample.objects.count() == 1, "too soon"
-    rollout.note(update, now=now + timedelta(seconds=61))
-    assert [s.counts["trusted"] for s in Sample.objects.all()] == [0, 1]
+    rollout.record_sample(update, now=now + timedelta(seconds=1))
+    assert RolloutSample.objects.count() == 1, "too soon"
+    rollout.record_sample(update, now=now + timedelta(seconds=61))
+    assert [s.counts["trusted"] for s in RolloutSample.objects.all()] == [0, 1]
 
 
-def test_a_rollout_of_weeks_keeps_some_hundred_samples(update):
+def test_a_rollout_of_weeks_has_a_few_hundred_samples(update):
     now = update.assigned_at
     for hour in range(24 * 7):
         Assignment.objects.filter(device__name="pc-0").update(
             state=A.APPLIED if hour % 2 else A.FAILED
         )
         for minute in (0, 20, 40):
-            rollout.note(update, now=now + timedelta(hours=hour, minutes=minute))
-    assert Sample.objects.count() < 400
+            rollout.record_sample(update, now=now + timedelta(hours=hour, minutes=minute))
+    assert RolloutSample.objects.count() < 400
 
 
-def test_the_last_word_is_always_kept(update):
+def test_the_final_sample_is_always_stored(update):
     now = update.assigned_at + timedelta(seconds=10)
-    rollout.note(update, now=now)
+    rollout.record_sample(update, now=now)
     Assignment.objects.update(state=A.ACTIVATED)
-    rollout.note(update, now=now, last_word=True)
-    assert Sample.objects.last().counts == {"trusted": 4, "activated": 4, "failed": 0, "of": 4}
+    rollout.record_sample(update, now=now, is_final=True)
+    assert RolloutSample.objects.last().counts == {
+        "trusted": 4,
+        "activated": 4,
+        "failed": 0,
+        "of": 4,
+    }
 
 
-def test_devices_that_are_left_out_do_not_count(update):
+def test_ignored_devices_are_not_counted(update):
     Assignment.objects.filter(device__name="pc-0").update(state=A.IGNORED)
-    assert rollout.reckon(counts(update))["of"] == 3
+    assert rollout.summarize_counts(counts(update))["of"] == 3
 
 
 def test_an_update_that_is_not_assigned_has_no_chart(update):
     update.assigned_at = None
-    assert rollout.drawn(update, {}, now=factories.now()) is None
-    rollout.note(update, now=factories.now())
-    assert not Sample.objects.exists()
+    assert rollout.build_rollout_chart(update, {}, now=factories.now()) is None
+    rollout.record_sample(update, now=factories.now())
+    assert not RolloutSample.objects.exists()
 
 
-def test_the_lines_are_steps_inside_the_frame_and_end_at_the_live_numbers(update):
+def test_the_chart_lines_end_at_the_current_numbers(update):
     for minute, applied in ((1, 1), (5, 3)):
-        Sample.objects.create(
+        RolloutSample.objects.create(
             update=update,
             at=update.assigned_at + timedelta(minutes=minute),
             counts={"trusted": applied, "activated": 0, "failed": 1, "of": 4},
         )
     Assignment.objects.update(state=A.APPLIED)
-    chart = rollout.drawn(update, counts(update), now=factories.now())
+    chart = rollout.build_rollout_chart(update, counts(update), now=factories.now())
     trusted, _activated, failed = chart.lines
     assert (trusted.last, failed.last) == (4, 0)
     assert [counts[0] for _at, counts in chart.rows] == [0, 1, 3, 4]
@@ -90,7 +97,7 @@ def test_the_lines_are_steps_inside_the_frame_and_end_at_the_live_numbers(update
     assert "V0.0" in trusted.path, "all four devices: the top of the frame"
 
 
-def test_the_page_draws_it_without_script_or_style_and_tells_it_in_numbers(update):
+def test_the_page_has_the_chart_and_a_table(update):
     client = Client()
     client.force_login(factories.admin())
     Assignment.objects.filter(device__name="pc-1").update(state=A.FAILED)
@@ -99,23 +106,23 @@ def test_the_page_draws_it_without_script_or_style_and_tells_it_in_numbers(updat
     drawing = ET.fromstring(page[begin : page.index("</svg>", begin) + 6][22:].strip())
     assert len(drawing.findall("path")) == 3
     assert "style=" not in page[begin : page.index("</figure>", begin)]
-    assert "As a table" in page
+    assert "View as table" in page
 
 
-def test_the_live_pane_is_silent_while_nothing_is_new(update):
+def test_the_live_pane_is_sent_only_after_changes(update):
     client = Client()
     client.force_login(factories.admin())
     page = client.get(f"{LIST}{update.pk}/devices/")
-    there = f"{LIST}{update.pk}/rollout/?rev={page.context['mark']}"
-    assert client.get(there).status_code == 204
+    url = f"{LIST}{update.pk}/rollout/?rev={page.context['page_revision']}"
+    assert client.get(url).status_code == 204
     Assignment.objects.filter(device__name="pc-1").update(state=A.FAILED)
-    news = client.get(there)
-    assert news.status_code == 200
-    assert "zcc:rows" in news.headers["HX-Trigger"]
-    assert "Redeploy" in news.content.decode()
+    response = client.get(url)
+    assert response.status_code == 200
+    assert "zcc:rows" in response.headers["HX-Trigger"]
+    assert "Redeploy" in response.content.decode()
 
 
-def test_a_past_update_is_not_asked_about_any_more(update):
+def test_the_pane_of_a_completed_update_is_not_polled(update):
     client = Client()
     client.force_login(factories.admin())
     update.state = UpdateState.COMPLETED

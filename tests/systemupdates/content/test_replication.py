@@ -1,4 +1,4 @@
-"""Content on its way to servers: who, from where, when, how far, what blocks (D-34, D-35)."""
+"""Replication of content: sources, progress, failures, and exclusion of servers."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from systemupdates.content import replica_status, replication
 from systemupdates.models import Assignment, Replica
 from systemupdates.updates.states import AssignmentState, ReplicaState, UpdateState
 from tests.support import factories
-from wire.messages import Copy
+from wire.messages import ReplicaProgress
 
 pytestmark = pytest.mark.django_db
 R = ReplicaState
@@ -44,110 +44,122 @@ def servers(zone):
 
 @pytest.fixture
 def update(servers):
-    made = factories.update(servers["ps-1"], files=FILES)
-    replication.start(made)
-    return made
+    update = factories.update(servers["ps-1"], files=FILES)
+    replication.create_replicas(update)
+    return update
 
 
-def state(server, update):
+def get_replica(server, update):
     return Replica.objects.get(server=server, update=update)
 
 
-def hears(server, *, holds=(), copies=(), later=0):
+def report(server, *, stored=(), copies=(), later=0):
     now = factories.now() + timedelta(seconds=later)
-    return replication.heard(server, list(holds), list(copies), now=now)
+    return replication.save_replication_report(server, list(stored), list(copies), now=now)
 
 
-def test_content_servers_alone_get_it_and_the_initiating_one_has_it(update, servers):
+def test_replicas_are_created_for_content_servers(update, servers):
     rows = {row.server.name: row.state for row in Replica.objects.select_related("server")}
     assert rows == {"ps-1": R.AVAILABLE, "ps-2": R.PENDING, "cs-1": R.PENDING}
-    asked = Device.objects.filter(errands=True, wake=True).values_list("name", flat=True)
-    assert set(asked) == {"ps-1", "ps-2", "cs-1"}, "an operation asks for an immediate copy"
-    assert {str(pk) for pk in registration.to_wake()} == {
+    requested = Device.objects.filter(has_pending_work=True, refresh_requested=True).values_list(
+        "name", flat=True
+    )
+    assert set(requested) == {"ps-1", "ps-2", "cs-1"}, "replication starts immediately"
+    assert {str(pk) for pk in registration.take_refresh_requests()} == {
         str(servers[name].pk) for name in ("ps-1", "ps-2")
     }
-    assert registration.to_wake() == [], "each is woken once"
+    assert registration.take_refresh_requests() == [], "each request is returned once"
 
 
-def test_satellites_copy_from_their_parent_others_from_the_initiating_server(update, servers):
-    orders = replication.wanted_by(servers["cs-1"])
-    assert [order.sha256 for order in orders] == DIGESTS
-    near = f"http://{servers['ps-1'].addresses[0]}:8080/content/{DIGESTS[0]}"
-    assert orders[0].sources == [near]
-    assert orders[0].rate == 64 * 1024
+def test_satellites_copy_from_their_parent(update, servers):
+    requests = replication.get_replication_requests(servers["cs-1"])
+    assert [request.sha256 for request in requests] == DIGESTS
+    parent = f"http://{servers['ps-1'].addresses[0]}:8080/content/{DIGESTS[0]}"
+    assert requests[0].sources == [parent]
+    assert requests[0].rate == 64 * 1024
 
 
-def test_every_server_that_holds_it_is_a_source_when_the_nearest_fails(update, servers):
-    hears(servers["ps-2"], holds=DIGESTS)
-    sources = replication.wanted_by(servers["cs-1"])[0].sources
+def test_other_servers_with_the_content_are_alternative_sources(update, servers):
+    report(servers["ps-2"], stored=DIGESTS)
+    sources = replication.get_replication_requests(servers["cs-1"])[0].sources
     assert sources == [
         f"http://{servers[name].addresses[0]}:8080/content/{DIGESTS[0]}"
         for name in ("ps-1", "ps-2")
     ]
-    assert replication.wanted_by(servers["ps-2"]) == []
+    assert replication.get_replication_requests(servers["ps-2"]) == []
 
 
-def test_the_limit_of_a_server_wins_over_that_of_the_zone(update, servers):
+def test_the_limit_of_a_server_overrides_the_limit_of_the_zone(update, servers):
     Device.objects.filter(name="ps-2").update(bandwidth_kib=0)
-    orders = replication.wanted_by(Device.objects.get(name="ps-2"))
-    assert {order.rate for order in orders} == {0}
+    requests = replication.get_replication_requests(Device.objects.get(name="ps-2"))
+    assert {request.rate for request in requests} == {0}
 
 
-def test_progress_is_counted_in_bytes_and_a_failure_has_its_reason(update, servers):
+def test_progress_is_calculated_from_bytes_and_failures_have_a_reason(update, servers):
     server = servers["ps-2"]
-    assert hears(server, holds=[DIGESTS[0]], copies=[Copy(DIGESTS[1], got=1000)]) == []
-    assert (state(server, update).state, state(server, update).progress) == (R.REPLICATING, 50)
-    hears(server, holds=[DIGESTS[0]], copies=[Copy(DIGESTS[1], got=1000, error="No server.")])
-    row = state(server, update)
+    assert (
+        report(server, stored=[DIGESTS[0]], copies=[ReplicaProgress(DIGESTS[1], received=1000)])
+        == []
+    )
+    assert (get_replica(server, update).state, get_replica(server, update).progress) == (
+        R.REPLICATING,
+        50,
+    )
+    report(
+        server,
+        stored=[DIGESTS[0]],
+        copies=[ReplicaProgress(DIGESTS[1], received=1000, error="No server.")],
+    )
+    row = get_replica(server, update)
     assert (row.state, row.reason) == (R.FAILED, "No server.")
-    assert hears(server, holds=DIGESTS) == [update]
-    row = state(server, update)
+    assert report(server, stored=DIGESTS) == [update]
+    row = get_replica(server, update)
     assert (row.state, row.progress, row.reason) == (R.AVAILABLE, 100, "")
 
 
-def test_a_server_that_lost_its_content_fetches_it_again(update, servers):
+def test_missing_content_is_replicated_again(update, servers):
     server = servers["ps-2"]
-    hears(server, holds=DIGESTS)
-    hears(server, holds=[])
-    assert state(server, update).state == R.AVAILABLE, "a report from before it arrived"
-    hears(server, holds=[DIGESTS[1]], later=120)
-    assert state(server, update).state == R.PENDING
-    assert replication.wanted_by(server)
+    report(server, stored=DIGESTS)
+    report(server, stored=[])
+    assert get_replica(server, update).state == R.AVAILABLE, "the report is older than the content"
+    report(server, stored=[DIGESTS[1]], later=120)
+    assert get_replica(server, update).state == R.PENDING
+    assert replication.get_replication_requests(server)
 
 
-def test_devices_that_failed_for_want_of_content_go_on_by_themselves(update, servers):
-    """D-38: no administrator is needed once the content is there."""
+def test_devices_retry_when_the_missing_content_is_available(update, servers):
+    """D-38: no administrator is needed once the content is url."""
     failed = AssignmentState.FAILED
-    lacking = factories.assignment(update, servers["pc-1"], failed, step="offered")
+    without_content = factories.assignment(update, servers["pc-1"], failed, step="offered")
     other = factories.assignment(update, factories.device("pc-2"), failed, step="staged")
-    Device.objects.update(errands=False)
-    hears(servers["ps-2"], holds=DIGESTS)
-    assert Assignment.objects.get(pk=lacking.pk).redeploy
+    Device.objects.update(has_pending_work=False)
+    report(servers["ps-2"], stored=DIGESTS)
+    assert Assignment.objects.get(pk=without_content.pk).redeploy
     assert not Assignment.objects.get(pk=other.pk).redeploy, "it failed for another reason"
-    assert list(Device.objects.filter(errands=True)) == [servers["pc-1"]]
+    assert list(Device.objects.filter(has_pending_work=True)) == [servers["pc-1"]]
 
 
-def test_a_server_that_left_the_zone_holds_nothing_up(update, servers):
-    hears(servers["ps-2"], holds=DIGESTS)
+def test_a_retired_server_does_not_block_the_assignment(update, servers):
+    report(servers["ps-2"], stored=DIGESTS)
     assert update.replicas.missing().count() == 1
     Device.objects.filter(name="cs-1").update(state="retired")
     assert not update.replicas.missing().exists()
 
 
-def test_a_server_that_joins_gets_what_still_counts(update, servers):
+def test_a_new_server_receives_open_updates(update, servers):
     factories.update(servers["ps-1"], files=FILES, state=UpdateState.CANCELED, name="old")
-    late = factories.server("ps-3")
-    replication.join(late)
-    replication.join(late)
-    assert [row.update for row in Replica.objects.filter(server=late)] == [update]
+    new = factories.server("ps-3")
+    replication.create_replicas_for_server(new)
+    replication.create_replicas_for_server(new)
+    assert [row.update for row in Replica.objects.filter(server=new)] == [update]
 
 
-def test_a_satellite_that_is_left_out_by_its_setting_blocks_nothing(servers):
+def test_a_satellite_excluded_by_its_settings_does_not_block(servers):
     Device.objects.filter(name="cs-1").update(replicates=False)
-    made = factories.update(servers["ps-1"], files=FILES)
-    replication.start(made)
-    row = state(servers["cs-1"], made)
-    assert (row.state, row.reason) == (R.EXCLUDED, replication.STANDING_REASON)
+    update = factories.update(servers["ps-1"], files=FILES)
+    replication.create_replicas(update)
+    row = get_replica(servers["cs-1"], update)
+    assert (row.state, row.reason) == (R.EXCLUDED, replication.EXCLUDED_REASON)
 
 
 @pytest.fixture
@@ -157,71 +169,73 @@ def client(zone):
     return client
 
 
-def test_exclude_and_include_have_their_rules(update, servers, client):
-    row = state(servers["cs-1"], update)
-    there = f"/system-updates/replicas/{row.pk}/"
-    client.post(f"{there}exclude/")
-    assert state(servers["cs-1"], update).state == R.EXCLUDED
-    assert client.post(f"{there}exclude/").status_code == 409
-    client.post(f"{there}include/")
-    assert state(servers["cs-1"], update).state == R.PENDING
-    initiating = state(servers["ps-1"], update)
+def test_servers_are_excluded_and_included(update, servers, client):
+    row = get_replica(servers["cs-1"], update)
+    url = f"/system-updates/replicas/{row.pk}/"
+    client.post(f"{url}exclude/")
+    assert get_replica(servers["cs-1"], update).state == R.EXCLUDED
+    assert client.post(f"{url}exclude/").status_code == 409
+    client.post(f"{url}include/")
+    assert get_replica(servers["cs-1"], update).state == R.PENDING
+    initiating = get_replica(servers["ps-1"], update)
     response = client.post(f"/system-updates/replicas/{initiating.pk}/exclude/")
     assert response.status_code == 409
-    assert "holds the content already" in response.content.decode()
-    client.post(f"{there}exclude/")
+    assert "already has the content" in response.content.decode()
+    client.post(f"{url}exclude/")
     Device.objects.filter(name="cs-1").update(replicates=False)
-    assert "Settings tab" in client.post(f"{there}include/").content.decode()
+    assert "Settings tab" in client.post(f"{url}include/").content.decode()
     Device.objects.filter(name="cs-1").update(replicates=True)
     update.state = UpdateState.CANCELED
     update.save()
-    assert client.post(f"{there}include/").status_code == 409
+    assert client.post(f"{url}include/").status_code == 409
     assert Entry.objects.filter(there=R.EXCLUDED).count() == 2
 
 
-def test_replicate_now_asks_those_that_lack_it_and_takes_the_failure_off(update, servers, client):
-    hears(servers["ps-2"], copies=[Copy(DIGESTS[0], error="No server.")])
-    Device.objects.update(errands=False, wake=False)
+def test_replicate_now_retries_servers_without_the_content(update, servers, client):
+    report(servers["ps-2"], copies=[ReplicaProgress(DIGESTS[0], error="No server.")])
+    Device.objects.update(has_pending_work=False, refresh_requested=False)
     client.post(f"/system-updates/{update.pk}/content/now/")
-    assert state(servers["ps-2"], update).state == R.PENDING
-    asked = Device.objects.filter(errands=True, wake=True).values_list("name", flat=True)
-    assert set(asked) == {"ps-2", "cs-1"}
+    assert get_replica(servers["ps-2"], update).state == R.PENDING
+    requested = Device.objects.filter(has_pending_work=True, refresh_requested=True).values_list(
+        "name", flat=True
+    )
+    assert set(requested) == {"ps-2", "cs-1"}
 
 
-def shown(update, zone):
-    rows = replica_status.standing(update, zone, factories.now())
+def get_rows(update, zone):
+    rows = replica_status.get_replica_rows(update, zone, factories.now())
     return {row.replica.server.name: row for row in rows}
 
 
-def test_the_status_says_who_blocks_and_what_can_be_done(update, servers, zone):
-    silent = factories.now() - timedelta(days=2)
-    Device.objects.filter(name="cs-1").update(last_contact=silent)
-    rows = shown(update, zone)
+def test_the_status_shows_blocking_servers_and_the_next_step(update, servers, zone):
+    two_days_ago = factories.now() - timedelta(days=2)
+    Device.objects.filter(name="cs-1").update(last_contact=two_days_ago)
+    rows = get_rows(update, zone)
     assert (rows["ps-1"].blocks, rows["ps-1"].label, rows["ps-1"].todo) == (False, "Available", "")
     assert rows["ps-2"].blocks
     assert "the initiating server by" in rows["ps-2"].todo
     assert (rows["cs-1"].label, rows["cs-1"].tone) == ("Offline", "bad")
     assert "exclude the server" in rows["cs-1"].todo
-    assert [row.blocks for row in replica_status.standing(update, zone, factories.now())] == [
-        *(True, True, False)
-    ]
+    assert [
+        row.blocks for row in replica_status.get_replica_rows(update, zone, factories.now())
+    ] == [*(True, True, False)]
 
 
-def test_after_the_assignment_nothing_blocks_but_the_copy_goes_on(update, servers, zone):
+def test_replication_continues_after_the_assignment(update, servers, zone):
     update.assigned_at = factories.now()
     update.save()
-    row = shown(update, zone)["ps-2"]
+    row = get_rows(update, zone)["ps-2"]
     assert not row.blocks
     assert row.may_exclude
-    assert replication.wanted_by(servers["ps-2"])
+    assert replication.get_replication_requests(servers["ps-2"])
 
 
-def test_the_page_and_the_popup_show_every_server(update, servers, client):
+def test_the_page_shows_every_content_server(update, servers, client):
     page = client.get(f"/system-updates/{update.pk}/content/").content.decode()
     for name in ("ps-1", "ps-2", "cs-1"):
         assert name in page
-    assert "as-1" not in page, "an Authentication Satellite holds no content"
-    assert "Replicate now" in page
+    assert "as-1" not in page, "an Authentication Satellite has no content"
+    assert "Replicate Now" in page
 
 
 def test_the_page_shows_where_the_tool_is_offered(update, servers, client):

@@ -1,4 +1,4 @@
-"""The Certificate Remint Tool: one file per update, same bytes everywhere (D-40, R212)."""
+"""The Certificate Remint Tool: build, publication, and download."""
 
 import subprocess
 from uuid import UUID
@@ -13,36 +13,36 @@ from tests.certificates.operations import test_remint_ca as remint
 PYTHON = "/usr/bin/python3"
 
 
-def test_the_same_update_gives_the_same_bytes(zone):
+def test_the_build_is_reproducible(zone):
     update = remint.prepared().update
-    assert build.build(update) == build.build(SystemUpdate.objects.get(pk=update.pk))
+    assert build.build_tool(update) == build.build_tool(SystemUpdate.objects.get(pk=update.pk))
 
 
-def test_it_is_offered_on_the_initiating_server_at_once_and_withdrawn_on_cancel(zone, client):
+def test_the_initiating_server_offers_the_tool_until_the_update_is_canceled(zone, client):
     operation = remint.prepared()
     server = UUID(zone.first.id)
-    assert build.publish(server)
+    assert build.publish_tools(server)
     page = client.get("/zenworks-setup/", secure=True)
     assert build.NAME in page.content.decode()
     sent = client.get(f"/zenworks-setup/{build.NAME}", secure=True)
-    assert b"".join(sent.streaming_content) == build.build(operation.update)
+    assert b"".join(sent.streaming_content) == build.build_tool(operation.update)
     SystemUpdate.objects.filter(pk=operation.update_id).update(state="canceled")
-    build.publish(server)
-    assert not build.offered_names()
+    build.publish_tools(server)
+    assert not build.list_file_names()
 
 
-def test_a_file_outside_the_offer_cannot_be_named(zone, client):
+def test_other_files_cannot_be_downloaded(zone, client):
     remint.prepared()
-    (build.folder()).mkdir(exist_ok=True)
-    (build.folder() / "other").write_text("secret")
+    (build.get_folder()).mkdir(exist_ok=True)
+    (build.get_folder() / "other").write_text("secret")
     for name in ("other", "..%2fdevice.json", "%2e%2e%2fdevice.json"):
         assert client.get(f"/zenworks-setup/{name}", secure=True).status_code == 404
 
 
-def test_the_system_python_alone_can_run_it(zone, tmp_path):
+def test_the_tool_runs_with_the_system_python(zone, tmp_path):
     update = remint.prepared().update
     tool = tmp_path / "tool.bin"
-    tool.write_bytes(build.build(update))
+    tool.write_bytes(build.build_tool(update))
     tool.chmod(0o755)
     done = subprocess.run(
         [tool, "--info", "--home", tmp_path / "nowhere"],
@@ -51,13 +51,13 @@ def test_the_system_python_alone_can_run_it(zone, tmp_path):
         env={"ZAC_PYTHON": PYTHON, "PATH": "/usr/bin:/bin"},
         check=False,
     )
-    assert done.returncode == 3, "a device that is not registered is told so"
+    assert done.returncode == 3, "the device is not registered"
     assert "register" in done.stderr.lower()
 
 
-def test_without_python_it_says_so_and_ends_with_69(zone, tmp_path):
+def test_the_tool_exits_with_69_without_python(zone, tmp_path):
     tool = tmp_path / "tool.bin"
-    tool.write_bytes(build.build(remint.prepared().update))
+    tool.write_bytes(build.build_tool(remint.prepared().update))
     done = subprocess.run(
         ["/bin/sh", tool], capture_output=True, text=True, env={"PATH": "/nowhere"}, check=False
     )
@@ -66,22 +66,22 @@ def test_without_python_it_says_so_and_ends_with_69(zone, tmp_path):
 
 
 @pytest.mark.django_db
-def test_nothing_is_offered_without_an_update(client, settings, tmp_path):
+def test_no_tool_is_offered_without_an_update(client, settings, tmp_path):
     settings.SERVER_HOME = tmp_path
     assert Operation.objects.count() == 0
     page = client.get("/zenworks-setup/", secure=True)
-    assert "No tool is offered" in page.content.decode()
+    assert "The tool is not available on this server" in page.content.decode()
 
 
-def test_content_is_served_in_parts_by_the_console_too(zone, client):
-    """RFC 9110, 14.1.2: a depot and the console answer a Range alike."""
+def test_the_console_supports_range_requests_for_content(zone, client):
+    """Content servers and the console respond equally. See: RFC 9110 14.1.2."""
     (file, *_rest) = remint.prepared().update.files
-    there = f"/content/{file['sha256']}"
-    whole = client.get(there, secure=True)
+    url = f"/content/{file['sha256']}"
+    whole = client.get(url, secure=True)
     assert whole.status_code == 200
     assert len(whole.content) == file["size"]
-    part = client.get(there, secure=True, headers={"Range": "bytes=10-19"})
+    part = client.get(url, secure=True, headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, whole.content[10:20])
     assert part.headers["Content-Range"] == f"bytes 10-19/{file['size']}"
-    beyond = client.get(there, secure=True, headers={"Range": f"bytes={file['size']}-"})
+    beyond = client.get(url, secure=True, headers={"Range": f"bytes={file['size']}-"})
     assert beyond.status_code == 416

@@ -1,4 +1,4 @@
-"""The System Updates page and Status by Device (manual, 1.2.4, 1.2.5)."""
+"""The System Updates page and Status by Device."""
 
 import json
 
@@ -26,7 +26,7 @@ def client():
 
 @pytest.fixture
 def update():
-    made = factories.update(factories.server("ps-1"))
+    update = factories.update(factories.server("ps-1"))
     states = {
         "b-done": A.ACTIVATED,
         "c-failed": A.FAILED,
@@ -35,12 +35,12 @@ def update():
     }
     for name, state in states.items():
         factories.assignment(
-            made, factories.device(name), state, reason="Disk full." if state == A.FAILED else ""
+            update, factories.device(name), state, reason="Disk full." if state == A.FAILED else ""
         )
-    return made
+    return update
 
 
-def listed(client, update, query=""):
+def list_names(client, update, query=""):
     rows = client.get(f"{LIST}{update.pk}/devices/{query}").context["rows"]
     return [row["assignment"].device.name for row in rows]
 
@@ -63,10 +63,10 @@ def test_the_list_counts_devices_by_state_and_links_to_them(client, update):
     ],
 )
 def test_failed_devices_come_first_and_filters_work(client, update, query, names):
-    assert listed(client, update, query) == names
+    assert list_names(client, update, query) == names
 
 
-def test_acts_are_offered_where_the_state_allows_them(client, update):
+def test_actions_depend_on_the_state(client, update):
     rows = client.get(f"{LIST}{update.pk}/devices/").context["rows"]
     found = {r["assignment"].device.name: (r["may_redeploy"], r["may_ignore"]) for r in rows}
     assert found == {
@@ -77,7 +77,7 @@ def test_acts_are_offered_where_the_state_allows_them(client, update):
     }
 
 
-def test_readers_are_offered_no_act(update):
+def test_actions_are_hidden_without_the_right(update):
     factories.zone()
     reader = Client()
     reader.force_login(factories.user("reader"))
@@ -86,14 +86,14 @@ def test_readers_are_offered_no_act(update):
     assert "Ignore Device" not in page
 
 
-def test_a_device_that_moved_since_it_was_counted_is_told_once(update):
-    before = tables.counts([update])[update.pk]
+def test_a_device_that_changes_after_the_count_is_listed_once(update):
+    before = tables.count_devices([update])[update.pk]
     Assignment.objects.filter(state=A.PENDING).update(state=A.FAILED)
-    found = tables.status_by_device(update, before, "", "", "")
+    found = tables.get_status_by_device(update, before, "", "", "")
     assert [row.device.name for row in found] == ["c-failed", "d-waits", "a-left", "b-done"]
 
 
-def test_what_went_wrong_is_red_and_what_went_well_is_not(client, update):
+def test_only_reasons_of_failures_are_highlighted(client, update):
     Assignment.objects.filter(state=A.ACTIVATED).update(reason="Verified by the root ab12.")
     page = client.get(f"{LIST}{update.pk}/devices/").content.decode()
     assert '<span class="sub bad">Disk full.' in page
@@ -103,46 +103,46 @@ def test_what_went_wrong_is_red_and_what_went_well_is_not(client, update):
     assert '<span class="sub ">Verified by the root ab12.' in device
 
 
-def test_ignore_device_is_done_once_and_recorded(client, update):
+def test_ignore_device_is_recorded_in_the_audit_log(client, update):
     waiting = Assignment.objects.get(device__name="d-waits")
-    there = f"{LIST}assignments/{waiting.pk}/ignore/"
-    back = f"{LIST}{update.pk}/devices/?state=open&page=2"
-    response = client.post(there, {"next": back})
-    assert response.url == back, "filter and page stay"
+    url = f"{LIST}assignments/{waiting.pk}/ignore/"
+    list_url = f"{LIST}{update.pk}/devices/?state=open&page=2"
+    response = client.post(url, {"next": list_url})
+    assert response.url == list_url, "filter and page are kept"
     waiting.refresh_from_db()
     assert waiting.state == A.IGNORED
     assert Entry.objects.get().actor == "admin"
-    assert client.post(there).status_code == 409
+    assert client.post(url).status_code == 409
 
 
 def test_redeploy_offers_the_update_again(client, update):
     failed = Assignment.objects.get(device__name="c-failed")
-    there = f"{LIST}assignments/{failed.pk}/redeploy/"
-    response = client.post(there, headers={"HX-Request": "true"})
+    url = f"{LIST}assignments/{failed.pk}/redeploy/"
+    response = client.post(url, headers={"HX-Request": "true"})
     assert response.status_code == 204
     assert "zcc:changed" in json.loads(response.headers["HX-Trigger"])
     failed.refresh_from_db()
     assert (failed.state, failed.redeploy, failed.reason) == (A.ASSIGNED, True, "")
 
 
-def test_an_act_never_leads_to_another_host(client, update):
+def test_an_action_does_not_redirect_to_another_host(client, update):
     failed = Assignment.objects.get(device__name="c-failed")
-    there = f"{LIST}assignments/{failed.pk}/redeploy/"
-    response = client.post(there, {"next": "https://evil.example/"})
+    url = f"{LIST}assignments/{failed.pk}/redeploy/"
+    response = client.post(url, {"next": "https://evil.example/"})
     assert response.url == f"{LIST}{update.pk}/devices/"
 
 
-def test_an_empty_list_says_what_makes_updates(client):
+def test_an_empty_list_explains_what_creates_updates(client):
     assert "There are no system updates." in client.get(LIST).content.decode()
 
 
-@pytest.mark.parametrize("sorted_at_most", [0, 200], ids=["many", "few"])
-def test_every_page_of_many_devices_is_a_part_of_one_order(update, monkeypatch, sorted_at_most):
-    monkeypatch.setattr(tables, "SORTED_AT_MOST", sorted_at_most)
+@pytest.mark.parametrize("max_sorted", [0, 200], ids=["many", "few"])
+def test_pages_of_large_updates_have_a_consistent_order(update, monkeypatch, max_sorted):
+    monkeypatch.setattr(tables, "MAX_SORTED", max_sorted)
     for number in range(9):
         factories.assignment(update, factories.device(f"x-{number}"), A.ACTIVATED)
     every = Assignment.objects.filter(update=update)
-    found = tables.WorstFirst(every, tables.by_state(every))
+    found = tables.FailedFirst(every, tables.count_by_state(every))
     whole = [row.pk for row in found[0:100]]
     assert len(set(whole)) == len(found) == 13
     assert whole[0] == every.get(state=A.FAILED).pk
@@ -152,10 +152,12 @@ def test_every_page_of_many_devices_is_a_part_of_one_order(update, monkeypatch, 
             assert [row.pk for row in found[begin:end]] == whole[begin:end]
 
 
-@pytest.mark.parametrize("few", [0, 5_000], ids=["many", "few"])
-def test_a_search_finds_the_same_among_few_and_among_many(client, update, monkeypatch, few):
-    monkeypatch.setattr(tables, "FEW", few)
+@pytest.mark.parametrize("small_update", [0, 5_000], ids=["many", "few"])
+def test_a_search_has_the_same_result_in_small_and_large_updates(
+    client, update, monkeypatch, small_update
+):
+    monkeypatch.setattr(tables, "SMALL_UPDATE", small_update)
     factories.device("c-other")
-    assert listed(client, update, "?q=C-") == ["c-failed"]
-    assert listed(client, update, "?q=C-&sort=-device") == ["c-failed"]
-    assert listed(client, update, "?q=nobody") == []
+    assert list_names(client, update, "?q=C-") == ["c-failed"]
+    assert list_names(client, update, "?q=C-&sort=-device") == ["c-failed"]
+    assert list_names(client, update, "?q=nobody") == []

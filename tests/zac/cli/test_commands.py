@@ -16,7 +16,7 @@ import pytest
 from tests.zac.support.certificates import Root, new_key
 from tests.zac.support.zone import ADDRESS, Signer, Zone
 from wire import json_codec, registration_key
-from wire.messages import Registered, ServerAddress, Trust
+from wire.messages import RegisterResponse, ServerAddress, Trust
 from zac.cli import commands, exit_codes
 from zac.host import locks
 from zac.host.home import Home
@@ -113,7 +113,7 @@ def test_nobody_who_verifies_is_5(zone: Zone, zac: Zac) -> None:
 
 
 def test_another_zone_is_6(zone: Zone, zac: Zac) -> None:
-    foreign = registration_key.make(Signer().public)
+    foreign = registration_key.create(Signer().public)
     assert zac("reg", zone.servers[0].url, "--key", str(foreign)) == 6
 
 
@@ -157,7 +157,7 @@ def test_the_first_server_of_a_zone_is_adopted(
     prepared = json.loads(capsys.readouterr().out)
     root = Root()
     chain = root.sign_csr(prepared["csr"], "s1.zone1.test", ADDRESS)
-    given = Registered(
+    given = RegisterResponse(
         id="s1",
         secret="00" * 32,
         epoch=1,
@@ -179,7 +179,7 @@ def test_the_first_server_of_a_zone_is_adopted(
             assert zac("adopt", "--finish") == 0
     host = Host(Home(str(tmp_path / "home")))
     assert host.device.port == 8443
-    assert pem.fingerprint(host.security.current().server) == pem.fingerprint(chain)
+    assert pem.fingerprint(host.trust_store.current().server) == pem.fingerprint(chain)
     assert sorted(prepared["vault_keys"]) == ["ca_vault", "vault"]
     assert new_key() is not None
 

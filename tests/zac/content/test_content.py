@@ -12,8 +12,8 @@ import pytest
 
 from tests.zac.conftest import registered
 from tests.zac.support.zone import ADDRESS, Zone
-from wire import values
-from wire.messages import CONTENT_SATELLITE, Replicate
+from wire import records
+from wire.messages import CONTENT_SATELLITE, ReplicationRequest
 from wire.metadata import sha256
 from zac.content import content, replication
 from zac.content.content_server import Listener
@@ -88,14 +88,14 @@ def test_a_broken_download_goes_on_at_the_next_server_behind_what_has_come(
     assert fetch(host, first, second) == DATA
     assert first.asked == [""]
     assert second.asked == ["bytes=50000-"]
-    assert files.names(host.home.at("parts")) == []
+    assert files.list_names(host.home.path_to("parts")) == []
 
 
 def test_it_goes_on_in_the_next_pass_too(host: Host, source: Callable[..., Source]) -> None:
     first = source(breaks_at=60_000)
     with pytest.raises(content.ContentMissing):
         fetch(host, first)
-    assert content.got(host, DIGEST) == 60_000
+    assert content.received_bytes(host, DIGEST) == 60_000
     whole = source()
     assert fetch(Host(host.home), whole) == DATA
     assert whole.asked == ["bytes=60000-"]
@@ -114,7 +114,7 @@ def test_what_has_another_digest_is_never_used(host: Host, source: Callable[...,
     assert fetch(host, liar, honest) == DATA
     with pytest.raises(content.ContentMissing):
         fetch(host, liar)
-    assert content.got(host, DIGEST) == 0, "nothing of it is kept"
+    assert content.received_bytes(host, DIGEST) == 0, "nothing of it is kept"
 
 
 def test_who_sends_more_than_was_asked_for_is_left(
@@ -133,8 +133,8 @@ def test_the_depot_itself_answers_with_the_rest(host: Host, tmp_path: Path) -> N
     files.write(there.at("content", DIGEST), DATA)
     listener = Listener((ADDRESS, 0), there)
     listener.start()
-    files.make_folder(host.home.at("parts"))
-    files.write(host.home.at("parts", DIGEST), DATA[:70_000])
+    files.make_folder(host.home.path_to("parts"))
+    files.write(host.home.path_to("parts", DIGEST), DATA[:70_000])
     url = f"http://{ADDRESS}:{listener.server_port}/content/{DIGEST}"
     try:
         assert content.fetch(host, DIGEST, len(DATA), [url]) == DATA
@@ -162,7 +162,7 @@ class Clock:
 
 def test_the_bandwidth_limit_is_kept(host: Host, source: Callable[..., Source]) -> None:
     clock = Clock()
-    pace = content.Pace(10_240, clock=clock, sleep=clock.sleep)
+    pace = content.RateLimit(10_240, clock=clock, sleep=clock.sleep)
     assert fetch(host, source(), pace=pace) == DATA
     assert clock.now == pytest.approx(len(DATA) / 10_240)
     assert clock.rests > 3, "spread over the download, not at its end"
@@ -172,10 +172,10 @@ def test_a_slow_download_pauses_and_goes_on_later(
     host: Host, source: Callable[..., Source]
 ) -> None:
     clock = Clock()
-    pace = content.Pace(10_240, 5, clock=clock, sleep=clock.sleep)
-    with pytest.raises(content.Paused):
+    pace = content.RateLimit(10_240, 5, clock=clock, sleep=clock.sleep)
+    with pytest.raises(content.DownloadPaused):
         fetch(host, source(), pace=pace)
-    assert 0 < content.got(host, DIGEST) < len(DATA)
+    assert 0 < content.received_bytes(host, DIGEST) < len(DATA)
     assert fetch(host, source()) == DATA
 
 
@@ -184,14 +184,14 @@ def test_a_content_server_reports_how_far_it_is_and_what_is_wrong(
 ) -> None:
     host = registered(zone, new_host("c1"), name="c1", role=CONTENT_SATELLITE, content_port=1)
     zone.content.clear()
-    order = Replicate("update-1", DIGEST, len(DATA), [source(breaks_at=40_000).url])
-    zone.offer = values.replace(zone.offer, replicate=[order])
+    order = ReplicationRequest("update-1", DIGEST, len(DATA), [source(breaks_at=40_000).url])
+    zone.offer = records.replace(zone.offer, replicate=[order])
     refresh.refresh(host)
     (copy,) = zone.refreshes[-1].copies
     assert (copy.sha256, copy.got) == (DIGEST, 40_000)
     assert "on no content server" in copy.error
-    whole = values.replace(order, sources=[source().url])
-    zone.offer = values.replace(zone.offer, replicate=[whole])
+    whole = records.replace(order, sources=[source().url])
+    zone.offer = records.replace(zone.offer, replicate=[whole])
     refresh.refresh(host)
     assert zone.refreshes[-1].holds == [DIGEST]
     assert zone.refreshes[-1].copies == []
@@ -201,8 +201,8 @@ def test_parts_that_nobody_wants_any_more_are_dropped(
     zone: Zone, new_host: Callable[..., Host], source: Callable[..., Source]
 ) -> None:
     host = registered(zone, new_host("c1"), name="c1", role=CONTENT_SATELLITE, content_port=1)
-    order = Replicate("update-1", DIGEST, len(DATA), [source(breaks_at=40_000).url])
+    order = ReplicationRequest("update-1", DIGEST, len(DATA), [source(breaks_at=40_000).url])
     replication.replicate(host, [order], [])
-    assert content.got(host, DIGEST) == 40_000
+    assert content.received_bytes(host, DIGEST) == 40_000
     replication.replicate(host, [], [])
-    assert content.got(host, DIGEST) == 0
+    assert content.received_bytes(host, DIGEST) == 0

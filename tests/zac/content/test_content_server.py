@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import ipaddress
+import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,9 +15,9 @@ import pytest
 from tests.zac.conftest import registered
 from tests.zac.support.certificates import Root
 from tests.zac.support.zone import ADDRESS, Zone
-from wire import metadata, values
-from wire.messages import CONTENT_SATELLITE, Replicate
-from wire.metadata import Activated, Recovery, sha256
+from wire import metadata, records
+from wire.messages import CONTENT_SATELLITE, ReplicationRequest
+from wire.metadata import ActivationNotice, RecoveryNotices, sha256
 from zac.content.content_server import Listener
 from zac.host import files
 from zac.host.home import Home
@@ -112,6 +115,33 @@ def test_the_remint_tool_is_listed_and_downloaded(depot: Listener) -> None:
     assert get(depot, "/zenworks-setup/tool.bin")[1] == b"#!/bin/sh\n"
 
 
+def test_slow_connections_of_one_address_do_not_close_the_port(
+    depot: Listener, monkeypatch
+) -> None:
+    monkeypatch.setattr("zac.content.content_server.HEAD_SECONDS", 0.5)
+    slow = [socket.create_connection((ADDRESS, depot.server_port)) for _ in range(70)]
+    for line in slow[:40]:
+        line.sendall(b"GET /recovery HTTP/1.1\r\n")
+    source = (str(ipaddress.ip_address(ADDRESS) + 1), 0)
+    other = socket.create_connection((ADDRESS, depot.server_port), 5, source_address=source)
+    other.sendall(b"GET /contact HTTP/1.0\r\n\r\n")
+    assert other.recv(12) == b"HTTP/1.0 200"
+    other.close()
+    # The first ones are closed at their deadline, however often they send a line.
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        try:
+            slow[0].sendall(b"X: y\r\n")
+        except OSError:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("The connection was not closed at its deadline.")
+    assert get(depot, "/contact")[0] == 200
+    for line in slow:
+        line.close()
+
+
 def test_there_are_no_notices_before_an_activation(depot: Listener) -> None:
     assert get(depot, "/recovery")[1] == b'{"notices":[],"zone":""}'
 
@@ -143,14 +173,14 @@ def test_a_content_server_copies_and_reports_what_it_holds(
 ) -> None:
     host = registered(zone, new_host("c1"), name="c1", role=CONTENT_SATELLITE, content_port=1)
     file = zone.store("x", CONTENT)
-    order = Replicate("update-1", file.sha256, file.size, [])
-    zone.offer = values.replace(zone.offer, replicate=[order])
+    order = ReplicationRequest("update-1", file.sha256, file.size, [])
+    zone.offer = records.replace(zone.offer, replicate=[order])
     refresh.refresh(host)
     assert zone.refreshes[-1].holds == [file.sha256]
     assert len(zone.refreshes) == 2
     refresh.refresh(host)
     assert len(zone.refreshes) == 3
-    zone.offer = values.replace(zone.offer, replicate=[], withdraw=[file.sha256])
+    zone.offer = records.replace(zone.offer, replicate=[], withdraw=[file.sha256])
     refresh.refresh(host)
     assert zone.refreshes[-1].holds == []
 
@@ -159,8 +189,8 @@ def test_a_copy_that_is_not_intact_is_not_kept(zone: Zone, new_host: Callable[..
     host = registered(zone, new_host("c1"), name="c1", role=CONTENT_SATELLITE, content_port=1)
     file = zone.store("x", CONTENT)
     zone.content[file.sha256] = CONTENT[:-1]
-    order = Replicate("update-1", file.sha256, file.size, [])
-    zone.offer = values.replace(zone.offer, replicate=[order])
+    order = ReplicationRequest("update-1", file.sha256, file.size, [])
+    zone.offer = records.replace(zone.offer, replicate=[order])
     refresh.refresh(host)
     assert zone.refreshes[-1].holds == []
 
@@ -168,10 +198,10 @@ def test_a_copy_that_is_not_intact_is_not_kept(zone: Zone, new_host: Callable[..
 def test_a_server_keeps_notices_for_those_who_are_lost(zone: Zone, device: Host) -> None:
     made = zone.update(Root("Zone CA 2"))
     envelope = zone.offer.updates[0]
-    zone.offer = values.replace(zone.offer, updates=[])
-    notice = Activated(made.id, zone.id, 1, made.root_sha256, envelope)
+    zone.offer = records.replace(zone.offer, updates=[])
+    notice = ActivationNotice(made.id, zone.id, 1, made.root_sha256, envelope)
     signed = zone.notify(notice)
     refresh.refresh(device)
     refresh.refresh(device)
-    assert device.home.recovery() == Recovery(zone.id, [signed])
-    assert signed.payload_type == metadata.ACTIVATED
+    assert device.home.recovery_notices() == RecoveryNotices(zone.id, [signed])
+    assert signed.payload_type == metadata.ACTIVATION_NOTICE

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from zac.network.exchange import LONGEST_HEAD, Broken, Exchange
+from zac.network.exchange import MAX_HEADER_BYTES, Exchange, InvalidResponse
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def test_no_more_is_read_than_is_wanted() -> None:
 def test_an_answer_that_breaks_off_is_none() -> None:
     with answering(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n1234") as (exchange, _):
         exchange.ask("GET", "/", {})
-        with pytest.raises(Broken, match="broke off"):
+        with pytest.raises(InvalidResponse, match="broke off"):
             exchange.whole(100)
 
 
@@ -70,7 +70,7 @@ def test_what_had_come_before_it_broke_off_can_be_kept() -> None:
     with answering(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n1234") as (exchange, _):
         exchange.ask("GET", "/", {})
         assert exchange.read(100) == b"1234"
-        with pytest.raises(Broken, match="broke off"):
+        with pytest.raises(InvalidResponse, match="broke off"):
             exchange.read(100)
 
 
@@ -86,8 +86,8 @@ def test_what_had_come_before_it_broke_off_can_be_kept() -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.0 200 OK\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.0 200 OK\r\nContent-Length: +1\r\n\r\n",
-        b"HTTP/1.0 200 OK\r\nX: " + b"x" * LONGEST_HEAD + b"\r\n\r\n",
-        b"HTTP/1.0 200 OK\r\n" + b"X: x\r\n" * LONGEST_HEAD + b"\r\n",
+        b"HTTP/1.0 200 OK\r\nX: " + b"x" * MAX_HEADER_BYTES + b"\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\n" + b"X: x\r\n" * MAX_HEADER_BYTES + b"\r\n",
     ],
 )
 def test_what_is_no_answer_is_refused(said: bytes) -> None:
@@ -106,6 +106,6 @@ def test_what_is_no_answer_is_refused(said: bytes) -> None:
     ],
 )
 def test_nothing_can_be_slipped_into_a_request(target: str, headers: dict[str, str]) -> None:
-    with answering(b"") as (exchange, heard), pytest.raises(Broken):
+    with answering(b"") as (exchange, heard), pytest.raises(InvalidResponse):
         exchange.ask("GET", target, headers)
     assert heard == [b""]

@@ -14,7 +14,7 @@ from tests.zac.support.zone import ADDRESS, Zone, read_lines
 from zac.host.clock import Clock
 from zac.host.host import Host
 from zac.network import calls
-from zac.network.tls import BadAddress, Refused, Transport, Unreachable
+from zac.network.tls import BadAddress, CertificateRejected, Transport, Unreachable
 from zac.updates import refresh
 
 NewHost = Callable[..., Host]
@@ -35,13 +35,13 @@ def test_it_tells_which_root_verified(zone: Zone) -> None:
 
 
 def test_another_root_is_refused(zone: Zone) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(CertificateRejected):
         reach(zone, Root("Zone CA 1"))
 
 
 def test_another_name_is_refused(zone: Zone) -> None:
     zone.servers[0].show(zone.root.server("127.0.0.9"))
-    with pytest.raises(Refused, match="IP address mismatch"):
+    with pytest.raises(CertificateRejected, match="IP address mismatch"):
         reach(zone, zone.root)
 
 
@@ -51,7 +51,7 @@ def test_a_common_name_is_no_name(zone: Zone) -> None:
     with Transport(Clock("")).verified(good(zone, url), [zone.root.pem]) as line:
         assert line.peer.anchored == zone.root.sha256
     zone.servers[0].show(zone.root.nameless("localhost"))
-    with pytest.raises(Refused), Transport(Clock("")).verified(url, [zone.root.pem]):
+    with pytest.raises(CertificateRejected), Transport(Clock("")).verified(url, [zone.root.pem]):
         pass
 
 
@@ -61,7 +61,7 @@ def good(zone: Zone, url: str) -> str:
 
 
 def test_no_roots_means_no_contact(zone: Zone) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(CertificateRejected):
         reach(zone)
 
 
@@ -111,7 +111,7 @@ def test_a_wrong_clock_costs_no_contact(zone: Zone, new_host: NewHost, skew: flo
     again = Host(host.home)
     refresh.refresh(again)
     assert abs(again.clock.now() - zone.now()) < 5
-    contacts = read_lines(Path(host.home.at("contact.jsonl")))
+    contacts = read_lines(Path(host.home.path_to("contact.jsonl")))
     assert [one for one in contacts if not one["ok"]] == []
 
 
@@ -123,14 +123,14 @@ def test_a_clock_that_goes_wrong_later_costs_no_contact(zone: Zone, device: Host
     fresh = Host(device.home)
     refresh.refresh(fresh)
     assert abs(fresh.clock.now() - zone.now()) < 5
-    assert not any(one["refused"] for one in read_lines(Path(device.home.at("contact.jsonl"))))
+    assert not any(one["refused"] for one in read_lines(Path(device.home.path_to("contact.jsonl"))))
 
 
 def test_an_expired_certificate_stays_refused(zone: Zone, device: Host) -> None:
     zone.servers[0].show(zone.root.server(ADDRESS, days=(-10.0, -1.0)))
-    with pytest.raises(Refused):
+    with pytest.raises(CertificateRejected):
         reach(zone, zone.root)
-    with pytest.raises(calls.NoneVerifies):
+    with pytest.raises(calls.NoTrustedServer):
         refresh.refresh(device)
 
 
@@ -139,7 +139,7 @@ def test_a_stranger_cannot_set_the_clock(zone: Zone, device: Host) -> None:
     zone.servers[0].show(zone.root.server(ADDRESS, days=(-10.0, -1.0)))
     zone.shift = -5 * DAY
     zone.signer = type(zone.signer)()
-    with pytest.raises(calls.NoneVerifies):
+    with pytest.raises(calls.NoTrustedServer):
         refresh.refresh(device)
     assert abs(device.clock.now() - now()) < 60
 
@@ -149,5 +149,5 @@ def test_dates_are_judged_by_zone_time(zone: Zone, new_host: NewHost) -> None:
     zone.shift = 30 * DAY
     host = registered(zone, new_host())
     zone.servers[0].show(zone.root.server(ADDRESS, days=(-1.0, 20.0)))
-    with pytest.raises(calls.NoneVerifies, match="expired"):
+    with pytest.raises(calls.NoTrustedServer, match="expired"):
         refresh.refresh(host)

@@ -7,14 +7,14 @@ import socket
 from tests.zac.support.certificates import Root
 from tests.zac.support.zone import ADDRESS, Zone
 from wire.messages import (
-    CertificateAnswer,
-    CsrOrder,
+    CertificateResponse,
+    CsrParameters,
 )
-from wire.metadata import Go, Manifest
+from wire.metadata import ActivationOrder, Manifest
 from zac.host.host import Host
 from zac.updates import activation, refresh
 
-ORDER = CsrOrder(common_name="sat.zone1.test", key_length=256, addresses=[ADDRESS])
+ORDER = CsrParameters(common_name="sat.zone1.test", key_length=256, addresses=[ADDRESS])
 
 
 def free_port() -> int:
@@ -25,11 +25,11 @@ def free_port() -> int:
 
 def certify(zone: Zone, future: Root, host: Host, *names: str) -> None:
     """Order a request, sign it with the future root, let the server collect it."""
-    zone.answers["update-1"] = CertificateAnswer("ordered", order=ORDER, generation=1)
+    zone.answers["update-1"] = CertificateResponse("ordered", order=ORDER, generation=1)
     refresh.refresh(host)
     csr = zone.requests[-1][1].csr
     chain = future.sign_csr(csr, *(names or (ADDRESS,))) + zone.root.bridge(future)
-    zone.answers["update-1"] = CertificateAnswer("created", chain, generation=1)
+    zone.answers["update-1"] = CertificateResponse("created", chain, generation=1)
     refresh.refresh(host)
 
 
@@ -41,4 +41,4 @@ def served(host: Host, *roots: Root) -> str:
 
 def go(zone: Zone, update: Manifest, activate_at: int | None = None) -> None:
     when = update.activate_at if activate_at is None else activate_at
-    zone.notify(Go(update.id, zone.id, update.revision, when))
+    zone.notify(ActivationOrder(update.id, zone.id, update.revision, when))

@@ -16,11 +16,21 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.zac.support.certificates import Root, now
 from tests.zac.support.listener import ADDRESS, Server
-from wire import authentication, json_codec, messages, metadata, registration_key, values
-from wire.envelope import Envelope, signed_bytes, wrap
-from wire.messages import Refreshed, Registered, ServerAddress, StatusReport, Trust
-from wire.metadata import Activated, Cancel, File, Go, Manifest, Recovery, Retire, Rollback, sha256
-from wire.preflight import RehearsalReport
+from wire import authentication, json_codec, messages, metadata, records, registration_key
+from wire.envelope import Envelope, build_envelope, pre_authentication_encoding
+from wire.messages import RefreshResponse, RegisterResponse, ServerAddress, StatusReport, Trust
+from wire.metadata import (
+    ActivationNotice,
+    ActivationOrder,
+    Cancellation,
+    Manifest,
+    ManifestFile,
+    RecoveryNotices,
+    Retirement,
+    Rollback,
+    sha256,
+)
+from wire.preflight import PreflightReport
 
 
 class Signer:
@@ -33,7 +43,8 @@ class Signer:
 
     def sign(self, kind: str, thing: Any) -> Envelope:
         payload = json_codec.dump(thing)
-        return wrap(kind, payload, self.key.sign(signed_bytes(kind, payload)))
+        signature = self.key.sign(pre_authentication_encoding(kind, payload))
+        return build_envelope(kind, payload, signature)
 
 
 @dataclasses.dataclass
@@ -55,22 +66,22 @@ class Zone:
         self.signer = Signer()
         self.root = Root("Zone CA 1")
         self.trust = Trust(current=self.root.pem)
-        self.key = registration_key.make(self.signer.public)
+        self.key = registration_key.create(self.signer.public)
         self.epoch = 0
         self.shift = 0.0
         self.approved = True
         self.refresh_s = 1.0
         self.members: dict[str, Member] = {}
-        self.offer = Refreshed(time=0, approved=True, refresh_s=1)
+        self.offer = RefreshResponse(time=0, approved=True, refresh_s=1)
         self.content: dict[str, bytes] = {}
         self.recovery: list[Envelope] = []
         self.go: dict[str, Envelope] = {}
-        self.answers: dict[str, messages.CertificateAnswer] = {}
+        self.answers: dict[str, messages.CertificateResponse] = {}
         self.requests: list[tuple[str, messages.CsrRequest]] = []
-        self.refreshes: list[messages.Refresh] = []
-        self.registers: list[messages.Register] = []
+        self.refreshes: list[messages.RefreshRequest] = []
+        self.registers: list[messages.RegisterRequest] = []
         self.reports: list[tuple[str, StatusReport]] = []
-        self.rehearsals: list[RehearsalReport] = []
+        self.rehearsals: list[PreflightReport] = []
         self.heard: list[tuple[str, str, str, bytes]] = []
         self.lies: dict[str, Any] = {}
         self.servers: list[Server] = []
@@ -107,13 +118,13 @@ class Zone:
             old_root_sha256=self.root.sha256,
             files=[self.store(name, text.encode()) for name, text in files.items()],
         )
-        made = values.replace(made, **changes)
-        self.offer = values.replace(self.offer, updates=[self.sign(metadata.MANIFEST, made)])
+        made = records.replace(made, **changes)
+        self.offer = records.replace(self.offer, updates=[self.sign(metadata.MANIFEST, made)])
         return made
 
-    def store(self, name: str, data: bytes) -> File:
+    def store(self, name: str, data: bytes) -> ManifestFile:
         self.content[sha256(data)] = data
-        return File(name, sha256(data), len(data))
+        return ManifestFile(name, sha256(data), len(data))
 
     def sign(self, kind: str, thing: Any) -> Envelope:
         return self.signer.sign(kind, thing)
@@ -121,14 +132,14 @@ class Zone:
     def notify(self, thing: Any) -> Envelope:
         """Sign a notice and put it into every refresh from now on."""
         kinds = {
-            Go: metadata.GO,
-            Cancel: metadata.CANCEL,
-            Activated: metadata.ACTIVATED,
-            Retire: metadata.RETIRE,
+            ActivationOrder: metadata.ACTIVATION_ORDER,
+            Cancellation: metadata.CANCELLATION,
+            ActivationNotice: metadata.ACTIVATION_NOTICE,
+            Retirement: metadata.RETIREMENT,
             Rollback: metadata.ROLLBACK,
         }
         envelope = self.sign(kinds[type(thing)], thing)
-        self.offer = values.replace(self.offer, notices=[*self.offer.notices, envelope])
+        self.offer = records.replace(self.offer, notices=[*self.offer.notices, envelope])
         return envelope
 
     # The calls.
@@ -155,19 +166,19 @@ class Zone:
             data = self.content.get(path[9:])
             return (404, None) if data is None else (200, data)
         if path == "/zac/v1/hello":
-            return 200, self.greet(server, json_codec.load(messages.Hello, body))
+            return 200, self.greet(server, json_codec.load(messages.HelloRequest, body))
         if path == "/zac/v1/register":
             returning = (
                 self.authenticated("POST", path, body, headers)
                 if "Authorization" in headers
                 else None
             )
-            return self.register(json_codec.load(messages.Register, body), returning)
-        plain = {"/contact": {}, "/recovery": Recovery(self.id, self.recovery)}
+            return self.register(json_codec.load(messages.RegisterRequest, body), returning)
+        plain = {"/contact": {}, "/recovery": RecoveryNotices(self.id, self.recovery)}
         return (200, plain[path]) if path in plain else None
 
-    def greet(self, server: Server, hello: messages.Hello) -> messages.HelloAnswer:
-        statement = metadata.Statement(
+    def greet(self, server: Server, hello: messages.HelloRequest) -> messages.HelloResponse:
+        statement = metadata.IdentityStatement(
             zone=self.id,
             nonce=hello.nonce,
             host=hello.host,
@@ -175,10 +186,10 @@ class Zone:
             roots=[self.trust.current, *self.trust.in_grace],
             time=self.now(),
         )
-        signed = self.sign(metadata.STATEMENT, statement)
-        return messages.HelloAnswer(self.signer.zone_pub, signed)
+        signed = self.sign(metadata.IDENTITY_STATEMENT, statement)
+        return messages.HelloResponse(self.signer.zone_pub, signed)
 
-    def register(self, asked: messages.Register, returning: object) -> tuple[int, Any]:
+    def register(self, asked: messages.RegisterRequest, returning: object) -> tuple[int, Any]:
         self.registers.append(asked)
         if asked.key != self.key.secret and not isinstance(returning, Member):
             return 403, messages.Problem("Forbidden", 403, "The key is not valid.")
@@ -186,7 +197,7 @@ class Zone:
         member = Member(known or f"device-{len(self.members) + 1}", "", csr=asked.csr)
         member.secret = secrets.token_hex(32)
         self.members[member.id] = member
-        return 201, Registered(
+        return 201, RegisterResponse(
             id=member.id,
             secret=member.secret,
             epoch=7,
@@ -204,11 +215,11 @@ class Zone:
     def authenticated(
         self, method: str, path: str, body: bytes, headers: Any
     ) -> Member | messages.Problem:
-        credentials = authentication.read_header(headers.get("Authorization", ""))
+        credentials = authentication.parse_header(headers.get("Authorization", ""))
         member = self.members.get(credentials.device)
         if member is None:
             return messages.Problem("Unauthorized", 401, "The device is unknown.")
-        if not authentication.matches(
+        if not authentication.verify(
             credentials, member.secret, method=method, path=path, body=body
         ):
             return messages.Problem("Unauthorized", 401, "The signature is wrong.")
@@ -220,8 +231,8 @@ class Zone:
     def call(self, member: Member, method: str, path: str, body: bytes) -> tuple[int, Any]:
         parts = path.split("/")
         if path == "/zac/v1/refresh":
-            self.refreshes.append(json_codec.load(messages.Refresh, body))
-            return 200, values.replace(
+            self.refreshes.append(json_codec.load(messages.RefreshRequest, body))
+            return 200, records.replace(
                 self.offer,
                 time=self.now(),
                 approved=self.approved,
@@ -237,13 +248,13 @@ class Zone:
             return self.certificate(parts[-2], method, body)
         if parts[-1] == "go" and parts[-2] in self.go:
             return 200, self.go[parts[-2]]
-        return self.note(parts[-2], parts[-1], body)
+        return self.log_event(parts[-2], parts[-1], body)
 
     def note(self, update: str, kind: str, body: bytes) -> tuple[int, Any]:
         if kind == "status":
             self.reports.append((update, json_codec.load(StatusReport, body)))
         elif kind == "rehearsal":
-            self.rehearsals.append(json_codec.load(RehearsalReport, body))
+            self.rehearsals.append(json_codec.load(PreflightReport, body))
         else:
             return 404, None
         return 204, None

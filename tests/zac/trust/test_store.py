@@ -18,22 +18,22 @@ from tests.zac.support.certificates import Root
 from tests.zac.support.crash import Died, DyingOs, calls_of
 from wire.messages import Trust
 from zac.host import files
-from zac.host.home import Damaged
+from zac.host.home import DamagedFile
 from zac.trust import pem
-from zac.trust.store import Generation, Security
+from zac.trust.store import Generation, TrustStore
 
 OLD_ROOT, NEW_ROOT = Root("Old"), Root("New")
 OLD = Generation(Trust(OLD_ROOT.pem, pending=[NEW_ROOT.pem]), OLD_ROOT.server("127.0.0.1"))
 NEW = Generation(Trust(NEW_ROOT.pem, in_grace=[OLD_ROOT.pem]), NEW_ROOT.server("127.0.0.1"))
 
 
-def begin(folder: Path) -> Security:
-    security = Security(str(folder / "security"))
+def begin(folder: Path) -> TrustStore:
+    security = TrustStore(str(folder / "security"))
     security.use(OLD)
     return security
 
 
-def seen(security: Security) -> str:
+def seen(security: TrustStore) -> str:
     """Return which generation a reader sees; raises Damaged for a mix."""
     found = security.current()
     # A reader that knows nothing of meta.json must not see a mix either.
@@ -47,7 +47,7 @@ def test_killed_anywhere_a_reader_sees_old_or_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin(tmp_path / "count")
-    security = Security(str(tmp_path / "count" / "security"))
+    security = TrustStore(str(tmp_path / "count" / "security"))
     points = calls_of(lambda: security.use(NEW), monkeypatch)
     assert points > 25
     outcome: Counter[str] = Counter()
@@ -56,7 +56,7 @@ def test_killed_anywhere_a_reader_sees_old_or_new(
         for at in range(1, points + 1):
             folder = tmp_path / f"{moment}-{at}"
             shutil.copytree(tmp_path / "begun", folder, symlinks=True)
-            security = Security(str(folder / "security"))
+            security = TrustStore(str(folder / "security"))
             with monkeypatch.context() as patch:
                 patch.setattr(files, "os", DyingOs(at, moment))
                 with pytest.raises(Died):
@@ -87,7 +87,7 @@ def test_the_suite_finds_a_naive_copy(tmp_path: Path, monkeypatch: pytest.Monkey
                 copy_over(folder)
         try:
             mixes += seen(security) == "mix"
-        except (Damaged, AssertionError):
+        except (DamagedFile, AssertionError):
             mixes += 1
     assert mixes > 0
 
@@ -137,7 +137,7 @@ def test_an_altered_generation_is_not_used(tmp_path: Path, name: str) -> None:
     security = begin(tmp_path)
     path = Path(security.path, "current", name)
     path.write_text(path.read_text() + "x")
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedFile):
         security.current()
 
 
@@ -146,7 +146,7 @@ def test_a_generation_without_meta_is_not_gone_to(tmp_path: Path) -> None:
     old = security.name()
     security.use(NEW)
     Path(security.path, old, "meta.json").unlink()
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedFile):
         security.go_to(old)
     assert seen(security) == "new"
 
@@ -156,7 +156,7 @@ def test_the_same_content_is_the_same_generation(tmp_path: Path) -> None:
     assert not security.use(OLD)
     assert security.use(NEW)
     assert security.use(OLD)
-    assert len(files.names(security.path)) == 3
+    assert len(files.list_names(security.path)) == 3
 
 
 def test_old_generations_go_but_the_way_back_stays(tmp_path: Path) -> None:
@@ -164,9 +164,9 @@ def test_old_generations_go_but_the_way_back_stays(tmp_path: Path) -> None:
     old = security.name()
     security.use(NEW)
     security.tidy([old])
-    assert len(files.names(security.path)) == 3
+    assert len(files.list_names(security.path)) == 3
     security.tidy([])
-    assert files.names(security.path) == ["current", NEW.name()]
+    assert files.list_names(security.path) == ["current", NEW.name()]
 
 
 def test_keys_are_for_their_owner_alone(tmp_path: Path) -> None:

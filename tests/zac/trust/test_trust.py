@@ -26,13 +26,15 @@ def test_a_root_is_added_once() -> None:
 
 
 def test_joining_only_adds() -> None:
-    held = store.joined(Trust(ONE.pem), Trust(TWO.pem, in_grace=[ONE.pem], pending=[THREE.pem]))
+    held = store.with_offered(
+        Trust(ONE.pem), Trust(TWO.pem, in_grace=[ONE.pem], pending=[THREE.pem])
+    )
     assert names(held) == ("1", [], ["2", "3"])
-    assert store.joined(held, Trust(ONE.pem)) == held
+    assert store.with_offered(held, Trust(ONE.pem)) == held
 
 
 def test_an_older_root_joins_as_one_in_grace() -> None:
-    assert names(store.joined(Trust(TWO.pem), Trust(TWO.pem, in_grace=[ONE.pem]))) == (
+    assert names(store.with_offered(Trust(TWO.pem), Trust(TWO.pem, in_grace=[ONE.pem]))) == (
         "2",
         ["1"],
         [],
@@ -40,22 +42,22 @@ def test_an_older_root_joins_as_one_in_grace() -> None:
 
 
 def test_activation_keeps_the_old_root_in_grace() -> None:
-    assert names(store.activated(BOTH, TWO.sha256)) == ("2", ["1"], [])
+    assert names(store.with_current(BOTH, TWO.sha256)) == ("2", ["1"], [])
 
 
 def test_activation_again_changes_nothing() -> None:
-    once = store.activated(BOTH, TWO.sha256)
-    assert store.activated(once, TWO.sha256) == once
+    once = store.with_current(BOTH, TWO.sha256)
+    assert store.with_current(once, TWO.sha256) == once
 
 
 def test_an_unknown_root_cannot_become_current() -> None:
-    assert store.activated(BOTH, THREE.sha256) == BOTH
+    assert store.with_current(BOTH, THREE.sha256) == BOTH
 
 
 def test_a_third_root_during_the_grace_of_a_second() -> None:
     """D-53: all roots in grace stay trusted."""
-    second = store.with_pending(store.activated(BOTH, TWO.sha256), THREE.pem)
-    assert names(store.activated(second, THREE.sha256)) == ("3", ["2", "1"], [])
+    second = store.with_pending(store.with_current(BOTH, TWO.sha256), THREE.pem)
+    assert names(store.with_current(second, THREE.sha256)) == ("3", ["2", "1"], [])
 
 
 def test_the_current_root_is_never_dropped() -> None:
@@ -63,15 +65,15 @@ def test_the_current_root_is_never_dropped() -> None:
 
 
 def test_going_back_keeps_drops_or_expects_the_later_root() -> None:
-    after = store.activated(BOTH, TWO.sha256)
-    assert names(store.reverted(after, ONE.sha256, TWO.sha256, "in_grace")) == ("1", ["2"], [])
-    assert names(store.reverted(after, ONE.sha256, TWO.sha256, "pending")) == ("1", [], ["2"])
-    assert names(store.reverted(after, ONE.sha256, TWO.sha256, "")) == ("1", [], [])
+    after = store.with_current(BOTH, TWO.sha256)
+    assert names(store.with_previous(after, ONE.sha256, TWO.sha256, "in_grace")) == ("1", ["2"], [])
+    assert names(store.with_previous(after, ONE.sha256, TWO.sha256, "pending")) == ("1", [], ["2"])
+    assert names(store.with_previous(after, ONE.sha256, TWO.sha256, "")) == ("1", [], [])
 
 
 def test_going_back_to_an_unknown_root_changes_nothing() -> None:
-    after = store.activated(BOTH, TWO.sha256)
-    assert store.reverted(after, THREE.sha256, TWO.sha256, "") == after
+    after = store.with_current(BOTH, TWO.sha256)
+    assert store.with_previous(after, THREE.sha256, TWO.sha256, "") == after
 
 
 def test_line_ends_and_comments_do_not_make_another_root() -> None:

@@ -10,10 +10,10 @@ import pytest
 from tests.zac.support.certificates import Root
 from tests.zac.support.servers import certify, go, served
 from tests.zac.support.zone import ADDRESS, Zone
-from wire import values
-from wire.metadata import ACTIVATED, Activated, Go, Rollback
+from wire import records
+from wire.metadata import ACTIVATION_NOTICE, ActivationNotice, ActivationOrder, Rollback
 from zac.host.host import Host
-from zac.network.calls import NoneVerifies
+from zac.network.calls import NoTrustedServer
 from zac.trust import pem, recovery
 from zac.updates import activation, refresh, steps
 
@@ -41,11 +41,11 @@ def test_a_go_that_is_not_for_it_moves_nothing(zone: Zone, satellite: Host, stra
     future = Root("Zone CA 2")
     update = zone.update(future, activate_at=int(zone.now()) - 5, revision=2)
     certify(zone, future, satellite)
-    notice = Go(update.id, zone.id, 2, update.activate_at)
+    notice = ActivationOrder(update.id, zone.id, 2, update.activate_at)
     if stranger == "older revision":
-        notice = values.replace(notice, revision=1)
+        notice = records.replace(notice, revision=1)
     if stranger == "other zone":
-        notice = values.replace(notice, zone="zone-2")
+        notice = records.replace(notice, zone="zone-2")
     key = zone.signer
     if stranger == "foreign key":
         zone.signer = type(key)()
@@ -64,16 +64,16 @@ def test_with_the_go_it_swaps_and_proves_what_it_serves(zone: Zone, satellite: H
     assert zone.words()[-1] == "activated"
     assert served(satellite, future) == served(satellite, zone.root)
     assert pem.fingerprint(satellite.security.current().trust.current) == future.sha256
-    assert not Path(satellite.home.at("remint-repo", "update-1")).exists()
+    assert not Path(satellite.home.path_to("remint-repo", "update-1")).exists()
 
 
 def test_it_asks_for_the_go_when_no_refresh_brought_it(zone: Zone, satellite: Host) -> None:
     future = Root("Zone CA 2")
     update = zone.update(future, activate_at=int(zone.now()) - 5)
     certify(zone, future, satellite)
-    notice = Go(update.id, zone.id, update.revision, update.activate_at)
+    notice = ActivationOrder(update.id, zone.id, update.revision, update.activate_at)
     zone.go[update.id] = zone.sign("application/vnd.zcc.go+json", notice)
-    refresh.bring_forward(satellite)
+    refresh.advance_updates(satellite)
     assert satellite.state.load().updates["update-1"].step == "confirmed"
 
 
@@ -142,10 +142,10 @@ def test_a_lost_server_finds_back_and_gets_its_certificate(zone: Zone, satellite
     """B-10 for a server: first its trust, then over verified TLS the certificate, then the go."""
     future = Root("Zone CA 2")
     update = zone.update(future, activate_at=int(zone.now()) - 60)
-    notice = Activated(update.id, zone.id, 1, future.sha256, zone.offer.updates[0])
-    zone.recovery = [zone.sign(ACTIVATED, notice)]
+    notice = ActivationNotice(update.id, zone.id, 1, future.sha256, zone.offer.updates[0])
+    zone.recovery = [zone.sign(ACTIVATION_NOTICE, notice)]
     zone.servers[0].show(future.server(ADDRESS))
-    with pytest.raises(NoneVerifies):
+    with pytest.raises(NoTrustedServer):
         refresh.refresh(satellite)
     recovery.recover(satellite)
     certify(zone, future, satellite)

@@ -16,8 +16,8 @@ from tests.zac.conftest import registered
 from tests.zac.support.certificates import Root
 from tests.zac.support.crash import MOMENTS, Died, DyingOs, calls_of
 from tests.zac.support.zone import Zone
-from wire import values
-from wire.messages import CONTENT_SATELLITE, Replicate
+from wire import records
+from wire.messages import CONTENT_SATELLITE, ReplicationRequest
 from wire.metadata import sha256
 from zac.cli import commands
 from zac.content import content
@@ -109,7 +109,7 @@ def test_killed_anywhere_from_the_offer_on_the_update_is_applied_in_the_end(
         after.security.current()
         assert after.device.secret == secret
         refresh.refresh(after)
-        steps.try_again(after, update)
+        steps.retry(after, update)
         refresh.refresh(after)
         assert pem.fingerprint(after.security.current().trust.current) == future.sha256
         assert after.state.load().updates[update].step == "confirmed"
@@ -127,7 +127,7 @@ def test_killed_anywhere_in_a_registration_a_device_is_registered_whole_or_not_a
     for host, dying in deaths(begun, tmp_path / "died", points, every=2):
         dies(lambda host=host: registered(zone, host), dying, monkeypatch)  # type: ignore[misc]
         after = Host(Home(host.home.path))
-        if after.home.device_if_any() is None:
+        if after.home.device_or_none() is None:
             registered(zone, after)
         refresh.refresh(after)
         assert store.digests(after.security.current().trust) == [zone.root.sha256]
@@ -138,13 +138,13 @@ def test_killed_anywhere_a_depot_holds_content_whole_or_not_at_all(
 ) -> None:
     host = registered(zone, new_host("c1"), name="c1", role=CONTENT_SATELLITE, content_port=1)
     file = zone.store("x", CONTENT)
-    order = Replicate("update-1", file.sha256, file.size, [])
-    zone.offer = values.replace(zone.offer, replicate=[order])
+    order = ReplicationRequest("update-1", file.sha256, file.size, [])
+    zone.offer = records.replace(zone.offer, replicate=[order])
     begun = Path(host.home.path)
 
     def copy(one: Host) -> None:
-        answer = values.replace(zone.offer, servers=zone.addresses())
-        refresh.content_changed(one, answer)
+        answer = records.replace(zone.offer, servers=zone.addresses())
+        refresh.replicate_content(one, answer)
 
     counted = tmp_path / "counted"
     shutil.copytree(begun, counted, symlinks=True)
@@ -153,10 +153,10 @@ def test_killed_anywhere_a_depot_holds_content_whole_or_not_at_all(
     for one, dying in deaths(begun, tmp_path / "died", points):
         dies(lambda one=one: copy(one), dying, monkeypatch)  # type: ignore[misc]
         after = Host(Home(one.home.path))
-        for digest in content.held(after):
-            assert sha256(Path(after.home.at("content", digest)).read_bytes()) == digest
+        for digest in content.list_stored(after):
+            assert sha256(Path(after.home.path_to("content", digest)).read_bytes()) == digest
         copy(after)
-        assert content.held(after) == [file.sha256]
+        assert content.list_stored(after) == [file.sha256]
 
 
 def test_a_command_after_any_death_says_how_the_device_stands(

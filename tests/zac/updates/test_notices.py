@@ -7,14 +7,14 @@ import pytest
 from tests.zac.support.certificates import DAY, Root
 from tests.zac.support.zone import ADDRESS, Signer, Zone
 from tests.zac.updates.test_steps import digests, events, late
-from wire import metadata, values
+from wire import metadata, records
 from wire.messages import Trust
-from wire.metadata import Activated, Cancel, Retire, Rollback
+from wire.metadata import ActivationNotice, Cancellation, Retirement, Rollback
 from zac.host import files, state
 from zac.host.host import Host
-from zac.network.calls import NoneVerifies
+from zac.network.calls import NoTrustedServer
 from zac.trust import pem, recovery
-from zac.trust.recovery import NoWayBack
+from zac.trust.recovery import RecoveryFailed
 from zac.updates import refresh
 
 
@@ -23,13 +23,13 @@ def test_a_cancelled_update_leaves_no_trace(zone: Zone, device: Host) -> None:
     made = zone.update(Root("Zone CA 2"))
     refresh.refresh(device)
     before = zone.offer.updates
-    zone.offer = values.replace(zone.offer, updates=[])
-    zone.notify(Cancel(made.id, zone.id, made.revision))
+    zone.offer = records.replace(zone.offer, updates=[])
+    zone.notify(Cancellation(made.id, zone.id, made.revision))
     refresh.refresh(device)
     assert digests(device) == [zone.root.sha256]
-    assert files.names(device.home.at("remint-repo")) == []
+    assert files.list_names(device.home.path_to("remint-repo")) == []
     assert zone.words()[-1] == "canceled"
-    zone.offer = values.replace(zone.offer, updates=before)
+    zone.offer = records.replace(zone.offer, updates=before)
     refresh.refresh(device)
     assert digests(device) == [zone.root.sha256]
     assert len(events(device, "manifest-refused")) == 1
@@ -40,7 +40,7 @@ def test_a_device_that_activated_before_it_heard_the_cancel_goes_back(
 ) -> None:
     made = late(zone, Root("Zone CA 2"))
     refresh.refresh(device)
-    zone.notify(Cancel(made.id, zone.id, made.revision))
+    zone.notify(Cancellation(made.id, zone.id, made.revision))
     refresh.refresh(device)
     assert digests(device) == [zone.root.sha256]
 
@@ -48,12 +48,12 @@ def test_a_device_that_activated_before_it_heard_the_cancel_goes_back(
 def test_a_cancel_signed_by_a_stranger_is_ignored(zone: Zone, device: Host) -> None:
     made = zone.update(Root("Zone CA 2"))
     refresh.refresh(device)
-    forged = Signer().sign(metadata.CANCEL, Cancel(made.id, zone.id, 1))
-    zone.offer = values.replace(zone.offer, notices=[forged])
+    forged = Signer().sign(metadata.CANCELLATION, Cancellation(made.id, zone.id, 1))
+    zone.offer = records.replace(zone.offer, notices=[forged])
     refresh.refresh(device)
     assert len(digests(device)) == 2
     assert len(events(device, "notice-refused")) == 1
-    zone.offer = values.replace(zone.offer, notices=[])
+    zone.offer = records.replace(zone.offer, notices=[])
     refresh.refresh(device)
     assert zone.refreshes[-1].distrusted[0].startswith("notice: ")
 
@@ -61,14 +61,14 @@ def test_a_cancel_signed_by_a_stranger_is_ignored(zone: Zone, device: Host) -> N
 def test_a_cancel_for_another_zone_is_ignored(zone: Zone, device: Host) -> None:
     made = zone.update(Root("Zone CA 2"))
     refresh.refresh(device)
-    zone.notify(Cancel(made.id, "zone-2", 1))
+    zone.notify(Cancellation(made.id, "zone-2", 1))
     refresh.refresh(device)
     assert len(digests(device)) == 2
     assert len(events(device, "notice-refused")) == 1
 
 
 def test_an_update_cancelled_before_it_was_seen_is_never_taken_up(zone: Zone, device: Host) -> None:
-    zone.notify(Cancel("update-1", zone.id, 1))
+    zone.notify(Cancellation("update-1", zone.id, 1))
     refresh.refresh(device)
     zone.update(Root("Zone CA 2"))
     refresh.refresh(device)
@@ -77,7 +77,7 @@ def test_an_update_cancelled_before_it_was_seen_is_never_taken_up(zone: Zone, de
 
 
 def test_a_cancel_of_an_unknown_update_is_answered(zone: Zone, device: Host) -> None:
-    zone.notify(Cancel("never-seen", zone.id, 1))
+    zone.notify(Cancellation("never-seen", zone.id, 1))
     refresh.refresh(device)
     assert [(name, report.state) for name, report in zone.reports] == [("never-seen", "canceled")]
 
@@ -91,7 +91,7 @@ def test_pending_trust_goes_with_the_cancel_even_without_the_update(
     zone.trust = Trust(zone.root.pem)
     refresh.refresh(device)
     assert future.sha256 in digests(device)
-    zone.notify(Cancel("update-1", zone.id, 1))
+    zone.notify(Cancellation("update-1", zone.id, 1))
     refresh.refresh(device)
     assert digests(device) == [zone.root.sha256]
 
@@ -103,7 +103,7 @@ def test_pending_trust_goes_although_the_cancel_was_heard_before_a_death(
     zone.trust = Trust(zone.root.pem, pending=[future.pem])
     refresh.refresh(device)
     zone.trust = Trust(zone.root.pem)
-    zone.notify(Cancel("update-1", zone.id, 1))
+    zone.notify(Cancellation("update-1", zone.id, 1))
 
     def die(*_arguments: object, **_more: object) -> None:
         raise KeyboardInterrupt
@@ -119,12 +119,12 @@ def test_pending_trust_goes_although_the_cancel_was_heard_before_a_death(
 
 def test_an_ignored_device_leaves_the_update_alone(zone: Zone, device: Host) -> None:
     made = zone.update(Root("Zone CA 2"))
-    zone.offer = values.replace(zone.offer, ignored=[made.id])
+    zone.offer = records.replace(zone.offer, ignored=[made.id])
     refresh.refresh(device)
     assert device.state.load().updates == {}
-    zone.offer = values.replace(zone.offer, ignored=[])
+    zone.offer = records.replace(zone.offer, ignored=[])
     refresh.refresh(device)
-    zone.offer = values.replace(zone.offer, ignored=[made.id])
+    zone.offer = records.replace(zone.offer, ignored=[made.id])
     refresh.refresh(device)
     assert device.state.load().updates[made.id].step == "ignored"
 
@@ -162,7 +162,7 @@ def test_an_old_root_goes_when_nobody_needs_it(zone: Zone, device: Host) -> None
     late(zone, future)
     refresh.refresh(device)
     zone.trust = Trust(future.pem)
-    zone.notify(Retire(zone.id, 1, [old.sha256, future.sha256]))
+    zone.notify(Retirement(zone.id, 1, [old.sha256, future.sha256]))
     refresh.refresh(device)
     assert digests(device) == [future.sha256, old.sha256]
     zone.servers[0].show(future.server(ADDRESS))
@@ -176,8 +176,8 @@ def test_an_expired_root_goes_at_once(zone: Zone, device: Host) -> None:
     refresh.refresh(device)
     assert old.sha256 in digests(device)
     zone.trust = Trust(zone.root.pem)
-    zone.notify(Retire(zone.id, 1, [old.sha256]))
-    zone.others = [values.replace(zone.servers[0].address(), url="https://127.0.0.1:9")]
+    zone.notify(Retirement(zone.id, 1, [old.sha256]))
+    zone.others = [records.replace(zone.servers[0].address(), url="https://127.0.0.1:9")]
     refresh.refresh(device)
     assert digests(device) == [zone.root.sha256]
 
@@ -187,11 +187,11 @@ def lost(zone: Zone, device: Host, *, epoch: int = 1) -> Root:
     future = Root("Zone CA 2")
     made = zone.update(future, activate_at=int(zone.now()) - 60, epoch=epoch)
     envelope = zone.offer.updates[0]
-    notice = Activated(made.id, zone.id, epoch, future.sha256, envelope)
-    zone.recovery = [zone.sign(metadata.ACTIVATED, notice)]
+    notice = ActivationNotice(made.id, zone.id, epoch, future.sha256, envelope)
+    zone.recovery = [zone.sign(metadata.ACTIVATION_NOTICE, notice)]
     zone.servers[0].show(future.server(ADDRESS))
     zone.trust = Trust(future.pem)
-    with pytest.raises(NoneVerifies):
+    with pytest.raises(NoTrustedServer):
         refresh.refresh(device)
     return future
 
@@ -212,16 +212,16 @@ def test_nothing_else_brings_a_lost_device_back(zone: Zone, device: Host, wrong:
     refresh.refresh(device)
     lost(zone, device)
     envelope = zone.offer.updates[0]
-    notice = Activated("update-1", zone.id, 1, Root("x").sha256, envelope)
+    notice = ActivationNotice("update-1", zone.id, 1, Root("x").sha256, envelope)
     if wrong == "manifest alone":
         zone.recovery = [envelope]
     elif wrong == "stranger":
-        zone.recovery = [Signer().sign(metadata.ACTIVATED, notice)]
+        zone.recovery = [Signer().sign(metadata.ACTIVATION_NOTICE, notice)]
     elif wrong == "other root":
-        zone.recovery = [zone.sign(metadata.ACTIVATED, notice)]
+        zone.recovery = [zone.sign(metadata.ACTIVATION_NOTICE, notice)]
     else:
-        device.state.change(lambda held: values.replace(held, epoch=1))
-    with pytest.raises(NoWayBack):
+        device.state.update(lambda held: records.replace(held, epoch=1))
+    with pytest.raises(RecoveryFailed):
         recovery.recover(device)
     assert digests(device) == [zone.root.sha256]
 
@@ -235,13 +235,13 @@ def test_an_unapproved_device_waits(zone: Zone, device: Host) -> None:
 
 def test_closed_updates_are_forgotten_in_time(zone: Zone, device: Host) -> None:
     future = Root("Zone CA 2")
-    for number in range(state.REMEMBERED_UPDATES + 5):
+    for number in range(state.MAX_UPDATES + 5):
         made = zone.update(future, id=f"u{number}", epoch=number + 1)
         refresh.refresh(device)
-        zone.offer = values.replace(zone.offer, updates=[], notices=[])
-        zone.notify(Cancel(made.id, zone.id, 1))
+        zone.offer = records.replace(zone.offer, updates=[], notices=[])
+        zone.notify(Cancellation(made.id, zone.id, 1))
         refresh.refresh(device)
-    assert len(device.state.load().updates) <= state.REMEMBERED_UPDATES + 1
+    assert len(device.state.load().updates) <= state.MAX_UPDATES + 1
     assert digests(device) == [zone.root.sha256]
-    assert len(files.names(device.security.path)) <= 3
+    assert len(files.list_names(device.trust_store.path)) <= 3
     assert pem.dates(future.pem)[1] > DAY

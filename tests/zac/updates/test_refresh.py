@@ -13,7 +13,7 @@ from zac.updates import refresh, steps
 
 
 def test_a_registered_device_trusts_the_root_of_the_zone(zone: Zone, device: Host) -> None:
-    assert store.digests(device.security.current().trust) == [zone.root.sha256]
+    assert store.digests(device.trust_store.current().trust) == [zone.root.sha256]
 
 
 def test_a_refresh_says_which_root_verified_the_server(zone: Zone, device: Host) -> None:
@@ -25,7 +25,7 @@ def test_an_update_is_applied_and_waits_for_its_time(zone: Zone, device: Host) -
     future = Root("Zone CA 2")
     zone.update(future)
     refresh.refresh(device)
-    held = device.security.current().trust
+    held = device.trust_store.current().trust
     assert pem.fingerprint(held.current) == zone.root.sha256
     assert store.digests(held) == [zone.root.sha256, future.sha256]
     assert zone.words() == ["downloading", "applying", "applied"]
@@ -35,7 +35,7 @@ def test_a_late_device_applies_and_activates_in_one_go(zone: Zone, device: Host)
     future = Root("Zone CA 2")
     zone.update(future, activate_at=int(zone.now()) - 60)
     refresh.refresh(device)
-    held = device.security.current().trust
+    held = device.trust_store.current().trust
     assert pem.fingerprint(held.current) == future.sha256
     assert pem.fingerprints(held.in_grace) == [zone.root.sha256]
     assert zone.words()[-2:] == ["activating", "activated"]
@@ -51,7 +51,7 @@ def test_no_contact_is_refused_on_the_way(zone: Zone, device: Host) -> None:
     zone.shift = 5
     refresh.refresh(device)
     steps.advance(device, update.id)
-    contacts = read_lines(Path(device.home.at("contact.jsonl")))
+    contacts = read_lines(Path(device.home.path_to("contact.jsonl")))
     assert [one for one in contacts if one["refused"] or not one["ok"]] == []
     assert device.state.load().updates[update.id].step == "confirmed"
 
@@ -60,4 +60,4 @@ def test_a_root_announced_by_a_verified_refresh_is_trusted(zone: Zone, device: H
     future = Root("Zone CA 2")
     zone.trust = Trust(zone.root.pem, pending=[future.pem])
     refresh.refresh(device)
-    assert store.digests(device.security.current().trust) == [zone.root.sha256, future.sha256]
+    assert store.digests(device.trust_store.current().trust) == [zone.root.sha256, future.sha256]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.zac.support.certificates import Root
 from tests.zac.support.zone import Signer, Zone, read_lines
-from wire import metadata, values
+from wire import metadata, records
 from wire.metadata import Manifest
 from zac.host.host import Host
 from zac.network import calls
@@ -17,11 +17,13 @@ from zac.updates import refresh
 
 
 def events(host: Host, event: str) -> list[dict[str, object]]:
-    return [one for one in read_lines(Path(host.home.at("journal.jsonl"))) if one["event"] == event]
+    return [
+        one for one in read_lines(Path(host.home.path_to("journal.jsonl"))) if one["event"] == event
+    ]
 
 
 def digests(host: Host) -> list[str]:
-    return store.digests(host.security.current().trust)
+    return store.digests(host.trust_store.current().trust)
 
 
 def late(zone: Zone, root: Root, **changes: object) -> Manifest:
@@ -33,16 +35,16 @@ def test_a_manifest_that_is_not_ours_changes_nothing(zone: Zone, device: Host, w
     """F-30."""
     made = late(zone, Root("Zone CA 2"))
     if wrong == "foreign zone":
-        made = values.replace(made, zone="zone-2")
+        made = records.replace(made, zone="zone-2")
     elif wrong == "path in the id":
-        made = values.replace(made, id="../../x")
+        made = records.replace(made, id="../../x")
     elif wrong == "kind":
-        made = values.replace(made, kind="format-disk")
+        made = records.replace(made, kind="format-disk")
     envelope = (Signer() if wrong == "forged" else zone.signer).sign(metadata.MANIFEST, made)
     if wrong == "flipped":
         other = "B" if envelope.signature[0] == "A" else "A"
-        envelope = values.replace(envelope, signature=other + envelope.signature[1:])
-    zone.offer = values.replace(zone.offer, updates=[envelope])
+        envelope = records.replace(envelope, signature=other + envelope.signature[1:])
+    zone.offer = records.replace(zone.offer, updates=[envelope])
     refresh.refresh(device)
     assert digests(device) == [zone.root.sha256]
     assert device.state.load().updates == {}
@@ -57,8 +59,8 @@ def test_a_replayed_older_manifest_is_refused_and_told(zone: Zone, device: Host)
     """S-62: a revision goes up only."""
     made = zone.update(Root("Zone CA 2"), revision=2)
     refresh.refresh(device)
-    older = values.replace(made, revision=1, activate_at=made.activate_at - 60)
-    zone.offer = values.replace(zone.offer, updates=[zone.sign(metadata.MANIFEST, older)])
+    older = records.replace(made, revision=1, activate_at=made.activate_at - 60)
+    zone.offer = records.replace(zone.offer, updates=[zone.sign(metadata.MANIFEST, older)])
     refresh.refresh(device)
     record = device.state.load().updates[made.id]
     assert (record.revision, record.activates_at()) == (2, made.activate_at)
@@ -70,9 +72,9 @@ def test_a_replayed_older_manifest_is_refused_and_told(zone: Zone, device: Host)
 def test_what_was_told_is_told_once(zone: Zone, device: Host) -> None:
     made = late(zone, Root("Zone CA 2"))
     forged = Signer().sign(metadata.MANIFEST, made)
-    zone.offer = values.replace(zone.offer, updates=[forged])
+    zone.offer = records.replace(zone.offer, updates=[forged])
     refresh.refresh(device)
-    zone.offer = values.replace(zone.offer, updates=[])
+    zone.offer = records.replace(zone.offer, updates=[])
     refresh.refresh(device)
     assert zone.refreshes[-1].distrusted
     refresh.refresh(device)
@@ -95,7 +97,7 @@ def test_missing_content_is_tried_again_after_a_redeployment(zone: Zone, device:
     kept = zone.content.pop(made.files[0].sha256)
     refresh.refresh(device)
     zone.content[made.files[0].sha256] = kept
-    zone.offer = values.replace(zone.offer, redeploy=[made.id])
+    zone.offer = records.replace(zone.offer, redeploy=[made.id])
     refresh.refresh(device)
     assert zone.words()[-1] == "activated"
     assert [report.attempt for _, report in zone.reports][-1] == 2
@@ -130,11 +132,11 @@ def test_another_content_server_is_tried_by_itself(zone: Zone, device: Host) -> 
     """D-38."""
     late(zone, Root("Zone CA 2"))
     primary = zone.servers[0].address()
-    broken = values.replace(
+    broken = records.replace(
         primary, id="x", url="", content_url="http://127.0.0.1:9", role="content-satellite"
     )
     zone.others = [broken]
-    device.home.keep_device(values.replace(device.device, parent="x"))
+    device.home.save_device(records.replace(device.device, parent="x"))
     refresh.refresh(device)
     assert zone.words()[-1] == "activated"
 
@@ -148,7 +150,7 @@ def test_a_root_that_is_not_the_manifests_is_refused(zone: Zone, device: Host) -
 
 
 def test_an_older_epoch_is_refused(zone: Zone, device: Host) -> None:
-    device.state.change(lambda held: values.replace(held, epoch=3))
+    device.state.update(lambda held: records.replace(held, epoch=3))
     late(zone, Root("Zone CA 2"), epoch=3)
     refresh.refresh(device)
     assert zone.words()[-1] == "failed"
@@ -175,7 +177,7 @@ def test_reports_that_did_not_arrive_are_sent_later(
     made = zone.update(Root("Zone CA 2"))
     path = f"/zac/v1/updates/{made.id}/status"
     zone.lies[path] = (503, {"title": "busy", "status": 503})
-    with pytest.raises(calls.Busy):
+    with pytest.raises(calls.ServerBusy):
         refresh.refresh(device)
     assert zone.words() == []
     assert device.state.load().updates[made.id].step == "armed"
@@ -192,8 +194,8 @@ def test_a_report_the_console_declines_is_dropped(zone: Zone, device: Host) -> N
 
 
 def test_each_pass_meets_one_more_server(zone: Zone, device: Host) -> None:
-    other = values.replace(zone.servers[0].address(), id="x", name="s2", url="https://127.0.0.1:9")
+    other = records.replace(zone.servers[0].address(), id="x", name="s2", url="https://127.0.0.1:9")
     zone.others = [other]
     refresh.refresh(device)
-    last = read_lines(Path(device.home.at("contact.jsonl")))[-1]
+    last = read_lines(Path(device.home.path_to("contact.jsonl")))[-1]
     assert (last["server"], last["ok"], last["refused"]) == ("s2", False, False)

@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from audit.chain import append_only
-from audit.models import Entry, Head
+from audit.models import Checkpoint, Entry
 from zcc.runtime import audit_checkpoints
 
 pytestmark = pytest.mark.django_db
@@ -21,8 +21,8 @@ def home(zone, settings, tmp_path):
     settings.ZCC_HOME = tmp_path
     yield zone
     if settings.SYSLOG:
-        audit_checkpoints._syslog(settings.SYSLOG).close()
-        audit_checkpoints._syslog.cache_clear()
+        audit_checkpoints._get_syslog_handler(settings.SYSLOG).close()
+        audit_checkpoints._get_syslog_handler.cache_clear()
 
 
 def lines(number):
@@ -32,44 +32,48 @@ def lines(number):
 
 def test_a_new_head_is_kept_after_so_many_lines(home):
     now = timezone.now()
-    first = audit_checkpoints.keep_when_due(now)
-    lines(audit_checkpoints.EVERY - 1)
-    assert audit_checkpoints.keep_when_due(now) is None
+    first = audit_checkpoints.save_checkpoint_if_due(now)
+    lines(audit_checkpoints.MAX_NEW_ENTRIES - 1)
+    assert audit_checkpoints.save_checkpoint_if_due(now) is None
     lines(1)
-    second = audit_checkpoints.keep_when_due(now)
-    assert second.seq == first.seq + audit_checkpoints.EVERY
-    assert audit_checkpoints.read(audit_checkpoints.path(), home.zone) == second
+    second = audit_checkpoints.save_checkpoint_if_due(now)
+    assert second.seq == first.seq + audit_checkpoints.MAX_NEW_ENTRIES
+    assert audit_checkpoints.read_checkpoint(audit_checkpoints.get_path(), home.zone) == second
 
 
 def test_or_after_so_long(home):
     now = timezone.now()
-    audit_checkpoints.keep_when_due(now)
+    audit_checkpoints.save_checkpoint_if_due(now)
     lines(1)
     assert (
-        audit_checkpoints.keep_when_due(now + timedelta(seconds=audit_checkpoints.AT_LEAST - 2))
+        audit_checkpoints.save_checkpoint_if_due(
+            now + timedelta(seconds=audit_checkpoints.MAX_AGE_SECONDS - 2)
+        )
         is None
     )
-    assert audit_checkpoints.keep_when_due(now + timedelta(seconds=audit_checkpoints.AT_LEAST + 1))
+    assert audit_checkpoints.save_checkpoint_if_due(
+        now + timedelta(seconds=audit_checkpoints.MAX_AGE_SECONDS + 1)
+    )
 
 
 def test_nothing_is_written_while_nothing_happens(home):
-    audit_checkpoints.keep_when_due(timezone.now())
-    assert audit_checkpoints.keep_when_due(timezone.now() + timedelta(days=1)) is None
+    audit_checkpoints.save_checkpoint_if_due(timezone.now())
+    assert audit_checkpoints.save_checkpoint_if_due(timezone.now() + timedelta(days=1)) is None
 
 
 def test_a_ledger_that_was_cut_off_is_not_signed_over_the_evidence(home):
     lines(3)
-    kept = audit_checkpoints.keep_when_due(timezone.now())
+    kept = audit_checkpoints.save_checkpoint_if_due(timezone.now())
     with connection.cursor() as cursor:
-        for statement in append_only.removal(connection.vendor):
+        for statement in append_only.removal_statements(connection.vendor):
             cursor.execute(statement)
     Entry.objects.filter(seq__gt=kept.seq - 2).delete()
     last = Entry.objects.order_by("seq").last()
-    Head.objects.update(seq=last.seq, digest=last.digest)
-    lines(audit_checkpoints.EVERY + 5)
-    with pytest.raises(audit_checkpoints.OtherLedger):
-        audit_checkpoints.keep_when_due(timezone.now())
-    assert audit_checkpoints.read(audit_checkpoints.path(), home.zone) == kept
+    Checkpoint.objects.update(seq=last.seq, digest=last.digest)
+    lines(audit_checkpoints.MAX_NEW_ENTRIES + 5)
+    with pytest.raises(audit_checkpoints.CheckpointMismatch):
+        audit_checkpoints.save_checkpoint_if_due(timezone.now())
+    assert audit_checkpoints.read_checkpoint(audit_checkpoints.get_path(), home.zone) == kept
 
 
 def test_the_head_goes_to_syslog_with_its_signature(home, settings):
@@ -77,7 +81,7 @@ def test_the_head_goes_to_syslog_with_its_signature(home, settings):
         log.bind(("127.0.0.1", 0))
         log.settimeout(5)
         settings.SYSLOG = f"127.0.0.1:{log.getsockname()[1]}"
-        kept = audit_checkpoints.keep_when_due(timezone.now())
+        kept = audit_checkpoints.save_checkpoint_if_due(timezone.now())
         said = log.recv(4096).decode()
     assert f"zcc audit head {kept.seq} {kept.digest}" in said
     envelope = json.loads(said[said.index("{") :].rstrip("\x00\n"))
@@ -86,4 +90,4 @@ def test_the_head_goes_to_syslog_with_its_signature(home, settings):
 
 def test_a_syslog_that_is_away_costs_nothing(home, settings, tmp_path):
     settings.SYSLOG = os.fspath(tmp_path / "nobody.sock")
-    assert audit_checkpoints.keep_when_due(timezone.now()) is not None
+    assert audit_checkpoints.save_checkpoint_if_due(timezone.now()) is not None

@@ -13,10 +13,10 @@ from faults import Fault
 from pki.protection import sealing
 from tests.harness import compose
 from wire import server_files
-from zac.host.server_part import Tools
+from zac.host.server_part import PkiServerPart
 from zcc import start
 from zcc.runtime import agent, probe
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 GIVEN = {
     "ZCC_SERVER_NAME": "ps-01",
@@ -60,13 +60,13 @@ def test_each_part_runs_without_privileges_on_a_read_only_file_system(services, 
 def test_each_part_is_started_and_probed_by_a_name_that_exists(services, name):
     command, health = services[name]["command"], services[name]["healthcheck"]["test"]
     assert command[:3] == ["python", "-m", "zcc.start"]
-    assert command[3] in start.PARTS
+    assert command[3] in start.COMPONENTS
     assert health[:4] == ["CMD", "python", "-m", "zcc.runtime.probe"]
     assert health[4] == command[3]
     assert health[4] in probe.PROBES
 
 
-@pytest.mark.parametrize("part", sorted(start.PARTS))
+@pytest.mark.parametrize("part", sorted(start.COMPONENTS))
 def test_the_worker_alone_reaches_the_key_that_opens_the_ca_key(services, part):
     service = next(services[name] for name in LONG_RUNNING if services[name]["command"][3] == part)
     folder = service["environment"]["ZCC_CA_VAULT"]
@@ -83,22 +83,22 @@ def test_the_worker_alone_reaches_the_key_that_opens_the_ca_key(services, part):
 def test_the_worker_makes_that_key_and_the_others_find_its_public_half(tmp_path, monkeypatch):
     home, vault = tmp_path / "home", tmp_path / "vault"
     monkeypatch.setenv("ZCC_CA_VAULT", str(vault))
-    agent.keep(home)
+    agent.create_ca_vault_key(home)
     assert [path.name for path in vault.iterdir()] == ["ca-vault.key"]
     assert (vault / "ca-vault.key").stat().st_mode & 0o777 == 0o600
     public = (home / server_files.CA_VAULT_PUBLIC).read_text()
-    assert public == sealing.public_of((vault / "ca-vault.key").read_text())
+    assert public == sealing.get_public_key((vault / "ca-vault.key").read_text())
     monkeypatch.setenv("ZCC_CA_VAULT", "/proc/out-of-reach")
-    assert Tools().make_vault_keys(str(home)).ca_vault == public
+    assert PkiServerPart().make_vault_keys(str(home)).ca_vault == public
 
 
 def test_a_ca_vault_key_of_an_earlier_release_is_taken_over(tmp_path, monkeypatch):
     monkeypatch.delenv("ZCC_CA_VAULT", raising=False)
     (tmp_path / "vault").mkdir()
-    key = sealing.make_vault_key()
+    key = sealing.generate_vault_key()
     sealing.write_private_file(tmp_path / "vault" / "ca-vault.key", key.private)
     (tmp_path / server_files.CA_VAULT_PUBLIC).write_text(key.public)
-    agent.keep(tmp_path)
+    agent.create_ca_vault_key(tmp_path)
     assert (tmp_path / "ca-vault" / "ca-vault.key").read_text() == key.private
     assert [path.name for path in (tmp_path / "vault").iterdir()] == ["ca-vault.key.pub"]
 
@@ -106,9 +106,9 @@ def test_a_ca_vault_key_of_an_earlier_release_is_taken_over(tmp_path, monkeypatc
 def test_a_part_that_may_not_have_the_key_says_so_and_makes_none(tmp_path, monkeypatch):
     monkeypatch.setenv("ZCC_CA_VAULT", "/proc/out-of-reach")
     with pytest.raises(Fault, match="/proc/out-of-reach could not be made"):
-        Tools().make_vault_keys(str(tmp_path))
+        PkiServerPart().make_vault_keys(str(tmp_path))
     with pytest.raises(Fault, match=r"cannot be written: .*/proc/out-of-reach") as caught:
-        agent.keep(tmp_path)
+        agent.create_ca_vault_key(tmp_path)
     assert "ZCC_CA_VAULT" in caught.value.action
     assert not (tmp_path / server_files.CA_VAULT_PUBLIC).exists()
 
@@ -128,7 +128,7 @@ def test_the_worker_is_closed_to_other_processes_of_its_user():
 
 
 def test_all_parts_are_there_once(services):
-    assert sorted(services[name]["command"][3] for name in LONG_RUNNING) == sorted(start.PARTS)
+    assert sorted(services[name]["command"][3] for name in LONG_RUNNING) == sorted(start.COMPONENTS)
     assert services["migrate"]["command"] == ["python", "manage.py", "migrate", "--noinput"]
     assert services["migrate"]["restart"] == "no"
 
@@ -183,7 +183,7 @@ def test_image_and_compose_file_agree(services):
     assert not set(left_out) & {*rooms, "templates", "static", "manage.py", "uv.lock"}
 
 
-@pytest.mark.parametrize("part", sorted(start.PARTS))
+@pytest.mark.parametrize("part", sorted(start.COMPONENTS))
 def test_each_unit_runs_its_part_hardened_with_the_same_settings(services, part):
     unit = AsWritten(strict=False)
     unit.read(UNITS / f"zcc-{part}.service")
@@ -213,7 +213,7 @@ def test_the_example_names_what_must_be_given():
 def test_a_part_says_that_it_lacks_its_home(part, monkeypatch):
     monkeypatch.delenv("ZCC_SERVER_HOME", raising=False)
     with pytest.raises(Exception, match="ZCC_SERVER_HOME must name the home"):
-        start.PARTS[part]()
+        start.COMPONENTS[part]()
 
 
 def test_a_port_that_is_none_stops_the_start(monkeypatch, tmp_path):
@@ -230,7 +230,7 @@ def test_a_probe_tells_a_part_that_is_not_there_from_one_that_waits_for_a_zone(
     assert probe.agent() == ""
     (tmp_path / "device.json").write_text("{}")
     (tmp_path / "run.lock").touch()
-    assert probe.agent() == "no agent runs in this home"
+    assert probe.agent() == "no agent is running in this directory"
     monkeypatch.setenv("ZCC_LISTEN_ADDRESS", "127.0.0.1")
     monkeypatch.setenv("ZCC_PORT", "1")
     assert "no answer at 127.0.0.1:1" in probe.web()

@@ -14,7 +14,7 @@ from django.test import Client
 from audit.models import Entry
 from certificates import tasks
 from certificates.authority import key_operations as ca_role
-from certificates.models import Authority, FutureCertificate, Issued, VaultJob
+from certificates.models import Authority, FutureCertificate, IssuedCertificate, VaultJob
 from certificates.operations.states import FutureState
 from tests.support import factories, walkthrough
 from wire import messages
@@ -66,7 +66,7 @@ def test_health_is_told_to_whoever_is_logged_in_without_a_database(monkeypatch):
 @pytest.fixture
 def waiting(zone, monkeypatch):
     """A satellite that waits for its first certificate."""
-    monkeypatch.setattr(tasks, "wake_all", lambda: None)
+    monkeypatch.setattr("certificates.tasks.agents.notify_agents", lambda: None)
     satellite = zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.20")
     return FutureCertificate.objects.get(device=satellite.id)
 
@@ -81,17 +81,19 @@ def test_a_certificate_that_cannot_be_stored_is_not_half_there_and_signed_again(
         raise DatabaseError("injected")
 
     with monkeypatch.context() as patch:
-        patch.setattr(signing, "_store", full)
+        patch.setattr(signing, "_store_certificates", full)
         with pytest.raises(DatabaseError):
-            tasks.sign(str(Authority.objects.current().pk))
+            tasks.sign_pending_csrs(str(Authority.objects.current().pk))
     waiting.refresh_from_db()
     assert (waiting.state, waiting.chain_pem) == (FutureState.AWAITED, "")
     assert not Entry.objects.filter(action="issue").exists()
-    assert Issued.objects.filter(device=waiting.device, sha256="").count() == 1, "its intent stays"
-    tasks.sign(str(Authority.objects.current().pk))
+    assert IssuedCertificate.objects.filter(device=waiting.device, sha256="").count() == 1, (
+        "its intent stays"
+    )
+    tasks.sign_pending_csrs(str(Authority.objects.current().pk))
     waiting.refresh_from_db()
     assert waiting.state == FutureState.CREATED
-    assert Issued.objects.filter(device=waiting.device).exclude(sha256="").count() == 1
+    assert IssuedCertificate.objects.filter(device=waiting.device).exclude(sha256="").count() == 1
 
 
 @pytest.mark.django_db
@@ -111,7 +113,7 @@ def test_content_that_finds_no_room_is_told_and_stored_when_there_is_room(zone):
     folder = zone.home / "content"
     folder.mkdir()
     with full_disk(folder):
-        tasks.prepare(str(operation.pk))
+        tasks.prepare_operation(str(operation.pk))
         operation = walkthrough.fresh(operation)
         assert operation.state == "preparing"
         assert "cannot be stored" in operation.reason

@@ -19,7 +19,7 @@ import pytest
 
 from tests.harness.places import free_port, loopback_network
 from tests.zcc.trust_generations import Security
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 PATIENCE = 60.0
 REQUEST = b"GET /contact HTTP/1.1\r\nHost: zcc\r\nConnection: close\r\n\r\n"
@@ -159,7 +159,7 @@ def test_it_goes_on_with_the_old_certificate_when_key_and_new_certificate_do_not
     with running(web):
         until(lambda: web.shows(first))
         web.security.use("gen-wrong")
-        until(lambda: web.says("cannot be served"))
+        until(lambda: web.says("cannot serve certificate"))
         assert web.shows(first)
         assert not web.shows(second)
         web.security.use("gen-3")

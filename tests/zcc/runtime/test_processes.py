@@ -9,7 +9,7 @@ import pytest
 
 from zac.cli import commands
 from zcc.runtime import processes
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 NONE = (resource.RLIMIT_CORE, (0, 0))
 

@@ -16,7 +16,7 @@ import pytest
 from tests.harness.places import loopback_network
 from tests.pki import factories
 from tests.zcc.runtime.test_listener import Web, running, until
-from zcc.runtime.parts import BASE_DIR
+from zcc.runtime.components import BASE_DIR
 
 # Mozilla Server Side TLS 5.7, intermediate.
 SUITES = {

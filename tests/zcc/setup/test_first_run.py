@@ -35,8 +35,8 @@ ZONE = {
 def token(tmp_path, settings, caplog):
     """A listener that offers its first run; returns the token that it printed."""
     settings.ZCC_HOME, settings.SERVER_HOME = tmp_path, tmp_path / "server"
-    assert first_run.is_wanted(settings.SERVER_HOME)
-    first_run.offer(settings.SERVER_HOME, 8443, timezone.now())
+    assert first_run.can_create_zone(settings.SERVER_HOME)
+    first_run.open_setup(settings.SERVER_HOME, 8443, timezone.now())
     return re.search(r"set-up token (\S+) \.", caplog.text).group(1)
 
 
@@ -53,8 +53,8 @@ def test_every_page_leads_to_the_setup_which_asks_for_the_token_alone(token):
     for path in ("/", "/login/", "/configuration/certificates/", "/zac/v1/register"):
         assert client.get(path, secure=True).headers["Location"] == "/setup/"
     page = client.get("/setup/", secure=True).content.decode()
-    assert "Set-up token" in page
-    assert "Name of the zone" not in page
+    assert "Setup token" in page
+    assert "Zone name" not in page
     assert token not in page
 
 
@@ -70,7 +70,7 @@ def test_without_the_token_nothing_is_made(token):
     assert "This is not the set-up token" in answer.content.decode()
     client.post("/setup/", ZONE, secure=True)
     assert client.get("/setup/server.csr", secure=True).status_code == 200
-    assert "Set-up token" in client.get("/setup/server.csr", secure=True).content.decode()
+    assert "Setup token" in client.get("/setup/server.csr", secure=True).content.decode()
     assert not Zone.objects.exists()
 
 
@@ -127,7 +127,7 @@ def test_what_was_entered_for_an_external_ca_can_be_dropped(visitor):
     visitor.post("/setup/", {**ZONE, "kind": "external", "authority": file}, secure=True)
     assert "Download CSR" in visitor.get("/setup/", secure=True).content.decode()
     visitor.post("/setup/again/", secure=True)
-    assert "Name of the zone" in visitor.get("/setup/", secure=True).content.decode()
+    assert "Zone name" in visitor.get("/setup/", secure=True).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -152,4 +152,4 @@ def test_a_wrong_value_is_named_and_nothing_is_made(visitor, wrong, why):
 def test_a_console_with_a_zone_has_no_setup_page(zone):
     client = Client()
     assert client.get("/setup/", secure=True).status_code == 404
-    assert not first_run.is_wanted(zone.home)
+    assert not first_run.can_create_zone(zone.home)

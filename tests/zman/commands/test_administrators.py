@@ -1,4 +1,4 @@
-"""zman for administrators, rules, tokens, notifications and the audit log."""
+"""Administrators, account rules, requests, tokens, notifications, and the audit log with zman."""
 
 import ipaddress
 import json
@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from administrators.models import Rules
+from administrators.models import Policies
 from audit.models import Entry
 from console.models import ApiToken
 from notifications.delivery import delivery
@@ -29,18 +29,20 @@ def receiver(settings):
 
 def send_all():
     now = timezone.now()
-    return [delivery.send(pk, now=now) for pk in delivery.due(now)]
+    return [delivery.send(pk, now=now) for pk in delivery.list_due(now)]
 
 
-@pytest.mark.parametrize("kind", ["administrators", "roles", "targets", "notifications", "events"])
-def test_every_kind_is_listed(shell, kind):
+@pytest.mark.parametrize(
+    "kind", ["administrators", "roles", "notification-targets", "notifications", "events"]
+)
+def test_all_resources_can_be_listed(shell, kind):
     assert isinstance(shell.json("list", kind), list)
     assert shell.good("list", kind).code == exit_codes.OK
 
 
-def test_an_administrator_is_let_in_changed_kept_out_and_let_in_again(shell):
+def test_an_administrator_is_created_changed_deactivated_and_reactivated(shell):
     run = shell.good("admin", "create", "eve", "--role", "viewer", "--role", "auditor")
-    assert run.out.startswith("https://console.example:8443/set-up/")
+    assert run.out.startswith("https://console.example:8443/setup-link/")
     shell.good("admin", "roles", "eve", "deployer")
     shown = shell.json("show", "administrator", "eve")
     assert shown["roles"] == ["deployer"]
@@ -53,90 +55,129 @@ def test_an_administrator_is_let_in_changed_kept_out_and_let_in_again(shell):
     assert shell("admin", "unlock", "nobody").code == exit_codes.NOT_FOUND
 
 
-def test_what_is_told_once_can_go_into_a_file_for_its_owner_alone(shell):
+def test_credentials_are_saved_to_a_private_file(shell):
     factories.user("eve")
     target = shell.folder / "password"
-    run = shell.good("admin", "temporary-password", "eve", "-o", str(target))
+    run = shell.good("admin", "temporary-password", "eve", "--file", str(target))
     assert run.out == ""
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert User.objects.get(username="eve").check_password(target.read_text().strip())
-    again = shell("admin", "set-up-link", "eve", "-o", str(target))
+    again = shell("admin", "setup-link", "eve", "--file", str(target))
     assert again.code == exit_codes.USAGE
-    assert "/set-up/" in again.out, "the old password is gone, so the link must not be lost"
+    assert "/setup-link/" in again.out, (
+        "the old password no longer works, so the link must not be lost"
+    )
 
 
-def test_rules_are_changed_one_by_one(shell):
+def test_account_rules_are_changed_one_by_one(shell):
     assert shell("rules").code == exit_codes.USAGE
     factories.user("second", CA)
     shell.good("rules", "--two-administrators", "on")
     assert shell.json("show", "rules")["two_administrators"] is True
     assert "second" not in shell.good("rules", "--second-factor", "on").err
-    assert Rules.objects.get().two_administrators
+    assert Policies.objects.get().two_administrators
     assert "another administrator" in shell.good("rules", "--two-administrators", "off").err
-    assert Rules.objects.get().two_administrators
+    assert Policies.objects.get().two_administrators
 
 
-def test_a_token_is_made_and_revoked(shell):
+def test_a_token_is_created_and_revoked(shell):
     target = shell.folder / "token"
-    shell.good("token", "create", "nightly", "--right", CA, "--days", "1", "-o", str(target))
+    shell.good("token", "create", "nightly", "--right", CA, "--days", "1", "--file", str(target))
     assert target.read_text().startswith("zcct_")
     assert ApiToken.objects.get(name="nightly").rights == [CA]
     shell.good("token", "revoke", "nightly")
     assert shell("token", "revoke", "nightly").code == exit_codes.NOT_FOUND
 
 
-def test_a_webhook_is_made_tested_changed_and_removed(shell, receiver):
+def test_a_webhook_is_created_tested_changed_and_removed(shell, receiver):
     url = shell.folder / "url"
     url.write_text(receiver.url + "\n")
-    secret = shell.good("target", "webhook", "pager", "--url-file", str(url)).out.strip()
-    said = shell.good("target", "test", "pager").err
+    secret = shell.good(
+        "notification-target", "webhook", "pager", "--url-file", str(url)
+    ).out.strip()
+    said = shell.good("notification-target", "test", "pager").err
     assert send_all() == [True]
     assert receivers.is_signed(secret, *receiver.posted[0][1:])
     shown = shell.json("show", "notification", said.split()[-1])
     assert (shown["state"], shown["tries"][0]["ok"]) == ("sent", True)
-    fresh = shell.good("target", "new-secret", "pager").out.strip()
+    fresh = shell.good("notification-target", "new-secret", "pager").out.strip()
     assert fresh != secret
-    shell.good("target", "change", "pager", "--rename", "night", "--active", "no")
+    shell.good("notification-target", "change", "pager", "--rename", "night", "--active", "no")
     target = Target.objects.get()
     assert (target.name, target.active) == ("night", False)
-    assert shell("target", "test", "pager").code == exit_codes.NOT_FOUND
-    shell.good("target", "remove", "night")
+    assert shell("notification-target", "test", "pager").code == exit_codes.NOT_FOUND
+    shell.good("notification-target", "remove", "night")
     assert not Target.objects.exists()
 
 
-def test_mail_that_was_given_up_is_sent_again(shell):
-    shell.good("target", "mail", "team", "--to", "team@acme.example", "--event", "operation.failed")
-    shell.good("target", "test", "team")
+def test_a_failed_notification_is_resent(shell):
+    shell.good(
+        "notification-target",
+        "mail",
+        "team",
+        "--to",
+        "team@acme.example",
+        "--event",
+        "operation.failed",
+    )
+    shell.good("notification-target", "test", "team")
     assert send_all() == [False]
     found = shell.json("list", "notifications", "--state", "given-up")
-    shell.good("send-again", found[0]["id"])
+    shell.good("notification", "resend", found[0]["id"])
     assert Delivery.objects.get().state == "waiting"
-    assert shell.json("list", "targets", "--search", "team")[0]["recipients"] == [
+    assert shell.json("list", "notification-targets", "--search", "team")[0]["recipients"] == [
         "team@acme.example"
     ]
 
 
-def test_the_audit_log_is_written_into_a_file_with_its_chain(shell):
+def test_the_audit_log_is_exported_with_its_digests(shell):
     target = shell.folder / "audit.json"
-    shell.good("audit-export", str(target))
+    shell.good("audit", "export", str(target))
     entries = json.loads(target.read_text())["entries"]
     assert len(entries) == Entry.objects.count()
     assert all(newer["previous"] == older["digest"] for newer, older in pairwise(entries))
     part = shell.folder / "part.json"
-    assert shell("audit-export", str(part), "--actor", "nobody-at-all").code == exit_codes.USAGE
+    assert shell("audit", "export", str(part), "--actor", "nobody-at-all").code == exit_codes.USAGE
     assert not part.exists()
 
 
-def test_what_waits_for_a_second_administrator_is_confirmed_or_refused(shell, zone):
+@pytest.fixture
+def requested(zone):
+    """A request of another administrator to back up the CA."""
     from certificates.authority import key_operations
 
     first = factories.user("first", CA)
-    Rules.objects.create(pk=1, two_administrators=True)
-    job = key_operations.back_up("seven quiet lakes", by=first)
-    assert [one["title"] for one in shell.json("list", "confirmations")] == ["Backup CA"]
-    assert shell("confirm", "nothing").code == exit_codes.NOT_FOUND
-    assert shell.json("confirm", str(job.pk)[:8])["state"] == "waiting"
-    Rules.objects.update(end_asked_by=first, end_asked_at=timezone.now())
-    assert shell("refuse", "rules").code == exit_codes.USAGE
-    shell.good("confirm", "rules")
-    assert not Rules.objects.get().two_administrators
+    Policies.objects.create(pk=1, two_administrators=True)
+    return first, key_operations.back_up("seven quiet lakes", by=first)
+
+
+def test_requests_are_listed_and_approved(shell, requested):
+    first, job = requested
+    assert [one["title"] for one in shell.json("list", "requests")] == ["Backup CA"]
+    assert shell("request", "approve", "nothing").code == exit_codes.NOT_FOUND
+    assert shell.json("request", "approve", str(job.pk)[:8])["state"] == "waiting"
+    Policies.objects.update(turn_off_requested_by=first, turn_off_requested_at=timezone.now())
+    assert shell("request", "reject", "rules").code == exit_codes.USAGE
+    assert "Approved" in shell.good("request", "approve", "rules").err
+    assert not Policies.objects.get().two_administrators
+
+
+def test_a_request_of_another_administrator_is_rejected_but_not_withdrawn(shell, requested):
+    _first, job = requested
+    run = shell("request", "withdraw", str(job.pk))
+    assert run.code == exit_codes.USAGE
+    assert "not your request" in run.err
+    assert "Rejected Backup CA" in shell.good("request", "reject", str(job.pk)).err
+    assert shell.json("list", "requests") == []
+
+
+def test_your_own_request_is_withdrawn(shell, zone):
+    from certificates.authority import key_operations
+
+    factories.user("second", CA)
+    Policies.objects.create(pk=1, two_administrators=True)
+    job = key_operations.back_up("seven quiet lakes", by=shell.who.user)
+    assert shell("request", "approve", str(job.pk)).code == exit_codes.REFUSED
+    assert "Withdrew Backup CA" in shell.good("request", "withdraw", str(job.pk)).err
+    job.refresh_from_db()
+    assert job.state == "expired"

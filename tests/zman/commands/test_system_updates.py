@@ -1,4 +1,4 @@
-"""zman on system updates, deployment stages, registration keys, settings of zone and devices."""
+"""System updates, deployment stages, registration keys, and settings with zman."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from systemupdates.updates.states import AssignmentState, ReplicaState
 from tests.support import factories
 from wire import messages
 from zman.cli import exit_codes
-from zman.commands import configuration
+from zman.cli.times import parse_duration
 
 
 @pytest.fixture
 def update(zone):
-    """An update that failed on one device and lacks on one content server."""
+    """An update that failed on one device and is missing on one content server."""
     satellite = zone.join("cs-1", messages.CONTENT_SATELLITE)
     server = Device.objects.get(pk=zone.first.id)
     made = factories.update(server, state="assigned", name="Remint", assigned_at=factories.now())
@@ -31,7 +31,7 @@ def state(device):
     return Assignment.objects.get(device__name=device).state
 
 
-def test_devices_of_an_update_are_sorted_and_seen_to(shell, update):
+def test_actions_on_the_devices_of_an_update(shell, update):
     listed = shell.json("list", "assignments", "--update", "Remint", "--sort=-device")
     assert [one["device"] for one in listed] == ["pc-2", "pc-1"]
     run = shell.good("refresh", "pc-1", "--update", "Remint")
@@ -47,17 +47,23 @@ def test_devices_of_an_update_are_sorted_and_seen_to(shell, update):
     assert shell("refresh", "pc-9", "--update", "Remint").code == exit_codes.USAGE
 
 
-def test_a_content_server_is_excluded_included_and_asked_for(shell, update):
+def test_a_content_server_is_excluded_and_included(shell, update):
     listed = shell.json("list", "replicas", "--update", "Remint")
     assert [(one["server"], one["status"]) for one in listed] == [("cs-1", "Offline")]
     shell.good("replicate", "--update", "Remint")
     assert Replica.objects.get().state == "pending"
-    assert shell.json("exclude", "--server", "cs-1", "--update", "Remint")["may_include"]
-    shell.good("include", "--server", "cs-1", "--update", "Remint")
+    assert shell.json("replica", "exclude", "--server", "cs-1", "--update", "Remint")["may_include"]
+    shell.good("replica", "include", "--server", "cs-1", "--update", "Remint")
     assert Replica.objects.get().state == "pending"
-    assert shell("include", "--server", "cs-1", "--update", "Remint").code == exit_codes.REFUSED
-    assert shell("include", "--server", "cs-9", "--update", "Remint").code == exit_codes.USAGE
-    assert shell("replicate").code == exit_codes.NOT_FOUND, "no operation is under way"
+    assert (
+        shell("replica", "include", "--server", "cs-1", "--update", "Remint").code
+        == exit_codes.REFUSED
+    )
+    assert (
+        shell("replica", "include", "--server", "cs-9", "--update", "Remint").code
+        == exit_codes.USAGE
+    )
+    assert shell("replicate").code == exit_codes.NOT_FOUND, "no operation is in progress"
 
 
 def test_an_update_is_shown_baselined_and_deleted(shell, update):
@@ -70,11 +76,11 @@ def test_an_update_is_shown_baselined_and_deleted(shell, update):
     assert shell("delete", "Remint").code == exit_codes.NOT_FOUND
 
 
-def test_stages_are_made_changed_moved_and_removed(shell):
+def test_stages_are_created_changed_moved_and_removed(shell):
     factories.device("pc-1")
     shell.good("stage", "add", "pilot", "--member", "pc-1", "--timeout", "12h")
     made = shell.json("stage", "add", "branch")
-    assert made["timeout_seconds"] == Zone.objects.the().stage_timeout_seconds
+    assert made["timeout_seconds"] == Zone.objects.get_zone().stage_timeout_seconds
     assert "number 1" in shell.good("stage", "move", "branch", "up").err
     assert [one["name"] for one in shell.json("list", "stages")] == ["branch", "pilot"]
     changed = shell.json("stage", "change", "pilot", "--name", "first")
@@ -87,20 +93,20 @@ def test_stages_are_made_changed_moved_and_removed(shell):
     assert Stage.objects.get().name == "branch"
 
 
-def test_a_registration_key_is_made_with_its_line_and_revoked(shell):
-    run = shell.good("key", "make", "branch", "--uses", "3", "--until", "+7d")
+def test_a_registration_key_is_created_and_revoked(shell):
+    run = shell.good("registration-key", "create", "branch", "--uses", "3", "--until", "+7d")
     assert run.out.startswith("zac reg https://127.9.0.1:8443 --key zcc1-")
     key = RegistrationKey.objects.get(label="branch")
     assert (key.uses_left, key.expires_at is not None) == (3, True)
-    shell.good("key", "revoke", str(key.pk))
+    shell.good("registration-key", "revoke", str(key.pk))
     assert RegistrationKey.objects.get(pk=key.pk).revoked_at
-    assert shell("key", "make", "x", "--role", "king").code == exit_codes.USAGE
+    assert shell("registration-key", "create", "x", "--role", "king").code == exit_codes.USAGE
 
 
 def test_settings_of_the_zone_and_of_a_device_are_changed(shell, zone):
-    shell.good("set", "zone", "refresh-seconds=90", "renews_by_itself=no")
-    the = Zone.objects.the()
-    assert (the.refresh_seconds, the.renews_by_itself) == (90, False)
+    shell.good("set", "zone", "refresh-seconds=90", "automatic_renewal=no")
+    the = Zone.objects.get_zone()
+    assert (the.refresh_seconds, the.automatic_renewal) == (90, False)
     assert "refresh_seconds" in shell("set", "zone", "refresh_seconds=0").err
     assert shell("set", "zone", "colour=red").code == exit_codes.USAGE
     assert shell("set", "zone", "refresh_seconds").code == exit_codes.USAGE
@@ -116,15 +122,15 @@ def test_settings_of_the_zone_and_of_a_device_are_changed(shell, zone):
     assert shell("set", "device", "ps-01", "colour=red").code == exit_codes.USAGE
 
 
-def test_late_devices_and_roots_are_shown(shell):
+def test_trust_and_stragglers_are_shown(shell):
     assert [root["state"] for root in shell.json("show", "trust")["roots"]] == ["current"]
-    assert [one["standing"] for one in shell.json("list", "late")] == ["not-yet"]
-    assert shell.json("list", "late", "--search", "nobody") == []
-    assert shell.json("list", "waiting") == []
+    assert [one["status"] for one in shell.json("list", "stragglers")] == ["not-yet"]
+    assert shell.json("list", "stragglers", "--search", "nobody") == []
+    assert shell.json("list", "waiting-servers") == []
     assert shell("list", "tokens", "--sort", "name").code == exit_codes.USAGE
 
 
-def test_spans_of_time_are_read():
-    assert [configuration.seconds(text) for text in ("45", "90m", "12h", "3d")] == [
+def test_durations_are_parsed():
+    assert [parse_duration(text) for text in ("45", "90m", "12h", "3d")] == [
         *(45, 5400, 43_200, 259_200),
     ]

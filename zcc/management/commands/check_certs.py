@@ -1,4 +1,4 @@
-"""Check every stored certificate against its row: exit code 1 and what does not fit (S-8)."""
+"""The command check_certs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from certificates.issuance import integrity
 
 
 class Command(BaseCommand):
-    """Read every stored certificate again."""
+    """Verify stored certificates. Exits with 1 if one does not match."""
 
-    help = "Find certificates that do not fit their rows, their issuers or the rules."
+    help = (
+        "Find certificates that do not match their database records, "
+        "issuers, or certificate profile."
+    )
 
     def handle(self, *_: Any, **_options: Any) -> None:
-        found = list(integrity.findings(timezone.now()))
+        found = list(integrity.list_findings(timezone.now()))
         for finding in found:
             self.stdout.write(f"{finding.row}: {finding.why}")
         if found:
             sys.exit(1)
-        self.stdout.write("Every stored certificate fits its row.")
+        self.stdout.write("All stored certificates match their database records.")

@@ -1,9 +1,9 @@
-"""Create a zone: its keys, its CA, its first Primary Server, its first administrator (R006)."""
+"""The command create_zone."""
 
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -11,92 +11,108 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from administrators.accounts import setup_links
 from administrators.api_tokens import tokens
 from audit.models import Entry
-from certificates.authority.bootstrap import External, ZoneOrder
+from certificates.authority.bootstrap import ExternalCA, ZoneRequest
 from console.access.api_tokens import RIGHTS
 from devices.identity import zone_keys
 from devices.models import Zone
-from devices.registration import registration
+from devices.registration import keys as registration_keys
 from faults import Fault, Invalid
 from wire import messages
 from zcc.runtime import environment
 from zcc.setup import bootstrap
 
-# A whole cut-over can be watched in a demo zone: it refreshes every few seconds.
+# Short intervals, so that a complete CA change takes only a few minutes.
 DEMO = {
     "refresh_seconds": 4,
     "primary_replication_seconds": 5,
     "satellite_replication_seconds": 5,
-    "lead_seconds": 60,
-    "lockout_seconds": 15,
+    "lead_time_seconds": 60,
+    "freeze_seconds": 15,
 }
 
 
 class Command(BaseCommand):
-    """Create a zone in an empty database."""
+    """Create a zone, its CA, first Primary Server, and administrator in an empty database."""
 
     help = (
-        "Create a zone with an internal or an external CA, its first Primary Server and its first "
-        "administrator. What is not given is asked for, or taken from ZCC_SERVER_NAME, "
-        "ZCC_SERVER_FQDN, ZCC_SERVER_ADDRESSES, ZCC_PORT, ZCC_CONTENT_PORT, ZCC_REHEARSAL_PORT."
+        "Create a zone with an internal or external CA, a first Primary "
+        "Server, and a first administrator. Values that you do not specify are "
+        "read from ZCC_SERVER_NAME, ZCC_SERVER_FQDN, ZCC_SERVER_ADDRESSES, "
+        "ZCC_PORT, ZCC_CONTENT_PORT, and ZCC_PREFLIGHT_PORT, or you are "
+        "prompted for them."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        text, number = environment.text, environment.number
-        parser.add_argument("--name", default="", help="name of the zone")
+        text = environment.text
+        parser.add_argument("--name", default="", help="zone name")
         parser.add_argument("--subject", default="", help="subject of the CA (default: zone name)")
         parser.add_argument("--key-length", type=int, default=256)
         parser.add_argument("--years", type=int, default=10)
         parser.add_argument("--server-name", default=text("ZCC_SERVER_NAME"))
         parser.add_argument("--fqdn", default=text("ZCC_SERVER_FQDN"))
         parser.add_argument("--address", action="append")
-        for option, usual in (("port", 8443), ("content-port", 8080), ("rehearsal-port", 8444)):
-            name = f"ZCC_{option.replace('-', '_').upper()}"
-            known = number(name, usual, least=1, most=65535)
-            parser.add_argument(f"--{option}", type=int, default=known)
+        for name, port in environment.ports().items():
+            parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=port)
+        parser.add_argument(  # the name of the previous release
+            "--rehearsal-port", dest="preflight_port", type=int, default=SUPPRESS, help=SUPPRESS
+        )
         parser.add_argument("--home", type=Path, default=settings.SERVER_HOME)
         parser.add_argument("--admin", default="admin")
         parser.add_argument(
             "--admin-password-file",
             type=Path,
-            help="file with the first password; without it a set-up link is printed",
+            help=("file that contains the first password (default: print a setup link)"),
         )
         parser.add_argument(
-            "--external-ca", type=Path, help="root (and intermediates) of an external CA"
+            "--external-ca",
+            type=Path,
+            help=("root and intermediate certificates of an external CA"),
         )
         parser.add_argument(
             "--server-certificate",
             type=Path,
-            help="this server's certificate from the external CA; without it the CSR is written",
+            help=(
+                "this server's certificate issued by the external CA "
+                "(default: write a CSR and exit)"
+            ),
         )
         parser.add_argument(
             "--server-key",
             type=Path,
-            help="key of that certificate, if it was not issued for the CSR of this command",
+            help=(
+                "private key of that certificate, if it was not issued for "
+                "the CSR from this command"
+            ),
         )
-        parser.add_argument("--demo", action="store_true", help="short times, keys for a demo zone")
+        parser.add_argument(
+            "--demo",
+            action="store_true",
+            help=("create a demo zone with short intervals and registration keys"),
+        )
 
     def handle(self, **options: Any) -> None:
         try:
-            self._ask(options)
+            self._prompt(options)
             self._run(options)
         except Fault as fault:
             raise CommandError(str(fault)) from fault
 
-    def _ask(self, options: dict[str, Any]) -> None:
-        """Ask for what was not given, if somebody is there to answer."""
+    def _prompt(self, options: dict[str, Any]) -> None:
+        """Prompt for missing values if the terminal is interactive."""
         options["address"] = options["address"] or environment.items("ZCC_SERVER_ADDRESSES")
-        wanted = {
-            "name": "Name of the zone",
-            "server_name": "Name of this server",
-            "fqdn": "Its full DNS name",
-            "address": "Its IP addresses (separated by commas)",
+        questions = {
+            "name": "Zone name",
+            "server_name": "Server name",
+            "fqdn": "Fully qualified domain name of the server",
+            "address": "IP addresses of the server (separated by commas)",
         }
-        for option, question in wanted.items():
+        for option, question in questions.items():
             if options[option]:
                 continue
             if not sys.stdin.isatty():
@@ -107,54 +123,55 @@ class Command(BaseCommand):
             options[option] = parts if option == "address" else answer
 
     def _run(self, options: dict[str, Any]) -> None:
-        place = _place(options)
+        server = _build_server(options)
         bootstrap.check_name(options["name"])
-        bootstrap.check_fresh(place.home)
+        bootstrap.check_no_zone(server.home)
         if options["external_ca"] and not options["server_certificate"]:
-            self._write_csr(options, place)
+            self._write_csr(options, server)
             return
-        password = _password(options)
-        found = _external(options)
-        order = ZoneOrder(
+        password = _get_password(options)
+        request = ZoneRequest(
             options["name"],
             options["subject"],
             options["key_length"],
             options["years"],
-            external=found,
+            external=_read_external_ca(options),
         )
         administrator = bootstrap.Administrator(options["admin"], password)
         values = DEMO if options["demo"] else {}
         with transaction.atomic():
-            warnings = bootstrap.begin(
-                order, place, administrator, key_file=options["server_key"], values=values
+            warnings = bootstrap.create_zone(
+                request, server, administrator, key_file=options["server_key"], values=values
             )
-            extra = _open_demo(administrator) if options["demo"] else {}
-            link = "" if password else _set_up_link(administrator)
+            extra = _create_demo_access(administrator) if options["demo"] else {}
+            link = "" if password else _create_setup_link(administrator)
         for warning in warnings:
             self.stdout.write(f"Warning: {warning}")
         self._write_access(options, password, extra)
         if link:
             self.stdout.write(
-                f"Choose the password of {administrator.username} at "
-                f"{_url(options)}/set-up/{link}/ . The link opens once, within 24 hours, and is "
-                "kept nowhere; manage.py set_up_link makes another one."
+                f"Set the password for {administrator.username} at "
+                f"{_get_url(options)}{link} . The link can be used once "
+                "and expires after 24 hours. It is not stored. To create a new "
+                "link, run manage.py setup_link."
             )
 
-    def _write_csr(self, options: dict[str, Any], place: bootstrap.Place) -> None:
-        """Hand the CSR out; the zone is created once the external CA has answered."""
-        bootstrap.read_authority(bootstrap.read_file(options["external_ca"]))
-        prepared = bootstrap.prepare(place)
-        path = settings.ZCC_HOME / f"{place.fqdn}.csr"
+    def _write_csr(self, options: dict[str, Any], server: bootstrap.FirstServer) -> None:
+        """Write the CSR. The zone is created when the certificate is specified."""
+        bootstrap.read_ca_certificates(bootstrap.read_file(options["external_ca"]))
+        prepared = bootstrap.prepare_server(server)
+        path = settings.ZCC_HOME / f"{server.fqdn}.csr"
         path.write_text(prepared["csr"])
         self.stdout.write(
-            f"The CSR of this server is in {path}. Its key is on this server and stays here. Have "
-            "it signed by the external CA, then run this command again with the same arguments "
-            "and --server-certificate FILE. Nothing else was changed."
+            f"The CSR for this server is in {path}. The private key does not "
+            "leave this server. Have the CSR signed by the external CA, then "
+            "run this command again with the same arguments and "
+            "--server-certificate FILE. Nothing else was changed."
         )
 
     def _write_access(self, options: dict[str, Any], password: str, extra: dict[str, str]) -> None:
-        """Tell where to log in; a demo zone's password is in access.json, for its owner alone."""
-        url = _url(options)
+        """Write access.json, which only its owner can read and which has a demo zone's password."""
+        url = _get_url(options)
         access = settings.ZCC_HOME / "access.json"
         value = {
             "url": url,
@@ -165,64 +182,68 @@ class Command(BaseCommand):
         if options["demo"] and options["admin_password_file"] is None:
             value["password"] = password
         bootstrap.write_private(access, value)
-        named = "name and password are" if "password" in value else "the name is"
-        self.stdout.write(f"Zone {options['name']} created. Log in at {url}; {named} in {access}.")
+        contents = "the user name and password are" if "password" in value else "the user name is"
+        self.stdout.write(
+            f"Created zone {options['name']}. Log in at {url}; {contents} in {access}."
+        )
 
 
-def _place(options: dict[str, Any]) -> bootstrap.Place:
-    return bootstrap.Place(
+def _build_server(options: dict[str, Any]) -> bootstrap.FirstServer:
+    return bootstrap.FirstServer(
         name=options["server_name"],
         fqdn=options["fqdn"],
         addresses=options["address"],
         port=options["port"],
         content_port=options["content_port"],
-        rehearsal_port=options["rehearsal_port"],
+        preflight_port=options["preflight_port"],
         home=Path(options["home"]),
     )
 
 
-def _external(options: dict[str, Any]) -> External | None:
+def _read_external_ca(options: dict[str, Any]) -> ExternalCA | None:
     if not options["external_ca"]:
         if options["server_certificate"] or options["server_key"]:
             raise Invalid(
-                "--server-certificate and --server-key belong to an external CA."
-                " Nothing was changed.",
-                action="Give the CA's root and intermediates with --external-ca, too.",
+                "--server-certificate and --server-key can be used only with "
+                "an external CA. Nothing was changed.",
+                action=("Also specify the root and intermediate certificates with --external-ca."),
             )
         return None
-    return bootstrap.external(
+    return bootstrap.read_external_ca(
         bootstrap.read_file(options["external_ca"]),
         bootstrap.read_file(options["server_certificate"]),
     )
 
 
-def _url(options: dict[str, Any]) -> str:
+def _get_url(options: dict[str, Any]) -> str:
     return f"https://{options['address'][0]}:{options['port']}"
 
 
-def _password(options: dict[str, Any]) -> str:
-    """Return the first password: given, made for a demo zone, "" where a link takes its place."""
+def _get_password(options: dict[str, Any]) -> str:
+    """Return the password: from a file, generated for a demo zone, or "" for a setup link."""
     path = options["admin_password_file"]
     if path is None:
-        return bootstrap.make_password() if options["demo"] else ""
+        return bootstrap.generate_password() if options["demo"] else ""
     password = bootstrap.read_file(path).decode().strip()
     if not password:
         raise Invalid(f"{path} is empty. Nothing was changed.")
     return password
 
 
-def _set_up_link(administrator: bootstrap.Administrator) -> str:
+def _create_setup_link(administrator: bootstrap.Administrator) -> str:
+    """Return the path of a new setup link."""
     owner = get_user_model().objects.get(username=administrator.username)
     Entry.objects.record("set-up-link", f"auth.User:{owner.pk}", note=owner.username)
-    return setup_links.make(owner, now=timezone.now())
+    link = setup_links.create_link(owner, now=timezone.now())
+    return reverse("administrators:redeem_setup_link", args=[link])
 
 
-def _open_demo(administrator: bootstrap.Administrator) -> dict[str, str]:
-    """Make what a demo zone's own devices and scripts need: registration keys and a token."""
-    public = zone_keys.zone_public(Zone.objects.the())
-    found = {
+def _create_demo_access(administrator: bootstrap.Administrator) -> dict[str, str]:
+    """Create registration keys and an API token for the devices and scripts of a demo zone."""
+    public = zone_keys.get_public_key(Zone.objects.get_zone())
+    keys = {
         role: str(
-            registration.make_key(
+            registration_keys.create_registration_key(
                 public,
                 label=f"demo zone, {role}",
                 role=role,
@@ -233,7 +254,7 @@ def _open_demo(administrator: bootstrap.Administrator) -> dict[str, str]:
         )
         for role in messages.ROLES
     }
-    bootstrap.write_private(settings.ZCC_HOME / "registration-keys.json", found)
+    bootstrap.write_private(settings.ZCC_HOME / "registration-keys.json", keys)
     owner = get_user_model().objects.get(username=administrator.username)
-    _token, text = tokens.make(owner, "demo zone", rights=list(RIGHTS), expires_at=None)
+    _token, text = tokens.create_token(owner, "demo zone", rights=list(RIGHTS), expires_at=None)
     return {"api_token": text}

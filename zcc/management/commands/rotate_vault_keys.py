@@ -1,4 +1,4 @@
-"""Replace the vault keys of this Primary Server (S-34)."""
+"""The command rotate_vault_keys."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from faults import Fault
 
 
 class Command(BaseCommand):
-    """Make new vault keys and seal to them what was sealed to the old ones."""
+    """Create new vault keys and re-encrypt all secrets for them."""
 
-    help = "Replace this server's vault keys; run it again if it was interrupted."
+    help = "Replace this server's vault keys. If the command is interrupted, run it again."
 
     def handle(self, *_: Any, **_options: Any) -> None:
         try:
             count = vault_keys.rotate(now=timezone.now())
         except Fault as fault:
             raise CommandError(str(fault)) from fault
-        self.stdout.write(f"The vault keys are new; {count} secrets were sealed to them.")
+        self.stdout.write(f"Replaced the vault keys and re-encrypted {count} secrets.")

@@ -1,9 +1,9 @@
-"""Verify the audit chain: exit code 1 and the first bad line where it is not whole (S-41)."""
+"""The command verify_audit."""
 
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +16,48 @@ from zcc.runtime import audit_checkpoints
 
 
 class Command(BaseCommand):
-    """Read every line of the ledger again and compare its end with the kept heads."""
+    """Verify the audit log and its last checkpoint. Exits with 1 if an entry is not valid."""
 
-    help = "Find changed, removed, inserted and moved lines of the ledger, and a cut-off end."
+    help = (
+        "Verify the audit log. Detects changed, removed, inserted, and "
+        "reordered entries, and truncation."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--head", type=Path, help="a head kept by export_audit_head (default: the one at home)"
+            "--checkpoint",
+            type=Path,
+            help=(
+                "checkpoint saved by export_audit_checkpoint "
+                "(default: the checkpoint in the data "
+                "directory)"
+            ),
+        )
+        parser.add_argument(  # the name of the previous release
+            "--head", dest="checkpoint", type=Path, default=SUPPRESS, help=SUPPRESS
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        kept = self._kept(options["head"])
-        found = verification.verify(kept.seq, kept.digest) if kept else verification.verify()
+        checkpoint = self._get_checkpoint(options["checkpoint"])
+        found = (
+            verification.verify_chain(checkpoint.seq, checkpoint.digest)
+            if checkpoint
+            else verification.verify_chain()
+        )
         if found.finding is not None:
-            self.stdout.write(f"Line {found.finding.seq} {found.finding.what}.")
-            self.stdout.write(f"The {found.entries} lines before it are as they were written.")
+            self.stdout.write(f"Entry {found.finding.seq} {found.finding.problem}.")
+            self.stdout.write(f"The {found.entries} entries before it are intact.")
             sys.exit(1)
-        compared = f", compared with the head kept at line {kept.seq}" if kept else ""
-        self.stdout.write(f"The ledger is whole: {found.entries} lines{compared}.")
+        compared = (
+            f", verified against the checkpoint at entry {checkpoint.seq}" if checkpoint else ""
+        )
+        self.stdout.write(f"The audit log is intact: {found.entries} entries{compared}.")
 
-    def _kept(self, given: Path | None) -> audit_checkpoints.KeptHead | None:
-        source = given or audit_checkpoints.path()
-        if given is None and not source.exists():
+    def _get_checkpoint(self, path: Path | None) -> audit_checkpoints.SignedCheckpoint | None:
+        source = path or audit_checkpoints.get_path()
+        if path is None and not source.exists():
             return None
         try:
-            return audit_checkpoints.read(source, Zone.objects.the())
+            return audit_checkpoints.read_checkpoint(source, Zone.objects.get_zone())
         except Fault as fault:
             raise CommandError(str(fault), returncode=1) from fault

@@ -1,4 +1,4 @@
-"""Verify the signed report of an operation with the zone's key: exit code 1 where not (B-8)."""
+"""The command verify_report."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from wire.envelope import Envelope
 
 
 class Command(BaseCommand):
-    """Check the signature of a report and tell what it is about."""
+    """Verify the signature of an operation report. Exits with 1 if it is not valid."""
 
-    help = "Verify a report that was downloaded as JSON from the page of an operation."
+    help = "Verify an operation report that was downloaded as JSON."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--key", help="public zone key, base64 (default: that of this zone)")
+        parser.add_argument("--key", help=("public zone key in Base64 (default: key of this zone)"))
 
     def handle(self, *_: Any, **options: Any) -> None:
         try:
             envelope = json_codec.load(Envelope, options["file"].read_bytes())
-            key = options["key"] or Zone.objects.the().public_key
-            report = json.loads(envelope.open(key, metadata.REPORT))
+            key = options["key"] or Zone.objects.get_zone().public_key
+            report = json.loads(envelope.verify(key, metadata.REPORT))
         except (Fault, OSError, ValueError) as error:
             raise CommandError(str(error), returncode=1) from error
-        told = report["operation"]
+        operation = report["operation"]
         self.stdout.write(
-            f"The report is signed by the zone key: {told['name']} in {report['zone_name']}, "
-            f"{told['state']}, {len(report['devices'])} devices, made {report['made_at']}."
+            f"The report signature is valid: {operation['name']} in "
+            f"{report['zone_name']}, {operation['state']}, {len(report['devices'])} "
+            f"devices, created {report['made_at']}."
         )

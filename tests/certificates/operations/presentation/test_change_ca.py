@@ -1,4 +1,4 @@
-"""The wizard of Change CA: pages, Back, errors, one operation per Finish (manual, 1.2.4)."""
+"""The wizard of Change CA: pages, Back, errors, and starting one operation (manual, 1.2.4)."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -21,12 +21,12 @@ CHANGE = f"{PAGE}change-ca/"
 
 
 @pytest.fixture(autouse=True)
-def nudged(monkeypatch):
-    """The queue is not rung; this console is that of ps-01."""
+def enqueued(monkeypatch):
+    """Collect enqueued operations. The initiating server is ps-01."""
     found: list[object] = []
-    monkeypatch.setattr("certificates.tasks.nudge", found.append)
-    here = "certificates.operations.creation.initiating_server"
-    monkeypatch.setattr(here, lambda: Device.objects.get(name="ps-01"))
+    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", found.append)
+    target = "certificates.operations.creation.get_initiating_server"
+    monkeypatch.setattr(target, lambda: Device.objects.get(name="ps-01"))
     return found
 
 
@@ -71,7 +71,7 @@ def fields(response):
     return set(response.context["form"].errors)
 
 
-def test_it_opens_with_the_manuals_labels_and_defaults(client):
+def test_change_ca_shows_the_labels_and_defaults_of_the_manual(client):
     response = client.get(CHANGE)
     page = response.content.decode()
     for label in (
@@ -87,7 +87,7 @@ def test_it_opens_with_the_manuals_labels_and_defaults(client):
     assert not Draft.objects.exists(), "a GET makes nothing"
 
 
-def test_only_live_primary_servers_can_be_chosen(client):
+def test_only_online_primary_servers_are_offered(client):
     factories.server("quiet", last_contact=timezone.now() - timedelta(days=1))
     factories.server("satellite", Role.AUTHENTICATION_SATELLITE)
     factories.server("ps-02")
@@ -95,9 +95,7 @@ def test_only_live_primary_servers_can_be_chosen(client):
     assert [label.split()[0] for _value, label in choices] == ["ps-01", "ps-02"]
 
 
-def test_change_to_internal_from_the_first_page_to_finish(
-    client, nudged, django_capture_on_commit_callbacks
-):
+def test_change_to_internal_through_all_pages(client, enqueued, django_capture_on_commit_callbacks):
     page = client.post(CHANGE, internal()).content.decode()
     assert "Certificate activation date and time" in page
     assert "Finish" in page
@@ -105,9 +103,9 @@ def test_change_to_internal_from_the_first_page_to_finish(
         response = client.post(step("activation"), {"activates_at": local(days=2)})
     assert response.status_code == 204
     operation = Operation.objects.get()
-    said = "The Change CA operation has been initiated."
-    assert events(response)["zcc:announce"]["text"] == said
-    assert operation.order == {
+    message = "The Change CA operation has been initiated."
+    assert events(response)["zcc:announce"]["text"] == message
+    assert operation.parameters == {
         "certificate_server": str(Device.objects.get().pk),
         "subject": "New CA",
         "key_length": 384,
@@ -115,34 +113,34 @@ def test_change_to_internal_from_the_first_page_to_finish(
         "include_dns": True,
         "external": False,
     }
-    assert nudged == [str(operation.pk)]
+    assert enqueued == [str(operation.pk)]
     assert not Draft.objects.exists()
 
 
-def test_a_second_finish_closes_onto_the_running_operation(client):
+def test_submitting_twice_shows_the_existing_operation(client):
     client.post(CHANGE, internal())
-    there, given = step("activation"), {"activates_at": local(days=2)}
-    answers = [client.post(there, given) for _n in range(2)]
+    url, given = step("activation"), {"activates_at": local(days=2)}
+    answers = [client.post(url, given) for _n in range(2)]
     assert [answer.status_code for answer in answers] == [204, 204]
-    assert "was already submitted" in events(answers[1])["zcc:announce"]["text"]
+    assert "has already been submitted" in events(answers[1])["zcc:announce"]["text"]
     assert Operation.objects.count() == 1
-    page = client.get(there, headers={"HX-Request": ""}, follow=True).content.decode()
-    assert "was already submitted" in page
+    page = client.get(url, headers={"HX-Request": ""}, follow=True).content.decode()
+    assert "has already been submitted" in page
 
 
-def test_a_draft_ends_after_a_day_and_belongs_to_its_user(client):
+def test_a_draft_expires_after_a_day_and_belongs_to_its_user(client):
     client.post(CHANGE, internal())
-    there = step("activation")
-    assert entered(factories.admin("other")).get(there).status_code == 404
+    url = step("activation")
+    assert entered(factories.admin("other")).get(url).status_code == 404
     Draft.objects.update(created_at=timezone.now() - timedelta(days=1, seconds=1))
-    response = client.post(there, {"activates_at": local(days=2)})
+    response = client.post(url, {"activates_at": local(days=2)})
     assert response.status_code == 404
     assert "expired" in events(response)["zcc:fault"]["explanation"]
     client.post(CHANGE, internal())
     assert Draft.objects.count() == 1, "the old draft is dropped"
 
 
-def test_change_to_external_reads_the_root_and_shows_it(client):
+def test_the_uploaded_root_is_shown(client):
     root = external_root()
     page = client.post(CHANGE, external(root)).content.decode()
     assert "CN=Acme Root" in page
@@ -154,7 +152,7 @@ def test_change_to_external_reads_the_root_and_shows_it(client):
     assert Draft.objects.get().data["root_pem"] == root
 
 
-def test_a_chain_gives_its_root_its_intermediates_and_a_warning(client):
+def test_an_uploaded_chain_shows_root_intermediates_and_a_warning(client):
     family = pki_make.family()
     data = chains.join(family.middle, family.root)
     response = client.post(CHANGE, external(data, "chain.p7b"))
@@ -165,24 +163,29 @@ def test_a_chain_gives_its_root_its_intermediates_and_a_warning(client):
     assert draft.data["intermediates_pem"] == family.middle
 
 
-def test_external_with_automatic_requests_to_the_end(client):
+def test_change_to_external_with_automatic_csrs(client):
     client.post(CHANGE, external(external_root()))
-    given = {"by_hand": "automatic", "organization": "Acme", "country": "us", "key_length": "3072"}
+    given = {
+        "manual_csr": "automatic",
+        "organization": "Acme",
+        "country": "us",
+        "key_length": "3072",
+    }
     page = client.post(step("csr"), given).content.decode()
     assert "The external CA" in page
     assert client.post(step("activation"), {"activates_at": local(days=2)}).status_code == 204
     operation = Operation.objects.get()
-    assert operation.order["external"] is True
-    assert operation.order["by_hand"] is False
-    order = operation.futures.get().order
+    assert operation.parameters["external"] is True
+    assert operation.parameters["manual_csr"] is False
+    order = operation.futures.get().csr_parameters
     assert (order["organization"], order["country"], order["key_length"]) == ("Acme", "US", 3072)
 
 
-def test_external_by_hand_needs_no_subject(client):
+def test_change_to_external_with_manual_csrs_needs_no_subject(client):
     client.post(CHANGE, external(external_root()))
-    client.post(step("csr"), {"by_hand": "manual", "country": "nonsense"})
+    client.post(step("csr"), {"manual_csr": "manual", "country": "nonsense"})
     assert client.post(step("activation"), {"activates_at": local(days=2)}).status_code == 204
-    assert Operation.objects.get().futures.get().by_hand
+    assert Operation.objects.get().futures.get().manual_csr
 
 
 @pytest.mark.parametrize(
@@ -200,7 +203,7 @@ def test_external_by_hand_needs_no_subject(client):
         ({"years": ""}, "years"),
     ],
 )
-def test_an_error_on_the_first_page_stands_beside_its_field(client, changes, field):
+def test_an_error_on_the_first_page_is_shown_at_its_field(client, changes, field):
     response = client.post(CHANGE, internal(**changes))
     assert response.status_code == 422
     assert fields(response) == {field}
@@ -211,33 +214,33 @@ def test_an_error_on_the_first_page_stands_beside_its_field(client, changes, fie
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
-        (keys.make_key(256).encode(), "private key"),
+        (keys.generate_key(256).encode(), "private key"),
         (b"", "The file is empty"),
         (b"hello", "No certificate was found"),
-        (b"x" * (256 * 1024 + 1), "larger than 256 KiB"),
+        (b"x" * (256 * 1024 + 1), "exceeds the 256 KiB limit"),
         (pki_make.family().middle.encode(), ""),
     ],
     ids=["key", "empty", "text", "large", "no root"],
 )
-def test_a_file_that_will_not_do_is_refused_with_its_reason(client, data, said):
+def test_an_unusable_file_is_rejected_with_a_reason(client, data, message):
     response = client.post(CHANGE, external(data))
     assert response.status_code == 422
     assert fields(response) == {"file"}
-    assert said in str(response.context["form"].errors["file"])
+    assert message in str(response.context["form"].errors["file"])
     assert "root_pem" not in Draft.objects.get().data
     assert b"PRIVATE KEY" not in response.content
 
 
-def test_no_file_at_all_is_asked_for(client):
+def test_a_missing_file_is_an_error(client):
     response = client.post(CHANGE, {"confirm": "on", "change_to": "external"})
     assert fields(response) == {"file"}
 
 
-def test_the_present_root_and_an_expired_one_are_refused(client, ca):
+def test_the_current_root_and_an_expired_root_are_rejected(client, ca):
     response = client.post(CHANGE, external(ca.root_pem))
-    assert "already trusted" in str(response.context["form"].errors["file"])
+    assert "already trusts this root" in str(response.context["form"].errors["file"])
     old = factories.root_pem(
         "CN=Old", factories.now() - 2 * factories.YEAR, factories.now() - factories.YEAR
     )
@@ -245,16 +248,16 @@ def test_the_present_root_and_an_expired_one_are_refused(client, ca):
     assert "only" in str(response.context["form"].errors["file"])
 
 
-def test_a_root_that_ends_before_the_activation_is_told_on_the_first_page(client):
+def test_a_root_that_expires_before_activation_is_an_error_on_the_first_page(client):
     client.post(CHANGE, external(external_root("CN=Short", days=2)))
-    client.post(step("csr"), {"by_hand": "manual"})
+    client.post(step("csr"), {"manual_csr": "manual"})
     response = client.post(step("activation"), {"activates_at": local(days=4)})
     assert response.status_code == 422
     assert fields(response) == {"file"}
     assert not Operation.objects.exists()
 
 
-def test_the_file_stays_read_when_another_field_is_wrong(client):
+def test_the_uploaded_file_is_kept_if_another_field_is_invalid(client):
     client.post(CHANGE, external(external_root(), confirm=""))
     page = client.get(step("authority")).content.decode()
     assert "CN=Acme Root" in page
@@ -263,10 +266,11 @@ def test_the_file_stays_read_when_another_field_is_wrong(client):
     assert "Generate CSR" in response.content.decode()
 
 
-def test_back_keeps_what_was_entered_right_or_wrong(client):
+def test_back_keeps_valid_and_invalid_values(client):
     client.post(CHANGE, external(external_root()))
     response = client.post(
-        step("csr"), {"back": "1", "by_hand": "automatic", "organization": "Kept", "country": "???"}
+        step("csr"),
+        {"back": "1", "manual_csr": "automatic", "organization": "Kept", "country": "???"},
     )
     assert response.status_code == 200
     assert response.context["form"]["change_to"].value() == "external"
@@ -278,23 +282,23 @@ def test_back_keeps_what_was_entered_right_or_wrong(client):
     assert form["activates_at"].value() == "2031-01-01T10:00"
 
 
-def test_a_page_that_was_not_filled_in_comes_first(client):
+def test_the_first_incomplete_page_is_shown(client):
     client.post(CHANGE, external(external_root()))
     response = client.get(step("activation"))
-    assert "by_hand" in response.context["form"].fields
+    assert "manual_csr" in response.context["form"].fields
     assert client.get(step("nonsense")).status_code == 404
 
 
 @pytest.mark.parametrize("changes", [{"country": "USA"}, {"organization": "x" * 65}])
-def test_a_subject_that_x520_forbids_is_told_beside_its_field(client, changes):
+def test_an_invalid_subject_is_an_error_at_its_field(client, changes):
     client.post(CHANGE, external(external_root()))
-    response = client.post(step("csr"), {"by_hand": "automatic", **changes})
+    response = client.post(step("csr"), {"manual_csr": "automatic", **changes})
     assert response.status_code == 422
     assert fields(response) == set(changes)
 
 
 @pytest.mark.parametrize("moment", ["2020-01-01T10:00", "2199-01-01T10:00", "", "tomorrow"])
-def test_an_activation_outside_its_limits_is_refused(client, moment):
+def test_an_activation_time_outside_the_limits_is_rejected(client, moment):
     client.post(CHANGE, internal())
     response = client.post(step("activation"), {"activates_at": moment})
     assert response.status_code == 422
@@ -302,7 +306,7 @@ def test_an_activation_outside_its_limits_is_refused(client, moment):
     assert not Operation.objects.exists()
 
 
-def test_an_expired_authority_activates_at_once(client):
+def test_an_expired_ca_is_activated_immediately(client):
     Authority.objects.update(not_after=factories.now() - timedelta(days=1))
     page = client.post(CHANGE, internal()).content.decode()
     assert "Immediate" in page
@@ -310,7 +314,7 @@ def test_an_expired_authority_activates_at_once(client):
     assert Operation.objects.get().immediate
 
 
-def test_a_server_that_went_silent_is_told_on_the_first_page(client):
+def test_an_offline_server_is_an_error_on_the_first_page(client):
     client.post(CHANGE, internal())
     Device.objects.update(last_contact=timezone.now() - timedelta(days=1))
     response = client.post(step("activation"), {"activates_at": local(days=2)})
@@ -319,8 +323,8 @@ def test_a_server_that_went_silent_is_told_on_the_first_page(client):
     assert not Operation.objects.exists()
 
 
-def test_the_password_is_asked_on_the_last_page_and_never_stored(ca):
-    client = entered(factories.admin(), proved=False)
+def test_the_password_is_required_on_the_last_page_and_never_stored(ca):
+    client = entered(factories.admin(), reauthenticated=False)
     client.post(CHANGE, internal())
     given = {"activates_at": local(days=2)}
     response = client.post(step("activation"), {**given, "password": "wrong-one"})
@@ -331,7 +335,7 @@ def test_the_password_is_asked_on_the_last_page_and_never_stored(ca):
     assert response.status_code == 204
 
 
-def test_another_operation_is_told_as_a_conflict(client, ca):
+def test_another_operation_is_a_conflict(client, ca):
     client.post(CHANGE, internal())
     factories.operation(ca, state=OperationState.REPLICATING)
     response = client.post(step("activation"), {"activates_at": local(days=2)})
@@ -341,12 +345,12 @@ def test_another_operation_is_told_as_a_conflict(client, ca):
     assert client.post(CHANGE, internal()).status_code == 409
 
 
-def test_an_external_authority_can_be_changed_too(client, ca):
+def test_an_external_ca_can_be_changed(client, ca):
     Authority.objects.update(kind=Authority.Kind.EXTERNAL, certificate_server=None)
     assert client.get(CHANGE).status_code == 200
 
 
-def test_without_javascript_each_page_has_an_address(ca):
+def test_without_javascript_each_page_has_a_url(ca):
     client = entered(factories.admin(), htmx=False)
     response = client.post(CHANGE, internal())
     assert response.status_code == 302

@@ -24,10 +24,10 @@ S = OperationState
 
 
 @pytest.fixture(autouse=True)
-def nudged(monkeypatch):
-    """The queue is not rung; what would be asked for is noted."""
+def enqueued(monkeypatch):
+    """Collect enqueued operations instead of enqueueing tasks."""
     found: list[object] = []
-    monkeypatch.setattr("certificates.tasks.nudge", found.append)
+    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", found.append)
     return found
 
 
@@ -45,17 +45,17 @@ def client(ca):
     return entered(factories.admin())
 
 
-def entered(user, *, proved=True):
+def entered(user, *, reauthenticated=True):
     client = Client(headers={"HX-Request": "true"})
     client.force_login(user)
-    if proved:
+    if reauthenticated:
         session = client.session
         session["authenticated_at"] = timezone.now().timestamp()
         session.save()
     return client
 
 
-def order(**changes):
+def form_data(**changes):
     local = timezone.localtime(timezone.now() + timedelta(days=2))
     values = {
         "confirm": "on",
@@ -91,14 +91,14 @@ def sha256(digest):
     return ":".join(digest[i : i + 2] for i in range(0, 64, 2)).upper()
 
 
-def test_the_pem_download_is_the_certificate(client, ca):
+def test_the_pem_download_contains_the_certificate(client, ca):
     response = client.get(f"{PAGE}ca.pem")
     assert response.headers["Content-Disposition"] == 'attachment; filename="test-zone-ca.pem"'
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.content.decode() == ca.root_pem
 
 
-def test_remint_ca_starts_with_the_manuals_defaults(client):
+def test_remint_ca_shows_the_defaults_of_the_manual(client):
     response = client.get(REMINT)
     page = response.content.decode()
     form = response.context["form"]
@@ -111,23 +111,23 @@ def test_remint_ca_starts_with_the_manuals_defaults(client):
     assert not form.asks_password
 
 
-def test_remint_ca_starts_the_operation(client, nudged, django_capture_on_commit_callbacks):
+def test_remint_ca_starts_the_operation(client, enqueued, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
-        response = client.post(REMINT, order(years="3", include_dns="on"))
+        response = client.post(REMINT, form_data(years="3", include_dns="on"))
     assert response.status_code == 204
     operation = Operation.objects.get()
-    assert operation.order["years"] == 3
-    assert operation.order["include_dns"] is True
+    assert operation.parameters["years"] == 3
+    assert operation.parameters["include_dns"] is True
     assert operation.requested_by.username == "admin"
-    assert nudged == [str(operation.pk)]
+    assert enqueued == [str(operation.pk)]
     said = "The Remint CA operation has been initiated."
     assert events(response)["zcc:announce"]["text"] == said
     assert {"zcc:close", "zcc:changed"} <= set(events(response))
 
 
-def test_without_javascript_it_leads_back_to_the_page(ca):
+def test_without_javascript_the_dialog_redirects_to_the_page(ca):
     client = entered(factories.admin())
-    response = client.post(REMINT, order(), headers={"HX-Request": ""})
+    response = client.post(REMINT, form_data(), headers={"HX-Request": ""})
     assert response.status_code == 302
     assert response.url == PAGE
     assert (
@@ -136,15 +136,15 @@ def test_without_javascript_it_leads_back_to_the_page(ca):
     )
 
 
-def test_a_second_click_meets_the_first_one(client):
-    given = order()
+def test_submitting_twice_starts_one_operation(client):
+    given = form_data()
     assert [client.post(REMINT, given).status_code for _n in range(2)] == [204, 204]
     assert Operation.objects.count() == 1
 
 
-def test_another_operation_is_told_as_a_conflict(client):
-    client.post(REMINT, order())
-    response = client.post(REMINT, order())
+def test_another_operation_is_a_conflict(client):
+    client.post(REMINT, form_data())
+    response = client.post(REMINT, form_data())
     assert response.status_code == 409
     assert b"Remint CA is already in progress." in response.content
     assert Operation.objects.count() == 1
@@ -166,8 +166,8 @@ def test_another_operation_is_told_as_a_conflict(client):
         ({"key": "nonsense"}, "key"),
     ],
 )
-def test_an_error_stands_beside_its_field_and_values_stay(client, changes, field):
-    response = client.post(REMINT, order(**{"common_name": "Kept name", **changes}))
+def test_an_error_is_shown_at_its_field_and_values_are_kept(client, changes, field):
+    response = client.post(REMINT, form_data(**{"common_name": "Kept name", **changes}))
     assert response.status_code == 422
     form = response.context["form"]
     assert list(form.errors) == [field]
@@ -178,105 +178,105 @@ def test_an_error_stands_beside_its_field_and_values_stay(client, changes, field
     assert not Operation.objects.exists()
 
 
-def test_the_limit_is_named_with_its_reason(client, ca):
-    page = client.post(REMINT, order(activates_at="2199-01-01T10:00")).content.decode()
+def test_the_limit_is_shown_with_its_reason(client, ca):
+    page = client.post(REMINT, form_data(activates_at="2199-01-01T10:00")).content.decode()
     assert "expires" in page
     assert "CN=TEST-ZONE" in page
 
 
-def test_a_time_that_the_clocks_skip_is_refused(client):
+def test_a_nonexistent_local_time_is_rejected(client):
     Authority.objects.update(not_after=factories.now() + 9 * factories.YEAR)
     client.cookies["tz"] = "Europe/Berlin"
-    response = client.post(REMINT, order(activates_at="2027-03-28T02:30"))
+    response = client.post(REMINT, form_data(activates_at="2027-03-28T02:30"))
     assert response.status_code == 422
     assert list(response.context["form"].errors) == ["activates_at"]
 
 
-def test_the_time_is_read_in_the_users_zone(client):
+def test_the_time_is_parsed_in_the_time_zone_of_the_user(client):
     client.cookies["tz"] = "Asia/Tokyo"
-    client.post(REMINT, order(activates_at="2028-06-01T09:00"))
+    client.post(REMINT, form_data(activates_at="2028-06-01T09:00"))
     assert Operation.objects.get().activates_at.isoformat() == "2028-06-01T00:00:00+00:00"
 
 
-def test_an_expired_authority_activates_at_once(client):
+def test_an_expired_ca_is_activated_immediately(client):
     Authority.objects.update(not_after=factories.now() - timedelta(days=1))
     page = client.get(REMINT)
     assert b"Immediate" in page.content
     assert "activates_at" not in page.context["form"].fields
-    assert client.post(REMINT, order(activates_at=None)).status_code == 204
+    assert client.post(REMINT, form_data(activates_at=None)).status_code == 204
     assert Operation.objects.get().immediate
 
 
-def test_the_password_is_asked_again_after_five_minutes(ca):
-    client = entered(factories.admin(), proved=False)
+def test_the_password_is_required_after_five_minutes(ca):
+    client = entered(factories.admin(), reauthenticated=False)
     assert b'type="password"' in client.get(REMINT).content
     for wrong in ("", "wrong"):
-        response = client.post(REMINT, order(password=wrong))
+        response = client.post(REMINT, form_data(password=wrong))
         assert response.status_code == 422
         assert list(response.context["form"].errors) == ["password"]
     assert not Operation.objects.exists()
-    assert client.post(REMINT, order(password=factories.PASSWORD)).status_code == 204
+    assert client.post(REMINT, form_data(password=factories.PASSWORD)).status_code == 204
     assert client.session["authenticated_at"] > 0
 
 
-def test_guessing_the_password_locks_out(ca):
-    client = entered(factories.admin(), proved=False)
-    answers = [client.post(REMINT, order(password="wrong")) for _n in range(5)]
+def test_wrong_passwords_lock_the_account(ca):
+    client = entered(factories.admin(), reauthenticated=False)
+    answers = [client.post(REMINT, form_data(password="wrong")) for _n in range(5)]
     assert [answer.status_code for answer in answers] == [422, 422, 422, 422, 429]
-    assert "fifteen minutes" in events(answers[-1])["zcc:fault"]["action"]
+    assert "15 minutes" in events(answers[-1])["zcc:fault"]["action"]
 
 
-def test_a_shut_button_cannot_be_walked_around(client, ca):
+def test_a_disabled_action_is_rejected_by_the_server(client, ca):
     factories.operation(ca)
     response = client.get(REMINT)
     assert response.status_code == 409
     assert "in progress" in events(response)["zcc:fault"]["explanation"]
 
 
-def test_cancel_asks_first_and_then_cancels(client, ca, nudged, django_capture_on_commit_callbacks):
+def test_cancel_requires_confirmation(client, ca, enqueued, django_capture_on_commit_callbacks):
     operation = factories.operation(ca)
-    there = f"{PAGE}operations/{operation.pk}/cancel/"
-    page = client.get(there).content.decode()
-    assert "Keep going" in page
-    assert "Cancel is possible until" in page
+    url = f"{PAGE}operations/{operation.pk}/cancel/"
+    page = client.get(url).content.decode()
+    assert "Keep Operation" in page
+    assert "You can cancel until" in page
     assert Operation.objects.get().state == S.REPLICATING
     with django_capture_on_commit_callbacks(execute=True):
-        assert client.post(there).status_code == 204
-    assert Operation.objects.get().state == S.CANCELLING
-    assert nudged == [str(operation.pk)]
+        assert client.post(url).status_code == 204
+    assert Operation.objects.get().state == S.CANCELING
+    assert enqueued == [str(operation.pk)]
 
 
-def test_cancel_after_the_lock_out_is_refused_with_the_time(client, ca):
+def test_cancel_in_the_freeze_period_is_rejected_with_the_time(client, ca):
     operation = factories.operation(ca, state=S.ASSIGNED, activates_in=timedelta(minutes=5))
-    there = f"{PAGE}operations/{operation.pk}/cancel/"
-    assert "was possible until" in client.get(there).content.decode()
-    response = client.post(there)
+    url = f"{PAGE}operations/{operation.pk}/cancel/"
+    assert "could be canceled until" in client.get(url).content.decode()
+    response = client.post(url)
     assert response.status_code == 409
     assert "Ignore Device" in events(response)["zcc:fault"]["action"]
     assert Operation.objects.get().state == S.ASSIGNED
 
 
-def test_a_failed_cancel_can_be_cleared_and_tried_again(client, ca):
-    operation = factories.operation(ca, state=S.CANCEL_FAILED, reason="The key is away.")
+def test_a_failed_cancellation_can_be_cleared_and_retried(client, ca):
+    operation = factories.operation(ca, state=S.CANCEL_FAILED, reason="The CA key cannot be read.")
     page = client.get(PAGE, headers={"HX-Request": ""}).content.decode()
-    assert "The key is away." in page
-    assert "Clear message" in page
+    assert "The CA key cannot be read." in page
+    assert "Clear Message" in page
     assert client.post(f"{PAGE}operations/{operation.pk}/clear/").status_code == 204
     page = client.get(PAGE, headers={"HX-Request": ""}).content.decode()
-    assert "Clear message" not in page
-    assert "Cancel again" in page
+    assert "Clear Message" not in page
+    assert "Cancel Again" in page
 
 
-def test_assign_now_warns_of_servers_without_content(client, ca):
+def test_assign_now_lists_servers_without_content(client, ca):
     operation = factories.operation(ca)
     factories.replica(operation.update, factories.server("slow-1"), ReplicaState.PENDING)
-    there = f"{PAGE}operations/{operation.pk}/assign/"
-    page = client.get(there).content.decode()
-    assert "1 content server does not have the content yet." in page
+    url = f"{PAGE}operations/{operation.pk}/assign/"
+    page = client.get(url).content.decode()
+    assert "The content has not reached 1 content server yet." in page
     assert "slow-1" in page
-    assert client.post(there).status_code == 204
+    assert client.post(url).status_code == 204
     assert Operation.objects.get().state == S.ASSIGNED
-    assert client.post(there).status_code == 409
+    assert client.post(url).status_code == 409
 
 
 def test_assign_now_of_a_server_remint_lists_the_selected_servers(client, ca):
@@ -287,25 +287,25 @@ def test_assign_now_of_a_server_remint_lists_the_selected_servers(client, ca):
     assert "chosen-1" in page
 
 
-def test_replication_status_lists_servers_and_excludes_dead_ones(client, ca):
+def test_replication_status_lists_servers_and_excludes_offline_ones(client, ca):
     operation = factories.operation(ca)
     dead = factories.server("dead", last_contact=factories.now() - timedelta(days=3))
     busy = factories.server("busy", Role.CONTENT_SATELLITE)
     replica = factories.replica(operation.update, dead, ReplicaState.PENDING)
     factories.replica(operation.update, busy, ReplicaState.REPLICATING, progress=40)
-    there = f"{PAGE}operations/{operation.pk}/replication/"
-    page = client.get(there).content.decode()
+    url = f"{PAGE}operations/{operation.pk}/replication/"
+    page = client.get(url).content.decode()
     assert "Offline" in page
     assert "Replicating (40%)" in page
     assert "3 days ago" in page
-    assert client.post(f"{there}{replica.pk}/exclude/").status_code == 204
+    assert client.post(f"{url}{replica.pk}/exclude/").status_code == 204
     assert Replica.objects.get(pk=replica.pk).state == ReplicaState.EXCLUDED
     other = factories.operation(ca, state=S.ACTIVATED)
     stranger = factories.replica(other.update, dead, ReplicaState.PENDING)
-    assert client.post(f"{there}{stranger.pk}/exclude/").status_code == 404
+    assert client.post(f"{url}{stranger.pk}/exclude/").status_code == 404
 
 
-def test_why_it_failed_tells_reason_next_step_and_redeploys(client, ca):
+def test_failure_details_show_reason_action_and_redeploy(client, ca):
     operation = factories.operation(ca, state=S.ASSIGNED)
     server = factories.server("sad")
     factories.future(
@@ -314,47 +314,56 @@ def test_why_it_failed_tells_reason_next_step_and_redeploys(client, ca):
     assignment = factories.assignment(
         operation.update, server, AssignmentState.FAILED, reason="Disk full."
     )
-    page = client.get(f"{PAGE}servers/{server.pk}/why/").content.decode()
+    page = client.get(f"{PAGE}servers/{server.pk}/failure-details/").content.decode()
     for words in ("No FQDN.", "Set it.", "Disk full.", "Redeploy"):
         assert words in page
     assert f"/system-updates/assignments/{assignment.pk}/redeploy/" in page
     well = factories.server("well")
-    assert client.get(f"{PAGE}servers/{well.pk}/why/").status_code == 404
+    assert client.get(f"{PAGE}servers/{well.pk}/failure-details/").status_code == 404
 
 
 @pytest.mark.parametrize("state", [FutureState.CREATE_FAILED, FutureState.CSR_FAILED])
-def test_after_a_failure_the_server_is_asked_again_by_its_names_of_now(
+def test_retrying_a_csr_uses_the_current_names(
     client, ca, monkeypatch, state, django_capture_on_commit_callbacks
 ):
-    woken = []
-    monkeypatch.setattr("certificates.tasks.wake_all", lambda: woken.append("wake"))
-    operation = factories.operation(ca, state=S.ASSIGNED, order={"include_dns": True})
+    notified = []
+    monkeypatch.setattr("certificates.tasks.notify_agents", lambda: notified.append("notified"))
+    operation = factories.operation(ca, state=S.ASSIGNED, parameters={"include_dns": True})
     server = factories.server("sad", dns_names=["www.sad.example"])
     order = {"common_name": "old.example", "key_length": 384, "organization": "Acme"}
-    factories.future(operation, server, state, reason="No FQDN.", order=order, csr_pem="csr")
-    assert "Try again" in client.get(f"{PAGE}servers/{server.pk}/why/").content.decode()
+    factories.future(
+        operation, server, state, reason="No FQDN.", csr_parameters=order, csr_pem="csr"
+    )
+    assert "Try Again" in client.get(f"{PAGE}servers/{server.pk}/failure-details/").content.decode()
     with django_capture_on_commit_callbacks(execute=True):
         answer = client.post(f"{PAGE}servers/{server.pk}/try-again/")
     assert answer.status_code == 204
     future = server.futures.get()
     assert (future.state, future.generation, future.csr_pem) == (FutureState.AWAITED, 2, "")
     assert future.reason == ""
-    assert future.order["common_name"] == "sad.acme.example", "the old name is none of its own"
-    assert future.order["dns_names"] == ["sad.acme.example", "www.sad.example"]
-    assert (future.order["key_length"], future.order["organization"]) == (384, "Acme")
-    assert woken == ["wake"]
+    assert future.csr_parameters["common_name"] == "sad.acme.example", (
+        "the old name is none of its own"
+    )
+    assert future.csr_parameters["dns_names"] == ["sad.acme.example", "www.sad.example"]
+    assert (future.csr_parameters["key_length"], future.csr_parameters["organization"]) == (
+        384,
+        "Acme",
+    )
+    assert notified == ["notified"]
     assert client.post(f"{PAGE}servers/{server.pk}/try-again/").status_code == 409
 
 
-def test_a_first_certificate_is_tried_again_with_the_request_that_is_there(client, ca):
+def test_retrying_an_initial_certificate_uses_the_existing_csr(client, ca):
     server = factories.server("fresh")
-    factories.future(None, server, FutureState.CREATE_FAILED, authority=ca, csr_pem="csr", order={})
+    factories.future(
+        None, server, FutureState.CREATE_FAILED, authority=ca, csr_pem="csr", csr_parameters={}
+    )
     client.post(f"{PAGE}servers/{server.pk}/try-again/")
     future = server.futures.get()
     assert (future.state, future.generation, future.csr_pem) == (FutureState.AWAITED, 1, "csr")
 
 
-def test_the_future_certificate_stands_beside_the_current_one(client, ca):
+def test_the_new_certificate_is_shown_beside_the_current_one(client, ca):
     server = factories.server("srv")
     shown = factories.certificate(server, ca)
     Device.objects.filter(pk=server.pk).update(fqdn="new.acme.example")
@@ -362,13 +371,16 @@ def test_the_future_certificate_stands_beside_the_current_one(client, ca):
     pem = factories.leaf_pem(server, ca)
     factories.future(factories.operation(ca), server, FutureState.CREATED, chain_pem=pem)
     response = client.get(f"{PAGE}servers/{server.pk}/future/")
-    new = details.describe(pem)
+    new = details.get_details(pem)
     lines = {str(line.label): line for line in response.context["rows"]}
     assert (lines["SHA256 Fingerprint"].current, lines["SHA256 Fingerprint"].new) == (
         shown.sha256,
         new.sha256,
     )
-    assert [label for label, line in lines.items() if line.differs] == ["Subject", "Names"]
+    assert [label for label, line in lines.items() if line.differs] == [
+        "Subject",
+        "Subject alternative names",
+    ]
     page = response.content.decode()
     for words in (
         *("Current certificate", "New certificate", "differs", shown.sha256, new.sha256),
@@ -377,20 +389,20 @@ def test_the_future_certificate_stands_beside_the_current_one(client, ca):
         assert words in page, words
 
 
-def test_names_that_a_certificate_does_not_cover_are_flagged(client, ca):
+def test_uncovered_names_of_a_certificate_are_shown(client, ca):
     server = factories.server("srv", addresses=["10.0.0.5"])
     pem = factories.leaf_pem(server, ca)
     factories.certificate(server, ca, pem=pem)
     page = client.get(f"{PAGE}servers/{server.pk}/").content.decode()
-    assert "Not covered" not in page
+    assert "does not cover" not in page
     Device.objects.filter(pk=server.pk).update(addresses=["10.0.0.5", "10.0.0.6"])
     page = client.get(f"{PAGE}servers/{server.pk}/").content.decode()
-    assert "Not covered by this certificate: <b>10.0.0.6</b>" in page
+    assert "This certificate does not cover <b>10.0.0.6</b>." in page
     factories.future(factories.operation(ca), server, FutureState.CREATED, chain_pem=pem)
     assert "10.0.0.6" in client.get(f"{PAGE}servers/{server.pk}/future/").content.decode()
 
 
-def test_a_certificate_is_downloaded_alone_or_with_its_chain(client, ca):
+def test_a_certificate_can_be_downloaded_with_or_without_its_chain(client, ca):
     server = factories.server("srv")
     pem = factories.leaf_pem(server, ca)
     now = factories.certificate(server, ca, pem=pem + ca.root_pem)
@@ -399,33 +411,33 @@ def test_a_certificate_is_downloaded_alone_or_with_its_chain(client, ca):
         factories.operation(ca), server, FutureState.CREATED, chain_pem=pem + ca.root_pem
     )
     base = f"{PAGE}servers/{server.pk}"
-    for there in ("certificate.pem", "future.pem", f"certificates/{before.pk}.pem"):
-        assert client.get(f"{base}/{there}").content.decode() == pem + ca.root_pem
-        alone = client.get(f"{base}/{there}?part=certificate")
+    for url in ("certificate.pem", "future.pem", f"certificates/{before.pk}.pem"):
+        assert client.get(f"{base}/{url}").content.decode() == pem + ca.root_pem
+        alone = client.get(f"{base}/{url}?part=certificate")
         assert alone.content.decode().strip() == pem.strip()
         assert alone.headers["Content-Disposition"].endswith('-certificate.pem"')
     page = client.get(f"{base}/certificates/{before.pk}/").content.decode()
-    assert "Former certificate of srv" in page
+    assert "Previous certificate of srv" in page
     stranger = factories.server("other").pk
     assert client.get(f"{PAGE}servers/{stranger}/certificates/{now.pk}/").status_code == 404
     assert client.get(f"{PAGE}servers/{stranger}/certificates/{now.pk}.pem").status_code == 404
 
 
-def test_the_future_certificate_is_shown_and_downloaded(client, ca):
+def test_the_new_certificate_can_be_shown_and_downloaded(client, ca):
     operation = factories.operation(ca)
     server = factories.server("srv")
     pem = factories.leaf_pem(server, ca)
     factories.future(operation, server, FutureState.CREATED, chain_pem=pem, csr_pem="csr")
     page = client.get(f"{PAGE}servers/{server.pk}/future/").content.decode()
     assert "New certificate of srv" in page
-    assert "becomes effective at" in page
+    assert "takes effect at" in page
     assert client.get(f"{PAGE}servers/{server.pk}/future.pem").content.decode() == pem
     csr = client.get(f"{PAGE}servers/{server.pk}/csr/")
     assert csr.headers["Content-Disposition"] == 'attachment; filename="srv.acme.example.csr"'
     assert hashlib.sha256(csr.content).hexdigest() == hashlib.sha256(b"csr").hexdigest()
 
 
-def test_a_device_that_is_no_server_has_no_certificate_pages(client):
+def test_a_managed_device_has_no_certificate_pages(client):
     device = factories.device("pc-1")
     for page in ("", "future/", "why/", "csr/", "certificate.pem", "future.pem"):
         assert client.get(f"{PAGE}servers/{device.pk}/{page}").status_code == 404

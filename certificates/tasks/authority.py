@@ -1,0 +1,103 @@
+"""Tasks for the zone CA and its keys: signing, key operations, retirement, renewal."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from celery import shared_task
+from django.db import transaction
+from django.utils import timezone
+
+from audit.chain.states import InvalidTransition
+from certificates.authority import backup_import, key_jobs, key_store
+from certificates.issuance import renewal, signing
+from certificates.models import Authority, VaultJob
+from certificates.operations.states import JobState
+from certificates.tasks import agents, publisher
+from certificates.trust import roots
+from console.requests import logs
+from devices.identity import zone_keys
+from devices.models import Device, DeviceQuerySet, ZoneKey
+
+MAX_BATCHES = 20
+
+
+@shared_task
+@publisher.accept_previous_name("sign")
+def sign_pending_csrs(authority_id: str) -> None:
+    """Sign the pending CSRs of a CA in batches, on its certificate server."""
+    authority = Authority.objects.get(pk=authority_id)
+    with key_store.record_fault(authority, now=timezone.now()):
+        for _ in range(MAX_BATCHES):
+            if not signing.sign_batch(authority, now=timezone.now()):
+                break
+    agents.notify_agents()
+
+
+@shared_task
+@publisher.accept_previous_name("check_ca")
+def check_ca_key(authority_id: str) -> None:
+    """Check that the key of a CA can be used on its certificate server."""
+    key_store.check_key(Authority.objects.get(pk=authority_id), now=timezone.now())
+
+
+@shared_task
+@publisher.accept_previous_name("destroy_key")
+def destroy_ca_key(authority_id: str) -> None:
+    """Destroy the key of a retired CA in the PKCS #11 token of this server."""
+    key_store.destroy_ended_key(Authority.objects.get(pk=authority_id), now=timezone.now())
+
+
+@shared_task
+@publisher.accept_previous_name("do_job")
+def run_key_job(job_id: str) -> None:
+    """Move, back up, or restore the CA on the server whose key vault is needed."""
+    logs.add_log_context(job=job_id)
+    job = VaultJob.objects.select_related("authority", "server", "target").get(pk=job_id)
+    run = backup_import.run if job.kind == VaultJob.Kind.ADOPT else key_jobs.run
+    with suppress(InvalidTransition):
+        run(job, now=timezone.now())
+
+
+@shared_task
+@publisher.accept_previous_name("hand_over_keys")
+def distribute_zone_keys() -> None:
+    """Encrypt the zone keys for Primary Servers that do not have them yet."""
+    for server in get_servers_without_zone_keys():
+        with transaction.atomic():
+            zone_keys.get_keyring().share_with(server)
+
+
+@shared_task
+@publisher.accept_previous_name("look_after")
+def retire_roots_and_renew() -> None:
+    """Retire roots after their grace period, and renew server certificates that expire soon."""
+    now = timezone.now()
+    for old in roots.list_due_roots(now):
+        with suppress(InvalidTransition):
+            roots.retire_root(old, now=now)
+    servers = renewal.list_due_servers(now)
+    if servers:
+        renewal.start_renewal(servers, now=now)
+
+
+def enqueue_key_job(job: VaultJob) -> None:
+    """Enqueue a CA key operation on its server, unless it must be approved first."""
+    if job.state == JobState.PROPOSED:
+        return
+    publisher.enqueue(run_key_job, str(job.pk), queue=publisher.get_server_queue(job.server_id))
+
+
+def enqueue_signing(authority: Authority, *, only_if_empty: bool = False) -> None:
+    """Enqueue the signing of pending CSRs on the certificate server of a CA."""
+    if authority.certificate_server_id is not None:
+        queue = publisher.get_server_queue(authority.certificate_server_id)
+        publisher.enqueue(
+            sign_pending_csrs, str(authority.pk), queue=queue, only_if_empty=only_if_empty
+        )
+
+
+def get_servers_without_zone_keys() -> DeviceQuerySet:
+    """Return the Primary Servers that can receive the zone keys and do not have them."""
+    holding = ZoneKey.objects.values("server")
+    return Device.objects.primaries().exclude(vault_key="").exclude(pk__in=holding)

@@ -1,0 +1,105 @@
+"""The periodic task that finds unfinished work in the database and enqueues it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+
+from celery import shared_task
+from django.utils import timezone
+
+from audit.chain.states import InvalidTransition
+from certificates.approvals import approvals
+from certificates.authority import key_jobs, key_operations, key_store
+from certificates.issuance import renewal, signing
+from certificates.models import Authority, Operation, VaultJob
+from certificates.monitoring import health, notifications
+from certificates.operations.states import JobState
+from certificates.tasks import agents, publisher
+from certificates.tasks import authority as authority_tasks
+from certificates.tasks import operations as operation_tasks
+from certificates.trust import roots
+from devices.registration import registration
+from notifications.delivery import delivery
+from notifications.tasks import send as send_notification
+from systemupdates.remint_tool import build
+from systemupdates.updates import lifecycle
+
+
+@shared_task
+@publisher.accept_previous_name("sweep")
+def schedule_work() -> None:
+    """Enqueue the work that unfinished rows need."""
+    now = timezone.now()
+    health.record_heartbeat(now)
+    approvals.expire_requests(now)
+    approvals.expire_action_requests(now)
+    lifecycle.withdraw_unneeded_content()
+    for operation in Operation.objects.in_progress().select_related(
+        "authority", "future_authority"
+    ):
+        operation_tasks.enqueue_next_step(operation, only_if_empty=True)
+    for authority in Authority.objects.filter(state__in=("current", "future")):
+        if signing.has_pending_csrs(authority):
+            authority_tasks.enqueue_signing(authority, only_if_empty=True)
+    for authority in key_store.list_keys_to_check(now):
+        queue = publisher.get_server_queue(authority.certificate_server_id)
+        publisher.enqueue(
+            authority_tasks.check_ca_key, str(authority.pk), queue=queue, only_if_empty=True
+        )
+    for authority in key_store.list_keys_to_destroy(now):
+        queue = publisher.get_server_queue(authority.certificate_server_id)
+        publisher.enqueue(
+            authority_tasks.destroy_ca_key, str(authority.pk), queue=queue, only_if_empty=True
+        )
+    _schedule_server_work()
+    if roots.list_due_roots(now) or renewal.list_due_servers(now):
+        publisher.enqueue(
+            authority_tasks.retire_roots_and_renew, queue=publisher.SHARED_QUEUE, only_if_empty=True
+        )
+    if authority_tasks.get_servers_without_zone_keys().exists():
+        publisher.enqueue(
+            authority_tasks.distribute_zone_keys, queue=publisher.SHARED_QUEUE, only_if_empty=True
+        )
+    _schedule_key_jobs()
+    _schedule_notifications(now)
+
+
+@shared_task
+@publisher.accept_previous_name("tell")
+def create_notifications() -> None:
+    """Create the notifications that are due and delete old ones."""
+    now = timezone.now()
+    notifications.create_notifications(now)
+    delivery.delete_old(now)
+
+
+def enqueue_schedule_work() -> None:
+    """Enqueue `schedule_work` now instead of waiting for its next run."""
+    publisher.enqueue(schedule_work, queue=publisher.SHARED_QUEUE)
+
+
+def _schedule_server_work() -> None:
+    for guid in build.get_servers_without_tool():
+        publisher.enqueue(
+            agents.publish_remint_tools, queue=publisher.get_server_queue(guid), only_if_empty=True
+        )
+    for guid in registration.take_refresh_requests():
+        publisher.enqueue(agents.notify_agent, queue=publisher.get_server_queue(guid))
+
+
+def _schedule_key_jobs() -> None:
+    key_operations.delete_expired_results(timezone.now())
+    for job in VaultJob.objects.open().exclude(state=JobState.PROPOSED):
+        if job.is_overdue(timezone.now()):
+            with suppress(InvalidTransition):
+                key_jobs.expire(job, now=timezone.now())
+        else:
+            authority_tasks.enqueue_key_job(job)
+
+
+def _schedule_notifications(now: datetime) -> None:
+    if notifications.is_due(now):
+        publisher.enqueue(create_notifications, queue=publisher.SHARED_QUEUE)
+    for pk in delivery.list_due(now):
+        publisher.enqueue(send_notification, str(pk), queue=publisher.SHARED_QUEUE)

@@ -1,0 +1,133 @@
+"""A server's way to its new certificate (manual, 1.2.4; D-16, D-17, D-26 of docs/decisions.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from tests.zac.conftest import registered
+from tests.zac.support import certificates
+from tests.zac.support.certificates import Root
+from tests.zac.support.servers import ORDER, certify, go, served
+from tests.zac.support.zone import ADDRESS, Zone
+from wire import records
+from wire.messages import (
+    PRIMARY,
+    CertificateResponse,
+)
+from wire.metadata import Cancellation
+from zac.content.content_server import ContentServer
+from zac.host.host import Host
+from zac.trust import pem
+from zac.updates import refresh
+
+
+def test_a_joining_server_gets_its_first_certificate(zone: Zone, satellite: Host) -> None:
+    assert served(satellite, zone.root) == pem.fingerprint(satellite.security.current().server)
+
+
+def test_the_key_of_a_request_never_leaves_the_server(zone: Zone, satellite: Host) -> None:
+    zone.update(Root("Zone CA 2"))
+    zone.answers["update-1"] = CertificateResponse("ordered", order=ORDER, generation=1)
+    refresh.refresh(satellite)
+    csr = x509.load_pem_x509_csr(zone.requests[-1][1].csr.encode())
+    assert csr.is_signature_valid
+    assert all(b"PRIVATE KEY" not in body for _, _, _, body in zone.heard)
+
+
+def test_it_sends_one_request_per_generation(zone: Zone, satellite: Host) -> None:
+    zone.update(Root("Zone CA 2"))
+    zone.answers["update-1"] = CertificateResponse("ordered", order=ORDER, generation=1)
+    refresh.refresh(satellite)
+    refresh.refresh(satellite)
+    assert len(zone.requests) == 1
+    zone.answers["update-1"] = CertificateResponse("ordered", order=ORDER, generation=2)
+    refresh.refresh(satellite)
+    assert [request.generation for _, request in zone.requests] == [1, 2]
+
+
+def test_a_certificate_for_another_name_fails_the_self_test(zone: Zone, satellite: Host) -> None:
+    future = Root("Zone CA 2")
+    zone.update(future)
+    certify(zone, future, satellite, "127.0.0.99")
+    assert zone.words()[-1] == "failed"
+    assert "127.0.0.1" in zone.reports[-1][1].detail
+    assert satellite.state.load().updates["update-1"].step == "certificate"
+
+
+def test_a_cancel_removes_future_key_and_bridge(zone: Zone, satellite: Host) -> None:
+    future = Root("Zone CA 2")
+    update = zone.update(future)
+    bare = satellite.security.current().server
+    certify(zone, future, satellite)
+    zone.offer = records.replace(zone.offer, updates=[])
+    zone.notify(Cancellation(update.id, zone.id, update.revision))
+    refresh.refresh(satellite)
+    assert satellite.security.current().server == bare
+    assert not Path(satellite.home.path_to("remint-repo", "update-1")).exists()
+    assert zone.words()[-1] == "canceled"
+
+
+def test_a_certificate_in_the_remint_repository_is_handed_in(zone: Zone, satellite: Host) -> None:
+    future = Root("Zone CA 2")
+    update = zone.update(future, manual_csr=True, activate_at=int(zone.now()) - 5)
+    refresh.refresh(satellite)
+    made = future.server(ADDRESS)
+    key = load_pem_private_key(made.encode(), None)
+    repository = Path(satellite.home.path_to("remint-repo"))
+    (repository / "key.der").write_bytes(
+        key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    )
+    (repository / "server.pem").write_text(pem.split(made)[0] + future.pem)
+    zone.answers[update.id] = CertificateResponse("awaited")
+    refresh.refresh(satellite)
+    handed = zone.requests[-1][1].chain
+    assert pem.fingerprint(handed) == pem.fingerprint(made)
+    zone.answers[update.id] = CertificateResponse("uploaded", handed)
+    go(zone, update)
+    refresh.refresh(satellite)
+    assert served(satellite, future) == pem.fingerprint(made)
+    assert sorted(path.name for path in repository.iterdir()) == []
+
+
+def test_a_device_rehearses_with_the_future_certificate(
+    zone: Zone, satellite: Host, device: Host
+) -> None:
+    future = Root("Zone CA 2")
+    zone.update(future)
+    certify(zone, future, satellite)
+    listeners = ContentServer(satellite)
+    listeners.sync()
+    try:
+        refresh.refresh(device)
+    finally:
+        listeners.close()
+    assert [one.code for one in zone.rehearsals[-1].results] == ["ok"]
+
+
+def test_a_rehearsal_that_finds_nobody_blocks_nothing(
+    zone: Zone, satellite: Host, device: Host
+) -> None:
+    zone.update(Root("Zone CA 2"))
+    refresh.refresh(device)
+    assert [one.code for one in zone.rehearsals[-1].results] == ["unreachable"]
+    assert device.state.load().updates["update-1"].step == "armed"
+
+
+def test_a_primary_server_keeps_its_vault_keys(zone: Zone, new_host: Callable[..., Host]) -> None:
+    host = new_host("p2")
+    registered(zone, host, name="p2", role=PRIMARY, addresses=[ADDRESS])
+    first = zone.registers[-1].vault_keys
+    registered(zone, host, name="p2", role=PRIMARY, addresses=[ADDRESS])
+    assert first is not None
+    assert zone.registers[-1].vault_keys == first
+    assert Path(host.home.path_to("vault", "vault.key")).stat().st_mode & 0o777 == 0o600
+    assert certificates.now() > 0

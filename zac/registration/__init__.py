@@ -1,0 +1,1 @@
+"""Registration, setup of the first server, and the initial certificate."""

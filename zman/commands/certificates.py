@@ -1,0 +1,94 @@
+"""CSRs of servers, and certificates from an external CA."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from faults import Invalid
+from zman.cli.exit_codes import Failed
+from zman.cli.files import read_file, write_file
+from zman.cli.output import Output
+from zman.cli.parser import Commands, add_file_option, files
+from zman.client.client import Console
+from zman.client.lookup import get_server
+
+MAX_FILE_SIZE = 10 << 20
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands to the parser."""
+    csr = commands.group("csr", "manage server CSRs")
+    generate = csr.add("generate", generate_csrs, "generate new keys and CSRs")
+    generate.add_argument("servers", nargs="+", metavar="SERVER")
+    generate.add_argument("--key-length", type=int, default=256, metavar="BITS")
+    generate.add_argument("--common-name", default="", help="common name in the CSRs")
+    csr.add("retry", retry_csr, "retry failed CSR generation").add_argument(
+        "server", metavar="SERVER"
+    )
+    csr.alias("again", name="retry")
+    get = csr.add("get", get_csrs, "download CSRs")
+    get.add_argument("servers", nargs="+", metavar="SERVER")
+    add_file_option(
+        get, "file to write (required for multiple CSRs, which are saved as a zip file)"
+    )
+    imported = commands.add("import", import_certificates, "import certificates")
+    files(imported.add_argument("files", nargs="+", metavar="FILE"))
+    imported.add_argument(
+        "--server", default="", help="server to import to (default: match by key)"
+    )
+
+
+def generate_csrs(api: Console, out: Output, args: Namespace) -> None:
+    """Request new keys and CSRs from servers."""
+    servers = [get_server(api, name) for name in args.servers]
+    out.confirm(f"Generate new keys and CSRs on {len(servers)} servers?", yes=args.yes)
+    body = {
+        "server_ids": [server["id"] for server in servers],
+        "key_length": args.key_length,
+        "common_name": args.common_name,
+    }
+    requested = api.post("csrs", body)
+    out.result(requested, f"Requested CSRs from {len(servers)} servers.")
+
+
+def retry_csr(api: Console, out: Output, args: Namespace) -> None:
+    """Request a CSR again from a server on which this failed."""
+    server = get_server(api, args.server)
+    changed = api.post(f"servers/{server['id']}/try-again")
+    out.result(changed, f"Sent a new request to {server['name']}.")
+
+
+def get_csrs(api: Console, out: Output, args: Namespace) -> None:
+    """Download the CSR of one server in PEM format, or of several servers as a zip file."""
+    servers = [get_server(api, name) for name in args.servers]
+    if len(servers) == 1:
+        write_file(out, api.get_file(f"servers/{servers[0]['id']}/csr"), args.to_file)
+        return
+    if not args.to_file:
+        raise Invalid(
+            "Multiple CSRs are saved as a zip file.", action="Specify the file name with --file."
+        )
+    ids = [server["id"] for server in servers]
+    write_file(out, api.get_file("csrs", server_ids=ids), args.to_file)
+
+
+def import_certificates(api: Console, out: Output, args: Namespace) -> None:
+    """Import one certificate for a server, or files that the console matches by their keys."""
+    uploads = [(Path(path).name, read_file(path, MAX_FILE_SIZE)) for path in args.files]
+    if args.server:
+        if len(uploads) != 1:
+            raise Invalid("You can import only one file per server. Nothing was imported.")
+        server = get_server(api, args.server)
+        imported = api.upload(f"servers/{server['id']}/future-certificate", uploads)
+        result = {"done": [server["name"]], "warnings": imported["warnings"], "refused": {}}
+    else:
+        result = api.upload("certificates", uploads)
+    messages = [f"Imported the new certificate for {name}." for name in result["done"]]
+    messages += [f"Warning: {warning}" for warning in result["warnings"]]
+    out.result(result, "\n".join(messages), name="done")
+    if result["refused"] or not result["done"]:
+        reasons = "; ".join(f"{name}: {why}" for name, why in result["refused"].items())
+        raise Failed(
+            reasons or "None of the files match a server that is waiting for a certificate."
+        )
