@@ -42,6 +42,7 @@ lint:
 	$(BIN)/vermin -q --no-tips -t=3.8- --violations --exclude str.decode wire zac faults
 	@# In addition to the security rules of ruff.
 	$(BIN)/bandit -q -c pyproject.toml -r $(PACKAGES)
+	git ls-files -z | xargs -0 $(BIN)/codespell
 	scripts/uv lock --check --quiet
 
 types:

@@ -84,7 +84,7 @@ def _certificate(server: Any, ca: Any, number: int, not_after: Any) -> Any:
     )
 
 
-def analyse() -> None:
+def analyze() -> None:
     """Update the planner statistics, as the database does in production."""
     from django.db import connection
 
@@ -165,14 +165,14 @@ def main() -> None:
     ca = factories.authority(factories.server("holder"))
     visitor = client()
     grow(ca, 0, few)
-    analyse()
+    analyze()
     first = {name: query.format(last=4) for name, (query, _) in ASKED.items()}
     then = {name: query.format(last=many // 25) for name, (query, _) in ASKED.items()}
     before = {name: taken(visitor, query, rounds) for name, query in first.items()}
     counted = {name: queries(visitor, query) for name, query in first.items()}
     packed, requests = weight(visitor)
     grow(ca, few, many)
-    analyse()
+    analyze()
     for name, (_, most) in ASKED.items():
         after = taken(visitor, then[name], rounds)
         detail = {"ms_100": before[name] * 1000, "ms_many": after * 1000}

@@ -27,7 +27,7 @@ def check(page: Page) -> None:
     for scheme, width in looks:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.set_viewport_size({"width": width, "height": 1000})
-        # A colour halfway between two is nobody's choice.
+        # A color halfway between two is nobody's choice.
         page.evaluate("Promise.allSettled(document.getAnimations().map(one => one.finished))")
         found = Axe().run(page, options={"runOnly": RULES})
         assert found.violations_count == 0, f"{scheme} {width}: {found.generate_report()}"

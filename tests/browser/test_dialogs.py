@@ -130,7 +130,7 @@ def test_cancel_asks_with_the_focus_on_keep_going(live_server, log_in):
     assert Operation.objects.get().state == OperationState.REPLICATING
     page.click(f"#b-cancel-{operation.pk}")
     page.click("dialog >> text='Cancel the operation'")
-    expect(page.locator("#zone-ca .callout")).to_contain_text("is being cancelled")
+    expect(page.locator("#zone-ca .callout")).to_contain_text("is being canceled")
 
 
 def test_a_refusal_is_shown_inside_the_dialog(live_server, log_in):
@@ -173,5 +173,5 @@ def test_everything_can_be_done_without_javascript(live_server, log_in, browser:
     expect(page.locator("#zone-ca")).to_contain_text("has been initiated")
     page.click("text='Cancel'")
     page.click("button:text('Cancel the operation')")
-    expect(page.locator("#zone-ca")).to_contain_text("is being cancelled")
+    expect(page.locator("#zone-ca")).to_contain_text("is being canceled")
     context.close()

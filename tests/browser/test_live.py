@@ -38,7 +38,7 @@ def test_a_new_stage_is_announced_and_the_table_follows(live_server, log_in):
     page.focus("#id_q")
     operation.futures.update(state="created")
     Operation.objects.update(state=OperationState.CANCELING)
-    expect(page.locator("#live")).to_have_text("The Remint CA operation is being cancelled.")
+    expect(page.locator("#live")).to_have_text("The Remint CA operation is being canceled.")
     expect(page.locator("tbody .badge.ok")).to_have_count(6)
     expect(page.locator("#id_q")).to_be_focused()
     expect(page.locator("#id_q")).to_have_value("zen-ps")

@@ -336,7 +336,7 @@ def test_a_whole_remint_by_keyboard_alone(pane):
     expect(pane.locator("dialog[open] h2")).to_contain_text("Cancel the Remint Certificate")
     tab_to(pane, "dialog button.danger")
     key.press("Enter")
-    expect(pane.locator("#server-operations")).to_contain_text("is being cancelled.")
+    expect(pane.locator("#server-operations")).to_contain_text("is being canceled.")
 
 
 def _replicating(operation: Operation) -> None:

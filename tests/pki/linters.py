@@ -1,4 +1,4 @@
-"""Other people's judgement on certificates: openssl, certtool, the library and pkilint.
+"""Other people's judgment on certificates: openssl, certtool, the library and pkilint.
 
 A tool that is missing fails the test: nothing is skipped.
 """

@@ -17,7 +17,7 @@ StartZone = Callable[..., RunningZone]
 pytestmark = pytest.mark.long
 
 
-def test_cancelled_at_each_stage_nothing_is_left_and_the_next_one_works(
+def test_canceled_at_each_stage_nothing_is_left_and_the_next_one_works(
     start_zone: StartZone,
 ) -> None:
     zone = start_zone(devices=2)
@@ -32,14 +32,14 @@ def test_cancelled_at_each_stage_nothing_is_left_and_the_next_one_works(
     zone.take_down("cs-01.agent")
     administrator.remint_ca(api)
     zone.reaches("replicating")
-    cancelled(zone, api, before)
+    canceled(zone, api, before)
     zone.bring_back("cs-01.agent")
 
     administrator.remint_ca(api)
     zone.reaches("assigned")
     has_new = "New certificate created"
     until(lambda: api.server("ps-02")["status"] == has_new, "ps-02 has its certificate", 50)
-    cancelled(zone, api, before)
+    canceled(zone, api, before)
 
     zone.stop("ps-02.agent")
     administrator.remint_ca(api, 62)
@@ -47,14 +47,14 @@ def test_cancelled_at_each_stage_nothing_is_left_and_the_next_one_works(
     api.act("assign-now")
     assert "ps-02" in zone.reaches("blocked")["reason"]
     zone.cont("ps-02.agent")
-    cancelled(zone, api, before)
+    canceled(zone, api, before)
 
     administrator.remint_ca(api)
     zone.completes()
     assert zone.refused() == []
 
 
-def cancelled(zone: RunningZone, api: Program, before: dict[str, str]) -> None:
+def canceled(zone: RunningZone, api: Program, before: dict[str, str]) -> None:
     """Cancel; nothing of the new CA may stay anywhere, and every server shows what it did."""
     root = api.root()
     api.act("cancel")
@@ -100,7 +100,7 @@ def test_a_cancel_that_fails_says_where_can_be_cleared_and_tried_again(
     assert api.operation()["reason"] == ""
 
     back(zone, vaults)
-    cancelled(zone, api, before)
+    canceled(zone, api, before)
     administrator.remint_ca(api)
     zone.completes()
     assert zone.refused() == []
