@@ -30,10 +30,8 @@ class ZoneQuerySet(models.QuerySet["Zone"]):
         """Return the zone. Raise NotFound if it has not been created."""
         zone = self.first()
         if zone is None:
-            raise NotFound(
-                _("No zone has been created yet."),
-                action=_("To create the zone, run manage.py create_zone."),
-            )
+            missing = _("No zone has been created yet.")
+            raise NotFound(missing, action=_("To create the zone, run manage.py create_zone."))
         return zone
 
     def lock(self) -> Zone:
@@ -42,10 +40,7 @@ class ZoneQuerySet(models.QuerySet["Zone"]):
 
 
 class Zone(models.Model):
-    """The zone and its settings. All durations are in seconds.
-
-    See: D-48
-    """
+    """The zone and its settings (D-48). All durations are in seconds."""
 
     guid = models.UUIDField(default=uuid.uuid4, unique=True)
     name = models.CharField(max_length=64)
@@ -131,10 +126,7 @@ class DeviceQuerySet(StatefulQuerySet["Device"]):
 
 
 class Device(StatefulModel):
-    """A Primary Server, satellite, or managed device.
-
-    `counter` is the highest request counter that the device has used.
-    """
+    """A Primary Server, satellite, or managed device."""
 
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=64)
@@ -157,14 +149,13 @@ class Device(StatefulModel):
 
     credential_epoch = models.PositiveIntegerField(default=1)
     counter = models.BigIntegerField(default=0)
+    """Highest request counter that the device has used."""
     registered_at = models.DateTimeField(null=True, blank=True)
     last_contact = models.DateTimeField(null=True, blank=True, db_index=True)
     has_pending_work = models.BooleanField(default=False)
     """Whether the next refresh must look for assignments, trust notices, or content requests."""
-
     refresh_requested = models.BooleanField(default=False)
     """Whether the worker of this Primary Server must notify its agent to refresh immediately."""
-
     generation = models.CharField(max_length=80, blank=True)
     root_sha256 = models.CharField(max_length=64, blank=True)
     connection_root_sha256 = models.CharField(max_length=64, blank=True)
@@ -200,9 +191,7 @@ class Device(StatefulModel):
             # Covers the assignment of an update to all devices, in the order of the inserted rows.
             models.Index("state", "guid", "role", name="device_to_assign"),
         ]
-        permissions: ClassVar = [
-            ("approve_device", ("Approve servers and manage registration keys"))
-        ]
+        permissions: ClassVar = [("approve_device", "Approve servers and manage registration keys")]
 
     def __str__(self) -> str:
         return self.name
@@ -227,18 +216,15 @@ class Device(StatefulModel):
         return self.last_contact is not None and now - self.last_contact < limit
 
     def get_replication_interval(self, zone: Zone) -> timedelta:
-        """Return the interval at which this content server copies missing content.
-
-        See: D-34
-        """
+        """Return the interval at which this content server copies missing content (D-34)."""
         primary = self.role == Role.PRIMARY
         usual = zone.primary_replication_seconds if primary else zone.satellite_replication_seconds
         return timedelta(seconds=self.replication_seconds or usual)
 
     def get_bandwidth(self, zone: Zone) -> int:
         """Return the replication limit in bytes per second, 0 for no limit."""
-        own = self.bandwidth_kib
-        return 1024 * (zone.bandwidth_kib if own is None else own)
+        limit = zone.bandwidth_kib if self.bandwidth_kib is None else self.bandwidth_kib
+        return 1024 * limit
 
     def get_url(self, port: int, scheme: str) -> str:
         """Return the URL of a listener of this server, or "" if the port or address is not set."""

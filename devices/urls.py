@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from devices.inventory import actions, views
+from devices.inventory import action_views, views
 
 app_name = "devices"
 urlpatterns = [
@@ -10,7 +10,7 @@ urlpatterns = [
     path("<uuid:pk>/", views.device, name="device"),
     path("<uuid:pk>/settings/", views.settings, name="settings"),
     path("<uuid:pk>/settings/content/", views.content, name="content"),
-    path("<uuid:pk>/approve/", actions.approve, name="approve"),
-    path("<uuid:pk>/unregister/", actions.unregister, name="unregister"),
-    path("<uuid:pk>/retire/", actions.retire, name="retire"),
+    path("<uuid:pk>/approve/", action_views.approve, name="approve"),
+    path("<uuid:pk>/unregister/", action_views.unregister, name="unregister"),
+    path("<uuid:pk>/retire/", action_views.retire, name="retire"),
 ]

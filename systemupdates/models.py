@@ -222,7 +222,7 @@ class Replica(StatefulModel):
 
 
 class TrustNotice(models.Model):
-    """A document that is signed with the zone key and tells devices about a change of trust."""
+    """A document that informs devices about a change of trust, signed with the zone key."""
 
     class Kind(models.TextChoices):
         """The kinds of trust notices. The value is the signed payload type."""

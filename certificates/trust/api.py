@@ -109,7 +109,7 @@ class TrustFilter(Schema):
 
     q: Text = ""
     status: Text = Field("", description="relies or not-yet")
-    standing: Text = Field("", description="use `status`", deprecated=True)
+    standing: Text = Field("", description="use `status`", json_schema_extra={"deprecated": True})
 
 
 class NotRefreshedFilter(Schema):

@@ -68,8 +68,8 @@ class DeviceOut(Schema):
 class DeviceFilter(Schema):
     """The devices to return.
 
-    `role` can also be `no-contact` for devices without recent contact (`silent` is deprecated).
-    `parent_id` selects the satellites of a server.
+    `role` can also be `no-contact` for devices without recent contact. `parent_id` selects the
+    satellites of a server.
     """
 
     q: Text = ""

@@ -39,7 +39,7 @@ COLUMNS = (
     pages_tables.Column("root", gettext_lazy("Trusted root"), "root_sha256"),
     pages_tables.Column("version", gettext_lazy("Version"), "version"),
 )
-SILENT, WAITING = inventory_tables.WITHOUT_CONTACT, inventory_tables.WAITING
+WITHOUT_CONTACT, WAITING = inventory_tables.WITHOUT_CONTACT, inventory_tables.WAITING
 SATELLITES = (Role.AUTHENTICATION_SATELLITE, Role.CONTENT_SATELLITE)
 
 
@@ -72,12 +72,12 @@ def _chips(
     every: QuerySet[Device], query: pages_tables.TableQuery, request: ZoneRequest, now: datetime
 ) -> list[dict[str, Any]]:
     conditions = {role.value: Q(role=role) for role in Role}
-    conditions[SILENT] = inventory_tables.without_contact(request.zone.refresh, now)
+    conditions[WITHOUT_CONTACT] = inventory_tables.without_contact(request.zone.refresh, now)
     conditions[WAITING] = Q(state=DeviceState.WAITING)
     labels = {
         "": _("All"),
         **dict(Role.choices),
-        SILENT: _("No recent contact"),
+        WITHOUT_CONTACT: _("No recent contact"),
         WAITING: _("Waiting for approval"),
     }
     numbers = pages_tables.count_by_condition(every, conditions)

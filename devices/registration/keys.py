@@ -21,7 +21,7 @@ from wire import registration_key
 
 
 class InvalidRegistrationKey(Forbidden):
-    """The registration key cannot be used. The message does not tell which check failed."""
+    """The registration key cannot be used. The message does not say which check failed."""
 
     action = gettext_lazy("Ask an administrator for a valid registration key for this role.")
 

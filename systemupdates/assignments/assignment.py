@@ -1,7 +1,4 @@
-"""Assignment of updates to devices: assign, offer, save reports, ignore, redeploy, and cancel.
-
-See: D-36; D-38
-"""
+"""Assign, offer, ignore, redeploy, and cancel updates on devices; save reports (D-36, D-38)."""
 
 from __future__ import annotations
 
@@ -61,12 +58,8 @@ def assign(update: SystemUpdate, *, only: list[UUID] | None = None) -> int:
     given = [_to_column(guid) for guid in only or []]
     clause = f"AND d.guid IN ({', '.join(['%s'] * len(given))})" if only is not None else ""
     false = "FALSE" if connection.vendor == "postgresql" else "0"
-    values = [
-        _to_column(update.pk),
-        _to_column(update.initiating_server_id),
-        Role.PRIMARY,
-        *given,
-    ]
+    initiating_server = _to_column(update.initiating_server_id)
+    values = [_to_column(update.pk), initiating_server, Role.PRIMARY, *given]
     with connection.cursor() as cursor:
         cursor.execute(_ASSIGN.format(only=clause, false=false), values)
         count = int(cursor.rowcount)
@@ -122,7 +115,7 @@ def save_status_report(
 
 
 def _is_outdated(assignment: Assignment, report: messages.StatusReport) -> bool:
-    """Return True if a report is about an earlier attempt or from before a redeploy."""
+    """Return True if a report is about an earlier attempt, or older than a redeploy."""
     if report.attempt < assignment.attempt:
         return True
     if assignment.redeploy:
