@@ -203,8 +203,8 @@ def certificate(request: HttpRequest, update: str = requests.INITIAL) -> HttpRes
 def _get_certificate(request: HttpRequest, device: Device, update: str) -> HttpResponse:
     _require_approval(device)
     future = requests.get_future_certificate(device, update)
-    answer = requests.build_answer(future)
-    return json_response(answer, status=200 if answer.chain else 202)
+    response = requests.build_response(future)
+    return json_response(response, status=200 if response.chain else 202)
 
 
 @agent_call("POST")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from ninja import Router, Schema
+from ninja import Field, Router, Schema
 
 from administrators.accounts import policies
 from certificates import tasks
@@ -31,8 +31,8 @@ CAN_APPROVE = require(gates.CA_RIGHT, reauthenticated=True)
 class RequestOut(Schema):
     """A request waiting for approval.
 
-    POST to the path in `confirm` to approve it, or to the path in `refuse` to reject it. The
-    request to turn off two-administrator approval cannot be rejected. It expires after 24 hours.
+    The request to turn off two-administrator approval cannot be rejected. It expires after 24
+    hours.
     """
 
     id: str
@@ -41,8 +41,8 @@ class RequestOut(Schema):
     requested_by: str
     requested_at: datetime
     own: bool
-    confirm: str
-    refuse: str
+    confirm: str = Field(description="path to POST to, to approve the request")
+    refuse: str = Field(description="path to POST to, to reject the request; empty if not possible")
 
 
 @router.get("/confirmations", response=list[RequestOut], auth=CAN_VIEW)

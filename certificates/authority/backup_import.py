@@ -68,7 +68,7 @@ def create_job(draft: Draft, *, by: User, now: datetime) -> VaultJob:
 
 
 def check_unknown(data: bytes) -> None:
-    """Raise Refused for a backup of a CA that the zone still trusts. Use Roll Back instead."""
+    """Reject a backup of a CA that the zone still trusts. Use Roll Back instead."""
     digest = backup.read_backup_manifest(data).ca_sha256
     states = (AuthorityState.CURRENT, AuthorityState.GRACE)
     known = Authority.objects.filter(sha256=digest, state__in=states).first()

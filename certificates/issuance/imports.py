@@ -196,9 +196,9 @@ def _unpack(name: str, data: bytes) -> list[tuple[str, bytes]]:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
-    """Refuse what would unpack to more than certificates are; sizes are checked again on reading.
+    """Raise Invalid if the zip file has too many files or is too large when extracted.
 
-    A certificate file may be large or come in numbers, but not both.
+    The sizes in the zip file can be wrong. They are checked again when each file is read.
     """
     if len(entries) > MAX_FILES or any(entry.file_size > MAX_FILE_SIZE for entry in entries):
         raise Invalid(

@@ -28,7 +28,7 @@ def has_names(device: Device) -> bool:
 
 
 def check_names(servers: Iterable[Device], *, include_dns: bool) -> None:
-    """Raise Refused if a certificate cannot be issued for the names of a server."""
+    """Reject servers with names that a certificate cannot contain."""
     for server in servers:
         try:
             build_names(server, include_dns=include_dns)

@@ -40,40 +40,40 @@ def get_future_certificate(device: Device, update_id: str) -> FutureCertificate:
     return found
 
 
-def build_answer(future: FutureCertificate) -> messages.CertificateResponse:
-    """Return the answer to a server: the parameters of its CSR, the state, or the certificate."""
-    order = None
+def build_response(future: FutureCertificate) -> messages.CertificateResponse:
+    """Return the response to a server: CSR parameters, the state, or the certificate chain."""
+    parameters = None
     needs_csr = future.state in (State.AWAITED, State.CSR_FAILED, State.CREATE_FAILED)
     # A CSR that came with the registration is not requested again. The server would generate
     # another key while its CSR is being signed.
     has_csr = future.state == State.AWAITED and future.csr_pem
     if not future.manual_csr and needs_csr and not has_csr:
-        order = messages.CsrParameters(**(future.csr_parameters or {}))
+        parameters = messages.CsrParameters(**(future.csr_parameters or {}))
     return messages.CertificateResponse(
         state=future.state,
         chain=future.chain_pem if future.state in READY else "",
-        csr_parameters=order,
+        csr_parameters=parameters,
         generation=future.generation,
         reason=future.reason,
     )
 
 
 @transaction.atomic
-def receive_csr(future: FutureCertificate, said: messages.CsrRequest) -> None:
+def receive_csr(future: FutureCertificate, report: messages.CsrRequest) -> None:
     """Store the CSR of a server, or the error that prevented it.
 
     Raises Conflict for a CSR of an older generation, because a new key has been requested since.
     """
-    if said.generation != future.generation:
+    if report.generation != future.generation:
         raise Conflict(_("This CSR is out of date. The server must submit a new one."))
-    if said.error:
-        _record_failure(future, said.error)
+    if report.error:
+        _record_failure(future, report.error)
         return
-    if said.chain:
+    if report.chain:
         raise Conflict(
             _("To submit a certificate from the remint repository, use the repository endpoint.")
         )
-    request = csr.parse_csr(said.csr)
+    request = csr.parse_csr(report.csr)
     if future.csr_pem == request.pem:
         return
     if future.state in READY:

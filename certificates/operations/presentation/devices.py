@@ -30,7 +30,7 @@ COLUMNS = (
 AT_RISK = "at-risk"
 UNREACHABLE_FIRST = Case(
     When(status=Contact.NO_CONTACT, then=0),
-    When(standing__in=("", Contact.ACTIVATED), then=2),
+    When(status__in=("", Contact.ACTIVATED), then=2),
     default=1,
 )
 

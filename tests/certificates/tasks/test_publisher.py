@@ -30,5 +30,6 @@ def test_task_names_of_the_previous_release_are_registered(name):
 
 
 def test_the_beat_schedule_refers_to_registered_tasks():
+    current_app.loader.import_default_modules()
     for entry in current_app.conf.beat_schedule.values():
         assert entry["task"] in current_app.tasks
