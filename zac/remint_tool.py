@@ -1,16 +1,15 @@
-"""The Certificate Remint Tool: one update, carried in the file itself, applied here and now.
+"""The Certificate Remint Tool: applies the update that the file contains to this device.
 
-It is a zip application whose entry point is `main`. Beside the packages `faults`, `wire` and `zac`
-the archive holds
+The file is a zip application whose entry point is `main`. In addition to the packages `faults`,
+`wire` and `zac` it contains
 
 - `update/manifest.json`: the signed manifest (wire.envelope.Envelope),
-- `update/notices.json`: wire.metadata.RecoveryNotices with the signed notices there are, may be missing,
-- `update/files/<sha256>`: the files that the manifest names.
+- `update/notices.json`: the signed notices (wire.metadata.RecoveryNotices), optional,
+- `update/files/<sha256>`: the files that the manifest lists.
 
-What it carries is believed because this device's zone key signed it, never because of how it came
-here (D-41 of docs/decisions.md); no downloaded code runs. Exit codes are those of zac.exits:
-0 done or already done, 5 no server verifies, 6 not signed by this device's zone or damaged,
-7 staged and waiting for its time, 75 the agent is at work.
+The contents are accepted because the key of this device's zone signed them, no matter how the file
+reached the device (D-41 of docs/decisions.md). Downloaded code is not run. Exit codes: see CODES
+and zac.cli.exit_codes.
 """
 
 from __future__ import annotations
@@ -22,24 +21,23 @@ import zlib
 from typing import List, Optional
 
 from faults import Fault
-from wire import json_codec
-from wire import metadata as words
+from wire import json_codec, metadata
 from wire.envelope import Envelope
 from wire.messages import Trust
 from wire.metadata import ActivationNotice, Manifest, RecoveryNotices, sha256, verify_document
 from wire.records import Record
-from zac import wakeup
+from zac import service, wakeup
 from zac.cli import exit_codes
 from zac.cli.arguments import Parser
 from zac.host import files, locks, state
-from zac.host.home import DEFAULT, Home
+from zac.host.home import DEFAULT
 from zac.host.host import Host
 from zac.network import calls
 from zac.network.tls import CertificateRejected
 from zac.trust import pem, recovery, store
 from zac.trust.store import Generation
 from zac.updates import notices as updates_notices
-from zac.updates import refresh, steps
+from zac.updates import refresh, state_machine
 
 CODES = (
     "Exit codes: 0 success, 3 device not registered, 4 no server reachable, 5 "
@@ -49,7 +47,7 @@ CODES = (
     "agent busy."
 )
 LOCK_WAIT = 30.0
-LARGEST = 1 << 20
+MAX_FILE_BYTES = 1 << 20
 MISMATCH = (
     "CA certificate subject from the CA Certificate chain does not match server certificate issuer."
 )
@@ -74,35 +72,35 @@ class IssuerMismatch(CertificateRejected):
 
 
 class ToolContents(Record):
-    """What the file carries."""
+    """The update in the file."""
 
     path: str
     envelope: Envelope
     notices: List[Envelope]
 
     def file(self, digest: str) -> Optional[bytes]:
-        """Return a carried file by its digest, None if it is not in here."""
+        """Return the file with a digest, None if there is none."""
         data = _member(self.path, "update/files/" + digest)
         return data if data is not None and sha256(data) == digest else None
 
 
 def main(arguments: Optional[List[str]] = None, archive: str = "") -> int:
-    """Run the tool; returns the exit code."""
+    """Run the tool; return the exit code."""
     os.umask(0o077)
-    told = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        carried = read_tool(archive or sys.argv[0])
-        host = Host(Home(told.home))
-        manifest = updates_notices.verify_manifest(host, carried.envelope)
-        if told.info:
-            print(_described(manifest, carried))
+        contents = read_tool(archive or sys.argv[0])
+        host = service.open_host(options.home)
+        manifest = updates_notices.verify_manifest(host, contents.envelope)
+        if options.info:
+            print(_describe(manifest, contents))
             return exit_codes.OK
-        if told.check:
+        if options.check:
             return _check(host, manifest)
-        if told.ca:
-            host.extra_roots = _roots_in(told.ca)
+        if options.ca:
+            host.extra_roots = _read_roots(options.ca)
         with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
-            return apply(host, carried, manifest)
+            return apply(host, contents, manifest)
     except Fault as fault:
         print("%s" % fault.explanation, file=sys.stderr)
         print(fault.action, file=sys.stderr)
@@ -114,7 +112,7 @@ def main(arguments: Optional[List[str]] = None, archive: str = "") -> int:
 
 
 def read_tool(path: str) -> ToolContents:
-    """Read what a tool carries; raises DamagedTool."""
+    """Return the contents of a tool; raises DamagedTool."""
     envelope = _member(path, "update/manifest.json")
     if envelope is None:
         raise DamagedTool("This file does not contain an update.")
@@ -126,20 +124,20 @@ def read_tool(path: str) -> ToolContents:
         raise DamagedTool("The update in this file is invalid.") from error
 
 
-def apply(host: Host, carried: ToolContents, manifest: Manifest) -> int:
-    """Apply the update as far as its time allows; returns the exit code."""
-    host.bundled_content = carried.file
+def apply(host: Host, contents: ToolContents, manifest: Manifest) -> int:
+    """Apply the update up to its activation, or including it if it is due; return the exit code."""
+    host.bundled_content = contents.file
     if is_applied(host, manifest):
         print("The update has already been applied.")
         return _confirm(host)
-    _mend_trust(host, carried, manifest)
-    notice = _activated(host, carried, manifest)
+    _restore_trust_store(host, contents, manifest)
+    notice = _activation_notice(host, contents, manifest)
     if notice is not None and manifest.epoch > host.state.load().epoch:
         recovery.apply_notice(host, notice)
     else:
-        updates_notices.store_manifest(host, manifest, carried.envelope)
-    steps.retry(host, manifest.id)
-    steps.advance(host, manifest.id)
+        updates_notices.store_manifest(host, manifest, contents.envelope)
+    state_machine.retry(host, manifest.id)
+    state_machine.advance(host, manifest.id)
     record = host.state.get(manifest.id)
     if record is not None and record.failure:
         print("The update failed: %s" % record.failure, file=sys.stderr)
@@ -153,7 +151,7 @@ def apply(host: Host, carried: ToolContents, manifest: Manifest) -> int:
 
 
 def is_applied(host: Host, manifest: Manifest) -> bool:
-    """Tell whether the update is in force on this device."""
+    """Return True if the update is active on this device."""
     record = host.state.get(manifest.id)
     if record is not None and record.step in (state.ACTIVATED, state.CONFIRMED):
         return True
@@ -163,7 +161,7 @@ def is_applied(host: Host, manifest: Manifest) -> bool:
 
 
 def _confirm(host: Host) -> int:
-    """Refresh over verified TLS, which is the proof that the device is back."""
+    """Refresh over verified TLS, which proves that the device trusts its servers again."""
     if host.extra_roots:
         own = store.roots(host.trust_store.current().trust)
         host.extra_roots = [*own, *host.extra_roots]
@@ -178,33 +176,35 @@ def _confirm(host: Host) -> int:
     return exit_codes.OK
 
 
-def _mend_trust(host: Host, carried: ToolContents, manifest: Manifest) -> None:
-    """Give a device whose trust store is gone the root that the signed update brings."""
+def _restore_trust_store(host: Host, contents: ToolContents, manifest: Manifest) -> None:
+    """Create a missing trust store with the root of the signed update."""
     try:
         host.trust_store.current()
     except Fault:
-        roots = list(host.extra_roots) or _carried_root(carried, manifest)
-        host.trust_store.activate(Generation(_trusting(roots), ""))
+        roots = list(host.extra_roots) or _root_of(contents, manifest)
+        host.trust_store.activate(Generation(_trust_of(roots), ""))
 
 
-def _trusting(roots: List[str]) -> Trust:
+def _trust_of(roots: List[str]) -> Trust:
     return Trust(current=roots[0], pending=roots[1:])
 
 
-def _carried_root(carried: ToolContents, manifest: Manifest) -> List[str]:
+def _root_of(contents: ToolContents, manifest: Manifest) -> List[str]:
     for file in manifest.files:
-        data = carried.file(file.sha256) if file.name == words.ROOT_FILE else None
+        data = contents.file(file.sha256) if file.name == metadata.ROOT_FILE else None
         if data is not None:
             return pem.split(data.decode())
     raise DamagedTool("This file does not contain a CA certificate.")
 
 
-def _activated(host: Host, carried: ToolContents, manifest: Manifest) -> Optional[ActivationNotice]:
-    for envelope in carried.notices:
-        if envelope.payload_type != words.ACTIVATION_NOTICE:
+def _activation_notice(
+    host: Host, contents: ToolContents, manifest: Manifest
+) -> Optional[ActivationNotice]:
+    for envelope in contents.notices:
+        if envelope.payload_type != metadata.ACTIVATION_NOTICE:
             continue
         notice = verify_document(
-            ActivationNotice, words.ACTIVATION_NOTICE, envelope, host.device.zone_pub
+            ActivationNotice, metadata.ACTIVATION_NOTICE, envelope, host.device.zone_pub
         )
         if notice.id == manifest.id:
             return notice
@@ -219,19 +219,19 @@ def _check(host: Host, manifest: Manifest) -> int:
     return exit_codes.PENDING
 
 
-def _described(manifest: Manifest, carried: ToolContents) -> str:
+def _describe(manifest: Manifest, contents: ToolContents) -> str:
     lines = ["%s (%s), revision %d" % (manifest.name, manifest.kind, manifest.revision)]
     lines.append("Zone %s, root %s" % (manifest.zone, manifest.root_sha256))
     lines += ["%s  %s" % (file.sha256, file.name) for file in manifest.files]
-    lines.append("SHA-256 digest of this file: %s" % sha256(files.read(carried.path) or b""))
+    lines.append("SHA-256 digest of this file: %s" % sha256(files.read(contents.path) or b""))
     return "\n".join(lines)
 
 
-def _roots_in(path: str) -> List[str]:
+def _read_roots(path: str) -> List[str]:
     data = files.read(path)
     roots = pem.split((data or b"").decode("latin-1"))
     if not roots:
-        raise pem.InvalidCertificate(("%s does not contain a CA certificate in PEM format.") % path)
+        raise pem.InvalidCertificate("%s does not contain a CA certificate in PEM format." % path)
     return roots
 
 
@@ -240,8 +240,8 @@ def _member(path: str, name: str) -> Optional[bytes]:
         with zipfile.ZipFile(path) as archive:
             if name not in archive.namelist():
                 return None
-            if archive.getinfo(name).file_size > LARGEST:
-                raise DamagedTool(("Part of this file exceeds the maximum update size."))
+            if archive.getinfo(name).file_size > MAX_FILE_BYTES:
+                raise DamagedTool("Part of this file exceeds the maximum update size.")
             return archive.read(name)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DamagedTool("This file is damaged: %s." % error) from error
@@ -253,9 +253,18 @@ def _parser() -> Parser:
         description="Apply a certificate update to this device.",
         epilog=CODES,
     )
-    parser.add_argument("--home", default=os.environ.get("ZAC_HOME", DEFAULT))
     parser.add_argument(
-        "-p", dest="ca", default="", help="trust this CA certificate for this run only"
+        "--home",
+        metavar="DIR",
+        default=os.environ.get("ZAC_HOME", DEFAULT),
+        help="data directory of the agent (default: $ZAC_HOME or %s)" % DEFAULT,
+    )
+    parser.add_argument(
+        "-p",
+        dest="ca",
+        metavar="FILE",
+        default="",
+        help="trust this CA certificate for this run only",
     )
     parser.add_argument("--check", action="store_true", help="check only; make no changes")
     parser.add_argument("--info", action="store_true", help="show the contents of the file")

@@ -18,6 +18,7 @@ from zac.host import files
 from zac.host.clock import Clock
 from zac.host.home import Home
 from zac.host.host import Host
+from zac.host.server_part import PkiServerPart
 from zac.registration import registration
 from zac.registration.registration import RegistrationOptions
 from zac.updates import refresh
@@ -40,7 +41,7 @@ def new_host(tmp_path: Path) -> Callable[..., Host]:
         files.make_folder(home.path)
         real = Clock("").local
         clock = Clock(home.path_to("clock.json"), local=lambda: real() + skew)
-        return Host(home, clock=clock)
+        return Host(home, clock=clock, load_server_part=PkiServerPart)
 
     return make
 
@@ -53,14 +54,14 @@ def device(zone: Zone, new_host: Callable[..., Host]) -> Host:
 
 def registered(zone: Zone, host: Host, **options: Any) -> Host:
     """Register a host with the zone."""
-    told = RegistrationOptions(url=zone.servers[0].url, key=str(zone.key), name="d1")
-    registration.register(host, RegistrationOptions(**{**vars(told), **options}))
+    defaults = RegistrationOptions(url=zone.servers[0].url, key=str(zone.key), name="d1")
+    registration.register(host, RegistrationOptions(**{**vars(defaults), **options}))
     return host
 
 
 @pytest.fixture
 def satellite(zone: Zone, new_host: Callable[..., Host]) -> Iterator[Host]:
-    """Return an approved Authentication Satellite with its first certificate, listening."""
+    """Return an approved Authentication Satellite with its initial certificate and open listeners."""
     host = registered(
         zone,
         new_host("sat"),
@@ -70,7 +71,7 @@ def satellite(zone: Zone, new_host: Callable[..., Host]) -> Iterator[Host]:
         port=free_port(),
         preflight_port=free_port(),
     )
-    port, rehearsal = host.device.port, host.device.preflight_port
+    port, preflight_port = host.device.port, host.device.preflight_port
     zone.others.append(
         ServerAddress(
             host.device.id,
@@ -78,16 +79,16 @@ def satellite(zone: Zone, new_host: Callable[..., Host]) -> Iterator[Host]:
             "",
             AUTHENTICATION_SATELLITE,
             url=f"https://{ADDRESS}:{port}",
-            preflight_url=f"https://{ADDRESS}:{rehearsal}",
+            preflight_url=f"https://{ADDRESS}:{preflight_port}",
         )
     )
     csr = zone.members[host.device.id].csr
     assert csr
     zone.answers["v1"] = CertificateResponse("created", zone.root.sign_csr(csr, ADDRESS))
-    zone.offer = records.replace(zone.offer, certificate=True)
+    zone.offer = records.replace(zone.offer, certificate_pending=True)
     refresh.refresh(host)
-    zone.offer = records.replace(zone.offer, certificate=False)
+    zone.offer = records.replace(zone.offer, certificate_pending=False)
     listeners = ContentServer(host)
-    listeners.sync()
+    listeners.update_listeners()
     yield host
     listeners.close()

@@ -89,7 +89,7 @@ def test_a_second_run_says_that_nothing_is_left_to_do(
     path = build(made)
     run(device, path)
     assert run(device, path) == 0
-    assert "already applied" in capsys.readouterr().out
+    assert "already been applied" in capsys.readouterr().out
 
 
 def test_before_its_time_it_stages_only(zone: Zone, device: Host, build: Build) -> None:
@@ -105,7 +105,7 @@ def test_a_stranger_s_tool_changes_nothing(
 ) -> None:
     _, made = change(zone)
     assert run(device, build(made, signer=Signer())) == 6
-    assert "not signed by this device's zone" in capsys.readouterr().err
+    assert "not signed with the key of this device's zone" in capsys.readouterr().err
     assert current(device) == zone.root.sha256
 
 
@@ -247,11 +247,17 @@ def test_the_bare_python_of_debian_brings_a_device_back(
     assert current(device) == future.sha256
     assert tried(device, path, bare_python, "--check").returncode == 0
     again = tried(device, path, bare_python)
-    assert (again.returncode, "already applied" in again.stdout) == (0, True)
+    assert (again.returncode, "already been applied" in again.stdout) == (0, True)
     wrong = tried(device, path, bare_python, "--what")
     assert wrong.returncode == 64
     help_text = tried(device, path, bare_python, "--help").stdout
-    for code in ("5 no server", "6 damaged", "7 staged", "69 no Python", "75 the agent"):
+    for code in (
+        "5 no server",
+        "6 file damaged",
+        "7 update staged",
+        "69 Python not found",
+        "75 agent",
+    ):
         assert code in " ".join(help_text.split())
 
 

@@ -52,7 +52,7 @@ def test_the_activation_does_not_wait_for_the_network(zone: Zone, device: Host) 
     refresh.refresh(device)
     poked = threading.Event()
     activator = ActivationThread(device, poked.set)
-    device.activator = activator.poke
+    device.activator = activator.notify
     zone.update(Root("Zone CA 2"), activate_at=int(zone.now()) + 1)
     refresh.refresh(device)
     assert step(device) == "armed"
@@ -83,7 +83,7 @@ def test_a_generation_is_not_tidied_away_while_it_is_built(
             tidying.join(0.5)
 
     monkeypatch.setattr(files, "write", written)
-    ActivationThread(device, lambda: None).look()
+    ActivationThread(device, lambda: None).check()
     assert tidying.ident
     tidying.join(10)
     assert step(device) == "activated"
@@ -114,10 +114,10 @@ def test_a_full_disk_does_not_end_the_agent(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(refresh, "refresh", full)
-    said: list[str] = []
-    device.log = said.append
+    messages: list[str] = []
+    device.log = messages.append
     running.refresh()
-    assert said == ["Hindered: [Errno 28] No space left on device"]
+    assert messages == ["HostUnavailable: [Errno 28] No space left on device"]
 
 
 def test_it_does_not_activate_before_its_time(zone: Zone, device: Host) -> None:
@@ -125,7 +125,7 @@ def test_it_does_not_activate_before_its_time(zone: Zone, device: Host) -> None:
     zone.update(Root("Zone CA 2"), activate_at=int(zone.now()) + 3600)
     refresh.refresh(device)
     activator = ActivationThread(device, lambda: None)
-    activator.look()
+    activator.check()
     assert step(device) == "armed"
     record = device.state.load().updates["update-1"]
     early = records.replace(record.manifest(), activate_at=0)
@@ -134,7 +134,7 @@ def test_it_does_not_activate_before_its_time(zone: Zone, device: Host) -> None:
         updates=[zone.sign(metadata.MANIFEST, records.replace(early, revision=2))],
     )
     refresh.refresh(device)
-    activator.look()
+    activator.check()
     assert step(device) == "activated"
 
 
@@ -178,13 +178,13 @@ def test_it_tries_again_sooner_than_it_would_refresh(
 
 def test_a_message_wakes_it(running: Service, device: Host) -> None:
     assert wakeup.wake(device.home.path)
-    assert running.wake.wait(5) == wakeup.REFRESH
+    assert running.wakeup.wait(5) == wakeup.REFRESH
     wakeup.wake(device.home.path, wakeup.CHECK)
-    assert running.wake.wait(5) == wakeup.CHECK
+    assert running.wakeup.wait(5) == wakeup.CHECK
     wakeup.wake(device.home.path, wakeup.CHECK)
     wakeup.wake(device.home.path, b"anything")
-    assert running.wake.wait(5) == wakeup.REFRESH
-    assert running.wake.wait(0) is None
+    assert running.wakeup.wait(5) == wakeup.REFRESH
+    assert running.wakeup.wait(0) is None
 
 
 def test_nobody_is_woken_where_nobody_runs(device: Host) -> None:
@@ -197,7 +197,7 @@ def test_a_server_waiting_for_the_go_asks_more_often_near_the_time(
 ) -> None:
     zone.update(Root("Zone CA 2"), activate_at=int(zone.now()) + 600)
     refresh.refresh(device)
-    monkeypatch.setattr(activation, "due_at", lambda _host, _record: None)
+    monkeypatch.setattr(activation, "activation_due_at", lambda _host, _record: None)
     assert service.poll_interval(device) == pytest.approx(60, abs=1)
     zone.shift = 590
     device.clock.learn(zone.now())

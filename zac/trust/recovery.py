@@ -20,7 +20,7 @@ from zac.host.host import Host
 from zac.network.tls import CertificateRejected, Unreachable
 from zac.trust import store
 from zac.trust.store import Generation
-from zac.updates import notices, steps
+from zac.updates import notices, preparation
 
 
 class RecoveryFailed(Fault):
@@ -34,7 +34,7 @@ def recover(host: Host) -> None:
     for notice in sorted(_notices(host), key=lambda notice: -notice.epoch):
         try:
             apply_notice(host, notice)
-        except steps.OutdatedUpdate as fault:
+        except preparation.OutdatedUpdate as fault:
             # Servers also have the notices of earlier changes, which are valid but outdated.
             host.log_event("recovery-rejected", reason=fault.explanation)
         except Fault as fault:
@@ -51,11 +51,11 @@ def apply_notice(host: Host, notice: ActivationNotice) -> None:
     manifest, envelope = verify_notice(host, notice)
     file = next((file for file in manifest.files if file.name == metadata.ROOT_FILE), None)
     if file is None:
-        raise steps.InvalidRoot("The update does not contain a CA certificate.")
+        raise preparation.InvalidRoot("The update does not contain a CA certificate.")
     data = content.fetch(host, file.sha256, file.size)
-    files.make_folder(steps.repository_path(host, manifest.id))
-    files.write(steps.repository_path(host, manifest.id, metadata.ROOT_FILE), data)
-    root = steps.read_root(host, manifest)
+    files.make_folder(preparation.repository_path(host, manifest.id))
+    files.write(preparation.repository_path(host, manifest.id, metadata.ROOT_FILE), data)
+    root = preparation.read_root(host, manifest)
     with host.state.locked():
         generation = host.trust_store.current()
         trust = store.with_pending(generation.trust, root)
@@ -73,9 +73,9 @@ def verify_notice(host: Host, notice: ActivationNotice) -> Tuple[Manifest, Envel
     manifest = notices.verify_manifest(host, notice.manifest)
     stated = (notice.id, notice.epoch, notice.ca_sha256, notice.zone)
     if stated != (manifest.id, manifest.epoch, manifest.root_sha256, manifest.zone):
-        raise steps.InvalidRoot("The signed trust notice does not match the update.")
+        raise preparation.InvalidRoot("The signed trust notice does not match the update.")
     if not manifest.changes_ca or notice.epoch <= host.state.load().epoch:
-        raise steps.OutdatedUpdate(
+        raise preparation.OutdatedUpdate(
             ("The signed trust notice is older than the trust settings on this device.")
         )
     return manifest, notice.manifest

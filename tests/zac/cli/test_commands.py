@@ -80,15 +80,18 @@ def test_status_is_there_for_scripts(
     assert json.loads(capsys.readouterr().out)["root_sha256"] == zone.root.sha256
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["fly"], ["reg"], ["reg", "nonsense", "--key", "zcc1-a-b"]]
-)
+@pytest.mark.parametrize("arguments", [["fly"], ["reg"], ["reg", "nonsense", "--key", "zcc1-a-b"]])
 def test_a_wrong_command_line_is_64(zac: Zac, arguments: list[str]) -> None:
     try:
         code: object = zac(*arguments)
     except SystemExit as stop:
         code = stop.code
     assert code == exit_codes.USAGE
+
+
+def test_zac_without_a_command_shows_the_help(zac: Zac, capsys: pytest.CaptureFixture[str]) -> None:
+    assert zac() == exit_codes.OK
+    assert "zac [OPTIONS] COMMAND" in capsys.readouterr().out
 
 
 def test_not_registered_is_3(zac: Zac) -> None:

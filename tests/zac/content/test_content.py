@@ -16,7 +16,7 @@ from wire import records
 from wire.messages import CONTENT_SATELLITE, ReplicationRequest
 from wire.metadata import sha256
 from zac.content import content, replication
-from zac.content.content_server import Listener
+from zac.content.listener import Listener
 from zac.host import files
 from zac.host.home import Home
 from zac.host.host import Host
@@ -129,8 +129,8 @@ def test_a_server_without_ranges_is_fine(host: Host, source: Callable[..., Sourc
 
 def test_the_depot_itself_answers_with_the_rest(host: Host, tmp_path: Path) -> None:
     there = Home(str(tmp_path / "server"))
-    files.make_folder(there.at("content"))
-    files.write(there.at("content", DIGEST), DATA)
+    files.make_folder(there.path_to("content"))
+    files.write(there.path_to("content", DIGEST), DATA)
     listener = Listener((ADDRESS, 0), there)
     listener.start()
     files.make_folder(host.home.path_to("parts"))
@@ -162,8 +162,8 @@ class Clock:
 
 def test_the_bandwidth_limit_is_kept(host: Host, source: Callable[..., Source]) -> None:
     clock = Clock()
-    pace = content.RateLimit(10_240, clock=clock, sleep=clock.sleep)
-    assert fetch(host, source(), pace=pace) == DATA
+    limit = content.RateLimit(10_240, clock=clock, sleep=clock.sleep)
+    assert fetch(host, source(), limit=limit) == DATA
     assert clock.now == pytest.approx(len(DATA) / 10_240)
     assert clock.rests > 3, "spread over the download, not at its end"
 
@@ -172,9 +172,9 @@ def test_a_slow_download_pauses_and_goes_on_later(
     host: Host, source: Callable[..., Source]
 ) -> None:
     clock = Clock()
-    pace = content.RateLimit(10_240, 5, clock=clock, sleep=clock.sleep)
+    limit = content.RateLimit(10_240, 5, clock=clock, sleep=clock.sleep)
     with pytest.raises(content.DownloadPaused):
-        fetch(host, source(), pace=pace)
+        fetch(host, source(), limit=limit)
     assert 0 < content.received_bytes(host, DIGEST) < len(DATA)
     assert fetch(host, source()) == DATA
 
@@ -187,14 +187,14 @@ def test_a_content_server_reports_how_far_it_is_and_what_is_wrong(
     order = ReplicationRequest("update-1", DIGEST, len(DATA), [source(breaks_at=40_000).url])
     zone.offer = records.replace(zone.offer, replicate=[order])
     refresh.refresh(host)
-    (copy,) = zone.refreshes[-1].copies
-    assert (copy.sha256, copy.got) == (DIGEST, 40_000)
-    assert "on no content server" in copy.error
+    (copy,) = zone.refreshes[-1].replicas
+    assert (copy.sha256, copy.received) == (DIGEST, 40_000)
+    assert "is not available on any content server" in copy.error
     whole = records.replace(order, sources=[source().url])
     zone.offer = records.replace(zone.offer, replicate=[whole])
     refresh.refresh(host)
-    assert zone.refreshes[-1].holds == [DIGEST]
-    assert zone.refreshes[-1].copies == []
+    assert zone.refreshes[-1].stored_content == [DIGEST]
+    assert zone.refreshes[-1].replicas == []
 
 
 def test_parts_that_nobody_wants_any_more_are_dropped(

@@ -18,7 +18,7 @@ from tests.zac.support.zone import ADDRESS, Zone
 from wire import metadata, records
 from wire.messages import CONTENT_SATELLITE, ReplicationRequest
 from wire.metadata import ActivationNotice, RecoveryNotices, sha256
-from zac.content.content_server import Listener
+from zac.content.listener import Listener
 from zac.host import files
 from zac.host.home import Home
 from zac.host.host import Host
@@ -30,11 +30,11 @@ CONTENT = b"0123456789" * 100
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     made = Home(str(tmp_path / "home"))
-    files.make_folder(made.at("content"))
-    files.make_folder(made.at("setup"))
-    files.write(made.at("content", sha256(CONTENT)), CONTENT)
-    files.write(made.at("setup", "tool.bin"), b"#!/bin/sh\n")
-    files.write(made.at("device.json"), b"secret")
+    files.make_folder(made.path_to("content"))
+    files.make_folder(made.path_to("setup"))
+    files.write(made.path_to("content", sha256(CONTENT)), CONTENT)
+    files.write(made.path_to("setup", "tool.bin"), b"#!/bin/sh\n")
+    files.write(made.path_to("device.json"), b"secret")
     return made
 
 
@@ -118,7 +118,7 @@ def test_the_remint_tool_is_listed_and_downloaded(depot: Listener) -> None:
 def test_slow_connections_of_one_address_do_not_close_the_port(
     depot: Listener, monkeypatch
 ) -> None:
-    monkeypatch.setattr("zac.content.content_server.HEAD_SECONDS", 0.5)
+    monkeypatch.setattr("zac.content.listener.HEAD_SECONDS", 0.5)
     slow = [socket.create_connection((ADDRESS, depot.server_port)) for _ in range(70)]
     for line in slow[:40]:
         line.sendall(b"GET /recovery HTTP/1.1\r\n")
@@ -151,7 +151,7 @@ def test_a_rehearsal_shows_nothing_but_the_trial(home: Home, tmp_path: Path) -> 
     path = tmp_path / "future.pem"
     path.write_text(root.server(ADDRESS))
     listener = Listener((ADDRESS, 0), home, lambda: str(path))
-    listener.trial = True
+    listener.is_preflight = True
     listener.start()
     try:
         context = ssl.create_default_context(cadata=root.pem)
@@ -176,13 +176,13 @@ def test_a_content_server_copies_and_reports_what_it_holds(
     order = ReplicationRequest("update-1", file.sha256, file.size, [])
     zone.offer = records.replace(zone.offer, replicate=[order])
     refresh.refresh(host)
-    assert zone.refreshes[-1].holds == [file.sha256]
+    assert zone.refreshes[-1].stored_content == [file.sha256]
     assert len(zone.refreshes) == 2
     refresh.refresh(host)
     assert len(zone.refreshes) == 3
     zone.offer = records.replace(zone.offer, replicate=[], withdraw=[file.sha256])
     refresh.refresh(host)
-    assert zone.refreshes[-1].holds == []
+    assert zone.refreshes[-1].stored_content == []
 
 
 def test_a_copy_that_is_not_intact_is_not_kept(zone: Zone, new_host: Callable[..., Host]) -> None:
@@ -192,7 +192,7 @@ def test_a_copy_that_is_not_intact_is_not_kept(zone: Zone, new_host: Callable[..
     order = ReplicationRequest("update-1", file.sha256, file.size, [])
     zone.offer = records.replace(zone.offer, replicate=[order])
     refresh.refresh(host)
-    assert zone.refreshes[-1].holds == []
+    assert zone.refreshes[-1].stored_content == []
 
 
 def test_a_server_keeps_notices_for_those_who_are_lost(zone: Zone, device: Host) -> None:

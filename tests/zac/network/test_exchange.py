@@ -36,9 +36,9 @@ def answering(answer: bytes) -> Iterator[tuple[Exchange, list[bytes]]]:
 def test_a_request_is_written_whole_and_its_answer_read_to_its_length() -> None:
     said = b"HTTP/1.1 206 Partial Content\r\nContent-Length: 5\r\nContent-Range: bytes 1-5\r\n\r\n"
     with answering(said + b"hello and more") as (exchange, heard):
-        assert exchange.ask("POST", "/a?b=c", {"Range": "bytes=1-"}, b"body") == 206
+        assert exchange.request("POST", "/a?b=c", {"Range": "bytes=1-"}, b"body") == 206
         assert exchange.headers["content-range"] == "bytes 1-5"
-        assert exchange.whole(100) == b"hello"
+        assert exchange.read_all(100) == b"hello"
     lines = heard[0].split(b"\r\n")
     assert lines[0] == b"POST /a?b=c HTTP/1.0"
     assert lines[1].startswith(b"Host: 127.0.0.1:")
@@ -47,30 +47,30 @@ def test_a_request_is_written_whole_and_its_answer_read_to_its_length() -> None:
 
 def test_without_a_length_the_answer_ends_with_the_connection() -> None:
     with answering(b"HTTP/1.0 200 OK\n\nall of it") as (exchange, _):
-        assert exchange.ask("GET", "", {}) == 200
+        assert exchange.request("GET", "", {}) == 200
         assert exchange.read(4) == b"all "
-        assert exchange.whole(100) == b"of it"
+        assert exchange.read_all(100) == b"of it"
         assert exchange.read(4) == b""
 
 
 def test_no_more_is_read_than_is_wanted() -> None:
     with answering(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n123456789") as (exchange, _):
-        exchange.ask("GET", "/", {})
-        assert exchange.whole(4) == b"1234"
+        exchange.request("GET", "/", {})
+        assert exchange.read_all(4) == b"1234"
 
 
 def test_an_answer_that_breaks_off_is_none() -> None:
     with answering(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n1234") as (exchange, _):
-        exchange.ask("GET", "/", {})
-        with pytest.raises(InvalidResponse, match="broke off"):
-            exchange.whole(100)
+        exchange.request("GET", "/", {})
+        with pytest.raises(InvalidResponse, match="incomplete"):
+            exchange.read_all(100)
 
 
 def test_what_had_come_before_it_broke_off_can_be_kept() -> None:
     with answering(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n1234") as (exchange, _):
-        exchange.ask("GET", "/", {})
+        exchange.request("GET", "/", {})
         assert exchange.read(100) == b"1234"
-        with pytest.raises(InvalidResponse, match="broke off"):
+        with pytest.raises(InvalidResponse, match="incomplete"):
             exchange.read(100)
 
 
@@ -92,7 +92,7 @@ def test_what_had_come_before_it_broke_off_can_be_kept() -> None:
 )
 def test_what_is_no_answer_is_refused(said: bytes) -> None:
     with answering(said) as (exchange, _), pytest.raises(OSError):  # noqa: PT011 - reset or Broken
-        exchange.ask("GET", "/", {})
+        exchange.request("GET", "/", {})
 
 
 @pytest.mark.parametrize(
@@ -107,5 +107,5 @@ def test_what_is_no_answer_is_refused(said: bytes) -> None:
 )
 def test_nothing_can_be_slipped_into_a_request(target: str, headers: dict[str, str]) -> None:
     with answering(b"") as (exchange, heard), pytest.raises(InvalidResponse):
-        exchange.ask("GET", target, headers)
+        exchange.request("GET", target, headers)
     assert heard == [b""]

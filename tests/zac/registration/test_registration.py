@@ -119,16 +119,16 @@ def test_without_key_and_pin_nothing_is_asked(zone: Zone, new_host: NewHost) -> 
 def test_trust_on_first_use_asks_for_the_fingerprint(
     zone: Zone, new_host: NewHost, *, answer: bool
 ) -> None:
-    asked = []
+    shown = []
 
-    def ask(fingerprint: str) -> bool:
-        asked.append(fingerprint)
+    def confirm(fingerprint: str) -> bool:
+        shown.append(fingerprint)
         return answer
 
     host = new_host()
     with pytest.raises(Rejected if answer else IdentityNotProven):
-        registered(zone, host, key="", ask=ask)
-    assert asked == [registration.zone_fingerprint(zone.signer.public)]
+        registered(zone, host, key="", confirm_fingerprint=confirm)
+    assert shown == [registration.zone_fingerprint(zone.signer.public)]
 
 
 @pytest.mark.parametrize("right", [True, False])

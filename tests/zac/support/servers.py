@@ -14,7 +14,7 @@ from wire.metadata import ActivationOrder, Manifest
 from zac.host.host import Host
 from zac.updates import activation, refresh
 
-ORDER = CsrParameters(common_name="sat.zone1.test", key_length=256, addresses=[ADDRESS])
+CSR_PARAMETERS = CsrParameters(common_name="sat.zone1.test", key_length=256, addresses=[ADDRESS])
 
 
 def free_port() -> int:
@@ -25,7 +25,9 @@ def free_port() -> int:
 
 def certify(zone: Zone, future: Root, host: Host, *names: str) -> None:
     """Order a request, sign it with the future root, let the server collect it."""
-    zone.answers["update-1"] = CertificateResponse("ordered", order=ORDER, generation=1)
+    zone.answers["update-1"] = CertificateResponse(
+        "ordered", csr_parameters=CSR_PARAMETERS, generation=1
+    )
     refresh.refresh(host)
     csr = zone.requests[-1][1].csr
     chain = future.sign_csr(csr, *(names or (ADDRESS,))) + zone.root.bridge(future)

@@ -248,9 +248,9 @@ class Zone:
             return self.certificate(parts[-2], method, body)
         if parts[-1] == "go" and parts[-2] in self.go:
             return 200, self.go[parts[-2]]
-        return self.log_event(parts[-2], parts[-1], body)
+        return self.store_report(parts[-2], parts[-1], body)
 
-    def note(self, update: str, kind: str, body: bytes) -> tuple[int, Any]:
+    def store_report(self, update: str, kind: str, body: bytes) -> tuple[int, Any]:
         if kind == "status":
             self.reports.append((update, json_codec.load(StatusReport, body)))
         elif kind == "rehearsal":

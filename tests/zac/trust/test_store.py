@@ -28,16 +28,16 @@ NEW = Generation(Trust(NEW_ROOT.pem, in_grace=[OLD_ROOT.pem]), NEW_ROOT.server("
 
 
 def begin(folder: Path) -> TrustStore:
-    security = TrustStore(str(folder / "security"))
-    security.use(OLD)
-    return security
+    trust_store = TrustStore(str(folder / "security"))
+    trust_store.activate(OLD)
+    return trust_store
 
 
-def seen(security: TrustStore) -> str:
+def seen(trust_store: TrustStore) -> str:
     """Return which generation a reader sees; raises Damaged for a mix."""
-    found = security.current()
+    found = trust_store.current()
     # A reader that knows nothing of meta.json must not see a mix either.
-    folder = Path(security.path, "current").resolve()
+    folder = Path(trust_store.path, "current").resolve()
     assert (folder / "server.pem").read_text() == found.server
     assert pem.split((folder / "ca.pem").read_text())[0] == found.trust.current
     return "old" if found == OLD else "new" if found == NEW else "mix"
@@ -47,8 +47,8 @@ def test_killed_anywhere_a_reader_sees_old_or_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin(tmp_path / "count")
-    security = TrustStore(str(tmp_path / "count" / "security"))
-    points = calls_of(lambda: security.use(NEW), monkeypatch)
+    trust_store = TrustStore(str(tmp_path / "count" / "security"))
+    points = calls_of(lambda: trust_store.activate(NEW), monkeypatch)
     assert points > 25
     outcome: Counter[str] = Counter()
     begin(tmp_path / "begun")
@@ -56,14 +56,14 @@ def test_killed_anywhere_a_reader_sees_old_or_new(
         for at in range(1, points + 1):
             folder = tmp_path / f"{moment}-{at}"
             shutil.copytree(tmp_path / "begun", folder, symlinks=True)
-            security = TrustStore(str(folder / "security"))
+            trust_store = TrustStore(str(folder / "security"))
             with monkeypatch.context() as patch:
                 patch.setattr(files, "os", DyingOs(at, moment))
                 with pytest.raises(Died):
-                    security.use(NEW)
-            outcome[seen(security)] += 1
-            security.use(NEW)
-            assert seen(security) == "new"
+                    trust_store.activate(NEW)
+            outcome[seen(trust_store)] += 1
+            trust_store.activate(NEW)
+            assert seen(trust_store) == "new"
             shutil.rmtree(folder)
     assert outcome["mix"] == 0
     assert outcome["old"] > 0
@@ -79,14 +79,14 @@ def test_the_suite_finds_a_naive_copy(tmp_path: Path, monkeypatch: pytest.Monkey
     """The twin that must fail: files copied over one by one into the folder in force."""
     mixes = 0
     for at in range(1, 12):
-        security = begin(tmp_path / str(at))
-        folder = Path(security.path, "current").resolve()
+        trust_store = begin(tmp_path / str(at))
+        folder = Path(trust_store.path, "current").resolve()
         with monkeypatch.context() as patch:
             patch.setattr(files, "os", DyingOs(at, "after"))
             with pytest.raises(Died):
                 copy_over(folder)
         try:
-            mixes += seen(security) == "mix"
+            mixes += seen(trust_store) == "mix"
         except (DamagedFile, AssertionError):
             mixes += 1
     assert mixes > 0
@@ -112,7 +112,7 @@ def test_a_full_disk_leaves_the_old_generation_in_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F-17."""
-    security = begin(tmp_path)
+    trust_store = begin(tmp_path)
 
     class Full(DyingOs):
         def _counted(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -126,50 +126,50 @@ def test_a_full_disk_leaves_the_old_generation_in_force(
     with monkeypatch.context() as patch:
         patch.setattr(files, "os", Full(0, ""))
         with pytest.raises(files.NoSpace, match="No space left"):
-            security.use(NEW)
-    assert seen(security) == "old"
-    security.use(NEW)
-    assert seen(security) == "new"
+            trust_store.activate(NEW)
+    assert seen(trust_store) == "old"
+    trust_store.activate(NEW)
+    assert seen(trust_store) == "new"
 
 
 @pytest.mark.parametrize("name", ["ca.pem", "server.pem", "previous.pem"])
 def test_an_altered_generation_is_not_used(tmp_path: Path, name: str) -> None:
-    security = begin(tmp_path)
-    path = Path(security.path, "current", name)
+    trust_store = begin(tmp_path)
+    path = Path(trust_store.path, "current", name)
     path.write_text(path.read_text() + "x")
     with pytest.raises(DamagedFile):
-        security.current()
+        trust_store.current()
 
 
 def test_a_generation_without_meta_is_not_gone_to(tmp_path: Path) -> None:
-    security = begin(tmp_path)
-    old = security.name()
-    security.use(NEW)
-    Path(security.path, old, "meta.json").unlink()
+    trust_store = begin(tmp_path)
+    old = trust_store.current_name()
+    trust_store.activate(NEW)
+    Path(trust_store.path, old, "meta.json").unlink()
     with pytest.raises(DamagedFile):
-        security.go_to(old)
-    assert seen(security) == "new"
+        trust_store.switch_to(old)
+    assert seen(trust_store) == "new"
 
 
 def test_the_same_content_is_the_same_generation(tmp_path: Path) -> None:
-    security = begin(tmp_path)
-    assert not security.use(OLD)
-    assert security.use(NEW)
-    assert security.use(OLD)
-    assert len(files.list_names(security.path)) == 3
+    trust_store = begin(tmp_path)
+    assert not trust_store.activate(OLD)
+    assert trust_store.activate(NEW)
+    assert trust_store.activate(OLD)
+    assert len(files.list_names(trust_store.path)) == 3
 
 
 def test_old_generations_go_but_the_way_back_stays(tmp_path: Path) -> None:
-    security = begin(tmp_path)
-    old = security.name()
-    security.use(NEW)
-    security.tidy([old])
-    assert len(files.list_names(security.path)) == 3
-    security.tidy([])
-    assert files.list_names(security.path) == ["current", NEW.name()]
+    trust_store = begin(tmp_path)
+    old = trust_store.current_name()
+    trust_store.activate(NEW)
+    trust_store.delete_except([old])
+    assert len(files.list_names(trust_store.path)) == 3
+    trust_store.delete_except([])
+    assert files.list_names(trust_store.path) == ["current", NEW.name()]
 
 
 def test_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
-    security = begin(tmp_path)
-    assert Path(security.server_file()).stat().st_mode & 0o777 == 0o600
-    assert Path(security.path).stat().st_mode & 0o777 == 0o700
+    trust_store = begin(tmp_path)
+    assert Path(trust_store.server_certificate_path()).stat().st_mode & 0o777 == 0o600
+    assert Path(trust_store.path).stat().st_mode & 0o777 == 0o700

@@ -15,7 +15,7 @@ from wire.metadata import ACTIVATION_NOTICE, ActivationNotice, ActivationOrder, 
 from zac.host.host import Host
 from zac.network.calls import NoTrustedServer
 from zac.trust import pem, recovery
-from zac.updates import activation, refresh, steps
+from zac.updates import activation, refresh, state_machine
 
 
 def test_an_armed_server_serves_old_and_new_devices(zone: Zone, satellite: Host) -> None:
@@ -63,7 +63,7 @@ def test_with_the_go_it_swaps_and_proves_what_it_serves(zone: Zone, satellite: H
     refresh.refresh(satellite)
     assert zone.words()[-1] == "activated"
     assert served(satellite, future) == served(satellite, zone.root)
-    assert pem.fingerprint(satellite.security.current().trust.current) == future.sha256
+    assert pem.fingerprint(satellite.trust_store.current().trust.current) == future.sha256
     assert not Path(satellite.home.path_to("remint-repo", "update-1")).exists()
 
 
@@ -85,13 +85,13 @@ def test_a_swap_that_is_not_served_is_undone(
     before = served(satellite, zone.root)
     certify(zone, future, satellite)
     go(zone, update)
-    monkeypatch.setattr(activation, "PROOF_SECONDS", 0.0)
+    monkeypatch.setattr(activation, "VERIFY_SECONDS", 0.0)
     monkeypatch.setattr(activation, "own_url", lambda _host: zone.servers[0].url)
     refresh.refresh(satellite)
     monkeypatch.undo()
     assert zone.words()[-1] == "failed"
     assert served(satellite, zone.root) == before
-    assert pem.fingerprint(satellite.security.current().trust.current) == zone.root.sha256
+    assert pem.fingerprint(satellite.trust_store.current().trust.current) == zone.root.sha256
     assert satellite.state.load().updates["update-1"].step == "armed"
 
 
@@ -117,7 +117,7 @@ def test_a_rollback_brings_the_old_certificate_back(zone: Zone, satellite: Host)
     zone.notify(Rollback(update.id, zone.id, update.revision))
     refresh.refresh(satellite)
     assert served(satellite, zone.root) == before
-    held = satellite.security.current().trust
+    held = satellite.trust_store.current().trust
     assert pem.fingerprint(held.current) == zone.root.sha256
     assert future.sha256 in pem.fingerprints(held.in_grace)
 
@@ -131,7 +131,9 @@ def test_the_activation_thread_needs_no_network(zone: Zone, satellite: Host) -> 
     refresh.refresh(satellite)
     assert satellite.state.load().updates["update-1"].step == "armed"
     heard = len(zone.heard)
-    thread = threading.Thread(target=lambda: steps.advance(satellite, "update-1", offline=True))
+    thread = threading.Thread(
+        target=lambda: state_machine.advance(satellite, "update-1", offline=True)
+    )
     thread.start()
     thread.join()
     assert satellite.state.load().updates["update-1"].step == "activated"

@@ -25,7 +25,7 @@ from zac.host import files
 from zac.host.home import Home
 from zac.host.host import Host
 from zac.trust import pem, store
-from zac.updates import refresh, steps
+from zac.updates import refresh, state_machine
 
 CONTENT = b"what devices fetch " * 300
 
@@ -61,7 +61,7 @@ def test_killed_anywhere_in_the_activation_the_old_or_the_new_root_is_in_force(
     device.clock.learn(zone.now())
 
     def swap(host: Host) -> None:
-        steps.advance(host, update, offline=True)
+        state_machine.advance(host, update, offline=True)
 
     counted = tmp_path / "counted"
     shutil.copytree(begun, counted, symlinks=True)
@@ -71,15 +71,15 @@ def test_killed_anywhere_in_the_activation_the_old_or_the_new_root_is_in_force(
     for host, dying in deaths(begun, tmp_path / "died", points):
         dies(lambda host=host: swap(host), dying, monkeypatch)  # type: ignore[misc]
         after = Host(Home(host.home.path))
-        current = pem.fingerprint(after.security.current().trust.current)
+        current = pem.fingerprint(after.trust_store.current().trust.current)
         assert current in (zone.root.sha256, future.sha256)
         seen.add(current)
-        assert set(store.digests(after.security.current().trust)) == {
+        assert set(store.digests(after.trust_store.current().trust)) == {
             zone.root.sha256,
             future.sha256,
         }, "both roots stay trusted, whichever is the current one"
         swap(after)
-        assert pem.fingerprint(after.security.current().trust.current) == future.sha256
+        assert pem.fingerprint(after.trust_store.current().trust.current) == future.sha256
         assert after.state.load().updates[update].step == "activated"
     assert len(seen) == 2
 
@@ -106,12 +106,12 @@ def test_killed_anywhere_from_the_offer_on_the_update_is_applied_in_the_end(
     for host, dying in deaths(begun, tmp_path / "died", points, every=9):
         dies(lambda host=host: again(host), dying, monkeypatch)  # type: ignore[misc]
         after = Host(Home(host.home.path))
-        after.security.current()
+        after.trust_store.current()
         assert after.device.secret == secret
         refresh.refresh(after)
-        steps.retry(after, update)
+        state_machine.retry(after, update)
         refresh.refresh(after)
-        assert pem.fingerprint(after.security.current().trust.current) == future.sha256
+        assert pem.fingerprint(after.trust_store.current().trust.current) == future.sha256
         assert after.state.load().updates[update].step == "confirmed"
         assert after.state.load().reports == []
 
@@ -130,7 +130,7 @@ def test_killed_anywhere_in_a_registration_a_device_is_registered_whole_or_not_a
         if after.home.device_or_none() is None:
             registered(zone, after)
         refresh.refresh(after)
-        assert store.digests(after.security.current().trust) == [zone.root.sha256]
+        assert store.digests(after.trust_store.current().trust) == [zone.root.sha256]
 
 
 def test_killed_anywhere_a_depot_holds_content_whole_or_not_at_all(

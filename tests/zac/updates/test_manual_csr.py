@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from tests.zac.support.certificates import Root
-from tests.zac.support.servers import ORDER
+from tests.zac.support.servers import CSR_PARAMETERS
 from tests.zac.support.zone import ADDRESS, Zone
 from wire import records
 from wire.messages import CertificateResponse
@@ -42,14 +42,14 @@ def test_updates_are_listed_shown_and_tried_again(zone: Zone, device: Host, caps
     refresh.refresh(device)
     capsys.readouterr()
     assert zac(device, "update") == exit_codes.OK
-    assert "update-1  remint-ca  offered: The content" in capsys.readouterr().out
+    assert "update-1  remint-ca  downloading: Content " in capsys.readouterr().out
     assert zac(device, "update", "retry") == exit_codes.FAILED
     zone.content = content
     assert zac(device, "update", "retry", "update-1") == exit_codes.PENDING
     assert zac(device, "update", "show", "update") == exit_codes.OK
     told = capsys.readouterr().out
     assert "Remint CA" in told
-    assert "armed" in told
+    assert "ready for activation" in told
     assert zac(device, "update", "list", "--json") == exit_codes.OK
     assert json.loads(capsys.readouterr().out)[0]["step"] == "armed"
     assert zone.words()[-1] == "applied"
@@ -58,7 +58,7 @@ def test_updates_are_listed_shown_and_tried_again(zone: Zone, device: Host, caps
 @pytest.mark.parametrize("what", ["show", "retry"])
 def test_an_update_that_is_not_known_is_named(device: Host, what: str, capsys: Out) -> None:
     assert zac(device, "update", what, "nothing") == exit_codes.ERROR
-    assert "0 updates begin with nothing" in capsys.readouterr().err
+    assert "0 updates match the ID nothing" in capsys.readouterr().err
 
 
 def test_a_word_that_is_no_command_is_64(device: Host) -> None:
@@ -115,7 +115,9 @@ def test_the_request_that_the_agent_has_made_is_shown(
 ) -> None:
     root = Root("Zone CA 2")
     zone.update(root)
-    zone.answers["update-1"] = CertificateResponse("ordered", order=ORDER, generation=1)
+    zone.answers["update-1"] = CertificateResponse(
+        "ordered", csr_parameters=CSR_PARAMETERS, generation=1
+    )
     refresh.refresh(satellite)
     zone.answers["update-1"] = CertificateResponse("csr-generated", generation=1)
     capsys.readouterr()
@@ -134,13 +136,13 @@ def test_where_no_certificate_is_awaited_the_commands_say_so(
     for host in (satellite, device):
         assert zac(host, "csr") == exit_codes.ERROR
         assert zac(host, "import", str(tmp_path / "any")) == exit_codes.ERROR
-    assert "No certificate is awaited" in capsys.readouterr().err
+    assert "not waiting for a certificate" in capsys.readouterr().err
     zone.update(Root("Zone CA 2"))
     zone.answers["update-1"] = CertificateResponse("awaited")
     zone.offer = records.replace(zone.offer, notices=[])
     refresh.refresh(satellite)
     assert zac(satellite, "csr") == exit_codes.ERROR
-    assert "not made yet" in capsys.readouterr().err
+    assert "has not been generated yet" in capsys.readouterr().err
 
 
 def public_key(request: str) -> object:

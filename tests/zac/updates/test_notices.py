@@ -32,7 +32,7 @@ def test_a_cancelled_update_leaves_no_trace(zone: Zone, device: Host) -> None:
     zone.offer = records.replace(zone.offer, updates=before)
     refresh.refresh(device)
     assert digests(device) == [zone.root.sha256]
-    assert len(events(device, "manifest-refused")) == 1
+    assert len(events(device, "manifest-rejected")) == 1
 
 
 def test_a_device_that_activated_before_it_heard_the_cancel_goes_back(
@@ -52,10 +52,10 @@ def test_a_cancel_signed_by_a_stranger_is_ignored(zone: Zone, device: Host) -> N
     zone.offer = records.replace(zone.offer, notices=[forged])
     refresh.refresh(device)
     assert len(digests(device)) == 2
-    assert len(events(device, "notice-refused")) == 1
+    assert len(events(device, "notice-rejected")) == 1
     zone.offer = records.replace(zone.offer, notices=[])
     refresh.refresh(device)
-    assert zone.refreshes[-1].distrusted[0].startswith("notice: ")
+    assert zone.refreshes[-1].rejected_documents[0].startswith("notice: ")
 
 
 def test_a_cancel_for_another_zone_is_ignored(zone: Zone, device: Host) -> None:
@@ -64,7 +64,7 @@ def test_a_cancel_for_another_zone_is_ignored(zone: Zone, device: Host) -> None:
     zone.notify(Cancellation(made.id, "zone-2", 1))
     refresh.refresh(device)
     assert len(digests(device)) == 2
-    assert len(events(device, "notice-refused")) == 1
+    assert len(events(device, "notice-rejected")) == 1
 
 
 def test_an_update_cancelled_before_it_was_seen_is_never_taken_up(zone: Zone, device: Host) -> None:
@@ -109,7 +109,7 @@ def test_pending_trust_goes_although_the_cancel_was_heard_before_a_death(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(refresh, "_trust", die)
+        patch.setattr(refresh, "_update_trust", die)
         with pytest.raises(KeyboardInterrupt):
             refresh.refresh(device)
     assert device.state.load().canceled == {"update-1": 1}

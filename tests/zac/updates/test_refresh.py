@@ -9,7 +9,7 @@ from tests.zac.support.zone import Zone, read_lines
 from wire.messages import Trust
 from zac.host.host import Host
 from zac.trust import pem, store
-from zac.updates import refresh, steps
+from zac.updates import refresh, state_machine
 
 
 def test_a_registered_device_trusts_the_root_of_the_zone(zone: Zone, device: Host) -> None:
@@ -50,7 +50,7 @@ def test_no_contact_is_refused_on_the_way(zone: Zone, device: Host) -> None:
     refresh.refresh(device)
     zone.shift = 5
     refresh.refresh(device)
-    steps.advance(device, update.id)
+    state_machine.advance(device, update.id)
     contacts = read_lines(Path(device.home.path_to("contact.jsonl")))
     assert [one for one in contacts if one["refused"] or not one["ok"]] == []
     assert device.state.load().updates[update.id].step == "confirmed"

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 from tests.zac.conftest import registered
 from tests.zac.support import certificates
 from tests.zac.support.certificates import Root
-from tests.zac.support.servers import ORDER, certify, go, served
+from tests.zac.support.servers import CSR_PARAMETERS, certify, go, served
 from tests.zac.support.zone import ADDRESS, Zone
 from wire import records
 from wire.messages import (
@@ -31,12 +31,14 @@ from zac.updates import refresh
 
 
 def test_a_joining_server_gets_its_first_certificate(zone: Zone, satellite: Host) -> None:
-    assert served(satellite, zone.root) == pem.fingerprint(satellite.security.current().server)
+    assert served(satellite, zone.root) == pem.fingerprint(satellite.trust_store.current().server)
 
 
 def test_the_key_of_a_request_never_leaves_the_server(zone: Zone, satellite: Host) -> None:
     zone.update(Root("Zone CA 2"))
-    zone.answers["update-1"] = CertificateResponse("ordered", order=ORDER, generation=1)
+    zone.answers["update-1"] = CertificateResponse(
+        "ordered", csr_parameters=CSR_PARAMETERS, generation=1
+    )
     refresh.refresh(satellite)
     csr = x509.load_pem_x509_csr(zone.requests[-1][1].csr.encode())
     assert csr.is_signature_valid
@@ -45,11 +47,15 @@ def test_the_key_of_a_request_never_leaves_the_server(zone: Zone, satellite: Hos
 
 def test_it_sends_one_request_per_generation(zone: Zone, satellite: Host) -> None:
     zone.update(Root("Zone CA 2"))
-    zone.answers["update-1"] = CertificateResponse("ordered", order=ORDER, generation=1)
+    zone.answers["update-1"] = CertificateResponse(
+        "ordered", csr_parameters=CSR_PARAMETERS, generation=1
+    )
     refresh.refresh(satellite)
     refresh.refresh(satellite)
     assert len(zone.requests) == 1
-    zone.answers["update-1"] = CertificateResponse("ordered", order=ORDER, generation=2)
+    zone.answers["update-1"] = CertificateResponse(
+        "ordered", csr_parameters=CSR_PARAMETERS, generation=2
+    )
     refresh.refresh(satellite)
     assert [request.generation for _, request in zone.requests] == [1, 2]
 
@@ -66,12 +72,12 @@ def test_a_certificate_for_another_name_fails_the_self_test(zone: Zone, satellit
 def test_a_cancel_removes_future_key_and_bridge(zone: Zone, satellite: Host) -> None:
     future = Root("Zone CA 2")
     update = zone.update(future)
-    bare = satellite.security.current().server
+    bare = satellite.trust_store.current().server
     certify(zone, future, satellite)
     zone.offer = records.replace(zone.offer, updates=[])
     zone.notify(Cancellation(update.id, zone.id, update.revision))
     refresh.refresh(satellite)
-    assert satellite.security.current().server == bare
+    assert satellite.trust_store.current().server == bare
     assert not Path(satellite.home.path_to("remint-repo", "update-1")).exists()
     assert zone.words()[-1] == "canceled"
 
@@ -105,7 +111,7 @@ def test_a_device_rehearses_with_the_future_certificate(
     zone.update(future)
     certify(zone, future, satellite)
     listeners = ContentServer(satellite)
-    listeners.sync()
+    listeners.update_listeners()
     try:
         refresh.refresh(device)
     finally:

@@ -48,9 +48,9 @@ def test_a_manifest_that_is_not_ours_changes_nothing(zone: Zone, device: Host, w
     refresh.refresh(device)
     assert digests(device) == [zone.root.sha256]
     assert device.state.load().updates == {}
-    assert len(events(device, "manifest-refused")) == 1
+    assert len(events(device, "manifest-rejected")) == 1
     refresh.refresh(device)
-    told = zone.refreshes[-1].distrusted
+    told = zone.refreshes[-1].rejected_documents
     assert len(told) == 1
     assert told[0].startswith("manifest: ")
 
@@ -65,8 +65,8 @@ def test_a_replayed_older_manifest_is_refused_and_told(zone: Zone, device: Host)
     record = device.state.load().updates[made.id]
     assert (record.revision, record.activates_at()) == (2, made.activate_at)
     refresh.refresh(device)
-    why = "manifest: The update is older than the one that is known."
-    assert zone.refreshes[-1].distrusted == [why]
+    why = "manifest: The update is older than the current update on this device."
+    assert zone.refreshes[-1].rejected_documents == [why]
 
 
 def test_what_was_told_is_told_once(zone: Zone, device: Host) -> None:
@@ -76,9 +76,9 @@ def test_what_was_told_is_told_once(zone: Zone, device: Host) -> None:
     refresh.refresh(device)
     zone.offer = records.replace(zone.offer, updates=[])
     refresh.refresh(device)
-    assert zone.refreshes[-1].distrusted
+    assert zone.refreshes[-1].rejected_documents
     refresh.refresh(device)
-    assert zone.refreshes[-1].distrusted == []
+    assert zone.refreshes[-1].rejected_documents == []
 
 
 def test_a_file_with_another_digest_is_not_used(zone: Zone, device: Host) -> None:
@@ -124,7 +124,7 @@ def test_zac_refresh_tries_a_failed_update_again_at_once(zone: Zone, device: Hos
     kept = zone.content.pop(made.files[0].sha256)
     refresh.refresh(device)
     zone.content[made.files[0].sha256] = kept
-    refresh.refresh(device, asked=True)
+    refresh.refresh(device, retry_failed=True)
     assert zone.words()[-1] == "activated"
 
 
