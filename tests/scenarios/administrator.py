@@ -173,31 +173,31 @@ def place(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-# Found the zone before the launcher does, which then goes on with what it finds.
-FOUND = """
+# Create the zone before the launcher does, which then uses the existing zone.
+CREATE_ZONE = """
 from datetime import timedelta
 from django.core.management import call_command
 from django.utils import timezone
 from devices.models import Zone
-from pki import issuing
+from pki.certificates import issuance
 from pki.validity import Validity
 now = timezone.now()
 ends = now.replace(microsecond=0) + timedelta(seconds={life})
 if {life}:
-    issuing.get_root_validity = lambda now, years: Validity(now - timedelta(days=1), ends)
+    issuance.get_root_validity = lambda now, years: Validity(now - timedelta(days=1), ends)
 call_command("migrate", verbosity=0)
 call_command("create_zone", *{arguments!r})
 Zone.objects.update(refresh_seconds={refresh})
 """
 
 
-def found(zone: RunningZone, *, life: int = 0, refresh: int = 4) -> None:
-    """Found a zone whose CA ends soon (`life` in seconds), or that refreshes less often."""
+def create_zone(zone: RunningZone, *, life: int = 0, refresh: int = 4) -> None:
+    """Create a zone whose CA expires after `life` seconds, or that refreshes less often."""
     zone.home.mkdir(parents=True, exist_ok=True)
     first = zone.hosts("primary")[0]
     arguments = ["--name", "DEMO-ZONE", "--server-name", *first.arguments()[1:], "--demo"]
     arguments += ["--home", str(first.home), "--admin", "admin"]
-    zone.run(FOUND.format(life=life, refresh=refresh, arguments=arguments))
+    zone.run(CREATE_ZONE.format(life=life, refresh=refresh, arguments=arguments))
 
 
 def ca_has_expired(root: str, seconds: float = 300) -> None:

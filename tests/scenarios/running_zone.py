@@ -155,9 +155,9 @@ class RunningZone(Zone):
         facts = ["--name", name, "--address", host.address]
         if role == AUTHENTICATION_SATELLITE:
             host = replace(host, port=self.plan.port)
-            # The option's name in the version before, which is an alias in this one.
-            trial = ["--preflight-port", str(self.plan.port + 1)]
-            facts += ["--fqdn", host.fqdn, "--port", str(host.port), *trial]
+            # The name of the option in the previous version, an alias in this one.
+            preflight = ["--rehearsal-port", str(self.plan.port + 1)]
+            facts += ["--fqdn", host.fqdn, "--port", str(host.port), *preflight]
         if role != MANAGED:
             self._additional_listeners.append((name, host.address, host.port))
         self._joins(home, role, facts, around, code)

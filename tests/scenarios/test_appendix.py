@@ -59,7 +59,7 @@ def test_killed_activators_missing_content_and_a_device_installed_anew(
 
     zone.completes()
     assert zone.refused() == []
-    assert len(zone.journal("device-01", "swapped")) == 1
+    assert len(zone.journal("device-01", "switched")) == 1
     install_anew(zone, "device-03")
     zone.everybody_is_in_contact()
     assert zone.refused() == []

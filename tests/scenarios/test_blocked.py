@@ -23,7 +23,7 @@ def blocked(start_zone: StartZone) -> tuple[RunningZone, Program]:
     zone.reaches("replicating")
     api.act("assign-now")
     seen = zone.reaches("blocked", seconds=90)
-    assert seen["reason"] == "1 server has no new certificate: ps-02"
+    assert seen["reason"] == "1 server does not have a new certificate: ps-02"
     assert api.operation()["lacking"] == ["ps-02"]
     return zone, api
 

@@ -33,10 +33,10 @@ def test_internal_to_external_on_the_pages_then_back(start_zone: StartZone) -> N
     administrator.all_have_a_request(api, zone)
     administrator.answered_on_the_pages(zone, person, ca, ids)
     seen = zone.completes()
-    assert zone.refused() == [], "the old CA's bridge covers the external root"
+    assert zone.refused() == [], "the old CA signed a cross-certificate for the external root"
     assert len(zone.verify(seen["old"])) == 3
 
-    # There is no bridge now: both roots are trusted before one is used.
+    # There is no cross-certificate now: both roots are trusted before one is used.
     administrator.change_to_internal(api, "ps-01")
     seen = zone.completes()
     assert zone.refused() == []
@@ -46,7 +46,7 @@ def test_internal_to_external_on_the_pages_then_back(start_zone: StartZone) -> N
 def test_external_to_external_and_who_missed_it_is_refused_then_recovers(
     start_zone: StartZone,
 ) -> None:
-    """Without a key there is no bridge: who was away is refused, told apart, and finds back."""
+    """Without a key there is no cross-certificate: an offline device is rejected, and recovers."""
     zone = start_zone(devices=2)
     first, second = PublicCA("First", depth=2), PublicCA("Second", depth=0)
     administrator.change_to_external_with_answers(zone, first)

@@ -81,16 +81,23 @@ def test_a_database_that_is_killed_at_several_stages_costs_no_operation(
     until(lambda: server.ill() == {}, "all parts are well again", 60)
     found = json.loads(server.shell(COUNT).splitlines()[-1])
     assert {name for name, number in found["moves"].items() if number != 1} == set()
-    once = ("current", "operations", "updates", "go", "activated", "current certificates")
+    once = (
+        "current",
+        "operations",
+        "updates",
+        "activation orders",
+        "activated",
+        "current certificates",
+    )
     assert {found[name] for name in once} == {1}
-    assert "The ledger is whole" in server.run("python", "manage.py", "verify_audit")
+    assert "The audit log is intact" in server.run("python", "manage.py", "verify_audit")
 
 
 def is_told_as_such(visitor: Visitor) -> None:
     """A page, the API and /healthz say that the database is away, and no trace is shown."""
     page = visitor.get(PAGE)
     assert page.status == 503
-    assert "The database does not answer" in page.text
+    assert "The database is unavailable" in page.text
     told = visitor.get("/api/v1/zone")
     assert told.status == 503
     assert told.json["status"] == 503

@@ -111,7 +111,7 @@ def all_answer(zone: RunningZone) -> bool:
 
 
 def once_only(zone: RunningZone) -> None:
-    """Whatever must happen once has happened once, and the ledger's chain is whole."""
+    """Whatever must happen once has happened once, and the audit log is intact."""
     zone.reaches("completed")
     # Whoever was killed last is being started again: its old socket resets who comes just then.
     until(partial(all_answer, zone), "every server answers again", 60)
@@ -123,11 +123,11 @@ def once_only(zone: RunningZone) -> None:
     assert found == {
         "authorities": 2,
         "current": 1,
-        "bridges": 2,
+        "cross-certificates": 2,
         "operations": 1,
         "updates": 1,
         "assignments": len(zone.hosts()),
-        "go": 1,
+        "activation orders": 1,
         "activated": 1,
         "certificates": 2 * servers,
         "current certificates": servers,
@@ -140,8 +140,9 @@ def once_only(zone: RunningZone) -> None:
 COUNT = """
 import json
 from collections import Counter
-from certificates.models import Authority, CrossCertificate, IssuedCertificate, Operation, ServerCertificate
-from ledger.models import Entry
+from certificates.models import Authority, CrossCertificate, IssuedCertificate
+from certificates.models import Operation, ServerCertificate
+from audit.models import Entry
 from systemupdates.models import Assignment, TrustNotice, SystemUpdate
 previous = "0" * 64
 for entry in Entry.objects.order_by("seq"):
@@ -151,13 +152,14 @@ op = Operation.objects.get()
 moves = Counter(
     Entry.objects.filter(subject=f"certificates.Operation:{op.pk}", action="move")
     .exclude(there="").values_list("there", flat=True))
-signed = IssuedCertificate.objects.filter(authority=op.future_authority, purpose="server").exclude(sha256="")
+signed = IssuedCertificate.objects.filter(authority=op.future_authority, purpose="server")
+signed = signed.exclude(sha256="")
 print(json.dumps({
     "authorities": Authority.objects.count(),
     "current": Authority.objects.filter(state="current").count(),
-    "bridges": CrossCertificate.objects.count(), "operations": Operation.objects.count(),
+    "cross-certificates": CrossCertificate.objects.count(), "operations": Operation.objects.count(),
     "updates": SystemUpdate.objects.count(), "assignments": Assignment.objects.count(),
-    "go": TrustNotice.objects.filter(kind=TrustNotice.Kind.ACTIVATION_ORDER).count(),
+    "activation orders": TrustNotice.objects.filter(kind=TrustNotice.Kind.ACTIVATION_ORDER).count(),
     "activated": TrustNotice.objects.filter(kind=TrustNotice.Kind.ACTIVATED).count(),
     "certificates": ServerCertificate.objects.count(),
     "current certificates": ServerCertificate.objects.current().count(),

@@ -19,7 +19,7 @@ REFRESH = 30
 def test_two_hundred_devices_go_through_a_remint_without_one_refused_contact(
     start_zone: Callable[..., RunningZone],
 ) -> None:
-    zone = start_zone(devices=DEVICES, before=partial(administrator.found, refresh=REFRESH))
+    zone = start_zone(devices=DEVICES, before=partial(administrator.create_zone, refresh=REFRESH))
     administrator.remint_ca(zone.program(), 160)
     seen = zone.completes(seconds=330)
     assert len(seen["assigned"]) == DEVICES + 4

@@ -36,12 +36,12 @@ def test_a_broker_that_is_away_over_the_activation_costs_nobody_contact(
         zone.reaches("assigned")
         zone.take_down("broker")
     time.sleep(90 + AWAY_SECONDS)
-    assert zone.look()["state"] == stage, "no server swaps without the go"
+    assert zone.look()["state"] == stage, "no server switches without the activation order"
     zone.everybody_is_in_contact()
     zone.bring_back("broker")
 
     def only_the_time_is_left() -> bool:
-        return str(zone.look()["reason"]).startswith("Every server has its new certificate now")
+        return str(zone.look()["reason"]).startswith("All servers now have their new certificates")
 
     until(only_the_time_is_left, "the servers get their certificates", 120)
     zone.everybody_is_in_contact()

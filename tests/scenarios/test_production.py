@@ -35,8 +35,9 @@ KEY = """
 from devices.identity import zone_keys
 from devices.models import Zone
 from devices.registration import keys
-print(keys.create_registration_key(zone_keys.get_public_key(Zone.objects.get_zone()), label="second",
-    role="primary", uses=1, approves=True, expires_at=None))
+public_key = zone_keys.get_public_key(Zone.objects.get_zone())
+print(keys.create_registration_key(
+    public_key, label="second", role="primary", uses=1, approves=True, expires_at=None))
 """
 
 
@@ -50,7 +51,7 @@ def test_two_primary_servers_on_one_database_go_through_a_remint_ca(
     first.start(stack)
 
     # Before there is a zone the console offers to make one, and no part counts as ill.
-    until(lambda: "set-up token" in first.log("web").read_text(), "the first run is offered")
+    until(lambda: "setup token" in first.log("web").read_text(), "the first run is offered")
     until(lambda: first.ill() == {}, "all parts are well before there is a zone", 60)
     before = evidence.served_certificate(first.address, int(first.ports["ZCC_PORT"]))
 
@@ -92,7 +93,7 @@ def test_two_primary_servers_on_one_database_go_through_a_remint_ca(
         shown = evidence.served_certificate(server.address, int(server.ports["ZCC_PORT"]))
         assert details.get_details(shown).issuer_common_name == "ACME 2"
         assert server.ill() == {}
-    assert "The ledger is whole" in first.run("python", "manage.py", "verify_audit")
+    assert "The audit log is intact" in first.run("python", "manage.py", "verify_audit")
 
     # Everything ends in time, and nothing was written outside the mounted state.
     assert max(first.stop(), second.stop()) < 10

@@ -62,12 +62,12 @@ def test_no_contact_is_lost_from_the_click_to_the_cut_over(
     assert zone.refused() == []
     leaves = zone.verify(seen["new"])
     assert len(leaves) == 3
-    assert zone.verify(seen["old"]) == leaves, "the bridge is served to who knows the old root"
+    assert zone.verify(seen["old"]) == leaves, "the cross-certificate is served"
     assert leaked_secrets(zone.home, (zone.access["password"],)) == []
 
 
 @pytest.mark.long
-def test_without_bridge_and_overlap_a_device_that_missed_the_change_is_refused(
+def test_without_cross_certificate_and_overlap_a_device_that_missed_the_change_is_refused(
     start_zone: StartZone,
 ) -> None:
     """The twin: the same story without what protects the device must lose contact."""

@@ -168,7 +168,7 @@ def test_disjoint_remints_run_side_by_side(start_zone: StartZone) -> None:
     zone = start_zone(devices=1)
     pane, before = Pane(zone), shown(zone)
     pane.remint("ps-01", satellites=[], seconds=90)
-    assert "already waits for a new certificate" in pane.act("remint-certificate", "ps-01").text
+    assert "already waiting for a new certificate" in pane.act("remint-certificate", "ps-01").text
     page = pane.remint("as-01", seconds=75)
     assert page.count("The Remint Certificate operation has been initiated.") == 2
     ended(zone)

@@ -1,6 +1,6 @@
 """Devices that were away for the whole change come back without a visit (D-28, D-29, B-10, D-40).
 
-One by the bridge while the old root lives, one by the signed notice after it has expired, one with
+One by the cross-certificate while the old root lives, one by the signed notice after it has expired, one with
 the Certificate Remint Tool.
 """
 
@@ -20,24 +20,26 @@ StartZone = Callable[..., RunningZone]
 pytestmark = pytest.mark.long
 
 
-def test_by_the_bridge_by_recovery_and_with_the_tool(start_zone: StartZone, tmp_path: Path) -> None:
-    life = partial(administrator.found, life=230)
+def test_by_cross_certificate_by_recovery_and_with_the_tool(
+    start_zone: StartZone, tmp_path: Path
+) -> None:
+    life = partial(administrator.create_zone, life=230)
     zone = start_zone(devices=4, satellites=0, before=life)
     api = zone.program()
     old = api.root()
-    bridged, recovers, tool = "device-02", "device-03", "device-04"
-    for name in (bridged, recovers, tool):
+    cross_certified, recovers, tool = "device-02", "device-03", "device-04"
+    for name in (cross_certified, recovers, tool):
         zone.take_down(f"{name}.agent")
     administrator.remint_ca(api)
     zone.reaches("activated", seconds=150)
 
-    zone.bring_back(f"{bridged}.agent")
+    zone.bring_back(f"{cross_certified}.agent")
     update = api.operation()["update_id"]
     until(
-        lambda: api.assignments(update)[bridged]["state"] == "activated",
-        "the device came back by the bridge",
+        lambda: api.assignments(update)[cross_certified]["state"] == "activated",
+        "the device recovered by the cross-certificate",
     )
-    assert zone.refused() == [], "the bridge is accepted by who knows the old root alone"
+    assert zone.refused() == [], "devices that know only the old root accept the cross-certificate"
 
     administrator.ca_has_expired(old)
     zone.bring_back(f"{recovers}.agent")
@@ -47,7 +49,7 @@ def test_by_the_bridge_by_recovery_and_with_the_tool(start_zone: StartZone, tmp_
     done = administrator.run_tool(zone, tool, file)
     assert done.returncode == 0, done.stderr
     assert "verified TLS" in done.stdout
-    assert "already applied" in administrator.run_tool(zone, tool, file).stdout, (
+    assert "already been applied" in administrator.run_tool(zone, tool, file).stdout, (
         "a second run changes nothing"
     )
     zone.bring_back(f"{tool}.agent")

@@ -1,7 +1,7 @@
-"""The old certificate server is lost before it signed the bridge: the change goes on without.
+"""The old certificate server is lost before it signed the cross-certificate.
 
-Who applied the update in time loses no contact; who was away is refused, and finds back by the
-signed notice (docs/operations.md).
+Devices that applied the update in time keep contact. Devices that were offline are rejected, and
+recover with the signed notice (docs/operations.md).
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ def test_who_applied_it_loses_no_contact_and_who_was_away_recovers(
     api = zone.program("ps-02")
     administrator.change_to_internal(api, "ps-02", 110)
     until(lambda: api.operation()["future_authority_id"], "the new CA is made", 60)
-    assert api.operation()["state"] == "preparing", "the old key has yet to sign the bridge"
-    api.act("without-bridge")
+    assert api.operation()["state"] == "preparing", (
+        "the old key has not signed the cross-certificate"
+    )
+    api.act("continue-without-cross-certificate")
     seen = zone.reaches("activated", seconds=240)
-    assert zone.refused() == [], "whoever trusts both roots needs no bridge"
+    assert zone.refused() == [], "devices that trust both roots need no cross-certificate"
     assert api.holder() == "ps-02"
 
     zone.bring_back("device-02.agent")
-    until(lambda: zone.journal("device-02", "recovered"), "the device found back by itself", 120)
+    until(lambda: zone.journal("device-02", "recovered"), "the device has recovered", 120)
     zone.bring_back("ps-01.worker")
     zone.completes()
     zone.everybody_is_in_contact()

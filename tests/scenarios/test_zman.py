@@ -38,7 +38,7 @@ def zman(
 
 def told(zone: RunningZone, *arguments: str, **environment: str) -> Any:
     """Return what a command that succeeds prints for programs."""
-    done = zman(zone, *arguments, "--json", "--yes", **environment)
+    done = zman(zone, *arguments, "-o", "json", "--yes", **environment)
     assert done.returncode == 0, done
     return json.loads(done.stdout)
 
@@ -61,7 +61,7 @@ def test_the_command_line_alone_remints_the_zone(start_zone: StartZone, tmp_path
     servers = told(zone, "list", "servers")
     assert {server["certificate"]["issuer"] for server in servers} == {after["common_name"]}
     new = tmp_path / "new.pem"
-    assert zman(zone, "show", "ca", "--pem", "-o", str(new)).returncode == 0
+    assert zman(zone, "show", "ca", "--pem", "--file", str(new)).returncode == 0
     assert zman(zone, "show", "zone", "--ca-file", str(new)).returncode == 0
     assert zone.refused() == []
 

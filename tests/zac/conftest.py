@@ -61,7 +61,7 @@ def registered(zone: Zone, host: Host, **options: Any) -> Host:
 
 @pytest.fixture
 def satellite(zone: Zone, new_host: Callable[..., Host]) -> Iterator[Host]:
-    """Return an approved Authentication Satellite with its initial certificate and open listeners."""
+    """Return an approved Authentication Satellite: initial certificate, open listeners."""
     host = registered(
         zone,
         new_host("sat"),
