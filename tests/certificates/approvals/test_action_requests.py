@@ -125,7 +125,7 @@ def test_the_action_is_checked_again_when_it_is_approved(two, blocked):
     with pytest.raises(Conflict, match="The activation is not blocked"):
         approvals.approve_action(asked, approvals.FORCE, by=two[1], now=timezone.now())
     assert walkthrough.fresh(asked).requested_action == approvals.FORCE, (
-        "a rejected approval changes nothing"
+        "a rejected approval does not change the request"
     )
 
 

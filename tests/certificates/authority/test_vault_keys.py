@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Killed(Exception):
-    """Stands in for the end of the process."""
+    """Simulates the end of the process."""
 
 
 def everything(zone):

@@ -1,6 +1,6 @@
-"""Import certificates of an external CA: every encoding, and everything that can be wrong (D-15).
+"""Import certificates of an external CA in every encoding, and reject broken uploads (D-15).
 
-Each broken upload is refused with a message of its own, and nothing is changed by it.
+Each broken upload has its own message and changes no data.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
 
 @dataclass
 class Case:
-    """A server that waits for a certificate, and the CA that is to give it."""
+    """A server that needs a certificate, and the CA that issues it."""
 
     zone: TestZone
     ca: PublicCA
@@ -349,7 +349,7 @@ def test_every_encoding_is_imported(case: Case, form: str) -> None:
     future = case.future
     assert future.state == FutureState.UPLOADED
     chain = chains_chain.split(future.chain_pem)
-    assert len(chain) == 3, "the server's, the intermediate, the bridge"
+    assert len(chain) == 3, "server certificate, intermediate, cross-certificate"
     chains_chain.verify_chain(future.chain_pem, roots=[CA.root.pem], host=FQDN, now=timezone.now())
 
 
@@ -418,7 +418,7 @@ def test_an_import_is_recorded_in_the_audit_log(case: Case) -> None:
     assert entry.detail["sha256"] == case.future.digest
 
 
-# Several files at once, and zips of them
+# Several files in one upload, and zip files
 
 
 @pytest.fixture
