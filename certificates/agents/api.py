@@ -264,15 +264,15 @@ def content(request: HttpRequest, digest: str) -> HttpResponse:
     requested = request.headers.get("Range", "")
     span = http_range.parse_range(requested, len(data))
     if span is None:
-        answer = HttpResponse(status=416)
-        answer.headers["Content-Range"] = f"bytes */{len(data)}"
-        return answer
+        response = HttpResponse(status=416)
+        response.headers["Content-Range"] = f"bytes */{len(data)}"
+        return response
     begin, end = span
-    answer = HttpResponse(
+    response = HttpResponse(
         data[begin:end],
         status=206 if requested else 200,
         content_type="application/octet-stream",
     )
-    answer.headers["Accept-Ranges"] = "bytes"
-    answer.headers["Content-Range"] = http_range.content_range(begin, end, len(data))
-    return answer
+    response.headers["Accept-Ranges"] = "bytes"
+    response.headers["Content-Range"] = http_range.content_range(begin, end, len(data))
+    return response

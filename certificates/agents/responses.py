@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
-from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
 
-from audit.chain.states import InvalidTransition
-from audit.models import Entry
+from certificates.agents.status_reports import update_device_status
 from certificates.issuance.requests import create_initial_certificate, request_new_csr
 from certificates.models import Authority, FutureCertificate, Operation
-from certificates.operations import distribution, rollback
-from certificates.operations.activation import record_current_certificate
-from certificates.operations.states import READY
+from certificates.operations import distribution
 from certificates.trust import roots
-from certificates.trust import roots as trust_roots
 from devices.identity import zone_keys
 from devices.models import Device, Zone
 from pki.certificates import details
@@ -33,11 +26,8 @@ from wire import json_codec, messages, metadata
 from wire.envelope import Envelope
 
 PENDING_REFRESH_SECONDS = 60
-MAX_REJECTION_REPORTS = 10
-REJECTION_REPORT_INTERVAL = timedelta(days=1)
 # States of an operation in which its activation order is in force.
 ORDERED_STATES = ("activating", "activated", "completed")
-log = logging.getLogger(__name__)
 
 
 def build_identity_statement(
@@ -47,7 +37,7 @@ def build_identity_statement(
     keyring = zone_keys.get_keyring()
     zone = Zone.objects.get_zone()
     pem = (keyring.home / "security" / "current" / "server.pem").read_text()
-    trusted = trust_roots.build_trust()
+    trusted = roots.build_trust()
     payload = metadata.IdentityStatement(
         zone=str(zone.guid),
         nonce=request.nonce[:128],
@@ -89,7 +79,7 @@ def build_register_response(device: Device, *, now: datetime) -> messages.Regist
         zone_pub=zone.public_key,
         time=now.timestamp(),
         approved=device.state == "registered",
-        trust=trust_roots.build_trust(),
+        trust=roots.build_trust(),
         servers=list_server_addresses(),
         refresh_s=float(zone.refresh_seconds),
         server_id=str(zone_keys.get_keyring().server_id),
@@ -146,7 +136,7 @@ def _build_common_part(guid: str, revision: int, interval: float) -> str:
         time=0,
         approved=True,
         refresh_s=interval,
-        trust=trust_roots.build_trust(),
+        trust=roots.build_trust(),
         servers=list_server_addresses(),
         server_id=str(zone_keys.get_keyring().server_id),
         zone_name=Zone.objects.get_zone().name,
@@ -218,54 +208,6 @@ def _needs_initial_certificate(device: Device, report: messages.RefreshRequest) 
     if future is None:
         return False
     return not future.digest or future.digest != report.server_certificate_sha256
-
-
-def update_device_status(device: Device, report: messages.RefreshRequest, *, now: datetime) -> None:
-    """Store the values of a status report that differ from the stored ones."""
-    changes: dict[str, object] = {}
-    reported = {
-        "version": report.agent[:40],
-        "generation": report.generation[:80],
-        "root_sha256": report.root_sha256[:64],
-        "connection_root_sha256": report.anchored_sha256[:64],
-        "trusted_sha256": report.trusted_sha256[:10],
-    }
-    changes.update(
-        {name: value for name, value in reported.items() if getattr(device, name) != value}
-    )
-    if abs(device.clock_skew_seconds - report.skew) > 1:
-        changes["clock_skew_seconds"] = report.skew
-    if report.rejected_contacts:
-        changes["failed_contacts"] = F("failed_contacts") + report.rejected_contacts
-    if changes:
-        Device.objects.filter(pk=device.pk).update(**changes)
-    for reason in report.rejected_documents[:MAX_REJECTION_REPORTS]:
-        _record_rejected_document(device, reason[:300], now)
-    if device.is_content_server:
-        replication.save_replication_report(device, report.stored_content, report.replicas, now=now)
-    if device.is_certified and report.server_certificate_sha256:
-        _activate_initial_certificate(device, report.server_certificate_sha256, now)
-        with suppress(InvalidTransition):
-            rollback.record_previous_certificate(device, report.server_certificate_sha256, now=now)
-
-
-def _record_rejected_document(device: Device, reason: str, now: datetime) -> None:
-    """Record in the audit log that a device rejected a document not signed by the zone key."""
-    recorded = Entry.objects.filter(action="distrusted", subject=f"devices.Device:{device.pk}")
-    if not recorded.filter(note=reason, at__gt=now - REJECTION_REPORT_INTERVAL).exists():
-        log.warning("%s rejected a signed document: %s", device.name, reason)
-        Entry.objects.record("distrusted", f"devices.Device:{device.pk}", note=reason)
-
-
-def _activate_initial_certificate(device: Device, digest: str, now: datetime) -> None:
-    rows = FutureCertificate.objects.open().filter(
-        device=device, operation=None, digest=digest, state__in=READY
-    )
-    for future in rows.select_related("authority"):
-        # A concurrent request of the same server may have reported it.
-        with suppress(InvalidTransition), transaction.atomic():
-            FutureCertificate.objects.transition(future, "active")
-            record_current_certificate(device, future.authority, future.chain_pem, now=now)
 
 
 def get_activation_order(device: Device, update_id: str) -> Envelope | None:

@@ -1,7 +1,7 @@
 """Create notifications from the audit log and from certificates that expire.
 
 The audit log has no gaps. Each run continues after the last entry of the previous run, in one
-transaction with the notifications that it creates, so none is lost or created twice.
+transaction with the notifications that it creates, so every notification is created once.
 
 See: D-46
 """

@@ -86,7 +86,7 @@ def get_limits(
 ) -> ActivationLimits:
     """Return the limits for an operation of this kind on these servers.
 
-    Raises Refused for a server remint under an expired internal CA.
+    Raises a fault for a server remint under an expired internal CA.
     """
     zone = Zone.objects.get_zone()
     authority = Authority.objects.current()

@@ -186,7 +186,7 @@ def check_years(years: int) -> None:
 
 
 def check_new_root(root_pem: str, *, now: datetime) -> None:
-    """Raise Refused if the zone already trusts a root or the root is not valid at `now`."""
+    """Raise a fault if the zone already trusts a root or the root is not valid at `now`."""
     facts = details.get_details(root_pem)
     if Authority.objects.filter(sha256=facts.digest, state__in=("current", "grace")).exists():
         raise Refused(

@@ -132,7 +132,7 @@ def _request_missing_certificates(operation: Operation, old: Authority) -> None:
 
 
 def finish_rollback(operation: Operation, *, now: datetime) -> None:
-    """Mark the operation as rolled back when every online server has returned.
+    """Set the operation to rolled back when every online server has returned.
 
     Offline servers return at their next contact.
     """

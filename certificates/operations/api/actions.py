@@ -150,7 +150,7 @@ def force(request: Any, operation_id: str) -> Any:
     auth=MAY_CHANGE,
     deprecated=True,
 )
-def without_bridge(request: HttpRequest, operation_id: str) -> Any:
+def continue_without_cross_certificate_alias(request: HttpRequest, operation_id: str) -> Any:
     """Use continue-without-cross-certificate instead."""
     return continue_without_cross_certificate(request, operation_id)
 

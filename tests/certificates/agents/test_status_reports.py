@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from audit.models import Entry
-from certificates.agents import responses
+from certificates.agents import status_reports
 from wire import messages
 
 WHY = "manifest: It is not signed by this device's zone."
@@ -29,7 +29,7 @@ def test_a_rejected_document_is_recorded_once_a_day(zone, device):
     assert entry.subject == f"devices.Device:{device.id}"
     report = messages.RefreshRequest(time=0.0, agent="0.1.0", rejected_documents=[WHY])
     tomorrow = timezone.now() + timedelta(days=1, seconds=1)
-    responses.update_device_status(zone.device(device), report, now=tomorrow)
+    status_reports.update_device_status(zone.device(device), report, now=tomorrow)
     assert list_rejections().count(WHY) == 2
 
 

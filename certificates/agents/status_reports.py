@@ -1,0 +1,72 @@
+"""Status reports of devices: store what a device reports about itself at a refresh."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F
+
+from audit.chain.states import InvalidTransition
+from audit.models import Entry
+from certificates.models import FutureCertificate
+from certificates.operations import rollback
+from certificates.operations.activation import record_current_certificate
+from certificates.operations.states import READY
+from devices.models import Device
+from systemupdates.content import replication
+from wire import messages
+
+MAX_REJECTION_REPORTS = 10
+REJECTION_REPORT_INTERVAL = timedelta(days=1)
+log = logging.getLogger(__name__)
+
+
+def update_device_status(device: Device, report: messages.RefreshRequest, *, now: datetime) -> None:
+    """Store the values of a status report that differ from the stored ones."""
+    changes: dict[str, object] = {}
+    reported = {
+        "version": report.agent[:40],
+        "generation": report.generation[:80],
+        "root_sha256": report.root_sha256[:64],
+        "connection_root_sha256": report.anchored_sha256[:64],
+        "trusted_sha256": report.trusted_sha256[:10],
+    }
+    changes.update(
+        {name: value for name, value in reported.items() if getattr(device, name) != value}
+    )
+    if abs(device.clock_skew_seconds - report.skew) > 1:
+        changes["clock_skew_seconds"] = report.skew
+    if report.rejected_contacts:
+        changes["failed_contacts"] = F("failed_contacts") + report.rejected_contacts
+    if changes:
+        Device.objects.filter(pk=device.pk).update(**changes)
+    for reason in report.rejected_documents[:MAX_REJECTION_REPORTS]:
+        _record_rejected_document(device, reason[:300], now)
+    if device.is_content_server:
+        replication.save_replication_report(device, report.stored_content, report.replicas, now=now)
+    if device.is_certified and report.server_certificate_sha256:
+        _activate_initial_certificate(device, report.server_certificate_sha256, now)
+        with suppress(InvalidTransition):
+            rollback.record_previous_certificate(device, report.server_certificate_sha256, now=now)
+
+
+def _record_rejected_document(device: Device, reason: str, now: datetime) -> None:
+    """Record in the audit log that a device rejected a document not signed by the zone key."""
+    recorded = Entry.objects.filter(action="distrusted", subject=f"devices.Device:{device.pk}")
+    if not recorded.filter(note=reason, at__gt=now - REJECTION_REPORT_INTERVAL).exists():
+        log.warning("%s rejected a signed document: %s", device.name, reason)
+        Entry.objects.record("distrusted", f"devices.Device:{device.pk}", note=reason)
+
+
+def _activate_initial_certificate(device: Device, digest: str, now: datetime) -> None:
+    rows = FutureCertificate.objects.open().filter(
+        device=device, operation=None, digest=digest, state__in=READY
+    )
+    for future in rows.select_related("authority"):
+        # A concurrent request of the same server may have reported it.
+        with suppress(InvalidTransition), transaction.atomic():
+            FutureCertificate.objects.transition(future, "active")
+            record_current_certificate(device, future.authority, future.chain_pem, now=now)
