@@ -1,4 +1,4 @@
-"""A zone with one of each thing, and callers of the REST API with their tokens."""
+"""A zone with one of each resource, and clients of the REST API with their API tokens."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ EVERY_RIGHT = (CA, DEPLOY, CHANGE, APPROVE, AUDIT, ZONE, ADMINISTER, NOTIFY)
 
 @dataclass
 class Caller:
-    """A program that calls the REST API with a token."""
+    """A client of the REST API with an API token."""
 
     user: Any
     text: str = ""
     client: Client = field(default_factory=lambda: Client(enforce_csrf_checks=True))
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """Send one call; a dictionary goes as JSON."""
-        sent: dict[str, Any] = {"HTTP_AUTHORIZATION": f"Bearer {self.text}"} if self.text else {}
+        """Send a request. The body is sent as JSON."""
+        extra: dict[str, Any] = {"HTTP_AUTHORIZATION": f"Bearer {self.text}"} if self.text else {}
         for name, value in headers.items():
-            sent[f"HTTP_{name.upper()}"] = value
+            extra[f"HTTP_{name.upper()}"] = value
         data = json.dumps(body) if body is not None else ""
-        kind = "application/json" if body is not None else "application/octet-stream"
-        there = path if path.startswith("/") else f"{BASE}/{path}"
-        return self.client.generic(method, there, data, content_type=kind, **sent)
+        content_type = "application/json" if body is not None else "application/octet-stream"
+        url = path if path.startswith("/") else f"{BASE}/{path}"
+        return self.client.generic(method, url, data, content_type=content_type, **extra)
 
     def get(self, path: str, **headers: str) -> Any:
         return self.call("GET", path, **headers)
@@ -77,15 +77,15 @@ class Caller:
 
 
 def caller(name: str, *rights: str, narrowed: list[str] | None = None) -> Caller:
-    """A user with some rights, and a token that holds them all or those of `narrowed`."""
+    """Return a client of a new user whose token has all rights of the user, or only `narrowed`."""
     user = factories.user(name, *rights)
-    held = list(rights) if narrowed is None else narrowed
-    _token, text = tokens.create_token(user, "test", rights=held, expires_at=None)
+    granted = list(rights) if narrowed is None else narrowed
+    _token, text = tokens.create_token(user, "test", rights=granted, expires_at=None)
     return Caller(user, text)
 
 
 def problem(response: HttpResponse, status: int) -> dict[str, Any]:
-    """Check that a call failed with a problem document, and return that."""
+    """Check that a call failed with a problem document, and return the document."""
     assert response.status_code == status, response.content
     assert response.headers["Content-Type"] == "application/problem+json"
     body: dict[str, Any] = json.loads(response.content)
@@ -95,20 +95,20 @@ def problem(response: HttpResponse, status: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def quiet(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Nothing is rung for; what would have been is in the list."""
-    rung: list[Any] = []
+def enqueued(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Collect the arguments of tasks instead of enqueuing the tasks."""
+    tasks: list[Any] = []
     monkeypatch.setattr(
-        "certificates.tasks.publisher.enqueue", lambda task, *args, **_: rung.append(args)
+        "certificates.tasks.publisher.enqueue", lambda task, *args, **_: tasks.append(args)
     )
-    return rung
+    return tasks
 
 
 @pytest.fixture
-def things(
-    db: None, quiet: list[Any], tmp_path: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+def resources(
+    db: None, enqueued: list[Any], tmp_path: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Any]:
-    """One of each thing that an address may name; the zone has no key to sign with."""
+    """Create one of each resource and return their IDs. The zone has no key to sign with."""
     monkeypatch.setattr(
         "certificates.progress.report.sign_report", lambda _: Envelope("type", "", "")
     )
@@ -161,16 +161,16 @@ COVERED: dict[str, set[str]] = {}
 
 
 def covers(what: str, *operations: str) -> Any:
-    """Note which operations of the document a test lets succeed, or be refused."""
+    """Record for which operations of the OpenAPI document a test covers success or rejection."""
     COVERED.setdefault(what, set()).update(operations)
     return lambda test: test
 
 
 succeeds = partial(covers, "success")
-refuses = partial(covers, "refusal")
+refuses = partial(covers, "rejection")
 
 
 @pytest.fixture
 def everybody(zone: Any) -> Caller:
-    """A caller that may do everything, in a real zone."""
+    """Return a client with all rights, in a zone with keys."""
     return caller("everybody", *EVERY_RIGHT)

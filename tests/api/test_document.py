@@ -1,6 +1,6 @@
-"""Whatever a program sends that knows the document alone: no bug, no answer it does not tell of.
+"""The REST API responds as its OpenAPI document describes, to valid and invalid requests.
 
-Schemathesis makes the calls from the document, good and bad ones, always the same ones (S-94).
+Schemathesis builds the requests from the document. The seed is fixed, so they are always the same.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SCHEMA = schemathesis.openapi.from_dict(
     json.loads(json.dumps(api.get_openapi_schema(), cls=NinjaJSONEncoder))
 )
 SCHEMA.app = get_wsgi_application()
-# A text beyond its length may be beyond the limit of a body, too.
+# A text that is too long can also exceed the maximum body size.
 REJECTION = SCHEMA.config.checks.negative_data_rejection
 REJECTION.expected_statuses = [*REJECTION.expected_statuses, "413"]
 EVERY: Any = SCHEMA.get_all_operations()
@@ -51,7 +51,7 @@ MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 
 @pytest.fixture(autouse=True)
 def _one_connection() -> Iterator[None]:
-    """Keep the connection that the test began its transaction on, as Django's client does."""
+    """Keep the connection of the transaction of the test, as the test client of Django does."""
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     yield
@@ -59,33 +59,31 @@ def _one_connection() -> Iterator[None]:
         signal.connect(close_old_connections)
 
 
-def put_real_ids(value: Any, things: dict[str, Any]) -> Any:
-    """Return a body in which the ids of servers are those of the zone, so that it goes deep."""
-    if isinstance(value, dict):
-        return {name: _real(name, inside, things) for name, inside in value.items()}
-    return value
+def use_existing_servers(body: Any, resources: dict[str, Any]) -> Any:
+    """Return a body with the IDs of existing servers, so that more than the parser is tested."""
+    if isinstance(body, dict):
+        return {name: _existing_id(name, value, resources) for name, value in body.items()}
+    return body
 
 
-def _real(name: str, value: Any, things: dict[str, Any]) -> Any:
+def _existing_id(name: str, value: Any, resources: dict[str, Any]) -> Any:
     if name in ("server_id", "certificate_server_id") and isinstance(value, str):
-        return str(things["server_id"])
+        return str(resources["server_id"])
     if name == "server_ids" and isinstance(value, list) and value:
-        return [str(things["server_id"])]
+        return [str(resources["server_id"])]
     return value
 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("label", OPERATIONS)
-def test_what_the_document_allows_or_forbids_is_answered_as_it_says(
-    things: dict[str, Any], label: str, role: str
-) -> None:
+def test_responses_match_the_document(resources: dict[str, Any], label: str, role: str) -> None:
     operation, rights = OPERATIONS[label], ROLES[role]
-    who = caller(role, *(rights or ()))
-    VaultJob.objects.update(requested_by=who.user)
-    ApiToken.objects.filter(pk=things["token_id"]).update(user=who.user)
+    client = caller(role, *(rights or ()))
+    VaultJob.objects.update(requested_by=client.user)
+    ApiToken.objects.filter(pk=resources["token_id"]).update(user=client.user)
     headers = {"Accept-Encoding": "identity"}
     if rights is not None:
-        headers["Authorization"] = f"Bearer {who.text}"
+        headers["Authorization"] = f"Bearer {client.text}"
     cases = st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in MODES))
 
     @seed(20261124)
@@ -96,17 +94,17 @@ def test_what_the_document_allows_or_forbids_is_answered_as_it_says(
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=cases, known=st.booleans())
-    def call(case: Any, known: bool) -> None:
-        if known:
+    @given(case=cases, existing=st.booleans())
+    def call(case: Any, existing: bool) -> None:
+        if existing:
             if case.path_parameters:
                 for name in case.path_parameters:
-                    case.path_parameters[name] = str(things[name])
-            case.body = put_real_ids(case.body, things)
-        # What one call does must not decide about the next one.
+                    case.path_parameters[name] = str(resources[name])
+            case.body = use_existing_servers(case.body, resources)
+        # The rollback keeps calls independent of each other.
         with transaction.atomic():
-            answer = case.call(headers=headers)
+            response = case.call(headers=headers)
             transaction.set_rollback(True)
-        case.validate_response(answer, checks=CHECKS)
+        case.validate_response(response, checks=CHECKS)
 
     call()

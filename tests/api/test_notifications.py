@@ -1,4 +1,4 @@
-"""Targets of notifications and their history in the REST API (B-20, B-25)."""
+"""REST API: notification targets and sent notifications."""
 
 import ipaddress
 
@@ -24,12 +24,12 @@ def receiver(settings):
 
 @pytest.fixture
 def hook(everybody, receiver):
-    """A webhook to the receiver, as it was answered."""
-    order = {"kind": "webhook", "name": "pager", "events": EVENTS, "url": receiver.url}
-    answer = everybody.post("notification-targets", order)
-    assert answer.status_code == 201, answer.content
-    assert answer.headers["Cache-Control"] == "no-store"
-    return {**answer.json()["target"], "secret": answer.json()["secret"]}
+    """Create a webhook to the receiver and return it with its secret."""
+    body = {"kind": "webhook", "name": "pager", "events": EVENTS, "url": receiver.url}
+    response = everybody.post("notification-targets", body)
+    assert response.status_code == 201, response.content
+    assert response.headers["Cache-Control"] == "no-store"
+    return {**response.json()["target"], "secret": response.json()["secret"]}
 
 
 def send_all():
@@ -43,24 +43,24 @@ def send_all():
     "GET /notification-targets/{target_id}",
     "GET /notification-events",
 )
-def test_a_target_is_made_and_tells_neither_url_nor_secret_again(everybody, hook, receiver):
+def test_the_url_and_the_secret_of_a_target_are_returned_only_once(everybody, hook, receiver):
     assert hook["secret"].startswith("whsec_")
     everybody.post("notification-targets", MAIL)
     listed = everybody.get("notification-targets")
-    assert [one["name"] for one in listed.json()["items"]] == ["pager", "team"]
+    assert [item["name"] for item in listed.json()["items"]] == ["pager", "team"]
     shown = everybody.get(f"notification-targets/{hook['id']}")
-    for answer in (listed, shown):
-        assert hook["secret"] not in answer.content.decode()
-        assert "of-the-url" not in answer.content.decode()
+    for response in (listed, shown):
+        assert hook["secret"] not in response.content.decode()
+        assert "of-the-url" not in response.content.decode()
     assert shown.json()["host"] == "127.0.0.1"
     found = everybody.get("notification-targets?q=tea").json()["items"]
     assert found[0]["recipients"] == ["team@acme.example"]
-    assert set(EVENTS) < {one["key"] for one in everybody.get("notification-events").json()}
+    assert set(EVENTS) < {event["key"] for event in everybody.get("notification-events").json()}
 
 
 @refuses("POST /notification-targets")
 @pytest.mark.parametrize(
-    ("given", "status"),
+    ("changes", "status"),
     [
         ({"recipients": ["no address"]}, 422),
         ({"recipients": [f"a{n}@acme.example" for n in range(51)]}, 422),
@@ -74,8 +74,8 @@ def test_a_target_is_made_and_tells_neither_url_nor_secret_again(everybody, hook
         ({"kind": "webhook", "url": "https://user:pass@hooks.example/"}, 422),
     ],
 )
-def test_what_cannot_be_a_target_is_refused(everybody, given, status):
-    problem(everybody.post("notification-targets", {**MAIL, **given}), status)
+def test_an_invalid_target_is_rejected(everybody, changes, status):
+    problem(everybody.post("notification-targets", {**MAIL, **changes}), status)
     assert not Target.objects.exists()
 
 
@@ -83,18 +83,18 @@ def test_what_cannot_be_a_target_is_refused(everybody, given, status):
 @refuses("PUT /notification-targets/{target_id}", "DELETE /notification-targets/{target_id}")
 def test_a_target_is_changed_and_removed(everybody, hook, receiver):
     everybody.post("notification-targets", MAIL)
-    there = f"notification-targets/{hook['id']}"
-    order = {"name": "night", "events": EVENTS[:1], "active": False}
-    told = everybody.put(there, order).json()
-    assert (told["name"], told["events"], told["active"]) == ("night", EVENTS[:1], False)
-    problem(everybody.put(there, {**order, "name": "team"}), 409)
-    everybody.put(there, {**order, "active": True})
-    everybody.post(f"{there}/test")
-    assert send_all() == [True], "URL and secret are those from before"
+    url = f"notification-targets/{hook['id']}"
+    body = {"name": "night", "events": EVENTS[:1], "active": False}
+    changed = everybody.put(url, body).json()
+    assert (changed["name"], changed["events"], changed["active"]) == ("night", EVENTS[:1], False)
+    problem(everybody.put(url, {**body, "name": "team"}), 409)
+    everybody.put(url, {**body, "active": True})
+    everybody.post(f"{url}/test")
+    assert send_all() == [True], "URL and secret are unchanged"
     assert receivers.is_signed(hook["secret"], *receiver.posted[0][1:])
-    gone = everybody.call("DELETE", there)
-    assert (gone.status_code, gone.content) == (204, b"")
-    problem(everybody.call("DELETE", there), 404)
+    response = everybody.call("DELETE", url)
+    assert (response.status_code, response.content) == (204, b"")
+    problem(everybody.call("DELETE", url), 404)
     assert Entry.objects.get(action="remove-target").actor == "everybody"
 
 
@@ -104,14 +104,14 @@ def test_a_target_is_changed_and_removed(everybody, hook, receiver):
     "GET /notifications/{notification_id}",
 )
 @refuses("POST /notification-targets/{target_id}/test")
-def test_a_test_is_sent_and_its_way_is_told(everybody, hook, receiver):
-    sent = everybody.post(f"notification-targets/{hook['id']}/test")
-    assert sent.status_code == 202
-    there = f"notifications/{sent.json()['id']}"
-    assert everybody.get(there).json()["state"] == "waiting"
+def test_a_test_is_sent_and_its_attempts_are_returned(everybody, hook, receiver):
+    response = everybody.post(f"notification-targets/{hook['id']}/test")
+    assert response.status_code == 202
+    url = f"notifications/{response.json()['id']}"
+    assert everybody.get(url).json()["state"] == "waiting"
     send_all()
-    told = everybody.get(there).json()
-    assert (told["state"], told["tries"][0]["answer"]) == ("sent", "HTTP 204")
+    shown = everybody.get(url).json()
+    assert (shown["state"], shown["tries"][0]["answer"]) == ("sent", "HTTP 204")
     assert everybody.get("notifications?q=pager&state=sent").json()["total"] == 1
     assert everybody.get("notifications?state=waiting").json()["total"] == 0
     problem(everybody.post("notification-targets/0/test"), 404)
@@ -119,13 +119,13 @@ def test_a_test_is_sent_and_its_way_is_told(everybody, hook, receiver):
 
 @succeeds("POST /notification-targets/{target_id}/new-secret")
 @refuses("POST /notification-targets/{target_id}/new-secret")
-def test_a_new_secret_signs_from_then_on(everybody, hook, receiver):
-    there = f"notification-targets/{hook['id']}"
-    answer = everybody.post(f"{there}/new-secret")
-    assert answer.headers["Cache-Control"] == "no-store"
-    everybody.post(f"{there}/test")
+def test_a_new_secret_replaces_the_previous_one(everybody, hook, receiver):
+    url = f"notification-targets/{hook['id']}"
+    response = everybody.post(f"{url}/new-secret")
+    assert response.headers["Cache-Control"] == "no-store"
+    everybody.post(f"{url}/test")
     send_all()
-    assert receivers.is_signed(answer.json()["secret"], *receiver.posted[0][1:])
+    assert receivers.is_signed(response.json()["secret"], *receiver.posted[0][1:])
     assert not receivers.is_signed(hook["secret"], *receiver.posted[0][1:])
     mail = everybody.post("notification-targets", MAIL).json()
     assert mail["secret"] == ""
@@ -134,10 +134,14 @@ def test_a_new_secret_signs_from_then_on(everybody, hook, receiver):
 
 @succeeds("POST /notifications/{notification_id}/send-again")
 @refuses("POST /notifications/{notification_id}/send-again")
-def test_what_was_given_up_is_sent_again(everybody, hook, receiver):
+def test_a_failed_notification_is_sent_again(everybody, hook, receiver):
     receiver.status = 500
     everybody.post(f"notification-targets/{hook['id']}/test")
     send_all()
-    there = f"notifications/{Delivery.objects.get().pk}/send-again"
-    assert everybody.post(there).json()["state"] == DeliveryState.WAITING
-    problem(everybody.post(there), 409)
+    # The second value is deprecated.
+    for state in ("failed", "given-up"):
+        items = everybody.get(f"notifications?state={state}").json()["items"]
+        assert [item["state"] for item in items] == ["failed"]
+    url = f"notifications/{Delivery.objects.get().pk}/send-again"
+    assert everybody.post(url).json()["state"] == DeliveryState.WAITING
+    problem(everybody.post(url), 409)

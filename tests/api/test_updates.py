@@ -6,7 +6,7 @@ import pytest
 
 from audit.models import Entry
 from devices.models import Device
-from systemupdates.models import Assignment, Replica, RolloutSample, SystemUpdate
+from systemupdates.models import Assignment, Replica, RolloutSample, SystemUpdate, TrustNotice
 from systemupdates.updates.states import AssignmentState, ReplicaState, UpdateState
 from tests.api.conftest import problem, refuses, succeeds
 from tests.support import factories, walkthrough
@@ -57,6 +57,7 @@ def test_updates_are_filtered_and_sorted_like_the_page(everybody, update, server
     assert listed("?state=history") == listed("?state=completed") == ["Before"]
     assert listed("?state=deploying") == listed("?q=mint") == ["Remint"]
     shown = everybody.get(f"updates/{update.pk}").json()
+    assert shown["assigned_by_hand"] is shown["assigned_manually"] is False, "deprecated name"
     assert shown["devices"] == {"activated": 1, "failed": 1, "ignored": 1, "pending": 1}
     assert everybody.get(f"updates/{old.pk}").json()["devices"] == {}
     problem(everybody.get(f"updates/{gone.pk}"), 404)
@@ -161,6 +162,7 @@ def test_release_details_have_the_signature_files_and_notices(everybody, zone, u
     assert {len(file["sha256"]) for file in response["files"]} == {64}
     assert len(response["root_sha256"]) == 64
     assert response["server_ids"] == []
+    assert response["assigned_by_hand"] is response["assigned_manually"] is False
     SystemUpdate.objects.filter(pk=created.pk).update(
         envelope={**created.envelope, "signature": "AAAA"}
     )
@@ -238,6 +240,33 @@ def test_devices_without_the_update_are_listed(everybody, zone):
     response = everybody.get("trust?status=relies&q=pc-1").json()
     assert {root["state"] for root in response["roots"]} == {"current", "grace"}
     assert response["has_cross_certificate"]
+    assert [device["status"] for device in response["items"]] == ["relies"]
+    # Deprecated names.
+    assert everybody.get("trust?standing=relies&q=pc-1").json() == response
+    assert everybody.get("trust?standing=not-yet&q=pc-1").json()["items"] == []
+    assert response["bridged"] is True
+    assert [device["standing"] for device in response["items"]] == ["relies"]
+    for root in response["roots"]:
+        assert root["bridge_until"] == root["cross_certificate_until"]
+    assert any(root["bridge_until"] for root in response["roots"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "deprecated"),
+    [
+        (TrustNotice.Kind.ACTIVATION_ORDER, "activation_order", "go"),
+        (TrustNotice.Kind.CANCELLATION, "cancellation", "cancel"),
+        (TrustNotice.Kind.ACTIVATED, "activated", "activated"),
+        (TrustNotice.Kind.RETIREMENT, "retirement", "retire"),
+        (TrustNotice.Kind.ROLLBACK, "rollback", "rollback"),
+    ],
+)
+def test_the_type_of_a_notice_is_also_returned_under_its_deprecated_name(
+    everybody, update, kind, name, deprecated
+):
+    TrustNotice.objects.create(update=update, kind=kind, revision=1, envelope={})
+    notices = everybody.get(f"updates/{update.pk}/release").json()["notices"]
+    assert [(notice["type"], notice["kind"]) for notice in notices] == [(name, deprecated)]
 
 
 @succeeds("GET /waiting-servers")

@@ -60,6 +60,11 @@ def test_devices_are_listed_searched_and_shown(everybody, zone):
     assert [device["addresses"] for device in one] == [["127.9.0.10"]]
     shown = everybody.get(f"devices/{one[0]['id']}").json()
     assert shown == one[0]
+    Device.objects.filter(name="pc-2").update(last_contact=None)
+    # The second value is deprecated.
+    for role in ("no-contact", "silent"):
+        offline = everybody.get(f"devices?role={role}&q=pc-2").json()["items"]
+        assert [device["name"] for device in offline] == ["pc-2"]
 
 
 @refuses("GET /devices", "GET /devices/{device_id}")
