@@ -1,4 +1,4 @@
-"""The REST API: every router under one roof, as docs/api.md tells."""
+"""The REST API with the routers of all apps; docs/api.md describes it."""
 
 from __future__ import annotations
 

@@ -22,7 +22,6 @@ def check_certificates() -> None:
         log.error("%s: %s", finding.row, finding.why)
 
 
-@shared_task(name="zcc.tasks.keep_audit_head")  # until the next release, for its workers
 @shared_task
 def save_audit_checkpoint() -> None:
     """Save the signed checkpoint of the audit log on the server of this worker."""
@@ -31,3 +30,9 @@ def save_audit_checkpoint() -> None:
             audit_checkpoints.save_checkpoint_if_due(timezone.now())
         except Fault as fault:
             log.error("Could not save the audit log checkpoint: %s", fault)  # noqa: TRY400 - no bug
+
+
+# The name in the previous release, for tasks that are in the queue during the upgrade.
+@shared_task(name="zcc.tasks.keep_audit_head")
+def _save_audit_checkpoint_by_old_name() -> None:
+    save_audit_checkpoint()

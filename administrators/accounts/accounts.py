@@ -232,7 +232,7 @@ def get_administrator(pk: int) -> User:
 
 
 def get_password_administrator(pk: int) -> User:
-    """Return an active administrator who logs in with a password; raise Refused otherwise."""
+    """Return an active administrator who logs in with a password; raise a fault otherwise."""
     user = get_administrator(pk)
     if user.administrator.login_method != LoginMethod.PASSWORD:
         raise Refused(

@@ -49,7 +49,7 @@ def find_link(text: str, *, now: datetime) -> SetupLink:
 
 @transaction.atomic
 def redeem_link(text: str, password: str, *, now: datetime) -> User:
-    """Set the password of the user of a setup link and mark the link as used."""
+    """Set the password of the user of a setup link and record that the link was used."""
     checkpoint = Entry.objects.lock_checkpoint()
     link = find_link(text, now=now)
     check_password(password, link.user)

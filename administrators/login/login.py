@@ -114,7 +114,7 @@ class CodeBackend(BaseBackend):
     It is an authentication backend so that wrong codes count toward the account lockout.
     """
 
-    def authenticate(  # type: ignore[override]  # Django tells backends apart by these names
+    def authenticate(  # type: ignore[override]  # Django selects backends by these names
         self, request: Any, username: str = "", code: str = ""
     ) -> User | None:
         """Return the user if the code is valid."""

@@ -25,7 +25,7 @@ _current: ContextVar[Actor] = ContextVar("actor", default=SYSTEM)
 
 
 def current() -> Actor:
-    """Return the current actor; SYSTEM if none is set."""
+    """Return the current actor; SYSTEM by default."""
     return _current.get()
 
 

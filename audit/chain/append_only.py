@@ -1,6 +1,6 @@
 """SQL that makes the audit log append-only in the database.
 
-A trigger rejects every update and deletion of an entry. The owner of the database can drop the
+A trigger rejects every update and deletion of an entry. The owner of the database can remove the
 trigger; `manage.py verify_audit` detects what was changed then.
 """
 
@@ -38,5 +38,5 @@ def install_statements(vendor: str) -> list[str]:
 
 
 def removal_statements(vendor: str) -> list[str]:
-    """Return the SQL that drops the triggers, to reverse the migration."""
+    """Return the SQL that removes the triggers, to reverse the migration."""
     return _REMOVE.get(vendor, [])

@@ -65,7 +65,10 @@ def bug_response(request: HttpRequest, error: BaseException) -> HttpResponse:
 
 
 def _describe_error(error: BaseException) -> tuple[int, str]:
-    """Return HTTP status and explanation; an unavailable database or a full disk is no bug."""
+    """Return the HTTP status and the explanation of an error.
+
+    An unavailable database or a full disk is a fault of the environment, not of the code.
+    """
     if isinstance(error, OperationalError | InterfaceError):
         text = _("The database is unavailable, locked, or out of disk space. Nothing was changed.")
         return 503, text

@@ -50,7 +50,7 @@ class LocalTimeField(forms.DateTimeField):
 
 
 class ReauthenticationForm(forms.Form):
-    """A form that asks for the password if the last authentication is too old (D-32)."""
+    """A form with a password field if the last authentication is too old (D-32)."""
 
     password = forms.CharField(
         label=_("Your password"),

@@ -58,7 +58,7 @@ def check_url(text: str) -> Url:
 def resolve_allowed(host: str, port: int) -> list[tuple[int, Any]]:
     """Resolve a host name and return its allowed addresses.
 
-    Raises InternalAddress if no address is allowed, and Refused if the name cannot be resolved.
+    Raises InternalAddress if no address is allowed, and a fault if the name cannot be resolved.
     """
     try:
         found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)

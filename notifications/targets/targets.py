@@ -30,7 +30,7 @@ class TargetSettings:
     active: bool = True
 
     def check(self, kind: str) -> None:
-        """Raise Invalid or Refused if events, addresses, or the URL are not valid."""
+        """Raise a fault if events, addresses, or the URL are not valid."""
         unknown = [event for event in self.events if event not in EVENTS]
         if unknown or not self.events:
             raise Invalid("Select at least one event.", field="events")

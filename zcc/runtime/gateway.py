@@ -79,7 +79,7 @@ class Gateway:
         return self._pool, self._files
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request. Raise nothing that a client can cause."""
+        """Serve one request. A client cannot cause an exception."""
         if scope["type"] != "http":
             return
         try:

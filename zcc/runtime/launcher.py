@@ -142,7 +142,7 @@ class Zone:
 
 
 def check_ports(hosts: Sequence[Host]) -> None:
-    """Raise Refused if a port is in use."""
+    """Raise a fault if a port is in use."""
     for host in hosts:
         for port in host.ports():
             try:
@@ -174,7 +174,7 @@ def create_secret_key(home: Path) -> None:
 
 @contextmanager
 def lock_home(home: Path) -> Iterator[None]:
-    """Lock a ZCC_HOME. Raises Refused if another launcher runs in it."""
+    """Lock a ZCC_HOME. Raises a fault if another launcher runs in it."""
     with (home / "launcher.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

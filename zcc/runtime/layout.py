@@ -122,7 +122,7 @@ class Layout:
 def get_layout(home: Path) -> Layout:
     """Return the layout from the environment, or else of an earlier start.
 
-    Raises Refused if the addresses or ports differ from those of an earlier start, because the
+    Raises a fault if the addresses or ports differ from those of an earlier start, because the
     certificates are issued for them.
     """
     path = home / FILE

@@ -1,6 +1,6 @@
 """Check a component: `python -m zcc.runtime.probe web|worker|beat|agent`; exit code 0 if healthy.
 
-For health checks of containers and services. A component that waits for a zone is healthy.
+For health checks of containers and services. A component is healthy while it is waiting for a zone.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class Console:
         self._http.close()
 
     def get(self, path: str, **query: Any) -> Any:
-        """Return the resource at a path. Empty query values are left out."""
+        """Return the resource at a path. Empty query values are not sent."""
         given = {name: value for name, value in query.items() if value not in ("", None)}
         return self._send("GET", path, params=given).json()
 

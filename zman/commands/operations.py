@@ -1,4 +1,4 @@
-"""Follow an operation, and act on it."""
+"""Show, follow, and change operations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zman.client.watch import ENDS, watch_operation
 
 WATCH_HELP = "wait until the operation completes"
 OLD_ENDS = {"cancelled": "canceled"}
-# Command: path of the call, question before it, state that --watch waits for, help, old name.
+# Command: path of the call, question before it, end state for --watch, help, old name.
 ACTIONS = {
     "cancel": ("cancel", "Cancel {}?", "canceled", "cancel an operation", ""),
     "assign-now": (
