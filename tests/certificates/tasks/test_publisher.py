@@ -1,11 +1,13 @@
 """Names under which Celery tasks are registered."""
 
+from typing import Any
+
 import pytest
 from celery import current_app
 
 from certificates import tasks
 
-PREVIOUS_NAMES = {
+PREVIOUS_NAMES: dict[str, Any] = {
     "sweep": tasks.schedule_work,
     "tell": tasks.create_notifications,
     "prepare": tasks.prepare_operation,
@@ -24,7 +26,7 @@ PREVIOUS_NAMES = {
 @pytest.mark.parametrize("name", PREVIOUS_NAMES)
 def test_task_names_of_the_previous_release_are_registered(name):
     task = PREVIOUS_NAMES[name]
-    previous = current_app.tasks[f"certificates.tasks.{name}"]
+    previous: Any = current_app.tasks[f"certificates.tasks.{name}"]
     assert previous.name != task.name
     assert previous.__wrapped__ is task.__wrapped__
 
