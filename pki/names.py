@@ -43,7 +43,6 @@ _LABELS = {field: label for field, _, label in _ATTRIBUTES}
 _READ = {"SERIALNUMBER": NameOID.SERIAL_NUMBER, "serialNumber": NameOID.SERIAL_NUMBER}
 _WRITE = {NameOID.SERIAL_NUMBER: "serialNumber"}
 
-
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -85,13 +84,10 @@ class Subject:
             name = x509.Name.from_rfc4514_string(text, _READ)
         except ValueError as error:
             raise BadName(
-                (
-                    f"The subject {_quote(text)} is not a valid distinguished "
-                    f"name: {_describe_error(error)}"
-                ),
-                action=(
-                    "Enter a common name, or a distinguished name such as CN=Zone,O=Example,C=US."
-                ),
+                f"The subject {_quote(text)} is not a valid distinguished name: "
+                f"{_describe_error(error)}",
+                action="Enter a common name, or a distinguished name such as "
+                "CN=Zone,O=Example,C=US.",
                 field="subject",
             ) from error
         return cls(**_parse_fields(name))
@@ -144,7 +140,7 @@ def check_fqdn(name: str) -> str:
     if "." not in plain:
         raise BadName(
             f"{_quote(name)} is not a fully qualified domain name.",
-            action=("Enter the fully qualified domain name, for example server.example.com."),
+            action="Enter the fully qualified domain name, for example server.example.com.",
         )
     return plain
 
@@ -232,7 +228,7 @@ def _to_ascii(name: str) -> str:
         return name.lower()
     if _DEVIATIONS & set(name):
         raise BadName(
-            (f"The DNS name {_quote(name)} contains a character with an ambiguous encoding."),
+            f"The DNS name {_quote(name)} contains a character with an ambiguous encoding.",
             action="Enter the name in ASCII (punycode) form: xn--...",
         )
     try:
@@ -260,7 +256,7 @@ def _check_text(field: str, value: str) -> None:
     # The library counts UTF-8 octets, which is stricter than X.520.
     if len(value.encode("utf-8")) > MAX_TEXT:
         raise BadName(
-            (f"{label}: up to {MAX_TEXT} characters are allowed (fewer if they are not ASCII)."),
+            f"{label}: up to {MAX_TEXT} characters are allowed (fewer if they are not ASCII).",
             field=field,
         )
     if value != value.strip():
@@ -281,16 +277,13 @@ def _parse_fields(name: x509.Name) -> dict[str, str]:
             field = _FIELDS.get(attribute.oid)
             if field is None or field in values or len(list(rdn)) > 1:
                 raise BadName(
-                    (
-                        "The subject contains an attribute that is duplicated, "
-                        "multivalued, or not supported."
-                    ),
+                    "The subject contains an attribute that is duplicated, "
+                    "multivalued, or not supported.",
                     action="Use CN, O, OU, L, ST, and C, each no more than once.",
                     field="subject",
                 )
             values[field] = str(attribute.value)
-    values.setdefault("common_name", "")
-    return values
+    return {"common_name": "", **values}
 
 
 def _describe_error(error: ValueError) -> str:

@@ -15,7 +15,7 @@ _SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class Validity:
-    """The first and last second of a certificate, as aware datetimes in whole seconds."""
+    """The start and end of the validity period, as aware datetimes in whole seconds."""
 
     not_before: datetime
     not_after: datetime

@@ -59,7 +59,7 @@ class WakeupSocket:
 
 
 def wake(home: str, message: bytes = REFRESH) -> bool:
-    """Wake up the agent of a data directory; return False if none is running."""
+    """Wake up the agent of a data directory; return False if it is not running."""
     try:
         folder = os.open(home, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from pki import keys
 from pki.certificates import loading
 from pki.certificates.loading import PrivateKey, PublicKey
 from pki.errors import NotIssued
@@ -53,6 +54,22 @@ def get_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
     """Return the signature hash: SHA-384 for P-384, otherwise SHA-256."""
     is_p384 = isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name == "secp384r1"
     return hashes.SHA384() if is_p384 else hashes.SHA256()
+
+
+def build_ca_certificate(
+    key: PublicKey, name: x509.Name, key_id: bytes, issuer_key_id: bytes
+) -> x509.CertificateBuilder:
+    """Return a builder of a CA certificate: subject, key and extensions, but no issuer."""
+    keys.check_key(key)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .public_key(key)
+        .add_extension(AUTHORITY, critical=True)
+        .add_extension(SIGNS_CERTIFICATES, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
+        .add_extension(build_authority_identifier(issuer_key_id), critical=False)
+    )
 
 
 def build_alternative_names(names: Names) -> x509.SubjectAlternativeName:

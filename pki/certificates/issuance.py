@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtensionOID
 from pki import keys
 from pki.certificates import build, lint, loading
 from pki.certificates.loading import PrivateKey, PublicKey
-from pki.errors import BadCertificate, CannotSign, NotIssued, PkiFault, WrongKey
+from pki.errors import BadCertificate, CannotSign, NotIssued, PkiFault
 from pki.formats.csr import CertificateRequest
 from pki.keys import SigningKey
 from pki.names import Names, Subject, check_names
@@ -56,7 +56,9 @@ def build_root(*, key_pem: SigningKey, subject: Subject, validity: Validity, ser
     key = loading.load_private_key(key_pem)
     name = subject.to_name()
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    builder = _build_ca_certificate(key.public_key(), name, identifier.digest, identifier.digest)
+    builder = build.build_ca_certificate(
+        key.public_key(), name, identifier.digest, identifier.digest
+    )
     root = _sign(build.set_validity(builder.issuer_name(name), validity, serial), key)
     reading, facts = lint.ParsedCertificate.of(root), lint.IssuerFacts.of(root)
     _check_findings(lint.list_findings(reading, kind="root", issuer=facts))
@@ -73,7 +75,7 @@ def build_cross_certificate(
 
     See: RFC 4210 4.4
     """
-    issuer, key = _load_pair(issuer_pem, issuer_key_pem)
+    issuer, key = loading.load_pair(issuer_pem, issuer_key_pem)
     subject = loading.load_certificate(subject_pem)
     if not loading.is_self_signed(subject):
         raise BadCertificate("A cross-certificate can be issued only for a self-signed root.")
@@ -85,7 +87,7 @@ def build_cross_certificate(
         )
     validity = limit_to_issuer(Validity(now - BACKDATED, ends), issuer_pem, now=now)
     facts = lint.IssuerFacts.of(issuer)
-    builder = _build_ca_certificate(
+    builder = build.build_ca_certificate(
         loading.get_public_key(subject),
         subject.subject,
         build.get_key_identifier(subject),
@@ -274,21 +276,6 @@ def _get_signed_values(reading: lint.ParsedCertificate) -> tuple[object, ...]:
     )
 
 
-def _build_ca_certificate(
-    key: PublicKey, name: x509.Name, key_id: bytes, issuer_key_id: bytes
-) -> x509.CertificateBuilder:
-    keys.check_key(key)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .public_key(key)
-        .add_extension(build.AUTHORITY, critical=True)
-        .add_extension(build.SIGNS_CERTIFICATES, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier(key_id), critical=False)
-        .add_extension(build.build_authority_identifier(issuer_key_id), critical=False)
-    )
-
-
 def _sign(builder: x509.CertificateBuilder, key: PrivateKey) -> x509.Certificate:
     return builder.sign(key, build.get_hash(key))
 
@@ -296,13 +283,6 @@ def _sign(builder: x509.CertificateBuilder, key: PrivateKey) -> x509.Certificate
 def _check_findings(found: list[str]) -> None:
     if found:
         raise NotIssued("The certificate would violate the certificate profile: " + " ".join(found))
-
-
-def _load_pair(pem: str, key_pem: SigningKey) -> tuple[x509.Certificate, PrivateKey]:
-    certificate, key = loading.load_certificate(pem), loading.load_private_key(key_pem)
-    if loading.get_public_key(certificate) != key.public_key():
-        raise WrongKey("The private key does not match the CA certificate.")
-    return certificate, key
 
 
 def _load_signer(chain_pem: str, key_pem: SigningKey) -> tuple[x509.Certificate, PrivateKey]:

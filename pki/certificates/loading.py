@@ -56,6 +56,14 @@ def load_certificate(pem: str) -> x509.Certificate:
         raise BadCertificate("The certificate cannot be parsed.") from error
 
 
+def load_pair(pem: str, key_pem: str | PrivateKey) -> tuple[x509.Certificate, PrivateKey]:
+    """Return a certificate and its private key, or raise WrongKey."""
+    certificate, key = load_certificate(pem), load_private_key(key_pem)
+    if get_public_key(certificate) != key.public_key():
+        raise WrongKey("The private key does not match the CA certificate.")
+    return certificate, key
+
+
 def load_request(data: bytes) -> x509.CertificateSigningRequest:
     """Return a CSR from PEM or DER, or raise BadRequest."""
     is_pem = b"-----BEGIN" in data
@@ -181,7 +189,7 @@ def is_ca(certificate: x509.Certificate) -> bool:
 def has_same_subject(certificate: x509.Certificate, other: x509.Certificate) -> bool:
     """Return True if both have the same subject, byte for byte.
 
-    The library encodes a name anew; only where that gives the original bytes do chains hold.
+    The library encodes a name again. Chains are valid only if that yields the original bytes.
     """
     encoded = certificate.subject.public_bytes()
     return encoded in certificate.tbs_certificate_bytes and encoded in other.tbs_certificate_bytes

@@ -61,10 +61,10 @@ def split_root(certs: list[str]) -> tuple[str, list[str]]:
 
 
 def build_chain(certs: list[str], *, root_pem: str, public_key: str) -> list[str]:
-    """Return the chain of the certificate with this key, leaf first, the root left out.
+    """Return the chain of the certificate with this key: leaf first, without the root.
 
-    The set may be in any order and may hold certificates that the chain does not need. Another
-    root in it is refused, so that none is smuggled in.
+    The certificates can be in any order and can include some that the chain does not need. A
+    different root among them is an error, because it could be an attack.
     """
     root = loading.load_certificate(root_pem)
     by_certificate = _load_certificates(certs)

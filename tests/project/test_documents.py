@@ -129,7 +129,7 @@ def test_the_api_page_shows_zman_commands():
 def test_every_zac_command_exists():
     text = "".join(path.read_text() for path in DOCUMENTS)
     absent = {"activate", "serve"}  # D-115 says that these do not exist.
-    named = set(re.findall(r"`zac ([a-z-]+)", text)) - absent
+    named = set(re.findall(r"`zac ([a-z][a-z-]*)", text)) - absent
     assert len(named) > 5
     command = [sys.executable, "-m", "zac", "--help"]
     run = subprocess.run(command, cwd=BASE_DIR, capture_output=True, text=True, check=True)

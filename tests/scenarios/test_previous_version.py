@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from zcc.runtime.components import BASE_DIR
 
 from tests.scenarios import administrator
 from tests.scenarios.running_zone import RunningZone
 from wire.messages import AUTHENTICATION_SATELLITE
+from zcc.runtime.components import BASE_DIR
 
 StartZone = Callable[..., RunningZone]
 pytestmark = pytest.mark.long

@@ -1,7 +1,7 @@
 """Devices that were away for the whole change come back without a visit (D-28, D-29, B-10, D-40).
 
-One by the cross-certificate while the old root lives, one by the signed notice after it has expired, one with
-the Certificate Remint Tool.
+One recovers by the cross-certificate while the old root is valid, one by the signed notice after
+the old root has expired, and one with the Certificate Remint Tool.
 """
 
 from __future__ import annotations

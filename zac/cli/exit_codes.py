@@ -42,10 +42,10 @@ CODES = (
 )
 
 
-def run(act: Callable[[], int]) -> int:
-    """Do something and return its exit code, or that of its fault, which is told."""
+def run(command: Callable[[], int]) -> int:
+    """Run a command and return its exit code. Print a fault and return its exit code."""
     try:
-        return act()
+        return command()
     except Fault as fault:
         print("zac: %s" % fault.explanation, file=sys.stderr)
         if fault.action:

@@ -65,7 +65,7 @@ class RegistrationOptions(Record):
 
 
 def register(host: Host, options: RegistrationOptions) -> RegisterResponse:
-    """Register this host and return the response; raises a fault and changes nothing."""
+    """Register this host and return the response; makes no changes if it raises a fault."""
     identity = contact.verify_identity(host.transport, options.url, _zone_key_check(host, options))
     host.clock.learn(identity.statement.time)
     previous = host.home.device_or_none()
