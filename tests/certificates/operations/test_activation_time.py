@@ -29,7 +29,7 @@ EARLY = "This time is earlier than suggested"
 
 
 @pytest.fixture(autouse=True)
-def silent(monkeypatch):
+def no_tasks(monkeypatch):
     """Do not enqueue tasks."""
     monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", lambda _operation: None)
 

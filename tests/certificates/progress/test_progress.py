@@ -76,9 +76,11 @@ def test_counts_exclude_ignored_and_unregistered_devices(ca):
         factories.assignment(operation.update, factories.device(f"pc-{number}"), state)
     gone = factories.device("pc-gone", state="unregistered")
     factories.assignment(operation.update, gone, A.PENDING)
-    for number, state in enumerate([R.AVAILABLE, R.PENDING, R.EXCLUDED]):
+    for number, replica_state in enumerate([R.AVAILABLE, R.PENDING, R.EXCLUDED]):
         factories.replica(
-            operation.update, factories.server(f"cs-{number}", Role.CONTENT_SATELLITE), state
+            operation.update,
+            factories.server(f"cs-{number}", Role.CONTENT_SATELLITE),
+            replica_state,
         )
     counts = operation_counts.get_counts([operation], now=factories.now())[operation.pk]
     assert counts.applied() == (2, 4)
