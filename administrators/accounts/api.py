@@ -37,10 +37,7 @@ class RoleOut(Schema):
 
 
 class AdministratorOut(Schema):
-    """An administrator of the console.
-
-    `signs_in` is the old name of `login_method` and will be removed.
-    """
+    """An administrator of the console."""
 
     id: int
     name: str = Field(validation_alias="username")
@@ -48,7 +45,7 @@ class AdministratorOut(Schema):
     active: bool = Field(validation_alias="is_active")
     roles: list[str]
     login_method: str
-    signs_in: str
+    signs_in: str = Field(description="use `login_method`", deprecated=True)
     second_factor: bool
     must_change_password: bool
     created_at: datetime = Field(validation_alias="date_joined")
@@ -114,15 +111,12 @@ class AdministratorDetails(AdministratorOut):
 
 
 class CredentialsOut(Schema):
-    """A setup link or temporary password, which is returned only once.
-
-    `set_up_link` is the old name of `setup_link` and will be removed.
-    """
+    """A setup link or temporary password, which is returned only once."""
 
     id: int
     name: str
     setup_link: str = ""
-    set_up_link: str = ""
+    set_up_link: str = Field("", description="use `setup_link`", deprecated=True)
     temporary_password: str = ""
 
 
@@ -237,14 +231,15 @@ def create_setup_link(request: Any, response: HttpResponse, administrator_id: st
     return _build_credentials(request, response, user, link=text)
 
 
-# The path of version 0.1; remove after one release.
-router.post(
+@router.post(
     "/administrators/{administrator_id}/set-up-link",
     response=CredentialsOut,
     auth=CAN_CHANGE,
-    include_in_schema=False,
-    operation_id="create_setup_link_old_path",
-)(create_setup_link)
+    deprecated=True,
+)
+def create_set_up_link(request: Any, response: HttpResponse, administrator_id: str) -> Any:
+    """Use setup-link instead."""
+    return create_setup_link(request, response, administrator_id)
 
 
 @router.post(

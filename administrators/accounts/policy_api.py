@@ -24,16 +24,19 @@ CAN_APPROVE = require(policies.CA_RIGHT, reauthenticated=True)
 class PoliciesOut(Schema):
     """The account rules for all administrators.
 
-    `turn_off_requested_by` has requested to turn off two-administrator approval. `end_asked_by`
-    and `end_asked_at` are old names and will be removed.
+    `turn_off_requested_by` has requested to turn off two-administrator approval.
     """
 
     requires_second_factor: bool
     two_administrators: bool
     turn_off_requested_by: str
     turn_off_requested_at: datetime | None
-    end_asked_by: str
-    end_asked_at: datetime | None = Field(validation_alias="turn_off_requested_at")
+    end_asked_by: str = Field(description="use `turn_off_requested_by`", deprecated=True)
+    end_asked_at: datetime | None = Field(
+        validation_alias="turn_off_requested_at",
+        description="use `turn_off_requested_at`",
+        deprecated=True,
+    )
 
     @staticmethod
     def resolve_turn_off_requested_by(policies: Any) -> str:

@@ -106,10 +106,12 @@ def test_roles_are_changed_but_the_last_super_administrator_keeps_the_role(every
 
 @succeeds(
     "POST /administrators/{administrator_id}/setup-link",
+    "POST /administrators/{administrator_id}/set-up-link",
     "POST /administrators/{administrator_id}/temporary-password",
 )
 @refuses(
     "POST /administrators/{administrator_id}/setup-link",
+    "POST /administrators/{administrator_id}/set-up-link",
     "POST /administrators/{administrator_id}/temporary-password",
 )
 def test_a_setup_link_or_temporary_password_is_returned_for_active_administrators(everybody, eve):
