@@ -88,7 +88,7 @@ def test_two_tokens_cannot_have_the_same_name(client):
     create(client)
     response = create(client)
     assert response.status_code == 422
-    assert b"of the name report already" in response.content
+    assert b"already have a token named report" in response.content
     assert ApiToken.objects.count() == 1
 
 

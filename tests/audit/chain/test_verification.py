@@ -1,4 +1,4 @@
-"""`manage.py verify_audit` finds what was done to the ledger behind the product's back (S-41)."""
+"""`manage.py verify_audit` finds changes that were made directly in the database (S-41)."""
 
 import json
 from collections.abc import Callable
@@ -20,11 +20,11 @@ from tests.support.zone import TestZone
 from zcc.runtime import audit_checkpoints
 from zcc.tasks import save_audit_checkpoint
 
-LINES = 6
+ENTRY_COUNT = 6
 
 
 def tamper(sql: str, *values: Any) -> None:
-    """Act as the owner of the database would: the guard is taken away first."""
+    """Run SQL as the owner of the database can: remove the triggers first."""
     with connection.cursor() as cursor:
         for statement in append_only.removal_statements(connection.vendor):
             cursor.execute(statement)
@@ -32,20 +32,24 @@ def tamper(sql: str, *values: Any) -> None:
 
 
 @pytest.fixture
-def lines(db: None) -> list[Entry]:
+def entries(db: None) -> list[Entry]:
     return [
-        Entry.objects.record("act", f"thing:{n}", note=f"line {n}", detail={"n": n})
-        for n in range(1, LINES + 1)
+        Entry.objects.record("act", f"thing:{n}", note=f"entry {n}", detail={"n": n})
+        for n in range(1, ENTRY_COUNT + 1)
     ]
 
 
-def test_a_ledger_nobody_touched_is_whole(lines: list[Entry]) -> None:
+def test_an_unmodified_log_is_valid(entries: list[Entry]) -> None:
     found = verify_chain()
     assert found.finding is None
-    assert (found.entries, found.seq, found.digest) == (LINES, LINES, lines[-1].digest)
+    assert (found.entries, found.seq, found.digest) == (
+        ENTRY_COUNT,
+        ENTRY_COUNT,
+        entries[-1].digest,
+    )
 
 
-def test_an_empty_ledger_is_whole(db: None) -> None:
+def test_an_empty_log_is_valid(db: None) -> None:
     assert verify_chain().finding is None
 
 
@@ -65,21 +69,21 @@ def test_an_empty_ledger_is_whole(db: None) -> None:
         ("digest", "e" * 64),
     ],
 )
-def test_it_finds_a_changed_column(lines: list[Entry], column: str, value: str) -> None:
+def test_finds_a_changed_column(entries: list[Entry], column: str, value: str) -> None:
     tamper(f"UPDATE ledger_entry SET {column} = %s WHERE seq = 3", value)
     finding = verify_chain().finding
     assert finding is not None
     assert finding.seq == 3
 
 
-def test_it_finds_a_changed_time(lines: list[Entry]) -> None:
-    tamper("UPDATE ledger_entry SET at = %s WHERE seq = 4", lines[3].at + timedelta(seconds=1))
+def test_finds_a_changed_time(entries: list[Entry]) -> None:
+    tamper("UPDATE ledger_entry SET at = %s WHERE seq = 4", entries[3].at + timedelta(seconds=1))
     finding = verify_chain().finding
     assert finding is not None
     assert finding.seq == 4
 
 
-def test_it_finds_a_line_that_cannot_be_read_any_more(lines: list[Entry]) -> None:
+def test_finds_an_entry_that_cannot_be_read(entries: list[Entry]) -> None:
     if connection.vendor == "postgresql":
         pytest.skip("a typed column takes no such value")
     tamper("UPDATE ledger_entry SET at = 'yesterday' WHERE seq = 2")
@@ -88,15 +92,15 @@ def test_it_finds_a_line_that_cannot_be_read_any_more(lines: list[Entry]) -> Non
     assert finding.seq <= 2
 
 
-@pytest.mark.parametrize("seq", [1, 3, LINES - 1])
-def test_it_finds_a_removed_line(lines: list[Entry], seq: int) -> None:
+@pytest.mark.parametrize("seq", [1, 3, ENTRY_COUNT - 1])
+def test_finds_a_removed_entry(entries: list[Entry], seq: int) -> None:
     tamper("DELETE FROM ledger_entry WHERE seq = %s", seq)
     finding = verify_chain().finding
     assert finding is not None
     assert (finding.seq, finding.problem) == (seq, "is missing")
 
 
-def test_it_finds_lines_that_changed_places(lines: list[Entry]) -> None:
+def test_finds_reordered_entries(entries: list[Entry]) -> None:
     tamper("UPDATE ledger_entry SET seq = 99 WHERE seq = 2")
     tamper("UPDATE ledger_entry SET seq = 2 WHERE seq = 3")
     tamper("UPDATE ledger_entry SET seq = 3 WHERE seq = 99")
@@ -112,53 +116,53 @@ def insert(entry: Entry, **changes: Any) -> None:
     entry.save(force_insert=True)
 
 
-def test_it_finds_an_inserted_line(lines: list[Entry]) -> None:
+def test_finds_an_inserted_entry(entries: list[Entry]) -> None:
     tamper("UPDATE ledger_entry SET seq = seq + 100 WHERE seq > 3")
     tamper("UPDATE ledger_entry SET seq = seq - 99 WHERE seq > 3")
-    insert(lines[2], seq=4, previous=lines[2].digest)
+    insert(entries[2], seq=4, previous=entries[2].digest)
     finding = verify_chain().finding
     assert finding is not None
-    assert finding.seq == 5, "the line after the inserted one was chained to another"
+    assert finding.seq == 5, "the entry after the inserted one has the hash of another"
 
 
-def test_it_finds_a_line_before_the_first(lines: list[Entry]) -> None:
-    insert(lines[0], seq=0)
+def test_finds_an_entry_before_the_first(entries: list[Entry]) -> None:
+    insert(entries[0], seq=0)
     finding = verify_chain().finding
     assert finding is not None
     assert finding.seq == 0
 
 
-def test_it_finds_a_line_behind_the_head(lines: list[Entry]) -> None:
-    insert(lines[-1], seq=LINES + 1, previous=lines[-1].digest)
+def test_finds_an_entry_after_the_checkpoint(entries: list[Entry]) -> None:
+    insert(entries[-1], seq=ENTRY_COUNT + 1, previous=entries[-1].digest)
     finding = verify_chain().finding
     assert finding is not None
-    assert (finding.seq, finding.problem) == (LINES + 1, "is after the end of the chain")
+    assert (finding.seq, finding.problem) == (ENTRY_COUNT + 1, "is after the end of the chain")
 
 
-def test_it_finds_a_cut_off_end(lines: list[Entry]) -> None:
+def test_finds_a_truncated_log(entries: list[Entry]) -> None:
     tamper("DELETE FROM ledger_entry WHERE seq > 4")
     finding = verify_chain().finding
     assert finding is not None
     assert finding.seq == 5
-    assert "cut off" in finding.problem
+    assert "truncated" in finding.problem
 
 
-def test_it_finds_an_emptied_ledger(lines: list[Entry]) -> None:
+def test_finds_an_emptied_log(entries: list[Entry]) -> None:
     tamper("DELETE FROM ledger_entry")
     finding = verify_chain().finding
     assert finding is not None
     assert finding.seq == 1
 
 
-def test_it_finds_a_head_that_says_something_else(lines: list[Entry]) -> None:
+def test_finds_a_checkpoint_with_another_digest(entries: list[Entry]) -> None:
     Checkpoint.objects.update(digest="d" * 64)
     finding = verify_chain().finding
     assert finding is not None
-    assert finding.seq == LINES
+    assert finding.seq == ENTRY_COUNT
 
 
 def forge_from(seq: int, last: int) -> None:
-    """Change a line and reckon everything after it anew, the head as well."""
+    """Change an entry and recalculate all later digests and the checkpoint."""
     tamper("UPDATE ledger_entry SET note = 'nothing happened' WHERE seq = %s", seq)
     previous = "" if seq == 1 else Entry.objects.get(seq=seq - 1).digest
     for number in range(seq, last + 1):
@@ -170,25 +174,27 @@ def forge_from(seq: int, last: int) -> None:
     Checkpoint.objects.update(seq=last, digest=previous)
 
 
-def test_a_chain_reckoned_anew_deceives_all_but_a_kept_head(lines: list[Entry]) -> None:
-    forge_from(3, LINES)
+def test_only_a_saved_checkpoint_detects_a_recalculated_chain(entries: list[Entry]) -> None:
+    forge_from(3, ENTRY_COUNT)
     assert verify_chain().finding is None
-    finding = verify_chain(5, lines[4].digest).finding
+    finding = verify_chain(5, entries[4].digest).finding
     assert finding is not None
     assert finding.seq == 5
 
 
-def test_an_end_cut_off_with_its_head_deceives_all_but_a_kept_head(lines: list[Entry]) -> None:
+def test_only_a_saved_checkpoint_detects_truncation_together_with_the_checkpoint(
+    entries: list[Entry],
+) -> None:
     tamper("DELETE FROM ledger_entry WHERE seq > 3")
-    Checkpoint.objects.update(seq=3, digest=lines[2].digest)
+    Checkpoint.objects.update(seq=3, digest=entries[2].digest)
     assert verify_chain().finding is None
-    finding = verify_chain(5, lines[4].digest).finding
+    finding = verify_chain(5, entries[4].digest).finding
     assert finding is not None
     assert finding.seq == 4
 
 
 @pytest.fixture
-def kept(zone: TestZone, tmp_path: Path, settings: Any) -> Path:
+def saved(zone: TestZone, tmp_path: Path, settings: Any) -> Path:
     settings.ZCC_HOME = tmp_path / "home"
     save_audit_checkpoint()
     return audit_checkpoints.get_path()
@@ -208,34 +214,35 @@ def fails(*arguments: str) -> str:
     return out.getvalue()
 
 
-def test_the_command_says_how_much_it_read(kept: Path) -> None:
-    assert f"{Entry.objects.count()} lines, compared with the head kept" in run()
+def test_the_command_reports_the_number_of_entries_and_the_checkpoint(saved: Path) -> None:
+    count = Entry.objects.count()
+    assert f"{count} entries, verified against the checkpoint at entry {count}." in run()
 
 
-def test_keeping_the_head_writes_no_line_of_its_own(kept: Path) -> None:
+def test_saving_a_checkpoint_records_no_entry(saved: Path) -> None:
     assert (
-        audit_checkpoints.read_checkpoint(kept, Zone.objects.get_zone()).seq
+        audit_checkpoints.read_checkpoint(saved, Zone.objects.get_zone()).seq
         == Entry.objects.count()
     )
 
 
-def test_the_command_ends_with_1_and_names_the_first_bad_line(kept: Path) -> None:
+def test_the_command_exits_with_1_and_names_the_first_invalid_entry(saved: Path) -> None:
     Entry.objects.record("act", "thing:1")
     tamper("UPDATE ledger_entry SET note = 'x' WHERE seq = 2")
-    assert "Line 2 was changed." in fails()
+    assert "Entry 2 was modified." in fails()
 
 
-def test_the_command_finds_what_only_the_kept_head_tells(kept: Path) -> None:
+def test_the_command_compares_the_log_with_the_saved_checkpoint(saved: Path) -> None:
     last = Entry.objects.count()
     forge_from(1, last)
-    assert f"Line {last} is another one" in fails()
-    kept.unlink()
-    assert "is whole" in run()
+    assert f"Entry {last} does not match the saved checkpoint" in fails()
+    saved.unlink()
+    assert "is intact" in run()
 
 
-def test_a_ledger_that_grew_since_is_whole(kept: Path) -> None:
+def test_a_log_with_newer_entries_is_valid(saved: Path) -> None:
     Entry.objects.record("act", "thing:1")
-    assert "is whole" in run()
+    assert "is intact" in run()
 
 
 @pytest.mark.parametrize(
@@ -250,23 +257,30 @@ def test_a_ledger_that_grew_since_is_whole(kept: Path) -> None:
     ],
     ids=["payload", "half", "empty", "list", "signature", "type"],
 )
-def test_a_kept_head_that_was_changed_is_refused(
-    kept: Path, damage: Callable[[bytes], bytes]
+def test_a_modified_checkpoint_file_is_rejected(
+    saved: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    kept.write_bytes(damage(kept.read_bytes()))
+    saved.write_bytes(damage(saved.read_bytes()))
     with pytest.raises(CommandError) as caught:
         run()
     assert caught.value.returncode == 1
 
 
-def test_a_named_head_that_is_not_there_is_an_error(kept: Path, tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="cannot be read"):
+def test_a_missing_checkpoint_file_is_an_error(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"Cannot read .*: No such file"):
         run("--head", str(tmp_path / "none.json"))
 
 
-def test_the_head_can_be_kept_elsewhere(zone: TestZone, tmp_path: Path, settings: Any) -> None:
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("export_audit_checkpoint", "--checkpoint"), ("export_audit_head", "--head")],
+    ids=["current names", "names of the previous release"],
+)
+def test_a_checkpoint_can_be_saved_to_another_file(
+    zone: TestZone, tmp_path: Path, settings: Any, command: str, option: str
+) -> None:
     settings.ZCC_HOME = tmp_path / "home"
     target = tmp_path / "elsewhere" / "head.json"
-    call_command("export_audit_head", "--to", str(target), stdout=StringIO())
+    call_command(command, "--to", str(target), stdout=StringIO())
     assert audit_checkpoints.read_checkpoint(target, zone.zone).at <= timezone.now().timestamp()
-    assert "compared with" in run("--head", str(target))
+    assert "verified against the checkpoint at entry" in run(option, str(target))

@@ -22,7 +22,7 @@ def test_a_search_is_cut_and_stripped_of_nul():
 
 
 @pytest.mark.parametrize(
-    ("asked", "field", "descending", "state", "then"),
+    ("sort", "field", "descending", "state", "next_sort"),
     [
         ("", "", False, "", "name"),
         ("name", "name", False, "ascending", "-name"),
@@ -31,10 +31,10 @@ def test_a_search_is_cut_and_stripped_of_nul():
         ("options", "", False, "", "name"),
     ],
 )
-def test_only_known_columns_sort(asked, field, descending, state, then):
-    columns, found, down = tables.sort_columns(COLUMNS, query)
+def test_only_known_columns_sort(sort, field, descending, state, next_sort):
+    columns, found, down = tables.sort_columns(COLUMNS, sort)
     assert (found, down) == (field, descending)
-    assert (columns[0].sort, columns[0].next_sort) == (state, then)
+    assert (columns[0].sort, columns[0].next_sort) == (state, next_sort)
 
 
 def test_a_page_beyond_the_last_is_the_last():

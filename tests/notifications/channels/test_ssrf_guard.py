@@ -125,7 +125,9 @@ def test_plain_http_leads_to_allowed_networks_alone(monkeypatch):
             pass
 
     monkeypatch.setattr(ssrf_guard, "_connect", lambda *_: Elsewhere())
-    with pytest.raises(ssrf_guard.InternalAddress, match="Plain HTTP"):
+    with pytest.raises(
+        ssrf_guard.InternalAddress, match="HTTP is permitted only for allowed networks"
+    ):
         ssrf_guard.post("http://hooks.example/", b"{}", {})
 
 

@@ -1,4 +1,4 @@
-"""The signed head of the audit chain: kept by count and by time, in a file and in syslog (S-41)."""
+"""Signed checkpoints of the audit log: by count and by time, in a file and in syslog (S-41)."""
 
 import json
 import os
@@ -25,26 +25,26 @@ def home(zone, settings, tmp_path):
         audit_checkpoints._get_syslog_handler.cache_clear()
 
 
-def lines(number):
+def add_entries(number):
     for _ in range(number):
         Entry.objects.record("test", "x")
 
 
-def test_a_new_head_is_kept_after_so_many_lines(home):
+def test_a_checkpoint_is_saved_after_a_number_of_entries(home):
     now = timezone.now()
     first = audit_checkpoints.save_checkpoint_if_due(now)
-    lines(audit_checkpoints.MAX_NEW_ENTRIES - 1)
+    add_entries(audit_checkpoints.MAX_NEW_ENTRIES - 1)
     assert audit_checkpoints.save_checkpoint_if_due(now) is None
-    lines(1)
+    add_entries(1)
     second = audit_checkpoints.save_checkpoint_if_due(now)
     assert second.seq == first.seq + audit_checkpoints.MAX_NEW_ENTRIES
     assert audit_checkpoints.read_checkpoint(audit_checkpoints.get_path(), home.zone) == second
 
 
-def test_or_after_so_long(home):
+def test_a_checkpoint_is_saved_after_a_time(home):
     now = timezone.now()
     audit_checkpoints.save_checkpoint_if_due(now)
-    lines(1)
+    add_entries(1)
     assert (
         audit_checkpoints.save_checkpoint_if_due(
             now + timedelta(seconds=audit_checkpoints.MAX_AGE_SECONDS - 2)
@@ -56,38 +56,38 @@ def test_or_after_so_long(home):
     )
 
 
-def test_nothing_is_written_while_nothing_happens(home):
+def test_no_checkpoint_is_saved_without_new_entries(home):
     audit_checkpoints.save_checkpoint_if_due(timezone.now())
     assert audit_checkpoints.save_checkpoint_if_due(timezone.now() + timedelta(days=1)) is None
 
 
-def test_a_ledger_that_was_cut_off_is_not_signed_over_the_evidence(home):
-    lines(3)
-    kept = audit_checkpoints.save_checkpoint_if_due(timezone.now())
+def test_a_truncated_log_does_not_replace_the_last_checkpoint(home):
+    add_entries(3)
+    saved = audit_checkpoints.save_checkpoint_if_due(timezone.now())
     with connection.cursor() as cursor:
         for statement in append_only.removal_statements(connection.vendor):
             cursor.execute(statement)
-    Entry.objects.filter(seq__gt=kept.seq - 2).delete()
+    Entry.objects.filter(seq__gt=saved.seq - 2).delete()
     last = Entry.objects.order_by("seq").last()
     Checkpoint.objects.update(seq=last.seq, digest=last.digest)
-    lines(audit_checkpoints.MAX_NEW_ENTRIES + 5)
+    add_entries(audit_checkpoints.MAX_NEW_ENTRIES + 5)
     with pytest.raises(audit_checkpoints.CheckpointMismatch):
         audit_checkpoints.save_checkpoint_if_due(timezone.now())
-    assert audit_checkpoints.read_checkpoint(audit_checkpoints.get_path(), home.zone) == kept
+    assert audit_checkpoints.read_checkpoint(audit_checkpoints.get_path(), home.zone) == saved
 
 
-def test_the_head_goes_to_syslog_with_its_signature(home, settings):
+def test_the_checkpoint_is_sent_to_syslog_with_its_signature(home, settings):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as log:
         log.bind(("127.0.0.1", 0))
         log.settimeout(5)
         settings.SYSLOG = f"127.0.0.1:{log.getsockname()[1]}"
-        kept = audit_checkpoints.save_checkpoint_if_due(timezone.now())
-        said = log.recv(4096).decode()
-    assert f"zcc audit head {kept.seq} {kept.digest}" in said
-    envelope = json.loads(said[said.index("{") :].rstrip("\x00\n"))
+        saved = audit_checkpoints.save_checkpoint_if_due(timezone.now())
+        line = log.recv(4096).decode()
+    assert f"zcc audit checkpoint {saved.seq} {saved.digest}" in line
+    envelope = json.loads(line[line.index("{") :].rstrip("\x00\n"))
     assert envelope["signatures"] if "signatures" in envelope else envelope["signature"]
 
 
-def test_a_syslog_that_is_away_costs_nothing(home, settings, tmp_path):
-    settings.SYSLOG = os.fspath(tmp_path / "nobody.sock")
+def test_an_unavailable_syslog_does_not_prevent_saving(home, settings, tmp_path):
+    settings.SYSLOG = os.fspath(tmp_path / "missing.sock")
     assert audit_checkpoints.save_checkpoint_if_due(timezone.now()) is not None

@@ -41,7 +41,7 @@ def test_a_locked_database_is_waited_for():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_full_disk_fails_the_act_as_a_whole_and_it_works_again_with_room():
+def test_a_full_disk_rolls_back_the_action_and_it_works_again_with_space():
     client = visitor()
     with connection.cursor() as cursor:
         pages = cursor.execute("PRAGMA page_count").fetchone()[0]
@@ -50,7 +50,7 @@ def test_a_full_disk_fails_the_act_as_a_whole_and_it_works_again_with_room():
     try:
         answer = fill(client)
         assert answer.status_code == 503
-        assert "has no room" in answer.content.decode()
+        assert "out of disk space" in answer.content.decode()
     finally:
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA max_page_count = 1073741823")

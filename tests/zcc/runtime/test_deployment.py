@@ -1,4 +1,4 @@
-"""What is shipped for production fits together: compose file, image, units, example settings."""
+"""The files for production match: compose file, image, units, example settings."""
 
 import configparser
 import importlib.util
@@ -40,14 +40,14 @@ def services():
     return compose.load(GIVEN)["services"]
 
 
-def test_it_cannot_start_without_knowing_who_the_server_is():
+def test_the_variables_that_describe_the_server_are_required():
     for name in GIVEN:
         with pytest.raises(AssertionError, match=name):
             compose.load({**GIVEN, name: ""})
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_each_part_runs_without_privileges_on_a_read_only_file_system(services, name):
+def test_each_component_runs_without_privileges_on_a_read_only_file_system(services, name):
     part = services[name]
     assert part["read_only"] is True
     assert part["user"] == "10001:10001"
@@ -57,7 +57,7 @@ def test_each_part_runs_without_privileges_on_a_read_only_file_system(services, 
 
 
 @pytest.mark.parametrize("name", LONG_RUNNING)
-def test_each_part_is_started_and_probed_by_a_name_that_exists(services, name):
+def test_each_component_is_started_and_probed_by_an_existing_name(services, name):
     command, health = services[name]["command"], services[name]["healthcheck"]["test"]
     assert command[:3] == ["python", "-m", "zcc.start"]
     assert command[3] in start.COMPONENTS
@@ -67,7 +67,7 @@ def test_each_part_is_started_and_probed_by_a_name_that_exists(services, name):
 
 
 @pytest.mark.parametrize("part", sorted(start.COMPONENTS))
-def test_the_worker_alone_reaches_the_key_that_opens_the_ca_key(services, part):
+def test_only_the_worker_can_read_the_ca_vault_key(services, part):
     service = next(services[name] for name in LONG_RUNNING if services[name]["command"][3] == part)
     folder = service["environment"]["ZCC_CA_VAULT"]
     assert not folder.startswith("/var/lib/zcc/")
@@ -80,7 +80,7 @@ def test_the_worker_alone_reaches_the_key_that_opens_the_ca_key(services, part):
     assert f"ZCC_CA_VAULT={folder}" in (BASE_DIR / "Dockerfile").read_text()
 
 
-def test_the_worker_makes_that_key_and_the_others_find_its_public_half(tmp_path, monkeypatch):
+def test_the_worker_creates_the_ca_vault_key_and_publishes_its_public_key(tmp_path, monkeypatch):
     home, vault = tmp_path / "home", tmp_path / "vault"
     monkeypatch.setenv("ZCC_CA_VAULT", str(vault))
     agent.create_ca_vault_key(home)
@@ -89,10 +89,10 @@ def test_the_worker_makes_that_key_and_the_others_find_its_public_half(tmp_path,
     public = (home / server_files.CA_VAULT_PUBLIC).read_text()
     assert public == sealing.get_public_key((vault / "ca-vault.key").read_text())
     monkeypatch.setenv("ZCC_CA_VAULT", "/proc/out-of-reach")
-    assert PkiServerPart().make_vault_keys(str(home)).ca_vault == public
+    assert PkiServerPart().create_vault_keys(str(home)).ca_vault == public
 
 
-def test_a_ca_vault_key_of_an_earlier_release_is_taken_over(tmp_path, monkeypatch):
+def test_the_ca_vault_key_of_an_earlier_release_is_moved(tmp_path, monkeypatch):
     monkeypatch.delenv("ZCC_CA_VAULT", raising=False)
     (tmp_path / "vault").mkdir()
     key = sealing.generate_vault_key()
@@ -103,19 +103,24 @@ def test_a_ca_vault_key_of_an_earlier_release_is_taken_over(tmp_path, monkeypatc
     assert [path.name for path in (tmp_path / "vault").iterdir()] == ["ca-vault.key.pub"]
 
 
-def test_a_part_that_may_not_have_the_key_says_so_and_makes_none(tmp_path, monkeypatch):
+def test_a_component_without_access_to_the_ca_vault_key_reports_it_and_creates_none(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("ZCC_CA_VAULT", "/proc/out-of-reach")
-    with pytest.raises(Fault, match="/proc/out-of-reach could not be made"):
-        PkiServerPart().make_vault_keys(str(tmp_path))
-    with pytest.raises(Fault, match=r"cannot be written: .*/proc/out-of-reach") as caught:
+    with pytest.raises(Fault, match="Cannot create /proc/out-of-reach"):
+        PkiServerPart().create_vault_keys(str(tmp_path))
+    with pytest.raises(
+        Fault, match=r"Cannot write the CA vault key of this server: .*/proc/out-of-reach"
+    ) as caught:
         agent.create_ca_vault_key(tmp_path)
     assert "ZCC_CA_VAULT" in caught.value.action
     assert not (tmp_path / server_files.CA_VAULT_PUBLIC).exists()
 
 
-def test_the_worker_is_closed_to_other_processes_of_its_user():
+def test_other_processes_of_the_user_cannot_inspect_the_worker():
     code = (
-        "import os; from zcc.runtime.processes import hide; os.getuid() or os.setuid(65534); hide()"
+        "import os; from zcc.runtime.processes import disable_inspection; "
+        "os.getuid() or os.setuid(65534); disable_inspection()"
     )
     seen = subprocess.run(
         [sys.executable, "-c", f"{code}; print(os.stat('/proc/self/mem').st_uid)"],
@@ -127,13 +132,13 @@ def test_the_worker_is_closed_to_other_processes_of_its_user():
     assert seen.stdout.strip() == "0"
 
 
-def test_all_parts_are_there_once(services):
+def test_each_component_exists_once(services):
     assert sorted(services[name]["command"][3] for name in LONG_RUNNING) == sorted(start.COMPONENTS)
     assert services["migrate"]["command"] == ["python", "manage.py", "migrate", "--noinput"]
     assert services["migrate"]["restart"] == "no"
 
 
-def test_secrets_are_files_and_stand_in_no_variable(services):
+def test_secrets_are_files_and_not_in_variables(services):
     known = compose.load(GIVEN)["secrets"]
     for name, service in services.items():
         for variable, value in service.get("environment", {}).items():
@@ -147,7 +152,7 @@ def test_secrets_are_files_and_stand_in_no_variable(services):
     assert "deploy/secrets" in (BASE_DIR / ".dockerignore").read_text().splitlines()
 
 
-def test_the_script_writes_the_secrets_that_are_named_and_never_overwrites_them(tmp_path):
+def test_the_script_creates_all_secrets_and_never_overwrites_them(tmp_path):
     script = str(BASE_DIR / "deploy" / "make-secrets")
     subprocess.run([script, str(tmp_path / "s")], check=True)
     made = {path.name: path.read_text() for path in (tmp_path / "s").iterdir()}
@@ -160,8 +165,8 @@ def test_the_script_writes_the_secrets_that_are_named_and_never_overwrites_them(
     assert {path.name: path.read_text() for path in (tmp_path / "s").iterdir()} == made
 
 
-def test_every_variable_that_is_set_is_one_that_the_code_reads(services):
-    # Most names stand in the code; a few are built from an option's name.
+def test_every_variable_is_read_by_the_code(services):
+    # Most names are in the code; a few are built from the name of an option.
     read = [*(BASE_DIR / "zcc").rglob("*.py"), BASE_DIR / "wire" / "server_files.py"]
     code = "".join(path.read_text() for path in read)
     for name in services["web"]["environment"]:
@@ -176,15 +181,15 @@ def test_image_and_compose_file_agree(services):
         assert f"{name}={services['web']['environment'][name]}" in text
     assert "state:/var/lib/zcc" in services["web"]["volumes"]
     assert "VOLUME /var/lib/zcc" in text
-    rooms = re.search(r"compileall -q (.+)", text).group(1).split()
-    assert all(importlib.util.find_spec(room) for room in rooms)
-    # What the image is built from must not be left out of it.
-    left_out = (BASE_DIR / ".dockerignore").read_text().splitlines()
-    assert not set(left_out) & {*rooms, "templates", "static", "manage.py", "uv.lock"}
+    packages = re.search(r"compileall -q (.+)", text).group(1).split()
+    assert all(importlib.util.find_spec(name) for name in packages)
+    # The sources of the image must not be ignored.
+    ignored = (BASE_DIR / ".dockerignore").read_text().splitlines()
+    assert not set(ignored) & {*packages, "templates", "static", "manage.py", "uv.lock"}
 
 
 @pytest.mark.parametrize("part", sorted(start.COMPONENTS))
-def test_each_unit_runs_its_part_hardened_with_the_same_settings(services, part):
+def test_each_unit_runs_its_component_hardened_with_the_same_settings(services, part):
     unit = AsWritten(strict=False)
     unit.read(UNITS / f"zcc-{part}.service")
     service = unit["Service"]
@@ -204,28 +209,26 @@ def test_each_unit_runs_its_part_hardened_with_the_same_settings(services, part)
     assert f"zcc-{part}.service" in (UNITS / "zcc.target").read_text()
 
 
-def test_the_example_names_what_must_be_given():
+def test_the_example_contains_the_required_variables():
     text = (BASE_DIR / ".env.example").read_text()
     assert all(f"{name}=" in text for name in GIVEN)
 
 
 @pytest.mark.parametrize("part", ["web", "worker", "agent"])
-def test_a_part_says_that_it_lacks_its_home(part, monkeypatch):
+def test_a_component_requires_its_data_directory(part, monkeypatch):
     monkeypatch.delenv("ZCC_SERVER_HOME", raising=False)
-    with pytest.raises(Exception, match="ZCC_SERVER_HOME must name the home"):
+    with pytest.raises(Exception, match="ZCC_SERVER_HOME must be set to the data directory"):
         start.COMPONENTS[part]()
 
 
-def test_a_port_that_is_none_stops_the_start(monkeypatch, tmp_path):
+def test_an_invalid_port_prevents_the_start(monkeypatch, tmp_path):
     monkeypatch.setenv("ZCC_SERVER_HOME", str(tmp_path))
     monkeypatch.setenv("ZCC_PORT", "https")
     with pytest.raises(Exception, match="ZCC_PORT must be a number"):
         start.web()
 
 
-def test_a_probe_tells_a_part_that_is_not_there_from_one_that_waits_for_a_zone(
-    monkeypatch, tmp_path
-):
+def test_a_probe_distinguishes_a_stopped_component_from_one_without_a_zone(monkeypatch, tmp_path):
     monkeypatch.setenv("ZCC_SERVER_HOME", str(tmp_path))
     assert probe.agent() == ""
     (tmp_path / "device.json").write_text("{}")
@@ -233,4 +236,4 @@ def test_a_probe_tells_a_part_that_is_not_there_from_one_that_waits_for_a_zone(
     assert probe.agent() == "no agent is running in this directory"
     monkeypatch.setenv("ZCC_LISTEN_ADDRESS", "127.0.0.1")
     monkeypatch.setenv("ZCC_PORT", "1")
-    assert "no answer at 127.0.0.1:1" in probe.web()
+    assert "no response from 127.0.0.1:1" in probe.web()

@@ -1,4 +1,4 @@
-"""Parts that fail: clear words, nothing half done, and all goes on afterwards (F-14 to F-17)."""
+"""A component that fails reports it, changes nothing partly, and recovers (F-14 to F-17)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.test import Client
 
 from audit.models import Entry
 from certificates import tasks
-from certificates.authority import key_operations as ca_role
+from certificates.authority import key_operations
 from certificates.models import Authority, FutureCertificate, IssuedCertificate, VaultJob
 from certificates.operations.states import FutureState
 from tests.support import factories, walkthrough
@@ -31,7 +31,7 @@ def visitor():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("wanted", ["page", "htmx", "program"])
-def test_a_database_that_does_not_answer_is_told_as_such(monkeypatch, wanted):
+def test_an_unavailable_database_is_reported(monkeypatch, wanted):
     client = visitor()
 
     def broken(*_):
@@ -42,16 +42,16 @@ def test_a_database_that_does_not_answer_is_told_as_such(monkeypatch, wanted):
     with monkeypatch.context() as patch:
         patch.setattr("django.contrib.sessions.backends.db.SessionStore.load", broken)
         answer = client.get(path, headers=headers)
-    said = answer.content.decode() + answer.headers.get("HX-Trigger", "")
+    text = answer.content.decode() + answer.headers.get("HX-Trigger", "")
     assert answer.status_code == 503
-    assert "The database does not answer, is locked, or has no room" in said
-    assert "reference" in said.lower()
-    assert "connection refused" not in said
+    assert "The database is unavailable, locked, or out of disk space." in text
+    assert "reference" in text.lower()
+    assert "connection refused" not in text
     assert client.get(PREFERENCES).status_code == 200
 
 
 @pytest.mark.django_db(transaction=True)
-def test_health_is_told_to_whoever_is_logged_in_without_a_database(monkeypatch):
+def test_health_is_reported_without_a_database(monkeypatch):
     client = visitor()
 
     def broken(*_):
@@ -65,16 +65,14 @@ def test_health_is_told_to_whoever_is_logged_in_without_a_database(monkeypatch):
 
 @pytest.fixture
 def waiting(zone, monkeypatch):
-    """A satellite that waits for its first certificate."""
+    """A satellite that is waiting for its initial certificate."""
     monkeypatch.setattr("certificates.tasks.agents.notify_agents", lambda: None)
     satellite = zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.20")
     return FutureCertificate.objects.get(device=satellite.id)
 
 
 @pytest.mark.django_db
-def test_a_certificate_that_cannot_be_stored_is_not_half_there_and_signed_again(
-    zone, waiting, monkeypatch
-):
+def test_a_certificate_that_cannot_be_stored_is_issued_again(zone, waiting, monkeypatch):
     from certificates.issuance import signing
 
     def full(*_):
@@ -88,7 +86,7 @@ def test_a_certificate_that_cannot_be_stored_is_not_half_there_and_signed_again(
     assert (waiting.state, waiting.chain_pem) == (FutureState.AWAITED, "")
     assert not Entry.objects.filter(action="issue").exists()
     assert IssuedCertificate.objects.filter(device=waiting.device, sha256="").count() == 1, (
-        "its intent stays"
+        "the record of the intent remains"
     )
     tasks.sign_pending_csrs(str(Authority.objects.current().pk))
     waiting.refresh_from_db()
@@ -97,18 +95,18 @@ def test_a_certificate_that_cannot_be_stored_is_not_half_there_and_signed_again(
 
 
 @pytest.mark.django_db
-def test_no_backup_without_its_line_in_the_ledger(zone, monkeypatch):
-    def refuse(*_, **__):
+def test_no_backup_without_its_audit_entry(zone, monkeypatch):
+    def fail(*_, **__):
         raise DatabaseError("injected")
 
-    monkeypatch.setattr(type(Entry.objects), "record", refuse)
+    monkeypatch.setattr(type(Entry.objects), "record", fail)
     with pytest.raises(DatabaseError):
-        ca_role.back_up("a-long-enough-pass-phrase", by=None)
+        key_operations.back_up("a-long-enough-pass-phrase", by=None)
     assert not VaultJob.objects.exists()
 
 
 @pytest.mark.django_db
-def test_content_that_finds_no_room_is_told_and_stored_when_there_is_room(zone):
+def test_content_is_stored_when_disk_space_is_available_again(zone):
     operation = walkthrough.remint_ca()
     folder = zone.home / "content"
     folder.mkdir()
@@ -126,7 +124,7 @@ def test_content_that_finds_no_room_is_told_and_stored_when_there_is_room(zone):
 
 @contextmanager
 def full_disk(folder):
-    """Let no file of a folder be seen to the disk."""
+    """Simulate a full disk for the files of a folder."""
     real = os.fsync
 
     def full(handle):
