@@ -75,17 +75,22 @@ class Zone:
         self.offer = RefreshResponse(time=0, approved=True, refresh_s=1)
         self.content: dict[str, bytes] = {}
         self.recovery: list[Envelope] = []
-        self.go: dict[str, Envelope] = {}
+        self.orders: dict[str, Envelope] = {}
+        self.paths = {"order": "activation-order", "preflight": "preflight"}
         self.answers: dict[str, messages.CertificateResponse] = {}
         self.requests: list[tuple[str, messages.CsrRequest]] = []
         self.refreshes: list[messages.RefreshRequest] = []
         self.registers: list[messages.RegisterRequest] = []
         self.reports: list[tuple[str, StatusReport]] = []
-        self.rehearsals: list[PreflightReport] = []
+        self.preflight_reports: list[PreflightReport] = []
         self.heard: list[tuple[str, str, str, bytes]] = []
         self.lies: dict[str, Any] = {}
         self.servers: list[Server] = []
         self.others: list[ServerAddress] = []
+
+    def use_previous_paths(self) -> None:
+        """Know only the paths of the previous version of the console."""
+        self.paths = {"order": "go", "preflight": "rehearsal"}
 
     def now(self) -> float:
         return now() + self.shift
@@ -246,15 +251,15 @@ class Zone:
             return 204, None
         if parts[-1] in ("csr", "certificate"):
             return self.certificate(parts[-2], method, body)
-        if parts[-1] == "go" and parts[-2] in self.go:
-            return 200, self.go[parts[-2]]
+        if parts[-1] == self.paths["order"] and parts[-2] in self.orders:
+            return 200, self.orders[parts[-2]]
         return self.store_report(parts[-2], parts[-1], body)
 
     def store_report(self, update: str, kind: str, body: bytes) -> tuple[int, Any]:
         if kind == "status":
             self.reports.append((update, json_codec.load(StatusReport, body)))
-        elif kind == "rehearsal":
-            self.rehearsals.append(json_codec.load(PreflightReport, body))
+        elif kind == self.paths["preflight"]:
+            self.preflight_reports.append(json_codec.load(PreflightReport, body))
         else:
             return 404, None
         return 204, None

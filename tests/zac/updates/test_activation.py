@@ -67,12 +67,17 @@ def test_with_the_go_it_swaps_and_proves_what_it_serves(zone: Zone, satellite: H
     assert not Path(satellite.home.path_to("remint-repo", "update-1")).exists()
 
 
-def test_it_asks_for_the_go_when_no_refresh_brought_it(zone: Zone, satellite: Host) -> None:
+@pytest.mark.parametrize("version", ["current", "previous"])
+def test_it_requests_the_order_when_no_refresh_contained_it(
+    zone: Zone, satellite: Host, version: str
+) -> None:
+    if version == "previous":
+        zone.use_previous_paths()
     future = Root("Zone CA 2")
     update = zone.update(future, activate_at=int(zone.now()) - 5)
     certify(zone, future, satellite)
     notice = ActivationOrder(update.id, zone.id, update.revision, update.activate_at)
-    zone.go[update.id] = zone.sign("application/vnd.zcc.go+json", notice)
+    zone.orders[update.id] = zone.sign("application/vnd.zcc.go+json", notice)
     refresh.advance_updates(satellite)
     assert satellite.state.load().updates["update-1"].step == "confirmed"
 

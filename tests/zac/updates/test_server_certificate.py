@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -104,9 +105,12 @@ def test_a_certificate_in_the_remint_repository_is_handed_in(zone: Zone, satelli
     assert sorted(path.name for path in repository.iterdir()) == []
 
 
-def test_a_device_rehearses_with_the_future_certificate(
-    zone: Zone, satellite: Host, device: Host
+@pytest.mark.parametrize("version", ["current", "previous"])
+def test_a_device_runs_preflight_checks_with_the_new_certificate(
+    zone: Zone, satellite: Host, device: Host, version: str
 ) -> None:
+    if version == "previous":
+        zone.use_previous_paths()
     future = Root("Zone CA 2")
     zone.update(future)
     certify(zone, future, satellite)
@@ -116,15 +120,15 @@ def test_a_device_rehearses_with_the_future_certificate(
         refresh.refresh(device)
     finally:
         listeners.close()
-    assert [one.code for one in zone.rehearsals[-1].results] == ["ok"]
+    assert [one.code for one in zone.preflight_reports[-1].results] == ["ok"]
 
 
-def test_a_rehearsal_that_finds_nobody_blocks_nothing(
+def test_a_preflight_check_without_a_response_blocks_nothing(
     zone: Zone, satellite: Host, device: Host
 ) -> None:
     zone.update(Root("Zone CA 2"))
     refresh.refresh(device)
-    assert [one.code for one in zone.rehearsals[-1].results] == ["unreachable"]
+    assert [one.code for one in zone.preflight_reports[-1].results] == ["unreachable"]
     assert device.state.load().updates["update-1"].step == "armed"
 
 
