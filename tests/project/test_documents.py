@@ -180,7 +180,8 @@ def test_every_exit_code_is_explained(document, program):
 def test_the_architecture_lists_every_package():
     text = (DOCS / "architecture.md").read_text()
     tree = text[text.index("<!-- tree -->") : text.index("<!-- end of tree -->")]
-    listed, path = set(), []
+    listed: set[str] = set()
+    path: list[str] = []
     for line in tree.splitlines():
         if found := re.match(r"( *)(\w+)/ ", line):
             path = [*path[: len(found[1]) // 2], found[2]]
