@@ -111,7 +111,7 @@ def test_a_shut_button_shows_its_reason_to_the_keyboard(live_server, log_in):
     page = log_in(factories.admin())
     page.goto(live_server.url + CERTIFICATES)
     page.focus("#b-move-ca-role")
-    said = "Remint CA is in progress. Wait until it ends, or cancel it."
+    said = "Remint CA is in progress. Wait for it to complete, or cancel it."
     expect(page.locator("#why-move-ca-role")).to_be_visible()
     expect(page.locator("#why-move-ca-role")).to_have_text(said)
     page.keyboard.press("Enter")
@@ -124,12 +124,12 @@ def test_cancel_asks_with_the_focus_on_keep_going(live_server, log_in):
     page = log_in(factories.admin())
     page.goto(live_server.url + CERTIFICATES)
     page.click(f"#b-cancel-{operation.pk}")
-    expect(page.locator("dialog >> text='Keep going'")).to_be_focused()
+    expect(page.locator("dialog >> text='Keep Operation'")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("dialog[open]")).to_have_count(0)
     assert Operation.objects.get().state == OperationState.REPLICATING
     page.click(f"#b-cancel-{operation.pk}")
-    page.click("dialog >> text='Cancel the operation'")
+    page.click("dialog >> text='Cancel Operation'")
     expect(page.locator("#zone-ca .callout")).to_contain_text("is being canceled")
 
 
@@ -172,6 +172,6 @@ def test_everything_can_be_done_without_javascript(live_server, log_in, browser:
     page.click("button:text('OK')")
     expect(page.locator("#zone-ca")).to_contain_text("has been initiated")
     page.click("text='Cancel'")
-    page.click("button:text('Cancel the operation')")
+    page.click("button:text('Cancel Operation')")
     expect(page.locator("#zone-ca")).to_contain_text("is being canceled")
     context.close()

@@ -51,7 +51,7 @@ def opened(live_server: Any, log_in: Any, operation: Operation, query: str = "")
 @pytest.fixture(autouse=True)
 def unsigned(monkeypatch: pytest.MonkeyPatch) -> None:
     """The zone of these tests has no key: what is signed elsewhere is not signed here."""
-    monkeypatch.setattr("certificates.operations.intervention.publish_again", lambda *_, **__: None)
+    monkeypatch.setattr("certificates.operations.intervention.publish_new_revision", lambda *_, **__: None)
 
 
 EVERY = [
@@ -81,7 +81,7 @@ def test_the_list_of_operations_and_the_report_have_no_fault_for_axe(
     )
     operation = remint(S.COMPLETED)
     page = opened(live_server, log_in, operation)
-    page.click("text='Page to print'")
+    page.click("text='Printable Page'")
     expect(page.locator("h1")).to_contain_text("Report")
     check(page)
     page.goto(f"{live_server.url}{CERTIFICATES}operations/")
@@ -116,7 +116,7 @@ def test_its_dialogs_have_no_fault_for_axe_and_ask_for_the_password(
 def test_who_would_be_cut_off_is_named_with_reason_and_remedy(live_server, log_in):
     operation = remint()
     page = opened(live_server, log_in, operation)
-    page.click("text='Show them by name'")
+    page.click("text='Show Devices'")
     failed = page.locator("#devices-pane tbody tr", has_text="The update failed").first
     expect(failed.get_by_role("link", name="Redeploy")).to_be_visible()
     expect(page.locator("#devices-pane tbody tr", has_text="Ready")).to_have_count(0)
@@ -221,7 +221,7 @@ def test_a_shut_roll_back_says_why(live_server, log_in):
     ServerCertificate.objects.filter(device=server).update(not_after=factories.now())
     page = opened(live_server, log_in, operation)
     page.focus(f"#b-back-{operation.pk}")
-    said = "The certificate from before has expired on: zen-ps-oslo."
+    said = "The previous certificate has expired on these servers: zen-ps-oslo."
     expect(page.locator(f"#why-back-{operation.pk}")).to_have_text(said)
 
 
@@ -240,7 +240,7 @@ def test_everything_is_there_without_javascript(live_server, log_in, browser: Br
     with page.expect_download() as given:
         page.click("text='Download as JSON'")
     assert json.loads(given.value.path().read_text())["payload_type"] == "t"
-    page.click("text='Change activation time'")
+    page.click("text='Change Activation Time'")
     page.fill("#id_activates_at", "2027-06-01T10:00")
     page.click("text='OK'")
     expect(page).to_have_url(live_server.url + there(operation))

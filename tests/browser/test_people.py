@@ -112,7 +112,7 @@ def test_a_second_factor_is_set_up_and_asked_for(live_server, log_in, zone, brow
     page = log_in(user)
     page.goto(f"{live_server.url}/preferences/second-factor/")
     check(page)
-    page.click("text='Begin'")
+    page.click("text='Set Up'")
     expect(page.locator("img.qrbox")).to_be_visible()
     assert (
         second_factor.secret_text(SecondFactor.objects.get())
@@ -182,7 +182,7 @@ def test_notifications(live_server, log_in, told):
     page.click("#sent-pane tbody th a >> nth=0")
     expect(page.locator("dialog[open] h2")).to_be_visible()
     check(page)
-    page.click("text='Send again'")
+    page.click("text='Send Again'")
     expect(page.locator("dialog[open]")).to_have_count(0)
 
 

@@ -31,13 +31,13 @@ def test_ignore_device_asks_with_the_focus_on_keeping_it_and_the_row_follows(liv
     page = opened(live_server, log_in)
     page.click("#c-failed")
     page.get_by_role("button", name="Ignore device pc-002").click()
-    expect(page.locator("dialog >> text='Keep it in'")).to_be_focused()
+    expect(page.locator("dialog >> text='Cancel'")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("dialog[open]")).to_have_count(0)
     assert Assignment.objects.get(device__name="pc-002").state == A.FAILED
     page.get_by_role("button", name="Ignore device pc-002").click()
     page.click("dialog button:text('Ignore Device')")
-    expect(page.locator("#live")).to_have_text("pc-002 is left out of this update.")
+    expect(page.locator("#live")).to_have_text("pc-002 is ignored for this update.")
     expect(page.locator("#status-table tbody tr")).to_have_count(4)
     expect(page.locator("#rollout #c-ignored")).to_contain_text("1")
 
@@ -59,7 +59,7 @@ def test_redeploy_for_all_names_them_and_says_so(live_server, log_in):
     page.click("#b-redeploy")
     expect(page.locator("dialog li")).to_have_count(5)
     page.click("dialog button:text('Redeploy')")
-    expect(page.locator("#live")).to_have_text("The update is offered to 5 devices again.")
+    expect(page.locator("#live")).to_have_text("The update has been redeployed to 5 devices.")
     expect(page.locator("#c-failed")).to_have_count(0)
 
 
@@ -74,11 +74,11 @@ def test_baseline_says_why_it_is_shut(live_server, log_in):
 
 def test_a_server_is_excluded_and_included_on_the_content_page(live_server, log_in):
     page = opened(live_server, log_in, "content/")
-    page.get_by_role("button", name="Exclude server zen-ps-oslo").click()
-    expect(page.get_by_role("button", name="Include server zen-ps-oslo")).to_be_visible()
+    page.get_by_role("button", name="Exclude Server zen-ps-oslo").click()
+    expect(page.get_by_role("button", name="Include Server zen-ps-oslo")).to_be_visible()
     assert Replica.objects.get(server__name="zen-ps-oslo").state == "excluded"
-    page.get_by_role("button", name="Include server zen-ps-oslo").click()
-    expect(page.get_by_role("button", name="Exclude server zen-ps-oslo")).to_be_visible()
+    page.get_by_role("button", name="Include Server zen-ps-oslo").click()
+    expect(page.get_by_role("button", name="Exclude Server zen-ps-oslo")).to_be_visible()
 
 
 def test_a_key_is_made_copied_and_gone(live_server, log_in, context):
@@ -89,7 +89,7 @@ def test_a_key_is_made_copied_and_gone(live_server, log_in, context):
     page = log_in(factories.admin())
     page.goto(f"{live_server.url}/configuration/registration-keys/")
     page.fill("#id_label", "branch-lyon")
-    page.click("text='Create key'")
+    page.click("text='Create Key'")
     page.get_by_label("Copy command").click()
     line = page.evaluate("navigator.clipboard.readText()")
     assert line.startswith("zac reg https://")
@@ -123,7 +123,7 @@ def test_a_setting_out_of_range_is_refused_at_its_field(live_server, log_in):
     page.click("text='Save'")
     expect(page.locator("#id_refresh_seconds_error")).to_contain_text("to 7 days")
     page.fill("#id_refresh_seconds", "2 h")
-    page.fill("#id_lockout_seconds", "30 seconds")
+    page.fill("#id_freeze_seconds", "30 seconds")
     page.click("text='Save'")
     expect(page.locator(".msg")).to_contain_text("saved")
     expect(page.locator("#id_refresh_seconds")).to_have_value("2 hours")
