@@ -50,10 +50,15 @@ def valkey(tmp_path: Path, settings) -> Iterator[subprocess.Popen[bytes]]:
     before = configuration.broker_url
     configuration.broker_url = settings.CELERY_BROKER_URL
     yield process
-    configuration.broker_url = before
     process.send_signal(signal.SIGCONT)
     process.kill()
     process.wait()
+    # Pending requests fail now. They must not reach the broker of the next test.
+    end = time.monotonic() + 20
+    while publisher.count_pending():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    configuration.broker_url = before
 
 
 @pytest.fixture
