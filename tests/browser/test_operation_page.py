@@ -96,7 +96,7 @@ def test_the_list_of_operations_and_the_report_have_no_fault_for_axe(
         (S.BLOCKED, "Change Activation Time"),
         (S.ASSIGNED, "Change Activation Time"),
         (S.ASSIGNED, "Change Policy"),
-        (S.ACTIVATED, "Roll back"),
+        (S.ACTIVATED, "Roll Back"),
         (S.ASSIGNED, "Cancel"),
     ],
 )

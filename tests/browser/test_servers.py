@@ -146,7 +146,7 @@ def test_the_menu_says_why_for_this_selection(pane):
     expect(pane.locator("#why-csr-zip")).to_contain_text("1 of 2 selected servers does not have a CSR yet")
     pane.click("#b-actions")
     pane.click("#b-csr-zip", force=True)
-    expect(pane.locator("#live")).to_contain_text("do not have a CSR yet: sat-auth-hamburg.")
+    expect(pane.locator("#live")).to_contain_text("does not have a CSR yet: sat-auth-hamburg.")
 
 
 def test_the_menu_stays_open_below_its_button_while_it_is_brought_up_to_date(pane):

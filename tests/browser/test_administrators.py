@@ -122,7 +122,7 @@ def test_a_second_factor_is_set_up_and_asked_for(live_server, log_in, zone, brow
     app = Authenticator(user)
     app.ahead = -30
     page.fill("#id_code", app.code())
-    page.click("text='Turn on'")
+    page.click("text='Turn On'")
     expect(page.locator(".codes li")).to_have_count(10)
     check(page)
     theirs = browser.new_context().new_page()
