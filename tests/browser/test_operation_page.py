@@ -51,7 +51,9 @@ def opened(live_server: Any, log_in: Any, operation: Operation, query: str = "")
 @pytest.fixture(autouse=True)
 def unsigned(monkeypatch: pytest.MonkeyPatch) -> None:
     """The zone of these tests has no key: what is signed elsewhere is not signed here."""
-    monkeypatch.setattr("certificates.operations.intervention.publish_new_revision", lambda *_, **__: None)
+    monkeypatch.setattr(
+        "certificates.operations.intervention.publish_new_revision", lambda *_, **__: None
+    )
 
 
 EVERY = [

@@ -143,7 +143,9 @@ def test_the_menu_says_why_for_this_selection(pane):
     expect(pane.locator("#b-generate-csr")).to_be_visible()
     box(pane, "sat-auth-hamburg").check(force=True)
     pane.keyboard.press("Escape")
-    expect(pane.locator("#why-csr-zip")).to_contain_text("1 of 2 selected servers does not have a CSR yet")
+    expect(pane.locator("#why-csr-zip")).to_contain_text(
+        "1 of 2 selected servers does not have a CSR yet"
+    )
     pane.click("#b-actions")
     pane.click("#b-csr-zip", force=True)
     expect(pane.locator("#live")).to_contain_text("does not have a CSR yet: sat-auth-hamburg.")
