@@ -5,5 +5,6 @@ from zcc.settings import *  # noqa: F403 - a settings file extends another one
 
 SECRET_KEY = "bench-" + "x" * 50
 ROOT_URLCONF = "bench.urls"
+ALLOW_LOOPBACK = True
 if postgres.wanted():
     DATABASES = {"default": postgres.database()}

@@ -35,6 +35,8 @@ def _secret_key() -> str:
 SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = env.items("ZCC_ALLOWED_HOSTS") or ["*"]
 CSRF_TRUSTED_ORIGINS = env.items("ZCC_TRUSTED_ORIGINS")
+# Whether servers can have loopback addresses. Only for a zone on one machine, as a demo zone is.
+ALLOW_LOOPBACK = env.flag("ZCC_ALLOW_LOOPBACK", default=False)
 
 INSTALLED_APPS = [
     "zcc",

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from django.utils.translation import gettext as _
 
 from devices.models import Device
+from devices.registration.server_names import NameIndex
 from faults import Fault, Invalid, Refused
 from pki import names
 
@@ -18,29 +19,41 @@ def build_names(device: Device, *, include_dns: bool) -> names.Names:
     return names.Names(dns=tuple(dict.fromkeys(dns)), addresses=tuple(device.addresses))
 
 
-def has_names(device: Device) -> bool:
-    """Return True if a certificate can be issued for the names of a server."""
-    try:
-        build_names(device, include_dns=True)
-    except Fault:
-        return False
-    return True
+def select_with_names(servers: Iterable[Device]) -> list[Device]:
+    """Return the servers to which a certificate can be issued with all their names."""
+    found = list(servers)
+    index = NameIndex.load() if found else None
+    return [one for one in found if index and not _find_fault(one, index, include_dns=True)]
 
 
 def check_names(servers: Iterable[Device], *, include_dns: bool) -> None:
-    """Reject servers with names that a certificate cannot contain."""
+    """Reject servers with names that a certificate cannot contain, or that another server has."""
+    index = NameIndex.load()
     for server in servers:
-        try:
-            build_names(server, include_dns=include_dns)
-        except Fault as fault:
+        fault = _find_fault(server, index, include_dns=include_dns)
+        if fault is not None:
             raise Refused(
                 _(
                     "A certificate cannot be issued to %(server)s: "
                     "%(explanation)s Nothing was changed."
                 )
-                % {"server": server.name, "explanation": fault.explanation},
+                % {
+                    "server": server.name,
+                    "explanation": fault.explanation.removesuffix(
+                        _("Nothing was changed.")
+                    ).strip(),
+                },
                 action=_("Correct the names on the Settings tab of the device."),
             ) from fault
+
+
+def _find_fault(device: Device, index: NameIndex, *, include_dns: bool) -> Fault | None:
+    try:
+        wanted = build_names(device, include_dns=include_dns)
+        index.check_certificate(device.pk, wanted.dns, wanted.addresses)
+    except Fault as fault:
+        return fault
+    return None
 
 
 def check_common_name(common_name: str, servers: list[Device]) -> None:

@@ -6,7 +6,7 @@ import logging
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from certificates.issuance.names import has_names
+from certificates.issuance.names import select_with_names
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
 from certificates.models.operation import OperationQuerySet
 from certificates.operations import creation, requests
@@ -38,7 +38,7 @@ def list_due_servers(now: datetime) -> list[Device]:
     waiting = FutureCertificate.objects.open().values("device")
     servers = Device.objects.certified().filter(pk__in=rows.values("device"))
     found = servers.exclude(pk__in=waiting).exclude(pk__in=_list_recently_canceled(now))
-    return [one for one in found if one.is_online(now, zone.refresh) and has_names(one)]
+    return select_with_names(one for one in found if one.is_online(now, zone.refresh))
 
 
 def _is_enabled(zone: Zone, authority: Authority) -> bool:

@@ -138,9 +138,10 @@ def settings(request: ZoneRequest, pk: UUID) -> HttpResponse:
     data = request.POST if request.method == "POST" else None
     form = SettingsForm(data, initial={"dns_names": found.dns_names})
     if form.is_valid():
-        registration.save_dns_names(found, form.cleaned_data["dns_names"])
-        messages.success(request, _("The settings of %s have been saved.") % found.name)
-        return HttpResponseRedirect(reverse("devices:settings", args=[pk]))
+        with show_faults_on(form):
+            registration.save_dns_names(found, form.cleaned_data["dns_names"])
+            messages.success(request, _("The settings of %s have been saved.") % found.name)
+            return HttpResponseRedirect(reverse("devices:settings", args=[pk]))
     return _render_settings(request, found, form=form, content_form=_content_form(found))
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from audit.models import Entry
 from devices.models import Device, Role, Zone, ZoneKey
-from devices.registration import keys, validation
+from devices.registration import keys, server_names, validation
 from devices.registration.states import DeviceState
 from faults import Conflict, Refused
 from pki import names
@@ -40,6 +40,7 @@ def register(
         # A server that has not been approved cannot approve itself by registering again.
         approves = returning.state == DeviceState.REGISTERED or request.role == Role.MANAGED
     device = returning or _get_row(request)
+    validation.check_names(request, device.pk)
     _protect_server(device, request, approves=approves)
     previous = device.state
     device.state = DeviceState.REGISTERED if approves else DeviceState.WAITING
@@ -107,7 +108,7 @@ def _get_row(request: messages.RegisterRequest) -> Device:
 
 def _set_fields(device: Device, request: messages.RegisterRequest) -> None:
     device.fqdn = names.check_fqdn(request.fqdn) if request.fqdn else ""
-    device.addresses = list(request.addresses)
+    device.addresses = [names.check_address(address) for address in request.addresses]
     device.os, device.version = request.os[:100], request.agent[:40]
     device.features = list(request.features)
     device.port, device.content_port = request.port, request.content_port
@@ -160,6 +161,8 @@ def unregister(device: Device) -> None:
 def approve(device: Device) -> None:
     """Approve a server that is waiting for approval."""
     Zone.objects.lock()
+    if device.role != Role.MANAGED:
+        server_names.check(server_names.ServerNames.of(device))
     Device.objects.transition(
         device, DeviceState.REGISTERED, note=device.name, has_pending_work=True
     )
@@ -186,6 +189,8 @@ def save_dns_names(device: Device, dns_names: list[str]) -> None:
     row = Device.objects.select_for_update().get(pk=device.pk)
     if row.dns_names == dns_names:
         return
+    Zone.objects.lock()
+    server_names.check(server_names.ServerNames.of(row, dns_names=tuple(dns_names)))
     Device.objects.filter(pk=device.pk).update(dns_names=dns_names)
     Entry.objects.record(
         "device-settings",

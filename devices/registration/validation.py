@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 
 from devices.models import Device, Role
+from devices.registration import server_names
 from faults import Invalid
 from pki import names
 from pki.formats import csr
@@ -35,6 +37,16 @@ def check_request(request: messages.RegisterRequest) -> None:
             raise Invalid(_("%(port)s is not a valid port number.") % {"port": port})
     if request.role in messages.CERTIFIED_ROLES:
         _check_server(request)
+
+
+def check_names(request: messages.RegisterRequest, pk: UUID | None) -> None:
+    """Raise a fault if a server requests names that it cannot have, or that another one has.
+
+    Call this after the registration key was checked, so that strangers cannot probe for names.
+    """
+    if request.role != Role.MANAGED:
+        addresses = tuple(request.addresses)
+        server_names.check(server_names.ServerNames(pk, request.role, request.fqdn, addresses))
 
 
 def _check_address(address: str) -> None:

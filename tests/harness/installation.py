@@ -159,7 +159,8 @@ class Server:
             self.services[part]["environment"], {compose.CA_VAULT: ca_vault, **self._folders}
         )
         image = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "PYTHONUNBUFFERED": "1"}
-        return {**image, "DJANGO_SETTINGS_MODULE": "zcc.settings", **told}
+        local = {"DJANGO_SETTINGS_MODULE": "zcc.settings", "ZCC_ALLOW_LOOPBACK": "1"}
+        return {**image, **local, **told}
 
     def start(self, stack: ExitStack) -> None:
         for part in PARTS:

@@ -72,6 +72,7 @@ class RunningZone(Zone):
                 "ZCC_SERVER_HOME": str(self.home / "servers" / server),
                 "ZCC_BROKER_URL": broker.get_url(self.home),
                 "ZCC_LOG_LEVEL": "WARNING",
+                "ZCC_ALLOW_LOOPBACK": "1",
             },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

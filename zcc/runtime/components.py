@@ -27,6 +27,7 @@ class Components:
             "PYTHONUNBUFFERED": "1",
             "ZCC_LOG_FORMAT": environment.text("ZCC_LOG_FORMAT", "text"),
             "MALLOC_ARENA_MAX": "1",
+            "ZCC_ALLOW_LOOPBACK": "1",
         }
 
     def manage(self, command: str, *arguments: str) -> Program:

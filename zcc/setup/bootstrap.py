@@ -28,9 +28,8 @@ from django.utils import timezone
 from certificates.authority import bootstrap
 from devices.identity import zone_keys
 from devices.models import Zone
-from devices.registration import validation
+from devices.registration import server_names, validation
 from faults import Conflict, Fault, Invalid, Unavailable
-from pki import names
 from pki.chains import chains
 from pki.formats import bundles
 from wire import json_codec, messages
@@ -64,7 +63,7 @@ class FirstServer:
 
     def check(self) -> None:
         """Raise Invalid for names and addresses that a certificate cannot contain."""
-        names.check_fqdn(self.fqdn)
+        server_names.check_server_name(self.fqdn)
         if not self.addresses:
             raise Invalid("No IP address was specified for the server.", field="addresses")
         validation.check_request(
@@ -78,6 +77,8 @@ class FirstServer:
                 preflight_port=self.preflight_port,
             )
         )
+        for address in self.addresses:
+            server_names.check_server_address(address)
 
 
 @dataclass(frozen=True)

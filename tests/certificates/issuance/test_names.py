@@ -1,0 +1,72 @@
+"""No certificate names another server, and none is issued to a server that nobody approved."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from certificates.issuance import renewal, signing
+from certificates.issuance.names import check_names, select_with_names
+from certificates.models import Authority, FutureCertificate
+from certificates.operations.states import FutureState
+from devices.models import Device
+from devices.registration import registration
+from faults import Fault
+from tests.devices.registration.test_server_names import register
+from tests.support.zone import Host
+from wire import messages
+
+SATELLITE = messages.AUTHENTICATION_SATELLITE
+
+
+def sign() -> FutureCertificate:
+    """Sign what is pending and return the newest certificate."""
+    signing.sign_batch(Authority.objects.current(), now=timezone.now())
+    return FutureCertificate.objects.latest("pk")
+
+
+def test_a_server_that_waits_for_approval_gets_no_certificate(zone):
+    register(zone, Host("as-01", SATELLITE, "10.1.1.1"), approves=False)
+    assert not signing.has_pending_csrs(Authority.objects.current())
+    assert sign().state == FutureState.AWAITED
+    registration.approve(Device.objects.get(name="as-01"))
+    assert signing.has_pending_csrs(Authority.objects.current())
+    assert sign().state == FutureState.CREATED
+
+
+def test_a_server_that_was_unregistered_gets_no_certificate(zone):
+    zone.join("as-01", SATELLITE, "10.1.1.1")
+    registration.unregister(Device.objects.get(name="as-01"))
+    assert sign().state == FutureState.AWAITED
+
+
+@pytest.mark.parametrize(
+    "taken", [{"fqdn": "ps-01.test.example"}, {"addresses": ["127.9.0.1"]}, {"dns_names": ["com"]}]
+)
+def test_names_are_checked_again_when_the_certificate_is_signed(zone, taken):
+    """The record and the CSR were changed after all other checks."""
+    zone.join("as-01", SATELLITE, "10.1.1.1")
+    Device.objects.filter(name="as-01").update(**taken)
+    future = FutureCertificate.objects.get(device__name="as-01")
+    rogue = {
+        "dns_names": [taken.get("fqdn", "as-01.test.example"), *taken.get("dns_names", [])],
+        "addresses": taken.get("addresses", []),
+    }
+    FutureCertificate.objects.filter(pk=future.pk).update(
+        csr_parameters={**future.csr_parameters, **rogue}
+    )
+    signed = sign()
+    assert signed.state == FutureState.CREATE_FAILED
+    assert signed.chain_pem == ""
+    assert signed.reason.endswith("Nothing was changed.") or "domain name" in signed.reason
+
+
+def test_an_operation_is_not_started_with_the_name_of_another_server(zone):
+    zone.join("as-01", SATELLITE, "10.1.1.1")
+    Device.objects.filter(name="as-01").update(dns_names=["ps-01.test.example"])
+    servers = list(Device.objects.certified())
+    with pytest.raises(Fault, match=r"issued to as-01: ps-01.test.example belongs to ps-01"):
+        check_names([one for one in servers if one.name == "as-01"], include_dns=True)
+    check_names([one for one in servers if one.name == "as-01"], include_dns=False)
+    assert [one.name for one in select_with_names(servers)] == ["ps-01"]
+    assert renewal.list_due_servers(timezone.now()) == []
