@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from http import HTTPStatus
-from typing import Any, Callable, ContextManager, List, Optional, Type, TypeVar, Union
+from typing import Any, Callable, ContextManager, List, Optional, Tuple, Type, TypeVar, Union
 
 from faults import Fault, Kind
 from wire import authentication, json_codec
 from wire.messages import PRIMARY, Problem, ServerAddress
+from wire.records import replace
 from zac.host.home import NotRegistered
 from zac.host.host import Host
 from zac.network.tls import CertificateRejected, Connection, Response, Unreachable
@@ -61,6 +62,21 @@ def get(
     response = _call(host, "GET", path, None, allow_unverified=allow_unverified)
     if previous_path and _is_unknown_path(response):
         response = _call(host, "GET", previous_path, None, allow_unverified=allow_unverified)
+    return _load_unless_missing(record_type, response)
+
+
+def get_with_trust(
+    host: Host, path: str, record_type: Type[T], *, allow_unverified: bool
+) -> Tuple[Optional[T], bool]:
+    """Return what `get` returns, and True if the TLS connection was verified.
+
+    What is neither signed nor from a verified connection can be from anyone on the network.
+    """
+    response = _call(host, "GET", path, None, allow_unverified=allow_unverified)
+    return _load_unless_missing(record_type, response), response.is_verified
+
+
+def _load_unless_missing(record_type: Type[T], response: Response) -> Optional[T]:
     if response.status == HTTPStatus.NOT_FOUND:
         return None
     return json_codec.load(record_type, response.body)
@@ -122,12 +138,12 @@ def _call(
     host: Host, method: str, path: str, body: Body, *, allow_unverified: bool = False
 ) -> Response:
     faults: List[Fault] = []
-    connections = [(server, host.connect(server)) for server in primaries(host)]
+    connections = [(server, host.connect(server), True) for server in primaries(host)]
     if allow_unverified:
         connections += [
-            (server, host.transport.unverified(server.url)) for server in primaries(host)
+            (server, host.transport.unverified(server.url), False) for server in primaries(host)
         ]
-    for server, connection in connections:
+    for server, connection, is_verified in connections:
         try:
             response = _send(host, connection, method, path, body)
         except (Unreachable, CertificateRejected) as fault:
@@ -138,7 +154,7 @@ def _call(
                 ServerBusy("%s is busy (HTTP status %d)." % (server.name, response.status))
             )
             continue
-        return _checked(host, response)
+        return replace(_checked(host, response), is_verified=is_verified)
     raise most_significant(faults)
 
 

@@ -58,10 +58,11 @@ class BadAddress(Unreachable):
 
 
 class Response(Record):
-    """An HTTP response."""
+    """An HTTP response. `is_verified`: whether the TLS connection was verified."""
 
     status: int
     body: bytes
+    is_verified: bool = True
 
 
 class Connection:

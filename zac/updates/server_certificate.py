@@ -25,6 +25,7 @@ from zac.updates import preflight
 from zac.updates.preparation import repository_path
 from zac.updates.state_machine import Step, create_step, register_step
 
+KEY_LENGTH = 256
 SUFFIXES = ("der", "cer", "crt", "p7b", "pem", "cert")
 
 
@@ -44,13 +45,17 @@ class AwaitingCertificate(Step):
         record = self.record(host)
         path = csr_path(self.update)
         immediate = record.manifest().immediate
-        response = calls.get(host, path, CertificateResponse, allow_unverified=immediate)
+        response, is_verified = calls.get_with_trust(
+            host, path, CertificateResponse, allow_unverified=immediate
+        )
         if response is None:
             return None
         if response.chain:
             store_certificate(host, record, response.chain)
             return Certified(self.update)
-        if response.csr_parameters and response.generation > record.csr_generation:
+        if response.csr_parameters and not is_verified:
+            _submit_own_csr(host, record, response.generation)
+        elif response.csr_parameters and response.generation != record.csr_generation:
             _submit_csr(host, record, response.csr_parameters, response.generation)
         elif record.manifest().manual_csr:
             _submit_from_repository(host, record)
@@ -151,6 +156,33 @@ def _submit_csr(
         lambda record: replace(record, csr_generation=generation, csr_parameters=parameters),
     )
     host.log_event("csr-submitted", update=record.id, generation=generation)
+
+
+def _submit_own_csr(host: Host, record: UpdateRecord, generation: int) -> None:
+    """Submit a CSR with the names in this host's own record, and store nothing of the request.
+
+    Anyone can have sent that request, because the connection was not verified. The existing key is
+    used again: its certificate might already have been issued.
+    """
+    key, csr = (
+        (files.read(repository_path(host, record.id, name)) or b"").decode()
+        for name in ("key.pem", "csr.pem")
+    )
+    if not key or not csr:
+        device = host.device
+        parameters = CsrParameters(
+            common_name=device.fqdn or device.name,
+            key_length=KEY_LENGTH,
+            dns_names=[device.fqdn] if device.fqdn else [],
+            addresses=list(device.addresses),
+        )
+        key = host.server_part.generate_key(parameters.key_length)
+        csr = host.server_part.build_csr(key, parameters)
+        files.write(repository_path(host, record.id, "key.pem"), key.encode())
+        files.write(repository_path(host, record.id, "csr.pem"), csr.encode())
+        host.log_event("csr-created", update=record.id)
+    request = CsrRequest(csr=csr, generation=generation)
+    calls.send(host, csr_path(record.id), request, allow_unverified=True)
 
 
 def _submit_from_repository(host: Host, record: UpdateRecord) -> None:

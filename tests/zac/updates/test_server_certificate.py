@@ -23,12 +23,14 @@ from wire import records
 from wire.messages import (
     PRIMARY,
     CertificateResponse,
+    CsrParameters,
 )
 from wire.metadata import Cancellation
+from wire.records import replace
 from zac.content.content_server import ContentServer
 from zac.host.host import Host
 from zac.trust import pem
-from zac.updates import refresh
+from zac.updates import refresh, state_machine
 
 
 def test_a_joining_server_gets_its_first_certificate(zone: Zone, satellite: Host) -> None:
@@ -141,3 +143,72 @@ def test_a_primary_server_keeps_its_vault_keys(zone: Zone, new_host: Callable[..
     assert zone.registers[-1].vault_keys == first
     assert Path(host.home.path_to("vault", "vault.key")).stat().st_mode & 0o777 == 0o600
     assert certificates.now() > 0
+
+
+FORGED = CsrParameters(
+    common_name="elsewhere.test",
+    key_length=4096,
+    organization="Nobody",
+    dns_names=["elsewhere.test"],
+    addresses=["192.0.2.1"],
+)
+
+
+@pytest.fixture
+def immediate(zone: Zone, satellite: Host) -> Root:
+    """Start an immediate update whose certificate the satellite does not have yet."""
+    future = Root("Zone CA 2")
+    zone.update(future, immediate=True, activate_at=0)
+    refresh.refresh(satellite)
+    # The certificate of the server has expired or is not its own: TLS can no longer be verified.
+    zone.servers[0].show(Root("Somebody").server(ADDRESS))
+    return future
+
+
+def answer(zone: Zone, host: Host, response: CertificateResponse) -> None:
+    zone.answers["update-1"] = response
+    state_machine.retry(host, "update-1")
+    state_machine.advance_all(host)
+
+
+def test_a_forged_csr_request_changes_neither_the_requests_nor_the_names_that_are_tested(
+    zone: Zone, satellite: Host, immediate: Root
+) -> None:
+    forged = CertificateResponse("awaited", csr_parameters=FORGED, generation=1_000_000_000)
+    answer(zone, satellite, forged)
+    record = satellite.state.load().updates["update-1"]
+    assert (record.csr_generation, record.csr_parameters) == (-1, None)
+    csr = x509.load_pem_x509_csr(zone.requests[-1][1].csr.encode())
+    assert "elsewhere.test" not in csr.subject.rfc4514_string()
+    names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(name.value) for name in names] == [ADDRESS]
+    honest = CertificateResponse("awaited", csr_parameters=CSR_PARAMETERS, generation=0)
+    answer(zone, satellite, honest)
+    request = zone.requests[-1][1]
+    assert request.generation == 0
+    chain = immediate.sign_csr(request.csr, ADDRESS)
+    answer(zone, satellite, CertificateResponse("created", chain))
+    assert satellite.state.load().updates["update-1"].step not in ("certificate", "staged")
+
+
+def test_the_key_is_not_replaced_over_a_connection_that_is_not_verified(
+    zone: Zone, satellite: Host, immediate: Root
+) -> None:
+    honest = CertificateResponse("awaited", csr_parameters=CSR_PARAMETERS, generation=0)
+    answer(zone, satellite, honest)
+    chain = immediate.sign_csr(zone.requests[-1][1].csr, ADDRESS)
+    answer(zone, satellite, replace(honest, csr_parameters=FORGED, generation=7))
+    assert zone.requests[-1][1].csr == zone.requests[0][1].csr
+    answer(zone, satellite, CertificateResponse("created", chain))
+    assert satellite.state.load().updates["update-1"].step not in ("certificate", "staged")
+
+
+def test_a_verified_request_is_answered_whatever_a_forged_one_left_behind(
+    zone: Zone, satellite: Host
+) -> None:
+    zone.update(Root("Zone CA 2"))
+    refresh.refresh(satellite)
+    satellite.state.edit("update-1", lambda record: replace(record, csr_generation=1_000_000_000))
+    answer(zone, satellite, CertificateResponse("awaited", "", CSR_PARAMETERS, generation=2))
+    assert [request.generation for _, request in zone.requests] == [2]
+    assert satellite.state.load().updates["update-1"].csr_generation == 2
