@@ -5,7 +5,7 @@ from django.urls import path
 from administrators.accounts import own_views, policy_views
 from administrators.accounts import views as accounts_views
 from administrators.api_tokens import views as token_views
-from administrators.login import oidc_views
+from administrators.login import oidc_views, setup_link_views
 from administrators.login import views as login_views
 
 app_name = "administrators"
@@ -18,9 +18,10 @@ urlpatterns = [
     path("login/oidc/callback/", oidc_views.callback, name="oidc_callback"),
     path("login/again/", oidc_views.reauthenticate, name="reauthenticate"),
     path("logout/", login_views.log_out, name="logout"),
-    path("setup-link/<str:text>/", login_views.redeem_setup_link, name="redeem_setup_link"),
+    path("setup-link/", setup_link_views.redeem_setup_link, name="redeem_setup_link"),
     # Links that version 0.1 created; remove after one release.
-    path("set-up/<str:text>/", login_views.redeem_setup_link, name="redeem_old_setup_link"),
+    path("setup-link/<str:text>/", setup_link_views.redirect_old_link, name="old_setup_link"),
+    path("set-up/<str:text>/", setup_link_views.redirect_old_link, name="set_up_link"),
     path("preferences/security/", own_views.show_security, name="security"),
     path("preferences/password/", own_views.change_password, name="password"),
     path("preferences/second-factor/", own_views.edit_second_factor, name="second_factor"),

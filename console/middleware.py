@@ -50,7 +50,7 @@ class RequestIdMiddleware:
     def __call__(self, request: Any) -> HttpResponse:
         request.id = _get_proxy_request_id(request) or secrets.token_hex(8)
         started = time.perf_counter()
-        with logs.log_context(request=request.id):
+        with logs.request_log_context(request):
             response = self.get_response(request)
             milliseconds = round((time.perf_counter() - started) * 1000)
             quiet = (
@@ -62,7 +62,7 @@ class RequestIdMiddleware:
                 level,
                 "%s %s %d %d ms",
                 request.method,
-                request.path,
+                logs.describe_path(request),
                 response.status_code,
                 milliseconds,
             )

@@ -17,6 +17,7 @@ from django.utils.functional import SimpleLazyObject
 from audit.chain.actor import Actor, acting_as
 from audit.models import Entry, escape_invisible
 from console.pages.responses import Request
+from console.requests.logs import describe_path
 from devices.models import Zone
 from faults import NotFound
 
@@ -45,7 +46,7 @@ def _record_denied(request: Any) -> None:
     """Record a denied request, at most once a minute for each user and resource."""
     who, subject = (
         request.user.get_username(),
-        escape_invisible(f"{request.method} {request.path}"[:200]),
+        escape_invisible(f"{request.method} {describe_path(request)}"[:200]),
     )
     since = timezone.now() - DENIED_INTERVAL
     known = Entry.objects.filter(action="denied", actor=who, subject=subject, at__gt=since)

@@ -8,13 +8,12 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import AliasChoices, Field
 
-from administrators.accounts import accounts, tables
+from administrators.accounts import accounts, setup_links, tables
 from administrators.accounts.roles import ADMINISTER, ROLES
 from administrators.login import lockout
 from administrators.login import second_factor as login_second_factor
@@ -190,8 +189,7 @@ def _build_credentials(
     response.headers["Cache-Control"] = "no-store"
     url = ""
     if link:
-        path = reverse("administrators:redeem_setup_link", args=[link])
-        url = request.build_absolute_uri(path)
+        url = request.build_absolute_uri(setup_links.build_path(link))
     return {
         "id": user.pk,
         "name": user.username,

@@ -47,6 +47,19 @@ class ChoosePassword(forms.Form):
         return again
 
 
+class SetupCodeForm(forms.Form):
+    """The code of a setup link, or the whole link."""
+
+    code = forms.CharField(
+        label=_("Setup code"),
+        max_length=300,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "autofocus": True, "spellcheck": "false"}
+        ),
+        help_text=_("The part of the setup link after the # character. You can paste the link."),
+    )
+
+
 class ChangePassword(ChoosePassword, ReauthenticationForm):
     """A user's own new password."""
 

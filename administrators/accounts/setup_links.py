@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.urls import reverse
 
 from administrators.models import Administrator, SetupLink
 from audit.models import Entry
@@ -27,6 +28,16 @@ def create_link(user: User, *, now: datetime) -> str:
         user=user, digest=_digest(text), created_at=now, expires_at=now + LIFETIME
     )
     return text
+
+
+def build_path(text: str) -> str:
+    """Return the path of a setup link. Browsers do not send the part after the hash."""
+    return f"{reverse('administrators:redeem_setup_link')}#{text}"
+
+
+def parse_code(entered: str) -> str:
+    """Return the text of a setup link from what a user pasted: the code, or the whole link."""
+    return entered.strip().rpartition("#")[2].strip("/").rpartition("/")[2]
 
 
 def delete_unused_links(user: User) -> None:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from administrators.accounts import accounts
+from administrators.accounts import accounts, setup_links
 from administrators.accounts import tables as accounts_tables
 from administrators.accounts.forms import ConfirmForm, NewAdministratorForm, RolesForm
 from administrators.accounts.roles import ADMINISTER, RIGHTS, ROLES
@@ -112,11 +112,10 @@ def _show_credentials(
     request: Request, user: User, *, link: str = "", password: str = ""
 ) -> HttpResponse:
     """Show a setup link or password, which must be passed on; it is shown only once."""
-    url = reverse("administrators:redeem_setup_link", args=[link]) if link else ""
     context = {
         "title": user.username,
         "shown": user,
-        "url": request.build_absolute_uri(url) if url else "",
+        "url": request.build_absolute_uri(setup_links.build_path(link)) if link else "",
         "password": password,
         "oidc": settings.OIDC_NAME,
     }

@@ -13,6 +13,7 @@ from django.db.models import Sum
 from django.http import QueryDict
 
 from administrators.login import login
+from console.requests.logs import describe_path
 
 
 class LockoutHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no types
@@ -27,6 +28,7 @@ class LockoutHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no 
         """Count a failed login, and record it in the audit log unless the account is locked."""
         if request is None:
             return
+        _hide_path(request)
         post, get = request.POST, request.GET
         request.POST = request.GET = QueryDict()
         try:
@@ -36,6 +38,21 @@ class LockoutHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no 
         if getattr(request, "axes_failures_since_start", 0) <= settings.AXES_FAILURE_LIMIT:
             reason = "incorrect code" if "code" in credentials else "incorrect password"
             login.record_failure(request, str(credentials.get("username") or ""), reason)
+
+    def user_logged_in(self, sender: Any, request: Any, user: Any, **more: Any) -> None:
+        """Record a login."""
+        _hide_path(request)
+        super().user_logged_in(sender, request, user, **more)
+
+    def user_logged_out(self, sender: Any, request: Any, user: Any, **more: Any) -> None:
+        """Record a logout."""
+        _hide_path(request)
+        super().user_logged_out(sender, request, user, **more)
+
+
+def _hide_path(request: Any) -> None:
+    """Replace the path that axes logs and stores, because a path can contain a secret."""
+    request.axes_path_info = describe_path(request)
 
 
 def _get_attempts(username: str, now: datetime) -> Any:

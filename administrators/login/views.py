@@ -1,4 +1,4 @@
-"""Login with a password and, if it is on, a second factor; setup links."""
+"""Login with a password and, if it is on, a second factor."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from administrators.accounts import setup_links
-from administrators.accounts.forms import ChoosePassword, CodeForm
+from administrators.accounts.forms import CodeForm
 from administrators.login import login as administrators_login
 from administrators.login import second_factor
 from administrators.models import Administrator
-from console.pages.responses import Request, safe_redirect_url, show_faults_on
+from console.pages.responses import Request, safe_redirect_url
 
 # Session key of a user who entered the password but not yet the code; not logged in.
 PENDING_CODE = "halfway"
@@ -98,29 +97,6 @@ def log_out(request: Request) -> HttpResponse:
     if request.user.is_authenticated:
         administrators_login.log_out(request)
     return HttpResponseRedirect(str(settings.LOGOUT_REDIRECT_URL))
-
-
-@sensitive_post_parameters("new_password", "again")
-@never_cache
-@login_not_required
-@require_http_methods(["GET", "HEAD", "POST"])
-def redeem_setup_link(request: Request, text: str) -> HttpResponse:
-    """Set the password of the user of a setup link, and log the user in."""
-    now = timezone.now()
-    link = setup_links.find_link(text, now=now)
-    form = ChoosePassword(request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        with show_faults_on(form):
-            user = setup_links.redeem_link(text, form.cleaned_data["new_password"], now=now)
-        if not form.errors:
-            if second_factor.is_on(user):
-                return HttpResponseRedirect(reverse("administrators:login"))
-            administrators_login.log_in(request, user, method="setup link")
-            return HttpResponseRedirect(str(settings.LOGIN_REDIRECT_URL))
-    context = {"form": form, "name": link.user.username}
-    return render(
-        request, "administrators/setup_link.html", context, status=422 if form.errors else 200
-    )
 
 
 def _get_next(request: Request) -> str:

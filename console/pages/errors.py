@@ -16,6 +16,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from console.requests.logs import describe_path
 from faults import Fault, Forbidden, Kind, NotFound
 
 log = logging.getLogger("zcc.errors")
@@ -48,7 +49,8 @@ def fault_response(request: HttpRequest, fault: Fault) -> HttpResponse:
 def bug_response(request: HttpRequest, error: BaseException) -> HttpResponse:
     """Log an unexpected error under a reference number, and return only the number."""
     reference = getattr(request, "id", "") or secrets.token_hex(8)
-    log.error("reference %s: %s %s", reference, request.method, request.path, exc_info=error)
+    path = describe_path(request)
+    log.error("reference %s: %s %s", reference, request.method, path, exc_info=error)
     status, explanation = _describe_error(error)
     action = (
         _("Try again. If the problem continues, contact your administrator and quote reference %s.")

@@ -13,9 +13,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import Any
+from uuid import UUID
 
 HIDDEN = "[hidden]"
 _EMPTY: Mapping[str, str] = MappingProxyType({})
+_PATH_SECRETS: ContextVar[tuple[str, ...]] = ContextVar("path_secrets", default=())
 _FACTS: ContextVar[Mapping[str, str]] = ContextVar("facts", default=_EMPTY)
 _NAMES = r"[\w-]*(?:passw(?:or)?d|passphrase|secret|token|api_?key|private_?key|cookie|csrf|mac)"
 # Patterns and replacements, applied from top to bottom.
@@ -26,6 +29,9 @@ REPLACEMENTS = tuple(
             r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)",
             "[private key]",
         ),
+        # The text of a setup link and the ticket of a download. Django logs paths, too.
+        (r"(/(?:setup-link|set-up)/#?)[\w-]{20,}", rf"\1{HIDDEN}"),
+        (r"(/jobs/[\w-]+/)[\w-]{20,}", rf"\1{HIDDEN}"),
         (r"\bzcct_[\w-]+", f"zcct_{HIDDEN}"),
         (r"\bzcc1-[\w-]+", f"zcc1-{HIDDEN}"),
         (r"(\bauthorization['\"]?\s*[:=]\s*)[^\r\n]+", rf"\1{HIDDEN}"),
@@ -35,15 +41,57 @@ REPLACEMENTS = tuple(
         (rf"(\b{_NAMES}['\"]?\s*[:=]\s*)(?!['\"]?\[hidden)[^\s'\",;&)}}\]]+", rf"\1{HIDDEN}"),
     )
 )
+# Parts of a path that are no secret: short ones, numbers, lowercase words, and SHA-256 digests.
+_PLAIN = re.compile(r"[^/]{0,15}|\d+|[a-z._-]{1,64}|[0-9a-f]{64}")
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != ord("\t")}
 _CONTROL |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029, 0x202E, 0x202D)}
 
 
 def scrub(text: str) -> str:
-    """Return a text with secrets replaced."""
+    """Return a text with secrets replaced, also those in the path of the current request."""
+    for part in _PATH_SECRETS.get():
+        text = text.replace(part, HIDDEN)
     for pattern, replacement in REPLACEMENTS:
         text = pattern.sub(replacement, text)
     return text
+
+
+@contextmanager
+def request_log_context(request: Any) -> Iterator[None]:
+    """Add the ID of a request to its log lines, and hide the secrets in its path.
+
+    Django logs paths, too, for example that of a request without a CSRF token.
+    """
+    parts = tuple(part for part in request.path.split("/") if not _is_plain(part))
+    before = _PATH_SECRETS.set(parts)
+    try:
+        with log_context(request=request.id):
+            yield
+    finally:
+        _PATH_SECRETS.reset(before)
+
+
+def describe_path(request: Any) -> str:
+    """Return the path of a request for logs: the route if a part of it can be a secret.
+
+    A path that no route matches is a mistyped or shortened one, whose parts can be secrets, too.
+    """
+    match = getattr(request, "resolver_match", None)
+    if match is None:
+        parts = request.path.split("/")
+        return "/".join(part if _is_plain(part) else HIDDEN for part in parts)
+    if all(_is_plain(str(value)) for value in match.captured_kwargs.values()):
+        return str(request.path)
+    return f"/{match.route}"
+
+
+def _is_plain(text: str) -> bool:
+    if _PLAIN.fullmatch(text):
+        return True
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
 
 
 @contextmanager

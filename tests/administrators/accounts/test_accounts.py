@@ -22,7 +22,7 @@ from tests.support import factories
 
 pytestmark = pytest.mark.django_db
 PAGE = "/configuration/administrators/"
-LINK = re.compile(r"/setup-link/[\w-]{43}/")
+LINK = re.compile(r"/setup-link/#([\w-]{43})\b")
 CA, DEPLOY = "certificates.certificate_authority", "systemupdates.deploy_update"
 
 
@@ -47,14 +47,14 @@ def log_in(name, password):
 
 def set_up(text, password="a sentence of several words", again=None):
     client = Client()
-    given = {"new_password": password, "again": again or password}
-    return client, client.post(f"/setup-link/{text}/", given)
+    given = {"code": text, "new_password": password, "again": again or password}
+    return client, client.post("/setup-link/", given)
 
 
 def test_a_new_administrator_gets_a_link_that_is_shown_once(client):
     response = create(client, email="eve@acme.example")
     assert response.headers["Cache-Control"] == "no-store"
-    text = LINK.search(response.content.decode())[0].split("/")[2]
+    text = LINK.search(response.content.decode())[1]
     kept = str(list(SetupLink.objects.values()) + list(Entry.objects.values()))
     assert text not in kept
     eve, answer = set_up(text)
@@ -62,6 +62,36 @@ def test_a_new_administrator_gets_a_link_that_is_shown_once(client):
     assert eve.get("/").status_code == 200, "the link has logged them in"
     assert set_up(text)[1].status_code == 404, "and opens nothing twice"
     assert log_in("eve", "a sentence of several words")[1].status_code == 302
+
+
+@pytest.mark.parametrize("old", ["/setup-link/{}/", "/set-up/{}/"])
+def test_an_old_link_leads_to_the_page_with_its_code_behind_the_hash(chief, old):
+    _user, text = accounts.create_administrator(
+        accounts.NewAdministrator("eve", "", ["viewer"]), by="chief", now=timezone.now()
+    )
+    answer = Client().get(old.format(text))
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == f"/setup-link/#{text}"
+
+
+@pytest.mark.parametrize("entered", ["{}", " {}\n", "https://console.example/setup-link/#{}"])
+def test_the_code_or_the_whole_link_can_be_pasted(chief, entered):
+    """Without JavaScript, the page asks for the code that is behind the hash of the link."""
+    _user, text = accounts.create_administrator(
+        accounts.NewAdministrator("eve", "", ["viewer"]), by="chief", now=timezone.now()
+    )
+    browser = Client()
+    page = browser.get("/setup-link/")
+    assert page.status_code == 200
+    assert 'name="code"' in page.content.decode()
+    shown = browser.post("/setup-link/", {"code": entered.format(text)})
+    assert shown.status_code == 200
+    assert shown.headers["Cache-Control"].count("no-store") == 1
+    assert "eve" in shown.content.decode()
+    assert 'name="new_password"' in shown.content.decode()
+    assert browser.post("/setup-link/", {"code": ""}).status_code == 422
+    assert browser.post("/setup-link/", {"code": "x" * 43}).status_code == 404
+    assert set_up(text)[1].status_code == 302, "showing the page has not used the link"
 
 
 def test_a_link_ends_after_a_day_and_with_a_newer_one(client, chief):
@@ -84,7 +114,7 @@ def test_a_link_ends_after_a_day_and_with_a_newer_one(client, chief):
     ],
 )
 def test_a_weak_password_is_rejected_with_the_reason(client, password, again, said):
-    text = LINK.search(create(client, name="eve-eve-eve").content.decode())[0].split("/")[2]
+    text = LINK.search(create(client, name="eve-eve-eve").content.decode())[1]
     answer = set_up(text, password, again)[1]
     assert answer.status_code == 422
     assert said in answer.content.decode()
@@ -332,9 +362,9 @@ def test_the_command_creates_a_setup_link_for_an_administrator(person, authentic
     said = StringIO()
     call_command("set_up_link", "person", "--without-second-factor", stdout=said)
     address = said.getvalue().strip()
-    assert address.startswith("https://127.9.0.1:8443/setup-link/")
+    assert address.startswith("https://127.9.0.1:8443/setup-link/#")
     assert log_in("person", factories.PASSWORD)[1].status_code == 200, "the old password is gone"
-    client, answer = set_up(address.split("/")[-2])
+    client, answer = set_up(address)
     assert answer.status_code == 302
     assert client.get("/").status_code == 200
     with pytest.raises(CommandError, match="No administrator is named nobody"):

@@ -69,23 +69,23 @@ def test_an_internal_ca_is_on_the_first_server_and_issues_its_certificate(create
     assert "password" not in json.loads(access.read_text())
 
 
-LINK = re.compile(r"https://10\.1\.2\.3:8443(/setup-link/([\w-]{43})/)")
+LINK = re.compile(r"https://10\.1\.2\.3:8443/setup-link/#([\w-]{43})")
 
 
-def set_password(path):
-    given = {"new_password": PASSWORD, "again": PASSWORD}
-    return Client().post(path, given).status_code
+def set_password(text):
+    given = {"code": text, "new_password": PASSWORD, "again": PASSWORD}
+    return Client().post("/setup-link/", given).status_code
 
 
 def test_without_a_password_a_setup_link_is_printed_not_stored_and_valid_once(create, tmp_path):
-    path, text = LINK.search(create(password=False)).groups()
+    text = LINK.search(create(password=False))[1]
     owner = User.objects.get(username="admin")
     assert not owner.has_usable_password()
     kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert not any(text.encode() in data for data in kept)
     assert "password" not in json.loads((tmp_path / "access.json").read_text())
-    assert set_password(path) == 302
-    assert set_password(path) == 404
+    assert set_password(text) == 302
+    assert set_password(text) == 404
     owner.refresh_from_db()
     assert owner.check_password(PASSWORD)
     assert Entry.objects.filter(action="set-up-link").count() == 1

@@ -42,7 +42,7 @@ def test_all_resources_can_be_listed(shell, kind):
 
 def test_an_administrator_is_created_changed_deactivated_and_reactivated(shell):
     run = shell.good("admin", "create", "eve", "--role", "viewer", "--role", "auditor")
-    assert run.out.startswith("https://console.example:8443/setup-link/")
+    assert run.out.startswith("https://console.example:8443/setup-link/#")
     shell.good("admin", "roles", "eve", "deployer")
     shown = shell.json("show", "administrator", "eve")
     assert shown["roles"] == ["deployer"]

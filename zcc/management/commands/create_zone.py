@@ -11,7 +11,6 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
-from django.urls import reverse
 from django.utils import timezone
 
 from administrators.accounts import setup_links
@@ -235,7 +234,7 @@ def _create_setup_link(administrator: bootstrap.Administrator) -> str:
     owner = get_user_model().objects.get(username=administrator.username)
     Entry.objects.record("set-up-link", f"auth.User:{owner.pk}", note=owner.username)
     link = setup_links.create_link(owner, now=timezone.now())
-    return reverse("administrators:redeem_setup_link", args=[link])
+    return setup_links.build_path(link)
 
 
 def _create_demo_access(administrator: bootstrap.Administrator) -> dict[str, str]:

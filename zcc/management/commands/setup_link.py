@@ -8,10 +8,9 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
-from django.urls import reverse
 from django.utils import timezone
 
-from administrators.accounts import accounts
+from administrators.accounts import accounts, setup_links
 from administrators.login import second_factor
 from devices.identity import zone_keys
 from faults import Fault
@@ -51,5 +50,5 @@ class Command(BaseCommand):
             server = zone_keys.get_keyring().get_server()
         except Fault as fault:
             raise CommandError(str(fault)) from fault
-        path = reverse("administrators:redeem_setup_link", args=[text])
+        path = setup_links.build_path(text)
         self.stdout.write(f"{server.get_url(server.port, 'https')}{path}")
