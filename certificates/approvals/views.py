@@ -164,7 +164,6 @@ def _show(
         "label": _("Withdraw") if withdraw else _("Approve"),
         "may_refuse": may_refuse and not withdraw,
         "facts": facts,
-        "here": request.path,
     }
     return render_dialog(request, "certificates/dialogs/confirm.html", context, form=form)
 

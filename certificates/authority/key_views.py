@@ -146,7 +146,7 @@ def _run_dialog(
     if "create_draft" in context:
         context["offer"] = context.pop("create_draft")()
     if job is None or form.errors:
-        return render_dialog(request, template, {**context, "here": request.path}, form=form)
+        return render_dialog(request, template, context, form=form)
     if not request.htmx:
         return HttpResponseRedirect(reverse("certificates:key_job", args=[job.pk]))
     return _show(request, job)

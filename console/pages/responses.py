@@ -57,7 +57,7 @@ def render_dialog(
     status = 200
     if form is not None and form.errors:
         status = vars(form).get(STATUS_OF_FORM, 422)
-    context = {"frame_template": frame, "form": form, **context}
+    context = {"frame_template": frame, "form": form, "here": request.path, **context}
     return render(request, template, context, status=status)
 
 

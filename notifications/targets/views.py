@@ -145,7 +145,6 @@ def _form(
 ) -> HttpResponse:
     context = {
         "title": title,
-        "here": request.path,
         "kind": kind,
         "target": target,
         "mail_is_on": mail.is_configured(),
@@ -197,7 +196,6 @@ def _confirm(
         "title": f"{label}: {target.name}",
         "label": label,
         "text": text,
-        "here": request.path,
         "back": reverse("notifications:list"),
     }
     return render_dialog(request, "console/confirm.html", context, form=form)

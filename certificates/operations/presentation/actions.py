@@ -103,7 +103,6 @@ def change_activation_time(request: ZoneRequest, pk: UUID) -> HttpResponse:
     context = {
         "operation": operation,
         "title": _("Change Activation Time"),
-        "here": request.path,
         **build_limits_context(found, now),
     }
     return done or render_dialog(request, f"{FOLDER}change_activation.html", context, form=form)
@@ -155,7 +154,6 @@ def force_activation(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "blocking_servers": get_blocking_servers(operation),
         "why": readiness.list_shortfalls(operation, request.zone, now),
         "at_risk": sum(n for why, n in numbers.items() if why),
-        "here": request.path,
     }
     return done or render_dialog(request, f"{FOLDER}force.html", context, form=form)
 
@@ -169,11 +167,7 @@ def continue_without_cross_certificate(request: ZoneRequest, pk: UUID) -> HttpRe
     action = partial(intervention.continue_without_cross_certificate, operation)
     message = _("The operation continues without the cross-certificate.")
     done = _submit(request, operation, form, action, lambda: message)
-    context = {
-        "operation": operation,
-        "title": _("Continue Without Cross-Certificate"),
-        "here": request.path,
-    }
+    context = {"operation": operation, "title": _("Continue Without Cross-Certificate")}
     return done or render_dialog(
         request, f"{FOLDER}without_cross_certificate.html", context, form=form
     )
@@ -204,7 +198,7 @@ def roll_back(request: ZoneRequest, pk: UUID) -> HttpResponse:
     done = _submit(
         request, operation, form, action, lambda: _approval_message(operation) or message
     )
-    context = {"operation": operation, "title": _("Roll Back"), "here": request.path}
+    context = {"operation": operation, "title": _("Roll Back")}
     return done or render_dialog(request, f"{FOLDER}roll_back.html", context, form=form)
 
 
@@ -226,5 +220,5 @@ def readiness_policy(request: ZoneRequest) -> HttpResponse:
         if not form.errors:
             message = _("The readiness policy has been saved.")
             return close_dialog(request, reverse("certificates:page"), message=message)
-    context = {"title": _("Readiness Policy"), "here": request.path}
+    context = {"title": _("Readiness Policy")}
     return render_dialog(request, f"{FOLDER}readiness.html", context, form=form)
