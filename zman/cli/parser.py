@@ -152,6 +152,17 @@ def add_file_option(parser: ArgumentParser, words: str) -> None:
     files(parser.add_argument("--file", default="", metavar="FILE", dest="to_file", help=words))
 
 
+def add_operation_argument(parser: ArgumentParser) -> None:
+    """Add the operation that a command is for, by default the one in progress."""
+    parser.add_argument(
+        "operation",
+        nargs="?",
+        default="",
+        metavar="OPERATION",
+        help="ID or its first characters (default: the operation in progress)",
+    )
+
+
 def files(action: Action) -> None:
     """Have the shell complete file names for an argument."""
     action.complete = shtab.FILE  # type: ignore[attr-defined]  # read by shtab

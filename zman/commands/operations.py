@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import Any
 
 from zman.cli.output import Output
-from zman.cli.parser import Commands, Parser
+from zman.cli.parser import Commands, accept, add_operation_argument
 from zman.cli.times import TIME_FORMAT, parse_time
 from zman.client.client import Console
 from zman.client.lookup import get_operation
@@ -59,35 +59,25 @@ ACTIONS = {
 def add_commands(commands: Commands) -> None:
     """Add the commands to the parser."""
     watched = commands.add("watch", watch, "watch an operation until it completes")
-    _add_operation(watched)
+    add_operation_argument(watched)
     watched.add_argument(
         "--until",
         choices=tuple(ENDS),
-        type=lambda given: OLD_ENDS.get(given, given),
+        type=accept(OLD_ENDS),
         default="completed",
         metavar="STATE",
         help=f"state to wait for: {', '.join(ENDS)}",
     )
     later = commands.add("postpone", change_activation_time, "change the activation time")
-    _add_operation(later)
+    add_operation_argument(later)
     later.add_argument("--at", required=True, metavar="TIME", help=TIME_FORMAT)
     later.add_argument("--watch", action="store_true", help=WATCH_HELP)
     for name, (_path, _question, _end, words, old) in ACTIONS.items():
         added = commands.add(name, run_action, words, action=name)
-        _add_operation(added)
+        add_operation_argument(added)
         added.add_argument("--watch", action="store_true", help=WATCH_HELP)
         if old:
             commands.alias(old, name=name)
-
-
-def _add_operation(parser: Parser) -> None:
-    parser.add_argument(
-        "operation",
-        nargs="?",
-        default="",
-        metavar="OPERATION",
-        help="ID or its first characters (default: the operation in progress)",
-    )
 
 
 def report(

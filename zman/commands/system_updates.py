@@ -7,7 +7,7 @@ from typing import Any
 
 from faults import Invalid
 from zman.cli.output import Output
-from zman.cli.parser import Commands, Parser
+from zman.cli.parser import Commands, Parser, add_operation_argument
 from zman.client.client import Console
 from zman.client.lookup import get_operation, get_update
 
@@ -50,13 +50,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _add_update(parser: Parser) -> None:
-    parser.add_argument(
-        "operation",
-        nargs="?",
-        default="",
-        metavar="OPERATION",
-        help="ID or its first characters (default: the operation in progress)",
-    )
+    add_operation_argument(parser)
     parser.add_argument(
         "--update", default="", help="name or ID of the update (instead of an operation)"
     )
