@@ -44,6 +44,10 @@ class ApiToken(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens"
     )
+    # A token that was created with another token is revoked together with it.
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="children"
+    )
     name = models.CharField(max_length=50)
     digest = models.CharField(max_length=64, unique=True)
     rights = models.JSONField(default=list, blank=True)

@@ -13,7 +13,7 @@ from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import AliasChoices, Field
 
-from administrators.accounts import accounts, setup_links, tables
+from administrators.accounts import accounts, limits, setup_links, tables
 from administrators.accounts.roles import ADMINISTER, ROLES
 from administrators.login import lockout
 from administrators.login import second_factor as login_second_factor
@@ -179,6 +179,7 @@ def list_administrators(
 def create_administrator(request: Any, response: HttpResponse, body: NewAdministratorBody) -> Any:
     """Create an administrator. The setup link is returned only once and expires after 24 hours."""
     new = accounts.NewAdministrator(body.name, body.email, list(body.roles), body.login_method)
+    limits.check_may_grant(request, new.roles)
     user, text = accounts.create_administrator(new, by=request.user.username, now=timezone.now())
     return Status(201, _build_credentials(request, response, user, link=text))
 
@@ -215,7 +216,10 @@ def _get_user(administrator_id: str) -> User:
 )
 def set_roles(request: Any, administrator_id: str, body: RolesBody) -> Any:
     """Set the roles of an administrator. The last Super Administrator cannot lose that role."""
-    accounts.set_roles(_get_user(administrator_id).pk, list(body.roles), by=request.user)
+    user = _get_user(administrator_id)
+    limits.check_may_manage(request, user)
+    limits.check_may_grant(request, body.roles)
+    accounts.set_roles(user.pk, list(body.roles), by=request.user)
     return _get_user(administrator_id)
 
 
@@ -225,6 +229,7 @@ def set_roles(request: Any, administrator_id: str, body: RolesBody) -> Any:
 def create_setup_link(request: Any, response: HttpResponse, administrator_id: str) -> Any:
     """Create a new setup link. The current password stops working."""
     user = _get_user(administrator_id)
+    limits.check_may_manage(request, user)
     text = accounts.create_setup_link(user.pk, by=request.user, now=timezone.now())
     return _build_credentials(request, response, user, link=text)
 
@@ -248,20 +253,20 @@ def create_set_up_link(request: Any, response: HttpResponse, administrator_id: s
 def create_temporary_password(request: Any, response: HttpResponse, administrator_id: str) -> Any:
     """Create a temporary password for one login. The current password stops working."""
     user = _get_user(administrator_id)
+    limits.check_may_manage(request, user)
     password = accounts.create_temporary_password(user.pk, by=request.user)
     return _build_credentials(request, response, user, password=password)
-
-
-def _run_action(request: Any, administrator_id: str, run: Callable[..., Any]) -> User:
-    run(_get_user(administrator_id).pk, by=request.user)
-    return _get_user(administrator_id)
 
 
 def _add_action(name: str, description: str, run: Callable[..., Any]) -> None:
     """Add the endpoint of an action on an administrator."""
 
     def action(request: Any, administrator_id: str) -> Any:
-        return _run_action(request, administrator_id, run)
+        user = _get_user(administrator_id)
+        if name in limits.GIVING_ACTIONS:
+            limits.check_may_manage(request, user)
+        run(user.pk, by=request.user)
+        return _get_user(administrator_id)
 
     action.__doc__ = description
     action.__name__ = f"{name.replace('-', '_')}_administrator"

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
-from administrators.accounts import accounts, setup_links
+from administrators.accounts import accounts, limits, setup_links
 from administrators.accounts import tables as accounts_tables
 from administrators.accounts.forms import ConfirmForm, NewAdministratorForm, RolesForm
 from administrators.accounts.roles import ADMINISTER, RIGHTS, ROLES
@@ -100,6 +100,7 @@ def create_administrator(request: Request) -> HttpResponse:
             login_method=values.get("login_method") or Administrator.LoginMethod.PASSWORD,
         )
         with show_faults_on(form):
+            limits.check_may_grant(request, new.roles)
             user, text = accounts.create_administrator(
                 new, by=request.user.username, now=timezone.now()
             )
@@ -198,6 +199,8 @@ def run_action(request: Request, pk: int, name: str) -> HttpResponse:
     form = ConfirmForm(request, data=request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
         with show_faults_on(form):
+            if name in limits.GIVING_ACTIONS:
+                limits.check_may_manage(request, shown)
             action.run(pk, by=request.user)
         if not form.errors:
             return close_dialog(request, _page(pk), message=str(action.message) % shown.username)
@@ -229,6 +232,8 @@ def edit_roles(request: Request, pk: int) -> HttpResponse:
     form = RolesForm(request, data=data, initial=initial)
     if form.is_valid():
         with show_faults_on(form):
+            limits.check_may_manage(request, shown)
+            limits.check_may_grant(request, form.cleaned_data["roles"])
             accounts.set_roles(pk, form.cleaned_data["roles"], by=request.user)
         if not form.errors:
             message = _("The roles of %s have been changed.") % shown.username
@@ -266,6 +271,7 @@ def _create_credentials(request: Request, pk: int, label: str, text: str) -> Htt
     if form.is_bound and form.is_valid():
         credentials = {}
         with show_faults_on(form):
+            limits.check_may_manage(request, shown)
             if request.resolver_match and request.resolver_match.url_name == "setup_link":
                 credentials["link"] = accounts.create_setup_link(
                     pk, by=request.user, now=timezone.now()

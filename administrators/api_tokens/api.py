@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 from ninja import Query, Router, Schema
 from ninja.responses import Status
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from administrators.api_tokens import tokens as api_tokens
 from console.access.api_tokens import RIGHTS, has_right
@@ -30,10 +30,14 @@ class MeOut(Schema):
 
 
 class TokenOut(Schema):
-    """An API token. Its text is returned only when it is created."""
+    """An API token. Its text is returned only when it is created.
+
+    `parent` is the ID of the token with which it was created, null for a session.
+    """
 
     id: int
     name: str
+    parent: int | None = Field(None, validation_alias=AliasChoices("parent_id", "parent"))
     rights: list[str]
     created_at: datetime
     expires_at: datetime | None
@@ -77,7 +81,8 @@ def list_tokens(request: Any, paging: Query[Paging]) -> Any:
 def create_token(request: Any, body: NewTokenBody) -> Any:
     """Create an API token.
 
-    A token created with another token cannot have more rights or a later expiration date.
+    A token created with another token cannot have more rights or a later expiration date, and is
+    revoked together with it.
     """
     if body.expires_at <= timezone.now():
         raise Invalid("The expiration date is in the past.", field="expires_at")
@@ -94,15 +99,23 @@ def create_token(request: Any, body: NewTokenBody) -> Any:
             ),
         )
     token, text = api_tokens.create_token(
-        request.user, body.name, rights=list(body.rights), expires_at=body.expires_at
+        request.user,
+        body.name,
+        rights=list(body.rights),
+        expires_at=body.expires_at,
+        parent=current,
     )
     return Status(201, {**TokenOut.from_orm(token).dict(), "token": text})
 
 
 @router.post("/tokens/{token_id}/revoke", response=TokenOut)
 def revoke_token(request: Any, token_id: str) -> Any:
-    """Revoke one of your API tokens."""
+    """Revoke one of your API tokens and all tokens that were created with it.
+
+    A token can revoke only itself and the tokens that were created with it.
+    """
     number = token_id if token_id.isascii() and token_id.isdecimal() else "0"
     if len(number) > MAX_DIGITS:
         raise NotFound("The token was not found.")
-    return api_tokens.revoke_token(request.user, int(number), now=timezone.now())
+    current: ApiToken | None = getattr(request, "token", None)
+    return api_tokens.revoke_token(request.user, int(number), now=timezone.now(), using=current)

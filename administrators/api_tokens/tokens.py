@@ -15,12 +15,20 @@ from faults import Conflict, Forbidden, NotFound
 
 @transaction.atomic
 def create_token(
-    user: User, name: str, *, rights: list[str], expires_at: datetime | None
+    user: User,
+    name: str,
+    *,
+    rights: list[str],
+    expires_at: datetime | None,
+    parent: ApiToken | None = None,
 ) -> tuple[ApiToken, str]:
     """Create a token and return it with its text, of which only the SHA-256 is stored.
 
-    Raises Forbidden if the user does not have one of the rights.
+    Raises Forbidden if the user does not have one of the rights. A token that is created with the
+    token `parent` is revoked together with it.
     """
+    if parent is not None:
+        _lock(parent)
     excess = [
         right for right in rights if right not in api_tokens.RIGHTS or not user.has_perm(right)
     ]
@@ -33,7 +41,12 @@ def create_token(
     try:
         with transaction.atomic():
             token = ApiToken.objects.create(
-                user=user, name=name, digest=digest, rights=sorted(rights), expires_at=expires_at
+                user=user,
+                parent=parent,
+                name=name,
+                digest=digest,
+                rights=sorted(rights),
+                expires_at=expires_at,
             )
     except IntegrityError as error:
         raise Conflict(
@@ -51,12 +64,52 @@ def create_token(
 
 
 @transaction.atomic
-def revoke_token(user: User, pk: int, *, now: datetime) -> ApiToken:
-    """Revoke a token of the user; raise NotFound for a token of another user."""
+def revoke_token(user: User, pk: int, *, now: datetime, using: ApiToken | None = None) -> ApiToken:
+    """Revoke a token of the user and all tokens that were created with it.
+
+    Raises NotFound for a token of another user. With the token `using`, only this token and the
+    tokens that were created with it can be revoked.
+    """
     token = ApiToken.objects.select_for_update().filter(user=user, pk=pk, revoked_at=None).first()
     if token is None:
         raise NotFound("The token was not found.")
+    if using is not None and using.pk not in _list_ancestors(token):
+        raise Forbidden(
+            f"The token {token.name} was not created with the token that you are using. An API "
+            "token can revoke only itself and the tokens that were created with it. Nothing was "
+            "changed.",
+            action="Revoke the token on the API Tokens page.",
+        )
     token.revoked_at = now
-    token.save(update_fields=["revoked_at"])
-    Entry.objects.record("revoke-api-token", f"console.ApiToken:{token.pk}", note=token.name)
+    for one in (token, *_list_descendants(token)):
+        ApiToken.objects.filter(pk=one.pk).update(revoked_at=now)
+        Entry.objects.record("revoke-api-token", f"console.ApiToken:{one.pk}", note=one.name)
     return token
+
+
+def _lock(parent: ApiToken) -> None:
+    """Lock a token so that it cannot be revoked meanwhile; raise Forbidden if it is revoked."""
+    unrevoked = ApiToken.objects.select_for_update().filter(pk=parent.pk, revoked_at=None)
+    if unrevoked.first() is None:
+        raise Forbidden("The token that you are using has been revoked. No token was created.")
+
+
+def _list_ancestors(token: ApiToken) -> list[int]:
+    """Return the IDs of a token and of the tokens that it was created with."""
+    found: list[int] = []
+    current: ApiToken | None = token
+    while current is not None:
+        found.append(current.pk)
+        current = current.parent
+    return found
+
+
+def _list_descendants(token: ApiToken) -> list[ApiToken]:
+    """Return the unrevoked tokens that were created with a token, also indirectly."""
+    found: list[ApiToken] = []
+    parents = [token.pk]
+    while parents:
+        children = ApiToken.objects.select_for_update().filter(parent__in=parents)
+        parents = [child.pk for child in children]
+        found += [child for child in children if child.revoked_at is None]
+    return found

@@ -49,13 +49,13 @@ def _rows(request: Request) -> list[dict[str, Any]]:
     usable = ApiToken.objects.usable(timezone.now()).filter(user=request.user)
     return [
         {"token": token, "rights": [RIGHTS.get(right, right) for right in token.rights]}
-        for token in usable.order_by("-pk")
+        for token in usable.select_related("parent").order_by("-pk")
     ]
 
 
 @require_POST
 def revoke(request: Request, pk: int) -> HttpResponse:
-    """Revoke a token of the user."""
+    """Revoke a token of the user and all tokens that were created with it."""
     token = api_tokens.revoke_token(request.user, pk, now=timezone.now())
     messages.success(request, _("The token %s has been revoked.") % token.name)
     return HttpResponseRedirect(reverse("administrators:tokens"))

@@ -9,12 +9,16 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from administrators.models import Policies, SecondFactor
+from administrators.accounts.roles import ROLES, rights_of
+from administrators.api_tokens import tokens
+from administrators.models import Administrator, Policies, SecondFactor, roles_of
 from audit.models import Entry
 from tests.api.conftest import (
     ADMINISTER,
     CA,
+    DEPLOY,
     EVERY_RIGHT,
+    METRICS,
     Caller,
     caller,
     problem,
@@ -32,6 +36,17 @@ EVE = {"name": "eve", "email": "eve@acme.example", "roles": ["deployer"]}
 def eve(everybody):
     """Create an administrator and return the ID."""
     return everybody.post("administrators", EVE).json()["id"]
+
+
+@pytest.fixture
+def chief(zone):
+    """Return a client with the session of a Super Administrator who has just logged in."""
+    user, browser = factories.admin("chief"), Client()
+    browser.force_login(user)
+    session = browser.session
+    session["authenticated_at"] = timezone.now().timestamp()
+    session.save()
+    return Caller(user, client=browser)
 
 
 @succeeds("POST /administrators")
@@ -95,13 +110,97 @@ def test_administrators_and_roles_are_listed_with_tokens_and_sessions(everybody,
 
 @succeeds("PUT /administrators/{administrator_id}/roles")
 @refuses("PUT /administrators/{administrator_id}/roles")
-def test_roles_are_changed_but_the_last_super_administrator_keeps_the_role(everybody, eve):
+def test_roles_are_changed_but_the_last_super_administrator_keeps_the_role(everybody, chief, eve):
     url = f"administrators/{eve}/roles"
-    changed = everybody.put(url, {"roles": ["super-administrator"]}).json()
+    assert everybody.put(url, {"roles": ["viewer"]}).json()["roles"] == ["viewer"]
+    changed = chief.put(url, {"roles": ["super-administrator"]}).json()
     assert changed["roles"] == ["super-administrator"]
-    problem(everybody.put(url, {"roles": ["viewer"]}), 409)
-    problem(everybody.put(url, {"roles": ["emperor"]}), 422)
-    assert User.objects.get(pk=eve).is_superuser
+    own = f"administrators/{chief.user.pk}/roles"
+    assert chief.put(url, {"roles": ["viewer"]}).json()["roles"] == ["viewer"]
+    problem(chief.put(own, {"roles": ["viewer"]}), 409)
+    problem(chief.put(own, {"roles": ["emperor"]}), 422)
+    assert User.objects.get(pk=chief.user.pk).is_superuser
+
+
+GIVING = ("setup-link", "set-up-link", "temporary-password", "reset-second-factor", "activate")
+
+
+@pytest.mark.parametrize("role", [role.key for role in ROLES if role.rights])
+def test_a_token_gives_no_role_beyond_its_rights(zone, role):
+    clerk = caller("clerk", *EVERY_RIGHT, METRICS, narrowed=[ADMINISTER])
+    said = problem(clerk.post("administrators", {**EVE, "roles": [role]}), 403)
+    assert "Nothing was changed" in said["detail"]
+    assert said["action"]
+    assert not User.objects.filter(username="eve").exists()
+    viewer = clerk.post("administrators", {**EVE, "roles": ["viewer"]}).json()["id"]
+    problem(clerk.put(f"administrators/{viewer}/roles", {"roles": ["viewer", role]}), 403)
+    assert not rights_of(role.key for role in roles_of(User.objects.get(pk=viewer)))
+
+
+@pytest.mark.parametrize("target", ["super", "other", "itself", "deactivated", "by right"])
+@pytest.mark.parametrize("action", GIVING)
+def test_a_token_gives_nobody_access_with_more_rights_than_its_own(zone, target, action):
+    clerk = caller("clerk", ADMINISTER, DEPLOY, narrowed=[ADMINISTER])
+    users = {
+        "super": lambda: factories.admin("super"),
+        "itself": lambda: clerk.user,
+        "by right": lambda: factories.user("other", CA),
+    }
+    user = users.get(target, lambda: factories.user("other"))()
+    if target in ("other", "deactivated"):
+        Administrator.objects.create(user=user, roles=["deployer"])
+    User.objects.filter(pk=user.pk).update(is_active=target != "deactivated")
+    SecondFactor.objects.create(user=user, encrypted="x", confirmed_at=timezone.now())
+    clerk.user.refresh_from_db()
+    before = User.objects.get(pk=user.pk)
+    said = problem(clerk.post(f"administrators/{user.pk}/{action}"), 403)
+    assert "Nothing was changed" in said["detail"]
+    problem(clerk.put(f"administrators/{user.pk}/roles", {"roles": ["viewer"]}), 403)
+    after = User.objects.get(pk=user.pk)
+    assert (before.password, before.is_active) == (after.password, after.is_active)
+    assert SecondFactor.objects.filter(user=user).exists()
+
+
+def test_access_is_taken_away_with_the_administrators_right_alone(zone):
+    clerk, other = caller("clerk", ADMINISTER), caller("other", CA)
+    url = f"administrators/{other.user.pk}"
+    assert clerk.post(f"{url}/revoke-tokens").status_code == 200
+    assert clerk.post(f"{url}/deactivate").status_code == 200
+
+
+def test_only_a_session_with_a_recent_authentication_makes_a_super_administrator(zone, chief, eve):
+    body = {**EVE, "name": "second", "roles": ["super-administrator"]}
+    rights = [*EVERY_RIGHT, METRICS]
+    _token, text = tokens.create_token(chief.user, "full", rights=rights, expires_at=None)
+    full = Caller(chief.user, text)
+    assert "API token" in problem(full.post("administrators", body), 403)["detail"]
+    assert (
+        "API token"
+        in problem(full.put(f"administrators/{eve}/roles", {"roles": body["roles"]}), 403)["detail"]
+    )
+    session = chief.client.session
+    session["authenticated_at"] = 0
+    session.save()
+    assert "five minutes" in problem(chief.post("administrators", body), 403)["detail"]
+    assert User.objects.filter(is_superuser=True).count() == 1
+    session["authenticated_at"] = timezone.now().timestamp()
+    session.save()
+    assert chief.post("administrators", body).status_code == 201
+
+
+def test_an_account_with_all_single_rights_is_no_super_administrator(zone, eve):
+    browser = Client()
+    peer = factories.user("peer", *EVERY_RIGHT, METRICS)
+    browser.force_login(peer)
+    session = browser.session
+    session["authenticated_at"] = timezone.now().timestamp()
+    session.save()
+    url = f"administrators/{eve}/roles"
+    said = problem(Caller(peer, client=browser).put(url, {"roles": ["super-administrator"]}), 403)
+    assert "Only a Super Administrator" in said["detail"]
+    page = f"/configuration/administrators/{eve}/roles/"
+    assert browser.post(page, {"roles": ["super-administrator"]}).status_code in (403, 422)
+    assert not User.objects.get(pk=eve).is_superuser
 
 
 @succeeds(

@@ -185,7 +185,9 @@ def make_owner(resources):
 
     def change_owner(client):
         VaultJob.objects.update(requested_by=client.user)
-        ApiToken.objects.filter(pk=resources["token_id"]).update(user=client.user)
+        # A token can revoke only the tokens that were created with it.
+        mine = ApiToken.objects.filter(user=client.user, name="test").first()
+        ApiToken.objects.filter(pk=resources["token_id"]).update(user=client.user, parent=mine)
         return client
 
     return change_owner

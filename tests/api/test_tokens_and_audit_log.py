@@ -3,10 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
+from administrators.api_tokens import tokens
 from audit.models import Entry
 from console.models import ApiToken
+from faults import Forbidden
 from tests.api.conftest import AUDIT, CA, Caller, caller, problem, refuses, succeeds
 
 
@@ -76,6 +79,56 @@ def test_a_token_cannot_create_one_with_more_rights_or_a_later_expiration(everyb
     assert ApiToken.objects.count() == 2
     other = caller("other")
     problem(other.post(f"tokens/{ApiToken.objects.get(name='narrow').pk}/revoke"), 404)
+
+
+def make_child(parent, name, **more):
+    body = {"name": name, "rights": [], "expires_at": soon(hours=1), **more}
+    made = parent.post("tokens", body).json()
+    return Caller(parent.user, made["token"]), made
+
+
+def test_a_token_is_revoked_together_with_the_one_it_was_created_with(everybody):
+    parent, first = make_child(everybody, "parent", expires_at=soon(hours=2))
+    child, second = make_child(parent, "child")
+    grandchild, third = make_child(child, "grandchild", expires_at=soon(minutes=5))
+    assert [second["parent"], third["parent"]] == [first["id"], second["id"]]
+    listed = {item["name"]: item["parent"] for item in everybody.get("tokens").json()["items"]}
+    assert listed["grandchild"] == second["id"]
+    assert everybody.post(f"tokens/{first['id']}/revoke").status_code == 200
+    for one in (parent, child, grandchild):
+        problem(one.get("me"), 401)
+    assert everybody.get("me").status_code == 200
+    assert Entry.objects.filter(action="revoke-api-token").count() == 3
+
+
+def test_a_token_revokes_itself_and_its_children_but_no_other(everybody):
+    left, one = make_child(everybody, "left")
+    right, two = make_child(everybody, "right")
+    own = ApiToken.objects.get(name="test").pk
+    for number in (two["id"], own):
+        said = problem(left.post(f"tokens/{number}/revoke"), 403)
+        assert "Nothing was changed" in said["detail"]
+        assert "API Tokens page" in said["action"]
+    assert right.get("me").status_code == everybody.get("me").status_code == 200
+    _child, three = make_child(left, "child", expires_at=soon(minutes=5))
+    assert left.post(f"tokens/{three['id']}/revoke").status_code == 200
+    assert left.post(f"tokens/{one['id']}/revoke").status_code == 200
+    problem(left.get("me"), 401)
+
+
+def test_a_session_revokes_each_token_of_its_user(everybody):
+    _child, made = make_child(everybody, "child")
+    browser = Client()
+    browser.force_login(everybody.user)
+    session = Caller(everybody.user, client=browser)
+    assert session.post(f"tokens/{made['id']}/revoke").status_code == 200
+
+
+def test_a_revoked_token_creates_none(everybody):
+    parent = ApiToken.objects.get(name="test")
+    tokens.revoke_token(everybody.user, parent.pk, now=timezone.now())
+    with pytest.raises(Forbidden, match="has been revoked"):
+        tokens.create_token(everybody.user, "late", rights=[], expires_at=None, parent=parent)
 
 
 @pytest.mark.parametrize("text", ["", "zcct_", "zcct_wrong", "Basic", "zcct_" + "x" * 5000])

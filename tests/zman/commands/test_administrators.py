@@ -41,11 +41,11 @@ def test_all_resources_can_be_listed(shell, kind):
 
 
 def test_an_administrator_is_created_changed_deactivated_and_reactivated(shell):
-    run = shell.good("admin", "create", "eve", "--role", "viewer", "--role", "auditor")
+    run = shell.good("admin", "create", "eve", "--role", "viewer", "--role", "deployer")
     assert run.out.startswith("https://console.example:8443/setup-link/#")
-    shell.good("admin", "roles", "eve", "deployer")
+    shell.good("admin", "roles", "eve", "viewer")
     shown = shell.json("show", "administrator", "eve")
-    assert shown["roles"] == ["deployer"]
+    assert shown["roles"] == ["viewer"]
     assert shell.json("admin", "deactivate", "eve")["active"] is False
     assert shell.json("list", "administrators", "--state", "deactivated")[0]["name"] == "eve"
     assert shell("admin", "temporary-password", "eve").code == exit_codes.REFUSED
