@@ -28,14 +28,14 @@ from faults import Fault, Kind
 GetResponse = Callable[[HttpRequest], HttpResponse]
 log = logging.getLogger("zcc.requests")
 # Frequent requests that are logged only if they fail.
-QUIET_PATHS = ("/zac/", "/content/", "/healthz", "/metrics", "/static/")
+PUBLIC_CHECKS = ("/livez", "/readyz", "/healthz", "/roots.pem")
+QUIET_PATHS = ("/zac/", "/content/", "/metrics", "/static/", *PUBLIC_CHECKS)
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 IDLE_SECONDS = 30 * 60
 LAST_SEEN_INTERVAL = 60
 LIFETIME_SECONDS = 12 * 3600
 # Automatic requests of a page have this parameter; they do not extend a session.
 POLL_PARAMETER = "rev"
-HEALTH = "/healthz"
 
 
 class RequestIdMiddleware:
@@ -85,15 +85,19 @@ def _get_proxy_request_id(request: HttpRequest) -> str:
     return value if settings.SECURE_PROXY_SSL_HEADER and REQUEST_ID.fullmatch(value) else ""
 
 
-class HealthCheckMiddleware:
-    """Remove the cookie from health checks, which must respond without a database."""
+class PublicCheckMiddleware:
+    """Let load balancers and scripts use the public checks with any host name and no session.
+
+    A balancer sends its own Host header or none. A cookie would require the database.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path == HEALTH:
+    def __call__(self, request: Any) -> HttpResponse:
+        if request.path in PUBLIC_CHECKS:
             request.META.pop("HTTP_COOKIE", None)
+            request.get_host = lambda: "localhost"
         return self.get_response(request)
 
 

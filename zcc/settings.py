@@ -60,13 +60,13 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "console.middleware.RequestIdMiddleware",
+    "console.middleware.PublicCheckMiddleware",
     "console.requests.proxies.ClientAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
     "zcc.setup.first_run.SetupMiddleware",
-    "console.middleware.HealthCheckMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -185,7 +185,7 @@ SECURE_SSL_REDIRECT = env.flag("ZCC_BEHIND_PROXY", default=False)
 # Proxies whose X-Forwarded-For header is trusted: addresses or networks.
 TRUSTED_PROXIES = env.networks("ZCC_TRUSTED_PROXIES")
 # Health checks do not go through the proxy.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|healthz|roots\.pem)$"]
 # With HSTS, browsers block access when the zone has a new CA that they do not trust yet. So it is
 # only for consoles behind a proxy with a certificate of a public CA (D-64).
 SECURE_HSTS_SECONDS = env.number("ZCC_HSTS_SECONDS", 0, minimum=0, maximum=63_072_000)

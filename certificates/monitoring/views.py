@@ -1,4 +1,7 @@
-"""Endpoints for monitoring: /healthz is public, /metrics requires a right or a local caller."""
+"""Endpoints for monitoring. All are public except /metrics.
+
+/metrics requires a right or a caller on this host.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,62 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from certificates.models import Authority
 from certificates.monitoring import health, metrics
+from certificates.operations.states import AuthorityState
+from certificates.trust.roots import build_trust
 from console.access.api_tokens import RIGHTS, VIEW_METRICS, has_right, unauthenticated_response
 from console.pages.errors import problem
 from console.pages.responses import missing_right
 
+PEM = "application/x-pem-file"
 FORWARDED_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED")
+
+
+@login_not_required
+@require_safe
+def livez(request: HttpRequest) -> HttpResponse:
+    """Return 200 while the web server responds, whatever the state of other components.
+
+    For the health check of a container or service: restarting the web server does not repair the
+    database.
+    """
+    return _build_text_response("ok\n")
+
+
+@login_not_required
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Return 200 if this server can serve pages and agents, else 503. For load balancers."""
+    components = health.get_component_states(timezone.now())
+    if health.get_overall_state(components) == health.FAILED:
+        return _build_text_response("the database is not available\n", status=503)
+    return _build_text_response("ok\n")
+
+
+@login_not_required
+@require_safe
+def download_roots(request: HttpRequest) -> HttpResponse:
+    """Return all root certificates that the zone trusts now, in PEM format, current root first.
+
+    For proxies and scripts that verify the servers of the zone. Verify this connection with the
+    roots that you have, because the response is not signed.
+    """
+    if not Authority.objects.filter(state=AuthorityState.CURRENT).exists():
+        raise Http404
+    trust = build_trust()
+    roots = [trust.current, *trust.pending, *trust.in_grace]
+    return _build_text_response("".join(dict.fromkeys(roots)), kind=PEM)
+
+
+def _build_text_response(text: str, *, status: int = 200, kind: str = "text/plain") -> HttpResponse:
+    response = HttpResponse(text, content_type=kind, status=status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 @login_not_required

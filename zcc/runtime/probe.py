@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import http.client
-import json
 import os
 import socket
 import ssl
@@ -24,7 +23,7 @@ TIMEOUT_SECONDS = 8.0
 
 
 def web() -> str:
-    """Request /healthz. Return the reason if the web server is not healthy, else ""."""
+    """Request /livez. Return the reason if the web server is not healthy, else ""."""
     address = environment.text("ZCC_LISTEN_ADDRESS", "127.0.0.1")
     address = "127.0.0.1" if address == environment.ALL_ADDRESSES else address
     port = environment.ports()["port"]
@@ -36,12 +35,12 @@ def web() -> str:
         address, port, timeout=TIMEOUT_SECONDS, context=context
     )
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", "/livez")
         response = connection.getresponse()
-        health = json.loads(response.read())
+        text = response.read().decode()
     except (OSError, ValueError, http.client.HTTPException) as error:
         return f"no response from {address}:{port}: {error}"
-    return "" if response.status == http.HTTPStatus.OK else json.dumps(health)
+    return "" if response.status == http.HTTPStatus.OK else text
 
 
 def worker() -> str:

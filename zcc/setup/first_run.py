@@ -30,7 +30,7 @@ FOLDER, TOKEN, CERTIFICATE = "setup", "token.sha256", "server.pem"
 TOKEN_BYTES = 20
 PATH = "/setup/"
 # Paths that are served before there is a zone.
-ALLOWED_PATHS = (PATH, "/static/", "/healthz")
+ALLOWED_PATHS = (PATH, "/static/", "/livez", "/readyz", "/healthz")
 
 
 class SetupMiddleware:
