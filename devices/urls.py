@@ -11,6 +11,9 @@ urlpatterns = [
     path("<uuid:pk>/settings/", views.settings, name="settings"),
     path("<uuid:pk>/settings/content/", views.content, name="content"),
     path("<uuid:pk>/approve/", action_views.approve, name="approve"),
+    path("<uuid:pk>/replace/", action_views.replace, name="replace"),
+    path("<uuid:pk>/change/", action_views.decide_change, name="decide_change"),
+    path("<uuid:pk>/release/", action_views.release, name="release"),
     path("<uuid:pk>/unregister/", action_views.unregister, name="unregister"),
     path("<uuid:pk>/retire/", action_views.retire, name="retire"),
 ]

@@ -13,6 +13,8 @@ from faults import Unauthenticated
 from wire.records import Record
 
 SCHEME = "ZCC1"
+# Credentials of the previous identity of a device that registers with a registration key.
+PREVIOUS_IDENTITY = "Zcc-Previous-Identity"
 
 
 class Credentials(Record):

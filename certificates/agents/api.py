@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from functools import wraps
 from typing import Any
 
@@ -26,6 +28,7 @@ from faults import Fault, Forbidden, Invalid, NotFound, Unauthenticated
 from systemupdates.assignments import assignment
 from systemupdates.content import store
 from wire import http_range, json_codec, messages
+from wire.authentication import PREVIOUS_IDENTITY
 from wire.preflight import PreflightReport
 
 MAX_BODY_BYTES = 1 << 20
@@ -138,17 +141,25 @@ def _register(request: HttpRequest) -> HttpResponse:
     payload = json_codec.load(messages.RegisterRequest, request.body)
     now = timezone.now()
     header = request.headers.get("Authorization", "")
-    returning = None
+    returning = proven = None
     if header:
-        returning = authentication.authenticate(
-            header, method="POST", path=request.get_full_path(), body=request.body, now=now
-        )
+        returning = _authenticate(request, header, now)
+    elif request.headers.get(PREVIOUS_IDENTITY):
+        # With a registration key, a secret that is no longer valid is not an error.
+        with suppress(Unauthenticated):
+            proven = _authenticate(request, request.headers[PREVIOUS_IDENTITY], now)
     with actor.acting_as(actor.Actor(f"device {payload.name}"[:200], _get_client_address(request))):
         with transaction.atomic():
-            device = registration.register(payload, returning=returning, now=now)
+            device = registration.register(payload, returning=returning, proven=proven, now=now)
             responses.assign_pending_work(device)
         transaction.on_commit(tasks.enqueue_schedule_work, robust=True)
         return json_response(responses.build_register_response(device, now=now), status=201)
+
+
+def _authenticate(request: HttpRequest, header: str, now: datetime) -> Device:
+    return authentication.authenticate(
+        header, method="POST", path=request.get_full_path(), body=request.body, now=now
+    )
 
 
 @agent_call("POST")

@@ -63,6 +63,9 @@ def assign_pending_work(device: Device) -> None:
     for future in FutureCertificate.objects.open().filter(device=device, operation__isnull=False):
         request_new_csr(future)
     distribution.add_server(device)
+    if device.requested_change:
+        # Its certificate depends on the decision of an administrator.
+        return
     create_initial_certificate(device, Authority.objects.current())
 
 

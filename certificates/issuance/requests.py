@@ -121,6 +121,16 @@ def create_initial_certificate(device: Device, authority: Authority) -> None:
     )
 
 
+def create_requested_certificates() -> None:
+    """Create initial certificates for servers whose changes have been approved."""
+    for device in Device.objects.certified().filter(needs_certificate=True):
+        with transaction.atomic():
+            taken = Device.objects.filter(pk=device.pk, needs_certificate=True)
+            if taken.update(needs_certificate=False) and device.initial_csr:
+                create_initial_certificate(device, Authority.objects.current())
+                Device.objects.filter(pk=device.pk).update(has_pending_work=True)
+
+
 def assign_initial_certificates(authority: Authority, *, before: Authority) -> None:
     """Reassign pending initial certificates from the previous zone CA to the new one.
 

@@ -56,7 +56,12 @@ AWAITS_APPROVAL = "is waiting for approval by a second administrator"
 # Audit actions that request an approval: for an operation, and for a CA key operation.
 REQUESTED_ACTIONS = {f"ask-{act}": label for act, label in approvals.LABELS.items()}
 REQUESTED_KEY_OPERATIONS = {f"ask-{kind.value}": kind.label for kind in VaultJob.Kind}
-AUDIT_ACTIONS = ("start", "move", *REQUESTED_ACTIONS, *REQUESTED_KEY_OPERATIONS)
+# Audit actions about devices that an administrator must decide on.
+DECISIONS = {
+    "registered-again": "was re-registered with a key while it was in contact",
+    "request-change": "registered with different names, addresses, or keys",
+}
+AUDIT_ACTIONS = ("start", "move", *DECISIONS, *REQUESTED_ACTIONS, *REQUESTED_KEY_OPERATIONS)
 
 
 def is_due(now: datetime) -> bool:
@@ -82,6 +87,7 @@ def create_notifications(now: datetime) -> None:
         *_build_operation_events(entries),
         *_build_key_operation_events(entries),
         *_build_device_events(entries),
+        *_build_decision_events(entries),
     ):
         delivery.enqueue(event, now=now)
     cursor.seq = end
@@ -201,6 +207,23 @@ def _build_device_events(entries: Iterable[Entry]) -> Iterable[Event]:
         link = _build_url(f"/system-updates/{update.pk}/devices/")
         key = f"failed:{update.pk}:{failed[-1].seq}"
         yield Event(events.DEVICE_FAILED, key, title, f"{text}\n\n{link}".strip(), facts)
+
+
+def _build_decision_events(entries: Iterable[Entry]) -> Iterable[Event]:
+    """Return an event for each device that is waiting for a decision of an administrator."""
+    for entry in entries:
+        if entry.action not in DECISIONS:
+            continue
+        key = entry.subject.removeprefix("devices.Device:")
+        device = Device.objects.filter(pk=key).first()
+        if device is None:
+            continue
+        title = f"{device.name} {DECISIONS[entry.action]}"
+        facts = {"device": key, "name": device.name, "address": entry.address, **entry.detail}
+        parts = [f"{title}.", f"Address: {entry.address}.", _build_url(f"/devices/{key}/")]
+        yield Event(
+            events.DEVICE_DECISION, f"line:{entry.seq}", title, "\n\n".join(parts).strip(), facts
+        )
 
 
 def _build_expiry_events(now: datetime) -> Iterable[Event]:

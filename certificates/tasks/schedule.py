@@ -11,7 +11,7 @@ from django.utils import timezone
 from audit.chain.states import InvalidTransition
 from certificates.approvals import approvals
 from certificates.authority import key_jobs, key_operations, key_store
-from certificates.issuance import renewal, signing
+from certificates.issuance import renewal, requests, signing
 from certificates.models import Authority, Operation, VaultJob
 from certificates.monitoring import health, notifications
 from certificates.operations.states import JobState
@@ -39,6 +39,7 @@ def schedule_work() -> None:
         "authority", "future_authority"
     ):
         operation_tasks.enqueue_next_step(operation, only_if_empty=True)
+    requests.create_requested_certificates()
     for authority in Authority.objects.filter(state__in=("current", "future")):
         if signing.has_pending_csrs(authority):
             authority_tasks.enqueue_signing(authority, only_if_empty=True)

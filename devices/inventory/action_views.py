@@ -1,4 +1,4 @@
-"""Actions on a device: approve, unregister, and retire."""
+"""Actions on a device: approve, replace, release, unregister, and retire."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -15,7 +16,7 @@ from console.pages.responses import close_dialog, render_dialog, require_right
 from devices.inventory.views import RIGHT, RIGHT_LABEL
 from devices.middleware import ZoneRequest
 from devices.models import Device
-from devices.registration import registration
+from devices.registration import changes, registration, replacement
 from devices.zone.views import may_approve
 
 may_change = require_right(RIGHT, str(RIGHT_LABEL))
@@ -30,8 +31,48 @@ def _get_device(pk: UUID) -> Device:
 def approve(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Approve a server that is waiting for approval."""
     found = _get_device(pk)
-    registration.approve(found)
+    registration.approve(found, epoch=_get_epoch(request))
     message = _("%s has been approved. It joins the zone at its next refresh.") % found.name
+    return close_dialog(request, reverse("devices:device", args=[pk]), message=message)
+
+
+def _get_epoch(request: ZoneRequest) -> int | None:
+    """Return the registration that the page showed."""
+    text = request.POST.get("epoch", "")
+    return int(text) if text.isdecimal() else None
+
+
+@require_POST
+@may_approve
+def replace(request: ZoneRequest, pk: UUID) -> HttpResponse:
+    """Retire the device whose name a waiting device registered with, and approve it instead."""
+    found = _get_device(pk)
+    registration.replace(found, epoch=_get_epoch(request))
+    message = _("%s has been replaced. The new device joins the zone at its next refresh.")
+    return close_dialog(request, reverse("devices:device", args=[pk]), message=message % found.name)
+
+
+@require_POST
+@may_approve
+def decide_change(request: ZoneRequest, pk: UUID) -> HttpResponse:
+    """Approve or reject the change that a server has requested."""
+    found, at = _get_device(pk), request.POST.get("at", "")
+    if request.POST.get("decision") == "approve":
+        changes.approve_change(found, at=at)
+        message = _("The change of %s has been approved.") % found.name
+    else:
+        changes.reject_change(found, at=at)
+        message = _("The change of %s has been rejected.") % found.name
+    return close_dialog(request, reverse("devices:device", args=[pk]), message=message)
+
+
+@require_POST
+@may_approve
+def release(request: ZoneRequest, pk: UUID) -> HttpResponse:
+    """Allow another device to take over the name of a device for 24 hours."""
+    found = _get_device(pk)
+    replacement.release(found, now=timezone.now())
+    message = _("%s can be registered again with a registration key for 24 hours.") % found.name
     return close_dialog(request, reverse("devices:device", args=[pk]), message=message)
 
 

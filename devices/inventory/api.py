@@ -29,7 +29,7 @@ from devices.identity import zone_keys
 from devices.inventory import tables
 from devices.inventory.forms import MAX_DNS_NAMES
 from devices.models import Device, RegistrationKey, Role, Zone
-from devices.registration import keys, registration
+from devices.registration import changes, keys, registration
 from devices.registration.states import DeviceState
 from devices.zone import settings
 from faults import Fault, Invalid
@@ -40,6 +40,22 @@ CHANGE = "devices.change_device"
 APPROVE = "devices.approve_device"
 MAX_USES = 1_000_000
 SORTS = ("name", "fqdn", "state", "last_contact", "root_sha256", "version", "role")
+
+
+class ChangedValueOut(Schema):
+    """A value of a server, as it is recorded and as the server reports it."""
+
+    name: str
+    before: str
+    after: str
+
+
+class RequestedChangeOut(Schema):
+    """A change that a server has reported and that is waiting for a decision."""
+
+    at: str
+    address: str
+    changes: list[ChangedValueOut]
 
 
 class DeviceOut(Schema):
@@ -63,6 +79,16 @@ class DeviceOut(Schema):
     bandwidth_kib: int | None
     replicates: bool
     clock_skew_seconds: float
+    requested_change: RequestedChangeOut | None
+    replaces_id: UUID | None
+    released_until: datetime | None
+
+    @staticmethod
+    def resolve_requested_change(device: Device) -> dict[str, Any] | None:
+        """Return the change that is waiting for a decision, with the current values."""
+        if not device.requested_change:
+            return None
+        return {**device.requested_change, "changes": changes.describe_change(device)}
 
 
 class DeviceFilter(Schema):
@@ -140,7 +166,7 @@ def set_content(request: HttpRequest, device_id: str, body: ContentSettingsIn) -
     """Set the content replication settings of a content server."""
     device = get_by_guid(Device.objects.all(), device_id)
     settings.save_content_settings(device, settings.ContentSettings(**body.dict()))
-    return _reload(device)
+    return reload(device)
 
 
 def _dns_name(name: str) -> str:
@@ -157,7 +183,7 @@ def approve_device(request: HttpRequest, device_id: str) -> Any:
     """Approve a server that is waiting for approval."""
     device = get_by_guid(Device.objects.all(), device_id)
     registration.approve(device)
-    return _reload(device)
+    return reload(device)
 
 
 @router.post(
@@ -167,7 +193,7 @@ def unregister_device(request: HttpRequest, device_id: str) -> Any:
     """Unregister a device. The device can register again."""
     device = get_by_guid(Device.objects.all(), device_id)
     registration.unregister(device)
-    return _reload(device)
+    return reload(device)
 
 
 @router.post(
@@ -177,10 +203,10 @@ def retire_device(request: HttpRequest, device_id: str) -> Any:
     """Retire a device permanently. Its next request is rejected."""
     device = get_by_guid(Device.objects.all(), device_id)
     registration.retire(device)
-    return _reload(device)
+    return reload(device)
 
 
-def _reload(device: Device) -> Device:
+def reload(device: Device) -> Device:
     """Return the device with the values that the database has computed."""
     return Device.objects.get(pk=device.pk)
 

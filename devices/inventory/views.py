@@ -23,7 +23,7 @@ from devices.inventory import tables as inventory_tables
 from devices.inventory.forms import ContentForm, SettingsForm
 from devices.middleware import ZoneRequest
 from devices.models import Device, Role
-from devices.registration import registration
+from devices.registration import changes, registration
 from devices.registration.states import DEVICE, DeviceState
 from devices.zone import settings as zone_settings
 from pki.certificates.details import get_details
@@ -88,7 +88,7 @@ def _chips(
 
 
 def _get_device(pk: UUID) -> Device:
-    return get_object_or_404(Device.objects.select_related("parent"), pk=pk)
+    return get_object_or_404(Device.objects.select_related("parent", "replaces"), pk=pk)
 
 
 @require_safe
@@ -106,6 +106,9 @@ def device(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "may": request.user.has_perm(RIGHT),
         "may_approve": request.user.has_perm("devices.approve_device"),
         "next_states": DEVICE.transitions[found.state],
+        "change": changes.describe_change(found),
+        "replacements": found.replacements.filter(state=DeviceState.WAITING),
+        "released": found.released_until is not None and found.released_until > now,
         "assignments": assignments,
         **_get_certificates(found),
     }

@@ -11,43 +11,45 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from audit.models import Entry
-from devices.models import Device, Role, Zone, ZoneKey
-from devices.registration import keys, server_names, validation
+from devices.models import Device, Role, Zone
+from devices.registration import changes, keys, replacement, server_names, validation
 from devices.registration.states import DeviceState
 from faults import Conflict, Refused
-from pki import names
 from wire import messages
 
 
 @transaction.atomic
 def register(
-    request: messages.RegisterRequest, *, returning: Device | None, now: datetime
+    request: messages.RegisterRequest,
+    *,
+    returning: Device | None,
+    now: datetime,
+    proven: Device | None = None,
 ) -> Device:
     """Register a device with a registration key, or a device that has proved to be `returning`.
 
     A key is valid for one role. A server must also be approved by an administrator unless the key
-    approves servers automatically. A device with a known name reuses its row (re-imaged device).
+    approves servers automatically. A device with a known name reuses its row (re-imaged device),
+    unless the known device is in contact. `proven` is the device whose secret came with a key.
     """
     validation.check_request(request)
     Zone.objects.lock()
     Entry.objects.lock_checkpoint()
     if returning is None:
-        key = keys.use_registration_key(request.key or "", request.role, now)
-        approves = key.approves or request.role == Role.MANAGED
-        validation.check_parent(request)
+        device, approves = _use_key(request, proven=proven, now=now)
     else:
         _check_role(request, returning)
+        device = returning
         # A server that has not been approved cannot approve itself by registering again.
         approves = returning.state == DeviceState.REGISTERED or request.role == Role.MANAGED
-    device = returning or _get_row(request)
-    validation.check_names(request, device.pk)
     _protect_server(device, request, approves=approves)
     previous = device.state
+    _set_fields(device, request, is_fixed=returning is not None, now=now)
     device.state = DeviceState.REGISTERED if approves else DeviceState.WAITING
-    _set_fields(device, request)
     device.credential_epoch += 1
     device.counter = 0
     device.registered_at = now
+    device.released_until = None
     device.has_pending_work = True
     device.save()
     if device.role != Role.MANAGED:
@@ -58,9 +60,23 @@ def register(
         here=previous,
         there=device.state,
         note=device.name,
-        detail={"role": device.role, "addresses": device.addresses},
+        detail={"role": device.role, "fqdn": device.fqdn, "addresses": device.addresses},
     )
     return device
+
+
+def _use_key(
+    request: messages.RegisterRequest, *, proven: Device | None, now: datetime
+) -> tuple[Device, bool]:
+    """Return the row for a registration with a key, and whether the key approves it."""
+    key = keys.use_registration_key(request.key or "", request.role, now)
+    validation.check_parent(request)
+    device = _get_row(request)
+    approves = key.approves or request.role == Role.MANAGED
+    if device.registered_at and not replacement.can_take_over(device, proven=proven, now=now):
+        device = replacement.get_second_row(device, request, key=key.label)
+        approves = False
+    return device, approves
 
 
 def _check_role(request: messages.RegisterRequest, returning: Device) -> None:
@@ -106,21 +122,20 @@ def _get_row(request: messages.RegisterRequest) -> Device:
     return same
 
 
-def _set_fields(device: Device, request: messages.RegisterRequest) -> None:
-    device.fqdn = names.check_fqdn(request.fqdn) if request.fqdn else ""
-    device.addresses = [names.check_address(address) for address in request.addresses]
+def _set_fields(
+    device: Device, request: messages.RegisterRequest, *, is_fixed: bool, now: datetime
+) -> None:
+    """Set what a device reports. With `is_fixed`, a registered server requests changes only."""
     device.os, device.version = request.os[:100], request.agent[:40]
     device.features = list(request.features)
-    device.port, device.content_port = request.port, request.content_port
-    device.preflight_port = request.preflight_port
-    device.parent = Device.objects.content_servers().filter(name=request.parent).first()
     device.initial_csr = request.csr or ""
-    if request.vault_keys is not None:
-        if device.vault_key != request.vault_keys.vault:
-            # The zone keys were encrypted for the key that the server had before reinstallation.
-            ZoneKey.objects.filter(server=device.pk).delete()
-        device.vault_key = request.vault_keys.vault
-        device.ca_vault_key = request.vault_keys.ca_vault
+    if is_fixed and device.role != Role.MANAGED and device.state == DeviceState.REGISTERED:
+        changes.request_change(device, request, now=now)
+        return
+    # A second row has the names of the device that it is to replace.
+    validation.check_names(request, device.replaces_id or device.pk)
+    device.requested_change = {}
+    changes.apply_values(device, changes.get_reported(request))
 
 
 def get_retention_reason(device: Device) -> str:
@@ -158,15 +173,41 @@ def unregister(device: Device) -> None:
 
 
 @transaction.atomic
-def approve(device: Device) -> None:
-    """Approve a server that is waiting for approval."""
+def approve(device: Device, *, epoch: int | None = None) -> None:
+    """Approve a device that is waiting for approval, with its own name.
+
+    `epoch` is the registration that the administrator has read. A later one is not approved.
+    """
     Zone.objects.lock()
+    _check_epoch(device, epoch)
     if device.role != Role.MANAGED:
         server_names.check(server_names.ServerNames.of(device))
     Device.objects.transition(
-        device, DeviceState.REGISTERED, note=device.name, has_pending_work=True
+        device, DeviceState.REGISTERED, note=device.name, has_pending_work=True, replaces=None
     )
     Zone.objects.update(revision=F("revision") + 1)
+
+
+@transaction.atomic
+def replace(device: Device, *, epoch: int | None = None) -> None:
+    """Retire the device whose name a waiting device registered with, and approve it instead."""
+    Zone.objects.lock()
+    _check_epoch(device, epoch)
+    old = replacement.check_replacement(device)
+    if old.state != DeviceState.RETIRED:
+        _remove(old, DeviceState.RETIRED)
+    replacement.take_settings(device, old)
+    approve(device)
+
+
+def _check_epoch(device: Device, epoch: int | None) -> None:
+    device.refresh_from_db()
+    if epoch is not None and device.credential_epoch != epoch:
+        raise Conflict(
+            _("%(device)s has registered again since. Nothing was changed.")
+            % {"device": device.name},
+            action=_("Reload the page, check the name and addresses, and decide again."),
+        )
 
 
 @transaction.atomic

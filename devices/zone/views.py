@@ -18,7 +18,7 @@ from console.pages.responses import missing_right, require_right, show_faults_on
 from devices.identity import zone_keys
 from devices.inventory.forms import KeyForm, ZoneSettingsForm
 from devices.middleware import ZoneRequest
-from devices.models import Device, RegistrationKey, Zone
+from devices.models import Device, RegistrationKey, Role, Zone
 from devices.registration import keys as registration_keys
 from devices.registration.states import DeviceState
 from devices.zone import settings as zone_settings
@@ -72,7 +72,12 @@ def keys(request: ZoneRequest) -> HttpResponse:
         "created": created,
         "keys": RegistrationKey.objects.order_by("-pk")[:MAX_KEYS_SHOWN],
         "usable": set(RegistrationKey.objects.usable(timezone.now()).values_list("pk", flat=True)),
-        "waiting": Device.objects.filter(state=DeviceState.WAITING).order_by("name"),
+        "waiting": Device.objects.filter(state=DeviceState.WAITING)
+        .select_related("replaces")
+        .order_by("name"),
+        "changed": Device.objects.registered()
+        .exclude(role=Role.MANAGED)
+        .exclude(requested_change={}),
         "url": registration_keys.get_primary_server_url(),
     }
     status = 422 if form.errors else 201 if created else 200

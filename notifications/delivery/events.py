@@ -17,6 +17,7 @@ ACTIVATED = "operation.activated"
 COMPLETED = "operation.completed"
 CANCELED = "operation.cancelled"
 DEVICE_FAILED = "device.failed"
+DEVICE_DECISION = "device.decision-needed"
 TEST = "test"
 # In the order in which they are shown.
 EVENTS: dict[str, str | Promise] = {
@@ -29,9 +30,20 @@ EVENTS: dict[str, str | Promise] = {
     COMPLETED: _("Operation complete"),
     CANCELED: _("Operation canceled or rolled back"),
     DEVICE_FAILED: _("Update failed on a server or device"),
+    DEVICE_DECISION: _(
+        "Device re-registered, or server with changed names, waiting for a decision"
+    ),
 }
 # Default events of a new target: those that need attention.
-DEFAULT_EVENTS = (EXPIRING, APPROVAL_NEEDED, BLOCKED, FAILED, COMPLETED, DEVICE_FAILED)
+DEFAULT_EVENTS = (
+    EXPIRING,
+    APPROVAL_NEEDED,
+    BLOCKED,
+    FAILED,
+    COMPLETED,
+    DEVICE_FAILED,
+    DEVICE_DECISION,
+)
 
 
 @dataclass(frozen=True)

@@ -183,8 +183,11 @@ def _send(
 
 
 def _proof_headers(host: Host, request: RegisterRequest, data: bytes) -> Dict[str, str]:
-    """Return the credentials of the previous identity if there is no registration key (D-51)."""
-    if request.key or not request.device:
+    """Return the credentials of the previous identity (D-51).
+
+    With a registration key, they only prove that this is the same device (D-124).
+    """
+    if not request.device:
         return {}
     device = host.device
     credentials = authentication.sign(
@@ -195,7 +198,8 @@ def _proof_headers(host: Host, request: RegisterRequest, data: bytes) -> Dict[st
         path=PATH,
         body=data,
     )
-    return {"Authorization": credentials.header()}
+    name = authentication.PREVIOUS_IDENTITY if request.key else "Authorization"
+    return {name: credentials.header()}
 
 
 def _build_device(options: RegistrationOptions, response: RegisterResponse) -> Device:

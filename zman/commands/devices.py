@@ -1,4 +1,4 @@
-"""Approve, unregister, or retire a device."""
+"""Decide on devices and their changes, and unregister or retire a device."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from zman.client.lookup import get_device
 
 ACTIONS = {
     "approve": "approve a server that is waiting for approval",
+    "replace": "approve a device that is waiting with the name of another one, and retire that one",
+    "release": "allow a device with a registration key to take over this name for 24 hours",
+    "approve-change": "approve the changed names, addresses, or keys that a server reports",
+    "reject-change": "reject the changed names, addresses, or keys that a server reports",
     "unregister": "unregister a device",
     "retire": "retire a device permanently",
 }
+
+CHANGE_ACTIONS = ("approve-change", "reject-change")
 
 
 def add_commands(commands: Commands) -> None:
@@ -25,6 +31,13 @@ def add_commands(commands: Commands) -> None:
 def run_action(api: Console, out: Output, args: Namespace) -> None:
     """Run one of ACTIONS on a device."""
     device = get_device(api, args.device)
-    out.confirm(f"{args.action.capitalize()} {device['name']}?", yes=args.yes)
-    changed = api.post(f"devices/{device['id']}/{args.action}")
+    words, body = args.action.replace("-", " ").capitalize(), None
+    if args.action in CHANGE_ACTIONS:
+        requested = device["requested_change"] or {"at": "", "changes": []}
+        body = {"at": requested["at"]}
+        for value in requested["changes"]:
+            out.say(f"{value['name']}: {value['before']} -> {value['after']}")
+        words = f"{words} of"
+    out.confirm(f"{words} {device['name']}?", yes=args.yes)
+    changed = api.post(f"devices/{device['id']}/{args.action}", body)
     out.result(changed, f"{device['name']} is {changed['state']}.")

@@ -10,6 +10,7 @@ from devices.models import Device, Role
 from pki.certificates import details
 from systemupdates.updates.states import AssignmentState
 from tests.support import factories
+from tests.support.clients import log_in
 
 pytestmark = pytest.mark.django_db
 
@@ -17,9 +18,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def client():
     factories.zone()
-    client = Client()
-    client.force_login(factories.admin())
-    return client
+    return log_in(factories.admin(), reauthenticated=False)
 
 
 def list_names(client, query=""):

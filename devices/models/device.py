@@ -1,4 +1,4 @@
-"""The zone and its settings, its devices, registration keys, and the encrypted zone keys."""
+"""Devices: Primary Servers, satellites, and managed devices."""
 
 from __future__ import annotations
 
@@ -6,92 +6,12 @@ import uuid
 from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.utils.translation import gettext as _
 
 from audit.models import StatefulModel, StatefulQuerySet
+from devices.models.zone import Zone
 from devices.registration.states import DEVICE, DeviceState
-from faults import NotFound
 from wire import messages
-
-DAY = 86_400
-
-
-def _seconds(default: int, least: int, most: int) -> models.PositiveIntegerField[int, int]:
-    limits = [MinValueValidator(least), MaxValueValidator(most)]
-    return models.PositiveIntegerField(default=default, validators=limits)
-
-
-class ZoneQuerySet(models.QuerySet["Zone"]):
-    """Access to the one zone of a database."""
-
-    def get_zone(self) -> Zone:
-        """Return the zone. Raise NotFound if it has not been created."""
-        zone = self.first()
-        if zone is None:
-            missing = _("No zone has been created yet.")
-            raise NotFound(missing, action=_("To create the zone, run manage.py create_zone."))
-        return zone
-
-    def lock(self) -> Zone:
-        """Lock and return the zone, so that only one such action runs at a time."""
-        return self.select_for_update().get()
-
-
-class Zone(models.Model):
-    """The zone and its settings (D-48). All durations are in seconds."""
-
-    guid = models.UUIDField(default=uuid.uuid4, unique=True)
-    name = models.CharField(max_length=64)
-    public_key = models.CharField(max_length=64)
-    created_at = models.DateTimeField(auto_now_add=True)
-    epoch = models.PositiveIntegerField(default=0)
-    revision = models.PositiveBigIntegerField(default=1)
-
-    refresh_seconds = _seconds(12 * 3600, 1, 7 * DAY)
-    primary_replication_seconds = _seconds(3600, 1, 7 * DAY)
-    satellite_replication_seconds = _seconds(300, 1, 7 * DAY)
-    bandwidth_kib = _seconds(0, 0, 10 * 1024 * 1024)
-    """Replication limit of each content server in KiB per second. 0 means no limit."""
-    stage_timeout_seconds = _seconds(3 * DAY, 60, 90 * DAY)
-    grace_seconds = _seconds(30 * DAY, 1, 3650 * DAY)
-    lead_time_seconds = _seconds(900, 1, 30 * DAY)
-    freeze_seconds = _seconds(600, 1, DAY)
-    server_certificate_days = _seconds(365, 1, 3650)
-    renewal_days = _seconds(30, 1, 365)
-    automatic_renewal = models.BooleanField(default=True)
-    ready_servers = models.BooleanField(default=False)
-    """Whether every Primary Server must have applied the update before a CA is activated."""
-    ready_percent = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(100)])
-    """Share of devices seen within `ready_days` that must pass the preflight check. 0 is off."""
-    ready_days = _seconds(30, 1, 365)
-    time_zone = models.CharField(max_length=64, default="UTC")
-
-    objects = ZoneQuerySet.as_manager()
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def refresh(self) -> timedelta:
-        """Return the refresh interval."""
-        return timedelta(seconds=self.refresh_seconds)
-
-    @property
-    def lead_time(self) -> timedelta:
-        """Return the minimum time between the start of an operation and its activation."""
-        return timedelta(seconds=self.lead_time_seconds)
-
-    @property
-    def freeze_period(self) -> timedelta:
-        """Return how long before its activation an operation can no longer be canceled."""
-        return timedelta(seconds=self.freeze_seconds)
-
-    @property
-    def grace(self) -> timedelta:
-        """Return the grace period of an old root."""
-        return timedelta(seconds=self.grace_seconds)
 
 
 class Role(models.TextChoices):
@@ -164,6 +84,17 @@ class Device(StatefulModel):
     clock_skew_seconds = models.FloatField(default=0)
     failed_contacts = models.BigIntegerField(default=0)
     """Number of connections on which the device could not verify a server."""
+
+    requested_change = models.JSONField(default=dict, blank=True)
+    """What this server reported and an administrator must approve first (D-123). {} is nothing."""
+    needs_certificate = models.BooleanField(default=False)
+    """Whether a certificate for approved changes must be created."""
+    replaces = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="replacements"
+    )
+    """The device with the same name that was in contact when this one registered (D-124)."""
+    released_until = models.DateTimeField(null=True, blank=True)
+    """Until when another device can take over this name with a registration key."""
 
     vault_key = models.CharField(max_length=100, blank=True)
     ca_vault_key = models.CharField(max_length=100, blank=True)
@@ -244,55 +175,3 @@ class Device(StatefulModel):
             content_url=self.get_url(self.content_port, "http"),
             preflight_url=self.get_url(self.preflight_port, "https") if self.is_certified else "",
         )
-
-
-class RegistrationKeyQuerySet(models.QuerySet["RegistrationKey"]):
-    """Registration keys."""
-
-    def usable(self, now: datetime) -> Self:
-        """Return the keys that are not revoked, expired, or used up."""
-        return self.filter(revoked_at=None, uses_left__gt=0).filter(
-            models.Q(expires_at=None) | models.Q(expires_at__gt=now)
-        )
-
-
-class RegistrationKey(models.Model):
-    """A registration key. Only the SHA-256 of its secret is stored."""
-
-    label = models.CharField(max_length=100)
-    digest = models.CharField(max_length=64, unique=True)
-    role = models.CharField(max_length=32, choices=Role.choices, default=Role.MANAGED)
-    approves = models.BooleanField(default=False)
-    uses = models.PositiveIntegerField(default=1)
-    uses_left = models.PositiveIntegerField(default=1)
-    created_by = models.CharField(max_length=200, blank=True)
-    expires_at = models.DateTimeField(null=True, blank=True)
-    revoked_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    objects = RegistrationKeyQuerySet.as_manager()
-
-    def __str__(self) -> str:
-        return self.label
-
-
-class ZoneKey(models.Model):
-    """The zone key or the zone master key, encrypted for one Primary Server."""
-
-    class Kind(models.TextChoices):
-        """The two secrets of the zone."""
-
-        SIGNING = "signing", "Zone key"
-        MASTER = "master", "Zone master key"
-
-    kind = models.CharField(max_length=16, choices=Kind.choices)
-    server = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="zone_keys")
-    blob = models.TextField()
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint("kind", "server", name="zone_key_once_per_server")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.kind} for {self.server}"

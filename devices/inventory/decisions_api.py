@@ -1,0 +1,68 @@
+"""REST API of decisions on devices: taken names, releases, and changes that servers report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja import Router
+
+from console.rest.api import RequestBody, Text, get_by_guid, require
+from devices.inventory.api import APPROVE, DeviceOut, reload
+from devices.models import Device
+from devices.registration import changes, registration, replacement
+
+router = Router()
+
+
+@router.post(
+    "/devices/{device_id}/replace", response=DeviceOut, auth=require(APPROVE), tags=["devices"]
+)
+def replace_device(request: HttpRequest, device_id: str) -> Any:
+    """Approve a device that is waiting with the name of another one, which is retired."""
+    device = get_by_guid(Device.objects.all(), device_id)
+    registration.replace(device)
+    return reload(device)
+
+
+@router.post(
+    "/devices/{device_id}/release", response=DeviceOut, auth=require(APPROVE), tags=["devices"]
+)
+def release_device(request: HttpRequest, device_id: str) -> Any:
+    """Release a device for re-imaging: for 24 hours, a registration key can take over its name."""
+    device = get_by_guid(Device.objects.all(), device_id)
+    replacement.release(device, now=timezone.now())
+    return reload(device)
+
+
+class ChangeDecisionIn(RequestBody):
+    """The change to decide on. With `at`, a change that was requested later is not affected."""
+
+    at: Text = ""
+
+
+@router.post(
+    "/devices/{device_id}/approve-change",
+    response=DeviceOut,
+    auth=require(APPROVE),
+    tags=["devices"],
+)
+def approve_change(request: HttpRequest, device_id: str, body: ChangeDecisionIn) -> Any:
+    """Approve the change that a server has reported. The server gets a new certificate."""
+    device = get_by_guid(Device.objects.all(), device_id)
+    changes.approve_change(device, at=body.at)
+    return reload(device)
+
+
+@router.post(
+    "/devices/{device_id}/reject-change",
+    response=DeviceOut,
+    auth=require(APPROVE),
+    tags=["devices"],
+)
+def reject_change(request: HttpRequest, device_id: str, body: ChangeDecisionIn) -> Any:
+    """Reject the change that a server has reported. Its record stays in force."""
+    device = get_by_guid(Device.objects.all(), device_id)
+    changes.reject_change(device, at=body.at)
+    return reload(device)

@@ -1,0 +1,19 @@
+"""Models of the zone, its devices, registration keys, and the encrypted zone keys."""
+
+from __future__ import annotations
+
+from devices.models.device import Device, DeviceQuerySet, Role
+from devices.models.keys import RegistrationKey, RegistrationKeyQuerySet, ZoneKey
+from devices.models.zone import DAY, Zone, ZoneQuerySet
+
+__all__ = [
+    "DAY",
+    "Device",
+    "DeviceQuerySet",
+    "RegistrationKey",
+    "RegistrationKeyQuerySet",
+    "Role",
+    "Zone",
+    "ZoneKey",
+    "ZoneQuerySet",
+]

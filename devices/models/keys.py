@@ -1,0 +1,62 @@
+"""Registration keys, and the encrypted zone keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Self
+
+from django.db import models
+
+from devices.models.device import Device, Role
+
+
+class RegistrationKeyQuerySet(models.QuerySet["RegistrationKey"]):
+    """Registration keys."""
+
+    def usable(self, now: datetime) -> Self:
+        """Return the keys that are not revoked, expired, or used up."""
+        return self.filter(revoked_at=None, uses_left__gt=0).filter(
+            models.Q(expires_at=None) | models.Q(expires_at__gt=now)
+        )
+
+
+class RegistrationKey(models.Model):
+    """A registration key. Only the SHA-256 of its secret is stored."""
+
+    label = models.CharField(max_length=100)
+    digest = models.CharField(max_length=64, unique=True)
+    role = models.CharField(max_length=32, choices=Role.choices, default=Role.MANAGED)
+    approves = models.BooleanField(default=False)
+    uses = models.PositiveIntegerField(default=1)
+    uses_left = models.PositiveIntegerField(default=1)
+    created_by = models.CharField(max_length=200, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = RegistrationKeyQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class ZoneKey(models.Model):
+    """The zone key or the zone master key, encrypted for one Primary Server."""
+
+    class Kind(models.TextChoices):
+        """The two secrets of the zone."""
+
+        SIGNING = "signing", "Zone key"
+        MASTER = "master", "Zone master key"
+
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    server = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="zone_keys")
+    blob = models.TextField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint("kind", "server", name="zone_key_once_per_server")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} for {self.server}"
