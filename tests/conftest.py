@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from django.db import connection
 from django.test import TransactionTestCase
 
 from audit.chain import append_only
+from tests.support import receivers
 
 if TYPE_CHECKING:
     from tests.support.zone import TestZone
@@ -44,6 +46,23 @@ def zone(db: None, tmp_path: Path, settings: Any) -> Iterator[TestZone]:
     forget()
     yield small_zone.found(tmp_path / "ps-01")
     forget()
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Any]:
+    """Receive webhooks on loopback, which is allowed for the test."""
+    settings.WEBHOOK_NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
+    with receivers.http_server() as server:
+        yield server
+
+
+@pytest.fixture
+def mailbox(settings: Any) -> Iterator[Any]:
+    """Receive mail on loopback."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    with receivers.mail_server() as (box, port):
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+        yield box
 
 
 @pytest.fixture(autouse=True, scope="session")

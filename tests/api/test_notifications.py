@@ -1,7 +1,5 @@
 """REST API: notification targets and sent notifications."""
 
-import ipaddress
-
 import pytest
 from django.utils import timezone
 
@@ -13,13 +11,6 @@ from tests.support import receivers
 
 EVENTS = ["operation.blocked", "operation.completed"]
 MAIL = {"kind": "mail", "name": "team", "events": EVENTS, "recipients": ["team@acme.example"]}
-
-
-@pytest.fixture
-def receiver(settings):
-    settings.WEBHOOK_NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
-    with receivers.http_server() as server:
-        yield server
 
 
 @pytest.fixture

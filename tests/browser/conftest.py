@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.core.signals import request_finished, request_started
-from django.test import Client
-from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.support import clients
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 CHROMIUM = os.environ.get("ZCC_CHROMIUM", "/usr/bin/chromium")
@@ -130,12 +130,7 @@ def log_in(context: BrowserContext, live_server: Any, faultless: Page) -> Callab
     """Log a user in by cookie, with a fresh proof of the password, and give the page."""
 
     def enter(user: Any, *, reauthenticated: bool = True) -> Page:
-        client = Client()
-        client.force_login(user)
-        if reauthenticated:
-            session = client.session
-            session["authenticated_at"] = timezone.now().timestamp()
-            session.save()
+        client = clients.log_in(user, reauthenticated=reauthenticated)
         name = django_settings.SESSION_COOKIE_NAME
         cookie = {"name": name, "value": client.cookies[name].value, "url": live_server.url}
         context.add_cookies([cookie])  # type: ignore[list-item]  # a plain dictionary of its type

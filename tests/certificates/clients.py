@@ -3,23 +3,17 @@
 import json
 from datetime import timedelta
 
-from django.test import Client
 from django.utils import timezone
 
 from tests.support import factories
+from tests.support.clients import log_in
 
 PAGE = "/configuration/certificates/"
 
 
 def entered(user, *, reauthenticated=True, htmx=True):
     """Log a user in, with a fresh proof of the password unless told."""
-    client = Client(headers={"HX-Request": "true"} if htmx else None)
-    client.force_login(user)
-    if reauthenticated:
-        session = client.session
-        session["authenticated_at"] = timezone.now().timestamp()
-        session.save()
-    return client
+    return log_in(user, reauthenticated=reauthenticated, htmx=htmx)
 
 
 def events(response):

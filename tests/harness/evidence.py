@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import json
 import re
 import socket
@@ -54,12 +53,6 @@ def _contact(host: str, said: dict[str, Any]) -> Contact:
         anchored=said.get("anchored", ""),
         error=said.get("error", ""),
     )
-
-
-def longest_gap(found: list[Contact], host: str) -> float:
-    """Return the longest time in seconds that a host had no successful contact."""
-    times = [one.t for one in found if one.host == host and one.ok]
-    return max((after - before for before, after in itertools.pairwise(times)), default=0)
 
 
 def served_certificate(address: str, port: int) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -225,21 +226,8 @@ def zone_in(
 
 
 @contextmanager
-def running_zone(
-    folder: Path,
-    *,
-    devices: int = 3,
-    primaries: int = 2,
-    satellites: int = 2,
-    environment: dict[str, str] | None = None,
-) -> Iterator[Zone]:
-    """Yield a running zone."""
-    with zone_in(
-        folder,
-        devices=devices,
-        primaries=primaries,
-        satellites=satellites,
-        environment=environment,
-    ) as zone:
+def running_zone(folder: Path, **plan: Any) -> Iterator[Zone]:
+    """Yield a running zone. The plan is that of zone_in."""
+    with zone_in(folder, **plan) as zone:
         zone.start()
         yield zone

@@ -53,7 +53,7 @@ def to_external(ca: PublicCA, **changes: Any) -> Operation:
     return creation.change_to_external(order, by=None, key=uuid4(), now=timezone.now())
 
 
-def remint_ca(**changes: Any) -> Operation:
+def remint_ca_request(**changes: Any) -> requests.RemintCARequest:
     """Return a request for Remint CA."""
     values: dict[str, Any] = {
         "common_name": "TEST-ZONE",
@@ -62,7 +62,12 @@ def remint_ca(**changes: Any) -> Operation:
         "include_dns": False,
         "activates_at": soon(),
     }
-    order = requests.RemintCARequest(**{**values, **changes})
+    return requests.RemintCARequest(**{**values, **changes})
+
+
+def remint_ca(**changes: Any) -> Operation:
+    """Create an operation Remint CA."""
+    order = remint_ca_request(**changes)
     return creation.remint_ca(order, by=None, key=uuid4(), now=timezone.now())
 
 

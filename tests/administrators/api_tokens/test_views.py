@@ -4,28 +4,18 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 
 from audit.models import Entry
 from console.access.api_tokens import RIGHTS, token_digest
 from console.models import ApiToken
 from tests.support import factories
+from tests.support.clients import log_in
 
 pytestmark = pytest.mark.django_db
 PAGE = "/preferences/tokens/"
 DEPLOY = "systemupdates.deploy_update"
 TEXT = re.compile(r"zcct_[A-Za-z0-9_-]{43}")
-
-
-def log_in(user, *, reauthenticated=True):
-    client = Client()
-    client.force_login(user)
-    if reauthenticated:
-        session = client.session
-        session["authenticated_at"] = timezone.now().timestamp()
-        session.save()
-    return client
 
 
 @pytest.fixture

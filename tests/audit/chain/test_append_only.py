@@ -1,9 +1,7 @@
 """The ledger is append-only in the database itself: no trace, no act (S-40 to S-44)."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -19,9 +17,10 @@ from certificates.models import (
     IssuedCertificate,
     Operation,
 )
-from certificates.operations import cancellation, creation, preparation, requests
+from certificates.operations import cancellation, preparation
 from devices.models import Device, Zone
 from systemupdates.models import Assignment, SystemUpdate, TrustNotice
+from tests.support import walkthrough
 from tests.support.zone import TestZone
 from wire import messages
 
@@ -120,18 +119,6 @@ def dead_ledger() -> Callable[[], None]:
     return die
 
 
-def remint(**changes: Any) -> Operation:
-    values = {
-        "common_name": "TEST-ZONE",
-        "key_length": 256,
-        "years": 10,
-        "include_dns": False,
-        "activates_at": timezone.now() + timedelta(minutes=10),
-    }
-    order = requests.RemintCARequest(**{**values, **changes})
-    return creation.remint_ca(order, by=None, key=uuid4(), now=timezone.now())
-
-
 def refused(act: Callable[[], object]) -> None:
     before = rows()
     with pytest.raises(DatabaseError, match="injected"), transaction.atomic():
@@ -141,11 +128,11 @@ def refused(act: Callable[[], object]) -> None:
 
 def test_without_a_trace_nothing_is_started(zone: TestZone, dead_ledger: Any) -> None:
     dead_ledger()
-    refused(remint)
+    refused(walkthrough.remint_ca)
 
 
 def test_without_a_trace_nothing_is_cancelled(zone: TestZone, dead_ledger: Any) -> None:
-    operation = remint()
+    operation = walkthrough.remint_ca()
     dead_ledger()
     refused(lambda: cancellation.cancel(operation, now=timezone.now()))
 
@@ -153,7 +140,7 @@ def test_without_a_trace_nothing_is_cancelled(zone: TestZone, dead_ledger: Any) 
 def test_without_a_trace_no_ca_is_made_and_no_manifest_signed(
     zone: TestZone, dead_ledger: Any
 ) -> None:
-    operation = remint()
+    operation = walkthrough.remint_ca()
     dead_ledger()
     refused(lambda: preparation.prepare(operation, now=timezone.now()))
 

@@ -18,13 +18,9 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def ca():
-    factories.zone()
-    holder = factories.server("ps-01")
-    authority = factories.authority(holder)
-    factories.certificate(holder, authority)
-    factories.certificate(factories.server("ps-02"), authority)
-    return authority
+def ca(ca):
+    factories.certificate(factories.server("ps-02"), ca)
+    return ca
 
 
 def ends(days, name=""):

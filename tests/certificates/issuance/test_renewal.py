@@ -9,7 +9,8 @@ from certificates.issuance import renewal
 from certificates.models import Operation, ServerCertificate
 from certificates.operations import cancellation
 from devices.models import Device
-from tests.certificates.operations.test_remint_ca import start, step
+from tests.certificates.operations.test_remint_ca import step
+from tests.support import walkthrough
 
 
 @pytest.fixture
@@ -70,5 +71,5 @@ def test_renewal_can_be_turned_off(zone, soon):
 
 
 def test_renewal_waits_for_a_ca_operation(zone, soon):
-    start()
+    walkthrough.remint_ca()
     assert renewal.list_due_servers(timezone.now() + (soon - timezone.now())) == []

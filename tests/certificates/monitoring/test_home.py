@@ -26,15 +26,6 @@ HOSTILE = "<img src=x onerror=1>\"'\u202e"
 
 
 @pytest.fixture
-def ca():
-    factories.zone()
-    holder = factories.server("ps-01")
-    authority = factories.authority(holder)
-    factories.certificate(holder, authority)
-    return authority
-
-
-@pytest.fixture
 def client(ca):
     client = Client()
     client.force_login(factories.admin())

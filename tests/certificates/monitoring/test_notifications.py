@@ -19,7 +19,7 @@ from notifications.targets import targets
 from systemupdates.models import Assignment
 from systemupdates.updates.states import AssignmentState
 from tests.harness.zone import until
-from tests.notifications.conftest import EVERY, mailbox, receiver  # noqa: F401 - fixtures
+from tests.notifications.conftest import EVERY
 from tests.support import factories, receivers
 
 pytestmark = pytest.mark.django_db
@@ -133,7 +133,7 @@ def test_nothing_is_notified_without_a_reason(operation):
     assert not notifications.is_due(timezone.now())
 
 
-def test_the_first_mail_server_gets_a_target_for_administrators(zone, mailbox):  # noqa: F811
+def test_the_first_mail_server_gets_a_target_for_administrators(zone, mailbox):
     user = factories.admin()
     user.email = "admin@acme.example"
     user.save()
@@ -150,7 +150,7 @@ def test_the_first_mail_server_gets_a_target_for_administrators(zone, mailbox): 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_periodic_task_creates_and_sends_notifications(zone, receiver, monkeypatch):  # noqa: F811
+def test_the_periodic_task_creates_and_sends_notifications(zone, receiver, monkeypatch):
     """The periodic task alone is sufficient, because the database holds the state."""
     target, secret = targets.create_target(
         Target.Kind.WEBHOOK, targets.TargetSettings("pager", EVERY, url=receiver.url)

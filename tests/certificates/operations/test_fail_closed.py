@@ -64,10 +64,6 @@ def code():
     return Authenticator(second()).code()
 
 
-def ready_job(zone):
-    return VaultJob.objects.get()
-
-
 KEPT: dict[str, Any] = {}
 CANCEL = metadata.Cancellation(id="1", zone="1", revision=1)
 OUTSIDE = PublicCA()

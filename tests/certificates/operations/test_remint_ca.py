@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from certificates.issuance import signing
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
-from certificates.operations import cancellation, creation, preparation, requests, scheduler
+from certificates.operations import cancellation, creation, preparation, scheduler
 from certificates.operations.activation_time import TooEarly, TooLate
 from certificates.operations.states import AuthorityState, FutureState, OperationState
 from faults import Conflict, Invalid
@@ -16,27 +16,13 @@ from pki.certificates import details
 from pki.chains import chains as chains_chain
 from systemupdates.assignments import rollout
 from systemupdates.models import TrustNotice
+from tests.support import walkthrough
 from wire import messages, metadata
 from wire.envelope import Envelope
 from wire.json_codec import build
 from wire.metadata import verify_document
 
 S = OperationState
-
-
-def make_request(**changes):
-    values = {
-        "common_name": "TEST-ZONE",
-        "key_length": 256,
-        "years": 10,
-        "include_dns": False,
-        "activates_at": timezone.now() + timedelta(minutes=10),
-    }
-    return requests.RemintCARequest(**{**values, **changes})
-
-
-def start(**changes):
-    return creation.remint_ca(make_request(**changes), by=None, key=uuid4(), now=timezone.now())
 
 
 def step(operation, **later):
@@ -46,7 +32,7 @@ def step(operation, **later):
 
 
 def prepared():
-    operation = start()
+    operation = walkthrough.remint_ca()
     while preparation.prepare(operation, now=timezone.now()):
         pass
     return Operation.objects.get(pk=operation.pk)
@@ -132,15 +118,15 @@ def test_the_manifest_is_signed_with_the_zone_key_and_lists_its_files(zone):
 
 def test_the_same_idempotency_key_returns_the_same_operation(zone):
     key = uuid4()
-    one = creation.remint_ca(make_request(), by=None, key=key, now=timezone.now())
-    two = creation.remint_ca(make_request(), by=None, key=key, now=timezone.now())
+    one = creation.remint_ca(walkthrough.remint_ca_request(), by=None, key=key, now=timezone.now())
+    two = creation.remint_ca(walkthrough.remint_ca_request(), by=None, key=key, now=timezone.now())
     assert one == two
 
 
 def test_a_second_operation_is_rejected(zone):
-    start()
+    walkthrough.remint_ca()
     with pytest.raises(Conflict, match="already in progress"):
-        start()
+        walkthrough.remint_ca()
     assert Operation.objects.count() == 1
 
 
@@ -157,24 +143,24 @@ def test_a_second_operation_is_rejected(zone):
 )
 def test_invalid_values_are_rejected_with_the_field(zone, change):
     with pytest.raises(Invalid) as caught:
-        start(**change)
+        walkthrough.remint_ca(**change)
     assert caught.value.field == next(iter(change))
     assert not Operation.objects.exists()
 
 
 def test_an_activation_before_the_minimum_lead_time_is_rejected(zone):
     with pytest.raises(TooEarly, match="later than"):
-        start(activates_at=timezone.now() + timedelta(seconds=50))
+        walkthrough.remint_ca(activates_at=timezone.now() + timedelta(seconds=50))
 
 
 def test_an_activation_after_the_expiration_of_the_ca_is_rejected(zone):
     with pytest.raises(TooLate, match="the zone CA CN=TEST-ZONE expires"):
-        start(activates_at=timezone.now() + timedelta(days=3660))
+        walkthrough.remint_ca(activates_at=timezone.now() + timedelta(days=3660))
 
 
 def test_an_immediate_activation_is_rejected_if_the_ca_is_valid(zone):
     with pytest.raises(TooEarly):
-        start(activates_at=None)
+        walkthrough.remint_ca(activates_at=None)
 
 
 def test_an_operation_is_blocked_if_a_server_has_no_new_certificate(zone):
@@ -208,7 +194,7 @@ def test_cancellation_discards_everything_and_allows_a_new_operation(zone):
     assert cancel.id == update
     zone.first.report(update, messages.CANCELED)
     assert not zone.first.refresh()["notices"]
-    start()
+    walkthrough.remint_ca()
 
 
 def test_a_device_without_the_update_receives_the_cancellation(zone):

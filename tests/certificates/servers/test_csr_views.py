@@ -32,12 +32,10 @@ S = FutureState
 
 
 @pytest.fixture(autouse=True)
-def enqueued(monkeypatch):
-    """Record what would be enqueued."""
-    found: list[object] = []
-    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", found.append)
-    monkeypatch.setattr("certificates.tasks.notify_agents", lambda: found.append("agents"))
-    return found
+def enqueued(enqueued, monkeypatch):
+    """Collect also that the agents would be notified."""
+    monkeypatch.setattr("certificates.tasks.notify_agents", lambda: enqueued.append("agents"))
+    return enqueued
 
 
 @pytest.fixture

@@ -15,29 +15,16 @@ from devices.models import Device, Role
 from tests.certificates.clients import PAGE, entered, events, local
 from tests.support import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("enqueued")]
 SELECTED = f"{PAGE}servers/selected/"
 KINDS = Operation.Kind
 
 
-@pytest.fixture(autouse=True)
-def enqueued(monkeypatch):
-    """Record what would be enqueued. ps-01 is the initiating server."""
-    found: list[object] = []
-    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", found.append)
-    here = "certificates.operations.creation.get_initiating_server"
-    monkeypatch.setattr(here, lambda: Device.objects.get(name="ps-01"))
-    return found
-
-
 @pytest.fixture
-def ca():
-    factories.zone()
-    holder = factories.server("ps-01", dns_names=["www.acme.example"])
-    authority = factories.authority(holder)
-    factories.certificate(holder, authority)
-    factories.certificate(factories.server("ps-02"), authority)
-    return authority
+def ca(ca):
+    Device.objects.update(dns_names=["www.acme.example"])
+    factories.certificate(factories.server("ps-02"), ca)
+    return ca
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from systemupdates.models import Assignment
 from systemupdates.updates import tables
 from systemupdates.updates.states import AssignmentState
 from tests.support import factories
+from tests.support.clients import log_in
 
 pytestmark = pytest.mark.django_db
 A = AssignmentState
@@ -19,9 +20,7 @@ LIST = "/system-updates/"
 @pytest.fixture
 def client():
     factories.zone()
-    client = Client()
-    client.force_login(factories.admin())
-    return client
+    return log_in(factories.admin(), reauthenticated=False)
 
 
 @pytest.fixture

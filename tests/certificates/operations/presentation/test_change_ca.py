@@ -16,27 +16,8 @@ from tests.certificates.clients import PAGE, entered, events, external_root, loc
 from tests.pki import factories as pki_make
 from tests.support import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("enqueued")]
 CHANGE = f"{PAGE}change-ca/"
-
-
-@pytest.fixture(autouse=True)
-def enqueued(monkeypatch):
-    """Collect enqueued operations. The initiating server is ps-01."""
-    found: list[object] = []
-    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", found.append)
-    target = "certificates.operations.creation.get_initiating_server"
-    monkeypatch.setattr(target, lambda: Device.objects.get(name="ps-01"))
-    return found
-
-
-@pytest.fixture
-def ca():
-    factories.zone()
-    holder = factories.server("ps-01")
-    authority = factories.authority(holder)
-    factories.certificate(holder, authority)
-    return authority
 
 
 @pytest.fixture

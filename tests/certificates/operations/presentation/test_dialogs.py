@@ -1,12 +1,10 @@
 """The dialogs: View Certificate, Remint CA, Assign Now, Cancel, replication (manual, 1.2)."""
 
 import hashlib
-import json
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 
 from certificates.models import Authority, Operation
@@ -15,44 +13,17 @@ from devices.models import Device, Role
 from pki.certificates import details
 from systemupdates.models import Replica
 from systemupdates.updates.states import AssignmentState, ReplicaState
+from tests.certificates.clients import PAGE, entered, events
 from tests.support import factories
 
-pytestmark = pytest.mark.django_db
-PAGE = "/configuration/certificates/"
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("enqueued")]
 REMINT = f"{PAGE}remint-ca/"
 S = OperationState
-
-
-@pytest.fixture(autouse=True)
-def enqueued(monkeypatch):
-    """Collect enqueued operations instead of enqueueing tasks."""
-    found: list[object] = []
-    monkeypatch.setattr("certificates.tasks.operations.enqueue_operation", found.append)
-    return found
-
-
-@pytest.fixture
-def ca():
-    factories.zone()
-    holder = factories.server("ps-01")
-    authority = factories.authority(holder)
-    factories.certificate(holder, authority)
-    return authority
 
 
 @pytest.fixture
 def client(ca):
     return entered(factories.admin())
-
-
-def entered(user, *, reauthenticated=True):
-    client = Client(headers={"HX-Request": "true"})
-    client.force_login(user)
-    if reauthenticated:
-        session = client.session
-        session["authenticated_at"] = timezone.now().timestamp()
-        session.save()
-    return client
 
 
 def form_data(**changes):
@@ -66,10 +37,6 @@ def form_data(**changes):
         "key": str(uuid4()),
     }
     return {name: v for name, v in {**values, **changes}.items() if v is not None}
-
-
-def events(response):
-    return json.loads(response.headers.get("HX-Trigger", "{}"))
 
 
 def test_view_certificate_shows_what_the_manual_lists(client, ca):
