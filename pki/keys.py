@@ -74,23 +74,13 @@ def get_public_key(key_pem: str) -> str:
     return loading.serialize_public_key(loading.load_private_key(key_pem).public_key())
 
 
-def get_key_length(pem: str) -> int:
-    """Return the length of a private or public key in bits."""
-    return _load_any_public_key(pem).key_size
-
-
-def check_public_key(spki_pem: str) -> None:
-    """Raise WeakKey if the key policy does not allow the public key (docs/decisions.md D-9)."""
-    check_key(loading.load_public_key(spki_pem))
-
-
 def is_same_key(key_pem: str, other_pem: str) -> bool:
     """Return True if a private key matches a certificate, CSR, or public key (all PEM)."""
     return loading.load_private_key(key_pem).public_key() == _load_any_public_key(other_pem)
 
 
 def check_key(key: PublicKey) -> None:
-    """Raise WeakKey if the key policy does not allow a loaded key."""
+    """Raise WeakKey if the key policy does not allow a loaded key (docs/decisions.md D-9)."""
     if loading.is_rsa(key):
         _check_rsa(key)
     if loading.is_ec(key) and key.curve.name not in _CURVE_NAMES:

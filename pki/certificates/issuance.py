@@ -43,7 +43,6 @@ __all__ = [
 ]
 
 _RANDOM_BITS = lint.MAX_SERIAL_BITS - 1
-_MAX_YEAR = 9999
 
 
 def generate_serial() -> int:

@@ -11,7 +11,7 @@ from pki import keys
 from pki.certificates import build, loading
 from pki.certificates.loading import PublicKey
 from pki.errors import BadRequest, PkiFault
-from pki.names import Names, Subject, check_names, escape_text, format_name
+from pki.names import Names, Subject, check_names
 
 MAX_REQUEST = 64 * 1024
 
@@ -42,14 +42,6 @@ class CertificateRequest:
     def key_length(self) -> int:
         """The length of the key in bits."""
         return self.key.key_size
-
-    @cached_property
-    def subject_text(self) -> str:
-        """The requested subject, escaped. Empty if it cannot be parsed."""
-        try:
-            return escape_text(format_name(self.loaded.subject))
-        except Exception:  # hostile subjects can raise any error
-            return ""
 
     @cached_property
     def names(self) -> Names:

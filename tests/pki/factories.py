@@ -17,6 +17,7 @@ from pki import keys
 from pki.certificates.issuance import (
     Issuer,
     Validity,
+    build_cross_certificate,
     build_root,
     generate_serial,
     get_root_validity,
@@ -72,6 +73,17 @@ def server(
         serial=generate_serial(),
     )
     return issuer.issue(prepared)
+
+
+def cross_certificate(issuer: CA, subject: CA) -> str:
+    """Return the key of the subject, signed by the issuer."""
+    return build_cross_certificate(
+        issuer_pem=issuer.pem,
+        issuer_key_pem=issuer.key,
+        subject_pem=subject.pem,
+        serial=generate_serial(),
+        now=NOW,
+    )
 
 
 def private(pem: str) -> Any:

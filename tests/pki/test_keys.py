@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
 from pki import keys
+from pki.certificates import loading
 from pki.errors import WeakKey, WrongKey
 from pki.formats.csr import build_csr
 from pki.names import Names, Subject
@@ -19,17 +20,20 @@ PKCS8 = serialization.PrivateFormat.PKCS8
 TRADITIONAL = serialization.PrivateFormat.TraditionalOpenSSL
 
 
-def spki(key: Any) -> str:
+def check_public_key(key: Any) -> None:
+    """Check a key as it is loaded from a file."""
     public = key.public_key() if hasattr(key, "public_key") else key
-    return str(public.public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode())
+    spki = public.public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    keys.check_key(loading.load_public_key(spki.decode()))
 
 
 @pytest.mark.parametrize("length", keys.KEY_LENGTHS)
 def test_it_makes_a_key_of_each_length_that_is_offered(length: int) -> None:
     key = factories.key(length)
     assert key.startswith("-----BEGIN PRIVATE KEY-----")
-    assert keys.get_key_length(key) == keys.get_key_length(keys.get_public_key(key)) == length
-    keys.check_public_key(keys.get_public_key(key))
+    public = loading.load_public_key(keys.get_public_key(key))
+    assert factories.private(key).key_size == public.key_size == length
+    keys.check_key(public)
     assert length in keys.KEY_LABELS
 
 
@@ -54,14 +58,14 @@ def test_it_makes_no_other_key(length: int) -> None:
 )
 def test_it_refuses_keys_that_are_weak_or_of_another_kind(weak: Any) -> None:
     with pytest.raises(WeakKey):
-        keys.check_public_key(spki(weak))
+        check_public_key(weak)
     with pytest.raises(WeakKey):
         keys.parse_key(weak.private_bytes(DER, PKCS8, serialization.NoEncryption()))
 
 
 def test_it_refuses_an_odd_length() -> None:
     with pytest.raises(WeakKey, match="2056"):
-        keys.check_public_key(spki(rsa.generate_private_key(65537, 2056)))
+        check_public_key(rsa.generate_private_key(65537, 2056))
 
 
 def test_it_refuses_a_modulus_of_two_close_primes() -> None:
@@ -69,13 +73,13 @@ def test_it_refuses_a_modulus_of_two_close_primes() -> None:
     q = next_prime(p + 2)
     number = rsa.RSAPublicNumbers(65537, p * q).public_key()
     with pytest.raises(WeakKey, match="factored"):
-        keys.check_public_key(spki(number))
+        check_public_key(number)
 
 
 def test_it_refuses_an_even_modulus() -> None:
     odd = factories.private(factories.key(2048)).public_key().public_numbers().n
     with pytest.raises((WeakKey, WrongKey)):
-        keys.check_public_key(spki(rsa.RSAPublicNumbers(65537, odd - 1).public_key()))
+        check_public_key(rsa.RSAPublicNumbers(65537, odd - 1).public_key())
 
 
 @pytest.mark.parametrize("encoding", [DER, PEM])

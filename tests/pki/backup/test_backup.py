@@ -21,7 +21,6 @@ from pki.backup import archive, backup
 from pki.backup.backup import BackupContents, read_backup, read_backup_manifest, write_backup
 from pki.backup.passphrases import check_passphrase
 from pki.certificates.details import get_digest
-from pki.certificates.issuance import build_cross_certificate, generate_serial
 from pki.errors import BadBackup, CannotOpen, WeakPassphrase, WrongKey
 from pki.protection import zone_key
 from tests.pki import factories
@@ -32,16 +31,6 @@ OLD, NEW = factories.ca("Old"), factories.ca("New", which=1)
 ZONE_KEY = zone_key.generate_zone_key()[0]
 
 
-def bridge(issuer: factories.CA, subject: factories.CA) -> str:
-    return build_cross_certificate(
-        issuer_pem=issuer.pem,
-        issuer_key_pem=issuer.key,
-        subject_pem=subject.pem,
-        serial=generate_serial(),
-        now=NOW,
-    )
-
-
 CONTENTS = BackupContents(
     zone="5f0c",
     zone_name="Zone \u00dc",
@@ -49,7 +38,10 @@ CONTENTS = BackupContents(
     ca_key_pem=NEW.key,
     ca_chain_pem=NEW.pem,
     zone_key=ZONE_KEY,
-    cross_certificates=[bridge(OLD, NEW), bridge(NEW, OLD)],
+    cross_certificates=[
+        factories.cross_certificate(OLD, NEW),
+        factories.cross_certificate(NEW, OLD),
+    ],
     issued_jsonl='{"serial": "1"}\n',
     settings_json='{"days": 365}',
 )

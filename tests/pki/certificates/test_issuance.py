@@ -251,13 +251,7 @@ def test_without_certificate_nothing_opens(garbage: str) -> None:
 
 def test_of_root_and_bridge_in_a_chain_the_root_signs() -> None:
     old, new = factories.ca(), factories.ca("New", which=1)
-    bridge = build_cross_certificate(
-        issuer_pem=old.pem,
-        issuer_key_pem=old.key,
-        subject_pem=new.pem,
-        serial=generate_serial(),
-        now=NOW,
-    )
+    bridge = factories.cross_certificate(old, new)
     assert Issuer.open(bridge + new.pem, new.key, NOW).pem == new.pem
 
 

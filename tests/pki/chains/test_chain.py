@@ -11,7 +11,6 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pki import keys
-from pki.certificates.issuance import build_cross_certificate, generate_serial
 from pki.chains import chains as chains_chain
 from pki.errors import BadCertificate, BadChain, PkiFault, WeakKey, WrongKey, WrongName
 from pki.names import Names
@@ -162,13 +161,7 @@ def test_of_two_certificates_with_the_key_the_newer_is_taken() -> None:
 
 def test_a_chain_may_lead_over_a_bridge() -> None:
     old, new = factories.ca("Old"), factories.ca("New", which=1)
-    bridge = build_cross_certificate(
-        issuer_pem=old.pem,
-        issuer_key_pem=old.key,
-        subject_pem=new.pem,
-        serial=generate_serial(),
-        now=NOW,
-    )
+    bridge = factories.cross_certificate(old, new)
     leaf = factories.server(new)
     spki = keys.get_public_key(factories.key())
     assert chains_chain.build_chain([bridge, leaf], root_pem=old.pem, public_key=spki) == [

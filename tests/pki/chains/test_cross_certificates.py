@@ -9,7 +9,6 @@ import pytest
 
 from pki.certificates import build, lint
 from pki.certificates.issuance import (
-    build_cross_certificate,
     build_root,
     generate_serial,
     get_root_validity,
@@ -17,17 +16,6 @@ from pki.certificates.issuance import (
 from pki.names import Subject
 from tests.pki import factories, linters
 from tests.pki.factories import CA, FQDN, NOW
-
-
-def bridge(issuer: CA, subject: CA) -> str:
-    return build_cross_certificate(
-        issuer_pem=issuer.pem,
-        issuer_key_pem=issuer.key,
-        subject_pem=subject.pem,
-        serial=generate_serial(),
-        now=NOW,
-    )
-
 
 PAIRS = {
     "other name": (factories.ca("Old"), factories.ca("New", which=1)),
@@ -54,8 +42,8 @@ def test_a_bridge_keeps_contact_whatever_the_device_trusts(
     parts = {
         "L1": factories.server(old),
         "L2": factories.server(new),
-        "X": bridge(old, new),
-        "X'": bridge(new, old),
+        "X": factories.cross_certificate(old, new),
+        "X'": factories.cross_certificate(new, old),
     }
     chain = [parts[part] for part in sent.split("+")]
     stores = ([old.pem], [old.pem, new.pem], [new.pem])
@@ -69,7 +57,7 @@ def test_a_bridge_keeps_contact_whatever_the_device_trusts(
 def test_a_bridge_follows_its_profile(pair: str) -> None:
     old, new = PAIRS[pair]
     for issuer, subject in ((old, new), (new, old)):
-        pem = bridge(issuer, subject)
+        pem = factories.cross_certificate(issuer, subject)
         found, root = factories.loaded(pem), factories.loaded(subject.pem)
         assert lint.lint_certificate(pem, kind="cross-certificate", issuer_pem=issuer.pem) == []
         assert linters.pkilint(pem) == []
@@ -89,13 +77,13 @@ def test_a_bridge_ends_with_the_root_that_ends_first() -> None:
         serial=generate_serial(),
     )
     for issuer, subject in ((factories.ca(), CA(key, short)), (CA(key, short), factories.ca())):
-        ends = factories.loaded(bridge(issuer, subject)).not_valid_after_utc
+        ends = factories.loaded(factories.cross_certificate(issuer, subject)).not_valid_after_utc
         assert ends == factories.loaded(short).not_valid_after_utc
 
 
 def test_a_bridge_leads_to_an_external_root_and_its_intermediate(tmp_path: Path) -> None:
     old, family = factories.ca("Old"), factories.family()
-    over = bridge(old, CA("", family.root))
+    over = factories.cross_certificate(old, CA("", family.root))
     chain = [family.leaf, family.middle, over]
     for roots in ([old.pem], [family.root], [old.pem, family.root]):
         question: dict[str, Any] = {"roots": roots, "chain": chain, "host": FQDN, "at": NOW}
@@ -104,7 +92,11 @@ def test_a_bridge_leads_to_an_external_root_and_its_intermediate(tmp_path: Path)
 
 def test_bridges_chain_over_a_third_root(tmp_path: Path) -> None:
     first, second, third = factories.ca("A"), factories.ca("B", which=1), factories.ca("C", which=2)
-    chain = [factories.server(third), bridge(second, third), bridge(first, second)]
+    chain = [
+        factories.server(third),
+        factories.cross_certificate(second, third),
+        factories.cross_certificate(first, second),
+    ]
     for roots in ([first.pem], [second.pem]):
         question: dict[str, Any] = {"roots": roots, "chain": chain, "host": FQDN, "at": NOW}
         assert linters.everybody(tmp_path, **question) == {True}

@@ -6,7 +6,7 @@ import pytest
 from pkcs11 import Attribute, exceptions
 
 from pki import keys, names
-from pki.certificates import build, issuance, lint, loading
+from pki.certificates import build, details, issuance, lint, loading
 from pki.formats import csr
 from pki.protection import pkcs11
 from tests.pki import linters
@@ -56,7 +56,7 @@ def test_root_server_certificate_and_bridge_are_made_with_a_key_that_stays_insid
         now=NOW,
     )
     assert lint.lint_certificate(bridge, kind="cross-certificate", issuer_pem=root) == []
-    assert keys.get_key_length(root) == length
+    assert details.get_details(root).key_length == length
 
 
 def test_the_key_cannot_be_read_in_any_way(hsm):
