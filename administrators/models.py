@@ -111,6 +111,19 @@ class RecoveryCode(models.Model):
         return f"recovery code of user {self.user_id}"
 
 
+class FailedCode(models.Model):
+    """An incorrect authenticator code of a user. Kept for one hour."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="failed_codes")
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"failed code of user {self.user_id}"
+
+
 class PoliciesQuerySet(models.QuerySet["Policies"]):
     """Queries of the only row of policies."""
 

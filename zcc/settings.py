@@ -161,6 +161,9 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+# Attempts during a lockout are not verified, and do not count.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "administrators.login.delays.get_client_network"
 AXES_HANDLER = "administrators.login.lockout.LockoutHandler"
 AXES_LOCKOUT_TEMPLATE = "console/locked_out.html"
 REAUTHENTICATE_AFTER_SECONDS = 300

@@ -18,7 +18,7 @@ from django.db import transaction
 from administrators.accounts import setup_links
 from administrators.accounts.roles import BY_KEY, ROLES, SUPER
 from administrators.login import lockout, second_factor
-from administrators.models import Administrator, RecoveryCode, SecondFactor, roles_of
+from administrators.models import Administrator, FailedCode, RecoveryCode, SecondFactor, roles_of
 from audit.models import Checkpoint, Entry
 from console.models import ApiToken
 from faults import Conflict, Invalid, NotFound, Refused
@@ -190,6 +190,7 @@ def unlock(pk: int, *, by: User, now: datetime) -> User:
     if not failures:
         raise Refused(f"{user.username} is not locked out. Nothing was changed.")
     lockout.reset_failures(user.username)
+    FailedCode.objects.filter(user=user).delete()
     _append(checkpoint, "unlock-administrator", user, {"failures": failures}, {"failures": 0})
     return user
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.models import Sum
 from django.http import QueryDict
 
-from administrators.login import login
+from administrators.login import delays, login
 from console.requests.logs import describe_path
 
 
@@ -26,7 +26,7 @@ class LockoutHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no 
         self, sender: Any, credentials: dict[str, Any], request: Any = None, **more: Any
     ) -> None:
         """Count a failed login, and record it in the audit log unless the account is locked."""
-        if request is None:
+        if request is None or getattr(request, "axes_locked_out", False):
             return
         _hide_path(request)
         post, get = request.POST, request.GET
@@ -35,9 +35,19 @@ class LockoutHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no 
             super().user_login_failed(sender, credentials, request, **more)
         finally:
             request.POST, request.GET = post, get
-        if getattr(request, "axes_failures_since_start", 0) <= settings.AXES_FAILURE_LIMIT:
+        username = str(credentials.get("username") or "")
+        if (request.axes_failures_since_start or 0) <= settings.AXES_FAILURE_LIMIT:
             reason = "incorrect code" if "code" in credentials else "incorrect password"
-            login.record_failure(request, str(credentials.get("username") or ""), reason)
+            login.record_failure(request, username, reason)
+        if delays.has_just_started(username, now=request.axes_attempt_time):
+            login.record_delay(request, username)
+
+    def is_allowed(self, request: Any, credentials: dict[str, Any] | None = None) -> bool:
+        """Return True unless the account is locked at this address, delayed, or blocked."""
+        name = str((credentials or {}).get("username") or "")
+        address, now = request.axes_ip_address, request.axes_attempt_time
+        allowed = super().is_allowed(request, credentials)
+        return bool(allowed and not delays.is_blocked(name, address, now=now))
 
     def user_logged_in(self, sender: Any, request: Any, user: Any, **more: Any) -> None:
         """Record a login."""

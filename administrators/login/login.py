@@ -78,6 +78,15 @@ def record_failure(request: Any, username: str, reason: str) -> None:
         Entry.objects.record("login-failed", subject, note=reason)
 
 
+def record_delay(request: Any, username: str) -> None:
+    """Record that logins of a user are delayed; nothing is recorded for an unknown user name."""
+    user = User.objects.filter(username=username).first()
+    if user is None:
+        return
+    with acting_as(get_actor(request, user.username)):
+        Entry.objects.record("login-delayed", f"auth.User:{user.pk}", note=user.username)
+
+
 def record_rejection(request: Any, note: str) -> None:
     """Record a login that was rejected after authentication by an OpenID provider."""
     name = request.user.get_username() or "unknown"

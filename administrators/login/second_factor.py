@@ -8,14 +8,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote, urlencode
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django_otp.oath import TOTP
 
-from administrators.models import RecoveryCode, SecondFactor
+from administrators.models import FailedCode, RecoveryCode, SecondFactor
 from audit.models import Entry
 from console.access.reauthentication import has_second_factor
 from devices.identity import zone_keys
@@ -29,6 +29,8 @@ CODE_BYTES = 15
 DIGITS = 6
 # The clock of a phone can be off by one time step (30 seconds).
 TOLERANCE = 1
+# Incorrect codes of an account, from all addresses, after which codes are not verified.
+MAX_FAILURES, FAILURE_PERIOD = 20, timedelta(hours=1)
 
 
 class WrongCode(Invalid):
@@ -103,7 +105,7 @@ def verify_code(user: User, code: str, *, now: datetime) -> bool:
     if factor is None or factor.confirmed_at is None:
         return False
     if code.isascii() and code.isdecimal():
-        return _matches(factor, code, now)
+        return _verify_limited(factor, code, now)
     unused = RecoveryCode.objects.filter(user=user, digest=_digest(code), used_at=None)
     if not unused.update(used_at=now):
         return False
@@ -112,6 +114,28 @@ def verify_code(user: User, code: str, *, now: datetime) -> bool:
         "recovery-code-used", f"auth.User:{user.pk}", note=f"{user.get_username()}, {left} left"
     )
     return True
+
+
+def are_codes_blocked(user: User, *, now: datetime) -> bool:
+    """Return True if authenticator codes of a user are not verified because of too many failures.
+
+    Whoever enters codes knows the password. Recovery codes are too long to be guessed and work.
+    """
+    recent = FailedCode.objects.filter(user=user, at__gt=now - FAILURE_PERIOD)
+    return recent.count() >= MAX_FAILURES
+
+
+def _verify_limited(factor: SecondFactor, code: str, now: datetime) -> bool:
+    user = factor.user
+    if are_codes_blocked(user, now=now):
+        return False
+    if _matches(factor, code, now):
+        return True
+    FailedCode.objects.filter(at__lte=now - FAILURE_PERIOD).delete()
+    FailedCode.objects.create(user=user, at=now)
+    if are_codes_blocked(user, now=now):
+        Entry.objects.record("codes-blocked", f"auth.User:{user.pk}", note=user.get_username())
+    return False
 
 
 def _matches(factor: SecondFactor, code: str, now: datetime) -> bool:

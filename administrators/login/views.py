@@ -77,9 +77,19 @@ def enter_code(request: Request) -> HttpResponse:
             del request.session[PENDING_CODE]
             administrators_login.log_in(request, user, method="password and code")
             return HttpResponseRedirect(_get_next_or_home(request))
-        form.add_error("code", _("The code is incorrect, expired, or already used."))
+        form.add_error("code", _describe_failure(user))
     context = {"form": form, "next": _get_next(request)}
     return render(request, "administrators/code.html", context, status=422 if form.errors else 200)
+
+
+def _describe_failure(user: User) -> str:
+    if second_factor.are_codes_blocked(user, now=timezone.now()):
+        return _(
+            "Too many incorrect codes were entered for your account. Codes are not accepted for "
+            "up to an hour. Log in with a recovery code, or ask an administrator to reset your "
+            "second factor. If you did not enter these codes, change your password."
+        )
+    return _("The code is incorrect, expired, or already used.")
 
 
 def _get_pending_user(request: Request, now: datetime) -> User | None:

@@ -31,6 +31,7 @@ LABELS: dict[str, str | Promise] = {
     "distrusted": _("Signed document rejected"),
     "end-other-sessions": _("Other sessions ended"),
     "end-sessions": _("Sessions ended"),
+    "codes-blocked": _("Authenticator codes blocked after failures"),
     "login-delayed": _("Logins delayed after failures"),
     "first-password": _("Password set with setup link"),
     "force": _("Activation forced"),

@@ -61,7 +61,15 @@ DECISIONS = {
     "registered-again": "was re-registered with a key while it was in contact",
     "request-change": "registered with different names, addresses, or keys",
 }
-AUDIT_ACTIONS = ("start", "move", *DECISIONS, *REQUESTED_ACTIONS, *REQUESTED_KEY_OPERATIONS)
+# Audit actions of attacks on the account of an administrator.
+LOGIN_ACTIONS = {
+    "login-delayed": "Many failed logins for %s. Further attempts are delayed.",
+    "codes-blocked": "The password of %s is known to somebody who entered many incorrect codes.",
+}
+AUDIT_ACTIONS = (
+    *("start", "move", *LOGIN_ACTIONS),
+    *(*DECISIONS, *REQUESTED_ACTIONS, *REQUESTED_KEY_OPERATIONS),
+)
 
 
 def is_due(now: datetime) -> bool:
@@ -87,6 +95,7 @@ def create_notifications(now: datetime) -> None:
         *_build_operation_events(entries),
         *_build_key_operation_events(entries),
         *_build_device_events(entries),
+        *_build_login_events(entries),
         *_build_decision_events(entries),
     ):
         delivery.enqueue(event, now=now)
@@ -224,6 +233,19 @@ def _build_decision_events(entries: Iterable[Entry]) -> Iterable[Event]:
         yield Event(
             events.DEVICE_DECISION, f"line:{entry.seq}", title, "\n\n".join(parts).strip(), facts
         )
+
+
+def _build_login_events(entries: Iterable[Entry]) -> Iterable[Event]:
+    """Return an event for each account whose password or codes somebody tries to guess."""
+    for entry in entries:
+        if entry.action in LOGIN_ACTIONS:
+            title = LOGIN_ACTIONS[entry.action] % entry.note
+            parts = [title, f"Last address: {entry.address}.", _build_url("/audit/")]
+            facts = {"administrator": entry.note, "address": entry.address}
+            facts["at"] = _format_time(entry.at)
+            yield Event(
+                events.LOGIN_FAILURES, f"line:{entry.seq}", title, "\n\n".join(parts), facts
+            )
 
 
 def _build_expiry_events(now: datetime) -> Iterable[Event]:

@@ -18,6 +18,7 @@ COMPLETED = "operation.completed"
 CANCELED = "operation.cancelled"
 DEVICE_FAILED = "device.failed"
 DEVICE_DECISION = "device.decision-needed"
+LOGIN_FAILURES = "login.failures"
 TEST = "test"
 # In the order in which they are shown.
 EVENTS: dict[str, str | Promise] = {
@@ -33,6 +34,7 @@ EVENTS: dict[str, str | Promise] = {
     DEVICE_DECISION: _(
         "Device re-registered, or server with changed names, waiting for a decision"
     ),
+    LOGIN_FAILURES: _("Many failed logins or incorrect codes for an administrator"),
 }
 # Default events of a new target: those that need attention.
 DEFAULT_EVENTS = (
@@ -43,6 +45,7 @@ DEFAULT_EVENTS = (
     COMPLETED,
     DEVICE_FAILED,
     DEVICE_DECISION,
+    LOGIN_FAILURES,
 )
 
 
