@@ -32,7 +32,6 @@ from devices.models import Device
 from faults import Fault, Unavailable
 from pki import keys
 from pki.certificates.issuance import Issuer
-from pki.chains import chains
 from pki.protection import pkcs11, sealing
 
 log = logging.getLogger(__name__)
@@ -156,11 +155,6 @@ def get_cross_certificates(authority: Authority) -> list[str]:
         subjects = [row.issuer_id for row in rows]
         seen.update(subjects)
     return found
-
-
-def build_served_chain(leaf_chain: str, authority: Authority) -> str:
-    """Return the chain that a server sends: its own chain and the cross-certificates, no root."""
-    return chains.join(leaf_chain, *get_cross_certificates(authority))
 
 
 def list_keys_to_check(now: datetime) -> models.QuerySet[Authority]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
@@ -99,10 +99,6 @@ class Authority(StatefulModel):
     def has_expired(self, now: datetime) -> bool:
         """Return True if the CA certificate has expired."""
         return now > self.not_after
-
-    def expires_within(self, now: datetime, span: timedelta) -> bool:
-        """Return True if the CA certificate expires within the span or has expired."""
-        return self.not_after - now < span
 
 
 class CrossCertificate(models.Model):

@@ -205,7 +205,7 @@ def import_certificate(request: ZoneRequest, pk: UUID) -> HttpResponse:
             result = _import(futures, form.cleaned_data["file"], timezone.now())
     if form.errors:
         return _render_import_dialog(request, draft, chosen, form)
-    context = {"title": _("Import Certificate"), "result": result, "total": len(chosen)}
+    context = {"title": _("Import Certificate"), "result": result}
     response = render_dialog(request, f"{FOLDER}imported.html", context)
     return trigger(response, zcc_changed={})
 

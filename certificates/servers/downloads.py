@@ -9,30 +9,27 @@ from django.shortcuts import get_object_or_404
 from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
+from certificates.authority.api import build_pem_response
 from certificates.models import Authority, FutureCertificate
 from certificates.servers.selection import get_current, get_file_name, get_future
-from console.pages.tables import as_attachment
 from devices.middleware import ZoneRequest
 from devices.models import Device
 from pki.chains import chains
 
 
-def _pem_response(text: str, name: str, kind: str = "application/x-pem-file") -> HttpResponse:
-    return as_attachment(HttpResponse(text, content_type=kind), name)
-
-
 def _chain_response(request: ZoneRequest, chain: str, name: str) -> HttpResponse:
     """Return a certificate with its chain, or alone if `part=certificate` is requested."""
     if request.GET.get("part") == "certificate":
-        return _pem_response(chains.split(chain)[0], f"{name}-certificate.pem")
-    return _pem_response(chain, f"{name}.pem")
+        return build_pem_response(chains.split(chain)[0], f"{name}-certificate.pem")
+    return build_pem_response(chain, f"{name}.pem")
 
 
 @require_safe
 def ca_pem(request: ZoneRequest) -> HttpResponse:
     """Return the certificate of the zone CA."""
     authority = Authority.objects.current()
-    return _pem_response(authority.root_pem, f"{slugify(authority.common_name) or 'zone'}-ca.pem")
+    name = slugify(authority.common_name) or "zone"
+    return build_pem_response(authority.root_pem, f"{name}-ca.pem")
 
 
 @require_safe
@@ -71,7 +68,7 @@ def csr(request: ZoneRequest, pk: UUID) -> HttpResponse:
     device, future = _get_future(pk)
     if not future.csr_pem:
         raise Http404
-    return _pem_response(future.csr_pem, f"{get_file_name(device)}.csr", "application/pkcs10")
+    return build_pem_response(future.csr_pem, f"{get_file_name(device)}.csr", "application/pkcs10")
 
 
 def _get_future(pk: UUID) -> tuple[Device, FutureCertificate]:

@@ -78,12 +78,10 @@ def future(request: ZoneRequest, pk: UUID) -> HttpResponse:
     context = {
         "title": _("New certificate of %s") % device.name,
         "device": device,
-        "future": pending,
         "has_current": current is not None,
         "rows": comparison.compare(get_details(current.chain_pem) if current else None, new),
         "uncovered": comparison.list_uncovered_names(device, new),
         "activates_at": pending.operation.activates_at if pending.operation else None,
-        "now": timezone.now(),
     }
     return render_dialog(request, "certificates/dialogs/future.html", context)
 

@@ -124,7 +124,6 @@ def show_not_refreshed(request: ZoneRequest, pk: UUID) -> HttpResponse:
     order = f"{'-' if descending else ''}{field}" if field else "name"
     context = {
         "nav": "certificates",
-        "now": timezone.now(),
         "operation": operation,
         "stored": stragglers.get_last_stored(operation),
         "query": query,

@@ -74,7 +74,6 @@ def list_notifications(request: Request) -> HttpResponse:
         "page": tables.get_page(found.order_by(*order, "-created_at"), query),
         "sizes": tables.PAGE_SIZES,
         "targets": Target.objects.annotate(failing=failing).order_by("name"),
-        "tones": TONES,
         "mail_is_on": mail.is_configured(),
     }
     return render(request, "notifications/list.html", context)

@@ -84,7 +84,6 @@ def _get_ignore_context(request: ZoneRequest, assignment: Assignment) -> dict[st
         issued = old.cross_certificates_signed
         has_cross_certificate = issued.filter(subject=operation.future_authority).exists()
     return {
-        "assignment": assignment,
         "device": assignment.device,
         "operation": operation,
         "applied": assignment.state in APPLIED,
@@ -151,7 +150,6 @@ def redeploy_failed(request: ZoneRequest, pk: UUID) -> HttpResponse:
         return close_dialog(request, url, message=message % n)
     failed = Assignment.objects.filter(update=update, state=AssignmentState.FAILED)
     context = {
-        "update": update,
         "count": failed.count(),
         "failed": failed.select_related("device").order_by("device__name")[:MAX_NAMED],
     }

@@ -104,7 +104,6 @@ def _frame(request: ZoneRequest, update: SystemUpdate, tab: str) -> dict[str, An
     return {
         "update": update,
         "tab": tab,
-        "now": timezone.now(),
         "tone": UPDATE_TONES.get(UpdateState(update.state), "busy"),
         "operation": operation,
         "may_deploy": may,

@@ -38,7 +38,6 @@ from systemupdates.assignments import rollout as spread
 State = OperationState
 PAGE = "certificates/operation_page.html"
 PANE = "certificates/operation_live.html#operation-pane"
-AFTER = (State.ACTIVATED, State.COMPLETED)
 
 
 @dataclass
@@ -209,7 +208,6 @@ def report(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "report": made,
         "signed": signed,
         "digest": hashlib.sha256(base64.b64decode(signed.payload)).hexdigest(),
-        "p": None,
     }
     return render(request, "certificates/report.html", context)
 
@@ -247,7 +245,6 @@ def operations(request: ZoneRequest) -> HttpResponse:
             for key, label in labels.items()
         ],
         "sizes": tables.PAGE_SIZES,
-        "now": timezone.now(),
     }
     return render(request, "certificates/operations.html", context)
 
