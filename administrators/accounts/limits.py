@@ -1,4 +1,4 @@
-"""Nobody gives more than they have: limits on whom a session or an API token can give access.
+"""Limits on the roles and access that a session or an API token can give to others.
 
 See: D-131
 """

@@ -88,7 +88,7 @@ def revoke_token(user: User, pk: int, *, now: datetime, using: ApiToken | None =
 
 
 def _lock(parent: ApiToken) -> None:
-    """Lock a token so that it cannot be revoked meanwhile; raise Forbidden if it is revoked."""
+    """Lock a token until the transaction ends; raise Forbidden if it is revoked."""
     unrevoked = ApiToken.objects.select_for_update().filter(pk=parent.pk, revoked_at=None)
     if unrevoked.first() is None:
         raise Forbidden("The token that you are using has been revoked. No token was created.")

@@ -64,7 +64,7 @@ DECISIONS = {
 # Audit actions of attacks on the account of an administrator.
 LOGIN_ACTIONS = {
     "login-delayed": "Many failed logins for %s. Further attempts are delayed.",
-    "codes-blocked": "The password of %s is known to somebody who entered many incorrect codes.",
+    "codes-blocked": "Many incorrect codes for %s, entered after the correct password.",
 }
 AUDIT_ACTIONS = (
     *("start", "move", *LOGIN_ACTIONS),
@@ -236,7 +236,7 @@ def _build_decision_events(entries: Iterable[Entry]) -> Iterable[Event]:
 
 
 def _build_login_events(entries: Iterable[Entry]) -> Iterable[Event]:
-    """Return an event for each account whose password or codes somebody tries to guess."""
+    """Return an event for each account whose password or codes were entered incorrectly too often."""
     for entry in entries:
         if entry.action in LOGIN_ACTIONS:
             title = LOGIN_ACTIONS[entry.action] % entry.note
