@@ -2,7 +2,7 @@
 
 Times are seconds since 1970-01-01 UTC. Certificates and keys are PEM text, digests are lower-case
 hexadecimal SHA-256. Unknown fields are ignored, so either side can be newer. `json_names` lists
-fields that have another name in JSON (see docs/wire.md).
+fields that have another name in JSON (see docs/wire.md). wire.limits has the limits of requests.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -27,11 +28,12 @@ from devices.registration import registration, throttle
 from faults import Fault, Forbidden, Invalid, NotFound, Unauthenticated
 from systemupdates.assignments import assignment
 from systemupdates.content import store
-from wire import http_range, json_codec, messages
+from wire import http_range, json_codec, limits, messages
 from wire.authentication import PREVIOUS_IDENTITY
 from wire.preflight import PreflightReport
 
 MAX_BODY_BYTES = 1 << 20
+CONTENT_LENGTH = re.compile("[0-9]{1,18}")
 View = Callable[..., HttpResponse]
 
 
@@ -68,8 +70,7 @@ def agent_call(method: str) -> Callable[[View], View]:
             try:
                 if request.method != method:
                     raise Invalid(f"This endpoint supports {method} only.")
-                if int(request.headers.get("Content-Length") or 0) > MAX_BODY_BYTES:
-                    raise Invalid("The request body exceeds the 1 MiB limit.")
+                _check_content_length(request.headers.get("Content-Length") or "0")
                 return view(request, *args, **kwargs)
             except Fault as fault:
                 return problem_response(fault)
@@ -77,6 +78,13 @@ def agent_call(method: str) -> Callable[[View], View]:
         return csrf_exempt(login_not_required(wrapped))
 
     return decorate
+
+
+def _check_content_length(text: str) -> None:
+    if not CONTENT_LENGTH.fullmatch(text):
+        raise Invalid("The Content-Length of the request is not a number.")
+    if int(text) > MAX_BODY_BYTES:
+        raise Invalid("The request body exceeds the 1 MiB limit.")
 
 
 def authenticate_device(view: View) -> View:
@@ -122,7 +130,7 @@ def hello(request: HttpRequest) -> HttpResponse:
     """Prove to an unregistered device that this server belongs to the zone."""
     throttle.check(throttle.IDENTITY_REQUESTS, _get_client_address(request))
     throttle.record(throttle.IDENTITY_REQUESTS, _get_client_address(request))
-    hello_request = json_codec.load(messages.HelloRequest, request.body)
+    hello_request = limits.load(messages.HelloRequest, request.body)
     return json_response(responses.build_identity_statement(hello_request, now=timezone.now()))
 
 
@@ -138,7 +146,7 @@ def register(request: HttpRequest) -> HttpResponse:
 
 
 def _register(request: HttpRequest) -> HttpResponse:
-    payload = json_codec.load(messages.RegisterRequest, request.body)
+    payload = limits.load(messages.RegisterRequest, request.body)
     now = timezone.now()
     header = request.headers.get("Authorization", "")
     returning = proven = None
@@ -174,7 +182,7 @@ def unregister(request: HttpRequest, device: Device) -> HttpResponse:
 @authenticate_device
 def refresh(request: HttpRequest, device: Device) -> HttpResponse:
     """Receive a device's status report and return its pending changes."""
-    payload = json_codec.load(messages.RefreshRequest, request.body)
+    payload = limits.load(messages.RefreshRequest, request.body)
     body = responses.build_refresh_response(device, payload, now=timezone.now())
     return HttpResponse(body, content_type="application/json")
 
@@ -183,7 +191,7 @@ def refresh(request: HttpRequest, device: Device) -> HttpResponse:
 @authenticate_device
 def status(request: HttpRequest, device: Device, update: str) -> HttpResponse:
     """Receive the status of an update on a device."""
-    report = json_codec.load(messages.StatusReport, request.body)
+    report = limits.load(messages.StatusReport, request.body)
     row = assignment.save_status_report(device, update, report, now=timezone.now())
     tasks.enqueue_operation_of_update(row.update_id)
     return HttpResponse(status=204)
@@ -193,7 +201,7 @@ def status(request: HttpRequest, device: Device, update: str) -> HttpResponse:
 @authenticate_device
 def preflight(request: HttpRequest, device: Device, update: str) -> HttpResponse:
     """Receive the results of a device's preflight checks."""
-    report = json_codec.load(PreflightReport, request.body)
+    report = limits.load(PreflightReport, request.body)
     assignment.save_preflight_report(device, update, report, now=timezone.now())
     return HttpResponse(status=204)
 
@@ -222,7 +230,7 @@ def _get_certificate(request: HttpRequest, device: Device, update: str) -> HttpR
 @authenticate_device
 def _receive_csr(request: HttpRequest, device: Device, update: str) -> HttpResponse:
     _require_approval(device)
-    payload = json_codec.load(messages.CsrRequest, request.body)
+    payload = limits.load(messages.CsrRequest, request.body)
     future = requests.get_future_certificate(device, update)
     if payload.chain:
         imports.import_from_repository(future, payload.chain, now=timezone.now())

@@ -40,8 +40,8 @@ def build_identity_statement(
     trusted = roots.build_trust()
     payload = metadata.IdentityStatement(
         zone=str(zone.guid),
-        nonce=request.nonce[:128],
-        host=request.host[:253],
+        nonce=request.nonce,
+        host=request.host,
         certificate_sha256=details.get_digest(chains.split(pem)[0]),
         roots=[trusted.current, *trusted.in_grace, *trusted.pending],
         time=now.timestamp(),

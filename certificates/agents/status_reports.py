@@ -7,7 +7,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Least
 
 from audit.chain.states import InvalidTransition
 from audit.models import Entry
@@ -17,9 +18,8 @@ from certificates.operations.activation import record_current_certificate
 from certificates.operations.states import READY
 from devices.models import Device
 from systemupdates.content import replication
-from wire import messages
+from wire import limits, messages
 
-MAX_REJECTION_REPORTS = 10
 REJECTION_REPORT_INTERVAL = timedelta(days=1)
 log = logging.getLogger(__name__)
 
@@ -28,11 +28,11 @@ def update_device_status(device: Device, report: messages.RefreshRequest, *, now
     """Store the values of a status report that differ from the stored ones."""
     changes: dict[str, object] = {}
     reported = {
-        "version": report.agent[:40],
-        "generation": report.generation[:80],
-        "root_sha256": report.root_sha256[:64],
-        "connection_root_sha256": report.anchored_sha256[:64],
-        "trusted_sha256": report.trusted_sha256[:10],
+        "version": report.agent,
+        "generation": report.generation,
+        "root_sha256": report.root_sha256,
+        "connection_root_sha256": report.anchored_sha256,
+        "trusted_sha256": report.trusted_sha256,
     }
     changes.update(
         {name: value for name, value in reported.items() if getattr(device, name) != value}
@@ -40,17 +40,26 @@ def update_device_status(device: Device, report: messages.RefreshRequest, *, now
     if abs(device.clock_skew_seconds - report.skew) > 1:
         changes["clock_skew_seconds"] = report.skew
     if report.rejected_contacts:
-        changes["failed_contacts"] = F("failed_contacts") + report.rejected_contacts
+        changes["failed_contacts"] = _add_capped("failed_contacts", report.rejected_contacts)
     if changes:
         Device.objects.filter(pk=device.pk).update(**changes)
-    for reason in report.rejected_documents[:MAX_REJECTION_REPORTS]:
-        _record_rejected_document(device, reason[:300], now)
+    for reason in report.rejected_documents:
+        _record_rejected_document(device, reason, now)
     if device.is_content_server:
         replication.save_replication_report(device, report.stored_content, report.replicas, now=now)
     if device.is_certified and report.server_certificate_sha256:
         _activate_initial_certificate(device, report.server_certificate_sha256, now)
         with suppress(InvalidTransition):
             rollback.record_previous_certificate(device, report.server_certificate_sha256, now=now)
+
+
+def _add_capped(column: str, count: int) -> Least:
+    """Return a column plus a count, at most MAX_COUNTER: repeated reports must not overflow it.
+
+    The column is capped before the addition, too, because older versions had no limit.
+    """
+    most = Value(limits.MAX_COUNTER)
+    return Least(Least(F(column), most) + count, most)
 
 
 def _record_rejected_document(device: Device, reason: str, now: datetime) -> None:
