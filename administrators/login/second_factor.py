@@ -119,7 +119,7 @@ def verify_code(user: User, code: str, *, now: datetime) -> bool:
 def are_codes_blocked(user: User, *, now: datetime) -> bool:
     """Return True if authenticator codes of a user are not verified because of too many failures.
 
-    A person who enters codes knows the password. Recovery codes are too long to be guessed and work.
+    A person who enters codes knows the password. Recovery codes are too long to guess and work.
     """
     recent = FailedCode.objects.filter(user=user, at__gt=now - FAILURE_PERIOD)
     return recent.count() >= MAX_FAILURES

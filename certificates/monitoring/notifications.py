@@ -236,7 +236,7 @@ def _build_decision_events(entries: Iterable[Entry]) -> Iterable[Event]:
 
 
 def _build_login_events(entries: Iterable[Entry]) -> Iterable[Event]:
-    """Return an event for each account whose password or codes were entered incorrectly too often."""
+    """Return an event for each account with many failed logins or incorrect codes."""
     for entry in entries:
         if entry.action in LOGIN_ACTIONS:
             title = LOGIN_ACTIONS[entry.action] % entry.note
