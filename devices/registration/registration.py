@@ -249,11 +249,3 @@ def take_refresh_requests() -> list[UUID]:
     if found:
         Device.objects.filter(pk__in=found).update(refresh_requested=False)
     return found
-
-
-def find_device(guid: str) -> Device | None:
-    """Return the device with this GUID, None if there is none or the text is not a GUID."""
-    try:
-        return Device.objects.filter(pk=UUID(guid)).first()
-    except ValueError:
-        return None
