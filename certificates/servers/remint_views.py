@@ -168,7 +168,7 @@ def _render_step(request: ZoneRequest, draft: Draft, step: Step, form: BaseForm)
         "title": _("Remint Certificate"),
         "here": reverse("certificates:remint_servers", args=[draft.pk, step.key]),
         "heading": wizard.build_headings(known, step.key) if len(known) > 1 else [],
-        "back": wizard.get_previous_key(known, step.key),
+        "previous_step": wizard.get_previous_key(known, step.key),
         "submit": _("OK") if step == SERVERS else _("Finish") if last else _("Next"),
         "chosen": _get_included_servers(draft)
         if step == ACTIVATION

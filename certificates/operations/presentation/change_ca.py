@@ -138,7 +138,7 @@ def _show(request: ZoneRequest, draft: Draft | None, step: Step, form: BaseForm)
         "title": _("Change Certificate Authority"),
         "here": here,
         "heading": heading,
-        "back": wizard.get_previous_key(known, step.key),
+        "previous_step": wizard.get_previous_key(known, step.key),
         "submit": _("Finish") if step == ACTIVATION else _("Next"),
     }
     if draft is not None and draft.data.get("root_pem"):

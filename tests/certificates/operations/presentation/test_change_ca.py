@@ -247,6 +247,14 @@ def test_the_uploaded_file_is_kept_if_another_field_is_invalid(client):
     assert "Generate CSR" in response.content.decode()
 
 
+def test_cancel_leads_to_the_certificates_page_without_javascript(client):
+    client.post(CHANGE, internal())
+    client.defaults.pop("HTTP_HX_REQUEST")
+    page = client.get(step("activation")).content.decode()
+    assert 'name="back"' in page
+    assert '<a class="btn" href="/configuration/certificates/">Cancel</a>' in page
+
+
 def test_back_keeps_valid_and_invalid_values(client):
     client.post(CHANGE, external(external_root()))
     response = client.post(
