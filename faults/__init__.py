@@ -79,9 +79,13 @@ class Unauthenticated(Fault):
 
 
 class TooMany(Fault):
-    """Too many requests were made; they are accepted again after a while."""
+    """Too many requests were made. They are accepted again after `retry_after` seconds."""
 
     kind = Kind.TOO_MANY
+
+    def __init__(self, explanation: str, *, action: str = "", retry_after: int = 60) -> None:
+        super().__init__(explanation, action=action)
+        self.retry_after = retry_after
 
 
 class Unavailable(Fault):

@@ -23,6 +23,7 @@ from zac.host.home import Home, NotRegistered
 from zac.host.host import Host, NoServerPart, ServerPart, print_log
 from zac.host.state import UpdateRecord
 from zac.network import calls
+from zac.network.tls import ServerBusy
 from zac.registration import initial_certificate
 from zac.trust import recovery
 from zac.updates import activation, preflight, state_machine
@@ -66,6 +67,7 @@ class Service:
     def __init__(self, host: Host) -> None:
         self.host = host
         self._failures = 0
+        self._retry_after = 0
         self._untrusted_refreshes = 0
         self._due = 0.0
         self.wakeup = wakeup.WakeupSocket(host.home.path)
@@ -114,6 +116,7 @@ class Service:
             lambda: updates_refresh.refresh(self.host, retry_failed=retry_failed)
         )
         self._failures = 0 if fault is None else self._failures + 1
+        self._retry_after = fault.retry_after if isinstance(fault, ServerBusy) else 0
         is_untrusted = isinstance(fault, calls.NoTrustedServer)
         self._untrusted_refreshes = self._untrusted_refreshes + 1 if is_untrusted else 0
         if self._untrusted_refreshes < REFRESHES_BEFORE_RECOVERY:
@@ -148,7 +151,7 @@ class Service:
         interval = self.host.home.zone_cache().refresh_s
         if self._failures:
             interval = retry_pause(interval, self._failures)
-        return interval * RANDOM.uniform(0.8, 1.2)
+        return max(self._retry_after, interval * RANDOM.uniform(0.8, 1.2))
 
     def _poll_seconds(self) -> float:
         interval = self.host.home.zone_cache().refresh_s

@@ -25,7 +25,7 @@ from console.pages.errors import STATUS
 from devices.identity import authentication
 from devices.models import Device, Zone
 from devices.registration import registration, throttle
-from faults import Fault, Forbidden, Invalid, NotFound, Unauthenticated
+from faults import Fault, Forbidden, Invalid, NotFound, TooMany, Unauthenticated
 from systemupdates.assignments import assignment
 from systemupdates.content import store
 from wire import http_range, json_codec, limits, messages
@@ -56,9 +56,12 @@ def problem_response(fault: Fault) -> HttpResponse:
         action=fault.action,
         type=kind,
     )
-    return HttpResponse(
+    response = HttpResponse(
         json_codec.dump(document), status=status, content_type="application/problem+json"
     )
+    if isinstance(fault, TooMany):
+        response.headers["Retry-After"] = str(fault.retry_after)
+    return response
 
 
 def agent_call(method: str) -> Callable[[View], View]:
@@ -136,11 +139,11 @@ def hello(request: HttpRequest) -> HttpResponse:
 
 @agent_call("POST")
 def register(request: HttpRequest) -> HttpResponse:
-    """Register a device. Repeated failures from one address are rate limited."""
-    throttle.check(throttle.FAILED_REGISTRATIONS, _get_client_address(request))
+    """Register a device. Failures are rate limited by address, valid keys are not."""
     try:
         return _register(request)
     except (Forbidden, Unauthenticated):
+        throttle.check(throttle.FAILED_REGISTRATIONS, _get_client_address(request))
         throttle.record(throttle.FAILED_REGISTRATIONS, _get_client_address(request))
         raise
 

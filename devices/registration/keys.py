@@ -59,8 +59,8 @@ def create_registration_key(
     return key
 
 
-def use_registration_key(secret: str, role: str, now: datetime) -> RegistrationKey:
-    """Count one use of a registration key and return it.
+def get_registration_key(secret: str, role: str, now: datetime) -> RegistrationKey:
+    """Return a registration key without using it.
 
     Raises InvalidRegistrationKey if it is unknown, for another role, revoked, expired or used up.
     """
@@ -69,6 +69,12 @@ def use_registration_key(secret: str, role: str, now: datetime) -> RegistrationK
         raise InvalidRegistrationKey(
             _("The registration key is not valid for this role. Nothing was registered.")
         )
+    return found
+
+
+def use_registration_key(secret: str, role: str, now: datetime) -> RegistrationKey:
+    """Count one use of a registration key and return it; raises InvalidRegistrationKey."""
+    found = get_registration_key(secret, role, now)
     used = RegistrationKey.objects.filter(pk=found.pk, uses_left__gt=0)
     if not used.update(uses_left=F("uses_left") - 1):
         raise InvalidRegistrationKey(
@@ -106,7 +112,7 @@ def build_registration_command(key: str, role: str) -> str:
     if role == Role.MANAGED:
         return command
     address = " --fqdn FQDN --address IP_ADDRESS"
-    ports = "" if role == Role.CONTENT_SATELLITE else " --port 8443 --rehearsal-port 8444"
+    ports = "" if role == Role.CONTENT_SATELLITE else " --port 8443 --preflight-port 8444"
     content = "" if role == Role.AUTHENTICATION_SATELLITE else " --content-port 8080"
     is_satellite = role != Role.PRIMARY
     parent = f" --parent {first.name if first is not None else 'SERVER'}" if is_satellite else ""

@@ -33,6 +33,9 @@ def register(
     unless the known device is in contact. `proven` is the device whose secret came with a key.
     """
     validation.check_request(request)
+    if returning is None:
+        # Before the lock, so that requests with an invalid key do not delay others.
+        keys.get_registration_key(request.key or "", request.role, now)
     Zone.objects.lock()
     Entry.objects.lock_checkpoint()
     if returning is None:

@@ -1,7 +1,8 @@
 """Rate limits for unauthenticated calls of agents, by address.
 
 Each web process counts in memory, so that no request needs the broker or the database. Signed
-requests of registered devices are not limited.
+requests of registered devices are not limited. Registrations with a valid key are not limited
+either, so an attacker cannot keep the devices behind the same address from registering.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from limits.strategies import FixedWindowRateLimiter
 
 from faults import TooMany
 
-# Each request costs a signature, but many devices can share one address behind NAT.
-IDENTITY_REQUESTS = RateLimitItemPerMinute(1200, namespace="identity")
+# Each request costs a signature. The limit allows for thousands of devices behind one NAT address,
+# and leaves most of the processor to other requests.
+IDENTITY_REQUESTS = RateLimitItemPerMinute(6000, namespace="identity")
 # Registrations with an invalid key or MAC.
 FAILED_REGISTRATIONS = RateLimitItemPerMinute(20, namespace="failed-registration")
 
@@ -38,6 +40,7 @@ def check(limit: RateLimitItem, address: str) -> None:
             action=(
                 "Wait a minute, check the registration key and the device address, then try again."
             ),
+            retry_after=limit.get_expiry(),
         )
 
 

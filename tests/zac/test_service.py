@@ -17,7 +17,7 @@ import pytest
 from tests.zac.support.certificates import Root
 from tests.zac.support.zone import ADDRESS, Zone
 from wire import metadata, records
-from wire.messages import Trust
+from wire.messages import Problem, Trust
 from wire.metadata import ActivationNotice
 from zac import service, wakeup
 from zac.host import files
@@ -174,6 +174,20 @@ def test_it_tries_again_sooner_than_it_would_refresh(
     interval: float, failures: int, most: float
 ) -> None:
     assert service.retry_pause(interval, failures) == most
+
+
+def test_the_next_refresh_is_not_before_the_time_that_a_busy_server_names(
+    zone: Zone, running: Service
+) -> None:
+    zone.refresh_s = 1.0
+    running.refresh()
+    assert running._pause() < 7
+    zone.lies["/zac/v1/refresh"] = 429, Problem("Too many requests", 429)
+    running.refresh()
+    assert running._pause() >= 7
+    zone.lies.clear()
+    running.refresh()
+    assert running._pause() < 7
 
 
 def test_a_message_wakes_it(running: Service, device: Host) -> None:

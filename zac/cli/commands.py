@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import resource
 import sys
+import time
 from typing import Callable, Dict, List, Optional
 
 from faults import Fault, Kind
-from wire.messages import PRIMARY
+from wire.messages import PRIMARY, RegisterResponse
 from zac import service, wakeup
 from zac.cli import exit_codes, output
 from zac.cli.arguments import build_parser
@@ -17,12 +19,17 @@ from zac.host import files, locks
 from zac.host.host import Host, print_log
 from zac.host.state import UpdateRecord
 from zac.network import calls
+from zac.network.tls import ServerBusy
 from zac.registration import first_server, registration
 from zac.registration.registration import RegistrationOptions
 from zac.trust import recovery
 from zac.updates import manual_csr, refresh, state_machine
 
 LOCK_WAIT = 30.0
+# A fleet that registers at the same time is told to wait for one minute at most.
+MAX_BUSY_RETRIES = 10
+MIN_BUSY_SECONDS = 5
+RANDOM = random.SystemRandom()
 
 
 class NoUpdate(Fault):
@@ -72,13 +79,27 @@ def _register(host: Host, args: argparse.Namespace) -> int:
         }
     )
     with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
-        response = registration.register(host, options)
+        response = _retry_while_busy(lambda: registration.register(host, options))
     wakeup.wake(host.home.path)
     zone = response.zone_name or response.zone
     print("Registered %s in zone %s. Device ID: %s" % (options.name, zone, response.id))
     if not response.approved:
         print("This device is waiting for approval by an administrator.")
     return exit_codes.OK
+
+
+def _retry_while_busy(register: Callable[[], RegisterResponse]) -> RegisterResponse:
+    """Return what `register` returns; while the server is busy, wait as long as it says."""
+    for _attempt in range(MAX_BUSY_RETRIES):
+        try:
+            return register()
+        except ServerBusy as fault:
+            # Many devices can receive the same time, so each one adds a random part.
+            pause = max(fault.retry_after, MIN_BUSY_SECONDS) * RANDOM.uniform(1.0, 1.5)
+            message = "%s Nothing was registered yet. Trying again in %d seconds."
+            print(message % (fault.explanation, pause), file=sys.stderr)
+            time.sleep(pause)
+    return register()
 
 
 def _confirm_fingerprint(fingerprint: str) -> bool:

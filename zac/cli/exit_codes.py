@@ -12,9 +12,9 @@ from wire.metadata import InvalidManifest
 from zac.content.content import ContentMissing
 from zac.host.home import NotRegistered
 from zac.host.locks import Locked
-from zac.network.calls import NoServer, NoTrustedServer, ServerBusy
+from zac.network.calls import NoServer, NoTrustedServer
 from zac.network.contact import IdentityNotProven
-from zac.network.tls import BadAddress, CertificateRejected, Unreachable
+from zac.network.tls import BadAddress, CertificateRejected, ServerBusy, Unreachable
 from zac.trust.recovery import RecoveryFailed
 from zac.updates.preparation import OutdatedUpdate
 

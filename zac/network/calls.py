@@ -12,7 +12,15 @@ from wire.messages import PRIMARY, Problem, ServerAddress
 from wire.records import replace
 from zac.host.home import NotRegistered
 from zac.host.host import Host
-from zac.network.tls import CertificateRejected, Connection, Response, Unreachable
+from zac.network.tls import (
+    BUSY,
+    CertificateRejected,
+    Connection,
+    Response,
+    ServerBusy,
+    Unreachable,
+    busy,
+)
 
 T = TypeVar("T")
 Body = Union[Any, Callable[[Connection], Any]]
@@ -34,13 +42,6 @@ class NoTrustedServer(Fault):
 
 class Rejected(Fault):
     """The console rejected the call."""
-
-
-class ServerBusy(Fault):
-    """The console responds but cannot process the call at the moment."""
-
-    kind = Kind.UNAVAILABLE
-    action = "The agent retries automatically."
 
 
 def get(
@@ -149,10 +150,8 @@ def _call(
         except (Unreachable, CertificateRejected) as fault:
             faults.append(fault)
             continue
-        if response.status in (429, 500, 502, 503, 504):
-            faults.append(
-                ServerBusy("%s is busy (HTTP status %d)." % (server.name, response.status))
-            )
+        if response.status in BUSY:
+            faults.append(busy(server.name, response))
             continue
         return replace(_checked(host, response), is_verified=is_verified)
     raise most_significant(faults)

@@ -18,7 +18,16 @@ from wire import json_codec
 from wire.messages import HelloRequest, HelloResponse
 from wire.metadata import IDENTITY_STATEMENT, IdentityStatement, verify_document
 from wire.records import Record, replace
-from zac.network.tls import Connection, Response, Transport, Unreachable, host_of
+from zac.network.tls import (
+    BUSY,
+    Connection,
+    Response,
+    ServerBusy,
+    Transport,
+    Unreachable,
+    busy,
+    host_of,
+)
 
 KEY_LENGTH = 32
 
@@ -44,7 +53,7 @@ def verify_identity(
 ) -> VerifiedIdentity:
     """Return the identity of a server if `is_trusted` accepts its zone key.
 
-    Raises IdentityNotProven, Unreachable.
+    Raises IdentityNotProven, ServerBusy, Unreachable.
     """
     with transport.unverified(url) as connection:
         return _request_identity(connection, url, is_trusted)
@@ -61,7 +70,7 @@ def learn_time(
             with transport.dateless(url, roots) as connection:
                 identity = _request_identity(connection, url, lambda public: public == pinned)
                 learn(identity.statement.time)
-        except (IdentityNotProven, Unreachable):
+        except (IdentityNotProven, ServerBusy, Unreachable):
             return
 
     return request_time
@@ -74,6 +83,8 @@ def _request_identity(
     started = time.monotonic()
     response = connection.send("POST", "/zac/v1/hello", json_codec.dump(hello))
     duration = time.monotonic() - started
+    if response.status in BUSY:
+        raise busy(hello.host, response)
     zone_pub, statement = _verified(response, is_trusted)
     stated = (statement.nonce, statement.host, statement.certificate_sha256)
     if stated != (hello.nonce, hello.host, connection.peer.certificate_sha256):

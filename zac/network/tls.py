@@ -8,6 +8,7 @@ means that server and device do not trust the same CA.
 from __future__ import annotations
 
 import contextlib
+import re
 import ssl
 from http import HTTPStatus
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
@@ -27,6 +28,9 @@ CHUNK_BYTES = 1 << 14
 NO_CHECK_TIME = 0x200000
 MAX_CONTEXTS = 16
 NOT_YET_VALID, EXPIRED = 9, 10
+# Status codes of a server that cannot process the call at the moment.
+BUSY = (429, 500, 502, 503, 504)
+MAX_RETRY_AFTER_SECONDS = 600
 
 
 class Unreachable(Fault):
@@ -34,6 +38,17 @@ class Unreachable(Fault):
 
     kind = Kind.UNAVAILABLE
     action = "Check the network, address, and port, and make sure that the server is running."
+
+
+class ServerBusy(Fault):
+    """The server cannot process the call at the moment. Retry after `retry_after` seconds."""
+
+    kind = Kind.UNAVAILABLE
+    action = "The agent retries automatically."
+
+    def __init__(self, explanation: str, *, retry_after: int = 0) -> None:
+        super().__init__(explanation)
+        self.retry_after = retry_after
 
 
 class CertificateRejected(Fault):
@@ -58,11 +73,26 @@ class BadAddress(Unreachable):
 
 
 class Response(Record):
-    """An HTTP response. `is_verified`: whether the TLS connection was verified."""
+    """An HTTP response. `is_verified`: whether the TLS connection was verified.
+
+    `retry_after` is the value of Retry-After in seconds, 0 without one.
+    """
 
     status: int
     body: bytes
     is_verified: bool = True
+    retry_after: int = 0
+
+
+def busy(name: str, response: Response) -> ServerBusy:
+    """Return the fault for a response with a status of BUSY."""
+    text = "%s is busy (HTTP status %d)." % (name, response.status)
+    return ServerBusy(text, retry_after=response.retry_after)
+
+
+def _parse_retry_after(text: str) -> int:
+    """Return the seconds of a Retry-After header within the limit, 0 if there are none."""
+    return min(int(text), MAX_RETRY_AFTER_SECONDS) if re.match(r"[0-9]{1,9}\Z", text) else 0
 
 
 class Connection:
@@ -85,7 +115,8 @@ class Connection:
             data = self._exchange.read_all(MAX_RESPONSE_BYTES + 1)
         if len(data) > MAX_RESPONSE_BYTES:
             raise Unreachable("%s sent more data than requested." % self._exchange.host)
-        return Response(status, data)
+        retry_after = _parse_retry_after(self._exchange.headers.get("retry-after", ""))
+        return Response(status, data, retry_after=retry_after)
 
     def download(
         self, path: str, begin: int, max_bytes: int, store: Callable[[int, bytes], None]

@@ -28,7 +28,7 @@ from zac import VERSION
 from zac.host import state
 from zac.host.home import Device, ZoneCache
 from zac.host.host import Host
-from zac.network import calls, contact
+from zac.network import calls, contact, tls
 from zac.network.contact import VerifiedIdentity
 from zac.registration import initial_certificate
 from zac.trust import pem, store
@@ -172,6 +172,8 @@ def _send(
     data = json_codec.dump(request)
     with host.transport.verified(url, identity.statement.roots) as connection:
         response = connection.send("POST", PATH, data, _proof_headers(host, request, data))
+    if response.status in tls.BUSY:
+        raise tls.busy(tls.host_of(url), response)
     if response.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
         raise calls.rejection(response)
     registered = json_codec.load(RegisterResponse, response.body)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from limits import RateLimitItemPerMinute
 
 from devices.identity import zone_keys
-from devices.models import Device, RegistrationKey, ZoneKey
+from devices.models import Device, RegistrationKey, Zone, ZoneKey
 from devices.registration import keys as registration_keys
 from devices.registration import registration, throttle
 from tests.support.zone import Host, TestZone
@@ -141,13 +141,28 @@ def test_an_address_with_many_invalid_keys_is_blocked(zone):
     guesses = throttle.FAILED_REGISTRATIONS.amount
     for _ in range(guesses):
         assert register(Host("pc-1", messages.MANAGED, "10.1.1.1"), "y" * 26).status_code == 403
-    response = register(Host("pc-1", messages.MANAGED, "10.1.1.1"), good)
+    response = register(Host("pc-1", messages.MANAGED, "10.1.1.1"), "y" * 26)
     assert response.status_code == 429
     assert get_title(response) == (
         "Too many registration attempts from this address. Nothing was registered."
     )
+    assert response.headers["Retry-After"] == "60"
     elsewhere = Client(REMOTE_ADDR="192.0.2.7")
-    assert register(Host("pc-1", messages.MANAGED, "10.1.1.1"), good, elsewhere).status_code == 201
+    assert (
+        register(Host("pc-1", messages.MANAGED, "10.1.1.1"), "y" * 26, elsewhere).status_code == 403
+    )
+    # A fleet at the same address has a valid key.
+    for number in range(3):
+        host = Host(f"pc-{number}", messages.MANAGED, f"10.1.2.{number}")
+        assert register(host, good).status_code == 201
+
+
+def test_a_request_with_an_invalid_key_does_not_wait_for_the_zone(zone, monkeypatch):
+    def fail(*_args):
+        raise AssertionError("the zone was locked")
+
+    monkeypatch.setattr(type(Zone.objects), "lock", fail)
+    assert register(Host("pc-1", messages.MANAGED, "10.1.1.1"), "y" * 26).status_code == 403
 
 
 def test_many_devices_register_at_the_same_time(zone):

@@ -16,7 +16,7 @@ import pytest
 from tests.zac.support.certificates import Root, new_key
 from tests.zac.support.zone import ADDRESS, Signer, Zone
 from wire import json_codec, registration_key
-from wire.messages import RegisterResponse, ServerAddress, Trust
+from wire.messages import Problem, RegisterResponse, ServerAddress, Trust
 from zac.cli import commands, exit_codes
 from zac.host import locks
 from zac.host.home import Home
@@ -92,6 +92,24 @@ def test_a_wrong_command_line_is_64(zac: Zac, arguments: list[str]) -> None:
 def test_zac_without_a_command_shows_the_help(zac: Zac, capsys: pytest.CaptureFixture[str]) -> None:
     assert zac() == exit_codes.OK
     assert "zac [OPTIONS] COMMAND" in capsys.readouterr().out
+
+
+def test_register_waits_as_long_as_a_busy_server_says(
+    zone: Zone, zac: Zac, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zone.lies["/zac/v1/hello"] = 429, Problem("Too many requests", 429)
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            zone.lies.clear()
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    assert zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1") == 0
+    assert len(pauses) == 2
+    assert all(7 <= pause <= 7 * 1.5 for pause in pauses)
+    assert "is busy" in capsys.readouterr().err
 
 
 def test_not_registered_is_3(zac: Zac) -> None:

@@ -15,13 +15,13 @@ from tests.zac.support.certificates import Root
 from tests.zac.support.zone import Signer, Zone
 from wire import metadata, records, registration_key
 from wire.envelope import NotSigned
-from wire.messages import HelloRequest, HelloResponse
+from wire.messages import HelloRequest, HelloResponse, Problem
 from wire.metadata import IdentityStatement
 from zac.host.host import Host
 from zac.network import calls
 from zac.network.calls import Rejected
 from zac.network.contact import IdentityNotProven
-from zac.network.tls import CertificateRejected
+from zac.network.tls import CertificateRejected, ServerBusy
 from zac.registration import registration
 from zac.registration.registration import RegistrationOptions, ZoneNotPinned
 from zac.updates import refresh
@@ -98,6 +98,17 @@ def test_a_statement_with_a_forged_signature_is_refused(
     with pytest.raises(NotSigned):
         registered(zone, new_host())
     assert not secrets_sent(zone)
+
+
+@pytest.mark.parametrize("path", ["/zac/v1/hello", "/zac/v1/register"])
+def test_a_busy_server_is_not_reported_as_a_wrong_zone(
+    zone: Zone, new_host: NewHost, path: str
+) -> None:
+    zone.lies[path] = 429, Problem("Too many requests", 429)
+    with pytest.raises(ServerBusy) as caught:
+        registered(zone, new_host())
+    assert caught.value.retry_after == 7
+    assert "is busy" in str(caught.value)
 
 
 def test_roots_that_do_not_verify_the_server_get_no_secret(

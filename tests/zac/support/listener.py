@@ -92,6 +92,8 @@ def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
             )
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
+            if status == 429:
+                self.send_header("Retry-After", "7")
             self.end_headers()
             self.wfile.write(data)
 

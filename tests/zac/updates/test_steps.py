@@ -11,7 +11,7 @@ from tests.zac.support.zone import Signer, Zone, read_lines
 from wire import metadata, records
 from wire.metadata import Manifest
 from zac.host.host import Host
-from zac.network import calls
+from zac.network.tls import ServerBusy
 from zac.trust import store
 from zac.updates import refresh
 
@@ -177,7 +177,7 @@ def test_reports_that_did_not_arrive_are_sent_later(
     made = zone.update(Root("Zone CA 2"))
     path = f"/zac/v1/updates/{made.id}/status"
     zone.lies[path] = (503, {"title": "busy", "status": 503})
-    with pytest.raises(calls.ServerBusy):
+    with pytest.raises(ServerBusy):
         refresh.refresh(device)
     assert zone.words() == []
     assert device.state.load().updates[made.id].step == "armed"
