@@ -86,7 +86,7 @@ def sign_batch(authority: Authority, *, now: datetime) -> int:
         Entry.objects.record(
             "issue",
             f"certificates.Authority:{authority.pk}",
-            note=f"{len(signed)} server certificates",
+            note=f"server certificates: {len(signed)}",
             detail={"serials": [f"{outcome.intent.serial:x}" for outcome in signed]},
         )
         WorkDuration.objects.add(WorkDuration.SIGNING, len(signed), time.perf_counter() - began)

@@ -68,7 +68,7 @@ class ActivationLimits:
         if activates_at >= self.latest:
             raise TooLate(
                 _(
-                    "The activation time must be before %(latest)s: "
+                    "The activation time must be before %(latest)s, "
                     "%(latest_reason)s Nothing was changed."
                 )
                 % {"latest": format_time(self.latest), "latest_reason": self.latest_reason},
@@ -93,7 +93,7 @@ def get_limits(
     certificates = ServerCertificate.objects.current().filter(device__in=servers or [])
     expired = authority.has_expired(now)
     immediate = expired
-    latest, reason = authority.not_after, _("the zone CA %s expires then.") % authority.subject
+    latest, reason = authority.not_after, _("when the zone CA %s expires.") % authority.subject
     if kind == metadata.REMINT_SERVER:
         if expired and authority.is_internal:
             raise Refused(_("The zone CA has expired. Remint the CA first."))
@@ -120,7 +120,7 @@ def _earliest_expiry(
     first = alive.order_by("not_after").select_related("device").first()
     if first is None or first.not_after >= latest:
         return latest, reason
-    return first.not_after, _("the certificate for %s expires then.") % first.device.name
+    return first.not_after, _("when the certificate for %s expires.") % first.device.name
 
 
 def suggest_activation_time(zone: Zone, latest: datetime, now: datetime) -> tuple[datetime, str]:

@@ -160,7 +160,7 @@ def _create_ca_operation(
     get_limits(kind, now=now).check(request.activates_at)
     servers = list(Device.objects.certified())
     check_names(servers, include_dns=request.include_dns)
-    name = f"{Kind(kind).label} {now:%Y-%m-%d %H:%M}"
+    name = f"{Kind(kind).label} {now:%Y-%m-%d %H:%M} UTC"
     operation = _create_operation(
         kind, request, signing_server, by=by, key=key, authority=authority, name=name
     )

@@ -81,10 +81,14 @@ def _describe_retirement(authority: Authority, now: datetime) -> str:
         return ""
     waiting = trust_roots.get_devices_without_current_root().count()
     if moment > now:
-        text = _("%(when)s, if all devices use the current root by then (%(n)d do not yet)")
+        text = _("%(when)s, if all devices use the current root by then")
+        if waiting:
+            text = _(
+                "%(when)s, if all devices use the current root by then (devices remaining: %(n)d)"
+            )
         return text % {"when": formatting.stamp(moment), "n": waiting}
     if waiting:
-        text = _("overdue because %(n)d devices still need this root; no later than %(when)s")
+        text = _("overdue (devices that still need this root: %(n)d), no later than %(when)s")
         return text % {"n": waiting, "when": formatting.stamp(authority.not_after)}
     return _("now (the signed trust notice is being delivered)")
 

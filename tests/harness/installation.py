@@ -124,7 +124,7 @@ class Server:
         self.state.mkdir(mode=0o700)
         self.ports = {
             port: str(free_port(address))
-            for port in ("ZCC_PORT", "ZCC_CONTENT_PORT", "ZCC_REHEARSAL_PORT")
+            for port in ("ZCC_PORT", "ZCC_CONTENT_PORT", "ZCC_PREFLIGHT_PORT")
         }
         variables = {
             "ZCC_SERVER_NAME": name,

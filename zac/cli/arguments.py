@@ -77,6 +77,11 @@ class Parser(argparse.ArgumentParser):
         print("zac: %s" % message, file=sys.stderr)
         raise SystemExit(exit_codes.USAGE)
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.dest == "command" and value not in (action.choices or ()):
+            self.error("%s is not a valid command. See: zac --help" % value)
+        super()._check_value(action, value)
+
 
 def build_parser() -> Parser:
     """Return the parser. Parsed arguments have `command`, None if no command was given."""
@@ -91,7 +96,7 @@ def build_parser() -> Parser:
     parser.add_argument("--version", action="version", version="zac %s" % VERSION)
     home = os.environ.get("ZAC_HOME", DEFAULT)
     _add_common_options(parser, default_home=home)
-    commands = parser.add_subparsers(dest="command", help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(dest="command", prog="zac", help=argparse.SUPPRESS)
     for _, rows in SECTIONS:
         for name, short, text in rows:
             aliases = [alias for alias in (short, PREVIOUS_NAMES.get(name, "")) if alias]

@@ -47,8 +47,9 @@ class Parser(ArgumentParser):
         if action.choices is None or action.dest == "output" or value in action.choices:
             return
         known = [str(choice) for choice in action.choices]
-        close = get_close_matches(str(value), known, 1)
         is_command = isinstance(action.choices, Mapping)
+        current = _current_commands(action.choices) if isinstance(action.choices, Mapping) else known
+        close = get_close_matches(str(value), current, 1, cutoff=0.7)
         help_command = f"See: {self.prog} --help"
         hint = help_command if is_command else f"Choose from: {', '.join(known)}."
         raise Invalid(
@@ -72,6 +73,11 @@ class Parser(ArgumentParser):
             formatter.end_section()
         formatter.add_text(self.epilog)
         return formatter.format_help()
+
+
+def _current_commands(choices: Mapping[str, ArgumentParser]) -> list[str]:
+    """Return the commands without their names in earlier releases."""
+    return [name for name, parser in choices.items() if parser.prog.split()[-1] == name]
 
 
 def _name(action: Action) -> str:

@@ -92,7 +92,7 @@ def _from_profile(options: Mapping[str, Any], environment: Mapping[str, str]) ->
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise Invalid(f"Cannot read {path}: {error}.") from error
+        raise Invalid(f"Cannot read {path}: {_describe(error)}.") from error
     profiles = data.get("profiles", {})
     name = requested or data.get("default", "")
     if name and name not in profiles:
@@ -137,6 +137,10 @@ def _get_token(given: Mapping[str, Any]) -> str:
     return text
 
 
+def _describe(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
 def _read_secret(path: Path) -> str:
     """Return a file with a secret. Raises Forbidden if other users can read it, as ssh does."""
     try:
@@ -152,4 +156,4 @@ def _read_secret(path: Path) -> str:
                 )
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"Cannot read {path}: {error}.") from error
+        raise Invalid(f"Cannot read {path}: {_describe(error)}.") from error

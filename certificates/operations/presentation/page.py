@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
+from audit.chain.action_labels import get_label
 from certificates.authority.views import get_rights, render_if_changed
 from certificates.models import Operation
 from certificates.operations.presentation import devices
@@ -206,6 +207,7 @@ def report(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "nav": "certificates",
         "operation": found,
         "report": made,
+        "history": [{**row, "label": get_label(row["action"])} for row in made.history],
         "signed": signed,
         "digest": hashlib.sha256(base64.b64decode(signed.payload)).hexdigest(),
     }

@@ -88,9 +88,9 @@ def test_roots_describe_when_they_are_retired(changed):
     by_state = {root.authority.state: root for root in stragglers.list_roots(now)}
     assert by_state["current"].holders == 1
     assert by_state["grace"].holders == 1
-    assert "(1 do not yet)" in by_state["grace"].retires
+    assert "(devices remaining: 1)" in by_state["grace"].retires
     past = old.grace_until + timedelta(seconds=1)
-    assert "because 1 devices still need this root" in stragglers.list_roots(past)[1].retires
+    assert "devices that still need this root: 1" in stragglers.list_roots(past)[1].retires
     device.refresh(root_sha256=new.sha256)
     assert "is being delivered" in stragglers.list_roots(past)[1].retires
 

@@ -134,6 +134,7 @@ def test_a_file_name_is_still_accepted_as_output():
     [
         (["remnit"], "remnit is not a valid command.", "Did you mean remint? See: zman --help"),
         (["x"], "x is not a valid command.", "See: zman --help"),
+        (["get", "servers"], "get is not a valid command.", "See: zman --help"),
         (["list", "server"], "server is not a valid RESOURCE.", "Did you mean servers? See: "),
         (
             ["stage", "move", "x", "left"],
