@@ -15,6 +15,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
@@ -30,6 +31,15 @@ PENDING_CODE = "halfway"
 CODE_PERIOD = timedelta(minutes=5)
 
 
+class LoginForm(AuthenticationForm):
+    """The form of the login page."""
+
+    error_messages = {  # noqa: RUF012 - as in Django
+        **AuthenticationForm.error_messages,
+        "invalid_login": gettext_lazy("The user name or password is incorrect."),
+    }
+
+
 @sensitive_post_parameters("password")
 @never_cache
 @login_not_required
@@ -39,7 +49,7 @@ def log_in(request: Request) -> HttpResponse:
     if request.user.is_authenticated:
         return HttpResponseRedirect(_get_next_or_home(request))
     data = request.POST if request.method == "POST" else None
-    form = AuthenticationForm(request, data)
+    form = LoginForm(request, data)
     if form.is_valid():
         user: Any = form.get_user()
         account = getattr(user, "administrator", None)

@@ -48,7 +48,9 @@ class Parser(ArgumentParser):
             return
         known = [str(choice) for choice in action.choices]
         is_command = isinstance(action.choices, Mapping)
-        current = _current_commands(action.choices) if isinstance(action.choices, Mapping) else known
+        current = (
+            _current_commands(action.choices) if isinstance(action.choices, Mapping) else known
+        )
         close = get_close_matches(str(value), current, 1, cutoff=0.7)
         help_command = f"See: {self.prog} --help"
         hint = help_command if is_command else f"Choose from: {', '.join(known)}."
