@@ -27,13 +27,15 @@ log = logging.getLogger(__name__)
 def update_device_status(device: Device, report: messages.RefreshRequest, *, now: datetime) -> None:
     """Store the values of a status report that differ from the stored ones."""
     changes: dict[str, object] = {}
-    reported = {
+    reported: dict[str, object] = {
         "version": report.agent,
         "generation": report.generation,
         "root_sha256": report.root_sha256,
         "connection_root_sha256": report.anchored_sha256,
         "trusted_sha256": report.trusted_sha256,
     }
+    if report.features:
+        reported["features"] = report.features
     changes.update(
         {name: value for name, value in reported.items() if getattr(device, name) != value}
     )

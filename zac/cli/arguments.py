@@ -168,7 +168,7 @@ def _add_register(parser: Parser) -> None:
 
 def _add_host_options(parser: Parser) -> None:
     parser.add_argument(
-        "--name", default=os.uname().nodename, help="name of this device (default: host name)"
+        "--name", default="", help="name of this device (default: its previous name, or host name)"
     )
     parser.add_argument("--fqdn", default="", help="fully qualified domain name")
     parser.add_argument(

@@ -57,7 +57,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
 def _options(args: argparse.Namespace, url: str, role: str) -> RegistrationOptions:
     return RegistrationOptions(
         url=url,
-        name=args.name,
+        name=args.name or os.uname().nodename,
         role=role,
         fqdn=args.fqdn,
         addresses=args.addresses,
@@ -72,6 +72,7 @@ def _register(host: Host, args: argparse.Namespace) -> int:
     options = RegistrationOptions(
         **{
             **vars(_options(args, args.url, args.role)),
+            "name": args.name,
             "key": sys.stdin.readline().strip() if args.key == "-" else args.key,
             "fingerprint": args.fingerprint,
             "parent": args.parent,
@@ -82,7 +83,7 @@ def _register(host: Host, args: argparse.Namespace) -> int:
         response = _retry_while_busy(lambda: registration.register(host, options))
     wakeup.wake(host.home.path)
     zone = response.zone_name or response.zone
-    print("Registered %s in zone %s. Device ID: %s" % (options.name, zone, response.id))
+    print("Registered %s in zone %s. Device ID: %s" % (host.device.name, zone, response.id))
     if not response.approved:
         print("This device is waiting for approval by an administrator.")
     return exit_codes.OK

@@ -20,16 +20,18 @@ from zac.registration.registration import (
     create_vault_keys,
     store_registration,
 )
+from zac.updates import refresh
 
 # The name of this file is that of the previous version, which might have prepared this host.
 OPTIONS_FILE = "adopting.json"
 
 
 class FirstServerRequest(Record):
-    """The CSR and the public vault keys of the first server."""
+    """The CSR, the public vault keys and the features of the first server."""
 
     csr: str
     vault_keys: VaultKeys
+    features: List[str]
 
 
 class FirstServerResponse(Record):
@@ -69,7 +71,10 @@ def prepare(host: Host, options: RegistrationOptions, key: Optional[bytes] = Non
     )
     stored = _StoredOptions(**{name: getattr(options, name) for name in _StoredOptions.__fields__})
     files.write(host.home.path_to(OPTIONS_FILE), json_codec.dump(stored))
-    return json_codec.dump(FirstServerRequest(csr=csr, vault_keys=vault_keys)).decode()
+    request = FirstServerRequest(
+        csr=csr, vault_keys=vault_keys, features=refresh.list_features(PRIMARY)
+    )
+    return json_codec.dump(request).decode()
 
 
 def finish(host: Host, data: bytes) -> None:

@@ -71,10 +71,19 @@ def register(host: Host, options: RegistrationOptions) -> RegisterResponse:
     previous = host.home.device_or_none()
     is_same_zone = previous is not None and previous.zone_pub == identity.zone_pub
     previous_id = previous.id if previous is not None and is_same_zone else ""
+    if previous is not None and is_same_zone:
+        options = _with_previous_values(options, previous)
     request = _build_request(host, options, previous_id)
     response = _send(host, options.url, identity, request)
     store_registration(host, options, response, keep_state=is_same_zone)
     return response
+
+
+def _with_previous_values(options: RegistrationOptions, previous: Device) -> RegistrationOptions:
+    """Return the options, with the values of the previous registration for those not given."""
+    kept = ("name", "fqdn", "addresses", "port", "content_port", "preflight_port", "parent")
+    values = {name: getattr(options, name) or getattr(previous, name) for name in kept}
+    return replace(options, **values)
 
 
 def store_registration(

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from audit.models import Entry
 from certificates.agents import status_reports
+from devices.models import Device
 from wire import messages
 
 WHY = "manifest: It is not signed by this device's zone."
@@ -37,3 +38,13 @@ def test_a_device_cannot_flood_the_audit_log(zone, device):
     device.refresh(rejected_documents=[f"{number} {'x' * 1000}" for number in range(100)])
     assert len(list_rejections()) == 10
     assert max(map(len, list_rejections())) == 300
+
+
+def test_the_console_learns_the_features_of_an_agent_at_each_refresh(zone, device):
+    """An agent that was upgraded does not register again."""
+    Device.objects.filter(pk=device.id).update(features=[])
+    device.refresh(features=[messages.FEATURE_PREFLIGHT, messages.FEATURE_CSR])
+    stored = Device.objects.get(pk=device.id).features
+    assert stored == [messages.FEATURE_PREFLIGHT, messages.FEATURE_CSR]
+    device.refresh()
+    assert Device.objects.get(pk=device.id).features == stored

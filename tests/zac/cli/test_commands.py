@@ -16,12 +16,13 @@ import pytest
 from tests.zac.support.certificates import Root, new_key
 from tests.zac.support.zone import ADDRESS, Signer, Zone
 from wire import json_codec, registration_key
-from wire.messages import Problem, RegisterResponse, ServerAddress, Trust
+from wire.messages import PRIMARY, Problem, RegisterResponse, ServerAddress, Trust
 from zac.cli import commands, exit_codes
 from zac.host import locks
 from zac.host.home import Home
 from zac.host.host import Host
 from zac.trust import pem
+from zac.updates import refresh
 
 Zac = Callable[..., int]
 
@@ -176,6 +177,7 @@ def test_the_first_server_of_a_zone_is_adopted(
     place = ["--name", "s1", "--fqdn", "s1.zone1.test", "--address", ADDRESS, "--port", "8443"]
     assert zac("adopt", *place, "--prepare") == 0
     prepared = json.loads(capsys.readouterr().out)
+    assert set(prepared["features"]) == set(refresh.list_features(PRIMARY))
     root = Root()
     chain = root.sign_csr(prepared["csr"], "s1.zone1.test", ADDRESS)
     given = RegisterResponse(

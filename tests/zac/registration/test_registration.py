@@ -225,6 +225,18 @@ def test_a_restored_image_is_told_to_register_again(zone: Zone, device: Host) ->
     assert "zac reg" in caught.value.action
 
 
+def test_a_device_that_registers_again_keeps_the_values_that_are_not_given(
+    zone: Zone, new_host: NewHost
+) -> None:
+    given = {"name": "d9", "fqdn": "d9.zone1.test", "parent": "s1", "addresses": ["10.0.0.1"]}
+    host = registered(zone, new_host(), **given)
+    registered(zone, host, name="", addresses=["10.0.0.2"])
+    assert {**given, "addresses": ["10.0.0.2"]} == {
+        name: getattr(host.device, name) for name in given
+    }
+    assert zone.registers[-1].name == "d9"
+
+
 def test_options_are_kept(zone: Zone, new_host: NewHost) -> None:
     host = registered(zone, new_host(), name="d9", parent="s1", addresses=["10.0.0.1"])
     told = RegistrationOptions(

@@ -17,6 +17,7 @@ from devices.models import Device, Zone
 from pki.chains import chains
 from tests.support import public_ca
 from tests.support.public_ca import PublicCA
+from wire.messages import FEATURE_CSR
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a-long-enough-pass-phrase"
@@ -60,6 +61,7 @@ def test_an_internal_ca_is_on_the_first_server_and_issues_its_certificate(create
     assert (ca.is_internal, ca.subject, ca.key_length) == (True, "CN=ACME Root", 384)
     assert ca.certificate_server == Device.objects.get(name="ps-01")
     assert ca.certificate_server.os.startswith(platform.system())
+    assert FEATURE_CSR in ca.certificate_server.features, "the first server can create CSRs"
     assert ServerCertificate.objects.current().get().chain_pem in served(tmp_path)
     assert User.objects.get(username="admin").check_password(PASSWORD)
     assert "Created zone ACME." in output
