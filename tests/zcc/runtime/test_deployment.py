@@ -15,7 +15,7 @@ from tests.harness import compose
 from wire import server_files
 from zac.host.server_part import PkiServerPart
 from zcc import start
-from zcc.runtime import agent, probe
+from zcc.runtime import agent, environment, probe
 from zcc.runtime.components import BASE_DIR
 
 GIVEN = {
@@ -205,6 +205,7 @@ def test_each_unit_runs_its_component_hardened_with_the_same_settings(services, 
     named |= set(re.findall(r"^(ZCC_\w+)=", (UNITS / "zcc.env.example").read_text(), re.MULTILINE))
     optional = {"ZCC_LISTEN_ADDRESS", "ZCC_BEHIND_PROXY", "ZCC_WORKER_CONCURRENCY"}
     optional |= {name for name in services["web"]["environment"] if "PKCS11" in name}
+    optional |= set(environment.OLD_NAMES.values())
     assert set(services["web"]["environment"]) - optional <= named
     assert f"zcc-{part}.service" in (UNITS / "zcc.target").read_text()
 
