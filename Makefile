@@ -62,10 +62,11 @@ tools: setup
 sqlite: tools
 	$(PYTEST) -n $(WORKERS) -m "not long"
 
-# Repeat the tests that use the database on PostgreSQL.
+# Repeat the tests that use the database on PostgreSQL, except those of the SQLite file.
 postgresql: tools
 	ZCC_TEST_DATABASE=postgresql $(PYTEST) -n $(WORKERS) -m "not long and not scenario and not browser" \
-		tests/certificates tests/systemupdates tests/administrators tests/notifications tests/devices tests/audit tests/console tests/zcc
+		tests/certificates tests/systemupdates tests/administrators tests/notifications tests/devices tests/audit tests/console tests/zcc \
+		--ignore tests/zcc/runtime/test_database_file.py
 
 scenarios: tools
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m "scenario or long"
