@@ -15,9 +15,10 @@ from django.views.decorators.http import require_safe
 
 from administrators.accounts import policies
 from certificates.authority.views import PageStatus, get_page_status
+from certificates.models import Authority, FutureCertificate
 from certificates.monitoring import health
 from certificates.operations.activation_time import count_devices_without_contact
-from certificates.operations.states import OperationState
+from certificates.operations.states import FutureState, OperationState
 from certificates.servers import table
 from certificates.trust import stragglers
 from console.pages import formatting, tables
@@ -63,6 +64,7 @@ def home(request: ZoneRequest) -> HttpResponse:
             *_get_approval_items(status, now),
             *_get_authority_items(status, now),
             *_get_server_items(numbers),
+            *_get_csr_items(),
             *_get_device_items(no_contact),
         ],
     }
@@ -150,6 +152,22 @@ def _get_server_items(numbers: dict[str, int]) -> list[AttentionItem]:
         for key, (tone, text) in texts.items()
         if numbers[key]
     ]
+
+
+def _get_csr_items() -> list[AttentionItem]:
+    """Return an item if CSRs have to be signed by an external CA."""
+    pending = (
+        FutureCertificate.objects.open()
+        .filter(state=FutureState.CSR_GENERATED, authority__kind=Authority.Kind.EXTERNAL)
+        .count()
+    )
+    text = ngettext(
+        "%d CSR must be signed by the external CA. Download it, and import the certificate.",
+        "%d CSRs must be signed by the external CA. Download them, and import the certificates.",
+        pending,
+    )
+    url = f"{reverse('certificates:page')}?state=csr"
+    return [AttentionItem("warn", text % pending, url)] if pending else []
 
 
 def _get_device_items(no_contact: int) -> list[AttentionItem]:

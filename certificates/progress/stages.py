@@ -16,6 +16,7 @@ ACTIVATED = (State.ACTIVATED, State.COMPLETED)
 CANCELED = (State.CANCELING, State.CANCELED, State.CANCEL_FAILED)
 ROLLED_BACK = (State.ROLLING_BACK, State.ROLLED_BACK)
 ACTIVATE = 3
+REPLACED = (AuthorityState.GRACE, AuthorityState.RETIRED)
 
 
 def get_cutover_stages(operation: Operation, trust: TrustCounts) -> list[Stage]:
@@ -24,6 +25,10 @@ def get_cutover_stages(operation: Operation, trust: TrustCounts) -> list[Stage]:
     is_retired = old is not None and old.state == AuthorityState.RETIRED
     total = trust.of
     is_activated = operation.state in ACTIVATED
+    using_new, using_text = trust.using_new, _("%d of %d devices use the new CA")
+    if operation.future_authority is not None and operation.future_authority.state in REPLACED:
+        # After a later change, devices use its CA. The activation of this one is complete.
+        using_new, using_text = trust.activated, _("%d of %d devices activated the new CA")
     drafts = (
         (_("Trust"), trust.trusting, _("%d of %d devices trust both CAs"), True),
         (
@@ -32,7 +37,7 @@ def get_cutover_stages(operation: Operation, trust: TrustCounts) -> list[Stage]:
             _("%d of %d devices passed the preflight check"),
             True,
         ),
-        (_("Activate"), trust.using_new, _("%d of %d devices use the new CA"), is_activated),
+        (_("Activate"), using_new, using_text, is_activated),
         (
             _("Retire"),
             trust.dropped_old,

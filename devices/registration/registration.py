@@ -46,7 +46,7 @@ def register(
         # A server that has not been approved cannot approve itself by registering again.
         approves = returning.state == DeviceState.REGISTERED or request.role == Role.MANAGED
     _protect_server(device, request, approves=approves)
-    previous = device.state
+    previous = device.state if device.registered_at else ""
     _set_fields(device, request, is_fixed=returning is not None, now=now)
     device.state = DeviceState.REGISTERED if approves else DeviceState.WAITING
     device.credential_epoch += 1

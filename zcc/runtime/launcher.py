@@ -13,6 +13,7 @@ import os
 import secrets
 import socket
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -200,6 +201,7 @@ def _is_listening(address: str, port: int) -> bool:
 
 def main() -> int:
     """Run the zone, and return the exit code."""
+    ArgumentParser(prog="python -m zcc.runtime.launcher", description=__doc__).parse_args()
     processes.harden()
     home = Path(environment.text("ZCC_HOME", str(BASE_DIR / "var"))).absolute()
     try:

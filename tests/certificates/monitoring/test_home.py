@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from certificates.models import Authority, Operation, ServerCertificate
+from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
 from certificates.operations.states import FutureState, OperationState
 from devices.models import Device, Role
 from systemupdates.updates.states import AssignmentState, ReplicaState
@@ -232,6 +232,16 @@ def test_home_lists_what_needs_attention(client, ca):
     assert "1 server certificate has expired." in page
     assert "1 device has not been in contact for more than two refresh intervals." in page
     assert "Blocked:" in page
+
+
+@pytest.mark.parametrize(("kind", "listed"), [("external", True), ("internal", False)])
+def test_home_lists_csrs_that_an_external_ca_must_sign(client, ca, kind, listed):
+    Authority.objects.update(kind=kind)
+    server = factories.server("new")
+    FutureCertificate.objects.create(
+        device=server, authority=ca, state=FutureState.CSR_GENERATED, csr_pem="x"
+    )
+    assert ("1 CSR must be signed by the external CA." in text(client, "/")) == listed
 
 
 def test_a_page_is_compressed_and_small(client, ca):

@@ -102,6 +102,17 @@ def test_a_server_remint_includes_only_its_servers(ca):
     assert devices_at_risk.count_trust(operation) == devices_at_risk.TrustCounts()
 
 
+def test_a_replaced_ca_keeps_the_count_of_its_activation(ca, operation):
+    for row in Device.objects.all():
+        operation.update.assignments.filter(device=row).delete()
+        factories.assignment(operation.update, row, A.ACTIVATED)
+    operation.state, operation.activated_at = S.COMPLETED, factories.now()
+    operation.future_authority.state = AuthorityState.GRACE
+    stage = stages.get_cutover_stages(operation, devices_at_risk.count_trust(operation))[2]
+    total = Device.objects.count()
+    assert (stage.mark, stage.note) == ("done", f"{total} of {total} devices activated the new CA")
+
+
 def test_stages_count_what_devices_reported(ca, operation):
     new = operation.future_authority
     for number in range(4):

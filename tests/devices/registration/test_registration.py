@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from limits import RateLimitItemPerMinute
 
+from audit.models import Entry
 from devices.identity import zone_keys
 from devices.models import Device, RegistrationKey, Zone, ZoneKey
 from devices.registration import keys as registration_keys
@@ -228,3 +229,10 @@ def test_registration_and_each_refresh_update_the_version(zone, role):
 
 def test_the_first_server_of_a_zone_has_a_version(zone):
     assert zone.device(zone.first).version == "0.1.0"
+
+
+def test_the_audit_entry_of_a_new_device_has_no_previous_state(zone):
+    host = Host("pc-1", messages.MANAGED, "10.1.1.1")
+    assert register(host, create_key(zone, messages.MANAGED)).status_code == 201
+    entry = Entry.objects.filter(action="register").first()
+    assert (entry.here, entry.there, entry.note) == ("", "registered", "pc-1")
