@@ -89,7 +89,10 @@ def create_administrator(new: NewAdministrator, *, by: str, now: datetime) -> tu
 
 @transaction.atomic
 def set_roles(pk: int, roles: list[str], *, by: User) -> User:
-    """Set the roles of an administrator. The last Super Administrator cannot lose that role."""
+    """Set the roles of an administrator. The last Super Administrator cannot lose that role.
+
+    More rights end the unused setup link or temporary password of the account.
+    """
     check_roles(roles)
     checkpoint = Entry.objects.lock_checkpoint()
     user = get_administrator(pk)
@@ -97,6 +100,8 @@ def set_roles(pk: int, roles: list[str], *, by: User) -> User:
     if SUPER in before and SUPER not in roles:
         _check_not_last_super(user)
     after = _store_roles(user, roles)
+    if set(after) - set(before):
+        setup_links.end_first_access(user)
     _append(checkpoint, "set-roles", user, {"roles": before}, {"roles": after})
     return user
 

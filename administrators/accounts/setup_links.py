@@ -45,6 +45,17 @@ def delete_unused_links(user: User) -> None:
     SetupLink.objects.filter(user=user, used_at=None).delete()
 
 
+def end_first_access(user: User) -> None:
+    """End the unused setup links and the temporary password of a user.
+
+    An administrator who created one could log in with rights that the user gets later.
+    """
+    delete_unused_links(user)
+    if Administrator.objects.filter(user=user, must_change_password=True).exists():
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+
+
 def find_link(text: str, *, now: datetime) -> SetupLink:
     """Return the usable setup link with this text; raise NotFound otherwise."""
     usable = SetupLink.objects.usable(now).select_related("user")

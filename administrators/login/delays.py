@@ -7,12 +7,13 @@ See: D-133
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import datetime, timedelta
 from typing import Any
 
 from axes.models import AccessAttempt, AccessLog
 from django.db.models import Max, Sum
+
+from console.requests import networks
 
 PERIOD = timedelta(minutes=15)
 # After this many failures of an account, from all addresses, each further attempt must wait.
@@ -22,25 +23,11 @@ MAX_DELAY_SECONDS = 60
 ADDRESS_FAILURES = 30
 # From an address with a login in this time, the account is not delayed: its owner can log in.
 KNOWN_FOR = timedelta(days=30)
-IPV6_PREFIX = 64
 
 
 def get_client_network(request: Any) -> str:
-    """Return the address for which failures are counted: for IPv6, the /64 network.
-
-    A single host can use all addresses of such a network.
-    """
-    text = request.META.get("REMOTE_ADDR", "")
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return str(text)
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    network = ipaddress.ip_network((int(address), IPV6_PREFIX), strict=False)
-    return str(network.network_address)
+    """Return the address for which failures are counted: for IPv6, the /64 network."""
+    return networks.get_network(request.META.get("REMOTE_ADDR", ""))
 
 
 def is_blocked(username: str, address: str, *, now: datetime) -> bool:

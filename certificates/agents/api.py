@@ -22,6 +22,7 @@ from certificates.agents import responses
 from certificates.issuance import imports, requests
 from certificates.models import Authority
 from console.pages.errors import STATUS
+from console.requests.networks import get_network
 from devices.identity import authentication
 from devices.models import Device, Zone
 from devices.registration import registration, throttle
@@ -43,10 +44,7 @@ def json_response(message: Any, status: int = 200) -> HttpResponse:
 
 
 def problem_response(fault: Fault) -> HttpResponse:
-    """Return a fault as a problem document.
-
-    See: RFC 9457
-    """
+    """Return a fault as a problem document (RFC 9457)."""
     status = STATUS[fault.kind]
     kind = f"urn:zcc:{type(fault).__name__}"
     document = messages.Problem(
@@ -131,8 +129,9 @@ def zone(request: HttpRequest) -> HttpResponse:
 @agent_call("POST")
 def hello(request: HttpRequest) -> HttpResponse:
     """Prove to an unregistered device that this server belongs to the zone."""
-    throttle.check(throttle.IDENTITY_REQUESTS, _get_client_address(request))
-    throttle.record(throttle.IDENTITY_REQUESTS, _get_client_address(request))
+    network = get_network(_get_client_address(request))
+    throttle.check(throttle.IDENTITY_REQUESTS, network)
+    throttle.record(throttle.IDENTITY_REQUESTS, network)
     hello_request = limits.load(messages.HelloRequest, request.body)
     return json_response(responses.build_identity_statement(hello_request, now=timezone.now()))
 
@@ -143,8 +142,9 @@ def register(request: HttpRequest) -> HttpResponse:
     try:
         return _register(request)
     except (Forbidden, Unauthenticated):
-        throttle.check(throttle.FAILED_REGISTRATIONS, _get_client_address(request))
-        throttle.record(throttle.FAILED_REGISTRATIONS, _get_client_address(request))
+        network = get_network(_get_client_address(request))
+        throttle.check(throttle.FAILED_REGISTRATIONS, network)
+        throttle.record(throttle.FAILED_REGISTRATIONS, network)
         raise
 
 

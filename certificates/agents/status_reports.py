@@ -21,6 +21,8 @@ from systemupdates.content import replication
 from wire import limits, messages
 
 REJECTION_REPORT_INTERVAL = timedelta(days=1)
+# The audit log cannot be shortened, so a device can add only so many entries in this time.
+MAX_REJECTION_ENTRIES = 20
 log = logging.getLogger(__name__)
 
 
@@ -66,10 +68,17 @@ def _add_capped(column: str, count: int) -> Least:
 
 def _record_rejected_document(device: Device, reason: str, now: datetime) -> None:
     """Record in the audit log that a device rejected a document not signed by the zone key."""
-    recorded = Entry.objects.filter(action="distrusted", subject=f"devices.Device:{device.pk}")
-    if not recorded.filter(note=reason, at__gt=now - REJECTION_REPORT_INTERVAL).exists():
-        log.warning("%s rejected a signed document: %s", device.name, reason)
-        Entry.objects.record("distrusted", f"devices.Device:{device.pk}", note=reason)
+    subject = f"devices.Device:{device.pk}"
+    recorded = Entry.objects.filter(
+        action="distrusted", subject=subject, at__gt=now - REJECTION_REPORT_INTERVAL
+    )
+    count = recorded.count()
+    if count > MAX_REJECTION_ENTRIES or recorded.filter(note=reason).exists():
+        return
+    if count == MAX_REJECTION_ENTRIES:
+        reason = "More documents were rejected. They are not recorded today."
+    log.warning("%s rejected a signed document: %s", device.name, reason)
+    Entry.objects.record("distrusted", subject, note=reason)
 
 
 def _activate_initial_certificate(device: Device, digest: str, now: datetime) -> None:

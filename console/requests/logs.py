@@ -20,7 +20,7 @@ HIDDEN = "[hidden]"
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 _PATH_SECRETS: ContextVar[tuple[str, ...]] = ContextVar("path_secrets", default=())
 _FACTS: ContextVar[Mapping[str, str]] = ContextVar("facts", default=_EMPTY)
-_NAMES = r"[\w-]*(?:passw(?:or)?d|passphrase|secret|token|api_?key|private_?key|cookie|csrf|mac)"
+_NAMES = r"(?:passw(?:or)?d|passphrase|secret|token|api_?key|private_?key|cookie|csrf|mac)"
 # Patterns and replacements, applied from top to bottom.
 REPLACEMENTS = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), replacement)
@@ -37,18 +37,24 @@ REPLACEMENTS = tuple(
         (r"(\bauthorization['\"]?\s*[:=]\s*)[^\r\n]+", rf"\1{HIDDEN}"),
         (r"\bbearer\s+[^\s'\",]+", f"Bearer {HIDDEN}"),
         (r"(?<=://)[^\s/@]*@", f"{HIDDEN}@"),
-        (rf"(\b{_NAMES}['\"]?\s*[:=]\s*)(['\"]).*?(?<!\\)\2", rf"\1\2{HIDDEN}\2"),
-        (rf"(\b{_NAMES}['\"]?\s*[:=]\s*)(?!['\"]?\[hidden)[^\s'\",;&)}}\]]+", rf"\1{HIDDEN}"),
+        # Without a prefix such as [\w-]*, which takes quadratic time in a text of strangers.
+        (rf"({_NAMES}['\"]?\s*[:=]\s*)(['\"]).*?(?<!\\)\2", rf"\1\2{HIDDEN}\2"),
+        (rf"({_NAMES}['\"]?\s*[:=]\s*)(?!['\"]?\[hidden)[^\s'\",;&)}}\]]+", rf"\1{HIDDEN}"),
     )
 )
 # Parts of a path that are no secret: short ones, numbers, lowercase words, and SHA-256 digests.
 _PLAIN = re.compile(r"[^/]{0,15}|\d+|[a-z._-]{1,64}|[0-9a-f]{64}")
+# What can be a secret in such a part. Only this is hidden in other lines of the request, so that a
+# client cannot hide a whole line by a path with the text of the line.
+_SECRET = re.compile(r"[\w-]{16,}")
+MAX_LINE_LENGTH = 100_000
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != ord("\t")}
 _CONTROL |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029, 0x202E, 0x202D)}
 
 
 def scrub(text: str) -> str:
     """Return a text with secrets replaced, also those in the path of the current request."""
+    text = text[:MAX_LINE_LENGTH]
     for part in _PATH_SECRETS.get():
         text = text.replace(part, HIDDEN)
     for pattern, replacement in REPLACEMENTS:
@@ -62,7 +68,8 @@ def request_log_context(request: Any) -> Iterator[None]:
 
     Django logs paths, too, for example that of a request without a CSRF token.
     """
-    parts = tuple(part for part in request.path.split("/") if not _is_plain(part))
+    hidden = (part for part in request.path.split("/") if not _is_plain(part))
+    parts = tuple(secret for part in hidden for secret in _SECRET.findall(part))
     before = _PATH_SECRETS.set(parts)
     try:
         with log_context(request=request.id):

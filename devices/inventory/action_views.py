@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from devices.middleware import ZoneRequest
 from devices.models import Device
 from devices.registration import changes, registration, replacement
 from devices.zone.views import may_approve
+from faults import Invalid
 
 may_change = require_right(RIGHT, str(RIGHT_LABEL))
 
@@ -36,10 +38,15 @@ def approve(request: ZoneRequest, pk: UUID) -> HttpResponse:
     return close_dialog(request, reverse("devices:device", args=[pk]), message=message)
 
 
-def _get_epoch(request: ZoneRequest) -> int | None:
-    """Return the registration that the page showed."""
+def _get_epoch(request: ZoneRequest) -> int:
+    """Return the registration that the page showed; raise Invalid if the form has none."""
     text = request.POST.get("epoch", "")
-    return int(text) if text.isdecimal() else None
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise Invalid(
+            _("The form does not name the registration. Nothing was changed."),
+            action=_("Reload the page, check the name and addresses, and decide again."),
+        )
+    return int(text)
 
 
 @require_POST

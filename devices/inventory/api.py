@@ -65,6 +65,7 @@ class DeviceOut(Schema):
     name: str
     role: str
     state: str
+    epoch: int = Field(validation_alias="credential_epoch")
     fqdn: str
     addresses: list[str]
     dns_names: list[str]
@@ -179,10 +180,13 @@ def _dns_name(name: str) -> str:
 @router.post(
     "/devices/{device_id}/approve", response=DeviceOut, auth=require(APPROVE), tags=["devices"]
 )
-def approve_device(request: HttpRequest, device_id: str) -> Any:
-    """Approve a server that is waiting for approval."""
+def approve_device(request: HttpRequest, device_id: str, epoch: int | None = None) -> Any:
+    """Approve a server that is waiting for approval.
+
+    With `epoch`, a registration that was made later is not approved.
+    """
     device = get_by_guid(Device.objects.all(), device_id)
-    registration.approve(device)
+    registration.approve(device, epoch=epoch)
     return reload(device)
 
 

@@ -19,10 +19,13 @@ router = Router()
 @router.post(
     "/devices/{device_id}/replace", response=DeviceOut, auth=require(APPROVE), tags=["devices"]
 )
-def replace_device(request: HttpRequest, device_id: str) -> Any:
-    """Approve a device that is waiting with the name of another one, which is retired."""
+def replace_device(request: HttpRequest, device_id: str, epoch: int | None = None) -> Any:
+    """Approve a device that is waiting with the name of another one, which is retired.
+
+    With `epoch`, a registration that was made later is not approved.
+    """
     device = get_by_guid(Device.objects.all(), device_id)
-    registration.replace(device)
+    registration.replace(device, epoch=epoch)
     return reload(device)
 
 

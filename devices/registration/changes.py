@@ -48,7 +48,7 @@ def get_reported(request: messages.RegisterRequest) -> dict[str, Any]:
     """Return these values as a server reports them. A satellite reports no vault keys."""
     reported: dict[str, Any] = {
         "fqdn": names.check_fqdn(request.fqdn) if request.fqdn else "",
-        "addresses": [names.check_address(address) for address in request.addresses],
+        "addresses": [_normalize_address(address) for address in request.addresses],
         "port": request.port,
         "content_port": request.content_port,
         "preflight_port": request.preflight_port,
@@ -65,6 +65,10 @@ def find_changes(device: Device, request: messages.RegisterRequest) -> dict[str,
     recorded = get_recorded(device)
     recorded["addresses"] = [_normalize_address(address) for address in device.addresses]
     reported = get_reported(request)
+    # A server whose parent has left the zone keeps its record. It cannot be its own parent.
+    parents = Device.objects.content_servers().exclude(pk=device.pk)
+    if not parents.filter(name=request.parent).exists():
+        del reported["parent"]
     return {name: value for name, value in reported.items() if recorded[name] != value}
 
 
@@ -97,13 +101,14 @@ def request_change(device: Device, request: messages.RegisterRequest, *, now: da
         device.requested_change = {}
         return
     validation.check_names(request, device.pk)
-    if device.requested_change.get("after") != after:
-        Entry.objects.record(
-            "request-change",
-            f"devices.Device:{device.pk}",
-            note=device.name,
-            detail=_compare(device, after),
-        )
+    if device.requested_change.get("after") == after:
+        return
+    Entry.objects.record(
+        "request-change",
+        f"devices.Device:{device.pk}",
+        note=device.name,
+        detail=_compare(device, after),
+    )
     address = actor.current().address
     device.requested_change = {"after": after, "at": now.isoformat(), "address": address}
 

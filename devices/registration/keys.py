@@ -89,6 +89,7 @@ def use_registration_key(secret: str, role: str, now: datetime) -> RegistrationK
 @transaction.atomic
 def revoke_registration_key(pk: int, *, now: datetime) -> RegistrationKey:
     """Revoke a registration key. Devices that have registered with it are not affected."""
+    Entry.objects.lock_checkpoint()
     key = RegistrationKey.objects.select_for_update().filter(pk=pk).first()
     if key is None:
         raise NotFound(_("The registration key was not found."))

@@ -44,7 +44,9 @@ def register(
         _check_role(request, returning)
         device = returning
         # A server that has not been approved cannot approve itself by registering again.
-        approves = returning.state == DeviceState.REGISTERED or request.role == Role.MANAGED
+        approves = returning.state == DeviceState.REGISTERED or (
+            request.role == Role.MANAGED and returning.replaces_id is None
+        )
     _protect_server(device, request, approves=approves)
     previous = device.state if device.registered_at else ""
     _set_fields(device, request, is_fixed=returning is not None, now=now)
@@ -55,6 +57,8 @@ def register(
     device.released_until = None
     device.has_pending_work = True
     device.save()
+    if returning is None and proven is None:
+        replacement.retire_second_rows(device)
     if device.role != Role.MANAGED:
         Zone.objects.update(revision=F("revision") + 1)
     Entry.objects.record(
@@ -183,6 +187,11 @@ def approve(device: Device, *, epoch: int | None = None) -> None:
     """
     Zone.objects.lock()
     _check_epoch(device, epoch)
+    if device.state != DeviceState.WAITING:
+        raise Conflict(
+            _("%(device)s is not waiting for approval. Nothing was changed.")
+            % {"device": device.name}
+        )
     if device.role != Role.MANAGED:
         server_names.check(server_names.ServerNames.of(device))
     Device.objects.transition(
@@ -230,10 +239,10 @@ def _remove(device: Device, state: DeviceState) -> None:
 @transaction.atomic
 def save_dns_names(device: Device, dns_names: list[str]) -> None:
     """Save the additional DNS names of a server, with an audit entry if they changed."""
+    Zone.objects.lock()
     row = Device.objects.select_for_update().get(pk=device.pk)
     if row.dns_names == dns_names:
         return
-    Zone.objects.lock()
     server_names.check(server_names.ServerNames.of(row, dns_names=tuple(dns_names)))
     Device.objects.filter(pk=device.pk).update(dns_names=dns_names)
     Entry.objects.record(

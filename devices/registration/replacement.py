@@ -79,7 +79,24 @@ def check_replacement(device: Device) -> Device:
             _("%(device)s is not waiting to replace a device. Nothing was changed.")
             % {"device": device.name}
         )
-    return device.replaces
+    old = device.replaces
+    alive = Device.objects.exclude(state=DeviceState.RETIRED).exclude(pk=old.pk)
+    if alive.filter(name=old.name).exists():
+        raise Conflict(
+            _("Another device with the name %(name)s has registered since. Nothing was changed.")
+            % {"name": old.name},
+            action=_("Reject this device, or approve it with its own name."),
+        )
+    return old
+
+
+def retire_second_rows(device: Device) -> None:
+    """Retire the devices that are waiting to replace a device that has just been taken over.
+
+    They were compared with the device before, and must register again.
+    """
+    for second in device.replacements.filter(state=DeviceState.WAITING):
+        Device.objects.transition(second, DeviceState.RETIRED, note=second.name)
 
 
 def take_settings(device: Device, old: Device) -> None:

@@ -28,7 +28,7 @@ from zac.updates import manual_csr, refresh, state_machine
 LOCK_WAIT = 30.0
 # A fleet that registers at the same time is told to wait for one minute at most.
 MAX_BUSY_RETRIES = 10
-MIN_BUSY_SECONDS = 5
+MIN_BUSY_SECONDS, MAX_BUSY_SECONDS = 5, 60
 RANDOM = random.SystemRandom()
 
 
@@ -79,8 +79,12 @@ def _register(host: Host, args: argparse.Namespace) -> int:
             "confirm_fingerprint": _confirm_fingerprint if args.trust_on_first_use else None,
         }
     )
-    with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
-        response = _retry_while_busy(lambda: registration.register(host, options))
+
+    def register() -> RegisterResponse:
+        with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
+            return registration.register(host, options)
+
+    response = _retry_while_busy(register)
     wakeup.wake(host.home.path)
     zone = response.zone_name or response.zone
     print("Registered %s in zone %s. Device ID: %s" % (host.device.name, zone, response.id))
@@ -96,7 +100,8 @@ def _retry_while_busy(register: Callable[[], RegisterResponse]) -> RegisterRespo
             return register()
         except ServerBusy as fault:
             # Many devices can receive the same time, so each one adds a random part.
-            pause = max(fault.retry_after, MIN_BUSY_SECONDS) * RANDOM.uniform(1.0, 1.5)
+            seconds = min(max(fault.retry_after, MIN_BUSY_SECONDS), MAX_BUSY_SECONDS)
+            pause = seconds * RANDOM.uniform(1.0, 1.5)
             message = "%s Nothing was registered yet. Trying again in %d seconds."
             print(message % (fault.explanation, pause), file=sys.stderr)
             time.sleep(pause)

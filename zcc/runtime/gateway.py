@@ -17,6 +17,8 @@ from typing import IO, Any
 
 from asgiref.wsgi import WsgiToAsgiInstance
 
+from console.requests.networks import get_network
+
 log = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
@@ -99,7 +101,7 @@ class Gateway:
             raise _Rejected(413, "The request body is too large. Nothing was changed.")
         if not length and _header(scope, b"transfer-encoding") is None:
             return
-        address = str((scope.get("client") or ("",))[0])
+        address = get_network(str((scope.get("client") or ("",))[0]))
         if self._reading[address] >= BODIES_PER_ADDRESS or self._reading.total() >= BODIES:
             raise _Rejected(429, "Too many requests from this address. Nothing was changed.")
         self._reading[address] += 1

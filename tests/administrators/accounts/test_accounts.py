@@ -382,3 +382,23 @@ def test_a_lock_out_is_shown_and_ended_on_the_page(client, zone):
     assert client.post(f"{there}unlock/").status_code == 302
     assert "Account Locked" not in client.get(there).content.decode()
     assert Entry.objects.get(action="unlock-administrator").note == "locked"
+
+
+def test_more_rights_end_an_unused_link_and_a_temporary_password(chief, zone):
+    """Whoever created them could log in with the rights that a user gets later."""
+    invited, known = factories.user("invited"), factories.user("known")
+    text = accounts.create_setup_link(invited.pk, by=chief, now=timezone.now())
+    password = accounts.create_temporary_password(known.pk, by=chief)
+    for user in (invited, known):
+        accounts.set_roles(user.pk, ["super-administrator"], by=chief)
+    assert set_up(text)[1].status_code == 404
+    known.refresh_from_db()
+    assert not known.check_password(password)
+
+
+def test_fewer_rights_keep_an_unused_link(chief, zone):
+    invited = factories.user("invited")
+    accounts.set_roles(invited.pk, ["deployer", "auditor"], by=chief)
+    text = accounts.create_setup_link(invited.pk, by=chief, now=timezone.now())
+    accounts.set_roles(invited.pk, ["auditor"], by=chief)
+    assert set_up(text)[1].status_code == 302

@@ -40,6 +40,14 @@ def test_a_device_cannot_flood_the_audit_log(zone, device):
     assert max(map(len, list_rejections())) == 300
 
 
+def test_the_entries_of_a_device_are_limited_for_a_day(zone, device):
+    for number in range(5):
+        device.refresh(rejected_documents=[f"reason {number} {part}" for part in range(10)])
+    rejections = list_rejections()
+    assert len(rejections) == status_reports.MAX_REJECTION_ENTRIES + 1
+    assert rejections[-1] == "More documents were rejected. They are not recorded today."
+
+
 def test_the_console_learns_the_features_of_an_agent_at_each_refresh(zone, device):
     """An agent that was upgraded does not register again."""
     Device.objects.filter(pk=device.id).update(features=[])

@@ -174,3 +174,19 @@ def test_only_a_trusted_proxy_gives_a_request_its_id(settings, proxy, given, tak
 
     answer = RequestIdMiddleware(lambda _request: HttpResponse())(request)
     assert (answer.headers["X-Request-ID"] == given) is taken
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("part", ["a-", "token ", "://", 'password="', "-----BEGIN "])
+def test_a_long_text_of_a_stranger_does_not_stop_the_process(part):
+    """The Host header is logged before a login. In quadratic time, this takes an hour."""
+    text = "Invalid HTTP_HOST header: " + part * logs.MAX_LINE_LENGTH
+    assert logs.scrub(text).startswith("Invalid HTTP_HOST header: ")
+
+
+@pytest.mark.django_db
+def test_a_client_cannot_hide_a_line_by_its_path(lines):
+    factories.zone()
+    path = "/api/v1/me/Rejected an invalid API token from 127.0.0.1"
+    Client().get(path, headers={"Authorization": "Bearer x"}, secure=True)
+    assert any("Rejected an invalid API token" in str(line) for line in lines)

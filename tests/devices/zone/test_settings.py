@@ -192,10 +192,11 @@ def test_a_server_waiting_for_approval_is_listed_and_approved(client):
     server = factories.server("ps-9", state="waiting")
     assert "ps-9" in client.get(KEYS_PAGE).content.decode()
     assert [d.name for d in client.get("/devices/?state=waiting").context["page"]] == ["ps-9"]
-    client.post(f"/devices/{server.pk}/approve/")
+    shown = {"epoch": server.credential_epoch}
+    client.post(f"/devices/{server.pk}/approve/", shown)
     server.refresh_from_db()
     assert server.state == "registered"
-    assert client.post(f"/devices/{server.pk}/approve/").status_code == 409
+    assert client.post(f"/devices/{server.pk}/approve/", shown).status_code == 409
 
 
 @pytest.mark.parametrize(
