@@ -17,6 +17,10 @@ SCHEME = "ZCC1"
 PREVIOUS_IDENTITY = "Zcc-Previous-Identity"
 
 
+# The MAC of a response. Without it, any server of the zone could respond in place of the console.
+RESPONSE_MAC = "Zcc-Response-Mac"
+
+
 class Credentials(Record):
     """Contents of the Authorization header."""
 
@@ -51,6 +55,21 @@ def verify(credentials: Credentials, secret: str, *, method: str, path: str, bod
     device, counter = credentials.device, credentials.counter
     expected = _mac(secret, device, counter, method, path, body)
     return hmac.compare_digest(expected.encode(), credentials.mac.encode())
+
+
+def sign_response(secret: str, request_mac: str, *, status: int, body: bytes) -> str:
+    """Return the MAC of a response. It includes that of the request, so it is valid once."""
+    digest = hashlib.sha256(body).hexdigest()
+    text = "\n".join((SCHEME, "response", request_mac, str(status), digest))
+    return hmac.new(bytes.fromhex(secret), text.encode(), "sha256").hexdigest()
+
+
+def verify_response(
+    secret: str, request_mac: str, *, status: int, body: bytes, response_mac: str
+) -> bool:
+    """Return True if the console signed this response to this request; runs in constant time."""
+    expected = sign_response(secret, request_mac, status=status, body=body)
+    return hmac.compare_digest(expected.encode(), response_mac.encode())
 
 
 def derive_secret(master: bytes, *, device: str, epoch: int) -> str:

@@ -13,7 +13,6 @@ from typing import Any, Dict, Type, TypeVar
 from wire import json_codec
 from wire.json_codec import Malformed
 from wire.messages import (
-    CsrRequest,
     HelloRequest,
     RefreshRequest,
     RegisterRequest,
@@ -21,14 +20,16 @@ from wire.messages import (
     StatusReport,
     VaultKeys,
 )
-from wire.preflight import PreflightReport, PreflightResult
 from wire.records import Record, json_name
+from wire.update_messages import CsrRequest, PreflightReport, PreflightResult
 
 R = TypeVar("R", bound=Record)
 
 MAX_COUNTER = 2**31 - 1
 # Later than 1970 and earlier than the year 3000: every time in this range can be stored.
 MAX_SECONDS = 32_503_680_000
+# Versions of the trust list are milliseconds, or the previous version plus 1.
+MAX_VERSION = 2**53
 MAX_PEM = 16 * 1024
 MAX_CHAIN = 256 * 1024
 MAX_STORED_CONTENT = 4096
@@ -156,6 +157,7 @@ LIMITS: Dict[Type[Record], Dict[str, Limit]] = {
         "rejected_documents": Items(10, Text(300, cut=True), cut=True),
         "replicas": Items(256, NESTED, cut=True),
         "protocol": COUNTER,
+        "trust_version": Number(0, MAX_VERSION),
     },
     ReplicaProgress: {"sha256": DIGEST, "received": COUNTER, "error": SHORT_EXPLANATION},
     StatusReport: {

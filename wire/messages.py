@@ -141,7 +141,8 @@ class RegisterResponse(Record):
 
     `epoch` is the generation of the secret, `trust_epoch` that of the current CA: the device
     rejects older CA updates. `server_id` is the ID of the responding server. A server that is not
-    `approved` by an administrator yet receives nothing but its status.
+    `approved` by an administrator yet receives nothing but its status. `trust_list` is a signed
+    wire.metadata.TrustList. `trust` and `servers` are for agents that do not know it.
     """
 
     id: str
@@ -157,6 +158,7 @@ class RegisterResponse(Record):
     server_id: str = ""
     trust_epoch: int = 0
     zone_name: str = ""
+    trust_list: Optional[Envelope] = None
 
 
 class RefreshRequest(Record):
@@ -166,7 +168,8 @@ class RefreshRequest(Record):
     its current root, `anchored_sha256` the root that verified this connection ("" if unknown).
     `skew` is the error of its clock in seconds. `contacts` is the number of connections since the
     previous refresh, `rejected_contacts` the number of those with a rejected certificate.
-    `rejected_documents` says why signed documents were rejected.
+    `rejected_documents` says why signed documents were rejected. `trust_version` is the version of
+    the trust list in use, 0 to request it, None for an agent that does not know trust lists.
     """
 
     json_names: ClassVar[Dict[str, str]] = {
@@ -194,6 +197,7 @@ class RefreshRequest(Record):
     rejected_documents: List[str] = field(default_factory=list)
     replicas: List["ReplicaProgress"] = field(default_factory=list)
     protocol: int = PROTOCOL
+    trust_version: Optional[int] = None
 
 
 class ReplicaProgress(Record):
@@ -225,6 +229,8 @@ class RefreshResponse(Record):
     `updates` are signed manifests, `notices` signed activation orders and trust notices, `ignored`
     and `redeploy` IDs of updates to ignore or to retry. Content servers download `replicate` and
     delete `withdraw` (digests). `certificate_pending`: GET /zac/v1/certificate has something.
+    `trust_list` is a signed wire.metadata.TrustList, None if the device has its version. `trust`
+    and `servers` are for agents that do not know trust lists.
     """
 
     json_names: ClassVar[Dict[str, str]] = {"certificate_pending": "certificate"}
@@ -243,6 +249,7 @@ class RefreshResponse(Record):
     withdraw: List[str] = field(default_factory=list)
     certificate_pending: bool = False
     zone_name: str = ""
+    trust_list: Optional[Envelope] = None
 
 
 class StatusReport(Record):
@@ -255,46 +262,3 @@ class StatusReport(Record):
     revision: int = 0
     detail: str = ""
     action: str = ""
-
-
-class CsrRequest(Record):
-    """POST /zac/v1/updates/<id>/csr, and /zac/v1/certificate for an initial certificate.
-
-    Contains a `csr`, or the `error` that prevented it, or the `chain` that an administrator
-    imported on the server (D-17).
-    """
-
-    csr: str = ""
-    error: str = ""
-    chain: str = ""
-    generation: int = 0
-
-
-class CertificateResponse(Record):
-    """GET of the same path: `chain` (leaf first, no root) when issued, before that its state.
-
-    `csr_parameters` is None while an administrator creates the CSR. A `generation` greater than
-    the one last submitted requests a new key and CSR.
-    """
-
-    json_names: ClassVar[Dict[str, str]] = {"csr_parameters": "order"}
-
-    state: str
-    chain: str = ""
-    csr_parameters: Optional["CsrParameters"] = None
-    generation: int = 0
-    reason: str = ""
-
-
-class CsrParameters(Record):
-    """Subject, names and key length that the console requires in a server's CSR."""
-
-    common_name: str
-    key_length: int
-    organization: str = ""
-    organizational_unit: str = ""
-    locality: str = ""
-    state: str = ""
-    country: str = ""
-    dns_names: List[str] = field(default_factory=list)
-    addresses: List[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Documents signed with the zone key: update manifests, activation orders and trust notices.
+"""Documents signed with the zone key: manifests, orders, trust notices, and the trust list.
 
 The payload types and the names in the signed JSON are part of the protocol and do not change.
 """
@@ -12,6 +12,7 @@ from typing import ClassVar, Dict, List, Type, TypeVar
 from faults import Fault
 from wire import json_codec
 from wire.envelope import Envelope
+from wire.messages import ServerAddress, Trust
 from wire.records import Record, field
 
 MANIFEST = "application/vnd.zcc.manifest+json"
@@ -21,6 +22,7 @@ CANCELLATION = "application/vnd.zcc.cancel+json"
 ACTIVATION_NOTICE = "application/vnd.zcc.activated+json"
 RETIREMENT = "application/vnd.zcc.retire+json"
 ROLLBACK = "application/vnd.zcc.rollback+json"
+TRUST_LIST = "application/vnd.zcc.trust-list+json"
 REPORT = "application/vnd.zcc.report+json"
 
 REMINT_CA = "remint-ca"
@@ -115,7 +117,10 @@ def _check_file(file: ManifestFile) -> None:
 
 
 class IdentityStatement(Record):
-    """Proof of identity of a server at first contact, for the nonce of the request."""
+    """Proof of identity of a server at first contact, for the nonce of the request.
+
+    `trust_version` is the version of the zone's trust list, 0 for a console that has none.
+    """
 
     zone: str
     nonce: str
@@ -123,6 +128,7 @@ class IdentityStatement(Record):
     certificate_sha256: str
     roots: List[str]
     time: float
+    trust_version: int = 0
 
 
 class ActivationOrder(Record):
@@ -161,6 +167,24 @@ class Retirement(Record):
     zone: str
     epoch: int
     roots_sha256: List[str]
+
+
+class TrustList(Record):
+    """The roots and servers that devices trust (D-150). A list replaces the one before it.
+
+    `version` increases with each change. Devices reject a lower version and an expired list, so
+    an old list cannot be replayed or kept in force. `epoch` is the number of activated CA changes,
+    `refresh_s` the longest refresh interval in seconds.
+    """
+
+    zone: str
+    version: int
+    epoch: int
+    issued_at: int
+    expires_at: int
+    trust: Trust
+    servers: List[ServerAddress]
+    refresh_s: float
 
 
 class Rollback(Record):

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
-from functools import wraps
-from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import transaction
@@ -19,95 +14,24 @@ from django.views.decorators.csrf import csrf_exempt
 from audit.chain import actor
 from certificates import tasks
 from certificates.agents import responses
+from certificates.agents.endpoints import (
+    agent_call,
+    authenticate,
+    authenticate_device,
+    get_client_address,
+    json_response,
+)
 from certificates.issuance import imports, requests
 from certificates.models import Authority
-from console.pages.errors import STATUS
 from console.requests.networks import get_network
-from devices.identity import authentication
 from devices.models import Device, Zone
 from devices.registration import registration, throttle
-from faults import Fault, Forbidden, Invalid, NotFound, TooMany, Unauthenticated
+from faults import Forbidden, NotFound, Unauthenticated
 from systemupdates.assignments import assignment
 from systemupdates.content import store
-from wire import http_range, json_codec, limits, messages
+from wire import http_range, limits, messages, update_messages
 from wire.authentication import PREVIOUS_IDENTITY
-from wire.preflight import PreflightReport
-
-MAX_BODY_BYTES = 1 << 20
-CONTENT_LENGTH = re.compile("[0-9]{1,18}")
-View = Callable[..., HttpResponse]
-
-
-def json_response(message: Any, status: int = 200) -> HttpResponse:
-    """Return a message as a JSON response."""
-    return HttpResponse(json_codec.dump(message), status=status, content_type="application/json")
-
-
-def problem_response(fault: Fault) -> HttpResponse:
-    """Return a fault as a problem document (RFC 9457)."""
-    status = STATUS[fault.kind]
-    kind = f"urn:zcc:{type(fault).__name__}"
-    document = messages.Problem(
-        title=fault.explanation,
-        status=status,
-        detail=fault.explanation,
-        action=fault.action,
-        type=kind,
-    )
-    response = HttpResponse(
-        json_codec.dump(document), status=status, content_type="application/problem+json"
-    )
-    if isinstance(fault, TooMany):
-        response.headers["Retry-After"] = str(fault.retry_after)
-    return response
-
-
-def agent_call(method: str) -> Callable[[View], View]:
-    """Make a view an agent endpoint: one method, no session, faults as problem documents."""
-
-    def decorate(view: View) -> View:
-        @wraps(view)
-        def wrapped(request: HttpRequest, *args: Any, **kwargs: str) -> HttpResponse:
-            try:
-                if request.method != method:
-                    raise Invalid(f"This endpoint supports {method} only.")
-                _check_content_length(request.headers.get("Content-Length") or "0")
-                return view(request, *args, **kwargs)
-            except Fault as fault:
-                return problem_response(fault)
-
-        return csrf_exempt(login_not_required(wrapped))
-
-    return decorate
-
-
-def _check_content_length(text: str) -> None:
-    if not CONTENT_LENGTH.fullmatch(text):
-        raise Invalid("The Content-Length of the request is not a number.")
-    if int(text) > MAX_BODY_BYTES:
-        raise Invalid("The request body exceeds the 1 MiB limit.")
-
-
-def authenticate_device(view: View) -> View:
-    """Require the request to be signed by a registered device, and reject replays."""
-
-    @wraps(view)
-    def wrapped(request: HttpRequest, *args: Any, **kwargs: str) -> HttpResponse:
-        device = authentication.authenticate(
-            request.headers.get("Authorization", ""),
-            method=request.method or "",
-            path=request.get_full_path(),
-            body=request.body,
-            now=timezone.now(),
-        )
-        with actor.acting_as(actor.Actor(f"device {device.name}", _get_client_address(request))):
-            return view(request, device, *args, **kwargs)
-
-    return wrapped
-
-
-def _get_client_address(request: HttpRequest) -> str:
-    return str(request.META.get("REMOTE_ADDR", ""))
+from wire.update_messages import PreflightReport
 
 
 @agent_call("GET")
@@ -129,7 +53,7 @@ def zone(request: HttpRequest) -> HttpResponse:
 @agent_call("POST")
 def hello(request: HttpRequest) -> HttpResponse:
     """Prove to an unregistered device that this server belongs to the zone."""
-    network = get_network(_get_client_address(request))
+    network = get_network(get_client_address(request))
     throttle.check(throttle.IDENTITY_REQUESTS, network)
     throttle.record(throttle.IDENTITY_REQUESTS, network)
     hello_request = limits.load(messages.HelloRequest, request.body)
@@ -142,7 +66,7 @@ def register(request: HttpRequest) -> HttpResponse:
     try:
         return _register(request)
     except (Forbidden, Unauthenticated):
-        network = get_network(_get_client_address(request))
+        network = get_network(get_client_address(request))
         throttle.check(throttle.FAILED_REGISTRATIONS, network)
         throttle.record(throttle.FAILED_REGISTRATIONS, network)
         raise
@@ -154,23 +78,17 @@ def _register(request: HttpRequest) -> HttpResponse:
     header = request.headers.get("Authorization", "")
     returning = proven = None
     if header:
-        returning = _authenticate(request, header, now)
+        returning = authenticate(request, header)
     elif request.headers.get(PREVIOUS_IDENTITY):
         # With a registration key, a secret that is no longer valid is not an error.
         with suppress(Unauthenticated):
-            proven = _authenticate(request, request.headers[PREVIOUS_IDENTITY], now)
-    with actor.acting_as(actor.Actor(f"device {payload.name}"[:200], _get_client_address(request))):
+            proven = authenticate(request, request.headers[PREVIOUS_IDENTITY])
+    with actor.acting_as(actor.Actor(f"device {payload.name}"[:200], get_client_address(request))):
         with transaction.atomic():
             device = registration.register(payload, returning=returning, proven=proven, now=now)
             responses.assign_pending_work(device)
         transaction.on_commit(tasks.enqueue_schedule_work, robust=True)
         return json_response(responses.build_register_response(device, now=now), status=201)
-
-
-def _authenticate(request: HttpRequest, header: str, now: datetime) -> Device:
-    return authentication.authenticate(
-        header, method="POST", path=request.get_full_path(), body=request.body, now=now
-    )
 
 
 @agent_call("POST")
@@ -233,7 +151,7 @@ def _get_certificate(request: HttpRequest, device: Device, update: str) -> HttpR
 @authenticate_device
 def _receive_csr(request: HttpRequest, device: Device, update: str) -> HttpResponse:
     _require_approval(device)
-    payload = limits.load(messages.CsrRequest, request.body)
+    payload = limits.load(update_messages.CsrRequest, request.body)
     future = requests.get_future_certificate(device, update)
     if payload.chain:
         imports.import_from_repository(future, payload.chain, now=timezone.now())

@@ -13,7 +13,8 @@ from certificates.agents.status_reports import update_device_status
 from certificates.issuance.requests import create_initial_certificate, request_new_csr
 from certificates.models import Authority, FutureCertificate, Operation
 from certificates.operations import distribution
-from certificates.trust import roots
+from certificates.trust import roots, trust_list
+from certificates.trust.trust_list import list_server_addresses
 from devices.identity import zone_keys
 from devices.models import Device, Zone
 from pki.certificates import details
@@ -45,6 +46,7 @@ def build_identity_statement(
         certificate_sha256=details.get_digest(chains.split(pem)[0]),
         roots=[trusted.current, *trusted.in_grace, *trusted.pending],
         time=now.timestamp(),
+        trust_version=zone.revision,
     )
     signed = keyring.sign_without_entry(metadata.IDENTITY_STATEMENT, json_codec.dump(payload))
     return messages.HelloResponse(zone_pub=zone.public_key, statement=signed)
@@ -87,15 +89,8 @@ def build_register_response(device: Device, *, now: datetime) -> messages.Regist
         refresh_s=float(zone.refresh_seconds),
         server_id=str(zone_keys.get_keyring().server_id),
         zone_name=zone.name,
+        trust_list=trust_list.get_trust_list(zone, now=now),
     )
-
-
-def list_server_addresses() -> list[messages.ServerAddress]:
-    """Return the addresses of the zone's servers: Primary Servers, then satellites."""
-    rows = Device.objects.registered().exclude(role=messages.MANAGED).order_by("role", "name")
-    order = {role: number for number, role in enumerate(messages.ROLES)}
-    found = sorted(rows, key=lambda device: (order[device.role], device.name))
-    return [device.get_server_address() for device in found]
 
 
 def build_refresh_response(
@@ -119,7 +114,14 @@ def build_refresh_response(
         waiting = float(min(zone.refresh_seconds, PENDING_REFRESH_SECONDS))
         return json.dumps({**own, "refresh_s": waiting}).encode()
     # Two JSON objects joined as text: the second is the same for every device.
-    common = _build_common_part(str(zone.guid), zone.revision, interval)
+    if report.trust_version is None:
+        common = _build_common_part(str(zone.guid), zone.revision, interval)
+    else:
+        zone = trust_list.exceed_version(zone, report.trust_version, now=now)
+        listed = None
+        if report.trust_version != zone.revision:
+            listed = trust_list.get_trust_list(zone, now=now)
+        common = _build_signed_part(zone.name, listed, interval)
     return f"{json.dumps(own)[:-1]}, {common[1:]}".encode()
 
 
@@ -134,7 +136,20 @@ def _get_refresh_interval(device: Device, zone: Zone) -> float:
 
 
 @lru_cache(maxsize=16)
+def _build_signed_part(zone_name: str, listed: Envelope | None, interval: float) -> str:
+    """Return the common part of responses; `listed` is the trust list unless it is unchanged."""
+    part = {
+        "refresh_s": interval,
+        "server_id": str(zone_keys.get_keyring().server_id),
+        "zone_name": zone_name,
+        "trust_list": _envelope_to_dict(listed) if listed else None,
+    }
+    return json.dumps(part)
+
+
+@lru_cache(maxsize=16)
 def _build_common_part(guid: str, revision: int, interval: float) -> str:
+    """Return the common part for agents of the previous version, which is not signed."""
     plain = messages.RefreshResponse(
         time=0,
         approved=True,
@@ -247,3 +262,5 @@ def build_recovery_notices() -> metadata.RecoveryNotices:
 def clear_cache() -> None:
     """Clear cached responses (for tests, and after a restore)."""
     _build_common_part.cache_clear()
+    _build_signed_part.cache_clear()
+    trust_list.clear_cache()

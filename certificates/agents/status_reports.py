@@ -16,10 +16,12 @@ from certificates.models import FutureCertificate
 from certificates.operations import rollback
 from certificates.operations.activation import record_current_certificate
 from certificates.operations.states import READY
+from certificates.trust import unknown_roots
 from devices.models import Device
 from systemupdates.content import replication
 from wire import limits, messages
 
+ROOT_COLUMNS = {"root_sha256", "connection_root_sha256", "trusted_sha256"}
 REJECTION_REPORT_INTERVAL = timedelta(days=1)
 # The audit log cannot be shortened, so a device can add only so many entries in this time.
 MAX_REJECTION_ENTRIES = 20
@@ -28,6 +30,18 @@ log = logging.getLogger(__name__)
 
 def update_device_status(device: Device, report: messages.RefreshRequest, *, now: datetime) -> None:
     """Store the values of a status report that differ from the stored ones."""
+    _store_changes(device, report)
+    for reason in report.rejected_documents:
+        _record_rejected_document(device, reason, now)
+    if device.is_content_server:
+        replication.save_replication_report(device, report.stored_content, report.replicas, now=now)
+    if device.is_certified and report.server_certificate_sha256:
+        _activate_initial_certificate(device, report.server_certificate_sha256, now)
+        with suppress(InvalidTransition):
+            rollback.record_previous_certificate(device, report.server_certificate_sha256, now=now)
+
+
+def _store_changes(device: Device, report: messages.RefreshRequest) -> None:
     changes: dict[str, object] = {}
     reported: dict[str, object] = {
         "version": report.agent,
@@ -45,16 +59,10 @@ def update_device_status(device: Device, report: messages.RefreshRequest, *, now
         changes["clock_skew_seconds"] = report.skew
     if report.rejected_contacts:
         changes["failed_contacts"] = _add_capped("failed_contacts", report.rejected_contacts)
+    if changes.keys() & ROOT_COLUMNS:
+        unknown_roots.update_unknown_roots(device, report)
     if changes:
         Device.objects.filter(pk=device.pk).update(**changes)
-    for reason in report.rejected_documents:
-        _record_rejected_document(device, reason, now)
-    if device.is_content_server:
-        replication.save_replication_report(device, report.stored_content, report.replicas, now=now)
-    if device.is_certified and report.server_certificate_sha256:
-        _activate_initial_certificate(device, report.server_certificate_sha256, now)
-        with suppress(InvalidTransition):
-            rollback.record_previous_certificate(device, report.server_certificate_sha256, now=now)
 
 
 def _add_capped(column: str, count: int) -> Least:

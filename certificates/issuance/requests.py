@@ -19,7 +19,7 @@ from devices.models import Device
 from faults import Conflict, NotFound, Refused
 from pki import keys
 from pki.formats import csr
-from wire import messages
+from wire import messages, update_messages
 
 State = FutureState
 INITIAL = "first"
@@ -40,7 +40,7 @@ def get_future_certificate(device: Device, update_id: str) -> FutureCertificate:
     return found
 
 
-def build_response(future: FutureCertificate) -> messages.CertificateResponse:
+def build_response(future: FutureCertificate) -> update_messages.CertificateResponse:
     """Return the response to a server: CSR parameters, the state, or the certificate chain."""
     parameters = None
     needs_csr = future.state in (State.AWAITED, State.CSR_FAILED, State.CREATE_FAILED)
@@ -48,8 +48,8 @@ def build_response(future: FutureCertificate) -> messages.CertificateResponse:
     # another key while its CSR is being signed.
     has_csr = future.state == State.AWAITED and future.csr_pem
     if not future.manual_csr and needs_csr and not has_csr:
-        parameters = messages.CsrParameters(**(future.csr_parameters or {}))
-    return messages.CertificateResponse(
+        parameters = update_messages.CsrParameters(**(future.csr_parameters or {}))
+    return update_messages.CertificateResponse(
         state=future.state,
         chain=future.chain_pem if future.state in READY else "",
         csr_parameters=parameters,
@@ -59,7 +59,7 @@ def build_response(future: FutureCertificate) -> messages.CertificateResponse:
 
 
 @transaction.atomic
-def receive_csr(future: FutureCertificate, report: messages.CsrRequest) -> None:
+def receive_csr(future: FutureCertificate, report: update_messages.CsrRequest) -> None:
     """Store the CSR of a server, or the error that prevented it.
 
     Raises Conflict for a CSR of an older generation, because a new key has been requested since.

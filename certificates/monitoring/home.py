@@ -22,6 +22,7 @@ from certificates.operations.states import FutureState, OperationState
 from certificates.servers import table
 from certificates.trust import stragglers
 from console.pages import formatting, tables
+from devices.inventory import tables as inventory_tables
 from devices.middleware import ZoneRequest
 from devices.models import Device
 
@@ -66,6 +67,7 @@ def home(request: ZoneRequest) -> HttpResponse:
             *_get_server_items(numbers),
             *_get_csr_items(),
             *_get_device_items(no_contact),
+            *_get_unknown_root_items(),
         ],
     }
     if status.authority is not None:
@@ -178,3 +180,15 @@ def _get_device_items(no_contact: int) -> list[AttentionItem]:
     )
     url = f"{reverse('devices:list')}?state=no-contact"
     return [AttentionItem("warn", text % no_contact, url)] if no_contact else []
+
+
+def _get_unknown_root_items() -> list[AttentionItem]:
+    """Return an item if devices trust roots that the zone never issued."""
+    count = Device.objects.filter(inventory_tables.with_unknown_root()).count()
+    text = ngettext(
+        "%d device trusts a root certificate that this zone never issued.",
+        "%d devices trust a root certificate that this zone never issued.",
+        count,
+    )
+    url = f"{reverse('devices:list')}?state={inventory_tables.UNKNOWN_ROOT}"
+    return [AttentionItem("bad", text % count, url)] if count else []

@@ -26,6 +26,7 @@ from certificates.operations.activation_time import count_devices_without_contac
 from certificates.operations.states import FutureState
 from certificates.servers.table import list_running_operations
 from certificates.tasks import publisher
+from devices.inventory import tables
 from devices.models import Device, Zone
 from faults import NotFound
 from systemupdates.models import Assignment
@@ -196,6 +197,11 @@ def _collect_devices(now: datetime) -> Iterable[Metric]:
         "devices",
         "Number of devices by role and state.",
         [({"role": role, "state": state}, n) for role, state, n in sorted(rows)],
+    )
+    yield _build_gauge(
+        "devices_with_unknown_root",
+        "Number of registered devices that trust a root the zone never issued.",
+        [({}, Device.objects.filter(tables.with_unknown_root()).count())],
     )
     try:
         count = count_devices_without_contact(Zone.objects.get_zone(), now)

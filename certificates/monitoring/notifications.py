@@ -20,6 +20,7 @@ from certificates.approvals import approvals
 from certificates.issuance import expiry
 from certificates.models import Operation, VaultJob
 from certificates.operations.states import JobState, OperationState
+from certificates.trust import unknown_roots
 from devices.models import Device
 from notifications.channels import mail
 from notifications.delivery import delivery, events
@@ -67,7 +68,7 @@ LOGIN_ACTIONS = {
     "codes-blocked": "Many incorrect codes for %s, entered after the correct password.",
 }
 AUDIT_ACTIONS = (
-    *("start", "move", *LOGIN_ACTIONS),
+    *("start", "move", unknown_roots.ACTION, *LOGIN_ACTIONS),
     *(*DECISIONS, *REQUESTED_ACTIONS, *REQUESTED_KEY_OPERATIONS),
 )
 
@@ -97,6 +98,7 @@ def create_notifications(now: datetime) -> None:
         *_build_device_events(entries),
         *_build_login_events(entries),
         *_build_decision_events(entries),
+        *_build_unknown_root_events(entries),
     ):
         delivery.enqueue(event, now=now)
     cursor.seq = end
@@ -233,6 +235,20 @@ def _build_decision_events(entries: Iterable[Entry]) -> Iterable[Event]:
         yield Event(
             events.DEVICE_DECISION, f"line:{entry.seq}", title, "\n\n".join(parts).strip(), facts
         )
+
+
+def _build_unknown_root_events(entries: Iterable[Entry]) -> Iterable[Event]:
+    """Return an event for each root that the zone never issued. Only its first device is named."""
+    for entry in entries:
+        if entry.action != unknown_roots.ACTION:
+            continue
+        key = entry.subject.removeprefix("devices.Device:")
+        for digest in entry.detail["roots"]:
+            title = f"{entry.note} trusts a root certificate that this zone never issued"
+            facts = {"device": key, "name": entry.note, "root_sha256": digest}
+            parts = [f"{title}.", f"SHA-256: {digest}.", _build_url("/devices/?state=unknown-root")]
+            text = "\n\n".join(parts).strip()
+            yield Event(events.UNKNOWN_ROOT, f"root:{digest}", title, text, facts)
 
 
 def _build_login_events(entries: Iterable[Entry]) -> Iterable[Event]:

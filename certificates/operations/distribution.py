@@ -63,9 +63,8 @@ def assign_missing(operation: Operation) -> int:
 
 def announce_trust_change() -> None:
     """Increase the zone revision, so that every device receives the changed trust."""
-    zone = Zone.objects.lock()
-    zone.revision += 1
-    zone.save(update_fields=["revision"])
+    Zone.objects.lock()
+    Zone.objects.advance_revision()
 
 
 def _update_of(operation: Operation) -> SystemUpdate:

@@ -6,7 +6,7 @@ that a captured request cannot be replayed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from uuid import UUID
 
@@ -54,6 +54,20 @@ def authenticate(header: str, *, method: str, path: str, body: bytes, now: datet
                 return device
     _epochs.pop(credentials.device, None)
     raise UnknownDevice("The request was not signed by a device in this zone.")
+
+
+def get_response_signer(device: Device, header: str) -> Callable[[int, bytes], str]:
+    """Return a function that makes the MAC of a response to an authenticated request.
+
+    `header` is the Authorization header of the request. The function takes status and body.
+    """
+    secret = zone_keys.get_keyring().device_secret(str(device.pk), device.credential_epoch)
+    request_mac = authentication.parse_header(header).mac
+
+    def sign(status: int, body: bytes) -> str:
+        return authentication.sign_response(secret, request_mac, status=status, body=body)
+
+    return sign
 
 
 def _get_epochs(guid: UUID, text: str) -> Iterator[int]:

@@ -76,6 +76,7 @@ class DeviceOut(Schema):
     last_contact: datetime | None
     root_sha256: str
     trusted_sha256: list[str]
+    unknown_roots: list[str]
     replication_seconds: int | None
     bandwidth_kib: int | None
     replicates: bool
@@ -83,6 +84,11 @@ class DeviceOut(Schema):
     requested_change: RequestedChangeOut | None
     replaces_id: UUID | None
     released_until: datetime | None
+
+    @staticmethod
+    def resolve_unknown_roots(device: Device) -> list[str]:
+        """Return the digests of the roots that the device trusts but the zone never issued."""
+        return device.unknown_roots.split()
 
     @staticmethod
     def resolve_requested_change(device: Device) -> dict[str, Any] | None:
@@ -95,8 +101,8 @@ class DeviceOut(Schema):
 class DeviceFilter(Schema):
     """The devices to return.
 
-    `role` can also be `no-contact` for devices without recent contact. `parent_id` selects the
-    satellites of a server.
+    `role` can also be `no-contact` for devices without recent contact, or `unknown-root` for
+    devices that trust a root the zone never issued. `parent_id` selects the satellites of a server.
     """
 
     q: Text = ""

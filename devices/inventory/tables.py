@@ -13,6 +13,7 @@ WITHOUT_CONTACT = "no-contact"
 # Deprecated value of the filter, accepted for one release.
 OLD_WITHOUT_CONTACT = "silent"
 WAITING = "waiting"
+UNKNOWN_ROOT = "unknown-root"
 
 
 def without_contact(refresh: timedelta, now: datetime) -> Q:
@@ -21,12 +22,17 @@ def without_contact(refresh: timedelta, now: datetime) -> Q:
     return no_contact & Q(state=DeviceState.REGISTERED)
 
 
+def with_unknown_root() -> Q:
+    """Return the condition for registered devices that trust a root the zone never issued."""
+    return ~Q(unknown_roots="") & Q(state=DeviceState.REGISTERED)
+
+
 def filter_devices(
     devices: QuerySet[Device], *, q: str, group: str, refresh: timedelta, now: datetime
 ) -> QuerySet[Device]:
     """Return the devices of a group that match a search.
 
-    `group` is a role, WITHOUT_CONTACT, WAITING, or "" for all devices.
+    `group` is a role, WITHOUT_CONTACT, WAITING, UNKNOWN_ROOT, or "" for all devices.
     """
     if group in Role.values:
         devices = devices.filter(role=group)
@@ -34,6 +40,8 @@ def filter_devices(
         devices = devices.filter(without_contact(refresh, now))
     elif group == WAITING:
         devices = devices.filter(state=DeviceState.WAITING)
+    elif group == UNKNOWN_ROOT:
+        devices = devices.filter(with_unknown_root())
     if not q:
         return devices
     return devices.filter(

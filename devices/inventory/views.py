@@ -40,6 +40,7 @@ COLUMNS = (
     pages_tables.Column("version", gettext_lazy("Version"), "version"),
 )
 WITHOUT_CONTACT, WAITING = inventory_tables.WITHOUT_CONTACT, inventory_tables.WAITING
+UNKNOWN_ROOT = inventory_tables.UNKNOWN_ROOT
 SATELLITES = (Role.AUTHENTICATION_SATELLITE, Role.CONTENT_SATELLITE)
 
 
@@ -74,11 +75,13 @@ def _chips(
     conditions = {role.value: Q(role=role) for role in Role}
     conditions[WITHOUT_CONTACT] = inventory_tables.without_contact(request.zone.refresh, now)
     conditions[WAITING] = Q(state=DeviceState.WAITING)
+    conditions[UNKNOWN_ROOT] = inventory_tables.with_unknown_root()
     labels = {
         "": _("All"),
         **dict(Role.choices),
         WITHOUT_CONTACT: _("No recent contact"),
         WAITING: _("Waiting for approval"),
+        UNKNOWN_ROOT: _("Unknown root"),
     }
     numbers = pages_tables.count_by_condition(every, conditions)
     return [
@@ -106,6 +109,7 @@ def device(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "may": request.user.has_perm(RIGHT),
         "may_approve": request.user.has_perm("devices.approve_device"),
         "next_states": DEVICE.transitions[found.state],
+        "unknown_roots": found.unknown_roots.split(),
         "change": changes.describe_change(found),
         "replacements": found.replacements.filter(state=DeviceState.WAITING),
         "released": found.released_until is not None and found.released_until > now,

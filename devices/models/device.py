@@ -81,6 +81,8 @@ class Device(StatefulModel):
     connection_root_sha256 = models.CharField(max_length=64, blank=True)
     """Root that verified the last connection of the device."""
     trusted_sha256 = models.JSONField(default=list, blank=True)
+    unknown_roots = models.TextField(blank=True)
+    """Digests of roots that the device trusts, but the zone never issued, separated by spaces."""
     clock_skew_seconds = models.FloatField(default=0)
     failed_contacts = models.BigIntegerField(default=0)
     """Number of connections on which the device could not verify a server."""
@@ -121,6 +123,7 @@ class Device(StatefulModel):
             models.Index("role", "state", "name", "guid", name="device_by_role"),
             # Covers the assignment of an update to all devices, in the order of the inserted rows.
             models.Index("state", "guid", "role", name="device_to_assign"),
+            models.Index("name", name="device_unknown_root", condition=~models.Q(unknown_roots="")),
         ]
         permissions: ClassVar = [("approve_device", "Approve servers and manage registration keys")]
 

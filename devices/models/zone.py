@@ -7,6 +7,9 @@ from datetime import timedelta
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from faults import NotFound
@@ -30,6 +33,15 @@ class ZoneQuerySet(models.QuerySet["Zone"]):
             raise NotFound(missing, action=_("To create the zone, run manage.py create_zone."))
         return zone
 
+    def advance_revision(self) -> None:
+        """Give the zone a higher revision, so that devices receive the changed trust list.
+
+        It is the time in milliseconds, or one more than before. So it also exceeds every revision
+        that devices received before the database was restored from a backup.
+        """
+        now = int(timezone.now().timestamp() * 1000)
+        self.update(revision=Greatest(F("revision") + 1, Value(now)))
+
     def lock(self) -> Zone:
         """Lock and return the zone, so that only one such action runs at a time."""
         return self.select_for_update().get()
@@ -44,6 +56,7 @@ class Zone(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     epoch = models.PositiveIntegerField(default=0)
     revision = models.PositiveBigIntegerField(default=1)
+    """Version of the trust list (D-150). Change it only with `advance_revision`."""
 
     refresh_seconds = _seconds(12 * 3600, 1, 7 * DAY)
     primary_replication_seconds = _seconds(3600, 1, 7 * DAY)

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -156,7 +155,7 @@ def approve_change(device: Device, *, at: str = "") -> None:
     row.needs_certificate = row.is_certified and bool(row.initial_csr)
     row.has_pending_work = True
     row.save()
-    Zone.objects.update(revision=F("revision") + 1)
+    Zone.objects.advance_revision()
     Entry.objects.record("approve-change", f"devices.Device:{row.pk}", note=row.name, detail=detail)
 
 

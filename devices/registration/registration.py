@@ -60,7 +60,7 @@ def register(
     if returning is None and proven is None:
         replacement.retire_second_rows(device)
     if device.role != Role.MANAGED:
-        Zone.objects.update(revision=F("revision") + 1)
+        Zone.objects.advance_revision()
     Entry.objects.record(
         "register",
         f"devices.Device:{device.pk}",
@@ -197,7 +197,7 @@ def approve(device: Device, *, epoch: int | None = None) -> None:
     Device.objects.transition(
         device, DeviceState.REGISTERED, note=device.name, has_pending_work=True, replaces=None
     )
-    Zone.objects.update(revision=F("revision") + 1)
+    Zone.objects.advance_revision()
 
 
 @transaction.atomic
@@ -233,7 +233,7 @@ def _remove(device: Device, state: DeviceState) -> None:
     _check_can_leave(device)
     epoch = F("credential_epoch") + 1
     Device.objects.transition(device, state, note=device.name, credential_epoch=epoch)
-    Zone.objects.update(revision=F("revision") + 1)
+    Zone.objects.advance_revision()
 
 
 @transaction.atomic

@@ -11,7 +11,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
 from django.utils.translation import gettext as _
 
 from audit.chain import actor
@@ -111,5 +110,5 @@ def take_settings(device: Device, old: Device) -> None:
         needs_certificate=bool(old.dns_names) and device.is_certified,
     )
     Device.objects.filter(parent=old).update(parent=device)
-    Zone.objects.update(revision=F("revision") + 1)
+    Zone.objects.advance_revision()
     device.refresh_from_db()

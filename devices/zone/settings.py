@@ -167,9 +167,8 @@ def save_zone_settings(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         return {}
     _check(after, changed)
     # The new revision invalidates the cached part of the refresh responses.
-    Zone.objects.filter(pk=zone.pk).update(
-        **{name: after[name] for name in changed}, revision=zone.revision + 1
-    )
+    Zone.objects.filter(pk=zone.pk).update(**{name: after[name] for name in changed})
+    Zone.objects.advance_revision()
     Entry.objects.record("zone-settings", f"devices.Zone:{zone.pk}", note=zone.name, detail=changed)
     return changed
 

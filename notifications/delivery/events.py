@@ -18,6 +18,7 @@ COMPLETED = "operation.completed"
 CANCELED = "operation.cancelled"
 DEVICE_FAILED = "device.failed"
 DEVICE_DECISION = "device.decision-needed"
+UNKNOWN_ROOT = "device.unknown-root"
 LOGIN_FAILURES = "login.failures"
 TEST = "test"
 # In the order in which they are shown.
@@ -34,6 +35,7 @@ EVENTS: dict[str, str | Promise] = {
     DEVICE_DECISION: _(
         "Device re-registered, or server with changed names, waiting for a decision"
     ),
+    UNKNOWN_ROOT: _("Device trusts a root certificate that this zone never issued"),
     LOGIN_FAILURES: _("Many failed logins or incorrect codes for an administrator"),
 }
 # Default events of a new target: those that need attention.
@@ -45,6 +47,7 @@ DEFAULT_EVENTS = (
     COMPLETED,
     DEVICE_FAILED,
     DEVICE_DECISION,
+    UNKNOWN_ROOT,
     LOGIN_FAILURES,
 )
 

@@ -24,7 +24,7 @@ from systemupdates.updates.states import (
     AssignmentState,
 )
 from wire import messages
-from wire.preflight import PreflightReport
+from wire.update_messages import PreflightReport
 
 A = AssignmentState
 MAX_PREFLIGHT_RESULTS = 10

@@ -205,7 +205,7 @@ def test_checks_are_rarely_disabled_and_always_with_a_reason():
 
 # Faults of these apps are shown to users; responses to agents are not translated.
 SHOWN_TO_USERS = ("certificates", "systemupdates", "devices")
-SHOWN_TO_AGENTS = ("agents/api.py", "authentication.py", "throttle.py")
+SHOWN_TO_AGENTS = ("agents/api.py", "agents/endpoints.py", "authentication.py", "throttle.py")
 WORDS = re.compile(r"[A-Za-z]{2}")
 
 

@@ -22,7 +22,7 @@ from devices.registration import keys as registration_keys
 from pki import keys, names
 from pki.formats import csr
 from pki.protection import sealing
-from wire import authentication, json_codec, messages, server_files
+from wire import authentication, json_codec, messages, server_files, update_messages
 
 ZONE_NAME = "TEST-ZONE"
 DEMO = {"refresh_seconds": 60, "lead_time_seconds": 60, "freeze_seconds": 30}
@@ -97,7 +97,7 @@ class Host:
         path = f"/zac/v1/updates/{update}/csr"
         said = json.loads(self.send("GET", path).content)
         response = self.send(
-            "POST", path, messages.CsrRequest(csr=pem, generation=said["generation"])
+            "POST", path, update_messages.CsrRequest(csr=pem, generation=said["generation"])
         )
         assert response.status_code == 202, response.content
 

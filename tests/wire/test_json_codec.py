@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from wire import json_codec, messages, metadata
 from wire.json_codec import Malformed
 from wire.messages import (
-    CertificateResponse,
-    CsrParameters,
     HelloResponse,
     RefreshRequest,
     RefreshResponse,
@@ -25,6 +23,7 @@ from wire.messages import (
 )
 from wire.metadata import Manifest
 from wire.records import Record
+from wire.update_messages import CertificateResponse, CsrParameters
 
 REFRESH_NAMES = {*RefreshRequest.__fields__, *RefreshRequest.json_names.values()}
 REGISTER = RegisterRequest(name="d1", role="managed", agent="1", addresses=["10.0.0.1"])

@@ -9,8 +9,8 @@ import pytest
 
 from wire import json_codec, limits, records
 from wire.json_codec import Malformed
-from wire.messages import CsrRequest, RefreshRequest, RegisterRequest, StatusReport, VaultKeys
-from wire.preflight import PreflightReport, PreflightResult
+from wire.messages import RefreshRequest, RegisterRequest, StatusReport, VaultKeys
+from wire.update_messages import CsrRequest, PreflightReport, PreflightResult
 
 REFRESH: dict[str, Any] = {"t": 0, "agent": "0.1.0"}
 DIGEST = "0a" * 32

@@ -12,7 +12,8 @@ from tests.zac.support import zone as zones
 from tests.zac.support.servers import free_port
 from tests.zac.support.zone import ADDRESS, Zone
 from wire import records
-from wire.messages import AUTHENTICATION_SATELLITE, CertificateResponse, ServerAddress
+from wire.messages import AUTHENTICATION_SATELLITE, ServerAddress
+from wire.update_messages import CertificateResponse
 from zac.content.content_server import ContentServer
 from zac.host import files
 from zac.host.clock import Clock

@@ -47,6 +47,8 @@ def get_status(host: Host) -> Dict[str, Any]:
         "generation": host.trust_store.current_name(),
         "root_sha256": pem.fingerprint(trust.current),
         "trusted_sha256": store.digests(trust),
+        "trust_list_version": cache.trust_list.version if cache.trust_list else 0,
+        "trust_list_expires": cache.trust_list.expires_at if cache.trust_list else 0.0,
         "updates": _updates(host),
         "reports_waiting": len(host.state.load().reports),
     }
@@ -70,12 +72,21 @@ def status_text(host: Host) -> str:
         "  last refresh     %s" % _time(status["refreshed"]),
         "  clock offset     %+.1f s" % status["clock_offset"],
         "  zone CA          %s" % status["root_sha256"],
+        "  trust list       %s" % _trust_list(status, host.clock.now()),
     ]
     lines += [
         "  update %s  %s%s" % (update["id"], _step(update), _failure(update))
         for update in status["updates"]
     ]
     return "\n".join(lines)
+
+
+def _trust_list(status: Dict[str, Any], now: float) -> str:
+    if not status["trust_list_version"]:
+        return "none received yet"
+    ends = status["trust_list_expires"]
+    label = "valid until" if ends > now else "EXPIRED, was valid until"
+    return "version %d, %s %s" % (status["trust_list_version"], label, _time(ends))
 
 
 def certificates(host: Host) -> str:

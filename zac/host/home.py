@@ -50,10 +50,20 @@ class Device(Record):
     epoch: int = 0
 
 
+class AcceptedTrustList(Record):
+    """The trust list in use: its version, its times, and the digests of its roots."""
+
+    version: int
+    issued_at: float
+    expires_at: float
+    roots_sha256: List[str]
+
+
 class ZoneCache(Record):
     """Data that the zone sent with the last refresh (servers.json).
 
-    `turn` is the number of refreshes, which selects the next server to contact.
+    `turn` is the number of refreshes, which selects the next server to contact. With
+    `has_authentic_responses`, the console is known to sign its responses.
     """
 
     servers: List[ServerAddress] = field(default_factory=list)
@@ -63,6 +73,8 @@ class ZoneCache(Record):
     refreshed: float = 0.0
     turn: int = 0
     zone_name: str = ""
+    trust_list: Optional[AcceptedTrustList] = None
+    has_authentic_responses: bool = False
 
 
 class Home:

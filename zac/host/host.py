@@ -10,11 +10,11 @@ from faults import Fault, Kind
 from wire.messages import (
     CERTIFIED_ROLES,
     CONTENT_ROLES,
-    CsrParameters,
     ReplicationRequest,
     ServerAddress,
     VaultKeys,
 )
+from wire.update_messages import CsrParameters
 from zac.host.clock import Clock
 from zac.host.home import Device, Home
 from zac.host.state import StateFile

@@ -10,7 +10,8 @@ from pki.formats import bundles, csr
 from pki.names import Names, Subject
 from pki.protection import sealing
 from wire import server_files
-from wire.messages import CsrParameters, VaultKeys
+from wire.messages import VaultKeys
+from wire.update_messages import CsrParameters
 from zac.host import files
 from zac.host.host import ServerPart
 

@@ -13,9 +13,10 @@ from typing import Callable, ClassVar, Dict, List, Optional, Tuple
 
 from wire import json_codec
 from wire.envelope import Envelope
-from wire.messages import CsrParameters, StatusReport
+from wire.messages import StatusReport
 from wire.metadata import ActivationOrder, Manifest, Retirement
 from wire.records import Record, field, replace
+from wire.update_messages import CsrParameters
 from zac.host import files
 from zac.host.locks import StateLock
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from http import HTTPStatus
-from typing import Any, Callable, ContextManager, List, Optional, Tuple, Type, TypeVar, Union
+from typing import (
+    Any,
+    Callable,
+    ContextManager,
+    Generic,
+    List,
+    Optional,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+)
 
 from faults import Fault, Kind
 from wire import authentication, json_codec
@@ -69,12 +80,20 @@ def get(
 def get_with_trust(
     host: Host, path: str, record_type: Type[T], *, allow_unverified: bool
 ) -> Tuple[Optional[T], bool]:
-    """Return what `get` returns, and True if the TLS connection was verified.
-
-    What is neither signed nor from a verified connection can be from anyone on the network.
-    """
+    """Return what `get` returns, and True if the console is proven to have sent it."""
     response = _call(host, "GET", path, None, allow_unverified=allow_unverified)
-    return _load_unless_missing(record_type, response), response.is_verified
+    return _load_unless_missing(record_type, response), _is_from_console(host, response)
+
+
+def _is_from_console(host: Host, response: Response) -> bool:
+    """Return True if unsigned parts of a response can be used.
+
+    Any server with a certificate of the zone can respond over verified TLS, but only a Primary
+    Server can make the MAC. A console of the previous version makes none.
+    """
+    if response.is_authentic:
+        return True
+    return response.is_verified and not host.home.zone_cache().has_authentic_responses
 
 
 def _load_unless_missing(record_type: Type[T], response: Response) -> Optional[T]:
@@ -83,12 +102,25 @@ def _load_unless_missing(record_type: Type[T], response: Response) -> Optional[T
     return json_codec.load(record_type, response.body)
 
 
-def post(host: Host, path: str, body: Body, record_type: Type[T]) -> T:
+class Answer(Generic[T]):
+    """A parsed response. Its unsigned parts are used only if it `is_from_console`."""
+
+    def __init__(self, message: T, *, is_from_console: bool, is_authentic: bool) -> None:
+        self.message = message
+        self.is_from_console = is_from_console
+        self.is_authentic = is_authentic
+
+
+def post(host: Host, path: str, body: Body, record_type: Type[T]) -> Answer[T]:
     """Send a message and return the response; `body` can be a function of the connection."""
     response = _call(host, "POST", path, body)
     if response.status == HTTPStatus.NOT_FOUND:
         raise rejection(response)
-    return json_codec.load(record_type, response.body)
+    return Answer(
+        json_codec.load(record_type, response.body),
+        is_from_console=_is_from_console(host, response),
+        is_authentic=response.is_authentic,
+    )
 
 
 def send(
@@ -172,7 +204,15 @@ def _send(
             path=path,
             body=data,
         )
-        return connection.send(method, path, data, {"Authorization": credentials.header()})
+        response = connection.send(method, path, data, {"Authorization": credentials.header()})
+    is_authentic = authentication.verify_response(
+        device.secret,
+        credentials.mac,
+        status=response.status,
+        body=response.body,
+        response_mac=response.mac,
+    )
+    return replace(response, is_authentic=is_authentic)
 
 
 def _is_unknown_path(response: Response) -> bool:

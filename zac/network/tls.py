@@ -15,6 +15,7 @@ from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, 
 from urllib.parse import urlsplit
 
 from faults import Fault, Kind
+from wire.authentication import RESPONSE_MAC
 from wire.records import Record
 from zac.host.clock import Clock
 from zac.network import peers
@@ -75,13 +76,16 @@ class BadAddress(Unreachable):
 class Response(Record):
     """An HTTP response. `is_verified`: whether the TLS connection was verified.
 
-    `retry_after` is the value of Retry-After in seconds, 0 without one.
+    `retry_after` is the value of Retry-After in seconds, 0 without one. `mac` is the MAC of the
+    response, and `is_authentic` whether the console made it for this request.
     """
 
     status: int
     body: bytes
     is_verified: bool = True
     retry_after: int = 0
+    mac: str = ""
+    is_authentic: bool = False
 
 
 def busy(name: str, response: Response) -> ServerBusy:
@@ -116,7 +120,8 @@ class Connection:
         if len(data) > MAX_RESPONSE_BYTES:
             raise Unreachable("%s sent more data than requested." % self._exchange.host)
         retry_after = _parse_retry_after(self._exchange.headers.get("retry-after", ""))
-        return Response(status, data, retry_after=retry_after)
+        mac = self._exchange.headers.get(RESPONSE_MAC.lower(), "")
+        return Response(status, data, retry_after=retry_after, mac=mac)
 
     def download(
         self, path: str, begin: int, max_bytes: int, store: Callable[[int, bytes], None]

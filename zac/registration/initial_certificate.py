@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wire.messages import CertificateResponse, CsrParameters, CsrRequest
 from wire.records import replace
+from wire.update_messages import CertificateResponse, CsrParameters, CsrRequest
 from zac.host import files
 from zac.host.host import Host
 from zac.network import calls
@@ -30,14 +30,17 @@ def create_csr(
 
 def fetch(host: Host) -> bool:
     """Get the pending certificate or submit a CSR; return True if a certificate was installed."""
-    response = calls.get(host, PATH, CertificateResponse)
+    response, is_from_console = calls.get_with_trust(
+        host, PATH, CertificateResponse, allow_unverified=False
+    )
     if response is None:
         return False
     if response.chain:
         return install(host, response.chain)
     submitted = host.state.load().initial_csr_generation
-    if response.csr_parameters is not None and response.generation > submitted:
-        csr = _build_csr(host, response.csr_parameters)
+    parameters = response.csr_parameters if is_from_console else None
+    if parameters is not None and response.generation > submitted:
+        csr = _build_csr(host, parameters)
         calls.send(host, PATH, CsrRequest(csr=csr, generation=response.generation))
         host.state.update(lambda held: replace(held, initial_csr_generation=response.generation))
     return False

@@ -11,7 +11,7 @@ import hmac
 import os
 import platform
 from http import HTTPStatus
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Optional, Tuple
 
 from faults import Fault
 from wire import authentication, json_codec, registration_key
@@ -26,12 +26,12 @@ from wire.messages import (
 from wire.records import Record, field, replace
 from zac import VERSION
 from zac.host import state
-from zac.host.home import Device, ZoneCache
+from zac.host.home import AcceptedTrustList, Device, ZoneCache
 from zac.host.host import Host
 from zac.network import calls, contact, tls
 from zac.network.contact import VerifiedIdentity
 from zac.registration import initial_certificate
-from zac.trust import pem, store
+from zac.trust import pem, store, trust_list
 from zac.trust.store import Generation
 from zac.updates import refresh
 
@@ -74,8 +74,8 @@ def register(host: Host, options: RegistrationOptions) -> RegisterResponse:
     if previous is not None and is_same_zone:
         options = _with_previous_values(options, previous)
     request = _build_request(host, options, previous_id)
-    response = _send(host, options.url, identity, request)
-    store_registration(host, options, response, keep_state=is_same_zone)
+    response, accepted = _read_trust(identity, _send(host, options.url, identity, request))
+    store_registration(host, options, response, keep_state=is_same_zone, accepted=accepted)
     return response
 
 
@@ -87,7 +87,12 @@ def _with_previous_values(options: RegistrationOptions, previous: Device) -> Reg
 
 
 def store_registration(
-    host: Host, options: RegistrationOptions, response: RegisterResponse, *, keep_state: bool
+    host: Host,
+    options: RegistrationOptions,
+    response: RegisterResponse,
+    *,
+    keep_state: bool,
+    accepted: Optional[AcceptedTrustList] = None,
 ) -> None:
     """Store trust, servers and, last, the identity of this host.
 
@@ -110,6 +115,8 @@ def store_registration(
             approved=response.approved,
             server_id=response.server_id,
             zone_name=response.zone_name,
+            trust_list=accepted,
+            has_authentic_responses=accepted is not None,
         )
     )
     host.home.save_device(_build_device(options, response))
@@ -188,9 +195,36 @@ def _send(
     registered = json_codec.load(RegisterResponse, response.body)
     if registered.zone_pub != identity.zone_pub or registered.zone != identity.statement.zone:
         raise contact.IdentityNotProven("The server belongs to a different zone.")
-    for root in store.roots(registered.trust):
-        pem.describe(root)
     return registered
+
+
+def _read_trust(
+    identity: VerifiedIdentity, response: RegisterResponse
+) -> Tuple[RegisterResponse, Optional[AcceptedTrustList]]:
+    """Return the response with the roots and servers of its signed trust list.
+
+    The signed statement was made for this call, so its version is that of the newest list. A
+    console of the previous version has no list: then the statement must contain the roots.
+    """
+    statement = identity.statement
+    if response.trust_list is not None:
+        document = trust_list.verify(
+            response.trust_list,
+            zone=statement.zone,
+            zone_pub=identity.zone_pub,
+            min_version=statement.trust_version,
+            now=statement.time,
+        )
+        listed = replace(response, trust=document.trust, servers=document.servers)
+        return listed, trust_list.summarize(document)
+    roots = store.roots(response.trust)
+    if statement.trust_version or roots[:1] != tuple(statement.roots[:1]):
+        raise contact.IdentityNotProven("The signed trust list is missing in the response.")
+    if not set(roots) <= set(statement.roots):
+        raise contact.IdentityNotProven("The response contains a root that the zone did not sign.")
+    for root in roots:
+        pem.describe(root)
+    return response, None
 
 
 def _proof_headers(host: Host, request: RegisterRequest, data: bytes) -> Dict[str, str]:

@@ -11,7 +11,7 @@ import base64
 from typing import List
 
 from faults import Fault, Kind
-from wire.messages import CsrParameters
+from wire.update_messages import CsrParameters
 from zac.host import files, state
 from zac.host.host import Host
 from zac.host.state import UpdateRecord

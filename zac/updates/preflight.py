@@ -17,8 +17,8 @@ from typing import List, Sequence
 
 from faults import Fault
 from wire.messages import ServerAddress
-from wire.preflight import PASSED, REJECTED, UNREACHABLE, PreflightReport, PreflightResult
 from wire.records import replace
+from wire.update_messages import PASSED, REJECTED, UNREACHABLE, PreflightReport, PreflightResult
 from zac.host import state
 from zac.host.host import Host
 from zac.host.state import UpdateRecord

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import List, Optional
 
 from faults import Fault
 from wire.envelope import Envelope
@@ -17,17 +17,19 @@ from wire.messages import (
     RefreshResponse,
     Trust,
 )
-from wire.metadata import ACTIVATION_ORDER
+from wire.metadata import ACTIVATION_ORDER, TrustList
 from wire.records import replace
 from zac import VERSION
 from zac.content import content, replication
 from zac.host import state
 from zac.host.clock import NOTABLE_CLOCK_CHANGE
+from zac.host.home import ZoneCache
 from zac.host.host import Host, servers_with_url
 from zac.network import calls
+from zac.network.calls import Answer
 from zac.network.tls import CertificateRejected, Connection, Unreachable
 from zac.registration import initial_certificate
-from zac.trust import pem, retirement, store
+from zac.trust import pem, retirement, store, trust_list
 from zac.trust.store import with_trust
 from zac.updates import activation, notices, preflight, state_machine
 
@@ -96,7 +98,7 @@ def list_features(role: str) -> List[str]:
 
 
 def _exchange(host: Host) -> RefreshResponse:
-    response = calls.post(
+    answer = calls.post(
         host,
         "/zac/v1/refresh",
         lambda connection: _build_request(host, connection),
@@ -104,22 +106,81 @@ def _exchange(host: Host) -> RefreshResponse:
     )
     host.contacts.tried = host.contacts.rejected = 0
     host.state.update(lambda held: replace(held, rejected_documents=[]))
-    change = host.clock.learn(response.time)
+    if answer.is_from_console:
+        response = answer.message
+        _learn_time(host, response.time)
+    else:
+        response = _without_unsigned_parts(host, answer.message)
+    document = _accept_trust_list(host, response)
+    host.home.save_zone_cache(_build_zone_cache(host, answer, response, document))
+    return replace(response, trust=document.trust if document else None)
+
+
+def _build_zone_cache(
+    host: Host,
+    answer: Answer[RefreshResponse],
+    response: RefreshResponse,
+    document: Optional[TrustList],
+) -> ZoneCache:
+    held = host.home.zone_cache()
+    cache = replace(
+        held,
+        refresh_s=max(response.refresh_s, MIN_REFRESH_SECONDS),
+        approved=response.approved,
+        server_id=response.server_id or held.server_id,
+        refreshed=round(host.clock.now(), 3),
+        zone_name=response.zone_name or held.zone_name,
+        has_authentic_responses=held.has_authentic_responses or answer.is_authentic,
+    )
+    if document is not None:
+        return replace(cache, servers=document.servers, trust_list=trust_list.summarize(document))
+    if held.trust_list is None and response.servers:
+        # A console of the previous version, which does not sign the list of its servers.
+        return replace(cache, servers=response.servers)
+    return cache
+
+
+def _learn_time(host: Host, now: float) -> None:
+    change = host.clock.learn(now)
     if abs(change) > NOTABLE_CLOCK_CHANGE:
         host.log_event("clock", moved=round(change, 1), offset=round(host.clock.offset, 1))
+
+
+def _without_unsigned_parts(host: Host, response: RefreshResponse) -> RefreshResponse:
+    """Return a response that the console did not authenticate with its signed documents only."""
+    fault = Fault("The response does not have a valid MAC of the console.")
+    notices.reject_document(host, "refresh", fault)
     cache = host.home.zone_cache()
-    host.home.save_zone_cache(
-        replace(
-            cache,
-            servers=response.servers or cache.servers,
-            refresh_s=max(response.refresh_s, MIN_REFRESH_SECONDS),
-            approved=response.approved,
-            server_id=response.server_id or cache.server_id,
-            refreshed=round(host.clock.now(), 3),
-            zone_name=response.zone_name or cache.zone_name,
-        )
+    return RefreshResponse(
+        time=response.time,
+        approved=cache.approved,
+        refresh_s=cache.refresh_s,
+        updates=response.updates,
+        notices=response.notices,
+        trust_list=response.trust_list,
     )
-    return response
+
+
+def _accept_trust_list(host: Host, response: RefreshResponse) -> Optional[TrustList]:
+    """Return the signed trust list of a response, None if there is none or it is rejected."""
+    accepted = host.home.zone_cache().trust_list
+    if accepted is not None and accepted.expires_at <= host.clock.now():
+        fault = Fault("The trust list in use has expired, and no newer one was received.")
+        notices.reject_document(host, "trust-list", fault)
+    if response.trust_list is None:
+        return None
+    device = host.device
+    try:
+        return trust_list.verify(
+            response.trust_list,
+            zone=device.zone,
+            zone_pub=device.zone_pub,
+            min_version=accepted.version if accepted else 0,
+            now=host.clock.now(),
+        )
+    except Fault as fault:
+        notices.reject_document(host, "trust-list", fault)
+        return None
 
 
 def _build_request(host: Host, connection: Connection) -> RefreshRequest:
@@ -143,6 +204,9 @@ def _build_request(host: Host, connection: Connection) -> RefreshRequest:
         stored_content=content.list_stored(host) if host.serves_content else [],
         rejected_documents=host.state.load().rejected_documents,
         replicas=replication.list_progress(host, pending) if host.serves_content else [],
+        trust_version=trust_list.get_version_to_report(
+            host.home.zone_cache().trust_list, host.clock.now()
+        ),
     )
 
 
@@ -163,7 +227,7 @@ def _apply(host: Host, response: RefreshResponse) -> None:
 
 
 def _update_trust(host: Host, response: RefreshResponse, *, remove_pending: bool) -> None:
-    if response.trust is None or not _is_valid(host, response.trust):
+    if response.trust is None:
         return
     with host.state.locked():
         generation = host.trust_store.current()
@@ -173,21 +237,12 @@ def _update_trust(host: Host, response: RefreshResponse, *, remove_pending: bool
             pending = pem.fingerprints(trust.pending)
             trust = store.without(trust, [digest for digest in pending if digest not in offered])
         current = offered[0]
-        if not _is_root_of_open_update(host, current) and not _is_previous_root(trust, current):
+        is_foreign = not trust_list.is_authorized(host, pem.fingerprint(trust.current))
+        keeps_current = _is_root_of_open_update(host, current) or _is_previous_root(trust, current)
+        if is_foreign or not keeps_current:
             trust = store.with_current(trust, current)
         if host.trust_store.activate(with_trust(generation, trust)):
             host.log_event("trust", current=current[:16], trusted=len(store.digests(trust)))
-
-
-def _is_valid(host: Host, offered: Trust) -> bool:
-    """Return True if all offered roots are CA certificates; one invalid root breaks the store."""
-    try:
-        for root in store.roots(offered):
-            pem.describe(root)
-    except pem.InvalidCertificate as fault:
-        host.log_event("trust-rejected", reason=fault.explanation)
-        return False
-    return True
 
 
 def _is_root_of_open_update(host: Host, digest: str) -> bool:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import List, Optional
 
 from faults import Fault
-from wire.messages import CertificateResponse, CsrParameters, CsrRequest
 from wire.metadata import OLD_WITH_NEW, sha256
 from wire.records import replace
+from wire.update_messages import CertificateResponse, CsrParameters, CsrRequest
 from zac.host import files, state
 from zac.host.host import Host
 from zac.host.state import UpdateRecord
@@ -45,7 +45,7 @@ class AwaitingCertificate(Step):
         record = self.record(host)
         path = csr_path(self.update)
         immediate = record.manifest().immediate
-        response, is_verified = calls.get_with_trust(
+        response, is_from_console = calls.get_with_trust(
             host, path, CertificateResponse, allow_unverified=immediate
         )
         if response is None:
@@ -53,7 +53,7 @@ class AwaitingCertificate(Step):
         if response.chain:
             store_certificate(host, record, response.chain)
             return Certified(self.update)
-        if response.csr_parameters and not is_verified:
+        if response.csr_parameters and not is_from_console:
             _submit_own_csr(host, record, response.generation)
         elif response.csr_parameters and response.generation != record.csr_generation:
             _submit_csr(host, record, response.csr_parameters, response.generation)

@@ -20,8 +20,8 @@ from devices.registration import throttle
 from systemupdates.models import Assignment, Replica
 from tests.support import walkthrough
 from tests.support.zone import Host
-from wire import authentication, limits, messages, records
-from wire.preflight import PreflightReport, PreflightResult
+from wire import authentication, limits, messages, records, update_messages
+from wire.update_messages import PreflightReport, PreflightResult
 
 DIGEST = "ab" * 32
 REFRESH = messages.RefreshRequest(
@@ -40,8 +40,8 @@ MESSAGES: dict[str, records.Record] = {
     "hello": messages.HelloRequest("ab" * 32, "127.9.0.1"),
     "register": messages.RegisterRequest("new", "managed", "0.1.0", ["10.0.0.8"]),
     "refresh": REFRESH,
-    "certificate": messages.CsrRequest(error="No key."),
-    "updates/<str:update>/csr": messages.CsrRequest(error="No key."),
+    "certificate": update_messages.CsrRequest(error="No key."),
+    "updates/<str:update>/csr": update_messages.CsrRequest(error="No key."),
     "updates/<str:update>/status": STATUS,
     "updates/<str:update>/preflight": PREFLIGHT,
     "updates/<str:update>/rehearsal": PREFLIGHT,

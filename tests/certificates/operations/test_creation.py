@@ -40,7 +40,7 @@ from tests.support import walkthrough
 from tests.support import zone as small_zone
 from tests.support.public_ca import DAY, YEAR, PublicCA
 from tests.support.zone import Host, TestZone
-from wire import messages, metadata
+from wire import messages, metadata, update_messages
 from wire.metadata import verify_document
 
 S = OperationState
@@ -665,7 +665,7 @@ def test_a_manual_csr_change_takes_key_and_certificate_from_the_repository(zone:
         imports.import_file(future, b"x", now=timezone.now())
     pem = zone.first.registration().csr or ""
     chain = ca.answer(pem, "pem", dns=[zone.first.fqdn], addresses=["127.9.0.1"]).decode()
-    said = messages.CsrRequest(csr="", chain=chain, generation=1)
+    said = update_messages.CsrRequest(csr="", chain=chain, generation=1)
     path = f"/zac/v1/updates/{operation.update_id}/csr"
     assert zone.first.send("POST", path, said).status_code == 202
     future.refresh_from_db()

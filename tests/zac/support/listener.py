@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from tests.zac.support.certificates import Root
 from wire import json_codec, messages
+from wire.authentication import RESPONSE_MAC
 from wire.messages import ServerAddress
 from zac.trust import pem
 
@@ -77,6 +78,10 @@ class Server:
         )
 
 
+def _no_mac(*_request: object) -> str:
+    return ""
+
+
 def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -92,6 +97,9 @@ def _handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
             )
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
+            mac = getattr(server.zone, "sign_response", _no_mac)(self.headers, status, data)
+            if mac:
+                self.send_header(RESPONSE_MAC, mac)
             if status == 429:
                 self.send_header("Retry-After", "7")
             self.end_headers()

@@ -6,11 +6,8 @@ import socket
 
 from tests.zac.support.certificates import Root
 from tests.zac.support.zone import ADDRESS, Zone
-from wire.messages import (
-    CertificateResponse,
-    CsrParameters,
-)
 from wire.metadata import ActivationOrder, Manifest
+from wire.update_messages import CertificateResponse, CsrParameters
 from zac.host.host import Host
 from zac.updates import activation, refresh
 

@@ -16,7 +16,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.zac.support.certificates import Root, now
 from tests.zac.support.listener import ADDRESS, Server
-from wire import authentication, json_codec, messages, metadata, records, registration_key
+from wire import (
+    authentication,
+    json_codec,
+    messages,
+    metadata,
+    records,
+    registration_key,
+    update_messages,
+)
 from wire.envelope import Envelope, build_envelope, pre_authentication_encoding
 from wire.messages import RefreshResponse, RegisterResponse, ServerAddress, StatusReport, Trust
 from wire.metadata import (
@@ -30,7 +38,7 @@ from wire.metadata import (
     Rollback,
     sha256,
 )
-from wire.preflight import PreflightReport
+from wire.update_messages import PreflightReport
 
 
 class Signer:
@@ -71,14 +79,17 @@ class Zone:
         self.shift = 0.0
         self.approved = True
         self.refresh_s = 1.0
+        self.signs_trust_lists = True
+        self.signs_responses = True
+        self.listed: dict[str, Any] = {}
         self.members: dict[str, Member] = {}
         self.offer = RefreshResponse(time=0, approved=True, refresh_s=1)
         self.content: dict[str, bytes] = {}
         self.recovery: list[Envelope] = []
         self.orders: dict[str, Envelope] = {}
         self.paths = {"order": "activation-order", "preflight": "preflight"}
-        self.answers: dict[str, messages.CertificateResponse] = {}
-        self.requests: list[tuple[str, messages.CsrRequest]] = []
+        self.answers: dict[str, update_messages.CertificateResponse] = {}
+        self.requests: list[tuple[str, update_messages.CsrRequest]] = []
         self.refreshes: list[messages.RefreshRequest] = []
         self.registers: list[messages.RegisterRequest] = []
         self.reports: list[tuple[str, StatusReport]] = []
@@ -94,6 +105,36 @@ class Zone:
 
     def now(self) -> float:
         return now() + self.shift
+
+    def use_previous_answers(self) -> None:
+        """Answer like the previous version of the console: without trust list and MAC."""
+        self.signs_trust_lists = self.signs_responses = False
+
+    def build_trust_list(self, **changes: Any) -> Envelope:
+        """Return a signed trust list of what the zone trusts now."""
+        now = int(self.now())
+        document = metadata.TrustList(
+            zone=self.id,
+            version=int(self.now() * 1000),
+            epoch=self.epoch,
+            issued_at=now,
+            expires_at=now + 7 * 86400,
+            trust=self.trust,
+            servers=self.addresses(),
+            refresh_s=self.refresh_s,
+        )
+        return self.sign(metadata.TRUST_LIST, records.replace(document, **self.listed, **changes))
+
+    def sign_response(self, headers: Any, status: int, body: bytes) -> str:
+        member = None
+        if self.signs_responses and "Authorization" in headers:
+            credentials = authentication.parse_header(headers["Authorization"])
+            member = self.members.get(credentials.device)
+        if member is None:
+            return ""
+        return authentication.sign_response(
+            member.secret, credentials.mac, status=status, body=body
+        )
 
     def addresses(self) -> list[ServerAddress]:
         return [*(server.address() for server in self.servers), *self.others]
@@ -188,8 +229,9 @@ class Zone:
             nonce=hello.nonce,
             host=hello.host,
             certificate_sha256=server.certificate,
-            roots=[self.trust.current, *self.trust.in_grace],
+            roots=[self.trust.current, *self.trust.in_grace, *self.trust.pending],
             time=self.now(),
+            trust_version=int(self.now() * 1000) if self.signs_trust_lists else 0,
         )
         signed = self.sign(metadata.IDENTITY_STATEMENT, statement)
         return messages.HelloResponse(self.signer.zone_pub, signed)
@@ -215,6 +257,7 @@ class Zone:
             servers=self.addresses(),
             refresh_s=self.refresh_s,
             server_id="id-s1",
+            trust_list=self.build_trust_list() if self.signs_trust_lists else None,
         )
 
     def authenticated(
@@ -245,6 +288,7 @@ class Zone:
                 trust=self.trust,
                 servers=self.addresses(),
                 server_id="id-s1",
+                trust_list=self.build_trust_list() if self.signs_trust_lists else None,
             )
         if path == "/zac/v1/unregister":
             del self.members[member.id]
@@ -266,7 +310,7 @@ class Zone:
 
     def certificate(self, update: str, method: str, body: bytes) -> tuple[int, Any]:
         if method == "POST":
-            self.requests.append((update, json_codec.load(messages.CsrRequest, body)))
+            self.requests.append((update, json_codec.load(update_messages.CsrRequest, body)))
             return 202, {}
         found = self.answers.get(update)
         return (404, None) if found is None else (200, found)

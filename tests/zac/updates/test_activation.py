@@ -11,6 +11,7 @@ from tests.zac.support.certificates import Root
 from tests.zac.support.servers import certify, go, served
 from tests.zac.support.zone import ADDRESS, Zone
 from wire import records
+from wire.messages import Trust
 from wire.metadata import ACTIVATION_NOTICE, ActivationNotice, ActivationOrder, Rollback
 from zac.host.host import Host
 from zac.network.calls import NoTrustedServer
@@ -119,6 +120,7 @@ def test_a_rollback_brings_the_old_certificate_back(zone: Zone, satellite: Host)
     go(zone, update)
     refresh.refresh(satellite)
     assert served(satellite, zone.root) != before
+    zone.trust = Trust(zone.root.pem, in_grace=[future.pem])
     zone.notify(Rollback(update.id, zone.id, update.revision))
     refresh.refresh(satellite)
     assert served(satellite, zone.root) == before

@@ -13,7 +13,7 @@ from tests.zac.support.certificates import Root
 from tests.zac.support.servers import CSR_PARAMETERS
 from tests.zac.support.zone import ADDRESS, Zone
 from wire import records
-from wire.messages import CertificateResponse
+from wire.update_messages import CertificateResponse
 from zac.cli import commands, exit_codes
 from zac.host.host import Host
 from zac.trust import pem

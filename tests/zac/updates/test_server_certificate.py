@@ -20,13 +20,10 @@ from tests.zac.support.certificates import Root
 from tests.zac.support.servers import CSR_PARAMETERS, certify, go, served
 from tests.zac.support.zone import ADDRESS, Zone
 from wire import records
-from wire.messages import (
-    PRIMARY,
-    CertificateResponse,
-    CsrParameters,
-)
+from wire.messages import PRIMARY
 from wire.metadata import Cancellation
 from wire.records import replace
+from wire.update_messages import CertificateResponse, CsrParameters
 from zac.content.content_server import ContentServer
 from zac.host.host import Host
 from zac.trust import pem
@@ -175,6 +172,7 @@ def test_a_forged_csr_request_changes_neither_the_requests_nor_the_names_that_ar
     zone: Zone, satellite: Host, immediate: Root
 ) -> None:
     forged = CertificateResponse("awaited", csr_parameters=FORGED, generation=1_000_000_000)
+    zone.signs_responses = False
     answer(zone, satellite, forged)
     record = satellite.state.load().updates["update-1"]
     assert (record.csr_generation, record.csr_parameters) == (-1, None)
@@ -182,6 +180,7 @@ def test_a_forged_csr_request_changes_neither_the_requests_nor_the_names_that_ar
     assert "elsewhere.test" not in csr.subject.rfc4514_string()
     names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert [str(name.value) for name in names] == [ADDRESS]
+    zone.signs_responses = True
     honest = CertificateResponse("awaited", csr_parameters=CSR_PARAMETERS, generation=0)
     answer(zone, satellite, honest)
     request = zone.requests[-1][1]
@@ -191,12 +190,13 @@ def test_a_forged_csr_request_changes_neither_the_requests_nor_the_names_that_ar
     assert satellite.state.load().updates["update-1"].step not in ("certificate", "staged")
 
 
-def test_the_key_is_not_replaced_over_a_connection_that_is_not_verified(
+def test_the_key_is_not_replaced_after_a_response_without_a_valid_mac(
     zone: Zone, satellite: Host, immediate: Root
 ) -> None:
     honest = CertificateResponse("awaited", csr_parameters=CSR_PARAMETERS, generation=0)
     answer(zone, satellite, honest)
     chain = immediate.sign_csr(zone.requests[-1][1].csr, ADDRESS)
+    zone.signs_responses = False
     answer(zone, satellite, replace(honest, csr_parameters=FORGED, generation=7))
     assert zone.requests[-1][1].csr == zone.requests[0][1].csr
     answer(zone, satellite, CertificateResponse("created", chain))

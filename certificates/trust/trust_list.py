@@ -1,0 +1,76 @@
+"""The signed trust list of the zone: the only source of roots and servers for devices (D-150)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from certificates.trust import roots
+from devices.identity import zone_keys
+from devices.models import Device, Zone
+from wire import json_codec, messages
+from wire.envelope import Envelope
+from wire.metadata import TRUST_LIST, TrustList
+
+# A list is signed again after this time even if nothing changed.
+SIGNING_INTERVAL = timedelta(days=1)
+# A list is valid for at least this time, and for several refreshes. Devices request a new one in
+# the second half of the time, so an attacker can hide a change at most that long.
+MIN_VALIDITY = timedelta(days=7)
+VALID_REFRESHES = 4
+# After a restore, devices can have a newer version than the database. Because a device can report
+# any version, the version of the zone is increased at most once in this time.
+VERSION_CHECK_INTERVAL = timedelta(minutes=1)
+
+
+def get_trust_list(zone: Zone, *, now: datetime) -> Envelope:
+    """Return the signed trust list of the current revision of the zone."""
+    period = int(now.timestamp() / SIGNING_INTERVAL.total_seconds())
+    return _sign(str(zone.guid), zone.revision, period)
+
+
+@lru_cache(maxsize=4)
+def _sign(guid: str, revision: int, period: int) -> Envelope:
+    zone = Zone.objects.get_zone()
+    validity = max(MIN_VALIDITY, VALID_REFRESHES * zone.refresh)
+    issued_at = period * int(SIGNING_INTERVAL.total_seconds())
+    document = TrustList(
+        zone=guid,
+        version=revision,
+        epoch=zone.epoch,
+        issued_at=issued_at,
+        expires_at=issued_at + int((SIGNING_INTERVAL + validity).total_seconds()),
+        trust=roots.build_trust(),
+        servers=list_server_addresses(),
+        refresh_s=float(zone.refresh_seconds),
+    )
+    # One list is signed for each revision and day, so no audit entry is made for it.
+    return zone_keys.get_keyring().sign_without_entry(TRUST_LIST, json_codec.dump(document))
+
+
+def list_server_addresses() -> list[messages.ServerAddress]:
+    """Return the addresses of the zone's servers: Primary Servers, then satellites."""
+    rows = Device.objects.registered().exclude(role=messages.MANAGED).order_by("role", "name")
+    order = {role: number for number, role in enumerate(messages.ROLES)}
+    found = sorted(rows, key=lambda device: (order[device.role], device.name))
+    return [device.get_server_address() for device in found]
+
+
+def exceed_version(zone: Zone, reported: int, *, now: datetime) -> Zone:
+    """Return the zone with a higher revision if a device has a newer trust list than the zone.
+
+    That is the case after the database was restored from a backup. The device would reject every
+    list until then. The version that the device reports is never adopted.
+    """
+    if reported <= zone.revision:
+        return zone
+    limit = int((now - VERSION_CHECK_INTERVAL).timestamp() * 1000)
+    if zone.revision < limit:
+        Zone.objects.filter(revision__lt=limit).advance_revision()
+        zone.refresh_from_db()
+    return zone
+
+
+def clear_cache() -> None:
+    """Clear the cached list (for tests, and after a restore)."""
+    _sign.cache_clear()

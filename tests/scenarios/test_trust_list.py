@@ -1,0 +1,107 @@
+"""A server with a stolen certificate responds to a device in place of the console."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.harness.zone import until
+from tests.scenarios.running_zone import RunningZone
+from tests.zac.support.certificates import Root
+from zcc.runtime.components import BASE_DIR
+
+EVIL = Root("Evil CA")
+
+
+def get_response(path: str, root: str) -> tuple[int, dict[str, Any]]:
+    """Respond to every call of a device as a console does, with a foreign root as current one."""
+    if path == "/zac/v1/refresh":
+        trust = {"current": EVIL.pem, "in_grace": [root], "pending": []}
+        return 200, {"time": 0.0, "approved": True, "refresh_s": 99_999.0, "trust": trust}
+    return 200, {}
+
+
+@contextmanager
+def stolen_server(host: Path, address: str, root: str) -> Iterator[str]:
+    """Listen with the key and certificate of a satellite; yields the URL."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, message = get_response(self.path, root)
+            data = json.dumps(message).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST
+
+        def log_message(self, *_words: object) -> None:
+            pass
+
+    listener = http.server.ThreadingHTTPServer((address, 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(host / "security" / "current" / "server.pem")
+    listener.socket = context.wrap_socket(listener.socket, server_side=True)
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    try:
+        yield f"https://{address}:{listener.server_port}"
+    finally:
+        listener.shutdown()
+        listener.server_close()
+
+
+def redirect(device: Path, url: str) -> None:
+    """Make every call of a device reach the stolen server, as a network attacker can."""
+    identity = json.loads((device / "device.json").read_text())
+    (device / "device.json").write_text(json.dumps({**identity, "url": url}))
+    cache = json.loads((device / "servers.json").read_text())
+    (device / "servers.json").write_text(json.dumps({**cache, "servers": []}))
+
+
+def zac(device: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "zac", "--home", str(device), *arguments]
+    return subprocess.run(command, cwd=BASE_DIR, capture_output=True, text=True, check=False)
+
+
+def get_roots(device: Path) -> list[str]:
+    status = json.loads(zac(device, "status", "--json").stdout)
+    return list(status["trusted_sha256"])
+
+
+def test_a_server_that_answers_for_the_console_feeds_no_root_to_a_device(
+    start_zone: Callable[..., RunningZone],
+) -> None:
+    zone = start_zone(devices=1, satellites=1, primaries=1)
+    satellite = zone.hosts("authentication-satellite")[0]
+    device = zone.hosts("managed")[0]
+    until(lambda: (satellite.home / "security/current/server.pem").exists(), "it is certified")
+    until(lambda: "trust_list" in (device.home / "servers.json").read_text(), "it has the list")
+    zone.take_down(f"{device.name}.agent")
+    [root] = get_roots(device.home)
+    pem = (device.home / "security" / "current" / "ca.pem").read_text()
+    identity = (device.home / "device.json").read_text()
+    with stolen_server(satellite.home, satellite.address, pem) as url:
+        redirect(device.home, url)
+        refreshed = zac(device.home, "refresh")
+        assert refreshed.returncode == 0, refreshed.stderr
+        assert get_roots(device.home) == [root]
+        cache = json.loads((device.home / "servers.json").read_text())
+        assert cache["refresh_s"] < 99_999
+    # The device reports the attempt at its next refresh with the console.
+    (device.home / "device.json").write_text(identity)
+    zone.bring_back(f"{device.name}.agent")
+    code = (
+        "from audit.models import Entry; print(list(Entry.objects.values_list('note', flat=True)))"
+    )
+    until(lambda: "valid MAC" in zone.run(code), "the audit log contains the attempt")
+    assert get_roots(device.home) == [root]

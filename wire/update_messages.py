@@ -1,0 +1,73 @@
+"""Messages about one update, below /zac/v1/updates/<id>/: CSR, certificate, preflight checks.
+
+A preflight check is a TLS handshake with a new certificate before activation. See wire.messages.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Dict, List, Optional
+
+from wire.records import Record, field
+
+PASSED, REJECTED, UNREACHABLE = "ok", "refused", "unreachable"
+
+
+class PreflightResult(Record):
+    """Result of one device's handshake with the new certificate of one server.
+
+    `code` is PASSED, REJECTED (the certificate was not accepted) or UNREACHABLE.
+    """
+
+    server: str
+    code: str
+    detail: str = ""
+
+
+class PreflightReport(Record):
+    """POST /zac/v1/updates/<id>/preflight."""
+
+    results: List[PreflightResult]
+    at: float
+
+
+class CsrRequest(Record):
+    """POST /zac/v1/updates/<id>/csr, and /zac/v1/certificate for an initial certificate.
+
+    Contains a `csr`, or the `error` that prevented it, or the `chain` that an administrator
+    imported on the server (D-17).
+    """
+
+    csr: str = ""
+    error: str = ""
+    chain: str = ""
+    generation: int = 0
+
+
+class CertificateResponse(Record):
+    """GET of the same path: `chain` (leaf first, no root) when issued, before that its state.
+
+    `csr_parameters` is None while an administrator creates the CSR. A `generation` greater than
+    the one last submitted requests a new key and CSR.
+    """
+
+    json_names: ClassVar[Dict[str, str]] = {"csr_parameters": "order"}
+
+    state: str
+    chain: str = ""
+    csr_parameters: Optional["CsrParameters"] = None
+    generation: int = 0
+    reason: str = ""
+
+
+class CsrParameters(Record):
+    """Subject, names and key length that the console requires in a server's CSR."""
+
+    common_name: str
+    key_length: int
+    organization: str = ""
+    organizational_unit: str = ""
+    locality: str = ""
+    state: str = ""
+    country: str = ""
+    dns_names: List[str] = field(default_factory=list)
+    addresses: List[str] = field(default_factory=list)
