@@ -19,6 +19,10 @@ from tests.zac.support.certificates import Root
 from zcc.runtime.components import BASE_DIR
 
 EVIL = Root("Evil CA")
+NOTES = """
+from audit.models import Entry
+print(list(Entry.objects.values_list("note", flat=True)))
+"""
 
 
 def get_response(path: str, root: str) -> tuple[int, dict[str, Any]]:
@@ -43,7 +47,7 @@ def stolen_server(host: Path, address: str, root: str) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST
+        do_GET = do_POST  # noqa: N815 - the name in http.server
 
         def log_message(self, *_words: object) -> None:
             pass
@@ -78,13 +82,13 @@ def get_roots(device: Path) -> list[str]:
     return list(status["trusted_sha256"])
 
 
-def test_a_server_that_answers_for_the_console_feeds_no_root_to_a_device(
+def test_a_server_that_responds_for_the_console_feeds_no_root_to_a_device(
     start_zone: Callable[..., RunningZone],
 ) -> None:
     zone = start_zone(devices=1, satellites=1, primaries=1)
     satellite = zone.hosts("authentication-satellite")[0]
     device = zone.hosts("managed")[0]
-    until(lambda: (satellite.home / "security/current/server.pem").exists(), "it is certified")
+    until((satellite.home / "security/current/server.pem").exists, "it is certified")
     until(lambda: "trust_list" in (device.home / "servers.json").read_text(), "it has the list")
     zone.take_down(f"{device.name}.agent")
     [root] = get_roots(device.home)
@@ -100,8 +104,5 @@ def test_a_server_that_answers_for_the_console_feeds_no_root_to_a_device(
     # The device reports the attempt at its next refresh with the console.
     (device.home / "device.json").write_text(identity)
     zone.bring_back(f"{device.name}.agent")
-    code = (
-        "from audit.models import Entry; print(list(Entry.objects.values_list('note', flat=True)))"
-    )
-    until(lambda: "valid MAC" in zone.run(code), "the audit log contains the attempt")
+    until(lambda: "valid MAC" in zone.run(NOTES), "the audit log contains the attempt")
     assert get_roots(device.home) == [root]

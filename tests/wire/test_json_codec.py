@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire import json_codec, messages, metadata
+from wire import json_codec, messages, metadata, update_messages
 from wire.json_codec import Malformed
 from wire.messages import (
     HelloResponse,
@@ -116,7 +116,8 @@ def test_peers_of_the_previous_version_read_what_is_written() -> None:
         CertificateResponse: {"csr_parameters": "order"},
         Manifest: {"preflight": "rehearse"},
     }
-    records = [*vars(messages).values(), *vars(metadata).values()]
+    modules = (messages, metadata, update_messages)
+    records = [value for module in modules for value in vars(module).values()]
     found = [one for one in records if isinstance(one, type) and issubclass(one, Record)]
     assert {one: one.json_names for one in found if one.json_names} == known
     assert all(one.json_names.keys() <= one.__fields__.keys() for one in known)
