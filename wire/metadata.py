@@ -23,6 +23,7 @@ ACTIVATION_NOTICE = "application/vnd.zcc.activated+json"
 RETIREMENT = "application/vnd.zcc.retire+json"
 ROLLBACK = "application/vnd.zcc.rollback+json"
 TRUST_LIST = "application/vnd.zcc.trust-list+json"
+REMINT_TOOL = "application/vnd.zcc.remint-tool"
 REPORT = "application/vnd.zcc.report+json"
 
 REMINT_CA = "remint-ca"

@@ -8,8 +8,8 @@ The file is a zip application whose entry point is `main`. In addition to the pa
 - `update/files/<sha256>`: the files that the manifest lists.
 
 The contents are accepted because the key of this device's zone signed them, no matter how the file
-reached the device (D-41 of docs/decisions.md). Downloaded code is not run. Exit codes: see CODES
-and zac.cli.exit_codes.
+reached the device (D-41 of docs/decisions.md). `zac remint` uses the functions of this module with
+a downloaded file as data. Exit codes: see CODES and zac.cli.exit_codes.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def enqueue_schedule_work() -> None:
 
 
 def _schedule_server_work() -> None:
-    for guid in build.get_servers_without_tool():
+    for guid in build.get_servers_to_publish():
         publisher.enqueue(
             agents.publish_remint_tools, queue=publisher.get_server_queue(guid), only_if_empty=True
         )

@@ -11,6 +11,7 @@ from console.pages import formatting
 from devices.models import Device, Role, Zone
 from devices.registration.states import DeviceState
 from systemupdates.models import Replica, SystemUpdate
+from systemupdates.remint_tool import build
 from systemupdates.updates.states import MISSING, UPDATE_CLOSED, ReplicaState
 
 R = ReplicaState
@@ -32,6 +33,8 @@ class ReplicaRow:
     may_include: bool
     tool_url: str
     """Download page of the Certificate Remint Tool, "" if the server does not offer it."""
+    tool_download_url: str
+    """Address of the tool over HTTP, because TLS might not work on the device, or ""."""
 
 
 def get_replica_rows(update: SystemUpdate, zone: Zone, now: datetime) -> list[ReplicaRow]:
@@ -62,6 +65,7 @@ def build_row(replica: Replica, update: SystemUpdate, zone: Zone, now: datetime)
         may_exclude=is_missing and can_change,
         may_include=state == R.EXCLUDED and can_change,
         tool_url=_tool_url(replica),
+        tool_download_url=_tool_download_url(replica),
     )
 
 
@@ -116,3 +120,9 @@ def _tool_url(replica: Replica) -> str:
         return ""
     base = server.get_url(server.port, "https")
     return f"{base}/zenworks-setup/" if base else ""
+
+
+def _tool_download_url(replica: Replica) -> str:
+    base = replica.server.get_url(replica.server.content_port, "http")
+    name = build.get_name(replica.update)
+    return f"{base}/zenworks-setup/{name}" if base and _tool_url(replica) else ""

@@ -19,6 +19,7 @@ from django.db.models import Q
 
 from devices.identity import zone_keys
 from devices.models import Zone
+from devices.registration.states import DeviceState
 from systemupdates.content import store
 from systemupdates.models import Replica, SystemUpdate, TrustNotice
 from systemupdates.updates.states import ReplicaState, UpdateState
@@ -27,17 +28,25 @@ from wire.metadata import sha256
 
 STEM = "ZENworks_Certificate_Update_Linux"
 NAME = f"{STEM}.bin"
-TOOL_TYPE = "application/vnd.zcc.remint-tool"
 PACKAGES = ("faults", "wire", "zac")
 # First date of the zip format. A fixed date makes the build reproducible.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
+# The check reads the archive as data: Python must not import code from a damaged file.
 STUB = b"""#!/bin/sh
 # Certificate Remint Tool: needs Python 3.8 or newer with ssl, nothing else.
+check='import hashlib, sys
+data = open(sys.argv[1], "rb").read()[int("%(offset)06d"):]
+sys.exit((len(data), hashlib.sha256(data).hexdigest()) != (int("%(size)010d"), "%(sha256)s"))'
 for py in "$ZAC_PYTHON" /opt/zac/bin/python3 python3 /usr/libexec/platform-python; do
   [ -n "$py" ] || continue
   command -v "$py" >/dev/null 2>&1 || continue
   "$py" -c 'import sys, ssl; sys.exit(sys.version_info < (3, 8))' >/dev/null 2>&1 || continue
+  "$py" -c "$check" "$0" || {
+    echo "This file is damaged or incomplete. Nothing was changed. Download it again, and" >&2
+    echo "compare its SHA-256 digest with the digest in the console." >&2
+    exit 6
+  }
   exec "$py" "$0" "$@"
 done
 echo "This tool needs Python 3.8 or newer with the ssl module. Install python3, or name one" >&2
@@ -60,7 +69,14 @@ def build_tool(update: SystemUpdate) -> bytes:
         if found is None:
             raise LookupError(digest)
         members[f"update/files/{digest}"] = found.read_bytes()
-    return STUB + _zip(members)
+    return add_stub(_zip(members))
+
+
+def add_stub(archive: bytes) -> bytes:
+    """Return the archive with the stub in front, which contains its offset, size, and digest."""
+    values = {b"size": len(archive), b"sha256": sha256(archive).encode()}
+    offset = len(STUB % {**values, b"offset": 0})
+    return STUB % {**values, b"offset": offset} + archive
 
 
 def _notices(update: SystemUpdate) -> metadata.RecoveryNotices:
@@ -99,13 +115,15 @@ def publish_tools(server_id: UUID) -> list[str]:
     changed = []
     published = {str(replica.update_id): replica for replica in _get_published_replicas(server_id)}
     for replica in published.values():
-        if not replica.tool_sha256 or not (get_folder() / _name(replica.update)).is_file():
+        if not replica.tool_sha256 or not (get_folder() / get_name(replica.update)).is_file():
             changed += _publish_tool(replica)
     for path in _list_published():
         if path.name.split(".")[0].removeprefix(f"{STEM}-") not in published:
             path.unlink()
             changed.append(path.name)
     _link_newest(list(published.values()))
+    withdrawn = Replica.objects.filter(_is_withdrawn(), server_id=server_id)
+    withdrawn.exclude(tool_sha256="").update(tool_sha256="")
     return changed
 
 
@@ -122,18 +140,28 @@ def _get_published_replicas(server_id: UUID) -> list[Replica]:
     return list(rows.select_related("update").order_by("update__created_at"))
 
 
-def get_servers_without_tool() -> list[UUID]:
-    """Return the Primary Servers that have the content of an assigned update but not its tool."""
-    rows = Replica.objects.filter(state=ReplicaState.AVAILABLE, tool_sha256="")
-    rows = rows.filter(server__role=messages.PRIMARY, server__state="registered")
+def get_servers_to_publish() -> list[UUID]:
+    """Return the Primary Servers that must publish or withdraw tools.
+
+    They have the content of an assigned update but not its tool, or the tool of an update that
+    was deleted or canceled.
+    """
+    rows = Replica.objects.filter(
+        server__role=messages.PRIMARY, server__state=DeviceState.REGISTERED
+    )
     assigned = (
         *(UpdateState.ASSIGNED, UpdateState.IN_PROGRESS),
         *(UpdateState.COMPLETED, UpdateState.BASELINED),
     )
-    rows = rows.filter(update__deleted_at=None)
-    return list(
-        rows.filter(update__state__in=assigned).values_list("server_id", flat=True).distinct()
-    )
+    missing = Q(state=ReplicaState.AVAILABLE, tool_sha256="", update__state__in=assigned)
+    missing &= Q(update__deleted_at=None)
+    withdrawn = _is_withdrawn() & ~Q(tool_sha256="")
+    return list(rows.filter(missing | withdrawn).values_list("server_id", flat=True).distinct())
+
+
+def _is_withdrawn() -> Q:
+    """Return the condition for replicas whose tool must not be offered."""
+    return ~Q(update__deleted_at=None) | Q(update__state=UpdateState.CANCELED)
 
 
 def invalidate_tool(update: SystemUpdate) -> None:
@@ -141,7 +169,8 @@ def invalidate_tool(update: SystemUpdate) -> None:
     Replica.objects.filter(update=update).update(tool_sha256="")
 
 
-def _name(update: SystemUpdate) -> str:
+def get_name(update: SystemUpdate) -> str:
+    """Return the file name of the tool of an update."""
     return f"{STEM}-{update.pk}.bin"
 
 
@@ -154,14 +183,14 @@ def _publish_tool(replica: Replica) -> list[str]:
         data = build_tool(replica.update)
     except LookupError:
         return []
-    name = _name(replica.update)
+    name = get_name(replica.update)
     _write(name, data)
     Replica.objects.filter(pk=replica.pk).update(tool_sha256=sha256(data))
     return [name]
 
 
 def _write(name: str, data: bytes) -> None:
-    signature = zone_keys.get_keyring().sign_without_entry(TOOL_TYPE, data)
+    signature = zone_keys.get_keyring().sign_without_entry(metadata.REMINT_TOOL, data)
     get_folder().mkdir(mode=0o755, parents=True, exist_ok=True)
     parts = {
         name: data,
@@ -176,14 +205,43 @@ def _write(name: str, data: bytes) -> None:
 
 
 def _link_newest(published: list[Replica]) -> None:
-    """Link the newest tool to the file name of the manual."""
-    for suffix in ("", ".sha256", ".sig"):
+    """Link the newest tool to the file name of the manual.
+
+    If the newest update is deleted, there is no such name: an older CA must not take its place.
+    """
+    newest = published[-1].update if published and not _is_newer_deleted(published[-1]) else None
+    target = get_name(newest) if newest else ""
+    for suffix in ("", ".sig"):
         link = get_folder() / f"{NAME}{suffix}"
-        target = f"{_name(published[-1].update)}{suffix}" if published else ""
-        if link.is_symlink() and (not target or str(link.readlink()) != target):
+        if link.is_symlink() and (not target or str(link.readlink()) != f"{target}{suffix}"):
             link.unlink()
-        if target and not link.is_symlink() and (get_folder() / target).exists():
-            link.symlink_to(target)
+        if target and not link.is_symlink() and (get_folder() / f"{target}{suffix}").exists():
+            link.symlink_to(f"{target}{suffix}")
+    _write_checksum_of_link(target)
+
+
+def _is_newer_deleted(replica: Replica) -> bool:
+    """Return True if an update that this server offered after this one was deleted."""
+    newer = SystemUpdate.objects.filter(
+        created_at__gt=replica.update.created_at, replicas__server=replica.server_id
+    )
+    return newer.exclude(deleted_at=None).exclude(state=UpdateState.CANCELED).exists()
+
+
+def _write_checksum_of_link(target: str) -> None:
+    """Write the checksum file of the linked tool: sha256sum -c needs the name of the download."""
+    path = get_folder() / f"{NAME}.sha256"
+    source = get_folder() / f"{target}.sha256"
+    if not target or not source.is_file():
+        path.unlink(missing_ok=True)
+        return
+    digest = source.read_text().split(" ")[0]
+    text = f"{digest}  {NAME}\n"
+    if path.is_symlink() or not path.is_file() or path.read_text() != text:
+        partial = get_folder() / f".{path.name}.part"
+        partial.write_text(text)
+        partial.chmod(0o644)
+        partial.replace(path)
 
 
 @dataclass(frozen=True)

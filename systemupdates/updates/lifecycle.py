@@ -15,7 +15,6 @@ from devices.models import Device, Role, Zone
 from faults import Conflict, Fault
 from systemupdates.assignments import rollout
 from systemupdates.models import Assignment, Replica, SystemUpdate, TrustNotice
-from systemupdates.remint_tool import build
 from systemupdates.updates.states import ERRORS, REPLICA, AssignmentState, ReplicaState, UpdateState
 from wire import metadata
 from wire.metadata import Manifest, verify_document
@@ -45,8 +44,8 @@ def delete(update: SystemUpdate, *, now: datetime) -> None:
             _("Only a baselined or canceled update can be deleted. Nothing was changed."),
             action=_("Baseline the update after it is complete."),
         )
+    # The scheduler then lets every server withdraw its tool.
     SystemUpdate.objects.filter(pk=update.pk).update(deleted_at=now)
-    build.invalidate_tool(update)
     Entry.objects.record(
         "delete-update", f"systemupdates.SystemUpdate:{update.pk}", note=update.name
     )

@@ -21,6 +21,7 @@ from systemupdates.assignments import rollout
 from systemupdates.assignments.assignment import REDEPLOYABLE
 from systemupdates.content import replica_status
 from systemupdates.models import Assignment, SystemUpdate
+from systemupdates.remint_tool import build
 from systemupdates.updates import lifecycle
 from systemupdates.updates import tables as updates_tables
 from systemupdates.updates.list_views import TONES, UPDATE_TONES, build_badges
@@ -169,9 +170,12 @@ def content(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Show the replication status of an update and the servers that offer its tool."""
     update = find_update(pk)
     now = timezone.now()
+    rows = replica_status.get_replica_rows(update, request.zone, now)
     context = {
         "nav": "updates",
-        "rows": replica_status.get_replica_rows(update, request.zone, now),
+        "rows": rows,
+        "tool": next((row for row in rows if row.tool_download_url), None),
+        "tool_name": build.get_name(update),
         "back": request.path,
         "waiting": update.replicas.missing().exists(),
         **_frame(request, update, "content"),

@@ -216,7 +216,7 @@ def as_published(path: str) -> str:
             members[str(source.relative_to(root))] = source.read_bytes()
     with zipfile.ZipFile(path) as archive:
         members.update({name: archive.read(name) for name in archive.namelist()})
-    Path(path).write_bytes(published.STUB + published._zip(members))
+    Path(path).write_bytes(published.add_stub(published._zip(members)))
     Path(path).chmod(0o755)
     return path
 

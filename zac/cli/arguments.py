@@ -48,6 +48,8 @@ SECTIONS: Tuple[Tuple[str, Tuple[Tuple[str, str, str], ...]], ...] = (
             ("refresh", "ref", "check for changes now"),
             ("update", "", "list, show, or retry updates on this device"),
             ("recover", "", "recover trust with the zone key when no server can be verified"),
+            ("remint", "", "apply the update in a Certificate Remint Tool, without running it"),
+            ("verify-tool", "", "verify the signature of a Certificate Remint Tool"),
         ),
     ),
     (
@@ -247,6 +249,14 @@ def _add_import(parser: Parser) -> None:
     )
 
 
+def _add_tool(parser: Parser) -> None:
+    parser.add_argument(
+        "tool",
+        metavar="FILE|URL",
+        help="file, or address such as http://SERVER:PORT/zenworks-setup/FILE",
+    )
+
+
 ADDERS: Dict[str, Callable[[Parser], None]] = {
     "register": _add_register,
     "bootstrap": _add_bootstrap,
@@ -255,4 +265,6 @@ ADDERS: Dict[str, Callable[[Parser], None]] = {
     "cert-info": _add_cert_info,
     "update": _add_update,
     "import": _add_import,
+    "remint": _add_tool,
+    "verify-tool": _add_tool,
 }

@@ -13,7 +13,7 @@ from typing import Callable, Dict, List, Optional
 from faults import Fault, Kind
 from wire.messages import PRIMARY, RegisterResponse
 from zac import service, wakeup
-from zac.cli import exit_codes, output
+from zac.cli import exit_codes, output, remint
 from zac.cli.arguments import build_parser
 from zac.host import files, locks
 from zac.host.host import Host, print_log
@@ -250,6 +250,8 @@ COMMANDS: Dict[str, Callable[[Host, argparse.Namespace], int]] = {
     "zone-config": _zone_config,
     "update": _update,
     "recover": _recover,
+    "remint": remint.remint,
+    "verify-tool": remint.verify_tool,
     "csr": _csr,
     "import": _import,
     "run": _run,

@@ -1,14 +1,16 @@
 """The Certificate Remint Tool: build, publication, and download."""
 
 import subprocess
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+from django.utils import timezone
 
 from certificates.models import Operation
 from systemupdates.models import SystemUpdate
 from systemupdates.remint_tool import build
 from tests.certificates.operations import test_remint_ca as remint
+from wire.metadata import sha256
 
 PYTHON = "/usr/bin/python3"
 
@@ -53,6 +55,72 @@ def test_the_tool_runs_with_the_system_python(zone, tmp_path):
     )
     assert done.returncode == 3, "the device is not registered"
     assert "register" in done.stderr.lower()
+
+
+@pytest.mark.parametrize("damage", ["cut off", "changed byte", "added byte"])
+def test_a_damaged_tool_says_so_and_runs_nothing(zone, tmp_path, damage):
+    data = build.build_tool(remint.prepared().update)
+    middle = len(data) // 2
+    damaged = {
+        "cut off": data[:50_000],
+        "changed byte": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
+        "added byte": data + b"x",
+    }
+    tool = tmp_path / "tool.bin"
+    tool.write_bytes(damaged[damage])
+    done = subprocess.run(
+        ["/bin/sh", tool, "--info", "--home", tmp_path / "nowhere"],
+        capture_output=True,
+        text=True,
+        env={"ZAC_PYTHON": PYTHON, "PATH": "/usr/bin:/bin"},
+        check=False,
+    )
+    assert done.returncode == 6
+    assert done.stderr.startswith("This file is damaged or incomplete. Nothing was changed.")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_checksum_file_names_the_downloaded_file(zone):
+    update = remint.prepared().update
+    build.publish_tools(UUID(zone.first.id))
+    for name in (build.NAME, build.get_name(update)):
+        done = subprocess.run(
+            ["sha256sum", "-c", f"{name}.sha256"],
+            cwd=build.get_folder(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout == f"{name}: OK\n"
+
+
+def test_the_name_of_the_manual_is_not_given_to_an_older_ca(zone):
+    """After the newest update is deleted, only the tools with the ID of their update remain."""
+    older = remint.prepared().update
+    server = UUID(zone.first.id)
+    build.publish_tools(server)
+    newer = SystemUpdate.objects.get(pk=older.pk)
+    newer.pk = uuid4()
+    newer._state.adding = True
+    newer.save()
+    replica = older.replicas.get(server_id=server)
+    replica.pk, replica.update = None, newer
+    replica.save()
+    SystemUpdate.objects.filter(pk=newer.pk).update(deleted_at=timezone.now(), state="baselined")
+    build.publish_tools(server)
+    assert build.list_file_names() == [
+        f"{build.get_name(older)}{suffix}" for suffix in ("", ".sha256", ".sig")
+    ]
+
+
+def test_the_page_shows_what_to_type(zone, admin_client):
+    update = remint.prepared().update
+    build.publish_tools(UUID(zone.first.id))
+    page = admin_client.get(f"/system-updates/{update.pk}/content/", secure=True).content.decode()
+    data = (build.get_folder() / build.get_name(update)).read_bytes()
+    url = "http://127.9.0.1:8080/zenworks-setup"
+    assert f"zac remint {url}/{build.get_name(update)}" in page
+    assert f"{sha256(data)}  {build.get_name(update)}" in page
 
 
 def test_the_tool_exits_with_69_without_python(zone, tmp_path):

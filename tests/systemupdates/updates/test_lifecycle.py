@@ -95,17 +95,20 @@ def test_the_tool_of_a_deleted_update_is_removed(update, settings, tmp_path):
     settings.SERVER_HOME = tmp_path
     factories.zone()
     replica = factories.replica(update, update.initiating_server, ReplicaState.AVAILABLE)
-    assert build.get_servers_without_tool() == [replica.server_id]
+    assert build.get_servers_to_publish() == [replica.server_id]
     lifecycle.baseline(update)
-    assert build.get_servers_without_tool() == [replica.server_id], "until Delete"
+    assert build.get_servers_to_publish() == [replica.server_id], "until Delete"
     directory = build.get_folder()
     directory.mkdir()
     for suffix in ("", ".sha256", ".sig"):
         (directory / f"{build.STEM}-{update.pk}.bin{suffix}").write_text("x")
+    Replica.objects.update(tool_sha256="f" * 64)
+    assert build.get_servers_to_publish() == []
     lifecycle.delete(update, now=factories.now())
-    assert build.get_servers_without_tool() == []
+    assert build.get_servers_to_publish() == [replica.server_id], "the server must withdraw it"
     assert len(build.publish_tools(replica.server_id)) == 3
     assert not list(directory.iterdir())
+    assert build.get_servers_to_publish() == []
 
 
 def test_clear_error_does_not_retry_the_update(client, update):
@@ -227,6 +230,6 @@ def test_an_ignored_device_receives_the_update_after_redeploy(client, update):
 
 def test_the_tool_of_an_excluded_server_is_not_offered(update):
     replica = factories.replica(update, update.initiating_server, ReplicaState.EXCLUDED)
-    assert build.get_servers_without_tool() == []
+    assert build.get_servers_to_publish() == []
     assert Replica.objects.missing().count() == 0
     assert str(replica)
