@@ -39,6 +39,10 @@ class LoginForm(AuthenticationForm):
         "invalid_login": gettext_lazy("The user name or password is incorrect."),
     }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = gettext_lazy("User name")
+
 
 @sensitive_post_parameters("password")
 @never_cache

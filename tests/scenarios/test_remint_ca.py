@@ -27,7 +27,7 @@ def log_in(browser: Browser, zone: RunningZone) -> Any:
     """Log in to the console of a running zone as its administrator."""
     page = browser.new_context(ignore_https_errors=True).new_page()
     page.goto(zone.access["url"])
-    page.get_by_label("Username").fill(zone.access["username"])
+    page.get_by_label("User name").fill(zone.access["username"])
     page.get_by_label("Password").fill(zone.access["password"])
     page.get_by_role("button", name="Log In").click()
     page.wait_for_url(f"{zone.access['url']}/")
