@@ -214,7 +214,7 @@ LISTS = {
         {
             "No.": "seq",
             "Time": "at",
-            "Administrator": "actor",
+            "User": "actor",
             "Action": "action",
             "Subject": "subject",
             "Note": "note",
