@@ -80,7 +80,10 @@ def build_chart(
 ) -> Chart:
     """Return the chart of some series; `of` is their largest possible count."""
     since, until = moments[0], moments[-1]
-    top = max([of, 1, *(max(s.counts, default=0) for s in series)])
+    largest = max([of, 1, *(max(s.counts, default=0) for s in series)])
+    step = _get_step(largest)
+    # The axis ends at a grid line, so that all grid lines are at equal distances.
+    top = -(-largest // step) * step
     seconds = (until - since).total_seconds() or 1.0
 
     def x(moment: datetime) -> float:
@@ -94,7 +97,7 @@ def build_chart(
     return Chart(
         lines=[Line(s.key, s.label, s.last, _path(moments, s.counts, x, y)) for s in series],
         marks=[Mark(m.key, m.label, m.at, x(m.at)) for m in marks if since <= m.at <= until],
-        levels=[(y(n), n) for n in _levels(top)],
+        levels=[(y(n), n) for n in range(0, top + 1, step)],
         since=since,
         until=until,
         rows=[(moments[at], [s.counts[at] for s in series]) for at in row_indexes],
@@ -119,6 +122,11 @@ def _path(
     return "".join([*parts, f"H{x(moments[-1])}"])
 
 
-def _levels(top: int) -> list[int]:
-    """Return the values of the grid lines, without duplicates."""
-    return sorted({round(top * number / GRID) for number in range(GRID + 1)})
+def _get_step(top: int) -> int:
+    """Return the distance of the grid lines: 1, 2, or 5 times a power of ten."""
+    power = 1
+    while True:
+        for factor in (1, 2, 5):
+            if factor * power * GRID >= top:
+                return factor * power
+        power *= 10
