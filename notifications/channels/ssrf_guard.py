@@ -24,6 +24,7 @@ from faults import Invalid, Refused
 
 CONNECT_TIMEOUT, RESPONSE_TIMEOUT = 3.0, 5.0
 MAX_URL = 2000
+EXAMPLE = "Enter the complete URL, for example https://hooks.example.com/zcc."
 # IPv6 networks whose addresses contain an IPv4 address: NAT64, 6to4, Teredo.
 IPV4_EMBEDDING_NETWORKS = [
     ipaddress.ip_network(text)
@@ -43,9 +44,13 @@ def check_url(text: str) -> Url:
     try:
         url = parse_url(text.strip())
     except HTTPError as error:
-        raise Invalid("Enter a valid URL.", field="url") from error
-    if url.scheme not in ("https", "http") or not url.host or len(text) > MAX_URL:
-        raise Invalid("Enter a URL that starts with https://.", field="url")
+        raise _invalid_url("The URL is not valid.") from error
+    if url.scheme not in ("https", "http"):
+        raise _invalid_url("The URL does not start with https://.")
+    if not url.host:
+        raise _invalid_url("The URL does not contain a host name.")
+    if len(text) > MAX_URL:
+        raise _invalid_url(f"The URL is longer than {MAX_URL:,} characters.")
     if url.auth is not None:
         raise Invalid(
             "The URL must not contain a user name or password. Nothing was changed.",
@@ -53,6 +58,30 @@ def check_url(text: str) -> Url:
             field="url",
         )
     return url
+
+
+def check_destination(text: str) -> None:
+    """Raise a fault if a URL is not permitted for a webhook; its host name is resolved.
+
+    HTTP is permitted only to the networks that the server settings allow.
+    """
+    url = check_url(text)
+    if url.scheme == "http" and not settings.WEBHOOK_NETWORKS:
+        raise _invalid_url("The URL starts with http://, but webhooks require https://.")
+    found = resolve_allowed(str(url.host), url.port or 443)
+    if url.scheme == "http" and not any(_is_in_allowed_network(address) for _, address in found):
+        raise _invalid_url(
+            "The URL starts with http://, but webhooks outside the allowed networks require "
+            "https://."
+        )
+
+
+def _is_in_allowed_network(address: Any) -> bool:
+    return is_in_allowed_network(ipaddress.ip_address(str(address[0]).partition("%")[0]))
+
+
+def _invalid_url(explanation: str) -> Invalid:
+    return Invalid(f"{explanation} Nothing was changed.", action=EXAMPLE, field="url")
 
 
 def resolve_allowed(host: str, port: int) -> list[tuple[int, Any]]:
@@ -63,7 +92,11 @@ def resolve_allowed(host: str, port: int) -> list[tuple[int, Any]]:
     try:
         found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise Refused(f"The host name {host} cannot be resolved.", field="url") from error
+        raise Refused(
+            f"The host name {host} cannot be resolved. Nothing was sent.",
+            action="Check the spelling of the host name, and the DNS servers of this server.",
+            field="url",
+        ) from error
     allowed: list[tuple[int, Any]] = [
         (family, address) for family, _, _, _, address in found if is_allowed(str(address[0]))
     ]

@@ -45,8 +45,7 @@ class TargetSettings:
                 field="recipients",
             )
         if kind == Kind.WEBHOOK and self.url:
-            url = ssrf_guard.check_url(self.url)
-            ssrf_guard.resolve_allowed(str(url.host), url.port or 443)
+            ssrf_guard.check_destination(self.url)
 
 
 @transaction.atomic
@@ -57,7 +56,9 @@ def create_target(kind: str, settings: TargetSettings) -> tuple[Target, str]:
     target, secret = Target(kind=kind), ""
     if kind == Kind.WEBHOOK:
         if not settings.url:
-            raise Invalid("Enter a URL that starts with https://.", field="url")
+            raise Invalid(
+                "The URL is missing. Nothing was changed.", action=ssrf_guard.EXAMPLE, field="url"
+            )
         secret = webhook.new_secret()
         _store_secret(target, settings.url, secret)
     _store(target, settings)

@@ -59,6 +59,30 @@ def test_what_is_no_url_of_a_webhook_is_refused(url):
 
 
 @pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://x", "The URL starts with http://, but webhooks require https://."),
+        ("nonsense", "The URL does not start with https://."),
+        ("https://", "The URL does not contain a host name."),
+        ("https://" + "a" * 2001, "The URL is longer than 2,000 characters."),
+    ],
+)
+def test_the_reason_for_a_rejected_url_is_shown_with_an_example(settings, url, reason):
+    settings.WEBHOOK_NETWORKS = []
+    with pytest.raises(Invalid) as caught:
+        ssrf_guard.check_destination(url)
+    assert caught.value.explanation == f"{reason} Nothing was changed."
+    assert caught.value.action.endswith("for example https://hooks.example.com/zcc.")
+
+
+def test_http_is_accepted_for_an_allowed_network_only(settings, monkeypatch):
+    settings.WEBHOOK_NETWORKS = [ipaddress.ip_network("10.1.0.0/16")]
+    ssrf_guard.check_destination("http://10.1.2.3/hook")
+    with pytest.raises(Invalid, match="outside the allowed networks require https"):
+        ssrf_guard.check_destination("http://93.184.215.14/hook")
+
+
+@pytest.mark.parametrize(
     "host", ["localhost", "127.0.0.1", "[::1]", "2130706433", "0x7f.1", "017700000001"]
 )
 def test_every_spelling_of_this_host_is_refused_at_creation(zone, host):
