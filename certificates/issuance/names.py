@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
+from uuid import UUID
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from devices.models import Device
+from certificates.models import ServerCertificate
+from devices.models import Device, Zone
 from devices.registration.server_names import NameIndex
 from faults import Fault, Invalid, Refused
 from pki import names
@@ -22,8 +26,37 @@ def build_names(device: Device, *, include_dns: bool) -> names.Names:
 def select_with_names(servers: Iterable[Device]) -> list[Device]:
     """Return the servers to which a certificate can be issued with all their names."""
     found = list(servers)
-    index = NameIndex.load() if found else None
-    return [one for one in found if index and not _find_fault(one, index, include_dns=True)]
+    faults = find_name_faults(found)
+    return [one for one in found if one.pk not in faults]
+
+
+def find_name_faults(servers: Iterable[Device]) -> dict[UUID, str]:
+    """Return why a certificate cannot be issued to servers with all their names, by server.
+
+    A previous release recorded names that are no longer accepted, so these servers are not renewed.
+    """
+    found = list(servers)
+    index = NameIndex.load() if found else NameIndex(())
+    faults = ((one.pk, _find_fault(one, index, include_dns=True)) for one in found)
+    return {pk: _explain(fault) for pk, fault in faults if fault is not None}
+
+
+def list_servers_with_name_faults(now: datetime) -> list[tuple[Device, str]]:
+    """Return the servers that are not renewed because of their names, each with the reason.
+
+    Only servers with additional DNS names, and those whose certificate must be renewed now, are
+    checked, because a zone can have thousands of servers.
+    """
+    soon = now + timedelta(days=Zone.objects.get_zone().renewal_days)
+    due = ServerCertificate.objects.current().filter(not_after__lte=soon).values("device")
+    servers = Device.objects.certified().filter(~Q(dns_names=[]) | Q(pk__in=due)).order_by("name")
+    found = list(servers)
+    faults = find_name_faults(found)
+    return [(one, faults[one.pk]) for one in found if one.pk in faults]
+
+
+def _explain(fault: Fault) -> str:
+    return fault.explanation.removesuffix(_("Nothing was changed.")).strip()
 
 
 def check_names(servers: Iterable[Device], *, include_dns: bool) -> None:
@@ -37,12 +70,7 @@ def check_names(servers: Iterable[Device], *, include_dns: bool) -> None:
                     "A certificate cannot be issued to %(server)s: "
                     "%(explanation)s Nothing was changed."
                 )
-                % {
-                    "server": server.name,
-                    "explanation": fault.explanation.removesuffix(
-                        _("Nothing was changed.")
-                    ).strip(),
-                },
+                % {"server": server.name, "explanation": _explain(fault)},
                 action=_("Correct the names on the Settings tab of the device."),
             ) from fault
 

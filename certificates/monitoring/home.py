@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 
 from administrators.accounts import policies
 from certificates.authority.views import PageStatus, get_page_status
+from certificates.issuance import names
 from certificates.models import Authority, FutureCertificate
 from certificates.monitoring import health
 from certificates.operations.activation_time import count_devices_without_contact
@@ -65,6 +66,7 @@ def home(request: ZoneRequest) -> HttpResponse:
             *_get_approval_items(status, now),
             *_get_authority_items(status, now),
             *_get_server_items(numbers),
+            *_get_name_items(now),
             *_get_csr_items(),
             *_get_device_items(no_contact),
             *_get_unknown_root_items(),
@@ -153,6 +155,22 @@ def _get_server_items(numbers: dict[str, int]) -> list[AttentionItem]:
         AttentionItem(tone, text % numbers[key], f"{page}?state={key}")
         for key, (tone, text) in texts.items()
         if numbers[key]
+    ]
+
+
+def _get_name_items(now: datetime) -> list[AttentionItem]:
+    """Return the servers that cannot be renewed because of their names."""
+    text = _(
+        "%(server)s cannot be renewed: %(fault)s Correct the names on the Settings tab of the "
+        "device."
+    )
+    return [
+        AttentionItem(
+            "bad",
+            text % {"server": server.name, "fault": fault},
+            reverse("devices:settings", args=[server.pk]),
+        )
+        for server, fault in names.list_servers_with_name_faults(now)[: stragglers.MAX_SERVERS]
     ]
 
 

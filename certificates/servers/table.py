@@ -32,6 +32,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from certificates.issuance.names import find_name_faults
 from certificates.models import FutureCertificate, Operation, ServerCertificate
 from certificates.operations.states import READY, FutureState, OperationState
 from console.pages.formatting import SOON
@@ -199,6 +200,8 @@ class ServerRow:
     certificate: ServerCertificate | None = None
     future: FutureCertificate | None = None
     assignment: Assignment | None = None
+    name_fault: str = ""
+    """Why a certificate with the recorded names cannot be issued, or ""."""
 
     @property
     def status(self) -> tuple[str, str]:
@@ -260,8 +263,11 @@ class ServerRow:
 
 
 def get_rows(keys: list[UUID], updates: list[UUID], now: datetime) -> list[ServerRow]:
-    """Return the rows of servers in the given order. Always uses four queries."""
+    """Return the rows of servers in the given order. Uses at most five queries."""
     found = {device.pk: ServerRow(device, now) for device in Device.objects.filter(pk__in=keys)}
+    named = [row.device for row in found.values() if row.device.dns_names]
+    for key, fault in find_name_faults(named).items():
+        found[key].name_fault = fault
     for certificate in ServerCertificate.objects.current().filter(device__in=keys):
         found[certificate.device_id].certificate = certificate
     for future in FutureCertificate.objects.open().filter(device__in=keys).one_per_device():

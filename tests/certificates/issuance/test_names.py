@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import html
+
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from certificates.issuance import renewal, signing
-from certificates.issuance.names import check_names, select_with_names
+from certificates.issuance.names import (
+    check_names,
+    list_servers_with_name_faults,
+    select_with_names,
+)
 from certificates.models import Authority, FutureCertificate
 from certificates.operations.states import FutureState
+from certificates.servers import table
 from devices.models import Device
 from devices.registration import registration
 from faults import Fault
 from tests.devices.registration.test_server_names import register
+from tests.support import factories
 from tests.support.zone import Host
 from wire import messages
 
@@ -70,3 +79,27 @@ def test_an_operation_is_not_started_with_the_name_of_another_server(zone):
     check_names([one for one in servers if one.name == "as-01"], include_dns=False)
     assert [one.name for one in select_with_names(servers)] == ["ps-01"]
     assert renewal.list_due_servers(timezone.now()) == []
+
+
+def test_a_server_with_a_recorded_single_label_name_is_reported(zone):
+    """A previous release accepted such names. The server is not renewed until it is corrected."""
+    zone.join("as-01", SATELLITE, "10.1.1.1")
+    Device.objects.filter(name="as-01").update(dns_names=["intranet"])
+    now = timezone.now()
+    device = Device.objects.get(name="as-01")
+    reason = '"intranet" is not a fully qualified domain name.'
+    assert list_servers_with_name_faults(now) == [(device, reason)]
+    assert table.get_rows([device.pk], [], now)[0].name_fault == reason
+    client = Client()
+    client.force_login(factories.admin())
+    settings = f"/devices/{device.pk}/settings/"
+    home = html.unescape(client.get("/", secure=True).content.decode())
+    assert f'<a href="{settings}">as-01 cannot be renewed: {reason} Correct the names' in home
+    page = client.get("/configuration/certificates/", secure=True).content.decode()
+    assert f'Cannot be renewed. <a href="{settings}">Correct the DNS names</a>' in page
+
+
+def test_servers_with_valid_names_are_not_reported(zone):
+    zone.join("as-01", SATELLITE, "10.1.1.1")
+    Device.objects.filter(name="as-01").update(dns_names=["other.test.example"])
+    assert list_servers_with_name_faults(timezone.now()) == []
