@@ -21,10 +21,11 @@ const activate = (box) => {
     else { button.setAttribute("aria-disabled", "true"); button.setAttribute("aria-describedby", "tick-first"); }
   });
 };
-// A time that is earlier than the suggested one is warned about as soon as it is typed.
+// A time that is earlier than the suggested one is warned about as soon as it is typed. A field with
+// an error shows only the error.
 const warnOfEarly = (field) => {
   const note = document.getElementById(field.dataset.early);
-  if (note) note.hidden = !field.value || field.value >= note.dataset.from;
+  if (note) note.hidden = !field.value || field.value >= note.dataset.from || field.ariaInvalid === "true";
 };
 const prepare = (root) => {
   $$("[data-activates]", root).forEach(activate);

@@ -77,6 +77,9 @@ def test_an_error_keeps_what_was_typed_and_has_the_focus(page_at_rest):
     expect(page.locator("#id_activates_at_error")).to_contain_text("must be later than")
     expect(page.locator("#id_common_name")).to_have_value("My own name")
     expect(page.locator("#id_common_name")).to_be_enabled()
+    # Only the error is shown, also after a click, which updates the warning about early times.
+    page.click("#dialog-title")
+    expect(page.locator("#early-activation")).to_be_hidden()
 
 
 def test_a_time_before_the_suggested_one_is_warned_about_as_it_is_typed(page_at_rest):

@@ -54,6 +54,13 @@ def hidden(response):
     return " hidden" in note[: note.index(">")]
 
 
+def test_a_time_before_the_minimum_shows_only_the_error(client):
+    response = client.post(REMINT, form_data(local(hours=-1)))
+    assert response.status_code == 422
+    assert "The activation time must be later than" in response.content.decode()
+    assert hidden(response)
+
+
 def test_the_suggested_time_shows_no_warning(client):
     assert hidden(client.get(REMINT))
     response = client.post(REMINT, form_data(local(hours=2)))
