@@ -222,6 +222,7 @@ class ContentSettings:
 @transaction.atomic
 def save_content_settings(server: Device, settings: ContentSettings) -> bool:
     """Save the replication settings of a content server. Return True if they changed."""
+    checkpoint = Entry.objects.lock_checkpoint()
     row = Device.objects.select_for_update().get(pk=server.pk)
     if not row.is_content_server:
         raise NotFound(gettext("%s is not a content server. Nothing was changed.") % row.name)
@@ -244,7 +245,11 @@ def save_content_settings(server: Device, settings: ContentSettings) -> bool:
     }
     if changed:
         Device.objects.filter(pk=row.pk).update(**vars(settings))
-        Entry.objects.record(
-            "device-settings", f"devices.Device:{row.pk}", note=row.name, detail=changed
+        Entry.objects.append(
+            checkpoint,
+            "device-settings",
+            f"devices.Device:{row.pk}",
+            note=row.name,
+            detail=changed,
         )
     return bool(changed)
