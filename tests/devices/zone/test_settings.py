@@ -120,6 +120,14 @@ def test_a_content_server_can_have_its_own_replication_settings(client):
     )
 
 
+@pytest.mark.parametrize(("limit", "text"), [(0, "no limit"), (2048, "2,048 KiB/s")])
+def test_the_page_shows_the_bandwidth_of_the_zone(client, limit, text):
+    server = factories.server("cs-1", Role.CONTENT_SATELLITE)
+    Zone.objects.update(bandwidth_kib=limit)
+    page = client.get(f"/devices/{server.pk}/settings/").content.decode()
+    assert f"Leave empty to use the zone setting ({text}). Enter 0 for no limit." in page
+
+
 def test_only_a_satellite_can_be_excluded_from_replication(client):
     primary, satellite = factories.server("ps-1"), factories.server("cs-1", Role.CONTENT_SATELLITE)
     for server in (primary, satellite):
