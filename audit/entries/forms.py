@@ -14,12 +14,12 @@ from console.pages.forms import LocalTimeField, set_choices
 
 
 class AuditFilter(forms.Form):
-    """The conditions that listed entries must meet."""
+    """The conditions that listed entries must meet. The page of an entry shows its subject ID."""
 
     q = forms.CharField(label=_("Search text"), required=False, max_length=200)
     actor = forms.CharField(label=_("User"), required=False, max_length=200)
     action = forms.ChoiceField(label=_("Action"), required=False)
-    subject = forms.CharField(label=_("Subject"), required=False, max_length=200)
+    subject = forms.CharField(label=_("Subject ID"), required=False, max_length=200)
     since = LocalTimeField(label=_("From"), required=False)
     until = LocalTimeField(label=_("Until"), required=False)
 

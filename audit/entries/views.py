@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from audit.entries.forms import AuditFilter
+from audit.entries.subjects import build_rows
 from audit.entries.tables import Filter
 from audit.models import Entry
 from console.pages import tables
@@ -46,13 +47,15 @@ def list_entries(request: Request) -> HttpResponse:
         found = found.order_by(by, "-seq")
     if request.GET.get("export") in EXPORTS and form.is_valid():
         return EXPORTS[request.GET["export"]](found[:MAX_EXPORT])
+    page = tables.get_page(found, query)
     context = {
         "nav": "audit",
         "query": query,
         "columns": columns,
         "form": form,
         "is_filtered": conditions.is_active,
-        "page": tables.get_page(found, query),
+        "page": page,
+        "rows": build_rows(page),
         "sizes": tables.PAGE_SIZES,
     }
     return render(request, "audit/audit.html", context, status=422 if form.errors else 200)
@@ -127,6 +130,7 @@ def show_entry(request: Request, seq: int) -> HttpResponse:
     context = {
         "nav": "audit",
         "entry": found,
+        "row": build_rows([found])[0],
         "detail": json.dumps(found.detail, indent=2, sort_keys=True, ensure_ascii=False),
         "changes": _changes(found.detail),
         "newer": Entry.objects.filter(seq=seq + 1).exists(),

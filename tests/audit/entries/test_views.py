@@ -5,11 +5,14 @@ import io
 from datetime import timedelta
 
 import pytest
+from django.apps import apps
 from django.test import Client
 from django.utils import timezone
 
 from audit.chain.actor import Actor, acting_as
+from audit.entries.subjects import KINDS
 from audit.models import Entry
+from devices.models import Device
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -60,6 +63,38 @@ def test_a_filter_leaves_what_fits(client, entries, query, fits):
     expected = [e.seq for e in Entry.objects.order_by("-seq") if fits(e)]
     assert found == expected
     assert 0 < len(found) < Entry.objects.count()
+
+
+def test_subjects_and_states_are_shown_in_words(client):
+    device = factories.device("pc-1")
+    Device.objects.transition(device, "unregistered")
+    other = factories.user("anna")
+    Entry.objects.record("login", f"auth.User:{other.pk}")
+    Entry.objects.record("remove-target", "notifications.Target:99")
+    Entry.objects.record("sign", "application/vnd.zcc.go+json")
+    Entry.objects.record("denied", "POST /devices/")
+    Entry.objects.record("change-rules", "people.Rules:1")
+    rows = client.get("/audit/").context["rows"]
+    assert {(row.subject, row.before, row.after) for row in rows} >= {
+        ("Device pc-1", "Registered", "Unregistered"),
+        ("Administrator anna", "", ""),
+        ("Notification target 99", "", ""),
+        ("Activation order", "", ""),
+        ("POST /devices/", "", ""),
+        ("Account rules", "", ""),
+    }
+    seq = Entry.objects.get(action="move").seq
+    page = client.get(f"/audit/{seq}/").content.decode()
+    assert "Device pc-1" in page
+    assert f"devices.Device:{device.pk}" in page
+    assert f"?subject=devices.Device%3A{device.pk}" in page
+
+
+def test_every_subject_that_is_described_exists(client):
+    for label, kind in KINDS.items():
+        if label != "people.Rules":  # the name in a previous release
+            model = apps.get_model(label)
+            assert list(model.objects.values_list("pk", kind.name or "pk")[:1]) is not None
 
 
 def test_dates_are_read_in_the_zone_of_the_user(client, entries):
