@@ -7,7 +7,14 @@ from certificates.authority import key_views
 from certificates.authority import views as authority_views
 from certificates.help import views as help_views
 from certificates.monitoring import home
-from certificates.operations.presentation import actions, change_ca, dialogs, page, remint_ca
+from certificates.operations.presentation import (
+    actions,
+    change_ca,
+    dialogs,
+    page,
+    remint_ca,
+    report_page,
+)
 from certificates.servers import csr_views, downloads, remint_views
 from certificates.servers import views as servers_views
 from certificates.trust import views as trust_views
@@ -44,7 +51,7 @@ urlpatterns = [
     path(BASE + "operations/", page.operations, name="operations"),
     path(OPERATION, page.operation, name="operation"),
     path(OPERATION + "live/", page.operation_live, name="operation_live"),
-    path(OPERATION + "report/", page.report, name="report"),
+    path(OPERATION + "report/", report_page.report, name="report"),
     path(OPERATION + "activation/", actions.change_activation_time, name="change_activation"),
     path(OPERATION + "force/", actions.force_activation, name="force"),
     path(

@@ -1,10 +1,7 @@
-"""The list of operations, and the page of an operation with its signed report."""
+"""The list of operations, and the page of an operation."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -15,12 +12,10 @@ from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
-from audit.chain.action_labels import get_label
 from certificates.authority.views import get_rights, render_if_changed
 from certificates.models import Operation
 from certificates.operations.presentation import devices
@@ -28,7 +23,6 @@ from certificates.operations.presentation.actions import get_operation
 from certificates.operations.states import OperationState
 from certificates.progress import counts as operation_counts
 from certificates.progress import progress, stages
-from certificates.progress import report as reports
 from certificates.trust import devices_at_risk, readiness, stragglers
 from certificates.trust.devices_at_risk import Contact
 from console.pages import chart, tables
@@ -191,27 +185,6 @@ def operation_live(request: ZoneRequest, pk: UUID) -> HttpResponse:
         return build_live_context(request, status, now) | {"is_news": True}
 
     return render_if_changed(request, PANE, context, status.revision, [status.shown])
-
-
-@require_POST
-def report(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Sign the report of an operation, and return it as a JSON file or a printable page."""
-    found = get_operation(pk)
-    made = reports.build_report(found, now=timezone.now())
-    signed = reports.sign_report(made)
-    if request.POST.get("as") != "page":
-        text = json.dumps(vars(signed), indent=1)
-        response = HttpResponse(text, content_type="application/json")
-        return tables.as_attachment(response, f"report_{slugify(found.name)}.json")
-    context = {
-        "nav": "certificates",
-        "operation": found,
-        "report": made,
-        "history": [{**row, "label": get_label(row["action"])} for row in made.history],
-        "signed": signed,
-        "digest": hashlib.sha256(base64.b64decode(signed.payload)).hexdigest(),
-    }
-    return render(request, "certificates/report.html", context)
 
 
 OPERATION_COLUMNS = (
