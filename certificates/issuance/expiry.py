@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Count, Max, Min, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -97,7 +98,7 @@ def build_server_warnings(found: dict[str, Any], now: datetime) -> list[ExpiryWa
         text = ngettext(
             "The certificate for %(name)s expired %(span)s ago.",
             (
-                "%(n)d server certificates have expired. The first, for %(name)s, "
+                "%(n)s server certificates have expired. The first, for %(name)s, "
                 "expired %(span)s ago."
             ),
             found["expired"],
@@ -107,7 +108,7 @@ def build_server_warnings(found: dict[str, Any], now: datetime) -> list[ExpiryWa
         built.append(
             ExpiryWarning(
                 SERVERS_EXPIRED,
-                text % {"n": found["expired"], "name": name, "span": span(now - last)},
+                text % {"n": intcomma(found["expired"]), "name": name, "span": span(now - last)},
                 last,
                 expired=True,
             )
@@ -116,14 +117,14 @@ def build_server_warnings(found: dict[str, Any], now: datetime) -> list[ExpiryWa
         text = ngettext(
             "The certificate for %(name)s expires in %(span)s.",
             (
-                "%(n)d server certificates will expire within 90 days. The first, "
+                "%(n)s server certificates will expire within 90 days. The first, "
                 "for %(name)s, expires in %(span)s."
             ),
             found["expiring"],
         )
         first = found["first"]
         name = _get_server_name(shown, first)
-        words = {"n": found["expiring"], "name": name, "span": span(first - now)}
+        words = {"n": intcomma(found["expiring"]), "name": name, "span": span(first - now)}
         built.append(ExpiryWarning(SERVERS_EXPIRING, text % words, first))
     return built
 

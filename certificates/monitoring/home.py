@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -133,26 +134,26 @@ def _get_authority_items(status: PageStatus, now: datetime) -> list[AttentionIte
 def _get_server_items(numbers: dict[str, int]) -> list[AttentionItem]:
     page = reverse("certificates:page")
     texts = {
-        "failed": ("bad", ngettext("%d server failed.", "%d servers failed.", numbers["failed"])),
+        "failed": ("bad", ngettext("%s server failed.", "%s servers failed.", numbers["failed"])),
         "expired": (
             "bad",
             ngettext(
-                "%d server certificate has expired.",
-                "%d server certificates have expired.",
+                "%s server certificate has expired.",
+                "%s server certificates have expired.",
                 numbers["expired"],
             ),
         ),
         "expiring": (
             "warn",
             ngettext(
-                "%d server certificate expires within 90 days.",
-                "%d server certificates expire within 90 days.",
+                "%s server certificate expires within 90 days.",
+                "%s server certificates expire within 90 days.",
                 numbers["expiring"],
             ),
         ),
     }
     return [
-        AttentionItem(tone, text % numbers[key], f"{page}?state={key}")
+        AttentionItem(tone, text % intcomma(numbers[key]), f"{page}?state={key}")
         for key, (tone, text) in texts.items()
         if numbers[key]
     ]
@@ -182,31 +183,31 @@ def _get_csr_items() -> list[AttentionItem]:
         .count()
     )
     text = ngettext(
-        "%d CSR must be signed by the external CA. Download it, and import the certificate.",
-        "%d CSRs must be signed by the external CA. Download them, and import the certificates.",
+        "%s CSR must be signed by the external CA. Download it, and import the certificate.",
+        "%s CSRs must be signed by the external CA. Download them, and import the certificates.",
         pending,
     )
     url = f"{reverse('certificates:page')}?state=csr"
-    return [AttentionItem("warn", text % pending, url)] if pending else []
+    return [AttentionItem("warn", text % intcomma(pending), url)] if pending else []
 
 
 def _get_device_items(no_contact: int) -> list[AttentionItem]:
     text = ngettext(
-        "%d device has not been in contact for more than two refresh intervals.",
-        "%d devices have not been in contact for more than two refresh intervals.",
+        "%s device has not been in contact for more than two refresh intervals.",
+        "%s devices have not been in contact for more than two refresh intervals.",
         no_contact,
     )
     url = f"{reverse('devices:list')}?state=no-contact"
-    return [AttentionItem("warn", text % no_contact, url)] if no_contact else []
+    return [AttentionItem("warn", text % intcomma(no_contact), url)] if no_contact else []
 
 
 def _get_unknown_root_items() -> list[AttentionItem]:
     """Return an item if devices trust roots that the zone never issued."""
     count = Device.objects.filter(inventory_tables.with_unknown_root()).count()
     text = ngettext(
-        "%d device trusts a root certificate that this zone never issued.",
-        "%d devices trust a root certificate that this zone never issued.",
+        "%s device trusts a root certificate that this zone never issued.",
+        "%s devices trust a root certificate that this zone never issued.",
         count,
     )
     url = f"{reverse('devices:list')}?state={inventory_tables.UNKNOWN_ROOT}"
-    return [AttentionItem("bad", text % count, url)] if count else []
+    return [AttentionItem("bad", text % intcomma(count), url)] if count else []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Q
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
@@ -182,12 +183,12 @@ def _no_contact_warning(zone: Zone, servers: list[Device] | None, now: datetime)
         if not offline:
             return ""
         return ngettext(
-            "%(n)d device has not been in contact for more than two refresh "
+            "%(n)s device has not been in contact for more than two refresh "
             "intervals and might miss the update before activation.",
-            "%(n)d devices have not been in contact for more than two refresh "
+            "%(n)s devices have not been in contact for more than two refresh "
             "intervals and might miss the update before activation.",
             offline,
-        ) % {"n": offline}
+        ) % {"n": intcomma(offline)}
     names = [server.name for server in servers if not server.is_online(now, zone.refresh)]
     if not names:
         return ""

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -79,9 +80,9 @@ class Progress:
             return text
         n = self.outstanding
         left = ngettext(
-            "%(n)d device still has to roll back.", "%(n)d devices still have to roll back.", n
+            "%(n)s device still has to roll back.", "%(n)s devices still have to roll back.", n
         )
-        return f"{text} {left % {'n': n}}"
+        return f"{text} {left % {'n': intcomma(n)}}"
 
     @property
     def is_live(self) -> bool:
@@ -146,7 +147,12 @@ def get_stages(operation: Operation, counts: Counts) -> list[Stage]:
     completeness = {2: replicated[0] == replicated[1], 4: applied[0] == applied[1]}
     drafts = (
         Stage(1, _("System update created"), _created_note(operation, reached)),
-        Stage(2, _("Replicating content"), _("%d of %d servers") % replicated, share=replicated),
+        Stage(
+            2,
+            _("Replicating content"),
+            _("%s of %s servers") % _separate(replicated),
+            share=replicated,
+        ),
         Stage(3, _("Assign to devices"), _assign_note(operation, assigned=assigned)),
         Stage(
             4, _("Apply to devices"), _applied_note(applied), share=applied if assigned else None
@@ -184,8 +190,13 @@ def _created_note(operation: Operation, reached: int) -> str:
     return operation.name if reached else _("being created")
 
 
+def _separate(counts: tuple[int, int]) -> tuple[str, str]:
+    """Return two counts with thousands separators."""
+    return intcomma(counts[0]), intcomma(counts[1])
+
+
 def _applied_note(applied: tuple[int, int]) -> str:
-    return _("%d of %d") % applied if applied[1] else _("after assignment")
+    return _("%s of %s") % _separate(applied) if applied[1] else _("after assignment")
 
 
 def _assign_note(operation: Operation, *, assigned: bool) -> str:
@@ -212,10 +223,10 @@ def headline(operation: Operation, counts: Counts, blocking: int = 0) -> str:
     done, total = counts.activated()
     outstanding = total - done
     blocked = ngettext(
-        "Blocked: %(n)d server does not have a new certificate.",
-        "Blocked: %(n)d servers do not have a new certificate.",
+        "Blocked: %(n)s server does not have a new certificate.",
+        "Blocked: %(n)s servers do not have a new certificate.",
         blocking,
-    ) % {"n": blocking}
+    ) % {"n": intcomma(blocking)}
     if not blocking:
         blocked = _("Blocked: the %s operation cannot be activated.") % kind
     texts = {
@@ -230,11 +241,11 @@ def headline(operation: Operation, counts: Counts, blocking: int = 0) -> str:
         State.ROLLED_BACK: _("The %s operation has been rolled back.") % kind,
         State.COMPLETED: _("The %s operation is complete.") % kind,
         State.ACTIVATED: ngettext(
-            "Activated. %(n)d device outstanding.",
-            "Activated. %(n)d devices outstanding.",
+            "Activated. %(n)s device outstanding.",
+            "Activated. %(n)s devices outstanding.",
             outstanding,
         )
-        % {"n": outstanding},
+        % {"n": intcomma(outstanding)},
     }
     initiated = _("The %s operation has been initiated.") % kind
     return str(texts.get(OperationState(operation.state), initiated))

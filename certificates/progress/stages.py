@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext as _
 
 from certificates.models import Operation
@@ -25,23 +26,23 @@ def get_cutover_stages(operation: Operation, trust: TrustCounts) -> list[Stage]:
     is_retired = old is not None and old.state == AuthorityState.RETIRED
     total = trust.of
     is_activated = operation.state in ACTIVATED
-    using_new, using_text = trust.using_new, _("%d of %d devices use the new CA")
+    using_new, using_text = trust.using_new, _("%s of %s devices use the new CA")
     if operation.future_authority is not None and operation.future_authority.state in REPLACED:
         # After a later change, devices use its CA. The activation of this one is complete.
-        using_new, using_text = trust.activated, _("%d of %d devices activated the new CA")
+        using_new, using_text = trust.activated, _("%s of %s devices activated the new CA")
     drafts = (
-        (_("Trust"), trust.trusting, _("%d of %d devices trust both CAs"), True),
+        (_("Trust"), trust.trusting, _("%s of %s devices trust both CAs"), True),
         (
             _("Preflight"),
             trust.passed_preflight,
-            _("%d of %d devices passed the preflight check"),
+            _("%s of %s devices passed the preflight check"),
             True,
         ),
         (_("Activate"), using_new, using_text, is_activated),
         (
             _("Retire"),
             trust.dropped_old,
-            _("%d of %d devices no longer trust the old CA"),
+            _("%s of %s devices no longer trust the old CA"),
             is_retired,
         ),
     )
@@ -50,7 +51,11 @@ def get_cutover_stages(operation: Operation, trust: TrustCounts) -> list[Stage]:
     for number, (name, done, text, has_begun) in enumerate(drafts, start=1):
         is_complete = total > 0 and done >= total
         mark = _mark(operation, is_complete=is_complete, has_begun=has_begun and is_assigned)
-        note = text % (done, total) if has_begun else _pending_note(operation, number)
+        note = (
+            text % (intcomma(done), intcomma(total))
+            if has_begun
+            else _pending_note(operation, number)
+        )
         found.append(Stage(number, name, note, mark, (done, total) if has_begun else None))
     return found
 

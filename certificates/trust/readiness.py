@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Count
 from django.utils.translation import gettext as _
 
@@ -89,12 +90,12 @@ def _list_device_shortfalls(operation: Operation, zone: Zone, now: datetime) -> 
         return []
     return [
         _(
-            "%(done)d of %(of)d devices seen in the last %(days)d days passed "
+            "%(done)s of %(of)s devices seen in the last %(days)d days passed "
             "the preflight check; %(percent)d%% required"
         )
         % {
-            "done": passed,
-            "of": total,
+            "done": intcomma(passed),
+            "of": intcomma(total),
             "days": zone.ready_days,
             "percent": zone.ready_percent,
         }

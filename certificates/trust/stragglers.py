@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Case, CharField, Count, F, Max, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Cast
 from django.urls import reverse
@@ -84,11 +85,11 @@ def _describe_retirement(authority: Authority, now: datetime) -> str:
         text = _("%(when)s, if all devices use the current root by then")
         if waiting:
             text = _(
-                "%(when)s, if all devices use the current root by then (devices remaining: %(n)d)"
+                "%(when)s, if all devices use the current root by then (devices remaining: %(n)s)"
             )
-        return text % {"when": formatting.stamp(moment), "n": waiting}
+        return text % {"when": formatting.stamp(moment), "n": intcomma(waiting)}
     if waiting:
-        text = _("overdue (devices that still need this root: %(n)d), no later than %(when)s")
+        text = _("overdue (devices that still need this root: %(n)s), no later than %(when)s")
         return text % {"n": waiting, "when": formatting.stamp(authority.not_after)}
     return _("now (the signed trust notice is being delivered)")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from django import forms
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -105,8 +106,9 @@ def _build_field(setting: Setting) -> forms.Field:
         return forms.ChoiceField(label=label, choices=choices, help_text=description)
     low, high = setting.range
     if setting.unit == "number":
-        text = gettext("Enter a number from %(least)d to %(most)d. Default: %(default)d.")
-        limits = text % {"least": low, "most": high, "default": setting.default}
+        text = gettext("Enter a number from %(least)s to %(most)s. Default: %(default)s.")
+        values = {"least": low, "most": high, "default": setting.default}
+        limits = text % {name: intcomma(value) for name, value in values.items()}
         help_text = f"{description} {limits}"
         return forms.IntegerField(label=label, min_value=low, max_value=high, help_text=help_text)
     default = gettext("Default: %s.") % formatting.format_duration(setting.default)

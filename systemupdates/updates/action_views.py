@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -143,11 +144,11 @@ def redeploy_failed(request: ZoneRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         n = lifecycle.redeploy_failed(update, now=timezone.now())
         message = ngettext(
-            "The update has been redeployed to %d device.",
-            "The update has been redeployed to %d devices.",
+            "The update has been redeployed to %s device.",
+            "The update has been redeployed to %s devices.",
             n,
         )
-        return close_dialog(request, url, message=message % n)
+        return close_dialog(request, url, message=message % intcomma(n))
     failed = Assignment.objects.filter(update=update, state=AssignmentState.FAILED)
     context = {
         "count": failed.count(),

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -104,14 +105,14 @@ class ActivationTimeForm(ReauthenticationForm):
         raise forms.ValidationError(
             ngettext(
                 (
-                    "%(n)d device would miss the update because it is offline or "
+                    "%(n)s device would miss the update because it is offline or "
                     "its next refresh is after the activation."
                 ),
-                "%(n)d devices would miss the update because they are offline "
+                "%(n)s devices would miss the update because they are offline "
                 "or their next refresh is after the activation.",
                 missing,
             ),
-            params={"n": missing},
+            params={"n": intcomma(missing)},
         )
 
 

@@ -50,6 +50,18 @@ def test_the_page_shows_both_panes_and_all_columns(client):
         assert label in page, label
 
 
+def test_large_counts_have_thousands_separators(client):
+    Device.objects.bulk_create(
+        Device(name=f"pc-{number}", fqdn=f"pc-{number}.test.example") for number in range(1200)
+    )
+    home = text(client, "/")
+    assert "1,200 devices have not been in contact" in home
+    assert "1,200 without recent contact" in home
+    devices = text(client, "/devices/?page=2")
+    assert re.search(r"26–50 of 1,2\d\d", devices)
+    assert re.search(r"All <b>1,2\d\d</b>", devices)
+
+
 def test_an_external_ca_has_no_certificate_server(client, ca):
     Authority.objects.update(kind="external", certificate_server=None)
     page = text(client)
