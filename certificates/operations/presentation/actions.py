@@ -85,7 +85,9 @@ def change_activation_time(request: ZoneRequest, pk: UUID) -> HttpResponse:
     operation, now = get_operation(pk), timezone.now()
     gate = gates.build_activation_gate(operation, request.zone, now)
     _check_gate(gate, request)
-    servers = list(Device.objects.filter(futures__operation=operation).distinct())
+    servers = None
+    if not operation.changes_ca:
+        servers = list(Device.objects.filter(futures__operation=operation).distinct())
     found = get_limits(operation.kind, servers=servers, now=now)
     data = request.POST if request.method == "POST" else None
     form = ActivationStep(request, found, data=data, initial=_initial_time(operation))

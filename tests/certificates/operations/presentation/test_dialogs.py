@@ -39,6 +39,16 @@ def form_data(**changes):
     return {name: v for name, v in {**values, **changes}.items() if v is not None}
 
 
+def test_the_time_of_a_ca_operation_is_changed_without_a_warning_about_selected_servers(client, ca):
+    operation = factories.operation(ca, state=S.BLOCKED, activates_in=timedelta(days=1))
+    server = factories.server("ps-2")
+    factories.certificate(server, ca, until=factories.now() - timedelta(days=1))
+    factories.future(operation, server, FutureState.AWAITED)
+    page = client.get(f"{PAGE}operations/{operation.pk}/activation/").content.decode()
+    assert "Change Activation Time" in page
+    assert "All selected servers" not in page
+
+
 def test_view_certificate_shows_what_the_manual_lists(client, ca):
     page = client.get(f"{PAGE}view-certificate/").content.decode()
     for label in (
