@@ -36,7 +36,7 @@ def check(page: Page) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", CERTIFICATES, "/devices/", "/preferences/", "/nowhere/"])
-def test_pages_of_a_zone_at_rest(live_server, log_in, path):
+def test_pages_without_an_operation_are_accessible(live_server, log_in, path):
     scenes.rest()
     page = log_in(factories.admin())
     page.goto(live_server.url + path)
@@ -56,7 +56,7 @@ def test_an_operation_in_each_state(live_server, log_in, state):
 @pytest.mark.parametrize(
     "opener", ["#b-view-certificate", "#b-remint-ca", "tbody th a >> nth=0", "#b-columns"]
 )
-def test_dialogs_of_a_zone_at_rest(live_server, log_in, opener):
+def test_dialogs_without_an_operation_are_accessible(live_server, log_in, opener):
     scenes.rest()
     page = log_in(factories.admin(), reauthenticated=False)
     page.goto(live_server.url + CERTIFICATES)

@@ -52,7 +52,7 @@ def test_a_dialog_closes_by_escape_and_gives_the_focus_back(page_at_rest):
     expect(page.locator("#dialog > *")).to_have_count(0)
 
 
-def test_fields_wait_for_the_box_and_ok_says_why(page_at_rest):
+def test_fields_are_disabled_until_the_checkbox_is_selected(page_at_rest):
     page = page_at_rest
     page.click("#b-remint-ca")
     expect(page.locator("#id_confirm")).to_be_focused()
@@ -109,7 +109,7 @@ def test_a_double_click_starts_one_operation_and_the_pane_shows_it(page_at_rest)
     expect(page.locator("#b-remint-ca")).to_have_attribute("aria-disabled", "true")
 
 
-def test_a_shut_button_shows_its_reason_to_the_keyboard(live_server, log_in):
+def test_a_disabled_button_shows_its_reason_to_keyboard_users(live_server, log_in):
     scenes.remint()
     page = log_in(factories.admin())
     page.goto(live_server.url + CERTIFICATES)

@@ -123,7 +123,7 @@ def test_the_theme_and_the_time_zone_are_remembered(live_server, log_in):
     expect(page.locator(".tz")).to_contain_text("Europe/Berlin")
 
 
-def test_the_page_is_light_and_asks_little(live_server, log_in):
+def test_the_page_is_small_and_sends_few_requests(live_server, log_in):
     scenes.remint()
     page = log_in(factories.admin())
     sizes: list[int] = []

@@ -130,7 +130,7 @@ def test_who_would_be_cut_off_is_named_with_reason_and_remedy(live_server, log_i
     assert "Recommended action" in given.value.path().read_text()
 
 
-def test_it_lives_without_losing_focus_scroll_or_typed_text(live_server, log_in):
+def test_updates_of_the_pane_keep_focus_scroll_position_and_text(live_server, log_in):
     operation = remint()
     page = opened(live_server, log_in, operation)
     page.fill("#id_q", "pc-0")
@@ -217,7 +217,7 @@ def test_two_administrators_who_roll_back_do_it_once(live_server, log_in, monkey
     assert Operation.objects.get().state == S.ROLLING_BACK
 
 
-def test_a_shut_roll_back_says_why(live_server, log_in):
+def test_a_disabled_roll_back_button_shows_its_reason(live_server, log_in):
     operation = remint(S.ACTIVATED)
     server = Device.objects.get(name="zen-ps-oslo")
     ServerCertificate.objects.filter(device=server).update(not_after=factories.now())

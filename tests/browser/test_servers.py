@@ -110,7 +110,7 @@ def test_shift_picks_a_range_and_clear_forgets_it(pane):
     expect(pane.locator("#live")).to_have_text("Select at least one server.")
 
 
-def test_all_that_match_are_selected_over_all_pages_but_for_some(pane):
+def test_all_matching_servers_except_some_are_selected_on_all_pages(pane):
     expect(pane.locator("[data-all]")).to_be_hidden()
     pane.check("[data-check-all]")
     pane.click("text='Select all 14 matching servers'")
@@ -125,7 +125,7 @@ def test_all_that_match_are_selected_over_all_pages_but_for_some(pane):
     assert "zen-ps-01" not in frozen()
 
 
-def test_all_that_match_ends_with_the_filter_it_was_said_of(pane):
+def test_selecting_all_matching_servers_ends_when_the_filter_changes(pane):
     pane.check("[data-check-all]")
     pane.click("[data-all]")
     selected(pane, "All 14 matching servers selected")
@@ -134,7 +134,7 @@ def test_all_that_match_ends_with_the_filter_it_was_said_of(pane):
     expect(pane.locator("#live")).to_have_text("Selection cleared because the filter changed.")
 
 
-def test_the_menu_says_why_for_this_selection(pane):
+def test_the_menu_shows_why_an_action_is_disabled_for_the_selection(pane):
     external(csrs=3)
     pane.reload()
     box(pane, "sat-auth-bergen").check()
@@ -177,7 +177,7 @@ def test_csrs_are_downloaded_as_one_zip(pane):
     assert re.fullmatch(r"csrs_acme-zone_\d{4}-\d\d-\d\d\.zip", got.value.suggested_filename)
 
 
-def test_a_selection_changed_while_its_acts_are_fetched_gets_its_own(pane):
+def test_a_selection_that_changes_while_its_actions_load_gets_current_actions(pane):
     external()
     pane.reload()
     held: list[Any] = []

@@ -63,7 +63,7 @@ def test_redeploy_for_all_names_them_and_says_so(live_server, log_in):
     expect(page.locator("#c-failed")).to_have_count(0)
 
 
-def test_baseline_says_why_it_is_shut(live_server, log_in):
+def test_a_disabled_baseline_button_shows_its_reason(live_server, log_in):
     page = opened(live_server, log_in)
     page.focus("#b-baseline")
     expect(page.locator("#why-baseline")).to_be_visible()
@@ -81,7 +81,7 @@ def test_a_server_is_excluded_and_included_on_the_content_page(live_server, log_
     expect(page.get_by_role("button", name="Exclude Server zen-ps-oslo")).to_be_visible()
 
 
-def test_a_key_is_made_copied_and_gone(live_server, log_in, context):
+def test_a_registration_key_is_created_copied_and_not_shown_again(live_server, log_in, context):
     scenes.rest()
     Zone.objects.update(public_key="A" * 43 + "=")
     Device.objects.filter(name="zen-ps-01").update(port=8443)

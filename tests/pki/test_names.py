@@ -136,7 +136,7 @@ def test_it_refuses_a_short_name(name: str) -> None:
         "<img src=x>.example",
     ],
 )
-def test_it_refuses_what_is_no_full_name(name: str) -> None:
+def test_a_name_that_is_not_fully_qualified_is_rejected(name: str) -> None:
     if name == "a.example\n":  # surrounding white space is forgiven
         assert check_fqdn(name) == "a.example"
         return

@@ -132,7 +132,7 @@ def test_a_weak_password_is_rejected_with_the_reason(client, password, again, sa
         {"email": "no address"},
     ],
 )
-def test_what_cannot_be_an_administrator_is_refused(client, given):
+def test_invalid_settings_of_a_new_administrator_are_rejected(client, given):
     assert create(client, **{"name": "eve", "roles": ["viewer"], **given}).status_code in (409, 422)
     assert User.objects.count() == 1
 
@@ -155,7 +155,7 @@ def test_two_roles_add_up(client, chief):
     assert not eve.has_perm(CA)
 
 
-def test_other_roles_work_at_once_and_the_ledger_tells_before_and_after(client, enter):
+def test_changed_roles_apply_immediately_and_are_recorded_with_both_values(client, enter):
     create(client)
     eve = User.objects.get(username="eve")
     theirs = enter(eve)
@@ -284,7 +284,7 @@ def test_every_action_requires_the_password_when_the_login_is_old(chief, enter):
     assert Entry.objects.count() == before
 
 
-def test_a_user_from_before_the_roles_keeps_the_single_rights(zone):
+def test_a_user_without_roles_keeps_individual_rights(zone):
     person = factories.user("person", CA)
     assert not Administrator.objects.filter(user=person).exists()
     assert person.has_perm(CA)
@@ -292,7 +292,7 @@ def test_a_user_from_before_the_roles_keeps_the_single_rights(zone):
     assert roles_of(factories.admin("old-root"))[0].key == SUPER
 
 
-def test_login_and_logout_leave_their_lines(zone):
+def test_login_and_logout_are_recorded_in_the_audit_log(zone):
     factories.user("person")
     client, _answer = log_in("person", factories.PASSWORD)
     client.post("/logout/")
@@ -303,7 +303,7 @@ def test_login_and_logout_leave_their_lines(zone):
     ]
 
 
-def test_a_failed_login_leaves_a_line_but_not_what_nobody_is_called(zone):
+def test_a_failed_login_is_recorded_without_an_unknown_user_name(zone):
     factories.user("person")
     log_in("person", "wrong")
     log_in("my-secret-password", "person")
@@ -312,14 +312,14 @@ def test_a_failed_login_leaves_a_line_but_not_what_nobody_is_called(zone):
     assert "my-secret" not in str(list(Entry.objects.values()))
 
 
-def test_whoever_is_locked_out_adds_no_more_lines(zone):
+def test_a_locked_account_adds_no_more_audit_entries(zone):
     factories.user("person")
     for _ in range(12):
         log_in("person", "wrong")
     assert Entry.objects.filter(action="login-failed").count() == 5
 
 
-def test_what_was_typed_beside_a_wrong_password_is_kept_nowhere(zone, enter):
+def test_other_fields_of_a_failed_login_are_not_stored(zone, enter):
     """S-30: the lock-out counts a failure, it does not keep the form with its passphrase."""
     from axes.models import AccessAttempt
 

@@ -46,7 +46,7 @@ def test_a_new_token_is_shown_once_and_only_its_digest_is_kept(client):
     assert timedelta(days=29) < left < timedelta(days=31)
 
 
-def test_making_and_revoking_leave_their_lines(client):
+def test_creating_and_revoking_a_token_is_recorded_in_the_audit_log(client):
     create(client)
     pk = ApiToken.objects.get().pk
     assert client.post(f"{PAGE}{pk}/revoke/").status_code == 302

@@ -51,7 +51,7 @@ def log_in(client=None, **asked):
     return client, come_back(client, start(client, **asked))
 
 
-def test_whoever_was_let_in_is_logged_in_and_bound_to_the_subject(provider, olga):
+def test_an_openid_connect_login_binds_the_account_to_the_subject(provider, olga):
     client, answer = log_in(next="/devices/")
     assert answer.url == "/devices/"
     assert client.get("/devices/").status_code == 200
@@ -62,7 +62,7 @@ def test_whoever_was_let_in_is_logged_in_and_bound_to_the_subject(provider, olga
     assert log_in()[1].status_code == 302, "the subject counts, not the name"
 
 
-def test_the_same_name_of_another_subject_opens_nothing(provider, olga):
+def test_the_same_name_with_another_subject_is_rejected(provider, olga):
     log_in()
     provider.claims["sub"] = "4711"
     client, answer = log_in()
@@ -171,7 +171,7 @@ def test_an_address_that_is_not_verified_names_nobody(provider, settings, olga):
     assert log_in()[1].status_code == 302
 
 
-def test_a_login_by_an_old_session_there_is_no_proof_of_now(provider, olga):
+def test_a_login_with_an_old_provider_session_does_not_confirm_the_identity(provider, olga):
     factories.authority(factories.server("s-1"), state="grace")
     provider.claims["auth_time"] = int(time.time()) - 3600
     client, _answer = log_in()
@@ -203,7 +203,7 @@ def test_a_provider_that_does_not_ask_again_proves_nothing(provider, olga, bent)
     assert "/login/again/" in client.get(REMINT).content.decode()
 
 
-def test_a_password_of_such_an_account_opens_nothing(provider, olga):
+def test_an_openid_connect_account_cannot_log_in_with_a_password(provider, olga):
     olga.set_password(factories.PASSWORD)
     olga.save()
     client = Client()
@@ -211,7 +211,7 @@ def test_a_password_of_such_an_account_opens_nothing(provider, olga):
     assert client.get("/").status_code == 302
 
 
-def test_without_a_provider_there_are_no_such_pages(zone):
+def test_openid_connect_pages_do_not_exist_without_a_provider(zone):
     assert Client().get("/login/oidc/").status_code == 404
     assert Client().get("/login/oidc/callback/").status_code == 404
     assert b"/login/oidc/" not in Client().get("/login/").content

@@ -25,7 +25,7 @@ def give_code(client, code, **more):
     return client.post(CODE, {"code": code, **more})
 
 
-def test_the_password_alone_opens_nothing(authenticator):
+def test_the_password_alone_does_not_log_in(authenticator):
     client = Client()
     assert give_password(client).url == CODE
     assert client.get("/").headers["Location"].startswith("/login/")
@@ -40,7 +40,7 @@ def test_password_and_code_open_the_page_that_was_asked_for(authenticator):
     assert Entry.objects.filter(action="login", note="password and code").exists()
 
 
-def test_a_code_is_good_once(authenticator):
+def test_an_authenticator_code_is_accepted_once(authenticator):
     code = authenticator.code()
     first, second = Client(), Client()
     give_password(first), give_password(second)
@@ -100,7 +100,7 @@ def test_a_recovery_code_opens_once_and_leaves_its_line(authenticator):
     assert Entry.objects.get(action="recovery-code-used").note == "person, 9 left"
 
 
-def test_what_the_database_holds_opens_nothing(authenticator):
+def test_second_factor_secrets_are_not_stored_in_plaintext(authenticator):
     """S-30: the secret is sealed, of a recovery code only the digest is there."""
     kept = str(list(SecondFactor.objects.values()) + list(RecoveryCode.objects.values()))
     secret = second_factor.secret_text(SecondFactor.objects.get())
@@ -116,7 +116,7 @@ def test_the_secret_of_one_user_cannot_be_decrypted_for_another(authenticator):
         second_factor._decrypt(moved)
 
 
-def test_an_act_on_the_ca_asks_for_both_again(authenticator, enter, person):
+def test_a_ca_operation_requires_password_and_code_again(authenticator, enter, person):
     client = enter(person, reauthenticated=False)
     page = client.get(REMINT).content.decode()
     assert 'name="password_0"' in page
@@ -160,7 +160,7 @@ def test_removing_it_needs_the_proof_and_takes_the_codes_with_it(authenticator, 
     assert Entry.objects.filter(action="second-factor-off").exists()
 
 
-def test_where_it_is_required_nothing_else_opens_until_it_is_set_up(zone):
+def test_a_required_second_factor_must_be_set_up_first(zone):
     from administrators.models import Policies
 
     factories.user("person")
@@ -177,7 +177,7 @@ def test_where_it_is_required_nothing_else_opens_until_it_is_set_up(zone):
     assert client.get("/devices/").status_code == 200
 
 
-def test_a_code_of_an_hour_ago_opens_nothing(authenticator, person):
+def test_an_authenticator_code_expires(authenticator, person):
     code = authenticator.code()
     assert not second_factor.verify_code(person, code, now=timezone.now() + timedelta(hours=1))
     assert second_factor.verify_code(person, code, now=timezone.now())

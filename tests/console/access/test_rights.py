@@ -235,7 +235,7 @@ def test_every_address_is_in_the_matrix():
 
 
 @pytest.mark.parametrize(("name", "method", "right"), CASES)
-def test_strangers_see_the_login_alone(things, name, method, right):
+def test_users_without_a_session_are_redirected_to_the_login(things, name, method, right):
     if name in OPEN:
         return
     response = Client().generic(method, address(name, things))

@@ -74,7 +74,7 @@ def shown(poisoned, name):
             assert RAW not in answer.content.decode()
 
 
-def test_it_is_shown_at_all(poisoned):
+def test_the_hostile_text_is_shown_escaped(poisoned):
     client = Client()
     client.force_login(factories.admin("chief"))
     for page in ("/devices/", "/configuration/certificates/", "/configuration/administrators/"):

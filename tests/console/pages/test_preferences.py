@@ -42,7 +42,7 @@ def test_the_profile_goes_before_the_browser(client):
 
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "../../etc/passwd", "Europe"])
-def test_a_zone_that_is_none_is_refused_and_ignored(client, name):
+def test_an_unknown_time_zone_is_rejected_and_ignored(client, name):
     assert client.post(PAGE, {"time_zone": name}).status_code == 422
     assert not Preferences.objects.exists()
     client.cookies["tz"] = name

@@ -96,7 +96,7 @@ def test_a_line_of_json_tells_request_operation_and_bug():
     assert logs.get_log_context() == {}
 
 
-def test_what_is_noted_outside_of_anything_is_not_kept_for_the_next_one():
+def test_log_context_outside_a_request_is_discarded():
     logs.add_log_context(operation="o-1")
     assert logs.get_log_context() == {}
 

@@ -44,13 +44,13 @@ def test_a_client_cannot_leave_its_lock_out_by_a_header(proxies):
     assert last == 429, "who is no proxy speaks for nobody"
 
 
-def test_the_ledger_tells_the_client(proxies):
+def test_the_audit_log_contains_the_address_of_the_client(proxies):
     factories.admin()
     fail(PROXY, ANN)
     assert Entry.objects.get(action="login-failed").address == ANN
 
 
-def test_without_trusted_proxies_nothing_is_believed(settings):
+def test_headers_of_untrusted_proxies_are_ignored(settings):
     settings.TRUSTED_PROXIES = []
     factories.zone()
     factories.admin()

@@ -53,7 +53,7 @@ def test_the_installation_may_allow_a_network(settings):
         "nonsense",
     ],
 )
-def test_what_is_no_url_of_a_webhook_is_refused(url):
+def test_an_invalid_webhook_url_is_rejected(url):
     with pytest.raises(Invalid):
         ssrf_guard.check_url(url)
 

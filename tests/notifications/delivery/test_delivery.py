@@ -29,7 +29,7 @@ def send_all(now=None):
     return [notifications_delivery.send(pk, now=now) for pk in notifications_delivery.list_due(now)]
 
 
-def test_a_webhook_gets_it_signed(hook, receiver):
+def test_a_webhook_receives_a_signed_notification(hook, receiver):
     notifications_delivery.enqueue(BLOCKED, now=timezone.now())
     assert send_all() == [True]
     path, headers, body = receiver.posted[0]
@@ -109,14 +109,14 @@ def test_a_failure_is_tried_again_later_and_longer_each_time(hook, receiver):
     assert len({headers["webhook-id"] for _, headers, _ in receiver.posted}) == 1
 
 
-def test_what_was_given_up_can_be_sent_again(hook, receiver):
+def test_a_failed_notification_can_be_sent_again(hook, receiver):
     test_a_failure_is_tried_again_later_and_longer_each_time(hook, receiver)
     receiver.status = 200
     notifications_delivery.resend(Delivery.objects.get().pk, now=timezone.now())
     assert send_all() == [True]
 
 
-def test_two_workers_at_once_send_it_once(hook, receiver):
+def test_two_concurrent_workers_send_a_notification_once(hook, receiver):
     now = timezone.now()
     notifications_delivery.enqueue(BLOCKED, now=now)
     pk = notifications_delivery.list_due(now)[0]
@@ -155,7 +155,7 @@ def test_a_mail_server_that_refuses_is_told_in_the_history(post, mailbox):
     assert "no relaying here" in Attempt.objects.get().answer
 
 
-def test_a_host_that_is_away_is_told_without_the_url(hook, receiver):
+def test_an_unreachable_host_is_reported_without_the_url(hook, receiver):
     receiver.shutdown()
     receiver.server_close()
     notifications_delivery.enqueue(BLOCKED, now=timezone.now())
@@ -181,7 +181,7 @@ def test_a_test_is_tried_once(hook, receiver):
     assert Delivery.objects.get().state == DeliveryState.FAILED
 
 
-def test_the_history_is_forgotten_after_a_quarter_of_a_year(hook):
+def test_the_notification_history_is_deleted_after_90_days(hook):
     now = timezone.now()
     notifications_delivery.enqueue(BLOCKED, now=now)
     send_all(now)

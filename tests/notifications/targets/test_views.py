@@ -83,7 +83,7 @@ def test_a_new_secret_is_the_one_that_signs_from_then_on(client, hook, receiver)
     assert not receivers.is_signed(hook.secret, headers, body)
 
 
-def test_removing_a_target_forgets_what_was_sent(client, hook):
+def test_removing_a_target_deletes_its_history(client, hook):
     delivery.enqueue(BLOCKED, now=timezone.now())
     assert client.post(f"{PAGE}targets/{hook.pk}/remove/").status_code == 302
     assert not Target.objects.exists()
@@ -91,7 +91,7 @@ def test_removing_a_target_forgets_what_was_sent(client, hook):
     assert Entry.objects.get(action="remove-target").note == "pager"
 
 
-def test_what_was_given_up_is_offered_to_be_sent_again(client, hook, receiver):
+def test_resend_is_offered_for_a_failed_notification(client, hook, receiver):
     receiver.status = 500
     targets.send_test(hook.pk, now=timezone.now())
     send_all()
@@ -119,7 +119,7 @@ def test_two_targets_cannot_have_one_name(client, hook):
 
 
 @pytest.mark.parametrize("given", [{"events": []}, {"recipients": "no address"}, {"name": ""}])
-def test_a_mail_target_that_makes_no_sense_is_refused(client, given):
+def test_an_invalid_email_target_is_rejected(client, given):
     whole = {"name": "team", "events": EVERY, "active": "on", **given}
     assert client.post(f"{PAGE}create/mail/", whole).status_code == 422
     assert not Target.objects.exists()

@@ -61,7 +61,7 @@ def test_a_root_is_valid_for_whole_calendar_years_less_one_second() -> None:
     assert validity.not_after == datetime(2036, 3, 1, 11, 59, 59, tzinfo=UTC)
 
 
-def test_the_29th_of_february_is_no_trap() -> None:
+def test_a_root_can_start_on_the_29th_of_february() -> None:
     leap = datetime(2028, 2, 29, 12, tzinfo=UTC)
     assert get_root_validity(leap, 1).not_after == datetime(2029, 2, 28, 11, 59, 59, tzinfo=UTC)
     assert get_root_validity(leap, 4).not_after == datetime(2032, 2, 29, 11, 59, 59, tzinfo=UTC)
@@ -188,7 +188,7 @@ def test_the_names_of_a_request_never_reach_the_certificate(issuer: Issuer) -> N
         ("hash", None),
     ],
 )
-def test_what_breaks_a_rule_is_not_handed_out(
+def test_a_certificate_that_fails_the_lint_is_not_issued(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch, wrong: str, value: Any
 ) -> None:
     prepared = prepare(issuer)
@@ -242,14 +242,14 @@ def test_a_key_that_does_not_work_does_not_open(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("garbage", ["", "no certificate"])
-def test_without_certificate_nothing_opens(garbage: str) -> None:
+def test_an_issuer_without_a_certificate_is_rejected(garbage: str) -> None:
     with pytest.raises(CannotSign):
         Issuer.open(garbage, factories.ca().key, NOW)
     with pytest.raises(CannotSign):
         Issuer.open(factories.ca().pem, garbage, NOW)
 
 
-def test_of_root_and_bridge_in_a_chain_the_root_signs() -> None:
+def test_the_root_and_not_the_cross_certificate_of_a_chain_signs() -> None:
     old, new = factories.ca(), factories.ca("New", which=1)
     bridge = factories.cross_certificate(old, new)
     assert Issuer.open(bridge + new.pem, new.key, NOW).pem == new.pem

@@ -42,7 +42,7 @@ def without(kind: type[x509.ExtensionType]) -> Extensions:
     return [one for one in factories.server_extensions(OWN, CA_KEY) if not isinstance(one[0], kind)]
 
 
-def test_a_good_one_passes() -> None:
+def test_a_valid_certificate_passes_the_lint() -> None:
     assert lint_certificate(leaf(), kind="server", issuer_pem=CA.pem) == []
 
 

@@ -103,7 +103,7 @@ def test_generated_names_and_subjects_pass_the_linters(
     assert Issuer.open(root, key, NOW).not_after > NOW + timedelta(days=days)
 
 
-def test_the_judges_do_refuse(tmp_path: Path) -> None:
+def test_the_external_linters_reject_bad_certificates(tmp_path: Path) -> None:
     """A judge that accepts anything would prove nothing."""
     leaf, other = factories.server(factories.ca()), factories.ca("Other", which=9)
     questions: list[dict[str, Any]] = [

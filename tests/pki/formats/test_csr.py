@@ -52,7 +52,7 @@ def test_it_refuses_a_weak_key(weak: rsa.RSAPrivateKey | ed25519.Ed25519PrivateK
         parse_csr(factories.pem(builder.sign(weak, algorithm)))
 
 
-def test_hostile_wishes_do_no_harm() -> None:
+def test_hostile_content_of_a_csr_is_ignored() -> None:
     key = factories.private(factories.key())
     builder = x509.CertificateSigningRequestBuilder().subject_name(factories.name("\u202ea\0\n<b>"))
     malformed = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"\x30\x03\x82\x01\xff")

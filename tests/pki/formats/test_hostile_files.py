@@ -145,13 +145,13 @@ GREEDY = {
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("kind", GREEDY)
-def test_a_greedy_file_is_answered(kind: str) -> None:
+def test_a_malicious_file_is_read_within_the_limits(kind: str) -> None:
     assert len(GREEDY[kind]) <= SIZE
     survive(GREEDY[kind])
 
 
 @pytest.mark.timeout(30)
-def test_certificates_that_all_sign_each_other_are_no_maze() -> None:
+def test_certificates_that_sign_each_other_do_not_slow_down_path_building() -> None:
     """Without care this takes as long as there are ways through 50 certificates."""
     here, there = factories.private(factories.key()), factories.private(factories.key(256, 1))
     maze = [

@@ -42,7 +42,9 @@ def zac(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Zac:
     return run
 
 
-def test_a_device_comes_and_goes(zone: Zone, zac: Zac, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_device_registers_and_unregisters(
+    zone: Zone, zac: Zac, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1") == 0
     assert zac("ref") == 0
     assert zac("st") == 0
@@ -56,7 +58,7 @@ def test_a_device_comes_and_goes(zone: Zone, zac: Zac, capsys: pytest.CaptureFix
     assert zac("ref") == 3
 
 
-def test_no_command_tells_a_secret(
+def test_no_command_prints_a_secret(
     zone: Zone, zac: Zac, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
@@ -82,7 +84,7 @@ def test_status_is_there_for_scripts(
 
 
 @pytest.mark.parametrize("arguments", [["fly"], ["reg"], ["reg", "nonsense", "--key", "zcc1-a-b"]])
-def test_a_wrong_command_line_is_64(zac: Zac, arguments: list[str]) -> None:
+def test_the_exit_code_for_invalid_arguments_is_64(zac: Zac, arguments: list[str]) -> None:
     try:
         code: object = zac(*arguments)
     except SystemExit as stop:
@@ -113,11 +115,11 @@ def test_register_waits_as_long_as_a_busy_server_says(
     assert "is busy" in capsys.readouterr().err
 
 
-def test_not_registered_is_3(zac: Zac) -> None:
+def test_the_exit_code_for_an_unregistered_device_is_3(zac: Zac) -> None:
     assert {zac(command) for command in ("ref", "ci", "zc", "unr", "recover", "run")} == {3}
 
 
-def test_nobody_there_is_4(zone: Zone, zac: Zac) -> None:
+def test_the_exit_code_for_an_unreachable_server_is_4(zone: Zone, zac: Zac) -> None:
     zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
     for server in zone.servers:
         server.close()
@@ -127,32 +129,32 @@ def test_nobody_there_is_4(zone: Zone, zac: Zac) -> None:
     assert zac("unr", "--force") == 0
 
 
-def test_nobody_who_verifies_is_5(zone: Zone, zac: Zac) -> None:
+def test_the_exit_code_for_an_unverified_server_is_5(zone: Zone, zac: Zac) -> None:
     zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
     zone.servers[0].show(Root("Other").server(ADDRESS))
     assert zac("ref") == 5
     assert zac("recover") == 5
 
 
-def test_another_zone_is_6(zone: Zone, zac: Zac) -> None:
+def test_the_exit_code_for_another_zone_is_6(zone: Zone, zac: Zac) -> None:
     foreign = registration_key.create(Signer().public)
     assert zac("reg", zone.servers[0].url, "--key", str(foreign)) == 6
 
 
-def test_waiting_for_approval_is_7(zone: Zone, zac: Zac) -> None:
+def test_the_exit_code_for_a_device_waiting_for_approval_is_7(zone: Zone, zac: Zac) -> None:
     zone.approved = False
     zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
     assert zac("ref") == 7
 
 
-def test_a_failed_update_is_10(zone: Zone, zac: Zac) -> None:
+def test_the_exit_code_for_a_failed_update_is_10(zone: Zone, zac: Zac) -> None:
     zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
     made = zone.update(Root("Zone CA 2"))
     del zone.content[made.files[0].sha256]
     assert zac("ref") == 10
 
 
-def test_a_home_in_use_is_75(
+def test_the_exit_code_for_a_data_directory_in_use_is_75(
     zone: Zone, zac: Zac, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")

@@ -117,7 +117,7 @@ def test_what_has_another_digest_is_never_used(host: Host, source: Callable[...,
     assert content.received_bytes(host, DIGEST) == 0, "nothing of it is kept"
 
 
-def test_who_sends_more_than_was_asked_for_is_left(
+def test_a_server_that_sends_too_much_content_is_not_used(
     host: Host, source: Callable[..., Source]
 ) -> None:
     assert fetch(host, source(DATA + b"more"), source()) == DATA

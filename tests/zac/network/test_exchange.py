@@ -59,14 +59,14 @@ def test_no_more_is_read_than_is_wanted() -> None:
         assert exchange.read_all(4) == b"1234"
 
 
-def test_an_answer_that_breaks_off_is_none() -> None:
+def test_an_incomplete_response_is_rejected() -> None:
     with answering(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n1234") as (exchange, _):
         exchange.request("GET", "/", {})
         with pytest.raises(InvalidResponse, match="incomplete"):
             exchange.read_all(100)
 
 
-def test_what_had_come_before_it_broke_off_can_be_kept() -> None:
+def test_the_received_part_of_an_incomplete_response_can_be_kept() -> None:
     with answering(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\n1234") as (exchange, _):
         exchange.request("GET", "/", {})
         assert exchange.read(100) == b"1234"
@@ -90,7 +90,7 @@ def test_what_had_come_before_it_broke_off_can_be_kept() -> None:
         b"HTTP/1.0 200 OK\r\n" + b"X: x\r\n" * MAX_HEADER_BYTES + b"\r\n",
     ],
 )
-def test_what_is_no_answer_is_refused(said: bytes) -> None:
+def test_an_invalid_response_is_rejected(said: bytes) -> None:
     with answering(said) as (exchange, _), pytest.raises(OSError):  # noqa: PT011 - reset or Broken
         exchange.request("GET", "/", {})
 

@@ -83,7 +83,7 @@ def test_a_server_that_speaks_no_tls_is_not_a_refusal(zone: Zone) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1", "ftp://a", "https://", "https://a:b"])
-def test_what_is_no_address_is_named(url: str) -> None:
+def test_an_invalid_address_is_named_in_the_error(url: str) -> None:
     with pytest.raises(BadAddress), Transport(Clock("")).unverified(url):
         pass
 

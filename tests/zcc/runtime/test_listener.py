@@ -188,7 +188,7 @@ def test_a_killed_worker_is_replaced(web: Web) -> None:
         until(lambda: web.shows(made))
 
 
-def test_nothing_of_it_stays_when_it_is_killed(web: Web) -> None:
+def test_no_worker_remains_when_the_listener_is_killed(web: Web) -> None:
     made = web.security.make("gen-1")
     web.security.use("gen-1")
     with running(web) as process:
@@ -201,7 +201,7 @@ def test_nothing_of_it_stays_when_it_is_killed(web: Web) -> None:
             again.bind((web.address, web.port))
 
 
-def test_a_second_one_at_the_same_address_ends_with_an_error(web: Web) -> None:
+def test_a_second_listener_at_the_same_address_exits_with_an_error(web: Web) -> None:
     made = web.security.make("gen-1")
     web.security.use("gen-1")
     with running(web):
