@@ -207,7 +207,7 @@ def _write(name: str, data: bytes) -> None:
 def _link_newest(published: list[Replica]) -> None:
     """Link the newest tool to the file name of the manual.
 
-    If the newest update is deleted, the link is removed, so that an older CA does not take its place.
+    If the newest update is deleted, the link is removed, so that no older CA takes its place.
     """
     newest = published[-1].update if published and not _is_newer_deleted(published[-1]) else None
     target = get_name(newest) if newest else ""
