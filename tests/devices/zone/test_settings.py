@@ -59,7 +59,7 @@ def test_invalid_durations_are_rejected(text):
 def test_every_setting_shows_its_range_and_default(client):
     page = client.get(SETTINGS_PAGE).content.decode()
     assert "Enter a value from 1 second to 7 days. Default: 12 hours." in page
-    assert "Enter a number from 1 to 3650. Default: 365." in page
+    assert "Enter a number from 1 to 3,650. Default: 365." in page
     for setting in SETTINGS:
         assert f'name="{setting.name}"' in page
 
