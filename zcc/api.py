@@ -21,7 +21,7 @@ from certificates.servers import csr_api
 from certificates.trust import api as trust
 from console.rest.api import Api, api_endpoint, require
 from devices.inventory import api as inventory
-from devices.inventory import decisions_api
+from devices.inventory import decisions_api, keys_api
 from devices.zone import api as zone
 from notifications.targets import api as targets
 from systemupdates.assignments import api as assignments
@@ -31,7 +31,7 @@ from systemupdates.updates import api as updates
 
 # `creation` comes before `operations`: their paths look like that of an operation.
 MODULES = (
-    *(zone, inventory, decisions_api, updates, assignments, content, stage_api),
+    *(zone, inventory, decisions_api, keys_api, updates, assignments, content, stage_api),
     *(audit_entries, api_tokens, accounts, policy_api, targets),
     *(authority, creation, operations, actions, approvals, trust, servers, csr_api),
 )

@@ -53,7 +53,7 @@ LABELS: dict[str, str | Promise] = {
     "refresh-device": _("Device refresh requested"),
     "register": _("Device registered"),
     "registration-key": _("Registration key created"),
-    "registered-again": _("Device re-registered while it was in contact"),
+    "registered-again": _("Device registered a second time"),
     "reject-change": _("Change of a server rejected"),
     "release": _("Device released for re-imaging"),
     "remove-deployment-stage": _("Deployment stage removed"),

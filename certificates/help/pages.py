@@ -73,6 +73,13 @@ TOPICS = (
                 "it."
             ),
             _(
+                "A key that approves servers automatically contains their "
+                "domains and networks. A server with another name or address "
+                "is waiting for approval, and its page shows what the key does "
+                "not approve. A key for one device can replace this device, "
+                "even if it is in contact."
+            ),
+            _(
                 "The zone settings control the refresh intervals, the minimum "
                 "lead time, the freeze period, and the grace period. The "
                 "allowed range is shown next to each setting."

@@ -59,7 +59,7 @@ REQUESTED_ACTIONS = {f"ask-{act}": label for act, label in approvals.LABELS.item
 REQUESTED_KEY_OPERATIONS = {f"ask-{kind.value}": kind.label for kind in VaultJob.Kind}
 # Audit actions about devices that an administrator must decide on.
 DECISIONS = {
-    "registered-again": "was re-registered with a key while it was in contact",
+    "registered-again": "was registered a second time with a key",
     "request-change": "registered with different names, addresses, or keys",
 }
 # Audit actions of attacks on the account of an administrator.

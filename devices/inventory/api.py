@@ -1,4 +1,4 @@
-"""REST API of devices and registration keys."""
+"""REST API of devices."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from uuid import UUID
 from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from ninja import Query, Router, Schema
-from ninja.responses import Status
 from pydantic import Field
 
 from console.rest.api import (
@@ -19,17 +17,14 @@ from console.rest.api import (
     Paging,
     RequestBody,
     Text,
-    Timestamp,
     get_by_guid,
-    get_by_number,
     paginate,
     require,
 )
-from devices.identity import zone_keys
 from devices.inventory import tables
 from devices.inventory.forms import MAX_DNS_NAMES
-from devices.models import Device, RegistrationKey, Role, Zone
-from devices.registration import changes, keys, registration
+from devices.models import Device, Zone
+from devices.registration import changes, registration
 from devices.registration.states import DeviceState
 from devices.zone import settings
 from faults import Fault, Invalid
@@ -38,7 +33,6 @@ from pki.names import check_dns_name
 router = Router()
 CHANGE = "devices.change_device"
 APPROVE = "devices.approve_device"
-MAX_USES = 1_000_000
 SORTS = ("name", "fqdn", "state", "last_contact", "root_sha256", "version", "role")
 
 
@@ -56,6 +50,13 @@ class RequestedChangeOut(Schema):
     at: str
     address: str
     changes: list[ChangedValueOut]
+
+
+class OutsideKeyOut(Schema):
+    """The names and addresses of a waiting device that its registration key does not approve."""
+
+    key: str = Field(description="name of the registration key")
+    names: list[str]
 
 
 class DeviceOut(Schema):
@@ -82,6 +83,7 @@ class DeviceOut(Schema):
     replicates: bool
     clock_skew_seconds: float
     requested_change: RequestedChangeOut | None
+    outside_key: OutsideKeyOut | None
     replaces_id: UUID | None
     released_until: datetime | None
 
@@ -89,6 +91,11 @@ class DeviceOut(Schema):
     def resolve_unknown_roots(device: Device) -> list[str]:
         """Return the digests of the roots that the device trusts but the zone never issued."""
         return device.unknown_roots.split()
+
+    @staticmethod
+    def resolve_outside_key(device: Device) -> dict[str, Any] | None:
+        """Return what the registration key of a waiting device does not approve."""
+        return device.outside_key or None
 
     @staticmethod
     def resolve_requested_change(device: Device) -> dict[str, Any] | None:
@@ -219,80 +226,3 @@ def retire_device(request: HttpRequest, device_id: str) -> Any:
 def reload(device: Device) -> Device:
     """Return the device with the values that the database has computed."""
     return Device.objects.get(pk=device.pk)
-
-
-class RegistrationKeyOut(Schema):
-    """A registration key. The key itself cannot be read again."""
-
-    id: int
-    label: str
-    role: str
-    approves: bool
-    uses_left: int
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    created_at: datetime
-
-
-class NewRegistrationKeyOut(Schema):
-    """A registration key that has just been created. The key is returned only once."""
-
-    key: str
-    command: str = Field(description="command that registers a device with this key")
-    line: str = Field(validation_alias="command", description="use `command`", deprecated=True)
-
-
-class RegistrationKeyIn(RequestBody):
-    """The registration key to create."""
-
-    label: Text = Field(min_length=1, max_length=64)
-    role: Role = Role.MANAGED
-    uses: int = Field(1, ge=1, le=MAX_USES)
-    approves: bool = Field(
-        default=False, description=("whether servers that use this key are approved automatically")
-    )
-    expires_at: Timestamp | None = None
-
-
-@router.get(
-    "/registration-keys", response=Page[RegistrationKeyOut], auth=require(APPROVE), tags=["devices"]
-)
-def list_registration_keys(request: HttpRequest, paging: Query[Paging]) -> Any:
-    """List registration keys, newest first."""
-    return paginate(RegistrationKey.objects.order_by("-pk"), paging)
-
-
-@router.post(
-    "/registration-keys",
-    response={201: NewRegistrationKeyOut},
-    auth=require(APPROVE),
-    tags=["devices"],
-)
-def create_registration_key(request: HttpRequest, body: RegistrationKeyIn) -> Any:
-    """Create a registration key. The key is returned only once."""
-    if body.expires_at is not None and body.expires_at <= timezone.now():
-        raise Invalid(_("The expiration date is in the past."), field="expires_at")
-    created = keys.create_registration_key(
-        zone_keys.get_public_key(Zone.objects.get_zone()),
-        label=body.label,
-        role=body.role,
-        uses=body.uses,
-        approves=body.approves,
-        expires_at=body.expires_at,
-    )
-    return Status(
-        201,
-        {"key": str(created), "command": keys.build_registration_command(str(created), body.role)},
-    )
-
-
-@router.post(
-    "/registration-keys/{key_id}/revoke",
-    response=RegistrationKeyOut,
-    auth=require(APPROVE),
-    tags=["devices"],
-)
-def revoke_registration_key(request: HttpRequest, key_id: str) -> Any:
-    """Revoke a registration key. Devices that are already registered are not affected."""
-    key = get_by_number(RegistrationKey.objects.all(), key_id)
-    return keys.revoke_registration_key(key.pk, now=timezone.now())

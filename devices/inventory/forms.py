@@ -13,6 +13,7 @@ from console.pages import formatting
 from console.pages.formatting import DurationField
 from console.pages.forms import ReauthenticationForm, zone_choices
 from devices.models import Role
+from devices.registration.key_limits import KeyLimits
 from devices.zone.settings import SETTINGS, ContentSettings, Setting
 from faults import Fault
 from pki.names import check_dns_name
@@ -41,6 +42,17 @@ class DnsNamesField(forms.CharField):
         if len(unique) > MAX_DNS_NAMES:
             raise forms.ValidationError(_("You can enter up to %d names.") % MAX_DNS_NAMES)
         return unique
+
+
+class LinesField(forms.CharField):
+    """Texts, one per line or separated by commas. Empty lines are removed."""
+
+    widget = forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "autocapitalize": "none"})
+
+    def clean(self, value: Any) -> list[str]:
+        """Return the texts. The service checks what they mean."""
+        lines = super().clean(value).replace(",", "\n").splitlines()
+        return [line.strip() for line in lines if line.strip()]
 
 
 class SettingsForm(forms.Form):
@@ -140,10 +152,55 @@ class KeyForm(ReauthenticationForm):
         required=False,
         help_text=_(
             "If this is off, a server that registers with this key must be "
-            "approved by an administrator. Managed devices do not need "
-            "approval. We recommend approving Primary Servers manually, "
-            "because a Primary Server receives the zone keys."
+            "approved by an administrator. If it is on, servers with other "
+            "names or addresses than those below are still waiting for approval. "
+            "Managed devices do not need approval. We recommend approving "
+            "Primary Servers manually, because a Primary Server receives the "
+            "zone keys."
         ),
     )
 
-    field_order = ("label", "role", "uses", "days", "approves", "password")
+    domains = LinesField(
+        label=_("Approved domains"),
+        required=False,
+        max_length=6000,
+        help_text=_(
+            "Required if the key approves servers. The FQDN of a server must be "
+            "one of these domains or below it. Enter one per line, for example "
+            "branch.example.com."
+        ),
+    )
+    networks = LinesField(
+        label=_("Approved networks"),
+        required=False,
+        max_length=2000,
+        help_text=_(
+            "Required if the key approves servers, optional for managed devices. "
+            "All addresses of the device must be in these networks. Enter one "
+            "per line, for example 10.1.0.0/16 or 2001:db8::/48."
+        ),
+    )
+    device = forms.CharField(
+        label=_("Only for device"),
+        max_length=64,
+        required=False,
+        help_text=_(
+            "If you enter a device name, only a device with this name can use "
+            "the key. It can then replace the device that has this name, even "
+            "if that device is in contact."
+        ),
+    )
+
+    field_order = (
+        *("label", "role", "uses", "days", "device"),
+        *("approves", "domains", "networks", "password"),
+    )
+
+    def get_limits(self) -> KeyLimits:
+        """Return what the key approves."""
+        values = self.cleaned_data
+        return KeyLimits(
+            domains=tuple(values["domains"]),
+            networks=tuple(values["networks"]),
+            device=values["device"],
+        )

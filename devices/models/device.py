@@ -95,6 +95,8 @@ class Device(StatefulModel):
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="replacements"
     )
     """The device with the same name that was in contact when this one registered (D-124)."""
+    outside_key = models.JSONField(default=dict, blank=True)
+    """The registration key of this waiting device, and what it does not approve. {} is nothing."""
     released_until = models.DateTimeField(null=True, blank=True)
     """Until when another device can take over this name with a registration key."""
 

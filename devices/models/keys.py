@@ -27,6 +27,12 @@ class RegistrationKey(models.Model):
     digest = models.CharField(max_length=64, unique=True)
     role = models.CharField(max_length=32, choices=Role.choices, default=Role.MANAGED)
     approves = models.BooleanField(default=False)
+    domains = models.JSONField(default=list, blank=True)
+    """Domains whose servers this key approves (D-140)."""
+    networks = models.JSONField(default=list, blank=True)
+    """Networks, in CIDR notation, whose devices this key approves (D-140)."""
+    device = models.CharField(max_length=64, blank=True)
+    """The name of the only device that can use this key, "" for any (D-141)."""
     uses = models.PositiveIntegerField(default=1)
     uses_left = models.PositiveIntegerField(default=1)
     created_by = models.CharField(max_length=200, blank=True)
@@ -38,6 +44,16 @@ class RegistrationKey(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+    @property
+    def approves_servers(self) -> bool:
+        """Return True if servers that use this key need no approval."""
+        return self.approves and self.role != Role.MANAGED
+
+    @property
+    def is_without_limits(self) -> bool:
+        """Return True for a key of an earlier version, which no longer approves servers."""
+        return self.approves_servers and not (self.domains and self.networks)
 
 
 class ZoneKey(models.Model):

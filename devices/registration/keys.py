@@ -6,6 +6,7 @@ See: manual A.7
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 from datetime import datetime
 
 from django.db import transaction
@@ -16,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from audit.chain import actor
 from audit.models import Entry
 from devices.models import Device, RegistrationKey, Role
+from devices.registration.key_limits import NO_LIMITS, KeyLimits, check_limits
 from faults import Forbidden, NotFound
 from wire import registration_key
 
@@ -39,11 +41,14 @@ def create_registration_key(
     uses: int,
     approves: bool,
     expires_at: datetime | None,
+    limits: KeyLimits = NO_LIMITS,
 ) -> registration_key.RegistrationKey:
     """Create a registration key for a zone with this public key.
 
-    The secret is only in the returned key. The database stores its SHA-256.
+    The secret is only in the returned key. The database stores its SHA-256. A key that approves
+    servers needs domains and networks as `limits`.
     """
+    limits = check_limits(limits, role=role, approves=approves)
     key = registration_key.create(public_key)
     RegistrationKey.objects.create(
         label=label,
@@ -53,28 +58,37 @@ def create_registration_key(
         uses_left=uses,
         created_by=actor.current().name,
         approves=approves,
+        domains=list(limits.domains),
+        networks=list(limits.networks),
+        device=limits.device,
         expires_at=expires_at,
     )
-    Entry.objects.record("registration-key", f"role:{role}", note=label)
+    Entry.objects.record(
+        "registration-key",
+        f"role:{role}",
+        note=label,
+        detail={"approves": approves, **asdict(limits)},
+    )
     return key
 
 
-def get_registration_key(secret: str, role: str, now: datetime) -> RegistrationKey:
-    """Return a registration key without using it.
+def get_registration_key(secret: str, role: str, name: str, now: datetime) -> RegistrationKey:
+    """Return the registration key of a device with this role and name, without using it.
 
-    Raises InvalidRegistrationKey if it is unknown, for another role, revoked, expired or used up.
+    Raises InvalidRegistrationKey if it is unknown, for another role or device, revoked, expired or
+    used up.
     """
     found = RegistrationKey.objects.usable(now).filter(digest=_hash(secret), role=role).first()
-    if found is None:
+    if found is None or found.device not in ("", name):
         raise InvalidRegistrationKey(
             _("The registration key is not valid for this role. Nothing was registered.")
         )
     return found
 
 
-def use_registration_key(secret: str, role: str, now: datetime) -> RegistrationKey:
+def use_registration_key(secret: str, role: str, name: str, now: datetime) -> RegistrationKey:
     """Count one use of a registration key and return it; raises InvalidRegistrationKey."""
-    found = get_registration_key(secret, role, now)
+    found = get_registration_key(secret, role, name, now)
     used = RegistrationKey.objects.filter(pk=found.pk, uses_left__gt=0)
     if not used.update(uses_left=F("uses_left") - 1):
         raise InvalidRegistrationKey(

@@ -12,7 +12,9 @@ from django.utils.translation import gettext as _
 
 from audit.models import Entry
 from devices.models import Device, Role, Zone
+from devices.registration import approval as approvals
 from devices.registration import changes, keys, replacement, server_names, validation
+from devices.registration.approval import Approval
 from devices.registration.states import DeviceState
 from faults import Conflict, Refused
 from wire import messages
@@ -35,22 +37,19 @@ def register(
     validation.check_request(request)
     if returning is None:
         # Before the lock, so that requests with an invalid key do not delay others.
-        keys.get_registration_key(request.key or "", request.role, now)
+        keys.get_registration_key(request.key or "", request.role, request.name, now)
     Zone.objects.lock()
     Entry.objects.lock_checkpoint()
     if returning is None:
-        device, approves = _use_key(request, proven=proven, now=now)
+        device, approval = _use_key(request, proven=proven, now=now)
     else:
         _check_role(request, returning)
-        device = returning
-        # A server that has not been approved cannot approve itself by registering again.
-        approves = returning.state == DeviceState.REGISTERED or (
-            request.role == Role.MANAGED and returning.replaces_id is None
-        )
-    _protect_server(device, request, approves=approves)
+        device, approval = returning, approvals.decide_again(returning, request)
+    _protect_server(device, request, approves=approval.approves)
     previous = device.state if device.registered_at else ""
     _set_fields(device, request, is_fixed=returning is not None, now=now)
-    device.state = DeviceState.REGISTERED if approves else DeviceState.WAITING
+    device.state = DeviceState.REGISTERED if approval.approves else DeviceState.WAITING
+    device.outside_key = approval.outside_key
     device.credential_epoch += 1
     device.counter = 0
     device.registered_at = now
@@ -67,23 +66,30 @@ def register(
         here=previous,
         there=device.state,
         note=device.name,
-        detail={"role": device.role, "fqdn": device.fqdn, "addresses": device.addresses},
+        detail={
+            "role": device.role,
+            "fqdn": device.fqdn,
+            "addresses": device.addresses,
+            **({"outside_key": device.outside_key} if device.outside_key else {}),
+        },
     )
     return device
 
 
 def _use_key(
     request: messages.RegisterRequest, *, proven: Device | None, now: datetime
-) -> tuple[Device, bool]:
+) -> tuple[Device, Approval]:
     """Return the row for a registration with a key, and whether the key approves it."""
-    key = keys.use_registration_key(request.key or "", request.role, now)
+    key = keys.use_registration_key(request.key or "", request.role, request.name, now)
     validation.check_parent(request)
     device = _get_row(request)
-    approves = key.approves or request.role == Role.MANAGED
-    if device.registered_at and not replacement.can_take_over(device, proven=proven, now=now):
+    approval = approvals.decide(key, request, device, proven=proven)
+    if device.registered_at and not replacement.can_take_over(
+        device, proven=proven, approval=approval, now=now
+    ):
         device = replacement.get_second_row(device, request, key=key.label)
-        approves = False
-    return device, approves
+        approval = Approval(approves=False, outside_key=approval.outside_key)
+    return device, approval
 
 
 def _check_role(request: messages.RegisterRequest, returning: Device) -> None:
@@ -110,7 +116,7 @@ def _protect_server(device: Device, request: messages.RegisterRequest, *, approv
             % {"request": request.name},
             action=_(
                 "Retire the old server in the console first, or use a "
-                "registration key that approves servers automatically."
+                "registration key that approves its name and addresses automatically."
             ),
         )
 
@@ -195,7 +201,12 @@ def approve(device: Device, *, epoch: int | None = None) -> None:
     if device.role != Role.MANAGED:
         server_names.check(server_names.ServerNames.of(device))
     Device.objects.transition(
-        device, DeviceState.REGISTERED, note=device.name, has_pending_work=True, replaces=None
+        device,
+        DeviceState.REGISTERED,
+        note=device.name,
+        has_pending_work=True,
+        replaces=None,
+        outside_key={},
     )
     Zone.objects.advance_revision()
 

@@ -1,9 +1,10 @@
 """Devices that register with a key and the name of a device that is in contact.
 
 A registration key is known to every device that was installed with it. So a device in contact is
-taken over only with its own secret, or after an administrator has released it.
+taken over only with its own secret, with a key that was made for it, or after an administrator has
+released it.
 
-See: D-124
+See: D-124; D-141
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from django.utils.translation import gettext as _
 
 from audit.chain import actor
 from audit.models import Entry
-from devices.models import Device, Zone
+from devices.models import Device, Role, Zone
+from devices.registration.approval import Approval
 from devices.registration.states import LEFT, DeviceState
 from faults import Conflict
 from wire import messages
@@ -24,9 +26,16 @@ RELEASE_DURATION = timedelta(hours=24)
 MAX_BASE_NAME = 56
 
 
-def can_take_over(device: Device, *, proven: Device | None, now: datetime) -> bool:
+def can_take_over(
+    device: Device, *, proven: Device | None, approval: Approval, now: datetime
+) -> bool:
     """Return True if a registration with a key can reuse the row of a device with its name."""
     if device.state != DeviceState.REGISTERED or (proven is not None and proven.pk == device.pk):
+        return True
+    if device.role == Role.MANAGED and not approval.approves:
+        # The registered device would be waiting for approval instead.
+        return False
+    if approval.is_for_device:
         return True
     if device.released_until is not None and now < device.released_until:
         return True

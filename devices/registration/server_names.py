@@ -130,7 +130,7 @@ class NameIndex:
     def _add(self, server: Device, texts: Iterable[str], *, shares: bool) -> None:
         for text in texts:
             holder = _Holder(server.pk, server.name, server.role, shares)
-            self._holders.setdefault(_normalize(text), []).append(holder)
+            self._holders.setdefault(normalize(text), []).append(holder)
 
     def check(self, wanted: ServerNames, *, registered: bool = False) -> None:
         """Raise a fault for the first name that no server can have, or that another one has.
@@ -197,10 +197,10 @@ def get_console_names() -> frozenset[str]:
 def _normalize_all(hosts: tuple[str, ...]) -> frozenset[str]:
     # A name that starts with a period allows a whole domain. It is not the name of one host.
     plain = (host for host in hosts if host.strip("*") and not host.startswith((".", "*")))
-    return frozenset(_normalize(host) for host in plain)
+    return frozenset(normalize(host) for host in plain)
 
 
-def _normalize(text: str) -> str:
+def normalize(text: str) -> str:
     """Return a name or address as it is compared. Old records can contain other texts."""
     try:
         return str(names.parse_host(text.strip("[]")))

@@ -63,7 +63,7 @@ def keys(request: ZoneRequest) -> HttpResponse:
     created: dict[str, Any] = {}
     if form.is_valid():
         with show_faults_on(form):
-            created = _create_key(request, form.cleaned_data)
+            created = _create_key(request, form)
             form = KeyForm(request)
     context = {
         "nav": "registration",
@@ -86,8 +86,9 @@ def keys(request: ZoneRequest) -> HttpResponse:
     return response
 
 
-def _create_key(request: ZoneRequest, values: dict[str, Any]) -> dict[str, Any]:
+def _create_key(request: ZoneRequest, form: KeyForm) -> dict[str, Any]:
     """Create a registration key and return the key and its command for the page."""
+    values = form.cleaned_data
     key = registration_keys.create_registration_key(
         zone_keys.get_public_key(request.zone),
         label=values["label"],
@@ -95,6 +96,7 @@ def _create_key(request: ZoneRequest, values: dict[str, Any]) -> dict[str, Any]:
         uses=values["uses"],
         approves=values["approves"],
         expires_at=timezone.now() + timedelta(days=values["days"]),
+        limits=form.get_limits(),
     )
     return {
         "key": str(key),

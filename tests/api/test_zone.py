@@ -7,6 +7,8 @@ from django.utils import timezone
 
 from devices.models import Device, RegistrationKey, Zone
 from tests.api.conftest import problem, refuses, succeeds
+from tests.devices.registration.test_server_names import register
+from tests.support.zone import Host
 from wire import messages
 
 
@@ -166,6 +168,25 @@ def test_a_registration_key_is_created_returned_once_and_revoked(everybody):
     assert everybody.post(f"registration-keys/{one['id']}/revoke").json()["revoked_at"]
 
 
+def test_a_registration_key_of_the_api_has_limits(everybody):
+    limits = {"domains": ["a.example"], "networks": ["10.1.0.0/16"], "device": "ps-9"}
+    body = {"label": "x", "role": "primary", "approves": True, **limits}
+    assert everybody.post("registration-keys", body).status_code == 201
+    listed = everybody.get("registration-keys").json()["items"][0]
+    assert {name: listed[name] for name in limits} == limits
+    old = {"label": "old client", "role": "primary", "approves": False, "uses": 1}
+    assert everybody.post("registration-keys", old).status_code == 201
+    managed = {"label": "old client", "role": "managed", "approves": True}
+    assert everybody.post("registration-keys", managed).status_code == 201
+
+
+def test_what_a_key_does_not_approve_is_in_the_api(zone, everybody):
+    host = Host("as-01", messages.AUTHENTICATION_SATELLITE, "10.1.1.1")
+    answer = register(zone, host, fqdn="as-01.bank.example")
+    shown = everybody.get(f"devices/{answer.json()['id']}").json()
+    assert shown["outside_key"] == {"key": "test", "names": ["as-01.bank.example"]}
+
+
 @refuses("POST /registration-keys", "POST /registration-keys/{key_id}/revoke")
 def test_an_invalid_registration_key_is_rejected(everybody):
     count = RegistrationKey.objects.count()
@@ -176,6 +197,11 @@ def test_an_invalid_registration_key_is_rejected(everybody):
         {"label": "x", "role": "king"},
         {"label": "x", "expires_at": past},
         {"label": "x", "expires_at": "soon"},
+        {"label": "x", "role": "primary", "approves": True},
+        {"label": "x", "role": "primary", "approves": True, "domains": ["a.example"]},
+        {"label": "x", "domains": ["a.example"]},
+        {"label": "x", "networks": ["everywhere"]},
+        {"label": "x", "device": "a b"},
     ):
         problem(everybody.post("registration-keys", invalid), 422)
     assert RegistrationKey.objects.count() == count

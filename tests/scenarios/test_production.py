@@ -34,10 +34,12 @@ Zone.objects.update(refresh_seconds=4, primary_replication_seconds=5,
 KEY = """
 from devices.identity import zone_keys
 from devices.models import Zone
-from devices.registration import keys
+from devices.registration import key_limits, keys
 public_key = zone_keys.get_public_key(Zone.objects.get_zone())
+limits = key_limits.KeyLimits(("acme.example",), ("127.0.0.0/8",))
 print(keys.create_registration_key(
-    public_key, label="second", role="primary", uses=1, approves=True, expires_at=None))
+    public_key, label="second", role="primary", uses=1, approves=True, expires_at=None,
+    limits=limits))
 """
 
 

@@ -19,12 +19,15 @@ from certificates.authority import bootstrap
 from devices.identity import zone_keys
 from devices.models import Device, Zone
 from devices.registration import keys as registration_keys
+from devices.registration.key_limits import NO_LIMITS, KeyLimits
 from pki import keys, names
 from pki.formats import csr
 from pki.protection import sealing
 from wire import authentication, json_codec, messages, server_files, update_messages
 
 ZONE_NAME = "TEST-ZONE"
+# What the keys of test zones approve.
+LIMITS = KeyLimits(("test.example",), ("127.0.0.0/8", "10.0.0.0/8", "2001:db8::/32"))
 DEMO = {"refresh_seconds": 60, "lead_time_seconds": 60, "freeze_seconds": 30}
 
 
@@ -151,6 +154,7 @@ class TestZone:
             uses=1,
             approves=True,
             expires_at=None,
+            limits=NO_LIMITS if role == messages.MANAGED else LIMITS,
         )
         said = host.registration(key.secret)
         response = host.client.generic(

@@ -145,6 +145,12 @@ LISTS = {
             "Expires": "expires_at",
             "Revoked": "revoked_at",
         },
+        {
+            "Approves": "approves",
+            "Domains": "domains",
+            "Networks": "networks",
+            "Device": "device",
+        },
         name="id",
     ),
     "requests": ResourceList(

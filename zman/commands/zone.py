@@ -55,7 +55,29 @@ def _add_keys(keys: Commands) -> None:
     created.add_argument("label", metavar="NAME")
     created.add_argument("--role", default="managed", help="role of the devices")
     created.add_argument("--uses", type=int, default=1, help="number of devices")
-    created.add_argument("--approves", action="store_true", help="approve servers automatically")
+    created.add_argument(
+        "--approves",
+        action="store_true",
+        help="approve servers automatically. Requires --domain and --network",
+    )
+    created.add_argument(
+        "--domain",
+        action="append",
+        metavar="DOMAIN",
+        help="approve servers with names in this domain. Can be specified multiple times",
+    )
+    created.add_argument(
+        "--network",
+        action="append",
+        metavar="CIDR",
+        help="approve devices with addresses in this network. Can be specified multiple times",
+    )
+    created.add_argument(
+        "--device",
+        default="",
+        metavar="DEVICE",
+        help="only this device can use the key, and can be taken over with it",
+    )
     created.add_argument("--until", default="", metavar="TIME", help="expiry, for example +7d")
     add_file_option(created, "write the command to FILE, which only its owner can read")
     keys.alias("make", name="create")
@@ -121,16 +143,16 @@ def remove_stage(api: Console, out: Output, args: Namespace) -> None:
 
 def create_key(api: Console, out: Output, args: Namespace) -> None:
     """Create a registration key. The console shows it only once."""
-    key = api.post(
-        "registration-keys",
-        {
-            "label": args.label,
-            "role": args.role,
-            "uses": args.uses,
-            "approves": args.approves,
-            "expires_at": parse_time(args.until) if args.until else None,
-        },
-    )
+    body: dict[str, Any] = {
+        "label": args.label,
+        "role": args.role,
+        "uses": args.uses,
+        "approves": args.approves,
+        "expires_at": parse_time(args.until) if args.until else None,
+    }
+    limits = {"domains": args.domain, "networks": args.network, "device": args.device}
+    # A console of an earlier version rejects fields that it does not know.
+    key = api.post("registration-keys", body | {k: v for k, v in limits.items() if v})
     if out.is_for_programs:
         out.record(key, "command")
     else:

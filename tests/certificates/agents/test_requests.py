@@ -17,9 +17,10 @@ from devices.identity import zone_keys
 from devices.models import Device
 from devices.registration import keys as registration_keys
 from devices.registration import throttle
+from devices.registration.key_limits import NO_LIMITS
 from systemupdates.models import Assignment, Replica
 from tests.support import walkthrough
-from tests.support.zone import Host
+from tests.support.zone import LIMITS, Host
 from wire import authentication, limits, messages, records, update_messages
 from wire.update_messages import PreflightReport, PreflightResult
 
@@ -193,6 +194,7 @@ def test_any_json_of_a_registration_is_accepted_or_rejected(zone, role):
         uses=100_000,
         approves=True,
         expires_at=None,
+        limits=NO_LIMITS if role == messages.MANAGED else LIMITS,
     )
     valid = Host("new", role, "10.0.0.8").registration(key.secret)
 

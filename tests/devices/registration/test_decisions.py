@@ -242,7 +242,7 @@ def test_administrators_are_notified(zone):
     titles = sorted(Delivery.objects.values_list("title", flat=True))
     assert titles == [
         "as-01 registered with different names, addresses, or keys",
-        "pc-1 was re-registered with a key while it was in contact",
+        "pc-1 was registered a second time with a key",
     ]
     texts = "".join(Delivery.objects.values_list("text", flat=True))
     assert "Address: 127.0.0.1." in texts

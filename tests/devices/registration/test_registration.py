@@ -16,7 +16,7 @@ from devices.identity import zone_keys
 from devices.models import Device, RegistrationKey, Zone, ZoneKey
 from devices.registration import keys as registration_keys
 from devices.registration import registration, throttle
-from tests.support.zone import Host, TestZone
+from tests.support.zone import LIMITS, Host, TestZone
 from wire import json_codec, messages
 from wire.records import replace
 
@@ -124,7 +124,12 @@ def test_an_unapproved_server_does_not_replace_a_registered_one(zone):
 def test_a_reinstalled_server_replaces_itself_with_a_key_that_approves(zone):
     zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
     again = Host("ps-02", messages.PRIMARY, "127.9.0.2")
-    assert register(again, create_key(zone, messages.PRIMARY, approves=True)).status_code == 201
+    assert (
+        register(
+            again, create_key(zone, messages.PRIMARY, approves=True, limits=LIMITS)
+        ).status_code
+        == 201
+    )
     assert Device.objects.get(name="ps-02").state == "registered"
 
 

@@ -10,17 +10,27 @@ from django.test import Client
 from devices.identity import zone_keys
 from devices.models import Device, Role
 from devices.registration import keys, registration, server_names
+from devices.registration.key_limits import NO_LIMITS, KeyLimits
 from faults import Fault
 from tests.support import factories
-from tests.support.zone import Host, TestZone
+from tests.support.zone import LIMITS, Host, TestZone
 from wire import json_codec, messages
 from wire.records import replace
 
 SATELLITE = messages.AUTHENTICATION_SATELLITE
 
 
-def register(zone: TestZone, host: Host, *, approves: bool = True, **changes: Any) -> Any:
+def register(
+    zone: TestZone,
+    host: Host,
+    *,
+    approves: bool = True,
+    limits: KeyLimits | None = None,
+    **changes: Any,
+) -> Any:
     """Register a host that reports other names than its own."""
+    if limits is None:
+        limits = LIMITS if approves and host.role != messages.MANAGED else NO_LIMITS
     key = keys.create_registration_key(
         zone_keys.get_public_key(zone.zone),
         label="test",
@@ -28,6 +38,7 @@ def register(zone: TestZone, host: Host, *, approves: bool = True, **changes: An
         uses=1,
         approves=approves,
         expires_at=None,
+        limits=limits,
     )
     body = json_codec.dump(replace(host.registration(key.secret), **changes))
     url, kind = "/zac/v1/register", "application/json"

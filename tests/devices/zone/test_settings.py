@@ -158,6 +158,29 @@ def test_a_key_is_shown_once_with_the_command_to_run(client):
     assert key.secret not in str(Entry.objects.values())
 
 
+LIMITS = {"approves": "on", "domains": "Lyon.example.com", "networks": "10.1.0.0/16\n10.2.0.0/16"}
+
+
+def test_a_key_that_approves_servers_shows_what_it_approves(client):
+    made = client.post(KEYS_PAGE, build_key_form(role="primary", device="ps-9", **LIMITS))
+    assert made.status_code == 201
+    row = RegistrationKey.objects.get()
+    assert (row.domains, row.networks) == (["lyon.example.com"], ["10.1.0.0/16", "10.2.0.0/16"])
+    shown = client.get(KEYS_PAGE).content.decode()
+    assert "Approves automatically: lyon.example.com; 10.1.0.0/16, 10.2.0.0/16" in shown
+    assert "Only for ps-9" in shown
+    detail = Entry.objects.get(action="registration-key").detail
+    assert (detail["domains"], detail["device"]) == (["lyon.example.com"], "ps-9")
+
+
+@pytest.mark.parametrize("missing", ["domains", "networks"])
+def test_a_key_that_approves_servers_without_limits_is_not_created(client, missing):
+    response = client.post(KEYS_PAGE, build_key_form(role="primary", **{**LIMITS, missing: " "}))
+    assert response.status_code == 422
+    assert "No key was created" in response.context["form"].errors[missing][0]
+    assert not RegistrationKey.objects.exists()
+
+
 def test_the_command_for_a_server_names_what_a_server_needs(client):
     command = client.post(KEYS_PAGE, build_key_form(role="primary")).context["created"]["command"]
     for part in ("--role primary", "--fqdn", "--address", "--port", "--content-port"):

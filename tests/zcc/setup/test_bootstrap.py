@@ -13,7 +13,7 @@ from django.test import Client
 
 from audit.models import Entry
 from certificates.models import Authority, ServerCertificate
-from devices.models import Device, Zone
+from devices.models import Device, RegistrationKey, Zone
 from pki.chains import chains
 from tests.support import public_ca
 from tests.support.public_ca import PublicCA
@@ -99,6 +99,14 @@ def test_the_password_of_a_demo_zone_is_in_a_file_that_only_its_owner_can_read(c
     assert User.objects.get(username="admin").check_password(access["password"])
     assert access["password"] not in output
     assert stat.S_IMODE((tmp_path / "access.json").stat().st_mode) == 0o600
+
+
+def test_the_keys_of_a_demo_zone_approve_its_hosts_only(create):
+    create("--demo")
+    keys = {key.role: key for key in RegistrationKey.objects.all()}
+    assert (keys["managed"].domains, keys["managed"].networks) == ([], [])
+    assert keys["primary"].domains == ["acme.example"]
+    assert keys["primary"].networks == ["127.0.0.0/8", "10.1.2.0/24"]
 
 
 def test_an_empty_password_file_is_rejected(create, tmp_path):

@@ -103,6 +103,23 @@ def test_a_registration_key_is_created_and_revoked(shell):
     assert shell("registration-key", "create", "x", "--role", "king").code == exit_codes.USAGE
 
 
+def test_a_registration_key_that_approves_servers_has_limits(shell):
+    create = ("registration-key", "create", "lyon", "--role", "primary", "--approves")
+    run = shell(*create, "--domain", "lyon.example.com")
+    assert run.code == exit_codes.USAGE
+    assert "No key was created" in run.err
+    limits = ("--domain", "lyon.example.com", "--network", "10.1.0.0/16", "--device", "ps-9")
+    shell.good(*create, *limits)
+    key = RegistrationKey.objects.get()
+    assert (key.domains, key.networks, key.device) == (
+        ["lyon.example.com"],
+        ["10.1.0.0/16"],
+        "ps-9",
+    )
+    listed = shell.good("list", "registration-keys", "-o", "wide").out
+    assert "lyon.example.com" in listed
+
+
 def test_settings_of_the_zone_and_of_a_device_are_changed(shell, zone):
     shell.good("set", "zone", "refresh-seconds=90", "automatic_renewal=no")
     the = Zone.objects.get_zone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import SUPPRESS, ArgumentParser
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from console.access.api_tokens import RIGHTS
 from devices.identity import zone_keys
 from devices.models import Zone
 from devices.registration import keys as registration_keys
+from devices.registration.key_limits import NO_LIMITS, KeyLimits
 from faults import Fault, Invalid
 from wire import messages
 from zcc.runtime import environment
@@ -34,6 +36,10 @@ DEMO = {
     "lead_time_seconds": 60,
     "freeze_seconds": 15,
 }
+
+
+# The usual network of a demo zone.
+LOOPBACK = "127.0.0.0/8"
 
 
 class Command(BaseCommand):
@@ -142,7 +148,7 @@ class Command(BaseCommand):
             warnings = bootstrap.create_zone(
                 request, server, administrator, key_file=options["server_key"], values=values
             )
-            extra = _create_demo_access(administrator) if options["demo"] else {}
+            extra = _create_demo_access(administrator, server) if options["demo"] else {}
             link = "" if password else _create_setup_link(administrator)
         for warning in warnings:
             self.stdout.write(f"Warning: {warning}")
@@ -237,8 +243,22 @@ def _create_setup_link(administrator: bootstrap.Administrator) -> str:
     return setup_links.build_path(link)
 
 
-def _create_demo_access(administrator: bootstrap.Administrator) -> dict[str, str]:
+def _build_demo_limits(server: bootstrap.FirstServer) -> KeyLimits:
+    """Return what the keys of a demo zone approve: hosts in the domain and networks of a server."""
+    parent = server.fqdn.partition(".")[2]
+    lengths = [(text, 64 if ":" in text else 24) for text in server.addresses]
+    networks = [ip_interface(f"{text}/{length}").network for text, length in lengths]
+    return KeyLimits(
+        domains=(parent if "." in parent else server.fqdn,),
+        networks=(LOOPBACK, *map(str, networks)),
+    )
+
+
+def _create_demo_access(
+    administrator: bootstrap.Administrator, server: bootstrap.FirstServer
+) -> dict[str, str]:
     """Create registration keys and an API token for the devices and scripts of a demo zone."""
+    limits = _build_demo_limits(server)
     public = zone_keys.get_public_key(Zone.objects.get_zone())
     keys = {
         role: str(
@@ -249,6 +269,7 @@ def _create_demo_access(administrator: bootstrap.Administrator) -> dict[str, str
                 uses=100_000,
                 approves=True,
                 expires_at=None,
+                limits=NO_LIMITS if role == messages.MANAGED else limits,
             )
         )
         for role in messages.ROLES

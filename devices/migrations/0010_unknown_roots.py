@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     """Store which roots of a device the zone never issued."""
 
     dependencies = [
-        ('devices', '0008_decisions'),
+        ('devices', '0009_key_limits'),
     ]
 
     operations = [
