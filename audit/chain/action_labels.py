@@ -37,6 +37,7 @@ LABELS: dict[str, str | Promise] = {
     "force": _("Activation forced"),
     "found": _("Zone created"),
     "future-ca": _("New CA created"),
+    "certificate-names": _("Names of a certificate approved"),
     "generate-csr": _("CSR requested"),
     "import": _("Certificate imported"),
     "issue": _("Certificates issued"),

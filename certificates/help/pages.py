@@ -80,6 +80,11 @@ TOPICS = (
                 "even if it is in contact."
             ),
             _(
+                "Names that are new in the certificate of a server are shown "
+                "before you approve it. To add names, you need the Certificate "
+                "Authority right."
+            ),
+            _(
                 "The zone settings control the refresh intervals, the minimum "
                 "lead time, the freeze period, and the grace period. The "
                 "allowed range is shown next to each setting."

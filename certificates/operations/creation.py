@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from administrators.models import Policies
 from audit.models import Entry
 from certificates.authority.key_operations import get_initiating_server, get_online_primary
+from certificates.issuance import name_changes
 from certificates.issuance.names import build_csr_parameters, check_common_name, check_names
 from certificates.models import Authority, FutureCertificate, Operation
 from certificates.operations import requests
@@ -284,12 +285,11 @@ def _create_future_certificates(
                 **extra,
             },
             manual_csr=manual_csr,
+            authority=operation.authority if operation.kind == Kind.REMINT_SERVER else None,
         )
         for server in servers
     ]
-    if isinstance(request, requests.RemintServersRequest):
-        for row in rows:
-            row.authority = operation.authority
+    name_changes.record_changes(operation, rows)
     try:
         with transaction.atomic():
             FutureCertificate.objects.bulk_create(rows)

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from certificates import tasks
 from certificates.authority import gates as authority_gates
-from certificates.issuance import imports, requests
+from certificates.issuance import imports, name_changes, requests
 from certificates.issuance.imports import ImportResult
 from certificates.models import Draft, FutureCertificate
 from certificates.operations.presentation import wizard
@@ -183,6 +183,7 @@ def _render_generate_dialog(
         "here": reverse("certificates:generate_csr", args=[draft.pk]),
         "chosen": chosen,
         "submit": _("OK"),
+        **name_changes.build_context(chosen),
     }
     return render_dialog(request, f"{FOLDER}generate_csr.html", context, form=form)
 

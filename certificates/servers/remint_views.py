@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods
 
 from certificates import tasks
 from certificates.authority import gates
+from certificates.issuance import name_changes
 from certificates.models import Authority, Draft, Operation
 from certificates.operations import creation, requests
 from certificates.operations.activation_time import get_limits
@@ -176,6 +177,10 @@ def _render_step(request: ZoneRequest, draft: Draft, step: Step, form: BaseForm)
     }
     if isinstance(form, NamedActivationForm):
         context |= build_limits_context(form.limits, timezone.now())
+        included = [server for part in _split_selection(draft) for server in part]
+        context |= name_changes.build_context(
+            _get_included_servers(draft) if step == ACTIVATION else included
+        )
     return wizard.render_step(request, step, context, form=form)
 
 

@@ -18,6 +18,7 @@ from devices.inventory.views import RIGHT, RIGHT_LABEL
 from devices.middleware import ZoneRequest
 from devices.models import Device
 from devices.registration import changes, registration, replacement
+from devices.registration.certificate_names import ADD_NAMES
 from devices.zone.views import may_approve
 from faults import Invalid
 
@@ -33,9 +34,13 @@ def _get_device(pk: UUID) -> Device:
 def approve(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Approve a server that is waiting for approval."""
     found = _get_device(pk)
-    registration.approve(found, epoch=_get_epoch(request))
+    registration.approve(found, epoch=_get_epoch(request), may_add_names=_may_add_names(request))
     message = _("%s has been approved. It joins the zone at its next refresh.") % found.name
     return close_dialog(request, reverse("devices:device", args=[pk]), message=message)
+
+
+def _may_add_names(request: ZoneRequest) -> bool:
+    return request.user.has_perm(ADD_NAMES)
 
 
 def _get_epoch(request: ZoneRequest) -> int:
@@ -54,7 +59,7 @@ def _get_epoch(request: ZoneRequest) -> int:
 def replace(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Retire the device whose name a waiting device registered with, and approve it instead."""
     found = _get_device(pk)
-    registration.replace(found, epoch=_get_epoch(request))
+    registration.replace(found, epoch=_get_epoch(request), may_add_names=_may_add_names(request))
     message = _("%s has been replaced. The new device joins the zone at its next refresh.")
     return close_dialog(request, reverse("devices:device", args=[pk]), message=message % found.name)
 
@@ -65,7 +70,7 @@ def decide_change(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Approve or reject the change that a server has requested."""
     found, at = _get_device(pk), request.POST.get("at", "")
     if request.POST.get("decision") == "approve":
-        changes.approve_change(found, at=at)
+        changes.approve_change(found, at=at, may_add_names=_may_add_names(request))
         message = _("The change of %s has been approved.") % found.name
     else:
         changes.reject_change(found, at=at)

@@ -12,6 +12,7 @@ from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import Field
 
+from console.access.api_tokens import has_right
 from console.rest.api import (
     Page,
     Paging,
@@ -25,6 +26,7 @@ from devices.inventory import tables
 from devices.inventory.forms import MAX_DNS_NAMES
 from devices.models import Device, Zone
 from devices.registration import changes, registration
+from devices.registration.certificate_names import ADD_NAMES, NameChange, find_requested_change
 from devices.registration.states import DeviceState
 from devices.zone import settings
 from faults import Fault, Invalid
@@ -50,6 +52,13 @@ class RequestedChangeOut(Schema):
     at: str
     address: str
     changes: list[ChangedValueOut]
+
+
+class CertificateNamesOut(Schema):
+    """The names that a decision adds to the certificate of a server and removes from it."""
+
+    added: list[str]
+    removed: list[str]
 
 
 class OutsideKeyOut(Schema):
@@ -83,6 +92,9 @@ class DeviceOut(Schema):
     replicates: bool
     clock_skew_seconds: float
     requested_change: RequestedChangeOut | None
+    certificate_names: CertificateNamesOut | None = Field(
+        description="null if no decision on this device is pending"
+    )
     outside_key: OutsideKeyOut | None
     replaces_id: UUID | None
     released_until: datetime | None
@@ -91,6 +103,12 @@ class DeviceOut(Schema):
     def resolve_unknown_roots(device: Device) -> list[str]:
         """Return the digests of the roots that the device trusts but the zone never issued."""
         return device.unknown_roots.split()
+
+    @staticmethod
+    def resolve_certificate_names(device: Device) -> NameChange | None:
+        """Return what changes in the certificate if the pending decision is an approval."""
+        is_pending = device.state == DeviceState.WAITING or device.requested_change
+        return find_requested_change(device) if is_pending else None
 
     @staticmethod
     def resolve_outside_key(device: Device) -> dict[str, Any] | None:
@@ -157,10 +175,12 @@ class DnsNamesIn(RequestBody):
 def set_dns_names(request: HttpRequest, device_id: str, body: DnsNamesIn) -> Any:
     """Set the additional DNS names of a server.
 
-    They take effect the next time its certificate is reminted.
+    They take effect the next time its certificate is reminted. Names that the certificate does
+    not have require the right Certificate Authority, too.
     """
     device = get_by_guid(Device.objects.all(), device_id)
-    registration.save_dns_names(device, list(dict.fromkeys(map(_dns_name, body.dns_names))))
+    names = list(dict.fromkeys(map(_dns_name, body.dns_names)))
+    registration.save_dns_names(device, names, may_add_names=has_right(request, ADD_NAMES))
     device.refresh_from_db()
     return device
 
@@ -196,10 +216,11 @@ def _dns_name(name: str) -> str:
 def approve_device(request: HttpRequest, device_id: str, epoch: int | None = None) -> Any:
     """Approve a server that is waiting for approval.
 
-    With `epoch`, a registration that was made later is not approved.
+    With `epoch`, a registration that was made later is not approved. Names that the certificate
+    of the server does not have require the right Certificate Authority, too.
     """
     device = get_by_guid(Device.objects.all(), device_id)
-    registration.approve(device, epoch=epoch)
+    registration.approve(device, epoch=epoch, may_add_names=has_right(request, ADD_NAMES))
     return reload(device)
 
 

@@ -8,10 +8,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Router
 
+from console.access.api_tokens import has_right
 from console.rest.api import RequestBody, Text, get_by_guid, require
 from devices.inventory.api import APPROVE, DeviceOut, reload
 from devices.models import Device
 from devices.registration import changes, registration, replacement
+from devices.registration.certificate_names import ADD_NAMES
 
 router = Router()
 
@@ -22,10 +24,11 @@ router = Router()
 def replace_device(request: HttpRequest, device_id: str, epoch: int | None = None) -> Any:
     """Approve a device that is waiting with the name of another one, which is retired.
 
-    With `epoch`, a registration that was made later is not approved.
+    With `epoch`, a registration that was made later is not approved. For a server, this requires
+    the right Certificate Authority, too.
     """
     device = get_by_guid(Device.objects.all(), device_id)
-    registration.replace(device, epoch=epoch)
+    registration.replace(device, epoch=epoch, may_add_names=has_right(request, ADD_NAMES))
     return reload(device)
 
 
@@ -52,9 +55,12 @@ class ChangeDecisionIn(RequestBody):
     tags=["devices"],
 )
 def approve_change(request: HttpRequest, device_id: str, body: ChangeDecisionIn) -> Any:
-    """Approve the change that a server has reported. The server gets a new certificate."""
+    """Approve the change that a server has reported. The server gets a new certificate.
+
+    Names that its certificate does not have require the right Certificate Authority, too.
+    """
     device = get_by_guid(Device.objects.all(), device_id)
-    changes.approve_change(device, at=body.at)
+    changes.approve_change(device, at=body.at, may_add_names=has_right(request, ADD_NAMES))
     return reload(device)
 
 

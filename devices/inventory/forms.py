@@ -6,13 +6,15 @@ from typing import Any, cast
 
 from django import forms
 from django.contrib.humanize.templatetags.humanize import intcomma
+from django.http import QueryDict
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from console.pages import formatting
 from console.pages.formatting import DurationField
 from console.pages.forms import ReauthenticationForm, zone_choices
-from devices.models import Role
+from devices.models import Device, Role
+from devices.registration.certificate_names import find_added
 from devices.registration.key_limits import KeyLimits
 from devices.zone.settings import SETTINGS, ContentSettings, Setting
 from faults import Fault
@@ -66,9 +68,27 @@ class SettingsForm(forms.Form):
             "Enter one name per line. The names are included in the server "
             "certificate the next time it is reminted with “Include any "
             "additional DNS names for each server” selected. The current "
-            "certificate does not change."
+            "certificate does not change. Names that the certificate does not "
+            "have can be added only with the Certificate Authority right."
         ),
     )
+    confirmed = forms.CharField(required=False, max_length=20_000, widget=forms.HiddenInput)
+
+    new_names: tuple[str, ...] = ()
+    """The new names that the administrator must confirm."""
+
+    def is_confirmed(self, device: Device, *, may_add_names: bool) -> bool:
+        """Return False if the page must first show the new names of the certificate.
+
+        An administrator who must not add names gets an error of the service instead.
+        """
+        added = find_added(device, self.cleaned_data["dns_names"])
+        confirmed = self.cleaned_data["confirmed"].split()
+        if not may_add_names or set(added) <= set(confirmed):
+            return True
+        self.new_names = tuple(added)
+        self.data = {**cast("QueryDict", self.data).dict(), "confirmed": " ".join(added)}
+        return False
 
 
 class ContentForm(forms.Form):

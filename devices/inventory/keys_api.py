@@ -12,6 +12,7 @@ from ninja import Query, Router, Schema
 from ninja.responses import Status
 from pydantic import Field
 
+from console.access.api_tokens import has_right
 from console.rest.api import (
     Page,
     Paging,
@@ -26,6 +27,7 @@ from devices.identity import zone_keys
 from devices.inventory.api import APPROVE
 from devices.models import RegistrationKey, Role, Zone
 from devices.registration import key_limits, keys
+from devices.registration.certificate_names import ADD_NAMES
 from faults import Invalid
 
 router = Router()
@@ -105,9 +107,15 @@ def list_registration_keys(request: HttpRequest, paging: Query[Paging]) -> Any:
     tags=["devices"],
 )
 def create_registration_key(request: HttpRequest, body: RegistrationKeyIn) -> Any:
-    """Create a registration key. The key is returned only once."""
+    """Create a registration key. The key is returned only once.
+
+    A key that approves servers with a certificate requires the right Certificate Authority, too.
+    """
     if body.expires_at is not None and body.expires_at <= timezone.now():
         raise Invalid(_("The expiration date is in the past."), field="expires_at")
+    keys.check_may_create(
+        body.role, approves=body.approves, may_add_names=has_right(request, ADD_NAMES)
+    )
     created = keys.create_registration_key(
         zone_keys.get_public_key(Zone.objects.get_zone()),
         label=body.label,

@@ -23,7 +23,8 @@ from devices.inventory import tables as inventory_tables
 from devices.inventory.forms import ContentForm, SettingsForm
 from devices.middleware import ZoneRequest
 from devices.models import Device, Role
-from devices.registration import changes, registration
+from devices.registration import certificate_names, changes, registration, server_names
+from devices.registration.certificate_names import ADD_NAMES
 from devices.registration.states import DEVICE, DeviceState
 from devices.zone import settings as zone_settings
 from pki.certificates.details import get_details
@@ -111,6 +112,8 @@ def device(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "next_states": DEVICE.transitions[found.state],
         "unknown_roots": found.unknown_roots.split(),
         "change": changes.describe_change(found),
+        "name_change": certificate_names.find_requested_change(found),
+        "may_add_names": request.user.has_perm(ADD_NAMES),
         "replacements": found.replacements.filter(state=DeviceState.WAITING),
         "released": found.released_until is not None and found.released_until > now,
         "assignments": assignments,
@@ -143,12 +146,16 @@ def settings(request: ZoneRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST" and not request.user.has_perm(RIGHT):
         raise missing_right(str(RIGHT_LABEL))
     data = request.POST if request.method == "POST" else None
+    may_add_names = request.user.has_perm(ADD_NAMES)
     form = SettingsForm(data, initial={"dns_names": found.dns_names})
     if form.is_valid():
         with show_faults_on(form):
-            registration.save_dns_names(found, form.cleaned_data["dns_names"])
-            messages.success(request, _("The settings of %s have been saved.") % found.name)
-            return HttpResponseRedirect(reverse("devices:settings", args=[pk]))
+            names = form.cleaned_data["dns_names"]
+            server_names.check(server_names.ServerNames.of(found, dns_names=tuple(names)))
+            if form.is_confirmed(found, may_add_names=may_add_names):
+                registration.save_dns_names(found, names, may_add_names=may_add_names)
+                messages.success(request, _("The settings of %s have been saved.") % found.name)
+                return HttpResponseRedirect(reverse("devices:settings", args=[pk]))
     return _render_settings(request, found, form=form, content_form=_content_form(found))
 
 

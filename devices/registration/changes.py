@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from audit.chain import actor
 from audit.models import Entry
 from devices.models import Device, Zone, ZoneKey
-from devices.registration import server_names, validation
+from devices.registration import certificate_names, server_names, validation
 from faults import Conflict
 from pki import names
 from pki.errors import BadName
@@ -138,10 +138,11 @@ def _compare(device: Device, after: dict[str, Any]) -> dict[str, Any]:
 
 
 @transaction.atomic
-def approve_change(device: Device, *, at: str = "") -> None:
+def approve_change(device: Device, *, may_add_names: bool, at: str = "") -> None:
     """Put a requested change into force. The server gets a certificate for it.
 
-    `at` is the time of the request that the administrator has read.
+    `at` is the time of the request that the administrator has read. Raises Forbidden if the
+    certificate needs new names and not `may_add_names`.
     """
     Zone.objects.lock()
     Entry.objects.lock_checkpoint()
@@ -149,6 +150,8 @@ def approve_change(device: Device, *, at: str = "") -> None:
     after = row.requested_change["after"]
     wanted = {name: after[name] for name in ("fqdn", "addresses") if name in after}
     server_names.check(server_names.ServerNames.of(row, **wanted))
+    change = certificate_names.find_requested_change(row)
+    certificate_names.approve_names(row, change, may_add_names=may_add_names)
     detail = _compare(row, after)
     apply_values(row, after)
     row.requested_change = {}

@@ -17,9 +17,10 @@ from django.utils.translation import gettext_lazy
 from audit.chain import actor
 from audit.models import Entry
 from devices.models import Device, RegistrationKey, Role
+from devices.registration.certificate_names import ADD_NAMES_LABEL
 from devices.registration.key_limits import NO_LIMITS, KeyLimits, check_limits
 from faults import Forbidden, NotFound
-from wire import registration_key
+from wire import messages, registration_key
 
 
 class InvalidRegistrationKey(Forbidden):
@@ -30,6 +31,20 @@ class InvalidRegistrationKey(Forbidden):
 
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def check_may_create(role: str, *, approves: bool, may_add_names: bool) -> None:
+    """Raise Forbidden if servers get certificates with a key without the right to add names."""
+    if approves and role in messages.CERTIFIED_ROLES and not may_add_names:
+        raise Forbidden(
+            _(
+                "Servers that register with this key get a certificate automatically. "
+                "Creating it requires the “%(right)s” right. No key was created."
+            )
+            % {"right": ADD_NAMES_LABEL},
+            action=_("Create a key that does not approve servers automatically."),
+            field="approves",
+        )
 
 
 @transaction.atomic

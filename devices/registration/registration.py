@@ -13,7 +13,14 @@ from django.utils.translation import gettext as _
 from audit.models import Entry
 from devices.models import Device, Role, Zone
 from devices.registration import approval as approvals
-from devices.registration import changes, keys, replacement, server_names, validation
+from devices.registration import (
+    certificate_names,
+    changes,
+    keys,
+    replacement,
+    server_names,
+    validation,
+)
 from devices.registration.approval import Approval
 from devices.registration.states import DeviceState
 from faults import Conflict, Refused
@@ -186,10 +193,11 @@ def unregister(device: Device) -> None:
 
 
 @transaction.atomic
-def approve(device: Device, *, epoch: int | None = None) -> None:
+def approve(device: Device, *, may_add_names: bool, epoch: int | None = None) -> None:
     """Approve a device that is waiting for approval, with its own name.
 
     `epoch` is the registration that the administrator has read. A later one is not approved.
+    Raises Forbidden if its certificate needs new names and not `may_add_names`.
     """
     Zone.objects.lock()
     _check_epoch(device, epoch)
@@ -200,6 +208,8 @@ def approve(device: Device, *, epoch: int | None = None) -> None:
         )
     if device.role != Role.MANAGED:
         server_names.check(server_names.ServerNames.of(device))
+    change = certificate_names.find_change(device)
+    certificate_names.approve_names(device, change, may_add_names=may_add_names)
     Device.objects.transition(
         device,
         DeviceState.REGISTERED,
@@ -212,7 +222,7 @@ def approve(device: Device, *, epoch: int | None = None) -> None:
 
 
 @transaction.atomic
-def replace(device: Device, *, epoch: int | None = None) -> None:
+def replace(device: Device, *, may_add_names: bool, epoch: int | None = None) -> None:
     """Retire the device whose name a waiting device registered with, and approve it instead."""
     Zone.objects.lock()
     _check_epoch(device, epoch)
@@ -220,7 +230,7 @@ def replace(device: Device, *, epoch: int | None = None) -> None:
     if old.state != DeviceState.RETIRED:
         _remove(old, DeviceState.RETIRED)
     replacement.take_settings(device, old)
-    approve(device)
+    approve(device, may_add_names=may_add_names)
 
 
 def _check_epoch(device: Device, epoch: int | None) -> None:
@@ -248,13 +258,18 @@ def _remove(device: Device, state: DeviceState) -> None:
 
 
 @transaction.atomic
-def save_dns_names(device: Device, dns_names: list[str]) -> None:
-    """Save the additional DNS names of a server, with an audit entry if they changed."""
+def save_dns_names(device: Device, dns_names: list[str], *, may_add_names: bool) -> None:
+    """Save the additional DNS names of a server, with an audit entry if they changed.
+
+    Raises Forbidden for names that its certificate does not have unless `may_add_names`.
+    """
     Zone.objects.lock()
     row = Device.objects.select_for_update().get(pk=device.pk)
     if row.dns_names == dns_names:
         return
     server_names.check(server_names.ServerNames.of(row, dns_names=tuple(dns_names)))
+    added = certificate_names.find_added(row, dns_names)
+    certificate_names.check_added(row, added, may_add_names=may_add_names)
     Device.objects.filter(pk=device.pk).update(dns_names=dns_names)
     Entry.objects.record(
         "device-settings",

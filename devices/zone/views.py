@@ -20,6 +20,7 @@ from devices.inventory.forms import KeyForm, ZoneSettingsForm
 from devices.middleware import ZoneRequest
 from devices.models import Device, RegistrationKey, Role, Zone
 from devices.registration import keys as registration_keys
+from devices.registration.certificate_names import ADD_NAMES, find_requested_change
 from devices.registration.states import DeviceState
 from devices.zone import settings as zone_settings
 
@@ -65,6 +66,7 @@ def keys(request: ZoneRequest) -> HttpResponse:
         with show_faults_on(form):
             created = _create_key(request, form)
             form = KeyForm(request)
+    waiting = Device.objects.filter(state=DeviceState.WAITING).select_related("replaces")
     context = {
         "nav": "registration",
         "now": timezone.now(),
@@ -72,9 +74,8 @@ def keys(request: ZoneRequest) -> HttpResponse:
         "created": created,
         "keys": RegistrationKey.objects.order_by("-pk")[:MAX_KEYS_SHOWN],
         "usable": set(RegistrationKey.objects.usable(timezone.now()).values_list("pk", flat=True)),
-        "waiting": Device.objects.filter(state=DeviceState.WAITING)
-        .select_related("replaces")
-        .order_by("name"),
+        "waiting": [(device, find_requested_change(device)) for device in waiting.order_by("name")],
+        "may_add_names": request.user.has_perm(ADD_NAMES),
         "changed": Device.objects.registered()
         .exclude(role=Role.MANAGED)
         .exclude(requested_change={}),
@@ -89,6 +90,11 @@ def keys(request: ZoneRequest) -> HttpResponse:
 def _create_key(request: ZoneRequest, form: KeyForm) -> dict[str, Any]:
     """Create a registration key and return the key and its command for the page."""
     values = form.cleaned_data
+    registration_keys.check_may_create(
+        values["role"],
+        approves=values["approves"],
+        may_add_names=request.user.has_perm(ADD_NAMES),
+    )
     key = registration_keys.create_registration_key(
         zone_keys.get_public_key(request.zone),
         label=values["label"],

@@ -57,6 +57,19 @@ def get_details(pem: str) -> CertificateDetails:
         raise BadCertificate("The certificate cannot be parsed completely.") from error
 
 
+def get_names(pem: str) -> tuple[str, ...]:
+    """Return the DNS names and IP addresses in the first certificate of a PEM text.
+
+    Faster than all details. Raises BadCertificate.
+    """
+    certificate = loading.load_certificate(pem)
+    found = loading.get_extension(certificate, x509.SubjectAlternativeName)
+    if not isinstance(found, x509.SubjectAlternativeName):
+        return ()
+    names = build.parse_alternative_names(found)
+    return (*names.dns, *names.addresses)
+
+
 def get_digest(pem: str) -> str:
     """Return the SHA-256 of the DER of a certificate in lower-case hex."""
     return hashlib.sha256(_get_der(pem)).hexdigest()

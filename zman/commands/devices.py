@@ -20,6 +20,7 @@ ACTIONS = {
 }
 
 CHANGE_ACTIONS = ("approve-change", "reject-change")
+ADDING_ACTIONS = ("approve", "replace", "approve-change")
 
 
 def add_commands(commands: Commands) -> None:
@@ -38,6 +39,11 @@ def run_action(api: Console, out: Output, args: Namespace) -> None:
         for value in requested["changes"]:
             out.say(f"{value['name']}: {value['before']} -> {value['after']}")
         words = f"{words} of"
+    names = device.get("certificate_names") or {}
+    if args.action in ADDING_ACTIONS and names.get("added"):
+        out.say(f"New in this certificate: {', '.join(names['added'])}")
+    if args.action in ADDING_ACTIONS and names.get("removed"):
+        out.say(f"No longer in this certificate: {', '.join(names['removed'])}")
     out.confirm(f"{words} {device['name']}?", yes=args.yes)
     changed = api.post(f"devices/{device['id']}/{args.action}", body)
     out.result(changed, f"{device['name']} is {changed['state']}.")

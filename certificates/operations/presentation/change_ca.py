@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from certificates import tasks
 from certificates.authority import gates
+from certificates.issuance import name_changes
 from certificates.models import Draft, Operation
 from certificates.operations import creation, requests
 from certificates.operations.activation_time import get_limits
@@ -145,6 +146,7 @@ def _show(request: ZoneRequest, draft: Draft | None, step: Step, form: BaseForm)
         context |= _build_chain_context(draft)
     if isinstance(form, ActivationStep):
         context |= build_limits_context(form.limits, timezone.now())
+        context |= name_changes.build_context(Device.objects.certified())
         context["chosen"] = draft.data.get("authority", {}) if draft is not None else {}
         context |= _build_backup_context(draft)
     return wizard.render_step(request, step, context, form=form)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from certificates import tasks
 from certificates.authority import gates
+from certificates.issuance import name_changes
 from certificates.models import Authority, Operation
 from certificates.operations import creation
 from certificates.operations.activation_time import ActivationLimits, get_limits
@@ -22,6 +23,7 @@ from certificates.operations.presentation.forms import RemintCAForm
 from console.pages.forms import format_utc, format_zone
 from console.pages.responses import render_dialog, require_right, show_faults_on
 from devices.middleware import ZoneRequest
+from devices.models import Device
 from faults import Conflict
 from pki.certificates.details import get_details
 
@@ -66,9 +68,9 @@ def remint_ca(request: ZoneRequest) -> HttpResponse:
             tasks.enqueue_step_on_commit(operation)
         if not form.errors:
             return wizard.close_after_start(request, operation, form.early_note())
-    return render_dialog(
-        request, "certificates/dialogs/remint_ca.html", build_limits_context(found, now), form=form
-    )
+    context = build_limits_context(found, now)
+    context |= name_changes.build_context(Device.objects.certified())
+    return render_dialog(request, "certificates/dialogs/remint_ca.html", context, form=form)
 
 
 def check_button(button: gates.Button) -> None:

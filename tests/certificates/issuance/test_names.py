@@ -38,7 +38,7 @@ def test_a_server_that_waits_for_approval_gets_no_certificate(zone):
     register(zone, Host("as-01", SATELLITE, "10.1.1.1"), approves=False)
     assert not signing.has_pending_csrs(Authority.objects.current())
     assert sign().state == FutureState.AWAITED
-    registration.approve(Device.objects.get(name="as-01"))
+    registration.approve(Device.objects.get(name="as-01"), may_add_names=True)
     assert signing.has_pending_csrs(Authority.objects.current())
     assert sign().state == FutureState.CREATED
 

@@ -238,7 +238,9 @@ ACTIONS = {
     ),
     "change the settings of a device": (
         None,
-        lambda z: registration.save_dns_names(z.device(z.first), ["new.test.example"]),
+        lambda z: registration.save_dns_names(
+            z.device(z.first), ["new.test.example"], may_add_names=True
+        ),
     ),
     "make a token": (None, lambda z: tokens.create_token(first(), "t", rights=[], expires_at=None)),
     "revoke an API token": (

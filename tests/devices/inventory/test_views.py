@@ -94,7 +94,9 @@ def test_a_managed_device_has_no_certificates_pane(client):
 
 
 def save(client, server, text):
-    return client.post(f"/devices/{server.pk}/settings/", {"dns_names": text})
+    """Save names. The page has shown the new ones."""
+    confirmed = {"confirmed": " ".join(text.lower().split())}
+    return client.post(f"/devices/{server.pk}/settings/", {"dns_names": text, **confirmed})
 
 
 def test_additional_dns_names_are_saved_one_per_line(client):

@@ -68,7 +68,7 @@ def test_a_change_that_a_server_reports_waits_for_a_decision(zone, name):
     entry = Entry.objects.get(action="request-change")
     assert entry.detail[name] == {"before": before[name], "after": CHANGES[name][name]}
 
-    changes.approve_change(device, at=device.requested_change["at"])
+    changes.approve_change(device, at=device.requested_change["at"], may_add_names=True)
     after = zone.device(host)
     assert changes.get_recorded(after)[name] == CHANGES[name][name]
     assert after.requested_change == {}
@@ -88,7 +88,7 @@ def test_the_vault_keys_of_a_primary_server_are_fixed(zone):
     assert (after.vault_key, after.ca_vault_key) == (before.vault_key, before.ca_vault_key)
     assert ZoneKey.objects.filter(server=after).count() == 2
     assert [c["name"] for c in changes.describe_change(after)] == ["vault_key", "ca_vault_key"]
-    changes.approve_change(after)
+    changes.approve_change(after, may_add_names=True)
     assert not ZoneKey.objects.filter(server=after).exists()
 
 
@@ -108,7 +108,7 @@ def test_a_server_withdraws_its_change(zone):
     device = zone.device(host)
     assert device.requested_change == {}
     with pytest.raises(Fault, match="No change of as-01 is waiting"):
-        changes.approve_change(device)
+        changes.approve_change(device, may_add_names=True)
 
 
 def test_a_change_that_was_not_read_is_not_approved(zone):
@@ -117,7 +117,7 @@ def test_a_change_that_was_not_read_is_not_approved(zone):
     read = zone.device(host).requested_change["at"]
     return_as(host, **CHANGES["fqdn"])
     with pytest.raises(Fault, match="different change"):
-        changes.approve_change(zone.device(host), at=read)
+        changes.approve_change(zone.device(host), at=read, may_add_names=True)
     assert zone.device(host).fqdn == "as-01.test.example"
 
 
@@ -145,7 +145,9 @@ def test_a_registration_that_was_not_read_is_not_approved(zone):
     read = Device.objects.get(name="as-01")
     register(zone, host, approves=False, fqdn="other.test.example")
     with pytest.raises(Fault, match="registered again since"):
-        registration.approve(Device.objects.get(name="as-01"), epoch=read.credential_epoch)
+        registration.approve(
+            Device.objects.get(name="as-01"), epoch=read.credential_epoch, may_add_names=True
+        )
     assert Device.objects.get(name="as-01").state == "waiting"
 
 
@@ -174,12 +176,12 @@ def test_a_device_in_contact_is_not_taken_over_by_its_name(zone, role):
 
 def test_the_device_that_waits_can_replace_the_old_one(zone):
     real = satellite(zone)
-    registration.save_dns_names(zone.device(real), ["www.test.example"])
+    registration.save_dns_names(zone.device(real), ["www.test.example"], may_add_names=True)
     answer = register(zone, Host("as-01", SATELLITE, "10.1.1.1")).json()
     second = Device.objects.get(pk=answer["id"])
     with pytest.raises(Fault, match=r"belongs to as-01"):
-        registration.approve(second)
-    registration.replace(second, epoch=second.credential_epoch)
+        registration.approve(second, may_add_names=True)
+    registration.replace(second, epoch=second.credential_epoch, may_add_names=True)
     second.refresh_from_db()
     assert (second.name, second.state, second.replaces) == ("as-01", "registered", None)
     assert second.dns_names == ["www.test.example"]
@@ -191,7 +193,7 @@ def test_the_device_that_waits_can_replace_the_old_one(zone):
 def test_a_managed_device_that_waits_can_keep_its_own_name(zone):
     zone.join("pc-1").refresh()
     answer = register(zone, Host("pc-1", messages.MANAGED, "10.1.1.1")).json()
-    registration.approve(Device.objects.get(pk=answer["id"]))
+    registration.approve(Device.objects.get(pk=answer["id"]), may_add_names=True)
     assert Device.objects.get(pk=answer["id"]).name == "pc-1 (2)"
     assert Device.objects.get(name="pc-1").state == "registered"
 

@@ -88,7 +88,7 @@ def test_a_server_outside_the_limits_waits_and_gets_no_certificate(zone, case):
     assert note in page.get(reverse("devices:device", args=[device.pk])).content.decode()
     assert note in page.get(reverse("zone:keys")).content.decode()
 
-    registration.approve(device)
+    registration.approve(device, may_add_names=True)
     device.refresh_from_db()
     assert (device.state, device.outside_key) == ("registered", {})
 
@@ -123,7 +123,7 @@ def test_a_server_is_not_taken_over_with_a_key_that_does_not_approve_its_names(z
 
 def test_additional_dns_names_that_a_row_keeps_must_be_approved(zone):
     device = join(zone)
-    registration.save_dns_names(device, ["www.bank.example"])
+    registration.save_dns_names(device, ["www.bank.example"], may_add_names=True)
     registration.unregister(device)
     again = join(zone)
     assert (again.pk, again.state) == (device.pk, "waiting")

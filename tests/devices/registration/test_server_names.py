@@ -58,7 +58,7 @@ TAKEN: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", TAKEN)
 def test_a_server_cannot_register_with_what_another_server_has(zone, case):
     zone.join("as-01", SATELLITE, "2001:db8::20")
-    registration.save_dns_names(zone.device(zone.first), ["www.test.example"])
+    registration.save_dns_names(zone.device(zone.first), ["www.test.example"], may_add_names=True)
     response = register(zone, Host("rogue", SATELLITE, "10.1.1.1"), **TAKEN[case])
     assert response.status_code == 409
     problem = response.json()
@@ -122,9 +122,9 @@ def test_a_server_is_not_approved_with_what_another_server_has(zone):
         host = Host(name, SATELLITE, "10.1.1.1")
         sent = register(zone, host, approves=False, fqdn="as.test.example")
         assert sent.status_code == 201
-    registration.approve(Device.objects.get(name="as-01"))
+    registration.approve(Device.objects.get(name="as-01"), may_add_names=True)
     with pytest.raises(Fault, match=r"as.test.example belongs to as-01"):
-        registration.approve(Device.objects.get(name="as-02"))
+        registration.approve(Device.objects.get(name="as-02"), may_add_names=True)
     assert Device.objects.get(name="as-02").state == "waiting"
 
 
@@ -136,7 +136,7 @@ def test_an_additional_name_is_not_of_another_server_or_the_console(zone, settin
     zone.join("as-01", SATELLITE, "10.1.1.1")
     device = Device.objects.get(name="as-01")
     with pytest.raises(Fault):
-        registration.save_dns_names(device, ["www.test.example", name])
+        registration.save_dns_names(device, ["www.test.example", name], may_add_names=True)
     assert Device.objects.get(name="as-01").dns_names == []
 
 
@@ -145,7 +145,9 @@ def test_primary_servers_can_share_the_name_of_the_console(zone, settings):
     settings.CSRF_TRUSTED_ORIGINS = ["https://console.test.example"]
     zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
     for name in ("ps-01", "ps-02"):
-        registration.save_dns_names(Device.objects.get(name=name), ["console.test.example"])
+        registration.save_dns_names(
+            Device.objects.get(name=name), ["console.test.example"], may_add_names=True
+        )
     with pytest.raises(Fault, match="belongs to ps-01"):
         server_names.check(server_names.ServerNames(None, Role.PRIMARY, "console.test.example", ()))
 

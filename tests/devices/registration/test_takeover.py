@@ -30,7 +30,7 @@ def test_a_waiting_device_does_not_replace_a_device_that_was_taken_over_since(zo
     second = Device.objects.get(pk=stranger["id"])
     assert second.state == "retired"
     with pytest.raises(Conflict):
-        registration.replace(second, epoch=second.credential_epoch)
+        registration.replace(second, epoch=second.credential_epoch, may_add_names=True)
     assert zone.device(real).state == "registered"
 
 
@@ -49,14 +49,14 @@ def test_replace_is_rejected_if_a_third_device_has_the_name(zone):
     registration.retire(zone.device(real))
     register(zone, Host("as-01", SATELLITE, "10.1.1.1"))
     with pytest.raises(Conflict, match="has registered since"):
-        registration.replace(Device.objects.get(pk=waiting["id"]))
+        registration.replace(Device.objects.get(pk=waiting["id"]), may_add_names=True)
 
 
 def test_only_a_waiting_device_is_approved(zone):
     real = satellite(zone)
     registration.unregister(zone.device(real))
     with pytest.raises(Conflict, match="not waiting for approval"):
-        registration.approve(zone.device(real))
+        registration.approve(zone.device(real), may_add_names=True)
 
 
 @pytest.mark.parametrize("epoch", ["", "x", "9" * 5000, "-1"])
@@ -86,7 +86,7 @@ def test_a_change_that_is_reported_again_stays_the_one_that_was_read(zone):
     return_as(host, port=9443)
     read = zone.device(host).requested_change["at"]
     return_as(host, port=9443)
-    changes.approve_change(zone.device(host), at=read)
+    changes.approve_change(zone.device(host), at=read, may_add_names=True)
     assert zone.device(host).port == 9443
 
 
