@@ -10,7 +10,11 @@ from uuid import UUID
 from django.db import transaction
 
 from certificates.agents.status_reports import update_device_status
-from certificates.issuance.requests import create_initial_certificate, request_new_csr
+from certificates.issuance.requests import (
+    create_initial_certificate,
+    rebuild_csr_parameters,
+    request_new_csr,
+)
 from certificates.models import Authority, FutureCertificate, Operation
 from certificates.operations import distribution
 from certificates.trust import roots, trust_list
@@ -63,7 +67,7 @@ def assign_pending_work(device: Device) -> None:
     if not device.is_certified:
         return
     for future in FutureCertificate.objects.open().filter(device=device, operation__isnull=False):
-        request_new_csr(future)
+        request_new_csr(future, csr_parameters=rebuild_csr_parameters(future, device))
     distribution.add_server(device)
     if device.requested_change:
         # Its certificate depends on the decision of an administrator.

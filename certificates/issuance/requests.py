@@ -23,6 +23,7 @@ from wire import messages, update_messages
 
 State = FutureState
 INITIAL = "first"
+UNSIGNED = (State.AWAITED, State.CREATE_FAILED, State.CSR_FAILED)
 
 
 def get_future_certificate(device: Device, update_id: str) -> FutureCertificate:
@@ -127,8 +128,20 @@ def create_requested_certificates() -> None:
         with transaction.atomic():
             taken = Device.objects.filter(pk=device.pk, needs_certificate=True)
             if taken.update(needs_certificate=False) and device.initial_csr:
+                _update_unsigned_requests(device)
                 create_initial_certificate(device, Authority.objects.current())
                 Device.objects.filter(pk=device.pk).update(has_pending_work=True)
+
+
+def _update_unsigned_requests(device: Device) -> None:
+    """Use the approved names of a server in operations that are in progress, too."""
+    rows = FutureCertificate.objects.open().filter(device=device, operation__isnull=False)
+    for future in rows.filter(state__in=UNSIGNED):
+        parameters = rebuild_csr_parameters(future, device)
+        if future.state == State.CREATE_FAILED and future.csr_pem:
+            update_future_certificate(future, State.AWAITED, csr_parameters=parameters)
+        else:
+            FutureCertificate.objects.filter(pk=future.pk).update(csr_parameters=parameters)
 
 
 def assign_initial_certificates(authority: Authority, *, before: Authority) -> None:
@@ -204,22 +217,28 @@ def retry(future: FutureCertificate) -> None:
             _("%(device)s no longer has a failure to retry. Nothing was changed.")
             % {"device": future.device.name}
         )
-    before, operation = future.csr_parameters or {}, future.operation
-    parameters = build_csr_parameters(
-        future.device,
-        key_length=int(before.get("key_length", keys.DEFAULT_KEY_LENGTH)),
-        include_dns=operation is None or bool(operation.parameters.get("include_dns")),
-        common_name=_get_valid_common_name(future.device, str(before.get("common_name", ""))),
-    )
+    parameters, operation = rebuild_csr_parameters(future, future.device), future.operation
     Entry.objects.lock_checkpoint()
     if operation is None and future.csr_pem:
-        update_future_certificate(future, State.AWAITED, csr_parameters={**before, **parameters})
+        update_future_certificate(future, State.AWAITED, csr_parameters=parameters)
     else:
-        request_new_csr(future, csr_parameters={**before, **parameters})
+        request_new_csr(future, csr_parameters=parameters)
     Entry.objects.record(
         "try-again", f"certificates.FutureCertificate:{future.pk}", note=future.device.name
     )
     Device.objects.filter(pk=future.device_id).update(has_pending_work=True)
+
+
+def rebuild_csr_parameters(future: FutureCertificate, device: Device) -> dict[str, Any]:
+    """Return the CSR parameters of a request with the current names of the server."""
+    before, operation = future.csr_parameters or {}, future.operation
+    parameters = build_csr_parameters(
+        device,
+        key_length=int(before.get("key_length", keys.DEFAULT_KEY_LENGTH)),
+        include_dns=operation is None or bool(operation.parameters.get("include_dns")),
+        common_name=_get_valid_common_name(device, str(before.get("common_name", ""))),
+    )
+    return {**before, **parameters}
 
 
 def _get_valid_common_name(device: Device, common_name: str) -> str:

@@ -154,9 +154,8 @@ def _sign(issuer: Issuer, intents: list[Intent], validity: issuance.Validity) ->
 
     def check_names(intent: Intent, _: Any) -> None:
         parameters = intent.parameters
-        index.check_certificate(
-            UUID(str(intent.device)), parameters["dns_names"], parameters["addresses"]
-        )
+        dns_names = [parameters["common_name"], *parameters["dns_names"]]
+        index.check_certificate(UUID(str(intent.device)), dns_names, parameters["addresses"])
 
     def prepare(intent: Intent, request: csr.CertificateRequest) -> issuance.Prepared:
         parameters = intent.parameters

@@ -153,6 +153,15 @@ class NameIndex:
                 _("This server is not approved. No certificate was issued."),
                 action=_("Approve the server on its page first."),
             )
+        recorded = {*map(normalize, [server.fqdn, *server.dns_names, *server.addresses])}
+        unknown = [text for text in (*dns_names, *addresses) if normalize(text) not in recorded]
+        if unknown:
+            # They were not approved, or were removed after the request.
+            raise Refused(
+                _("%(names)s is not in the record of %(server)s. No certificate was issued.")
+                % {"names": ", ".join(unknown), "server": server.name},
+                action=_("Click Try Again to request a certificate with the current names."),
+            )
         extra = tuple(name for name in dns_names if name != server.fqdn)
         wanted = ServerNames.of(server, addresses=tuple(addresses), dns_names=extra)
         self.check(wanted, registered=True)

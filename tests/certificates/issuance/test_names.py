@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from certificates.issuance import renewal, signing
+from certificates.issuance import requests as certificate_requests
 from certificates.issuance.names import (
     check_names,
     list_servers_with_name_faults,
@@ -18,8 +19,9 @@ from certificates.models import Authority, FutureCertificate
 from certificates.operations.states import FutureState
 from certificates.servers import table
 from devices.models import Device
-from devices.registration import registration
+from devices.registration import changes, registration
 from faults import Fault
+from tests.devices.registration.test_decisions import CHANGES, return_as, satellite
 from tests.devices.registration.test_server_names import register
 from tests.support import factories
 from tests.support.zone import Host
@@ -58,6 +60,7 @@ def test_names_are_checked_again_when_the_certificate_is_signed(zone, taken):
     Device.objects.filter(name="as-01").update(**taken)
     future = FutureCertificate.objects.get(device__name="as-01")
     rogue = {
+        "common_name": taken.get("fqdn", "as-01.test.example"),
         "dns_names": [taken.get("fqdn", "as-01.test.example"), *taken.get("dns_names", [])],
         "addresses": taken.get("addresses", []),
     }
@@ -103,3 +106,57 @@ def test_servers_with_valid_names_are_not_reported(zone):
     zone.join("as-01", SATELLITE, "10.1.1.1")
     Device.objects.filter(name="as-01").update(dns_names=["other.test.example"])
     assert list_servers_with_name_faults(timezone.now()) == []
+
+
+def test_no_name_is_signed_that_is_not_in_the_record(zone):
+    """The CSR parameters of a request were changed, or the record since."""
+    zone.join("as-01", SATELLITE, "10.1.1.1")
+    future = FutureCertificate.objects.get(device__name="as-01")
+    asked = future.csr_parameters
+    for forged in (
+        {"dns_names": [*asked["dns_names"], "www.bank.example"]},
+        {"addresses": [*asked["addresses"], "10.6.6.6"]},
+        {"common_name": "www.bank.example"},
+    ):
+        FutureCertificate.objects.filter(pk=future.pk).update(
+            csr_parameters={**asked, **forged}, state=FutureState.AWAITED
+        )
+        sign()
+        future.refresh_from_db()
+        assert (future.state, future.chain_pem) == (FutureState.CREATE_FAILED, "")
+        assert "is not in the record of as-01. No certificate was issued." in future.reason
+    certificate_requests.retry(future)
+    sign()
+    future.refresh_from_db()
+    assert future.state == FutureState.CREATED
+
+
+def test_a_waiting_server_cannot_keep_the_names_of_an_earlier_registration(zone):
+    """It registered with other names than those that were approved, during a CA operation."""
+    host = Host("as-01", SATELLITE, "10.1.1.1")
+    now = timezone.now()
+    operation = factories.operation(Authority.objects.current(), state="preparing")
+    operation.parameters = {"key_length": 256, "include_dns": True}
+    operation.future_authority = Authority.objects.current()
+    operation.save()
+    register(zone, host, approves=False, fqdn="www.bank.example")
+    assert operation.futures.get().csr_parameters["dns_names"] == ["www.bank.example"]
+    register(zone, host, approves=False)
+    device = Device.objects.get(name="as-01")
+    registration.approve(device, epoch=device.credential_epoch, may_add_names=True)
+    names = [future.csr_parameters["dns_names"] for future in device.futures.open()]
+    assert names == [["as-01.test.example"]] * 2
+    assert now <= device.registered_at
+
+
+def test_an_approved_change_is_used_by_an_operation_in_progress(zone):
+    host = satellite(zone)
+    operation = factories.operation(Authority.objects.current(), state="preparing")
+    operation.parameters = {"key_length": 256, "include_dns": True}
+    operation.save()
+    asked = FutureCertificate.objects.get(device=host.guid).csr_parameters
+    factories.future(operation, zone.device(host), FutureState.AWAITED, csr_parameters=asked)
+    return_as(host, **CHANGES["fqdn"])
+    changes.approve_change(zone.device(host), may_add_names=True)
+    certificate_requests.create_requested_certificates()
+    assert operation.futures.get().csr_parameters["dns_names"] == ["console.bank.example"]
