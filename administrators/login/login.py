@@ -14,8 +14,9 @@ from administrators.accounts.roles import rights_of
 from administrators.login import second_factor
 from administrators.models import Policies, roles_of
 from audit.chain.actor import acting_as
-from audit.models import Entry
+from audit.models import Entry, EntryLimit
 from console.access.reauthentication import record_authentication
+from console.requests.networks import get_network
 from devices.middleware import get_actor
 
 BACKEND = "administrators.login.login.PasswordBackend"
@@ -71,11 +72,27 @@ def _store_required_step(request: Any, user: User) -> None:
 
 
 def record_failure(request: Any, username: str, reason: str) -> None:
-    """Record a failed login; an unknown user name is omitted because it might be a password."""
+    """Record a failed login; an unknown user name is omitted because it might be a password.
+
+    Failures of unknown names are counted separately, so that they cannot hide those of accounts.
+    """
     user = User.objects.filter(username=username).first()
-    subject = f"auth.User:{user.pk}" if user is not None else "auth.User:unknown"
-    with acting_as(get_actor(request, user.username if user is not None else "unknown")):
-        Entry.objects.record("login-failed", subject, note=reason)
+    if user is None:
+        _record_unknown(request, reason)
+        return
+    limit = _get_limit(request, "login-failed")
+    with acting_as(get_actor(request, user.username)):
+        Entry.objects.record_limited(limit, "login-failed", f"auth.User:{user.pk}", note=reason)
+
+
+def _get_limit(request: Any, kind: str) -> EntryLimit:
+    return EntryLimit.of_address(get_network(request.META.get("REMOTE_ADDR", "")), kind)
+
+
+def _record_unknown(request: Any, note: str) -> None:
+    limit = _get_limit(request, "login-failed:unknown")
+    with acting_as(get_actor(request, "unknown")):
+        Entry.objects.record_limited(limit, "login-failed", "auth.User:unknown", note=note)
 
 
 def record_delay(request: Any, username: str) -> None:
@@ -83,13 +100,18 @@ def record_delay(request: Any, username: str) -> None:
     user = User.objects.filter(username=username).first()
     if user is None:
         return
+    limit = EntryLimit.of_account(user.pk, "login-delayed")
+    subject = f"auth.User:{user.pk}"
     with acting_as(get_actor(request, user.username)):
-        Entry.objects.record("login-delayed", f"auth.User:{user.pk}", note=user.username)
+        Entry.objects.record_limited(limit, "login-delayed", subject, note=user.username)
 
 
 def record_rejection(request: Any, note: str) -> None:
     """Record a login that was rejected after authentication by an OpenID provider."""
-    name = request.user.get_username() or "unknown"
+    name = request.user.get_username()
+    if not name:
+        _record_unknown(request, note)
+        return
     with acting_as(get_actor(request, name)):
         Entry.objects.record("login-failed", "auth.User:unknown", note=note)
 

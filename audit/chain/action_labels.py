@@ -47,6 +47,7 @@ LABELS: dict[str, str | Promise] = {
     "move": _("State changed"),
     "new-recovery-codes": _("Recovery codes replaced"),
     "new-webhook-secret": _("Webhook secret replaced"),
+    "omitted": _("More events that were not recorded one by one"),
     "order-deployment-stages": _("Deployment stages reordered"),
     "postpone": _("Activation postponed"),
     "recovery-code-used": _("Recovery code used"),

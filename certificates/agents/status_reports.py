@@ -11,7 +11,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Least
 
 from audit.chain.states import InvalidTransition
-from audit.models import Entry
+from audit.models import Entry, EntryLimit
 from certificates.models import FutureCertificate
 from certificates.operations import rollback
 from certificates.operations.activation import record_current_certificate
@@ -23,8 +23,6 @@ from wire import limits, messages
 
 ROOT_COLUMNS = {"root_sha256", "connection_root_sha256", "trusted_sha256"}
 REJECTION_REPORT_INTERVAL = timedelta(days=1)
-# The audit log cannot be shortened, so a device can add only so many entries in this time.
-MAX_REJECTION_ENTRIES = 20
 log = logging.getLogger(__name__)
 
 
@@ -75,18 +73,19 @@ def _add_capped(column: str, count: int) -> Least:
 
 
 def _record_rejected_document(device: Device, reason: str, now: datetime) -> None:
-    """Record in the audit log that a device rejected a document not signed by the zone key."""
+    """Record in the audit log that a device rejected a document not signed by the zone key.
+
+    A device reports a reason again until the document is replaced. It is recorded once a day.
+    """
     subject = f"devices.Device:{device.pk}"
+    limit = EntryLimit.of_device(device.pk, "distrusted")
     recorded = Entry.objects.filter(
-        action="distrusted", subject=subject, at__gt=now - REJECTION_REPORT_INTERVAL
+        action="distrusted", subject=subject, note=reason, at__gt=now - REJECTION_REPORT_INTERVAL
     )
-    count = recorded.count()
-    if count > MAX_REJECTION_ENTRIES or recorded.filter(note=reason).exists():
+    if recorded.exists():
         return
-    if count == MAX_REJECTION_ENTRIES:
-        reason = "More documents were rejected. They are not recorded today."
-    log.warning("%s rejected a signed document: %s", device.name, reason)
-    Entry.objects.record("distrusted", subject, note=reason)
+    if Entry.objects.record_limited(limit, "distrusted", subject, note=reason):
+        log.warning("%s rejected a signed document: %s", device.name, reason)
 
 
 def _activate_initial_certificate(device: Device, digest: str, now: datetime) -> None:

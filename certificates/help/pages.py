@@ -103,6 +103,11 @@ TOPICS = (
                 "with a checkpoint that you keep on another system."
             ),
             _(
+                "A device or an address adds at most 20 entries of one kind in a "
+                "day. When the day is over, one entry contains the number of "
+                "further events."
+            ),
+            _(
                 "Scripts and monitoring systems use API tokens. A token cannot "
                 "have more rights than its owner."
             ),

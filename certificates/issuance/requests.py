@@ -79,10 +79,8 @@ def receive_csr(future: FutureCertificate, report: update_messages.CsrRequest) -
         return
     if future.state in READY:
         raise Conflict(_("The server already has its new certificate."))
-    if _is_internal(future):
-        update_future_certificate(future, State.AWAITED, csr_pem=request.pem)
-    else:
-        update_future_certificate(future, State.CSR_GENERATED, csr_pem=request.pem)
+    there = State.AWAITED if _is_internal(future) else State.CSR_GENERATED
+    update_future_certificate(future, there, reported_by=future.device_id, csr_pem=request.pem)
 
 
 def _is_internal(future: FutureCertificate) -> bool:
@@ -94,18 +92,24 @@ def _record_failure(future: FutureCertificate, error: str) -> None:
     update_future_certificate(
         future,
         there,
+        reported_by=future.device_id,
         reason=error[:2000],
         action=_("Fix the problem on the server, then click Try Again."),
     )
 
 
-def update_future_certificate(future: FutureCertificate, there: str, **changes: Any) -> None:
-    """Update the state and columns of a future certificate, and clear earlier errors."""
+def update_future_certificate(
+    future: FutureCertificate, there: str, *, reported_by: UUID | None = None, **changes: Any
+) -> None:
+    """Update the state and columns of a future certificate, and clear earlier errors.
+
+    `reported_by` is the server whose report caused it; see `StatefulQuerySet.transition`.
+    """
     cleared: dict[str, Any] = {"reason": "", "action": "", **changes}
     if future.state == there:
         FutureCertificate.objects.filter(pk=future.pk, state=there).update(**cleared)
         return
-    FutureCertificate.objects.transition(future, there, **cleared)
+    FutureCertificate.objects.transition(future, there, reported_by=reported_by, **cleared)
 
 
 def create_initial_certificate(device: Device, authority: Authority) -> None:

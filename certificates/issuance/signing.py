@@ -83,12 +83,14 @@ def sign_batch(authority: Authority, *, now: datetime) -> int:
         for outcome in outcomes:
             if outcome.fault is not None:
                 _record_failure(outcome.intent, outcome.fault)
-        Entry.objects.record(
-            "issue",
-            f"certificates.Authority:{authority.pk}",
-            note=f"server certificates: {len(signed)}",
-            detail={"serials": [f"{outcome.intent.serial:x}" for outcome in signed]},
-        )
+        if signed:
+            # Rejected CSRs need no entry. A server could repeat them without end.
+            Entry.objects.record(
+                "issue",
+                f"certificates.Authority:{authority.pk}",
+                note=f"server certificates: {len(signed)}",
+                detail={"serials": [f"{outcome.intent.serial:x}" for outcome in signed]},
+            )
         WorkDuration.objects.add(WorkDuration.SIGNING, len(signed), time.perf_counter() - began)
     return len(outcomes)
 

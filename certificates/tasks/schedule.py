@@ -8,6 +8,7 @@ from datetime import datetime
 from celery import shared_task
 from django.utils import timezone
 
+from audit.chain import omissions
 from audit.chain.states import InvalidTransition
 from certificates.approvals import approvals
 from certificates.authority import key_jobs, key_operations, key_store
@@ -34,6 +35,7 @@ def schedule_work() -> None:
     health.record_heartbeat(now)
     approvals.expire_requests(now)
     approvals.expire_action_requests(now)
+    omissions.record_summaries(now)
     lifecycle.withdraw_unneeded_content()
     for operation in Operation.objects.in_progress().select_related(
         "authority", "future_authority"

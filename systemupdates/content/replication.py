@@ -122,7 +122,9 @@ def save_replication_report(
             if replica.state == R.AVAILABLE:
                 _request_missing_content(replica, is_complete=is_complete, now=now)
             elif is_complete:
-                Replica.objects.transition(replica, R.AVAILABLE, progress=100, reason="")
+                Replica.objects.transition(
+                    replica, R.AVAILABLE, reported_by=server.pk, progress=100, reason=""
+                )
                 _retry_failed_devices(replica.update)
                 completed.append(replica.update)
             else:
@@ -135,7 +137,12 @@ def _request_missing_content(replica: Replica, *, is_complete: bool, now: dateti
     if is_complete or now - replica.changed_at < REPORT_DELAY or not replica.update.files:
         return
     Replica.objects.transition(
-        replica, R.PENDING, progress=0, tool_sha256="", note="content is missing"
+        replica,
+        R.PENDING,
+        note="content is missing",
+        reported_by=replica.server_id,
+        progress=0,
+        tool_sha256="",
     )
     Device.objects.filter(pk=replica.server_id).update(has_pending_work=True)
 
@@ -156,7 +163,9 @@ def _save_progress(
     reason = next(filter(None, errors), "")
     state = R.FAILED if reason else R.REPLICATING if share else R(replica.state)
     if state != replica.state:
-        Replica.objects.transition(replica, state, progress=share, reason=reason[:500])
+        Replica.objects.transition(
+            replica, state, reported_by=replica.server_id, progress=share, reason=reason[:500]
+        )
     elif (share, reason) != (replica.progress, replica.reason):
         Replica.objects.filter(pk=replica.pk).update(progress=share, reason=reason[:500])
 

@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from audit.chain.omissions import record_summaries
 from audit.models import Entry
+from audit.models.entries import MAX_ENTRIES_A_DAY
 from certificates.agents import status_reports
 from devices.models import Device
 from wire import messages
@@ -43,9 +45,11 @@ def test_a_device_cannot_flood_the_audit_log(zone, device):
 def test_the_entries_of_a_device_are_limited_for_a_day(zone, device):
     for number in range(5):
         device.refresh(rejected_documents=[f"reason {number} {part}" for part in range(10)])
-    rejections = list_rejections()
-    assert len(rejections) == status_reports.MAX_REJECTION_ENTRIES + 1
-    assert rejections[-1] == "More documents were rejected. They are not recorded today."
+    assert len(list_rejections()) == MAX_ENTRIES_A_DAY
+    assert record_summaries(timezone.now() + timedelta(days=1, hours=1)) == 1
+    summary = Entry.objects.get(action="omitted")
+    assert summary.subject == f"devices.Device:{device.id}"
+    assert summary.note.startswith("And 30 more on ")
 
 
 def test_the_console_learns_the_features_of_an_agent_at_each_refresh(zone, device):
