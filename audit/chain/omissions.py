@@ -24,7 +24,7 @@ def record_summaries(now: datetime) -> int:
     if not past.exists():
         return 0
     with transaction.atomic():
-        # Another worker that does the same waits for this lock, and then finds no rows.
+        # A concurrent worker blocks here, and then finds no rows.
         checkpoint = Entry.objects.lock_checkpoint()
         exceeded = list(past.filter(count__gt=MAX_ENTRIES_A_DAY).order_by("day", "source", "kind"))
         for count in exceeded:

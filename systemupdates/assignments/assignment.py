@@ -141,13 +141,8 @@ def _save_report(assignment: Assignment, report: messages.StatusReport, now: dat
     current = assignment.state
     # The audit log has only failures and activations, to keep the number of entries low.
     if report.state in (A.FAILED, A.ACTIVATED) and current != report.state:
-        Assignment.objects.transition(
-            assignment,
-            report.state,
-            note=report.detail[:200],
-            reported_by=assignment.device_id,
-            **changes,
-        )
+        by: dict[str, Any] = {"note": report.detail[:200], "reported_by": assignment.device_id}
+        Assignment.objects.transition(assignment, report.state, **by, **changes)
         return
     Assignment.objects.filter(pk=assignment.pk, state=current).update(state=report.state, **changes)
     assignment.state = report.state
