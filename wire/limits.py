@@ -13,6 +13,8 @@ from typing import Any, Dict, Type, TypeVar
 from wire import json_codec
 from wire.json_codec import Malformed
 from wire.messages import (
+    MAX_ENTRIES,
+    AuditCheckpoint,
     HelloRequest,
     RefreshRequest,
     RegisterRequest,
@@ -105,6 +107,7 @@ OPTIONAL_DIGEST = Text(
 )
 VAULT_KEY = Text(44, pattern="[A-Za-z0-9+/]{43}=", form="the Base64 text of 32 bytes")
 COUNTER = Number(0, MAX_COUNTER)
+ENTRY_NUMBER = Number(0, MAX_ENTRIES)
 PORT = Number(0, 65_535)
 SECONDS = Number(0, MAX_SECONDS)
 SIGNED_SECONDS = Number(-MAX_SECONDS, MAX_SECONDS)
@@ -156,9 +159,11 @@ LIMITS: Dict[Type[Record], Dict[str, Limit]] = {
         "stored_content": Items(MAX_STORED_CONTENT, DIGEST),
         "rejected_documents": Items(10, Text(300, cut=True), cut=True),
         "replicas": Items(256, NESTED, cut=True),
+        "audit_checkpoint": NESTED,
         "protocol": COUNTER,
         "trust_version": Number(0, MAX_VERSION),
     },
+    AuditCheckpoint: {"branch": COUNTER, "seq": ENTRY_NUMBER, "digest": DIGEST, "mac": DIGEST},
     ReplicaProgress: {"sha256": DIGEST, "received": COUNTER, "error": SHORT_EXPLANATION},
     StatusReport: {
         "state": WORD,

@@ -7,12 +7,16 @@ fields that have another name in JSON (see docs/wire.md). wire.limits has the li
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Dict, List, Optional
 
 from wire.envelope import Envelope
 from wire.records import Record, field
 
 PROTOCOL = 1
+# Limits of the numbers in audit checkpoints.
+MAX_BRANCH, MAX_ENTRIES = 2**31 - 1, 2**63 - 1
+HEX_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 
 PRIMARY = "primary"
 AUTHENTICATION_SATELLITE = "authentication-satellite"
@@ -48,11 +52,7 @@ class Trust(Record):
 
 
 class ServerAddress(Record):
-    """Addresses of one server of the zone.
-
-    `url` is its TLS address (empty for a Content Satellite), `content_url` the address of its
-    content, `preflight_url` the TLS address at which it presents its new certificate.
-    """
+    """Addresses of one server: TLS, content, preflight checks. One that it does not have is ""."""
 
     json_names: ClassVar[Dict[str, str]] = {"preflight_url": "rehearsal_url"}
 
@@ -161,6 +161,27 @@ class RegisterResponse(Record):
     trust_list: Optional[Envelope] = None
 
 
+class AuditCheckpoint(Record):
+    """Number and digest of the last entry of the audit log. A device only keeps it (D-135).
+
+    `branch` is the number of times that an administrator accepted a loss of entries. `mac` is a
+    MAC that only Primary Servers can verify, so that no device can invent a checkpoint.
+    """
+
+    branch: int
+    seq: int
+    digest: str
+    mac: str
+
+    def is_newer_than(self, other: Optional[AuditCheckpoint]) -> bool:
+        """Return True if a device should keep this checkpoint instead of another one."""
+        if not (0 <= self.branch <= MAX_BRANCH and 0 <= self.seq <= MAX_ENTRIES):
+            return False
+        if not all(HEX_DIGEST.match(text) for text in (self.digest, self.mac)):
+            return False
+        return other is None or (self.branch, self.seq) > (other.branch, other.seq)
+
+
 class RefreshRequest(Record):
     """POST /zac/v1/refresh: status of a device.
 
@@ -170,6 +191,7 @@ class RefreshRequest(Record):
     previous refresh, `rejected_contacts` the number of those with a rejected certificate.
     `rejected_documents` says why signed documents were rejected. `trust_version` is the version of
     the trust list in use, 0 to request it, None for an agent that does not know trust lists.
+    `audit_checkpoint` is the newest one of all responses.
     """
 
     json_names: ClassVar[Dict[str, str]] = {
@@ -196,6 +218,7 @@ class RefreshRequest(Record):
     stored_content: List[str] = field(default_factory=list)
     rejected_documents: List[str] = field(default_factory=list)
     replicas: List["ReplicaProgress"] = field(default_factory=list)
+    audit_checkpoint: Optional[AuditCheckpoint] = None
     protocol: int = PROTOCOL
     trust_version: Optional[int] = None
 
@@ -250,6 +273,7 @@ class RefreshResponse(Record):
     certificate_pending: bool = False
     zone_name: str = ""
     trust_list: Optional[Envelope] = None
+    audit_checkpoint: Optional[AuditCheckpoint] = None
 
 
 class StatusReport(Record):

@@ -39,6 +39,7 @@ FILE_NAMES = (ROOT_FILE, NEW_WITH_OLD, OLD_WITH_NEW)
 LARGEST_FILE = 1 << 20
 HEX_LENGTH = 64
 
+
 T = TypeVar("T")
 
 # The update ID is used as a folder name on the device.

@@ -29,8 +29,8 @@ app.conf.beat_schedule = {
         "schedule": crontab(hour=3, minute=17),
         "options": {"expires": 3600, "ignore_result": True},
     },
-    "save-audit-checkpoint": {
-        "task": "zcc.tasks.save_audit_checkpoint",
+    "save-audit-checkpoints": {
+        "task": "zcc.tasks.save_audit_checkpoints",
         "schedule": 10.0,
         "options": {"expires": 20, "ignore_result": True},
     },

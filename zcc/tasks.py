@@ -8,7 +8,8 @@ from celery import shared_task
 from django.utils import timezone
 
 from certificates.issuance import integrity
-from devices.models import Zone
+from certificates.tasks import publisher
+from devices.models import Device, Zone
 from faults import Fault
 from zcc.runtime import audit_checkpoints
 
@@ -23,12 +24,20 @@ def check_certificates() -> None:
 
 
 @shared_task
+def save_audit_checkpoints() -> None:
+    """Let the worker of each Primary Server save a checkpoint of the audit log."""
+    for server in Device.objects.primaries().values_list("pk", flat=True):
+        queue = publisher.get_server_queue(server)
+        publisher.enqueue(save_audit_checkpoint, queue=queue, only_if_empty=True)
+
+
+@shared_task
 def save_audit_checkpoint() -> None:
-    """Save the signed checkpoint of the audit log on the server of this worker."""
+    """Save the signed checkpoint of the audit log in the data directory of this server."""
     if Zone.objects.exists():
         try:
             audit_checkpoints.save_checkpoint_if_due(timezone.now())
-        except Fault as fault:
+        except (Fault, OSError) as fault:
             log.error("Could not save the audit log checkpoint: %s", fault)  # noqa: TRY400 - no bug
 
 

@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 LABELS: dict[str, str | Promise] = {
+    "accept-loss": _("Loss of audit entries accepted"),
     "activate-administrator": _("Administrator reactivated"),
     "api-token": _("API token created"),
     "approve-change": _("Change of a server approved"),
@@ -29,6 +30,7 @@ LABELS: dict[str, str | Promise] = {
     "destroy-ca-key": _("CA key destroyed"),
     "device-settings": _("Device settings changed"),
     "distrusted": _("Signed document rejected"),
+    "entries-missing": _("Audit entries missing or replaced"),
     "end-other-sessions": _("Other sessions ended"),
     "end-sessions": _("Sessions ended"),
     "codes-blocked": _("Authenticator codes blocked after failures"),

@@ -10,13 +10,16 @@ from audit.models.entries import (
     from_timestamp,
 )
 from audit.models.stateful import StatefulModel, StatefulQuerySet
+from audit.models.witnesses import CheckpointMismatch, LossAcceptance
 
 __all__ = [
     "GENESIS_DIGEST",
     "Checkpoint",
+    "CheckpointMismatch",
     "Entry",
     "EntryCount",
     "EntryLimit",
+    "LossAcceptance",
     "StatefulModel",
     "StatefulQuerySet",
     "escape_invisible",

@@ -21,13 +21,14 @@ from certificates.trust import roots, trust_list
 from certificates.trust.trust_list import list_server_addresses
 from devices.identity import zone_keys
 from devices.models import Device, Zone
+from devices.witnesses import checkpoints
 from pki.certificates import details
 from pki.chains import chains
 from systemupdates.assignments import assignment, delivery
 from systemupdates.content import replication
 from systemupdates.models import Assignment, TrustNotice
 from systemupdates.updates import lifecycle
-from wire import json_codec, messages, metadata
+from wire import json_codec, messages, metadata, records
 from wire.envelope import Envelope
 
 PENDING_REFRESH_SECONDS = 60
@@ -109,7 +110,7 @@ def build_refresh_response(
         if device.has_pending_work or device.role != messages.MANAGED
         else {}
     )
-    own = {
+    own: dict[str, object] = {
         "approved": device.state == "registered",
         "time": now.timestamp(),
         **items,
@@ -117,6 +118,9 @@ def build_refresh_response(
     if device.state != "registered":
         waiting = float(min(zone.refresh_seconds, PENDING_REFRESH_SECONDS))
         return json.dumps({**own, "refresh_s": waiting}).encode()
+    checkpoint = checkpoints.exchange(device.name, report.audit_checkpoint, now=now)
+    if checkpoint is not None:
+        own["audit_checkpoint"] = records.to_plain(checkpoint)
     # Two JSON objects joined as text: the second is the same for every device.
     if report.trust_version is None:
         common = _build_common_part(str(zone.guid), zone.revision, interval)
@@ -268,3 +272,4 @@ def clear_cache() -> None:
     _build_common_part.cache_clear()
     _build_signed_part.cache_clear()
     trust_list.clear_cache()
+    checkpoints.clear_cache()

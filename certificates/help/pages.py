@@ -98,9 +98,13 @@ TOPICS = (
             _(
                 "Every change is recorded in the audit log. Each entry "
                 "contains the hash of the previous entry, so changes to the "
-                "log can be detected. To verify the log, run verify_audit. To "
-                "detect that entries were removed from the end, compare it "
-                "with a checkpoint that you keep on another system."
+                "log can be detected. To verify the log, run verify_audit."
+            ),
+            _(
+                "Servers and devices keep the digest of the last entry that they "
+                "know, so removed entries are detected, too. The Home page and a "
+                "notification report them. If you have restored an older "
+                'database, run verify_audit --accept "REASON".'
             ),
             _(
                 "A device or an address adds at most 20 entries of one kind in a "

@@ -27,6 +27,7 @@ from console.pages import formatting, tables
 from devices.inventory import tables as inventory_tables
 from devices.middleware import ZoneRequest
 from devices.models import Device
+from devices.witnesses import mismatches
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def home(request: ZoneRequest) -> HttpResponse:
         "more_waiting": len(waiting) > stragglers.MAX_SERVERS,
         "attention_items": [
             *_get_worker_items(now),
+            *_get_audit_items(),
             *_get_approval_items(status, now),
             *_get_authority_items(status, now),
             *_get_server_items(numbers),
@@ -86,6 +88,17 @@ def _get_worker_items(now: datetime) -> list[AttentionItem]:
         return []
     text = _("The worker has not responded for a minute. Operations are not progressing.")
     return [AttentionItem("bad", text, "/healthz")]
+
+
+def _get_audit_items() -> list[AttentionItem]:
+    """Return an item if a server or device has proof that audit entries are missing."""
+    found = mismatches.list_open()
+    if not found:
+        return []
+    advice = _("Run manage.py verify_audit on a Primary Server.")
+    return [
+        AttentionItem("bad", f"{mismatches.describe(found[0])} {advice}", reverse("audit:audit"))
+    ]
 
 
 def _get_approval_items(status: PageStatus, now: datetime) -> list[AttentionItem]:

@@ -15,10 +15,11 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from audit.models import Checkpoint, Entry
+from audit.models import Checkpoint, CheckpointMismatch, Entry
 from certificates.approvals import approvals
 from certificates.issuance import expiry
 from certificates.models import Operation, VaultJob
+from certificates.monitoring import audit_events
 from certificates.operations.states import JobState, OperationState
 from certificates.trust import unknown_roots
 from devices.models import Device
@@ -69,14 +70,17 @@ LOGIN_ACTIONS = {
 }
 AUDIT_ACTIONS = (
     *("start", "move", unknown_roots.ACTION, *LOGIN_ACTIONS),
-    *(*DECISIONS, *REQUESTED_ACTIONS, *REQUESTED_KEY_OPERATIONS),
+    *(audit_events.ACCEPTANCE, *DECISIONS, *REQUESTED_ACTIONS, *REQUESTED_KEY_OPERATIONS),
 )
 
 
 def is_due(now: datetime) -> bool:
-    """Return True if there are new audit entries or expiry warnings are due."""
+    """Return True if there are new audit entries or mismatches, or expiry warnings are due."""
     cursor, checkpoint = Cursor.objects.first(), Checkpoint.objects.first()
-    if cursor is None or (checkpoint is not None and checkpoint.seq > cursor.seq):
+    # The log is shorter than the cursor after entries were removed.
+    if cursor is None or (checkpoint is not None and checkpoint.seq != cursor.seq):
+        return True
+    if CheckpointMismatch.objects.filter(notified_at=None).exists():
         return True
     return cursor.expiry_notified_at is None or now - cursor.expiry_notified_at >= EXPIRY_INTERVAL
 
@@ -89,6 +93,7 @@ def create_notifications(now: datetime) -> None:
         cursor.mail_offered = True
         _create_mail_target()
     last = Checkpoint.objects.values_list("seq", flat=True).first() or 0
+    cursor.seq = min(cursor.seq, last)
     end = min(last, cursor.seq + MAX_ENTRIES)
     rows = Entry.objects.filter(seq__gt=cursor.seq, seq__lte=end, action__in=AUDIT_ACTIONS)
     entries = list(rows.order_by("seq"))
@@ -99,6 +104,8 @@ def create_notifications(now: datetime) -> None:
         *_build_login_events(entries),
         *_build_decision_events(entries),
         *_build_unknown_root_events(entries),
+        *audit_events.build_acceptance_events(entries),
+        *audit_events.build_mismatch_events(now=now),
     ):
         delivery.enqueue(event, now=now)
     cursor.seq = end
@@ -173,7 +180,7 @@ def _build_operation_event(entry: Entry, operation: Operation) -> Event | None:
         parts += [f"Reason: {reason}", operation.action]
     parts.append(_build_url("/configuration/certificates/"))
     text = "\n\n".join(part for part in parts if part)
-    return Event(kind, f"line:{entry.seq}", f"{operation.name} {words}", text, facts)
+    return Event(kind, audit_events.get_key(entry), f"{operation.name} {words}", text, facts)
 
 
 def _build_key_operation_events(entries: Iterable[Entry]) -> Iterable[Event]:
@@ -189,7 +196,9 @@ def _build_key_operation_events(entries: Iterable[Entry]) -> Iterable[Event]:
         ]
         facts = {"act": entry.action.removeprefix("ask-"), "requested_by": entry.actor}
         facts["at"] = _format_time(entry.at)
-        yield Event(events.APPROVAL_NEEDED, f"line:{entry.seq}", title, "\n\n".join(parts), facts)
+        yield Event(
+            events.APPROVAL_NEEDED, audit_events.get_key(entry), title, "\n\n".join(parts), facts
+        )
 
 
 def _build_device_events(entries: Iterable[Entry]) -> Iterable[Event]:
@@ -233,7 +242,11 @@ def _build_decision_events(entries: Iterable[Entry]) -> Iterable[Event]:
         facts = {"device": key, "name": device.name, "address": entry.address, **entry.detail}
         parts = [f"{title}.", f"Address: {entry.address}.", _build_url(f"/devices/{key}/")]
         yield Event(
-            events.DEVICE_DECISION, f"line:{entry.seq}", title, "\n\n".join(parts).strip(), facts
+            events.DEVICE_DECISION,
+            audit_events.get_key(entry),
+            title,
+            "\n\n".join(parts).strip(),
+            facts,
         )
 
 
@@ -260,7 +273,7 @@ def _build_login_events(entries: Iterable[Entry]) -> Iterable[Event]:
             facts = {"administrator": entry.note, "address": entry.address}
             facts["at"] = _format_time(entry.at)
             yield Event(
-                events.LOGIN_FAILURES, f"line:{entry.seq}", title, "\n\n".join(parts), facts
+                events.LOGIN_FAILURES, audit_events.get_key(entry), title, "\n\n".join(parts), facts
             )
 
 

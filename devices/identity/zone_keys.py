@@ -7,6 +7,7 @@ and the zone master key are stored in the database, encrypted with it. Only this
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 import secrets
 from collections.abc import Callable
@@ -106,6 +107,10 @@ class Keyring:
     def device_secret(self, device: str, epoch: int) -> str:
         """Return the secret of a device for one credential epoch."""
         return authentication.derive_secret(self.master, device=device, epoch=epoch)
+
+    def get_mac(self, purpose: str, text: str) -> str:
+        """Return a MAC (hexadecimal) that only Primary Servers can create and verify."""
+        return hmac.new(self.master, f"{purpose}|{text}".encode(), "sha256").hexdigest()
 
     def share_with(self, to: Device) -> None:
         """Store the zone keys, encrypted for another Primary Server."""

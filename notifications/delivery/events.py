@@ -20,6 +20,7 @@ DEVICE_FAILED = "device.failed"
 DEVICE_DECISION = "device.decision-needed"
 UNKNOWN_ROOT = "device.unknown-root"
 LOGIN_FAILURES = "login.failures"
+AUDIT_LOG = "audit.entries-missing"
 TEST = "test"
 # In the order in which they are shown.
 EVENTS: dict[str, str | Promise] = {
@@ -36,6 +37,7 @@ EVENTS: dict[str, str | Promise] = {
         "Device re-registered, or server with changed names, waiting for a decision"
     ),
     UNKNOWN_ROOT: _("Device trusts a root certificate that this zone never issued"),
+    AUDIT_LOG: _("Audit entries missing or replaced, or such a loss accepted"),
     LOGIN_FAILURES: _("Many failed logins or incorrect codes for an administrator"),
 }
 # Default events of a new target: those that need attention.
@@ -48,6 +50,7 @@ DEFAULT_EVENTS = (
     DEVICE_FAILED,
     DEVICE_DECISION,
     UNKNOWN_ROOT,
+    AUDIT_LOG,
     LOGIN_FAILURES,
 )
 

@@ -14,6 +14,7 @@ from wire.update_messages import CsrRequest, PreflightReport, PreflightResult
 
 REFRESH: dict[str, Any] = {"t": 0, "agent": "0.1.0"}
 DIGEST = "0a" * 32
+CHECKPOINT = {"branch": 0, "seq": 1, "digest": DIGEST, "mac": DIGEST}
 
 
 def load_refresh(**fields: Any) -> RefreshRequest:
@@ -45,6 +46,12 @@ def test_every_field_of_a_request_has_a_limit(record_type: type) -> None:
         ("addresses", ["1" * 65]),
         ("features", ["f" * 33]),
         ("copies", [{"sha256": "short"}]),
+        ("audit_checkpoint", {**CHECKPOINT, "branch": -1}),
+        ("audit_checkpoint", {**CHECKPOINT, "branch": 2**31}),
+        ("audit_checkpoint", {**CHECKPOINT, "seq": -1}),
+        ("audit_checkpoint", {**CHECKPOINT, "seq": 2**63}),
+        ("audit_checkpoint", {**CHECKPOINT, "digest": "a"}),
+        ("audit_checkpoint", {**CHECKPOINT, "mac": "G" * 64}),
         ("copies", [{"sha256": DIGEST, "got": 2**31}]),
     ],
 )

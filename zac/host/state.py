@@ -13,7 +13,7 @@ from typing import Callable, ClassVar, Dict, List, Optional, Tuple
 
 from wire import json_codec
 from wire.envelope import Envelope
-from wire.messages import StatusReport
+from wire.messages import AuditCheckpoint, StatusReport
 from wire.metadata import ActivationOrder, Manifest, Retirement
 from wire.records import Record, field, replace
 from wire.update_messages import CsrParameters
@@ -121,6 +121,7 @@ class State(Record):
     retirements: List[Retirement] = field(default_factory=list)
     initial_csr_generation: int = -1
     rejected_documents: List[str] = field(default_factory=list)
+    audit_checkpoint: Optional[AuditCheckpoint] = None
 
 
 class StateFile:
@@ -195,6 +196,16 @@ def with_report(state: State, report: Report) -> State:
     """Return the state with one more report to send, without the oldest ones over the limit."""
     reports = [*state.reports, report][-MAX_REPORTS:]
     return replace(state, reports=reports)
+
+
+def after_refresh(state: State, checkpoint: Optional[AuditCheckpoint]) -> State:
+    """Return the state after the console has received the rejected documents.
+
+    The newest checkpoint of the audit log is kept, so that the console can compare its log.
+    """
+    if checkpoint is None or not checkpoint.is_newer_than(state.audit_checkpoint):
+        checkpoint = state.audit_checkpoint
+    return replace(state, rejected_documents=[], audit_checkpoint=checkpoint)
 
 
 def with_rejected_document(state: State, reason: str) -> State:

@@ -105,7 +105,8 @@ def _exchange(host: Host) -> RefreshResponse:
         RefreshResponse,
     )
     host.contacts.tried = host.contacts.rejected = 0
-    host.state.update(lambda held: replace(held, rejected_documents=[]))
+    checkpoint = answer.message.audit_checkpoint if answer.is_from_console else None
+    host.state.update(lambda held: state.after_refresh(held, checkpoint))
     if answer.is_from_console:
         response = answer.message
         _learn_time(host, response.time)
@@ -184,7 +185,7 @@ def _accept_trust_list(host: Host, response: RefreshResponse) -> Optional[TrustL
 
 
 def _build_request(host: Host, connection: Connection) -> RefreshRequest:
-    device, generation = host.device, host.trust_store.current()
+    device, generation, held = host.device, host.trust_store.current(), host.state.load()
     digests = store.digests(generation.trust)
     pending = host.pending_replicas
     return RefreshRequest(
@@ -202,7 +203,8 @@ def _build_request(host: Host, connection: Connection) -> RefreshRequest:
         server_certificate_sha256=pem.fingerprint(generation.server) if generation.server else "",
         trusted_sha256=digests,
         stored_content=content.list_stored(host) if host.serves_content else [],
-        rejected_documents=host.state.load().rejected_documents,
+        rejected_documents=held.rejected_documents,
+        audit_checkpoint=held.audit_checkpoint,
         replicas=replication.list_progress(host, pending) if host.serves_content else [],
         trust_version=trust_list.get_version_to_report(
             host.home.zone_cache().trust_list, host.clock.now()

@@ -1,4 +1,7 @@
-"""Checkpoints of the audit log, signed with the zone key and saved outside the database."""
+"""Checkpoints of the audit log, signed with the zone key and saved outside the database.
+
+The worker of each Primary Server keeps the newest one in the data directory of its server (D-135).
+"""
 
 from __future__ import annotations
 
@@ -12,36 +15,45 @@ from pathlib import Path
 
 from django.conf import settings
 
-from audit.models import GENESIS_DIGEST, Checkpoint, Entry
 from devices.identity import zone_keys
 from devices.models import Zone
+from devices.witnesses import checkpoints, mismatches
 from faults import Conflict, Fault, Invalid, Unavailable
 from wire import json_codec
 from wire.envelope import Envelope
-from wire.records import Record
+from wire.messages import AuditCheckpoint
+from wire.records import Record, replace
 
 PAYLOAD_TYPE = "application/vnd.zcc.audit-head+json"
 FILE_NAME = "audit-head.json"
 MAX_SIZE = 16 * 1024
-# A new checkpoint is saved after this number of entries or this time.
+# A checkpoint is sent to syslog after this number of entries or this time.
 MAX_NEW_ENTRIES, MAX_AGE_SECONDS = 100, 900
 log = logging.getLogger(__name__)
 
 
 class SignedCheckpoint(Record):
-    """Number and digest of the last entry. `at` is in seconds since 1970."""
+    """Number and digest of the last entry. Times are in seconds since 1970.
+
+    `branch` is the number of accepted losses. `sent_seq` and `sent_at` are about the last one that
+    was sent to syslog.
+    """
 
     zone: str
     seq: int
     digest: str
     at: int
+    branch: int = 0
+    sent_seq: int = 0
+    sent_at: int = 0
 
 
 class CheckpointMismatch(Conflict):
     """The audit log was truncated or replaced."""
 
     action = (
-        "Keep this file as evidence, and run manage.py verify_audit to find the missing entries."
+        "Keep this file as evidence, and run manage.py verify_audit. It says what is missing, and "
+        "what to do after a restore."
     )
 
 
@@ -55,24 +67,30 @@ class InvalidCheckpoint(Invalid):
 
 
 def get_path() -> Path:
-    """Return the path of the checkpoint file."""
-    return Path(settings.ZCC_HOME) / FILE_NAME
+    """Return the path of the checkpoint file of this server."""
+    return Path(settings.SERVER_HOME) / FILE_NAME
+
+
+def find_file() -> Path | None:
+    """Return the checkpoint file of this server, or the one of an earlier version, or None."""
+    for path in (get_path(), Path(settings.ZCC_HOME) / FILE_NAME):
+        if path.exists():
+            return path
+    return None
 
 
 def save_checkpoint_if_due(now: datetime) -> SignedCheckpoint | None:
-    """Save and return a new checkpoint, or return None if the last one is recent enough."""
-    target, head = get_path(), Checkpoint.objects.first()
-    if head is None or head.seq == 0:
-        return None
-    previous = read_checkpoint(target, Zone.objects.get_zone()) if target.exists() else None
-    if previous is not None and not _is_due(previous, head.seq, now):
-        return None
-    return save_checkpoint(target, now=now)
+    """Save and return a checkpoint if there are new entries, otherwise return None.
 
-
-def _is_due(previous: SignedCheckpoint, seq: int, now: datetime) -> bool:
-    new_entries, age = seq - previous.seq, now.timestamp() - previous.at
-    return new_entries > 0 and (new_entries >= MAX_NEW_ENTRIES or age >= MAX_AGE_SECONDS)
+    Raises CheckpointMismatch if the audit log does not match the previous checkpoint.
+    """
+    current = checkpoints.read_checkpoint()
+    if current.seq == 0 and current.branch == 0 and find_file() is None:
+        return None
+    previous = _read_previous(find_file(), current.branch, now)
+    if previous and (previous.branch, previous.seq) == (current.branch, current.seq):
+        return None
+    return _save(get_path(), previous, current, now)
 
 
 def save_checkpoint(target: Path, *, now: datetime) -> SignedCheckpoint:
@@ -82,29 +100,62 @@ def save_checkpoint(target: Path, *, now: datetime) -> SignedCheckpoint:
     CheckpointMismatch if the audit log does not match the previous checkpoint, which is then
     kept as evidence.
     """
-    _check_previous_checkpoint(target)
-    head = Checkpoint.objects.first()
-    checkpoint = SignedCheckpoint(
-        zone=str(Zone.objects.get_zone().guid),
-        seq=head.seq if head is not None else 0,
-        digest=head.digest if head is not None else GENESIS_DIGEST,
-        at=int(now.timestamp()),
-    )
-    signed = zone_keys.get_keyring().sign_without_entry(PAYLOAD_TYPE, json_codec.dump(checkpoint))
-    _write(target, json_codec.dump(signed))
-    text = json_codec.dump(signed).decode()
-    _send_to_syslog(f"zcc audit checkpoint {checkpoint.seq} {checkpoint.digest} {text}")
-    return checkpoint
+    current = checkpoints.read_checkpoint()
+    _read_previous(target if target.exists() else None, current.branch, now)
+    return _save(target, None, current, now)
 
 
-def _check_previous_checkpoint(target: Path) -> None:
-    if not target.exists():
-        return
-    previous = read_checkpoint(target, Zone.objects.get_zone())
-    if previous.seq and not Entry.objects.filter(seq=previous.seq, digest=previous.digest).exists():
+def _read_previous(source: Path | None, branch: int, now: datetime) -> SignedCheckpoint | None:
+    """Return the checkpoint of a file after comparing it with the log, None if there is none.
+
+    One of an earlier branch is renamed, so that it is still there as evidence.
+    """
+    if source is None:
+        return None
+    previous = read_checkpoint(source, Zone.objects.get_zone())
+    if previous.branch < branch:
+        source.replace(source.with_name(f"{source.stem}-{previous.branch}{source.suffix}"))
+        return None
+    if previous.branch > branch or not checkpoints.has_entry(previous.seq, previous.digest):
+        mismatches.record_mismatch(
+            zone_keys.get_keyring().get_server().name,
+            previous.branch,
+            previous.seq,
+            previous.digest,
+            now=now,
+        )
         raise CheckpointMismatch(
             f"Entry {previous.seq} of the audit log does not match the saved checkpoint."
         )
+    return previous
+
+
+def _save(
+    target: Path, previous: SignedCheckpoint | None, current: AuditCheckpoint, now: datetime
+) -> SignedCheckpoint:
+    checkpoint = SignedCheckpoint(
+        zone=str(Zone.objects.get_zone().guid),
+        seq=current.seq,
+        digest=current.digest,
+        at=int(now.timestamp()),
+        branch=current.branch,
+        sent_seq=previous.sent_seq if previous is not None else 0,
+        sent_at=previous.sent_at if previous is not None else 0,
+    )
+    is_due = _is_due(checkpoint)
+    if is_due:
+        checkpoint = replace(checkpoint, sent_seq=checkpoint.seq, sent_at=checkpoint.at)
+    signed = zone_keys.get_keyring().sign_without_entry(PAYLOAD_TYPE, json_codec.dump(checkpoint))
+    _write(target, json_codec.dump(signed))
+    if is_due:
+        text = json_codec.dump(signed).decode()
+        _send_to_syslog(f"zcc audit checkpoint {checkpoint.seq} {checkpoint.digest} {text}")
+    return checkpoint
+
+
+def _is_due(checkpoint: SignedCheckpoint) -> bool:
+    new_entries, age = checkpoint.seq - checkpoint.sent_seq, checkpoint.at - checkpoint.sent_at
+    return new_entries >= MAX_NEW_ENTRIES or not 0 <= age < MAX_AGE_SECONDS
 
 
 def _send_to_syslog(line: str) -> None:

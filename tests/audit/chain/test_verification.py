@@ -16,7 +16,10 @@ from audit.chain import append_only
 from audit.chain.verification import verify_chain
 from audit.models import Checkpoint, Entry
 from devices.models import Zone
+from devices.witnesses import checkpoints
 from tests.support.zone import TestZone
+from wire import json_codec
+from wire.messages import AuditCheckpoint
 from zcc.runtime import audit_checkpoints
 from zcc.tasks import save_audit_checkpoint
 
@@ -196,6 +199,8 @@ def test_only_a_saved_checkpoint_detects_truncation_together_with_the_checkpoint
 @pytest.fixture
 def saved(zone: TestZone, tmp_path: Path, settings: Any) -> Path:
     settings.ZCC_HOME = tmp_path / "home"
+    for number in range(5):
+        Entry.objects.record("act", f"thing:{number}")
     save_audit_checkpoint()
     return audit_checkpoints.get_path()
 
@@ -235,9 +240,63 @@ def test_the_command_exits_with_1_and_names_the_first_invalid_entry(saved: Path)
 def test_the_command_compares_the_log_with_the_saved_checkpoint(saved: Path) -> None:
     last = Entry.objects.count()
     forge_from(1, last)
-    assert f"Entry {last} does not match the saved checkpoint" in fails()
+    text = fails()
+    assert f"Audit entry {last}, an entry before it" in text
+    assert "The checkpoint file has a different digest." in text
     saved.unlink()
     assert "is intact" in run()
+
+
+def cut(last: int) -> None:
+    tamper("DELETE FROM ledger_entry WHERE seq > %s", last)
+    Checkpoint.objects.update(seq=last, digest=Entry.objects.get(seq=last).digest)
+
+
+def test_the_command_says_which_entries_are_missing_and_what_to_do(saved: Path) -> None:
+    last = Entry.objects.count()
+    cut(last - 3)
+    text = fails()
+    assert f"Audit entries {last - 2} to {last} are missing. The checkpoint file has" in text
+    assert f"The last entry in the database is {last - 3}." in text
+    assert '--accept "REASON"' in text
+
+
+def test_the_command_names_the_device_that_has_the_digest(zone: TestZone) -> None:
+    device = zone.join("pc-01")
+    for number in range(5):
+        Entry.objects.record("act", f"thing:{number}")
+    given = device.refresh()["audit_checkpoint"]
+    cut(given["seq"] - 2)
+    checkpoints.clear_cache()
+    kept = json_codec.build(AuditCheckpoint, given, "checkpoint")
+    device.refresh(audit_checkpoint=kept)
+    assert f"pc-01 has the digest of entry {given['seq']}." in fails()
+
+
+def test_a_loss_is_accepted_with_a_reason(saved: Path) -> None:
+    last = Entry.objects.count()
+    cut(last - 3)
+    for reason in ("", " "):
+        with pytest.raises(CommandError, match="A reason is required"):
+            run("--accept", reason)
+    assert "This loss has been accepted (number 1)" in run("--accept", "restored on Sunday")
+    entry = Entry.objects.get(action="accept-loss")
+    assert entry.note == "restored on Sunday"
+    assert entry.actor.startswith("system user ")
+    assert "is intact" in run()
+    save_audit_checkpoint()
+    assert "verified against the checkpoint" in run()
+
+
+def test_nothing_is_accepted_if_nothing_is_missing(saved: Path) -> None:
+    with pytest.raises(CommandError, match="No entries are missing"):
+        run("--accept", "why not")
+    assert not Entry.objects.filter(action="accept-loss").exists()
+
+
+def test_a_modified_entry_cannot_be_accepted(saved: Path) -> None:
+    tamper("UPDATE ledger_entry SET note = 'x' WHERE seq = 2")
+    assert "Entry 2 was modified." in fails("--accept", "why not")
 
 
 def test_a_log_with_newer_entries_is_valid(saved: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.zac.support.certificates import Root
 from tests.zac.support.zone import Zone, read_lines
-from wire.messages import Trust
+from wire.messages import AuditCheckpoint, Trust
+from wire.records import replace
 from zac.host.host import Host
 from zac.trust import pem, store
 from zac.updates import refresh, state_machine
@@ -19,6 +20,30 @@ def test_a_registered_device_trusts_the_root_of_the_zone(zone: Zone, device: Hos
 def test_a_refresh_says_which_root_verified_the_server(zone: Zone, device: Host) -> None:
     refresh.refresh(device)
     assert zone.refreshes[-1].anchored_sha256 == zone.root.sha256
+
+
+def checkpoint(seq: int, branch: int = 0, digest: str = "a" * 64) -> AuditCheckpoint:
+    return AuditCheckpoint(branch, seq, digest, "b" * 64)
+
+
+def test_the_newest_audit_checkpoint_is_kept_and_returned(zone: Zone, device: Host) -> None:
+    kept = None
+    for given, expected in (
+        (None, None),
+        (checkpoint(7), checkpoint(7)),
+        (checkpoint(5), checkpoint(7)),
+        (checkpoint(7, digest="c" * 64), checkpoint(7)),
+        (None, checkpoint(7)),
+        (checkpoint(9, digest="not a digest"), checkpoint(7)),
+        (checkpoint(2**63), checkpoint(7)),
+        (checkpoint(3, branch=1), checkpoint(3, branch=1)),
+        (checkpoint(8), checkpoint(3, branch=1)),
+    ):
+        zone.offer = replace(zone.offer, audit_checkpoint=given)
+        refresh.refresh(device)
+        assert zone.refreshes[-1].audit_checkpoint == kept
+        kept = device.state.load().audit_checkpoint
+        assert kept == expected
 
 
 def test_an_update_is_applied_and_waits_for_its_time(zone: Zone, device: Host) -> None:

@@ -1,0 +1,53 @@
+"""Notifications about audit entries that are missing, and about accepted losses (D-135)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from audit.models import CheckpointMismatch, Entry
+from devices.witnesses import mismatches
+from notifications.delivery import events
+from notifications.delivery.events import Event
+
+ACCEPTANCE = "accept-loss"
+ADVICE = "Run manage.py verify_audit on a Primary Server. It says what is missing and what to do."
+
+
+def get_key(entry: Entry) -> str:
+    """Return the key of the event of an entry. After a truncation, numbers are used again."""
+    return f"line:{entry.seq}:{entry.digest[:16]}"
+
+
+def build_mismatch_events(*, now: datetime) -> Iterable[Event]:
+    """Return one event for each branch with new mismatches, and mark them as notified.
+
+    They are not found through audit entries: after a truncation, numbers of entries are used again.
+    """
+    rows = CheckpointMismatch.objects.all()
+    for row in rows.filter(notified_at=None).order_by("branch", "pk"):
+        is_first = not rows.filter(branch=row.branch).exclude(notified_at=None).exists()
+        rows.filter(pk=row.pk).update(notified_at=now)
+        if not is_first:
+            continue
+        title = mismatches.describe(row)
+        facts: dict[str, Any] = {
+            "seq": row.seq,
+            "digest": row.digest,
+            "witness": row.witness,
+            "last_seq": row.last_seq,
+            "at": row.found_at.astimezone(UTC).isoformat(),
+        }
+        yield Event(events.AUDIT_LOG, f"audit:{row.branch}", title, f"{title}\n\n{ADVICE}", facts)
+
+
+def build_acceptance_events(entries: Iterable[Entry]) -> Iterable[Event]:
+    """Return an event for each accepted loss, so that none is accepted unnoticed."""
+    for entry in entries:
+        if entry.action != ACCEPTANCE:
+            continue
+        title = f"The loss of audit entries was accepted by {entry.actor}"
+        facts = {"by": entry.actor, "reason": entry.note, **entry.detail}
+        text = f"{title}.\n\nReason: {entry.note}"
+        yield Event(events.AUDIT_LOG, get_key(entry), title, text, facts)

@@ -1,0 +1,1 @@
+"""Checkpoints of the audit log that devices and servers keep outside the database."""
