@@ -43,7 +43,7 @@ def build_mismatch_events(*, now: datetime) -> Iterable[Event]:
 
 
 def build_acceptance_events(entries: Iterable[Entry]) -> Iterable[Event]:
-    """Return an event for each accepted loss, so that none is accepted unnoticed."""
+    """Return an event for each accepted loss, because an acceptance ends the alarm."""
     for entry in entries:
         if entry.action != ACCEPTANCE:
             continue

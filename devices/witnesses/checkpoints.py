@@ -68,9 +68,20 @@ class Comparison:
         return self._current
 
     def _read(self, now: datetime) -> AuditCheckpoint:
-        self._current, self._read_at = read_checkpoint(), now.timestamp()
-        self._remember(self._current.seq, self._current.digest, now)
-        return self._current
+        before, current = self._current, read_checkpoint()
+        self._current, self._read_at = current, now.timestamp()
+        if (
+            before is not None
+            and before.branch == current.branch
+            and before != current
+            and not has_entry(before.seq, before.digest)
+        ):
+            # This process has seen entries that are no longer there.
+            self._digests.clear()
+            name = zone_keys.get_keyring().get_server().name
+            record_mismatch(name, before.branch, before.seq, before.digest, now=now)
+        self._remember(current.seq, current.digest, now)
+        return current
 
     def _remember(self, seq: int, digest: str, now: datetime) -> None:
         age = now.timestamp() - self._digests_since
@@ -98,11 +109,13 @@ class Comparison:
         if kept.branch >= current.branch:
             if not self._may_look_up(now):
                 return None
-            if kept.branch == current.branch and has_entry(kept.seq, kept.digest):
+            is_there = has_entry(kept.seq, kept.digest)
+            if not is_there or kept.branch != current.branch:
+                # An administrator may have accepted a loss since.
+                current = self._read(now)
+            if is_there and kept.branch == current.branch:
                 self._remember(kept.seq, kept.digest, now)
                 return current
-            # An administrator may have accepted the loss at this moment.
-            current = self._read(now)
         if kept.branch < current.branch:
             return current
         record_mismatch(witness, kept.branch, kept.seq, kept.digest, now=now)

@@ -35,7 +35,7 @@ def sql(statement: str, *values: Any) -> None:
         cursor.execute(statement, values)
 
 
-def cut(seq: int) -> None:
+def cut(seq: int, *, forget: bool = True) -> None:
     """Remove the last entries and set the checkpoint back, as the owner of the database can."""
     for statement in append_only.removal_statements(connection.vendor):
         sql(statement)
@@ -44,7 +44,8 @@ def cut(seq: int) -> None:
     sql("UPDATE ledger_checkpoint SET seq = %s, digest = %s", seq, digest)
     for statement in append_only.install_statements(connection.vendor):
         sql(statement)
-    checkpoints.clear_cache()
+    if forget:
+        checkpoints.clear_cache()
     assert verification.verify_chain().finding is None
 
 
@@ -206,6 +207,24 @@ def test_a_checkpoint_that_another_process_gave_is_no_mismatch(device):
     exchange(None)
     Entry.objects.record("act", "thing")
     assert exchange(checkpoints.read_checkpoint()) is not None
+    assert not CheckpointMismatch.objects.exists()
+
+
+def test_a_process_finds_what_it_has_seen_itself(device):
+    exchange(None)
+    last = get_last()
+    cut(last - 1, forget=False)
+    exchange(None, later())
+    row = CheckpointMismatch.objects.get()
+    assert (row.seq, row.witness) == (last, "ps-01")
+
+
+def test_a_process_learns_of_an_acceptance_from_a_device(device):
+    exchange(None)
+    acceptance.accept_loss(REASON, missing=["some"])
+    given = checkpoints.read_checkpoint()
+    assert given.branch == 1
+    assert exchange(given) == given
     assert not CheckpointMismatch.objects.exists()
 
 
