@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,13 +23,8 @@ from devices.registration import (
 )
 from devices.registration.approval import Approval
 from devices.registration.states import DeviceState
-from faults import Conflict, Refused, TooMany
+from faults import Conflict, Refused
 from wire import messages
-
-# A registration changes states and issues certificates, so it is limited itself, not its entries.
-MAX_REGISTRATIONS = 50
-REGISTRATION_PERIOD = timedelta(days=1)
-RETRY_SECONDS = 600
 
 
 @transaction.atomic
@@ -51,12 +46,12 @@ def register(
         # Before the lock, so that requests with an invalid key do not delay others.
         keys.get_registration_key(request.key or "", request.role, request.name, now)
     else:
-        _check_rate(returning, now)
+        validation.check_rate(returning, now)
     Zone.objects.lock()
     Entry.objects.lock_checkpoint()
     if returning is None:
         device, approval = _use_key(request, proven=proven, now=now)
-        _check_rate(device, now)
+        validation.check_rate(device, now)
     else:
         _check_role(request, returning)
         device, approval = returning, approvals.decide_again(returning, request)
@@ -89,20 +84,6 @@ def register(
         },
     )
     return device
-
-
-def _check_rate(device: Device, now: datetime) -> None:
-    """Raise TooMany if a device registers too often. Each registration needs audit entries."""
-    recent = Entry.objects.filter(
-        action="register", subject=f"devices.Device:{device.pk}", at__gt=now - REGISTRATION_PERIOD
-    )
-    if recent.count() >= MAX_REGISTRATIONS:
-        raise TooMany(
-            _("%(device)s has registered too often in the last 24 hours. Nothing was changed.")
-            % {"device": device.name},
-            action=_("Find out why the device registers again and again, then try again later."),
-            retry_after=RETRY_SECONDS,
-        )
 
 
 def _use_key(

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.utils.translation import gettext as _
 
+from audit.models import Entry
 from devices.models import Device, Role
 from devices.registration import server_names
-from faults import Invalid
+from faults import Invalid, TooMany
 from pki import names
 from pki.formats import csr
 from wire import messages
+
+# A registration changes states and issues certificates, so it is limited itself, not its entries.
+MAX_REGISTRATIONS = 50
+REGISTRATION_PERIOD = timedelta(days=1)
+RETRY_SECONDS = 600
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 MAX_ADDRESSES = 16
@@ -76,4 +83,18 @@ def check_parent(request: messages.RegisterRequest) -> None:
             _("The zone does not have a content server named %(parent)s. Nothing was registered.")
             % {"parent": request.parent},
             action=_("Specify a Primary Server or Content Satellite Server, or omit --parent."),
+        )
+
+
+def check_rate(device: Device, now: datetime) -> None:
+    """Raise TooMany if a device registers too often. Each registration needs audit entries."""
+    recent = Entry.objects.filter(
+        action="register", subject=f"devices.Device:{device.pk}", at__gt=now - REGISTRATION_PERIOD
+    )
+    if recent.count() >= MAX_REGISTRATIONS:
+        raise TooMany(
+            _("%(device)s has registered too often in the last 24 hours. Nothing was changed.")
+            % {"device": device.name},
+            action=_("Find out why the device registers again and again, then try again later."),
+            retry_after=RETRY_SECONDS,
         )

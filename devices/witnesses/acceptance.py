@@ -1,8 +1,8 @@
 """Accept that entries of the audit log are missing, for example after a restore.
 
-Each acceptance starts a new branch of the log. Checkpoints of earlier branches are not compared.
-An acceptance is signed with the zone key: who can only write to the database cannot add one, and
-checkpoints of the branch prove that one was removed.
+Each acceptance starts a new branch of the log. Checkpoints of earlier branches are no longer
+compared. An acceptance is signed with the zone key: who can only write to the database cannot add
+one, and checkpoints of the branch prove that one was removed.
 
 See: D-135
 """

@@ -1,7 +1,12 @@
 from django.db import migrations
 
 # Events added after targets could be created, and the older event whose targets receive them, too.
-ADDED = ('device.decision-needed', 'device.unknown-root', 'login.failures')
+ADDED = (
+    'device.decision-needed',
+    'device.unknown-root',
+    'audit.entries-missing',
+    'login.failures',
+)
 LIKE = 'device.failed'
 
 

@@ -17,10 +17,10 @@ from certificates.issuance import signing
 from certificates.models import Authority, FutureCertificate
 from certificates.tasks import schedule
 from devices.models import Device
-from devices.registration import registration
+from devices.registration import validation
 from systemupdates.models import Replica
 from tests.support import factories
-from wire import messages
+from wire import messages, update_messages
 
 LIMIT = entries.MAX_ENTRIES_A_DAY
 
@@ -169,7 +169,7 @@ def test_rejected_csrs_of_a_server_are_limited(zone):
         FutureCertificate.objects.filter(device=server.guid).update(
             state="awaited", csr_pem="", generation=0
         )
-        report = messages.CsrRequest(error=f"failure {number}")
+        report = update_messages.CsrRequest(error=f"failure {number}")
         assert server.send("POST", path, report).status_code == 202
     assert Entry.objects.count() == before + LIMIT
     assert FutureCertificate.objects.get(device=server.guid).reason == f"failure {3 * LIMIT - 1}"
@@ -217,7 +217,7 @@ def test_a_content_server_that_fails_again_and_again_is_limited(zone):
 
 
 def test_a_device_registers_only_so_often(zone, monkeypatch):
-    monkeypatch.setattr(registration, "MAX_REGISTRATIONS", 3)
+    monkeypatch.setattr(validation, "MAX_REGISTRATIONS", 3)
     device = zone.join("pc-01")
     for _ in range(2):
         answer = device.send("POST", "/zac/v1/register", device.registration())
