@@ -13,6 +13,7 @@ def test_a_change_is_shown_and_decided(shell, zone):
     return_as(host, **CHANGES["fqdn"])
     run = shell.good("approve-change", "as-01", "--yes")
     assert "fqdn: as-01.test.example -> console.bank.example" in run.out + run.err
+    assert "New in this certificate: console.bank.example, 10.1.1.1" in run.out + run.err
     assert zone.device(host).fqdn == "console.bank.example"
     return_as(host)
     shell.good("reject-change", "as-01", "--yes")
