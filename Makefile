@@ -69,7 +69,7 @@ postgresql: tools
 		--ignore tests/zcc/runtime/test_database_file.py
 
 scenarios: tools
-	$(PYTEST) -n $(WORKERS) --dist worksteal -m "scenario or long"
+	$(PYTEST) -v -n $(WORKERS) --dist worksteal -m "scenario or long"
 
 bench: tools
 	$(BIN)/python -m bench

@@ -12,17 +12,16 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 
 from audit.models import Checkpoint, CheckpointMismatch, Entry
 from certificates.approvals import approvals
 from certificates.issuance import expiry
 from certificates.models import Operation, VaultJob
-from certificates.monitoring import audit_events
+from certificates.monitoring import audit_events, device_events
+from certificates.monitoring.device_events import build_url
 from certificates.operations.states import JobState, OperationState
 from certificates.trust import unknown_roots
-from devices.models import Device
 from notifications.channels import mail
 from notifications.delivery import delivery, events
 from notifications.delivery.events import Event
@@ -58,11 +57,6 @@ AWAITS_APPROVAL = "is waiting for approval by a second administrator"
 # Audit actions that request an approval: for an operation, and for a CA key operation.
 REQUESTED_ACTIONS = {f"ask-{act}": label for act, label in approvals.LABELS.items()}
 REQUESTED_KEY_OPERATIONS = {f"ask-{kind.value}": kind.label for kind in VaultJob.Kind}
-# Audit actions about devices that an administrator must decide on.
-DECISIONS = {
-    "registered-again": "was registered a second time with a key",
-    "request-change": "registered with different names, addresses, or keys",
-}
 # Audit actions of attacks on the account of an administrator.
 LOGIN_ACTIONS = {
     "login-delayed": "Many failed logins for %s. Further attempts are delayed.",
@@ -70,7 +64,12 @@ LOGIN_ACTIONS = {
 }
 AUDIT_ACTIONS = (
     *("start", "move", unknown_roots.ACTION, *LOGIN_ACTIONS),
-    *(audit_events.ACCEPTANCE, *DECISIONS, *REQUESTED_ACTIONS, *REQUESTED_KEY_OPERATIONS),
+    *(
+        audit_events.ACCEPTANCE,
+        *device_events.DECISIONS,
+        *REQUESTED_ACTIONS,
+        *REQUESTED_KEY_OPERATIONS,
+    ),
 )
 
 
@@ -102,8 +101,8 @@ def create_notifications(now: datetime) -> None:
         *_build_key_operation_events(entries),
         *_build_device_events(entries),
         *_build_login_events(entries),
-        *_build_decision_events(entries),
-        *_build_unknown_root_events(entries),
+        *device_events.build_decision_events(entries),
+        *device_events.build_unknown_root_events(entries),
         *audit_events.build_acceptance_events(entries),
         *audit_events.build_mismatch_events(now=now),
     ):
@@ -178,7 +177,7 @@ def _build_operation_event(entry: Entry, operation: Operation) -> Event | None:
     if reason and entry.action == "move":
         facts["reason"] = reason
         parts += [f"Reason: {reason}", operation.action]
-    parts.append(_build_url("/configuration/certificates/"))
+    parts.append(build_url("/configuration/certificates/"))
     text = "\n\n".join(part for part in parts if part)
     return Event(kind, audit_events.get_key(entry), f"{operation.name} {words}", text, facts)
 
@@ -192,7 +191,7 @@ def _build_key_operation_events(entries: Iterable[Entry]) -> Iterable[Event]:
         parts = [
             f"{title}.",
             f"Requested by {entry.actor}.",
-            _build_url("/configuration/certificates/"),
+            build_url("/configuration/certificates/"),
         ]
         facts = {"act": entry.action.removeprefix("ask-"), "requested_by": entry.actor}
         facts["at"] = _format_time(entry.at)
@@ -224,44 +223,9 @@ def _build_device_events(entries: Iterable[Entry]) -> Iterable[Event]:
             "failed": len(failures),
             "devices": [row.device.name for row in group[:MAX_NAMED_DEVICES]],
         }
-        link = _build_url(f"/system-updates/{update.pk}/devices/")
+        link = build_url(f"/system-updates/{update.pk}/devices/")
         key = f"failed:{update.pk}:{failed[-1].seq}"
         yield Event(events.DEVICE_FAILED, key, title, f"{text}\n\n{link}".strip(), facts)
-
-
-def _build_decision_events(entries: Iterable[Entry]) -> Iterable[Event]:
-    """Return an event for each device that is waiting for a decision of an administrator."""
-    for entry in entries:
-        if entry.action not in DECISIONS:
-            continue
-        key = entry.subject.removeprefix("devices.Device:")
-        device = Device.objects.filter(pk=key).first()
-        if device is None:
-            continue
-        title = f"{device.name} {DECISIONS[entry.action]}"
-        facts = {"device": key, "name": device.name, "address": entry.address, **entry.detail}
-        parts = [f"{title}.", f"Address: {entry.address}.", _build_url(f"/devices/{key}/")]
-        yield Event(
-            events.DEVICE_DECISION,
-            audit_events.get_key(entry),
-            title,
-            "\n\n".join(parts).strip(),
-            facts,
-        )
-
-
-def _build_unknown_root_events(entries: Iterable[Entry]) -> Iterable[Event]:
-    """Return an event for each root that the zone never issued. Only its first device is named."""
-    for entry in entries:
-        if entry.action != unknown_roots.ACTION:
-            continue
-        key = entry.subject.removeprefix("devices.Device:")
-        for digest in entry.detail["roots"]:
-            title = f"{entry.note} trusts a root certificate that this zone never issued"
-            facts = {"device": key, "name": entry.note, "root_sha256": digest}
-            parts = [f"{title}.", f"SHA-256: {digest}.", _build_url("/devices/?state=unknown-root")]
-            text = "\n\n".join(parts).strip()
-            yield Event(events.UNKNOWN_ROOT, f"root:{digest}", title, text, facts)
 
 
 def _build_login_events(entries: Iterable[Entry]) -> Iterable[Event]:
@@ -269,7 +233,7 @@ def _build_login_events(entries: Iterable[Entry]) -> Iterable[Event]:
     for entry in entries:
         if entry.action in LOGIN_ACTIONS:
             title = LOGIN_ACTIONS[entry.action] % entry.note
-            parts = [title, f"Last address: {entry.address}.", _build_url("/audit/")]
+            parts = [title, f"Last address: {entry.address}.", build_url("/audit/")]
             facts = {"administrator": entry.note, "address": entry.address}
             facts["at"] = _format_time(entry.at)
             yield Event(
@@ -290,17 +254,9 @@ def _build_expiry_events(now: datetime) -> Iterable[Event]:
         ]
     }
     title = texts[0] if len(texts) == 1 else f"{texts[0]} (and {len(texts) - 1} more)"
-    link = _build_url("/configuration/certificates/")
+    link = build_url("/configuration/certificates/")
     text = "\n".join([*texts, "", link]).strip()
     yield Event(events.EXPIRING, f"expiry:{now:%Y-%m-%dT%H:%M}", title, text, facts)
-
-
-def _build_url(path: str) -> str:
-    """Return the console URL of a path, or "" if the zone has no server yet."""
-    if settings.CONSOLE_URL:
-        return f"{settings.CONSOLE_URL.rstrip('/')}{path}"
-    server = Device.objects.primaries().order_by("registered_at").first()
-    return f"{server.get_url(server.port, 'https')}{path}" if server is not None else ""
 
 
 def _format_time(moment: datetime | None) -> str:

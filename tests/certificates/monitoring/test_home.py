@@ -207,9 +207,12 @@ def test_external_text_is_escaped(client, ca):
         assert "<img src=x" not in text(client, path), path
 
 
-@pytest.mark.parametrize("path", [PAGE, "/", "/devices/", "/system-updates/"])
+# Home has one query for each kind of item that needs attention.
+@pytest.mark.parametrize(
+    ("path", "most"), [(PAGE, 25), ("/", 27), ("/devices/", 25), ("/system-updates/", 25)]
+)
 def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
-    client, ca, django_assert_max_num_queries, path
+    client, ca, django_assert_max_num_queries, path, most
 ):
     many(ca, 5)
     client.get(path)
@@ -219,7 +222,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
     with django_assert_max_num_queries(60) as more:
         client.get(f"{path}?per_page=100")
     assert len(more) == len(few), [q["sql"] for q in more.captured_queries]
-    assert len(more) <= 25
+    assert len(more) <= most
 
 
 def many(ca, count):

@@ -65,6 +65,7 @@ def test_filters_count_devices_by_role_and_contact(client, devices):
         "managed": 3,
         "no-contact": 2,
         "waiting": 0,
+        "unknown-root": 0,
     }
 
 

@@ -70,7 +70,7 @@ def test_a_change_is_saved_sent_to_devices_and_recorded_in_the_audit_log(client)
     assert response.status_code == 302
     after = Zone.objects.get_zone()
     assert after.refresh_seconds == 7200
-    assert after.revision == before.revision + 1, "cached answers are stale"
+    assert after.revision > before.revision, "cached responses are stale"
     entry = Entry.objects.get(action="zone-settings")
     assert entry.actor == "admin"
     assert entry.detail["refresh_seconds"] == {"before": 60, "after": 7200}
