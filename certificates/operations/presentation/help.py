@@ -95,7 +95,9 @@ TOPICS = (
             _(
                 "When the freeze period begins, every server must have its new "
                 "certificate and the readiness policy must be met. Otherwise "
-                "nothing is activated, and the page shows what is missing."
+                "no server uses its new certificate, and the page shows what is "
+                "missing. Devices without a server certificate use the new root at "
+                "the activation time, and still trust the old one."
             ),
             _(
                 "You can change the activation time, ignore a device, or force "
