@@ -130,8 +130,14 @@ def bring_back(zone: RunningZone) -> None:
 def install_anew(
     zone: RunningZone, name: str, look: Callable[[], dict[str, str]] = dict
 ) -> dict[str, str]:
-    """Give a host an empty home, as an image does, register it, look, and let its agent run."""
+    """Give a host an empty home, as an image does, register it, look, and let its agent run.
+
+    It is in contact until then, so its administrator releases it first (D-124).
+    """
     host = next(host for host in zone.hosts() if host.name == name)
+    api = zone.program()
+    [device] = api.get(f"/devices?q={name}")["items"]
+    api.post(f"/devices/{device['id']}/release")
     zone.take_down(f"{name}.agent")
     shutil.rmtree(host.home)
     zone.register(host)
