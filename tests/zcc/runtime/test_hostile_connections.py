@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -99,39 +99,71 @@ def cpu_seconds(pid: int) -> float:
     return sum(sum(one.cpu_times()[:2]) for one in every)
 
 
+# A page takes less than a second, or as long as on a server that nobody attacks. Other work on the
+# same machine delays both servers.
+MAX_SECONDS, MAX_RATIO = 1.0, 3.0
+
+
 @pytest.mark.parametrize(
     ("connections", "seconds"), [(48, 6), pytest.param(200, 60, marks=pytest.mark.long)]
 )
-def test_others_are_answered_in_a_second(tmp_path: Path, connections: int, seconds: int) -> None:
-    """Eight kinds of hostile connections; a page is fetched from another address meanwhile."""
-    with loopback_network() as base:
-        web = Web(tmp_path, f"{base}.11")
-        web.security.make("gen-1")
-        web.security.use("gen-1")
-        with running(web) as process:
-            until(lambda: listens(web))
-            stop = threading.Event()
-            attackers = [
-                threading.Thread(target=attack, args=(web, KINDS[n % len(KINDS)], stop))
-                for n in range(connections)
-            ]
-            for one in attackers:
-                one.start()
-            slowest, end = 0.0, time.monotonic() + seconds
-            while time.monotonic() < end:
-                begin = time.monotonic()
-                web.certificate(web.security.context())
-                slowest = max(slowest, time.monotonic() - begin)
-                time.sleep(0.05)
-            stop.set()
-            for one in attackers:
-                one.join()
-            time.sleep(5)
-            before = cpu_seconds(process.pid)
-            time.sleep(2)
-            used = (cpu_seconds(process.pid) - before) / 2
-    assert slowest < 1.0
-    assert used < 0.1
+def test_others_are_answered_as_fast_as_without_an_attack(
+    tmp_path: Path, connections: int, seconds: int
+) -> None:
+    """Eight kinds of hostile connections; pages are fetched from another address meanwhile."""
+    with loopback_network() as base, ExitStack() as stack:
+        attacked, peer = (start(stack, tmp_path / n, f"{base}.{n}") for n in ("11", "12"))
+        stop = threading.Event()
+        attackers = [
+            threading.Thread(target=attack, args=(attacked[0], KINDS[n % len(KINDS)], stop))
+            for n in range(connections)
+        ]
+        for one in attackers:
+            one.start()
+        slowest, slowest_of_peer = fetch_pages(attacked[0], peer[0], seconds)
+        stop.set()
+        for one in attackers:
+            one.join()
+        time.sleep(5)
+        used, used_by_peer = measure_processors(attacked[1], peer[1])
+    assert slowest < max(MAX_SECONDS, MAX_RATIO * slowest_of_peer), (slowest, slowest_of_peer)
+    assert used < used_by_peer + 0.1
+
+
+def start(stack: ExitStack, home: Path, address: str) -> tuple[Web, int]:
+    """Start a web server; return it with the ID of its process."""
+    home.mkdir()
+    web = Web(home, address)
+    web.security.make("gen-1")
+    web.security.use("gen-1")
+    process = stack.enter_context(running(web))
+    until(lambda: listens(web))
+    return web, process.pid
+
+
+def fetch_pages(attacked: Web, peer: Web, seconds: float) -> tuple[float, float]:
+    """Fetch a page from both servers in turn; return the longest time of each."""
+    slowest, slowest_of_peer = 0.0, 0.0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        slowest = max(slowest, fetch_page(attacked))
+        slowest_of_peer = max(slowest_of_peer, fetch_page(peer))
+        time.sleep(0.05)
+    return slowest, slowest_of_peer
+
+
+def fetch_page(web: Web) -> float:
+    """Fetch a page over a new connection; return how long it took."""
+    begin = time.monotonic()
+    web.certificate(web.security.context())
+    return time.monotonic() - begin
+
+
+def measure_processors(*pids: int) -> list[float]:
+    """Return how many processors each process uses, with its children, in two seconds."""
+    before = [cpu_seconds(pid) for pid in pids]
+    time.sleep(2)
+    return [(cpu_seconds(pid) - used) / 2 for pid, used in zip(pids, before, strict=True)]
 
 
 def listens(web: Web) -> bool:
