@@ -19,10 +19,22 @@ CERTIFICATES = "/configuration/certificates/"
 S = OperationState
 
 
+# The tables whose first row has other columns than their heading. On phones, headings are hidden.
+UNEVEN_TABLES = """
+[...document.querySelectorAll("table:has(thead)")].filter(table => {
+  const count = row => [...row.cells].reduce(
+    (sum, cell) => sum + (cell.checkVisibility() ? cell.colSpan : 0), 0)
+  const heading = table.tHead.rows[0], row = table.tBodies[0]?.rows[0]
+  if (!heading || !row || !heading.checkVisibility() || !row.checkVisibility()) return false
+  return !row.querySelector(".empty") && count(heading) !== count(row)
+}).map(table => table.closest("section")?.id || table.caption?.textContent || "table")
+"""
+
+
 def check(page: Page) -> None:
-    """Look at the page as it stands in light, dark and at 390 pixels."""
+    """Look at the page as it stands in light, in dark, at 1280 and at 390 pixels."""
     looks: list[tuple[Literal["light", "dark"], int]] = [
-        *(("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390))
+        *(("light", 1440), ("dark", 1440), ("light", 1280), ("light", 390), ("dark", 390))
     ]
     for scheme, width in looks:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -33,6 +45,7 @@ def check(page: Page) -> None:
         assert found.violations_count == 0, f"{scheme} {width}: {found.generate_report()}"
         sideways = page.evaluate("document.documentElement.scrollWidth > innerWidth")
         assert not sideways, f"the page scrolls sideways at {width}"
+        assert page.evaluate(UNEVEN_TABLES) == [], f"columns without a heading at {width}"
 
 
 @pytest.mark.parametrize("path", ["/", CERTIFICATES, "/devices/", "/preferences/", "/nowhere/"])

@@ -120,7 +120,13 @@ def test_the_page_shows_what_to_type(zone, admin_client):
     data = (build.get_folder() / build.get_name(update)).read_bytes()
     url = "http://127.9.0.1:8080/zenworks-setup"
     assert f"zac remint {url}/{build.get_name(update)}" in page
-    assert f"{sha256(data)}  {build.get_name(update)}" in page
+    # Two spaces would be shown, and copied, as one.
+    line = f"{sha256(data)} *{build.get_name(update)}"
+    assert line in page
+    done = subprocess.run(
+        ["sha256sum", "-c"], input=line.encode(), cwd=build.get_folder(), check=False
+    )
+    assert done.returncode == 0
 
 
 def test_the_tool_exits_with_69_without_python(zone, tmp_path):
