@@ -7,6 +7,7 @@ from certificates.authority import key_views
 from certificates.authority import views as authority_views
 from certificates.help import views as help_views
 from certificates.monitoring import home
+from certificates.monitoring.checks import views as check_views
 from certificates.operations.presentation import (
     actions,
     change_ca,
@@ -27,6 +28,13 @@ SERVER = BASE + "servers/<uuid:pk>/"
 urlpatterns = [
     path("", home.home, name="home"),
     path("help/", help_views.show_help, name="help"),
+    path("health-checks/", check_views.show_checks, name="checks"),
+    path("health-checks/<slug:key>/accept/", check_views.accept_finding, name="accept_finding"),
+    path(
+        "health-checks/acceptances/<int:pk>/withdraw/",
+        check_views.withdraw_acceptance,
+        name="withdraw_acceptance",
+    ),
     path(BASE, authority_views.certificates, name="page"),
     path(BASE + "zone-ca/", authority_views.zone_ca, name="zone_ca"),
     path(BASE + "server-operations/", authority_views.server_operations, name="server_operations"),

@@ -15,6 +15,7 @@ from administrators.api_tokens import api as api_tokens
 from audit.entries import api as audit_entries
 from certificates.approvals import api as approvals
 from certificates.authority import api as authority
+from certificates.monitoring.checks import api as health_checks
 from certificates.operations.api import actions, creation, operations
 from certificates.servers import api as servers
 from certificates.servers import csr_api
@@ -34,6 +35,7 @@ MODULES = (
     *(zone, inventory, decisions_api, keys_api, updates, assignments, content, stage_api),
     *(audit_entries, api_tokens, accounts, policy_api, targets),
     *(authority, creation, operations, actions, approvals, trust, servers, csr_api),
+    health_checks,
 )
 
 

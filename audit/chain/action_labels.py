@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 LABELS: dict[str, str | Promise] = {
+    "accept-finding": _("Finding of a health check accepted"),
     "accept-loss": _("Loss of audit entries accepted"),
     "activate-administrator": _("Administrator reactivated"),
     "api-token": _("API token created"),
@@ -81,6 +82,7 @@ LABELS: dict[str, str | Promise] = {
     "undo": _("Update rolled back on devices"),
     "unlock-administrator": _("Account unlocked"),
     "withdraw": _("Update canceled on devices"),
+    "withdraw-acceptance": _("Acceptance of a finding withdrawn"),
     "without-bridge": _("Continued without cross-certificate"),
     "zone-settings": _("Zone settings changed"),
 }

@@ -22,6 +22,33 @@ TOPICS = (
                 "content of an update, for contact with the zone, or for "
                 "approval by an administrator."
             ),
+            _(
+                "Needs Attention also lists the findings of the health checks. "
+                "Home says that there is no problem only if all of them passed."
+            ),
+        ),
+    ),
+    Topic(
+        (
+            "certificates:checks",
+            "certificates:accept_finding",
+            "certificates:withdraw_acceptance",
+        ),
+        _("Health Checks"),
+        (
+            _(
+                "Health checks find what would make a failure worse: a zone CA "
+                "without a backup, a single Primary Server or Super "
+                "Administrator, administrators without two-factor "
+                "authentication, missing notifications, failed updates, wrong "
+                "clocks, and registration keys that never expire."
+            ),
+            _(
+                "If a finding does not apply to your zone, accept it with a "
+                "reason. The acceptance is recorded in the audit log and "
+                "applies to this finding only: a new zone CA needs a new "
+                "backup. You can withdraw an acceptance."
+            ),
         ),
     ),
     Topic(

@@ -1,5 +1,6 @@
 """Models of certificate authorities, server certificates, and operations."""
 
+from certificates.models.acceptance import HealthAcceptance
 from certificates.models.authority import Authority, CrossCertificate, IssuedCertificate
 from certificates.models.draft import Draft
 from certificates.models.duration import WorkDuration
@@ -13,6 +14,7 @@ __all__ = [
     "CrossCertificate",
     "Draft",
     "FutureCertificate",
+    "HealthAcceptance",
     "IssuedCertificate",
     "Operation",
     "ServerCertificate",

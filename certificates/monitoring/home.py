@@ -18,7 +18,8 @@ from administrators.accounts import policies
 from certificates.authority.views import PageStatus, get_page_status
 from certificates.issuance import names
 from certificates.models import Authority, FutureCertificate
-from certificates.monitoring import health
+from certificates.monitoring import health, overview
+from certificates.monitoring.checks import registry
 from certificates.operations.activation_time import count_devices_without_contact
 from certificates.operations.states import FutureState, OperationState
 from certificates.servers import table
@@ -28,6 +29,8 @@ from devices.inventory import tables as inventory_tables
 from devices.middleware import ZoneRequest
 from devices.models import Device
 from devices.witnesses import mismatches
+
+VIEW_AUDIT_LOG = "ledger.view_entry"
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ def home(request: ZoneRequest) -> HttpResponse:
     }
     no_contact = count_devices_without_contact(request.zone, now)
     waiting = stragglers.list_waiting_servers(request.zone, now)
+    results = registry.run_checks(request.zone, now)
     context = {
         "nav": "home",
         "now": now,
@@ -74,6 +78,11 @@ def home(request: ZoneRequest) -> HttpResponse:
             *_get_device_items(no_contact),
             *_get_unknown_root_items(),
         ],
+        "results": results,
+        "open_findings": sum(len(result.findings) for result in results),
+        "months": overview.list_months(now),
+        "contacts": overview.count_contacts(now),
+        "events": overview.list_last_events() if request.user.has_perm(VIEW_AUDIT_LOG) else None,
     }
     if status.authority is not None:
         context["tone"], context["expiry_words"] = formatting.expiry(

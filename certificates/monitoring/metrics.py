@@ -22,6 +22,7 @@ from certificates.models import (
     WorkDuration,
 )
 from certificates.monitoring import health
+from certificates.monitoring.checks import registry
 from certificates.operations.activation_time import count_devices_without_contact
 from certificates.operations.states import FutureState
 from certificates.servers.table import list_running_operations
@@ -50,6 +51,7 @@ class ZoneCollector(Collector):
             _collect_signing,
             _collect_operations,
             _collect_devices,
+            _collect_findings,
         ):
             yield from collect(now)
 
@@ -212,3 +214,15 @@ def _collect_devices(now: datetime) -> Iterable[Metric]:
         ("Number of registered devices without contact for more than two refresh intervals."),
         [({}, count)],
     )
+
+
+def _collect_findings(now: datetime) -> Iterable[Metric]:
+    if (zone := Zone.objects.first()) is not None:
+        yield _build_gauge(
+            "health_check_findings",
+            "Number of open findings of each health check.",
+            [
+                ({"check": result.check.key}, len(result.findings))
+                for result in registry.run_checks(zone, now)
+            ],
+        )

@@ -44,7 +44,7 @@ def show_trust(request: ZoneRequest) -> HttpResponse:
     page = tables.get_page(found.order_by(*order, "pk"), query)
     has_cross_certificate = stragglers.has_cross_certificate(now)
     context = {
-        "nav": "certificates",
+        "nav": "trust",
         "now": now,
         "roots": stragglers.list_roots(now),
         "has_cross_certificate": has_cross_certificate,

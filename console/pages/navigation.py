@@ -38,6 +38,9 @@ MENU = (
         "settings",
         (
             Item("certificates", _("Certificates"), "certificates:page"),
+            Item("operations", _("Operations"), "certificates:operations"),
+            Item("trust", _("Roots and Cross-Certificates"), "certificates:trust"),
+            Item("health-checks", _("Health Checks"), "certificates:checks"),
             Item(
                 "registration",
                 _("Registration Keys"),

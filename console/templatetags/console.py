@@ -72,6 +72,28 @@ def ago(context: template.Context, moment: datetime | None) -> str:
 
 
 @register.simple_tag(takes_context=True)
+def countdown(context: template.Context, moment: datetime, what: Any = "") -> str:
+    """Return the time that remains until a moment. The browser updates it every second.
+
+    Screen readers announce `what` with the time that remains shortly before the moment.
+    """
+    now = context.get("now") or timezone.now()
+    words = _("in %s") % formatting.span(moment - now) if moment > now else _("now")
+    return format_html(
+        '<time class="countdown" datetime="{}" title="{}" data-until="{}" data-at="{}"'
+        ' data-words="{}" data-end="{}" data-what="{}">{}</time>',
+        timezone.localtime(moment).isoformat(timespec="seconds"),
+        formatting.full(moment),
+        int(moment.timestamp()),
+        int(now.timestamp()),
+        _("in %s"),
+        _("now"),
+        what,
+        words,
+    )
+
+
+@register.simple_tag(takes_context=True)
 def expiry(context: template.Context, not_after: datetime | None) -> str:
     """Return the text for an expiry within 90 days or in the past, else ""."""
     if not_after is None:

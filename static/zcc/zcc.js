@@ -108,6 +108,24 @@ if (clock) {
   const words = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: clock.dataset.zone });
   setInterval(() => { clock.textContent = words.format(Date.now() + skew); }, 10000);
 }
+// The time that remains until a moment, by the clock of the server. Screen readers are told at ten,
+// five, and one minute.
+const SAID = [600, 300, 60];
+const unit = (n, name) => new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit: name, unitDisplay: "short" }).format(n);
+const remaining = (s) => {
+  if (s >= 172800) return unit(Math.floor(s / 86400), "day");
+  const parts = s >= 3600 ? [unit(Math.floor(s / 3600), "hour"), unit(Math.floor(s % 3600 / 60), "minute")] : [unit(Math.floor(s / 60), "minute"), unit(s % 60, "second")];
+  return parts.slice(s < 60 ? 1 : 0).join(" ");
+};
+const count = (time) => {
+  time.skew ??= time.dataset.at * 1000 - Date.now();
+  const left = Math.round(time.dataset.until - (Date.now() + time.skew) / 1000);
+  const text = left > 0 ? time.dataset.words.replace("%s", remaining(left)) : time.dataset.end;
+  if (time.textContent !== text) time.textContent = text;
+  if (SAID.includes(left)) say(`${time.dataset.what ?? ""} ${text}`.trim());
+};
+setInterval(() => $$("[data-until]").forEach(count), 1000);
+
 const main = $("#main");
 if (main) new MutationObserver(() => prepare(main)).observe(main, { childList: true, subtree: true });
 prepare(document);

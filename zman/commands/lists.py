@@ -215,6 +215,12 @@ LISTS = {
     "events": ResourceList(
         "notification-events", {"Event": "key", "Meaning": "label"}, name="key", is_paged=False
     ),
+    "health-checks": ResourceList(
+        "health-checks",
+        {"Check": "key", "Passed": "passed", "Findings": "findings"},
+        name="key",
+        is_paged=False,
+    ),
     "audit": ResourceList(
         "audit-entries",
         {

@@ -161,7 +161,7 @@ def operation(request: ZoneRequest, pk: UUID) -> HttpResponse:
         return devices.export_csv(found, rows, has_cross_certificate=status.has_cross_certificate)
     page = tables.get_page(rows, query)
     context = build_live_context(request, status, now) | {
-        "nav": "certificates",
+        "nav": "operations",
         "query": query,
         "columns": columns,
         "page": page,
@@ -211,7 +211,7 @@ def operations(request: ZoneRequest) -> HttpResponse:
     order = f"{'-' if descending else ''}{field}" if field else "-created_at"
     labels = {"": _("All"), **dict(Operation.Kind.choices)}
     context = {
-        "nav": "certificates",
+        "nav": "operations",
         "query": query,
         "columns": columns,
         "page": tables.get_page(found.order_by(order, "pk"), query),

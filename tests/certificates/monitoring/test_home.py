@@ -14,6 +14,8 @@ import pytest
 from django.test import Client
 
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
+from certificates.monitoring.checks import registry
+from certificates.monitoring.checks.findings import Result
 from certificates.operations.states import FutureState, OperationState
 from devices.models import Device, Role
 from systemupdates.updates.states import AssignmentState, ReplicaState
@@ -209,7 +211,7 @@ def test_external_text_is_escaped(client, ca):
 
 # Home has one query for each kind of item that needs attention.
 @pytest.mark.parametrize(
-    ("path", "most"), [(PAGE, 25), ("/", 27), ("/devices/", 25), ("/system-updates/", 25)]
+    ("path", "most"), [(PAGE, 25), ("/", 42), ("/devices/", 25), ("/system-updates/", 25)]
 )
 def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
     client, ca, django_assert_max_num_queries, path, most
@@ -238,7 +240,6 @@ def many(ca, count):
 
 
 def test_home_lists_what_needs_attention(client, ca):
-    assert "Nothing needs your attention." in text(client, "/")
     server = factories.server("old")
     factories.certificate(server, ca, until=factories.now() - timedelta(days=2))
     factories.device("quiet", last_contact=factories.now() - timedelta(days=1))
@@ -247,6 +248,14 @@ def test_home_lists_what_needs_attention(client, ca):
     assert "1 server certificate has expired." in page
     assert "1 device has not been in contact for more than two refresh intervals." in page
     assert "Blocked:" in page
+
+
+def test_home_is_content_only_if_every_check_has_passed(client, ca, monkeypatch):
+    """A zone without a backup must not look healthy, even if nothing has failed."""
+    assert "found no problem" not in text(client, "/")
+    assert "has no backup" in text(client, "/")
+    monkeypatch.setattr(registry, "run_checks", lambda *_: [Result(registry.CHECKS[0], [], [])])
+    assert "1 health check found no problem." in text(client, "/")
 
 
 @pytest.mark.parametrize(("kind", "listed"), [("external", True), ("internal", False)])

@@ -1,0 +1,63 @@
+"""Accept findings of health checks with a reason, and withdraw the acceptance."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from audit.models import Entry
+from certificates.models import HealthAcceptance
+from certificates.monitoring.checks.registry import get_check
+from faults import Invalid, NotFound, Refused
+
+RIGHT = "devices.change_zone"
+MAX_REASON = 500
+
+
+@transaction.atomic
+def accept(key: str, subject: str, reason: str, user: User) -> HealthAcceptance:
+    """Accept the finding of a check about a subject. The finding is no longer shown as open.
+
+    Raises NotFound, Refused (the check cannot be accepted), or Invalid (no reason).
+    """
+    check = get_check(key)
+    if not check.acceptable:
+        raise Refused(
+            f"A finding of the check {check.label} cannot be accepted. Nothing was changed.",
+            action="Correct what it found.",
+        )
+    reason = reason.strip()
+    if not reason or len(reason) > MAX_REASON:
+        raise Invalid(
+            f"Enter a reason of 1 to {MAX_REASON} characters. Nothing was changed.", field="reason"
+        )
+    Entry.objects.record(
+        "accept-finding", _get_subject(key), there=subject, note=f"{check.label}: {reason}"
+    )
+    acceptance, _created = HealthAcceptance.objects.update_or_create(
+        check_key=key,
+        subject=subject,
+        defaults={"reason": reason, "accepted_by": user.get_username()},
+    )
+    return acceptance
+
+
+@transaction.atomic
+def withdraw(pk: int) -> None:
+    """Withdraw an acceptance, or raise NotFound. The finding is open again."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    acceptance = HealthAcceptance.objects.filter(pk=pk).first()
+    if acceptance is None:
+        raise NotFound("The acceptance was not found. Nothing was changed.")
+    Entry.objects.append(
+        checkpoint,
+        "withdraw-acceptance",
+        _get_subject(acceptance.check_key),
+        here=acceptance.subject,
+        note=acceptance.reason,
+    )
+    acceptance.delete()
+
+
+def _get_subject(key: str) -> str:
+    return f"certificates.HealthCheck:{key}"

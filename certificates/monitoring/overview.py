@@ -1,0 +1,97 @@
+"""The overview on Home: expirations of the next year, contact of devices, and last events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from audit.entries.subjects import EntryRow, build_rows
+from audit.models import Entry
+from certificates.models import Authority, ServerCertificate
+from certificates.operations.states import AuthorityState
+from console.pages import tables
+from devices.models import Device
+
+MONTHS = 12
+MAX_EVENTS = 8
+
+
+@dataclass
+class Month:
+    """What expires in one calendar month of the user's time zone."""
+
+    first: datetime
+    servers: int = 0
+    authorities: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Return True if nothing expires in this month."""
+        return not (self.servers or self.authorities)
+
+
+@dataclass(frozen=True)
+class ContactGroup:
+    """The number of registered devices by the age of their last contact."""
+
+    label: str
+    devices: int
+
+
+def list_months(now: datetime) -> list[Month]:
+    """Return the next twelve calendar months with the certificates that expire in each."""
+    months = _build_months(timezone.localtime(now))
+    end = months[-1].first + timedelta(days=31)
+    servers = ServerCertificate.objects.current().filter(
+        device__state="registered", not_after__gt=now, not_after__lt=end
+    )
+    authorities = Authority.objects.filter(
+        state__in=(AuthorityState.CURRENT, AuthorityState.GRACE),
+        not_after__gt=now,
+        not_after__lt=end,
+    )
+    by_server = Counter(map(_get_month, servers.values_list("not_after", flat=True)))
+    by_authority = Counter(map(_get_month, authorities.values_list("not_after", flat=True)))
+    for month in months:
+        key = (month.first.year, month.first.month)
+        month.servers, month.authorities = by_server[key], by_authority[key]
+    return months
+
+
+def _build_months(now: datetime) -> list[Month]:
+    first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return [Month(_add_months(first, number)) for number in range(MONTHS)]
+
+
+def _add_months(first: datetime, number: int) -> datetime:
+    years, month = divmod(first.month - 1 + number, 12)
+    return first.replace(year=first.year + years, month=month + 1)
+
+
+def _get_month(moment: datetime) -> tuple[int, int]:
+    local = timezone.localtime(moment)
+    return local.year, local.month
+
+
+def count_contacts(now: datetime) -> list[ContactGroup]:
+    """Return the registered devices by the age of their last contact, the most recent first."""
+    day, week, month = (now - timedelta(days=days) for days in (1, 7, 30))
+    groups = (
+        (_("Last 24 hours"), Q(last_contact__gte=day)),
+        (_("Last 7 days"), Q(last_contact__gte=week, last_contact__lt=day)),
+        (_("Last 30 days"), Q(last_contact__gte=month, last_contact__lt=week)),
+        (_("Earlier"), Q(last_contact__lt=month)),
+        (_("Never"), Q(last_contact=None)),
+    )
+    numbers = tables.count_by_condition(Device.objects.registered().order_by(), dict(groups))
+    return [ContactGroup(label, numbers[label]) for label, _condition in groups]
+
+
+def list_last_events() -> list[EntryRow]:
+    """Return the newest entries of the audit log in words."""
+    return build_rows(Entry.objects.order_by("-seq")[:MAX_EVENTS])
