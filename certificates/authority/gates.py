@@ -186,13 +186,19 @@ def build_rollback_gate(operation: Operation, why_not: str) -> Gate | None:
     return Gate("roll-back", _("Roll Back"), why_not or _get_pending_reason(operation))
 
 
+def get_cancel_deadline(operation: Operation, zone: Zone, now: datetime) -> datetime | None:
+    """Return until when the operation can be canceled, or None if it cannot or has no end."""
+    if operation.immediate or not operation.can_cancel(now, zone.freeze_period):
+        return None
+    freezes_at = operation.freezes_at(zone.freeze_period)
+    return freezes_at if freezes_at is not None and now < freezes_at else None
+
+
 def format_cancel_deadline(operation: Operation, zone: Zone, now: datetime) -> str:
     """Return a sentence with the time until which the operation can be canceled, or ""."""
-    if not operation.can_cancel(now, zone.freeze_period):
-        return ""
-    freezes_at = operation.freezes_at(zone.freeze_period)
-    if operation.immediate:
+    if operation.immediate and operation.can_cancel(now, zone.freeze_period):
         return _("You can cancel until the update is assigned.")
-    if freezes_at is None or now >= freezes_at:
+    freezes_at = get_cancel_deadline(operation, zone, now)
+    if freezes_at is None:
         return ""
     return _("You can cancel until %(time)s.") % {"time": formatting.stamp(freezes_at)}

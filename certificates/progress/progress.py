@@ -61,7 +61,6 @@ class Progress:
     cancel: gates.Gate | None
     cancel_until: str
     freezes_at: datetime | None = None
-    """When canceling becomes impossible, while it is still possible."""
     blocking_servers: list[Device] = field(default_factory=list)
     """The servers without a new certificate that block the activation (D-26)."""
     pending_replicas: list[ReplicaRow] = field(default_factory=list)
@@ -115,11 +114,10 @@ def get_progress(operation: Operation, counts: Counts, zone: Zone, now: datetime
         assign=gates.build_assign_gate(operation),
         cancel=gates.build_cancel_gate(operation, zone, now),
         cancel_until=gates.format_cancel_deadline(operation, zone, now),
+        freezes_at=gates.get_cancel_deadline(operation, zone, now),
         activation=gates.build_activation_gate(operation, zone, now),
         force=gates.build_force_gate(operation),
     )
-    if shown.cancel_until and not operation.immediate:
-        shown.freezes_at = operation.freezes_at(zone.freeze_period)
     _add_state_details(shown, zone, now)
     return shown
 

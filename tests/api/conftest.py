@@ -13,7 +13,7 @@ from django.test import Client
 
 from administrators.api_tokens import tokens
 from audit.models import Entry
-from certificates.models import VaultJob
+from certificates.models import HealthAcceptance, VaultJob
 from certificates.operations.states import FutureState, JobState, OperationState
 from console.models import ApiToken
 from devices.models import RegistrationKey, Zone
@@ -135,6 +135,7 @@ def resources(
     hook = Target.objects.create(name="pager", kind=Target.Kind.WEBHOOK, host="hooks.example")
     delivery.enqueue(Event(BLOCKED, "1", "blocked", "blocked"), now=factories.now(), to=[hook])
     stage = Stage.objects.create(name="first", position=0, timeout_seconds=60)
+    acceptance = HealthAcceptance.objects.create(check_key="ca-backup", reason="not here")
     token = ApiToken.objects.create(user=factories.user("owner"), name="token", digest="d" * 64)
     return {
         "operation_id": operation.pk,
@@ -149,6 +150,8 @@ def resources(
         "job_id": job.pk,
         "act_name": "roll-back",
         "seq": entry.seq,
+        "check_key": "ca-backup",
+        "acceptance_id": acceptance.pk,
         "stage_id": stage.pk,
         "token_id": token.pk,
         "administrator_id": token.user.pk,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from audit.models import Entry
 from certificates.models import HealthAcceptance
@@ -18,18 +19,19 @@ MAX_REASON = 500
 def accept(key: str, subject: str, reason: str, user: User) -> HealthAcceptance:
     """Accept the finding of a check about a subject. The finding is no longer shown as open.
 
-    Raises NotFound, Refused (the check cannot be accepted), or Invalid (no reason).
+    Raises a fault if the check is unknown or not acceptable, or if the reason is missing.
     """
     check = get_check(key)
     if not check.acceptable:
         raise Refused(
-            f"A finding of the check {check.label} cannot be accepted. Nothing was changed.",
-            action="Correct what it found.",
+            _("A finding of this health check cannot be accepted. Nothing was changed."),
+            action=_("Correct what it found."),
         )
     reason = reason.strip()
     if not reason or len(reason) > MAX_REASON:
         raise Invalid(
-            f"Enter a reason of 1 to {MAX_REASON} characters. Nothing was changed.", field="reason"
+            _("Enter a reason of 1 to %d characters. Nothing was changed.") % MAX_REASON,
+            field="reason",
         )
     Entry.objects.record(
         "accept-finding", _get_subject(key), there=subject, note=f"{check.label}: {reason}"
@@ -48,7 +50,7 @@ def withdraw(pk: int) -> None:
     checkpoint = Entry.objects.lock_checkpoint()
     acceptance = HealthAcceptance.objects.filter(pk=pk).first()
     if acceptance is None:
-        raise NotFound("The acceptance was not found. Nothing was changed.")
+        raise NotFound(_("The acceptance was not found. Nothing was changed."))
     Entry.objects.append(
         checkpoint,
         "withdraw-acceptance",

@@ -60,7 +60,7 @@ class AcceptanceIn(RequestBody):
     """The subject of the finding, as listed, and the reason why it is accepted."""
 
     subject: Text = ""
-    reason: Text
+    reason: Text = ""
 
 
 @router.get("/health-checks", response=list[CheckOut])
@@ -70,17 +70,19 @@ def list_checks(request: HttpRequest) -> Any:
     return [_describe(result) for result in results]
 
 
-@router.post("/health-checks/{key}/acceptances", response={201: AcceptanceOut}, auth=MAY_ACCEPT)
-def accept_finding(request: HttpRequest, key: str, body: AcceptanceIn) -> Any:
+@router.post(
+    "/health-checks/{check_key}/acceptances", response={201: AcceptanceOut}, auth=MAY_ACCEPT
+)
+def accept_finding(request: HttpRequest, check_key: str, body: AcceptanceIn) -> Any:
     """Accept the finding of a health check about a subject, with a reason."""
     user = User.objects.get(pk=request.user.pk)
-    return Status(201, acceptance.accept(key, body.subject, body.reason, user))
+    return Status(201, acceptance.accept(check_key, body.subject, body.reason, user))
 
 
-@router.delete("/health-check-acceptances/{number}", response={204: None}, auth=MAY_ACCEPT)
-def withdraw_acceptance(request: HttpRequest, number: str) -> Any:
+@router.delete("/health-check-acceptances/{acceptance_id}", response={204: None}, auth=MAY_ACCEPT)
+def withdraw_acceptance(request: HttpRequest, acceptance_id: str) -> Any:
     """Withdraw an acceptance. The finding is open again."""
-    acceptance.withdraw(get_by_number(HealthAcceptance.objects.all(), number).pk)
+    acceptance.withdraw(get_by_number(HealthAcceptance.objects.all(), acceptance_id).pk)
     return Status(204, None)
 
 

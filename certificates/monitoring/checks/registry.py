@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from certificates.models import HealthAcceptance
 from certificates.monitoring.checks import access_checks, zone_checks
@@ -13,22 +14,32 @@ from devices.models import Zone
 from faults import NotFound
 
 CHECKS = (
-    Check("disk", _("Disk space of this server"), zone_checks.check_disk, acceptable=False),
-    Check("failed-updates", _("Updates on devices"), zone_checks.check_failed_updates),
-    Check("ca-backup", _("Backup of the zone CA"), zone_checks.check_backup),
-    Check("primary-servers", _("Number of Primary Servers"), zone_checks.check_primary_servers),
-    Check("clocks", _("Clocks of devices"), zone_checks.check_clocks),
-    Check("notifications", _("Notification targets"), access_checks.check_notifications),
-    Check("deliveries", _("Delivery of notifications"), access_checks.check_deliveries),
+    Check(
+        "disk", gettext_lazy("Disk space of this server"), zone_checks.check_disk, acceptable=False
+    ),
+    Check("failed-updates", gettext_lazy("Updates on devices"), zone_checks.check_failed_updates),
+    Check("ca-backup", gettext_lazy("Backup of the zone CA"), zone_checks.check_backup),
+    Check(
+        "primary-servers",
+        gettext_lazy("Number of Primary Servers"),
+        zone_checks.check_primary_servers,
+    ),
+    Check("clocks", gettext_lazy("Clocks of devices"), zone_checks.check_clocks),
+    Check("notifications", gettext_lazy("Notification targets"), access_checks.check_notifications),
+    Check("deliveries", gettext_lazy("Delivery of notifications"), access_checks.check_deliveries),
     Check(
         "super-administrators",
-        _("Number of Super Administrators"),
+        gettext_lazy("Number of Super Administrators"),
         access_checks.check_super_administrators,
     ),
-    Check("second-factors", _("Two-factor authentication"), access_checks.check_second_factors),
+    Check(
+        "second-factors",
+        gettext_lazy("Two-factor authentication"),
+        access_checks.check_second_factors,
+    ),
     Check(
         "registration-keys",
-        _("Expiration of registration keys"),
+        gettext_lazy("Expiration of registration keys"),
         access_checks.check_registration_keys,
     ),
 )
@@ -39,7 +50,7 @@ def get_check(key: str) -> Check:
     for check in CHECKS:
         if check.key == key:
             return check
-    raise NotFound("The health check was not found.")
+    raise NotFound(_("The health check was not found."))
 
 
 def run_checks(zone: Zone, now: datetime) -> list[Result]:

@@ -172,15 +172,18 @@ def test_an_unavailable_database_is_a_failure_and_hides_other_states(parts, monk
 @pytest.mark.parametrize("way", ["frozen", "dead"])
 @pytest.mark.parametrize("path", ["/", "/configuration/certificates/", "/devices/"])
 def test_pages_and_actions_do_not_block_on_the_broker(parts, valkey, zone, way, path):
+    """A page that waited for the broker would take longer by BROKER_TIMEOUT_SECONDS."""
+    client = Client()
+    client.force_login(factories.admin("somebody"))
+    client.get(path)  # the first one compiles templates
+    with_broker = measure_fastest(lambda: client.get(path).status_code == 200)
     if way == "frozen":
         valkey.send_signal(signal.SIGSTOP)
     else:
         valkey.kill()
         valkey.wait()
-    client = Client()
-    client.force_login(factories.admin("somebody"))
-    client.get(path)  # the first one compiles templates
-    assert measure_fastest(lambda: client.get(path).status_code == 200) < PAGE_SECONDS
+    without = measure_fastest(lambda: client.get(path).status_code == 200)
+    assert without < with_broker * 2 + health.BROKER_TIMEOUT_SECONDS / 2
 
     def enqueue() -> bool:
         for number in range(20):
