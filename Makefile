@@ -62,11 +62,13 @@ tools: setup
 sqlite: tools
 	$(PYTEST) -n $(WORKERS) -m "not long"
 
-# Repeat the tests that use the database on PostgreSQL, except those of the SQLite file.
+# Repeat the tests that use the database on PostgreSQL, except those of the SQLite file, and of
+# rights and headers, which do not depend on the database.
 postgresql: tools
 	ZCC_TEST_DATABASE=postgresql $(PYTEST) -n $(WORKERS) -m "not long and not scenario and not browser" \
 		tests/certificates tests/systemupdates tests/administrators tests/notifications tests/devices tests/audit tests/console tests/zcc \
-		--ignore tests/zcc/runtime/test_database_file.py
+		--ignore tests/zcc/runtime/test_database_file.py \
+		--ignore tests/console/access --ignore tests/console/requests
 
 scenarios: tools
 	$(PYTEST) -v -n $(WORKERS) --dist worksteal -m "scenario or long"

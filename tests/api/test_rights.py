@@ -251,6 +251,7 @@ def test_an_unknown_or_invalid_id_is_not_found(resources):
 
 
 BODIES = {
+    "POST /health-checks/{check_key}/acceptances": {"reason": "not here"},
     "PUT /administrators/{administrator_id}/roles": {"roles": ["viewer"]},
     "PUT /notification-targets/{target_id}": {"name": "a", "events": ["operation.blocked"]},
     "PUT /devices/{device_id}/dns-names": {"dns_names": []},
