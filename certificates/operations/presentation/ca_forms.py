@@ -154,8 +154,10 @@ class AuthorityStep(forms.Form):
             return
         data = read_upload(given, MAX_CERTIFICATE_SIZE)
         try:
-            root, intermediates = chains.split_root(bundles.parse_certificates(data))
+            found = bundles.parse_certificates(data)
+            root, intermediates = chains.split_root(found, at=self.now)
             requests.check_new_root(root, now=self.now)
+            requests.check_server_names(root, intermediates)
         except Fault as fault:
             raise forms.ValidationError(str(fault)) from fault
         self.found = root, intermediates

@@ -176,7 +176,7 @@ OTHERS = {
     "cut short": (to_der(ONE)[:-1], "cannot be parsed"),
     "more behind": (to_der(ONE) + b"\x30", "cannot be parsed"),
     "cms data": (bytes.fromhex("300f06092a864886f70d010701a0020400"), "PKCS #7"),
-    "no end": (ONE.replace("-----END", "").encode(), "No certificate"),
+    "no end": (ONE.replace("-----END", "").encode(), "Only 0 of 1 PEM blocks"),
 }
 
 

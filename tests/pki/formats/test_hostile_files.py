@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from pki import keys
 from pki.certificates import details, lint
-from pki.chains import chains
+from pki.chains import chains, server
+from pki.chains.loaded import Loaded
 from pki.errors import BadBundle, BadChain, PkiFault
 from pki.formats import csr
 from pki.formats.bundles import parse_certificates, to_der
@@ -52,6 +53,11 @@ def measure_loop() -> float:
     return min(loop() for _ in range(5))
 
 
+EXPECTED = server.Requirements(
+    names=factories.NAMES, fqdn=factories.FQDN, now=factories.NOW, active_at=factories.NOW
+)
+
+
 def survive(data: bytes) -> int:
     """Read a file and everything in it as the product does; return how many certificates."""
     began = time.thread_time()
@@ -69,14 +75,7 @@ def survive(data: bytes) -> int:
             keys.is_same_key(factories.key(), pem)
         lint.lint_certificate(pem, kind="server", issuer_pem=pem)
         with contextlib.suppress(PkiFault):
-            chains.check_server_chain(
-                [pem],
-                root_pem=pem,
-                names_needed=factories.NAMES,
-                now=factories.NOW,
-                active_at=None,
-                fqdn=factories.FQDN,
-            )
+            server.check_server((Loaded.parse(pem),), Loaded.parse(pem), EXPECTED)
     with contextlib.suppress(PkiFault):
         chains.split_root(found)
     with contextlib.suppress(PkiFault):
