@@ -61,9 +61,9 @@ def select_intermediates(pool: list[Loaded], root: Loaded, at: datetime | None) 
         except PkiFault as fault:
             faults[found] = fault
     replaced = {found.entity for found in usable}
-    for found, fault in faults.items():
+    for found in faults:
         if found.entity not in replaced:
-            raise fault
+            raise faults[found]
     return sorted(usable, key=lambda found: len(usable[found]), reverse=True)
 
 
@@ -81,7 +81,11 @@ def check_names(root: Loaded, intermediates: list[Loaded], hosts: list[str]) -> 
     # Most files have one issuing CA, and one test certificate for all hosts is faster.
     groups = [hosts] if len(found_paths) == 1 else [[host] for host in hosts]
     for group in groups:
-        paths.try_each(found_paths, lambda path, group=group: judge.check_names(path, root, group))
+
+        def check(path: Path, group: list[str] = group) -> None:
+            judge.check_names(path, root, group)
+
+        paths.try_each(found_paths, check)
 
 
 def _find_usable_path(found: Loaded, pool: list[Loaded], root: Loaded, at: datetime | None) -> Path:
@@ -90,8 +94,9 @@ def _find_usable_path(found: Loaded, pool: list[Loaded], root: Loaded, at: datet
     def check(path: Path) -> Path:
         paths.check_path(path, root)
         judge.check_authority(path, root)
-        for one in path if at is not None else ():
-            server.check_dates(one, at, at)
+        if at is not None:
+            for one in path:
+                server.check_dates(one, at, at)
         return path
 
     return paths.try_each(paths.list_paths(found, pool, root, at), check)

@@ -48,7 +48,7 @@ def _search(
     if leaf not in usable:
         raise build_missing_issuer_error(_find_dead_end(leaf, pool))
     candidates = sorted(usable, key=lambda found: found.der)
-    queue = [(*_rank((leaf,), active_at), 0, (leaf,))]
+    queue: list[tuple[float, int, int, Path]] = [(*_rank((leaf,), active_at), 0, (leaf,))]
     for step in range(1, MAX_STEPS):
         if not queue:
             return
