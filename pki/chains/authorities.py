@@ -61,9 +61,9 @@ def select_intermediates(pool: list[Loaded], root: Loaded, at: datetime | None) 
         except PkiFault as fault:
             faults[found] = fault
     replaced = {found.entity for found in usable}
-    for found in faults:
+    for found, reason in faults.items():
         if found.entity not in replaced:
-            raise faults[found]
+            raise reason
     return sorted(usable, key=lambda found: len(usable[found]), reverse=True)
 
 

@@ -17,7 +17,7 @@ from certificates.issuance.names import (
 )
 from certificates.models import Authority, FutureCertificate
 from certificates.operations.states import FutureState
-from certificates.servers import table
+from certificates.servers import rows
 from devices.models import Device
 from devices.registration import changes, registration
 from faults import Fault
@@ -92,7 +92,7 @@ def test_a_server_with_a_recorded_single_label_name_is_reported(zone):
     device = Device.objects.get(name="as-01")
     reason = '"intranet" is not a fully qualified domain name.'
     assert list_servers_with_name_faults(now) == [(device, reason)]
-    assert table.get_rows([device.pk], [], now)[0].name_fault == reason
+    assert rows.get_rows([device.pk], [], now)[0].name_fault == reason
     client = Client()
     client.force_login(factories.admin())
     settings = f"/devices/{device.pk}/settings/"
