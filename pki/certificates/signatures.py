@@ -42,7 +42,7 @@ def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
 def is_self_signed(certificate: x509.Certificate) -> bool:
     """Return True if the certificate is signed by its own key, under its own name.
 
-    Nobody relies on the signature of a root. If its algorithm is too old to be verified, the key
+    Nothing depends on the signature of a root. If its algorithm is too old to be verified, the key
     identifiers decide.
     """
     if not _has_issuer(certificate, certificate):

@@ -48,7 +48,7 @@ def select_intermediates(pool: list[Loaded], root: Loaded, at: datetime | None) 
     """Return the intermediates that can issue server certificates, lowest first, or raise a fault.
 
     A certificate that cannot be used raises its fault, unless another certificate of the same CA
-    can be used. Cross-certificates of the root, and their issuers, are left out.
+    can be used. Cross-certificates of the root and their issuers are ignored.
     """
     crossing = _list_cross_issuers(root, pool)
     others = [found for found in pool if found.entity != root.entity]

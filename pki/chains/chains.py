@@ -51,7 +51,7 @@ def split_root(certs: list[str], *, at: datetime | None = None) -> tuple[str, li
     """Return the root of an uploaded CA chain and its intermediates, lowest first (D-13, D-161).
 
     Each of them can issue server certificates that devices accept. Certificates that no chain to
-    the root needs are left out, also those not valid at the time `at` if they were renewed.
+    the root needs are ignored, also those not valid at the time `at` if they were renewed.
     """
     pool = load_file(certs)
     root = authorities.find_root(pool)

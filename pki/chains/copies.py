@@ -1,7 +1,8 @@
 """Copies of CA certificates with another key, to test which server certificates a CA can issue.
 
-Nobody has the key of an external CA, so no test certificate of it can exist. A copy has the same
-names, dates, and extensions, and the key of this process, which signs a test certificate.
+The console does not have the key of an external CA, so it cannot sign a test certificate with it.
+A copy has the same names, dates, and extensions, and a key of this process, which signs the test
+certificate.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A TLS 1.2 client verifies the chain when it receives the Certificate message, before the server
 uses its private key. So this module sends the first two messages of a server to a client in
-memory, and no private key is needed. If the client then waits for the next message, it has accepted
+memory, and no private key is needed. If the client then requests the next message, it has accepted
 the chain.
 
 The context has the same options as the agent's, except for the dates, which OpenSSL can compare

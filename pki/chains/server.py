@@ -56,7 +56,7 @@ def check_links(path: Path, root: Loaded) -> None:
 def check_dates(found: Loaded, now: datetime, active_at: datetime) -> None:
     """Raise BadCertificate unless the certificate is valid now or later, and at `active_at`.
 
-    The last second of the validity period belongs to it (RFC 5280, 4.1.2.5).
+    Both dates belong to the validity period (RFC 5280, 4.1.2.5).
     """
     certificate = found.certificate
     ends, begins = certificate.not_valid_after_utc, certificate.not_valid_before_utc

@@ -29,6 +29,7 @@ from pki.formats import bundles, csr
 from pki.names import Names
 from tests.pki import factories
 from tests.pki.factories import NOW
+from zac.trust import pem
 from zac.updates import preflight
 
 FILES = Path(__file__).parent / "files"
@@ -212,7 +213,10 @@ def test_a_ca_is_accepted_exactly_if_it_can_sign_for_the_server(
     authorities = make_chain(given_profiles)
     # The CA chooses the subject. Without one, constraints of directory names do not apply to it.
     leaf = make_leaf(authorities, "none", subject=x509.Name([]))
-    assert is_accepted(lambda: upload(authorities)) == is_accepted_by_devices(leaf, authorities)
+    accepted = is_accepted(lambda: upload(authorities))
+    assert accepted == is_accepted_by_devices(leaf, authorities)
+    if accepted:
+        assert pem.describe(authorities[0])["subject"]
 
 
 @pytest.mark.parametrize("extra", CA_EXTRAS)
@@ -334,6 +338,7 @@ def test_cas_that_are_in_use_are_accepted(name: str, intermediates: int) -> None
     root, others = chains.split_root(found, at=begin_of(found[0]))
     assert len(others) == intermediates
     assert chains.is_root(root)
+    assert pem.describe(root)["subject"]
     chains.check_allowed_names(root, others, [HOST])
 
 
