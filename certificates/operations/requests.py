@@ -208,26 +208,23 @@ def check_new_root(root_pem: str, *, now: datetime) -> None:
 def check_chain(root_pem: str, intermediates_pem: str, *, at: datetime) -> None:
     """Raise Invalid if a CA of the chain is not valid at `at` or cannot sign for every server."""
     try:
-        root, others = chains.split_root([root_pem, *chains.split(intermediates_pem)], at=at)
-        if details.get_digest(root) != details.get_digest(root_pem):
-            raise Invalid(_("The root certificate is not self-signed."), field="file")
-        check_server_names(root, others)
+        certs = [root_pem, *chains.split(intermediates_pem)]
+        root, _others = chains.split_root(certs, at=at, hosts=list_server_names())
     except PkiFault as fault:
         explanation = _("%(reason)s Nothing was changed.") % {"reason": fault.explanation}
         raise Invalid(explanation, action=fault.action, field="file") from fault
+    if details.get_digest(root) != details.get_digest(root_pem):
+        raise Invalid(_("The root certificate is not self-signed."), field="file")
 
 
-def check_server_names(root_pem: str, intermediates: list[str]) -> None:
-    """Raise BadChain if name constraints do not allow the FQDN of a server.
-
-    Names that are not valid are ignored here.
-    """
+def list_server_names() -> list[str]:
+    """Return the FQDN of each server with a certificate, without names that are not valid."""
     found = Device.objects.certified().order_by("name").values_list("fqdn", flat=True)
     hosts = []
     for name in found:
         with suppress(PkiFault):
             hosts.append(names.check_fqdn(name))
-    chains.check_allowed_names(root_pem, intermediates, hosts)
+    return hosts
 
 
 def _validity_message(facts: details.CertificateDetails) -> str:

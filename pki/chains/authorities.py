@@ -5,6 +5,7 @@ See: docs/decisions.md D-13, D-161
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pki.chains import judge, paths, server
@@ -67,7 +68,7 @@ def select_intermediates(pool: list[Loaded], root: Loaded, at: datetime | None) 
     return sorted(usable, key=lambda found: len(usable[found]), reverse=True)
 
 
-def check_names(root: Loaded, intermediates: list[Loaded], hosts: list[str]) -> None:
+def check_names(root: Loaded, intermediates: list[Loaded], hosts: Sequence[str]) -> None:
     """Raise BadChain unless at least one issuing CA can issue a certificate for each host.
 
     Issuing CAs are those without a CA below them.
@@ -79,10 +80,10 @@ def check_names(root: Loaded, intermediates: list[Loaded], hosts: list[str]) -> 
     ]
     found_paths = [paths.find_path(found, intermediates, root, None) for found in issuing] or [()]
     # Most files have one issuing CA, and one test certificate for all hosts is faster.
-    groups = [hosts] if len(found_paths) == 1 else [[host] for host in hosts]
+    groups: list[Sequence[str]] = [hosts] if len(found_paths) == 1 else [[host] for host in hosts]
     for group in groups:
 
-        def check(path: Path, group: list[str] = group) -> None:
+        def check(path: Path, group: Sequence[str] = group) -> None:
             judge.check_names(path, root, group)
 
         paths.try_each(found_paths, check)

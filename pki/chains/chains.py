@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography import x509
@@ -17,7 +18,6 @@ from pki.formats.bundles import to_pem_bundle
 __all__ = [
     "Requirements",
     "build_chain",
-    "check_allowed_names",
     "check_links",
     "choose_chain",
     "get_public_key",
@@ -47,22 +47,20 @@ def join(*pems: str) -> str:
     return to_pem_bundle(list(pems))
 
 
-def split_root(certs: list[str], *, at: datetime | None = None) -> tuple[str, list[str]]:
+def split_root(
+    certs: list[str], *, at: datetime | None = None, hosts: Sequence[str] = ()
+) -> tuple[str, list[str]]:
     """Return the root of an uploaded CA chain and its intermediates, lowest first (D-13, D-161).
 
-    Each of them can issue server certificates that devices accept. Certificates that no chain to
-    the root needs are ignored, also those not valid at the time `at` if they were renewed.
+    Each of them can issue server certificates that devices accept, and at least one can issue a
+    certificate for each of the hosts. Certificates that no chain to the root needs are ignored,
+    also those not valid at the time `at` if they were renewed.
     """
     pool = load_file(certs)
     root = authorities.find_root(pool)
     intermediates = authorities.select_intermediates(pool, root, at)
+    authorities.check_names(root, intermediates, hosts)
     return root.pem, [found.pem for found in intermediates]
-
-
-def check_allowed_names(root_pem: str, intermediates: list[str], hosts: list[str]) -> None:
-    """Raise BadChain if name constraints of a CA chain exclude one of the hosts."""
-    root = Loaded.parse(root_pem)
-    authorities.check_names(root, [Loaded.parse(pem) for pem in intermediates], hosts)
 
 
 def build_chain(certs: list[str], *, root_pem: str, public_key: str) -> list[str]:

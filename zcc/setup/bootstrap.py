@@ -154,8 +154,7 @@ def read_ca_certificates(data: bytes) -> tuple[str, list[str]]:
 
 def check_external_ca(authority: bytes, fqdn: str) -> None:
     """Raise a fault if an external CA cannot issue a certificate for the first server."""
-    root, intermediates = read_ca_certificates(authority)
-    chains.check_allowed_names(root, intermediates, [fqdn])
+    chains.split_root(bundles.parse_certificates(authority), hosts=[fqdn])
 
 
 def read_external_ca(authority: bytes, certificate: bytes) -> bootstrap.ExternalCA:

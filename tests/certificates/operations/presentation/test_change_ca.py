@@ -378,7 +378,7 @@ def test_a_ca_that_cannot_sign_for_a_server_is_rejected(client):
     (message,) = response.context["form"].errors["file"]
     fqdn = Device.objects.get(name="ps-01").fqdn
     assert f"do not allow {fqdn}" in message
-    assert '"CN=Plain" (serial number ' in message
+    assert '"CN=Plain" (certificate 1, serial number ' in message
     assert "root_pem" not in Draft.objects.get().data
 
 
