@@ -51,6 +51,7 @@ def _get_public_key() -> bytes:
     )
 
 
+@functools.lru_cache(maxsize=256)
 def _copy(der: bytes) -> bytes:
     """Return the certificate with another key and signature."""
     before, validity, subject, after = _split(der)

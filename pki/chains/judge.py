@@ -9,7 +9,9 @@ See: D-160
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from pki.certificates import loading
 from pki.chains import copies, handshake
@@ -88,10 +90,9 @@ def check_server(path: Path, root: Loaded, host: str) -> None:
     code = handshake.verify(chain, root=root.pem, host=host, is_rsa=is_rsa)
     if code == handshake.ACCEPTED:
         return
-    for authorities in _list_beginnings([root, *reversed(path[1:])]):
-        reason = _test(authorities) or _test(authorities, _to_names([host]), NAME_CONSTRAINTS)
-        if reason:
-            raise _build_fault(reason, authorities[-1], host)
+    authorities = [root, *reversed(path[1:])]
+    _check(authorities, host, _test)
+    _check(authorities, host, _build_name_test([host]))
     raise _build_fault(code, path[0], host)
 
 
@@ -100,10 +101,7 @@ def check_authority(path: Path, root: Loaded) -> None:
 
     The path is empty for the root itself. Names and dates are ignored.
     """
-    for authorities in _list_beginnings([root, *reversed(path)]):
-        reason = _test(authorities)
-        if reason:
-            raise _build_fault(reason, authorities[-1], "the servers")
+    _check([root, *reversed(path)], "the servers", _test)
 
 
 def check_names(path: Path, root: Loaded, hosts: Sequence[str]) -> None:
@@ -111,15 +109,13 @@ def check_names(path: Path, root: Loaded, hosts: Sequence[str]) -> None:
     authorities = [root, *reversed(path)]
     for at in range(0, len(hosts), _MAX_NAMES):
         host = _find_forbidden(authorities, hosts[at : at + _MAX_NAMES])
-        for beginning in _list_beginnings(authorities if host else []):
-            reason = _test(beginning, _to_names([host]), NAME_CONSTRAINTS)
-            if reason:
-                raise _build_fault(reason, beginning[-1], host)
+        if host:
+            _check(authorities, host, _build_name_test([host]))
 
 
 def _find_forbidden(authorities: list[Loaded], hosts: Sequence[str]) -> str:
     """Return the first host that a certificate of the last CA cannot contain, or ""."""
-    if not hosts or not _test(authorities, _to_names(hosts), NAME_CONSTRAINTS):
+    if not hosts or not _build_name_test(hosts)(authorities):
         return ""
     if len(hosts) == 1:
         return hosts[0]
@@ -127,6 +123,10 @@ def _find_forbidden(authorities: list[Loaded], hosts: Sequence[str]) -> str:
     return _find_forbidden(authorities, hosts[:middle]) or _find_forbidden(
         authorities, hosts[middle:]
     )
+
+
+def _build_name_test(hosts: Sequence[str]) -> Callable[[list[Loaded]], int]:
+    return partial(_test, names=_to_names(hosts), only=NAME_CONSTRAINTS)
 
 
 def _to_names(hosts: Sequence[str]) -> Names:
@@ -137,8 +137,17 @@ def _to_names(hosts: Sequence[str]) -> Names:
     )
 
 
-def _list_beginnings(authorities: list[Loaded]) -> list[list[Loaded]]:
-    return [authorities[:length] for length in range(1, len(authorities) + 1)]
+def _check(authorities: list[Loaded], host: str, test: Callable[[list[Loaded]], int]) -> None:
+    """Raise BadChain if a test of the CA certificates fails, root first, and name the first one.
+
+    If the test fails for some certificates, it fails for these and the ones below them, too.
+    """
+    if not test(authorities):
+        return
+    lengths = range(1, len(authorities) + 1)
+    at = bisect_left(lengths, 1, key=lambda length: test(authorities[:length]) != 0)
+    rejected = authorities[: lengths[at]]
+    raise _build_fault(test(rejected), rejected[-1], host)
 
 
 def _test(

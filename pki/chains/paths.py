@@ -21,7 +21,7 @@ from pki.errors import BadCertificate, BadChain, PkiFault, WeakKey
 from pki.names import escape_text, format_name
 
 MAX_STEPS = 2000
-MAX_PATHS = 20  # for one certificate
+MAX_PATHS = 8  # for one certificate
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _NEVER = datetime.min.replace(tzinfo=UTC)

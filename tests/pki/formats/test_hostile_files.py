@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cryptography_vectors
 import pytest
+from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -164,6 +165,24 @@ def test_certificates_that_sign_each_other_do_not_slow_down_path_building() -> N
         chains.split_root(maze)
     with pytest.raises(BadChain, match="is missing"):
         chains.split_root([*maze[:49], factories.ca().pem])
+
+
+@pytest.mark.timeout(30)
+def test_a_long_chain_that_devices_reject_does_not_slow_down_the_upload() -> None:
+    """Each of 49 intermediates is rejected because of the first one."""
+    own = [factories.private(factories.key(256, number)) for number in range(50)]
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\5\0")
+    certs = []
+    for number, key in enumerate(own):
+        above = max(0, number - 1)
+        extensions = factories.ca_extensions(key, own[above])
+        extensions += [(unknown, True)] if number == 1 else []
+        certs.append(
+            factories.certificate(f"CA {number}", key, f"CA {above}", own[above], extensions)
+        )
+    with pytest.raises(BadChain, match=r'"CN=CA 1" \(certificate 2, .* critical extension'):
+        chains.split_root(certs)
+    assert len(chains.split_root([certs[0]])[1]) == 0
 
 
 def mutated(seed: bytes, chance: random.Random) -> bytes:
