@@ -35,30 +35,40 @@ def verify(chain: list[bytes], *, root: str, host: str | None, is_rsa: bool) -> 
     `chain` is in DER, the server certificate first, and `is_rsa` is the type of its key. The root
     is PEM. Without `host`, any name is accepted.
     """
+    messages = _build_messages(chain, _ECDHE_RSA if is_rsa else _ECDHE_ECDSA)
     try:
-        client = _create_context(root, host)
+        context = _create_context(host)
+        context.load_verify_locations(cadata=root)
     except ssl.SSLError:
         return UNREADABLE
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    side = client.wrap_bio(incoming, outgoing, server_hostname=host)
-    _proceed(side)
-    incoming.write(_build_messages(chain, _ECDHE_RSA if is_rsa else _ECDHE_ECDSA))
-    return _proceed(side)
+    code = _send(messages, context, host)
+    # Without a root, every chain must be rejected. Otherwise this OpenSSL verifies chains later.
+    if code == ACCEPTED and _send(messages, _create_context(host), host) == ACCEPTED:
+        raise RuntimeError("OpenSSL did not verify the chain in this part of the handshake")
+    return code
 
 
-def _create_context(root: str, host: str | None) -> ssl.SSLContext:
+def _create_context(host: str | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VerifyFlags(_NO_CHECK_TIME)
     context.check_hostname = host is not None
     context.hostname_checks_common_name = False
-    context.load_verify_locations(cadata=root)
     return context
 
 
-def _proceed(side: ssl.SSLObject) -> int:
+def _send(messages: bytes, context: ssl.SSLContext, host: str | None) -> int:
+    """Return the result of a client that receives these messages."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing, server_hostname=host)
+    _proceed(client)
+    incoming.write(messages)
+    return _proceed(client)
+
+
+def _proceed(client: ssl.SSLObject) -> int:
     try:
-        side.do_handshake()
+        client.do_handshake()
     except ssl.SSLWantReadError:
         return ACCEPTED
     except ssl.SSLCertVerificationError as error:
