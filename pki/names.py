@@ -181,7 +181,7 @@ def check_names(names: Names, *, wildcard: bool = False) -> Names:
 
 
 def covers(names: Names, host: str) -> bool:
-    """Return True if the names match a host. A wildcard matches exactly one label (RFC 9525)."""
+    """Return True if the names match a host: a wildcard for one label (RFC 9525), no final dot."""
     try:
         wanted = check_address(host)
     except BadName:
@@ -212,7 +212,7 @@ def _covers_dns(names: Names, host: str) -> bool:
     except BadName:
         return False
     parent = "*." + wanted.partition(".")[2]
-    offered = {name.lower().rstrip(".") for name in names.dns}
+    offered = {name.lower() for name in names.dns}
     return wanted in offered or (parent in offered and parent.count(".") > 1)
 
 

@@ -136,18 +136,14 @@ def _create_external_ca(
         given.root_pem, chains_chain.join(*given.intermediates), state=AuthorityState.CURRENT
     )
     public_key = csr.parse_csr(device.initial_csr).public_key
-    chain = chains_chain.build_chain(
-        [*given.server_certificates, *given.intermediates],
+    chain, warnings = chains_chain.choose_chain(
+        given.server_certificates,
+        given.intermediates,
         root_pem=given.root_pem,
         public_key=public_key,
-    )
-    warnings = chains_chain.check_server_chain(
-        chain,
-        root_pem=given.root_pem,
-        names_needed=build_names(device, include_dns=False),
-        now=now,
-        active_at=now,
-        fqdn=device.fqdn,
+        expected=chains_chain.Requirements(
+            names=build_names(device, include_dns=False), fqdn=device.fqdn, now=now, active_at=now
+        ),
     )
     authority.activated_at = now
     authority.save(force_insert=True)

@@ -21,7 +21,7 @@ from certificates.models import Authority, Operation, VaultJob
 from certificates.progress import counts as operation_counts
 from certificates.progress import progress
 from certificates.servers import gates as servers_gates
-from certificates.servers import table
+from certificates.servers import rows, table
 from certificates.servers.gates import ZoneFacts
 from console.pages import formatting, tables
 from console.pages.responses import trigger
@@ -143,7 +143,7 @@ def build_servers_context(request: ZoneRequest, stand: PageStatus, now: datetime
         ],
         "chosen": chosen,
         "page": page,
-        "rows": table.get_rows(list(page.object_list), known, now),
+        "rows": rows.get_rows(list(page.object_list), known, now),
         "sizes": tables.PAGE_SIZES,
         "server_operations": stand.of_servers,
         "servers_mark": stand.servers_mark,
@@ -239,8 +239,8 @@ def export_csv(request: ZoneRequest, stand: PageStatus, now: datetime) -> HttpRe
     found = (
         row
         for at in range(0, len(keys), 500)
-        for row in table.get_rows(keys[at : at + 500], known, now)
+        for row in rows.get_rows(keys[at : at + 500], known, now)
     )
-    cells = ([table.format_cell(row, column.key) for column in shown] for row in found)
+    cells = ([rows.format_cell(row, column.key) for column in shown] for row in found)
     name = f"certificates_{slugify(request.zone.name) or 'zone'}_{now:%Y-%m-%d}.csv"
     return tables.csv_download(name, [str(column.label) for column in shown], cells)

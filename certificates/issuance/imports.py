@@ -58,9 +58,17 @@ def import_file(future: FutureCertificate, data: bytes, *, now: datetime) -> lis
 
 
 def store_chain(
-    future: FutureCertificate, certificates: list[str], public_key: str, *, now: datetime
+    future: FutureCertificate,
+    certificates: list[str],
+    public_key: str,
+    *,
+    now: datetime,
+    known: list[str] | None = None,
 ) -> list[str]:
-    """Check the chain for the key of a server, store it, and return warnings, or raise a Fault."""
+    """Check the chain for the key of a server, store it, and return warnings, or raise a Fault.
+
+    `known` are intermediates from other files.
+    """
     authority, operation = future.authority, future.operation
     if authority is None:
         raise Conflict(_("The operation is still being prepared. Nothing was imported."))
@@ -70,15 +78,18 @@ def store_chain(
             % {"device": future.device.name},
             action=_("To replace that certificate, remint the server after the activation."),
         )
-    known = [*certificates, *chains_chain.split(authority.intermediates_pem)]
-    chain = chains_chain.build_chain(known, root_pem=authority.root_pem, public_key=public_key)
-    warnings = chains_chain.check_server_chain(
-        chain,
+    activates_at = operation.activates_at if operation else None
+    chain, warnings = chains_chain.choose_chain(
+        certificates,
+        [*(known or []), *chains_chain.split(authority.intermediates_pem)],
         root_pem=authority.root_pem,
-        names_needed=build_names(future.device, include_dns=False),
-        now=now,
-        active_at=operation.activates_at if operation else None,
-        fqdn=future.device.fqdn,
+        public_key=public_key,
+        expected=chains_chain.Requirements(
+            names=build_names(future.device, include_dns=False),
+            fqdn=future.device.fqdn,
+            now=now,
+            active_at=max(now, activates_at or now),
+        ),
     )
     facts = details.get_details(chain[0])
     with transaction.atomic():
@@ -136,8 +147,7 @@ def _import_file(  # the parts of one loop
     matching = {key: waiting[key] for key in map(_get_key, pems) if key in waiting}
     for public_key, future in matching.items():
         try:
-            own = dict.fromkeys([*pems, *shared])
-            warnings = store_chain(future, list(own), public_key, now=now)
+            warnings = store_chain(future, pems, public_key, now=now, known=shared)
         except Fault as fault:
             _add_error(result, name, f"{future.device.name}: {fault}")
             continue

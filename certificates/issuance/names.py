@@ -14,6 +14,7 @@ from devices.models import Device, Zone
 from devices.registration.server_names import NameIndex
 from faults import Fault, Invalid, Refused
 from pki import names
+from pki.formats import csr
 
 
 def build_names(device: Device, *, include_dns: bool) -> names.Names:
@@ -103,12 +104,13 @@ def build_csr_parameters(
 ) -> dict[str, object]:
     """Return the parameters for the CSR of a server, as in wire.messages.CsrParameters.
 
-    The common name is always added to the DNS names.
+    The common name is always added to the DNS names. Another name of the server takes its place in
+    the subject if it is too long (D-163).
     """
     wanted = build_names(device, include_dns=include_dns)
     name = names.check_fqdn(common_name) if common_name else wanted.dns[0]
     return {
-        "common_name": name,
+        "common_name": csr.choose_common_name(name, wanted),
         "key_length": key_length,
         "dns_names": list(dict.fromkeys((*wanted.dns, name))),
         "addresses": list(wanted.addresses),

@@ -156,8 +156,9 @@ def _sign(issuer: Issuer, intents: list[Intent], validity: issuance.Validity) ->
 
     def check_names(intent: Intent, _: Any) -> None:
         parameters = intent.parameters
-        dns_names = [parameters["common_name"], *parameters["dns_names"]]
-        index.check_certificate(UUID(str(intent.device)), dns_names, parameters["addresses"])
+        addresses = parameters["addresses"]
+        dns_names = {parameters["common_name"], *parameters["dns_names"]} - {*addresses}
+        index.check_certificate(UUID(str(intent.device)), sorted(dns_names), addresses)
 
     def prepare(intent: Intent, request: csr.CertificateRequest) -> issuance.Prepared:
         parameters = intent.parameters

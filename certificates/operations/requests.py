@@ -5,6 +5,7 @@ See: D-13 (which root and chain of an external CA are rejected)
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,10 +14,12 @@ from django.utils.translation import gettext as _
 
 from certificates.models import Authority
 from certificates.operations.activation_time import format_time
+from devices.models import Device
 from faults import Fault, Invalid, Refused
 from pki import keys, names
 from pki.certificates import details
 from pki.chains import chains
+from pki.errors import PkiFault
 
 YEARS = range(1, 11)
 MAX_NAME_LENGTH = 100
@@ -203,14 +206,25 @@ def check_new_root(root_pem: str, *, now: datetime) -> None:
 
 
 def check_chain(root_pem: str, intermediates_pem: str, *, at: datetime) -> None:
-    """Raise Invalid if a chain lacks its root or an intermediate CA is not valid at `at`."""
-    others = chains.split(intermediates_pem)
-    root, _rest = chains.split_root([root_pem, *others])
+    """Raise Invalid if a CA of the chain is not valid at `at` or cannot sign for every server."""
+    try:
+        certs = [root_pem, *chains.split(intermediates_pem)]
+        root, _others = chains.split_root(certs, at=at, hosts=list_server_names())
+    except PkiFault as fault:
+        explanation = _("%(reason)s Nothing was changed.") % {"reason": fault.explanation}
+        raise Invalid(explanation, action=fault.action, field="file") from fault
     if details.get_digest(root) != details.get_digest(root_pem):
         raise Invalid(_("The root certificate is not self-signed."), field="file")
-    for facts in map(details.get_details, others):
-        if not facts.not_before <= at < facts.not_after:
-            raise Invalid(_validity_message(facts), field="file")
+
+
+def list_server_names() -> list[str]:
+    """Return the FQDN of each server with a certificate, without names that are not valid."""
+    found = Device.objects.certified().order_by("name").values_list("fqdn", flat=True)
+    hosts = []
+    for name in found:
+        with suppress(PkiFault):
+            hosts.append(names.check_fqdn(name))
+    return hosts
 
 
 def _validity_message(facts: details.CertificateDetails) -> str:

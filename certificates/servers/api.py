@@ -17,7 +17,7 @@ from pydantic import Field
 
 from certificates.authority.api import PEM, DetailsOut, build_pem_response
 from certificates.models import FutureCertificate
-from certificates.servers import selection, table
+from certificates.servers import rows, selection, table
 from console.pages.tables import DEFAULT_SIZE, TableQuery, sort_columns
 from console.rest.api import (
     Page,
@@ -100,7 +100,7 @@ class ServerFilter(Schema):
     sort: Text = Field("", description=("column to sort by; prefix with - for descending order"))
 
 
-def _serialize_row(row: table.ServerRow) -> dict[str, Any]:
+def _serialize_row(row: rows.ServerRow) -> dict[str, Any]:
     device = row.device
     return {
         "id": device.pk,
@@ -130,7 +130,7 @@ def list_servers(request: HttpRequest, paging: Query[Paging], wanted: Query[Serv
     keys = table.sort_servers(found, field, now, descending=descending).values_list("pk", flat=True)
     page = list(keys[paging.offset : paging.offset + paging.limit])
     return {
-        "items": [_serialize_row(row) for row in table.get_rows(page, updates, now)],
+        "items": [_serialize_row(row) for row in rows.get_rows(page, updates, now)],
         "total": total,
         "limit": paging.limit,
         "offset": paging.offset,
@@ -152,7 +152,7 @@ def get_future_certificate(device: Device) -> FutureCertificate:
 
 def get_row(device: Device) -> dict[str, Any]:
     """Return a server as it is now, for a response."""
-    return _serialize_row(table.get_rows([device.pk], _list_update_ids(), timezone.now())[0])
+    return _serialize_row(rows.get_rows([device.pk], _list_update_ids(), timezone.now())[0])
 
 
 @router.get("/servers/{server_id}", response=ServerOut)

@@ -1,11 +1,10 @@
-"""The table of server certificates: search, filters, order, and rows.
+"""The table of server certificates: search, filters, and order.
 
 See: manual 1.3.1
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,23 +26,19 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from certificates.issuance.names import find_name_faults
-from certificates.models import FutureCertificate, Operation, ServerCertificate
+from certificates.models import Operation
 from certificates.operations.states import READY, FutureState, OperationState
+from certificates.servers.rows import FAILED_STATES, FAILED_UPDATE_STATES
 from console.pages.formatting import SOON
 from console.pages.tables import Column, TableQuery
 from devices.models import Device
 from systemupdates.models import Assignment
 from systemupdates.updates.states import AssignmentState
 
-FAILED_STATES = (FutureState.CREATE_FAILED, FutureState.CSR_FAILED)
 CLOSED_STATES = (FutureState.ACTIVE, FutureState.DISCARDED)
-FAILED_UPDATE_STATES = (AssignmentState.FAILED, AssignmentState.NEEDS_CRT)
 COLUMNS = (
     Column("issued_to", gettext_lazy("Issued To"), "name"),
     Column("subject", gettext_lazy("Subject"), "fqdn"),
@@ -61,12 +56,6 @@ COLUMNS = (
 FIXED_COLUMN = "issued_to"
 # A search text of at least this many hexadecimal digits also matches the start of a fingerprint.
 MIN_FINGERPRINT_DIGITS = 4
-HINTS = {
-    FutureState.AWAITED: gettext_lazy("when the server receives the update"),
-    FutureState.CSR_GENERATED: gettext_lazy("have the CSR signed, then import the certificate"),
-    FutureState.CSR_FAILED: gettext_lazy("fix the problem, then try again"),
-    FutureState.CREATE_FAILED: gettext_lazy("fix the problem, then try again"),
-}
 CHIPS: tuple[tuple[str, str | Promise], ...] = (
     ("", gettext_lazy("All")),
     ("expiring", gettext_lazy("Expiring")),
@@ -116,7 +105,8 @@ def _get_filters(now: datetime) -> dict[str, Q]:
         "expired": Q(cert__not_after__lt=now),
         "failed": Q(future_state__in=FAILED_STATES) | Q(update_state__in=FAILED_UPDATE_STATES),
         "csr": Q(future_state=FutureState.CSR_GENERATED),
-        "ready": Q(future_state__in=READY),
+        "ready": Q(future_state__in=READY)
+        & (Q(update_state=None) | ~Q(update_state=AssignmentState.FAILED)),
     }
 
 
@@ -189,112 +179,3 @@ def sort_servers(
         output_field=IntegerField(),
     )
     return found.order_by(rank, F("cert__not_after").asc(nulls_last=True), "name", "pk")
-
-
-@dataclass
-class ServerRow:
-    """A server in the table."""
-
-    device: Device
-    now: datetime
-    certificate: ServerCertificate | None = None
-    future: FutureCertificate | None = None
-    assignment: Assignment | None = None
-    name_fault: str = ""
-    """Why a certificate with the recorded names cannot be issued, or ""."""
-
-    @property
-    def status(self) -> tuple[str, str]:
-        """Return the tone and text of Certificate Status."""
-        if self.future is not None:
-            state = self.future.state
-            tone = "bad" if state in FAILED_STATES else "good" if state in READY else "wait"
-            return tone, self.future.get_state_display()
-        if self.certificate is None:
-            return "warn", _("No certificate yet")
-        if self.certificate.has_expired(self.now):
-            return "bad", _("Expired")
-        return "ok", _("Active")
-
-    @property
-    def hint(self) -> str:
-        """Return what the status is waiting for or what to do next, or "" if nothing."""
-        if self.future is None:
-            return ""
-        if self.future.manual_csr and self.future.state == FutureState.AWAITED:
-            return _("waiting for files in the remint repository")
-        return str(HINTS.get(FutureState(self.future.state), ""))
-
-    @property
-    def update_status(self) -> tuple[str, str]:
-        """Return the tone and text of Update Status."""
-        if self.assignment is None:
-            return "", ""
-        state = self.assignment.state
-        tones = {
-            AssignmentState.APPLIED: "ok",
-            AssignmentState.ACTIVATED: "ok",
-            AssignmentState.FAILED: "bad",
-            AssignmentState.NEEDS_CRT: "bad",
-            AssignmentState.DOWNLOADING: "busy",
-            AssignmentState.APPLYING: "busy",
-            AssignmentState.ACTIVATING: "busy",
-        }
-        return tones.get(AssignmentState(state), ""), self.assignment.get_state_display()
-
-    @property
-    def has_failed(self) -> bool:
-        """Return True if there are failure details to show."""
-        future = self.future is not None and self.future.state in FAILED_STATES
-        return future or (
-            self.assignment is not None and self.assignment.state in FAILED_UPDATE_STATES
-        )
-
-    @property
-    def has_future(self) -> bool:
-        """Return True if the new certificate can be viewed."""
-        return self.future is not None and self.future.state in READY
-
-    @property
-    def has_csr(self) -> bool:
-        """Return True if there is a CSR to download."""
-        future = self.future
-        return future is not None and future.state == FutureState.CSR_GENERATED
-
-
-def get_rows(keys: list[UUID], updates: list[UUID], now: datetime) -> list[ServerRow]:
-    """Return the rows of servers in the given order. Uses at most five queries."""
-    found = {device.pk: ServerRow(device, now) for device in Device.objects.filter(pk__in=keys)}
-    named = [row.device for row in found.values() if row.device.dns_names]
-    for key, fault in find_name_faults(named).items():
-        found[key].name_fault = fault
-    for certificate in ServerCertificate.objects.current().filter(device__in=keys):
-        found[certificate.device_id].certificate = certificate
-    for future in FutureCertificate.objects.open().filter(device__in=keys).one_per_device():
-        found[future.device_id].future = future
-    assigned = Assignment.objects.filter(device__in=keys, update__in=updates)
-    for assignment in assigned.order_by("update__created_at"):
-        found[assignment.device_id].assignment = assignment
-    return [found[key] for key in keys if key in found]
-
-
-def format_cell(row: ServerRow, column: str) -> str:
-    """Return a cell as plain text for the export."""
-    certificate = row.certificate
-    plain = {
-        "issued_to": row.device.name,
-        "subject": row.device.fqdn,
-        "status": row.status[1],
-        "update_status": row.update_status[1],
-        "version": row.device.version,
-    }
-    if column in plain or certificate is None:
-        return str(plain.get(column, ""))
-    return {
-        "issuer": certificate.issuer,
-        "valid_from": timezone.localtime(certificate.not_before).isoformat(),
-        "expires": timezone.localtime(certificate.not_after).isoformat(),
-        "sha256": certificate.sha256,
-        "sha1": certificate.sha1,
-        "md5": certificate.md5,
-    }[column]

@@ -16,7 +16,7 @@ from certificates import tasks
 from certificates.authority import gates
 from certificates.issuance import comparison, requests
 from certificates.operations.presentation.remint_ca import VIEW, build_certificate_context
-from certificates.servers import table
+from certificates.servers import rows, table
 from certificates.servers.selection import get_current, get_future
 from console.pages.responses import close_dialog, render_dialog, require_right
 from devices.middleware import ZoneRequest
@@ -108,12 +108,12 @@ def failure_details(request: ZoneRequest, pk: UUID) -> HttpResponse:
     updates = [operation.update_id for operation in table.list_running_operations()]
     assignment = (
         Assignment.objects.filter(device=device, update__in=[u for u in updates if u])
-        .filter(state__in=table.FAILED_UPDATE_STATES)
+        .filter(state__in=rows.FAILED_UPDATE_STATES)
         .select_related("update")
         .order_by("-update__created_at")
         .first()
     )
-    failed = pending if pending is not None and pending.state in table.FAILED_STATES else None
+    failed = pending if pending is not None and pending.state in rows.FAILED_STATES else None
     if failed is None and assignment is None:
         raise Http404
     context = {

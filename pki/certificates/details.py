@@ -12,7 +12,7 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from pki.certificates import build, loading
+from pki.certificates import build, loading, signatures
 from pki.errors import BadBundle, BadCertificate, PkiFault
 from pki.formats import bundles
 from pki.keys import KEY_LABELS
@@ -99,7 +99,7 @@ def _build_details(certificate: x509.Certificate, der: bytes) -> CertificateDeta
         sha1=_format_fingerprint(hashlib.sha1(der, usedforsecurity=False).digest()),
         sha256=_format_fingerprint(sha256),
         digest=sha256.hex(),
-        self_signed=loading.is_self_signed(certificate),
+        self_signed=signatures.is_self_signed(certificate),
         is_ca=isinstance(constraints, x509.BasicConstraints) and constraints.ca,
         dns_names=tuple(escape_text(name, 255) for name in names.dns) if names else (),
         addresses=names.addresses if names else (),

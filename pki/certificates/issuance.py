@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
 from pki import keys
-from pki.certificates import build, lint, loading
+from pki.certificates import build, lint, loading, signatures
 from pki.certificates.loading import PrivateKey, PublicKey
 from pki.errors import BadCertificate, CannotSign, NotIssued, PkiFault
 from pki.formats.csr import CertificateRequest
@@ -76,7 +76,7 @@ def build_cross_certificate(
     """
     issuer, key = loading.load_pair(issuer_pem, issuer_key_pem)
     subject = loading.load_certificate(subject_pem)
-    if not loading.is_self_signed(subject):
+    if not signatures.is_self_signed(subject):
         raise BadCertificate("A cross-certificate can be issued only for a self-signed root.")
     now = now.replace(microsecond=0)
     ends = min(issuer.not_valid_after_utc, subject.not_valid_after_utc)
@@ -295,4 +295,4 @@ def _load_signer(chain_pem: str, key_pem: SigningKey) -> tuple[x509.Certificate,
         raise CannotSign(fault.explanation) from fault
     if not own:
         raise CannotSign("The CA key does not match the CA certificate.")
-    return min(own, key=lambda found: not loading.is_self_signed(found)), key
+    return min(own, key=lambda found: not signatures.is_self_signed(found)), key

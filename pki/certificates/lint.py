@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
 from pki import keys, names
-from pki.certificates import build, loading
+from pki.certificates import build, loading, signatures
 from pki.certificates.loading import PublicKey
 from pki.errors import BadName, PkiFault
 
@@ -103,7 +103,7 @@ def lint_certificate(pem: str, *, kind: Kind, issuer_pem: str | None) -> list[st
         found = list_findings(ParsedCertificate.of(certificate), kind=kind, issuer=facts)
     except Exception:  # the library raises many types of errors for malformed extensions
         return ["The certificate cannot be parsed completely."]
-    if issuer is not None and not loading.is_signed_by(certificate, issuer):
+    if issuer is not None and not signatures.is_signed_by(certificate, issuer):
         found.append("The signature does not verify with the issuer's key.")
     return found
 

@@ -24,13 +24,14 @@ PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 MAX_CERTIFICATE = 256 * 1024  # characters of PEM
-MAX_RSA = 8192  # a longer modulus only keeps the processor busy
 
 _HASHES = frozenset((hashes.SHA256, hashes.SHA384, hashes.SHA512))
 _CERTIFICATES = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
-# Reject what the library will reject in its next version, regardless of the warning filters.
+# Reject what the library will reject in its next version, regardless of the warning filters. Old
+# roots with serial number 0 are in use, so they are accepted. Negative ones are rejected at import.
 warnings.filterwarnings("error", category=CryptographyDeprecationWarning)
+warnings.filterwarnings("ignore", message="Parsed a serial number which wasn't positive")
 
 
 def encode_pem(der: bytes, label: str = "CERTIFICATE") -> str:
@@ -140,27 +141,6 @@ def get_extension(
         return None
     except Exception as error:
         raise PkiFault("The extensions of the certificate or CSR cannot be parsed.") from error
-
-
-@functools.lru_cache(maxsize=4096)
-def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Return True if the certificate is signed with the issuer's key and has the issuer's name.
-
-    Remembered, so that a set of certificates that all look alike costs each pair once.
-    """
-    try:
-        key = issuer.public_key()
-        if is_rsa(key) and key.key_size > MAX_RSA:
-            return False
-        certificate.verify_directly_issued_by(issuer)
-    except Exception:
-        return False
-    return True
-
-
-def is_self_signed(certificate: x509.Certificate) -> bool:
-    """Return True if the certificate is signed by its own key, under its own name."""
-    return is_signed_by(certificate, certificate)
 
 
 def is_strong_hash(algorithm: hashes.HashAlgorithm | None) -> bool:

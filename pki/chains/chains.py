@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography import x509
 
 from pki.certificates import loading
 from pki.certificates.loading import PublicKey, split
-from pki.chains import paths, server
+from pki.chains import authorities, judge, paths, server
+from pki.chains.loaded import Loaded, load_file
+from pki.chains.server import Requirements
 from pki.errors import BadChain, PkiFault, WrongKey
 from pki.formats.bundles import to_pem_bundle
-from pki.names import Names, check_fqdn
 
 __all__ = [
+    "Requirements",
     "build_chain",
     "check_links",
-    "check_server_chain",
+    "choose_chain",
     "get_public_key",
     "has_key",
     "is_root",
@@ -30,13 +33,13 @@ __all__ = [
 
 def is_root(pem: str) -> bool:
     """Return True if a certificate is a self-signed CA."""
-    certificate = loading.load_certificate(pem)
-    return loading.is_self_signed(certificate) and loading.is_ca(certificate)
+    found = Loaded.parse(pem)
+    return found.is_self_signed and loading.is_ca(found.certificate)
 
 
 def is_signed_by(pem: str, issuer_pem: str) -> bool:
     """Return True if the certificate is signed with the issuer's key and has the issuer's name."""
-    return loading.is_signed_by(loading.load_certificate(pem), loading.load_certificate(issuer_pem))
+    return Loaded.parse(pem).is_signed_by(Loaded.parse(issuer_pem))
 
 
 def join(*pems: str) -> str:
@@ -44,20 +47,20 @@ def join(*pems: str) -> str:
     return to_pem_bundle(list(pems))
 
 
-def split_root(certs: list[str]) -> tuple[str, list[str]]:
-    """Return the root of an uploaded CA chain and its intermediates, lowest first (D-13)."""
-    by_certificate = _load_certificates(certs)
-    pool = list(by_certificate)
-    root = paths.get_root(pool)
-    paths.check_authority(root, is_root=True)
-    others = [found for found in pool if found != root]
-    for found in others:
-        paths.check_authority(found)
-    found_paths = [paths.find_path(found, others, root) for found in others]
-    for path in found_paths:
-        paths.check_path(path, root)
-    found_paths.sort(key=len, reverse=True)
-    return by_certificate[root], [by_certificate[path[0]] for path in found_paths]
+def split_root(
+    certs: list[str], *, at: datetime | None = None, hosts: Sequence[str] = ()
+) -> tuple[str, list[str]]:
+    """Return the root of an uploaded CA chain and its intermediates, lowest first (D-13, D-161).
+
+    Each of them can issue server certificates that devices accept, and at least one can issue a
+    certificate for each of the hosts. Certificates that no chain to the root needs are ignored,
+    also those not valid at the time `at` if they were renewed.
+    """
+    pool = load_file(certs)
+    root = authorities.find_root(pool)
+    intermediates = authorities.select_intermediates(pool, root, at)
+    authorities.check_names(root, intermediates, hosts)
+    return root.pem, [found.pem for found in intermediates]
 
 
 def build_chain(certs: list[str], *, root_pem: str, public_key: str) -> list[str]:
@@ -66,80 +69,93 @@ def build_chain(certs: list[str], *, root_pem: str, public_key: str) -> list[str
     The certificates can be in any order and can include some that the chain does not need. A
     different root among them is an error, because it could be an attack.
     """
-    root = loading.load_certificate(root_pem)
-    by_certificate = _load_certificates(certs)
-    pool = [found for found in by_certificate if found != root]
-    leaf = _select_certificate(pool, loading.load_public_key(public_key))
-    for found in pool:
-        if found != leaf and loading.is_self_signed(found):
-            raise BadChain(
-                (f"The root {paths.quote(found)} is not the expected root {paths.quote(root)}."),
-                action="Import certificates that chain to the root of the zone CA.",
-            )
-    path = paths.find_path(leaf, pool, root)
+    root = Loaded.parse(root_pem)
+    leaves, pool = _split_leaves(load_file(certs), root, public_key)
+    path = paths.find_path(leaves[0], pool, root, None)
     paths.check_path(path, root)
-    return [by_certificate[found] for found in path]
+    return [found.pem for found in path]
+
+
+def choose_chain(
+    certs: list[str],
+    known: list[str],
+    *,
+    root_pem: str,
+    public_key: str,
+    expected: Requirements,
+) -> tuple[list[str], list[str]]:
+    """Return a chain as `build_chain` does, and the warnings about it (D-15, D-161).
+
+    Of several certificates and paths, a chain that meets the requirements is taken: the newest
+    certificate, and the path that stays valid for the longest time. `known` are intermediates that
+    are not from the file. Each kind of error raises its own fault. Warnings are about names and
+    dates for which some devices might reject the certificate.
+    """
+    root = Loaded.parse(root_pem)
+    leaves, pool = _split_leaves(load_file(certs, known), root, public_key)
+
+    def check(path: paths.Path) -> tuple[list[str], list[str]]:
+        return [found.pem for found in path], server.check_server(path, root, expected)
+
+    def check_leaf(leaf: Loaded) -> tuple[list[str], list[str]]:
+        return paths.try_each(paths.list_paths(leaf, pool, root, expected.active_at), check)
+
+    return paths.try_each(leaves, check_leaf)
 
 
 def check_links(chain: list[str], *, root_pem: str) -> None:
     """Raise BadChain unless each certificate signs the one before it, up to the root."""
-    loaded = [loading.load_certificate(pem) for pem in chain]
-    server.check_links(loaded, loading.load_certificate(root_pem))
-
-
-def check_server_chain(
-    chain: list[str],
-    *,
-    root_pem: str,
-    names_needed: Names,
-    now: datetime,
-    active_at: datetime | None,
-    fqdn: str,
-) -> list[str]:
-    """Check a server chain as returned by `build_chain` and return the warnings (D-15).
-
-    `active_at` is the activation time, None for now. Each kind of error raises its own fault.
-    Warnings are about names and clocks for which some devices might reject the certificate.
-    """
-    if not chain:
-        raise BadChain("The chain does not contain a certificate.")
-    expected = server.Requirements(
-        names=names_needed, fqdn=check_fqdn(fqdn), now=now, active_at=max(now, active_at or now)
-    )
-    loaded = [loading.load_certificate(pem) for pem in chain]
-    return server.check_server(loaded, loading.load_certificate(root_pem), expected)
+    server.check_links(tuple(map(Loaded.parse, chain)), Loaded.parse(root_pem))
 
 
 def verify_chain(chain_pem: str, *, roots: list[str], host: str, now: datetime) -> str:
     """Verify a served chain as a device does at that time and return the trusted root as PEM."""
-    anchors = _load_certificates(roots)
-    chain = [loading.load_certificate(pem) for pem in split(chain_pem)]
-    if not chain or not anchors:
+    served = [Loaded.parse(pem) for pem in split(chain_pem)]
+    if not served or not roots:
         raise BadChain(
             "The chain does not contain a certificate, or there is "
             "no root certificate to verify it."
         )
-    return anchors[server.verify(chain, roots=list(anchors), host=host, at=now)]
+
+    def verify(root: Loaded) -> str:
+        path = paths.find_path(served[0], served[1:], root, now)
+        for found in (*path, root):
+            server.check_dates(found, now, now)
+        judge.check_server(path, root, host)
+        return root.pem
+
+    try:
+        return paths.try_each(map(Loaded.parse, roots), verify)
+    except PkiFault as fault:
+        raise BadChain(fault.explanation, action=fault.action) from fault
 
 
-def _load_certificates(certs: list[str]) -> dict[x509.Certificate, str]:
-    if not certs:
-        raise BadChain("No certificate was provided.")
-    return {loading.load_certificate(pem): pem for pem in certs}
-
-
-def _select_certificate(pool: list[x509.Certificate], key: PublicKey) -> x509.Certificate:
-    """Return the newest certificate with this key, preferably a server certificate."""
-    own = [found for found in pool if _has_key(found, key)]
-    if not own:
+def _split_leaves(
+    pool: list[Loaded], root: Loaded, public_key: str
+) -> tuple[list[Loaded], list[Loaded]]:
+    """Return the certificates with this key, the best first, and the possible intermediates."""
+    key = loading.load_public_key(public_key)
+    others = [found for found in pool if found.entity != root.entity]
+    leaves = [found for found in others if _has_key(found.certificate, key)]
+    if not leaves:
         raise WrongKey(
             "None of the certificates in the file match the key of the CSR.",
             action="Import the certificate that was issued for this server's CSR.",
         )
-    return max(
-        own,
-        key=lambda found: (not loading.is_ca(found), found.not_valid_before_utc),
-    )
+    for found in others:
+        if found not in leaves and found.is_self_signed:
+            raise BadChain(
+                f"The root {found} is not the expected root {root}.",
+                action="Import certificates that chain to the root of the zone CA.",
+            )
+    leaves.sort(key=_rank_leaf, reverse=True)
+    return leaves, [found for found in others if found not in leaves]
+
+
+def _rank_leaf(found: Loaded) -> tuple[bool, datetime]:
+    """Return the sort key of a certificate: server certificates, then the newest."""
+    certificate = found.certificate
+    return not loading.is_ca(certificate), certificate.not_valid_before_utc
 
 
 def _has_key(certificate: x509.Certificate, key: PublicKey) -> bool:

@@ -13,17 +13,18 @@ import binascii
 import codecs
 import re
 
-from cryptography import x509
-
 from pki.certificates import loading
 from pki.errors import BadBundle, HasPrivateKey
-from pki.formats import ber
+from pki.formats import ber, readability
 
 MAX_SIZE = 256 * 1024
 MAX_CERTIFICATES = 50
 
+_BEGIN = b"-----BEGIN "
+_UTF_16_BEGINS = tuple(_BEGIN.decode().encode(f"utf-16-{order}") for order in ("le", "be"))
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,40})-----([^-]*)-----END \1-----")
 _CERTIFICATE_LABELS = {b"CERTIFICATE", b"X509 CERTIFICATE"}
+_TRUSTED_LABEL = b"TRUSTED CERTIFICATE"
 _PKCS7_LABELS = {b"PKCS7", b"PKCS #7 SIGNED DATA", b"CMS"}
 _REQUEST_LABELS = {b"CERTIFICATE REQUEST", b"NEW CERTIFICATE REQUEST"}
 _BASE64 = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}")
@@ -31,10 +32,11 @@ _REQUEST_PARTS = 4
 _PKCS12_VERSION = b"\3"
 
 _PRIVATE_KEY = "The file contains a private key. Nothing was imported."
-_PKCS12 = (
-    "The file is a PKCS #12 file (.pfx, .p12), which normally contains a "
-    "private key. PKCS #12 files are not accepted."
-)
+_PKCS12 = "The file is a PKCS #12 file (.pfx, .p12). PKCS #12 files are not accepted."
+_PKCS12_KEY = f"{_PKCS12} This one contains a private key."
+_EXPORT = "Export the certificates without the private key, as PEM or PKCS #7."
+# PKCS #12 keyBag and pkcs8ShroudedKeyBag (RFC 7292, 4.2)
+_KEY_BAGS = tuple(bytes.fromhex(f"060b2a864886f70d010c0a01{last}") for last in ("01", "02"))
 _REQUEST = "The file is a certificate signing request (CSR), not a certificate."
 _NO_CERTIFICATE = "No certificate was found in the file."
 _SIGNATURES = (
@@ -60,7 +62,7 @@ def parse_certificates(data: bytes) -> list[str]:
     if len(data) > MAX_SIZE:
         raise BadBundle(f"The file exceeds the {MAX_SIZE // 1024} KiB limit.")
     try:
-        found = list(dict.fromkeys(_find_certificates(_strip_bom(data))))
+        found = list(dict.fromkeys(_find_certificates(_decode(data))))
     except BadBundle:
         raise
     except Exception as error:
@@ -70,7 +72,7 @@ def parse_certificates(data: bytes) -> list[str]:
     if len(found) > MAX_CERTIFICATES:
         raise BadBundle(f"The file contains more than {MAX_CERTIFICATES} certificates.")
     for number, der in enumerate(found, 1):
-        _check_readable(der, number)
+        readability.check(der, number)
     return [loading.encode_pem(der) for der in found]
 
 
@@ -106,20 +108,43 @@ def _find_certificates(data: bytes) -> list[bytes]:
 def _find_in_pem(data: bytes) -> list[bytes]:
     if re.search(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY", data):
         raise HasPrivateKey(_PRIVATE_KEY)
+    blocks = _PEM.findall(data)
+    _check_complete(data, len(blocks))
     found: list[bytes] = []
-    labels = set()
-    for label, body in _PEM.findall(data):
+    labels: set[bytes] = set()
+    for label, body in blocks:
         labels.add(label)
         if label in _CERTIFICATE_LABELS | _PKCS7_LABELS:
             found += _find_in_ber(_decode_base64(body))
         if len(found) > MAX_CERTIFICATES:
             break
-    if not found and labels & _REQUEST_LABELS:
+    _reject_labels(labels, is_empty=not found)
+    return found
+
+
+def _check_complete(data: bytes, readable: int) -> None:
+    """Raise BadBundle if a PEM block has no end or is damaged. Half a file is not imported."""
+    begun = data.count(_BEGIN)
+    if readable < begun:
+        raise BadBundle(
+            f"The file is incomplete. Only {readable} of {begun} PEM blocks have a BEGIN line and "
+            "an END line.",
+            action="Save or download the file again.",
+        )
+
+
+def _reject_labels(labels: set[bytes], *, is_empty: bool) -> None:
+    """Raise BadBundle for labels that are not accepted, or if a file has no certificate."""
+    if _TRUSTED_LABEL in labels:
+        raise BadBundle(
+            "The file contains a certificate in the TRUSTED CERTIFICATE format of OpenSSL.",
+            action="Convert it with: openssl x509 -in FILE -out NEW.pem",
+        )
+    if is_empty and labels & _REQUEST_LABELS:
         raise BadBundle(_REQUEST)
-    if not found and labels:
+    if is_empty and labels:
         names = ", ".join(sorted(label.decode("ascii") for label in labels))
         raise BadBundle(f"The file does not contain a certificate. It contains: {names}.")
-    return found
 
 
 def _find_in_ber(data: bytes) -> list[bytes]:
@@ -159,31 +184,27 @@ def _reject_keys(parts: list[ber.Value]) -> None:
         return
     if first.tag == ber.INTEGER:
         if first.content == _PKCS12_VERSION and second.tag == ber.SEQUENCE:
-            raise HasPrivateKey(_PKCS12)
+            _reject_pkcs12(second)
         raise HasPrivateKey(_PRIVATE_KEY)
     # EncryptedPrivateKeyInfo (RFC 5958): an algorithm, then the encrypted octets.
     if first.tag == ber.SEQUENCE and second.tag == ber.OCTET_STRING:
         raise HasPrivateKey(_PRIVATE_KEY)
 
 
-def _check_readable(der: bytes, number: int) -> None:
-    """Parse every part once, so that errors occur here and not later."""
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        certificate.public_key()
-        for part in (certificate.subject, certificate.issuer):
-            part.rfc4514_string()
-        for found in certificate.extensions:
-            repr(found)
-        repr(certificate.signature_hash_algorithm)
-        repr(certificate.signature_algorithm_oid)
-        repr((certificate.not_valid_before_utc, certificate.not_valid_after_utc))
-        repr((certificate.version, certificate.serial_number))
-    except Exception as error:
-        raise BadBundle(f"Certificate {number} in the file cannot be parsed.") from error
+def _reject_pkcs12(content: ber.Value) -> None:
+    """Raise HasPrivateKey, or BadBundle if no private key can be seen without the password."""
+    if any(bag in content.whole for bag in _KEY_BAGS):
+        raise HasPrivateKey(_PKCS12_KEY)
+    raise BadBundle(_PKCS12, action=_EXPORT)
 
 
-def _strip_bom(data: bytes) -> bytes:
+def _decode(data: bytes) -> bytes:
+    """Return a text in UTF-8 or UTF-16 as ASCII, and other data unchanged."""
+    if _BEGIN in data and any(begin in data for begin in _UTF_16_BEGINS):
+        raise BadBundle(
+            "The file contains text in more than one encoding, so a part of it cannot be read.",
+            action="Save the complete file in one encoding, for example UTF-8.",
+        )
     if data.startswith(codecs.BOM_UTF8):
         return data[len(codecs.BOM_UTF8) :]
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

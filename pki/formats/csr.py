@@ -11,7 +11,7 @@ from pki import keys
 from pki.certificates import build, loading
 from pki.certificates.loading import PublicKey
 from pki.errors import BadRequest, PkiFault
-from pki.names import Names, Subject, check_names
+from pki.names import MAX_TEXT, Names, Subject, check_names
 
 MAX_REQUEST = 64 * 1024
 
@@ -53,6 +53,16 @@ class CertificateRequest:
         if not isinstance(found, x509.SubjectAlternativeName):
             return Names()
         return build.parse_alternative_names(found)
+
+
+def choose_common_name(name: str, names: Names) -> str:
+    """Return the common name for a server: its name, or a shorter one if it is too long (D-163).
+
+    Only the alternative names are verified. A common name must be one of them and has at most 64
+    characters (X.520), so a shorter DNS name or an IP address takes the place of a long name.
+    """
+    candidates = (name, *names.dns, *names.addresses)
+    return next((found for found in candidates if 0 < len(found) <= MAX_TEXT), name[:MAX_TEXT])
 
 
 def build_csr(key_pem: str, subject: Subject, names: Names) -> str:

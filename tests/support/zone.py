@@ -110,9 +110,9 @@ class Host:
         pem = ""
         if certified:
             self.key_pem = self.key_pem or keys.generate_key(256)
-            pem = csr.build_csr(
-                self.key_pem, names.Subject(self.fqdn), names.Names((self.fqdn,), ())
-            )
+            own = names.Names((self.fqdn,), (self.address,))
+            subject = names.Subject(csr.choose_common_name(self.fqdn, own))
+            pem = csr.build_csr(self.key_pem, subject, own)
         vault = self.vaults = (sealing.generate_vault_key(), sealing.generate_vault_key())
         return messages.RegisterRequest(
             name=self.name,

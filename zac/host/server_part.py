@@ -23,15 +23,15 @@ class PkiServerPart(ServerPart):
         return keys.generate_key(length)
 
     def build_csr(self, key: str, parameters: CsrParameters) -> str:
+        names = Names(dns=tuple(parameters.dns_names), addresses=tuple(parameters.addresses))
         subject = Subject(
-            parameters.common_name,
+            csr.choose_common_name(parameters.common_name, names),
             organization=parameters.organization,
             organizational_unit=parameters.organizational_unit,
             locality=parameters.locality,
             state=parameters.state,
             country=parameters.country,
         )
-        names = Names(dns=tuple(parameters.dns_names), addresses=tuple(parameters.addresses))
         return csr.build_csr(key, subject, names)
 
     def parse_key(self, data: bytes) -> str:

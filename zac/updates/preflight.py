@@ -118,6 +118,23 @@ def _report(host: Host, record: UpdateRecord, results: List[PreflightResult]) ->
 
 
 MAX_ROUNDS = 10
+NO_CHAIN = "its chain does not lead to the new root, or a key identifier does not match the issuer"
+# The most frequent errors of X509_verify_cert(3). The console checks the others before.
+REASONS = {
+    2: NO_CHAIN,
+    7: "a signature is not valid",
+    9: "a certificate of the chain is not yet valid",
+    10: "a certificate of the chain has expired",
+    18: NO_CHAIN,
+    19: NO_CHAIN,
+    20: NO_CHAIN,
+    21: NO_CHAIN,
+    34: "a certificate of the chain contains an unknown critical extension",
+    47: "the name constraints of a CA do not allow this name",
+    48: "the name constraints of a CA do not allow this name",
+    62: "it does not cover this name",
+    64: "it does not cover this address",
+}
 
 
 class UnusableCertificate(Fault):
@@ -176,8 +193,10 @@ def _is_complete(side: ssl.SSLObject, name: str) -> bool:
     except ssl.SSLWantReadError:
         return False
     except ssl.SSLCertVerificationError as error:
+        other = "its chain is not valid (OpenSSL verification error %d)" % error.verify_code
         raise UnusableCertificate(
-            "Devices would reject %s: %s." % (name, error.verify_message)
+            "Devices that connect to %s would reject the certificate: %s."
+            % (name, REASONS.get(error.verify_code, other))
         ) from error
     except ssl.SSLError as error:
         raise UnusableCertificate(

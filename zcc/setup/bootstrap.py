@@ -152,6 +152,11 @@ def read_ca_certificates(data: bytes) -> tuple[str, list[str]]:
     return chains.split_root(bundles.parse_certificates(data))
 
 
+def check_external_ca(authority: bytes, fqdn: str) -> None:
+    """Raise a fault if an external CA cannot issue a certificate for the first server."""
+    chains.split_root(bundles.parse_certificates(authority), hosts=[fqdn])
+
+
 def read_external_ca(authority: bytes, certificate: bytes) -> bootstrap.ExternalCA:
     """Return an external CA with the certificate of the first server, from uploaded files."""
     root, intermediates = read_ca_certificates(authority)

@@ -122,7 +122,7 @@ def restart(request: HttpRequest) -> HttpResponse:
 
 def _prepare(values: dict[str, Any]) -> None:
     """Check the external CA, create the CSR, and save the input until the CSR is signed."""
-    bootstrap.read_ca_certificates(values["authority"])
+    bootstrap.check_external_ca(values["authority"], values["fqdn"])
     bootstrap.prepare_server(_build_server(values))
     saved = {name: values[name] for name in ("name", "server_name", "fqdn", "addresses")}
     saved["authority"] = b64_encode(values["authority"]).decode()

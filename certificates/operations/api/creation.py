@@ -147,7 +147,7 @@ def change_ca_to_internal(request: Any, body: InternalIn, key: Key = None) -> An
 def change_ca_to_external(request: Any, body: ExternalIn, key: Key = None) -> Any:
     """Change to an external CA (Change CA). The root of the chain becomes the zone CA."""
     read = bundles.parse_certificates(decode_file(body.certificates, "certificates"))
-    root, others = chains.split_root(read)
+    root, others = chains.split_root(read, hosts=requests.list_server_names())
     spec = requests.ChangeToExternalRequest(
         root_pem=root,
         intermediates_pem=chains.join(*others),

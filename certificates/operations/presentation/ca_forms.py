@@ -154,7 +154,9 @@ class AuthorityStep(forms.Form):
             return
         data = read_upload(given, MAX_CERTIFICATE_SIZE)
         try:
-            root, intermediates = chains.split_root(bundles.parse_certificates(data))
+            found = bundles.parse_certificates(data)
+            hosts = requests.list_server_names()
+            root, intermediates = chains.split_root(found, at=self.now, hosts=hosts)
             requests.check_new_root(root, now=self.now)
         except Fault as fault:
             raise forms.ValidationError(str(fault)) from fault

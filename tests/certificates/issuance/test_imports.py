@@ -202,11 +202,11 @@ REFUSED: dict[str, tuple[Make, str]] = {
         lambda _: b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n",
         "Base64 data cannot be decoded",
     ),
-    "cut-pem": (lambda c: c.leaf().encode()[:400], "No certificate was found"),
+    "cut-pem": (lambda c: c.leaf().encode()[:400], "Only 0 of 1 PEM blocks"),
     "cut-der": (lambda c: c.ca.answer(c.csr, "der")[:300], "cannot be parsed"),
     "open-armour": (
         lambda c: c.leaf().replace("-----END CERTIFICATE-----", "").encode(),
-        "No certificate was found",
+        "Only 0 of 1 PEM blocks",
     ),
     "fifty-one": (
         lambda c: "".join(
@@ -254,7 +254,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "wildcard-all": (lambda c: c.file(dns=["*"], common_name="any"), "does not cover"),
     "wildcard-part": (
         lambda c: c.file(dns=["ps-*.test.example"], common_name="any"),
-        "does not cover",
+        "only for the complete first label",
     ),
     "client-only": (lambda c: c.file(purposes=[CLIENT]), "does not include serverAuth"),
     "no-signature": (
@@ -307,7 +307,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "signature-broken": (crossed, "is missing"),
     "name-constraints": (
         lambda c: below(c, ca={"more": [(permitted("elsewhere.example"), True)]}),
-        "verification failed|constraint",
+        f"name constraints of .*Department.* do not allow {FQDN}",
     ),
     "unknown-critical": (
         lambda c: c.file(
@@ -320,7 +320,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
                 )
             ]
         ),
-        "verification failed",
+        "critical extension that devices do not support",
     ),
 }
 

@@ -17,10 +17,11 @@ from certificates.issuance.names import (
 )
 from certificates.models import Authority, FutureCertificate
 from certificates.operations.states import FutureState
-from certificates.servers import table
+from certificates.servers import rows
 from devices.models import Device
 from devices.registration import changes, registration
 from faults import Fault
+from pki.certificates.details import get_details
 from tests.devices.registration.test_decisions import CHANGES, return_as, satellite
 from tests.devices.registration.test_server_names import register
 from tests.support import factories
@@ -43,6 +44,17 @@ def test_a_server_that_waits_for_approval_gets_no_certificate(zone):
     registration.approve(Device.objects.get(name="as-01"), may_add_names=True)
     assert signing.has_pending_csrs(Authority.objects.current())
     assert sign().state == FutureState.CREATED
+
+
+def test_a_server_with_a_name_that_is_too_long_for_a_subject_gets_a_certificate(zone):
+    host = zone.join("a-server-with-a-very-long-name-" + "x" * 30, SATELLITE, "10.1.1.1")
+    assert len(host.fqdn) > 64
+    signed = sign()
+    assert signed.state == FutureState.CREATED
+    facts = get_details(signed.chain_pem)
+    assert facts.common_name == "10.1.1.1"
+    assert facts.dns_names == (host.fqdn,)
+    assert facts.addresses == ("10.1.1.1",)
 
 
 def test_a_server_that_was_unregistered_gets_no_certificate(zone):
@@ -92,7 +104,7 @@ def test_a_server_with_a_recorded_single_label_name_is_reported(zone):
     device = Device.objects.get(name="as-01")
     reason = '"intranet" is not a fully qualified domain name.'
     assert list_servers_with_name_faults(now) == [(device, reason)]
-    assert table.get_rows([device.pk], [], now)[0].name_fault == reason
+    assert rows.get_rows([device.pk], [], now)[0].name_fault == reason
     client = Client()
     client.force_login(factories.admin())
     settings = f"/devices/{device.pk}/settings/"

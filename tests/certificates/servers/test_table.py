@@ -9,7 +9,7 @@ import pytest
 from django.http import QueryDict
 
 from certificates.operations.states import FutureState, OperationState
-from certificates.servers import table
+from certificates.servers import rows, table
 from console.pages.tables import TableQuery, sort_columns
 from devices.models import Role
 from systemupdates.updates.states import AssignmentState
@@ -130,7 +130,7 @@ def test_of_two_updates_the_newest_is_shown(servers, ca):
     factories.assignment(new.update, servers["later"], A.APPLIED)
     updates = [operation.update_id for operation in table.list_running_operations()]
     assert names("q=later") == ["later"]
-    row = table.get_rows([servers["later"].pk], updates, factories.now())[0]
+    row = rows.get_rows([servers["later"].pk], updates, factories.now())[0]
     assert row.update_status == ("ok", "Update Applied")
     assert names("state=failed") == ["broken"]
 
@@ -138,26 +138,26 @@ def test_of_two_updates_the_newest_is_shown(servers, ca):
 def test_rows_contain_status_options_and_failure(servers):
     now = factories.now()
     updates = [operation.update_id for operation in table.list_running_operations()]
-    rows = {
-        r.device.name: r for r in table.get_rows([s.pk for s in servers.values()], updates, now)
+    found = {
+        r.device.name: r for r in rows.get_rows([s.pk for s in servers.values()], updates, now)
     }
-    assert rows["good"].status == ("ok", "Active")
-    assert rows["expired"].status == ("bad", "Expired")
-    assert rows["awaited"].status == ("wait", "CSR generation pending")
-    assert rows["broken"].status == ("bad", "Creating certificate failed")
-    assert rows["ready"].status == ("good", "New certificate created")
-    assert [n for n, row in rows.items() if row.has_failed] == ["later", "broken"]
-    assert [n for n, row in rows.items() if row.has_future] == ["ready"]
-    assert [n for n, row in rows.items() if row.has_csr] == ["csr"]
+    assert found["good"].status == ("ok", "Active")
+    assert found["expired"].status == ("bad", "Expired")
+    assert found["awaited"].status == ("wait", "CSR generation pending")
+    assert found["broken"].status == ("bad", "Creating certificate failed")
+    assert found["ready"].status == ("good", "New certificate created")
+    assert [n for n, row in found.items() if row.has_failed] == ["later", "broken"]
+    assert [n for n, row in found.items() if row.has_future] == ["ready"]
+    assert [n for n, row in found.items() if row.has_csr] == ["csr"]
 
 
 def test_a_server_with_a_pending_initial_certificate_is_listed(ca):
     server = factories.server("fresh")
     factories.future(None, server, F.AWAITED)
     assert names() == ["fresh"]
-    row = table.get_rows([server.pk], [], factories.now())[0]
-    assert table.format_cell(row, "sha256") == ""
-    assert table.format_cell(row, "status") == "CSR generation pending"
+    row = rows.get_rows([server.pk], [], factories.now())[0]
+    assert rows.format_cell(row, "sha256") == ""
+    assert rows.format_cell(row, "status") == "CSR generation pending"
 
 
 def test_chips_count_within_the_search(servers):
@@ -177,9 +177,30 @@ def test_a_pending_status_has_a_hint(servers, ca):
     manual = factories.server("manual-csr")
     factories.future(table.list_running_operations()[0], manual, F.AWAITED, manual_csr=True)
     keys = [manual.pk, *(server.pk for server in servers.values())]
-    hints = {r.device.name: r.hint for r in table.get_rows(keys, [], factories.now())}
+    hints = {r.device.name: r.hint for r in rows.get_rows(keys, [], factories.now())}
     assert hints["manual-csr"] == "waiting for files in the remint repository"
     assert hints["awaited"] == "when the server receives the update"
     assert "import" in hints["csr"]
     assert "try again" in hints["broken"]
     assert hints["good"] == hints["expired"] == hints["ready"] == ""
+
+
+def test_a_certificate_that_the_server_rejects_is_shown_as_failed(ca):
+    """The handshake test of the server has failed with a certificate that the console has."""
+    operation, device = factories.operation(ca), factories.server("rejecting")
+    factories.certificate(device, ca, until=factories.now() + 300 * DAY)
+    factories.future(operation, device, F.UPLOADED)
+    assignment = factories.assignment(operation.update, device, A.APPLYING)
+
+    def row():
+        return rows.get_rows([device.pk], [operation.update_id], factories.now())[0]
+
+    assert row().status == ("good", "New certificate uploaded")
+    assert names("state=ready") == ["rejecting"]
+    type(assignment).objects.filter(pk=assignment.pk).update(state=A.FAILED)
+    assert row().status == ("bad", "New certificate failed on the server")
+    assert "Failure Details" in row().hint
+    assert row().has_failed
+    assert rows.format_cell(row(), "status") == "New certificate failed on the server"
+    assert names("state=ready") == []
+    assert names("state=failed") == ["rejecting"]

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import base64
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
+from pki.certificates.loading import encode_pem
 from pki.errors import BadBundle, HasPrivateKey
 from pki.formats.bundles import parse_certificates, to_der, to_pem_bundle
 from pki.formats.csr import build_csr
 from pki.names import Subject
 from tests.pki import factories
+from tests.pki.factories import NOW
 
+DAY = timedelta(days=1)
 FAMILY = factories.family()
 THREE = [FAMILY.leaf, FAMILY.middle, FAMILY.root]
 ONE = FAMILY.leaf
@@ -176,7 +181,7 @@ OTHERS = {
     "cut short": (to_der(ONE)[:-1], "cannot be parsed"),
     "more behind": (to_der(ONE) + b"\x30", "cannot be parsed"),
     "cms data": (bytes.fromhex("300f06092a864886f70d010701a0020400"), "PKCS #7"),
-    "no end": (ONE.replace("-----END", "").encode(), "No certificate"),
+    "no end": (ONE.replace("-----END", "").encode(), "Only 0 of 1 PEM blocks"),
 }
 
 
@@ -193,3 +198,92 @@ def test_a_bundle_is_text_that_reads_back() -> None:
     assert bundle == TEXT
     with pytest.raises(BadBundle):
         to_der("x")
+
+
+def test_half_a_file_is_rejected() -> None:
+    cut = ONE[: ONE.index("-----END")] + FAMILY.root
+    for data in (cut, cut.replace("\n", "\r\n"), FAMILY.root + ONE[:200]):
+        with pytest.raises(BadBundle, match="Only 1 of 2 PEM blocks"):
+            parse_certificates(data.encode())
+
+
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+def test_a_file_in_two_encodings_is_rejected(order: str) -> None:
+    begin = "\ufeff".encode(order)
+    for data in (
+        begin + ONE.encode(order) + FAMILY.root.encode(),
+        FAMILY.root.encode() + ONE.encode(order),
+    ):
+        with pytest.raises(BadBundle, match="more than one encoding"):
+            parse_certificates(data)
+
+
+def test_a_trusted_certificate_can_be_converted() -> None:
+    text = ONE.replace("CERTIFICATE", "TRUSTED CERTIFICATE")
+    with pytest.raises(BadBundle, match="TRUSTED CERTIFICATE") as caught:
+        parse_certificates(text.encode())
+    assert "openssl x509 -in" in caught.value.action
+
+
+@pytest.mark.parametrize("secret", [b"", b"secret"])
+def test_pkcs12_without_a_key_is_not_called_compromised(secret: bytes) -> None:
+    encryption = (
+        serialization.BestAvailableEncryption(secret) if secret else serialization.NoEncryption()
+    )
+    root = factories.loaded(FAMILY.root)
+    data = pkcs12.serialize_key_and_certificates(b"x", None, None, [root], encryption)
+    with pytest.raises(BadBundle, match="PKCS #12 files are not accepted") as caught:
+        parse_certificates(data)
+    assert not isinstance(caught.value, HasPrivateKey)
+    assert "compromised" not in str(caught.value)
+
+
+def test_pkcs12_with_an_encrypted_key_is_rejected_as_a_key() -> None:
+    encryption = serialization.BestAvailableEncryption(b"secret")
+    leaf = factories.loaded(factories.server(factories.ca()))
+    data = pkcs12.serialize_key_and_certificates(b"x", KEY, leaf, None, encryption)
+    with pytest.raises(HasPrivateKey, match="contains a private key"):
+        parse_certificates(data)
+
+
+def changed(before: bytes, after: bytes) -> bytes:
+    """Return a file whose second certificate has other octets of the same length."""
+    root = to_der(FAMILY.root)
+    assert before in root
+    return ONE.encode() + encode_pem(root.replace(before, after)).encode()
+
+
+SERVER_KEY_OID = bytes.fromhex("06082a8648ce3d030107")  # the curve P-256
+UNREADABLE = {
+    "curve": (SERVER_KEY_OID, bytes.fromhex("06082a8648ce3d030177"), "key type or curve"),
+    "twice": (bytes.fromhex("0603551d0f"), bytes.fromhex("0603551d13"), "2.5.29.19 twice"),
+    "extension": (bytes.fromhex("0603551d0f"), bytes.fromhex("0603551d25"), "extensions is not"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_an_unreadable_certificate_is_named_with_the_reason(kind: str) -> None:
+    before, after, reason = UNREADABLE[kind]
+    message = f'Certificate 2 in the file "CN=Ext Root" cannot be parsed.*{reason}'
+    with pytest.raises(BadBundle, match=message):
+        parse_certificates(changed(before, after))
+
+
+def test_other_objects_in_der_are_named() -> None:
+    public_key = KEY.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    builder = x509.CertificateRevocationListBuilder(factories.name("CA"), NOW, NOW + DAY)
+    crl = builder.sign(KEY, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+    for data, what in ((public_key, "public key"), (crl, "revocation list")):
+        with pytest.raises(BadBundle, match=what):
+            parse_certificates(data)
+
+
+def test_a_negative_serial_number_is_rejected_and_zero_is_not() -> None:
+
+    zero = Path(__file__).parents[1] / "chains" / "files" / "root-serial-zero.pem"
+    (found,) = parse_certificates(zero.read_bytes())
+    negative = to_der(found).replace(b"\x02\x01\x00\x30", b"\x02\x01\xff\x30", 1)
+    with pytest.raises(BadBundle, match="serial number is negative"):
+        parse_certificates(negative)

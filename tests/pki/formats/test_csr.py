@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from pki import keys
 from pki.errors import BadName, BadRequest, WeakKey
-from pki.formats.csr import build_csr, parse_csr
+from pki.formats.csr import build_csr, choose_common_name, parse_csr
 from pki.names import Names, Subject
 from tests.pki import factories
 
@@ -89,3 +89,25 @@ def test_it_refuses_every_change_of_what_was_signed() -> None:
         changed[at] ^= 1
         with pytest.raises((BadRequest, WeakKey)):
             parse_csr(bytes(changed))
+
+
+LONG = "a-very-long-host-name-of-a-server.in-a-department.of-a-subsidiary.example.com"
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (Names(dns=(LONG, "short.example.com"), addresses=("10.0.0.1",)), "short.example.com"),
+        (Names(dns=(LONG,), addresses=("10.0.0.1",)), "10.0.0.1"),
+        (Names(dns=(LONG,)), LONG[:64]),
+    ],
+)
+def test_a_name_that_is_too_long_is_replaced_in_the_subject(names: Names, expected: str) -> None:
+    assert len(LONG) > 64
+    assert choose_common_name(LONG, names) == expected
+    request = parse_csr(build_csr(factories.key(), Subject(expected), names))
+    assert request.names == names
+
+
+def test_a_name_that_fits_is_the_common_name() -> None:
+    assert choose_common_name("a.example", Names(dns=("a.example", "b.example"))) == "a.example"

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import cryptography_vectors
 import pytest
+from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pki import keys
 from pki.certificates import details, lint
-from pki.chains import chains
+from pki.chains import chains, server
+from pki.chains.loaded import Loaded
 from pki.errors import BadBundle, BadChain, PkiFault
 from pki.formats import csr
 from pki.formats.bundles import parse_certificates, to_der
@@ -52,6 +54,11 @@ def measure_loop() -> float:
     return min(loop() for _ in range(5))
 
 
+EXPECTED = server.Requirements(
+    names=factories.NAMES, fqdn=factories.FQDN, now=factories.NOW, active_at=factories.NOW
+)
+
+
 def survive(data: bytes) -> int:
     """Read a file and everything in it as the product does; return how many certificates."""
     began = time.thread_time()
@@ -69,14 +76,7 @@ def survive(data: bytes) -> int:
             keys.is_same_key(factories.key(), pem)
         lint.lint_certificate(pem, kind="server", issuer_pem=pem)
         with contextlib.suppress(PkiFault):
-            chains.check_server_chain(
-                [pem],
-                root_pem=pem,
-                names_needed=factories.NAMES,
-                now=factories.NOW,
-                active_at=None,
-                fqdn=factories.FQDN,
-            )
+            server.check_server((Loaded.parse(pem),), Loaded.parse(pem), EXPECTED)
     with contextlib.suppress(PkiFault):
         chains.split_root(found)
     with contextlib.suppress(PkiFault):
@@ -165,6 +165,24 @@ def test_certificates_that_sign_each_other_do_not_slow_down_path_building() -> N
         chains.split_root(maze)
     with pytest.raises(BadChain, match="is missing"):
         chains.split_root([*maze[:49], factories.ca().pem])
+
+
+@pytest.mark.timeout(30)
+def test_a_long_chain_that_devices_reject_does_not_slow_down_the_upload() -> None:
+    """Each of 49 intermediates is rejected because of the first one."""
+    own = [factories.private(factories.key(256, number)) for number in range(50)]
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), b"\5\0")
+    certs = []
+    for number, key in enumerate(own):
+        above = max(0, number - 1)
+        extensions = factories.ca_extensions(key, own[above])
+        extensions += [(unknown, True)] if number == 1 else []
+        certs.append(
+            factories.certificate(f"CA {number}", key, f"CA {above}", own[above], extensions)
+        )
+    with pytest.raises(BadChain, match=r'"CN=CA 1" \(certificate 2, .* critical extension'):
+        chains.split_root(certs)
+    assert len(chains.split_root([certs[0]])[1]) == 0
 
 
 def mutated(seed: bytes, chance: random.Random) -> bytes:

@@ -144,6 +144,17 @@ def test_an_external_ca_gets_a_csr_and_then_the_zone_is_created(create, tmp_path
     assert "Warning" not in output
 
 
+def test_a_ca_that_cannot_issue_for_the_first_server_gets_no_csr(create, tmp_path, settings):
+    files_of_chains = settings.BASE_DIR / "tests" / "pki" / "chains" / "files"
+    given = files_of_chains / "ca-chain-name-constraint-leading-dot.pem"
+    with pytest.raises(
+        CommandError, match=r"name constraints .* do not allow ps-01\.other\.example"
+    ):
+        create("--external-ca", str(given), fqdn="ps-01.other.example")
+    assert list(tmp_path.glob("*.csr")) == []
+    assert "The CSR for this server" in create("--external-ca", str(given))
+
+
 def test_an_address_that_is_not_in_the_certificate_causes_a_warning(create, tmp_path):
     ca = PublicCA("Acme")
     create(*files(tmp_path, ca))

@@ -163,7 +163,7 @@ class Command(BaseCommand):
 
     def _write_csr(self, options: dict[str, Any], server: bootstrap.FirstServer) -> None:
         """Write the CSR. The zone is created when the certificate is specified."""
-        bootstrap.read_ca_certificates(bootstrap.read_file(options["external_ca"]))
+        bootstrap.check_external_ca(bootstrap.read_file(options["external_ca"]), server.fqdn)
         prepared = bootstrap.prepare_server(server)
         path = settings.ZCC_HOME / f"{server.fqdn}.csr"
         path.write_text(prepared["csr"])

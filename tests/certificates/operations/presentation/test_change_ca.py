@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from cryptography import x509
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
@@ -349,3 +350,53 @@ def test_without_javascript_each_page_has_a_url(ca):
     assert response.url == step("authority")
     response = client.post(step("activation"), {"activates_at": local(days=2)})
     assert response.url == PAGE
+
+
+def root_with(extensions, **dates):
+    """Return a root with the basic constraint CA, without key usage, and with more extensions."""
+    own = pki_make.private(pki_make.key(256, 70))
+    constraint = (x509.BasicConstraints(ca=True, path_length=None), False)
+    return pki_make.certificate("Plain", own, "Plain", own, [constraint, *extensions], **dates)
+
+
+def limited_to(domain):
+    return [(x509.NameConstraints([x509.DNSName(domain)], None), True)]
+
+
+@pytest.mark.parametrize("is_limited", [False, True])
+def test_a_ca_under_which_devices_accept_servers_is_accepted(client, is_limited):
+    domain = Device.objects.get(name="ps-01").fqdn.partition(".")[2]
+    root = root_with(limited_to(f".{domain}") if is_limited else [])
+    client.post(CHANGE, external(root))
+    client.post(step("csr"), {"manual_csr": "automatic", "key_length": "256"})
+    assert client.post(step("activation"), {"activates_at": local(days=2)}).status_code == 204
+    assert Operation.objects.get().parameters["root_pem"] == root
+
+
+def test_a_ca_that_cannot_sign_for_a_server_is_rejected(client):
+    response = client.post(CHANGE, external(root_with(limited_to("elsewhere.example"))))
+    (message,) = response.context["form"].errors["file"]
+    fqdn = Device.objects.get(name="ps-01").fqdn
+    assert f"do not allow {fqdn}" in message
+    assert '"CN=Plain" (certificate 1, serial number ' in message
+    assert "root_pem" not in Draft.objects.get().data
+
+
+def test_a_ca_whose_renewed_intermediate_is_valid_is_accepted(client):
+    family, now = pki_make.family(), pki_make.NOW
+    expired = pki_make.certificate(
+        "Ext Sub",
+        family.middle_key,
+        "Ext Root",
+        family.root_key,
+        pki_make.ca_extensions(family.middle_key, family.root_key),
+        ends=now - timedelta(hours=1),
+    )
+    client.post(CHANGE, external("".join([expired, family.middle, family.root])))
+    assert Draft.objects.get().data["intermediates_pem"] == family.middle
+
+
+def test_a_root_that_expires_soon_is_marked(client):
+    root = root_with([], ends=timezone.now() + timedelta(days=4, hours=1))
+    page = client.post(CHANGE, external(root)).content.decode()
+    assert '<span class="sub soon">in 4 days' in page
