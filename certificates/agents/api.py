@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from audit.chain import actor
 from certificates import tasks
-from certificates.agents import responses
+from certificates.agents import responses, server_certificates
 from certificates.agents.endpoints import (
     agent_call,
     authenticate,
@@ -21,7 +21,7 @@ from certificates.agents.endpoints import (
     get_client_address,
     json_response,
 )
-from certificates.issuance import imports, requests
+from certificates.issuance import requests
 from certificates.models import Authority
 from console.requests.networks import get_network
 from devices.models import Device, Zone
@@ -152,9 +152,12 @@ def _get_certificate(request: HttpRequest, device: Device, update: str) -> HttpR
 def _receive_csr(request: HttpRequest, device: Device, update: str) -> HttpResponse:
     _require_approval(device)
     payload = limits.load(update_messages.CsrRequest, request.body)
+    if payload.chain and update == requests.INITIAL:
+        server_certificates.store_current_certificate(device, payload.chain, now=timezone.now())
+        return HttpResponse(status=204)
     future = requests.get_future_certificate(device, update)
     if payload.chain:
-        imports.import_from_repository(future, payload.chain, now=timezone.now())
+        server_certificates.store_new_certificate(future, payload.chain, now=timezone.now())
     else:
         requests.receive_csr(future, payload)
     if future.authority is not None:

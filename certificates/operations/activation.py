@@ -17,6 +17,7 @@ from audit.chain.states import InvalidTransition
 from certificates.issuance.requests import assign_initial_certificates
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
 from certificates.operations.distribution import announce_trust_change
+from certificates.operations.publication import get_next_version
 from certificates.operations.states import READY, AuthorityState, FutureState, OperationState
 from certificates.trust import readiness
 from devices.identity import zone_keys
@@ -84,16 +85,18 @@ def sign_activation_order(operation: Operation, *, now: datetime) -> None:
     Operation.objects.transition(
         operation, State.ACTIVATING, activates_at=activates_at, reason="", action=""
     )
+    # Servers can have a later revision than a database that was restored from a backup.
+    revision = get_next_version(update.revision, now)
     go = metadata.ActivationOrder(
         id=str(update.pk),
         zone=str(Zone.objects.get_zone().guid),
-        revision=update.revision,
+        revision=revision,
         activate_at=int(activates_at.timestamp()),
     )
     TrustNotice.objects.create(
         kind=TrustNotice.Kind.ACTIVATION_ORDER,
         update=update,
-        revision=update.revision,
+        revision=revision,
         envelope=serialize_envelope(zone_keys.get_keyring().sign(metadata.ACTIVATION_ORDER, go)),
     )
     servers = operation.futures.ready().values("device")

@@ -96,11 +96,18 @@ def save_status_report(
     device: Device, update_id: str, report: messages.StatusReport, *, now: datetime
 ) -> Assignment:
     """Save the status that a device reports. Repeated and outdated reports are ignored."""
-    assignment = _get_assignment(device, update_id)
+    return apply_status_report(_get_assignment(device, update_id), report, now=now)
+
+
+def apply_status_report(
+    assignment: Assignment, report: messages.StatusReport, *, now: datetime
+) -> Assignment:
+    """Move an assignment to the state in a report, unless the report is repeated or outdated."""
     if report.state not in messages.REPORTED_STATES:
         raise Invalid(_("Unknown state: %(state)r.") % {"state": report.state})
     if report.state == messages.CANCELED:
-        Assignment.objects.filter(pk=assignment.pk).update(cancellation_acknowledged=True)
+        rows = Assignment.objects.filter(pk=assignment.pk, state=A.CANCELED)
+        rows.update(cancellation_acknowledged=True)
         return assignment
     is_new_attempt = report.attempt > assignment.attempt
     is_same_state = assignment.state == report.state
