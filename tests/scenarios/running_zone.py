@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -40,12 +40,12 @@ class RunningZone(Zone):
 
     def close(self) -> None:
         """End it, and the devices that the launcher knows nothing of."""
-        every: list[subprocess.Popen[Any]] = [*self._strangers, *self._inside.values()]
-        for process in every:
-            with suppress(ProcessLookupError):
-                process.kill()
-            process.communicate()
+        _kill(*self._inside.values(), *self._strangers)
         super().close()
+
+    def end_inside(self) -> None:
+        """End the processes of `run`, which have the database open."""
+        _kill(*self._inside.values())
 
     def run(self, code: str, *, server: str = "ps-01") -> str:
         """Run a piece of the console's own code in a process of one Primary Server."""
@@ -224,6 +224,12 @@ class RunningZone(Zone):
         hosts = [*self.hosts("primary"), *self.hosts("authentication-satellite")]
         known = [(host.name, host.address, host.port) for host in hosts]
         return [*known, *self._additional_listeners]
+
+
+def _kill(*processes: subprocess.Popen[Any]) -> None:
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 def another_time(shift: str) -> dict[str, str]:
