@@ -163,6 +163,7 @@ LIMITS: Dict[Type[Record], Dict[str, Limit]] = {
         "protocol": COUNTER,
         "trust_version": Number(0, MAX_VERSION),
         "updates": Items(64, NESTED, cut=True),
+        "remint_repository": Text(200, cut=True),
     },
     UpdateStatus: {
         "id": NAME,

@@ -193,7 +193,7 @@ class RefreshRequest(Record):
     `rejected_documents` says why signed documents were rejected. `trust_version` is the version of
     the trust list in use, 0 to request it, None for an agent that does not know trust lists.
     `audit_checkpoint` is the newest one of all responses. `updates` are the open updates and the
-    last closed ones.
+    last closed ones. `remint_repository` is a folder of a server, where it reads its certificate.
     """
 
     json_names: ClassVar[Dict[str, str]] = {
@@ -224,6 +224,7 @@ class RefreshRequest(Record):
     protocol: int = PROTOCOL
     trust_version: Optional[int] = None
     updates: List[UpdateStatus] = field(default_factory=list)
+    remint_repository: str = ""
 
 
 class ReplicaProgress(Record):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -20,7 +19,7 @@ from typing import Any
 from pki.certificates import details
 from pki.chains import chains
 from tests.harness.evidence import Contact, leaked_secrets
-from tests.harness.places import loopback_network
+from tests.harness.places import another_time, loopback_network
 from tests.harness.program import Program
 from tests.harness.zone import Zone, until
 from wire.messages import AUTHENTICATION_SATELLITE, MANAGED
@@ -230,16 +229,6 @@ def _kill(*processes: subprocess.Popen[Any]) -> None:
     for process in processes:
         process.kill()
         process.communicate()
-
-
-def another_time(shift: str) -> dict[str, str]:
-    """Return what makes a process see another time, without a wrapper that would outlive it."""
-    assert shutil.which("faketime"), "the Debian package faketime is missing"
-    done = subprocess.run(
-        ["faketime", "-f", shift, "env"], capture_output=True, text=True, check=True
-    )
-    seen = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
-    return {name: seen[name] for name in ("LD_PRELOAD", "FAKETIME")}
 
 
 LOOK = """

@@ -31,7 +31,7 @@ from zac.network.tls import CertificateRejected, Connection, Unreachable
 from zac.registration import initial_certificate
 from zac.trust import pem, retirement, store, trust_list
 from zac.trust.store import with_trust
-from zac.updates import activation, notices, preflight, state_machine, status
+from zac.updates import activation, notices, preflight, repository, state_machine, status
 
 MIN_REFRESH_SECONDS = 0.2
 
@@ -210,6 +210,7 @@ def _build_request(host: Host, connection: Connection) -> RefreshRequest:
             host.home.zone_cache().trust_list, host.clock.now()
         ),
         updates=status.list_updates(host),
+        remint_repository=repository.list_folders(host)[0] if host.is_certified else "",
     )
 
 

@@ -17,6 +17,7 @@ from certificates.operations.presentation.forms import (
     ActivationInput,
     ActivationTimeForm,
     key_lengths,
+    list_remint_repositories,
 )
 from certificates.operations.requests import YEARS, SubjectFields, check_key_length, check_subject
 from console.pages.forms import LocalTimeField, set_choices
@@ -244,6 +245,7 @@ class CsrStep(SubjectForm):
         widget=forms.RadioSelect,
     )
     include_dns = forms.BooleanField(label=INCLUDE_DNS, required=False, help_text=INCLUDE_DNS_HELP)
+    repositories = staticmethod(list_remint_repositories)
 
     def clean(self) -> None:
         """Validate the subject unless the administrator generates the CSRs."""
