@@ -27,7 +27,7 @@ from console.requests.networks import get_network
 from devices.models import Device, Zone
 from devices.registration import registration, throttle
 from faults import Forbidden, NotFound, Unauthenticated
-from systemupdates.assignments import assignment
+from systemupdates.assignments import reports
 from systemupdates.content import store
 from wire import http_range, limits, messages, update_messages
 from wire.authentication import PREVIOUS_IDENTITY
@@ -113,7 +113,7 @@ def refresh(request: HttpRequest, device: Device) -> HttpResponse:
 def status(request: HttpRequest, device: Device, update: str) -> HttpResponse:
     """Receive the status of an update on a device."""
     report = limits.load(messages.StatusReport, request.body)
-    row = assignment.save_status_report(device, update, report, now=timezone.now())
+    row = reports.save_status_report(device, update, report, now=timezone.now())
     tasks.enqueue_operation_of_update(row.update_id)
     return HttpResponse(status=204)
 
@@ -123,7 +123,7 @@ def status(request: HttpRequest, device: Device, update: str) -> HttpResponse:
 def preflight(request: HttpRequest, device: Device, update: str) -> HttpResponse:
     """Receive the results of a device's preflight checks."""
     report = limits.load(PreflightReport, request.body)
-    assignment.save_preflight_report(device, update, report, now=timezone.now())
+    reports.save_preflight_report(device, update, report, now=timezone.now())
     return HttpResponse(status=204)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from audit.models import Entry
 from certificates.authority.key_store import get_cross_certificates
@@ -37,7 +38,7 @@ AFTER_SWITCH = (messages.ACTIVATING, messages.ACTIVATED)
 def list_missing(device: Device, report: messages.RefreshRequest) -> list[str]:
     """Return the updates whose new certificate a server must send, and `INITIAL` for its current.
 
-    An open request for a new key is not answered with the certificate of an older key.
+    A certificate of an older key is not requested if a new key was requested.
     """
     if not device.is_certified or device.state != "registered":
         return []
@@ -105,7 +106,7 @@ def store_current_certificate(device: Device, chain_pem: str, *, now: datetime) 
                 record_current_certificate(device, authority, chain, now=now)
                 _record_recovered(authority, device, leaf)
         return
-    raise Invalid("The certificate was not issued by a CA of this zone that is in use.")
+    raise Invalid(_("The certificate was not issued by a CA of this zone that is in use."))
 
 
 def _verify(authority: Authority, chain_pem: str) -> tuple[str, str]:
@@ -113,7 +114,7 @@ def _verify(authority: Authority, chain_pem: str) -> tuple[str, str]:
     certificates = _without_cross_certificates(chain_pem)
     leaves = [pem for pem in certificates if not details.get_details(pem).is_ca]
     if len(leaves) != 1:
-        raise Invalid("The chain must contain exactly one server certificate.")
+        raise Invalid(_("The chain must contain exactly one server certificate."))
     known = [*certificates, *chains.split(authority.intermediates_pem)]
     public_key = chains.get_public_key(leaves[0])
     chain = chains.build_chain(known, root_pem=authority.root_pem, public_key=public_key)

@@ -26,7 +26,7 @@ from certificates.operations.publication import get_next_version, publish_new_re
 from certificates.operations.states import OperationState
 from devices.identity import zone_keys
 from devices.models import Device, Zone
-from systemupdates.assignments import assignment
+from systemupdates.assignments import reports
 from systemupdates.models import Assignment, SystemUpdate
 from systemupdates.updates.states import AssignmentState
 from wire import json_codec, messages, metadata
@@ -89,7 +89,7 @@ def _compare(device: Device, row: Assignment, status: UpdateStatus, now: datetim
         at=now.timestamp(),
         revision=status.revision,
     )
-    assignment.apply_status_report(row, report, now=now)
+    reports.apply_status_report(row, report, now=now)
 
 
 def _compare_canceled(row: Assignment, status: UpdateStatus, now: datetime) -> None:

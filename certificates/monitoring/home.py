@@ -141,7 +141,7 @@ def _get_authority_items(status: PageStatus, now: datetime) -> list[AttentionIte
     tone, words = formatting.expiry(status.authority.not_after, now)
     if status.authority.has_expired(now):
         text = _("The zone CA has expired. Servers and devices cannot connect.")
-        # One remedy for one cause: nobody should retire a server because of it.
+        # One remedy for one cause: no server should be retired because of it.
         items.append(AttentionItem("bad", f"{text} {_get_remedy(status)}", page))
     elif tone and not status.of_ca:
         items.append(AttentionItem("warn", _("The zone CA expires %s.") % words, page))

@@ -25,8 +25,8 @@ class UnreadableRepository(Fault):
 
     kind = Kind.INVALID
     action = (
-        "Make the folder and its files belong to the user of the agent, and let nobody else write "
-        "to them. The current certificate stays in use."
+        "Make the user of the agent the owner of the folder and its files, and remove the write "
+        "permission of other users. The current certificate stays in use."
     )
 
 
