@@ -106,6 +106,21 @@ def test_a_notice_that_is_received_again_is_reported_again(
         assert digests(device)[0] == zone.root.sha256
 
 
+def test_a_rollback_that_the_console_has_lost_can_be_repeated(zone: Zone, device: Host) -> None:
+    """The database was restored from a backup from before the rollback."""
+    future = Root("Zone CA 2")
+    made = late(zone, future)
+    refresh.refresh(device)
+    zone.offer = records.replace(zone.offer, updates=[])
+    zone.trust = Trust(zone.root.pem, in_grace=[future.pem])
+    for revision in (made.revision, made.revision + 100):
+        zone.reports.clear()
+        zone.notify(Rollback(made.id, zone.id, revision))
+        refresh.refresh(device)
+        assert set(zone.words()) == {"canceled"}
+        assert digests(device) == [zone.root.sha256, future.sha256]
+
+
 def test_a_later_revision_starts_a_canceled_update_again(zone: Zone, device: Host) -> None:
     """The restored database does not contain the cancellation, and its operation goes on."""
     future = Root("Zone CA 2")
