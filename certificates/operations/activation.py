@@ -47,6 +47,18 @@ def get_ignored_servers(operation: Operation) -> list[Device]:
     return [row.device for row in rows]
 
 
+def have_all_activated(operation: Operation) -> bool:
+    """Return True if every server with a new certificate reports that it has activated it.
+
+    A server does so only with a signed activation order, so the database has lost the order.
+    """
+    activated = Assignment.objects.filter(
+        update=operation.update, state=AssignmentState.ACTIVATED
+    ).values("device")
+    ready = operation.futures.ready()
+    return ready.exists() and not ready.exclude(device__in=activated).exists()
+
+
 def _pending_certificates(operation: Operation) -> QuerySet[FutureCertificate]:
     return operation.futures.open().exclude(state__in=READY).select_related("device")
 

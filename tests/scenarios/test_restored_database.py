@@ -95,9 +95,8 @@ def test_the_zone_converges_after_a_restore_from_each_stage(
     seen = run_with_backups(zone, backups, seconds=75)
     served = zone.verify(str(seen["new"]))
     found = backups.list()
-    assert {"assigned", "certified", "activating"} <= set(found), found
-    stages = ["replicating", "assigned", "certified", "activating", "activated"]
-    for stage in [stage for stage in stages if stage in found]:
+    assert {"replicating", "assigned", "activating"} <= set(found), found
+    for stage in ("replicating", "assigned", "activating"):
         backups.restore(stage)
         again = zone.completes(120)
         assert again["new"] == seen["new"], stage

@@ -89,9 +89,10 @@ def report_all(zone, operation, chains, state=messages.ACTIVATED):
     operation = walkthrough.fresh(operation)
     for host in zone.hosts.values():
         digest, chain = chains.get(host.id, ("", ""))
+        is_in_use = state == messages.ACTIVATED
         said = host.refresh(
-            server_certificate_sha256=digest,
-            updates=[status(operation, state)],
+            server_certificate_sha256=digest if is_in_use else "",
+            updates=[status(operation, state, certificate_sha256="" if is_in_use else digest)],
             stored_content=operation.update.digests(),
         )
         for name in said.get("send_certificates", []):
@@ -121,6 +122,21 @@ def test_an_operation_that_the_hosts_have_completed_completes_after_a_restore(zo
     again = walkthrough.remint_ca(activates_at=walkthrough.soon(hours=1))
     walkthrough.prepare(zone, again)
     assert walkthrough.fresh(again).state == "replicating"
+
+
+def test_an_operation_that_was_blocked_after_the_restore_continues(zone):
+    """Its activation time has passed, and no server has reported yet."""
+    operation = walkthrough.remint_ca()
+    backup, chains = run(zone, operation, "assigned")
+    backup.restore()
+    assert walkthrough.step(operation, minutes=12).state == "blocked"
+    report_all(zone, operation, chains, state=messages.APPLIED)
+    assert walkthrough.step(operation, minutes=12).state == "blocked", "an administrator decides"
+    for _ in range(3):
+        report_all(zone, operation, chains)
+        walkthrough.step(operation, minutes=12)
+    assert walkthrough.fresh(operation).state == "activated"
+    assert walkthrough.step(operation, minutes=12).state == "completed"
 
 
 @pytest.mark.parametrize("stage", ["assigned", "applied", "certified", "activated"])
