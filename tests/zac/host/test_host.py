@@ -53,9 +53,12 @@ def test_content_comes_from_a_server_that_responds(
     parent = f"http://{ADDRESS}:{stopped}/content/"
     opened: list[str] = []
     unverified = agent.transport.unverified
-    monkeypatch.setattr(
-        agent.transport, "unverified", lambda url: (opened.append(url), unverified(url))[1]
-    )
+
+    def record(url: str) -> object:
+        opened.append(url)
+        return unverified(url)
+
+    monkeypatch.setattr(agent.transport, "unverified", record)
     for data in (b"one", b"two", b"three"):
         digest = zone.store("file", data).sha256
         assert content.fetch(agent, digest, len(data), [parent + digest]) == data
