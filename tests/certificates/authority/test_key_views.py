@@ -91,9 +91,9 @@ def test_with_an_expired_ca_the_servers_are_listed_although_no_agent_can_connect
     for page, expected in ((MOVE, {"ps-02"}), (RESTORE, {"ps-01", "ps-02"})):
         choices = client.get(page).context["form"].fields["server"].choices
         assert {label.split()[0] for _value, label in choices} == expected
-    form = ca_forms.AuthorityStep(zone.zone, timezone.now())
-    choices = form.fields["certificate_server"].choices
-    assert {label.split()[0] for _value, label in choices} >= {"ps-01", "ps-02"}
+    page = str(ca_forms.AuthorityStep(zone.zone, timezone.now())["certificate_server"])
+    assert "ps-01" in page
+    assert "ps-02" in page
 
 
 def test_move_waits_for_the_server_and_shows_the_result(
