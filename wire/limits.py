@@ -23,7 +23,7 @@ from wire.messages import (
     VaultKeys,
 )
 from wire.records import Record, json_name
-from wire.update_messages import CsrRequest, PreflightReport, PreflightResult
+from wire.update_messages import CsrRequest, PreflightReport, PreflightResult, UpdateStatus
 
 R = TypeVar("R", bound=Record)
 
@@ -162,6 +162,16 @@ LIMITS: Dict[Type[Record], Dict[str, Limit]] = {
         "audit_checkpoint": NESTED,
         "protocol": COUNTER,
         "trust_version": Number(0, MAX_VERSION),
+        "updates": Items(64, NESTED, cut=True),
+        "remint_repository": Text(200, cut=True),
+    },
+    UpdateStatus: {
+        "id": NAME,
+        "state": WORD,
+        "revision": COUNTER,
+        "attempt": COUNTER,
+        "generation": Number(-1, MAX_COUNTER),
+        "certificate_sha256": OPTIONAL_DIGEST,
     },
     AuditCheckpoint: {"branch": COUNTER, "seq": ENTRY_NUMBER, "digest": DIGEST, "mac": DIGEST},
     ReplicaProgress: {"sha256": DIGEST, "received": COUNTER, "error": SHORT_EXPLANATION},

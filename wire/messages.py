@@ -12,6 +12,7 @@ from typing import ClassVar, Dict, List, Optional
 
 from wire.envelope import Envelope
 from wire.records import Record, field
+from wire.update_messages import UpdateStatus
 
 PROTOCOL = 1
 # Limits of the numbers in audit checkpoints.
@@ -191,7 +192,8 @@ class RefreshRequest(Record):
     previous refresh, `rejected_contacts` the number of those with a rejected certificate.
     `rejected_documents` says why signed documents were rejected. `trust_version` is the version of
     the trust list in use, 0 to request it, None for an agent that does not know trust lists.
-    `audit_checkpoint` is the newest one of all responses.
+    `audit_checkpoint` is the newest one of all responses. `updates` are the open updates and the
+    last closed ones. `remint_repository` is a folder of a server, where it reads its certificate.
     """
 
     json_names: ClassVar[Dict[str, str]] = {
@@ -221,6 +223,8 @@ class RefreshRequest(Record):
     audit_checkpoint: Optional[AuditCheckpoint] = None
     protocol: int = PROTOCOL
     trust_version: Optional[int] = None
+    updates: List[UpdateStatus] = field(default_factory=list)
+    remint_repository: str = ""
 
 
 class ReplicaProgress(Record):
@@ -253,7 +257,8 @@ class RefreshResponse(Record):
     and `redeploy` IDs of updates to ignore or to retry. Content servers download `replicate` and
     delete `withdraw` (digests). `certificate_pending`: GET /zac/v1/certificate has something.
     `trust_list` is a signed wire.metadata.TrustList, None if the device has its version. `trust`
-    and `servers` are for agents that do not know trust lists.
+    and `servers` are for agents that do not know trust lists. `send_certificates`: IDs of updates
+    whose new certificate the server must send again; "first" stands for the certificate in use.
     """
 
     json_names: ClassVar[Dict[str, str]] = {"certificate_pending": "certificate"}
@@ -274,6 +279,7 @@ class RefreshResponse(Record):
     zone_name: str = ""
     trust_list: Optional[Envelope] = None
     audit_checkpoint: Optional[AuditCheckpoint] = None
+    send_certificates: List[str] = field(default_factory=list)
 
 
 class StatusReport(Record):

@@ -61,11 +61,11 @@ class ManifestFile(Record):
 class Manifest(Record):
     """Description of one update.
 
-    `epoch` counts activated CA changes: a CA manifest is rejected unless its epoch is greater than
-    that of the active CA. `revision` increases with each change of the same update. `activate_at`
-    is 0 for immediate activation. `servers` are the IDs of the servers whose certificate is
-    replaced ([] for all servers in a CA change). `root_sha256` and `old_root_sha256` are the
-    digests of the roots after and before activation.
+    `epoch` increases with each CA change: a CA manifest is rejected unless its epoch is greater
+    than that of the active CA. `revision` increases with each change of the same update (D-166).
+    `activate_at` is 0 for immediate activation. `servers` are the IDs of the servers whose
+    certificate is replaced ([] for all servers in a CA change). `root_sha256` and
+    `old_root_sha256` are the digests of the roots after and before activation.
     """
 
     json_names: ClassVar[Dict[str, str]] = {"preflight": "rehearse"}
@@ -175,7 +175,7 @@ class TrustList(Record):
     """The roots and servers that devices trust (D-150). A list replaces the one before it.
 
     `version` increases with each change. Devices reject a lower version and an expired list, so
-    an old list cannot be replayed or kept in force. `epoch` is the number of activated CA changes,
+    an old list cannot be replayed or kept in force. `epoch` is that of the last activated CA,
     `refresh_s` the longest refresh interval in seconds.
     """
 

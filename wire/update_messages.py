@@ -12,6 +12,21 @@ from wire.records import Record, field
 PASSED, REJECTED, UNREACHABLE = "ok", "refused", "unreachable"
 
 
+class UpdateStatus(Record):
+    """One update on a host, part of each refresh: what a console with an older database misses.
+
+    `state` is the last reported state without failures, `generation` that of the last CSR (-1 for
+    none), and `certificate_sha256` the new server certificate that is not in use yet, "" for none.
+    """
+
+    id: str
+    state: str
+    revision: int = 0
+    attempt: int = 0
+    generation: int = -1
+    certificate_sha256: str = ""
+
+
 class PreflightResult(Record):
     """Result of one device's handshake with the new certificate of one server.
 

@@ -8,7 +8,9 @@ from celery import shared_task
 from django.utils import timezone
 
 from certificates.issuance import integrity
+from certificates.monitoring import workers
 from certificates.tasks import publisher
+from devices.identity import zone_keys
 from devices.models import Device, Zone
 from faults import Fault
 from zcc.runtime import audit_checkpoints
@@ -33,9 +35,10 @@ def save_audit_checkpoints() -> None:
 
 @shared_task
 def save_audit_checkpoint() -> None:
-    """Save the signed checkpoint of the audit log in the data directory of this server."""
+    """Save the signed checkpoint of the audit log on this server, and that its worker runs."""
     if Zone.objects.exists():
         try:
+            workers.record_heartbeat(zone_keys.get_keyring().server_id, timezone.now())
             audit_checkpoints.save_checkpoint_if_due(timezone.now())
         except (Fault, OSError) as fault:
             log.error("Could not save the audit log checkpoint: %s", fault)  # noqa: TRY400 - no bug

@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from audit.chain import actor
 from certificates import tasks
-from certificates.agents import responses
+from certificates.agents import responses, server_certificates
 from certificates.agents.endpoints import (
     agent_call,
     authenticate,
@@ -21,13 +21,13 @@ from certificates.agents.endpoints import (
     get_client_address,
     json_response,
 )
-from certificates.issuance import imports, requests
+from certificates.issuance import requests
 from certificates.models import Authority
 from console.requests.networks import get_network
 from devices.models import Device, Zone
 from devices.registration import registration, throttle
 from faults import Forbidden, NotFound, Unauthenticated
-from systemupdates.assignments import assignment
+from systemupdates.assignments import reports
 from systemupdates.content import store
 from wire import http_range, limits, messages, update_messages
 from wire.authentication import PREVIOUS_IDENTITY
@@ -113,7 +113,7 @@ def refresh(request: HttpRequest, device: Device) -> HttpResponse:
 def status(request: HttpRequest, device: Device, update: str) -> HttpResponse:
     """Receive the status of an update on a device."""
     report = limits.load(messages.StatusReport, request.body)
-    row = assignment.save_status_report(device, update, report, now=timezone.now())
+    row = reports.save_status_report(device, update, report, now=timezone.now())
     tasks.enqueue_operation_of_update(row.update_id)
     return HttpResponse(status=204)
 
@@ -123,7 +123,7 @@ def status(request: HttpRequest, device: Device, update: str) -> HttpResponse:
 def preflight(request: HttpRequest, device: Device, update: str) -> HttpResponse:
     """Receive the results of a device's preflight checks."""
     report = limits.load(PreflightReport, request.body)
-    assignment.save_preflight_report(device, update, report, now=timezone.now())
+    reports.save_preflight_report(device, update, report, now=timezone.now())
     return HttpResponse(status=204)
 
 
@@ -152,9 +152,12 @@ def _get_certificate(request: HttpRequest, device: Device, update: str) -> HttpR
 def _receive_csr(request: HttpRequest, device: Device, update: str) -> HttpResponse:
     _require_approval(device)
     payload = limits.load(update_messages.CsrRequest, request.body)
+    if payload.chain and update == requests.INITIAL:
+        server_certificates.store_current_certificate(device, payload.chain, now=timezone.now())
+        return HttpResponse(status=204)
     future = requests.get_future_certificate(device, update)
     if payload.chain:
-        imports.import_from_repository(future, payload.chain, now=timezone.now())
+        server_certificates.store_new_certificate(future, payload.chain, now=timezone.now())
     else:
         requests.receive_csr(future, payload)
     if future.authority is not None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
+from certificates.agents import server_certificates
 from certificates.agents.status_reports import update_device_status
+from certificates.agents.update_states import save_reported_updates
 from certificates.issuance.requests import (
     create_initial_certificate,
     rebuild_csr_parameters,
@@ -105,11 +108,16 @@ def build_refresh_response(
     update_device_status(device, report, now=now)
     zone = Zone.objects.get_zone()
     interval = _get_refresh_interval(device, zone)
+    is_registered = device.state == "registered"
+    cancellations = save_reported_updates(device, report.updates, now=now) if is_registered else []
     items = (
         _get_pending_items(device, report)
         if device.has_pending_work or device.role != messages.MANAGED
         else {}
     )
+    if cancellations:
+        notices = [_envelope_to_dict(envelope) for envelope in cancellations]
+        items["notices"] = [*items.get("notices", []), *notices]
     own: dict[str, object] = {
         "approved": device.state == "registered",
         "time": now.timestamp(),
@@ -172,7 +180,7 @@ def _build_common_part(guid: str, revision: int, interval: float) -> str:
     return json.dumps({name: common[name] for name in names})
 
 
-def _get_pending_items(device: Device, report: messages.RefreshRequest) -> dict[str, object]:
+def _get_pending_items(device: Device, report: messages.RefreshRequest) -> dict[str, Any]:
     """Return the pending items of a device, and clear its flag when there are none.
 
     An item that is added concurrently must not be lost, so the flag is cleared before the second
@@ -193,11 +201,11 @@ def _get_pending_items(device: Device, report: messages.RefreshRequest) -> dict[
 
 def collect_pending_items(
     device: Device, report: messages.RefreshRequest
-) -> tuple[dict[str, object], bool]:
+) -> tuple[dict[str, Any], bool]:
     """Return the items for this device only, and whether any remain pending."""
     pending = delivery.get_pending_items(device)
     pending.notices += [notice.get_envelope() for notice in roots.list_retirement_notices(device)]
-    found: dict[str, object] = {
+    found: dict[str, Any] = {
         "updates": [_envelope_to_dict(envelope) for envelope in pending.updates],
         "notices": [_envelope_to_dict(envelope) for envelope in pending.notices],
         "ignored": pending.ignored,
@@ -218,6 +226,7 @@ def collect_pending_items(
         ]
     if device.is_certified:
         found["certificate"] = _needs_initial_certificate(device, report)
+        found["send_certificates"] = server_certificates.list_missing(device, report)
     return found, has_pending
 
 

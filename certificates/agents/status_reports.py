@@ -50,6 +50,8 @@ def _store_changes(device: Device, report: messages.RefreshRequest) -> None:
     }
     if report.features:
         reported["features"] = report.features
+    if report.remint_repository:
+        reported["remint_repository"] = report.remint_repository
     changes.update(
         {name: value for name, value in reported.items() if getattr(device, name) != value}
     )

@@ -20,7 +20,9 @@ class MoveForm(ReauthenticationForm):
     server = forms.ChoiceField(
         label=_("Primary Server"),
         widget=forms.Select(attrs={"autofocus": True}),
-        help_text=_("The server that takes the CA role. Only servers that are online are listed."),
+        help_text=_(
+            "The server that takes the CA role. Only servers whose worker responds are listed."
+        ),
     )
 
     field_order = ("server", "password")

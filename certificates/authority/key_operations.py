@@ -20,6 +20,7 @@ from audit.models import Entry
 from certificates.authority import key_jobs, key_store
 from certificates.models import Authority, Operation, VaultJob
 from certificates.models.job import APPROVED_RESULT_KEPT, RESULT_KEPT
+from certificates.monitoring import workers
 from certificates.operations.states import JobState
 from devices.identity import zone_keys
 from devices.models import Device, Zone
@@ -192,15 +193,16 @@ def get_file_name(job: VaultJob) -> str:
 
 
 def get_online_primary(guid: UUID, *, field: str, now: datetime) -> Device:
-    """Return an online Primary Server, or raise Invalid (D-21)."""
+    """Return a Primary Server whose worker responds, or raise Invalid (D-21)."""
     server = Device.objects.primaries().filter(pk=guid).first()
     if server is None:
         raise Invalid(_("Select a Primary Server in this zone."), field=field)
-    if not server.is_online(now, Zone.objects.get_zone().refresh):
+    if not workers.is_available(server, now):
         raise Invalid(
-            _("%(server)s cannot take the CA role because it has not been in contact recently.")
+            _("%(server)s cannot take the CA role because its worker does not respond.")
             % {"server": server.name},
             field=field,
+            action=_("Start the worker of that server, or select another Primary Server."),
         )
     return server
 

@@ -53,7 +53,7 @@ def move_ca_role(request: ZoneRequest) -> HttpResponse:
     check_button(Button.MOVE)
     now = timezone.now()
     holder = Authority.objects.current().certificate_server
-    others = primary_server_choices(request.zone, now, exclude=holder.pk if holder else None)
+    others = primary_server_choices(now, exclude=holder.pk if holder else None)
     form = MoveForm(request, others, data=_get_data(request))
 
     def create() -> VaultJob:
@@ -85,7 +85,7 @@ def restore_ca(request: ZoneRequest) -> HttpResponse:
     check_button(Button.RESTORE)
     now = timezone.now()
     current = Authority.objects.current()
-    servers = primary_server_choices(request.zone, now)
+    servers = primary_server_choices(now)
     form = RestoreForm(request, servers, data=_get_data(request), files=request.FILES or None)
     context: dict[str, Any] = {"authority": current, "title": _("Restore CA")}
 

@@ -54,8 +54,10 @@ def home(request: ZoneRequest) -> HttpResponse:
         chip["key"] or "all": chip["n"]
         for chip in table.build_chips(table.count_servers(servers, query, now), query)
     }
-    no_contact = count_devices_without_contact(request.zone, now)
-    waiting = stragglers.list_waiting_servers(request.zone, now)
+    has_expired = status.authority is not None and status.authority.has_expired(now)
+    # With an expired CA, all servers and devices have no contact, and only the CA can be fixed.
+    no_contact = 0 if has_expired else count_devices_without_contact(request.zone, now)
+    waiting = [] if has_expired else stragglers.list_waiting_servers(request.zone, now)
     results = registry.run_checks(request.zone, now)
     context = {
         "nav": "home",
@@ -72,7 +74,7 @@ def home(request: ZoneRequest) -> HttpResponse:
             *_get_audit_items(),
             *_get_approval_items(status, now),
             *_get_authority_items(status, now),
-            *_get_server_items(numbers),
+            *_get_server_items(numbers, without=("expired",) if has_expired else ()),
             *_get_name_items(now),
             *_get_csr_items(),
             *_get_device_items(no_contact),
@@ -146,14 +148,27 @@ def _get_authority_items(status: PageStatus, now: datetime) -> list[AttentionIte
     if status.authority is None:
         return items
     tone, words = formatting.expiry(status.authority.not_after, now)
-    if tone == "bad":
-        items.append(AttentionItem("bad", _("The zone CA has expired."), page))
+    if status.authority.has_expired(now):
+        text = _("The zone CA has expired. Servers and devices cannot connect.")
+        # One remedy for one cause: no server should be retired because of it.
+        items.append(AttentionItem("bad", f"{text} {_get_remedy(status)}", page))
     elif tone and not status.of_ca:
         items.append(AttentionItem("warn", _("The zone CA expires %s.") % words, page))
     return items
 
 
-def _get_server_items(numbers: dict[str, int]) -> list[AttentionItem]:
+def _get_remedy(status: PageStatus) -> str:
+    """Return what to do about an expired zone CA."""
+    if status.of_ca:
+        return _("They recover automatically when the operation has activated the new CA.")
+    if status.authority is not None and status.authority.is_internal:
+        return _("Use Remint CA, or Change CA.")
+    return _("Use Change CA.")
+
+
+def _get_server_items(
+    numbers: dict[str, int], without: tuple[str, ...] = ()
+) -> list[AttentionItem]:
     page = reverse("certificates:page")
     texts = {
         "failed": ("bad", ngettext("%s server failed.", "%s servers failed.", numbers["failed"])),
@@ -177,7 +192,7 @@ def _get_server_items(numbers: dict[str, int]) -> list[AttentionItem]:
     return [
         AttentionItem(tone, text % intcomma(numbers[key]), f"{page}?state={key}")
         for key, (tone, text) in texts.items()
-        if numbers[key]
+        if numbers[key] and key not in without
     ]
 
 
@@ -231,5 +246,6 @@ def _get_unknown_root_items() -> list[AttentionItem]:
         "%s devices trust a root certificate that this zone never issued.",
         count,
     )
+    advice = _("If the database was restored from a backup, use Remint CA.")
     url = f"{reverse('devices:list')}?state={inventory_tables.UNKNOWN_ROOT}"
-    return [AttentionItem("bad", text % intcomma(count), url)] if count else []
+    return [AttentionItem("bad", f"{text % intcomma(count)} {advice}", url)] if count else []

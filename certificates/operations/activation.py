@@ -17,6 +17,7 @@ from audit.chain.states import InvalidTransition
 from certificates.issuance.requests import assign_initial_certificates
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
 from certificates.operations.distribution import announce_trust_change
+from certificates.operations.publication import get_next_version
 from certificates.operations.states import READY, AuthorityState, FutureState, OperationState
 from certificates.trust import readiness
 from devices.identity import zone_keys
@@ -44,6 +45,18 @@ def get_ignored_servers(operation: Operation) -> list[Device]:
     """Return the servers without a new certificate that an administrator has ignored."""
     rows = _pending_certificates(operation).filter(device__in=_ignored_devices(operation))
     return [row.device for row in rows]
+
+
+def have_all_activated(operation: Operation) -> bool:
+    """Return True if every server with a new certificate reports that it has activated it.
+
+    A server does so only with a signed activation order, so the database has lost the order.
+    """
+    activated = Assignment.objects.filter(
+        update=operation.update, state=AssignmentState.ACTIVATED
+    ).values("device")
+    ready = operation.futures.ready()
+    return ready.exists() and not ready.exclude(device__in=activated).exists()
 
 
 def _pending_certificates(operation: Operation) -> QuerySet[FutureCertificate]:
@@ -84,16 +97,18 @@ def sign_activation_order(operation: Operation, *, now: datetime) -> None:
     Operation.objects.transition(
         operation, State.ACTIVATING, activates_at=activates_at, reason="", action=""
     )
+    # Servers can have a later revision than a database that was restored from a backup.
+    revision = get_next_version(update.revision, now)
     go = metadata.ActivationOrder(
         id=str(update.pk),
         zone=str(Zone.objects.get_zone().guid),
-        revision=update.revision,
+        revision=revision,
         activate_at=int(activates_at.timestamp()),
     )
     TrustNotice.objects.create(
         kind=TrustNotice.Kind.ACTIVATION_ORDER,
         update=update,
-        revision=update.revision,
+        revision=revision,
         envelope=serialize_envelope(zone_keys.get_keyring().sign(metadata.ACTIVATION_ORDER, go)),
     )
     servers = operation.futures.ready().values("device")

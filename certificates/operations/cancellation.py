@@ -16,6 +16,7 @@ from audit.chain.states import InvalidTransition
 from certificates.models import Authority, FutureCertificate, Operation
 from certificates.operations.activation_time import format_time
 from certificates.operations.distribution import announce_trust_change, assign_missing
+from certificates.operations.publication import get_next_version
 from certificates.operations.states import AuthorityState, FutureState, OperationState
 from devices.identity import zone_keys
 from devices.models import Zone
@@ -85,7 +86,7 @@ def _withdraw(operation: Operation, now: datetime) -> None:
         if announced:
             # Devices that registered since then also trust the new root.
             assign_missing(operation)
-        _sign_cancel_notice(update)
+        _sign_cancel_notice(update, now)
         assignment.cancel_assignments(update, announced=announced, now=now)
         if UPDATE.can_change(update.state, UpdateState.CANCELED):
             SystemUpdate.objects.transition(update, UpdateState.CANCELED)
@@ -103,19 +104,17 @@ def _withdraw(operation: Operation, now: datetime) -> None:
     announce_trust_change()
 
 
-def _sign_cancel_notice(update: SystemUpdate) -> None:
+def _sign_cancel_notice(update: SystemUpdate, now: datetime) -> None:
+    # Devices can have a later revision than a database that was restored from a backup.
+    revision = get_next_version(update.revision, now)
     notice = metadata.Cancellation(
-        id=str(update.pk), zone=str(Zone.objects.get_zone().guid), revision=update.revision
+        id=str(update.pk), zone=str(Zone.objects.get_zone().guid), revision=revision
     )
-    TrustNotice.objects.get_or_create(
+    TrustNotice.objects.create(
         kind=TrustNotice.Kind.CANCELLATION,
         update=update,
-        revision=update.revision,
-        defaults={
-            "envelope": serialize_envelope(
-                zone_keys.get_keyring().sign(metadata.CANCELLATION, notice)
-            )
-        },
+        revision=revision,
+        envelope=serialize_envelope(zone_keys.get_keyring().sign(metadata.CANCELLATION, notice)),
     )
 
 

@@ -114,7 +114,8 @@ def create_future_ca(operation: Operation, now: datetime) -> None:
         Entry.objects.lock_checkpoint()
         authority = internal or _build_external(operation)
         # An epoch that no CA of the zone has had, including discarded ones.
-        authority.epoch = 1 + max(Authority.objects.values_list("epoch", flat=True), default=0)
+        latest = max(Authority.objects.values_list("epoch", flat=True), default=0)
+        authority.epoch = publication.get_next_version(latest, now)
         try:
             with transaction.atomic():
                 authority.save(force_insert=True)

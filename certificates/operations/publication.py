@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db import transaction
 
@@ -14,6 +14,19 @@ from systemupdates.models import Assignment, SystemUpdate, serialize_envelope
 from systemupdates.remint_tool import build
 from wire import metadata
 from wire.metadata import ManifestFile
+
+VERSIONS_SINCE = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def get_next_version(previous: int, now: datetime) -> int:
+    """Return the next revision of an update, or the next epoch of a CA.
+
+    It is the number of seconds since 2020, or the previous one plus 1. So it also exceeds all that
+    hosts received before the database was restored from a backup, as the trust list does (D-150).
+
+    See: D-166
+    """
+    return max(previous + 1, int((now - VERSIONS_SINCE).total_seconds()))
 
 
 def get_authorities(operation: Operation) -> tuple[Authority, Authority]:
@@ -92,7 +105,7 @@ def publish_new_revision(operation: Operation, *, now: datetime) -> None:
     update = operation.update
     if update is None:
         return
-    update.revision += 1
+    update.revision = get_next_version(update.revision, now)
     sign_manifest(operation, update, now=now)
     build.invalidate_tool(update)
     assigned = Assignment.objects.filter(update=update).values("device")

@@ -18,6 +18,7 @@ from audit.models import Entry
 from certificates.issuance.requests import assign_initial_certificates, create_initial_certificate
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
 from certificates.operations.distribution import announce_trust_change
+from certificates.operations.publication import get_next_version
 from certificates.operations.states import AuthorityState, FutureState, OperationState
 from devices.identity import zone_keys
 from devices.models import Device, Zone
@@ -107,7 +108,7 @@ def roll_back(operation: Operation, *, now: datetime) -> None:
 def _withdraw_update(update: SystemUpdate, zone: Zone, now: datetime) -> None:
     """Sign the rollback notice, and withdraw the update and its content."""
     # Higher than every revision that a device can have, so that devices accept the notice.
-    revision = update.revision + 1
+    revision = get_next_version(update.revision, now)
     notice = metadata.Rollback(id=str(update.pk), zone=str(zone.guid), revision=revision)
     TrustNotice.objects.create(
         kind=TrustNotice.Kind.ROLLBACK,

@@ -15,6 +15,7 @@ from certificates.operations.activation import (
     activate,
     activate_certificates,
     complete,
+    have_all_activated,
     sign_activation_order,
 )
 from certificates.operations.cancellation import finish_cancellation
@@ -69,9 +70,13 @@ def is_activation_order_due(operation: Operation, zone: Zone, now: datetime) -> 
 
 
 def _blocked(operation: Operation, now: datetime) -> None:
-    """Resume automatically before the activation time, or when the blocking servers are ignored."""
+    """Resume automatically before the activation time, or when the blocking servers are ignored.
+
+    Also if the servers have activated already: the database was restored from a backup (D-165).
+    """
     _assign_and_offer(operation, Zone.objects.get_zone(), now)
-    if operation.immediate or (operation.activates_at is not None and now < operation.activates_at):
+    has_time = operation.activates_at is not None and now < operation.activates_at
+    if operation.immediate or has_time or have_all_activated(operation):
         sign_activation_order(operation, now=now)
     else:
         continue_without_ignored_servers(operation, now=now)

@@ -18,7 +18,7 @@ from certificates.models import FutureCertificate, ServerCertificate
 from certificates.operations.states import READY, FutureState
 from devices.models import Device
 from systemupdates.models import Assignment
-from systemupdates.updates.states import AssignmentState
+from systemupdates.updates.states import ERRORS, AssignmentState
 
 FAILED_STATES = (FutureState.CREATE_FAILED, FutureState.CSR_FAILED)
 FAILED_UPDATE_STATES = (AssignmentState.FAILED, AssignmentState.NEEDS_CRT)
@@ -65,7 +65,8 @@ class ServerRow:
         if self.has_rejected:
             return _("see Failure Details, then replace the certificate or redeploy the update")
         if self.future.manual_csr and self.future.state == FutureState.AWAITED:
-            return _("waiting for files in the remint repository")
+            text = _("waiting for files in the remint repository")
+            return f"{text} {self.device.remint_repository}".rstrip()
         return str(HINTS.get(FutureState(self.future.state), ""))
 
     @property
@@ -73,17 +74,16 @@ class ServerRow:
         """Return the tone and text of Update Status."""
         if self.assignment is None:
             return "", ""
-        state = self.assignment.state
         tones = {
             AssignmentState.APPLIED: "ok",
             AssignmentState.ACTIVATED: "ok",
-            AssignmentState.FAILED: "bad",
-            AssignmentState.NEEDS_CRT: "bad",
+            **dict.fromkeys(ERRORS, "bad"),
             AssignmentState.DOWNLOADING: "busy",
             AssignmentState.APPLYING: "busy",
             AssignmentState.ACTIVATING: "busy",
         }
-        return tones.get(AssignmentState(state), ""), self.assignment.get_state_display()
+        state = AssignmentState(self.assignment.state)
+        return tones.get(state, ""), self.assignment.get_state_display()
 
     @property
     def has_rejected(self) -> bool:

@@ -63,6 +63,8 @@ class Device(StatefulModel):
     os = models.CharField(max_length=100, blank=True)
     version = models.CharField(max_length=40, blank=True)
     features = models.JSONField(default=list, blank=True)
+    remint_repository = models.CharField(max_length=200, blank=True, default="", db_default="")
+    """The folder of a server in which its agent reads the files of the manual CSR option."""
     parent = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="satellites"
     )

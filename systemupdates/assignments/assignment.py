@@ -1,4 +1,4 @@
-"""Assign, offer, ignore, redeploy, and cancel updates on devices; save reports (D-36, D-38)."""
+"""Assign, offer, ignore, redeploy, and cancel updates on devices (D-36, D-38)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,20 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from audit.models import Entry, from_timestamp
+from audit.models import Entry
 from devices.models import Device, Role, Zone
 from devices.registration.states import DeviceState
-from faults import Conflict, Invalid, NotFound
+from faults import Conflict
 from systemupdates.assignments import rollout, stages
 from systemupdates.models import Assignment, SystemUpdate
 from systemupdates.updates.states import (
-    ASSIGNMENT,
     ERRORS,
     UNDER_WAY,
     UPDATE_CLOSED,
     AssignmentState,
 )
-from wire import messages
-from wire.update_messages import PreflightReport
 
 A = AssignmentState
-MAX_PREFLIGHT_RESULTS = 10
 REDEPLOYABLE = (*ERRORS, A.IGNORED)
 
 # One statement for any number of devices. Existing assignments are kept. Rows in the order of
@@ -90,91 +86,6 @@ def offer(update: SystemUpdate, *, now: datetime, refresh: timedelta) -> int:
     wave_rows = waiting.filter(wave=wave)
     Device.objects.filter(pk__in=wave_rows.values("device")).update(has_pending_work=True)
     return wave_rows.update(state=A.ASSIGNED, changed_at=now)
-
-
-def save_status_report(
-    device: Device, update_id: str, report: messages.StatusReport, *, now: datetime
-) -> Assignment:
-    """Save the status that a device reports. Repeated and outdated reports are ignored."""
-    assignment = _get_assignment(device, update_id)
-    if report.state not in messages.REPORTED_STATES:
-        raise Invalid(_("Unknown state: %(state)r.") % {"state": report.state})
-    if report.state == messages.CANCELED:
-        Assignment.objects.filter(pk=assignment.pk).update(cancellation_acknowledged=True)
-        return assignment
-    is_new_attempt = report.attempt > assignment.attempt
-    is_same_state = assignment.state == report.state
-    if is_same_state and not is_new_attempt:
-        return assignment
-    if report.state != A.ACTIVATED and not is_new_attempt and _is_outdated(assignment, report):
-        return assignment
-    if not is_same_state and not ASSIGNMENT.can_change(assignment.state, report.state):
-        return assignment
-    _save_report(assignment, report, now)
-    return assignment
-
-
-def _is_outdated(assignment: Assignment, report: messages.StatusReport) -> bool:
-    """Return True if a report is about an earlier attempt, or older than a redeploy."""
-    if report.attempt < assignment.attempt:
-        return True
-    if assignment.redeploy:
-        return report.state == A.FAILED
-    return assignment.state == A.FAILED
-
-
-def _save_report(assignment: Assignment, report: messages.StatusReport, now: datetime) -> None:
-    changes: dict[str, Any] = {
-        "step": report.step[:32],
-        "attempt": max(report.attempt, assignment.attempt),
-        "reason": report.detail[:2000],
-        "action": report.action[:2000],
-        "changed_at": now,
-        "redeploy": False,
-    }
-    if report.state == A.APPLIED and assignment.applied_at is None:
-        changes["applied_at"] = now
-    if report.state == A.ACTIVATED:
-        changes["activated_at"] = assignment.activated_at or from_timestamp(report.at)
-        changes["confirmed_at"] = now
-        changes["applied_at"] = assignment.applied_at or now
-    current = assignment.state
-    # The audit log has only failures and activations, to keep the number of entries low.
-    if report.state in (A.FAILED, A.ACTIVATED) and current != report.state:
-        by: dict[str, Any] = {"note": report.detail[:200], "reported_by": assignment.device_id}
-        Assignment.objects.transition(assignment, report.state, **by, **changes)
-        return
-    Assignment.objects.filter(pk=assignment.pk, state=current).update(state=report.state, **changes)
-    assignment.state = report.state
-
-
-def _get_assignment(device: Device, update_id: str) -> Assignment:
-    try:
-        found = Assignment.objects.filter(device=device, update_id=UUID(update_id)).first()
-    except ValueError:
-        found = None
-    if found is None:
-        raise NotFound(_("This update is not assigned to this device."))
-    return found
-
-
-def save_preflight_report(
-    device: Device, update_id: str, report: PreflightReport, *, now: datetime
-) -> None:
-    """Save the preflight results of a device.
-
-    The report has only new results. Results of other servers are kept.
-    """
-    assignment = _get_assignment(device, update_id)
-    known = {result["server"]: result for result in assignment.preflight_results or []}
-    for result in report.results:
-        known[result.server] = {
-            "server": result.server,
-            "code": result.code,
-            "detail": result.detail[:500],
-        }
-    results = list(known.values())[-MAX_PREFLIGHT_RESULTS:]
-    Assignment.objects.filter(pk=assignment.pk).update(preflight_results=results, preflight_at=now)
 
 
 @transaction.atomic

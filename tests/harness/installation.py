@@ -41,6 +41,8 @@ class Data:
         }
         self.secrets = folder / "secrets"
         self.database: subprocess.Popen[bytes] | None = None
+        self.place = Path()
+        self.user: dict[str, Any] = {}
         self._again: Callable[[], subprocess.Popen[bytes]] | None = None
         subprocess.run(
             [str(BASE_DIR / "deploy" / "make-secrets"), str(self.secrets)],
@@ -95,6 +97,7 @@ class Data:
             cwd=place,
             **user,
         )
+        self.place, self.user = place, user
         program, *options = service["command"]
         line = [postgres._program(program), "-D", str(place / "data"), "-k", str(place), *options]
         log = self.folder / "database.log"

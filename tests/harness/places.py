@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -30,3 +32,13 @@ def free_port(address: str = "127.0.0.1") -> int:
     with closing(socket.socket()) as trial:
         trial.bind((address, 0))
         return int(trial.getsockname()[1])
+
+
+def another_time(shift: str) -> dict[str, str]:
+    """Return what makes a process see another time, without a wrapper that would outlive it."""
+    assert shutil.which("faketime"), "the Debian package faketime is missing"
+    done = subprocess.run(
+        ["faketime", "-f", shift, "env"], capture_output=True, text=True, check=True
+    )
+    seen = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    return {name: seen[name] for name in ("LD_PRELOAD", "FAKETIME")}

@@ -11,7 +11,10 @@ import pytest
 
 from tests.harness.installation import Data, Server
 from tests.harness.places import loopback_network
+from tests.harness.visitor import Visitor
+from tests.harness.zone import until
 from tests.scenarios.running_zone import RunningZone, scenario_zone
+from tests.scenarios.test_production import ADMIN, PASSWORD, QUICK
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,3 +41,22 @@ def installation(tmp_path: Path) -> Iterator[tuple[ExitStack, Data, Server, Serv
         data = Data(tmp_path, f"{base}.1")
         data.start(stack)
         yield stack, data, Server(data, "ps-01", f"{base}.11"), Server(data, "ps-02", f"{base}.12")
+
+
+@pytest.fixture
+def production(
+    installation: tuple[ExitStack, Data, Server, Server],
+) -> tuple[Data, Server, Visitor]:
+    """One Primary Server on its PostgreSQL, with somebody who is logged in."""
+    stack, data, first, _second = installation
+    first.run("python", "manage.py", "collectstatic", "--noinput", "--verbosity", "0")
+    first.run(*(str(word) for word in first.services["migrate"]["command"]))
+    first.start(stack)
+    (first.state / "password").write_text(PASSWORD)
+    place = ["--admin", ADMIN, "--admin-password-file", str(first.state / "password")]
+    first.run("python", "manage.py", "create_zone", "--name", "ACME", *place)
+    until(lambda: first.ill() == {}, "all parts are well with a zone", 90)
+    first.shell(QUICK)
+    visitor = Visitor(first.url, first.home / "security" / "current" / "ca.pem")
+    visitor.log_in(ADMIN, PASSWORD)
+    return data, first, visitor

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 from pki.certificates import details
 from pki.chains import chains
 from tests.harness.evidence import Contact, leaked_secrets
-from tests.harness.places import loopback_network
+from tests.harness.places import another_time, loopback_network
 from tests.harness.program import Program
 from tests.harness.zone import Zone, until
 from wire.messages import AUTHENTICATION_SATELLITE, MANAGED
@@ -40,12 +39,12 @@ class RunningZone(Zone):
 
     def close(self) -> None:
         """End it, and the devices that the launcher knows nothing of."""
-        every: list[subprocess.Popen[Any]] = [*self._strangers, *self._inside.values()]
-        for process in every:
-            with suppress(ProcessLookupError):
-                process.kill()
-            process.communicate()
+        _kill(*self._inside.values(), *self._strangers)
         super().close()
+
+    def end_inside(self) -> None:
+        """End the processes of `run`, which have the database open."""
+        _kill(*self._inside.values())
 
     def run(self, code: str, *, server: str = "ps-01") -> str:
         """Run a piece of the console's own code in a process of one Primary Server."""
@@ -226,14 +225,10 @@ class RunningZone(Zone):
         return [*known, *self._additional_listeners]
 
 
-def another_time(shift: str) -> dict[str, str]:
-    """Return what makes a process see another time, without a wrapper that would outlive it."""
-    assert shutil.which("faketime"), "the Debian package faketime is missing"
-    done = subprocess.run(
-        ["faketime", "-f", shift, "env"], capture_output=True, text=True, check=True
-    )
-    seen = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
-    return {name: seen[name] for name in ("LD_PRELOAD", "FAKETIME")}
+def _kill(*processes: subprocess.Popen[Any]) -> None:
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 LOOK = """

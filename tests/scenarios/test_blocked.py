@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.harness.program import Program, later
+from tests.harness.zone import until
 from tests.scenarios import administrator
 from tests.scenarios.running_zone import RunningZone
 
@@ -61,4 +62,32 @@ def test_forced_it_activates_without_the_server_which_follows_later(
     zone.reaches("activated", seconds=90)
     zone.cont("ps-02.agent")
     zone.completes()
+    assert zone.refused() == []
+
+
+def test_servers_wait_devices_use_the_new_root_and_a_cancel_brings_them_back(
+    start_zone: StartZone,
+) -> None:
+    """D-26: no server uses a new certificate, so both roots verify every server all the time."""
+    zone, api = blocked(start_zone)
+    update = api.operation()["update_id"]
+    root, served = api.root(), zone.verify(api.root())
+    states = {"device-01": "activated", "device-02": "activated", "ps-01": "applied"}
+
+    def devices_have_switched() -> bool:
+        found = api.assignments(update)
+        return {name: found[name]["state"] for name in states} == states
+
+    until(devices_have_switched, "devices use the new root at the planned time", 120)
+    assert api.operation()["state"] == "blocked"
+    assert zone.verify(root) == served, "no server uses its new certificate"
+    assert zone.journal("ps-01", "switched") == []
+    zone.cont("ps-02.agent")
+    zone.everybody_is_in_contact()
+    trusted = zone.trusted("device-01")
+    api.act("cancel")
+    zone.reaches("canceled", seconds=60)
+    until(lambda: zone.trusted("device-01") < trusted, "the device forgets the new root", 60)
+    zone.everybody_is_in_contact()
+    assert zone.verify(root) == served
     assert zone.refused() == []

@@ -7,7 +7,6 @@ completes once, whatever it was doing when its database went.
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -17,30 +16,10 @@ from tests.harness.visitor import Visitor
 from tests.harness.zone import until
 from tests.scenarios.running_zone import LOOK, REMINT
 from tests.scenarios.test_faults import COUNT
-from tests.scenarios.test_production import ADMIN, PASSWORD, QUICK
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.timeout(900)]
 STAGES = ["preparing", "replicating", "assigned", "activating", "activated"]
 PAGE = "/configuration/certificates/"
-
-
-@pytest.fixture
-def zone(
-    installation: tuple[ExitStack, Data, Server, Server],
-) -> tuple[Data, Server, Visitor]:
-    """One Primary Server on its PostgreSQL, with somebody who is logged in."""
-    stack, data, first, _second = installation
-    first.run("python", "manage.py", "collectstatic", "--noinput", "--verbosity", "0")
-    first.run(*(str(word) for word in first.services["migrate"]["command"]))
-    first.start(stack)
-    (first.state / "password").write_text(PASSWORD)
-    place = ["--admin", ADMIN, "--admin-password-file", str(first.state / "password")]
-    first.run("python", "manage.py", "create_zone", "--name", "ACME", *place)
-    until(lambda: first.ill() == {}, "all parts are well with a zone", 90)
-    first.shell(QUICK)
-    visitor = Visitor(first.url, first.home / "security" / "current" / "ca.pem")
-    visitor.log_in(ADMIN, PASSWORD)
-    return data, first, visitor
 
 
 def look(server: Server) -> dict[str, Any]:
@@ -61,9 +40,9 @@ def reaches(server: Server, *states: str) -> str:
 
 
 def test_a_database_that_is_killed_at_several_stages_costs_no_operation(
-    zone: tuple[Data, Server, Visitor],
+    production: tuple[Data, Server, Visitor],
 ) -> None:
-    data, server, visitor = zone
+    data, server, visitor = production
     server.shell(REMINT.replace("DEMO-ZONE", "ACME 2").format(seconds=120, extra={}))
     met: list[str] = []
     for number, stage in enumerate(STAGES):

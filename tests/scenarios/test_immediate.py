@@ -17,10 +17,19 @@ from tests.harness.program import Program
 from tests.harness.zone import until
 from tests.scenarios import administrator
 from tests.scenarios.running_zone import RunningZone
+from tests.scenarios.test_ca_role import backup_of, restore
 
 StartZone = Callable[..., RunningZone]
 Start = Callable[[Program], object]
 pytestmark = pytest.mark.long
+
+
+def move_and_remint(api: Program) -> object:
+    """Move the CA role, restore the CA where it was, then remint it."""
+    backup = backup_of(api)
+    api.job(api.post("/authority/move", server_id=api.servers()["ps-02"]))
+    restore(api, "ps-01", backup)
+    return administrator.remint_ca(api, None)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +37,7 @@ pytestmark = pytest.mark.long
     [
         pytest.param(lambda api: administrator.remint_ca(api, None), id="remint"),
         pytest.param(lambda api: administrator.change_to_internal(api, "ps-02", None), id="change"),
+        pytest.param(move_and_remint, id="move"),
     ],
 )
 def test_every_host_finds_back_by_itself_after_the_ca_has_expired(
@@ -39,6 +49,7 @@ def test_every_host_finds_back_by_itself_after_the_ca_has_expired(
     root = zone.run(ROOT)
     administrator.ca_has_expired(root)
     until(zone.refused, "contacts are refused", 60)
+    zone.run(A_YEAR_AGO)
     start(zone.program(dateless=True))
     zone.completes()
     back = time.time()
@@ -52,4 +63,11 @@ def test_every_host_finds_back_by_itself_after_the_ca_has_expired(
     assert "already been applied" in done.stdout
 
 
+# As after a year: nobody has been in contact, and only the workers respond (D-167).
+A_YEAR_AGO = """
+from datetime import timedelta
+from django.utils import timezone
+from devices.models import Device
+Device.objects.update(last_contact=timezone.now() - timedelta(days=366))
+"""
 ROOT = "from certificates.models import Authority\nprint(Authority.objects.current().root_pem)"

@@ -75,12 +75,15 @@ def fetch(
         if data is not None and len(data) == size and sha256(data) == digest:
             return data
     reason = ""
-    for url in dict.fromkeys([*sources, *_urls(host, digest)]):
+    urls = dict.fromkeys([*sources, *_urls(host, digest)])
+    for url in sorted(urls, key=host.is_unreachable):
         try:
             data = _fetch_from(host, url, digest, size, limit or RateLimit())
         except (Unreachable, CertificateRejected) as fault:
             reason = fault.explanation
             host.log("content: %s" % reason)
+            if isinstance(fault, Unreachable):
+                host.record_unreachable(url)
             continue
         if data is not None:
             return data

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
+from urllib.parse import urlsplit
 
 from faults import Fault, Kind
 from wire.messages import (
@@ -22,6 +24,8 @@ from zac.network import contact as network_contact
 from zac.network.tls import CertificateRejected, Connection, Transport, Unreachable
 from zac.trust import store
 from zac.trust.store import TrustStore
+
+UNREACHABLE_SECONDS = 60.0
 
 
 class ServerPart:
@@ -96,6 +100,7 @@ class Host:
         self.bundled_content: Callable[[str], Optional[bytes]] = lambda _digest: None
         self.extra_roots: Sequence[str] = ()
         self.pauses: Dict[str, float] = {}
+        self._unreachable: Dict[str, float] = {}
         self.pending_replicas: List[ReplicationRequest] = []
         self.replication_errors: Dict[str, str] = {}
         self.activator: Optional[Callable[[], None]] = None
@@ -150,9 +155,19 @@ class Host:
                 yield connection
         except (Unreachable, CertificateRejected) as error:
             fault = error
+            if isinstance(error, Unreachable):
+                self.record_unreachable(server.url)
             raise
         finally:
             self._log_contact(server, connection, fault)
+
+    def record_unreachable(self, url: str) -> None:
+        """Contact the other servers first for a minute: each call would time out at this one."""
+        self._unreachable[urlsplit(url).netloc] = time.monotonic() + UNREACHABLE_SECONDS
+
+    def is_unreachable(self, url: str) -> bool:
+        """Return True if a server was unreachable within the last minute."""
+        return time.monotonic() < self._unreachable.get(urlsplit(url).netloc, 0.0)
 
     def _learn_time(self, url: str, roots: Sequence[str]) -> None:
         device = self.home.device_or_none()

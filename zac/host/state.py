@@ -106,7 +106,7 @@ class Report(Record):
 
 
 class State(Record):
-    """Contents of state.json. `epoch` is the number of CA changes that this host has activated."""
+    """Contents of state.json. `epoch` is that of the last CA that this host has activated."""
 
     json_names: ClassVar[Dict[str, str]] = {
         "retirements": "retire",

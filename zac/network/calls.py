@@ -140,7 +140,10 @@ def send(
 
 
 def primaries(host: Host) -> List[ServerAddress]:
-    """Return the Primary Servers: the registered one first, the others in an order by device."""
+    """Return the Primary Servers: the registered one first, the others in an order by device.
+
+    Servers that were unreachable within the last minute are last.
+    """
     device, cache = host.device, host.home.zone_cache()
     servers = [server for server in cache.servers if server.role == PRIMARY and server.url]
     if device.url and not any(server.url == device.url for server in servers):
@@ -148,7 +151,7 @@ def primaries(host: Host) -> List[ServerAddress]:
 
     def rank(server: ServerAddress) -> Any:
         spread = hashlib.sha256((device.id + server.url).encode()).hexdigest()
-        return (server.url != device.url, spread)
+        return (host.is_unreachable(server.url), server.url != device.url, spread)
 
     return sorted(servers, key=rank)
 

@@ -16,10 +16,9 @@ from zac.host import files, state
 from zac.host.host import Host
 from zac.host.state import UpdateRecord
 from zac.network.tls import host_of
-from zac.updates import server_certificate, state_machine
+from zac.updates import repository, server_certificate, state_machine
 from zac.updates.preparation import repository_path
 
-KEY = "key.der"
 KEY_LENGTH = 256
 
 
@@ -51,11 +50,11 @@ def get_csr(host: Host) -> str:
         return csr.decode()
     if not record.manifest().manual_csr:
         raise CsrNotGenerated("The CSR for this server has not been generated yet.")
-    key = server_certificate.read_from_repository(host, KEY)
+    key = repository.read(host, repository.KEY)
     if key is None:
         key = _to_der(host.server_part.generate_key(KEY_LENGTH))
-        files.make_folder(host.home.path_to("remint-repo"))
-        files.write(host.home.path_to("remint-repo", KEY), key)
+        files.make_folder(host.home.path_to(repository.FOLDER))
+        files.write(host.home.path_to(repository.FOLDER, repository.KEY), key)
     return host.server_part.build_csr(host.server_part.parse_key(key), _csr_parameters(host))
 
 
@@ -64,7 +63,7 @@ def import_certificate(host: Host, path: str) -> None:
     record = _find_pending_update(host)
     data = _read(path)
     own = files.read(repository_path(host, record.id, "key.pem"))
-    keys = [key for key in (own, server_certificate.read_from_repository(host, KEY)) if key]
+    keys = [key for key in (own, repository.read(host, repository.KEY)) if key]
     if not keys:
         raise server_certificate.KeyMissing(
             "The private key for this server has not been generated yet."

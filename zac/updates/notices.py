@@ -76,7 +76,8 @@ def store_manifest(host: Host, manifest: Manifest, envelope: Envelope) -> None:
             rejected.append("The update has been canceled.")
             return held
         known = held.updates.get(manifest.id)
-        if known is None or known.step == state.IGNORED:
+        # A revision that is newer than the cancellation starts a canceled update again (D-165).
+        if known is None or known.step in (state.IGNORED, state.CANCELED):
             return _with_new_update(host, held, manifest, envelope)
         if manifest.revision < known.revision:
             rejected.append("The update is older than the current update on this device.")
@@ -138,7 +139,9 @@ def _cancel(host: Host, notice: Cancellation, _envelope: Envelope) -> bool:
     with host.state.locked():
         held = host.state.load()
         if held.canceled.get(notice.id, -1) >= notice.revision:
-            # Received before, maybe by a process that crashed before it removed the new root.
+            # Received before, maybe by a process that crashed before it removed the new root, or
+            # the console has lost the report.
+            _report_canceled(host, notice)
             return True
         record = held.updates.get(notice.id)
         if record is None:
@@ -154,7 +157,10 @@ def _cancel(host: Host, notice: Cancellation, _envelope: Envelope) -> bool:
 
 
 def _report_canceled(host: Host, notice: Union[Cancellation, Rollback]) -> None:
-    """Report an update as canceled that this device never started."""
+    """Report an update as canceled that this device never started, or canceled before."""
+    queued = host.state.load().reports
+    if any(one.update == notice.id and one.status.state == CANCELED for one in queued):
+        return
     report = StatusReport(
         state=CANCELED,
         step=state.CANCELED,
@@ -182,6 +188,7 @@ def _revert(host: Host, record: UpdateRecord) -> None:
 def _roll_back(host: Host, notice: Rollback, _envelope: Envelope) -> bool:
     with host.state.locked():
         if host.state.load().canceled.get(notice.id, -1) >= notice.revision:
+            _report_canceled(host, notice)
             return False
         record = host.state.get(notice.id)
         if record is None:

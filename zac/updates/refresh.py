@@ -31,7 +31,7 @@ from zac.network.tls import CertificateRejected, Connection, Unreachable
 from zac.registration import initial_certificate
 from zac.trust import pem, retirement, store, trust_list
 from zac.trust.store import with_trust
-from zac.updates import activation, notices, preflight, state_machine
+from zac.updates import activation, notices, preflight, repository, state_machine, status
 
 MIN_REFRESH_SECONDS = 0.2
 
@@ -209,6 +209,8 @@ def _build_request(host: Host, connection: Connection) -> RefreshRequest:
         trust_version=trust_list.get_version_to_report(
             host.home.zone_cache().trust_list, host.clock.now()
         ),
+        updates=status.list_updates(host),
+        remint_repository=repository.list_folders(host)[0] if host.is_certified else "",
     )
 
 
@@ -226,6 +228,7 @@ def _apply(host: Host, response: RefreshResponse) -> None:
             initial_certificate.fetch(host)
         except Fault as fault:
             host.log_event("certificate-rejected", reason=str(fault))
+    status.send_certificates(host, response.send_certificates)
 
 
 def _update_trust(host: Host, response: RefreshResponse, *, remove_pending: bool) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from faults import Fault
+from faults import Fault, Kind
 from wire.metadata import OLD_WITH_NEW, sha256
 from wire.records import replace
 from wire.update_messages import CertificateResponse, CsrParameters, CsrRequest
@@ -21,12 +21,13 @@ from zac.network import calls
 from zac.network.tls import host_of
 from zac.trust import pem, store
 from zac.trust.store import Generation
-from zac.updates import preflight
+from zac.updates import preflight, repository
 from zac.updates.preparation import repository_path
 from zac.updates.state_machine import Step, create_step, register_step
 
 KEY_LENGTH = 256
-SUFFIXES = ("der", "cer", "crt", "p7b", "pem", "cert")
+# The state of a request for which the console has neither a CSR nor an error.
+AWAITED = "awaited"
 
 
 class KeyMissing(Fault):
@@ -58,7 +59,7 @@ class AwaitingCertificate(Step):
         elif response.csr_parameters and response.generation != record.csr_generation:
             _submit_csr(host, record, response.csr_parameters, response.generation)
         elif record.manifest().manual_csr:
-            _submit_from_repository(host, record)
+            _submit_from_repository(host, record, response)
         return None
 
 
@@ -111,8 +112,7 @@ def delete_staged_files(host: Host, record: UpdateRecord) -> None:
     """Delete the files of an update from the repository, including private keys (D-17)."""
     files.remove_tree(repository_path(host, record.id))
     if record.manifest().manual_csr:
-        for name in ("key.der", *("server." + suffix for suffix in SUFFIXES)):
-            files.remove(host.home.path_to("remint-repo", name))
+        repository.delete_files(host)
 
 
 def submit_certificate(host: Host, record: UpdateRecord, data: bytes, raw_key: bytes) -> None:
@@ -124,11 +124,6 @@ def submit_certificate(host: Host, record: UpdateRecord, data: bytes, raw_key: b
     request = CsrRequest(chain=chain, generation=max(record.csr_generation, 0))
     calls.send(host, csr_path(record.id), request)
     host.log_event("certificate-submitted", update=record.id)
-
-
-def read_from_repository(host: Host, name: str) -> Optional[bytes]:
-    """Return a file that an administrator placed in the remint repository, None if missing."""
-    return files.read(host.home.path_to("remint-repo", name))
 
 
 def _new_root(host: Host, record: UpdateRecord) -> str:
@@ -185,18 +180,37 @@ def _submit_own_csr(host: Host, record: UpdateRecord, generation: int) -> None:
     calls.send(host, csr_path(record.id), request, allow_unverified=True)
 
 
-def _submit_from_repository(host: Host, record: UpdateRecord) -> None:
-    candidates = (read_from_repository(host, "server." + suffix) for suffix in SUFFIXES)
-    data = next(filter(None, candidates), None)
-    raw_key = read_from_repository(host, "key.der")
-    root = store.find(host.trust_store.current().trust, record.manifest().root_sha256)
-    if data is None or raw_key is None or root is None:
+def _submit_from_repository(
+    host: Host, record: UpdateRecord, response: CertificateResponse
+) -> None:
+    """Submit the files of an administrator, or what is wrong with them, unless it is known.
+
+    The console knows neither if it still awaits the request, also after its database was restored.
+    """
+    data = raw_key = None
+    unreadable: Optional[Fault] = None
+    try:
+        data = repository.read_certificate(host)
+        raw_key = repository.read(host, repository.KEY)
+    except Fault as fault:
+        unreadable = fault
+    if unreadable is None and (data is None or raw_key is None):
         return
-    digest = sha256(data + raw_key)
-    if record.submitted_digest == digest:
+    digest = sha256((data or b"") + (raw_key or b"") + str(unreadable or "").encode())
+    if record.submitted_digest == digest and response.state != AWAITED:
         return
+    try:
+        if unreadable is not None:
+            raise unreadable
+        submit_certificate(host, record, data or b"", raw_key or b"")
+    except Fault as fault:
+        if fault.kind is Kind.UNAVAILABLE:
+            raise
+        error = "%s %s" % (fault.explanation, fault.action)
+        request = CsrRequest(error=error.strip(), generation=response.generation)
+        calls.send(host, csr_path(record.id), request)
+        host.log_event("repository-rejected", update=record.id, reason=str(fault))
     host.state.edit(record.id, lambda record: replace(record, submitted_digest=digest))
-    submit_certificate(host, record, data, raw_key)
 
 
 def _verify(host: Host, record: UpdateRecord, key_and_chain: str, root: str) -> None:
@@ -211,7 +225,7 @@ def _find_key(host: Host, update: str, chain: str) -> str:
     leaf = pem.split(chain)[0] if pem.split(chain) else ""
     for data in (
         files.read(repository_path(host, update, "key.pem")),
-        read_from_repository(host, "key.der"),
+        repository.read(host, repository.KEY),
     ):
         if data and leaf:
             key = host.server_part.parse_key(data)

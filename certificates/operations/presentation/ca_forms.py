@@ -9,6 +9,7 @@ from uuid import UUID
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from certificates.monitoring import workers
 from certificates.operations import requests
 from certificates.operations.activation_time import ActivationLimits
 from certificates.operations.presentation.forms import (
@@ -16,6 +17,7 @@ from certificates.operations.presentation.forms import (
     ActivationInput,
     ActivationTimeForm,
     key_lengths,
+    list_remint_repositories,
 )
 from certificates.operations.requests import YEARS, SubjectFields, check_key_length, check_subject
 from console.pages.forms import LocalTimeField, set_choices
@@ -42,14 +44,12 @@ INCLUDE_DNS_HELP = _("To configure additional DNS names, use the Settings tab of
 REQUIRED = _("This field is required.")
 
 
-def primary_server_choices(
-    zone: Zone, now: datetime, *, exclude: UUID | None = None
-) -> list[tuple[str, str]]:
-    """Return the Primary Servers that are online as choices (D-21)."""
+def primary_server_choices(now: datetime, *, exclude: UUID | None = None) -> list[tuple[str, str]]:
+    """Return the Primary Servers whose worker responds as choices (D-21)."""
     return [
         (str(server.pk), f"{server.name} ({server.fqdn})" if server.fqdn else server.name)
         for server in Device.objects.primaries().order_by("name")
-        if server.is_online(now, zone.refresh) and server.pk != exclude
+        if server.pk != exclude and workers.is_available(server, now)
     ]
 
 
@@ -98,7 +98,8 @@ class AuthorityStep(forms.Form):
         label=_("Certificate server"),
         required=False,
         help_text=_(
-            "The Primary Server that becomes the new CA. Only servers that are online are listed."
+            "The Primary Server that becomes the new CA. Only servers whose "
+            "worker responds are listed."
         ),
     )
     subject = forms.CharField(
@@ -139,7 +140,7 @@ class AuthorityStep(forms.Form):
         super().__init__(**kwargs)
         self.zone, self.now, self.stored_root = zone, now, stored_root
         self.found: tuple[str, list[str]] | None = None
-        set_choices(self, "certificate_server", primary_server_choices(zone, now))
+        set_choices(self, "certificate_server", primary_server_choices(now))
         self.fields["subject"].initial = zone.name
 
     @property
@@ -246,6 +247,7 @@ class CsrStep(SubjectForm):
         widget=forms.RadioSelect,
     )
     include_dns = forms.BooleanField(label=INCLUDE_DNS, required=False, help_text=INCLUDE_DNS_HELP)
+    repositories = staticmethod(list_remint_repositories)
 
     def clean(self) -> None:
         """Validate the subject unless the administrator generates the CSRs."""

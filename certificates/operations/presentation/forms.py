@@ -20,7 +20,9 @@ from certificates.operations.activation_time import (
     format_time,
 )
 from certificates.operations.requests import YEARS, RemintCARequest
+from certificates.trust.readiness import format_names
 from console.pages.forms import LocalTimeField, LocalTimeInput, ReauthenticationForm
+from devices.models import Device
 from faults import Fault
 from pki.keys import DEFAULT_KEY_LENGTH, KEY_LABELS, KEY_LENGTHS
 
@@ -34,6 +36,14 @@ EARLY = _(
 def key_lengths() -> list[tuple[int, str]]:
     """Return the supported key lengths as choices (D-9)."""
     return [(length, f"{length} ({KEY_LABELS[length]})") for length in KEY_LENGTHS]
+
+
+def list_remint_repositories() -> list[tuple[str, str]]:
+    """Return the remint repositories that agents have reported, with the names of their servers."""
+    found: dict[str, list[str]] = {}
+    for server in Device.objects.certified().exclude(remint_repository="").order_by("name"):
+        found.setdefault(server.remint_repository, []).append(server.name)
+    return [(folder, format_names(names)) for folder, names in found.items()]
 
 
 def validate_years(years: int) -> None:

@@ -10,6 +10,8 @@ from django.utils import timezone
 from certificates.authority import key_jobs, key_operations
 from certificates.models import Authority, Operation, VaultJob
 from certificates.models.job import RESULT_KEPT
+from certificates.monitoring import workers
+from certificates.operations.presentation import ca_forms
 from certificates.operations.states import JobState, OperationState
 from devices.models import Device
 from pki.protection import sealing
@@ -76,7 +78,22 @@ def test_move_lists_the_other_online_primary_servers(client):
     choices = response.context["form"].fields["server"].choices
     assert [label.split()[0] for _value, label in choices] == ["ps-02"]
     Device.objects.filter(name="ps-02").update(last_contact=timezone.now() - timedelta(days=1))
-    assert "No other Primary Server is online." in client.get(MOVE).content.decode()
+    assert "No worker of another Primary Server responds." in client.get(MOVE).content.decode()
+
+
+def test_with_an_expired_ca_the_servers_are_listed_although_no_agent_can_connect(client, zone):
+    """Their workers respond. Otherwise nothing could be done about the CA in the browser."""
+    past = timezone.now() - timedelta(days=366)
+    Authority.objects.update(not_after=past)
+    Device.objects.update(last_contact=past)
+    for server in Device.objects.primaries():
+        workers.record_heartbeat(server.pk, timezone.now())
+    for page, expected in ((MOVE, {"ps-02"}), (RESTORE, {"ps-01", "ps-02"})):
+        choices = client.get(page).context["form"].fields["server"].choices
+        assert {label.split()[0] for _value, label in choices} == expected
+    page = str(ca_forms.AuthorityStep(zone.zone, timezone.now())["certificate_server"])
+    assert "ps-01" in page
+    assert "ps-02" in page
 
 
 def test_move_waits_for_the_server_and_shows_the_result(

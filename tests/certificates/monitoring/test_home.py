@@ -258,6 +258,24 @@ def test_home_is_content_only_if_every_check_has_passed(client, ca, monkeypatch)
     assert "1 health check found no problem." in text(client, "/")
 
 
+@pytest.mark.parametrize(
+    ("kind", "remedy"),
+    [("internal", "Use Remint CA, or Change CA."), ("external", "Use Change CA.")],
+)
+def test_home_names_one_remedy_if_the_ca_has_expired(client, ca, kind, remedy):
+    """All servers are without contact then. None of them should be retired because of it."""
+    past = factories.now() - timedelta(days=2)
+    Authority.objects.update(kind=kind, not_after=past)
+    server = factories.server("old", last_contact=past)
+    factories.certificate(server, ca, until=past)
+    page = text(client, "/")
+    assert f"Servers and devices cannot connect. {remedy}" in page
+    for symptom in ("retire it", "has expired on", "server certificate has", "has not been in"):
+        assert symptom not in page
+    factories.operation(ca, state=S.PREPARING, activates_in=None)
+    assert "They recover automatically" in text(client, "/")
+
+
 @pytest.mark.parametrize(("kind", "listed"), [("external", True), ("internal", False)])
 def test_home_lists_csrs_that_an_external_ca_must_sign(client, ca, kind, listed):
     Authority.objects.update(kind=kind)

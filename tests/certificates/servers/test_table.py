@@ -11,7 +11,7 @@ from django.http import QueryDict
 from certificates.operations.states import FutureState, OperationState
 from certificates.servers import rows, table
 from console.pages.tables import TableQuery, sort_columns
-from devices.models import Role
+from devices.models import Device, Role
 from systemupdates.updates.states import AssignmentState
 from tests.support import factories
 
@@ -178,7 +178,11 @@ def test_a_pending_status_has_a_hint(servers, ca):
     factories.future(table.list_running_operations()[0], manual, F.AWAITED, manual_csr=True)
     keys = [manual.pk, *(server.pk for server in servers.values())]
     hints = {r.device.name: r.hint for r in rows.get_rows(keys, [], factories.now())}
-    assert hints["manual-csr"] == "waiting for files in the remint repository"
+    waiting = "waiting for files in the remint repository"
+    assert hints["manual-csr"] == waiting
+    Device.objects.filter(pk=manual.pk).update(remint_repository="/etc/zac/remint-repo")
+    (row,) = rows.get_rows([manual.pk], [], factories.now())
+    assert row.hint == f"{waiting} /etc/zac/remint-repo"
     assert hints["awaited"] == "when the server receives the update"
     assert "import" in hints["csr"]
     assert "try again" in hints["broken"]

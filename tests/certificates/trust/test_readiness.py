@@ -72,7 +72,7 @@ def test_it_is_postponed_if_too_few_devices_passed_the_preflight_check(zone, ope
         Manifest, metadata.MANIFEST, found.update.get_envelope(), Zone.objects.get_zone().public_key
     )
     assert signed.activate_at == int(found.activates_at.timestamp())
-    assert signed.revision == 2
+    assert signed.revision > 1
 
 
 def test_it_takes_place_at_the_later_time_if_the_devices_are_ready(operation):

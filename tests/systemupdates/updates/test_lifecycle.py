@@ -5,8 +5,7 @@ from django.test import Client
 
 from audit.models import Entry
 from devices.models import Device
-from systemupdates.assignments import assignment as assignments
-from systemupdates.assignments import delivery
+from systemupdates.assignments import delivery, reports
 from systemupdates.models import Assignment, Replica, SystemUpdate, TrustNotice
 from systemupdates.remint_tool import build
 from systemupdates.updates import lifecycle
@@ -129,7 +128,7 @@ def test_an_error_after_a_cleared_error_is_shown(client, update):
     )
     lifecycle.clear_error(failed, now=factories.now())
     message = messages.StatusReport("failed", "offered", 4, 0.0, detail="Still full.")
-    assignments.save_status_report(failed.device, str(update.pk), message, now=factories.now())
+    reports.save_status_report(failed.device, str(update.pk), message, now=factories.now())
     assert (reload(failed).state, reload(failed).reason) == (A.FAILED, "Still full.")
 
 

@@ -163,6 +163,16 @@ def test_change_to_external_with_automatic_csrs(client):
     assert (order["organization"], order["country"], order["key_length"]) == ("Acme", "US", 3072)
 
 
+def test_the_page_shows_which_folders_the_agents_read(client):
+    page = client.post(CHANGE, external(external_root())).content.decode()
+    assert "/opt/novell/zenworks/remint-repo on Linux" in page
+    assert "The agents read these folders now" not in page, "agents of the previous version"
+    Device.objects.certified().update(remint_repository="/etc/zac/remint-repo")
+    page = client.post(CHANGE, external(external_root())).content.decode()
+    names = ", ".join(Device.objects.certified().order_by("name").values_list("name", flat=True))
+    assert f'<span class="mono">/etc/zac/remint-repo</span> ({names}).' in page
+
+
 def test_change_to_external_with_manual_csrs_needs_no_subject(client):
     client.post(CHANGE, external(external_root()))
     client.post(step("csr"), {"manual_csr": "manual", "country": "nonsense"})

@@ -1,0 +1,151 @@
+"""Certificates that servers have and that the database does not contain: requested and stored.
+
+They were issued after the backup from which the database was restored. Only a certificate of a CA
+of this zone is stored, so a server cannot invent one.
+
+See: D-165
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from audit.models import Entry
+from certificates.authority.key_store import get_cross_certificates
+from certificates.issuance import imports
+from certificates.issuance.requests import INITIAL, update_future_certificate
+from certificates.models import (
+    Authority,
+    FutureCertificate,
+    IssuedCertificate,
+    ServerCertificate,
+)
+from certificates.operations.activation import record_current_certificate
+from certificates.operations.states import READY, AuthorityState, FutureState
+from devices.models import Device, Zone
+from faults import Fault, Invalid
+from pki.certificates import details
+from pki.chains import chains
+from wire import messages
+
+USED = (AuthorityState.CURRENT, AuthorityState.GRACE)
+AFTER_SWITCH = (messages.ACTIVATING, messages.ACTIVATED)
+
+
+def list_missing(device: Device, report: messages.RefreshRequest) -> list[str]:
+    """Return the updates whose new certificate a server must send, and `INITIAL` for its current.
+
+    A certificate of an older key is not requested if a new key was requested.
+    """
+    if not device.is_certified or device.state != "registered":
+        return []
+    served = report.server_certificate_sha256
+    statuses = {status.id: status for status in report.updates}
+    rows = FutureCertificate.objects.open().filter(device=device).select_related("operation")
+    wanted, digests = [], set()
+    for future in rows:
+        digests.add(future.digest)
+        operation = future.operation
+        status = statuses.get(str(operation.update_id)) if operation else None
+        if status is None or future.is_activation_ordered:
+            continue
+        has = served if status.state in AFTER_SWITCH else status.certificate_sha256
+        is_latest = future.manual_csr or status.generation >= future.generation
+        if has and is_latest and has != future.digest:
+            digests.add(has)
+            wanted.append(status.id)
+    if served and served not in digests and not _is_stored(device, served):
+        wanted.append(INITIAL)
+    return wanted
+
+
+def _is_stored(device: Device, digest: str) -> bool:
+    return ServerCertificate.objects.filter(device=device, digest=digest).exists()
+
+
+def store_new_certificate(future: FutureCertificate, chain_pem: str, *, now: datetime) -> None:
+    """Store the certificate of a server for an operation, or raise a Fault."""
+    authority = future.authority
+    if authority is None or not authority.is_internal:
+        own = chains.join(*_without_cross_certificates(chain_pem))
+        imports.import_from_repository(future, own, now=now)
+        return
+    leaf, chain = _verify(authority, chain_pem)
+    facts = details.get_details(leaf)
+    if future.state in READY and future.digest == facts.digest:
+        return
+    with transaction.atomic():
+        Entry.objects.lock_checkpoint()
+        update_future_certificate(
+            future,
+            FutureState.CREATED,
+            reported_by=future.device_id,
+            csr_pem="",
+            chain_pem=chain,
+            digest=facts.digest,
+            not_after=facts.not_after,
+            available_at=now,
+        )
+        _record_recovered(authority, future.device, leaf)
+
+
+def store_current_certificate(device: Device, chain_pem: str, *, now: datetime) -> None:
+    """Store the certificate that a server uses, or raise a Fault."""
+    for authority in Authority.objects.filter(state__in=USED):
+        try:
+            leaf, chain = _verify(authority, chain_pem)
+        except Fault:
+            continue
+        with transaction.atomic():
+            Zone.objects.lock()
+            Entry.objects.lock_checkpoint()
+            if not _is_stored(device, details.get_digest(leaf)):
+                record_current_certificate(device, authority, chain, now=now)
+                _record_recovered(authority, device, leaf)
+        return
+    raise Invalid(_("The certificate was not issued by a CA of this zone that is in use."))
+
+
+def _verify(authority: Authority, chain_pem: str) -> tuple[str, str]:
+    """Return the leaf and the chain with its cross-certificates if the CA issued it, or raise."""
+    certificates = _without_cross_certificates(chain_pem)
+    leaves = [pem for pem in certificates if not details.get_details(pem).is_ca]
+    if len(leaves) != 1:
+        raise Invalid(_("The chain must contain exactly one server certificate."))
+    known = [*certificates, *chains.split(authority.intermediates_pem)]
+    public_key = chains.get_public_key(leaves[0])
+    chain = chains.build_chain(known, root_pem=authority.root_pem, public_key=public_key)
+    return leaves[0], chains.join(*chain, *get_cross_certificates(authority))
+
+
+def _without_cross_certificates(chain_pem: str) -> list[str]:
+    """Return the certificates of a chain without those of a CA of the zone by another CA."""
+    roots = {
+        chains.get_public_key(root) for root in Authority.objects.values_list("root_pem", flat=True)
+    }
+    return [pem for pem in chains.split(chain_pem) if chains.get_public_key(pem) not in roots]
+
+
+def _record_recovered(authority: Authority, device: Device, leaf: str) -> None:
+    """Record the certificate in the audit log, and its serial number if the zone issued it."""
+    facts = details.get_details(leaf)
+    if authority.is_internal:
+        IssuedCertificate.objects.get_or_create(
+            authority=authority,
+            serial=facts.serial_hex,
+            defaults={
+                "purpose": "server",
+                "device": device,
+                "subject": facts.common_name[:500],
+                "sha256": facts.digest,
+            },
+        )
+    Entry.objects.record(
+        "recover-certificate",
+        f"devices.Device:{device.pk}",
+        note=device.name,
+        detail={"sha256": facts.digest},
+    )

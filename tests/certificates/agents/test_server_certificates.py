@@ -1,0 +1,69 @@
+"""Certificates that servers have and that the database does not contain (D-165)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from audit.models import Entry
+from certificates.models import Authority, FutureCertificate, IssuedCertificate, ServerCertificate
+from tests.support import walkthrough
+from tests.support.public_ca import PublicCA, make_csr, make_key
+from wire import messages, update_messages
+
+
+@pytest.fixture
+def server(zone):
+    """Return a server with a certificate, which the database has lost, and the chain."""
+    host = zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.3")
+    walkthrough.sign(zone, Authority.objects.current())
+    row = FutureCertificate.objects.get(device=host.id)
+    host.refresh(server_certificate_sha256=row.digest)
+    chain = ServerCertificate.objects.get(device=host.id).chain_pem
+    assert "first" not in host.refresh(server_certificate_sha256=row.digest)["send_certificates"]
+    ServerCertificate.objects.filter(device=host.id).delete()
+    IssuedCertificate.objects.filter(sha256=row.digest).delete()
+    FutureCertificate.objects.filter(device=host.id).delete()
+    return host, chain, row.digest
+
+
+def send(host, chain):
+    return host.send("POST", "/zac/v1/certificate", update_messages.CsrRequest(chain=chain))
+
+
+def test_the_certificate_in_use_is_requested_and_stored_with_its_serial_number(server):
+    host, chain, digest = server
+    said = host.refresh(server_certificate_sha256=digest)
+    assert said["send_certificates"] == ["first"]
+    assert send(host, chain).status_code == 204
+    assert ServerCertificate.objects.current().get(device=host.id).digest == digest
+    assert IssuedCertificate.objects.get(sha256=digest).device_id == host.guid
+    assert Entry.objects.filter(action="recover-certificate").count() == 1
+    assert host.refresh(server_certificate_sha256=digest)["send_certificates"] == []
+    assert send(host, chain).status_code == 204, "again without effect"
+    assert ServerCertificate.objects.filter(device=host.id).count() == 1
+
+
+def test_a_certificate_that_no_ca_of_the_zone_issued_is_not_stored(server):
+    host, chain, _digest = server
+    stranger = PublicCA()
+    request = make_csr(make_key(), host.fqdn)
+    foreign = stranger.answer(request, "pem", dns=[host.fqdn], addresses=["127.9.0.3"]).decode()
+    broken = chain.replace(chain.splitlines()[3], chain.splitlines()[4], 1)
+    for wrong in (foreign, foreign + stranger.root.pem, "nonsense", broken, chain + foreign):
+        assert send(host, wrong).status_code in (409, 422), wrong
+    assert not ServerCertificate.objects.filter(device=host.id).exists()
+
+
+def test_a_device_without_certificate_is_asked_for_nothing(zone):
+    said = zone.join("pc-01").refresh(server_certificate_sha256="a" * 64)
+    assert "send_certificates" not in said
+
+
+def test_a_server_that_waits_for_approval_stores_nothing(zone, server):
+    host, chain, digest = server
+    zone.device(host).__class__.objects.filter(pk=host.id).update(state="waiting")
+    assert "send_certificates" not in host.refresh(server_certificate_sha256=digest)
+    response = send(host, chain)
+    assert response.status_code == 403, json.loads(response.content)

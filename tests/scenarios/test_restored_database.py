@@ -1,0 +1,152 @@
+"""The database is restored from a backup that is older than the hosts (D-165).
+
+One Remint CA is completed, with a copy of the database at each of its stages. Then the console gets
+one copy after the other, and each time the zone converges by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.harness.evidence import leaked_secrets
+from tests.harness.zone import until
+from tests.scenarios.running_zone import RunningZone, remint
+from tests.scenarios.test_faults import once_only
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+StartZone = Callable[..., RunningZone]
+CONSOLE = ("beat", "ps-01.worker", "ps-02.worker", "ps-01.web", "ps-02.web")
+IN_USE = """
+import json
+from certificates.models import ServerCertificate
+rows = ServerCertificate.objects.current()
+print(json.dumps(dict(rows.values_list("device__name", "digest"))))
+"""
+FINDINGS = """
+from django.utils import timezone
+from certificates.issuance import integrity
+print([str(one) for one in integrity.list_findings(timezone.now())])
+"""
+
+
+class Backups:
+    """Copies of the database of a zone, by stage."""
+
+    def __init__(self, zone: RunningZone, folder: Path) -> None:
+        self._zone, self._folder = zone, folder
+        self._database = zone.home / "zcc.sqlite3"
+        folder.mkdir()
+
+    def take(self, stage: str) -> None:
+        """Copy the database while the console uses it; the first copy of a stage is kept."""
+        path = self._folder / stage
+        if path.exists():
+            return
+        with (
+            closing(sqlite3.connect(self._database)) as source,
+            closing(sqlite3.connect(path)) as copy,
+        ):
+            source.backup(copy)
+
+    def list(self) -> list[str]:
+        """Return the stages of which there is a copy."""
+        return [path.name for path in self._folder.iterdir()]
+
+    def restore(self, stage: str) -> None:
+        """Stop the console, replace the database, and start the console again. Agents go on."""
+        for part in CONSOLE:
+            self._zone.take_down(part)
+        self._zone.end_inside()
+        for suffix in ("", "-wal", "-shm"):
+            self._database.with_name(self._database.name + suffix).unlink(missing_ok=True)
+        self._database.write_bytes((self._folder / stage).read_bytes())
+        for part in CONSOLE:
+            self._zone.bring_back(part)
+
+
+def run_with_backups(zone: RunningZone, backups: Backups, **options: int) -> dict[str, object]:
+    """Run a Remint CA to its end, and copy the database at each stage."""
+    backups.take("before")
+    remint(zone, **options)
+    end = time.monotonic() + 300
+    while True:
+        seen = zone.look()
+        has_all = seen["futures"] and set(seen["futures"].values()) == {"created"}
+        is_certified = seen["state"] == "assigned" and has_all
+        backups.take("certified" if is_certified else seen["state"])
+        if seen["state"] == "completed":
+            return seen
+        assert time.monotonic() < end, seen
+        time.sleep(0.2)
+
+
+def test_the_zone_converges_after_a_restore_from_each_stage(
+    start_zone: StartZone, tmp_path: Path
+) -> None:
+    zone = start_zone(devices=2)
+    backups = Backups(zone, tmp_path / "backups")
+    seen = run_with_backups(zone, backups, seconds=75)
+    served = zone.verify(str(seen["new"]))
+    found = backups.list()
+    assert {"replicating", "assigned", "activating"} <= set(found), found
+    for stage in ("replicating", "assigned", "activating"):
+        backups.restore(stage)
+        again = zone.completes(120)
+        assert again["new"] == seen["new"], stage
+        assert json.loads(zone.run(IN_USE).splitlines()[-1]) == served, stage
+        assert zone.run(FINDINGS).strip() == "[]", stage
+        assert zone.refused() == [], stage
+        once_only(zone)
+    zone.everybody_is_in_contact()
+    remint(zone)
+    zone.completes(300)
+    assert zone.refused() == []
+    assert leaked_secrets(zone.home) == []
+
+
+def test_with_a_backup_from_before_the_operation_a_remint_ca_helps(
+    start_zone: StartZone, tmp_path: Path
+) -> None:
+    """The CA that every host uses is not in the database, and its key is lost."""
+    zone = start_zone(devices=2)
+    backups = Backups(zone, tmp_path / "backups")
+    lost = run_with_backups(zone, backups, seconds=75)
+    backups.restore("before")
+    zone.everybody_is_in_contact()
+    visitor = zone.visitor()
+    told = "If the database was restored from a backup, use Remint CA."
+    until(lambda: told in visitor.get("/").text, "Home says what to do", 60)
+    remint(zone)
+    seen = zone.completes(300)
+    assert seen["new"] != lost["new"]
+    assert zone.refused() == []
+    until(lambda: told not in visitor.get("/").text, "nothing is left to do", 120)
+
+
+def test_an_operation_that_is_not_in_the_backup_ends_on_the_devices(
+    start_zone: StartZone, tmp_path: Path
+) -> None:
+    zone = start_zone(devices=2)
+    backups = Backups(zone, tmp_path / "backups")
+    backups.take("before")
+    remint(zone, 600)
+    seen = zone.reaches("assigned")
+    until(
+        lambda: set(zone.look()["assigned"].values()) == {"applied"}, "every host applied it", 120
+    )
+    roots = len(zone.trusted("device-01"))
+    backups.restore("before")
+    until(lambda: len(zone.trusted("device-01")) < roots, "the new root is forgotten", 120)
+    until(lambda: zone.journal("ps-02", "canceled") != [], "servers cancel it, too", 120)
+    assert zone.look() == {}
+    remint(zone)
+    zone.completes(300)
+    assert zone.refused() == []
+    assert seen["state"] == "assigned"
