@@ -10,7 +10,6 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.contrib.auth.validators import UnicodeUsernameValidator
-from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
@@ -18,7 +17,9 @@ from django.db import transaction
 from administrators.accounts import setup_links
 from administrators.accounts.roles import BY_KEY, ROLES, SUPER
 from administrators.login import lockout, second_factor
+from administrators.login.sessions import close_sessions
 from administrators.models import Administrator, FailedCode, RecoveryCode, SecondFactor, roles_of
+from administrators.protection import account_macs
 from audit.models import Checkpoint, Entry
 from console.models import ApiToken
 from faults import Conflict, Invalid, NotFound, Refused
@@ -119,7 +120,8 @@ def deactivate(pk: int, *, by: User) -> User:
     if user.is_superuser:
         _check_not_last_super(user)
     User.objects.filter(pk=pk).update(is_active=False)
-    _close_sessions(user)
+    account_macs.stamp(pk)
+    close_sessions(user)
     before, after = {"active": user.is_active}, {"active": False}
     _append(checkpoint, "deactivate-administrator", user, before, after)
     return user
@@ -131,6 +133,7 @@ def activate(pk: int, *, by: User) -> User:
     checkpoint = Entry.objects.lock_checkpoint()
     user = get_administrator(pk)
     User.objects.filter(pk=pk).update(is_active=True)
+    account_macs.stamp(pk)
     before, after = {"active": user.is_active}, {"active": True}
     _append(checkpoint, "activate-administrator", user, before, after)
     return user
@@ -141,7 +144,7 @@ def end_sessions(pk: int, *, by: User) -> User:
     """End all sessions of an administrator."""
     checkpoint = Entry.objects.lock_checkpoint()
     user = get_administrator(pk)
-    ended = _close_sessions(user)
+    ended = close_sessions(user)
     _append(checkpoint, "end-sessions", user, {"sessions": ended}, {"sessions": 0})
     return user
 
@@ -150,7 +153,7 @@ def end_sessions(pk: int, *, by: User) -> User:
 def end_other_sessions(user: User, *, keep: str) -> int:
     """End all sessions of a user except the one with the key `keep`; return their number."""
     checkpoint = Entry.objects.lock_checkpoint()
-    ended = _close_sessions(user, keep=keep)
+    ended = close_sessions(user, keep=keep)
     _append(checkpoint, "end-other-sessions", user, {"sessions": ended}, {"sessions": 0})
     return ended
 
@@ -180,7 +183,7 @@ def reset_second_factor(pk: int, *, by: User) -> User:
         )
     SecondFactor.objects.filter(user=user).delete()
     RecoveryCode.objects.filter(user=user).delete()
-    _close_sessions(user)
+    close_sessions(user)
     before, after = {"second factor": True}, {"second factor": False}
     _append(checkpoint, "reset-second-factor", user, before, after)
     return user
@@ -208,9 +211,10 @@ def create_temporary_password(pk: int, *, by: User) -> str:
     password = secrets.token_urlsafe(PASSWORD_BYTES)
     user.set_password(password)
     user.save(update_fields=["password"])
+    account_macs.stamp(user.pk)
     Administrator.objects.filter(user=user).update(must_change_password=True)
     setup_links.delete_unused_links(user)
-    _close_sessions(user)
+    close_sessions(user)
     Entry.objects.append(checkpoint, "temporary-password", _subject(user), note=user.username)
     return password
 
@@ -222,18 +226,24 @@ def create_setup_link(pk: int, *, by: User, now: datetime) -> str:
     user = get_password_administrator(pk)
     user.set_unusable_password()
     user.save(update_fields=["password"])
-    _close_sessions(user)
+    account_macs.stamp(user.pk)
+    close_sessions(user)
     Entry.objects.append(checkpoint, "set-up-link", _subject(user), note=user.username)
     return setup_links.create_link(user, now=now)
 
 
 def get_administrator(pk: int) -> User:
-    """Return a user with its administrator row, which is created if it does not exist."""
+    """Return a user with its administrator row, which is created if it does not exist.
+
+    Raises RowAltered if the account was changed in the database.
+    """
     user = User.objects.select_related("administrator", "second_factor").filter(pk=pk).first()
     if user is None:
         raise NotFound("The administrator was not found.")
+    account_macs.check(pk)
     if getattr(user, "administrator", None) is None:
         Administrator.objects.create(user=user)
+        account_macs.stamp(pk)
     return user
 
 
@@ -272,6 +282,7 @@ def _store_roles(user: User, roles: Iterable[str]) -> list[str]:
     ordered = [role.key for role in ROLES if role.key in roles]
     Administrator.objects.filter(user=user).update(roles=ordered)
     User.objects.filter(pk=user.pk).update(is_superuser=SUPER in ordered)
+    account_macs.stamp(user.pk)
     return ordered
 
 
@@ -282,18 +293,3 @@ def _check_not_last_super(user: User) -> None:
             f"{user.username} is the only Super Administrator. Nothing was changed.",
             action="Assign the role to another administrator first.",
         )
-
-
-def list_sessions(user: User) -> list[Session]:
-    """Return the open sessions of a user."""
-    return [
-        session
-        for session in Session.objects.all().iterator()
-        if session.get_decoded().get("_auth_user_id") == str(user.pk)
-    ]
-
-
-def _close_sessions(user: User, *, keep: str = "") -> int:
-    keys = [session.session_key for session in list_sessions(user) if session.session_key != keep]
-    Session.objects.filter(session_key__in=keys).delete()
-    return len(keys)

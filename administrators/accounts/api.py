@@ -15,7 +15,7 @@ from pydantic import AliasChoices, Field
 
 from administrators.accounts import accounts, limits, setup_links, tables
 from administrators.accounts.roles import ADMINISTER, ROLES
-from administrators.login import lockout
+from administrators.login import lockout, sessions
 from administrators.login import second_factor as login_second_factor
 from administrators.models import Administrator, roles_of
 from console.rest.api import Page, Paging, RequestBody, Text, get_by_number, paginate, require
@@ -90,7 +90,7 @@ class AdministratorDetails(AdministratorOut):
     @staticmethod
     def resolve_sessions(user: Any) -> int:
         """Return the number of open sessions."""
-        return len(accounts.list_sessions(user))
+        return len(sessions.list_sessions(user))
 
     @staticmethod
     def resolve_tokens(user: Any) -> list[str]:

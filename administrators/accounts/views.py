@@ -21,7 +21,7 @@ from administrators.accounts import accounts, limits, setup_links
 from administrators.accounts import tables as accounts_tables
 from administrators.accounts.forms import ConfirmForm, NewAdministratorForm, RolesForm
 from administrators.accounts.roles import ADMINISTER, RIGHTS, ROLES
-from administrators.login import lockout, second_factor
+from administrators.login import lockout, second_factor, sessions
 from administrators.models import Administrator, Policies, roles_of
 from console.pages import tables as pages_tables
 from console.pages.responses import (
@@ -74,7 +74,7 @@ def show_administrator(request: Request, pk: int) -> HttpResponse:
         "rights": [label for right, label in RIGHTS.items() if shown.has_perm(right)],
         "account": getattr(shown, "administrator", None),
         "has_factor": second_factor.is_on(shown),
-        "sessions": len(accounts.list_sessions(shown)),
+        "sessions": len(sessions.list_sessions(shown)),
         "tokens": shown.api_tokens.usable(now).order_by("name"),
         "link": shown.setup_links.usable(now).first(),
         "is_self": shown == request.user,

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
+from administrators.protection import account_macs
 from audit.models import Entry
 from console.access import api_tokens
 from console.models import ApiToken
@@ -48,6 +49,7 @@ def create_token(
                 rights=sorted(rights),
                 expires_at=expires_at,
             )
+            account_macs.stamp_token(token)
     except IntegrityError as error:
         raise Conflict(
             f"You already have a token named {name}. Nothing was changed.",

@@ -8,8 +8,14 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
-from audit.models import StatefulModel, StatefulQuerySet
+from audit.models import (
+    AuthenticatedModel,
+    AuthenticatedQuerySet,
+    StatefulModel,
+    StatefulQuerySet,
+)
 from certificates.models.authority import Authority
 from certificates.operations.states import JOB, JobState
 from devices.models import Device
@@ -20,18 +26,23 @@ RESULT_KEPT = timedelta(minutes=10)
 APPROVED_RESULT_KEPT = timedelta(hours=24)
 
 
-class JobQuerySet(StatefulQuerySet["VaultJob"]):
+class JobQuerySet(AuthenticatedQuerySet["VaultJob"], StatefulQuerySet["VaultJob"]):
     """Queries for CA key jobs."""
 
     machine = JOB
 
 
-class VaultJob(StatefulModel):
+class VaultJob(AuthenticatedModel, StatefulModel):
     """A CA key job for the worker of one server.
 
     `sealed` contains a passphrase encrypted for the vault key of that server, `payload` an
     uploaded backup, and `result` the encrypted backup to download. All three are cleared later.
     """
+
+    authenticated_fields = (
+        *("guid", "kind", "state", "server", "target", "authority", "requested_by"),
+        *("approved_by", "approved_at", "sealed", "payload", "created_at"),
+    )
 
     class Kind(models.TextChoices):
         """The action that created the job."""
@@ -60,7 +71,7 @@ class VaultJob(StatefulModel):
     result = models.BinaryField(default=b"")
     reason = models.TextField(blank=True)
     action = models.TextField(blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
     ended_at = models.DateTimeField(null=True)
 
     objects = JobQuerySet.as_manager()

@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from administrators.accounts import policies
+from audit.models import AlteredRow
 from certificates.authority.views import PageStatus, get_page_status
 from certificates.issuance import names
 from certificates.models import Authority, FutureCertificate
@@ -28,6 +29,8 @@ from devices.inventory import tables as inventory_tables
 from devices.middleware import ZoneRequest
 from devices.models import Device
 from devices.witnesses import mismatches
+
+MAX_ALTERED_ROWS = 5
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def home(request: ZoneRequest) -> HttpResponse:
         "attention_items": [
             *_get_worker_items(now),
             *_get_audit_items(),
+            *_get_altered_row_items(),
             *_get_approval_items(status, now),
             *_get_authority_items(status, now),
             *_get_server_items(numbers),
@@ -99,6 +103,16 @@ def _get_audit_items() -> list[AttentionItem]:
     return [
         AttentionItem("bad", f"{mismatches.describe(found[0])} {advice}", reverse("audit:audit"))
     ]
+
+
+def _get_altered_row_items() -> list[AttentionItem]:
+    """Return an item if rows were changed in the database, until an administrator has decided."""
+    rows = AlteredRow.objects.all()[:MAX_ALTERED_ROWS]
+    text = _(
+        "The record of %s was changed in the database, and not by ZCC. It is not used. Run "
+        "manage.py check_rows on a Primary Server."
+    )
+    return [AttentionItem("bad", text % row.name, reverse("audit:audit")) for row in rows]
 
 
 def _get_approval_items(status: PageStatus, now: datetime) -> list[AttentionItem]:

@@ -15,6 +15,7 @@ from typing import Any
 from django.db import transaction
 
 from audit.models import Checkpoint, CheckpointMismatch, Entry
+from audit.rows import alarms
 from certificates.approvals import approvals
 from certificates.issuance import expiry
 from certificates.models import Operation, VaultJob
@@ -66,6 +67,7 @@ AUDIT_ACTIONS = (
     *("start", "move", unknown_roots.ACTION, *LOGIN_ACTIONS),
     *(
         audit_events.ACCEPTANCE,
+        alarms.ACTION,
         *device_events.DECISIONS,
         *REQUESTED_ACTIONS,
         *REQUESTED_KEY_OPERATIONS,
@@ -104,6 +106,7 @@ def create_notifications(now: datetime) -> None:
         *device_events.build_decision_events(entries),
         *device_events.build_unknown_root_events(entries),
         *audit_events.build_acceptance_events(entries),
+        *audit_events.build_altered_row_events(entries),
         *audit_events.build_mismatch_events(now=now),
     ):
         delivery.enqueue(event, now=now)

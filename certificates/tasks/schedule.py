@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from audit.chain import omissions
 from audit.chain.states import InvalidTransition
+from audit.rows import alarms
 from certificates.approvals import approvals
 from certificates.authority import key_jobs, key_operations, key_store
 from certificates.issuance import renewal, requests, signing
@@ -94,6 +95,8 @@ def _schedule_server_work() -> None:
 def _schedule_key_jobs() -> None:
     key_operations.delete_expired_results(timezone.now())
     for job in VaultJob.objects.open().exclude(state=JobState.PROPOSED):
+        if not alarms.is_authentic(job):
+            continue
         if job.is_overdue(timezone.now()):
             with suppress(InvalidTransition):
                 key_jobs.expire(job, now=timezone.now())

@@ -209,12 +209,12 @@ ACTIONS = {
         lambda z: key_jobs.run(VaultJob.objects.get(state=JobState.WAITING), now=now()),
     ),
     "approve an operation": (
-        lambda z: (Policies.objects.create(pk=1, two_administrators=True), walkthrough.remint_ca()),
+        lambda z: (Policies.objects.update(two_administrators=True), walkthrough.remint_ca()),
         lambda z: approvals.approve_operation(operation(), by=second(), now=now()),
     ),
     "approve a backup": (
         lambda z: (
-            Policies.objects.create(pk=1, two_administrators=True),
+            Policies.objects.update(two_administrators=True),
             key_operations.back_up(PASSPHRASE, by=first()),
         ),
         lambda z: approvals.approve_job(VaultJob.objects.get(), by=second(), now=now()),
