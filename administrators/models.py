@@ -115,6 +115,27 @@ class SetupLink(AuthenticatedModel):
         return f"setup link of user {self.user_id}"
 
 
+class RoleRequest(AuthenticatedModel):
+    """Roles of a user that are waiting for approval by a second administrator."""
+
+    authenticated_fields = ("user", "roles", "requested_by", "requested_at")
+
+    user = models.OneToOneField(
+        User, on_delete=models.CASCADE, primary_key=True, related_name="role_request"
+    )
+    roles = models.JSONField(default=list)
+    requested_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    requested_at = models.DateTimeField()
+
+    objects = AuthenticatedQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"role request of user {self.user_id}"
+
+
 class SecondFactor(models.Model):
     """The authenticator of a user (TOTP). Its secret is encrypted for the Primary Servers.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,8 @@ from django.core.validators import validate_email
 from django.db import transaction
 
 from administrators.accounts import setup_links
-from administrators.accounts.roles import BY_KEY, ROLES, SUPER
+from administrators.accounts.roles import SUPER, check_roles
+from administrators.approvals import role_requests
 from administrators.login import lockout, second_factor
 from administrators.login.sessions import close_sessions
 from administrators.models import Administrator, FailedCode, RecoveryCode, SecondFactor, roles_of
@@ -55,16 +56,14 @@ def _check(field: str, validate: Callable[[str], object], value: str) -> None:
         raise Invalid(" ".join(error.messages), field=field) from error
 
 
-def check_roles(roles: Iterable[str]) -> None:
-    """Raise Invalid if there are no roles or one of them is unknown."""
-    unknown = [role for role in roles if role not in BY_KEY]
-    if unknown or not list(roles):
-        raise Invalid("Select at least one role. Nothing was changed.", field="roles")
-
-
 @transaction.atomic
-def create_administrator(new: NewAdministrator, *, by: str, now: datetime) -> tuple[User, str]:
-    """Create an administrator; return it and the text of its setup link ("" for OpenID Connect)."""
+def create_administrator(
+    new: NewAdministrator, *, by: str, now: datetime, requested_by: User | None = None
+) -> tuple[User, str]:
+    """Create an administrator; return it and the text of its setup link ("" for OpenID Connect).
+
+    If `requested_by` is an administrator of the console, some roles can need an approval (D-171).
+    """
     new.check()
     checkpoint = Entry.objects.lock_checkpoint()
     if User.objects.filter(username__iexact=new.name).exists():
@@ -75,7 +74,8 @@ def create_administrator(new: NewAdministrator, *, by: str, now: datetime) -> tu
         )
     user = User.objects.create_user(new.name, new.email)
     Administrator.objects.create(user=user, login_method=new.login_method, created_by=by)
-    after = _store_roles(user, new.roles)
+    pending = role_requests.get_roles_to_approve(new.roles) if requested_by is not None else []
+    after = role_requests.store_roles(user, set(new.roles) - set(pending))
     Entry.objects.append(
         checkpoint,
         "create-administrator",
@@ -83,16 +83,20 @@ def create_administrator(new: NewAdministrator, *, by: str, now: datetime) -> tu
         note=user.username,
         detail={"after": {"roles": after, "logs in": new.login_method, "email": new.email}},
     )
+    if requested_by is not None:
+        role_requests.request_roles(user, pending, by=requested_by, now=now)
     if new.login_method != LoginMethod.PASSWORD:
         return user, ""
     return user, setup_links.create_link(user, now=now)
 
 
 @transaction.atomic
-def set_roles(pk: int, roles: list[str], *, by: User) -> User:
+def set_roles(pk: int, roles: list[str], *, by: User | None, now: datetime) -> User:
     """Set the roles of an administrator. The last Super Administrator cannot lose that role.
 
-    More rights end the unused setup link or temporary password of the account.
+    More rights end the unused setup link or temporary password of the account. If `by` is an
+    administrator of the console, and not None for an OpenID provider, some roles can need an
+    approval (D-171).
     """
     check_roles(roles)
     checkpoint = Entry.objects.lock_checkpoint()
@@ -100,10 +104,15 @@ def set_roles(pk: int, roles: list[str], *, by: User) -> User:
     before = [role.key for role in roles_of(user)]
     if SUPER in before and SUPER not in roles:
         _check_not_last_super(user)
-    after = _store_roles(user, roles)
-    if set(after) - set(before):
+    pending = []
+    if by is not None:
+        pending = role_requests.get_roles_to_approve(set(roles) - set(before))
+    after = role_requests.store_roles(user, set(roles) - set(pending))
+    if set(roles) - set(before):
         setup_links.end_first_access(user)
     _append(checkpoint, "set-roles", user, {"roles": before}, {"roles": after})
+    if by is not None:
+        role_requests.request_roles(user, pending, by=by, now=now)
     return user
 
 
@@ -173,7 +182,7 @@ def revoke_tokens(pk: int, *, by: User, now: datetime) -> User:
 
 
 @transaction.atomic
-def reset_second_factor(pk: int, *, by: User) -> User:
+def reset_second_factor(pk: int, *, by: User, now: datetime) -> User:
     """Remove the second factor of an administrator who lost it, and end all sessions."""
     checkpoint = Entry.objects.lock_checkpoint()
     user = get_administrator(pk)
@@ -186,6 +195,7 @@ def reset_second_factor(pk: int, *, by: User) -> User:
     close_sessions(user)
     before, after = {"second factor": True}, {"second factor": False}
     _append(checkpoint, "reset-second-factor", user, before, after)
+    role_requests.withhold_roles(user, by=by, now=now)
     return user
 
 
@@ -204,7 +214,7 @@ def unlock(pk: int, *, by: User, now: datetime) -> User:
 
 
 @transaction.atomic
-def create_temporary_password(pk: int, *, by: User) -> str:
+def create_temporary_password(pk: int, *, by: User, now: datetime) -> str:
     """Set and return a password that must be changed at the next login."""
     checkpoint = Entry.objects.lock_checkpoint()
     user = get_password_administrator(pk)
@@ -216,6 +226,7 @@ def create_temporary_password(pk: int, *, by: User) -> str:
     setup_links.delete_unused_links(user)
     close_sessions(user)
     Entry.objects.append(checkpoint, "temporary-password", _subject(user), note=user.username)
+    role_requests.withhold_roles(user, by=by, now=now)
     return password
 
 
@@ -229,6 +240,7 @@ def create_setup_link(pk: int, *, by: User, now: datetime) -> str:
     account_macs.stamp(user.pk)
     close_sessions(user)
     Entry.objects.append(checkpoint, "set-up-link", _subject(user), note=user.username)
+    role_requests.withhold_roles(user, by=by, now=now)
     return setup_links.create_link(user, now=now)
 
 
@@ -276,14 +288,6 @@ def _append(
 ) -> None:
     detail = {"before": before, "after": after}
     Entry.objects.append(checkpoint, action, _subject(user), note=user.username, detail=detail)
-
-
-def _store_roles(user: User, roles: Iterable[str]) -> list[str]:
-    ordered = [role.key for role in ROLES if role.key in roles]
-    Administrator.objects.filter(user=user).update(roles=ordered)
-    User.objects.filter(pk=user.pk).update(is_superuser=SUPER in ordered)
-    account_macs.stamp(user.pk)
-    return ordered
 
 
 def _check_not_last_super(user: User) -> None:

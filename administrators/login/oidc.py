@@ -144,7 +144,7 @@ def get_or_create_administrator(identity: Identity, *, now: datetime) -> User:
         )
     if not user.is_active:
         raise NotAnAdministrator(f"The account {user.username} is deactivated.")
-    return _update_roles(user, identity)
+    return _update_roles(user, identity, now)
 
 
 def _find_bound(identity: Identity) -> User | None:
@@ -181,14 +181,14 @@ def _create(identity: Identity, now: datetime) -> User | None:
     return user
 
 
-def _update_roles(user: User, identity: Identity) -> User:
+def _update_roles(user: User, identity: Identity, now: datetime) -> User:
     """Set the roles of the groups if the settings map groups to roles."""
     if not settings.OIDC_ROLES:
         return user
     if not identity.roles:
         raise NotAnAdministrator(f"None of the groups of {user.username} is mapped to a role.")
     if [role.key for role in roles_of(user)] != identity.roles:
-        accounts.set_roles(user.pk, identity.roles, by=user)
+        accounts.set_roles(user.pk, identity.roles, by=None, now=now)
     return User.objects.select_related("administrator").get(pk=user.pk)
 
 

@@ -94,6 +94,7 @@ APPROVAL_ACTIONS: dict[str, str | Promise] = {
     "force": _("Force Activation"),
     "move": _("Move CA Role"),
     "restore": _("Restore CA"),
+    "roles": _("Roles of an administrator"),
     "roll-back": _("Roll Back"),
 }
 APPROVAL_EVENTS: dict[str, str | Promise] = {

@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from administrators.accounts import policies
+from administrators.approvals import role_requests
 from audit.models import AlteredRow
 from certificates.authority.views import PageStatus, get_page_status
 from certificates.issuance import names
@@ -129,6 +130,9 @@ def _get_approval_items(status: PageStatus, now: datetime) -> list[AttentionItem
                 "warn", text % f"{operation.name}: {operation.requested_action_label}", url
             )
         )
+    for pending in role_requests.list_requests(now):
+        url = reverse("administrators:administrator", args=[pending.user_id])
+        items.append(AttentionItem("warn", text % (_("Roles of %s") % pending.user.username), url))
     if policies.get_turn_off_request(now) is not None:
         url = reverse("administrators:approve_turn_off")
         items.append(

@@ -57,7 +57,10 @@ PHRASE_BY_STATE = {
 AWAITS_APPROVAL = "is waiting for approval by a second administrator"
 # Audit actions that request an approval: for an operation, and for a CA key operation.
 REQUESTED_ACTIONS = {f"ask-{act}": label for act, label in approvals.LABELS.items()}
-REQUESTED_KEY_OPERATIONS = {f"ask-{kind.value}": kind.label for kind in VaultJob.Kind}
+REQUESTED_KEY_OPERATIONS = {
+    **{f"ask-{kind.value}": kind.label for kind in VaultJob.Kind},
+    "ask-roles": "Roles of an administrator",
+}
 # Audit actions of attacks on the account of an administrator.
 LOGIN_ACTIONS = {
     "login-delayed": "Many failed logins for %s. Further attempts are delayed.",
