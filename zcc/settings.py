@@ -240,6 +240,8 @@ STORAGES = {
 PKCS11_MODULE = env.text("ZCC_PKCS11_MODULE")
 PKCS11_TOKEN = env.text("ZCC_PKCS11_TOKEN", "zcc")
 PKCS11_PIN_FILE = env.file_path("ZCC_PKCS11_PIN_FILE")
+# The worker takes the CA key out of this server only after manage.py confirm_job (D-172).
+CONFIRM_KEY_JOBS = env.flag("ZCC_CONFIRM_KEY_JOBS", default=False)
 
 LANGUAGE_CODE = "en"
 USE_TZ = True

@@ -41,7 +41,7 @@ class VaultJob(AuthenticatedModel, StatefulModel):
 
     authenticated_fields = (
         *("guid", "kind", "state", "server", "target", "authority", "requested_by"),
-        *("approved_by", "approved_at", "sealed", "payload", "created_at"),
+        *("approved_by", "approved_at", "confirmed_at", "sealed", "payload", "created_at"),
     )
 
     class Kind(models.TextChoices):
@@ -66,6 +66,9 @@ class VaultJob(AuthenticatedModel, StatefulModel):
     )
     approved_at = models.DateTimeField(null=True)
     """The time of the approval by a second administrator, if required."""
+    confirmed_at = models.DateTimeField(null=True)
+    confirmation = models.CharField(max_length=64, blank=True, default="", db_default="")
+    """The MAC that `manage.py confirm_job` made on the certificate server (D-172)."""
     sealed = models.TextField(blank=True)
     payload = models.BinaryField(default=b"")
     result = models.BinaryField(default=b"")
@@ -88,5 +91,5 @@ class VaultJob(AuthenticatedModel, StatefulModel):
 
     def is_overdue(self, now: datetime) -> bool:
         """Return True if the server has not responded within RESPONSE_TIMEOUT."""
-        requested_at = self.approved_at or self.created_at
+        requested_at = self.confirmed_at or self.approved_at or self.created_at
         return self.state == JobState.WAITING and now - requested_at > RESPONSE_TIMEOUT

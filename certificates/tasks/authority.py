@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from audit.chain.states import InvalidTransition
 from audit.rows import alarms
-from certificates.approvals import job_checks
+from certificates.approvals import confirmations, job_checks
 from certificates.authority import backup_import, key_jobs, key_store
 from certificates.issuance import renewal, signing
 from certificates.models import Authority, VaultJob
@@ -58,6 +58,9 @@ def run_key_job(job_id: str) -> None:
     job = VaultJob.objects.select_related("authority", "server", "target").get(pk=job_id)
     if not job_checks.is_authentic(job):
         return
+    with suppress(InvalidTransition):
+        if confirmations.hold_unconfirmed(job):
+            return
     run = backup_import.run if job.kind == VaultJob.Kind.ADOPT else key_jobs.run
     with suppress(InvalidTransition):
         run(job, now=timezone.now())

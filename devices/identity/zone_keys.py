@@ -140,6 +140,15 @@ class Keyring:
         """Return a MAC (hexadecimal) that only Primary Servers can create and verify."""
         return hmac.new(self.master, f"{purpose}|{text}".encode(), "sha256").hexdigest()
 
+    def get_ca_mac(self, purpose: str, text: str) -> str:
+        """Return a MAC (hexadecimal) with the CA vault key, which the web process cannot read."""
+        path = server_files.ca_vault_key_path(self.home)
+        try:
+            key = sealing.read_private_file(path)
+        except Fault as fault:
+            raise ZoneKeysUnavailable(fault.explanation, action=fault.action) from fault
+        return hmac.new(key.encode(), f"{purpose}|{text}".encode(), "sha256").hexdigest()
+
     def share_with(self, to: Device) -> None:
         """Store the zone keys, encrypted for another Primary Server. Raises RowAltered."""
         to.check_row_mac()
