@@ -1,4 +1,4 @@
-"""A job that takes the CA key out of its server needs a confirmation that only this server can make.
+"""A job that exports the CA key needs a confirmation that only the certificate server can make.
 
 See: D-172
 """
