@@ -45,7 +45,7 @@ def list_administrators(request: Request) -> HttpResponse:
     columns, field, descending = pages_tables.sort_columns(accounts_tables.COLUMNS, query.sort)
     found = accounts_tables.list_administrators(query.q, query.state)
     order = [f"-{field}" if descending else field] if field else []
-    page = pages_tables.getget_page(found.order_by(*order, "username"), query)
+    page = pages_tables.get_page(found.order_by(*order, "username"), query)
     context = {
         "nav": "administrators",
         "query": query,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 
+from console.access import session_store
+
 
 def list_sessions(user: User) -> list[Session]:
     """Return the open sessions of a user."""
@@ -17,6 +19,7 @@ def list_sessions(user: User) -> list[Session]:
 
 def close_sessions(user: User, *, keep: str = "") -> int:
     """End the sessions of a user except the one with the key `keep`, and return their number."""
-    keys = [session.session_key for session in list_sessions(user) if session.session_key != keep]
+    kept = session_store.compute_digest(keep)
+    keys = [session.session_key for session in list_sessions(user) if session.session_key != kept]
     Session.objects.filter(session_key__in=keys).delete()
     return len(keys)

@@ -52,7 +52,10 @@ class AuthenticatedQuerySet(models.QuerySet[M]):
 
     def _update_row(self, row: M, changes: dict[str, Any]) -> int:
         for name, value in changes.items():
-            setattr(row, name, value)
+            field: Any = self.model._meta.get_field(name)
+            # An update accepts the key of a related row, too.
+            is_key = field.is_relation and not isinstance(value, models.Model)
+            setattr(row, field.attname if is_key else field.name, value)
         # The conditions of this query are still checked, so that a state changes only once.
         one = self.filter(pk=row.pk)
         return models.QuerySet.update(one, **changes, row_mac=row.compute_row_mac())
