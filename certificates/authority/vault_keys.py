@@ -53,6 +53,7 @@ def _load_or_create_next_key(path: Path) -> str:
 
 @transaction.atomic
 def _reencrypt(ring: zone_keys.Keyring, vault: str, ca_vault: str, now: datetime) -> int:
+    Entry.objects.lock_checkpoint()
     server = Device.objects.select_for_update().get(pk=ring.server_id)
     if VaultJob.objects.filter(server=server, state=JobState.WAITING).exists():
         raise Conflict(
