@@ -61,7 +61,7 @@ def request_roles(user: User, roles: list[str], *, by: User, now: datetime) -> N
 def withhold_roles(user: User, *, by: User, now: datetime) -> list[str]:
     """Take the roles that need an approval from a user whose login another one has reset.
 
-    They come back with the approval of a further administrator. Returns them.
+    A further administrator must approve them. Returns these roles.
     """
     before = [role.key for role in roles_of(user)]
     withheld = get_roles_to_approve(before) if user != by else []
@@ -87,7 +87,7 @@ def list_requests(now: datetime) -> list[RoleRequest]:
 def approve(pk: int, *, by: User | None, now: datetime) -> User:
     """Give a user the requested roles. `by` is None on the command line of a Primary Server.
 
-    Raises Refused if the user has not chosen a password: whoever has the link could choose it.
+    Raises a fault if the user has not chosen a password: a holder of the link could choose it.
     """
     Entry.objects.lock_checkpoint()
     pending = _get_request(pk, now)
@@ -96,7 +96,9 @@ def approve(pk: int, *, by: User | None, now: datetime) -> User:
         raise Refused(
             _("%(name)s has not chosen a password yet. Nothing was changed.")
             % {"name": user.username},
-            action=_("Approve the roles when this person has logged in and told you so."),
+            action=_(
+                "Approve the roles after this person has logged in. Ask the person in another way."
+            ),
         )
     if by is not None:
         _check_may_approve(by, pending)

@@ -25,7 +25,7 @@ MAC = AccountMac._meta.label
 def is_authentic(user: User) -> bool:
     """Return True if the account was changed by ZCC only. Altered accounts cannot log in.
 
-    While this server cannot open the zone keys, it cannot verify accounts, and changes nothing.
+    While this server cannot open the zone keys, it can neither verify nor change accounts.
     """
     mac = getattr(user, "account_mac", None)
     try:

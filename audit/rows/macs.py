@@ -38,7 +38,7 @@ def set_key_source(source: KeySource) -> None:
 
 
 def get_key() -> RowKey | None:
-    """Return the key. None before a zone exists: rows then get no MAC, and none is required."""
+    """Return the key. Before a zone exists, it is None, and rows have no MAC."""
     return _sources[0]() if _sources else None
 
 
@@ -64,7 +64,7 @@ def _serialize(value: Any) -> str:
 
 
 def is_valid(mac: str, label: str, values: Mapping[str, Any]) -> bool:
-    """Return True if the MAC of a row matches its values, or if none is required yet."""
+    """Return True if the MAC of a row matches its values, or if MACs are not required yet."""
     held = get_key()
     if held is None:
         return True

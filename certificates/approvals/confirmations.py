@@ -28,7 +28,7 @@ from faults import Conflict, Refused
 PURPOSE = "zcc-job-confirmation"
 EXPORTING = (VaultJob.Kind.MOVE, VaultJob.Kind.BACKUP)
 LIFETIME = timedelta(hours=24)
-EXPIRED = "Nobody confirmed the request on the certificate server within 24 hours."
+EXPIRED = "The request was not confirmed on the certificate server within 24 hours."
 
 
 def hold_unconfirmed(job: VaultJob) -> bool:
@@ -60,7 +60,7 @@ def describe(job: VaultJob) -> list[tuple[str, str]]:
         ("Action", str(job.get_kind_display())),
         ("CA", f"{job.authority.subject}, SHA-256 {job.authority.sha256}"),
         ("Requested by", first.username if first is not None else "system"),
-        ("Approved by", second.username if second is not None else "nobody"),
+        ("Approved by", second.username if second is not None else "-"),
         ("Requested at", f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC"),
     ]
     if job.target is not None:
@@ -91,7 +91,7 @@ def confirm(job: VaultJob, *, now: datetime, note: str) -> None:
 
 
 def expire_unconfirmed(now: datetime) -> None:
-    """Expire jobs that nobody has confirmed, and delete their passphrases."""
+    """Expire jobs that were not confirmed, and delete their passphrases."""
     late = VaultJob.objects.filter(state=JobState.CONFIRMING, created_at__lte=now - LIFETIME)
     for job in late:
         if job.is_authentic():

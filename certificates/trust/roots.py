@@ -96,7 +96,7 @@ ANNOUNCED_STATES = (OperationState.ASSIGNED, OperationState.BLOCKED, OperationSt
 def build_trust() -> messages.Trust:
     """Return the current, old, and future roots for devices, as PEM.
 
-    Rows that were changed in the database are left out (D-170). Raises RowAltered if the row of the
+    Rows that were changed in the database are excluded (D-170). Raises RowAltered if the row of the
     zone CA is one of them.
     """
     states = (AuthorityState.CURRENT, AuthorityState.GRACE, AuthorityState.FUTURE)

@@ -52,7 +52,7 @@ def _sign(guid: str, revision: int, period: int) -> Envelope:
 def list_server_addresses() -> list[messages.ServerAddress]:
     """Return the addresses of the zone's servers: Primary Servers, then satellites.
 
-    Servers whose rows were changed in the database are left out (D-170).
+    Servers whose rows were changed in the database are excluded (D-170).
     """
     rows = Device.objects.registered().exclude(role=messages.MANAGED).order_by("role", "name")
     order = {role: number for number, role in enumerate(messages.ROLES)}

@@ -1,6 +1,6 @@
 """Sessions in the database, whose keys are stored as digests (D-173).
 
-Whoever reads the database cannot continue the session of an administrator.
+A reader of the database cannot continue the session of an administrator.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ class KeyPin:
         return (self._home / EARLIER_FILE).exists()
 
     def create(self, master: bytes) -> None:
-        """Pin the zone master key. From now on, rows without a MAC are refused."""
+        """Pin the zone master key. From now on, rows without a MAC are rejected."""
         if self.exists:
             return
         partial = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, cast
 
 from django.apps import apps
 from django.db import transaction
@@ -92,8 +93,8 @@ def _lock(label: str, key: str, reason: str) -> None:
 
 
 def _get_row(label: str, key: str) -> AuthenticatedModel | ApiToken:
-    rows = list_rows(apps.get_model(label))  # type: ignore[type-var]
-    row = rows.filter(pk=key).first()
+    rows: Any = list_rows(cast("Any", apps.get_model(label)))
+    row: AuthenticatedModel | ApiToken | None = rows.filter(pk=key).first()
     if row is None:
         raise NotFound(_("The row no longer exists. Nothing was changed."))
     return row

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def require_macs() -> int:
-    """Give a MAC to all rows that have none, and refuse such rows from now on.
+    """Give a MAC to all rows that have none, and reject such rows from now on.
 
     Returns the number of rows. Rows with a MAC are not changed.
     """

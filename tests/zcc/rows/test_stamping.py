@@ -84,7 +84,7 @@ def test_a_server_that_joins_requires_macs_from_the_beginning(zone, second):
 def test_the_command_stamps_the_rows_of_a_zone_with_a_lost_server(zone, second, capsys):
     put_back(zone, second)
     call_command("check_rows", "--stamp")
-    assert "Rows without a MAC are refused" in capsys.readouterr().out
+    assert "Rows without a MAC are rejected" in capsys.readouterr().out
     assert checks.check_rows() == 0
 
 

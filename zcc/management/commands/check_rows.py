@@ -15,7 +15,7 @@ from faults import Fault
 from zcc.rows import checks, stamping
 
 ADVICE = (
-    "ZCC uses none of these rows. If nobody of you has changed them with SQL, treat it as an "
+    "ZCC uses none of these rows. If no administrator has changed them with SQL, treat it as an "
     "attack: keep a copy of the database, and find out who has its password. Then restore the "
     "rows from a backup, or decide about each row:\n"
     '  manage.py check_rows --remove ROW --reason "REASON"   deletes an inserted row\n'
@@ -39,7 +39,7 @@ class Command(BaseCommand):
             "--stamp",
             action="store_true",
             help=(
-                "after an upgrade: give all rows without a MAC one, and refuse such rows from "
+                "after an upgrade: give all rows without a MAC one, and reject such rows from "
                 "now on. The worker does this itself when all Primary Servers are upgraded"
             ),
         )
@@ -55,7 +55,7 @@ class Command(BaseCommand):
     def _handle(self, options: dict[str, Any]) -> None:
         if options["stamp"]:
             count = stamping.require_macs()
-            self.stdout.write(f"Stamped {count} rows. Rows without a MAC are refused from now on.")
+            self.stdout.write(f"Stamped {count} rows. Rows without a MAC are rejected from now on.")
             return
         for name, act in (("accept", checks.accept), ("remove", checks.remove)):
             if options[name]:
