@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import User
 from django.db import models
 
 from administrators.accounts.roles import BY_KEY, ROLES, SUPER, Role
+from audit.models import AuthenticatedModel, AuthenticatedQuerySet
+from faults import Unavailable
 
 
 class Administrator(models.Model):
@@ -47,7 +50,44 @@ def roles_of(user: User) -> list[Role]:
     return [role for role in ROLES if role.key in keys & set(BY_KEY)]
 
 
-class SetupLinkQuerySet(models.QuerySet["SetupLink"]):
+class AccountMac(AuthenticatedModel):
+    """The MAC over the account of a user: password, state, roles, and rights.
+
+    It is a table of its own, because the table of users belongs to Django.
+    """
+
+    user = models.OneToOneField(
+        User, on_delete=models.CASCADE, primary_key=True, related_name="account_mac"
+    )
+    rights = models.JSONField(default=list)
+    """Rights that the user has without a role, as app.codename."""
+
+    objects = AuthenticatedQuerySet.as_manager()
+
+    authenticated_fields = ("user", "rights")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.user.username
+
+    def get_authenticated_values(self) -> dict[str, Any]:
+        """Return the values of the user and of the roles that the MAC covers."""
+        user, account = self.user, getattr(self.user, "administrator", None)
+        return {
+            **super().get_authenticated_values(),
+            **{name: getattr(user, name) for name in ("username", "email", "password")},
+            **{name: bool(getattr(user, name)) for name in ("is_active", "is_superuser")},
+            **(
+                {name: getattr(account, name) for name in ("roles", "login_method", "subject")}
+                if account is not None
+                else {}
+            ),
+        }
+
+
+class SetupLinkQuerySet(AuthenticatedQuerySet["SetupLink"]):
     """Queries of setup links."""
 
     def usable(self, now: datetime) -> Self:
@@ -55,8 +95,10 @@ class SetupLinkQuerySet(models.QuerySet["SetupLink"]):
         return self.filter(used_at=None, expires_at__gt=now, user__is_active=True)
 
 
-class SetupLink(models.Model):
+class SetupLink(AuthenticatedModel):
     """A one-time link to choose a password. Only the SHA-256 of its text is stored."""
+
+    authenticated_fields = ("user", "digest", "created_at", "expires_at", "used_at")
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="setup_links")
     digest = models.CharField(max_length=64, unique=True)
@@ -71,6 +113,27 @@ class SetupLink(models.Model):
 
     def __str__(self) -> str:
         return f"setup link of user {self.user_id}"
+
+
+class RoleRequest(AuthenticatedModel):
+    """Roles of a user that are waiting for approval by a second administrator."""
+
+    authenticated_fields = ("user", "roles", "requested_by", "requested_at")
+
+    user = models.OneToOneField(
+        User, on_delete=models.CASCADE, primary_key=True, related_name="role_request"
+    )
+    roles = models.JSONField(default=list)
+    requested_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    requested_at = models.DateTimeField()
+
+    objects = AuthenticatedQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"role request of user {self.user_id}"
 
 
 class SecondFactor(models.Model):
@@ -124,16 +187,28 @@ class FailedCode(models.Model):
         return f"failed code of user {self.user_id}"
 
 
-class PoliciesQuerySet(models.QuerySet["Policies"]):
+class PoliciesQuerySet(AuthenticatedQuerySet["Policies"]):
     """Queries of the only row of policies."""
 
     def get_current(self) -> Policies:
-        """Return the policies; the unsaved defaults if none are stored."""
-        return self.first() or Policies(pk=1)
+        """Return the policies; the unsaved defaults if none are stored.
+
+        If the row was altered in the database, the strictest policies apply.
+        """
+        stored = self.first() or Policies(pk=1)
+        with suppress(Unavailable):  # without the zone keys, nothing is changed anyway
+            if not stored.is_authentic():
+                stored.requires_second_factor = stored.two_administrators = True
+        return stored
 
 
-class Policies(models.Model):
+class Policies(AuthenticatedModel):
     """Policies for all administrators: second factor, two-administrator approval."""
+
+    authenticated_fields = (
+        *("requires_second_factor", "two_administrators"),
+        *("turn_off_requested_by", "turn_off_requested_at"),
+    )
 
     requires_second_factor = models.BooleanField(default=False)
     two_administrators = models.BooleanField(default=False)

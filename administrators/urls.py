@@ -5,6 +5,7 @@ from django.urls import path
 from administrators.accounts import own_views, policy_views
 from administrators.accounts import views as accounts_views
 from administrators.api_tokens import views as token_views
+from administrators.approvals import views as approval_views
 from administrators.login import oidc_views, setup_link_views
 from administrators.login import views as login_views
 
@@ -35,6 +36,18 @@ urlpatterns = [
     path(PAGE + "rules/end/", policy_views.approve_turn_off, name="approve_turn_off"),
     path(ACCOUNT, accounts_views.show_administrator, name="administrator"),
     path(ACCOUNT + "roles/", accounts_views.edit_roles, name="roles"),
+    path(
+        ACCOUNT + "roles/approve/",
+        approval_views.decide_roles,
+        {"approves": True},
+        name="approve_roles",
+    ),
+    path(
+        ACCOUNT + "roles/reject/",
+        approval_views.decide_roles,
+        {"approves": False},
+        name="reject_roles",
+    ),
     path(ACCOUNT + "setup-link/", accounts_views.create_setup_link, name="setup_link"),
     path(
         ACCOUNT + "temporary-password/",

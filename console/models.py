@@ -54,6 +54,8 @@ class ApiToken(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    row_mac = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
+    """The MAC over user, digest, rights, and expiration; see administrators.protection."""
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     objects = ApiTokenQuerySet.as_manager()

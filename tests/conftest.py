@@ -66,6 +66,15 @@ def mailbox(settings: Any) -> Iterator[Any]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _accounts_have_macs() -> Iterator[None]:
+    """A test that creates an account directly does not have to stamp it."""
+    from tests.support import accounts
+
+    with accounts.stamped_when_created():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _ledger_can_be_emptied() -> Iterator[None]:
     """A test with real transactions empties every table at its end: the guard steps aside."""
     cases: Any = TransactionTestCase

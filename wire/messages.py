@@ -32,6 +32,8 @@ FEATURE_CSR = "csr"
 FEATURE_PREFLIGHT = "rehearsal"
 FEATURE_RECOVERY = "recovery"
 FEATURE_CONTENT_SERVER = "depot"
+FEATURE_ROW_MACS = "row-macs"
+"""A Primary Server whose console writes MACs of database rows (D-170)."""
 
 # States of an update on a device (D-33). Agents report these values, the console shows labels.
 DOWNLOADING = "downloading"

@@ -12,6 +12,7 @@ from ninja.openapi.docs import Swagger
 from administrators.accounts import api as accounts
 from administrators.accounts import policy_api
 from administrators.api_tokens import api as api_tokens
+from administrators.approvals import api as role_approvals
 from audit.entries import api as audit_entries
 from certificates.approvals import api as approvals
 from certificates.authority import api as authority
@@ -33,7 +34,7 @@ from systemupdates.updates import api as updates
 # `creation` comes before `operations`: their paths look like that of an operation.
 MODULES = (
     *(zone, inventory, decisions_api, keys_api, updates, assignments, content, stage_api),
-    *(audit_entries, api_tokens, accounts, policy_api, targets),
+    *(audit_entries, api_tokens, accounts, role_approvals, policy_api, targets),
     *(authority, creation, operations, actions, approvals, trust, servers, csr_api),
     health_checks,
 )

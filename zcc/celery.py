@@ -29,6 +29,11 @@ app.conf.beat_schedule = {
         "schedule": crontab(hour=3, minute=17),
         "options": {"expires": 3600, "ignore_result": True},
     },
+    "check-rows": {
+        "task": "zcc.tasks.check_rows",
+        "schedule": 15.0,
+        "options": {"expires": 20, "ignore_result": True},
+    },
     "save-audit-checkpoints": {
         "task": "zcc.tasks.save_audit_checkpoints",
         "schedule": 10.0,

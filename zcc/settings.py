@@ -202,6 +202,7 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
+SESSION_ENGINE = "console.access.session_store"
 SESSION_COOKIE_NAME = "__Host-session"
 SESSION_COOKIE_SECURE = True
 SESSION_COOKIE_HTTPONLY = True
@@ -240,6 +241,8 @@ STORAGES = {
 PKCS11_MODULE = env.text("ZCC_PKCS11_MODULE")
 PKCS11_TOKEN = env.text("ZCC_PKCS11_TOKEN", "zcc")
 PKCS11_PIN_FILE = env.file_path("ZCC_PKCS11_PIN_FILE")
+# The worker takes the CA key out of this server only after manage.py confirm_job (D-172).
+CONFIRM_KEY_JOBS = env.flag("ZCC_CONFIRM_KEY_JOBS", default=False)
 
 LANGUAGE_CODE = "en"
 USE_TZ = True

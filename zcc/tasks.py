@@ -13,6 +13,7 @@ from certificates.tasks import publisher
 from devices.identity import zone_keys
 from devices.models import Device, Zone
 from faults import Fault
+from zcc.rows import checks, stamping
 from zcc.runtime import audit_checkpoints
 
 log = logging.getLogger(__name__)
@@ -20,9 +21,25 @@ log = logging.getLogger(__name__)
 
 @shared_task
 def check_certificates() -> None:
-    """Log every stored certificate that does not match its database row."""
+    """Log every stored certificate that does not match its row, and find altered rows."""
     for finding in integrity.list_findings(timezone.now()):
         log.error("%s: %s", finding.row, finding.why)
+    checks.check_rows()
+
+
+@shared_task
+def check_rows() -> None:
+    """Let the worker of each Primary Server require MACs, and find rows that SQL has altered."""
+    for server in Device.objects.primaries().values_list("pk", flat=True):
+        queue = publisher.get_server_queue(server)
+        publisher.enqueue(check_rows_here, queue=queue, only_if_empty=True)
+
+
+@shared_task
+def check_rows_here() -> None:
+    """Raise the alarm about altered rows. Managed devices are checked once a day."""
+    if Zone.objects.exists() and stamping.require_macs_if_ready():
+        checks.check_rows(every_device=False)
 
 
 @shared_task

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.contrib.auth.validators import UnicodeUsernameValidator
-from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 
 from administrators.accounts import setup_links
-from administrators.accounts.roles import BY_KEY, ROLES, SUPER
+from administrators.accounts.roles import SUPER, check_roles
+from administrators.approvals import role_requests
 from administrators.login import lockout, second_factor
+from administrators.login.sessions import close_sessions
 from administrators.models import Administrator, FailedCode, RecoveryCode, SecondFactor, roles_of
+from administrators.protection import account_macs
 from audit.models import Checkpoint, Entry
 from console.models import ApiToken
 from faults import Conflict, Invalid, NotFound, Refused
@@ -54,16 +56,14 @@ def _check(field: str, validate: Callable[[str], object], value: str) -> None:
         raise Invalid(" ".join(error.messages), field=field) from error
 
 
-def check_roles(roles: Iterable[str]) -> None:
-    """Raise Invalid if there are no roles or one of them is unknown."""
-    unknown = [role for role in roles if role not in BY_KEY]
-    if unknown or not list(roles):
-        raise Invalid("Select at least one role. Nothing was changed.", field="roles")
-
-
 @transaction.atomic
-def create_administrator(new: NewAdministrator, *, by: str, now: datetime) -> tuple[User, str]:
-    """Create an administrator; return it and the text of its setup link ("" for OpenID Connect)."""
+def create_administrator(
+    new: NewAdministrator, *, by: str, now: datetime, requested_by: User | None = None
+) -> tuple[User, str]:
+    """Create an administrator; return it and the text of its setup link ("" for OpenID Connect).
+
+    If `requested_by` is an administrator of the console, some roles can need an approval (D-171).
+    """
     new.check()
     checkpoint = Entry.objects.lock_checkpoint()
     if User.objects.filter(username__iexact=new.name).exists():
@@ -74,7 +74,8 @@ def create_administrator(new: NewAdministrator, *, by: str, now: datetime) -> tu
         )
     user = User.objects.create_user(new.name, new.email)
     Administrator.objects.create(user=user, login_method=new.login_method, created_by=by)
-    after = _store_roles(user, new.roles)
+    pending = role_requests.get_roles_to_approve(new.roles) if requested_by is not None else []
+    after = role_requests.store_roles(user, set(new.roles) - set(pending))
     Entry.objects.append(
         checkpoint,
         "create-administrator",
@@ -82,16 +83,20 @@ def create_administrator(new: NewAdministrator, *, by: str, now: datetime) -> tu
         note=user.username,
         detail={"after": {"roles": after, "logs in": new.login_method, "email": new.email}},
     )
+    if requested_by is not None:
+        role_requests.request_roles(user, pending, by=requested_by, now=now)
     if new.login_method != LoginMethod.PASSWORD:
         return user, ""
     return user, setup_links.create_link(user, now=now)
 
 
 @transaction.atomic
-def set_roles(pk: int, roles: list[str], *, by: User) -> User:
+def set_roles(pk: int, roles: list[str], *, by: User | None, now: datetime) -> User:
     """Set the roles of an administrator. The last Super Administrator cannot lose that role.
 
-    More rights end the unused setup link or temporary password of the account.
+    More rights end the unused setup link or temporary password of the account. If `by` is an
+    administrator of the console, and not None for an OpenID provider, some roles can need an
+    approval (D-171).
     """
     check_roles(roles)
     checkpoint = Entry.objects.lock_checkpoint()
@@ -99,10 +104,15 @@ def set_roles(pk: int, roles: list[str], *, by: User) -> User:
     before = [role.key for role in roles_of(user)]
     if SUPER in before and SUPER not in roles:
         _check_not_last_super(user)
-    after = _store_roles(user, roles)
-    if set(after) - set(before):
+    pending = []
+    if by is not None:
+        pending = role_requests.get_roles_to_approve(set(roles) - set(before))
+    after = role_requests.store_roles(user, set(roles) - set(pending))
+    if set(roles) - set(before):
         setup_links.end_first_access(user)
     _append(checkpoint, "set-roles", user, {"roles": before}, {"roles": after})
+    if by is not None:
+        role_requests.request_roles(user, pending, by=by, now=now)
     return user
 
 
@@ -119,7 +129,8 @@ def deactivate(pk: int, *, by: User) -> User:
     if user.is_superuser:
         _check_not_last_super(user)
     User.objects.filter(pk=pk).update(is_active=False)
-    _close_sessions(user)
+    account_macs.stamp(pk)
+    close_sessions(user)
     before, after = {"active": user.is_active}, {"active": False}
     _append(checkpoint, "deactivate-administrator", user, before, after)
     return user
@@ -131,6 +142,7 @@ def activate(pk: int, *, by: User) -> User:
     checkpoint = Entry.objects.lock_checkpoint()
     user = get_administrator(pk)
     User.objects.filter(pk=pk).update(is_active=True)
+    account_macs.stamp(pk)
     before, after = {"active": user.is_active}, {"active": True}
     _append(checkpoint, "activate-administrator", user, before, after)
     return user
@@ -141,7 +153,7 @@ def end_sessions(pk: int, *, by: User) -> User:
     """End all sessions of an administrator."""
     checkpoint = Entry.objects.lock_checkpoint()
     user = get_administrator(pk)
-    ended = _close_sessions(user)
+    ended = close_sessions(user)
     _append(checkpoint, "end-sessions", user, {"sessions": ended}, {"sessions": 0})
     return user
 
@@ -150,7 +162,7 @@ def end_sessions(pk: int, *, by: User) -> User:
 def end_other_sessions(user: User, *, keep: str) -> int:
     """End all sessions of a user except the one with the key `keep`; return their number."""
     checkpoint = Entry.objects.lock_checkpoint()
-    ended = _close_sessions(user, keep=keep)
+    ended = close_sessions(user, keep=keep)
     _append(checkpoint, "end-other-sessions", user, {"sessions": ended}, {"sessions": 0})
     return ended
 
@@ -170,7 +182,7 @@ def revoke_tokens(pk: int, *, by: User, now: datetime) -> User:
 
 
 @transaction.atomic
-def reset_second_factor(pk: int, *, by: User) -> User:
+def reset_second_factor(pk: int, *, by: User, now: datetime) -> User:
     """Remove the second factor of an administrator who lost it, and end all sessions."""
     checkpoint = Entry.objects.lock_checkpoint()
     user = get_administrator(pk)
@@ -180,9 +192,10 @@ def reset_second_factor(pk: int, *, by: User) -> User:
         )
     SecondFactor.objects.filter(user=user).delete()
     RecoveryCode.objects.filter(user=user).delete()
-    _close_sessions(user)
+    close_sessions(user)
     before, after = {"second factor": True}, {"second factor": False}
     _append(checkpoint, "reset-second-factor", user, before, after)
+    role_requests.withhold_roles(user, by=by, now=now)
     return user
 
 
@@ -201,17 +214,19 @@ def unlock(pk: int, *, by: User, now: datetime) -> User:
 
 
 @transaction.atomic
-def create_temporary_password(pk: int, *, by: User) -> str:
+def create_temporary_password(pk: int, *, by: User, now: datetime) -> str:
     """Set and return a password that must be changed at the next login."""
     checkpoint = Entry.objects.lock_checkpoint()
     user = get_password_administrator(pk)
     password = secrets.token_urlsafe(PASSWORD_BYTES)
     user.set_password(password)
     user.save(update_fields=["password"])
+    account_macs.stamp(user.pk)
     Administrator.objects.filter(user=user).update(must_change_password=True)
     setup_links.delete_unused_links(user)
-    _close_sessions(user)
+    close_sessions(user)
     Entry.objects.append(checkpoint, "temporary-password", _subject(user), note=user.username)
+    role_requests.withhold_roles(user, by=by, now=now)
     return password
 
 
@@ -222,18 +237,25 @@ def create_setup_link(pk: int, *, by: User, now: datetime) -> str:
     user = get_password_administrator(pk)
     user.set_unusable_password()
     user.save(update_fields=["password"])
-    _close_sessions(user)
+    account_macs.stamp(user.pk)
+    close_sessions(user)
     Entry.objects.append(checkpoint, "set-up-link", _subject(user), note=user.username)
+    role_requests.withhold_roles(user, by=by, now=now)
     return setup_links.create_link(user, now=now)
 
 
 def get_administrator(pk: int) -> User:
-    """Return a user with its administrator row, which is created if it does not exist."""
+    """Return a user with its administrator row, which is created if it does not exist.
+
+    Raises RowAltered if the account was changed in the database.
+    """
     user = User.objects.select_related("administrator", "second_factor").filter(pk=pk).first()
     if user is None:
         raise NotFound("The administrator was not found.")
+    account_macs.check(pk)
     if getattr(user, "administrator", None) is None:
         Administrator.objects.create(user=user)
+        account_macs.stamp(pk)
     return user
 
 
@@ -268,13 +290,6 @@ def _append(
     Entry.objects.append(checkpoint, action, _subject(user), note=user.username, detail=detail)
 
 
-def _store_roles(user: User, roles: Iterable[str]) -> list[str]:
-    ordered = [role.key for role in ROLES if role.key in roles]
-    Administrator.objects.filter(user=user).update(roles=ordered)
-    User.objects.filter(pk=user.pk).update(is_superuser=SUPER in ordered)
-    return ordered
-
-
 def _check_not_last_super(user: User) -> None:
     others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
     if not others.exists():
@@ -282,18 +297,3 @@ def _check_not_last_super(user: User) -> None:
             f"{user.username} is the only Super Administrator. Nothing was changed.",
             action="Assign the role to another administrator first.",
         )
-
-
-def list_sessions(user: User) -> list[Session]:
-    """Return the open sessions of a user."""
-    return [
-        session
-        for session in Session.objects.all().iterator()
-        if session.get_decoded().get("_auth_user_id") == str(user.pk)
-    ]
-
-
-def _close_sessions(user: User, *, keep: str = "") -> int:
-    keys = [session.session_key for session in list_sessions(user) if session.session_key != keep]
-    Session.objects.filter(session_key__in=keys).delete()
-    return len(keys)

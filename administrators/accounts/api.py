@@ -15,7 +15,7 @@ from pydantic import AliasChoices, Field
 
 from administrators.accounts import accounts, limits, setup_links, tables
 from administrators.accounts.roles import ADMINISTER, ROLES
-from administrators.login import lockout
+from administrators.login import lockout, sessions
 from administrators.login import second_factor as login_second_factor
 from administrators.models import Administrator, roles_of
 from console.rest.api import Page, Paging, RequestBody, Text, get_by_number, paginate, require
@@ -90,7 +90,7 @@ class AdministratorDetails(AdministratorOut):
     @staticmethod
     def resolve_sessions(user: Any) -> int:
         """Return the number of open sessions."""
-        return len(accounts.list_sessions(user))
+        return len(sessions.list_sessions(user))
 
     @staticmethod
     def resolve_tokens(user: Any) -> list[str]:
@@ -180,7 +180,8 @@ def create_administrator(request: Any, response: HttpResponse, body: NewAdminist
     """Create an administrator. The setup link is returned only once and expires after 24 hours."""
     new = accounts.NewAdministrator(body.name, body.email, list(body.roles), body.login_method)
     limits.check_may_grant(request, new.roles)
-    user, text = accounts.create_administrator(new, by=request.user.username, now=timezone.now())
+    by, now = request.user, timezone.now()
+    user, text = accounts.create_administrator(new, by=by.username, now=now, requested_by=by)
     return Status(201, _build_credentials(request, response, user, link=text))
 
 
@@ -219,7 +220,7 @@ def set_roles(request: Any, administrator_id: str, body: RolesBody) -> Any:
     user = _get_user(administrator_id)
     limits.check_may_manage(request, user)
     limits.check_may_grant(request, body.roles)
-    accounts.set_roles(user.pk, list(body.roles), by=request.user)
+    accounts.set_roles(user.pk, list(body.roles), by=request.user, now=timezone.now())
     return _get_user(administrator_id)
 
 
@@ -254,7 +255,7 @@ def create_temporary_password(request: Any, response: HttpResponse, administrato
     """Create a temporary password for one login. The current password stops working."""
     user = _get_user(administrator_id)
     limits.check_may_manage(request, user)
-    password = accounts.create_temporary_password(user.pk, by=request.user)
+    password = accounts.create_temporary_password(user.pk, by=request.user, now=timezone.now())
     return _build_credentials(request, response, user, password=password)
 
 
@@ -294,5 +295,5 @@ _add_action(
 _add_action(
     "reset-second-factor",
     ("Reset two-factor authentication for an administrator who has lost their authenticator."),
-    accounts.reset_second_factor,
+    lambda pk, by: accounts.reset_second_factor(pk, by=by, now=timezone.now()),
 )

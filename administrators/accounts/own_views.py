@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from administrators.accounts import accounts, setup_links
 from administrators.accounts.forms import ChangePassword, CodeForm, ConfirmForm
 from administrators.accounts.roles import RIGHTS, roles_with
-from administrators.login import login
+from administrators.login import login, sessions
 from administrators.login import second_factor as login_second_factor
 from administrators.models import SecondFactor, roles_of
 from console.access.reauthentication import is_recently_authenticated, uses_oidc
@@ -45,7 +45,7 @@ def show_security(request: Request) -> HttpResponse:
         "has_factor": login_second_factor.is_on(request.user),
         "codes_left": request.user.recovery_codes.filter(used_at=None).count(),
         "account": getattr(request.user, "administrator", None),
-        "sessions": len(accounts.list_sessions(request.user)),
+        "sessions": len(sessions.list_sessions(request.user)),
     }
     return render(request, "administrators/security.html", context)
 

@@ -12,6 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from console.access import api_tokens
+from faults import Invalid
 
 ADMINISTER = "people.administer"
 RIGHTS = api_tokens.RIGHTS
@@ -78,3 +79,10 @@ def rights_of(keys: Iterable[str]) -> set[str]:
 def roles_with(right: str) -> list[Role]:
     """Return the roles that grant a right."""
     return [role for role in ROLES if right in role.rights]
+
+
+def check_roles(roles: Iterable[str]) -> None:
+    """Raise Invalid if there are no roles or one of them is unknown."""
+    unknown = [role for role in roles if role not in BY_KEY]
+    if unknown or not list(roles):
+        raise Invalid("Select at least one role. Nothing was changed.", field="roles")

@@ -13,7 +13,9 @@ from django.db import transaction
 from django.urls import reverse
 
 from administrators.models import Administrator, SetupLink
+from administrators.protection import account_macs
 from audit.models import Entry
+from audit.rows import alarms
 from faults import Invalid, NotFound
 
 BYTES = 32
@@ -54,13 +56,14 @@ def end_first_access(user: User) -> None:
     if Administrator.objects.filter(user=user, must_change_password=True).exists():
         user.set_unusable_password()
         user.save(update_fields=["password"])
+        account_macs.stamp(user.pk)
 
 
 def find_link(text: str, *, now: datetime) -> SetupLink:
     """Return the usable setup link with this text; raise NotFound otherwise."""
     usable = SetupLink.objects.usable(now).select_related("user")
     link = usable.filter(digest=_digest(text)).first()
-    if link is None:
+    if link is None or not alarms.is_authentic(link):
         raise NotFound(
             "This setup link is not valid. It has already been used, has "
             "expired, or has been replaced.",
@@ -101,9 +104,11 @@ def check_password(password: str, user: User) -> None:
 
 
 def _store(user: User, password: str) -> None:
+    account_macs.check(user.pk)
     user.set_password(password)
     user.save(update_fields=["password"])
     Administrator.objects.update_or_create(user=user, defaults={"must_change_password": False})
+    account_macs.stamp(user.pk)
 
 
 def _digest(text: str) -> str:

@@ -21,7 +21,8 @@ from administrators.accounts import accounts, limits, setup_links
 from administrators.accounts import tables as accounts_tables
 from administrators.accounts.forms import ConfirmForm, NewAdministratorForm, RolesForm
 from administrators.accounts.roles import ADMINISTER, RIGHTS, ROLES
-from administrators.login import lockout, second_factor
+from administrators.approvals import role_requests
+from administrators.login import lockout, second_factor, sessions
 from administrators.models import Administrator, Policies, roles_of
 from console.pages import tables as pages_tables
 from console.pages.responses import (
@@ -74,10 +75,11 @@ def show_administrator(request: Request, pk: int) -> HttpResponse:
         "rights": [label for right, label in RIGHTS.items() if shown.has_perm(right)],
         "account": getattr(shown, "administrator", None),
         "has_factor": second_factor.is_on(shown),
-        "sessions": len(accounts.list_sessions(shown)),
+        "sessions": len(sessions.list_sessions(shown)),
         "tokens": shown.api_tokens.usable(now).order_by("name"),
         "link": shown.setup_links.usable(now).first(),
         "is_self": shown == request.user,
+        "pending": role_requests.find_request(shown, now),
         "failures": lockout.count_failures(shown.username, now),
         "is_locked": lockout.is_locked(shown.username, now),
     }
@@ -102,7 +104,7 @@ def create_administrator(request: Request) -> HttpResponse:
         with show_faults_on(form):
             limits.check_may_grant(request, new.roles)
             user, text = accounts.create_administrator(
-                new, by=request.user.username, now=timezone.now()
+                new, by=request.user.username, now=timezone.now(), requested_by=request.user
             )
         if not form.errors:
             return _show_credentials(request, user, link=text)
@@ -182,7 +184,7 @@ ACTIONS = {
             "the recovery codes. Verify the administrator's identity through "
             "another channel first."
         ),
-        accounts.reset_second_factor,
+        lambda pk, by: accounts.reset_second_factor(pk, by=by, now=timezone.now()),
         gettext_lazy("The second factor of %s has been removed."),
     ),
 }
@@ -203,22 +205,24 @@ def run_action(request: Request, pk: int, name: str) -> HttpResponse:
                 limits.check_may_manage(request, shown)
             action.run(pk, by=request.user)
         if not form.errors:
-            return close_dialog(request, _page(pk), message=str(action.message) % shown.username)
-    return _confirm(request, form, shown, action.label, action.text)
+            return close_dialog(request, get_page(pk), message=str(action.message) % shown.username)
+    return confirm(request, form, shown, action.label, action.text)
 
 
-def _confirm(request: Request, form: Any, shown: User, label: Any, text: Any) -> HttpResponse:
+def confirm(request: Request, form: Any, shown: User, label: Any, text: Any) -> HttpResponse:
+    """Show the dialog that confirms an action on an administrator."""
     context = {
         "title": f"{label}: {shown.username}",
         "label": label,
         "text": text,
         "here": request.path,
-        "back": _page(shown.pk),
+        "back": get_page(shown.pk),
     }
     return render_dialog(request, "console/confirm.html", context, form=form)
 
 
-def _page(pk: int) -> str:
+def get_page(pk: int) -> str:
+    """Return the path of the page of an administrator."""
     return reverse("administrators:administrator", args=[pk])
 
 
@@ -234,15 +238,17 @@ def edit_roles(request: Request, pk: int) -> HttpResponse:
         with show_faults_on(form):
             limits.check_may_manage(request, shown)
             limits.check_may_grant(request, form.cleaned_data["roles"])
-            accounts.set_roles(pk, form.cleaned_data["roles"], by=request.user)
+            accounts.set_roles(pk, form.cleaned_data["roles"], by=request.user, now=timezone.now())
         if not form.errors:
             message = _("The roles of %s have been changed.") % shown.username
-            return close_dialog(request, _page(pk), message=message)
+            if role_requests.find_request(shown, timezone.now()) is not None:
+                message = _("Roles of %s are waiting for a second administrator.") % shown.username
+            return close_dialog(request, get_page(pk), message=message)
     context = {
         "title": _("Roles of %s") % shown.username,
         "here": request.path,
         "roles": ROLES,
-        "back": _page(pk),
+        "back": get_page(pk),
     }
     return render_dialog(request, f"{FOLDER}roles.html", context, form=form)
 
@@ -277,7 +283,9 @@ def _create_credentials(request: Request, pk: int, label: str, text: str) -> Htt
                     pk, by=request.user, now=timezone.now()
                 )
             else:
-                credentials["password"] = accounts.create_temporary_password(pk, by=request.user)
+                credentials["password"] = accounts.create_temporary_password(
+                    pk, by=request.user, now=timezone.now()
+                )
         if not form.errors:
             return _show_credentials(request, shown, **credentials)
-    return _confirm(request, form, shown, label, text)
+    return confirm(request, form, shown, label, text)

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
+from administrators.protection import account_macs
 from audit.models import Entry
 from console.access import api_tokens
 from console.models import ApiToken
@@ -27,6 +28,7 @@ def create_token(
     Raises Forbidden if the user does not have one of the rights. A token that is created with the
     token `parent` is revoked together with it.
     """
+    Entry.objects.lock_checkpoint()
     if parent is not None:
         _lock(parent)
     excess = [
@@ -48,6 +50,7 @@ def create_token(
                 rights=sorted(rights),
                 expires_at=expires_at,
             )
+            account_macs.stamp_token(token)
     except IntegrityError as error:
         raise Conflict(
             f"You already have a token named {name}. Nothing was changed.",
@@ -70,6 +73,7 @@ def revoke_token(user: User, pk: int, *, now: datetime, using: ApiToken | None =
     Raises NotFound for a token of another user. With the token `using`, only this token and the
     tokens that were created with it can be revoked.
     """
+    Entry.objects.lock_checkpoint()
     token = ApiToken.objects.select_for_update().filter(user=user, pk=pk, revoked_at=None).first()
     if token is None:
         raise NotFound("The token was not found.")

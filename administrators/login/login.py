@@ -13,6 +13,7 @@ from django.utils import timezone
 from administrators.accounts.roles import rights_of
 from administrators.login import second_factor
 from administrators.models import Policies, roles_of
+from administrators.protection import account_macs
 from audit.chain.actor import acting_as
 from audit.models import Entry, EntryLimit
 from console.access.reauthentication import record_authentication
@@ -123,18 +124,31 @@ class PasswordBackend(ModelBackend):
         self, request: Any, username: Any = None, password: Any = None, **kwargs: Any
     ) -> Any:
         """Return the user, None if the name or password is wrong."""
-        return super().authenticate(request, username=username, password=password, **kwargs)
+        known = User.objects.filter(username=username).first()
+        user = super().authenticate(request, username=username, password=password, **kwargs)
+        if user is not None and known is not None and user.password != known.password:
+            # Django has hashed the password again with stronger parameters.
+            account_macs.stamp(user.pk)
+        return user
+
+    def user_can_authenticate(self, user: Any) -> bool:
+        """Return True for an active user whose account was not altered in the database."""
+        return super().user_can_authenticate(user) and account_macs.is_authentic(user)
 
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
         """Return the rights of an active user."""
         own: set[str] = super().get_all_permissions(user_obj, obj)
         if not own and not user_obj.is_active:
             return set()
+        if own and not user_obj.is_superuser:
+            own = account_macs.filter_rights(user_obj, own)
         return own | rights_of(role.key for role in roles_of(user_obj))
 
     def get_user(self, user_id: Any) -> Any:
         """Return an active user with the related rows that every page needs, in one query."""
-        users = User.objects.select_related("administrator", "second_factor", "preferences")
+        users = User.objects.select_related(
+            "administrator", "account_mac", "second_factor", "preferences"
+        )
         user = users.filter(pk=user_id).first()
         return user if user is not None and self.user_can_authenticate(user) else None
 

@@ -19,6 +19,7 @@ from joserfc.errors import JoseError
 from administrators.accounts import accounts
 from administrators.accounts.roles import BY_KEY
 from administrators.models import Administrator, roles_of
+from administrators.protection import account_macs
 from faults import Fault, Forbidden, Unavailable
 
 TIMEOUT_SECONDS = 5
@@ -143,12 +144,14 @@ def get_or_create_administrator(identity: Identity, *, now: datetime) -> User:
         )
     if not user.is_active:
         raise NotAnAdministrator(f"The account {user.username} is deactivated.")
-    return _update_roles(user, identity)
+    return _update_roles(user, identity, now)
 
 
 def _find_bound(identity: Identity) -> User | None:
     bound = Administrator.objects.filter(subject=identity.subject, login_method=LoginMethod.OIDC)
     found = bound.select_related("user").first()
+    if found is not None:
+        account_macs.check(found.pk)
     return found.user if found is not None else None
 
 
@@ -158,8 +161,12 @@ def _bind_expected(identity: Identity) -> User | None:
         user__username__iexact=identity.name, login_method=LoginMethod.OIDC, subject=""
     )
     found = unbound.select_related("user").first() if identity.name else None
-    if found is None or not unbound.filter(pk=found.pk).update(subject=identity.subject):
+    if found is None:
         return None
+    account_macs.check(found.pk)
+    if not unbound.filter(pk=found.pk).update(subject=identity.subject):
+        return None
+    account_macs.stamp(found.pk)
     return found.user
 
 
@@ -170,17 +177,18 @@ def _create(identity: Identity, now: datetime) -> User | None:
     new = accounts.NewAdministrator(identity.name, identity.email, identity.roles, LoginMethod.OIDC)
     user, _link = accounts.create_administrator(new, by=settings.OIDC_NAME, now=now)
     Administrator.objects.filter(user=user).update(subject=identity.subject)
+    account_macs.stamp(user.pk)
     return user
 
 
-def _update_roles(user: User, identity: Identity) -> User:
+def _update_roles(user: User, identity: Identity, now: datetime) -> User:
     """Set the roles of the groups if the settings map groups to roles."""
     if not settings.OIDC_ROLES:
         return user
     if not identity.roles:
         raise NotAnAdministrator(f"None of the groups of {user.username} is mapped to a role.")
     if [role.key for role in roles_of(user)] != identity.roles:
-        accounts.set_roles(user.pk, identity.roles, by=user)
+        accounts.set_roles(user.pk, identity.roles, by=None, now=now)
     return User.objects.select_related("administrator").get(pk=user.pk)
 
 

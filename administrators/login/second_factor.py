@@ -72,6 +72,7 @@ def provisioning_uri(factor: SecondFactor) -> str:
 @transaction.atomic
 def confirm_setup(user: User, code: str, *, now: datetime) -> list[str]:
     """Activate the second factor with its first code and return the recovery codes."""
+    Entry.objects.lock_checkpoint()
     factor = SecondFactor.objects.select_for_update().filter(user=user, confirmed_at=None).first()
     if factor is None:
         raise Conflict("There is no two-factor setup to confirm.", action="Start the setup again.")
@@ -101,10 +102,13 @@ def remove_second_factor(user: User) -> None:
 def verify_code(user: User, code: str, *, now: datetime) -> bool:
     """Return True if a code is valid, and mark it as used: no code is accepted twice."""
     code = "".join(code.split()).replace("-", "").upper()
+    is_of_authenticator = code.isascii() and code.isdecimal()
+    if not is_of_authenticator:
+        Entry.objects.lock_checkpoint()
     factor = SecondFactor.objects.select_for_update().filter(user=user).first()
     if factor is None or factor.confirmed_at is None:
         return False
-    if code.isascii() and code.isdecimal():
+    if is_of_authenticator:
         return _verify_limited(factor, code, now)
     unused = RecoveryCode.objects.filter(user=user, digest=_digest(code), used_at=None)
     if not unused.update(used_at=now):

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 LABELS: dict[str, str | Promise] = {
     "accept-finding": _("Finding of a health check accepted"),
     "accept-loss": _("Loss of audit entries accepted"),
+    "accept-row": _("Altered row accepted"),
     "activate-administrator": _("Administrator reactivated"),
     "api-token": _("API token created"),
     "approve-change": _("Change of a server approved"),
@@ -62,6 +63,7 @@ LABELS: dict[str, str | Promise] = {
     "reject-change": _("Change of a server rejected"),
     "release": _("Device released for re-imaging"),
     "remove-deployment-stage": _("Deployment stage removed"),
+    "remove-row": _("Altered row deleted"),
     "remove-target": _("Notification target removed"),
     "replicate-now": _("Replication requested"),
     "request-change": _("Change of a server requested"),
@@ -70,6 +72,8 @@ LABELS: dict[str, str | Promise] = {
     "revoke-api-tokens": _("API tokens revoked"),
     "revoke-registration-key": _("Registration key revoked"),
     "rotate-vault-keys": _("Vault keys rotated"),
+    "row-altered": _("Row changed in the database"),
+    "stamp-rows": _("MACs of database rows created"),
     "second-factor-off": _("Second factor removed"),
     "second-factor-on": _("Second factor set up"),
     "set-roles": _("Roles changed"),
@@ -92,6 +96,7 @@ APPROVAL_ACTIONS: dict[str, str | Promise] = {
     "force": _("Force Activation"),
     "move": _("Move CA Role"),
     "restore": _("Restore CA"),
+    "roles": _("Roles of an administrator"),
     "roll-back": _("Roll Back"),
 }
 APPROVAL_EVENTS: dict[str, str | Promise] = {

@@ -1,5 +1,13 @@
 """Models of the audit log, and the base class of models with a state."""
 
+from audit.models.altered_rows import AlteredRow
+from audit.models.authenticated import (
+    AuthenticatedModel,
+    AuthenticatedQuerySet,
+    RowAltered,
+    list_authenticated_models,
+    list_rows,
+)
 from audit.models.entries import (
     GENESIS_DIGEST,
     Checkpoint,
@@ -14,14 +22,20 @@ from audit.models.witnesses import CheckpointMismatch, LossAcceptance
 
 __all__ = [
     "GENESIS_DIGEST",
+    "AlteredRow",
+    "AuthenticatedModel",
+    "AuthenticatedQuerySet",
     "Checkpoint",
     "CheckpointMismatch",
     "Entry",
     "EntryCount",
     "EntryLimit",
     "LossAcceptance",
+    "RowAltered",
     "StatefulModel",
     "StatefulQuerySet",
     "escape_invisible",
     "from_timestamp",
+    "list_authenticated_models",
+    "list_rows",
 ]

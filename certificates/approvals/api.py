@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from ninja import Field, Router, Schema
 
 from administrators.accounts import policies
+from administrators.approvals import role_requests
 from certificates import tasks
 from certificates.approvals import approvals
 from certificates.authority import gates
@@ -36,7 +37,7 @@ class RequestOut(Schema):
     """
 
     id: str
-    kind: Literal["operation", "act", "job", "rules"]
+    kind: Literal["operation", "act", "job", "roles", "rules"]
     title: str
     requested_by: str
     requested_at: datetime
@@ -48,7 +49,7 @@ class RequestOut(Schema):
 @router.get("/confirmations", response=list[RequestOut], auth=CAN_VIEW)
 def list_requests(request: Any) -> Any:
     """List the requests that are waiting for approval by a second administrator."""
-    found = [*_operations(), *_actions(), *_jobs(), *_policies()]
+    found = [*_operations(), *_actions(), *_jobs(), *_roles(), *_policies()]
     return [
         {
             **values,
@@ -85,6 +86,13 @@ def _jobs() -> Iterator[dict[str, Any]]:
     for job in approvals.list_pending_jobs():
         path, title = f"jobs/{job.pk}", job.get_kind_display()
         yield _build_request("job", path, job.pk, title, job.requested_by, job.created_at)
+
+
+def _roles() -> Iterator[dict[str, Any]]:
+    for pending in role_requests.list_requests(timezone.now()):
+        path, title = f"administrators/{pending.user_id}/roles", f"Roles of {pending.user.username}"
+        by, at = pending.requested_by, pending.requested_at
+        yield _build_request("roles", path, pending.user_id, title, by, at)
 
 
 def _policies() -> Iterator[dict[str, Any]]:

@@ -20,6 +20,7 @@ from administrators.accounts.policies import check_second_administrator
 from administrators.models import Policies
 from audit.chain.states import InvalidTransition
 from audit.models import Entry
+from audit.rows import alarms
 from certificates.authority import key_operations
 from certificates.models import Operation, VaultJob
 from certificates.operations import intervention, rollback
@@ -116,12 +117,12 @@ def list_pending_jobs() -> list[VaultJob]:
 def expire_requests(now: datetime) -> None:
     """Expire requests that are too old, or whose activation time has passed."""
     past = Q(created_at__lte=now - REQUEST_LIFETIME) | Q(activates_at__lte=now)
-    for operation in Operation.objects.filter(past, state=OperationState.PROPOSED):
+    proposed = Operation.objects.filter(past, state=OperationState.PROPOSED)
+    for operation in filter(alarms.is_authentic, proposed):
         with suppress(InvalidTransition):
             Operation.objects.transition(operation, OperationState.CANCELING, note=REQUEST_EXPIRED)
-    for job in VaultJob.objects.filter(
-        state=JobState.PROPOSED, created_at__lte=now - REQUEST_LIFETIME
-    ):
+    jobs = VaultJob.objects.filter(state=JobState.PROPOSED, created_at__lte=now - REQUEST_LIFETIME)
+    for job in filter(alarms.is_authentic, jobs):
         with suppress(InvalidTransition):
             withdraw_job(job, now=now, reason=REQUEST_EXPIRED)
 
@@ -191,7 +192,7 @@ def list_pending_actions(now: datetime) -> list[Operation]:
 
 def expire_action_requests(now: datetime) -> None:
     """Expire requested actions that are too old or no longer possible."""
-    for operation in Operation.objects.exclude(requested_action=""):
+    for operation in filter(alarms.is_authentic, Operation.objects.exclude(requested_action="")):
         _expire_action_request(operation, now)
 
 

@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audit.models import Entry
+from audit.rows import alarms
 from certificates.models import Authority, CrossCertificate
 from certificates.models.authority import PKCS11_PREFIX
 from certificates.operations.states import AuthorityState
@@ -95,6 +96,7 @@ def build_stored_key(key: keys.SigningKey, *, authority_id: object, server: Devi
 
 def get_signing_key(authority: Authority) -> keys.SigningKey:
     """Return the key of a CA for signing, or raise KeyNotOnServer."""
+    authority = _load(authority)
     if not authority.has_token_key:
         return open_key(authority)
     own = get_token()
@@ -108,6 +110,7 @@ def get_signing_key(authority: Authority) -> keys.SigningKey:
 
 def open_key(authority: Authority) -> str:
     """Return the decrypted key of a CA, or raise KeyNotOnServer or KeyNotExportable."""
+    authority = _load(authority)
     if authority.has_token_key:
         raise pkcs11.KeyNotExportable(str(NOT_EXPORTABLE))
     ring = zone_keys.get_keyring()
@@ -117,6 +120,13 @@ def open_key(authority: Authority) -> str:
         authority.sealed_key, binding=build_binding(authority.pk, ring.server_id)
     )
     return opened.decode()
+
+
+def _load(authority: Authority) -> Authority:
+    """Return the stored row of a CA. Raises RowAltered if it was changed in the database."""
+    row = Authority.objects.get(pk=authority.pk)
+    alarms.is_authentic(row)
+    return row.check_row_mac()
 
 
 def destroy_key(authority: Authority) -> None:

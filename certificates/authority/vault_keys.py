@@ -53,6 +53,7 @@ def _load_or_create_next_key(path: Path) -> str:
 
 @transaction.atomic
 def _reencrypt(ring: zone_keys.Keyring, vault: str, ca_vault: str, now: datetime) -> int:
+    Entry.objects.lock_checkpoint()
     server = Device.objects.select_for_update().get(pk=ring.server_id)
     if VaultJob.objects.filter(server=server, state=JobState.WAITING).exists():
         raise Conflict(
@@ -63,7 +64,8 @@ def _reencrypt(ring: zone_keys.Keyring, vault: str, ca_vault: str, now: datetime
     for row in ZoneKey.objects.filter(server=server):
         bound = zone_keys.build_binding(zone, row.kind, server.pk)
         row.blob = sealing.seal(ring.decrypt(row.blob, binding=bound), to=vault, binding=bound)
-        row.save(update_fields=["blob"])
+        row.signature = zone_keys.sign_blob(ring.zone_key, binding=bound, blob=row.blob)
+        row.save(update_fields=["blob", "signature"])
         count += 1
     for authority in Authority.objects.filter(certificate_server=server).exclude(sealed_key=""):
         if authority.has_token_key:

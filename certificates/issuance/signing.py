@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
-from audit.models import Entry
+from audit.models import Entry, RowAltered
+from audit.rows import alarms, macs
 from certificates.authority import key_store
 from certificates.issuance.names import build_csr_parameters
 from certificates.models import Authority, FutureCertificate, IssuedCertificate, WorkDuration
@@ -47,6 +49,7 @@ class Intent(NamedTuple):
     csr_pem: str
     parameters: dict[str, Any]
     serial: int
+    is_authentic: bool = True
 
 
 class Outcome(NamedTuple):
@@ -98,7 +101,8 @@ def sign_batch(authority: Authority, *, now: datetime) -> int:
 # Plain SQL, because the overhead of the ORM is significant compared with a P-256 signature.
 # A server that is not approved, or that has left the zone, gets no certificate.
 _SELECT_PENDING = """
-SELECT future.id, device_id, future.generation, csr_pem, csr_parameters
+SELECT future.id, device_id, future.generation, csr_pem, csr_parameters, operation_id,
+  future.row_mac
 FROM certificates_futurecertificate AS future
 JOIN devices_device AS device ON device.guid = future.device_id
 WHERE authority_id = %s AND future.state = 'awaited' AND csr_pem <> ''
@@ -127,9 +131,27 @@ def _load_intents(authority: Authority) -> list[Intent]:
     with connection.cursor() as cursor:
         cursor.execute(_SELECT_PENDING, [_get_db_key(authority), BATCH])
         return [
-            Intent(key, device, generation, pem, json.loads(text or "{}"), new_serial())
-            for key, device, generation, pem, text in cursor.fetchall()
+            Intent(
+                key,
+                device,
+                generation,
+                pem,
+                json.loads(text or "{}"),
+                new_serial(),
+                _is_authentic(device, operation, pem, mac),
+            )
+            for key, device, generation, pem, text, operation, mac in cursor.fetchall()
         ]
+
+
+def _is_authentic(device: Any, operation: Any, csr_pem: str, mac: str) -> bool:
+    """Return True if the server itself sent this CSR to the console (D-170)."""
+    values = {
+        "device": UUID(str(device)),
+        "operation": UUID(str(operation)) if operation else None,
+        "csr_pem": csr_pem,
+    }
+    return macs.is_valid(mac, FutureCertificate._meta.label, values)
 
 
 def _store_serials(authority: Authority, intents: list[Intent], now: datetime) -> None:
@@ -153,8 +175,17 @@ def _sign(issuer: Issuer, intents: list[Intent], validity: issuance.Validity) ->
     Each step runs for the whole batch, which is a third faster than one CSR after the other.
     """
     index = NameIndex.load()
+    devices = Device.objects.in_bulk({UUID(str(intent.device)) for intent in intents})
+    altered = {pk for pk, device in devices.items() if not alarms.is_authentic(device)}
 
-    def check_names(intent: Intent, _: Any) -> None:
+    def check_names(intent: Intent, _result: Any) -> None:
+        if not intent.is_authentic or UUID(str(intent.device)) in altered:
+            raise RowAltered(
+                _(
+                    "The CSR or the record of this server was changed in the database. "
+                    "No certificate was issued."
+                )
+            )
         parameters = intent.parameters
         addresses = parameters["addresses"]
         dns_names = {parameters["common_name"], *parameters["dns_names"]} - {*addresses}
@@ -206,7 +237,7 @@ def _store_certificates(
     ca = _get_db_key(authority)
     ends, at = (connection.ops.adapt_datetimefield_value(moment) for moment in times)
     notes, rows = [], []
-    for intent, pem, _ in signed:
+    for intent, pem, _fault in signed:
         digest = details.get_digest(pem)
         notes.append((digest, ca, f"{intent.serial:x}"))
         rows.append((pem + cross_certificates, digest, ends, at, intent.key, intent.generation))

@@ -9,7 +9,12 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext as _
 
-from audit.models import StatefulModel, StatefulQuerySet
+from audit.models import (
+    AuthenticatedModel,
+    AuthenticatedQuerySet,
+    StatefulModel,
+    StatefulQuerySet,
+)
 from certificates.operations.states import AUTHORITY, AuthorityState
 from devices.models import Device
 from faults import NotFound
@@ -18,7 +23,7 @@ from faults import NotFound
 PKCS11_PREFIX = "pkcs11:"
 
 
-class AuthorityQuerySet(StatefulQuerySet["Authority"]):
+class AuthorityQuerySet(AuthenticatedQuerySet["Authority"], StatefulQuerySet["Authority"]):
     """Queries for certificate authorities by state."""
 
     machine = AUTHORITY
@@ -32,8 +37,13 @@ class AuthorityQuerySet(StatefulQuerySet["Authority"]):
         return found
 
 
-class Authority(StatefulModel):
+class Authority(AuthenticatedModel, StatefulModel):
     """A zone CA. `sealed_key` is encrypted for its certificate server, "" for an external CA."""
+
+    authenticated_fields = (
+        *("guid", "kind", "state", "root_pem", "intermediates_pem", "sha256"),
+        *("certificate_server", "sealed_key", "epoch", "grace_until"),
+    )
 
     class Kind(models.TextChoices):
         """Whether a server of the zone or an external CA issues the certificates."""

@@ -8,8 +8,14 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
-from audit.models import StatefulModel, StatefulQuerySet
+from audit.models import (
+    AuthenticatedModel,
+    AuthenticatedQuerySet,
+    StatefulModel,
+    StatefulQuerySet,
+)
 from certificates.models.authority import Authority
 from certificates.operations.states import JOB, JobState
 from devices.models import Device
@@ -20,18 +26,23 @@ RESULT_KEPT = timedelta(minutes=10)
 APPROVED_RESULT_KEPT = timedelta(hours=24)
 
 
-class JobQuerySet(StatefulQuerySet["VaultJob"]):
+class JobQuerySet(AuthenticatedQuerySet["VaultJob"], StatefulQuerySet["VaultJob"]):
     """Queries for CA key jobs."""
 
     machine = JOB
 
 
-class VaultJob(StatefulModel):
+class VaultJob(AuthenticatedModel, StatefulModel):
     """A CA key job for the worker of one server.
 
     `sealed` contains a passphrase encrypted for the vault key of that server, `payload` an
     uploaded backup, and `result` the encrypted backup to download. All three are cleared later.
     """
+
+    authenticated_fields = (
+        *("guid", "kind", "state", "server", "target", "authority", "requested_by"),
+        *("approved_by", "approved_at", "confirmed_at", "sealed", "payload", "created_at"),
+    )
 
     class Kind(models.TextChoices):
         """The action that created the job."""
@@ -55,12 +66,15 @@ class VaultJob(StatefulModel):
     )
     approved_at = models.DateTimeField(null=True)
     """The time of the approval by a second administrator, if required."""
+    confirmed_at = models.DateTimeField(null=True)
+    confirmation = models.CharField(max_length=64, blank=True, default="", db_default="")
+    """The MAC that `manage.py confirm_job` made on the certificate server (D-172)."""
     sealed = models.TextField(blank=True)
     payload = models.BinaryField(default=b"")
     result = models.BinaryField(default=b"")
     reason = models.TextField(blank=True)
     action = models.TextField(blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
     ended_at = models.DateTimeField(null=True)
 
     objects = JobQuerySet.as_manager()
@@ -77,5 +91,5 @@ class VaultJob(StatefulModel):
 
     def is_overdue(self, now: datetime) -> bool:
         """Return True if the server has not responded within RESPONSE_TIMEOUT."""
-        requested_at = self.approved_at or self.created_at
+        requested_at = self.confirmed_at or self.approved_at or self.created_at
         return self.state == JobState.WAITING and now - requested_at > RESPONSE_TIMEOUT

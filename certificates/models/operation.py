@@ -9,7 +9,12 @@ from typing import ClassVar, Self
 from django.conf import settings
 from django.db import models
 
-from audit.models import StatefulModel, StatefulQuerySet
+from audit.models import (
+    AuthenticatedModel,
+    AuthenticatedQuerySet,
+    StatefulModel,
+    StatefulQuerySet,
+)
 from certificates.models.authority import Authority
 from certificates.operations.states import (
     BLOCKING,
@@ -26,7 +31,7 @@ NEVER_FROZEN = (OperationState.PROPOSED, OperationState.BLOCKED, OperationState.
 CA_KINDS = (metadata.REMINT_CA, metadata.CHANGE_CA)
 
 
-class OperationQuerySet(StatefulQuerySet["Operation"]):
+class OperationQuerySet(AuthenticatedQuerySet["Operation"], StatefulQuerySet["Operation"]):
     """Queries for operations by kind and state."""
 
     machine = OPERATION
@@ -48,8 +53,14 @@ class OperationQuerySet(StatefulQuerySet["Operation"]):
         return self.filter(state__in=IN_PROGRESS)
 
 
-class Operation(StatefulModel):
+class Operation(AuthenticatedModel, StatefulModel):
     """A Change CA, Remint CA, or Remint Certificate operation, in progress or completed."""
+
+    authenticated_fields = (
+        *("guid", "kind", "state", "parameters", "requested_by", "approved_by"),
+        *("requested_action", "action_requested_by", "authority", "future_authority"),
+        *("signing_server", "activates_at", "immediate", "forced"),
+    )
 
     class Kind(models.TextChoices):
         """The action that started the operation."""

@@ -7,7 +7,12 @@ from typing import ClassVar, Self
 
 from django.db import models
 
-from audit.models import StatefulModel, StatefulQuerySet
+from audit.models import (
+    AuthenticatedModel,
+    AuthenticatedQuerySet,
+    StatefulModel,
+    StatefulQuerySet,
+)
 from certificates.models.authority import Authority
 from certificates.models.operation import Operation
 from certificates.operations.states import ACTIVATION_ORDERED, FUTURE, READY, FutureState
@@ -61,7 +66,9 @@ class ServerCertificate(models.Model):
         return now > self.not_after
 
 
-class FutureCertificateQuerySet(StatefulQuerySet["FutureCertificate"]):
+class FutureCertificateQuerySet(
+    AuthenticatedQuerySet["FutureCertificate"], StatefulQuerySet["FutureCertificate"]
+):
     """Queries for future certificates."""
 
     machine = FUTURE
@@ -76,12 +83,15 @@ class FutureCertificateQuerySet(StatefulQuerySet["FutureCertificate"]):
         return self.filter(models.Q(operation__isnull=False) | ~models.Exists(rivals))
 
 
-class FutureCertificate(StatefulModel):
+class FutureCertificate(AuthenticatedModel, StatefulModel):
     """The certificate that a server uses after activation, from its request to its chain.
 
     `operation` is None for the initial certificate of a server. If `generation` increases, the
     agent generates a new key and CSR. With `manual_csr`, the administrator generates the CSR.
     """
+
+    # The other columns are checked when the certificate is signed, or by the server that gets it.
+    authenticated_fields = ("device", "operation", "csr_pem")
 
     device = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="futures")
     operation = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""Notifications about audit entries that are missing, and about accepted losses (D-135)."""
+"""Notifications about missing audit entries (D-135), and about altered rows (D-170)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from audit.models import CheckpointMismatch, Entry
+from audit.rows import alarms
 from devices.witnesses import mismatches
 from notifications.delivery import events
 from notifications.delivery.events import Event
 
 ACCEPTANCE = "accept-loss"
+ROW_ADVICE = "Run manage.py check_rows on a Primary Server. It lists the rows and what to do."
 ADVICE = "Run manage.py verify_audit on a Primary Server. It says what is missing and what to do."
 
 
@@ -51,3 +53,14 @@ def build_acceptance_events(entries: Iterable[Entry]) -> Iterable[Event]:
         facts = {"by": entry.actor, "reason": entry.note, **entry.detail}
         text = f"{title}.\n\nReason: {entry.note}"
         yield Event(events.AUDIT_LOG, get_key(entry), title, text, facts)
+
+
+def build_altered_row_events(entries: Iterable[Entry]) -> Iterable[Event]:
+    """Return an event for each row that was changed in the database, and not by ZCC."""
+    for entry in entries:
+        if entry.action != alarms.ACTION:
+            continue
+        title = f"The record of {entry.note} was changed in the database, and not by ZCC"
+        facts = {"row": entry.subject, "name": entry.note, "at": entry.at.isoformat()}
+        text = f"{title}.\n\n{ROW_ADVICE}"
+        yield Event(events.ALTERED_ROW, get_key(entry), title, text, facts)

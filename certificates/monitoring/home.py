@@ -15,6 +15,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from administrators.accounts import policies
+from administrators.approvals import role_requests
+from audit.models import AlteredRow
 from certificates.authority.views import PageStatus, get_page_status
 from certificates.issuance import names
 from certificates.models import Authority, FutureCertificate
@@ -31,6 +33,7 @@ from devices.models import Device
 from devices.witnesses import mismatches
 
 VIEW_AUDIT_LOG = "ledger.view_entry"
+MAX_ALTERED_ROWS = 5
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ def home(request: ZoneRequest) -> HttpResponse:
         "attention_items": [
             *_get_worker_items(now),
             *_get_audit_items(),
+            *_get_altered_row_items(),
             *_get_approval_items(status, now),
             *_get_authority_items(status, now),
             *_get_server_items(numbers, without=("expired",) if has_expired else ()),
@@ -112,6 +116,16 @@ def _get_audit_items() -> list[AttentionItem]:
     ]
 
 
+def _get_altered_row_items() -> list[AttentionItem]:
+    """Return an item if rows were changed in the database, until an administrator has decided."""
+    rows = AlteredRow.objects.all()[:MAX_ALTERED_ROWS]
+    text = _(
+        "The record of %s was changed in the database, and not by ZCC. It is not used. Run "
+        "manage.py check_rows on a Primary Server."
+    )
+    return [AttentionItem("bad", text % row.name, reverse("audit:audit")) for row in rows]
+
+
 def _get_approval_items(status: PageStatus, now: datetime) -> list[AttentionItem]:
     """Return the requests that are waiting for approval by a second administrator."""
     page = reverse("certificates:page")
@@ -126,6 +140,9 @@ def _get_approval_items(status: PageStatus, now: datetime) -> list[AttentionItem
                 "warn", text % f"{operation.name}: {operation.requested_action_label}", url
             )
         )
+    for pending in role_requests.list_requests(now):
+        url = reverse("administrators:administrator", args=[pending.user_id])
+        items.append(AttentionItem("warn", text % (_("Roles of %s") % pending.user.username), url))
     if policies.get_turn_off_request(now) is not None:
         url = reverse("administrators:approve_turn_off")
         items.append(

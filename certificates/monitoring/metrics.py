@@ -14,6 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
+from audit.models import AlteredRow
 from certificates.models import (
     Authority,
     FutureCertificate,
@@ -204,6 +205,11 @@ def _collect_devices(now: datetime) -> Iterable[Metric]:
         "devices_with_unknown_root",
         "Number of registered devices that trust a root the zone never issued.",
         [({}, Device.objects.filter(tables.with_unknown_root()).count())],
+    )
+    yield _build_gauge(
+        "altered_rows",
+        "Number of database rows that were changed outside ZCC, until an administrator decides.",
+        [({}, AlteredRow.objects.count())],
     )
     try:
         count = count_devices_without_contact(Zone.objects.get_zone(), now)

@@ -15,6 +15,7 @@ from typing import Any
 from django.db import transaction
 
 from audit.models import Checkpoint, CheckpointMismatch, Entry
+from audit.rows import alarms
 from certificates.approvals import approvals
 from certificates.issuance import expiry
 from certificates.models import Operation, VaultJob
@@ -56,7 +57,10 @@ PHRASE_BY_STATE = {
 AWAITS_APPROVAL = "is waiting for approval by a second administrator"
 # Audit actions that request an approval: for an operation, and for a CA key operation.
 REQUESTED_ACTIONS = {f"ask-{act}": label for act, label in approvals.LABELS.items()}
-REQUESTED_KEY_OPERATIONS = {f"ask-{kind.value}": kind.label for kind in VaultJob.Kind}
+REQUESTED_KEY_OPERATIONS = {
+    **{f"ask-{kind.value}": kind.label for kind in VaultJob.Kind},
+    "ask-roles": "Roles of an administrator",
+}
 # Audit actions of attacks on the account of an administrator.
 LOGIN_ACTIONS = {
     "login-delayed": "Many failed logins for %s. Further attempts are delayed.",
@@ -66,6 +70,7 @@ AUDIT_ACTIONS = (
     *("start", "move", unknown_roots.ACTION, *LOGIN_ACTIONS),
     *(
         audit_events.ACCEPTANCE,
+        alarms.ACTION,
         *device_events.DECISIONS,
         *REQUESTED_ACTIONS,
         *REQUESTED_KEY_OPERATIONS,
@@ -104,6 +109,7 @@ def create_notifications(now: datetime) -> None:
         *device_events.build_decision_events(entries),
         *device_events.build_unknown_root_events(entries),
         *audit_events.build_acceptance_events(entries),
+        *audit_events.build_altered_row_events(entries),
         *audit_events.build_mismatch_events(now=now),
     ):
         delivery.enqueue(event, now=now)

@@ -130,6 +130,7 @@ class JobState(models.TextChoices):
 
     PROPOSED = "proposed", "Waiting for second administrator"
     WAITING = "waiting", "Waiting for the server"
+    CONFIRMING = "confirming", "Waiting for confirmation on the certificate server"
     DONE = "done", "Done"
     FAILED = "failed", "Failed"
     EXPIRED = "expired", "No response"
@@ -139,7 +140,10 @@ JOB = StateMachine(
     "The job",
     {
         JobState.PROPOSED: (JobState.WAITING, JobState.EXPIRED),
-        JobState.WAITING: (JobState.DONE, JobState.FAILED, JobState.EXPIRED),
+        JobState.WAITING: (
+            *(JobState.CONFIRMING, JobState.DONE, JobState.FAILED, JobState.EXPIRED),
+        ),
+        JobState.CONFIRMING: (JobState.WAITING, JobState.EXPIRED),
         JobState.DONE: (),
         JobState.FAILED: (),
         JobState.EXPIRED: (),

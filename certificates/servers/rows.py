@@ -21,7 +21,6 @@ from systemupdates.models import Assignment
 from systemupdates.updates.states import ERRORS, AssignmentState
 
 FAILED_STATES = (FutureState.CREATE_FAILED, FutureState.CSR_FAILED)
-FAILED_UPDATE_STATES = (AssignmentState.FAILED, AssignmentState.NEEDS_CRT)
 HINTS = {
     FutureState.AWAITED: gettext_lazy("when the server receives the update"),
     FutureState.CSR_GENERATED: gettext_lazy("have the CSR signed, then import the certificate"),
@@ -106,7 +105,7 @@ class ServerRow:
         """Return True if there are failure details to show."""
         future = self.future is not None and self.future.state in FAILED_STATES
         return future or (
-            self.assignment is not None and self.assignment.state in FAILED_UPDATE_STATES
+            self.assignment is not None and self.assignment.state in ERRORS
         )
 
     @property

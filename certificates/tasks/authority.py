@@ -9,6 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit.chain.states import InvalidTransition
+from audit.rows import alarms
+from certificates.approvals import confirmations, job_checks
 from certificates.authority import backup_import, key_jobs, key_store
 from certificates.issuance import renewal, signing
 from certificates.models import Authority, VaultJob
@@ -54,6 +56,11 @@ def run_key_job(job_id: str) -> None:
     """Move, back up, or restore the CA on the server whose key vault is needed."""
     logs.add_log_context(job=job_id)
     job = VaultJob.objects.select_related("authority", "server", "target").get(pk=job_id)
+    if not job_checks.is_authentic(job):
+        return
+    with suppress(InvalidTransition):
+        if confirmations.hold_unconfirmed(job):
+            return
     run = backup_import.run if job.kind == VaultJob.Kind.ADOPT else key_jobs.run
     with suppress(InvalidTransition):
         run(job, now=timezone.now())
@@ -64,8 +71,9 @@ def run_key_job(job_id: str) -> None:
 def distribute_zone_keys() -> None:
     """Encrypt the zone keys for Primary Servers that do not have them yet."""
     for server in get_servers_without_zone_keys():
-        with transaction.atomic():
-            zone_keys.get_keyring().share_with(server)
+        if alarms.is_authentic(server):
+            with transaction.atomic():
+                zone_keys.get_keyring().share_with(server)
 
 
 @shared_task
@@ -73,7 +81,7 @@ def distribute_zone_keys() -> None:
 def retire_roots_and_renew() -> None:
     """Retire roots after their grace period, and renew server certificates that expire soon."""
     now = timezone.now()
-    for old in roots.list_due_roots(now):
+    for old in filter(alarms.is_authentic, roots.list_due_roots(now)):
         with suppress(InvalidTransition):
             roots.retire_root(old, now=now)
     servers = renewal.list_due_servers(now)

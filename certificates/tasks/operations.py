@@ -13,6 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit.chain.states import InvalidTransition
+from audit.rows import alarms
 from certificates.models import FutureCertificate, Operation
 from certificates.operations import preparation, scheduler
 from certificates.operations.states import OperationState
@@ -31,6 +32,8 @@ def prepare_operation(operation_id: str) -> None:
     operation = Operation.objects.select_related(
         "authority", "signing_server", "future_authority"
     ).get(pk=operation_id)
+    if not alarms.is_authentic(operation):
+        return
     # Another worker was faster, or the operation was canceled: the row is already up to date.
     with suppress(InvalidTransition):
         try:
@@ -54,6 +57,8 @@ def advance_operation(operation_id: str) -> None:
     operation = Operation.objects.select_related("update", "authority", "future_authority").get(
         pk=operation_id
     )
+    if not alarms.is_authentic(operation):
+        return
     before = operation.state
     # Another worker was faster: the row is already up to date.
     with suppress(InvalidTransition):

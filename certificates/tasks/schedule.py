@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from audit.chain import omissions
 from audit.chain.states import InvalidTransition
-from certificates.approvals import approvals
+from audit.rows import alarms
+from certificates.approvals import approvals, confirmations
 from certificates.authority import key_jobs, key_operations, key_store
 from certificates.issuance import renewal, requests, signing
 from certificates.models import Authority, Operation, VaultJob
@@ -35,6 +36,7 @@ def schedule_work() -> None:
     health.record_heartbeat(now)
     approvals.expire_requests(now)
     approvals.expire_action_requests(now)
+    confirmations.expire_unconfirmed(now)
     omissions.record_summaries(now)
     lifecycle.withdraw_unneeded_content()
     for operation in Operation.objects.in_progress().select_related(
@@ -93,7 +95,9 @@ def _schedule_server_work() -> None:
 
 def _schedule_key_jobs() -> None:
     key_operations.delete_expired_results(timezone.now())
-    for job in VaultJob.objects.open().exclude(state=JobState.PROPOSED):
+    for job in VaultJob.objects.filter(state=JobState.WAITING):
+        if not alarms.is_authentic(job):
+            continue
         if job.is_overdue(timezone.now()):
             with suppress(InvalidTransition):
                 key_jobs.expire(job, now=timezone.now())

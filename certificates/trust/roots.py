@@ -17,6 +17,7 @@ from functools import lru_cache
 from django.db import transaction
 from django.db.models import QuerySet
 
+from audit.rows import alarms
 from certificates.models import Authority, Operation
 from certificates.operations.distribution import announce_trust_change
 from certificates.operations.states import AuthorityState, OperationState
@@ -93,16 +94,25 @@ ANNOUNCED_STATES = (OperationState.ASSIGNED, OperationState.BLOCKED, OperationSt
 
 
 def build_trust() -> messages.Trust:
-    """Return the current, old, and future roots for devices, as PEM."""
-    found = Authority.objects.filter(state__in=(AuthorityState.CURRENT, AuthorityState.GRACE))
-    roots = {authority.state: authority for authority in found if authority.state == "current"}
-    announced = (
-        Operation.objects.of_ca()
-        .filter(state__in=ANNOUNCED_STATES, future_authority__state=AuthorityState.FUTURE)
-        .values_list("future_authority__root_pem", flat=True)
-    )
+    """Return the current, old, and future roots for devices, as PEM.
+
+    Rows that were changed in the database are excluded (D-170). Raises RowAltered if the row of the
+    zone CA is one of them.
+    """
+    states = (AuthorityState.CURRENT, AuthorityState.GRACE, AuthorityState.FUTURE)
+    stored = Authority.objects.filter(state__in=states)
+    roots = {authority.pk: authority for authority in stored if alarms.is_authentic(authority)}
+    current = [a for a in roots.values() if a.state == AuthorityState.CURRENT]
+    announced = Operation.objects.of_ca().filter(state__in=ANNOUNCED_STATES)
+    pending = [
+        roots[operation.future_authority_id]
+        for operation in announced
+        if operation.future_authority_id in roots and alarms.is_authentic(operation)
+    ]
+    if not current:
+        Authority.objects.current().check_row_mac()
     return messages.Trust(
-        current=roots[AuthorityState.CURRENT].root_pem,
-        in_grace=[a.root_pem for a in found if a.state == AuthorityState.GRACE],
-        pending=list(announced),
+        current=current[0].root_pem,
+        in_grace=[a.root_pem for a in roots.values() if a.state == AuthorityState.GRACE],
+        pending=[a.root_pem for a in pending if a.state == AuthorityState.FUTURE],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+from audit.rows import alarms
 from certificates.trust import roots
 from devices.identity import zone_keys
 from devices.models import Device, Zone
@@ -49,10 +50,14 @@ def _sign(guid: str, revision: int, period: int) -> Envelope:
 
 
 def list_server_addresses() -> list[messages.ServerAddress]:
-    """Return the addresses of the zone's servers: Primary Servers, then satellites."""
+    """Return the addresses of the zone's servers: Primary Servers, then satellites.
+
+    Servers whose rows were changed in the database are excluded (D-170).
+    """
     rows = Device.objects.registered().exclude(role=messages.MANAGED).order_by("role", "name")
     order = {role: number for number, role in enumerate(messages.ROLES)}
-    found = sorted(rows, key=lambda device: (order[device.role], device.name))
+    authentic = filter(alarms.is_authentic, rows)
+    found = sorted(authentic, key=lambda device: (order[device.role], device.name))
     return [device.get_server_address() for device in found]
 
 

@@ -67,12 +67,22 @@ def token_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+_checks: list[Callable[[ApiToken], bool]] = []
+
+
+def set_token_check(check: Callable[[ApiToken], bool]) -> None:
+    """Set the function that returns True if a token and its user were not altered."""
+    _checks[:] = [check]
+
+
 def find_token(text: str, now: datetime) -> ApiToken | None:
     """Return the usable token with this text and store its last use; None if there is none."""
     if not text.startswith(PREFIX):
         return None
-    usable = ApiToken.objects.usable(now).select_related("user")
+    usable = ApiToken.objects.usable(now).select_related("user__administrator", "user__account_mac")
     token = usable.filter(digest=token_digest(text)).first()
+    if token is not None and not all(check(token) for check in _checks):
+        return None
     if token is not None and (
         not token.last_used_at or now - token.last_used_at >= LAST_USED_INTERVAL
     ):

@@ -21,6 +21,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audit.models import Entry
+from audit.rows import macs
+from devices.identity.key_pin import KeyPin, build_signed_text
 from devices.models import Device, Zone, ZoneKey
 from faults import Fault, Unavailable
 from pki.errors import CannotOpen
@@ -40,11 +42,21 @@ class ZoneKeysUnavailable(Unavailable):
     )
 
 
+class ReplacedZoneKey(ZoneKeysUnavailable):
+    """The database contains another key in place of a zone key."""
+
+    action = gettext_lazy(
+        "Treat it as an attack. Restore the zone keys of this server from a backup of the "
+        "database. No key that was replaced is used."
+    )
+
+
 class Keyring:
     """The keys of the Primary Server with this data directory."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.pin = KeyPin(home)
 
     @cached_property
     def server_id(self) -> UUID:
@@ -63,12 +75,28 @@ class Keyring:
     @cached_property
     def zone_key(self) -> str:
         """Return the private zone key (Base64 of 32 bytes). Never log or store it."""
-        return self._zone_key(ZoneKey.Kind.SIGNING).decode()
+        key = self._zone_key(ZoneKey.Kind.SIGNING).decode()
+        known = self.pin.zone_public_key
+        if known and protection_zone_key.get_public_key(key) != known:
+            raise ReplacedZoneKey(_("The zone key in the database is not the one of this zone."))
+        return key
 
     @cached_property
     def master(self) -> bytes:
         """Return the zone master key, from which device secrets are derived."""
-        return self._zone_key(ZoneKey.Kind.MASTER)
+        master = self._zone_key(ZoneKey.Kind.MASTER)
+        if not self.pin.has_earlier_file:
+            self.pin.create(master)
+        if not self.pin.accepts(master):
+            raise ReplacedZoneKey(
+                _("The zone master key in the database is not the one that this server has used.")
+            )
+        return master
+
+    @cached_property
+    def row_key(self) -> bytes:
+        """Return the key of the MACs of database rows (D-170)."""
+        return macs.derive_key(self.master)
 
     @cached_property
     def _shared(self) -> sealing.VaultKey:
@@ -112,8 +140,18 @@ class Keyring:
         """Return a MAC (hexadecimal) that only Primary Servers can create and verify."""
         return hmac.new(self.master, f"{purpose}|{text}".encode(), "sha256").hexdigest()
 
+    def get_ca_mac(self, purpose: str, text: str) -> str:
+        """Return a MAC (hexadecimal) with the CA vault key, which the web process cannot read."""
+        path = server_files.ca_vault_key_path(self.home)
+        try:
+            key = sealing.read_private_file(path)
+        except Fault as fault:
+            raise ZoneKeysUnavailable(fault.explanation, action=fault.action) from fault
+        return hmac.new(key.encode(), f"{purpose}|{text}".encode(), "sha256").hexdigest()
+
     def share_with(self, to: Device) -> None:
-        """Store the zone keys, encrypted for another Primary Server."""
+        """Store the zone keys, encrypted for another Primary Server. Raises RowAltered."""
+        to.check_row_mac()
         zone = Zone.objects.get_zone()
         store_zone_keys(zone, to, signing_key=self.zone_key, master=self.master)
 
@@ -124,9 +162,12 @@ class Keyring:
             raise ZoneKeysUnavailable(
                 _("The zone keys have not been encrypted for this server yet.")
             )
-        return self._decrypt(
-            server_files.VAULT_KEY, row.blob, build_binding(zone, kind, self.server_id)
-        )
+        binding = build_binding(zone, kind, self.server_id)
+        if not self.pin.is_signed(row.signature, binding=binding, blob=row.blob):
+            raise ReplacedZoneKey(
+                _("A zone key in the database is not signed by the zone that this server joined.")
+            )
+        return self._decrypt(server_files.VAULT_KEY, row.blob, binding)
 
     def _decrypt(self, name: str | Path, blob: str, binding: str) -> bytes:
         try:
@@ -146,6 +187,23 @@ class Keyring:
             return sealing.open_sealed(blob, private=private, binding=binding)
 
 
+def get_row_key() -> macs.RowKey | None:
+    """Return the key of the MACs of rows, or None if this host does not belong to a zone.
+
+    Raises ZoneKeysUnavailable if the zone keys cannot be decrypted: then no row is written.
+    """
+    ring = get_keyring()
+    if not ring.pin.exists and not (ring.home / "device.json").exists():
+        return None
+    return macs.RowKey(ring.row_key, required=ring.pin.exists)
+
+
+def sign_blob(zone_key: str, *, binding: str, blob: str) -> str:
+    """Return the signature of the zone key (Base64) over an encrypted zone key and its row."""
+    signature = protection_zone_key.sign(zone_key, build_signed_text(binding, blob))
+    return base64.b64encode(signature).decode()
+
+
 def get_next_key_path(path: Path) -> Path:
     """Return the path of the next vault key during a key rotation."""
     return path.with_name(f"{path.name}.next")
@@ -158,10 +216,12 @@ def build_binding(zone: Zone, kind: str, server: UUID) -> str:
 
 def store_zone_keys(zone: Zone, to: Device, *, signing_key: str, master: bytes) -> None:
     """Store the zone key and the zone master key, encrypted for one Primary Server."""
-    values = {ZoneKey.Kind.SIGNING: signing_key.encode(), ZoneKey.Kind.MASTER: master}
-    for kind, plaintext in values.items():
-        blob = sealing.seal(plaintext, to=to.vault_key, binding=build_binding(zone, kind, to.pk))
-        ZoneKey.objects.update_or_create(kind=kind, server=to, defaults={"blob": blob})
+    secrets_by_kind = {ZoneKey.Kind.SIGNING: signing_key.encode(), ZoneKey.Kind.MASTER: master}
+    for kind, plaintext in secrets_by_kind.items():
+        binding = build_binding(zone, kind, to.pk)
+        blob = sealing.seal(plaintext, to=to.vault_key, binding=binding)
+        values = {"blob": blob, "signature": sign_blob(signing_key, binding=binding, blob=blob)}
+        ZoneKey.objects.update_or_create(kind=kind, server=to, defaults=values)
 
 
 @lru_cache(maxsize=4)

@@ -8,7 +8,12 @@ from typing import ClassVar, Self
 
 from django.db import models
 
-from audit.models import StatefulModel, StatefulQuerySet
+from audit.models import (
+    AuthenticatedModel,
+    AuthenticatedQuerySet,
+    StatefulModel,
+    StatefulQuerySet,
+)
 from devices.models.zone import Zone
 from devices.registration.states import DEVICE, DeviceState
 from wire import messages
@@ -23,7 +28,7 @@ class Role(models.TextChoices):
     MANAGED = messages.MANAGED, "Managed device"
 
 
-class DeviceQuerySet(StatefulQuerySet["Device"]):
+class DeviceQuerySet(AuthenticatedQuerySet["Device"], StatefulQuerySet["Device"]):
     """Devices by state and role."""
 
     machine = DEVICE
@@ -45,8 +50,14 @@ class DeviceQuerySet(StatefulQuerySet["Device"]):
         return self.registered().filter(role__in=messages.CONTENT_ROLES)
 
 
-class Device(StatefulModel):
+class Device(AuthenticatedModel, StatefulModel):
     """A Primary Server, satellite, or managed device."""
+
+    authenticated_fields = (
+        *("guid", "name", "role", "state", "fqdn", "addresses", "dns_names"),
+        *("port", "content_port", "preflight_port", "credential_epoch"),
+        *("vault_key", "ca_vault_key", "initial_csr"),
+    )
 
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=64)

@@ -7,10 +7,11 @@ from typing import ClassVar, Self
 
 from django.db import models
 
+from audit.models import AuthenticatedModel, AuthenticatedQuerySet
 from devices.models.device import Device, Role
 
 
-class RegistrationKeyQuerySet(models.QuerySet["RegistrationKey"]):
+class RegistrationKeyQuerySet(AuthenticatedQuerySet["RegistrationKey"]):
     """Registration keys."""
 
     def usable(self, now: datetime) -> Self:
@@ -20,8 +21,13 @@ class RegistrationKeyQuerySet(models.QuerySet["RegistrationKey"]):
         )
 
 
-class RegistrationKey(models.Model):
+class RegistrationKey(AuthenticatedModel):
     """A registration key. Only the SHA-256 of its secret is stored."""
+
+    authenticated_fields = (
+        *("digest", "role", "approves", "domains", "networks", "device"),
+        *("created_by", "expires_at", "revoked_at"),
+    )
 
     label = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True)
@@ -68,6 +74,8 @@ class ZoneKey(models.Model):
     kind = models.CharField(max_length=16, choices=Kind.choices)
     server = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="zone_keys")
     blob = models.TextField()
+    signature = models.CharField(max_length=100, blank=True, default="", db_default="")
+    """The signature of the zone key (Base64), so that no other key is accepted in its place."""
 
     class Meta:
         constraints: ClassVar = [

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from audit.chain import actor
 from audit.models import Entry
+from audit.rows import alarms
 from devices.models import Device, RegistrationKey, Role
 from devices.registration.certificate_names import ADD_NAMES_LABEL
 from devices.registration.key_limits import NO_LIMITS, KeyLimits, check_limits
@@ -94,7 +95,7 @@ def get_registration_key(secret: str, role: str, name: str, now: datetime) -> Re
     used up.
     """
     found = RegistrationKey.objects.usable(now).filter(digest=_hash(secret), role=role).first()
-    if found is None or found.device not in ("", name):
+    if found is None or found.device not in ("", name) or not alarms.is_authentic(found):
         raise InvalidRegistrationKey(
             _("The registration key is not valid for this role. Nothing was registered.")
         )

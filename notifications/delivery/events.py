@@ -21,6 +21,7 @@ DEVICE_DECISION = "device.decision-needed"
 UNKNOWN_ROOT = "device.unknown-root"
 LOGIN_FAILURES = "login.failures"
 AUDIT_LOG = "audit.entries-missing"
+ALTERED_ROW = "database.row-altered"
 TEST = "test"
 # In the order in which they are shown.
 EVENTS: dict[str, str | Promise] = {
@@ -38,6 +39,7 @@ EVENTS: dict[str, str | Promise] = {
     ),
     UNKNOWN_ROOT: _("Device trusts a root certificate that this zone never issued"),
     AUDIT_LOG: _("Audit entries missing or replaced, or such a loss accepted"),
+    ALTERED_ROW: _("Record of a device, CA, or administrator changed in the database"),
     LOGIN_FAILURES: _("Many failed logins or incorrect codes for an administrator"),
 }
 # Default events of a new target: those that need attention.
@@ -51,6 +53,7 @@ DEFAULT_EVENTS = (
     DEVICE_DECISION,
     UNKNOWN_ROOT,
     AUDIT_LOG,
+    ALTERED_ROW,
     LOGIN_FAILURES,
 )
 

@@ -44,6 +44,7 @@ class StageSettings:
 @transaction.atomic
 def save_stage(settings: StageSettings, *, stage: Stage | None = None) -> Stage:
     """Change a stage, or create one after the existing stages. Return the stage."""
+    Entry.objects.lock_checkpoint()
     every = Stage.objects.select_for_update().order_by("position", "pk")
     found = list(every)
     if stage is None and len(found) >= MAX_STAGES:
@@ -120,6 +121,7 @@ def remove_stage(stage: Stage) -> None:
 @transaction.atomic
 def move_stage(stage: Stage, *, up: bool) -> None:
     """Move a stage up or down by one position."""
+    Entry.objects.lock_checkpoint()
     rows = list(Stage.objects.select_for_update().order_by("position", "pk"))
     at = rows.index(stage)
     other = at - 1 if up else at + 1

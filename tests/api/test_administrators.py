@@ -12,6 +12,7 @@ from django.utils import timezone
 from administrators.accounts.roles import ROLES, rights_of
 from administrators.api_tokens import tokens
 from administrators.models import Administrator, Policies, SecondFactor, roles_of
+from administrators.protection import account_macs
 from audit.models import Entry
 from tests.api.conftest import (
     ADMINISTER,
@@ -150,6 +151,7 @@ def test_a_token_gives_nobody_access_with_more_rights_than_its_own(zone, target,
     if target in ("other", "deactivated"):
         Administrator.objects.create(user=user, roles=["deployer"])
     User.objects.filter(pk=user.pk).update(is_active=target != "deactivated")
+    account_macs.stamp(user.pk)
     SecondFactor.objects.create(user=user, encrypted="x", confirmed_at=timezone.now())
     clerk.user.refresh_from_db()
     before = User.objects.get(pk=user.pk)
@@ -224,6 +226,7 @@ def test_a_setup_link_or_temporary_password_is_returned_for_active_administrator
     assert Client().post("/login/", {"username": "eve", "password": password}).status_code == 302
     assert everybody.get(f"administrators/{eve}").json()["must_change_password"] is True
     User.objects.filter(pk=eve).update(is_active=False)
+    account_macs.stamp(eve)
     for name in ("setup-link", "set-up-link", "temporary-password"):
         assert "Activate" in problem(everybody.post(f"administrators/{eve}/{name}"), 409)["action"]
 
@@ -256,6 +259,7 @@ def test_a_locked_account_is_unlocked(everybody, zone):
     locked = factories.user("locked")
     locked.set_password(PASSWORD)
     locked.save()
+    account_macs.stamp(locked.pk)
     url, form = f"administrators/{locked.pk}", {"username": "locked", "password": PASSWORD}
     problem(everybody.post(f"{url}/unlock"), 409)
     for _ in range(5):

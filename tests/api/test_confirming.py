@@ -1,15 +1,16 @@
 """REST API: approval requests for a second administrator."""
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from administrators.accounts import policies
-from administrators.models import Policies
+from administrators.models import Policies, roles_of
 from certificates.approvals import approvals
 from certificates.models import Operation
 from certificates.operations.states import OperationState
-from tests.api.conftest import CA, caller, problem, refuses, succeeds
-from tests.support import walkthrough
+from tests.api.conftest import CA, EVERY_RIGHT, caller, problem, refuses, succeeds
+from tests.support import factories, walkthrough
 
 P = OperationState
 PHRASE = "seven quiet lakes"
@@ -96,3 +97,32 @@ def test_roll_back_creates_an_approval_request(everybody, second, zone):
     operation = walkthrough.cut_over(zone, operation)
     result = everybody.post(f"operations/{operation.pk}/roll-back").json()
     assert (result["state"], result["requested_action"]) == (operation.state, approvals.ROLL_BACK)
+
+
+@succeeds(
+    "POST /administrators/{administrator_id}/roles/confirm",
+    "POST /administrators/{administrator_id}/roles/refuse",
+)
+@refuses(
+    "POST /administrators/{administrator_id}/roles/confirm",
+    "POST /administrators/{administrator_id}/roles/refuse",
+)
+def test_roles_with_a_right_on_the_ca_are_listed_rejected_and_approved(second, zone):
+    rights = (*EVERY_RIGHT, "console.view_metrics")
+    chief = caller("chief", *rights)
+    person = factories.user("person")
+    roles = {"roles": ["certificate-administrator", "auditor"]}
+    for decision in ("refuse", "confirm"):
+        shown = chief.put(f"administrators/{person.pk}/roles", roles).json()
+        assert shown["roles"] == ["auditor"]
+        (listed,) = second.get("confirmations").json()
+        assert (listed["kind"], listed["id"]) == ("roles", str(person.pk))
+        problem(chief.post(listed["confirm"]), 409)
+        problem(second.post(listed[decision]), 403)
+        third = caller(f"third-{decision}", *rights)
+        assert third.post(listed[decision]).status_code == 200
+        problem(third.post(listed[decision]), 409)
+    assert [role.key for role in roles_of(User.objects.get(pk=person.pk))] == [
+        "certificate-administrator",
+        "auditor",
+    ]

@@ -265,7 +265,7 @@ def test_cancel_in_the_freeze_period_is_rejected(everybody, spread):
 
 @succeeds("POST /operations/{operation_id}/confirm")
 def test_a_second_administrator_can_approve(everybody, zone):
-    Policies.objects.create(pk=1, two_administrators=True)
+    Policies.objects.update(two_administrators=True)
     operation = walkthrough.remint_ca()
     Operation.objects.update(requested_by=factories.user("first"))
     told = everybody.post(f"operations/{operation.pk}/confirm").json()
@@ -274,7 +274,7 @@ def test_a_second_administrator_can_approve(everybody, zone):
 
 @refuses("POST /operations/{operation_id}/confirm")
 def test_the_requesting_administrator_cannot_approve(everybody, zone):
-    Policies.objects.create(pk=1, two_administrators=True)
+    Policies.objects.update(two_administrators=True)
     operation = walkthrough.remint_ca()
     Operation.objects.update(requested_by=everybody.user)
     told = problem(everybody.post(f"operations/{operation.pk}/confirm"), 409)

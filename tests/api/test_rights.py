@@ -91,6 +91,8 @@ MATRIX = {
     "POST /administrators": ADMINISTER,
     "GET /administrators/{administrator_id}": ADMINISTER,
     "PUT /administrators/{administrator_id}/roles": ADMINISTER,
+    "POST /administrators/{administrator_id}/roles/confirm": ADMINISTER,
+    "POST /administrators/{administrator_id}/roles/refuse": ADMINISTER,
     "POST /administrators/{administrator_id}/setup-link": ADMINISTER,
     "POST /administrators/{administrator_id}/set-up-link": ADMINISTER,
     "POST /administrators/{administrator_id}/temporary-password": ADMINISTER,

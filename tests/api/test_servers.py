@@ -216,7 +216,7 @@ def test_weak_passphrases_foreign_backups_and_early_downloads_are_rejected(every
 @succeeds("POST /jobs/{job_id}/confirm")
 @refuses("POST /jobs/{job_id}/confirm")
 def test_a_backup_requires_approval_by_a_second_administrator(everybody, zone):
-    Policies.objects.create(pk=1, two_administrators=True)
+    Policies.objects.update(two_administrators=True)
     job = everybody.post("authority/backup", {"passphrase": PHRASE}).json()
     assert job["state"] == "proposed"
     answer_body = problem(everybody.post(f"jobs/{job['id']}/confirm"), 409)

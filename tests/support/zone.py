@@ -24,6 +24,7 @@ from pki import keys, names
 from pki.formats import csr
 from pki.protection import sealing
 from wire import authentication, json_codec, messages, server_files, update_messages
+from zcc.rows import stamping
 
 ZONE_NAME = "TEST-ZONE"
 # What the keys of test zones approve.
@@ -239,4 +240,5 @@ def found(
     (generation / "server.pem").write_text(founded.chain)
     (home / "security" / "current").symlink_to("gen-1")
     zone_keys.clear_cache()
+    stamping.require_macs()
     return TestZone(home, first, {"ps-01": first})

@@ -12,7 +12,9 @@ from wire.messages import (
     FEATURE_CSR,
     FEATURE_PREFLIGHT,
     FEATURE_RECOVERY,
+    FEATURE_ROW_MACS,
     MANAGED,
+    PRIMARY,
     RefreshRequest,
     RefreshResponse,
     Trust,
@@ -94,6 +96,8 @@ def list_features(role: str) -> List[str]:
         features.append(FEATURE_CSR)
     if role != MANAGED:
         features.append(FEATURE_CONTENT_SERVER)
+    if role == PRIMARY:
+        features.append(FEATURE_ROW_MACS)
     return features
 
 

@@ -33,6 +33,7 @@ from faults import Conflict, Fault, Invalid, Unavailable
 from pki.chains import chains
 from pki.formats import bundles
 from wire import json_codec, messages
+from zcc.rows import stamping
 from zcc.runtime import agent
 
 MAX_NAME_LENGTH = 64
@@ -188,8 +189,9 @@ def create_zone(
             "chain": created.chain,
         }
         agent.run_agent(server.home, "adopt", "--finish", stdin=json.dumps(finish))
+        zone_keys.clear_cache()
+        stamping.require_macs()
     (server.home / PREPARED_FILE).unlink(missing_ok=True)
-    zone_keys.clear_cache()
     return created.warnings
 
 

@@ -216,7 +216,7 @@ def test_the_last_super_administrator_cannot_lose_the_role(client, chief):
     with pytest.raises(Refused, match="chief is the only Super Administrator"):
         accounts.deactivate(chief.pk, by=other)
     accounts.activate(other.pk, by=chief)
-    accounts.set_roles(chief.pk, ["viewer"], by=other)
+    accounts.set_roles(chief.pk, ["viewer"], by=other, now=timezone.now())
     assert not User.objects.get(pk=chief.pk).is_superuser
 
 
@@ -388,9 +388,9 @@ def test_more_rights_end_an_unused_link_and_a_temporary_password(chief, zone):
     """Whoever created them could log in with the rights that a user gets later."""
     invited, known = factories.user("invited"), factories.user("known")
     text = accounts.create_setup_link(invited.pk, by=chief, now=timezone.now())
-    password = accounts.create_temporary_password(known.pk, by=chief)
+    password = accounts.create_temporary_password(known.pk, by=chief, now=timezone.now())
     for user in (invited, known):
-        accounts.set_roles(user.pk, ["super-administrator"], by=chief)
+        accounts.set_roles(user.pk, ["super-administrator"], by=chief, now=timezone.now())
     assert set_up(text)[1].status_code == 404
     known.refresh_from_db()
     assert not known.check_password(password)
@@ -398,7 +398,7 @@ def test_more_rights_end_an_unused_link_and_a_temporary_password(chief, zone):
 
 def test_fewer_rights_keep_an_unused_link(chief, zone):
     invited = factories.user("invited")
-    accounts.set_roles(invited.pk, ["deployer", "auditor"], by=chief)
+    accounts.set_roles(invited.pk, ["deployer", "auditor"], by=chief, now=timezone.now())
     text = accounts.create_setup_link(invited.pk, by=chief, now=timezone.now())
-    accounts.set_roles(invited.pk, ["auditor"], by=chief)
+    accounts.set_roles(invited.pk, ["auditor"], by=chief, now=timezone.now())
     assert set_up(text)[1].status_code == 302

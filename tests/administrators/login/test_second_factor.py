@@ -164,7 +164,7 @@ def test_a_required_second_factor_must_be_set_up_first(zone):
     from administrators.models import Policies
 
     factories.user("person")
-    Policies.objects.create(pk=1, requires_second_factor=True)
+    Policies.objects.update(requires_second_factor=True)
     client = Client()
     assert give_password(client).status_code == 302
     assert client.get("/devices/").headers["Location"] == FACTOR_URL

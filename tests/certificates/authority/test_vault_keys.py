@@ -25,7 +25,7 @@ def everything(zone):
 
 
 def files(zone):
-    return {path.name: path.read_text() for path in zone.home.glob("*vault/*")}
+    return {path.name: path.read_text() for path in zone.home.glob("*vault/*.key*")}
 
 
 def test_secrets_can_be_decrypted_only_with_the_new_keys(zone, capsys):

@@ -209,12 +209,12 @@ ACTIONS = {
         lambda z: key_jobs.run(VaultJob.objects.get(state=JobState.WAITING), now=now()),
     ),
     "approve an operation": (
-        lambda z: (Policies.objects.create(pk=1, two_administrators=True), walkthrough.remint_ca()),
+        lambda z: (Policies.objects.update(two_administrators=True), walkthrough.remint_ca()),
         lambda z: approvals.approve_operation(operation(), by=second(), now=now()),
     ),
     "approve a backup": (
         lambda z: (
-            Policies.objects.create(pk=1, two_administrators=True),
+            Policies.objects.update(two_administrators=True),
             key_operations.back_up(PASSPHRASE, by=first()),
         ),
         lambda z: approvals.approve_job(VaultJob.objects.get(), by=second(), now=now()),
@@ -253,7 +253,10 @@ ACTIONS = {
             accounts.NewAdministrator("eve", "", ["viewer"]), by="x", now=now()
         ),
     ),
-    "set roles": (None, lambda z: accounts.set_roles(second().pk, ["viewer"], by=first())),
+    "set roles": (
+        None,
+        lambda z: accounts.set_roles(second().pk, ["viewer"], by=first(), now=now()),
+    ),
     "deactivate": (None, lambda z: accounts.deactivate(second().pk, by=first())),
     "activate": (
         lambda z: accounts.deactivate(second().pk, by=first()),
@@ -270,7 +273,7 @@ ACTIONS = {
     ),
     "create a temporary password": (
         None,
-        lambda z: accounts.create_temporary_password(second().pk, by=first()),
+        lambda z: accounts.create_temporary_password(second().pk, by=first(), now=now()),
     ),
     "redeem a setup link": (
         lambda z: KEPT.update(link=link_of_second()),
@@ -287,7 +290,7 @@ ACTIONS = {
     ),
     "reset two-factor authentication": (
         lambda z: factor(),
-        lambda z: accounts.reset_second_factor(second().pk, by=first()),
+        lambda z: accounts.reset_second_factor(second().pk, by=first(), now=now()),
     ),
     "new recovery codes": (lambda z: factor(), lambda z: second_factor.renew_codes(second())),
     "use a recovery code": (

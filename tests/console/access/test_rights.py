@@ -52,6 +52,8 @@ MATRIX = {
     "administrators:approve_turn_off": ((), {"GET": CA, "POST": CA}),
     "administrators:administrator": (("person",), {"GET": ADMINISTER, "POST": None}),
     "administrators:roles": (("person",), {"GET": ADMINISTER, "POST": ADMINISTER}),
+    "administrators:approve_roles": (("person",), {"GET": ADMINISTER, "POST": ADMINISTER}),
+    "administrators:reject_roles": (("person",), {"GET": ADMINISTER, "POST": ADMINISTER}),
     "administrators:setup_link": (("person",), {"GET": ADMINISTER, "POST": ADMINISTER}),
     "administrators:temporary_password": (("person",), {"GET": ADMINISTER, "POST": ADMINISTER}),
     "notifications:list": ((), {"GET": NOTIFY, "POST": None}),

@@ -147,7 +147,7 @@ def requested(zone):
     from certificates.authority import key_operations
 
     first = factories.user("first", CA)
-    Policies.objects.create(pk=1, two_administrators=True)
+    Policies.objects.update(two_administrators=True)
     return first, key_operations.back_up("seven quiet lakes", by=first)
 
 
@@ -175,7 +175,7 @@ def test_your_own_request_is_withdrawn(shell, zone):
     from certificates.authority import key_operations
 
     factories.user("second", CA)
-    Policies.objects.create(pk=1, two_administrators=True)
+    Policies.objects.update(two_administrators=True)
     job = key_operations.back_up("seven quiet lakes", by=shell.who.user)
     assert shell("request", "approve", str(job.pk)).code == exit_codes.REFUSED
     assert "Withdrew Backup CA" in shell.good("request", "withdraw", str(job.pk)).err

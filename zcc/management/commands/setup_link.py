@@ -45,7 +45,7 @@ class Command(BaseCommand):
         try:
             with transaction.atomic():
                 if options["reset_2fa"] and second_factor.is_on(user):
-                    accounts.reset_second_factor(user.pk, by=user)
+                    accounts.reset_second_factor(user.pk, by=user, now=timezone.now())
                 text = accounts.create_setup_link(user.pk, by=user, now=timezone.now())
             server = zone_keys.get_keyring().get_server()
         except Fault as fault:

@@ -15,7 +15,8 @@ from audit.chain import verification
 from audit.chain.actor import Actor, acting_as
 from devices.models import Zone
 from devices.witnesses import acceptance, mismatches
-from faults import Fault
+from faults import Fault, Unavailable
+from zcc.rows import checks
 from zcc.runtime import audit_checkpoints
 from zcc.runtime.audit_checkpoints import SignedCheckpoint
 
@@ -72,6 +73,7 @@ class Command(BaseCommand):
                 self.stdout.write(problem)
             self.stdout.write(f"The last entry in the database is {found.seq}. {ADVICE}")
             sys.exit(1)
+        self._report_altered_rows()
         text = f", verified against the checkpoint at entry {compared.seq}" if compared else ""
         self.stdout.write(f"The audit log is intact: {found.entries} entries{text}.")
 
@@ -92,6 +94,20 @@ class Command(BaseCommand):
             f"This loss has been accepted (number {row.branch}), and recorded in the audit log. "
             "Devices and servers keep new checkpoints from now on."
         )
+
+    def _report_altered_rows(self) -> None:
+        """Exit with 1 if rows outside the audit log were changed in the database (D-170)."""
+        try:
+            count = checks.check_rows()
+        except Unavailable as fault:
+            self.stdout.write(f"Rows outside the audit log could not be checked. {fault}")
+            return
+        if count:
+            self.stdout.write(
+                f"The audit log is intact, but {count} records of devices, CAs, or administrators "
+                "were changed in the database. Run manage.py check_rows."
+            )
+            sys.exit(1)
 
     def _get_checkpoint(self, path: Path | None) -> SignedCheckpoint | None:
         source = path or audit_checkpoints.find_file()

@@ -1,0 +1,1 @@
+"""Approval of roles that can approve CA operations, by a second administrator."""

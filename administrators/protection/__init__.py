@@ -1,0 +1,1 @@
+"""MACs of accounts and API tokens, so that SQL alone creates no administrator."""

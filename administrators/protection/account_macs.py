@@ -1,0 +1,130 @@
+"""MACs of accounts and API tokens, so that SQL alone creates no administrator (D-170).
+
+Every function that changes an account verifies it first, and stamps it last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.contrib.auth.models import Permission, User
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from administrators.models import AccountMac, Policies
+from audit.models import RowAltered, list_rows
+from audit.rows import alarms, macs
+from console.models import ApiToken
+from faults import Unavailable
+
+TOKEN = ApiToken._meta.label
+ACCOUNT = User._meta.label
+MAC = AccountMac._meta.label
+
+
+def is_authentic(user: User) -> bool:
+    """Return True if the account was changed by ZCC only. Altered accounts cannot log in.
+
+    While this server cannot open the zone keys, it can neither verify nor change accounts.
+    """
+    mac = getattr(user, "account_mac", None)
+    try:
+        held = macs.get_key()
+        if held is None or (mac is not None and mac.is_authentic()):
+            return True
+    except Unavailable:
+        return True
+    if not held.required and (mac is None or not mac.row_mac):
+        return True
+    alarms.record(ACCOUNT, user.pk, user.username)
+    return False
+
+
+def check(pk: int) -> None:
+    """Raise RowAltered if an account was changed in the database, and not by ZCC."""
+    user = User.objects.select_related("administrator", "account_mac").filter(pk=pk).first()
+    if user is not None and not is_authentic(user):
+        raise RowAltered(
+            _("The account %(name)s was changed in the database. Nothing was done with it.")
+            % {"name": user.username}
+        )
+
+
+def stamp(pk: int) -> None:
+    """Store the MAC of an account after a change. Call it in the transaction of the change."""
+    user = User.objects.select_related("administrator").get(pk=pk)
+    mac = AccountMac(user=user, rights=_list_direct_rights(user))
+    mac.row_mac = mac.compute_row_mac()
+    values = {"rights": mac.rights, "row_mac": mac.row_mac}
+    if not list_rows(AccountMac).filter(pk=pk).update(**values):
+        list_rows(AccountMac).create(user=user, **values)
+
+
+def stamp_unstamped() -> None:
+    """Store the MACs of all accounts and API tokens that have none, and the policies."""
+    Policies.objects.get_or_create(pk=1)
+    for pk in User.objects.filter(Q(account_mac=None) | Q(account_mac__row_mac="")).values_list(
+        "pk", flat=True
+    ):
+        stamp(pk)
+    for token in ApiToken.objects.filter(row_mac=""):
+        stamp_token(token)
+
+
+def filter_rights(user: User, direct: set[str]) -> set[str]:
+    """Return those of the rights without a role that the MAC of the account covers."""
+    try:
+        held = macs.get_key()
+    except Unavailable:
+        return direct
+    if held is None or not held.required:
+        return direct
+    mac = getattr(user, "account_mac", None)
+    return direct & set(mac.rights) if mac is not None else set()
+
+
+def stamp_token(token: ApiToken) -> None:
+    """Store the MAC of an API token."""
+    held = macs.get_key()
+    if held is not None:
+        token.row_mac = macs.compute(held.key, TOKEN, _get_token_values(token))
+        token.save(update_fields=["row_mac"])
+
+
+def is_token_authentic(token: ApiToken) -> bool:
+    """Return True if ZCC created the token, and neither it nor its user was altered."""
+    try:
+        is_valid = macs.is_valid(token.row_mac, TOKEN, _get_token_values(token))
+    except Unavailable:
+        return True
+    if not is_valid:
+        alarms.record(TOKEN, token.pk, token.name)
+    return is_valid and is_authentic(token.user)
+
+
+def find_altered() -> Iterator[tuple[str, object, str]]:
+    """Yield model, key, and name of accounts and API tokens that were altered."""
+    held = macs.get_key()
+    required = held is not None and held.required
+    for user in User.objects.select_related("administrator", "account_mac"):
+        mac = getattr(user, "account_mac", None)
+        is_valid = mac.is_authentic() if mac is not None else not required
+        is_covered = (
+            mac is None or not required or set(_list_direct_rights(user)) <= set(mac.rights)
+        )
+        if not is_valid or not is_covered:
+            yield ACCOUNT, user.pk, user.username
+    for token in ApiToken.objects.all():
+        if not macs.is_valid(token.row_mac, TOKEN, _get_token_values(token)):
+            yield TOKEN, token.pk, token.name
+
+
+def _get_token_values(token: ApiToken) -> dict[str, object]:
+    names = ("user_id", "parent_id", "digest", "rights", "expires_at", "created_at")
+    return {name: getattr(token, name) for name in names}
+
+
+def _list_direct_rights(user: User) -> list[str]:
+    direct = Permission.objects.filter(Q(user=user) | Q(group__user=user)).distinct()
+    pairs = direct.values_list("content_type__app_label", "codename")
+    return sorted(f"{label}.{name}" for label, name in pairs)

@@ -1,0 +1,50 @@
+"""Sessions in the database, whose keys are stored as digests (D-173).
+
+A reader of the database cannot continue the session of an administrator.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
+from django.contrib.sessions.base_session import AbstractBaseSession
+from django.utils import timezone
+
+# The length of the column.
+DIGEST_LENGTH = 40
+
+
+def compute_digest(key: str) -> str:
+    """Return the digest that is stored for a session key: 160 bits of its SHA-256."""
+    return hashlib.sha256(key.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+class SessionStore(DatabaseSessionStore):
+    """The sessions of Django, with digests in the column of the session key."""
+
+    def _get_session_from_db(self) -> Any:
+        try:
+            return self.model.objects.get(
+                session_key=compute_digest(self.session_key or ""), expire_date__gt=timezone.now()
+            )
+        except self.model.DoesNotExist:
+            self._session_key = None
+            return None
+
+    def exists(self, session_key: str) -> bool:
+        """Return True if there is a session with this key."""
+        return super().exists(compute_digest(session_key))
+
+    def create_model_instance(self, data: Any) -> AbstractBaseSession:
+        """Return the row of this session."""
+        row = super().create_model_instance(data)
+        row.session_key = compute_digest(row.session_key)
+        return row
+
+    def delete(self, session_key: str | None = None) -> None:
+        """Delete the session with this key, or this one."""
+        key = session_key or self.session_key
+        if key is not None:
+            super().delete(compute_digest(key))

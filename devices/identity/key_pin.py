@@ -1,0 +1,113 @@
+"""What a Primary Server knows about the zone keys without the database.
+
+Anyone can encrypt a key of their own for the public vault key of a server. So the zone key must be
+the one that the agent trusts, and the zone master key the one that this server has used before.
+A server without a pin has just joined: its keys must be signed with the zone key.
+
+See: D-170
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import logging
+import os
+from functools import cached_property
+from pathlib import Path
+
+from faults import Fault
+from pki.protection import sealing, zone_key
+
+log = logging.getLogger(__name__)
+
+FILE_NAME = "vault/zone-master.pin"
+# Earlier versions have no pin, but this file, which is written with the zone key.
+EARLIER_FILE = "audit-head.json"
+
+
+def build_signed_text(binding: str, blob: str) -> bytes:
+    """Return what the zone key signs about an encrypted zone key of one server."""
+    return f"zcc-zone-key|{binding}|{hashlib.sha256(blob.encode()).hexdigest()}".encode()
+
+
+class KeyPin:
+    """The fingerprint of the zone master key in the data directory of a Primary Server.
+
+    While it exists, the MACs of rows are required.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._path = home / FILE_NAME
+        self._found = False
+
+    @property
+    def exists(self) -> bool:
+        """Return True if this server has a pin. It is never removed."""
+        self._found = self._found or bool(self._read())
+        return self._found
+
+    def _read(self) -> str:
+        try:
+            return self._path.read_text().strip()
+        except FileNotFoundError:
+            return ""
+
+    @cached_property
+    def zone_public_key(self) -> str:
+        """Return the public zone key that the agent of this server trusts, "" if unknown."""
+        try:
+            identity = json.loads((self._home / "device.json").read_text())
+            return str(identity.get("zone_pub", ""))
+        except (OSError, ValueError):
+            return ""
+
+    def accepts(self, master: bytes) -> bool:
+        """Return True if this is the pinned zone master key, or if there is no pin yet."""
+        if not self.exists:
+            return True
+        return hmac.compare_digest(self._read(), _get_fingerprint(master))
+
+    def is_signed(self, signature: str, *, binding: str, blob: str) -> bool:
+        """Return True if the zone signed this encrypted key, or if that is not required.
+
+        Keys of earlier versions have no signature. They are accepted from a server's own past.
+        """
+        if not self.zone_public_key:
+            return True
+        if not signature:
+            return self.exists or (self._home / EARLIER_FILE).exists()
+        try:
+            raw = base64.b64decode(signature, validate=True)
+        except ValueError:
+            return False
+        return zone_key.verify(self.zone_public_key, build_signed_text(binding, blob), raw)
+
+    @property
+    def has_earlier_file(self) -> bool:
+        """Return True if an earlier version has run on this server."""
+        return (self._home / EARLIER_FILE).exists()
+
+    def create(self, master: bytes) -> None:
+        """Pin the zone master key. From now on, rows without a MAC are rejected."""
+        if self.exists:
+            return
+        partial = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
+        partial.unlink(missing_ok=True)
+        try:
+            sealing.write_private_file(partial, _get_fingerprint(master))
+            # Another process can have created it in the meantime. The first one stays.
+            os.link(partial, self._path)
+        except FileExistsError:
+            pass
+        except (OSError, Fault) as error:
+            log.warning("Could not write %s: %s", self._path, error)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _get_fingerprint(master: bytes) -> str:
+    return hmac.new(master, b"zcc-zone-master", "sha256").hexdigest()

@@ -1,0 +1,105 @@
+"""Find rows that were changed in the database, and carry out what an administrator decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.apps import apps
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from administrators.protection import account_macs
+from audit.models import (
+    AlteredRow,
+    AuthenticatedModel,
+    Entry,
+    list_authenticated_models,
+    list_rows,
+)
+from audit.rows import alarms
+from console.models import ApiToken
+from devices.models import Device, Role
+from faults import Conflict, NotFound
+
+
+@dataclass(frozen=True)
+class FoundRow:
+    """A row without a valid MAC: model, primary key, and text."""
+
+    label: str
+    key: str
+    name: str
+
+
+def find_altered(*, every_device: bool = True) -> Iterator[FoundRow]:
+    """Yield the rows without a valid MAC. Managed devices are many, and optional."""
+    for model in list_authenticated_models():
+        if model._meta.label == account_macs.MAC:
+            continue
+        rows = list_rows(model)
+        if model is Device and not every_device:
+            rows = rows.exclude(role=Role.MANAGED)
+        for row in rows.iterator(chunk_size=1000):
+            if not row.is_authentic():
+                yield FoundRow(model._meta.label, str(row.pk), str(row))
+    for label, key, name in account_macs.find_altered():
+        yield FoundRow(label, str(key), name)
+
+
+def check_rows(*, every_device: bool = True) -> int:
+    """Raise the alarm about altered rows, and return their number."""
+    found = list(find_altered(every_device=every_device))
+    for row in found:
+        alarms.record(row.label, row.key, row.name)
+    return len(found)
+
+
+@transaction.atomic
+def accept(label: str, key: str, *, reason: str) -> None:
+    """Accept a row as it is now: it gets a valid MAC, and the alarm ends."""
+    _lock(label, key, reason)
+    if label == account_macs.ACCOUNT:
+        account_macs.stamp(int(key))
+    else:
+        row = _get_row(label, key)
+        if isinstance(row, AuthenticatedModel):
+            list_rows(type(row)).filter(pk=row.pk).update(row_mac=row.compute_row_mac())
+        else:
+            account_macs.stamp_token(row)
+    _end_alarm("accept-row", label, key, reason)
+
+
+@transaction.atomic
+def remove(label: str, key: str, *, reason: str) -> None:
+    """Delete a row that was inserted into the database, and end the alarm."""
+    _lock(label, key, reason)
+    if label == account_macs.ACCOUNT:
+        raise Conflict(
+            _("Accounts are not deleted. Accept the account, then deactivate it in the console.")
+        )
+    _get_row(label, key).delete()
+    _end_alarm("remove-row", label, key, reason)
+
+
+def _lock(label: str, key: str, reason: str) -> None:
+    if not reason.strip():
+        raise Conflict(_("A reason is required. Nothing was changed."))
+    Entry.objects.lock_checkpoint()
+    is_listed = AlteredRow.objects.filter(label=label, key=key).exists()
+    if not is_listed and not any((row.label, row.key) == (label, key) for row in find_altered()):
+        raise NotFound(_("%(row)s is not an altered row. Nothing was changed.") % {"row": label})
+
+
+def _get_row(label: str, key: str) -> AuthenticatedModel | ApiToken:
+    rows: Any = list_rows(cast("Any", apps.get_model(label)))
+    row: AuthenticatedModel | ApiToken | None = rows.filter(pk=key).first()
+    if row is None:
+        raise NotFound(_("The row no longer exists. Nothing was changed."))
+    return row
+
+
+def _end_alarm(action: str, label: str, key: str, reason: str) -> None:
+    AlteredRow.objects.filter(label=label, key=key).delete()
+    Entry.objects.record(action, f"{label}:{key}", note=reason)

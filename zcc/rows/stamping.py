@@ -1,0 +1,75 @@
+"""Give a MAC to the rows that have none: once, for a new zone or after an upgrade (D-170)."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import transaction
+
+from administrators.protection import account_macs
+from audit.models import AuthenticatedModel, Entry, list_authenticated_models, list_rows
+from devices.identity import zone_keys
+from devices.models import Device, Zone
+from faults import Fault
+from wire import messages
+
+BATCH = 500
+SUBJECT = "devices.Zone:{}"
+log = logging.getLogger(__name__)
+
+
+def require_macs() -> int:
+    """Give a MAC to all rows that have none, and reject such rows from now on.
+
+    Returns the number of rows. Rows with a MAC are not changed.
+    """
+    ring = zone_keys.get_keyring()
+    with transaction.atomic():
+        zone = Zone.objects.lock()
+        Entry.objects.lock_checkpoint()
+        account_macs.stamp_unstamped()
+        count = sum(_stamp(model) for model in list_authenticated_models())
+        Entry.objects.record("stamp-rows", SUBJECT.format(zone.guid), note=f"rows: {count}")
+        ring.pin.create(ring.master)
+    return count
+
+
+def _stamp(model: type[AuthenticatedModel]) -> int:
+    keys = list(list_rows(model).filter(row_mac="").values_list("pk", flat=True))
+    for start in range(0, len(keys), BATCH):
+        rows = list(
+            list_rows(model).select_for_update().in_bulk(keys[start : start + BATCH]).values()
+        )
+        for row in rows:
+            row.row_mac = row.compute_row_mac()
+        list_rows(model).bulk_update(rows, ["row_mac"])
+    return len(keys)
+
+
+def require_macs_if_ready() -> bool:
+    """Require MACs on this server if it does not yet. Return True if they are required now.
+
+    After an upgrade, this waits until all Primary Servers run a version that writes MACs. Only the
+    first of them stamps rows: a server that joins later, or is upgraded later, stamps nothing.
+    """
+    ring = zone_keys.get_keyring()
+    if ring.pin.exists:
+        return True
+    try:
+        own = Device.objects.get(pk=ring.server_id)
+        if own.row_mac and own.is_authentic():
+            ring.pin.create(ring.master)
+            return True
+        if not ring.pin.has_earlier_file or not _is_everyone_ready():
+            return False
+        count = require_macs()
+    except Fault as fault:
+        log.error("Rows of the database have no MACs yet: %s", fault)  # noqa: TRY400 - no bug
+        return False
+    log.warning("MACs of database rows are required from now on. Rows stamped: %s", count)
+    return True
+
+
+def _is_everyone_ready() -> bool:
+    features = Device.objects.primaries().values_list("features", flat=True)
+    return all(messages.FEATURE_ROW_MACS in listed for listed in features)
