@@ -42,6 +42,7 @@ LABELS: dict[str, str | Promise] = {
     "certificate-names": _("Names of a certificate approved"),
     "generate-csr": _("CSR requested"),
     "import": _("Certificate imported"),
+    "second-key": _("Second zone key introduced"),
     "issue": _("Certificates issued"),
     "login": _("Logged in"),
     "login-failed": _("Login failed"),

@@ -32,6 +32,8 @@ from wire import json_codec, messages, metadata, records
 from wire.envelope import Envelope
 
 PENDING_REFRESH_SECONDS = 60
+# Refresh interval of a device while the worker has not signed the newest trust list yet.
+UNSIGNED_REFRESH_SECONDS = 10.0
 # States of an operation in which its activation order is in force.
 ORDERED_STATES = ("activating", "activated", "completed")
 
@@ -51,7 +53,7 @@ def build_identity_statement(
         certificate_sha256=details.get_digest(chains.split(pem)[0]),
         roots=[trusted.current, *trusted.in_grace, *trusted.pending],
         time=now.timestamp(),
-        trust_version=zone.revision,
+        trust_version=trust_list.get_trust_list(zone, now=now).version,
     )
     signed = keyring.sign_without_entry(metadata.IDENTITY_STATEMENT, json_codec.dump(payload))
     return messages.HelloResponse(zone_pub=zone.public_key, statement=signed)
@@ -94,7 +96,7 @@ def build_register_response(device: Device, *, now: datetime) -> messages.Regist
         refresh_s=float(zone.refresh_seconds),
         server_id=str(zone_keys.get_keyring().server_id),
         zone_name=zone.name,
-        trust_list=trust_list.get_trust_list(zone, now=now),
+        trust_list=trust_list.get_trust_list(zone, now=now).envelope,
     )
 
 
@@ -128,7 +130,10 @@ def build_refresh_response(
         zone = trust_list.exceed_version(zone, report.trust_version, now=now)
         listed = None
         if report.trust_version != zone.revision:
-            listed = trust_list.get_trust_list(zone, now=now)
+            signed = trust_list.get_trust_list(zone, now=now)
+            listed = signed.envelope if report.trust_version != signed.version else None
+            if signed.version != zone.revision:
+                interval = min(interval, UNSIGNED_REFRESH_SECONDS)
         common = _build_signed_part(zone.name, listed, interval)
     return f"{json.dumps(own)[:-1]}, {common[1:]}".encode()
 
@@ -226,6 +231,7 @@ def _envelope_to_dict(envelope: Envelope) -> dict[str, str]:
         "payload_type": envelope.payload_type,
         "payload": envelope.payload,
         "signature": envelope.signature,
+        "second_signature": envelope.second_signature,
     }
 
 

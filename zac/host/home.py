@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Dict, List, Optional
 
 from faults import Fault
 from wire import json_codec
+from wire.envelope import PublicKeys
 from wire.messages import MANAGED, ServerAddress
 from wire.metadata import RecoveryNotices
 from wire.records import Record, field
@@ -30,7 +31,10 @@ class DamagedFile(Fault):
 
 
 class Device(Record):
-    """Identity of this host (device.json, mode 0600). `url` is the server it registered with."""
+    """Identity of this host (device.json, mode 0600). `url` is the server it registered with.
+
+    `second_pub` is "" until a trust list contained the second zone key (D-175).
+    """
 
     json_names: ClassVar[Dict[str, str]] = {"preflight_port": "rehearsal_port"}
 
@@ -48,6 +52,12 @@ class Device(Record):
     preflight_port: int = 0
     parent: str = ""
     epoch: int = 0
+    second_pub: str = ""
+
+    @property
+    def zone_keys(self) -> PublicKeys:
+        """Return the keys that must have signed a document for this device."""
+        return PublicKeys(self.zone_pub, self.second_pub)
 
 
 class AcceptedTrustList(Record):

@@ -14,6 +14,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from pki.protection import second_key
 from tests.zac.support.certificates import Root, now
 from tests.zac.support.listener import ADDRESS, Server
 from wire import (
@@ -25,7 +26,12 @@ from wire import (
     registration_key,
     update_messages,
 )
-from wire.envelope import Envelope, build_envelope, pre_authentication_encoding
+from wire.envelope import (
+    Envelope,
+    PublicKeys,
+    build_envelope,
+    pre_authentication_encoding,
+)
 from wire.messages import RefreshResponse, RegisterResponse, ServerAddress, StatusReport, Trust
 from wire.metadata import (
     ActivationNotice,
@@ -42,17 +48,26 @@ from wire.update_messages import PreflightReport
 
 
 class Signer:
-    """A zone key."""
+    """The keys of a zone. `second` is "" for a zone without a second key."""
 
-    def __init__(self) -> None:
+    def __init__(self, second: str = "") -> None:
         self.key = ed25519.Ed25519PrivateKey.generate()
         self.public = self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.zone_pub = base64.b64encode(self.public).decode()
+        self.second = second
+        self.second_pub = second_key.get_public_key(second) if second else ""
+
+    @property
+    def keys(self) -> PublicKeys:
+        return PublicKeys(self.zone_pub, self.second_pub)
 
     def sign(self, kind: str, thing: Any) -> Envelope:
         payload = json_codec.dump(thing)
-        signature = self.key.sign(pre_authentication_encoding(kind, payload))
-        return build_envelope(kind, payload, signature)
+        encoded = pre_authentication_encoding(kind, payload)
+        second = b""
+        if self.second and kind in metadata.SIGNED_TWICE:
+            second = second_key.sign(self.second, encoded)
+        return build_envelope(kind, payload, self.key.sign(encoded), second)
 
 
 @dataclasses.dataclass
@@ -122,6 +137,7 @@ class Zone:
             trust=self.trust,
             servers=self.addresses(),
             refresh_s=self.refresh_s,
+            second_key=self.signer.second_pub,
         )
         return self.sign(metadata.TRUST_LIST, records.replace(document, **self.listed, **changes))
 

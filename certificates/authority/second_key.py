@@ -1,0 +1,116 @@
+"""Introduce the second zone key (SLH-DSA) in new zones and in zones of earlier versions.
+
+The key is created first, so that all documents from then on have both signatures. Then stored
+documents get the second signature. At last, the trust list announces the key to the devices, which
+require both signatures from then on.
+
+See: D-175, D-177
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db import transaction
+
+from audit.models import Entry
+from certificates.trust import trust_list
+from devices.identity import zone_keys
+from devices.models import Device, Zone, ZoneKey
+from pki.protection import second_key
+from systemupdates.models import SystemUpdate, TrustNotice, serialize_envelope
+from systemupdates.remint_tool import build
+from wire import json_codec
+from wire.envelope import Envelope, NotSigned, PublicKeys
+from wire.metadata import ACTIVATION_NOTICE, ActivationNotice
+from wire.records import replace
+
+# Number of documents that are signed in one run, so that a run takes only a few seconds.
+MAX_DOCUMENTS = 10
+
+
+def introduce(*, now: datetime) -> None:
+    """Take the next step to introduce the second key. It can be repeated at any time."""
+    if Zone.objects.get_zone().second_public_key:
+        return
+    if not ZoneKey.objects.filter(kind=ZoneKey.Kind.SECOND).exists():
+        _create()
+        return
+    signed = 0
+    for document in _list_documents_to_sign():
+        signed += _add_signature(document)
+        if signed >= MAX_DOCUMENTS:
+            return
+    _announce()
+    trust_list.sign_and_store(now=now)
+
+
+@transaction.atomic
+def _create() -> None:
+    """Create the key, encrypted for every Primary Server that has the zone key."""
+    zone = Zone.objects.lock()
+    if ZoneKey.objects.filter(kind=ZoneKey.Kind.SECOND).exists():
+        return
+    private = second_key.generate_second_key()
+    holding = ZoneKey.objects.filter(kind=ZoneKey.Kind.SIGNING).values("server")
+    for server in Device.objects.filter(pk__in=holding).exclude(vault_key=""):
+        zone_keys.store_second_key(zone, server, private)
+
+
+@transaction.atomic
+def _announce() -> None:
+    """Announce the key. Documents that were signed with one key in the meantime get the other.
+
+    Whoever signs a document holds the checkpoint of the audit log until the end of the transaction.
+    """
+    checkpoint = Entry.objects.lock_checkpoint()
+    for document in _list_documents_to_sign():
+        _add_signature(document)
+    public = zone_keys.get_keyring().get_second_public_key()
+    if Zone.objects.filter(second_public_key="").update(second_public_key=public):
+        zone = Zone.objects.get_zone()
+        Zone.objects.advance_revision()
+        Entry.objects.append(checkpoint, "second-key", f"devices.Zone:{zone.guid}", note=zone.name)
+
+
+def _list_documents_to_sign() -> Iterator[SystemUpdate | TrustNotice]:
+    """Yield the stored documents without a second signature, manifests before notices."""
+    updates = SystemUpdate.objects.exclude(envelope=None).order_by("created_at")
+    for document in (*updates, *TrustNotice.objects.order_by("pk")):
+        if not document.get_envelope().second_signature:
+            yield document
+
+
+@transaction.atomic
+def _add_signature(document: SystemUpdate | TrustNotice) -> bool:
+    """Sign a stored document with both keys. Return False unless the zone key signed it before."""
+    stored = type(document).objects.select_for_update().filter(pk=document.pk).first()
+    if stored is None or stored.envelope is None:
+        return False
+    known = stored.get_envelope()
+    if known.second_signature:
+        return False
+    keyring, zone = zone_keys.get_keyring(), Zone.objects.get_zone()
+    try:
+        payload = known.verify(PublicKeys(zone.public_key), known.payload_type)
+    except NotSigned:
+        return False
+    if known.payload_type == ACTIVATION_NOTICE:
+        payload = _with_signed_manifest(payload)
+    signed = keyring.sign_without_entry(known.payload_type, payload)
+    type(document).objects.filter(pk=document.pk).update(envelope=serialize_envelope(signed))
+    update = stored if isinstance(stored, SystemUpdate) else stored.update
+    if update is not None:
+        build.invalidate_tool(update)
+    return True
+
+
+def _with_signed_manifest(payload: bytes) -> bytes:
+    """Return an activation notice with the second signature of the manifest in it."""
+    notice = json_codec.load(ActivationNotice, payload)
+    manifest = notice.manifest
+    data = base64.b64decode(manifest.payload)
+    signed: Envelope = zone_keys.get_keyring().sign_without_entry(manifest.payload_type, data)
+    return json_codec.dump(replace(notice, manifest=signed))
