@@ -65,12 +65,12 @@ def _announce() -> None:
 
     Whoever signs a document holds the checkpoint of the audit log until the end of the transaction.
     """
+    zone = Zone.objects.lock()
     checkpoint = Entry.objects.lock_checkpoint()
     for document in _list_documents_to_sign():
         _add_signature(document)
     public = zone_keys.get_keyring().get_second_public_key()
     if Zone.objects.filter(second_public_key="").update(second_public_key=public):
-        zone = Zone.objects.get_zone()
         Zone.objects.advance_revision()
         Entry.objects.append(checkpoint, "second-key", f"devices.Zone:{zone.guid}", note=zone.name)
 
