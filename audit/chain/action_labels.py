@@ -41,6 +41,7 @@ LABELS: dict[str, str | Promise] = {
     "future-ca": _("New CA created"),
     "certificate-names": _("Names of a certificate approved"),
     "generate-csr": _("CSR requested"),
+    "identity-copied": _("Identity of a device used by another host"),
     "import": _("Certificate imported"),
     "second-key": _("Second zone key introduced"),
     "issue": _("Certificates issued"),

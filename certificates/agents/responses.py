@@ -64,7 +64,7 @@ def assign_pending_work(device: Device) -> None:
 
     See: manual A.3
     """
-    assignment.offer_again(device)
+    assignment.offer_again(device, distribution.list_superseded_updates())
     if device.is_content_server:
         replication.create_replicas_for_server(device)
     if not device.is_certified:

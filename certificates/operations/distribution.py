@@ -6,13 +6,15 @@ Servers that register while the zone CA is being replaced are included.
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from certificates.issuance.names import build_csr_parameters
 from certificates.models import FutureCertificate, Operation
-from certificates.operations.states import OperationState
+from certificates.operations.states import AuthorityState, OperationState
 from devices.models import Device, Zone
 from faults import Conflict
 from systemupdates.assignments import assignment
@@ -103,3 +105,14 @@ def add_server(device: Device) -> None:
             csr_parameters={**wanted, **{name: value for name, value in extra.items() if value}},
             manual_csr=order.get("manual_csr", False),
         )
+
+
+def list_superseded_updates() -> list[UUID]:
+    """Return the updates of completed operations whose CA is no longer the zone CA.
+
+    A device that registers again trusts the zone CA already, and must not return to an older one.
+    """
+    completed = Operation.objects.filter(state=State.COMPLETED).exclude(update=None)
+    new_ca = Coalesce("future_authority__state", "authority__state")
+    older = completed.annotate(ca_state=new_ca).exclude(ca_state=AuthorityState.CURRENT)
+    return list(older.values_list("update", flat=True))

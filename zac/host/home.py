@@ -16,6 +16,7 @@ from zac.host import files
 
 MAX_JOURNAL_BYTES = 1 << 20
 DEFAULT = "/etc/zac"
+FORMER = "former-device.json"
 
 
 class NotRegistered(Fault):
@@ -113,8 +114,28 @@ class Home:
             raise DamagedFile("Cannot read device.json.") from error
 
     def save_device(self, device: Device) -> None:
-        """Write device.json."""
+        """Write device.json. A former identity is deleted."""
         files.write(self.path_to("device.json"), json_codec.dump(device))
+        files.remove(self.path_to(FORMER))
+
+    def leave_zone(self, *, forget: bool) -> None:
+        """Rename device.json, so that this host can return without a registration key (D-51).
+
+        With `forget`, it is deleted.
+        """
+        if forget:
+            files.remove(self.path_to("device.json"))
+            files.remove(self.path_to(FORMER))
+        else:
+            files.rename(self.path_to("device.json"), self.path_to(FORMER))
+
+    def former_device(self) -> Optional[Device]:
+        """Return the identity of this host before it was unregistered, None if it has none."""
+        data = files.read(self.path_to(FORMER))
+        try:
+            return None if data is None else json_codec.load(Device, data)
+        except json_codec.Malformed:
+            return None
 
     def zone_cache(self) -> ZoneCache:
         """Return the data that the zone sent last."""

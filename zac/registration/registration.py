@@ -70,7 +70,7 @@ def register(host: Host, options: RegistrationOptions) -> RegisterResponse:
     """Register this host and return the response; makes no changes if it raises a fault."""
     identity = contact.verify_identity(host.transport, options.url, _zone_key_check(host, options))
     host.clock.learn(identity.statement.time)
-    previous = host.home.device_or_none()
+    previous = _get_previous(host)
     is_same_zone = previous is not None and previous.zone_pub == identity.zone_pub
     previous_id = previous.id if previous is not None and is_same_zone else ""
     if previous is not None and is_same_zone:
@@ -89,6 +89,11 @@ def register(host: Host, options: RegistrationOptions) -> RegisterResponse:
         second_pub=second_pub,
     )
     return response
+
+
+def _get_previous(host: Host) -> Optional[Device]:
+    """Return the identity of this host, also if it was unregistered, None if it never had one."""
+    return host.home.device_or_none() or host.home.former_device()
 
 
 def _with_previous_values(options: RegistrationOptions, previous: Device) -> RegistrationOptions:
@@ -157,7 +162,7 @@ def _zone_key_check(host: Host, options: RegistrationOptions) -> Callable[[bytes
     if options.fingerprint:
         expected = options.fingerprint.replace(":", "").lower()
         return lambda public: hmac.compare_digest(expected, zone_fingerprint(public))
-    previous = host.home.device_or_none()
+    previous = _get_previous(host)
     if previous is not None:
         pinned = base64.b64decode(previous.zone_pub)
         return lambda public: public == pinned
@@ -248,9 +253,9 @@ def _proof_headers(host: Host, request: RegisterRequest, data: bytes) -> Dict[st
 
     With a registration key, they only prove that this is the same device (D-124).
     """
-    if not request.device:
+    device = _get_previous(host)
+    if not request.device or device is None:
         return {}
-    device = host.device
     credentials = authentication.sign(
         device.secret,
         device=device.id,
