@@ -98,6 +98,7 @@ class Zone:
         self.signs_responses = True
         self.listed: dict[str, Any] = {}
         self.members: dict[str, Member] = {}
+        self.former: dict[str, Member] = {}
         self.offer = RefreshResponse(time=0, approved=True, refresh_s=1)
         self.content: dict[str, bytes] = {}
         self.recovery: list[Envelope] = []
@@ -280,7 +281,10 @@ class Zone:
         self, method: str, path: str, body: bytes, headers: Any
     ) -> Member | messages.Problem:
         credentials = authentication.parse_header(headers.get("Authorization", ""))
-        member = self.members.get(credentials.device)
+        known = self.members
+        if path == "/zac/v1/register":
+            known = {**self.former, **known}
+        member = known.get(credentials.device)
         if member is None:
             return messages.Problem("Unauthorized", 401, "The device is unknown.")
         if not authentication.verify(
@@ -307,7 +311,7 @@ class Zone:
                 trust_list=self.build_trust_list() if self.signs_trust_lists else None,
             )
         if path == "/zac/v1/unregister":
-            del self.members[member.id]
+            self.former[member.id] = self.members.pop(member.id)
             return 204, None
         if parts[-1] in ("csr", "certificate"):
             return self.certificate(parts[-2], method, body)
