@@ -12,8 +12,8 @@ import base64
 import binascii
 
 from faults import Fault, Kind
-from wire import ed25519, slh_dsa
 from wire.records import Record
+from wire.signatures import ed25519, slh_dsa
 
 
 class NotSigned(Fault):

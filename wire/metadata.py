@@ -26,7 +26,7 @@ TRUST_LIST = "application/vnd.zcc.trust-list+json"
 REMINT_TOOL = "application/vnd.zcc.remint-tool"
 REPORT = "application/vnd.zcc.report+json"
 
-# What devices act on. It is signed with both zone keys (D-175). An identity statement is not:
+# Documents for devices that both zone keys sign (D-175). An identity statement is not one:
 # strangers can request it, and a signature with the second key is expensive.
 SIGNED_TWICE = frozenset(
     {

@@ -10,12 +10,12 @@ from django.db.models import Count
 from django.utils import timezone
 
 from audit.chain.states import InvalidTransition
-from certificates.authority import backup_import, key_jobs, key_store, second_key
+from certificates.authority import backup_import, key_jobs, key_store
 from certificates.issuance import renewal, signing
 from certificates.models import Authority, VaultJob
 from certificates.operations.states import JobState
 from certificates.tasks import agents, publisher
-from certificates.trust import roots, trust_list
+from certificates.trust import roots, second_key, trust_list
 from console.requests import logs
 from devices.identity import zone_keys
 from devices.models import Device, DeviceQuerySet, Zone, ZoneKey

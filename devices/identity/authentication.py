@@ -130,7 +130,7 @@ _MEMBER_STATES = ("registered", "waiting")
 def authenticate_unregistered(header: str, *, method: str, path: str, body: bytes) -> Device:
     """Return the unregistered device that signed a request to register again (D-51).
 
-    It has the secret from before it was unregistered. Raises UnknownDevice.
+    It has the secret that it had while it was registered. Raises UnknownDevice.
     """
     credentials = authentication.parse_header(header)
     with suppress(ValueError):

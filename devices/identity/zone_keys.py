@@ -115,7 +115,7 @@ class Keyring:
     def sign_without_entry(self, payload_type: str, data: bytes) -> Envelope:
         """Sign a document with the zone keys without an audit entry.
 
-        The second key signs only what devices act on. It takes about 0.4 seconds.
+        The second key signs only documents for devices. It takes about 0.4 seconds.
         """
         encoded = envelope.pre_authentication_encoding(payload_type, data)
         signature = protection_zone_key.sign(self.zone_key, encoded)

@@ -54,7 +54,7 @@ class Zone(models.Model):
     name = models.CharField(max_length=64)
     public_key = models.CharField(max_length=64)
     second_public_key = models.CharField(max_length=64, blank=True, default="")
-    """Public part of the second zone key. Set when devices are told of it (D-175)."""
+    """Public part of the second zone key. Set when it is announced to devices (D-175)."""
     created_at = models.DateTimeField(auto_now_add=True)
     epoch = models.PositiveIntegerField(default=0)
     revision = models.PositiveBigIntegerField(default=1)

@@ -216,7 +216,7 @@ def _add_unregister(parser: Parser) -> None:
         "--force", action="store_true", help="unregister even if no server can be reached"
     )
     parser.add_argument(
-        "--forget",
+        "--delete-identity",
         action="store_true",
         help="also delete what this device needs to return without a registration key",
     )

@@ -118,12 +118,12 @@ class Home:
         files.write(self.path_to("device.json"), json_codec.dump(device))
         files.remove(self.path_to(FORMER))
 
-    def leave_zone(self, *, forget: bool) -> None:
+    def leave_zone(self, *, delete: bool) -> None:
         """Rename device.json, so that this host can return without a registration key (D-51).
 
-        With `forget`, it is deleted.
+        With `delete`, it is deleted.
         """
-        if forget:
+        if delete:
             files.remove(self.path_to("device.json"))
             files.remove(self.path_to(FORMER))
         else:

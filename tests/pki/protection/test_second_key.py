@@ -8,7 +8,7 @@ import pytest
 
 from pki.errors import WrongKey
 from pki.protection import second_key
-from wire import slh_dsa
+from wire.signatures import slh_dsa
 
 PRIVATE = second_key.generate_second_key()
 PUBLIC = base64.b64decode(second_key.get_public_key(PRIVATE))

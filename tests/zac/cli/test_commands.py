@@ -83,12 +83,12 @@ def test_an_unregistered_device_returns_only_to_its_zone(zone: Zone, zac: Zac) -
     assert zac("reg", zone.servers[0].url) == 6
 
 
-def test_a_device_that_forgets_its_zone_needs_a_key(
+def test_a_device_without_its_former_identity_needs_a_key(
     zone: Zone, zac: Zac, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
     secret = Home(str(tmp_path / "home")).device().secret
-    assert zac("unr", "--forget") == 0
+    assert zac("unr", "--delete-identity") == 0
     for path in (tmp_path / "home").rglob("*"):
         assert not path.is_file() or secret not in path.read_text(errors="replace"), path
     assert zac("reg", zone.servers[0].url) == 1

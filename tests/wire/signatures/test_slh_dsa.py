@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from wire import slh_dsa
+from wire.signatures import slh_dsa
 
 # All tests of the group "SLH-DSA-SHA2-128s, external, pure" of the ACVP server of NIST. The file
 # names its source.

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from audit.models import Entry
 from certificates import tasks
-from certificates.authority import second_key, vault_keys
-from certificates.trust import trust_list
+from certificates.authority import vault_keys
+from certificates.trust import second_key, trust_list
 from devices.identity import zone_keys
 from devices.models import SignedTrustList, Zone, ZoneKey
 from pki.protection import second_key as key_functions

@@ -63,7 +63,7 @@ def _create() -> None:
 def _announce() -> None:
     """Announce the key. Documents that were signed with one key in the meantime get the other.
 
-    Whoever signs a document holds the checkpoint of the audit log until the end of the transaction.
+    Signing a document locks the checkpoint of the audit log until the end of the transaction.
     """
     zone = Zone.objects.lock()
     checkpoint = Entry.objects.lock_checkpoint()
