@@ -22,7 +22,7 @@ def test_a_device_accepts_its_signature_of_this_message_only() -> None:
 
 def test_a_faulty_signature_is_not_returned(monkeypatch: pytest.MonkeyPatch) -> None:
     faulty = bytes(slh_dsa.SIGNATURE_LENGTH)
-    monkeypatch.setattr(second_key.slh_dsa_sha2_128s, "sign", lambda *_: faulty)
+    monkeypatch.setattr("pki.protection.second_key.slh_dsa_sha2_128s.sign", lambda *_: faulty)
     with pytest.raises(ValueError, match=r"(?i)signature"):
         second_key.sign(PRIVATE, b"message")
 
