@@ -86,25 +86,28 @@ def _list_documents_to_sign() -> Iterator[SystemUpdate | TrustNotice]:
 @transaction.atomic
 def _add_signature(document: SystemUpdate | TrustNotice) -> bool:
     """Sign a stored document with both keys. Return False unless the zone key signed it before."""
-    stored = type(document).objects.select_for_update().filter(pk=document.pk).first()
-    if stored is None or stored.envelope is None:
-        return False
-    known = stored.get_envelope()
-    if known.second_signature:
-        return False
-    keyring, zone = zone_keys.get_keyring(), Zone.objects.get_zone()
+    known = _lock(document).get_envelope()
+    zone = Zone.objects.get_zone()
     try:
         payload = known.verify(PublicKeys(zone.public_key), known.payload_type)
     except NotSigned:
         return False
     if known.payload_type == ACTIVATION_NOTICE:
         payload = _with_signed_manifest(payload)
-    signed = keyring.sign_without_entry(known.payload_type, payload)
-    type(document).objects.filter(pk=document.pk).update(envelope=serialize_envelope(signed))
-    update = stored if isinstance(stored, SystemUpdate) else stored.update
+    signed = zone_keys.get_keyring().sign_without_entry(known.payload_type, payload)
+    document.envelope = serialize_envelope(signed)
+    document.save(update_fields=["envelope"])
+    update = document if isinstance(document, SystemUpdate) else document.update
     if update is not None:
         build.invalidate_tool(update)
     return True
+
+
+def _lock(document: SystemUpdate | TrustNotice) -> SystemUpdate | TrustNotice:
+    """Lock the row of a document, and return it with its current envelope."""
+    if isinstance(document, SystemUpdate):
+        return SystemUpdate.objects.select_for_update().get(pk=document.pk)
+    return TrustNotice.objects.select_for_update().get(pk=document.pk)
 
 
 def _with_signed_manifest(payload: bytes) -> bytes:
