@@ -31,7 +31,7 @@ def test_a_device_returns_without_a_key_and_a_copy_is_told_what_to_do(
     assert returned.returncode == 0, returned.stderr
     assert json.loads((device.home / "device.json").read_text())["id"] == before["id"]
     copy = tmp_path / "copy"
-    shutil.copytree(device.home, copy, ignore=shutil.ignore_patterns("*.sock"))
+    shutil.copytree(device.home, copy, symlinks=True, ignore=shutil.ignore_patterns("*.sock"))
     for _ in range(5):
         assert zac(device.home, "refresh").returncode == 0
     for _ in range(3):

@@ -121,7 +121,7 @@ def test_a_stolen_ed25519_key_moves_no_device(
     roots = get_roots(device.home)
     # Without the second key, the stolen key would be enough.
     careless = tmp_path / "careless"
-    shutil.copytree(device.home, careless, ignore=shutil.ignore_patterns("*.sock"))
+    shutil.copytree(device.home, careless, symlinks=True, ignore=shutil.ignore_patterns("*.sock"))
     identity = json.loads((careless / "device.json").read_text())
     (careless / "device.json").write_text(json.dumps({**identity, "second_pub": ""}))
     attack(careless, satellite, forge(private, careless, ""))
