@@ -64,7 +64,7 @@ def assign_pending_work(device: Device) -> None:
 
     See: manual A.3
     """
-    assignment.offer_again(device, distribution.list_superseded_updates())
+    assignment.offer_again(device, distribution.list_superseded_updates(device))
     if device.is_content_server:
         replication.create_replicas_for_server(device)
     if not device.is_certified:
@@ -200,7 +200,8 @@ def collect_pending_items(
     device: Device, report: messages.RefreshRequest
 ) -> tuple[dict[str, object], bool]:
     """Return the items for this device only, and whether any remain pending."""
-    pending = delivery.get_pending_items(device)
+    superseded = distribution.list_superseded_updates(device)
+    pending = delivery.get_pending_items(device, superseded)
     pending.notices += [notice.get_envelope() for notice in roots.list_retirement_notices(device)]
     found: dict[str, object] = {
         "updates": [_envelope_to_dict(envelope) for envelope in pending.updates],

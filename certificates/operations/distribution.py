@@ -107,12 +107,13 @@ def add_server(device: Device) -> None:
         )
 
 
-def list_superseded_updates() -> list[UUID]:
-    """Return the updates of completed operations whose CA is no longer the zone CA.
+def list_superseded_updates(device: Device) -> list[UUID]:
+    """Return the updates of an earlier CA that were complete when a device last registered.
 
-    A device that registers again trusts the zone CA already, and must not return to an older one.
+    It received the trust of the zone CA with its registration, and would reject them as outdated.
     """
-    completed = Operation.objects.filter(state=State.COMPLETED).exclude(update=None)
+    completed = Operation.objects.filter(state=State.COMPLETED, ended_at__lt=device.registered_at)
+    completed = completed.exclude(update=None)
     new_ca = Coalesce("future_authority__state", "authority__state")
     older = completed.annotate(ca_state=new_ca).exclude(ca_state=AuthorityState.CURRENT)
     return list(older.values_list("update", flat=True))

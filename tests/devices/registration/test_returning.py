@@ -1,10 +1,13 @@
 """Devices that return after they were unregistered, or with a new installation (D-51, D-179)."""
 
 import json
+from base64 import b64decode
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
-from certificates.models import Authority
+from certificates.models import Authority, Operation
 from devices.registration import registration
 from systemupdates.models import Assignment
 from tests.support import walkthrough
@@ -74,6 +77,7 @@ def test_a_re_imaged_device_is_offered_only_the_update_in_force(zone, name):
     walkthrough.sign(zone, Authority.objects.current())
     zone.join("pc-01")
     older, newer = remint_ca(zone), remint_ca(zone)
+    Operation.objects.update(ended_at=timezone.now() - timedelta(hours=1))
     before = list_states(older)
     host = zone.hosts.get(name, zone.first)
     returned = come_back(host)
@@ -81,3 +85,8 @@ def test_a_re_imaged_device_is_offered_only_the_update_in_force(zone, name):
     states = dict(Assignment.objects.filter(device=host.id).values_list("update_id", "state"))
     assert states == {older: "activated", newer: "assigned"}
     assert list_states(older) == before
+    host.secret = json.loads(returned.content)["secret"]
+    # Also if it had not activated the older one.
+    Assignment.objects.filter(device=host.id, update=older).update(state="failed")
+    offered = [json.loads(b64decode(each["payload"]))["id"] for each in host.refresh()["updates"]]
+    assert offered == [str(newer)]
