@@ -17,7 +17,7 @@ from wire import metadata, records
 from wire.envelope import NotSigned, pre_authentication_encoding
 from wire.messages import Trust
 from wire.metadata import ActivationNotice, Cancellation, Retirement
-from zac.cli import commands
+from zac.cli import commands, output
 from zac.host.host import Host
 from zac.network.contact import IdentityNotProven
 from zac.registration import registration
@@ -69,6 +69,7 @@ def test_a_refresh_stores_the_key_and_keeps_the_identity(zone: Zone, device: Hos
     introduce(zone)
     refresh.refresh(device)
     assert device.device == records.replace(before, second_pub=zone.signer.second_pub)
+    assert "signatures       two keys" in output.status_text(device)
     assert refresh.refresh(device).trust is not None, "lists with both signatures are accepted"
 
 
