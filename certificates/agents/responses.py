@@ -131,7 +131,8 @@ def build_refresh_response(
         listed = None
         if report.trust_version != zone.revision:
             signed = trust_list.get_trust_list(zone, now=now)
-            listed = signed.envelope if report.trust_version != signed.version else None
+            if signed.version == zone.revision or signed.version > report.trust_version:
+                listed = signed.envelope
             if signed.version != zone.revision:
                 interval = min(interval, UNSIGNED_REFRESH_SECONDS)
         common = _build_signed_part(zone.name, listed, interval)
