@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "memory": (SQLITE,),
     "peaks": BOTH,
     "peers": (SQLITE,),
+    "verification": (SQLITE,),
 }
 RESULTS = Path(__file__).with_name("results.json")
 LIMIT_SECONDS = 900

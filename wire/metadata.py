@@ -11,7 +11,7 @@ from typing import ClassVar, Dict, List, Type, TypeVar
 
 from faults import Fault
 from wire import json_codec
-from wire.envelope import Envelope
+from wire.envelope import Envelope, PublicKeys
 from wire.messages import ServerAddress, Trust
 from wire.records import Record, field
 
@@ -25,6 +25,15 @@ ROLLBACK = "application/vnd.zcc.rollback+json"
 TRUST_LIST = "application/vnd.zcc.trust-list+json"
 REMINT_TOOL = "application/vnd.zcc.remint-tool"
 REPORT = "application/vnd.zcc.report+json"
+
+# Documents for devices that both zone keys sign (D-175). An identity statement is not one:
+# strangers can request it, and a signature with the second key is expensive.
+SIGNED_TWICE = frozenset(
+    {
+        *(MANIFEST, ACTIVATION_ORDER, CANCELLATION, ACTIVATION_NOTICE),
+        *(RETIREMENT, ROLLBACK, TRUST_LIST, REMINT_TOOL),
+    }
+)
 
 REMINT_CA = "remint-ca"
 CHANGE_CA = "change-ca"
@@ -176,7 +185,8 @@ class TrustList(Record):
 
     `version` increases with each change. Devices reject a lower version and an expired list, so
     an old list cannot be replayed or kept in force. `epoch` is that of the last activated CA,
-    `refresh_s` the longest refresh interval in seconds.
+    `refresh_s` the longest refresh interval in seconds. `second_key` is the public part of the
+    second zone key (Base64), "" in zones without one. A device that has none stores it (D-175).
     """
 
     zone: str
@@ -187,6 +197,7 @@ class TrustList(Record):
     trust: Trust
     servers: List[ServerAddress]
     refresh_s: float
+    second_key: str = ""
 
 
 class Rollback(Record):
@@ -205,10 +216,10 @@ class RecoveryNotices(Record):
 
 
 def verify_document(
-    record_type: Type[T], payload_type: str, envelope: Envelope, zone_pub: str
+    record_type: Type[T], payload_type: str, envelope: Envelope, keys: PublicKeys
 ) -> T:
-    """Verify the signature of an envelope, then parse its payload; raises NotSigned, Malformed."""
-    return json_codec.load(record_type, envelope.verify(zone_pub, payload_type))
+    """Verify the signatures of an envelope, then parse its payload; raises NotSigned, Malformed."""
+    return json_codec.load(record_type, envelope.verify(keys, payload_type))
 
 
 def sha256(data: bytes) -> str:

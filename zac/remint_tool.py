@@ -204,7 +204,7 @@ def _activation_notice(
         if envelope.payload_type != metadata.ACTIVATION_NOTICE:
             continue
         notice = verify_document(
-            ActivationNotice, metadata.ACTIVATION_NOTICE, envelope, host.device.zone_pub
+            ActivationNotice, metadata.ACTIVATION_NOTICE, envelope, host.device.zone_keys
         )
         if notice.id == manifest.id:
             return notice

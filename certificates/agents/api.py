@@ -18,6 +18,7 @@ from certificates.agents.endpoints import (
     agent_call,
     authenticate,
     authenticate_device,
+    authenticate_returning,
     get_client_address,
     json_response,
 )
@@ -78,7 +79,7 @@ def _register(request: HttpRequest) -> HttpResponse:
     header = request.headers.get("Authorization", "")
     returning = proven = None
     if header:
-        returning = authenticate(request, header)
+        returning = authenticate_returning(request, header)
     elif request.headers.get(PREVIOUS_IDENTITY):
         # With a registration key, a secret that is no longer valid is not an error.
         with suppress(Unauthenticated):

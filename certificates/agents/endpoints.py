@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from audit.chain import actor
 from console.pages.errors import STATUS
-from devices.identity import authentication
+from devices.identity import authentication, copies
 from devices.models import Device
 from faults import Fault, Invalid, TooMany
 from wire import json_codec, messages
@@ -94,13 +94,31 @@ def authenticate_device(view: View) -> View:
 
 def authenticate(request: HttpRequest, header: str) -> Device:
     """Return the device that signed the request; raises Unauthenticated."""
-    return authentication.authenticate(
-        header,
-        method=request.method or "",
-        path=request.get_full_path(),
-        body=request.body,
-        now=timezone.now(),
-    )
+    now = timezone.now()
+    try:
+        return authentication.authenticate(
+            header,
+            method=request.method or "",
+            path=request.get_full_path(),
+            body=request.body,
+            now=now,
+        )
+    except authentication.ReplayedRequest as fault:
+        copies.record_rejection(fault.device, address=get_client_address(request), now=now)
+        raise
+
+
+def authenticate_returning(request: HttpRequest, header: str) -> Device:
+    """Return the registered or unregistered device that signed a registration without a key."""
+    try:
+        return authenticate(request, header)
+    except authentication.UnknownDevice:
+        return authentication.authenticate_unregistered(
+            header,
+            method=request.method or "",
+            path=request.get_full_path(),
+            body=request.body,
+        )
 
 
 def get_client_address(request: HttpRequest) -> str:

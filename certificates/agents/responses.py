@@ -35,6 +35,8 @@ from wire import json_codec, messages, metadata, records
 from wire.envelope import Envelope
 
 PENDING_REFRESH_SECONDS = 60
+# Refresh interval of a device while the worker has not signed the newest trust list yet.
+UNSIGNED_REFRESH_SECONDS = 10.0
 # States of an operation in which its activation order is in force.
 ORDERED_STATES = ("activating", "activated", "completed")
 
@@ -54,7 +56,7 @@ def build_identity_statement(
         certificate_sha256=details.get_digest(chains.split(pem)[0]),
         roots=[trusted.current, *trusted.in_grace, *trusted.pending],
         time=now.timestamp(),
-        trust_version=zone.revision,
+        trust_version=trust_list.get_trust_list(zone, now=now).version,
     )
     signed = keyring.sign_without_entry(metadata.IDENTITY_STATEMENT, json_codec.dump(payload))
     return messages.HelloResponse(zone_pub=zone.public_key, statement=signed)
@@ -65,7 +67,7 @@ def assign_pending_work(device: Device) -> None:
 
     See: manual A.3
     """
-    assignment.offer_again(device)
+    assignment.offer_again(device, distribution.list_superseded_updates(device))
     if device.is_content_server:
         replication.create_replicas_for_server(device)
     if not device.is_certified:
@@ -97,7 +99,7 @@ def build_register_response(device: Device, *, now: datetime) -> messages.Regist
         refresh_s=float(zone.refresh_seconds),
         server_id=str(zone_keys.get_keyring().server_id),
         zone_name=zone.name,
-        trust_list=trust_list.get_trust_list(zone, now=now),
+        trust_list=trust_list.get_trust_list(zone, now=now).envelope,
     )
 
 
@@ -136,7 +138,11 @@ def build_refresh_response(
         zone = trust_list.exceed_version(zone, report.trust_version, now=now)
         listed = None
         if report.trust_version != zone.revision:
-            listed = trust_list.get_trust_list(zone, now=now)
+            signed = trust_list.get_trust_list(zone, now=now)
+            if signed.version == zone.revision or signed.version > report.trust_version:
+                listed = signed.envelope
+            if signed.version != zone.revision:
+                interval = min(interval, UNSIGNED_REFRESH_SECONDS)
         common = _build_signed_part(zone.name, listed, interval)
     return f"{json.dumps(own)[:-1]}, {common[1:]}".encode()
 
@@ -203,7 +209,8 @@ def collect_pending_items(
     device: Device, report: messages.RefreshRequest
 ) -> tuple[dict[str, Any], bool]:
     """Return the items for this device only, and whether any remain pending."""
-    pending = delivery.get_pending_items(device)
+    superseded = distribution.list_superseded_updates(device)
+    pending = delivery.get_pending_items(device, superseded)
     pending.notices += [notice.get_envelope() for notice in roots.list_retirement_notices(device)]
     found: dict[str, Any] = {
         "updates": [_envelope_to_dict(envelope) for envelope in pending.updates],
@@ -235,6 +242,7 @@ def _envelope_to_dict(envelope: Envelope) -> dict[str, str]:
         "payload_type": envelope.payload_type,
         "payload": envelope.payload,
         "signature": envelope.signature,
+        "second_signature": envelope.second_signature,
     }
 
 

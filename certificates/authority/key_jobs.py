@@ -163,6 +163,7 @@ def _back_up(job: VaultJob, now: datetime) -> KeyChange:
         ca_key_pem=key_store.open_key(authority),
         ca_chain_pem=authority.root_pem,
         zone_key=zone_keys.get_keyring().zone_key,
+        second_key=zone_keys.get_keyring().second_key,
         cross_certificates=list(
             CrossCertificate.objects.filter(subject=authority).values_list("pem", flat=True)
         ),

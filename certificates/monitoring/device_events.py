@@ -9,6 +9,7 @@ from django.conf import settings
 from audit.models import Entry
 from certificates.monitoring import audit_events
 from certificates.trust import unknown_roots
+from devices.identity import copies
 from devices.models import Device
 from notifications.delivery import events
 from notifications.delivery.events import Event
@@ -16,6 +17,7 @@ from notifications.delivery.events import Event
 # Audit actions about devices that an administrator must decide on.
 DECISIONS = {
     "registered-again": "was registered a second time with a key",
+    copies.ACTION: "has the same identity as another host",
     "request-change": "registered with different names, addresses, or keys",
 }
 

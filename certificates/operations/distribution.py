@@ -6,13 +6,15 @@ Servers that register while the zone CA is being replaced are included.
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from certificates.issuance.names import build_csr_parameters
 from certificates.models import FutureCertificate, Operation
-from certificates.operations.states import OperationState
+from certificates.operations.states import AuthorityState, OperationState
 from devices.models import Device, Zone
 from faults import Conflict
 from systemupdates.assignments import assignment
@@ -103,3 +105,15 @@ def add_server(device: Device) -> None:
             csr_parameters={**wanted, **{name: value for name, value in extra.items() if value}},
             manual_csr=order.get("manual_csr", False),
         )
+
+
+def list_superseded_updates(device: Device) -> list[UUID]:
+    """Return the updates of an earlier CA that were complete when a device last registered.
+
+    It received the trust of the zone CA with its registration, and would reject them as outdated.
+    """
+    completed = Operation.objects.filter(state=State.COMPLETED, ended_at__lt=device.registered_at)
+    completed = completed.exclude(update=None)
+    new_ca = Coalesce("future_authority__state", "authority__state")
+    older = completed.annotate(ca_state=new_ca).exclude(ca_state=AuthorityState.CURRENT)
+    return list(older.values_list("update", flat=True))

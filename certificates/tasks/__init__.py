@@ -11,9 +11,11 @@ from certificates.tasks.authority import (
     distribute_zone_keys,
     enqueue_key_job,
     enqueue_signing,
+    introduce_second_key,
     retire_roots_and_renew,
     run_key_job,
     sign_pending_csrs,
+    sign_trust_list,
 )
 from certificates.tasks.operations import (
     advance_operation,
@@ -42,6 +44,7 @@ __all__ = [
     "enqueue_signing",
     "enqueue_step_on_commit",
     "enqueue_steps_on_commit",
+    "introduce_second_key",
     "notify_agent",
     "notify_agents",
     "prepare_operation",
@@ -50,4 +53,5 @@ __all__ = [
     "run_key_job",
     "schedule_work",
     "sign_pending_csrs",
+    "sign_trust_list",
 ]

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from celery import shared_task
 from django.db import transaction
+from django.db.models import Count
 from django.utils import timezone
 
 from audit.chain.states import InvalidTransition
@@ -16,10 +17,10 @@ from certificates.issuance import renewal, signing
 from certificates.models import Authority, VaultJob
 from certificates.operations.states import JobState
 from certificates.tasks import agents, publisher
-from certificates.trust import roots
+from certificates.trust import roots, second_key, trust_list
 from console.requests import logs
 from devices.identity import zone_keys
-from devices.models import Device, DeviceQuerySet, ZoneKey
+from devices.models import Device, DeviceQuerySet, Zone, ZoneKey
 
 MAX_BATCHES = 20
 
@@ -77,6 +78,18 @@ def distribute_zone_keys() -> None:
 
 
 @shared_task
+def introduce_second_key() -> None:
+    """Create the second zone key, sign stored documents with it, and announce it to devices."""
+    second_key.introduce(now=timezone.now())
+
+
+@shared_task
+def sign_trust_list() -> None:
+    """Sign the trust list of the current revision of the zone with both zone keys."""
+    trust_list.sign_and_store(now=timezone.now())
+
+
+@shared_task
 @publisher.accept_previous_name("look_after")
 def retire_roots_and_renew() -> None:
     """Retire roots after their grace period, and renew server certificates that expire soon."""
@@ -106,6 +119,18 @@ def enqueue_signing(authority: Authority, *, only_if_empty: bool = False) -> Non
 
 
 def get_servers_without_zone_keys() -> DeviceQuerySet:
-    """Return the Primary Servers that can receive the zone keys and do not have them."""
-    holding = ZoneKey.objects.values("server")
-    return Device.objects.primaries().exclude(vault_key="").exclude(pk__in=holding)
+    """Return the Primary Servers that can receive the zone keys and do not have all of them."""
+    kinds = ZoneKey.objects.values("kind").distinct().count()
+    servers = Device.objects.primaries().exclude(vault_key="")
+    return servers.alias(keys=Count("zone_keys")).filter(keys__lt=max(1, kinds))
+
+
+def enqueue_second_signatures() -> None:
+    """Enqueue what the second zone key must sign, or its creation in a zone without one."""
+    zone = Zone.objects.first()
+    if zone is None:
+        return
+    if not zone.second_public_key:
+        publisher.enqueue(introduce_second_key, queue=publisher.SHARED_QUEUE, only_if_empty=True)
+    elif trust_list.needs_signature(zone, now=timezone.now()):
+        publisher.enqueue(sign_trust_list, queue=publisher.SHARED_QUEUE, only_if_empty=True)

@@ -66,6 +66,7 @@ def schedule_work() -> None:
         publisher.enqueue(
             authority_tasks.distribute_zone_keys, queue=publisher.SHARED_QUEUE, only_if_empty=True
         )
+    authority_tasks.enqueue_second_signatures()
     _schedule_key_jobs()
     _schedule_notifications(now)
 

@@ -1,14 +1,20 @@
-"""The signed trust list of the zone: the only source of roots and servers for devices (D-150)."""
+"""The signed trust list of the zone: the only source of roots and servers for devices (D-150).
+
+In a zone with a second key, the worker signs each list and stores it, because a signature takes
+longer than a request may wait. Until then, devices receive the list before it (D-176).
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from audit.rows import alarms
 from certificates.trust import roots
 from devices.identity import zone_keys
-from devices.models import Device, Zone
+from devices.models import Device, SignedTrustList, Zone
+from systemupdates.models import serialize_envelope
 from wire import json_codec, messages
 from wire.envelope import Envelope
 from wire.metadata import TRUST_LIST, TrustList
@@ -24,10 +30,60 @@ VALID_REFRESHES = 4
 VERSION_CHECK_INTERVAL = timedelta(minutes=1)
 
 
-def get_trust_list(zone: Zone, *, now: datetime) -> Envelope:
-    """Return the signed trust list of the current revision of the zone."""
-    period = int(now.timestamp() / SIGNING_INTERVAL.total_seconds())
-    return _sign(str(zone.guid), zone.revision, period)
+# A stored list that is this many days older than today is not used: its worker has stopped.
+MAX_STORED_DAYS = 2
+
+
+class SignedList(NamedTuple):
+    """A signed trust list and its version."""
+
+    version: int
+    envelope: Envelope
+
+
+def get_trust_list(zone: Zone, *, now: datetime) -> SignedList:
+    """Return the newest signed trust list of the zone."""
+    period = _get_period(now)
+    stored = _load_stored(zone, period) if zone.second_public_key else None
+    return stored or SignedList(zone.revision, _sign(str(zone.guid), zone.revision, period))
+
+
+def needs_signature(zone: Zone, *, now: datetime) -> bool:
+    """Return True if the worker must sign the trust list of a zone with a second key."""
+    current = SignedTrustList.objects.filter(version=zone.revision, period=_get_period(now))
+    return bool(zone.second_public_key) and not current.exists()
+
+
+def sign_and_store(*, now: datetime) -> None:
+    """Sign the trust list of the current revision and store it."""
+    zone, period = Zone.objects.get_zone(), _get_period(now)
+    if not needs_signature(zone, now=now):
+        return
+    envelope = _sign(str(zone.guid), zone.revision, period)
+    values = {"version": zone.revision, "period": period, "envelope": serialize_envelope(envelope)}
+    SignedTrustList.objects.update_or_create(pk=1, defaults=values)
+
+
+def _get_period(now: datetime) -> int:
+    return int(now.timestamp() / SIGNING_INTERVAL.total_seconds())
+
+
+def _load_stored(zone: Zone, period: int) -> SignedList | None:
+    """Return the stored list. The list of the current revision and day is read only once."""
+    try:
+        return _load_current(str(zone.guid), zone.revision, period)
+    except SignedTrustList.DoesNotExist:
+        row = SignedTrustList.objects.filter(period__gt=period - MAX_STORED_DAYS).first()
+    return _read(row) if row is not None else None
+
+
+@lru_cache(maxsize=4)
+def _load_current(_guid: str, revision: int, period: int) -> SignedList:
+    return _read(SignedTrustList.objects.get(version=revision, period=period))
+
+
+def _read(row: SignedTrustList) -> SignedList:
+    return SignedList(row.version, json_codec.build(Envelope, row.envelope, "envelope"))
 
 
 @lru_cache(maxsize=4)
@@ -44,9 +100,18 @@ def _sign(guid: str, revision: int, period: int) -> Envelope:
         trust=roots.build_trust(),
         servers=list_server_addresses(),
         refresh_s=float(zone.refresh_seconds),
+        second_key=_get_second_key(zone),
     )
     # One list is signed for each revision and day, so no audit entry is made for it.
     return zone_keys.get_keyring().sign_without_entry(TRUST_LIST, json_codec.dump(document))
+
+
+def _get_second_key(zone: Zone) -> str:
+    """Return the public second key of the zone, "" before it is announced.
+
+    It comes from the private key, because the row of the zone could have been modified.
+    """
+    return zone_keys.get_keyring().get_second_public_key() if zone.second_public_key else ""
 
 
 def list_server_addresses() -> list[messages.ServerAddress]:
@@ -79,3 +144,4 @@ def exceed_version(zone: Zone, reported: int, *, now: datetime) -> Zone:
 def clear_cache() -> None:
     """Clear the cached list (for tests, and after a restore)."""
     _sign.cache_clear()
+    _load_current.cache_clear()

@@ -154,3 +154,11 @@ def contact_warning(context: template.Context, device: Any, refresh: timedelta |
     if refresh is None or device.is_online(now, refresh):
         return ""
     return format_html('<span class="sub soon">{}</span>', _("no recent contact"))
+
+
+@register.simple_tag(takes_context=True)
+def copy_warning(context: template.Context, device: Any) -> str:
+    """Return a warning if another host uses the identity of a device."""
+    if not device.has_copy(context.get("now") or timezone.now()):
+        return ""
+    return format_html('<span class="sub soon">{}</span>', _("identity used by another host"))

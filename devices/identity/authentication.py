@@ -7,6 +7,7 @@ that a captured request cannot be replayed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
@@ -31,9 +32,17 @@ class UnknownDevice(Unauthenticated):
 
 
 class ReplayedRequest(Unauthenticated):
-    """The counter did not increase: a replay, or a device restored from an image."""
+    """The counter did not increase: a copy of the device, or a device that was restored."""
 
-    action = "If the device was restored from an image, register it again: zac reg URL --key KEY"
+    def __init__(self, device: UUID, name: str) -> None:
+        super().__init__(
+            f"Another host uses the identity of {name}, or this host was restored from an older "
+            "copy. Nothing was changed.",
+            action=f"If this host is a copy of {name}, register it with a name of its own: zac reg "
+            "URL --key KEY --name NAME. If it was restored, register it again: zac reg URL --key "
+            "KEY",
+        )
+        self.device = device
 
 
 def authenticate(header: str, *, method: str, path: str, body: bytes, now: datetime) -> Device:
@@ -109,13 +118,32 @@ def _store_counter(
     rows = list(Device.objects.raw(_SQL, values))
     if rows:
         return rows[0]
-    row = Device.objects.filter(pk=guid).values_list("credential_epoch", "counter", "state").first()
-    if row and row[0] == epoch and row[1] >= credentials.counter and row[2] in _MEMBER_STATES:
-        raise ReplayedRequest(
-            "The request was rejected because its counter was not "
-            "higher than in the previous request (possible replay)."
-        )
+    row = Device.objects.filter(pk=guid, credential_epoch=epoch, state__in=_MEMBER_STATES).first()
+    if row is not None and row.counter >= credentials.counter:
+        raise ReplayedRequest(guid, row.name)
     return None
 
 
 _MEMBER_STATES = ("registered", "waiting")
+
+
+def authenticate_unregistered(header: str, *, method: str, path: str, body: bytes) -> Device:
+    """Return the unregistered device that signed a request to register again (D-51).
+
+    It has the secret that it had while it was registered. Raises UnknownDevice.
+    """
+    credentials = authentication.parse_header(header)
+    with suppress(ValueError):
+        rows = Device.objects.filter(pk=UUID(credentials.device), state="unregistered")
+        device = rows.filter(counter__lt=credentials.counter).first()
+        if device is not None and device.credential_epoch > 0:
+            epoch = device.credential_epoch - 1
+            secret = zone_keys.get_keyring().device_secret(credentials.device, epoch)
+            unchanged = rows.filter(credential_epoch=device.credential_epoch)
+            if authentication.verify(
+                credentials, secret, method=method, path=path, body=body
+            ) and unchanged.filter(counter__lt=credentials.counter).update(
+                counter=credentials.counter
+            ):
+                return device
+    raise UnknownDevice("The request was not signed by a device in this zone.")

@@ -98,6 +98,21 @@ class DeviceOut(Schema):
     outside_key: OutsideKeyOut | None
     replaces_id: UUID | None
     released_until: datetime | None
+    copied_at: datetime | None = Field(
+        description="when another host last used the identity of the device, null if it did not "
+        "within a day"
+    )
+    copied_address: str
+
+    @staticmethod
+    def resolve_copied_at(device: Device) -> datetime | None:
+        """Return when another host last used the identity of the device."""
+        return device.copied_at if device.has_copy(timezone.now()) else None
+
+    @staticmethod
+    def resolve_copied_address(device: Device) -> str:
+        """Return the address of the other host."""
+        return device.copied_address if device.has_copy(timezone.now()) else ""
 
     @staticmethod
     def resolve_unknown_roots(device: Device) -> list[str]:

@@ -110,6 +110,7 @@ def device(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "may": request.user.has_perm(RIGHT),
         "may_approve": request.user.has_perm("devices.approve_device"),
         "next_states": DEVICE.transitions[found.state],
+        "has_copy": found.has_copy(now),
         "unknown_roots": found.unknown_roots.split(),
         "change": changes.describe_change(found),
         "name_change": certificate_names.find_requested_change(found),

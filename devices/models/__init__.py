@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devices.models.device import Device, DeviceQuerySet, Role
 from devices.models.keys import RegistrationKey, RegistrationKeyQuerySet, ZoneKey
-from devices.models.zone import DAY, Zone, ZoneQuerySet
+from devices.models.zone import DAY, SignedTrustList, Zone, ZoneQuerySet
 
 __all__ = [
     "DAY",
@@ -13,6 +13,7 @@ __all__ = [
     "RegistrationKey",
     "RegistrationKeyQuerySet",
     "Role",
+    "SignedTrustList",
     "Zone",
     "ZoneKey",
     "ZoneQuerySet",

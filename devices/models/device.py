@@ -18,6 +18,10 @@ from devices.models.zone import Zone
 from devices.registration.states import DEVICE, DeviceState
 from wire import messages
 
+# Number of rejected requests that prove a copy of a device, and how long a copy is shown (D-178).
+COPY_REJECTIONS = 3
+COPY_SHOWN_FOR = timedelta(days=1)
+
 
 class Role(models.TextChoices):
     """The role of a device in the zone."""
@@ -113,6 +117,11 @@ class Device(AuthenticatedModel, StatefulModel):
     released_until = models.DateTimeField(null=True, blank=True)
     """Until when another device can take over this name with a registration key."""
 
+    copied_at = models.DateTimeField(null=True, blank=True)
+    """When a host with the secret of this device last sent an old counter (D-178)."""
+    copied_address = models.CharField(max_length=64, blank=True, default="")
+    copied_count = models.PositiveIntegerField(default=0)
+
     vault_key = models.CharField(max_length=100, blank=True)
     ca_vault_key = models.CharField(max_length=100, blank=True)
     initial_csr = models.TextField(blank=True)
@@ -163,6 +172,11 @@ class Device(AuthenticatedModel, StatefulModel):
         """Return True if the last contact was within two refresh intervals and a minute."""
         limit = 2 * refresh + timedelta(minutes=1)
         return self.last_contact is not None and now - self.last_contact < limit
+
+    def has_copy(self, now: datetime) -> bool:
+        """Return True if another host has used the identity of this device in the last day."""
+        is_recent = self.copied_at is not None and now - self.copied_at < COPY_SHOWN_FOR
+        return is_recent and self.copied_count >= COPY_REJECTIONS
 
     def get_replication_interval(self, zone: Zone) -> timedelta:
         """Return the interval at which this content server copies missing content (D-34)."""

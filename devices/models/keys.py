@@ -63,13 +63,14 @@ class RegistrationKey(AuthenticatedModel):
 
 
 class ZoneKey(models.Model):
-    """The zone key or the zone master key, encrypted for one Primary Server."""
+    """A secret of the zone, encrypted for one Primary Server."""
 
     class Kind(models.TextChoices):
-        """The two secrets of the zone."""
+        """The secrets of the zone."""
 
         SIGNING = "signing", "Zone key"
         MASTER = "master", "Zone master key"
+        SECOND = "second", "Second zone key"
 
     kind = models.CharField(max_length=16, choices=Kind.choices)
     server = models.ForeignKey(Device, on_delete=models.CASCADE, related_name="zone_keys")

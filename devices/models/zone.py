@@ -53,6 +53,8 @@ class Zone(models.Model):
     guid = models.UUIDField(default=uuid.uuid4, unique=True)
     name = models.CharField(max_length=64)
     public_key = models.CharField(max_length=64)
+    second_public_key = models.CharField(max_length=64, blank=True, default="")
+    """Public part of the second zone key. Set when it is announced to devices (D-175)."""
     created_at = models.DateTimeField(auto_now_add=True)
     epoch = models.PositiveIntegerField(default=0)
     revision = models.PositiveBigIntegerField(default=1)
@@ -101,3 +103,15 @@ class Zone(models.Model):
     def grace(self) -> timedelta:
         """Return the grace period of an old root."""
         return timedelta(seconds=self.grace_seconds)
+
+
+class SignedTrustList(models.Model):
+    """The newest trust list with both signatures. There is at most one (D-176)."""
+
+    version = models.PositiveBigIntegerField()
+    period = models.PositiveIntegerField()
+    """The day for which it was signed, as the number of days since 1970."""
+    envelope = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"{self.version} ({self.period})"

@@ -60,11 +60,7 @@ def register(
     _set_fields(device, request, is_fixed=returning is not None, now=now)
     device.state = DeviceState.REGISTERED if approval.approves else DeviceState.WAITING
     device.outside_key = approval.outside_key
-    device.credential_epoch += 1
-    device.counter = 0
-    device.registered_at = now
-    device.released_until = None
-    device.has_pending_work = True
+    _set_new_identity(device, now)
     device.save()
     if returning is None and proven is None:
         replacement.retire_second_rows(device)
@@ -100,6 +96,16 @@ def _use_key(
         device = replacement.get_second_row(device, request, key=key.label)
         approval = Approval(approves=False, outside_key=approval.outside_key)
     return device, approval
+
+
+def _set_new_identity(device: Device, now: datetime) -> None:
+    """Give a device a new secret. Copies of it have the old one."""
+    device.credential_epoch += 1
+    device.counter = 0
+    device.registered_at = now
+    device.released_until = None
+    device.copied_at, device.copied_address, device.copied_count = None, "", 0
+    device.has_pending_work = True
 
 
 def _check_role(request: messages.RegisterRequest, returning: Device) -> None:

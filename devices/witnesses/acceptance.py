@@ -20,7 +20,7 @@ from devices.identity import zone_keys
 from devices.models import Zone
 from faults import Conflict, Fault
 from wire import json_codec
-from wire.envelope import Envelope
+from wire.envelope import Envelope, PublicKeys
 from wire.records import Record
 
 PAYLOAD_TYPE = "application/vnd.zcc.audit-acceptance+json"
@@ -53,7 +53,7 @@ def _read_branch(envelope: str, zone: str, public_key: str) -> int | None:
     """Return the branch of a signed acceptance, or None if the signature is not valid."""
     try:
         signed = json_codec.load(Envelope, envelope.encode())
-        document = json_codec.load(Acceptance, signed.verify(public_key, PAYLOAD_TYPE))
+        document = json_codec.load(Acceptance, signed.verify(PublicKeys(public_key), PAYLOAD_TYPE))
     except (Fault, ValueError):
         return None
     return document.branch if document.zone == zone else None

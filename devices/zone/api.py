@@ -29,6 +29,7 @@ class _ZoneOut(Schema):
     id: UUID = Field(validation_alias="guid")
     name: str
     public_key: str
+    second_public_key: str
     created_at: datetime
     epoch: int
     revision: int

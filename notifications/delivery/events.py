@@ -35,7 +35,7 @@ EVENTS: dict[str, str | Promise] = {
     CANCELED: _("Operation canceled or rolled back"),
     DEVICE_FAILED: _("Update failed on a server or device"),
     DEVICE_DECISION: _(
-        "Device re-registered, or server with changed names, waiting for a decision"
+        "Device re-registered or copied, or server with changed names, waiting for a decision"
     ),
     UNKNOWN_ROOT: _("Device trusts a root certificate that this zone never issued"),
     AUDIT_LOG: _("Audit entries missing or replaced, or such a loss accepted"),

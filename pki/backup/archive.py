@@ -30,7 +30,7 @@ _SALT_SIZES = range(16, 65)
 _NONCE_SIZE = 12
 _MAX_INNER = 64
 _INNER = re.compile(
-    r"ca-key\.pem|ca-chain\.pem|zone-signing-key\.pem|issued\.jsonl|settings\.json|README\.txt"
+    r"ca-key\.pem|ca-chain\.pem|zone-signing-key\.pem|zone-second-key\.pem|issued\.jsonl|settings\.json|README\.txt"
     r"|cross/[0-9]{2}\.pem"
 )
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)

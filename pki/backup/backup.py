@@ -24,6 +24,7 @@ from pki.backup.archive import Manifest
 from pki.certificates.details import get_details, get_digest
 from pki.chains import chains
 from pki.errors import CannotOpen, PkiFault, WrongKey
+from pki.protection import second_key as protection_second_key
 from pki.protection import zone_key as protection_zone_key
 
 __all__ = ["BackupContents", "Manifest", "read_backup", "read_backup_manifest", "write_backup"]
@@ -52,6 +53,8 @@ class BackupContents:
     cross_certificates: list[str]
     issued_jsonl: str
     settings_json: str
+    second_key: str = field(repr=False, default="")
+    """The second zone key, "" if the zone has none."""
 
 
 def write_backup(contents: BackupContents, passphrase: str, *, now: datetime) -> bytes:
@@ -138,6 +141,8 @@ def _serialize_contents(contents: BackupContents) -> dict[str, bytes]:
         "settings.json": contents.settings_json,
         "README.txt": archive.README,
     }
+    if contents.second_key:
+        texts["zone-second-key.pem"] = protection_second_key.to_pem(contents.second_key)
     for number, pem in enumerate(contents.cross_certificates, 1):
         texts[f"cross/{number:02}.pem"] = pem
     return {name: text.encode("utf-8") for name, text in texts.items()}
@@ -157,6 +162,12 @@ def _parse_contents(manifest: Manifest, members: dict[str, str]) -> BackupConten
             ],
             issued_jsonl=members["issued.jsonl"],
             settings_json=members["settings.json"],
+            second_key=_parse_second_key(members.get("zone-second-key.pem", "")),
         )
     except (KeyError, PkiFault):
         raise CannotOpen(_CANNOT_OPEN) from None
+
+
+def _parse_second_key(pem: str) -> str:
+    """Return the second zone key. Backups of earlier versions have none."""
+    return protection_second_key.from_pem(pem) if pem else ""

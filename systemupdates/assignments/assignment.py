@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -129,15 +130,15 @@ def redeploy(assignment: Assignment, *, now: datetime) -> None:
     rollout.discard_counts(assignment.update_id)
 
 
-def offer_again(device: Device) -> None:
-    """Offer every open update again to a device that has registered again (re-imaged device).
+def offer_again(device: Device, superseded: Iterable[UUID]) -> None:
+    """Offer open updates again to a device that has registered again (re-imaged device).
 
-    Devices that are ignored for an update stay ignored.
+    Ignored and `superseded` updates are not offered, and their counts do not change.
     """
-    rows = Assignment.objects.filter(device=device).exclude(update__state__in=UPDATE_CLOSED)
-    rows.exclude(state__in=(A.PENDING, A.CANCELED, A.IGNORED)).update(
-        state=A.ASSIGNED, attempt=0, step="", reason="", redeploy=False
-    )
+    not_offered = Q(update__in=superseded) | Q(update__state__in=UPDATE_CLOSED)
+    not_offered |= Q(state__in=(A.PENDING, A.CANCELED, A.IGNORED))
+    rows = Assignment.objects.filter(device=device).exclude(not_offered)
+    rows.update(state=A.ASSIGNED, attempt=0, step="", reason="", redeploy=False)
 
 
 def cancel_assignments(update: SystemUpdate, *, announced: bool, now: datetime) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from devices.models import Device
 from systemupdates.models import Assignment, TrustNotice
@@ -28,8 +30,8 @@ class PendingItems:
         return bool(self.updates or self.notices or self.redeploy or self.is_ignored)
 
 
-def get_pending_items(device: Device) -> PendingItems:
-    """Return the pending items of a device."""
+def get_pending_items(device: Device, superseded: Collection[UUID] = ()) -> PendingItems:
+    """Return the pending items of a device, without `superseded` updates."""
     found = PendingItems()
     rows = (
         Assignment.objects.filter(device=device)
@@ -45,7 +47,7 @@ def get_pending_items(device: Device) -> PendingItems:
         elif row.state == A.IGNORED:
             found.ignored.append(str(row.update_id))
             found.is_ignored = found.is_ignored or row.update.state not in OVER
-        elif row.update.envelope is not None:
+        elif row.update.envelope is not None and row.update_id not in superseded:
             found.updates.append(row.update.get_envelope())
             found.notices += _notices(row, TrustNotice.Kind.ACTIVATION_ORDER)
             if row.redeploy:

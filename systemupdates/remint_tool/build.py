@@ -85,7 +85,7 @@ def _notices(update: SystemUpdate) -> metadata.RecoveryNotices:
         metadata.Manifest,
         metadata.MANIFEST,
         update.get_envelope(),
-        Zone.objects.get_zone().public_key,
+        zone_keys.get_public_keys(Zone.objects.get_zone()),
     ).zone
     return metadata.RecoveryNotices(zone=zone, notices=[row.get_envelope() for row in rows])
 
@@ -197,6 +197,8 @@ def _write(name: str, data: bytes) -> None:
         f"{name}.sha256": f"{sha256(data)}  {name}\n".encode(),
         f"{name}.sig": f"{signature.signature}\n".encode(),
     }
+    if signature.second_signature:
+        parts[f"{name}.sig2"] = f"{signature.second_signature}\n".encode()
     for file, value in parts.items():
         partial = get_folder() / f".{file}.part"
         partial.write_bytes(value)
@@ -211,7 +213,7 @@ def _link_newest(published: list[Replica]) -> None:
     """
     newest = published[-1].update if published and not _is_newer_deleted(published[-1]) else None
     target = get_name(newest) if newest else ""
-    for suffix in ("", ".sig"):
+    for suffix in ("", ".sig", ".sig2"):
         link = get_folder() / f"{NAME}{suffix}"
         if link.is_symlink() and (not target or str(link.readlink()) != f"{target}{suffix}"):
             link.unlink()

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audit.models import Entry
+from devices.identity import zone_keys
 from devices.models import Device, Role, Zone
 from faults import Conflict, Fault
 from systemupdates.assignments import rollout
@@ -136,6 +137,8 @@ def get_verified_manifest(update: SystemUpdate, zone: Zone) -> Manifest | None:
     if update.envelope is None:
         return None
     try:
-        return verify_document(Manifest, metadata.MANIFEST, update.get_envelope(), zone.public_key)
+        return verify_document(
+            Manifest, metadata.MANIFEST, update.get_envelope(), zone_keys.get_public_keys(zone)
+        )
     except Fault:
         return None

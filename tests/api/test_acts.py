@@ -11,7 +11,7 @@ from devices.models import Zone
 from tests.api.conftest import problem, refuses, succeeds
 from tests.support import walkthrough
 from wire import metadata
-from wire.envelope import Envelope
+from wire.envelope import Envelope, PublicKeys
 
 
 @pytest.fixture
@@ -48,7 +48,9 @@ def test_devices_at_risk_are_listed_with_the_reason(everybody, zone, running):
 @succeeds("POST /operations/{operation_id}/report")
 def test_a_report_is_signed_with_the_zone_key(everybody, running):
     signed = Envelope(**everybody.post(f"operations/{running.pk}/report").json())
-    result = json.loads(signed.verify(Zone.objects.get_zone().public_key, metadata.REPORT))
+    result = json.loads(
+        signed.verify(PublicKeys(Zone.objects.get_zone().public_key), metadata.REPORT)
+    )
     assert result["id"] == str(running.pk)
     assert base64.b64decode(signed.signature)
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,18 @@ def get_response(path: str, root: str) -> tuple[int, dict[str, Any]]:
 
 
 @contextmanager
-def stolen_server(host: Path, address: str, root: str) -> Iterator[str]:
-    """Listen with the key and certificate of a satellite; yields the URL."""
+def stolen_server(
+    host: Path, address: str, respond: Callable[[str], tuple[int, dict[str, Any]]]
+) -> Iterator[str]:
+    """Listen with the key and certificate of a satellite; yields the URL.
+
+    `respond` returns status and message for a path.
+    """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, message = get_response(self.path, root)
+            status, message = respond(self.path)
             data = json.dumps(message).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
@@ -94,7 +100,8 @@ def test_a_server_that_responds_for_the_console_feeds_no_root_to_a_device(
     [root] = get_roots(device.home)
     pem = (device.home / "security" / "current" / "ca.pem").read_text()
     identity = (device.home / "device.json").read_text()
-    with stolen_server(satellite.home, satellite.address, pem) as url:
+    respond = partial(get_response, root=pem)
+    with stolen_server(satellite.home, satellite.address, respond) as url:
         redirect(device.home, url)
         refreshed = zac(device.home, "refresh")
         assert refreshed.returncode == 0, refreshed.stderr

@@ -215,6 +215,11 @@ def _add_unregister(parser: Parser) -> None:
     parser.add_argument(
         "--force", action="store_true", help="unregister even if no server can be reached"
     )
+    parser.add_argument(
+        "--delete-identity",
+        action="store_true",
+        help="also delete what this device needs to return without a registration key",
+    )
 
 
 def _add_json(parser: Parser) -> None:

@@ -125,11 +125,14 @@ def _unregister(host: Host, args: argparse.Namespace) -> int:
         except Fault:
             if not args.force:
                 raise
-        for name in ("device.json", "state.json", "servers.json"):
+        host.home.leave_zone(delete=args.delete_identity)
+        for name in ("state.json", "servers.json"):
             files.remove(host.home.path_to(name))
         files.remove_tree(host.home.path_to("security"))
         files.remove_tree(host.home.path_to("remint-repo"))
     print("This device no longer belongs to the zone.")
+    if not args.delete_identity:
+        print("It can return without a registration key: zac reg https://SERVER:PORT")
     return exit_codes.OK
 
 

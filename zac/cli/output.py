@@ -49,6 +49,7 @@ def get_status(host: Host) -> Dict[str, Any]:
         "trusted_sha256": store.digests(trust),
         "trust_list_version": cache.trust_list.version if cache.trust_list else 0,
         "trust_list_expires": cache.trust_list.expires_at if cache.trust_list else 0.0,
+        "has_second_key": bool(device.second_pub),
         "updates": _updates(host),
         "reports_waiting": len(host.state.load().reports),
     }
@@ -73,6 +74,7 @@ def status_text(host: Host) -> str:
         "  clock offset     %+.1f s" % status["clock_offset"],
         "  zone CA          %s" % status["root_sha256"],
         "  trust list       %s" % _trust_list(status, host.clock.now()),
+        "  signatures       %s" % ("two keys" if status["has_second_key"] else "one key"),
     ]
     lines += [
         "  update %s  %s%s" % (update["id"], _step(update), _failure(update))

@@ -9,7 +9,7 @@ import argparse
 import base64
 import contextlib
 from http import HTTPStatus
-from typing import Iterator, Tuple
+from typing import Iterator
 from urllib.parse import urlsplit
 
 from faults import Fault
@@ -24,14 +24,15 @@ from zac.updates import notices
 
 DOWNLOADED = "remint-tool.bin"
 SIGNATURE_SUFFIX = ".sig"
+SECOND_SIGNATURE_SUFFIX = ".sig2"
 LOCK_WAIT = 30.0
 
 
 class NoSignature(Fault):
-    """There is no signature file next to the tool."""
+    """A signature file next to the tool is missing."""
 
     action = (
-        "Download the file with the same name and .sig, too. Or run: zac remint FILE. "
+        "Download the files with the same name and .sig and .sig2, too. Or run: zac remint FILE. "
         "It reads the file as data and runs none of its code."
     )
 
@@ -48,30 +49,33 @@ def remint(host: Host, args: argparse.Namespace) -> int:
 def verify_tool(host: Host, args: argparse.Namespace) -> int:
     """Verify the signature over a complete tool, code included; exit with 6 if it is not valid."""
     device = host.home.device()
-    data, signature = _read_signed(host, args.tool)
-    envelope = build_envelope(REMINT_TOOL, data, _decode(signature))
-    envelope.verify(device.zone_pub, REMINT_TOOL)
+    data = _read(host, args.tool)
+    signature = _read_signature(host, args.tool + SIGNATURE_SUFFIX)
+    second = b""
+    if device.second_pub:
+        second = _read_signature(host, args.tool + SECOND_SIGNATURE_SUFFIX)
+    envelope = build_envelope(REMINT_TOOL, data, signature, second)
+    envelope.verify(device.zone_keys, REMINT_TOOL)
     print("The tool is signed with the key of this device's zone.")
     print("SHA-256  %s" % sha256(data))
     return exit_codes.OK
 
 
-def _decode(signature: bytes) -> bytes:
+def _read(host: Host, tool: str) -> bytes:
+    data = _download(host, tool) if _is_url(tool) else files.read(tool)
+    if data is None:
+        raise remint_tool.DamagedTool("Cannot read %s." % tool)
+    return data
+
+
+def _read_signature(host: Host, path: str) -> bytes:
+    signature = _download(host, path) if _is_url(path) else files.read(path)
+    if signature is None:
+        raise NoSignature("%s does not exist." % path)
     try:
         return base64.b64decode(signature.strip(), validate=True)
     except ValueError:
         return b""
-
-
-def _read_signed(host: Host, tool: str) -> Tuple[bytes, bytes]:
-    if _is_url(tool):
-        return _download(host, tool), _download(host, tool + SIGNATURE_SUFFIX)
-    data, signature = files.read(tool), files.read(tool + SIGNATURE_SUFFIX)
-    if data is None:
-        raise remint_tool.DamagedTool("Cannot read %s." % tool)
-    if signature is None:
-        raise NoSignature("%s%s does not exist." % (tool, SIGNATURE_SUFFIX))
-    return data, signature
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Dict, List, Optional
 
 from faults import Fault
 from wire import json_codec
+from wire.envelope import PublicKeys
 from wire.messages import MANAGED, ServerAddress
 from wire.metadata import RecoveryNotices
 from wire.records import Record, field
@@ -15,6 +16,7 @@ from zac.host import files
 
 MAX_JOURNAL_BYTES = 1 << 20
 DEFAULT = "/etc/zac"
+FORMER = "former-device.json"
 
 
 class NotRegistered(Fault):
@@ -30,7 +32,10 @@ class DamagedFile(Fault):
 
 
 class Device(Record):
-    """Identity of this host (device.json, mode 0600). `url` is the server it registered with."""
+    """Identity of this host (device.json, mode 0600). `url` is the server it registered with.
+
+    `second_pub` is "" until a trust list contained the second zone key (D-175).
+    """
 
     json_names: ClassVar[Dict[str, str]] = {"preflight_port": "rehearsal_port"}
 
@@ -48,6 +53,12 @@ class Device(Record):
     preflight_port: int = 0
     parent: str = ""
     epoch: int = 0
+    second_pub: str = ""
+
+    @property
+    def zone_keys(self) -> PublicKeys:
+        """Return the keys that must have signed a document for this device."""
+        return PublicKeys(self.zone_pub, self.second_pub)
 
 
 class AcceptedTrustList(Record):
@@ -103,8 +114,28 @@ class Home:
             raise DamagedFile("Cannot read device.json.") from error
 
     def save_device(self, device: Device) -> None:
-        """Write device.json."""
+        """Write device.json. A former identity is deleted."""
         files.write(self.path_to("device.json"), json_codec.dump(device))
+        files.remove(self.path_to(FORMER))
+
+    def leave_zone(self, *, delete: bool) -> None:
+        """Rename device.json, so that this host can return without a registration key (D-51).
+
+        With `delete`, it is deleted.
+        """
+        if delete:
+            files.remove(self.path_to("device.json"))
+            files.remove(self.path_to(FORMER))
+        else:
+            files.rename(self.path_to("device.json"), self.path_to(FORMER))
+
+    def former_device(self) -> Optional[Device]:
+        """Return the identity of this host before it was unregistered, None if it has none."""
+        data = files.read(self.path_to(FORMER))
+        try:
+            return None if data is None else json_codec.load(Device, data)
+        except json_codec.Malformed:
+            return None
 
     def zone_cache(self) -> ZoneCache:
         """Return the data that the zone sent last."""

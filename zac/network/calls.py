@@ -235,7 +235,7 @@ def _checked(host: Host, response: Response) -> Response:
     if response.status == HTTPStatus.UNAUTHORIZED:
         problem = rejection(response)
         host.log_event("unauthenticated", detail=problem.explanation)
-        raise NotRegistered(problem.explanation)
+        raise NotRegistered(problem.explanation, action=problem.action)
     if response.status < HTTPStatus.MULTIPLE_CHOICES or response.status == HTTPStatus.NOT_FOUND:
         return response
     raise rejection(response)

@@ -15,6 +15,7 @@ from typing import Callable, Optional, Sequence, Tuple
 
 from faults import Fault
 from wire import json_codec
+from wire.envelope import PublicKeys
 from wire.messages import HelloRequest, HelloResponse
 from wire.metadata import IDENTITY_STATEMENT, IdentityStatement, verify_document
 from wire.records import Record, replace
@@ -114,7 +115,7 @@ def _verified(
             ("The server belongs to a different zone than this device or the registration key.")
         )
     return hello.zone_pub, verify_document(
-        IdentityStatement, IDENTITY_STATEMENT, hello.statement, hello.zone_pub
+        IdentityStatement, IDENTITY_STATEMENT, hello.statement, PublicKeys(hello.zone_pub)
     )
 
 

@@ -15,6 +15,7 @@ from typing import Callable, Dict, List, Optional, Tuple
 
 from faults import Fault
 from wire import authentication, json_codec, registration_key
+from wire.envelope import PublicKeys
 from wire.messages import (
     CERTIFIED_ROLES,
     MANAGED,
@@ -23,10 +24,11 @@ from wire.messages import (
     RegisterResponse,
     VaultKeys,
 )
+from wire.metadata import IdentityStatement, TrustList
 from wire.records import Record, field, replace
 from zac import VERSION
 from zac.host import state
-from zac.host.home import AcceptedTrustList, Device, ZoneCache
+from zac.host.home import Device, ZoneCache
 from zac.host.host import Host
 from zac.network import calls, contact, tls
 from zac.network.contact import VerifiedIdentity
@@ -68,15 +70,30 @@ def register(host: Host, options: RegistrationOptions) -> RegisterResponse:
     """Register this host and return the response; makes no changes if it raises a fault."""
     identity = contact.verify_identity(host.transport, options.url, _zone_key_check(host, options))
     host.clock.learn(identity.statement.time)
-    previous = host.home.device_or_none()
+    previous = _get_previous(host)
     is_same_zone = previous is not None and previous.zone_pub == identity.zone_pub
     previous_id = previous.id if previous is not None and is_same_zone else ""
     if previous is not None and is_same_zone:
         options = _with_previous_values(options, previous)
     request = _build_request(host, options, previous_id)
-    response, accepted = _read_trust(identity, _send(host, options.url, identity, request))
-    store_registration(host, options, response, keep_state=is_same_zone, accepted=accepted)
+    second_pub = previous.second_pub if previous is not None and is_same_zone else ""
+    keys = PublicKeys(identity.zone_pub, second_pub)
+    sent = _send(host, options.url, identity, request)
+    response, document = _read_trust(identity.statement, keys, sent)
+    store_registration(
+        host,
+        options,
+        response,
+        keep_state=is_same_zone,
+        document=document,
+        second_pub=second_pub,
+    )
     return response
+
+
+def _get_previous(host: Host) -> Optional[Device]:
+    """Return the identity of this host, also if it was unregistered, None if it never had one."""
+    return host.home.device_or_none() or host.home.former_device()
 
 
 def _with_previous_values(options: RegistrationOptions, previous: Device) -> RegistrationOptions:
@@ -92,12 +109,16 @@ def store_registration(
     response: RegisterResponse,
     *,
     keep_state: bool,
-    accepted: Optional[AcceptedTrustList] = None,
+    document: Optional[TrustList] = None,
+    second_pub: str = "",
 ) -> None:
     """Store trust, servers and, last, the identity of this host.
 
-    With `keep_state`, the state of updates and the server certificate are kept.
+    With `keep_state`, the state of updates and the server certificate are kept. `second_pub` is
+    the second zone key that this host had before.
     """
+    accepted = trust_list.summarize(document) if document is not None else None
+    second_pub = second_pub or (document.second_key if document is not None else "")
     with host.state.locked():
         if not keep_state:
             host.state.update(lambda _held: state.State(epoch=response.trust_epoch))
@@ -119,7 +140,7 @@ def store_registration(
             has_authentic_responses=accepted is not None,
         )
     )
-    host.home.save_device(_build_device(options, response))
+    host.home.save_device(replace(_build_device(options, response), second_pub=second_pub))
     host.clock.learn(response.time)
     host.log_event("registered", id=response.id, zone=response.zone, role=options.role)
 
@@ -141,7 +162,7 @@ def _zone_key_check(host: Host, options: RegistrationOptions) -> Callable[[bytes
     if options.fingerprint:
         expected = options.fingerprint.replace(":", "").lower()
         return lambda public: hmac.compare_digest(expected, zone_fingerprint(public))
-    previous = host.home.device_or_none()
+    previous = _get_previous(host)
     if previous is not None:
         pinned = base64.b64decode(previous.zone_pub)
         return lambda public: public == pinned
@@ -199,26 +220,26 @@ def _send(
 
 
 def _read_trust(
-    identity: VerifiedIdentity, response: RegisterResponse
-) -> Tuple[RegisterResponse, Optional[AcceptedTrustList]]:
-    """Return the response with the roots and servers of its signed trust list.
+    statement: IdentityStatement, keys: PublicKeys, response: RegisterResponse
+) -> Tuple[RegisterResponse, Optional[TrustList]]:
+    """Return the response with the roots and servers of its signed trust list, and this list.
 
     The signed statement was made for this call, so its version is that of the newest list. A
-    console of the previous version has no list: then the statement must contain the roots.
+    console of the previous version has no list: then the statement must contain the roots. The
+    second zone key does not sign statements, so a device that has stored it requires the list.
     """
-    statement = identity.statement
     if response.trust_list is not None:
         document = trust_list.verify(
             response.trust_list,
             zone=statement.zone,
-            zone_pub=identity.zone_pub,
+            keys=keys,
             min_version=statement.trust_version,
             now=statement.time,
         )
         listed = replace(response, trust=document.trust, servers=document.servers)
-        return listed, trust_list.summarize(document)
+        return listed, document
     roots = store.roots(response.trust)
-    if statement.trust_version or roots[:1] != tuple(statement.roots[:1]):
+    if keys.second_pub or statement.trust_version or roots[:1] != tuple(statement.roots[:1]):
         raise contact.IdentityNotProven("The signed trust list is missing in the response.")
     if not set(roots) <= set(statement.roots):
         raise contact.IdentityNotProven("The response contains a root that the zone did not sign.")
@@ -232,9 +253,9 @@ def _proof_headers(host: Host, request: RegisterRequest, data: bytes) -> Dict[st
 
     With a registration key, they only prove that this is the same device (D-124).
     """
-    if not request.device:
+    device = _get_previous(host)
+    if not request.device or device is None:
         return {}
-    device = host.device
     credentials = authentication.sign(
         device.secret,
         device=device.id,

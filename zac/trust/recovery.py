@@ -89,7 +89,7 @@ def _skip_to_activated(host: Host, manifest: Manifest) -> None:
 
 
 def _notices(host: Host) -> Iterator[ActivationNotice]:
-    zone_pub = host.device.zone_pub
+    keys = host.device.zone_keys
     seen: List[Envelope] = []
     for document in _documents(host):
         for envelope in document.notices:
@@ -97,9 +97,7 @@ def _notices(host: Host) -> Iterator[ActivationNotice]:
                 continue
             seen.append(envelope)
             try:
-                yield verify_document(
-                    ActivationNotice, metadata.ACTIVATION_NOTICE, envelope, zone_pub
-                )
+                yield verify_document(ActivationNotice, metadata.ACTIVATION_NOTICE, envelope, keys)
             except Fault as fault:
                 notices.reject_document(host, "recovery", fault)
 

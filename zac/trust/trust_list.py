@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import List, Optional, Set
 
 from faults import Fault
-from wire.envelope import Envelope
+from wire.envelope import Envelope, PublicKeys
 from wire.metadata import TRUST_LIST, TrustList, verify_document
 from zac.host import state
 from zac.host.home import AcceptedTrustList
@@ -30,16 +30,20 @@ def verify(
     envelope: Envelope,
     *,
     zone: str,
-    zone_pub: str,
+    keys: PublicKeys,
     min_version: int,
     now: float,
 ) -> TrustList:
     """Return a verified trust list.
 
-    `min_version` is the version in use, `now` the zone time. Raises NotSigned, Malformed,
-    InvalidTrustList, pem.InvalidCertificate.
+    `min_version` is the version in use, `now` the zone time. If `keys` have no second key, the
+    second key in the list must have signed it, too. Raises NotSigned, Malformed, InvalidTrustList,
+    pem.InvalidCertificate.
     """
-    document = verify_document(TrustList, TRUST_LIST, envelope, zone_pub)
+    document = verify_document(TrustList, TRUST_LIST, envelope, keys)
+    if keys.second_pub and document.second_key not in ("", keys.second_pub):
+        raise InvalidTrustList("The trust list contains a different second zone key.")
+    envelope.verify(PublicKeys(keys.zone_pub, document.second_key), TRUST_LIST)
     if document.zone != zone:
         raise InvalidTrustList("The trust list belongs to a different zone.")
     if document.version < min_version:

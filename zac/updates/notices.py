@@ -62,7 +62,7 @@ def reject_document(host: Host, kind: str, fault: Fault, **details: str) -> None
 def verify_manifest(host: Host, envelope: Envelope) -> Manifest:
     """Return a verified manifest for this zone; raises NotSigned, InvalidManifest."""
     device = host.device
-    manifest = verify_document(Manifest, metadata.MANIFEST, envelope, device.zone_pub)
+    manifest = verify_document(Manifest, metadata.MANIFEST, envelope, device.zone_keys)
     manifest.validate(device.zone)
     return manifest
 
@@ -118,7 +118,7 @@ def _process(host: Host, envelope: Envelope) -> bool:
     if envelope.payload_type not in kinds:
         return False
     record_type, apply = kinds[envelope.payload_type]
-    notice = verify_document(record_type, envelope.payload_type, envelope, host.device.zone_pub)
+    notice = verify_document(record_type, envelope.payload_type, envelope, host.device.zone_keys)
     if getattr(notice, "zone", "") != host.device.zone:
         raise ForeignZone("The signed trust notice belongs to a different zone.")
     return apply(host, notice, envelope)
@@ -228,7 +228,9 @@ def _store_recovery_notice(host: Host, notice: ActivationNotice, envelope: Envel
     """Store an activation notice to serve it to devices that cannot verify TLS."""
     known = host.home.recovery_notices().notices
     if envelope not in known and notice.id not in host.state.load().canceled:
-        notices = sorted([*known, envelope], key=lambda known: _parse_notice(known).epoch)
+        # The zone signs a notice again when it gets its second key.
+        others = [stored for stored in known if _parse_notice(stored).id != notice.id]
+        notices = sorted([*others, envelope], key=lambda known: _parse_notice(known).epoch)
         latest = notices[-MAX_RECOVERY_NOTICES:]
         host.home.save_recovery_notices(RecoveryNotices(zone=notice.zone, notices=latest))
     return False

@@ -176,16 +176,20 @@ def _accept_trust_list(host: Host, response: RefreshResponse) -> Optional[TrustL
         return None
     device = host.device
     try:
-        return trust_list.verify(
+        document = trust_list.verify(
             response.trust_list,
             zone=device.zone,
-            zone_pub=device.zone_pub,
+            keys=device.zone_keys,
             min_version=accepted.version if accepted else 0,
             now=host.clock.now(),
         )
     except Fault as fault:
         notices.reject_document(host, "trust-list", fault)
         return None
+    if document.second_key and not device.second_pub:
+        host.home.save_device(replace(device, second_pub=document.second_key))
+        host.log_event("second-key", key=document.second_key)
+    return document
 
 
 def _build_request(host: Host, connection: Connection) -> RefreshRequest:

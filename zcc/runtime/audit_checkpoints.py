@@ -20,7 +20,7 @@ from devices.models import Zone
 from devices.witnesses import checkpoints, mismatches
 from faults import Conflict, Fault, Invalid, Unavailable
 from wire import json_codec
-from wire.envelope import Envelope
+from wire.envelope import Envelope, PublicKeys
 from wire.messages import AuditCheckpoint
 from wire.records import Record, replace
 
@@ -188,7 +188,7 @@ def read_checkpoint(source: Path, zone: Zone) -> SignedCheckpoint:
     try:
         envelope = json_codec.load(Envelope, data)
         checkpoint = json_codec.load(
-            SignedCheckpoint, envelope.verify(zone.public_key, PAYLOAD_TYPE)
+            SignedCheckpoint, envelope.verify(PublicKeys(zone.public_key), PAYLOAD_TYPE)
         )
     except (Fault, ValueError) as error:
         raise InvalidCheckpoint(f"{source} is damaged or not signed with the zone key.") from error

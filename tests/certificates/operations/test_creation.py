@@ -536,7 +536,10 @@ def test_a_changed_activation_time_is_published_as_a_new_revision(
     operation = walkthrough.fresh(operation)
     assert operation.update is not None
     signed = verify_document(
-        metadata.Manifest, metadata.MANIFEST, operation.update.get_envelope(), zone.zone.public_key
+        metadata.Manifest,
+        metadata.MANIFEST,
+        operation.update.get_envelope(),
+        zone_keys.get_public_keys(zone.zone),
     )
     assert signed.revision > 1
     assert signed.activate_at == int(later.timestamp())
@@ -555,7 +558,7 @@ def test_a_changed_activation_time_is_published_as_a_new_revision(
         metadata.ActivationOrder,
         metadata.ACTIVATION_ORDER,
         notice.get_envelope(),
-        zone.zone.public_key,
+        zone_keys.get_public_keys(zone.zone),
     )
     assert go.revision > signed.revision
     assert go.activate_at == int(later.timestamp())

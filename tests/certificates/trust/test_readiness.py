@@ -10,6 +10,7 @@ from certificates.models import FutureCertificate
 from certificates.operations import activation, intervention
 from certificates.operations.states import OperationState
 from certificates.trust import readiness
+from devices.identity import zone_keys
 from devices.models import Device, Zone
 from faults import Conflict, Invalid
 from systemupdates.models import Assignment, TrustNotice
@@ -69,7 +70,10 @@ def test_it_is_postponed_if_too_few_devices_passed_the_preflight_check(zone, ope
     assert entry.detail == {"before": str(before), "after": str(found.activates_at)}
     assert "99% required" in entry.note
     signed = verify_document(
-        Manifest, metadata.MANIFEST, found.update.get_envelope(), Zone.objects.get_zone().public_key
+        Manifest,
+        metadata.MANIFEST,
+        found.update.get_envelope(),
+        zone_keys.get_public_keys(Zone.objects.get_zone()),
     )
     assert signed.activate_at == int(found.activates_at.timestamp())
     assert signed.revision > 1

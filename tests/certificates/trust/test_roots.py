@@ -8,6 +8,7 @@ from certificates.issuance import signing
 from certificates.models import Authority, Operation
 from certificates.operations.states import AuthorityState
 from certificates.trust import roots
+from devices.identity import zone_keys
 from pki.certificates import details
 from tests.certificates.operations.test_remint_ca import prepared, step
 from wire import messages, metadata
@@ -66,7 +67,10 @@ def test_devices_receive_the_retirement_notice_until_they_removed_the_root(zone)
     device.refresh(trusted_sha256=[old.sha256, new.sha256])
     (signed,) = retire_notices(device.refresh(trusted_sha256=[old.sha256, new.sha256]))
     notice = verify_document(
-        metadata.Retirement, metadata.RETIREMENT, build(Envelope, signed, "n"), zone.zone.public_key
+        metadata.Retirement,
+        metadata.RETIREMENT,
+        build(Envelope, signed, "n"),
+        zone_keys.get_public_keys(zone.zone),
     )
     assert notice.roots_sha256 == [old.sha256]
     assert details.get_digest(new.root_pem) not in notice.roots_sha256

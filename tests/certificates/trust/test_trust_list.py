@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from certificates.trust import trust_list
+from devices.identity import zone_keys
 from devices.models import Zone
 from devices.zone import settings as zone_settings
 from pki.certificates import details
@@ -19,7 +20,7 @@ from wire.metadata import TRUST_LIST, TrustList, verify_document
 
 def read(zone: Any, answer: dict[str, Any]) -> TrustList:
     envelope = json_codec.build(Envelope, answer["trust_list"], "trust_list")
-    return verify_document(TrustList, TRUST_LIST, envelope, zone.zone.public_key)
+    return verify_document(TrustList, TRUST_LIST, envelope, zone_keys.get_public_keys(zone.zone))
 
 
 def test_a_device_receives_the_signed_list_of_roots_and_servers(zone: Any) -> None:

@@ -58,6 +58,55 @@ def test_a_device_registers_and_unregisters(
     assert zac("ref") == 3
 
 
+def test_the_commands_of_the_manual_work_without_a_key(
+    zone: Zone, zac: Zac, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Manual, A.7: zac unr, then zac reg https://<server_IP>:<port>."""
+    url = zone.servers[0].url
+    zac("reg", url, "--key", str(zone.key), "--name", "d1")
+    before = Home(str(tmp_path / "home")).device()
+    assert zac("unr") == 0
+    assert "It can return without a registration key" in capsys.readouterr().out
+    assert zac("ref") == 3
+    assert zac("reg", url) == 0
+    assert zac("ref") == 0
+    after = Home(str(tmp_path / "home")).device()
+    assert (after.id, after.name, after.zone_pub) == (before.id, "d1", before.zone_pub)
+    assert after.secret != before.secret
+    assert not (tmp_path / "home" / "former-device.json").exists()
+
+
+def test_an_unregistered_device_returns_only_to_its_zone(zone: Zone, zac: Zac) -> None:
+    zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
+    assert zac("unr") == 0
+    zone.signer = Signer()
+    assert zac("reg", zone.servers[0].url) == 6
+
+
+def test_a_device_without_its_former_identity_needs_a_key(
+    zone: Zone, zac: Zac, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
+    secret = Home(str(tmp_path / "home")).device().secret
+    assert zac("unr", "--delete-identity") == 0
+    for path in (tmp_path / "home").rglob("*"):
+        assert not path.is_file() or secret not in path.read_text(errors="replace"), path
+    assert zac("reg", zone.servers[0].url) == 1
+    assert "no registration key was specified" in capsys.readouterr().err
+
+
+def test_the_message_of_the_console_is_shown_with_its_action(
+    zone: Zone, zac: Zac, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
+    problem = Problem("x", 401, "Another host uses the identity of d1.", "Give it another name.")
+    zone.lies["/zac/v1/refresh"] = (401, problem)
+    assert zac("ref") == 3
+    told = capsys.readouterr().err
+    assert "Another host uses the identity of d1." in told
+    assert "Give it another name." in told
+
+
 def test_no_command_prints_a_secret(
     zone: Zone, zac: Zac, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

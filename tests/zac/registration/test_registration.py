@@ -40,7 +40,7 @@ def lie(zone: Zone, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     def greet(server: Any, hello: HelloRequest) -> HelloResponse:
         statement = true(server, hello).statement
         told = metadata.verify_document(
-            IdentityStatement, metadata.IDENTITY_STATEMENT, statement, zone.signer.zone_pub
+            IdentityStatement, metadata.IDENTITY_STATEMENT, statement, zone.signer.keys
         )
         signed = zone.sign(metadata.IDENTITY_STATEMENT, records.replace(told, **changes))
         return HelloResponse(zone.signer.zone_pub, signed)

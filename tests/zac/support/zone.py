@@ -14,6 +14,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from pki.protection import second_key
 from tests.zac.support.certificates import Root, now
 from tests.zac.support.listener import ADDRESS, Server
 from wire import (
@@ -25,7 +26,12 @@ from wire import (
     registration_key,
     update_messages,
 )
-from wire.envelope import Envelope, build_envelope, pre_authentication_encoding
+from wire.envelope import (
+    Envelope,
+    PublicKeys,
+    build_envelope,
+    pre_authentication_encoding,
+)
 from wire.messages import RefreshResponse, RegisterResponse, ServerAddress, StatusReport, Trust
 from wire.metadata import (
     ActivationNotice,
@@ -42,17 +48,26 @@ from wire.update_messages import PreflightReport
 
 
 class Signer:
-    """A zone key."""
+    """The keys of a zone. `second` is "" for a zone without a second key."""
 
-    def __init__(self) -> None:
+    def __init__(self, second: str = "") -> None:
         self.key = ed25519.Ed25519PrivateKey.generate()
         self.public = self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.zone_pub = base64.b64encode(self.public).decode()
+        self.second = second
+        self.second_pub = second_key.get_public_key(second) if second else ""
+
+    @property
+    def keys(self) -> PublicKeys:
+        return PublicKeys(self.zone_pub, self.second_pub)
 
     def sign(self, kind: str, thing: Any) -> Envelope:
         payload = json_codec.dump(thing)
-        signature = self.key.sign(pre_authentication_encoding(kind, payload))
-        return build_envelope(kind, payload, signature)
+        encoded = pre_authentication_encoding(kind, payload)
+        second = b""
+        if self.second and kind in metadata.SIGNED_TWICE:
+            second = second_key.sign(self.second, encoded)
+        return build_envelope(kind, payload, self.key.sign(encoded), second)
 
 
 @dataclasses.dataclass
@@ -83,6 +98,7 @@ class Zone:
         self.signs_responses = True
         self.listed: dict[str, Any] = {}
         self.members: dict[str, Member] = {}
+        self.former: dict[str, Member] = {}
         self.offer = RefreshResponse(time=0, approved=True, refresh_s=1)
         self.content: dict[str, bytes] = {}
         self.recovery: list[Envelope] = []
@@ -122,6 +138,7 @@ class Zone:
             trust=self.trust,
             servers=self.addresses(),
             refresh_s=self.refresh_s,
+            second_key=self.signer.second_pub,
         )
         return self.sign(metadata.TRUST_LIST, records.replace(document, **self.listed, **changes))
 
@@ -264,7 +281,10 @@ class Zone:
         self, method: str, path: str, body: bytes, headers: Any
     ) -> Member | messages.Problem:
         credentials = authentication.parse_header(headers.get("Authorization", ""))
-        member = self.members.get(credentials.device)
+        known = self.members
+        if path == "/zac/v1/register":
+            known = {**self.former, **known}
+        member = known.get(credentials.device)
         if member is None:
             return messages.Problem("Unauthorized", 401, "The device is unknown.")
         if not authentication.verify(
@@ -291,7 +311,7 @@ class Zone:
                 trust_list=self.build_trust_list() if self.signs_trust_lists else None,
             )
         if path == "/zac/v1/unregister":
-            del self.members[member.id]
+            self.former[member.id] = self.members.pop(member.id)
             return 204, None
         if parts[-1] in ("csr", "certificate"):
             return self.certificate(parts[-2], method, body)

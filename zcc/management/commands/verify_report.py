@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from devices.models import Zone
 from faults import Fault
 from wire import json_codec, metadata
-from wire.envelope import Envelope
+from wire.envelope import Envelope, PublicKeys
 
 
 class Command(BaseCommand):
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         try:
             envelope = json_codec.load(Envelope, options["file"].read_bytes())
             key = options["key"] or Zone.objects.get_zone().public_key
-            report = json.loads(envelope.verify(key, metadata.REPORT))
+            report = json.loads(envelope.verify(PublicKeys(key), metadata.REPORT))
         except (Fault, OSError, ValueError) as error:
             raise CommandError(str(error), returncode=1) from error
         operation = report["operation"]

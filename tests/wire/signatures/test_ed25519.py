@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wire import ed25519
+from wire.signatures import ed25519
 
 ORDER = 2**252 + 27742317777372353535851937790883648493
 RFC_8032 = [

@@ -1,0 +1,27 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    """Store when another host last used the identity of a device."""
+
+    dependencies = [
+        ("devices", "0011_second_key"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="device",
+            name="copied_at",
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name="device",
+            name="copied_address",
+            field=models.CharField(blank=True, default="", max_length=64),
+        ),
+        migrations.AddField(
+            model_name="device",
+            name="copied_count",
+            field=models.PositiveIntegerField(default=0),
+        ),
+    ]
