@@ -24,6 +24,7 @@ RETIREMENT = "application/vnd.zcc.retire+json"
 ROLLBACK = "application/vnd.zcc.rollback+json"
 TRUST_LIST = "application/vnd.zcc.trust-list+json"
 REMINT_TOOL = "application/vnd.zcc.remint-tool"
+AGENT = "application/vnd.zcc.agent"
 REPORT = "application/vnd.zcc.report+json"
 
 REMINT_CA = "remint-ca"

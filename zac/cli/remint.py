@@ -13,8 +13,8 @@ from typing import Iterator, Tuple
 from urllib.parse import urlsplit
 
 from faults import Fault
-from wire.envelope import build_envelope
-from wire.metadata import REMINT_TOOL, sha256
+from wire.envelope import NotSigned, build_envelope
+from wire.metadata import AGENT, REMINT_TOOL, sha256
 from zac import remint_tool
 from zac.cli import exit_codes
 from zac.host import files, locks
@@ -46,14 +46,25 @@ def remint(host: Host, args: argparse.Namespace) -> int:
 
 
 def verify_tool(host: Host, args: argparse.Namespace) -> int:
-    """Verify the signature over a complete tool, code included; exit with 6 if it is not valid."""
+    """Verify the signature over a complete file, code included; exit with 6 if it is not valid.
+
+    The file is a tool, or the agent as a zip application or package.
+    """
     device = host.home.device()
     data, signature = _read_signed(host, args.tool)
-    envelope = build_envelope(REMINT_TOOL, data, _decode(signature))
-    envelope.verify(device.zone_pub, REMINT_TOOL)
-    print("The tool is signed with the key of this device's zone.")
+    try:
+        _verify(AGENT, device.zone_pub, data, signature)
+        kind = "agent"
+    except NotSigned:
+        _verify(REMINT_TOOL, device.zone_pub, data, signature)
+        kind = "tool"
+    print("The %s is signed with the key of this device's zone." % kind)
     print("SHA-256  %s" % sha256(data))
     return exit_codes.OK
+
+
+def _verify(payload_type: str, zone_pub: str, data: bytes, signature: bytes) -> None:
+    build_envelope(payload_type, data, _decode(signature)).verify(zone_pub, payload_type)
 
 
 def _decode(signature: bytes) -> bytes:
