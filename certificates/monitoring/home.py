@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.contrib.humanize.templatetags.humanize import intcomma
+from django.db.models import Count, Q
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -26,7 +28,7 @@ from certificates.trust import stragglers
 from console.pages import formatting, tables
 from devices.inventory import tables as inventory_tables
 from devices.middleware import ZoneRequest
-from devices.models import Device
+from devices.models import Device, Role
 from devices.witnesses import mismatches
 
 
@@ -59,7 +61,7 @@ def home(request: ZoneRequest) -> HttpResponse:
         "authority": status.authority,
         "operations": [*status.of_ca, *status.of_servers],
         "servers": numbers,
-        "devices": Device.objects.registered().count(),
+        **_count_devices(),
         "no_contact": no_contact,
         "waiting": waiting[: stragglers.MAX_SERVERS],
         "more_waiting": len(waiting) > stragglers.MAX_SERVERS,
@@ -80,6 +82,14 @@ def home(request: ZoneRequest) -> HttpResponse:
             status.authority.not_after, now
         )
     return render(request, "certificates/home.html", context)
+
+
+def _count_devices() -> dict[str, Any]:
+    """Return the number of registered devices, and whether there are only Primary Servers."""
+    numbers = Device.objects.registered().aggregate(
+        devices=Count("pk"), others=Count("pk", filter=~Q(role=Role.PRIMARY))
+    )
+    return {"devices": numbers["devices"], "is_empty": not numbers["others"]}
 
 
 def _get_worker_items(now: datetime) -> list[AttentionItem]:

@@ -45,8 +45,8 @@ class PkiServerPart(ServerPart):
         return keys.is_same_key(key, certificate)
 
     def create_vault_keys(self, home: str) -> VaultKeys:
-        # Only Primary Servers have vault keys. Satellites work with older versions of cryptography.
-        from pki.protection import sealing  # noqa: PLC0415
+        # Satellites have no vault keys, and work with older versions of cryptography.
+        from pki.protection import sealing  # noqa: PLC0415 - Primary Servers only
 
         def path_to(name: str) -> str:
             return os.path.join(home, name)
