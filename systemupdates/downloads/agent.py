@@ -18,6 +18,9 @@ from zac import BUILD_FILE, RELEASE
 NAME = "zac.pyz"
 PACKAGES = ("faults", "wire", "zac", "pki")
 BUILD_LENGTH = 12
+# The packages in dist/, and the file with their digests and the version of the agent in them.
+PACKAGE_PATTERNS = ("zcc-agent*.deb", "zcc-agent*.rpm")
+INDEX = "packages.json"
 
 STUB = b"""#!/bin/sh
 # Agent of a zone: needs Python 3.8 or newer with ssl. Servers also need cryptography.

@@ -18,9 +18,7 @@ from systemupdates.downloads.publication import PublishedFile
 from wire import metadata
 from wire.metadata import sha256
 
-INDEX = "packages.json"
-PACKAGE_PATTERNS = ("zcc-agent*.deb", "zcc-agent*.rpm")
-PATTERNS = (agent.NAME, *PACKAGE_PATTERNS)
+PATTERNS = (agent.NAME, *agent.PACKAGE_PATTERNS)
 
 
 def publish_agent_files() -> list[str]:
@@ -67,7 +65,7 @@ def _read_packages() -> dict[str, bytes]:
     """Return the packages in dist/ by name, none if they are of another version or damaged."""
     folder = Path(settings.BASE_DIR) / "dist"
     try:
-        index = json.loads((folder / INDEX).read_text())
+        index = json.loads((folder / agent.INDEX).read_text())
         found = {name: (folder / name).read_bytes() for name in index["files"]}
     except (OSError, ValueError, KeyError):
         return {}

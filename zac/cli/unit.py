@@ -7,6 +7,7 @@ import argparse
 from faults import Fault, Kind
 from zac import archive
 from zac.cli import exit_codes
+from zac.host.home import DEFAULT
 from zac.host.host import Host
 
 # The agent opens ports of its own and writes only its data directory. It runs as root because
@@ -61,7 +62,7 @@ class NotInstalled(Fault):
     action = "Install the agent from a package, or as the zip application zac.pyz."
 
 
-def build_unit(program: str, home: str) -> str:
+def build_unit(program: str, home: str = DEFAULT) -> str:
     """Return the unit that runs a program with a data directory."""
     return UNIT % {"program": program, "home": home}
 

@@ -36,7 +36,7 @@ def index(folder: Path, *, version: str, **files: bytes) -> None:
         (folder / name).write_bytes(data)
     digests = {name: sha256(data) for name, data in files.items()}
     text = json.dumps({"agent": version, "files": digests})
-    (folder / agent_files.INDEX).write_text(text)
+    (folder / agent.INDEX).write_text(text)
 
 
 def test_the_agent_is_offered_with_digest_and_signature(
