@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -26,6 +25,7 @@ from certificates.operations.states import FutureState, OperationState
 from certificates.servers import table
 from certificates.trust import stragglers
 from console.pages import formatting, tables
+from devices.inventory import agent_versions
 from devices.inventory import tables as inventory_tables
 from devices.middleware import ZoneRequest
 from devices.models import Device, Role
@@ -55,13 +55,15 @@ def home(request: ZoneRequest) -> HttpResponse:
     }
     no_contact = count_devices_without_contact(request.zone, now)
     waiting = stragglers.list_waiting_servers(request.zone, now)
+    counts = _count_devices()
     context = {
         "nav": "home",
         "now": now,
         "authority": status.authority,
         "operations": [*status.of_ca, *status.of_servers],
         "servers": numbers,
-        **_count_devices(),
+        "devices": counts.devices,
+        "is_empty": not counts.others,
         "no_contact": no_contact,
         "waiting": waiting[: stragglers.MAX_SERVERS],
         "more_waiting": len(waiting) > stragglers.MAX_SERVERS,
@@ -74,6 +76,7 @@ def home(request: ZoneRequest) -> HttpResponse:
             *_get_name_items(now),
             *_get_csr_items(),
             *_get_device_items(no_contact),
+            *_get_agent_items(counts.older),
             *_get_unknown_root_items(),
         ],
     }
@@ -84,12 +87,34 @@ def home(request: ZoneRequest) -> HttpResponse:
     return render(request, "certificates/home.html", context)
 
 
-def _count_devices() -> dict[str, Any]:
-    """Return the number of registered devices, and whether there are only Primary Servers."""
-    numbers = Device.objects.registered().aggregate(
-        devices=Count("pk"), others=Count("pk", filter=~Q(role=Role.PRIMARY))
+@dataclass(frozen=True)
+class DeviceCounts:
+    """The registered devices: all, those that are no Primary Servers, and those to upgrade."""
+
+    devices: int
+    others: int
+    older: int
+
+
+def _count_devices() -> DeviceCounts:
+    rows = Device.objects.registered().order_by().values_list("role", "version")
+    counts = list(rows.annotate(n=Count("pk")))
+    return DeviceCounts(
+        devices=sum(n for _role, _version, n in counts),
+        others=sum(n for role, _version, n in counts if role != Role.PRIMARY),
+        older=sum(n for _role, version, n in counts if agent_versions.is_older(version)),
     )
-    return {"devices": numbers["devices"], "is_empty": not numbers["others"]}
+
+
+def _get_agent_items(older: int) -> list[AttentionItem]:
+    """Return an item if agents are older than this console."""
+    text = ngettext(
+        "The agent of %s device is older than the console. Upgrade it.",
+        "The agents of %s devices are older than the console. Upgrade them.",
+        older,
+    )
+    url = f"{reverse('devices:list')}?state={inventory_tables.OLDER_AGENT}"
+    return [AttentionItem("warn", text % intcomma(older), url)] if older else []
 
 
 def _get_worker_items(now: datetime) -> list[AttentionItem]:
