@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from systemupdates.downloads import agent
+from systemupdates.downloads import agent, zman
 from systemupdates.downloads.agent import INDEX, PACKAGE_PATTERNS
 from systemupdates.downloads.archive import ROOT
 from wire.metadata import sha256
@@ -30,7 +30,7 @@ PROGRAM = "/usr/bin/zac"
 DESCRIPTIONS = ("nfpm.yaml", "nfpm-server.yaml")
 FORMATS = ("deb", "rpm")
 # The date in the packages, for a reproducible build.
-SOURCE_DATE_EPOCH = "315532800"
+SOURCE_DATE = "315532800"
 COPYRIGHT = f"""\
 Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: Zone Control Center
@@ -95,7 +95,7 @@ def _run_nfpm(description: str, kind: str, files: Path, folder: Path) -> None:
         "ZCC_FILES": str(files),
         "ZCC_LICENSE": LICENSE,
         "ZCC_MAINTAINER": MAINTAINER,
-        "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH,
+        "SOURCE_DATE_EPOCH": SOURCE_DATE,
     }
     config = f"deploy/agent/{description}"
     command = [program, "package", "-f", config, "-p", kind, "-t", str(folder)]
@@ -105,5 +105,6 @@ def _run_nfpm(description: str, kind: str, files: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    for path in build_packages(ROOT / "dist"):
+    dist = ROOT / "dist"
+    for path in (*build_packages(dist), *zman.build_zman(dist, source_date_epoch=SOURCE_DATE)):
         print(path)  # noqa: T201 - the output of the command
