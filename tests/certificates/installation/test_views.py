@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -59,7 +60,7 @@ def test_a_key_that_is_not_valid_is_not_created(admin: Client) -> None:
 
 def test_only_valid_keys_of_the_role_are_listed(admin: Client) -> None:
     now = timezone.now()
-    rows = {
+    rows: dict[str, dict[str, Any]] = {
         "usable": {},
         "other role": {"role": Role.CONTENT_SATELLITE},
         "revoked": {"revoked_at": now},

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from systemupdates.downloads import agent
+from systemupdates.downloads import agent, archive
 from zac import RELEASE
 
 PYTHON = "/usr/bin/python3"
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Path:
+def program(tmp_path: Path) -> Path:
     path = tmp_path / "zac.pyz"
     path.write_bytes(agent.build_agent())
     path.chmod(0o755)
@@ -43,8 +43,8 @@ def test_the_build_is_reproducible() -> None:
 
 def test_the_version_changes_with_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     before = agent.get_version()
-    read = agent.read_sources
-    monkeypatch.setattr(agent, "read_sources", lambda *p: {**read(*p), "zac/more.py": b""})
+    sources = {**archive.read_sources(*agent.PACKAGES), "zac/more.py": b""}
+    monkeypatch.setattr(agent, "read_sources", lambda *_: sources)
     agent.get_version.cache_clear()
     after = agent.get_version()
     agent.get_version.cache_clear()
@@ -52,32 +52,32 @@ def test_the_version_changes_with_the_sources(monkeypatch: pytest.MonkeyPatch) -
     assert before != after
 
 
-def test_it_runs_isolated_with_the_system_python(archive: Path, tmp_path: Path) -> None:
+def test_it_runs_isolated_with_the_system_python(program: Path, tmp_path: Path) -> None:
     """-I: neither the working directory nor the environment adds a module."""
-    done = run(tmp_path, PYTHON, "-I", archive, "--version")
+    done = run(tmp_path, PYTHON, "-I", program, "--version")
     assert done.stdout == f"zac {agent.get_version()}\n", done.stderr
-    assert run(tmp_path, archive, "--version").stdout == done.stdout
+    assert run(tmp_path, program, "--version").stdout == done.stdout
 
 
-def test_modules_of_the_working_directory_are_not_run(archive: Path, tmp_path: Path) -> None:
+def test_modules_of_the_working_directory_are_not_run(program: Path, tmp_path: Path) -> None:
     (tmp_path / "argparse.py").write_text("raise SystemExit('a module of the directory')")
-    done = run(tmp_path, archive, "--version", PYTHONPATH=str(tmp_path))
+    done = run(tmp_path, program, "--version", PYTHONPATH=str(tmp_path))
     assert done.returncode == 0, done.stderr
 
 
-def test_a_host_without_python_is_told_what_to_install(archive: Path, tmp_path: Path) -> None:
-    script = archive.read_bytes().replace(b"/usr/bin/python3", b"/usr/bin/python9")
-    archive.write_bytes(script.replace(b"/opt/zac/bin/python3", b"/opt/zac/bin/python9"))
-    done = run(tmp_path, "/bin/sh", archive, "--version")
+def test_a_host_without_python_is_told_what_to_install(program: Path, tmp_path: Path) -> None:
+    script = program.read_bytes().replace(b"/usr/bin/python3", b"/usr/bin/python9")
+    program.write_bytes(script.replace(b"/opt/zac/bin/python3", b"/opt/zac/bin/python9"))
+    done = run(tmp_path, "/bin/sh", program, "--version")
     assert done.returncode == 69
     assert "Install python3" in done.stderr
 
 
-def test_the_service_runs_from_the_archive(archive: Path, tmp_path: Path) -> None:
+def test_the_service_runs_from_the_archive(program: Path, tmp_path: Path) -> None:
     """The service does not find its code by the working directory."""
     home = tmp_path / "home"
     home.mkdir()
-    done = run(tmp_path, PYTHON, "-I", archive, "--service", home)
+    done = run(tmp_path, PYTHON, "-I", program, "--service", home)
     assert done.returncode == 3, done.stderr
     assert "zac register" in done.stderr or "not registered" in done.stderr
 

@@ -104,7 +104,7 @@ def test_managed_devices_need_only_python(dist: Path) -> None:
 
 
 def test_lintian_finds_nothing_else(dist: Path) -> None:
-    command = ["lintian", "--allow-root", *dist.glob("*.deb")]
+    command = ["lintian", "--allow-root", *map(str, dist.glob("*.deb"))]
     found = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     tags = {match[1] for match in re.finditer(r"^[EW]: \S+: (\S+)", found, re.MULTILINE)}
     assert tags <= ALLOWED_TAGS, found
