@@ -95,7 +95,7 @@ def test_a_bare_host_joins_with_what_the_page_shows(start_zone: StartZone, tmp_p
     host.succeeds(f"{register} --name {NAME}")
     shown = visitor.get(POLL)
     assert NAME in shown.text
-    assert "Waiting for the first contact" in shown.text
+    assert "Not yet" in shown.text
 
     content = f"http://{zone.hosts('primary')[0].address}:{zone.plan.content_port}"
     for name in ("zac.pyz", "./zac.pyz"):

@@ -86,7 +86,7 @@ def test_a_device_appears_when_it_registers(admin: Client, zone: TestZone) -> No
     assert response.status_code == 200
     page = response.content.decode()
     assert "pc-9" in page
-    assert "Waiting for the first contact" in page
+    assert "Not yet" in page
     device = Device.objects.get(name="pc-9")
     Device.objects.filter(pk=device.pk).update(last_contact=device.registered_at)
     after = admin.get(f"{POLL}?rev={response.context['revision']}", secure=True)
