@@ -35,6 +35,8 @@ exit 69
 """
 ENTRY = b"""import sys
 
+if sys.version_info < (3, 8):
+    sys.exit("zac needs Python 3.8 or later. Nothing was changed.")
 from zac import archive
 
 if sys.argv[1:2] == [archive.SERVICE]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -71,6 +72,12 @@ def test_a_host_without_python_is_told_what_to_install(program: Path, tmp_path: 
     done = run(tmp_path, "/bin/sh", program, "--version")
     assert done.returncode == 69
     assert "Install python3" in done.stderr
+
+
+def test_an_older_python_is_told_what_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 7, 16))
+    with pytest.raises(SystemExit, match=r"Python 3\.8 or later"):
+        exec(agent.ENTRY, {})
 
 
 def test_the_service_runs_from_the_archive(program: Path, tmp_path: Path) -> None:
