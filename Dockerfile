@@ -7,6 +7,10 @@ WORKDIR /opt/zcc
 COPY pyproject.toml uv.lock README.md ./
 RUN uv sync --frozen --no-dev
 COPY . .
+# The packages of the agent, which the console offers to devices.
+RUN uv sync --frozen --no-dev --group packages \
+    && .venv/bin/python -m systemupdates.downloads.packages && rm dist/zman.pyz dist/*.whl \
+    && uv sync --frozen --no-dev
 # The settings require a data directory. The build does not write to it.
 RUN ZCC_HOME=/nonexistent ZCC_STATIC_ROOT=/opt/zcc/static-files \
     .venv/bin/python manage.py collectstatic --noinput --verbosity 0 \

@@ -11,13 +11,14 @@ WORKERS ?= 2
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help run test check lint types architecture templates sqlite postgresql scenarios bench \
-	setup setup-run tools clean
+	setup setup-run tools packages clean
 
 help:
 	@echo "make run        start a demo zone in the foreground (Ctrl-C stops it)"
 	@echo "make test       run all tests except the long scenarios, on SQLite and PostgreSQL"
 	@echo "make check      run linters, type checks, import contracts, and template checks"
 	@echo "make scenarios  run the scenario and fault-injection tests"
+	@echo "make packages   build the packages of the agent and of zman in dist/"
 	@echo "make bench      run the benchmarks and write bench/results.json"
 	@echo "make setup      install the packages from uv.lock into .venv"
 	@echo "make clean      delete the demo zone (var/)"
@@ -75,6 +76,10 @@ scenarios: tools
 
 bench: tools
 	$(BIN)/python -m bench
+
+# The console offers the packages in dist/ at /zenworks-setup/.
+packages: setup
+	$(BIN)/python -m systemupdates.downloads.packages
 
 clean:
 	rm -rf var

@@ -6,6 +6,7 @@ from certificates.approvals import views as approvals_views
 from certificates.authority import key_views
 from certificates.authority import views as authority_views
 from certificates.help import views as help_views
+from certificates.installation import views as installation_views
 from certificates.monitoring import home
 from certificates.monitoring.checks import views as check_views
 from certificates.operations.presentation import (
@@ -35,6 +36,8 @@ urlpatterns = [
         check_views.withdraw_acceptance,
         name="withdraw_acceptance",
     ),
+    path("devices/add/", installation_views.add_devices, name="add_devices"),
+    path("devices/added/", installation_views.added_devices, name="added_devices"),
     path(BASE, authority_views.certificates, name="page"),
     path(BASE + "zone-ca/", authority_views.zone_ca, name="zone_ca"),
     path(BASE + "server-operations/", authority_views.server_operations, name="server_operations"),

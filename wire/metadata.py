@@ -24,6 +24,7 @@ RETIREMENT = "application/vnd.zcc.retire+json"
 ROLLBACK = "application/vnd.zcc.rollback+json"
 TRUST_LIST = "application/vnd.zcc.trust-list+json"
 REMINT_TOOL = "application/vnd.zcc.remint-tool"
+AGENT = "application/vnd.zcc.agent"
 REPORT = "application/vnd.zcc.report+json"
 
 # Documents for devices that both zone keys sign (D-175). An identity statement is not one:
@@ -31,7 +32,7 @@ REPORT = "application/vnd.zcc.report+json"
 SIGNED_TWICE = frozenset(
     {
         *(MANIFEST, ACTIVATION_ORDER, CANCELLATION, ACTIVATION_NOTICE),
-        *(RETIREMENT, ROLLBACK, TRUST_LIST, REMINT_TOOL),
+        *(RETIREMENT, ROLLBACK, TRUST_LIST, REMINT_TOOL, AGENT),
     }
 )
 

@@ -1,4 +1,4 @@
-"""`python -m zac`, and the entry point of the agent's zip application."""
+"""`python -m zac`, the agent in a checkout."""
 
 from __future__ import annotations
 

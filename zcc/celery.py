@@ -39,6 +39,11 @@ app.conf.beat_schedule = {
         "schedule": 10.0,
         "options": {"expires": 20, "ignore_result": True},
     },
+    "publish-agents": {
+        "task": "zcc.tasks.publish_agents",
+        "schedule": 10.0,
+        "options": {"expires": 20, "ignore_result": True},
+    },
 }
 
 

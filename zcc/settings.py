@@ -10,10 +10,12 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from zac import RELEASE
 from zcc.runtime import environment as env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VERSION = "0.1.0"
+# One version for the console, the agents, and zman.
+VERSION = RELEASE
 
 # Directory for the state: database, broker, data directories of servers.
 ZCC_HOME = Path(env.text("ZCC_HOME", str(BASE_DIR / "var"))).absolute()

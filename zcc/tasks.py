@@ -13,6 +13,7 @@ from certificates.tasks import publisher
 from devices.identity import zone_keys
 from devices.models import Device, Zone
 from faults import Fault
+from systemupdates.downloads import agent_files
 from zcc.rows import checks, stamping
 from zcc.runtime import audit_checkpoints
 
@@ -59,6 +60,23 @@ def save_audit_checkpoint() -> None:
             audit_checkpoints.save_checkpoint_if_due(timezone.now())
         except (Fault, OSError) as fault:
             log.error("Could not save the audit log checkpoint: %s", fault)  # noqa: TRY400 - no bug
+
+
+@shared_task
+def publish_agents() -> None:
+    """Let the worker of each Primary Server offer the agent of its version."""
+    for server in Device.objects.primaries().values_list("pk", flat=True):
+        queue = publisher.get_server_queue(server)
+        publisher.enqueue(publish_agent, queue=queue, only_if_empty=True)
+
+
+@shared_task
+def publish_agent() -> None:
+    """Offer the zip application and the packages of the agent on this server."""
+    try:
+        agent_files.publish_agent_files()
+    except (Fault, OSError) as fault:
+        log.error("Could not publish the agent: %s", fault)  # noqa: TRY400 - no bug
 
 
 # The name in the previous release, for tasks that are in the queue during the upgrade.

@@ -4,15 +4,15 @@ from django.urls import include, path
 
 from certificates.agents.urls import public
 from certificates.monitoring import views as monitoring_views
-from systemupdates.remint_tool import views as remint_tool_views
+from systemupdates.downloads import views as download_views
 from zcc import api
 from zcc.setup import views as setup_views
 
 urlpatterns = [
     path("zac/v1/", include("certificates.agents.urls")),
     *public,
-    path("zenworks-setup/", remint_tool_views.page, name="setup"),
-    path("zenworks-setup/<str:name>", remint_tool_views.download, name="setup_download"),
+    path("zenworks-setup/", download_views.page, name="setup"),
+    path("zenworks-setup/<str:name>", download_views.download, name="setup_download"),
     path("api/v1/", api.urls),
     path("setup/", setup_views.zone, name="setup_zone"),
     path("setup/server.csr", setup_views.csr, name="setup_csr"),

@@ -74,6 +74,29 @@ TOPICS = (
         ),
     ),
     Topic(
+        ("certificates:add_devices", "certificates:added_devices"),
+        _("Add Devices"),
+        (
+            _(
+                "Add Devices shows the commands that install the agent on a new "
+                "device and register it. Select the role and the system, create "
+                "a registration key or use one that you have, and enter the "
+                "commands on the device."
+            ),
+            _(
+                "The first commands download the roots of the zone and the agent "
+                "and compare them with the SHA-256 digests on the page. Copy the "
+                "commands from the page again after the agent or the zone CA has "
+                "changed."
+            ),
+            _(
+                "A device appears on the page when it has registered. A server "
+                "that is waiting for approval can be approved there. The first "
+                "contact shows that its agent is running."
+            ),
+        ),
+    ),
+    Topic(
         ("systemupdates:list", "systemupdates:devices"),
         _("System Updates"),
         (

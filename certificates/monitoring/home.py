@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.humanize.templatetags.humanize import intcomma
+from django.db.models import Count
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -27,9 +28,10 @@ from certificates.operations.states import FutureState, OperationState
 from certificates.servers import table
 from certificates.trust import stragglers
 from console.pages import formatting, tables
+from devices.inventory import agent_versions
 from devices.inventory import tables as inventory_tables
 from devices.middleware import ZoneRequest
-from devices.models import Device
+from devices.models import Device, Role
 from devices.witnesses import mismatches
 
 VIEW_AUDIT_LOG = "ledger.view_entry"
@@ -62,13 +64,15 @@ def home(request: ZoneRequest) -> HttpResponse:
     no_contact = 0 if has_expired else count_devices_without_contact(request.zone, now)
     waiting = [] if has_expired else stragglers.list_waiting_servers(request.zone, now)
     results = registry.run_checks(request.zone, now)
+    counts = _count_devices()
     context = {
         "nav": "home",
         "now": now,
         "authority": status.authority,
         "operations": [*status.of_ca, *status.of_servers],
         "servers": numbers,
-        "devices": Device.objects.registered().count(),
+        "devices": counts.devices,
+        "is_empty": not counts.others,
         "no_contact": no_contact,
         "waiting": waiting[: stragglers.MAX_SERVERS],
         "more_waiting": len(waiting) > stragglers.MAX_SERVERS,
@@ -82,6 +86,7 @@ def home(request: ZoneRequest) -> HttpResponse:
             *_get_name_items(now),
             *_get_csr_items(),
             *_get_device_items(no_contact),
+            *_get_agent_items(counts.older),
             *_get_unknown_root_items(),
         ],
         "results": results,
@@ -95,6 +100,36 @@ def home(request: ZoneRequest) -> HttpResponse:
             status.authority.not_after, now
         )
     return render(request, "certificates/home.html", context)
+
+
+@dataclass(frozen=True)
+class DeviceCounts:
+    """The registered devices: all, those that are no Primary Servers, and those to upgrade."""
+
+    devices: int
+    others: int
+    older: int
+
+
+def _count_devices() -> DeviceCounts:
+    rows = Device.objects.registered().order_by().values_list("role", "version")
+    counts = list(rows.annotate(n=Count("pk")))
+    return DeviceCounts(
+        devices=sum(n for _role, _version, n in counts),
+        others=sum(n for role, _version, n in counts if role != Role.PRIMARY),
+        older=sum(n for _role, version, n in counts if agent_versions.is_older(version)),
+    )
+
+
+def _get_agent_items(older: int) -> list[AttentionItem]:
+    """Return an item if agents are older than this console."""
+    text = ngettext(
+        "The agent of %s device is older than the console. Upgrade it.",
+        "The agents of %s devices are older than the console. Upgrade them.",
+        older,
+    )
+    url = f"{reverse('devices:list')}?state={inventory_tables.OLDER_AGENT}"
+    return [AttentionItem("warn", text % intcomma(older), url)] if older else []
 
 
 def _get_worker_items(now: datetime) -> list[AttentionItem]:

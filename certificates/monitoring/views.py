@@ -14,10 +14,8 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from certificates.models import Authority
 from certificates.monitoring import health, metrics
-from certificates.operations.states import AuthorityState
-from certificates.trust.roots import build_trust
+from certificates.trust.roots import build_roots_pem
 from console.access.api_tokens import RIGHTS, VIEW_METRICS, has_right, unauthenticated_response
 from console.pages.errors import problem
 from console.pages.responses import missing_right
@@ -55,11 +53,10 @@ def download_roots(request: HttpRequest) -> HttpResponse:
     For proxies and scripts that verify the servers of the zone. Verify this connection with the
     roots that you have, because the response is not signed.
     """
-    if not Authority.objects.filter(state=AuthorityState.CURRENT).exists():
+    roots = build_roots_pem()
+    if not roots:
         raise Http404
-    trust = build_trust()
-    roots = [trust.current, *trust.pending, *trust.in_grace]
-    return _build_text_response("".join(dict.fromkeys(roots)), kind=PEM)
+    return _build_text_response(roots, kind=PEM)
 
 
 def _build_text_response(text: str, *, status: int = 200, kind: str = "text/plain") -> HttpResponse:

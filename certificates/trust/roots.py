@@ -116,3 +116,11 @@ def build_trust() -> messages.Trust:
         in_grace=[a.root_pem for a in roots.values() if a.state == AuthorityState.GRACE],
         pending=[a.root_pem for a in pending if a.state == AuthorityState.FUTURE],
     )
+
+
+def build_roots_pem() -> str:
+    """Return all roots that the zone trusts as PEM, current root first; "" without a zone CA."""
+    if not Authority.objects.filter(state=AuthorityState.CURRENT).exists():
+        return ""
+    trust = build_trust()
+    return "".join(dict.fromkeys([trust.current, *trust.pending, *trust.in_grace]))

@@ -29,7 +29,20 @@ class Item:
 
 MENU = (
     Item("home", _("Home"), "certificates:home", "house"),
-    Item("devices", _("Devices"), "devices:list", "monitor"),
+    Item(
+        "devices",
+        _("Devices"),
+        "devices:list",
+        "monitor",
+        (
+            Item(
+                "add-devices",
+                _("Add Devices"),
+                "certificates:add_devices",
+                right="devices.approve_device",
+            ),
+        ),
+    ),
     Item("updates", _("System Updates"), "systemupdates:list", "refresh-cw"),
     Item(
         "configuration",

@@ -141,8 +141,9 @@ class DeviceOut(Schema):
 class DeviceFilter(Schema):
     """The devices to return.
 
-    `role` can also be `no-contact` for devices without recent contact, or `unknown-root` for
-    devices that trust a root the zone never issued. `parent_id` selects the satellites of a server.
+    `role` can also be `no-contact` for devices without recent contact, `unknown-root` for devices
+    that trust a root the zone never issued, or `older-agent` for devices whose agent is older than
+    the console. `parent_id` selects the satellites of a server.
     """
 
     q: Text = ""

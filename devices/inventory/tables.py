@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
+from devices.inventory.agent_versions import with_older_agent
 from devices.models import Device, Role
 from devices.registration.states import DeviceState
 
@@ -14,6 +15,7 @@ WITHOUT_CONTACT = "no-contact"
 OLD_WITHOUT_CONTACT = "silent"
 WAITING = "waiting"
 UNKNOWN_ROOT = "unknown-root"
+OLDER_AGENT = "older-agent"
 
 
 def without_contact(refresh: timedelta, now: datetime) -> Q:
@@ -32,7 +34,7 @@ def filter_devices(
 ) -> QuerySet[Device]:
     """Return the devices of a group that match a search.
 
-    `group` is a role, WITHOUT_CONTACT, WAITING, UNKNOWN_ROOT, or "" for all devices.
+    `group` is a role, WITHOUT_CONTACT, WAITING, UNKNOWN_ROOT, OLDER_AGENT, or "" for all devices.
     """
     if group in Role.values:
         devices = devices.filter(role=group)
@@ -42,6 +44,8 @@ def filter_devices(
         devices = devices.filter(state=DeviceState.WAITING)
     elif group == UNKNOWN_ROOT:
         devices = devices.filter(with_unknown_root())
+    elif group == OLDER_AGENT:
+        devices = devices.filter(with_older_agent())
     if not q:
         return devices
     return devices.filter(

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from console.pages import formatting
 from console.pages import tables as pages_tables
 from console.pages.responses import missing_right, show_faults_on
+from devices.inventory import agent_versions
 from devices.inventory import tables as inventory_tables
 from devices.inventory.forms import ContentForm, SettingsForm
 from devices.middleware import ZoneRequest
@@ -41,7 +42,7 @@ COLUMNS = (
     pages_tables.Column("version", gettext_lazy("Version"), "version"),
 )
 WITHOUT_CONTACT, WAITING = inventory_tables.WITHOUT_CONTACT, inventory_tables.WAITING
-UNKNOWN_ROOT = inventory_tables.UNKNOWN_ROOT
+UNKNOWN_ROOT, OLDER_AGENT = inventory_tables.UNKNOWN_ROOT, inventory_tables.OLDER_AGENT
 SATELLITES = (Role.AUTHENTICATION_SATELLITE, Role.CONTENT_SATELLITE)
 
 
@@ -57,12 +58,14 @@ def devices(request: ZoneRequest) -> HttpResponse:
     ).defer("initial_csr", "features")
     column = F(field or "name")
     order = column.desc(nulls_last=True) if descending else column.asc(nulls_last=True)
+    page = pages_tables.get_page(found.order_by(order, "name"), query)
     context = {
         "nav": "devices",
         "now": now,
         "query": query,
         "columns": columns,
-        "page": pages_tables.get_page(found.order_by(order, "name"), query),
+        "page": page,
+        "older": {one.pk for one in page if agent_versions.is_older(one.version)},
         "chips": _chips(every, query, request, now),
         "sizes": pages_tables.PAGE_SIZES,
         "refresh": request.zone.refresh,
@@ -77,12 +80,14 @@ def _chips(
     conditions[WITHOUT_CONTACT] = inventory_tables.without_contact(request.zone.refresh, now)
     conditions[WAITING] = Q(state=DeviceState.WAITING)
     conditions[UNKNOWN_ROOT] = inventory_tables.with_unknown_root()
+    conditions[OLDER_AGENT] = agent_versions.with_older_agent()
     labels = {
         "": _("All"),
         **dict(Role.choices),
         WITHOUT_CONTACT: _("No recent contact"),
         WAITING: _("Waiting for approval"),
         UNKNOWN_ROOT: _("Unknown root"),
+        OLDER_AGENT: _("Older agent"),
     }
     numbers = pages_tables.count_by_condition(every, conditions)
     return [
@@ -107,6 +112,7 @@ def device(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "device": found,
         "now": now,
         "online": found.is_online(now, request.zone.refresh),
+        "older_agent": agent_versions.is_older(found.version),
         "may": request.user.has_perm(RIGHT),
         "may_approve": request.user.has_perm("devices.approve_device"),
         "next_states": DEVICE.transitions[found.state],

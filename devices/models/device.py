@@ -148,6 +148,8 @@ class Device(AuthenticatedModel, StatefulModel):
             # Covers the assignment of an update to all devices, in the order of the inserted rows.
             models.Index("state", "guid", "role", name="device_to_assign"),
             models.Index("name", name="device_unknown_root", condition=~models.Q(unknown_roots="")),
+            # The page Add Devices reads the newest devices every two seconds.
+            models.Index("registered_at", name="device_by_registration"),
         ]
         permissions: ClassVar = [("approve_device", "Approve servers and manage registration keys")]
 

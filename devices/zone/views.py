@@ -64,7 +64,7 @@ def keys(request: ZoneRequest) -> HttpResponse:
     created: dict[str, Any] = {}
     if form.is_valid():
         with show_faults_on(form):
-            created = _create_key(request, form)
+            created = create_key(request, form)
             form = KeyForm(request)
     waiting = Device.objects.filter(state=DeviceState.WAITING).select_related("replaces")
     context = {
@@ -87,7 +87,7 @@ def keys(request: ZoneRequest) -> HttpResponse:
     return response
 
 
-def _create_key(request: ZoneRequest, form: KeyForm) -> dict[str, Any]:
+def create_key(request: ZoneRequest, form: KeyForm) -> dict[str, Any]:
     """Create a registration key and return the key and its command for the page."""
     values = form.cleaned_data
     registration_keys.check_may_create(

@@ -8,19 +8,17 @@ See: manual 1.2.4; D-40
 
 from __future__ import annotations
 
-import io
-import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import Q
 
-from devices.identity import zone_keys
 from devices.models import Zone
 from devices.registration.states import DeviceState
 from systemupdates.content import store
+from systemupdates.downloads import publication
+from systemupdates.downloads.archive import build_archive, read_sources
+from systemupdates.downloads.publication import PublishedFile, get_folder
 from systemupdates.models import Replica, SystemUpdate, TrustNotice
 from systemupdates.updates.states import ReplicaState, UpdateState
 from wire import json_codec, messages, metadata
@@ -29,8 +27,6 @@ from wire.metadata import sha256
 STEM = "ZENworks_Certificate_Update_Linux"
 NAME = f"{STEM}.bin"
 PACKAGES = ("faults", "wire", "zac")
-# First date of the zip format. A fixed date makes the build reproducible.
-EPOCH = (1980, 1, 1, 0, 0, 0)
 
 # The check reads the archive as data: Python must not import code from a damaged file.
 STUB = b"""#!/bin/sh
@@ -58,10 +54,7 @@ ENTRY = b"import sys\nfrom zac.remint_tool import main\n\nsys.exit(main(archive=
 
 def build_tool(update: SystemUpdate) -> bytes:
     """Return the bytes of the tool. Raise LookupError if its content is not on this server."""
-    members = {"__main__.py": ENTRY}
-    for package in PACKAGES:
-        for path in sorted((Path(settings.BASE_DIR) / package).rglob("*.py")):
-            members[str(path.relative_to(settings.BASE_DIR))] = path.read_bytes()
+    members = {"__main__.py": ENTRY, **read_sources(*PACKAGES)}
     members["update/manifest.json"] = json_codec.dump(update.get_envelope())
     members["update/notices.json"] = json_codec.dump(_notices(update))
     for digest in update.digests():
@@ -69,7 +62,7 @@ def build_tool(update: SystemUpdate) -> bytes:
         if found is None:
             raise LookupError(digest)
         members[f"update/files/{digest}"] = found.read_bytes()
-    return add_stub(_zip(members))
+    return add_stub(build_archive(members))
 
 
 def add_stub(archive: bytes) -> bytes:
@@ -88,22 +81,6 @@ def _notices(update: SystemUpdate) -> metadata.RecoveryNotices:
         zone_keys.get_public_keys(Zone.objects.get_zone()),
     ).zone
     return metadata.RecoveryNotices(zone=zone, notices=[row.get_envelope() for row in rows])
-
-
-def _zip(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, data in sorted(members.items()):
-            entry = zipfile.ZipInfo(name, EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, data)
-    return buffer.getvalue()
-
-
-def get_folder() -> Path:
-    """Return the directory of the files under /zenworks-setup/."""
-    return Path(settings.SERVER_HOME) / "setup"
 
 
 def publish_tools(server_id: UUID) -> list[str]:
@@ -184,26 +161,9 @@ def _publish_tool(replica: Replica) -> list[str]:
     except LookupError:
         return []
     name = get_name(replica.update)
-    _write(name, data)
+    publication.publish_file(name, data, metadata.REMINT_TOOL, mode=0o755)
     Replica.objects.filter(pk=replica.pk).update(tool_sha256=sha256(data))
     return [name]
-
-
-def _write(name: str, data: bytes) -> None:
-    signature = zone_keys.get_keyring().sign_without_entry(metadata.REMINT_TOOL, data)
-    get_folder().mkdir(mode=0o755, parents=True, exist_ok=True)
-    parts = {
-        name: data,
-        f"{name}.sha256": f"{sha256(data)}  {name}\n".encode(),
-        f"{name}.sig": f"{signature.signature}\n".encode(),
-    }
-    if signature.second_signature:
-        parts[f"{name}.sig2"] = f"{signature.second_signature}\n".encode()
-    for file, value in parts.items():
-        partial = get_folder() / f".{file}.part"
-        partial.write_bytes(value)
-        partial.chmod(0o755 if file == name else 0o644)
-        partial.replace(get_folder() / file)
 
 
 def _link_newest(published: list[Replica]) -> None:
@@ -240,35 +200,15 @@ def _write_checksum_of_link(target: str) -> None:
     digest = source.read_text().split(" ")[0]
     text = f"{digest}  {NAME}\n"
     if path.is_symlink() or not path.is_file() or path.read_text() != text:
-        partial = get_folder() / f".{path.name}.part"
-        partial.write_text(text)
-        partial.chmod(0o644)
-        partial.replace(path)
+        publication.write_atomically(path.name, text.encode())
 
 
-@dataclass(frozen=True)
-class ToolFile:
-    """A tool on the download page."""
-
-    name: str
-    sha256: str
-    signature: str
-    size: int
-
-
-def list_tools() -> list[ToolFile]:
+def list_tools() -> list[PublishedFile]:
     """Return the tools that this server offers. The newest one comes first."""
     names = [name for name in list_file_names() if name.endswith(".bin")]
-    return [_read_tool(name) for name in sorted(names, key=len)]
+    return [publication.read_file(name) for name in sorted(names, key=len)]
 
 
 def list_file_names() -> list[str]:
     """Return the names of the files that can be downloaded."""
-    return sorted(path.name for path in get_folder().glob(f"{STEM}*") if path.is_file())
-
-
-def _read_tool(name: str) -> ToolFile:
-    path = get_folder() / name
-    checksum = (get_folder() / f"{name}.sha256").read_text().split(" ")[0]
-    signature = (get_folder() / f"{name}.sig").read_text().strip()
-    return ToolFile(name, checksum, signature, path.stat().st_size)
+    return publication.list_names([f"{STEM}*"])

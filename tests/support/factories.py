@@ -18,6 +18,7 @@ from pki.certificates import details, issuance
 from systemupdates.models import Assignment, Replica, SystemUpdate
 from systemupdates.updates.states import AssignmentState, ReplicaState, UpdateState
 from wire import metadata
+from zac import RELEASE
 
 PASSWORD = "correct-horse-battery"
 YEAR = timedelta(days=365)
@@ -74,7 +75,7 @@ def server(name: str = "zen-ps-01", role: str = Role.PRIMARY, **values: Any) -> 
         "role": role,
         "last_contact": timezone.now(),
         "registered_at": timezone.now(),
-        "version": "0.1.0",
+        "version": RELEASE,
         "os": "Linux",
         **values,
     }

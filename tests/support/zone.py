@@ -24,6 +24,7 @@ from pki import keys, names
 from pki.formats import csr
 from pki.protection import sealing
 from wire import authentication, json_codec, messages, server_files, update_messages
+from zac import RELEASE
 from zcc.rows import stamping
 
 ZONE_NAME = "TEST-ZONE"
@@ -82,7 +83,7 @@ class Host:
 
     def refresh(self, **said: Any) -> dict[str, Any]:
         """Refresh and return the answer."""
-        told = messages.RefreshRequest(time=0.0, agent="0.1.0", **said)
+        told = messages.RefreshRequest(time=0.0, agent=RELEASE, **said)
         response = self.send("POST", "/zac/v1/refresh", told)
         assert response.status_code == 200, response.content
         self.answer = json.loads(response.content)
@@ -118,7 +119,7 @@ class Host:
         return messages.RegisterRequest(
             name=self.name,
             role=self.role,
-            agent="0.1.0",
+            agent=RELEASE,
             addresses=[self.address],
             fqdn=self.fqdn,
             key=key or None,

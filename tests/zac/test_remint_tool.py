@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import zac
+from systemupdates.downloads.archive import build_archive, read_sources
 from systemupdates.remint_tool import build as published
 from tests.zac.support.certificates import Root
 from tests.zac.support.zone import ADDRESS, Signer, Zone
@@ -209,14 +209,10 @@ def bare_python(tmp_path: Path) -> str:
 
 def as_published(path: str) -> str:
     """Put the agent's own sources and the shell stub around what a tool carries."""
-    members = {"__main__.py": published.ENTRY}
-    for package in published.PACKAGES:
-        root = Path(zac.__file__).parents[1]
-        for source in sorted((root / package).rglob("*.py")):
-            members[str(source.relative_to(root))] = source.read_bytes()
+    members = {"__main__.py": published.ENTRY, **read_sources(*published.PACKAGES)}
     with zipfile.ZipFile(path) as archive:
         members.update({name: archive.read(name) for name in archive.namelist()})
-    Path(path).write_bytes(published.add_stub(published._zip(members)))
+    Path(path).write_bytes(published.add_stub(build_archive(members)))
     Path(path).chmod(0o755)
     return path
 

@@ -49,7 +49,7 @@ SECTIONS: Tuple[Tuple[str, Tuple[Tuple[str, str, str], ...]], ...] = (
             ("update", "", "list, show, or retry updates on this device"),
             ("recover", "", "recover trust with the zone key when no server can be verified"),
             ("remint", "", "apply the update in a Certificate Remint Tool, without running it"),
-            ("verify-tool", "", "verify the signature of a Certificate Remint Tool"),
+            ("verify-tool", "", "verify the signature of a Certificate Remint Tool or agent"),
         ),
     ),
     (
@@ -63,6 +63,7 @@ SECTIONS: Tuple[Tuple[str, Tuple[Tuple[str, str, str], ...]], ...] = (
         "service",
         (
             ("run", "", "run the agent as a service"),
+            ("unit", "", "print the systemd unit of the agent"),
             ("bootstrap", "", "set up this host as the first server of a new zone"),
         ),
     ),

@@ -12,8 +12,8 @@ from typing import Callable, Dict, List, Optional
 
 from faults import Fault, Kind
 from wire.messages import PRIMARY, RegisterResponse
-from zac import service, wakeup
-from zac.cli import exit_codes, output, remint
+from zac import archive, service, wakeup
+from zac.cli import exit_codes, output, remint, unit
 from zac.cli.arguments import build_parser
 from zac.host import files, locks
 from zac.host.host import Host, print_log
@@ -222,7 +222,7 @@ def _zone_config(host: Host, _args: argparse.Namespace) -> int:
 def _run(host: Host, _args: argparse.Namespace) -> int:
     host.home.device()
     # Replace this process, because the command line would use memory as long as the agent runs.
-    command = [sys.executable, "-m", "zac.service", host.home.path]
+    command = archive.service_command(host.home.path)
     os.execv(command[0], command)  # noqa: S606 - our own program, and its arguments are a list
 
 
@@ -258,5 +258,6 @@ COMMANDS: Dict[str, Callable[[Host, argparse.Namespace], int]] = {
     "csr": _csr,
     "import": _import,
     "run": _run,
+    "unit": unit.print_unit,
     "bootstrap": _bootstrap,
 }

@@ -13,11 +13,12 @@ from typing import Iterator
 from urllib.parse import urlsplit
 
 from faults import Fault
-from wire.envelope import build_envelope
-from wire.metadata import REMINT_TOOL, sha256
+from wire.envelope import NotSigned, build_envelope
+from wire.metadata import AGENT, REMINT_TOOL, sha256
 from zac import remint_tool
 from zac.cli import exit_codes
 from zac.host import files, locks
+from zac.host.home import Device
 from zac.host.host import Host
 from zac.network.tls import Unreachable
 from zac.updates import notices
@@ -47,18 +48,32 @@ def remint(host: Host, args: argparse.Namespace) -> int:
 
 
 def verify_tool(host: Host, args: argparse.Namespace) -> int:
-    """Verify the signature over a complete tool, code included; exit with 6 if it is not valid."""
+    """Verify the signature over a complete file, code included; exit with 6 if it is not valid.
+
+    The file is a tool, or the agent as a zip application or package.
+    """
     device = host.home.device()
     data = _read(host, args.tool)
     signature = _read_signature(host, args.tool + SIGNATURE_SUFFIX)
     second = b""
     if device.second_pub:
         second = _read_signature(host, args.tool + SECOND_SIGNATURE_SUFFIX)
-    envelope = build_envelope(REMINT_TOOL, data, signature, second)
-    envelope.verify(device.zone_keys, REMINT_TOOL)
-    print("The tool is signed with the key of this device's zone.")
+    try:
+        _verify(AGENT, device, data, signature, second)
+        kind = "agent"
+    except NotSigned:
+        _verify(REMINT_TOOL, device, data, signature, second)
+        kind = "tool"
+    print("The %s is signed with the key of this device's zone." % kind)
     print("SHA-256  %s" % sha256(data))
     return exit_codes.OK
+
+
+def _verify(
+    payload_type: str, device: Device, data: bytes, signature: bytes, second: bytes
+) -> None:
+    envelope = build_envelope(payload_type, data, signature, second)
+    envelope.verify(device.zone_keys, payload_type)
 
 
 def _read(host: Host, tool: str) -> bytes:

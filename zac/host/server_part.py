@@ -8,7 +8,6 @@ from pki import keys
 from pki.chains import chains
 from pki.formats import bundles, csr
 from pki.names import Names, Subject
-from pki.protection import sealing
 from wire import server_files
 from wire.messages import VaultKeys
 from wire.update_messages import CsrParameters
@@ -46,6 +45,9 @@ class PkiServerPart(ServerPart):
         return keys.is_same_key(key, certificate)
 
     def create_vault_keys(self, home: str) -> VaultKeys:
+        # Satellites have no vault keys, and work with older versions of cryptography.
+        from pki.protection import sealing  # noqa: PLC0415 - Primary Servers only
+
         def path_to(name: str) -> str:
             return os.path.join(home, name)
 

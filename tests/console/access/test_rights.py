@@ -69,6 +69,8 @@ MATRIX = {
     "console:columns": (("table",), {"GET": None, "POST": ""}),
     "certificates:home": ((), {"GET": ""}),
     "certificates:help": ((), {"GET": "", "POST": None}),
+    "certificates:add_devices": ((), {"GET": APPROVE, "POST": APPROVE}),
+    "certificates:added_devices": ((), {"GET": APPROVE, "POST": None}),
     "certificates:page": ((), {"GET": "", "POST": None}),
     "certificates:zone_ca": ((), {"GET": "", "POST": None}),
     "certificates:server_operations": ((), {"GET": "", "POST": None}),

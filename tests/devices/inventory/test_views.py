@@ -66,6 +66,7 @@ def test_filters_count_devices_by_role_and_contact(client, devices):
         "no-contact": 2,
         "waiting": 0,
         "unknown-root": 0,
+        "older-agent": 0,
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from certificates.models import Operation
+from systemupdates.downloads import publication
 from systemupdates.models import SystemUpdate
 from systemupdates.remint_tool import build
 from tests.certificates.operations import test_remint_ca as remint
@@ -35,8 +36,8 @@ def test_the_initiating_server_offers_the_tool_until_the_update_is_canceled(zone
 
 def test_other_files_cannot_be_downloaded(zone, client):
     remint.prepared()
-    (build.get_folder()).mkdir(exist_ok=True)
-    (build.get_folder() / "other").write_text("secret")
+    (publication.get_folder()).mkdir(exist_ok=True)
+    (publication.get_folder() / "other").write_text("secret")
     for name in ("other", "..%2fdevice.json", "%2e%2e%2fdevice.json"):
         assert client.get(f"/zenworks-setup/{name}", secure=True).status_code == 404
 
@@ -86,7 +87,7 @@ def test_the_checksum_file_names_the_downloaded_file(zone):
     for name in (build.NAME, build.get_name(update)):
         done = subprocess.run(
             ["sha256sum", "-c", f"{name}.sha256"],
-            cwd=build.get_folder(),
+            cwd=publication.get_folder(),
             capture_output=True,
             text=True,
             check=False,
@@ -117,14 +118,14 @@ def test_the_page_shows_what_to_type(zone, admin_client):
     update = remint.prepared().update
     build.publish_tools(UUID(zone.first.id))
     page = admin_client.get(f"/system-updates/{update.pk}/content/", secure=True).content.decode()
-    data = (build.get_folder() / build.get_name(update)).read_bytes()
+    data = (publication.get_folder() / build.get_name(update)).read_bytes()
     url = "http://127.9.0.1:8080/zenworks-setup"
     assert f"zac remint {url}/{build.get_name(update)}" in page
     # Two spaces would be shown, and copied, as one.
     line = f"{sha256(data)} *{build.get_name(update)}"
     assert line in page
     done = subprocess.run(
-        ["sha256sum", "-c"], input=line.encode(), cwd=build.get_folder(), check=False
+        ["sha256sum", "-c"], input=line.encode(), cwd=publication.get_folder(), check=False
     )
     assert done.returncode == 0
 

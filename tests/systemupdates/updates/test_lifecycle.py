@@ -6,6 +6,7 @@ from django.test import Client
 from audit.models import Entry
 from devices.models import Device
 from systemupdates.assignments import delivery, reports
+from systemupdates.downloads import publication
 from systemupdates.models import Assignment, Replica, SystemUpdate, TrustNotice
 from systemupdates.remint_tool import build
 from systemupdates.updates import lifecycle
@@ -97,7 +98,7 @@ def test_the_tool_of_a_deleted_update_is_removed(update, settings, tmp_path):
     assert build.get_servers_to_publish() == [replica.server_id]
     lifecycle.baseline(update)
     assert build.get_servers_to_publish() == [replica.server_id], "until Delete"
-    directory = build.get_folder()
+    directory = publication.get_folder()
     directory.mkdir()
     for suffix in ("", ".sha256", ".sig"):
         (directory / f"{build.STEM}-{update.pk}.bin{suffix}").write_text("x")

@@ -1,0 +1,1 @@
+"""The files under /zenworks-setup/: the agent, its packages, and the Certificate Remint Tool."""
