@@ -104,9 +104,7 @@ class ServerRow:
     def has_failed(self) -> bool:
         """Return True if there are failure details to show."""
         future = self.future is not None and self.future.state in FAILED_STATES
-        return future or (
-            self.assignment is not None and self.assignment.state in ERRORS
-        )
+        return future or (self.assignment is not None and self.assignment.state in ERRORS)
 
     @property
     def has_future(self) -> bool:

@@ -31,12 +31,12 @@ from django.utils.translation import gettext_lazy
 
 from certificates.models import Operation
 from certificates.operations.states import READY, FutureState, OperationState
-from certificates.servers.rows import FAILED_STATES, FAILED_UPDATE_STATES
+from certificates.servers.rows import FAILED_STATES
 from console.pages.formatting import SOON
 from console.pages.tables import Column, TableQuery
 from devices.models import Device
 from systemupdates.models import Assignment
-from systemupdates.updates.states import AssignmentState
+from systemupdates.updates.states import ERRORS, AssignmentState
 
 CLOSED_STATES = (FutureState.ACTIVE, FutureState.DISCARDED)
 COLUMNS = (
@@ -103,7 +103,7 @@ def _get_filters(now: datetime) -> dict[str, Q]:
     return {
         "expiring": Q(cert__not_after__gte=now, cert__not_after__lt=now + SOON),
         "expired": Q(cert__not_after__lt=now),
-        "failed": Q(future_state__in=FAILED_STATES) | Q(update_state__in=FAILED_UPDATE_STATES),
+        "failed": Q(future_state__in=FAILED_STATES) | Q(update_state__in=ERRORS),
         "csr": Q(future_state=FutureState.CSR_GENERATED),
         "ready": Q(future_state__in=READY)
         & (Q(update_state=None) | ~Q(update_state=AssignmentState.FAILED)),

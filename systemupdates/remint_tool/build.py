@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from devices.identity import zone_keys
 from devices.models import Zone
 from devices.registration.states import DeviceState
 from systemupdates.content import store

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('certificates', '0012_plain_names'),
+        ('certificates', '0013_row_macs'),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     """Store when another host last used the identity of a device."""
 
     dependencies = [
-        ("devices", "0011_second_key"),
+        ("devices", "0013_second_key"),
     ]
 
     operations = [

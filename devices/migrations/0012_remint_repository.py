@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     """Store in which folder a server reads the files of the manual CSR option."""
 
     dependencies = [
-        ("devices", "0010_unknown_roots"),
+        ("devices", "0011_row_macs"),
     ]
 
     operations = [

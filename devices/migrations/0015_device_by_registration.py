@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('devices', '0010_unknown_roots'),
+        ('devices', '0014_copied_identity'),
     ]
 
     operations = [

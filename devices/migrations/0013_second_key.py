@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     """Store the second zone key, and the newest trust list that it signed."""
 
     dependencies = [
-        ("devices", "0010_unknown_roots"),
+        ("devices", "0012_remint_repository"),
     ]
 
     operations = [
