@@ -125,3 +125,17 @@ def test_a_weak_signature_of_an_intermediate_is_named_as_such() -> None:
     )
     with pytest.raises(BadCertificate, match=r'"CN=Ext Sub" .* is signed with a weak'):
         choose([FAMILY.leaf, weak], [])
+
+
+def test_the_root_with_other_dates_is_not_another_root() -> None:
+    """A .p7b file of a CA that renewed its root with the same key contains both."""
+    renewed = factories.certificate(
+        "Ext Root",
+        FAMILY.root_key,
+        "Ext Root",
+        FAMILY.root_key,
+        factories.ca_extensions(FAMILY.root_key, FAMILY.root_key),
+        ends=NOW + 4000 * DAY,
+    )
+    for given in itertools.permutations([FAMILY.leaf, RENEWED, renewed, FAMILY.root]):
+        assert choose(list(given), []) == ([FAMILY.leaf, RENEWED], [])
