@@ -119,8 +119,8 @@ class Device(AuthenticatedModel, StatefulModel):
 
     copied_at = models.DateTimeField(null=True, blank=True)
     """When a host with the secret of this device last sent an old counter (D-178)."""
-    copied_address = models.CharField(max_length=64, blank=True, default="")
-    copied_count = models.PositiveIntegerField(default=0)
+    copied_address = models.CharField(max_length=64, blank=True, default="", db_default="")
+    copied_count = models.PositiveIntegerField(default=0, db_default=0)
 
     vault_key = models.CharField(max_length=100, blank=True)
     ca_vault_key = models.CharField(max_length=100, blank=True)
