@@ -24,6 +24,7 @@ from devices.models import Device
 from faults import NotFound
 from pki.certificates.details import get_details
 from systemupdates.models import Assignment
+from systemupdates.updates.states import ERRORS
 
 
 def _server(pk: UUID) -> Device:
@@ -108,7 +109,7 @@ def failure_details(request: ZoneRequest, pk: UUID) -> HttpResponse:
     updates = [operation.update_id for operation in table.list_running_operations()]
     assignment = (
         Assignment.objects.filter(device=device, update__in=[u for u in updates if u])
-        .filter(state__in=rows.FAILED_UPDATE_STATES)
+        .filter(state__in=ERRORS)
         .select_related("update")
         .order_by("-update__created_at")
         .first()

@@ -45,11 +45,10 @@ def accept(key: str, subject: str, reason: str, user: User) -> HealthAcceptance:
 
 
 @transaction.atomic
-def withdraw(pk: int) -> None:
-    """Withdraw an acceptance, or raise NotFound. The finding is open again."""
+def withdraw(acceptance: HealthAcceptance) -> None:
+    """Withdraw an acceptance. The finding is open again. Raises NotFound if it was withdrawn."""
     checkpoint = Entry.objects.lock_checkpoint()
-    acceptance = HealthAcceptance.objects.filter(pk=pk).first()
-    if acceptance is None:
+    if not HealthAcceptance.objects.filter(pk=acceptance.pk).exists():
         raise NotFound(_("The acceptance was not found. Nothing was changed."))
     Entry.objects.append(
         checkpoint,

@@ -82,7 +82,8 @@ def accept_finding(request: HttpRequest, check_key: str, body: AcceptanceIn) -> 
 @router.delete("/health-check-acceptances/{acceptance_id}", response={204: None}, auth=MAY_ACCEPT)
 def withdraw_acceptance(request: HttpRequest, acceptance_id: str) -> Any:
     """Withdraw an acceptance. The finding is open again."""
-    acceptance.withdraw(get_by_number(HealthAcceptance.objects.all(), acceptance_id).pk)
+    found = get_by_number(HealthAcceptance.objects.all(), acceptance_id)
+    acceptance.withdraw(found)
     return Status(204, None)
 
 

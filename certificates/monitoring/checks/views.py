@@ -78,7 +78,7 @@ def withdraw_acceptance(request: ZoneRequest, pk: int) -> HttpResponse:
     form = ReauthenticationForm(request, data=request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
         with show_faults_on(form):
-            acceptance.withdraw(pk)
+            acceptance.withdraw(found)
         if not form.errors:
             message = _("The acceptance has been withdrawn.")
             return close_dialog(request, reverse("certificates:checks"), message=message)

@@ -14,6 +14,7 @@ from certificates.trust import second_key, trust_list
 from devices.identity import zone_keys
 from devices.models import SignedTrustList, Zone, ZoneKey
 from pki.protection import second_key as key_functions
+from systemupdates.downloads import publication
 from systemupdates.models import SystemUpdate, TrustNotice
 from systemupdates.remint_tool import build
 from tests.certificates.operations.test_remint_ca import prepared
@@ -229,9 +230,9 @@ def test_the_tool_has_two_signature_files(zone):
     assert not [name for name in build.list_file_names() if name.endswith(".sig2")]
     introduce()
     build.publish_tools(zone.device(zone.first).pk)
-    data = (build.get_folder() / build.NAME).read_bytes()
+    data = (publication.get_folder() / build.NAME).read_bytes()
     signatures = [
-        (build.get_folder() / f"{build.NAME}{suffix}").read_text().strip()
+        (publication.get_folder() / f"{build.NAME}{suffix}").read_text().strip()
         for suffix in (".sig", ".sig2")
     ]
     envelope = Envelope(metadata.REMINT_TOOL, base64.b64encode(data).decode(), *signatures)

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from certificates.trust import second_key
+from devices.identity import zone_keys
 from systemupdates.downloads import agent, agent_files, publication
 from tests.support.zone import TestZone
-from wire.envelope import NotSigned, build_envelope
+from wire.envelope import Envelope, NotSigned, PublicKeys, build_envelope
 from wire.metadata import AGENT, REMINT_TOOL, sha256
 
 DEB = "zcc-agent_1.0_all.deb"
@@ -27,8 +30,8 @@ def dist(tmp_path: Path, settings: Any) -> Path:
     return folder
 
 
-def public_key(zone: TestZone) -> str:
-    return zone.zone.public_key
+def public_key(zone: TestZone) -> PublicKeys:
+    return zone_keys.get_public_keys(zone.zone)
 
 
 def index(folder: Path, *, version: str, **files: bytes) -> None:
@@ -99,3 +102,21 @@ def test_a_damaged_package_is_not_offered(zone: TestZone, dist: Path) -> None:
     index(dist, version=agent.get_version(), **{DEB: b"package"})
     (dist / DEB).write_bytes(b"other bytes")
     assert agent_files.publish_agent_files() == [agent.NAME]
+
+
+def test_the_agent_gets_the_second_signature_when_the_zone_has_the_key(
+    zone: TestZone, dist: Path
+) -> None:
+    agent_files.publish_agent_files()
+    second = publication.get_folder() / f"{agent.NAME}.sig2"
+    assert not second.exists()
+    for _ in range(2):
+        second_key.introduce(now=timezone.now())
+    assert agent_files.publish_agent_files() == [agent.NAME]
+    signatures = [
+        (publication.get_folder() / f"{agent.NAME}{suffix}").read_text().strip()
+        for suffix in (".sig", ".sig2")
+    ]
+    data = base64.b64encode(agent.build_agent()).decode()
+    Envelope(AGENT, data, *signatures).verify(public_key(zone), AGENT)
+    assert agent_files.publish_agent_files() == []
