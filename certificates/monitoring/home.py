@@ -130,9 +130,9 @@ def _get_approval_items(status: PageStatus, now: datetime) -> list[AttentionItem
                 "warn", text % f"{operation.name}: {operation.requested_action_label}", url
             )
         )
-    for pending in role_requests.list_requests(now):
-        url = reverse("administrators:administrator", args=[pending.user_id])
-        items.append(AttentionItem("warn", text % (_("Roles of %s") % pending.user.username), url))
+    for asked in role_requests.list_requests(now):
+        url = reverse("administrators:administrator", args=[asked.user_id])
+        items.append(AttentionItem("warn", text % (_("Roles of %s") % asked.user.username), url))
     if policies.get_turn_off_request(now) is not None:
         url = reverse("administrators:approve_turn_off")
         items.append(

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from administrators.accounts import accounts, policies
+from administrators.accounts import accounts, policies, setup_links
 from administrators.accounts.roles import SUPER
 from administrators.approvals import role_requests
 from administrators.models import RoleRequest, roles_of
@@ -61,7 +61,7 @@ def set_roles(user, *keys, by):
 
 def choose_password(user):
     user = User.objects.get(pk=user.pk)
-    accounts.setup_links.change_password(user, "a sentence of several words")
+    setup_links.change_password(user, "a sentence of several words")
 
 
 @pytest.mark.parametrize("role", [SUPER, CA_ADMIN])
