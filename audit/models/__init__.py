@@ -17,7 +17,10 @@ from audit.models.entries import (
     escape_invisible,
     from_timestamp,
 )
-from audit.models.stateful import StatefulModel, StatefulQuerySet
+from audit.models.stateful import (
+    StatefulModel,
+    StatefulQuerySet,
+)
 from audit.models.witnesses import CheckpointMismatch, LossAcceptance
 
 __all__ = [

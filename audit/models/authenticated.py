@@ -8,11 +8,12 @@ See: D-170
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
 from django.apps import apps
 from django.db import models, transaction
+from django.db.models.base import ModelBase
 from django.db.models.expressions import Combinable, Expression
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -20,7 +21,7 @@ from django.utils.translation import gettext_lazy
 from audit.rows import macs
 from faults import Refused
 
-M = TypeVar("M", bound="AuthenticatedModel")
+M = TypeVar("M", bound=models.Model)
 ROW_MAC = "row_mac"
 
 
@@ -34,23 +35,21 @@ class RowAltered(Refused):
 
 
 class AuthenticatedQuerySet(models.QuerySet[M]):
-    """Queries whose updates keep the MACs of rows valid."""
+    """Queries whose updates keep the MACs of rows valid, if the model has MACs."""
 
     def update(self, **changes: Any) -> int:
         """Update rows. If authenticated fields change, each row is locked and verified first."""
-        authenticated = set(self.model.authenticated_fields)
-        changed = {self.model.get_field_name(name) for name in changes}
-        if not changed & authenticated or ROW_MAC in changes:
+        if ROW_MAC in changes or not _list_authenticated(self.model, changes):
             return super().update(**changes)
         with transaction.atomic():
-            rows = list(self.select_for_update(of=("self",)))
+            rows: list[Any] = list(self.select_for_update(of=("self",)))
             for row in rows:
                 row.check_row_mac()
             if any(isinstance(value, Expression | Combinable) for value in changes.values()):
                 return self._update_with_expressions(rows, changes)
             return sum(self._update_row(row, changes) for row in rows)
 
-    def _update_row(self, row: M, changes: dict[str, Any]) -> int:
+    def _update_row(self, row: Any, changes: dict[str, Any]) -> int:
         for name, value in changes.items():
             field: Any = self.model._meta.get_field(name)
             # An update accepts the key of a related row, too.
@@ -60,10 +59,11 @@ class AuthenticatedQuerySet(models.QuerySet[M]):
         one = self.filter(pk=row.pk)
         return models.QuerySet.update(one, **changes, row_mac=row.compute_row_mac())
 
-    def _update_with_expressions(self, rows: list[M], changes: dict[str, Any]) -> int:
+    def _update_with_expressions(self, rows: list[Any], changes: dict[str, Any]) -> int:
         keys = [row.pk for row in rows]
         count = models.QuerySet.update(self.filter(pk__in=keys), **changes)
-        for row in list_rows(self.model).filter(pk__in=keys):
+        stored: list[Any] = list(list_rows(self.model).filter(pk__in=keys))
+        for row in stored:
             list_rows(self.model).filter(pk=row.pk).update(row_mac=row.compute_row_mac())
         return count
 
@@ -71,12 +71,15 @@ class AuthenticatedQuerySet(models.QuerySet[M]):
         """Create rows with their MACs."""
         rows = list(objs)
         for row in rows:
-            row.row_mac = row.compute_row_mac()
+            if isinstance(row, AuthenticatedModel):
+                row.row_mac = row.compute_row_mac()
         return super().bulk_create(rows, *args, **options)
 
-    def authentic(self) -> list[M]:
-        """Return the rows whose MACs are valid."""
-        return [row for row in self if row.is_authentic()]
+
+def _list_authenticated(model: type[models.Model], names: Iterable[str]) -> set[str]:
+    """Return the authenticated fields that an update of these names changes."""
+    authenticated = getattr(model, "authenticated_fields", ())
+    return {model._meta.get_field(name).name for name in names} & set(authenticated)
 
 
 class AuthenticatedModel(models.Model):
@@ -88,28 +91,30 @@ class AuthenticatedModel(models.Model):
     class Meta:
         abstract = True
 
-    def save(self, *args: Any, update_fields: Collection[str] | None = None, **more: Any) -> None:
+    def save(
+        self,
+        *,
+        force_insert: bool | tuple[ModelBase, ...] = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
         """Save the row and its MAC. Raises RowAltered if the stored row was altered."""
-        authenticated = set(self.authenticated_fields)
-        if update_fields is not None and not authenticated & set(update_fields):
-            super().save(*args, update_fields=update_fields, **more)
-            return
-        stored = None
-        if not self._state.adding:
-            stored = list_rows(type(self)).filter(pk=self.pk).first()
-        if stored is not None:
-            stored.check_row_mac()
-        if update_fields is None:
-            self.row_mac = self.compute_row_mac()
-        else:
-            self.row_mac = self._compute_after(stored, update_fields)
-            update_fields = {*update_fields, ROW_MAC}
-        super().save(*args, update_fields=update_fields, **more)
-
-    @classmethod
-    def get_field_name(cls, name: str) -> str:
-        """Return the name of the field that a keyword of an update changes."""
-        return cls._meta.pk.name if name == "pk" else cls._meta.get_field(name).name
+        saved = None if update_fields is None else set(update_fields)
+        if saved is None or saved & set(self.authenticated_fields):
+            stored = None
+            if not self._state.adding:
+                stored = list_rows(type(self)).filter(pk=self.pk).first()
+            if stored is not None:
+                stored.check_row_mac()
+            if saved is None:
+                self.row_mac = self.compute_row_mac()
+            else:
+                self.row_mac = self._compute_after(stored, saved)
+                saved.add(ROW_MAC)
+        super().save(
+            force_insert=force_insert, force_update=force_update, using=using, update_fields=saved
+        )
 
     def get_authenticated_values(self) -> dict[str, Any]:
         """Return the values that the MAC covers, as the database stores them."""
@@ -140,7 +145,7 @@ class AuthenticatedModel(models.Model):
             )
         return self
 
-    def _compute_after(self, stored: Self | None, update_fields: Collection[str]) -> str:
+    def _compute_after(self, stored: Self | None, update_fields: set[str]) -> str:
         """Return the MAC of the stored row after some of its fields are saved."""
         row = stored or self
         for name in update_fields:

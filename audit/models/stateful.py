@@ -7,13 +7,14 @@ from typing import Any, ClassVar, Self, TypeVar
 from django.db import models, transaction
 
 from audit.chain.states import InvalidTransition, StateMachine
+from audit.models.authenticated import AuthenticatedQuerySet
 from audit.models.entries import Entry, EntryLimit
 
 M = TypeVar("M", bound="StatefulModel")
 
 
-class StatefulQuerySet(models.QuerySet[M]):
-    """The only code that changes a state."""
+class StatefulQuerySet(AuthenticatedQuerySet[M]):
+    """The only code that changes a state. It keeps the MACs of rows that have one valid."""
 
     machine: ClassVar[StateMachine]
 

@@ -9,12 +9,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext as _
 
-from audit.models import (
-    AuthenticatedModel,
-    AuthenticatedQuerySet,
-    StatefulModel,
-    StatefulQuerySet,
-)
+from audit.models import AuthenticatedModel, StatefulModel, StatefulQuerySet
 from certificates.operations.states import AUTHORITY, AuthorityState
 from devices.models import Device
 from faults import NotFound
@@ -23,7 +18,7 @@ from faults import NotFound
 PKCS11_PREFIX = "pkcs11:"
 
 
-class AuthorityQuerySet(AuthenticatedQuerySet["Authority"], StatefulQuerySet["Authority"]):
+class AuthorityQuerySet(StatefulQuerySet["Authority"]):
     """Queries for certificate authorities by state."""
 
     machine = AUTHORITY

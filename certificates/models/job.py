@@ -10,12 +10,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from audit.models import (
-    AuthenticatedModel,
-    AuthenticatedQuerySet,
-    StatefulModel,
-    StatefulQuerySet,
-)
+from audit.models import AuthenticatedModel, StatefulModel, StatefulQuerySet
 from certificates.models.authority import Authority
 from certificates.operations.states import JOB, JobState
 from devices.models import Device
@@ -26,7 +21,7 @@ RESULT_KEPT = timedelta(minutes=10)
 APPROVED_RESULT_KEPT = timedelta(hours=24)
 
 
-class JobQuerySet(AuthenticatedQuerySet["VaultJob"], StatefulQuerySet["VaultJob"]):
+class JobQuerySet(StatefulQuerySet["VaultJob"]):
     """Queries for CA key jobs."""
 
     machine = JOB

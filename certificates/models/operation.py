@@ -9,12 +9,7 @@ from typing import ClassVar, Self
 from django.conf import settings
 from django.db import models
 
-from audit.models import (
-    AuthenticatedModel,
-    AuthenticatedQuerySet,
-    StatefulModel,
-    StatefulQuerySet,
-)
+from audit.models import AuthenticatedModel, StatefulModel, StatefulQuerySet
 from certificates.models.authority import Authority
 from certificates.operations.states import (
     BLOCKING,
@@ -31,7 +26,7 @@ NEVER_FROZEN = (OperationState.PROPOSED, OperationState.BLOCKED, OperationState.
 CA_KINDS = (metadata.REMINT_CA, metadata.CHANGE_CA)
 
 
-class OperationQuerySet(AuthenticatedQuerySet["Operation"], StatefulQuerySet["Operation"]):
+class OperationQuerySet(StatefulQuerySet["Operation"]):
     """Queries for operations by kind and state."""
 
     machine = OPERATION

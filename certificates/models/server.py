@@ -7,12 +7,7 @@ from typing import ClassVar, Self
 
 from django.db import models
 
-from audit.models import (
-    AuthenticatedModel,
-    AuthenticatedQuerySet,
-    StatefulModel,
-    StatefulQuerySet,
-)
+from audit.models import AuthenticatedModel, StatefulModel, StatefulQuerySet
 from certificates.models.authority import Authority
 from certificates.models.operation import Operation
 from certificates.operations.states import ACTIVATION_ORDERED, FUTURE, READY, FutureState
@@ -66,9 +61,7 @@ class ServerCertificate(models.Model):
         return now > self.not_after
 
 
-class FutureCertificateQuerySet(
-    AuthenticatedQuerySet["FutureCertificate"], StatefulQuerySet["FutureCertificate"]
-):
+class FutureCertificateQuerySet(StatefulQuerySet["FutureCertificate"]):
     """Queries for future certificates."""
 
     machine = FUTURE

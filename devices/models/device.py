@@ -8,12 +8,7 @@ from typing import ClassVar, Self
 
 from django.db import models
 
-from audit.models import (
-    AuthenticatedModel,
-    AuthenticatedQuerySet,
-    StatefulModel,
-    StatefulQuerySet,
-)
+from audit.models import AuthenticatedModel, StatefulModel, StatefulQuerySet
 from devices.models.zone import Zone
 from devices.registration.states import DEVICE, DeviceState
 from wire import messages
@@ -32,7 +27,7 @@ class Role(models.TextChoices):
     MANAGED = messages.MANAGED, "Managed device"
 
 
-class DeviceQuerySet(AuthenticatedQuerySet["Device"], StatefulQuerySet["Device"]):
+class DeviceQuerySet(StatefulQuerySet["Device"]):
     """Devices by state and role."""
 
     machine = DEVICE

@@ -38,7 +38,7 @@ def find_altered(*, every_device: bool = True) -> Iterator[FoundRow]:
     for model in list_authenticated_models():
         if model._meta.label == account_macs.MAC:
             continue
-        rows = list_rows(model)
+        rows: Any = list_rows(model)
         if model is Device and not every_device:
             rows = rows.exclude(role=Role.MANAGED)
         for row in rows.iterator(chunk_size=1000):
