@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -16,8 +15,10 @@ MAX_REASON = 500
 
 
 @transaction.atomic
-def accept(key: str, subject: str, reason: str, user: User) -> HealthAcceptance:
+def accept(key: str, subject: str, reason: str, *, by: str) -> HealthAcceptance:
     """Accept the finding of a check about a subject. The finding is no longer shown as open.
+
+    `by` is the name of the user.
 
     Raises a fault if the check is unknown or not acceptable, or if the reason is missing.
     """
@@ -39,7 +40,7 @@ def accept(key: str, subject: str, reason: str, user: User) -> HealthAcceptance:
     acceptance, _created = HealthAcceptance.objects.update_or_create(
         check_key=key,
         subject=subject,
-        defaults={"reason": reason, "accepted_by": user.get_username()},
+        defaults={"reason": reason, "accepted_by": by},
     )
     return acceptance
 

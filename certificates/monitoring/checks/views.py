@@ -56,7 +56,7 @@ def accept_finding(request: ZoneRequest, key: str) -> HttpResponse:
     if form.is_bound and form.is_valid():
         with show_faults_on(form):
             reason = form.cleaned_data["reason"]
-            acceptance.accept(check.key, finding.subject, reason, request.user)
+            acceptance.accept(check.key, finding.subject, reason, by=str(request.user))
         if not form.errors:
             message = _("The finding has been accepted.")
             return close_dialog(request, reverse("certificates:checks"), message=message)

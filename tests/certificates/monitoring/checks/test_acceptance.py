@@ -81,12 +81,12 @@ def test_a_reason_is_required(client, ca):
 @pytest.mark.parametrize("reason", ["", " ", "x" * 501])
 def test_the_service_checks_the_reason(ca, reason):
     with pytest.raises(Invalid):
-        acceptance.accept("ca-backup", ca.sha256, reason, factories.admin())
+        acceptance.accept("ca-backup", ca.sha256, reason, by="admin")
 
 
 def test_a_fault_cannot_be_accepted(ca):
     with pytest.raises(Refused):
-        acceptance.accept("disk", "", "no matter", factories.admin())
+        acceptance.accept("disk", "", "no matter", by="admin")
 
 
 def test_what_was_not_found_has_no_dialog(client, ca):
