@@ -1,7 +1,7 @@
 """Run each benchmark in its own process, print the table, and write bench/results.json.
 
-`python -m bench` runs all, `python -m bench minting refreshing` some. A benchmark that ends with
-an error makes the exit code 1; a limit that was missed is told in its row.
+`python -m bench` runs all, `python -m bench signing refresh` some. A benchmark that ends with
+an error makes the exit code 1; a limit that was missed is shown in its row.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ POSTGRESQL = "postgresql"
 BOTH = (SQLITE, POSTGRESQL)
 # Each module of this folder with a main(), and the databases it is run on.
 BENCHMARKS: dict[str, tuple[str, ...]] = {
-    "minting": (SQLITE,),
-    "panes": BOTH,
-    "refreshing": BOTH,
-    "pane": BOTH,
-    "updating": BOTH,
+    "signing": (SQLITE,),
+    "server_table": BOTH,
+    "refresh": BOTH,
+    "polling": BOTH,
+    "assignments": BOTH,
     "memory": (SQLITE,),
-    "peaks": BOTH,
-    "peers": (SQLITE,),
+    "peak_memory": BOTH,
+    "comparison": (SQLITE,),
     "verification": (SQLITE,),
 }
 RESULTS = Path(__file__).with_name("results.json")

@@ -10,6 +10,7 @@ from pathlib import Path
 import grimp
 import pytest
 
+from bench.__main__ import BENCHMARKS
 from zcc.runtime.components import BASE_DIR
 
 PACKAGES = (
@@ -252,3 +253,12 @@ def test_faults_shown_to_users_are_translatable():
 def test_no_secret_and_no_state_is_tracked():
     wrong = re.compile(r"(^|/)(var|secrets|\.env)(/|$)|\.(key|sqlite3)$")
     assert [name for name in named(tracked()) if wrong.search(name)] == []
+
+
+def test_make_bench_runs_every_benchmark():
+    folder = BASE_DIR / "bench"
+    named_benchmarks = {
+        path.stem for path in folder.glob("*.py") if "\ndef main(" in path.read_text()
+    }
+    # The other side of a comparison runs in an environment of its own.
+    assert named_benchmarks - {"__main__", "django_ca"} == set(BENCHMARKS)
