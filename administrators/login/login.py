@@ -124,10 +124,18 @@ class PasswordBackend(ModelBackend):
         self, request: Any, username: Any = None, password: Any = None, **kwargs: Any
     ) -> Any:
         """Return the user, None if the name or password is wrong."""
-        known = User.objects.filter(username=username).first()
-        user = super().authenticate(request, username=username, password=password, **kwargs)
-        if user is not None and known is not None and user.password != known.password:
-            # Django has hashed the password again with stronger parameters.
+        if username is None or password is None:
+            return None
+        user = User.objects.filter(username=username).first()
+        # Before the password: Django can store a new hash of it, which the MAC does not cover yet.
+        if user is None or not self.user_can_authenticate(user):
+            # As in ModelBackend, the response takes as long as for a wrong password.
+            User().set_password(password)
+            return None
+        before = user.password
+        if not user.check_password(password):
+            return None
+        if user.password != before:
             account_macs.stamp(user.pk)
         return user
 

@@ -30,11 +30,9 @@ def is_authentic(user: User) -> bool:
     mac = getattr(user, "account_mac", None)
     try:
         held = macs.get_key()
-        if held is None or (mac is not None and mac.is_authentic()):
+        if held is None or not held.required or (mac is not None and mac.is_authentic()):
             return True
     except Unavailable:
-        return True
-    if not held.required and (mac is None or not mac.row_mac):
         return True
     alarms.record(ACCOUNT, user.pk, user.username)
     return False
@@ -60,14 +58,22 @@ def stamp(pk: int) -> None:
         list_rows(AccountMac).create(user=user, **values)
 
 
-def stamp_unstamped() -> None:
-    """Store the MACs of all accounts and API tokens that have none, and the policies."""
+def stamp_unstamped(*, replace_invalid: bool) -> None:
+    """Store the MACs of all accounts and API tokens that have none, and the policies.
+
+    With `replace_invalid`, MACs that are not valid are replaced.
+    """
     Policies.objects.get_or_create(pk=1)
-    for pk in User.objects.filter(Q(account_mac=None) | Q(account_mac__row_mac="")).values_list(
-        "pk", flat=True
-    ):
-        stamp(pk)
-    for token in ApiToken.objects.filter(row_mac=""):
+    users = User.objects.select_related("administrator", "account_mac")
+    tokens = ApiToken.objects.all()
+    if not replace_invalid:
+        users = users.filter(Q(account_mac=None) | Q(account_mac__row_mac=""))
+        tokens = tokens.filter(row_mac="")
+    for user in users:
+        mac = getattr(user, "account_mac", None)
+        if mac is None or not mac.has_mac():
+            stamp(user.pk)
+    for token in tokens:
         stamp_token(token)
 
 

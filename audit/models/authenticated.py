@@ -136,6 +136,13 @@ class AuthenticatedModel(models.Model):
         """Return True if the row was written by ZCC. Use it on a row that was just loaded."""
         return macs.is_valid(self.row_mac, self._meta.label, self.get_authenticated_values())
 
+    def has_mac(self) -> bool:
+        """Return True if the row has a valid MAC, also while MACs are not required."""
+        held = macs.get_key()
+        return held is None or macs.is_made_with(
+            held.key, self.row_mac, self._meta.label, self.get_authenticated_values()
+        )
+
     def check_row_mac(self) -> Self:
         """Return the row, which must just have been loaded. Raises RowAltered."""
         if not self.is_authentic():

@@ -19,7 +19,7 @@ PURPOSE = "zcc-row-mac"
 
 @dataclass(frozen=True)
 class RowKey:
-    """The key of the MACs. If they are not `required`, rows without one are accepted.
+    """The key of the MACs. If they are not `required`, rows without a valid one are accepted.
 
     That is the case only during an upgrade, until all rows have a MAC.
     """
@@ -64,10 +64,14 @@ def _serialize(value: Any) -> str:
 
 
 def is_valid(mac: str, label: str, values: Mapping[str, Any]) -> bool:
-    """Return True if the MAC of a row matches its values, or if MACs are not required yet."""
+    """Return True if the MAC of a row matches its values, or if MACs are not required yet.
+
+    Until then, consoles of the previous version change rows without their MACs.
+    """
     held = get_key()
-    if held is None:
-        return True
-    if not mac:
-        return not held.required
-    return hmac.compare_digest(mac, compute(held.key, label, values))
+    return held is None or not held.required or is_made_with(held.key, mac, label, values)
+
+
+def is_made_with(key: bytes, mac: str, label: str, values: Mapping[str, Any]) -> bool:
+    """Return True if the MAC of a row was made with this key and matches the values."""
+    return hmac.compare_digest(mac, compute(key, label, values))

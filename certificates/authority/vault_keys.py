@@ -61,9 +61,15 @@ def _reencrypt(ring: zone_keys.Keyring, vault: str, ca_vault: str, now: datetime
             action=_("Wait a minute, then try again."),
         )
     zone, count = Zone.objects.get_zone(), 0
+    # The keyring verifies them: a key that was replaced must not be signed.
+    keys: dict[str, bytes] = {
+        ZoneKey.Kind.SIGNING: ring.zone_key.encode(),
+        ZoneKey.Kind.MASTER: ring.master,
+        ZoneKey.Kind.SECOND: ring.second_key.encode(),
+    }
     for row in ZoneKey.objects.filter(server=server):
         bound = zone_keys.build_binding(zone, row.kind, server.pk)
-        row.blob = sealing.seal(ring.decrypt(row.blob, binding=bound), to=vault, binding=bound)
+        row.blob = sealing.seal(keys[row.kind], to=vault, binding=bound)
         row.signature = zone_keys.sign_blob(ring.zone_key, binding=bound, blob=row.blob)
         row.save(update_fields=["blob", "signature"])
         count += 1

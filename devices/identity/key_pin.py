@@ -71,15 +71,18 @@ class KeyPin:
             return True
         return hmac.compare_digest(self._read(), _get_fingerprint(master))
 
-    def is_signed(self, signature: str, *, binding: str, blob: str) -> bool:
+    def is_signed(
+        self, signature: str, *, binding: str, blob: str, is_required: bool = False
+    ) -> bool:
         """Return True if the zone signed this encrypted key, or if that is not required.
 
-        Keys of earlier versions have no signature. They are accepted from a server's own past.
+        Keys of earlier versions have no signature. They are accepted from a server's own past,
+        unless the signature `is_required`.
         """
         if not self.zone_public_key:
             return True
         if not signature:
-            return self.exists or (self._home / EARLIER_FILE).exists()
+            return not is_required and (self.exists or self.has_earlier_file)
         try:
             raw = base64.b64decode(signature, validate=True)
         except ValueError:

@@ -184,7 +184,11 @@ class Keyring:
                 _("The zone keys have not been encrypted for this server yet.")
             )
         binding = build_binding(zone, kind, self.server_id)
-        if not self.pin.is_signed(row.signature, binding=binding, blob=row.blob):
+        # The other keys are compared with what this server knows. The second one is always signed.
+        is_required = kind == ZoneKey.Kind.SECOND
+        if not self.pin.is_signed(
+            row.signature, binding=binding, blob=row.blob, is_required=is_required
+        ):
             raise ReplacedZoneKey(
                 _("A zone key in the database is not signed by the zone that this server joined.")
             )

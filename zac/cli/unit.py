@@ -9,9 +9,11 @@ from zac import archive
 from zac.cli import exit_codes
 from zac.host.home import DEFAULT
 from zac.host.host import Host
+from zac.updates.repository import SYSTEM_FOLDER
 
-# The agent opens ports of its own and writes only its data directory. It runs as root because
-# register, update, and recover are commands of root on the same files.
+# The agent opens ports of its own and writes only its data directory, and the remint repository,
+# from which it deletes the key after the activation. It runs as root because register, update, and
+# recover are commands of root on the same files.
 UNIT = """\
 [Unit]
 Description=ZENworks agent: trusted roots and certificates of this device
@@ -32,7 +34,7 @@ CapabilityBoundingSet=
 PrivateTmp=yes
 PrivateDevices=yes
 ProtectSystem=strict
-ReadWritePaths=%(home)s
+ReadWritePaths=%(home)s -%(repository)s
 ProtectHome=yes
 ProtectClock=yes
 ProtectHostname=yes
@@ -64,7 +66,7 @@ class NotInstalled(Fault):
 
 def build_unit(program: str, home: str = DEFAULT) -> str:
     """Return the unit that runs a program with a data directory."""
-    return UNIT % {"program": program, "home": home}
+    return UNIT % {"program": program, "home": home, "repository": SYSTEM_FOLDER}
 
 
 def print_unit(host: Host, _args: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 
 from django.contrib.auth.models import User
 from django.contrib.humanize.templatetags.humanize import intcomma
@@ -11,7 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from administrators.models import Administrator
+from administrators.models import Administrator, roles_of
 from certificates.monitoring.checks.findings import BAD, MAX_FINDINGS, WARNING, Finding
 from devices.models import RegistrationKey, Zone
 from notifications.channels import mail
@@ -80,13 +81,22 @@ def check_super_administrators(zone: Zone, now: datetime) -> Iterator[Finding]:
 
 def check_second_factors(zone: Zone, now: datetime) -> Iterator[Finding]:
     """Find administrators of the CA who log in with a password alone."""
+    # Django does not know the rights of roles.
+    direct = User.objects.with_perm(CA_RIGHT, backend="django.contrib.auth.backends.ModelBackend")
+    named = set(direct.values_list("pk", flat=True))
     users = (
-        User.objects.with_perm(CA_RIGHT, backend="django.contrib.auth.backends.ModelBackend")
-        .filter(second_factor=None)
+        User.objects.filter(is_active=True)
+        .exclude(second_factor__confirmed_at__isnull=False)
         .exclude(administrator__login_method=Administrator.LoginMethod.OIDC)
+        .select_related("administrator")
         .order_by("username")
     )
-    for user in users[:MAX_FINDINGS]:
+    able = (
+        user
+        for user in users
+        if user.pk in named or any(CA_RIGHT in role.rights for role in roles_of(user))
+    )
+    for user in islice(able, MAX_FINDINGS):
         yield Finding(
             WARNING,
             _("%s can replace the zone CA with a password alone.") % user.get_username(),

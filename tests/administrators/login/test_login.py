@@ -1,8 +1,12 @@
 """Login, sessions and their ends (security rules S-81, S-82, S-87; docs/decisions.md D-32)."""
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.test import Client
 
+from administrators.login.login import PasswordBackend
+from administrators.protection import account_macs
+from audit.models import AlteredRow
 from console import middleware
 from tests.support import factories
 
@@ -106,3 +110,36 @@ def test_a_form_without_its_token_is_refused():
     response = strict.post(LOGIN, {"username": "admin", "password": factories.PASSWORD})
     assert response.status_code == 403
     assert b"Nothing was changed" in response.content
+
+
+def test_a_password_that_django_hashes_again_does_not_alter_the_account(zone, settings):
+    """Django stores a new hash at the login after its parameters have become stronger."""
+    user = factories.admin()
+    user.password = make_password("a long enough password", hasher="md5")
+    user.save(update_fields=["password"])
+    account_macs.stamp(user.pk)
+    settings.PASSWORD_HASHERS = [
+        "django.contrib.auth.hashers.Argon2PasswordHasher",
+        *settings.PASSWORD_HASHERS,
+    ]
+    for _login in range(2):
+        given = {"username": user.username, "password": "a long enough password"}
+        assert PasswordBackend().authenticate(None, **given) == user
+    user.refresh_from_db()
+    assert user.password.startswith("argon2")
+    assert not AlteredRow.objects.exists()
+
+
+def test_the_hash_of_an_altered_account_is_kept_as_evidence(zone, settings):
+    user = factories.admin()
+    inserted = make_password("a long enough password", hasher="md5")
+    type(user).objects.filter(pk=user.pk).update(password=inserted)
+    settings.PASSWORD_HASHERS = [
+        "django.contrib.auth.hashers.Argon2PasswordHasher",
+        *settings.PASSWORD_HASHERS,
+    ]
+    given = {"username": user.username, "password": "a long enough password"}
+    assert PasswordBackend().authenticate(None, **given) is None
+    user.refresh_from_db()
+    assert user.password == inserted
+    assert AlteredRow.objects.get().name == user.username

@@ -17,12 +17,13 @@ def test_a_checkout_has_no_unit(device: Host, capsys: pytest.CaptureFixture[str]
     assert "Install the agent from a package" in capsys.readouterr().err
 
 
-def test_the_unit_can_write_only_its_data_directory() -> None:
+def test_the_unit_can_write_only_its_data_directory_and_the_remint_repository() -> None:
     lines = unit.build_unit("/usr/bin/zac", "/etc/zac").splitlines()
     assert "ExecStart=/usr/bin/zac --home /etc/zac run" in lines
     assert "ProtectSystem=strict" in lines
     assert [line for line in lines if line.startswith("ReadWritePaths")] == [
-        "ReadWritePaths=/etc/zac"
+        # The key of an administrator is deleted after the activation. The folder need not exist.
+        "ReadWritePaths=/etc/zac -/opt/novell/zenworks/remint-repo"
     ]
 
 

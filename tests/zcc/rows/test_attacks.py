@@ -15,14 +15,14 @@ from django.utils import timezone
 from administrators.models import Administrator, Policies, SetupLink
 from audit.models import AlteredRow, Entry, RowAltered
 from audit.rows import alarms
-from certificates.authority import key_jobs, key_operations
+from certificates.authority import key_jobs, key_operations, vault_keys
 from certificates.models import Authority, FutureCertificate, Operation, VaultJob
 from certificates.monitoring import metrics
 from certificates.operations.states import JobState
 from certificates.tasks import authority as tasks
 from certificates.tasks import operations as operation_tasks
 from certificates.tasks import schedule
-from certificates.trust import roots, trust_list
+from certificates.trust import roots, second_key, trust_list
 from console.access import api_tokens
 from console.models import ApiToken
 from devices.identity import zone_keys
@@ -32,6 +32,7 @@ from devices.registration import registration
 from notifications.delivery import events
 from notifications.models import Delivery, Target
 from pki.protection import sealing
+from pki.protection import second_key as key_functions
 from tests.support import clients, factories
 from tests.zcc.rows import sql
 from wire import messages
@@ -326,6 +327,29 @@ def test_the_zone_master_key_cannot_be_replaced(zone):
     zone_keys.clear_cache()
     with pytest.raises(zone_keys.ReplacedZoneKey):
         _ = zone_keys.get_keyring().master
+
+
+def test_the_second_zone_key_cannot_be_replaced(zone):
+    """Neither before nor after its announcement, and a rotation of the vault key signs no other."""
+    ring = zone_keys.get_keyring()
+    server = ring.get_server()
+    identity = f'{{"id": "{server.pk}", "zone_pub": "{zone.zone.public_key}"}}'
+    (zone.home / "device.json").write_text(identity)
+    second_key.introduce(now=timezone.now())
+    row = ZoneKey.objects.get(server=server, kind="second")
+    bound = zone_keys.build_binding(zone.zone, "second", server.pk)
+    thief = key_functions.generate_second_key().encode()
+    forged = sealing.seal(thief, to=server.vault_key, binding=bound)
+    for signature in (row.signature, ""):
+        sql.change(row, blob=forged, signature=signature)
+        zone_keys.clear_cache()
+        with pytest.raises(zone_keys.ReplacedZoneKey):
+            _ = zone_keys.get_keyring().second_key
+        with pytest.raises(zone_keys.ReplacedZoneKey):
+            vault_keys.rotate(now=timezone.now())
+        with pytest.raises(zone_keys.ReplacedZoneKey):
+            second_key.introduce(now=timezone.now())
+    assert zone.zone.second_public_key == ""
 
 
 def test_a_server_that_joins_accepts_only_keys_that_the_zone_signed(zone, tmp_path):

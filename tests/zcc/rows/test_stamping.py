@@ -6,12 +6,15 @@ See: D-170
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 
+from administrators.protection import account_macs
 from audit.models import AlteredRow, Entry, list_authenticated_models, list_rows
 from console.models import ApiToken
 from devices.identity import zone_keys
 from devices.models import Device, ZoneKey
+from devices.registration import registration
 from tests.support import factories
 from tests.zcc.rows import sql
 from wire import messages
@@ -20,16 +23,26 @@ from zcc.rows import checks, stamping
 PIN = "vault/zone-master.pin"
 
 
-def put_back(zone, *hosts):
-    """Put the zone back to the previous version: no MAC, no pin, but a checkpoint file."""
-    for model in list_authenticated_models():
-        list_rows(model).update(row_mac="")
-    ApiToken.objects.update(row_mac="")
-    ZoneKey.objects.update(signature="")
-    for host in (zone.first, *hosts):
-        (host.home / PIN).unlink(missing_ok=True)
-        (host.home / "audit-head.json").write_text("{}")
-    zone_keys.clear_cache()
+@pytest.fixture
+def put_back(monkeypatch):
+    """Return a function that puts a zone back to the previous version.
+
+    It has no MAC, no pin, and no entry about stamped rows, but a checkpoint file.
+    """
+
+    def act(zone, *hosts):
+        # The audit log is append-only, so that the entry about the new zone stays in it.
+        monkeypatch.setattr(stamping, "ACTION", "stamp-rows-after-upgrade")
+        for model in list_authenticated_models():
+            list_rows(model).update(row_mac="")
+        ApiToken.objects.update(row_mac="")
+        ZoneKey.objects.update(signature="")
+        for host in (zone.first, *hosts):
+            (host.home / PIN).unlink(missing_ok=True)
+            (host.home / "audit-head.json").write_text("{}")
+        zone_keys.clear_cache()
+
+    return act
 
 
 def upgrade(*hosts):
@@ -43,7 +56,7 @@ def second(zone):
     return zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
 
 
-def test_rows_are_stamped_when_all_primary_servers_are_upgraded(zone, second):
+def test_rows_are_stamped_when_all_primary_servers_are_upgraded(zone, second, put_back):
     put_back(zone, second)
     admin = factories.admin()
     upgrade(zone.first)
@@ -52,7 +65,7 @@ def test_rows_are_stamped_when_all_primary_servers_are_upgraded(zone, second):
     upgrade(second)
     assert stamping.require_macs_if_ready()
     assert (zone.home / PIN).exists()
-    assert Entry.objects.filter(action="stamp-rows").count() == 2
+    assert Entry.objects.filter(action=stamping.ACTION).count() == 1
     assert checks.check_rows() == 0
     assert Device.objects.get(pk=second.id).row_mac
     sql.change(Device.objects.get(pk=second.id), row_mac="")
@@ -60,7 +73,7 @@ def test_rows_are_stamped_when_all_primary_servers_are_upgraded(zone, second):
     assert admin.account_mac.is_authentic()
 
 
-def test_the_second_server_requires_macs_and_stamps_nothing(zone, second):
+def test_the_second_server_requires_macs_and_stamps_nothing(zone, second, put_back):
     put_back(zone, second)
     upgrade(zone.first, second)
     assert stamping.require_macs_if_ready()
@@ -81,20 +94,58 @@ def test_a_server_that_joins_requires_macs_from_the_beginning(zone, second):
         assert (second.home / PIN).exists()
 
 
-def test_the_command_stamps_the_rows_of_a_zone_with_a_lost_server(zone, second, capsys):
+def test_the_command_stamps_the_rows_of_a_zone_with_a_lost_server(zone, second, capsys, put_back):
     put_back(zone, second)
     call_command("check_rows", "--stamp")
     assert "Rows without a MAC are rejected" in capsys.readouterr().out
     assert checks.check_rows() == 0
 
 
-def test_a_change_before_the_stamp_gives_a_row_its_mac(zone, second):
+def test_a_change_before_the_stamp_gives_a_row_its_mac(zone, second, put_back):
     """During an upgrade, consoles of the new version write MACs, and accept rows without one."""
     put_back(zone, second)
     device = factories.device("pc-02")
     sql.change(device, row_mac="")
     Device.objects.filter(pk=device.pk).update(name="pc-03")
     assert Device.objects.get(pk=device.pk).row_mac
+
+
+def test_a_change_before_the_stamp_does_not_make_a_server_require_macs(zone, second, put_back):
+    put_back(zone, second)
+    upgrade(zone.first)
+    own = zone.device(zone.first)
+    registration.save_dns_names(own, ["alias.test.example"], may_add_names=True)
+    assert Device.objects.get(pk=own.pk).row_mac
+    assert not stamping.require_macs_if_ready()
+    assert zone.device(second).is_authentic(), "rows without a MAC are still accepted"
+    upgrade(second)
+    assert stamping.require_macs_if_ready()
+    assert checks.check_rows() == 0
+
+
+def test_changes_by_a_console_of_the_previous_version_during_the_upgrade(zone, second, put_back):
+    """It changes rows that already have a MAC, and does not know their MACs."""
+    put_back(zone, second)
+    device, user = factories.device("pc-02"), factories.admin()
+    account_macs.stamp(user.pk)
+    assert Device.objects.get(pk=device.pk).row_mac
+    list_rows(Device).filter(pk=device.pk).update(name="pc-03")
+    User.objects.filter(pk=user.pk).update(password="another hash")
+    assert Device.objects.get(pk=device.pk).is_authentic()
+    assert account_macs.is_authentic(User.objects.get(pk=user.pk))
+    assert checks.check_rows() == 0
+    upgrade(zone.first, second)
+    assert stamping.require_macs_if_ready()
+    assert checks.check_rows() == 0
+    assert Device.objects.get(pk=device.pk).has_mac()
+    assert User.objects.get(pk=user.pk).account_mac.has_mac()
+
+
+def test_the_command_gives_no_mac_to_a_row_that_was_altered_afterwards(zone):
+    device = factories.device("pc-02")
+    sql.change(device, name="pc-03")
+    call_command("check_rows", "--stamp")
+    assert not Device.objects.get(pk=device.pk).is_authentic()
 
 
 def test_a_restored_database_needs_nothing(zone):

@@ -6,6 +6,7 @@ See: D-185
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.urls import resolve
 from django.utils import timezone
 
@@ -130,8 +131,18 @@ def test_two_super_administrators_are_needed(ca):
 def test_ca_administrators_need_a_second_factor(ca):
     user = factories.admin("one")
     assert [finding.subject for finding in find("second-factors")] == [str(user.pk)]
-    SecondFactor.objects.create(user=user, encrypted="x")
+    factor = SecondFactor.objects.create(user=user, encrypted="x")
+    assert find("second-factors"), "the setup was started, and not confirmed"
+    SecondFactor.objects.filter(pk=factor.pk).update(confirmed_at=timezone.now())
     assert not find("second-factors")
+
+
+def test_a_role_gives_the_right_that_needs_a_second_factor(ca):
+    user = User.objects.create_user("one")
+    account = Administrator.objects.create(user=user, roles=["auditor"])
+    assert not find("second-factors")
+    Administrator.objects.filter(pk=account.pk).update(roles=["certificate-administrator"])
+    assert [finding.subject for finding in find("second-factors")] == [str(user.pk)]
 
 
 def test_the_identity_provider_is_responsible_for_the_second_factor(ca):
