@@ -30,7 +30,7 @@ class Kind(NamedTuple):
 KINDS = {
     "auth.User": Kind(_("Administrator"), "username"),
     "certificates.Authority": Kind(_("CA"), "subject"),
-    "certificates.HealthCheck": Kind(_("Health checks")),
+    "certificates.HealthAcceptance": Kind(_("Health checks")),
     "certificates.FutureCertificate": Kind(_("New certificate of"), "device__name"),
     "certificates.Operation": Kind(_("Operation"), "name"),
     "certificates.VaultJob": Kind(_("CA key operation on"), "server__name"),

@@ -62,4 +62,4 @@ def withdraw(acceptance: HealthAcceptance) -> None:
 
 
 def _get_subject(key: str) -> str:
-    return f"certificates.HealthCheck:{key}"
+    return f"certificates.HealthAcceptance:{key}"

@@ -220,7 +220,7 @@ def test_an_offline_server_cannot_become_the_certificate_server(
     zone: TestZone, second: Host
 ) -> None:
     Device.objects.filter(pk=second.guid).update(last_contact=timezone.now() - DAY)
-    with pytest.raises(Fault, match="has not been in contact"):
+    with pytest.raises(Fault, match="worker does not respond"):
         walkthrough.to_internal(second)
 
 

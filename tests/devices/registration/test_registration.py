@@ -226,14 +226,14 @@ def test_a_request_with_changed_signed_parts_is_rejected(zone, part):
 @pytest.mark.parametrize("role", [messages.PRIMARY, messages.MANAGED])
 def test_registration_and_each_refresh_update_the_version(zone, role):
     joined = zone.join("new-one", role, "127.9.0.7")
-    assert zone.device(joined).version == "0.1.0"
+    assert zone.device(joined).version == RELEASE
     body = messages.RefreshRequest(time=0.0, agent="0.2.0")
     assert joined.send("POST", "/zac/v1/refresh", body).status_code == 200
     assert zone.device(joined).version == "0.2.0"
 
 
 def test_the_first_server_of_a_zone_has_a_version(zone):
-    assert zone.device(zone.first).version == "0.1.0"
+    assert zone.device(zone.first).version == RELEASE
 
 
 def test_the_audit_entry_of_a_new_device_has_no_previous_state(zone):
