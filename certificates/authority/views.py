@@ -14,7 +14,8 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from certificates.approvals import approvals
+from certificates.approvals import approvals, decisions
+from certificates.approvals.decisions import Decision
 from certificates.authority import gates as authority_gates
 from certificates.issuance import expiry, renewal
 from certificates.models import Authority, Operation, VaultJob
@@ -44,6 +45,8 @@ class PageStatus:
     """CA key jobs waiting for a second administrator."""
     asked: list[Operation] = field(default_factory=list)
     """Operations with an action waiting for a second administrator."""
+    decisions: list[Decision] = field(default_factory=list)
+    """What became of the requests of this user."""
 
     @property
     def ca_mark(self) -> str:
@@ -55,6 +58,7 @@ class PageStatus:
             self.pending,
             [job.pk for job in self.proposals],
             [(one.pk, one.requested_action) for one in self.asked],
+            [one.text for one in self.decisions],
         )
         return progress.get_revision(self.of_ca, facts)
 
@@ -79,6 +83,7 @@ def get_page_status(request: ZoneRequest, now: datetime) -> PageStatus:
         last=Operation.objects.filter(ended_at__isnull=False).order_by("-ended_at").first(),
         proposals=approvals.list_pending_jobs(),
         asked=approvals.list_pending_actions(now),
+        decisions=decisions.list_decisions(request.user, now),
     )
 
 
@@ -93,6 +98,7 @@ def build_ca_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> 
         "last": stand.last,
         "proposals": stand.proposals,
         "asked_acts": stand.asked,
+        "decisions": stand.decisions,
         "now": now,
         **get_rights(request),
     }
