@@ -104,7 +104,7 @@ def build_ca_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> 
     }
     if authority is not None:
         found["gates"] = authority_gates.build_ca_gates(authority, stand.pending, may=may)
-        found["fingerprint"] = format_fingerprint(authority.sha256)
+        found["fingerprint"] = formatting.format_fingerprint(authority.sha256)
         found["expired"] = authority.has_expired(now)
         found["tone"], found["expiry_words"] = formatting.expiry(authority.not_after, now)
     return found
@@ -116,11 +116,6 @@ def get_rights(request: ZoneRequest) -> dict[str, bool]:
         "may_cancel": request.user.has_perm(authority_gates.CA_RIGHT),
         "may_deploy": request.user.has_perm(authority_gates.DEPLOY_RIGHT),
     }
-
-
-def format_fingerprint(digest: str) -> str:
-    """Return a fingerprint in upper-case pairs, separated by colons."""
-    return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2)).upper()
 
 
 def build_servers_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> dict[str, Any]:
