@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import logout
+from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -36,6 +36,10 @@ LAST_SEEN_INTERVAL = 60
 LIFETIME_SECONDS = 12 * 3600
 # Automatic requests of a page have this parameter; they do not extend a session.
 POLL_PARAMETER = "rev"
+# The parameter of the login page that says why the login is shown: the session has ended, or it had
+# ended when a form was submitted.
+ENDED_PARAMETER = "ended"
+ENDED, UNSENT = "session", "unsent"
 
 
 class RequestIdMiddleware:
@@ -152,10 +156,12 @@ class HtmxResponseMiddleware:
     def __call__(self, request: Any) -> HttpResponse:
         response = self.get_response(request)
         patch_vary_headers(response, ("HX-Request",))
+        if response.status_code == HTTPStatus.FOUND:
+            response.headers["Location"] = _add_reason(request, response.headers["Location"])
         if not request.htmx:
             return response
         if response.status_code == HTTPStatus.FOUND:
-            return _redirect(request, response)
+            return _redirect(response)
         if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             return fault_response(request, _too_many_attempts())
         kind = response.headers.get("Content-Type", "")
@@ -173,14 +179,26 @@ def _too_many_attempts() -> Fault:
     return fault
 
 
-def _redirect(request: Any, response: HttpResponse) -> HttpResponse:
-    """Redirect the whole page; after login, return to the page and not to a fragment."""
-    url = response.headers["Location"]
-    if url.startswith(settings.LOGIN_URL):
+def _add_reason(request: Any, url: str) -> str:
+    """Return the URL of a redirect. That of the login page says why a user has to log in again.
+
+    After login, htmx requests return to the page and not to a fragment.
+    """
+    is_login = url.startswith(f"{settings.LOGIN_URL}?{REDIRECT_FIELD_NAME}=")
+    had_session = settings.SESSION_COOKIE_NAME in request.COOKIES or bool(request.htmx)
+    if not (is_login and had_session):
+        return url
+    reason = UNSENT if request.method == "POST" else ENDED
+    if request.htmx:
         page = request.htmx.current_url_abs_path or "/"
-        url = f"{settings.LOGIN_URL}?{urlencode({'next': page})}"
+        url = f"{settings.LOGIN_URL}?{urlencode({REDIRECT_FIELD_NAME: page})}"
+    return f"{url}&{ENDED_PARAMETER}={reason}"
+
+
+def _redirect(response: HttpResponse) -> HttpResponse:
+    """Redirect the whole page."""
     redirect = HttpResponse(status=204)
-    redirect.headers["HX-Redirect"] = url
+    redirect.headers["HX-Redirect"] = response.headers["Location"]
     redirect.cookies = response.cookies
     return redirect
 

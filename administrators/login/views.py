@@ -24,6 +24,7 @@ from administrators.accounts.forms import CodeForm
 from administrators.login import login as administrators_login
 from administrators.login import second_factor
 from administrators.models import Administrator
+from console.middleware import ENDED_PARAMETER
 from console.pages.responses import Request, safe_redirect_url
 
 # Session key of a user who entered the password but not yet the code; not logged in.
@@ -65,6 +66,8 @@ def log_in(request: Request) -> HttpResponse:
             administrators_login.log_in(request, user, method="password")
             return HttpResponseRedirect(_get_next_or_home(request))
     context = {"form": form, "next": _get_next(request), "oidc": settings.OIDC_NAME}
+    if data is None:
+        context["ended"] = request.GET.get(ENDED_PARAMETER)
     return render(request, "administrators/login.html", context)
 
 

@@ -33,6 +33,7 @@ REQUEST_LIFETIME = timedelta(hours=24)
 REQUEST_EXPIRED = (
     "The request expired because no administrator approved it within 24 hours. Nothing was changed."
 )
+WITHDRAWN = "The request was withdrawn."
 
 
 class NotPending(Conflict):
@@ -96,7 +97,7 @@ def reject_job(job: VaultJob, *, by: User, now: datetime) -> None:
         )
     own = job.requested_by_id == by.pk
     refused = _("%s rejected the request. Nothing was changed.") % by.username
-    reason = _("The request was withdrawn.") if own else refused
+    reason = WITHDRAWN if own else refused
     withdraw_job(job, now=now, reason=reason)
 
 

@@ -16,8 +16,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from audit.models import Entry
 from certificates import tasks
-from certificates.approvals import approvals
+from certificates.approvals import approvals, descriptions
 from certificates.authority import gates
 from certificates.models import Operation, VaultJob
 from certificates.operations.activation import get_blocking_servers
@@ -27,7 +28,6 @@ from certificates.operations.presentation.actions import (
     get_page_url,
 )
 from certificates.trust import readiness
-from console.pages import formatting
 from console.pages.forms import ReauthenticationForm
 from console.pages.responses import close_dialog, render_dialog, require_right, show_faults_on
 from devices.middleware import ZoneRequest
@@ -40,7 +40,7 @@ may_change = require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
 @may_change
 def approve_operation(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Approve an operation on the zone CA."""
-    operations = Operation.objects.select_related("requested_by", "signing_server")
+    operations = Operation.objects.select_related("requested_by", "signing_server", "authority")
     operation = get_object_or_404(operations, pk=pk)
     form = ReauthenticationForm(request, data=request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
@@ -49,36 +49,16 @@ def approve_operation(request: ZoneRequest, pk: UUID) -> HttpResponse:
             tasks.enqueue_step_on_commit(operation)
         if not form.errors:
             return _close(request, operation.get_kind_display())
-    when = operation.activates_at
-    facts = [
-        (_("Operation"), operation.get_kind_display()),
-        (_("Requested by"), operation.requested_by or "—"),
-        (_("Requested"), formatting.stamp(operation.created_at)),
-        (_("Server"), operation.signing_server.name),
-        (_("Activation"), formatting.stamp(when) if when is not None else _("Immediate")),
-        *(
-            (name.replace("_", " "), value)
-            for name, value in _list_parameters(operation.parameters)
-        ),
-    ]
+    facts = list(descriptions.describe_operation(operation))
     # An operation that has not started yet is rejected with Cancel.
     return _show(request, form, operation.get_kind_display(), facts, may_refuse=False)
-
-
-def _list_parameters(parameters: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return the parameters to display, without certificates, keys, and empty values."""
-    return [
-        (name, value)
-        for name, value in parameters.items()
-        if value not in ("", None, [], {}) and not name.endswith("_pem") and name != "key"
-    ]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_change
 def decide_job(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Approve, reject, or withdraw a request to move, back up, or restore the CA."""
-    jobs = VaultJob.objects.select_related("requested_by", "server", "target")
+    jobs = VaultJob.objects.select_related("requested_by", "server", "target", "authority")
     job = get_object_or_404(jobs.defer("payload", "result"), pk=pk)
     is_own = job.requested_by == request.user
     form = ReauthenticationForm(request, data=request.POST if request.method == "POST" else None)
@@ -92,13 +72,7 @@ def decide_job(request: ZoneRequest, pk: UUID) -> HttpResponse:
                 transaction.on_commit(partial(tasks.enqueue_key_job, job), robust=True)
         if not form.errors:
             return _close(request, job.get_kind_display())
-    facts = [
-        (_("Action"), job.get_kind_display()),
-        (_("Requested by"), job.requested_by or "—"),
-        (_("Requested"), formatting.stamp(job.created_at)),
-        (_("Server"), job.server.name),
-        *([(_("New CA server"), job.target.name)] if job.target else []),
-    ]
+    facts = list(descriptions.describe_job(job))
     return _show(request, form, job.get_kind_display(), facts, withdraw=is_own)
 
 
@@ -124,11 +98,12 @@ def decide_action(request: ZoneRequest, pk: UUID, action: str) -> HttpResponse:
     facts = [
         (_("Action"), label),
         (_("Operation"), operation.name),
-        (_("Requested by"), operation.action_requested_by or "—"),
-        *(
-            [(_("Requested"), formatting.stamp(operation.action_requested_at))]
-            if operation.action_requested_at
-            else []
+        *descriptions.describe_request(
+            operation.action_requested_by,
+            operation.action_requested_at,
+            Entry.objects.filter(
+                action=f"ask-{action}", subject=f"certificates.Operation:{operation.pk}"
+            ).last(),
         ),
         *_list_consequences(operation, action, request.zone, now),
     ]

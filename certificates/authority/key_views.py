@@ -181,7 +181,9 @@ def _show(request: ZoneRequest, job: VaultJob) -> HttpResponse:
         else job.get_kind_display(),
         "waiting": job.state == JobState.WAITING,
         "has_file": bool(job.result),
+        # A rejected request expires, too, but without an action.
         "may_restore": job.state == JobState.EXPIRED
+        and job.action
         and job.kind in (VaultJob.Kind.MOVE, VaultJob.Kind.BACKUP),
     }
     return render_dialog(request, f"{FOLDER}key_job.html", context)

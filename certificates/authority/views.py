@@ -14,7 +14,8 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from certificates.approvals import approvals
+from certificates.approvals import approvals, decisions
+from certificates.approvals.decisions import Decision
 from certificates.authority import gates as authority_gates
 from certificates.issuance import expiry, renewal
 from certificates.models import Authority, Operation, VaultJob
@@ -44,6 +45,8 @@ class PageStatus:
     """CA key jobs waiting for a second administrator."""
     asked: list[Operation] = field(default_factory=list)
     """Operations with an action waiting for a second administrator."""
+    decisions: list[Decision] = field(default_factory=list)
+    """What became of the requests of this user."""
 
     @property
     def ca_mark(self) -> str:
@@ -55,6 +58,7 @@ class PageStatus:
             self.pending,
             [job.pk for job in self.proposals],
             [(one.pk, one.requested_action) for one in self.asked],
+            [one.text for one in self.decisions],
         )
         return progress.get_revision(self.of_ca, facts)
 
@@ -79,6 +83,7 @@ def get_page_status(request: ZoneRequest, now: datetime) -> PageStatus:
         last=Operation.objects.filter(ended_at__isnull=False).order_by("-ended_at").first(),
         proposals=approvals.list_pending_jobs(),
         asked=approvals.list_pending_actions(now),
+        decisions=decisions.list_decisions(request.user, now),
     )
 
 
@@ -93,12 +98,13 @@ def build_ca_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> 
         "last": stand.last,
         "proposals": stand.proposals,
         "asked_acts": stand.asked,
+        "decisions": stand.decisions,
         "now": now,
         **get_rights(request),
     }
     if authority is not None:
         found["gates"] = authority_gates.build_ca_gates(authority, stand.pending, may=may)
-        found["fingerprint"] = format_fingerprint(authority.sha256)
+        found["fingerprint"] = formatting.format_fingerprint(authority.sha256)
         found["expired"] = authority.has_expired(now)
         found["tone"], found["expiry_words"] = formatting.expiry(authority.not_after, now)
     return found
@@ -110,11 +116,6 @@ def get_rights(request: ZoneRequest) -> dict[str, bool]:
         "may_cancel": request.user.has_perm(authority_gates.CA_RIGHT),
         "may_deploy": request.user.has_perm(authority_gates.DEPLOY_RIGHT),
     }
-
-
-def format_fingerprint(digest: str) -> str:
-    """Return a fingerprint in upper-case pairs, separated by colons."""
-    return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2)).upper()
 
 
 def build_servers_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> dict[str, Any]:

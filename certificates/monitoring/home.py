@@ -15,16 +15,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
-from administrators.accounts import policies
-from administrators.approvals import role_requests
 from audit.models import AlteredRow
+from certificates.approvals import pending_requests
 from certificates.authority.views import PageStatus, get_page_status
 from certificates.issuance import names
 from certificates.models import Authority, FutureCertificate
 from certificates.monitoring import health, overview
 from certificates.monitoring.checks import registry
 from certificates.operations.activation_time import count_devices_without_contact
-from certificates.operations.states import FutureState, OperationState
+from certificates.operations.states import FutureState
 from certificates.servers import table
 from certificates.trust import stragglers
 from console.pages import formatting, tables
@@ -80,7 +79,7 @@ def home(request: ZoneRequest) -> HttpResponse:
             *_get_worker_items(now),
             *_get_audit_items(),
             *_get_altered_row_items(),
-            *_get_approval_items(status, now),
+            *_get_request_items(status, now),
             *_get_authority_items(status, now),
             *_get_server_items(numbers, without=("expired",) if has_expired else ()),
             *_get_name_items(now),
@@ -89,6 +88,7 @@ def home(request: ZoneRequest) -> HttpResponse:
             *_get_agent_items(counts.older),
             *_get_unknown_root_items(),
         ],
+        "decisions": status.decisions,
         "results": results,
         "open_findings": sum(len(result.findings) for result in results),
         "months": overview.list_months(now),
@@ -161,33 +161,11 @@ def _get_altered_row_items() -> list[AttentionItem]:
     return [AttentionItem("bad", text % row.name, reverse("audit:audit")) for row in rows]
 
 
-def _get_approval_items(status: PageStatus, now: datetime) -> list[AttentionItem]:
+def _get_request_items(status: PageStatus, now: datetime) -> list[AttentionItem]:
     """Return the requests that are waiting for approval by a second administrator."""
-    page = reverse("certificates:page")
-    pending = [p.headline for p in status.of_ca if p.operation.state == OperationState.PROPOSED]
-    text = _("%s is waiting for approval by a second administrator.")
-    pending += [text % job.get_kind_display() for job in status.proposals]
-    items = [AttentionItem("warn", words, page) for words in pending]
-    for operation in status.asked:
-        url = reverse("certificates:operation", args=[operation.pk])
-        items.append(
-            AttentionItem(
-                "warn", text % f"{operation.name}: {operation.requested_action_label}", url
-            )
-        )
-    for asked in role_requests.list_requests(now):
-        url = reverse("administrators:administrator", args=[asked.user_id])
-        items.append(AttentionItem("warn", text % (_("Roles of %s") % asked.user.username), url))
-    if policies.get_turn_off_request(now) is not None:
-        url = reverse("administrators:approve_turn_off")
-        items.append(
-            AttentionItem(
-                "warn",
-                _("A request to turn off two-administrator approval is waiting for your decision."),
-                url,
-            )
-        )
-    return items
+    operations = [p.operation for p in status.of_ca]
+    found = pending_requests.list_requests(operations, status.proposals, status.asked, now)
+    return [AttentionItem("warn", request.text, request.url) for request in found]
 
 
 def _get_authority_items(status: PageStatus, now: datetime) -> list[AttentionItem]:

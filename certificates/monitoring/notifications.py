@@ -19,7 +19,7 @@ from audit.rows import alarms
 from certificates.approvals import approvals
 from certificates.issuance import expiry
 from certificates.models import Operation, VaultJob
-from certificates.monitoring import audit_events, device_events
+from certificates.monitoring import audit_events, decision_events, device_events
 from certificates.monitoring.device_events import build_url
 from certificates.operations.states import JobState, OperationState
 from certificates.trust import unknown_roots
@@ -73,6 +73,7 @@ AUDIT_ACTIONS = (
         alarms.ACTION,
         *device_events.DECISIONS,
         *REQUESTED_ACTIONS,
+        *decision_events.ACTION_OUTCOMES,
         *REQUESTED_KEY_OPERATIONS,
     ),
 )
@@ -104,6 +105,7 @@ def create_notifications(now: datetime) -> None:
     for event in (
         *_build_operation_events(entries),
         *_build_key_operation_events(entries),
+        *decision_events.build_decision_events(entries),
         *_build_device_events(entries),
         *_build_login_events(entries),
         *device_events.build_decision_events(entries),

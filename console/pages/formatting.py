@@ -168,3 +168,8 @@ def range_message(least: int, most: int) -> str:
         "least": format_duration(least),
         "most": format_duration(most),
     }
+
+
+def format_fingerprint(digest: str) -> str:
+    """Return a fingerprint in upper-case pairs, separated by colons."""
+    return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2)).upper()

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 EXPIRING = "certificate.expiring"
 STARTED = "operation.started"
 APPROVAL_NEEDED = "operation.confirmation-needed"
+REQUEST_DECIDED = "operation.confirmation-decided"
 BLOCKED = "operation.blocked"
 FAILED = "operation.failed"
 ACTIVATED = "operation.activated"
@@ -27,6 +28,7 @@ TEST = "test"
 EVENTS: dict[str, str | Promise] = {
     EXPIRING: _("Certificate expired or expiring within 90 days (daily)"),
     APPROVAL_NEEDED: _("CA operation waiting for approval by a second administrator"),
+    REQUEST_DECIDED: _("Request approved, rejected, or expired, and backup ready to download"),
     STARTED: _("Operation started"),
     BLOCKED: _("Operation blocked"),
     FAILED: _("Operation or cancellation failed"),
@@ -46,6 +48,7 @@ EVENTS: dict[str, str | Promise] = {
 DEFAULT_EVENTS = (
     EXPIRING,
     APPROVAL_NEEDED,
+    REQUEST_DECIDED,
     BLOCKED,
     FAILED,
     COMPLETED,

@@ -32,7 +32,7 @@ const prepare = (root) => {
   $$("[data-copy]", root).forEach((button) => { button.hidden = !navigator.clipboard; });
 };
 
-const dialog = $("#dialog");
+const dialog = $("#dialog"), main = $("#main");
 if (dialog) {
   new MutationObserver(() => {
     if (!dialog.firstElementChild) return;
@@ -64,9 +64,43 @@ document.addEventListener("zcc:download", (event) => {
   const link = Object.assign(document.createElement("a"), { href: event.detail.url, download: "" });
   document.body.append(link); link.click(); link.remove();
 });
-for (const name of ["htmx:sendError", "htmx:timeout"]) {
-  document.addEventListener(name, () => say("The server is not responding. This page shows the last known state."));
-}
+// A server that does not respond. The note stays on the page, and in the open dialog, until a request
+// succeeds. The request that the user made can be sent again, and live panes ask at each beat.
+const GET_TIMEOUT = 15000, POST_TIMEOUT = 60000;
+const OUTAGE = "The server is not responding.";
+let lastResponse = Date.now();
+const formatTime = (moment) => new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: $("[data-clock]")?.dataset.zone }).format(moment);
+const probe = () => fetch("/livez", { cache: "no-store" }).then((response) => response.ok && endOutage(), () => {});
+const sendAgain = ({ elt, triggeringEvent }) => (elt.matches("form") ? elt.requestSubmit(triggeringEvent.submitter) : elt.click());
+const showOutage = (parent, text, again) => {
+  $(":scope > .outage", parent)?.remove();
+  const note = Object.assign(document.createElement("p"), { className: "msg error outage", textContent: `${OUTAGE} ${text} `, tabIndex: -1 });
+  const button = Object.assign(document.createElement("button"), { className: "btn small", type: "button", textContent: "Try Again" });
+  note.setAttribute("role", "alert");
+  button.addEventListener("click", again);
+  note.append(button);
+  parent.prepend(note);
+  return note;
+};
+const reportOutage = ({ elt, verb, triggeringEvent }) => {
+  const isByUser = ["click", "submit"].includes(triggeringEvent?.type), isInDialog = dialog?.contains(elt);
+  const again = () => (isByUser && elt.isConnected ? sendAgain({ elt, triggeringEvent }) : probe());
+  if (main && (isByUser || !$(":scope > .outage", main))) showOutage(main, `This page shows the state of ${formatTime(lastResponse)}.`, isInDialog ? probe : again);
+  const body = isByUser && isInDialog && $(".body", dialog);
+  if (body) showOutage(body, `${verb === "get" ? "" : "It is not known whether it received your request. "}Your entries are kept.`, again).focus();
+};
+const endOutage = () => {
+  lastResponse = Date.now();
+  const notes = $$(".outage");
+  notes.forEach((note) => note.remove());
+  if (notes.length) { say("The server is responding again."); setTimeout(beatAll); }
+};
+document.addEventListener("htmx:configRequest", ({ detail }) => { detail.timeout = detail.verb === "get" ? GET_TIMEOUT : POST_TIMEOUT; });
+for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, ({ detail }) => reportOutage(detail.requestConfig));
+// A proxy responds in place of the server: its page names no fault.
+const isFromProxy = ({ xhr }) => [502, 503, 504].includes(xhr.status) && !xhr.getResponseHeader("HX-Trigger");
+document.addEventListener("htmx:beforeOnLoad", ({ detail }) => (isFromProxy(detail) ? reportOutage(detail.requestConfig) : endOutage()));
+setInterval(() => { if ($(".outage") && !document.hidden) probe(); }, 5000);
 
 const copy = async (button) => {
   await navigator.clipboard.writeText(button.dataset.copy);
@@ -98,9 +132,10 @@ document.addEventListener("input", (event) => { if (event.target.matches("[data-
 
 // Live panes listen to these two beats; a hidden page hears none and catches up when it is shown.
 const beat = (name) => { if (!document.hidden) document.body.dispatchEvent(new Event(name)); };
+const beatAll = () => { beat("zcc:tick"); beat("zcc:slow"); };
 setInterval(() => beat("zcc:tick"), 2000);
 setInterval(() => beat("zcc:slow"), 30000);
-document.addEventListener("visibilitychange", () => { beat("zcc:tick"); beat("zcc:slow"); });
+document.addEventListener("visibilitychange", beatAll);
 
 const clock = $("[data-clock]");
 if (clock) {
@@ -126,6 +161,5 @@ const count = (time) => {
 };
 setInterval(() => $$("[data-until]").forEach(count), 1000);
 
-const main = $("#main");
 if (main) new MutationObserver(() => prepare(main)).observe(main, { childList: true, subtree: true });
 prepare(document);

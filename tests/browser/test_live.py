@@ -97,6 +97,51 @@ def test_a_session_that_ended_leads_to_the_login_and_back(live_server, log_in, c
     expect(page).to_have_url(f"{live_server.url}{CERTIFICATES}?q=zen")
 
 
+def test_a_server_that_does_not_respond_is_shown_until_it_responds(
+    live_server, log_in, expected_errors
+):
+    expected_errors.append("htmx:sendError,")
+    scenes.rest()
+    page = opened(live_server, log_in)
+    notes = page.locator("main > .outage")
+    page.route("**/*", lambda route: route.abort())
+    page.evaluate("document.body.dispatchEvent(new Event('zcc:slow'))")
+    expect(notes).to_contain_text("The server is not responding. This page shows the state of ")
+    page.click("#b-view-certificate")
+    expect(notes).to_have_count(1)
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    page.unroute("**/*")
+    notes.locator("text='Try Again'").click()
+    expect(page.locator("dialog[open]")).to_be_visible()
+    expect(notes).to_have_count(0)
+
+
+def test_a_lost_submission_keeps_the_entries_and_can_be_sent_again(
+    live_server, log_in, expected_errors
+):
+    expected_errors.append("Response Status Error Code 502")
+    scenes.rest()
+    page = opened(live_server, log_in)
+    page.click("#b-remint-ca")
+    page.check("#id_confirm")
+    page.fill("#id_common_name", "Kept")
+    page.click("text='in 1 week'")
+    page.route("**/*", lambda route: route.fulfill(status=502, body="Bad Gateway"))
+    page.click("dialog >> text='OK'")
+    note = page.locator("dialog .outage")
+    expect(note).to_contain_text("It is not known whether it received your request.")
+    expect(note).to_be_focused()
+    expect(page.locator("#id_common_name")).to_have_value("Kept")
+    note.locator("text='Try Again'").click()
+    expect(note).to_be_focused()
+    assert not Operation.objects.exists()
+    page.unroute("**/*")
+    expect(page.locator(".outage")).to_have_count(0)
+    page.click("dialog >> text='OK'")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    assert Operation.objects.count() == 1
+
+
 def test_search_sort_chips_and_back_keep_the_address(live_server, log_in):
     scenes.rest()
     page = opened(live_server, log_in)

@@ -62,8 +62,40 @@ def test_a_poll_without_session_leaves_the_page_for_the_login(client):
     )
     assert response.status_code == 204
     assert response.headers["HX-Redirect"] == (
-        "/login/?next=%2Fconfiguration%2Fcertificates%2F%3Fq%3Da"
+        "/login/?next=%2Fconfiguration%2Fcertificates%2F%3Fq%3Da&ended=session"
     )
+
+
+def leave_idle(client):
+    client.get("/")
+    session = client.session
+    session["seen_at"] -= middleware.IDLE_SECONDS + 60
+    session.save()
+
+
+def test_a_form_submitted_after_the_session_ended_leads_to_a_login_that_says_why(client):
+    log_in(client)
+    leave_idle(client)
+    there = "/configuration/certificates/backup-ca/"
+    response = client.post(there, {"passphrase": "seven quiet lakes"}, HTTP_HX_REQUEST="true")
+    login = client.get(response.headers["HX-Redirect"]).content.decode()
+    assert "Your session has ended." in login
+    assert "Your entries were not submitted. Nothing was changed." in login
+    assert "seven quiet lakes" not in login
+
+
+def test_a_page_opened_after_the_session_ended_leads_to_a_login_that_says_why(client):
+    log_in(client)
+    leave_idle(client)
+    login = client.get("/devices/", follow=True).content.decode()
+    assert "Your session has ended." in login
+    assert "Your entries were not submitted." not in login
+
+
+def test_the_first_visit_and_a_logout_do_not_speak_of_a_session(client):
+    assert "session has ended" not in client.get("/", follow=True).content.decode()
+    log_in(client)
+    assert "session has ended" not in client.post("/logout/", follow=True).content.decode()
 
 
 def test_logout_is_a_post(client):

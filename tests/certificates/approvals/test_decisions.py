@@ -1,0 +1,124 @@
+"""What the requester sees of a decision of the second administrator."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from audit.chain.actor import Actor, acting_as
+from certificates.approvals import approvals, decisions
+from certificates.authority import key_jobs, key_operations
+from certificates.models import Operation, VaultJob
+from certificates.models.job import APPROVED_RESULT_KEPT
+from certificates.operations import cancellation
+from tests.certificates.clients import PAGE, entered, events
+from tests.support import walkthrough
+
+PHRASE = "seven quiet lakes"
+
+
+@pytest.fixture
+def backup(two):
+    """A backup that the first administrator has requested."""
+    return key_operations.back_up(PHRASE, by=two[0])
+
+
+def listed(user, **later):
+    return [one.text for one in decisions.list_decisions(user, timezone.now() + timedelta(**later))]
+
+
+def get_pages(user):
+    client = entered(user)
+    return client, client.get(PAGE).content.decode(), client.get("/").content.decode()
+
+
+def approve(job, by):
+    approvals.approve_job(job, by=by, now=timezone.now())
+    key_jobs.run(job, now=timezone.now())
+
+
+def test_an_approved_backup_can_be_downloaded_by_its_requester(two, backup):
+    first, second = two
+    assert not listed(first)
+    approve(backup, second)
+    client, page, home = get_pages(first)
+    there = f"{PAGE}jobs/{backup.pk}/"
+    for text in (page, home):
+        assert "Backup CA was approved by second and is complete." in text
+        assert there in text
+    dialog = client.get(there)
+    assert "Download Again" in dialog.content.decode()
+    again = client.post(f"{there}again/")
+    file = client.get(events(again)["zcc:download"]["url"])
+    assert file.content == bytes(VaultJob.objects.get().result)
+    assert file.content.startswith(b"PK")
+    assert "was approved by" not in "".join(get_pages(second)[1:])
+
+
+def test_a_decision_is_shown_for_a_day(two, backup):
+    approve(backup, two[1])
+    assert len(listed(two[0])) == 1
+    assert not listed(two[0], seconds=APPROVED_RESULT_KEPT.total_seconds() + 60)
+
+
+def test_a_rejected_job_is_shown_with_its_reason_and_without_restore(two, backup):
+    first, second = two
+    approvals.reject_job(backup, by=second, now=timezone.now())
+    client, page, home = get_pages(first)
+    words = "Backup CA was not carried out. second rejected the request. Nothing was changed."
+    assert words in page
+    assert words in home
+    dialog = client.get(f"{PAGE}jobs/{backup.pk}/").content.decode()
+    assert "second rejected the request. Nothing was changed." in dialog
+    assert dialog.count("Nothing was changed") == 1
+    assert "did not respond" not in dialog
+    assert 'href="/configuration/certificates/restore-ca/"' not in dialog
+
+
+def test_a_withdrawn_job_is_not_shown(two, backup):
+    approvals.reject_job(backup, by=two[0], now=timezone.now())
+    assert not listed(two[0])
+
+
+def test_a_request_that_expired_is_shown(two, backup):
+    VaultJob.objects.update(created_at=timezone.now() - approvals.REQUEST_LIFETIME)
+    VaultJob.objects.get().save()
+    approvals.expire_requests(timezone.now())
+    assert listed(two[0]) == [f"Backup CA was not carried out. {approvals.REQUEST_EXPIRED}"]
+
+
+@pytest.fixture
+def proposed(two):
+    operation = walkthrough.remint_ca()
+    Operation.objects.filter(pk=operation.pk).update(requested_by=two[0])
+    return walkthrough.fresh(operation)
+
+
+def cancel(operation, by):
+    with acting_as(Actor(by)):
+        cancellation.cancel(operation, now=timezone.now())
+
+
+def test_a_rejected_operation_is_shown_to_its_requester_only(two, proposed):
+    first, second = two
+    cancel(proposed, "second")
+    words = "was not carried out. second rejected the request. Nothing was changed."
+    assert listed(first) == [f"{proposed.name} {words}"]
+    assert not listed(second)
+
+
+def test_an_operation_that_its_requester_canceled_is_not_shown(two, proposed):
+    cancel(proposed, "first")
+    assert not listed(two[0])
+
+
+def test_a_rejected_action_is_shown_to_its_requester(two, proposed, monkeypatch):
+    first, second = two
+    monkeypatch.setitem(approvals.CHECKS, approvals.FORCE, lambda operation, *, now: None)
+    with acting_as(Actor("first")):
+        approvals.run_or_request(proposed, approvals.FORCE, by=first, now=timezone.now())
+    with acting_as(Actor("second")):
+        approvals.reject_action(proposed, approvals.FORCE, by=second, now=timezone.now())
+    words = "was not carried out. second rejected the request. Nothing was changed."
+    assert listed(first) == [f"Force Activation: {proposed.name} {words}"]
+    assert not listed(second)
