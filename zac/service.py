@@ -18,9 +18,9 @@ from faults import Fault, Kind
 from wire.messages import MANAGED
 from zac import wakeup
 from zac.cli import exit_codes
-from zac.host import locks, state
+from zac.host import locks, logs, state
 from zac.host.home import Home, NotRegistered
-from zac.host.host import Host, NoServerPart, ServerPart, print_log
+from zac.host.host import Host, NoServerPart, ServerPart
 from zac.host.state import UpdateRecord
 from zac.network import calls
 from zac.network.tls import ServerBusy
@@ -133,14 +133,14 @@ class Service:
             with locks.hold(self.host.home.path_to("lock"), LOCK_WAIT):
                 task()
         except NotRegistered as fault:
-            self.host.log(str(fault))
+            self.host.log_warning(str(fault))
             return fault
         except Fault as fault:
-            self.host.log("%s: %s" % (type(fault).__name__, fault))
+            self.host.log_warning("%s: %s" % (type(fault).__name__, fault))
             return fault
         except OSError as error:
             # The agent must survive a full disk, because it has to continue afterward.
-            self.host.log("%s: %s" % (HostUnavailable.__name__, error))
+            self.host.log_warning("%s: %s" % (HostUnavailable.__name__, error))
             return HostUnavailable(str(error))
         return None
 
@@ -183,7 +183,7 @@ class ActivationThread(threading.Thread):
                 self.check()
             except Exception as error:
                 # The thread must survive any error, because it has to check again.
-                self._host.log("activation: %s: %s" % (type(error).__name__, error))
+                self._host.log_warning("activation: %s: %s" % (type(error).__name__, error))
 
     def check(self) -> None:
         """Run the offline steps of every update that is due."""
@@ -269,13 +269,14 @@ def _stop(_signal: int, _frame: Optional[FrameType]) -> None:
 def main(home: str) -> int:
     """Run the agent as a service, the program that `zac run` starts; return the exit code."""
     host = open_host(home)
-    host.log = print_log
+    host.write_log = logs.write
+    logs.log_uncaught_errors()
 
     def run() -> int:
         with locks.hold(host.home.path_to("run.lock"), 1.0):
             return Service(host).run()
 
-    return exit_codes.run(run)
+    return exit_codes.run(run, lambda fault: logs.write(logs.LogLine(logs.ERROR, str(fault))))
 
 
 if __name__ == "__main__":

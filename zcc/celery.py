@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from typing import Any
 
 from celery import Celery, signals
 from celery.schedules import crontab
+from celery.utils.log import get_multiprocessing_logger
 
 from console.requests import logs
 from zcc.runtime import processes
@@ -45,6 +47,23 @@ app.conf.beat_schedule = {
         "options": {"expires": 20, "ignore_result": True},
     },
 }
+
+
+@signals.celeryd_init.connect
+def discard_standard_output(**_: Any) -> None:
+    """Discard what the worker prints as plain text when it is stopped. Logs are not part of it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+@signals.celeryd_init.connect
+@signals.setup_logging.connect
+def use_log_format(**_: Any) -> None:
+    """Use the log format of the console for all lines. Celery then configures no format itself."""
+    logs.log_uncaught_errors()
+    # The messages about child processes have no handler without Celery's configuration.
+    children = get_multiprocessing_logger()
+    children.setLevel(logging.ERROR)
+    children.propagate = True
 
 
 @signals.worker_init.connect

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from urllib.parse import quote
 
 import dj_database_url
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 
 from zac import RELEASE
 from zcc.runtime import environment as env
@@ -269,23 +267,25 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 
 # JSON lines, or text on a terminal. Secrets are removed from both.
-LOG_FORMAT = env.text("ZCC_LOG_FORMAT", "text" if sys.stderr.isatty() else "json")
-if LOG_FORMAT not in ("json", "text"):
-    raise ImproperlyConfigured(f"ZCC_LOG_FORMAT must be json or text, not {LOG_FORMAT!r}.")
+LOG_FORMAT = env.log_format()
 # Syslog server that also receives audit log checkpoints: /dev/log, or host:port (UDP).
 SYSLOG = env.text("ZCC_SYSLOG")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "text": {
-            "()": "console.requests.logs.LineFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        "lines": {
+            "()": "console.requests.logs.build_formatter",
+            "kind": LOG_FORMAT,
+            "part": env.text(env.PART),
         },
-        "json": {"()": "console.requests.logs.JsonFormatter"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
     "root": {"handlers": ["stderr"], "level": env.text("ZCC_LOG_LEVEL", "INFO")},
-    # The console logs rejected requests in more detail than Django.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {
+        # The console logs rejected requests in more detail than Django.
+        "django.request": {"level": "ERROR"},
+        # Celery logs each periodic task several times every two seconds.
+        "celery": {"level": "WARNING"},
+    },
 }

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from console.requests import logs
 from faults import Fault
 from wire.messages import PRIMARY
 from zcc.runtime import agent as runtime_agent
@@ -94,6 +95,13 @@ def _wait_for_registration() -> None:
         time.sleep(POLL_SECONDS)
 
 
+def _configure_logging(part: str) -> None:
+    """Set format and component of the log lines, also for the process that replaces this one."""
+    kind = environment.log_format()
+    logs.configure(kind, part)
+    os.environ |= {"ZCC_LOG_FORMAT": kind, environment.PART: part}
+
+
 def main() -> None:
     """Replace this process with the requested component."""
     parser = argparse.ArgumentParser(
@@ -105,12 +113,13 @@ def main() -> None:
     if (args.component == "join") != bool(args.url):
         parser.error("a server URL is required with join and not allowed with other components")
     processes.harden()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     os.chdir(BASE_DIR)
     try:
+        _configure_logging(args.component)
         command = join(args.url) if args.component == "join" else COMPONENTS[args.component]()
     except (ImproperlyConfigured, Fault) as error:
-        sys.exit(f"zcc.start: {error}")
+        log.error("%s", error)  # noqa: TRY400 - not a bug
+        sys.exit(1)
     os.execv(command[0], command)  # noqa: S606 - our own programs, as a list
 
 

@@ -8,15 +8,19 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 from typing import Any
 from uuid import UUID
 
 HIDDEN = "[hidden]"
+# The part of ZCC in the lines of a process that is not a component, such as a command.
+COMMAND = "command"
 _EMPTY: Mapping[str, str] = MappingProxyType({})
 _PATH_SECRETS: ContextVar[tuple[str, ...]] = ContextVar("path_secrets", default=())
 _FACTS: ContextVar[Mapping[str, str]] = ContextVar("facts", default=_EMPTY)
@@ -138,13 +142,18 @@ class LineFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one JSON object on one line."""
+    """Formats a record as one JSON object on one line. `part` is the component of this process."""
+
+    def __init__(self, part: str = "") -> None:
+        super().__init__()
+        self._part = part or COMMAND
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the text of a record without secrets."""
         values = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
+            "part": self._part,
             "logger": record.name,
             "message": scrub(record.getMessage()),
             **{name: scrub(value) for name, value in get_log_context().items()},
@@ -154,3 +163,40 @@ class JsonFormatter(logging.Formatter):
         if record.stack_info:
             values["stack"] = scrub(self.formatStack(record.stack_info))
         return json.dumps(values, ensure_ascii=True)
+
+
+def build_formatter(kind: str, part: str) -> logging.Formatter:
+    """Return the formatter for a log format, "json" or "text"."""
+    if kind == "json":
+        return JsonFormatter(part)
+    return LineFormatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+
+
+def configure(kind: str, part: str) -> None:
+    """Write log lines to standard error before Django's settings are loaded."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(build_formatter(kind, part))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    log_uncaught_errors()
+
+
+def log_uncaught_errors() -> None:
+    """Log warnings of Python and uncaught exceptions, which Python would write as plain text."""
+    logging.captureWarnings(True)  # noqa: FBT003 - no keyword argument
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    logging.getLogger("zcc.errors").critical("Unexpected error", exc_info=(kind, error, traceback))
+
+
+def _log_uncaught_in_thread(failed: threading.ExceptHookArgs) -> None:
+    error = failed.exc_value
+    if error is not None:
+        _log_uncaught(failed.exc_type, error, failed.exc_traceback)

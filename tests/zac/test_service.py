@@ -22,6 +22,7 @@ from wire.metadata import ActivationNotice
 from zac import service, wakeup
 from zac.host import files
 from zac.host.host import Host
+from zac.host.logs import LogLine
 from zac.service import ActivationThread, Service
 from zac.trust import pem
 from zac.trust.store import with_trust
@@ -114,10 +115,11 @@ def test_a_full_disk_does_not_end_the_agent(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(refresh, "refresh", full)
-    messages: list[str] = []
-    device.log = messages.append
+    lines: list[LogLine] = []
+    device.write_log = lines.append
     running.refresh()
-    assert messages == ["HostUnavailable: [Errno 28] No space left on device"]
+    text = "HostUnavailable: [Errno 28] No space left on device"
+    assert lines == [LogLine("WARNING", text)]
 
 
 def test_it_does_not_activate_before_its_time(zone: Zone, device: Host) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, NoReturn, Tuple
 from wire.messages import MANAGED, ROLES
 from zac import VERSION
 from zac.cli import exit_codes
+from zac.host import logs
 from zac.host.home import DEFAULT
 
 EXIT_CODES = """\
@@ -255,6 +256,15 @@ def _add_import(parser: Parser) -> None:
     )
 
 
+def _add_run(parser: Parser) -> None:
+    parser.add_argument(
+        "--log-format",
+        choices=logs.FORMATS,
+        default="",
+        help="format of log lines (default: $%s or text)" % logs.FORMAT,
+    )
+
+
 def _add_tool(parser: Parser) -> None:
     parser.add_argument(
         "tool",
@@ -271,6 +281,7 @@ ADDERS: Dict[str, Callable[[Parser], None]] = {
     "cert-info": _add_cert_info,
     "update": _add_update,
     "import": _add_import,
+    "run": _add_run,
     "remint": _add_tool,
     "verify-tool": _add_tool,
 }

@@ -15,8 +15,8 @@ from wire.messages import PRIMARY, RegisterResponse
 from zac import archive, service, wakeup
 from zac.cli import exit_codes, output, remint, unit
 from zac.cli.arguments import build_parser
-from zac.host import files, locks
-from zac.host.host import Host, print_log
+from zac.host import files, locks, logs
+from zac.host.host import Host
 from zac.host.state import UpdateRecord
 from zac.network import calls
 from zac.network.tls import ServerBusy
@@ -50,7 +50,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return exit_codes.OK
     host = service.open_host(args.home)
     if args.verbose:
-        host.log = print_log
+        host.write_log = logs.write
     return exit_codes.run(lambda: COMMANDS[args.command](host, args))
 
 
@@ -219,8 +219,10 @@ def _zone_config(host: Host, _args: argparse.Namespace) -> int:
     return exit_codes.OK
 
 
-def _run(host: Host, _args: argparse.Namespace) -> int:
+def _run(host: Host, args: argparse.Namespace) -> int:
     host.home.device()
+    if args.log_format:
+        os.environ[logs.FORMAT] = args.log_format
     # Replace this process, because the command line would use memory as long as the agent runs.
     command = archive.service_command(host.home.path)
     os.execv(command[0], command)  # noqa: S606 - our own program, and its arguments are a list

@@ -42,14 +42,19 @@ CODES = (
 )
 
 
-def run(command: Callable[[], int]) -> int:
-    """Run a command and return its exit code. Print a fault and return its exit code."""
+def print_fault(fault: Fault) -> None:
+    """Print a fault for the user of a command."""
+    print("zac: %s" % fault.explanation, file=sys.stderr)
+    if fault.action:
+        print("     %s" % fault.action, file=sys.stderr)
+
+
+def run(command: Callable[[], int], report: Callable[[Fault], None] = print_fault) -> int:
+    """Run a command and return its exit code. Report a fault and return its exit code."""
     try:
         return command()
     except Fault as fault:
-        print("zac: %s" % fault.explanation, file=sys.stderr)
-        if fault.action:
-            print("     %s" % fault.action, file=sys.stderr)
+        report(fault)
         return exit_code_of(fault)
 
 

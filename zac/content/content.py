@@ -81,7 +81,7 @@ def fetch(
             data = _fetch_from(host, url, digest, size, limit or RateLimit())
         except (Unreachable, CertificateRejected) as fault:
             reason = fault.explanation
-            host.log("content: %s" % reason)
+            host.log_warning("content: %s" % reason)
             if isinstance(fault, Unreachable):
                 host.record_unreachable(url)
             continue
@@ -151,7 +151,7 @@ def _fetch_from(host: Host, url: str, digest: str, size: int, limit: RateLimit) 
         if sha256(data) == digest and len(data) == size:
             return data
         if not is_resumed:
-            host.log("content: %s sent data that does not match the digest" % url)
+            host.log_warning("content: %s sent data that does not match the digest" % url)
             return None
         is_resumed = False
 

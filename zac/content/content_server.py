@@ -43,7 +43,7 @@ class ContentServer:
         try:
             listener = Listener((address, port), self._host.home, certificate)
         except OSError as error:
-            self._host.log("Cannot listen on %s:%d: %s" % (address, port, error))
+            self._host.log_warning("Cannot listen on %s:%d: %s" % (address, port, error))
             return
         listener.is_preflight = kind.startswith(PREFLIGHT)
         listener.start()

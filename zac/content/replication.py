@@ -53,10 +53,10 @@ def _download(host: Host, request: ReplicationRequest) -> None:
     try:
         data = content.fetch(host, request.sha256, request.size, request.sources, limit)
     except content.DownloadPaused as fault:
-        host.log("replicate: %s" % fault.explanation)
+        host.log_warning("replicate: %s" % fault.explanation)
         return
     except content.ContentMissing as fault:
-        host.log("replicate: %s" % fault.explanation)
+        host.log_warning("replicate: %s" % fault.explanation)
         host.replication_errors[request.sha256] = fault.explanation
         return
     files.write(host.home.path_to("content", request.sha256), data)

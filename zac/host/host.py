@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from wire.messages import (
     VaultKeys,
 )
 from wire.update_messages import CsrParameters
+from zac.host import logs
 from zac.host.clock import Clock
 from zac.host.home import Device, Home
 from zac.host.state import StateFile
@@ -96,7 +96,7 @@ class Host:
         self.trust_store = TrustStore(home.path_to("security"))
         self.state = StateFile(home.path_to("state.json"))
         self.contacts = ContactCounts()
-        self.log: Callable[[str], None] = lambda _text: None
+        self.write_log: Callable[[logs.LogLine], None] = lambda _line: None
         self.bundled_content: Callable[[str], Optional[bytes]] = lambda _digest: None
         self.extra_roots: Sequence[str] = ()
         self.pauses: Dict[str, float] = {}
@@ -136,11 +136,21 @@ class Host:
             return self.extra_roots
         return store.roots(self.trust_store.current().trust)
 
+    def log(self, text: str) -> None:
+        """Write a message about normal work to the log."""
+        self.write_log(logs.LogLine(logs.INFO, text))
+
+    def log_warning(self, text: str) -> None:
+        """Write a message about a problem to the log."""
+        self.write_log(logs.LogLine(logs.WARNING, text))
+
     def log_event(self, event: str, **fields: Any) -> None:
         """Write an event to the journal and the log."""
         self.home.append_journal(self.clock.now(), event, **fields)
         text = " ".join("%s=%s" % item for item in fields.items())
-        self.log("%s %s" % (event, text) if text else event)
+        message = "%s %s" % (event, text) if text else event
+        details = {"event": event, **fields}
+        self.write_log(logs.LogLine(logs.level_of(event), message, details))
 
     @contextlib.contextmanager
     def connect(
@@ -188,11 +198,6 @@ class Host:
         fields["anchored"] = connection.peer.anchored if connection else ""
         fields["error"] = fault.explanation if fault else ""
         self.home.append_contact(self.clock.now(), **fields)
-
-
-def print_log(text: str) -> None:
-    """Write one log line to standard error."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def servers_with_url(servers: Sequence[ServerAddress]) -> List[ServerAddress]:

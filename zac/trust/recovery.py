@@ -110,7 +110,7 @@ def _documents(host: Host) -> Iterator[RecoveryNotices]:
             if response.status == HTTPStatus.OK:
                 yield json_codec.load(RecoveryNotices, response.body)
         except (Unreachable, CertificateRejected, json_codec.Malformed) as fault:
-            host.log("recovery: %s" % fault.explanation)
+            host.log_warning("recovery: %s" % fault.explanation)
 
 
 def _urls(host: Host) -> List[str]:

@@ -106,7 +106,7 @@ def _report(host: Host, record: UpdateRecord, results: List[PreflightResult]) ->
     try:
         calls.send(host, path + "preflight", report, previous_path=path + "rehearsal")
     except Fault as fault:
-        host.log("could not report the preflight check: %s" % fault.explanation)
+        host.log_warning("could not report the preflight check: %s" % fault.explanation)
         return
     codes = {result.server: result.code for result in results}
     host.state.edit(

@@ -282,5 +282,5 @@ def _contact_next_server(host: Host) -> None:
     try:
         activation.contact_server(host, others[cache.turn % len(others)])
     except (Unreachable, CertificateRejected) as fault:
-        host.log("contact: %s" % fault.explanation)
+        host.log_warning("contact: %s" % fault.explanation)
     host.home.save_zone_cache(replace(cache, turn=cache.turn + 1))

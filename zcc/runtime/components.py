@@ -43,17 +43,17 @@ class Components:
 
     def web(self, host: Host) -> Program:
         """Return the web server of a Primary Server."""
-        return self._program(f"{host.name}.web", web(host.address, host.port, host.home), host)
+        command = web(host.address, host.port, host.home)
+        return self._program(f"{host.name}.web", command, host, part="web")
 
     def worker(self, host: Host) -> Program:
         """Return the worker of a Primary Server."""
-        return self._program(
-            f"{host.name}.worker", worker(host.home, host.name, concurrency=1), host
-        )
+        command = worker(host.home, host.name, concurrency=1)
+        return self._program(f"{host.name}.worker", command, host, part="worker")
 
     def beat(self, host: Host) -> Program:
         """Return the scheduler of periodic tasks."""
-        return self._program("beat", beat(), host)
+        return self._program("beat", beat(), host, part="beat")
 
     def agent(self, host: Host) -> Program:
         """Return the agent of a host."""
@@ -72,8 +72,12 @@ class Components:
             return [self.agent(host)]
         return [self.web(host), self.worker(host), self.agent(host)]
 
-    def _program(self, name: str, command: list[str], host: Host | None = None) -> Program:
-        own = {"ZCC_SERVER_HOME": str(host.home)} if host is not None else {}
+    def _program(
+        self, name: str, command: list[str], host: Host | None = None, *, part: str = ""
+    ) -> Program:
+        own = {environment.PART: part} if part else {}
+        if host is not None:
+            own["ZCC_SERVER_HOME"] = str(host.home)
         return Program(name, command, self._environment | own, BASE_DIR)
 
 
@@ -103,4 +107,5 @@ def agent(home: Path, *command: str) -> list[str]:
 
 
 def _celery(command: str) -> list[str]:
-    return [sys.executable, "-m", "celery", "-A", "zcc", command]
+    # Without the banner, which is not a log line.
+    return [sys.executable, "-m", "celery", "--app", "zcc", "--quiet", command]

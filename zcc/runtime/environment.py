@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,6 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - the default of a server
 
 
+# The component of a process in its log lines. The program that starts it sets the variable.
+PART = "ZCC_PART"
 # Setting: name in the previous release, accepted for one release.
 OLD_NAMES = {"ZCC_PREFLIGHT_PORT": "ZCC_REHEARSAL_PORT"}
 # Ports of a Primary Server and their defaults.
@@ -52,6 +55,14 @@ def number(name: str, default: int, *, minimum: int, maximum: int) -> int:
     if not value.isdigit() or not minimum <= int(value) <= maximum:
         raise ImproperlyConfigured(f"{name} must be a number from {minimum} to {maximum}.")
     return int(value)
+
+
+def log_format() -> str:
+    """Return the format of log lines, json or text: text on a terminal unless it is set."""
+    found = text("ZCC_LOG_FORMAT") or ("text" if sys.stderr.isatty() else "json")
+    if found not in ("json", "text"):
+        raise ImproperlyConfigured(f"ZCC_LOG_FORMAT must be json or text, not {found!r}.")
+    return found
 
 
 def ports() -> dict[str, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import secrets
 import socket
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from console.requests import logs
 from faults import Fault, Refused, Unavailable
 from wire.messages import MANAGED, PRIMARY
 from zcc.runtime import agent, broker, environment, layout, processes
@@ -188,7 +190,10 @@ def lock_home(home: Path) -> Iterator[None]:
 
 
 def print_line(text: str) -> None:
-    """Print a line immediately."""
+    """Print a line immediately, as JSON if ZCC_LOG_FORMAT=json."""
+    if environment.text("ZCC_LOG_FORMAT") == "json":
+        values = {"name": "zcc.runtime.launcher", "levelname": "INFO", "msg": text}
+        text = logs.JsonFormatter("launcher").format(logging.makeLogRecord(values))
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

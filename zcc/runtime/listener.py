@@ -33,6 +33,7 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.mp import MPServer
 
+from console.requests import logs
 from zcc.runtime import environment, processes
 from zcc.runtime.gateway import Gateway
 
@@ -214,6 +215,7 @@ def main() -> None:
     processes.harden()
     os.environ.setdefault("ZCC_SERVER_HOME", str(args.home.absolute()))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
+    logs.configure(environment.log_format(), os.environ.setdefault(environment.PART, "web"))
     logging.config.dictConfig(settings.LOGGING)
     current = args.home.absolute() / "security" / "current"
     certificate = wait_for_certificate(args.home.absolute(), current, args.port)

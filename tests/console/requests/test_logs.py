@@ -96,6 +96,12 @@ def test_a_line_of_json_tells_request_operation_and_bug():
     assert logs.get_log_context() == {}
 
 
+@pytest.mark.parametrize(("part", "shown"), [("worker", "worker"), ("", "command")])
+def test_a_line_of_json_names_its_component(part, shown):
+    written = logs.build_formatter("json", part).format(record("It failed"))
+    assert json.loads(written)["part"] == shown
+
+
 def test_log_context_outside_a_request_is_discarded():
     logs.add_log_context(operation="o-1")
     assert logs.get_log_context() == {}
