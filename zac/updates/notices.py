@@ -28,10 +28,8 @@ from zac.trust.store import Generation, with_trust
 from zac.updates import activation, state_machine
 from zac.updates.preparation import OutdatedUpdate
 
-MAX_CANCELED = 100
-MAX_RECOVERY_NOTICES = 8
-MAX_RETIREMENTS = 8
-MAX_REASON_LENGTH = 300
+MAX_CANCELED, MAX_REASON_LENGTH = 100, 300
+MAX_RECOVERY_NOTICES = MAX_RETIREMENTS = 8
 
 
 class ForeignZone(Fault):

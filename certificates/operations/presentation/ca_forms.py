@@ -31,8 +31,7 @@ from pki.keys import DEFAULT_KEY_LENGTH
 INTERNAL, EXTERNAL = "internal", "external"
 BY_HAND, BY_SERVERS = "manual", "automatic"
 MIB = 1024 * 1024
-MAX_CERTIFICATE_SIZE = 256 * 1024
-MAX_BACKUP_SIZE = 10 * MIB
+MAX_CERTIFICATE_SIZE, MAX_BACKUP_SIZE = 256 * 1024, 10 * MIB
 # The suffixes of the manual (1.2.4). The content of a file determines its format (D-14).
 SUFFIXES = ".der,.cer,.crt,.p7b,.pem,.cert"
 CSR_CHOICES = (

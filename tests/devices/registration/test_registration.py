@@ -19,6 +19,7 @@ from devices.registration import registration, throttle
 from tests.support.zone import LIMITS, Host, TestZone
 from wire import json_codec, messages
 from wire.records import replace
+from zac import RELEASE
 
 
 def create_key(zone: TestZone, role: str, **values: Any) -> str:
