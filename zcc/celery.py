@@ -61,9 +61,9 @@ def use_log_format(**_: Any) -> None:
     """Use the log format of the console for all lines. Celery then configures no format itself."""
     logs.log_uncaught_errors()
     # The messages about child processes have no handler without Celery's configuration.
-    children = get_multiprocessing_logger()
-    children.setLevel(logging.ERROR)
-    children.propagate = True
+    if (children := get_multiprocessing_logger()) is not None:
+        children.setLevel(logging.ERROR)
+        children.propagate = True
 
 
 @signals.worker_init.connect

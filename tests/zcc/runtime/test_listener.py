@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -219,3 +220,15 @@ def test_it_dumps_no_core_and_ends_on_sigterm(web: Web) -> None:
             assert one.rlimit(psutil.RLIMIT_CORE) == (0, 0)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+def test_every_line_is_json_also_those_of_the_server_library(web: Web) -> None:
+    made = {name: web.security.make(name) for name in ("gen-1", "gen-2")}
+    web.security.use("gen-1")
+    with running(web):
+        until(lambda: web.shows(made["gen-1"]))
+        web.security.use("gen-2")
+        until(lambda: web.shows(made["gen-2"]))
+    lines = [json.loads(line) for line in web.output.read_text().splitlines()]
+    assert {line["part"] for line in lines} == {"web"}
+    assert {"_granian", "zcc.runtime.listener"} <= {line["logger"] for line in lines}

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from zcc.runtime import broker, components
+from zcc.runtime import broker, components, launcher
 from zcc.runtime.components import BASE_DIR
 
 DATABASE = "ZCC_DATABASE_URL"
@@ -134,3 +134,16 @@ def test_a_component_that_cannot_start_says_why(home: Path) -> None:
     (line,) = wrong.stop()
     assert (line["part"], line["level"]) == ("web", "ERROR")
     assert "ZCC_PORT must be a number" in line["message"]
+
+
+def test_the_launcher_writes_json_only_if_it_is_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("ZCC_LOG_FORMAT", raising=False)
+    launcher.print_line("ZCC is ready")
+    monkeypatch.setenv("ZCC_LOG_FORMAT", "json")
+    launcher.print_line("ZCC is ready")
+    text, line = capsys.readouterr().out.splitlines()
+    assert text == "ZCC is ready"
+    written = json.loads(line)
+    assert (written["part"], written["level"], written["message"]) == ("launcher", "INFO", text)
