@@ -97,6 +97,11 @@ class Authority(AuthenticatedModel, StatefulModel):
         return self.sealed_key.startswith(PKCS11_PREFIX)
 
     @property
+    def needs_backup(self) -> bool:
+        """Return True if the key is on one server only and can be exported."""
+        return self.is_internal and not self.has_token_key
+
+    @property
     def remaining_key(self) -> str:
         """Return the `sealed_key` after retirement: a token key must still be destroyed."""
         return self.sealed_key if self.has_token_key else ""

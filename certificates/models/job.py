@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -25,6 +25,10 @@ class JobQuerySet(StatefulQuerySet["VaultJob"]):
     """Queries for CA key jobs."""
 
     machine = JOB
+
+    def backups(self, authority: Authority) -> Self:
+        """Return the backups of a CA that were created."""
+        return self.filter(kind=VaultJob.Kind.BACKUP, state=JobState.DONE, authority=authority)
 
 
 class VaultJob(AuthenticatedModel, StatefulModel):

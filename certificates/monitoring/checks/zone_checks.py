@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from certificates.models import Authority, VaultJob
 from certificates.monitoring import health
 from certificates.monitoring.checks.findings import BAD, WARNING, Finding
-from certificates.operations.states import AuthorityState, JobState
+from certificates.operations.states import AuthorityState
 from devices.models import Device, Zone
 from systemupdates.models import Assignment
 from systemupdates.updates.states import UPDATE_CLOSED, AssignmentState
@@ -26,12 +26,9 @@ MAX_CLOCK_SKEW_SECONDS = 60
 def check_backup(zone: Zone, now: datetime) -> Iterator[Finding]:
     """Find a CA whose key exists on one server only and has no backup."""
     authority = Authority.objects.filter(state=AuthorityState.CURRENT).first()
-    if authority is None or not authority.is_internal or authority.has_token_key:
+    if authority is None or not authority.needs_backup:
         return
-    backups = VaultJob.objects.filter(
-        kind=VaultJob.Kind.BACKUP, state=JobState.DONE, authority=authority
-    )
-    if backups.exists():
+    if VaultJob.objects.backups(authority).exists():
         return
     yield Finding(
         WARNING,

@@ -18,7 +18,6 @@ from celery import current_app
 from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
-from prometheus_client.parser import text_string_to_metric_families
 
 from certificates import tasks
 from certificates.models import Authority, WorkDuration
@@ -28,6 +27,7 @@ from console.models import Heartbeat
 from devices.identity import zone_keys
 from tests.api.conftest import caller
 from tests.support import factories, walkthrough
+from tests.support.metrics import read_metrics
 from zcc.runtime import broker
 
 # Requests that block on a broker that does not respond take longer than this.
@@ -193,15 +193,6 @@ def test_pages_and_actions_do_not_block_on_the_broker(parts, valkey, zone, way, 
         return True
 
     assert measure_fastest(enqueue) < PAGE_SECONDS
-
-
-def read_metrics(accept: str = "") -> dict[str, list[tuple[dict[str, str], float]]]:
-    text, _kind = metrics.render_metrics(timezone.now(), accept)
-    found: dict[str, list[tuple[dict[str, str], float]]] = {}
-    for family in text_string_to_metric_families(text.decode()):
-        for sample in family.samples:
-            found.setdefault(sample.name, []).append((sample.labels, sample.value))
-    return found
 
 
 def test_metrics_contain_certificates_operations_devices_and_queues(parts, zone):
