@@ -100,7 +100,7 @@ def test_move_waits_for_the_server_and_shows_the_result(
     client, enqueued, django_capture_on_commit_callbacks
 ):
     with django_capture_on_commit_callbacks(execute=True):
-        page = client.post(MOVE, {"server": str(second().pk)}).content.decode()
+        page = client.post(MOVE, {"server": str(second().pk), "confirm": "on"}).content.decode()
     assert "Waiting for ps-01 to respond" in page
     assert there() in page
     assert [row.pk for row in enqueued] == [job().pk]
@@ -116,14 +116,14 @@ def test_move_waits_for_the_server_and_shows_the_result(
 @pytest.mark.parametrize("server", ["", "nonsense", "ps-01"])
 def test_move_to_a_server_that_is_not_listed_is_rejected(client, server):
     known = Device.objects.filter(name=server).first()
-    response = client.post(MOVE, {"server": str(known.pk) if known else server})
+    response = client.post(MOVE, {"server": str(known.pk) if known else server, "confirm": "on"})
     assert response.status_code == 422
     assert list(response.context["form"].errors) == ["server"]
     assert not VaultJob.objects.exists()
 
 
 def test_restore_is_offered_if_the_server_does_not_respond(client):
-    client.post(MOVE, {"server": str(second().pk)})
+    client.post(MOVE, {"server": str(second().pk), "confirm": "on"})
     run_job(minutes=1)
     page = client.get(there()).content.decode()
     assert "ps-01 did not respond." in page
@@ -132,7 +132,7 @@ def test_restore_is_offered_if_the_server_does_not_respond(client):
 
 
 def test_a_second_key_operation_is_a_conflict(client):
-    client.post(MOVE, {"server": str(second().pk)})
+    client.post(MOVE, {"server": str(second().pk), "confirm": "on"})
     response = client.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
     assert response.status_code == 409
     assert b"Another CA key operation is in progress." in response.content
@@ -251,6 +251,13 @@ def test_a_file_that_is_not_a_backup_is_rejected(client, data, message):
     response = client.post(RESTORE, restore_form(data))
     assert response.status_code == 422
     assert message in response.content.decode()
+    assert not VaultJob.objects.exists()
+
+
+def test_move_needs_the_checkbox(client):
+    response = client.post(MOVE, {"server": str(second().pk)})
+    assert response.status_code == 422
+    assert "To move the certificate authority, select this checkbox." in response.content.decode()
     assert not VaultJob.objects.exists()
 
 
