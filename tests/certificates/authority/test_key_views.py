@@ -225,6 +225,7 @@ def test_a_wrong_passphrase_is_shown_after_the_job_failed(client):
     page = client.get(there()).content.decode()
     assert "The passphrase is incorrect, or the file has been modified" in page
     assert job().state == JobState.FAILED
+    assert page.count("Nothing was changed.") == 1
 
 
 def test_change_ca_is_offered_for_a_backup_of_a_different_ca(client):
@@ -234,6 +235,9 @@ def test_change_ca_is_offered_for_a_backup_of_a_different_ca(client):
     assert response.status_code == 422
     page = response.content.decode()
     assert "This is a backup of CN=TEST-ZONE" in page
+    assert "fingerprint 00:00:00:00:00:00:00:00…. Nothing was changed." in page
+    assert f"created on {timezone.now():%-d %b %Y}, " in page
+    assert page.count("Nothing was changed.") == 1
     assert "/adopt/" in page
     assert not VaultJob.objects.exists()
 
@@ -252,6 +256,20 @@ def test_a_file_that_is_not_a_backup_is_rejected(client, data, message):
     assert response.status_code == 422
     assert message in response.content.decode()
     assert not VaultJob.objects.exists()
+
+
+def test_the_dialogs_show_when_the_current_ca_was_last_backed_up(client):
+    fingerprint = Authority.objects.current().sha256[:16]
+    for address in (BACKUP, RESTORE):
+        page = client.get(address).content.decode()
+        assert f"The current CA, SHA-256 {fingerprint}…, has no backup yet." in page
+    key_operations.back_up(PHRASE, by=None)
+    run_job()
+    for address in (BACKUP, RESTORE):
+        page = client.get(address).content.decode()
+        assert "Last backup of the current CA:" in page
+        assert f"{timezone.now():%-d %b %Y}, " in page
+        assert fingerprint in page
 
 
 def test_move_needs_the_checkbox(client):
