@@ -237,7 +237,6 @@ def test_change_ca_is_offered_for_a_backup_of_a_different_ca(client):
     assert "This is a backup of CN=TEST-ZONE" in page
     assert "fingerprint 00:00:00:00:00:00:00:00…. Nothing was changed." in page
     assert f"created on {timezone.now():%-d %b %Y}, " in page
-    assert page.count("Nothing was changed.") == 1
     assert "/adopt/" in page
     assert not VaultJob.objects.exists()
 
