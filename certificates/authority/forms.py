@@ -25,7 +25,12 @@ class MoveForm(ReauthenticationForm):
         ),
     )
 
-    field_order = ("server", "password")
+    confirm = forms.BooleanField(
+        label=_("Yes, I want to move the certificate authority"),
+        error_messages={"required": _("To move the certificate authority, select this checkbox.")},
+    )
+
+    field_order = ("server", "confirm", "password")
 
     def __init__(self, request: Any, servers: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(request, **kwargs)

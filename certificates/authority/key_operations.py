@@ -21,7 +21,9 @@ from certificates.authority import key_jobs, key_store
 from certificates.models import Authority, Operation, VaultJob
 from certificates.models.job import APPROVED_RESULT_KEPT, RESULT_KEPT
 from certificates.monitoring import workers
+from certificates.operations.activation_time import format_time
 from certificates.operations.states import JobState
+from console.pages import formatting
 from devices.identity import zone_keys
 from devices.models import Device, Zone
 from faults import Conflict, Invalid, Refused
@@ -73,16 +75,36 @@ def restore(
     if described.ca_sha256 != authority.sha256:
         raise key_jobs.DifferentCA(
             _(
-                "This is a backup of %(ca_subject)s. The active CA is "
-                "%(subject)s. Nothing was changed."
+                "This is a backup of %(ca_subject)s with the SHA-256 fingerprint "
+                "%(ca_fingerprint)s…, created on %(created)s. The active CA is %(subject)s with "
+                "the fingerprint %(fingerprint)s…. Nothing was changed."
             )
-            % {"ca_subject": described.ca_subject, "subject": authority.subject},
+            % {
+                "ca_subject": described.ca_subject,
+                "ca_fingerprint": _shorten(described.ca_sha256),
+                "created": format_time(described.created),
+                "subject": authority.subject,
+                "fingerprint": _shorten(authority.sha256),
+            },
             field="file",
         )
     server = get_online_primary(target, field="server", now=now)
     return _create_job(
         Kind.RESTORE, server, authority, by=by, target=server, secret=passphrase, payload=data
     )
+
+
+def _shorten(sha256: str) -> str:
+    """Return the beginning of a fingerprint, to tell CAs with the same subject apart."""
+    return formatting.format_fingerprint(sha256[:16])
+
+
+def get_last_backup_time() -> datetime | None:
+    """Return when the last backup of the active CA was created; None if there is none."""
+    jobs = VaultJob.objects.filter(
+        kind=Kind.BACKUP, state=JobState.DONE, authority=Authority.objects.current()
+    )
+    return jobs.order_by("-ended_at").values_list("ended_at", flat=True).first()
 
 
 def _get_internal(done: str) -> Authority:

@@ -74,7 +74,13 @@ def backup_ca(request: ZoneRequest) -> HttpResponse:
     def create() -> VaultJob:
         return key_operations.back_up(form.cleaned_data["passphrase"], by=request.user)
 
-    context = {"holder": Authority.objects.current().certificate_server, "title": _("Backup CA")}
+    current = Authority.objects.current()
+    context = {
+        "holder": current.certificate_server,
+        "authority": current,
+        "last_backup": key_operations.get_last_backup_time(),
+        "title": _("Backup CA"),
+    }
     return _run_dialog(request, f"{FOLDER}backup_ca.html", form, create, context)
 
 
@@ -87,7 +93,11 @@ def restore_ca(request: ZoneRequest) -> HttpResponse:
     current = Authority.objects.current()
     servers = primary_server_choices(now)
     form = RestoreForm(request, servers, data=_get_data(request), files=request.FILES or None)
-    context: dict[str, Any] = {"authority": current, "title": _("Restore CA")}
+    context: dict[str, Any] = {
+        "authority": current,
+        "last_backup": key_operations.get_last_backup_time(),
+        "title": _("Restore CA"),
+    }
 
     def create() -> VaultJob:
         given = form.cleaned_data

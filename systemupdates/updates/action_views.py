@@ -201,12 +201,21 @@ def _change_replica(
     return close_dialog(request, url, message=message % replica.server.name)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @may_deploy
 def exclude(request: ZoneRequest, pk: int) -> HttpResponse:
-    """Exclude a content server from an update."""
+    """Exclude a content server from an update after a confirmation."""
+    if request.method != "POST":
+        replica = get_object_or_404(Replica.objects.select_related("server", "update"), pk=pk)
+        return show_exclude_dialog(request, replica)
     message = _("%s has been excluded from this update.")
     return _change_replica(request, pk, replication.exclude, message)
+
+
+def show_exclude_dialog(request: ZoneRequest, replica: Replica) -> HttpResponse:
+    """Ask whether to exclude a content server."""
+    context = {"replica": replica, "back": request.GET.get("next", "")}
+    return render_dialog(request, "systemupdates/dialogs/exclude.html", context)
 
 
 @require_POST

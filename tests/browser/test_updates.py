@@ -75,6 +75,9 @@ def test_a_disabled_baseline_button_shows_its_reason(live_server, log_in):
 def test_a_server_is_excluded_and_included_on_the_content_page(live_server, log_in):
     page = opened(live_server, log_in, "content/")
     page.get_by_role("button", name="Exclude Server zen-ps-oslo").click()
+    expect(page.locator("dialog[open]")).to_contain_text("Exclude zen-ps-oslo?")
+    assert Replica.objects.get(server__name="zen-ps-oslo").state != "excluded"
+    page.click("dialog >> button:text('Exclude Server')")
     expect(page.get_by_role("button", name="Include Server zen-ps-oslo")).to_be_visible()
     assert Replica.objects.get(server__name="zen-ps-oslo").state == "excluded"
     page.get_by_role("button", name="Include Server zen-ps-oslo").click()

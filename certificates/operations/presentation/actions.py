@@ -23,7 +23,7 @@ from certificates.operations import intervention, preparation, rollback
 from certificates.operations.activation import get_blocking_servers
 from certificates.operations.activation_time import format_time, get_limits
 from certificates.operations.presentation.ca_forms import ActivationStep
-from certificates.operations.presentation.forms import ReadinessForm, RollBackForm
+from certificates.operations.presentation.forms import ForceForm, ReadinessForm, RollBackForm
 from certificates.operations.presentation.remint_ca import build_limits_context
 from certificates.trust import devices_at_risk, readiness
 from console.pages.forms import ReauthenticationForm
@@ -141,7 +141,7 @@ def force_activation(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Force Activation even though servers or devices are not ready (D-26)."""
     operation, now = get_operation(pk), timezone.now()
     _check_gate(gates.build_force_gate(operation), request)
-    form = ReauthenticationForm(request, data=request.POST if request.method == "POST" else None)
+    form = ForceForm(request, data=request.POST if request.method == "POST" else None)
     action = partial(approvals.run_or_request, operation, approvals.FORCE, by=request.user, now=now)
     message = _("The activation has been forced.")
     done = _submit(

@@ -22,6 +22,7 @@ from devices.middleware import ZoneRequest
 from faults import Conflict
 from systemupdates.content import replica_status, replication
 from systemupdates.models import Replica
+from systemupdates.updates.action_views import show_exclude_dialog
 
 may_change = require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
 may_deploy = require_right(gates.DEPLOY_RIGHT, str(gates.DEPLOY_RIGHT_LABEL))
@@ -53,14 +54,16 @@ def replication_status(request: ZoneRequest, pk: UUID) -> HttpResponse:
     return render_dialog(request, "certificates/dialogs/replication.html", context)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @may_deploy
 def exclude(request: ZoneRequest, pk: UUID, replica: int) -> HttpResponse:
-    """Exclude a content server, so that it does not block the assignment (D-35)."""
+    """Exclude a content server, so that it does not block the assignment (D-35), if confirmed."""
     operation = _operation(pk)
     found = get_object_or_404(
-        Replica.objects.select_related("server"), pk=replica, update=operation.update_id
+        Replica.objects.select_related("server", "update"), pk=replica, update=operation.update_id
     )
+    if request.method != "POST":
+        return show_exclude_dialog(request, found)
     replication.exclude(found, now=timezone.now())
     tasks.enqueue_step_on_commit(operation)
     message = _("%s has been excluded from this update.") % found.server.name

@@ -205,6 +205,18 @@ class RollBackForm(ReauthenticationForm):
     field_order = ("confirm", "password")
 
 
+class ForceForm(ReauthenticationForm):
+    """Force Activation: the confirmation checkbox."""
+
+    confirm = forms.BooleanField(
+        label=_("Yes, I want to force the activation"),
+        error_messages={"required": _("To force the activation, select this checkbox.")},
+        widget=forms.CheckboxInput(attrs={"autofocus": True}),
+    )
+
+    field_order = ("confirm", "password")
+
+
 class ReadinessForm(ReauthenticationForm):
     """The readiness policy, which is checked when the freeze period begins."""
 

@@ -174,7 +174,9 @@ def test_the_pages_request_show_and_decide(two, blocked):
     first, second = two
     theirs, mine = browser(first), browser(second)
     there = f"{PAGE}operations/{blocked.pk}/force/"
-    assert theirs.post(there).status_code == 302
+    assert theirs.post(there).status_code == 422, "the checkbox is not selected"
+    assert walkthrough.fresh(blocked).requested_action == ""
+    assert theirs.post(there, {"confirm": "on"}).status_code == 302
     assert walkthrough.fresh(blocked).requested_action == approvals.FORCE
     confirm = f"{PAGE}operations/{blocked.pk}/confirm/force/"
     assert "Force Activation is waiting for approval by a second" in mine.get("/").content.decode()
@@ -187,7 +189,7 @@ def test_the_pages_request_show_and_decide(two, blocked):
     assert mine.get(there).status_code == 409, "the button is unavailable"
     assert mine.post(confirm, {"do": "refuse"}).status_code == 302
     assert walkthrough.fresh(blocked).requested_action == ""
-    theirs.post(there)
+    theirs.post(there, {"confirm": "on"})
     assert mine.post(confirm).status_code == 302
     assert walkthrough.fresh(blocked).forced
 

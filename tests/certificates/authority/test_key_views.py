@@ -100,7 +100,7 @@ def test_move_waits_for_the_server_and_shows_the_result(
     client, enqueued, django_capture_on_commit_callbacks
 ):
     with django_capture_on_commit_callbacks(execute=True):
-        page = client.post(MOVE, {"server": str(second().pk)}).content.decode()
+        page = client.post(MOVE, {"server": str(second().pk), "confirm": "on"}).content.decode()
     assert "Waiting for ps-01 to respond" in page
     assert there() in page
     assert [row.pk for row in enqueued] == [job().pk]
@@ -116,14 +116,14 @@ def test_move_waits_for_the_server_and_shows_the_result(
 @pytest.mark.parametrize("server", ["", "nonsense", "ps-01"])
 def test_move_to_a_server_that_is_not_listed_is_rejected(client, server):
     known = Device.objects.filter(name=server).first()
-    response = client.post(MOVE, {"server": str(known.pk) if known else server})
+    response = client.post(MOVE, {"server": str(known.pk) if known else server, "confirm": "on"})
     assert response.status_code == 422
     assert list(response.context["form"].errors) == ["server"]
     assert not VaultJob.objects.exists()
 
 
 def test_restore_is_offered_if_the_server_does_not_respond(client):
-    client.post(MOVE, {"server": str(second().pk)})
+    client.post(MOVE, {"server": str(second().pk), "confirm": "on"})
     run_job(minutes=1)
     page = client.get(there()).content.decode()
     assert "ps-01 did not respond." in page
@@ -132,7 +132,7 @@ def test_restore_is_offered_if_the_server_does_not_respond(client):
 
 
 def test_a_second_key_operation_is_a_conflict(client):
-    client.post(MOVE, {"server": str(second().pk)})
+    client.post(MOVE, {"server": str(second().pk), "confirm": "on"})
     response = client.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
     assert response.status_code == 409
     assert b"Another CA key operation is in progress." in response.content
@@ -225,6 +225,7 @@ def test_a_wrong_passphrase_is_shown_after_the_job_failed(client):
     page = client.get(there()).content.decode()
     assert "The passphrase is incorrect, or the file has been modified" in page
     assert job().state == JobState.FAILED
+    assert page.count("Nothing was changed.") == 1
 
 
 def test_change_ca_is_offered_for_a_backup_of_a_different_ca(client):
@@ -234,6 +235,8 @@ def test_change_ca_is_offered_for_a_backup_of_a_different_ca(client):
     assert response.status_code == 422
     page = response.content.decode()
     assert "This is a backup of CN=TEST-ZONE" in page
+    assert "fingerprint 00:00:00:00:00:00:00:00…. Nothing was changed." in page
+    assert f"created on {timezone.now():%-d %b %Y}, " in page
     assert "/adopt/" in page
     assert not VaultJob.objects.exists()
 
@@ -251,6 +254,27 @@ def test_a_file_that_is_not_a_backup_is_rejected(client, data, message):
     response = client.post(RESTORE, restore_form(data))
     assert response.status_code == 422
     assert message in response.content.decode()
+    assert not VaultJob.objects.exists()
+
+
+def test_the_dialogs_show_when_the_current_ca_was_last_backed_up(client):
+    fingerprint = Authority.objects.current().sha256[:16]
+    for address in (BACKUP, RESTORE):
+        page = client.get(address).content.decode()
+        assert f"The current CA, SHA-256 {fingerprint}…, has no backup yet." in page
+    key_operations.back_up(PHRASE, by=None)
+    run_job()
+    for address in (BACKUP, RESTORE):
+        page = client.get(address).content.decode()
+        assert "Last backup of the current CA:" in page
+        assert f"{timezone.now():%-d %b %Y}, " in page
+        assert fingerprint in page
+
+
+def test_move_needs_the_checkbox(client):
+    response = client.post(MOVE, {"server": str(second().pk)})
+    assert response.status_code == 422
+    assert "To move the certificate authority, select this checkbox." in response.content.decode()
     assert not VaultJob.objects.exists()
 
 

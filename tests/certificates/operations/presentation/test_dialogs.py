@@ -275,6 +275,9 @@ def test_replication_status_lists_servers_and_excludes_offline_ones(client, ca):
     assert "Offline" in page
     assert "Replicating (40%)" in page
     assert "3 days ago" in page
+    asked = client.get(f"{url}{replica.pk}/exclude/").content.decode()
+    assert "Exclude dead?" in asked
+    assert Replica.objects.get(pk=replica.pk).state == ReplicaState.PENDING
     assert client.post(f"{url}{replica.pk}/exclude/").status_code == 204
     assert Replica.objects.get(pk=replica.pk).state == ReplicaState.EXCLUDED
     other = factories.operation(ca, state=S.ACTIVATED)
