@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 import json
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from certificates.agents import responses
+from certificates.agents import responses, update_states
 from certificates.issuance import integrity
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
 from certificates.operations import cancellation, intervention, publication
@@ -254,6 +255,29 @@ def test_an_open_update_that_the_database_does_not_contain_is_canceled(zone):
         assert notice["revision"] > 7
         said = host.refresh(updates=[status(operation, messages.CANCELED, revision=7)])
         assert payloads(said, metadata.CANCELLATION) == []
+
+
+def test_a_device_that_invents_updates_gets_few_signatures(zone, monkeypatch):
+    """Each takes 0.4 seconds with the second zone key, in which the process does nothing else."""
+    monkeypatch.setattr(update_states, "get_next_version", lambda *_: 1_000_000)
+    signed = []
+    sign = update_states._sign_cancellation
+    monkeypatch.setattr(
+        update_states,
+        "_sign_cancellation",
+        lambda update, revision: signed.append(update) or sign(update, revision),
+    )
+    for _refresh in range(3):
+        invented = [UpdateStatus(str(uuid4()), messages.APPLIED) for _ in range(64)]
+        said = zone.hosts["pc-01"].refresh(updates=[vars(one) for one in invented])
+    assert len(signed) == update_states.SIGNATURES_PER_DEVICE
+    assert payloads(said, metadata.CANCELLATION) == []
+    known = [vars(UpdateStatus(signed[0], messages.APPLIED))]
+    again = zone.hosts["pc-01"].refresh(updates=known)
+    assert [notice["id"] for notice in payloads(again, metadata.CANCELLATION)] == signed[:1]
+    own = [vars(UpdateStatus(str(uuid4()), messages.APPLIED))]
+    said = zone.hosts["as-01"].refresh(updates=own)
+    assert payloads(said, metadata.CANCELLATION), "other devices are not affected"
 
 
 def test_an_update_that_is_activated_is_not_canceled(zone):
