@@ -146,7 +146,7 @@ class Cancellations:
         self.clear()
 
     def clear(self, revision: int = 0) -> None:
-        """Forget all cancellations, and begin with those of another revision."""
+        """Delete all cancellations, and begin with those of another revision."""
         self._revision = revision
         self._signed: dict[str, Envelope] = {}
         self._signed_for: Counter[UUID] = Counter()
@@ -180,5 +180,5 @@ def _sign_cancellation(update: str, revision: int) -> Envelope:
 
 
 def clear_cache() -> None:
-    """Forget the signed cancellations (for tests, and after a restore)."""
+    """Delete the signed cancellations (for tests, and after a restore)."""
     _cancellations.clear()
