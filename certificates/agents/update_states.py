@@ -21,6 +21,7 @@ from django.db import transaction
 
 from audit.chain.states import InvalidTransition
 from audit.models import Entry
+from audit.rows import alarms
 from certificates.models import Operation
 from certificates.operations.publication import get_next_version, publish_new_revision
 from certificates.operations.states import OperationState
@@ -112,9 +113,14 @@ def _sign_again(update: SystemUpdate, reported: int, now: datetime) -> None:
         return
     if update.revision > get_next_version(0, now - SIGNING_INTERVAL):
         return
+    operations = Operation.objects.filter(update=update, state__in=BEFORE_ORDER)
+    operation = operations.select_related("authority", "future_authority").first()
+    rows = [operation, operation.authority, operation.future_authority] if operation else []
+    if not rows or not all(alarms.is_authentic(row) for row in rows if row is not None):
+        return
     with transaction.atomic():
         Zone.objects.lock()
-        operation = Operation.objects.filter(update=update, state__in=BEFORE_ORDER).first()
+        operation = operations.first()
         if operation is None:
             return
         Entry.objects.record(

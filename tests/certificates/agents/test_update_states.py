@@ -14,6 +14,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from audit.models import AlteredRow
 from certificates.agents import responses, update_states
 from certificates.issuance import integrity
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
@@ -23,6 +24,7 @@ from systemupdates.models import Assignment, SystemUpdate, TrustNotice
 from systemupdates.updates.states import AssignmentState
 from tests.support import walkthrough
 from tests.support.public_ca import PublicCA
+from tests.zcc.rows import sql
 from wire import messages, metadata, update_messages
 from wire.update_messages import UpdateStatus
 
@@ -330,6 +332,23 @@ def test_an_update_of_which_devices_have_a_later_revision_is_signed_again(zone):
     host.refresh(updates=[status(operation, messages.APPLIED, revision=signed + 1)])
     update.refresh_from_db()
     assert update.revision == signed, "at most once a minute, and never one from the future"
+
+
+@pytest.mark.parametrize("target", ["operation", "authority"])
+def test_a_report_lets_the_console_sign_nothing_that_was_changed_with_sql(zone, target):
+    operation = assigned(zone)
+    signed = SystemUpdate.objects.get().envelope
+    future = operation.future_authority
+    if target == "authority":
+        sql.change(future, sha256="ab" * 32)
+    else:
+        sql.insert(future, guid=sql.guid(5), sha256="ab" * 32, state="retired")
+        sql.change(operation, future_authority_id=sql.guid(5))
+    lately = publication.get_next_version(0, timezone.now()) - 5
+    zone.hosts["pc-01"].refresh(updates=[status(operation, messages.APPLIED, revision=lately)])
+    assert SystemUpdate.objects.get().envelope == signed
+    label = "Authority" if target == "authority" else "Operation"
+    assert AlteredRow.objects.filter(label=f"certificates.{label}").exists()
 
 
 def test_an_update_that_a_device_has_canceled_is_signed_again(zone):
