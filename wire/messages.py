@@ -34,6 +34,8 @@ FEATURE_RECOVERY = "recovery"
 FEATURE_CONTENT_SERVER = "depot"
 FEATURE_ROW_MACS = "row-macs"
 """A Primary Server whose console writes MACs of database rows (D-170)."""
+FEATURE_SECOND_KEY = "second-key"
+"""A Primary Server whose console signs documents with both zone keys (D-175)."""
 
 # States of an update on a device (D-33). Agents report these values, the console shows labels.
 DOWNLOADING = "downloading"

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from certificates.agents import server_certificates
+from certificates.agents import server_certificates, update_states
 from certificates.agents.status_reports import update_device_status
 from certificates.agents.update_states import save_reported_updates
 from certificates.issuance.requests import (
@@ -290,3 +290,4 @@ def clear_cache() -> None:
     _build_signed_part.cache_clear()
     trust_list.clear_cache()
     checkpoints.clear_cache()
+    update_states.clear_cache()

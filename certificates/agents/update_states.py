@@ -11,16 +11,17 @@ See: D-165
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import lru_cache
 from uuid import UUID
 
 from django.db import transaction
 
 from audit.chain.states import InvalidTransition
 from audit.models import Entry
+from audit.rows import alarms
 from certificates.models import Operation
 from certificates.operations.publication import get_next_version, publish_new_revision
 from certificates.operations.states import OperationState
@@ -40,6 +41,8 @@ BEFORE_SWITCH = OPEN[:3]
 BEFORE_ORDER = (OperationState.REPLICATING, OperationState.ASSIGNED, OperationState.BLOCKED)
 # Because a host can report any revision, an update is signed again at most once in this time.
 SIGNING_INTERVAL = timedelta(minutes=1)
+# Cancellations of unknown updates that a process signs in a minute: for one device, and for all.
+SIGNATURES_PER_DEVICE, SIGNATURES_PER_MINUTE = 2, 10
 log = logging.getLogger(__name__)
 
 
@@ -110,9 +113,14 @@ def _sign_again(update: SystemUpdate, reported: int, now: datetime) -> None:
         return
     if update.revision > get_next_version(0, now - SIGNING_INTERVAL):
         return
+    operations = Operation.objects.filter(update=update, state__in=BEFORE_ORDER)
+    operation = operations.select_related("authority", "future_authority").first()
+    rows = [operation, operation.authority, operation.future_authority] if operation else []
+    if not rows or not all(alarms.is_authentic(row) for row in rows if row is not None):
+        return
     with transaction.atomic():
         Zone.objects.lock()
-        operation = Operation.objects.filter(update=update, state__in=BEFORE_ORDER).first()
+        operation = operations.first()
         if operation is None:
             return
         Entry.objects.record(
@@ -130,10 +138,43 @@ def _cancel_unknown(device: Device, keys: list[UUID], now: datetime) -> list[Env
     revision = 60 * (get_next_version(0, now) // 60 + 1)
     for key in unknown:
         log.warning("%s has update %s, which is not in the database.", device.name, key)
-    return [_sign_cancellation(str(key), revision) for key in sorted(unknown)]
+    return _cancellations.get(device.pk, [str(key) for key in sorted(unknown)], revision)
 
 
-@lru_cache(maxsize=64)
+class Cancellations:
+    """Signed cancellations of unknown updates, which this process keeps for a minute.
+
+    A signature with both zone keys takes about 0.4 seconds, in which the process responds to no
+    other request. A device can report any number of IDs, so it gets few signatures in a minute.
+    """
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self, revision: int = 0) -> None:
+        """Delete all cancellations, and begin with those of another revision."""
+        self._revision = revision
+        self._signed: dict[str, Envelope] = {}
+        self._signed_for: Counter[UUID] = Counter()
+
+    def get(self, device: UUID, updates: list[str], revision: int) -> list[Envelope]:
+        """Return the cancellations of these updates; those above the limit at a later refresh."""
+        if revision != self._revision:
+            self.clear(revision)
+        for update in updates:
+            if update not in self._signed and self._may_sign_for(device):
+                self._signed_for[device] += 1
+                self._signed[update] = _sign_cancellation(update, revision)
+        return [self._signed[update] for update in updates if update in self._signed]
+
+    def _may_sign_for(self, device: UUID) -> bool:
+        is_below = self._signed_for[device] < SIGNATURES_PER_DEVICE
+        return is_below and self._signed_for.total() < SIGNATURES_PER_MINUTE
+
+
+_cancellations = Cancellations()
+
+
 def _sign_cancellation(update: str, revision: int) -> Envelope:
     notice = metadata.Cancellation(
         id=update, zone=str(Zone.objects.get_zone().guid), revision=revision
@@ -142,3 +183,8 @@ def _sign_cancellation(update: str, revision: int) -> Envelope:
     return zone_keys.get_keyring().sign_without_entry(
         metadata.CANCELLATION, json_codec.dump(notice)
     )
+
+
+def clear_cache() -> None:
+    """Delete the signed cancellations (for tests, and after a restore)."""
+    _cancellations.clear()

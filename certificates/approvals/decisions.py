@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.models import User
-from django.db.models import BooleanField, ExpressionWrapper, Q
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -51,11 +51,11 @@ def _list_job_decisions(user: User, now: datetime) -> Iterator[Decision]:
     """Yield the completed, failed, rejected, and expired CA key jobs of a user."""
     # A job without a request expires only if its server does not respond, which has an action.
     decided = Q(approved_at__isnull=False) | Q(state=JobState.EXPIRED, action="")
-    has_file = ExpressionWrapper(~Q(result=b""), output_field=BooleanField())
     jobs = VaultJob.objects.filter(
         decided, requested_by=user, ended_at__gt=now - APPROVED_RESULT_KEPT
     ).exclude(reason=approvals.WITHDRAWN)
-    jobs = jobs.select_related("approved_by").defer("payload", "result").annotate(file=has_file)
+    jobs = jobs.select_related("approved_by").defer("payload", "result")
+    with_file = set(jobs.exclude(result=b"").values_list("pk", flat=True))
     for job in jobs.order_by("-ended_at"):
         kind, there = job.get_kind_display(), reverse("certificates:key_job", args=[job.pk])
         if job.state != JobState.DONE or job.ended_at is None:
@@ -64,11 +64,11 @@ def _list_job_decisions(user: User, now: datetime) -> Iterator[Decision]:
             yield Decision(text % values, there, "bad", is_dialog=True)
             continue
         text = _("%(kind)s was approved by %(by)s and is complete.")
-        if job.file:
+        if job.pk in with_file:
             text += " " + _("You can download the backup until %(until)s.")
         until = formatting.stamp(job.ended_at + APPROVED_RESULT_KEPT)
-        values = {"kind": kind, "by": job.approved_by or "—", "until": until}
-        yield Decision(text % values, there, "ok", has_file=job.file, is_dialog=True)
+        values = {"kind": kind, "by": str(job.approved_by or "—"), "until": until}
+        yield Decision(text % values, there, "ok", has_file=job.pk in with_file, is_dialog=True)
 
 
 def _list_operation_decisions(user: User, now: datetime) -> Iterator[Decision]:

@@ -47,7 +47,9 @@ def build_decision_events(entries: Iterable[Entry]) -> Iterator[Event]:
 
 def _describe_job(entry: Entry) -> tuple[str, str] | None:
     """Return what happened to a CA key job, and who requested it, or None."""
-    job = VaultJob.objects.defer("payload", "result").filter(pk=_get_key(entry)).first()
+    key = _get_key(entry)
+    jobs = VaultJob.objects.defer("payload", "result")
+    job = jobs.filter(pk=key).first() if key is not None else None
     if job is None or job.requested_by is None or entry.action != "move":
         return None
     kind, requester = job.get_kind_display(), job.requested_by.username
@@ -66,7 +68,8 @@ def _describe_job(entry: Entry) -> tuple[str, str] | None:
 
 def _describe_operation(entry: Entry) -> tuple[str, str] | None:
     """Return what happened to a requested operation or action, and who requested it, or None."""
-    operation = Operation.objects.filter(pk=_get_key(entry)).first()
+    key = _get_key(entry)
+    operation = Operation.objects.filter(pk=key).first() if key is not None else None
     if operation is None:
         return None
     if entry.action in ACTION_OUTCOMES:

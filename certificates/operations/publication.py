@@ -66,9 +66,13 @@ def create_update(
 
 
 def sign_manifest(operation: Operation, update: SystemUpdate, *, now: datetime) -> None:
-    """Sign and store the manifest for the current revision of an update."""
+    """Sign and store the manifest for the current revision of an update. Raises RowAltered."""
     zone = Zone.objects.get_zone()
+    # What the manifest contains must have been written by ZCC, and not with SQL (D-170).
+    operation.refresh_from_db(fields=[*Operation.authenticated_fields, "row_mac"])
     old, new = get_authorities(operation)
+    for row in (operation, old, new):
+        row.check_row_mac()
     activates_at = operation.activates_at or now
     grace_until = min(activates_at + zone.grace, old.not_after)
     manifest = metadata.Manifest(

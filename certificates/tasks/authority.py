@@ -21,6 +21,7 @@ from certificates.trust import roots, second_key, trust_list
 from console.requests import logs
 from devices.identity import zone_keys
 from devices.models import Device, DeviceQuerySet, Zone, ZoneKey
+from wire import messages
 
 MAX_BATCHES = 20
 
@@ -126,11 +127,17 @@ def get_servers_without_zone_keys() -> DeviceQuerySet:
 
 
 def enqueue_second_signatures() -> None:
-    """Enqueue what the second zone key must sign, or its creation in a zone without one."""
+    """Enqueue what the second zone key must sign, or its creation in a zone without one.
+
+    Devices that know the key reject what a console of the previous version signs. So all Primary
+    Servers must be upgraded before.
+    """
     zone = Zone.objects.first()
     if zone is None:
         return
     if not zone.second_public_key:
+        if not Device.objects.primaries().have_feature(messages.FEATURE_SECOND_KEY):
+            return
         publisher.enqueue(introduce_second_key, queue=publisher.SHARED_QUEUE, only_if_empty=True)
     elif trust_list.needs_signature(zone, now=timezone.now()):
         publisher.enqueue(sign_trust_list, queue=publisher.SHARED_QUEUE, only_if_empty=True)

@@ -40,6 +40,10 @@ class DeviceQuerySet(StatefulQuerySet["Device"]):
         """Return the registered Primary Servers."""
         return self.registered().filter(role=Role.PRIMARY)
 
+    def have_feature(self, feature: str) -> bool:
+        """Return True if the agents of all these devices have reported a feature."""
+        return all(feature in listed for listed in self.values_list("features", flat=True))
+
     def certified(self) -> Self:
         """Return the registered servers that need a server certificate."""
         return self.registered().filter(role__in=messages.CERTIFIED_ROLES)

@@ -13,6 +13,7 @@ from wire.messages import (
     FEATURE_PREFLIGHT,
     FEATURE_RECOVERY,
     FEATURE_ROW_MACS,
+    FEATURE_SECOND_KEY,
     MANAGED,
     PRIMARY,
     RefreshRequest,
@@ -97,7 +98,7 @@ def list_features(role: str) -> List[str]:
     if role != MANAGED:
         features.append(FEATURE_CONTENT_SERVER)
     if role == PRIMARY:
-        features.append(FEATURE_ROW_MACS)
+        features += [FEATURE_ROW_MACS, FEATURE_SECOND_KEY]
     return features
 
 

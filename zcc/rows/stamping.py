@@ -68,7 +68,8 @@ def require_macs_if_ready() -> bool:
         if own.has_mac() and Entry.objects.filter(action=ACTION).exists():
             ring.pin.create(ring.master)
             return True
-        if not ring.pin.has_earlier_file or not _is_everyone_ready():
+        is_everyone_ready = Device.objects.primaries().have_feature(messages.FEATURE_ROW_MACS)
+        if not ring.pin.has_earlier_file or not is_everyone_ready:
             return False
         count = require_macs()
     except Fault as fault:
@@ -76,8 +77,3 @@ def require_macs_if_ready() -> bool:
         return False
     log.warning("MACs of database rows are required from now on. Rows stamped: %s", count)
     return True
-
-
-def _is_everyone_ready() -> bool:
-    features = Device.objects.primaries().values_list("features", flat=True)
-    return all(messages.FEATURE_ROW_MACS in listed for listed in features)

@@ -8,12 +8,14 @@ from __future__ import annotations
 import base64
 import json
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from certificates.agents import responses
+from audit.models import AlteredRow
+from certificates.agents import responses, update_states
 from certificates.issuance import integrity
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
 from certificates.operations import cancellation, intervention, publication
@@ -22,6 +24,7 @@ from systemupdates.models import Assignment, SystemUpdate, TrustNotice
 from systemupdates.updates.states import AssignmentState
 from tests.support import walkthrough
 from tests.support.public_ca import PublicCA
+from tests.zcc.rows import sql
 from wire import messages, metadata, update_messages
 from wire.update_messages import UpdateStatus
 
@@ -256,6 +259,30 @@ def test_an_open_update_that_the_database_does_not_contain_is_canceled(zone):
         assert payloads(said, metadata.CANCELLATION) == []
 
 
+def test_a_device_that_invents_updates_gets_few_signatures(zone, monkeypatch):
+    """Each takes 0.4 seconds with the second zone key, in which the process does nothing else."""
+    monkeypatch.setattr(update_states, "get_next_version", lambda *_: 1_000_000)
+    signed = []
+    sign = update_states._sign_cancellation
+
+    def count(update, revision):
+        signed.append(update)
+        return sign(update, revision)
+
+    monkeypatch.setattr(update_states, "_sign_cancellation", count)
+    for _refresh in range(3):
+        invented = [UpdateStatus(str(uuid4()), messages.APPLIED) for _ in range(64)]
+        said = zone.hosts["pc-01"].refresh(updates=[vars(one) for one in invented])
+    assert len(signed) == update_states.SIGNATURES_PER_DEVICE
+    assert payloads(said, metadata.CANCELLATION) == []
+    known = [vars(UpdateStatus(signed[0], messages.APPLIED))]
+    again = zone.hosts["pc-01"].refresh(updates=known)
+    assert [notice["id"] for notice in payloads(again, metadata.CANCELLATION)] == signed[:1]
+    own = [vars(UpdateStatus(str(uuid4()), messages.APPLIED))]
+    said = zone.hosts["as-01"].refresh(updates=own)
+    assert payloads(said, metadata.CANCELLATION), "other devices are not affected"
+
+
 def test_an_update_that_is_activated_is_not_canceled(zone):
     """Otherwise a backup from the time of an expired CA would take the zone back to it."""
     backup = Backup()
@@ -305,6 +332,23 @@ def test_an_update_of_which_devices_have_a_later_revision_is_signed_again(zone):
     host.refresh(updates=[status(operation, messages.APPLIED, revision=signed + 1)])
     update.refresh_from_db()
     assert update.revision == signed, "at most once a minute, and never one from the future"
+
+
+@pytest.mark.parametrize("target", ["operation", "authority"])
+def test_a_report_lets_the_console_sign_nothing_that_was_changed_with_sql(zone, target):
+    operation = assigned(zone)
+    signed = SystemUpdate.objects.get().envelope
+    future = operation.future_authority
+    if target == "authority":
+        sql.change(future, sha256="ab" * 32)
+    else:
+        sql.insert(future, guid=sql.guid(5), sha256="ab" * 32, state="retired")
+        sql.change(operation, future_authority_id=sql.guid(5))
+    lately = publication.get_next_version(0, timezone.now()) - 5
+    zone.hosts["pc-01"].refresh(updates=[status(operation, messages.APPLIED, revision=lately)])
+    assert SystemUpdate.objects.get().envelope == signed
+    label = "Authority" if target == "authority" else "Operation"
+    assert AlteredRow.objects.filter(label=f"certificates.{label}").exists()
 
 
 def test_an_update_that_a_device_has_canceled_is_signed_again(zone):

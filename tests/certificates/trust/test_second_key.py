@@ -12,7 +12,7 @@ from certificates import tasks
 from certificates.authority import vault_keys
 from certificates.trust import second_key, trust_list
 from devices.identity import zone_keys
-from devices.models import SignedTrustList, Zone, ZoneKey
+from devices.models import Device, SignedTrustList, Zone, ZoneKey
 from pki.protection import second_key as key_functions
 from systemupdates.downloads import publication
 from systemupdates.models import SystemUpdate, TrustNotice
@@ -59,6 +59,7 @@ def test_the_scheduler_finds_what_is_to_do(zone, monkeypatch):
     monkeypatch.setattr(
         "certificates.tasks.publisher.enqueue", lambda task, *_, **__: found.append(task.name)
     )
+    Device.objects.primaries().update(features=[messages.FEATURE_SECOND_KEY])
     tasks.schedule_work()
     assert tasks.introduce_second_key.name in found
     tasks.introduce_second_key()
@@ -71,6 +72,21 @@ def test_the_scheduler_finds_what_is_to_do(zone, monkeypatch):
     assert tasks.sign_trust_list.name in found
     tasks.sign_trust_list()
     assert SignedTrustList.objects.get().version == zone.zone.revision
+
+
+def test_the_key_waits_until_all_primary_servers_are_upgraded(zone, monkeypatch):
+    """Devices that know the key reject what a console of the previous version signs."""
+    found = []
+    monkeypatch.setattr(
+        "certificates.tasks.publisher.enqueue", lambda task, *_, **__: found.append(task.name)
+    )
+    second = zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
+    for server in (zone.first, second):
+        tasks.schedule_work()
+        assert tasks.introduce_second_key.name not in found
+        Device.objects.filter(pk=server.id).update(features=[messages.FEATURE_SECOND_KEY])
+    tasks.schedule_work()
+    assert tasks.introduce_second_key.name in found
 
 
 def test_every_primary_server_receives_the_key(zone):
