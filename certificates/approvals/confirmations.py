@@ -78,6 +78,8 @@ def confirm(job: VaultJob, *, now: datetime, note: str) -> None:
             _("The record of this job was changed in the database. Nothing was done."),
             action=_("Treat it as an attack, and run manage.py check_rows."),
         )
+    if not job_checks.has_approvals(job):
+        raise Refused(job_checks.NOT_APPROVED)
     try:
         with transaction.atomic():
             VaultJob.objects.transition(

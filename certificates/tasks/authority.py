@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from audit.chain.states import InvalidTransition
 from audit.rows import alarms
-from certificates.approvals import confirmations, job_checks
+from certificates.approvals import approvals, confirmations, job_checks
 from certificates.authority import backup_import, key_jobs, key_store
 from certificates.issuance import renewal, signing
 from certificates.models import Authority, VaultJob
@@ -59,6 +59,10 @@ def run_key_job(job_id: str) -> None:
     logs.add_log_context(job=job_id)
     job = VaultJob.objects.select_related("authority", "server", "target").get(pk=job_id)
     if not job_checks.is_authentic(job):
+        return
+    if not job_checks.has_approvals(job):
+        with suppress(InvalidTransition):
+            approvals.withdraw_job(job, now=timezone.now(), reason=job_checks.NOT_APPROVED)
         return
     with suppress(InvalidTransition):
         if confirmations.hold_unconfirmed(job):

@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from administrators.models import Administrator, Policies, SetupLink
+from administrators.protection import account_macs
 from audit.models import AlteredRow, Entry, RowAltered
 from audit.rows import alarms
 from certificates.authority import key_jobs, key_operations, vault_keys
@@ -178,6 +179,22 @@ def test_a_second_administrator_is_required_by_the_worker(zone):
     tasks.run_key_job(str(job.pk))
     assert VaultJob.objects.get(pk=job.pk).state == JobState.WAITING
     assert f"certificates.VaultJob:{job.pk}" in altered()
+
+
+@pytest.mark.parametrize("change", ["right", "policy"])
+def test_a_job_that_lost_its_approval_ends_without_an_alarm(zone, change):
+    admin = factories.user("ca", "certificates.certificate_authority")
+    job = key_operations.back_up("a long enough passphrase of the owner", by=admin)
+    if change == "right":
+        admin.user_permissions.clear()
+        account_macs.stamp(admin.pk)
+    else:
+        Policies.objects.update(two_administrators=True)
+    tasks.run_key_job(str(job.pk))
+    job = VaultJob.objects.get(pk=job.pk)
+    assert (job.state, bytes(job.result), job.sealed) == (JobState.EXPIRED, b"", "")
+    assert "Nothing was changed" in job.reason
+    assert altered() == set()
 
 
 def test_policies_cannot_be_relaxed_with_sql(zone):
