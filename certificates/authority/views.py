@@ -27,6 +27,7 @@ from certificates.servers.gates import ZoneFacts
 from console.pages import formatting, tables
 from console.pages.responses import trigger
 from devices.middleware import ZoneRequest
+from pki.certificates.details import get_details
 
 PAGE = "certificates/page.html"
 PANES = "certificates/zone.html"
@@ -105,6 +106,7 @@ def build_ca_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> 
     if authority is not None:
         found["gates"] = authority_gates.build_ca_gates(authority, stand.pending, may=may)
         found["fingerprint"] = formatting.format_fingerprint(authority.sha256)
+        found["key_label"] = get_details(authority.root_pem).key_label
         found["expired"] = authority.has_expired(now)
         found["tone"], found["expiry_words"] = formatting.expiry(authority.not_after, now)
     return found

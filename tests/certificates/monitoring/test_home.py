@@ -50,6 +50,7 @@ def test_the_page_shows_both_panes_and_all_columns(client):
         *("Restore CA", "View Certificate"),
     ):
         assert label in page, label
+    assert re.search(r"Key length</dt><dd>256 <span class=.muted.>\(EC P-256\)<", page)
 
 
 def test_large_counts_have_thousands_separators(client):
