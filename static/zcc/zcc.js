@@ -4,6 +4,10 @@ const $ = (s, r = document) => r.querySelector(s), $$ = (s, r = document) => [..
 const YEAR = 31536000;
 document.cookie = `tz=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; samesite=lax; max-age=${YEAR}`;
 
+// The time of the server.
+const clock = $("[data-clock]"), skew = clock ? clock.dataset.now * 1000 - Date.now() : 0;
+const getNow = () => Date.now() + skew;
+
 const say = (text) => {
   const live = $("#live");
   if (!live) return;
@@ -27,7 +31,27 @@ const warnOfEarly = (field) => {
   const note = document.getElementById(field.dataset.early);
   if (note) note.hidden = !field.value || field.value >= note.dataset.from || field.ariaInvalid === "true";
 };
+// The chosen time in words, because browsers show day and month in different orders: weekday, date,
+// time zone, and the time that remains. The value is in the time zone of the user.
+const readZoned = (value, zone) => {
+  const wall = Date.parse(`${value}Z`);
+  const parts = new Intl.DateTimeFormat("en-US", { timeZone: zone, hourCycle: "h23", year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric" });
+  const offset = (moment) => { const at = Object.fromEntries(parts.formatToParts(moment).map(({ type, value: part }) => [type, +part])); return Date.UTC(at.year, at.month - 1, at.day, at.hour, at.minute) - moment; };
+  return wall - offset(wall - offset(wall));
+};
+const echo = (field) => {
+  const note = document.getElementById(field.dataset.echo);
+  if (!note) return;
+  const wall = Date.parse(`${field.value}Z`), zone = note.dataset.zone;
+  note.hidden = Number.isNaN(wall);
+  if (note.hidden) return;
+  const words = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "UTC" }).format(wall);
+  const left = Math.round((readZoned(field.value, zone) - getNow()) / 1000);
+  const text = `${words}, ${zone}, ${left > 0 ? `in ${remaining(left)}` : "in the past"}`;
+  if (note.textContent !== text) note.textContent = text;
+};
 const prepare = (root) => {
+  $$("[data-echo]", root).forEach(echo);
   $$("[data-activates]", root).forEach(activate);
   $$("[data-copy]", root).forEach((button) => { button.hidden = !navigator.clipboard; });
 };
@@ -69,7 +93,7 @@ document.addEventListener("zcc:download", (event) => {
 const GET_TIMEOUT = 15000, POST_TIMEOUT = 60000;
 const OUTAGE = "The server is not responding.";
 let lastResponse = Date.now();
-const formatTime = (moment) => new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: $("[data-clock]")?.dataset.zone }).format(moment);
+const formatTime = (moment) => new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: clock?.dataset.zone }).format(moment);
 const probe = () => fetch("/livez", { cache: "no-store" }).then((response) => response.ok && endOutage(), () => {});
 const sendAgain = ({ elt, triggeringEvent }) => (elt.matches("form") ? elt.requestSubmit(triggeringEvent.submitter) : elt.click());
 const showOutage = (parent, text, again) => {
@@ -125,10 +149,14 @@ document.addEventListener("click", (event) => {
   else if (at("[data-theme-toggle]")) switchTheme();
   else if (at("[data-set]")) document.getElementById(at("[data-set]").dataset.set).value = at("[data-set]").dataset.value;
   $$("[data-early]").forEach(warnOfEarly);
+  $$("[data-echo]").forEach(echo);
 }, true);
 document.addEventListener("change", (event) => { if (event.target.matches("[data-activates]")) activate(event.target); });
 
-document.addEventListener("input", (event) => { if (event.target.matches("[data-early]")) warnOfEarly(event.target); });
+document.addEventListener("input", (event) => {
+  if (event.target.matches("[data-early]")) warnOfEarly(event.target);
+  if (event.target.matches("[data-echo]")) echo(event.target);
+});
 
 // Live panes listen to these two beats; a hidden page hears none and catches up when it is shown.
 const beat = (name) => { if (!document.hidden) document.body.dispatchEvent(new Event(name)); };
@@ -137,11 +165,9 @@ setInterval(() => beat("zcc:tick"), 2000);
 setInterval(() => beat("zcc:slow"), 30000);
 document.addEventListener("visibilitychange", beatAll);
 
-const clock = $("[data-clock]");
 if (clock) {
-  const skew = clock.dataset.now * 1000 - Date.now();
   const words = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: clock.dataset.zone });
-  setInterval(() => { clock.textContent = words.format(Date.now() + skew); }, 10000);
+  setInterval(() => { clock.textContent = words.format(getNow()); }, 10000);
 }
 // The time that remains until a moment, by the clock of the server. Screen readers are told at ten,
 // five, and one minute.

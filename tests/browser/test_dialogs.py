@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -80,6 +82,25 @@ def test_an_error_keeps_what_was_typed_and_has_the_focus(page_at_rest):
     # Only the error is shown, also after a click, which updates the warning about early times.
     page.click("#dialog-title")
     expect(page.locator("#early-activation")).to_be_hidden()
+
+
+def test_the_chosen_time_is_repeated_in_words(page_at_rest):
+    page = page_at_rest
+    zone = ZoneInfo("Europe/Berlin")
+    page.click("#b-remint-ca")
+    page.check("#id_confirm")
+    words = page.locator("#activation-words")
+    expect(words).to_contain_text("Europe/Berlin, in ")
+    chosen = (datetime.now(zone) + timedelta(hours=3, minutes=30)).replace(second=0)
+    page.fill("#id_activates_at", f"{chosen:%Y-%m-%dT%H:%M}")
+    expect(words).to_contain_text(re.compile(rf"{chosen:%a},? {chosen.day} {chosen:%b %Y}, "))
+    expect(words).to_contain_text(f"{chosen:%H:%M}, Europe/Berlin, in 3 hr ")
+    page.fill("#id_activates_at", "2020-07-04T10:00")
+    expect(words).to_contain_text("4 Jul 2020, 10:00, Europe/Berlin, in the past")
+    page.click("text='in 1 week'")
+    expect(words).to_contain_text("Europe/Berlin, in ")
+    page.fill("#id_activates_at", "")
+    expect(words).to_be_hidden()
 
 
 def test_a_time_before_the_suggested_one_is_warned_about_as_it_is_typed(page_at_rest):

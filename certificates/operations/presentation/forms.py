@@ -53,11 +53,12 @@ def validate_years(years: int) -> None:
 
 
 class ActivationInput(LocalTimeInput):
-    """A time input that shows a warning while it is earlier than the suggested time."""
+    """A time input that shows its time in words, and a warning if it is earlier than suggested."""
 
     def __init__(self) -> None:
         super().__init__()
         self.attrs["data-early"] = "early-activation"
+        self.attrs["data-echo"] = "activation-words"
 
 
 class ActivationTimeForm(ReauthenticationForm):
