@@ -95,7 +95,7 @@ def restore(
 
 
 def _shorten(sha256: str) -> str:
-    """Return the beginning of a fingerprint, to tell CAs with the same subject apart."""
+    """Return the beginning of a fingerprint, which differs between CAs with the same subject."""
     return formatting.format_fingerprint(sha256[:16])
 
 
