@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from certificates.issuance.names import find_name_faults
 from certificates.models import FutureCertificate, ServerCertificate
-from certificates.operations.states import READY, FutureState
+from certificates.operations.states import READY, FutureState, OperationState
 from devices.models import Device
 from systemupdates.models import Assignment
 from systemupdates.updates.states import ERRORS, AssignmentState
@@ -27,6 +27,8 @@ HINTS = {
     FutureState.CSR_FAILED: gettext_lazy("fix the problem, then try again"),
     FutureState.CREATE_FAILED: gettext_lazy("fix the problem, then try again"),
 }
+# The update of these operations has no assignments yet.
+NOT_ASSIGNED = (OperationState.PROPOSED, OperationState.PREPARING, OperationState.REPLICATING)
 
 
 @dataclass
@@ -72,6 +74,9 @@ class ServerRow:
     def update_status(self) -> tuple[str, str]:
         """Return the tone and text of Update Status."""
         if self.assignment is None:
+            operation = self.future.operation if self.future is not None else None
+            if operation is not None and operation.state in NOT_ASSIGNED:
+                return "wait", operation.get_state_display()
             return "", ""
         tones = {
             AssignmentState.APPLIED: "ok",
