@@ -54,9 +54,12 @@ def _list_job_decisions(user: User, now: datetime) -> Iterator[Decision]:
     jobs = VaultJob.objects.filter(
         decided, requested_by=user, ended_at__gt=now - APPROVED_RESULT_KEPT
     ).exclude(reason=approvals.WITHDRAWN)
-    jobs = jobs.select_related("approved_by").defer("payload", "result")
-    with_file = set(jobs.exclude(result=b"").values_list("pk", flat=True))
-    for job in jobs.order_by("-ended_at"):
+    found = list(
+        jobs.select_related("approved_by").defer("payload", "result").order_by("-ended_at")
+    )
+    # Usually there are none, and each Home page and each poll reads this.
+    with_file = set(jobs.exclude(result=b"").values_list("pk", flat=True)) if found else frozenset()
+    for job in found:
         kind, there = job.get_kind_display(), reverse("certificates:key_job", args=[job.pk])
         if job.state != JobState.DONE or job.ended_at is None:
             text = _("%(kind)s was not carried out. %(reason)s")
