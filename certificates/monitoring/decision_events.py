@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC
+from uuid import UUID
 
 from audit.models import Entry
 from certificates.approvals import approvals
@@ -92,8 +93,11 @@ def _get_action_requester(entry: Entry, action: str) -> str:
     return request.actor if request is not None else ""
 
 
-def _get_key(entry: Entry) -> str:
-    return entry.subject.partition(":")[2]
+def _get_key(entry: Entry) -> UUID | None:
+    try:
+        return UUID(entry.subject.partition(":")[2])
+    except ValueError:
+        return None
 
 
 def _build_event(entry: Entry, title: str, requester: str) -> Event:
