@@ -35,10 +35,6 @@ from wire import json_codec, messages, metadata, records
 from wire.envelope import Envelope
 
 PENDING_REFRESH_SECONDS = 60
-# Refresh interval of a device while the worker has not signed the newest trust list yet. If it does
-# not sign for a minute, it has stopped, and devices must not all return every few seconds.
-UNSIGNED_REFRESH_SECONDS, LATE_REFRESH_SECONDS = 10.0, 600.0
-SIGNING_TIME_MS = 60_000
 # States of an operation in which its activation order is in force.
 ORDERED_STATES = ("activating", "activated", "completed")
 
@@ -144,18 +140,9 @@ def build_refresh_response(
             if signed.version == zone.revision or signed.version > report.trust_version:
                 listed = signed.envelope
             if signed.version != zone.revision:
-                interval = min(interval, _get_unsigned_interval(zone, now))
+                interval = min(interval, trust_list.get_unsigned_interval(zone, now))
         common = _build_signed_part(zone.name, listed, interval)
     return f"{json.dumps(own)[:-1]}, {common[1:]}".encode()
-
-
-def _get_unsigned_interval(zone: Zone, now: datetime) -> float:
-    """Return when a device asks again for the trust list of a revision, in seconds.
-
-    A revision is the time of its change in milliseconds (D-150).
-    """
-    age = now.timestamp() * 1000 - zone.revision
-    return UNSIGNED_REFRESH_SECONDS if age < SIGNING_TIME_MS else LATE_REFRESH_SECONDS
 
 
 def _get_refresh_interval(device: Device, zone: Zone) -> float:

@@ -20,6 +20,8 @@ from wire.envelope import Envelope
 from wire.metadata import TRUST_LIST, TrustList
 
 # A list is signed again after this time even if nothing changed.
+UNSIGNED_REFRESH_SECONDS, LATE_REFRESH_SECONDS = 10.0, 600.0
+SIGNING_TIME_MS = 60_000
 SIGNING_INTERVAL = timedelta(days=1)
 # A list is valid for at least this time, and for several refreshes. Devices request a new one in
 # the second half of the time, so an attacker can hide a change at most that long.
@@ -145,3 +147,13 @@ def clear_cache() -> None:
     """Clear the cached list (for tests, and after a restore)."""
     _sign.cache_clear()
     _load_current.cache_clear()
+
+
+def get_unsigned_interval(zone: Zone, now: datetime) -> float:
+    """Return when a device asks again for a list that the worker has not signed yet, in seconds.
+
+    If the worker does not sign for a minute, it has stopped, and devices must not all return every
+    few seconds. A revision is the time of its change in milliseconds (D-150).
+    """
+    age = now.timestamp() * 1000 - zone.revision
+    return UNSIGNED_REFRESH_SECONDS if age < SIGNING_TIME_MS else LATE_REFRESH_SECONDS

@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from audit.models import Entry
 from certificates import tasks
-from certificates.agents import responses
 from certificates.authority import vault_keys
 from certificates.trust import second_key, trust_list
 from devices.identity import zone_keys
@@ -200,7 +199,7 @@ def test_requests_never_sign_with_the_second_key(zone, monkeypatch):
         assert answer["trust_list"] is None
         assert answer["refresh_s"] == 10, "the device returns soon"
         later = timezone.now() + timedelta(minutes=2)
-        assert responses._get_unsigned_interval(zone.zone, later) == 600, "the worker has stopped"
+        assert trust_list.get_unsigned_interval(zone.zone, later) == 600, "the worker has stopped"
         # After a restore of the database, a device can have a list between the two.
         assert device.refresh(trust_version=version + 1)["trust_list"] is None
         assert read_list(device.refresh(trust_version=0)).version == version
