@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -36,17 +37,25 @@ class Replica:
         """Return True if the database sends its changes to this replica."""
         return self._ask(self._data.ports["ZCC_DATABASE_PORT"], REPLICATION) == "1"
 
-    def stop(self) -> None:
-        """Let it fall behind, as a replica with a slow network does."""
-        self._process.terminate()
+    def stop_when(self, statement: str, value: str) -> None:
+        """Stop it as soon as the database returns a value, so that it falls behind from then on."""
+        port = self._data.ports["ZCC_DATABASE_PORT"]
+        until(lambda: self._ask(port, statement) == value, value, 120)
+        self._process.send_signal(signal.SIGINT)
         self._process.wait(20)
 
-    def take_over(self) -> None:
-        """Promote it at the address of the database, which has been lost."""
+    def take_over(self, statement: str) -> str:
+        """Promote it at the address of the database, which has been lost.
+
+        Returns the result of a statement from before it was promoted.
+        """
         port = self._data.ports["ZCC_DATABASE_PORT"]
         self._process = self._start(int(port))
+        until(lambda: self._ask(port, statement), "it accepts connections", 60)
+        result = self._ask(port, statement)
         until(lambda: self._ask(port, "SELECT pg_promote()") == "t", "it is promoted", 60)
         self._data.is_ready()
+        return result
 
     def _start(self, port: int) -> subprocess.Popen[bytes]:
         program = [postgres._program("postgres"), "-D", str(self._folder)]
