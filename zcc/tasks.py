@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from celery import shared_task
 from django.utils import timezone
@@ -31,9 +32,7 @@ def check_certificates() -> None:
 @shared_task
 def check_rows() -> None:
     """Let the worker of each Primary Server require MACs, and find rows that SQL has altered."""
-    for server in Device.objects.primaries().values_list("pk", flat=True):
-        queue = publisher.get_server_queue(server)
-        publisher.enqueue(check_rows_here, queue=queue, only_if_empty=True)
+    _enqueue_on_primary_servers(check_rows_here)
 
 
 @shared_task
@@ -46,9 +45,7 @@ def check_rows_here() -> None:
 @shared_task
 def save_audit_checkpoints() -> None:
     """Let the worker of each Primary Server save a checkpoint of the audit log."""
-    for server in Device.objects.primaries().values_list("pk", flat=True):
-        queue = publisher.get_server_queue(server)
-        publisher.enqueue(save_audit_checkpoint, queue=queue, only_if_empty=True)
+    _enqueue_on_primary_servers(save_audit_checkpoint)
 
 
 @shared_task
@@ -65,9 +62,7 @@ def save_audit_checkpoint() -> None:
 @shared_task
 def publish_agents() -> None:
     """Let the worker of each Primary Server offer the agent of its version."""
-    for server in Device.objects.primaries().values_list("pk", flat=True):
-        queue = publisher.get_server_queue(server)
-        publisher.enqueue(publish_agent, queue=queue, only_if_empty=True)
+    _enqueue_on_primary_servers(publish_agent)
 
 
 @shared_task
@@ -77,6 +72,12 @@ def publish_agent() -> None:
         agent_files.publish_agent_files()
     except (Fault, OSError) as fault:
         log.error("Could not publish the agent: %s", fault)  # noqa: TRY400 - no bug
+
+
+def _enqueue_on_primary_servers(task: Any) -> None:
+    for server in Device.objects.primaries().values_list("pk", flat=True):
+        queue = publisher.get_server_queue(server)
+        publisher.enqueue(task, queue=queue, only_if_empty=True)
 
 
 # The name in the previous release, for tasks that are in the queue during the upgrade.

@@ -101,9 +101,7 @@ def _shorten(sha256: str) -> str:
 
 def get_last_backup_time() -> datetime | None:
     """Return when the last backup of the active CA was created; None if there is none."""
-    jobs = VaultJob.objects.filter(
-        kind=Kind.BACKUP, state=JobState.DONE, authority=Authority.objects.current()
-    )
+    jobs = VaultJob.objects.backups(Authority.objects.current())
     return jobs.order_by("-ended_at").values_list("ended_at", flat=True).first()
 
 
