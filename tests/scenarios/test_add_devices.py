@@ -11,9 +11,13 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from tests.harness.zone import until
 from tests.scenarios.running_zone import RunningZone, remint
 from zcc.runtime import processes
+
+pytestmark = pytest.mark.long
 
 StartZone = Callable[..., RunningZone]
 PAGE, POLL = "/devices/add/", "/devices/added/"
@@ -101,7 +105,8 @@ def test_a_bare_host_joins_with_what_the_page_shows(start_zone: StartZone, tmp_p
     for name in ("zac.pyz", "./zac.pyz"):
         source = f"{content}/zenworks-setup/zac.pyz" if name == "zac.pyz" else name
         if name != "zac.pyz":
-            host.succeeds(f"curl -fsS -O {content}/zenworks-setup/zac.pyz.sig")
+            for signature in ("sig", "sig2"):
+                host.succeeds(f"curl -fsS -O {content}/zenworks-setup/zac.pyz.{signature}")
         assert "signed with the key" in host.succeeds(f"{host.program} verify-tool {source}")
 
     with host.service():
