@@ -41,13 +41,17 @@ ENDED = (State.COMPLETED, State.CANCELED, State.ROLLED_BACK)
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of an operation. `mark` is done, now, bad, or "". `share` is (done, total)."""
+    """A stage of an operation. `mark` is done, now, bad, or "". `share` is (done, total).
+
+    `steps` are the stages of the operation that belong to a stage of the cutover.
+    """
 
     number: int
     name: str
     note: str = ""
     mark: str = ""
     share: tuple[int, int] | None = None
+    steps: tuple[Stage, ...] = ()
 
 
 @dataclass

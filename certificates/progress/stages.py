@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext as _
 
@@ -16,12 +18,20 @@ NOT_ASSIGNED = (State.PREPARING, State.REPLICATING, State.FAILED)
 ACTIVATED = (State.ACTIVATED, State.COMPLETED)
 CANCELED = (State.CANCELING, State.CANCELED, State.CANCEL_FAILED)
 ROLLED_BACK = (State.ROLLING_BACK, State.ROLLED_BACK)
-ACTIVATE = 3
+PREFLIGHT, ACTIVATE = 2, 3
+# The stage of the cutover to which each of the five stages of the operation belongs.
+STAGE_OF_STEP = {1: 1, 2: 1, 3: 1, 4: 1, 5: ACTIVATE}
 REPLACED = (AuthorityState.GRACE, AuthorityState.RETIRED)
 
 
-def get_cutover_stages(operation: Operation, trust: TrustCounts) -> list[Stage]:
-    """Return the stages Trust, Preflight, Activate, and Retire with their device counts."""
+def get_cutover_stages(
+    operation: Operation, trust: TrustCounts, steps: Sequence[Stage] = ()
+) -> list[Stage]:
+    """Return the stages Trust, Preflight, Activate, and Retire with their device counts.
+
+    `steps` are the five stages of the operation. Each cutover stage contains those that belong to
+    it, so that a page shows one list of stages.
+    """
     old = operation.authority
     is_retired = old is not None and old.state == AuthorityState.RETIRED
     total = trust.of
@@ -51,12 +61,17 @@ def get_cutover_stages(operation: Operation, trust: TrustCounts) -> list[Stage]:
     for number, (name, done, text, has_begun) in enumerate(drafts, start=1):
         is_complete = total > 0 and done >= total
         mark = _mark(operation, is_complete=is_complete, has_begun=has_begun and is_assigned)
+        if number == PREFLIGHT and is_activated and not is_complete:
+            # Nothing is left to check after the activation.
+            mark = ""
         note = (
             text % (intcomma(done), intcomma(total))
             if has_begun
             else _pending_note(operation, number)
         )
-        found.append(Stage(number, name, note, mark, (done, total) if has_begun else None))
+        inside = tuple(step for step in steps if STAGE_OF_STEP[step.number] == number)
+        share = (done, total) if has_begun else None
+        found.append(Stage(number, name, note, mark, share, inside))
     return found
 
 

@@ -91,7 +91,9 @@ def build_live_context(
             status.numbers.get(why, 0) for why in devices_at_risk.HELPED_BY_CROSS_CERTIFICATE
         )
     cutover_stages = (
-        stages.get_cutover_stages(operation, status.trust) if operation.changes_ca else []
+        stages.get_cutover_stages(operation, status.trust, status.shown.stages)
+        if operation.changes_ca
+        else []
     )
     return {
         "operation": operation,

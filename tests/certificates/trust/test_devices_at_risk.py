@@ -7,7 +7,8 @@ import pytest
 
 from certificates.models import Authority, CrossCertificate, Operation
 from certificates.operations.states import AuthorityState, FutureState, OperationState
-from certificates.progress import stages
+from certificates.progress import counts as operation_counts
+from certificates.progress import progress, stages
 from certificates.trust import devices_at_risk
 from certificates.trust.devices_at_risk import Contact, Risk
 from devices.models import Device, Role, Zone
@@ -174,3 +175,18 @@ def test_a_cross_certificate_from_the_old_root_is_detected(ca, operation):
     new = Authority.objects.get(state=AuthorityState.FUTURE)
     CrossCertificate.objects.create(issuer=ca, subject=new, pem="x", not_after=new.not_after)
     assert devices_at_risk.has_cross_certificate(operation)
+
+
+def test_the_stages_of_the_operation_are_part_of_the_cutover(ca, operation):
+    factories.device("pc")
+    counts = operation_counts.get_counts([operation], now=factories.now())[operation.pk]
+    steps = progress.get_stages(operation, counts)
+    trust = devices_at_risk.count_trust(operation)
+    found = stages.get_cutover_stages(operation, trust, steps)
+    assert [[step.number for step in stage.steps] for stage in found] == [[1, 2, 3, 4], [], [5], []]
+
+
+def test_the_preflight_check_is_not_in_progress_after_the_activation(ca, operation):
+    factories.device("pc")
+    operation.state, operation.activated_at = S.ACTIVATED, factories.now()
+    assert marks(operation)[1] == ("Preflight", "")
