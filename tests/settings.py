@@ -15,6 +15,9 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 WHITENOISE_AUTOREFRESH = True
+# Not the data of a demo zone that runs in this checkout.
+ZCC_HOME = Path(tempfile.gettempdir()) / f"zcc-test-{os.getpid()}"
+SERVER_HOME = ZCC_HOME / "servers" / "ps-01"
 # Zones of tests run on this machine, as a demo zone does.
 ALLOW_LOOPBACK = True
 if postgres.wanted():
