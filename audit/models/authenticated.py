@@ -9,6 +9,7 @@ See: D-170
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Self, TypeVar
 
 from django.apps import apps
@@ -101,20 +102,36 @@ class AuthenticatedModel(models.Model):
     ) -> None:
         """Save the row and its MAC. Raises RowAltered if the stored row was altered."""
         saved = None if update_fields is None else set(update_fields)
-        if saved is None or saved & set(self.authenticated_fields):
-            stored = None
-            if not self._state.adding:
-                stored = list_rows(type(self)).filter(pk=self.pk).first()
-            if stored is not None:
-                stored.check_row_mac()
+        if saved is not None and not saved & set(self.authenticated_fields):
+            super().save(
+                force_insert=force_insert,
+                force_update=force_update,
+                using=using,
+                update_fields=saved,
+            )
+            return
+        with _begin_transaction(using):
+            stored = None if self._state.adding else self._lock_stored()
             if saved is None:
                 self.row_mac = self.compute_row_mac()
             else:
                 self.row_mac = self._compute_after(stored, saved)
                 saved.add(ROW_MAC)
-        super().save(
-            force_insert=force_insert, force_update=force_update, using=using, update_fields=saved
-        )
+            super().save(
+                force_insert=force_insert,
+                force_update=force_update,
+                using=using,
+                update_fields=saved,
+            )
+
+    def _lock_stored(self) -> Self | None:
+        """Return the verified stored row, or None. Raises RowAltered.
+
+        The row is locked. Otherwise, the MAC would not cover a change of other fields that is
+        stored at the same time, and the row would count as altered.
+        """
+        stored = list_rows(type(self)).select_for_update().filter(pk=self.pk).first()
+        return None if stored is None else stored.check_row_mac()
 
     def get_authenticated_values(self) -> dict[str, Any]:
         """Return the values that the MAC covers, as the database stores them."""
@@ -158,6 +175,12 @@ class AuthenticatedModel(models.Model):
         for name in update_fields:
             setattr(row, name, getattr(self, name))
         return row.compute_row_mac()
+
+
+def _begin_transaction(using: str | None) -> AbstractContextManager[object]:
+    """Return a new transaction, unless there is one: a fault must not end one of the caller."""
+    is_in_transaction = transaction.get_connection(using).in_atomic_block
+    return nullcontext() if is_in_transaction else transaction.atomic(using=using)
 
 
 def list_rows(model: type[M]) -> models.QuerySet[M]:
