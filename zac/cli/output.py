@@ -9,6 +9,7 @@ from typing import Any, Dict, List
 from wire.messages import Trust
 from zac.host import files, state
 from zac.host.host import Host
+from zac.host.state import UpdateRecord
 from zac.trust import pem, store
 from zac.updates import server_certificate
 
@@ -152,6 +153,7 @@ def _updates(host: Host) -> List[Dict[str, Any]]:
             "revision": record.revision,
             "attempt": record.attempt,
             "failure": record.failure,
+            "repository_fault": _repository_fault(record),
             "activates_at": record.activates_at(),
             "activation_order": record.activation_order is not None,
             # The name in the previous version.
@@ -184,6 +186,7 @@ def _details(update: Dict[str, Any]) -> str:
         ("new root SHA-256", update["root_sha256"]),
         ("activation order", "received" if update["activation_order"] else "not received"),
         ("failure", update["failure"]),
+        ("remint repository", update["repository_fault"]),
         ("activation", _time(at) if at else "immediate"),
     )
     lines = ["  %-16s %s" % (label, value) for label, value in rows if value != ""]
@@ -196,7 +199,13 @@ def _step(update: Dict[str, Any]) -> str:
 
 
 def _failure(update: Dict[str, Any]) -> str:
-    return ": %s" % update["failure"] if update["failure"] else ""
+    reason = update["failure"] or update["repository_fault"]
+    return ": %s" % reason if reason else ""
+
+
+def _repository_fault(record: UpdateRecord) -> str:
+    """Return what is wrong with the files in the remint repository, while they are needed."""
+    return record.repository_fault if record.step == state.AWAITING_CERTIFICATE else ""
 
 
 def _root_label(trust: Trust, root: str) -> str:

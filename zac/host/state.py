@@ -46,10 +46,10 @@ class UpdateRecord(Record):
     """One update on this host.
 
     `envelope` is the verified manifest. `csr_generation` is the generation of the last submitted
-    CSR (-1 for none), `submitted_digest` the digest of a certificate that an administrator
-    imported. `previous_generation` is the trust store generation to return to,
-    `generation_without_cross` the one before the cross-certificate was added. `attempt` only
-    increases; `failures` counts since the last redeployment.
+    CSR (-1 for none), `submitted_digest` the digest of the files in the remint repository that were
+    used last, and `repository_fault` what is wrong with them. `previous_generation` is the trust
+    store generation to return to, `generation_without_cross` the one before the cross-certificate
+    was added. `attempt` only increases; `failures` counts since the last redeployment.
     """
 
     json_names: ClassVar[Dict[str, str]] = {
@@ -76,6 +76,7 @@ class UpdateRecord(Record):
     retry_at: float = 0.0
     csr_generation: int = -1
     submitted_digest: str = ""
+    repository_fault: str = ""
     csr_parameters: Optional[CsrParameters] = None
     activation_order: Optional[ActivationOrder] = None
     previous_generation: str = ""

@@ -195,10 +195,13 @@ def _submit_from_repository(
     except Fault as fault:
         unreadable = fault
     if unreadable is None and (data is None or raw_key is None):
+        if record.repository_fault:
+            host.state.edit(record.id, lambda record: replace(record, repository_fault=""))
         return
     digest = sha256((data or b"") + (raw_key or b"") + str(unreadable or "").encode())
     if record.submitted_digest == digest and response.state != AWAITED:
         return
+    error = ""
     try:
         if unreadable is not None:
             raise unreadable
@@ -206,11 +209,14 @@ def _submit_from_repository(
     except Fault as fault:
         if fault.kind is Kind.UNAVAILABLE:
             raise
-        error = "%s %s" % (fault.explanation, fault.action)
-        request = CsrRequest(error=error.strip(), generation=response.generation)
+        error = ("%s %s" % (fault.explanation, fault.action)).strip()
+        request = CsrRequest(error=error, generation=response.generation)
         calls.send(host, csr_path(record.id), request)
         host.log_event("repository-rejected", update=record.id, reason=str(fault))
-    host.state.edit(record.id, lambda record: replace(record, submitted_digest=digest))
+    host.state.edit(
+        record.id,
+        lambda record: replace(record, submitted_digest=digest, repository_fault=error),
+    )
 
 
 def _verify(host: Host, record: UpdateRecord, key_and_chain: str, root: str) -> None:

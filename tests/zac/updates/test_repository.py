@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 from tests.zac.support.certificates import Root
 from tests.zac.support.zone import ADDRESS, Zone
 from wire.update_messages import CertificateResponse
+from zac.cli import output
 from zac.host.host import Host
 from zac.trust import pem
 from zac.updates import refresh, repository
@@ -63,6 +64,26 @@ def test_what_is_wrong_with_the_files_reaches_the_console_once(
     made = place(own(satellite), future)
     refresh.refresh(satellite)
     assert pem.split(zone.requests[-1][1].chain)[0] == made
+
+
+def test_the_commands_on_the_server_show_what_is_wrong_with_the_files(
+    zone: Zone, satellite: Host, future: Root
+) -> None:
+    place(own(satellite), future, key_of=future)
+    refresh.refresh(satellite)
+    reason = zone.requests[-1][1].error
+    listed = output.updates(satellite, ["update-1"], as_json=False, details=True)
+    assert reason in output.status_text(satellite)
+    assert reason in listed
+    (own(satellite) / "key.der").unlink()
+    refresh.refresh(satellite)
+    assert reason not in output.status_text(satellite)
+    place(own(satellite), future, key_of=future)
+    refresh.refresh(satellite)
+    assert reason in output.status_text(satellite)
+    place(own(satellite), future)
+    refresh.refresh(satellite)
+    assert reason not in output.status_text(satellite)
 
 
 def test_it_is_submitted_again_if_the_console_has_lost_it(
