@@ -17,6 +17,7 @@ from certificates.authority.key_store import build_binding as ca_binding
 from certificates.models import Authority, VaultJob
 from certificates.operations.states import JobState
 from devices.identity import zone_keys
+from devices.identity.key_pin import sign_blob
 from devices.models import Device, Zone, ZoneKey
 from faults import Conflict
 from pki.protection import sealing
@@ -70,7 +71,7 @@ def _reencrypt(ring: zone_keys.Keyring, vault: str, ca_vault: str, now: datetime
     for row in ZoneKey.objects.filter(server=server):
         bound = zone_keys.build_binding(zone, row.kind, server.pk)
         row.blob = sealing.seal(keys[row.kind], to=vault, binding=bound)
-        row.signature = zone_keys.sign_blob(ring.zone_key, binding=bound, blob=row.blob)
+        row.signature = sign_blob(ring.zone_key, binding=bound, blob=row.blob)
         row.save(update_fields=["blob", "signature"])
         count += 1
     for authority in Authority.objects.filter(certificate_server=server).exclude(sealed_key=""):

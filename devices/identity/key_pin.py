@@ -28,9 +28,19 @@ FILE_NAME = "vault/zone-master.pin"
 EARLIER_FILE = "audit-head.json"
 
 
-def build_signed_text(binding: str, blob: str) -> bytes:
-    """Return what the zone key signs about an encrypted zone key of one server."""
-    return f"zcc-zone-key|{binding}|{hashlib.sha256(blob.encode()).hexdigest()}".encode()
+def build_signed_text(binding: str, blob: str, *, requires_macs: bool = True) -> bytes:
+    """Return what the zone key signs about an encrypted zone key of one server.
+
+    `requires_macs` is False while the rows of an upgraded zone have no MACs yet.
+    """
+    purpose = "zcc-zone-key" if requires_macs else "zcc-zone-key-before-macs"
+    return f"{purpose}|{binding}|{hashlib.sha256(blob.encode()).hexdigest()}".encode()
+
+
+def sign_blob(private: str, *, binding: str, blob: str, requires_macs: bool = True) -> str:
+    """Return the signature of the zone key (Base64) over an encrypted zone key and its row."""
+    text = build_signed_text(binding, blob, requires_macs=requires_macs)
+    return base64.b64encode(zone_key.sign(private, text)).decode()
 
 
 class KeyPin:
@@ -83,11 +93,21 @@ class KeyPin:
             return True
         if not signature:
             return not is_required and (self.exists or self.has_earlier_file)
+        return self._verify(signature, build_signed_text(binding, blob)) or self.is_before_macs(
+            signature, binding=binding, blob=blob
+        )
+
+    def is_before_macs(self, signature: str, *, binding: str, blob: str) -> bool:
+        """Return True if the zone signed this encrypted key before its rows had MACs."""
+        text = build_signed_text(binding, blob, requires_macs=False)
+        return self._verify(signature, text)
+
+    def _verify(self, signature: str, text: bytes) -> bool:
         try:
             raw = base64.b64decode(signature, validate=True)
         except ValueError:
             return False
-        return zone_key.verify(self.zone_public_key, build_signed_text(binding, blob), raw)
+        return bool(raw) and zone_key.verify(self.zone_public_key, text, raw)
 
     @property
     def has_earlier_file(self) -> bool:

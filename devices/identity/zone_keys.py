@@ -10,7 +10,7 @@ import base64
 import hmac
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy
 
 from audit.models import Entry
 from audit.rows import macs
-from devices.identity.key_pin import KeyPin, build_signed_text
+from devices.identity.key_pin import KeyPin, sign_blob
 from devices.models import Device, Zone, ZoneKey
 from faults import Fault, Unavailable
 from pki.errors import CannotOpen
@@ -31,6 +31,8 @@ from pki.protection import zone_key as protection_zone_key
 from wire import authentication, envelope, json_codec, server_files
 from wire.envelope import Envelope, PublicKeys
 from wire.metadata import SIGNED_TWICE
+
+Keys = Mapping[ZoneKey.Kind, bytes]
 
 
 class ZoneKeysUnavailable(Unavailable):
@@ -100,13 +102,22 @@ class Keyring:
     def master(self) -> bytes:
         """Return the zone master key, from which device secrets are derived."""
         master = self._zone_key(ZoneKey.Kind.MASTER)
-        if not self.pin.has_earlier_file:
+        if not self.pin.has_earlier_file and not self._has_joined_before_macs():
             self.pin.create(master)
         if not self.pin.accepts(master):
             raise ReplacedZoneKey(
                 _("The zone master key in the database is not the one that this server has used.")
             )
         return master
+
+    def _has_joined_before_macs(self) -> bool:
+        """Return True if the rows of the zone had no MACs when this server got its keys.
+
+        Its worker requires MACs when all rows have one, like those of the other servers.
+        """
+        row = ZoneKey.objects.get(kind=ZoneKey.Kind.MASTER, server_id=self.server_id)
+        bound = build_binding(Zone.objects.get_zone(), row.kind, self.server_id)
+        return self.pin.is_before_macs(row.signature, binding=bound, blob=row.blob)
 
     @cached_property
     def row_key(self) -> bytes:
@@ -172,7 +183,8 @@ class Keyring:
         """Store the zone keys, encrypted for another Primary Server. Raises RowAltered."""
         to.check_row_mac()
         zone = Zone.objects.get_zone()
-        store_zone_keys(zone, to, signing_key=self.zone_key, master=self.master)
+        keys = {ZoneKey.Kind.SIGNING: self.zone_key.encode(), ZoneKey.Kind.MASTER: self.master}
+        _store(zone, to, keys, self.zone_key, requires_macs=self.pin.exists)
         if self.second_key:
             store_second_key(zone, to, self.second_key, signing_key=self.zone_key)
 
@@ -223,12 +235,6 @@ def get_row_key() -> macs.RowKey | None:
     return macs.RowKey(ring.row_key, required=ring.pin.exists)
 
 
-def sign_blob(zone_key: str, *, binding: str, blob: str) -> str:
-    """Return the signature of the zone key (Base64) over an encrypted zone key and its row."""
-    signature = protection_zone_key.sign(zone_key, build_signed_text(binding, blob))
-    return base64.b64encode(signature).decode()
-
-
 def get_next_key_path(path: Path) -> Path:
     """Return the path of the next vault key during a key rotation."""
     return path.with_name(f"{path.name}.next")
@@ -240,22 +246,25 @@ def build_binding(zone: Zone, kind: str, server: UUID) -> str:
 
 
 def store_zone_keys(zone: Zone, to: Device, *, signing_key: str, master: bytes) -> None:
-    """Store the zone key and the zone master key, encrypted for one Primary Server."""
-    values = {ZoneKey.Kind.SIGNING: signing_key.encode(), ZoneKey.Kind.MASTER: master}
-    for kind, plaintext in values.items():
-        _store(zone, to, kind, plaintext, signing_key)
+    """Store the zone key and the zone master key, encrypted for the first server of a new zone."""
+    keys = {ZoneKey.Kind.SIGNING: signing_key.encode(), ZoneKey.Kind.MASTER: master}
+    _store(zone, to, keys, signing_key)
 
 
 def store_second_key(zone: Zone, to: Device, private: str, *, signing_key: str) -> None:
     """Store the second zone key, encrypted for one Primary Server."""
-    _store(zone, to, ZoneKey.Kind.SECOND, private.encode(), signing_key)
+    _store(zone, to, {ZoneKey.Kind.SECOND: private.encode()}, signing_key)
 
 
-def _store(zone: Zone, to: Device, kind: str, plaintext: bytes, signing_key: str) -> None:
-    binding = build_binding(zone, kind, to.pk)
-    blob = sealing.seal(plaintext, to=to.vault_key, binding=binding)
-    values = {"blob": blob, "signature": sign_blob(signing_key, binding=binding, blob=blob)}
-    ZoneKey.objects.update_or_create(kind=kind, server=to, defaults=values)
+def _store(
+    zone: Zone, to: Device, keys: Keys, signing_key: str, *, requires_macs: bool = True
+) -> None:
+    for kind, plaintext in keys.items():
+        binding = build_binding(zone, kind, to.pk)
+        blob = sealing.seal(plaintext, to=to.vault_key, binding=binding)
+        signed = sign_blob(signing_key, binding=binding, blob=blob, requires_macs=requires_macs)
+        values = {"blob": blob, "signature": signed}
+        ZoneKey.objects.update_or_create(kind=kind, server=to, defaults=values)
 
 
 @lru_cache(maxsize=4)

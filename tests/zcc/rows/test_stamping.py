@@ -5,16 +5,21 @@ See: D-170
 
 from __future__ import annotations
 
+import json
+from contextlib import contextmanager
+
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from administrators.protection import account_macs
 from audit.models import AlteredRow, Entry, list_authenticated_models, list_rows
+from audit.rows import alarms
 from console.models import ApiToken
-from devices.identity import zone_keys
+from devices.identity import key_pin, zone_keys
 from devices.models import Device, ZoneKey
 from devices.registration import registration
+from pki.protection import zone_key
 from tests.support import factories
 from tests.zcc.rows import sql
 from wire import messages
@@ -101,6 +106,62 @@ def test_the_command_stamps_the_rows_of_a_zone_with_a_lost_server(zone, second, 
     assert checks.check_rows() == 0
 
 
+def test_the_stamp_ends_alarms_about_rows_that_had_no_mac(zone, second, put_back):
+    put_back(zone, second)
+    alarms.record("devices.Device", zone.first.id, "ps-01")
+    alarms.record("auth.User", factories.admin().pk, "admin")
+    call_command("check_rows", "--stamp")
+    assert not AlteredRow.objects.exists()
+
+
+def test_a_forged_entry_does_not_keep_a_zone_from_getting_its_macs(zone, second, put_back):
+    put_back(zone, second)
+    Entry.objects.record(stamping.ACTION, "devices.Zone:1", note="forged")
+    upgrade(zone.first, second)
+    assert stamping.require_macs_if_ready()
+    assert Device.objects.get(pk=second.id).row_mac
+
+
+def test_a_server_that_joins_before_the_stamp_raises_no_alarms(zone, put_back):
+    """It requires MACs when the other servers do."""
+    put_back(zone)
+    with open_keys_of_a_joining_server(zone) as joined:
+        assert not (joined.home / PIN).exists()
+        assert not stamping.require_macs_if_ready()
+        assert checks.check_rows() == 0
+        (joined.home / "audit-head.json").write_text("{}")
+        upgrade(zone.first, joined)
+        assert stamping.require_macs_if_ready()
+        assert (joined.home / PIN).exists()
+        assert checks.check_rows() == 0
+
+
+def test_a_server_that_joins_after_the_stamp_cannot_be_kept_from_requiring_macs(zone):
+    """Only the zone key can say that the rows have no MACs yet, for one encrypted key."""
+    with open_keys_of_a_joining_server(zone) as joined:
+        row = ZoneKey.objects.get(server=joined.id, kind="master")
+        binding = zone_keys.build_binding(zone.zone, row.kind, row.server_id)
+        forged = key_pin.sign_blob(
+            zone_key.generate_zone_key()[0], binding=binding, blob=row.blob, requires_macs=False
+        )
+        (joined.home / PIN).unlink()
+        sql.change(row, signature=forged)
+        zone_keys.clear_cache()
+        with pytest.raises(zone_keys.ReplacedZoneKey):
+            _ = zone_keys.get_keyring().master
+
+
+@contextmanager
+def open_keys_of_a_joining_server(zone):
+    """Let a Primary Server with an agent join, and let this process be its worker."""
+    joined = zone.join("ps-03", messages.PRIMARY, "127.9.0.3")
+    identity = {"id": joined.id, "zone_pub": zone.zone.public_key}
+    (joined.home / "device.json").write_text(json.dumps(identity))
+    with zone.on(joined):
+        assert zone_keys.get_keyring().row_key
+        yield joined
+
+
 def test_a_change_before_the_stamp_gives_a_row_its_mac(zone, second, put_back):
     """During an upgrade, consoles of the new version write MACs, and accept rows without one."""
     put_back(zone, second)
@@ -144,8 +205,20 @@ def test_changes_by_a_console_of_the_previous_version_during_the_upgrade(zone, s
 def test_the_command_gives_no_mac_to_a_row_that_was_altered_afterwards(zone):
     device = factories.device("pc-02")
     sql.change(device, name="pc-03")
-    call_command("check_rows", "--stamp")
+    with pytest.raises(CommandError, match="MACs already"):
+        call_command("check_rows", "--stamp")
     assert not Device.objects.get(pk=device.pk).is_authentic()
+
+
+def test_the_command_gives_no_mac_to_a_row_that_was_inserted_afterwards(zone, second):
+    """Also not on a server that does not require MACs yet."""
+    inserted = factories.device("pc-99")
+    sql.change(inserted, row_mac="")
+    (second.home / PIN).unlink(missing_ok=True)
+    for host in (zone.first, second):
+        with zone.on(host), pytest.raises(CommandError, match="MACs already"):
+            call_command("check_rows", "--stamp")
+    assert Device.objects.get(pk=inserted.pk).row_mac == ""
 
 
 def test_a_restored_database_needs_nothing(zone):
