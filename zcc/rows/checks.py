@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -61,9 +62,13 @@ def accept(label: str, key: str, *, reason: str) -> None:
     """Accept a row as it is now: it gets a valid MAC, and the alarm ends."""
     _lock(label, key, reason)
     if label == account_macs.ACCOUNT:
+        if not User.objects.filter(pk=key).exists():
+            _raise_missing()
         account_macs.stamp(int(key))
     else:
-        row = _get_row(label, key)
+        row = _find_row(label, key)
+        if row is None:
+            _raise_missing()
         if isinstance(row, AuthenticatedModel):
             list_rows(type(row)).filter(pk=row.pk).update(row_mac=row.compute_row_mac())
         else:
@@ -73,13 +78,23 @@ def accept(label: str, key: str, *, reason: str) -> None:
 
 @transaction.atomic
 def remove(label: str, key: str, *, reason: str) -> None:
-    """Delete a row that was inserted into the database, and end the alarm."""
+    """Delete a row that was inserted into the database, and end the alarm.
+
+    If the row no longer exists, only the alarm ends.
+    """
     _lock(label, key, reason)
     if label == account_macs.ACCOUNT:
-        raise Conflict(
-            _("Accounts are not deleted. Accept the account, then deactivate it in the console.")
-        )
-    _get_row(label, key).delete()
+        if User.objects.filter(pk=key).exists():
+            raise Conflict(
+                _(
+                    "Accounts are not deleted. Accept the account, then deactivate it in the "
+                    "console."
+                )
+            )
+    else:
+        row = _find_row(label, key)
+        if row is not None:
+            row.delete()
     _end_alarm("remove-row", label, key, reason)
 
 
@@ -92,12 +107,16 @@ def _lock(label: str, key: str, reason: str) -> None:
         raise NotFound(_("%(row)s is not an altered row. Nothing was changed.") % {"row": label})
 
 
-def _get_row(label: str, key: str) -> AuthenticatedModel | ApiToken:
+def _find_row(label: str, key: str) -> AuthenticatedModel | ApiToken | None:
     rows: Any = list_rows(cast("Any", apps.get_model(label)))
-    row: AuthenticatedModel | ApiToken | None = rows.filter(pk=key).first()
-    if row is None:
-        raise NotFound(_("The row no longer exists. Nothing was changed."))
-    return row
+    return cast("AuthenticatedModel | ApiToken | None", rows.filter(pk=key).first())
+
+
+def _raise_missing() -> NoReturn:
+    raise NotFound(
+        _("The row no longer exists. Nothing was changed."),
+        action=_("To end the alarm, run manage.py check_rows with --remove."),
+    )
 
 
 def _end_alarm(action: str, label: str, key: str, reason: str) -> None:

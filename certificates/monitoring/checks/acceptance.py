@@ -49,8 +49,11 @@ def accept(key: str, subject: str, reason: str, *, by: str) -> HealthAcceptance:
 def withdraw(acceptance: HealthAcceptance) -> None:
     """Withdraw an acceptance. The finding is open again. Raises NotFound if it was withdrawn."""
     checkpoint = Entry.objects.lock_checkpoint()
-    if not HealthAcceptance.objects.filter(pk=acceptance.pk).exists():
+    stored = HealthAcceptance.objects.filter(pk=acceptance.pk).first()
+    if stored is None:
         raise NotFound(_("The acceptance was not found. Nothing was changed."))
+    # An altered row is evidence, and is decided about with check_rows.
+    stored.check_row_mac()
     Entry.objects.append(
         checkpoint,
         "withdraw-acceptance",

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audit.rows import alarms
 from certificates.models import HealthAcceptance
 from certificates.monitoring.checks import access_checks, zone_checks
 from certificates.monitoring.checks.findings import Check, Result
@@ -55,7 +56,8 @@ def get_check(key: str) -> Check:
 
 def run_checks(zone: Zone, now: datetime) -> list[Result]:
     """Run all checks and return their results in the order of CHECKS."""
-    accepted = {(one.check_key, one.subject): one for one in HealthAcceptance.objects.all()}
+    authentic = filter(alarms.is_authentic, HealthAcceptance.objects.all())
+    accepted = {(one.check_key, one.subject): one for one in authentic}
     return [_run(check, zone, now, accepted) for check in CHECKS]
 
 

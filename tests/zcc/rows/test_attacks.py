@@ -17,8 +17,15 @@ from administrators.protection import account_macs
 from audit.models import AlteredRow, Entry, RowAltered
 from audit.rows import alarms
 from certificates.authority import key_jobs, key_operations, vault_keys
-from certificates.models import Authority, FutureCertificate, Operation, VaultJob
+from certificates.models import (
+    Authority,
+    FutureCertificate,
+    HealthAcceptance,
+    Operation,
+    VaultJob,
+)
 from certificates.monitoring import metrics
+from certificates.monitoring.checks import acceptance, registry
 from certificates.operations.states import JobState
 from certificates.tasks import authority as tasks
 from certificates.tasks import operations as operation_tasks
@@ -429,6 +436,30 @@ def test_an_inserted_row_can_be_removed_and_then_keys_are_moved_again(zone):
     assert altered() == set()
     assert not VaultJob.objects.filter(pk=job.pk).exists()
     test_a_backup_that_an_administrator_requests_is_made(zone)
+
+
+@pytest.mark.parametrize("label", ["certificates.VaultJob", "auth.User"])
+def test_an_alarm_about_a_row_that_was_deleted_can_be_ended(zone, label):
+    key = "00000000-0000-0000-0000-000000000009" if label == "certificates.VaultJob" else "9"
+    alarms.record(label, key, "inserted, then deleted")
+    with pytest.raises(Exception, match=r"no longer exists.*--remove"):
+        call_command("check_rows", "--accept", f"{label}:{key}", "--reason", "gone")
+    call_command("check_rows", "--remove", f"{label}:{key}", "--reason", "gone")
+    assert altered() == set()
+    assert Entry.objects.filter(action="remove-row", note="gone").exists()
+
+
+def test_an_inserted_acceptance_hides_no_finding(zone):
+    check = registry.get_check("ca-backup")
+    (found,) = check.run(zone.zone, timezone.now())
+    accepted = acceptance.accept(check.key, "another subject", "in the safe", by="admin")
+    sql.insert(accepted, id=accepted.pk + 1, subject=found.subject)
+    results = {one.check.key: one for one in registry.run_checks(zone.zone, timezone.now())}
+    assert results[check.key].findings == [found]
+    inserted = HealthAcceptance.objects.get(pk=accepted.pk + 1)
+    assert altered() == {f"certificates.HealthAcceptance:{inserted.pk}"}
+    with pytest.raises(RowAltered):
+        acceptance.withdraw(inserted)
 
 
 @pytest.mark.parametrize("option", ["--accept", "--remove"])
