@@ -30,6 +30,7 @@ HEAD_SECONDS = 5.0
 RESPONSE_SECONDS = 15.0
 MIN_BYTES_PER_SECOND = 4 << 10
 CHUNK = 1 << 16
+IPV4_MAPPED = bytes(10) + b"\xff\xff"
 Certificate = Callable[[], str]
 
 
@@ -68,7 +69,7 @@ class Listener(http.server.ThreadingHTTPServer):
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         """Return False, which closes the connection, if too many are open. Never wait."""
-        address = str(client_address[0])
+        address = _get_network(str(client_address[0]))
         with self._lock:
             total, own = sum(self._connections.values()), self._connections.get(address, 0)
             if total >= MAX_CONNECTIONS or own >= CONNECTIONS_PER_ADDRESS:
@@ -80,7 +81,7 @@ class Listener(http.server.ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            address = str(client_address[0])
+            address = _get_network(str(client_address[0]))
             with self._lock:
                 self._connections[address] -= 1
                 if not self._connections[address]:
@@ -225,6 +226,14 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Connection", "close")
         self.end_headers()
+
+
+def _get_network(address: str) -> str:
+    """Return an address as limits count it. One host can use a whole /64 network of IPv6."""
+    if ":" not in address:
+        return address
+    packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    return (packed if packed.startswith(IPV4_MAPPED) else packed[:8]).hex()
 
 
 def _file_headers(begin: int, end: int, size: int) -> Dict[str, str]:

@@ -18,7 +18,7 @@ from tests.zac.support.zone import ADDRESS, Zone
 from wire import metadata, records
 from wire.messages import CONTENT_SATELLITE, ReplicationRequest
 from wire.metadata import ActivationNotice, RecoveryNotices, sha256
-from zac.content.listener import Listener
+from zac.content.listener import CONNECTIONS_PER_ADDRESS, Listener
 from zac.host import files
 from zac.host.home import Home
 from zac.host.host import Host
@@ -140,6 +140,23 @@ def test_slow_connections_of_one_address_do_not_close_the_port(
     assert get(depot, "/contact")[0] == 200
     for line in slow:
         line.close()
+
+
+@pytest.mark.parametrize(
+    ("addresses", "accepted"),
+    [
+        ("2001:db8:1:2::%x", CONNECTIONS_PER_ADDRESS),
+        ("fe80::%x%%eth0", CONNECTIONS_PER_ADDRESS),
+        ("::ffff:192.0.2.%d", CONNECTIONS_PER_ADDRESS + 1),
+        ("192.0.2.%d", CONNECTIONS_PER_ADDRESS + 1),
+    ],
+)
+def test_all_addresses_of_an_ipv6_network_share_one_limit(
+    depot: Listener, addresses: str, accepted: int
+) -> None:
+    clients = [(addresses % number, 1, 0, 0) for number in range(1, CONNECTIONS_PER_ADDRESS + 2)]
+    assert [depot.verify_request(None, one) for one in clients].count(True) == accepted
+    assert depot.verify_request(None, ("2001:db8:1:3::1", 1, 0, 0)), "another network"
 
 
 def test_there_are_no_notices_before_an_activation(depot: Listener) -> None:
