@@ -37,6 +37,12 @@ def _is_in(address: Any, trusted: Sequence[Network]) -> bool:
     return any(address in network for network in trusted)
 
 
+def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
+    """Return True if the address of a client is that of a trusted proxy."""
+    address = _address(peer)
+    return address is not None and _is_in(address, trusted)
+
+
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(text.strip())
@@ -57,7 +63,6 @@ class ClientAddressMiddleware:
             peer = request.META.get("REMOTE_ADDR", "")
             forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
             request.META["REMOTE_ADDR"] = client_address(peer, forwarded, trusted)
-            address = _address(peer)
-            if address is None or not _is_in(address, trusted):
+            if not is_trusted(peer, trusted):
                 request.META.pop("HTTP_X_FORWARDED_PROTO", None)
         return self.get_response(request)

@@ -16,7 +16,9 @@ from tempfile import SpooledTemporaryFile, TemporaryFile
 from typing import IO, Any
 
 from asgiref.wsgi import WsgiToAsgiInstance
+from django.conf import settings
 
+from console.requests import proxies
 from console.requests.networks import get_network
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,8 @@ class Gateway:
     def __init__(self, application: Any, threads: int) -> None:
         self._application, self._threads = application, threads
         self._reading: Counter[str] = Counter()
+        self.active: set[tuple[str, int]] = set()
+        """Addresses and ports of the clients whose requests are being served."""
         self._pool: Executor | None = None
         self._files: Executor | None = None
 
@@ -84,6 +88,8 @@ class Gateway:
         """Serve one request. A client cannot cause an exception."""
         if scope["type"] != "http":
             return
+        peer = _get_peer(scope)
+        self.active.add(peer)
         try:
             with SpooledTemporaryFile(max_size=SPOOL_BYTES) as body:
                 await self._read(scope, receive, body)
@@ -92,6 +98,8 @@ class Gateway:
             await _send_text(send, error.status, error.text)
         except (_Disconnected, TimeoutError):
             log.debug("connection closed during a request")
+        finally:
+            self.active.discard(peer)
 
     async def _read(self, scope: Message, receive: Receive, body: IO[bytes]) -> None:
         """Read the whole body into a file and rewind it, or raise _Rejected."""
@@ -101,7 +109,7 @@ class Gateway:
             raise _Rejected(413, "The request body is too large. Nothing was changed.")
         if not length and _header(scope, b"transfer-encoding") is None:
             return
-        address = get_network(str((scope.get("client") or ("",))[0]))
+        address = get_network(_get_client_address(scope))
         if self._reading[address] >= BODIES_PER_ADDRESS or self._reading.total() >= BODIES:
             raise _Rejected(429, "Too many requests from this address. Nothing was changed.")
         self._reading[address] += 1
@@ -194,6 +202,17 @@ class _Response:
 
 def _header(scope: Message, name: bytes) -> bytes | None:
     return next((value for key, value in scope["headers"] if key.lower() == name), None)
+
+
+def _get_peer(scope: Message) -> tuple[str, int]:
+    """Return the address and the port of the client as a socket does. Granian's port is a text."""
+    host, port = scope.get("client") or ("", 0)
+    return str(host), int(port)
+
+
+def _get_client_address(scope: Message) -> str:
+    forwarded = (_header(scope, b"x-forwarded-for") or b"").decode("latin1")
+    return proxies.client_address(_get_peer(scope)[0], forwarded, settings.TRUSTED_PROXIES)
 
 
 def _content_length(scope: Message) -> int | None:

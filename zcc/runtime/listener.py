@@ -19,7 +19,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from granian.http import HTTP1Settings
 from granian.server.mp import MPServer
 
 from console.requests import logs
+from console.requests.networks import get_network
+from console.requests.proxies import Network, is_trusted
 from zcc.runtime import environment, processes
 from zcc.runtime.gateway import Gateway
 
@@ -47,6 +50,10 @@ POLL_SECONDS = 0.1
 FIRST_POLL_SECONDS = 0.5
 BACKLOG = 1024
 MAX_CONNECTIONS = 512
+# If more connections than this are open, idle ones of addresses with too many are closed.
+BUSY_CONNECTIONS = 256
+CONNECTIONS_PER_ADDRESS = 64
+IDLE_SECONDS, LIMIT_SECONDS = 0.5, 0.25
 # Time for the first request on connections that a worker accepted before it stopped accepting, and
 # time for requests to finish after that.
 DRAIN_SECONDS = 1.0
@@ -180,6 +187,8 @@ def build_loader(parent: int, address: tuple[str, int], application: Any) -> Cal
     def load() -> Any:
         processes.end_with_parent(parent)
         signal.signal(STOP_ACCEPTING, lambda *_: stop_accepting(address))
+        limiter = ConnectionLimiter(address[1], application.active, settings.TRUSTED_PROXIES)
+        threading.Thread(target=limiter.run, daemon=True).start()
         return application
 
     return load
@@ -195,12 +204,58 @@ def stop_accepting(address: tuple[str, int]) -> None:
     unused.bind("")
     unused.listen(1)
     unused.settimeout(0)
-    for descriptor in [int(path.name) for path in Path("/dev/fd").iterdir()]:
-        with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as found:
-            listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-            if listens and found.getsockname()[:2] == address:
-                os.dup2(unused.fileno(), descriptor)
+    for descriptor, found in processes.list_sockets(address[1]):
+        listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        if listens and found.getsockname()[:2] == address:
+            os.dup2(unused.fileno(), descriptor)
     unused.close()
+
+
+class ConnectionLimiter:
+    """Closes idle connections of addresses that keep many of them open.
+
+    Granian accepts no connection while MAX_CONNECTIONS are open, and waits 20 seconds for the head
+    of a request. So one host could close the port for all others. A connection with a request is
+    never closed, because many devices can have the same address. Trusted proxies are not limited.
+    """
+
+    def __init__(self, port: int, active: Collection[Any], trusted: Sequence[Network]) -> None:
+        self._port, self._active, self._trusted = port, active, trusted
+        self._opened: dict[Any, float] = {}
+
+    def run(self) -> None:
+        """Limit connections as long as this process runs."""
+        while True:
+            time.sleep(LIMIT_SECONDS)
+            self.limit()
+
+    def limit(self) -> int:
+        """Close idle connections if there are too many, and return their number."""
+        now = time.monotonic()
+        opened: dict[Any, float] = {}
+        networks: dict[str, list[Any]] = defaultdict(list)
+        for _descriptor, found in processes.list_sockets(self._port):
+            with suppress(OSError):
+                peer = found.getpeername()[:2]
+                opened[peer] = self._opened.get(peer, now)
+                networks[get_network(peer[0])].append(peer)
+        self._opened = opened
+        if len(opened) <= BUSY_CONNECTIONS:
+            return 0
+        surplus: set[Any] = set()
+        for network, peers in networks.items():
+            if not is_trusted(network, self._trusted):
+                idle = [peer for peer in peers if self._is_idle(peer, now)]
+                idle.sort(key=lambda peer: opened[peer])
+                surplus.update(idle[: max(0, len(peers) - CONNECTIONS_PER_ADDRESS)])
+        for _descriptor, found in processes.list_sockets(self._port) if surplus else ():
+            with suppress(OSError):
+                if found.getpeername()[:2] in surplus:
+                    found.shutdown(socket.SHUT_RDWR)
+        return len(surplus)
+
+    def _is_idle(self, peer: Any, now: float) -> bool:
+        return peer not in self._active and now - self._opened[peer] >= IDLE_SECONDS
 
 
 def main() -> None:

@@ -9,9 +9,11 @@ import ctypes
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -96,3 +98,21 @@ def rotate_log(log: Path) -> None:
         if older.exists():
             older.replace(log.with_name(f"{log.name}.{number + 1}"))
     log.replace(log.with_name(f"{log.name}.1"))
+
+
+def list_sockets(port: int) -> Iterator[tuple[int, socket.socket]]:
+    """Yield the descriptors of this process that are bound to a port, each with its socket."""
+    for descriptor in [int(path.name) for path in Path("/dev/fd").iterdir()]:
+        # Another thread can close it in the meantime.
+        with suppress(OSError), _open_socket(descriptor) as found:
+            if found.getsockname()[1:2] == (port,):
+                yield descriptor, found
+
+
+def _open_socket(descriptor: int) -> socket.socket:
+    copy = os.dup(descriptor)
+    try:
+        return socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
@@ -144,6 +145,35 @@ def test_one_address_has_a_limited_number_of_bodies_and_others_go_through(monkey
     assert other == 200
     assert attackers.count(429) == 3
     assert attackers.count(408) == gateway.BODIES_PER_ADDRESS
+
+
+def test_clients_of_a_trusted_proxy_have_limits_of_their_own(monkeypatch, settings):
+    settings.TRUSTED_PROXIES = [ipaddress.ip_network("127.0.0.9/32")]
+    monkeypatch.setattr(gateway, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(gateway, "BODIES_PER_ADDRESS", 1)
+
+    async def send() -> int | None:
+        app = Gateway(Echo(), 1)
+        stalled, other = Client([], stalls=True), Client(body(b"abc"))
+        request = scope(9, (b"x-forwarded-for", b"192.0.2.1"))
+        task = asyncio.create_task(app(request, stalled.receive, stalled.send))
+        await asyncio.sleep(0.05)
+        request = scope(3, (b"x-forwarded-for", b"192.0.2.2"))
+        await app(request, other.receive, other.send)
+        await task
+        return other.status
+
+    assert asyncio.run(send()) == 200
+
+
+def test_a_request_is_active_until_its_response_was_sent():
+    seen: list[Any] = []
+    app = Gateway(lambda *_: seen.append(set(app.active)) or [b""], 1)
+    client = Client(body(b"abc"))
+    request = {**scope(3), "client": ("127.0.0.9", "5000")}
+    asyncio.run(app(request, client.receive, client.send))
+    assert seen == [{("127.0.0.9", 5000)}]
+    assert app.active == set()
 
 
 def test_a_header_with_an_underscore_does_not_reach_the_application():
