@@ -25,6 +25,7 @@ from certificates.agents.endpoints import (
 from certificates.issuance import requests
 from certificates.models import Authority
 from console.requests.networks import get_network
+from devices.identity import zone_keys
 from devices.models import Device, Zone
 from devices.registration import registration, throttle
 from faults import Forbidden, NotFound, Unauthenticated
@@ -46,7 +47,7 @@ def zone(request: HttpRequest) -> HttpResponse:
             time=timezone.now().timestamp(),
             ca_pem=authority.root_pem,
             ca_sha256=authority.sha256,
-            zone_pub=row.public_key,
+            zone_pub=zone_keys.get_public_zone_key(row),
         )
     )
 

@@ -57,7 +57,7 @@ def build_identity_statement(
         trust_version=trust_list.get_trust_list(zone, now=now).version,
     )
     signed = keyring.sign_without_entry(metadata.IDENTITY_STATEMENT, json_codec.dump(payload))
-    return messages.HelloResponse(zone_pub=zone.public_key, statement=signed)
+    return messages.HelloResponse(zone_pub=zone_keys.get_public_zone_key(zone), statement=signed)
 
 
 def assign_pending_work(device: Device) -> None:
@@ -89,7 +89,7 @@ def build_register_response(device: Device, *, now: datetime) -> messages.Regist
         epoch=device.credential_epoch,
         trust_epoch=zone.epoch,
         zone=str(zone.guid),
-        zone_pub=zone.public_key,
+        zone_pub=zone_keys.get_public_zone_key(zone),
         time=now.timestamp(),
         approved=device.state == "registered",
         trust=roots.build_trust(),

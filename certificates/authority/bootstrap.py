@@ -5,6 +5,7 @@ See: manual 1.2, 1.2.1
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -29,6 +30,7 @@ from pki import keys
 from pki.certificates import details, issuance
 from pki.chains import chains as chains_chain
 from pki.formats import csr
+from pki.protection import zone_key
 from wire import messages
 from wire.authentication import derive_secret
 
@@ -74,7 +76,8 @@ def create_zone(
         raise Conflict(_("This database already contains a zone. Nothing was changed."))
     requests.check_key_length(request.key_length)
     requests.check_years(request.years)
-    signing_key, public, master = zone_keys.create_zone_secrets()
+    signing_key, public = zone_key.generate_zone_key()
+    master = secrets.token_bytes(32)
     with transaction.atomic():
         zone = Zone.objects.create(name=request.name, public_key=public, **settings)
         device = _create_first_server(server, now)

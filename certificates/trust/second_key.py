@@ -95,7 +95,7 @@ def _add_signature(document: SystemUpdate | TrustNotice) -> bool:
     known = _lock(document).get_envelope()
     zone = Zone.objects.get_zone()
     try:
-        payload = known.verify(PublicKeys(zone.public_key), known.payload_type)
+        payload = known.verify(PublicKeys(zone_keys.get_public_zone_key(zone)), known.payload_type)
     except NotSigned:
         return False
     if known.payload_type == ACTIVATION_NOTICE:

@@ -15,7 +15,7 @@ import hmac
 import json
 import logging
 import os
-from functools import cached_property
+from contextlib import suppress
 from pathlib import Path
 
 from faults import Fault
@@ -53,6 +53,7 @@ class KeyPin:
         self._home = home
         self._path = home / FILE_NAME
         self._found = False
+        self._zone_public_key = ""
 
     @property
     def exists(self) -> bool:
@@ -66,14 +67,14 @@ class KeyPin:
         except FileNotFoundError:
             return ""
 
-    @cached_property
+    @property
     def zone_public_key(self) -> str:
         """Return the public zone key that the agent of this server trusts, "" if unknown."""
-        try:
-            identity = json.loads((self._home / "device.json").read_text())
-            return str(identity.get("zone_pub", ""))
-        except (OSError, ValueError):
-            return ""
+        if not self._zone_public_key:
+            with suppress(OSError, ValueError):
+                identity = json.loads((self._home / "device.json").read_text())
+                self._zone_public_key = str(identity.get("zone_pub", ""))
+        return self._zone_public_key
 
     def accepts(self, master: bytes) -> bool:
         """Return True if this is the pinned zone master key, or if there is no pin yet."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import secrets
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -280,20 +279,19 @@ def get_keyring() -> Keyring:
 clear_cache: Callable[[], None] = _get_keyring.cache_clear
 
 
-def create_zone_secrets() -> tuple[str, str, bytes]:
-    """Create the secrets of a new zone.
+def get_public_zone_key(zone: Zone) -> str:
+    """Return the public zone key (Base64).
 
-    Returns the private and the public zone key (Base64) and the zone master key.
+    It is the one that the agent of this server trusts, because SQL could change the row (D-209).
     """
-    private, public = protection_zone_key.generate_zone_key()
-    return private, public, secrets.token_bytes(32)
+    return get_keyring().pin.zone_public_key or zone.public_key
 
 
 def get_public_key(zone: Zone) -> bytes:
     """Return the public zone key as 32 bytes."""
-    return base64.b64decode(zone.public_key)
+    return base64.b64decode(get_public_zone_key(zone))
 
 
 def get_public_keys(zone: Zone) -> PublicKeys:
     """Return the keys that must have signed the documents for devices of the zone."""
-    return PublicKeys(zone.public_key, zone.second_public_key)
+    return PublicKeys(get_public_zone_key(zone), zone.second_public_key)

@@ -41,8 +41,9 @@ class Acceptance(Record):
 
 def get_branch(zone: Zone) -> int:
     """Return the number of the current branch, 0 before the first acceptance."""
+    public_key = zone_keys.get_public_zone_key(zone)
     for row in LossAcceptance.objects.all()[:MAX_READ]:
-        if _read_branch(row.envelope, str(zone.guid), zone.public_key) == row.branch:
+        if _read_branch(row.envelope, str(zone.guid), public_key) == row.branch:
             return row.branch
         log.error("Acceptance %s of lost audit entries is not signed with the zone key", row.branch)
     return 0

@@ -15,6 +15,7 @@ from ninja import Router, Schema
 from pydantic import AfterValidator, Field, create_model
 
 from console.rest.api import RequestBody, require
+from devices.identity import zone_keys
 from devices.models import Zone
 from devices.zone import settings
 from devices.zone.settings import SETTINGS, Setting
@@ -48,6 +49,10 @@ class _ZoneOut(Schema):
     ready_percent: int
     ready_days: int
     time_zone: str
+
+    @staticmethod
+    def resolve_public_key(zone: Zone) -> str:
+        return zone_keys.get_public_zone_key(zone)
 
 
 _DEPRECATED = {setting.old_name: setting.name for setting in SETTINGS if setting.old_name}

@@ -21,8 +21,11 @@ from audit.models import (
 )
 from audit.rows import alarms
 from console.models import ApiToken
-from devices.models import Device, Role
+from devices.identity import zone_keys
+from devices.models import Device, Role, Zone
 from faults import Conflict, NotFound
+
+ZONE = Zone._meta.label
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,14 @@ class FoundRow:
 
 
 def find_altered(*, every_device: bool = True) -> Iterator[FoundRow]:
-    """Yield the rows without a valid MAC. Managed devices are many, and optional."""
+    """Yield the rows without a valid MAC. Managed devices are many, and optional.
+
+    The row of the zone has no MAC. It is altered if its public key is not the one that this server
+    knows (D-209).
+    """
+    zone = Zone.objects.first()
+    if zone is not None and not _is_authentic_zone(zone):
+        yield FoundRow(ZONE, str(zone.pk), zone.name)
     for model in list_authenticated_models():
         if model._meta.label == account_macs.MAC:
             continue
@@ -47,6 +57,10 @@ def find_altered(*, every_device: bool = True) -> Iterator[FoundRow]:
                 yield FoundRow(model._meta.label, str(row.pk), str(row))
     for label, key, name in account_macs.find_altered():
         yield FoundRow(label, str(key), name)
+
+
+def _is_authentic_zone(zone: Zone) -> bool:
+    return zone.public_key == zone_keys.get_public_zone_key(zone)
 
 
 def check_rows(*, every_device: bool = True) -> int:
@@ -61,7 +75,9 @@ def check_rows(*, every_device: bool = True) -> int:
 def accept(label: str, key: str, *, reason: str) -> None:
     """Accept a row as it is now: it gets a valid MAC, and the alarm ends."""
     _lock(label, key, reason)
-    if label == account_macs.ACCOUNT:
+    if label == ZONE:
+        _check_zone()
+    elif label == account_macs.ACCOUNT:
         if not User.objects.filter(pk=key).exists():
             _raise_missing()
         account_macs.stamp(int(key))
@@ -83,6 +99,8 @@ def remove(label: str, key: str, *, reason: str) -> None:
     If the row no longer exists, only the alarm ends.
     """
     _lock(label, key, reason)
+    if label == ZONE:
+        raise Conflict(_("The zone is not deleted. Nothing was changed."))
     if label == account_macs.ACCOUNT:
         if User.objects.filter(pk=key).exists():
             raise Conflict(
@@ -96,6 +114,17 @@ def remove(label: str, key: str, *, reason: str) -> None:
         if row is not None:
             row.delete()
     _end_alarm("remove-row", label, key, reason)
+
+
+def _check_zone() -> None:
+    """Raise Conflict while the row of the zone contains another public key."""
+    zone = Zone.objects.get_zone()
+    if not _is_authentic_zone(zone):
+        raise Conflict(
+            _("The public zone key cannot be replaced. Nothing was changed."),
+            action=_("Set the column public_key of the table devices_zone to %(key)s.")
+            % {"key": zone_keys.get_public_zone_key(zone)},
+        )
 
 
 def _lock(label: str, key: str, reason: str) -> None:

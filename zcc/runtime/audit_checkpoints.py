@@ -187,9 +187,8 @@ def read_checkpoint(source: Path, zone: Zone) -> SignedCheckpoint:
         raise Unavailable(f"Cannot read {source}: {error.strerror}.") from error
     try:
         envelope = json_codec.load(Envelope, data)
-        checkpoint = json_codec.load(
-            SignedCheckpoint, envelope.verify(PublicKeys(zone.public_key), PAYLOAD_TYPE)
-        )
+        keys = PublicKeys(zone_keys.get_public_zone_key(zone))
+        checkpoint = json_codec.load(SignedCheckpoint, envelope.verify(keys, PAYLOAD_TYPE))
     except (Fault, ValueError) as error:
         raise InvalidCheckpoint(f"{source} is damaged or not signed with the zone key.") from error
     if checkpoint.zone != str(zone.guid):

@@ -20,6 +20,7 @@ from audit.models import Entry
 from certificates.operations.presentation.actions import get_operation
 from certificates.progress import report as reports
 from console.pages import tables
+from devices.identity import zone_keys
 from devices.middleware import ZoneRequest
 from devices.models import Role
 from systemupdates.updates.states import ERRORS, AssignmentState
@@ -46,6 +47,7 @@ def report(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "devices": [_describe_device(row) for row in made.devices],
         "history": build_rows(history.order_by("seq")),
         "signed": signed,
+        "public_key": zone_keys.get_public_zone_key(request.zone),
         "digest": hashlib.sha256(base64.b64decode(signed.payload)).hexdigest(),
     }
     return render(request, "certificates/report.html", context)

@@ -5,16 +5,19 @@ See: D-170
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from administrators.models import Administrator, Policies, SetupLink
 from administrators.protection import account_macs
-from audit.models import AlteredRow, Entry, RowAltered
+from audit.models import AlteredRow, Entry, LossAcceptance, RowAltered
 from audit.rows import alarms
 from certificates.authority import key_jobs, key_operations, vault_keys
 from certificates.models import (
@@ -37,13 +40,16 @@ from devices.identity import zone_keys
 from devices.models import Device, RegistrationKey, ZoneKey
 from devices.registration import keys as registration_keys
 from devices.registration import registration
+from devices.witnesses import acceptance as acceptances
 from notifications.delivery import events
 from notifications.models import Delivery, Target
-from pki.protection import sealing
+from pki.protection import sealing, zone_key
 from pki.protection import second_key as key_functions
+from systemupdates.models import serialize_envelope
+from tests.certificates.operations.test_remint_ca import prepared
 from tests.support import clients, factories
 from tests.zcc.rows import sql
-from wire import messages
+from wire import envelope, json_codec, messages, metadata
 from zcc.rows import checks
 
 PHRASE = "a long enough passphrase of the thief"
@@ -374,6 +380,70 @@ def test_the_second_zone_key_cannot_be_replaced(zone):
         with pytest.raises(zone_keys.ReplacedZoneKey):
             second_key.introduce(now=timezone.now())
     assert zone.zone.second_public_key == ""
+
+
+@pytest.fixture
+def thief(zone):
+    """The private zone key of an attacker, whose public part is in the row of the zone."""
+    identity = {"id": str(zone.first.id), "zone_pub": zone.zone.public_key}
+    (zone.home / "device.json").write_text(json.dumps(identity))
+    zone_keys.clear_cache()
+    private, public = zone_key.generate_zone_key()
+    sql.change(zone.zone, public_key=public, second_public_key="")
+    return private
+
+
+def sign_as(private, payload_type, data):
+    """Sign a document with the zone key of the attacker."""
+    encoded = envelope.pre_authentication_encoding(payload_type, data)
+    return envelope.build_envelope(payload_type, data, zone_key.sign(private, encoded))
+
+
+def test_the_public_zone_key_cannot_be_replaced(zone, thief):
+    known = zone_keys.get_keyring().pin.zone_public_key
+    assert zone.zone.public_key != known
+    assert (
+        json.loads(clients.log_in(factories.admin()).get("/zac/v1/zone").content)["zone_pub"]
+        == known
+    )
+    key = registration_keys.create_registration_key(
+        zone_keys.get_public_key(zone.zone),
+        label="pc",
+        role=messages.MANAGED,
+        uses=1,
+        approves=False,
+        expires_at=None,
+    )
+    assert key.is_for_zone(base64.b64decode(known))
+    assert checks.check_rows() == 1
+    row = f"devices.Zone:{zone.zone.pk}"
+    assert altered() == {row}
+    for option, message in (("--accept", known), ("--remove", "not deleted")):
+        with pytest.raises(CommandError, match=re.escape(message)):
+            call_command("check_rows", option, row, "--reason", "why")
+    sql.change(zone.zone, public_key=known)
+    call_command("check_rows", "--accept", row, "--reason", "restored")
+    assert altered() == set()
+
+
+def test_an_acceptance_of_lost_entries_that_an_attacker_signed_has_no_effect(zone, thief):
+    document = acceptances.Acceptance(str(zone.zone.guid), 1, 0, "0" * 64, "expected")
+    signed = sign_as(thief, acceptances.PAYLOAD_TYPE, json_codec.dump(document))
+    LossAcceptance.objects.create(branch=1, envelope=json_codec.dump(signed).decode())
+    assert acceptances.get_branch(zone.zone) == 0
+
+
+def test_the_zone_keys_sign_no_document_that_an_attacker_signed(zone, thief):
+    """Otherwise, devices would trust the root in it."""
+    update = prepared().update
+    data = base64.b64decode(update.get_envelope().payload)
+    update.envelope = serialize_envelope(sign_as(thief, metadata.MANIFEST, data))
+    update.save()
+    for _run in range(2):
+        second_key.introduce(now=timezone.now())
+    assert zone.zone.second_public_key
+    update.refresh_from_db()
+    assert update.get_envelope().second_signature == ""
 
 
 def test_a_server_that_joins_accepts_only_keys_that_the_zone_signed(zone, tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from devices.identity import zone_keys
 from devices.models import Zone
 from faults import Fault
 from wire import json_codec, metadata
@@ -27,7 +28,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         try:
             envelope = json_codec.load(Envelope, options["file"].read_bytes())
-            key = options["key"] or Zone.objects.get_zone().public_key
+            key = options["key"] or zone_keys.get_public_zone_key(Zone.objects.get_zone())
             report = json.loads(envelope.verify(PublicKeys(key), metadata.REPORT))
         except (Fault, OSError, ValueError) as error:
             raise CommandError(str(error), returncode=1) from error
