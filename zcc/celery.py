@@ -41,6 +41,11 @@ app.conf.beat_schedule = {
         "schedule": 10.0,
         "options": {"expires": 20, "ignore_result": True},
     },
+    "run-backups": {
+        "task": "zcc.tasks.run_backups",
+        "schedule": 60.0,
+        "options": {"expires": 50, "ignore_result": True},
+    },
     "publish-agents": {
         "task": "zcc.tasks.publish_agents",
         "schedule": 10.0,

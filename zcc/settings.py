@@ -243,6 +243,11 @@ PKCS11_TOKEN = env.text("ZCC_PKCS11_TOKEN", "zcc")
 PKCS11_PIN_FILE = env.file_path("ZCC_PKCS11_PIN_FILE")
 # The worker takes the CA key out of this server only after manage.py confirm_job (D-172).
 CONFIRM_KEY_JOBS = env.flag("ZCC_CONFIRM_KEY_JOBS", default=False)
+# The worker creates backups if it has both: a directory, and the public key for which backups are
+# encrypted (D-196).
+BACKUP_DIRECTORY = env.file_path("ZCC_BACKUP_DIRECTORY")
+BACKUP_RECIPIENT = env.text("ZCC_BACKUP_RECIPIENT")
+BACKUP_KEEP = env.number("ZCC_BACKUP_KEEP", 14, minimum=1, maximum=10_000)
 
 LANGUAGE_CODE = "en"
 USE_TZ = True

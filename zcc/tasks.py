@@ -8,12 +8,13 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
+from certificates.backup import drill
 from certificates.issuance import integrity
 from certificates.monitoring import workers
 from certificates.tasks import publisher
 from devices.identity import zone_keys
 from devices.models import Device, Zone
-from faults import Fault
+from faults import Conflict, Fault
 from systemupdates.downloads import agent_files
 from zcc.rows import checks, stamping
 from zcc.runtime import audit_checkpoints
@@ -72,6 +73,25 @@ def publish_agent() -> None:
         agent_files.publish_agent_files()
     except (Fault, OSError) as fault:
         log.error("Could not publish the agent: %s", fault)  # noqa: TRY400 - no bug
+
+
+@shared_task
+def run_backups() -> None:
+    """Let the worker of each Primary Server create backups and run drills if they are due."""
+    _enqueue_on_primary_servers(run_backup)
+
+
+@shared_task
+def run_backup() -> None:
+    """Create a backup of this server and run a drill, if they are due and configured."""
+    if not Zone.objects.exists():
+        return
+    try:
+        drill.run_if_due(now=timezone.now())
+    except Conflict:
+        log.info("A backup or a drill is in progress on this server.")
+    except (Fault, OSError) as fault:
+        log.error("Backup or drill failed: %s", fault)  # noqa: TRY400 - no bug
 
 
 def _enqueue_on_primary_servers(task: Any) -> None:

@@ -2,6 +2,7 @@
 
 from certificates.models.acceptance import HealthAcceptance
 from certificates.models.authority import Authority, CrossCertificate, IssuedCertificate
+from certificates.models.backup import BackupStatus
 from certificates.models.draft import Draft
 from certificates.models.duration import WorkDuration
 from certificates.models.job import VaultJob
@@ -11,6 +12,7 @@ from certificates.models.server import FutureCertificate, ServerCertificate
 __all__ = [
     "CA_KINDS",
     "Authority",
+    "BackupStatus",
     "CrossCertificate",
     "Draft",
     "FutureCertificate",

@@ -1,4 +1,4 @@
-"""Notifications about missing audit entries (D-135), and about altered rows (D-170)."""
+"""Notifications about missing audit entries (D-135), altered rows (D-170), and backups (D-197)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from typing import Any
 
 from audit.models import CheckpointMismatch, Entry
 from audit.rows import alarms
+from certificates.backup import status
 from devices.witnesses import mismatches
 from notifications.delivery import events
 from notifications.delivery.events import Event
 
 ACCEPTANCE = "accept-loss"
 ROW_ADVICE = "Run manage.py check_rows on a Primary Server. It lists the rows and what to do."
+BACKUP_ADVICE = (
+    "Correct the cause. Then run manage.py backup and manage.py prove_backup on this server."
+)
 ADVICE = "Run manage.py verify_audit on a Primary Server. It says what is missing and what to do."
 
 
@@ -64,3 +68,18 @@ def build_altered_row_events(entries: Iterable[Entry]) -> Iterable[Event]:
         facts = {"row": entry.subject, "name": entry.note, "at": entry.at.isoformat()}
         text = f"{title}.\n\n{ROW_ADVICE}"
         yield Event(events.ALTERED_ROW, get_key(entry), title, text, facts)
+
+
+def build_backup_events(entries: Iterable[Entry]) -> Iterable[Event]:
+    """Return an event for each new reason why a backup failed or cannot be restored."""
+    titles = {
+        status.BACKUP_FAILED: "The backup of %s failed",
+        status.NOT_PROVEN: "The last backup of %s cannot be restored",
+    }
+    for entry in entries:
+        if entry.action not in titles:
+            continue
+        title = titles[entry.action] % entry.there
+        facts = {"server": entry.there, "reason": entry.note, "at": entry.at.isoformat()}
+        text = f"{title}.\n\n{entry.note}\n\n{BACKUP_ADVICE}"
+        yield Event(events.BACKUP_FAILED, get_key(entry), title, text, facts)

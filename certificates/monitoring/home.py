@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from audit.models import AlteredRow
 from certificates.approvals import pending_requests
 from certificates.authority.views import PageStatus, get_page_status
+from certificates.backup import status as backup_status
 from certificates.issuance import names
 from certificates.models import Authority, FutureCertificate
 from certificates.monitoring import health, overview
@@ -89,6 +90,7 @@ def home(request: ZoneRequest) -> HttpResponse:
             *_get_unknown_root_items(),
         ],
         "decisions": status.decisions,
+        "backups": backup_status.summarize(),
         "results": results,
         "open_findings": sum(len(result.findings) for result in results),
         "months": overview.list_months(now),

@@ -14,6 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
+from certificates.backup.metrics import collect_backups
 from certificates.models import (
     Authority,
     FutureCertificate,
@@ -45,7 +46,8 @@ class ZoneCollector(Collector):
             _collect_components,
             _collect_queues,
             _collect_certificates,
-            _collect_backups,
+            _collect_ca_backups,
+            collect_backups,
             _collect_signing,
             _collect_operations,
             device_metrics.collect_devices,
@@ -130,7 +132,7 @@ def _collect_certificates(now: datetime) -> Iterable[Metric]:
     )
 
 
-def _collect_backups(now: datetime) -> Iterable[Metric]:
+def _collect_ca_backups(now: datetime) -> Iterable[Metric]:
     """Yield nothing about a CA whose key is not in the zone or cannot be exported."""
     current = Authority.objects.filter(state=AuthorityState.CURRENT).first()
     if current is None or not current.needs_backup:

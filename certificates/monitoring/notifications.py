@@ -17,6 +17,7 @@ from django.db import transaction
 from audit.models import Checkpoint, CheckpointMismatch, Entry
 from audit.rows import alarms
 from certificates.approvals import approvals
+from certificates.backup import status
 from certificates.issuance import expiry
 from certificates.models import Operation, VaultJob
 from certificates.monitoring import audit_events, decision_events, device_events
@@ -70,6 +71,7 @@ AUDIT_ACTIONS = (
     *("start", "move", unknown_roots.ACTION, *LOGIN_ACTIONS),
     *(
         audit_events.ACCEPTANCE,
+        *status.FAILURES,
         alarms.ACTION,
         *device_events.DECISIONS,
         *REQUESTED_ACTIONS,
@@ -112,6 +114,7 @@ def create_notifications(now: datetime) -> None:
         *device_events.build_unknown_root_events(entries),
         *audit_events.build_acceptance_events(entries),
         *audit_events.build_altered_row_events(entries),
+        *audit_events.build_backup_events(entries),
         *audit_events.build_mismatch_events(now=now),
     ):
         delivery.enqueue(event, now=now)

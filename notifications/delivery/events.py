@@ -23,6 +23,7 @@ UNKNOWN_ROOT = "device.unknown-root"
 LOGIN_FAILURES = "login.failures"
 AUDIT_LOG = "audit.entries-missing"
 ALTERED_ROW = "database.row-altered"
+BACKUP_FAILED = "backup.failed"
 TEST = "test"
 # In the order in which they are shown.
 EVENTS: dict[str, str | Promise] = {
@@ -42,6 +43,7 @@ EVENTS: dict[str, str | Promise] = {
     UNKNOWN_ROOT: _("Device trusts a root certificate that this zone never issued"),
     AUDIT_LOG: _("Audit entries missing or replaced, or such a loss accepted"),
     ALTERED_ROW: _("Record of a device, CA, or administrator changed in the database"),
+    BACKUP_FAILED: _("Backup of the zone failed, or cannot be restored"),
     LOGIN_FAILURES: _("Many failed logins or incorrect codes for an administrator"),
 }
 # Default events of a new target: those that need attention.
@@ -57,6 +59,7 @@ DEFAULT_EVENTS = (
     UNKNOWN_ROOT,
     AUDIT_LOG,
     ALTERED_ROW,
+    BACKUP_FAILED,
     LOGIN_FAILURES,
 )
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from audit.rows import alarms
 from certificates.models import HealthAcceptance
-from certificates.monitoring.checks import access_checks, zone_checks
+from certificates.monitoring.checks import access_checks, backup_checks, zone_checks
 from certificates.monitoring.checks.findings import Check, Result
 from devices.models import Zone
 from faults import NotFound
@@ -20,6 +20,8 @@ CHECKS = (
     ),
     Check("failed-updates", gettext_lazy("Updates on devices"), zone_checks.check_failed_updates),
     Check("ca-backup", gettext_lazy("Backup of the zone CA"), zone_checks.check_backup),
+    Check("zone-backup", gettext_lazy("Backup of the zone"), backup_checks.check_backups),
+    Check("restore", gettext_lazy("Proven restore"), backup_checks.check_proofs),
     Check(
         "primary-servers",
         gettext_lazy("Number of Primary Servers"),

@@ -13,7 +13,13 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
+from certificates.models import (
+    Authority,
+    BackupStatus,
+    FutureCertificate,
+    Operation,
+    ServerCertificate,
+)
 from certificates.monitoring.checks import registry
 from certificates.monitoring.checks.findings import Result
 from certificates.operations.states import FutureState, OperationState
@@ -212,7 +218,7 @@ def test_external_text_is_escaped(client, ca):
 
 # Home has one query for each kind of item that needs attention.
 @pytest.mark.parametrize(
-    ("path", "most"), [(PAGE, 25), ("/", 47), ("/devices/", 25), ("/system-updates/", 25)]
+    ("path", "most"), [(PAGE, 25), ("/", 50), ("/devices/", 25), ("/system-updates/", 25)]
 )
 def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
     client, ca, django_assert_max_num_queries, path, most
@@ -292,3 +298,14 @@ def test_a_page_is_compressed_and_small(client, ca):
     response = client.get(PAGE, headers={"Accept-Encoding": "gzip"})
     assert response.headers["Content-Encoding"] == "gzip"
     assert len(response.content) < 20 * 1024
+
+
+def test_home_shows_the_last_proven_restore(client, ca):
+    assert "No backups of the zone are scheduled." in text(client, "/")
+    now = factories.now()
+    BackupStatus.objects.create(server=ca.certificate_server, created_at=now)
+    assert "No backup has been restored in a drill yet." in text(client, "/")
+    BackupStatus.objects.update(proven_at=now - timedelta(days=2), drill_seconds=12.34)
+    page = text(client, "/")
+    assert "The restore took 12.3 seconds." in page
+    assert re.search(r"Last proven restore</small><b>.*2\sdays", page)

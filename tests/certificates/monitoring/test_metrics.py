@@ -12,7 +12,7 @@ import pytest
 import yaml
 from django.utils import timezone
 
-from certificates.models import Authority, VaultJob
+from certificates.models import Authority, BackupStatus, VaultJob
 from certificates.monitoring import device_metrics, health
 from certificates.operations.states import AuthorityState, JobState, OperationState
 from devices.models import Device
@@ -57,6 +57,8 @@ def everything(ca: Authority, monkeypatch: pytest.MonkeyPatch) -> Samples:
     health.record_heartbeat(now)
     factories.device("pc-1", root_sha256=ca.sha256)
     backup(ca, ended_at=now)
+    status = {"created_at": now, "drilled_at": now, "proven_at": now, "drill_seconds": 4}
+    BackupStatus.objects.create(server=ca.certificate_server, **status)
     factories.operation(ca, state=OperationState.BLOCKED)
     return read_metrics()
 
@@ -80,6 +82,23 @@ def test_the_age_of_the_last_backup_is_that_of_the_current_ca(ca: Authority) -> 
     Authority.objects.filter(pk=ca.pk).update(state=AuthorityState.GRACE)
     factories.authority(ca.certificate_server, name="NEW")
     assert read_metrics(now)["zcc_ca_has_backup"] == [({}, 0)]
+
+
+def test_the_ages_of_backups_and_drills_of_each_server(ca: Authority) -> None:
+    now = timezone.now()
+    names = ("age_seconds", "proven_age_seconds", "drill_succeeded", "restore_seconds")
+    assert all(read_metrics(now)[f"zcc_backup_{name}"] == [] for name in names)
+    row = BackupStatus.objects.create(server=ca.certificate_server, created_at=now - HOUR)
+    labels = {"server": ca.certificate_server.name}
+    assert read_metrics(now)["zcc_backup_age_seconds"] == [(labels, 3600)]
+    assert read_metrics(now)["zcc_backup_drill_succeeded"] == []
+    row.drilled_at, row.proven_at, row.drill_seconds = now, now - DAY, 4.5
+    row.save()
+    found = read_metrics(now)
+    values = [found[f"zcc_backup_{name}"] for name in names]
+    assert values == [[(labels, value)] for value in (3600, DAY.total_seconds(), 1, 4.5)]
+    BackupStatus.objects.update(drill_fault="damaged")
+    assert read_metrics(now)["zcc_backup_drill_succeeded"] == [(labels, 0)]
 
 
 @pytest.mark.parametrize("change", [{"kind": "external"}, {"sealed_key": "pkcs11:token=zone"}])

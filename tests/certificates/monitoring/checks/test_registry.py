@@ -11,7 +11,7 @@ from django.urls import resolve
 from django.utils import timezone
 
 from administrators.models import Administrator, SecondFactor
-from certificates.models import Authority, VaultJob
+from certificates.models import Authority, BackupStatus, VaultJob
 from certificates.monitoring import health
 from certificates.monitoring.checks import registry
 from certificates.operations.states import JobState
@@ -58,6 +58,42 @@ def test_a_ca_needs_a_backup_of_its_own(ca):
 def test_a_key_that_cannot_be_exported_needs_no_backup(ca, change):
     Authority.objects.update(**change)
     assert not find("ca-backup")
+
+
+def test_a_zone_without_backups_or_with_an_old_or_failed_one(ca):
+    now = timezone.now()
+    assert "No backups" in find("zone-backup")[0].text
+    row = BackupStatus.objects.create(server=ca.certificate_server, created_at=now)
+    assert not find("zone-backup")
+    BackupStatus.objects.update(created_at=now - timedelta(days=3))
+    assert "more than two days old" in find("zone-backup")[0].text
+    BackupStatus.objects.update(fault="The disk is full.")
+    finding = find("zone-backup")[0]
+    assert (finding.severity, finding.subject) == ("bad", str(row.pk))
+    assert "The disk is full." in finding.text
+    Device.objects.update(state="retired")
+    assert "No backups" in find("zone-backup")[0].text
+
+
+def test_backups_without_the_ca_key_are_not_enough(ca):
+    other = factories.server("ps-02")
+    BackupStatus.objects.create(server=other, created_at=timezone.now())
+    assert "No backup contains the CA key" in find("zone-backup")[0].text
+    Authority.objects.update(kind="external")
+    assert not find("zone-backup")
+
+
+def test_a_backup_must_have_been_restored_within_a_week(ca):
+    now = timezone.now()
+    assert not find("restore"), "without a backup, the other check has the finding"
+    BackupStatus.objects.create(server=ca.certificate_server, created_at=now)
+    assert "has been restored in a drill yet" in find("restore")[0].text
+    BackupStatus.objects.update(proven_at=now - timedelta(days=7))
+    assert not find("restore")
+    BackupStatus.objects.update(proven_at=now - timedelta(days=9))
+    assert "for a week" in find("restore")[0].text
+    BackupStatus.objects.update(drill_fault="The file is damaged.")
+    assert "cannot be restored. The file is damaged." in find("restore")[0].text
 
 
 def test_one_primary_server_is_not_enough(ca):
