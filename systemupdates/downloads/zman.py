@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from systemupdates.downloads.archive import ROOT, build_archive, read_sources
 
 PACKAGES = ("faults", "zman")
-REQUIREMENTS = ("httpx", "pyyaml", "rich", "shtab")
+REQUIREMENTS = ("pyyaml", "rich", "shtab", "urllib3")
 WHEEL_PATTERN = "zcc_zman-*.whl"
 NAME = "zman.pyz"
 STUB = b"#!/usr/bin/env python3\n"

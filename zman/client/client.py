@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 from uuid import uuid4
 
-import httpx
+from urllib3 import BaseHTTPResponse, PoolManager, make_headers
+from urllib3.exceptions import HTTPError
 
 from faults import Fault, Kind, NotFound, Unavailable
 from zman import VERSION
 from zman.cli.exit_codes import Bug, NotVerified
 from zman.cli.profiles import Connection
+from zman.client import proxies
 
-TIMEOUT = httpx.Timeout(60, connect=10)
 ATTEMPTS = 4
 PAUSE_SECONDS = 0.5
 PAGE_SIZE = 200
 FIRST_ERROR_STATUS = 300
+NOT_FOUND_STATUS = 404
 STATUS_KINDS = {
     400: Kind.INVALID,
     401: Kind.UNAUTHENTICATED,
     403: Kind.FORBIDDEN,
-    404: Kind.NOT_FOUND,
+    NOT_FOUND_STATUS: Kind.NOT_FOUND,
     409: Kind.CONFLICT,
     413: Kind.TOO_LARGE,
     422: Kind.INVALID,
@@ -39,9 +41,7 @@ UNAVAILABLE = (502, 503, 504)
 class Console:
     """The REST API of one console, called with an API token."""
 
-    def __init__(
-        self, connection: Connection, transport: httpx.BaseTransport | None = None
-    ) -> None:
+    def __init__(self, connection: Connection, pool: PoolManager | None = None) -> None:
         self._connection = connection
         try:
             trusted = ssl.create_default_context(
@@ -51,16 +51,11 @@ class Console:
             raise NotVerified(
                 f"{connection.ca_file} does not contain a valid certificate."
             ) from error
-        self._http = httpx.Client(
-            base_url=f"{connection.url}/api/v1/",
-            verify=trusted,
-            timeout=TIMEOUT,
-            transport=transport,
-            headers={
-                "Authorization": f"Bearer {connection.token}",
-                "User-Agent": f"zman/{VERSION}",
-            },
-        )
+        self._headers = {
+            "Authorization": f"Bearer {connection.token}",
+            **make_headers(accept_encoding="gzip", user_agent=f"zman/{VERSION}"),
+        }
+        self._pool = pool or proxies.open_pool(connection.url, trusted)
 
     def __enter__(self) -> Self:
         return self
@@ -71,16 +66,16 @@ class Console:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._http.close()
+        self._pool.clear()
 
     def get(self, path: str, **query: Any) -> Any:
         """Return the resource at a path. Empty query values are not sent."""
         given = {name: value for name, value in query.items() if value not in ("", None)}
-        return self._send("GET", path, params=given).json()
+        return self._send("GET", path, query=given).json()
 
     def get_file(self, path: str, **query: Any) -> bytes:
         """Return the content of a file at a path."""
-        return self._send("GET", path, params=query).content
+        return self._send("GET", path, query=query).data
 
     def iter_all(self, path: str, *, limit: int = 0, **query: Any) -> Iterator[dict[str, Any]]:
         """Yield the items of a list, at most `limit` unless that is 0."""
@@ -117,63 +112,78 @@ class Console:
     def upload(self, path: str, files: list[tuple[str, bytes]], **fields: str) -> Any:
         """Upload files as a multipart form."""
         parts = [("file", (name, data)) for name, data in files]
-        return self._send("POST", path, files=parts, data=fields).json()
+        return self._send("POST", path, fields=[*fields.items(), *parts]).json()
 
     def _send(
-        self, method: str, path: str, *, idempotent: bool = False, **request: Any
-    ) -> httpx.Response:
+        self,
+        method: str,
+        path: str,
+        *,
+        idempotent: bool = False,
+        query: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        **body: Any,
+    ) -> BaseHTTPResponse:
+        url = f"{self._connection.url}/api/v1/{path}"
+        if query:
+            url += f"?{urlencode(query, doseq=True)}"
         attempts = ATTEMPTS if idempotent or method == "GET" else 1
         for attempt in range(1, attempts + 1):
             try:
-                response = self._http.request(method, path, **request)
-            except httpx.HTTPError as error:
+                response = self._pool.request(
+                    method,
+                    url,
+                    headers={**self._headers, **(headers or {})},
+                    # A redirect would send the token to another address.
+                    redirect=False,
+                    retries=False,
+                    **body,
+                )
+            except HTTPError as error:
                 fault = self._connection_fault(error)
             else:
-                if response.status_code < FIRST_ERROR_STATUS:
+                if response.status < FIRST_ERROR_STATUS:
                     return response
-                fault = _read_problem(response)
+                fault = _read_problem(response, url)
             if attempt == attempts or type(fault) is not Unavailable:
                 raise fault
             time.sleep(PAUSE_SECONDS * 2**attempt)
         raise AssertionError
 
     def _connection_fault(self, error: Exception) -> Fault:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                trusted = self._connection.ca_file or "the system trust store"
-                return NotVerified(
-                    f"The certificate of {self._connection.url} could not be "
-                    f"verified with {trusted}: {cause.verify_message}. Nothing "
-                    "was sent.",
-                    action="Get the zone CA certificate through a trusted "
-                    "channel and specify it with --ca-file. If the zone "
-                    "CA has changed, you need the new certificate.",
+        cause: BaseException = error
+        while not isinstance(cause, ssl.SSLCertVerificationError):
+            inner = cause.__cause__ or cause.__context__
+            if inner is None:
+                return Unavailable(
+                    f"Cannot connect to {self._connection.url}: "
+                    f"{str(cause) or type(cause).__name__}.",
+                    action="Check the URL and make sure that the console is running.",
                 )
-            cause = cause.__cause__ or cause.__context__
-        return Unavailable(
-            f"Cannot connect to {self._connection.url}: {str(error) or type(error).__name__}.",
-            action="Check the URL and make sure that the console is running.",
+            cause = inner
+        return NotVerified(
+            f"The certificate of {self._connection.url} could not be verified with "
+            f"{self._connection.ca_file or 'the system trust store'}: {cause.verify_message}. "
+            "Nothing was sent.",
+            action="Get the zone CA certificate through a trusted channel and specify it with "
+            "--ca-file. If the zone CA has changed, you need the new certificate.",
         )
 
 
-def _read_problem(response: httpx.Response) -> Fault:
+def _read_problem(response: BaseHTTPResponse, url: str) -> Fault:
     """Return the fault of a problem response (RFC 9457)."""
     try:
         problem = response.json()
         detail, action = str(problem["detail"]), str(problem.get("action", ""))
         field = "".join(str(error["field"]) for error in problem.get("errors", [])[:1])
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
-        detail = (
-            f"{response.request.url} returned status {response.status_code} "
-            "without a valid API response."
-        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        detail = f"{url} returned status {response.status} without a valid API response."
         return Bug(detail, action="Check that the URL points to a console.")
-    if response.status_code in UNAVAILABLE:
+    if response.status in UNAVAILABLE:
         return Unavailable(detail, action=action)
-    if response.status_code >= FIRST_BUG_STATUS:
+    if response.status >= FIRST_BUG_STATUS:
         return Bug(detail, action=action)
-    fault = NotFound if response.status_code == httpx.codes.NOT_FOUND else Fault
+    fault = NotFound if response.status == NOT_FOUND_STATUS else Fault
     found = fault(detail, action=action, field=field)
-    found.kind = STATUS_KINDS.get(response.status_code, Kind.REFUSED)
+    found.kind = STATUS_KINDS.get(response.status, Kind.REFUSED)
     return found

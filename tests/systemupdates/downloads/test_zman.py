@@ -54,7 +54,7 @@ def test_the_zip_application_contains_what_a_connection_needs(dist: Path) -> Non
 
 def test_the_licenses_of_the_dependencies_are_included(dist: Path) -> None:
     names = zipfile.ZipFile(io.BytesIO((dist / zman.NAME).read_bytes())).namelist()
-    for name in ("httpx", "rich", "certifi", "PyYAML"):
+    for name in ("urllib3", "rich", "PyYAML"):
         folders = [one for one in names if one.lower().startswith(f"{name.lower()}-")]
         assert any("license" in one.lower() for one in folders), name
 

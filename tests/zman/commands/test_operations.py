@@ -261,7 +261,7 @@ def test_confirmation_is_required(shell, monkeypatch):
     from zman.client.client import Console
 
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    connect = partial(Console, transport=shell._transport)
+    connect = partial(Console, pool=shell._pool)
     assert main.main(["remint", "ca"], connect) == exit_codes.USAGE
     assert not Operation.objects.exists()
 
