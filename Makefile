@@ -11,7 +11,7 @@ WORKERS ?= 2
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help run test check lint types architecture templates sqlite postgresql scenarios bench \
-	setup setup-run tools packages clean
+	setup setup-run tools packages audit lowest newest release clean
 
 help:
 	@echo "make run        start a demo zone in the foreground (Ctrl-C stops it)"
@@ -19,6 +19,10 @@ help:
 	@echo "make check      run linters, type checks, import contracts, and template checks"
 	@echo "make scenarios  run the scenario and fault-injection tests"
 	@echo "make packages   build the packages of the agent and of zman in dist/"
+	@echo "make audit      report known vulnerabilities of the packages in uv.lock"
+	@echo "make lowest     run the fast tests with the lowest allowed versions of the packages"
+	@echo "make newest     run the fast tests with the newest allowed versions of the packages"
+	@echo "make release    build all files of a release in dist/, with SBOM and digests"
 	@echo "make bench      run the benchmarks and write bench/results.json"
 	@echo "make setup      install the packages from uv.lock into .venv"
 	@echo "make clean      delete the demo zone (var/)"
@@ -44,6 +48,7 @@ lint:
 	@# In addition to the security rules of ruff.
 	$(BIN)/bandit -q -c pyproject.toml -r $(PACKAGES)
 	git ls-files -z | xargs -0 $(BIN)/codespell
+	$(BIN)/deptry --no-ansi .
 	scripts/uv lock --check --quiet
 
 types:
@@ -80,6 +85,19 @@ bench: tools
 # The console offers the packages in dist/ at /zenworks-setup/.
 packages: setup
 	$(BIN)/python -m systemupdates.downloads.packages
+
+# Needs access to pypi.org, so it is not part of make test.
+audit:
+	@scripts/audit
+
+lowest: tools
+	@scripts/resolution lowest
+
+newest: tools
+	@scripts/resolution newest
+
+release: setup
+	@$(BIN)/python -m systemupdates.downloads.release
 
 clean:
 	rm -rf var

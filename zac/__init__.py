@@ -2,12 +2,12 @@
 
 import pkgutil
 
-RELEASE = "1.1.0"
+RELEASE = "1.0.0rc1"
 BUILD_FILE = "BUILD"
 
 
 def _get_version() -> str:
-    """Return the release and, in a zip application, its build: "1.1.0+0123456789ab"."""
+    """Return the release and, in a zip application, its build: "1.0.0+0123456789ab"."""
     try:
         build = pkgutil.get_data("zac", BUILD_FILE) or b""
     except OSError:  # a checkout

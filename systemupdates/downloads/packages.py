@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,8 @@ MAINTAINER = "Zone Control Center <zcc@example.com>"
 PROGRAM = "/usr/bin/zac"
 DESCRIPTIONS = ("nfpm.yaml", "nfpm-server.yaml")
 FORMATS = ("deb", "rpm")
+# Debian and RPM sort "~" before the end: 1.0.0~rc1 is older than 1.0.0.
+VERSION = re.sub(r"(?=(a|b|rc)\d)", "~", RELEASE)
 # The date in the packages, for a reproducible build.
 SOURCE_DATE = "315532800"
 COPYRIGHT = f"""\
@@ -43,7 +46,7 @@ License: {LICENSE}
 
 
 CHANGELOG = f"""\
-{{name}} ({RELEASE}-1) unstable; urgency=medium
+{{name}} ({VERSION}-1) unstable; urgency=medium
 
   * Release {RELEASE}. The changes are in CHANGELOG.md of the source code.
 
@@ -91,7 +94,7 @@ def _run_nfpm(description: str, kind: str, files: Path, folder: Path) -> None:
     if program is None:
         sys.exit("packages: nfpm was not found. No package was written. Run make setup.")
     variables = {
-        "ZCC_VERSION": RELEASE,
+        "ZCC_VERSION": VERSION,
         "ZCC_FILES": str(files),
         "ZCC_LICENSE": LICENSE,
         "ZCC_MAINTAINER": MAINTAINER,

@@ -16,7 +16,7 @@ from tests.browser import scenes
 from tests.browser.test_accessibility import check
 from tests.support import factories
 
-FILES = (agent.NAME, "zcc-agent_1.1.0_all.deb", "zcc-agent-1.1.0-1.noarch.rpm")
+FILES = (agent.NAME, "zcc-agent_1.0.0~rc1-1_all.deb", "zcc-agent-1.0.0~rc1-1.noarch.rpm")
 PAGE = "/devices/add/"
 
 
@@ -78,7 +78,7 @@ def test_a_key_is_created_and_the_device_appears(live_server, log_in):
     page.get_by_role("button", name="Create Key").click()
     expect(page.locator("#created-key")).to_be_visible()
     expect(page.locator("pre").nth(1)).to_have_text(
-        "sudo apt-get install -y ./zcc-agent_1.1.0_all.deb"
+        "sudo apt-get install -y ./zcc-agent_1.0.0~rc1-1_all.deb"
     )
     key = page.locator("#created-key code").inner_text()
     expect(page.locator("pre").nth(2)).to_contain_text(f"--key {key}")

@@ -16,8 +16,8 @@ from wire.metadata import sha256
 
 pytestmark = pytest.mark.django_db
 NAMES = (
-    *("zac.pyz", "zcc-agent_1.1.0_all.deb", "zcc-agent-server_1.1.0_all.deb"),
-    *("zcc-agent-1.1.0-1.noarch.rpm", "zcc-agent-server-1.1.0-1.noarch.rpm"),
+    *("zac.pyz", "zcc-agent_1.0.0~rc1-1_all.deb", "zcc-agent-server_1.0.0~rc1-1_all.deb"),
+    *("zcc-agent-1.0.0~rc1-1.noarch.rpm", "zcc-agent-server-1.0.0~rc1-1.noarch.rpm"),
 )
 FILES = [PublishedFile(name, sha256(name.encode()), "signature", 1) for name in NAMES]
 SOURCE = Source("https://10.0.0.1:8443", "a" * 64, FILES)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from systemupdates.downloads import agent, agent_files, packages
-from zac import RELEASE
+from systemupdates.downloads.packages import VERSION
 
-DEB, RPM = f"zcc-agent_{RELEASE}-1_all.deb", f"zcc-agent-{RELEASE}-1.noarch.rpm"
-SERVER_DEB = f"zcc-agent-server_{RELEASE}-1_all.deb"
+DEB, RPM = f"zcc-agent_{VERSION}-1_all.deb", f"zcc-agent-{VERSION}-1.noarch.rpm"
+SERVER_DEB = f"zcc-agent-server_{VERSION}-1_all.deb"
 UNIT = "usr/lib/systemd/system/zac.service"
 # The directory of keys is not readable for others, and there is no archive with a bug to close.
 ALLOWED_TAGS = {
@@ -99,7 +99,7 @@ def test_removal_keeps_the_identity_and_purge_deletes_it(installed: Path) -> Non
 def test_managed_devices_need_only_python(dist: Path) -> None:
     assert run("dpkg-deb", "-f", dist / DEB, "Depends") == "python3 (>= 3.8)\n"
     depends = run("dpkg-deb", "-f", dist / SERVER_DEB, "Depends")
-    assert f"zcc-agent (= {RELEASE}-1)" in depends
+    assert f"zcc-agent (= {VERSION}-1)" in depends
     assert "python3-cryptography (>= 43)" in depends
 
 
