@@ -10,7 +10,7 @@ WORKERS ?= 2
 # With bytecode files, the processes of a test zone start with 16 s instead of 40 s of CPU time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help run test check lint types architecture templates sqlite postgresql scenarios bench \
+.PHONY: help run test check lint types architecture templates sqlite postgresql pooled scenarios bench \
 	setup setup-run tools packages audit lowest newest release clean
 
 help:
@@ -36,7 +36,7 @@ setup-run:
 run: setup-run
 	@exec $(BIN)/python -m zcc.runtime.launcher
 
-test: check sqlite postgresql
+test: check sqlite postgresql pooled
 
 check: setup lint types architecture templates
 
@@ -75,6 +75,13 @@ postgresql: tools
 		tests/certificates tests/systemupdates tests/administrators tests/notifications tests/devices tests/audit tests/console tests/zcc \
 		--ignore tests/zcc/runtime/test_database_file.py \
 		--ignore tests/console/access --ignore tests/console/requests
+
+# Tests that keep a cursor or lock rows, through PgBouncer with transaction pooling.
+pooled: tools
+	ZCC_TEST_DATABASE=pgbouncer $(PYTEST) -n $(WORKERS) -m "not long and not scenario and not browser" \
+		tests/audit tests/zcc/rows tests/devices/registration tests/certificates/authority \
+		tests/certificates/issuance tests/certificates/progress tests/certificates/operations \
+		tests/systemupdates/assignments tests/administrators/login
 
 scenarios: tools
 	$(PYTEST) -v -n $(WORKERS) --dist worksteal -m "scenario or long"

@@ -114,6 +114,8 @@ DATABASES = {
         conn_max_age=60,
         # Detect connections that a restart of the database has closed.
         conn_health_checks=True,
+        # With transaction pooling, each transaction can use another connection.
+        disable_server_side_cursors=env.flag("ZCC_DATABASE_POOLED", default=False),
     )
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

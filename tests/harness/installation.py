@@ -83,7 +83,7 @@ class Data:
         place = Path(stack.enter_context(postgres_folder()))
         password = (self.secrets / "database_password").read_text()
         (place / "password").write_text(password)
-        account = postgres._account()
+        account = postgres.account()
         user: dict[str, Any] = {}
         if account is not None:
             for path in (place, place / "password"):

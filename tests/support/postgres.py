@@ -1,5 +1,7 @@
 """A PostgreSQL cluster for the test session: ZCC_TEST_DATABASE=postgresql pytest ...
 
+With ZCC_TEST_DATABASE=pgbouncer, tests reach it through PgBouncer with transaction pooling.
+
 It lives in a temporary folder, is reached by a Unix socket in there, does not flush to the disk,
 and goes with the session, even when that is killed. The session's workers share it.
 """
@@ -20,17 +22,19 @@ from typing import Any
 
 import dj_database_url
 
+from tests.support import pgbouncer
 from zcc.runtime import processes
 
 WANTED = "ZCC_TEST_DATABASE"
 RUNNING = "ZCC_TEST_POSTGRESQL_FOLDER"
+POOLED = "pgbouncer"
 QUICK = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "jit=off"]
 LOCAL = ["listen_addresses=", "max_connections=60", "log_min_messages=warning"]
 
 
 def wanted() -> bool:
     """Return True if the tests run on PostgreSQL."""
-    return os.environ.get(WANTED, "").startswith("postgres")
+    return os.environ.get(WANTED, "").startswith(("postgres", POOLED))
 
 
 def database() -> Any:
@@ -38,25 +42,32 @@ def database() -> Any:
     url = os.environ[WANTED]
     if "://" in url:
         return dj_database_url.parse(url)
-    folder = os.environ.get(RUNNING) or start()
-    return {
+    folder = os.environ.get(RUNNING)
+    if folder is None:
+        folder = start()
+        if url == POOLED:
+            pgbouncer.start(Path(folder), account())
+    found = {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": "zcc",
         "USER": "zcc",
         "HOST": folder,
     }
+    # As ZCC_DATABASE_POOLED does.
+    pooled = {"PORT": pgbouncer.PORT, "DISABLE_SERVER_SIDE_CURSORS": True}
+    return {**found, **pooled} if url == POOLED else found
 
 
 def start() -> str:
     """Start a cluster; returns the folder of its socket."""
     folder = Path(tempfile.mkdtemp(prefix="zcc-postgresql-"))
-    account = _account()
-    if account is not None:
-        os.chown(folder, account.pw_uid, account.pw_gid)
+    owner = account()
+    if owner is not None:
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
     # The server refuses to run as root, so root lends it another account.
     user: dict[str, Any] = {}
-    if account is not None:
-        user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    if owner is not None:
+        user = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
     data, log = folder / "data", folder / "log"
     made = subprocess.run(
         [_program("initdb"), "-D", data, "-U", "zcc", "-A", "trust", "-E", "UTF8", "--no-sync"],
@@ -106,7 +117,8 @@ def _stop(server: subprocess.Popen[bytes], folder: Path, owner: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _account() -> pwd.struct_passwd | None:
+def account() -> pwd.struct_passwd | None:
+    """Return the account that a server runs with if the tests run as root, else None."""
     if os.getuid() != 0:
         return None
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
