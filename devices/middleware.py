@@ -59,11 +59,12 @@ def get_actor(request: Any, name: str = "") -> Actor:
     address = request.META.get("REMOTE_ADDR", "")
     if name:
         return Actor(name, address)
+    user, subject = request.user.get_username(), f"auth.User:{request.user.pk}"
     token = getattr(request, "token", None)
     if token is not None:
-        return Actor(request.user.get_username(), address, f"token {token.pk}: {token.name}"[:64])
+        return Actor(user, address, f"token {token.pk}: {token.name}"[:64], subject)
     key = (request.session.session_key or "").encode()
-    return Actor(request.user.get_username(), address, hashlib.sha256(key).hexdigest())
+    return Actor(user, address, hashlib.sha256(key).hexdigest(), subject)
 
 
 def _get_time_zone(request: Any) -> ZoneInfo:

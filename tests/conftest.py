@@ -81,11 +81,13 @@ def _ledger_can_be_emptied() -> Iterator[None]:
     flush = cases._fixture_teardown
 
     def flush_without_guard(case: Any) -> None:
+        _run(append_only.object_removal_statements(connection.vendor))
         _run(append_only.removal_statements(connection.vendor))
         try:
             flush(case)
         finally:
             _run(append_only.install_statements(connection.vendor))
+            _run(append_only.object_install_statements(connection.vendor))
 
     cases._fixture_teardown = flush_without_guard
     yield

@@ -103,6 +103,7 @@ TEMPLATES = [
                 "django.templatetags.static",
                 "django.contrib.humanize.templatetags.humanize",
                 "console.templatetags.console",
+                "audit.templatetags.audit",
             ],
         },
     }

@@ -13,11 +13,13 @@ class Actor:
     """The user, device, or process that performs an action, and its address.
 
     `session` is a digest, never the session key. For an API token it is the number and name.
+    `subject` is the user as a subject of audit entries, so that their entries name the user, too.
     """
 
     name: str
     address: str = ""
     session: str = ""
+    subject: str = ""
 
 
 SYSTEM = Actor("system")

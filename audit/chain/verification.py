@@ -51,7 +51,8 @@ def verify_chain(seq: int = 0, digest: str = "") -> VerificationResult:
 
 
 def _list_entries() -> Iterator[Entry]:
-    return Entry.objects.order_by("seq").iterator(chunk_size=CHUNK_SIZE)
+    found = Entry.objects.order_by("seq").prefetch_related("objects_named")
+    return found.iterator(chunk_size=CHUNK_SIZE)
 
 
 def _check_entry(entry: Entry, last: int, previous: str) -> str:
@@ -61,7 +62,10 @@ def _check_entry(entry: Entry, last: int, previous: str) -> str:
         return "has an unexpected sequence number"
     if entry.previous != previous:
         return "does not match the hash of the previous entry"
-    return "" if entry.digest == entry.compute_digest() else "was modified"
+    if entry.digest != entry.compute_digest():
+        return "was modified"
+    listed = {row.subject: row.name for row in entry.objects_named.all()}
+    return "" if listed == (entry.names or {}) else "is not listed by the objects that it names"
 
 
 def _check_end(last: int, digest: str, saved_seq: int) -> Finding | None:

@@ -8,6 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
 
+from audit.entries.subjects import describe_entry
 from audit.entries.tables import Filter
 from audit.models import Entry
 from console.rest.api import Page, Paging, Text, Timestamp, get_by_number, paginate, require
@@ -19,8 +20,9 @@ RIGHT = "ledger.view_entry"
 class EntryOut(Schema):
     """An entry of the audit log.
 
-    `here` and `there` are the states before and after. `previous` is the digest of the previous
-    entry.
+    `here` and `there` are the states before and after. `names` are the names of the subject and of
+    related objects when the entry was recorded, by subject. `previous` is the digest of the
+    previous entry.
     """
 
     seq: int
@@ -35,8 +37,15 @@ class EntryOut(Schema):
     there: str
     note: str
     detail: Any
+    names: dict[str, str] | None
+    sentence: str
     previous: str
     digest: str
+
+    @staticmethod
+    def resolve_sentence(entry: Entry) -> str:
+        """Return the entry as a sentence with the stored names."""
+        return describe_entry(entry).sentence
 
 
 class EntryFilter(Schema):
@@ -45,6 +54,7 @@ class EntryFilter(Schema):
     q: Text = ""
     actor: Text = ""
     action: Text = ""
+    kind: Text = ""
     subject: Text = ""
     since: Timestamp | None = None
     until: Timestamp | None = None

@@ -1,71 +1,72 @@
-"""The subjects of audit entries in words.
+"""Audit entries in words: sentences, links, and states.
 
-An entry stores the model and the key of its subject, which are part of its hash and never change.
-The console shows the kind and the name of the object, and the labels of its states.
+Names are those that the entry stores. Entries of version 0.1 store none: for them, the current
+name is shown, or the key of an object that was deleted.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
-from django.apps import apps
-from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
+from django.core.exceptions import FieldDoesNotExist
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from audit.chain.kinds import KINDS, USER, find_names, get_model
+from audit.entries.changes import Change, list_changes
+from audit.entries.sentences import get_sentence
 from audit.models import Entry
 
-
-class Kind(NamedTuple):
-    """A kind of object: its label, and the field that contains its name."""
-
-    label: str | Promise
-    name: str = ""
-
-
-# This package does not import the models, because their packages import it.
-KINDS = {
-    "auth.User": Kind(_("Administrator"), "username"),
-    "certificates.Authority": Kind(_("CA"), "subject"),
-    "certificates.HealthAcceptance": Kind(_("Health checks")),
-    "certificates.FutureCertificate": Kind(_("New certificate of"), "device__name"),
-    "certificates.Operation": Kind(_("Operation"), "name"),
-    "certificates.VaultJob": Kind(_("CA key operation on"), "server__name"),
-    "console.ApiToken": Kind(_("API token"), "name"),
-    "devices.Device": Kind(_("Device"), "name"),
-    "devices.RegistrationKey": Kind(_("Registration key"), "label"),
-    "devices.Zone": Kind(_("Zone"), "name"),
-    "notifications.Delivery": Kind(_("Notification"), "title"),
-    "notifications.Target": Kind(_("Notification target"), "name"),
-    "people.Policies": Kind(_("Account rules")),
-    "people.Rules": Kind(_("Account rules")),
-    "systemupdates.Assignment": Kind(_("Update of"), "device__name"),
-    "systemupdates.Replica": Kind(_("Content on"), "server__name"),
-    "systemupdates.Stage": Kind(_("Deployment stage"), "name"),
-    "systemupdates.SystemUpdate": Kind(_("System update"), "name"),
-}
 DOCUMENTS = {
-    "activated": _("Signed trust notice (activation)"),
-    "cancel": _("Signed trust notice (cancellation)"),
-    "go": _("Activation order"),
-    "manifest": _("Content of a system update"),
-    "report": _("Report of an operation"),
-    "retire": _("Signed trust notice (retirement)"),
-    "rollback": _("Signed trust notice (rollback)"),
-    "statement": _("Identity statement of a server"),
+    "activated": gettext_lazy("Signed trust notice (activation)"),
+    "cancel": gettext_lazy("Signed trust notice (cancellation)"),
+    "go": gettext_lazy("Activation order"),
+    "manifest": gettext_lazy("Content of a system update"),
+    "report": gettext_lazy("Report of an operation"),
+    "retire": gettext_lazy("Signed trust notice (retirement)"),
+    "rollback": gettext_lazy("Signed trust notice (rollback)"),
+    "statement": gettext_lazy("Identity statement of a server"),
 }
 DOCUMENT_PREFIX, DOCUMENT_SUFFIX = "application/vnd.zcc.", "+json"
+SYSTEM = "system"
+
+
+@dataclass(frozen=True)
+class NamedObject:
+    """An object that an entry names. `url` is "" if it has no page or no longer exists."""
+
+    subject: str
+    name: str
+    url: str = ""
+
+    @property
+    def label(self) -> str:
+        """Return the kind and the name."""
+        return _describe(self.subject, self.name)
+
+    @property
+    def phrase(self) -> str:
+        """Return the kind and the name as part of a sentence."""
+        kind = KINDS.get(self.subject.partition(":")[0])
+        return self.label if kind is None else str(kind.phrase).format(name=self.name).strip()
 
 
 @dataclass(frozen=True)
 class EntryRow:
-    """An entry with its subject and its states in words."""
+    """An entry in words: its subject, and the other objects that it names."""
 
     entry: Entry
-    subject: str
+    about: NamedObject
+    others: list[NamedObject] = field(default_factory=list)
+
+    @property
+    def subject(self) -> str:
+        """Return the subject in words."""
+        return self.about.label
 
     @property
     def before(self) -> str:
@@ -77,38 +78,96 @@ class EntryRow:
         """Return the label of the state after."""
         return describe_state(self.entry.subject, self.entry.there)
 
+    @property
+    def changes(self) -> list[Change]:
+        """Return the values before and after."""
+        return list_changes(self.entry.detail)
+
+    @property
+    def sentence(self) -> str:
+        """Return what happened as a sentence."""
+        return self._get_template().format(**self._get_words(), subject=self.about.phrase)
+
+    @property
+    def linked_sentence(self) -> str:
+        """Return the sentence as HTML, with links to the objects that still exist."""
+        words = self._get_words()
+        user = next((one for one in self.others if one.subject.startswith(f"{USER}:")), None)
+        if user is not None and user.name == self.entry.actor:
+            words["actor"] = _link(user.name, user.url)
+        subject = _link(self.about.phrase, self.about.url)
+        return format_html(self._get_template(), **words, subject=subject)
+
+    def _get_template(self) -> str:
+        return get_sentence(self.entry.action, has_before=bool(self.entry.here))
+
+    def _get_words(self) -> dict[str, Any]:
+        actor = self.entry.actor
+        if actor == SYSTEM:
+            actor = _("The system")
+        elif actor.startswith("device "):
+            actor = f"D{actor[1:]}"
+        return {"actor": actor, "before": self.before or "—", "after": self.after or "—"}
+
 
 def build_rows(entries: Iterable[Entry]) -> list[EntryRow]:
-    """Return the entries with their subjects and states in words."""
+    """Return the entries in words. Uses one query for each kind of object."""
     found = list(entries)
-    subjects = describe_subjects(found)
-    return [EntryRow(entry, subjects[entry.subject]) for entry in found]
+    subjects = {key for entry in found for key in (entry.subject, *(entry.names or {}))}
+    current = find_names(subjects, with_related=False)
+    return [_build_row(entry, current) for entry in found]
 
 
-def describe_subjects(entries: Iterable[Entry]) -> dict[str, str]:
-    """Return the text for each subject of the entries. Uses one query for each kind of object."""
-    subjects = {entry.subject for entry in entries}
-    keys: dict[str, dict[str, str]] = defaultdict(dict)
-    for subject in subjects:
-        label, _colon, key = subject.partition(":")
-        if label in KINDS and key:
-            keys[label][subject] = key
-    names: dict[str, str] = {}
-    for label, wanted in keys.items():
-        names |= _get_names(label, wanted)
-    return {subject: _describe(subject, names.get(subject, "")) for subject in subjects}
+def describe_entry(entry: Entry) -> EntryRow:
+    """Return an entry in words with the stored names only, without links and queries."""
+    return _build_row(entry, {})
 
 
 def describe_state(subject: str, state: str) -> str:
     """Return the label of a state of a subject, or the state if it has no label."""
-    model = _get_model(subject.partition(":")[0])
+    model = get_model(subject.partition(":")[0])
     if model is None:
         return state
     try:
-        field: Any = model._meta.get_field("state")
+        known: Any = model._meta.get_field("state")
     except FieldDoesNotExist:
         return state
-    return str(dict(field.flatchoices).get(state, state))
+    return str(dict(known.flatchoices).get(state, state))
+
+
+def get_url(subject: str) -> str:
+    """Return the URL of the page of an object, or "" if it has none."""
+    label, _colon, key = subject.partition(":")
+    kind = KINDS.get(label)
+    if kind is None or not kind.view:
+        return ""
+    try:
+        return reverse(kind.view, args=() if kind.is_listed else (key,))
+    except NoReverseMatch:
+        return ""
+
+
+def _build_row(entry: Entry, current: dict[str, str]) -> EntryRow:
+    stored = entry.names or {}
+    objects = {
+        key: NamedObject(key, name, get_url(key) if _exists(key, current) else "")
+        for key, name in stored.items()
+    }
+    about = objects.pop(entry.subject, None) or _build_unnamed(entry.subject, current)
+    return EntryRow(entry, about, list(objects.values()))
+
+
+def _build_unnamed(subject: str, current: dict[str, str]) -> NamedObject:
+    """Return a subject without a stored name, with its current name or its key."""
+    label, _colon, key = subject.partition(":")
+    kind = KINDS.get(label)
+    name = current.get(subject, key if kind is not None and kind.name else "")
+    return NamedObject(subject, name, get_url(subject) if _exists(subject, current) else "")
+
+
+def _exists(subject: str, current: dict[str, str]) -> bool:
+    kind = KINDS.get(subject.partition(":")[0])
+    return kind is not None and (not kind.name or subject in current)
 
 
 def _describe(subject: str, name: str) -> str:
@@ -119,31 +178,5 @@ def _describe(subject: str, name: str) -> str:
     return str(DOCUMENTS.get(inner, subject))
 
 
-def _get_names(label: str, wanted: dict[str, str]) -> dict[str, str]:
-    """Return the names by subject; the name of an object that was deleted is its key."""
-    model, field = _get_model(label), KINDS[label].name
-    if model is None or not field:
-        return {}
-    keys = {subject: _parse_key(model, text) for subject, text in wanted.items()}
-    known = [key for key in keys.values() if key is not None]
-    rows = dict(model.objects.filter(pk__in=known).values_list("pk", field))
-    return {
-        subject: str(rows.get(key) or wanted[subject])
-        for subject, key in keys.items()
-        if key is not None
-    }
-
-
-def _get_model(label: str) -> Any:
-    """Return the model, or None if it is not described or was renamed."""
-    try:
-        return apps.get_model(label) if label in KINDS else None
-    except LookupError:
-        return None
-
-
-def _parse_key(model: Any, text: str) -> Any:
-    try:
-        return model._meta.pk.to_python(text)
-    except ValidationError:
-        return None
+def _link(text: str, url: str) -> str:
+    return format_html('<a href="{}">{}</a>', url, text) if url else text

@@ -17,6 +17,7 @@ from audit.models.entries import (
     escape_invisible,
     from_timestamp,
 )
+from audit.models.objects import EntryObject
 from audit.models.stateful import (
     StatefulModel,
     StatefulQuerySet,
@@ -33,6 +34,7 @@ __all__ = [
     "Entry",
     "EntryCount",
     "EntryLimit",
+    "EntryObject",
     "LossAcceptance",
     "RowAltered",
     "StatefulModel",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, ClassVar, Self
@@ -15,6 +16,8 @@ from django.utils import timezone
 
 from audit.chain import actor
 from audit.chain.action_labels import get_label
+from audit.chain.kinds import find_names
+from audit.models.objects import EntryObject
 
 GENESIS_DIGEST = "0" * 64
 # The log cannot be shortened. So a device or an address adds at most this number of entries of one
@@ -51,7 +54,8 @@ class EntryQuerySet(models.QuerySet["Entry"]):
     def record(self, action: str, subject: str, **values: Any) -> Entry:
         """Append an entry in the transaction of the action: neither is saved without the other.
 
-        `values` can contain here, there, note, and detail (a JSON object without secrets).
+        `values` can contain here, there, note, and detail (a JSON object without secrets). `about`
+        are the subjects of further objects that the entry names.
         """
         return self.append(self.lock_checkpoint(), action, subject, **values)
 
@@ -86,9 +90,20 @@ class EntryQuerySet(models.QuerySet["Entry"]):
         self.append(checkpoint or self.lock_checkpoint(), action, subject, **values)
         return True
 
-    def append(self, checkpoint: Checkpoint, action: str, subject: str, **values: Any) -> Entry:
+    def append(
+        self,
+        checkpoint: Checkpoint,
+        action: str,
+        subject: str,
+        *,
+        about: Iterable[str] = (),
+        **values: Any,
+    ) -> Entry:
         """Append an entry after the checkpoint that this transaction has locked; see `record`."""
         by = actor.current()
+        names = find_names([subject, *about])
+        if by.subject:
+            names[by.subject] = by.name
         texts = {"action": action, "subject": subject, "actor": by.name, **values}
         entry = Entry(
             seq=checkpoint.seq + 1,
@@ -96,10 +111,15 @@ class EntryQuerySet(models.QuerySet["Entry"]):
             address=by.address,
             session=by.session,
             previous=checkpoint.digest,
+            names=escape_invisible(names),
             **{name: escape_invisible(value) for name, value in texts.items()},
         )
         entry.digest = entry.compute_digest()
         entry.save(force_insert=True)
+        EntryObject.objects.bulk_create(
+            EntryObject(entry=entry, subject=key, name=escape_invisible(name))
+            for key, name in names.items()
+        )
         Checkpoint.objects.filter(pk=1).update(seq=entry.seq, digest=entry.digest)
         return entry
 
@@ -121,6 +141,11 @@ class Entry(models.Model):
     there = models.CharField(max_length=32, blank=True)
     note = models.TextField(blank=True)
     detail = models.JSONField(default=dict)
+    names = models.JSONField(null=True)
+    """The names of the subject and of related objects at that time, by subject.
+
+    None in entries of version 0.1.
+    """
     previous = models.CharField(max_length=64)
     digest = models.CharField(max_length=64)
 
@@ -128,6 +153,7 @@ class Entry(models.Model):
 
     class Meta:
         ordering: ClassVar = ["seq"]
+        indexes: ClassVar = [models.Index(fields=["actor", "seq"], name="entry_actor")]
 
     def __str__(self) -> str:
         return f"{self.seq} {self.action} {self.subject}"
@@ -140,6 +166,8 @@ class Entry(models.Model):
     def compute_digest(self) -> str:
         """Return the SHA-256 of this entry, which includes the digest of the previous entry."""
         values = {name: getattr(self, name) for name in HASHED_FIELDS}
+        if self.names is not None:
+            values["names"] = self.names
         values["at"] = self.at.astimezone(UTC).isoformat()
         text = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

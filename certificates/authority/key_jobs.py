@@ -126,6 +126,7 @@ class KeyChange:
             f"certificates.Authority:{self.authority.pk}",
             here=before.name[:32] if before else "",
             there=self.server.name[:32],
+            about=[f"devices.Device:{one.pk}" for one in (before, self.server) if one],
         )
 
 

@@ -183,6 +183,7 @@ def save_job(job: VaultJob) -> VaultJob:
     Entry.objects.record(
         f"ask-{job.kind}",
         f"certificates.Authority:{job.authority_id}",
+        about=[f"certificates.VaultJob:{job.pk}"],
         there=job.state,
         note=f"on {job.server.name}" + (f" to {job.target.name}" if job.target else ""),
     )

@@ -151,6 +151,12 @@ TOPICS = (
                 "log can be detected. To verify the log, run verify_audit."
             ),
             _(
+                "An entry keeps the names that objects had when it was recorded. "
+                "The pages of devices, the zone CA, and administrators show "
+                "their last entries. Exports contain all entries that match the "
+                "filter."
+            ),
+            _(
                 "Servers and devices keep the digest of the last entry that they "
                 "know, so removed entries are detected, too. The Home page and a "
                 "notification report them. If you have restored an older "

@@ -86,6 +86,7 @@ def record_changes(operation: Operation, futures: Iterable[FutureCertificate]) -
         Entry.objects.record(
             "certificate-names",
             f"certificates.Operation:{operation.pk}",
+            about=[f"devices.Device:{future.device_id}" for future in futures],
             note=operation.name,
             detail={"servers": len(detail), "names": dict(list(detail.items())[:MAX_RECORDED])},
         )

@@ -92,6 +92,7 @@ def sign_batch(authority: Authority, *, now: datetime) -> int:
                 "issue",
                 f"certificates.Authority:{authority.pk}",
                 note=f"server certificates: {len(signed)}",
+                about=[f"devices.Device:{UUID(str(outcome.intent.device))}" for outcome in signed],
                 detail={"serials": [f"{outcome.intent.serial:x}" for outcome in signed]},
             )
         WorkDuration.objects.add(WorkDuration.SIGNING, len(signed), time.perf_counter() - began)

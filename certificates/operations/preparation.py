@@ -264,6 +264,7 @@ def _create_cross_certificate(*, issuer: Authority, subject: Authority, now: dat
         Entry.objects.record(
             "bridge",
             f"certificates.Authority:{issuer.pk}",
+            about=[f"certificates.Authority:{subject.pk}"],
             note=f"{subject.subject} by {issuer.subject}",
             detail={"serial": row.serial, "sha256": facts.digest},
         )

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
@@ -20,7 +21,7 @@ from django_htmx.middleware import HtmxDetails
 from console.pages.errors import STATUS
 from faults import Fault, Forbidden, Kind
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 STATUS_OF_FORM = "fault_status"
 
 
@@ -83,7 +84,7 @@ def require_right(right: str, label: str) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         @functools.wraps(view)
-        def checked(request: Request, **kwargs: Any) -> HttpResponse:
+        def checked(request: Request, **kwargs: Any) -> HttpResponseBase:
             if not request.user.has_perm(right):
                 raise missing_right(label)
             return view(request, **kwargs)

@@ -6,16 +6,18 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.paginator import Page, Paginator
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse, QueryDict
+from django.http.response import HttpResponseBase
 from django.utils.functional import Promise
 
 PAGE_SIZES = (5, 10, 25, 50, 100)
 DEFAULT_SIZE = 25
 MAX_SEARCH = 200
+R = TypeVar("R", bound=HttpResponseBase)
 
 
 @dataclass(frozen=True)
@@ -90,19 +92,20 @@ def csv_download(name: str, heading: Iterable[str], rows: Iterable[Iterable[Any]
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(heading)
-    writer.writerows([_escape_formula(cell) for cell in row] for row in rows)
+    writer.writerows([escape_formula(cell) for cell in row] for row in rows)
     response = HttpResponse("\ufeff" + text.getvalue(), content_type="text/csv; charset=utf-8")
     return as_attachment(response, name)
 
 
-def as_attachment(response: HttpResponse, name: str) -> HttpResponse:
+def as_attachment(response: R, name: str) -> R:
     """Mark a response as a download that must not be cached."""
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def _escape_formula(cell: Any) -> str:
+def escape_formula(cell: Any) -> str:
+    """Return a cell as text that a spreadsheet does not run as a formula."""
     text = "" if cell is None else str(cell)
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 

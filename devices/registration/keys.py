@@ -66,7 +66,7 @@ def create_registration_key(
     """
     limits = check_limits(limits, role=role, approves=approves)
     key = registration_key.create(public_key)
-    RegistrationKey.objects.create(
+    row = RegistrationKey.objects.create(
         label=label,
         digest=_hash(key.secret),
         role=role,
@@ -82,6 +82,7 @@ def create_registration_key(
     Entry.objects.record(
         "registration-key",
         f"role:{role}",
+        about=[f"devices.RegistrationKey:{row.pk}"],
         note=label,
         detail={"approves": approves, **asdict(limits)},
     )
