@@ -91,6 +91,14 @@ KINDS = {
         is_listed=True,
     ),
     "devices.Zone": Kind(_("Zone"), _("zone {name}"), "name", (), "zone:settings", is_listed=True),
+    "ledger.SyslogServer": Kind(
+        _("Syslog server"),
+        _("syslog server {name}"),
+        "host",
+        (),
+        "audit:forwarding",
+        is_listed=True,
+    ),
     "notifications.Delivery": Kind(
         _("Notification"), _("notification {name}"), "title", (), "notifications:delivery"
     ),

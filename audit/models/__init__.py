@@ -22,6 +22,7 @@ from audit.models.stateful import (
     StatefulModel,
     StatefulQuerySet,
 )
+from audit.models.syslog import SyslogServer
 from audit.models.witnesses import CheckpointMismatch, LossAcceptance
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "RowAltered",
     "StatefulModel",
     "StatefulQuerySet",
+    "SyslogServer",
     "escape_invisible",
     "from_timestamp",
     "list_authenticated_models",

@@ -142,7 +142,7 @@ TOPICS = (
         ),
     ),
     Topic(
-        ("audit:audit", "audit:entry", "administrators:tokens"),
+        ("audit:audit", "audit:entry", "audit:forwarding", "administrators:tokens"),
         _("Audit and Messages, API Tokens"),
         (
             _(
@@ -166,6 +166,12 @@ TOPICS = (
                 "A device or an address adds at most 20 entries of one kind in a "
                 "day. When the day is over, one entry contains the number of "
                 "further events."
+            ),
+            _(
+                "Audit Log Forwarding sends each entry to a syslog server over "
+                "TLS. While the server is not available, entries are kept and "
+                "sent later. Send Test Message shows whether the server can "
+                "receive entries."
             ),
             _(
                 "Scripts and monitoring systems use API tokens. A token cannot "

@@ -10,7 +10,9 @@ from django.utils import timezone
 
 from audit.chain import omissions
 from audit.chain.states import InvalidTransition
+from audit.forwarding import forwarding
 from audit.rows import alarms
+from audit.tasks import forward_entries
 from certificates.approvals import approvals, confirmations
 from certificates.authority import key_jobs, key_operations, key_store
 from certificates.issuance import renewal, requests, signing
@@ -111,3 +113,5 @@ def _schedule_notifications(now: datetime) -> None:
         publisher.enqueue(create_notifications, queue=publisher.SHARED_QUEUE)
     for pk in delivery.list_due(now):
         publisher.enqueue(send_notification, str(pk), queue=publisher.SHARED_QUEUE)
+    if forwarding.is_due(now):
+        publisher.enqueue(forward_entries, queue=publisher.SHARED_QUEUE, only_if_empty=True)

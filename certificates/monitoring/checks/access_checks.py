@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from administrators.models import Administrator, roles_of
+from audit.models import SyslogServer
 from certificates.monitoring.checks.findings import BAD, MAX_FINDINGS, WARNING, Finding
 from devices.models import RegistrationKey, Zone
 from notifications.channels import mail
@@ -20,6 +21,7 @@ from notifications.models import Delivery, DeliveryState, Target
 
 CA_RIGHT = "certificates.certificate_authority"
 FAILED_DELIVERY_AGE = timedelta(days=1)
+FORWARDING_GRACE = timedelta(minutes=10)
 
 
 def check_notifications(zone: Zone, now: datetime) -> Iterator[Finding]:
@@ -63,6 +65,22 @@ def check_deliveries(zone: Zone, now: datetime) -> Iterator[Finding]:
         text % {"count": intcomma(count), "name": last.target.name},
         _("Open the notification to read the reason, and correct the target."),
         f"{reverse('notifications:list')}?state=failed",
+    )
+
+
+def check_forwarding(zone: Zone, now: datetime) -> Iterator[Finding]:
+    """Find a syslog server that does not receive the audit log."""
+    server = SyslogServer.objects.get_server()
+    if server is None or server.failed_since is None:
+        return
+    if now - server.failed_since < FORWARDING_GRACE:
+        return
+    yield Finding(
+        WARNING,
+        _("The syslog server %s does not receive audit entries.") % server,
+        _("Open Audit Log Forwarding to read the reason. Entries are kept and sent later."),
+        reverse("audit:forwarding"),
+        subject=str(server),
     )
 
 

@@ -31,6 +31,11 @@ CHECKS = (
     Check("notifications", gettext_lazy("Notification targets"), access_checks.check_notifications),
     Check("deliveries", gettext_lazy("Delivery of notifications"), access_checks.check_deliveries),
     Check(
+        "audit-forwarding",
+        gettext_lazy("Forwarding of the audit log"),
+        access_checks.check_forwarding,
+    ),
+    Check(
         "super-administrators",
         gettext_lazy("Number of Super Administrators"),
         access_checks.check_super_administrators,

@@ -164,6 +164,9 @@ MATRIX = {
     "api:openapi-view": ((), {"GET": "", "POST": None}),
     "audit:audit": ((), {"GET": AUDIT, "POST": None}),
     "audit:entry": (("entry",), {"GET": AUDIT, "POST": None}),
+    "audit:forwarding": ((), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
+    "audit:test_forwarding": ((), {"GET": None, "POST": CHANGE_ZONE}),
+    "audit:stop_forwarding": ((), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
     "administrators:tokens": ((), {"GET": "", "POST": ""}),
     "administrators:revoke_token": (("token",), {"GET": None, "POST": ""}),
 }

@@ -11,6 +11,7 @@ from django.urls import resolve
 from django.utils import timezone
 
 from administrators.models import Administrator, SecondFactor
+from audit.models import SyslogServer
 from certificates.models import Authority, BackupStatus, VaultJob
 from certificates.monitoring import health
 from certificates.monitoring.checks import registry
@@ -100,6 +101,16 @@ def test_one_primary_server_is_not_enough(ca):
     assert find("primary-servers")
     factories.server("ps-02")
     assert not find("primary-servers")
+
+
+def test_a_syslog_server_that_receives_nothing_is_found(ca):
+    now = timezone.now()
+    server = SyslogServer.objects.create(pk=1, host="siem.acme.example", due_at=now)
+    assert not find("audit-forwarding")
+    SyslogServer.objects.update(failed_since=now - timedelta(minutes=9))
+    assert not find("audit-forwarding")
+    SyslogServer.objects.update(failed_since=now - timedelta(minutes=11))
+    assert str(server) in find("audit-forwarding")[0].text
 
 
 def test_a_full_disk_cannot_be_accepted(ca, monkeypatch):

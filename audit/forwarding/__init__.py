@@ -1,0 +1,1 @@
+"""Forwarding of the audit log to a syslog server."""
