@@ -7,6 +7,7 @@ from devices.inventory import action_views, views
 app_name = "devices"
 urlpatterns = [
     path("", views.devices, name="list"),
+    path("selected/", action_views.run_bulk_action, name="bulk"),
     path("<uuid:pk>/", views.device, name="device"),
     path("<uuid:pk>/settings/", views.settings, name="settings"),
     path("<uuid:pk>/settings/content/", views.content, name="content"),

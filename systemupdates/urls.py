@@ -3,7 +3,7 @@
 from django.urls import path
 
 from systemupdates.assignments import views as assignments_views
-from systemupdates.updates import action_views, list_views
+from systemupdates.updates import action_views, bulk_views, list_views
 from systemupdates.updates import views as updates_views
 
 app_name = "systemupdates"
@@ -15,6 +15,7 @@ urlpatterns = [
     path("stages/<int:pk>/remove/", assignments_views.remove, name="remove_stage"),
     path("stages/<int:pk>/move/", assignments_views.move, name="move_stage"),
     path("<uuid:pk>/devices/", updates_views.devices, name="devices"),
+    path("<uuid:pk>/devices/selected/", bulk_views.run_action, name="bulk"),
     path("<uuid:pk>/rollout/", updates_views.pane, name="rollout"),
     path("<uuid:pk>/content/", updates_views.content, name="content"),
     path("<uuid:pk>/content/now/", action_views.replicate_now, name="replicate_now"),

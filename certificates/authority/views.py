@@ -125,12 +125,14 @@ def build_servers_context(request: ZoneRequest, stand: PageStatus, now: datetime
     query = tables.TableQuery.parse(request.GET)
     updates = [p.operation.update_id for p in (*stand.of_ca, *stand.of_servers)]
     known = [update for update in updates if update is not None]
-    columns, field, descending = tables.sort_columns(table.COLUMNS, query.sort)
+    servers = table.SERVERS.get_view(request, query)
     every = table.get_servers(now, known)
     found = table.sort_servers(
-        table.filter_servers(every, query, now), field, now, descending=descending
+        table.filter_servers(every, query, now),
+        servers.order_field,
+        now,
+        descending=servers.is_descending,
     ).values_list("pk", flat=True)
-    chosen = get_chosen_columns(request)
     numbers = table.count_servers(every, query, now)
     chips = table.build_chips(numbers, query)
     matches = next((chip["n"] for chip in chips if chip["on"]), chips[0]["n"])
@@ -140,11 +142,8 @@ def build_servers_context(request: ZoneRequest, stand: PageStatus, now: datetime
         "query": query,
         "total": numbers["total"],
         "chips": chips,
-        "all_columns": columns,
-        "columns": [
-            c for c in columns if not chosen or c.key in chosen or c.key == table.FIXED_COLUMN
-        ],
-        "chosen": chosen,
+        "servers": servers,
+        "columns": servers.columns,
         "page": page,
         "rows": rows.get_rows(list(page.object_list), known, now),
         "sizes": tables.PAGE_SIZES,
@@ -164,12 +163,6 @@ def build_server_actions(request: ZoneRequest, stand: PageStatus, now: datetime)
     pending = next((p.operation for p in stand.of_ca if p.operation.is_blocking), None)
     around = ZoneFacts.build(stand.authority, pending, now)
     return {"server_gates": servers_gates.build_server_gates(around, None)}
-
-
-def get_chosen_columns(request: ZoneRequest) -> list[str]:
-    """Return the columns that the user has selected, [] for all."""
-    preferences = getattr(request.user, "preferences", None)
-    return list(preferences.columns.get("servers", [])) if preferences is not None else []
 
 
 @require_safe
@@ -244,6 +237,15 @@ def export_csv(request: ZoneRequest, stand: PageStatus, now: datetime) -> HttpRe
         for at in range(0, len(keys), 500)
         for row in rows.get_rows(keys[at : at + 500], known, now)
     )
-    cells = ([rows.format_cell(row, column.key) for column in shown] for row in found)
+    # A user who has selected columns gets exactly these.
+    has_role = not context["servers"].chosen
+    cells = (
+        [
+            *(rows.format_cell(row, column.key) for column in shown),
+            *([row.device.get_role_display()] if has_role else []),
+        ]
+        for row in found
+    )
     name = f"certificates_{slugify(request.zone.name) or 'zone'}_{now:%Y-%m-%d}.csv"
-    return tables.csv_download(name, [str(column.label) for column in shown], cells)
+    heading = [*(str(column.label) for column in shown), *([_("Role")] if has_role else [])]
+    return tables.csv_download(name, heading, cells)

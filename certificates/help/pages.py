@@ -66,6 +66,12 @@ TOPICS = (
                 "managed devices with the time of their last contact."
             ),
             _(
+                "Select devices to unregister or retire them together. Export as "
+                "CSV contains all devices that match the filter. Columns for "
+                "which the window is too narrow are hidden, and their number is "
+                "shown on the Columns button."
+            ),
+            _(
                 "To add DNS names to the certificate of a server, open the "
                 "server and enter them on its Settings tab. They are included "
                 "the next time a certificate is issued, if Include any "
@@ -103,7 +109,7 @@ TOPICS = (
             _(
                 "Every operation is delivered to devices as a system update. "
                 "To exclude a device, use Ignore Device. To retry a failed "
-                "device, use Redeploy."
+                "device, use Redeploy. You can select several devices."
             ),
             _(
                 "A device that can no longer connect recovers automatically. "

@@ -33,6 +33,7 @@ from certificates.models import Operation
 from certificates.operations.states import READY, FutureState, OperationState
 from certificates.servers.rows import FAILED_STATES
 from console.pages.formatting import SOON
+from console.pages.listing import Table
 from console.pages.tables import Column, TableQuery
 from devices.models import Device
 from systemupdates.models import Assignment
@@ -53,7 +54,7 @@ COLUMNS = (
     Column("update_status", gettext_lazy("Update Status"), "update_state"),
     Column("version", gettext_lazy("Version"), "version"),
 )
-FIXED_COLUMN = "issued_to"
+SERVERS = Table("servers", COLUMNS, (), fixed="issued_to")
 # A search text of at least this many hexadecimal digits also matches the start of a fingerprint.
 MIN_FINGERPRINT_DIGITS = 4
 CHIPS: tuple[tuple[str, str | Promise], ...] = (

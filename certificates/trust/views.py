@@ -5,10 +5,12 @@ See: docs/decisions.md D-28, D-29, D-47
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -18,6 +20,7 @@ from django.views.decorators.http import require_safe
 from certificates.operations.presentation.actions import get_operation
 from certificates.trust import stragglers
 from console.pages import tables
+from console.pages.listing import CHUNK_SIZE, Table
 from devices.middleware import ZoneRequest
 
 COLUMNS = (
@@ -26,23 +29,63 @@ COLUMNS = (
     tables.Column("contact", gettext_lazy("Last contact"), "last_contact"),
     tables.Column("remedy", gettext_lazy("Recommended action")),
 )
+ROOTS = Table(
+    "roots",
+    (),
+    (
+        (gettext_lazy("Root"), lambda root: root.authority.subject),
+        (gettext_lazy("SHA256 Fingerprint"), lambda root: root.authority.sha256),
+        (gettext_lazy("Status"), lambda root: root.authority.get_state_display()),
+        (gettext_lazy("Expires On"), lambda root: root.authority.not_after),
+        (gettext_lazy("Devices using it"), lambda root: root.holders),
+        (
+            gettext_lazy("Cross-certificate to current root"),
+            lambda root: root.cross_certificate_until,
+        ),
+        (gettext_lazy("Retired"), lambda root: root.retires),
+    ),
+)
+STRAGGLERS = Table(
+    "devices-without-current-root",
+    COLUMNS,
+    (
+        (gettext_lazy("Device"), lambda row: row["device"].name),
+        (gettext_lazy("Status"), lambda row: row["label"]),
+        (gettext_lazy("Last contact"), lambda row: row["device"].last_contact),
+        (gettext_lazy("Recommended action"), lambda row: row["todo"]),
+    ),
+)
 NOT_REFRESHED_COLUMNS = (COLUMNS[0], COLUMNS[2])
 
 
 @require_safe
-def show_trust(request: ZoneRequest) -> HttpResponse:
-    """Show the roots of the zone and the devices that do not use the current root yet."""
+def show_trust(request: ZoneRequest) -> HttpResponseBase:
+    """Show the roots of the zone and the devices that do not use the current root yet.
+
+    Both tables can be returned as CSV.
+    """
     now = timezone.now()
     query = tables.TableQuery.parse(request.GET)
-    columns, field, descending = tables.sort_columns(COLUMNS, query.sort)
+    if ROOTS.is_exported(request):
+        return ROOTS.export(stragglers.list_roots(now))
+    table = STRAGGLERS.get_view(request, query)
     every = stragglers.get_stragglers()
     numbers = stragglers.count_by_status(every)
     found = every.filter(status=query.state) if query.state in numbers else every
     if query.q:
         found = found.filter(name__icontains=query.q)
-    order = (f"{'-' if descending else ''}{field}",) if field else ("-status", "name")
-    page = tables.get_page(found.order_by(*order, "pk"), query)
+    sign = "-" if table.is_descending else ""
+    order = (f"{sign}{table.order_field}",) if table.order_field else ("-status", "name")
+    found = found.order_by(*order, "pk")
     has_cross_certificate = stragglers.has_cross_certificate(now)
+
+    def build(devices: Iterable[Any]) -> Iterator[dict[str, Any]]:
+        for device in devices:
+            yield _build_row(device, request, now, has_cross_certificate=has_cross_certificate)
+
+    if STRAGGLERS.is_exported(request):
+        return STRAGGLERS.export(build(found.iterator(chunk_size=CHUNK_SIZE)))
+    page = tables.get_page(found, query)
     context = {
         "nav": "trust",
         "now": now,
@@ -50,12 +93,11 @@ def show_trust(request: ZoneRequest) -> HttpResponse:
         "has_cross_certificate": has_cross_certificate,
         "relying": numbers[stragglers.RELIES_ON_CROSS_CERTIFICATE],
         "query": query,
-        "columns": columns,
+        "table": table,
+        "roots_table": ROOTS.get_view(request, query),
+        "columns": table.columns,
         "page": page,
-        "rows": [
-            _build_row(device, request, now, has_cross_certificate=has_cross_certificate)
-            for device in page.object_list
-        ],
+        "rows": list(build(page.object_list)),
         "chips": _build_chips(numbers, query, has_cross_certificate=has_cross_certificate),
         "sizes": tables.PAGE_SIZES,
     }

@@ -16,6 +16,7 @@ from lucide.templatetags.lucide import lucide
 
 from console.pages import formatting
 from console.pages.forms import LOCAL
+from console.pages.listing import KEPT_ROWS
 
 register = template.Library()
 TONES = {
@@ -123,9 +124,13 @@ def copy(text: str, what: Any) -> str:
 
 @register.simple_tag(takes_context=True)
 def query(context: template.Context, **changes: Any) -> str:
-    """Return the query string of the page with changes; None removes a key."""
+    """Return the query string of the page with changes; None removes a key.
+
+    The rows that a live refresh keeps are not part of it.
+    """
     request: HttpRequest = context["request"]
     values = request.GET.copy()
+    values.pop(KEPT_ROWS, None)
     for name, value in changes.items():
         if value is None or value == "":
             values.pop(name, None)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -13,7 +14,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from console.pages import bulk
 from console.pages.responses import close_dialog, render_dialog, require_right
+from devices.inventory.bulk_actions import ACTIONS
 from devices.inventory.views import RIGHT, RIGHT_LABEL
 from devices.middleware import ZoneRequest
 from devices.models import Device
@@ -129,3 +132,20 @@ def retire(request: ZoneRequest, pk: UUID) -> HttpResponse:
         action="retire",
         message=_("%s has been retired."),
     )
+
+
+@require_POST
+@may_change
+def run_bulk_action(request: ZoneRequest) -> HttpResponse:
+    """Show the confirmation dialog for the selected devices, or perform the action on them."""
+    return bulk.run_action(
+        request, ACTIONS, _find_devices, back=reverse("devices:list"), name=lambda row: row.name
+    )
+
+
+def _find_devices(ids: Sequence[str]) -> list[Device]:
+    keys = []
+    for text in ids:
+        with suppress(ValueError):
+            keys.append(UUID(text))
+    return list(Device.objects.filter(pk__in=keys).order_by("name"))

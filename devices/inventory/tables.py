@@ -1,11 +1,14 @@
-"""Filters of the list of devices."""
+"""The list of devices: its columns and filters."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
+from console.pages.listing import Table
+from console.pages.tables import Column
 from devices.inventory.agent_versions import with_older_agent
 from devices.models import Device, Role
 from devices.registration.states import DeviceState
@@ -16,6 +19,32 @@ OLD_WITHOUT_CONTACT = "silent"
 WAITING = "waiting"
 UNKNOWN_ROOT = "unknown-root"
 OLDER_AGENT = "older-agent"
+DEVICES = Table(
+    "devices",
+    (
+        Column("name", _("Device"), "name"),
+        Column("address", _("Address"), "fqdn"),
+        Column("state", _("Status"), "state"),
+        Column("contact", _("Last contact"), "last_contact"),
+        Column("root", _("Trusted root"), "root_sha256"),
+        Column("agent", _("Version"), "version"),
+        Column("os", _("Operating system"), "os"),
+        Column("registered", _("Registered"), "registered_at"),
+    ),
+    (
+        (_("Device"), lambda device: device.name),
+        (_("Role"), lambda device: device.get_role_display()),
+        (_("Address"), lambda device: device.fqdn),
+        (_("IP addresses"), lambda device: device.addresses),
+        (_("Status"), lambda device: device.get_state_display()),
+        (_("Last contact"), lambda device: device.last_contact),
+        (_("Trusted root"), lambda device: device.root_sha256),
+        (_("Version"), lambda device: device.version),
+        (_("Operating system"), lambda device: device.os),
+        (_("Registered"), lambda device: device.registered_at),
+    ),
+    fixed="name",
+)
 
 
 def without_contact(refresh: timedelta, now: datetime) -> Q:

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.db.models import F, Q, QuerySet
 from django.http import HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -21,6 +22,7 @@ from console.pages import tables as pages_tables
 from console.pages.responses import missing_right, show_faults_on
 from devices.inventory import agent_versions
 from devices.inventory import tables as inventory_tables
+from devices.inventory.bulk_actions import ACTIONS
 from devices.inventory.forms import ContentForm, SettingsForm
 from devices.middleware import ZoneRequest
 from devices.models import Device, Role
@@ -33,37 +35,34 @@ from wire.messages import CONTENT_ROLES
 
 RIGHT = "devices.change_device"
 RIGHT_LABEL = gettext_lazy("Change Device")
-COLUMNS = (
-    pages_tables.Column("name", gettext_lazy("Device"), "name"),
-    pages_tables.Column("fqdn", gettext_lazy("Address"), "fqdn"),
-    pages_tables.Column("state", gettext_lazy("Status"), "state"),
-    pages_tables.Column("contact", gettext_lazy("Last contact"), "last_contact"),
-    pages_tables.Column("root", gettext_lazy("Trusted root"), "root_sha256"),
-    pages_tables.Column("version", gettext_lazy("Version"), "version"),
-)
 WITHOUT_CONTACT, WAITING = inventory_tables.WITHOUT_CONTACT, inventory_tables.WAITING
 UNKNOWN_ROOT, OLDER_AGENT = inventory_tables.UNKNOWN_ROOT, inventory_tables.OLDER_AGENT
 SATELLITES = (Role.AUTHENTICATION_SATELLITE, Role.CONTENT_SATELLITE)
 
 
 @require_safe
-def devices(request: ZoneRequest) -> HttpResponse:
-    """Show the list of devices with search, filter, and sort order."""
+def devices(request: ZoneRequest) -> HttpResponseBase:
+    """Show the list of devices with search, filter, and sort order, or return it as CSV."""
     now = timezone.now()
     query = pages_tables.TableQuery.parse(request.GET)
-    columns, field, descending = pages_tables.sort_columns(COLUMNS, query.sort)
+    table = inventory_tables.DEVICES.get_view(request, query)
     every = Device.objects.exclude(state=DeviceState.RETIRED)
     found = inventory_tables.filter_devices(
         every, q=query.q, group=query.state, refresh=request.zone.refresh, now=now
     ).defer("initial_csr", "features")
-    column = F(field or "name")
-    order = column.desc(nulls_last=True) if descending else column.asc(nulls_last=True)
-    page = pages_tables.get_page(found.order_by(order, "name"), query)
+    column = F(table.order_field or "name")
+    order = column.desc(nulls_last=True) if table.is_descending else column.asc(nulls_last=True)
+    found = found.order_by(order, "name")
+    if inventory_tables.DEVICES.is_exported(request):
+        return inventory_tables.DEVICES.export(found)
+    page = pages_tables.get_page(found, query)
     context = {
         "nav": "devices",
         "now": now,
         "query": query,
-        "columns": columns,
+        "table": table,
+        "bulk_actions": ACTIONS if request.user.has_perm(RIGHT) else {},
+        "columns": table.columns,
         "page": page,
         "older": {one.pk for one in page if agent_versions.is_older(one.version)},
         "chips": _chips(every, query, request, now),

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -14,7 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
+from console.pages.listing import Table
 from console.pages.responses import missing_right, require_right, show_faults_on
+from console.pages.tables import PAGE_SIZES, TableQuery, get_page
 from devices.identity import zone_keys
 from devices.inventory.forms import KeyForm, ZoneSettingsForm
 from devices.middleware import ZoneRequest
@@ -29,7 +32,24 @@ CHANGE_ZONE_LABEL = gettext_lazy("Change Zone Settings")
 APPROVE = "devices.approve_device"
 APPROVE_LABEL = gettext_lazy("Approve Device")
 may_approve = require_right(APPROVE, str(APPROVE_LABEL))
-MAX_KEYS_SHOWN = 100
+KEYS = Table(
+    "registration-keys",
+    (),
+    (
+        (gettext_lazy("Name"), lambda key: key.label),
+        (gettext_lazy("Role"), lambda key: key.get_role_display()),
+        (gettext_lazy("Uses left"), lambda key: key.uses_left),
+        (gettext_lazy("Uses"), lambda key: key.uses),
+        (gettext_lazy("Valid until"), lambda key: key.expires_at),
+        (gettext_lazy("Revoked"), lambda key: key.revoked_at),
+        (gettext_lazy("Created"), lambda key: key.created_at),
+        (gettext_lazy("Created by"), lambda key: key.created_by),
+        (gettext_lazy("Approves automatically"), lambda key: key.approves),
+        (gettext_lazy("Domains"), lambda key: key.domains),
+        (gettext_lazy("Networks"), lambda key: key.networks),
+        (gettext_lazy("Only for"), lambda key: key.device),
+    ),
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -58,8 +78,12 @@ def settings(request: ZoneRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_approve
-def keys(request: ZoneRequest) -> HttpResponse:
-    """Show the registration keys, and create a key. The new key is shown only once."""
+def keys(request: ZoneRequest) -> HttpResponseBase:
+    """Show the registration keys or return them as CSV, and create a key, which is shown once."""
+    query = TableQuery.parse(request.GET)
+    found = RegistrationKey.objects.filter(label__icontains=query.q).order_by("-pk")
+    if KEYS.is_exported(request):
+        return KEYS.export(found)
     form = KeyForm(request, request.POST if request.method == "POST" else None)
     created: dict[str, Any] = {}
     if form.is_valid():
@@ -72,7 +96,10 @@ def keys(request: ZoneRequest) -> HttpResponse:
         "now": timezone.now(),
         "form": form,
         "created": created,
-        "keys": RegistrationKey.objects.order_by("-pk")[:MAX_KEYS_SHOWN],
+        "query": query,
+        "table": KEYS.get_view(request, query),
+        "page": get_page(found, query),
+        "sizes": PAGE_SIZES,
         "usable": set(RegistrationKey.objects.usable(timezone.now()).values_list("pk", flat=True)),
         "waiting": [(device, find_requested_change(device)) for device in waiting.order_by("name")],
         "may_add_names": request.user.has_perm(ADD_NAMES),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Q
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -36,20 +36,22 @@ UPDATE_TONES = {
 
 
 @require_safe
-def updates(request: ZoneRequest) -> HttpResponse:
-    """Show the updates with the numbers of their devices by state."""
+def updates(request: ZoneRequest) -> HttpResponseBase:
+    """Show the updates with the numbers of their devices by state, or return them as CSV."""
     query = pages_tables.TableQuery.parse(request.GET)
-    columns, field, descending = pages_tables.sort_columns(
-        updates_tables.UPDATE_COLUMNS, query.sort
-    )
+    table = updates_tables.UPDATES.get_view(request, query)
     found = updates_tables.filter_updates(query.q, query.state)
-    order = f"{'-' if descending else ''}{field}" if field else "-created_at"
-    page = pages_tables.get_page(found.order_by(order, "pk"), query)
+    order = f"{'-' if table.is_descending else ''}{table.order_field or '-created_at'}"
+    found = found.order_by(order, "pk")
+    if updates_tables.UPDATES.is_exported(request):
+        return updates_tables.UPDATES.export(_rows(list(found)))
+    page = pages_tables.get_page(found, query)
     context = {
         "nav": "updates",
         "tab": "updates",
         "query": query,
-        "columns": columns,
+        "table": table,
+        "columns": table.columns,
         "chips": _chips(SystemUpdate.objects.visible(), query),
         "page": page,
         "rows": _rows(list(page.object_list)),

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db.models import Case, Count, QuerySet, When
 from django.utils.translation import gettext_lazy as _
 
+from console.pages.listing import Table
 from console.pages.tables import Column
 from devices.models import Device
 from systemupdates.models import Assignment, SystemUpdate
@@ -27,6 +28,32 @@ DEVICE_COLUMNS = (
     Column("state", _("Status"), "state"),
     Column("changed", _("Last changed"), "changed_at"),
     Column("contact", _("Last contact"), "device__last_contact"),
+)
+UPDATES = Table(
+    "system-updates",
+    UPDATE_COLUMNS,
+    (
+        (_("System update"), lambda row: row["update"].name),
+        (_("Created"), lambda row: row["update"].created_at),
+        (_("Status"), lambda row: row["update"].get_state_display()),
+        (_("Activation"), lambda row: row["update"].activates_at),
+        (_("Devices activated"), lambda row: row["done"]),
+        (_("Devices"), lambda row: row["of"]),
+    ),
+)
+STATUS_BY_DEVICE = Table(
+    "status-by-device",
+    DEVICE_COLUMNS,
+    (
+        (_("Device"), lambda row: row.device.name),
+        (_("Role"), lambda row: row.device.get_role_display()),
+        (_("Status"), lambda row: row.get_state_display()),
+        (_("Reason"), lambda row: row.reason),
+        (_("Recommended action"), lambda row: row.action),
+        (_("Last changed"), lambda row: row.changed_at),
+        (_("Activated"), lambda row: row.activated_at),
+        (_("Last contact"), lambda row: row.device.last_contact),
+    ),
 )
 # The default order: failed devices first, then devices that are not done. Because it is an order of
 # states, a page is one or two ranges of the index.
@@ -163,3 +190,12 @@ def get_status_by_device(
     elif state in AssignmentState.values:
         numbers = {state: numbers.get(state, 0)}
     return FailedFirst(rows, numbers)
+
+
+def list_status_by_device(
+    update: SystemUpdate, state: str, q: str, order: str
+) -> QuerySet[Assignment]:
+    """Return all rows of Status by Device, for a file. By default, failed devices come first."""
+    rows = Assignment.objects.filter(update=update)
+    found = filter_assignments(rows, state, q, is_small=True).select_related("device")
+    return found.order_by(order or _FAILED_FIRST, "device__name", "pk")

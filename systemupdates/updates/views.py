@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_safe
 
 from audit.models import from_timestamp
 from console.pages import tables as pages_tables
+from console.pages.listing import get_kept_ids, get_own_url
 from console.pages.responses import trigger
 from devices.middleware import ZoneRequest
 from systemupdates.assignments import rollout
@@ -24,6 +26,7 @@ from systemupdates.models import Assignment, SystemUpdate
 from systemupdates.remint_tool import build
 from systemupdates.updates import lifecycle
 from systemupdates.updates import tables as updates_tables
+from systemupdates.updates.bulk_actions import ACTIONS
 from systemupdates.updates.list_views import TONES, UPDATE_TONES, build_badges
 from systemupdates.updates.states import ASSIGNMENT, ERRORS, SETTLED, AssignmentState, UpdateState
 
@@ -43,30 +46,43 @@ def find_update(pk: UUID) -> SystemUpdate:
 
 
 @require_safe
-def devices(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Show Status by Device of an update."""
+def devices(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
+    """Show Status by Device of an update, or return it as CSV."""
     update = find_update(pk)
     now = timezone.now()
     query = pages_tables.TableQuery.parse(request.GET)
     numbers = updates_tables.count_devices([update])[update.pk]
-    columns, field, descending = pages_tables.sort_columns(
-        updates_tables.DEVICE_COLUMNS, query.sort
-    )
-    order = f"-{field}" if descending and field else field
+    table = updates_tables.STATUS_BY_DEVICE.get_view(request, query)
+    order = f"-{table.order_field}" if table.is_descending else table.order_field
+    if updates_tables.STATUS_BY_DEVICE.is_exported(request):
+        return updates_tables.STATUS_BY_DEVICE.export(
+            updates_tables.list_status_by_device(update, query.state, query.q, order)
+        )
     found = updates_tables.get_status_by_device(update, numbers, query.state, query.q, order)
     page = pages_tables.get_page(found, query)
+    shown = _keep_rows(update, get_kept_ids(request)) or list(page.object_list)
     context = {
         "nav": "updates",
         "query": query,
-        "columns": columns,
+        "table": table,
+        "bulk_actions": ACTIONS if request.user.has_perm(RIGHT) else {},
+        "columns": table.columns,
         "page": page,
-        "rows": [_row(assignment, request) for assignment in page.object_list],
+        "rows": [_row(assignment, request) for assignment in shown],
+        "kept": ",".join(str(assignment.pk) for assignment in shown),
+        "here": get_own_url(request),
         "chips": _chips(numbers, query),
         "sizes": pages_tables.PAGE_SIZES,
         **_frame(request, update, "devices"),
         **_rollout(request, update, numbers, now),
     }
     return render(request, "systemupdates/devices.html", context)
+
+
+def _keep_rows(update: SystemUpdate, ids: list[int]) -> list[Assignment]:
+    """Return the rows in the given order, without those that no longer exist."""
+    found = Assignment.objects.filter(update=update).select_related("device").in_bulk(ids)
+    return [found[pk] for pk in ids if pk in found]
 
 
 def _row(assignment: Assignment, request: ZoneRequest) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db.models import Q
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -26,6 +27,7 @@ from certificates.progress import progress, stages
 from certificates.trust import devices_at_risk, readiness, stragglers
 from certificates.trust.devices_at_risk import Contact
 from console.pages import chart, tables
+from console.pages.listing import Table
 from devices.middleware import ZoneRequest
 from devices.models import Zone
 from systemupdates.assignments import rollout as spread
@@ -199,24 +201,47 @@ OPERATION_COLUMNS = (
 )
 
 
+def _get_requester(operation: Operation) -> str:
+    return operation.requested_by.username if operation.requested_by is not None else ""
+
+
+OPERATIONS = Table(
+    "operations",
+    OPERATION_COLUMNS,
+    (
+        (gettext_lazy("Operation"), lambda operation: operation.name),
+        (gettext_lazy("Kind"), lambda operation: operation.get_kind_display()),
+        (gettext_lazy("Status"), lambda operation: operation.get_state_display()),
+        (gettext_lazy("Started by"), _get_requester),
+        (gettext_lazy("Started"), lambda operation: operation.created_at),
+        (gettext_lazy("Activation"), lambda operation: operation.activates_at),
+        (gettext_lazy("Ended"), lambda operation: operation.ended_at),
+    ),
+)
+
+
 @require_safe
-def operations(request: ZoneRequest) -> HttpResponse:
-    """List all operations, newest first."""
+def operations(request: ZoneRequest) -> HttpResponseBase:
+    """List all operations, newest first, or return them as CSV."""
     query = tables.TableQuery.parse(request.GET)
-    columns, field, descending = tables.sort_columns(OPERATION_COLUMNS, query.sort)
+    table = OPERATIONS.get_view(request, query)
     found = Operation.objects.select_related("requested_by")
     if query.q:
         found = found.filter(name__icontains=query.q)
     numbers = tables.count_by_condition(found, dict(_by_kind()))
     if query.state in Operation.Kind.values:
         found = found.filter(kind=query.state)
-    order = f"{'-' if descending else ''}{field}" if field else "-created_at"
+    order = f"{'-' if table.is_descending else ''}{table.order_field or '-created_at'}"
+    found = found.order_by(order, "pk")
+    if OPERATIONS.is_exported(request):
+        return OPERATIONS.export(found)
     labels = {"": _("All"), **dict(Operation.Kind.choices)}
     context = {
         "nav": "operations",
         "query": query,
-        "columns": columns,
-        "page": tables.get_page(found.order_by(order, "pk"), query),
+        "table": table,
+        "columns": table.columns,
+        "page": tables.get_page(found, query),
         "chips": [
             {"key": key, "label": label, "n": numbers[key], "on": query.state == key}
             for key, label in labels.items()

@@ -1,0 +1,119 @@
+"""The table component: columns that a user selects, and a CSV file of all rows.
+
+A page defines one `Table`. Its template includes `console/headings.html`, `table_tools.html`
+(the menu Columns, and Export), and `console/paging.html`.
+
+See: D-206
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import Promise
+
+from console.models import Preferences
+from console.pages.downloads import StreamedDownload, stream_csv
+from console.pages.tables import PAGE_SIZES, Column, TableQuery, sort_columns
+
+CHUNK_SIZE, MAX_KEPT = 500, max(PAGE_SIZES)
+KEPT_ROWS = "keep"
+"""The parameter of a live refresh with the IDs of the rows in the page, in their order."""
+Field = tuple[str | Promise, Callable[[Any], Any]]
+"""A column of a CSV file: its heading, and the function that returns its value for a row."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A table with the selection and the sort order of a user.
+
+    `chosen` are the keys of the columns that the user has selected, [] for those that fit the
+    window. `shown` are the keys of the columns in the page.
+    """
+
+    name: str
+    columns: list[Column]
+    shown: set[str]
+    chosen: list[str]
+    fixed: str
+    all_columns: list[Column]
+    order_field: str
+    is_descending: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table. `name` is that of the CSV file, of the parameter of the export, and of preferences.
+
+    The column with the key `fixed` is always shown. "" if the columns cannot be selected.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    fields: tuple[Field, ...]
+    fixed: str = ""
+
+    def get_view(self, request: HttpRequest, query: TableQuery) -> View:
+        """Return the columns for a user and a query string."""
+        columns, field, descending = sort_columns(self.columns, query.sort)
+        chosen = get_chosen(request, self.name) if self.fixed else []
+        shown = {c.key for c in columns if not chosen or c.key in chosen or c.key == self.fixed}
+        return View(
+            name=self.name,
+            columns=[column for column in columns if column.key in shown],
+            shown=shown,
+            chosen=chosen,
+            fixed=self.fixed,
+            all_columns=columns,
+            order_field=field,
+            is_descending=descending and bool(field),
+        )
+
+    def is_exported(self, request: HttpRequest) -> bool:
+        """Return True if the request is for the CSV file of this table."""
+        return request.GET.get("export") == self.name
+
+    def export(self, rows: Any) -> StreamedDownload:
+        """Return all rows as CSV, with all fields. Times are in UTC. `rows` can be a query."""
+        found: Iterable[Any] = rows
+        if hasattr(rows, "iterator"):
+            found = rows.iterator(chunk_size=CHUNK_SIZE)
+        cells = ([_format(value(row)) for _label, value in self.fields] for row in found)
+        name = f"{self.name}_{timezone.now():%Y-%m-%d}.csv"
+        return stream_csv(name, [str(label) for label, _value in self.fields], cells)
+
+
+def get_kept_ids(request: HttpRequest) -> list[int]:
+    """Return the IDs of the rows that a live refresh keeps, [] if the page is loaded.
+
+    Rows then do not move while a user reads them, although their states change.
+    """
+    ids = request.GET.get(KEPT_ROWS, "").split(",")
+    return [int(text) for text in ids[:MAX_KEPT] if re.fullmatch(r"[0-9]{1,18}", text)]
+
+
+def get_own_url(request: HttpRequest) -> str:
+    """Return the URL of the page without the rows that a live refresh keeps."""
+    values = request.GET.copy()
+    values.pop(KEPT_ROWS, None)
+    return f"{request.path}?{values.urlencode()}" if values else request.path
+
+
+def get_chosen(request: HttpRequest, name: str) -> list[str]:
+    """Return the columns of a table that the user has selected, [] for those that fit."""
+    saved = Preferences.objects.filter(user_id=request.user.pk).first()
+    return list(saved.columns.get(name, [])) if saved is not None else []
+
+
+def _format(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="seconds")
+    if isinstance(value, list | tuple):
+        return ", ".join(str(part) for part in value)
+    return value

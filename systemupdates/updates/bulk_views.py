@@ -1,0 +1,34 @@
+"""Actions on the selected devices of an update."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from console.pages import bulk
+from console.pages.responses import require_right
+from devices.middleware import ZoneRequest
+from systemupdates.models import Assignment
+from systemupdates.updates.bulk_actions import ACTIONS
+from systemupdates.updates.views import RIGHT, RIGHT_LABEL, find_update
+
+
+@require_POST
+@require_right(RIGHT, str(RIGHT_LABEL))
+def run_action(request: ZoneRequest, pk: UUID) -> HttpResponse:
+    """Show the confirmation dialog for the selected devices, or perform the action on them."""
+    update = find_update(pk)
+
+    def find(ids: Sequence[str]) -> list[Any]:
+        keys = [int(text) for text in ids if re.fullmatch(r"[0-9]{1,18}", text)]
+        rows = Assignment.objects.filter(update=update, pk__in=keys)
+        return list(rows.select_related("device").order_by("device__name"))
+
+    back = reverse("systemupdates:devices", args=[update.pk])
+    return bulk.run_action(request, ACTIONS, find, back=back, name=lambda row: row.device.name)

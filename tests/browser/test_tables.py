@@ -1,0 +1,82 @@
+"""The table component: what the menu Columns says, and the selection of rows."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from certificates.operations.states import OperationState
+from devices.models import Device
+from systemupdates.models import Assignment, SystemUpdate
+from tests.browser import scenes
+from tests.browser.test_accessibility import check
+from tests.support import factories
+
+
+@pytest.fixture
+def devices(live_server, log_in) -> Page:
+    """Return the Devices list of an administrator."""
+    scenes.rest()
+    page = log_in(factories.admin())
+    page.goto(f"{live_server.url}/devices/")
+    return page
+
+
+def test_the_menu_shows_which_columns_the_width_hides(devices):
+    devices.set_viewport_size({"width": 1280, "height": 900})
+    button, system = (
+        devices.locator("#b-columns"),
+        devices.locator("#columns >> text=Operating system"),
+    )
+    expect(button).to_contain_text("(2 hidden)")
+    button.click()
+    expect(system.locator("input")).not_to_be_checked()
+    devices.keyboard.press("Escape")
+    devices.set_viewport_size({"width": 1900, "height": 900})
+    expect(button).not_to_contain_text("hidden")
+    button.click()
+    expect(system.locator("input")).to_be_checked()
+    devices.keyboard.press("Escape")
+    devices.set_viewport_size({"width": 1280, "height": 900})
+    expect(button).to_contain_text("(2 hidden)")
+    button.click()
+    system.click()
+    devices.click("#columns >> text=Apply")
+    expect(devices.locator("thead .c-os")).to_be_visible()
+    expect(devices.locator("#b-columns")).not_to_contain_text("hidden")
+
+
+def test_the_selection_is_kept_over_pages_and_named_in_the_dialog(live_server, devices):
+    devices.goto(f"{live_server.url}/devices/?q=pc-&per_page=5")
+    retire = devices.get_by_role("button", name="Retire")
+    expect(retire).to_be_disabled()
+    devices.get_by_label("Select pc-001").check()
+    devices.get_by_label("Select pc-002").check()
+    devices.click("#next")
+    devices.get_by_label("Select pc-007").check()
+    expect(devices.locator("[data-selected]")).to_have_text("3 selected")
+    retire.click()
+    dialog = devices.locator("dialog[open]")
+    expect(dialog).to_contain_text("3 rows selected: pc-001, pc-002, pc-007")
+    check(devices)
+    dialog.get_by_role("button", name="Retire").click()
+    expect(devices.locator("[data-selected]")).to_have_text("No rows selected")
+    expect(devices.get_by_label("Select pc-007")).to_have_count(0)
+    retired = Device.objects.filter(state="retired").order_by("name")
+    assert list(retired.values_list("name", flat=True)) == ["pc-001", "pc-002", "pc-007"]
+
+
+def test_rows_that_were_not_changed_are_named(live_server, log_in):
+    scenes.remint(OperationState.ASSIGNED)
+    update = SystemUpdate.objects.get()
+    page = log_in(factories.admin())
+    page.goto(f"{live_server.url}/system-updates/{update.pk}/devices/")
+    row = Assignment.objects.filter(update=update, state="activated").first()
+    assert row is not None
+    page.locator(f"#ids-{row.pk}").check()
+    page.locator("#bulk-form").get_by_role("button", name="Ignore Devices").click()
+    dialog = page.locator("dialog[open]")
+    dialog.get_by_role("button", name="Ignore Devices").click()
+    expect(dialog).to_contain_text("These rows were not changed:")
+    expect(dialog).to_contain_text(row.device.name)
+    check(page)

@@ -1,0 +1,110 @@
+"""The table component: CSV of every table, selected columns, live refresh (D-206)."""
+
+import csv
+import io
+
+import pytest
+from django.test import Client
+
+from devices.models import RegistrationKey
+from systemupdates.models import Assignment
+from tests.support import factories
+
+pytestmark = pytest.mark.django_db
+CERTIFICATES = "/configuration/certificates/"
+
+
+@pytest.fixture
+def scene():
+    factories.zone()
+    server = factories.server("ps-01")
+    ca = factories.authority(server)
+    operation = factories.operation(ca)
+    for number in range(30):
+        device = factories.device(f"=pc-{number:02}")
+        factories.assignment(operation.update, device, "failed")
+    RegistrationKey.objects.create(label="=branch", digest="x", uses=5, uses_left=3)
+    return operation
+
+
+@pytest.fixture
+def admin(scene):
+    client = Client()
+    client.force_login(factories.admin())
+    return client
+
+
+def read(client, path):
+    response = client.get(path)
+    assert response.headers["Content-Disposition"].startswith("attachment")
+    assert response.headers["Cache-Control"] == "no-store"
+    return list(csv.DictReader(io.StringIO(response.getvalue().decode("utf-8-sig"))))
+
+
+def test_every_table_is_exported_with_all_pages_and_the_filter(admin, scene):
+    update = f"/system-updates/{scene.update_id}/devices/"
+    devices = read(admin, "/devices/?export=devices&q=pc-&sort=-name&per_page=5&page=2")
+    assert [row["Device"] for row in devices] == [f"'=pc-{n:02}" for n in range(29, -1, -1)]
+    assert devices[0]["Role"] == "Managed device"
+    assert len(read(admin, f"{update}?export=status-by-device&state=failed")) == 30
+    assert read(admin, f"{update}?export=status-by-device&q=pc-07")[0]["Device"] == "'=pc-07"
+    [row] = read(admin, "/system-updates/?export=system-updates")
+    assert (row["System update"], row["Devices"]) == (scene.update.name, "30")
+    [row] = read(admin, f"{CERTIFICATES}operations/?export=operations")
+    assert (row["Operation"], row["Status"]) == (scene.name, scene.get_state_display())
+    [row] = read(admin, "/configuration/registration-keys/?export=registration-keys")
+    assert (row["Name"], row["Uses left"]) == ("'=branch", "3")
+    roots = read(admin, f"{CERTIFICATES}trust/?export=roots")
+    assert scene.authority.sha256 in {row["SHA256 Fingerprint"] for row in roots}
+    behind = read(admin, f"{CERTIFICATES}trust/?export=devices-without-current-root")
+    assert "'=pc-00" in {row["Device"] for row in behind}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/devices/", "/system-updates/", "/system-updates/{update}/devices/"),
+        *(f"{CERTIFICATES}operations/", f"{CERTIFICATES}trust/"),
+        "/configuration/registration-keys/",
+    ],
+)
+def test_the_page_links_to_its_export_with_the_filter(admin, scene, path):
+    page = admin.get(path.format(update=scene.update_id) + "?q=pc&page=2").content.decode()
+    assert "?q=pc&amp;export=" in page
+
+
+def test_unknown_sort_orders_are_ignored(admin):
+    for path in ("/system-updates/", f"{CERTIFICATES}operations/", f"{CERTIFICATES}trust/"):
+        assert admin.get(f"{path}?sort=-nothing").status_code == 200
+
+
+def test_registration_keys_are_searched_and_paged(admin):
+    for number in range(30):
+        RegistrationKey.objects.create(label=f"site-{number}", digest=str(number), uses=1)
+    page = admin.get("/configuration/registration-keys/?q=site-1&per_page=5").context["page"]
+    assert page.paginator.count == 11
+    assert len(page) == 5
+
+
+def test_selected_columns_are_shown_and_kept(admin):
+    admin.post("/preferences/columns/devices/", {"column": ["os", "unknown"]})
+    page = admin.get("/devices/").content.decode()
+    assert 'class="c-os"' in page
+    assert 'class="c-name"' in page
+    assert 'class="c-address"' not in page
+    admin.post("/preferences/columns/devices/", {"reset": "1"})
+    assert 'class="c-address"' in admin.get("/devices/").content.decode()
+
+
+def test_a_live_refresh_keeps_the_rows_where_they_are(admin, scene):
+    path = f"/system-updates/{scene.update_id}/devices/?per_page=5"
+    first = admin.get(path)
+    ids = [row["assignment"].pk for row in first.context["rows"]]
+    assert f'hx-vals=\'{{"keep": "{",".join(map(str, ids))}"}}\'' in first.content.decode()
+    Assignment.objects.filter(pk=ids[0]).update(state="activated")
+    again = admin.get(f"{path}&keep={','.join(map(str, ids))},99999999,x")
+    assert [row["assignment"].pk for row in again.context["rows"]] == ids
+    assert again.context["rows"][0]["assignment"].state == "activated"
+    assert "keep=" not in again.content.decode()
+    fresh = admin.get(path)
+    assert ids[0] not in [row["assignment"].pk for row in fresh.context["rows"]]
