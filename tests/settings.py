@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.support import postgres
 from zcc import settings as own
+from zcc.installation import database
 from zcc.settings import *  # noqa: F403 - a settings file extends another one
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -25,5 +26,6 @@ if postgres.wanted():
 else:
     # A file, as in production: one shared in memory locks whole tables and never waits.
     place = Path(tempfile.gettempdir()) / f"zcc-test-{os.getpid()}.sqlite3"
-    DATABASES = own.DATABASES
+    demo = database.get_demo_url(own.ZCC_HOME)
+    DATABASES = {"default": database.get_settings(demo, own.ZCC_HOME)}
     DATABASES["default"]["TEST"] = {"NAME": str(place)}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-import dj_database_url
 from csp.constants import NONE, SELF
 
 from zac import RELEASE
+from zcc.installation import database
 from zcc.runtime import environment as env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -110,25 +110,12 @@ TEMPLATES = [
 ]
 
 DATABASES = {
-    "default": dj_database_url.parse(
-        env.text("ZCC_DATABASE_URL", f"sqlite:///{quote(str(ZCC_HOME / 'zcc.sqlite3'))}"),
-        conn_max_age=60,
-        # Detect connections that a restart of the database has closed.
-        conn_health_checks=True,
-        # With transaction pooling, each transaction can use another connection.
-        disable_server_side_cursors=env.flag("ZCC_DATABASE_POOLED", default=False),
+    "default": database.get_settings(
+        env.text("ZCC_DATABASE_URL"),
+        ZCC_HOME,
+        is_pooled=env.flag("ZCC_DATABASE_POOLED", default=False),
     )
 }
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # Writers wait for each other instead of failing.
-    DATABASES["default"]["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        # With the default of 2 MiB, a large assignment reads its index from disk repeatedly.
-        "init_command": (
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;"
-        ),
-    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTHENTICATION_BACKENDS = [

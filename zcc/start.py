@@ -1,7 +1,8 @@
-"""Run one component of a Primary Server: `python -m zcc.start web|worker|beat|agent|join`.
+"""Run one component of a Primary Server: `python -m zcc.start web|worker|beat|agent`.
 
 The settings are environment variables (docs/deployment.md). Worker and agent start when this host
-has joined a zone. The web process can create one.
+has joined a zone. The web process can create one. `migrate` applies the migrations of the database,
+and the components that use the database wait for it. `join URL` registers this host in a zone.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import django
 from django.core.exceptions import ImproperlyConfigured
 
 from console.requests import logs
 from faults import Fault
 from wire.messages import PRIMARY
+from zcc.installation import database
 from zcc.runtime import agent as runtime_agent
 from zcc.runtime import components, environment, processes
 from zcc.runtime.components import BASE_DIR
@@ -53,6 +56,12 @@ def agent() -> list[str]:
     return components.agent(get_server_home())
 
 
+def migrate() -> list[str]:
+    """Return the command line that applies migrations, when the database responds."""
+    database.wait_for_database()
+    return [sys.executable, str(BASE_DIR / "manage.py"), "migrate", "--noinput"]
+
+
 def join(url: str) -> list[str]:
     """Return the command line that registers a Primary Server. It reads the key from stdin."""
     arguments = ["register", url, "--key", "-", "--role", PRIMARY, "--name", _get_server_name()]
@@ -69,7 +78,10 @@ COMPONENTS: dict[str, Callable[[], list[str]]] = {
     "worker": worker,
     "beat": beat,
     "agent": agent,
+    "migrate": migrate,
 }
+# Components that start when the migrations have been applied.
+USE_DATABASE = ("web", "worker", "beat")
 
 
 def get_server_home() -> Path:
@@ -102,6 +114,11 @@ def _configure_logging(part: str) -> None:
     os.environ |= {"ZCC_LOG_FORMAT": kind, environment.PART: part}
 
 
+def _set_up_django() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
+    django.setup()
+
+
 def main() -> None:
     """Replace this process with the requested component."""
     parser = argparse.ArgumentParser(
@@ -116,6 +133,10 @@ def main() -> None:
     os.chdir(BASE_DIR)
     try:
         _configure_logging(args.component)
+        if args.component in (*USE_DATABASE, "migrate"):
+            _set_up_django()
+        if args.component in USE_DATABASE:
+            database.wait_for_migrations()
         command = join(args.url) if args.component == "join" else COMPONENTS[args.component]()
     except (ImproperlyConfigured, Fault) as error:
         log.error("%s", error)  # noqa: TRY400 - not a bug

@@ -1,0 +1,1 @@
+"""A server that is installed with systemd: settings file, `zcc-manage`, database, migrations."""

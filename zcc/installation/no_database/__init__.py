@@ -1,0 +1,1 @@
+"""The database backend of a process without a database URL. Every use of it is an error."""
