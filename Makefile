@@ -11,7 +11,7 @@ WORKERS ?= 2
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help run test check lint types architecture templates sqlite postgresql pooled scenarios bench \
-	setup setup-run tools packages audit lowest newest release clean
+	setup setup-run tools packages console-package audit lowest newest release clean
 
 help:
 	@echo "make run        start a demo zone in the foreground (Ctrl-C stops it)"
@@ -23,6 +23,7 @@ help:
 	@echo "make lowest     run the fast tests with the lowest allowed versions of the packages"
 	@echo "make newest     run the fast tests with the newest allowed versions of the packages"
 	@echo "make release    build all files of a release in dist/, with SBOM and digests"
+	@echo "make console-package  build the Debian package of the console in dist/"
 	@echo "make bench      run the benchmarks and write bench/results.json"
 	@echo "make setup      install the packages from uv.lock into .venv"
 	@echo "make clean      delete the demo zone (var/)"
@@ -105,6 +106,10 @@ newest: tools
 
 release: setup
 	@$(BIN)/python -m systemupdates.downloads.release
+
+# Downloads wheels of the Python packages for each supported Python.
+console-package: setup
+	$(BIN)/python -m zcc.installation.package
 
 clean:
 	rm -rf var

@@ -65,7 +65,7 @@ def build_packages(folder: Path) -> list[Path]:
         _write_files(Path(files))
         for description in DESCRIPTIONS:
             for kind in FORMATS:
-                _run_nfpm(description, kind, Path(files), folder)
+                run_nfpm(f"deploy/agent/{description}", kind, Path(files), folder)
     packages = sorted(path for pattern in PACKAGE_PATTERNS for path in folder.glob(pattern))
     digests = {path.name: sha256(path.read_bytes()) for path in packages}
     text = json.dumps({"agent": agent.get_version(), "files": digests}, indent=1)
@@ -89,7 +89,8 @@ def _write_files(folder: Path) -> None:
         (folder / f"{name}.changelog.gz").write_bytes(data)
 
 
-def _run_nfpm(description: str, kind: str, files: Path, folder: Path) -> None:
+def run_nfpm(config: str, kind: str, files: Path, folder: Path) -> None:
+    """Build a package of a kind (deb or rpm) from a description in the sources, to a folder."""
     program = shutil.which("nfpm", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if program is None:
         sys.exit("packages: nfpm was not found. No package was written. Run make setup.")
@@ -100,7 +101,6 @@ def _run_nfpm(description: str, kind: str, files: Path, folder: Path) -> None:
         "ZCC_MAINTAINER": MAINTAINER,
         "SOURCE_DATE_EPOCH": SOURCE_DATE,
     }
-    config = f"deploy/agent/{description}"
     command = [program, "package", "-f", config, "-p", kind, "-t", str(folder)]
     subprocess.run(  # noqa: S603 - a program of the installation
         command, cwd=ROOT, env={**os.environ, **variables}, check=True, stdout=subprocess.DEVNULL
