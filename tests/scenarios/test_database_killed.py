@@ -6,37 +6,15 @@ completes once, whatever it was doing when its database went.
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
 
 from tests.harness.installation import Data, Server
 from tests.harness.visitor import Visitor
-from tests.harness.zone import until
-from tests.scenarios.running_zone import LOOK, REMINT
-from tests.scenarios.test_faults import COUNT
+from tests.scenarios.production import STAGES, ends_well, reaches
+from tests.scenarios.running_zone import REMINT
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.timeout(900)]
-STAGES = ["preparing", "replicating", "assigned", "activating", "activated"]
 PAGE = "/configuration/certificates/"
-
-
-def look(server: Server) -> dict[str, Any]:
-    seen: dict[str, Any] = json.loads(server.shell(LOOK).splitlines()[-1])
-    return seen
-
-
-def reaches(server: Server, *states: str) -> str:
-    """Wait for the operation to come to one of some states; returns it."""
-    seen: dict[str, Any] = {}
-
-    def there() -> bool:
-        seen.update(look(server))
-        return seen["state"] in states
-
-    until(there, f"the operation is {' or '.join(states)}", 300)
-    return str(seen["state"])
 
 
 def test_a_database_that_is_killed_at_several_stages_costs_no_operation(
@@ -53,23 +31,7 @@ def test_a_database_that_is_killed_at_several_stages_costs_no_operation(
             data.restart_database()
             assert visitor.get(PAGE).status == 200, "pages are back at once"
     assert {"assigned", "activating"} & set(met), met
-    reaches(server, "completed")
-    assert server.processes.keys() == {
-        part for part, process in server.processes.items() if process.poll() is None
-    }, "no part has given up"
-    until(lambda: server.ill() == {}, "all parts are well again", 60)
-    found = json.loads(server.shell(COUNT).splitlines()[-1])
-    assert {name for name, number in found["moves"].items() if number != 1} == set()
-    once = (
-        "current",
-        "operations",
-        "updates",
-        "activation orders",
-        "activated",
-        "current certificates",
-    )
-    assert {found[name] for name in once} == {1}
-    assert "The audit log is intact" in server.run("python", "manage.py", "verify_audit")
+    ends_well(server)
 
 
 def is_told_as_such(visitor: Visitor) -> None:

@@ -18,8 +18,8 @@ from tests.harness.installation import Data, Server
 from tests.harness.replica import Replica
 from tests.harness.visitor import Visitor
 from tests.harness.zone import until
+from tests.scenarios.production import reaches
 from tests.scenarios.running_zone import REMINT
-from tests.scenarios.test_database_killed import reaches
 
 pytestmark = [pytest.mark.scenario, pytest.mark.long, pytest.mark.timeout(900)]
 CERTIFICATES = """
