@@ -89,7 +89,7 @@ def _get_next_step(replica: Replica, zone: Zone, now: datetime, *, offline: bool
         return _("The server retries automatically. To retry immediately, click Replicate Now.")
     interval = server.get_replication_interval(zone)
     due = (server.last_contact or now) + interval * 1.2
-    source = _source(server)
+    source = _source(server, zone, now)
     if due < now:
         return _("Copies from %(source)s at the next contact, which is overdue.") % {
             "source": source
@@ -100,9 +100,13 @@ def _get_next_step(replica: Replica, zone: Zone, now: datetime, *, offline: bool
     }
 
 
-def _source(server: Device) -> str:
+def _source(server: Device, zone: Zone, now: datetime) -> str:
+    """Return from where a server copies. It does not wait for a parent that is offline."""
     parent = server.parent
-    return parent.name if parent is not None else _("the initiating server")
+    if parent is None:
+        return _("the initiating server")
+    interval = max(zone.refresh, parent.get_replication_interval(zone))
+    return parent.name if parent.is_online(now, interval) else _("another server")
 
 
 def _get_note(replica: Replica) -> str:

@@ -89,6 +89,21 @@ def test_other_servers_with_the_content_are_alternative_sources(update, servers)
     assert replication.get_replication_requests(servers["ps-2"]) == []
 
 
+@pytest.mark.parametrize(
+    ("hours", "source"),
+    [(1, "ps-1"), (48, "another server")],
+)
+def test_the_status_names_a_source_that_responds(update, servers, zone, hours, source):
+    """A satellite does not wait for its parent, so the status must not say so."""
+    now = factories.now()
+    Device.objects.filter(name="cs-1").update(last_contact=now)
+    Device.objects.filter(name="ps-1").update(last_contact=now - timedelta(hours=hours))
+    replica = get_replica(servers["cs-1"], update)
+    assert replica_status.build_row(replica, update, zone, now).todo.startswith(
+        f"Scheduled to copy from {source} by "
+    )
+
+
 def test_the_limit_of_a_server_overrides_the_limit_of_the_zone(update, servers):
     Device.objects.filter(name="ps-2").update(bandwidth_kib=0)
     requests = replication.get_replication_requests(Device.objects.get(name="ps-2"))
