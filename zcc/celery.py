@@ -5,40 +5,71 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from celery import Celery, signals
-from celery.schedules import crontab
+from celery import Celery, Task, signals
+from celery.schedules import crontab, schedule
 from celery.utils.log import get_multiprocessing_logger
 
-from console.requests import logs
+from console.requests import clock, logs
 from zcc.runtime import processes
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
 
-app = Celery("zcc")
+_started = datetime.now(UTC), time.monotonic()
+
+
+def get_steady_time() -> datetime:
+    """Return a time that follows no change of the clock.
+
+    With the clock, beat would wait for a year after the clock was a year ahead.
+    """
+    at, running = _started
+    return at + timedelta(seconds=time.monotonic() - running)
+
+
+def run_every(seconds: float) -> schedule:
+    """Return the schedule of a task that runs at an interval."""
+    return schedule(timedelta(seconds=seconds), nowfun=get_steady_time)
+
+
+class ClockedTask(Task):  # type: ignore[type-arg]
+    """A task that does nothing while the clock of this server is wrong.
+
+    `schedule_work` enqueues it again, for this or another server.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if clock.find_fault() is not None:
+            return None
+        return super().__call__(*args, **kwargs)
+
+
+app = Celery("zcc", task_cls=ClockedTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_default_queue = "shared"
 app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "schedule-work": {
         "task": "certificates.tasks.schedule.schedule_work",
-        "schedule": 2.0,
+        "schedule": run_every(2.0),
         "options": {"expires": 4, "ignore_result": True},
     },
     "check-certificates": {
         "task": "zcc.tasks.check_certificates",
-        "schedule": crontab(hour=3, minute=17),
+        "schedule": crontab(hour=3, minute=17, nowfun=get_steady_time),
         "options": {"expires": 3600, "ignore_result": True},
     },
     "check-rows": {
         "task": "zcc.tasks.check_rows",
-        "schedule": 15.0,
+        "schedule": run_every(15.0),
         "options": {"expires": 20, "ignore_result": True},
     },
     "save-audit-checkpoints": {
         "task": "zcc.tasks.save_audit_checkpoints",
-        "schedule": 10.0,
+        "schedule": run_every(10.0),
         "options": {"expires": 20, "ignore_result": True},
     },
     "run-backups": {
@@ -48,7 +79,7 @@ app.conf.beat_schedule = {
     },
     "publish-agents": {
         "task": "zcc.tasks.publish_agents",
-        "schedule": 10.0,
+        "schedule": run_every(10.0),
         "options": {"expires": 20, "ignore_result": True},
     },
 }

@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
+    "console.requests.clock.ClockMiddleware",
     "zcc.setup.first_run.SetupMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -116,6 +117,8 @@ DATABASES = {
         is_pooled=env.flag("ZCC_DATABASE_POOLED", default=False),
     )
 }
+# Whether a server whose clock differs from that of the database stops to work (D-190).
+COMPARE_CLOCKS = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTHENTICATION_BACKENDS = [

@@ -1,4 +1,4 @@
-"""Health of the components: database, broker, worker, beat, vault, disk."""
+"""Health of the components: database, clock, broker, worker, beat, vault, disk."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from redis.retry import Retry
 
 from certificates.tasks import publisher
 from console.models import Heartbeat
+from console.requests import clock
 from devices.identity import zone_keys
 from devices.models import Device
 from faults import Fault
@@ -31,6 +32,7 @@ WORKER_HEARTBEAT = "sweep"
 HEARTBEAT_INTERVAL = timedelta(seconds=10)
 HEARTBEAT_TIMEOUT = timedelta(seconds=60)
 BROKER_TIMEOUT_SECONDS = 0.5
+PARTS = ("database", "clock", "broker", "worker", "beat", "vault", "disk")
 MIN_FREE_BYTES = 256 * 1024 * 1024
 
 
@@ -71,7 +73,7 @@ def get_component_states(now: datetime) -> dict[str, str]:
 
     A state is `ok`, `failed`, or `unknown` if the failure of another component hides it.
     """
-    states = dict.fromkeys(("database", "broker", "worker", "beat", "vault", "disk"), UNKNOWN)
+    states = dict.fromkeys(PARTS, UNKNOWN)
     states["disk"] = OK if get_free_bytes() >= MIN_FREE_BYTES else FAILED
     queues = get_queue_states([publisher.SHARED_QUEUE])
     states["broker"] = OK if queues is not None else FAILED
@@ -79,7 +81,9 @@ def get_component_states(now: datetime) -> dict[str, str]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         states["database"] = OK
-        states["worker"], states["beat"] = _get_background_states(now, queues)
+        states["clock"] = OK if clock.find_fault() is None else FAILED
+        if states["clock"] == OK:
+            states["worker"], states["beat"] = _get_background_states(now, queues)
         states["vault"] = OK if _can_open_vault() else FAILED
     except DatabaseError:
         states["database"] = FAILED
@@ -89,8 +93,11 @@ def get_component_states(now: datetime) -> dict[str, str]:
 
 
 def get_overall_state(states: dict[str, str]) -> str:
-    """Return `failed` without a database, `degraded` if any component is not `ok`, else `ok`."""
-    if states["database"] == FAILED:
+    """Return `failed` if this server cannot work, `degraded` if any component is not `ok`.
+
+    It cannot work without a database or with a wrong clock.
+    """
+    if FAILED in (states["database"], states["clock"]):
         return FAILED
     return OK if set(states.values()) == {OK} else DEGRADED
 

@@ -41,7 +41,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """Return 200 if this server can serve pages and agents, else 503. For load balancers."""
     components = health.get_component_states(timezone.now())
     if health.get_overall_state(components) == health.FAILED:
-        return _build_text_response("the database is not available\n", status=503)
+        is_available = components["database"] == health.OK
+        reason = "the clock is wrong" if is_available else "the database is not available"
+        return _build_text_response(f"{reason}\n", status=503)
     return _build_text_response("ok\n")
 
 
@@ -68,7 +70,7 @@ def _build_text_response(text: str, *, status: int = 200, kind: str = "text/plai
 @login_not_required
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Return the state of each component: 200, or 503 without a database."""
+    """Return the state of each component: 200, or 503 if this server cannot work."""
     components = health.get_component_states(timezone.now())
     status = health.get_overall_state(components)
     body = {"status": status, "parts": components}

@@ -56,6 +56,12 @@ def get_settings(url: str, home: Path, *, is_pooled: bool = False) -> dict[str, 
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;"
             ),
         }
+    elif not is_pooled:
+        # A server that is suspended in a transaction must not block the others (D-189).
+        options = settings.setdefault("OPTIONS", {})
+        options["options"] = " ".join(
+            ["-c idle_in_transaction_session_timeout=30s", *filter(None, [options.get("options")])]
+        )
     return settings
 
 

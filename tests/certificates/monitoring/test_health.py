@@ -33,7 +33,7 @@ from zcc.runtime import broker
 # Requests that block on a broker that does not respond take longer than this.
 PAGE_SECONDS = 0.6
 TRIES = 5
-PARTS = ("database", "broker", "worker", "beat", "vault", "disk")
+PARTS = ("database", "clock", "broker", "worker", "beat", "vault", "disk")
 
 
 @pytest.fixture

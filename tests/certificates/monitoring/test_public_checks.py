@@ -37,7 +37,11 @@ def test_the_web_server_is_live_without_a_database_but_not_ready(zone, monkeypat
     client = Client()
     client.cookies["sessionid"] = "x" * 32
     with monkeypatch.context() as patch:
-        patch.setattr(health, "get_component_states", lambda _: {"database": health.FAILED})
+        patch.setattr(
+            health,
+            "get_component_states",
+            lambda _: {"database": health.FAILED, "clock": health.UNKNOWN},
+        )
         patch.setattr(connection, "cursor", fail)
         assert client.get("/livez").status_code == 200
         assert client.get("/readyz").status_code == 503

@@ -1,0 +1,34 @@
+"""Settings that depend on the environment."""
+
+from __future__ import annotations
+
+import runpy
+
+import pytest
+
+from zcc import settings
+
+TIMEOUT = "-c idle_in_transaction_session_timeout=30s"
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", TIMEOUT),
+        ("?sslmode=verify-full", TIMEOUT),
+        ("?options=-c%20search_path=zcc", f"{TIMEOUT} -c search_path=zcc"),
+    ],
+)
+def test_a_suspended_server_does_not_lock_postgresql_for_long(monkeypatch, query, expected):
+    """D-189. Options of the URL are kept."""
+    monkeypatch.setenv("ZCC_DATABASE_URL", f"postgresql://zcc@db.example/zcc{query}")
+    database = runpy.run_path(settings.__file__)["DATABASES"]["default"]
+    assert database["OPTIONS"]["options"] == expected
+
+
+def test_a_pooler_gets_no_options_that_it_rejects(monkeypatch):
+    """D-189. It ends suspended transactions itself."""
+    monkeypatch.setenv("ZCC_DATABASE_URL", "postgresql://zcc@db.example/zcc")
+    monkeypatch.setenv("ZCC_DATABASE_POOLED", "true")
+    database = runpy.run_path(settings.__file__)["DATABASES"]["default"]
+    assert "options" not in database.get("OPTIONS", {})
