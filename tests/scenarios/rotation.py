@@ -36,7 +36,7 @@ def choose(number: int) -> str:
 
 
 def get_chosen() -> str:
-    """Return the scenario that the environment asks for, or "" for none."""
+    """Return the scenario that the environment selects, or "" for none."""
     number = os.environ.get(VARIABLE, "")
     return choose(int(number)) if number else ""
 
