@@ -18,7 +18,8 @@ from tests.support import factories
 def test_two_changes_of_different_fields_at_the_same_time_alter_no_row(zone, monkeypatch):
     """The second change begins after the first one has read the row, and before it is stored."""
     device = factories.device("pc-01")
-    verify, threads = Device.check_row_mac, []
+    verify = Device.check_row_mac
+    threads: list[threading.Thread] = []
 
     def change_name() -> None:
         try:

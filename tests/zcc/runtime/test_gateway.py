@@ -168,7 +168,12 @@ def test_clients_of_a_trusted_proxy_have_limits_of_their_own(monkeypatch, settin
 
 def test_a_request_is_active_until_its_response_was_sent():
     seen: list[Any] = []
-    app = Gateway(lambda *_: seen.append(set(app.active)) or [b""], 1)
+
+    def respond(*given: Any) -> Any:
+        seen.append(set(app.active))
+        return echo(*given)
+
+    echo, app = Echo(), Gateway(respond, 1)
     client = Client(body(b"abc"))
     request = {**scope(3), "client": ("127.0.0.9", "5000")}
     asyncio.run(app(request, client.receive, client.send))
