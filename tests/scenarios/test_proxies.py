@@ -123,7 +123,7 @@ def shows_the_zone(address: str, zone: RunningZone, zone_ca: Path) -> bool:
         socket.create_connection((address, 8443), timeout=10) as plain,
         context.wrap_socket(plain) as line,
     ):
-        shown = {value for _kind, value in line.getpeercert()["subjectAltName"]}
+        shown = {entry[1] for entry in line.getpeercert()["subjectAltName"]}
         line.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
         return bool(names & shown) and line.recv(4096).startswith(b"HTTP/1.1 200")
 
@@ -172,7 +172,9 @@ def test_haproxy_terminates_for_browsers_passes_agents_through_and_checks(
     haproxy, address = find_program("haproxy"), f"{zone.plan.base}.201"
     proxies = Proxies(zone, tmp_path)
     config, stats = proxies.write("haproxy.cfg", address), tmp_path / "stats"
-    config.write_text(config.read_text().replace("global\n", f"global\n    stats socket {stats}\n"))
+    config.write_text(
+        config.read_text().replace("\nglobal\n", f"\nglobal\n    stats socket {stats}\n")
+    )
     with program(haproxy, "-db", "-f", str(config)):
         check(zone, proxies, address)
         until(lambda: set(states(stats).values()) == {"UP"}, "every server is up", 30)
