@@ -48,6 +48,7 @@ class Zone:
     def __init__(self, home: Path, plan: Layout, environment: dict[str, str]) -> None:
         self.home = home
         self.plan = plan
+        self.code, self.launcher_module = BASE_DIR, "zcc.runtime.launcher"
         self._environment = environment
         self._launcher: subprocess.Popen[bytes] | None = None
         self._seen: set[psutil.Process] = set()
@@ -76,9 +77,9 @@ class Zone:
         usual.pop("DJANGO_SETTINGS_MODULE", None)
         with self._output.open("ab") as output:
             self._launcher = subprocess.Popen(
-                [sys.executable, "-m", "zcc.runtime.launcher"],
+                [sys.executable, "-m", self.launcher_module],
                 env={**usual, **wanted, **self._environment},
-                cwd=BASE_DIR,
+                cwd=self.code,
                 stdout=output,
                 stderr=output,
                 preexec_fn=partial(processes.end_with_parent, os.getpid()),  # noqa: PLW1509 - short

@@ -28,10 +28,13 @@ SATELLITE, DEVICES = "as-previous", ("pc-previous-1", "pc-previous-2")
 NEW_SATELLITE, NEW_DEVICE = "as-01", "device-01"
 
 
-def extract_previous_version(folder: Path) -> Path:
-    """Extract the agent of the previous version into a folder; fails if git does not have it."""
+def extract_previous_version(folder: Path, *packages: str) -> Path:
+    """Extract the previous version into a folder, or only some packages of it.
+
+    Fails if git does not have it.
+    """
     done = subprocess.run(
-        ["git", "archive", "--format=tar", PREVIOUS_VERSION, *AGENT_PACKAGES],
+        ["git", "archive", "--format=tar", PREVIOUS_VERSION, *packages],
         cwd=BASE_DIR,
         capture_output=True,
         check=False,
@@ -55,7 +58,7 @@ def imported_from(code: Path) -> Path:
 def test_agents_of_the_previous_version_complete_a_remint_ca(
     start_zone: StartZone, tmp_path: Path
 ) -> None:
-    code = extract_previous_version(tmp_path / "previous")
+    code = extract_previous_version(tmp_path / "previous", *AGENT_PACKAGES)
     assert imported_from(code) == code / "zac" / "__init__.py"
     zone = start_zone(devices=1, satellites=1, primaries=1)
     zone.add_agent(SATELLITE, 71, role=AUTHENTICATION_SATELLITE, code=code)
