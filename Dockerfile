@@ -1,6 +1,6 @@
 # One image for all components of a Primary Server: web, worker, beat, agent, and manage.py.
 # docker build -t zcc .
-FROM python:3.13-slim-trixie AS build
+FROM docker.io/library/python:3.13-slim-trixie AS build
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 RUN pip install --no-cache-dir "uv>=0.8"
 WORKDIR /opt/zcc
@@ -16,7 +16,7 @@ RUN ZCC_HOME=/nonexistent ZCC_STATIC_ROOT=/opt/zcc/static-files \
     .venv/bin/python manage.py collectstatic --noinput --verbosity 0 \
     && .venv/bin/python -m compileall -q administrators audit certificates console devices faults notifications pki systemupdates wire zac zcc zman
 
-FROM python:3.13-slim-trixie
+FROM docker.io/library/python:3.13-slim-trixie
 RUN groupadd --gid 10001 zcc \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/zcc --shell /usr/sbin/nologin zcc \
     && install -d -o zcc -g zcc -m 0700 /var/lib/zcc /var/lib/zcc-ca

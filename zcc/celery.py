@@ -35,7 +35,7 @@ def run_every(seconds: float) -> schedule:
     return schedule(timedelta(seconds=seconds), nowfun=get_steady_time)
 
 
-class ClockedTask(Task):  # type: ignore[type-arg]
+class ClockedTask(Task):  # type: ignore[type-arg]  # not generic at run time
     """A task that does nothing while the clock of this server is wrong.
 
     `schedule_work` enqueues it again, for this or another server.

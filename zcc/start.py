@@ -58,6 +58,7 @@ def agent() -> list[str]:
 
 def migrate() -> list[str]:
     """Return the command line that applies migrations, when the database responds."""
+    _set_up_django()
     database.wait_for_database()
     return [sys.executable, str(BASE_DIR / "manage.py"), "migrate", "--noinput"]
 
@@ -133,11 +134,10 @@ def main() -> None:
     os.chdir(BASE_DIR)
     try:
         _configure_logging(args.component)
-        if args.component in (*USE_DATABASE, "migrate"):
-            _set_up_django()
-        if args.component in USE_DATABASE:
-            database.wait_for_migrations()
         command = join(args.url) if args.component == "join" else COMPONENTS[args.component]()
+        if args.component in USE_DATABASE:
+            _set_up_django()
+            database.wait_for_migrations()
     except (ImproperlyConfigured, Fault) as error:
         log.error("%s", error)  # noqa: TRY400 - not a bug
         sys.exit(1)

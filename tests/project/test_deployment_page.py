@@ -11,11 +11,8 @@ from tests.support import code_blocks
 from zcc.runtime.components import BASE_DIR
 
 PAGE = BASE_DIR / "docs" / "deployment.md"
-PACKAGE = "tests/scenarios/test_debian_package.py::test_a_bare_debian_becomes_a_primary_server"
 # Heading and number of a block: the test that runs it.
 RUN = {
-    ("Install the Debian package", 1): PACKAGE,
-    ("Install with systemd", 2): PACKAGE,
     (
         "Monitoring",
         1,
@@ -33,9 +30,13 @@ NOT_RUN = {
     ("Install with Docker Compose", 3): (
         "As above. tests/zcc/setup/test_bootstrap.py runs create_zone with an external CA."
     ),
-    ("Install with systemd", 1): (
-        "Downloads the sources and the Python packages. The package, which is installed by a test, "
-        "does the same steps with the same scripts."
+    ("Install the Debian package", 1): (
+        "Needs a bare Debian with systemd. tests/zcc/installation/test_package.py tests the "
+        "content of the package and its scripts."
+    ),
+    ("Install with systemd", 1): "Downloads the sources and the Python packages.",
+    ("Install with systemd", 2): (
+        "Needs user zcc and a bare Debian. tests/zcc/installation/test_manage.py tests zcc-manage."
     ),
     ("Reverse proxies", 1): "Needs nginx, and certificates of another CA.",
     ("Reverse proxies", 2): "Needs nginx. The path /roots.pem has its own tests.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_make_test_runs_what_is_chosen():
 
 def test_the_scenario_is_marked(monkeypatch):
     file, name = rotation.choose(13).split("::")
-    items = [Item(SCENARIOS / file, name), Item(SCENARIOS / file, "test_another_one")]
+    items: Any = [Item(SCENARIOS / file, name), Item(SCENARIOS / file, "test_another_one")]
     monkeypatch.setenv(rotation.VARIABLE, "13")
     conftest.pytest_collection_modifyitems(items)
     assert [item.marks for item in items] == [["scenario", "rotating"], ["scenario"]]

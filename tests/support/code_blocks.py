@@ -24,7 +24,9 @@ class Block(NamedTuple):
 def read(document: Path) -> list[Block]:
     """Return the code blocks of a document."""
     found: list[Block] = []
-    heading, language, lines = "", None, []
+    heading = ""
+    language: str | None = None
+    lines: list[str] = []
     for line in document.read_text().splitlines():
         if line.strip().startswith("```"):
             if language is not None:

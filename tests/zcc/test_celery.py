@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from celery.beat import ScheduleEntry
@@ -14,13 +15,14 @@ from zcc import celery
 def running(monkeypatch):
     """The running clock of beat."""
     seconds = {"now": celery._started[1] + 100}
-    monkeypatch.setattr(celery.time, "monotonic", lambda: seconds["now"])
+    monkeypatch.setattr("zcc.celery.time.monotonic", lambda: seconds["now"])
     return seconds
 
 
-def entries() -> list[ScheduleEntry]:
+def entries() -> list[Any]:
     found = celery.app.conf.beat_schedule
-    return [ScheduleEntry(name=name, app=celery.app, **found[name]) for name in found]
+    app: Any = celery.app
+    return [ScheduleEntry(name=name, app=app, **found[name]) for name in found]
 
 
 def test_every_entry_follows_the_running_clock(running):

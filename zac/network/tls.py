@@ -218,7 +218,11 @@ class Transport:
                     raise
         connection = self._open(url, self._context(roots, dateless=True), roots)
         try:
-            _check_dates(connection.validity_periods(), self._clock.now())
+            try:
+                _check_dates(connection.validity_periods(), self._clock.now())
+            except CertificateRejected:
+                self.learn_time(url, roots)  # it may be from a server with a wrong clock
+                _check_dates(connection.validity_periods(), self._clock.now())
         except CertificateRejected:
             connection.close()
             raise

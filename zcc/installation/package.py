@@ -96,8 +96,10 @@ def _copy_units(folder: Path) -> None:
     folder.mkdir()
     for pattern in UNITS:
         for path in (BASE_DIR / "deploy" / "systemd").glob(pattern):
-            copy = shutil.copytree if path.is_dir() else shutil.copy
-            copy(path, folder / path.name)
+            if path.is_dir():
+                shutil.copytree(path, folder / path.name)
+            else:
+                shutil.copy(path, folder / path.name)
 
 
 def _run(command: list[str], **variables: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from django.db import DatabaseError
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
+from django.utils import timezone
 
 from certificates.monitoring import health
 from certificates.tasks.schedule import schedule_work
@@ -92,7 +94,7 @@ def test_differences_up_to_five_minutes_are_accepted():
 
 @pytest.mark.django_db
 def test_the_database_says_its_time():
-    assert abs(clock.read_database_time() - clock.time.time()) < 60
+    assert abs(clock.read_database_time() - timezone.now().timestamp()) < 60
 
 
 @pytest.fixture
@@ -117,6 +119,16 @@ def test_agents_are_sent_to_another_server(zone, wrong_clock):
     response = Client().post("/zac/v1/hello", secure=True, content_type="application/json")
     assert response.status_code == 503
     assert "ahead" in response.json()["detail"]
+
+
+def test_a_clock_that_changes_during_a_call_does_not_reach_the_agent(settings, monkeypatch):
+    settings.COMPARE_CLOCKS = True
+    differences = iter([0.0, YEAR])
+    monkeypatch.setattr(clock._comparison, "get_difference", lambda: next(differences))
+    middleware = clock.ClockMiddleware(lambda _request: HttpResponse("the wrong time"))
+    response = middleware(RequestFactory().post("/zac/v1/refresh"))
+    assert response.status_code == 503
+    assert b"the wrong time" not in response.content
 
 
 def test_a_session_is_not_ended_by_a_wrong_clock(zone, settings, monkeypatch):

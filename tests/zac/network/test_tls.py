@@ -115,6 +115,16 @@ def test_a_wrong_clock_costs_no_contact(zone: Zone, new_host: NewHost, skew: flo
     assert [one for one in contacts if not one["ok"]] == []
 
 
+@pytest.mark.parametrize("days", [400, -400])
+def test_a_wrong_time_of_a_server_is_corrected(zone: Zone, device: Host, days: int) -> None:
+    """D-190: a server with a wrong clock gave it, and each certificate then seems invalid."""
+    refresh.refresh(device)
+    device.clock.learn(zone.now() + days * DAY)
+    refresh.refresh(device)
+    assert abs(device.clock.now() - zone.now()) < 5
+    assert not any(one["refused"] for one in read_lines(Path(device.home.path_to("contact.jsonl"))))
+
+
 def test_a_clock_that_goes_wrong_later_costs_no_contact(zone: Zone, device: Host) -> None:
     refresh.refresh(device)
     shift = 400 * DAY

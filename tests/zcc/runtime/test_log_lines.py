@@ -110,11 +110,13 @@ def test_beat_reports_a_broker_that_is_missing(home: Path) -> None:
 
 @pytest.mark.parametrize("part", ["web", "agent"])
 def test_a_component_that_is_waiting(home: Path, part: str) -> None:
-    """The agent waits for a zone. The web server does so, too, and serves the setup page."""
+    """The agent waits for a zone, and the web server for the migrations."""
     (home / "device.json").unlink()
     command = [sys.executable, "-m", "zcc.start", part]
-    waiting = Component(home, command, ZCC_LISTEN_ADDRESS="127.0.0.1", ZCC_PORT="59443")
-    wait_until(lambda: waiting.wrote("waiting for") or waiting.process.poll() is not None)
+    url = f"sqlite:///{home}/empty.sqlite3"
+    waiting = Component(home, command, ZCC_DATABASE_URL=url)
+    wait_until(lambda: waiting.wrote("waiting for"))
+    assert waiting.process.poll() is None
     assert {line["part"] for line in waiting.stop()} == {part}
 
 
