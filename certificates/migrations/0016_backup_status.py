@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('certificates', '0014_health_acceptance'),
+        ('certificates', '0015_health_acceptance_mac'),
         ('devices', '0015_device_by_registration'),
     ]
 

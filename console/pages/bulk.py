@@ -57,7 +57,7 @@ def run_action(
             _("You can select up to %d rows at the same time. Nothing was changed.") % MAX_ROWS
         )
     action, rows = actions[key], find(ids)
-    context = {
+    context: dict[str, Any] = {
         "title": action.label,
         "action": action,
         "key": key,

@@ -107,7 +107,7 @@ def get_own_url(request: HttpRequest) -> str:
 
 def get_chosen(request: HttpRequest, name: str) -> list[str]:
     """Return the columns of a table that the user has selected, [] for those that fit."""
-    saved = Preferences.objects.filter(user_id=request.user.pk).first()
+    saved = Preferences.objects.filter(user_id=request.user.pk or 0).first()
     return list(saved.columns.get(name, [])) if saved is not None else []
 
 

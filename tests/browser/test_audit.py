@@ -34,7 +34,8 @@ def auditor(live_server, log_in) -> Page:
     server.failures, server.failed_since = 3, factories.now() - timedelta(hours=3)
     server.problem = "Could not send to the syslog server: it did not respond in time."
     server.save()
-    return log_in(admin)
+    page: Page = log_in(admin)
+    return page
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.support import factories
 def devices(live_server, log_in) -> Page:
     """Return the Devices list of an administrator."""
     scenes.rest()
-    page = log_in(factories.admin())
+    page: Page = log_in(factories.admin())
     page.goto(f"{live_server.url}/devices/")
     return page
 

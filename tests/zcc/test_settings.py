@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 
 import pytest
+from django.core.management import call_command
 
 from zcc import settings
 
@@ -32,3 +33,8 @@ def test_a_pooler_gets_no_options_that_it_rejects(monkeypatch):
     monkeypatch.setenv("ZCC_DATABASE_POOLED", "true")
     database = runpy.run_path(settings.__file__)["DATABASES"]["default"]
     assert "options" not in database.get("OPTIONS", {})
+
+
+@pytest.mark.django_db
+def test_the_migrations_describe_the_models():
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)

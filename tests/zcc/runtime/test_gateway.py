@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
 
@@ -77,8 +78,14 @@ class Echo:
 
 
 def run(echo: Echo, request: dict[str, Any], client: Client) -> Client:
-    asyncio.run(Gateway(echo, 2)(request, client.receive, client.send))
+    wait_for(Gateway(echo, 2)(request, client.receive, client.send))
     return client
+
+
+def wait_for(call: Coroutine[Any, Any, Any]) -> Any:
+    """Run a call in a thread of its own: browser tests leave a running loop in this one."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        return pool.submit(asyncio.run, call).result()
 
 
 def test_the_application_sees_the_whole_body():
@@ -141,7 +148,7 @@ def test_one_address_has_a_limited_number_of_bodies_and_others_go_through(monkey
         await asyncio.gather(*tasks)
         return [one.status for one in stalled], other.status
 
-    attackers, other = asyncio.run(attack())
+    attackers, other = wait_for(attack())
     assert other == 200
     assert attackers.count(429) == 3
     assert attackers.count(408) == gateway.BODIES_PER_ADDRESS
@@ -163,7 +170,7 @@ def test_clients_of_a_trusted_proxy_have_limits_of_their_own(monkeypatch, settin
         await task
         return other.status
 
-    assert asyncio.run(send()) == 200
+    assert wait_for(send()) == 200
 
 
 def test_a_request_is_active_until_its_response_was_sent():
@@ -176,7 +183,7 @@ def test_a_request_is_active_until_its_response_was_sent():
     echo, app = Echo(), Gateway(respond, 1)
     client = Client(body(b"abc"))
     request = {**scope(3), "client": ("127.0.0.9", "5000")}
-    asyncio.run(app(request, client.receive, client.send))
+    wait_for(app(request, client.receive, client.send))
     assert seen == [{("127.0.0.9", 5000)}]
     assert app.active == set()
 
