@@ -27,6 +27,12 @@ SHORT = (
     "test_without_cross_certificate.py"
     "::test_who_applied_it_loses_no_contact_and_who_was_away_recovers",
     "test_zman.py::test_the_command_line_alone_remints_the_zone",
+    "test_database_attacks.py::test_the_database_alone_gives_no_key_and_raises_alarms",
+    "test_remint_servers.py::test_one_server_is_reminted_and_the_others_are_left_alone",
+    "test_returning_devices.py::test_a_device_returns_without_a_key_and_a_copy_is_told_what_to_do",
+    "test_stolen_zone_key.py::test_a_stolen_ed25519_key_moves_no_device",
+    "test_trust_list.py::test_a_server_that_responds_for_the_console_feeds_no_root_to_a_device",
+    "test_zone_start.py::test_a_zone_comes_up_goes_down_and_goes_on",
 )
 
 

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from certificates.authority import key_jobs
 from pki.protection import sealing
 from tests.harness.zone import until
@@ -86,6 +88,7 @@ def alarms(zone: RunningZone, *labels: str) -> bool:
     return all(label in shown for label in labels)
 
 
+@pytest.mark.long
 def test_the_database_alone_gives_no_key_and_raises_alarms(
     start_zone: Callable[..., RunningZone],
 ) -> None:

@@ -133,6 +133,7 @@ def ended(zone: RunningZone, state: str = "completed") -> dict[str, Any]:
     return seen
 
 
+@pytest.mark.long
 def test_one_server_is_reminted_and_the_others_are_left_alone(start_zone: StartZone) -> None:
     zone = start_zone(devices=1, satellites=0)
     pane, before = Pane(zone), shown(zone)

@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.harness.zone import until
 from tests.scenarios.running_zone import RunningZone
 from tests.scenarios.test_trust_list import zac
@@ -17,6 +19,7 @@ print(list(Entry.objects.filter(action="identity-copied").values_list("note", fl
 """
 
 
+@pytest.mark.long
 def test_a_device_returns_without_a_key_and_a_copy_is_told_what_to_do(
     start_zone: Callable[..., RunningZone], tmp_path: Path
 ) -> None:

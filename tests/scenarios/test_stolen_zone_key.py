@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pki.protection import second_key, zone_key
 from tests.harness.zone import until
 from tests.scenarios.running_zone import RunningZone
@@ -107,6 +109,7 @@ def list_updates(device: Path) -> list[str]:
     return list(json.loads((device / "state.json").read_text())["updates"])
 
 
+@pytest.mark.long
 def test_a_stolen_ed25519_key_moves_no_device(
     start_zone: Callable[..., RunningZone], tmp_path: Path
 ) -> None:

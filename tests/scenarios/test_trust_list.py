@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.harness.zone import until
 from tests.scenarios.running_zone import RunningZone
 from tests.zac.support.certificates import Root
@@ -88,6 +90,7 @@ def get_roots(device: Path) -> list[str]:
     return list(status["trusted_sha256"])
 
 
+@pytest.mark.long
 def test_a_server_that_responds_for_the_console_feeds_no_root_to_a_device(
     start_zone: Callable[..., RunningZone],
 ) -> None:

@@ -18,6 +18,7 @@ def everybody_refreshed(zone: Zone, since: float) -> bool:
     return reached >= {host.name for host in zone.hosts()}
 
 
+@pytest.mark.long
 def test_a_zone_comes_up_goes_down_and_goes_on(tmp_path: Path) -> None:
     with zone_in(tmp_path, devices=3) as zone:
         zone.start()
