@@ -235,7 +235,7 @@ PKCS11_MODULE = env.text("ZCC_PKCS11_MODULE")
 PKCS11_TOKEN = env.text("ZCC_PKCS11_TOKEN", "zcc")
 PKCS11_PIN_FILE = env.file_path("ZCC_PKCS11_PIN_FILE")
 # The worker takes the CA key out of this server only after manage.py confirm_job (D-172).
-CONFIRM_KEY_JOBS = env.flag("ZCC_CONFIRM_KEY_JOBS", default=False)
+CONFIRM_KEY_JOBS = env.flag("ZCC_CONFIRM_KEY_JOBS", default=bool(env.text("ZCC_CA_VAULT")))
 # The worker creates backups if it has both: a directory, and the public key for which backups are
 # encrypted (D-196).
 BACKUP_DIRECTORY = env.file_path("ZCC_BACKUP_DIRECTORY")

@@ -1,10 +1,10 @@
 """Confirmation of jobs that take the CA key out of its server, on that server itself.
 
 The web process holds the key of row MACs, because it registers devices and creates jobs. So a
-web process that an attacker controls can create a valid job. With ZCC_CONFIRM_KEY_JOBS, the worker
-runs Move CA Role and Backup CA only after the administrator of the operating system has confirmed
-them with `manage.py confirm_job`. The confirmation is a MAC with the CA vault key, which the web
-process cannot read.
+web process that an attacker controls can create a valid job. The worker runs Move CA Role and
+Backup CA only after the administrator of the operating system has confirmed them with
+`manage.py confirm_job`. The confirmation is a MAC with the CA vault key, which the web process
+cannot read.
 
 See: D-172
 """

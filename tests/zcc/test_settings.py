@@ -38,3 +38,15 @@ def test_a_pooler_gets_no_options_that_it_rejects(monkeypatch):
 @pytest.mark.django_db
 def test_the_migrations_describe_the_models():
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+@pytest.mark.parametrize(
+    ("vault", "setting", "expected"),
+    [("", "", False), ("/var/lib/zcc-ca", "", True), ("/var/lib/zcc-ca", "0", False)],
+)
+def test_ca_key_jobs_need_a_confirmation_if_the_ca_vault_is_separate(
+    monkeypatch, vault, setting, expected
+):
+    monkeypatch.setenv("ZCC_CA_VAULT", vault)
+    monkeypatch.setenv("ZCC_CONFIRM_KEY_JOBS", setting)
+    assert runpy.run_path(settings.__file__)["CONFIRM_KEY_JOBS"] is expected

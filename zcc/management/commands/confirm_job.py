@@ -19,8 +19,8 @@ class Command(BaseCommand):
     """Confirm a job that takes the CA key out of this certificate server."""
 
     help = (
-        "Confirm Move CA Role or Backup CA on the certificate server. Required if the worker runs "
-        "with ZCC_CONFIRM_KEY_JOBS. Without an ID, lists the jobs that are waiting."
+        "Confirm Move CA Role or Backup CA on the certificate server. Required unless the worker "
+        "runs with ZCC_CONFIRM_KEY_JOBS=0. Without an ID, lists the jobs that are waiting."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
