@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -101,18 +101,26 @@ def rotate_log(log: Path) -> None:
 
 
 def list_sockets(port: int) -> Iterator[tuple[int, socket.socket]]:
-    """Yield the descriptors of this process that are bound to a port, each with its socket."""
+    """Yield the descriptors of this process that are bound to a port, each with its socket.
+
+    A socket object is valid until the next one is requested.
+    """
     for descriptor in [int(path.name) for path in Path("/dev/fd").iterdir()]:
         # Another thread can close it in the meantime.
-        with suppress(OSError), _open_socket(descriptor) as found:
+        with suppress(OSError), _borrow_socket(descriptor) as found:
             if found.getsockname()[1:2] == (port,):
                 yield descriptor, found
 
 
-def _open_socket(descriptor: int) -> socket.socket:
-    copy = os.dup(descriptor)
+@contextmanager
+def _borrow_socket(descriptor: int) -> Iterator[socket.socket]:
+    """Return the socket of a descriptor that stays open. Raises OSError if it is not a socket.
+
+    The descriptor is not duplicated: if it belongs to a file, closing the duplicate would end all
+    locks that this process holds on the file (fcntl), and SQLite would damage the database.
+    """
+    found = socket.socket(fileno=descriptor)
     try:
-        return socket.socket(fileno=copy)
-    except OSError:
-        os.close(copy)
-        raise
+        yield found
+    finally:
+        found.detach()

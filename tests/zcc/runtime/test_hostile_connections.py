@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -79,14 +80,15 @@ KINDS: list[Callable[[ssl.SSLSocket, threading.Event], None]] = [
 ]
 
 
-def attack(web: Web, kind: Callable[..., None], stop: threading.Event) -> None:
-    """Open one hostile connection after the other until the end."""
+def attack(web: Any, kind: Callable[..., None], stop: threading.Event, source: str = "") -> None:
+    """Open one hostile connection after the other until the end, from one address or any."""
+    place = (source, 0) if source else None
     context = web.security.context()
     context.set_alpn_protocols(["h2", "http/1.1"])
     while not stop.is_set():
         with (
             suppress(OSError),
-            socket.create_connection((web.address, web.port), timeout=5) as plain,
+            socket.create_connection((web.address, web.port), 5, place) as plain,
             context.wrap_socket(plain, server_hostname=web.address) as line,
         ):
             kind(line, stop)

@@ -1,7 +1,9 @@
 """No process that holds keys leaves a core dump or a file for others (S-37)."""
 
+import fcntl
 import resource
 import runpy
+import socket
 import subprocess
 import sys
 
@@ -53,3 +55,16 @@ def test_the_limit_is_handed_on_to_children():
     line = [sys.executable, "-c", code]
     said = subprocess.run(line, cwd=BASE_DIR, check=True, capture_output=True, text=True).stdout
     assert said.strip() == "(0, 0)"
+
+
+def test_listing_sockets_keeps_the_locks_of_this_process(tmp_path):
+    """SQLite needs these locks. Closing a duplicate of a descriptor would end them (fcntl)."""
+    path = tmp_path / "file"
+    attempt = f"import fcntl; fcntl.lockf(open({str(path)!r}, 'w'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+    with socket.create_server(("127.0.0.1", 0)) as server, path.open("w") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        found = [number for number, _socket in processes.list_sockets(server.getsockname()[1])]
+        assert found == [server.fileno()]
+        done = subprocess.run([sys.executable, "-c", attempt], check=False, capture_output=True)
+        assert b"BlockingIOError" in done.stderr
+        assert server.getsockname()[1], "the socket is still open"
