@@ -61,9 +61,12 @@ class Page:
 class Visitor:
     """The session of one user."""
 
-    def __init__(self, url: str, ca_file: Path, *, dateless: bool = False) -> None:
+    def __init__(
+        self, url: str, ca_file: Path, *, dateless: bool = False, source: str = ""
+    ) -> None:
         parts = urlsplit(url)
         self._dateless = dateless
+        self._source = (source, 0) if source else None
         self._host, self._port = str(parts.hostname), int(parts.port or 443)
         self._ca_file = ca_file
         self._cookies: dict[str, str] = {}
@@ -124,7 +127,9 @@ class Visitor:
         context = ssl.create_default_context(cafile=str(self._ca_file))
         if self._dateless:
             context.verify_flags |= NO_CHECK_TIME
-        line = http.client.HTTPSConnection(self._host, self._port, timeout=30, context=context)
+        line = http.client.HTTPSConnection(
+            self._host, self._port, timeout=30, context=context, source_address=self._source
+        )
         try:
             line.request(method, path, body, {**self._usual(), **headers})
             answer = line.getresponse()

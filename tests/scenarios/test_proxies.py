@@ -5,7 +5,6 @@ See: D-199
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import shutil
@@ -149,21 +148,19 @@ def states(stats: Path) -> dict[str, str]:
     return {f"{row[0]}/{row[1]}": row[17] for row in rows if row[1].startswith("ps-")}
 
 
+def browser(url: str, proxies: Proxies) -> Visitor:
+    """Return a browser that connects from an address that is not the one of the proxy."""
+    return Visitor(url, proxies.public_ca, source=CLIENT)
+
+
 def check(zone: RunningZone, proxies: Proxies, address: str) -> None:
     """Check what both programs must do."""
     until(lambda: accepts(address, 443) and accepts(address, 8443), "the proxy listens", 20)
-    visitor = Visitor(f"https://{address}:443", proxies.public_ca)
+    visitor = browser(f"https://{address}:443", proxies)
     visitor.log_in(zone.access["username"], zone.access["password"])
     assert visitor.get("/").status == 200
-    assert fail_to_log_in(zone, Visitor(visitor.origin, proxies.public_ca)) == CLIENT
+    assert fail_to_log_in(zone, browser(visitor.origin, proxies)) == CLIENT
     assert shows_the_zone(address, zone, proxies.zone_ca)
-
-
-@pytest.fixture(autouse=True)
-def _client_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let browsers connect from an address that is not the one of the proxy."""
-    connect = partial(http.client.HTTPSConnection, source_address=(CLIENT, 0))
-    monkeypatch.setattr(http.client, "HTTPSConnection", connect)
 
 
 def test_haproxy_terminates_for_browsers_passes_agents_through_and_checks(
@@ -181,7 +178,7 @@ def test_haproxy_terminates_for_browsers_passes_agents_through_and_checks(
         assert len(states(stats)) == 4
         zone.take_down("ps-02.web")
         until(lambda: sees_failure(stats), "the checks see a stopped server", 60)
-        visitor = Visitor(f"https://{address}:443", proxies.public_ca)
+        visitor = browser(f"https://{address}:443", proxies)
         assert visitor.get("/livez").status == 200
 
 
