@@ -74,7 +74,7 @@ app.conf.beat_schedule = {
     },
     "run-backups": {
         "task": "zcc.tasks.run_backups",
-        "schedule": 60.0,
+        "schedule": run_every(60.0),
         "options": {"expires": 50, "ignore_result": True},
     },
     "publish-agents": {
