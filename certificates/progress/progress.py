@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.contrib.humanize.templatetags.humanize import intcomma
@@ -41,10 +41,7 @@ ENDED = (State.COMPLETED, State.CANCELED, State.ROLLED_BACK)
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of an operation. `mark` is done, now, bad, or "". `share` is (done, total).
-
-    `steps` are the stages of the operation that belong to a stage of the cutover.
-    """
+    """A stage. `mark` is done, now, bad, or "". `share` is (done, total)."""
 
     number: int
     name: str
@@ -165,13 +162,11 @@ def get_stages(operation: Operation, counts: Counts) -> list[Stage]:
         ),
         Stage(5, _("Activation"), _activation_note(operation)),
     )
-    return [
-        Stage(s.number, s.name, s.note, mark, s.share)
-        for s in drafts
-        for mark in [
-            _mark(s.number, reached, operation, is_complete=completeness.get(s.number, True))
-        ]
-    ]
+    marks = {
+        number: _mark(number, reached, operation, is_complete=completeness.get(number, True))
+        for number in range(1, len(drafts) + 1)
+    }
+    return [replace(stage, mark=marks[stage.number]) for stage in drafts]
 
 
 def _mark(number: int, reached: int, operation: Operation, *, is_complete: bool) -> str:

@@ -38,8 +38,7 @@ NOT_RUN = {
     ("Install with systemd", 2): (
         "Needs user zcc and a bare Debian. tests/zcc/installation/test_manage.py tests zcc-manage."
     ),
-    ("Reverse proxies", 1): "Needs nginx, and certificates of another CA.",
-    ("Reverse proxies", 2): "Needs nginx. The path /roots.pem has its own tests.",
+    ("Reverse proxies", 1): "Needs nginx. The path /roots.pem has its own tests.",
     ("Confirm CA key jobs", 1): (
         "Needs a waiting job in a container. tests/certificates/approvals/test_confirmations.py "
         "runs the command."

@@ -37,13 +37,17 @@ def sql(statement: str, *values: Any) -> None:
 
 def cut(seq: int, *, forget: bool = True) -> None:
     """Remove the last entries and set the checkpoint back, as the owner of the database can."""
-    for statement in append_only.removal_statements(connection.vendor):
-        sql(statement)
+    vendor = connection.vendor
+    for remove in (append_only.object_removal_statements, append_only.removal_statements):
+        for statement in remove(vendor):
+            sql(statement)
     sql("DELETE FROM ledger_entry WHERE seq > %s", seq)
+    sql("DELETE FROM ledger_entryobject WHERE entry_id > %s", seq)
     digest = Entry.objects.values_list("digest", flat=True).get(seq=seq) if seq else "0" * 64
     sql("UPDATE ledger_checkpoint SET seq = %s, digest = %s", seq, digest)
-    for statement in append_only.install_statements(connection.vendor):
-        sql(statement)
+    for install in (append_only.install_statements, append_only.object_install_statements):
+        for statement in install(vendor):
+            sql(statement)
     if forget:
         checkpoints.clear_cache()
     assert verification.verify_chain().finding is None
