@@ -23,7 +23,6 @@ SHORT = (
     "test_previous_version.py::test_agents_of_the_previous_version_complete_a_remint_ca",
     "test_production.py::test_two_primary_servers_on_one_database_go_through_a_remint_ca",
     "test_remint_servers.py::test_two_servers_with_a_satellite_and_a_device_that_was_away",
-    "test_stragglers.py::test_by_cross_certificate_by_recovery_and_with_the_tool",
     "test_without_cross_certificate.py"
     "::test_who_applied_it_loses_no_contact_and_who_was_away_recovers",
     "test_zman.py::test_the_command_line_alone_remints_the_zone",
