@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, ClassVar, Self
@@ -11,6 +12,7 @@ from django.db import models
 
 from administrators.accounts.roles import BY_KEY, ROLES, SUPER, Role
 from audit.models import AuthenticatedModel, AuthenticatedQuerySet
+from audit.rows import macs
 from faults import Unavailable
 
 
@@ -61,6 +63,13 @@ class AccountMac(AuthenticatedModel):
     )
     rights = models.JSONField(default=list)
     """Rights that the user has without a role, as app.codename."""
+    second_factor_mac = models.CharField(
+        max_length=64, blank=True, default="", db_default="", editable=False
+    )
+    """The MAC over the authenticator of the user, or over its absence (D-210).
+
+    It is separate, because consoles of the previous version do not know it.
+    """
 
     objects = AuthenticatedQuerySet.as_manager()
 
@@ -84,6 +93,35 @@ class AccountMac(AuthenticatedModel):
                 if account is not None
                 else {}
             ),
+        }
+
+    def compute_second_factor_mac(self) -> str:
+        """Return the MAC of the current authenticator, or "" before the zone exists."""
+        held = macs.get_key()
+        if held is None:
+            return ""
+        label = SecondFactor._meta.label
+        return macs.compute(held.key, label, self._get_second_factor_values())
+
+    def is_authentic(self) -> bool:
+        """Return True if ZCC wrote the account, and set up or removed its authenticator."""
+        return super().is_authentic() and macs.is_second_factor_valid(
+            self.second_factor_mac, SecondFactor._meta.label, self._get_second_factor_values()
+        )
+
+    def has_second_factor_mac(self) -> bool:
+        """Return True if the MAC of the authenticator is valid, also while not required."""
+        return hmac.compare_digest(self.second_factor_mac, self.compute_second_factor_mac())
+
+    def _get_second_factor_values(self) -> dict[str, Any]:
+        """Return what the MAC covers. A setup that is not confirmed counts as no authenticator."""
+        factor = getattr(self.user, "second_factor", None)
+        if factor is None or factor.confirmed_at is None:
+            return {"user": self.user_id, "encrypted": ""}
+        return {
+            "user": self.user_id,
+            "encrypted": factor.encrypted,
+            "confirmed_at": factor.confirmed_at,
         }
 
 
@@ -139,7 +177,9 @@ class RoleRequest(AuthenticatedModel):
 class SecondFactor(models.Model):
     """The authenticator of a user (TOTP). Its secret is encrypted for the Primary Servers.
 
-    See: RFC 6238
+    Its MAC is in the AccountMac of the user, so that deleting the row is noticed, too.
+
+    See: RFC 6238; D-210
     """
 
     user = models.OneToOneField(
@@ -157,12 +197,16 @@ class SecondFactor(models.Model):
         return f"second factor of user {self.user_id}"
 
 
-class RecoveryCode(models.Model):
+class RecoveryCode(AuthenticatedModel):
     """A one-time replacement for the authenticator: 120 random bits, stored as SHA-256."""
+
+    authenticated_fields = ("user", "digest", "used_at")
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
     digest = models.CharField(max_length=64)
     used_at = models.DateTimeField(null=True)
+
+    objects = AuthenticatedQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()
@@ -172,6 +216,12 @@ class RecoveryCode(models.Model):
 
     def __str__(self) -> str:
         return f"recovery code of user {self.user_id}"
+
+    def is_authentic(self) -> bool:
+        """Return True if ZCC wrote the row, or if recovery codes need no MAC yet."""
+        return macs.is_second_factor_valid(
+            self.row_mac, self._meta.label, self.get_authenticated_values()
+        )
 
 
 class FailedCode(models.Model):

@@ -19,7 +19,7 @@ from administrators.accounts.roles import SUPER, check_roles
 from administrators.approvals import role_requests
 from administrators.login import lockout, second_factor
 from administrators.login.sessions import close_sessions
-from administrators.models import Administrator, FailedCode, RecoveryCode, SecondFactor, roles_of
+from administrators.models import Administrator, FailedCode, roles_of
 from administrators.protection import account_macs
 from audit.models import Checkpoint, Entry
 from console.models import ApiToken
@@ -190,8 +190,7 @@ def reset_second_factor(pk: int, *, by: User, now: datetime) -> User:
         raise Refused(
             f"{user.username} does not use two-factor authentication. Nothing was changed."
         )
-    SecondFactor.objects.filter(user=user).delete()
-    RecoveryCode.objects.filter(user=user).delete()
+    second_factor.delete_second_factor(user)
     close_sessions(user)
     before, after = {"second factor": True}, {"second factor": False}
     _append(checkpoint, "reset-second-factor", user, before, after)

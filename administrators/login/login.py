@@ -126,7 +126,9 @@ class PasswordBackend(ModelBackend):
         """Return the user, None if the name or password is wrong."""
         if username is None or password is None:
             return None
-        user = User.objects.filter(username=username).first()
+        # In one query: the MAC must match what is loaded with it.
+        users = User.objects.select_related("administrator", "account_mac", "second_factor")
+        user = users.filter(username=username).first()
         # Before the password: Django can store a new hash of it, which the MAC does not cover yet.
         if user is None or not self.user_can_authenticate(user):
             # As in ModelBackend, the response takes as long as for a wrong password.
@@ -136,7 +138,9 @@ class PasswordBackend(ModelBackend):
         if not user.check_password(password):
             return None
         if user.password != before:
-            account_macs.stamp(user.pk)
+            with transaction.atomic():
+                Entry.objects.lock_checkpoint()
+                account_macs.stamp(user.pk)
         return user
 
     def user_can_authenticate(self, user: Any) -> bool:

@@ -16,7 +16,9 @@ from django.db import transaction
 from django_otp.oath import TOTP
 
 from administrators.models import FailedCode, RecoveryCode, SecondFactor
+from administrators.protection import account_macs
 from audit.models import Entry
+from audit.rows import alarms
 from console.access.reauthentication import has_second_factor
 from devices.identity import zone_keys
 from devices.models import Zone
@@ -78,7 +80,9 @@ def confirm_setup(user: User, code: str, *, now: datetime) -> list[str]:
         raise Conflict("There is no two-factor setup to confirm.", action="Start the setup again.")
     if not _matches(factor, code, now):
         raise WrongCode("The code is incorrect.", field="code")
+    account_macs.check(user.pk)
     SecondFactor.objects.filter(pk=factor.pk).update(confirmed_at=now)
+    account_macs.stamp(user.pk)
     Entry.objects.record("second-factor-on", f"auth.User:{user.pk}", note=user.get_username())
     return _new_codes(user)
 
@@ -87,6 +91,7 @@ def confirm_setup(user: User, code: str, *, now: datetime) -> list[str]:
 def renew_codes(user: User) -> list[str]:
     """Replace the recovery codes and return the new ones."""
     Entry.objects.record("new-recovery-codes", f"auth.User:{user.pk}", note=user.get_username())
+    account_macs.check(user.pk)
     return _new_codes(user)
 
 
@@ -94,30 +99,53 @@ def renew_codes(user: User) -> list[str]:
 def remove_second_factor(user: User) -> None:
     """Remove the second factor and the recovery codes of a user."""
     Entry.objects.record("second-factor-off", f"auth.User:{user.pk}", note=user.get_username())
+    account_macs.check(user.pk)
+    delete_second_factor(user)
+
+
+def delete_second_factor(user: User) -> None:
+    """Delete the second factor and the recovery codes of a user whose account was verified.
+
+    Call it in a transaction that has locked the checkpoint.
+    """
     SecondFactor.objects.filter(user=user).delete()
     RecoveryCode.objects.filter(user=user).delete()
+    account_macs.stamp(user.pk)
 
 
 @transaction.atomic
 def verify_code(user: User, code: str, *, now: datetime) -> bool:
-    """Return True if a code is valid, and mark it as used: no code is accepted twice."""
+    """Return True if a code is valid, and mark it as used: no code is accepted twice.
+
+    No code is valid if the second factor of the user was changed in the database (D-210).
+    """
     code = "".join(code.split()).replace("-", "").upper()
     is_of_authenticator = code.isascii() and code.isdecimal()
     if not is_of_authenticator:
         Entry.objects.lock_checkpoint()
-    factor = SecondFactor.objects.select_for_update().filter(user=user).first()
+    factor = _lock_authentic(user)
     if factor is None or factor.confirmed_at is None:
         return False
     if is_of_authenticator:
         return _verify_limited(factor, code, now)
     unused = RecoveryCode.objects.filter(user=user, digest=_digest(code), used_at=None)
-    if not unused.update(used_at=now):
+    found = unused.first()
+    if found is None or not alarms.is_authentic(found) or not unused.update(used_at=now):
         return False
     left = RecoveryCode.objects.filter(user=user, used_at=None).count()
     Entry.objects.record(
         "recovery-code-used", f"auth.User:{user.pk}", note=f"{user.get_username()}, {left} left"
     )
     return True
+
+
+def _lock_authentic(user: User) -> SecondFactor | None:
+    """Lock the second factor of a user, and return it. None if it or the account was altered."""
+    SecondFactor.objects.select_for_update().filter(user=user).first()
+    # After the lock, and in one statement, so that account, MAC, and second factor match.
+    users = User.objects.select_related("administrator", "account_mac", "second_factor")
+    fresh = users.get(pk=user.pk)
+    return getattr(fresh, "second_factor", None) if account_macs.is_authentic(fresh) else None
 
 
 def are_codes_blocked(user: User, *, now: datetime) -> bool:

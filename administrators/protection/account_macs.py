@@ -6,6 +6,7 @@ Every function that changes an account verifies it first, and stamps it last.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.contrib.auth.models import Permission, User
 from django.db.models import Q
@@ -40,7 +41,8 @@ def is_authentic(user: User) -> bool:
 
 def check(pk: int) -> None:
     """Raise RowAltered if an account was changed in the database, and not by ZCC."""
-    user = User.objects.select_related("administrator", "account_mac").filter(pk=pk).first()
+    users = User.objects.select_related("administrator", "account_mac", "second_factor")
+    user = users.filter(pk=pk).first()
     if user is not None and not is_authentic(user):
         raise RowAltered(
             _("The account %(name)s was changed in the database. Nothing was done with it.")
@@ -49,11 +51,14 @@ def check(pk: int) -> None:
 
 
 def stamp(pk: int) -> None:
-    """Store the MAC of an account after a change. Call it in the transaction of the change."""
-    user = User.objects.select_related("administrator").get(pk=pk)
+    """Store the MACs of an account after a change. Call it in the transaction of the change."""
+    user = User.objects.select_related("administrator", "second_factor").get(pk=pk)
     mac = AccountMac(user=user, rights=_list_direct_rights(user))
-    mac.row_mac = mac.compute_row_mac()
-    values = {"rights": mac.rights, "row_mac": mac.row_mac}
+    values = {
+        "rights": mac.rights,
+        "row_mac": mac.compute_row_mac(),
+        "second_factor_mac": mac.compute_second_factor_mac(),
+    }
     if not list_rows(AccountMac).filter(pk=pk).update(**values):
         list_rows(AccountMac).create(user=user, **values)
 
@@ -75,6 +80,21 @@ def stamp_unstamped(*, replace_invalid: bool) -> None:
             stamp(user.pk)
     for token in tokens:
         stamp_token(token)
+
+
+def stamp_second_factors(*, replace_invalid: bool) -> int:
+    """Store the missing MACs of authenticators, and return their number. No other MAC is changed.
+
+    With `replace_invalid`, MACs that are not valid are replaced.
+    """
+    stored: Any = list_rows(AccountMac).select_related("user__second_factor")
+    if not replace_invalid:
+        stored = stored.filter(second_factor_mac="")
+    found = [mac for mac in stored if not mac.has_second_factor_mac()]
+    for mac in found:
+        value = mac.compute_second_factor_mac()
+        list_rows(AccountMac).filter(pk=mac.pk).update(second_factor_mac=value)
+    return len(found)
 
 
 def filter_rights(user: User, direct: set[str]) -> set[str]:
@@ -112,7 +132,7 @@ def find_altered() -> Iterator[tuple[str, object, str]]:
     """Yield model, key, and name of accounts and API tokens that were altered."""
     held = macs.get_key()
     required = held is not None and held.required
-    for user in User.objects.select_related("administrator", "account_mac"):
+    for user in User.objects.select_related("administrator", "account_mac", "second_factor"):
         mac = getattr(user, "account_mac", None)
         is_valid = mac.is_authentic() if mac is not None else not required
         is_covered = (

@@ -82,6 +82,7 @@ LABELS: dict[str, str | Promise] = {
     "rotate-vault-keys": _("Vault keys rotated"),
     "row-altered": _("Row changed in the database"),
     "stamp-rows": _("MACs of database rows created"),
+    "stamp-second-factors": _("MACs of second factors created"),
     "second-factor-off": _("Second factor removed"),
     "second-factor-on": _("Second factor set up"),
     "set-roles": _("Roles changed"),

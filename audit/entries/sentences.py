@@ -92,6 +92,7 @@ SENTENCES: dict[str, str | Promise] = {
     "sign": _("{actor} signed a document: {subject}"),
     "sign-again": _("{actor} signed {subject} again."),
     "stamp-rows": _("{actor} created the MACs of database rows."),
+    "stamp-second-factors": _("{actor} created the MACs of second factors."),
     "start": _("{actor} started {subject}."),
     "temporary-password": _("{actor} created a temporary password for {subject}."),
     "test-syslog": _("{actor} sent a test message to {subject}."),

@@ -21,11 +21,13 @@ PURPOSE = "zcc-row-mac"
 class RowKey:
     """The key of the MACs. If they are not `required`, rows without a valid one are accepted.
 
-    That is the case only during an upgrade, until all rows have a MAC.
+    That is the case only during an upgrade, until all rows have a MAC. The same applies to second
+    factors and recovery codes, which have MACs since a later version (D-210).
     """
 
     key: bytes
     required: bool
+    requires_second_factors: bool = False
 
 
 KeySource = Callable[[], RowKey | None]
@@ -70,6 +72,13 @@ def is_valid(mac: str, label: str, values: Mapping[str, Any]) -> bool:
     """
     held = get_key()
     return held is None or not held.required or is_made_with(held.key, mac, label, values)
+
+
+def is_second_factor_valid(mac: str, label: str, values: Mapping[str, Any]) -> bool:
+    """Return True if a MAC of a second factor matches, or if these are not required yet."""
+    held = get_key()
+    is_required = held is not None and held.requires_second_factors
+    return not is_required or is_valid(mac, label, values)
 
 
 def is_made_with(key: bytes, mac: str, label: str, values: Mapping[str, Any]) -> bool:

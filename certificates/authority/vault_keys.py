@@ -71,7 +71,12 @@ def _reencrypt(ring: zone_keys.Keyring, vault: str, ca_vault: str, now: datetime
     for row in ZoneKey.objects.filter(server=server):
         bound = zone_keys.build_binding(zone, row.kind, server.pk)
         row.blob = sealing.seal(keys[row.kind], to=vault, binding=bound)
-        row.signature = sign_blob(ring.zone_key, binding=bound, blob=row.blob)
+        row.signature = sign_blob(
+            ring.zone_key,
+            binding=bound,
+            blob=row.blob,
+            requires_second_factors=ring.pin.requires_second_factors,
+        )
         row.save(update_fields=["blob", "signature"])
         count += 1
     for authority in Authority.objects.filter(certificate_server=server).exclude(sealed_key=""):

@@ -79,7 +79,9 @@ def find_token(text: str, now: datetime) -> ApiToken | None:
     """Return the usable token with this text and store its last use; None if there is none."""
     if not text.startswith(PREFIX):
         return None
-    usable = ApiToken.objects.usable(now).select_related("user__administrator", "user__account_mac")
+    usable = ApiToken.objects.usable(now).select_related(
+        "user__administrator", "user__account_mac", "user__second_factor"
+    )
     token = usable.filter(digest=token_digest(text)).first()
     if token is not None and not all(check(token) for check in _checks):
         return None

@@ -101,22 +101,24 @@ class Keyring:
     def master(self) -> bytes:
         """Return the zone master key, from which device secrets are derived."""
         master = self._zone_key(ZoneKey.Kind.MASTER)
-        if not self.pin.has_earlier_file and not self._has_joined_before_macs():
+        if not self.pin.has_earlier_file and not self._has_joined(self.pin.is_before_macs):
             self.pin.create(master)
         if not self.pin.accepts(master):
             raise ReplacedZoneKey(
                 _("The zone master key in the database is not the one that this server has used.")
             )
+        if self._has_joined(self.pin.is_with_second_factors):
+            self.pin.require_second_factors(master)
         return master
 
-    def _has_joined_before_macs(self) -> bool:
-        """Return True if the rows of the zone had no MACs when this server got its keys.
+    def _has_joined(self, is_signed: Callable[..., bool]) -> bool:
+        """Return what the signature says about the zone when this server got its keys.
 
-        Its worker requires MACs when all rows have one, like those of the other servers.
+        If its rows had no MACs then, the worker requires them when all rows have one.
         """
         row = ZoneKey.objects.get(kind=ZoneKey.Kind.MASTER, server_id=self.server_id)
         bound = build_binding(Zone.objects.get_zone(), row.kind, self.server_id)
-        return self.pin.is_before_macs(row.signature, binding=bound, blob=row.blob)
+        return is_signed(row.signature, binding=bound, blob=row.blob)
 
     @cached_property
     def row_key(self) -> bytes:
@@ -183,7 +185,7 @@ class Keyring:
         to.check_row_mac()
         zone = Zone.objects.get_zone()
         keys = {ZoneKey.Kind.SIGNING: self.zone_key.encode(), ZoneKey.Kind.MASTER: self.master}
-        _store(zone, to, keys, self.zone_key, requires_macs=self.pin.exists)
+        _store(zone, to, keys, self.zone_key, **self.pin.get_requirements())
         if self.second_key:
             store_second_key(zone, to, self.second_key, signing_key=self.zone_key)
 
@@ -231,7 +233,7 @@ def get_row_key() -> macs.RowKey | None:
     ring = get_keyring()
     if not ring.pin.exists and not (ring.home / "device.json").exists():
         return None
-    return macs.RowKey(ring.row_key, required=ring.pin.exists)
+    return macs.RowKey(ring.row_key, ring.pin.exists, ring.pin.requires_second_factors)
 
 
 def get_next_key_path(path: Path) -> Path:
@@ -255,13 +257,11 @@ def store_second_key(zone: Zone, to: Device, private: str, *, signing_key: str) 
     _store(zone, to, {ZoneKey.Kind.SECOND: private.encode()}, signing_key)
 
 
-def _store(
-    zone: Zone, to: Device, keys: Keys, signing_key: str, *, requires_macs: bool = True
-) -> None:
+def _store(zone: Zone, to: Device, keys: Keys, signing_key: str, **requirements: bool) -> None:
     for kind, plaintext in keys.items():
         binding = build_binding(zone, kind, to.pk)
         blob = sealing.seal(plaintext, to=to.vault_key, binding=binding)
-        signed = sign_blob(signing_key, binding=binding, blob=blob, requires_macs=requires_macs)
+        signed = sign_blob(signing_key, binding=binding, blob=blob, **requirements)
         values = {"blob": blob, "signature": signed}
         ZoneKey.objects.update_or_create(kind=kind, server=to, defaults=values)
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from administrators.accounts import accounts, policies
 from administrators.login import second_factor
 from administrators.models import SecondFactor
+from administrators.protection import account_macs
 from audit.models import Entry
 from notifications.delivery import delivery, events
 from notifications.delivery.events import Event
@@ -143,6 +144,7 @@ def test_the_dialog_of_a_ca_operation_asks_for_password_and_code(live_server, lo
     user = factories.admin("chief")
     second_factor.start_setup(user)
     SecondFactor.objects.update(confirmed_at=timezone.now())
+    account_macs.stamp(user.pk)
     page = log_in(user, reauthenticated=False)
     page.goto(f"{live_server.url}/configuration/certificates/remint-ca/")
     expect(page.get_by_label("Authenticator code", exact=True)).to_be_visible()

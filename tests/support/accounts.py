@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models.signals import m2m_changed, post_save
 
-from administrators.models import Administrator
+from administrators.models import Administrator, SecondFactor
 from administrators.protection import account_macs
 from audit.rows import macs
 from console.models import ApiToken
@@ -39,8 +39,11 @@ def _stamp_rights(instance: Any, action: str, **_: Any) -> None:
 
 @contextmanager
 def stamped_when_created() -> Iterator[None]:
-    """Stamp new users, administrators, and tokens. Later changes are the console's to stamp."""
-    senders = (User, Administrator, ApiToken)
+    """Stamp new users, administrators, second factors, and tokens.
+
+    Later changes are the console's to stamp.
+    """
+    senders = (User, Administrator, SecondFactor, ApiToken)
     for sender in senders:
         post_save.connect(_stamp, sender=sender)
     m2m_changed.connect(_stamp_rights, sender=User.user_permissions.through)

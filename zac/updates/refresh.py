@@ -13,6 +13,7 @@ from wire.messages import (
     FEATURE_PREFLIGHT,
     FEATURE_RECOVERY,
     FEATURE_ROW_MACS,
+    FEATURE_SECOND_FACTOR_MACS,
     FEATURE_SECOND_KEY,
     MANAGED,
     PRIMARY,
@@ -98,7 +99,7 @@ def list_features(role: str) -> List[str]:
     if role != MANAGED:
         features.append(FEATURE_CONTENT_SERVER)
     if role == PRIMARY:
-        features += [FEATURE_ROW_MACS, FEATURE_SECOND_KEY]
+        features += [FEATURE_ROW_MACS, FEATURE_SECOND_FACTOR_MACS, FEATURE_SECOND_KEY]
     return features
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from administrators.api_tokens import tokens
 from administrators.login import second_factor
 from administrators.models import RecoveryCode, SecondFactor
+from administrators.protection import account_macs
 from certificates.authority import vault_keys
 from devices.identity import zone_keys
 from systemupdates.assignments import stages
@@ -34,6 +35,7 @@ def revoke_token(user):
 def use_recovery_code(user):
     factor = second_factor.start_setup(user)
     SecondFactor.objects.filter(pk=factor.pk).update(confirmed_at=timezone.now())
+    account_macs.stamp(user.pk)
     RecoveryCode.objects.create(user=user, digest=second_factor._digest("ABCD"))
     return lambda: second_factor.verify_code(user, "abcd", now=timezone.now())
 

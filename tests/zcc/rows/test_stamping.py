@@ -43,7 +43,8 @@ def put_back(monkeypatch):
         ApiToken.objects.update(row_mac="")
         ZoneKey.objects.update(signature="")
         for host in (zone.first, *hosts):
-            (host.home / PIN).unlink(missing_ok=True)
+            for name in (PIN, "vault/second-factors.pin"):
+                (host.home / name).unlink(missing_ok=True)
             (host.home / "audit-head.json").write_text("{}")
         zone_keys.clear_cache()
 
