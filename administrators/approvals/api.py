@@ -6,15 +6,26 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.utils import timezone
-from ninja import Router
+from ninja import Body, Router
 
 from administrators.accounts import limits
 from administrators.accounts.api import CAN_CHANGE, AdministratorDetails
 from administrators.approvals import role_requests
-from console.rest.api import get_by_number
+from console.rest.api import RequestBody, Text, get_by_number
 
 router = Router(tags=["administrators"])
 PATH = "/administrators/{administrator_id}/roles"
+
+
+class RejectionIn(RequestBody):
+    """Why a request is rejected, for the requester and the audit log."""
+
+    reason: Text = ""
+
+
+def get_reason(body: RejectionIn | None) -> str:
+    """Return the reason in a request body, "" without one."""
+    return body.reason if body is not None else ""
 
 
 @router.post(f"{PATH}/confirm", response=AdministratorDetails, auth=CAN_CHANGE)
@@ -29,10 +40,11 @@ def approve_roles(request: Any, administrator_id: str) -> Any:
 
 
 @router.post(f"{PATH}/refuse", response=AdministratorDetails, auth=CAN_CHANGE)
-def reject_roles(request: Any, administrator_id: str) -> Any:
+def reject_roles(request: Any, administrator_id: str, body: Body[RejectionIn | None] = None) -> Any:
     """Reject the requested roles of an administrator, or withdraw your own request."""
     user = get_by_number(User.objects.all(), administrator_id)
-    return _get(role_requests.reject(user.pk, by=request.user, now=timezone.now()))
+    reason = get_reason(body)
+    return _get(role_requests.reject(user.pk, by=request.user, now=timezone.now(), reason=reason))
 
 
 def _get(user: User) -> User:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from administrators.accounts.roles import ADMINISTER, ROLES, SUPER, roles_with
+from administrators.approvals import reasons
 from administrators.models import Administrator, Policies, RoleRequest, roles_of
 from administrators.protection import account_macs
 from audit.models import Entry
@@ -110,13 +111,19 @@ def approve(pk: int, *, by: User | None, now: datetime) -> User:
 
 
 @transaction.atomic
-def reject(pk: int, *, by: User, now: datetime) -> User:
-    """Reject a request, or withdraw it if `by` made it. The other roles of the user stay."""
+def reject(pk: int, *, by: User, now: datetime, reason: str = "") -> User:
+    """Reject a request for a reason, or withdraw it if `by` made it.
+
+    The other roles of the user stay.
+    """
+    text = reasons.clean(reason)
     Entry.objects.lock_checkpoint()
     pending = _get_request(pk, now)
     user = pending.user
-    action = "withdraw-roles" if pending.requested_by == by else "refuse-roles"
-    _record(action, user, pending.roles)
+    if pending.requested_by == by:
+        _record("withdraw-roles", user, pending.roles)
+    else:
+        _record("refuse-roles", user, pending.roles, note=text)
     pending.delete()
     return user
 

@@ -14,6 +14,7 @@ from administrators.accounts.forms import ConfirmForm
 from administrators.accounts.roles import BY_KEY
 from administrators.accounts.views import can_administer, confirm, get_page
 from administrators.approvals import role_requests
+from administrators.approvals.forms import DecisionForm
 from console.pages.responses import Request, close_dialog, show_faults_on
 
 
@@ -26,14 +27,17 @@ def decide_roles(request: Request, pk: int, *, approves: bool) -> HttpResponse:
     pending = role_requests.find_request(shown, now)
     if pending is None:
         raise role_requests.NotPending(_("No roles are waiting for approval."))
-    form = ConfirmForm(request, data=request.POST if request.method == "POST" else None)
+    takes_reason = not approves and pending.requested_by != request.user
+    form_class = DecisionForm if takes_reason else ConfirmForm
+    form = form_class(request, data=request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
         with show_faults_on(form):
             if approves:
                 limits.check_may_grant(request, pending.roles)
                 role_requests.approve(pk, by=request.user, now=now)
             else:
-                role_requests.reject(pk, by=request.user, now=now)
+                reason = form.cleaned_data.get("reason", "")
+                role_requests.reject(pk, by=request.user, now=now, reason=reason)
         if not form.errors:
             done = _("The roles of %s have been approved.")
             message = done if approves else _("The roles of %s have been rejected.")

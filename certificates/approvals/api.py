@@ -10,10 +10,11 @@ from typing import Any, Literal
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from ninja import Field, Router, Schema
+from ninja import Body, Field, Router, Schema
 
 from administrators.accounts import policies
 from administrators.approvals import role_requests
+from administrators.approvals.api import RejectionIn, get_reason
 from certificates import tasks
 from certificates.approvals import approvals
 from certificates.authority import gates
@@ -43,7 +44,12 @@ class RequestOut(Schema):
     requested_at: datetime
     own: bool
     confirm: str = Field(description="path to POST to, to approve the request")
-    refuse: str = Field(description="path to POST to, to reject the request; empty if not possible")
+    refuse: str = Field(
+        description=(
+            "path to POST to, to reject the request, with an optional `reason`; empty if not "
+            "possible"
+        )
+    )
 
 
 @router.get("/confirmations", response=list[RequestOut], auth=CAN_VIEW)
@@ -126,15 +132,19 @@ def approve_action(request: Any, operation_id: str, act_name: str) -> Any:
 @router.post(
     "/operations/{operation_id}/acts/{act_name}/refuse", response=ProgressOut, auth=CAN_APPROVE
 )
-def reject_action(request: Any, operation_id: str, act_name: str) -> Any:
+def reject_action(
+    request: Any, operation_id: str, act_name: str, body: Body[RejectionIn | None] = None
+) -> Any:
     """Reject another administrator's request, or withdraw your own."""
-    return _decide(request, operation_id, act_name, approvals.reject_action)
+    decide = partial(approvals.reject_action, reason=get_reason(body))
+    return _decide(request, operation_id, act_name, decide)
 
 
 @router.post("/jobs/{job_id}/refuse", response=JobOut, auth=CAN_APPROVE)
-def reject_job(request: Any, job_id: str) -> Any:
+def reject_job(request: Any, job_id: str, body: Body[RejectionIn | None] = None) -> Any:
     """Reject a request to move, back up, or restore the CA, or withdraw your own."""
     job = get_by_guid(VaultJob.objects.defer("payload"), job_id)
     with transaction.atomic():
-        approvals.reject_job(job, by=request.user, now=timezone.now())
+        reason = get_reason(body)
+        approvals.reject_job(job, by=request.user, now=timezone.now(), reason=reason)
     return job

@@ -17,13 +17,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from administrators.accounts.policies import check_second_administrator
+from administrators.approvals import reasons
 from administrators.models import Policies
 from audit.chain.states import InvalidTransition
 from audit.models import Entry
 from audit.rows import alarms
 from certificates.authority import key_operations
 from certificates.models import Operation, VaultJob
-from certificates.operations import intervention, rollback
+from certificates.operations import cancellation, intervention, rollback
 from certificates.operations.activation_time import get_limits
 from certificates.operations.states import JobState, OperationState
 from devices.models import Zone
@@ -87,8 +88,23 @@ def approve_job(job: VaultJob, *, by: User, now: datetime) -> None:
 
 
 @transaction.atomic
-def reject_job(job: VaultJob, *, by: User, now: datetime) -> None:
-    """Reject a job request, or withdraw it if `by` requested it."""
+def reject_operation(operation: Operation, *, by: User, now: datetime, reason: str = "") -> None:
+    """Reject an operation that is waiting for approval, for a reason that its requester sees."""
+    text = reasons.clean(reason)
+    Zone.objects.lock()
+    operation.refresh_from_db()
+    if operation.state != OperationState.PROPOSED:
+        raise NotPending(
+            _("%(operation)s is not waiting for approval by a second administrator.")
+            % {"operation": operation.name}
+        )
+    cancellation.cancel(operation, now=now, note=text)
+
+
+@transaction.atomic
+def reject_job(job: VaultJob, *, by: User, now: datetime, reason: str = "") -> None:
+    """Reject a job request for a reason, or withdraw it if `by` requested it."""
+    text = reasons.clean(reason)
     job.refresh_from_db()
     if job.state != JobState.PROPOSED:
         raise NotPending(
@@ -96,16 +112,16 @@ def reject_job(job: VaultJob, *, by: User, now: datetime) -> None:
             % {"kind": job.get_kind_display()}
         )
     own = job.requested_by_id == by.pk
-    refused = _("%s rejected the request. Nothing was changed.") % by.username
-    reason = WITHDRAWN if own else refused
-    withdraw_job(job, now=now, reason=reason)
+    words = WITHDRAWN if own else reasons.describe(by.username, text)
+    withdraw_job(job, now=now, reason=words, note="" if own else text)
 
 
 @transaction.atomic
-def withdraw_job(job: VaultJob, *, now: datetime, reason: str) -> None:
+def withdraw_job(job: VaultJob, *, now: datetime, reason: str, note: str = "") -> None:
     """Expire a job request and delete its passphrase and file."""
+    note = note or job.kind
     VaultJob.objects.transition(
-        job, JobState.EXPIRED, note=job.kind, ended_at=now, sealed="", payload=b"", reason=reason
+        job, JobState.EXPIRED, note=note, ended_at=now, sealed="", payload=b"", reason=reason
     )
 
 
@@ -176,11 +192,17 @@ def approve_action(operation: Operation, action: str, *, by: User, now: datetime
 
 
 @transaction.atomic
-def reject_action(operation: Operation, action: str, *, by: User, now: datetime) -> None:
-    """Reject a requested action, or withdraw it if `by` requested it."""
+def reject_action(
+    operation: Operation, action: str, *, by: User, now: datetime, reason: str = ""
+) -> None:
+    """Reject a requested action for a reason, or withdraw it if `by` requested it."""
+    text = reasons.clean(reason)
     first = _get_requester(operation, action, now)
     _set_request(operation)
-    _record(f"{'withdraw' if first == by else 'refuse'}-{action}", operation)
+    if first == by:
+        _record(f"withdraw-{action}", operation)
+    else:
+        _record(f"refuse-{action}", operation, text)
 
 
 def list_pending_actions(now: datetime) -> list[Operation]:

@@ -17,6 +17,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from administrators.approvals import reasons
 from audit.models import Entry
 from certificates.approvals import approvals
 from certificates.models import Operation, VaultJob
@@ -90,7 +91,8 @@ def _list_operation_decisions(user: User, now: datetime) -> Iterator[Decision]:
         action = ENDINGS.get(entry.action)
         what = f"{approvals.LABELS[action]}: {operation.name}" if action else operation.name
         is_expired = entry.note in (approvals.REQUEST_EXPIRED, approvals.ACTION_UNAVAILABLE)
-        refusal = _("%s rejected the request. Nothing was changed.") % entry.actor
+        typed = "" if entry.note == operation.name else entry.note
+        refusal = reasons.describe(entry.actor, typed)
         values = {"kind": what, "reason": entry.note if is_expired else refusal}
         text = _("%(kind)s was not carried out. %(reason)s")
         yield Decision(text % values, reverse("certificates:operation", args=[operation.pk]), "bad")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from administrators.approvals.forms import DecisionForm
 from audit.models import Entry
 from certificates import tasks
 from certificates.approvals import approvals, descriptions
@@ -28,7 +29,6 @@ from certificates.operations.presentation.actions import (
     get_page_url,
 )
 from certificates.trust import readiness
-from console.pages.forms import ReauthenticationForm
 from console.pages.responses import close_dialog, render_dialog, require_right, show_faults_on
 from devices.middleware import ZoneRequest
 from devices.models import Zone
@@ -39,19 +39,25 @@ may_change = require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_change
 def approve_operation(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Approve an operation on the zone CA."""
+    """Approve or reject an operation on the zone CA."""
     operations = Operation.objects.select_related("requested_by", "signing_server", "authority")
     operation = get_object_or_404(operations, pk=pk)
-    form = ReauthenticationForm(request, data=request.POST if request.method == "POST" else None)
+    form = DecisionForm(request, data=request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
+        by, now = request.user, timezone.now()
         with show_faults_on(form), transaction.atomic():
-            approvals.approve_operation(operation, by=request.user, now=timezone.now())
+            if request.POST.get("do") == "refuse":
+                reason = form.cleaned_data["reason"]
+                approvals.reject_operation(operation, by=by, now=now, reason=reason)
+            else:
+                approvals.approve_operation(operation, by=by, now=now)
             tasks.enqueue_step_on_commit(operation)
         if not form.errors:
             return _close(request, operation.get_kind_display())
     facts = list(descriptions.describe_operation(operation))
-    # An operation that has not started yet is rejected with Cancel.
-    return _show(request, form, operation.get_kind_display(), facts, may_refuse=False)
+    # The requester withdraws it with Cancel.
+    may_refuse = operation.requested_by != request.user
+    return _show(request, form, operation.get_kind_display(), facts, may_refuse=may_refuse)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -61,12 +67,13 @@ def decide_job(request: ZoneRequest, pk: UUID) -> HttpResponse:
     jobs = VaultJob.objects.select_related("requested_by", "server", "target", "authority")
     job = get_object_or_404(jobs.defer("payload", "result"), pk=pk)
     is_own = job.requested_by == request.user
-    form = ReauthenticationForm(request, data=request.POST if request.method == "POST" else None)
+    form = DecisionForm(request, data=request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
         now = timezone.now()
         with show_faults_on(form), transaction.atomic():
             if is_own or request.POST.get("do") == "refuse":
-                approvals.reject_job(job, by=request.user, now=now)
+                reason = form.cleaned_data["reason"]
+                approvals.reject_job(job, by=request.user, now=now, reason=reason)
             else:
                 approvals.approve_job(job, by=request.user, now=now)
                 transaction.on_commit(partial(tasks.enqueue_key_job, job), robust=True)
@@ -85,10 +92,12 @@ def decide_action(request: ZoneRequest, pk: UUID, action: str) -> HttpResponse:
         raise Http404
     label = _(approvals.LABELS[action])
     is_own = operation.action_requested_by == request.user
-    form = ReauthenticationForm(request, data=request.POST if request.method == "POST" else None)
+    form = DecisionForm(request, data=request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
         rejected = is_own or request.POST.get("do") == "refuse"
-        decide = approvals.reject_action if rejected else approvals.approve_action
+        decide: Callable[..., None] = approvals.approve_action
+        if rejected:
+            decide = partial(approvals.reject_action, reason=form.cleaned_data["reason"])
         with show_faults_on(form), transaction.atomic():
             decide(operation, action, by=request.user, now=now)
             enqueue_next_step(operation)
@@ -127,7 +136,7 @@ def _list_consequences(
 
 def _show(
     request: ZoneRequest,
-    form: ReauthenticationForm,
+    form: DecisionForm,
     kind: str,
     facts: list[tuple[Any, Any]],
     *,

@@ -39,13 +39,16 @@ class TooLateToCancel(Conflict):
 
 
 @transaction.atomic
-def cancel(operation: Operation, *, now: datetime) -> None:
-    """Start canceling an operation. Raises TooLateToCancel if it can no longer be canceled."""
+def cancel(operation: Operation, *, now: datetime, note: str = "") -> None:
+    """Start canceling an operation. Raises TooLateToCancel if it can no longer be canceled.
+
+    The audit entry has the `note`: why a second administrator rejected the operation.
+    """
     zone = Zone.objects.lock()
     operation.refresh_from_db()
     if not operation.can_cancel(now, zone.freeze_period):
         raise TooLateToCancel(_rejection_reason(operation, zone, now))
-    Operation.objects.transition(operation, State.CANCELING, reason="", action="")
+    Operation.objects.transition(operation, State.CANCELING, note=note, reason="", action="")
 
 
 def _rejection_reason(operation: Operation, zone: Zone, now: datetime) -> str:

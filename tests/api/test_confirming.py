@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from administrators.accounts import policies
 from administrators.models import Policies, roles_of
+from audit.models import Entry
 from certificates.approvals import approvals
 from certificates.models import Operation
 from certificates.operations.states import OperationState
@@ -62,6 +63,10 @@ def test_a_force_request_is_listed_rejected_and_approved(everybody, blocked, sec
     assert second.post(listed[0]["refuse"]).json()["requested_action"] == ""
     problem(second.post(listed[0]["refuse"]), 409)
     everybody.post(f"{there}/force")
+    assert problem(second.post(listed[0]["refuse"], {"reason": "x" * 501}), 422)
+    second.post(listed[0]["refuse"], {"reason": "Not yet."})
+    assert Entry.objects.filter(action="refuse-force").latest("seq").note == "Not yet."
+    everybody.post(f"{there}/force")
     done = second.post(listed[0]["confirm"]).json()
     assert (done["state"], done["forced"], done["requested_action"]) == ("assigned", True, "")
     assert second.get("confirmations").json() == []
@@ -77,11 +82,14 @@ def test_every_kind_of_approval_request_is_listed_with_its_links(everybody, seco
     )
     listed = {one["kind"]: one for one in second.get("confirmations").json()}
     assert listed.keys() == {"operation", "job", "rules"}
-    assert second.post(listed["job"]["refuse"]).json()["state"] == "expired"
+    body = {"reason": "Not yet."}
+    assert second.post(listed["job"]["refuse"], body).json()["state"] == "expired"
     result = problem(second.post(listed["job"]["refuse"]), 409)
     assert "is not waiting for approval" in result["detail"]
-    assert everybody.get(f"jobs/{job['id']}").json()["reason"].startswith("second rejected")
-    assert second.post(listed["operation"]["refuse"]).json()["state"] == "canceling"
+    reason = everybody.get(f"jobs/{job['id']}").json()["reason"]
+    assert reason == "second rejected the request. Nothing was changed. Reason: Not yet."
+    assert second.post(listed["operation"]["refuse"], body).json()["state"] == "canceling"
+    assert Entry.objects.get(action="move", there="canceling").note == "Not yet."
     assert second.post(listed["rules"]["confirm"]).json()["two_administrators"] is False
     assert Operation.objects.get().pk == operation.pk
 
@@ -120,8 +128,10 @@ def test_roles_with_a_right_on_the_ca_are_listed_rejected_and_approved(second, z
         problem(chief.post(listed["confirm"]), 409)
         problem(second.post(listed[decision]), 403)
         third = caller(f"third-{decision}", *rights)
-        assert third.post(listed[decision]).status_code == 200
+        body = {"reason": "Not yet."} if decision == "refuse" else None
+        assert third.post(listed[decision], body).status_code == 200
         problem(third.post(listed[decision]), 409)
+    assert Entry.objects.get(action="refuse-roles").note == "person, Not yet."
     assert [role.key for role in roles_of(User.objects.get(pk=person.pk))] == [
         "certificate-administrator",
         "auditor",

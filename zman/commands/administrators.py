@@ -84,9 +84,14 @@ def add_commands(commands: Commands) -> None:
 def _add_requests(commands: Commands) -> None:
     requests = commands.group("request", "approve, reject, or withdraw requests")
     for name, words in DECISIONS.items():
-        requests.add(name, decide, words, decision=name).add_argument(
+        decision = requests.add(name, decide, words, decision=name)
+        decision.add_argument(
             "id", metavar="ID", help="ID or its first characters (see: zman list requests)"
         )
+        if name == "reject":
+            decision.add_argument(
+                "--reason", default="", help="reason that the requester sees (up to 500 characters)"
+            )
     commands.alias("confirm", requests, "approve")
     commands.alias("refuse", requests, "reject")
 
@@ -200,7 +205,10 @@ def decide(api: Console, out: Output, args: Namespace) -> None:
         raise Invalid(f"{title} cannot be rejected. It expires after 24 hours.")
     question = f"{decision.capitalize()} {title}, requested by {request['requested_by']}?"
     out.confirm(question, yes=args.yes)
-    out.result(api.post(path), f"{PAST[decision]} {title}.")
+    reason = args.reason if decision == "reject" else ""
+    # A console of the previous version does not know the reason.
+    changed = api.post(path, {"reason": reason} if reason else None)
+    out.result(changed, f"{PAST[decision]} {title}.")
 
 
 def _get_request(api: Console, key: str) -> dict[str, Any]:

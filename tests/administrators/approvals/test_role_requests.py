@@ -152,6 +152,17 @@ def test_the_page_shows_the_request_and_another_administrator_decides(chief, dep
     assert own.post(f"{path}roles/reject/").status_code == 409
 
 
+def test_the_reason_of_a_rejection_is_in_the_audit_log(chief, deputy, enter):
+    eve = factories.user("eve")
+    set_roles(eve, SUPER, by=chief)
+    path = f"/configuration/administrators/{eve.pk}/roles/reject/"
+    assert 'name="reason"' not in enter(chief).get(path).content.decode(), "this is a withdrawal"
+    client = enter(deputy)
+    assert 'name="reason"' in client.get(path).content.decode()
+    assert client.post(path, {"reason": "Eve is leaving."}).status_code == 302
+    assert Entry.objects.get(action="refuse-roles").note == "eve, Eve is leaving."
+
+
 def test_a_request_is_a_notification(chief, deputy):
     Target.objects.create(kind="mail", name="Admins", events=list(events.DEFAULT_EVENTS))
     schedule.create_notifications()

@@ -6,11 +6,13 @@ import pytest
 from django.utils import timezone
 
 from audit.chain.actor import Actor, acting_as
+from audit.models import Entry
 from certificates.approvals import approvals, decisions
 from certificates.authority import key_jobs, key_operations
 from certificates.models import Operation, VaultJob
 from certificates.models.job import APPROVED_RESULT_KEPT
 from certificates.operations import cancellation
+from faults import Invalid
 from tests.certificates.clients import PAGE, entered, events
 from tests.support import walkthrough
 
@@ -122,3 +124,77 @@ def test_a_rejected_action_is_shown_to_its_requester(two, proposed, monkeypatch)
     words = "was not carried out. second rejected the request. Nothing was changed."
     assert listed(first) == [f"Force Activation: {proposed.name} {words}"]
     assert not listed(second)
+
+
+REASON = "The passphrase is not in the safe."
+SHOWN = f"second rejected the request. Nothing was changed. Reason: {REASON}"
+
+
+def reject(user, path):
+    """Reject a request in its dialog. The reason is typed on two lines."""
+    client = entered(user)
+    assert 'name="reason"' in client.get(path).content.decode()
+    answer = client.post(path, {"do": "refuse", "reason": REASON.replace("not ", "not\r\n")})
+    assert answer.status_code == 204
+
+
+def test_the_reason_of_a_rejected_job_is_shown_to_its_requester(two, backup):
+    first, second = two
+    reject(second, f"{PAGE}jobs/{backup.pk}/confirm/")
+    client, page, home = get_pages(first)
+    for text in (page, home, client.get(f"{PAGE}jobs/{backup.pk}/").content.decode()):
+        assert SHOWN in text
+    entry = Entry.objects.filter(action="move", there="expired").get()
+    assert (entry.note, entry.actor) == (REASON, "second")
+    assert REASON not in "".join(get_pages(second)[1:])
+
+
+def test_the_reason_of_a_rejected_operation_is_shown_to_its_requester(two, zone):
+    first, second = two
+    operation = walkthrough.remint_ca()
+    Operation.objects.filter(pk=operation.pk).update(requested_by=first)
+    reject(second, f"{PAGE}operations/{operation.pk}/confirm/")
+    assert walkthrough.fresh(operation).state == "canceling"
+    assert listed(first) == [f"{operation.name} was not carried out. {SHOWN}"]
+    for text in get_pages(first)[1:]:
+        assert SHOWN in text
+    assert Entry.objects.filter(action="move", there="canceling").get().note == REASON
+
+
+def test_the_requester_of_an_operation_is_not_asked_for_a_reason(two, proposed):
+    dialog = entered(two[0]).get(f"{PAGE}operations/{proposed.pk}/confirm/").content.decode()
+    assert 'name="reason"' not in dialog
+    assert 'value="refuse"' not in dialog
+
+
+def test_an_operation_that_has_started_is_not_rejected(two, proposed):
+    approvals.approve_operation(proposed, by=two[1], now=timezone.now())
+    with pytest.raises(approvals.NotPending):
+        approvals.reject_operation(proposed, by=two[1], now=timezone.now(), reason=REASON)
+    assert walkthrough.fresh(proposed).state == "preparing"
+
+
+def test_the_reason_of_a_rejected_action_is_shown_to_its_requester(two, proposed, monkeypatch):
+    first, second = two
+    monkeypatch.setitem(approvals.CHECKS, approvals.FORCE, lambda operation, *, now: None)
+    with acting_as(Actor("first")):
+        approvals.run_or_request(proposed, approvals.FORCE, by=first, now=timezone.now())
+    reject(second, f"{PAGE}operations/{proposed.pk}/confirm/force/")
+    assert listed(first) == [f"Force Activation: {proposed.name} was not carried out. {SHOWN}"]
+    assert Entry.objects.get(action="refuse-force").note == REASON
+
+
+def test_a_reason_has_a_maximum_length(two, backup):
+    path, text = f"{PAGE}jobs/{backup.pk}/confirm/", "x" * 501
+    answer = entered(two[1]).post(path, {"do": "refuse", "reason": text})
+    assert "500 characters" in answer.content.decode()
+    with pytest.raises(Invalid, match="500 characters"):
+        approvals.reject_job(backup, by=two[1], now=timezone.now(), reason=text)
+    assert VaultJob.objects.get().state == "proposed"
+    approvals.reject_job(backup, by=two[1], now=timezone.now(), reason=text[1:])
+    assert VaultJob.objects.get().reason.endswith(text[1:])
+
+
+def test_a_withdrawn_request_has_no_reason(two, backup):
+    approvals.reject_job(backup, by=two[0], now=timezone.now(), reason=REASON)
+    assert VaultJob.objects.get().reason == approvals.WITHDRAWN

@@ -49,6 +49,25 @@ def test_a_rejected_job_is_notified_and_a_withdrawn_one_is_not(two, target):
     job = key_operations.back_up(PHRASE, by=two[0])
     approvals.reject_job(job, by=two[1], now=timezone.now())
     assert list_titles() == ["Backup CA was rejected"]
+    assert "Reason" not in Delivery.objects.get().text
+
+
+def test_the_reason_of_a_rejected_job_is_notified(two, target):
+    job = key_operations.back_up(PHRASE, by=two[0])
+    approvals.reject_job(job, by=two[1], now=timezone.now(), reason="Not this week.")
+    assert list_titles() == ["Backup CA was rejected"]
+    assert "Reason: Not this week." in Delivery.objects.get().text
+
+
+def test_the_reason_of_a_rejected_operation_is_notified(two, target):
+    operation = walkthrough.remint_ca()
+    Operation.objects.filter(pk=operation.pk).update(requested_by=two[0])
+    with acting_as(Actor("second")):
+        approvals.reject_operation(
+            walkthrough.fresh(operation), by=two[1], now=timezone.now(), reason="Not this week."
+        )
+    assert list_titles() == [f"{operation.name} was rejected"]
+    assert "Reason: Not this week." in Delivery.objects.get().text
 
 
 @pytest.mark.parametrize(("by", "count"), [("first", 0), ("second", 1)])
@@ -73,8 +92,11 @@ def test_a_rejected_action_is_notified_with_its_requester(two, target, monkeypat
     with acting_as(Actor("first")):
         approvals.run_or_request(operation, approvals.FORCE, by=two[0], now=timezone.now())
     with acting_as(Actor("second")):
-        approvals.reject_action(operation, approvals.FORCE, by=two[1], now=timezone.now())
+        approvals.reject_action(
+            operation, approvals.FORCE, by=two[1], now=timezone.now(), reason="Not this week."
+        )
     assert list_titles() == [f"Force Activation for {operation.name} was rejected"]
     text = Delivery.objects.get().text
+    assert "Reason: Not this week." in text
     assert "Requested by first." in text
     assert "Decided by second." in text

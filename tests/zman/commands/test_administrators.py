@@ -167,7 +167,10 @@ def test_a_request_of_another_administrator_is_rejected_but_not_withdrawn(shell,
     run = shell("request", "withdraw", str(job.pk))
     assert run.code == exit_codes.USAGE
     assert "not your request" in run.err
-    assert "Rejected Backup CA" in shell.good("request", "reject", str(job.pk)).err
+    rejected = shell.good("request", "reject", str(job.pk), "--reason", "Not this week.")
+    assert "Rejected Backup CA" in rejected.err
+    job.refresh_from_db()
+    assert job.reason.endswith("Reason: Not this week.")
     assert shell.json("list", "requests") == []
 
 
