@@ -288,6 +288,7 @@ def _children(pid: int) -> list[int]:
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGCONT)  # in case the test has stopped it
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
