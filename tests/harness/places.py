@@ -5,9 +5,12 @@ from __future__ import annotations
 import random
 import shutil
 import socket
+import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
 
 CLAIMED_PORT = 47000
 
@@ -42,3 +45,24 @@ def another_time(shift: str) -> dict[str, str]:
     )
     seen = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
     return {name: seen[name] for name in ("LD_PRELOAD", "FAKETIME")}
+
+
+def changing_time(folder: Path) -> dict[str, str]:
+    """Return what makes a process see another time, which `set_time` can change at any moment."""
+    assert shutil.which("cc"), "the Debian packages gcc and libc6-dev are missing"
+    folder.mkdir()
+    library = folder / "clock.so"
+    source = Path(__file__).with_name("clock.c")
+    line = ["cc", "-shared", "-fPIC", "-Wall", "-Werror", "-o", str(library), str(source)]
+    subprocess.run(line, check=True)
+    set_time(folder, timedelta(0))
+    return {"LD_PRELOAD": str(library), "TEST_CLOCK": str(folder / "shift")}
+
+
+def set_time(folder: Path, shift: timedelta) -> None:
+    """Set how far the clock of the processes of `changing_time` is ahead."""
+    path = folder / "shift"
+    path.touch()
+    # It is changed in place, because the processes have it in their memory.
+    with path.open("r+b") as file:
+        file.write(struct.pack("=q", int(shift.total_seconds())))

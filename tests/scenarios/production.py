@@ -60,11 +60,17 @@ from django.utils import timezone
 from certificates.models import Operation
 from certificates.operations import intervention
 operation, now = Operation.objects.get(), timezone.now()
-if operation.activates_at < now + timedelta(seconds=75):
-    intervention.change_activation_time(operation, now + timedelta(seconds=75), now=now)
+soon = now + timedelta(seconds=75)
+if operation.activates_at < soon or {always}:
+    intervention.change_activation_time(operation, soon, now=now)
 """
 
 
 def give_time(server: Server) -> None:
     """Set a later activation time if less than 75 seconds are left."""
-    server.shell(LATER)
+    server.shell(LATER.format(always=False))
+
+
+def activate_soon(server: Server) -> None:
+    """Set the activation time to 75 seconds from now."""
+    server.shell(LATER.format(always=True))
