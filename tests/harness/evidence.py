@@ -38,7 +38,8 @@ def contacts(home: Path) -> list[Contact]:
     found = [
         _contact(path.parent.name, json.loads(line))
         for path in home.glob("*/*/contact.jsonl*")
-        for line in path.read_text().splitlines()
+        for line in path.read_text().splitlines(keepends=True)
+        if line.endswith("\n")  # the agent is writing the last line
     ]
     return sorted(found, key=lambda one: one.t)
 

@@ -1,4 +1,4 @@
-"""Beat and its tasks do not depend on the clock of the server (D-190)."""
+"""Beat does not depend on the clock (D-190), and a worker continues after errors of the broker."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 from celery.beat import ScheduleEntry
+from django.conf import settings
+from kombu import Connection
+from redis.exceptions import ResponseError
 
 from zcc import celery
 
@@ -38,3 +41,10 @@ def test_a_task_is_due_after_its_interval_whatever_the_clock_shows(running, monk
     monkeypatch.setattr(celery.app, "now", lambda: celery._started[0] - timedelta(days=365))
     running["now"] += 2
     assert entry.is_due().is_due
+
+
+def test_a_worker_connects_again_while_the_disk_of_the_broker_is_full():
+    """Valkey then responds to each change with this error."""
+    assert celery.app.conf.broker_channel_error_retry
+    assert celery.app.conf.broker_connection_max_retries is None
+    assert ResponseError in Connection(settings.CELERY_BROKER_URL).channel_errors

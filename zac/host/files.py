@@ -7,6 +7,7 @@ changes are in this module, so that tests can stop the process before and after 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import List, Optional
 
 from faults import Fault, Kind
@@ -45,10 +46,12 @@ def write(path: str, data: bytes, mode: int = PRIVATE) -> None:
 
 
 def append(path: str, data: bytes, *, flush: bool = True) -> None:
-    """Append bytes to a file; raises NoSpace."""
+    """Append bytes to a file, or none of them; raises NoSpace."""
+    size = os.path.getsize(path) if os.path.exists(path) else 0
     try:
         _write(path, data, os.O_CREAT | os.O_APPEND, PRIVATE, flush=flush)
     except OSError as error:
+        _remove_part(path, size, data)
         raise NoSpace("Cannot write %s: %s." % (path, error.strerror)) from error
 
 
@@ -128,6 +131,16 @@ def _write(path: str, data: bytes, flags: int, mode: int, *, flush: bool = True)
             os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _remove_part(path: str, size: int, data: bytes) -> None:
+    """Shorten a file to its size before a part of `data` was appended.
+
+    A file that is longer than that has also been written by another process, and is not changed.
+    """
+    with suppress(OSError):
+        if size < os.path.getsize(path) <= size + len(data):
+            os.truncate(path, size)
 
 
 def _flush_folder(path: str) -> None:
