@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,16 +27,24 @@ PAGE = "/configuration/certificates/"
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system in memory of a few MiB; only root may mount one."""
+    with mounted(tmp_path / "disk", MEBIBYTES) as folder:
+        yield folder
+
+
+@contextmanager
+def mounted(folder: Path, mebibytes: int) -> Iterator[Path]:
+    """Mount a file system in memory on a folder."""
     if os.geteuid() != 0:
         pytest.skip("A full disk needs a mount: run this as root. NOT TESTED: F-17 on a real disk.")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={MEBIBYTES}m,mode=0700", "tmpfs", str(folder)]
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=0700", "tmpfs", str(folder)]
     done = subprocess.run(mount, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         pytest.skip(f"No mount here: {done.stderr.strip()} NOT TESTED: F-17 on a real disk.")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(folder: Path) -> Path:
