@@ -14,7 +14,8 @@ from zac.host import files
 @pytest.fixture
 def disk_with_five_octets(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first write stores five octets, and the next one fails."""
-    write, done = os.write, []
+    write = os.write
+    done: list[bool] = []
 
     def write_less(handle: int, data: bytes) -> int:
         if done:
