@@ -32,6 +32,7 @@ SHORT = (
     "test_stolen_zone_key.py::test_a_stolen_ed25519_key_moves_no_device",
     "test_trust_list.py::test_a_server_that_responds_for_the_console_feeds_no_root_to_a_device",
     "test_zone_start.py::test_a_zone_comes_up_goes_down_and_goes_on",
+    "test_restored_database.py::test_hosts_that_are_an_hour_ahead_of_the_backup_continue",
 )
 
 

@@ -1,7 +1,8 @@
 """The database is restored from a backup that is older than the hosts (D-165).
 
 One Remint CA is completed, with a copy of the database at each of its stages. Then the console gets
-one copy after the other, and each time the zone converges by itself.
+one copy after the other, and each time the zone converges by itself. The hosts can also be an hour
+ahead of the backup.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,9 @@ from tests.harness.evidence import leaked_secrets
 from tests.harness.zone import until
 from tests.scenarios.running_zone import RunningZone, remint
 from tests.scenarios.test_faults import once_only
+from tests.scenarios.test_trust_list import zac
+from wire.messages import MANAGED
+from zcc.runtime.layout import Host
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 StartZone = Callable[..., RunningZone]
@@ -33,6 +38,25 @@ FINDINGS = """
 from django.utils import timezone
 from certificates.issuance import integrity
 print([str(one) for one in integrity.list_findings(timezone.now())])
+"""
+
+# Each change of the settings makes a new version of the trust list.
+CHANGE = """
+from devices.zone import settings
+settings.save_zone_settings({{"renewal_days": {days}}})
+"""
+ALARMS = """
+from audit.models import AlteredRow
+print(list(AlteredRow.objects.values_list("label", "name")))
+"""
+COUNTER = """
+from devices.models import Device
+print(Device.objects.get(name="device-01").counter)
+"""
+# The rows as they were an hour before: versions are times in milliseconds.
+AN_HOUR_BEFORE = """
+UPDATE devices_zone SET revision = max(1, revision - 3600000);
+UPDATE devices_device SET counter = max(0, counter - 900), last_contact = NULL;
 """
 
 
@@ -58,6 +82,11 @@ class Backups:
     def list(self) -> list[str]:
         """Return the stages of which there is a copy."""
         return [path.name for path in self._folder.iterdir()]
+
+    def make_older(self, stage: str) -> None:
+        """Change versions, counters, and times of contact to what they were an hour before."""
+        with closing(sqlite3.connect(self._folder / stage)) as copy:
+            copy.executescript(AN_HOUR_BEFORE)
 
     def restore(self, stage: str) -> None:
         """Stop the console, replace the database, and start the console again. Agents go on."""
@@ -150,3 +179,49 @@ def test_an_operation_that_is_not_in_the_backup_ends_on_the_devices(
     zone.completes(300)
     assert zone.refused() == []
     assert seen["state"] == "assigned"
+
+
+def test_hosts_that_are_an_hour_ahead_of_the_backup_continue(
+    start_zone: StartZone, tmp_path: Path
+) -> None:
+    """Request counters, trust lists, and a registration are later than the backup."""
+    zone = start_zone(devices=1)
+    device = zone.hosts("managed")[0].home
+    backups = Backups(zone, tmp_path / "backups")
+    until(partial(has_list_after, device, 0), "the device has a trust list")
+    backups.take("an hour ago")
+    backups.make_older("an hour ago")
+    for days in (31, 32, 33):
+        before = get_list_version(device)
+        zone.run(CHANGE.format(days=days))
+        until(partial(has_list_after, device, before), "the device has a newer trust list", 60)
+    later = zone.add_device("device-90", 90)
+    until(partial(has_list_after, later, 0), "another device has registered")
+    ahead, counter = get_list_version(device), int((device / "counter").read_text())
+
+    backups.restore("an hour ago")
+    zone.everybody_is_in_contact()
+    until(partial(has_list_after, device, ahead), "the device has a newer trust list", 60)
+    assert int(zone.run(COUNTER)) > counter
+    assert "already has version" not in zone.log("device-01.agent")
+    rejected = zac(later, "refresh")
+    assert rejected.returncode == 3, rejected.stderr
+    assert "zac reg" in rejected.stderr
+    zone.register(Host("device-90", MANAGED, f"{zone.plan.base}.90", later))
+    assert zac(later, "refresh").returncode == 0
+    zone.everybody_is_in_contact()
+    assert zone.refused() == []
+    assert zone.run(FINDINGS).strip() == "[]"
+    assert zone.run(ALARMS).strip() == "[]"
+
+
+def has_list_after(home: Path, version: int) -> bool:
+    """Return True if a host uses a later trust list."""
+    return get_list_version(home) > version
+
+
+def get_list_version(home: Path) -> int:
+    """Return the version of the trust list that a host uses, 0 if it has none."""
+    path = home / "servers.json"
+    found = json.loads(path.read_text())["trust_list"] if path.exists() else None
+    return int(found["version"]) if found else 0

@@ -14,8 +14,7 @@ from zac.host import files
 @pytest.fixture
 def disk_with_five_octets(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first write stores five octets, and the next one fails."""
-    write = os.write
-    done: list[bool] = []
+    write, done = os.write, list[bool]()
 
     def write_less(handle: int, data: bytes) -> int:
         if done:
