@@ -13,6 +13,7 @@ from typing import Any
 from django.core.exceptions import FieldDoesNotExist
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -86,7 +87,7 @@ class EntryRow:
     @property
     def sentence(self) -> str:
         """Return what happened as a sentence."""
-        return self._get_template().format(**self._get_words(), subject=self.about.phrase)
+        return self._get_template().format(**self._get_words(), subject=self._get_phrase())
 
     @property
     def linked_sentence(self) -> str:
@@ -95,11 +96,16 @@ class EntryRow:
         user = next((one for one in self.others if one.subject.startswith(f"{USER}:")), None)
         if user is not None and user.name == self.entry.actor:
             words["actor"] = _link(user.name, user.url)
-        subject = _link(self.about.phrase, self.about.url)
+        subject = _link(self._get_phrase(), self.about.url)
         return format_html(self._get_template(), **words, subject=subject)
 
     def _get_template(self) -> str:
         return get_sentence(self.entry.action, has_before=bool(self.entry.here))
+
+    def _get_phrase(self) -> str:
+        """Return the subject in words, with a capital letter if the sentence begins with it."""
+        is_first = self._get_template().startswith("{subject}")
+        return capfirst(self.about.phrase) if is_first else self.about.phrase
 
     def _get_words(self) -> dict[str, Any]:
         actor = self.entry.actor

@@ -70,7 +70,8 @@ class Visitor:
         self._host, self._port = str(parts.hostname), int(parts.port or 443)
         self._ca_file = ca_file
         self._cookies: dict[str, str] = {}
-        self.origin = f"https://{self._host}:{self._port}"
+        # Browsers leave out the default port.
+        self.origin = f"https://{self._host}{f':{self._port}' if self._port != 443 else ''}"
 
     def get(self, path: str, **headers: str) -> Page:
         """Open a page; redirects are followed."""

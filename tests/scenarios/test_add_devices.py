@@ -112,7 +112,7 @@ def test_a_bare_host_joins_with_what_the_page_shows(start_zone: StartZone, tmp_p
     with host.service():
         until(lambda: _is_in_contact(visitor.get(POLL).text), "the device is in contact")
         version = host.succeeds(f"{host.program} --version").split()[1]
-        assert f'<td data-label="Version">{version}</td>' in visitor.get("/devices/").text
+        assert f'data-label="Version">{version}</td>' in visitor.get("/devices/").text
         remint(zone)
         seen = zone.completes()
         assert seen["assigned"][NAME] == "activated"
