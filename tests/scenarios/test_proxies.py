@@ -124,7 +124,7 @@ def shows_the_zone(address: str, zone: RunningZone, zone_ca: Path) -> bool:
     ):
         shown = {entry[1] for entry in line.getpeercert()["subjectAltName"]}
         line.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
-        return bool(names & shown) and line.recv(4096).startswith(b"HTTP/1.1 200")
+        return bool(names & shown) and line.recv(4096).split()[1] == b"200"
 
 
 def fail_to_log_in(zone: RunningZone, visitor: Visitor) -> str:
