@@ -160,13 +160,13 @@ def test_content_and_release_details_of_an_update(live_server, log_in):
         check(page)
 
 
-@pytest.mark.parametrize("opener", ["Ignore Device", "Redeploy (5)"])
+@pytest.mark.parametrize("opener", ["#status-table a[href*='/ignore/']", "#b-redeploy"])
 def test_dialogs_of_an_update(live_server, log_in, opener):
     scenes.rollout()
     update = SystemUpdate.objects.get().pk
     page = log_in(factories.admin())
     page.goto(f"{live_server.url}/system-updates/{update}/devices/")
-    page.get_by_role("button", name=opener).first.click()
+    page.locator(opener).first.click()
     expect(page.locator("dialog[open] h2")).to_be_visible()
     check(page)
 

@@ -228,6 +228,7 @@ def test_the_export_holds_what_is_shown(pane, live_server):
 def test_columns_are_chosen_and_kept(pane):
     pane.click("#b-columns")
     pane.uncheck("#columns >> text='Version'")
+    pane.check("#columns >> text='MD5 Fingerprint'")
     pane.click("text='Apply'")
     expect(pane.locator("th.c-md5")).to_be_visible()
     expect(pane.locator("th.c-version")).to_have_count(0)

@@ -41,7 +41,7 @@ def test_the_menu_shows_which_columns_the_width_hides(devices):
     expect(button).to_contain_text("(2 hidden)")
     button.click()
     system.click()
-    devices.click("#columns >> text=Apply")
+    devices.locator("#columns").get_by_role("button", name="Apply").click()
     expect(devices.locator("thead .c-os")).to_be_visible()
     expect(devices.locator("#b-columns")).not_to_contain_text("hidden")
 
