@@ -88,7 +88,8 @@ def test_every_kind_of_approval_request_is_listed_with_its_links(everybody, seco
     assert "is not waiting for approval" in result["detail"]
     reason = everybody.get(f"jobs/{job['id']}").json()["reason"]
     assert reason == "second rejected the request. Nothing was changed. Reason: Not yet."
-    assert second.post(listed["operation"]["refuse"], body).json()["state"] == "canceling"
+    refuse = f"{listed['operation']['refuse']}?reason=Not+yet."
+    assert second.post(refuse).json()["state"] == "canceling"
     assert Entry.objects.get(action="move", there="canceling").note == "Not yet."
     assert second.post(listed["rules"]["confirm"]).json()["two_administrators"] is False
     assert Operation.objects.get().pk == operation.pk

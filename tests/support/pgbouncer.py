@@ -44,12 +44,14 @@ def start(folder: Path, owner: pwd.struct_passwd | None) -> None:
     }
     for name, text in files.items():
         (folder / name).write_text(text)
+        # PgBouncer runs as another user, and a test can have made new files private.
+        (folder / name).chmod(0o644)
     user: dict[str, Any] = {}
     if owner is not None:
         user = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
     with (folder / "pgbouncer.log").open("ab") as output:
         server = subprocess.Popen(
-            [program, "-q", str(folder / "pgbouncer.ini")],
+            [program, str(folder / "pgbouncer.ini")],
             cwd=folder,
             stdout=output,
             stderr=output,

@@ -11,11 +11,10 @@ from uuid import UUID
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Body, Query, Router, Schema
+from ninja import Query, Router, Schema
 from pydantic import Field
 
 from administrators.approvals import reasons
-from administrators.approvals.api import RejectionIn, get_reason
 from certificates import tasks
 from certificates.approvals import approvals
 from certificates.authority import gates
@@ -224,12 +223,12 @@ def run_action(operation_id: str, action: Callable[[Operation], object]) -> Prog
 
 
 @router.post("/operations/{operation_id}/cancel", response=ProgressOut, auth=MAY_CHANGE)
-def cancel(request: HttpRequest, operation_id: str, body: Body[RejectionIn | None] = None) -> Any:
+def cancel(request: HttpRequest, operation_id: str, reason: Query[Text] = "") -> Any:
     """Cancel an operation. You can cancel until the freeze period before activation begins.
 
     If the operation is waiting for approval, this rejects it, and its requester sees the reason.
     """
-    note = reasons.clean(get_reason(body))
+    note = reasons.clean(reason)
     return run_action(operation_id, partial(cancellation.cancel, now=timezone.now(), note=note))
 
 
