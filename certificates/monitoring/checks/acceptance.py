@@ -35,7 +35,10 @@ def accept(key: str, subject: str, reason: str, *, by: str) -> HealthAcceptance:
             field="reason",
         )
     Entry.objects.record(
-        "accept-finding", _get_subject(key), there=subject, note=f"{check.label}: {reason}"
+        "accept-finding",
+        _get_subject(key),
+        note=f"{check.label}: {reason}",
+        detail={"finding": subject},
     )
     acceptance, _created = HealthAcceptance.objects.update_or_create(
         check_key=key,
@@ -58,8 +61,8 @@ def withdraw(acceptance: HealthAcceptance) -> None:
         checkpoint,
         "withdraw-acceptance",
         _get_subject(acceptance.check_key),
-        here=acceptance.subject,
         note=acceptance.reason,
+        detail={"finding": acceptance.subject},
     )
     acceptance.delete()
 
