@@ -20,6 +20,7 @@ help:
 	@echo "make test       run all tests and one of the long scenarios, on SQLite and PostgreSQL"
 	@echo "make check      run linters, type checks, import contracts, and template checks"
 	@echo "make scenarios  run the scenario and fault-injection tests"
+	@echo "make pooled     run database tests through PgBouncer"
 	@echo "make packages   build the packages of the agent and of zman in dist/"
 	@echo "make audit      report known vulnerabilities of the packages in uv.lock"
 	@echo "make lowest     run the fast tests with the lowest allowed versions of the packages"
@@ -39,7 +40,7 @@ setup-run:
 run: setup-run
 	@exec $(BIN)/python -m zcc.runtime.launcher
 
-test: check sqlite postgresql pooled
+test: check sqlite postgresql
 
 check: setup lint types architecture templates
 
@@ -81,7 +82,8 @@ postgresql: tools
 		--ignore tests/zcc/runtime/test_database_file.py \
 		--ignore tests/console/access --ignore tests/console/requests
 
-# Tests that keep a cursor or lock rows, through PgBouncer with transaction pooling.
+# Before a release: tests that keep a cursor or lock rows, through PgBouncer with transaction pooling.
+# make test runs tests/zcc/runtime/test_pooler.py.
 pooled: tools
 	ZCC_TEST_DATABASE=pgbouncer $(PYTEST) -n $(WORKERS) -m "not long and not scenario and not browser" \
 		tests/audit tests/zcc/rows tests/devices/registration tests/certificates/authority \
