@@ -16,12 +16,18 @@ from tests.scenarios.running_zone import RunningZone
 
 StartZone = Callable[..., RunningZone]
 pytestmark = pytest.mark.long
+# The worker of ps-01 encrypts the keys for ps-02.
+COUNT_KEYS = """
+from devices.models import ZoneKey
+print(ZoneKey.objects.filter(server__name="ps-02").count())
+"""
 
 
 def test_who_applied_it_loses_no_contact_and_who_was_away_recovers(
     start_zone: StartZone,
 ) -> None:
     zone = start_zone(devices=2, satellites=1)
+    until(lambda: zone.run(COUNT_KEYS).split()[-1] == "3", "ps-02 has the zone keys", 60)
     zone.take_down("ps-01.worker")
     zone.take_down("device-02.agent")
     api = zone.program("ps-02")

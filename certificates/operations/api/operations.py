@@ -223,7 +223,7 @@ def run_action(operation_id: str, action: Callable[[Operation], object]) -> Prog
 
 
 @router.post("/operations/{operation_id}/cancel", response=ProgressOut, auth=MAY_CHANGE)
-def cancel(request: HttpRequest, operation_id: str, reason: Query[Text] = "") -> Any:
+def cancel(request: HttpRequest, operation_id: str, reason: Text = "") -> Any:
     """Cancel an operation. You can cancel until the freeze period before activation begins.
 
     If the operation is waiting for approval, this rejects it, and its requester sees the reason.

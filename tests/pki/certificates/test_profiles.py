@@ -78,7 +78,10 @@ NAMES = st.builds(
     st.lists(st.lists(LABEL, min_size=2, max_size=4), min_size=1, max_size=4),
     st.lists(st.ip_addresses(), max_size=3),
 )
-TEXT = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=64)
+# The limit of a name counts octets of UTF-8.
+TEXT = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=64).filter(
+    lambda text: len(text.encode()) <= 64
+)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
