@@ -213,3 +213,11 @@ def future(
 ) -> FutureCertificate:
     """The certificate that a server will show."""
     return FutureCertificate.objects.create(operation=of, device=holder, state=state, **values)
+
+
+def failed_operation(count: int, prefix: str) -> Operation:
+    """Return an operation whose update has failed on devices with a prefix in their names."""
+    made = operation(authority(server("ps-01")))
+    for number in range(count):
+        assignment(made.update, device(f"{prefix}{number:02}"), "failed")
+    return made

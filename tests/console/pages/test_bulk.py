@@ -14,20 +14,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def scene():
     factories.zone()
-    server = factories.server("ps-01")
-    ca = factories.authority(server)
-    operation = factories.operation(ca)
-    for number in range(30):
-        device = factories.device(f"pc-{number:02}")
-        factories.assignment(operation.update, device, "failed")
-    return operation
-
-
-@pytest.fixture
-def admin(scene):
-    client = Client()
-    client.force_login(factories.admin())
-    return client
+    return factories.failed_operation(30, "pc-")
 
 
 def bulk(client, path, action, rows, **values):

@@ -4,7 +4,6 @@ import csv
 import io
 
 import pytest
-from django.test import Client
 
 from devices.models import RegistrationKey
 from systemupdates.models import Assignment
@@ -17,21 +16,8 @@ CERTIFICATES = "/configuration/certificates/"
 @pytest.fixture
 def scene():
     factories.zone()
-    server = factories.server("ps-01")
-    ca = factories.authority(server)
-    operation = factories.operation(ca)
-    for number in range(30):
-        device = factories.device(f"=pc-{number:02}")
-        factories.assignment(operation.update, device, "failed")
     RegistrationKey.objects.create(label="=branch", digest="x", uses=5, uses_left=3)
-    return operation
-
-
-@pytest.fixture
-def admin(scene):
-    client = Client()
-    client.force_login(factories.admin())
-    return client
+    return factories.failed_operation(30, "=pc-")
 
 
 def read(client, path):
