@@ -33,6 +33,9 @@ HEARTBEAT_INTERVAL = timedelta(seconds=10)
 HEARTBEAT_TIMEOUT = timedelta(seconds=60)
 BROKER_TIMEOUT_SECONDS = 0.5
 PARTS = ("database", "clock", "broker", "worker", "beat", "vault", "disk")
+# Fields of INFO persistence, and the value after a failure.
+WRITE_STATES = ("aof_last_write_status", "rdb_last_bgsave_status")
+FAILED_WRITE = "err"
 MIN_FREE_BYTES = 256 * 1024 * 1024
 
 
@@ -141,7 +144,7 @@ def list_queues() -> list[str]:
 
 
 def get_queue_states(names: list[str]) -> dict[str, QueueState] | None:
-    """Return the state of each queue, or None if the broker does not respond in time."""
+    """Return the state of each queue, or None if the broker does not respond or accept tasks."""
     future = _get_broker_executor().submit(_query_broker, names)
     try:
         return future.result(BROKER_TIMEOUT_SECONDS)
@@ -169,7 +172,11 @@ def _query_broker(names: list[str]) -> dict[str, QueueState]:
         for name in names:
             pipeline.llen(name)
             pipeline.lindex(name, -1)
-        results = pipeline.execute()
+        pipeline.info("persistence")
+        *results, persistence = pipeline.execute()
+    # A broker that cannot write its file, for example because the disk is full, rejects all tasks.
+    if FAILED_WRITE in [persistence.get(name) for name in WRITE_STATES]:
+        raise redis.ResponseError
     return {
         name: QueueState(length, _get_enqueue_time(oldest))
         for name, length, oldest in zip(names, results[::2], results[1::2], strict=True)

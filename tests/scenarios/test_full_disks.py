@@ -85,6 +85,7 @@ class Checks:
         assert "Traceback" not in page.text
 
     def broker(self) -> None:
+        until(lambda: self.parts()["broker"] == "failed", "the full disk is reported", 20)
         assert self.visitor.get(PAGE).status == 200
 
     def home(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import resource
 import signal
 import subprocess
 import time
@@ -14,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from celery import current_app
 from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from certificates import tasks
 from certificates.models import Authority, WorkDuration
@@ -42,7 +46,8 @@ def valkey(tmp_path: Path, settings) -> Iterator[subprocess.Popen[bytes]]:
     home = tmp_path / "b"
     home.mkdir()
     program = broker.build_program(home)
-    process = subprocess.Popen(program.arguments, stdout=subprocess.DEVNULL)
+    # With restore_signals, a file that is too long would end the process.
+    process = subprocess.Popen(program.arguments, stdout=subprocess.DEVNULL, restore_signals=False)
     end = time.monotonic() + 20
     while not broker.is_ready(home):
         assert time.monotonic() < end
@@ -111,6 +116,21 @@ def test_a_killed_broker_is_reported(parts, valkey):
     health_states = parts()
     assert (health_states["whole"], health_states["broker"]) == ("degraded", "failed")
     assert broken(health_states) == {"broker"}
+
+
+def test_a_broker_that_cannot_write_is_reported_until_it_can(parts, valkey, settings):
+    url = settings.CELERY_BROKER_URL.replace("redis+socket://", "unix://")
+    # The error returns with each attempt of the broker to write.
+    with redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0)) as client:
+        resource.prlimit(valkey.pid, resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+        with suppress(redis.RedisError):
+            client.set("long", "x" * 2000)
+        assert broken(parts()) == {"broker"}
+        resource.prlimit(valkey.pid, resource.RLIMIT_FSIZE, (-1, -1))
+        end = time.monotonic() + 10
+        while broken(parts()):
+            assert time.monotonic() < end, "the broker did not recover"
+        assert client.set("short", "x")
 
 
 def test_a_frozen_broker_is_reported_without_delay(parts, valkey):
