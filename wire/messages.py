@@ -244,10 +244,7 @@ class ReplicaProgress(Record):
 
 
 class ReplicationRequest(Record):
-    """Content that a content server must download and report in `stored_content`.
-
-    `sources` are tried in order. `rate` is the limit in bytes per second, 0 for no limit.
-    """
+    """Content to download from one of `sources`, at `rate` bytes per second (0: no limit)."""
 
     update: str
     sha256: str
@@ -265,6 +262,7 @@ class RefreshResponse(Record):
     `trust_list` is a signed wire.metadata.TrustList, None if the device has its version. `trust`
     and `servers` are for agents that do not know trust lists. `send_certificates`: IDs of updates
     whose new certificate the server must send again; "first" stands for the certificate in use.
+    `new_csrs`: IDs of updates whose new certificate the server must replace.
     """
 
     json_names: ClassVar[Dict[str, str]] = {"certificate_pending": "certificate"}
@@ -286,6 +284,7 @@ class RefreshResponse(Record):
     trust_list: Optional[Envelope] = None
     audit_checkpoint: Optional[AuditCheckpoint] = None
     send_certificates: List[str] = field(default_factory=list)
+    new_csrs: List[str] = field(default_factory=list)
 
 
 class StatusReport(Record):

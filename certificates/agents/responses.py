@@ -232,6 +232,8 @@ def collect_pending_items(
     if device.is_certified:
         found["certificate"] = _needs_initial_certificate(device, report)
         found["send_certificates"] = server_certificates.list_missing(device, report)
+        found["new_csrs"] = server_certificates.list_replaced(device, report)
+        has_pending = has_pending or bool(found["new_csrs"])
     return found, has_pending
 
 

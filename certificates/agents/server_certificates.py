@@ -62,6 +62,23 @@ def list_missing(device: Device, report: messages.RefreshRequest) -> list[str]:
     return wanted
 
 
+def list_replaced(device: Device, report: messages.RefreshRequest) -> list[str]:
+    """Return the updates for which a server has a certificate although another CSR was requested.
+
+    Such a server does not check for a new certificate.
+    """
+    statuses = {status.id: status for status in report.updates if status.certificate_sha256}
+    rows = FutureCertificate.objects.open().filter(
+        device=device, operation__isnull=False, state=FutureState.AWAITED, manual_csr=False
+    )
+    found = []
+    for update, generation in rows.values_list("operation__update", "generation"):
+        status = statuses.get(str(update))
+        if status is not None and status.generation < generation:
+            found.append(status.id)
+    return found
+
+
 def _is_stored(device: Device, digest: str) -> bool:
     return ServerCertificate.objects.filter(device=device, digest=digest).exists()
 

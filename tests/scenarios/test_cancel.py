@@ -87,6 +87,8 @@ def test_a_cancel_that_fails_says_where_can_be_cleared_and_tried_again(
     before = zone.verify(api.root())
     administrator.remint_ca(api, 180)
     zone.reaches("assigned")
+    loaded(zone)
+    assert api.operation()["state"] == "assigned"
 
     vaults = [h.home / "vault" / "vault.key" for h in zone.hosts("primary")]
     aside(zone, vaults)
@@ -104,6 +106,19 @@ def test_a_cancel_that_fails_says_where_can_be_cleared_and_tried_again(
     administrator.remint_ca(api)
     zone.completes()
     assert zone.refused() == []
+
+
+def loaded(zone: RunningZone) -> None:
+    """Wait for the web server processes that serve the cross-certificate: they stay."""
+    until(
+        lambda: set(zone.look()["assigned"].values()) == {"applied"}, "every host applied it", 120
+    )
+    logs = [zone.home / "logs" / f"{host.name}.web.log" for host in zone.hosts("primary")]
+    until(
+        lambda: all("Stopped old worker" in log.read_text() for log in logs),
+        "the processes have been replaced",
+        60,
+    )
 
 
 def aside(zone: RunningZone, files: list[Path]) -> None:

@@ -35,7 +35,15 @@ from zac.network.tls import CertificateRejected, Connection, Unreachable
 from zac.registration import initial_certificate
 from zac.trust import pem, retirement, store, trust_list
 from zac.trust.store import with_trust
-from zac.updates import activation, notices, preflight, repository, state_machine, status
+from zac.updates import (
+    activation,
+    notices,
+    preflight,
+    repository,
+    server_certificate,
+    state_machine,
+    status,
+)
 
 MIN_REFRESH_SECONDS = 0.2
 
@@ -239,6 +247,7 @@ def _apply(host: Host, response: RefreshResponse) -> None:
         except Fault as fault:
             host.log_event("certificate-rejected", reason=str(fault))
     status.send_certificates(host, response.send_certificates)
+    server_certificate.request_again(host, response.new_csrs)
 
 
 def _update_trust(host: Host, response: RefreshResponse, *, remove_pending: bool) -> None:

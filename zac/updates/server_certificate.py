@@ -8,7 +8,7 @@ See: manual 1.2.4; D-16, D-17
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import List, Optional, Sequence
 
 from faults import Fault, Kind
 from wire.metadata import OLD_WITH_NEW, sha256
@@ -80,6 +80,21 @@ class Certified(Step):
                         self.update, lambda record: replace(record, generation_without_cross=name)
                     )
         return create_step(state.READY, self.update)
+
+
+def request_again(host: Host, updates: Sequence[str]) -> None:
+    """Discard the new certificate of updates for which the console requests another CSR."""
+    for update in updates if host.is_certified else ():
+        with host.state.locked():
+            record = host.state.get(update)
+            if record is None or record.step not in (state.CERTIFIED, state.READY):
+                continue
+            if record.activation_order is not None:
+                continue
+            waiting = replace(record, step=state.AWAITING_CERTIFICATE)
+            host.state.put(waiting)
+            files.remove(new_certificate_path(host, update))
+        host.log_event("certificate-discarded", update=update)
 
 
 def csr_path(update: str) -> str:

@@ -20,12 +20,14 @@ from certificates.issuance import integrity
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
 from certificates.operations import cancellation, intervention, publication
 from certificates.operations.states import OperationState
+from devices.models import Device
 from systemupdates.models import Assignment, SystemUpdate, TrustNotice
 from systemupdates.updates.states import AssignmentState
 from tests.support import walkthrough
 from tests.support.public_ca import PublicCA
 from tests.zcc.rows import sql
 from wire import messages, metadata, update_messages
+from wire.records import replace
 from wire.update_messages import UpdateStatus
 
 STAGES = ["replicating", "assigned", "applied", "certified", "activating", "activated"]
@@ -189,6 +191,26 @@ def test_a_new_key_that_was_requested_is_not_replaced_by_the_certificate_of_the_
     operation = walkthrough.fresh(operation)
     reported = [status(operation, messages.APPLIED, certificate_sha256="a" * 64)]
     assert host.refresh(updates=reported)["send_certificates"] == []
+
+
+def test_a_server_that_has_a_certificate_is_told_that_another_csr_was_requested(zone):
+    operation = walkthrough.remint_ca()
+    run(zone, operation, "activated")
+    row = FutureCertificate.objects.filter(operation=operation).first()
+    host = next(h for h in zone.hosts.values() if h.id == str(row.device_id))
+    operation = walkthrough.fresh(operation)
+    reported = [
+        replace(status(operation, messages.APPLIED, certificate_sha256=row.digest), generation=1)
+    ]
+    change = {"state": "awaited", "digest": "", "chain_pem": "", "generation": 2}
+    FutureCertificate.objects.filter(pk=row.pk).update(**change)
+    Device.objects.filter(pk=row.device_id).update(has_pending_work=True)
+    for _ in range(2):
+        said = host.refresh(updates=reported)
+        assert said["new_csrs"] == [str(operation.update_id)], "until the server has sent it"
+    assert host.refresh(updates=[replace(reported[0], generation=2)])["new_csrs"] == []
+    FutureCertificate.objects.filter(pk=row.pk).update(generation=1)
+    assert host.refresh(updates=reported)["new_csrs"] == [], "its own certificate is requested"
 
 
 def test_a_host_that_reports_what_the_console_knows_changes_nothing(

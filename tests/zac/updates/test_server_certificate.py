@@ -27,7 +27,7 @@ from wire.update_messages import CertificateResponse, CsrParameters
 from zac.content.content_server import ContentServer
 from zac.host.host import Host
 from zac.trust import pem
-from zac.updates import refresh, state_machine
+from zac.updates import refresh, server_certificate, state_machine
 
 
 def test_a_joining_server_gets_its_first_certificate(zone: Zone, satellite: Host) -> None:
@@ -58,6 +58,50 @@ def test_it_sends_one_request_per_generation(zone: Zone, satellite: Host) -> Non
     )
     refresh.refresh(satellite)
     assert [request.generation for _, request in zone.requests] == [1, 2]
+
+
+def test_a_new_csr_is_sent_although_the_server_has_its_certificate(
+    zone: Zone, satellite: Host
+) -> None:
+    future = Root("Zone CA 2")
+    zone.update(future)
+    certify(zone, future, satellite)
+    before = pem.fingerprint(zone.answers["update-1"].chain)
+    assert state_of(satellite) == "armed"
+    requested = CertificateResponse("awaited", csr_parameters=CSR_PARAMETERS, generation=2)
+    zone.answers["update-1"] = requested
+    refresh.refresh(satellite)
+    assert state_of(satellite) == "armed", "the refresh did not ask for it"
+
+    zone.offer = replace(zone.offer, new_csrs=["update-1", "unknown"])
+    refresh.refresh(satellite)
+    sent = zone.requests[-1][1]
+    assert (sent.generation, state_of(satellite)) == (2, "certificate")
+    chain = future.sign_csr(sent.csr, ADDRESS) + zone.root.bridge(future)
+    zone.offer = replace(zone.offer, new_csrs=[])
+    zone.answers["update-1"] = CertificateResponse("created", chain, generation=2)
+    refresh.refresh(satellite)
+    assert state_of(satellite) == "armed"
+    assert pem.fingerprint(server_certificate.read_new_certificate(satellite, "update-1")) not in (
+        "",
+        before,
+    )
+
+
+def test_an_ordered_activation_is_not_stopped_by_a_new_csr(zone: Zone, satellite: Host) -> None:
+    future = Root("Zone CA 2")
+    update = zone.update(future)
+    certify(zone, future, satellite)
+    go(zone, update, update.activate_at + 3600)
+    refresh.refresh(satellite)
+    zone.offer = replace(zone.offer, new_csrs=["update-1"])
+    refresh.refresh(satellite)
+    assert state_of(satellite) == "armed"
+
+
+def state_of(host: Host) -> str:
+    record = host.state.get("update-1")
+    return record.step if record else ""
 
 
 def test_a_certificate_for_another_name_fails_the_self_test(zone: Zone, satellite: Host) -> None:
