@@ -23,6 +23,7 @@ from tests.harness.visitor import Visitor
 from tests.harness.zone import until
 from tests.scenarios.running_zone import RunningZone
 from tests.support.public_ca import PublicCA, make_csr, make_key, written
+from zcc.runtime.layout import save_layout
 
 PAGE = "/configuration/certificates/"
 FORMS = ("pem", "der", "p7b")
@@ -194,6 +195,8 @@ Zone.objects.update(refresh_seconds={refresh})
 def create_zone(zone: RunningZone, *, life: int = 0, refresh: int = 4) -> None:
     """Create a zone whose CA expires after `life` seconds, or that refreshes less often."""
     zone.home.mkdir(parents=True, exist_ok=True)
+    # Only a demo zone has a database without a setting.
+    save_layout(zone.home, zone.plan)
     first = zone.hosts("primary")[0]
     arguments = ["--name", "DEMO-ZONE", "--server-name", *first.arguments()[1:], "--demo"]
     arguments += ["--home", str(first.home), "--admin", "admin"]
