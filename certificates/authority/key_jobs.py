@@ -48,8 +48,11 @@ def _build_binding(job: UUID, kind: str) -> str:
 
 
 def encrypt_passphrase(passphrase: str, *, to: Device, job: UUID, kind: str) -> str:
-    """Encrypt a passphrase for one server and one job."""
-    return sealing.seal(passphrase.encode(), to=to.vault_key, binding=_build_binding(job, kind))
+    """Encrypt a passphrase for one server and one job. Raises RowAltered."""
+    recorded = Device.objects.get(pk=to.pk).check_row_mac()
+    return sealing.seal(
+        passphrase.encode(), to=recorded.vault_key, binding=_build_binding(job, kind)
+    )
 
 
 def run(job: VaultJob, *, now: datetime) -> None:

@@ -23,7 +23,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from audit.models import Entry
+from audit.models import Entry, RowAltered
 from audit.rows import alarms
 from certificates.models import Authority, CrossCertificate
 from certificates.models.authority import PKCS11_PREFIX
@@ -34,6 +34,7 @@ from faults import Fault, Unavailable
 from pki import keys
 from pki.certificates.issuance import Issuer
 from pki.protection import pkcs11, sealing
+from wire import server_files
 
 log = logging.getLogger(__name__)
 CHECK_INTERVAL = timedelta(minutes=10)
@@ -57,10 +58,40 @@ def build_binding(authority_id: object, server_id: object) -> str:
 
 
 def seal(key_pem: str, *, authority_id: object, server: Device) -> str:
-    """Encrypt a CA key for the CA vault key of a server."""
+    """Encrypt a CA key for the CA vault key of a server. Raises RowAltered."""
     return sealing.seal(
-        key_pem.encode(), to=server.ca_vault_key, binding=build_binding(authority_id, server.pk)
+        key_pem.encode(), to=_get_vault_key(server), binding=build_binding(authority_id, server.pk)
     )
+
+
+def _get_vault_key(server: Device) -> str:
+    """Return the CA vault key of a server as recorded, if the record can be trusted.
+
+    The key of this server is compared with its file: other Primary Servers and the web process can
+    write a record with a valid MAC.
+    """
+    recorded = Device.objects.get(pk=server.pk).check_row_mac().ca_vault_key
+    if _is_this_server(server) and recorded not in _list_own_vault_keys():
+        raise RowAltered(
+            _("The CA vault key of %(server)s was changed in the database. Nothing was stored.")
+            % {"server": server.name}
+        )
+    return recorded
+
+
+def _is_this_server(server: Device) -> bool:
+    try:
+        return zone_keys.get_keyring().server_id == server.pk
+    except zone_keys.ZoneKeysUnavailable:
+        # The zone is being created, and its first server has no ID yet.
+        return False
+
+
+def _list_own_vault_keys() -> list[str]:
+    """Return the public CA vault keys of this server: the one in use, and that of a rotation."""
+    path = server_files.ca_vault_key_path(zone_keys.get_keyring().home)
+    paths = [one for one in (path, zone_keys.get_next_key_path(path)) if one.exists()]
+    return [sealing.get_public_key(sealing.read_private_file(one)) for one in paths]
 
 
 def get_token() -> pkcs11.Token | None:

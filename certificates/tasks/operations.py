@@ -34,6 +34,9 @@ def prepare_operation(operation_id: str) -> None:
     ).get(pk=operation_id)
     if not alarms.is_authentic(operation):
         return
+    if operation.signing_server is not None:
+        # Raises the alarm. Without an authentic vault key, the preparation fails with the reason.
+        alarms.is_authentic(operation.signing_server)
     # Another worker was faster, or the operation was canceled: the row is already up to date.
     with suppress(InvalidTransition):
         try:

@@ -29,7 +29,8 @@ STEM = "ZENworks_Certificate_Update_Linux"
 NAME = f"{STEM}.bin"
 PACKAGES = ("faults", "wire", "zac")
 
-# The check reads the archive as data: Python must not import code from a damaged file.
+# The check reads the archive as data: Python must not import code from a damaged file. With -I, it
+# imports nothing from the current directory either.
 STUB = b"""#!/bin/sh
 # Certificate Remint Tool: needs Python 3.8 or newer with ssl, nothing else.
 check='import hashlib, sys
@@ -38,13 +39,13 @@ sys.exit((len(data), hashlib.sha256(data).hexdigest()) != (int("%(size)010d"), "
 for py in "$ZAC_PYTHON" /opt/zac/bin/python3 python3 /usr/libexec/platform-python; do
   [ -n "$py" ] || continue
   command -v "$py" >/dev/null 2>&1 || continue
-  "$py" -c 'import sys, ssl; sys.exit(sys.version_info < (3, 8))' >/dev/null 2>&1 || continue
-  "$py" -c "$check" "$0" || {
+  "$py" -I -c 'import sys, ssl; sys.exit(sys.version_info < (3, 8))' >/dev/null 2>&1 || continue
+  "$py" -I -c "$check" "$0" || {
     echo "This file is damaged or incomplete. Nothing was changed. Download it again, and" >&2
     echo "compare its SHA-256 digest with the digest in the console." >&2
     exit 6
   }
-  exec "$py" "$0" "$@"
+  exec "$py" -I "$0" "$@"
 done
 echo "This tool needs Python 3.8 or newer with the ssl module. Install python3, or name one" >&2
 echo "in ZAC_PYTHON, and run it again. Nothing was changed." >&2

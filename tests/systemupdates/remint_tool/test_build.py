@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from certificates.models import Operation
 from systemupdates.downloads import publication
+from systemupdates.downloads.archive import build_archive
 from systemupdates.models import SystemUpdate
 from systemupdates.remint_tool import build
 from tests.certificates.operations import test_remint_ca as remint
@@ -56,6 +57,17 @@ def test_the_tool_runs_with_the_system_python(zone, tmp_path):
     )
     assert done.returncode == 3, "the device is not registered"
     assert "register" in done.stderr.lower()
+
+
+def test_it_imports_nothing_from_the_current_directory(zone, tmp_path):
+    """It is usually run as root, in a directory of downloads."""
+    file = tmp_path / build.NAME
+    file.write_bytes(build.add_stub(build_archive({"__main__.py": b"import argparse\n"})))
+    for name in ("hashlib", "argparse", "ssl", "sys"):
+        (tmp_path / f"{name}.py").write_text("import os; os._exit(99)")
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(["/bin/sh", file.name], cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize("damage", ["cut off", "changed byte", "added byte"])
