@@ -18,6 +18,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from django.conf import settings
+
 from faults import Fault
 from pki.protection import sealing, zone_key
 
@@ -25,7 +27,8 @@ log = logging.getLogger(__name__)
 
 FILE_NAME = "vault/zone-master.pin"
 SECOND_FACTORS_FILE = "vault/second-factors.pin"
-# Earlier versions have no pin, but this file, which is written with the zone key.
+# Earlier versions have no pin, but this file, which is written with the zone key. The first ones
+# wrote it to ZCC_HOME.
 EARLIER_FILE = "audit-head.json"
 
 
@@ -153,7 +156,8 @@ class KeyPin:
     @property
     def has_earlier_file(self) -> bool:
         """Return True if an earlier version has run on this server."""
-        return (self._home / EARLIER_FILE).exists()
+        folders = (self._home, Path(settings.ZCC_HOME))
+        return any((folder / EARLIER_FILE).exists() for folder in folders)
 
     def create(self, master: bytes) -> None:
         """Pin the zone master key. From now on, rows without a MAC are rejected."""

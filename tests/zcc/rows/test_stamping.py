@@ -123,6 +123,24 @@ def test_a_forged_entry_does_not_keep_a_zone_from_getting_its_macs(zone, second,
     assert Device.objects.get(pk=second.id).row_mac
 
 
+def test_a_zone_that_kept_its_checkpoint_in_zcc_home_is_upgraded(
+    zone, put_back, settings, tmp_path
+):
+    identity = {"id": zone.first.id, "zone_pub": zone.zone.public_key}
+    (zone.first.home / "device.json").write_text(json.dumps(identity))
+    put_back(zone)
+    settings.ZCC_HOME = tmp_path
+    (zone.first.home / "audit-head.json").unlink()
+    with pytest.raises(zone_keys.ReplacedZoneKey, match="not signed"):
+        zone_keys.get_keyring().master  # noqa: B018 - decrypts the key
+    (tmp_path / "audit-head.json").write_text("{}")
+    assert zone_keys.get_keyring().zone_key
+    upgrade(zone.first)
+    assert stamping.require_macs_if_ready()
+    assert (zone.first.home / PIN).exists()
+    assert checks.check_rows() == 0
+
+
 def test_a_server_that_joins_before_the_stamp_raises_no_alarms(zone, put_back):
     """It requires MACs when the other servers do."""
     put_back(zone)
