@@ -44,8 +44,12 @@ def test_each_component_runs_without_privileges_on_a_read_only_file_system(servi
     assert part["read_only"] is True
     assert part["user"] == "10001:10001"
     assert part["cap_drop"] == ["ALL"]
-    assert "no-new-privileges:true" in part["security_opt"]
     assert part["ulimits"]["core"] == 0
+
+
+@pytest.mark.parametrize("name", [*OURS, "database", "broker"])
+def test_no_container_gains_privileges(services, name):
+    assert services[name]["security_opt"] == ["no-new-privileges:true"]
 
 
 @pytest.mark.parametrize("name", [*OURS, "database", "broker"])
@@ -59,6 +63,12 @@ def test_each_container_has_limits(services, name):
 def test_the_compose_file_needs_no_feature_of_one_engine(services):
     # podman has no log driver "local", and old versions cannot order containers.
     assert {"logging", "depends_on"} & {key for part in services.values() for key in part} == set()
+
+
+def test_the_image_is_built_once(services):
+    # podman-compose builds it once for each service with `build`, all at the same time.
+    assert [name for name, part in services.items() if "build" in part] == ["migrate"]
+    assert len({services[name]["image"] for name in OURS}) == 1
 
 
 def test_images_are_named_with_their_registry(services):
