@@ -17,11 +17,10 @@ import tempfile
 from pathlib import Path
 
 from systemupdates.downloads import packages
-from zac import RELEASE
 from zcc.runtime.components import BASE_DIR
 
 NAME = "zcc-console"
-FILE = f"{NAME}_{RELEASE}-1_amd64.deb"
+FILE = f"{NAME}_{packages.VERSION}-1_amd64.deb"
 # Debian 12, Ubuntu 24.04, and Debian 13.
 PYTHONS = ("3.11", "3.12", "3.13")
 PLATFORMS = tuple(

@@ -24,6 +24,15 @@ def test_all_sources_of_the_console_are_copied(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("__pycache__")) == []
 
 
+def test_the_name_of_the_file_is_the_one_that_nfpm_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in ("_copy_sources", "_collect_static_files", "_download_wheels"):
+        monkeypatch.setattr(package, step, lambda folder, *_: folder.mkdir(exist_ok=True))
+    monkeypatch.setattr(package.packages, "build_packages", lambda _: [])
+    assert package.build_package(tmp_path / "dist").is_file()
+
+
 def test_secrets_are_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = tmp_path / "sources"
     (sources / "deploy" / "secrets").mkdir(parents=True)
