@@ -151,6 +151,8 @@ OIDC_CA_FILE = env.text("ZCC_OIDC_CA_FILE")
 OIDC_USER_CLAIM = env.text("ZCC_OIDC_USER_CLAIM", "preferred_username")
 OIDC_GROUPS_CLAIM = env.text("ZCC_OIDC_GROUPS_CLAIM", "groups")
 OIDC_ROLES = env.pairs("ZCC_OIDC_ROLES")
+# Otherwise, each command and process would log the version of the package.
+AXES_VERBOSE = False
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]

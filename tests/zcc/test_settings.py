@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import subprocess
+import sys
 
 import pytest
 from django.core.management import call_command
@@ -50,3 +53,12 @@ def test_ca_key_jobs_need_a_confirmation_if_the_ca_vault_is_separate(
     monkeypatch.setenv("ZCC_CA_VAULT", vault)
     monkeypatch.setenv("ZCC_CONFIRM_KEY_JOBS", setting)
     assert runpy.run_path(settings.__file__)["CONFIRM_KEY_JOBS"] is expected
+
+
+def test_a_command_prints_nothing_but_its_own_output(tmp_path):
+    environment = {"PATH": os.environ["PATH"], "ZCC_HOME": str(tmp_path)}
+    command = [sys.executable, "manage.py", "check"]
+    done = subprocess.run(
+        command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
