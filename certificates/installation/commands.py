@@ -132,7 +132,10 @@ def _install(system: str, role: str, files: list[PublishedFile]) -> Step:
         f"sudo python3 -m venv {ENVIRONMENT}",
         f"sudo {ENVIRONMENT}/bin/pip install {shlex.quote(CRYPTOGRAPHY)}",
     ]
-    note = _("A server with a certificate needs Python 3.11 or later.")
+    note = _(
+        "A server with a certificate needs Python 3.11 or later. On Debian and Ubuntu, also "
+        "install the package python3-venv."
+    )
     return Step(_("Install"), tuple(commands), note)
 
 
@@ -170,6 +173,6 @@ def _join(key: str) -> Step:
         "A Primary Server runs the console, a worker, and an agent. Install it as described in the "
         "section Add Primary Servers of the deployment documentation, and enter this command in "
         "its directory. It reads the registration key from standard input. With systemd, enter "
-        ".venv/bin/python instead of docker compose run --rm -T zac python."
+        "sudo zcc-manage instead of docker compose run --rm -T zac python -m zcc.start."
     )
     return Step(_("Join the zone"), (command,), note)

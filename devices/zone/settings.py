@@ -52,7 +52,10 @@ SETTINGS = (
     Setting(
         "refresh_seconds",
         _("Refresh interval"),
-        _("How often a device contacts the console. Changes reach a device within this time."),
+        _(
+            "How often a device contacts the console. Changes reach a device within "
+            "this time. A device uses a new interval after its next contact."
+        ),
     ),
     Setting(
         "primary_replication_seconds",

@@ -90,8 +90,17 @@ def test_only_a_server_with_a_certificate_needs_a_library() -> None:
     assert "pip install 'cryptography>=43'" in text(System.LINUX, Role.AUTHENTICATION_SATELLITE)
 
 
+def test_a_server_on_debian_needs_the_package_of_venv() -> None:
+    install = commands.list_steps(System.LINUX, Role.AUTHENTICATION_SATELLITE, "KEY", SOURCE)[1]
+    assert "python3-venv" in install.note
+
+
 def test_a_primary_server_joins_with_its_own_program() -> None:
     (step,) = commands.list_steps("", Role.PRIMARY, "KEY", SOURCE)
     assert step.text.startswith(
         "echo KEY | docker compose run --rm -T zac python -m zcc.start join"
+    )
+    # What replaces it with systemd, as in docs/deployment.md.
+    assert "sudo zcc-manage instead of docker compose run --rm -T zac python -m zcc.start" in (
+        step.note
     )

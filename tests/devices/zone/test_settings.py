@@ -62,6 +62,7 @@ def test_every_setting_shows_its_range_and_default(client):
     assert "Enter a number from 1 to 3,650. Default: 365." in page
     for setting in SETTINGS:
         assert f'name="{setting.name}"' in page
+    assert "A device uses a new interval after its next contact." in page
 
 
 def test_a_change_is_saved_sent_to_devices_and_recorded_in_the_audit_log(client):
