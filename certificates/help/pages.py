@@ -29,6 +29,23 @@ TOPICS = (
         ),
     ),
     Topic(
+        ("certificates:search",),
+        _("Search"),
+        (
+            _(
+                "Search finds pages, devices, server certificates, roots, "
+                "operations, system updates, administrators, registration keys, "
+                "and help topics by name, address, fingerprint, or serial number. "
+                "Press / or Ctrl+K on any page to open it."
+            ),
+            _(
+                "Fingerprints can be entered with or without colons, and only "
+                "their beginning is needed. You find only what your roles let you "
+                "see. The / key can be turned off in Preferences."
+            ),
+        ),
+    ),
+    Topic(
         (
             "certificates:checks",
             "certificates:accept_finding",

@@ -17,6 +17,11 @@ class Topic:
     title: Text
     paragraphs: tuple[Text, ...]
 
+    @property
+    def text(self) -> str:
+        """Return the title and the paragraphs in lower case, for the search."""
+        return " ".join(str(part) for part in (self.title, *self.paragraphs)).lower()
+
     def anchors(self) -> list[str]:
         """Return the anchors of this topic."""
         return [get_anchor(name) for name in self.url_names]
