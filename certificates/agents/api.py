@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from audit.chain import actor
 from certificates import tasks
-from certificates.agents import responses, server_certificates
+from certificates.agents import responses, server_certificates, status_reports
 from certificates.agents.endpoints import (
     agent_call,
     authenticate,
@@ -116,6 +116,8 @@ def status(request: HttpRequest, device: Device, update: str) -> HttpResponse:
     """Receive the status of an update on a device."""
     report = limits.load(messages.StatusReport, request.body)
     row = reports.save_status_report(device, update, report, now=timezone.now())
+    if row.state == report.state == messages.ACTIVATED:
+        status_reports.store_root_in_use(device, row)
     tasks.enqueue_operation_of_update(row.update_id)
     return HttpResponse(status=204)
 

@@ -12,13 +12,14 @@ from django.db.models.functions import Least
 
 from audit.chain.states import InvalidTransition
 from audit.models import Entry, EntryLimit
-from certificates.models import FutureCertificate
+from certificates.models import Authority, FutureCertificate, Operation
 from certificates.operations import rollback
 from certificates.operations.activation import record_current_certificate
-from certificates.operations.states import READY
+from certificates.operations.states import READY, AuthorityState
 from certificates.trust import unknown_roots
 from devices.models import Device
 from systemupdates.content import replication
+from systemupdates.models import Assignment
 from wire import limits, messages
 
 ROOT_COLUMNS = {"root_sha256", "connection_root_sha256", "trusted_sha256"}
@@ -63,6 +64,20 @@ def _store_changes(device: Device, report: messages.RefreshRequest) -> None:
         unknown_roots.update_unknown_roots(device, report)
     if changes:
         Device.objects.filter(pk=device.pk).update(**changes)
+
+
+def store_root_in_use(device: Device, assignment: Assignment) -> None:
+    """Store the root of a CA that a device has activated.
+
+    The device reports its root at its next refresh, which can be half a day later.
+    """
+    new = Authority.objects.filter(
+        pk__in=Operation.objects.filter(update=assignment.update_id).values("future_authority"),
+        state__in=(AuthorityState.FUTURE, AuthorityState.CURRENT),
+    )
+    root = new.values_list("sha256", flat=True).first()
+    if root is not None and device.root_sha256 != root:
+        Device.objects.filter(pk=device.pk).update(root_sha256=root)
 
 
 def _add_capped(column: str, count: int) -> Least:

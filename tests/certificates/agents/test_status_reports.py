@@ -9,7 +9,9 @@ from audit.chain.omissions import record_summaries
 from audit.models import Entry
 from audit.models.entries import MAX_ENTRIES_A_DAY
 from certificates.agents import status_reports
+from certificates.models import Authority
 from devices.models import Device
+from tests.support import walkthrough
 from wire import messages
 
 WHY = "manifest: It is not signed by this device's zone."
@@ -60,3 +62,21 @@ def test_the_console_learns_the_features_of_an_agent_at_each_refresh(zone, devic
     assert stored == [messages.FEATURE_PREFLIGHT, messages.FEATURE_CSR]
     device.refresh()
     assert Device.objects.get(pk=device.id).features == stored
+
+
+def test_the_root_in_use_is_known_at_activation(zone, device):
+    """With a refresh interval of 12 hours, the console would otherwise show the old root."""
+    operation = walkthrough.remint_ca()
+    walkthrough.prepare(zone, operation)
+    walkthrough.replicate(zone, operation)
+    walkthrough.step(operation)
+    walkthrough.apply(zone, operation)
+    old = zone.device(device).root_sha256
+    walkthrough.activated(zone, walkthrough.fresh(operation), [device])
+    new = walkthrough.fresh(operation).future_authority
+    assert zone.device(device).root_sha256 == new.sha256 != old
+    # A report that is repeated after the next change does not restore an older root.
+    Authority.objects.filter(pk=new.pk).update(state="grace")
+    Device.objects.filter(pk=device.id).update(root_sha256="newer")
+    walkthrough.activated(zone, walkthrough.fresh(operation), [device])
+    assert zone.device(device).root_sha256 == "newer"
