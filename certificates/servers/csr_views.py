@@ -25,6 +25,7 @@ from certificates.issuance import imports, name_changes, requests
 from certificates.issuance.imports import ImportResult
 from certificates.models import Draft, FutureCertificate
 from certificates.operations.presentation import wizard
+from certificates.operations.requests import SubjectFields
 from certificates.operations.states import READY
 from certificates.servers import gates as servers_gates
 from certificates.servers import remint_views, selection
@@ -168,7 +169,15 @@ def _build_generate_form(
     chosen: list[Device], futures: list[FutureCertificate], **given: Any
 ) -> GenerateCsrForm:
     replaces = any(future.state in READY for future in futures)
-    return GenerateCsrForm(chosen, replaces=replaces, **given)
+    return GenerateCsrForm(chosen, replaces=replaces, initial=_get_initial(futures), **given)
+
+
+def _get_initial(futures: list[FutureCertificate]) -> dict[str, Any]:
+    """Return what the last CSRs of all these servers have in common, so that one can be changed."""
+    parameters = [future.csr_parameters or {} for future in futures]
+    names = ("key_length", *vars(SubjectFields()))
+    values = {name: [one.get(name) for one in parameters] for name in names}
+    return {name: found[0] for name, found in values.items() if len(set(found)) == 1 and found[0]}
 
 
 def _render_generate_dialog(

@@ -4,6 +4,7 @@ See: manual 1.3.2
 """
 
 import io
+import re
 import zipfile
 from datetime import timedelta
 from uuid import uuid4
@@ -125,6 +126,25 @@ def test_generate_csr_has_the_labels_of_its_own_dialog(client):
     Draft.objects.all().delete()
     page = begin(client, GENERATE, "ps-02", "ps-03").content.decode()
     assert "Common Name (CN)" not in page
+
+
+def test_generate_csr_begins_with_what_the_last_csrs_have_in_common(client):
+    """A CA often rejects one field. The others should not have to be entered again."""
+    for name, unit in (("ps-02", "Web"), ("ps-03", "Mail")):
+        future = Device.objects.get(name=name).futures.get()
+        future.csr_parameters = {
+            "organization": "Acme",
+            "organizational_unit": unit,
+            "country": "US",
+            "key_length": 3072,
+        }
+        future.save()
+    page = begin(client, GENERATE, "ps-02", "ps-03").content.decode()
+    assert 'value="Acme"' in page
+    assert re.search(r'<option value="3072"\s+selected', page)
+    assert 'value="Web"' not in page
+    Draft.objects.all().delete()
+    assert 'value="Web"' in begin(client, GENERATE, "ps-02").content.decode()
 
 
 def test_generate_csr_requests_a_new_csr_from_each_server(
