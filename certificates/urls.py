@@ -17,6 +17,7 @@ from certificates.operations.presentation import (
     remint_ca,
     report_page,
 )
+from certificates.progress import views as progress_views
 from certificates.search import views as search_views
 from certificates.servers import csr_views, downloads, remint_views
 from certificates.servers import views as servers_views
@@ -30,6 +31,7 @@ SERVER = BASE + "servers/<uuid:pk>/"
 urlpatterns = [
     path("", home.home, name="home"),
     path("help/", help_views.show_help, name="help"),
+    path("running/", progress_views.show_banner, name="banner"),
     path("search/", search_views.search, name="search"),
     path("health-checks/", check_views.show_checks, name="checks"),
     path("health-checks/<slug:key>/accept/", check_views.accept_finding, name="accept_finding"),

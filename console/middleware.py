@@ -29,7 +29,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 log = logging.getLogger("zcc.requests")
 # Frequent requests that are logged only if they fail.
 PUBLIC_CHECKS = ("/livez", "/readyz", "/healthz", "/roots.pem")
-QUIET_PATHS = ("/zac/", "/content/", "/metrics", "/static/", *PUBLIC_CHECKS)
+QUIET_PATHS = ("/zac/", "/content/", "/metrics", "/static/", "/running/", *PUBLIC_CHECKS)
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 IDLE_SECONDS = 30 * 60
 LAST_SEEN_INTERVAL = 60

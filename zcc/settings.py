@@ -98,6 +98,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "console.pages.navigation.page_context",
+                "certificates.progress.banner.banner_context",
             ],
             "builtins": [
                 "django.templatetags.i18n",

@@ -39,7 +39,7 @@ def show_security(request: Request) -> HttpResponse:
         for right, label in RIGHTS.items()
     ]
     context: dict[str, Any] = {
-        "nav": "",
+        "nav": "security",
         "roles": roles_of(request.user),
         "rights": rights,
         "has_factor": login_second_factor.is_on(request.user),
@@ -69,7 +69,7 @@ def change_password(request: Request) -> HttpResponse:
             )
             return HttpResponseRedirect(reverse("administrators:security"))
     context = {
-        "nav": "",
+        "nav": "security",
         "form": form,
         "is_required": bool(request.session.get(login.REQUIRED_STEP)),
     }
@@ -114,7 +114,7 @@ def _confirm_code(request: Request, factor: SecondFactor) -> HttpResponse:
 
 def _factor_page(request: Request, form: Any, factor: SecondFactor | None) -> HttpResponse:
     context: dict[str, Any] = {
-        "nav": "",
+        "nav": "security",
         "form": form,
         "is_required": bool(request.session.get(login.REQUIRED_STEP)),
         "is_on": False,
@@ -141,7 +141,7 @@ def _turn_off(request: Request) -> HttpResponse:
         login_second_factor.remove_second_factor(request.user)
         messages.success(request, _("Your second factor has been removed."))
         return HttpResponseRedirect(reverse("administrators:security"))
-    context = {"nav": "", "form": form, "is_on": True}
+    context = {"nav": "security", "form": form, "is_on": True}
     return render(
         request, "administrators/second_factor.html", context, status=422 if form.errors else 200
     )
@@ -156,14 +156,16 @@ def renew_recovery_codes(request: Request) -> HttpResponse:
         return HttpResponseRedirect(reverse("administrators:second_factor"))
     if form.is_valid():
         return _codes_page(request, login_second_factor.renew_codes(request.user))
-    context = {"nav": "", "form": form}
+    context = {"nav": "security", "form": form}
     return render(
         request, "administrators/recovery_codes.html", context, status=422 if form.errors else 200
     )
 
 
 def _codes_page(request: Request, codes: list[str]) -> HttpResponse:
-    response = render(request, "administrators/recovery_codes.html", {"nav": "", "codes": codes})
+    response = render(
+        request, "administrators/recovery_codes.html", {"nav": "security", "codes": codes}
+    )
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -33,7 +33,7 @@ def tokens(request: Request) -> HttpResponse:
     if new_token:
         form = TokenForm(request)
     context: dict[str, Any] = {
-        "nav": "",
+        "nav": "tokens",
         "form": form,
         "new_token": new_token,
         "rows": _rows(request),

@@ -43,7 +43,7 @@ def edit_forwarding(request: Request) -> HttpResponse:
             messages.success(request, _("The settings have been saved."))
             return _go_back()
     context = {
-        "nav": "audit",
+        "nav": "forwarding",
         "form": form,
         "server": server,
         "pending": forwarding.count_pending(server) if server is not None else 0,

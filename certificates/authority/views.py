@@ -137,7 +137,9 @@ def build_servers_context(request: ZoneRequest, stand: PageStatus, now: datetime
     chips = table.build_chips(numbers, query)
     matches = next((chip["n"] for chip in chips if chip["on"]), chips[0]["n"])
     page = tables.get_page(found, query, count=matches)
-    warnings = expiry.build_server_warnings(numbers, now)
+    # If the CA has expired, its pane says what to do: certificates of servers cannot be replaced.
+    has_expired = stand.authority is not None and stand.authority.has_expired(now)
+    warnings = [] if has_expired else expiry.build_server_warnings(numbers, now)
     return {
         "query": query,
         "total": numbers["total"],
@@ -218,8 +220,10 @@ def render_if_changed(
     response = render(request, template, context())
     was, now_is = [*before.split("."), "", ""], mark.split(".")
     if before and was[0] != now_is[0]:
-        text = " ".join(p.headline for p in shown) or _("The operation has ended.")
-        trigger(response, zcc_announce={"text": text})
+        # The end of an operation is reported on every page.
+        text = " ".join(p.headline for p in shown)
+        if text:
+            trigger(response, zcc_announce={"text": text})
     if before and was[:2] != now_is[:2]:
         trigger(response, zcc_rows={})
     return response

@@ -43,7 +43,13 @@ MENU = (
             ),
         ),
     ),
-    Item("updates", _("System Updates"), "systemupdates:list", "refresh-cw"),
+    Item(
+        "updates",
+        _("System Updates"),
+        "systemupdates:list",
+        "refresh-cw",
+        (Item("stages", _("Deployment Stages"), "systemupdates:stages"),),
+    ),
     Item(
         "configuration",
         _("Configuration"),
@@ -75,7 +81,32 @@ MENU = (
             ),
         ),
     ),
-    Item("audit", _("Audit and Messages"), "audit:audit", "scroll-text", right="ledger.view_entry"),
+    Item(
+        "audit",
+        _("Audit and Messages"),
+        "audit:audit",
+        "scroll-text",
+        (
+            Item(
+                "forwarding",
+                _("Audit Log Forwarding"),
+                "audit:forwarding",
+                right="devices.change_zone",
+            ),
+        ),
+        right="ledger.view_entry",
+    ),
+    Item(
+        "account",
+        _("Your Account"),
+        "console:preferences",
+        "circle-user",
+        (
+            Item("security", _("Security"), "administrators:security"),
+            Item("tokens", _("API Tokens"), "administrators:tokens"),
+        ),
+    ),
+    Item("help", _("Help"), "certificates:help", "circle-question-mark"),
 )
 
 

@@ -28,7 +28,7 @@ def preferences(request: Request) -> HttpResponse:
         Preferences.objects.update_or_create(user=request.user, defaults=form.cleaned_data)
         messages.success(request, _("Your preferences have been saved."))
         return HttpResponseRedirect(reverse("console:preferences"))
-    context: dict[str, Any] = {"form": form, "nav": ""}
+    context: dict[str, Any] = {"form": form, "nav": "account"}
     return render(request, "console/preferences.html", context, status=422 if form.errors else 200)
 
 

@@ -60,14 +60,16 @@ def moment(at: datetime) -> str:
 
 @register.simple_tag(takes_context=True)
 def ago(context: template.Context, moment: datetime | None) -> str:
-    """Return a relative time, with the exact time as title."""
+    """Return a relative time, with the exact time as title. The browser updates it."""
     if moment is None:
         return format_html('<span class="muted">{}</span>', "—")
     now = context.get("now") or timezone.now()
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
+        '<time datetime="{}" title="{}" data-moment="{}" data-at="{}">{}</time>',
         timezone.localtime(moment).isoformat(timespec="seconds"),
         formatting.full(moment),
+        int(moment.timestamp()),
+        int(now.timestamp()),
         formatting.ago(moment, now),
     )
 

@@ -158,12 +158,16 @@ document.addEventListener("input", (event) => {
   if (event.target.matches("[data-echo]")) echo(event.target);
 });
 
-// Live panes listen to these two beats; a hidden page hears none and catches up when it is shown.
+// Live panes listen to these beats; a hidden page gets none and catches up when it is shown. At each
+// pulse, every page asks whether an operation has changed. If so, all live panes are loaded.
 const beat = (name) => { if (!document.hidden) document.body.dispatchEvent(new Event(name)); };
 const beatAll = () => { beat("zcc:tick"); beat("zcc:slow"); };
+const PULSE = 4000;
+setInterval(() => beat("zcc:pulse"), PULSE);
+document.addEventListener("zcc:revised", () => setTimeout(beatAll));
 setInterval(() => beat("zcc:tick"), 2000);
 setInterval(() => beat("zcc:slow"), 30000);
-document.addEventListener("visibilitychange", beatAll);
+document.addEventListener("visibilitychange", () => { beatAll(); beat("zcc:pulse"); });
 
 if (clock) {
   const words = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: clock.dataset.zone });
@@ -186,6 +190,17 @@ const count = (time) => {
   if (SAID.includes(left)) say(`${time.dataset.what ?? ""} ${text}`.trim());
 };
 setInterval(() => $$("[data-until]").forEach(count), 1000);
+// Times such as "5 minutes ago", in the words of the server.
+const LENGTHS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" });
+const age = (time) => {
+  time.skew ??= time.dataset.at * 1000 - Date.now();
+  const passed = Math.floor((Date.now() + time.skew) / 1000 - time.dataset.moment);
+  const [name, length] = LENGTHS.find(([, seconds]) => Math.abs(passed) >= seconds) ?? LENGTHS.at(-1);
+  const n = Math.floor(Math.abs(passed) / length), text = relative.format(passed < 0 ? n : -n, name);
+  if (time.textContent !== text) time.textContent = text;
+};
+setInterval(() => $$("[data-moment]").forEach(age), 1000);
 
 if (main) new MutationObserver(() => prepare(main)).observe(main, { childList: true, subtree: true });
 prepare(document);

@@ -60,7 +60,7 @@ def stages(request: ZoneRequest) -> HttpResponse:
     found = list(Stage.objects.order_by("position", "pk"))
     members = assignments_stages.get_members([stage.pk for stage in found])
     context = {
-        "nav": "updates",
+        "nav": "stages",
         "tab": "stages",
         "may": request.user.has_perm(RIGHT),
         "rows": [

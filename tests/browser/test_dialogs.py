@@ -199,3 +199,56 @@ def test_everything_can_be_done_without_javascript(live_server, log_in, browser:
     page.click("button:text('Cancel Operation')")
     expect(page.locator("#zone-ca")).to_contain_text("is being canceled")
     context.close()
+
+
+SIZES = {"laptop": (1366, 768), "phone": (390, 700), "zoom of 200 %": (683, 384)}
+# The buttons of the footer that are not completely visible, or that something else covers.
+HIDDEN_BUTTONS = """
+[...document.querySelectorAll("dialog[open] footer .btn")].filter(button => {
+  const box = button.getBoundingClientRect()
+  const edge = button.closest("dialog").getBoundingClientRect()
+  const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2)
+  return box.top < Math.max(edge.top, 0) || box.bottom > Math.min(edge.bottom, innerHeight)
+    || box.left < Math.max(edge.left, 0) || box.right > Math.min(edge.right, innerWidth)
+    || !button.contains(top)
+}).map(button => button.textContent.trim())
+"""
+
+
+def check_footer(page: Page) -> None:
+    """Check that all buttons of the footer are visible, at the top and at the end of a dialog."""
+    expect(page.locator("dialog[open] h2")).to_be_visible()
+    for name, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.locator("dialog[open] footer .btn").count() >= 1
+        for part in ("0", "dialog.scrollHeight"):
+            page.evaluate(f"dialog.scrollTo(0, {part})")
+            assert page.evaluate(HIDDEN_BUTTONS) == [], name
+
+
+@pytest.mark.parametrize(
+    "opener",
+    [
+        *("#b-view-certificate", "#b-remint-ca", "#b-change-ca", "#b-move-ca-role"),
+        *("#b-backup-ca", "#b-restore-ca", "tbody th a >> nth=0", "[data-search]"),
+    ],
+)
+def test_the_footer_of_a_dialog_stays_visible(page_at_rest, opener):
+    page = page_at_rest
+    page.locator(opener).first.click()
+    check_footer(page)
+
+
+@pytest.mark.parametrize(
+    "opener",
+    [
+        *("current replication status", "Assign Now", "Cancel", "Failure Details"),
+        *("View new certificate", "Change Activation Time"),
+    ],
+)
+def test_the_footer_of_a_dialog_of_an_operation_stays_visible(live_server, log_in, opener):
+    scenes.remint()
+    page = log_in(factories.admin())
+    page.goto(live_server.url + CERTIFICATES)
+    page.locator(f"#main >> text='{opener}'").first.click()
+    check_footer(page)

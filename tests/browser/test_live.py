@@ -9,6 +9,7 @@ from certificates.operations.states import OperationState
 from systemupdates.models import Replica
 from systemupdates.updates.states import ReplicaState
 from tests.browser import scenes
+from tests.browser.test_accessibility import check
 from tests.support import factories
 
 CERTIFICATES = "/configuration/certificates/"
@@ -46,7 +47,10 @@ def test_a_new_stage_is_announced_and_the_table_follows(live_server, log_in):
 
 def test_an_ended_operation_is_not_asked_about_any_more(live_server, log_in):
     scenes.remint()
-    page = opened(live_server, log_in)
+    page = log_in(factories.admin())
+    # The request of each page would load the pane, too.
+    page.route("**/running/**", lambda route: route.fulfill(status=204))
+    page.goto(live_server.url + CERTIFICATES)
     Operation.objects.update(state=OperationState.CANCELED, ended_at=factories.now())
     expect(page.locator("#zone-ca .op")).to_have_count(0)
     expect(page.locator("#zone-ca")).to_contain_text("Last operation")
@@ -76,6 +80,60 @@ def test_the_heading_of_an_operation_follows_it(live_server, log_in):
     expect(page.locator("#lead")).to_contain_text("→ …")
     Operation.objects.update(future_authority=new, reason="It goes on.")
     expect(page.locator("#lead")).to_contain_text(f"→ {new.subject}")
+
+
+def test_an_idle_tab_unlocks_and_reports_the_end_within_one_poll(live_server, log_in):
+    """The tab was opened before the operation, so it shows and polls nothing of it."""
+    ca = scenes.rest()
+    page = opened(live_server, log_in)
+    factories.operation(ca)
+    expect(page.locator("#b-remint-ca")).to_have_attribute("aria-disabled", "true")
+    expect(page.locator("#zone-ca .op")).to_be_visible()
+    Operation.objects.update(state=OperationState.CANCELED, ended_at=factories.now())
+    expect(page.locator("#b-remint-ca")).not_to_have_attribute("aria-disabled", "true")
+    expect(page.locator("#messages")).to_contain_text("operation is canceled successfully")
+
+
+def test_a_running_operation_is_shown_on_every_page_and_its_end_is_reported(live_server, log_in):
+    ca = scenes.rest()
+    page = log_in(factories.admin())
+    page.goto(live_server.url + "/devices/")
+    expect(page.locator("#banner")).to_be_hidden()
+    operation = factories.operation(ca)
+    expect(page.locator("#banner")).to_contain_text("Replicating content · Activation in 6 day")
+    check(page)
+    page.focus(f"#banner-{operation.pk}")
+    Operation.objects.update(state=OperationState.BLOCKED)
+    expect(page.locator("#banner.bad")).to_contain_text("Blocked")
+    expect(page.locator(f"#banner-{operation.pk}")).to_be_focused()
+    check(page)
+    Operation.objects.update(state=OperationState.COMPLETED, ended_at=factories.now())
+    expect(page.locator("#messages")).to_contain_text("The Remint CA operation is complete.")
+    expect(page.locator("#banner")).to_be_hidden()
+
+
+def test_every_page_asks_at_least_every_five_seconds(live_server, log_in):
+    scenes.rest()
+    page = log_in(factories.admin())
+    page.clock.install()
+    page.goto(live_server.url + "/preferences/")
+    for _ in range(3):
+        with page.expect_request("**/running/**"):
+            page.clock.run_for(5000)
+
+
+def test_relative_times_run(live_server, log_in):
+    scenes.rest()
+    page = log_in(factories.admin())
+    page.clock.install()
+    page.goto(live_server.url + "/devices/")
+    contact = page.locator("tbody time[data-moment]").first
+    shown = contact.inner_text()
+    expect(contact).not_to_have_text(shown)
+    page.clock.fast_forward("03:00")
+    expect(contact).to_contain_text("minutes ago")
+    page.clock.fast_forward("02:00:00")
+    expect(contact).to_have_text("2 hours ago")
 
 
 def test_another_administrator_sees_the_operation(live_server, log_in):
@@ -172,7 +230,11 @@ def test_the_page_is_small_and_sends_few_requests(live_server, log_in):
     scenes.remint()
     page = log_in(factories.admin())
     sizes: list[int] = []
-    page.on("response", lambda answer: sizes.append(len(answer.body())))
+    # The request of each page every few seconds is not part of loading it.
+    page.on(
+        "response",
+        lambda answer: None if "/running/" in answer.url else sizes.append(len(answer.body())),
+    )
     page.goto(live_server.url + CERTIFICATES)
     expect(page.locator("#zone-ca")).to_be_visible()
     assert len(sizes) <= 8

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from certificates.help.topics import Topic
 
+TITLE = _("Operations")
 TOPICS = (
     Topic(
         ("certificates:assign",),
@@ -38,7 +39,6 @@ TOPICS = (
         (
             "certificates:replication",
             "certificates:replicate_now",
-            "certificates:exclude",
         ),
         _("Replication status"),
         (
@@ -46,6 +46,17 @@ TOPICS = (
                 "Lists the content servers that have the content of the "
                 "update. If a server is offline, exclude it so that the update "
                 "can be assigned without it."
+            ),
+        ),
+    ),
+    Topic(
+        ("certificates:exclude",),
+        _("Exclude Server From an Operation"),
+        (
+            _(
+                "The operation no longer waits until this content server has "
+                "the content. Devices get the content from other servers. You "
+                "can include the server again in the replication status."
             ),
         ),
     ),
@@ -84,13 +95,8 @@ TOPICS = (
         ),
     ),
     Topic(
-        (
-            "certificates:force",
-            "certificates:continue_without_cross_certificate",
-            "certificates:try_again",
-            "certificates:readiness_policy",
-        ),
-        _("Blocked Operations"),
+        ("certificates:force", "certificates:try_again"),
+        _("Blocked Operations and Force Activation"),
         (
             _(
                 "When the freeze period begins, every server must have its new "
@@ -103,9 +109,31 @@ TOPICS = (
                 "You can change the activation time, ignore a device, or force "
                 "the activation. If you force it, servers without a new "
                 "certificate keep the old one, and devices that are not ready "
-                "must be recovered. If the certificate server is lost, you can "
-                "continue without the cross-certificate. If preparation "
-                "failed, you can try again."
+                "must be recovered. If preparation failed, you can try again."
+            ),
+        ),
+    ),
+    Topic(
+        ("certificates:continue_without_cross_certificate",),
+        _("Continue Without Cross-Certificate"),
+        (
+            _(
+                "If the certificate server of the current CA is lost, it cannot "
+                "sign the cross-certificate. A device that misses the update "
+                "then cannot connect after activation, and must recover with "
+                "the signed trust notice or the Certificate Remint Tool."
+            ),
+        ),
+    ),
+    Topic(
+        ("certificates:readiness_policy",),
+        _("Readiness Policy"),
+        (
+            _(
+                "The policy is checked when the freeze period begins. If it is "
+                "not met, the activation is postponed, and the reason is "
+                "recorded in the audit log. An administrator can force the "
+                "activation."
             ),
         ),
     ),
@@ -133,7 +161,7 @@ TOPICS = (
         ),
     ),
     Topic(
-        ("certificates:trust", "certificates:not_refreshed"),
+        ("certificates:trust",),
         _("Roots and Cross-Certificates"),
         (
             _(
@@ -147,6 +175,29 @@ TOPICS = (
                 "A root is retired when no registered device needs it. Start "
                 "the devices that still use it. If a device will not return, "
                 "retire it on its device page."
+            ),
+        ),
+    ),
+    Topic(
+        ("certificates:not_refreshed",),
+        _("Devices That Have Not Refreshed"),
+        (
+            _(
+                "Lists the devices without a refresh since the last new server "
+                "certificate of the operation was stored. Start them before "
+                "the activation time, so that they can check the new "
+                "certificates."
+            ),
+        ),
+    ),
+    Topic(
+        ("certificates:banner",),
+        _("Operations in Progress"),
+        (
+            _(
+                "Every page shows the operations that are running or blocked, "
+                "with the time that remains until the activation. The end of an "
+                "operation is reported on every open page within a few seconds."
             ),
         ),
     ),

@@ -89,6 +89,17 @@ def test_an_expiring_ca_causes_a_warning(client, days, expected, badge):
     assert badge in page
 
 
+def test_one_cause_has_one_remedy(client):
+    """Remint Certificate is not possible while the CA has expired, so it is not recommended."""
+    ended = factories.now() - timedelta(days=1)
+    ServerCertificate.objects.update(not_after=ended)
+    assert "Use Remint Certificate to replace" in text(client)
+    Authority.objects.update(not_after=ended)
+    page = text(client)
+    assert "The zone CA has expired." in page
+    assert "Use Remint Certificate to replace" not in page
+
+
 def test_a_zone_without_a_ca_is_reported(client):
     ServerCertificate.objects.all().delete()
     Authority.objects.all().delete()
@@ -110,7 +121,13 @@ def test_a_reader_sees_progress_but_no_action_buttons(ca):
     client.force_login(factories.user("reader"))
     page = text(client)
     assert "The Remint CA operation has been initiated." in page
-    for label in ("Assign Now", 'id="b-cancel', "b-remint-ca", "b-backup-ca"):
+    for label in (
+        "Assign Now",
+        "You can cancel until",
+        'id="b-cancel',
+        "b-remint-ca",
+        "b-backup-ca",
+    ):
         assert label not in page
 
 
@@ -216,9 +233,10 @@ def test_external_text_is_escaped(client, ca):
         assert "<img src=x" not in text(client, path), path
 
 
-# Home has one query for each kind of item that needs attention.
+# Home has one query for each kind of item that needs attention. Each page has two for the line
+# about running operations.
 @pytest.mark.parametrize(
-    ("path", "most"), [(PAGE, 26), ("/", 51), ("/devices/", 25), ("/system-updates/", 25)]
+    ("path", "most"), [(PAGE, 28), ("/", 53), ("/devices/", 25), ("/system-updates/", 25)]
 )
 def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
     client, ca, django_assert_max_num_queries, path, most

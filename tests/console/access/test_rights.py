@@ -69,6 +69,7 @@ MATRIX = {
     "console:columns": (("table",), {"GET": None, "POST": ""}),
     "certificates:home": ((), {"GET": ""}),
     "certificates:help": ((), {"GET": "", "POST": None}),
+    "certificates:banner": ((), {"GET": "", "POST": None}),
     "certificates:search": ((), {"GET": "", "POST": None}),
     "certificates:add_devices": ((), {"GET": APPROVE, "POST": APPROVE}),
     "certificates:added_devices": ((), {"GET": APPROVE, "POST": None}),
