@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from certificates.help.topics import Topic
 
+TITLE = _("Zone CA and Server Certificates")
 TOPICS = (
     Topic(
         (
@@ -142,7 +143,10 @@ TOPICS = (
             _(
                 "Issues new keys and certificates from the current CA to the "
                 "selected servers. With an external CA, each server generates "
-                "a CSR that the CA must sign."
+                "a CSR that the CA must sign, or you place the certificate with "
+                "its chain (server.pem) and its key (key.der) in the remint "
+                "repository of the server. Paths and Addresses on this page lists "
+                "the folders that the agents read."
             ),
         ),
     ),

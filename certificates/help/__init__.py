@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from certificates.authority import help as authority_help
-from certificates.help import pages
+from certificates.help import dialogs, pages
+from certificates.help.topics import Section
 from certificates.operations.presentation import help as presentation_help
 
-TOPICS = (*pages.TOPICS, *authority_help.TOPICS, *presentation_help.TOPICS)
+SECTIONS = (
+    Section("pages", pages.TITLE, pages.TOPICS),
+    Section("authority", authority_help.TITLE, authority_help.TOPICS),
+    Section("operations", presentation_help.TITLE, presentation_help.TOPICS),
+    Section("devices", dialogs.DEVICES_TITLE, dialogs.DEVICES),
+    Section("updates", dialogs.UPDATES_TITLE, dialogs.UPDATES),
+    Section("administration", dialogs.ADMINISTRATION_TITLE, dialogs.ADMINISTRATION),
+)
+TOPICS = tuple(topic for section in SECTIONS for topic in section.topics)

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from certificates.help.topics import Topic
 
+TITLE = _("Pages")
 TOPICS = (
     Topic(
         ("certificates:home",),
@@ -46,11 +47,7 @@ TOPICS = (
         ),
     ),
     Topic(
-        (
-            "certificates:checks",
-            "certificates:accept_finding",
-            "certificates:withdraw_acceptance",
-        ),
+        ("certificates:checks",),
         _("Health Checks"),
         (
             _(
@@ -69,13 +66,7 @@ TOPICS = (
         ),
     ),
     Topic(
-        (
-            "devices:list",
-            "devices:device",
-            "devices:settings",
-            "devices:unregister",
-            "devices:retire",
-        ),
+        ("devices:list", "devices:device", "devices:settings"),
         _("Devices"),
         (
             _(
@@ -131,14 +122,14 @@ TOPICS = (
             _(
                 "A device that can no longer connect recovers automatically. "
                 "To recover it immediately, run the Certificate Remint Tool on "
-                "it. You can download the tool from /zenworks-setup on any "
-                "Primary Server."
+                "it. Paths and Addresses on this page lists the addresses from "
+                "which you can download the tool."
             ),
         ),
     ),
     Topic(
-        ("zone:keys", "zone:settings"),
-        _("Registration Keys and Zone Settings"),
+        ("zone:keys",),
+        _("Registration Keys"),
         (
             _(
                 "A device needs a registration key to join the zone. Each key "
@@ -156,11 +147,6 @@ TOPICS = (
                 "Names that are new in the certificate of a server are shown "
                 "before you approve it. To add names, you need the Certificate "
                 "Authority right."
-            ),
-            _(
-                "The zone settings control the refresh intervals, the minimum "
-                "lead time, the freeze period, and the grace period. The "
-                "allowed range is shown next to each setting."
             ),
         ),
     ),
@@ -216,9 +202,6 @@ TOPICS = (
         (
             "administrators:list",
             "administrators:administrator",
-            "administrators:create",
-            "administrators:roles",
-            "administrators:policies",
             "administrators:security",
             "administrators:password",
             "administrators:second_factor",
@@ -239,12 +222,7 @@ TOPICS = (
         ),
     ),
     Topic(
-        (
-            "notifications:list",
-            "notifications:create",
-            "notifications:change",
-            "notifications:delivery",
-        ),
+        ("notifications:list", "notifications:delivery"),
         _("Notifications"),
         (
             _(

@@ -27,6 +27,15 @@ class Topic:
         return [get_anchor(name) for name in self.url_names]
 
 
+@dataclass(frozen=True)
+class Section:
+    """A section of the help page: its anchor, its title, and its topics."""
+
+    anchor: str
+    title: Text
+    topics: tuple[Topic, ...]
+
+
 def get_anchor(url_name: str) -> str:
     """Return the help anchor of a URL name. The help link of each page uses it."""
     return url_name.replace(":", "-")

@@ -8,7 +8,9 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from certificates.help import TOPICS
 from certificates.help.appendix import APPENDIX
-from tests.support import factories
+from devices.models import Device
+from tests.console.access.test_rights import MATRIX, address, things  # noqa: F401 - a fixture
+from tests.support import clients, factories
 from zcc.runtime.components import BASE_DIR
 
 pytestmark = pytest.mark.django_db
@@ -37,9 +39,75 @@ def test_every_explained_url_exists():
     assert set(addresses()) >= EXPLAINED
 
 
-def test_every_certificates_page_and_dialog_has_help():
+# Downloads, redirects, the login, and pages that have no link to help.
+WITHOUT_HELP = {
+    *("certificates:help", "api:openapi-view", "administrators:login", "administrators:code"),
+    *("administrators:oidc", "administrators:oidc_callback", "administrators:reauthenticate"),
+    *("administrators:redeem_setup_link", "administrators:old_setup_link"),
+    *("administrators:set_up_link", "systemupdates:rollout"),
+}
+# One topic is for one dialog, or for dialogs of the same kind.
+SAME_KIND = [
+    {"server", "future", "previous_certificate", "view_certificate"},
+    {"approve_operation", "decide_job", "decide_action"},
+    {"roles", "approve_roles", "reject_roles"},
+    *({"policies", "approve_turn_off"}, {"create", "change"}, {"new_stage", "stage"}),
+    *({"force", "try_again"}, {"restore_ca", "adopt_ca"}, {"cancel", "clear_failure"}),
+]
+
+
+def test_every_page_and_dialog_has_help():
+    shown = {name for name, (_, methods) in MATRIX.items() if methods["GET"] is not None}
+    assert shown - EXPLAINED - WITHOUT_HELP == set(), "add a help topic"
     found = {name for name in addresses() if name.startswith("certificates:")}
-    assert found - EXPLAINED <= {"certificates:help"}, "add a help topic"
+    assert found - EXPLAINED - WITHOUT_HELP == set(), "add a help topic"
+
+
+def test_every_dialog_has_its_own_topic(things):  # noqa: F811
+    client = clients.log_in(factories.admin(), htmx=True)
+    dialogs = set()
+    for name, (_, methods) in MATRIX.items():
+        if methods["GET"] is not None:
+            response = client.get(address(name, things))
+            content = b"" if response.streaming else response.content
+            dialogs |= {name} if b'class="dlg"' in content else set()
+    assert len(dialogs) > 30
+    for topic in TOPICS:
+        explained = {name.split(":")[1] for name in dialogs.intersection(topic.url_names)}
+        is_same_kind = any(explained <= names for names in SAME_KIND)
+        assert len(explained) <= 1 or is_same_kind, explained
+
+
+def test_the_contents_link_to_every_topic(admin):
+    page = admin.get(reverse("certificates:help")).content.decode()
+    contents = page[page.index('id="contents"') : page.index("<article")]
+    for topic in TOPICS:
+        assert f'href="#{topic.anchors()[0]}"' in contents
+    targets = re.findall(r'href="#([\w-]+)"', contents)
+    assert all(page.count(f'id="{target}"') == 1 for target in targets)
+
+
+def test_a_search_shows_only_the_topics_with_all_words(admin):
+    page = admin.get(reverse("certificates:help"), {"q": "passphrase BACKUP"}).content.decode()
+    assert 'id="certificates-backup_ca"' in page
+    assert 'id="certificates-roll_back"' not in page
+    assert "Paths and Addresses" not in page
+    page = admin.get(reverse("certificates:help"), {"q": "antivirus"}).content.decode()
+    assert re.findall(r'<article id="(a-\d+)">', page) == ["a-2"]
+    page = admin.get(reverse("certificates:help"), {"q": "zzz"}).content.decode()
+    assert "No topic contains “zzz”." in page
+
+
+def test_the_addresses_and_folders_of_the_zone_are_named(admin):
+    server = Device.objects.get(name="ps-01")
+    server.port, server.content_port, server.remint_repository = 8443, 8080, "/var/lib/zac/repo"
+    server.save()
+    page = admin.get(reverse("certificates:help")).content.decode()
+    address = server.addresses[0]
+    assert f"https://{address}:8443/zenworks-setup/" in page
+    assert f"http://{address}:8080/zenworks-setup/" in page
+    assert "/var/lib/zac/repo</span> (ps-01)" in page
+    assert "/roots.pem" in page
 
 
 def test_the_page_contains_the_ten_entries_of_the_appendix(admin):
