@@ -54,6 +54,7 @@ def test_a_dialog_closes_by_escape_and_gives_the_focus_back(page_at_rest):
     expect(page.locator("#dialog > *")).to_have_count(0)
 
 
+@pytest.mark.manual("R032", "R131")
 def test_fields_are_disabled_until_the_checkbox_is_selected(page_at_rest):
     page = page_at_rest
     page.click("#b-remint-ca")
@@ -143,6 +144,7 @@ def test_a_disabled_button_shows_its_reason_to_keyboard_users(live_server, log_i
     expect(page.locator("dialog[open]")).to_have_count(0)
 
 
+@pytest.mark.manual("R091")
 def test_cancel_asks_with_the_focus_on_keep_going(live_server, log_in):
     operation = scenes.remint()
     page = log_in(factories.admin())

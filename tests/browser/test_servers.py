@@ -84,6 +84,7 @@ def external(*, csrs: int = 3) -> Operation:
     return operation
 
 
+@pytest.mark.manual("R161")
 def test_a_selection_is_kept_over_pages_sorting_and_searching(pane):
     box(pane, "sat-auth-bergen").check()
     pane.click("#next")
@@ -266,6 +267,7 @@ def test_satellites_are_listed_and_can_be_left_out(pane):
     assert sorted(found) == ["sat-auth-gent", "zen-ps-01"]
 
 
+@pytest.mark.manual("R158")
 def test_the_new_certificate_stands_beside_the_current_one(pane, live_server):
     operation = external()
     server = Device.objects.get(name="sat-auth-bergen")

@@ -25,6 +25,7 @@ StartZone = Callable[..., RunningZone]
 pytestmark = pytest.mark.long
 
 
+@pytest.mark.manual("R213", "R215")
 def test_killed_activators_missing_content_and_a_device_installed_anew(
     start_zone: StartZone,
 ) -> None:
@@ -65,6 +66,7 @@ def test_killed_activators_missing_content_and_a_device_installed_anew(
     assert zone.refused() == []
 
 
+@pytest.mark.manual("R217")
 def test_servers_with_chains_of_different_length(start_zone: StartZone, tmp_path: Path) -> None:
     """A.5: the tool works from whatever server, also from one with a shorter chain."""
     zone = start_zone(devices=2, satellites=0)
@@ -90,6 +92,7 @@ def test_servers_with_chains_of_different_length(start_zone: StartZone, tmp_path
     assert zone.refused() == []
 
 
+@pytest.mark.manual("R224")
 def test_a_server_installed_anew_has_its_version_at_once_and_comes_along(
     start_zone: StartZone,
 ) -> None:

@@ -40,6 +40,7 @@ def sign_one(api: Program, server: str) -> None:
     )
 
 
+@pytest.mark.manual("R102", "R115", "R120")
 def test_the_role_moves_and_the_new_server_signs(start_zone: StartZone) -> None:
     """The role moves, is restored where it is, then elsewhere; whoever has it can sign."""
     zone = start_zone(devices=1, satellites=0)
@@ -64,6 +65,7 @@ def test_the_role_moves_and_the_new_server_signs(start_zone: StartZone) -> None:
     assert shown_secrets(zone, zone.visitor(), api, PASSPHRASE) == []
 
 
+@pytest.mark.manual("R115")
 def test_a_dead_certificate_server_is_replaced_by_restoring_on_another_one(
     start_zone: StartZone,
 ) -> None:

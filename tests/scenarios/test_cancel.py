@@ -17,6 +17,7 @@ StartZone = Callable[..., RunningZone]
 pytestmark = pytest.mark.long
 
 
+@pytest.mark.manual("R093")
 def test_canceled_at_each_stage_nothing_is_left_and_the_next_one_works(
     start_zone: StartZone,
 ) -> None:
@@ -95,6 +96,7 @@ for row in serializers.deserialize("json", {rows!r}):
 """
 
 
+@pytest.mark.manual("R094")
 def test_a_cancel_that_fails_says_where_can_be_cleared_and_tried_again(
     start_zone: StartZone,
 ) -> None:

@@ -15,6 +15,7 @@ StartZone = Callable[..., RunningZone]
 pytestmark = pytest.mark.long
 
 
+@pytest.mark.manual("R055")
 def test_internal_to_internal_on_another_server(start_zone: StartZone) -> None:
     zone = start_zone(devices=2)
     administrator.change_to_internal(zone.program(), "ps-02")
@@ -25,6 +26,7 @@ def test_internal_to_internal_on_another_server(start_zone: StartZone) -> None:
     zone.everybody_is_in_contact()
 
 
+@pytest.mark.manual("R083")
 def test_internal_to_external_on_the_pages_then_back(start_zone: StartZone) -> None:
     zone = start_zone(devices=2)
     api, person, ca = zone.program(), zone.visitor(), PublicCA("First")
@@ -63,6 +65,7 @@ def test_external_to_external_and_who_missed_it_is_refused_then_recovers(
     zone.everybody_is_in_contact()
 
 
+@pytest.mark.manual("R086")
 def test_certificates_placed_in_the_remint_repository_by_hand(start_zone: StartZone) -> None:
     """The manual choice: certificate and key are placed on the servers, one by override."""
     zone = start_zone(devices=1)

@@ -32,6 +32,7 @@ def move_and_remint(api: Program) -> object:
     return administrator.remint_ca(api, None)
 
 
+@pytest.mark.manual("R044", "R137", "R223")
 @pytest.mark.parametrize(
     "start",
     [

@@ -35,6 +35,7 @@ def log_in(browser: Browser, zone: RunningZone) -> Any:
     return page
 
 
+@pytest.mark.manual("R141")
 def test_no_contact_is_lost_from_the_click_to_the_cut_over(
     start_zone: StartZone, browser: Browser
 ) -> None:

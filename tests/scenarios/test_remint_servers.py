@@ -133,6 +133,7 @@ def ended(zone: RunningZone, state: str = "completed") -> dict[str, Any]:
     return seen
 
 
+@pytest.mark.manual("R179")
 @pytest.mark.long
 def test_one_server_is_reminted_and_the_others_are_left_alone(start_zone: StartZone) -> None:
     zone = start_zone(devices=1, satellites=0)
@@ -147,6 +148,7 @@ def test_one_server_is_reminted_and_the_others_are_left_alone(start_zone: StartZ
     zone.everybody_is_in_contact()
 
 
+@pytest.mark.manual("R219")
 @pytest.mark.long
 def test_two_servers_with_a_satellite_and_a_device_that_was_away(start_zone: StartZone) -> None:
     """A device that was off all the while, through more than two refreshes, keeps contact (A.7)."""
@@ -179,6 +181,7 @@ def test_disjoint_remints_run_side_by_side(start_zone: StartZone) -> None:
     assert zone.refused() == []
 
 
+@pytest.mark.manual("R185")
 @pytest.mark.long
 def test_an_external_ca_signs_a_zip_of_csrs_and_answers_unordered(
     start_zone: StartZone,
@@ -204,6 +207,7 @@ def test_an_external_ca_signs_a_zip_of_csrs_and_answers_unordered(
     assert zone.refused() == []
 
 
+@pytest.mark.manual("R081", "R195")
 @pytest.mark.long
 def test_by_hand_through_the_repository_and_a_csr_overridden_after_its_import(
     start_zone: StartZone,
@@ -253,6 +257,7 @@ HOLDS = {
 }
 
 
+@pytest.mark.manual("R098")
 @pytest.mark.long
 def test_cancel_at_each_stage_leaves_everything_as_it_was(start_zone: StartZone) -> None:
     zone = start_zone(devices=1)

@@ -20,6 +20,7 @@ StartZone = Callable[..., RunningZone]
 pytestmark = pytest.mark.long
 
 
+@pytest.mark.manual("R043")
 def test_by_cross_certificate_by_recovery_and_with_the_tool(
     start_zone: StartZone, tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ def current(host: Host) -> str:
     return pem.fingerprint(host.trust_store.current().trust.current)
 
 
+@pytest.mark.manual("R043")
 def test_it_brings_a_device_back_that_was_cut_off(zone: Zone, device: Host, build: Build) -> None:
     future, made = change(zone)
     assert run(device, build(made)) == 0
@@ -120,6 +121,7 @@ def test_a_damaged_tool_changes_nothing(
     assert current(device) == zone.root.sha256
 
 
+@pytest.mark.manual("R223")
 def test_a_changed_ca_file_is_found_out(zone: Zone, device: Host, build: Build) -> None:
     future, made = change(zone)
     path = Path(build(made))
@@ -174,6 +176,7 @@ def test_a_device_without_trust_store_takes_the_root_it_brings(
     assert current(device) == future.sha256
 
 
+@pytest.mark.manual("R217")
 def test_a_server_of_another_chain_gives_the_manual_s_error(
     zone: Zone, device: Host, build: Build, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -122,6 +122,7 @@ def test_a_full_disk_does_not_end_the_agent(
     assert lines == [LogLine("WARNING", text)]
 
 
+@pytest.mark.manual("R041")
 def test_it_does_not_activate_before_its_time(zone: Zone, device: Host) -> None:
     device.activator = lambda: None
     zone.update(Root("Zone CA 2"), activate_at=int(zone.now()) + 3600)

@@ -29,6 +29,7 @@ def unavailable(authority, pending):
     }
 
 
+@pytest.mark.manual("R012", "R013", "R093", "R110")
 @pytest.mark.parametrize("state", [None, *BLOCKING])
 @pytest.mark.parametrize(
     ("authority", "always"), [(INTERNAL, set()), (EXTERNAL, BLOCKED_BY_EXTERNAL_CA)]
@@ -43,6 +44,7 @@ def test_an_unavailable_button_names_the_operation_in_progress():
     assert "Remint Certificate is in progress" in gates.get_reason(Button.REMINT, INTERNAL, pending)
 
 
+@pytest.mark.manual("R005", "R030")
 def test_every_button_has_a_url_of_its_name():
     for gate in gates.build_ca_gates(INTERNAL, None, may=True):
         assert reverse(gate.view).endswith(f"/{gate.button}/")
@@ -53,6 +55,7 @@ def test_users_without_the_right_are_offered_only_view_certificate():
     assert [gate.button for gate in offered] == [Button.VIEW]
 
 
+@pytest.mark.manual("R004", "R005", "R100", "R130")
 def test_buttons_are_in_the_order_of_the_manual():
     labels = [str(gate.label) for gate in gates.build_ca_gates(INTERNAL, None, may=True)]
     assert labels == [
@@ -66,6 +69,7 @@ def operation(state, *, left=timedelta(hours=1), immediate=False):
     return Operation(state=state, activates_at=activates_at, immediate=immediate)
 
 
+@pytest.mark.manual("R095", "R096")
 @pytest.mark.parametrize(
     ("state", "left", "immediate", "expected"),
     [
@@ -91,6 +95,7 @@ def test_cancel_by_state_and_time(state, left, immediate, expected):
     assert found == expected
 
 
+@pytest.mark.manual("R097")
 def test_cancel_shows_the_deadline():
     asked = operation(S.REPLICATING)
     text = gates.format_cancel_deadline(asked, ZONE, NOW)
@@ -101,6 +106,7 @@ def test_cancel_shows_the_deadline():
     assert "Ignore Device" in gates.build_cancel_gate(late, ZONE, NOW).reason
 
 
+@pytest.mark.manual("R051")
 @pytest.mark.parametrize("state", list(S))
 def test_assign_now_is_available_until_the_assignment(state):
     gate = gates.build_assign_gate(operation(state))

@@ -71,6 +71,7 @@ def restore_form(data, **changes):
     }
 
 
+@pytest.mark.manual("R101")
 def test_move_lists_the_other_online_primary_servers(client):
     response = client.get(MOVE)
     page = response.content.decode()
@@ -81,6 +82,7 @@ def test_move_lists_the_other_online_primary_servers(client):
     assert "No worker of another Primary Server responds." in client.get(MOVE).content.decode()
 
 
+@pytest.mark.manual("R034", "R117")
 def test_with_an_expired_ca_the_servers_are_listed_although_no_agent_can_connect(client, zone):
     """Their workers respond. Otherwise nothing could be done about the CA in the browser."""
     past = timezone.now() - timedelta(days=366)
@@ -96,6 +98,7 @@ def test_with_an_expired_ca_the_servers_are_listed_although_no_agent_can_connect
     assert "ps-02" in page
 
 
+@pytest.mark.manual("R102", "R103")
 def test_move_waits_for_the_server_and_shows_the_result(
     client, enqueued, django_capture_on_commit_callbacks
 ):
@@ -138,6 +141,7 @@ def test_a_second_key_operation_is_a_conflict(client):
     assert b"Another CA key operation is in progress." in response.content
 
 
+@pytest.mark.manual("R113", "R114")
 def test_a_backup_can_be_downloaded_once_per_ticket(client):
     response = client.post(BACKUP, {"passphrase": PHRASE, "confirm": PHRASE})
     assert PHRASE not in response.content.decode()
@@ -181,6 +185,7 @@ def test_a_backup_is_deleted_after_some_minutes(client):
     assert client.post(f"{PAGE}jobs/{job().pk}/again/").status_code == 409
 
 
+@pytest.mark.manual("R111", "R112")
 @pytest.mark.parametrize(
     ("given", "field"),
     [
@@ -200,6 +205,7 @@ def test_a_weak_passphrase_is_rejected_and_not_shown(client, given, field):
     assert not VaultJob.objects.exists()
 
 
+@pytest.mark.manual("R115", "R116", "R117", "R119", "R120")
 def test_restore_moves_the_role_to_the_selected_server(client):
     data = backup_of_the_zone()
     page = client.post(RESTORE, restore_form(data)).content.decode()
@@ -217,6 +223,7 @@ def test_restore_moves_the_role_to_the_selected_server(client):
     assert Authority.objects.current().certificate_server == second()
 
 
+@pytest.mark.manual("R118")
 def test_a_wrong_passphrase_is_shown_after_the_job_failed(client):
     data = backup_of_the_zone()
     target = str(Device.objects.get(name="ps-01").pk)
@@ -241,6 +248,7 @@ def test_change_ca_is_offered_for_a_backup_of_a_different_ca(client):
     assert not VaultJob.objects.exists()
 
 
+@pytest.mark.manual("R116")
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -278,6 +286,7 @@ def test_move_needs_the_checkbox(client):
     assert not VaultJob.objects.exists()
 
 
+@pytest.mark.manual("R110")
 @pytest.mark.parametrize("address", [MOVE, BACKUP, RESTORE])
 def test_key_operations_are_rejected_for_an_external_ca(client, address):
     Authority.objects.update(kind=Authority.Kind.EXTERNAL, certificate_server=None)
@@ -313,3 +322,21 @@ def test_the_job_has_a_page_without_javascript(client):
     assert "Download Again" in page
     response = plain.post(f"{PAGE}jobs/{job().pk}/again/", follow=True)
     assert response.content == bytes(job().result)
+
+
+@pytest.mark.manual("R011", "R104", "R121")
+def test_move_and_restore_change_the_certificate_server_of_the_page(client):
+    def shown():
+        page = client.get(PAGE, headers={"HX-Request": ""}).content.decode()
+        return re.search(r"Certificate server</dt>\s*<dd[^>]*>(?:\s|<[^>]+>)*([\w-]+)", page)[1]
+
+    data = backup_of_the_zone()
+    assert shown() == "ps-01"
+    client.post(MOVE, {"server": str(second().pk), "confirm": "on"})
+    run_job()
+    assert shown() == "ps-02"
+    VaultJob.objects.all().delete()
+    first = Device.objects.get(name="ps-01")
+    client.post(RESTORE, restore_form(data, server=str(first.pk)))
+    run_job()
+    assert shown() == "ps-01"

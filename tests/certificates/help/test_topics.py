@@ -110,6 +110,7 @@ def test_the_addresses_and_folders_of_the_zone_are_named(admin):
     assert "/roots.pem" in page
 
 
+@pytest.mark.manual("R214", "R226")
 def test_the_page_contains_the_ten_entries_of_the_appendix(admin):
     page = admin.get(reverse("certificates:help")).content.decode()
     assert len(APPENDIX) == 10

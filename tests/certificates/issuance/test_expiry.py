@@ -42,6 +42,7 @@ def test_there_is_no_warning_if_nothing_expires_within_90_days(ca):
     assert texts() == []
 
 
+@pytest.mark.manual("R015")
 def test_warnings_about_the_zone_ca(ca):
     ends(17)
     assert texts() == ["The zone CA expires in 17 days."]
@@ -51,6 +52,7 @@ def test_warnings_about_the_zone_ca(ca):
     assert texts() == ["The zone CA expired 2 days ago."]
 
 
+@pytest.mark.manual("R015")
 def test_warnings_about_servers_name_one_server(ca):
     ends(17, "ps-01")
     assert texts() == ["The certificate for ps-01 expires in 17 days."]
@@ -71,6 +73,7 @@ def test_there_is_no_warning_about_unregistered_servers(ca):
     assert texts() == []
 
 
+@pytest.mark.manual("R015")
 def test_warnings_are_shown_every_24_hours_and_urgent_ones_at_each_login(ca):
     admin, other, now = factories.admin(), factories.admin("other"), factories.now()
     ends(17)

@@ -329,6 +329,7 @@ def test_there_are_enough_broken_uploads() -> None:
     assert len(REFUSED) >= 60
 
 
+@pytest.mark.manual("R186")
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_broken_upload_is_rejected(case: Case, name: str) -> None:
     make, message = REFUSED[name]
@@ -342,6 +343,7 @@ def test_a_broken_upload_is_rejected(case: Case, name: str) -> None:
     assert Entry.objects.count() == entries
 
 
+@pytest.mark.manual("R186", "R209")
 @pytest.mark.parametrize("form", FORMS)
 def test_every_encoding_is_imported(case: Case, form: str) -> None:
     data = case.ca.answer(case.csr, form, dns=[FQDN], addresses=[ADDRESS])
@@ -359,11 +361,13 @@ def test_a_known_intermediate_is_not_required_in_the_file(case: Case) -> None:
     assert case.future.state == FutureState.UPLOADED
 
 
+@pytest.mark.manual("R008", "R186")
 def test_a_certificate_of_another_intermediate_of_the_root_is_imported(case: Case) -> None:
     imports.import_file(case.future, below(case), now=timezone.now())
     assert case.future.state == FutureState.UPLOADED
 
 
+@pytest.mark.manual("R009")
 @pytest.mark.parametrize(
     ("bad", "warning"),
     [

@@ -38,6 +38,7 @@ def server(zone):
     return Device.objects.get(pk=device.pk)
 
 
+@pytest.mark.manual("R038")
 def test_changes_are_listed_with_and_without_additional_names(server):
     change = name_changes.list_changes([server])[0]
     assert change.server == "ps-01"

@@ -9,9 +9,11 @@ import json
 import re
 from datetime import timedelta
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from certificates.models import (
     Authority,
@@ -46,6 +48,7 @@ def text(client, path=PAGE, **headers):
     return response.content.decode()
 
 
+@pytest.mark.manual("R001", "R002", "R003", "R011")
 def test_the_page_shows_both_panes_and_all_columns(client):
     page = text(client)
     for label in (
@@ -71,6 +74,7 @@ def test_large_counts_have_thousands_separators(client):
     assert re.search(r"All <b>1,2\d\d</b>", devices)
 
 
+@pytest.mark.manual("R002")
 def test_an_external_ca_has_no_certificate_server(client, ca):
     Authority.objects.update(kind="external", certificate_server=None)
     page = text(client)
@@ -78,6 +82,7 @@ def test_an_external_ca_has_no_certificate_server(client, ca):
     assert "The zone CA is external" in page
 
 
+@pytest.mark.manual("R002")
 @pytest.mark.parametrize(
     ("days", "expected", "badge"),
     [(-1, "The zone CA has expired.", "Expired"), (30, "expires <b>in 2", "Valid")],
@@ -106,6 +111,7 @@ def test_a_zone_without_a_ca_is_reported(client):
     assert "does not have a certificate authority yet" in text(client)
 
 
+@pytest.mark.manual("R049", "R090", "R139")
 def test_the_message_of_an_operation_has_its_links_and_buttons(client, ca):
     factories.operation(ca)
     page = text(client)
@@ -170,6 +176,7 @@ def test_only_an_open_operation_is_polled_frequently(client, ca):
     assert "zcc:tick from:body" in text(client).split('id="servers-pane"')[0]
 
 
+@pytest.mark.manual("R098", "R178")
 def test_a_server_remint_is_shown_in_the_server_pane(client, ca):
     factories.operation(ca, kind=Operation.Kind.REMINT_SERVER, name="Two servers")
     above, below = text(client).split('id="servers-pane"')
@@ -327,3 +334,29 @@ def test_home_shows_the_last_proven_restore(client, ca):
     page = text(client, "/")
     assert "The restore took 12.3 seconds." in page
     assert re.search(r"Last proven restore</small><b>.*2\sdays", page)
+
+
+@pytest.mark.manual("R001")
+def test_the_menu_leads_to_the_certificates_page(client):
+    home = text(client, "/")
+    assert "Configuration" in home
+    assert re.search(rf'<a [^>]*href="{PAGE}"[^>]*>(?:\s|<[^>]+>)*Certificates', home)
+
+
+@pytest.mark.manual("R150", "R151", "R152", "R153", "R154", "R155", "R156", "R160")
+def test_dates_versions_and_links_of_a_server(client, ca):
+    server = factories.server("srv-1", version="11.4.2")
+    ends = factories.now().replace(hour=20, minute=30) + timedelta(days=200)
+    certificate = factories.certificate(server, ca, until=ends)
+    client.cookies["tz"] = "Asia/Tokyo"
+    page = text(client, f"{PAGE}?q=srv-1")
+    row = page[page.index(f'id="to-{server.pk}"') :].split("</tr>")[0]
+    assert f'href="{PAGE}servers/{server.pk}/"' in row
+    for words in (
+        *("srv-1.acme.example", certificate.issuer, "11.4.2", certificate.md5, certificate.sha1),
+        *(certificate.sha256, "05:30 JST", f"{ends + timedelta(days=1):%-d %b %Y}"),
+    ):
+        assert words in row, words
+    begins = timezone.localtime(certificate.not_before, ZoneInfo("Asia/Tokyo"))
+    assert f"{begins:%-d %b %Y}" in row
+    assert f"{begins:%H:%M} JST" in row

@@ -138,6 +138,7 @@ def test_a_server_remint_counts_only_its_own_servers(client):
     assert EARLY in events(response)["zcc:announce"]["text"]
 
 
+@pytest.mark.manual("R042")
 def test_devices_that_would_miss_the_update_are_counted_among_the_servers(client):
     now, zone = timezone.now(), Zone.objects.get_zone()
     silent = factories.device("pc-1", last_contact=now - timedelta(days=1))

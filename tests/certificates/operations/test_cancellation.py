@@ -54,6 +54,7 @@ def assigned(zone):
     return Operation.objects.get(pk=operation.pk)
 
 
+@pytest.mark.manual("R095")
 def test_cancel_and_activation_exclude_each_other(zone):
     freeze_period = zone.zone.freeze_period
     known = assigned(zone)

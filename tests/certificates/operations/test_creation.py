@@ -84,6 +84,7 @@ def both(operation: Operation) -> tuple[Authority, Authority]:
     )
 
 
+@pytest.mark.manual("R033", "R034", "R055", "R218")
 def test_change_to_internal_ca_on_another_server(
     zone: TestZone, second: Host, device: Host
 ) -> None:
@@ -104,6 +105,7 @@ def test_change_to_internal_ca_on_another_server(
     assert walkthrough.verified_by(*stores(old, new)) == [True, True, True]
 
 
+@pytest.mark.manual("R008", "R033", "R207", "R218")
 def test_change_from_internal_to_external_ca(zone: TestZone, second: Host, device: Host) -> None:
     ca = PublicCA()
     operation = walkthrough.to_external(ca)
@@ -149,6 +151,7 @@ def outside(db: None, tmp_path: Any, settings: Any, monkeypatch: Any) -> Iterato
     responses.clear_cache()
 
 
+@pytest.mark.manual("R033", "R218")
 def test_change_from_external_to_internal_ca(outside: tuple[TestZone, PublicCA]) -> None:
     zone, _ = outside
     operation = walkthrough.to_internal(zone.first)
@@ -166,6 +169,7 @@ def test_change_from_external_to_internal_ca(outside: tuple[TestZone, PublicCA])
     assert walkthrough.verified_by(*stores(old, new)) == [False, True, True]
 
 
+@pytest.mark.manual("R008", "R033")
 def test_change_from_external_to_external_ca(outside: tuple[TestZone, PublicCA]) -> None:
     zone, _ = outside
     other = PublicCA("Other", depth=2)
@@ -208,6 +212,7 @@ def test_a_root_that_is_not_valid_at_activation_is_rejected(zone: TestZone, kind
     assert not Operation.objects.exists()
 
 
+@pytest.mark.manual("R061")
 def test_a_chain_without_a_self_signed_root_is_rejected(zone: TestZone) -> None:
     ca = PublicCA()
     with pytest.raises(Fault, match="not self-signed"):
@@ -224,6 +229,7 @@ def test_an_offline_server_cannot_become_the_certificate_server(
         walkthrough.to_internal(second)
 
 
+@pytest.mark.manual("R014")
 def test_a_satellite_cannot_become_the_certificate_server(zone: TestZone) -> None:
     satellite = zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.3")
     satellite.refresh()
@@ -349,6 +355,7 @@ def expired(db: None, tmp_path: Any, settings: Any) -> Iterator[TestZone]:
     responses.clear_cache()
 
 
+@pytest.mark.manual("R044", "R137")
 def test_an_expired_ca_is_replaced_immediately(expired: TestZone) -> None:
     device = expired.join("pc-01")
     operation = walkthrough.remint_ca(activates_at=None)

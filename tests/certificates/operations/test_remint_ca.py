@@ -46,6 +46,7 @@ def hold_content(zone, *hosts):
         host.refresh(stored_content=digests)
 
 
+@pytest.mark.manual("R014", "R041", "R047", "R050", "R054", "R140", "R141")
 def test_remint_ca_from_start_to_completion(zone, monkeypatch):
     monkeypatch.setattr(rollout, "MIN_SAMPLE_INTERVAL", timedelta(days=1))
     second = zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
@@ -153,11 +154,13 @@ def test_invalid_values_are_rejected_with_the_field(zone, change):
     assert not Operation.objects.exists()
 
 
+@pytest.mark.manual("R042")
 def test_an_activation_before_the_minimum_lead_time_is_rejected(zone):
     with pytest.raises(TooEarly, match="later than"):
         walkthrough.remint_ca(activates_at=timezone.now() + timedelta(seconds=50))
 
 
+@pytest.mark.manual("R042", "R136", "R143")
 def test_an_activation_after_the_expiration_of_the_ca_is_rejected(zone):
     with pytest.raises(TooLate, match="the zone CA CN=TEST-ZONE expires"):
         walkthrough.remint_ca(activates_at=timezone.now() + timedelta(days=3660))
@@ -177,6 +180,7 @@ def test_an_operation_is_blocked_if_a_server_has_no_new_certificate(zone):
     assert not TrustNotice.objects.filter(kind=TrustNotice.Kind.ACTIVATION_ORDER).exists()
 
 
+@pytest.mark.manual("R093")
 def test_cancellation_discards_everything_and_allows_a_new_operation(zone):
     operation = step(prepared())
     update = str(operation.update_id)
@@ -219,6 +223,7 @@ def test_a_device_without_the_update_receives_the_cancellation(zone):
         assert not device.refresh()["notices"]
 
 
+@pytest.mark.manual("R095")
 def test_cancel_is_rejected_in_the_freeze_period(zone):
     operation = step(prepared())
     freezes_at = operation.freezes_at(zone.zone.freeze_period)

@@ -101,6 +101,7 @@ def test_a_blocked_operation_lists_its_blocking_servers(ca):
     assert [server.name for server in found.blocking_servers] == ["ps-2"]
 
 
+@pytest.mark.manual("R046", "R092")
 @pytest.mark.parametrize(
     ("state", "words"),
     [

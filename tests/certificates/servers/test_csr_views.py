@@ -115,6 +115,7 @@ def fault(response):
     return events(response)["zcc:fault"]["explanation"]
 
 
+@pytest.mark.manual("R200", "R201", "R202", "R203", "R204", "R205", "R206")
 def test_generate_csr_has_the_labels_of_its_own_dialog(client):
     page = begin(client, GENERATE, "ps-03").content.decode()
     for label in (
@@ -147,6 +148,7 @@ def test_generate_csr_begins_with_what_the_last_csrs_have_in_common(client):
     assert 'value="Web"' in begin(client, GENERATE, "ps-02").content.decode()
 
 
+@pytest.mark.manual("R086", "R206", "R207")
 def test_generate_csr_requests_a_new_csr_from_each_server(
     client, enqueued, django_capture_on_commit_callbacks
 ):
@@ -164,6 +166,7 @@ def test_generate_csr_requests_a_new_csr_from_each_server(
     assert enqueued == ["agents"]
 
 
+@pytest.mark.manual("R086")
 def test_an_imported_certificate_is_discarded_only_after_confirmation(client):
     Device.objects.get(name="ps-02").futures.update(state=S.UPLOADED, chain_pem="x")
     begin(client, GENERATE, "ps-02")
@@ -176,6 +179,7 @@ def test_an_imported_certificate_is_discarded_only_after_confirmation(client):
     assert state("ps-02") == S.AWAITED
 
 
+@pytest.mark.manual("R205")
 @pytest.mark.parametrize("changes", [{"country": "USA"}, {"organization": "x" * 65}])
 def test_an_invalid_subject_is_an_error_of_its_field(client, changes):
     begin(client, GENERATE, "ps-03")
@@ -185,6 +189,7 @@ def test_an_invalid_subject_is_an_error_of_its_field(client, changes):
     assert list(response.context["form"].errors) == list(changes)
 
 
+@pytest.mark.manual("R199")
 def test_an_agent_that_is_too_old_is_reported_by_name(client):
     begin(client, GENERATE, "ps-03")
     draft = dialog_url(GENERATE)
@@ -240,6 +245,7 @@ def test_a_certificate_imported_in_the_meantime_is_not_replaced_without_review(c
     assert state("ps-02") == S.UPLOADED
 
 
+@pytest.mark.manual("R197")
 def test_servers_that_block_an_action_are_reported_by_name(client):
     response = begin(client, IMPORT, "ps-01", "ps-02", "ps-03")
     assert response.status_code == 409
@@ -252,6 +258,7 @@ def test_servers_that_block_an_action_are_reported_by_name(client):
     assert not Draft.objects.exists()
 
 
+@pytest.mark.manual("R083", "R208")
 def test_import_of_one_certificate(client, operation, enqueued, django_capture_on_commit_callbacks):
     begin(client, IMPORT, "ps-01")
     with django_capture_on_commit_callbacks(execute=True):
@@ -290,6 +297,7 @@ def other_root():
     )
 
 
+@pytest.mark.manual("R208")
 def test_a_file_is_required(client):
     begin(client, IMPORT, "ps-01")
     response = client.post(dialog_url(IMPORT), {})
@@ -321,6 +329,7 @@ def test_a_zip_of_certificates_is_imported(client):
     assert "2 certificates were imported." in page.content.decode()
 
 
+@pytest.mark.manual("R198")
 def test_csrs_are_downloaded_as_a_zip_file(client):
     response = begin(client, ZIP, "ps-01", "ps-02")
     assert response.status_code == 204
@@ -330,6 +339,7 @@ def test_csrs_are_downloaded_as_a_zip_file(client):
         assert sorted(archive.namelist()) == ["ps-01.acme.example.csr", "ps-02.acme.example.csr"]
 
 
+@pytest.mark.manual("R198")
 def test_a_zip_file_requires_several_servers(client):
     response = begin(client, ZIP, "ps-01")
     assert response.status_code == 409
@@ -343,6 +353,7 @@ def test_an_expired_dialog_says_so(client, do):
     assert "expired" in fault(response)
 
 
+@pytest.mark.manual("R196")
 def test_actions_are_unavailable_without_a_pending_external_certificate(client, operation):
     page = client.get(PAGE, headers={"HX-Request": ""}).content.decode()
     assert 'value="generate-csr"' in page

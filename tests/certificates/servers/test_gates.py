@@ -137,6 +137,7 @@ def case(row):
     return f"{row[0]}: {len(row[1])}"
 
 
+@pytest.mark.manual("R161", "R185", "R196", "R197")
 @pytest.mark.parametrize("row", TABLE, ids=case)
 def test_buttons_show_the_reasons_of_the_table(row):
     state, chosen, *expected = row
@@ -153,6 +154,7 @@ def test_buttons_show_the_reasons_of_the_table(row):
     assert not Draft.objects.exists(), "showing the buttons must not create a draft"
 
 
+@pytest.mark.manual("R161")
 @pytest.mark.parametrize("row", TABLE, ids=case)
 def test_requests_are_rejected_for_the_same_reasons(row):
     state, chosen, *expected = row

@@ -60,6 +60,7 @@ def errors(response):
     return set(response.context["form"].errors)
 
 
+@pytest.mark.manual("R171", "R172", "R173", "R174")
 def test_it_opens_with_the_manuals_labels_for_a_single_server(client):
     response = begin(client, "ps-01")
     page = response.content.decode()
@@ -74,6 +75,7 @@ def test_it_opens_with_the_manuals_labels_for_a_single_server(client):
     assert form["name"].value().startswith("Remint Certificate ps-01")
 
 
+@pytest.mark.manual("R172")
 def test_common_name_is_hidden_for_several_servers_and_for_one_with_satellites(client):
     assert "common_name" not in begin(client, "ps-01", "ps-02").context["form"].fields
     parent = Device.objects.get(name="ps-01")
@@ -134,6 +136,7 @@ def test_a_selected_satellite_is_not_offered_again(client, satellites):
     assert begin(client, "ps-01", "sat-1").context["form"]["satellites"].value() == satellites[1:]
 
 
+@pytest.mark.manual("R188")
 def test_under_an_external_ca_satellites_are_offered_on_the_first_page(client, satellites):
     external()
     assert "common_name" not in begin(client, "ps-01").context["form"].fields
@@ -150,6 +153,7 @@ def test_devices_that_belong_to_a_server_do_not_hide_its_common_name(client):
     assert "common_name" in begin(client, "ps-01").context["form"].fields
 
 
+@pytest.mark.manual("R174")
 def test_dns_names_cannot_be_chosen_where_there_are_none(client):
     form = begin(client, "ps-02").context["form"]
     assert form.fields["include_dns"].disabled
@@ -158,6 +162,7 @@ def test_dns_names_cannot_be_chosen_where_there_are_none(client):
     assert Operation.objects.get().parameters["include_dns"] is False
 
 
+@pytest.mark.manual("R170", "R176", "R177", "R178")
 def test_it_starts_the_operation_for_the_selected_servers(
     client, enqueued, django_capture_on_commit_callbacks
 ):
@@ -181,6 +186,7 @@ def test_a_second_click_does_not_start_a_second_operation(client):
     assert Operation.objects.count() == 1
 
 
+@pytest.mark.manual("R171", "R173", "R175", "R176")
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -227,6 +233,7 @@ def test_an_unknown_action_is_rejected(client):
     assert client.post(SELECTED, {"do": "explode", "ids": ids}).status_code == 422
 
 
+@pytest.mark.manual("R170")
 def test_it_is_unavailable_during_a_ca_operation(client, ca):
     factories.operation(ca)
     response = begin(client, "ps-01")
@@ -309,6 +316,7 @@ def test_a_server_that_has_left_the_zone_is_reported_and_removed(client):
     assert "zcc:fault" in events(response)
 
 
+@pytest.mark.manual("R187", "R188", "R189", "R190", "R192", "R193")
 def test_an_external_ca_has_a_csr_page_and_an_activation_page(client):
     external()
     page = begin(client, "ps-01").content.decode()
@@ -327,6 +335,7 @@ def test_an_external_ca_has_a_csr_page_and_an_activation_page(client):
     assert (parameters["organization"], parameters["country"]) == ("Acme", "DE")
 
 
+@pytest.mark.manual("R191")
 def test_the_earliest_certificate_sets_the_limit_under_an_external_ca(client):
     external()
     holder = Device.objects.get(name="ps-02")
@@ -362,6 +371,7 @@ def test_drafts_of_others_and_pages_of_the_other_kind_are_not_found(client):
     assert entered(factories.admin("other")).get(step()).status_code == 404
 
 
+@pytest.mark.manual("R180")
 def test_assign_now_lists_the_selected_servers(client, ca):
     operation = factories.operation(ca, kind=KINDS.REMINT_SERVER, state=OperationState.REPLICATING)
     factories.future(operation, Device.objects.get(name="ps-01"), FutureState.AWAITED)

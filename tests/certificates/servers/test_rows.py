@@ -9,6 +9,7 @@ from certificates.servers.rows import ServerRow
 from tests.support import factories
 
 
+@pytest.mark.manual("R159")
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("state", "status"),
@@ -24,3 +25,23 @@ def test_the_update_status_before_the_assignment_is_that_of_the_operation(state,
     future = FutureCertificate(device=server, operation=operation)
     row = ServerRow(server, timezone.now(), future=future)
     assert row.update_status == status
+
+
+@pytest.mark.manual("R162", "R163", "R164", "R165", "R166")
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        ("created", ("good", "New certificate created")),
+        ("create-failed", ("bad", "Creating certificate failed")),
+        ("csr-generated", ("wait", "CSR generated")),
+        ("csr-failed", ("bad", "CSR generation Failed")),
+        ("uploaded", ("good", "New certificate uploaded")),
+    ],
+)
+def test_each_status_of_the_manual_is_shown(state, status):
+    factories.zone()
+    server = factories.server("ps-01")
+    operation = factories.operation(factories.authority(server))
+    future = FutureCertificate(device=server, operation=operation, state=state)
+    assert ServerRow(server, timezone.now(), future=future).status == status

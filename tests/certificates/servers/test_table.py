@@ -61,6 +61,7 @@ def names(query=""):
     return [device.name for device in ordered]
 
 
+@pytest.mark.manual("R016")
 def test_servers_that_need_attention_are_first(servers):
     assert names() == [
         *("later", "broken", "expired", "soon", "bare", "csr", "ready", "good", "awaited"),
@@ -106,6 +107,7 @@ def test_servers_without_expiry_are_sorted_last(servers):
     assert names("sort=-expires")[-1] == "bare"
 
 
+@pytest.mark.manual("R155", "R156")
 def test_search_finds_name_subject_and_every_fingerprint(servers, ca):
     other = factories.server("other")
     certificate = factories.certificate(other, ca)
@@ -123,6 +125,7 @@ def test_a_completed_operation_has_no_update_status(servers):
     assert names("state=failed") == []
 
 
+@pytest.mark.manual("R056", "R159")
 def test_of_two_updates_the_newest_is_shown(servers, ca):
     old = table.list_running_operations()[0]
     type(old).objects.filter(pk=old.pk).update(state=OperationState.ACTIVATED)
@@ -135,6 +138,7 @@ def test_of_two_updates_the_newest_is_shown(servers, ca):
     assert names("state=failed") == ["broken"]
 
 
+@pytest.mark.manual("R057", "R078", "R157", "R158")
 def test_rows_contain_status_options_and_failure(servers):
     now = factories.now()
     updates = [operation.update_id for operation in table.list_running_operations()]

@@ -95,6 +95,7 @@ def test_roots_describe_when_they_are_retired(changed):
     assert "is being delivered" in stragglers.list_roots(past)[1].retires
 
 
+@pytest.mark.manual("R087", "R088", "R142", "R210")
 def test_the_operation_counts_devices_without_a_refresh_since_the_last_certificate(zone):
     """D-47."""
     device, _old, _new = activated(zone)
@@ -117,6 +118,7 @@ def advanced(operation, moment):
     return Assignment.objects.get(device__name="pc-01")
 
 
+@pytest.mark.manual("R043")
 @pytest.mark.parametrize("why", ["no cross-certificate", "expired root"])
 def test_a_device_that_cannot_reconnect_over_tls_needs_the_remint_tool(zone, why):
     device, old, _new = activated(zone)

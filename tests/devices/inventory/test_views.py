@@ -101,6 +101,7 @@ def save(client, server, text):
     return client.post(f"/devices/{server.pk}/settings/", {"dns_names": text, **confirmed})
 
 
+@pytest.mark.manual("R039")
 def test_additional_dns_names_are_saved_one_per_line(client):
     server = factories.server("ps-1")
     assert (

@@ -372,6 +372,7 @@ def test_a_weak_passphrase_is_refused(passphrase: str) -> None:
     assert not passphrase or passphrase not in str(caught.value)
 
 
+@pytest.mark.manual("R111")
 def test_ten_characters_are_enough_and_nothing_is_trimmed() -> None:
     check_passphrase("tr0ub4dor&")
     check_passphrase(" " * 3 + "x7 q9 z")

@@ -32,6 +32,7 @@ def fingerprint(folder: Path, pem: str, name: str) -> str:
     return done.stdout.strip().partition("=")[2]
 
 
+@pytest.mark.manual("R025", "R026")
 def test_the_fingerprints_are_those_of_openssl(tmp_path: Path) -> None:
     pem = factories.ca().pem
     details = get_details(pem)

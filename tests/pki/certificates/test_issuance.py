@@ -67,6 +67,7 @@ def test_a_root_can_start_on_the_29th_of_february() -> None:
     assert get_root_validity(leap, 4).not_after == datetime(2032, 2, 29, 11, 59, 59, tzinfo=UTC)
 
 
+@pytest.mark.manual("R037")
 @pytest.mark.parametrize("years", [-1, 0, 11])
 def test_a_root_is_valid_for_one_to_ten_years(years: int) -> None:
     with pytest.raises(NotIssued, match="1 to 10"):

@@ -53,6 +53,7 @@ def test_it_tells_roots_and_issuers() -> None:
     assert not chains_chain.is_root(self_signed_server)
 
 
+@pytest.mark.manual("R061")
 def test_an_uploaded_chain_is_split_whatever_its_order() -> None:
     lower_key = factories.private(factories.key(256, 60))
     lower = middle("Lower", "Ext Sub", own=lower_key, signer=FAMILY.middle_key)
@@ -295,6 +296,7 @@ def test_an_expired_intermediate_is_named() -> None:
         check(FAMILY.leaf, chain=[FAMILY.leaf, old])
 
 
+@pytest.mark.manual("R009")
 @pytest.mark.parametrize(
     ("server", "changes", "warning"),
     [

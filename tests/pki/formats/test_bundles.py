@@ -73,11 +73,13 @@ P7_FORMS = {
 }
 
 
+@pytest.mark.manual("R062")
 @pytest.mark.parametrize("form", FORMS)
 def test_it_reads_every_form_in_the_order_of_the_file(form: str) -> None:
     assert parse_certificates(FORMS[form]) == THREE
 
 
+@pytest.mark.manual("R062")
 @pytest.mark.parametrize("form", P7_FORMS)
 def test_it_reads_pkcs7_as_a_set(form: str) -> None:
     assert indefinite(P7_DER, 4) != P7_DER
@@ -94,6 +96,7 @@ def test_it_reads_what_openssl_makes(tmp_path: Path) -> None:
         assert sorted(parse_certificates(done.stdout)) == sorted(THREE)
 
 
+@pytest.mark.manual("R062")
 def test_it_reads_der_and_base64_of_it() -> None:
     der = to_der(ONE)
     assert parse_certificates(der) == parse_certificates(base64.encodebytes(der)) == [ONE]

@@ -89,6 +89,7 @@ def test_a_retired_device_does_not_delay_the_next_stage(client, devices):
     assert get_states(update)["pc-1"] == A.ASSIGNED
 
 
+@pytest.mark.manual("R077")
 def test_certificate_updates_ignore_the_stages(client, devices):
     """See: D-36."""
     create_stage("pilot", devices[0])

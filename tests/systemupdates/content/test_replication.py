@@ -58,6 +58,7 @@ def report(server, *, stored=(), copies=(), later=0):
     return replication.save_replication_report(server, list(stored), list(copies), now=now)
 
 
+@pytest.mark.manual("R047")
 def test_replicas_are_created_for_content_servers(update, servers):
     rows = {row.server.name: row.state for row in Replica.objects.select_related("server")}
     assert rows == {"ps-1": R.AVAILABLE, "ps-2": R.PENDING, "cs-1": R.PENDING}
@@ -71,6 +72,7 @@ def test_replicas_are_created_for_content_servers(update, servers):
     assert registration.take_refresh_requests() == [], "each request is returned once"
 
 
+@pytest.mark.manual("R047")
 def test_satellites_copy_from_their_parent(update, servers):
     requests = replication.get_replication_requests(servers["cs-1"])
     assert [request.sha256 for request in requests] == DIGESTS
@@ -142,6 +144,7 @@ def test_missing_content_is_replicated_again(update, servers):
     assert replication.get_replication_requests(server)
 
 
+@pytest.mark.manual("R053")
 def test_devices_retry_when_the_missing_content_is_available(update, servers):
     """D-38: no administrator is needed once the content is url."""
     failed = AssignmentState.FAILED

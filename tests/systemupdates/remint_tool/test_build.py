@@ -7,11 +7,14 @@ import pytest
 from django.utils import timezone
 
 from certificates.models import Operation
+from devices.models import Role
 from systemupdates.downloads import publication
 from systemupdates.downloads.archive import build_archive
-from systemupdates.models import SystemUpdate
+from systemupdates.models import Replica, SystemUpdate
 from systemupdates.remint_tool import build
+from systemupdates.updates.states import ReplicaState
 from tests.certificates.operations import test_remint_ca as remint
+from tests.support import factories
 from wire.metadata import sha256
 
 PYTHON = "/usr/bin/python3"
@@ -22,6 +25,7 @@ def test_the_build_is_reproducible(zone):
     assert build.build_tool(update) == build.build_tool(SystemUpdate.objects.get(pk=update.pk))
 
 
+@pytest.mark.manual("R048", "R076", "R194", "R218")
 def test_the_initiating_server_offers_the_tool_until_the_update_is_canceled(zone, client):
     operation = remint.prepared()
     server = UUID(zone.first.id)
@@ -93,6 +97,7 @@ def test_a_damaged_tool_says_so_and_runs_nothing(zone, tmp_path, damage):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.manual("R214")
 def test_the_checksum_file_names_the_downloaded_file(zone):
     update = remint.prepared().update
     build.publish_tools(UUID(zone.first.id))
@@ -126,6 +131,7 @@ def test_the_name_of_the_manual_is_not_given_to_an_older_ca(zone):
     ]
 
 
+@pytest.mark.manual("R211")
 def test_the_page_shows_what_to_type(zone, admin_client):
     update = remint.prepared().update
     build.publish_tools(UUID(zone.first.id))
@@ -172,3 +178,21 @@ def test_the_console_supports_range_requests_for_content(zone, client):
     assert part.headers["Content-Range"] == f"bytes 10-19/{file['size']}"
     beyond = client.get(url, secure=True, headers={"Range": f"bytes={file['size']}-"})
     assert beyond.status_code == 416
+
+
+@pytest.mark.manual("R048", "R076", "R140", "R194", "R212")
+def test_other_servers_offer_the_tool_after_the_assignment(zone):
+    other = factories.server("ps-09", Role.PRIMARY)
+    update = remint.prepared().update
+    Replica.objects.filter(update=update, server=other).delete()
+    factories.replica(update, other, ReplicaState.AVAILABLE)
+    assert other.pk not in build.get_servers_to_publish(), "the update is not assigned yet"
+    SystemUpdate.objects.filter(pk=update.pk).update(state="assigned")
+    assert other.pk in build.get_servers_to_publish()
+    build.publish_tools(other.pk)
+    assert build.NAME in build.list_file_names()
+    assert other.pk not in build.get_servers_to_publish()
+    SystemUpdate.objects.filter(pk=update.pk).update(deleted_at=timezone.now(), state="baselined")
+    assert other.pk in build.get_servers_to_publish()
+    build.publish_tools(other.pk)
+    assert build.list_file_names() == []

@@ -91,6 +91,7 @@ def test_the_content_of_the_last_activations_is_kept_for_recovery(client, update
     assert not lifecycle.is_needed_for_recovery(update)
 
 
+@pytest.mark.manual("R212")
 def test_the_tool_of_a_deleted_update_is_removed(update, settings, tmp_path):
     settings.SERVER_HOME = tmp_path
     factories.zone()
@@ -161,6 +162,7 @@ def test_a_primary_server_refreshes_immediately_and_overdue_contacts_are_shown(c
     assert "overdue" in client.post(url, headers={"HX-Request": "true"}).headers["HX-Trigger"]
 
 
+@pytest.mark.manual("R053", "R181")
 def test_redeploy_names_the_failed_devices_and_retries_each_once(client, update):
     for n in range(3):
         factories.assignment(update, factories.device(f"pc-{n}"), A.FAILED, reason="No content.")
@@ -207,6 +209,7 @@ def test_ignore_device_shows_how_long_the_cross_certificate_helps(client):
     assert "There is no cross-certificate" not in page
 
 
+@pytest.mark.manual("R097")
 def test_ignore_device_shows_that_the_freeze_period_has_begun(client):
     page = ignore_page(
         client, operation(activates_in=factories.YEAR / 365 / 24 / 12), factories.device()
@@ -214,6 +217,7 @@ def test_ignore_device_shows_that_the_freeze_period_has_begun(client):
     assert "The freeze period has begun" in page
 
 
+@pytest.mark.manual("R099")
 def test_an_ignored_server_keeps_its_certificate(client):
     page = ignore_page(client, operation(), factories.server("ps-2"))
     assert "keeps its current certificate" in page

@@ -44,6 +44,7 @@ def list_names(client, update, query=""):
     return [row["assignment"].device.name for row in rows]
 
 
+@pytest.mark.manual("R056")
 def test_the_list_counts_devices_by_state_and_links_to_them(client, update):
     page = client.get(LIST).content.decode()
     for state in (A.FAILED, A.PENDING, A.ACTIVATED, A.IGNORED):
@@ -102,6 +103,7 @@ def test_only_reasons_of_failures_are_highlighted(client, update):
     assert '<span class="sub ">Verified by the root ab12.' in device
 
 
+@pytest.mark.manual("R097")
 def test_ignore_device_is_recorded_in_the_audit_log(client, update):
     waiting = Assignment.objects.get(device__name="d-waits")
     url = f"{LIST}assignments/{waiting.pk}/ignore/"

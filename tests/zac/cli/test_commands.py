@@ -58,6 +58,7 @@ def test_a_device_registers_and_unregisters(
     assert zac("ref") == 3
 
 
+@pytest.mark.manual("R220", "R221")
 def test_the_commands_of_the_manual_work_without_a_key(
     zone: Zone, zac: Zac, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,6 +107,7 @@ def test_nothing_else_can_be_reached(depot: Listener, path: str) -> None:
     assert b"secret" not in data
 
 
+@pytest.mark.manual("R211")
 def test_the_remint_tool_is_listed_and_downloaded(depot: Listener) -> None:
     """R211."""
     status, data, _ = get(depot, "/zenworks-setup")

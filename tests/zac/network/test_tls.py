@@ -136,6 +136,7 @@ def test_a_clock_that_goes_wrong_later_costs_no_contact(zone: Zone, device: Host
     assert not any(one["refused"] for one in read_lines(Path(device.home.path_to("contact.jsonl"))))
 
 
+@pytest.mark.manual("R015")
 def test_an_expired_certificate_stays_refused(zone: Zone, device: Host) -> None:
     zone.servers[0].show(zone.root.server(ADDRESS, days=(-10.0, -1.0)))
     with pytest.raises(CertificateRejected):

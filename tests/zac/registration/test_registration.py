@@ -175,6 +175,7 @@ def test_a_stranger_cannot_return(zone: Zone, device: Host) -> None:
         registered(zone, device, key="")
 
 
+@pytest.mark.manual("R215")
 def test_a_reimaged_device_gets_the_current_trust_at_once(zone: Zone, new_host: NewHost) -> None:
     """The manual's A.3."""
     future = Root("Zone CA 2")

@@ -30,6 +30,7 @@ def get_reasons(host: Host) -> list[str]:
     return host.state.load().rejected_documents
 
 
+@pytest.mark.manual("R088")
 def test_a_refresh_stores_the_servers_and_the_version_of_the_list(zone: Zone, device: Host) -> None:
     refresh.refresh(device)
     cache = device.home.zone_cache()

@@ -56,6 +56,7 @@ def test_a_go_that_is_not_for_it_moves_nothing(zone: Zone, satellite: Host, stra
     assert satellite.state.load().updates["update-1"].step == "armed"
 
 
+@pytest.mark.manual("R213")
 def test_with_the_go_it_swaps_and_proves_what_it_serves(zone: Zone, satellite: Host) -> None:
     future = Root("Zone CA 2")
     update = zone.update(future, activate_at=int(zone.now()) - 5)
@@ -101,6 +102,7 @@ def test_a_swap_that_is_not_served_is_undone(
     assert satellite.state.load().updates["update-1"].step == "armed"
 
 
+@pytest.mark.manual("R213")
 def test_it_tries_again_after_a_failed_swap(
     zone: Zone, satellite: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

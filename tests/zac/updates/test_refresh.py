@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.zac.support.certificates import Root
 from tests.zac.support.zone import Zone, read_lines
 from wire.messages import AuditCheckpoint, Trust
@@ -46,6 +48,7 @@ def test_the_newest_audit_checkpoint_is_kept_and_returned(zone: Zone, device: Ho
         assert kept == expected
 
 
+@pytest.mark.manual("R143")
 def test_an_update_is_applied_and_waits_for_its_time(zone: Zone, device: Host) -> None:
     future = Root("Zone CA 2")
     zone.update(future)

@@ -48,6 +48,7 @@ def own(host: Host) -> Path:
     return Path(host.home.path_to("remint-repo"))
 
 
+@pytest.mark.manual("R082")
 def test_what_is_wrong_with_the_files_reaches_the_console_once(
     zone: Zone, satellite: Host, future: Root
 ) -> None:
@@ -98,6 +99,7 @@ def test_it_is_submitted_again_if_the_console_has_lost_it(
     assert len(zone.requests) == 2
 
 
+@pytest.mark.manual("R080")
 def test_the_folder_of_the_manual_is_used_where_it_exists(
     zone: Zone, satellite: Host, future: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,3 +131,16 @@ def test_files_that_others_can_change_are_not_used(
 def test_a_device_without_certificate_reports_no_folder(zone: Zone, device: Host) -> None:
     refresh.refresh(device)
     assert zone.refreshes[-1].remint_repository == ""
+
+
+@pytest.mark.manual("R081")
+@pytest.mark.parametrize("suffix", ["der", "cer", "crt", "p7b", "pem", "cert"])
+def test_every_file_name_of_the_manual_is_used(
+    zone: Zone, satellite: Host, future: Root, suffix: str
+) -> None:
+    made = place(own(satellite), future)
+    (own(satellite) / "server.pem").rename(own(satellite) / f"server.{suffix}")
+    refresh.refresh(satellite)
+    assert pem.split(zone.requests[-1][1].chain)[0] == made
+    repository.delete_files(satellite)
+    assert list(own(satellite).glob("server.*")) == []

@@ -126,6 +126,7 @@ def test_a_cancel_removes_future_key_and_bridge(zone: Zone, satellite: Host) -> 
     assert zone.words()[-1] == "canceled"
 
 
+@pytest.mark.manual("R082", "R195")
 def test_a_certificate_in_the_remint_repository_is_handed_in(zone: Zone, satellite: Host) -> None:
     future = Root("Zone CA 2")
     update = zone.update(future, manual_csr=True, activate_at=int(zone.now()) - 5)
@@ -256,3 +257,16 @@ def test_a_verified_request_is_answered_whatever_a_forged_one_left_behind(
     answer(zone, satellite, CertificateResponse("awaited", "", CSR_PARAMETERS, generation=2))
     assert [request.generation for _, request in zone.requests] == [2]
     assert satellite.state.load().updates["update-1"].csr_generation == 2
+
+
+@pytest.mark.manual("R084", "R085")
+def test_the_new_certificate_is_staged_under_the_names_of_the_manual(
+    zone: Zone, satellite: Host
+) -> None:
+    future = Root("Zone CA 2")
+    zone.update(future)
+    certify(zone, future, satellite)
+    folder = Path(satellite.home.path_to("remint-repo", "update-1"))
+    assert (folder / "ca.cert").read_text() == future.pem
+    chain = zone.answers["update-1"].chain
+    assert pem.fingerprint((folder / "server.cer").read_text()) == pem.fingerprint(chain)

@@ -91,6 +91,7 @@ def test_a_file_with_another_digest_is_not_used(zone: Zone, device: Host) -> Non
     assert "redeploy" in zone.reports[-1][1].action
 
 
+@pytest.mark.manual("R053", "R181")
 def test_missing_content_is_tried_again_after_a_redeployment(zone: Zone, device: Host) -> None:
     """R053: redeploy the update on the failed devices."""
     made = late(zone, Root("Zone CA 2"))
@@ -118,6 +119,7 @@ def test_a_failure_is_tried_again_ever_less_often(zone: Zone, device: Host) -> N
     assert zone.words().count("failed") == 2
 
 
+@pytest.mark.manual("R216")
 def test_zac_refresh_tries_a_failed_update_again_at_once(zone: Zone, device: Host) -> None:
     """R216: `zac refresh` triggers the activator again."""
     made = late(zone, Root("Zone CA 2"))

@@ -55,6 +55,7 @@ def served(tmp_path):
     return (tmp_path / "ps-01" / "security" / "current" / "server.pem").read_text()
 
 
+@pytest.mark.manual("R006", "R007", "R010")
 def test_an_internal_ca_is_on_the_first_server_and_issues_its_certificate(create, tmp_path):
     output = create("--subject", "ACME Root", "--key-length", "384", "--years", "3")
     ca = Authority.objects.current()
@@ -124,6 +125,7 @@ def test_a_second_zone_is_rejected(create, tmp_path):
     assert (Zone.objects.get().guid, served(tmp_path)) == before
 
 
+@pytest.mark.manual("R006")
 def test_an_external_ca_gets_a_csr_and_then_the_zone_is_created(create, tmp_path):
     ca = PublicCA("Acme")
     output = create(*files(tmp_path, ca))

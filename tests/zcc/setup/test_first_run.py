@@ -80,6 +80,7 @@ def test_the_token_is_not_stored_as_plain_text(token, visitor, tmp_path):
     assert token not in str(dict(visitor.session))
 
 
+@pytest.mark.manual("R006")
 def test_an_internal_ca_and_the_first_administrator_are_created_and_the_setup_is_closed(visitor):
     response = visitor.post("/setup/", ZONE, secure=True)
     assert "The zone ACME has been created" in response.content.decode()
@@ -94,6 +95,7 @@ def test_an_internal_ca_and_the_first_administrator_are_created_and_the_setup_is
     assert response.status_code == 302
 
 
+@pytest.mark.manual("R006")
 def test_an_external_ca_gets_a_csr_and_then_the_zone_is_created(visitor):
     ca = PublicCA("Acme")
     chain = public_ca.written([*ca.chain, ca.root.pem], "p7b")

@@ -53,6 +53,7 @@ def fields(response):
     return set(response.context["form"].errors)
 
 
+@pytest.mark.manual("R030", "R031", "R033", "R035")
 def test_change_ca_shows_the_labels_and_defaults_of_the_manual(client):
     response = client.get(CHANGE)
     page = response.content.decode()
@@ -69,6 +70,7 @@ def test_change_ca_shows_the_labels_and_defaults_of_the_manual(client):
     assert not Draft.objects.exists(), "a GET makes nothing"
 
 
+@pytest.mark.manual("R034")
 def test_only_online_primary_servers_are_offered(client):
     factories.server("quiet", last_contact=timezone.now() - timedelta(days=1))
     factories.server("satellite", Role.AUTHENTICATION_SATELLITE)
@@ -77,6 +79,7 @@ def test_only_online_primary_servers_are_offered(client):
     assert [label.split()[0] for _value, label in choices] == ["ps-01", "ps-02"]
 
 
+@pytest.mark.manual("R031", "R036", "R037", "R038", "R040", "R041", "R045", "R046")
 def test_change_to_internal_through_all_pages(client, enqueued, django_capture_on_commit_callbacks):
     page = client.post(CHANGE, internal()).content.decode()
     assert "Certificate activation date and time" in page
@@ -122,6 +125,7 @@ def test_a_draft_expires_after_a_day_and_belongs_to_its_user(client):
     assert Draft.objects.count() == 1, "the old draft is dropped"
 
 
+@pytest.mark.manual("R060", "R064", "R065", "R066")
 def test_the_uploaded_root_is_shown(client):
     root = external_root()
     page = client.post(CHANGE, external(root)).content.decode()
@@ -134,6 +138,7 @@ def test_the_uploaded_root_is_shown(client):
     assert Draft.objects.get().data["root_pem"] == root
 
 
+@pytest.mark.manual("R061", "R063")
 def test_an_uploaded_chain_shows_root_intermediates_and_a_warning(client):
     family = pki_make.family()
     data = chains.join(family.middle, family.root)
@@ -145,6 +150,7 @@ def test_an_uploaded_chain_shows_root_intermediates_and_a_warning(client):
     assert draft.data["intermediates_pem"] == family.middle
 
 
+@pytest.mark.manual("R066")
 def test_change_to_external_with_automatic_csrs(client):
     client.post(CHANGE, external(external_root()))
     given = {
@@ -163,6 +169,7 @@ def test_change_to_external_with_automatic_csrs(client):
     assert (order["organization"], order["country"], order["key_length"]) == ("Acme", "US", 3072)
 
 
+@pytest.mark.manual("R080")
 def test_the_page_shows_which_folders_the_agents_read(client):
     page = client.post(CHANGE, external(external_root())).content.decode()
     assert "/opt/novell/zenworks/remint-repo on Linux" in page
@@ -173,6 +180,7 @@ def test_the_page_shows_which_folders_the_agents_read(client):
     assert f'<span class="mono">/etc/zac/remint-repo</span> ({names}).' in page
 
 
+@pytest.mark.manual("R065")
 def test_change_to_external_with_manual_csrs_needs_no_subject(client):
     client.post(CHANGE, external(external_root()))
     client.post(step("csr"), {"manual_csr": "manual", "country": "nonsense"})
@@ -180,6 +188,7 @@ def test_change_to_external_with_manual_csrs_needs_no_subject(client):
     assert Operation.objects.get().futures.get().manual_csr
 
 
+@pytest.mark.manual("R032", "R036", "R037")
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -225,6 +234,7 @@ def test_an_unusable_file_is_rejected_with_a_reason(client, data, message):
     assert b"PRIVATE KEY" not in response.content
 
 
+@pytest.mark.manual("R060")
 def test_a_missing_file_is_an_error(client):
     response = client.post(CHANGE, {"confirm": "on", "change_to": "external"})
     assert fields(response) == {"file"}
@@ -240,6 +250,7 @@ def test_the_current_root_and_an_expired_root_are_rejected(client, ca):
     assert "only" in str(response.context["form"].errors["file"])
 
 
+@pytest.mark.manual("R074")
 def test_a_root_that_expires_before_activation_is_an_error_on_the_first_page(client):
     client.post(CHANGE, external(external_root("CN=Short", days=2)))
     client.post(step("csr"), {"manual_csr": "manual"})
@@ -249,6 +260,7 @@ def test_a_root_that_expires_before_activation_is_an_error_on_the_first_page(cli
     assert not Operation.objects.exists()
 
 
+@pytest.mark.manual("R064")
 def test_the_uploaded_file_is_kept_if_another_field_is_invalid(client):
     client.post(CHANGE, external(external_root(), confirm=""))
     page = client.get(step("authority")).content.decode()
@@ -306,6 +318,7 @@ def test_an_activation_time_outside_the_limits_is_rejected(client, moment):
     assert not Operation.objects.exists()
 
 
+@pytest.mark.manual("R044")
 def test_an_expired_ca_is_activated_immediately(client):
     Authority.objects.update(not_after=factories.now() - timedelta(days=1))
     page = client.post(CHANGE, internal()).content.decode()
@@ -345,6 +358,7 @@ def test_another_operation_is_a_conflict(client, ca):
     assert client.post(CHANGE, internal()).status_code == 409
 
 
+@pytest.mark.manual("R013")
 def test_an_external_ca_can_be_changed(client, ca):
     Authority.objects.update(kind=Authority.Kind.EXTERNAL, certificate_server=None)
     assert client.get(CHANGE).status_code == 200
@@ -410,3 +424,29 @@ def test_a_root_that_expires_soon_is_marked(client):
     root = root_with([], ends=timezone.now() + timedelta(days=4, hours=1))
     page = client.post(CHANGE, external(root)).content.decode()
     assert '<span class="sub soon">in 4 days' in page
+
+
+@pytest.mark.manual("R067", "R068", "R069", "R070", "R071", "R072", "R073", "R074")
+def test_the_pages_for_an_external_ca_have_the_labels_of_the_manual(client):
+    page = client.post(CHANGE, external(external_root())).content.decode()
+    for label in (
+        *("Generate CSR", "Organization", "Organization Unit", "City/Locality", "State/Province"),
+        *("Country/region", "Key Length"),
+    ):
+        assert f">{label}" in page, label
+    assert "Include any additional DNS names for each server" in page
+    page = client.post(step("csr"), {"manual_csr": "manual"}).content.decode()
+    assert "Certificate activation date and time" in page
+    assert "Finish" in page
+
+
+@pytest.mark.manual("R075")
+def test_an_expired_ca_is_changed_to_an_external_ca_immediately(client):
+    Authority.objects.update(not_after=factories.now() - timedelta(days=1))
+    client.post(CHANGE, external(external_root()))
+    page = client.post(step("csr"), {"manual_csr": "manual"}).content.decode()
+    assert "Immediate" in page
+    assert client.post(step("activation")).status_code == 204
+    operation = Operation.objects.get()
+    assert operation.immediate
+    assert operation.parameters["external"] is True

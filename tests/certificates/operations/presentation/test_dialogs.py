@@ -49,6 +49,7 @@ def test_the_time_of_a_ca_operation_is_changed_without_a_warning_about_selected_
     assert "All selected servers" not in page
 
 
+@pytest.mark.manual("R020", "R021", "R022", "R023", "R024", "R025", "R026", "R027")
 def test_view_certificate_shows_what_the_manual_lists(client, ca):
     page = client.get(f"{PAGE}view-certificate/").content.decode()
     for label in (
@@ -75,6 +76,7 @@ def test_the_pem_download_contains_the_certificate(client, ca):
     assert response.content.decode() == ca.root_pem
 
 
+@pytest.mark.manual("R131", "R132", "R133")
 def test_remint_ca_shows_the_defaults_of_the_manual(client):
     response = client.get(REMINT)
     page = response.content.decode()
@@ -88,6 +90,7 @@ def test_remint_ca_shows_the_defaults_of_the_manual(client):
     assert not form.asks_password
 
 
+@pytest.mark.manual("R134", "R135", "R138", "R139")
 def test_remint_ca_starts_the_operation(client, enqueued, django_capture_on_commit_callbacks):
     with django_capture_on_commit_callbacks(execute=True):
         response = client.post(REMINT, form_data(years="3", include_dns="on"))
@@ -127,6 +130,7 @@ def test_another_operation_is_a_conflict(client):
     assert Operation.objects.count() == 1
 
 
+@pytest.mark.manual("R131", "R133", "R134")
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -155,6 +159,7 @@ def test_an_error_is_shown_at_its_field_and_values_are_kept(client, changes, fie
     assert not Operation.objects.exists()
 
 
+@pytest.mark.manual("R136")
 def test_the_limit_is_shown_with_its_reason(client, ca):
     page = client.post(REMINT, form_data(activates_at="2199-01-01T10:00")).content.decode()
     assert "expires" in page
@@ -175,6 +180,7 @@ def test_the_time_is_parsed_in_the_time_zone_of_the_user(client):
     assert Operation.objects.get().activates_at.isoformat() == "2028-06-01T00:00:00+00:00"
 
 
+@pytest.mark.manual("R137")
 def test_an_expired_ca_is_activated_immediately(client):
     Authority.objects.update(not_after=factories.now() - timedelta(days=1))
     page = client.get(REMINT)
@@ -210,6 +216,7 @@ def test_a_disabled_action_is_rejected_by_the_server(client, ca):
     assert "in progress" in events(response)["zcc:fault"]["explanation"]
 
 
+@pytest.mark.manual("R091", "R096")
 def test_cancel_requires_confirmation(client, ca, enqueued, django_capture_on_commit_callbacks):
     operation = factories.operation(ca)
     url = f"{PAGE}operations/{operation.pk}/cancel/"
@@ -233,6 +240,7 @@ def test_cancel_in_the_freeze_period_is_rejected_with_the_time(client, ca):
     assert Operation.objects.get().state == S.ASSIGNED
 
 
+@pytest.mark.manual("R094", "R096")
 def test_a_failed_cancellation_can_be_cleared_and_retried(client, ca):
     operation = factories.operation(ca, state=S.CANCEL_FAILED, reason="The CA key cannot be read.")
     page = client.get(PAGE, headers={"HX-Request": ""}).content.decode()
@@ -244,6 +252,7 @@ def test_a_failed_cancellation_can_be_cleared_and_retried(client, ca):
     assert "Cancel Again" in page
 
 
+@pytest.mark.manual("R051", "R052", "R140")
 def test_assign_now_lists_servers_without_content(client, ca):
     operation = factories.operation(ca)
     factories.replica(operation.update, factories.server("slow-1"), ReplicaState.PENDING)
@@ -256,6 +265,7 @@ def test_assign_now_lists_servers_without_content(client, ca):
     assert client.post(url).status_code == 409
 
 
+@pytest.mark.manual("R180")
 def test_assign_now_of_a_server_remint_lists_the_selected_servers(client, ca):
     operation = factories.operation(ca, kind=Operation.Kind.REMINT_SERVER)
     factories.future(operation, factories.server("chosen-1"), FutureState.AWAITED)
@@ -264,6 +274,7 @@ def test_assign_now_of_a_server_remint_lists_the_selected_servers(client, ca):
     assert "chosen-1" in page
 
 
+@pytest.mark.manual("R049")
 def test_replication_status_lists_servers_and_excludes_offline_ones(client, ca):
     operation = factories.operation(ca)
     dead = factories.server("dead", last_contact=factories.now() - timedelta(days=3))
@@ -285,6 +296,7 @@ def test_replication_status_lists_servers_and_excludes_offline_ones(client, ca):
     assert client.post(f"{url}{stranger.pk}/exclude/").status_code == 404
 
 
+@pytest.mark.manual("R163", "R165")
 def test_failure_details_show_reason_action_and_redeploy(client, ca):
     operation = factories.operation(ca, state=S.ASSIGNED)
     server = factories.server("sad")
@@ -302,6 +314,7 @@ def test_failure_details_show_reason_action_and_redeploy(client, ca):
     assert client.get(f"{PAGE}servers/{well.pk}/failure-details/").status_code == 404
 
 
+@pytest.mark.manual("R165")
 @pytest.mark.parametrize("state", [FutureState.CREATE_FAILED, FutureState.CSR_FAILED])
 def test_retrying_a_csr_uses_the_current_names(
     client, ca, monkeypatch, state, django_capture_on_commit_callbacks
@@ -343,6 +356,7 @@ def test_retrying_an_initial_certificate_uses_the_existing_csr(client, ca):
     assert (future.state, future.generation, future.csr_pem) == (FutureState.AWAITED, 1, "csr")
 
 
+@pytest.mark.manual("R057")
 def test_the_new_certificate_is_shown_beside_the_current_one(client, ca):
     server = factories.server("srv")
     shown = factories.certificate(server, ca)
@@ -403,6 +417,7 @@ def test_a_certificate_can_be_downloaded_with_or_without_its_chain(client, ca):
     assert client.get(f"{PAGE}servers/{stranger}/certificates/{now.pk}.pem").status_code == 404
 
 
+@pytest.mark.manual("R078")
 def test_the_new_certificate_can_be_shown_and_downloaded(client, ca):
     operation = factories.operation(ca)
     server = factories.server("srv")
