@@ -24,6 +24,7 @@ from administrators.accounts.roles import ADMINISTER, RIGHTS, ROLES
 from administrators.approvals import role_requests
 from administrators.login import lockout, second_factor, sessions
 from administrators.models import Administrator, Policies, roles_of
+from console.pages import paging
 from console.pages import tables as pages_tables
 from console.pages.responses import (
     Request,
@@ -44,8 +45,8 @@ def list_administrators(request: Request) -> HttpResponse:
     query = pages_tables.TableQuery.parse(request.GET)
     columns, field, descending = pages_tables.sort_columns(accounts_tables.COLUMNS, query.sort)
     found = accounts_tables.list_administrators(query.q, query.state)
-    order = [f"-{field}" if descending else field] if field else []
-    page = pages_tables.get_page(found.order_by(*order, "username"), query)
+    order = pages_tables.build_order(field, ["username"], descending=descending)
+    page = paging.get_page(found, query, order)
     context = {
         "nav": "administrators",
         "query": query,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-from django.db.models import F
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +15,8 @@ from audit.entries.subjects import build_rows
 from audit.entries.tables import Filter
 from audit.models import Entry
 from console.pages import tables
+from console.pages.listing import Table
+from console.pages.paging import get_page
 from console.pages.responses import Request, require_right
 
 RIGHT = "ledger.view_entry"
@@ -27,6 +28,7 @@ COLUMNS = (
     tables.Column("changes", _("Changes")),
     tables.Column("note", _("Note")),
 )
+AUDIT_LOG = Table("audit-log", COLUMNS, (), fixed="time")
 can_view = require_right(RIGHT, str(RIGHT_LABEL))
 
 
@@ -35,21 +37,19 @@ can_view = require_right(RIGHT, str(RIGHT_LABEL))
 def list_entries(request: Request) -> HttpResponseBase:
     """List the entries, newest first, or return them as a CSV or JSON file."""
     query = tables.TableQuery.parse(request.GET)
-    columns, field, descending = tables.sort_columns(COLUMNS, query.sort)
+    table = AUDIT_LOG.get_view(request, query)
     actions = Entry.objects.order_by("action").values_list("action", flat=True).distinct()
     form = AuditFilter(list(actions), data=request.GET)
     conditions = form.to_filter() if form.is_valid() else Filter()
     found = conditions.entries()
     if request.GET.get("export") in EXPORTS and form.is_valid():
         return EXPORTS[request.GET["export"]](found)
-    if field:
-        by = F(field).desc() if descending else F(field).asc()
-        found = found.order_by(by, "-seq")
-    page = tables.get_page(found, query)
+    page = get_page(found, query, table.get_order("-seq"))
     context = {
         "nav": "audit",
         "query": query,
-        "columns": columns,
+        "table": table,
+        "columns": table.columns,
         "form": form,
         "is_filtered": conditions.is_active,
         "page": page,

@@ -25,8 +25,11 @@ from certificates.servers import gates as servers_gates
 from certificates.servers import rows, table
 from certificates.servers.gates import ZoneFacts
 from console.pages import formatting, tables
+from console.pages.listing import get_own_url, keep_rows
+from console.pages.paging import get_page, sort_rows
 from console.pages.responses import trigger
 from devices.middleware import ZoneRequest
+from devices.models import Device
 from pki.certificates.details import get_details
 
 PAGE = "certificates/page.html"
@@ -127,16 +130,14 @@ def build_servers_context(request: ZoneRequest, stand: PageStatus, now: datetime
     known = [update for update in updates if update is not None]
     servers = table.SERVERS.get_view(request, query)
     every = table.get_servers(now, known)
-    found = table.sort_servers(
-        table.filter_servers(every, query, now),
-        servers.order_field,
-        now,
-        descending=servers.is_descending,
-    ).values_list("pk", flat=True)
+    found = table.filter_servers(every, query, now)
+    order = table.get_order(servers.order_field, now, descending=servers.is_descending)
     numbers = table.count_servers(every, query, now)
     chips = table.build_chips(numbers, query)
     matches = next((chip["n"] for chip in chips if chip["on"]), chips[0]["n"])
-    page = tables.get_page(found, query, count=matches)
+    page = get_page(found, query, order, count=matches)
+    devices = keep_rows(request, Device.objects.certified()) or page.rows
+    shown = rows.get_rows([device.pk for device in devices], known, now)
     # If the CA has expired, its pane says what to do: certificates of servers cannot be replaced.
     has_expired = stand.authority is not None and stand.authority.has_expired(now)
     warnings = [] if has_expired else expiry.build_server_warnings(numbers, now)
@@ -147,11 +148,13 @@ def build_servers_context(request: ZoneRequest, stand: PageStatus, now: datetime
         "servers": servers,
         "columns": servers.columns,
         "page": page,
-        "rows": rows.get_rows(list(page.object_list), known, now),
+        "matching": sort_rows(found, order).values_list("pk", flat=True),
+        "rows": shown,
+        "kept": ",".join(str(row.device.pk) for row in shown),
         "sizes": tables.PAGE_SIZES,
         "server_operations": stand.of_servers,
         "servers_mark": stand.servers_mark,
-        "here": request.get_full_path(),
+        "here": get_own_url(request),
         "server_warnings": warnings,
         "renewal": renewal.get_next_renewal(now, now + formatting.SOON) if warnings else None,
         **build_server_actions(request, stand, now),
@@ -234,7 +237,7 @@ def export_csv(request: ZoneRequest, stand: PageStatus, now: datetime) -> HttpRe
     context = build_servers_context(request, stand, now)
     updates = [p.operation.update_id for p in (*stand.of_ca, *stand.of_servers)]
     known = [update for update in updates if update is not None]
-    keys = list(context["page"].paginator.object_list)
+    keys = list(context["matching"])
     shown = [column for column in context["columns"] if column.key != "options"]
     found = (
         row

@@ -123,7 +123,7 @@ def _list_update_ids() -> list[UUID]:
 def list_servers(request: HttpRequest, paging: Query[Paging], wanted: Query[ServerFilter]) -> Any:
     """List servers and their certificates. Servers that need attention are listed first."""
     now, updates = timezone.now(), _list_update_ids()
-    query = TableQuery(wanted.q.strip(), wanted.state, wanted.sort, "1", DEFAULT_SIZE)
+    query = TableQuery(wanted.q.strip(), wanted.state, wanted.sort, DEFAULT_SIZE)
     _columns, field, descending = sort_columns(table.COLUMNS, query.sort)
     found = table.filter_servers(table.get_servers(now, updates), query, now)
     total = found.count()

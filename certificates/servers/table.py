@@ -34,7 +34,8 @@ from certificates.operations.states import READY, FutureState, OperationState
 from certificates.servers.rows import FAILED_STATES
 from console.pages.formatting import SOON
 from console.pages.listing import Table
-from console.pages.tables import Column, TableQuery
+from console.pages.paging import SortKey, sort_rows
+from console.pages.tables import Column, TableQuery, build_order
 from devices.models import Device
 from systemupdates.models import Assignment
 from systemupdates.updates.states import ERRORS, AssignmentState
@@ -165,9 +166,13 @@ def sort_servers(
     found: QuerySet[Device], field: str, now: datetime, *, descending: bool
 ) -> QuerySet[Device]:
     """Return the servers sorted by a field, or by how much they need attention."""
+    return sort_rows(found, get_order(field, now, descending=descending))
+
+
+def get_order(field: str, now: datetime, *, descending: bool) -> list[SortKey]:
+    """Return the sort keys for a field, or for how much servers need attention."""
     if field:
-        by = F(field).desc(nulls_last=True) if descending else F(field).asc(nulls_last=True)
-        return found.order_by(by, "name", "pk")
+        return [*build_order(field, ["name"], descending=descending)]
     states = _get_filters(now)
     rank = Case(
         When(states["failed"], then=0),
@@ -179,4 +184,4 @@ def sort_servers(
         default=6,
         output_field=IntegerField(),
     )
-    return found.order_by(rank, F("cert__not_after").asc(nulls_last=True), "name", "pk")
+    return [rank, "cert__not_after", "name"]

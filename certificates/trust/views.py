@@ -21,6 +21,7 @@ from certificates.operations.presentation.actions import get_operation
 from certificates.trust import stragglers
 from console.pages import tables
 from console.pages.listing import CHUNK_SIZE, Table
+from console.pages.paging import get_page, sort_rows
 from devices.middleware import ZoneRequest
 
 COLUMNS = (
@@ -31,7 +32,14 @@ COLUMNS = (
 )
 ROOTS = Table(
     "roots",
-    (),
+    (
+        tables.Column("root", gettext_lazy("Root")),
+        tables.Column("state", gettext_lazy("Status")),
+        tables.Column("until", gettext_lazy("Expires On")),
+        tables.Column("holders", gettext_lazy("Devices using it")),
+        tables.Column("cross", gettext_lazy("Cross-certificate to current root")),
+        tables.Column("retired", gettext_lazy("Retired")),
+    ),
     (
         (gettext_lazy("Root"), lambda root: root.authority.subject),
         (gettext_lazy("SHA256 Fingerprint"), lambda root: root.authority.sha256),
@@ -44,6 +52,7 @@ ROOTS = Table(
         ),
         (gettext_lazy("Retired"), lambda root: root.retires),
     ),
+    fixed="root",
 )
 STRAGGLERS = Table(
     "devices-without-current-root",
@@ -54,6 +63,7 @@ STRAGGLERS = Table(
         (gettext_lazy("Last contact"), lambda row: row["device"].last_contact),
         (gettext_lazy("Recommended action"), lambda row: row["todo"]),
     ),
+    fixed="device",
 )
 NOT_REFRESHED_COLUMNS = (COLUMNS[0], COLUMNS[2])
 
@@ -74,9 +84,7 @@ def show_trust(request: ZoneRequest) -> HttpResponseBase:
     found = every.filter(status=query.state) if query.state in numbers else every
     if query.q:
         found = found.filter(name__icontains=query.q)
-    sign = "-" if table.is_descending else ""
-    order = (f"{sign}{table.order_field}",) if table.order_field else ("-status", "name")
-    found = found.order_by(*order, "pk")
+    order = table.get_order("-status", "name")
     has_cross_certificate = stragglers.has_cross_certificate(now)
 
     def build(devices: Iterable[Any]) -> Iterator[dict[str, Any]]:
@@ -84,8 +92,9 @@ def show_trust(request: ZoneRequest) -> HttpResponseBase:
             yield _build_row(device, request, now, has_cross_certificate=has_cross_certificate)
 
     if STRAGGLERS.is_exported(request):
-        return STRAGGLERS.export(build(found.iterator(chunk_size=CHUNK_SIZE)))
-    page = tables.get_page(found, query)
+        devices = sort_rows(found, order).iterator(chunk_size=CHUNK_SIZE)
+        return STRAGGLERS.export(build(devices))
+    page = get_page(found, query, order)
     context = {
         "nav": "trust",
         "now": now,
@@ -97,7 +106,7 @@ def show_trust(request: ZoneRequest) -> HttpResponseBase:
         "roots_table": ROOTS.get_view(request, query),
         "columns": table.columns,
         "page": page,
-        "rows": list(build(page.object_list)),
+        "rows": list(build(page)),
         "chips": _build_chips(numbers, query, has_cross_certificate=has_cross_certificate),
         "sizes": tables.PAGE_SIZES,
     }
@@ -163,14 +172,14 @@ def show_not_refreshed(request: ZoneRequest, pk: UUID) -> HttpResponse:
     found = stragglers.get_not_refreshed(operation)
     if query.q:
         found = found.filter(name__icontains=query.q)
-    order = f"{'-' if descending else ''}{field}" if field else "name"
+    order = tables.build_order(field, ["name"], descending=descending)
     context = {
         "nav": "certificates",
         "operation": operation,
         "stored": stragglers.get_last_stored(operation),
         "query": query,
         "columns": columns,
-        "page": tables.get_page(found.order_by(order, "pk"), query),
+        "page": get_page(found, query, order),
         "sizes": tables.PAGE_SIZES,
     }
     return render(request, "certificates/not_refreshed.html", context)

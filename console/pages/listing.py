@@ -14,17 +14,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import Promise
 
 from console.models import Preferences
 from console.pages.downloads import StreamedDownload, stream_csv
-from console.pages.tables import PAGE_SIZES, Column, TableQuery, sort_columns
+from console.pages.tables import PAGE_SIZES, Column, TableQuery, build_order, sort_columns
 
 CHUNK_SIZE, MAX_KEPT = 500, max(PAGE_SIZES)
+KEY = re.compile(r"[0-9]{1,18}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""A primary key in a URL: a number or a UUID."""
 KEPT_ROWS = "keep"
 """The parameter of a live refresh with the IDs of the rows in the page, in their order."""
+NOT_IN_LINKS = (KEPT_ROWS, "after", "before", "page")
+"""Parameters that links to another order, filter, or page of a table do not contain."""
 Field = tuple[str | Promise, Callable[[Any], Any]]
 """A column of a CSV file: its heading, and the function that returns its value for a row."""
 
@@ -45,6 +51,10 @@ class View:
     all_columns: list[Column]
     order_field: str
     is_descending: bool
+
+    def get_order(self, *default: str) -> list[str]:
+        """Return the sort keys: the column that the user has selected, then the default order."""
+        return build_order(self.order_field, default, descending=self.is_descending)
 
 
 @dataclass(frozen=True)
@@ -89,13 +99,19 @@ class Table:
         return stream_csv(name, [str(label) for label, _value in self.fields], cells)
 
 
-def get_kept_ids(request: HttpRequest) -> list[int]:
-    """Return the IDs of the rows that a live refresh keeps, [] if the page is loaded.
+def keep_rows(request: HttpRequest, every: QuerySet[Any]) -> list[Any]:
+    """Return the rows that a live refresh keeps, in their order. [] if the page is loaded.
 
-    Rows then do not move while a user reads them, although their states change.
+    Rows then do not move while a user reads them, although their states change. Rows that no longer
+    exist in `every` are omitted.
     """
-    ids = request.GET.get(KEPT_ROWS, "").split(",")
-    return [int(text) for text in ids[:MAX_KEPT] if re.fullmatch(r"[0-9]{1,18}", text)]
+    ids = request.GET.get(KEPT_ROWS, "").split(",")[:MAX_KEPT]
+    known = [text for text in ids if KEY.fullmatch(text)]
+    try:
+        found = {str(key): row for key, row in every.in_bulk(known).items()} if known else {}
+    except (ValidationError, ValueError):
+        return []  # numbers for a table with UUIDs, or UUIDs for one with numbers
+    return [found[text] for text in known if text in found]
 
 
 def get_own_url(request: HttpRequest) -> str:

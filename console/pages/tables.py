@@ -1,4 +1,4 @@
-"""Tables whose order, filter, search text, page, and page size are in the URL."""
+"""Tables whose order, filter, search text, and page size are in the URL."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from django.core.paginator import Page, Paginator
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
@@ -40,8 +39,11 @@ class TableQuery:
     q: str
     state: str
     sort: str
-    page: str
     size: int
+    after: str = ""
+    """The cursor of the row before the page."""
+    before: str = ""
+    """The cursor of the row after the page."""
 
     @classmethod
     def parse(cls, parameters: QueryDict) -> TableQuery:
@@ -52,8 +54,9 @@ class TableQuery:
             q=parameters.get("q", "").strip().replace("\x00", "")[:MAX_SEARCH],
             state=parameters.get("state", ""),
             sort=parameters.get("sort", ""),
-            page=parameters.get("page", "1"),
             size=int(size) if known else DEFAULT_SIZE,
+            after=parameters.get("after", ""),
+            before=parameters.get("before", ""),
         )
 
     @property
@@ -76,15 +79,10 @@ def sort_columns(columns: Sequence[Column], sort: str) -> tuple[list[Column], st
     return sorted_columns, field, descending
 
 
-def get_page(rows: Any, query: TableQuery, *, count: int | None = None) -> Page[Any]:
-    """Return the requested page, or the last page if there are fewer.
-
-    `count` saves a query if the number of rows is known.
-    """
-    paginator = Paginator(rows, query.size)
-    if count is not None:
-        paginator.count = count
-    return paginator.get_page(query.page)
+def build_order(field: str, default: Sequence[str], *, descending: bool) -> list[str]:
+    """Return the sort keys of a table: a field if it is not "", then the default order."""
+    first = [f"{'-' if descending else ''}{field}"] if field else []
+    return first + [key for key in default if key.removeprefix("-") != field]
 
 
 def csv_download(name: str, heading: Iterable[str], rows: Iterable[Iterable[Any]]) -> HttpResponse:

@@ -16,7 +16,7 @@ from lucide.templatetags.lucide import lucide
 
 from console.pages import formatting
 from console.pages.forms import LOCAL
-from console.pages.listing import KEPT_ROWS
+from console.pages.listing import NOT_IN_LINKS, get_own_url
 
 register = template.Library()
 TONES = {
@@ -126,19 +126,26 @@ def copy(text: str, what: Any) -> str:
 
 @register.simple_tag(takes_context=True)
 def query(context: template.Context, **changes: Any) -> str:
-    """Return the query string of the page with changes; None removes a key.
+    """Return the query string of the table with changes; None removes a key.
 
-    The rows that a live refresh keeps are not part of it.
+    The position in the table and the rows that a live refresh keeps are not part of it.
     """
     request: HttpRequest = context["request"]
     values = request.GET.copy()
-    values.pop(KEPT_ROWS, None)
+    for name in NOT_IN_LINKS:
+        values.pop(name, None)
     for name, value in changes.items():
         if value is None or value == "":
             values.pop(name, None)
         else:
             values[name] = str(value)
     return f"?{values.urlencode()}" if values else request.path
+
+
+@register.simple_tag(takes_context=True)
+def own_url(context: template.Context) -> str:
+    """Return the URL of the page without the rows that a live refresh keeps."""
+    return get_own_url(context["request"])
 
 
 @register.inclusion_tag("console/field.html")

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.pages import formatting
 from console.pages import tables as pages_tables
+from console.pages.paging import get_page, sort_rows
 from console.pages.responses import missing_right, show_faults_on
 from devices.inventory import agent_versions
 from devices.inventory import tables as inventory_tables
@@ -50,12 +51,10 @@ def devices(request: ZoneRequest) -> HttpResponseBase:
     found = inventory_tables.filter_devices(
         every, q=query.q, group=query.state, refresh=request.zone.refresh, now=now
     ).defer("initial_csr", "features")
-    column = F(table.order_field or "name")
-    order = column.desc(nulls_last=True) if table.is_descending else column.asc(nulls_last=True)
-    found = found.order_by(order, "name")
+    order = table.get_order("name")
     if inventory_tables.DEVICES.is_exported(request):
-        return inventory_tables.DEVICES.export(found)
-    page = pages_tables.get_page(found, query)
+        return inventory_tables.DEVICES.export(sort_rows(found, order))
+    page = get_page(found, query, order)
     context = {
         "nav": "devices",
         "now": now,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -16,12 +16,14 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.pages.listing import Table
+from console.pages.paging import get_page, sort_rows
 from console.pages.responses import missing_right, require_right, show_faults_on
-from console.pages.tables import PAGE_SIZES, TableQuery, get_page
+from console.pages.tables import PAGE_SIZES, Column, TableQuery, build_chips
 from devices.identity import zone_keys
 from devices.inventory.forms import KeyForm, ZoneSettingsForm
 from devices.middleware import ZoneRequest
 from devices.models import Device, RegistrationKey, Role, Zone
+from devices.models.keys import RegistrationKeyQuerySet
 from devices.registration import keys as registration_keys
 from devices.registration.certificate_names import ADD_NAMES, find_requested_change
 from devices.registration.states import DeviceState
@@ -34,7 +36,14 @@ APPROVE_LABEL = gettext_lazy("Approve Device")
 may_approve = require_right(APPROVE, str(APPROVE_LABEL))
 KEYS = Table(
     "registration-keys",
-    (),
+    (
+        Column("name", gettext_lazy("Name"), "label"),
+        Column("role", gettext_lazy("Role"), "role"),
+        Column("state", gettext_lazy("Status")),
+        Column("uses", gettext_lazy("Uses left"), "uses_left"),
+        Column("until", gettext_lazy("Valid until"), "expires_at"),
+        Column("created", gettext_lazy("Created"), "created_at"),
+    ),
     (
         (gettext_lazy("Name"), lambda key: key.label),
         (gettext_lazy("Role"), lambda key: key.get_role_display()),
@@ -49,7 +58,14 @@ KEYS = Table(
         (gettext_lazy("Networks"), lambda key: key.networks),
         (gettext_lazy("Only for"), lambda key: key.device),
     ),
+    fixed="name",
 )
+VALID, NOT_VALID = "valid", "not-valid"
+KEY_CHIPS = {
+    "": gettext_lazy("All"),
+    VALID: gettext_lazy("Valid"),
+    NOT_VALID: gettext_lazy("No longer valid"),
+}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -80,10 +96,14 @@ def settings(request: ZoneRequest) -> HttpResponse:
 @may_approve
 def keys(request: ZoneRequest) -> HttpResponseBase:
     """Show the registration keys or return them as CSV, and create a key, which is shown once."""
-    query = TableQuery.parse(request.GET)
-    found = RegistrationKey.objects.filter(label__icontains=query.q).order_by("-pk")
+    query, now = TableQuery.parse(request.GET), timezone.now()
+    table = KEYS.get_view(request, query)
+    matching = RegistrationKey.objects.filter(label__icontains=query.q)
+    by_validity = _by_validity(matching, now)
+    found = by_validity.get(query.state, matching)
+    order = table.get_order("-pk")
     if KEYS.is_exported(request):
-        return KEYS.export(found)
+        return KEYS.export(sort_rows(found, order))
     form = KeyForm(request, request.POST if request.method == "POST" else None)
     created: dict[str, Any] = {}
     if form.is_valid():
@@ -93,14 +113,18 @@ def keys(request: ZoneRequest) -> HttpResponseBase:
     waiting = Device.objects.filter(state=DeviceState.WAITING).select_related("replaces")
     context = {
         "nav": "registration",
-        "now": timezone.now(),
+        "now": now,
         "form": form,
         "created": created,
         "query": query,
-        "table": KEYS.get_view(request, query),
-        "page": get_page(found, query),
+        "table": table,
+        "columns": table.columns,
+        "page": get_page(found, query, order),
         "sizes": PAGE_SIZES,
-        "usable": set(RegistrationKey.objects.usable(timezone.now()).values_list("pk", flat=True)),
+        "chips": build_chips(
+            KEY_CHIPS, {key: rows.count() for key, rows in by_validity.items()}, query
+        ),
+        "usable": set(RegistrationKey.objects.usable(now).values_list("pk", flat=True)),
         "waiting": [(device, find_requested_change(device)) for device in waiting.order_by("name")],
         "may_add_names": request.user.has_perm(ADD_NAMES),
         "changed": Device.objects.registered()
@@ -112,6 +136,14 @@ def keys(request: ZoneRequest) -> HttpResponseBase:
     response = render(request, "devices/keys.html", context, status=status)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _by_validity(
+    keys: RegistrationKeyQuerySet, now: datetime
+) -> dict[str, RegistrationKeyQuerySet]:
+    """Return the keys of each filter."""
+    usable = RegistrationKey.objects.usable(now).values("pk")
+    return {"": keys, VALID: keys.filter(pk__in=usable), NOT_VALID: keys.exclude(pk__in=usable)}
 
 
 def create_key(request: ZoneRequest, form: KeyForm) -> dict[str, Any]:

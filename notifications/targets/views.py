@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from console.pages import tables
+from console.pages import paging, tables
 from console.pages.forms import ReauthenticationForm
 from console.pages.responses import (
     Request,
@@ -64,14 +64,14 @@ def list_notifications(request: Request) -> HttpResponse:
     numbers = tables.count_by_condition(found, {key: Q(state=key) for key in CHIPS if key})
     if query.state in CHIPS and query.state:
         found = found.filter(state=query.state)
-    order = [f"-{field}" if descending else field] if field else []
+    order = tables.build_order(field, ["-created_at"], descending=descending)
     failing = Count("deliveries", filter=Q(deliveries__state=DeliveryState.FAILED))
     context = {
         "nav": "notifications",
         "query": query,
         "columns": columns,
         "chips": tables.build_chips(CHIPS, numbers, query),
-        "page": tables.get_page(found.order_by(*order, "-created_at"), query),
+        "page": paging.get_page(found, query, order),
         "sizes": tables.PAGE_SIZES,
         "targets": Target.objects.annotate(failing=failing).order_by("name"),
         "mail_is_on": mail.is_configured(),

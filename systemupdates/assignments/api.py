@@ -11,7 +11,7 @@ from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from console.pages.tables import sort_columns
+from console.pages.tables import build_order, sort_columns
 from console.rest.api import Page, Paging, Text, get_by_guid, get_by_number, paginate
 from devices.models import Device, Zone
 from systemupdates.assignments import assignment as assignments
@@ -79,7 +79,7 @@ def list_assignments(
     """
     update = find_update(update_id)
     _columns, field, descending = sort_columns(tables.DEVICE_COLUMNS, selected.sort)
-    order = f"-{field}" if descending and field else field
+    order = build_order(field, [], descending=descending)
     numbers = tables.count_devices([update])[update.pk]
     return paginate(
         tables.get_status_by_device(update, numbers, selected.state, selected.q.strip(), order),

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from console.pages import tables as pages_tables
+from console.pages.paging import get_page, sort_rows
 from devices.middleware import ZoneRequest
 from systemupdates.assignments import rollout
 from systemupdates.models import SystemUpdate
@@ -41,11 +42,10 @@ def updates(request: ZoneRequest) -> HttpResponseBase:
     query = pages_tables.TableQuery.parse(request.GET)
     table = updates_tables.UPDATES.get_view(request, query)
     found = updates_tables.filter_updates(query.q, query.state)
-    order = f"{'-' if table.is_descending else ''}{table.order_field or '-created_at'}"
-    found = found.order_by(order, "pk")
+    order = table.get_order("-created_at")
     if updates_tables.UPDATES.is_exported(request):
-        return updates_tables.UPDATES.export(_rows(list(found)))
-    page = pages_tables.get_page(found, query)
+        return updates_tables.UPDATES.export(_rows(list(sort_rows(found, order))))
+    page = get_page(found, query, order)
     context = {
         "nav": "updates",
         "tab": "updates",
@@ -54,7 +54,7 @@ def updates(request: ZoneRequest) -> HttpResponseBase:
         "columns": table.columns,
         "chips": _chips(SystemUpdate.objects.visible(), query),
         "page": page,
-        "rows": _rows(list(page.object_list)),
+        "rows": _rows(list(page)),
         "sizes": pages_tables.PAGE_SIZES,
     }
     return render(request, "systemupdates/list.html", context)

@@ -10,10 +10,13 @@ from uuid import UUID
 from django.db.models import Case, Count, QuerySet, When
 from django.utils.translation import gettext_lazy as _
 
+from console.pages import paging
 from console.pages.listing import Table
-from console.pages.tables import Column
+from console.pages.paging import Page, SortKey, sort_rows
+from console.pages.tables import Column, TableQuery
 from devices.models import Device
 from systemupdates.models import Assignment, SystemUpdate
+from systemupdates.updates.failed_first import STATE_ORDER, FailedFirst
 from systemupdates.updates.states import SETTLED, AssignmentState, UpdateState
 
 OPEN = "open"
@@ -22,6 +25,8 @@ UPDATE_COLUMNS = (
     Column("created", _("Created"), "created_at"),
     Column("state", _("Status"), "state"),
     Column("activation", _("Activation"), "activates_at"),
+    Column("progress", _("Progress")),
+    Column("devices", _("Status by Device")),
 )
 DEVICE_COLUMNS = (
     Column("device", _("Device"), "device__name"),
@@ -40,6 +45,7 @@ UPDATES = Table(
         (_("Devices activated"), lambda row: row["done"]),
         (_("Devices"), lambda row: row["of"]),
     ),
+    fixed="name",
 )
 STATUS_BY_DEVICE = Table(
     "status-by-device",
@@ -54,70 +60,21 @@ STATUS_BY_DEVICE = Table(
         (_("Activated"), lambda row: row.activated_at),
         (_("Last contact"), lambda row: row.device.last_contact),
     ),
+    fixed="device",
 )
-# The default order: failed devices first, then devices that are not done. Because it is an order of
-# states, a page is one or two ranges of the index.
-STATE_ORDER = (
-    *(AssignmentState.FAILED, AssignmentState.NEEDS_CRT),
-    *(AssignmentState.APPLYING, AssignmentState.DOWNLOADING, AssignmentState.ASSIGNED),
-    *(AssignmentState.PENDING, AssignmentState.ACTIVATING, AssignmentState.APPLIED),
-    *(AssignmentState.IGNORED, AssignmentState.CANCELED, AssignmentState.ACTIVATED),
-)
+# The default order: failed devices first, then devices that are not done.
 _FAILED_FIRST = Case(
     *(When(state=state, then=position) for position, state in enumerate(STATE_ORDER)),
     default=len(STATE_ORDER),
 )
-# Up to this number, devices of one state are sorted by name, otherwise by key.
-MAX_SORTED = 200
+DEFAULT_ORDER: tuple[SortKey, ...] = (_FAILED_FIRST, "device__name")
+# The number of devices up to which the database sorts all of them by state and name.
 SMALL_UPDATE = 5_000
 # The filters of the list of updates.
 AVAILABLE = (UpdateState.CREATED, UpdateState.REPLICATING, UpdateState.REPLICATED)
 DEPLOYING = (UpdateState.ASSIGNED, UpdateState.IN_PROGRESS, UpdateState.ERROR)
 HISTORY = (UpdateState.COMPLETED, UpdateState.BASELINED, UpdateState.CANCELED)
 GROUPS = {"available": AVAILABLE, "deploying": DEPLOYING, "history": HISTORY}
-
-
-class FailedFirst:
-    """The devices of one update, failed devices first, without sorting all of them.
-
-    The cost of a page does not depend on the number of devices, because the counts by state give
-    its position in the index. `numbers` are the counts of exactly these rows.
-    """
-
-    def __init__(self, rows: QuerySet[Assignment], numbers: Mapping[str, int]) -> None:
-        self._rows = rows
-        self._numbers = numbers
-
-    def count(self) -> int:
-        """Return the number of devices."""
-        return sum(self._numbers.values())
-
-    def __len__(self) -> int:
-        return self.count()
-
-    def __getitem__(self, page: Any) -> list[Assignment]:
-        begin, end = page.start or 0, page.stop
-        found: list[Assignment] = []
-        for state in STATE_ORDER:
-            count = self._numbers.get(state, 0)
-            if begin < count and end > 0:
-                found += self._get_rows(state, count, max(begin, 0), min(end, count))
-            begin, end = begin - count, end - count
-        return found
-
-    def _get_rows(self, state: str, count: int, begin: int, end: int) -> list[Assignment]:
-        rows = self._rows.filter(state=state)
-        if count <= MAX_SORTED:
-            # If the database sorted by name, it would read all devices in that order.
-            return sorted(rows.select_related("device"), key=lambda row: row.device.name)[begin:end]
-        # The rows before the page are skipped in the index only, from the nearer end.
-        ordered = rows.order_by("pk").values_list("pk", flat=True)
-        backward = begin > count - end
-        keys = list(
-            ordered.reverse()[count - end : count - begin] if backward else ordered[begin:end]
-        )
-        selected = Assignment.objects.filter(pk__in=keys).order_by("pk")
-        return list(selected.select_related("device"))
 
 
 def count_devices(found: Sequence[SystemUpdate]) -> dict[UUID, dict[str, int]]:
@@ -169,20 +126,21 @@ def filter_updates(q: str, state: str) -> QuerySet[SystemUpdate]:
 
 
 def get_status_by_device(
-    update: SystemUpdate, numbers: Mapping[str, int], state: str, q: str, order: str
+    update: SystemUpdate, numbers: Mapping[str, int], state: str, q: str, order: Sequence[str]
 ) -> Any:
     """Return the rows of Status by Device. By default, failed devices come first.
 
     `numbers` are the counts of all devices of the update by state. In a large update, a device
-    whose state changes after the count can be missing or shown twice.
+    whose state changes after the count can be missing or shown twice. Devices of one state are
+    sorted by name, and in a large update by key.
     """
     rows = Assignment.objects.filter(update=update)
     is_small = sum(numbers.values()) <= SMALL_UPDATE
     found = filter_assignments(rows, state, q, is_small=is_small)
     if order:
-        return found.select_related("device").order_by(order, "pk")
+        return sort_rows(found.select_related("device"), order)
     if is_small:
-        return found.select_related("device").order_by(_FAILED_FIRST, "device__name", "pk")
+        return sort_rows(found.select_related("device"), DEFAULT_ORDER)
     if q:
         return FailedFirst(found, count_by_state(found))
     if state == OPEN:
@@ -193,9 +151,18 @@ def get_status_by_device(
 
 
 def list_status_by_device(
-    update: SystemUpdate, state: str, q: str, order: str
+    update: SystemUpdate, state: str, q: str, order: Sequence[str]
 ) -> QuerySet[Assignment]:
     """Return all rows of Status by Device, for a file. By default, failed devices come first."""
     rows = Assignment.objects.filter(update=update)
     found = filter_assignments(rows, state, q, is_small=True).select_related("device")
-    return found.order_by(order or _FAILED_FIRST, "device__name", "pk")
+    return sort_rows(found, [*order, "device__name"] if order else DEFAULT_ORDER)
+
+
+def get_page(
+    found: QuerySet[Assignment] | FailedFirst, query: TableQuery, order: Sequence[SortKey]
+) -> Page:
+    """Return a page of the rows of `get_status_by_device`."""
+    if isinstance(found, FailedFirst):
+        return found.get_page(query)
+    return paging.get_page(found, query, order or DEFAULT_ORDER)

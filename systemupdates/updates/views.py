@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from audit.models import from_timestamp
 from console.pages import tables as pages_tables
-from console.pages.listing import get_kept_ids, get_own_url
+from console.pages.listing import get_own_url, keep_rows
 from console.pages.responses import trigger
 from devices.middleware import ZoneRequest
 from systemupdates.assignments import rollout
@@ -53,14 +53,15 @@ def devices(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
     query = pages_tables.TableQuery.parse(request.GET)
     numbers = updates_tables.count_devices([update])[update.pk]
     table = updates_tables.STATUS_BY_DEVICE.get_view(request, query)
-    order = f"-{table.order_field}" if table.is_descending else table.order_field
+    order = table.get_order()
     if updates_tables.STATUS_BY_DEVICE.is_exported(request):
         return updates_tables.STATUS_BY_DEVICE.export(
             updates_tables.list_status_by_device(update, query.state, query.q, order)
         )
     found = updates_tables.get_status_by_device(update, numbers, query.state, query.q, order)
-    page = pages_tables.get_page(found, query)
-    shown = _keep_rows(update, get_kept_ids(request)) or list(page.object_list)
+    page = updates_tables.get_page(found, query, order)
+    every = Assignment.objects.filter(update=update).select_related("device")
+    shown = keep_rows(request, every) or page.rows
     context = {
         "nav": "updates",
         "query": query,
@@ -77,12 +78,6 @@ def devices(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
         **_rollout(request, update, numbers, now),
     }
     return render(request, "systemupdates/devices.html", context)
-
-
-def _keep_rows(update: SystemUpdate, ids: list[int]) -> list[Assignment]:
-    """Return the rows in the given order, without those that no longer exist."""
-    found = Assignment.objects.filter(update=update).select_related("device").in_bulk(ids)
-    return [found[pk] for pk in ids if pk in found]
 
 
 def _row(assignment: Assignment, request: ZoneRequest) -> dict[str, Any]:

@@ -75,15 +75,15 @@ def test_an_operation_in_each_state(live_server, log_in, state):
 
 
 @pytest.mark.parametrize(
-    "opener", ["#b-view-certificate", "#b-remint-ca", "tbody th a >> nth=0", "#b-columns"]
+    "opener", ["#b-view-certificate", "#b-remint-ca", "tbody th a >> nth=0", "#b-columns-servers"]
 )
 def test_dialogs_without_an_operation_are_accessible(live_server, log_in, opener):
     scenes.rest()
     page = log_in(factories.admin(), reauthenticated=False)
     page.goto(live_server.url + CERTIFICATES)
     page.click(f"#main {opener}")
-    if opener == "#b-columns":
-        expect(page.locator("#columns")).to_be_visible()
+    if opener == "#b-columns-servers":
+        expect(page.locator("#columns-servers")).to_be_visible()
     else:
         expect(page.locator("dialog[open] h2")).to_be_visible()
     check(page)

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from certificates.operations.states import OperationState
-from devices.models import Device
+from devices.models import Device, RegistrationKey
 from systemupdates.models import Assignment, SystemUpdate
 from tests.browser import scenes
 from tests.browser.test_accessibility import check
@@ -25,8 +25,8 @@ def devices(live_server, log_in) -> Page:
 def test_the_menu_shows_which_columns_the_width_hides(devices):
     devices.set_viewport_size({"width": 1280, "height": 900})
     button, system = (
-        devices.locator("#b-columns"),
-        devices.locator("#columns >> text=Operating system"),
+        devices.locator("#b-columns-devices"),
+        devices.locator("#columns-devices >> text=Operating system"),
     )
     expect(button).to_contain_text("(2 hidden)")
     button.click()
@@ -41,9 +41,34 @@ def test_the_menu_shows_which_columns_the_width_hides(devices):
     expect(button).to_contain_text("(2 hidden)")
     button.click()
     system.click()
-    devices.locator("#columns").get_by_role("button", name="Apply").click()
+    devices.locator("#columns-devices").get_by_role("button", name="Apply").click()
     expect(devices.locator("thead .c-os")).to_be_visible()
-    expect(devices.locator("#b-columns")).not_to_contain_text("hidden")
+    expect(devices.locator("#b-columns-devices")).not_to_contain_text("hidden")
+
+
+PAGES = {
+    "/system-updates/": "progress",
+    "/system-updates/{update}/devices/": "contact",
+    "/configuration/certificates/operations/": "by",
+    "/configuration/certificates/trust/": "cross",
+    "/configuration/registration-keys/": "role",
+    "/audit/": "note",
+}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_columns_are_selected_on_every_table(live_server, log_in, path):
+    scenes.remint(OperationState.ASSIGNED)
+    RegistrationKey.objects.create(label="branch", digest="x", uses=5, uses_left=3)
+    page = log_in(factories.admin())
+    page.goto(live_server.url + path.format(update=SystemUpdate.objects.get().pk))
+    opener = page.locator("[data-columns-of]").first
+    opener.click()
+    menu = page.locator("[popover]:popover-open")
+    check(page)
+    menu.locator(f"input[value={PAGES[path]}]").uncheck()
+    menu.get_by_role("button", name="Apply").click()
+    expect(page.locator(f"thead .c-{PAGES[path]}")).to_have_count(0)
 
 
 def test_the_selection_is_kept_over_pages_and_named_in_the_dialog(live_server, devices):

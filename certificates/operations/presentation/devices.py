@@ -19,6 +19,7 @@ from certificates.models import Operation
 from certificates.trust import devices_at_risk
 from certificates.trust.devices_at_risk import Contact, Risk
 from console.pages import tables
+from console.pages.paging import SortKey
 from devices.models import Device
 
 COLUMNS = (
@@ -126,11 +127,11 @@ def filter_devices(
     return found.filter(status=query.state) if query.state in known else found
 
 
-def order_devices(found: QuerySet[Any], field: str, *, descending: bool) -> QuerySet[Any]:
-    """Sort devices by a column. By default, devices that need attention come first."""
+def get_order(field: str, *, descending: bool) -> list[SortKey]:
+    """Return the sort keys for a column. By default, devices that need attention come first."""
     if field:
-        return found.order_by(f"{'-' if descending else ''}{field}", "pk")
-    return found.order_by(UNREACHABLE_FIRST, "name", "pk")
+        return [f"{'-' if descending else ''}{field}"]
+    return [UNREACHABLE_FIRST, "name"]
 
 
 def build_chips(

@@ -28,6 +28,7 @@ from certificates.trust import devices_at_risk, readiness, stragglers
 from certificates.trust.devices_at_risk import Contact
 from console.pages import chart, tables
 from console.pages.listing import Table
+from console.pages.paging import get_page, sort_rows
 from devices.middleware import ZoneRequest
 from devices.models import Zone
 from systemupdates.assignments import rollout as spread
@@ -160,18 +161,17 @@ def operation(request: ZoneRequest, pk: UUID) -> HttpResponse:
     rows = devices.filter_devices(
         devices_at_risk.get_devices_by_status(found, request.zone, now), found, query
     )
-    rows = devices.order_devices(rows, field, descending=descending)
+    order = devices.get_order(field, descending=descending)
     if request.GET.get("export") == "csv":
+        rows = sort_rows(rows, order)
         return devices.export_csv(found, rows, has_cross_certificate=status.has_cross_certificate)
-    page = tables.get_page(rows, query)
+    page = get_page(rows, query, order)
     context = build_live_context(request, status, now) | {
         "nav": "operations",
         "query": query,
         "columns": columns,
         "page": page,
-        "rows": devices.build_rows(
-            found, page.object_list, has_cross_certificate=status.has_cross_certificate
-        ),
+        "rows": devices.build_rows(found, page, has_cross_certificate=status.has_cross_certificate),
         "chips": devices.build_chips(found, status.numbers, query),
         "sizes": tables.PAGE_SIZES,
         "here": request.get_full_path(),
@@ -217,6 +217,7 @@ OPERATIONS = Table(
         (gettext_lazy("Activation"), lambda operation: operation.activates_at),
         (gettext_lazy("Ended"), lambda operation: operation.ended_at),
     ),
+    fixed="name",
 )
 
 
@@ -231,17 +232,16 @@ def operations(request: ZoneRequest) -> HttpResponseBase:
     numbers = tables.count_by_condition(found, dict(_by_kind()))
     if query.state in Operation.Kind.values:
         found = found.filter(kind=query.state)
-    order = f"{'-' if table.is_descending else ''}{table.order_field or '-created_at'}"
-    found = found.order_by(order, "pk")
+    order = table.get_order("-created_at")
     if OPERATIONS.is_exported(request):
-        return OPERATIONS.export(found)
+        return OPERATIONS.export(sort_rows(found, order))
     labels = {"": _("All"), **dict(Operation.Kind.choices)}
     context = {
         "nav": "operations",
         "query": query,
         "table": table,
         "columns": table.columns,
-        "page": tables.get_page(found, query),
+        "page": get_page(found, query, order),
         "chips": [
             {"key": key, "label": label, "n": numbers[key], "on": query.state == key}
             for key, label in labels.items()

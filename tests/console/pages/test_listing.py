@@ -68,8 +68,42 @@ def test_registration_keys_are_searched_and_paged(admin):
     for number in range(30):
         RegistrationKey.objects.create(label=f"site-{number}", digest=str(number), uses=1)
     page = admin.get("/configuration/registration-keys/?q=site-1&per_page=5").context["page"]
-    assert page.paginator.count == 11
+    assert page.count == 11
     assert len(page) == 5
+
+
+def test_registration_keys_are_filtered_and_sorted(admin):
+    for number in range(3):
+        RegistrationKey.objects.create(label=f"k-{number}", digest=str(number), uses=3 - number)
+    RegistrationKey.objects.filter(label="k-1").update(revoked_at=factories.now())
+    RegistrationKey.objects.update(uses_left=1)
+    address = "/configuration/registration-keys/"
+    response = admin.get(f"{address}?q=k-&state=valid&sort=-name")
+    assert [key.label for key in response.context["page"]] == ["k-2", "k-0"]
+    assert [chip["n"] for chip in response.context["chips"]] == [3, 2, 1]
+    response = admin.get(f"{address}?state=not-valid")
+    assert [key.label for key in response.context["page"]] == ["k-1"]
+
+
+@pytest.mark.parametrize(
+    ("table", "path", "key"),
+    [
+        ("system-updates", "/system-updates/", "created"),
+        ("status-by-device", "/system-updates/{update}/devices/", "changed"),
+        ("operations", f"{CERTIFICATES}operations/", "ended"),
+        ("registration-keys", "/configuration/registration-keys/", "until"),
+        ("roots", f"{CERTIFICATES}trust/", "retired"),
+        ("devices-without-current-root", f"{CERTIFICATES}trust/", "remedy"),
+        ("audit-log", "/audit/", "changes"),
+    ],
+)
+def test_every_table_keeps_its_columns(admin, scene, table, path, key):
+    path = path.format(update=scene.update_id)
+    before = admin.get(path).content.decode()
+    assert f'class="c-{key}' in before
+    assert f'popovertarget="columns-{table}"' in before
+    admin.post(f"/preferences/columns/{table}/", {"column": ["unknown"]})
+    assert f'class="c-{key}' not in admin.get(path).content.decode()
 
 
 def test_selected_columns_are_shown_and_kept(admin):

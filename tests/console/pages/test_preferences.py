@@ -22,7 +22,7 @@ def client():
 
 def shown(client):
     factories.device("pc-1", registered_at=datetime(2026, 1, 1, 12, tzinfo=UTC))
-    device = client.get("/devices/").context["page"].object_list[0]
+    device = client.get("/devices/").context["page"].rows[0]
     return client.get(f"/devices/{device.pk}/").content.decode()
 
 

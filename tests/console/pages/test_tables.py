@@ -37,11 +37,6 @@ def test_only_known_columns_sort(sort, field, descending, state, next_sort):
     assert (columns[0].sort, columns[0].next_sort) == (state, next_sort)
 
 
-def test_a_page_beyond_the_last_is_the_last():
-    page = tables.get_page(list(range(30)), tables.TableQuery.parse(QueryDict("page=99")))
-    assert list(page.object_list) == [25, 26, 27, 28, 29]
-
-
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx"])
 def test_an_export_holds_no_formula(cell):
     response = tables.csv_download("x.csv", ["a"], [[cell]])

@@ -8,6 +8,7 @@ from django.test import Client
 from audit.models import Entry
 from systemupdates.models import Assignment
 from systemupdates.updates import tables
+from systemupdates.updates.failed_first import FailedFirst
 from systemupdates.updates.states import AssignmentState
 from tests.support import factories
 from tests.support.clients import log_in
@@ -89,7 +90,7 @@ def test_actions_are_hidden_without_the_right(update):
 def test_a_device_that_changes_after_the_count_is_listed_once(update):
     before = tables.count_devices([update])[update.pk]
     Assignment.objects.filter(state=A.PENDING).update(state=A.FAILED)
-    found = tables.get_status_by_device(update, before, "", "", "")
+    found = tables.get_status_by_device(update, before, "", "", [])
     assert [row.device.name for row in found] == ["c-failed", "d-waits", "a-left", "b-done"]
 
 
@@ -137,20 +138,31 @@ def test_an_empty_list_explains_what_creates_updates(client):
     assert "There are no system updates." in client.get(LIST).content.decode()
 
 
-@pytest.mark.parametrize("max_sorted", [0, 200], ids=["many", "few"])
-def test_pages_of_large_updates_have_a_consistent_order(update, monkeypatch, max_sorted):
-    monkeypatch.setattr(tables, "MAX_SORTED", max_sorted)
+def test_pages_of_large_updates_have_a_consistent_order(client, update, monkeypatch):
+    monkeypatch.setattr(tables, "SMALL_UPDATE", 0)
     for number in range(9):
         factories.assignment(update, factories.device(f"x-{number}"), A.ACTIVATED)
     every = Assignment.objects.filter(update=update)
-    found = tables.FailedFirst(every, tables.count_by_state(every))
+    found = FailedFirst(every, tables.count_by_state(every))
     whole = [row.pk for row in found[0:100]]
     assert len(set(whole)) == len(found) == 13
     assert whole[0] == every.get(state=A.FAILED).pk
-    for size in (1, 4, 13):
-        for begin in range(0, 13, size):
-            end = min(begin + size, 13)
-            assert [row.pk for row in found[begin:end]] == whole[begin:end]
+    assert [row.pk for row in found[4:8]] == whole[4:8]
+
+    def visit(more=""):
+        page = client.get(f"{LIST}{update.pk}/devices/?per_page=5{more}").context["page"]
+        return [row.pk for row in page], page
+
+    pages = [visit()]
+    while pages[-1][1].next:
+        pages.append(visit(f"&after={pages[-1][1].next}"))
+    assert [pk for keys, _page in pages for pk in keys] == whole
+    assert [(page.first, page.last) for _keys, page in pages] == [(1, 5), (6, 10), (11, 13)]
+    back, page = visit(f"&before={pages[2][1].previous}")
+    assert (back, page.first) == (whole[5:10], 6)
+    assert visit(f"&before={page.previous}")[0] == whole[:5]
+    every.filter(pk__in=whole[11:]).delete()
+    assert visit(f"&after={pages[2][1].previous}")[0] == whole[6:11], "the last page"
 
 
 @pytest.mark.parametrize("small_update", [0, 5_000], ids=["many", "few"])
