@@ -16,6 +16,7 @@ from administrators.approvals import api as role_approvals
 from audit.entries import api as audit_entries
 from certificates.approvals import api as approvals
 from certificates.authority import api as authority
+from certificates.monitoring.calendar import api as calendar
 from certificates.monitoring.checks import api as health_checks
 from certificates.operations.api import actions, creation, operations
 from certificates.servers import api as servers
@@ -36,7 +37,7 @@ MODULES = (
     *(zone, inventory, decisions_api, keys_api, updates, assignments, content, stage_api),
     *(audit_entries, api_tokens, accounts, role_approvals, policy_api, targets),
     *(authority, creation, operations, actions, approvals, trust, servers, csr_api),
-    health_checks,
+    *(health_checks, calendar),
 )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from audit.entries.subjects import EntryRow, build_rows
@@ -18,6 +19,7 @@ from console.pages import tables
 from devices.models import Device
 
 MONTHS = 12
+CONTACT_DAYS = 7
 MAX_EVENTS = 8
 
 
@@ -37,7 +39,7 @@ class Month:
 
 @dataclass(frozen=True)
 class ContactGroup:
-    """The number of registered devices by the age of their last contact."""
+    """The number of registered devices whose last contact was on one day, or before."""
 
     label: str
     devices: int
@@ -79,17 +81,21 @@ def _get_month(moment: datetime) -> tuple[int, int]:
 
 
 def count_contacts(now: datetime) -> list[ContactGroup]:
-    """Return the registered devices by the age of their last contact, the most recent first."""
-    day, week, month = (now - timedelta(days=days) for days in (1, 7, 30))
-    groups = (
-        (_("Last 24 hours"), Q(last_contact__gte=day)),
-        (_("Last 7 days"), Q(last_contact__gte=week, last_contact__lt=day)),
-        (_("Last 30 days"), Q(last_contact__gte=month, last_contact__lt=week)),
-        (_("Earlier"), Q(last_contact__lt=month)),
-        (_("Never"), Q(last_contact=None)),
-    )
-    numbers = tables.count_by_condition(Device.objects.registered().order_by(), dict(groups))
-    return [ContactGroup(label, numbers[label]) for label, _condition in groups]
+    """Return the registered devices by the day of their last contact, today first.
+
+    Days are those of the user's time zone.
+    """
+    today = timezone.localtime(now).date()
+    days = [today - timedelta(days=number) for number in range(CONTACT_DAYS)]
+    begins = [timezone.make_aware(datetime.combine(day, time.min)) for day in days]
+    labels = [_("Today"), _("Yesterday"), *(date_format(day, "D j M") for day in days[2:])]
+    groups = {labels[0]: Q(last_contact__gte=begins[0])}
+    for label, begin, end in zip(labels[1:], begins[1:], begins, strict=False):
+        groups[label] = Q(last_contact__gte=begin, last_contact__lt=end)
+    groups[_("Earlier")] = Q(last_contact__lt=begins[-1])
+    groups[_("Never")] = Q(last_contact=None)
+    numbers = tables.count_by_condition(Device.objects.registered().order_by(), groups)
+    return [ContactGroup(label, numbers[label]) for label in groups]
 
 
 def list_last_events() -> list[EntryRow]:

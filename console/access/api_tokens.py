@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import logging
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from django.db.models import Q
@@ -27,6 +29,9 @@ TOKEN_BYTES = 32
 LAST_USED_INTERVAL = timedelta(minutes=1)
 # A token is valid only for these paths, never for a page.
 PATHS = ("/api/", "/metrics")
+# Calendar programs send a user name and a password. Here only, because a browser would repeat them
+# for requests that other sites cause.
+BASIC_PATH = "/api/v1/expirations.ics"
 VIEW_METRICS = "console.view_metrics"
 RIGHTS: dict[str, str | Promise] = {
     "certificates.certificate_authority": gettext_lazy(
@@ -108,14 +113,31 @@ class ApiTokenMiddleware:
     def __call__(self, request: Any) -> HttpResponse:
         header = request.headers.get("Authorization", "")
         if not header or not request.path.startswith(PATHS):
-            return self.get_response(request)
-        scheme, _space, text = header.partition(" ")
-        token = find_token(text.strip(), timezone.now()) if scheme.lower() == "bearer" else None
+            return _offer_basic(request, self.get_response(request))
+        token = find_token(_read_token(request, header), timezone.now())
         if token is None:
             log.warning("Rejected an invalid API token from %s", request.META.get("REMOTE_ADDR"))
-            return unauthenticated_response()
+            return _offer_basic(request, unauthenticated_response())
         request.user, request.token = token.user, token
         return self.get_response(request)
+
+
+def _read_token(request: HttpRequest, header: str) -> str:
+    """Return the text of the token in an Authorization header, "" without one."""
+    scheme, _space, text = header.partition(" ")
+    if scheme.lower() == "basic" and request.path == BASIC_PATH:
+        try:
+            return base64.b64decode(text.strip(), validate=True).decode().partition(":")[2]
+        except ValueError:
+            return ""
+    return text.strip() if scheme.lower() == "bearer" else ""
+
+
+def _offer_basic(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Let a calendar program ask its user for the token."""
+    if request.path == BASIC_PATH and response.status_code == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = 'Basic realm="ZCC", charset="UTF-8"'
+    return response
 
 
 def unauthenticated_response() -> HttpResponse:

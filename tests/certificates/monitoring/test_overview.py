@@ -1,6 +1,7 @@
 """The overview on Home: months with expirations, last contact, last events, countdowns."""
 
-from datetime import UTC, datetime, timedelta
+import re
+from datetime import UTC, datetime
 
 import pytest
 from django.test import Client
@@ -9,6 +10,7 @@ from django.utils import timezone
 from certificates.models import Authority, ServerCertificate
 from certificates.monitoring import overview
 from certificates.operations.states import OperationState
+from devices.models import Device
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -40,14 +42,33 @@ def test_certificates_are_counted_in_the_month_of_their_end(ca):
     assert sum(servers for servers, _ in found.values()) == count
 
 
-def test_devices_are_grouped_by_their_last_contact(ca):
-    now = timezone.now()
-    before = {group.label: group.devices for group in overview.count_contacts(now)}
-    for number, age in enumerate((1, 30, 24 * 6, 24 * 20, 24 * 400)):
-        factories.device(f"pc-{number}", last_contact=now - timedelta(hours=age))
+def test_devices_are_counted_by_the_day_of_their_last_contact(ca):
+    Device.objects.update(last_contact=NOW)
+    contacts = (
+        *("2026-11-29T00:00", "2026-11-28T23:59", "2026-11-28T00:00", "2026-11-23T00:00"),
+        *("2026-11-22T23:59", "2025-01-01T00:00"),
+    )
+    for contact in contacts:
+        moment = datetime.fromisoformat(contact).replace(tzinfo=UTC)
+        factories.device(f"pc-{contact}", last_contact=moment)
     factories.device("pc-new", last_contact=None)
-    after = {group.label: group.devices for group in overview.count_contacts(now)}
-    assert [after[label] - before[label] for label in after] == [1, 2, 1, 1, 1]
+    registered = Device.objects.registered().filter(last_contact=NOW).count()
+    found = [(group.label, group.devices) for group in overview.count_contacts(NOW)]
+    assert found == [
+        *(("Today", registered + 1), ("Yesterday", 2), ("Fri 27 Nov", 0), ("Thu 26 Nov", 0)),
+        *(("Wed 25 Nov", 0), ("Tue 24 Nov", 0), ("Mon 23 Nov", 1), ("Earlier", 2), ("Never", 1)),
+    ]
+    with timezone.override("Asia/Tokyo"):
+        assert overview.count_contacts(NOW)[0].devices == registered + 2
+
+
+def test_a_finding_can_be_accepted_on_home(client):
+    page = client.get("/").content.decode()
+    there = re.search(r'hx-get="(/[^"]+/accept/[^"]*)"', page)[1].replace("&amp;", "&")
+    assert "Accept" in client.get(there, headers={"HX-Request": "true"}).content.decode()
+    viewer = Client()
+    viewer.force_login(factories.user("viewer"))
+    assert "/accept/" not in viewer.get("/").content.decode()
 
 
 def test_home_shows_the_operation_with_its_countdown(client, ca):

@@ -1,0 +1,1 @@
+"""Expirations as a calendar to which calendar programs subscribe."""
