@@ -36,20 +36,25 @@ class TargetQuerySet(models.QuerySet["Target"]):
 
 
 class Target(models.Model):
-    """A recipient of notifications. URL and secret of a webhook are encrypted together."""
+    """A recipient of notifications. The URL and the secret or token are encrypted together."""
 
     class Kind(models.TextChoices):
         """The channel of a target."""
 
         MAIL = "mail", "Email"
         WEBHOOK = "webhook", "Webhook"
+        SLACK = "slack", "Slack"
+        TEAMS = "teams", "Microsoft Teams"
+        MATTERMOST = "mattermost", "Mattermost"
+        NTFY = "ntfy", "ntfy"
+        PAGERDUTY = "pagerduty", "PagerDuty"
 
     name = models.CharField(max_length=64, unique=True)
     kind = models.CharField(max_length=16, choices=Kind.choices)
     recipients = models.TextField(blank=True)
     """Email addresses, one per line; if empty, all administrators with the CA right."""
     host = models.CharField(max_length=253, blank=True)
-    """The host of a webhook. The rest of the URL can contain a secret and is not shown."""
+    """The host of a webhook or service, "" for email. The rest of its URL can contain a secret."""
     encrypted = models.TextField(blank=True)
     binding = models.UUIDField(default=uuid.uuid4, editable=False)
     events = models.JSONField(default=list)
@@ -64,6 +69,31 @@ class Target(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class MailServer(models.Model):
+    """The mail server that is set in the console: at most one row."""
+
+    class Security(models.TextChoices):
+        """How the connection is protected."""
+
+        STARTTLS = "starttls", "STARTTLS"
+        TLS = "tls", "TLS"
+        NONE = "none", "None"
+
+    host = models.CharField(max_length=253)
+    port = models.PositiveIntegerField()
+    security = models.CharField(max_length=16, choices=Security.choices)
+    sender = models.CharField(max_length=254)
+    username = models.CharField(max_length=200, blank=True)
+    encrypted = models.TextField(blank=True)
+    """The password, encrypted for the Primary Servers and bound to the other values."""
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.host
 
 
 class DeliveryQuerySet(StatefulQuerySet["Delivery"]):

@@ -26,6 +26,7 @@ from console.rest.api import Api, api_endpoint, require
 from devices.inventory import api as inventory
 from devices.inventory import decisions_api, keys_api
 from devices.zone import api as zone
+from notifications.mail_server import api as mail_server
 from notifications.targets import api as targets
 from systemupdates.assignments import api as assignments
 from systemupdates.assignments import stage_api
@@ -35,7 +36,8 @@ from systemupdates.updates import api as updates
 # `creation` comes before `operations`: their paths look like that of an operation.
 MODULES = (
     *(zone, inventory, decisions_api, keys_api, updates, assignments, content, stage_api),
-    *(audit_entries, api_tokens, accounts, role_approvals, policy_api, targets),
+    *(audit_entries, api_tokens, accounts, role_approvals, policy_api),
+    *(targets, mail_server),
     *(authority, creation, operations, actions, approvals, trust, servers, csr_api),
     *(health_checks, calendar),
 )

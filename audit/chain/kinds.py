@@ -102,6 +102,9 @@ KINDS = {
     "notifications.Delivery": Kind(
         _("Notification"), _("notification {name}"), "title", (), "notifications:delivery"
     ),
+    "notifications.MailServer": Kind(
+        _("Mail server"), _("mail server {name}"), "host", (), "notifications:list", is_listed=True
+    ),
     "notifications.Target": Kind(
         _("Notification target"),
         _("notification target {name}"),

@@ -222,14 +222,18 @@ TOPICS = (
         ),
     ),
     Topic(
-        ("notifications:list", "notifications:delivery"),
+        ("notifications:list", "notifications:delivery", "notifications:mail_server"),
         _("Notifications"),
         (
             _(
-                "Notifications inform you by email or signed webhook about "
-                "certificates that expire and about operations that are "
-                "blocked, failed, or complete. Failed deliveries are retried. "
+                "Notifications inform you by email, signed webhook, Slack, Microsoft Teams, "
+                "Mattermost, ntfy, or PagerDuty about certificates that expire and about "
+                "operations that are blocked, failed, or complete. Failed deliveries are retried. "
                 "The page shows the status of recent deliveries."
+            ),
+            _(
+                "The mail server that is set here is used by all Primary Servers. Send Test Email "
+                "sends a message to your own address and shows the response of the server."
             ),
         ),
     ),

@@ -24,9 +24,9 @@ from certificates.monitoring import audit_events, decision_events, device_events
 from certificates.monitoring.device_events import build_url
 from certificates.operations.states import JobState, OperationState
 from certificates.trust import unknown_roots
-from notifications.channels import mail
 from notifications.delivery import delivery, events
 from notifications.delivery.events import Event
+from notifications.mail_server.settings import is_configured
 from notifications.models import Cursor, Target
 from notifications.targets import targets
 from systemupdates.models import Assignment
@@ -96,7 +96,7 @@ def is_due(now: datetime) -> bool:
 def create_notifications(now: datetime) -> None:
     """Create notifications for new audit entries, and once a day for what expires."""
     cursor = _get_cursor()
-    if mail.is_configured() and not cursor.mail_offered:
+    if is_configured() and not cursor.mail_offered:
         cursor.mail_offered = True
         _create_mail_target()
     last = Checkpoint.objects.values_list("seq", flat=True).first() or 0

@@ -5,20 +5,16 @@ from __future__ import annotations
 import smtplib
 from email.utils import make_msgid
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.core.validators import validate_email
 
+from faults import Fault
+from notifications.mail_server.settings import connect, is_configured
 from notifications.models import Delivery, Target
 
 CA_RIGHT = "certificates.certificate_authority"
 MAX_RECIPIENTS = 50
-
-
-def is_configured() -> bool:
-    """Return True if a mail server is configured."""
-    return bool(settings.EMAIL_HOST)
 
 
 def list_recipients(target: Target) -> list[str]:
@@ -39,21 +35,35 @@ def parse_addresses(text: str) -> list[str]:
 
 def send(delivery: Delivery) -> tuple[bool, str]:
     """Send a notification; return True if the server accepted it, and its response."""
-    if not is_configured():
-        return False, "No mail server is configured (ZCC_SMTP_URL)."
     to = list_recipients(delivery.target)
     if not to:
         return False, "There are no recipients because no CA administrator has an email address."
-    domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2] or "zcc.invalid"
+    return send_message(delivery.title, delivery.text, to, key=str(delivery.pk))
+
+
+def send_message(title: str, text: str, to: list[str], *, key: str = "") -> tuple[bool, str]:
+    """Send a message; return True if the server accepted it, and its response.
+
+    `key` is part of the ID of the message, so that a repeated message can be recognized.
+    """
+    if not is_configured():
+        return False, "No mail server is configured."
+    try:
+        connection, sender = connect()
+    except Fault as fault:
+        return False, str(fault)
+    domain = sender.rpartition("@")[2] or "zcc.invalid"
     message = EmailMessage(
-        subject=" ".join(f"[ZCC] {delivery.title}".split()),
-        body=delivery.text,
+        subject=" ".join(f"[ZCC] {title}".split()),
+        body=text,
+        from_email=sender,
         bcc=to if len(to) > 1 else [],
         to=to if len(to) == 1 else [],
         headers={
-            "Message-ID": make_msgid(str(delivery.pk), domain),
+            "Message-ID": make_msgid(key or None, domain),
             "Auto-Submitted": "auto-generated",
         },
+        connection=connection,
     )
     try:
         message.send()

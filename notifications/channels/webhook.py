@@ -1,4 +1,4 @@
-"""Sign a notification and send it to a webhook.
+"""Sign a notification and send it to a webhook, or send it to a service.
 
 The receiver compares the HMAC-SHA256 of `id.timestamp.body` with the signature header.
 See: Standard Webhooks
@@ -15,7 +15,7 @@ from datetime import datetime
 
 from devices.identity import zone_keys
 from faults import Fault
-from notifications.channels import ssrf_guard
+from notifications.channels import services, ssrf_guard
 from notifications.models import Delivery, Target
 
 PREFIX = "whsec_"
@@ -56,6 +56,9 @@ def sign(secret: str, *, guid: str, timestamp: str, body: bytes) -> str:
 def send(delivery: Delivery, *, now: datetime) -> tuple[bool, str]:
     """Send a notification; return True if it was accepted, and the response or error."""
     url, secret = decrypt_target(delivery.target)
+    if delivery.target.kind != Target.Kind.WEBHOOK:
+        message = services.build_message(url, secret, delivery)
+        return _post(message.url, json.dumps(message.body).encode(), message.headers)
     value = {
         "type": delivery.event,
         "timestamp": delivery.created_at.isoformat(),
@@ -64,14 +67,18 @@ def send(delivery: Delivery, *, now: datetime) -> tuple[bool, str]:
     body = json.dumps(value, ensure_ascii=False).encode()
     guid, timestamp = str(delivery.pk), str(int(now.timestamp()))
     headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "zcc",
         "webhook-id": guid,
         "webhook-timestamp": timestamp,
         "webhook-signature": sign(secret, guid=guid, timestamp=timestamp, body=body),
     }
+    return _post(url, body, headers)
+
+
+def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[bool, str]:
+    """Send a body in JSON; return True if it was accepted, and the response or error."""
+    common = {"Content-Type": "application/json", "User-Agent": "zcc"}
     try:
-        status = ssrf_guard.post(url, body, headers)
+        status = ssrf_guard.post(url, body, {**common, **headers})
     except Fault as fault:
         return False, str(fault)
     except Exception as error:

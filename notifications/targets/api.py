@@ -33,7 +33,7 @@ router = Router(tags=["notifications"])
 RIGHT = "notifications.manage"
 CAN_MANAGE = require(RIGHT)
 CAN_CHANGE = require(RIGHT, reauthenticated=True)
-MAX_NAME, MAX_URL, MAX_ADDRESSES = 64, 2000, 100
+MAX_NAME, MAX_URL, MAX_TOKEN, MAX_ADDRESSES = 64, 2000, 200, 100
 # Values of version 0.1 that the filter accepts; remove after one release.
 OLD_STATES = {"given-up": DeliveryState.FAILED}
 
@@ -77,12 +77,16 @@ class SecretOut(Schema):
 
 
 class TargetBody(RequestBody):
-    """The settings of a target. Without a URL, a webhook keeps its current URL."""
+    """The settings of a target. Without a URL, it keeps its current URL, with its token.
+
+    `token` is the access token of ntfy or the integration key of PagerDuty.
+    """
 
     name: Text = Field(min_length=1, max_length=MAX_NAME)
     events: list[Text] = Field(min_length=1, max_length=len(EVENTS))
     recipients: list[Text] = Field(default_factory=list, max_length=MAX_ADDRESSES)
     url: Text = Field("", max_length=MAX_URL)
+    token: Text = Field("", max_length=MAX_TOKEN)
     active: bool = True
 
     def to_settings(self) -> targets.TargetSettings:
@@ -95,6 +99,7 @@ class TargetBody(RequestBody):
             events=list(self.events),
             recipients="\n".join(self.recipients),
             url=self.url.strip(),
+            token=self.token.strip(),
             active=self.active,
         )
 

@@ -8,6 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from console.pages.forms import ReauthenticationForm
+from notifications.channels import services
 from notifications.delivery.events import DEFAULT_EVENTS, EVENTS
 from notifications.models import Target
 from notifications.targets.targets import TargetSettings
@@ -27,7 +28,9 @@ class TargetForm(ReauthenticationForm):
         error_messages={"required": _("Select at least one event.")},
     )
     active = forms.BooleanField(label=_("Active"), required=False, initial=True)
-    field_order: tuple[str, ...] = ("name", "recipients", "url", "events", "active", "password")
+    field_order: tuple[str, ...] = (
+        *("name", "recipients", "url", "token", "events", "active", "password"),
+    )
 
     def to_settings(self) -> TargetSettings:
         """Return the valid form as the settings of a target."""
@@ -38,6 +41,7 @@ class TargetForm(ReauthenticationForm):
             recipients=values.get("recipients", ""),
             url=values.get("url", "").strip(),
             active=values["active"],
+            token=values.get("token", "").strip(),
         )
 
 
@@ -70,9 +74,50 @@ class WebhookForm(TargetForm):
     )
 
 
+class ServiceForm(WebhookForm):
+    """A chat service: the URL of its incoming webhook is its secret."""
+
+
+class TokenForm(ServiceForm):
+    """A service that expects a token or key."""
+
+    token = forms.CharField(
+        label=_("Access token"),
+        max_length=200,
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text=_(
+            "Only for a protected topic. The token is stored encrypted and is not shown again. "
+            "To change the URL, enter the token again."
+        ),
+    )
+
+
+class PagerDutyForm(TokenForm):
+    """PagerDuty: the URL is known, and an integration key is required."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["url"].help_text = _("Leave empty for %s.") % services.PAGERDUTY_URL
+        token = self.fields["token"]
+        token.label = _("Integration key")
+        token.help_text = _(
+            "The key of an Events API v2 integration. It is stored encrypted and is not shown "
+            "again. To change the URL, enter the key again."
+        )
+
+
+FORMS = {
+    Target.Kind.MAIL: MailForm,
+    Target.Kind.WEBHOOK: WebhookForm,
+    Target.Kind.NTFY: TokenForm,
+    Target.Kind.PAGERDUTY: PagerDutyForm,
+}
+
+
 def get_form_class(kind: str) -> type[TargetForm]:
     """Return the form class for a kind of target."""
-    return MailForm if kind == Target.Kind.MAIL else WebhookForm
+    return FORMS.get(Target.Kind(kind), ServiceForm)
 
 
 def get_initial(target: Target) -> dict[str, Any]:

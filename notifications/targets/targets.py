@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,8 @@ from django.db import IntegrityError, transaction
 
 from audit.models import Checkpoint, Entry
 from faults import Conflict, Invalid, NotFound
-from notifications.channels import mail, ssrf_guard, webhook
+from notifications.channels import mail, services, ssrf_guard, webhook
+from notifications.channels.ssrf_guard import check_url
 from notifications.delivery import delivery
 from notifications.delivery.events import EVENTS
 from notifications.models import Delivery, Target
@@ -21,13 +22,18 @@ Kind = Target.Kind
 
 @dataclass(frozen=True)
 class TargetSettings:
-    """The settings of a target; an empty URL keeps the current URL of a webhook."""
+    """The settings of a target; an empty URL or token keeps the current one.
+
+    `token` is the access token of ntfy or the integration key of PagerDuty. A token is sent only to
+    the URL with which it was entered: a new URL requires it again.
+    """
 
     name: str
     events: list[str]
     recipients: str = ""
     url: str = ""
     active: bool = True
+    token: str = ""
 
     def check(self, kind: str) -> None:
         """Raise a fault if events, addresses, or the URL are not valid."""
@@ -44,23 +50,30 @@ class TargetSettings:
                 "more recipients, use a distribution list.",
                 field="recipients",
             )
-        if kind == Kind.WEBHOOK and self.url:
+        if kind != Kind.MAIL and self.url:
             ssrf_guard.check_destination(self.url)
+        if kind == Kind.NTFY and self.url and not (check_url(self.url).path or "").strip("/"):
+            raise Invalid("The URL does not end with a topic. Nothing was changed.", field="url")
+        if not self.token.isascii() or not self.token.isprintable():
+            raise Invalid("The token contains invalid characters.", field="token")
 
 
 @transaction.atomic
 def create_target(kind: str, settings: TargetSettings) -> tuple[Target, str]:
-    """Create a target; return it and the secret of a webhook ("" for email)."""
+    """Create a target; return it and the new secret of a webhook ("" for other kinds)."""
+    if kind == Kind.PAGERDUTY and not settings.url:
+        settings = replace(settings, url=services.PAGERDUTY_URL)
     settings.check(kind)
     checkpoint = Entry.objects.lock_checkpoint()
     target, secret = Target(kind=kind), ""
-    if kind == Kind.WEBHOOK:
+    if kind != Kind.MAIL:
         if not settings.url:
             raise Invalid(
                 "The URL is missing. Nothing was changed.", action=ssrf_guard.EXAMPLE, field="url"
             )
-        secret = webhook.new_secret()
-        _store_secret(target, settings.url, secret)
+        secret = webhook.new_secret() if kind == Kind.WEBHOOK else ""
+        _check_token(kind, settings.token)
+        _store_secret(target, settings.url, secret or settings.token)
     _store(target, settings)
     _append(checkpoint, "create-target", target, {}, _as_dict(target))
     return target, secret
@@ -73,9 +86,12 @@ def update_target(pk: int, settings: TargetSettings) -> Target:
     target = get_target(pk)
     settings.check(target.kind)
     before = _as_dict(target)
-    if target.kind == Kind.WEBHOOK and settings.url:
-        _url, secret = webhook.decrypt_target(target)
-        _store_secret(target, settings.url, secret)
+    if target.kind != Kind.MAIL and (settings.url or settings.token):
+        url, secret = webhook.decrypt_target(target)
+        if target.kind in services.SERVICES:
+            _check_token(target.kind, settings.token)
+            secret = settings.token
+        _store_secret(target, settings.url or url, secret)
     _store(target, settings)
     _append(checkpoint, "change-target", target, before, _as_dict(target))
     return target
@@ -122,6 +138,15 @@ def get_target(pk: int) -> Target:
     if target is None:
         raise NotFound("The notification target was not found.")
     return target
+
+
+def _check_token(kind: str, token: str) -> None:
+    if kind == Kind.PAGERDUTY and not token:
+        raise Invalid(
+            "The integration key is missing. Nothing was changed.",
+            action="Enter the integration key of the service in PagerDuty (Events API v2).",
+            field="token",
+        )
 
 
 def _store_secret(target: Target, url: str, secret: str) -> None:

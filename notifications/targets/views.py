@@ -25,9 +25,10 @@ from console.pages.responses import (
     require_right,
     show_faults_on,
 )
-from notifications.channels import mail
+from notifications.channels import services
 from notifications.delivery import delivery as notifications_delivery
 from notifications.delivery.events import EVENTS
+from notifications.mail_server import settings as mail_server
 from notifications.models import Delivery, DeliveryState, Target
 from notifications.targets import targets
 from notifications.targets.forms import get_form_class, get_initial
@@ -74,7 +75,9 @@ def list_notifications(request: Request) -> HttpResponse:
         "page": paging.get_page(found, query, order),
         "sizes": tables.PAGE_SIZES,
         "targets": Target.objects.annotate(failing=failing).order_by("name"),
-        "mail_is_on": mail.is_configured(),
+        "mail_is_on": mail_server.is_configured(),
+        "mail_server": mail_server.get_mail_server(),
+        "services": services.SERVICES,
     }
     return render(request, "notifications/list.html", context)
 
@@ -120,7 +123,8 @@ def create_target(request: Request, kind: str) -> HttpResponse:
         return _show_secret(request, target, secret)
     if target is not None:
         return _close(request, _("The target %s has been created.") % target.name)
-    title = _("New Email Target") if kind == Target.Kind.MAIL else _("New Webhook")
+    titles = {Target.Kind.MAIL: _("New Email Target"), Target.Kind.WEBHOOK: _("New Webhook")}
+    title = titles.get(Target.Kind(kind)) or _("New Target: %s") % Target.Kind(kind).label
     return _form(request, form, title, kind)
 
 
@@ -146,7 +150,7 @@ def _form(
         "title": title,
         "kind": kind,
         "target": target,
-        "mail_is_on": mail.is_configured(),
+        "mail_is_on": mail_server.is_configured(),
         "back": reverse("notifications:list"),
     }
     return render_dialog(request, f"{FOLDER}target.html", context, form=form)

@@ -116,6 +116,8 @@ def resources(
     monkeypatch.setattr(
         "notifications.channels.webhook.decrypt_target", lambda _: ("https://hooks.example", "")
     )
+    monkeypatch.setattr("notifications.mail_server.settings._encrypt", lambda *_: "sealed")
+    monkeypatch.setattr("notifications.mail_server.settings._decrypt", lambda _: "")
     settings.SERVER_HOME = tmp_path
     zone = factories.zone()
     Zone.objects.filter(pk=zone.pk).update(public_key="A" * 43 + "=")

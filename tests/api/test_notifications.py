@@ -136,3 +136,28 @@ def test_a_failed_notification_is_sent_again(everybody, hook, receiver):
     url = f"notifications/{Delivery.objects.get().pk}/send-again"
     assert everybody.post(url).json()["state"] == DeliveryState.WAITING
     problem(everybody.post(url), 409)
+
+
+MAIL_SERVER = {
+    "host": "mail.acme.example",
+    "sender": "zcc@acme.example",
+    "username": "zcc",
+    "password": "of the mail server",
+}
+
+
+@succeeds("PUT /mail-server", "GET /mail-server", "DELETE /mail-server")
+@refuses("PUT /mail-server", "GET /mail-server", "DELETE /mail-server")
+def test_the_mail_server_is_set_and_removed(everybody, zone):
+    problem(everybody.get("mail-server"), 404)
+    problem(everybody.put("mail-server", {**MAIL_SERVER, "port": 22}), 422)
+    response = everybody.put("mail-server", MAIL_SERVER)
+    assert response.status_code == 200, response.content
+    shown = everybody.get("mail-server").json()
+    assert shown == {
+        **{name: MAIL_SERVER[name] for name in ("host", "sender", "username")},
+        "port": 587,
+        "security": "starttls",
+    }
+    assert everybody.delete("mail-server").status_code == 204
+    problem(everybody.delete("mail-server"), 404)

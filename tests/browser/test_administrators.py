@@ -175,7 +175,14 @@ def test_notifications(live_server, log_in, told):
     page = log_in(factories.admin("chief"))
     page.goto(live_server.url + NOTICES)
     check(page)
-    for opener in ("#b-mail", "#b-webhook", "#targets-pane tbody th a >> nth=0"):
+    page.click("#b-services")
+    check(page)
+    page.click("#services >> text='PagerDuty'")
+    expect(page.locator("dialog[open] #id_token")).to_be_visible()
+    expect(page.locator("#services")).to_be_hidden()
+    page.keyboard.press("Escape")
+    openers = ("#b-mail", "#b-webhook", "#b-mail-server", "#targets-pane tbody th a >> nth=0")
+    for opener in openers:
         page.click(opener)
         expect(page.locator("dialog[open] h2")).to_be_visible()
         check(page)

@@ -16,7 +16,7 @@ from administrators.models import Administrator, roles_of
 from audit.models import SyslogServer
 from certificates.monitoring.checks.findings import BAD, MAX_FINDINGS, WARNING, Finding
 from devices.models import RegistrationKey, Zone
-from notifications.channels import mail
+from notifications.mail_server.settings import is_configured
 from notifications.models import Delivery, DeliveryState, Target
 
 CA_RIGHT = "certificates.certificate_authority"
@@ -35,11 +35,11 @@ def check_notifications(zone: Zone, now: datetime) -> Iterator[Finding]:
             _("Create an email target or a webhook."),
             page,
         )
-    elif not mail.is_configured() and active.filter(kind=Target.Kind.MAIL).exists():
+    elif not is_configured() and active.filter(kind=Target.Kind.MAIL).exists():
         yield Finding(
             BAD,
             _("Email targets exist, but no mail server is configured. No email is sent."),
-            _("Set ZCC_SMTP_URL on each Primary Server, or create a webhook."),
+            _("Set the mail server on the page Notifications, or create a webhook."),
             page,
             subject="mail",
         )

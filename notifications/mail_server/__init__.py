@@ -1,0 +1,1 @@
+"""The mail server of the zone: settings in the console, and a test."""
