@@ -18,12 +18,18 @@ from wire.messages import (
     HelloRequest,
     RefreshRequest,
     RegisterRequest,
-    ReplicaProgress,
     StatusReport,
     VaultKeys,
 )
 from wire.records import Record, json_name
-from wire.update_messages import CsrRequest, PreflightReport, PreflightResult, UpdateStatus
+from wire.update_messages import (
+    AgentUpgradeResult,
+    CsrRequest,
+    PreflightReport,
+    PreflightResult,
+    ReplicaProgress,
+    UpdateStatus,
+)
 
 R = TypeVar("R", bound=Record)
 
@@ -164,6 +170,7 @@ LIMITS: Dict[Type[Record], Dict[str, Limit]] = {
         "trust_version": Number(0, MAX_VERSION),
         "updates": Items(64, NESTED, cut=True),
         "remint_repository": Text(200, cut=True),
+        "agent_upgrade": NESTED,
     },
     UpdateStatus: {
         "id": NAME,
@@ -175,6 +182,7 @@ LIMITS: Dict[Type[Record], Dict[str, Limit]] = {
     },
     AuditCheckpoint: {"branch": COUNTER, "seq": ENTRY_NUMBER, "digest": DIGEST, "mac": DIGEST},
     ReplicaProgress: {"sha256": DIGEST, "received": COUNTER, "error": SHORT_EXPLANATION},
+    AgentUpgradeResult: {"id": NAME, "state": WORD, "detail": SHORT_EXPLANATION},
     StatusReport: {
         "state": WORD,
         "step": Text(32, cut=True),

@@ -12,7 +12,13 @@ from typing import ClassVar, Dict, List, Optional
 
 from wire.envelope import Envelope
 from wire.records import Record, field
-from wire.update_messages import UpdateStatus
+from wire.update_messages import (
+    AgentOffer,
+    AgentUpgradeResult,
+    ReplicaProgress,
+    ReplicationRequest,
+    UpdateStatus,
+)
 
 PROTOCOL = 1
 # Limits of the numbers in audit checkpoints.
@@ -32,6 +38,10 @@ FEATURE_CSR = "csr"
 FEATURE_PREFLIGHT = "rehearsal"
 FEATURE_RECOVERY = "recovery"
 FEATURE_CONTENT_SERVER = "depot"
+FEATURE_AGENT_UPGRADE = "agent-upgrade"
+"""An agent that the console can upgrade (D-220)."""
+FEATURE_DEB, FEATURE_RPM = "installed-deb", "installed-rpm"
+"""An agent that a package manager has installed."""
 FEATURE_ROW_MACS = "row-macs"
 """A Primary Server whose console writes MACs of database rows (D-170)."""
 FEATURE_SECOND_FACTOR_MACS = "second-factor-macs"
@@ -200,6 +210,7 @@ class RefreshRequest(Record):
     the trust list in use, 0 to request it, None for an agent that does not know trust lists.
     `audit_checkpoint` is the newest one of all responses. `updates` are the open updates and the
     last closed ones. `remint_repository` is a folder of a server, where it reads its certificate.
+    `agent_upgrade` is the result of the last upgrade of the agent.
     """
 
     json_names: ClassVar[Dict[str, str]] = {
@@ -225,32 +236,13 @@ class RefreshRequest(Record):
     trusted_sha256: List[str] = field(default_factory=list)
     stored_content: List[str] = field(default_factory=list)
     rejected_documents: List[str] = field(default_factory=list)
-    replicas: List["ReplicaProgress"] = field(default_factory=list)
+    replicas: List[ReplicaProgress] = field(default_factory=list)
     audit_checkpoint: Optional[AuditCheckpoint] = None
     protocol: int = PROTOCOL
     trust_version: Optional[int] = None
     updates: List[UpdateStatus] = field(default_factory=list)
     remint_repository: str = ""
-
-
-class ReplicaProgress(Record):
-    """Content that a content server is downloading: bytes received, and the last error."""
-
-    json_names: ClassVar[Dict[str, str]] = {"received": "got"}
-
-    sha256: str
-    received: int = 0
-    error: str = ""
-
-
-class ReplicationRequest(Record):
-    """Content to download from one of `sources`, at `rate` bytes per second (0: no limit)."""
-
-    update: str
-    sha256: str
-    size: int
-    sources: List[str] = field(default_factory=list)
-    rate: int = 0
+    agent_upgrade: Optional[AgentUpgradeResult] = None
 
 
 class RefreshResponse(Record):
@@ -263,6 +255,7 @@ class RefreshResponse(Record):
     and `servers` are for agents that do not know trust lists. `send_certificates`: IDs of updates
     whose new certificate the server must send again; "first" stands for the certificate in use.
     `new_csrs`: IDs of updates whose new certificate the server must replace.
+    `agent_upgrade` is another version of the agent that the device has to install.
     """
 
     json_names: ClassVar[Dict[str, str]] = {"certificate_pending": "certificate"}
@@ -285,6 +278,7 @@ class RefreshResponse(Record):
     audit_checkpoint: Optional[AuditCheckpoint] = None
     send_certificates: List[str] = field(default_factory=list)
     new_csrs: List[str] = field(default_factory=list)
+    agent_upgrade: Optional[AgentOffer] = None
 
 
 class StatusReport(Record):

@@ -1,6 +1,7 @@
-"""Messages about one update, below /zac/v1/updates/<id>/: CSR, certificate, preflight checks.
+"""Messages about updates: CSR, certificate, preflight checks, content, and agent upgrades.
 
-A preflight check is a TLS handshake with a new certificate before activation. See wire.messages.
+Calls about one update are below /zac/v1/updates/<id>/. A preflight check is a TLS handshake with a
+new certificate before activation. See wire.messages.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import ClassVar, Dict, List, Optional
 from wire.records import Record, field
 
 PASSED, REJECTED, UNREACHABLE = "ok", "refused", "unreachable"
+UPGRADED, NOT_UPGRADED = "upgraded", "not-upgraded"
 
 
 class UpdateStatus(Record):
@@ -86,3 +88,53 @@ class CsrParameters(Record):
     country: str = ""
     dns_names: List[str] = field(default_factory=list)
     addresses: List[str] = field(default_factory=list)
+
+
+class ReplicaProgress(Record):
+    """Content that a content server is downloading: bytes received, and the last error."""
+
+    json_names: ClassVar[Dict[str, str]] = {"received": "got"}
+
+    sha256: str
+    received: int = 0
+    error: str = ""
+
+
+class ReplicationRequest(Record):
+    """Content to download from one of `sources`, at `rate` bytes per second (0: no limit)."""
+
+    update: str
+    sha256: str
+    size: int
+    sources: List[str] = field(default_factory=list)
+    rate: int = 0
+
+
+class AgentOffer(Record):
+    """Another version of the agent. `signature` is over the whole file, as the type AGENT.
+
+    `size` is in bytes, `time_limit` in seconds: a version that has not contacted the zone by then
+    is replaced by the previous one. Signatures are Base64, `second_signature` is "" in zones
+    without a second key.
+
+    See: D-220
+    """
+
+    id: str
+    version: str
+    sha256: str
+    size: int
+    signature: str
+    second_signature: str = ""
+    time_limit: int = 300
+
+
+class AgentUpgradeResult(Record):
+    """Result of the last agent upgrade on a device, part of each refresh.
+
+    `id` is that of the offer, `state` UPGRADED or NOT_UPGRADED. `detail` says why not.
+    """
+
+    id: str
+    state: str
+    detail: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import zipfile
-from typing import List
+from typing import List, NoReturn
 
 # The first argument with which the entry point of the zip application starts the service.
 SERVICE = "--service"
@@ -25,3 +25,9 @@ def service_command(home: str) -> List[str]:
         return [sys.executable, "-m", "zac.service", home]
     # Isolated, so that neither the environment nor the working directory adds code.
     return [sys.executable, "-I", path, SERVICE, home]
+
+
+def start_service(home: str) -> NoReturn:
+    """Replace this process with the agent as a service."""
+    command = service_command(home)
+    os.execv(command[0], command)  # noqa: S606 - our own program, and its arguments are a list

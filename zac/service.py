@@ -1,7 +1,6 @@
 """The agent as a service: a loop for the network, and a separate thread for the activation.
 
-Activations need their own thread: in a test with an unresponsive console, only a fifth of the
-devices switched in time when the network loop did it.
+With an unresponsive console, a network loop that also activates is late on most devices.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Callable, Dict, Optional
 
 from faults import Fault, Kind
 from wire.messages import MANAGED
-from zac import wakeup
+from zac import archive, wakeup
 from zac.cli import exit_codes
 from zac.host import locks, logs, state
 from zac.host.home import Home, NotRegistered
@@ -28,6 +27,7 @@ from zac.registration import initial_certificate
 from zac.trust import recovery
 from zac.updates import activation, preflight, state_machine
 from zac.updates import refresh as updates_refresh
+from zac.upgrades import offers, programs, trial
 
 LOCK_WAIT = 30.0
 REFRESHES_BEFORE_RECOVERY = 2
@@ -37,6 +37,9 @@ POLL_BEFORE_ACTIVATION = 20.0
 ORDER_WAIT = 300.0
 VERIFY_PAUSE = 5.0
 LONGEST_PAUSE = 3600.0
+TRIAL_PAUSE = 5.0
+# The exit code of a service that another version of the agent replaces.
+REPLACED = 100
 # Spreads the load of many devices.
 RANDOM = random.SystemRandom()
 
@@ -62,10 +65,11 @@ def _load_server_part() -> ServerPart:
 
 
 class Service:
-    """The main loop of `zac run`."""
+    """The main loop of `zac run`. A version on trial ends after its first successful refresh."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, *, is_trial: bool = False) -> None:
         self.host = host
+        self._is_trial = is_trial
         self._failures = 0
         self._retry_after = 0
         self._untrusted_refreshes = 0
@@ -86,13 +90,13 @@ class Service:
 
             content_server = ContentServer(host)
         try:
-            self._due = time.monotonic() + self._initial_pause()
+            self._due = time.monotonic() + (0.0 if self._is_trial else self._initial_pause())
             while True:
                 if content_server is not None:
                     content_server.update_listeners()
                 self._run_once()
-        except SystemExit:
-            return 0
+        except SystemExit as stopped:
+            return int(stopped.code or 0)
         finally:
             self.close()
             if content_server is not None:
@@ -109,6 +113,8 @@ class Service:
             self._due = time.monotonic() + self._pause()
         else:
             self._run_locked(lambda: check_updates(self.host))
+        if not self._is_trial and offers.is_trial_due(self.host):
+            raise SystemExit(REPLACED)
 
     def refresh(self, *, retry_failed: bool = False) -> None:
         """Refresh once. After two refreshes without a trusted server, start the recovery."""
@@ -116,6 +122,9 @@ class Service:
             lambda: updates_refresh.refresh(self.host, retry_failed=retry_failed)
         )
         self._failures = 0 if fault is None else self._failures + 1
+        if self._is_trial and fault is None:
+            programs.confirm_trial(self.host.home)
+            raise SystemExit(0)
         self._retry_after = fault.retry_after if isinstance(fault, ServerBusy) else 0
         is_untrusted = isinstance(fault, calls.NoTrustedServer)
         self._untrusted_refreshes = self._untrusted_refreshes + 1 if is_untrusted else 0
@@ -151,6 +160,7 @@ class Service:
         interval = self.host.home.zone_cache().refresh_s
         if self._failures:
             interval = retry_pause(interval, self._failures)
+        interval = min(interval, TRIAL_PAUSE) if self._is_trial else interval
         return max(self._retry_after, interval * RANDOM.uniform(0.8, 1.2))
 
     def _poll_seconds(self) -> float:
@@ -273,10 +283,17 @@ def main(home: str) -> int:
     logs.log_uncaught_errors()
 
     def run() -> int:
-        with locks.hold(host.home.path_to("run.lock"), 1.0):
+        if trial.is_trial():  # the process that has started this one holds the lock
+            return Service(host, is_trial=True).run()
+        with locks.hold(host.home.path_to("run.lock"), 1.0) as lock:
+            if trial.run_pending(host, lock):
+                return REPLACED
             return Service(host).run()
 
-    return exit_codes.run(run, lambda fault: logs.write(logs.LogLine(logs.ERROR, str(fault))))
+    code = exit_codes.run(run, lambda fault: logs.write(logs.LogLine(logs.ERROR, str(fault))))
+    if code == REPLACED:
+        archive.start_service(host.home.path)
+    return code
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from devices.models import Device, Zone
 from faults import Conflict
 from systemupdates.models import Assignment, Replica, ReplicaQuerySet, SystemUpdate
 from systemupdates.updates.states import MISSING, UPDATE_CLOSED, AssignmentState, ReplicaState
-from wire import messages
+from wire.update_messages import ReplicaProgress, ReplicationRequest
 
 R = ReplicaState
 EXCLUDED_REASON = "Excluded from content replication in the server's settings."
@@ -62,7 +62,7 @@ def request_replication(servers: Iterable[Device]) -> None:
     )
 
 
-def get_replication_requests(server: Device) -> list[messages.ReplicationRequest]:
+def get_replication_requests(server: Device) -> list[ReplicationRequest]:
     """Return the files that a content server must still copy, with the nearest source first."""
     replicas = list(
         Replica.objects.filter(server=server, state__in=MISSING).select_related(
@@ -93,13 +93,13 @@ def _get_servers_with_content(updates: Iterable[SystemUpdate]) -> Mapping[UUID, 
 
 def _build_requests(
     replica: Replica, others: list[Device], rate: int
-) -> Iterable[messages.ReplicationRequest]:
+) -> Iterable[ReplicationRequest]:
     """Yield a request for each file: from the parent, the initiating server, or another server."""
     sources = [replica.server.parent, replica.update.initiating_server, *others]
     servers = [source for source in sources if source and source.pk != replica.server_id]
     urls = [url for server in servers if (url := server.get_url(server.content_port, "http"))]
     for file in replica.update.files:
-        yield messages.ReplicationRequest(
+        yield ReplicationRequest(
             update=str(replica.update_id),
             sha256=file["sha256"],
             size=file["size"],
@@ -109,7 +109,7 @@ def _build_requests(
 
 
 def save_replication_report(
-    server: Device, stored: list[str], copies: list[messages.ReplicaProgress], *, now: datetime
+    server: Device, stored: list[str], copies: list[ReplicaProgress], *, now: datetime
 ) -> list[SystemUpdate]:
     """Save the replication report of a server. Return the updates that became available on it."""
     digests, progress = set(stored), {copy.sha256: copy for copy in copies}
@@ -148,10 +148,10 @@ def _request_missing_content(replica: Replica, *, is_complete: bool, now: dateti
 
 
 def _save_progress(
-    replica: Replica, digests: set[str], progress: dict[str, messages.ReplicaProgress]
+    replica: Replica, digests: set[str], progress: dict[str, ReplicaProgress]
 ) -> None:
     files = replica.update.files
-    none = messages.ReplicaProgress("")
+    none = ReplicaProgress("")
     got = sum(
         file["size"]
         if file["sha256"] in digests

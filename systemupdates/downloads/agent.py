@@ -9,6 +9,7 @@ See: D-180
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from systemupdates.downloads.archive import build_archive, read_sources
@@ -38,7 +39,9 @@ ENTRY = b"""import sys
 if sys.version_info < (3, 8):
     sys.exit("zac needs Python 3.8 or later. Nothing was changed.")
 from zac import archive
+from zac.upgrades.launcher import start_version_in_use
 
+start_version_in_use(sys.argv)
 if sys.argv[1:2] == [archive.SERVICE]:
     from zac.service import main
 
@@ -52,17 +55,22 @@ sys.exit(main())
 @lru_cache(maxsize=1)
 def build_agent() -> bytes:
     """Return the bytes of the zip application, with a shell stub in front that finds Python."""
-    build = get_version().partition("+")[2].encode()
-    return STUB + build_archive({**_read_members(), f"zac/{BUILD_FILE}": build})
+    return build_program(read_members(), get_version().partition("+")[2])
+
+
+def build_program(members: Mapping[str, bytes], build: str) -> bytes:
+    """Return the zip application with modules by path, and the build that it reports."""
+    return STUB + build_archive({**members, f"zac/{BUILD_FILE}": build.encode()})
 
 
 @lru_cache(maxsize=1)
 def get_version() -> str:
     """Return the version that this agent reports: the release and a digest of its sources."""
     # Of the sources, because another version of zlib compresses them to other bytes.
-    sources = "".join(f"{name} {sha256(data)}\n" for name, data in sorted(_read_members().items()))
+    sources = "".join(f"{name} {sha256(data)}\n" for name, data in sorted(read_members().items()))
     return f"{RELEASE}+{sha256(sources.encode())[:BUILD_LENGTH]}"
 
 
-def _read_members() -> dict[str, bytes]:
+def read_members() -> dict[str, bytes]:
+    """Return the modules of the agent by their path in the zip application."""
     return {"__main__.py": ENTRY, **read_sources(*PACKAGES)}

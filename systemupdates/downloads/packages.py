@@ -81,6 +81,8 @@ def _write_files(folder: Path) -> None:
         "zac.service": build_unit(PROGRAM).encode(),
         "zac.1.gz": gzip.compress(manual, 9, mtime=0),
         "copyright": COPYRIGHT.encode(),
+        # With this file, the agent reports which package manager upgrades it.
+        **{f"package.{kind}": f"{kind}\n".encode() for kind in FORMATS},
     }
     for name, data in files.items():
         (folder / name).write_bytes(data)

@@ -224,8 +224,7 @@ def _run(host: Host, args: argparse.Namespace) -> int:
     if args.log_format:
         os.environ[logs.FORMAT] = args.log_format
     # Replace this process, because the command line would use memory as long as the agent runs.
-    command = archive.service_command(host.home.path)
-    os.execv(command[0], command)  # noqa: S606 - our own program, and its arguments are a list
+    archive.start_service(host.home.path)
 
 
 def _bootstrap(host: Host, args: argparse.Namespace) -> int:

@@ -7,11 +7,13 @@ import json
 from typing import Any, Dict, List
 
 from wire.messages import Trust
+from zac import VERSION
 from zac.host import files, state
 from zac.host.host import Host
 from zac.host.state import UpdateRecord
 from zac.trust import pem, store
 from zac.updates import server_certificate
+from zac.upgrades import programs
 
 STEP_LABELS = {
     state.OFFERED: "downloading",
@@ -34,6 +36,8 @@ def get_status(host: Host) -> Dict[str, Any]:
     cache, trust = host.home.zone_cache(), host.trust_store.current().trust
     return {
         "registered": True,
+        "agent": VERSION,
+        "agent_upgrade": _agent_upgrade(host),
         "id": device.id,
         "name": device.name,
         "role": device.role,
@@ -70,6 +74,7 @@ def status_text(host: Host) -> str:
     lines = [
         "%s (%s) in zone %s"
         % (status["name"], status["role"], status["zone_name"] or status["zone"]),
+        "  agent            %s" % status["agent"],
         "  registered with  %s%s" % (status["server"], approval),
         "  last refresh     %s" % _time(status["refreshed"]),
         "  clock offset     %+.1f s" % status["clock_offset"],
@@ -82,6 +87,12 @@ def status_text(host: Host) -> str:
         for update in status["updates"]
     ]
     return "\n".join(lines)
+
+
+def _agent_upgrade(host: Host) -> Dict[str, str]:
+    """Return the result of the last upgrade of the agent by the console, {} without one."""
+    result = programs.get_result(host.home)
+    return {} if result is None else {"state": result.state, "detail": result.detail}
 
 
 def _trust_list(status: Dict[str, Any], now: float) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import List, Sequence
 
-from wire.messages import ReplicaProgress, ReplicationRequest
+from wire.update_messages import ReplicaProgress, ReplicationRequest
 from zac.content import content
 from zac.host import files
 from zac.host.host import Host

@@ -31,15 +31,15 @@ class NoDataDirectory(Fault):
 
 
 @contextlib.contextmanager
-def hold(path: str, wait: float) -> Iterator[None]:
-    """Hold a lock file. Waits up to `wait` seconds, then raises Locked."""
+def hold(path: str, wait: float) -> Iterator[int]:
+    """Hold a lock file, and yield its handle. Waits up to `wait` seconds, then raises Locked."""
     try:
         handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise NoDataDirectory("Cannot use %s: %s." % (path, error.strerror)) from error
     try:
         _acquire(handle, wait)
-        yield
+        yield handle
     finally:
         os.close(handle)
 

@@ -72,7 +72,7 @@ def prepare(host: Host, options: RegistrationOptions, key: Optional[bytes] = Non
     stored = _StoredOptions(**{name: getattr(options, name) for name in _StoredOptions.__fields__})
     files.write(host.home.path_to(OPTIONS_FILE), json_codec.dump(stored))
     request = FirstServerRequest(
-        csr=csr, vault_keys=vault_keys, features=refresh.list_features(PRIMARY)
+        csr=csr, vault_keys=vault_keys, features=refresh.list_features(host.home, PRIMARY)
     )
     return json_codec.dump(request).decode()
 

@@ -194,7 +194,7 @@ def _build_request(host: Host, options: RegistrationOptions, previous_id: str) -
         key=registration_key.parse(options.key).secret if options.key else None,
         csr=csr,
         vault_keys=create_vault_keys(host) if options.role == PRIMARY else None,
-        features=refresh.list_features(options.role),
+        features=refresh.list_features(host.home, options.role),
         port=options.port,
         content_port=options.content_port,
         preflight_port=options.preflight_port,

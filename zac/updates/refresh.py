@@ -27,7 +27,7 @@ from zac import VERSION
 from zac.content import content, replication
 from zac.host import state
 from zac.host.clock import NOTABLE_CLOCK_CHANGE
-from zac.host.home import ZoneCache
+from zac.host.home import Home, ZoneCache
 from zac.host.host import Host, servers_with_url
 from zac.network import calls
 from zac.network.calls import Answer
@@ -44,6 +44,7 @@ from zac.updates import (
     state_machine,
     status,
 )
+from zac.upgrades import installation, offers, programs
 
 MIN_REFRESH_SECONDS = 0.2
 
@@ -64,6 +65,7 @@ def refresh(host: Host, *, retry_failed: bool = False) -> RefreshResponse:
         preflight.repeat_checks(host)
         if replicate_content(host, response):
             response = _exchange(host)
+        offers.receive(host, response.agent_upgrade)
     _contact_next_server(host)
     activation.delete_unused(host)
     return response
@@ -99,7 +101,7 @@ def fetch_activation_orders(host: Host) -> None:
                 notices.process_notices(host, [order])
 
 
-def list_features(role: str) -> List[str]:
+def list_features(home: Home, role: str) -> List[str]:
     """Return the features of an agent with a role (D-49)."""
     features = [FEATURE_PREFLIGHT, FEATURE_RECOVERY]
     if role in CERTIFIED_ROLES:
@@ -108,7 +110,7 @@ def list_features(role: str) -> List[str]:
         features.append(FEATURE_CONTENT_SERVER)
     if role == PRIMARY:
         features += [FEATURE_ROW_MACS, FEATURE_SECOND_FACTOR_MACS, FEATURE_SECOND_KEY]
-    return features
+    return features + installation.list_features(home)
 
 
 def _exchange(host: Host) -> RefreshResponse:
@@ -215,7 +217,7 @@ def _build_request(host: Host, connection: Connection) -> RefreshRequest:
         skew=round(host.clock.local() - host.clock.now(), 3),
         fqdn=device.fqdn,
         addresses=device.addresses,
-        features=list_features(device.role),
+        features=list_features(host.home, device.role),
         contacts=host.contacts.tried,
         rejected_contacts=host.contacts.rejected,
         server_certificate_sha256=pem.fingerprint(generation.server) if generation.server else "",
@@ -229,6 +231,7 @@ def _build_request(host: Host, connection: Connection) -> RefreshRequest:
         ),
         updates=status.list_updates(host),
         remint_repository=repository.list_folders(host)[0] if host.is_certified else "",
+        agent_upgrade=programs.get_result(host.home),
     )
 
 

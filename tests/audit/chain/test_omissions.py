@@ -210,7 +210,7 @@ def test_a_content_server_that_fails_again_and_again_is_limited(zone):
     before = count("move")
     for number in range(LIMIT):
         for error in ("disk full", ""):
-            server.refresh(replicas=[messages.ReplicaProgress(digest, 10 + number, error)])
+            server.refresh(replicas=[update_messages.ReplicaProgress(digest, 10 + number, error)])
     replica.refresh_from_db()
     assert replica.state == "replicating"
     assert count("move") == before + LIMIT

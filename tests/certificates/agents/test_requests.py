@@ -32,7 +32,7 @@ REFRESH = messages.RefreshRequest(
     trusted_sha256=[DIGEST],
     stored_content=[DIGEST],
     rejected_documents=["manifest: not signed"],
-    replicas=[messages.ReplicaProgress(DIGEST, 10)],
+    replicas=[update_messages.ReplicaProgress(DIGEST, 10)],
 )
 STATUS = messages.StatusReport("activated", "activated", 1, 5.0)
 PREFLIGHT = PreflightReport([PreflightResult("id", "ok")], 5.0)

@@ -12,7 +12,7 @@ from systemupdates.content import replica_status, replication
 from systemupdates.models import Assignment, Replica
 from systemupdates.updates.states import AssignmentState, ReplicaState, UpdateState
 from tests.support import factories
-from wire.messages import ReplicaProgress
+from wire.update_messages import ReplicaProgress
 
 pytestmark = pytest.mark.django_db
 R = ReplicaState

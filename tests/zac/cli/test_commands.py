@@ -229,7 +229,7 @@ def test_the_first_server_of_a_zone_is_adopted(
     place = ["--name", "s1", "--fqdn", "s1.zone1.test", "--address", ADDRESS, "--port", "8443"]
     assert zac("adopt", *place, "--prepare") == 0
     prepared = json.loads(capsys.readouterr().out)
-    assert set(prepared["features"]) == set(refresh.list_features(PRIMARY))
+    assert set(prepared["features"]) == set(refresh.list_features(Home(str(tmp_path)), PRIMARY))
     root = Root()
     chain = root.sign_csr(prepared["csr"], "s1.zone1.test", ADDRESS)
     given = RegisterResponse(

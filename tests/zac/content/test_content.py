@@ -13,8 +13,9 @@ import pytest
 from tests.zac.conftest import registered
 from tests.zac.support.zone import ADDRESS, Zone
 from wire import records
-from wire.messages import CONTENT_SATELLITE, ReplicationRequest
+from wire.messages import CONTENT_SATELLITE
 from wire.metadata import sha256
+from wire.update_messages import ReplicationRequest
 from zac.content import content, replication
 from zac.content.listener import Listener
 from zac.host import files

@@ -16,8 +16,9 @@ from tests.zac.conftest import registered
 from tests.zac.support.certificates import Root
 from tests.zac.support.zone import ADDRESS, Zone
 from wire import metadata, records
-from wire.messages import CONTENT_SATELLITE, ReplicationRequest
+from wire.messages import CONTENT_SATELLITE
 from wire.metadata import ActivationNotice, RecoveryNotices, sha256
+from wire.update_messages import ReplicationRequest
 from zac.content.listener import CONNECTIONS_PER_ADDRESS, Listener
 from zac.host import files
 from zac.host.home import Home

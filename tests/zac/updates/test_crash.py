@@ -17,8 +17,9 @@ from tests.zac.support.certificates import Root
 from tests.zac.support.crash import MOMENTS, Died, DyingOs, calls_of
 from tests.zac.support.zone import Zone
 from wire import records
-from wire.messages import CONTENT_SATELLITE, ReplicationRequest
+from wire.messages import CONTENT_SATELLITE
 from wire.metadata import sha256
+from wire.update_messages import ReplicationRequest
 from zac.cli import commands
 from zac.content import content
 from zac.host import files

@@ -1,0 +1,1 @@
+"""Upgrades of the agent itself that an administrator has started in the console."""
