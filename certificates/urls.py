@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from certificates.agent_upgrades import views as agent_views
 from certificates.approvals import views as approvals_views
 from certificates.authority import key_views
 from certificates.authority import views as authority_views
@@ -28,6 +29,7 @@ BASE = "configuration/certificates/"
 OPERATION = BASE + "operations/<uuid:pk>/"
 JOB = BASE + "jobs/<uuid:pk>/"
 SERVER = BASE + "servers/<uuid:pk>/"
+AGENTS = "devices/agents/<uuid:pk>/"
 urlpatterns = [
     path("", home.home, name="home"),
     path("help/", help_views.show_help, name="help"),
@@ -42,6 +44,13 @@ urlpatterns = [
     ),
     path("devices/add/", installation_views.add_devices, name="add_devices"),
     path("devices/added/", installation_views.added_devices, name="added_devices"),
+    path("devices/agents/", agent_views.show_upgrades, name="agent_upgrades"),
+    path("devices/agents/upgrade/", agent_views.start, name="start_agent_upgrade"),
+    path(AGENTS, agent_views.show_upgrade, name="agent_upgrade"),
+    path(AGENTS + "approve/", agent_views.approve, name="approve_agent_upgrade"),
+    path(AGENTS + "pause/", agent_views.pause, name="pause_agent_upgrade"),
+    path(AGENTS + "resume/", agent_views.resume, name="resume_agent_upgrade"),
+    path(AGENTS + "cancel/", agent_views.cancel, name="cancel_agent_upgrade"),
     path(BASE, authority_views.certificates, name="page"),
     path(BASE + "zone-ca/", authority_views.zone_ca, name="zone_ca"),
     path(BASE + "server-operations/", authority_views.server_operations, name="server_operations"),

@@ -14,6 +14,7 @@ from administrators.accounts import policy_api
 from administrators.api_tokens import api as api_tokens
 from administrators.approvals import api as role_approvals
 from audit.entries import api as audit_entries
+from certificates.agent_upgrades import api as agent_upgrades
 from certificates.approvals import api as approvals
 from certificates.authority import api as authority
 from certificates.monitoring.calendar import api as calendar
@@ -39,7 +40,7 @@ MODULES = (
     *(audit_entries, api_tokens, accounts, role_approvals, policy_api),
     *(targets, mail_server),
     *(authority, creation, operations, actions, approvals, trust, servers, csr_api),
-    *(health_checks, calendar),
+    *(health_checks, calendar, agent_upgrades),
 )
 
 

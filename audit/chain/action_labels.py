@@ -91,6 +91,7 @@ LABELS: dict[str, str | Promise] = {
     "set-up-link": _("Setup link created"),
     "sign": _("Document signed"),
     "start": _("Operation started"),
+    "start-agent-upgrade": _("Upgrade of agents started"),
     "temporary-password": _("Temporary password created"),
     "test-mail-server": _("Mail server tested"),
     "test-syslog": _("Test of audit log forwarding"),
@@ -105,6 +106,7 @@ LABELS: dict[str, str | Promise] = {
 }
 # Actions that can require a second administrator, and what happened to the request.
 APPROVAL_ACTIONS: dict[str, str | Promise] = {
+    "agent-upgrade": _("Upgrade Agents"),
     "backup": _("Backup CA"),
     "force": _("Force Activation"),
     "move": _("Move CA Role"),

@@ -57,6 +57,19 @@ KINDS = {
         "certificates:trust",
         is_listed=True,
     ),
+    "certificates.AgentUpgrade": Kind(
+        _("Agent upgrade"),
+        _("the agent upgrade to {name}"),
+        "version",
+        (("requested_by", USER),),
+        "certificates:agent_upgrade",
+    ),
+    "certificates.AgentUpgradeTarget": Kind(
+        _("Agent upgrade of"),
+        _("the agent upgrade of {name}"),
+        "device__name",
+        (("device", DEVICE), ("upgrade", "certificates.AgentUpgrade")),
+    ),
     "certificates.HealthAcceptance": Kind(
         _("Health checks"), _("health check {name}"), "", (), "certificates:checks", is_listed=True
     ),

@@ -96,6 +96,7 @@ SENTENCES: dict[str, str | Promise] = {
     "stamp-rows": _("{actor} created the MACs of database rows."),
     "stamp-second-factors": _("{actor} created the MACs of second factors."),
     "start": _("{actor} started {subject}."),
+    "start-agent-upgrade": _("{actor} started {subject}."),
     "temporary-password": _("{actor} created a temporary password for {subject}."),
     "test-mail-server": _("{actor} tested {subject}."),
     "test-syslog": _("{actor} sent a test message to {subject}."),

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from certificates.agent_upgrades import delivery as agent_delivery
 from certificates.agents import server_certificates, update_states
 from certificates.agents.status_reports import update_device_status
 from certificates.agents.update_states import save_reported_updates
@@ -106,6 +107,7 @@ def build_refresh_response(
 ) -> bytes:
     """Return the refresh response as JSON. The common part is built once per zone revision."""
     update_device_status(device, report, now=now)
+    agent_delivery.save_result(device, report, now=now)
     zone = Zone.objects.get_zone()
     interval = _get_refresh_interval(device, zone)
     is_registered = device.state == "registered"
@@ -218,11 +220,15 @@ def collect_pending_items(
     }
     has_pending = bool(pending)
     if device.is_content_server:
-        replicate = replication.get_replication_requests(device)
+        replicate = [
+            *replication.get_replication_requests(device),
+            *agent_delivery.list_replication_requests(device, report.stored_content),
+        ]
         found["replicate"] = [json.loads(json_codec.dump(request)) for request in replicate]
         stored = set(report.stored_content)
         found["withdraw"] = [
-            digest for digest in replication.get_withdrawn_digests(device) if digest in stored
+            *(digest for digest in replication.get_withdrawn_digests(device) if digest in stored),
+            *agent_delivery.list_withdrawn_digests(device, stored),
         ]
         has_pending = has_pending or bool(replicate)
     if device.role != messages.MANAGED:
@@ -234,16 +240,15 @@ def collect_pending_items(
         found["send_certificates"] = server_certificates.list_missing(device, report)
         found["new_csrs"] = server_certificates.list_replaced(device, report)
         has_pending = has_pending or bool(found["new_csrs"])
-    return found, has_pending
+    offer, is_waiting = agent_delivery.get_offer(device)
+    if offer is not None:
+        found["agent_upgrade"] = records.to_plain(offer)
+    return found, has_pending or is_waiting
 
 
 def _envelope_to_dict(envelope: Envelope) -> dict[str, str]:
-    return {
-        "payload_type": envelope.payload_type,
-        "payload": envelope.payload,
-        "signature": envelope.signature,
-        "second_signature": envelope.second_signature,
-    }
+    plain: dict[str, str] = records.to_plain(envelope)
+    return plain
 
 
 def _needs_initial_certificate(device: Device, report: messages.RefreshRequest) -> bool:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from administrators.accounts import policies
 from administrators.approvals import role_requests
+from certificates.agent_upgrades.status import find_request
 from certificates.models import Operation, VaultJob
 from certificates.operations.states import OperationState
 
@@ -33,6 +34,7 @@ def list_requests(
     return [
         *_list_ca_requests(operations, jobs, with_action),
         *_list_administrator_requests(now),
+        *_list_agent_requests(now),
     ]
 
 
@@ -57,6 +59,13 @@ def _list_administrator_requests(now: datetime) -> Iterator[PendingRequest]:
     if policies.get_turn_off_request(now) is not None:
         text = _("A request to turn off two-administrator approval is waiting for your decision.")
         yield PendingRequest(text, reverse("administrators:approve_turn_off"))
+
+
+def _list_agent_requests(now: datetime) -> Iterator[PendingRequest]:
+    upgrade = find_request(now)
+    if upgrade is not None:
+        url = reverse("certificates:agent_upgrade", args=[upgrade.pk])
+        yield _build_request(_("The upgrade of agents to %s") % upgrade.version, url)
 
 
 def _build_request(what: str, url: str) -> PendingRequest:

@@ -111,6 +111,38 @@ TOPICS = (
         ),
     ),
     Topic(
+        (
+            "certificates:agent_upgrades",
+            "certificates:agent_upgrade",
+            "certificates:start_agent_upgrade",
+            "certificates:approve_agent_upgrade",
+            "certificates:cancel_agent_upgrade",
+        ),
+        _("Agent Upgrades"),
+        (
+            _(
+                "Upgrade Agents replaces agents that are older than the console. "
+                "Select devices or roles, how many devices are upgraded first "
+                "(the pilot), and when. The other devices follow when the whole "
+                "pilot has contacted the console with the new version. If a "
+                "device of the pilot fails, the upgrade is paused."
+            ),
+            _(
+                "An agent checks that the zone has signed the new version, and "
+                "that it is later than the installed one. If the new version "
+                "does not contact the console in time, the agent returns to the "
+                "previous version and reports why. While a certificate update is "
+                "open on a device, its agent is not upgraded."
+            ),
+            _(
+                "Agents that were installed by a package are upgraded with apt "
+                "or dnf, and Primary Servers with their console. With "
+                "two-administrator approval, a second administrator approves an "
+                "upgrade."
+            ),
+        ),
+    ),
+    Topic(
         ("systemupdates:list", "systemupdates:devices"),
         _("System Updates"),
         (

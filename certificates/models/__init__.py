@@ -1,6 +1,7 @@
 """Models of certificate authorities, server certificates, and operations."""
 
 from certificates.models.acceptance import HealthAcceptance
+from certificates.models.agent_upgrade import AgentUpgrade, AgentUpgradeTarget
 from certificates.models.authority import Authority, CrossCertificate, IssuedCertificate
 from certificates.models.backup import BackupStatus
 from certificates.models.draft import Draft
@@ -11,6 +12,8 @@ from certificates.models.server import FutureCertificate, ServerCertificate
 
 __all__ = [
     "CA_KINDS",
+    "AgentUpgrade",
+    "AgentUpgradeTarget",
     "Authority",
     "BackupStatus",
     "CrossCertificate",

@@ -130,7 +130,7 @@ def _get_agent_items(older: int) -> list[AttentionItem]:
         "The agents of %s devices are older than the console. Upgrade them.",
         older,
     )
-    url = f"{reverse('devices:list')}?state={inventory_tables.OLDER_AGENT}"
+    url = reverse("certificates:agent_upgrades")
     return [AttentionItem("warn", text % intcomma(older), url)] if older else []
 
 

@@ -16,6 +16,8 @@ from django.db import transaction
 
 from audit.models import Checkpoint, CheckpointMismatch, Entry
 from audit.rows import alarms
+from certificates.agent_upgrades import events as agent_failures
+from certificates.agent_upgrades import upgrades
 from certificates.approvals import approvals
 from certificates.backup import status
 from certificates.issuance import expiry
@@ -61,6 +63,7 @@ REQUESTED_ACTIONS = {f"ask-{act}": label for act, label in approvals.LABELS.item
 REQUESTED_KEY_OPERATIONS = {
     **{f"ask-{kind.value}": kind.label for kind in VaultJob.Kind},
     "ask-roles": "Roles of an administrator",
+    upgrades.ASK: "Upgrade of agents",
 }
 # Audit actions of attacks on the account of an administrator.
 LOGIN_ACTIONS = {
@@ -110,6 +113,7 @@ def create_notifications(now: datetime) -> None:
         *decision_events.build_decision_events(entries),
         *_build_device_events(entries),
         *_build_login_events(entries),
+        *agent_failures.build_events(entries),
         *device_events.build_decision_events(entries),
         *device_events.build_unknown_root_events(entries),
         *audit_events.build_acceptance_events(entries),

@@ -13,6 +13,7 @@ from audit.chain.states import InvalidTransition
 from audit.forwarding import forwarding
 from audit.rows import alarms
 from audit.tasks import forward_entries
+from certificates.agent_upgrades import rollout
 from certificates.approvals import approvals, confirmations
 from certificates.authority import key_jobs, key_operations, key_store
 from certificates.issuance import renewal, requests, signing
@@ -37,6 +38,7 @@ def schedule_work() -> None:
     now = timezone.now()
     health.record_heartbeat(now)
     approvals.expire_requests(now)
+    rollout.advance_all(now)
     approvals.expire_action_requests(now)
     confirmations.expire_unconfirmed(now)
     omissions.record_summaries(now)

@@ -41,6 +41,7 @@ MENU = (
                 "certificates:add_devices",
                 right="devices.approve_device",
             ),
+            Item("agent-upgrades", _("Agent Upgrades"), "certificates:agent_upgrades"),
         ),
     ),
     Item(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from systemupdates.content import store
 from systemupdates.downloads import agent, publication
 from systemupdates.downloads.publication import PublishedFile
 from wire import metadata
@@ -35,6 +36,9 @@ def publish_agent_files() -> list[str]:
             mode = 0o755 if name == agent.NAME else 0o644
             publication.publish_file(name, data, metadata.AGENT, mode=mode)
             changed.append(name)
+    # Upgrades of agents distribute it as content.
+    if store.find_file(sha256(files[agent.NAME])) is None:
+        store.store_file(agent.NAME, files[agent.NAME])
     return changed
 
 

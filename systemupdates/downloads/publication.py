@@ -63,6 +63,12 @@ def has_second_signature(name: str) -> bool:
     )
 
 
+def read_second_signature(name: str) -> str:
+    """Return the second signature of a published file, "" if the zone has one key only."""
+    path = get_folder() / f"{name}{SECOND_SIGNATURE}"
+    return path.read_text().strip() if path.is_file() else ""
+
+
 def withdraw_file(name: str) -> None:
     """Remove a file, its SHA-256, and its signatures."""
     for file in (name, *(f"{name}{suffix}" for suffix in (CHECKSUM, SIGNATURE, SECOND_SIGNATURE))):

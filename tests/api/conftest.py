@@ -137,6 +137,7 @@ def resources(
     hook = Target.objects.create(name="pager", kind=Target.Kind.WEBHOOK, host="hooks.example")
     delivery.enqueue(Event(BLOCKED, "1", "blocked", "blocked"), now=factories.now(), to=[hook])
     stage = Stage.objects.create(name="first", position=0, timeout_seconds=60)
+    upgrade = factories.agent_upgrade(server)
     acceptance = HealthAcceptance.objects.create(check_key="ca-backup", reason="not here")
     token = ApiToken.objects.create(user=factories.user("owner"), name="token", digest="d" * 64)
     return {
@@ -155,6 +156,7 @@ def resources(
         "check_key": "ca-backup",
         "acceptance_id": acceptance.pk,
         "stage_id": stage.pk,
+        "upgrade_id": upgrade.pk,
         "token_id": token.pk,
         "administrator_id": token.user.pk,
         "target_id": hook.pk,

@@ -10,7 +10,13 @@ from typing import Any
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
-from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
+from certificates.models import (
+    AgentUpgrade,
+    Authority,
+    FutureCertificate,
+    Operation,
+    ServerCertificate,
+)
 from certificates.operations.states import AuthorityState, FutureState, OperationState
 from devices.models import Device, Role, Zone
 from pki import keys, names, validity
@@ -192,6 +198,19 @@ def operation(
     return Operation.objects.create(
         state=state, kind=kind, authority=issuer, signing_server=holder, **given
     )
+
+
+def agent_upgrade(*devices: Device, state: str = "running", **values: Any) -> AgentUpgrade:
+    """An upgrade of the agents of some devices, to which it was offered."""
+    given = {"version": "9.9.9+0123456789ab", "sha256": "ab" * 32, "size": 1, "signature": "s"}
+    upgrade = AgentUpgrade.objects.create(
+        **{**given, "state": state, "created_at": now(), "starts_at": now(), **values}
+    )
+    for one in devices:
+        upgrade.targets.create(
+            device=one, state="offered", changed_at=now(), previous_version=one.version
+        )
+    return upgrade
 
 
 def replica(

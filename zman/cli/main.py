@@ -19,6 +19,7 @@ from zman.cli.profiles import EXAMPLE, Connection
 from zman.client.client import Console
 from zman.commands import (
     administrators,
+    agent_upgrades,
     ca_key,
     certificates,
     creation,
@@ -46,7 +47,7 @@ SECTIONS = (
     ("Inventory", (resources,)),
     ("CA changes and operations", (creation, operations)),
     ("Certificates and CA key", (certificates, ca_key)),
-    ("System updates", (system_updates,)),
+    ("System updates", (system_updates, agent_upgrades)),
     ("Devices and zone", (devices, zone)),
     ("Administrators and access", (administrators,)),
     ("Notifications and audit log", (notifications,)),

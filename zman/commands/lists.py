@@ -91,6 +91,29 @@ LISTS = {
         state="state",
         sort="sort",
     ),
+    "older-agents": ResourceList(
+        "older-agents",
+        {
+            "Device": "name",
+            "Role": "role",
+            "Version": "version",
+            "Upgraded with": "upgraded_with",
+        },
+        {"ID": "id"},
+        is_paged=False,
+    ),
+    "agent-upgrades": ResourceList(
+        "agent-upgrades",
+        {
+            "ID": "id",
+            "Version": "version",
+            "State": "state",
+            "Devices": "devices",
+            "Start": "starts_at",
+        },
+        {"Pilot": "pilot", "Requested by": "requested_by", "Ended": "ended_at"},
+        name="id",
+    ),
     "assignments": ResourceList(
         "updates/{}/assignments",
         {"Device": "device", "State": "state", "Changed": "changed_at", "Reason": "reason"},
