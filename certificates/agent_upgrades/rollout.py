@@ -15,7 +15,7 @@ from django.db import transaction
 from audit.chain.states import InvalidTransition
 from certificates.agent_upgrades import upgrades
 from certificates.agent_upgrades.states import TargetState, UpgradeState
-from certificates.models.agent_upgrade import AgentUpgrade, TargetQuerySet
+from certificates.models.agent_upgrade import AgentUpgrade, AgentUpgradeTargetQuerySet
 from devices.models import Device
 from devices.registration.states import DeviceState
 from wire.messages import CONTENT_ROLES
@@ -76,7 +76,7 @@ def _start_rest(upgrade: AgentUpgrade, now: datetime) -> None:
     _offer(upgrade.targets.filter(is_pilot=False), now)
 
 
-def _offer(targets: TargetQuerySet, now: datetime) -> None:
+def _offer(targets: AgentUpgradeTargetQuerySet, now: datetime) -> None:
     """Offer the upgrade to devices that have not been offered it."""
     pending = targets.filter(state=TargetState.PENDING)
     Device.objects.filter(pk__in=pending.values("device")).update(has_pending_work=True)

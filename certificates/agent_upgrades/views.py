@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
@@ -22,7 +21,7 @@ from certificates.agent_upgrades.tables import TARGET_TONES, TARGETS, UPGRADE_TO
 from certificates.models import AgentUpgrade
 from console.pages import tables
 from console.pages.forms import ReauthenticationForm
-from console.pages.listing import View
+from console.pages.paging import get_page, sort_rows
 from console.pages.responses import close_dialog, render_dialog, require_right, show_faults_on
 from devices.middleware import ZoneRequest
 
@@ -36,10 +35,11 @@ def show_upgrades(request: ZoneRequest) -> HttpResponseBase:
     """Show how many agents are older than the console, and the upgrades."""
     query = tables.TableQuery.parse(request.GET)
     table = UPGRADES.get_view(request, query)
-    rows = _order(AgentUpgrade.objects.select_related("requested_by", "approved_by"), table)
+    found = AgentUpgrade.objects.select_related("requested_by", "approved_by")
+    order = table.get_order("-starts_at")
     if UPGRADES.is_exported(request):
-        return UPGRADES.export(rows)
-    page = tables.get_page(rows, query)
+        return UPGRADES.export(sort_rows(found, order))
+    page = get_page(found, query, order)
     context = {
         "nav": "agent-upgrades",
         "older": selection.list_older_agents(),
@@ -67,10 +67,10 @@ def show_upgrade(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
     )
     if query.state in TargetState.values:
         found = found.filter(state=query.state)
-    rows = _order(found, table)
+    order = table.get_order("device__name")
     if TARGETS.is_exported(request):
-        return TARGETS.export(rows)
-    page = tables.get_page(rows, query)
+        return TARGETS.export(sort_rows(found, order))
+    page = get_page(found, query, order)
     state = UpgradeState(upgrade.state)
     context = {
         "nav": "agent-upgrades",
@@ -89,14 +89,6 @@ def show_upgrade(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
         "sizes": tables.PAGE_SIZES,
     }
     return render(request, "certificates/agent_upgrade.html", context)
-
-
-def _order(rows: QuerySet[Any], table: View) -> QuerySet[Any]:
-    if not table.order_field:
-        return rows
-    column = F(table.order_field)
-    order = column.desc(nulls_last=True) if table.is_descending else column.asc(nulls_last=True)
-    return rows.order_by(order, "pk")
 
 
 def _get(pk: UUID) -> AgentUpgrade:

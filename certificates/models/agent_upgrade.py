@@ -63,7 +63,7 @@ class AgentUpgrade(StatefulModel):
         return f"agents {self.version}"
 
 
-class TargetQuerySet(StatefulQuerySet["AgentUpgradeTarget"]):
+class AgentUpgradeTargetQuerySet(StatefulQuerySet["AgentUpgradeTarget"]):
     """The devices of upgrades."""
 
     machine = TARGET
@@ -84,7 +84,7 @@ class AgentUpgradeTarget(StatefulModel):
     changed_at = models.DateTimeField()
     reason = models.TextField(blank=True)
 
-    objects = TargetQuerySet.as_manager()
+    objects = AgentUpgradeTargetQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["-is_pilot", "device__name"]

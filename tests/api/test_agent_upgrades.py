@@ -119,7 +119,8 @@ def test_an_invalid_request_is_rejected(fleet: Caller) -> None:
     ):
         response = problem(fleet.post(UPGRADES, body), 422)
         assert response["errors"][0]["field"] == field
-    for body in ({"pilot": -1}, {"pilot_percent": 101}, {"roles": ["other"]}, {"when": "now"}):
-        problem(fleet.post(UPGRADES, body), 422)
+    wrong: Any
+    for wrong in ({"pilot": -1}, {"pilot_percent": 101}, {"roles": ["other"]}, {"when": "now"}):
+        problem(fleet.post(UPGRADES, wrong), 422)
     start(fleet)
     problem(fleet.post(UPGRADES, {}), 409)

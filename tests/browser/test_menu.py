@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browser import scenes
 from tests.browser.test_accessibility import check
 from tests.support import factories
 
-PHONE = {"width": 390, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 800}
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def test_every_page_of_the_menu_is_reached_in_two_steps(phone):
 
 
 def test_the_menu_works_without_javascript(phone, browser: Browser, live_server):
-    context = browser.new_context(java_script_enabled=False, viewport=PHONE)  # type: ignore[arg-type]  # a plain dictionary of its type
-    context.add_cookies(phone.context.cookies())  # type: ignore[arg-type]
+    context = browser.new_context(java_script_enabled=False, viewport=PHONE)
+    context.add_cookies(phone.context.cookies())
     page = context.new_page()
     page.goto(live_server.url + "/devices/")
     page.click("header .menu-button")

@@ -15,7 +15,6 @@ from wire.messages import (
     RefreshRequest,
     RefreshResponse,
     RegisterRequest,
-    ReplicaProgress,
     ServerAddress,
     StatusReport,
     Trust,
@@ -23,7 +22,7 @@ from wire.messages import (
 )
 from wire.metadata import Manifest
 from wire.records import Record
-from wire.update_messages import CertificateResponse, CsrParameters
+from wire.update_messages import CertificateResponse, CsrParameters, ReplicaProgress
 
 REFRESH_NAMES = {*RefreshRequest.__fields__, *RefreshRequest.json_names.values()}
 REGISTER = RegisterRequest(name="d1", role="managed", agent="1", addresses=["10.0.0.1"])

@@ -11,11 +11,10 @@ from faults import Fault, Kind
 from wire.messages import (
     CERTIFIED_ROLES,
     CONTENT_ROLES,
-    ReplicationRequest,
     ServerAddress,
     VaultKeys,
 )
-from wire.update_messages import CsrParameters
+from wire.update_messages import CsrParameters, ReplicationRequest
 from zac.host import logs
 from zac.host.clock import Clock
 from zac.host.home import Device, Home

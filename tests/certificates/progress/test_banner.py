@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from certificates.models import Operation
+from certificates.models import Operation, VaultJob
 from certificates.operations.states import OperationState
 from certificates.progress import banner
 from tests.support import clients, factories
@@ -80,9 +80,9 @@ def test_a_revision_from_outside_is_no_error(client, operation):
 
 def test_a_change_of_a_ca_key_job_changes_the_revision(ca, operation):
     before = banner.get_banner().revision
-    job = banner.VaultJob.objects.create(kind="backup", server=ca.certificate_server, authority=ca)
+    job = VaultJob.objects.create(kind="backup", server=ca.certificate_server, authority=ca)
     waiting = banner.get_banner().revision
-    banner.VaultJob.objects.filter(pk=job.pk).update(state="failed")
+    VaultJob.objects.filter(pk=job.pk).update(state="failed")
     assert before != waiting != banner.get_banner().revision
 
 

@@ -1,6 +1,7 @@
 """Chat and paging services: what each receives, and its token (D-231)."""
 
 import json
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -129,7 +130,7 @@ def test_a_name_that_turns_to_an_internal_address_later_is_rejected(made, receiv
 @pytest.mark.parametrize("kind", services.WITH_TOKEN)
 def test_a_token_is_sent_only_to_the_url_with_which_it_was_entered(made, receiver, kind):
     target = made(kind, "/topic", token="first")
-    values = {"name": "target", "events": [events.BLOCKED]}
+    values: dict[str, Any] = {"name": "target", "events": [events.BLOCKED]}
     targets.update_target(target.pk, targets.TargetSettings(**values))
     assert webhook.decrypt_target(Target.objects.get())[1] == "first"
     elsewhere = targets.TargetSettings(**values, url=receiver.url.replace("hook", "other"))

@@ -29,7 +29,7 @@ def test_the_name_of_the_file_is_the_one_that_nfpm_writes(
 ) -> None:
     for step in ("_copy_sources", "_collect_static_files", "_download_wheels"):
         monkeypatch.setattr(package, step, lambda folder, *_: folder.mkdir(exist_ok=True))
-    monkeypatch.setattr(package.packages, "build_packages", lambda _: [])
+    monkeypatch.setattr("systemupdates.downloads.packages.build_packages", lambda _: [])
     assert package.build_package(tmp_path / "dist").is_file()
 
 
