@@ -19,7 +19,7 @@ from console.models import ApiToken
 from devices.models import RegistrationKey, Zone
 from notifications.delivery import delivery
 from notifications.delivery.events import BLOCKED, Event
-from notifications.models import Target
+from notifications.models import MailServer, Target
 from systemupdates.models import Stage
 from systemupdates.updates.states import AssignmentState, ReplicaState
 from tests.support import factories
@@ -136,6 +136,9 @@ def resources(
     entry = Entry.objects.record("test", "test:1", note="a note")
     hook = Target.objects.create(name="pager", kind=Target.Kind.WEBHOOK, host="hooks.example")
     delivery.enqueue(Event(BLOCKED, "1", "blocked", "blocked"), now=factories.now(), to=[hook])
+    MailServer.objects.create(
+        pk=1, host="mail.example", port=587, security="starttls", sender="zcc@example.com"
+    )
     stage = Stage.objects.create(name="first", position=0, timeout_seconds=60)
     upgrade = factories.agent_upgrade(server)
     acceptance = HealthAcceptance.objects.create(check_key="ca-backup", reason="not here")
