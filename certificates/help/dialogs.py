@@ -265,6 +265,31 @@ ADMINISTRATION = (
         ),
     ),
     Topic(
+        ("notifications:mail_server",),
+        _("Mail Server"),
+        (_("The server that sends mail of the console. Send a test mail after each change."),),
+    ),
+    Topic(
+        ("notifications:remove_mail_server",),
+        _("Remove Mail Server"),
+        (_("Mail is sent with the server in the settings of the console, or not at all."),),
+    ),
+    Topic(
+        ("certificates:start_agent_upgrade",),
+        _("Upgrade Agents"),
+        (_("Only devices that allow upgrades by the console are upgraded, the pilot first."),),
+    ),
+    Topic(
+        ("certificates:approve_agent_upgrade",),
+        _("Approve Upgrade of Agents"),
+        (_("Another administrator requested the upgrade. Compare version and devices first."),),
+    ),
+    Topic(
+        ("certificates:cancel_agent_upgrade",),
+        _("Cancel Upgrade of Agents"),
+        (_("Devices that have been upgraded keep the new version. The others are not upgraded."),),
+    ),
+    Topic(
         ("certificates:withdraw_acceptance",),
         _("Withdraw Acceptance"),
         (_("The finding is listed on Home again until its cause is corrected."),),

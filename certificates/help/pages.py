@@ -114,9 +114,8 @@ TOPICS = (
         (
             "certificates:agent_upgrades",
             "certificates:agent_upgrade",
-            "certificates:start_agent_upgrade",
-            "certificates:approve_agent_upgrade",
-            "certificates:cancel_agent_upgrade",
+            "certificates:pause_agent_upgrade",
+            "certificates:resume_agent_upgrade",
         ),
         _("Agent Upgrades"),
         (
@@ -254,7 +253,7 @@ TOPICS = (
         ),
     ),
     Topic(
-        ("notifications:list", "notifications:delivery", "notifications:mail_server"),
+        ("notifications:list", "notifications:delivery"),
         _("Notifications"),
         (
             _(

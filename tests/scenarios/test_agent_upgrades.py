@@ -18,6 +18,7 @@ import pytest
 from tests.harness.zone import until
 from tests.scenarios.running_zone import RunningZone, remint
 from tests.support.agent_programs import OLD, build_version
+from zac.upgrades import installation
 from zcc.runtime import processes
 
 pytestmark = pytest.mark.long
@@ -67,9 +68,10 @@ class OldHost:
         self._zone = zone
 
     def join(self) -> None:
-        """Register in the zone."""
+        """Register in the zone, and allow upgrades."""
         url, key = self._zone.hosts("primary")[0].url, self._zone.run(KEY).strip()
         self._run("register", url, "--key", key, "--name", self.name)
+        (self.home / installation.OPT_IN).touch()
 
     def _run(self, *arguments: str) -> str:
         command = [sys.executable, "-I", str(self.program), "--home", str(self.home), *arguments]

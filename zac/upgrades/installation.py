@@ -19,8 +19,8 @@ from zac.host.home import Home
 CHECKOUT, ARCHIVE, DEB, RPM = "", "archive", "deb", "rpm"
 PACKAGED_PROGRAM = "/usr/bin/zac"
 PACKAGE_FILE = "/usr/share/zcc-agent/package"
-# An empty file in the data directory with which a host rejects upgrades by the console.
-OPT_OUT = "no-agent-upgrade"
+# An empty file in the data directory with which a host allows upgrades by the console.
+OPT_IN = "allow-agent-upgrade"
 FEATURES = {ARCHIVE: FEATURE_AGENT_UPGRADE, DEB: FEATURE_DEB, RPM: FEATURE_RPM}
 
 
@@ -36,8 +36,8 @@ def find_installation() -> str:
 
 
 def accepts_upgrades(home: Home) -> bool:
-    """Return False if the administrator of this host does not allow upgrades by the console."""
-    return not os.path.exists(home.path_to(OPT_OUT))
+    """Return True if the administrator of this host allows upgrades by the console."""
+    return os.path.exists(home.path_to(OPT_IN))
 
 
 def list_features(home: Home) -> List[str]:

@@ -37,7 +37,7 @@ def test_the_page_says_how_each_older_agent_is_upgraded(client: Client, pcs: lis
     assert "upgrade it with apt" in page
     assert "sudo apt-get install ./zcc-agent_*_all.deb" in page
     assert "upgrade it with dnf" in page
-    assert "1 agent does not support upgrades by the console." in page
+    assert "1 agent does not support or allow upgrades by the console." in page
     assert 'id="b-upgrade"' in page
 
 

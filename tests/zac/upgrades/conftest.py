@@ -22,6 +22,7 @@ from wire.envelope import pre_authentication_encoding
 from wire.metadata import AGENT, sha256
 from wire.update_messages import AgentOffer
 from zac.host.host import Host
+from zac.upgrades import installation
 
 
 def build_offer(
@@ -94,4 +95,5 @@ def installed(zone: Zone, device: Host, tmp_path: Path) -> Installed:
     zone.refresh_s = 0.5
     program = tmp_path / "zac"
     program.write_bytes(build_version(OLD))
+    Path(device.home.path_to(installation.OPT_IN)).touch()
     return Installed(program, device, zone)

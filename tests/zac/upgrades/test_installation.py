@@ -46,12 +46,12 @@ def test_the_file_of_a_package_belongs_to_the_package_manager(
     monkeypatch.setattr(archive, "find_path", lambda: path)
     if text:
         package.write_text(text)
+    (tmp_path / installation.OPT_IN).touch()
     assert installation.list_features(Home(str(tmp_path))) == [feature]
 
 
-def test_a_host_that_rejects_upgrades_does_not_report_that_it_accepts_them(
+def test_a_host_that_does_not_allow_upgrades_does_not_report_that_it_accepts_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "find_path", lambda: "/usr/local/bin/zac")
-    (tmp_path / installation.OPT_OUT).touch()
     assert installation.list_features(Home(str(tmp_path))) == []

@@ -27,7 +27,8 @@ from zac.upgrades.programs import UpgradeRecord
 
 
 @pytest.fixture(autouse=True)
-def archive(monkeypatch: pytest.MonkeyPatch) -> None:
+def archive(monkeypatch: pytest.MonkeyPatch, device: Host) -> None:
+    Path(device.home.path_to(installation.OPT_IN)).touch()
     monkeypatch.setattr(installation, "find_installation", lambda: installation.ARCHIVE)
 
 
@@ -136,8 +137,8 @@ def test_an_offer_without_a_mac_of_the_console_is_ignored(zone: Zone, device: Ho
     assert receive(zone, device, build_offer(zone, build_version(NEW))) == UpgradeRecord()
 
 
-def test_the_host_can_reject_upgrades(zone: Zone, device: Host) -> None:
-    Path(device.home.path_to(installation.OPT_OUT)).touch()
+def test_a_host_that_does_not_allow_upgrades_rejects_them(zone: Zone, device: Host) -> None:
+    Path(device.home.path_to(installation.OPT_IN)).unlink()
     held = receive(zone, device, build_offer(zone, build_version(NEW)))
     assert held.detail == "This device does not accept upgrades of its agent by the console."
     assert FEATURE_AGENT_UPGRADE not in zone.refreshes[-1].features
