@@ -1,1 +1,1 @@
-"""The client address and the log context of requests."""
+"""The client address, the log context, and the open bodies of requests."""

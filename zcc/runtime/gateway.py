@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from tempfile import SpooledTemporaryFile, TemporaryFile
@@ -20,6 +19,7 @@ from django.conf import settings
 
 from console.requests import proxies
 from console.requests.networks import get_network
+from console.requests.open_bodies import OpenBodies, OpenBody, TooManyBodies
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,6 @@ SPOOL_BYTES = 64 << 10
 # A body must arrive within this time, plus the time that its announced size takes at this rate.
 BODY_SECONDS = 10.0
 MIN_BYTES_PER_SECOND = 32 << 10
-# Bodies that are being read at the same time.
-BODIES_PER_ADDRESS = 32
-BODIES = 1024
 # Responses are sent in pieces of this size, each within this time.
 PIECE_BYTES = 256 << 10
 SEND_SECONDS = 30.0
@@ -71,7 +68,7 @@ class Gateway:
 
     def __init__(self, application: Any, threads: int) -> None:
         self._application, self._threads = application, threads
-        self._reading: Counter[str] = Counter()
+        self._bodies = OpenBodies()
         self.active: set[tuple[str, int]] = set()
         """Addresses and ports of the clients whose requests are being served."""
         self._pool: Executor | None = None
@@ -110,20 +107,16 @@ class Gateway:
         if not length and _header(scope, b"transfer-encoding") is None:
             return
         address = get_network(_get_client_address(scope))
-        if self._reading[address] >= BODIES_PER_ADDRESS or self._reading.total() >= BODIES:
-            raise _Rejected(429, "Too many requests from this address. Nothing was changed.")
-        self._reading[address] += 1
+        seconds = BODY_SECONDS + (length or limit) / MIN_BYTES_PER_SECOND
         try:
-            seconds = BODY_SECONDS + (length or limit) / MIN_BYTES_PER_SECOND
-            async with asyncio.timeout(seconds):
-                size = await _copy(receive, body, limit)
+            async with self._bodies.add(address, seconds) as entry:
+                await _copy(receive, body, limit, entry)
+        except TooManyBodies:
+            text = "Too many requests from this address. Nothing was changed."
+            raise _Rejected(429, text) from None
         except TimeoutError:
             raise _Rejected(408, "The request body did not arrive in time.") from None
-        finally:
-            self._reading[address] -= 1
-            if not self._reading[address]:
-                del self._reading[address]
-        if length is not None and size != length:
+        if length is not None and entry.size != length:
             raise _Rejected(400, "The request body is shorter than its Content-Length.")
         body.seek(0)
 
@@ -228,20 +221,19 @@ def _has_credentials(scope: Message) -> bool:
     return any(_header(scope, name) is not None for name in (b"cookie", b"authorization"))
 
 
-async def _copy(receive: Receive, body: IO[bytes], limit: int) -> int:
-    """Write the body into a file; return its size in bytes."""
-    size = 0
+async def _copy(receive: Receive, body: IO[bytes], limit: int, entry: OpenBody) -> None:
+    """Write the body into a file, and count its size in bytes."""
     while True:
         message = await receive()
         if message["type"] != "http.request":
             raise _Disconnected
         piece = message.get("body", b"")
-        size += len(piece)
-        if size > limit:
+        entry.size += len(piece)
+        if entry.size > limit:
             raise _Rejected(413, "The request body is too large. Nothing was changed.")
         body.write(piece)
         if not message.get("more_body"):
-            return size
+            return
 
 
 async def _send_text(send: Send, status: int, text: str) -> None:
