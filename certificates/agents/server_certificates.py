@@ -111,6 +111,8 @@ def store_new_certificate(future: FutureCertificate, chain_pem: str, *, now: dat
 
 def store_current_certificate(device: Device, chain_pem: str, *, now: datetime) -> None:
     """Store the certificate that a server uses, or raise a Fault."""
+    if not device.is_certified:
+        raise Invalid(_("This device does not use a server certificate. Nothing was changed."))
     for authority in Authority.objects.filter(state__in=USED):
         try:
             leaf, chain = _verify(authority, chain_pem)

@@ -8,6 +8,7 @@ import pytest
 
 from audit.models import Entry
 from certificates.models import Authority, FutureCertificate, IssuedCertificate, ServerCertificate
+from systemupdates.models import Assignment
 from tests.support import walkthrough
 from tests.support.public_ca import PublicCA, make_csr, make_key
 from wire import messages, update_messages
@@ -59,6 +60,26 @@ def test_a_certificate_that_no_ca_of_the_zone_issued_is_not_stored(server):
 def test_a_device_without_certificate_is_asked_for_nothing(zone):
     said = zone.join("pc-01").refresh(server_certificate_sha256="a" * 64)
     assert "send_certificates" not in said
+
+
+def test_a_managed_device_gets_no_certificate(zone, server):
+    """Neither an initial one, nor one of an operation, nor by reporting that of a server."""
+    _server, chain, _digest = server
+    host = zone.join("pc-01")
+    operation = walkthrough.remint_ca()
+    walkthrough.prepare(zone, operation)
+    walkthrough.replicate(zone, operation)
+    walkthrough.step(operation)
+    update = walkthrough.fresh(operation).update_id
+    assert Assignment.objects.filter(device=host.id, update=update).exists()
+    csr = update_messages.CsrRequest(csr=make_csr(make_key(), "pc-01.test.example"))
+    for path in ("certificate", f"updates/{update}/csr"):
+        for report in (csr, update_messages.CsrRequest(chain=chain)):
+            response = host.send("POST", f"/zac/v1/{path}", report)
+            assert response.status_code in (404, 422), (path, response.content)
+    walkthrough.sign(zone, Authority.objects.current())
+    for kind in (FutureCertificate, ServerCertificate, IssuedCertificate):
+        assert not kind.objects.filter(device_id=host.id).exists()
 
 
 def test_a_server_that_waits_for_approval_stores_nothing(zone, server):

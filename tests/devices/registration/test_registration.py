@@ -104,6 +104,15 @@ def test_each_registration_uses_the_key_once(zone):
     assert register(Host("pc-2", messages.MANAGED, "10.1.1.2"), secret).status_code == 403
 
 
+def test_the_database_contains_no_registration_key(zone):
+    secret = create_key(zone, messages.MANAGED)
+    register(Host("pc-1", messages.MANAGED, "10.1.1.1"), secret)
+    stored = [*RegistrationKey.objects.values(), *Entry.objects.values(), *Device.objects.values()]
+    assert secret not in str(stored)
+    digest = RegistrationKey.objects.get().digest
+    assert register(Host("pc-2", messages.MANAGED, "10.1.1.2"), digest).status_code == 403
+
+
 def test_an_unapproved_server_does_not_replace_a_registered_one(zone):
     zone.join("ps-02", messages.PRIMARY, "127.9.0.2")
     before = Device.objects.get(name="ps-02")

@@ -78,6 +78,13 @@ def test_a_current_protocol_is_spoken(web: Web, version: str) -> None:
     assert asks(web, version)
 
 
+def test_http_2_is_not_negotiated(web: Web) -> None:
+    """One connection of HTTP/2 could contain many requests."""
+    for offer in ("h2", "h2,http/1.1"):
+        assert "ALPN protocol: h2" not in asks(web, "-alpn", offer)
+    assert "ALPN protocol: http/1.1" in asks(web, "-alpn", "h2,http/1.1")
+
+
 def test_only_suites_of_today_are_taken(web: Web) -> None:
     every = [suite for suite in offered("-tls1_2") if not suite.startswith("TLS_")]
     assert len(every) > 40, "this openssl offers too little to prove anything"
