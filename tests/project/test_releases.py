@@ -1,4 +1,4 @@
-"""What surrounds a release: the audit of the dependencies, and the workflow."""
+"""What surrounds a release: the audit of the dependencies, and the workflows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import yaml
 
 from zcc.runtime.components import BASE_DIR
 
-WORKFLOW = BASE_DIR / ".github" / "workflows" / "release.yml"
+WORKFLOWS = BASE_DIR / ".github" / "workflows"
 CLEAN: dict[str, Any] = {"name": "django", "version": "5.2.19", "vulns": []}
 VULNERABLE: dict[str, Any] = {
     "name": "rich",
@@ -46,21 +47,74 @@ def test_the_audit_is_never_clean_without_advisories(
     assert (done.returncode, text in done.stdout + done.stderr) == (code, True), done
 
 
-def test_the_workflow_runs_commands_that_exist() -> None:
-    workflow = yaml.safe_load(WORKFLOW.read_text())
+@pytest.mark.parametrize(
+    ("name", "required", "scripts"),
+    [
+        ("ci", {"test"}, {"scripts/test-tools"}),
+        (
+            "release",
+            {"test", "scenarios", "audit", "release"},
+            {"scripts/test-tools", "scripts/resolution"},
+        ),
+    ],
+)
+def test_a_workflow_runs_commands_that_exist(
+    name: str, required: set[str], scripts: set[str]
+) -> None:
     targets = re.findall(r"^([a-z-]+):", (BASE_DIR / "Makefile").read_text(), re.MULTILINE)
-    commands = [
-        step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step
-    ]
-    used = {name for line in commands for name in re.findall(r"make ([a-z-]+)", line)}
-    assert {"test", "scenarios", "audit", "release"} <= used <= set(targets)
-    scripts = [line.split()[0] for line in commands if line.startswith("scripts/")]
-    assert scripts == ["scripts/resolution"]
-    assert (BASE_DIR / "scripts" / "resolution").stat().st_mode & 0o111
+    commands = [step["run"] for step in list_steps(name) if "run" in step]
+    used = {target for line in commands for target in re.findall(r"make ([a-z-]+)", line)}
+    assert required <= used <= set(targets)
+    found = {script for line in commands for script in re.findall(r"scripts/[a-z-]+", line)}
+    assert found == scripts
+    assert all((BASE_DIR / script).stat().st_mode & 0o111 for script in found)
+
+
+def test_each_change_is_tested_with_the_lowest_python_and_without_a_right_to_write() -> None:
+    workflow = yaml.safe_load((WORKFLOWS / "ci.yml").read_text())
+    # YAML 1.1 reads the key "on" as a boolean.
+    assert workflow[True] == {"push": {"branches": ["**"]}, "pull_request": None}
+    assert workflow["permissions"] == {"contents": "read"}
+    assert [name for name, job in workflow["jobs"].items() if "permissions" in job] == []
+    project = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]
+    versions = [step["with"]["python-version"] for step in list_steps("ci") if is_python(step)]
+    assert [f">={version}" for version in versions] == [project["requires-python"]]
+
+
+@pytest.mark.parametrize("name", ["ci", "release"])
+def test_the_actions_of_a_workflow_are_pinned(name: str) -> None:
+    used = [step["uses"] for step in list_steps(name) if "uses" in step]
+    assert used
+    assert [action for action in used if not re.fullmatch(r"actions/[a-z-]+@v\d+", action)] == []
+
+
+def test_the_programs_that_the_tests_require_are_installed_before_make() -> None:
+    for name in ("ci", "release"):
+        for job in load_jobs(name).values():
+            commands = [step["run"] for step in job["steps"] if "run" in step]
+            first = next((c for c in commands if re.match("make (test|tools)", c)), None)
+            if first is not None:
+                assert "sudo scripts/test-tools" in commands[: commands.index(first)]
+
+
+def load_jobs(name: str) -> dict[str, Any]:
+    """Return the jobs of a workflow by name."""
+    jobs: dict[str, Any] = yaml.safe_load((WORKFLOWS / f"{name}.yml").read_text())["jobs"]
+    return jobs
+
+
+def list_steps(name: str) -> list[dict[str, Any]]:
+    """Return the steps of all jobs of a workflow."""
+    return [step for job in load_jobs(name).values() for step in job["steps"]]
+
+
+def is_python(step: dict[str, Any]) -> bool:
+    """Return True if a step installs Python."""
+    return str(step.get("uses", "")).startswith("actions/setup-python@")
 
 
 def test_nothing_is_published_that_was_not_tested() -> None:
-    jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
+    jobs = load_jobs("release")
     writing = {name for name, job in jobs.items() if "permissions" in job}
     assert writing == {"publish"}
     assert set(jobs["publish"]["needs"]) == set(jobs) - writing
