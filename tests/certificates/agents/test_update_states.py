@@ -327,6 +327,33 @@ def test_a_ca_that_is_created_after_a_restore_has_a_later_epoch_than_the_lost_on
     assert walkthrough.fresh(lost).future_authority.epoch > epoch
 
 
+def test_a_restored_operation_with_another_ca_waits_for_another_activation_time(zone):
+    """The backup does not contain its CA, and its activation time has passed."""
+    operation = walkthrough.remint_ca()
+    backup = Backup()
+    run(zone, operation, "assigned")
+    lost = walkthrough.fresh(operation).future_authority.sha256
+    backup.restore()
+    assert walkthrough.fresh(operation).state == "preparing"
+    walkthrough.prepare(zone, operation)
+    walkthrough.replicate(zone, operation)
+    walkthrough.step(operation)
+    walkthrough.apply(zone, operation)
+    future = walkthrough.fresh(operation).future_authority
+    assert future.sha256 != lost
+    assert walkthrough.step(operation, minutes=12).state == "blocked"
+    intervention.change_activation_time(
+        walkthrough.fresh(operation),
+        walkthrough.soon(hours=2),
+        now=timezone.now() + timedelta(minutes=12),
+    )
+    walkthrough.sign(zone, future)
+    assert walkthrough.step(operation, minutes=119, seconds=45).state == "activating"
+    assert walkthrough.step(operation, minutes=121).state == "activated"
+    walkthrough.activated(zone, walkthrough.fresh(operation))
+    assert walkthrough.step(operation, minutes=121).state == "completed"
+
+
 def test_a_cancellation_after_a_restore_is_later_than_the_revision_of_the_devices(zone):
     """The activation time was changed after the backup, so devices have a later revision."""
     operation = assigned(zone)
