@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
@@ -31,6 +31,7 @@ from certificates.authority import backup_import, gates, key_jobs, key_operation
 from certificates.authority.forms import BackupForm, MoveForm, RestoreForm
 from certificates.authority.gates import Button
 from certificates.models import Authority, Draft, VaultJob
+from certificates.operations.presentation import wizard
 from certificates.operations.presentation.ca_forms import primary_server_choices
 from certificates.operations.presentation.remint_ca import check_button
 from certificates.operations.states import JobState
@@ -127,7 +128,9 @@ def restore_ca(request: ZoneRequest) -> HttpResponse:
 def import_ca(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Decrypt the backup of a different CA and continue with Change CA (D-31)."""
     now = timezone.now()
-    draft = get_object_or_404(Draft.objects.alive(request.user, Draft.Kind.CHANGE_CA, now), pk=pk)
+    draft = wizard.get_draft(request, Draft.Kind.CHANGE_CA, pk, now)
+    if draft is None:
+        raise Http404
     with transaction.atomic():
         job = backup_import.create_job(draft, by=request.user, now=now)
         transaction.on_commit(partial(tasks.enqueue_key_job, job), robust=True)

@@ -10,10 +10,12 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models
 
+from audit.models import AuthenticatedModel, AuthenticatedQuerySet
+
 DRAFT_LIFETIME = timedelta(days=1)
 
 
-class DraftQuerySet(models.QuerySet["Draft"]):
+class DraftQuerySet(AuthenticatedQuerySet["Draft"]):
     """Queries for the drafts of a user."""
 
     def alive(self, user: User, kind: str, now: datetime) -> Self:
@@ -26,12 +28,15 @@ class DraftQuerySet(models.QuerySet["Draft"]):
         return self.create(user=user, kind=kind, created_at=now, data=data)
 
 
-class Draft(models.Model):
+class Draft(AuthenticatedModel):
     """The input of a wizard, by step.
 
     Secrets in `data` are encrypted for the server that needs them. `guid` becomes the idempotency
-    key of the operation, so that Finish works once.
+    key of the operation, so that Finish works once. The row has a MAC, because operations are
+    created from it: a root in a draft becomes the root of the zone (D-240).
     """
+
+    authenticated_fields = ("guid", "user", "kind", "data", "created_at")
 
     class Kind(models.TextChoices):
         """The wizard or dialog of the draft."""

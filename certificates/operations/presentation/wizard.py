@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
+from audit.rows import alarms
 from certificates.models import Draft, Operation
 from certificates.progress import counts as operation_counts
 from certificates.progress import progress
@@ -61,8 +62,14 @@ def render_step(
 
 
 def get_draft(request: ZoneRequest, kind: str, pk: UUID, now: datetime) -> Draft | None:
-    """Return a draft of the current user, or None if it has expired or does not exist."""
-    return Draft.objects.alive(request.user, kind, now).filter(pk=pk).first()
+    """Return a draft of the current user, or None if it has expired or does not exist.
+
+    Raises RowAltered, after an alarm, if the draft was changed in the database.
+    """
+    draft = Draft.objects.alive(request.user, kind, now).filter(pk=pk).first()
+    if draft is not None and not alarms.is_authentic(draft):
+        draft.check_row_mac()
+    return draft
 
 
 def respond_without_draft(request: ZoneRequest, pk: UUID) -> HttpResponse:
