@@ -157,12 +157,18 @@ class PasswordBackend(ModelBackend):
         return own | rights_of(role.key for role in roles_of(user_obj))
 
     def get_user(self, user_id: Any) -> Any:
-        """Return an active user with the related rows that every page needs, in one query."""
+        """Return an active user with the related rows that every page needs, in one query.
+
+        While this server cannot verify accounts, there is no user, and the login page says why.
+        """
         users = User.objects.select_related(
             "administrator", "account_mac", "second_factor", "preferences"
         )
         user = users.filter(pk=user_id).first()
-        return user if user is not None and self.user_can_authenticate(user) else None
+        try:
+            return user if user is not None and self.user_can_authenticate(user) else None
+        except account_macs.AccountsNotVerified:
+            return None
 
 
 class CodeBackend(BaseBackend):

@@ -24,6 +24,7 @@ from administrators.accounts.forms import CodeForm
 from administrators.login import login as administrators_login
 from administrators.login import second_factor
 from administrators.models import Administrator
+from administrators.protection import account_macs
 from console.middleware import ENDED_PARAMETER
 from console.pages.responses import Request, safe_redirect_url
 
@@ -53,6 +54,7 @@ def log_in(request: Request) -> HttpResponse:
     """Log in with a user name and password."""
     if request.user.is_authenticated:
         return HttpResponseRedirect(_get_next_or_home(request))
+    account_macs.check_available()
     data = request.POST if request.method == "POST" else None
     form = LoginForm(request, data)
     if form.is_valid():

@@ -11,11 +11,13 @@ from typing import Any
 from django.contrib.auth.models import Permission, User
 from django.db.models import Q
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from administrators.models import AccountMac, Policies
 from audit.models import RowAltered, list_rows
 from audit.rows import alarms, macs
 from console.models import ApiToken
+from devices.identity import zone_keys
 from faults import Unavailable
 
 TOKEN = ApiToken._meta.label
@@ -23,17 +25,48 @@ ACCOUNT = User._meta.label
 MAC = AccountMac._meta.label
 
 
+class AccountsNotVerified(Unavailable):
+    """A server that requires MACs of accounts cannot open the zone keys to verify them."""
+
+    action = gettext_lazy(
+        "Log in on another Primary Server. On this server, run manage.py check_rows: its message "
+        "contains the cause. Restore what is missing: the file vault/vault.key (mode 0600) from a "
+        "backup of the server, or the zone keys of the server from a backup of the database."
+    )
+
+
+def check_available() -> None:
+    """Raise AccountsNotVerified if this server cannot verify accounts, so no one can log in."""
+    _get_required_key()
+
+
+def _get_required_key() -> macs.RowKey | None:
+    """Return the key of the MACs, or None if accounts do not need MACs. Raises AccountsNotVerified.
+
+    SQL alone can make the zone keys unavailable. So an account that cannot be verified is not used
+    on a server that has required MACs before (D-241).
+    """
+    try:
+        held = macs.get_key()
+    except Unavailable as fault:
+        if not zone_keys.get_keyring().pin.exists:
+            return None
+        raise AccountsNotVerified(
+            _(
+                "This Primary Server cannot open its zone keys, so it cannot verify accounts. "
+                "No one can log in here. Nothing was changed."
+            )
+        ) from fault
+    return held if held is not None and held.required else None
+
+
 def is_authentic(user: User) -> bool:
     """Return True if the account was changed by ZCC only. Altered accounts cannot log in.
 
-    While this server cannot open the zone keys, it can neither verify nor change accounts.
+    Raises AccountsNotVerified while this server cannot open the zone keys.
     """
     mac = getattr(user, "account_mac", None)
-    try:
-        held = macs.get_key()
-        if held is None or not held.required or (mac is not None and mac.is_authentic()):
-            return True
-    except Unavailable:
+    if _get_required_key() is None or (mac is not None and mac.is_authentic()):
         return True
     alarms.record(ACCOUNT, user.pk, user.username)
     return False
@@ -98,12 +131,11 @@ def stamp_second_factors(*, replace_invalid: bool) -> int:
 
 
 def filter_rights(user: User, direct: set[str]) -> set[str]:
-    """Return those of the rights without a role that the MAC of the account covers."""
-    try:
-        held = macs.get_key()
-    except Unavailable:
-        return direct
-    if held is None or not held.required:
+    """Return those of the rights without a role that the MAC of the account covers.
+
+    Raises AccountsNotVerified while this server cannot open the zone keys.
+    """
+    if _get_required_key() is None:
         return direct
     mac = getattr(user, "account_mac", None)
     return direct & set(mac.rights) if mac is not None else set()
@@ -118,11 +150,13 @@ def stamp_token(token: ApiToken) -> None:
 
 
 def is_token_authentic(token: ApiToken) -> bool:
-    """Return True if ZCC created the token, and neither it nor its user was altered."""
-    try:
-        is_valid = macs.is_valid(token.row_mac, TOKEN, _get_token_values(token))
-    except Unavailable:
-        return True
+    """Return True if ZCC created the token, and neither it nor its user was altered.
+
+    Raises AccountsNotVerified while this server cannot open the zone keys.
+    """
+    held = _get_required_key()
+    values = _get_token_values(token)
+    is_valid = held is None or macs.is_made_with(held.key, token.row_mac, TOKEN, values)
     if not is_valid:
         alarms.record(TOKEN, token.pk, token.name)
     return is_valid and is_authentic(token.user)

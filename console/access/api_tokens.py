@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 
 from console.models import ApiToken
 from console.pages.errors import problem
-from faults import Unauthenticated
+from faults import Unauthenticated, Unavailable
 
 log = logging.getLogger(__name__)
 PREFIX = "zcct_"
@@ -114,7 +114,10 @@ class ApiTokenMiddleware:
         header = request.headers.get("Authorization", "")
         if not header or not request.path.startswith(PATHS):
             return _offer_basic(request, self.get_response(request))
-        token = find_token(_read_token(request, header), timezone.now())
+        try:
+            token = find_token(_read_token(request, header), timezone.now())
+        except Unavailable as fault:
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, fault.explanation, fault.action)
         if token is None:
             log.warning("Rejected an invalid API token from %s", request.META.get("REMOTE_ADDR"))
             return _offer_basic(request, unauthenticated_response())
