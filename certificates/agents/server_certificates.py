@@ -1,9 +1,10 @@
 """Certificates that servers have and that the database does not contain: requested and stored.
 
-They were issued after the backup from which the database was restored. Only a certificate of a CA
-of this zone is stored, so a server cannot invent one.
+They were issued after the backup from which the database was restored. A certificate is stored
+only if a CA of this zone issued it for the names of this server, so a server cannot invent one, or
+present that of another server.
 
-See: D-165
+See: D-165, D-242
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from devices.models import Device, Zone
 from faults import Fault, Invalid
 from pki.certificates import details
 from pki.chains import chains
+from pki.names import Names, covers
 from wire import messages
 
 USED = (AuthorityState.CURRENT, AuthorityState.GRACE)
@@ -91,6 +93,7 @@ def store_new_certificate(future: FutureCertificate, chain_pem: str, *, now: dat
         imports.import_from_repository(future, own, now=now)
         return
     leaf, chain = _verify(authority, chain_pem)
+    _check_owner(future.device, authority, leaf)
     facts = details.get_details(leaf)
     if future.state in READY and future.digest == facts.digest:
         return
@@ -118,6 +121,7 @@ def store_current_certificate(device: Device, chain_pem: str, *, now: datetime) 
             leaf, chain = _verify(authority, chain_pem)
         except Fault:
             continue
+        _check_owner(device, authority, leaf)
         with transaction.atomic():
             Zone.objects.lock()
             Entry.objects.lock_checkpoint()
@@ -138,6 +142,31 @@ def _verify(authority: Authority, chain_pem: str) -> tuple[str, str]:
     public_key = chains.get_public_key(leaves[0])
     chain = chains.build_chain(known, root_pem=authority.root_pem, public_key=public_key)
     return leaves[0], chains.join(*chain, *get_cross_certificates(authority))
+
+
+def _check_owner(device: Device, authority: Authority, leaf: str) -> None:
+    """Raise Invalid if a certificate is that of another server.
+
+    Certificates are public, so the CA alone does not prove whose it is. An external CA can add
+    names, as in an import (D-12).
+    """
+    facts = details.get_details(leaf)
+    given = Names(dns=facts.dns_names, addresses=facts.addresses)
+    own = Names(dns=(device.fqdn, *device.dns_names), addresses=tuple(device.addresses))
+    names = (*given.dns, *given.addresses)
+    has_own_names = bool(names) and all(covers(own, name) for name in names)
+    if not (has_own_names if authority.is_internal else covers(given, device.fqdn)):
+        raise Invalid(
+            _("The names of the certificate are not those of this server. Nothing was changed."),
+            action=_(
+                "Compare them with the Settings tab of the device. To get a new certificate, use "
+                "Remint Certificate."
+            ),
+        )
+    issued = IssuedCertificate.objects.filter(sha256=facts.digest).exclude(device=device)
+    used = ServerCertificate.objects.filter(digest=facts.digest).exclude(device=device)
+    if issued.exists() or used.exists():
+        raise Invalid(_("The certificate was issued to another server. Nothing was changed."))
 
 
 def _without_cross_certificates(chain_pem: str) -> list[str]:

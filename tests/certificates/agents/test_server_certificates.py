@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.utils import timezone
 
 from audit.models import Entry
+from certificates.agents import server_certificates
 from certificates.models import Authority, FutureCertificate, IssuedCertificate, ServerCertificate
+from devices.models import Device
+from devices.registration import registration
+from faults import Invalid
 from systemupdates.models import Assignment
 from tests.support import walkthrough
 from tests.support.public_ca import PublicCA, make_csr, make_key
@@ -88,3 +93,72 @@ def test_a_server_that_waits_for_approval_stores_nothing(zone, server):
     assert "send_certificates" not in host.refresh(server_certificate_sha256=digest)
     response = send(host, chain)
     assert response.status_code == 403, json.loads(response.content)
+
+
+def take_chain_of_another_server(zone, host, *, forgets=False):
+    """Return the public certificate of a server that is retired afterwards."""
+    walkthrough.sign(zone, Authority.objects.current())
+    row = FutureCertificate.objects.get(device=host.id)
+    host.refresh(server_certificate_sha256=row.digest)
+    chain = ServerCertificate.objects.get(device=host.id).chain_pem
+    if forgets:
+        ServerCertificate.objects.filter(device=host.id).delete()
+        IssuedCertificate.objects.filter(sha256=row.digest).delete()
+    registration.retire(zone.device(host))
+    return chain
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_server_cannot_present_the_certificate_of_a_retired_server(zone, server, forgets):
+    """Certificates are public. The CA of the zone issued this one, but for other names."""
+    host, _chain, _digest = server
+    other = zone.join("as-02", messages.AUTHENTICATION_SATELLITE, "127.9.0.4")
+    stolen = take_chain_of_another_server(zone, other, forgets=forgets)
+    response = send(host, stolen)
+    assert response.status_code == 422
+    assert "not those of this server" in json.loads(response.content)["detail"]
+    assert not ServerCertificate.objects.filter(device=host.id).exists()
+
+
+def test_a_certificate_with_an_additional_name_is_not_stored(zone, server):
+    host, chain, _digest = server
+    Device.objects.filter(pk=host.id).update(addresses=["127.9.0.9"])
+    assert send(host, chain).status_code == 422
+    assert not ServerCertificate.objects.filter(device=host.id).exists()
+    Device.objects.filter(pk=host.id).update(addresses=["127.9.0.9", "127.9.0.3"])
+    assert send(host, chain).status_code == 204
+
+
+def test_the_certificate_of_another_server_with_the_same_names_is_not_stored(zone, server):
+    host, chain, digest = server
+    other = zone.join("as-02", messages.AUTHENTICATION_SATELLITE, "127.9.0.4")
+    IssuedCertificate.objects.create(
+        authority=Authority.objects.current(),
+        serial="ab",
+        purpose="server",
+        device=zone.device(other),
+        sha256=digest,
+    )
+    response = send(host, chain)
+    assert response.status_code == 422
+    assert "issued to another server" in json.loads(response.content)["detail"]
+
+
+def test_a_managed_device_stores_no_server_certificate(zone, server):
+    host, chain, _digest = server
+    Device.objects.filter(pk=host.id).update(role=messages.MANAGED)
+    assert send(host, chain).status_code == 409
+    assert not ServerCertificate.objects.filter(device=host.id).exists()
+
+
+def test_a_new_certificate_of_another_server_is_not_stored(zone, server):
+    host, _chain, _digest = server
+    other = zone.join("as-02", messages.AUTHENTICATION_SATELLITE, "127.9.0.4")
+    stolen = take_chain_of_another_server(zone, other, forgets=True)
+    future = FutureCertificate.objects.create(
+        device=zone.device(host), authority=Authority.objects.current(), csr_parameters={}
+    )
+    with pytest.raises(Invalid, match="not those of this server"):
+        server_certificates.store_new_certificate(future, stolen, now=timezone.now())
+    future.refresh_from_db()
+    assert (future.state, future.chain_pem) == ("awaited", "")
