@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
 
@@ -53,10 +53,15 @@ class DeviceQuerySet(StatefulQuerySet["Device"]):
         return self.registered().filter(role__in=messages.CONTENT_ROLES)
 
 
+# What an administrator must decide about a device, or has decided. Usually, they are empty.
+DECISION_FIELDS = ("requested_change", "replaces", "outside_key", "released_until")
+
+
 class Device(AuthenticatedModel, StatefulModel):
     """A Primary Server, satellite, or managed device."""
 
     authenticated_fields = (
+        *DECISION_FIELDS,
         *("guid", "name", "role", "state", "fqdn", "addresses", "dns_names"),
         *("port", "content_port", "preflight_port", "credential_epoch"),
         *("vault_key", "ca_vault_key", "initial_csr"),
@@ -154,6 +159,16 @@ class Device(AuthenticatedModel, StatefulModel):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_authenticated_values(self) -> dict[str, Any]:
+        """Return the values that the MAC covers: of the decisions, those that are not empty.
+
+        So a row without decisions has the same MAC as in earlier versions, which did not cover
+        them. A decision that is added or removed changes the MAC in any case (D-243).
+        """
+        values = super().get_authenticated_values()
+        empty = [name for name in DECISION_FIELDS if not values[name]]
+        return {name: value for name, value in values.items() if name not in empty}
 
     @property
     def is_certified(self) -> bool:

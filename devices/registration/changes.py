@@ -173,7 +173,7 @@ def reject_change(device: Device, *, at: str = "") -> None:
 
 
 def _lock(device: Device, at: str) -> Device:
-    row = Device.objects.select_for_update().get(pk=device.pk)
+    row = Device.objects.select_for_update().get(pk=device.pk).check_row_mac()
     if not row.requested_change or row.state != "registered":
         raise Conflict(
             _("No change of %(device)s is waiting for approval. Nothing was changed.")
