@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     """Store the MACs of drafts of wizards."""
 
     dependencies = [
-        ('certificates', '0016_backup_status'),
+        ('certificates', '0017_agent_upgrades'),
     ]
 
     operations = [
