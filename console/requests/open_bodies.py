@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 BODIES_PER_ADDRESS = 32
 BODIES = 1024
-# The first data of a body can arrive after its header. So a younger one is ended only if its
-# address has no older one.
+# The first data of a body can arrive after its header. So a younger one counts as faster by this
+# number of bytes per second.
 NEW_SECONDS = 1.0
+NEW_RATE = 1024.0
 
 
 class TooManyBodies(Exception):
@@ -31,10 +32,11 @@ class OpenBody:
     size: int = 0
     is_rejected: bool = False
 
-    def get_order(self, now: float) -> tuple[bool, float, float]:
+    def get_order(self, now: float) -> tuple[float, float]:
         """Return a value that is smaller the slower the body is. The older one of two is first."""
         age = now - self.begun
-        return age < NEW_SECONDS, self.size / max(age, NEW_SECONDS, 0.001), self.begun
+        rate = self.size / max(age, NEW_SECONDS, 0.001)
+        return rate + (NEW_RATE if age < NEW_SECONDS else 0.0), self.begun
 
     def reject(self, now: float) -> None:
         """End the reading."""
