@@ -94,6 +94,7 @@ def test_an_administrator_is_created_set_up_and_changed(live_server, log_in, cro
     check(theirs)
     theirs.fill("#id_new_password", PASSWORD)
     theirs.fill("#id_again", PASSWORD)
+    theirs.set_viewport_size({"width": 1366, "height": 768})
     theirs.click("button.primary")
     expect(theirs.get_by_role("link", name="eve", exact=True)).to_be_visible()
     page.click("#b-roles")

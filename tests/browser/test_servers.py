@@ -286,7 +286,7 @@ def test_the_new_certificate_stands_beside_the_current_one(pane, live_server):
     assert got.value.suggested_filename == "sat-auth-bergen.acme.example-new-certificate.pem"
 
 
-def tab_to(page: Page, selector: str, *, back: bool = False, most: int = 60) -> None:
+def tab_to(page: Page, selector: str, *, back: bool = False, most: int = 90) -> None:
     """Press Tab until something has the focus."""
     for _press in range(most):
         page.keyboard.press("Shift+Tab" if back else "Tab")
