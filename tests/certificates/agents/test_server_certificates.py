@@ -147,7 +147,7 @@ def test_the_certificate_of_another_server_with_the_same_names_is_not_stored(zon
 def test_a_managed_device_stores_no_server_certificate(zone, server):
     host, chain, _digest = server
     Device.objects.filter(pk=host.id).update(role=messages.MANAGED)
-    assert send(host, chain).status_code == 409
+    assert send(host, chain).status_code == 422
     assert not ServerCertificate.objects.filter(device=host.id).exists()
 
 

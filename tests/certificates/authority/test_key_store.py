@@ -97,15 +97,17 @@ def test_a_damaged_ca_vault_key_is_shown_and_not_replaced(zone, damage, why):
 
 
 @each
-def test_a_damaged_vault_key_stops_signing_but_not_the_pages(zone, damage, why):
+def test_a_damaged_vault_key_stops_signing_and_logins(zone, damage, why):
     with damaged(zone.home / "vault" / "vault.key", damage):
         with pytest.raises(Fault, match=why):
             _ = zone_keys.get_keyring().zone_key
-        assert "Zone Certificate Authority" in pane()
+        login = Client().get("/login/")
+        assert (login.status_code, "zone keys" in login.content.decode()) == (503, True)
         parts = Client().get("/healthz").json()["parts"]
         assert parts["vault"] == "failed"
         assert parts["database"] == "ok"
     assert zone_keys.get_keyring().zone_key
+    assert "Zone Certificate Authority" in pane()
     assert Client().get("/healthz").json()["parts"]["vault"] == "ok"
 
 
