@@ -74,12 +74,12 @@ tools: setup
 sqlite: tools
 	@ZCC_ROTATION=$(ROTATION) $(BIN)/python -m tests.scenarios.rotation
 	@echo "To repeat this choice: make test ROTATION=$(ROTATION)"
-	ZCC_ROTATION=$(ROTATION) $(PYTEST) -n $(WORKERS) -m "not long or rotating"
+	ZCC_ROTATION=$(ROTATION) $(PYTEST) -n $(WORKERS) --dist worksteal -m "not long or rotating"
 
 # Repeat the tests that use the database on PostgreSQL, except those of the SQLite file, and of
 # rights and headers, which do not depend on the database.
 postgresql: tools
-	ZCC_TEST_DATABASE=postgresql $(PYTEST) -n $(WORKERS) -m "not long and not scenario and not browser" \
+	ZCC_TEST_DATABASE=postgresql $(PYTEST) -n $(WORKERS) --dist worksteal -m "not long and not scenario and not browser" \
 		tests/certificates tests/systemupdates tests/administrators tests/notifications tests/devices tests/audit tests/console tests/zcc \
 		--ignore tests/zcc/runtime/test_database_file.py \
 		--ignore tests/console/access --ignore tests/console/requests
