@@ -126,18 +126,25 @@ def test_agents_are_upgraded_in_stages_and_a_broken_one_returns(
     api = zone.program()
 
     def older() -> dict[str, str]:
-        return {row["name"]: row["upgraded_with"] for row in api.get("older-agents")}
+        return {row["name"]: row["upgraded_with"] for row in api.get("/older-agents")}
 
     def states(upgrade: str) -> dict[str, str]:
-        rows = api.get(f"agent-upgrades/{upgrade}/devices")["items"]
+        rows = api.get(f"/agent-upgrades/{upgrade}/devices")["items"]
         return {row["name"]: row["state"] for row in rows}
 
     with old_hosts(zone, folder) as hosts:
         until(lambda: older() == dict.fromkeys(NAMES, "console"), "older agents are in contact")
-        started = api.post("agent-upgrades", pilot=1)["id"]
+        pages: list[Any] = []
+
+        def starts() -> bool:
+            pages.append(api.call("POST", "/agent-upgrades", {"pilot": 1}))
+            return bool(pages[-1].status < 300)
+
+        until(starts, "the worker has published the agent", 60)
+        started = pages[-1].json["id"]
         pilot = next(
             row["name"]
-            for row in api.get(f"agent-upgrades/{started}/devices")["items"]
+            for row in api.get(f"/agent-upgrades/{started}/devices")["items"]
             if row["is_pilot"]
         )
         others = [host for name, host in hosts.items() if name != pilot]
@@ -147,13 +154,13 @@ def test_agents_are_upgraded_in_stages_and_a_broken_one_returns(
         others[0].kill()
         others[0].start()
         until(
-            lambda: api.get(f"agent-upgrades/{started}")["state"] == "completed",
+            lambda: api.get(f"/agent-upgrades/{started}")["state"] == "completed",
             "all agents are upgraded",
             180,
         )
         assert set(states(started).values()) == {"upgraded"}
         assert older() == {}
-        version = api.get(f"agent-upgrades/{started}")["version"]
+        version = api.get(f"/agent-upgrades/{started}")["version"]
         assert {host.version() for host in hosts.values()} == {version}
         assert all(host.program.read_bytes() == build_version(OLD) for host in others)
 
@@ -162,7 +169,7 @@ def test_agents_are_upgraded_in_stages_and_a_broken_one_returns(
         code = OFFER_BROKEN.format(path=str(broken), version=BROKEN, name=NAMES[0])
         failed = zone.run(code).strip().splitlines()[-1]
         until(lambda: states(failed) == {NAMES[0]: "failed"}, "the failure is reported", 120)
-        reason = api.get(f"agent-upgrades/{failed}/devices")["items"][0]["reason"]
+        reason = api.get(f"/agent-upgrades/{failed}/devices")["items"][0]["reason"]
         assert "exit code 3" in reason
         assert hosts[NAMES[0]].version() == version, "it has returned to the version before"
 
