@@ -49,8 +49,8 @@ def test_make_test_runs_what_is_chosen():
     recipe = re.search(r"^sqlite:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert recipe is not None
     assert (
-        f'{rotation.VARIABLE}=$(ROTATION) $(PYTEST) -n $(WORKERS) -m "not long or rotating"'
-        in (recipe[1])
+        f"{rotation.VARIABLE}=$(ROTATION) $(PYTEST) -n $(WORKERS) --dist worksteal "
+        '-m "not long or rotating"' in (recipe[1])
     )
 
 
