@@ -18,6 +18,7 @@ from pydantic import Field
 from certificates.agent_upgrades import selection, status, upgrades
 from certificates.agent_upgrades.selection import PERCENT, Choice
 from certificates.agent_upgrades.upgrades import UpgradeSettings
+from certificates.authority import gates
 from certificates.models import AgentUpgrade
 from console.rest.api import (
     Page,
@@ -32,12 +33,10 @@ from console.rest.api import (
 from devices.models import Device, Role
 
 router = Router(tags=["agent upgrades"])
-CA_RIGHT = "certificates.certificate_authority"
-RIGHT = "systemupdates.deploy_update"
-MAY_UPGRADE = require(RIGHT)
+MAY_UPGRADE = require(gates.DEPLOY_RIGHT)
 # New programs on devices: a session needs a recent authentication.
-MAY_START = require(RIGHT, reauthenticated=True)
-MAY_APPROVE = require(CA_RIGHT, reauthenticated=True)
+MAY_START = require(gates.DEPLOY_RIGHT, reauthenticated=True)
+MAY_APPROVE = require(gates.CA_RIGHT, reauthenticated=True)
 PATH = "/agent-upgrades/{upgrade_id}"
 MAX_DEVICES = 10_000
 

@@ -11,13 +11,13 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from certificates.agent_upgrades import selection, status, upgrades
 from certificates.agent_upgrades.forms import UpgradeForm
 from certificates.agent_upgrades.states import UPGRADE, TargetState, UpgradeState
 from certificates.agent_upgrades.tables import TARGET_TONES, TARGETS, UPGRADE_TONES, UPGRADES
+from certificates.authority import gates
 from certificates.models import AgentUpgrade
 from console.pages import tables
 from console.pages.forms import ReauthenticationForm
@@ -25,9 +25,8 @@ from console.pages.paging import get_page, sort_rows
 from console.pages.responses import close_dialog, render_dialog, require_right, show_faults_on
 from devices.middleware import ZoneRequest
 
-RIGHT, CA_RIGHT = "systemupdates.deploy_update", "certificates.certificate_authority"
-may_upgrade = require_right(RIGHT, str(gettext_lazy("Deploy System Updates")))
-may_approve = require_right(CA_RIGHT, str(gettext_lazy("Certificate Authority")))
+may_upgrade = require_right(gates.DEPLOY_RIGHT, str(gates.DEPLOY_RIGHT_LABEL))
+may_approve = require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
 
 
 @require_safe
@@ -44,7 +43,7 @@ def show_upgrades(request: ZoneRequest) -> HttpResponseBase:
         "nav": "agent-upgrades",
         "older": selection.list_older_agents(),
         "is_open": AgentUpgrade.objects.open().exists(),
-        "may": request.user.has_perm(RIGHT),
+        "may": request.user.has_perm(gates.DEPLOY_RIGHT),
         "query": query,
         "table": table,
         "columns": table.columns,
@@ -78,8 +77,8 @@ def show_upgrade(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
         "tone": UPGRADE_TONES[state],
         "progress": status.count_devices(upgrade),
         "is_open": state not in UPGRADE.closed,
-        "may": request.user.has_perm(RIGHT),
-        "may_approve": request.user.has_perm(CA_RIGHT) and state == UpgradeState.PROPOSED,
+        "may": request.user.has_perm(gates.DEPLOY_RIGHT),
+        "may_approve": request.user.has_perm(gates.CA_RIGHT) and state == UpgradeState.PROPOSED,
         "query": query,
         "table": table,
         "columns": table.columns,
