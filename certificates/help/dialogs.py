@@ -39,7 +39,7 @@ UPDATES_TITLE = _("Actions on System Updates")
 UPDATES = (
     Topic(
         ("systemupdates:content",),
-        _("Content and Remint Tool"),
+        _("Content and Certificate Remint Tool"),
         (
             _(
                 "Lists the content servers that have the content of the update, and the "
