@@ -189,6 +189,7 @@ def test_notifications(live_server, log_in, told):
         check(page)
         page.keyboard.press("Escape")
     page.click("#chip-failed")
+    expect(page.locator("#chip-failed")).to_have_attribute("aria-current", "true")
     page.click("#sent-pane tbody th a >> nth=0")
     expect(page.locator("dialog[open] h2")).to_be_visible()
     check(page)
