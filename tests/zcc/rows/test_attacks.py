@@ -486,6 +486,38 @@ def test_the_alarm_is_in_the_log_on_home_in_metrics_and_a_notification(zone, set
     assert Delivery.objects.filter(event=events.ALTERED_ROW).count() == 1
 
 
+def test_an_inserted_alarm_suppresses_no_entry_and_no_notification(zone, settings):
+    Target.objects.create(kind="mail", name="Admins", events=list(events.DEFAULT_EVENTS))
+    settings.EMAIL_HOST = "mail.example"
+    schedule.create_notifications()
+    now = timezone.now()
+    job = backup_job(zone)
+    AlteredRow.objects.create(label="certificates.VaultJob", key=job.pk, name="known", found_at=now)
+    AlteredRow.objects.bulk_create(
+        AlteredRow(label="x", key=number, name="x", found_at=now)
+        for number in range(alarms.MAX_ROWS)
+    )
+    tasks.run_key_job(str(job.pk))
+    tasks.run_key_job(str(job.pk))
+    subject = f"certificates.VaultJob:{job.pk}"
+    assert Entry.objects.filter(action="row-altered", subject=subject).count() == 1
+    schedule.create_notifications()
+    assert Delivery.objects.filter(event=events.ALTERED_ROW).count() == 1
+
+
+def test_after_a_decision_an_inserted_alarm_suppresses_no_entry(zone):
+    device = zone.device(zone.join("pc-01"))
+    sql.change(device, row_mac="")
+    label, subject = "devices.Device", f"devices.Device:{device.pk}"
+    checks.check_rows()
+    checks.accept(label, str(device.pk), reason="upgrade")
+    sql.change(device, row_mac="")
+    AlteredRow.objects.create(label=label, key=device.pk, name="known", found_at=timezone.now())
+    checks.check_rows()
+    checks.check_rows()
+    assert Entry.objects.filter(action="row-altered", subject=subject).count() == 2
+
+
 def test_a_row_of_a_zone_of_the_previous_version_is_stamped_once(zone, capsys):
     device = zone.device(zone.join("pc-01"))
     sql.change(device, row_mac="")
