@@ -1,15 +1,14 @@
 """The database is restored from a backup that is older than the hosts (D-165).
 
-One Remint CA is completed, with a copy of the database at each of its stages. Then the console gets
-one copy after the other, and each time the zone converges by itself. The hosts can also be an hour
-ahead of the backup.
+One Remint CA is completed, with a copy of the database at each of its stages. The console gets one
+copy between activation and completion, and then one after the other, and each time the zone
+converges. The hosts can also be an hour ahead of the backup.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.evidence import leaked_secrets
+from tests.harness.program import later
 from tests.harness.zone import until
 from tests.scenarios.running_zone import RunningZone, remint
 from tests.scenarios.test_faults import once_only
@@ -27,7 +27,16 @@ from zcc.runtime.layout import Host
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 StartZone = Callable[..., RunningZone]
-CONSOLE = ("beat", "ps-01.worker", "ps-02.worker", "ps-01.web", "ps-02.web")
+WORKERS = ("ps-01.worker", "ps-02.worker")
+CONSOLE = ("beat", *WORKERS, "ps-01.web", "ps-02.web")
+STAGES = ("preparing", "replicating", "assigned", "certified", "activating", "activated")
+# The state of the newest operation, and how many of its servers have a new certificate, or not.
+STAGE = """
+SELECT operation.state, sum(future.state = 'created'), sum(future.state != 'created')
+FROM (SELECT * FROM certificates_operation ORDER BY created_at DESC LIMIT 1) AS operation
+LEFT JOIN certificates_futurecertificate AS future ON future.operation_id = operation.guid
+GROUP BY operation.guid
+"""
 IN_USE = """
 import json
 from certificates.models import ServerCertificate
@@ -68,16 +77,27 @@ class Backups:
         self._database = zone.home / "zcc.sqlite3"
         folder.mkdir()
 
-    def take(self, stage: str) -> None:
-        """Copy the database while the console uses it; the first copy of a stage is kept."""
-        path = self._folder / stage
-        if path.exists():
-            return
+    def take(self, stage: str = "") -> str:
+        """Copy the database while the console uses it, and return the stage of the copy.
+
+        The first copy of a stage is kept. With `stage`, the copy has this name.
+        """
+        path = self._folder / ".new"
         with (
             closing(sqlite3.connect(self._database)) as source,
             closing(sqlite3.connect(path)) as copy,
         ):
             source.backup(copy)
+            stage = stage or read_stage(copy)
+        if (self._folder / stage).exists():
+            path.unlink()
+        else:
+            path.rename(self._folder / stage)
+        return stage
+
+    def take_until(self, *stages: str, seconds: float = 240) -> None:
+        """Copy the database at each stage until one of some stages is reached."""
+        until(lambda: self.take() in stages, f"the operation is {' or '.join(stages)}", seconds)
 
     def list(self) -> list[str]:
         """Return the stages of which there is a copy."""
@@ -100,44 +120,83 @@ class Backups:
             self._zone.bring_back(part)
 
 
-def run_with_backups(zone: RunningZone, backups: Backups, **options: int) -> dict[str, object]:
-    """Run a Remint CA to its end, and copy the database at each stage."""
-    backups.take("before")
-    remint(zone, **options)
-    end = time.monotonic() + 300
-    while True:
-        seen = zone.look()
-        has_all = seen["futures"] and set(seen["futures"].values()) == {"created"}
-        is_certified = seen["state"] == "assigned" and has_all
-        backups.take("certified" if is_certified else seen["state"])
-        if seen["state"] == "completed":
-            return seen
-        assert time.monotonic() < end, seen
-        time.sleep(0.2)
+def read_stage(copy: sqlite3.Connection) -> str:
+    """Return the stage of the newest operation, "before" if there is none.
+
+    The stage "certified" is the state assigned, after all servers have their new certificates.
+    """
+    state, created, awaited = copy.execute(STAGE).fetchone() or ("before", 0, 0)
+    return "certified" if state == "assigned" and created and not awaited else str(state)
 
 
+def start_without_workers(zone: RunningZone, backups: Backups, seconds: int) -> None:
+    """Start a Remint CA, and copy the database before the new CA is created."""
+    for worker in WORKERS:
+        zone.take_down(worker)
+    remint(zone, seconds)
+    assert backups.take() == "preparing"
+    for worker in WORKERS:
+        zone.bring_back(worker)
+
+
+def is_served(zone: RunningZone, root: str) -> bool:
+    """Return True if every server uses a certificate of a CA."""
+    try:
+        return bool(zone.verify(root))
+    except OSError:
+        return False
+
+
+def restore_while_activated(zone: RunningZone, backups: Backups) -> None:
+    """Restore the stage certified after the activation, while one device has not activated yet."""
+    backups.take_until("activating")
+    zone.stop("device-01.agent")
+    backups.take_until("activated")
+    new = zone.look()["new"]
+    until(lambda: is_served(zone, new), "every server has activated", 60)
+    assert zone.look()["state"] == "activated"
+    backups.restore("certified")
+    zone.cont("device-01.agent")
+
+
+@pytest.mark.timeout(1800)
 def test_the_zone_converges_after_a_restore_from_each_stage(
     start_zone: StartZone, tmp_path: Path
 ) -> None:
     zone = start_zone(devices=2)
     backups = Backups(zone, tmp_path / "backups")
-    seen = run_with_backups(zone, backups, seconds=75)
-    served = zone.verify(str(seen["new"]))
-    found = backups.list()
-    assert {"replicating", "assigned", "activating"} <= set(found), found
-    for stage in ("replicating", "assigned", "activating"):
+    start_without_workers(zone, backups, 120)
+    restore_while_activated(zone, backups)
+    seen = zone.completes(180)
+    once_only(zone)
+    assert set(STAGES) == set(backups.list())
+    for stage in STAGES[:0:-1]:
         backups.restore(stage)
         again = zone.completes(120)
         assert again["new"] == seen["new"], stage
-        assert json.loads(zone.run(IN_USE).splitlines()[-1]) == served, stage
-        assert zone.run(FINDINGS).strip() == "[]", stage
-        assert zone.refused() == [], stage
+        verify_records(zone, stage)
         once_only(zone)
+    # The operation creates another CA, because the one that the hosts use is not in this backup.
+    backups.restore("preparing")
+    blocked = zone.reaches("blocked")
+    path = f"/operations/{blocked['id']}/activation-time"
+    zone.program().put(path, activates_at=later(70))
+    again = zone.completes(180)
+    assert again["new"] != seen["new"]
+    verify_records(zone, "preparing")
     zone.everybody_is_in_contact()
     remint(zone)
     zone.completes(300)
     assert zone.refused() == []
     assert leaked_secrets(zone.home) == []
+
+
+def verify_records(zone: RunningZone, stage: str) -> None:
+    """Assert that the console knows what the servers use, and that no host lost contact."""
+    served = zone.verify(str(zone.look()["new"]))
+    assert json.loads(zone.run(IN_USE).splitlines()[-1]) == served, stage
+    assert zone.run(FINDINGS).strip() == "[]", stage
+    assert zone.refused() == [], stage
 
 
 def test_with_a_backup_from_before_the_operation_a_remint_ca_helps(
@@ -146,7 +205,9 @@ def test_with_a_backup_from_before_the_operation_a_remint_ca_helps(
     """The CA that every host uses is not in the database, and its key is lost."""
     zone = start_zone(devices=2)
     backups = Backups(zone, tmp_path / "backups")
-    lost = run_with_backups(zone, backups, seconds=75)
+    backups.take("before")
+    remint(zone)
+    lost = zone.completes(300)
     backups.restore("before")
     zone.everybody_is_in_contact()
     visitor = zone.visitor()

@@ -9,11 +9,16 @@ from django.utils import timezone
 
 from audit.models import Entry
 from certificates.agents import server_certificates
+from certificates.authority import key_store
 from certificates.models import Authority, FutureCertificate, IssuedCertificate, ServerCertificate
 from devices.models import Device
 from devices.registration import registration
 from faults import Invalid
+from pki import keys
+from pki.certificates import issuance
+from pki.names import Names, Subject
 from systemupdates.models import Assignment
+from tests.pki import factories
 from tests.support import walkthrough
 from tests.support.public_ca import PublicCA, make_csr, make_key
 from wire import messages, update_messages
@@ -59,6 +64,32 @@ def test_a_certificate_that_no_ca_of_the_zone_issued_is_not_stored(server):
     broken = chain.replace(chain.splitlines()[3], chain.splitlines()[4], 1)
     for wrong in (foreign, foreign + stranger.root.pem, "nonsense", broken, chain + foreign):
         assert send(host, wrong).status_code in (409, 422), wrong
+    assert not ServerCertificate.objects.filter(device=host.id).exists()
+
+
+def test_a_certificate_of_a_ca_that_the_database_has_lost_is_not_stored(server):
+    """The cross-certificate of the lost CA makes the chain valid for the CA that issued it."""
+    host, _chain, _digest = server
+    now, current = timezone.now(), Authority.objects.current()
+    key = keys.generate_key(256)
+    root = issuance.build_root(
+        key_pem=key,
+        subject=Subject("A CA that the database has lost"),
+        validity=issuance.get_root_validity(now, 10),
+        serial=issuance.generate_serial(),
+    )
+    names = Names(dns=(host.fqdn,), addresses=("127.9.0.3",))
+    lost_chain = factories.server(factories.CA(key, root), names=names, now=now)
+    cross_certificate = issuance.build_cross_certificate(
+        issuer_pem=current.root_pem,
+        issuer_key_pem=key_store.get_signing_key(current),
+        subject_pem=root,
+        serial=issuance.generate_serial(),
+        now=now,
+    )
+    response = send(host, lost_chain + cross_certificate)
+    assert response.status_code == 422
+    assert "not issued by a CA of this zone" in json.loads(response.content)["detail"]
     assert not ServerCertificate.objects.filter(device=host.id).exists()
 
 
