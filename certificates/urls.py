@@ -8,6 +8,7 @@ from certificates.authority import key_views
 from certificates.authority import views as authority_views
 from certificates.help import views as help_views
 from certificates.installation import views as installation_views
+from certificates.key_records import views as key_record_views
 from certificates.monitoring import home
 from certificates.monitoring.checks import views as check_views
 from certificates.operations.presentation import (
@@ -68,6 +69,7 @@ urlpatterns = [
     path(OPERATION + "confirm/<slug:action>/", approvals_views.decide_action, name="decide_action"),
     path(JOB + "again/", key_views.download_again, name="download_again"),
     path(JOB + "<slug:ticket>.zip", key_views.download_backup, name="backup_file"),
+    path(BASE + "cas/<uuid:pk>/key-record/", key_record_views.key_record, name="key_record"),
     path(BASE + "trust/", trust_views.show_trust, name="trust"),
     path(OPERATION + "not-refreshed/", trust_views.show_not_refreshed, name="not_refreshed"),
     path(BASE + "ca.pem", downloads.ca_pem, name="ca_pem"),

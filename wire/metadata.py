@@ -26,6 +26,7 @@ TRUST_LIST = "application/vnd.zcc.trust-list+json"
 REMINT_TOOL = "application/vnd.zcc.remint-tool"
 AGENT = "application/vnd.zcc.agent"
 REPORT = "application/vnd.zcc.report+json"
+KEY_RECORD = "application/vnd.zcc.key-record+json"
 
 # Documents for devices that both zone keys sign (D-175). An identity statement is not one:
 # strangers can request it, and a signature with the second key is expensive.

@@ -17,6 +17,7 @@ from audit.entries import api as audit_entries
 from certificates.agent_upgrades import api as agent_upgrades
 from certificates.approvals import api as approvals
 from certificates.authority import api as authority
+from certificates.key_records import api as key_records
 from certificates.monitoring.calendar import api as calendar
 from certificates.monitoring.checks import api as health_checks
 from certificates.operations.api import actions, creation, operations
@@ -40,7 +41,7 @@ MODULES = (
     *(audit_entries, api_tokens, accounts, role_approvals, policy_api),
     *(targets, mail_server),
     *(authority, creation, operations, actions, approvals, trust, servers, csr_api),
-    *(health_checks, calendar, agent_upgrades),
+    *(health_checks, calendar, agent_upgrades, key_records),
 )
 
 

@@ -26,6 +26,7 @@ DOCUMENTS = {
     "activated": gettext_lazy("Signed trust notice (activation)"),
     "cancel": gettext_lazy("Signed trust notice (cancellation)"),
     "go": gettext_lazy("Activation order"),
+    "key-record": gettext_lazy("Record of a CA key"),
     "manifest": gettext_lazy("Content of a system update"),
     "report": gettext_lazy("Report of an operation"),
     "retire": gettext_lazy("Signed trust notice (retirement)"),

@@ -33,6 +33,7 @@ from systemupdates.updates.states import UPDATE_CLOSED
 
 RELIES_ON_CROSS_CERTIFICATE, NOT_SWITCHED = "relies", "not-yet"
 S = AuthorityState
+MAX_PREVIOUS = 50
 SHOWN_STATES = (S.CURRENT, S.FUTURE, S.GRACE)
 
 
@@ -48,6 +49,12 @@ class RootStatus:
     retires: str
     """When and on what condition it is retired, "" if it is not going to be retired."""
     tone: str
+
+
+def list_previous() -> list[Authority]:
+    """Return the last CAs of the zone that no device trusts any longer, newest first."""
+    ended = Authority.objects.filter(state__in=(S.RETIRED, S.DISCARDED))
+    return list(ended.order_by("-created_at", "pk")[:MAX_PREVIOUS])
 
 
 def list_roots(now: datetime) -> list[RootStatus]:

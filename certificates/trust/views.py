@@ -104,6 +104,7 @@ def show_trust(request: ZoneRequest) -> HttpResponseBase:
         "query": query,
         "table": table,
         "roots_table": ROOTS.get_view(request, query),
+        "previous": stragglers.list_previous(),
         "columns": table.columns,
         "page": page,
         "rows": list(build(page)),

@@ -112,6 +112,9 @@ def resources(
     monkeypatch.setattr(
         "certificates.progress.report.sign_report", lambda _: Envelope("type", "", "")
     )
+    monkeypatch.setattr(
+        "certificates.key_records.record.sign_record", lambda _: Envelope("type", "", "")
+    )
     monkeypatch.setattr("notifications.channels.webhook.encrypt_target", lambda *_, **__: "sealed")
     monkeypatch.setattr(
         "notifications.channels.webhook.decrypt_target", lambda _: ("https://hooks.example", "")

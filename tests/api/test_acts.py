@@ -55,6 +55,17 @@ def test_a_report_is_signed_with_the_zone_key(everybody, running):
     assert base64.b64decode(signed.signature)
 
 
+@succeeds("POST /authorities/{authority_id}/key-record")
+def test_a_record_of_a_ca_key_is_signed_with_the_zone_key(everybody, zone):
+    authority = Authority.objects.current()
+    signed = Envelope(**everybody.post(f"authorities/{authority.pk}/key-record").json())
+    result = json.loads(
+        signed.verify(PublicKeys(Zone.objects.get_zone().public_key), metadata.KEY_RECORD)
+    )
+    assert result["id"] == str(authority.pk)
+    assert [act["act"] for act in result["acts"]] == ["created"]
+
+
 @succeeds("POST /operations/{operation_id}/roll-back")
 @refuses("POST /operations/{operation_id}/roll-back")
 def test_an_operation_can_be_rolled_back_after_activation(everybody, zone, running):

@@ -133,6 +133,7 @@ MATRIX = {
     "GET /authorities": "",
     "GET /authorities/{authority_id}": "",
     "GET /authorities/{authority_id}/certificate": "",
+    "POST /authorities/{authority_id}/key-record": AUDIT,
     "GET /authorities/{authority_id}/details": "",
     "GET /gates": "",
     "GET /activation-limits": "",
@@ -335,4 +336,5 @@ NEVER_REJECTED = {
     "POST /updates/{update_id}/replicate-now",
     "POST /operations/{operation_id}/clear-failure",
     "POST /operations/{operation_id}/report",
+    "POST /authorities/{authority_id}/key-record",
 }

@@ -1,8 +1,9 @@
-"""The CA key: move the CA role, back up and restore the CA."""
+"""The CA key: move the CA role, back up and restore the CA, and the record of the key."""
 
 from __future__ import annotations
 
 import getpass
+import json
 import os
 import sys
 from argparse import Namespace
@@ -27,6 +28,11 @@ def add_commands(commands: Commands) -> None:
     moved.add_argument("server", metavar="SERVER")
     saved = commands.add("backup", backup, "back up the CA to a file")
     restored = commands.add("restore", restore, "restore the CA from a backup")
+    recorded = commands.add(
+        "key-record", key_record, "save the signed record of a CA key as a JSON file"
+    )
+    recorded.add_argument("--ca", default="", metavar="ID", help="another CA of the zone")
+    files(recorded.add_argument("record_file", metavar="FILE"))
     for parser in (saved, restored):
         files(parser.add_argument("backup_file", metavar="FILE"))
         files(
@@ -65,6 +71,23 @@ def backup(api: Console, out: Output, args: Namespace) -> None:
         ) from error
     message = f"Saved the CA backup to {path}. You need the passphrase to restore it."
     out.result({"file": str(path), "bytes": len(data)}, message, name="file")
+
+
+def key_record(api: Console, out: Output, args: Namespace) -> None:
+    """Save who did what with a CA key, signed with the zone key, to a new file."""
+    path = Path(args.record_file)
+    if path.exists():
+        raise Invalid(f"{path} already exists. No record was created.")
+    authority = args.ca or api.get("authority")["id"]
+    signed = api.post(f"authorities/{authority}/key-record")
+    try:
+        path.write_text(json.dumps(signed, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise Invalid(
+            f"Cannot write {path}: {error.strerror}. The record was not saved."
+        ) from error
+    message = f"Saved the record to {path}. To verify it, use manage.py verify_report."
+    out.result({"file": str(path)}, message, name="file")
 
 
 def restore(api: Console, out: Output, args: Namespace) -> None:

@@ -161,7 +161,7 @@ TOPICS = (
         ),
     ),
     Topic(
-        ("certificates:trust",),
+        ("certificates:trust", "certificates:key_record"),
         _("Roots and Cross-Certificates"),
         (
             _(
@@ -175,6 +175,11 @@ TOPICS = (
                 "A root is retired when no registered device needs it. Start "
                 "the devices that still use it. If a device will not return, "
                 "retire it on its device page."
+            ),
+            _(
+                "Key Record shows who created, backed up, moved, restored, and "
+                "destroyed the key of a CA, and who approved it. It is signed "
+                "with the zone key."
             ),
         ),
     ),

@@ -100,6 +100,7 @@ MATRIX = {
     "certificates:import_certificate": (("draft",), {"GET": CA, "POST": CA}),
     "certificates:csr_zip": (("draft",), {"GET": CA, "POST": None}),
     "certificates:trust": ((), {"GET": "", "POST": None}),
+    "certificates:key_record": (("authority",), {"GET": None, "POST": AUDIT}),
     "certificates:checks": ((), {"GET": "", "POST": None}),
     "certificates:accept_finding": (("check",), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
     "certificates:withdraw_acceptance": (
@@ -222,6 +223,7 @@ def things(monkeypatch):
         "replica": replica.pk,
         "server": server.pk,
         "certificate": certificate.pk,
+        "authority": ca.pk,
         "update": operation.update_id,
         "assignment": assignment.pk,
         "draft": uuid4(),

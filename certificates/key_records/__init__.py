@@ -1,0 +1,1 @@
+"""The record of each CA key: printable, and signed with the zone key."""

@@ -1,0 +1,81 @@
+"""The record of a CA key as a JSON file or a printable page."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.utils.text import slugify
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from audit.entries.subjects import build_rows
+from audit.entries.views import can_view
+from audit.models import Entry
+from certificates.key_records import record
+from certificates.models import Authority, VaultJob
+from certificates.operations.states import JobState
+from console.pages import tables
+from devices.identity import zone_keys
+from devices.middleware import ZoneRequest
+
+ACTS = {
+    "created": gettext_lazy("Key generated"),
+    "imported": gettext_lazy("Key imported from a backup"),
+    "destroyed": gettext_lazy("Key destroyed"),
+}
+LOCATIONS = {
+    "vault": gettext_lazy("Encrypted for the certificate server"),
+    "token": gettext_lazy("In a PKCS #11 token"),
+    "destroyed": gettext_lazy("Destroyed"),
+    "external": gettext_lazy("Not stored in this zone"),
+}
+
+
+@require_POST
+@can_view
+def key_record(request: ZoneRequest, pk: UUID) -> HttpResponse:
+    """Sign the record of a CA key, and return it as a JSON file or a printable page."""
+    authority, now = get_object_or_404(Authority, pk=pk), timezone.now()
+    made = record.build_record(authority, now=now)
+    signed = record.sign_record(made)
+    if request.POST.get("as") != "page":
+        text = json.dumps(vars(signed), indent=1)
+        response = HttpResponse(text, content_type="application/json")
+        name = slugify(authority.common_name) or "ca"
+        return tables.as_attachment(response, f"key-record_{name}_{authority.sha256[:16]}.json")
+    entries = Entry.objects.filter(seq__in=[row["seq"] for row in made.entries])
+    context = {
+        "nav": "trust",
+        "authority": authority,
+        "record": made,
+        "created_at": now,
+        "location": LOCATIONS[made.ca["location"]],
+        "acts": [_describe_act(act) for act in made.acts],
+        "history": build_rows(entries.order_by("seq")),
+        "signed": signed,
+        "public_key": zone_keys.get_public_zone_key(request.zone),
+        "digest": hashlib.sha256(base64.b64decode(signed.payload)).hexdigest(),
+    }
+    return render(request, "certificates/key_record.html", context)
+
+
+def _describe_act(act: dict[str, Any]) -> dict[str, Any]:
+    """Return an act with labels and times as on other pages."""
+    return {
+        **act,
+        "label": ACTS[act["act"]] if act["act"] in ACTS else VaultJob.Kind(act["act"]).label,
+        "result": JobState(act["result"]).label if act["result"] else "",
+        **{name: _parse_time(act[name]) for name in ("requested_at", "confirmed_at", "ended_at")},
+    }
+
+
+def _parse_time(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -1,0 +1,148 @@
+"""The record of a CA key."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.utils import timezone
+
+from audit.chain.actor import Actor, acting_as
+from audit.models import Entry
+from certificates.approvals import approvals
+from certificates.authority import key_jobs, key_operations, key_store
+from certificates.key_records import record
+from certificates.models import Authority, VaultJob
+from certificates.operations import cancellation
+from certificates.trust import roots
+from tests.support import walkthrough
+from tests.support.public_ca import PublicCA
+from wire import messages
+
+PASSPHRASE = "a passphrase of many words"
+
+
+@contextmanager
+def acting(user):
+    """Act as a user."""
+    with acting_as(Actor(user.username, "192.0.2.7")):
+        yield user
+
+
+def list_acts(authority):
+    made = record.build_record(authority, now=timezone.now())
+    keys = ("act", "requested_by", "approved_by", "result")
+    return [tuple(act[key] for key in keys) for act in made.acts]
+
+
+def run(job):
+    key_jobs.run(VaultJob.objects.get(pk=job.pk), now=timezone.now())
+
+
+def test_the_first_key_was_generated_with_the_zone(zone):
+    made = record.build_record(Authority.objects.current(), now=timezone.now())
+    assert [(act["act"], act["result"]) for act in made.acts] == [("created", "done")]
+    assert made.ca["location"] == "vault"
+    assert made.ca["certificate_server"] == "ps-01"
+    assert made.entries[0]["action"] == "found"
+    assert made.entries[0]["digest"] == Entry.objects.get(action="found").digest
+
+
+def test_it_names_who_requested_and_who_approved(two, zone):
+    first, second = two
+    other = zone.join("ps-02", messages.PRIMARY)
+    other.refresh()
+    with acting(first):
+        rejected = key_operations.back_up(PASSPHRASE, by=first)
+    with acting(second):
+        approvals.reject_job(rejected, by=second, now=timezone.now(), reason="not now")
+    with acting(first):
+        backup = key_operations.back_up(PASSPHRASE, by=first)
+    with acting(second):
+        approvals.approve_job(backup, by=second, now=timezone.now())
+    run(backup)
+    with acting(second):
+        move = key_operations.move_role(other.guid, by=second, now=timezone.now())
+    with acting(first):
+        approvals.approve_job(move, by=first, now=timezone.now())
+    run(move)
+    assert list_acts(Authority.objects.current()) == [
+        ("created", "system", "", "done"),
+        ("backup", first.username, "", "expired"),
+        ("backup", first.username, second.username, "done"),
+        ("move", second.username, first.username, "done"),
+    ]
+    made = record.build_record(Authority.objects.current(), now=timezone.now())
+    assert made.ca["certificate_server"] == "ps-02"
+    assert made.acts[3]["note"] == "on ps-01 to ps-02"
+    assert {row["address"] for row in made.entries if row["by"] == first.username} == {"192.0.2.7"}
+
+
+def test_a_job_that_was_deleted_is_still_in_the_record(zone):
+    job = key_operations.back_up(PASSPHRASE, by=None)
+    run(job)
+    VaultJob.objects.all().delete()
+    assert list_acts(Authority.objects.current())[1] == ("backup", "system", "", "done")
+
+
+def test_a_new_key_is_created_for_an_operation_and_the_old_one_is_destroyed(two, zone):
+    first, second = two
+    old = Authority.objects.current()
+    with acting(first):
+        operation = walkthrough.remint_ca()
+    type(operation).objects.filter(pk=operation.pk).update(requested_by=first)
+    with acting(second):
+        approvals.approve_operation(walkthrough.fresh(operation), by=second, now=timezone.now())
+    walkthrough.prepare(zone, operation)
+    walkthrough.replicate(zone, operation)
+    walkthrough.step(operation)
+    walkthrough.apply(zone, operation)
+    new = walkthrough.fresh(operation).future_authority
+    walkthrough.sign(zone, new)
+    walkthrough.cut_over(zone, operation)
+    assert list_acts(new) == [("created", first.username, second.username, "done")]
+    old.refresh_from_db()
+    assert list_acts(old) == [("created", "system", "", "done")], "it is in its grace period"
+    roots.retire_root(old, now=timezone.now() + timedelta(days=365))
+    made = record.build_record(old, now=timezone.now())
+    assert [act["act"] for act in made.acts] == ["created", "destroyed"]
+    assert made.ca["location"] == "destroyed"
+
+
+def test_a_key_in_a_token_is_destroyed_when_the_token_has_destroyed_it(zone, monkeypatch):
+    operation = walkthrough.remint_ca()
+    walkthrough.prepare(zone, operation)
+    discarded = walkthrough.fresh(operation).future_authority
+    cancellation.cancel(walkthrough.fresh(operation), now=timezone.now())
+    walkthrough.step(operation)
+    discarded.refresh_from_db()
+    assert [act for act, *_ in list_acts(discarded)] == ["created", "destroyed"]
+    Authority.objects.filter(pk=discarded.pk).update(sealed_key="pkcs11:a-key")
+    discarded.refresh_from_db()
+    assert [act for act, *_ in list_acts(discarded)] == ["created"]
+    monkeypatch.setattr(key_store, "destroy_key", lambda _: None)
+    key_store.destroy_ended_key(discarded, now=timezone.now())
+    discarded.refresh_from_db()
+    assert list_acts(discarded)[-1] == ("destroyed", "system", "", "done")
+
+
+def test_nothing_is_known_about_the_key_of_an_external_ca(zone):
+    operation = walkthrough.to_external(PublicCA())
+    walkthrough.prepare(zone, operation)
+    future = walkthrough.fresh(operation).future_authority
+    made = record.build_record(future, now=timezone.now())
+    assert (made.acts, made.entries) == ([], [])
+    assert made.ca["location"] == "external"
+    assert "not stored in this zone" in made.remarks[0]
+
+
+def test_an_action_that_goes_on_has_no_result(zone):
+    job = key_operations.back_up(PASSPHRASE, by=None)
+
+    def get_result():
+        act = record.build_record(Authority.objects.current(), now=timezone.now()).acts[1]
+        return act["result"], bool(act["ended_at"])
+
+    assert get_result() == ("", False)
+    run(job)
+    assert get_result() == ("done", True)
