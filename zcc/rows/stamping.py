@@ -110,8 +110,11 @@ def _are_second_factors_stamped(ring: Keyring) -> bool:
 
 def _end_alarms() -> None:
     """End the alarms about rows that have a valid MAC."""
+    raised = list(AlteredRow.objects.all())
+    if not raised:
+        return
     altered = {(row.label, row.key) for row in checks.find_altered()}
-    for alarm in AlteredRow.objects.all():
+    for alarm in raised:
         if (alarm.label, alarm.key) not in altered:
             alarm.delete()
 
