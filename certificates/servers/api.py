@@ -18,11 +18,12 @@ from pydantic import Field
 from certificates.authority.api import PEM, DetailsOut, build_pem_response
 from certificates.models import FutureCertificate
 from certificates.servers import rows, selection, table
-from console.pages.tables import DEFAULT_SIZE, TableQuery, sort_columns
+from console.pages.tables import DEFAULT_SIZE, TableQuery, list_sort_keys, sort_columns
 from console.rest.api import (
     Page,
     Paging,
     Text,
+    check_sort,
     file_response,
     get_by_guid,
     get_by_number,
@@ -124,6 +125,7 @@ def list_servers(request: HttpRequest, paging: Query[Paging], wanted: Query[Serv
     """List servers and their certificates. Servers that need attention are listed first."""
     now, updates = timezone.now(), _list_update_ids()
     query = TableQuery(wanted.q.strip(), wanted.state, wanted.sort, DEFAULT_SIZE)
+    check_sort(query.sort, list_sort_keys(table.COLUMNS))
     _columns, field, descending = sort_columns(table.COLUMNS, query.sort)
     found = table.filter_servers(table.get_servers(now, updates), query, now)
     total = found.count()

@@ -33,6 +33,7 @@ STATUS = {
     Kind.UNAVAILABLE: 503,
 }
 # Callers of these paths are programs and receive problem documents (RFC 9457).
+API = "/api/v1/"
 PROGRAMS = ("/api/", "/zac/", "/content/", "/recovery")
 
 
@@ -116,6 +117,8 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         _("This page does not exist or you do not have permission to view it."),
         action=_("Check the address, or go to the Home page."),
     )
+    if request.path.startswith(API):
+        fault.action = _("Check the address. The addresses are listed at %s.") % f"{API}docs"
     return fault_response(request, fault)
 
 

@@ -79,6 +79,11 @@ def sort_columns(columns: Sequence[Column], sort: str) -> tuple[list[Column], st
     return sorted_columns, field, descending
 
 
+def list_sort_keys(columns: Sequence[Column]) -> list[str]:
+    """Return the keys of the columns by which a table can be sorted."""
+    return [column.key for column in columns if column.order]
+
+
 def build_order(field: str, default: Sequence[str], *, descending: bool) -> list[str]:
     """Return the sort keys of a table: a field if it is not "", then the default order."""
     first = [f"{'-' if descending else ''}{field}"] if field else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Generic, TypeVar
@@ -11,7 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from ninja import NinjaAPI, Schema
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -23,9 +24,10 @@ from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StringCon
 
 from console.access.api_tokens import RIGHTS, has_right, unauthenticated_response
 from console.access.reauthentication import is_recently_authenticated
-from console.pages.errors import STATUS, problem
+from console.pages.errors import problem
 from console.pages.responses import missing_right
-from faults import Fault, Forbidden, NotFound
+from console.rest import errors
+from faults import Fault, Forbidden, Invalid, NotFound
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
@@ -162,6 +164,17 @@ def paginate(found: QuerySet[Any], paging: Paging) -> dict[str, Any]:
     }
 
 
+def check_sort(sort: str, fields: Iterable[str]) -> None:
+    """Raise Invalid if a list cannot be sorted by the requested field. "" is the default order."""
+    names = list(fields)
+    if sort and sort.removeprefix("-") not in names:
+        raise Invalid(
+            _("The list cannot be sorted by %s.") % sort,
+            action=_("Use one of these fields: %s.") % ", ".join(names),
+            field="sort",
+        )
+
+
 def get_by_guid(found: QuerySet[M], key: str) -> M:
     """Return the row with a GUID; raise NotFound for an unknown or invalid GUID."""
     try:
@@ -225,37 +238,13 @@ class Api(NinjaAPI):
 
     def set_default_exception_handlers(self) -> None:
         """Register the error handlers; unexpected errors are raised to the middleware."""
-        self.add_exception_handler(Fault, _fault)
+        self.add_exception_handler(Fault, errors.fault_response)
         self.add_exception_handler(
             AuthenticationError, lambda _request, _error: unauthenticated_response()
         )
-        self.add_exception_handler(HttpError, _http_error)
-        self.add_exception_handler(ValidationError, _invalid)
-        self.add_exception_handler(Exception, _bug)
-
-
-def _fault(request: HttpRequest, fault: Any) -> HttpResponse:
-    errors = [{"field": fault.field, "message": fault.explanation}] if fault.field else []
-    return problem(STATUS[fault.kind], fault.explanation, fault.action, errors=errors)
-
-
-def _http_error(request: HttpRequest, error: Any) -> HttpResponse:
-    return problem(error.status_code, str(error), _("Correct the request and try again."))
-
-
-def _invalid(request: HttpRequest, error: Any) -> HttpResponse:
-    """Return the response to an invalid request, without the submitted values."""
-    errors = [
-        {"field": ".".join(str(part) for part in wrong["loc"]), "message": wrong["msg"]}
-        for wrong in error.errors
-    ]
-    first = f"{errors[0]['field']}: {errors[0]['message']}" if errors else ""
-    detail = _("The request is invalid: %s. Nothing was changed.") % first
-    return problem(422, detail, _("Correct the request and try again."), errors=errors)
-
-
-def _bug(request: HttpRequest, error: Any) -> HttpResponse:
-    raise error
+        self.add_exception_handler(HttpError, errors.http_error_response)
+        self.add_exception_handler(ValidationError, errors.invalid_response)
+        self.add_exception_handler(Exception, errors.raise_bug)
 
 
 def api_endpoint(view: Any) -> Any:

@@ -18,6 +18,7 @@ from console.rest.api import (
     Paging,
     RequestBody,
     Text,
+    check_sort,
     get_by_guid,
     paginate,
     require,
@@ -167,8 +168,9 @@ def list_devices(request: HttpRequest, paging: Query[Paging], selected: Query[De
     matching = tables.filter_devices(
         found, q=selected.q, group=selected.role, refresh=refresh, now=timezone.now()
     )
+    check_sort(selected.sort, SORTS)
     name, descending = selected.sort.removeprefix("-"), selected.sort.startswith("-")
-    field = F(name if name in SORTS else "name")
+    field = F(name or "name")
     order = field.desc(nulls_last=True) if descending else field.asc(nulls_last=True)
     return paginate(matching.order_by(order, "name", "pk"), paging)
 

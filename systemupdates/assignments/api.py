@@ -11,8 +11,8 @@ from django.utils import timezone
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from console.pages.tables import build_order, sort_columns
-from console.rest.api import Page, Paging, Text, get_by_guid, get_by_number, paginate
+from console.pages.tables import build_order, list_sort_keys, sort_columns
+from console.rest.api import Page, Paging, Text, check_sort, get_by_guid, get_by_number, paginate
 from devices.models import Device, Zone
 from systemupdates.assignments import assignment as assignments
 from systemupdates.models import Assignment
@@ -78,6 +78,7 @@ def list_assignments(
     By default, failed devices are listed first.
     """
     update = find_update(update_id)
+    check_sort(selected.sort, list_sort_keys(tables.DEVICE_COLUMNS))
     _columns, field, descending = sort_columns(tables.DEVICE_COLUMNS, selected.sort)
     order = build_order(field, [], descending=descending)
     numbers = tables.count_devices([update])[update.pk]

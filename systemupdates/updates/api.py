@@ -13,8 +13,8 @@ from ninja.responses import Status
 from pydantic import Field
 
 from audit.models import from_timestamp
-from console.pages.tables import sort_columns
-from console.rest.api import Page, Paging, Text, get_by_guid, paginate, require
+from console.pages.tables import list_sort_keys, sort_columns
+from console.rest.api import Page, Paging, Text, check_sort, get_by_guid, paginate, require
 from devices.models import Zone
 from systemupdates.assignments import rollout
 from systemupdates.content import replication
@@ -139,6 +139,7 @@ def add_counts(updates: list[SystemUpdate]) -> list[SystemUpdate]:
 @router.get("/updates", response=Page[UpdateOut])
 def list_updates(request: HttpRequest, paging: Query[Paging], selected: Query[UpdateFilter]) -> Any:
     """List system updates, newest first."""
+    check_sort(selected.sort, list_sort_keys(tables.UPDATE_COLUMNS))
     _columns, field, descending = sort_columns(tables.UPDATE_COLUMNS, selected.sort)
     order = f"{'-' if descending else ''}{field}" if field else "-created_at"
     page = paginate(tables.filter_updates(selected.q, selected.state).order_by(order, "pk"), paging)
