@@ -152,15 +152,31 @@ def _refresh(host: Host, _args: argparse.Namespace) -> int:
 def _recover(host: Host, _args: argparse.Namespace) -> int:
     host.home.device()
     with locks.hold(host.home.path_to("lock"), LOCK_WAIT):
-        recovery.recover(host)
+        try:
+            recovery.recover(host)
+        except recovery.RecoveryFailed:
+            if not _can_refresh(host):
+                raise
+            print("This device can verify the servers of the zone. Nothing had to be recovered.")
+            return exit_codes.OK
         refresh.refresh(host)
     print("Recovered. This device now trusts the zone's current certificate authority.")
     return exit_codes.OK
 
 
+def _can_refresh(host: Host) -> bool:
+    """Return True if a server of the zone could be verified."""
+    try:
+        refresh.refresh(host)
+    except Fault:
+        return False
+    return True
+
+
 def _status(host: Host, args: argparse.Namespace) -> int:
     print(output.status_json(host) if args.json else output.status_text(host))
-    return exit_codes.OK
+    is_registered = host.home.device_or_none() is not None
+    return exit_codes.OK if is_registered else exit_codes.NOT_REGISTERED
 
 
 def _cert_info(host: Host, args: argparse.Namespace) -> int:

@@ -125,7 +125,7 @@ def test_no_command_prints_a_secret(
 def test_status_is_there_for_scripts(
     zone: Zone, zac: Zac, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert zac("status", "--json") == 0
+    assert zac("status", "--json") == 3
     assert json.loads(capsys.readouterr().out) == {"registered": False}
     zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
     capsys.readouterr()
@@ -166,7 +166,8 @@ def test_register_waits_as_long_as_a_busy_server_says(
 
 
 def test_the_exit_code_for_an_unregistered_device_is_3(zac: Zac) -> None:
-    assert {zac(command) for command in ("ref", "ci", "zc", "unr", "recover", "run")} == {3}
+    commands = ("ref", "ci", "zc", "unr", "recover", "run", "status")
+    assert {zac(command) for command in commands} == {3}
 
 
 def test_the_exit_code_for_an_unreachable_server_is_4(zone: Zone, zac: Zac) -> None:
@@ -184,6 +185,16 @@ def test_the_exit_code_for_an_unverified_server_is_5(zone: Zone, zac: Zac) -> No
     zone.servers[0].show(Root("Other").server(ADDRESS))
     assert zac("ref") == 5
     assert zac("recover") == 5
+
+
+def test_recover_on_a_device_that_verifies_its_servers_is_no_failure(
+    zone: Zone, zac: Zac, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
+    assert zac("recover") == 0
+    told = capsys.readouterr()
+    assert "Nothing had to be recovered." in told.out
+    assert "Remint Tool" not in told.err
 
 
 def test_the_exit_code_for_another_zone_is_6(zone: Zone, zac: Zac) -> None:
