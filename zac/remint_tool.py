@@ -14,13 +14,14 @@ a downloaded file as data. Exit codes: see CODES and zac.cli.exit_codes.
 
 from __future__ import annotations
 
+import base64
 import os
 import sys
 import zipfile
 import zlib
 from typing import List, Optional
 
-from faults import Fault
+from faults import Fault, Invalid
 from wire import json_codec, metadata
 from wire.envelope import Envelope
 from wire.messages import Trust
@@ -48,6 +49,7 @@ CODES = (
 )
 LOCK_WAIT = 30.0
 MAX_FILE_BYTES = 1 << 20
+NOTHING_APPLIED = "Nothing was changed. Specify the file with the CA certificate of the zone."
 MISMATCH = (
     "CA certificate subject from the CA Certificate chain does not match server certificate issuer."
 )
@@ -91,6 +93,10 @@ def main(arguments: Optional[List[str]] = None, archive: str = "") -> int:
     try:
         contents = read_tool(archive or sys.argv[0])
         host = service.open_host(options.home)
+        if options.info and host.home.device_or_none() is None:
+            print("The signature was not verified, because this device is not registered.")
+            print(_printable(_describe(_read_manifest(contents), contents)))
+            return exit_codes.OK
         manifest = updates_notices.verify_manifest(host, contents.envelope)
         if options.info:
             print(_describe(manifest, contents))
@@ -219,6 +225,20 @@ def _check(host: Host, manifest: Manifest) -> int:
     return exit_codes.PENDING
 
 
+def _read_manifest(contents: ToolContents) -> Manifest:
+    """Return the manifest without verifying it; raises DamagedTool."""
+    try:
+        payload = base64.b64decode(contents.envelope.payload, validate=True)
+        return json_codec.load(Manifest, payload)
+    except (ValueError, json_codec.Malformed) as error:
+        raise DamagedTool("The update in this file is invalid.") from error
+
+
+def _printable(text: str) -> str:
+    """Return text without control characters, which could write anything to a terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+
+
 def _describe(manifest: Manifest, contents: ToolContents) -> str:
     lines = ["%s (%s), revision %d" % (manifest.name, manifest.kind, manifest.revision)]
     lines.append("Zone %s, root %s" % (manifest.zone, manifest.root_sha256))
@@ -229,9 +249,12 @@ def _describe(manifest: Manifest, contents: ToolContents) -> str:
 
 def _read_roots(path: str) -> List[str]:
     data = files.read(path)
-    roots = pem.split((data or b"").decode("latin-1"))
+    if data is None:
+        raise Invalid("%s does not exist." % path, action=NOTHING_APPLIED)
+    roots = pem.split(data.decode("latin-1"))
     if not roots:
-        raise pem.InvalidCertificate("%s does not contain a CA certificate in PEM format." % path)
+        text = "%s does not contain a CA certificate in PEM format." % path
+        raise Invalid(text, action=NOTHING_APPLIED)
     return roots
 
 

@@ -166,6 +166,35 @@ def test_info_shows_what_it_carries(
     assert future.sha256 in capsys.readouterr().out
 
 
+def test_info_works_on_a_device_of_no_zone_and_says_that_nothing_was_verified(
+    new_host: Callable[..., Host], zone: Zone, build: Build, capsys: pytest.CaptureFixture[str]
+) -> None:
+    future, made = change(zone, name="Remint \x1b[31mCA")
+    assert run(new_host("nobody"), build(made), "--info") == 0
+    told = capsys.readouterr().out
+    assert future.sha256 in told
+    assert told.startswith("The signature was not verified")
+    assert "\x1b" not in told
+
+
+@pytest.mark.parametrize("file", ["missing.pem", "passwd"])
+def test_a_ca_file_that_cannot_be_used_is_a_wrong_command_line(
+    zone: Zone,
+    device: Host,
+    build: Build,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    file: str,
+) -> None:
+    (tmp_path / "passwd").write_text("root:x:0:0:root:/root:/bin/bash\n")
+    _, made = change(zone)
+    assert run(device, build(made), "-p", str(tmp_path / file)) == 64
+    told = capsys.readouterr().err
+    assert file in told
+    assert "Nothing was changed." in told
+    assert current(device) == zone.root.sha256
+
+
 def test_a_device_without_trust_store_takes_the_root_it_brings(
     zone: Zone, device: Host, build: Build
 ) -> None:
