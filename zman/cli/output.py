@@ -225,7 +225,7 @@ def _cell(value: Any) -> Text:
     if isinstance(value, bool):
         return Text("yes" if value else "no")
     text = _printable(str(value)).replace("\n", " ")
-    return Text(_local_time(text), style=STYLES.get(text, ""))
+    return Text(format_time(text), style=STYLES.get(text, ""))
 
 
 def _csv_cell(value: Any) -> str:
@@ -251,7 +251,7 @@ def _printable(text: str) -> str:
     return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
 
 
-def _local_time(text: str) -> str:
+def format_time(text: str) -> str:
     """Return an ISO 8601 time in the time zone of this host, and any other text unchanged."""
     if "T" not in text or not text[:1].isdigit():
         return text

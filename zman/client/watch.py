@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from faults import Unavailable
 from zman.cli.exit_codes import Failed
-from zman.cli.output import Output
+from zman.cli.output import Output, format_time
 from zman.client.client import Console
 
 POLL_SECONDS = 2.0
@@ -80,6 +80,7 @@ class _ProgressView:
 
     def __init__(self, out: Output) -> None:
         self._out = out
+        self._line = ""
         self._tasks: dict[int, TaskID] = {}
         self._progress = Progress(
             SpinnerColumn(),
@@ -106,7 +107,10 @@ class _ProgressView:
         self._progress.stop()
 
     def _show_line(self, operation: dict[str, Any]) -> None:
-        self._out.say(f"{operation['state']}: {operation['headline']}")
+        line = " ".join((f"{operation['state']}: {operation['headline']}", *_describe(operation)))
+        if line != self._line:
+            self._out.say(line)
+        self._line = line
 
     def _show_bars(self, operation: dict[str, Any]) -> None:
         for stage in operation["stages"]:
@@ -128,3 +132,12 @@ class _ProgressView:
         )
         if is_done:
             self._progress.stop_task(task)
+
+
+def _describe(operation: dict[str, Any]) -> Iterator[str]:
+    """Yield the stages that are in progress with their counts, and the activation time."""
+    for stage in operation["stages"]:
+        if stage["mark"] == "now" and stage["note"]:
+            yield f"{stage['name']}: {stage['note']}."
+    if operation["activates_at"] and not operation["activated_at"]:
+        yield f"Activation: {format_time(operation['activates_at'])}."

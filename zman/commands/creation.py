@@ -48,7 +48,9 @@ def _add_change(commands: Commands) -> None:
     internal.add_argument(
         "--server", required=True, help="Primary Server that becomes the certificate server"
     )
-    internal.add_argument("--subject", required=True, help="subject of the new CA")
+    internal.add_argument(
+        "--subject", default="", help="subject of the new CA (default: name of the zone)"
+    )
     internal.add_argument("--years", type=int, default=10, help="validity of the new CA")
     _add_start_options(internal)
     external = change.add("external", change_external, "change to an external CA")
@@ -112,7 +114,8 @@ def remint_ca(api: Console, out: Output, args: Namespace) -> None:
 def change_internal(api: Console, out: Output, args: Namespace) -> None:
     """Start Change CA to an internal CA."""
     server = get_server(api, args.server)
-    body = {"certificate_server_id": server["id"], "subject": args.subject, "years": args.years}
+    subject = args.subject or api.get("zone")["name"]
+    body = {"certificate_server_id": server["id"], "subject": subject, "years": args.years}
     question = f"Create a new zone CA on {server['name']}?"
     _start(api, out, args, "change-ca/internal", body, question)
 
@@ -149,7 +152,7 @@ def remint_servers(api: Console, out: Output, args: Namespace) -> None:
     ids = [server["id"] for server in servers]
     body = {
         "server_ids": ids,
-        "name": args.name or f"Remint Certificate {datetime.now(UTC):%Y-%m-%d %H:%M}",
+        "name": args.name or f"Remint Certificate {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
         "common_name": args.common_name,
         "manual_csr": args.manual_csr,
         "subject": _get_subject(args),

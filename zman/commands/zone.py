@@ -15,6 +15,7 @@ from zman.client.client import Console
 from zman.client.lookup import get_device
 
 TRUE, FALSE = ("true", "yes", "on"), ("false", "no", "off")
+SECONDS = "_seconds"
 CONTENT_SETTINGS = ("replication_seconds", "bandwidth_kib", "replicates")
 DNS_NAMES = "dns_names"
 
@@ -200,10 +201,13 @@ def _parse_settings(given: list[str]) -> dict[str, Any]:
             action="To view the settings, run: zman show zone",
         )
     found = dict(setting.split("=", 1) for setting in given)
-    return {name.replace("-", "_"): _parse_value(text) for name, text in found.items()}
+    named = {name.replace("-", "_"): text for name, text in found.items()}
+    return {name: _parse_value(name, text) for name, text in named.items()}
 
 
-def _parse_value(text: str) -> Any:
+def _parse_value(name: str, text: str) -> Any:
+    if name.endswith(SECONDS) and text:
+        return parse_duration(text)
     if text.lower() in (*TRUE, *FALSE):
         return text.lower() in TRUE
     return int(text) if re.fullmatch(r"-?\d+", text) else text or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import stat
 import zipfile
 from pathlib import Path
@@ -119,6 +120,28 @@ def test_a_remint_is_watched_until_it_completes(shell, zone, monkeypatch):
     assert states[0] == "preparing"
     assert states[-1] == "completed"
     assert "is complete" in shell.good("watch", Operation.objects.get().pk.hex[:8]).err
+
+
+def test_watch_prints_counts_and_activation_and_no_line_twice(shell, zone, monkeypatch):
+    shell.good("remint", "ca", "--at", "+1d")
+    operation = Operation.objects.get()
+    walkthrough.prepare(zone, operation)
+    walkthrough.replicate(zone, operation)
+    walkthrough.step(operation)
+    zone.join("pc-1")
+    polls = iter(range(4))
+
+    def work(_seconds: float) -> None:
+        if next(polls) == 2:
+            Operation.objects.update(state="blocked")
+
+    monkeypatch.setattr("zman.client.watch.time.sleep", work)
+    lines = shell("watch").err.splitlines()
+    assigned = [line for line in lines if line.startswith("assigned: ")]
+    assert len(assigned) == 1, lines
+    assert re.search(r"Apply to devices: \d+ of \d+\.", assigned[0])
+    moment = Operation.objects.get().activates_at.astimezone()
+    assert f"Activation: {moment:%Y-%m-%d %H:%M}" in assigned[0]
 
 
 def test_watch_fails_if_the_operation_is_blocked(shell):

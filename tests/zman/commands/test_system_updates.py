@@ -124,7 +124,15 @@ def test_settings_of_the_zone_and_of_a_device_are_changed(shell, zone):
     shell.good("set", "zone", "refresh-seconds=90", "automatic_renewal=no")
     the = Zone.objects.get_zone()
     assert (the.refresh_seconds, the.automatic_renewal) == (90, False)
-    assert "refresh_seconds" in shell("set", "zone", "refresh_seconds=0").err
+    shell.good("set", "zone", "refresh_seconds=2h", "grace_seconds=30d")
+    the = Zone.objects.get_zone()
+    assert (the.refresh_seconds, the.grace_seconds) == (7200, 30 * 86_400)
+    run = shell("set", "zone", "refresh_seconds=abc")
+    assert run.code == exit_codes.USAGE
+    assert "abc is not a valid duration." in run.err
+    run = shell("set", "zone", "refresh_seconds=0")
+    assert run.code == exit_codes.USAGE
+    assert "invalid: refresh_seconds: Input should be" in run.err
     assert shell("set", "zone", "colour=red").code == exit_codes.USAGE
     assert shell("set", "zone", "refresh_seconds").code == exit_codes.USAGE
     zone.join("cs-1", messages.CONTENT_SATELLITE)
