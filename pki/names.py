@@ -24,6 +24,8 @@ _PLAIN = re.compile(
     r"(?=[a-z0-9-]*[a-z])[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 )
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
+_WRONG_COUNTRY = re.compile(r"(?:^|[,+])\s*C\s*=\s*(?![A-Za-z]{2}\s*(?:[,+]|$))", re.IGNORECASE)
+_COUNTRY_RULE = "The country must be a two-letter code, for example US."
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]*")
 # IDNA 2003, which Python implements, and IDNA 2008 encode these characters differently.
 _DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")
@@ -70,7 +72,7 @@ class Subject:
         if not self.common_name.strip():
             raise BadName("The common name is missing.", field="common_name")
         if self.country and not _COUNTRY.fullmatch(self.country):
-            raise BadName("The country must be a two-letter code, for example US.", field="country")
+            raise BadName(_COUNTRY_RULE, field="country")
         if not _PRINTABLE.fullmatch(self.serial_number):
             raise BadName("The serial number contains characters that are not allowed.")
 
@@ -83,6 +85,8 @@ class Subject:
         try:
             name = x509.Name.from_rfc4514_string(text, _READ)
         except ValueError as error:
+            if _WRONG_COUNTRY.search(text):
+                raise BadName(_COUNTRY_RULE, field="country") from error
             raise BadName(
                 f"The subject {_quote(text)} is not a valid distinguished name: "
                 f"{_describe_error(error)}",

@@ -22,6 +22,8 @@ MAX_MANIFEST = 16 * 1024
 MAX_PAYLOAD = 8 * 1024 * 1024
 MAX_FILE = MAX_MANIFEST + MAX_PAYLOAD + 4096
 
+NOT_A_BACKUP = "The file is not a CA backup, or it is incomplete."
+
 SCRYPT_R, SCRYPT_P = 8, 1
 ALLOWED_SCRYPT_N = (2**15, 2**16, 2**17, 2**18)
 _FORMAT = "zcc-ca-backup"
@@ -133,7 +135,7 @@ def read_outer(data: bytes) -> tuple[bytes, bytes]:
         raise BadBackup("The file is too large to be a CA backup.")
     members = _read_members(data, {MANIFEST: MAX_MANIFEST, PAYLOAD: MAX_PAYLOAD})
     if members.keys() != {MANIFEST, PAYLOAD}:
-        raise BadBackup("The file is not a CA backup.")
+        raise BadBackup(NOT_A_BACKUP)
     return members[MANIFEST], members[PAYLOAD]
 
 
@@ -165,9 +167,9 @@ def _read_members(data: bytes, limits: dict[str, int]) -> dict[str, bytes]:
             )
             members = {entry.filename: file.read(entry) for entry in entries if expected}
     except Exception as error:  # zipfile raises many types of errors for hostile files
-        raise BadBackup("The file is not a CA backup.") from error
+        raise BadBackup(NOT_A_BACKUP) from error
     if not members:
-        raise BadBackup("The file is not a CA backup.")
+        raise BadBackup(NOT_A_BACKUP)
     return members
 
 

@@ -254,9 +254,10 @@ def test_change_ca_is_offered_for_a_backup_of_a_different_ca(client):
     [
         (b"", "Nothing was changed."),
         (b"no zip", "Nothing was changed."),
+        (b"PK\x03\x04" + b"x" * 40, "The file is not a CA backup, or it is incomplete."),
         (b"x" * (10 * 1024 * 1024 + 1), "exceeds the 10 MiB limit"),
     ],
-    ids=["empty", "text", "large"],
+    ids=["empty", "text", "cut off", "large"],
 )
 def test_a_file_that_is_not_a_backup_is_rejected(client, data, message):
     response = client.post(RESTORE, restore_form(data))
