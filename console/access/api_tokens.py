@@ -49,8 +49,8 @@ RIGHTS: dict[str, str | Promise] = {
     "devices.approve_device": gettext_lazy(
         "Approve Device: approve servers and create registration keys"
     ),
-    "ledger.view_entry": gettext_lazy("View the audit log"),
-    VIEW_METRICS: gettext_lazy("View metrics"),
+    "ledger.view_entry": gettext_lazy("View Audit Log: view and export entries"),
+    VIEW_METRICS: gettext_lazy("View Metrics: read the metrics of the zone"),
     "notifications.manage": gettext_lazy("Notifications: manage targets and view history"),
     "people.administer": gettext_lazy(
         "Administrators: create, deactivate, and reset accounts, and assign roles"

@@ -89,7 +89,7 @@ def require_right(right: str, label: str) -> Callable[[View], View]:
                 raise missing_right(label)
             return view(request, **kwargs)
 
-        vars(checked)["right"] = right
+        vars(checked).update(right=right, right_label=label)
         return checked
 
     return decorate

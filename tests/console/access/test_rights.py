@@ -14,6 +14,7 @@ from administrators.accounts import setup_links
 from audit.models import Entry
 from certificates.models import HealthAcceptance
 from certificates.operations.states import FutureState, OperationState
+from console.access.api_tokens import RIGHTS
 from notifications.delivery import delivery, events
 from notifications.delivery.events import Event
 from notifications.models import Target
@@ -257,6 +258,25 @@ def names(resolver=None, space=""):
             # Without a login there are the doors of this matrix, and what programs call.
             if getattr(pattern.callback, "login_required", True) or space == "administrators":
                 yield name
+
+
+def test_a_page_names_a_right_as_the_list_of_roles_does():
+    labels = {
+        (callback.right, callback.right_label)
+        for callback in list_callbacks()
+        if hasattr(callback, "right_label")
+    }
+    assert len(labels) > 5
+    for right, label in labels:
+        assert str(RIGHTS[right]) == label or str(RIGHTS[right]).startswith(f"{label}: "), right
+
+
+def list_callbacks(resolver=None):
+    for pattern in (resolver or get_resolver()).url_patterns:
+        if isinstance(pattern, URLResolver):
+            yield from list_callbacks(pattern)
+        else:
+            yield pattern.callback
 
 
 def test_every_address_is_in_the_matrix():
