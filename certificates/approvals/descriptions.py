@@ -110,6 +110,26 @@ def _describe_certificate(subject: str, sha256: str) -> str:
     return text % {"subject": subject, "fingerprint": formatting.format_fingerprint(sha256)}
 
 
+def describe_cas(operation: Operation) -> str:
+    """Return the current and the new zone CA, a line each, or "" if the CA is not changed.
+
+    Both can have the same subject, so each has its fingerprint.
+    """
+    if not operation.changes_ca or operation.authority is None:
+        return ""
+    new, parameters = operation.future_authority, operation.parameters
+    if new is not None:
+        found = _describe_authority(new)
+    elif parameters.get("root_pem"):
+        root = details.get_details(parameters["root_pem"])
+        found = _describe_certificate(root.subject, root.digest)
+    else:
+        name = parameters.get("subject") or parameters.get("common_name") or ""
+        found = _("%s, not created yet") % name if name else ""
+    lines = [f"{_('Current zone CA')}: {_describe_authority(operation.authority)}"]
+    return "\n".join([*lines, f"{_('New zone CA')}: {found}"] if found else lines)
+
+
 def _describe_new_authority(parameters: dict[str, Any]) -> Facts:
     kind = _("External") if parameters.get("external") else _("Internal")
     yield _("New CA type"), kind

@@ -98,7 +98,7 @@ def start_renewal(servers: list[Device], *, now: datetime) -> Operation | None:
             key_length=length or 256,
             include_dns=True,
             activates_at=allowed.suggestion,
-            name=f"{OPERATION_NAME} {now:%Y-%m-%d %H:%M} UTC",
+            name=f"{OPERATION_NAME} {now:%Y-%m-%d %H:%M:%S} UTC",
         )
         return creation.remint_servers(request, by=None, key=uuid4(), now=now)
     except Fault as fault:

@@ -13,12 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.urls import reverse
 
 from audit.models import Checkpoint, CheckpointMismatch, Entry
 from audit.rows import alarms
 from certificates.agent_upgrades import events as agent_failures
 from certificates.agent_upgrades import upgrades
-from certificates.approvals import approvals
+from certificates.approvals import approvals, descriptions
 from certificates.backup import status
 from certificates.issuance import expiry
 from certificates.models import Operation, VaultJob
@@ -150,7 +151,9 @@ def _build_operation_events(entries: Iterable[Entry]) -> Iterable[Event]:
     keys = {entry.subject.removeprefix(OPERATION_SUBJECT) for entry in mine}
     known = {
         str(operation.pk): operation
-        for operation in Operation.objects.filter(pk__in=keys).select_related("requested_by")
+        for operation in Operation.objects.filter(pk__in=keys).select_related(
+            "requested_by", "authority", "future_authority"
+        )
     }
     for entry in mine:
         operation = known.get(entry.subject.removeprefix(OPERATION_SUBJECT))
@@ -182,17 +185,18 @@ def _build_operation_event(entry: Entry, operation: Operation) -> Event | None:
         "requested_by": by,
         "activates_at": _format_time(operation.activates_at),
         "at": _format_time(entry.at),
+        "url": build_url(reverse("certificates:operation", args=[operation.pk])),
     }
     has_requester = operation.requested_by is not None or entry.action in REQUESTED_ACTIONS
     origin = f"Requested by {by}." if has_requester else "Started automatically."
-    parts = [f"{operation.name} {words}.", origin]
+    parts = [f"{operation.name} {words}.", origin, descriptions.describe_cas(operation)]
     if operation.activates_at is not None:
         parts.append(f"Activation: {operation.activates_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC.")
     reason = entry.note or (operation.reason if operation.state == entry.there else "")
     if reason and entry.action == "move":
         facts["reason"] = reason
         parts += [f"Reason: {reason}", operation.action]
-    parts.append(build_url("/configuration/certificates/"))
+    parts.append(build_url(reverse("certificates:operation", args=[operation.pk])))
     text = "\n\n".join(part for part in parts if part)
     return Event(kind, audit_events.get_key(entry), f"{operation.name} {words}", text, facts)
 

@@ -161,7 +161,7 @@ def _create_ca_operation(
     get_limits(kind, now=now).check(request.activates_at)
     servers = list(Device.objects.certified())
     check_names(servers, include_dns=request.include_dns)
-    name = f"{Kind(kind).label} {now:%Y-%m-%d %H:%M} UTC"
+    name = f"{Kind(kind).label} {now:%Y-%m-%d %H:%M:%S} UTC"
     operation = _create_operation(
         kind, request, signing_server, by=by, key=key, authority=authority, name=name
     )
@@ -180,9 +180,10 @@ def check_not_busy(kind: str, servers: list[Device] | None = None) -> None:
     pending = Operation.objects.blocking()
     of_ca = pending.of_ca().first()
     if of_ca is not None:
-        raise OperationInProgress(
-            _("%(kind)s is already in progress.") % {"kind": of_ca.get_kind_display()}
-        )
+        text = _("%(kind)s is already in progress.") % {"kind": of_ca.get_kind_display()}
+        if of_ca.requested_by is not None:
+            text += " " + _("It was started by %s.") % of_ca.requested_by.username
+        raise OperationInProgress(text)
     if kind != Kind.REMINT_SERVER:
         of_servers = pending.of_servers().first()
         if of_servers is not None:

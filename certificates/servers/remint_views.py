@@ -116,8 +116,10 @@ def _build_form(request: ZoneRequest, draft: Draft, step: Step, now: datetime, *
 
 
 def _suggest_name(chosen: list[Device], now: datetime) -> str:
+    """Return a name that differs from those of other operations of the day."""
     subject = chosen[0].name if len(chosen) == 1 else _("%d servers") % len(chosen)
-    return f"{_('Remint Certificate')} {subject} {formatting.day(now)}"[: requests.MAX_NAME_LENGTH]
+    name = f"{_('Remint Certificate')} {subject} {formatting.exact(now)}"
+    return name[: requests.MAX_NAME_LENGTH]
 
 
 def _submit_step(request: ZoneRequest, draft: Draft, step: Step, now: datetime) -> HttpResponse:

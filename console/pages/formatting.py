@@ -38,6 +38,12 @@ def stamp(moment: datetime) -> str:
     return f"{day(moment)}, {clock(moment)}"
 
 
+def exact(moment: datetime) -> str:
+    """Return date and time with seconds, for example 12 Dec 2026, 02:00:07 CET."""
+    clock_time = date_format(timezone.localtime(moment), "H:i:s")
+    return f"{day(moment)}, {clock_time} {abbreviation(moment)}"
+
+
 def day(moment: datetime) -> str:
     """Return the date, for example 12 Dec 2026."""
     return date_format(timezone.localtime(moment), "j M Y")

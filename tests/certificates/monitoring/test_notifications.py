@@ -13,6 +13,7 @@ from certificates import tasks
 from certificates.models import Authority, Operation
 from certificates.monitoring import notifications
 from certificates.operations.states import OperationState
+from console.pages import formatting
 from notifications.delivery import delivery, events
 from notifications.models import Cursor, Delivery, Target
 from notifications.targets import targets
@@ -54,6 +55,27 @@ def test_the_same_state_is_notified_again_if_it_recurs(operation):
         Operation.objects.transition(operation, there)
     notifications.create_notifications(timezone.now())
     assert len(list_deliveries()) == 2
+
+
+def test_a_notification_names_both_cas_and_links_the_operation(operation):
+    until = factories.now() + factories.YEAR
+    new = factories.authority(operation.signing_server, state="future", until=until)
+    Operation.objects.update(future_authority=new)
+    Operation.objects.transition(operation, P.BLOCKED)
+    notifications.create_notifications(timezone.now())
+    text = Delivery.objects.get().text
+    old = operation.authority
+    assert old.subject == new.subject, "only the fingerprints differ"
+    for ca in (old, new):
+        assert formatting.format_fingerprint(ca.sha256) in text
+    assert f"/configuration/certificates/operations/{operation.pk}/" in text
+
+
+def test_a_start_names_the_ca_that_is_not_created_yet(operation):
+    Operation.objects.update(parameters={"common_name": "NEXT-ZONE"}, future_authority=None)
+    Entry.objects.record("start", f"certificates.Operation:{operation.pk}", there=P.PREPARING)
+    notifications.create_notifications(timezone.now())
+    assert "New zone CA: NEXT-ZONE, not created yet" in Delivery.objects.get().text
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Change CA in all four directions with two Primary Servers (manual, 1.2.4; D-26, D-28, D-29)."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -21,6 +22,7 @@ from certificates.models import (
 from certificates.operations import (
     activation,
     cancellation,
+    creation,
     distribution,
     intervention,
     preparation,
@@ -181,6 +183,20 @@ def test_change_from_external_to_external_ca(outside: tuple[TestZone, PublicCA])
     operation = walkthrough.cut_over(zone, operation)
     assert operation.state == S.COMPLETED
     assert walkthrough.verified_by(*stores(*both(operation))) == [False, True, True]
+
+
+def test_operations_of_one_minute_have_different_names(zone: TestZone) -> None:
+    now = timezone.now().replace(second=5, microsecond=0)
+
+    def start(moment: datetime) -> str:
+        request = walkthrough.remint_ca_request(activates_at=now + timedelta(days=9))
+        return creation.remint_ca(request, by=None, key=uuid4(), now=moment).name
+
+    first = start(now)
+    FutureCertificate.objects.update(state=FutureState.DISCARDED)
+    Operation.objects.update(state=S.CANCELED)
+    assert start(now + timedelta(seconds=30)) != first
+    assert first == f"Remint CA {now:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def test_the_current_external_root_is_rejected(outside: tuple[TestZone, PublicCA]) -> None:

@@ -50,6 +50,11 @@ def test_a_stamp_names_its_zone(zone, words):
         assert formatting.stamp(NOON) == words
 
 
+def test_an_exact_time_has_seconds():
+    with timezone.override("Europe/Berlin"):
+        assert formatting.exact(NOON + timedelta(seconds=7)) == "12 Dec 2026, 13:00:07 CET"
+
+
 def test_the_full_form_tells_offset_and_utc():
     with timezone.override("Europe/Berlin"):
         text = formatting.full(NOON)

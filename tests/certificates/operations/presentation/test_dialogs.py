@@ -126,7 +126,9 @@ def test_another_operation_is_a_conflict(client):
     client.post(REMINT, form_data())
     response = client.post(REMINT, form_data())
     assert response.status_code == 409
-    assert b"Remint CA is already in progress." in response.content
+    message = response.content.decode()
+    assert "Remint CA is already in progress." in message
+    assert message.count("Nothing was changed.") == 1
     assert Operation.objects.count() == 1
 
 
