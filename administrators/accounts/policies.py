@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from administrators.approvals import reasons
 from administrators.models import Policies
 from audit.models import Entry
 from faults import Conflict, Forbidden, Refused
@@ -59,6 +60,26 @@ def approve_turn_off(*, by: User, now: datetime) -> Policies:
     return policies
 
 
+@transaction.atomic
+def reject_turn_off(*, by: User, now: datetime, reason: str = "") -> Policies:
+    """Reject the request to turn off approval for a reason, or withdraw it if `by` made it."""
+    text = reasons.clean(reason)
+    checkpoint = Entry.objects.lock_checkpoint()
+    policies = get_turn_off_request(now)
+    if policies is None:
+        raise Conflict("There is no pending request to turn off this rule. Nothing was changed.")
+    is_own = policies.turn_off_requested_by == by
+    if not is_own:
+        check_second_administrator(by, first=policies.turn_off_requested_by)
+    before = _as_dict(policies)
+    policies.turn_off_requested_by = policies.turn_off_requested_at = None
+    policies.save()
+    detail = {"before": before, "after": _as_dict(policies)}
+    action = "withdraw-rules" if is_own else "refuse-rules"
+    Entry.objects.append(checkpoint, action, SUBJECT, note="" if is_own else text, detail=detail)
+    return policies
+
+
 def check_second_administrator(user: User, *, first: User | None) -> None:
     """Raise an error if `user` made the request or does not have the right to approve it."""
     if first is not None and user.pk == first.pk:
@@ -70,6 +91,12 @@ def check_second_administrator(user: User, *, first: User | None) -> None:
         raise Forbidden(
             "Your account does not have the Certificate Authority right. Nothing was changed."
         )
+
+
+def list_approvers(requester: User) -> list[User]:
+    """Return the active users who can approve a request of a user, by name."""
+    users = User.objects.filter(is_active=True).exclude(pk=requester.pk).order_by("username")
+    return [user for user in users if user.has_perm(CA_RIGHT)]
 
 
 def get_turn_off_request(now: datetime) -> Policies | None:

@@ -7,11 +7,12 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Router, Schema
+from ninja import Body, Router, Schema
 from pydantic import Field
 
 from administrators.accounts import policies
 from administrators.accounts.roles import ADMINISTER
+from administrators.approvals.api import RejectionIn, get_reason
 from administrators.models import Policies
 from console.rest.api import RequestBody, require
 
@@ -76,3 +77,10 @@ def update_policies(request: Any, body: PoliciesBody) -> Any:
 def approve_turn_off(request: Any) -> Any:
     """Approve turning off two-administrator approval as the second administrator."""
     return policies.approve_turn_off(by=request.user, now=timezone.now())
+
+
+@router.post("/rules/refuse-end", response=PoliciesOut, auth=CAN_APPROVE)
+def reject_turn_off(request: Any, body: Body[RejectionIn | None] = None) -> Any:
+    """Reject another administrator's request to turn off approval, or withdraw your own."""
+    reason = get_reason(body)
+    return policies.reject_turn_off(by=request.user, now=timezone.now(), reason=reason)

@@ -9,8 +9,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from administrators.accounts import policies
-from administrators.accounts.forms import ConfirmForm, PoliciesForm
+from administrators.accounts.forms import PoliciesForm
 from administrators.accounts.views import FOLDER, can_administer
+from administrators.approvals.forms import DecisionForm
 from administrators.models import Policies
 from console.pages.responses import (
     Request,
@@ -54,24 +55,32 @@ def edit_policies(request: Request) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @can_approve
 def approve_turn_off(request: Request) -> HttpResponse:
-    """Approve the request to turn off two-administrator approval."""
+    """Approve, reject, or withdraw the request to turn off two-administrator approval."""
     now = timezone.now()
     pending = policies.get_turn_off_request(now)
     if pending is None or pending.turn_off_requested_by is None:
         raise Conflict(_("There is no pending request to turn off this rule."))
-    form = ConfirmForm(request, data=request.POST if request.method == "POST" else None)
+    is_own = pending.turn_off_requested_by == request.user
+    form = DecisionForm(request, data=request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
+        rejected = is_own or request.POST.get("do") == "refuse"
         with show_faults_on(form):
-            policies.approve_turn_off(by=request.user, now=now)
+            if rejected:
+                reason = form.cleaned_data["reason"]
+                policies.reject_turn_off(by=request.user, now=now, reason=reason)
+            else:
+                policies.approve_turn_off(by=request.user, now=now)
         if not form.errors:
-            message = _("Two-administrator approval has been turned off.")
+            kept = _("Two-administrator approval stays on.")
+            message = kept if rejected else _("Two-administrator approval has been turned off.")
             return close_dialog(request, "/", message=message)
     text = _("%s has requested to turn off two-administrator approval for CA operations.")
     context = {
         "title": _("Turn Off Two-Administrator Approval"),
-        "label": _("Approve"),
+        "label": _("Withdraw") if is_own else _("Approve"),
+        "may_refuse": not is_own,
         "text": text % pending.turn_off_requested_by.username,
         "here": request.path,
         "back": "/",
     }
-    return render_dialog(request, "console/confirm.html", context, form=form)
+    return render_dialog(request, f"{FOLDER}turn_off_approval.html", context, form=form)

@@ -113,6 +113,7 @@ APPROVAL_ACTIONS: dict[str, str | Promise] = {
     "restore": _("Restore CA"),
     "roles": _("Roles of an administrator"),
     "roll-back": _("Roll Back"),
+    "rules": _("Turn Off Two-Administrator Approval"),
 }
 APPROVAL_EVENTS: dict[str, str | Promise] = {
     "ask": _("%(action)s requested"),

@@ -107,7 +107,7 @@ def _policies() -> Iterator[dict[str, Any]]:
         title, by = "Turn Off Two-Administrator Approval", found.turn_off_requested_by
         yield _build_request("rules", "rules", "rules", title, by, found.turn_off_requested_at) | {
             "confirm": "rules/confirm-end",
-            "refuse": "",
+            "refuse": "rules/refuse-end",
         }
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from administrators.accounts import policies
 from certificates.approvals import approvals, decisions
 from certificates.approvals.decisions import Decision
 from certificates.authority import gates as authority_gates
@@ -24,6 +27,7 @@ from certificates.progress import progress
 from certificates.servers import gates as servers_gates
 from certificates.servers import rows, table
 from certificates.servers.gates import ZoneFacts
+from certificates.trust import readiness
 from console.pages import formatting, tables
 from console.pages.listing import get_own_url, keep_rows
 from console.pages.paging import get_page, sort_rows
@@ -115,12 +119,22 @@ def build_ca_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> 
     return found
 
 
-def get_rights(request: ZoneRequest) -> dict[str, bool]:
-    """Return the rights of the user on operations."""
+def get_rights(request: ZoneRequest) -> dict[str, Any]:
+    """Return the rights of the user on operations, and who can approve the user's requests."""
     return {
         "may_cancel": request.user.has_perm(authority_gates.CA_RIGHT),
         "may_deploy": request.user.has_perm(authority_gates.DEPLOY_RIGHT),
+        # Read only by templates that show a request of the user.
+        "approvers": SimpleLazyObject(partial(_describe_approvers, request.user)),
     }
+
+
+def _describe_approvers(user: Any) -> str:
+    """Return the names and email addresses of those who can approve a request of the user."""
+    found = policies.list_approvers(user)
+    return readiness.format_names(
+        [f"{one.username} ({one.email})" if one.email else one.username for one in found]
+    )
 
 
 def build_servers_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> dict[str, Any]:

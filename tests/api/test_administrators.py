@@ -310,6 +310,23 @@ def test_a_lost_second_factor_is_reset(everybody, zone):
     assert everybody.post(f"{url}/reset-second-factor").json()["second_factor"] is False
 
 
+@succeeds("POST /rules/refuse-end")
+@refuses("POST /rules/refuse-end")
+def test_turning_off_approval_is_rejected_or_withdrawn(everybody, zone):
+    on = {"requires_second_factor": False, "two_administrators": True}
+    second = caller("second", CA)
+    everybody.put("rules", on)
+    problem(second.post("rules/refuse-end"), 409)
+    for by, body, action, note in (
+        (second, {"reason": "Not yet."}, "refuse-rules", "Not yet."),
+        (everybody, None, "withdraw-rules", ""),
+    ):
+        everybody.put("rules", {**on, "two_administrators": False})
+        shown = by.post("rules/refuse-end", body).json()
+        assert (shown["two_administrators"], shown["turn_off_requested_by"]) == (True, "")
+        assert Entry.objects.get(action=action).note == note
+
+
 @succeeds("GET /rules", "PUT /rules", "POST /rules/confirm-end")
 @refuses("PUT /rules", "POST /rules/confirm-end")
 def test_two_administrator_approval_is_turned_off_by_two_administrators(everybody, zone):

@@ -114,6 +114,7 @@ MATRIX = {
     "GET /rules": ADMINISTER,
     "PUT /rules": ADMINISTER,
     "POST /rules/confirm-end": CA,
+    "POST /rules/refuse-end": CA,
     "GET /notification-events": NOTIFY,
     "GET /expirations.ics": "",
     "GET /mail-server": NOTIFY,

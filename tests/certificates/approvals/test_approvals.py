@@ -53,6 +53,21 @@ def test_a_proposed_operation_waits_and_blocks_other_operations(two, zone):
         walkthrough.remint_ca()
 
 
+def test_the_requester_sees_whom_to_ask(two, zone):
+    first, second = two
+    type(second).objects.filter(pk=second.pk).update(email="second@acme.example")
+    operation = remint(first)
+    asked = f"Ask one of them: {second.username} (second@acme.example)."
+    page = "/configuration/certificates/"
+    for address in (page, f"{page}operations/{operation.pk}/"):
+        assert asked in browser(first).get(address).content.decode()
+        assert "Ask one of them" not in browser(second).get(address).content.decode()
+    approvals.reject_operation(operation, by=second, now=timezone.now())
+    Operation.objects.all().update(state=P.CANCELED)
+    key_operations.back_up(PASSPHRASE, by=first)
+    assert asked in browser(first).get(page).content.decode()
+
+
 def test_the_operation_starts_when_the_second_administrator_approves(two, zone):
     first, second = two
     operation = remint(first)
@@ -230,6 +245,15 @@ def test_turning_off_approval_is_approved_in_a_dialog(two):
     )
     there = "/configuration/administrators/rules/end/"
     assert there in browser(second).get("/").content.decode()
-    assert browser(first).post(there).status_code == 422
+    page = browser(second).get(there).content.decode()
+    assert "Reject" in page
+    assert "Withdraw" in browser(first).get(there).content.decode()
+    assert browser(second).post(there, {"do": "refuse", "reason": "No."}).status_code == 302
+    assert Policies.objects.get().two_administrators
+    assert Entry.objects.get(action="refuse-rules").note == "No."
+    assert browser(second).get(there).status_code == 409, "nothing is waiting any more"
+    policies.update_policies(
+        requires_second_factor=False, two_administrators=False, by=first, now=timezone.now()
+    )
     assert browser(second).post(there).status_code == 302
     assert not Policies.objects.get().two_administrators
