@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Self
 
 from django.db import models
+from django.utils.translation import gettext as _
 
 from audit.models import AuthenticatedModel, StatefulModel, StatefulQuerySet
 from certificates.models.authority import Authority
@@ -132,6 +133,20 @@ class FutureCertificate(AuthenticatedModel, StatefulModel):
 
     def __str__(self) -> str:
         return f"new certificate of {self.device_id}"
+
+    @property
+    def state_label(self) -> str:
+        """Return the state in words. With an internal CA, administrators handle no CSRs (D-257)."""
+        if self.state == FutureState.AWAITED and self._is_for_internal_ca:
+            return _("New certificate pending")
+        return self.get_state_display()
+
+    @property
+    def _is_for_internal_ca(self) -> bool:
+        if self.authority is not None:
+            return self.authority.is_internal
+        # The new CA of an operation is stored when it has been created.
+        return self.operation is not None and not self.operation.parameters.get("external")
 
     @property
     def is_activation_ordered(self) -> bool:

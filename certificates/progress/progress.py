@@ -92,9 +92,9 @@ class Progress:
         return self.operation.state in LIVE and self.operation.state not in ENDED
 
     @property
-    def is_rolled_back(self) -> bool:
-        """Return True if the operation is or has been rolled back; its stages are then hidden."""
-        return self.operation.state in (State.ROLLING_BACK, State.ROLLED_BACK)
+    def has_stages(self) -> bool:
+        """Return True if the stages are shown. They are not, after a cancellation or rollback."""
+        return self.operation.state not in (State.ROLLING_BACK, State.ROLLED_BACK, State.CANCELED)
 
     @property
     def tone(self) -> str:

@@ -51,7 +51,7 @@ class ServerRow:
                 return "bad", _("New certificate failed on the server")
             state = self.future.state
             tone = "bad" if state in FAILED_STATES else "good" if state in READY else "wait"
-            return tone, self.future.get_state_display()
+            return tone, self.future.state_label
         if self.certificate is None:
             return "warn", _("No certificate yet")
         if self.certificate.has_expired(self.now):
@@ -132,7 +132,8 @@ def get_rows(keys: list[UUID], updates: list[UUID], now: datetime) -> list[Serve
     for certificate in ServerCertificate.objects.current().filter(device__in=keys):
         found[certificate.device_id].certificate = certificate
     open_rows = FutureCertificate.objects.open().filter(device__in=keys)
-    for future in open_rows.one_per_device().select_related("operation"):
+    related = open_rows.one_per_device().select_related("operation", "authority")
+    for future in related.defer("authority__root_pem", "authority__intermediates_pem"):
         found[future.device_id].future = future
     assigned = Assignment.objects.filter(device__in=keys, update__in=updates)
     for assignment in assigned.order_by("update__created_at"):

@@ -246,7 +246,7 @@ def test_filter_page_and_selection_are_kept_after_an_act(pane):
     pane.click("dialog >> text='OK'")
     expect(pane.locator("#server-operations")).to_contain_text("has been initiated.")
     row = pane.locator("tr", has=box(pane, "zen-ps-02"))
-    expect(row).to_contain_text("CSR generation pending")
+    expect(row).to_contain_text("New certificate pending")
     expect(box(pane, "zen-ps-02")).to_be_checked()
     assert "after=" in pane.url
     expect(pane.locator("#why-remint-certificate")).to_contain_text("is already waiting")

@@ -95,7 +95,7 @@ def build_live_context(
         )
     cutover_stages = (
         stages.get_cutover_stages(operation, status.trust, status.shown.stages)
-        if operation.changes_ca
+        if operation.changes_ca and operation.state != State.CANCELED
         else []
     )
     return {

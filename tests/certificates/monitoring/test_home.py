@@ -122,8 +122,9 @@ def test_the_message_of_an_operation_has_its_links_and_buttons(client, ca):
     assert page.count("<li class=") >= 5
 
 
-def test_a_reader_sees_progress_but_no_action_buttons(ca):
-    factories.operation(ca)
+@pytest.mark.parametrize("left", [timedelta(days=7), None], ids=["scheduled", "immediate"])
+def test_a_reader_sees_progress_but_no_action_buttons(ca, left):
+    factories.operation(ca, activates_in=left)
     client = Client()
     client.force_login(factories.user("reader"))
     page = text(client)

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from certificates.models import FutureCertificate
 from certificates.operations.states import OperationState
-from certificates.servers.rows import ServerRow
+from certificates.servers.rows import ServerRow, get_rows
 from tests.support import factories
 
 
@@ -25,6 +25,21 @@ def test_the_update_status_before_the_assignment_is_that_of_the_operation(state,
     future = FutureCertificate(device=server, operation=operation)
     row = ServerRow(server, timezone.now(), future=future)
     assert row.update_status == status
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("internal", "New certificate pending"), ("external", "CSR generation pending")],
+)
+def test_only_servers_of_an_external_ca_are_waiting_for_a_csr(kind, text):
+    factories.zone()
+    server = factories.server("ps-01")
+    ca = factories.authority(server, kind=kind)
+    operation = factories.operation(ca, kind="remint-server")
+    factories.future(operation, server, "awaited", authority=ca)
+    (row,) = get_rows([server.pk], [], timezone.now())
+    assert row.status == ("wait", text)
 
 
 @pytest.mark.manual("R162", "R163", "R164", "R165", "R166")

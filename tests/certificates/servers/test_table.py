@@ -147,7 +147,7 @@ def test_rows_contain_status_options_and_failure(servers):
     }
     assert found["good"].status == ("ok", "Active")
     assert found["expired"].status == ("bad", "Expired")
-    assert found["awaited"].status == ("wait", "CSR generation pending")
+    assert found["awaited"].status == ("wait", "New certificate pending")
     assert found["broken"].status == ("bad", "Creating certificate failed")
     assert found["ready"].status == ("good", "New certificate created")
     assert [n for n, row in found.items() if row.has_failed] == ["later", "broken"]

@@ -85,7 +85,7 @@ def test_the_summary_shows_contact_certificates_and_updates(client):
         "Current",
         "Previous",
         "Disk full.",
-        "CSR generation pending",
+        "New certificate pending",
     ):
         assert text in page, text
 
