@@ -16,7 +16,7 @@ from console.pages.forms import ReauthenticationForm, zone_choices
 from devices.models import Device, Role
 from devices.registration.certificate_names import find_added
 from devices.registration.key_limits import KeyLimits
-from devices.zone.settings import SETTINGS, ContentSettings, Setting
+from devices.zone.settings import GROUPS, SETTINGS, ContentSettings, Setting
 from faults import Fault
 from pki.names import check_dns_name
 
@@ -127,6 +127,15 @@ class ZoneSettingsForm(forms.Form):
         super().__init__(*args, **kwargs)
         for setting in SETTINGS:
             self.fields[setting.name] = _build_field(setting)
+
+    def groups(self) -> list[tuple[str, list[tuple[forms.BoundField, str]]]]:
+        """Return the fields by group, each with a note if its value is not the default."""
+        changed = {s.name for s in SETTINGS if self.initial.get(s.name) != s.default}
+        note = gettext("Changed from the default.")
+        return [
+            (str(label), [(self[name], note if name in changed else "") for name in names])
+            for label, names in GROUPS
+        ]
 
 
 def _build_field(setting: Setting) -> forms.Field:

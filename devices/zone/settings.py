@@ -152,6 +152,26 @@ SETTINGS = (
         "zone",
     ),
 )
+# The settings as the page groups them.
+GROUPS: tuple[tuple[str | Promise, tuple[str, ...]], ...] = (
+    (
+        _("Contact and Replication"),
+        (
+            *("refresh_seconds", "primary_replication_seconds"),
+            *("satellite_replication_seconds", "bandwidth_kib"),
+        ),
+    ),
+    (
+        _("Operations"),
+        ("stage_timeout_seconds", "lead_time_seconds", "freeze_seconds", "grace_seconds"),
+    ),
+    (
+        _("Server Certificates"),
+        ("server_certificate_days", "renewal_days", "automatic_renewal"),
+    ),
+    (_("Readiness Policy"), ("ready_servers", "ready_percent", "ready_days")),
+    (_("Display"), ("time_zone",)),
+)
 MIN_GRACE_REFRESHES = 2
 
 

@@ -8,7 +8,7 @@ from django.test import Client
 from audit.models import Entry
 from console.pages import formatting
 from devices.models import Device, RegistrationKey, Role, Zone
-from devices.zone.settings import SETTINGS
+from devices.zone.settings import GROUPS, SETTINGS
 from tests.support import factories
 from wire import registration_key
 
@@ -63,6 +63,18 @@ def test_every_setting_shows_its_range_and_default(client):
     for setting in SETTINGS:
         assert f'name="{setting.name}"' in page
     assert "A device uses a new interval after its next contact." in page
+
+
+def test_settings_are_grouped_and_changed_ones_are_marked(client):
+    grouped = [name for _label, names in GROUPS for name in names]
+    assert sorted(grouped) == sorted(setting.name for setting in SETTINGS)
+    Zone.objects.update(**{setting.name: setting.default for setting in SETTINGS})
+    page = client.get(SETTINGS_PAGE).content.decode()
+    assert all(f"<h3>{label}</h3>" in page for label, _names in GROUPS)
+    assert "Changed from the default." not in page
+    Zone.objects.update(refresh_seconds=90, ready_servers=True)
+    page = client.get(SETTINGS_PAGE).content.decode()
+    assert page.count("Changed from the default.") == 2
 
 
 def test_a_change_is_saved_sent_to_devices_and_recorded_in_the_audit_log(client):
