@@ -73,6 +73,15 @@ if (!("commandForElement" in HTMLButtonElement.prototype)) { // Safari < 26.2, F
   });
 }
 
+// What was corrected is checked when it is submitted again. Until then, it is not shown as wrong.
+document.addEventListener("input", ({ target }) => {
+  const field = target.closest(".field.err");
+  if (!field) return;
+  field.classList.remove("err");
+  $$("[aria-invalid]", field).forEach((input) => input.removeAttribute("aria-invalid"));
+  $$(".error", field).forEach((note) => { note.hidden = true; });
+});
+
 const alertUser = ({ explanation, action }) => {
   const text = [explanation, action].filter(Boolean).join(" ");
   const note = Object.assign(document.createElement("p"), { className: "msg error", textContent: text, tabIndex: -1 });
@@ -138,6 +147,11 @@ const switchTheme = () => {
   root.dataset.theme = dark ? "light" : "dark";
   document.cookie = `theme=${root.dataset.theme}; path=/; samesite=lax; max-age=${YEAR}`;
 };
+const setField = (button) => {
+  const field = document.getElementById(button.dataset.set);
+  field.value = button.dataset.value;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+};
 document.addEventListener("click", (event) => {
   const at = (selector) => event.target.closest(selector);
   const off = at("[aria-disabled=true]");
@@ -147,7 +161,7 @@ document.addEventListener("click", (event) => {
   } else if (at("[data-dismiss]")) at("p").remove();
   else if (at("[data-copy]")) copy(at("[data-copy]"));
   else if (at("[data-theme-toggle]")) switchTheme();
-  else if (at("[data-set]")) document.getElementById(at("[data-set]").dataset.set).value = at("[data-set]").dataset.value;
+  else if (at("[data-set]")) setField(at("[data-set]"));
   $$("[data-early]").forEach(warnOfEarly);
   $$("[data-echo]").forEach(echo);
 }, true);

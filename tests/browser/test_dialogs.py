@@ -83,6 +83,11 @@ def test_an_error_keeps_what_was_typed_and_has_the_focus(page_at_rest):
     # Only the error is shown, also after a click, which updates the warning about early times.
     page.click("#dialog-title")
     expect(page.locator("#early-activation")).to_be_hidden()
+    # A corrected value is not shown as wrong any more, also if a button has set it.
+    page.click("text='in 1 week'")
+    expect(page.locator("#id_activates_at")).not_to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#id_activates_at_error")).to_be_hidden()
+    expect(page.locator("dialog .err")).to_have_count(0)
 
 
 def test_the_chosen_time_is_repeated_in_words(page_at_rest):

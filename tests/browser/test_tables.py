@@ -46,6 +46,17 @@ def test_the_menu_shows_which_columns_the_width_hides(devices):
     expect(devices.locator("#b-columns-devices")).not_to_contain_text("hidden")
 
 
+def test_the_fingerprint_that_proves_something_is_hidden_last(live_server, log_in):
+    scenes.rest()
+    page = log_in(factories.admin())
+    for width, shown in ((1366, []), (1920, ["sha256"]), (2200, ["sha256", "sha1", "md5"])):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(f"{live_server.url}/configuration/certificates/")
+        for name in ("sha256", "sha1", "md5"):
+            cell = page.locator(f"#servers-pane tbody .c-{name}").first
+            expect(cell).to_be_visible(visible=name in shown)
+
+
 PAGES = {
     "/system-updates/": "progress",
     "/system-updates/{update}/devices/": "contact",
