@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from certificates.operations.states import OperationState
 from devices.models import Device, RegistrationKey
 from systemupdates.models import Stage, SystemUpdate
-from tests.browser import scenes
+from tests.browser import layout, scenes
 from tests.support import factories
 
 # Without details of what passes, whose collection takes most of the time.
@@ -54,6 +54,9 @@ def check(page: Page) -> None:
         sideways = page.evaluate("document.documentElement.scrollWidth > innerWidth")
         assert not sideways, f"the page scrolls sideways at {width}"
         assert page.evaluate(UNEVEN_TABLES) == [], f"columns without a heading at {width}"
+    for width in layout.WIDTHS:
+        page.set_viewport_size({"width": width, "height": 1000})
+        assert layout.find_cut_content(page) == [], f"cut off at {width}"
 
 
 @pytest.mark.parametrize("path", ["/", CERTIFICATES, "/devices/", "/preferences/", "/nowhere/"])
