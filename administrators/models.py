@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import User
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from administrators.accounts.roles import BY_KEY, ROLES, SUPER, Role
 from audit.models import AuthenticatedModel, AuthenticatedQuerySet
@@ -22,8 +23,8 @@ class Administrator(models.Model):
     class LoginMethod(models.TextChoices):
         """How the user is authenticated."""
 
-        PASSWORD = "password", "Password"
-        OIDC = "oidc", "OpenID Connect"
+        PASSWORD = "password", _("Password")
+        OIDC = "oidc", _("OpenID Connect")
 
     user = models.OneToOneField(
         User, on_delete=models.CASCADE, primary_key=True, related_name="administrator"

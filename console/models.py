@@ -10,12 +10,14 @@ from django.db import models
 
 
 class Preferences(models.Model):
-    """The time zone and table columns of a user, and when expiry warnings were last shown."""
+    """The language, time zone, and table columns of a user, and the last expiry warnings."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="preferences"
     )
     time_zone = models.CharField(max_length=64, blank=True)
+    language = models.CharField(max_length=16, blank=True, default="", db_default="")
+    """A language of the console, or empty for that of the browser (D-236)."""
     columns = models.JSONField(default=dict, blank=True)
     warned_at = models.DateTimeField(null=True, blank=True)
 

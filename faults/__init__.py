@@ -8,6 +8,8 @@ from __future__ import annotations
 import enum
 from typing import Any
 
+from faults.texts import gettext
+
 
 class Kind(str, enum.Enum):
     """Category of a fault. Views map it to an HTTP status, commands to an exit code."""
@@ -31,13 +33,13 @@ class Fault(Exception):
     """
 
     kind: Kind = Kind.REFUSED
-    # The default of a class can be a lazy translation, which is evaluated when it is raised.
+    # The default of a class can be a lazy translation. It is translated when the fault is raised.
     action: Any = ""
 
     def __init__(self, explanation: str, *, action: str = "", field: str = "") -> None:
         super().__init__(explanation)
         self.explanation = explanation
-        self.action = str(action or type(self).action)
+        self.action = str(action) or gettext(str(type(self).action))
         self.field = field
 
     def __str__(self) -> str:

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import ClassVar, Self
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from audit.chain.states import StateMachine
 from audit.models import StatefulModel, StatefulQuerySet
@@ -15,14 +17,14 @@ from audit.models import StatefulModel, StatefulQuerySet
 class DeliveryState(models.TextChoices):
     """The state of a notification to a target."""
 
-    WAITING = "waiting", "Waiting"
-    SENT = "sent", "Sent"
-    FAILED = "failed", "Failed"
+    WAITING = "waiting", _("Waiting")
+    SENT = "sent", _("Sent")
+    FAILED = "failed", _("Failed")
 
 
 D = DeliveryState
 DELIVERY = StateMachine(
-    "The notification",
+    _("The notification"),
     {D.WAITING: (D.SENT, D.FAILED), D.SENT: (), D.FAILED: (D.WAITING,)},
 )
 
@@ -41,8 +43,8 @@ class Target(models.Model):
     class Kind(models.TextChoices):
         """The channel of a target."""
 
-        MAIL = "mail", "Email"
-        WEBHOOK = "webhook", "Webhook"
+        MAIL = "mail", _("Email")
+        WEBHOOK = "webhook", _("Webhook")
         SLACK = "slack", "Slack"
         TEAMS = "teams", "Microsoft Teams"
         MATTERMOST = "mattermost", "Mattermost"
@@ -79,7 +81,7 @@ class MailServer(models.Model):
 
         STARTTLS = "starttls", "STARTTLS"
         TLS = "tls", "TLS"
-        NONE = "none", "None"
+        NONE = "none", pgettext_lazy("security of a connection", "None")
 
     host = models.CharField(max_length=253)
     port = models.PositiveIntegerField()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from faults import Fault, Kind
+from faults.texts import gettext_noop
 
 
 class PkiFault(Fault):
@@ -14,7 +15,9 @@ class PkiFault(Fault):
 class WeakKey(PkiFault):
     """The key policy does not allow the type or length of the key (docs/decisions.md D-9)."""
 
-    action = "Use an RSA key of 2048, 3072, or 4096 bits, or an EC key on curve P-256 or P-384."
+    action = gettext_noop(
+        "Use an RSA key of 2048, 3072, or 4096 bits, or an EC key on curve P-256 or P-384."
+    )
 
 
 class BadName(PkiFault):
@@ -24,7 +27,7 @@ class BadName(PkiFault):
 class BadRequest(PkiFault):
     """A CSR cannot be parsed, or does not prove possession of its private key."""
 
-    action = "Generate the CSR again."
+    action = gettext_noop("Generate the CSR again.")
 
 
 class BadCertificate(PkiFault):
@@ -34,13 +37,15 @@ class BadCertificate(PkiFault):
 class BadBundle(PkiFault):
     """A file does not contain certificates, or they cannot be parsed."""
 
-    action = "Select a certificate file: .pem, .cer, .crt, .cert, .der, or .p7b."
+    action = gettext_noop("Select a certificate file: .pem, .cer, .crt, .cert, .der, or .p7b.")
 
 
 class HasPrivateKey(BadBundle):
     """A certificate file also contains a private key."""
 
-    action = "Remove the private key from the file and try again. Treat the key as compromised."
+    action = gettext_noop(
+        "Remove the private key from the file and try again. Treat the key as compromised."
+    )
 
 
 class BadChain(PkiFault):
@@ -63,7 +68,7 @@ class CannotSign(PkiFault):
     """The CA key or its certificate failed the self-check. Signing is disabled."""
 
     kind = Kind.UNAVAILABLE
-    action = "Restore the CA from a backup, or remint it."
+    action = gettext_noop("Restore the CA from a backup, or remint it.")
 
 
 class CannotOpen(PkiFault):
@@ -73,13 +78,13 @@ class CannotOpen(PkiFault):
 class BadBackup(CannotOpen):
     """The file is not a CA backup."""
 
-    action = "Select a file that was created with Backup CA."
+    action = gettext_noop("Select a file that was created with Backup CA.")
 
 
 class WeakPassphrase(PkiFault):
     """The passphrase is too easy to guess."""
 
-    action = "Choose a longer, less common passphrase."
+    action = gettext_noop("Choose a longer, less common passphrase.")
 
 
 class UnsafeFile(PkiFault):

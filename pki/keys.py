@@ -8,6 +8,7 @@ import math
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from faults.texts import gettext as _
 from pki.certificates import loading
 from pki.certificates.loading import PrivateKey, PublicKey
 from pki.errors import WeakKey, WrongKey
@@ -35,7 +36,10 @@ _MAX_FILE = 64 * 1024
 def generate_key(length: int) -> str:
     """Return a new private key as unencrypted PKCS #8 PEM. `length` is one of KEY_LENGTHS."""
     if length not in KEY_LENGTHS:
-        raise WeakKey(f"A {length}-bit key cannot be generated.", action=_describe_lengths())
+        raise WeakKey(
+            _("A %(length)s-bit key cannot be generated.") % {"length": length},
+            action=_describe_lengths(),
+        )
     if length in _CURVES:
         return _serialize_private_key(ec.generate_private_key(_CURVES[length]))
     return _serialize_private_key(rsa.generate_private_key(_EXPONENT, length))
@@ -49,22 +53,22 @@ def parse_key(data: bytes) -> str:
     See: manual 1.3.2
     """
     if len(data) > _MAX_FILE:
-        raise WrongKey("The key file is too large.")
+        raise WrongKey(_("The key file is too large."))
     is_pem = b"-----BEGIN" in data
     load = serialization.load_pem_private_key if is_pem else serialization.load_der_private_key
     try:
         key = load(data, password=None)
     except TypeError:
         raise WrongKey(
-            "The key file is encrypted.", action="Store the key unencrypted, with mode 0600."
+            _("The key file is encrypted."), action=_("Store the key unencrypted, with mode 0600.")
         ) from None
     except Exception:  # without the cause, whose text could show key material
         raise WrongKey(
-            "The key file does not contain a valid private key.",
-            action=("Provide an unencrypted PKCS #8 or PKCS #1 key in DER or PEM format."),
+            _("The key file does not contain a valid private key."),
+            action=(_("Provide an unencrypted PKCS #8 or PKCS #1 key in DER or PEM format.")),
         ) from None
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise WeakKey("The key must be an RSA or EC key.")
+        raise WeakKey(_("The key must be an RSA or EC key."))
     check_key(key.public_key())
     return _serialize_private_key(key)
 
@@ -84,18 +88,25 @@ def check_key(key: PublicKey) -> None:
     if loading.is_rsa(key):
         _check_rsa(key)
     if loading.is_ec(key) and key.curve.name not in _CURVE_NAMES:
-        raise WeakKey(f"EC keys on the curve {key.curve.name} are not supported.")
+        raise WeakKey(
+            _("EC keys on the curve %(name)s are not supported.") % {"name": key.curve.name}
+        )
 
 
 def _check_rsa(key: rsa.RSAPublicKey) -> None:
     if key.key_size not in KEY_LENGTHS:
-        raise WeakKey(f"{key.key_size}-bit RSA keys are not supported.")
+        raise WeakKey(
+            _("%(key_size)s-bit RSA keys are not supported.") % {"key_size": key.key_size}
+        )
     numbers = key.public_numbers()
     if numbers.e < _EXPONENT or numbers.e % 2 == 0:
-        raise WeakKey("The public exponent of the RSA key is too small or even.")
+        raise WeakKey(_("The public exponent of the RSA key is too small or even."))
     if numbers.n % 2 == 0 or _has_close_primes(numbers.n):
         raise WeakKey(
-            "The RSA key is insecure because its primes can be factored easily. Generate a new key."
+            _(
+                "The RSA key is insecure because its primes can be factored easily. "
+                "Generate a new key."
+            )
         )
 
 
@@ -104,7 +115,7 @@ def _has_close_primes(modulus: int) -> bool:
     """Return True if Fermat's method factors the modulus within 100 rounds."""
     a = math.isqrt(modulus)
     rest = a * a - modulus
-    for _ in range(_FERMAT_ROUNDS + 1):
+    for _round in range(_FERMAT_ROUNDS + 1):
         # Few remainders modulo 64 belong to squares, so most rounds can skip the square root.
         may_be_square = rest >= 0 and _SQUARES_MOD_64 >> (rest & 63) & 1
         if may_be_square and math.isqrt(rest) ** 2 == rest:
@@ -133,4 +144,4 @@ def _serialize_private_key(key: PrivateKey) -> str:
 
 
 def _describe_lengths() -> str:
-    return "Use one of: " + ", ".join(KEY_LABELS.values()) + "."
+    return _("Use one of: %s.") % ", ".join(KEY_LABELS.values())

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from faults.texts import gettext as _
+from faults.texts import gettext_noop
 from pki.errors import BadName
+from pki.escaping import escape_text
 
 MAX_TEXT = 64  # X.520 upper bounds; docs/decisions.md D-3
 MAX_DNS_NAME = 253
-_LAST_OF_PLANE_0 = 0xFFFF
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # A DNS name that is valid without further checks: lower case, no IDN, no numeric last label.
@@ -25,23 +27,23 @@ _PLAIN = re.compile(
 )
 _COUNTRY = re.compile(r"[A-Za-z]{2}")
 _WRONG_COUNTRY = re.compile(r"(?:^|[,+])\s*C\s*=\s*(?![A-Za-z]{2}\s*(?:[,+]|$))", re.IGNORECASE)
-_COUNTRY_RULE = "The country must be a two-letter code, for example US."
+_COUNTRY_RULE = gettext_noop("The country must be a two-letter code, for example US.")
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]*")
 # IDNA 2003, which Python implements, and IDNA 2008 encode these characters differently.
 _DEVIATIONS = frozenset("\u00df\u03c2\u200c\u200d")
 
 # Field of Subject, OID, and label, in the order of the encoded name.
 _ATTRIBUTES = (
-    ("country", NameOID.COUNTRY_NAME, "Country"),
-    ("state", NameOID.STATE_OR_PROVINCE_NAME, "State"),
-    ("locality", NameOID.LOCALITY_NAME, "Locality"),
-    ("organization", NameOID.ORGANIZATION_NAME, "Organization"),
-    ("organizational_unit", NameOID.ORGANIZATIONAL_UNIT_NAME, "Organizational unit"),
-    ("serial_number", NameOID.SERIAL_NUMBER, "Serial number"),
-    ("common_name", NameOID.COMMON_NAME, "Common name"),
+    ("country", NameOID.COUNTRY_NAME, gettext_noop("Country")),
+    ("state", NameOID.STATE_OR_PROVINCE_NAME, gettext_noop("State")),
+    ("locality", NameOID.LOCALITY_NAME, gettext_noop("Locality")),
+    ("organization", NameOID.ORGANIZATION_NAME, gettext_noop("Organization")),
+    ("organizational_unit", NameOID.ORGANIZATIONAL_UNIT_NAME, gettext_noop("Organizational unit")),
+    ("serial_number", NameOID.SERIAL_NUMBER, gettext_noop("Serial number")),
+    ("common_name", NameOID.COMMON_NAME, gettext_noop("Common name")),
 )
-_FIELDS = {oid: field for field, oid, _ in _ATTRIBUTES}
-_LABELS = {field: label for field, _, label in _ATTRIBUTES}
+_FIELDS = {oid: field for field, oid, _label in _ATTRIBUTES}
+_LABELS = {field: label for field, _oid, label in _ATTRIBUTES}
 _READ = {"SERIALNUMBER": NameOID.SERIAL_NUMBER, "serialNumber": NameOID.SERIAL_NUMBER}
 _WRITE = {NameOID.SERIAL_NUMBER: "serialNumber"}
 
@@ -70,11 +72,11 @@ class Subject:
             if value:
                 _check_text(field, value)
         if not self.common_name.strip():
-            raise BadName("The common name is missing.", field="common_name")
+            raise BadName(_("The common name is missing."), field="common_name")
         if self.country and not _COUNTRY.fullmatch(self.country):
-            raise BadName(_COUNTRY_RULE, field="country")
+            raise BadName(_(_COUNTRY_RULE), field="country")
         if not _PRINTABLE.fullmatch(self.serial_number):
-            raise BadName("The serial number contains characters that are not allowed.")
+            raise BadName(_("The serial number contains characters that are not allowed."))
 
     @classmethod
     def parse(cls, text: str) -> Subject:
@@ -86,12 +88,13 @@ class Subject:
             name = x509.Name.from_rfc4514_string(text, _READ)
         except ValueError as error:
             if _WRONG_COUNTRY.search(text):
-                raise BadName(_COUNTRY_RULE, field="country") from error
+                raise BadName(_(_COUNTRY_RULE), field="country") from error
             raise BadName(
-                f"The subject {_quote(text)} is not a valid distinguished name: "
-                f"{_describe_error(error)}",
-                action="Enter a common name, or a distinguished name such as "
-                "CN=Zone,O=Example,C=US.",
+                _("The subject %(text)s is not a valid distinguished name: %(error)s")
+                % {"text": _quote(text), "error": _describe_error(error)},
+                action=_(
+                    "Enter a common name, or a distinguished name such as CN=Zone,O=Example,C=US."
+                ),
                 field="subject",
             ) from error
         return cls(**_parse_fields(name))
@@ -102,7 +105,7 @@ class Subject:
 
     def to_name(self) -> x509.Name:
         """Return the name as an object of `cryptography`. For use inside `pki` only."""
-        values = ((oid, getattr(self, field)) for field, oid, _ in _ATTRIBUTES)
+        values = ((oid, getattr(self, field)) for field, oid, _label in _ATTRIBUTES)
         return x509.Name([x509.NameAttribute(oid, value) for oid, value in values if value])
 
 
@@ -127,14 +130,14 @@ def check_dns_name(name: str, *, wildcard: bool = False) -> str:
     if wildcard and plain.startswith("*."):
         host = plain[2:]
         if "." not in host:
-            raise BadName(f"The wildcard {_quote(name)} needs two labels after the asterisk.")
+            raise _bad(_("The wildcard %(name)s needs two labels after the asterisk."), name)
     labels = host.split(".")
     if len(plain) > MAX_DNS_NAME:
-        raise BadName(f"A DNS name can have up to {MAX_DNS_NAME} characters.")
+        raise BadName(_("A DNS name can have up to %(max)s characters.") % {"max": MAX_DNS_NAME})
     for label in labels:
         _check_label(label, name)
     if labels[-1].isdigit():
-        raise BadName(f"{_quote(name)} looks like an IP address and is not a DNS name.")
+        raise _bad(_("%(name)s looks like an IP address and is not a DNS name."), name)
     return plain
 
 
@@ -143,8 +146,8 @@ def check_fqdn(name: str) -> str:
     plain = check_dns_name(name)
     if "." not in plain:
         raise BadName(
-            f"{_quote(name)} is not a fully qualified domain name.",
-            action="Enter the fully qualified domain name, for example server.example.com.",
+            _("%(name)s is not a fully qualified domain name.") % {"name": _quote(name)},
+            action=_("Enter the fully qualified domain name, for example server.example.com."),
         )
     return plain
 
@@ -161,10 +164,10 @@ def parse_address(address: str) -> Address:
     try:
         found = ipaddress.ip_address(address.strip())
     except ValueError as error:
-        raise BadName(f"{_quote(address)} is not a valid IP address.") from error
+        raise _bad(_("%(name)s is not a valid IP address."), address) from error
     if isinstance(found, ipaddress.IPv6Address) and found.scope_id:
-        raise BadName(
-            f"{_quote(address)} contains a zone index, which is not allowed in a certificate."
+        raise _bad(
+            _("%(name)s contains a zone index, which is not allowed in a certificate."), address
         )
     return found
 
@@ -198,18 +201,6 @@ def format_name(name: x509.Name) -> str:
     return name.rfc4514_string(_WRITE)
 
 
-def escape_text(text: str, limit: int = 1024) -> str:
-    r"""Return text from a certificate with invisible and misleading characters escaped.
-
-    Control characters, BiDi overrides, and unassigned code points become `\uXXXX`.
-    """
-    clear = "".join(
-        char if unicodedata.category(char)[0] not in "CZ" or char == " " else _escape(char)
-        for char in text[:limit]
-    )
-    return clear + ("..." if len(text) > limit else "")
-
-
 def _covers_dns(names: Names, host: str) -> bool:
     try:
         wanted = check_dns_name(host)
@@ -232,39 +223,41 @@ def _to_ascii(name: str) -> str:
         return name.lower()
     if _DEVIATIONS & set(name):
         raise BadName(
-            f"The DNS name {_quote(name)} contains a character with an ambiguous encoding.",
-            action="Enter the name in ASCII (punycode) form: xn--...",
+            _("The DNS name %(name)s contains a character with an ambiguous encoding.")
+            % {"name": _quote(name)},
+            action=_("Enter the name in ASCII (punycode) form: xn--..."),
         )
     try:
         return name.encode("idna").decode("ascii").lower()
     except UnicodeError as error:
-        raise BadName(f"{_quote(name)} is not a valid DNS name.") from error
+        raise _bad(_("%(name)s is not a valid DNS name."), name) from error
 
 
 def _check_label(label: str, name: str) -> None:
     if "_" in label:
-        raise BadName(f"The DNS name {_quote(name)} contains an underscore, which is not allowed.")
+        raise _bad(_("The DNS name %(name)s contains an underscore, which is not allowed."), name)
     if not _LABEL.fullmatch(label):
-        raise BadName(f"{_quote(name)} is not a valid DNS name.")
+        raise _bad(_("%(name)s is not a valid DNS name."), name)
     if label.startswith("xn--"):
         try:
             label.encode("ascii").decode("idna")
         except UnicodeError as error:
-            raise BadName(f"{_quote(name)} has a malformed international label.") from error
+            raise _bad(_("%(name)s has a malformed international label."), name) from error
 
 
 def _check_text(field: str, value: str) -> None:
-    label = _LABELS[field]
+    label = _(_LABELS[field])
     if _has_control_characters(value):
-        raise BadName(f"{label}: control characters are not allowed.", field=field)
+        raise BadName(_("%s: control characters are not allowed.") % label, field=field)
     # The library counts UTF-8 octets, which is stricter than X.520.
     if len(value.encode("utf-8")) > MAX_TEXT:
         raise BadName(
-            f"{label}: up to {MAX_TEXT} characters are allowed (fewer if they are not ASCII).",
+            _("%(label)s: up to %(max)s characters are allowed (fewer if they are not ASCII).")
+            % {"label": label, "max": MAX_TEXT},
             field=field,
         )
     if value != value.strip():
-        raise BadName(f"{label}: remove the space at the beginning or end.", field=field)
+        raise BadName(_("%s: remove the space at the beginning or end.") % label, field=field)
 
 
 def _has_control_characters(value: str) -> bool:
@@ -281,9 +274,11 @@ def _parse_fields(name: x509.Name) -> dict[str, str]:
             field = _FIELDS.get(attribute.oid)
             if field is None or field in values or len(list(rdn)) > 1:
                 raise BadName(
-                    "The subject contains an attribute that is duplicated, "
-                    "multivalued, or not supported.",
-                    action="Use CN, O, OU, L, ST, and C, each no more than once.",
+                    _(
+                        "The subject contains an attribute that is duplicated, multivalued, or not "
+                        "supported."
+                    ),
+                    action=_("Use CN, O, OU, L, ST, and C, each no more than once."),
                     field="subject",
                 )
             values[field] = str(attribute.value)
@@ -292,13 +287,12 @@ def _parse_fields(name: x509.Name) -> dict[str, str]:
 
 def _describe_error(error: ValueError) -> str:
     """Return the error text of the library, which is empty for a truncated name."""
-    return escape_text(str(error), 200).rstrip(".") + "." if str(error) else "it is incomplete."
+    return escape_text(str(error), 200).rstrip(".") + "." if str(error) else _("it is incomplete.")
+
+
+def _bad(text: str, name: str) -> BadName:
+    return BadName(text % {"name": _quote(name)})
 
 
 def _quote(text: str) -> str:
     return f'"{escape_text(text, 80)}"'
-
-
-def _escape(char: str) -> str:
-    point = ord(char)
-    return f"\\u{point:04x}" if point <= _LAST_OF_PLANE_0 else f"\\U{point:08x}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from faults.texts import gettext as _
 from pki.certificates import loading
 from pki.errors import NotIssued
 
@@ -22,16 +23,18 @@ class Validity:
 
     def __post_init__(self) -> None:
         if self.not_before.tzinfo is None or self.not_after.tzinfo is None:
-            raise NotIssued("Validity dates must have a time zone.")
+            raise NotIssued(_("Validity dates must have a time zone."))
         if self.not_before >= self.not_after:
-            raise NotIssued("The certificate's end date is before its start date.")
+            raise NotIssued(_("The certificate's end date is before its start date."))
 
 
 def get_root_validity(now: datetime, years: int) -> Validity:
     """Return the validity of a new root: whole calendar years minus one second (D-7)."""
     if not MIN_YEARS <= years <= MAX_YEARS:
         raise NotIssued(
-            f"The CA validity must be {MIN_YEARS} to {MAX_YEARS} years, not {years}.", field="years"
+            _("The CA validity must be %(min)s to %(max)s years, not %(years)s.")
+            % {"min": MIN_YEARS, "max": MAX_YEARS, "years": years},
+            field="years",
         )
     now = now.replace(microsecond=0)
     return Validity(now - BACKDATED, _add_years(now, years) - _SECOND)
@@ -40,7 +43,9 @@ def get_root_validity(now: datetime, years: int) -> Validity:
 def get_server_validity(now: datetime, days: int, issuer_pem: str) -> Validity:
     """Return the validity of a new server certificate, limited to that of its issuer (D-8)."""
     if days < 1:
-        raise NotIssued("The server certificate validity must be at least one day.", field="days")
+        raise NotIssued(
+            _("The server certificate validity must be at least one day."), field="days"
+        )
     now = now.replace(microsecond=0)
     wanted = Validity(now - BACKDATED, now + timedelta(days=days) - _SECOND)
     return limit_to_issuer(wanted, issuer_pem, now=now)
@@ -50,7 +55,7 @@ def limit_to_issuer(wanted: Validity, issuer_pem: str, *, now: datetime) -> Vali
     """Return a validity limited to that of the issuer. Raise NotIssued if the issuer expired."""
     issuer = loading.load_certificate(issuer_pem)
     if issuer.not_valid_after_utc <= now:
-        raise NotIssued("The zone CA has expired.", action="Remint the CA first.")
+        raise NotIssued(_("The zone CA has expired."), action=_("Remint the CA first."))
     return Validity(
         max(wanted.not_before, issuer.not_valid_before_utc),
         min(wanted.not_after, issuer.not_valid_after_utc),

@@ -7,6 +7,7 @@ import uuid
 from typing import ClassVar, Self
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from audit.models import StatefulModel, StatefulQuerySet
 from devices.models import Device
@@ -227,11 +228,11 @@ class TrustNotice(models.Model):
     class Kind(models.TextChoices):
         """The kinds of trust notices. The value is the signed payload type."""
 
-        ACTIVATION_ORDER = wire_metadata.ACTIVATION_ORDER, "Activation order"
-        CANCELLATION = wire_metadata.CANCELLATION, "Cancellation"
-        ACTIVATED = wire_metadata.ACTIVATION_NOTICE, "Activation"
-        RETIREMENT = wire_metadata.RETIREMENT, "Root retirement"
-        ROLLBACK = wire_metadata.ROLLBACK, "Rollback"
+        ACTIVATION_ORDER = wire_metadata.ACTIVATION_ORDER, _("Activation order")
+        CANCELLATION = wire_metadata.CANCELLATION, _("Cancellation")
+        ACTIVATED = wire_metadata.ACTIVATION_NOTICE, _("Activation")
+        RETIREMENT = wire_metadata.RETIREMENT, _("Root retirement")
+        ROLLBACK = wire_metadata.ROLLBACK, _("Rollback")
 
     kind = models.CharField(max_length=64, choices=Kind.choices)
     update = models.ForeignKey(

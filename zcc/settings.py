@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from csp.constants import NONE, SELF
 
+from console.requests import logs
 from zac import RELEASE
 from zcc.installation import database
 from zcc.runtime import environment as env
@@ -66,6 +67,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "csp.middleware.CSPMiddleware",
+    "console.requests.language.BrowserLanguageMiddleware",
     "console.requests.clock.ClockMiddleware",
     "zcc.setup.first_run.SetupMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -77,6 +79,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "console.middleware.SessionLimitsMiddleware",
+    "console.requests.language.UserLanguageMiddleware",
     "console.access.api_tokens.ApiTokenMiddleware",
     "devices.middleware.ActorAndZone",
     "administrators.middleware.RequiredStepMiddleware",
@@ -246,7 +249,11 @@ BACKUP_DIRECTORY = env.file_path("ZCC_BACKUP_DIRECTORY")
 BACKUP_RECIPIENT = env.text("ZCC_BACKUP_RECIPIENT")
 BACKUP_KEEP = env.number("ZCC_BACKUP_KEEP", 14, minimum=1, maximum=10_000)
 
+# Pages are in the language of the user. What is stored, signed, logged, or sent is in English.
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 
@@ -275,22 +282,6 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 LOG_FORMAT = env.log_format()
 # Syslog server that also receives audit log checkpoints: /dev/log, or host:port (UDP).
 SYSLOG = env.text("ZCC_SYSLOG")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "lines": {
-            "()": "console.requests.logs.build_formatter",
-            "kind": LOG_FORMAT,
-            "part": env.text(env.PART),
-        },
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
-    "root": {"handlers": ["stderr"], "level": env.text("ZCC_LOG_LEVEL", "INFO")},
-    "loggers": {
-        # The console logs rejected requests in more detail than Django.
-        "django.request": {"level": "ERROR"},
-        # Celery logs each periodic task several times every two seconds.
-        "celery": {"level": "WARNING"},
-    },
-}
+LOGGING = logs.build_settings(
+    kind=LOG_FORMAT, part=env.text(env.PART), level=env.text("ZCC_LOG_LEVEL", "INFO")
+)

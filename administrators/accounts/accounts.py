@@ -13,6 +13,7 @@ from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from administrators.accounts import setup_links
 from administrators.accounts.roles import SUPER, check_roles
@@ -45,7 +46,7 @@ class NewAdministrator:
         if self.email:
             _check("email", validate_email, self.email)
         if len(self.name) > MAX_NAME:
-            raise Invalid(f"A name can have up to {MAX_NAME} characters.", field="name")
+            raise Invalid(_("A name can have up to %s characters.") % MAX_NAME, field="name")
         check_roles(self.roles)
 
 
@@ -68,8 +69,8 @@ def create_administrator(
     checkpoint = Entry.objects.lock_checkpoint()
     if User.objects.filter(username__iexact=new.name).exists():
         raise Conflict(
-            f"An administrator named {new.name} already exists. Nothing was changed.",
-            action="Choose a different name.",
+            _("An administrator named %s already exists. Nothing was changed.") % new.name,
+            action=_("Choose a different name."),
             field="name",
         )
     user = User.objects.create_user(new.name, new.email)
@@ -123,8 +124,8 @@ def deactivate(pk: int, *, by: User) -> User:
     user = get_administrator(pk)
     if user == by:
         raise Refused(
-            "You cannot deactivate your own account. Nothing was changed.",
-            action="Ask another Super Administrator.",
+            _("You cannot deactivate your own account. Nothing was changed."),
+            action=_("Ask another Super Administrator."),
         )
     if user.is_superuser:
         _check_not_last_super(user)
@@ -175,7 +176,7 @@ def revoke_tokens(pk: int, *, by: User, now: datetime) -> User:
     tokens = ApiToken.objects.usable(now).filter(user=user)
     names = list(tokens.order_by("name").values_list("name", flat=True))
     if not names:
-        raise Refused(f"{user.username} does not have any API tokens. Nothing was changed.")
+        raise Refused(_("%s does not have any API tokens. Nothing was changed.") % user.username)
     tokens.update(revoked_at=now)
     _append(checkpoint, "revoke-api-tokens", user, {"tokens": names}, {"tokens": []})
     return user
@@ -188,7 +189,7 @@ def reset_second_factor(pk: int, *, by: User, now: datetime) -> User:
     user = get_administrator(pk)
     if not second_factor.is_on(user):
         raise Refused(
-            f"{user.username} does not use two-factor authentication. Nothing was changed."
+            _("%s does not use two-factor authentication. Nothing was changed.") % user.username
         )
     second_factor.delete_second_factor(user)
     close_sessions(user)
@@ -205,7 +206,7 @@ def unlock(pk: int, *, by: User, now: datetime) -> User:
     user = get_administrator(pk)
     failures = lockout.count_failures(user.username, now)
     if not failures:
-        raise Refused(f"{user.username} is not locked out. Nothing was changed.")
+        raise Refused(_("%s is not locked out. Nothing was changed.") % user.username)
     lockout.reset_failures(user.username)
     FailedCode.objects.filter(user=user).delete()
     _append(checkpoint, "unlock-administrator", user, {"failures": failures}, {"failures": 0})
@@ -250,7 +251,7 @@ def get_administrator(pk: int) -> User:
     """
     user = User.objects.select_related("administrator", "second_factor").filter(pk=pk).first()
     if user is None:
-        raise NotFound("The administrator was not found.")
+        raise NotFound(_("The administrator was not found."))
     account_macs.check(pk)
     if getattr(user, "administrator", None) is None:
         Administrator.objects.create(user=user)
@@ -263,13 +264,16 @@ def get_password_administrator(pk: int) -> User:
     user = get_administrator(pk)
     if user.administrator.login_method != LoginMethod.PASSWORD:
         raise Refused(
-            f"{user.username} logs in with OpenID Connect and does not have a "
-            "local password. Nothing was changed."
+            _(
+                "%s logs in with OpenID Connect and does not have a local password. "
+                "Nothing was changed."
+            )
+            % user.username
         )
     if not user.is_active:
         raise Refused(
-            f"The account {user.username} is deactivated. Nothing was changed.",
-            action="Activate the account first.",
+            _("The account %s is deactivated. Nothing was changed.") % user.username,
+            action=_("Activate the account first."),
         )
     return user
 
@@ -279,11 +283,7 @@ def _subject(user: User) -> str:
 
 
 def _append(
-    checkpoint: Checkpoint,
-    action: str,
-    user: User,
-    before: dict[str, Any],
-    after: dict[str, Any],
+    checkpoint: Checkpoint, action: str, user: User, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
     detail = {"before": before, "after": after}
     Entry.objects.append(checkpoint, action, _subject(user), note=user.username, detail=detail)
@@ -293,6 +293,6 @@ def _check_not_last_super(user: User) -> None:
     others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk)
     if not others.exists():
         raise Refused(
-            f"{user.username} is the only Super Administrator. Nothing was changed.",
-            action="Assign the role to another administrator first.",
+            _("%s is the only Super Administrator. Nothing was changed.") % user.username,
+            action=_("Assign the role to another administrator first."),
         )

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from administrators.approvals import reasons
 from administrators.models import Policies
@@ -49,7 +50,7 @@ def approve_turn_off(*, by: User, now: datetime) -> Policies:
     checkpoint = Entry.objects.lock_checkpoint()
     policies = get_turn_off_request(now)
     if policies is None:
-        raise Conflict("There is no pending request to turn off this rule. Nothing was changed.")
+        raise Conflict(_("There is no pending request to turn off this rule. Nothing was changed."))
     check_second_administrator(by, first=policies.turn_off_requested_by)
     before = _as_dict(policies)
     policies.two_administrators = False
@@ -84,12 +85,14 @@ def check_second_administrator(user: User, *, first: User | None) -> None:
     """Raise an error if `user` made the request or does not have the right to approve it."""
     if first is not None and user.pk == first.pk:
         raise Refused(
-            "You cannot approve your own request. A second administrator must "
-            "approve it. Nothing was changed.",
+            _(
+                "You cannot approve your own request. A second administrator must approve "
+                "it. Nothing was changed."
+            ),
         )
     if not user.has_perm(CA_RIGHT):
         raise Forbidden(
-            "Your account does not have the Certificate Authority right. Nothing was changed."
+            _("Your account does not have the Certificate Authority right. Nothing was changed.")
         )
 
 
@@ -112,10 +115,11 @@ def _check_enough_administrators() -> None:
     able = [user for user in User.objects.filter(is_active=True) if user.has_perm(CA_RIGHT)]
     if len(able) <= 1:
         raise Refused(
-            "Two-administrator approval requires at least two administrators "
-            "with the Certificate Authority right. There is only one. Nothing "
-            "was changed.",
-            action="Create a second administrator with this right first.",
+            _(
+                "Two-administrator approval requires at least two administrators with the "
+                "Certificate Authority right. There is only one. Nothing was changed."
+            ),
+            action=_("Create a second administrator with this right first."),
             field="two_administrators",
         )
 

@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from administrators.accounts import policies
@@ -22,7 +23,7 @@ from console.pages.responses import (
 )
 from faults import Conflict
 
-can_approve = require_right(policies.CA_RIGHT, "Certificate Authority")
+can_approve = require_right(policies.CA_RIGHT, gettext_lazy("Certificate Authority"))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

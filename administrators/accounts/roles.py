@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from console.access import api_tokens
@@ -85,4 +86,4 @@ def check_roles(roles: Iterable[str]) -> None:
     """Raise Invalid if there are no roles or one of them is unknown."""
     unknown = [role for role in roles if role not in BY_KEY]
     if unknown or not list(roles):
-        raise Invalid("Select at least one role. Nothing was changed.", field="roles")
+        raise Invalid(gettext("Select at least one role. Nothing was changed."), field="roles")

@@ -11,6 +11,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from administrators.models import Administrator, SetupLink
 from administrators.protection import account_macs
@@ -65,9 +66,11 @@ def find_link(text: str, *, now: datetime) -> SetupLink:
     link = usable.filter(digest=_digest(text)).first()
     if link is None or not alarms.is_authentic(link):
         raise NotFound(
-            "This setup link is not valid. It has already been used, has "
-            "expired, or has been replaced.",
-            action="Ask an administrator for a new link.",
+            _(
+                "This setup link is not valid. It has already been used, has expired, or has "
+                "been replaced."
+            ),
+            action=_("Ask an administrator for a new link."),
         )
     return link
 
@@ -79,7 +82,7 @@ def redeem_link(text: str, password: str, *, now: datetime) -> User:
     link = find_link(text, now=now)
     check_password(password, link.user)
     if not SetupLink.objects.filter(pk=link.pk, used_at=None).update(used_at=now):
-        raise NotFound("This setup link has already been used.")
+        raise NotFound(_("This setup link has already been used."))
     _store(link.user, password)
     Entry.objects.append(
         checkpoint, "first-password", f"auth.User:{link.user_id}", note=link.user.username

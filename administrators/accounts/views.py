@@ -35,7 +35,7 @@ from console.pages.responses import (
 )
 
 FOLDER = "administrators/dialogs/"
-can_administer = require_right(ADMINISTER, str(RIGHTS[ADMINISTER]))
+can_administer = require_right(ADMINISTER, RIGHTS[ADMINISTER])
 
 
 @require_safe

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from administrators.protection import account_macs
 from audit.models import Entry
@@ -36,8 +37,11 @@ def create_token(
     ]
     if excess:
         raise Forbidden(
-            f"You cannot create a token with the {excess[0]} right because you "
-            "do not have that right. Nothing was changed."
+            _(
+                "You cannot create a token with the %(right)s right because you do not have "
+                "that right. Nothing was changed."
+            )
+            % {"right": excess[0]}
         )
     text, digest = api_tokens.new_secret()
     try:
@@ -53,8 +57,8 @@ def create_token(
             account_macs.stamp_token(token)
     except IntegrityError as error:
         raise Conflict(
-            f"You already have a token named {name}. Nothing was changed.",
-            action="Choose a different name, or revoke the existing token first.",
+            _("You already have a token named %(name)s. Nothing was changed.") % {"name": name},
+            action=_("Choose a different name, or revoke the existing token first."),
             field="name",
         ) from error
     Entry.objects.record(
@@ -76,13 +80,16 @@ def revoke_token(user: User, pk: int, *, now: datetime, using: ApiToken | None =
     Entry.objects.lock_checkpoint()
     token = ApiToken.objects.select_for_update().filter(user=user, pk=pk, revoked_at=None).first()
     if token is None:
-        raise NotFound("The token was not found.")
+        raise NotFound(_("The token was not found."))
     if using is not None and using.pk not in _list_ancestors(token):
         raise Forbidden(
-            f"The token {token.name} was not created with the token that you are using. An API "
-            "token can revoke only itself and the tokens that were created with it. Nothing was "
-            "changed.",
-            action="Revoke the token on the API Tokens page.",
+            _(
+                "The token %(token)s was not created with the token that you are using. An "
+                "API token can revoke only itself and the tokens that were created with it. "
+                "Nothing was changed."
+            )
+            % {"token": token.name},
+            action=_("Revoke the token on the API Tokens page."),
         )
     token.revoked_at = now
     for one in (token, *_list_descendants(token)):
@@ -95,7 +102,7 @@ def _lock(parent: ApiToken) -> None:
     """Lock a token until the transaction ends; raise Forbidden if it is revoked."""
     unrevoked = ApiToken.objects.select_for_update().filter(pk=parent.pk, revoked_at=None)
     if unrevoked.first() is None:
-        raise Forbidden("The token that you are using has been revoked. No token was created.")
+        raise Forbidden(_("The token that you are using has been revoked. No token was created."))
 
 
 def _list_ancestors(token: ApiToken) -> list[int]:

@@ -14,6 +14,8 @@ from authlib.integrations.django_client import OAuth
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop
 from joserfc.errors import JoseError
 
 from administrators.accounts import accounts
@@ -29,7 +31,7 @@ LoginMethod = Administrator.LoginMethod
 class NotAnAdministrator(Forbidden):
     """The identity is not an administrator of this console."""
 
-    action = "Ask an administrator who can grant rights to give you access."
+    action = gettext_lazy("Ask an administrator who can grant rights to give you access.")
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,9 @@ def start_login(request: Any, back: str, **more: str) -> Any:
         return get_client().authorize_redirect(request, back, **more)
     except (requests.RequestException, ValueError, KeyError) as error:
         raise Unavailable(
-            f"{settings.OIDC_NAME} is not responding. You have not been logged in.",
-            action="Try again later, or log in with a password.",
+            _("%(provider)s is not responding. You have not been logged in.")
+            % {"provider": settings.OIDC_NAME},
+            action=_("Try again later, or log in with a password."),
         ) from error
 
 
@@ -121,13 +124,15 @@ def finish_login(request: Any) -> Identity:
         token = get_client().authorize_access_token(request, claims_options=expected)
         return Identity.from_claims(token["userinfo"])
     except requests.RequestException as error:
-        raise Unavailable(f"{settings.OIDC_NAME} is not responding.") from error
+        text = gettext_noop("%(provider)s is not responding.")
+        raise build_fault(Unavailable, text, provider=settings.OIDC_NAME) from error
     except (AuthlibBaseError, JoseError, ValueError, KeyError) as error:
-        raise Forbidden(
-            f"{settings.OIDC_NAME} could not verify your identity "
-            f"({type(error).__name__}). You have not been logged in.",
-            action="Start again from the login page.",
-        ) from error
+        text = gettext_noop(
+            "%(provider)s could not verify your identity (%(error)s). You have not been logged in."
+        )
+        reason, action = type(error).__name__, _("Start again from the login page.")
+        values = {"provider": settings.OIDC_NAME, "error": reason}
+        raise build_fault(Forbidden, text, action=action, **values) from error
 
 
 @transaction.atomic
@@ -139,11 +144,11 @@ def get_or_create_administrator(identity: Identity, *, now: datetime) -> User:
     """
     user = _find_bound(identity) or _bind_expected(identity) or _create(identity, now)
     if user is None:
-        raise NotAnAdministrator(
-            f"{identity.name or 'This account'} is not an administrator of this zone."
-        )
+        text = gettext_noop("%(name)s is not an administrator of this zone.")
+        raise build_fault(NotAnAdministrator, text, name=identity.name or identity.subject)
     if not user.is_active:
-        raise NotAnAdministrator(f"The account {user.username} is deactivated.")
+        text = gettext_noop("The account %(user)s is deactivated.")
+        raise build_fault(NotAnAdministrator, text, user=user.username)
     return _update_roles(user, identity, now)
 
 
@@ -186,12 +191,21 @@ def _update_roles(user: User, identity: Identity, now: datetime) -> User:
     if not settings.OIDC_ROLES:
         return user
     if not identity.roles:
-        raise NotAnAdministrator(f"None of the groups of {user.username} is mapped to a role.")
+        text = gettext_noop("None of the groups of %(user)s is mapped to a role.")
+        raise build_fault(NotAnAdministrator, text, user=user.username)
     if [role.key for role in roles_of(user)] != identity.roles:
         accounts.set_roles(user.pk, identity.roles, by=None, now=now)
     return User.objects.select_related("administrator").get(pk=user.pk)
 
 
+def build_fault(kind: type[Fault], text: str, *, action: str = "", **values: str) -> Fault:
+    """Return a fault in the language of the user, with the English text as its note."""
+    fault = kind(_(text) % values, action=action)
+    fault.add_note(text % values)
+    return fault
+
+
 def describe_fault(fault: Fault) -> str:
-    """Return a fault as the note of an audit entry."""
-    return f"OpenID Connect: {fault.explanation}"
+    """Return a fault in English, as the note of an audit entry."""
+    notes = getattr(fault, "__notes__", [])
+    return f"OpenID Connect: {' '.join(notes) or type(fault).__name__}"

@@ -9,6 +9,8 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
@@ -84,16 +86,16 @@ def _verify_reauthentication(
 ) -> None:
     account = getattr(request.user, "administrator", None)
     if account is None or account.subject != identity.subject:
-        raise Forbidden("This is not the account you are logged in with.")
+        text = gettext_noop("This is not the account you are logged in with.")
+        raise login_oidc.build_fault(Forbidden, text)
     authenticated_at = identity.authenticated_at
     if (
         authenticated_at is None
         or authenticated_at.timestamp() < requested_at - SKEW.total_seconds()
     ):
-        raise Forbidden(
-            (f"{settings.OIDC_NAME} did not ask you to log in again. Nothing was changed."),
-            action="Log out of both, then log in again.",
-        )
+        text = gettext_noop("%(provider)s did not ask you to log in again. Nothing was changed.")
+        action = _("Log out of both, then log in again.")
+        raise login_oidc.build_fault(Forbidden, text, action=action, provider=settings.OIDC_NAME)
     record_authentication(request)
 
 

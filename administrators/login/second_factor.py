@@ -13,6 +13,8 @@ from urllib.parse import quote, urlencode
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django_otp.oath import TOTP
 
 from administrators.models import FailedCode, RecoveryCode, SecondFactor
@@ -38,7 +40,9 @@ MAX_FAILURES, FAILURE_PERIOD = 20, timedelta(hours=1)
 class WrongCode(Invalid):
     """The code does not match the current code of the authenticator."""
 
-    action = "Wait for the next code, and check that the clock on your device is correct."
+    action = gettext_lazy(
+        "Wait for the next code, and check that the clock on your device is correct."
+    )
 
 
 def start_setup(user: User) -> SecondFactor:
@@ -46,8 +50,8 @@ def start_setup(user: User) -> SecondFactor:
     existing = SecondFactor.objects.filter(user=user).first()
     if existing is not None and existing.confirmed_at is not None:
         raise Conflict(
-            "Two-factor authentication is already set up. Nothing was changed.",
-            action=("To use a different device, remove the current authenticator first."),
+            _("Two-factor authentication is already set up. Nothing was changed."),
+            action=(_("To use a different device, remove the current authenticator first.")),
         )
     encrypted = zone_keys.get_keyring().encrypt_for_servers(
         secrets.token_bytes(SECRET_BYTES), binding=_binding(user)
@@ -77,9 +81,11 @@ def confirm_setup(user: User, code: str, *, now: datetime) -> list[str]:
     Entry.objects.lock_checkpoint()
     factor = SecondFactor.objects.select_for_update().filter(user=user, confirmed_at=None).first()
     if factor is None:
-        raise Conflict("There is no two-factor setup to confirm.", action="Start the setup again.")
+        raise Conflict(
+            _("There is no two-factor setup to confirm."), action=_("Start the setup again.")
+        )
     if not _matches(factor, code, now):
-        raise WrongCode("The code is incorrect.", field="code")
+        raise WrongCode(_("The code is incorrect."), field="code")
     account_macs.check(user.pk)
     SecondFactor.objects.filter(pk=factor.pk).update(confirmed_at=now)
     account_macs.stamp(user.pk)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from faults import Conflict
 
 
 class InvalidTransition(Conflict):
     """The current state does not allow the transition."""
 
-    action = "Reload the page to see the current status."
+    action = gettext_lazy("Reload the page to see the current status.")
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class StateMachine:
     a state without successors is closed.
     """
 
-    name: str
+    name: str | Promise
     transitions: Mapping[str, tuple[str, ...]]
 
     @property
@@ -42,5 +46,11 @@ class StateMachine:
         """Raise InvalidTransition unless `new` can follow `current`."""
         if not self.can_change(current, new):
             raise InvalidTransition(
-                f"{self.name} cannot change from {current} to {new}. Nothing was changed."
+                _("%(name)s cannot change from “%(current)s” to “%(new)s”. Nothing was changed.")
+                % {"name": self.name, "current": self._label(current), "new": self._label(new)}
             )
+
+    def _label(self, state: str) -> str:
+        """Return the label of a state, or the state itself if it has none."""
+        known = next((one for one in self.transitions if one == state), state)
+        return str(getattr(known, "label", known))

@@ -29,7 +29,7 @@ COLUMNS = (
     tables.Column("note", _("Note")),
 )
 AUDIT_LOG = Table("audit-log", COLUMNS, (), fixed="time")
-can_view = require_right(RIGHT, str(RIGHT_LABEL))
+can_view = require_right(RIGHT, RIGHT_LABEL)
 
 
 @require_safe

@@ -85,7 +85,7 @@ def send_test(*, now: datetime) -> SyslogServer:
     """Send a test message. Raises Unavailable if the server did not confirm it."""
     server = _get_server()
     Entry.objects.record("test-syslog", SUBJECT, note=str(server))
-    message = build_test_message(_("Test message of the audit log."), now.isoformat())
+    message = build_test_message("Test message of the audit log.", now.isoformat())
     transport.send(server.host, server.port, server.roots_pem, [message])
     return server
 

@@ -26,7 +26,7 @@ from faults import Fault
 
 # An export of the audit log that continues: the right to change settings of the zone.
 RIGHT = "devices.change_zone"
-can_change = require_right(RIGHT, str(gettext_lazy("Change Zone Settings")))
+can_change = require_right(RIGHT, gettext_lazy("Change Zone Settings"))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

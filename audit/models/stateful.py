@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self, TypeVar
 
 from django.db import models, transaction
+from django.utils.translation import gettext as _
 
 from audit.chain.states import InvalidTransition, StateMachine
 from audit.models.authenticated import AuthenticatedQuerySet
@@ -40,7 +41,9 @@ class StatefulQuerySet(AuthenticatedQuerySet[M]):
         )
         checkpoint = Entry.objects.lock_for(limit)
         if not self.filter(pk=instance.pk, state=before).update(state=state, **changes):
-            raise InvalidTransition("The state has changed in the meantime. Nothing was changed.")
+            raise InvalidTransition(
+                _("The state has changed in the meantime. Nothing was changed.")
+            )
         Entry.objects.append_limited(
             checkpoint, limit, "move", f"{label}:{instance.pk}", here=before, there=state, note=note
         )

@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from audit.chain.states import InvalidTransition
 from certificates.agent_upgrades import upgrades
@@ -20,8 +21,8 @@ from devices.models import Device
 from devices.registration.states import DeviceState
 from wire.messages import CONTENT_ROLES
 
-EXPIRED = "No administrator approved it within 24 hours."
-PILOT_FAILED = "The upgrade failed on devices of the pilot."
+EXPIRED = gettext_noop("No administrator approved it within 24 hours.")
+PILOT_FAILED = gettext_noop("The upgrade failed on devices of the pilot.")
 
 
 def advance_all(now: datetime) -> None:

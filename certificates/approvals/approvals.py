@@ -10,11 +10,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
+from django.utils import translation
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from administrators.accounts.policies import check_second_administrator
 from administrators.approvals import reasons
@@ -31,10 +33,10 @@ from devices.models import Zone
 from faults import Conflict, Fault, Unavailable
 
 REQUEST_LIFETIME = timedelta(hours=24)
-REQUEST_EXPIRED = (
+REQUEST_EXPIRED = gettext_noop(
     "The request expired because no administrator approved it within 24 hours. Nothing was changed."
 )
-WITHDRAWN = "The request was withdrawn."
+WITHDRAWN = gettext_noop("The request was withdrawn.")
 
 
 class NotPending(Conflict):
@@ -112,7 +114,8 @@ def reject_job(job: VaultJob, *, by: User, now: datetime, reason: str = "") -> N
             % {"kind": job.get_kind_display()}
         )
     own = job.requested_by_id == by.pk
-    words = WITHDRAWN if own else reasons.describe(by.username, text)
+    with translation.override(settings.LANGUAGE_CODE):
+        words = WITHDRAWN if own else reasons.describe(by.username, text)
     withdraw_job(job, now=now, reason=words, note="" if own else text)
 
 
@@ -153,8 +156,8 @@ CHECKS: dict[str, Callable[..., None]] = {
     FORCE: intervention.check_force_activation,
     ROLL_BACK: rollback.check_roll_back,
 }
-LABELS = {FORCE: "Force Activation", ROLL_BACK: "Roll Back"}
-ACTION_UNAVAILABLE = "This action is no longer available. Nothing was changed."
+LABELS = {FORCE: gettext_lazy("Force Activation"), ROLL_BACK: gettext_lazy("Roll Back")}
+ACTION_UNAVAILABLE = gettext_noop("This action is no longer available. Nothing was changed.")
 
 
 @transaction.atomic

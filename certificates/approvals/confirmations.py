@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from certificates.approvals import job_checks
 from certificates.models import VaultJob
@@ -28,7 +29,7 @@ from faults import Conflict, Refused
 PURPOSE = "zcc-job-confirmation"
 EXPORTING = (VaultJob.Kind.MOVE, VaultJob.Kind.BACKUP)
 LIFETIME = timedelta(hours=24)
-EXPIRED = "The request was not confirmed on the certificate server within 24 hours."
+EXPIRED = gettext_noop("The request was not confirmed on the certificate server within 24 hours.")
 
 
 def hold_unconfirmed(job: VaultJob) -> bool:

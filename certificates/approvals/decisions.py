@@ -24,6 +24,7 @@ from certificates.models import Operation, VaultJob
 from certificates.models.job import APPROVED_RESULT_KEPT
 from certificates.operations.states import JobState, OperationState
 from console.pages import formatting
+from console.requests.language import translate_stored
 
 OPERATION_SUBJECT = "certificates.Operation:"
 # Audit actions that end a requested action without running it.
@@ -64,7 +65,7 @@ def _list_job_decisions(user: User, now: datetime) -> Iterator[Decision]:
         kind, there = job.get_kind_display(), reverse("certificates:key_job", args=[job.pk])
         if job.state != JobState.DONE or job.ended_at is None:
             text = _("%(kind)s was not carried out. %(reason)s")
-            values = {"kind": kind, "reason": job.reason}
+            values = {"kind": kind, "reason": translate_stored(job.reason)}
             yield Decision(text % values, there, "bad", is_dialog=True)
             continue
         text = _("%(kind)s was approved by %(by)s and is complete.")
@@ -93,7 +94,8 @@ def _list_operation_decisions(user: User, now: datetime) -> Iterator[Decision]:
         is_expired = entry.note in (approvals.REQUEST_EXPIRED, approvals.ACTION_UNAVAILABLE)
         typed = "" if entry.note == operation.name else entry.note
         refusal = reasons.describe(entry.actor, typed)
-        values = {"kind": what, "reason": entry.note if is_expired else refusal}
+        reason = translate_stored(entry.note) if is_expired else refusal
+        values = {"kind": what, "reason": reason}
         text = _("%(kind)s was not carried out. %(reason)s")
         yield Decision(text % values, reverse("certificates:operation", args=[operation.pk]), "bad")
 

@@ -33,7 +33,7 @@ from console.pages.responses import close_dialog, render_dialog, require_right, 
 from devices.middleware import ZoneRequest
 from devices.models import Zone
 
-may_change = require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
+may_change = require_right(gates.CA_RIGHT, gates.CA_RIGHT_LABEL)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -90,7 +90,7 @@ def decide_action(request: ZoneRequest, pk: UUID, action: str) -> HttpResponse:
     operation, now = get_operation(pk), timezone.now()
     if action not in approvals.ACTIONS:
         raise Http404
-    label = _(approvals.LABELS[action])
+    label = str(approvals.LABELS[action])
     is_own = operation.action_requested_by == request.user
     form = DecisionForm(request, data=request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():

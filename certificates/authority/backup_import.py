@@ -47,7 +47,7 @@ def create_job(draft: Draft, *, by: User, now: datetime) -> VaultJob:
     kept = draft.data.get("backup")
     if not kept:
         raise Conflict(_("The backup has already been used or is no longer available."))
-    authority = get_idle_internal_ca("changed")
+    authority = get_idle_internal_ca(_("changed"))
     data = base64.b64decode(kept["file"])
     check_unknown(data)
     server = get_online_primary(UUID(kept["server"]), field="server", now=now)

@@ -36,7 +36,7 @@ MAX_BACKUP_SIZE = 8 * 1024 * 1024 + 32 * 1024
 @transaction.atomic
 def move_role(target: UUID, *, by: User | None, now: datetime) -> VaultJob:
     """Create the job that moves the CA role to another Primary Server (D-30)."""
-    authority = _check_exportable(get_idle_internal_ca("moved"), "moved")
+    authority = _check_exportable(get_idle_internal_ca(_("moved")), _("moved"))
     server = get_online_primary(target, field="server", now=now)
     holder = authority.certificate_server
     if holder is None or server == holder:
@@ -54,7 +54,7 @@ def move_role(target: UUID, *, by: User | None, now: datetime) -> VaultJob:
 @transaction.atomic
 def back_up(passphrase: str, *, by: User | None) -> VaultJob:
     """Ask the certificate server for an encrypted backup of the CA (R110 to R114)."""
-    authority = _check_exportable(_get_internal("backed up"), "backed up")
+    authority = _check_exportable(_get_internal(_("backed up")), _("backed up"))
     passphrases.check_passphrase(passphrase)
     if authority.certificate_server is None:
         raise Refused(_("The zone does not have a certificate server."))
@@ -68,7 +68,7 @@ def restore(
     data: bytes, passphrase: str, target: UUID, *, by: User | None, now: datetime
 ) -> VaultJob:
     """Create the job that restores the CA from a backup to a Primary Server."""
-    authority = get_idle_internal_ca("restored")
+    authority = get_idle_internal_ca(_("restored"))
     if len(data) > MAX_BACKUP_SIZE:
         raise Invalid(_("The file is too large for a backup of a CA."), field="file")
     described = backup.read_backup_manifest(data)
@@ -116,7 +116,7 @@ def _get_internal(done: str) -> Authority:
 
 def check_no_operation() -> None:
     """Raise Conflict if an operation is in progress (D-19)."""
-    get_idle_internal_ca("moved or restored")
+    get_idle_internal_ca(_("moved or restored"))
 
 
 def _check_exportable(authority: Authority, done: str) -> Authority:

@@ -44,7 +44,7 @@ from faults import Conflict
 FOLDER = "certificates/dialogs/"
 DOWNLOAD_TICKETS = "downloads"
 MAX_TICKETS = 5
-may_change = require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
+may_change = require_right(gates.CA_RIGHT, gates.CA_RIGHT_LABEL)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -8,9 +8,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.functional import SimpleLazyObject
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
@@ -246,8 +247,12 @@ def render_if_changed(
     return response
 
 
+@translation.override(settings.LANGUAGE_CODE)
 def export_csv(request: ZoneRequest, stand: PageStatus, now: datetime) -> HttpResponse:
-    """Return all pages of the table as CSV, with the same search, filter, order, and columns."""
+    """Return all pages of the table as CSV, with the same search, filter, order, and columns.
+
+    The file is in English, like the other exports.
+    """
     context = build_servers_context(request, stand, now)
     updates = [p.operation.update_id for p in (*stand.of_ca, *stand.of_servers)]
     known = [update for update in updates if update is not None]

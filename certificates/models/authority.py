@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from audit.models import AuthenticatedModel, StatefulModel, StatefulQuerySet
 from certificates.operations.states import AUTHORITY, AuthorityState
@@ -43,8 +44,8 @@ class Authority(AuthenticatedModel, StatefulModel):
     class Kind(models.TextChoices):
         """Whether a server of the zone or an external CA issues the certificates."""
 
-        INTERNAL = "internal", "Internal"
-        EXTERNAL = "external", "External"
+        INTERNAL = "internal", gettext_lazy("Internal")
+        EXTERNAL = "external", gettext_lazy("External")
 
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=16, choices=Kind.choices)

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from audit.models import AuthenticatedModel, StatefulModel, StatefulQuerySet
 from certificates.models.authority import Authority
@@ -46,10 +47,10 @@ class VaultJob(AuthenticatedModel, StatefulModel):
     class Kind(models.TextChoices):
         """The action that created the job."""
 
-        MOVE = "move", "Move CA Role"
-        BACKUP = "backup", "Backup CA"
-        RESTORE = "restore", "Restore CA"
-        ADOPT = "adopt", "Change CA to a CA from a backup"
+        MOVE = "move", _("Move CA Role")
+        BACKUP = "backup", _("Backup CA")
+        RESTORE = "restore", _("Restore CA")
+        ADOPT = "adopt", _("Change CA to a CA from a backup")
 
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=16, choices=Kind.choices)

@@ -8,6 +8,8 @@ from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
 
 from audit.models import AuthenticatedModel, StatefulModel, StatefulQuerySet
 from certificates.models.authority import Authority
@@ -23,6 +25,7 @@ from systemupdates.models import SystemUpdate
 from wire import metadata
 
 NEVER_FROZEN = (OperationState.PROPOSED, OperationState.BLOCKED, OperationState.CANCEL_FAILED)
+ACTION_LABELS = {"force": _("Force Activation"), "roll-back": _("Roll Back")}
 CA_KINDS = (metadata.REMINT_CA, metadata.CHANGE_CA)
 
 
@@ -60,9 +63,15 @@ class Operation(AuthenticatedModel, StatefulModel):
     class Kind(models.TextChoices):
         """The action that started the operation."""
 
-        REMINT_CA = metadata.REMINT_CA, "Remint CA"
-        CHANGE_CA = metadata.CHANGE_CA, "Change CA"
-        REMINT_SERVER = metadata.REMINT_SERVER, "Remint Certificate"
+        REMINT_CA = metadata.REMINT_CA, _("Remint CA")
+        CHANGE_CA = metadata.CHANGE_CA, _("Change CA")
+        REMINT_SERVER = metadata.REMINT_SERVER, _("Remint Certificate")
+
+        @property
+        def english_label(self) -> str:
+            """The label in English, for a name that is stored (D-237)."""
+            with translation.override(settings.LANGUAGE_CODE):
+                return str(self.label)
 
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     idempotency_key = models.UUIDField(unique=True, default=uuid.uuid4)
@@ -146,9 +155,7 @@ class Operation(AuthenticatedModel, StatefulModel):
     @property
     def requested_action_label(self) -> str:
         """Return the label of the action that is waiting for approval."""
-        return {"force": "Force Activation", "roll-back": "Roll Back"}.get(
-            self.requested_action, ""
-        )
+        return str(ACTION_LABELS.get(self.requested_action, ""))
 
     def freezes_at(self, freeze_period: timedelta) -> datetime | None:
         """Return when the freeze period begins, None if the activation time is not set yet."""

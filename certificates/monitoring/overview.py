@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from audit.entries.subjects import EntryRow, build_rows
 from audit.models import Entry
@@ -88,7 +89,8 @@ def count_contacts(now: datetime) -> list[ContactGroup]:
     today = timezone.localtime(now).date()
     days = [today - timedelta(days=number) for number in range(CONTACT_DAYS)]
     begins = [timezone.make_aware(datetime.combine(day, time.min)) for day in days]
-    labels = [_("Today"), _("Yesterday"), *(date_format(day, "D j M") for day in days[2:])]
+    day_format = pgettext("date format", "D j M")
+    labels = [_("Today"), _("Yesterday"), *(date_format(day, day_format) for day in days[2:])]
     groups = {labels[0]: Q(last_contact__gte=begins[0])}
     for label, begin, end in zip(labels[1:], begins[1:], begins, strict=False):
         groups[label] = Q(last_contact__gte=begin, last_contact__lt=end)

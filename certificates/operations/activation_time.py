@@ -8,9 +8,10 @@ from uuid import UUID
 
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import Q
+from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from certificates.models import Authority, ServerCertificate
 from certificates.models.server import ServerCertificateQuerySet
@@ -79,7 +80,9 @@ class ActivationLimits:
 
 def format_time(at: datetime) -> str:
     """Return a time as text in the time zone of the user."""
-    return localtime(at).strftime("%-d %b %Y, %H:%M:%S %Z")
+    local = localtime(at)
+    text = date_format(local, pgettext("date format", "j M Y, H:i:s"))
+    return f"{text} {local:%Z}"
 
 
 def get_limits(

@@ -57,9 +57,9 @@ def _rejection_reason(operation: Operation, zone: Zone, now: datetime) -> str:
         return _("The operation could be canceled until %s. Nothing was changed.") % format_time(
             freezes_at
         )
-    state = operation.get_state_display().lower()
     return (
-        _("The operation cannot be canceled because its status is %s. Nothing was changed.") % state
+        _("The operation cannot be canceled because its status is “%s”. Nothing was changed.")
+        % operation.get_state_display()
     )
 
 

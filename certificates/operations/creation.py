@@ -161,7 +161,7 @@ def _create_ca_operation(
     get_limits(kind, now=now).check(request.activates_at)
     servers = list(Device.objects.certified())
     check_names(servers, include_dns=request.include_dns)
-    name = f"{Kind(kind).label} {now:%Y-%m-%d %H:%M:%S} UTC"
+    name = f"{Kind(kind).english_label} {now:%Y-%m-%d %H:%M:%S} UTC"
     operation = _create_operation(
         kind, request, signing_server, by=by, key=key, authority=authority, name=name
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from audit.chain.states import StateMachine
 
@@ -10,16 +11,16 @@ from audit.chain.states import StateMachine
 class AuthorityState(models.TextChoices):
     """The state of a certificate authority in the zone."""
 
-    FUTURE = "future", "Future"
-    CURRENT = "current", "Current"
-    GRACE = "grace", "In grace period"
-    RETIRED = "retired", "Retired"
-    DISCARDED = "discarded", "Discarded"
+    FUTURE = "future", _("Future")
+    CURRENT = "current", _("Current")
+    GRACE = "grace", _("In grace period")
+    RETIRED = "retired", _("Retired")
+    DISCARDED = "discarded", _("Discarded")
 
 
 A = AuthorityState
 AUTHORITY = StateMachine(
-    "The certificate authority",
+    _("The certificate authority"),
     {
         A.FUTURE: (A.CURRENT, A.DISCARDED),
         A.CURRENT: (A.GRACE, A.DISCARDED),
@@ -33,19 +34,19 @@ AUTHORITY = StateMachine(
 class FutureState(models.TextChoices):
     """The state of a server's new certificate (manual, 1.3.1)."""
 
-    AWAITED = "awaited", "CSR generation pending"
-    CREATED = "created", "New certificate created"
-    CREATE_FAILED = "create-failed", "Creating certificate failed"
-    CSR_GENERATED = "csr-generated", "CSR generated"
-    CSR_FAILED = "csr-failed", "CSR generation Failed"
-    UPLOADED = "uploaded", "New certificate uploaded"
-    ACTIVE = "active", "Active"
-    DISCARDED = "discarded", "Discarded"
+    AWAITED = "awaited", _("CSR generation pending")
+    CREATED = "created", _("New certificate created")
+    CREATE_FAILED = "create-failed", _("Creating certificate failed")
+    CSR_GENERATED = "csr-generated", _("CSR generated")
+    CSR_FAILED = "csr-failed", _("CSR generation Failed")
+    UPLOADED = "uploaded", _("New certificate uploaded")
+    ACTIVE = "active", _("Active")
+    DISCARDED = "discarded", _("Discarded")
 
 
 F = FutureState
 FUTURE = StateMachine(
-    "The new certificate",
+    _("The new certificate"),
     {
         F.AWAITED: (
             F.CREATED,
@@ -70,25 +71,25 @@ READY = (F.CREATED, F.UPLOADED)
 class OperationState(models.TextChoices):
     """The state of an operation (see docs/operations.md)."""
 
-    PROPOSED = "proposed", "Waiting for second administrator"
-    PREPARING = "preparing", "Preparing"
-    REPLICATING = "replicating", "Replicating content"
-    ASSIGNED = "assigned", "Assigned"
-    ACTIVATING = "activating", "Activating"
-    BLOCKED = "blocked", "Blocked"
-    ACTIVATED = "activated", "Activated"
-    COMPLETED = "completed", "Completed"
-    CANCELING = "canceling", "Canceling"
-    CANCEL_FAILED = "cancel-failed", "Cancellation failed"
-    CANCELED = "canceled", "Canceled"
-    FAILED = "failed", "Failed"
-    ROLLING_BACK = "rolling-back", "Rolling back"
-    ROLLED_BACK = "rolled-back", "Rolled back"
+    PROPOSED = "proposed", _("Waiting for second administrator")
+    PREPARING = "preparing", _("Preparing")
+    REPLICATING = "replicating", _("Replicating content")
+    ASSIGNED = "assigned", _("Assigned")
+    ACTIVATING = "activating", _("Activating")
+    BLOCKED = "blocked", _("Blocked")
+    ACTIVATED = "activated", _("Activated")
+    COMPLETED = "completed", _("Completed")
+    CANCELING = "canceling", _("Canceling")
+    CANCEL_FAILED = "cancel-failed", _("Cancellation failed")
+    CANCELED = "canceled", _("Canceled")
+    FAILED = "failed", _("Failed")
+    ROLLING_BACK = "rolling-back", _("Rolling back")
+    ROLLED_BACK = "rolled-back", _("Rolled back")
 
 
 P = OperationState
 OPERATION = StateMachine(
-    "The operation",
+    _("The operation"),
     {
         P.PROPOSED: (P.PREPARING, P.CANCELING),
         P.PREPARING: (P.REPLICATING, P.CANCELING, P.FAILED),
@@ -128,16 +129,16 @@ ACTIVATION_ORDERED = (P.ACTIVATING, P.ACTIVATED)
 class JobState(models.TextChoices):
     """The state of a CA key job."""
 
-    PROPOSED = "proposed", "Waiting for second administrator"
-    WAITING = "waiting", "Waiting for the server"
-    CONFIRMING = "confirming", "Waiting for confirmation on the certificate server"
-    DONE = "done", "Done"
-    FAILED = "failed", "Failed"
-    EXPIRED = "expired", "No response"
+    PROPOSED = "proposed", _("Waiting for second administrator")
+    WAITING = "waiting", _("Waiting for the server")
+    CONFIRMING = "confirming", _("Waiting for confirmation on the certificate server")
+    DONE = "done", _("Done")
+    FAILED = "failed", _("Failed")
+    EXPIRED = "expired", _("No response")
 
 
 JOB = StateMachine(
-    "The job",
+    _("The job"),
     {
         JobState.PROPOSED: (JobState.WAITING, JobState.EXPIRED),
         JobState.WAITING: (

@@ -53,7 +53,7 @@ URL_NAMES: dict[str, str] = {
     Draft.Kind.ZIP: "certificates:csr_zip",
 }
 Kind = Draft.Kind
-may_change = require_right(authority_gates.CA_RIGHT, str(authority_gates.CA_RIGHT_LABEL))
+may_change = require_right(authority_gates.CA_RIGHT, authority_gates.CA_RIGHT_LABEL)
 
 
 @require_POST

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.forms import BaseForm
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
@@ -42,7 +43,7 @@ CSR = Step("csr", gettext_lazy("Generate CSR"), f"{FOLDER}remint_servers_csr.htm
 ACTIVATION = Step(
     "activation", gettext_lazy("Activation"), f"{FOLDER}remint_servers_activation.html"
 )
-may_change = require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
+may_change = require_right(gates.CA_RIGHT, gates.CA_RIGHT_LABEL)
 
 
 def get_steps(authority: Authority) -> tuple[Step, ...]:
@@ -115,8 +116,12 @@ def _build_form(request: ZoneRequest, draft: Draft, step: Step, now: datetime, *
     return RemintInternalForm(request, found, selected, satellites, **given)
 
 
+@translation.override(settings.LANGUAGE_CODE)
 def _suggest_name(chosen: list[Device], now: datetime) -> str:
-    """Return a name that differs from those of other operations of the day."""
+    """Return a name that differs from those of other operations of the day.
+
+    It is in English, because all users and the audit log have the same one.
+    """
     subject = chosen[0].name if len(chosen) == 1 else _("%d servers") % len(chosen)
     name = f"{_('Remint Certificate')} {subject} {formatting.exact(now)}"
     return name[: requests.MAX_NAME_LENGTH]

@@ -88,7 +88,7 @@ def future(request: ZoneRequest, pk: UUID) -> HttpResponse:
 
 
 @require_POST
-@require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
+@require_right(gates.CA_RIGHT, gates.CA_RIGHT_LABEL)
 def retry(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Retry a failed certificate request of a server."""
     device = _server(pk)

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from console.requests.logs import describe_path
 from faults import Fault, Forbidden, Kind, NotFound
@@ -31,6 +32,18 @@ STATUS = {
     Kind.TOO_MANY: 429,
     Kind.TOO_LARGE: 413,
     Kind.UNAVAILABLE: 503,
+}
+# Headings of error pages. Programs get the reason phrases of HTTP, which are not translated.
+TITLES = {
+    400: gettext_lazy("Bad Request"),
+    401: gettext_lazy("Unauthorized"),
+    403: gettext_lazy("Forbidden"),
+    404: gettext_lazy("Not Found"),
+    409: gettext_lazy("Conflict"),
+    413: gettext_lazy("Request Too Large"),
+    422: gettext_lazy("Invalid Request"),
+    429: gettext_lazy("Too Many Requests"),
+    503: gettext_lazy("Service Unavailable"),
 }
 # Callers of these paths are programs and receive problem documents (RFC 9457).
 API = "/api/v1/"
@@ -104,7 +117,7 @@ def _event(status: int, explanation: str, action: str) -> HttpResponse:
 def _page(request: HttpRequest, status: int, explanation: str, action: str) -> HttpResponse:
     context = {
         "status": status,
-        "title": HTTPStatus(status).phrase,
+        "title": TITLES[status],
         "explanation": explanation,
         "action": action,
     }

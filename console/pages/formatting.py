@@ -13,7 +13,7 @@ from django import forms
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy, ngettext, npgettext, pgettext
 
 SOON = timedelta(days=90)
 """Warn about certificates that expire within this time. See: D-46"""
@@ -46,7 +46,7 @@ def exact(moment: datetime) -> str:
 
 def day(moment: datetime) -> str:
     """Return the date, for example 12 Dec 2026."""
-    return date_format(timezone.localtime(moment), "j M Y")
+    return date_format(timezone.localtime(moment), pgettext("date format", "j M Y"))
 
 
 def clock(moment: datetime) -> str:
@@ -57,24 +57,27 @@ def clock(moment: datetime) -> str:
 def full(moment: datetime) -> str:
     """Return date and time with seconds, in the user's time zone and in UTC."""
     local = timezone.localtime(moment)
-    text = date_format(local, "j F Y, H:i:s")
+    text = date_format(local, pgettext("date format", "j F Y, H:i:s"))
     utc = moment.astimezone(UTC)
     return f"{text} {abbreviation(moment)} (UTC{offset(moment)}) · {utc:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def span(length: timedelta) -> str:
-    """Return a duration in its largest unit, rounded down, for example 17 days."""
+    """Return a duration in its largest unit, rounded down, for example 17 days.
+
+    For use with "in" or "ago", after which some languages have another form of the unit.
+    """
     seconds = max(0, int(length.total_seconds()))
     if seconds >= DAY:
         n = seconds // DAY
-        return ngettext("%(n)d day", "%(n)d days", n) % {"n": n}
+        return npgettext("in or ago", "%(n)d day", "%(n)d days", n) % {"n": n}
     if seconds >= HOUR:
         n = seconds // HOUR
-        return ngettext("%(n)d hour", "%(n)d hours", n) % {"n": n}
+        return npgettext("in or ago", "%(n)d hour", "%(n)d hours", n) % {"n": n}
     if seconds >= MINUTE:
         n = seconds // MINUTE
-        return ngettext("%(n)d minute", "%(n)d minutes", n) % {"n": n}
-    return ngettext("%(n)d second", "%(n)d seconds", seconds) % {"n": seconds}
+        return npgettext("in or ago", "%(n)d minute", "%(n)d minutes", n) % {"n": n}
+    return npgettext("in or ago", "%(n)d second", "%(n)d seconds", seconds) % {"n": seconds}
 
 
 def ago(moment: datetime, now: datetime) -> str:
@@ -102,8 +105,11 @@ UNITS = ("d", "h", "m", "s")
 
 
 def parse_duration(text: str) -> int:
-    """Return a duration, for example 90 seconds or 12 h, in seconds; raises ValueError."""
-    rest, total = text.strip().lower(), 0
+    """Return a duration, for example 90 seconds or 12 h, in seconds; raises ValueError.
+
+    Units can be in English or in the language of the user.
+    """
+    rest, total = _to_english_units(text.strip().lower()), 0
     if not rest:
         raise ValueError(text)
     while rest:
@@ -113,6 +119,16 @@ def parse_duration(text: str) -> int:
         total += int(found[1]) * SECONDS[found[2][0]]
         rest = rest[found.end() :]
     return total
+
+
+def _to_english_units(text: str) -> str:
+    """Replace the units that `format_duration` writes in the language of the user."""
+    names = {
+        _format_unit(unit, n).replace(str(n), "").strip().lower(): unit
+        for unit in UNITS
+        for n in (1, 2)
+    }
+    return re.sub(r"[^\W\d_]+", lambda word: names.get(word[0], word[0]), text)
 
 
 def format_duration(seconds: int) -> str:

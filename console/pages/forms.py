@@ -9,6 +9,7 @@ from typing import Any, cast
 from zoneinfo import available_timezones
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth import authenticate
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -101,9 +102,23 @@ def zone_choices() -> list[tuple[str, Any]]:
     return [("", _("Use browser time zone")), *_zones()]
 
 
+def language_choices() -> list[tuple[str, Any]]:
+    """Return the languages of the console, each with its own name."""
+    return [("", _("Use browser language")), *settings.LANGUAGES]
+
+
 class PreferencesForm(forms.Form):
     """The preferences of a user."""
 
+    language = forms.ChoiceField(
+        label=_("Language"),
+        required=False,
+        choices=language_choices,
+        help_text=_(
+            "Used for the pages of the console. The audit log, notifications, and the REST API are "
+            "always in English."
+        ),
+    )
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
         required=False,

@@ -23,6 +23,7 @@ from django.utils.functional import Promise
 from console.models import Preferences
 from console.pages.downloads import StreamedDownload, stream_csv
 from console.pages.tables import PAGE_SIZES, Column, TableQuery, build_order, sort_columns
+from console.requests.language import in_english
 
 CHUNK_SIZE, MAX_KEPT = 500, max(PAGE_SIZES)
 KEY = re.compile(r"[0-9]{1,18}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -90,13 +91,16 @@ class Table:
         return request.GET.get("export") == self.name
 
     def export(self, rows: Any) -> StreamedDownload:
-        """Return all rows as CSV, with all fields. Times are in UTC. `rows` can be a query."""
+        """Return all rows as CSV in English, with all fields. Times are in UTC.
+
+        `rows` can be a query. They are read after the request, when no other language is active.
+        """
         found: Iterable[Any] = rows
         if hasattr(rows, "iterator"):
             found = rows.iterator(chunk_size=CHUNK_SIZE)
         cells = ([_format(value(row)) for _label, value in self.fields] for row in found)
         name = f"{self.name}_{timezone.now():%Y-%m-%d}.csv"
-        return stream_csv(name, [str(label) for label, _value in self.fields], cells)
+        return stream_csv(name, [in_english(label) for label, _value in self.fields], cells)
 
 
 def keep_rows(request: HttpRequest, every: QuerySet[Any]) -> list[Any]:

@@ -14,6 +14,7 @@ from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.functional import Promise
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django_htmx.middleware import HtmxDetails
@@ -79,7 +80,7 @@ def set_error_status(form: BaseForm, status: int) -> None:
     vars(form)[STATUS_OF_FORM] = status
 
 
-def require_right(right: str, label: str) -> Callable[[View], View]:
+def require_right(right: str, label: str | Promise) -> Callable[[View], View]:
     """Return a decorator that rejects users without a right and names the right."""
 
     def decorate(view: View) -> View:
@@ -95,7 +96,7 @@ def require_right(right: str, label: str) -> Callable[[View], View]:
     return decorate
 
 
-def missing_right(label: str) -> Forbidden:
+def missing_right(label: str | Promise) -> Forbidden:
     """Return the fault for a missing right."""
     return Forbidden(
         _("Your account does not have the “%(right)s” right. Nothing was changed.")

@@ -8,12 +8,14 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.models import Preferences
 from console.pages.forms import PreferencesForm
 from console.pages.responses import Request, safe_redirect_url
+from console.requests.language import get_browser_language
 
 MAX_COLUMNS = 40
 
@@ -23,13 +25,22 @@ def preferences(request: Request) -> HttpResponse:
     """Show and save the preferences of the user."""
     saved = Preferences.objects.filter(user=request.user).first()
     data = request.POST if request.method == "POST" else None
-    form = PreferencesForm(data, initial={"time_zone": saved.time_zone if saved else ""})
+    form = PreferencesForm(data, initial=_get_initial(saved))
     if form.is_valid():
-        Preferences.objects.update_or_create(user=request.user, defaults=form.cleaned_data)
-        messages.success(request, _("Your preferences have been saved."))
+        saved, _created = Preferences.objects.update_or_create(
+            user=request.user, defaults=form.cleaned_data
+        )
+        with translation.override(saved.language or get_browser_language(request)):
+            messages.success(request, _("Your preferences have been saved."))
         return HttpResponseRedirect(reverse("console:preferences"))
     context: dict[str, Any] = {"form": form, "nav": "account"}
     return render(request, "console/preferences.html", context, status=422 if form.errors else 200)
+
+
+def _get_initial(saved: Preferences | None) -> dict[str, str]:
+    if saved is None:
+        return {}
+    return {"language": saved.language, "time_zone": saved.time_zone}
 
 
 @require_POST

@@ -17,6 +17,7 @@ from threading import Lock
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from console.pages.errors import fault_response
@@ -86,7 +87,8 @@ class ClockComparison:
     def _log_change(self, difference: float) -> None:
         is_wrong = is_too_large(difference)
         if is_wrong and not self._was_wrong:
-            log.error("%s", build_fault(difference).explanation)
+            with translation.override(settings.LANGUAGE_CODE):
+                log.error("%s", build_fault(difference).explanation)
         elif self._was_wrong and not is_wrong:
             log.warning("The clock of this server is correct again.")
         self._was_wrong = is_wrong

@@ -172,6 +172,25 @@ def build_formatter(kind: str, part: str) -> logging.Formatter:
     return LineFormatter("%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
+def build_settings(kind: str, part: str, level: str) -> dict[str, Any]:
+    """Return the setting LOGGING: all lines go to standard error."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "lines": {"()": "console.requests.logs.build_formatter", "kind": kind, "part": part},
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # The console logs rejected requests in more detail than Django.
+            "django.request": {"level": "ERROR"},
+            # Celery logs each periodic task several times every two seconds.
+            "celery": {"level": "WARNING"},
+        },
+    }
+
+
 def configure(kind: str, part: str) -> None:
     """Write log lines to standard error before Django's settings are loaded."""
     handler = logging.StreamHandler()

@@ -10,13 +10,14 @@ from django import template
 from django.forms import BoundField
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, json_script
 from django.utils.translation import gettext as _
 from lucide.templatetags.lucide import lucide
 
 from console.pages import formatting
 from console.pages.forms import LOCAL
 from console.pages.listing import NOT_IN_LINKS, get_own_url
+from console.requests.language import translate_stored
 
 register = template.Library()
 TONES = {
@@ -26,6 +27,27 @@ TONES = {
     "warn": "triangle-alert",
     "bad": "circle-x",
 }
+
+
+register.filter("stored", translate_stored)
+
+
+@register.simple_tag
+def script_texts() -> str:
+    """Return the texts of zcc.js in the language of the page, as a JSON element."""
+    texts = {
+        "in": _("in %s"),
+        "past": _("in the past"),
+        "outage": _("The server is not responding."),
+        "again": _("Try Again"),
+        "state": _("This page shows the state of %s."),
+        "unknown": _("It is not known whether it received your request."),
+        "kept": _("Your entries are kept."),
+        "responding": _("The server is responding again."),
+        "copied": _("Copied."),
+        "unavailable": _("Currently not available."),
+    }
+    return json_script(texts, "script-texts")
 
 
 @register.simple_tag

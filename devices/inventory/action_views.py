@@ -25,7 +25,7 @@ from devices.registration.certificate_names import ADD_NAMES
 from devices.zone.views import may_approve
 from faults import Invalid
 
-may_change = require_right(RIGHT, str(RIGHT_LABEL))
+may_change = require_right(RIGHT, RIGHT_LABEL)
 
 
 def _get_device(pk: UUID) -> Device:

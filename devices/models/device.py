@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from audit.models import AuthenticatedModel, StatefulModel, StatefulQuerySet
 from devices.models.zone import Zone
@@ -21,10 +22,13 @@ COPY_SHOWN_FOR = timedelta(days=1)
 class Role(models.TextChoices):
     """The role of a device in the zone."""
 
-    PRIMARY = messages.PRIMARY, "Primary Server"
-    AUTHENTICATION_SATELLITE = messages.AUTHENTICATION_SATELLITE, "Authentication Satellite Server"
-    CONTENT_SATELLITE = messages.CONTENT_SATELLITE, "Content Satellite Server"
-    MANAGED = messages.MANAGED, "Managed device"
+    PRIMARY = messages.PRIMARY, _("Primary Server")
+    AUTHENTICATION_SATELLITE = (
+        messages.AUTHENTICATION_SATELLITE,
+        _("Authentication Satellite Server"),
+    )
+    CONTENT_SATELLITE = messages.CONTENT_SATELLITE, _("Content Satellite Server")
+    MANAGED = messages.MANAGED, _("Managed device")
 
 
 class DeviceQuerySet(StatefulQuerySet["Device"]):

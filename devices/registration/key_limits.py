@@ -22,6 +22,7 @@ from devices.registration.validation import NAME
 from faults import Invalid
 from pki import names
 from pki.errors import BadName
+from pki.escaping import escape_text
 
 MAX_ENTRIES = 20
 
@@ -131,7 +132,7 @@ def _check_network(text: str) -> str:
     if network is None or network.prefixlen == 0:
         raise Invalid(
             _("%(text)s is not a network that a key can approve. No key was created.")
-            % {"text": names.escape_text(text, 80) or _("An empty text")},
+            % {"text": escape_text(text, 80) or _("An empty text")},
             action=_("Enter a network in CIDR notation, for example 10.1.0.0/16 or 2001:db8::/48."),
             field="networks",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from audit.chain.states import StateMachine
 
@@ -10,15 +11,15 @@ from audit.chain.states import StateMachine
 class DeviceState(models.TextChoices):
     """Whether a device belongs to the zone."""
 
-    WAITING = "waiting", "Waiting for approval"
-    REGISTERED = "registered", "Registered"
-    UNREGISTERED = "unregistered", "Unregistered"
-    RETIRED = "retired", "Retired"
+    WAITING = "waiting", _("Waiting for approval")
+    REGISTERED = "registered", _("Registered")
+    UNREGISTERED = "unregistered", _("Unregistered")
+    RETIRED = "retired", _("Retired")
 
 
 S = DeviceState
 DEVICE = StateMachine(
-    "The device",
+    _("The device"),
     {
         S.WAITING: (S.REGISTERED, S.RETIRED, S.UNREGISTERED),
         S.REGISTERED: (S.UNREGISTERED, S.RETIRED),

@@ -33,7 +33,7 @@ CHANGE_ZONE = "devices.change_zone"
 CHANGE_ZONE_LABEL = gettext_lazy("Change Zone Settings")
 APPROVE = "devices.approve_device"
 APPROVE_LABEL = gettext_lazy("Approve Device")
-may_approve = require_right(APPROVE, str(APPROVE_LABEL))
+may_approve = require_right(APPROVE, APPROVE_LABEL)
 KEYS = Table(
     "registration-keys",
     (

@@ -8,6 +8,7 @@ from email.utils import make_msgid
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.core.validators import validate_email
+from django.utils.translation import gettext_noop
 
 from faults import Fault
 from notifications.mail_server.settings import connect, is_configured
@@ -15,6 +16,11 @@ from notifications.models import Delivery, Target
 
 CA_RIGHT = "certificates.certificate_authority"
 MAX_RECIPIENTS = 50
+# Responses are stored in English, and translated when they are shown.
+NO_RECIPIENTS = gettext_noop(
+    "There are no recipients because no CA administrator has an email address."
+)
+NO_SERVER = gettext_noop("No mail server is configured.")
 
 
 def list_recipients(target: Target) -> list[str]:
@@ -37,7 +43,7 @@ def send(delivery: Delivery) -> tuple[bool, str]:
     """Send a notification; return True if the server accepted it, and its response."""
     to = list_recipients(delivery.target)
     if not to:
-        return False, "There are no recipients because no CA administrator has an email address."
+        return False, NO_RECIPIENTS
     return send_message(delivery.title, delivery.text, to, key=str(delivery.pk))
 
 
@@ -47,7 +53,7 @@ def send_message(title: str, text: str, to: list[str], *, key: str = "") -> tupl
     `key` is part of the ID of the message, so that a repeated message can be recognized.
     """
     if not is_configured():
-        return False, "No mail server is configured."
+        return False, NO_SERVER
     try:
         connection, sender = connect()
     except Fault as fault:

@@ -14,6 +14,9 @@ from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
@@ -24,7 +27,7 @@ from faults import Invalid, Refused
 
 CONNECT_TIMEOUT, RESPONSE_TIMEOUT = 3.0, 5.0
 MAX_URL = 2000
-EXAMPLE = "Enter the complete URL, for example https://hooks.example.com/zcc."
+EXAMPLE = gettext_lazy("Enter the complete URL, for example https://hooks.example.com/zcc.")
 # IPv6 networks whose addresses contain an IPv4 address: NAT64, 6to4, Teredo.
 IPV4_EMBEDDING_NETWORKS = [
     ipaddress.ip_network(text)
@@ -36,7 +39,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 class InternalAddress(Refused):
     """The address is internal and not in an allowed network."""
 
-    action = "To allow an internal network, set ZCC_WEBHOOK_NETWORKS on the server."
+    action = gettext_lazy("To allow an internal network, set ZCC_WEBHOOK_NETWORKS on the server.")
 
 
 def check_url(text: str) -> Url:
@@ -44,17 +47,17 @@ def check_url(text: str) -> Url:
     try:
         url = parse_url(text.strip())
     except HTTPError as error:
-        raise _invalid_url("The URL is not valid.") from error
+        raise _invalid_url(_("The URL is not valid.")) from error
     if url.scheme not in ("https", "http"):
-        raise _invalid_url("The URL does not start with https://.")
+        raise _invalid_url(_("The URL does not start with https://."))
     if not url.host:
-        raise _invalid_url("The URL does not contain a host name.")
+        raise _invalid_url(_("The URL does not contain a host name."))
     if len(text) > MAX_URL:
-        raise _invalid_url(f"The URL is longer than {MAX_URL:,} characters.")
+        raise _invalid_url(_("The URL is longer than %s characters.") % intcomma(MAX_URL))
     if url.auth is not None:
         raise Invalid(
-            "The URL must not contain a user name or password. Nothing was changed.",
-            action="Webhooks are authenticated by their signature instead.",
+            _("The URL must not contain a user name or password. Nothing was changed."),
+            action=_("Webhooks are authenticated by their signature instead."),
             field="url",
         )
     return url
@@ -67,12 +70,14 @@ def check_destination(text: str) -> None:
     """
     url = check_url(text)
     if url.scheme == "http" and not settings.WEBHOOK_NETWORKS:
-        raise _invalid_url("The URL starts with http://, but webhooks require https://.")
+        raise _invalid_url(_("The URL starts with http://, but webhooks require https://."))
     found = resolve_allowed(str(url.host), url.port or 443)
     if url.scheme == "http" and not any(_is_in_allowed_network(address) for _, address in found):
         raise _invalid_url(
-            "The URL starts with http://, but webhooks outside the allowed networks require "
-            "https://."
+            _(
+                "The URL starts with http://, but webhooks outside the allowed networks require "
+                "https://."
+            )
         )
 
 
@@ -81,7 +86,11 @@ def _is_in_allowed_network(address: Any) -> bool:
 
 
 def _invalid_url(explanation: str) -> Invalid:
-    return Invalid(f"{explanation} Nothing was changed.", action=EXAMPLE, field="url")
+    return Invalid(
+        f"{explanation} {_('Nothing was changed.')}",
+        action=str(EXAMPLE),
+        field="url",
+    )
 
 
 def resolve_allowed(host: str, port: int) -> list[tuple[int, Any]]:
@@ -93,8 +102,8 @@ def resolve_allowed(host: str, port: int) -> list[tuple[int, Any]]:
         found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise Refused(
-            f"The host name {host} cannot be resolved. Nothing was sent.",
-            action="Check the spelling of the host name, and the DNS servers of this server.",
+            _("The host name %(host)s cannot be resolved. Nothing was sent.") % {"host": host},
+            action=_("Check the spelling of the host name, and the DNS servers of this server."),
             field="url",
         ) from error
     allowed: list[tuple[int, Any]] = [
@@ -102,7 +111,9 @@ def resolve_allowed(host: str, port: int) -> list[tuple[int, Any]]:
     ]
     if not allowed:
         raise InternalAddress(
-            f"{host} is an internal address, which is not allowed. Nothing was sent.", field="url"
+            _("%(host)s is an internal address, which is not allowed. Nothing was sent.")
+            % {"host": host},
+            field="url",
         )
     return allowed
 
@@ -177,7 +188,7 @@ class _GuardedHTTP(_TimeLimitedConnection):
         if not is_in_allowed_network(ipaddress.ip_address(outgoing.getpeername()[0])):
             outgoing.close()
             raise InternalAddress(
-                "HTTP is permitted only for allowed networks. Use https://.", field="url"
+                _("HTTP is permitted only for allowed networks. Use https://."), field="url"
             )
         return outgoing
 

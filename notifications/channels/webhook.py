@@ -13,6 +13,8 @@ import json
 import secrets
 from datetime import datetime
 
+from django.utils.translation import gettext_noop
+
 from devices.identity import zone_keys
 from faults import Fault
 from notifications.channels import services, ssrf_guard
@@ -87,12 +89,12 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[bool, str]:
 
 
 ERROR_TEXTS = {
-    "ConnectionRefusedError": "The connection was refused.",
-    "TimeoutError": "The connection timed out.",
-    "ReadTimeoutError": "The connection timed out.",
-    "SSLCertVerificationError": "The TLS certificate of the host is not trusted.",
-    "SSLError": "The TLS connection failed.",
-    "SoftTimeLimitExceeded": "The connection timed out.",
+    "ConnectionRefusedError": gettext_noop("The connection was refused."),
+    "TimeoutError": gettext_noop("The connection timed out."),
+    "ReadTimeoutError": gettext_noop("The connection timed out."),
+    "SSLCertVerificationError": gettext_noop("The TLS certificate of the host is not trusted."),
+    "SSLError": gettext_noop("The TLS connection failed."),
+    "SoftTimeLimitExceeded": gettext_noop("The connection timed out."),
 }
 
 

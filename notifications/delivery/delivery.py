@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from audit.models import Entry
+from console.requests.language import in_english
 from notifications.channels import mail, webhook
 from notifications.delivery.events import EVENTS, TEST, Event
 from notifications.models import Attempt, Delivery, DeliveryState, Target
@@ -95,7 +96,7 @@ def build_test_event(target: Target, now: datetime) -> Event:
         f"test:{now.timestamp()}",
         "Test",
         f"This is a test notification for the target {target.name}. Subscribed events: "
-        + "; ".join(str(EVENTS[kind]) for kind in target.events if kind in EVENTS),
+        + "; ".join(in_english(EVENTS[kind]) for kind in target.events if kind in EVENTS),
     )
 
 

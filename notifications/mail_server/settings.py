@@ -16,6 +16,7 @@ from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.validators import validate_email
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from audit.models import Entry
 from devices.identity import zone_keys
@@ -47,24 +48,26 @@ class MailServerSettings:
     def check(self) -> None:
         """Raise Invalid for the first value that is not valid."""
         if not HOST.fullmatch(self.host):
-            raise _invalid("The host is not a host name or IP address.", "host")
+            raise _invalid(_("The host is not a host name or IP address."), "host")
         if self.port not in PORTS:
-            raise _invalid(f"The port is not one of {', '.join(map(str, PORTS))}.", "port")
+            ports = ", ".join(map(str, PORTS))
+            raise _invalid(_("The port is not one of %s.") % ports, "port")
         if self.security not in Security.values:
-            raise _invalid("The security is not known.", "security")
+            raise _invalid(_("The security is not known."), "security")
         try:
             validate_email(self.sender)
         except ValidationError as error:
-            raise _invalid("The sender is not an email address.", "sender") from error
-        for name in ("username", "secret"):
-            if not getattr(self, name).isprintable():
-                raise _invalid(f"The {name} contains control characters.", name)
+            raise _invalid(_("The sender is not an email address."), "sender") from error
+        if not self.username.isprintable():
+            raise _invalid(_("The user name contains control characters."), "username")
+        if not self.secret.isprintable():
+            raise _invalid(_("The password contains control characters."), "secret")
         if self.username and self.security == Security.NONE:
-            raise _invalid("Without TLS, a password could be read by others.", "security")
+            raise _invalid(_("Without TLS, a password could be read by others."), "security")
 
 
 def _invalid(explanation: str, field: str) -> Invalid:
-    return Invalid(f"{explanation} Nothing was changed.", field=field)
+    return Invalid(f"{explanation} {_('Nothing was changed.')}", field=field)
 
 
 def get_mail_server() -> MailServer | None:
@@ -105,7 +108,7 @@ def save_mail_server(values: MailServerSettings) -> MailServer:
     place = (values.host, values.port, values.security, values.username)
     if values.username and not secret:
         if (server.host, server.port, server.security, server.username) != place:
-            raise _invalid("The password is missing.", "secret")
+            raise _invalid(_("The password is missing."), "secret")
         secret = _decrypt(server)
     server.host, server.port, server.security, server.username = place
     server.sender = values.sender
@@ -122,7 +125,7 @@ def delete_mail_server() -> None:
     checkpoint = Entry.objects.lock_checkpoint()
     server = get_mail_server()
     if server is None:
-        raise NotFound("No mail server is set in the console. Nothing was changed.")
+        raise NotFound(_("No mail server is set in the console. Nothing was changed."))
     detail = {"before": _as_dict(server), "after": {}}
     Entry.objects.append(checkpoint, "remove-mail-server", SUBJECT, note=server.host, detail=detail)
     server.delete()

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from audit.models import Entry
 from console.pages.forms import ReauthenticationForm
 from console.pages.responses import Request, close_dialog, render_dialog, show_faults_on
+from console.requests.language import translate_stored, use_english
 from faults import Refused
 from notifications.channels import mail
 from notifications.mail_server import settings
@@ -63,13 +64,14 @@ def send_test(request: Request) -> HttpResponse:
             _("Your account has no email address. Nothing was sent."),
             action=_("Enter an email address for your account, or test an email target."),
         )
-    ok, response = mail.send_message(
-        _("Test of the mail server"), _("The mail server of the console works."), [address]
-    )
+    with use_english():
+        ok, response = mail.send_message(
+            "Test of the mail server", "The mail server of the console works.", [address]
+        )
     Entry.objects.record("test-mail-server", settings.SUBJECT, note=response)
     if not ok:
         raise Refused(
-            _("The test message was not sent. %s") % response,
+            _("The test message was not sent. %s") % translate_stored(response),
             action=_("Check the settings of the mail server."),
         )
     message = _("The mail server has accepted a test message to %s.") % address

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from audit.models import Checkpoint, Entry
 from faults import Conflict, Invalid, NotFound
@@ -39,23 +40,26 @@ class TargetSettings:
         """Raise a fault if events, addresses, or the URL are not valid."""
         unknown = [event for event in self.events if event not in EVENTS]
         if unknown or not self.events:
-            raise Invalid("Select at least one event.", field="events")
+            raise Invalid(_("Select at least one event."), field="events")
         try:
             addresses = mail.parse_addresses(self.recipients)
         except ValidationError as error:
             raise Invalid(" ".join(error.messages), field="recipients") from error
         if len(addresses) > mail.MAX_RECIPIENTS:
             raise Invalid(
-                f"You can enter up to {mail.MAX_RECIPIENTS} addresses. For "
-                "more recipients, use a distribution list.",
+                _(
+                    "You can enter up to %(max)s addresses. For more recipients, use "
+                    "a distribution list."
+                )
+                % {"max": mail.MAX_RECIPIENTS},
                 field="recipients",
             )
         if kind != Kind.MAIL and self.url:
             ssrf_guard.check_destination(self.url)
         if kind == Kind.NTFY and self.url and not (check_url(self.url).path or "").strip("/"):
-            raise Invalid("The URL does not end with a topic. Nothing was changed.", field="url")
+            raise Invalid(_("The URL does not end with a topic. Nothing was changed."), field="url")
         if not self.token.isascii() or not self.token.isprintable():
-            raise Invalid("The token contains invalid characters.", field="token")
+            raise Invalid(_("The token contains invalid characters."), field="token")
 
 
 @transaction.atomic
@@ -69,7 +73,9 @@ def create_target(kind: str, settings: TargetSettings) -> tuple[Target, str]:
     if kind != Kind.MAIL:
         if not settings.url:
             raise Invalid(
-                "The URL is missing. Nothing was changed.", action=ssrf_guard.EXAMPLE, field="url"
+                _("The URL is missing. Nothing was changed."),
+                action=str(ssrf_guard.EXAMPLE),
+                field="url",
             )
         secret = webhook.new_secret() if kind == Kind.WEBHOOK else ""
         _check_token(kind, settings.token)
@@ -103,7 +109,7 @@ def renew_secret(pk: int) -> str:
     checkpoint = Entry.objects.lock_checkpoint()
     target = get_target(pk)
     if target.kind != Kind.WEBHOOK:
-        raise NotFound("The webhook was not found.")
+        raise NotFound(_("The webhook was not found."))
     url, _secret = webhook.decrypt_target(target)
     secret = webhook.new_secret()
     _store_secret(target, url, secret)
@@ -136,15 +142,15 @@ def get_target(pk: int) -> Target:
     """Return a target; raise NotFound if it does not exist."""
     target = Target.objects.filter(pk=pk).first()
     if target is None:
-        raise NotFound("The notification target was not found.")
+        raise NotFound(_("The notification target was not found."))
     return target
 
 
 def _check_token(kind: str, token: str) -> None:
     if kind == Kind.PAGERDUTY and not token:
         raise Invalid(
-            "The integration key is missing. Nothing was changed.",
-            action="Enter the integration key of the service in PagerDuty (Events API v2).",
+            _("The integration key is missing. Nothing was changed."),
+            action=_("Enter the integration key of the service in PagerDuty (Events API v2)."),
             field="token",
         )
 
@@ -164,8 +170,9 @@ def _store(target: Target, settings: TargetSettings) -> None:
             target.save()
     except IntegrityError as error:
         raise Conflict(
-            f"A target named {settings.name} already exists. Nothing was changed.",
-            action="Choose a different name.",
+            _("A target named %(name)s already exists. Nothing was changed.")
+            % {"name": settings.name},
+            action=_("Choose a different name."),
             field="name",
         ) from error
 

@@ -37,7 +37,7 @@ RIGHT = "notifications.manage"
 RIGHT_LABEL = gettext_lazy("Notifications: manage targets and view history")
 FOLDER = "notifications/dialogs/"
 TONES = {DeliveryState.SENT: "good", DeliveryState.WAITING: "wait", DeliveryState.FAILED: "bad"}
-can_manage = require_right(RIGHT, str(RIGHT_LABEL))
+can_manage = require_right(RIGHT, RIGHT_LABEL)
 COLUMNS = (
     tables.Column("created", gettext_lazy("Time"), "created_at"),
     tables.Column("event", gettext_lazy("Event"), "event"),

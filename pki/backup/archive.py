@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from faults.texts import gettext as _
+from faults.texts import gettext_noop
 from pki.errors import BadBackup, CannotOpen
 
 MANIFEST = "manifest.json"
@@ -22,7 +24,7 @@ MAX_MANIFEST = 16 * 1024
 MAX_PAYLOAD = 8 * 1024 * 1024
 MAX_FILE = MAX_MANIFEST + MAX_PAYLOAD + 4096
 
-NOT_A_BACKUP = "The file is not a CA backup, or it is incomplete."
+NOT_A_BACKUP = gettext_noop("The file is not a CA backup, or it is incomplete.")
 
 SCRYPT_R, SCRYPT_P = 8, 1
 ALLOWED_SCRYPT_N = (2**15, 2**16, 2**17, 2**18)
@@ -132,10 +134,10 @@ def write_zip(members: dict[str, bytes]) -> bytes:
 def read_outer(data: bytes) -> tuple[bytes, bytes]:
     """Return the manifest and the payload of a backup file, or raise BadBackup."""
     if len(data) > MAX_FILE:
-        raise BadBackup("The file is too large to be a CA backup.")
+        raise BadBackup(_("The file is too large to be a CA backup."))
     members = _read_members(data, {MANIFEST: MAX_MANIFEST, PAYLOAD: MAX_PAYLOAD})
     if members.keys() != {MANIFEST, PAYLOAD}:
-        raise BadBackup(NOT_A_BACKUP)
+        raise BadBackup(_(NOT_A_BACKUP))
     return members[MANIFEST], members[PAYLOAD]
 
 
@@ -144,14 +146,14 @@ def read_inner(body: bytes) -> dict[str, str]:
     try:
         names = zipfile.ZipFile(io.BytesIO(body)).namelist()
     except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise CannotOpen("The backup is damaged.") from error
+        raise CannotOpen(_("The backup is damaged.")) from error
     if len(names) > _MAX_INNER or not all(_INNER.fullmatch(name) for name in names):
-        raise CannotOpen("The file does not contain a CA backup.")
+        raise CannotOpen(_("The file does not contain a CA backup."))
     members = _read_members(body, dict.fromkeys(names, MAX_PAYLOAD))
     try:
         return {name: content.decode("utf-8") for name, content in members.items()}
     except UnicodeDecodeError as error:
-        raise CannotOpen("The backup is damaged.") from error
+        raise CannotOpen(_("The backup is damaged.")) from error
 
 
 def _read_members(data: bytes, limits: dict[str, int]) -> dict[str, bytes]:
@@ -167,9 +169,9 @@ def _read_members(data: bytes, limits: dict[str, int]) -> dict[str, bytes]:
             )
             members = {entry.filename: file.read(entry) for entry in entries if expected}
     except Exception as error:  # zipfile raises many types of errors for hostile files
-        raise BadBackup(NOT_A_BACKUP) from error
+        raise BadBackup(_(NOT_A_BACKUP)) from error
     if not members:
-        raise BadBackup(NOT_A_BACKUP)
+        raise BadBackup(_(NOT_A_BACKUP))
     return members
 
 

@@ -18,6 +18,8 @@ from datetime import datetime
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from faults.texts import gettext as _
+from faults.texts import gettext_noop
 from pki import keys
 from pki.backup import archive, passphrases
 from pki.backup.archive import Manifest
@@ -35,7 +37,7 @@ _NONCE_SIZE = 12
 _MAX_MEMORY = 320 * 1024 * 1024
 _KDF_LOCK = threading.Lock()
 
-_CANNOT_OPEN = (
+_CANNOT_OPEN = gettext_noop(
     "The backup cannot be decrypted. The passphrase is incorrect, or the file has been modified."
 )
 
@@ -85,24 +87,24 @@ def read_backup(data: bytes, passphrase: str) -> BackupContents:
         manifest = archive.parse_manifest(head)
         body = AESGCM(_derive_key(passphrase, manifest)).decrypt(manifest.nonce, sealed, head)
     except (InvalidTag, ValueError):
-        raise CannotOpen(_CANNOT_OPEN, action="Enter the passphrase again.") from None
+        raise CannotOpen(_(_CANNOT_OPEN), action=_("Enter the passphrase again.")) from None
     contents = _parse_contents(manifest, archive.read_inner(body))
     try:
         is_whole = get_digest(_get_ca_certificate(contents)) == manifest.ca_sha256
     except PkiFault:
         is_whole = False
     if not is_whole:
-        raise CannotOpen("The private key in the backup does not match the CA certificate.")
+        raise CannotOpen(_("The private key in the backup does not match the CA certificate."))
     return contents
 
 
 def read_backup_manifest(data: bytes) -> Manifest:
     """Return the manifest of a backup. It is not authenticated until the backup is decrypted."""
-    head, _ = archive.read_outer(data)
+    head, _rest = archive.read_outer(data)
     try:
         return archive.parse_manifest(head)
     except ValueError:
-        raise CannotOpen(_CANNOT_OPEN) from None
+        raise CannotOpen(_(_CANNOT_OPEN)) from None
 
 
 def _derive_key(passphrase: str, manifest: Manifest) -> bytes:
@@ -128,7 +130,7 @@ def _get_ca_certificate(contents: BackupContents) -> str:
         if keys.is_same_key(contents.ca_key_pem, pem)
     ]
     if not own:
-        raise WrongKey("The CA key does not match the CA certificate.")
+        raise WrongKey(_("The CA key does not match the CA certificate."))
     return next((pem for pem in own if chains.is_root(pem)), own[0])
 
 
@@ -165,7 +167,7 @@ def _parse_contents(manifest: Manifest, members: dict[str, str]) -> BackupConten
             second_key=_parse_second_key(members.get("zone-second-key.pem", "")),
         )
     except (KeyError, PkiFault):
-        raise CannotOpen(_CANNOT_OPEN) from None
+        raise CannotOpen(_(_CANNOT_OPEN)) from None
 
 
 def _parse_second_key(pem: str) -> str:

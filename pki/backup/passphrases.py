@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 
+from faults.texts import gettext as _
 from pki.errors import WeakPassphrase
 
 MIN_LENGTH = 10
@@ -81,15 +82,16 @@ def check_passphrase(passphrase: str) -> None:
     text = unicodedata.normalize("NFC", passphrase)
     if len(text) < MIN_LENGTH:
         raise WeakPassphrase(
-            f"The passphrase must have at least {MIN_LENGTH} characters.", field="passphrase"
+            _("The passphrase must have at least %(min)s characters.") % {"min": MIN_LENGTH},
+            field="passphrase",
         )
     if len(text) > MAX_LENGTH:
-        raise WeakPassphrase("The passphrase is too long.", field="passphrase")
+        raise WeakPassphrase(_("The passphrase is too long."), field="passphrase")
     plain = text.casefold()
     is_sequence = any(plain in sequence for sequence in _SEQUENCES)
     is_common = plain in _COMMON or plain.rstrip(_TRAILING) in _COMMON
     if is_sequence or is_common or len(set(plain)) < _MIN_DIFFERENT:
-        raise WeakPassphrase("The passphrase is too common.", field="passphrase")
+        raise WeakPassphrase(_("The passphrase is too common."), field="passphrase")
     encode_passphrase(passphrase)
 
 
@@ -99,5 +101,5 @@ def encode_passphrase(passphrase: str) -> bytes:
         return unicodedata.normalize("NFC", passphrase[: MAX_LENGTH + 1]).encode("utf-8")
     except UnicodeEncodeError:
         raise WeakPassphrase(
-            "The passphrase contains characters that cannot be encoded.", field="passphrase"
+            _("The passphrase contains characters that cannot be encoded."), field="passphrase"
         ) from None

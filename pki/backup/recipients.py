@@ -11,9 +11,13 @@ from pathlib import Path
 import pyrage
 from pyrage import ssh, x25519
 
+from faults.texts import gettext as _
+from faults.texts import gettext_noop
 from pki.errors import CannotOpen, WrongKey
 
-_FORMATS = "Use a line from age-keygen (age1...), or an ssh-ed25519 or ssh-rsa public key."
+_FORMATS = gettext_noop(
+    "Use a line from age-keygen (age1...), or an ssh-ed25519 or ssh-rsa public key."
+)
 
 
 def generate_identity() -> str:
@@ -26,7 +30,7 @@ def get_recipient(identity: str) -> str:
     try:
         return str(x25519.Identity.from_str(identity.strip()).to_public())
     except pyrage.IdentityError:  # without the cause: nothing about keys goes into a log
-        raise WrongKey("The age identity cannot be parsed.") from None
+        raise WrongKey(_("The age identity cannot be parsed.")) from None
 
 
 def check_recipient(recipient: str) -> None:
@@ -39,7 +43,7 @@ def _load_recipient(recipient: str) -> x25519.Recipient | ssh.Recipient:
     try:
         return kind.from_str(recipient.strip())
     except pyrage.RecipientError as error:
-        raise WrongKey("The age recipient cannot be parsed.", action=_FORMATS) from error
+        raise WrongKey(_("The age recipient cannot be parsed."), action=_(_FORMATS)) from error
 
 
 def encrypt_file(source: Path, target: Path, recipients: Sequence[str]) -> None:
@@ -61,12 +65,14 @@ def decrypt_file(source: Path, target: Path, identity: str) -> None:
             pyrage.decrypt_io(encrypted, plain, [loaded])
     except pyrage.DecryptError as error:
         if "No matching keys" in str(error):
-            raise WrongKey("The file is not encrypted for this key.") from None
-        raise CannotOpen("The file is damaged or not an age file.") from None
+            raise WrongKey(_("The file is not encrypted for this key.")) from None
+        raise CannotOpen(_("The file is damaged or not an age file.")) from None
     except OSError as error:
         if error.errno is not None:  # of the file system
             raise
-        raise CannotOpen("The file is damaged: its content was changed or is incomplete.") from None
+        raise CannotOpen(
+            _("The file is damaged: its content was changed or is incomplete.")
+        ) from None
 
 
 def _load_identity(identity: str) -> x25519.Identity | ssh.Identity:
@@ -77,4 +83,4 @@ def _load_identity(identity: str) -> x25519.Identity | ssh.Identity:
             return x25519.Identity.from_str(lines[0].strip())
         return ssh.Identity.from_buffer(identity.encode())
     except (pyrage.IdentityError, ValueError):
-        raise WrongKey("The private key cannot be parsed.") from None
+        raise WrongKey(_("The private key cannot be parsed.")) from None

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from faults.texts import gettext as _
 from pki import keys
 from pki.certificates import loading
 from pki.certificates.loading import PrivateKey, PublicKey
@@ -123,5 +124,5 @@ def set_validity(
         )
     except ValueError as error:
         raise NotIssued(
-            f"The serial number or validity dates are out of range: {error}."
+            _("The serial number or validity dates are out of range: %(error)s.") % {"error": error}
         ) from error

@@ -12,11 +12,13 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from faults.texts import gettext as _
 from pki.certificates import build, loading, signatures
 from pki.errors import BadBundle, BadCertificate, PkiFault
+from pki.escaping import escape_text
 from pki.formats import bundles
 from pki.keys import KEY_LABELS
-from pki.names import escape_text, format_name
+from pki.names import format_name
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def get_details(pem: str) -> CertificateDetails:
     except PkiFault:
         raise
     except Exception as error:
-        raise BadCertificate("The certificate cannot be parsed completely.") from error
+        raise BadCertificate(_("The certificate cannot be parsed completely.")) from error
 
 
 def get_names(pem: str) -> tuple[str, ...]:
@@ -111,7 +113,7 @@ def _get_der(pem: str) -> bytes:
     try:
         return bundles.to_der(pem)
     except BadBundle as fault:
-        raise BadCertificate("The certificate cannot be parsed.") from fault
+        raise BadCertificate(_("The certificate cannot be parsed.")) from fault
 
 
 def _get_key(certificate: x509.Certificate) -> tuple[int, str]:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
+from faults.texts import gettext as _
 from pki import keys
 from pki.certificates import build, lint, loading, signatures
 from pki.certificates.loading import PrivateKey, PublicKey
@@ -77,12 +78,12 @@ def build_cross_certificate(
     issuer, key = loading.load_pair(issuer_pem, issuer_key_pem)
     subject = loading.load_certificate(subject_pem)
     if not signatures.is_self_signed(subject):
-        raise BadCertificate("A cross-certificate can be issued only for a self-signed root.")
+        raise BadCertificate(_("A cross-certificate can be issued only for a self-signed root."))
     now = now.replace(microsecond=0)
     ends = min(issuer.not_valid_after_utc, subject.not_valid_after_utc)
     if ends <= now:
         raise NotIssued(
-            "A cross-certificate cannot be issued because one of the roots has expired."
+            _("A cross-certificate cannot be issued because one of the roots has expired.")
         )
     validity = limit_to_issuer(Validity(now - BACKDATED, ends), issuer_pem, now=now)
     facts = lint.IssuerFacts.of(issuer)
@@ -101,7 +102,7 @@ def build_cross_certificate(
     _check_findings([text for text in found if "common name" not in text])
     if not loading.has_same_subject(certificate, subject):
         raise NotIssued(
-            "The subject of the root cannot be encoded identically in a cross-certificate."
+            _("The subject of the root cannot be encoded identically in a cross-certificate.")
         )
     return build.to_pem(certificate)
 
@@ -159,11 +160,11 @@ class Issuer:
         except PkiFault as fault:
             raise CannotSign(fault.explanation) from fault
         if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-            raise CannotSign("The zone CA has expired or is not yet valid.")
+            raise CannotSign(_("The zone CA has expired or is not yet valid."))
         if not loading.is_ca(certificate):
-            raise CannotSign("The zone CA certificate is not a CA certificate.")
+            raise CannotSign(_("The zone CA certificate is not a CA certificate."))
         if not loading.is_key_usable(key):
-            raise CannotSign("Signatures by the CA key cannot be verified with its public key.")
+            raise CannotSign(_("Signatures by the CA key cannot be verified with its public key."))
         return cls(certificate, key)
 
     def prepare(
@@ -184,15 +185,15 @@ class Issuer:
         keys.check_key(key)
         names = check_names(names, wildcard=True)
         if subject.common_name not in (*names.dns, *names.addresses):
-            raise NotIssued("The common name must be one of the DNS names or IP addresses.")
+            raise NotIssued(_("The common name must be one of the DNS names or IP addresses."))
         if not self._facts.not_before <= validity.not_before:
-            raise NotIssued("The certificate's validity would start before that of its issuer.")
+            raise NotIssued(_("The certificate's validity would start before that of its issuer."))
         if validity.not_after > self._facts.not_after:
-            raise NotIssued("The certificate would expire after its issuer.")
+            raise NotIssued(_("The certificate would expire after its issuer."))
         if not lint.MIN_SERIAL_BITS <= serial.bit_length() <= lint.MAX_SERIAL_BITS or serial < 0:
-            raise NotIssued("The serial number is too short or too long.")
+            raise NotIssued(_("The serial number is too short or too long."))
         if serial in self._serials:
-            raise NotIssued("The serial number has already been used.")
+            raise NotIssued(_("The serial number has already been used."))
         token = Prepared(public_key, subject, names, validity, serial)
         self._serials.add(serial)
         alternatives = build.build_alternative_names(names)
@@ -208,11 +209,11 @@ class Issuer:
         draft = self._drafts.get(prepared.serial)
         if draft is None or draft.token is not prepared:
             raise NotIssued(
-                "This signing token has already been used or belongs to a different CA."
+                _("This signing token has already been used or belongs to a different CA.")
             )
         # If two threads redeem the same token, only one of them gets the draft.
         if self._drafts.pop(prepared.serial, None) is None:
-            raise NotIssued("This signing token has already been used.")
+            raise NotIssued(_("This signing token has already been used."))
         return Signed(draft, self._server(draft).sign(self._key, self._hash))
 
     def check(self, signed: Signed) -> str:
@@ -223,7 +224,7 @@ class Issuer:
         reading = lint.ParsedCertificate.of(signed.certificate)
         _check_findings(lint.list_findings(reading, kind="server", issuer=self._facts))
         if _get_requested_values(signed.draft) != _get_signed_values(reading):
-            raise NotIssued("The signed certificate does not match the prepared certificate.")
+            raise NotIssued(_("The signed certificate does not match the prepared certificate."))
         return build.to_pem(signed.certificate)
 
     def _template(self, usage: x509.KeyUsage) -> x509.CertificateBuilder:
@@ -281,7 +282,8 @@ def _sign(builder: x509.CertificateBuilder, key: PrivateKey) -> x509.Certificate
 
 def _check_findings(found: list[str]) -> None:
     if found:
-        raise NotIssued("The certificate would violate the certificate profile: " + " ".join(found))
+        explanation = _("The certificate would violate the certificate profile: %s")
+        raise NotIssued(explanation % " ".join(found))
 
 
 def _load_signer(chain_pem: str, key_pem: SigningKey) -> tuple[x509.Certificate, PrivateKey]:
@@ -294,5 +296,5 @@ def _load_signer(chain_pem: str, key_pem: SigningKey) -> tuple[x509.Certificate,
     except PkiFault as fault:
         raise CannotSign(fault.explanation) from fault
     if not own:
-        raise CannotSign("The CA key does not match the CA certificate.")
+        raise CannotSign(_("The CA key does not match the CA certificate."))
     return min(own, key=lambda found: not signatures.is_self_signed(found)), key

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.utils import CryptographyDeprecationWarning
 
+from faults.texts import gettext as _
 from pki.errors import BadCertificate, BadRequest, PkiFault, WeakKey, WrongKey
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -50,18 +51,18 @@ def split(pem_text: str) -> list[str]:
 def load_certificate(pem: str) -> x509.Certificate:
     """Return the first certificate of a PEM text, or raise BadCertificate."""
     if len(pem) > MAX_CERTIFICATE:
-        raise BadCertificate("The certificate is too large.")
+        raise BadCertificate(_("The certificate is too large."))
     try:
         return x509.load_pem_x509_certificate(pem.encode("ascii"))
     except Exception as error:
-        raise BadCertificate("The certificate cannot be parsed.") from error
+        raise BadCertificate(_("The certificate cannot be parsed.")) from error
 
 
 def load_pair(pem: str, key_pem: str | PrivateKey) -> tuple[x509.Certificate, PrivateKey]:
     """Return a certificate and its private key, or raise WrongKey."""
     certificate, key = load_certificate(pem), load_private_key(key_pem)
     if get_public_key(certificate) != key.public_key():
-        raise WrongKey("The private key does not match the CA certificate.")
+        raise WrongKey(_("The private key does not match the CA certificate."))
     return certificate, key
 
 
@@ -72,7 +73,7 @@ def load_request(data: bytes) -> x509.CertificateSigningRequest:
     try:
         return load(data)
     except Exception as error:
-        raise BadRequest("The CSR cannot be parsed.") from error
+        raise BadRequest(_("The CSR cannot be parsed.")) from error
 
 
 def load_private_key(pem: str | PrivateKey, *, is_known: bool = False) -> PrivateKey:
@@ -88,9 +89,9 @@ def load_private_key(pem: str | PrivateKey, *, is_known: bool = False) -> Privat
             pem.encode("ascii"), password=None, unsafe_skip_rsa_key_validation=is_known
         )
     except Exception:  # the text of the cause could contain key material
-        raise WrongKey("The private key cannot be parsed.") from None
+        raise WrongKey(_("The private key cannot be parsed.")) from None
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-        raise WeakKey("The private key must be an RSA or EC key.")
+        raise WeakKey(_("The private key must be an RSA or EC key."))
     return key
 
 
@@ -99,7 +100,7 @@ def load_public_key(pem: str) -> PublicKey:
     try:
         key = serialization.load_pem_public_key(pem.encode("ascii"))
     except Exception as error:
-        raise WrongKey("The public key cannot be parsed.") from error
+        raise WrongKey(_("The public key cannot be parsed.")) from error
     return _check_key_type(key)
 
 
@@ -108,14 +109,14 @@ def get_public_key(certificate: x509.Certificate | x509.CertificateSigningReques
     try:
         key = certificate.public_key()
     except Exception as error:
-        raise WeakKey("The key type of the certificate or CSR is not supported.") from error
+        raise WeakKey(_("The key type of the certificate or CSR is not supported.")) from error
     return _check_key_type(key)
 
 
 def _check_key_type(key: object) -> PublicKey:
     if is_rsa(key) or is_ec(key):
         return key
-    raise WeakKey("The key must be an RSA or EC key.")
+    raise WeakKey(_("The key must be an RSA or EC key."))
 
 
 @functools.cache
@@ -140,7 +141,7 @@ def get_extension(
     except x509.ExtensionNotFound:
         return None
     except Exception as error:
-        raise PkiFault("The extensions of the certificate or CSR cannot be parsed.") from error
+        raise PkiFault(_("The extensions of the certificate or CSR cannot be parsed.")) from error
 
 
 def is_strong_hash(algorithm: hashes.HashAlgorithm | None) -> bool:

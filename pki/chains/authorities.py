@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from faults.texts import gettext as _
 from pki.chains import judge, paths, server
 from pki.chains.loaded import Loaded
 from pki.chains.paths import Path
@@ -33,14 +34,15 @@ def find_root(pool: list[Loaded]) -> Loaded:
     if roots:
         named = " and ".join(sorted(str(root) for root in needed or roots))
         raise BadChain(
-            f"The file contains more than one root certificate: {named}.",
-            action="Upload only the chain of the new CA.",
+            _("The file contains more than one root certificate: %(named)s.") % {"named": named},
+            action=_("Upload only the chain of the new CA."),
         )
     for found in pool:
         if found.certificate.subject == found.certificate.issuer:
             raise BadChain(
-                f"{found} appears to be a root certificate, but its self-signature is invalid.",
-                action="Export the root certificate from the CA again.",
+                _("%(found)s appears to be a root certificate, but its self-signature is invalid.")
+                % {"found": found},
+                action=_("Export the root certificate from the CA again."),
             )
     raise paths.build_missing_issuer_error(_get_topmost(pool))
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from cryptography import x509
 
+from faults.texts import gettext as _
 from pki.certificates import loading
 from pki.certificates.loading import PublicKey, split
 from pki.chains import authorities, judge, paths, server
@@ -113,8 +114,10 @@ def verify_chain(chain_pem: str, *, roots: list[str], host: str, now: datetime) 
     served = [Loaded.parse(pem) for pem in split(chain_pem)]
     if not served or not roots:
         raise BadChain(
-            "The chain does not contain a certificate, or there is "
-            "no root certificate to verify it."
+            _(
+                "The chain does not contain a certificate, or there is no root certificate "
+                "to verify it."
+            )
         )
 
     def verify(root: Loaded) -> str:
@@ -139,14 +142,15 @@ def _split_leaves(
     leaves = [found for found in others if _has_key(found.certificate, key)]
     if not leaves:
         raise WrongKey(
-            "None of the certificates in the file match the key of the CSR.",
-            action="Import the certificate that was issued for this server's CSR.",
+            _("None of the certificates in the file match the key of the CSR."),
+            action=_("Import the certificate that was issued for this server's CSR."),
         )
     for found in others:
         if found not in leaves and found.is_self_signed:
             raise BadChain(
-                f"The root {found} is not the expected root {root}.",
-                action="Import certificates that chain to the root of the zone CA.",
+                _("The root %(found)s is not the expected root %(root)s.")
+                % {"found": found, "root": root},
+                action=_("Import certificates that chain to the root of the zone CA."),
             )
     leaves.sort(key=_rank_leaf, reverse=True)
     return leaves, [found for found in others if found not in leaves]

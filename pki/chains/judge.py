@@ -13,74 +13,96 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from faults.texts import gettext as _
+from faults.texts import gettext_noop
 from pki.certificates import loading
 from pki.chains import copies, handshake
 from pki.chains.loaded import Loaded
 from pki.chains.paths import Path
 from pki.errors import BadChain
-from pki.names import Names, escape_text, parse_host
+from pki.escaping import escape_text
+from pki.names import Names, parse_host
 
 NAME_CONSTRAINTS = frozenset((47, 48, 49, 51, 52, 53))
 _KEY_IDENTIFIERS = frozenset((2, 20, 21, 29, 30, 31))
 _MAX_NAMES = 200  # in one test certificate
 
-_CHANGE_CA = "Ask the CA to issue the certificate again without this problem."
+_CHANGE_CA = gettext_noop("Ask the CA to issue the certificate again without this problem.")
 _EXPLANATIONS: dict[int, tuple[str, str]] = {
     **dict.fromkeys(
         _KEY_IDENTIFIERS,
         (
-            "the authority key identifier of {found} does not match its issuer",
-            "Ask the CA to issue the certificate again with the key identifier of its issuer.",
+            gettext_noop("the authority key identifier of {found} does not match its issuer"),
+            gettext_noop(
+                "Ask the CA to issue the certificate again with the key identifier of its issuer."
+            ),
         ),
     ),
     **dict.fromkeys(
         (24, 26, 32, 79),
         (
-            "{found} cannot be used for server certificates. Its extended key usage does not "
-            "include serverAuth, or its type or key usage does not allow it",
-            "Use a CA that can issue server certificates.",
+            gettext_noop(
+                "{found} cannot be used for server certificates. Its extended key usage does not "
+                "include serverAuth, or its type or key usage does not allow it"
+            ),
+            gettext_noop("Use a CA that can issue server certificates."),
         ),
     ),
     **dict.fromkeys(
         (34, 41, 42),
-        ("{found} contains a critical extension that devices do not support", _CHANGE_CA),
+        (
+            gettext_noop("{found} contains a critical extension that devices do not support"),
+            _CHANGE_CA,
+        ),
     ),
     **dict.fromkeys(
         (47, 48),
         (
-            "the name constraints of {found} do not allow {host}",
-            "Use a CA that can issue certificates for all servers of the zone.",
+            gettext_noop("the name constraints of {found} do not allow {host}"),
+            gettext_noop("Use a CA that can issue certificates for all servers of the zone."),
         ),
     ),
     **dict.fromkeys(
         (49, 51, 52, 53),
-        ("{found} contains name constraints that devices do not support", _CHANGE_CA),
+        (gettext_noop("{found} contains name constraints that devices do not support"), _CHANGE_CA),
     ),
-    7: ("the signature of {found} is not valid", _CHANGE_CA),
-    22: ("the chain has too many certificates", "Use a CA with fewer intermediate CAs."),
+    7: (gettext_noop("the signature of {found} is not valid"), _CHANGE_CA),
+    22: (
+        gettext_noop("the chain has too many certificates"),
+        gettext_noop("Use a CA with fewer intermediate CAs."),
+    ),
     25: (
-        "a path length constraint does not allow {found}",
-        "Ask the CA for a chain without this limit.",
+        gettext_noop("a path length constraint does not allow {found}"),
+        gettext_noop("Ask the CA for a chain without this limit."),
     ),
     62: (
-        "{found} does not cover {host}",
-        "Request a certificate that includes the name as a DNS subject alternative name.",
+        gettext_noop("{found} does not cover {host}"),
+        gettext_noop(
+            "Request a certificate that includes the name as a DNS subject alternative name."
+        ),
     ),
     64: (
-        "{found} does not cover {host}",
-        "Request a certificate that includes the address as an IP subject alternative name.",
+        gettext_noop("{found} does not cover {host}"),
+        gettext_noop(
+            "Request a certificate that includes the address as an IP subject alternative name."
+        ),
     ),
     **dict.fromkeys(
         (66, 67),
-        ("the key of {found} is too short", "Use a longer key."),
+        (gettext_noop("the key of {found} is too short"), gettext_noop("Use a longer key.")),
     ),
     68: (
-        "{found} is signed with an algorithm that is too weak",
-        "Ask the CA for a certificate that is signed with SHA-256, SHA-384, or SHA-512.",
+        gettext_noop("{found} is signed with an algorithm that is too weak"),
+        gettext_noop(
+            "Ask the CA for a certificate that is signed with SHA-256, SHA-384, or SHA-512."
+        ),
     ),
 }
-_OTHER = ("{found} is not valid for them (OpenSSL verification error {code})", _CHANGE_CA)
-_UNREADABLE = ("{found} is encoded in a way that they do not support", _CHANGE_CA)
+_OTHER = (
+    gettext_noop("{found} is not valid for them (OpenSSL verification error {code})"),
+    _CHANGE_CA,
+)
+_UNREADABLE = (gettext_noop("{found} is encoded in a way that they do not support"), _CHANGE_CA)
 
 
 def check_server(path: Path, root: Loaded, host: str) -> None:
@@ -132,7 +154,7 @@ def _build_name_test(hosts: Sequence[str]) -> Callable[[list[Loaded]], int]:
 def _to_names(hosts: Sequence[str]) -> Names:
     parsed = [(host, parse_host(host)) for host in hosts]
     return Names(
-        dns=tuple(found for _, found in parsed if isinstance(found, str)),
+        dns=tuple(found for _host, found in parsed if isinstance(found, str)),
         addresses=tuple(host for host, found in parsed if not isinstance(found, str)),
     )
 
@@ -165,5 +187,8 @@ def _test(
 def _build_fault(code: int, found: Loaded, host: str) -> BadChain:
     default = _UNREADABLE if code == handshake.UNREADABLE else _OTHER
     explanation, action = _EXPLANATIONS.get(code, default)
-    reason = explanation.format(found=found, host=escape_text(host, 255), code=code)
-    return BadChain(f"Devices would reject the certificate: {reason}.", action=action)
+    reason = _(explanation).format(found=found, host=escape_text(host, 255), code=code)
+    return BadChain(
+        _("Devices would reject the certificate: %(reason)s.") % {"reason": reason},
+        action=_(action),
+    )

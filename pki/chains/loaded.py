@@ -9,9 +9,11 @@ from functools import cached_property
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from faults.texts import gettext as _
 from pki.certificates import loading, signatures
 from pki.errors import BadChain
-from pki.names import escape_text, format_name
+from pki.escaping import escape_text
+from pki.names import format_name
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,14 @@ class Loaded:
     def __str__(self) -> str:
         """Return the subject in quotes, the number in the file, and the serial number."""
         subject = escape_text(format_name(self.certificate.subject), 200)
-        number = f"certificate {self.number}, " if self.number else ""
-        return f'"{subject}" ({number}serial number {self.certificate.serial_number:x})'
+        values = {
+            "subject": subject,
+            "serial": f"{self.certificate.serial_number:x}",
+            "number": self.number,
+        }
+        if self.number:
+            return _('"%(subject)s" (certificate %(number)s, serial number %(serial)s)') % values
+        return _('"%(subject)s" (serial number %(serial)s)') % values
 
     @property
     def der(self) -> bytes:
@@ -60,5 +68,5 @@ def load_file(certs: Iterable[str], known: Iterable[str] = ()) -> list[Loaded]:
     """Return the certificates of a file, numbered from 1, and then other known certificates."""
     in_file = [Loaded.parse(pem, number) for number, pem in enumerate(certs, 1)]
     if not in_file:
-        raise BadChain("No certificate was provided.")
+        raise BadChain(_("No certificate was provided."))
     return list(dict.fromkeys([*in_file, *map(Loaded.parse, known)]))

@@ -14,11 +14,13 @@ from typing import TypeVar
 
 from cryptography import x509
 
+from faults.texts import gettext as _
 from pki import keys
 from pki.certificates import loading
 from pki.chains.loaded import Loaded
 from pki.errors import BadCertificate, BadChain, PkiFault, WeakKey
-from pki.names import escape_text, format_name
+from pki.escaping import escape_text
+from pki.names import format_name
 
 MAX_STEPS = 2000
 MAX_PATHS = 8  # for one certificate
@@ -52,7 +54,7 @@ def _search(
     for step in range(1, MAX_STEPS):
         if not queue:
             return
-        *_, path = heapq.heappop(queue)
+        *_order, path = heapq.heappop(queue)
         if path[-1].is_signed_by(root):
             yield path
         known = {root.entity, *(found.entity for found in path)}
@@ -76,7 +78,7 @@ def try_each(items: Iterable[Item], attempt: Callable[[Item], Result]) -> Result
             return attempt(item)
         except PkiFault as fault:
             first_fault = first_fault or fault
-    raise first_fault or BadChain("The file does not contain a chain that can be used.")
+    raise first_fault or BadChain(_("The file does not contain a chain that can be used."))
 
 
 def check_path(path: Path, root: Loaded) -> None:
@@ -87,9 +89,12 @@ def check_path(path: Path, root: Loaded) -> None:
         limit = _get_path_length(found.certificate)
         if limit is not None and below > limit:
             raise BadChain(
-                f"The path length constraint of {found} allows {limit} CA "
-                f"certificates below it, but the chain contains {below}.",
-                action="Ask the CA for a chain without this limit.",
+                _(
+                    "The path length constraint of %(found)s allows %(limit)s CA certificates "
+                    "below it, but the chain contains %(below)s."
+                )
+                % {"found": found, "limit": limit, "below": below},
+                action=_("Ask the CA for a chain without this limit."),
             )
         if found.certificate.subject != found.certificate.issuer:
             below += 1
@@ -99,9 +104,11 @@ def check_authority(found: Loaded, *, is_root: bool = False) -> None:
     """Raise unless a certificate is a CA certificate with a strong key and signature."""
     if not loading.is_ca(found.certificate):
         raise BadChain(
-            f"{found} is not a CA certificate.",
-            action="Each certificate above the server certificate must have the basic "
-            "constraint CA, and the key usage keyCertSign if it has a key usage.",
+            _("%(found)s is not a CA certificate.") % {"found": found},
+            action=_(
+                "Each certificate above the server certificate must have the basic "
+                "constraint CA, and the key usage keyCertSign if it has a key usage."
+            ),
         )
     check_strength(found, is_root=is_root)
 
@@ -121,8 +128,10 @@ def check_strength(found: Loaded, *, is_root: bool = False) -> None:
         strong = False
     if not strong:
         raise BadCertificate(
-            f"{found} is signed with a weak or unsupported algorithm.",
-            action="Ask the CA for a certificate that is signed with SHA-256, SHA-384, or SHA-512.",
+            _("%(found)s is signed with a weak or unsupported algorithm.") % {"found": found},
+            action=_(
+                "Ask the CA for a certificate that is signed with SHA-256, SHA-384, or SHA-512."
+            ),
         )
 
 
@@ -130,8 +139,9 @@ def build_missing_issuer_error(found: Loaded) -> BadChain:
     """Return the fault for a certificate whose issuer is not among the certificates."""
     issuer = escape_text(format_name(found.certificate.issuer), 200)
     return BadChain(
-        f'The chain is not complete: the issuer of {found}, "{issuer}", is missing.',
-        action="Upload the complete chain, up to and including the root.",
+        _('The chain is not complete: the issuer of %(found)s, "%(issuer)s", is missing.')
+        % {"found": found, "issuer": issuer},
+        action=_("Upload the complete chain, up to and including the root."),
     )
 
 

@@ -8,12 +8,15 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from faults.texts import gettext as _
+from faults.texts import gettext_noop
 from pki.certificates import build, loading
 from pki.chains import judge, paths
 from pki.chains.loaded import Loaded
 from pki.chains.paths import Path
 from pki.errors import BadCertificate, BadChain, WrongName
-from pki.names import Names, covers, escape_text
+from pki.escaping import escape_text
+from pki.names import Names, covers
 
 EXPIRES_SOON = timedelta(days=30)
 CLOCK_TOLERANCE = timedelta(hours=24)
@@ -49,7 +52,9 @@ def check_links(path: Path, root: Loaded) -> None:
     """Raise BadChain unless each certificate signs the one before it, up to the root."""
     for found, issuer in zip(path, [*path[1:], root], strict=True):
         if not found.is_signed_by(issuer):
-            raise BadChain(f"{found} is not signed by {issuer}.")
+            raise BadChain(
+                _("%(found)s is not signed by %(issuer)s.") % {"found": found, "issuer": issuer}
+            )
     paths.check_path(path, root)
 
 
@@ -61,28 +66,33 @@ def check_dates(found: Loaded, now: datetime, active_at: datetime) -> None:
     certificate = found.certificate
     ends, begins = certificate.not_valid_after_utc, certificate.not_valid_before_utc
     if ends + _SECOND <= now:
-        raise BadCertificate(f"{found} expired on {_format_time(ends)}.", action=_RENEW)
+        raise BadCertificate(
+            _("%(found)s expired on %(ends)s.") % {"found": found, "ends": _format_time(ends)},
+            action=_(_RENEW),
+        )
     if ends + _SECOND <= active_at:
         raise BadCertificate(
-            f"{found} expires on {_format_time(ends)}, before the activation time.",
-            action=_RENEW,
+            _("%(found)s expires on %(ends)s, before the activation time.")
+            % {"found": found, "ends": _format_time(ends)},
+            action=_(_RENEW),
         )
     if begins > active_at:
         raise BadCertificate(
-            f"{found} is not valid until {_format_time(begins)}, after the activation time.",
-            action=_RENEW,
+            _("%(found)s is not valid until %(begins)s, after the activation time.")
+            % {"found": found, "begins": _format_time(begins)},
+            action=_(_RENEW),
         )
 
 
-_RENEW = "Use certificates that are valid at the activation time."
+_RENEW = gettext_noop("Use certificates that are valid at the activation time.")
 
 
 def _check_purpose(leaf: Loaded) -> None:
     constraints = loading.get_extension(leaf.certificate, x509.BasicConstraints)
     if isinstance(constraints, x509.BasicConstraints) and constraints.ca:
         raise BadCertificate(
-            f"{leaf} is a CA certificate, not a server certificate.",
-            action="Import the certificate that the CA issued for the CSR of the server.",
+            _("%(leaf)s is a CA certificate, not a server certificate.") % {"leaf": leaf},
+            action=_("Import the certificate that the CA issued for the CSR of the server."),
         )
     purposes = loading.get_extension(leaf.certificate, x509.ExtendedKeyUsage)
     if (
@@ -90,15 +100,18 @@ def _check_purpose(leaf: Loaded) -> None:
         and ExtendedKeyUsageOID.SERVER_AUTH not in purposes
     ):
         raise BadCertificate(
-            f"{leaf} cannot be used for servers because its extended "
-            "key usage does not include serverAuth.",
-            action="Request a TLS server certificate.",
+            _(
+                "%(leaf)s cannot be used for servers because its extended key usage does "
+                "not include serverAuth."
+            )
+            % {"leaf": leaf},
+            action=_("Request a TLS server certificate."),
         )
     usage = loading.get_extension(leaf.certificate, x509.KeyUsage)
     if isinstance(usage, x509.KeyUsage) and not usage.digital_signature:
         raise BadCertificate(
-            f"The key usage of {leaf} does not include digitalSignature.",
-            action="Request a TLS server certificate.",
+            _("The key usage of %(leaf)s does not include digitalSignature.") % {"leaf": leaf},
+            action=_("Request a TLS server certificate."),
         )
 
 
@@ -116,13 +129,15 @@ def _check_names(leaf: Loaded, names: Names, expected: Requirements) -> None:
     common_names = leaf.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     if expected.fqdn.lower() in {str(found.value).lower() for found in common_names}:
         raise WrongName(
-            f"The certificate contains {expected.fqdn} only in its common name.",
-            action=_REQUEST_NAME,
+            _("The certificate contains %(fqdn)s only in its common name.")
+            % {"fqdn": expected.fqdn},
+            action=_(_REQUEST_NAME),
         )
-    offered = escape_text(", ".join((*names.dns, *names.addresses)), 300) or "no name"
+    offered = escape_text(", ".join((*names.dns, *names.addresses)), 300) or _("no name")
     raise WrongName(
-        f"The certificate does not cover {expected.fqdn}. It covers {offered}.",
-        action=_REQUEST_NAME,
+        _("The certificate does not cover %(fqdn)s. It covers %(offered)s.")
+        % {"fqdn": expected.fqdn, "offered": offered},
+        action=_(_REQUEST_NAME),
     )
 
 
@@ -132,28 +147,39 @@ def _check_name_forms(leaf: Loaded, names: Names, fqdn: str) -> None:
         lower = name.lower()
         if lower.rstrip(".") == fqdn:
             raise WrongName(
-                f'{leaf} contains "{escape_text(name, 255)}" with a final dot, so devices do not '
-                f"accept it for {fqdn}.",
-                action=_REQUEST_NAME,
+                _(
+                    '%(leaf)s contains "%(name)s" with a final dot, so devices do not accept '
+                    "it for %(fqdn)s."
+                )
+                % {"leaf": leaf, "name": escape_text(name, 255), "fqdn": fqdn},
+                action=_(_REQUEST_NAME),
             )
-        label, _, domain = lower.partition(".")
+        label, _dot, domain = lower.partition(".")
         if "*" in label and label != "*" and domain == fqdn.partition(".")[2]:
             raise WrongName(
-                f'{leaf} contains "{escape_text(name, 255)}". Devices accept a wildcard only '
-                "for the complete first label.",
-                action=_REQUEST_NAME,
+                _(
+                    '%(leaf)s contains "%(name)s". Devices accept a wildcard only for the '
+                    "complete first label."
+                )
+                % {"leaf": leaf, "name": escape_text(name, 255)},
+                action=_(_REQUEST_NAME),
             )
 
 
-_REQUEST_NAME = "Request a certificate that includes the name as a DNS subject alternative name."
+_REQUEST_NAME = gettext_noop(
+    "Request a certificate that includes the name as a DNS subject alternative name."
+)
 
 
 def _list_name_warnings(names: Names, expected: Requirements) -> list[str]:
     found: list[str] = []
     if not _covers_without_wildcard(names, expected.fqdn):
         found.append(
-            f"{expected.fqdn} is covered only by a wildcard. Devices that "
-            "connect by IP address will reject the certificate."
+            _(
+                "%(fqdn)s is covered only by a wildcard. Devices that connect by IP address will "
+                "reject the certificate."
+            )
+            % {"fqdn": expected.fqdn}
         )
     missing = [
         name
@@ -162,9 +188,8 @@ def _list_name_warnings(names: Names, expected: Requirements) -> list[str]:
     ]
     if missing:
         found.append(
-            ("Devices that connect by one of these names will reject the certificate: ")
-            + ", ".join(missing)
-            + "."
+            _("Devices that connect by one of these names will reject the certificate: %(names)s.")
+            % {"names": ", ".join(missing)}
         )
     return found
 
@@ -178,24 +203,33 @@ def _list_date_warnings(path: Path, root: Loaded, expected: Requirements) -> lis
     leaf, soon = path[0].certificate, expected.active_at + EXPIRES_SOON
     found: list[str] = []
     if leaf.not_valid_after_utc < soon:
-        found.append(f"The certificate expires soon ({_format_time(leaf.not_valid_after_utc)}).")
+        found.append(
+            _("The certificate expires soon (%s).") % _format_time(leaf.not_valid_after_utc)
+        )
     for authority in (*path[1:], root):
         ends = authority.certificate.not_valid_after_utc
         if ends < soon:
             found.append(
-                f"{authority} expires soon ({_format_time(ends)}). From then on, devices reject "
-                "the server certificate."
+                _(
+                    "%(found)s expires soon (%(ends)s). From then on, devices reject the server "
+                    "certificate."
+                )
+                % {"found": authority, "ends": _format_time(ends)}
             )
         elif ends < leaf.not_valid_after_utc:
             found.append(
-                f"{authority} expires before the server certificate ({_format_time(ends)}). From "
-                "then on, devices reject the server certificate."
+                _(
+                    "%(found)s expires before the server certificate (%(ends)s). From then on, "
+                    "devices reject the server certificate."
+                )
+                % {"found": authority, "ends": _format_time(ends)}
             )
     if leaf.not_valid_before_utc > expected.active_at - CLOCK_TOLERANCE:
         found.append(
-            "The certificate becomes valid less than 24 hours before the "
-            "activation. Devices whose clock is behind might reject it at "
-            "first."
+            _(
+                "The certificate becomes valid less than 24 hours before the activation. Devices "
+                "whose clock is behind might reject it at first."
+            )
         )
     return found
 

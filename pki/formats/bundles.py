@@ -13,6 +13,8 @@ import binascii
 import codecs
 import re
 
+from faults.texts import gettext as _
+from faults.texts import gettext_noop
 from pki.certificates import loading
 from pki.errors import BadBundle, HasPrivateKey
 from pki.formats import ber, readability
@@ -31,22 +33,25 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}")
 _REQUEST_PARTS = 4
 _PKCS12_VERSION = b"\3"
 
-_PRIVATE_KEY = "The file contains a private key. Nothing was imported."
-_PKCS12 = "The file is a PKCS #12 file (.pfx, .p12). PKCS #12 files are not accepted."
-_PKCS12_KEY = f"{_PKCS12} This one contains a private key."
-_EXPORT = "Export the certificates without the private key, as PEM or PKCS #7."
+_PRIVATE_KEY = gettext_noop("The file contains a private key. Nothing was imported.")
+_PKCS12 = gettext_noop("The file is a PKCS #12 file (.pfx, .p12). PKCS #12 files are not accepted.")
+_PKCS12_KEY = gettext_noop(
+    "The file is a PKCS #12 file (.pfx, .p12). PKCS #12 files are not accepted. This one contains "
+    "a private key."
+)
+_EXPORT = gettext_noop("Export the certificates without the private key, as PEM or PKCS #7.")
 # PKCS #12 keyBag and pkcs8ShroudedKeyBag (RFC 7292, 4.2)
 _KEY_BAGS = tuple(bytes.fromhex(f"060b2a864886f70d010c0a01{last}") for last in ("01", "02"))
-_REQUEST = "The file is a certificate signing request (CSR), not a certificate."
-_NO_CERTIFICATE = "No certificate was found in the file."
+_REQUEST = gettext_noop("The file is a certificate signing request (CSR), not a certificate.")
+_NO_CERTIFICATE = gettext_noop("No certificate was found in the file.")
 _SIGNATURES = (
-    (b"PK\x03\x04", "The file is a zip archive."),
-    (b"\xfe\xed\xfe\xed", "The file is a Java keystore."),
-    (b"%PDF", "The file is a PDF document."),
-    (b"\x7fELF", "The file is an executable program."),
-    (b"MZ", "The file is an executable program."),
-    (b"\x1f\x8b", "The file is a compressed archive."),
-    (b"{", "The file is a JSON document."),
+    (b"PK\x03\x04", gettext_noop("The file is a zip archive.")),
+    (b"\xfe\xed\xfe\xed", gettext_noop("The file is a Java keystore.")),
+    (b"%PDF", gettext_noop("The file is a PDF document.")),
+    (b"\x7fELF", gettext_noop("The file is an executable program.")),
+    (b"MZ", gettext_noop("The file is an executable program.")),
+    (b"\x1f\x8b", gettext_noop("The file is a compressed archive.")),
+    (b"{", gettext_noop("The file is a JSON document.")),
 )
 _HTML = re.compile(rb"\s*<(!doctype|html|head|body|\?xml)", re.IGNORECASE)
 
@@ -58,19 +63,21 @@ def parse_certificates(data: bytes) -> list[str]:
     contains a private key.
     """
     if not data.strip():
-        raise BadBundle("The file is empty.")
+        raise BadBundle(_("The file is empty."))
     if len(data) > MAX_SIZE:
-        raise BadBundle(f"The file exceeds the {MAX_SIZE // 1024} KiB limit.")
+        raise BadBundle(_("The file exceeds the %(size)s KiB limit.") % {"size": MAX_SIZE // 1024})
     try:
         found = list(dict.fromkeys(_find_certificates(_decode(data))))
     except BadBundle:
         raise
     except Exception as error:
-        raise BadBundle("The file cannot be parsed.") from error
+        raise BadBundle(_("The file cannot be parsed.")) from error
     if not found:
-        raise BadBundle(_NO_CERTIFICATE)
+        raise BadBundle(_(_NO_CERTIFICATE))
     if len(found) > MAX_CERTIFICATES:
-        raise BadBundle(f"The file contains more than {MAX_CERTIFICATES} certificates.")
+        raise BadBundle(
+            _("The file contains more than %(count)s certificates.") % {"count": MAX_CERTIFICATES}
+        )
     for number, der in enumerate(found, 1):
         readability.check(der, number)
     return [loading.encode_pem(der) for der in found]
@@ -85,7 +92,7 @@ def to_der(pem: str) -> bytes:
     """Return the DER of the first certificate of a PEM text without reencoding it."""
     found = _PEM.search(pem.encode("ascii", "replace"))
     if found is None:
-        raise BadBundle(_NO_CERTIFICATE)
+        raise BadBundle(_(_NO_CERTIFICATE))
     return _decode_base64(found[2])
 
 
@@ -98,16 +105,16 @@ def _find_certificates(data: bytes) -> list[bytes]:
     if _BASE64.fullmatch(text):
         return _find_in_ber(_decode_base64(text))
     if _HTML.match(data):
-        raise BadBundle("The file is a web page. The download might have failed.")
+        raise BadBundle(_("The file is a web page. The download might have failed."))
     for beginning, explanation in _SIGNATURES:
         if data.startswith(beginning):
-            raise BadBundle(explanation)
-    raise BadBundle(_NO_CERTIFICATE)
+            raise BadBundle(_(explanation))
+    raise BadBundle(_(_NO_CERTIFICATE))
 
 
 def _find_in_pem(data: bytes) -> list[bytes]:
     if re.search(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY", data):
-        raise HasPrivateKey(_PRIVATE_KEY)
+        raise HasPrivateKey(_(_PRIVATE_KEY))
     blocks = _PEM.findall(data)
     _check_complete(data, len(blocks))
     found: list[bytes] = []
@@ -127,9 +134,12 @@ def _check_complete(data: bytes, readable: int) -> None:
     begun = data.count(_BEGIN)
     if readable < begun:
         raise BadBundle(
-            f"The file is incomplete. Only {readable} of {begun} PEM blocks have a BEGIN line and "
-            "an END line.",
-            action="Save or download the file again.",
+            _(
+                "The file is incomplete. Only %(readable)s of %(begun)s PEM blocks have a "
+                "BEGIN line and an END line."
+            )
+            % {"readable": readable, "begun": begun},
+            action=_("Save or download the file again."),
         )
 
 
@@ -137,14 +147,16 @@ def _reject_labels(labels: set[bytes], *, is_empty: bool) -> None:
     """Raise BadBundle for labels that are not accepted, or if a file has no certificate."""
     if _TRUSTED_LABEL in labels:
         raise BadBundle(
-            "The file contains a certificate in the TRUSTED CERTIFICATE format of OpenSSL.",
-            action="Convert it with: openssl x509 -in FILE -out NEW.pem",
+            _("The file contains a certificate in the TRUSTED CERTIFICATE format of OpenSSL."),
+            action=_("Convert it with: openssl x509 -in FILE -out NEW.pem"),
         )
     if is_empty and labels & _REQUEST_LABELS:
-        raise BadBundle(_REQUEST)
+        raise BadBundle(_(_REQUEST))
     if is_empty and labels:
         names = ", ".join(sorted(label.decode("ascii") for label in labels))
-        raise BadBundle(f"The file does not contain a certificate. It contains: {names}.")
+        raise BadBundle(
+            _("The file does not contain a certificate. It contains: %(names)s.") % {"names": names}
+        )
 
 
 def _find_in_ber(data: bytes) -> list[bytes]:
@@ -164,16 +176,16 @@ def _get_certificates(value: ber.Value) -> list[bytes]:
     """Return the certificates in a value, which is identified by its first parts."""
     parts = value.children() if value.tag == ber.SEQUENCE else []
     if not parts:
-        raise BadBundle(_NO_CERTIFICATE)
+        raise BadBundle(_(_NO_CERTIFICATE))
     _reject_keys(parts)
     if parts[0].tag == ber.OID:
         if parts[0].content == ber.SIGNED_DATA:
             return ber.get_certificates(value)
-        raise BadBundle("The file is a PKCS #7 file that does not contain certificates.")
+        raise BadBundle(_("The file is a PKCS #7 file that does not contain certificates."))
     inner = parts[0].children() if parts[0].tag == ber.SEQUENCE else []
     # A CertificationRequestInfo has up to four parts, a TBSCertificate at least six.
     if inner and inner[0].tag == ber.INTEGER and len(inner) <= _REQUEST_PARTS:
-        raise BadBundle(_REQUEST)
+        raise BadBundle(_(_REQUEST))
     return [value.whole]
 
 
@@ -185,25 +197,25 @@ def _reject_keys(parts: list[ber.Value]) -> None:
     if first.tag == ber.INTEGER:
         if first.content == _PKCS12_VERSION and second.tag == ber.SEQUENCE:
             _reject_pkcs12(second)
-        raise HasPrivateKey(_PRIVATE_KEY)
+        raise HasPrivateKey(_(_PRIVATE_KEY))
     # EncryptedPrivateKeyInfo (RFC 5958): an algorithm, then the encrypted octets.
     if first.tag == ber.SEQUENCE and second.tag == ber.OCTET_STRING:
-        raise HasPrivateKey(_PRIVATE_KEY)
+        raise HasPrivateKey(_(_PRIVATE_KEY))
 
 
 def _reject_pkcs12(content: ber.Value) -> None:
     """Raise HasPrivateKey, or BadBundle if no private key can be seen without the password."""
     if any(bag in content.whole for bag in _KEY_BAGS):
-        raise HasPrivateKey(_PKCS12_KEY)
-    raise BadBundle(_PKCS12, action=_EXPORT)
+        raise HasPrivateKey(_(_PKCS12_KEY))
+    raise BadBundle(_(_PKCS12), action=_(_EXPORT))
 
 
 def _decode(data: bytes) -> bytes:
     """Return a text in UTF-8 or UTF-16 as ASCII, and other data unchanged."""
     if _BEGIN in data and any(begin in data for begin in _UTF_16_BEGINS):
         raise BadBundle(
-            "The file contains text in more than one encoding, so a part of it cannot be read.",
-            action="Save the complete file in one encoding, for example UTF-8.",
+            _("The file contains text in more than one encoding, so a part of it cannot be read."),
+            action=_("Save the complete file in one encoding, for example UTF-8."),
         )
     if data.startswith(codecs.BOM_UTF8):
         return data[len(codecs.BOM_UTF8) :]
@@ -216,4 +228,4 @@ def _decode_base64(text: bytes) -> bytes:
     try:
         return base64.b64decode(b"".join(text.split()), validate=True)
     except binascii.Error as error:
-        raise BadBundle("The file is damaged. Its Base64 data cannot be decoded.") from error
+        raise BadBundle(_("The file is damaged. Its Base64 data cannot be decoded.")) from error

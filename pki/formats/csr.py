@@ -7,6 +7,7 @@ from functools import cached_property
 
 from cryptography import x509
 
+from faults.texts import gettext as _
 from pki import keys
 from pki.certificates import build, loading
 from pki.certificates.loading import PublicKey
@@ -82,7 +83,7 @@ def parse_csr(data: str | bytes) -> CertificateRequest:
     """Parse a CSR in PEM or DER, and check its signature and key, or raise PkiFault."""
     raw = data.encode("utf-8", "replace") if isinstance(data, str) else data
     if len(raw) > MAX_REQUEST:
-        raise BadRequest("The CSR is too large.")
+        raise BadRequest(_("The CSR is too large."))
     request, key = _parse(raw)
     keys.check_key(key)
     _check_signature(request)
@@ -99,10 +100,10 @@ def _check_signature(request: x509.CertificateSigningRequest) -> None:
         known = loading.is_strong_hash(request.signature_hash_algorithm)
         good = known and request.is_signature_valid
     except Exception as error:
-        raise BadRequest("The CSR signature cannot be verified.") from error
+        raise BadRequest(_("The CSR signature cannot be verified.")) from error
     if not known:
-        raise BadRequest("The CSR must be signed with SHA-256, SHA-384, or SHA-512.")
+        raise BadRequest(_("The CSR must be signed with SHA-256, SHA-384, or SHA-512."))
     if not good:
         raise BadRequest(
-            "The CSR signature is invalid, so possession of the private key is not proven."
+            _("The CSR signature is invalid, so possession of the private key is not proven.")
         )

@@ -9,11 +9,14 @@ from collections.abc import Callable
 
 from cryptography import x509
 
+from faults.texts import gettext as _
+from faults.texts import gettext_noop
 from pki.errors import BadBundle
+from pki.escaping import escape_text
 from pki.formats import ber
-from pki.names import escape_text, format_name
+from pki.names import format_name
 
-_ACTION = "Ask the CA to issue this certificate again."
+_ACTION = gettext_noop("Ask the CA to issue this certificate again.")
 _PUBLIC_KEY_PARTS = 2
 _CRL_TIMES = (0x17, 0x18)  # UTCTime and GeneralizedTime
 
@@ -24,18 +27,19 @@ def check(der: bytes, number: int) -> None:
         certificate = x509.load_der_x509_certificate(der)
     except Exception as error:
         raise BadBundle(
-            f"Certificate {number} in the file cannot be parsed. {_identify(der)}"
+            _("Certificate %(number)s in the file cannot be parsed. %(reason)s")
+            % {"number": number, "reason": _identify(der)}
         ) from error
     for reason, read in _PARTS:
         try:
             read(certificate)
         except x509.DuplicateExtension as error:
-            twice = f"It contains the extension {error.oid.dotted_string} twice."
+            twice = _("It contains the extension %(oid)s twice.") % {"oid": error.oid.dotted_string}
             raise _build_fault(certificate, number, twice) from error
         except Exception as error:
-            raise _build_fault(certificate, number, reason) from error
+            raise _build_fault(certificate, number, _(reason)) from error
     if certificate.serial_number < 0:
-        raise _build_fault(certificate, number, "Its serial number is negative.")
+        raise _build_fault(certificate, number, _("Its serial number is negative."))
 
 
 def _read_names(certificate: x509.Certificate) -> None:
@@ -49,18 +53,21 @@ def _read_extensions(certificate: x509.Certificate) -> None:
 
 
 _PARTS: tuple[tuple[str, Callable[[x509.Certificate], object]], ...] = (
-    ("Its version or serial number is not valid.", lambda c: (c.version, c.serial_number)),
-    ("Its subject or issuer is not valid.", _read_names),
     (
-        "Its validity dates are not valid.",
+        gettext_noop("Its version or serial number is not valid."),
+        lambda c: (c.version, c.serial_number),
+    ),
+    (gettext_noop("Its subject or issuer is not valid."), _read_names),
+    (
+        gettext_noop("Its validity dates are not valid."),
         lambda c: (c.not_valid_before_utc, c.not_valid_after_utc),
     ),
-    ("Its key type or curve is not supported.", lambda c: c.public_key()),
+    (gettext_noop("Its key type or curve is not supported."), lambda c: c.public_key()),
     (
-        "Its signature algorithm is not supported.",
+        gettext_noop("Its signature algorithm is not supported."),
         lambda c: (c.signature_hash_algorithm, repr(c.signature_algorithm_oid)),
     ),
-    ("One of its extensions is not valid.", _read_extensions),
+    (gettext_noop("One of its extensions is not valid."), _read_extensions),
 )
 
 
@@ -70,7 +77,9 @@ def _build_fault(certificate: x509.Certificate, number: int, reason: str) -> Bad
     except Exception:  # the subject itself cannot be parsed
         subject = ""
     return BadBundle(
-        f"Certificate {number} in the file{subject} cannot be parsed. {reason}", action=_ACTION
+        _("Certificate %(number)s in the file%(subject)s cannot be parsed. %(reason)s")
+        % {"number": number, "subject": subject, "reason": reason},
+        action=_(_ACTION),
     )
 
 
@@ -80,9 +89,9 @@ def _identify(der: bytes) -> str:
         parts = ber.parse(der)[0].children()
         inner = parts[0].children()
     except (ber.NotBer, IndexError):
-        return "It is damaged."
+        return _("It is damaged.")
     if len(parts) == _PUBLIC_KEY_PARTS:
-        return "It is a public key."
+        return _("It is a public key.")
     if any(part.tag in _CRL_TIMES for part in inner):
-        return "It is a certificate revocation list (CRL)."
-    return "Its structure is not valid."
+        return _("It is a certificate revocation list (CRL).")
+    return _("Its structure is not valid.")

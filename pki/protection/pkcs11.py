@@ -22,6 +22,8 @@ from pkcs11.util import ec as token_ec
 from pkcs11.util import rsa as token_rsa
 
 from faults import Kind
+from faults.texts import gettext as _
+from faults.texts import gettext_noop
 from pki.certificates.loading import PrivateKey
 from pki.errors import CannotSign, PkiFault
 
@@ -41,13 +43,15 @@ class TokenFault(CannotSign):
     """The token is not connected, rejects the PIN, or returns an error."""
 
     kind = Kind.UNAVAILABLE
-    action = "Connect the token and check its service. The server retries automatically."
+    action = gettext_noop(
+        "Connect the token and check its service. The server retries automatically."
+    )
 
 
 class PinRejected(TokenFault):
     """The token rejects the PIN."""
 
-    action = (
+    action = gettext_noop(
         "Correct the PIN in the file set in ZCC_PKCS11_PIN_FILE. This PIN is "
         "not tried again, because tokens lock after a few incorrect attempts."
     )
@@ -113,7 +117,9 @@ class Token:
         if self not in _sessions:
             mark = hashlib.sha256(repr((self.module, self.label, self.pin)).encode()).digest()
             if mark in _rejected_pins:
-                raise PinRejected(f"The token {self.label} rejected the PIN.")
+                raise PinRejected(
+                    _("The token %(label)s rejected the PIN.") % {"label": self.label}
+                )
             self.close_sessions()
             try:
                 _sessions[self] = self._find().open(rw=True, user_pin=self.pin)
@@ -144,8 +150,8 @@ def _load_library(module: str) -> Any:
         return pkcs11.lib(module)
     except (RuntimeError, pkcs11.PKCS11Error) as error:
         raise TokenFault(
-            f"The PKCS #11 library {module} cannot be loaded.",
-            action="Correct ZCC_PKCS11_MODULE, or install the token's software.",
+            _("The PKCS #11 library %(module)s cannot be loaded.") % {"module": module},
+            action=_("Correct ZCC_PKCS11_MODULE, or install the token's software."),
         ) from error
 
 
@@ -161,21 +167,24 @@ def _translate_errors(token: Token) -> Iterator[None]:
 
 def _translate_error(token: Token, error: pkcs11.PKCS11Error) -> TokenFault:
     if isinstance(error, problems.PinIncorrect | problems.PinInvalid | problems.PinLenRange):
-        return PinRejected(f"The token {token.label} rejected the PIN.")
+        return PinRejected(_("The token %(label)s rejected the PIN.") % {"label": token.label})
     if isinstance(error, problems.PinLocked):
         return TokenFault(
-            f"The PIN of the token {token.label} is locked.",
-            action="Unlock it with the token's own tools.",
+            _("The PIN of the token %(label)s is locked.") % {"label": token.label},
+            action=_("Unlock it with the token's own tools."),
         )
     if isinstance(error, problems.NoSuchToken):
-        return TokenFault(f"The token {token.label} is not connected.")
+        return TokenFault(_("The token %(label)s is not connected.") % {"label": token.label})
     if isinstance(error, problems.NoSuchKey):
         return TokenFault(
-            f"The token {token.label} does not contain the CA key.",
-            action="Connect the token that contains the key.",
+            _("The token %(label)s does not contain the CA key.") % {"label": token.label},
+            action=_("Connect the token that contains the key."),
         )
     why = type(error).__name__
-    return TokenFault(f"The token {token.label} returned an unexpected response: {why}.")
+    return TokenFault(
+        _("The token %(label)s returned an unexpected response: %(why)s.")
+        % {"label": token.label, "why": why}
+    )
 
 
 def _load_public_key(key: Any) -> Any:
@@ -200,8 +209,8 @@ class KeyNotExportable(PkiFault):
     """The key is stored in a token and cannot be exported."""
 
 
-def _raise_not_exportable(*_: Any, **__: Any) -> NoReturn:
-    raise KeyNotExportable("The key is stored in a PKCS #11 token and cannot be exported.")
+def _raise_not_exportable(*_args: Any, **_kwargs: Any) -> NoReturn:
+    raise KeyNotExportable(_("The key is stored in a PKCS #11 token and cannot be exported."))
 
 
 class _TokenKey:

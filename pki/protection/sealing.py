@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import x25519
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from faults.texts import gettext as _
 from pki.errors import CannotOpen, UnsafeFile, WrongKey
 
 _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
@@ -71,7 +72,7 @@ def get_public_key(private: str) -> str:
     try:
         key = x25519.X25519PrivateKey.from_private_bytes(base64.b64decode(private, validate=True))
     except ValueError:  # without the cause: nothing about keys goes into a log
-        raise WrongKey("The private vault key cannot be parsed.") from None
+        raise WrongKey(_("The private vault key cannot be parsed.")) from None
     return _encode(key.public_key().public_bytes_raw())
 
 
@@ -83,7 +84,7 @@ def seal(plaintext: bytes, *, to: str, binding: str) -> str:
     try:
         key = x25519.X25519PublicKey.from_public_bytes(base64.b64decode(to, validate=True))
     except ValueError as error:
-        raise WrongKey("The public vault key cannot be parsed.") from error
+        raise WrongKey(_("The public vault key cannot be parsed.")) from error
     return _PREFIX + _encode(_SUITE.encrypt(plaintext, key, info=_build_info(binding)))
 
 
@@ -97,8 +98,10 @@ def open_sealed(blob: str, *, private: str, binding: str) -> bytes:
         return _SUITE.decrypt(sealed, key, info=info)
     except Exception:  # without the cause: nothing about keys goes into a log
         raise CannotOpen(
-            "The secret cannot be decrypted. It is damaged, encrypted with a "
-            "different key, or was copied from another location."
+            _(
+                "The secret cannot be decrypted. It is damaged, encrypted with a different "
+                "key, or was copied from another location."
+            )
         ) from None
 
 
@@ -111,9 +114,13 @@ def write_private_file(path: str | os.PathLike[str], text: str) -> None:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
-        raise UnsafeFile(f"{path} already exists and was not overwritten.") from None
+        raise UnsafeFile(
+            _("%(path)s already exists and was not overwritten.") % {"path": path}
+        ) from None
     except OSError as error:
-        raise UnsafeFile(f"Cannot write {path}: {error.strerror}.") from error
+        raise UnsafeFile(
+            _("Cannot write %(path)s: %(reason)s.") % {"path": path, "reason": error.strerror}
+        ) from error
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
@@ -131,32 +138,35 @@ def read_private_file(path: str | os.PathLike[str]) -> str:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        raise UnsafeFile(f"Cannot open {path}: {error.strerror}.") from error
+        raise UnsafeFile(
+            _("Cannot open %(path)s: %(reason)s.") % {"path": path, "reason": error.strerror}
+        ) from error
     try:
         _check_safe(path, os.fstat(handle))
         with os.fdopen(handle, "rb", closefd=False) as file:
             return file.read().decode("utf-8")
     except ValueError:
-        raise UnsafeFile(f"{path} is not a text file.") from None
+        raise UnsafeFile(_("%(path)s is not a text file.") % {"path": path}) from None
     finally:
         os.close(handle)
 
 
 def _check_safe(path: Path, found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise UnsafeFile(f"{path} is not a regular file.")
+        raise UnsafeFile(_("%(path)s is not a regular file.") % {"path": path})
     if found.st_uid != os.geteuid():
         raise UnsafeFile(
-            f"{path} belongs to another user.",
+            _("%(path)s belongs to another user.") % {"path": path},
             action=(
-                "Change the owner of the file to the user that runs this "
-                f"process (uid {os.geteuid()})."
+                _("Change the owner of the file to the user that runs this process (uid %(uid)s).")
+                % {"uid": os.geteuid()}
             ),
         )
     if found.st_mode & _OTHERS:
         raise UnsafeFile(
-            f"{path} is accessible to other users (mode {stat.S_IMODE(found.st_mode):04o}).",
-            action=f"Run: chmod 600 {path}",
+            _("%(path)s is accessible to other users (mode %(mode)s).")
+            % {"path": path, "mode": f"{stat.S_IMODE(found.st_mode):04o}"},
+            action=_("Run: chmod 600 %(path)s") % {"path": path},
         )
 
 

@@ -12,6 +12,7 @@ import base64
 
 from pqcrypto.sign import slh_dsa_sha2_128s
 
+from faults.texts import gettext as _
 from pki.errors import WrongKey
 
 _PRIVATE_LENGTH = 64
@@ -60,7 +61,7 @@ def from_pem(pem: str) -> str:
         der = b""
     private = base64.b64encode(der.removeprefix(_PKCS8_HEAD)).decode("ascii")
     if not der.startswith(_PKCS8_HEAD):
-        raise WrongKey("The second zone key is not an SLH-DSA-SHA2-128s key.")
+        raise WrongKey(_("The second zone key is not an SLH-DSA-SHA2-128s key."))
     _decode(private)
     return private
 
@@ -71,5 +72,5 @@ def _decode(private_b64: str) -> bytes:
     except ValueError:
         private = b""
     if len(private) != _PRIVATE_LENGTH:
-        raise WrongKey("The second zone key cannot be parsed.")
+        raise WrongKey(_("The second zone key cannot be parsed."))
     return private

@@ -8,6 +8,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from faults.texts import gettext as _
 from pki.errors import WrongKey
 
 
@@ -54,9 +55,9 @@ def from_pem(pem: str) -> str:
     try:
         key = serialization.load_pem_private_key(pem.encode("ascii"), password=None)
     except Exception:  # without the cause, whose text could show key material
-        raise WrongKey("The zone key cannot be parsed.") from None
+        raise WrongKey(_("The zone key cannot be parsed.")) from None
     if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise WrongKey("The zone key is not an Ed25519 key.")
+        raise WrongKey(_("The zone key is not an Ed25519 key."))
     return _encode_pair(key)[0]
 
 
@@ -65,7 +66,7 @@ def _load_private_key(private_b64: str) -> ed25519.Ed25519PrivateKey:
         raw = base64.b64decode(private_b64, validate=True)
         return ed25519.Ed25519PrivateKey.from_private_bytes(raw)
     except ValueError:
-        raise WrongKey("The zone key cannot be parsed.") from None
+        raise WrongKey(_("The zone key cannot be parsed.")) from None
 
 
 def _encode_pair(key: ed25519.Ed25519PrivateKey) -> tuple[str, str]:

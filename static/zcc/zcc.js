@@ -2,6 +2,10 @@
 // copy buttons, confirmation boxes, alerts, and the beat at which live panes ask for news.
 const $ = (s, r = document) => r.querySelector(s), $$ = (s, r = document) => [...r.querySelectorAll(s)];
 const YEAR = 31536000;
+// The texts of this module and the formats of dates are in the language of the page.
+const TEXTS = JSON.parse($("#script-texts").textContent), LANG = document.documentElement.lang;
+// English pages show dates as Django does, day first.
+const LOCALE = LANG === "en" ? "en-GB" : LANG;
 document.cookie = `tz=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; samesite=lax; max-age=${YEAR}`;
 
 // The time of the server.
@@ -45,9 +49,9 @@ const echo = (field) => {
   const wall = Date.parse(`${field.value}Z`), zone = note.dataset.zone;
   note.hidden = Number.isNaN(wall);
   if (note.hidden) return;
-  const words = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "UTC" }).format(wall);
+  const words = new Intl.DateTimeFormat(LOCALE, { weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZone: "UTC" }).format(wall);
   const left = Math.round((readZoned(field.value, zone) - getNow()) / 1000);
-  const text = `${words}, ${zone}, ${left > 0 ? `in ${remaining(left)}` : "in the past"}`;
+  const text = `${words}, ${zone}, ${left > 0 ? TEXTS.in.replace("%s", remaining(left)) : TEXTS.past}`;
   if (note.textContent !== text) note.textContent = text;
 };
 const prepare = (root) => {
@@ -100,15 +104,14 @@ document.addEventListener("zcc:download", (event) => {
 // A server that does not respond. The note stays on the page, and in the open dialog, until a request
 // succeeds. The request that the user made can be sent again, and live panes ask at each beat.
 const GET_TIMEOUT = 15000, POST_TIMEOUT = 60000;
-const OUTAGE = "The server is not responding.";
 let lastResponse = Date.now();
-const formatTime = (moment) => new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: clock?.dataset.zone }).format(moment);
+const formatTime = (moment) => new Intl.DateTimeFormat(LOCALE, { timeStyle: "medium", timeZone: clock?.dataset.zone }).format(moment);
 const probe = () => fetch("/livez", { cache: "no-store" }).then((response) => response.ok && endOutage(), () => {});
 const sendAgain = ({ elt, triggeringEvent }) => (elt.matches("form") ? elt.requestSubmit(triggeringEvent.submitter) : elt.click());
 const showOutage = (parent, text, again) => {
   $(":scope > .outage", parent)?.remove();
-  const note = Object.assign(document.createElement("p"), { className: "msg error outage", textContent: `${OUTAGE} ${text} `, tabIndex: -1 });
-  const button = Object.assign(document.createElement("button"), { className: "btn small", type: "button", textContent: "Try Again" });
+  const note = Object.assign(document.createElement("p"), { className: "msg error outage", textContent: `${TEXTS.outage} ${text} `, tabIndex: -1 });
+  const button = Object.assign(document.createElement("button"), { className: "btn small", type: "button", textContent: TEXTS.again });
   note.setAttribute("role", "alert");
   button.addEventListener("click", again);
   note.append(button);
@@ -118,15 +121,15 @@ const showOutage = (parent, text, again) => {
 const reportOutage = ({ elt, verb, triggeringEvent }) => {
   const isByUser = ["click", "submit"].includes(triggeringEvent?.type), isInDialog = dialog?.contains(elt);
   const again = () => (isByUser && elt.isConnected ? sendAgain({ elt, triggeringEvent }) : probe());
-  if (main && (isByUser || !$(":scope > .outage", main))) showOutage(main, `This page shows the state of ${formatTime(lastResponse)}.`, isInDialog ? probe : again);
+  if (main && (isByUser || !$(":scope > .outage", main))) showOutage(main, TEXTS.state.replace("%s", formatTime(lastResponse)), isInDialog ? probe : again);
   const body = isByUser && isInDialog && $(".body", dialog);
-  if (body) showOutage(body, `${verb === "get" ? "" : "It is not known whether it received your request. "}Your entries are kept.`, again).focus();
+  if (body) showOutage(body, `${verb === "get" ? "" : `${TEXTS.unknown} `}${TEXTS.kept}`, again).focus();
 };
 const endOutage = () => {
   lastResponse = Date.now();
   const notes = $$(".outage");
   notes.forEach((note) => note.remove());
-  if (notes.length) { say("The server is responding again."); setTimeout(beatAll); }
+  if (notes.length) { say(TEXTS.responding); setTimeout(beatAll); }
 };
 document.addEventListener("htmx:configRequest", ({ detail }) => { detail.timeout = detail.verb === "get" ? GET_TIMEOUT : POST_TIMEOUT; });
 for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, ({ detail }) => reportOutage(detail.requestConfig));
@@ -137,7 +140,7 @@ setInterval(() => { if ($(".outage") && !document.hidden) probe(); }, 5000);
 
 const copy = async (button) => {
   await navigator.clipboard.writeText(button.dataset.copy);
-  say("Copied.");
+  say(TEXTS.copied);
   button.classList.add("done");
   setTimeout(() => button.classList.remove("done"), 1500);
 };
@@ -157,7 +160,7 @@ document.addEventListener("click", (event) => {
   const off = at("[aria-disabled=true]");
   if (off) {
     event.preventDefault(); event.stopPropagation();
-    say(document.getElementById(off.getAttribute("aria-describedby"))?.textContent || "Currently not available.");
+    say(document.getElementById(off.getAttribute("aria-describedby"))?.textContent || TEXTS.unavailable);
   } else if (at("[data-dismiss]")) at("p").remove();
   else if (at("[data-copy]")) copy(at("[data-copy]"));
   else if (at("[data-theme-toggle]")) switchTheme();
@@ -184,13 +187,13 @@ setInterval(() => beat("zcc:slow"), 30000);
 document.addEventListener("visibilitychange", () => { beatAll(); beat("zcc:pulse"); });
 
 if (clock) {
-  const words = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: clock.dataset.zone });
+  const words = new Intl.DateTimeFormat(LOCALE, { hour: "2-digit", minute: "2-digit", timeZone: clock.dataset.zone });
   setInterval(() => { clock.textContent = words.format(getNow()); }, 10000);
 }
 // The time that remains until a moment, by the clock of the server. Screen readers are told at ten,
 // five, and one minute.
 const SAID = [600, 300, 60];
-const unit = (n, name) => new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit: name, unitDisplay: "short" }).format(n);
+const unit = (n, name) => new Intl.NumberFormat(LANG, { style: "unit", unit: name, unitDisplay: "short" }).format(n);
 const remaining = (s) => {
   if (s >= 172800) return unit(Math.floor(s / 86400), "day");
   const parts = s >= 3600 ? [unit(Math.floor(s / 3600), "hour"), unit(Math.floor(s % 3600 / 60), "minute")] : [unit(Math.floor(s / 60), "minute"), unit(s % 60, "second")];

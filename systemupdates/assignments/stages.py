@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop
 
 from audit.models import Entry
 from devices.models import Device
@@ -29,7 +29,7 @@ NOTHING = gettext_lazy("Nothing was changed.")
 MAX_MEMBERS = 1000
 MAX_STAGES = 50
 MIN_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS = 60, 90 * 86_400
-REST = "All other devices"
+REST = gettext_noop("All other devices")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from audit.chain.states import InvalidTransition
 from audit.models import Entry
@@ -22,7 +23,7 @@ from systemupdates.updates.states import MISSING, UPDATE_CLOSED, AssignmentState
 from wire.update_messages import ReplicaProgress, ReplicationRequest
 
 R = ReplicaState
-EXCLUDED_REASON = "Excluded from content replication in the server's settings."
+EXCLUDED_REASON = gettext_noop("Excluded from content replication in the server's settings.")
 # A server might send a report that it created before the replica was available.
 REPORT_DELAY = timedelta(minutes=1)
 # The step at which the agent downloads content.
@@ -224,10 +225,10 @@ def include(replica: Replica, *, now: datetime) -> None:
     if update.state in UPDATE_CLOSED or update.deleted_at is not None:
         raise Conflict(
             _(
-                "The update is %(lower)s, so its content is no longer "
+                "The status of the update is “%(state)s”, so its content is no longer "
                 "replicated. Nothing was changed."
             )
-            % {"lower": update.get_state_display().lower()}
+            % {"state": update.get_state_display()}
         )
     if not replica.server.replicates:
         raise Conflict(

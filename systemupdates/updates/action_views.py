@@ -26,7 +26,7 @@ from systemupdates.updates import lifecycle
 from systemupdates.updates.states import APPLIED, AssignmentState
 from systemupdates.updates.views import RIGHT, RIGHT_LABEL, find_update
 
-may_deploy = require_right(RIGHT, str(RIGHT_LABEL))
+may_deploy = require_right(RIGHT, RIGHT_LABEL)
 MAX_NAMED = 50
 
 

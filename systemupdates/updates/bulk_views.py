@@ -20,7 +20,7 @@ from systemupdates.updates.views import RIGHT, RIGHT_LABEL, find_update
 
 
 @require_POST
-@require_right(RIGHT, str(RIGHT_LABEL))
+@require_right(RIGHT, RIGHT_LABEL)
 def run_action(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Show the confirmation dialog for the selected devices, or perform the action on them."""
     update = find_update(pk)

@@ -6,6 +6,7 @@ See: manual 1.3; D-33; D-34
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from audit.chain.states import StateMachine
 
@@ -13,20 +14,20 @@ from audit.chain.states import StateMachine
 class UpdateState(models.TextChoices):
     """The state of a system update."""
 
-    CREATED = "created", "Created"
-    REPLICATING = "replicating", "Replicating"
-    REPLICATED = "replicated", "Replicated"
-    ASSIGNED = "assigned", "Assigned"
-    IN_PROGRESS = "in-progress", "In Progress"
-    COMPLETED = "completed", "Completed"
-    BASELINED = "baselined", "Baselined"
-    CANCELED = "canceled", "Canceled"
-    ERROR = "error", "Error"
+    CREATED = "created", _("Created")
+    REPLICATING = "replicating", _("Replicating")
+    REPLICATED = "replicated", _("Replicated")
+    ASSIGNED = "assigned", _("Assigned")
+    IN_PROGRESS = "in-progress", _("In Progress")
+    COMPLETED = "completed", _("Completed")
+    BASELINED = "baselined", _("Baselined")
+    CANCELED = "canceled", _("Canceled")
+    ERROR = "error", _("Error")
 
 
 U = UpdateState
 UPDATE = StateMachine(
-    "The system update",
+    _("The system update"),
     {
         U.CREATED: (U.REPLICATING, U.CANCELED, U.ERROR),
         U.REPLICATING: (U.REPLICATED, U.ASSIGNED, U.CANCELED, U.ERROR),
@@ -47,24 +48,24 @@ UPDATE_CLOSED = (U.CANCELED, U.BASELINED)
 class AssignmentState(models.TextChoices):
     """The state of one update on one device."""
 
-    PENDING = "pending", "Pending"
-    ASSIGNED = "assigned", "Update Assigned"
-    DOWNLOADING = "downloading", "Downloading"
-    APPLYING = "applying", "Applying"
-    APPLIED = "applied", "Update Applied"
-    ACTIVATING = "activating", "Activating"
-    ACTIVATED = "activated", "Activated"
-    FAILED = "failed", "Failed"
-    IGNORED = "ignored", "Ignored"
-    CANCELED = "canceled", "Canceled"
-    NEEDS_CRT = "needs-crt", "Needs CRT"
+    PENDING = "pending", _("Pending")
+    ASSIGNED = "assigned", _("Update Assigned")
+    DOWNLOADING = "downloading", _("Downloading")
+    APPLYING = "applying", _("Applying")
+    APPLIED = "applied", _("Update Applied")
+    ACTIVATING = "activating", _("Activating")
+    ACTIVATED = "activated", _("Activated")
+    FAILED = "failed", _("Failed")
+    IGNORED = "ignored", _("Ignored")
+    CANCELED = "canceled", _("Canceled")
+    NEEDS_CRT = "needs-crt", _("Needs CRT")
 
 
 A = AssignmentState
 _STEPS = (A.ASSIGNED, A.DOWNLOADING, A.APPLYING, A.APPLIED, A.ACTIVATING, A.ACTIVATED)
 _ENDED = (A.IGNORED, A.CANCELED, A.FAILED, A.NEEDS_CRT)
 ASSIGNMENT = StateMachine(
-    "The assignment",
+    _("The assignment"),
     {
         # A device that recovered with a trust notice reports before the update was offered to it.
         A.PENDING: (*_STEPS, *_ENDED),
@@ -91,18 +92,18 @@ ERRORS = (A.FAILED, A.NEEDS_CRT)
 class ReplicaState(models.TextChoices):
     """The state of an update's content on one content server."""
 
-    PENDING = "pending", "Pending"
-    REPLICATING = "replicating", "Replicating"
-    AVAILABLE = "available", "Available"
-    FAILED = "failed", "Failed"
-    EXCLUDED = "excluded", "Excluded"
-    WITHDRAWN = "withdrawn", "Withdrawn"
+    PENDING = "pending", _("Pending")
+    REPLICATING = "replicating", _("Replicating")
+    AVAILABLE = "available", _("Available")
+    FAILED = "failed", _("Failed")
+    EXCLUDED = "excluded", _("Excluded")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
 
 
 R = ReplicaState
 MISSING = (R.PENDING, R.REPLICATING, R.FAILED)
 REPLICA = StateMachine(
-    "The content copy",
+    _("The content copy"),
     {
         R.PENDING: (R.REPLICATING, R.AVAILABLE, R.FAILED, R.EXCLUDED, R.WITHDRAWN),
         R.REPLICATING: (R.AVAILABLE, R.PENDING, R.FAILED, R.EXCLUDED, R.WITHDRAWN),

@@ -204,9 +204,15 @@ def test_checks_are_rarely_disabled_and_always_with_a_reason():
     assert off * 1000 / size < SUPPRESSIONS_PER_THOUSAND_LINES
 
 
-# Faults of these apps are shown to users; responses to agents are not translated.
-SHOWN_TO_USERS = ("certificates", "systemupdates", "devices")
-SHOWN_TO_AGENTS = ("agents/api.py", "agents/endpoints.py", "authentication.py", "throttle.py")
+# Faults of these apps are shown to users; responses to programs are not translated.
+SHOWN_TO_USERS = (
+    *("certificates", "systemupdates", "devices"),
+    *("administrators", "notifications", "audit", "console", "pki"),
+)
+SHOWN_TO_PROGRAMS = (
+    *("agents/api.py", "agents/endpoints.py", "authentication.py", "throttle.py"),
+    *("api_tokens/api.py", "targets/api.py"),
+)
 WORDS = re.compile(r"[A-Za-z]{2}")
 
 
@@ -247,7 +253,7 @@ def test_faults_shown_to_users_are_translatable():
             action = [one.value for one in node.keywords if one.arg == "action"]
             if any(map(is_unmarked, [*node.args[:1], *action])):
                 found.append(f"{path.relative_to(BASE_DIR)}:{node.lineno}")
-    assert [one for one in found if not one.partition(":")[0].endswith(SHOWN_TO_AGENTS)] == []
+    assert [one for one in found if not one.partition(":")[0].endswith(SHOWN_TO_PROGRAMS)] == []
 
 
 def test_no_secret_and_no_state_is_tracked():

@@ -30,7 +30,10 @@ CODE = (
     *("administrators", "audit", "certificates", "console", "devices", "faults", "notifications"),
     *("pki", "systemupdates", "wire", "zac", "zcc", "zman"),
 )
-SOURCES = (*CODE, "templates", "static", "deploy", "manage.py", "LICENSE", "CHANGELOG.md")
+SOURCES = (
+    *(*CODE, "templates", "static", "locale", "deploy"),
+    *("manage.py", "LICENSE", "CHANGELOG.md"),
+)
 _COMPILE = (
     *("scripts/uv", "pip", "compile", "--quiet", "--no-deps", "--generate-hashes", "--no-header"),
     *("--no-annotate", "--python-platform", "x86_64-manylinux_2_28"),

@@ -24,6 +24,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from certificates.authority import bootstrap
 from devices.identity import zone_keys
@@ -66,7 +67,7 @@ class FirstServer:
         """Raise Invalid for names and addresses that a certificate cannot contain."""
         server_names.check_server_name(self.fqdn)
         if not self.addresses:
-            raise Invalid("No IP address was specified for the server.", field="addresses")
+            raise Invalid(_("No IP address was specified for the server."), field="addresses")
         validation.check_request(
             messages.RegisterRequest(
                 name=self.name,
@@ -92,7 +93,7 @@ class Administrator:
     def check(self) -> None:
         """Raise Invalid for an empty name or a password that is not allowed."""
         if not self.username.strip():
-            raise Invalid("Enter a name for the first administrator.", field="username")
+            raise Invalid(_("Enter a name for the first administrator."), field="username")
         if not self.password:
             return
         try:
@@ -104,7 +105,10 @@ class Administrator:
 def check_name(name: str) -> None:
     """Raise Invalid if a zone name is empty or too long."""
     if not name.strip() or len(name) > MAX_NAME_LENGTH:
-        raise Invalid(f"A zone name must have 1 to {MAX_NAME_LENGTH} characters.", field="name")
+        raise Invalid(
+            _("A zone name must have 1 to %(max)s characters.") % {"max": MAX_NAME_LENGTH},
+            field="name",
+        )
 
 
 def check_no_zone(home: Path) -> None:
@@ -112,22 +116,25 @@ def check_no_zone(home: Path) -> None:
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         raise Unavailable(
-            "The database schema has not been created. Nothing was changed.",
-            action="Run: manage.py migrate",
+            _("The database schema has not been created. Nothing was changed."),
+            action=_("Run: manage.py migrate"),
         )
     if Zone.objects.exists():
         raise Conflict(
-            "This database already contains a zone. Nothing was changed.",
+            _("This database already contains a zone. Nothing was changed."),
             action=(
-                "Register this server in the existing zone (zac reg), or use an empty database."
+                _("Register this server in the existing zone (zac reg), or use an empty database.")
             ),
         )
     if (home / "device.json").exists():
         raise Conflict(
-            f"The agent in {home} already belongs to a zone. Nothing was changed.",
+            _("The agent in %(home)s already belongs to a zone. Nothing was changed.")
+            % {"home": home},
             action=(
-                "Use a different directory (ZCC_SERVER_HOME). If the old "
-                "zone no longer exists, delete this directory."
+                _(
+                    "Use a different directory (ZCC_SERVER_HOME). If the old zone no longer "
+                    "exists, delete this directory."
+                )
             ),
         )
 
@@ -222,7 +229,10 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Invalid(f"Cannot read {path}: {error.strerror}. Nothing was changed.") from error
+        raise Invalid(
+            _("Cannot read %(path)s: %(reason)s. Nothing was changed.")
+            % {"path": path, "reason": error.strerror}
+        ) from error
 
 
 def write_private(path: Path, value: dict[str, Any]) -> None:
@@ -234,4 +244,6 @@ def write_private(path: Path, value: dict[str, Any]) -> None:
             json.dump(value, file, indent=2)
         part.replace(path)
     except OSError as error:
-        raise Fault(f"Cannot write {path}: {error.strerror}.") from error
+        raise Fault(
+            _("Cannot write %(path)s: %(reason)s.") % {"path": path, "reason": error.strerror}
+        ) from error

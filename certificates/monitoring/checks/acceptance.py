@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from audit.models import Entry
 from certificates.models import HealthAcceptance
 from certificates.monitoring.checks.registry import get_check
+from console.requests.language import in_english
 from faults import Invalid, NotFound, Refused
 
 RIGHT = "devices.change_zone"
@@ -37,7 +38,7 @@ def accept(key: str, subject: str, reason: str, *, by: str) -> HealthAcceptance:
     Entry.objects.record(
         "accept-finding",
         _get_subject(key),
-        note=f"{check.label}: {reason}",
+        note=f"{in_english(check.label)}: {reason}",
         detail={"finding": subject},
     )
     acceptance, _created = HealthAcceptance.objects.update_or_create(

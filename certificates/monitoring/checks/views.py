@@ -18,7 +18,7 @@ from console.pages.forms import ReauthenticationForm
 from console.pages.responses import close_dialog, render_dialog, require_right, show_faults_on
 from devices.middleware import ZoneRequest
 
-may_accept = require_right(acceptance.RIGHT, str(gettext_lazy("Change Zone Settings")))
+may_accept = require_right(acceptance.RIGHT, gettext_lazy("Change Zone Settings"))
 
 
 class AcceptanceForm(ReauthenticationForm):

@@ -33,7 +33,7 @@ from devices.models import Device
 from faults import Conflict
 
 FOLDER = "certificates/dialogs/"
-may_change = require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
+may_change = require_right(gates.CA_RIGHT, gates.CA_RIGHT_LABEL)
 
 
 def get_operation(pk: UUID) -> Operation:

@@ -38,7 +38,7 @@ AUTHORITY = Step("authority", gettext_lazy("Certificate authority"), f"{FOLDER}c
 CSR = Step("csr", gettext_lazy("Generate CSR"), f"{FOLDER}change_ca_csr.html", ca_forms.EXTERNAL)
 ACTIVATION = Step("activation", gettext_lazy("Activation"), f"{FOLDER}change_ca_activation.html")
 EVERY = (AUTHORITY, CSR, ACTIVATION)
-may_change = require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
+may_change = require_right(gates.CA_RIGHT, gates.CA_RIGHT_LABEL)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

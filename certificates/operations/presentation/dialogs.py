@@ -24,8 +24,8 @@ from systemupdates.content import replica_status, replication
 from systemupdates.models import Replica
 from systemupdates.updates.action_views import show_exclude_dialog
 
-may_change = require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
-may_deploy = require_right(gates.DEPLOY_RIGHT, str(gates.DEPLOY_RIGHT_LABEL))
+may_change = require_right(gates.CA_RIGHT, gates.CA_RIGHT_LABEL)
+may_deploy = require_right(gates.DEPLOY_RIGHT, gates.DEPLOY_RIGHT_LABEL)
 
 
 def _operation(pk: UUID) -> Operation:

@@ -52,7 +52,7 @@ def build_certificate_context(pem: str, now: datetime) -> dict[str, Any]:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
+@require_right(gates.CA_RIGHT, gates.CA_RIGHT_LABEL)
 def remint_ca(request: ZoneRequest) -> HttpResponse:
     """Remint CA."""
     now = timezone.now()

@@ -216,7 +216,7 @@ def things(monkeypatch):
     event = Event(events.BLOCKED, "1", "blocked", "blocked")
     delivery.enqueue(event, now=factories.now(), to=[hook])
     return {
-        "entry": Entry.objects.record("test", "test:1").pk,
+        "entry": Entry.objects.record("login", "test:1").pk,
         "token": 10**6,
         "stage": Stage.objects.create(name="first", position=0, timeout_seconds=60).pk,
         "operation": operation.pk,

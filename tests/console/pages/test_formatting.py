@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from console.pages import formatting
 
@@ -59,3 +59,36 @@ def test_the_full_form_tells_offset_and_utc():
     with timezone.override("Europe/Berlin"):
         text = formatting.full(NOON)
     assert text == "12 December 2026, 13:00:00 CET (UTC+01:00) · 2026-12-12 12:00:00 UTC"
+
+
+GERMAN = (
+    "12. Dez. 2026, 13:00 CET",
+    "12. Dezember 2026, 13:00:00 CET",  # codespell:ignore
+    "vor 3 Tagen",  # codespell:ignore
+    "in 1 Tag",
+    "3 Tage 1 Stunde",  # codespell:ignore
+)
+
+
+def test_dates_and_spans_in_german():
+    with translation.override("de"), timezone.override("Europe/Berlin"):
+        shown = (
+            formatting.stamp(NOON),
+            formatting.full(NOON).partition(" (UTC")[0],
+            formatting.ago(NOON, NOON + timedelta(days=3)),
+            formatting.ago(NOON, NOON - timedelta(days=1)),
+            formatting.format_duration(3 * 86_400 + 3600),
+        )
+    assert shown == GERMAN
+
+
+@pytest.mark.parametrize("seconds", [1, 90, 3600, 86_400, 3 * 86_400 + 2 * 3600 + 60 + 2])
+def test_a_duration_can_be_entered_in_german_or_english(seconds):
+    english = formatting.format_duration(seconds)
+    with translation.override("de"):
+        german = formatting.format_duration(seconds)
+        assert german != english
+        assert formatting.parse_duration(german) == seconds
+        assert formatting.parse_duration(english) == seconds
+        with pytest.raises(ValueError, match=r".*"):
+            formatting.parse_duration("3 Monate")

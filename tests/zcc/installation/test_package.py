@@ -20,7 +20,8 @@ def test_all_sources_of_the_console_are_copied(tmp_path: Path) -> None:
     copied = {path.name for path in (tmp_path / "zcc").iterdir()}
     packages = {path.parent.name for path in BASE_DIR.glob("*/__init__.py")}
     assert packages - copied == {"tests", "bench"}
-    assert {"manage.py", "templates", "static", "deploy"} <= copied
+    assert {"manage.py", "templates", "static", "locale", "deploy"} <= copied
+    assert (tmp_path / "zcc" / "locale" / "de" / "LC_MESSAGES" / "django.mo").is_file()
     assert list(tmp_path.rglob("__pycache__")) == []
 
 

@@ -1,0 +1,1 @@
+"""Tests of the errors and texts that console and agent share."""
