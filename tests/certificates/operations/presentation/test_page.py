@@ -20,7 +20,7 @@ def page(admin_client):
         made = factories.operation(ca, state=state, future_authority=new)
         factories.assignment(made.update, factories.device("pc-1"), "canceled")
         address = f"/configuration/certificates/operations/{made.pk}/"
-        return admin_client.get(address).content.decode()
+        return str(admin_client.get(address).content.decode())
 
     return load
 
