@@ -68,7 +68,7 @@ def reject_turn_off(*, by: User, now: datetime, reason: str = "") -> Policies:
     checkpoint = Entry.objects.lock_checkpoint()
     policies = get_turn_off_request(now)
     if policies is None:
-        raise Conflict("There is no pending request to turn off this rule. Nothing was changed.")
+        raise Conflict(_("There is no pending request to turn off this rule. Nothing was changed."))
     is_own = policies.turn_off_requested_by == by
     if not is_own:
         check_second_administrator(by, first=policies.turn_off_requested_by)

@@ -38,7 +38,7 @@ JOB_ENDS = (JobState.DONE, JobState.FAILED, JobState.EXPIRED)
 class KeyRecord(Record):
     """The signed content. `id` is the ID of the CA. Times are in UTC (RFC 3339).
 
-    `acts` has one item for each thing that was done with the key: `act`, `requested_by`,
+    `actions` has one item for each thing that was done with the key: `action`, `requested_by`,
     `requested_at`, `approved_by` (the second administrator), `confirmed_at` (on the certificate
     server), `result`, `ended_at`, `note`, and `entries` (numbers in the audit log). What is unknown
     or was not required is "". `entries` are these entries with their digests.
@@ -49,25 +49,25 @@ class KeyRecord(Record):
     zone_name: str
     made_at: str
     ca: dict[str, str]
-    acts: list[dict[str, Any]]
+    actions: list[dict[str, Any]]
     entries: list[dict[str, Any]]
     remarks: list[str]
     version: int = VERSION
 
 
 def build_record(authority: Authority, *, now: datetime) -> KeyRecord:
-    """Return the record of the key of a CA until now. For an external CA, it has no acts."""
+    """Return the record of the key of a CA until now. For an external CA, it has no actions."""
     zone = Zone.objects.get_zone()
-    found = _list_acts(authority) if authority.is_internal else ()
-    acts = sorted(found, key=lambda act: act["entries"])
-    numbers = {number for act in acts for number in act["entries"]}
+    found = _list_actions(authority) if authority.is_internal else ()
+    actions = sorted(found, key=lambda action: action["entries"])
+    numbers = {number for action in actions for number in action["entries"]}
     return KeyRecord(
         id=str(authority.pk),
         zone=str(zone.guid),
         zone_name=zone.name,
         made_at=_utc(now),
         ca=_describe_ca(authority),
-        acts=acts,
+        actions=actions,
         entries=[_describe_entry(one) for one in _entries(Q(seq__in=numbers))],
         remarks=list(_list_remarks(authority)),
     )
@@ -114,16 +114,16 @@ def _entries(condition: Q) -> QuerySet[Entry]:
     return Entry.objects.filter(condition).order_by("seq")
 
 
-def _list_acts(authority: Authority) -> Iterator[dict[str, Any]]:
+def _list_actions(authority: Authority) -> Iterator[dict[str, Any]]:
     subject = f"certificates.Authority:{authority.pk}"
     yield from _list_creations(authority, subject)
     for request in _entries(Q(subject=subject, action__in=REQUESTS)):
-        yield _build_job_act(request)
+        yield _build_job_action(request)
     ends = Q(action="move", there__in=ENDED)
     if authority.has_token_key or _entries(Q(subject=subject, action=DESTROYED)).exists():
         ends = Q(action=DESTROYED)
     for entry in _entries(Q(subject=subject) & ends):
-        yield _build_act("destroyed", [entry], result="done", ended_at=_utc(entry.at))
+        yield _build_action("destroyed", [entry], result="done", ended_at=_utc(entry.at))
 
 
 def _list_creations(authority: Authority, subject: str) -> Iterator[dict[str, Any]]:
@@ -134,16 +134,16 @@ def _list_creations(authority: Authority, subject: str) -> Iterator[dict[str, An
         return
     zone = f"devices.Zone:{Zone.objects.get_zone().guid}"
     for entry in _entries(Q(subject=zone, action=FOUNDED))[:1]:
-        yield _build_act("created", [entry], result="done", ended_at=_utc(entry.at))
+        yield _build_action("created", [entry], result="done", ended_at=_utc(entry.at))
 
 
 def _build_creation(entry: Entry, operation: Operation | None) -> dict[str, Any]:
     if operation is None:
-        return _build_act("created", [entry], result="done", ended_at=_utc(entry.at))
+        return _build_action("created", [entry], result="done", ended_at=_utc(entry.at))
     subject = f"certificates.Operation:{operation.pk}"
     start = _entries(Q(subject=subject, action="start")).first()
     approval = _entries(Q(subject=subject, here=OperationState.PROPOSED)).first()
-    return _build_act(
+    return _build_action(
         "imported" if "sealed_key" in operation.parameters else "created",
         [one for one in (start, approval, entry) if one is not None],
         approved_by=approval.actor if approval is not None else "",
@@ -153,7 +153,7 @@ def _build_creation(entry: Entry, operation: Operation | None) -> dict[str, Any]
     )
 
 
-def _build_job_act(request: Entry) -> dict[str, Any]:
+def _build_job_action(request: Entry) -> dict[str, Any]:
     """Return a backup, a move, or a restore with what happened to its request."""
     job = next((name for name in request.names or () if name.startswith(JOB)), "")
     moves = list(_entries(Q(subject=job, action="move"))) if job else []
@@ -163,7 +163,7 @@ def _build_job_act(request: Entry) -> dict[str, Any]:
     confirmation = next((one for one in moves if one.here == JobState.CONFIRMING), None)
     end = next((one for one in moves if one.there in JOB_ENDS), None)
     is_confirmed = confirmation is not None and confirmation.there == JobState.WAITING
-    return _build_act(
+    return _build_action(
         REQUESTS[request.action],
         [request, *moves],
         approved_by=approval.actor if approval is not None else "",
@@ -174,9 +174,9 @@ def _build_job_act(request: Entry) -> dict[str, Any]:
     )
 
 
-def _build_act(act: str, entries: list[Entry], **values: str) -> dict[str, Any]:
+def _build_action(action: str, entries: list[Entry], **values: str) -> dict[str, Any]:
     return {
-        "act": str(act),
+        "action": str(action),
         "requested_by": entries[0].actor,
         "requested_at": _utc(entries[0].at),
         "approved_by": "",

@@ -26,7 +26,7 @@ from console.pages import tables
 from devices.identity import zone_keys
 from devices.middleware import ZoneRequest
 
-ACTS = {
+ACTIONS = {
     "created": gettext_lazy("Key generated"),
     "imported": gettext_lazy("Key imported from a backup"),
     "destroyed": gettext_lazy("Key destroyed"),
@@ -58,7 +58,7 @@ def key_record(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "record": made,
         "created_at": now,
         "location": LOCATIONS[made.ca["location"]],
-        "acts": [_describe_act(act) for act in made.acts],
+        "actions": [_describe_action(action) for action in made.actions],
         "history": build_rows(entries.order_by("seq")),
         "signed": signed,
         "public_key": zone_keys.get_public_zone_key(request.zone),
@@ -67,13 +67,17 @@ def key_record(request: ZoneRequest, pk: UUID) -> HttpResponse:
     return render(request, "certificates/key_record.html", context)
 
 
-def _describe_act(act: dict[str, Any]) -> dict[str, Any]:
-    """Return an act with labels and times as on other pages."""
+def _describe_action(action: dict[str, Any]) -> dict[str, Any]:
+    """Return an action with labels and times as on other pages."""
     return {
-        **act,
-        "label": ACTS[act["act"]] if act["act"] in ACTS else VaultJob.Kind(act["act"]).label,
-        "result": JobState(act["result"]).label if act["result"] else "",
-        **{name: _parse_time(act[name]) for name in ("requested_at", "confirmed_at", "ended_at")},
+        **action,
+        "label": ACTIONS[action["action"]]
+        if action["action"] in ACTIONS
+        else VaultJob.Kind(action["action"]).label,
+        "result": JobState(action["result"]).label if action["result"] else "",
+        **{
+            name: _parse_time(action[name]) for name in ("requested_at", "confirmed_at", "ended_at")
+        },
     }
 
 

@@ -63,7 +63,7 @@ def test_a_record_of_a_ca_key_is_signed_with_the_zone_key(everybody, zone):
         signed.verify(PublicKeys(Zone.objects.get_zone().public_key), metadata.KEY_RECORD)
     )
     assert result["id"] == str(authority.pk)
-    assert [act["act"] for act in result["acts"]] == ["created"]
+    assert [action["action"] for action in result["actions"]] == ["created"]
 
 
 @succeeds("POST /operations/{operation_id}/roll-back")

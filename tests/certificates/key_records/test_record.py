@@ -29,10 +29,10 @@ def acting(user):
         yield user
 
 
-def list_acts(authority):
+def list_actions(authority):
     made = record.build_record(authority, now=timezone.now())
-    keys = ("act", "requested_by", "approved_by", "result")
-    return [tuple(act[key] for key in keys) for act in made.acts]
+    keys = ("action", "requested_by", "approved_by", "result")
+    return [tuple(action[key] for key in keys) for action in made.actions]
 
 
 def run(job):
@@ -41,7 +41,9 @@ def run(job):
 
 def test_the_first_key_was_generated_with_the_zone(zone):
     made = record.build_record(Authority.objects.current(), now=timezone.now())
-    assert [(act["act"], act["result"]) for act in made.acts] == [("created", "done")]
+    assert [(action["action"], action["result"]) for action in made.actions] == [
+        ("created", "done")
+    ]
     assert made.ca["location"] == "vault"
     assert made.ca["certificate_server"] == "ps-01"
     assert made.entries[0]["action"] == "found"
@@ -66,7 +68,7 @@ def test_it_names_who_requested_and_who_approved(two, zone):
     with acting(first):
         approvals.approve_job(move, by=first, now=timezone.now())
     run(move)
-    assert list_acts(Authority.objects.current()) == [
+    assert list_actions(Authority.objects.current()) == [
         ("created", "system", "", "done"),
         ("backup", first.username, "", "expired"),
         ("backup", first.username, second.username, "done"),
@@ -74,7 +76,7 @@ def test_it_names_who_requested_and_who_approved(two, zone):
     ]
     made = record.build_record(Authority.objects.current(), now=timezone.now())
     assert made.ca["certificate_server"] == "ps-02"
-    assert made.acts[3]["note"] == "on ps-01 to ps-02"
+    assert made.actions[3]["note"] == "on ps-01 to ps-02"
     assert {row["address"] for row in made.entries if row["by"] == first.username} == {"192.0.2.7"}
 
 
@@ -82,7 +84,7 @@ def test_a_job_that_was_deleted_is_still_in_the_record(zone):
     job = key_operations.back_up(PASSPHRASE, by=None)
     run(job)
     VaultJob.objects.all().delete()
-    assert list_acts(Authority.objects.current())[1] == ("backup", "system", "", "done")
+    assert list_actions(Authority.objects.current())[1] == ("backup", "system", "", "done")
 
 
 def test_a_new_key_is_created_for_an_operation_and_the_old_one_is_destroyed(two, zone):
@@ -100,12 +102,12 @@ def test_a_new_key_is_created_for_an_operation_and_the_old_one_is_destroyed(two,
     new = walkthrough.fresh(operation).future_authority
     walkthrough.sign(zone, new)
     walkthrough.cut_over(zone, operation)
-    assert list_acts(new) == [("created", first.username, second.username, "done")]
+    assert list_actions(new) == [("created", first.username, second.username, "done")]
     old.refresh_from_db()
-    assert list_acts(old) == [("created", "system", "", "done")], "it is in its grace period"
+    assert list_actions(old) == [("created", "system", "", "done")], "it is in its grace period"
     roots.retire_root(old, now=timezone.now() + timedelta(days=365))
     made = record.build_record(old, now=timezone.now())
-    assert [act["act"] for act in made.acts] == ["created", "destroyed"]
+    assert [action["action"] for action in made.actions] == ["created", "destroyed"]
     assert made.ca["location"] == "destroyed"
 
 
@@ -116,14 +118,14 @@ def test_a_key_in_a_token_is_destroyed_when_the_token_has_destroyed_it(zone, mon
     cancellation.cancel(walkthrough.fresh(operation), now=timezone.now())
     walkthrough.step(operation)
     discarded.refresh_from_db()
-    assert [act for act, *_ in list_acts(discarded)] == ["created", "destroyed"]
+    assert [action for action, *_ in list_actions(discarded)] == ["created", "destroyed"]
     Authority.objects.filter(pk=discarded.pk).update(sealed_key="pkcs11:a-key")
     discarded.refresh_from_db()
-    assert [act for act, *_ in list_acts(discarded)] == ["created"]
+    assert [action for action, *_ in list_actions(discarded)] == ["created"]
     monkeypatch.setattr(key_store, "destroy_key", lambda _: None)
     key_store.destroy_ended_key(discarded, now=timezone.now())
     discarded.refresh_from_db()
-    assert list_acts(discarded)[-1] == ("destroyed", "system", "", "done")
+    assert list_actions(discarded)[-1] == ("destroyed", "system", "", "done")
 
 
 def test_nothing_is_known_about_the_key_of_an_external_ca(zone):
@@ -131,7 +133,7 @@ def test_nothing_is_known_about_the_key_of_an_external_ca(zone):
     walkthrough.prepare(zone, operation)
     future = walkthrough.fresh(operation).future_authority
     made = record.build_record(future, now=timezone.now())
-    assert (made.acts, made.entries) == ([], [])
+    assert (made.actions, made.entries) == ([], [])
     assert made.ca["location"] == "external"
     assert "not stored in this zone" in made.remarks[0]
 
@@ -140,8 +142,8 @@ def test_an_action_that_goes_on_has_no_result(zone):
     job = key_operations.back_up(PASSPHRASE, by=None)
 
     def get_result():
-        act = record.build_record(Authority.objects.current(), now=timezone.now()).acts[1]
-        return act["result"], bool(act["ended_at"])
+        action = record.build_record(Authority.objects.current(), now=timezone.now()).actions[1]
+        return action["result"], bool(action["ended_at"])
 
     assert get_result() == ("", False)
     run(job)

@@ -53,6 +53,6 @@ def _describe_report(report: dict[str, Any]) -> str:
 def _describe_key_record(record: dict[str, Any]) -> str:
     return (
         f"The record signature is valid: key of {record['ca']['subject']} "
-        f"({record['ca']['sha256']}) in {record['zone_name']}, {len(record['acts'])} actions, "
+        f"({record['ca']['sha256']}) in {record['zone_name']}, {len(record['actions'])} actions, "
         f"created {record['made_at']}."
     )
