@@ -59,7 +59,7 @@ class Process:
 class Supervisor:
     """Runs programs and keeps them running. All methods must be called from one thread.
 
-    `processes.json` contains the process IDs. A program is not restarted while there is a file with
+    `processes.json` contains the process IDs. A program is not started while there is a file with
     its name in `hold/`.
     """
 
@@ -83,7 +83,8 @@ class Supervisor:
         processes.rotate_log(self.log(program.name))
         process = Process(program, last=last)
         self._processes.append(process)
-        self._start(process)
+        if not self._is_on_hold(process):
+            self._start(process)
 
     def log(self, name: str) -> Path:
         """Return the path of the log of a program."""
