@@ -93,6 +93,8 @@ pooled: tools
 		tests/systemupdates/assignments tests/administrators/login
 
 scenarios: tools
+	@# What cannot be installed is reported. The scenarios that need it are skipped, and name the reason.
+	-@scripts/test-tools containers
 	$(PYTEST) -v -n $(WORKERS) --dist worksteal -m "scenario or long"
 
 bench: tools

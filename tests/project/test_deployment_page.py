@@ -11,12 +11,17 @@ from tests.support import code_blocks
 from zcc.runtime.components import BASE_DIR
 
 PAGE = BASE_DIR / "docs" / "deployment.md"
+PACKAGE = "tests/scenarios/test_debian.py::test_a_bare_debian_becomes_a_zone_that_is_reminted"
+SOURCES = "tests/scenarios/test_debian.py::test_the_sources_become_a_primary_server"
+MONITORING = "tests/project/test_deployment_page.py::test_the_prometheus_example_is_valid"
 # Heading and number of a block: the test that runs it.
 RUN = {
-    (
-        "Monitoring",
-        1,
-    ): "tests/project/test_deployment_page.py::test_the_prometheus_example_is_valid",
+    ("Install the Debian package", 1): PACKAGE,
+    ("Install with systemd", 1): SOURCES,
+    ("Install with systemd", 2): PACKAGE,
+    ("Reverse proxies", 1): PACKAGE,
+    ("Confirm CA key jobs", 1): PACKAGE,
+    ("Monitoring", 1): MONITORING,
 }
 # The reason why a block is not run as it is, and what is run instead.
 NOT_RUN = {
@@ -29,19 +34,6 @@ NOT_RUN = {
     ),
     ("Install with Docker Compose", 3): (
         "As above. tests/zcc/setup/test_bootstrap.py runs create_zone with an external CA."
-    ),
-    ("Install the Debian package", 1): (
-        "Needs a bare Debian with systemd. tests/zcc/installation/test_package.py tests the "
-        "content of the package and its scripts."
-    ),
-    ("Install with systemd", 1): "Downloads the sources and the Python packages.",
-    ("Install with systemd", 2): (
-        "Needs user zcc and a bare Debian. tests/zcc/installation/test_manage.py tests zcc-manage."
-    ),
-    ("Reverse proxies", 1): "Needs nginx. The path /roots.pem has its own tests.",
-    ("Confirm CA key jobs", 1): (
-        "Needs a waiting job in a container. tests/certificates/approvals/test_confirmations.py "
-        "runs the command."
     ),
 }
 
