@@ -10,7 +10,16 @@ from django.urls import reverse
 
 from administrators.login.login import FACTOR, PASSWORD, REQUIRED_STEP
 
-PAGES = {PASSWORD: "administrators:password", FACTOR: "administrators:second_factor"}
+# The pages of each step. Users are redirected to the first one.
+PAGES = {
+    PASSWORD: ("administrators:password",),
+    FACTOR: (
+        *("administrators:second_factor", "administrators:add_passkey"),
+        "administrators:passkey_creation_options",
+    ),
+}
+# What every step needs: log out, and use a passkey to confirm the step.
+OTHERS = ("administrators:logout", "administrators:passkey_options")
 
 
 class RequiredStepMiddleware:
@@ -22,8 +31,8 @@ class RequiredStepMiddleware:
     def __call__(self, request: Any) -> HttpResponse:
         is_session = getattr(request, "token", None) is None
         step = request.session.get(REQUIRED_STEP) if is_session else None
-        if step in PAGES and request.user.is_authenticated:
-            url = reverse(PAGES[step])
-            if request.path not in (url, reverse("administrators:logout")):
-                return HttpResponseRedirect(url)
+        if step not in PAGES or not request.user.is_authenticated:
+            return self.get_response(request)
+        if request.path not in [reverse(name) for name in (*PAGES[step], *OTHERS)]:
+            return HttpResponseRedirect(reverse(PAGES[step][0]))
         return self.get_response(request)

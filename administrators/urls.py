@@ -8,6 +8,7 @@ from administrators.api_tokens import views as token_views
 from administrators.approvals import views as approval_views
 from administrators.login import oidc_views, setup_link_views
 from administrators.login import views as login_views
+from administrators.passkeys import views as passkey_views
 
 app_name = "administrators"
 PAGE = "configuration/administrators/"
@@ -15,6 +16,7 @@ ACCOUNT = PAGE + "<int:pk>/"
 urlpatterns = [
     path("login/", login_views.log_in, name="login"),
     path("login/code/", login_views.enter_code, name="code"),
+    path("login/passkey/", passkey_views.create_request_options, name="passkey_options"),
     path("login/oidc/", oidc_views.log_in_with_oidc, name="oidc"),
     path("login/oidc/callback/", oidc_views.callback, name="oidc_callback"),
     path("login/again/", oidc_views.reauthenticate, name="reauthenticate"),
@@ -26,6 +28,15 @@ urlpatterns = [
     path("preferences/security/", own_views.show_security, name="security"),
     path("preferences/password/", own_views.change_password, name="password"),
     path("preferences/second-factor/", own_views.edit_second_factor, name="second_factor"),
+    path("preferences/passkeys/add/", passkey_views.add_passkey, name="add_passkey"),
+    path(
+        "preferences/passkeys/options/",
+        passkey_views.create_creation_options,
+        name="passkey_creation_options",
+    ),
+    path(
+        "preferences/passkeys/<int:pk>/remove/", passkey_views.remove_passkey, name="remove_passkey"
+    ),
     path("preferences/recovery-codes/", own_views.renew_recovery_codes, name="recovery_codes"),
     path("preferences/sessions/", own_views.end_other_sessions, name="end_other_sessions"),
     path("preferences/tokens/", token_views.tokens, name="tokens"),

@@ -46,6 +46,8 @@ FEATURE_ROW_MACS = "row-macs"
 """A Primary Server whose console writes MACs of database rows (D-170)."""
 FEATURE_SECOND_FACTOR_MACS = "second-factor-macs"
 """A Primary Server whose console writes MACs of second factors (D-210)."""
+FEATURE_PASSKEYS = "passkeys"
+"""A Primary Server whose console knows passkeys (D-254)."""
 FEATURE_SECOND_KEY = "second-key"
 """A Primary Server whose console signs documents with both zone keys (D-175)."""
 

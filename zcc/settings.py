@@ -129,6 +129,7 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "administrators.login.login.PasswordBackend",
     "administrators.login.login.CodeBackend",
+    "administrators.login.login.PasskeyBackend",
 ]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",

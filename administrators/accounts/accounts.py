@@ -184,14 +184,14 @@ def revoke_tokens(pk: int, *, by: User, now: datetime) -> User:
 
 @transaction.atomic
 def reset_second_factor(pk: int, *, by: User, now: datetime) -> User:
-    """Remove the second factor of an administrator who lost it, and end all sessions."""
+    """Remove authenticator and passkeys of an administrator who lost them, and end all sessions."""
     checkpoint = Entry.objects.lock_checkpoint()
     user = get_administrator(pk)
     if not second_factor.is_on(user):
         raise Refused(
             _("%s does not use two-factor authentication. Nothing was changed.") % user.username
         )
-    second_factor.delete_second_factor(user)
+    second_factor.delete_second_factors(user)
     close_sessions(user)
     before, after = {"second factor": True}, {"second factor": False}
     _append(checkpoint, "reset-second-factor", user, before, after)
@@ -249,7 +249,8 @@ def get_administrator(pk: int) -> User:
 
     Raises RowAltered if the account was changed in the database.
     """
-    user = User.objects.select_related("administrator", "second_factor").filter(pk=pk).first()
+    users = User.objects.select_related("administrator", "account_mac", "second_factor")
+    user = users.filter(pk=pk).first()
     if user is None:
         raise NotFound(_("The administrator was not found."))
     account_macs.check(pk)

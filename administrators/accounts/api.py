@@ -208,7 +208,7 @@ def get_administrator(request: HttpRequest, administrator_id: str) -> Any:
 
 
 def _get_user(administrator_id: str) -> User:
-    users = User.objects.select_related("administrator", "second_factor")
+    users = User.objects.select_related("administrator", "account_mac", "second_factor")
     return get_by_number(users, administrator_id)
 
 

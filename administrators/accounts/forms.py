@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from administrators.accounts.roles import ROLES
 from administrators.models import Administrator
+from console.access.reauthentication import MAX_PASSKEY_LENGTH
 from console.pages.forms import ReauthenticationForm
 
 CODE_INPUT = {"autocomplete": "one-time-code", "autofocus": True, "spellcheck": "false"}
@@ -20,6 +21,29 @@ class CodeForm(forms.Form):
     """The code of the authenticator, or a recovery code."""
 
     code = forms.CharField(label=_("Code"), max_length=40, widget=forms.TextInput(attrs=CODE_INPUT))
+
+
+class SecondFactorForm(forms.Form):
+    """A code, or a passkey, whose response a script enters."""
+
+    code = forms.CharField(
+        label=_("Code"), max_length=40, required=False, widget=forms.TextInput(attrs=CODE_INPUT)
+    )
+    passkey = forms.CharField(
+        max_length=MAX_PASSKEY_LENGTH, required=False, widget=forms.HiddenInput
+    )
+
+    def clean_code(self) -> str:
+        """Return the code, which is required without a passkey."""
+        code: str = self.cleaned_data["code"]
+        if not code and not self.data.get("passkey"):
+            raise forms.ValidationError(_("Enter the code."))
+        return code
+
+    def get_factor(self) -> dict[str, str]:
+        """Return the credential for the login backends: the passkey, or the code."""
+        passkey = self.cleaned_data.get("passkey")
+        return {"passkey": passkey} if passkey else {"code": self.cleaned_data["code"]}
 
 
 class ChoosePassword(forms.Form):

@@ -22,7 +22,14 @@ from administrators.accounts.roles import RIGHTS, roles_with
 from administrators.login import login, sessions
 from administrators.login import second_factor as login_second_factor
 from administrators.models import SecondFactor, roles_of
-from console.access.reauthentication import is_recently_authenticated, uses_oidc
+from administrators.passkeys import passkeys, sites
+from administrators.passkeys.views import show_codes
+from console.access.reauthentication import (
+    has_authenticator,
+    is_recently_authenticated,
+    list_passkey_hosts,
+    uses_oidc,
+)
 from console.pages.responses import Request, show_faults_on
 from faults import Refused
 
@@ -43,6 +50,9 @@ def show_security(request: Request) -> HttpResponse:
         "roles": roles_of(request.user),
         "rights": rights,
         "has_factor": login_second_factor.is_on(request.user),
+        "has_authenticator": has_authenticator(request.user),
+        "passkeys": passkeys.list_passkeys(request.user),
+        "site": sites.get_site(request),
         "codes_left": request.user.recovery_codes.filter(used_at=None).count(),
         "account": getattr(request.user, "administrator", None),
         "sessions": len(sessions.list_sessions(request.user)),
@@ -81,7 +91,10 @@ def change_password(request: Request) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit_second_factor(request: Request) -> HttpResponse:
-    """Set up an authenticator (show its secret, verify its first code) or remove it."""
+    """Set up an authenticator (show its secret, verify its first code) or remove it.
+
+    A user who must set up a second factor can also add a passkey.
+    """
     factor = SecondFactor.objects.filter(user=request.user).first()
     if factor is not None and factor.confirmed_at is not None:
         return _turn_off(request)
@@ -106,10 +119,13 @@ def _confirm_code(request: Request, factor: SecondFactor) -> HttpResponse:
             codes = login_second_factor.confirm_setup(
                 request.user, form.cleaned_data["code"], now=timezone.now()
             )
-    if not codes:
+    if not form.is_valid():
         return _factor_page(request, form, factor)
     login.update_required_step(request)
-    return _codes_page(request, codes)
+    if codes:
+        return show_codes(request, codes)
+    messages.success(request, _("Your authenticator has been set up."))
+    return HttpResponseRedirect(reverse("administrators:security"))
 
 
 def _factor_page(request: Request, form: Any, factor: SecondFactor | None) -> HttpResponse:
@@ -138,10 +154,12 @@ def _build_qr_code(factor: SecondFactor) -> str:
 def _turn_off(request: Request) -> HttpResponse:
     form = ConfirmForm(request, data=request.POST if request.method == "POST" else None)
     if form.is_valid():
-        login_second_factor.remove_second_factor(request.user)
-        messages.success(request, _("Your second factor has been removed."))
+        login_second_factor.remove_authenticator(request.user)
+        login.update_required_step(request)
+        messages.success(request, _("Your authenticator has been removed."))
         return HttpResponseRedirect(reverse("administrators:security"))
-    context = {"nav": "security", "form": form, "is_on": True}
+    has_passkeys = bool(list_passkey_hosts(request.user))
+    context = {"nav": "security", "form": form, "is_on": True, "has_passkeys": has_passkeys}
     return render(
         request, "administrators/second_factor.html", context, status=422 if form.errors else 200
     )
@@ -155,19 +173,11 @@ def renew_recovery_codes(request: Request) -> HttpResponse:
     if not login_second_factor.is_on(request.user):
         return HttpResponseRedirect(reverse("administrators:second_factor"))
     if form.is_valid():
-        return _codes_page(request, login_second_factor.renew_codes(request.user))
+        return show_codes(request, login_second_factor.renew_codes(request.user))
     context = {"nav": "security", "form": form}
     return render(
         request, "administrators/recovery_codes.html", context, status=422 if form.errors else 200
     )
-
-
-def _codes_page(request: Request, codes: list[str]) -> HttpResponse:
-    response = render(
-        request, "administrators/recovery_codes.html", {"nav": "security", "codes": codes}
-    )
-    response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 @require_POST

@@ -23,6 +23,7 @@ CONDITIONS = {
     "deactivated": Q(is_active=False),
     "no-second-factor": Q(
         Q(second_factor=None) | Q(second_factor__confirmed_at=None),
+        Q(account_mac=None) | Q(account_mac__passkeys=""),
         ~Q(administrator__login_method="oidc"),
         is_active=True,
     ),
@@ -37,7 +38,7 @@ LABELS = {
 
 def list_administrators(q: str = "", state: str = "") -> QuerySet[User]:
     """Return the administrators with `q` in their name or email address, and in a state."""
-    found = User.objects.select_related("administrator", "second_factor")
+    found = User.objects.select_related("administrator", "account_mac", "second_factor")
     if q:
         found = found.filter(Q(username__icontains=q) | Q(email__icontains=q))
     condition = CONDITIONS.get(state)

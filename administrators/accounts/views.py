@@ -24,6 +24,7 @@ from administrators.accounts.roles import ADMINISTER, RIGHTS, ROLES
 from administrators.approvals import role_requests
 from administrators.login import lockout, second_factor, sessions
 from administrators.models import Administrator, Policies, roles_of
+from console.access.reauthentication import has_authenticator
 from console.pages import paging
 from console.pages import tables as pages_tables
 from console.pages.responses import (
@@ -66,7 +67,7 @@ def list_administrators(request: Request) -> HttpResponse:
 @can_administer
 def show_administrator(request: Request, pk: int) -> HttpResponse:
     """Show one administrator with roles, login method, sessions, and API tokens."""
-    users = User.objects.select_related("administrator", "second_factor")
+    users = User.objects.select_related("administrator", "account_mac", "second_factor")
     shown = get_object_or_404(users, pk=pk)
     now = timezone.now()
     context = {
@@ -76,6 +77,8 @@ def show_administrator(request: Request, pk: int) -> HttpResponse:
         "rights": [label for right, label in RIGHTS.items() if shown.has_perm(right)],
         "account": getattr(shown, "administrator", None),
         "has_factor": second_factor.is_on(shown),
+        "has_authenticator": has_authenticator(shown),
+        "passkeys": shown.passkeys.order_by("pk"),
         "sessions": len(sessions.list_sessions(shown)),
         "tokens": shown.api_tokens.usable(now).order_by("name"),
         "link": shown.setup_links.usable(now).first(),
@@ -181,9 +184,9 @@ ACTIONS = {
     "reset-second-factor": Action(
         gettext_lazy("Reset Second Factor"),
         gettext_lazy(
-            "Use this if an administrator has lost both the authenticator and "
-            "the recovery codes. Verify the administrator's identity through "
-            "another channel first."
+            "Use this if an administrator has lost the authenticator or the passkeys, and "
+            "the recovery codes. All of them are removed. Verify the administrator's identity "
+            "through another channel first."
         ),
         lambda pk, by: accounts.reset_second_factor(pk, by=by, now=timezone.now()),
         gettext_lazy("The second factor of %s has been removed."),

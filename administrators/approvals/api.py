@@ -48,4 +48,6 @@ def reject_roles(request: Any, administrator_id: str, body: Body[RejectionIn | N
 
 
 def _get(user: User) -> User:
-    return User.objects.select_related("administrator", "second_factor").get(pk=user.pk)
+    return User.objects.select_related("administrator", "account_mac", "second_factor").get(
+        pk=user.pk
+    )

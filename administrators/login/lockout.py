@@ -37,8 +37,7 @@ class LockoutHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no 
             request.POST, request.GET = post, get
         username = str(credentials.get("username") or "")
         if (request.axes_failures_since_start or 0) <= settings.AXES_FAILURE_LIMIT:
-            reason = "incorrect code" if "code" in credentials else "incorrect password"
-            login.record_failure(request, username, reason)
+            login.record_failure(request, username, _describe_failure(credentials))
         if delays.has_just_started(username, now=request.axes_attempt_time):
             login.record_delay(request, username)
 
@@ -58,6 +57,12 @@ class LockoutHandler(AxesDatabaseHandler):  # type: ignore[misc]  # axes has no 
         """Record a logout."""
         _hide_path(request)
         super().user_logged_out(sender, request, user, **more)
+
+
+def _describe_failure(credentials: dict[str, Any]) -> str:
+    if "passkey" in credentials:
+        return "passkey not accepted"
+    return "incorrect code" if "code" in credentials else "incorrect password"
 
 
 def _hide_path(request: Any) -> None:

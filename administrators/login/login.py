@@ -13,6 +13,7 @@ from django.utils import timezone
 from administrators.accounts.roles import rights_of
 from administrators.login import second_factor
 from administrators.models import Policies, roles_of
+from administrators.passkeys import challenges, passkeys, sites
 from administrators.protection import account_macs
 from audit.chain.actor import acting_as
 from audit.models import Entry, EntryLimit
@@ -62,7 +63,8 @@ def next_required_step(user: User) -> str:
 def update_required_step(request: Any) -> None:
     """Store the next required step of a session after one was completed."""
     request.session.pop(REQUIRED_STEP, None)
-    fresh = User.objects.select_related("administrator", "second_factor").get(pk=request.user.pk)
+    users = User.objects.select_related("administrator", "account_mac", "second_factor")
+    fresh = users.get(pk=request.user.pk)
     _store_required_step(request, fresh)
 
 
@@ -185,3 +187,25 @@ class CodeBackend(BaseBackend):
         if user is None or not code:
             return None
         return user if second_factor.verify_code(user, code, now=timezone.now()) else None
+
+
+class PasskeyBackend(BaseBackend):
+    """Verifies a passkey after the password, with the challenge in the session.
+
+    It is an authentication backend so that failures count toward the account lockout.
+    """
+
+    def authenticate(  # type: ignore[override]  # Django selects backends by these names
+        self, request: Any, username: str = "", passkey: str = ""
+    ) -> User | None:
+        """Return the user if the passkey is valid. The challenge is used up in any case."""
+        user = User.objects.filter(username=username, is_active=True).first()
+        if user is None or not passkey:
+            return None
+        now = timezone.now()
+        challenge = challenges.take(request.session, challenges.USE, user, now=now)
+        if challenge is None:
+            return None
+        site = sites.get_site(request)
+        is_valid = passkeys.verify_passkey(user, passkey, challenge=challenge, site=site, now=now)
+        return user if is_valid else None

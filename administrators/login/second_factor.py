@@ -1,5 +1,7 @@
 """Two-factor authentication: an authenticator app (TOTP) and recovery codes.
 
+Passkeys are in administrators.passkeys.
+
 See: RFC 6238
 """
 
@@ -9,6 +11,7 @@ import base64
 import hashlib
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from django.contrib.auth.models import User
@@ -17,11 +20,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django_otp.oath import TOTP
 
-from administrators.models import FailedCode, RecoveryCode, SecondFactor
+from administrators.models import FailedCode, Passkey, RecoveryCode, SecondFactor
 from administrators.protection import account_macs
 from audit.models import Entry
 from audit.rows import alarms
-from console.access.reauthentication import has_second_factor
+from console.access.reauthentication import (
+    has_authenticator,
+    has_second_factor,
+    list_passkey_hosts,
+)
 from devices.identity import zone_keys
 from devices.models import Zone
 from faults import Conflict, Invalid
@@ -50,7 +57,7 @@ def start_setup(user: User) -> SecondFactor:
     existing = SecondFactor.objects.filter(user=user).first()
     if existing is not None and existing.confirmed_at is not None:
         raise Conflict(
-            _("Two-factor authentication is already set up. Nothing was changed."),
+            _("An authenticator is already set up. Nothing was changed."),
             action=(_("To use a different device, remove the current authenticator first.")),
         )
     encrypted = zone_keys.get_keyring().encrypt_for_servers(
@@ -77,7 +84,10 @@ def provisioning_uri(factor: SecondFactor) -> str:
 
 @transaction.atomic
 def confirm_setup(user: User, code: str, *, now: datetime) -> list[str]:
-    """Activate the second factor with its first code and return the recovery codes."""
+    """Activate the authenticator with its first code.
+
+    Returns the recovery codes if it is the first second factor of the user, otherwise [].
+    """
     Entry.objects.lock_checkpoint()
     factor = SecondFactor.objects.select_for_update().filter(user=user, confirmed_at=None).first()
     if factor is None:
@@ -90,7 +100,7 @@ def confirm_setup(user: User, code: str, *, now: datetime) -> list[str]:
     SecondFactor.objects.filter(pk=factor.pk).update(confirmed_at=now)
     account_macs.stamp(user.pk)
     Entry.objects.record("second-factor-on", f"auth.User:{user.pk}", note=user.get_username())
-    return _new_codes(user)
+    return [] if _has_passkeys(user) else create_codes(user)
 
 
 @transaction.atomic
@@ -98,25 +108,34 @@ def renew_codes(user: User) -> list[str]:
     """Replace the recovery codes and return the new ones."""
     Entry.objects.record("new-recovery-codes", f"auth.User:{user.pk}", note=user.get_username())
     account_macs.check(user.pk)
-    return _new_codes(user)
+    return create_codes(user)
 
 
 @transaction.atomic
-def remove_second_factor(user: User) -> None:
-    """Remove the second factor and the recovery codes of a user."""
+def remove_authenticator(user: User) -> None:
+    """Remove the authenticator of a user, and without a passkey the recovery codes, too."""
     Entry.objects.record("second-factor-off", f"auth.User:{user.pk}", note=user.get_username())
     account_macs.check(user.pk)
-    delete_second_factor(user)
+    SecondFactor.objects.filter(user=user).delete()
+    if not _has_passkeys(user):
+        RecoveryCode.objects.filter(user=user).delete()
+    account_macs.stamp(user.pk)
 
 
-def delete_second_factor(user: User) -> None:
-    """Delete the second factor and the recovery codes of a user whose account was verified.
+def _has_passkeys(user: User) -> bool:
+    fresh = User.objects.select_related("account_mac").get(pk=user.pk)
+    return bool(list_passkey_hosts(fresh))
+
+
+def delete_second_factors(user: User) -> None:
+    """Delete authenticator, passkeys, and recovery codes of a user whose account was verified.
 
     Call it in a transaction that has locked the checkpoint.
     """
     SecondFactor.objects.filter(user=user).delete()
     RecoveryCode.objects.filter(user=user).delete()
-    account_macs.stamp(user.pk)
+    Passkey.objects.filter(user=user).delete()
+    account_macs.stamp(user.pk, keeps_passkeys=False)
 
 
 @transaction.atomic
@@ -129,11 +148,11 @@ def verify_code(user: User, code: str, *, now: datetime) -> bool:
     is_of_authenticator = code.isascii() and code.isdecimal()
     if not is_of_authenticator:
         Entry.objects.lock_checkpoint()
-    factor = _lock_authentic(user)
-    if factor is None or factor.confirmed_at is None:
+    account = _lock_authentic(user)
+    if account is None or not is_on(account):
         return False
     if is_of_authenticator:
-        return _verify_limited(factor, code, now)
+        return has_authenticator(account) and _verify_limited(account.second_factor, code, now)
     unused = RecoveryCode.objects.filter(user=user, digest=_digest(code), used_at=None)
     found = unused.first()
     if found is None or not alarms.is_authentic(found) or not unused.update(used_at=now):
@@ -145,13 +164,13 @@ def verify_code(user: User, code: str, *, now: datetime) -> bool:
     return True
 
 
-def _lock_authentic(user: User) -> SecondFactor | None:
-    """Lock the second factor of a user, and return it. None if it or the account was altered."""
+def _lock_authentic(user: User) -> Any:
+    """Lock the authenticator of a user, and return the user. None if the account was altered."""
     SecondFactor.objects.select_for_update().filter(user=user).first()
-    # After the lock, and in one statement, so that account, MAC, and second factor match.
+    # After the lock, and in one statement, so that account, MAC, and second factors match.
     users = User.objects.select_related("administrator", "account_mac", "second_factor")
     fresh = users.get(pk=user.pk)
-    return getattr(fresh, "second_factor", None) if account_macs.is_authentic(fresh) else None
+    return fresh if account_macs.is_authentic(fresh) else None
 
 
 def are_codes_blocked(user: User, *, now: datetime) -> bool:
@@ -188,7 +207,8 @@ def _matches(factor: SecondFactor, code: str, now: datetime) -> bool:
     return bool(later.update(last_step=totp.t()))
 
 
-def _new_codes(user: User) -> list[str]:
+def create_codes(user: User) -> list[str]:
+    """Replace the recovery codes of a user, and return the new ones."""
     RecoveryCode.objects.filter(user=user).delete()
     codes = [base64.b32encode(secrets.token_bytes(CODE_BYTES)).decode() for _ in range(CODE_COUNT)]
     RecoveryCode.objects.bulk_create(

@@ -20,11 +20,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from administrators.accounts.forms import CodeForm
+from administrators.accounts.forms import SecondFactorForm
 from administrators.login import login as administrators_login
 from administrators.login import second_factor
 from administrators.models import Administrator
 from administrators.protection import account_macs
+from console.access import reauthentication
 from console.middleware import ENDED_PARAMETER
 from console.pages.responses import Request, safe_redirect_url
 
@@ -85,23 +86,32 @@ def _ask_for_code(request: Request, user: User) -> HttpResponse:
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def enter_code(request: Request) -> HttpResponse:
-    """Log in with an authenticator code or a recovery code after the password."""
-    user = _get_pending_user(request, timezone.now())
+    """Log in with a passkey, an authenticator code, or a recovery code after the password."""
+    user = get_pending_user(request, timezone.now())
     if user is None:
         return HttpResponseRedirect(reverse("administrators:login"))
-    form = CodeForm(request.POST if request.method == "POST" else None)
+    form = SecondFactorForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        code = form.cleaned_data["code"]
-        if authenticate(request, username=user.username, code=code) is not None:
+        factor = form.get_factor()
+        if authenticate(request, username=user.username, **factor) is not None:
             del request.session[PENDING_CODE]
-            administrators_login.log_in(request, user, method="password and code")
+            method = "password and passkey" if "passkey" in factor else "password and code"
+            administrators_login.log_in(request, user, method=method)
             return HttpResponseRedirect(_get_next_or_home(request))
-        form.add_error("code", _describe_failure(user))
-    context = {"form": form, "next": _get_next(request)}
+        form.add_error("code", _describe_failure(user, factor))
+    context = {
+        "form": form,
+        "next": _get_next(request),
+        "has_authenticator": reauthentication.has_authenticator(user),
+        "has_passkey": reauthentication.has_passkey_here(request, user),
+        "hosts": reauthentication.list_passkey_hosts(user),
+    }
     return render(request, "administrators/code.html", context, status=422 if form.errors else 200)
 
 
-def _describe_failure(user: User) -> str:
+def _describe_failure(user: User, factor: dict[str, str]) -> str:
+    if "passkey" in factor:
+        return _("The passkey was not accepted. Try again, or enter a code.")
     if second_factor.are_codes_blocked(user, now=timezone.now()):
         return _(
             "Too many incorrect codes were entered for your account. Codes are not accepted for "
@@ -111,11 +121,12 @@ def _describe_failure(user: User) -> str:
     return _("The code is incorrect, expired, or already used.")
 
 
-def _get_pending_user(request: Request, now: datetime) -> User | None:
+def get_pending_user(request: Request, now: datetime) -> User | None:
+    """Return the user of this session who has entered the password, but no second factor yet."""
     pending = request.session.get(PENDING_CODE)
     if pending is None or now.timestamp() - pending["at"] > CODE_PERIOD.total_seconds():
         return None
-    users = User.objects.select_related("administrator", "second_factor")
+    users = User.objects.select_related("administrator", "account_mac", "second_factor")
     return users.filter(pk=pending["user"], is_active=True).first()
 
 

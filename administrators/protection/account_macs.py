@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from administrators.models import AccountMac, Policies
+from administrators.models import AccountMac, Passkey, Policies
 from audit.models import RowAltered, list_rows
 from audit.rows import alarms, macs
 from console.models import ApiToken
@@ -83,12 +83,42 @@ def check(pk: int) -> None:
         )
 
 
-def stamp(pk: int) -> None:
-    """Store the MACs of an account after a change. Call it in the transaction of the change."""
+def stamp(pk: int, *, keeps_passkeys: bool = True) -> None:
+    """Store the MACs of an account after a change. Call it in the transaction of the change.
+
+    The list of passkeys is kept: a passkey that was inserted with SQL is not added to it. Without
+    `keeps_passkeys`, the list is empty, because all passkeys were removed.
+    """
+    user = User.objects.select_related("account_mac").get(pk=pk)
+    _stamp(pk, _list_passkeys(user) if keeps_passkeys else set())
+
+
+def accept(pk: int) -> None:
+    """Store the MACs of an account as it is now, with all its passkeys that have a MAC."""
+    rows = list_rows(Passkey).filter(user_id=pk)
+    _stamp(pk, {row.list_entry for row in rows if row.has_mac()})
+
+
+def change_passkeys(pk: int, *, add: str = "", remove: str = "") -> None:
+    """Add a passkey to the list of an account, or remove one. An altered account is not changed."""
+    users = User.objects.select_related("administrator", "account_mac", "second_factor")
+    user = users.get(pk=pk)
+    if is_authentic(user):
+        _stamp(pk, (_list_passkeys(user) | {add}) - {remove, ""})
+
+
+def _list_passkeys(user: User) -> set[str]:
+    mac = getattr(user, "account_mac", None)
+    return set(mac.list_passkeys()) if mac is not None else set()
+
+
+def _stamp(pk: int, passkeys: set[str]) -> None:
     user = User.objects.select_related("administrator", "second_factor").get(pk=pk)
     mac = AccountMac(user=user, rights=_list_direct_rights(user))
+    mac.passkeys = "\n".join(sorted(passkeys))
     values = {
         "rights": mac.rights,
+        "passkeys": mac.passkeys,
         "row_mac": mac.compute_row_mac(),
         "second_factor_mac": mac.compute_second_factor_mac(),
     }
@@ -116,7 +146,7 @@ def stamp_unstamped(*, replace_invalid: bool) -> None:
 
 
 def stamp_second_factors(*, replace_invalid: bool) -> int:
-    """Store the missing MACs of authenticators, and return their number. No other MAC is changed.
+    """Store the missing MACs of second factors, and return their number. No other MAC is changed.
 
     With `replace_invalid`, MACs that are not valid are replaced.
     """
@@ -162,13 +192,29 @@ def is_token_authentic(token: ApiToken) -> bool:
     return is_valid and is_authentic(token.user)
 
 
+def check_passkeys(user: User) -> None:
+    """Raise the alarm if a passkey that the account lists was deleted in the database."""
+    if not _has_all_passkeys(user):
+        alarms.record(ACCOUNT, user.pk, user.username)
+
+
+def _has_all_passkeys(user: User) -> bool:
+    rows: Any = Passkey.objects.filter(user=user)
+    return _list_passkeys(user) <= {row.list_entry for row in rows}
+
+
 def find_altered() -> Iterator[tuple[str, object, str]]:
-    """Yield model, key, and name of accounts and API tokens that were altered."""
+    """Yield model, key, and name of accounts and API tokens that were altered.
+
+    An account is altered, too, if one of its passkeys was deleted.
+    """
     held = macs.get_key()
     required = held is not None and held.required
-    for user in User.objects.select_related("administrator", "account_mac", "second_factor"):
+    users = User.objects.select_related("administrator", "account_mac", "second_factor")
+    for user in users:
         mac = getattr(user, "account_mac", None)
         is_valid = mac.is_authentic() if mac is not None else not required
+        is_valid = is_valid and (not _list_passkeys(user) or _has_all_passkeys(user))
         is_covered = (
             mac is None or not required or set(_list_direct_rights(user)) <= set(mac.rights)
         )

@@ -19,7 +19,7 @@ MAX_SEQUENCE = 2**31 - 1  # RFC 5424 7.3.1
 ALARMS = frozenset(
     {
         *("codes-blocked", "denied", "distrusted", "entries-missing", "identity-copied"),
-        *("login-delayed", "login-failed", "row-altered", "unknown-root"),
+        *("login-delayed", "login-failed", "passkey-copied", "row-altered", "unknown-root"),
     }
 )
 BOM = "\ufeff"

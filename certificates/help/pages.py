@@ -236,6 +236,8 @@ TOPICS = (
             "administrators:security",
             "administrators:password",
             "administrators:second_factor",
+            "administrators:add_passkey",
+            "administrators:remove_passkey",
             "administrators:recovery_codes",
         ),
         _("Administrators and Security"),
@@ -249,6 +251,13 @@ TOPICS = (
                 "To change your password, two-factor authentication, or "
                 "recovery codes, or to end other sessions, open Security in "
                 "your account menu."
+            ),
+            _(
+                "The second factor is a code of an authenticator app, or a passkey: a "
+                "security key, or the screen lock of a computer or phone. A passkey belongs "
+                "to the host name with which you opened the console. If the console has "
+                "several names, add a passkey for each one that you use. Keep the recovery "
+                "codes for the case that you lose both."
             ),
         ),
     ),

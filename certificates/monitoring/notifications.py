@@ -70,6 +70,7 @@ REQUESTED_KEY_OPERATIONS = {
 LOGIN_ACTIONS = {
     "login-delayed": "Many failed logins for %s. Further attempts are delayed.",
     "codes-blocked": "Many incorrect codes for %s, entered after the correct password.",
+    "passkey-copied": "A passkey of %s was rejected, because it might have been copied.",
 }
 AUDIT_ACTIONS = (
     *("start", "move", unknown_roots.ACTION, *LOGIN_ACTIONS),

@@ -16,7 +16,9 @@ from django.utils.translation import gettext_lazy as _
 
 from console.access.reauthentication import (
     ExternalLoginField,
-    PasswordAndCode,
+    PasswordAndSecondFactor,
+    has_authenticator,
+    has_passkey_here,
     has_second_factor,
     is_recently_authenticated,
     record_authentication,
@@ -70,25 +72,33 @@ class ReauthenticationForm(forms.Form):
         elif uses_oidc(request.user):
             self.fields["password"] = ExternalLoginField(request)
         elif has_second_factor(request.user):
-            self.fields["password"] = PasswordAndCode()
+            self.fields["password"] = PasswordAndSecondFactor(
+                has_authenticator=has_authenticator(request.user),
+                has_passkey=has_passkey_here(request, request.user),
+            )
 
     def clean_password(self) -> str:
-        """Verify password and code with the login backends, so that failures are counted."""
+        """Verify password and second factor with the login backends, so that failures count."""
         value = self.cleaned_data["password"]
-        password, code = value if isinstance(value, list) else (value, "")
+        password, code, passkey = value if isinstance(value, list) else (value, "", "")
         username = self.request.user.get_username()
         if not password:
             raise forms.ValidationError(_("Enter your password."))
         if authenticate(self.request, username=username, password=password) is None:
             raise forms.ValidationError(_("The password is incorrect. Nothing was changed."))
-        if has_second_factor(self.request.user) and (
-            authenticate(self.request, username=username, code=code) is None
-        ):
+        if has_second_factor(self.request.user):
+            self._verify_second_factor(username, code, passkey)
+        record_authentication(self.request)
+        return ""
+
+    def _verify_second_factor(self, username: str, code: str, passkey: str) -> None:
+        if passkey:
+            if authenticate(self.request, username=username, passkey=passkey) is None:
+                raise forms.ValidationError(_("The passkey was not accepted. Nothing was changed."))
+        elif authenticate(self.request, username=username, code=code) is None:
             raise forms.ValidationError(
                 _("The code is incorrect, expired, or already used. Nothing was changed.")
             )
-        record_authentication(self.request)
-        return ""
 
 
 @lru_cache(maxsize=1)

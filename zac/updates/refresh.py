@@ -10,6 +10,7 @@ from wire.messages import (
     CERTIFIED_ROLES,
     FEATURE_CONTENT_SERVER,
     FEATURE_CSR,
+    FEATURE_PASSKEYS,
     FEATURE_PREFLIGHT,
     FEATURE_RECOVERY,
     FEATURE_ROW_MACS,
@@ -109,7 +110,8 @@ def list_features(home: Home, role: str) -> List[str]:
     if role != MANAGED:
         features.append(FEATURE_CONTENT_SERVER)
     if role == PRIMARY:
-        features += [FEATURE_ROW_MACS, FEATURE_SECOND_FACTOR_MACS, FEATURE_SECOND_KEY]
+        features += [FEATURE_ROW_MACS, FEATURE_SECOND_FACTOR_MACS, FEATURE_PASSKEYS]
+        features.append(FEATURE_SECOND_KEY)
     return features + installation.list_features(home)
 
 

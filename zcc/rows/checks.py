@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from administrators.models import Passkey
 from administrators.protection import account_macs
 from audit.models import (
     AlteredRow,
@@ -80,13 +81,15 @@ def accept(label: str, key: str, *, reason: str) -> None:
     elif label == account_macs.ACCOUNT:
         if not User.objects.filter(pk=key).exists():
             _raise_missing()
-        account_macs.stamp(int(key))
+        account_macs.accept(int(key))
     else:
         row = _find_row(label, key)
         if row is None:
             _raise_missing()
         if isinstance(row, AuthenticatedModel):
             list_rows(type(row)).filter(pk=row.pk).update(row_mac=row.compute_row_mac())
+            if isinstance(row, Passkey):
+                account_macs.change_passkeys(row.user_id, add=row.list_entry)
         else:
             account_macs.stamp_token(row)
     _end_alarm("accept-row", label, key, reason)
@@ -113,6 +116,8 @@ def remove(label: str, key: str, *, reason: str) -> None:
         row = _find_row(label, key)
         if row is not None:
             row.delete()
+        if isinstance(row, Passkey):
+            account_macs.change_passkeys(row.user_id, remove=row.list_entry)
     _end_alarm("remove-row", label, key, reason)
 
 

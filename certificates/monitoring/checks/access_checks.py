@@ -8,6 +8,7 @@ from itertools import islice
 
 from django.contrib.auth.models import User
 from django.contrib.humanize.templatetags.humanize import intcomma
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -105,6 +106,7 @@ def check_second_factors(zone: Zone, now: datetime) -> Iterator[Finding]:
     users = (
         User.objects.filter(is_active=True)
         .exclude(second_factor__confirmed_at__isnull=False)
+        .filter(Q(account_mac=None) | Q(account_mac__passkeys=""))
         .exclude(administrator__login_method=Administrator.LoginMethod.OIDC)
         .select_related("administrator")
         .order_by("username")

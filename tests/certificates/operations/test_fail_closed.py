@@ -286,7 +286,7 @@ ACTIONS = {
     ),
     "turn two-factor authentication off": (
         lambda z: factor(),
-        lambda z: second_factor.remove_second_factor(second()),
+        lambda z: second_factor.remove_authenticator(second()),
     ),
     "reset two-factor authentication": (
         lambda z: factor(),

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.django_db
 # Pages that are a step of another page, or that the header opens.
 STEPS = {
     *("administrators:password", "administrators:second_factor", "administrators:recovery_codes"),
+    "administrators:add_passkey",
     *("certificates:search", "api:openapi-view", "administrators:redeem_setup_link"),
 }
 

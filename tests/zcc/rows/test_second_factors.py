@@ -199,7 +199,7 @@ def test_changes_by_the_console_raise_no_alarm(authenticator, person):
     assert give_password(Client()).url == "/"
     again = set_up(type(person).objects.get(pk=person.pk))
     assert is_accepted(again.codes[0])
-    second_factor.remove_second_factor(person)
+    second_factor.remove_authenticator(person)
     assert give_password(Client()).url == "/"
     assert checks.check_rows() == 0
     assert altered() == set()

@@ -1,9 +1,8 @@
-"""Administrators, setup links, second factors, and the policies that apply to all of them."""
+"""Models of administrators: roles, MACs, setup links, and requested roles."""
 
 from __future__ import annotations
 
 import hmac
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
@@ -12,9 +11,9 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from administrators.accounts.roles import BY_KEY, ROLES, SUPER, Role
+from administrators.models.second_factors import SecondFactor
 from audit.models import AuthenticatedModel, AuthenticatedQuerySet
 from audit.rows import macs
-from faults import Unavailable
 
 
 class Administrator(models.Model):
@@ -67,9 +66,14 @@ class AccountMac(AuthenticatedModel):
     second_factor_mac = models.CharField(
         max_length=64, blank=True, default="", db_default="", editable=False
     )
-    """The MAC over the authenticator of the user, or over its absence (D-210).
+    """The MAC over the authenticator of the user, or over its absence (D-210), and the passkeys.
 
     It is separate, because consoles of the previous version do not know it.
+    """
+    passkeys = models.TextField(blank=True, default="", db_default="", editable=False)
+    """A line for each passkey: its host name and digest. The MAC of second factors covers it.
+
+    So a passkey that was deleted or inserted with SQL is noticed without a further query (D-254).
     """
 
     objects = AuthenticatedQuerySet.as_manager()
@@ -97,33 +101,39 @@ class AccountMac(AuthenticatedModel):
         }
 
     def compute_second_factor_mac(self) -> str:
-        """Return the MAC of the current authenticator, or "" before the zone exists."""
+        """Return the MAC of the second factors, or "" before the zone exists."""
         held = macs.get_key()
         if held is None:
             return ""
         label = SecondFactor._meta.label
         return macs.compute(held.key, label, self._get_second_factor_values())
 
+    def list_passkeys(self) -> list[str]:
+        """Return the lines of the passkeys: host name, space, digest."""
+        return self.passkeys.splitlines()
+
     def is_authentic(self) -> bool:
-        """Return True if ZCC wrote the account, and set up or removed its authenticator."""
+        """Return True if ZCC wrote the account, and set up or removed its second factors."""
         return super().is_authentic() and macs.is_second_factor_valid(
             self.second_factor_mac, SecondFactor._meta.label, self._get_second_factor_values()
         )
 
     def has_second_factor_mac(self) -> bool:
-        """Return True if the MAC of the authenticator is valid, also while not required."""
+        """Return True if the MAC of second factors is valid, also while not required."""
         return hmac.compare_digest(self.second_factor_mac, self.compute_second_factor_mac())
 
     def _get_second_factor_values(self) -> dict[str, Any]:
-        """Return what the MAC covers. A setup that is not confirmed counts as no authenticator."""
+        """Return what the MAC covers. A setup that is not confirmed counts as no authenticator.
+
+        Without passkeys, the values are those of the version that had no passkeys.
+        """
+        values: dict[str, Any] = {"user": self.user_id, "encrypted": ""}
         factor = getattr(self.user, "second_factor", None)
-        if factor is None or factor.confirmed_at is None:
-            return {"user": self.user_id, "encrypted": ""}
-        return {
-            "user": self.user_id,
-            "encrypted": factor.encrypted,
-            "confirmed_at": factor.confirmed_at,
-        }
+        if factor is not None and factor.confirmed_at is not None:
+            values |= {"encrypted": factor.encrypted, "confirmed_at": factor.confirmed_at}
+        if self.passkeys:
+            values["passkeys"] = self.passkeys
+        return values
 
 
 class SetupLinkQuerySet(AuthenticatedQuerySet["SetupLink"]):
@@ -173,106 +183,3 @@ class RoleRequest(AuthenticatedModel):
 
     def __str__(self) -> str:
         return f"role request of user {self.user_id}"
-
-
-class SecondFactor(models.Model):
-    """The authenticator of a user (TOTP). Its secret is encrypted for the Primary Servers.
-
-    Its MAC is in the AccountMac of the user, so that deleting the row is noticed, too.
-
-    See: RFC 6238; D-210
-    """
-
-    user = models.OneToOneField(
-        User, on_delete=models.CASCADE, primary_key=True, related_name="second_factor"
-    )
-    encrypted = models.TextField()
-    confirmed_at = models.DateTimeField(null=True)
-    last_step = models.BigIntegerField(default=0)
-    """The time step of the last accepted code. Codes of this or an earlier step are rejected."""
-
-    class Meta:
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return f"second factor of user {self.user_id}"
-
-
-class RecoveryCode(AuthenticatedModel):
-    """A one-time replacement for the authenticator: 120 random bits, stored as SHA-256."""
-
-    authenticated_fields = ("user", "digest", "used_at")
-
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
-    digest = models.CharField(max_length=64)
-    used_at = models.DateTimeField(null=True)
-
-    objects = AuthenticatedQuerySet.as_manager()
-
-    class Meta:
-        default_permissions = ()
-        constraints: ClassVar = [
-            models.UniqueConstraint("user", "digest", name="recovery_code_once")
-        ]
-
-    def __str__(self) -> str:
-        return f"recovery code of user {self.user_id}"
-
-    def is_authentic(self) -> bool:
-        """Return True if ZCC wrote the row, or if recovery codes need no MAC yet."""
-        return macs.is_second_factor_valid(
-            self.row_mac, self._meta.label, self.get_authenticated_values()
-        )
-
-
-class FailedCode(models.Model):
-    """An incorrect authenticator code of a user. Kept for one hour."""
-
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="failed_codes")
-    at = models.DateTimeField(db_index=True)
-
-    class Meta:
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return f"failed code of user {self.user_id}"
-
-
-class PoliciesQuerySet(AuthenticatedQuerySet["Policies"]):
-    """Queries of the only row of policies."""
-
-    def get_current(self) -> Policies:
-        """Return the policies; the unsaved defaults if none are stored.
-
-        If the row was altered in the database, the strictest policies apply.
-        """
-        stored = self.first() or Policies(pk=1)
-        with suppress(Unavailable):  # without the zone keys, nothing is changed anyway
-            if not stored.is_authentic():
-                stored.requires_second_factor = stored.two_administrators = True
-        return stored
-
-
-class Policies(AuthenticatedModel):
-    """Policies for all administrators: second factor, two-administrator approval."""
-
-    authenticated_fields = (
-        *("requires_second_factor", "two_administrators"),
-        *("turn_off_requested_by", "turn_off_requested_at"),
-    )
-
-    requires_second_factor = models.BooleanField(default=False)
-    two_administrators = models.BooleanField(default=False)
-    turn_off_requested_by = models.ForeignKey(
-        User, null=True, on_delete=models.SET_NULL, related_name="+"
-    )
-    """Who requested to turn off two-administrator approval; a second one must approve."""
-    turn_off_requested_at = models.DateTimeField(null=True)
-
-    objects = PoliciesQuerySet.as_manager()
-
-    class Meta:
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return "account policies"

@@ -1,0 +1,1 @@
+"""Passkeys as second factor: add, use, and remove them, and the requests to the browser."""
