@@ -50,6 +50,9 @@ FEATURE_PASSKEYS = "passkeys"
 """A Primary Server whose console knows passkeys (D-254)."""
 FEATURE_SECOND_KEY = "second-key"
 """A Primary Server whose console signs documents with both zone keys (D-175)."""
+CONSOLE_FEATURES = (
+    *(FEATURE_ROW_MACS, FEATURE_SECOND_FACTOR_MACS, FEATURE_PASSKEYS, FEATURE_SECOND_KEY),
+)
 
 # States of an update on a device (D-33). Agents report these values, the console shows labels.
 DOWNLOADING = "downloading"

@@ -86,7 +86,7 @@ def provisioning_uri(factor: SecondFactor) -> str:
 def confirm_setup(user: User, code: str, *, now: datetime) -> list[str]:
     """Activate the authenticator with its first code.
 
-    Returns the recovery codes if it is the first second factor of the user, otherwise [].
+    Returns the recovery codes if the user has no other second factor, otherwise [].
     """
     Entry.objects.lock_checkpoint()
     factor = SecondFactor.objects.select_for_update().filter(user=user, confirmed_at=None).first()

@@ -31,14 +31,14 @@ MAX_PASSKEYS = 20
 
 
 def list_passkeys(user: User) -> list[Passkey]:
-    """Return the passkeys of a user that ZCC stored, the oldest first, and report others."""
+    """Return the passkeys of a user that ZCC stored, oldest first, and report others."""
     found = Passkey.objects.filter(user=user).select_related("user__account_mac").order_by("pk")
     account_macs.check_passkeys(user)
     return [passkey for passkey in found if alarms.is_authentic(passkey)]
 
 
 def check_can_add(user: User, site: Site) -> None:
-    """Raise Refused or Conflict if a user cannot add a passkey on this site."""
+    """Raise a fault if a user cannot add a passkey on this site."""
     if uses_oidc(user):
         raise Refused(_("You log in with OpenID Connect. Passkeys are added at your provider."))
     site.check()
@@ -65,7 +65,7 @@ def build_creation_options(user: User, site: Site, challenge: bytes) -> dict[str
 
 
 def build_request_options(user: User, site: Site, challenge: bytes) -> dict[str, Any]:
-    """Return what the browser needs to use a passkey of a user. Raises Refused without one."""
+    """Return what the browser needs to use a passkey of a user. Raises a fault without one."""
     site.check()
     usable = [passkey for passkey in list_passkeys(user) if passkey.rp_id == site.rp_id]
     if not usable:
@@ -79,7 +79,7 @@ def add_passkey(
 ) -> list[str]:
     """Add the passkey in the response of a browser.
 
-    Returns the recovery codes if it is the first second factor of the user, otherwise [].
+    Returns the recovery codes if the user has no other second factor, otherwise [].
     """
     checkpoint = Entry.objects.lock_checkpoint()
     account_macs.check(user.pk)
@@ -177,7 +177,7 @@ def _find_authentic(user: User, digest: str, site: Site) -> Passkey | None:
 
 @transaction.atomic
 def remove_passkey(user: User, pk: int) -> str:
-    """Remove a passkey of a user, and return its name. Raises Refused for a required one."""
+    """Remove a passkey of a user, and return its name. Raises a fault for a required one."""
     checkpoint = Entry.objects.lock_checkpoint()
     account_macs.check(user.pk)
     passkey = Passkey.objects.select_related("user__account_mac").filter(user=user, pk=pk).first()

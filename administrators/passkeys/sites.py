@@ -36,7 +36,7 @@ class Site:
         return True
 
     def check(self) -> None:
-        """Raise Refused if no passkey can belong to this site."""
+        """Raise a fault if no passkey can belong to this site."""
         if self.is_address:
             raise Refused(
                 _("A passkey belongs to a host name, and this page was opened with an IP address."),

@@ -64,7 +64,7 @@ def _respond(request: Request, user: User, purpose: str, build: Build) -> HttpRe
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def add_passkey(request: Request) -> HttpResponse:
-    """Add a passkey. For the first second factor, the response shows the recovery codes."""
+    """Add a passkey. Without another second factor, the response shows new recovery codes."""
     site = sites.get_site(request)
     form = PasskeyForm(request, data=request.POST if request.method == "POST" else None)
     if form.is_valid():

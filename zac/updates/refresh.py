@@ -8,14 +8,11 @@ from faults import Fault
 from wire.envelope import Envelope
 from wire.messages import (
     CERTIFIED_ROLES,
+    CONSOLE_FEATURES,
     FEATURE_CONTENT_SERVER,
     FEATURE_CSR,
-    FEATURE_PASSKEYS,
     FEATURE_PREFLIGHT,
     FEATURE_RECOVERY,
-    FEATURE_ROW_MACS,
-    FEATURE_SECOND_FACTOR_MACS,
-    FEATURE_SECOND_KEY,
     MANAGED,
     PRIMARY,
     RefreshRequest,
@@ -110,8 +107,7 @@ def list_features(home: Home, role: str) -> List[str]:
     if role != MANAGED:
         features.append(FEATURE_CONTENT_SERVER)
     if role == PRIMARY:
-        features += [FEATURE_ROW_MACS, FEATURE_SECOND_FACTOR_MACS, FEATURE_PASSKEYS]
-        features.append(FEATURE_SECOND_KEY)
+        features += CONSOLE_FEATURES
     return features + installation.list_features(home)
 
 
