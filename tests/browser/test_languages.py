@@ -15,6 +15,7 @@ from tests.support import factories, pseudo_locale
 
 CERTIFICATES = "/configuration/certificates/"
 WIDTHS = (1366, 390)
+GERMAN = pytest.mark.browser_context_args(locale="de")
 PAGES = (
     *("/", "/devices/", "/system-updates/", "/health-checks/", "/audit/", "/preferences/"),
     *(CERTIFICATES, f"{CERTIFICATES}operations/", f"{CERTIFICATES}trust/"),
@@ -30,10 +31,10 @@ def longer(tmp_path: Path, settings: Any) -> str:
     return pseudo_locale.CODE
 
 
+@pytest.mark.browser_context_args(locale=pseudo_locale.CODE)
 def test_longer_texts_fit_on_the_page(live_server, log_in, longer):
     scenes.remint(OperationState.ASSIGNED)
     page = log_in(factories.admin())
-    page.set_extra_http_headers({"Accept-Language": longer})
     found = []
     for path in PAGES:
         page.goto(live_server.url + path)
@@ -45,23 +46,23 @@ def test_longer_texts_fit_on_the_page(live_server, log_in, longer):
     assert found == []
 
 
+@GERMAN
 def test_scripts_use_the_language_of_the_page(live_server, log_in):
     scenes.rest()
     page = log_in(factories.admin())
-    page.set_extra_http_headers({"Accept-Language": "de"})
     page.goto(f"{live_server.url}{CERTIFICATES}remint-ca/")
     page.check("#id_confirm")
     page.fill("#id_activates_at", "2031-03-04T10:00")
     expect(page.locator("#activation-words")).to_contain_text("4. März 2031")
 
 
+@GERMAN
 @pytest.mark.parametrize(
     "path", ["/", CERTIFICATES, "/devices/", "/audit/", "/configuration/zone-settings/"]
 )
 def test_german_pages_are_accessible(live_server, log_in, path):
     scenes.remint(OperationState.ASSIGNED)
     page = log_in(factories.admin())
-    page.set_extra_http_headers({"Accept-Language": "de"})
     page.goto(live_server.url + path)
     assert page.locator("html").get_attribute("lang") == "de"
     check(page)
