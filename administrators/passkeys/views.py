@@ -37,8 +37,9 @@ Build = Callable[[User, sites.Site, bytes], dict[str, Any]]
 @login_not_required
 def create_request_options(request: Request) -> HttpResponse:
     """Return what the browser asks the authenticator of a user who logs in or reauthenticates."""
-    user = request.user if request.user.is_authenticated else None
-    user = user or get_pending_user(request, timezone.now())
+    asked: Any = request
+    is_logged_in = asked.user.is_authenticated
+    user = asked.user if is_logged_in else get_pending_user(request, timezone.now())
     if user is None:
         error = _("Your login has expired. Reload the page, and log in again.")
         return JsonResponse({"error": error}, status=403)

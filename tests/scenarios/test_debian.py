@@ -191,12 +191,13 @@ def download_packages(wheels: Path, python: str) -> None:
     """Download uv, and the packages of uv.lock into a cache of uv."""
     requirements = wheels.with_name("requirements.txt")
     for_python = ["--python-version", python, "--only-binary", ":all:", "--no-deps", "--quiet"]
-    export = ("export", "--frozen", "--no-dev", "--no-emit-project", "--output-file", requirements)
+    export = ("export", "--frozen", "--no-dev", "--no-emit-project", "--output-file")
     install = ("pip", "install", *for_python, "--python-platform", "x86_64-manylinux_2_34")
-    place = ("--target", wheels.with_name("unused"), "--requirement", requirements)
-    for command in (("--quiet", *export), (*install, "--require-hashes", *place)):
+    target = ("--require-hashes", "--target", str(wheels.with_name("unused")), "--requirement")
+    commands = ("--quiet", *export), (*install, *target)
+    for command in commands:
         subprocess.run(
-            [BASE_DIR / "scripts" / "uv", *command],
+            [BASE_DIR / "scripts" / "uv", *command, requirements],
             cwd=BASE_DIR,
             env={**os.environ, "UV_CACHE_DIR": str(wheels.with_name("uv-cache"))},
             stdout=subprocess.DEVNULL,
@@ -204,7 +205,7 @@ def download_packages(wheels: Path, python: str) -> None:
         )
     download = [sys.executable, "-m", "pip", "download", *for_python, "--dest", wheels]
     platforms = ["--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_17_x86_64"]
-    subprocess.run([*download, *platforms, "uv>=0.8"], check=True)
+    subprocess.run([*map(str, download), *platforms, "uv>=0.8"], check=True)
 
 
 def read_secrets(zone: BareZone) -> str:
