@@ -276,7 +276,7 @@ def test_cancel_at_each_stage_leaves_everything_as_it_was(start_zone: StartZone)
     ended(zone, "canceled")
     # Blocked: the server did not come for its new certificate.
     zone.stop(HOLDS["assigned"])
-    pane.remint(TARGET, seconds=62)
+    pane.remint(TARGET, seconds=75)
     zone.reaches("blocked", seconds=120)
     zone.run(CANCEL)
     zone.cont(HOLDS["assigned"])

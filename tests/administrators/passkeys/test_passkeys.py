@@ -57,7 +57,7 @@ def actions() -> list[str]:
 def test_the_first_passkey_turns_two_factor_authentication_on_and_gives_recovery_codes(person):
     browser = Browser().log_in(person)
     page = browser.add(Authenticator())
-    assert page.headers["Cache-Control"] == "no-store"
+    assert "no-store" in page.headers["Cache-Control"]
     assert page.content.decode().count("<code>") == second_factor.CODE_COUNT
     assert second_factor.is_on(fresh(person))
     shown = browser.get(SECURITY).content.decode()
@@ -261,7 +261,7 @@ def test_the_passkey_of_another_user_is_not_accepted(passkey):
 
 def test_a_passkey_that_exists_is_not_added_to_another_account(passkey):
     browser = Browser().log_in(factories.user("other"))
-    assert browser.add(passkey).status_code == 409
+    assert browser.add(passkey).status_code == 422
     assert Passkey.objects.count() == 1
 
 
@@ -342,7 +342,7 @@ def test_an_ip_address_is_explained(person, address):
 
 def test_the_port_is_not_part_of_the_name_but_of_the_origin(person):
     browser = Browser().log_in(person)
-    browser.defaults["SERVER_PORT"] = "8443"
+    browser.defaults["HTTP_HOST"] = "console.example:8443"
     options = browser.ask(ADD_OPTIONS)
     assert options["rp"]["id"] == "console.example"
     right = Authenticator(origin="http://console.example:8443")
@@ -479,7 +479,7 @@ def test_a_challenge_of_one_purpose_is_not_valid_for_another(passkey, person):
     options = browser.ask()
     made = Authenticator()
     response = made.create(options)
-    assert browser.post(ADD, {"name": "x", "response": response}).status_code == 409
+    assert browser.post(ADD, {"name": "x", "response": response}).status_code == 422
 
 
 def test_the_second_factor_counts_for_health_checks_and_lists(passkey, person):

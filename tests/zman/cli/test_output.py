@@ -21,7 +21,13 @@ STAGES = [
     {"number": 2, "name": "Replicate [all]", "note": "2 of 4 [x]", "mark": "now", "share": [2, 4]},
     {"number": 3, "name": "Assign", "note": "", "mark": "", "share": None},
 ]
-OPERATION = {"state": "replicating", "headline": "h", "stages": STAGES}
+OPERATION = {
+    "state": "replicating",
+    "headline": "h",
+    "stages": STAGES,
+    "activates_at": "2030-05-17T22:00:00Z",
+    "activated_at": None,
+}
 COLOR = re.compile(r"\x1b\[[0-9;]*3[0-7]m|\x1b\[3[0-7]")
 LONG = "a long reason " * 20
 ROWS: list[dict[str, Any]] = [
@@ -70,7 +76,7 @@ def test_without_a_terminal_each_change_is_a_line(capsys):
     with watch._ProgressView(out) as view:
         view.show(OPERATION)
     written = capsys.readouterr()
-    assert written.err == "replicating: h\n"
+    assert written.err.startswith("replicating: h Replicate [all]: 2 of 4 [x]. Activation: 2030")
     assert written.out == ""
 
 
