@@ -14,6 +14,7 @@ from celery.schedules import crontab, schedule
 from celery.utils.log import get_multiprocessing_logger
 
 from console.requests import clock, logs
+from zcc import broker_transport
 from zcc.runtime import processes
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zcc.settings")
@@ -47,6 +48,7 @@ class ClockedTask(Task):  # type: ignore[type-arg]  # not generic at run time
         return super().__call__(*args, **kwargs)
 
 
+broker_transport.use_transport()
 app = Celery("zcc", task_cls=ClockedTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_default_queue = "shared"
