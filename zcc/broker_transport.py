@@ -22,8 +22,7 @@ class Channel(kombu_redis.Channel):
     def _connparams(self, *args: Any, **kwargs: Any) -> Any:
         if self.connection.client is None:
             raise BrokerConnectionError("The connection to the broker was closed.")
-        parent: Any = super()
-        return parent._connparams(*args, **kwargs)
+        return super()._connparams(*args, **kwargs)  # type: ignore[misc]  # not in the stubs
 
 
 class Transport(kombu_redis.Transport):

@@ -5,26 +5,34 @@ from __future__ import annotations
 from playwright.sync_api import Page
 
 # Text that is wider than its box, that a box hides, or that is outside of the window. Tables may
-# scroll if the user has selected their columns (D-206). A field scrolls what is typed in it.
+# scroll if the user has selected their columns (D-206), or with the longer words of a translation.
+# A field scrolls what is typed in it.
 CUT = """
 () => {
   const found = [], root = document.querySelector("dialog[open]") ?? document.body
   const name = e => `${e.closest("[id]")?.id ?? ""} ${e.localName}.${[...e.classList].join(".")}`
+  // A tooltip that is not shown makes its box wider.
+  const sheet = new CSSStyleSheet()
+  sheet.replaceSync(".why { display: none }")
+  document.adoptedStyleSheets = [sheet]
   const hides = new Set(["hidden", "clip"]), scrolls = new Set(["auto", "scroll"])
   for (const e of root.querySelectorAll("*")) {
     if (!e.checkVisibility({visibilityProperty: true, opacityProperty: true})) continue
     if (e.closest("svg, .vh, .why, .skip, .scroll.chosen, input, select, textarea")) continue
+    if (document.documentElement.lang !== "en" && e.matches(".scroll")) continue
     const style = getComputedStyle(e), box = e.getBoundingClientRect()
-    if (box.width < 2 || style.display === "inline" || !e.clientWidth) continue
+    // A text for screen readers is clipped.
+    if (box.width < 2 || style.display === "inline" || style.clipPath !== "none") continue
     const wide = e.scrollWidth - e.clientWidth
-    const isTable = /^(table|thead|tbody|tr)$/.test(e.localName)
-    if (wide > 1 && !isTable && !(scrolls.has(style.overflowX) && e.matches("pre, .side")))
+    const isScrolled = scrolls.has(style.overflowX) && !e.matches("pre, .side")
+    if (wide > 1 && (isScrolled || hides.has(style.overflowX)))
       found.push(`${name(e)} is ${wide} px too narrow`)
     const high = e.scrollHeight - e.clientHeight
     if (high > 2 && hides.has(style.overflowY)) found.push(`${name(e)} is ${high} px too low`)
     if (!e.closest(".scroll") && style.position !== "fixed" && box.left < innerWidth
         && box.right > innerWidth + 1) found.push(`${name(e)} is outside of the window`)
   }
+  document.adoptedStyleSheets = []
   return found
 }
 """

@@ -18,6 +18,7 @@ import polib
 from tests.support.translations import list_catalogs
 
 CODE, FOLDER = "en-xa", "en_XA"
+WORD = 8
 OPEN, CLOSE = "⟦", "⟧"
 ACCENTS = str.maketrans("aeioucnyAEIOUCNY", "áéíóúçñýÁÉÍÓÚÇÑÝ")
 # Placeholders, tags, and entities stay as they are.
@@ -31,7 +32,10 @@ def translate(text: str) -> str:
     kept = [*KEPT.findall(text), ""]
     words = "".join(part.translate(ACCENTS) + held for part, held in zip(parts, kept, strict=True))
     length = sum(map(len, parts))
-    return f"{OPEN}{words}{'~' * max(1, length * 2 // 5)}{CLOSE}"
+    padding = "~" * max(1, length * 2 // 5)
+    # The padding breaks into lines as words do.
+    parts = [padding[start : start + WORD] for start in range(0, len(padding), WORD)]
+    return f"{OPEN}{words}{' '.join(parts)}{CLOSE}"
 
 
 def install(folder: Path, settings: Any) -> None:
