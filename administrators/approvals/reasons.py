@@ -23,4 +23,5 @@ def clean(reason: str) -> str:
 def describe(by: str, reason: str) -> str:
     """Return what the requester reads about a rejection. Stored only in English."""
     text = _("%s rejected the request. Nothing was changed.") % by
-    return f"{text} {_('Reason: %s') % reason}" if reason else text
+    why = _("Reason: %s") % reason
+    return f"{text} {why}" if reason else text

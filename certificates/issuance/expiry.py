@@ -97,10 +97,8 @@ def build_server_warnings(found: dict[str, Any], now: datetime) -> list[ExpiryWa
     if found["expired"]:
         text = ngettext(
             "The certificate for %(name)s expired %(span)s ago.",
-            (
-                "%(n)s server certificates have expired. The first, for %(name)s, "
-                "expired %(span)s ago."
-            ),
+            "%(n)s server certificates have expired. The first, for %(name)s, "
+            "expired %(span)s ago.",
             found["expired"],
         )
         last = found["last"]
@@ -116,10 +114,8 @@ def build_server_warnings(found: dict[str, Any], now: datetime) -> list[ExpiryWa
     if found["expiring"]:
         text = ngettext(
             "The certificate for %(name)s expires in %(span)s.",
-            (
-                "%(n)s server certificates will expire within 90 days. The first, "
-                "for %(name)s, expires in %(span)s."
-            ),
+            "%(n)s server certificates will expire within 90 days. The first, "
+            "for %(name)s, expires in %(span)s.",
             found["expiring"],
         )
         first = found["first"]

@@ -49,19 +49,15 @@ BLOCKERS = {
 }
 REASONS: dict[str, Any] = {
     "waiting": ngettext_lazy(
-        ("%(n)d of %(of)d selected servers is already waiting for a new certificate: %(names)s."),
-        ("%(n)d of %(of)d selected servers are already waiting for a new certificate: %(names)s."),
+        "%(n)d of %(of)d selected servers is already waiting for a new certificate: %(names)s.",
+        "%(n)d of %(of)d selected servers are already waiting for a new certificate: %(names)s.",
         "n",
     ),
     "not_external": ngettext_lazy(
-        (
-            "%(n)d of %(of)d selected servers is not waiting for a certificate "
-            "from an external CA: %(names)s."
-        ),
-        (
-            "%(n)d of %(of)d selected servers are not waiting for a certificate "
-            "from an external CA: %(names)s."
-        ),
+        "%(n)d of %(of)d selected servers is not waiting for a certificate "
+        "from an external CA: %(names)s.",
+        "%(n)d of %(of)d selected servers are not waiting for a certificate "
+        "from an external CA: %(names)s.",
         "n",
     ),
     "without_csr": ngettext_lazy(
@@ -70,14 +66,10 @@ REASONS: dict[str, Any] = {
         "n",
     ),
     "activating": ngettext_lazy(
-        (
-            "%(n)d of %(of)d selected servers might already be activating its new "
-            "certificate: %(names)s."
-        ),
-        (
-            "%(n)d of %(of)d selected servers might already be activating their "
-            "new certificates: %(names)s."
-        ),
+        "%(n)d of %(of)d selected servers might already be activating its new "
+        "certificate: %(names)s.",
+        "%(n)d of %(of)d selected servers might already be activating their "
+        "new certificates: %(names)s.",
         "n",
     ),
     "too_old": ngettext_lazy(

@@ -115,10 +115,8 @@ class ActivationTimeForm(ReauthenticationForm):
             return
         raise forms.ValidationError(
             ngettext(
-                (
-                    "%(n)s device would miss the update because it is offline or "
-                    "its next refresh is after the activation."
-                ),
+                "%(n)s device would miss the update because it is offline or "
+                "its next refresh is after the activation.",
                 "%(n)s devices would miss the update because they are offline "
                 "or their next refresh is after the activation.",
                 missing,
