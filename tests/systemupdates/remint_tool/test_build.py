@@ -52,13 +52,17 @@ def test_the_tool_runs_with_the_system_python(zone, tmp_path):
     tool = tmp_path / "tool.bin"
     tool.write_bytes(build.build_tool(update))
     tool.chmod(0o755)
-    done = subprocess.run(
-        [tool, "--info", "--home", tmp_path / "nowhere"],
-        capture_output=True,
-        text=True,
-        env={"ZAC_PYTHON": PYTHON, "PATH": "/usr/bin:/bin"},
-        check=False,
-    )
+    environment = {"ZAC_PYTHON": PYTHON, "PATH": "/usr/bin:/bin"}
+    home = ("--home", tmp_path / "nowhere")
+
+    def run(*options):
+        command = [tool, *options, *home]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+    shown = run("--info")
+    assert shown.returncode == 0, shown.stderr
+    assert "signature was not verified" in shown.stdout
+    done = run()
     assert done.returncode == 3, "the device is not registered"
     assert "register" in done.stderr.lower()
 
