@@ -10,4 +10,4 @@ ALLOW_LOOPBACK = True
 if postgres.wanted():
     DATABASES = {"default": postgres.database()}
 else:
-    DATABASES = {"default": database.get_settings(database.get_demo_url(ZCC_HOME), ZCC_HOME)}  # noqa: F405
+    DATABASES = {"default": database.get_settings(database.get_demo_url(ZCC_HOME), ZCC_HOME)}  # noqa: F405 - as above

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from statistics import median
 from time import process_time
+from types import ModuleType
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -18,12 +19,12 @@ ROUNDS = 50
 MESSAGE = b"x" * 4096
 
 
-def measure(module: object, public: bytes, signature: bytes) -> float:
+def measure(module: ModuleType, public: bytes, signature: bytes) -> float:
     """Return the median CPU time of a verification, in milliseconds."""
     times = []
     for _ in range(ROUNDS):
         start = process_time()
-        assert module.verify(public, MESSAGE, signature)  # type: ignore[attr-defined]
+        assert module.verify(public, MESSAGE, signature)
         times.append(1000 * (process_time() - start))
     return median(times)
 

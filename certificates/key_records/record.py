@@ -9,7 +9,7 @@ See: D-263
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -17,6 +17,7 @@ from django.db.models import Q, QuerySet
 from audit.models import Entry
 from certificates.models import Authority, Operation, VaultJob
 from certificates.operations.states import AuthorityState, JobState, OperationState
+from certificates.progress.documents import describe_entry, format_utc
 from devices.identity import zone_keys
 from devices.models import Zone
 from pki.certificates import details
@@ -65,7 +66,7 @@ def build_record(authority: Authority, *, now: datetime) -> KeyRecord:
         id=str(authority.pk),
         zone=str(zone.guid),
         zone_name=zone.name,
-        made_at=_utc(now),
+        made_at=format_utc(now),
         ca=_describe_ca(authority),
         actions=actions,
         entries=[_describe_entry(one) for one in _entries(Q(seq__in=numbers))],
@@ -88,8 +89,8 @@ def _describe_ca(authority: Authority) -> dict[str, str]:
         "state": authority.state,
         "location": _get_location(authority),
         "certificate_server": server.name if server is not None else "",
-        "not_before": _utc(authority.not_before),
-        "not_after": _utc(authority.not_after),
+        "not_before": format_utc(authority.not_before),
+        "not_after": format_utc(authority.not_after),
     }
 
 
@@ -123,7 +124,7 @@ def _list_actions(authority: Authority) -> Iterator[dict[str, Any]]:
     if authority.has_token_key or _entries(Q(subject=subject, action=DESTROYED)).exists():
         ends = Q(action=DESTROYED)
     for entry in _entries(Q(subject=subject) & ends):
-        yield _build_action("destroyed", [entry], result="done", ended_at=_utc(entry.at))
+        yield _build_action("destroyed", [entry], result="done", ended_at=format_utc(entry.at))
 
 
 def _list_creations(authority: Authority, subject: str) -> Iterator[dict[str, Any]]:
@@ -134,12 +135,12 @@ def _list_creations(authority: Authority, subject: str) -> Iterator[dict[str, An
         return
     zone = f"devices.Zone:{Zone.objects.get_zone().guid}"
     for entry in _entries(Q(subject=zone, action=FOUNDED))[:1]:
-        yield _build_action("created", [entry], result="done", ended_at=_utc(entry.at))
+        yield _build_action("created", [entry], result="done", ended_at=format_utc(entry.at))
 
 
 def _build_creation(entry: Entry, operation: Operation | None) -> dict[str, Any]:
     if operation is None:
-        return _build_action("created", [entry], result="done", ended_at=_utc(entry.at))
+        return _build_action("created", [entry], result="done", ended_at=format_utc(entry.at))
     subject = f"certificates.Operation:{operation.pk}"
     start = _entries(Q(subject=subject, action="start")).first()
     approval = _entries(Q(subject=subject, here=OperationState.PROPOSED)).first()
@@ -148,7 +149,7 @@ def _build_creation(entry: Entry, operation: Operation | None) -> dict[str, Any]
         [one for one in (start, approval, entry) if one is not None],
         approved_by=approval.actor if approval is not None else "",
         result="done",
-        ended_at=_utc(entry.at),
+        ended_at=format_utc(entry.at),
         note=operation.name,
     )
 
@@ -167,9 +168,9 @@ def _build_job_action(request: Entry) -> dict[str, Any]:
         REQUESTS[request.action],
         [request, *moves],
         approved_by=approval.actor if approval is not None else "",
-        confirmed_at=_utc(confirmation.at) if is_confirmed and confirmation else "",
+        confirmed_at=format_utc(confirmation.at) if is_confirmed and confirmation else "",
         result=end.there if end is not None else "",
-        ended_at=_utc(end.at) if end is not None else "",
+        ended_at=format_utc(end.at) if end is not None else "",
         note=request.note,
     )
 
@@ -178,7 +179,7 @@ def _build_action(action: str, entries: list[Entry], **values: str) -> dict[str,
     return {
         "action": str(action),
         "requested_by": entries[0].actor,
-        "requested_at": _utc(entries[0].at),
+        "requested_at": format_utc(entries[0].at),
         "approved_by": "",
         "confirmed_at": "",
         "result": "",
@@ -190,19 +191,4 @@ def _build_action(action: str, entries: list[Entry], **values: str) -> dict[str,
 
 
 def _describe_entry(entry: Entry) -> dict[str, Any]:
-    return {
-        "seq": entry.seq,
-        "at": _utc(entry.at),
-        "by": entry.actor,
-        "address": entry.address,
-        "action": entry.action,
-        "subject": entry.subject,
-        "from": entry.here,
-        "to": entry.there,
-        "note": entry.note,
-        "digest": entry.digest,
-    }
-
-
-def _utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
+    return {**describe_entry(entry), "address": entry.address, "subject": entry.subject}

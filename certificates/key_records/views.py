@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy
@@ -22,8 +19,7 @@ from audit.models import Entry
 from certificates.key_records import record
 from certificates.models import Authority, VaultJob
 from certificates.operations.states import JobState
-from console.pages import tables
-from devices.identity import zone_keys
+from certificates.progress.views import return_document
 from devices.middleware import ZoneRequest
 
 ACTIONS = {
@@ -46,11 +42,6 @@ def key_record(request: ZoneRequest, pk: UUID) -> HttpResponse:
     authority, now = get_object_or_404(Authority, pk=pk), timezone.now()
     made = record.build_record(authority, now=now)
     signed = record.sign_record(made)
-    if request.POST.get("as") != "page":
-        text = json.dumps(vars(signed), indent=1)
-        response = HttpResponse(text, content_type="application/json")
-        name = slugify(authority.common_name) or "ca"
-        return tables.as_attachment(response, f"key-record_{name}_{authority.sha256[:16]}.json")
     entries = Entry.objects.filter(seq__in=[row["seq"] for row in made.entries])
     context = {
         "nav": "trust",
@@ -60,11 +51,10 @@ def key_record(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "location": LOCATIONS[made.ca["location"]],
         "actions": [_describe_action(action) for action in made.actions],
         "history": build_rows(entries.order_by("seq")),
-        "signed": signed,
-        "public_key": zone_keys.get_public_zone_key(request.zone),
-        "digest": hashlib.sha256(base64.b64decode(signed.payload)).hexdigest(),
     }
-    return render(request, "certificates/key_record.html", context)
+    name = slugify(authority.common_name) or "ca"
+    file_name = f"key-record_{name}_{authority.sha256[:16]}.json"
+    return return_document(request, signed, file_name, "certificates/key_record.html", context)
 
 
 def _describe_action(action: dict[str, Any]) -> dict[str, Any]:

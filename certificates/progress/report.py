@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
 
 from audit.models import Entry
 from certificates.models import Authority, Operation
+from certificates.progress.documents import describe_entry, format_utc
 from certificates.trust import devices_at_risk
 from devices.identity import zone_keys
 from devices.models import Zone
@@ -43,7 +44,7 @@ def build_report(operation: Operation, *, now: datetime) -> Report:
         id=str(operation.pk),
         zone=str(zone.guid),
         zone_name=zone.name,
-        made_at=_utc(now),
+        made_at=format_utc(now),
         operation=_operation(operation),
         counts=_counts(operation),
         history=list(_history(operation)),
@@ -67,10 +68,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "name": operation.name,
         "state": operation.state,
         "requested_by": by.get_username() if by else "system",
-        "started_at": _utc(operation.created_at),
-        "activates_at": _utc(operation.activates_at),
-        "activated_at": _utc(operation.activated_at),
-        "ended_at": _utc(operation.ended_at),
+        "started_at": format_utc(operation.created_at),
+        "activates_at": format_utc(operation.activates_at),
+        "activated_at": format_utc(operation.activated_at),
+        "ended_at": format_utc(operation.ended_at),
         "immediate": operation.immediate,
         "forced": operation.forced,
         "postponed": operation.postponed,
@@ -87,7 +88,7 @@ def _authority(authority: Authority | None) -> dict[str, Any] | None:
         "kind": authority.kind,
         "subject": authority.subject,
         "sha256": authority.sha256,
-        "not_after": _utc(authority.not_after),
+        "not_after": format_utc(authority.not_after),
         "state": authority.state,
     }
 
@@ -109,16 +110,7 @@ def _history(operation: Operation) -> Iterator[dict[str, Any]]:
     if operation.changes_ca and operation.future_authority_id is not None:
         subjects |= Q(subject=f"certificates.Authority:{operation.future_authority_id}")
     for entry in Entry.objects.filter(subjects).order_by("seq"):
-        yield {
-            "seq": entry.seq,
-            "at": _utc(entry.at),
-            "by": entry.actor,
-            "action": entry.action,
-            "from": entry.here,
-            "to": entry.there,
-            "note": entry.note,
-            "digest": entry.digest,
-        }
+        yield describe_entry(entry)
 
 
 def _devices(operation: Operation) -> Iterator[dict[str, Any]]:
@@ -130,14 +122,10 @@ def _devices(operation: Operation) -> Iterator[dict[str, Any]]:
             "role": row.device.role,
             "state": row.state,
             "reason": row.reason,
-            "applied_at": _utc(row.applied_at),
-            "preflight_at": _utc(row.preflight_at),
+            "applied_at": format_utc(row.applied_at),
+            "preflight_at": format_utc(row.preflight_at),
             "preflight_results": row.preflight_results or [],
-            "activated_at": _utc(row.activated_at),
-            "first_contact_at": _utc(row.confirmed_at),
-            "last_contact_at": _utc(row.device.last_contact),
+            "activated_at": format_utc(row.activated_at),
+            "first_contact_at": format_utc(row.confirmed_at),
+            "last_contact_at": format_utc(row.device.last_contact),
         }
-
-
-def _utc(moment: datetime | None) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else ""

@@ -1,9 +1,14 @@
-"""The live line about running operations, which every page shows.
+"""The live line about running operations, which every page shows, and signed documents.
 
-See: D-225
+See: D-225, D-263
 """
 
 from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -13,8 +18,11 @@ from django.views.decorators.http import require_safe
 
 from certificates.operations.states import OperationState
 from certificates.progress import banner
+from console.pages import tables
 from console.pages.responses import trigger
+from devices.identity import zone_keys
 from devices.middleware import ZoneRequest
+from wire.envelope import Envelope
 
 
 @require_safe
@@ -34,3 +42,19 @@ def show_banner(request: ZoneRequest) -> HttpResponse:
     context = {"banner": shown, "now": timezone.now()}
     response = render(request, "certificates/banner.html", context)
     return trigger(response, zcc_revised={})
+
+
+def return_document(
+    request: ZoneRequest, signed: Envelope, file_name: str, template: str, context: dict[str, Any]
+) -> HttpResponse:
+    """Return a signed document as a JSON file, or as a printable page if `as` is "page"."""
+    if request.POST.get("as") != "page":
+        text = json.dumps(vars(signed), indent=1)
+        response = HttpResponse(text, content_type="application/json")
+        return tables.as_attachment(response, file_name)
+    signature = {
+        "signed": signed,
+        "public_key": zone_keys.get_public_zone_key(request.zone),
+        "digest": hashlib.sha256(base64.b64decode(signed.payload)).hexdigest(),
+    }
+    return render(request, template, {**context, **signature})

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.utils import timezone
 from django.utils.text import slugify
 from django.views.decorators.http import require_POST
@@ -19,8 +15,7 @@ from audit.entries.subjects import build_rows
 from audit.models import Entry
 from certificates.operations.presentation.actions import get_operation
 from certificates.progress import report as reports
-from console.pages import tables
-from devices.identity import zone_keys
+from certificates.progress.views import return_document
 from devices.middleware import ZoneRequest
 from devices.models import Role
 from systemupdates.updates.states import ERRORS, AssignmentState
@@ -34,10 +29,6 @@ def report(request: ZoneRequest, pk: UUID) -> HttpResponse:
     found, now = get_operation(pk), timezone.now()
     made = reports.build_report(found, now=now)
     signed = reports.sign_report(made)
-    if request.POST.get("as") != "page":
-        text = json.dumps(vars(signed), indent=1)
-        response = HttpResponse(text, content_type="application/json")
-        return tables.as_attachment(response, f"report_{slugify(found.name)}.json")
     history = Entry.objects.filter(seq__in=[row["seq"] for row in made.history])
     context = {
         "nav": "certificates",
@@ -46,11 +37,9 @@ def report(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "created_at": now,
         "devices": [_describe_device(row) for row in made.devices],
         "history": build_rows(history.order_by("seq")),
-        "signed": signed,
-        "public_key": zone_keys.get_public_zone_key(request.zone),
-        "digest": hashlib.sha256(base64.b64decode(signed.payload)).hexdigest(),
     }
-    return render(request, "certificates/report.html", context)
+    file_name = f"report_{slugify(found.name)}.json"
+    return return_document(request, signed, file_name, "certificates/report.html", context)
 
 
 def _describe_device(row: dict[str, Any]) -> dict[str, Any]:
