@@ -113,7 +113,7 @@ class EntryRow:
         if actor == SYSTEM:
             actor = _("The system")
         elif actor.startswith("device "):
-            actor = f"D{actor[1:]}"
+            actor = _("Device %s") % actor.removeprefix("device ")
         return {"actor": actor, "before": self.before or "—", "after": self.after or "—"}
 
 

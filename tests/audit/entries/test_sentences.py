@@ -4,8 +4,10 @@ import string
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
 from audit.chain.action_labels import LABELS
+from audit.chain.actor import Actor, acting_as
 from audit.entries.changes import list_changes
 from audit.entries.sentences import SENTENCES, get_sentence
 from audit.entries.subjects import build_rows, describe_entry
@@ -112,3 +114,11 @@ def test_the_export_is_streamed_in_parts(zone, monkeypatch):
     subjects = [f"x:{number}" for number in range(9, -1, -1)]
     assert [row.split('"')[0] for row in rows.split('"subject": "')[1:]] == subjects
     assert client.get("/audit/?action=none&export=json").getvalue()
+
+
+def test_a_device_that_acts_is_named_in_the_language_of_the_user(db):
+    with acting_as(Actor("device as-01")):
+        entry = Entry.objects.record("activate-administrator", "auth.User:1")
+    assert str(build_rows([entry])[0].linked_sentence).startswith("Device as-01")
+    with translation.override("de"):
+        assert "Gerät as-01" in str(build_rows([entry])[0].linked_sentence)
