@@ -153,19 +153,19 @@ def wait_for_certificate(home: Path, current: Path, port: int) -> Path:
     django.setup()
     from zcc.setup import first_run  # noqa: PLC0415 - needs the environment
 
-    is_logged = False
+    logged = None
     while True:
         found = get_certificate_path(current)
         if found is not None:
             first_run.delete_setup_files(home)
             return found
-        can_create_zone = first_run.can_create_zone(home)
+        obstacle = first_run.find_obstacle(home)
         connections.close_all()  # this process forks, and a connection must not be shared
-        if can_create_zone:
+        if not obstacle:
             return first_run.open_setup(home, port, timezone.now())
-        if not is_logged:
-            log.info("waiting for the first certificate in %s", current)
-            is_logged = True
+        if obstacle != logged:
+            log.warning("waiting for the first certificate in %s: %s", current, obstacle)
+            logged = obstacle
         time.sleep(FIRST_POLL_SECONDS)
 
 

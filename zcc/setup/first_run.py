@@ -65,15 +65,15 @@ def is_token_hash(digest: str) -> bool:
     return hmac.compare_digest(expected, digest)
 
 
-def can_create_zone(home: Path) -> bool:
-    """Return True if a zone can be created. Return False if the database is unavailable."""
+def find_obstacle(home: Path) -> str:
+    """Return why no zone can be created here now, "" if one can."""
     if (home / "device.json").exists():
-        return False
+        return "this server is registered"
     try:
-        return not Zone.objects.exists()
+        exists = Zone.objects.exists()
     except DatabaseError as error:
-        log.warning("the database is unavailable or not initialized: %s", error)
-        return False
+        return f"the database is unavailable or not initialized: {error}"
+    return "the database contains a zone" if exists else ""
 
 
 def open_setup(home: Path, port: int, now: datetime) -> Path:

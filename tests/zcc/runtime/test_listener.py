@@ -20,6 +20,7 @@ import pytest
 
 from tests.harness.places import free_port, loopback_network
 from tests.zcc.trust_generations import Security
+from zcc.runtime import listener
 from zcc.runtime.components import BASE_DIR
 
 PATIENCE = 60.0
@@ -143,6 +144,8 @@ def test_it_waits_for_the_first_certificate(web: Web) -> None:
     made = web.security.make("gen-1")
     with running(web):
         until(lambda: web.output.exists() and web.says("waiting for the first certificate"))
+        time.sleep(3 * listener.FIRST_POLL_SECONDS)
+        assert web.output.read_text().count("waiting for") == 1, "a reason is logged once"
         web.security.use("gen-1")
         until(lambda: web.shows(made))
 

@@ -5,6 +5,7 @@ import re
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
@@ -35,7 +36,7 @@ ZONE = {
 def token(tmp_path, settings, caplog):
     """Open the setup; return the token from the log."""
     settings.ZCC_HOME, settings.SERVER_HOME = tmp_path, tmp_path / "server"
-    assert first_run.can_create_zone(settings.SERVER_HOME)
+    assert first_run.find_obstacle(settings.SERVER_HOME) == ""
     first_run.open_setup(settings.SERVER_HOME, 8443, timezone.now())
     return re.search(r"setup token (\S+) \.", caplog.text).group(1)
 
@@ -153,7 +154,21 @@ def test_an_invalid_value_is_named_and_nothing_is_created(visitor, wrong, reason
     assert not User.objects.exists()
 
 
-def test_a_console_with_a_zone_has_no_setup_page(zone):
+@pytest.mark.usefixtures("zone")
+def test_a_console_with_a_zone_has_no_setup_page(tmp_path):
     client = Client()
     assert client.get("/setup/", secure=True).status_code == 404
-    assert not first_run.can_create_zone(zone.home)
+    assert first_run.find_obstacle(tmp_path) == "the database contains a zone"
+
+
+def test_a_registered_server_creates_no_zone(tmp_path):
+    (tmp_path / "device.json").write_text("{}")
+    assert first_run.find_obstacle(tmp_path) == "this server is registered"
+
+
+def test_an_unavailable_database_is_an_obstacle(tmp_path, monkeypatch):
+    def fail(_manager):
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(type(Zone.objects), "exists", fail)
+    assert first_run.find_obstacle(tmp_path).endswith("connection refused")
