@@ -15,6 +15,12 @@ FILE = BASE_DIR / "docker-compose.yml"
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?:(?P<kind>:-|:\?)(?P<text>[^}]*))?\}")
 STATE, SECRETS, STATIC = "/var/lib/zcc", "/run/secrets", "/opt/zcc/static-files"
 CA_VAULT = "/var/lib/zcc-ca"
+# The variables that have no default.
+EXAMPLE = {
+    "ZCC_SERVER_NAME": "x",
+    "ZCC_SERVER_FQDN": "x.example",
+    "ZCC_SERVER_ADDRESSES": "192.0.2.1",
+}
 
 
 def load(variables: Mapping[str, str]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Data:
         )
 
     def start(self, stack: ExitStack) -> None:
-        services = compose.load({**SERVER, **self.ports})["services"]
+        services = compose.load({**compose.EXAMPLE, **self.ports})["services"]
         self._database(services["database"], stack)
         self._broker(services["broker"], stack)
         health = services["database"]["healthcheck"]["test"][1:]
@@ -246,13 +246,6 @@ class Server:
         for process in self.processes.values():
             process.wait(15)
         return time.monotonic() - begun
-
-
-SERVER = {
-    "ZCC_SERVER_NAME": "x",
-    "ZCC_SERVER_FQDN": "x.example",
-    "ZCC_SERVER_ADDRESSES": "192.0.2.1",
-}
 
 
 def postgres_folder() -> Any:

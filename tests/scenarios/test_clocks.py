@@ -71,7 +71,7 @@ def test_a_wrong_clock_of_the_certificate_server_stops_only_this_server(
 ) -> None:
     data, first, second, visitor = with_a_clock
     clock, network = data.folder / "time", first.address.rpartition(".")[0]
-    device = Agent(data, "device-01", f"{network}.51")
+    device = Agent(data.folder, "device-01", f"{network}.51")
     device.join(first, installation[0])
     other = Visitor(second.url, first.home / "security" / "current" / "ca.pem")
     other.log_in(ADMIN, PASSWORD)

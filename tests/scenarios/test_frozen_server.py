@@ -72,8 +72,8 @@ def test_a_frozen_server_delays_only_its_own_part_of_a_remint_ca(
 ) -> None:
     data, first, second, visitor = pair
     stack, network = installation[0], first.address.rpartition(".")[0]
-    satellite = Agent(data, "cs-01", f"{network}.31", role=CONTENT_SATELLITE)
-    device = Agent(data, "device-01", f"{network}.51")
+    satellite = Agent(data.folder, "cs-01", f"{network}.31", role=CONTENT_SATELLITE)
+    device = Agent(data.folder, "device-01", f"{network}.51")
     satellite.join(second, stack, parent="ps-02")
     device.join(second, stack, parent="cs-01")
     joined = time.time()

@@ -109,8 +109,8 @@ def test_a_full_disk_of_any_part_costs_no_operation(
 ) -> None:
     data, server, visitor = production
     network = server.address.rpartition(".")[0]
-    satellite = Agent(data, "cs-01", f"{network}.31", role=CONTENT_SATELLITE)
-    device = Agent(data, "device-01", f"{network}.51")
+    satellite = Agent(data.folder, "cs-01", f"{network}.31", role=CONTENT_SATELLITE)
+    device = Agent(data.folder, "device-01", f"{network}.51")
     satellite.join(server, installation[0])
     device.join(server, installation[0], parent="cs-01")
     checks = Checks(visitor, satellite, device)

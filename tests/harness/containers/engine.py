@@ -47,6 +47,13 @@ runroot = "{run}/storage"
 class Engine:
     """podman and podman-compose, run in one folder."""
 
+    program = "podman"
+    compose_command: tuple[str, ...] = ("podman-compose",)
+    # docs/deployment.md says: with podman, use podman-compose instead of docker compose.
+    functions = 'docker() { shift; podman-compose "$@"; }'
+    # The name of a container has it between project, service, and number.
+    separator = "_"
+
     def __init__(self, folder: Path) -> None:
         STORAGE.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -63,26 +70,26 @@ class Engine:
         }
 
     def run(self, *line: str, seconds: float = 60) -> str:
-        """Run podman, and return its output. Fails with what it has printed."""
-        return self._run(self.folder, seconds, "podman", *line)
+        """Run the engine, and return its output. Fails with what it has printed."""
+        return self._run(self.folder, seconds, self.program, *line)
 
     def compose(self, place: Path, *line: str) -> str:
-        """Run podman-compose in a folder with a docker-compose.yml, and return its output."""
-        return self._run(place, 300, "podman-compose", *line)
+        """Run compose in a folder with a docker-compose.yml, and return its output."""
+        return self._run(place, 300, *self.compose_command, *line)
 
     def shell(self, place: Path, script: str) -> str:
-        """Run a shell script in a folder, and return its output."""
-        return self._run(place, 2400, "sh", "-euc", script)
+        """Run commands of docs/deployment.md in a folder, and return their output."""
+        return self._run(place, 2400, "sh", "-euc", f"{self.functions}\n{script}")
 
     def succeeds(self, *line: str) -> bool:
-        """Return True if podman exits with code 0."""
+        """Return True if the engine exits with code 0."""
         return self.find_failure(*line) == ""
 
     def find_failure(self, *line: str) -> str:
-        """Return the last line that podman printed before it failed, "" if it did not fail."""
+        """Return the last line that the engine printed before it failed, "" if it did not fail."""
         try:
             done = subprocess.run(
-                ["podman", *line],
+                self._command(self.folder, self.program, *line),
                 env=self.environment,
                 cwd=self.folder,
                 capture_output=True,
@@ -99,14 +106,28 @@ class Engine:
         """Return why no container of an image can run on this machine, "" if it can."""
         return self.find_failure("run", "--rm", "--network", "host", image, "true")
 
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run the daemon. podman has none."""
+        yield
+
+    def is_healthy(self, container: str) -> bool:
+        """Run the health check of a container. podman itself does it only where systemd runs."""
+        return self.succeeds("healthcheck", "run", container)
+
     def inspect(self, container: str) -> dict[str, Any]:
         """Return what the engine knows about a container."""
         found: list[dict[str, Any]] = json.loads(self.run("inspect", container))
         return found[0]
 
+    def _command(self, place: Path, *line: str) -> tuple[str, ...]:
+        """Return the command that runs a command line. `place` must be its current directory."""
+        del place
+        return line
+
     def _run(self, place: Path, seconds: float, *line: str) -> str:
         done = subprocess.run(
-            line,
+            self._command(place, *line),
             env=self.environment,
             cwd=place,
             stdin=subprocess.DEVNULL,
