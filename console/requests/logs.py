@@ -187,6 +187,8 @@ def build_settings(kind: str, part: str, level: str) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
             # Celery logs each periodic task several times every two seconds.
             "celery": {"level": "WARNING"},
+            # At the level DEBUG, it logs URLs. The URL of a webhook contains its secret.
+            "urllib3": {"level": "INFO"},
         },
     }
 

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from console.rest.api import RequestBody, Text, require
 from faults import NotFound
-from notifications.mail_server import settings
+from notifications.mail_server import probe, settings
 from notifications.mail_server.settings import MailServerSettings
 from notifications.models import MailServer
 
@@ -44,6 +44,12 @@ class MailServerBody(RequestBody):
     password: Text = Field("", max_length=MAX_TEXT)
 
 
+class TestMessageOut(Schema):
+    """The address to which the mail server has accepted a test message."""
+
+    to: str
+
+
 @router.get("/mail-server", response=MailServerOut, auth=CAN_MANAGE)
 def get_mail_server(request: HttpRequest) -> Any:
     """Get the mail server that is set in the console."""
@@ -73,3 +79,10 @@ def delete_mail_server(request: HttpRequest) -> Any:
     """Remove the mail server that is set in the console."""
     settings.delete_mail_server()
     return Status(204, None)
+
+
+@router.post("/mail-server/test", response=TestMessageOut, auth=CAN_MANAGE)
+def test_mail_server(request: HttpRequest) -> Any:
+    """Send a test message to the email address of the user, and wait for the mail server."""
+    user: Any = request.user
+    return {"to": probe.send_test(user)}

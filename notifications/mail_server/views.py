@@ -7,13 +7,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from audit.models import Entry
 from console.pages.forms import ReauthenticationForm
 from console.pages.responses import Request, close_dialog, render_dialog, show_faults_on
-from console.requests.language import translate_stored, use_english
-from faults import Refused
-from notifications.channels import mail
-from notifications.mail_server import settings
+from notifications.mail_server import probe, settings
 from notifications.mail_server.forms import MailServerForm
 from notifications.targets.views import can_manage
 
@@ -58,22 +54,7 @@ def delete_mail_server(request: Request) -> HttpResponse:
 @can_manage
 def send_test(request: Request) -> HttpResponse:
     """Send a test message to the email address of the user, and show the response."""
-    address = request.user.email
-    if not address:
-        raise Refused(
-            _("Your account has no email address. Nothing was sent."),
-            action=_("Enter an email address for your account, or test an email target."),
-        )
-    with use_english():
-        ok, response = mail.send_message(
-            "Test of the mail server", "The mail server of the console works.", [address]
-        )
-    Entry.objects.record("test-mail-server", settings.SUBJECT, note=response)
-    if not ok:
-        raise Refused(
-            _("The test message was not sent. %s") % translate_stored(response),
-            action=_("Check the settings of the mail server."),
-        )
+    address = probe.send_test(request.user)
     message = _("The mail server has accepted a test message to %s.") % address
     return _close(request, message)
 

@@ -3,6 +3,7 @@
 import pytest
 from django.utils import timezone
 
+from administrators.protection import account_macs
 from audit.models import Entry
 from notifications.delivery import delivery
 from notifications.models import Delivery, DeliveryState, Target
@@ -161,3 +162,31 @@ def test_the_mail_server_is_set_and_removed(everybody, zone):
     }
     assert everybody.delete("mail-server").status_code == 204
     problem(everybody.delete("mail-server"), 404)
+
+
+@succeeds("POST /mail-server/test")
+@refuses("POST /mail-server/test")
+def test_the_mail_server_is_tested_with_a_message_to_the_user(everybody, mailbox, settings):
+    problem(everybody.post("mail-server/test"), 409)
+    assert mailbox.messages == []
+    type(everybody.user).objects.update(email="everybody@acme.example")
+    account_macs.stamp(everybody.user.pk)
+    sent = everybody.post("mail-server/test")
+    assert (sent.status_code, sent.json()) == (200, {"to": "everybody@acme.example"})
+    assert mailbox.recipients == [["everybody@acme.example"]]
+    mailbox.refuses = "550 not for you"
+    assert "550" in problem(everybody.post("mail-server/test"), 409)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "token"),
+    [("slack", ""), ("teams", ""), ("mattermost", ""), ("ntfy", "tk_1"), ("pagerduty", "key")],
+)
+def test_a_target_of_a_service_has_no_secret_and_returns_no_token(everybody, receiver, kind, token):
+    body = {"kind": kind, "name": kind, "events": EVENTS, "url": receiver.url, "token": token}
+    created = everybody.post("notification-targets", body)
+    assert created.status_code == 201, created.content
+    assert created.json()["secret"] == ""
+    shown = everybody.get(f"notification-targets/{created.json()['target']['id']}")
+    assert (shown.json()["kind"], shown.json()["host"]) == (kind, "127.0.0.1")
+    assert not token or token not in shown.content.decode()

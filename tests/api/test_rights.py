@@ -120,6 +120,7 @@ MATRIX = {
     "GET /mail-server": NOTIFY,
     "PUT /mail-server": NOTIFY,
     "DELETE /mail-server": NOTIFY,
+    "POST /mail-server/test": NOTIFY,
     "GET /notification-targets": NOTIFY,
     "POST /notification-targets": NOTIFY,
     "GET /notification-targets/{target_id}": NOTIFY,

@@ -21,6 +21,7 @@ SINGLE = {
     "actions": "gates",
     "limits": "activation-limits",
     "rules": "rules",
+    "mail-server": "mail-server",
     "trust": "trust",
 }
 # Resources that are found by name or ID, with their lists.
