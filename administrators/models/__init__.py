@@ -11,7 +11,13 @@ from administrators.models.accounts import (
     roles_of,
 )
 from administrators.models.policies import Policies, PoliciesQuerySet
-from administrators.models.second_factors import FailedCode, Passkey, RecoveryCode, SecondFactor
+from administrators.models.second_factors import (
+    FailedCode,
+    Passkey,
+    RecoveryCode,
+    SecondFactor,
+    UsedChallenge,
+)
 
 __all__ = [
     "AccountMac",
@@ -25,5 +31,6 @@ __all__ = [
     "SecondFactor",
     "SetupLink",
     "SetupLinkQuerySet",
+    "UsedChallenge",
     "roles_of",
 ]

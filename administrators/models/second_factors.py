@@ -1,4 +1,4 @@
-"""Models of second factors: authenticators, passkeys, recovery codes, and incorrect codes."""
+"""Models of second factors: authenticators, passkeys, recovery codes, and what was used."""
 
 from __future__ import annotations
 
@@ -121,3 +121,22 @@ class FailedCode(models.Model):
 
     def __str__(self) -> str:
         return f"failed code of user {self.user_id}"
+
+
+class UsedChallenge(models.Model):
+    """A challenge that a response of a passkey has used. The primary key allows it only once.
+
+    Sessions cannot ensure this: two requests read the same session before one of them stores it.
+
+    See: D-277
+    """
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    """The SHA-256 of the challenge."""
+    used_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"used challenge {self.digest[:8]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import smtplib
+from contextlib import suppress
 from email.utils import make_msgid
 
 from django.contrib.auth.models import User
@@ -74,5 +75,8 @@ def send_message(title: str, text: str, to: list[str], *, key: str = "") -> tupl
     try:
         message.send()
     except (smtplib.SMTPException, OSError) as error:
+        with suppress(smtplib.SMTPException, OSError):
+            # Django closes it only if it was established completely.
+            connection.close()
         return False, " ".join(str(error).split())[:300] or type(error).__name__
     return True, f"Accepted by the mail server for {len(to)} recipients"
