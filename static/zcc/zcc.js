@@ -61,14 +61,20 @@ const prepare = (root) => {
 };
 
 const dialog = $("#dialog"), main = $("#main");
+const isFocusLost = () => !document.activeElement || document.activeElement === document.body;
+let opener;
 if (dialog) {
   new MutationObserver(() => {
     if (!dialog.firstElementChild) return;
     prepare(dialog);
-    if (!dialog.open) dialog.showModal();
+    if (!dialog.open) { opener = document.activeElement?.id; dialog.showModal(); }
     ($("[aria-invalid=true]", dialog) || $("[role=alert]", dialog) || $("[autofocus]", dialog) || $("#dialog-title", dialog))?.focus();
   }).observe(dialog, { childList: true });
-  dialog.addEventListener("close", () => dialog.replaceChildren());
+  dialog.addEventListener("close", () => {
+    dialog.replaceChildren();
+    // The pane of the button that opened the dialog can have been replaced.
+    if (isFocusLost()) (document.getElementById(opener) ?? main)?.focus({ preventScroll: true });
+  });
 }
 if (!("commandForElement" in HTMLButtonElement.prototype)) { // Safari < 26.2, Firefox ESR 140
   document.addEventListener("click", (event) => {
@@ -118,11 +124,12 @@ const showOutage = (parent, text, again) => {
   parent.prepend(note);
   return note;
 };
-const reportOutage = ({ elt, verb, triggeringEvent }) => {
-  const isByUser = ["click", "submit"].includes(triggeringEvent?.type), isInDialog = dialog?.contains(elt);
-  const again = () => (isByUser && elt.isConnected ? sendAgain({ elt, triggeringEvent }) : probe());
-  if (main && (isByUser || !$(":scope > .outage", main))) showOutage(main, TEXTS.state.replace("%s", formatTime(lastResponse)), isInDialog ? probe : again);
-  const body = isByUser && isInDialog && $(".body", dialog);
+const isByUser = ({ triggeringEvent }) => ["click", "submit"].includes(triggeringEvent?.type);
+const reportOutage = (request) => {
+  const { elt, verb, triggeringEvent } = request, isAsked = isByUser(request), isInDialog = dialog?.contains(elt);
+  const again = () => (isAsked && elt.isConnected ? sendAgain({ elt, triggeringEvent }) : probe());
+  if (main && (isAsked || !$(":scope > .outage", main))) showOutage(main, TEXTS.state.replace("%s", formatTime(lastResponse)), isInDialog ? probe : again);
+  const body = isAsked && isInDialog && $(".body", dialog);
   if (body) showOutage(body, `${verb === "get" ? "" : `${TEXTS.unknown} `}${TEXTS.kept}`, again).focus();
 };
 const endOutage = () => {
@@ -173,6 +180,34 @@ document.addEventListener("change", (event) => { if (event.target.matches("[data
 document.addEventListener("input", (event) => {
   if (event.target.matches("[data-early]")) warnOfEarly(event.target);
   if (event.target.matches("[data-echo]")) echo(event.target);
+});
+
+// A live pane is not replaced while a button in it is pressed, or while a request of it is open. The
+// click, and the events of the response, would be lost with the button. It is loaded afterwards.
+const requests = new Set(), held = new Set();
+let pressed = null;
+const isInUse = (pane) => pane.contains(pressed) || [...requests].some(({ elt }) => pane.contains(elt));
+const loadHeld = () => setTimeout(() => {
+  const names = [...held];
+  held.clear();
+  names.forEach((name) => document.body.dispatchEvent(new Event(name)));
+});
+const release = () => { pressed = null; loadHeld(); };
+for (const name of ["pointerdown", "keydown"]) document.addEventListener(name, ({ target, button }) => { if (!button) pressed = target; }, true);
+for (const name of ["pointerup", "pointercancel", "keyup"]) document.addEventListener(name, release, true);
+window.addEventListener("blur", release);
+document.addEventListener("htmx:beforeSend", ({ detail: { requestConfig } }) => { if (isByUser(requestConfig)) requests.add(requestConfig); });
+document.addEventListener("htmx:afterRequest", ({ detail: { requestConfig } }) => { if (requests.delete(requestConfig)) loadHeld(); });
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const { target, requestConfig: { triggeringEvent } } = detail;
+  if (!triggeringEvent?.type.startsWith("zcc:") || !detail.shouldSwap) return;
+  if (isInUse(target)) { detail.shouldSwap = false; held.add(triggeringEvent.type); }
+  target.hadFocus = target.contains(document.activeElement);
+});
+// If the new pane does not contain what had the focus, the pane itself gets it.
+document.addEventListener("htmx:afterSwap", ({ detail: { target } }) => {
+  const pane = target.hadFocus && isFocusLost() && document.getElementById(target.id);
+  if (pane) { pane.tabIndex = -1; pane.focus({ preventScroll: true }); }
 });
 
 // Live panes listen to these beats; a hidden page gets none and catches up when it is shown. At each

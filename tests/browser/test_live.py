@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from certificates.models import Operation
@@ -29,6 +30,74 @@ def test_counts_move_while_the_focus_stays_on_cancel(live_server, log_in):
     Replica.objects.filter(state=ReplicaState.PENDING).first().delete()
     expect(page.locator("#zone-ca")).to_contain_text("4 of 6 servers")
     expect(page.locator(f"#b-cancel-{operation.pk}")).to_be_focused()
+
+
+def load_changed_pane(page):
+    """Change what the pane of the CA shows, and wait until the page has received it."""
+    Operation.objects.update(reason="Another reason.")
+    Replica.objects.filter(state=ReplicaState.PENDING).delete()
+    with page.expect_response(lambda found: "zone-ca" in found.url and found.status == 200):
+        page.evaluate("document.body.dispatchEvent(new Event('zcc:tick'))")
+
+
+@pytest.mark.parametrize("way", ["mouse", "keyboard"])
+def test_a_button_that_is_pressed_while_its_pane_changes_is_not_lost(live_server, log_in, way):
+    operation = scenes.remint(OperationState.FAILED, reason="The disk is full.")
+    page = opened(live_server, log_in)
+    page.route("**/try-again/", lambda route: route.fulfill(status=204))
+    button = page.locator(f"#b-again-{operation.pk}")
+    button.focus()
+    with page.expect_request("**/try-again/"):
+        if way == "mouse":
+            button.hover()
+            page.mouse.down()
+            load_changed_pane(page)
+            page.mouse.up()
+        else:
+            page.keyboard.down("Space")
+            load_changed_pane(page)
+            page.keyboard.up("Space")
+    expect(page.locator("#zone-ca")).to_contain_text("Another reason.")
+
+
+def test_the_response_to_a_button_is_shown_although_its_pane_changes(live_server, log_in):
+    operation = scenes.remint(OperationState.FAILED, reason="The disk is full.")
+    page = opened(live_server, log_in)
+    waiting = []
+
+    def hold(route):
+        waiting.append(route)
+
+    page.route("**/try-again/", hold)
+    with page.expect_request("**/try-again/"):
+        page.click(f"#b-again-{operation.pk}")
+    load_changed_pane(page)
+    headers = {"HX-Trigger": '{"zcc:announce": {"text": "The step is being retried."}}'}
+    waiting[0].fulfill(status=204, headers=headers)
+    expect(page.locator("#live")).to_have_text("The step is being retried.")
+    expect(page.locator("#zone-ca")).to_contain_text("Another reason.")
+
+
+def test_the_focus_returns_to_a_button_whose_pane_changed_behind_the_dialog(live_server, log_in):
+    operation = scenes.remint()
+    page = opened(live_server, log_in)
+    button = page.locator(f"#b-cancel-{operation.pk}")
+    button.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    load_changed_pane(page)
+    expect(page.locator("#zone-ca")).to_contain_text("4 of 4 servers")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(button).to_be_focused()
+
+
+def test_the_focus_stays_in_a_pane_whose_focused_button_is_gone(live_server, log_in):
+    operation = scenes.remint()
+    page = opened(live_server, log_in)
+    page.focus(f"#b-cancel-{operation.pk}")
+    Operation.objects.update(state=OperationState.CANCELED, ended_at=factories.now())
+    expect(page.locator("#zone-ca .op")).to_have_count(0)
+    expect(page.locator("#zone-ca")).to_be_focused()
 
 
 def test_a_new_stage_is_announced_and_the_table_follows(live_server, log_in):
