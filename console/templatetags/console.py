@@ -10,7 +10,7 @@ from django import template
 from django.forms import BoundField
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html, json_script
+from django.utils.html import format_html, format_html_join, json_script
 from django.utils.translation import gettext as _
 from lucide.templatetags.lucide import lucide
 
@@ -48,6 +48,14 @@ def script_texts() -> str:
         "unavailable": _("Currently not available."),
     }
     return json_script(texts, "script-texts")
+
+
+@register.filter
+def host(name: str) -> str:
+    """Return a host name that wraps only after its dots, if there is enough space for a label."""
+    *labels, last = name.split(".")
+    start = format_html_join("", "{}.<wbr>", ((label,) for label in labels))
+    return format_html('<span class="host">{}{}</span>', start, last)
 
 
 @register.simple_tag

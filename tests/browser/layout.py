@@ -1,4 +1,4 @@
-"""Find content that a page or an open dialog cuts off."""
+"""Find content that a page or an open dialog cuts off, and host names that it breaks."""
 
 from __future__ import annotations
 
@@ -32,6 +32,14 @@ CUT = """
     if (!e.closest(".scroll") && style.position !== "fixed" && box.left < innerWidth
         && box.right > innerWidth + 1) found.push(`${name(e)} is outside of the window`)
   }
+  const range = document.createRange()
+  for (const text of [...root.querySelectorAll(".host")].flatMap(e => [...e.childNodes])) {
+    // A label that is wider than its column has no better place to break.
+    if (text.nodeType !== Node.TEXT_NODE || text.length > 20) continue
+    range.selectNodeContents(text)
+    const broken = new Set([...range.getClientRects()].map(one => Math.round(one.top))).size > 1
+    if (broken && !text.data.includes("-")) found.push(`${text.data} is broken in mid-word`)
+  }
   document.adoptedStyleSheets = []
   return found
 }
@@ -41,6 +49,6 @@ WIDTHS = (1920, 1366, 390)
 
 
 def find_cut_content(page: Page) -> list[str]:
-    """Return the elements of the page, or of its open dialog, that cut off their content."""
+    """Return the elements of the page, or of its open dialog, that cut off or break content."""
     found: list[str] = page.evaluate(CUT)
     return found

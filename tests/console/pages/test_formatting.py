@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone, translation
 
 from console.pages import formatting
+from console.templatetags.console import host
 
 NOON = datetime(2026, 12, 12, 12, 0, tzinfo=UTC)
 
@@ -92,3 +93,8 @@ def test_a_duration_can_be_entered_in_german_or_english(seconds):
         assert formatting.parse_duration(english) == seconds
         with pytest.raises(ValueError, match=r".*"):
             formatting.parse_duration("3 Monate")
+
+
+def test_a_host_name_wraps_after_its_dots_and_is_escaped():
+    assert host("a-1.b<i>.x") == '<span class="host">a-1.<wbr>b&lt;i&gt;.<wbr>x</span>'
+    assert host("—") == '<span class="host">—</span>'
