@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -41,20 +42,23 @@ can_administer = require_right(ADMINISTER, RIGHTS[ADMINISTER])
 
 @require_safe
 @can_administer
-def list_administrators(request: Request) -> HttpResponse:
-    """List the administrators."""
+def list_administrators(request: Request) -> HttpResponseBase:
+    """List the administrators, or return them as CSV."""
     query = pages_tables.TableQuery.parse(request.GET)
-    columns, field, descending = pages_tables.sort_columns(accounts_tables.COLUMNS, query.sort)
+    table = accounts_tables.ADMINISTRATORS.get_view(request, query)
     found = accounts_tables.list_administrators(query.q, query.state)
-    order = pages_tables.build_order(field, ["username"], descending=descending)
+    order = table.get_order("username")
+    if accounts_tables.ADMINISTRATORS.is_exported(request):
+        return accounts_tables.ADMINISTRATORS.export(paging.sort_rows(found, order))
     page = paging.get_page(found, query, order)
     context = {
         "nav": "administrators",
         "query": query,
         "chips": accounts_tables.list_chips(query),
-        "columns": columns,
+        "table": table,
+        "columns": table.columns,
         "page": page,
-        "rows": [{"user": user, "roles": roles_of(user)} for user in page],
+        "rows": accounts_tables.build_rows(page),
         "sizes": pages_tables.PAGE_SIZES,
         "roles": ROLES,
         "rights": accounts_tables.build_rights_matrix(),

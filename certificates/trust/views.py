@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
@@ -65,7 +64,15 @@ STRAGGLERS = Table(
     ),
     fixed="device",
 )
-NOT_REFRESHED_COLUMNS = (COLUMNS[0], COLUMNS[2])
+NOT_REFRESHED = Table(
+    "devices-not-refreshed",
+    (COLUMNS[0], COLUMNS[2]),
+    (
+        (gettext_lazy("Device"), lambda device: device.name),
+        (gettext_lazy("Role"), lambda device: device.get_role_display()),
+        (gettext_lazy("Last contact"), lambda device: device.last_contact),
+    ),
+)
 
 
 @require_safe
@@ -165,21 +172,24 @@ def _build_row(
 
 
 @require_safe
-def show_not_refreshed(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Show the devices without a refresh since the last new certificate was stored."""
+def show_not_refreshed(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
+    """Show the devices without a refresh since the last new certificate was stored, or as CSV."""
     operation = get_operation(pk)
     query = tables.TableQuery.parse(request.GET)
-    columns, field, descending = tables.sort_columns(NOT_REFRESHED_COLUMNS, query.sort)
+    table = NOT_REFRESHED.get_view(request, query)
     found = stragglers.get_not_refreshed(operation)
     if query.q:
         found = found.filter(name__icontains=query.q)
-    order = tables.build_order(field, ["name"], descending=descending)
+    order = table.get_order("name")
+    if NOT_REFRESHED.is_exported(request):
+        return NOT_REFRESHED.export(sort_rows(found, order))
     context = {
         "nav": "certificates",
         "operation": operation,
         "stored": stragglers.get_last_stored(operation),
         "query": query,
-        "columns": columns,
+        "table": table,
+        "columns": table.columns,
         "page": get_page(found, query, order),
         "sizes": tables.PAGE_SIZES,
     }

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.db.models import Count, Q
 from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -18,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.pages import paging, tables
 from console.pages.forms import ReauthenticationForm
+from console.pages.listing import Table
 from console.pages.responses import (
     Request,
     close_dialog,
@@ -38,12 +40,24 @@ RIGHT_LABEL = gettext_lazy("Notifications: manage targets and view history")
 FOLDER = "notifications/dialogs/"
 TONES = {DeliveryState.SENT: "good", DeliveryState.WAITING: "wait", DeliveryState.FAILED: "bad"}
 can_manage = require_right(RIGHT, RIGHT_LABEL)
-COLUMNS = (
-    tables.Column("created", gettext_lazy("Time"), "created_at"),
-    tables.Column("event", gettext_lazy("Event"), "event"),
-    tables.Column("target", gettext_lazy("Target"), "target__name"),
-    tables.Column("state", gettext_lazy("Status"), "state"),
-    tables.Column("attempts", gettext_lazy("Attempts"), "attempts"),
+NOTIFICATIONS = Table(
+    "notifications",
+    (
+        tables.Column("created", gettext_lazy("Time"), "created_at"),
+        tables.Column("event", gettext_lazy("Event"), "event"),
+        tables.Column("target", gettext_lazy("Target"), "target__name"),
+        tables.Column("state", gettext_lazy("Status"), "state"),
+        tables.Column("attempts", gettext_lazy("Attempts"), "attempts"),
+    ),
+    (
+        (gettext_lazy("Time"), lambda delivery: delivery.created_at),
+        (gettext_lazy("Event"), lambda delivery: delivery.title),
+        (gettext_lazy("Kind"), lambda delivery: delivery.event),
+        (gettext_lazy("Target"), lambda delivery: delivery.target.name),
+        (gettext_lazy("Status"), lambda delivery: delivery.get_state_display()),
+        (gettext_lazy("Attempts"), lambda delivery: delivery.attempts),
+    ),
+    fixed="created",
 )
 CHIPS = {
     "": gettext_lazy("All"),
@@ -55,22 +69,25 @@ CHIPS = {
 
 @require_safe
 @can_manage
-def list_notifications(request: Request) -> HttpResponse:
-    """List targets and the history of notifications."""
+def list_notifications(request: Request) -> HttpResponseBase:
+    """List targets and the history of notifications, or return the history as CSV."""
     query = tables.TableQuery.parse(request.GET)
-    columns, field, descending = tables.sort_columns(COLUMNS, query.sort)
+    table = NOTIFICATIONS.get_view(request, query)
     found = Delivery.objects.select_related("target")
     if query.q:
         found = found.filter(Q(title__icontains=query.q) | Q(target__name__icontains=query.q))
     numbers = tables.count_by_condition(found, {key: Q(state=key) for key in CHIPS if key})
     if query.state in CHIPS and query.state:
         found = found.filter(state=query.state)
-    order = tables.build_order(field, ["-created_at"], descending=descending)
+    order = table.get_order("-created_at")
+    if NOTIFICATIONS.is_exported(request):
+        return NOTIFICATIONS.export(paging.sort_rows(found, order))
     failing = Count("deliveries", filter=Q(deliveries__state=DeliveryState.FAILED))
     context = {
         "nav": "notifications",
         "query": query,
-        "columns": columns,
+        "table": table,
+        "columns": table.columns,
         "chips": tables.build_chips(CHIPS, numbers, query),
         "page": paging.get_page(found, query, order),
         "sizes": tables.PAGE_SIZES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
+from certificates.models import Operation
 from certificates.operations.states import OperationState
 from devices.models import Device, RegistrationKey
 from systemupdates.models import Assignment, SystemUpdate
@@ -64,6 +65,9 @@ PAGES = {
     "/configuration/certificates/trust/": "cross",
     "/configuration/registration-keys/": "role",
     "/audit/": "note",
+    "/configuration/administrators/": "login_method",
+    "/configuration/notifications/": "attempts",
+    "/configuration/certificates/operations/{operation}/": "remedy",
 }
 
 
@@ -72,7 +76,8 @@ def test_columns_are_selected_on_every_table(live_server, log_in, path):
     scenes.remint(OperationState.ASSIGNED)
     RegistrationKey.objects.create(label="branch", digest="x", uses=5, uses_left=3)
     page = log_in(factories.admin())
-    page.goto(live_server.url + path.format(update=SystemUpdate.objects.get().pk))
+    keys = {"update": SystemUpdate.objects.get().pk, "operation": Operation.objects.get().pk}
+    page.goto(live_server.url + path.format(**keys))
     opener = page.locator("[data-columns-of]").first
     opener.click()
     menu = page.locator("[popover]:popover-open")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db.models import Case, QuerySet, When
-from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -19,14 +17,26 @@ from certificates.models import Operation
 from certificates.trust import devices_at_risk
 from certificates.trust.devices_at_risk import Contact, Risk
 from console.pages import tables
+from console.pages.listing import Table
 from console.pages.paging import SortKey
 from devices.models import Device
 
-COLUMNS = (
-    tables.Column("device", gettext_lazy("Device"), "name"),
-    tables.Column("status", gettext_lazy("Status"), "status"),
-    tables.Column("contact", gettext_lazy("Last contact"), "last_contact"),
-    tables.Column("remedy", gettext_lazy("Recommended action")),
+DEVICES = Table(
+    "devices-of-operation",
+    (
+        tables.Column("device", gettext_lazy("Device"), "name"),
+        tables.Column("status", gettext_lazy("Status"), "status"),
+        tables.Column("contact", gettext_lazy("Last contact"), "last_contact"),
+        tables.Column("remedy", gettext_lazy("Recommended action")),
+    ),
+    (
+        (gettext_lazy("Device"), lambda row: row.device.name),
+        (gettext_lazy("Status"), lambda row: row.label),
+        (gettext_lazy("Note"), lambda row: row.note),
+        (gettext_lazy("Last contact"), lambda row: row.device.last_contact),
+        (gettext_lazy("Recommended action"), lambda row: row.remedy),
+    ),
+    fixed="device",
 )
 AT_RISK = "at-risk"
 UNREACHABLE_FIRST = Case(
@@ -51,15 +61,13 @@ class Row:
 
 def build_rows(
     operation: Operation, devices: Iterable[Any], *, has_cross_certificate: bool
-) -> list[Row]:
+) -> Iterator[Row]:
     """Return the table rows of devices."""
-    found = []
     for device in devices:
         if devices_at_risk.is_activated(operation):
-            found.append(_contact_row(operation, device))
+            yield _contact_row(operation, device)
         else:
-            found.append(_risk_row(operation, device, has_cross_certificate=has_cross_certificate))
-    return found
+            yield _risk_row(operation, device, has_cross_certificate=has_cross_certificate)
 
 
 def _status_by_device(operation: Operation, device: Device) -> str:
@@ -149,16 +157,3 @@ def build_chips(
         for key, label, n in found
         if n or key in ("", AT_RISK, query.state)
     ]
-
-
-def export_csv(
-    operation: Operation, found: QuerySet[Any], *, has_cross_certificate: bool
-) -> HttpResponse:
-    """Return the devices as a streamed CSV download."""
-    devices = found.iterator(chunk_size=500)
-    cells = (
-        [row.device.name, row.label, row.note, row.device.last_contact, row.remedy]
-        for row in build_rows(operation, devices, has_cross_certificate=has_cross_certificate)
-    )
-    heading = [_("Device"), _("Status"), _("Note"), _("Last contact"), _("Recommended action")]
-    return tables.csv_download(f"devices_{slugify(operation.name)}.csv", heading, cells)

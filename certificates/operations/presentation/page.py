@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +27,7 @@ from certificates.progress import progress, stages
 from certificates.trust import devices_at_risk, readiness, stragglers
 from certificates.trust.devices_at_risk import Contact
 from console.pages import chart, tables
-from console.pages.listing import Table
+from console.pages.listing import CHUNK_SIZE, Table, get_own_url, keep_rows
 from console.pages.paging import get_page, sort_rows
 from devices.middleware import ZoneRequest
 from devices.models import Zone
@@ -152,29 +152,37 @@ def _chart(operation: Operation, status: OperationStatus, now: datetime) -> char
 
 
 @require_safe
-def operation(request: ZoneRequest, pk: UUID) -> HttpResponse:
-    """Show the page of an operation: stages, devices at risk, rollout, and contacts."""
+def operation(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
+    """Show the page of an operation, or return its devices as CSV.
+
+    The page contains stages, devices at risk, rollout, and contacts.
+    """
     found, now = get_operation(pk), timezone.now()
     status = get_status(request.zone, found, now)
     query = tables.TableQuery.parse(request.GET)
-    columns, field, descending = tables.sort_columns(devices.COLUMNS, query.sort)
-    rows = devices.filter_devices(
-        devices_at_risk.get_devices_by_status(found, request.zone, now), found, query
+    table = devices.DEVICES.get_view(request, query)
+    every = devices_at_risk.get_devices_by_status(found, request.zone, now)
+    rows = devices.filter_devices(every, found, query)
+    order = devices.get_order(table.order_field, descending=table.is_descending)
+    build_rows = partial(
+        devices.build_rows, found, has_cross_certificate=status.has_cross_certificate
     )
-    order = devices.get_order(field, descending=descending)
-    if request.GET.get("export") == "csv":
-        rows = sort_rows(rows, order)
-        return devices.export_csv(found, rows, has_cross_certificate=status.has_cross_certificate)
+    if devices.DEVICES.is_exported(request):
+        matching = sort_rows(rows, order).iterator(chunk_size=CHUNK_SIZE)
+        return devices.DEVICES.export(build_rows(matching))
     page = get_page(rows, query, order)
+    shown = keep_rows(request, every) or page.rows
     context = build_live_context(request, status, now) | {
         "nav": "operations",
         "query": query,
-        "columns": columns,
+        "table": table,
+        "columns": table.columns,
         "page": page,
-        "rows": devices.build_rows(found, page, has_cross_certificate=status.has_cross_certificate),
+        "rows": list(build_rows(shown)),
+        "kept": ",".join(str(device.pk) for device in shown),
         "chips": devices.build_chips(found, status.numbers, query),
         "sizes": tables.PAGE_SIZES,
-        "here": request.get_full_path(),
+        "here": get_own_url(request),
     }
     return render(request, PAGE, context)
 

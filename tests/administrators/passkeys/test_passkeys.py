@@ -24,6 +24,7 @@ from notifications.models import Delivery, Target
 from tests.administrators.conftest import Authenticator as App
 from tests.support import factories
 from tests.support.authenticators import USER_PRESENT, Authenticator
+from tests.support.clients import log_in
 from tests.support.passkeys import (
     ADD,
     ADD_OPTIONS,
@@ -38,6 +39,7 @@ REMINT = "/configuration/certificates/remint-ca/"
 SECURITY = "/preferences/security/"
 FACTOR = "/preferences/second-factor/"
 CODES = "/preferences/recovery-codes/"
+ADMINISTRATORS = "/configuration/administrators/"
 
 
 def fresh(person):
@@ -483,6 +485,8 @@ def test_a_challenge_of_one_purpose_is_not_valid_for_another(passkey, person):
 
 
 def test_the_second_factor_counts_for_health_checks_and_lists(passkey, person):
+    page = log_in(factories.admin()).get(f"{ADMINISTRATORS}?q=person").content.decode()
+    assert "with second factor" in page
     assert person not in tables.list_administrators(state="no-second-factor")
     found = list(access_checks.check_second_factors(Zone.objects.get_zone(), timezone.now()))
     assert str(person.pk) not in {finding.subject for finding in found}

@@ -5,7 +5,9 @@ import io
 
 import pytest
 
-from devices.models import RegistrationKey
+from devices.models import Device, RegistrationKey
+from notifications.delivery import events
+from notifications.models import Delivery, Target
 from systemupdates.models import Assignment
 from tests.support import factories
 
@@ -44,6 +46,41 @@ def test_every_table_is_exported_with_all_pages_and_the_filter(admin, scene):
     assert scene.authority.sha256 in {row["SHA256 Fingerprint"] for row in roots}
     behind = read(admin, f"{CERTIFICATES}trust/?export=devices-without-current-root")
     assert "'=pc-00" in {row["Device"] for row in behind}
+    page = f"{CERTIFICATES}operations/{scene.pk}/"
+    devices = read(admin, f"{page}?export=devices-of-operation&q=pc-&sort=-device&per_page=5")
+    assert [row["Device"] for row in devices] == [f"'=pc-{n:02}" for n in range(29, -1, -1)]
+    Device.objects.update(last_contact=None)
+    server = Device.objects.get(name="ps-01")
+    factories.future(scene, server, "created", available_at=factories.now())
+    [row] = read(admin, f"{page}not-refreshed/?export=devices-not-refreshed&q=pc-07")
+    assert (row["Device"], row["Role"]) == ("'=pc-07", "Managed device")
+
+
+def test_administrators_are_exported_with_roles_and_second_factor(admin, scene):
+    factories.user("viewer")
+    path = "/configuration/administrators/?export=administrators"
+    [row] = read(admin, f"{path}&q=viewer")
+    assert (row["Name"], row["Roles"], row["Second factor"]) == ("viewer", "", "No")
+    assert (row["Login method"], row["Status"], row["Last login"]) == ("Password", "Active", "")
+    assert read(admin, f"{path}&state=deactivated") == []
+
+
+def test_the_history_of_notifications_is_exported(admin, scene):
+    target = Target.objects.create(name="team", kind="mail", events=[events.BLOCKED])
+    for number in range(12):
+        Delivery.objects.create(
+            target=target,
+            key=str(number),
+            event=events.BLOCKED,
+            title=f"=Title {number}",
+            created_at=factories.now(),
+            due_at=factories.now(),
+        )
+    path = "/configuration/notifications/?export=notifications&per_page=5"
+    assert len(read(admin, path)) == 12
+    [row] = read(admin, f"{path}&q=Title 11")
+    assert row["Target"] == "team"
+    assert (row["Event"], row["Kind"], row["Status"]) == ("'=Title 11", events.BLOCKED, "Waiting")
 
 
 @pytest.mark.parametrize(
@@ -95,10 +132,13 @@ def test_registration_keys_are_filtered_and_sorted(admin):
         ("roots", f"{CERTIFICATES}trust/", "retired"),
         ("devices-without-current-root", f"{CERTIFICATES}trust/", "remedy"),
         ("audit-log", "/audit/", "changes"),
+        ("administrators", "/configuration/administrators/", "login_method"),
+        ("notifications", "/configuration/notifications/", "attempts"),
+        ("devices-of-operation", f"{CERTIFICATES}operations/{{operation}}/", "remedy"),
     ],
 )
 def test_every_table_keeps_its_columns(admin, scene, table, path, key):
-    path = path.format(update=scene.update_id)
+    path = path.format(update=scene.update_id, operation=scene.pk)
     before = admin.get(path).content.decode()
     assert f'class="c-{key}' in before
     assert f'popovertarget="columns-{table}"' in before
@@ -129,3 +169,15 @@ def test_a_live_refresh_keeps_the_rows_where_they_are(admin, scene):
     assert kept == 1, "only the live pane has them, and no link"
     fresh = admin.get(path)
     assert ids[0] not in [row["assignment"].pk for row in fresh.context["rows"]]
+
+
+def test_a_live_refresh_of_an_operation_keeps_the_rows_where_they_are(admin, scene):
+    path = f"{CERTIFICATES}operations/{scene.pk}/?per_page=5&sort=contact"
+    first = admin.get(path)
+    ids = [str(row.device.pk) for row in first.context["rows"]]
+    assert f'sort=contact&amp;keep={",".join(ids)}"' in first.content.decode()
+    Device.objects.filter(pk=ids[0]).update(last_contact=factories.now())
+    Device.objects.exclude(pk=ids[0]).update(last_contact=None)
+    again = admin.get(f"{path}&keep={','.join(ids)}")
+    assert [str(row.device.pk) for row in again.context["rows"]] == ids
+    assert again.content.decode().count("keep=") == 1

@@ -13,6 +13,7 @@ from audit.models import Entry
 from console.pages import paging
 from console.pages.tables import TableQuery
 from devices.models import Device, RegistrationKey
+from notifications.models import Delivery, Target
 from systemupdates.models import Assignment
 from tests.support import factories
 
@@ -136,7 +137,12 @@ def scene():
         RegistrationKey.objects.create(label=f"key-{number}", digest=str(number), uses=1)
         factories.operation(operation.authority, name=f"done-{number}", state="completed")
         factories.certificate(factories.server(f"ps-{number}"), operation.authority)
+    target = Target.objects.create(name="team", kind="mail", events=[])
     for number in range(12):
+        values = {"event": "test", "title": "Title", "created_at": factories.now()}
+        Delivery.objects.create(
+            target=target, key=str(number), due_at=factories.now(), attempts=number % 3, **values
+        )
         Entry.objects.record("denied", f"devices.Device:{server.pk}", note=str(number))
     return operation
 
@@ -147,6 +153,8 @@ TABLES = {
     "/system-updates/{update}/devices/": ("", "device", "state", "changed", "contact"),
     f"{CERTIFICATES}operations/": ("name", "state", "by", "created", "activation", "ended"),
     f"{CERTIFICATES}trust/": ("", "device", "status", "contact"),
+    f"{CERTIFICATES}operations/{{operation}}/": ("", "device", "status", "contact"),
+    "/configuration/notifications/": ("", "created", "event", "target", "state", "attempts"),
     CERTIFICATES: ("", "issued_to", "issuer", "expires", "sha256", "status", "update_status"),
     "/configuration/registration-keys/": ("", "name", "role", "uses", "until", "created"),
     "/configuration/administrators/": ("",),
@@ -157,8 +165,9 @@ TABLES = {
 @pytest.mark.parametrize("sign", ["", "-"])
 @pytest.mark.parametrize("path", TABLES)
 def test_every_column_of_every_table_can_be_paged(admin, scene, path, sign):
+    path_of_scene = path.format(update=scene.update_id, operation=scene.pk)
     for column in TABLES[path]:
-        address = f"{path.format(update=scene.update_id)}?per_page=5&sort={sign}{column}&"
+        address = f"{path_of_scene}?per_page=5&sort={sign}{column}&"
         page = admin.get(address).context["page"]
         keys = [row.pk for row in page]
         while page.next:
@@ -169,7 +178,7 @@ def test_every_column_of_every_table_can_be_paged(admin, scene, path, sign):
 
 @pytest.mark.parametrize("path", TABLES)
 def test_no_page_skips_rows_with_offset(admin, scene, path):
-    address = f"{path.format(update=scene.update_id)}?per_page=5"
+    address = f"{path.format(update=scene.update_id, operation=scene.pk)}?per_page=5"
     cursor = admin.get(address).context["page"].next
     with CaptureQueriesContext(connection) as queries:
         page = admin.get(f"{address}&after={cursor}").context["page"]
