@@ -9,7 +9,12 @@ from django.utils.translation import gettext_lazy
 
 from audit.rows import alarms
 from certificates.models import HealthAcceptance
-from certificates.monitoring.checks import access_checks, backup_checks, zone_checks
+from certificates.monitoring.checks import (
+    access_checks,
+    backup_checks,
+    trust_checks,
+    zone_checks,
+)
 from certificates.monitoring.checks.findings import Check, Result
 from devices.models import Zone
 from faults import NotFound
@@ -19,6 +24,7 @@ CHECKS = (
         "disk", gettext_lazy("Disk space of this server"), zone_checks.check_disk, acceptable=False
     ),
     Check("failed-updates", gettext_lazy("Updates on devices"), zone_checks.check_failed_updates),
+    Check("old-roots", gettext_lazy("Old trusted roots"), trust_checks.check_old_roots),
     Check("ca-backup", gettext_lazy("Backup of the zone CA"), zone_checks.check_backup),
     Check("zone-backup", gettext_lazy("Backup of the zone"), backup_checks.check_backups),
     Check("restore", gettext_lazy("Proven restore"), backup_checks.check_proofs),
