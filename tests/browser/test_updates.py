@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from playwright.sync_api import expect
 
 from devices.models import Device, Zone
+from systemupdates.downloads import agent_files, publication
 from systemupdates.models import Assignment, Replica, Stage
+from systemupdates.remint_tool import build
 from systemupdates.updates.states import AssignmentState
 from tests.browser import scenes
+from tests.browser.test_accessibility import check
 from tests.support import factories
 
 A = AssignmentState
@@ -135,3 +140,20 @@ def test_a_setting_out_of_range_is_refused_at_its_field(live_server, log_in):
     expect(page.locator(".msg")).to_contain_text("saved")
     expect(page.locator("#id_refresh_seconds")).to_have_value("2 hours")
     assert Zone.objects.get().refresh_seconds == 7200
+
+
+def test_the_page_of_the_downloads_shows_whole_digests_and_signatures(
+    live_server, log_in, monkeypatch
+):
+    names = ["zac.pyz", build.NAME, f"{build.STEM}-{UUID(int=2**128 - 1)}.bin"]
+    files = [
+        publication.PublishedFile(name, sha256="f0" * 32, signature="Qa" * 44, size=120_000)
+        for name in names
+    ]
+    monkeypatch.setattr(build, "list_tools", lambda: files[1:])
+    monkeypatch.setattr(agent_files, "list_agent_files", lambda: files[:1])
+    scenes.rest()
+    page = log_in(factories.admin())
+    page.goto(f"{live_server.url}/zenworks-setup/")
+    expect(page.get_by_text("f0" * 32)).to_have_count(3)
+    check(page)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from axes.apps import AppConfig
 from django.core.management import call_command
 
 from zcc import settings
@@ -62,3 +63,10 @@ def test_a_command_prints_nothing_but_its_own_output(tmp_path):
         command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
+
+
+def test_commands_do_not_start_with_a_log_line(monkeypatch, caplog):
+    monkeypatch.setattr(AppConfig, "initialized", False)
+    caplog.set_level("DEBUG")
+    AppConfig.initialize()
+    assert caplog.records == []

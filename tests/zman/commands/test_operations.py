@@ -75,7 +75,11 @@ def test_the_ca_certificate_is_saved_and_no_file_is_overwritten(shell):
     assert target.read_text() == Authority.objects.current().root_pem
     again = shell("show", "ca", "--pem", "--file", str(target))
     assert again.code == exit_codes.USAGE
-    assert "File exists" in again.err
+    assert f"Cannot write {target}: File exists." in again.err
+    assert again.err.count(str(target)) == 1
+    missing = shell("notification-target", "webhook", "pager", "--url-file", "/nowhere")
+    assert "Cannot read /nowhere: No such file or directory." in missing.err
+    assert missing.err.count("/nowhere") == 1
     assert "BEGIN CERTIFICATE" in shell.good("show", "server", "ps-01", "--pem").out
 
 

@@ -128,6 +128,7 @@ def test_another_operation_is_a_conflict(client):
     assert response.status_code == 409
     message = response.content.decode()
     assert "Remint CA is already in progress." in message
+    assert f"It was started by {Operation.objects.get().requested_by.username}." in message
     assert message.count("Nothing was changed.") == 1
     assert Operation.objects.count() == 1
 
