@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
+from console.pages import bulk
 from console.pages.listing import Table
 from console.pages.paging import get_page, sort_rows
 from console.pages.responses import missing_right, require_right, show_faults_on
@@ -34,6 +37,17 @@ CHANGE_ZONE_LABEL = gettext_lazy("Change Zone Settings")
 APPROVE = "devices.approve_device"
 APPROVE_LABEL = gettext_lazy("Approve Device")
 may_approve = require_right(APPROVE, APPROVE_LABEL)
+KEY_ACTIONS = {
+    "revoke": bulk.BulkAction(
+        gettext_lazy("Revoke"),
+        gettext_lazy(
+            "Devices can no longer register with these keys. Devices that have registered with "
+            "them are not affected."
+        ),
+        lambda key: registration_keys.revoke_registration_key(key.pk, now=timezone.now()),
+        is_dangerous=True,
+    ),
+}
 KEYS = Table(
     "registration-keys",
     (
@@ -118,6 +132,7 @@ def keys(request: ZoneRequest) -> HttpResponseBase:
         "created": created,
         "query": query,
         "table": table,
+        "bulk_actions": KEY_ACTIONS if request.user.has_perm(APPROVE) else {},
         "columns": table.columns,
         "page": get_page(found, query, order),
         "sizes": PAGE_SIZES,
@@ -176,3 +191,17 @@ def revoke(request: ZoneRequest, pk: int) -> HttpResponse:
     key = registration_keys.revoke_registration_key(pk, now=timezone.now())
     messages.success(request, _("The registration key %s has been revoked.") % key.label)
     return HttpResponseRedirect(reverse("zone:keys"))
+
+
+@require_POST
+@may_approve
+def run_bulk_action(request: ZoneRequest) -> HttpResponse:
+    """Show the confirmation dialog for the selected keys, or revoke them."""
+    return bulk.run_action(
+        request, KEY_ACTIONS, _find_keys, back=reverse("zone:keys"), name=lambda key: key.label
+    )
+
+
+def _find_keys(ids: Sequence[str]) -> list[RegistrationKey]:
+    keys = [int(text) for text in ids if re.fullmatch(r"[0-9]{1,18}", text)]
+    return list(RegistrationKey.objects.filter(pk__in=keys, revoked_at=None).order_by("pk"))

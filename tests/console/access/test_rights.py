@@ -147,6 +147,7 @@ MATRIX = {
     "certificates:resume_agent_upgrade": (("agents",), {"GET": None, "POST": DEPLOY}),
     "certificates:cancel_agent_upgrade": (("agents",), {"GET": DEPLOY, "POST": DEPLOY}),
     "devices:list": ((), {"GET": "", "POST": None}),
+    "zone:bulk_keys": ((), {"GET": None, "POST": APPROVE}),
     "devices:bulk": ((), {"GET": None, "POST": CHANGE_DEVICE}),
     "devices:device": (("server",), {"GET": "", "POST": None}),
     "devices:settings": (("server",), {"GET": "", "POST": CHANGE_DEVICE}),

@@ -232,6 +232,23 @@ def test_a_revoked_key_cannot_be_used(client):
     assert "Revoked" in client.get(KEYS_PAGE).content.decode()
 
 
+def test_selected_keys_are_revoked_after_a_confirmation(client):
+    keys = [
+        RegistrationKey.objects.create(label=f"site-{n}", digest=str(n), uses=1, uses_left=1)
+        for n in range(3)
+    ]
+    page = client.get(KEYS_PAGE).content.decode()
+    assert page.count('form="bulk-form"') == 3
+    selected = {"action": "revoke", "ids": f"{keys[0].pk},{keys[1].pk},x,{2**70}"}
+    dialog = client.post(f"{KEYS_PAGE}selected/", selected)
+    assert "site-0, site-1" in dialog.content.decode()
+    assert RegistrationKey.objects.usable(factories.now()).count() == 3
+    client.post(f"{KEYS_PAGE}selected/", {**selected, "confirmed": "1"})
+    assert [key.label for key in RegistrationKey.objects.usable(factories.now())] == ["site-2"]
+    assert Entry.objects.filter(action="revoke-registration-key").count() == 2
+    assert client.get(KEYS_PAGE).content.decode().count('form="bulk-form"') == 1
+
+
 def test_a_server_waiting_for_approval_is_listed_and_approved(client):
     server = factories.server("ps-9", state="waiting")
     assert "ps-9" in client.get(KEYS_PAGE).content.decode()
