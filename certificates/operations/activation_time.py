@@ -15,11 +15,10 @@ from django.utils.translation import ngettext, pgettext
 
 from certificates.models import Authority, ServerCertificate
 from certificates.models.server import ServerCertificateQuerySet
-from devices.models import Device, Zone
+from devices.models import Device, Zone, get_contact_limit
 from faults import Invalid, Refused
 from wire import metadata
 
-NO_CONTACT_AFTER_REFRESHES = 2
 NAMED_AT_MOST = 5
 
 
@@ -159,7 +158,7 @@ def count_devices_missing(
 
     Counts only `servers` if they are given, otherwise all devices.
     """
-    since = now - NO_CONTACT_AFTER_REFRESHES * zone.refresh
+    since = now - get_contact_limit(zone.refresh)
     refreshes_late = Q(last_contact__gt=activates_at - zone.refresh)
     is_offline = Q(last_contact=None) | Q(last_contact__lt=since)
     devices = Device.objects.registered().filter(refreshes_late | is_offline)
@@ -175,8 +174,8 @@ def _format_span(seconds: int) -> str:
 
 def count_devices_without_contact(zone: Zone, now: datetime) -> int:
     """Count the registered devices without contact for more than two refresh intervals."""
-    since = now - NO_CONTACT_AFTER_REFRESHES * zone.refresh
-    return Device.objects.registered().exclude(last_contact__gte=since).count()
+    since = now - get_contact_limit(zone.refresh)
+    return Device.objects.registered().exclude(last_contact__gt=since).count()
 
 
 def _no_contact_warning(zone: Zone, servers: list[Device] | None, now: datetime) -> str:

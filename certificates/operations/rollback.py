@@ -7,7 +7,7 @@ roots stay trusted, so the order in which devices receive the notice does not ma
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
@@ -21,7 +21,7 @@ from certificates.operations.distribution import announce_trust_change
 from certificates.operations.publication import get_next_version
 from certificates.operations.states import AuthorityState, FutureState, OperationState
 from devices.identity import zone_keys
-from devices.models import Device, Zone
+from devices.models import Device, Zone, get_contact_limit
 from faults import Conflict
 from systemupdates.assignments import assignment
 from systemupdates.models import Assignment, Replica, SystemUpdate, TrustNotice, serialize_envelope
@@ -143,7 +143,7 @@ def finish_rollback(operation: Operation, *, now: datetime) -> None:
 
 
 def _pending_servers(operation: Operation, now: datetime) -> QuerySet[Assignment]:
-    since = now - 2 * Zone.objects.get_zone().refresh - timedelta(minutes=1)
+    since = now - get_contact_limit(Zone.objects.get_zone().refresh)
     servers = Device.objects.certified().filter(last_contact__gte=since)
     return Assignment.objects.filter(
         update=operation.update, cancellation_acknowledged=False, device__in=servers

@@ -6,7 +6,7 @@ All registered devices are classified by their reports. Elapsed time only means 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import (
@@ -27,7 +27,7 @@ from django.utils.translation import gettext_lazy
 
 from certificates.models import CrossCertificate, Operation
 from certificates.operations.states import FutureState
-from devices.models import Device, Zone
+from devices.models import Device, Zone, get_contact_limit
 from systemupdates.updates.states import AssignmentState
 from wire import messages
 
@@ -132,7 +132,7 @@ PREFLIGHT_FAILED = Q(preflight__contains='"code": "refused"')
 
 def build_no_contact_filter(zone: Zone, now: datetime) -> Q:
     """Return a filter for devices without contact for more than two refresh intervals."""
-    since = now - 2 * zone.refresh - timedelta(minutes=1)
+    since = now - get_contact_limit(zone.refresh)
     return Q(last_contact__lt=since) | Q(last_contact=None)
 
 

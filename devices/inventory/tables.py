@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from console.pages.listing import Table
 from console.pages.tables import Column
 from devices.inventory.agent_versions import with_older_agent
-from devices.models import Device, Role
+from devices.models import Device, Role, get_contact_limit
 from devices.registration.states import DeviceState
 
 WITHOUT_CONTACT = "no-contact"
@@ -48,8 +48,8 @@ DEVICES = Table(
 
 
 def without_contact(refresh: timedelta, now: datetime) -> Q:
-    """Return the condition for registered devices without contact for two refresh intervals."""
-    no_contact = Q(last_contact__lt=now - 2 * refresh) | Q(last_contact=None)
+    """Return the condition for registered devices that are not online."""
+    no_contact = Q(last_contact__lte=now - get_contact_limit(refresh)) | Q(last_contact=None)
     return no_contact & Q(state=DeviceState.REGISTERED)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devices.models.device import Device, DeviceQuerySet, Role
+from devices.models.device import Device, DeviceQuerySet, Role, get_contact_limit
 from devices.models.keys import RegistrationKey, RegistrationKeyQuerySet, ZoneKey
 from devices.models.zone import DAY, SignedTrustList, Zone, ZoneQuerySet
 
@@ -17,4 +17,5 @@ __all__ = [
     "Zone",
     "ZoneKey",
     "ZoneQuerySet",
+    "get_contact_limit",
 ]

@@ -19,6 +19,11 @@ COPY_REJECTIONS = 3
 COPY_SHOWN_FOR = timedelta(days=1)
 
 
+def get_contact_limit(refresh: timedelta) -> timedelta:
+    """Return how long a device counts as online after a contact, with this refresh interval."""
+    return 2 * refresh + timedelta(minutes=1)
+
+
 class Role(models.TextChoices):
     """The role of a device in the zone."""
 
@@ -190,7 +195,7 @@ class Device(AuthenticatedModel, StatefulModel):
 
     def is_online(self, now: datetime, refresh: timedelta) -> bool:
         """Return True if the last contact was within two refresh intervals and a minute."""
-        limit = 2 * refresh + timedelta(minutes=1)
+        limit = get_contact_limit(refresh)
         return self.last_contact is not None and now - self.last_contact < limit
 
     def has_copy(self, now: datetime) -> bool:

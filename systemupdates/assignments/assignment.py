@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from audit.models import Entry
-from devices.models import Device, Role, Zone
+from devices.models import Device, Role, Zone, get_contact_limit
 from devices.registration.states import DeviceState
 from faults import Conflict
 from systemupdates.assignments import rollout, stages
@@ -74,7 +74,7 @@ def offer(update: SystemUpdate, *, now: datetime, refresh: timedelta) -> int:
     """
     if update.staged:
         return stages.offer(update, now=now)
-    online_since = now - 2 * refresh - timedelta(minutes=1)
+    online_since = now - get_contact_limit(refresh)
     waiting = Assignment.objects.filter(update=update, state=A.PENDING)
     wave = waiting.order_by("wave").values_list("wave", flat=True).first()
     if wave is None:

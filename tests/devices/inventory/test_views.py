@@ -70,6 +70,17 @@ def test_filters_count_devices_by_role_and_contact(client, devices):
     }
 
 
+def test_the_filter_marks_and_home_agree_about_recent_contact(client):
+    """The first Home page of a new zone named devices that the list did not mark."""
+    factories.authority(factories.server("ps-1"))
+    refresh = timedelta(seconds=60)
+    for name, since in (("pc-late", 2 * refresh + timedelta(seconds=30)), ("pc-gone", 4 * refresh)):
+        factories.device(name, last_contact=factories.now() - since)
+    assert list_names(client, "?state=no-contact") == ["pc-gone"]
+    assert client.get("/devices/").content.decode().count("no recent contact") == 1
+    assert "1 without recent contact" in client.get("/").content.decode()
+
+
 def test_the_summary_shows_contact_certificates_and_updates(client):
     server = factories.server("ps-1")
     ca = factories.authority(server)
