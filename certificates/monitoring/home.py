@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.db.models import Count
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -23,15 +22,15 @@ from certificates.issuance import names
 from certificates.models import Authority, FutureCertificate
 from certificates.monitoring import health, overview
 from certificates.monitoring.checks import registry
+from certificates.monitoring.checks.findings import BAD, Result, get_accept_url
 from certificates.operations.activation_time import count_devices_without_contact
 from certificates.operations.states import FutureState
 from certificates.servers import table
 from certificates.trust import stragglers
 from console.pages import formatting, tables
-from devices.inventory import agent_versions
 from devices.inventory import tables as inventory_tables
 from devices.middleware import ZoneRequest
-from devices.models import Device, Role
+from devices.models import Device
 from devices.witnesses import mismatches
 
 VIEW_AUDIT_LOG = "ledger.view_entry"
@@ -45,6 +44,8 @@ class AttentionItem:
     tone: str
     text: str
     url: str
+    correction: str = ""
+    accept_url: str = ""
 
 
 @require_safe
@@ -64,7 +65,7 @@ def home(request: ZoneRequest) -> HttpResponse:
     no_contact = 0 if has_expired else count_devices_without_contact(request.zone, now)
     waiting = [] if has_expired else stragglers.list_waiting_servers(request.zone, now)
     results = registry.run_checks(request.zone, now)
-    counts = _count_devices()
+    counts = overview.count_devices()
     context = {
         "nav": "home",
         "now": now,
@@ -76,7 +77,7 @@ def home(request: ZoneRequest) -> HttpResponse:
         "no_contact": no_contact,
         "waiting": waiting[: stragglers.MAX_SERVERS],
         "more_waiting": len(waiting) > stragglers.MAX_SERVERS,
-        "attention_items": [
+        "attention_items": _sort_items(
             *_get_worker_items(now),
             *_get_audit_items(),
             *_get_altered_row_items(),
@@ -88,11 +89,11 @@ def home(request: ZoneRequest) -> HttpResponse:
             *_get_device_items(no_contact),
             *_get_agent_items(counts.older),
             *_get_unknown_root_items(),
-        ],
+            *_get_finding_items(results),
+        ),
         "decisions": status.decisions,
         "backups": backup_status.summarize(),
         "results": results,
-        "open_findings": sum(len(result.findings) for result in results),
         "months": overview.list_months(now),
         "contacts": overview.count_contacts(now),
         "events": overview.list_last_events() if request.user.has_perm(VIEW_AUDIT_LOG) else None,
@@ -104,25 +105,6 @@ def home(request: ZoneRequest) -> HttpResponse:
     return render(request, "certificates/home.html", context)
 
 
-@dataclass(frozen=True)
-class DeviceCounts:
-    """The registered devices: all, those that are no Primary Servers, and those to upgrade."""
-
-    devices: int
-    others: int
-    older: int
-
-
-def _count_devices() -> DeviceCounts:
-    rows = Device.objects.registered().order_by().values_list("role", "version")
-    counts = list(rows.annotate(n=Count("pk")))
-    return DeviceCounts(
-        devices=sum(n for _role, _version, n in counts),
-        others=sum(n for role, _version, n in counts if role != Role.PRIMARY),
-        older=sum(n for _role, version, n in counts if agent_versions.is_older(version)),
-    )
-
-
 def _get_agent_items(older: int) -> list[AttentionItem]:
     """Return an item if agents are older than this console."""
     text = ngettext(
@@ -132,6 +114,26 @@ def _get_agent_items(older: int) -> list[AttentionItem]:
     )
     url = reverse("certificates:agent_upgrades")
     return [AttentionItem("warn", text % intcomma(older), url)] if older else []
+
+
+def _sort_items(*items: AttentionItem) -> list[AttentionItem]:
+    """Return the items with the most severe first, each group in its order."""
+    return sorted(items, key=lambda item: item.tone != BAD)
+
+
+def _get_finding_items(results: list[Result]) -> list[AttentionItem]:
+    """Return the open findings of the health checks."""
+    return [
+        AttentionItem(
+            finding.severity,
+            finding.text,
+            finding.url,
+            finding.correction,
+            get_accept_url(result.check, finding) if result.check.acceptable else "",
+        )
+        for result in results
+        for finding in result.findings
+    ]
 
 
 def _get_worker_items(now: datetime) -> list[AttentionItem]:

@@ -1,4 +1,4 @@
-"""The overview on Home: expirations of the next year, contact of devices, and last events."""
+"""The overview on Home: expirations of the next year, numbers and contact of devices, events."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -17,7 +17,8 @@ from audit.models import Entry
 from certificates.models import Authority, ServerCertificate
 from certificates.operations.states import AuthorityState
 from console.pages import tables
-from devices.models import Device
+from devices.inventory import agent_versions
+from devices.models import Device, Role
 
 MONTHS = 12
 CONTACT_DAYS = 7
@@ -103,3 +104,23 @@ def count_contacts(now: datetime) -> list[ContactGroup]:
 def list_last_events() -> list[EntryRow]:
     """Return the newest entries of the audit log in words."""
     return build_rows(Entry.objects.order_by("-seq")[:MAX_EVENTS])
+
+
+@dataclass(frozen=True)
+class DeviceCounts:
+    """The registered devices: all, those that are no Primary Servers, and those to upgrade."""
+
+    devices: int
+    others: int
+    older: int
+
+
+def count_devices() -> DeviceCounts:
+    """Return the numbers of registered devices."""
+    rows = Device.objects.registered().order_by().values_list("role", "version")
+    counts = list(rows.annotate(n=Count("pk")))
+    return DeviceCounts(
+        devices=sum(n for _role, _version, n in counts),
+        others=sum(n for role, _version, n in counts if role != Role.PRIMARY),
+        older=sum(n for _role, version, n in counts if agent_versions.is_older(version)),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -141,6 +142,13 @@ def badge(tone: str, label: Any) -> str:
     svg = icon(TONES.get(tone, "circle"), 14)
     kind = "ok" if tone == "good" else "" if tone in ("ok", "wait") else tone
     return format_html('<span class="badge {}">{} {}</span>', kind, svg, label)
+
+
+@register.filter
+def breakable(text: str) -> str:
+    """Return a host name or fingerprint that breaks after dots and colons, and not in a word."""
+    first, *others = re.split(r"(?<=[.:])", text)
+    return format_html("{}{}", first, format_html_join("", "<wbr>{}", ((one,) for one in others)))
 
 
 @register.simple_tag

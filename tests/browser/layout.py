@@ -40,6 +40,28 @@ CUT = """
     const broken = new Set([...range.getClientRects()].map(one => Math.round(one.top))).size > 1
     if (broken && !text.data.includes("-")) found.push(`${text.data} is broken in mid-word`)
   }
+  for (const link of root.querySelectorAll(".dlg > header > .help-link")) {
+    const text = document.createRange(), help = link.getBoundingClientRect()
+    text.selectNodeContents(link.parentElement.querySelector("h1, h2"))
+    if ([...text.getClientRects()].some(box => box.right > help.left && box.bottom > help.top))
+      found.push("the title is under the link to the help")
+  }
+  // A hint is not content that scrolls. With the longer words of a translation, it ends in dots.
+  for (const e of root.querySelectorAll("input:placeholder-shown")) {
+    if (!e.checkVisibility({visibilityProperty: true})) continue
+    if (document.documentElement.lang !== "en") continue
+    const style = getComputedStyle(e), hint = document.createElement("span")
+    hint.textContent = e.placeholder
+    for (const key of ["fontFamily", "fontSize", "fontWeight", "fontVariantNumeric"])
+      hint.style[key] = style[key]
+    hint.style.position = "absolute"
+    hint.style.whiteSpace = "nowrap"
+    root.append(hint)
+    const room = e.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight)
+    const missing = Math.ceil(hint.getBoundingClientRect().width - room)
+    hint.remove()
+    if (missing > 0) found.push(`${name(e)} is ${missing} px too narrow for its hint`)
+  }
   document.adoptedStyleSheets = []
   return found
 }

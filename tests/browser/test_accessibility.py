@@ -111,6 +111,26 @@ def test_dialogs_of_an_operation(live_server, log_in, opener):
     check(page)
 
 
+@pytest.mark.parametrize("width", layout.WIDTHS)
+def test_the_reason_of_a_disabled_button_is_inside_the_window(live_server, log_in, width):
+    scenes.remint(S.ASSIGNED)
+    page = log_in(factories.admin())
+    page.set_viewport_size({"width": width, "height": 1000})
+    paths = (CERTIFICATES, f"/system-updates/{SystemUpdate.objects.get().pk}/details/")
+    for path in paths:
+        page.goto(live_server.url + path)
+        buttons = page.locator("#main .toolbar > .gate > [aria-disabled=true]")
+        assert buttons.count() > 1
+        for button in buttons.all():
+            button.focus()
+            reason = button.locator("+ .why")
+            expect(reason).to_be_visible()
+            box = reason.bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+
+
 def test_a_form_with_errors(live_server, log_in):
     scenes.rest()
     page = log_in(factories.admin(), reauthenticated=False)

@@ -282,7 +282,7 @@ def test_the_new_certificate_stands_beside_the_current_one(pane, live_server):
     check(pane)
     pane.set_viewport_size({"width": 1440, "height": 1000})
     with pane.expect_download() as got:
-        pane.click("text='Download certificate'")
+        pane.click("text='Download Certificate'")
     assert got.value.suggested_filename == "sat-auth-bergen.acme.example-new-certificate.pem"
 
 

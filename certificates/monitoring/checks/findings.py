@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote, urlencode
 
+from django.urls import reverse
 from django.utils.functional import Promise
 
 from certificates.models import HealthAcceptance
@@ -41,6 +43,12 @@ class Check:
     label: str | Promise
     run: Callable[[Zone, datetime], Iterable[Finding]]
     acceptable: bool = True
+
+
+def get_accept_url(check: Check, finding: Finding) -> str:
+    """Return the URL of the dialog that accepts a finding."""
+    page = reverse("certificates:accept_finding", args=[check.key])
+    return f"{page}?{urlencode({'subject': finding.subject}, quote_via=quote)}"
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def check_disk(zone: Zone, now: datetime) -> Iterator[Finding]:
         return
     yield Finding(
         BAD,
-        _("Only %d MiB of disk space are free on this server.") % (free // 2**20),
+        _("Only %d MiB of disk space is free on this server.") % (free // 2**20),
         _("Free disk space. Without it, operations stop and no certificate can be stored."),
         "/healthz",
     )

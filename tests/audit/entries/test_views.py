@@ -163,6 +163,16 @@ def test_the_detail_shows_before_and_after_escaped(client):
     assert entry.digest in page
 
 
+def test_an_entry_without_detail_has_no_empty_box(client):
+    entry = Entry.objects.record("change", "thing:1")
+    assert "e-detail" not in client.get(f"/audit/{entry.seq}/").content.decode()
+
+
+def test_an_empty_log_does_not_blame_a_filter(client):
+    assert "The audit log has no entries." in client.get("/audit/").content.decode()
+    assert "No entries match this filter." in client.get("/audit/?actor=x").content.decode()
+
+
 def test_an_entry_that_is_not_there_is_not_found(client):
     assert client.get("/audit/999999/").status_code == 404
     assert client.get(f"/audit/{10**30}/").status_code == 404

@@ -124,6 +124,7 @@ def test_the_home_page_of_an_empty_zone_links_to_it_first(admin: Client) -> None
     page = content(admin, "/")
     main = page[page.index("<main") :]
     assert main.index(PAGE) < main.index('class="tiles"')
+    assert "No satellites or managed devices have been added" in main
     factories.device("pc-1")
     page = content(admin, "/")
-    assert "No devices have been added" not in page
+    assert "managed devices have been added" not in page

@@ -288,6 +288,20 @@ def test_home_lists_what_needs_attention(client, ca):
     assert "Blocked:" in page
 
 
+def test_home_lists_the_most_severe_first(client, ca):
+    update = factories.update(factories.server("ps-2"))
+    factories.assignment(update, factories.device(), A.FAILED)
+    items = client.get("/").context["attention_items"]
+    tones = [item.tone for item in items]
+    assert set(tones) == {"bad", "warn"}
+    assert tones == sorted(tones)
+    (failed,) = (item for item in items if item.text.startswith("An update has failed"))
+    page = text(client, "/")
+    assert failed.correction in page
+    accept = f"/health-checks/failed-updates/accept/?subject={update.pk}"
+    assert f'hx-get="{accept}"' in page
+
+
 def test_home_is_content_only_if_every_check_has_passed(client, ca, monkeypatch):
     """A zone without a backup must not look healthy, even if nothing has failed."""
     assert "found no problem" not in text(client, "/")

@@ -26,7 +26,7 @@ def test_the_dialog_is_a_fragment_with_the_number_of_results(ca):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "Type at least 2 characters."),
+        ("", "Type at least 2 characters of a name, address, fingerprint, or serial number."),
         ("p", "Type at least 2"),
         ("zzz", "Nothing matches “zzz”"),
     ],

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone, translation
 
 from console.pages import formatting
-from console.templatetags.console import host
+from console.templatetags.console import breakable, host
 
 NOON = datetime(2026, 12, 12, 12, 0, tzinfo=UTC)
 
@@ -49,6 +49,19 @@ def test_an_expiry_is_near_from_ninety_days_on(left, tone, words):
 def test_a_stamp_names_its_zone(zone, words):
     with timezone.override(zone):
         assert formatting.stamp(NOON) == words
+
+
+@pytest.mark.parametrize(
+    ("shown", "broken"),
+    [
+        ("pc-1.acme.example", "pc-1.<wbr>acme.<wbr>example"),
+        ("AB:CD:EF", "AB:<wbr>CD:<wbr>EF"),
+        ("—", "—"),
+        ("<b>.x", "&lt;b&gt;.<wbr>x"),
+    ],
+)
+def test_names_and_fingerprints_break_between_their_parts(shown, broken):
+    assert breakable(shown) == broken
 
 
 def test_an_exact_time_has_seconds():

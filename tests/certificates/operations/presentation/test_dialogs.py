@@ -379,9 +379,11 @@ def test_the_new_certificate_is_shown_beside_the_current_one(client, ca):
         "Subject alternative names",
     ]
     page = response.content.decode()
+    assert f"<code>{shown.sha1.replace(':', ':<wbr>')}</code>" in page
+    page = page.replace("<wbr>", "")
     for words in (
         *("Current certificate", "New certificate", "differs", shown.sha256, new.sha256),
-        *(shown.md5, new.md5, shown.sha1, new.sha1, "Download certificate", "Download chain"),
+        *(shown.md5, new.md5, shown.sha1, new.sha1, "Download Certificate", "Download Chain"),
     ):
         assert words in page, words
 
