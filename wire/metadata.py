@@ -189,6 +189,7 @@ class TrustList(Record):
     an old list cannot be replayed or kept in force. `epoch` is that of the last activated CA,
     `refresh_s` the longest refresh interval in seconds. `second_key` is the public part of the
     second zone key (Base64), "" in zones without one. A device that has none stores it (D-175).
+    `revoked` are the digests of revoked server certificates, see wire.certificates (D-264).
     """
 
     zone: str
@@ -200,6 +201,7 @@ class TrustList(Record):
     servers: List[ServerAddress]
     refresh_s: float
     second_key: str = ""
+    revoked: List[str] = field(default_factory=list)
 
 
 class Rollback(Record):

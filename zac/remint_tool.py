@@ -34,7 +34,7 @@ from zac.host import files, locks, state
 from zac.host.home import DEFAULT
 from zac.host.host import Host
 from zac.network import calls
-from zac.network.tls import CertificateRejected
+from zac.network.errors import CertificateRejected
 from zac.trust import pem, recovery, store
 from zac.trust.store import Generation
 from zac.updates import notices as updates_notices

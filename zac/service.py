@@ -22,7 +22,7 @@ from zac.host.home import Home, NotRegistered
 from zac.host.host import Host, NoServerPart, ServerPart
 from zac.host.state import UpdateRecord
 from zac.network import calls
-from zac.network.tls import ServerBusy
+from zac.network.errors import ServerBusy
 from zac.registration import initial_certificate
 from zac.trust import recovery
 from zac.updates import activation, preflight, state_machine

@@ -19,7 +19,7 @@ from zac.host import files, locks, logs
 from zac.host.host import Host
 from zac.host.state import UpdateRecord
 from zac.network import calls
-from zac.network.tls import ServerBusy
+from zac.network.errors import ServerBusy
 from zac.registration import first_server, registration
 from zac.registration.registration import RegistrationOptions
 from zac.trust import recovery

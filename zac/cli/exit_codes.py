@@ -14,7 +14,7 @@ from zac.host.home import NotRegistered
 from zac.host.locks import Locked
 from zac.network.calls import NoServer, NoTrustedServer
 from zac.network.contact import IdentityNotProven
-from zac.network.tls import BadAddress, CertificateRejected, ServerBusy, Unreachable
+from zac.network.errors import BadAddress, CertificateRejected, ServerBusy, Unreachable
 from zac.trust.recovery import RecoveryFailed
 from zac.updates.preparation import OutdatedUpdate
 

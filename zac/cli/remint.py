@@ -20,7 +20,7 @@ from zac.cli import exit_codes
 from zac.host import files, locks
 from zac.host.home import Device
 from zac.host.host import Host
-from zac.network.tls import Unreachable
+from zac.network.errors import Unreachable
 from zac.updates import notices
 
 DOWNLOADED = "remint-tool.bin"

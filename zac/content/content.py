@@ -16,7 +16,7 @@ from wire.messages import ServerAddress
 from wire.metadata import sha256
 from zac.host import files
 from zac.host.host import Host
-from zac.network.tls import CertificateRejected, Unreachable
+from zac.network.errors import CertificateRejected, Unreachable
 
 HEX_LENGTH = 64
 DIGITS = set("0123456789abcdef")

@@ -62,12 +62,13 @@ class Device(Record):
 
 
 class AcceptedTrustList(Record):
-    """The trust list in use: its version, its times, and the digests of its roots."""
+    """The trust list in use: its version, its times, the digests of its roots, and `revoked`."""
 
     version: int
     issued_at: float
     expires_at: float
     roots_sha256: List[str]
+    revoked: List[str] = field(default_factory=list)
 
 
 class ZoneCache(Record):

@@ -20,8 +20,9 @@ from zac.host.clock import Clock
 from zac.host.home import Device, Home
 from zac.host.state import StateFile
 from zac.network import contact as network_contact
-from zac.network.tls import CertificateRejected, Connection, Transport, Unreachable
-from zac.trust import store
+from zac.network.errors import CertificateRejected, Unreachable
+from zac.network.tls import Connection, Transport
+from zac.trust import revocation, store
 from zac.trust.store import TrustStore
 
 UNREACHABLE_SECONDS = 60.0
@@ -104,6 +105,7 @@ class Host:
         self.replication_errors: Dict[str, str] = {}
         self.activator: Optional[Callable[[], None]] = None
         self.transport.learn_time = self._learn_time
+        self.transport.is_revoked = self._is_revoked
         self._load_server_part = load_server_part
         self._server_part: Optional[ServerPart] = None
 
@@ -184,6 +186,9 @@ class Host:
             network_contact.learn_time(self.transport, self.clock.learn, device.zone_pub)(
                 url, roots
             )
+
+    def _is_revoked(self, certificate: bytes) -> bool:
+        return revocation.is_revoked(self.home, self.trust_store, certificate)
 
     def _log_contact(
         self, server: ServerAddress, connection: Optional[Connection], fault: Optional[Fault]

@@ -23,15 +23,8 @@ from wire.messages import PRIMARY, Problem, ServerAddress
 from wire.records import replace
 from zac.host.home import NotRegistered
 from zac.host.host import Host
-from zac.network.tls import (
-    BUSY,
-    CertificateRejected,
-    Connection,
-    Response,
-    ServerBusy,
-    Unreachable,
-    busy,
-)
+from zac.network.errors import CertificateRejected, CertificateRevoked, ServerBusy, Unreachable
+from zac.network.tls import BUSY, Connection, Response, busy
 
 T = TypeVar("T")
 Body = Union[Any, Callable[[Connection], Any]]
@@ -163,8 +156,10 @@ def most_significant(faults: List[Fault]) -> Fault:
             return fault
     rejected = [fault for fault in faults if isinstance(fault, CertificateRejected)]
     if rejected:
+        is_revoked = all(isinstance(fault, CertificateRevoked) for fault in rejected)
         return NoTrustedServer(
-            "The certificates of all servers failed verification. %s" % rejected[0].explanation
+            "The certificates of all servers failed verification. %s" % rejected[0].explanation,
+            action=rejected[0].action if is_revoked else "",
         )
     details = " ".join(fault.explanation for fault in faults)
     return NoServer("No server in the zone is responding. %s" % details)

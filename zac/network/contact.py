@@ -19,16 +19,8 @@ from wire.envelope import PublicKeys
 from wire.messages import HelloRequest, HelloResponse
 from wire.metadata import IDENTITY_STATEMENT, IdentityStatement, verify_document
 from wire.records import Record, replace
-from zac.network.tls import (
-    BUSY,
-    Connection,
-    Response,
-    ServerBusy,
-    Transport,
-    Unreachable,
-    busy,
-    host_of,
-)
+from zac.network.errors import ServerBusy, Unreachable
+from zac.network.tls import BUSY, Connection, Response, Transport, busy, host_of
 
 KEY_LENGTH = 32
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-from typing import Dict, List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from wire.records import Record
 from zac.trust import pem
@@ -33,6 +33,13 @@ def get_peer(sock: ssl.SSLSocket, roots: Sequence[str]) -> Peer:
     elif len(roots) == 1:
         anchored = pem.fingerprint(roots[0])
     return Peer(trust_store_id(roots)[:16], anchored, hashlib.sha256(leaf).hexdigest())
+
+
+def get_verified_certificate(sock: Optional[ssl.SSLSocket]) -> bytes:
+    """Return the certificate (DER) of a server that was verified, b"" if it was not."""
+    if sock is None or sock.context.verify_mode == ssl.CERT_NONE:
+        return b""
+    return sock.getpeercert(binary_form=True) or b""
 
 
 def _verified_chain(sock: ssl.SSLSocket) -> Sequence["_Certificate"]:

@@ -1,8 +1,7 @@
 """TLS connections of the agent: only the given roots are trusted, and names are always checked.
 
 Each trust store has its own context, and sessions are not reused, because a resumed session skips
-verification. Unreachable and CertificateRejected are separate everywhere: only the second one
-means that server and device do not trust the same CA.
+verification.
 """
 
 from __future__ import annotations
@@ -14,11 +13,17 @@ from http import HTTPStatus
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
-from faults import Fault, Kind
 from wire.authentication import RESPONSE_MAC
 from wire.records import Record
 from zac.host.clock import Clock
 from zac.network import peers
+from zac.network.errors import (
+    BadAddress,
+    CertificateRejected,
+    CertificateRevoked,
+    ServerBusy,
+    Unreachable,
+)
 from zac.network.exchange import Exchange
 from zac.network.peers import Peer
 
@@ -32,45 +37,6 @@ NOT_YET_VALID, EXPIRED = 9, 10
 # Status codes of a server that cannot process the call at the moment.
 BUSY = (429, 500, 502, 503, 504)
 MAX_RETRY_AFTER_SECONDS = 600
-
-
-class Unreachable(Fault):
-    """The connection could not be established or was interrupted."""
-
-    kind = Kind.UNAVAILABLE
-    action = "Check the network, address, and port, and make sure that the server is running."
-
-
-class ServerBusy(Fault):
-    """The server cannot process the call at the moment. Retry after `retry_after` seconds."""
-
-    kind = Kind.UNAVAILABLE
-    action = "The agent retries automatically."
-
-    def __init__(self, explanation: str, *, retry_after: int = 0) -> None:
-        super().__init__(explanation)
-        self.retry_after = retry_after
-
-
-class CertificateRejected(Fault):
-    """The server's certificate is not valid for the roots that this device trusts."""
-
-    kind = Kind.UNAVAILABLE
-    action = (
-        "The server and this device do not trust the same CA. Run zac "
-        "recover or the Certificate Remint Tool."
-    )
-
-    def __init__(self, explanation: str, code: int = 0) -> None:
-        super().__init__(explanation)
-        self.code = code
-
-
-class BadAddress(Unreachable):
-    """The address of the server is not valid."""
-
-    kind = Kind.INVALID
-    action = "Specify the address in the format https://SERVER:PORT"
 
 
 class Response(Record):
@@ -159,13 +125,17 @@ class Connection:
 
 
 class Transport:
-    """Opens connections. `learn_time` is called when the local clock might be wrong."""
+    """Opens connections. `learn_time` is called when the local clock might be wrong.
+
+    `is_revoked` is called with the verified certificate (DER) of each server, before a request.
+    """
 
     def __init__(self, clock: Clock, timeout: float = TIMEOUT) -> None:
         self._clock = clock
         self._timeout = timeout
         self._contexts: Dict[Tuple[str, bool], ssl.SSLContext] = {}
         self.learn_time: Callable[[str, Sequence[str]], None] = lambda _url, _roots: None
+        self.is_revoked: Callable[[bytes], bool] = lambda _certificate: False
 
     @contextlib.contextmanager
     def verified(self, url: str, roots: Sequence[str]) -> Iterator[Connection]:
@@ -246,7 +216,12 @@ class Transport:
         parts = urlsplit(url)
         host, port = parts.hostname or "", _port(url)
         with _network(host):
-            return Connection(Exchange(host, port, self._timeout, context), roots, parts.path)
+            exchange = Exchange(host, port, self._timeout, context)
+        certificate = peers.get_verified_certificate(exchange.secured)
+        if certificate and self.is_revoked(certificate):
+            exchange.close()
+            raise CertificateRevoked("%s: The certificate of this server is revoked." % host)
+        return Connection(exchange, roots, parts.path)
 
 
 def host_of(url: str) -> str:

@@ -17,7 +17,7 @@ from wire.records import replace
 from zac.content import content
 from zac.host import files, state
 from zac.host.host import Host
-from zac.network.tls import CertificateRejected, Unreachable
+from zac.network.errors import CertificateRejected, Unreachable
 from zac.trust import store
 from zac.trust.store import Generation
 from zac.updates import notices, preparation

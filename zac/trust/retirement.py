@@ -12,7 +12,7 @@ from typing import Sequence
 from wire.records import replace
 from zac.host.host import Host, servers_with_url
 from zac.host.state import State, UpdateRecord
-from zac.network.tls import CertificateRejected, Unreachable
+from zac.network.errors import CertificateRejected, Unreachable
 from zac.trust import pem, store, trust_list
 from zac.trust.store import with_trust
 from zac.updates.activation import MAX_CONTACTS

@@ -66,6 +66,7 @@ def summarize(document: TrustList) -> AcceptedTrustList:
         issued_at=document.issued_at,
         expires_at=document.expires_at,
         roots_sha256=store.digests(document.trust),
+        revoked=document.revoked,
     )
 
 

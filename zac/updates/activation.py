@@ -19,7 +19,7 @@ from zac.host import files, state
 from zac.host.host import Host, servers_with_url
 from zac.host.state import UpdateRecord
 from zac.network import calls
-from zac.network.tls import CertificateRejected, Unreachable
+from zac.network.errors import CertificateRejected, Unreachable
 from zac.trust import pem, store
 from zac.trust.store import Generation
 from zac.updates import server_certificate

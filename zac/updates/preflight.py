@@ -23,7 +23,8 @@ from zac.host import state
 from zac.host.host import Host
 from zac.host.state import UpdateRecord
 from zac.network import calls
-from zac.network.tls import NO_CHECK_TIME, CertificateRejected
+from zac.network.errors import CertificateRejected
+from zac.network.tls import NO_CHECK_TIME
 from zac.trust import store
 
 MAX_SERVERS = 3

@@ -29,7 +29,8 @@ from zac.host.home import Home, ZoneCache
 from zac.host.host import Host, servers_with_url
 from zac.network import calls
 from zac.network.calls import Answer
-from zac.network.tls import CertificateRejected, Connection, Unreachable
+from zac.network.errors import CertificateRejected, Unreachable
+from zac.network.tls import Connection
 from zac.registration import initial_certificate
 from zac.trust import pem, retirement, store, trust_list
 from zac.trust.store import with_trust

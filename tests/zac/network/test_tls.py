@@ -14,7 +14,8 @@ from tests.zac.support.zone import ADDRESS, Zone, read_lines
 from zac.host.clock import Clock
 from zac.host.host import Host
 from zac.network import calls
-from zac.network.tls import BadAddress, CertificateRejected, Transport, Unreachable
+from zac.network.errors import BadAddress, CertificateRejected, Unreachable
+from zac.network.tls import Transport
 from zac.updates import refresh
 
 NewHost = Callable[..., Host]

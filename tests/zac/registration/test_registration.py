@@ -21,7 +21,7 @@ from zac.host.host import Host
 from zac.network import calls
 from zac.network.calls import Rejected
 from zac.network.contact import IdentityNotProven
-from zac.network.tls import CertificateRejected, ServerBusy
+from zac.network.errors import CertificateRejected, ServerBusy
 from zac.registration import registration
 from zac.registration.registration import RegistrationOptions, ZoneNotPinned
 from zac.updates import refresh

@@ -62,6 +62,11 @@ class Server:
         self.context.load_cert_chain(self.path)
         self.certificate = pem.fingerprint(server_pem)
 
+    @property
+    def der(self) -> bytes:
+        """The certificate that is served, as DER."""
+        return pem.der(self.path.read_text())
+
     def close(self) -> None:
         for listener in (self.listener, self.plain):
             listener.shutdown()

@@ -11,7 +11,7 @@ from tests.zac.support.zone import Signer, Zone, read_lines
 from wire import metadata, records
 from wire.metadata import Manifest
 from zac.host.host import Host
-from zac.network.tls import ServerBusy
+from zac.network.errors import ServerBusy
 from zac.trust import store
 from zac.updates import refresh
 
