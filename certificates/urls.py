@@ -20,6 +20,7 @@ from certificates.operations.presentation import (
     report_page,
 )
 from certificates.progress import views as progress_views
+from certificates.revocation import views as revocation_views
 from certificates.search import views as search_views
 from certificates.servers import csr_views, downloads, remint_views
 from certificates.servers import views as servers_views
@@ -121,6 +122,11 @@ urlpatterns = [
         SERVER + "certificates/<int:certificate>.pem",
         downloads.previous_pem,
         name="previous_certificate_pem",
+    ),
+    path(
+        SERVER + "certificates/<int:certificate>/revoke/",
+        revocation_views.revoke_certificate,
+        name="revoke",
     ),
     path(SERVER + "try-again/", servers_views.retry, name="retry_request"),
     path(SERVER + "failure-details/", servers_views.failure_details, name="failure_details"),

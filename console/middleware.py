@@ -29,7 +29,11 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 log = logging.getLogger("zcc.requests")
 # Frequent requests that are logged only if they fail.
 PUBLIC_CHECKS = ("/livez", "/readyz", "/healthz", "/roots.pem")
-QUIET_PATHS = ("/zac/", "/content/", "/metrics", "/static/", "/running/", *PUBLIC_CHECKS)
+REVOCATION_LISTS = "/crl/"
+QUIET_PATHS = (
+    *("/zac/", "/content/", "/metrics", "/static/", "/running/", REVOCATION_LISTS),
+    *PUBLIC_CHECKS,
+)
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 IDLE_SECONDS = 30 * 60
 LAST_SEEN_INTERVAL = 60
@@ -99,7 +103,7 @@ class PublicCheckMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: Any) -> HttpResponse:
-        if request.path in PUBLIC_CHECKS:
+        if request.path in PUBLIC_CHECKS or request.path.startswith(REVOCATION_LISTS):
             request.META.pop("HTTP_COOKIE", None)
             request.get_host = lambda: "localhost"
         return self.get_response(request)

@@ -4,6 +4,7 @@ from django.urls import include, path
 
 from certificates.agents.urls import public
 from certificates.monitoring import views as monitoring_views
+from certificates.revocation import views as revocation_views
 from systemupdates.downloads import views as download_views
 from zcc import api
 from zcc.setup import views as setup_views
@@ -21,6 +22,7 @@ urlpatterns = [
     path("readyz", monitoring_views.readyz, name="readyz"),
     path("healthz", monitoring_views.healthz, name="healthz"),
     path("roots.pem", monitoring_views.download_roots, name="roots"),
+    path("crl/<slug:key_id>.crl", revocation_views.download_crl, name="crl"),
     path("metrics", monitoring_views.show_metrics, name="metrics"),
     path("", include("console.urls")),
     path("", include("administrators.urls")),

@@ -83,6 +83,7 @@ LABELS: dict[str, str | Promise] = {
     "reset-second-factor": _("Second factor reset"),
     "revoke-api-token": _("API token revoked"),
     "revoke-api-tokens": _("API tokens revoked"),
+    "revoke-certificate": _("Certificate revoked"),
     "revoke-registration-key": _("Registration key revoked"),
     "rotate-vault-keys": _("Vault keys rotated"),
     "row-altered": _("Row changed in the database"),

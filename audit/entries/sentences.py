@@ -86,6 +86,7 @@ SENTENCES: dict[str, str | Promise] = {
     "reset-second-factor": _("{actor} reset the second factor of {subject}."),
     "revoke-api-token": _("{actor} revoked {subject}."),
     "revoke-api-tokens": _("{actor} revoked the API tokens of {subject}."),
+    "revoke-certificate": _("{actor} revoked a certificate of {subject}."),
     "revoke-registration-key": _("{actor} revoked {subject}."),
     "rotate-vault-keys": _("{actor} rotated the vault keys of {subject}."),
     "row-altered": _("The row of {subject} was changed in the database, and not by ZCC."),

@@ -133,6 +133,23 @@ TOPICS = (
         ),
     ),
     Topic(
+        ("certificates:revoke",),
+        _("Revoke Certificate"),
+        (
+            _(
+                "Revokes a current or previous certificate of a server, for example "
+                "because its private key might be known to others. Devices reject a "
+                "revoked certificate at their next contact. A server that uses it gets a "
+                "new key and certificate at its next refresh. A revocation cannot be undone."
+            ),
+            _(
+                "To replace a certificate without an interruption, use Remint Certificate "
+                "first, and revoke the previous certificate afterward. Agents of earlier "
+                "versions do not know revocations. For them, use Remint CA."
+            ),
+        ),
+    ),
+    Topic(
         (
             "certificates:open_action",
             "certificates:server_actions",

@@ -33,6 +33,7 @@ from devices.models import Device
 from faults import Fault, Unavailable
 from pki import keys
 from pki.certificates.issuance import Issuer
+from pki.certificates.revocation import get_key_id
 from pki.protection import pkcs11, sealing
 from wire import server_files
 
@@ -172,7 +173,10 @@ def destroy_key(authority: Authority) -> None:
 
 def open_issuer(authority: Authority, *, now: datetime) -> Issuer:
     """Return the issuer of a CA after its self-check, or raise a fault."""
-    return Issuer.open(authority.root_pem, get_signing_key(authority), now)
+    issuer = Issuer.open(authority.root_pem, get_signing_key(authority), now)
+    if settings.CRL_URL:
+        issuer.crl_url = f"{settings.CRL_URL}/{get_key_id(authority.root_pem)}.crl"
+    return issuer
 
 
 def get_cross_certificates(authority: Authority) -> list[str]:

@@ -29,8 +29,9 @@ DEVICES = (
                 "registration key."
             ),
             _(
-                "The certificate of a retired server stays valid until it expires. If its "
-                "private key might be compromised, use Remint CA."
+                "The certificates of a retired server are revoked: devices reject them at their "
+                "next contact. Agents of earlier versions do not know revocations. For them, use "
+                "Remint CA."
             ),
         ),
     ),

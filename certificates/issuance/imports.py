@@ -17,7 +17,7 @@ from audit.models import Entry
 from certificates.authority.key_store import get_cross_certificates
 from certificates.issuance.names import build_names
 from certificates.issuance.requests import update_future_certificate
-from certificates.models import FutureCertificate
+from certificates.models import FutureCertificate, Revocation
 from certificates.operations.states import FutureState
 from faults import Conflict, Fault, Invalid
 from pki.certificates import details
@@ -92,6 +92,11 @@ def store_chain(
         ),
     )
     facts = details.get_details(chain[0])
+    if Revocation.objects.filter(digest=facts.digest).exists():
+        raise Conflict(
+            _("This certificate has been revoked. Nothing was imported."),
+            action=_("Have the CSR signed again, and import the new certificate."),
+        )
     with transaction.atomic():
         Entry.objects.lock_checkpoint()
         update_future_certificate(

@@ -8,6 +8,7 @@ from certificates.models.draft import Draft
 from certificates.models.duration import WorkDuration
 from certificates.models.job import VaultJob
 from certificates.models.operation import CA_KINDS, Operation
+from certificates.models.revocation import Revocation, RevocationList
 from certificates.models.server import FutureCertificate, ServerCertificate
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "HealthAcceptance",
     "IssuedCertificate",
     "Operation",
+    "Revocation",
+    "RevocationList",
     "ServerCertificate",
     "VaultJob",
     "WorkDuration",

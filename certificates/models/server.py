@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from audit.models import AuthenticatedModel, StatefulModel, StatefulQuerySet
 from certificates.models.authority import Authority
 from certificates.models.operation import Operation
+from certificates.models.revocation import Revocation
 from certificates.operations.states import ACTIVATION_ORDERED, FUTURE, READY, FutureState
 from devices.models import Device
 
@@ -60,6 +61,11 @@ class ServerCertificate(models.Model):
     def has_expired(self, now: datetime) -> bool:
         """Return True if the certificate has expired."""
         return now > self.not_after
+
+    @property
+    def revocation(self) -> Revocation | None:
+        """The revocation of the certificate, or None."""
+        return Revocation.objects.filter(digest=self.digest).first()
 
 
 class FutureCertificateQuerySet(StatefulQuerySet["FutureCertificate"]):

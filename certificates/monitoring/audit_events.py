@@ -1,4 +1,7 @@
-"""Notifications about missing audit entries (D-135), altered rows (D-170), and backups (D-197)."""
+"""Notifications about missing audit entries, altered rows, backups, and revocations.
+
+See: D-135, D-170, D-197, D-265
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 from audit.models import CheckpointMismatch, Entry
 from audit.rows import alarms
 from certificates.backup import status
+from certificates.revocation import revocations
 from devices.witnesses import mismatches
 from notifications.delivery import events
 from notifications.delivery.events import Event
@@ -83,3 +87,26 @@ def build_backup_events(entries: Iterable[Entry]) -> Iterable[Event]:
         facts = {"server": entry.there, "reason": entry.note, "at": entry.at.isoformat()}
         text = f"{title}.\n\n{entry.note}\n\n{BACKUP_ADVICE}"
         yield Event(events.BACKUP_FAILED, get_key(entry), title, text, facts)
+
+
+def build_revocation_events(entries: Iterable[Entry]) -> Iterable[Event]:
+    """Return an event for each certificate that an administrator has revoked.
+
+    The certificates of retired devices are revoked automatically, which needs no attention.
+    """
+    for entry in entries:
+        reason = entry.detail.get("reason", "")
+        if entry.action != revocations.ACTION or reason == revocations.Reason.CESSATION:
+            continue
+        title = f"A certificate of {entry.note} was revoked by {entry.actor}"
+        facts = {
+            "server": entry.note,
+            "by": entry.actor,
+            "at": entry.at.isoformat(),
+            **entry.detail,
+        }
+        text = (
+            f"{title}.\n\nReason: {reason}\nSHA-256: {entry.detail.get('sha256', '')}\n\n"
+            "Devices reject it at their next contact. A server that uses it gets a new one."
+        )
+        yield Event(events.REVOKED, get_key(entry), title, text, facts)

@@ -26,6 +26,7 @@ from certificates.models import Operation, VaultJob
 from certificates.monitoring import audit_events, decision_events, device_events
 from certificates.monitoring.device_events import build_url
 from certificates.operations.states import JobState, OperationState
+from certificates.revocation import revocations
 from certificates.trust import unknown_roots
 from notifications.delivery import delivery, events
 from notifications.delivery.events import Event
@@ -78,6 +79,7 @@ AUDIT_ACTIONS = (
         audit_events.ACCEPTANCE,
         *status.FAILURES,
         alarms.ACTION,
+        revocations.ACTION,
         *device_events.DECISIONS,
         *REQUESTED_ACTIONS,
         *decision_events.ACTION_OUTCOMES,
@@ -121,6 +123,7 @@ def create_notifications(now: datetime) -> None:
         *audit_events.build_acceptance_events(entries),
         *audit_events.build_altered_row_events(entries),
         *audit_events.build_backup_events(entries),
+        *audit_events.build_revocation_events(entries),
         *audit_events.build_mismatch_events(now=now),
     ):
         delivery.enqueue(event, now=now)

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from certificates.issuance.names import find_name_faults
-from certificates.models import FutureCertificate, ServerCertificate
+from certificates.models import FutureCertificate, Revocation, ServerCertificate
 from certificates.operations.states import READY, FutureState, OperationState
 from devices.models import Device
 from systemupdates.models import Assignment
@@ -42,6 +43,7 @@ class ServerRow:
     assignment: Assignment | None = None
     name_fault: str = ""
     """Why a certificate with the recorded names cannot be issued, or ""."""
+    is_revoked: bool = False
 
     @property
     def status(self) -> tuple[str, str]:
@@ -56,6 +58,8 @@ class ServerRow:
             return "warn", _("No certificate yet")
         if self.certificate.has_expired(self.now):
             return "bad", _("Expired")
+        if self.is_revoked:
+            return "bad", _("Revoked")
         return "ok", _("Active")
 
     @property
@@ -129,8 +133,11 @@ def get_rows(keys: list[UUID], updates: list[UUID], now: datetime) -> list[Serve
     named = [row.device for row in found.values() if row.device.dns_names]
     for key, fault in find_name_faults(named).items():
         found[key].name_fault = fault
-    for certificate in ServerCertificate.objects.current().filter(device__in=keys):
+    revoked = Exists(Revocation.objects.filter(digest=OuterRef("digest")))
+    current = ServerCertificate.objects.current().filter(device__in=keys)
+    for certificate in current.annotate(is_revoked=revoked):
         found[certificate.device_id].certificate = certificate
+        found[certificate.device_id].is_revoked = bool(vars(certificate)["is_revoked"])
     open_rows = FutureCertificate.objects.open().filter(device__in=keys)
     related = open_rows.one_per_device().select_related("operation", "authority")
     for future in related.defer("authority__root_pem", "authority__intermediates_pem"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from certificates import tasks
 from certificates.authority import gates
 from certificates.issuance import comparison, requests
+from certificates.models import ServerCertificate
 from certificates.operations.presentation.remint_ca import VIEW, build_certificate_context
 from certificates.servers import rows, table
 from certificates.servers.selection import get_current, get_future
@@ -48,8 +50,20 @@ def server(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "has_chain": True,
         "device": device,
         "uncovered": comparison.list_uncovered_names(device, context["details"]),
+        **_build_revocation_context(request, certificate),
     }
     return render_dialog(request, VIEW, context)
+
+
+def _build_revocation_context(
+    request: ZoneRequest, certificate: ServerCertificate
+) -> dict[str, Any]:
+    """Return the revocation of a certificate, or the URL of the dialog that revokes it."""
+    revocation = certificate.revocation
+    may_revoke = request.user.has_perm(gates.CA_RIGHT)
+    can_revoke = revocation is None and not certificate.has_expired(timezone.now())
+    url = reverse("certificates:revoke", args=[certificate.device_id, certificate.pk])
+    return {"revocation": revocation, "revoke_url": url if may_revoke and can_revoke else ""}
 
 
 @require_safe
@@ -63,6 +77,7 @@ def previous(request: ZoneRequest, pk: UUID, certificate: int) -> HttpResponse:
         "pem_url": reverse("certificates:previous_certificate_pem", args=[pk, certificate]),
         "has_chain": True,
         "device": device,
+        **_build_revocation_context(request, found),
     }
     return render_dialog(request, VIEW, context)
 

@@ -16,6 +16,7 @@ from certificates.authority import backup_import, key_jobs, key_store
 from certificates.issuance import renewal, signing
 from certificates.models import Authority, VaultJob
 from certificates.operations.states import JobState
+from certificates.revocation import lists
 from certificates.tasks import agents, publisher
 from certificates.trust import roots, second_key, trust_list
 from console.requests import logs
@@ -92,6 +93,14 @@ def introduce_second_key() -> None:
 def sign_trust_list() -> None:
     """Sign the trust list of the current revision of the zone with both zone keys."""
     trust_list.sign_and_store(now=timezone.now())
+
+
+@shared_task
+def issue_crl(authority_id: str) -> None:
+    """Issue the CRL of a CA on its certificate server."""
+    authority = Authority.objects.get(pk=authority_id)
+    with key_store.record_fault(authority, now=timezone.now()):
+        lists.issue(authority, now=timezone.now())
 
 
 @shared_task

@@ -20,6 +20,7 @@ from certificates.issuance import renewal, requests, signing
 from certificates.models import Authority, Operation, VaultJob
 from certificates.monitoring import health, notifications
 from certificates.operations.states import JobState
+from certificates.revocation import lists, replacement, revocations
 from certificates.tasks import agents, publisher
 from certificates.tasks import authority as authority_tasks
 from certificates.tasks import operations as operation_tasks
@@ -48,19 +49,12 @@ def schedule_work() -> None:
     ):
         operation_tasks.enqueue_next_step(operation, only_if_empty=True)
     requests.create_requested_certificates()
+    revocations.revoke_of_retired_devices(now=now)
+    replacement.request_replacements(now=now)
     for authority in Authority.objects.filter(state__in=("current", "future")):
         if signing.has_pending_csrs(authority):
             authority_tasks.enqueue_signing(authority, only_if_empty=True)
-    for authority in key_store.list_keys_to_check(now):
-        queue = publisher.get_server_queue(authority.certificate_server_id)
-        publisher.enqueue(
-            authority_tasks.check_ca_key, str(authority.pk), queue=queue, only_if_empty=True
-        )
-    for authority in key_store.list_keys_to_destroy(now):
-        queue = publisher.get_server_queue(authority.certificate_server_id)
-        publisher.enqueue(
-            authority_tasks.destroy_ca_key, str(authority.pk), queue=queue, only_if_empty=True
-        )
+    _schedule_ca_work(now)
     _schedule_server_work()
     if roots.list_due_roots(now) or renewal.list_due_servers(now):
         publisher.enqueue(
@@ -87,6 +81,19 @@ def create_notifications() -> None:
 def enqueue_schedule_work() -> None:
     """Enqueue `schedule_work` now instead of waiting for its next run."""
     publisher.enqueue(schedule_work, queue=publisher.SHARED_QUEUE)
+
+
+def _schedule_ca_work(now: datetime) -> None:
+    """Enqueue the work with the keys of CAs, each on the server that has the key."""
+    work = (
+        (authority_tasks.check_ca_key, key_store.list_keys_to_check(now)),
+        (authority_tasks.destroy_ca_key, key_store.list_keys_to_destroy(now)),
+        (authority_tasks.issue_crl, lists.list_due(now)),
+    )
+    for task, authorities in work:
+        for authority in authorities:
+            queue = publisher.get_server_queue(authority.certificate_server_id)
+            publisher.enqueue(task, str(authority.pk), queue=queue, only_if_empty=True)
 
 
 def _schedule_server_work() -> None:

@@ -6,11 +6,12 @@ longer than a request may wait. Until then, devices receive the list before it (
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
 from audit.rows import alarms
+from certificates.revocation import revocations
 from certificates.trust import roots
 from devices.identity import zone_keys
 from devices.models import Device, SignedTrustList, Zone
@@ -103,6 +104,8 @@ def _sign(guid: str, revision: int, period: int) -> Envelope:
         servers=list_server_addresses(),
         refresh_s=float(zone.refresh_seconds),
         second_key=_get_second_key(zone),
+        # All Primary Servers sign the same list: it depends on the day, not on the time.
+        revoked=revocations.list_revoked(datetime.fromtimestamp(issued_at, UTC)),
     )
     # One list is signed for each revision and day, so no audit entry is made for it.
     return zone_keys.get_keyring().sign_without_entry(TRUST_LIST, json_codec.dump(document))

@@ -9,6 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 EXPIRING = "certificate.expiring"
+REVOKED = "certificate.revoked"
 STARTED = "operation.started"
 APPROVAL_NEEDED = "operation.confirmation-needed"
 REQUEST_DECIDED = "operation.confirmation-decided"
@@ -28,6 +29,7 @@ TEST = "test"
 # In the order in which they are shown.
 EVENTS: dict[str, str | Promise] = {
     EXPIRING: _("Certificate expired or expiring within 90 days (daily)"),
+    REVOKED: _("Certificate of a server revoked by an administrator"),
     APPROVAL_NEEDED: _("CA operation waiting for approval by a second administrator"),
     REQUEST_DECIDED: _("Request approved, rejected, or expired, and backup ready to download"),
     STARTED: _("Operation started"),
@@ -49,6 +51,7 @@ EVENTS: dict[str, str | Promise] = {
 # Default events of a new target: those that need attention.
 DEFAULT_EVENTS = (
     EXPIRING,
+    REVOKED,
     APPROVAL_NEEDED,
     REQUEST_DECIDED,
     BLOCKED,

@@ -73,6 +73,12 @@ def build_ca_certificate(
     )
 
 
+def build_distribution_point(url: str) -> x509.CRLDistributionPoints:
+    """Return the extension with the address of the CRL (RFC 5280 4.2.1.13)."""
+    address = x509.UniformResourceIdentifier(url)
+    return x509.CRLDistributionPoints([x509.DistributionPoint([address], None, None, None)])
+
+
 def build_alternative_names(names: Names) -> x509.SubjectAlternativeName:
     """Return names normalized by check_names as a subject alternative name extension."""
     return x509.SubjectAlternativeName(

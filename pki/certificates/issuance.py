@@ -61,7 +61,7 @@ def build_root(*, key_pem: SigningKey, subject: Subject, validity: Validity, ser
     )
     root = _sign(build.set_validity(builder.issuer_name(name), validity, serial), key)
     reading, facts = lint.ParsedCertificate.of(root), lint.IssuerFacts.of(root)
-    _check_findings(lint.list_findings(reading, kind="root", issuer=facts))
+    lint.check_findings(lint.list_findings(reading, kind="root", issuer=facts))
     return build.to_pem(root)
 
 
@@ -99,7 +99,7 @@ def build_cross_certificate(
     parsed = lint.ParsedCertificate.of(certificate)
     found = lint.list_findings(parsed, kind="cross-certificate", issuer=facts)
     # An external root might not have a common name.
-    _check_findings([text for text in found if "common name" not in text])
+    lint.check_findings([text for text in found if "common name" not in text])
     if not loading.has_same_subject(certificate, subject):
         raise NotIssued(
             _("The subject of the root cannot be encoded identically in a cross-certificate.")
@@ -142,6 +142,7 @@ class Issuer:
         self._key = key
         self._hash = build.get_hash(key)
         self._facts = lint.IssuerFacts.of(certificate)
+        self.crl_url = ""  # the address of the CRL (http://...) in new certificates
         self._templates: dict[x509.KeyUsage, x509.CertificateBuilder] = {}
         self._drafts: dict[int, Draft] = {}
         self._serials: set[int] = set()
@@ -222,7 +223,7 @@ class Issuer:
         It must comply with the profile and contain exactly the prepared values.
         """
         reading = lint.ParsedCertificate.of(signed.certificate)
-        _check_findings(lint.list_findings(reading, kind="server", issuer=self._facts))
+        lint.check_findings(lint.list_findings(reading, kind="server", issuer=self._facts))
         if _get_requested_values(signed.draft) != _get_signed_values(reading):
             raise NotIssued(_("The signed certificate does not match the prepared certificate."))
         return build.to_pem(signed.certificate)
@@ -231,7 +232,7 @@ class Issuer:
         """Return the cached builder with the extensions that depend only on the key usage."""
         if usage not in self._templates:
             identifier = build.build_authority_identifier(self._facts.key_id)
-            self._templates[usage] = (
+            template = (
                 x509.CertificateBuilder()
                 .issuer_name(self._facts.name)
                 .add_extension(build.END_ENTITY, critical=True)
@@ -239,6 +240,10 @@ class Issuer:
                 .add_extension(build.SERVER_AUTH, critical=False)
                 .add_extension(identifier, critical=False)
             )
+            if self.crl_url:
+                point = build.build_distribution_point(self.crl_url)
+                template = template.add_extension(point, critical=False)
+            self._templates[usage] = template
         return self._templates[usage]
 
     def _server(self, draft: Draft) -> x509.CertificateBuilder:
@@ -278,12 +283,6 @@ def _get_signed_values(reading: lint.ParsedCertificate) -> tuple[object, ...]:
 
 def _sign(builder: x509.CertificateBuilder, key: PrivateKey) -> x509.Certificate:
     return builder.sign(key, build.get_hash(key))
-
-
-def _check_findings(found: list[str]) -> None:
-    if found:
-        explanation = _("The certificate would violate the certificate profile: %s")
-        raise NotIssued(explanation % " ".join(found))
 
 
 def _load_signer(chain_pem: str, key_pem: SigningKey) -> tuple[x509.Certificate, PrivateKey]:

@@ -14,10 +14,11 @@ from typing import Literal, NamedTuple
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID, NameOID
 
+from faults.texts import gettext as _
 from pki import keys, names
 from pki.certificates import build, loading, signatures
 from pki.certificates.loading import PublicKey
-from pki.errors import BadName, PkiFault
+from pki.errors import BadName, NotIssued, PkiFault
 
 Kind = Literal["root", "cross-certificate", "server"]
 
@@ -36,6 +37,7 @@ _ALLOWED["cross-certificate"] = _ALLOWED["root"]
 _ALLOWED["server"] = _ALLOWED["root"] | {
     ExtensionOID.EXTENDED_KEY_USAGE,
     ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+    ExtensionOID.CRL_DISTRIBUTION_POINTS,
 }
 _CRITICAL = {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE}
 
@@ -106,6 +108,13 @@ def lint_certificate(pem: str, *, kind: Kind, issuer_pem: str | None) -> list[st
     if issuer is not None and not signatures.is_signed_by(certificate, issuer):
         found.append("The signature does not verify with the issuer's key.")
     return found
+
+
+def check_findings(found: list[str]) -> None:
+    """Raise NotIssued if there are findings."""
+    if found:
+        explanation = _("The certificate would violate the certificate profile: %s")
+        raise NotIssued(explanation % " ".join(found))
 
 
 def list_findings(
@@ -213,6 +222,16 @@ def _lint_server(reading: ParsedCertificate) -> Iterator[str]:
         yield from _lint_names(reading.common_names, alternatives)
     else:
         yield "The subject alternative name is missing."
+    points = _get_value(extensions, ExtensionOID.CRL_DISTRIBUTION_POINTS)
+    if isinstance(points, x509.CRLDistributionPoints):
+        yield from _lint_distribution_points(points)
+
+
+def _lint_distribution_points(points: x509.CRLDistributionPoints) -> Iterator[str]:
+    stated = [name for point in points for name in point.full_name or []]
+    url = str(stated[0].value) if stated else ""
+    if points != build.build_distribution_point(url) or not url.startswith("http://"):
+        yield "The CRL distribution point must be one address that starts with http://."
 
 
 def _lint_names(

@@ -174,6 +174,8 @@ MATRIX = {
     "POST /servers/{server_id}/try-again": CA,
     "GET /servers/{server_id}/certificates": "",
     "GET /servers/{server_id}/certificates/{certificate_id}": "",
+    "POST /servers/{server_id}/certificates/{certificate_id}/revoke": CA,
+    "GET /revocations": "",
     "GET /servers": "",
     "GET /servers/{server_id}": "",
     "GET /servers/{server_id}/certificate": "",

@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pkilint import loader, validation
-from pkilint.pkix import certificate, extension, name
+from pkilint import loader, pkix, validation
+from pkilint.pkix import certificate, crl, extension, name
 
 from pki.certificates.details import get_details
 from pki.chains import chains as chains_chain
@@ -105,3 +105,25 @@ def pkilint(pem: str) -> list[str]:
     if not all(_PUBLIC.fullmatch(dns) for dns in get_details(pem).dns_names):
         found = [code for code in found if code != "pkix.invalid_domain_name_syntax"]
     return found
+
+
+def pkilint_crl(der: bytes) -> list[str]:
+    """Return the findings of pkilint's PKIX linter for a CRL, from NOTICE up."""
+    linter = crl.create_pkix_crl_validator_container(
+        [
+            pkix.create_attribute_decoder(name.ATTRIBUTE_TYPE_MAPPINGS),
+            pkix.create_extension_decoder(extension.EXTENSION_MAPPINGS),
+        ],
+        [
+            crl.create_issuer_validator_container([]),
+            crl.create_validity_validator_container([]),
+            crl.create_extensions_validator_container([]),
+        ],
+    )
+    document = loader.RFC5280CertificateListDocumentLoader().load_der_document(der, "crl")
+    return [
+        finding.finding.code
+        for result in linter.validate(document.root)
+        for finding in result.finding_descriptions
+        if finding.finding.severity <= validation.ValidationFindingSeverity.NOTICE
+    ]

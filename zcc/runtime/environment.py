@@ -37,6 +37,14 @@ def file_path(name: str) -> str:
     return os.environ.get(name, "")
 
 
+def http_address(name: str) -> str:
+    """Return an address such as http://pki.example.com/crl without a slash at its end."""
+    value = text(name).rstrip("/")
+    if value and not (urlsplit(value).scheme == "http" and urlsplit(value).hostname):
+        raise ImproperlyConfigured(f"{name} must be an address that starts with http://.")
+    return value
+
+
 def flag(name: str, *, default: bool) -> bool:
     """Return True for `1`, `true`, `yes`, and False for `0`, `false`, `no`."""
     value = os.environ.get(name, "").lower()

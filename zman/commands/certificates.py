@@ -1,4 +1,4 @@
-"""CSRs of servers, and certificates from an external CA."""
+"""CSRs of servers, certificates from an external CA, and revocations."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from zman.client.client import Console
 from zman.client.lookup import get_server
 
 MAX_FILE_SIZE = 10 << 20
+REASONS = (
+    *("key-compromise", "superseded", "cessation-of-operation", "affiliation-changed"),
+    "unspecified",
+)
 
 
 def add_commands(commands: Commands) -> None:
@@ -36,6 +40,15 @@ def add_commands(commands: Commands) -> None:
     files(imported.add_argument("files", nargs="+", metavar="FILE"))
     imported.add_argument(
         "--server", default="", help="server to import to (default: match by key)"
+    )
+    revoke = commands.add("revoke", revoke_certificate, "revoke a server certificate")
+    revoke.add_argument("server", metavar="SERVER")
+    revoke.add_argument("--reason", required=True, choices=REASONS, help="why it is revoked")
+    revoke.add_argument(
+        "--certificate",
+        default="",
+        metavar="SHA256",
+        help="start of its SHA-256 fingerprint (default: the certificate in use)",
     )
 
 
@@ -92,3 +105,29 @@ def import_certificates(api: Console, out: Output, args: Namespace) -> None:
         raise Failed(
             reasons or "None of the files match a server that is waiting for a certificate."
         )
+
+
+def revoke_certificate(api: Console, out: Output, args: Namespace) -> None:
+    """Revoke the certificate that a server uses, or one of its previous certificates."""
+    server = get_server(api, args.server)
+    wanted = args.certificate.replace(":", "").lower()
+    found = [
+        one
+        for one in api.iter_all(f"servers/{server['id']}/certificates")
+        if (
+            one["sha256"].replace(":", "").lower().startswith(wanted)
+            if wanted
+            else one["superseded_at"] is None
+        )
+    ]
+    if len(found) != 1:
+        raise Invalid(
+            f"{server['name']} has {len(found)} matching certificates. Nothing was revoked.",
+            action="Specify more of the SHA-256 fingerprint with --certificate.",
+        )
+    is_current = found[0]["superseded_at"] is None
+    warning = " Devices reject the server until it has a new certificate." if is_current else ""
+    out.confirm(f"Revoke a certificate of {server['name']}?{warning}", yes=args.yes)
+    path = f"servers/{server['id']}/certificates/{found[0]['id']}/revoke"
+    revoked = api.post(path, {"reason": args.reason})
+    out.result(revoked, f"Revoked a certificate of {server['name']}.")

@@ -142,6 +142,18 @@ LISTS = {
         {"SHA-256": "sha256", "ID": "id"},
         name="id",
     ),
+    "revocations": ResourceList(
+        "revocations",
+        {
+            "Subject": "subject",
+            "Reason": "reason",
+            "Revoked": "revoked_at",
+            "By": "revoked_by",
+            "Expires": "not_after",
+        },
+        {"Serial number": "serial", "SHA-256": "sha256"},
+        name="sha256",
+    ),
     "waiting-servers": ResourceList(
         "waiting-servers",
         {"Server": "server", "Waiting for": "text", "Recommended action": "todo"},

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from audit.models import Entry
 from certificates.issuance import imports
-from certificates.models import FutureCertificate, Operation
+from certificates.models import FutureCertificate, Operation, Revocation
 from certificates.operations.states import FutureState
 from faults import Fault
 from pki.chains import chains as chains_chain
@@ -595,3 +595,23 @@ def test_the_content_of_an_update_does_not_contain_server_certificates(case: Cas
     imports.import_file(case.future, case.file(), now=timezone.now())
     names = {file["name"] for file in SystemUpdate.objects.get().files}
     assert names <= {"ca.cert", "new-with-old.pem", "old-with-new.pem"}
+
+
+def test_a_revoked_certificate_is_not_imported(case: Case) -> None:
+    data = case.file()
+    imports.import_file(case.future, data, now=timezone.now())
+    future = case.future
+    assert future.authority is not None
+    Revocation.objects.create(
+        authority=future.authority,
+        subject=FQDN,
+        serial="1",
+        digest=future.digest,
+        signed_part="0" * 64,
+        not_after=future.not_after,
+        reason=Revocation.Reason.SUPERSEDED,
+        revoked_at=timezone.now(),
+    )
+    with pytest.raises(Fault, match="has been revoked"):
+        imports.import_file(future, data, now=timezone.now())
+    imports.import_file(future, case.file(), now=timezone.now())

@@ -18,9 +18,17 @@ from audit.models import Entry
 from certificates.approvals import approvals
 from certificates.authority import key_jobs, key_operations
 from certificates.issuance import signing
-from certificates.models import IssuedCertificate, Operation, VaultJob
+from certificates.models import (
+    Authority,
+    FutureCertificate,
+    IssuedCertificate,
+    Operation,
+    ServerCertificate,
+    VaultJob,
+)
 from certificates.operations import cancellation, distribution, intervention
 from certificates.operations.states import JobState
+from certificates.revocation import revocations
 from devices.identity import zone_keys
 from devices.models import RegistrationKey
 from devices.registration import keys as registration_keys
@@ -126,6 +134,13 @@ def backed_up(zone):
     zone.first.refresh()
 
 
+def retired(zone):
+    host = zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.3")
+    walkthrough.sign(zone, Authority.objects.current())
+    host.refresh(server_certificate_sha256=FutureCertificate.objects.get().digest)
+    registration.retire(zone.device(host))
+
+
 def restore(zone):
     return key_operations.restore(
         KEPT["backup"], PASSPHRASE, zone.first.guid, by=first(), now=now()
@@ -185,6 +200,16 @@ ACTIONS = {
         ),
     ),
     "sign": (waiting, sign),
+    "revoke a certificate": (
+        None,
+        lambda z: revocations.revoke(
+            ServerCertificate.objects.get(), "superseded", by=first(), now=now()
+        ),
+    ),
+    "revoke the certificates of a retired device": (
+        retired,
+        lambda z: revocations.revoke_of_retired_devices(now=now()),
+    ),
     "import a certificate": (
         external,
         lambda z: walkthrough.import_all(operation(), OUTSIDE),

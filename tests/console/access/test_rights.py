@@ -135,6 +135,7 @@ MATRIX = {
     "certificates:future": (("server",), {"GET": "", "POST": None}),
     "certificates:future_pem": (("server",), {"GET": "", "POST": None}),
     "certificates:csr": (("server",), {"GET": "", "POST": None}),
+    "certificates:revoke": (("server", "certificate"), {"GET": CA, "POST": CA}),
     "certificates:previous_certificate": (("server", "certificate"), {"GET": "", "POST": None}),
     "certificates:previous_certificate_pem": (("server", "certificate"), {"GET": "", "POST": None}),
     "certificates:retry_request": (("server",), {"GET": None, "POST": CA}),

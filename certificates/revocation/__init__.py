@@ -1,0 +1,1 @@
+"""Revocation of server certificates: the rule, its dialog and API, replacements, and CRLs."""

@@ -1,0 +1,142 @@
+"""Revoke server certificates.
+
+A revocation is permanent. Devices receive it with the signed trust list, and reject the certificate
+from then on. A server that uses it gets a certificate with a new key.
+
+See: RFC 5280 5.3.1; D-264, D-265
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from audit.models import Entry
+from audit.rows import alarms
+from certificates.models import (
+    Authority,
+    FutureCertificate,
+    Revocation,
+    ServerCertificate,
+)
+from certificates.operations.distribution import announce_trust_change
+from certificates.operations.states import READY
+from certificates.revocation import replacement
+from devices.models import Device, Zone
+from devices.registration.states import DeviceState
+from faults import Conflict
+from pki.certificates import details
+from pki.chains import chains
+from pki.formats import bundles
+from wire.certificates import get_signed_part_digest
+
+ACTION = "revoke-certificate"
+Reason = Revocation.Reason
+
+
+class IssuedLeaf(NamedTuple):
+    """A certificate to be revoked: the server it was issued to, its CA, and the PEM text."""
+
+    device: Device
+    authority: Authority
+    pem: str
+
+
+def get_obstacle(certificate: ServerCertificate, *, now: datetime) -> str:
+    """Return why a certificate cannot be revoked, "" if it can."""
+    if certificate.revocation is not None:
+        return _("This certificate has already been revoked.")
+    if certificate.has_expired(now):
+        return _("This certificate has expired. Devices do not accept it.")
+    return ""
+
+
+@transaction.atomic
+def revoke(
+    certificate: ServerCertificate, reason: str, *, by: User | None, now: datetime
+) -> Revocation:
+    """Revoke a current or previous certificate of a server. Raises Conflict if impossible.
+
+    If the server uses it, a new certificate is requested in the same transaction.
+    """
+    Zone.objects.lock()
+    Entry.objects.lock_checkpoint()
+    obstacle = get_obstacle(certificate, now=now)
+    if obstacle:
+        raise Conflict(_("%(reason)s Nothing was changed.") % {"reason": obstacle})
+    leaf = chains.split(certificate.chain_pem)[0]
+    issued = IssuedLeaf(certificate.device, certificate.authority, leaf)
+    revocation = _record(issued, reason, by=by, now=now)
+    replacement.request_replacements(now=now, only=certificate.device)
+    announce_trust_change()
+    return revocation
+
+
+def revoke_of_retired_devices(*, now: datetime) -> int:
+    """Revoke the certificates of retired devices, and return their number.
+
+    It runs periodically: a device is retired in a layer that knows no certificates.
+    """
+    found = _list_of_retired(now)
+    if not found:
+        return 0
+    with transaction.atomic():
+        Zone.objects.lock()
+        Entry.objects.lock_checkpoint()
+        for issued in _list_of_retired(now):
+            _record(issued, Reason.CESSATION, by=None, now=now)
+        announce_trust_change()
+    return len(found)
+
+
+def _list_of_retired(now: datetime) -> list[IssuedLeaf]:
+    revoked = Revocation.objects.values("digest")
+    alive = {"device__state": DeviceState.RETIRED, "not_after__gt": now}
+    used = ServerCertificate.objects.filter(**alive).exclude(digest__in=revoked)
+    new = FutureCertificate.objects.filter(**alive, state__in=READY, authority__isnull=False)
+    rows = [
+        *used.select_related("device", "authority"),
+        *new.exclude(digest__in=revoked).select_related("device", "authority"),
+    ]
+    leaves = {row.digest: (row, chains.split(row.chain_pem)[0]) for row in rows}
+    return [
+        IssuedLeaf(row.device, row.authority, leaf)
+        for row, leaf in leaves.values()
+        if row.authority is not None
+    ]
+
+
+def _record(issued: IssuedLeaf, reason: str, *, by: User | None, now: datetime) -> Revocation:
+    facts = details.get_details(issued.pem)
+    revocation = Revocation.objects.create(
+        authority=issued.authority,
+        device=issued.device,
+        subject=facts.common_name[:253],
+        serial=facts.serial_hex,
+        digest=facts.digest,
+        signed_part=get_signed_part_digest(bundles.to_der(issued.pem)),
+        not_after=facts.not_after,
+        reason=reason,
+        revoked_at=now,
+        revoked_by=by.get_username() if by is not None else "",
+    )
+    Entry.objects.record(
+        ACTION,
+        f"devices.Device:{issued.device.pk}",
+        note=issued.device.name,
+        detail={"serial": facts.serial_hex, "sha256": facts.digest, "reason": reason},
+    )
+    return revocation
+
+
+def list_revoked(at: datetime) -> list[str]:
+    """Return the signed-part digests of the revoked certificates that have not expired, sorted.
+
+    Rows that were changed in the database are excluded (D-170).
+    """
+    rows = Revocation.objects.effective(at)
+    return sorted(row.signed_part for row in rows if alarms.is_authentic(row))

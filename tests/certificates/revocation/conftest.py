@@ -1,0 +1,21 @@
+"""A zone with a satellite that uses a certificate of the zone CA."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from certificates.models import Authority, FutureCertificate
+from tests.support import walkthrough
+from wire import messages
+
+
+@pytest.fixture
+def satellite(zone: Any) -> Any:
+    """Return an Authentication Satellite with its initial certificate."""
+    host = zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.3")
+    walkthrough.sign(zone, Authority.objects.current())
+    future = FutureCertificate.objects.get(device=host.id)
+    host.refresh(server_certificate_sha256=future.digest)
+    return host
