@@ -119,6 +119,8 @@ class Assignment(StatefulModel):
     """Whether the device has reported that it canceled the update."""
     preflight_results = models.JSONField(null=True)
     preflight_at = models.DateTimeField(null=True)
+    stack_results = models.JSONField(null=True)
+    """Results of the TLS stacks of the device (wire.update_messages.StackResult)."""
 
     objects = AssignmentQuerySet.as_manager()
 

@@ -28,6 +28,7 @@ from wire.update_messages import (
     PreflightReport,
     PreflightResult,
     ReplicaProgress,
+    StackResult,
     UpdateStatus,
 )
 
@@ -193,7 +194,18 @@ LIMITS: Dict[Type[Record], Dict[str, Limit]] = {
         "action": EXPLANATION,
     },
     PreflightResult: {"server": NAME, "code": WORD, "detail": SHORT_EXPLANATION},
-    PreflightReport: {"results": Items(64, NESTED, cut=True), "at": SECONDS},
+    StackResult: {
+        "server": NAME,
+        "stack": WORD,
+        "code": WORD,
+        "version": VERSION,
+        "detail": SHORT_EXPLANATION,
+    },
+    PreflightReport: {
+        "results": Items(64, NESTED, cut=True),
+        "at": SECONDS,
+        "stacks": Items(64, NESTED, cut=True),
+    },
     CsrRequest: {
         "csr": Text(MAX_PEM),
         "error": EXPLANATION,

@@ -40,11 +40,25 @@ class PreflightResult(Record):
     detail: str = ""
 
 
+class StackResult(Record):
+    """Result of one TLS stack of a device with the new certificate of one server.
+
+    `stack` is its name, for example "gnutls", and `code` as in PreflightResult.
+    """
+
+    server: str
+    stack: str
+    code: str
+    version: str = ""
+    detail: str = ""
+
+
 class PreflightReport(Record):
-    """POST /zac/v1/updates/<id>/preflight."""
+    """POST /zac/v1/updates/<id>/preflight. `stacks` are the results of other TLS stacks."""
 
     results: List[PreflightResult]
     at: float
+    stacks: List[StackResult] = field(default_factory=list)
 
 
 class CsrRequest(Record):

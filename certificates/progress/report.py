@@ -125,6 +125,7 @@ def _devices(operation: Operation) -> Iterator[dict[str, Any]]:
             "applied_at": format_utc(row.applied_at),
             "preflight_at": format_utc(row.preflight_at),
             "preflight_results": row.preflight_results or [],
+            "stack_results": row.stack_results or [],
             "activated_at": format_utc(row.activated_at),
             "first_contact_at": format_utc(row.confirmed_at),
             "last_contact_at": format_utc(row.device.last_contact),

@@ -21,7 +21,7 @@ from console.pages import formatting
 from console.pages import tables as pages_tables
 from console.pages.paging import get_page, sort_rows
 from console.pages.responses import missing_right, show_faults_on
-from devices.inventory import agent_versions
+from devices.inventory import agent_versions, tls_stacks
 from devices.inventory import tables as inventory_tables
 from devices.inventory.bulk_actions import ACTIONS
 from devices.inventory.forms import ContentForm, SettingsForm
@@ -121,7 +121,7 @@ def device(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "may_add_names": request.user.has_perm(ADD_NAMES),
         "replacements": found.replacements.filter(state=DeviceState.WAITING),
         "released": found.released_until is not None and found.released_until > now,
-        "assignments": assignments,
+        "assignments": [(row, tls_stacks.describe(row.stack_results)) for row in assignments],
         **_get_certificates(found),
     }
     return render(request, "devices/device.html", context)

@@ -13,11 +13,12 @@ from devices.models import Device
 from faults import Invalid, NotFound
 from systemupdates.models import Assignment
 from systemupdates.updates.states import ASSIGNMENT, AssignmentState
-from wire import messages
+from wire import messages, records
 from wire.update_messages import PreflightReport
 
 A = AssignmentState
 MAX_PREFLIGHT_RESULTS = 10
+MAX_STACK_RESULTS = 20
 
 
 def save_status_report(
@@ -108,5 +109,10 @@ def save_preflight_report(
             "code": result.code,
             "detail": result.detail[:500],
         }
-    results = list(known.values())[-MAX_PREFLIGHT_RESULTS:]
-    Assignment.objects.filter(pk=assignment.pk).update(preflight_results=results, preflight_at=now)
+    changes: dict[str, Any] = {
+        "preflight_results": list(known.values())[-MAX_PREFLIGHT_RESULTS:],
+        "preflight_at": now,
+    }
+    if report.stacks:
+        changes["stack_results"] = records.to_plain(report.stacks[:MAX_STACK_RESULTS])
+    Assignment.objects.filter(pk=assignment.pk).update(**changes)

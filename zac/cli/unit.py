@@ -13,7 +13,8 @@ from zac.updates.repository import SYSTEM_FOLDER
 
 # The agent opens ports of its own and writes only its data directory, and the remint repository,
 # from which it deletes the key after the activation. It runs as root because register, update, and
-# recover are commands of root on the same files.
+# recover are commands of root on the same files. MemoryDenyWriteExecute is not set: Java, which the
+# agent starts to check whether it accepts a new root, cannot run with it.
 UNIT = """\
 [Unit]
 Description=ZENworks agent: trusted roots and certificates of this device
@@ -47,7 +48,6 @@ RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 LockPersonality=yes
-MemoryDenyWriteExecute=yes
 RemoveIPC=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service

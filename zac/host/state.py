@@ -50,6 +50,7 @@ class UpdateRecord(Record):
     used last, and `repository_fault` what is wrong with them. `previous_generation` is the trust
     store generation to return to, `generation_without_cross` the one before the cross-certificate
     was added. `attempt` only increases; `failures` counts since the last redeployment.
+    `has_checked_stacks`: the results of the TLS stacks of this host were reported.
     """
 
     json_names: ClassVar[Dict[str, str]] = {
@@ -82,6 +83,7 @@ class UpdateRecord(Record):
     previous_generation: str = ""
     generation_without_cross: str = ""
     preflight_results: Dict[str, str] = field(default_factory=dict)
+    has_checked_stacks: bool = False
     received_at: float = 0.0
 
     def manifest(self) -> Manifest:

@@ -18,13 +18,21 @@ from typing import List, Sequence
 from faults import Fault
 from wire.messages import ServerAddress
 from wire.records import replace
-from wire.update_messages import PASSED, REJECTED, UNREACHABLE, PreflightReport, PreflightResult
+from wire.update_messages import (
+    PASSED,
+    REJECTED,
+    UNREACHABLE,
+    PreflightReport,
+    PreflightResult,
+    StackResult,
+)
 from zac.host import state
 from zac.host.host import Host
 from zac.host.state import UpdateRecord
 from zac.network import calls
 from zac.network.errors import CertificateRejected
 from zac.network.tls import NO_CHECK_TIME
+from zac.stacks import check
 from zac.trust import store
 
 MAX_SERVERS = 3
@@ -40,13 +48,16 @@ def run_checks(host: Host, record: UpdateRecord) -> None:
     root = store.find(host.trust_store.current().trust, record.manifest().root_sha256)
     if root is None:
         return
-    results = []
+    results: List[PreflightResult] = []
+    stacks: List[StackResult] = []
     for server in _servers_to_check(host, record):
         result = _check_server(host, server, root)
         if record.preflight_results.get(server.id) != result.code:
             results.append(result)
+        if result.code == PASSED and not (record.has_checked_stacks or stacks):
+            stacks = check.check_server(host, server, root)
     if results:
-        _report(host, record, results)
+        _report(host, record, results, stacks)
 
 
 def repeat_checks(host: Host) -> None:
@@ -101,9 +112,14 @@ def _check_server(host: Host, server: ServerAddress, root: str) -> PreflightResu
     return PreflightResult(server.id, PASSED, detail)
 
 
-def _report(host: Host, record: UpdateRecord, results: List[PreflightResult]) -> None:
+def _report(
+    host: Host,
+    record: UpdateRecord,
+    results: List[PreflightResult],
+    stacks: List[StackResult],
+) -> None:
     path = "/zac/v1/updates/%s/" % record.id
-    report = PreflightReport(results=results, at=host.clock.now())
+    report = PreflightReport(results=results, at=host.clock.now(), stacks=stacks)
     try:
         calls.send(host, path + "preflight", report, previous_path=path + "rehearsal")
     except Fault as fault:
@@ -112,10 +128,17 @@ def _report(host: Host, record: UpdateRecord, results: List[PreflightResult]) ->
     codes = {result.server: result.code for result in results}
     host.state.edit(
         record.id,
-        lambda record: replace(record, preflight_results={**record.preflight_results, **codes}),
+        lambda record: replace(
+            record,
+            preflight_results={**record.preflight_results, **codes},
+            has_checked_stacks=record.has_checked_stacks or bool(stacks),
+        ),
     )
     for result in results:
         host.log_event("preflight", update=record.id, server=result.server, code=result.code)
+    for stack in stacks:
+        if stack.code == REJECTED:
+            host.log_event("stack-rejected", stack=stack.stack, reason=stack.detail)
 
 
 MAX_ROUNDS = 10

@@ -24,7 +24,7 @@ from certificates.operations.presentation.actions import get_operation
 from certificates.operations.states import OperationState
 from certificates.progress import counts as operation_counts
 from certificates.progress import progress, stages
-from certificates.trust import devices_at_risk, readiness, stragglers
+from certificates.trust import devices_at_risk, readiness, stragglers, tls_stacks
 from certificates.trust.devices_at_risk import Contact
 from console.pages import chart, tables
 from console.pages.listing import CHUNK_SIZE, Table, get_own_url, keep_rows
@@ -112,6 +112,7 @@ def build_live_context(
         "relying_now": status.trust.of - status.trust.trusting,
         "readiness": _readiness(request, operation, now),
         "unrefreshed": _unrefreshed(operation),
+        "stack_warnings": None if is_over else tls_stacks.get_warnings(operation),
         "chart": _chart(operation, status, now),
         "now": now,
         **get_rights(request),

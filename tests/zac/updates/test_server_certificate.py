@@ -165,6 +165,9 @@ def test_a_device_runs_preflight_checks_with_the_new_certificate(
     finally:
         listeners.close()
     assert [one.code for one in zone.preflight_reports[-1].results] == ["ok"]
+    stacks = {one.stack: one.code for one in zone.preflight_reports[-1].stacks}
+    assert stacks["openssl"] == stacks["curl"] == "ok"
+    assert device.state.load().updates["update-1"].has_checked_stacks
 
 
 def test_a_preflight_check_without_a_response_blocks_nothing(
