@@ -11,6 +11,7 @@ import re
 from typing import Any, Dict, Type, TypeVar
 
 from wire import json_codec
+from wire.host_messages import HookReport, HookResult, HostReport
 from wire.json_codec import Malformed
 from wire.messages import (
     MAX_ENTRIES,
@@ -172,6 +173,17 @@ LIMITS: Dict[Type[Record], Dict[str, Limit]] = {
         "updates": Items(64, NESTED, cut=True),
         "remint_repository": Text(200, cut=True),
         "agent_upgrade": NESTED,
+        "host_report": NESTED,
+    },
+    HostReport: {"hooks": NESTED},
+    HookReport: {"at": SECONDS, "results": Items(64, NESTED, cut=True)},
+    HookResult: {
+        "name": NAME,
+        "event": WORD,
+        "state": WORD,
+        "exit_code": Number(-MAX_COUNTER, MAX_COUNTER),
+        "seconds": SECONDS,
+        "detail": SHORT_EXPLANATION,
     },
     UpdateStatus: {
         "id": NAME,

@@ -11,6 +11,7 @@ import re
 from typing import ClassVar, Dict, List, Optional
 
 from wire.envelope import Envelope
+from wire.host_messages import HostReport
 from wire.records import Record, field
 from wire.update_messages import (
     AgentOffer,
@@ -215,7 +216,7 @@ class RefreshRequest(Record):
     the trust list in use, 0 to request it, None for an agent that does not know trust lists.
     `audit_checkpoint` is the newest one of all responses. `updates` are the open updates and the
     last closed ones. `remint_repository` is a folder of a server, where it reads its certificate.
-    `agent_upgrade` is the result of the last upgrade of the agent.
+    `agent_upgrade` is the result of the last upgrade of the agent, `host_report` that of hooks.
     """
 
     json_names: ClassVar[Dict[str, str]] = {
@@ -248,6 +249,7 @@ class RefreshRequest(Record):
     updates: List[UpdateStatus] = field(default_factory=list)
     remint_repository: str = ""
     agent_upgrade: Optional[AgentUpgradeResult] = None
+    host_report: Optional[HostReport] = None
 
 
 class RefreshResponse(Record):

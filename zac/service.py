@@ -15,8 +15,9 @@ from typing import Callable, Dict, Optional
 
 from faults import Fault, Kind
 from wire.messages import MANAGED
-from zac import archive, wakeup
+from zac import archive, pauses, wakeup
 from zac.cli import exit_codes
+from zac.hooks.thread import HookThread
 from zac.host import locks, logs, state
 from zac.host.home import Home, NotRegistered
 from zac.host.host import Host, NoServerPart, ServerPart
@@ -32,11 +33,7 @@ from zac.upgrades import offers, programs, trial
 LOCK_WAIT = 30.0
 REFRESHES_BEFORE_RECOVERY = 2
 # Pauses in seconds.
-SHORT_PAUSE = 2.0
-POLL_BEFORE_ACTIVATION = 20.0
-ORDER_WAIT = 300.0
 VERIFY_PAUSE = 5.0
-LONGEST_PAUSE = 3600.0
 TRIAL_PAUSE = 5.0
 # The exit code of a service that another version of the agent replaces.
 REPLACED = 100
@@ -76,6 +73,7 @@ class Service:
         self._due = 0.0
         self.wakeup = wakeup.WakeupSocket(host.home.path)
         self._activator = ActivationThread(host, lambda: wakeup.wake(host.home.path, wakeup.CHECK))
+        self._hooks = HookThread(host)
 
     def run(self) -> int:
         """Run until SIGTERM or SIGINT; return the exit code."""
@@ -84,6 +82,8 @@ class Service:
         signal.signal(signal.SIGINT, _stop)
         host.activator = self._activator.notify
         self._activator.start()
+        if not self._is_trial:
+            self._hooks.start()
         content_server = None
         if host.device.role != MANAGED:
             from zac.content.content_server import ContentServer  # noqa: PLC0415 - servers only
@@ -103,7 +103,8 @@ class Service:
                 content_server.close()
 
     def close(self) -> None:
-        """Remove the wakeup socket."""
+        """End the hook that is running, and remove the wakeup socket."""
+        self._hooks.stop()
         self.wakeup.close()
 
     def _run_once(self) -> None:
@@ -159,13 +160,13 @@ class Service:
     def _pause(self) -> float:
         interval = self.host.home.zone_cache().refresh_s
         if self._failures:
-            interval = retry_pause(interval, self._failures)
+            interval = pauses.retry_pause(interval, self._failures)
         interval = min(interval, TRIAL_PAUSE) if self._is_trial else interval
         return max(self._retry_after, interval * RANDOM.uniform(0.8, 1.2))
 
     def _poll_seconds(self) -> float:
         interval = self.host.home.zone_cache().refresh_s
-        return max(0.2, min(poll_interval(self.host), interval))
+        return max(0.2, min(pauses.poll_interval(self.host), interval))
 
 
 class ActivationThread(threading.Thread):
@@ -235,41 +236,6 @@ def check_updates(host: Host) -> None:
         initial_certificate.fetch(host)
     updates_refresh.advance_updates(host)
     preflight.repeat_checks(host)
-
-
-def retry_pause(interval: float, failures: int) -> float:
-    """Return the pause after failed refreshes: doubled up to 8 times, but short for long ones."""
-    base = min(interval, 60.0)
-    return min(base * float(2 ** min(failures - 1, 3)), max(interval, 30.0))
-
-
-def poll_interval(host: Host) -> float:
-    """Return after how many seconds pending updates must be checked between refreshes."""
-    pauses = [LONGEST_PAUSE]
-    held = host.state.load()
-    if held.reports:
-        pauses.append(SHORT_PAUSE)
-    if host.is_certified and not host.trust_store.current().server:
-        pauses.append(SHORT_PAUSE if host.home.zone_cache().approved else 10.0)
-    pauses += [_poll_interval(host, record) for record in held.updates.values() if record.is_open]
-    return min(pauses)
-
-
-def _poll_interval(host: Host, record: UpdateRecord) -> float:
-    now = host.clock.now()
-    if record.failure:
-        return max(1.0, record.retry_at - now)
-    if record.step in (state.AWAITING_CERTIFICATE, state.ACTIVATED, state.CERTIFIED):
-        return SHORT_PAUSE
-    if record.step == state.READY and activation.activation_due_at(host, record) is None:
-        remaining = record.activates_at() - now
-        if remaining > POLL_BEFORE_ACTIVATION:
-            return min(60.0, remaining - POLL_BEFORE_ACTIVATION)
-        is_recent = -remaining < ORDER_WAIT or now - record.received_at < ORDER_WAIT
-        return 1.0 if is_recent else 60.0
-    if record.step == state.READY and preflight.has_pending_checks(host, record):
-        return 60.0
-    return LONGEST_PAUSE
 
 
 def _stop(_signal: int, _frame: Optional[FrameType]) -> None:

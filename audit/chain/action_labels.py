@@ -48,6 +48,7 @@ LABELS: dict[str, str | Promise] = {
     "future-ca": _("New CA created"),
     "certificate-names": _("Names of a certificate approved"),
     "generate-csr": _("CSR requested"),
+    "hook-failed": _("Hook failed on a device"),
     "identity-copied": _("Identity of a device used by another host"),
     "import": _("Certificate imported"),
     "remove-mail-server": _("Mail server removed"),

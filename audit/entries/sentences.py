@@ -50,6 +50,7 @@ SENTENCES: dict[str, str | Promise] = {
     "found": _("{actor} created {subject}."),
     "future-ca": _("{actor} created {subject}."),
     "generate-csr": _("{actor} requested a CSR for {subject}."),
+    "hook-failed": _("A hook failed on {subject}."),
     "identity-copied": _("Another host used the identity of {subject}."),
     "import": _("{actor} imported {subject}."),
     "issue": _("{actor} issued certificates with {subject}."),

@@ -17,6 +17,7 @@ from certificates.operations import rollback
 from certificates.operations.activation import record_current_certificate
 from certificates.operations.states import READY, AuthorityState
 from certificates.trust import unknown_roots
+from devices.inventory import host_reports
 from devices.models import Device
 from systemupdates.content import replication
 from systemupdates.models import Assignment
@@ -60,6 +61,7 @@ def _store_changes(device: Device, report: messages.RefreshRequest) -> None:
         changes["clock_skew_seconds"] = report.skew
     if report.rejected_contacts:
         changes["failed_contacts"] = _add_capped("failed_contacts", report.rejected_contacts)
+    changes.update(host_reports.get_changes(device, report.host_report))
     if changes.keys() & ROOT_COLUMNS:
         unknown_roots.update_unknown_roots(device, report)
     if changes:

@@ -21,7 +21,7 @@ from console.pages import formatting
 from console.pages import tables as pages_tables
 from console.pages.paging import get_page, sort_rows
 from console.pages.responses import missing_right, show_faults_on
-from devices.inventory import agent_versions, tls_stacks
+from devices.inventory import agent_versions, host_reports, tls_stacks
 from devices.inventory import tables as inventory_tables
 from devices.inventory.bulk_actions import ACTIONS
 from devices.inventory.forms import ContentForm, SettingsForm
@@ -50,7 +50,7 @@ def devices(request: ZoneRequest) -> HttpResponseBase:
     every = Device.objects.exclude(state=DeviceState.RETIRED)
     found = inventory_tables.filter_devices(
         every, q=query.q, group=query.state, refresh=request.zone.refresh, now=now
-    ).defer("initial_csr", "features")
+    ).defer("initial_csr", "features", "host_report")
     order = table.get_order("name")
     if inventory_tables.DEVICES.is_exported(request):
         return inventory_tables.DEVICES.export(sort_rows(found, order))
@@ -122,6 +122,7 @@ def device(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "replacements": found.replacements.filter(state=DeviceState.WAITING),
         "released": found.released_until is not None and found.released_until > now,
         "assignments": [(row, tls_stacks.describe(row.stack_results)) for row in assignments],
+        "hook_run": host_reports.get_hook_run(found),
         **_get_certificates(found),
     }
     return render(request, "devices/device.html", context)

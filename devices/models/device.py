@@ -134,6 +134,8 @@ class Device(AuthenticatedModel, StatefulModel):
     """When a host with the secret of this device last sent an old counter (D-178)."""
     copied_address = models.CharField(max_length=64, blank=True, default="", db_default="")
     copied_count = models.PositiveIntegerField(default=0, db_default=0)
+    host_report = models.JSONField(null=True, blank=True)
+    """What the agent last did on its host (wire.host_messages.HostReport), None for nothing."""
 
     vault_key = models.CharField(max_length=100, blank=True)
     ca_vault_key = models.CharField(max_length=100, blank=True)

@@ -19,7 +19,7 @@ from tests.zac.support.zone import ADDRESS, Zone
 from wire import metadata, records
 from wire.messages import Problem, Trust
 from wire.metadata import ActivationNotice
-from zac import service, wakeup
+from zac import pauses, wakeup
 from zac.host import files
 from zac.host.host import Host
 from zac.host.logs import LogLine
@@ -176,7 +176,7 @@ def test_an_unreachable_zone_is_no_reason_to_recover(
 def test_it_tries_again_sooner_than_it_would_refresh(
     interval: float, failures: int, most: float
 ) -> None:
-    assert service.retry_pause(interval, failures) == most
+    assert pauses.retry_pause(interval, failures) == most
 
 
 def test_the_next_refresh_is_not_before_the_time_that_a_busy_server_names(
@@ -215,13 +215,13 @@ def test_a_server_waiting_for_the_go_asks_more_often_near_the_time(
     zone.update(Root("Zone CA 2"), activate_at=int(zone.now()) + 600)
     refresh.refresh(device)
     monkeypatch.setattr(activation, "activation_due_at", lambda _host, _record: None)
-    assert service.poll_interval(device) == pytest.approx(60, abs=1)
+    assert pauses.poll_interval(device) == pytest.approx(60, abs=1)
     zone.shift = 590
     device.clock.learn(zone.now())
-    assert service.poll_interval(device) == pytest.approx(1, abs=0.1)
+    assert pauses.poll_interval(device) == pytest.approx(1, abs=0.1)
     zone.shift = 3600
     device.clock.learn(zone.now())
-    assert service.poll_interval(device) == pytest.approx(60, abs=1)
+    assert pauses.poll_interval(device) == pytest.approx(60, abs=1)
 
 
 def test_a_deep_home_can_be_woken_too(tmp_path: Path) -> None:

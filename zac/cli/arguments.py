@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, NoReturn, Tuple
 
 from wire.messages import MANAGED, ROLES
 from zac import VERSION
-from zac.cli import exit_codes
+from zac.cli import exit_codes, hooks
 from zac.host import logs
 from zac.host.home import DEFAULT
 
@@ -65,6 +65,7 @@ SECTIONS: Tuple[Tuple[str, Tuple[Tuple[str, str, str], ...]], ...] = (
         (
             ("run", "", "run the agent as a service"),
             ("unit", "", "print the systemd unit of the agent"),
+            ("hooks", "", "list or run the hooks of this device"),
             ("bootstrap", "", "set up this host as the first server of a new zone"),
         ),
     ),
@@ -282,6 +283,7 @@ ADDERS: Dict[str, Callable[[Parser], None]] = {
     "update": _add_update,
     "import": _add_import,
     "run": _add_run,
+    "hooks": hooks.add_arguments,
     "remint": _add_tool,
     "verify-tool": _add_tool,
 }

@@ -13,8 +13,9 @@ from typing import Callable, Dict, List, Optional
 from faults import Fault, Kind
 from wire.messages import PRIMARY, RegisterResponse
 from zac import archive, service, wakeup
-from zac.cli import exit_codes, output, remint, unit
+from zac.cli import exit_codes, hooks, output, remint, unit
 from zac.cli.arguments import build_parser
+from zac.hooks import runner
 from zac.host import files, locks, logs
 from zac.host.host import Host
 from zac.host.state import UpdateRecord
@@ -126,7 +127,7 @@ def _unregister(host: Host, args: argparse.Namespace) -> int:
             if not args.force:
                 raise
         host.home.leave_zone(delete=args.delete_identity)
-        for name in ("state.json", "servers.json"):
+        for name in ("state.json", "servers.json", runner.FILE):
             files.remove(host.home.path_to(name))
         files.remove_tree(host.home.path_to("security"))
         files.remove_tree(host.home.path_to("remint-repo"))
@@ -276,5 +277,6 @@ COMMANDS: Dict[str, Callable[[Host, argparse.Namespace], int]] = {
     "import": _import,
     "run": _run,
     "unit": unit.print_unit,
+    "hooks": hooks.hooks,
     "bootstrap": _bootstrap,
 }

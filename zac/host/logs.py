@@ -16,7 +16,10 @@ FORMATS = (JSON, "text")
 PART = "agent"
 INFO, WARNING, ERROR, CRITICAL = "INFO", "WARNING", "ERROR", "CRITICAL"
 # Events that an administrator has to look at, apart from all that end with "-rejected".
-PROBLEMS = ("failed", "reverted", "unauthenticated", "not-deleted", "certificate-not-sent")
+PROBLEMS = (
+    *("failed", "reverted", "unauthenticated", "not-deleted", "certificate-not-sent"),
+    "hook-failed",
+)
 
 
 class LogLine(NamedTuple):

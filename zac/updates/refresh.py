@@ -23,6 +23,7 @@ from wire.metadata import ACTIVATION_ORDER, TrustList
 from wire.records import replace
 from zac import VERSION
 from zac.content import content, replication
+from zac.hooks import report
 from zac.host import state
 from zac.host.clock import NOTABLE_CLOCK_CHANGE
 from zac.host.home import Home, ZoneCache
@@ -231,6 +232,7 @@ def _build_request(host: Host, connection: Connection) -> RefreshRequest:
         updates=status.list_updates(host),
         remint_repository=repository.list_folders(host)[0] if host.is_certified else "",
         agent_upgrade=programs.get_result(host.home),
+        host_report=report.build(host.home),
     )
 
 

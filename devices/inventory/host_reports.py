@@ -1,0 +1,112 @@
+"""What the agent of a device did on its host after a change of trust: the results of hooks.
+
+A failed hook is shown on the page of the device and recorded in the audit log. It stops nothing,
+because the trust of the device has already changed.
+
+See: D-269, D-270
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from audit.models import Entry, EntryLimit, from_timestamp
+from devices.models import Device
+from wire import host_messages, json_codec, records
+from wire.host_messages import HookResult, HostReport
+
+EVENTS: dict[str, str | Promise] = {
+    host_messages.TRUST_CHANGED: _("Trusted roots changed"),
+    host_messages.ACTIVATED: _("Certificates activated"),
+    host_messages.RETIRED: _("Root retired"),
+}
+STATES: dict[str, str | Promise] = {
+    host_messages.SUCCEEDED: _("Succeeded"),
+    host_messages.FAILED: _("Failed"),
+    host_messages.TIMED_OUT: _("Time limit exceeded"),
+    host_messages.NOT_RUN: _("Not run"),
+    host_messages.INTERRUPTED: _("Interrupted"),
+}
+FAILED_ACTION = "hook-failed"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class HookRow:
+    """The result of a hook as the page of its device shows it."""
+
+    name: str
+    event: str | Promise
+    label: str | Promise
+    tone: str
+    exit_code: int
+    detail: str
+
+
+@dataclass(frozen=True)
+class HookRun:
+    """The results of all hooks after the last change, and when they ran."""
+
+    at: datetime | None
+    rows: list[HookRow]
+
+
+def get_changes(device: Device, report: HostReport | None) -> dict[str, Any]:
+    """Return the changed columns of a device. Failures that were not reported yet are recorded."""
+    if report is None:
+        return {}
+    hooks = report.hooks
+    has_results = hooks is not None and bool(hooks.results)
+    plain = records.to_plain(report) if has_results else None
+    if plain == device.host_report:
+        return {}
+    known = _read(device)
+    if hooks is not None and (known is None or known.hooks != hooks):
+        for result in hooks.results:
+            if result.state != host_messages.SUCCEEDED:
+                _record_failure(device, result)
+    return {"host_report": plain}
+
+
+def get_hook_run(device: Device) -> HookRun | None:
+    """Return the results of the hooks of a device, None if it has not reported any."""
+    report = _read(device)
+    if report is None or report.hooks is None or not report.hooks.results:
+        return None
+    rows = [_build_row(result) for result in report.hooks.results]
+    return HookRun(from_timestamp(report.hooks.at), rows)
+
+
+def _build_row(result: HookResult) -> HookRow:
+    return HookRow(
+        name=result.name,
+        event=EVENTS.get(result.event, result.event),
+        label=STATES.get(result.state, result.state),
+        tone="ok" if result.state == host_messages.SUCCEEDED else "bad",
+        exit_code=result.exit_code,
+        detail=result.detail,
+    )
+
+
+def _read(device: Device) -> HostReport | None:
+    """Return the stored report, None if there is none."""
+    try:
+        return json_codec.build(HostReport, device.host_report, "host_report")
+    except json_codec.Malformed:
+        return None
+
+
+def _record_failure(device: Device, result: HookResult) -> None:
+    note = f"{result.name} ({result.event}): {result.state}, exit code {result.exit_code}"
+    note += f": {result.detail}" if result.detail else ""
+    limit = EntryLimit.of_device(device.pk, FAILED_ACTION)
+    if Entry.objects.record_limited(
+        limit, FAILED_ACTION, f"devices.Device:{device.pk}", note=note[:300]
+    ):
+        log.warning("A hook failed on %s: %s", device.name, note)

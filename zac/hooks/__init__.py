@@ -1,0 +1,1 @@
+"""After a change of trust: the hooks of the administrator of this host."""
