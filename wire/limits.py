@@ -11,7 +11,7 @@ import re
 from typing import Any, Dict, Type, TypeVar
 
 from wire import json_codec
-from wire.host_messages import HookReport, HookResult, HostReport
+from wire.host_messages import HookReport, HookResult, HostReport, StoreReport
 from wire.json_codec import Malformed
 from wire.messages import (
     MAX_ENTRIES,
@@ -175,7 +175,14 @@ LIMITS: Dict[Type[Record], Dict[str, Limit]] = {
         "agent_upgrade": NESTED,
         "host_report": NESTED,
     },
-    HostReport: {"hooks": NESTED},
+    HostReport: {"hooks": NESTED, "system_trust": NESTED},
+    StoreReport: {
+        "state": WORD,
+        "store": WORD,
+        "roots": COUNTER,
+        "detail": SHORT_EXPLANATION,
+        "at": SECONDS,
+    },
     HookReport: {"at": SECONDS, "results": Items(64, NESTED, cut=True)},
     HookResult: {
         "name": NAME,

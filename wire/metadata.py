@@ -190,6 +190,7 @@ class TrustList(Record):
     `refresh_s` the longest refresh interval in seconds. `second_key` is the public part of the
     second zone key (Base64), "" in zones without one. A device that has none stores it (D-175).
     `revoked` are the digests of revoked server certificates, see wire.certificates (D-264).
+    `system_trust`: devices that allow it install the roots in their operating system (D-272).
     """
 
     zone: str
@@ -202,6 +203,7 @@ class TrustList(Record):
     refresh_s: float
     second_key: str = ""
     revoked: List[str] = field(default_factory=list)
+    system_trust: bool = False
 
 
 class Rollback(Record):

@@ -106,6 +106,7 @@ def _sign(guid: str, revision: int, period: int) -> Envelope:
         second_key=_get_second_key(zone),
         # All Primary Servers sign the same list: it depends on the day, not on the time.
         revoked=revocations.list_revoked(datetime.fromtimestamp(issued_at, UTC)),
+        system_trust=zone.system_trust,
     )
     # One list is signed for each revision and day, so no audit entry is made for it.
     return zone_keys.get_keyring().sign_without_entry(TRUST_LIST, json_codec.dump(document))

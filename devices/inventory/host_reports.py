@@ -1,9 +1,9 @@
-"""What the agent of a device did on its host after a change of trust: the results of hooks.
+"""What the agent of a device did on its host: results of hooks, and of the system's trust store.
 
 A failed hook is shown on the page of the device and recorded in the audit log. It stops nothing,
 because the trust of the device has already changed.
 
-See: D-269, D-270
+See: D-269, D-270, D-272
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def get_changes(device: Device, report: HostReport | None) -> dict[str, Any]:
         return {}
     hooks = report.hooks
     has_results = hooks is not None and bool(hooks.results)
-    plain = records.to_plain(report) if has_results else None
+    plain = records.to_plain(report) if has_results or report.system_trust else None
     if plain == device.host_report:
         return {}
     known = _read(device)
@@ -72,6 +72,24 @@ def get_changes(device: Device, report: HostReport | None) -> dict[str, Any]:
             if result.state != host_messages.SUCCEEDED:
                 _record_failure(device, result)
     return {"host_report": plain}
+
+
+def describe_system_trust(device: Device) -> str:
+    """Return what the agent did with the trust store of the system, "" if it did nothing."""
+    report = _read(device)
+    found = report.system_trust if report is not None else None
+    if found is None:
+        return ""
+    texts = {
+        host_messages.STORE_INSTALLED: _("Roots of the zone installed: %(roots)s (%(store)s)"),
+        host_messages.STORE_REMOVED: _("Roots of the zone removed"),
+        host_messages.STORE_FAILED: _("Failed: %(detail)s"),
+        host_messages.STORE_NOT_ALLOWED: _("Not allowed on this device"),
+        host_messages.STORE_MISSING: _("No supported trust store"),
+    }
+    text = texts.get(found.state)
+    values = {"roots": found.roots, "store": found.store, "detail": found.detail}
+    return str(text) % values if text is not None else found.state
 
 
 def get_hook_run(device: Device) -> HookRun | None:

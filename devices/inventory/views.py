@@ -123,6 +123,7 @@ def device(request: ZoneRequest, pk: UUID) -> HttpResponse:
         "released": found.released_until is not None and found.released_until > now,
         "assignments": [(row, tls_stacks.describe(row.stack_results)) for row in assignments],
         "hook_run": host_reports.get_hook_run(found),
+        "system_trust": host_reports.describe_system_trust(found),
         **_get_certificates(found),
     }
     return render(request, "devices/device.html", context)

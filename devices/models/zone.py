@@ -78,6 +78,8 @@ class Zone(models.Model):
     """Share of devices seen within `ready_days` that must pass the preflight check. 0 is off."""
     ready_days = _seconds(30, 1, 365)
     time_zone = models.CharField(max_length=64, default="UTC")
+    system_trust = models.BooleanField(default=False, db_default=False)
+    """Whether devices that allow it install the roots in their operating systems (D-272)."""
 
     objects = ZoneQuerySet.as_manager()
 

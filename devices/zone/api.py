@@ -48,6 +48,7 @@ class _ZoneOut(Schema):
     ready_servers: bool
     ready_percent: int
     ready_days: int
+    system_trust: bool
     time_zone: str
 
     @staticmethod

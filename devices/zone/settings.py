@@ -143,6 +143,16 @@ SETTINGS = (
         "number",
     ),
     Setting(
+        "system_trust",
+        _("Install the roots in the operating systems of devices"),
+        _(
+            "All programs of a device trust roots in the trust store of its operating system, "
+            "for all names. Only devices on which an administrator has run zac system-trust "
+            "allow install them. Retired roots are removed."
+        ),
+        "switch",
+    ),
+    Setting(
         "time_zone",
         _("Default time zone"),
         _(
@@ -170,6 +180,7 @@ GROUPS: tuple[tuple[str | Promise, tuple[str, ...]], ...] = (
         ("server_certificate_days", "renewal_days", "automatic_renewal"),
     ),
     (_("Readiness Policy"), ("ready_servers", "ready_percent", "ready_days")),
+    (_("Other Programs on Devices"), ("system_trust",)),
     (_("Display"), ("time_zone",)),
 )
 MIN_GRACE_REFRESHES = 2

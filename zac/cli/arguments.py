@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, NoReturn, Tuple
 
 from wire.messages import MANAGED, ROLES
 from zac import VERSION
-from zac.cli import exit_codes, hooks
+from zac.cli import exit_codes, hooks, system_trust
 from zac.host import logs
 from zac.host.home import DEFAULT
 
@@ -66,6 +66,7 @@ SECTIONS: Tuple[Tuple[str, Tuple[Tuple[str, str, str], ...]], ...] = (
             ("run", "", "run the agent as a service"),
             ("unit", "", "print the systemd unit of the agent"),
             ("hooks", "", "list or run the hooks of this device"),
+            ("system-trust", "", "allow roots in the trust store of the system, or remove them"),
             ("bootstrap", "", "set up this host as the first server of a new zone"),
         ),
     ),
@@ -284,6 +285,7 @@ ADDERS: Dict[str, Callable[[Parser], None]] = {
     "import": _add_import,
     "run": _add_run,
     "hooks": hooks.add_arguments,
+    "system-trust": system_trust.add_arguments,
     "remint": _add_tool,
     "verify-tool": _add_tool,
 }

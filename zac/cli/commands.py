@@ -13,7 +13,7 @@ from typing import Callable, Dict, List, Optional
 from faults import Fault, Kind
 from wire.messages import PRIMARY, RegisterResponse
 from zac import archive, service, wakeup
-from zac.cli import exit_codes, hooks, output, remint, unit
+from zac.cli import exit_codes, hooks, output, remint, system_trust, unit
 from zac.cli.arguments import build_parser
 from zac.hooks import runner
 from zac.host import files, locks, logs
@@ -23,6 +23,7 @@ from zac.network import calls
 from zac.network.errors import ServerBusy
 from zac.registration import first_server, registration
 from zac.registration.registration import RegistrationOptions
+from zac.system_trust import synchronization
 from zac.trust import recovery
 from zac.updates import manual_csr, refresh, state_machine
 
@@ -126,6 +127,7 @@ def _unregister(host: Host, args: argparse.Namespace) -> int:
         except Fault:
             if not args.force:
                 raise
+        _remove_system_trust(host)
         host.home.leave_zone(delete=args.delete_identity)
         for name in ("state.json", "servers.json", runner.FILE):
             files.remove(host.home.path_to(name))
@@ -135,6 +137,14 @@ def _unregister(host: Host, args: argparse.Namespace) -> int:
     if not args.delete_identity:
         print("It can return without a registration key: zac reg https://SERVER:PORT")
     return exit_codes.OK
+
+
+def _remove_system_trust(host: Host) -> None:
+    """Remove the roots of the zone from the trust store of the system. A failure stops nothing."""
+    try:
+        synchronization.remove_all(host, host.device.zone)
+    except (Fault, OSError) as error:
+        print("The trust store of the system was not updated: %s" % error, file=sys.stderr)
 
 
 def _refresh(host: Host, _args: argparse.Namespace) -> int:
@@ -278,5 +288,6 @@ COMMANDS: Dict[str, Callable[[Host, argparse.Namespace], int]] = {
     "run": _run,
     "unit": unit.print_unit,
     "hooks": hooks.hooks,
+    "system-trust": system_trust.system_trust,
     "bootstrap": _bootstrap,
 }

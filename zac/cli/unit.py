@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Sequence
 
 from faults import Fault, Kind
 from zac import archive
@@ -67,6 +68,16 @@ class NotInstalled(Fault):
 def build_unit(program: str, home: str = DEFAULT) -> str:
     """Return the unit that runs a program with a data directory."""
     return UNIT % {"program": program, "home": home, "repository": SYSTEM_FOLDER}
+
+
+def build_drop_in(folders: Sequence[str]) -> str:
+    """Return the part of the unit that lets the service write to further folders.
+
+    A folder that does not exist is ignored. On Red Hat systems, folders of the trust store have no
+    write permission, which only this capability overrides for root.
+    """
+    paths = " ".join("-" + folder for folder in folders)
+    return "[Service]\nReadWritePaths=%s\nCapabilityBoundingSet=CAP_DAC_OVERRIDE\n" % paths
 
 
 def print_unit(host: Host, _args: argparse.Namespace) -> int:

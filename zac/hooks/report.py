@@ -7,9 +7,10 @@ from typing import Optional
 from wire.host_messages import HostReport
 from zac.hooks import runner
 from zac.host.home import Home
+from zac.system_trust import synchronization
 
 
 def build(home: Home) -> Optional[HostReport]:
-    """Return the results of hooks, None if they have never run."""
-    hooks = runner.build_report(home)
-    return HostReport(hooks) if hooks is not None else None
+    """Return the results of hooks and of the system's trust store, None if there are none."""
+    hooks, system_trust = runner.build_report(home), synchronization.load(home)
+    return HostReport(hooks, system_trust) if hooks or system_trust else None

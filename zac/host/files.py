@@ -124,6 +124,8 @@ def remove_tree(path: str) -> None:
 def _write(path: str, data: bytes, flags: int, mode: int, *, flush: bool = True) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags, mode)
     try:
+        if mode != PRIVATE:
+            os.fchmod(handle, mode)  # the umask of the agent hides files from other users
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(handle, rest) :]

@@ -62,13 +62,17 @@ class Device(Record):
 
 
 class AcceptedTrustList(Record):
-    """The trust list in use: its version, its times, the digests of its roots, and `revoked`."""
+    """The trust list in use: its version, its times, the digests of its roots, and `revoked`.
+
+    `system_trust`: the zone wants its roots in the trust stores of operating systems.
+    """
 
     version: int
     issued_at: float
     expires_at: float
     roots_sha256: List[str]
     revoked: List[str] = field(default_factory=list)
+    system_trust: bool = False
 
 
 class ZoneCache(Record):

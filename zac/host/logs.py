@@ -18,7 +18,7 @@ INFO, WARNING, ERROR, CRITICAL = "INFO", "WARNING", "ERROR", "CRITICAL"
 # Events that an administrator has to look at, apart from all that end with "-rejected".
 PROBLEMS = (
     *("failed", "reverted", "unauthenticated", "not-deleted", "certificate-not-sent"),
-    "hook-failed",
+    *("hook-failed", "system-trust-failed"),
 )
 
 

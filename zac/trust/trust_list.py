@@ -67,6 +67,7 @@ def summarize(document: TrustList) -> AcceptedTrustList:
         expires_at=document.expires_at,
         roots_sha256=store.digests(document.trust),
         revoked=document.revoked,
+        system_trust=document.system_trust,
     )
 
 

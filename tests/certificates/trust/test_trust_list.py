@@ -52,6 +52,13 @@ def test_an_unchanged_list_is_not_sent_again(zone: Any) -> None:
     assert [server.name for server in changed.servers] == ["ps-01", "as-01"]
 
 
+def test_the_setting_for_operating_systems_is_part_of_the_signed_list(zone: Any) -> None:
+    device = zone.join("pc-01")
+    assert read(zone, device.answer).system_trust is False
+    zone_settings.save_zone_settings({"system_trust": True})
+    assert read(zone, device.refresh(trust_version=0)).system_trust is True
+
+
 def test_a_list_outlives_several_refreshes(zone: Any) -> None:
     zone_settings.save_zone_settings({"refresh_seconds": 7 * 86_400})
     listed = read(zone, zone.join("pc-01").answer)

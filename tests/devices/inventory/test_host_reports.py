@@ -8,7 +8,7 @@ from audit.models import Entry
 from devices.models import Device
 from tests.support import factories
 from tests.support.clients import log_in
-from wire.host_messages import HookReport, HookResult, HostReport
+from wire.host_messages import HookReport, HookResult, HostReport, StoreReport
 from wire.records import to_plain
 
 FAILED = HookResult("reload-nginx", "activated", "failed", 7, 1.5, "nginx is not running")
@@ -73,3 +73,24 @@ def test_unknown_states_and_damaged_rows_break_no_page(device, client):
     assert "later-event" in page
     Device.objects.filter(pk=device.id).update(host_report={"hooks": "x"})
     assert client.get(f"/devices/{device.id}/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("store", "text"),
+    [
+        (StoreReport("installed", "ca-certificates", 2), "installed: 2 (ca-certificates)"),
+        (StoreReport("failed", "ca-trust", detail="disk full"), "Failed: disk full"),
+        (StoreReport("not-allowed"), "Not allowed on this device"),
+        (StoreReport("later-state"), "later-state"),
+    ],
+)
+def test_the_page_shows_the_trust_store_of_the_system(device, client, store, text):
+    device.refresh(host_report=to_plain(HostReport(None, store)))
+    assert text in client.get(f"/devices/{device.id}/").content.decode()
+
+
+def test_a_change_of_the_trust_store_records_no_hook_again(device):
+    hooks = HookReport(1_800_000_000.0, [FAILED])
+    device.refresh(host_report=to_plain(HostReport(hooks)))
+    device.refresh(host_report=to_plain(HostReport(hooks, StoreReport("removed"))))
+    assert len(list_failures()) == 1

@@ -1,0 +1,1 @@
+"""The roots of the zone in the trust store of the operating system."""
