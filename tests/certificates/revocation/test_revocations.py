@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -59,13 +58,14 @@ def get_id(certificate: ServerCertificate) -> str:
 
 def send_new_key(host: Any) -> None:
     """Send the CSR of a new key, as the agent does for its initial certificate."""
-    said = json.loads(host.send("GET", "/zac/v1/certificate").content)
-    assert said["csr_parameters"]
+    content = host.send("GET", "/zac/v1/certificate").content
+    said = json_codec.load(update_messages.CertificateResponse, content)
+    assert said.csr_parameters is not None
     host.key_pem = keys.generate_key(256)
     own = names.Names((host.fqdn,), (host.address,))
     pem = csr.build_csr(host.key_pem, names.Subject(host.fqdn), own)
-    request = update_messages.CsrRequest(csr=pem, generation=said["generation"])
-    assert host.send("POST", "/zac/v1/certificate", request).status_code == 204
+    request = update_messages.CsrRequest(csr=pem, generation=said.generation)
+    assert host.send("POST", "/zac/v1/certificate", request).status_code == 202
 
 
 def test_a_revoked_certificate_is_on_the_trust_list_until_it_expires(satellite: Any) -> None:

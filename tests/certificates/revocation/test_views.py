@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from certificates.models import Revocation, ServerCertificate
 from tests.certificates.conftest import CA
-from tests.support import factories
+from tests.support import clients, factories
 
 REVOKE = {"reason": "key-compromise", "confirm": "on"}
 
@@ -22,9 +22,9 @@ def no_broker(monkeypatch: Any) -> None:
 
 
 @pytest.fixture
-def client(client: Client) -> Client:
-    client.force_login(factories.user("ca-admin", CA))
-    return client
+def client() -> Client:
+    """Return a CA administrator who has just entered the password."""
+    return clients.log_in(factories.user("ca-admin", CA), reauthenticated=True, htmx=False)
 
 
 def get_url(certificate: ServerCertificate) -> str:
@@ -72,4 +72,13 @@ def test_without_the_right_it_is_neither_offered_nor_possible(
     client.force_login(factories.user("reader"))
     assert get_url(used) not in view(client, used)
     assert client.post(get_url(used), REVOKE).status_code == 403
+    assert not Revocation.objects.exists()
+
+
+def test_the_password_is_required_again(satellite: Any) -> None:
+    used = ServerCertificate.objects.current().get(device=satellite.id)
+    user = factories.user("ca-admin", CA)
+    client = clients.log_in(user, reauthenticated=False, htmx=False)
+    assert "Your password" in client.get(get_url(used)).text
+    assert client.post(get_url(used), REVOKE).status_code == 422
     assert not Revocation.objects.exists()

@@ -49,7 +49,7 @@ def test_a_rejecting_stack_is_shown_on_the_pages_and_is_no_risk(
         page = client.get(url).content.decode()
         assert SENTENCE in page
         assert "curl 8.5.0: new certificate accepted." in page
-    found: Any = devices_at_risk.get_devices_by_risk(operation, zone.zone(), factories.now())
+    found: Any = devices_at_risk.get_devices_by_risk(operation, zone.zone, factories.now())
     assert found.get(name="pc-01").status == ""
     assert devices_at_risk.count_trust(operation).refused == 0
 
