@@ -25,11 +25,13 @@ from certificates.search import views as search_views
 from certificates.servers import csr_views, downloads, remint_views
 from certificates.servers import views as servers_views
 from certificates.trust import views as trust_views
+from certificates.windows import views as window_views
 
 app_name = "certificates"
 BASE = "configuration/certificates/"
 OPERATION = BASE + "operations/<uuid:pk>/"
 JOB = BASE + "jobs/<uuid:pk>/"
+WINDOWS = "configuration/maintenance-windows/"
 SERVER = BASE + "servers/<uuid:pk>/"
 AGENTS = "devices/agents/<uuid:pk>/"
 urlpatterns = [
@@ -53,6 +55,13 @@ urlpatterns = [
     path(AGENTS + "pause/", agent_views.pause, name="pause_agent_upgrade"),
     path(AGENTS + "resume/", agent_views.resume, name="resume_agent_upgrade"),
     path(AGENTS + "cancel/", agent_views.cancel, name="cancel_agent_upgrade"),
+    path(WINDOWS, window_views.show_windows, name="windows"),
+    path(WINDOWS + "new/", window_views.edit_window, name="new_window"),
+    path(WINDOWS + "<int:pk>/", window_views.edit_window, name="window"),
+    path(WINDOWS + "<int:pk>/remove/", window_views.remove_window, name="remove_window"),
+    path(WINDOWS + "freezes/new/", window_views.edit_freeze, name="new_freeze"),
+    path(WINDOWS + "freezes/<int:pk>/", window_views.edit_freeze, name="freeze"),
+    path(WINDOWS + "freezes/<int:pk>/remove/", window_views.remove_freeze, name="remove_freeze"),
     path(BASE, authority_views.certificates, name="page"),
     path(BASE + "zone-ca/", authority_views.zone_ca, name="zone_ca"),
     path(BASE + "server-operations/", authority_views.server_operations, name="server_operations"),

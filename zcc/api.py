@@ -25,6 +25,7 @@ from certificates.revocation import api as revocations
 from certificates.servers import api as servers
 from certificates.servers import csr_api
 from certificates.trust import api as trust
+from certificates.windows import api as windows
 from console.rest.api import Api, api_endpoint, require
 from devices.inventory import api as inventory
 from devices.inventory import decisions_api, keys_api
@@ -42,7 +43,7 @@ MODULES = (
     *(audit_entries, api_tokens, accounts, role_approvals, policy_api),
     *(targets, mail_server),
     *(authority, creation, operations, actions, approvals, trust, servers, csr_api),
-    *(health_checks, calendar, agent_upgrades, key_records, revocations),
+    *(health_checks, calendar, agent_upgrades, key_records, revocations, windows),
 )
 
 

@@ -70,6 +70,22 @@ KINDS = {
         "device__name",
         (("device", DEVICE), ("upgrade", "certificates.AgentUpgrade")),
     ),
+    "certificates.ChangeFreeze": Kind(
+        _("Change freeze"),
+        _("the change freeze “{name}”"),
+        "reason",
+        (),
+        "certificates:windows",
+        is_listed=True,
+    ),
+    "certificates.MaintenanceWindow": Kind(
+        _("Maintenance window"),
+        _("the maintenance window {name}"),
+        "name",
+        (),
+        "certificates:windows",
+        is_listed=True,
+    ),
     "certificates.HealthAcceptance": Kind(
         _("Health checks"), _("health check {name}"), "", (), "certificates:checks", is_listed=True
     ),

@@ -56,6 +56,7 @@ def approve_operation(operation: Operation, *, by: User, now: datetime) -> None:
             % {"operation": operation.name}
         )
     check_second_administrator(by, first=operation.requested_by)
+    # If a window has changed since the request, the activation moves.
     get_limits(operation.kind, now=now).check(operation.activates_at)
     Operation.objects.transition(
         operation, OperationState.PREPARING, note=f"approved by {by.username}", approved_by=by

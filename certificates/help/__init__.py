@@ -6,9 +6,10 @@ from certificates.authority import help as authority_help
 from certificates.help import dialogs, pages
 from certificates.help.topics import Section
 from certificates.operations.presentation import help as presentation_help
+from certificates.windows import help as windows_help
 
 SECTIONS = (
-    Section("pages", pages.TITLE, pages.TOPICS),
+    Section("pages", pages.TITLE, (*pages.TOPICS, *windows_help.TOPICS)),
     Section("authority", authority_help.TITLE, authority_help.TOPICS),
     Section("operations", presentation_help.TITLE, presentation_help.TOPICS),
     Section("devices", dialogs.DEVICES_TITLE, dialogs.DEVICES),

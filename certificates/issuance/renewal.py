@@ -12,6 +12,7 @@ from certificates.models.operation import OperationQuerySet
 from certificates.operations import creation, requests
 from certificates.operations.activation_time import get_limits
 from certificates.operations.states import OperationState
+from certificates.windows import renewals
 from devices.models import Device, Zone
 from faults import Fault
 from wire import messages
@@ -26,7 +27,7 @@ def list_due_servers(now: datetime) -> list[Device]:
     """Return the servers whose certificate must be renewed now.
 
     Servers without recent contact or with invalid names are excluded, because they would block
-    the renewal of the others.
+    the renewal of the others. So are servers whose maintenance window opens later.
     """
     zone, authority = Zone.objects.get_zone(), Authority.objects.current()
     soon = now + timedelta(days=zone.renewal_days)
@@ -38,7 +39,11 @@ def list_due_servers(now: datetime) -> list[Device]:
     waiting = FutureCertificate.objects.open().values("device")
     servers = Device.objects.certified().filter(pk__in=rows.values("device"))
     found = servers.exclude(pk__in=waiting).exclude(pk__in=_list_recently_canceled(now))
-    return select_with_names(one for one in found if one.is_online(now, zone.refresh))
+    due = select_with_names(one for one in found if one.is_online(now, zone.refresh))
+    if not due:
+        return []
+    limits = get_limits(Operation.Kind.REMINT_SERVER, servers=due, now=now)
+    return renewals.select_startable(due, limits)
 
 
 def _is_enabled(zone: Zone, authority: Authority) -> bool:
@@ -87,17 +92,23 @@ def get_next_renewal(now: datetime, until: datetime) -> tuple[datetime, str] | N
 
 
 def start_renewal(servers: list[Device], *, now: datetime) -> Operation | None:
-    """Start a remint at the suggested activation time. Log a warning and return None on a fault."""
+    """Start a remint at the suggested activation time. Log a warning and return None on a fault.
+
+    If a certificate would expire before the next maintenance window closes, the remint does not
+    wait for the window.
+    """
     certificates = ServerCertificate.objects.current().filter(device__in=servers)
     length = certificates.order_by("-key_length").values_list("key_length", flat=True).first()
     try:
         allowed = get_limits(Operation.Kind.REMINT_SERVER, servers=servers, now=now)
+        activates_at, override = renewals.plan(servers, allowed)
         request = requests.RemintServersRequest(
             servers=tuple(server.pk for server in servers),
             common_name="",
             key_length=length or 256,
             include_dns=True,
-            activates_at=allowed.suggestion,
+            activates_at=activates_at,
+            window_override=override,
             name=f"{OPERATION_NAME} {now:%Y-%m-%d %H:%M:%S} UTC",
         )
         return creation.remint_servers(request, by=None, key=uuid4(), now=now)

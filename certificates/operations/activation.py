@@ -20,6 +20,7 @@ from certificates.operations.distribution import announce_trust_change
 from certificates.operations.publication import get_next_version
 from certificates.operations.states import READY, AuthorityState, FutureState, OperationState
 from certificates.trust import readiness
+from certificates.windows import waiting
 from devices.identity import zone_keys
 from devices.models import Device, Zone
 from pki.certificates import details
@@ -88,7 +89,7 @@ def sign_activation_order(operation: Operation, *, now: datetime) -> None:
         if operation.state != State.BLOCKED:
             _block(operation, missing)
         return
-    if _is_postponed(operation, zone, now):
+    if _is_postponed(operation, zone, now) or waits_for_window(operation, now=now):
         return
     update = operation.update
     if update is None:
@@ -141,6 +142,14 @@ def _is_postponed(operation: Operation, zone: Zone, now: datetime) -> bool:
             ),
         )
     return True
+
+
+def waits_for_window(operation: Operation, *, now: datetime) -> bool:
+    """Return True if the activation was moved into a maintenance window (D-274)."""
+    if not waiting.is_outside_windows(operation, now=now):
+        return False
+    # Servers that have activated already, before the database was restored, do not wait.
+    return not have_all_activated(operation) and waiting.wait_for_window(operation, now=now)
 
 
 def _block(operation: Operation, missing: list[Device]) -> None:

@@ -15,6 +15,8 @@ from django.utils.translation import ngettext, pgettext
 
 from certificates.models import Authority, ServerCertificate
 from certificates.models.server import ServerCertificateQuerySet
+from certificates.windows.rules import Schedule
+from certificates.windows.settings import MAX_REASON, load_schedule
 from devices.models import Device, Zone, get_contact_limit
 from faults import Invalid, Refused
 from wire import metadata
@@ -30,6 +32,10 @@ class TooLate(Invalid):
     """A certificate or the zone CA expires before the activation time."""
 
 
+class OutsideWindow(Invalid):
+    """No maintenance window is open at the activation time, or a change freeze is in force."""
+
+
 @dataclass(frozen=True)
 class ActivationLimits:
     """The allowed range of an activation time, what limits it, and a suggestion."""
@@ -40,13 +46,16 @@ class ActivationLimits:
     immediate: bool
     suggestion: datetime
     suggestion_text: str
+    early_before: datetime
+    """The suggestion without maintenance windows. Devices might miss an earlier time."""
+    schedule: Schedule
     warnings: list[str] = field(default_factory=list)
     servers: list[UUID] | None = None
     """The servers of a server remint; None for a CA operation, which affects every device."""
 
     def is_early(self, activates_at: datetime) -> bool:
         """Return True if an activation time is earlier than the suggested one."""
-        return activates_at < self.suggestion
+        return activates_at < self.early_before
 
     def check(self, activates_at: datetime | None) -> None:
         """Raise TooEarly or TooLate for a time outside the limits; the message names the limit."""
@@ -76,6 +85,36 @@ class ActivationLimits:
                 field="activates_at",
             )
 
+    def check_window(self, activates_at: datetime | None, *, override: str = "") -> None:
+        """Raise OutsideWindow if no window is open at a time and no reason for it is given."""
+        if len(override) > MAX_REASON:
+            raise Invalid(
+                _("Enter a reason of 1 to %d characters. Nothing was changed.") % MAX_REASON,
+                field="window_override",
+            )
+        if activates_at is not None and not override and not self.schedule.is_open(activates_at):
+            raise _outside_window(self.schedule, activates_at)
+
+
+def _outside_window(schedule: Schedule, at: datetime) -> OutsideWindow:
+    freeze = schedule.get_freeze(at)
+    text = _("No maintenance window is open at %(at)s. Nothing was changed.")
+    if freeze is not None:
+        text = _("The change freeze “%(reason)s” is in force at %(at)s. Nothing was changed.")
+    explanation = text % {"reason": freeze.reason if freeze else "", "at": format_time(at)}
+    return OutsideWindow(explanation, action=describe_opening(schedule, at), field="activates_at")
+
+
+def describe_opening(schedule: Schedule, after: datetime) -> str:
+    """Return a sentence about the next time after `after` at which activations are possible."""
+    opening = schedule.find_opening(after)
+    if opening is None:
+        return _("No later time is open. Change the maintenance windows or the change freezes.")
+    values = {"name": opening.name, "at": format_time(opening.begins_at)}
+    if not opening.name:
+        return _("Enter %(at)s or a later time.") % values
+    return _("Enter a time in the maintenance window “%(name)s”, which opens at %(at)s.") % values
+
 
 def format_time(at: datetime) -> str:
     """Return a time as text in the time zone of the user."""
@@ -103,7 +142,9 @@ def get_limits(
         immediate = expired or certificates.filter(not_after__lt=now).exists()
         if not authority.is_internal:
             latest, reason = _earliest_expiry(certificates, now, latest, reason)
-    suggestion, text = suggest_activation_time(zone, latest, now)
+    schedule = load_schedule(now)
+    natural, text = suggest_activation_time(zone, latest, now)
+    suggestion, text = _move_to_opening(schedule, natural, latest, text)
     return ActivationLimits(
         earliest=now + zone.lead_time,
         latest=latest,
@@ -111,9 +152,25 @@ def get_limits(
         immediate=immediate,
         suggestion=suggestion,
         suggestion_text=text,
+        early_before=natural,
+        schedule=schedule,
         warnings=_warnings(zone, suggestion, servers, now),
         servers=[server.pk for server in servers or []] if kind == metadata.REMINT_SERVER else None,
     )
+
+
+def _move_to_opening(
+    schedule: Schedule, natural: datetime, latest: datetime, text: str
+) -> tuple[datetime, str]:
+    """Return the first time from `natural` on that is open, and how it was calculated.
+
+    Return `natural` if that time is not before `latest`.
+    """
+    opening = schedule.find_opening(natural)
+    if opening is None or opening.begins_at <= natural or opening.begins_at >= latest:
+        return natural, text
+    text = _("the next maintenance window, “%s”") % opening.name
+    return _round_up(opening.begins_at), text if opening.name else _("the end of a change freeze")
 
 
 def _earliest_expiry(
@@ -141,14 +198,18 @@ def suggest_activation_time(zone: Zone, latest: datetime, now: datetime) -> tupl
     if span < least:
         text = _("now + %s minimum lead time + 1 min") % _format_span(zone.lead_time_seconds)
         span = least
-    # Rounded up, because the input field has a resolution of one minute.
-    suggestion = (now + span + timedelta(seconds=59)).replace(second=0, microsecond=0)
+    suggestion = _round_up(now + span)
     if suggestion >= latest:
         middle = now + zone.lead_time + (latest - now - zone.lead_time) / 2
         return middle.replace(microsecond=0), _(
             "halfway between the earliest possible time and the expiration"
         )
     return suggestion, _("%s, rounded up to the minute") % text
+
+
+def _round_up(at: datetime) -> datetime:
+    """Return a time for the input field, whose resolution is one minute."""
+    return (at + timedelta(seconds=59)).replace(second=0, microsecond=0)
 
 
 def count_devices_missing(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -21,6 +19,7 @@ from certificates.models import Authority, FutureCertificate, Operation
 from certificates.operations import requests
 from certificates.operations.activation_time import get_limits
 from certificates.operations.states import OperationState
+from certificates.windows import waiting
 from devices.models import Device, Zone
 from faults import Conflict, Invalid, Refused
 
@@ -124,7 +123,8 @@ def remint_servers(
             field="servers",
         )
     check_not_busy(Kind.REMINT_SERVER, servers)
-    get_limits(Kind.REMINT_SERVER, servers=servers, now=now).check(request.activates_at)
+    limits = get_limits(Kind.REMINT_SERVER, servers=servers, now=now)
+    request = requests.check_activation(request, limits)
     check_names(servers, include_dns=request.include_dns)
     if request.common_name:
         check_common_name(request.common_name, servers)
@@ -158,7 +158,7 @@ def _create_ca_operation(
 ) -> Operation:
     authority = Authority.objects.current()
     check_not_busy(kind)
-    get_limits(kind, now=now).check(request.activates_at)
+    request = requests.check_activation(request, get_limits(kind, now=now))
     servers = list(Device.objects.certified())
     check_names(servers, include_dns=request.include_dns)
     name = f"{Kind(kind).english_label} {now:%Y-%m-%d %H:%M:%S} UTC"
@@ -210,7 +210,7 @@ def _create_operation(
     authority: Authority,
     name: str,
 ) -> Operation:
-    plain = serialize_request(request)
+    plain = requests.serialize_request(request)
     try:
         with transaction.atomic():
             operation = Operation.objects.create(
@@ -236,6 +236,7 @@ def _create_operation(
         note=name,
         detail={"kind": kind, "parameters": plain, "activates_at": str(request.activates_at)},
     )
+    waiting.audit_override(operation)
     return operation
 
 
@@ -243,18 +244,6 @@ def _initial_state(kind: str) -> str:
     """Return PROPOSED if the operation needs two-administrator approval, otherwise PREPARING."""
     needs_two = kind != Kind.REMINT_SERVER and Policies.objects.get_current().two_administrators
     return OperationState.PROPOSED if needs_two else OperationState.PREPARING
-
-
-def serialize_request(request: requests.OperationRequest) -> dict[str, Any]:
-    """Return a request as JSON values, including whether the new CA is external."""
-    plain = dataclasses.asdict(request)
-    plain.pop("activates_at")
-    plain.pop("servers", None)
-    for name in ("certificate_server", "authority"):
-        if name in plain:
-            plain[name] = str(plain[name])
-    plain["external"] = isinstance(request, requests.ChangeToExternalRequest)
-    return plain
 
 
 def _create_future_certificates(

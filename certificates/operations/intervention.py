@@ -14,6 +14,7 @@ from certificates.operations.activation_time import format_time, get_limits
 from certificates.operations.publication import publish_new_revision
 from certificates.operations.states import OperationState
 from certificates.trust import readiness
+from certificates.windows import waiting
 from devices.models import Device, Zone
 from faults import Conflict, Refused
 
@@ -22,8 +23,12 @@ CHANGEABLE = (State.PREPARING, State.REPLICATING, State.ASSIGNED, State.BLOCKED)
 
 
 @transaction.atomic
-def change_activation_time(operation: Operation, activates_at: datetime, *, now: datetime) -> None:
+def change_activation_time(
+    operation: Operation, activates_at: datetime, *, now: datetime, override: str = ""
+) -> None:
     """Set another activation time and publish it as a new revision of the update.
+
+    `override` is the reason for a time outside the maintenance windows.
 
     Raises Conflict if the freeze period has begun and the operation is not blocked.
     """
@@ -41,10 +46,14 @@ def change_activation_time(operation: Operation, activates_at: datetime, *, now:
             action=_("Reload the page to see the current status of the operation."),
         )
     servers = list(Device.objects.filter(futures__operation=operation))
-    get_limits(operation.kind, servers=servers, now=now).check(activates_at)
+    limits = get_limits(operation.kind, servers=servers, now=now)
+    limits.check(activates_at)
+    limits.check_window(activates_at, override=override)
+    waiting.record_override(operation, "" if limits.schedule.is_open(activates_at) else override)
     before = operation.activates_at
-    Operation.objects.filter(pk=operation.pk).update(activates_at=activates_at)
-    operation.activates_at = activates_at
+    changes = {"reason": "", "action": ""} if operation.state == State.ASSIGNED else {}
+    Operation.objects.filter(pk=operation.pk).update(activates_at=activates_at, **changes)
+    operation.refresh_from_db()
     Entry.objects.record(
         "change-activation",
         f"certificates.Operation:{operation.pk}",

@@ -6,14 +6,15 @@ See: D-13 (which root and chain of an external CA are rejected)
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.utils.translation import gettext as _
 
 from certificates.models import Authority
-from certificates.operations.activation_time import format_time
+from certificates.operations.activation_time import ActivationLimits, format_time
 from devices.models import Device
 from faults import Fault, Invalid, Refused
 from pki import keys, names
@@ -58,6 +59,7 @@ class RemintCARequest:
     years: int
     include_dns: bool
     activates_at: datetime | None
+    window_override: str = ""
 
     def check(self) -> None:
         """Raise Invalid with the name of the field if a value is out of range."""
@@ -79,6 +81,7 @@ class ChangeToInternalRequest:
     years: int
     include_dns: bool
     activates_at: datetime | None
+    window_override: str = ""
 
     def check(self) -> None:
         """Raise Invalid with the name of the field if a value is out of range."""
@@ -97,6 +100,7 @@ class TakeOverCARequest:
     key_length: int
     include_dns: bool
     activates_at: datetime | None
+    window_override: str = ""
 
     def check(self) -> None:
         """Raise Invalid with the name of the field if a value is out of range."""
@@ -119,6 +123,7 @@ class ChangeToExternalRequest:
     include_dns: bool
     activates_at: datetime | None
     subject: SubjectFields = SubjectFields()
+    window_override: str = ""
 
     def check(self) -> None:
         """Raise Invalid with the name of the field if a value is out of range."""
@@ -143,6 +148,7 @@ class RemintServersRequest:
     name: str
     manual_csr: bool = False
     subject: SubjectFields = SubjectFields()
+    window_override: str = ""
 
     def check(self) -> None:
         """Raise Invalid with the name of the field if a value is out of range."""
@@ -162,6 +168,34 @@ CAOperationRequest = (
     RemintCARequest | ChangeToInternalRequest | TakeOverCARequest | ChangeToExternalRequest
 )
 OperationRequest = CAOperationRequest | RemintServersRequest
+R = TypeVar("R", bound=OperationRequest)
+
+
+def check_activation(request: R, limits: ActivationLimits) -> R:
+    """Raise a fault if a request cannot be activated at its time. Return the request.
+
+    Without the reason for a time outside the maintenance windows, if the time is in one of them.
+    """
+    at = request.activates_at
+    limits.check(at)
+    limits.check_window(at, override=request.window_override)
+    if request.window_override and (at is None or limits.schedule.is_open(at)):
+        return replace(request, window_override="")
+    return request
+
+
+def serialize_request(request: OperationRequest) -> dict[str, Any]:
+    """Return a request as JSON values, including whether the new CA is external."""
+    plain = asdict(request)
+    plain.pop("activates_at")
+    plain.pop("servers", None)
+    if not request.window_override:
+        plain.pop("window_override")
+    for name in ("certificate_server", "authority"):
+        if name in plain:
+            plain[name] = str(plain[name])
+    plain["external"] = isinstance(request, ChangeToExternalRequest)
+    return plain
 
 
 def check_subject(text: str, *, field: str) -> names.Subject:

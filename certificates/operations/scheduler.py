@@ -17,6 +17,7 @@ from certificates.operations.activation import (
     complete,
     have_all_activated,
     sign_activation_order,
+    waits_for_window,
 )
 from certificates.operations.cancellation import finish_cancellation
 from certificates.operations.distribution import assign, assign_missing
@@ -59,6 +60,9 @@ def _assign_and_offer(operation: Operation, zone: Zone, now: datetime) -> None:
 def _assigned(operation: Operation, now: datetime) -> None:
     zone = Zone.objects.get_zone()
     _assign_and_offer(operation, zone, now)
+    # Before the freeze period, so that devices receive the new time early.
+    if waits_for_window(operation, now=now):
+        return
     if is_activation_order_due(operation, zone, now):
         sign_activation_order(operation, now=now)
 

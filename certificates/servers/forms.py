@@ -41,7 +41,7 @@ class NamedActivationForm(ActivationStep):
         help_text=_("This name appears on the System Updates page."),
     )
 
-    field_order: Any = ("activates_at", "soon", "name", "password")
+    field_order: Any = ("activates_at", "window_override", "soon", "name", "password")
 
 
 class ServerFields(forms.Form):

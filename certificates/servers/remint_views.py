@@ -224,6 +224,7 @@ def _build_request(
             server.pk for server in _get_included_servers(draft, first.get("satellites", []))
         ),
         "activates_at": given.get("activates_at"),
+        "window_override": given["window_override"],
         "name": given["name"].strip(),
     }
     if CSR not in filled:

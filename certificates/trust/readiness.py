@@ -14,6 +14,7 @@ from certificates.models import Operation
 from certificates.operations.activation_time import format_time, get_limits
 from certificates.operations.publication import publish_new_revision
 from certificates.trust import devices_at_risk
+from certificates.windows.waiting import get_override
 from devices.models import Device, Role, Zone
 from devices.zone import settings
 from faults import Fault, Invalid
@@ -122,7 +123,11 @@ def postpone_activation(operation: Operation, zone: Zone, why: list[str], *, now
     Return False if the activation cannot be later.
     """
     allowed = get_limits(operation.kind, now=now)
-    later = max(allowed.suggestion, now + 2 * zone.freeze_period)
+    override = get_override(operation)
+    soonest = now + 2 * zone.freeze_period
+    later = max(allowed.early_before if override else allowed.suggestion, soonest)
+    opening = None if override else allowed.schedule.find_opening(later)
+    later = opening.begins_at if opening is not None else later
     try:
         allowed.check(later)
     except Fault:

@@ -68,6 +68,7 @@ MENU = (
                 right="devices.approve_device",
             ),
             Item("zone-settings", _("Zone Settings"), "zone:settings"),
+            Item("windows", _("Maintenance Windows"), "certificates:windows"),
             Item(
                 "administrators",
                 _("Administrators"),

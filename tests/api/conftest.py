@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.test import Client
 
 from administrators.api_tokens import tokens
 from audit.models import Entry
-from certificates.models import HealthAcceptance, VaultJob
+from certificates.models import ChangeFreeze, HealthAcceptance, MaintenanceWindow, VaultJob
 from certificates.operations.states import FutureState, JobState, OperationState
 from console.models import ApiToken
 from devices.models import RegistrationKey, Zone
@@ -143,6 +144,9 @@ def resources(
         pk=1, host="mail.example", port=587, security="starttls", sender="zcc@example.com"
     )
     stage = Stage.objects.create(name="first", position=0, timeout_seconds=60)
+    window = MaintenanceWindow.objects.create(name="Night", rule=factories.EVERY_DAY)
+    later = factories.now() + timedelta(days=300)
+    freeze = ChangeFreeze.objects.create(begins_at=later, ends_at=later, reason="Holidays")
     upgrade = factories.agent_upgrade(server)
     acceptance = HealthAcceptance.objects.create(check_key="ca-backup", reason="not here")
     token = ApiToken.objects.create(user=factories.user("owner"), name="token", digest="d" * 64)
@@ -163,6 +167,8 @@ def resources(
         "acceptance_id": acceptance.pk,
         "stage_id": stage.pk,
         "upgrade_id": upgrade.pk,
+        "window_id": window.pk,
+        "freeze_id": freeze.pk,
         "token_id": token.pk,
         "administrator_id": token.user.pk,
         "target_id": hook.pk,

@@ -28,6 +28,8 @@ from zac import RELEASE
 
 PASSWORD = "correct-horse-battery"
 YEAR = timedelta(days=365)
+EVERY_DAY = "DTSTART:20250101T220000\nDURATION:PT1H\nRRULE:FREQ=DAILY"
+"""The rule of a maintenance window."""
 
 
 def now() -> datetime:

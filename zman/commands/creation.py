@@ -14,7 +14,12 @@ from zman.cli.parser import Commands, Parser, add_option, files
 from zman.cli.times import TIME_FORMAT, parse_time
 from zman.client.client import Console
 from zman.client.lookup import get_server
-from zman.commands.operations import WATCH_HELP, report
+from zman.commands.operations import (
+    WATCH_HELP,
+    add_window_override,
+    get_window_override,
+    report,
+)
 
 MAX_FILE_SIZE = 256 * 1024
 PEM_START = b"-----BEGIN"
@@ -69,6 +74,7 @@ def _add_change(commands: Commands) -> None:
 def _add_start_options(parser: Parser) -> None:
     parser.add_argument("--key-length", type=int, default=256, metavar="BITS")
     parser.add_argument("--include-dns", action="store_true", help="include additional DNS names")
+    add_window_override(parser)
     parser.add_argument("--at", default="", metavar="TIME", help=f"activation time: {TIME_FORMAT}")
     add_option(
         parser,
@@ -174,6 +180,7 @@ def _start(
         "activates_at": activates_at,
         "key_length": args.key_length,
         "include_dns": args.include_dns,
+        **get_window_override(args),
     }
     when = (
         f"Activation time: {activates_at}." if activates_at else "It will be activated immediately."

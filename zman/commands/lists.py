@@ -170,6 +170,18 @@ LISTS = {
         "deployment-stages",
         {"No.": "position", "Stage": "name", "Timeout (s)": "timeout_seconds"},
     ),
+    "maintenance-windows": ResourceList(
+        "maintenance-windows",
+        {"Name": "name", "Next opening": "opens_at", "Closes": "closes_at"},
+        {"Rule": "rule", "ID": "id"},
+        is_paged=False,
+    ),
+    "change-freezes": ResourceList(
+        "change-freezes",
+        {"ID": "id", "Begin": "begins_at", "End": "ends_at", "Reason": "reason"},
+        name="id",
+        is_paged=False,
+    ),
     "registration-keys": ResourceList(
         "registration-keys",
         {

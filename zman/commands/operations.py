@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import Any
 
 from zman.cli.output import Output
-from zman.cli.parser import Commands, accept, add_operation_argument
+from zman.cli.parser import Commands, Parser, accept, add_operation_argument
 from zman.cli.times import TIME_FORMAT, parse_time
 from zman.client.client import Console
 from zman.client.lookup import get_operation
@@ -71,6 +71,7 @@ def add_commands(commands: Commands) -> None:
     later = commands.add("postpone", change_activation_time, "change the activation time")
     add_operation_argument(later)
     later.add_argument("--at", required=True, metavar="TIME", help=TIME_FORMAT)
+    add_window_override(later)
     later.add_argument("--watch", action="store_true", help=WATCH_HELP)
     for name, (_path, _question, _end, words, old) in ACTIONS.items():
         added = commands.add(name, run_action, words, action=name)
@@ -78,6 +79,21 @@ def add_commands(commands: Commands) -> None:
         added.add_argument("--watch", action="store_true", help=WATCH_HELP)
         if old:
             commands.alias(old, name=name)
+
+
+def add_window_override(parser: Parser) -> None:
+    """Add the option for an activation outside the maintenance windows."""
+    parser.add_argument(
+        "--outside-windows",
+        default="",
+        metavar="REASON",
+        help="activate outside the maintenance windows, for this reason",
+    )
+
+
+def get_window_override(args: Namespace) -> dict[str, str]:
+    """Return the field for the API. A console of an earlier version rejects it."""
+    return {"window_override": args.outside_windows} if args.outside_windows else {}
 
 
 def report(
@@ -131,6 +147,6 @@ def change_activation_time(api: Console, out: Output, args: Namespace) -> None:
     """Change the activation time of an operation."""
     operation = get_operation(api, args.operation)
     path = f"operations/{operation['id']}/activation-time"
-    changed = api.put(path, {"activates_at": parse_time(args.at)})
+    changed = api.put(path, {"activates_at": parse_time(args.at), **get_window_override(args)})
     message = f"{changed['name']} is now scheduled for activation at {changed['activates_at']}."
     report(api, out, args, changed, "completed", message)

@@ -1,16 +1,17 @@
-"""Deployment stages, registration keys, and the settings of the zone and of devices."""
+"""Deployment stages, registration keys, maintenance windows, and settings of zone and devices."""
 
 from __future__ import annotations
 
 import re
 from argparse import Namespace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from faults import Invalid, NotFound
 from zman.cli.files import write_secret
 from zman.cli.output import Output
 from zman.cli.parser import Commands, add_file_option
-from zman.cli.times import parse_duration, parse_time
+from zman.cli.times import TIME_FORMAT, parse_duration, parse_time
 from zman.client.client import Console
 from zman.client.lookup import get_device
 
@@ -27,6 +28,7 @@ def add_commands(commands: Commands) -> None:
     _add_keys(keys)
     commands.alias("key", keys)
     _add_settings(commands.group("set", "change zone or device settings"))
+    _add_windows(commands)
 
 
 def _add_stages(stages: Commands) -> None:
@@ -92,6 +94,74 @@ def _add_settings(settings: Commands) -> None:
     device.add_argument("device", metavar="DEVICE")
     for parser in (zone, device):
         parser.add_argument("settings", nargs="+", metavar="NAME=VALUE")
+
+
+def _add_windows(commands: Commands) -> None:
+    windows = commands.group("maintenance-window", "manage maintenance windows")
+    added = windows.add("add", add_window, "add a maintenance window")
+    added.add_argument("window", metavar="WINDOW")
+    added.add_argument(
+        "--opens", required=True, metavar="HH:MM", help="local time in the time zone of the zone"
+    )
+    added.add_argument("--length", required=True, help="for example 90m or 4h")
+    which = added.add_mutually_exclusive_group(required=True)
+    which.add_argument("--days", default="", help="days of the week, for example SA,SU")
+    which.add_argument(
+        "--rule", default="", help="recurrence (RFC 5545), for example FREQ=MONTHLY;BYDAY=1SA"
+    )
+    removed = windows.add("remove", remove_window, "remove a maintenance window")
+    removed.add_argument("window", metavar="WINDOW")
+    freezes = commands.group("change-freeze", "manage change freezes")
+    frozen = freezes.add("add", add_freeze, "activate nothing in a period")
+    frozen.add_argument("reason", metavar="REASON")
+    frozen.add_argument("--from", dest="begin", default="+0s", metavar="TIME", help=TIME_FORMAT)
+    frozen.add_argument("--until", required=True, metavar="TIME", help=TIME_FORMAT)
+    freezes.add("remove", remove_freeze, "remove a change freeze").add_argument("id", metavar="ID")
+
+
+def add_window(api: Console, out: Output, args: Namespace) -> None:
+    """Add a maintenance window."""
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", args.opens):
+        raise Invalid(f"{args.opens} is not a time.", action="Use the format 22:00.")
+    opens, minutes = args.opens.replace(":", ""), parse_duration(args.length) // 60
+    # The console reads the start as a local time of the zone, so the day may be the previous one.
+    start = f"DTSTART:{datetime.now(UTC) - timedelta(days=1):%Y%m%d}T{opens}00"
+    recurrence = args.rule or f"FREQ=WEEKLY;BYDAY={args.days.upper()}"
+    rule = f"{start}\nDURATION:PT{minutes}M\nRRULE:{recurrence}"
+    window = api.post("maintenance-windows", {"name": args.window, "rule": rule})
+    out.result(window, f"Added maintenance window {window['name']}.")
+
+
+def remove_window(api: Console, out: Output, args: Namespace) -> None:
+    """Remove a maintenance window."""
+    for window in api.get("maintenance-windows"):
+        if window["name"] == args.window:
+            out.confirm(f"Remove the maintenance window {args.window}?", yes=args.yes)
+            api.delete(f"maintenance-windows/{window['id']}")
+            out.result(window, f"Removed maintenance window {window['name']}.")
+            return
+    raise NotFound(
+        f"No maintenance window is named {args.window}.",
+        action="To list them, run: zman list maintenance-windows",
+    )
+
+
+def add_freeze(api: Console, out: Output, args: Namespace) -> None:
+    """Add a change freeze."""
+    body = {
+        "reason": args.reason,
+        "begins_at": parse_time(args.begin),
+        "ends_at": parse_time(args.until),
+    }
+    freeze = api.post("change-freezes", body)
+    out.result(freeze, f"Nothing will be activated until {freeze['ends_at']}.", name="id")
+
+
+def remove_freeze(api: Console, out: Output, args: Namespace) -> None:
+    """Remove a change freeze."""
+    out.confirm(f"Remove the change freeze {args.id}?", yes=args.yes)
+    api.delete(f"change-freezes/{args.id}")
+    out.result({"id": args.id}, f"Removed change freeze {args.id}.", name="id")
 
 
 def _get_stage(api: Console, name: str) -> dict[str, Any]:

@@ -24,7 +24,13 @@ from certificates.authority import gates
 from certificates.issuance import imports
 from certificates.models import Operation
 from certificates.operations import creation, requests
-from certificates.operations.api.operations import ProgressOut, build_progress
+from certificates.operations.api.operations import (
+    WINDOW_OVERRIDE,
+    ProgressOut,
+    build_progress,
+    get_override,
+)
+from certificates.windows.waiting import OVERRIDE
 from console.rest.api import RequestBody, Text, Timestamp, require
 from faults import Conflict, Invalid
 from pki.chains import chains
@@ -67,6 +73,7 @@ class OperationIn(RequestBody):
     """Fields of every operation. Without `activates_at`, the activation is immediate."""
 
     activates_at: Timestamp | None = None
+    window_override: Text = WINDOW_OVERRIDE
     include_dns: bool = False
     key_length: int = DEFAULT_KEY_LENGTH
 
@@ -125,6 +132,7 @@ def remint_ca(request: Any, body: RemintCAIn, key: Key = None) -> Any:
         years=body.years,
         include_dns=body.include_dns,
         activates_at=body.activates_at,
+        window_override=get_override(request, body.window_override),
     )
     return _start(request, creation.remint_ca, spec, key, Operation.Kind.REMINT_CA)
 
@@ -139,6 +147,7 @@ def change_ca_to_internal(request: Any, body: InternalIn, key: Key = None) -> An
         years=body.years,
         include_dns=body.include_dns,
         activates_at=body.activates_at,
+        window_override=get_override(request, body.window_override),
     )
     return _start(request, creation.change_to_internal, spec, key, Operation.Kind.CHANGE_CA)
 
@@ -155,6 +164,7 @@ def change_ca_to_external(request: Any, body: ExternalIn, key: Key = None) -> An
         key_length=body.key_length,
         include_dns=body.include_dns,
         activates_at=body.activates_at,
+        window_override=get_override(request, body.window_override),
         subject=body.subject.fields(),
     )
     return _start(request, creation.change_to_external, spec, key, Operation.Kind.CHANGE_CA)
@@ -169,6 +179,7 @@ def remint_servers(request: Any, body: ServersIn, key: Key = None) -> Any:
         key_length=body.key_length,
         include_dns=body.include_dns,
         activates_at=body.activates_at,
+        window_override=get_override(request, body.window_override),
         name=body.name,
         manual_csr=body.manual_csr,
         subject=body.subject.fields(),
@@ -195,7 +206,9 @@ def _check_idempotency_key(
     operation: Operation, request: requests.OperationRequest, user: int, kind: str
 ) -> None:
     """Raise Conflict if another request or another user has used the same key."""
-    parameters = json.loads(json.dumps(creation.serialize_request(request)))
+    parameters = json.loads(json.dumps(requests.serialize_request(request)))
+    # It is not stored if the activation time is in a maintenance window.
+    parameters.pop(OVERRIDE, None)
     same = all(operation.parameters.get(name) == value for name, value in parameters.items())
     if operation.kind != kind or operation.requested_by_id != user or not same:
         raise Conflict(

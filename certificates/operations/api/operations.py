@@ -23,6 +23,10 @@ from certificates.models import Operation
 from certificates.operations import cancellation, distribution, intervention
 from certificates.progress import counts as operation_counts
 from certificates.progress import progress
+from certificates.windows.settings import MAX_REASON
+from certificates.windows.settings import RIGHT as OVERRIDE_RIGHT
+from console.access.api_tokens import RIGHTS, has_right
+from console.pages.responses import missing_right
 from console.rest.api import (
     Page,
     Paging,
@@ -39,6 +43,11 @@ router = Router(tags=["operations"])
 MAY_CHANGE = require(gates.CA_RIGHT)
 MAY_APPROVE = require(gates.CA_RIGHT, reauthenticated=True)
 MAY_DEPLOY = require(gates.DEPLOY_RIGHT)
+WINDOW_OVERRIDE: Any = Field(
+    "",
+    max_length=MAX_REASON,
+    description="reason for an activation outside the maintenance windows",
+)
 
 
 # Values of `state` before version 1.0, accepted in filters for one release.
@@ -146,6 +155,14 @@ class ActivationTimeIn(RequestBody):
     """The time at which the new certificates take effect."""
 
     activates_at: Timestamp
+    window_override: Text = WINDOW_OVERRIDE
+
+
+def get_override(request: Any, reason: str) -> str:
+    """Return a reason for an activation outside the windows. Raise Forbidden without the right."""
+    if reason.strip() and not has_right(request, OVERRIDE_RIGHT):
+        raise missing_right(str(RIGHTS[OVERRIDE_RIGHT]))
+    return reason.strip()
 
 
 @router.get("/operations", response=Page[OperationOut])
@@ -255,5 +272,10 @@ def assign_now(request: HttpRequest, operation_id: str) -> Any:
 def change_activation_time(request: HttpRequest, operation_id: str, body: ActivationTimeIn) -> Any:
     """Change the activation time."""
     now = timezone.now()
-    action = partial(intervention.change_activation_time, activates_at=body.activates_at, now=now)
+    action = partial(
+        intervention.change_activation_time,
+        activates_at=body.activates_at,
+        override=get_override(request, body.window_override),
+        now=now,
+    )
     return run_action(operation_id, action)

@@ -94,7 +94,8 @@ def change_activation_time(request: ZoneRequest, pk: UUID) -> HttpResponse:
 
     def action() -> None:
         moment = form.cleaned_data["activates_at"]
-        intervention.change_activation_time(operation, moment, now=now)
+        override = form.cleaned_data["window_override"]
+        intervention.change_activation_time(operation, moment, now=now, override=override)
 
     def get_message() -> str:
         moment = form.cleaned_data["activates_at"]

@@ -282,7 +282,7 @@ class ActivationStep(ActivationTimeForm):
         ),
     )
 
-    field_order: Any = ("activates_at", "soon", "password")
+    field_order: Any = ("activates_at", "window_override", "soon", "password")
 
     def __init__(self, request: Any, limits: ActivationLimits, **kwargs: Any) -> None:
         initial = {"activates_at": limits.suggestion, **kwargs.pop("initial", {})}

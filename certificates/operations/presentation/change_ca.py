@@ -191,15 +191,19 @@ def _finish(request: ZoneRequest, draft: Draft, form: Any, now: datetime) -> Htt
 
 
 def _start(request: ZoneRequest, draft: Draft, filled: dict[Step, Any], now: datetime) -> Operation:
-    activates_at = filled[ACTIVATION].cleaned_data.get("activates_at")
+    entered = filled[ACTIVATION].cleaned_data
+    when = {
+        "activates_at": entered.get("activates_at"),
+        "window_override": entered["window_override"],
+    }
     if draft.data.get("adopted"):
-        return _take_over(request, draft, activates_at, now)
+        return _take_over(request, draft, when, now)
     given = filled[AUTHORITY].cleaned_data
     if CSR in filled:
         external = requests.ChangeToExternalRequest(
             root_pem=draft.data["root_pem"],
             intermediates_pem=draft.data["intermediates_pem"],
-            activates_at=activates_at,
+            **when,
             **filled[CSR].values(),
         )
         return creation.change_to_external(external, by=request.user, key=draft.pk, now=now)
@@ -209,13 +213,13 @@ def _start(request: ZoneRequest, draft: Draft, filled: dict[Step, Any], now: dat
         key_length=given["key_length"],
         years=given["years"],
         include_dns=given["include_dns"],
-        activates_at=activates_at,
+        **when,
     )
     return creation.change_to_internal(internal, by=request.user, key=draft.pk, now=now)
 
 
 def _take_over(
-    request: ZoneRequest, draft: Draft, activates_at: datetime | None, now: datetime
+    request: ZoneRequest, draft: Draft, when: dict[str, Any], now: datetime
 ) -> Operation:
     adopted = draft.data["adopted"]
     take_over = requests.TakeOverCARequest(
@@ -224,7 +228,7 @@ def _take_over(
         authority=UUID(adopted["authority"]),
         key_length=details.get_details(adopted["root_pem"]).key_length,
         include_dns=True,
-        activates_at=activates_at,
+        **when,
     )
     sealed_key = adopted["sealed_key"]
     return creation.take_over_ca(take_over, sealed_key, by=request.user, key=draft.pk, now=now)

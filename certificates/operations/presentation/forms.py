@@ -21,6 +21,8 @@ from certificates.operations.activation_time import (
 )
 from certificates.operations.requests import YEARS, RemintCARequest
 from certificates.trust.readiness import format_names
+from certificates.windows.settings import MAX_REASON
+from certificates.windows.settings import RIGHT as OVERRIDE_RIGHT
 from console.pages.forms import LocalTimeField, LocalTimeInput, ReauthenticationForm
 from devices.models import Device
 from faults import Fault
@@ -75,23 +77,41 @@ class ActivationTimeForm(ReauthenticationForm):
         ),
     )
 
+    window_override = forms.CharField(
+        label=_("Reason for an activation outside the maintenance windows"),
+        required=False,
+        max_length=MAX_REASON,
+        help_text=_("It is recorded in the audit log. Leave empty to enter another time."),
+    )
+
     EARLY = EARLY
     limits: ActivationLimits
     is_early = False
     """The entered time is earlier than the suggested one."""
     asks_soon = False
     """Devices would miss the entered time, so it must be confirmed."""
+    asks_override = False
+    """The entered time is not in a maintenance window, and the user may give a reason for it."""
 
     def clean_activates_at(self) -> datetime:
         """Return the activation time, or raise ValidationError if it is outside its limits."""
         moment: datetime = self.cleaned_data["activates_at"]
         self.is_early = self.limits.is_early(moment)
+        may_override = self.request.user.has_perm(OVERRIDE_RIGHT)
+        self.asks_override = may_override and not self.limits.schedule.is_open(moment)
+        override = str(self["window_override"].data or "").strip() if may_override else ""
         try:
             self.limits.check(moment)
+            self.limits.check_window(moment, override=override)
         except Fault as fault:
             raise forms.ValidationError(str(fault)) from fault
         self._require_confirmation(moment)
         return moment
+
+    def clean_window_override(self) -> str:
+        """Return the reason for a time outside the windows, "" if the user may not give one."""
+        reason: str = self.cleaned_data["window_override"].strip()
+        return reason if self.request.user.has_perm(OVERRIDE_RIGHT) else ""
 
     def early_note(self) -> str:
         """Return a warning if the time is earlier than the suggested one, otherwise ""."""
@@ -99,7 +119,7 @@ class ActivationTimeForm(ReauthenticationForm):
             return ""
         return _("%(early)s The suggested time is %(at)s.") % {
             "early": EARLY,
-            "at": format_time(self.limits.suggestion),
+            "at": format_time(self.limits.early_before),
         }
 
     def _require_confirmation(self, moment: datetime) -> None:
@@ -158,6 +178,7 @@ class RemintCAForm(ActivationTimeForm):
         "years",
         "include_dns",
         "activates_at",
+        "window_override",
         "soon",
     )
 
@@ -186,6 +207,7 @@ class RemintCAForm(ActivationTimeForm):
             years=values["years"],
             include_dns=values["include_dns"],
             activates_at=values.get("activates_at"),
+            window_override=values["window_override"],
         )
 
 

@@ -89,5 +89,9 @@ def build_limits_context(found: ActivationLimits, now: datetime) -> dict[str, An
         "limits": found,
         "zone_words": format_zone(found.suggestion),
         "utc_words": format_utc(found.suggestion),
-        "weeks": [(n, moment) for n, moment in weeks if moment < found.latest],
+        "weeks": [
+            (n, moment)
+            for n, moment in weeks
+            if moment < found.latest and found.schedule.is_open(moment)
+        ],
     }

@@ -52,6 +52,7 @@ SAME_KIND = [
     {"approve_operation", "decide_job", "decide_action"},
     {"roles", "approve_roles", "reject_roles"},
     *({"policies", "approve_turn_off"}, {"create", "change"}, {"new_stage", "stage"}),
+    {"windows", "new_window", "window", "remove_window", "new_freeze", "freeze", "remove_freeze"},
     *({"force", "try_again"}, {"restore_ca", "adopt_ca"}, {"cancel", "clear_failure"}),
 ]
 

@@ -107,7 +107,8 @@ def test_the_limits_reject_and_warn_like_the_form(client):
 def test_changing_the_activation_time_shows_the_same_warning(client, monkeypatch):
     # The action signs the new time, which requires the zone key.
     monkeypatch.setattr(
-        "certificates.operations.intervention.change_activation_time", lambda *_, now: now
+        "certificates.operations.intervention.change_activation_time",
+        lambda *_, now, **_values: now,
     )
     server = Device.objects.get()
     operation = factories.operation(

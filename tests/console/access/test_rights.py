@@ -12,7 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from administrators.accounts import setup_links
 from audit.models import Entry
-from certificates.models import HealthAcceptance
+from certificates.models import ChangeFreeze, HealthAcceptance, MaintenanceWindow
 from certificates.operations.states import FutureState, OperationState
 from console.access.api_tokens import RIGHTS
 from notifications.delivery import delivery, events
@@ -112,6 +112,13 @@ MATRIX = {
         ("acceptance",),
         {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE},
     ),
+    "certificates:windows": ((), {"GET": "", "POST": None}),
+    "certificates:new_window": ((), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
+    "certificates:window": (("window",), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
+    "certificates:remove_window": (("window",), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
+    "certificates:new_freeze": ((), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
+    "certificates:freeze": (("freeze",), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
+    "certificates:remove_freeze": (("freeze",), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
     "certificates:not_refreshed": (("operation",), {"GET": "", "POST": None}),
     "certificates:ca_pem": ((), {"GET": "", "POST": None}),
     "certificates:readiness_policy": ((), {"GET": CA, "POST": CA}),
@@ -238,6 +245,10 @@ def things(monkeypatch):
         "job": uuid4(),
         "check": "ca-backup",
         "acceptance": HealthAcceptance.objects.create(check_key="ca-backup", reason="not here").pk,
+        "window": MaintenanceWindow.objects.create(name="Night", rule=factories.EVERY_DAY).pk,
+        "freeze": ChangeFreeze.objects.create(
+            reason="Holidays", begins_at=factories.now(), ends_at=factories.now()
+        ).pk,
         "ticket": "ticket",
         "step": "authority",
         "table": "servers",

@@ -1,0 +1,1 @@
+"""Maintenance windows and change freezes: when certificates may be activated."""
