@@ -32,7 +32,7 @@ from faults import Conflict
 from pki.certificates import details
 from pki.chains import chains
 from pki.formats import bundles
-from wire.certificates import get_signed_part_digest
+from zac.trust.signed_part import get_signed_part_digest
 
 ACTION = "revoke-certificate"
 Reason = Revocation.Reason

@@ -6,9 +6,9 @@ console, and after the list has expired.
 
 from __future__ import annotations
 
-from wire.certificates import get_signed_part_digest
 from zac.host.home import Home
 from zac.trust import pem
+from zac.trust.signed_part import get_signed_part_digest
 from zac.trust.store import TrustStore
 
 

@@ -206,7 +206,7 @@ def _accept_trust_list(host: Host, response: RefreshResponse) -> Optional[TrustL
 
 def _build_request(host: Host, connection: Connection) -> RefreshRequest:
     device, generation, held = host.device, host.trust_store.current(), host.state.load()
-    digests = store.digests(generation.trust)
+    digests, now = store.digests(generation.trust), host.clock.now()
     pending = host.pending_replicas
     return RefreshRequest(
         time=host.clock.local(),
@@ -214,7 +214,7 @@ def _build_request(host: Host, connection: Connection) -> RefreshRequest:
         generation=host.trust_store.current_name(),
         root_sha256=digests[0],
         anchored_sha256=connection.peer.anchored,
-        skew=round(host.clock.local() - host.clock.now(), 3),
+        skew=round(host.clock.local() - now, 3),
         fqdn=device.fqdn,
         addresses=device.addresses,
         features=list_features(host.home, device.role),
@@ -226,9 +226,7 @@ def _build_request(host: Host, connection: Connection) -> RefreshRequest:
         rejected_documents=held.rejected_documents,
         audit_checkpoint=held.audit_checkpoint,
         replicas=replication.list_progress(host, pending) if host.serves_content else [],
-        trust_version=trust_list.get_version_to_report(
-            host.home.zone_cache().trust_list, host.clock.now()
-        ),
+        trust_version=trust_list.get_version_to_report(host.home.zone_cache().trust_list, now),
         updates=status.list_updates(host),
         remint_repository=repository.list_folders(host)[0] if host.is_certified else "",
         agent_upgrade=programs.get_result(host.home),

@@ -30,8 +30,8 @@ from pki.chains import chains
 from pki.formats import bundles, csr
 from tests.support import factories, walkthrough
 from wire import json_codec, update_messages
-from wire.certificates import get_signed_part_digest
 from wire.metadata import TrustList
+from zac.trust.signed_part import get_signed_part_digest
 
 Reason = Revocation.Reason
 

@@ -12,13 +12,13 @@ from tests.zac.conftest import registered
 from tests.zac.support.listener import ADDRESS
 from tests.zac.support.zone import Zone
 from wire import records
-from wire.certificates import get_signed_part_digest
 from wire.messages import ServerAddress
 from zac.host import files
 from zac.host.host import Host
 from zac.network import calls
 from zac.network.errors import CertificateRevoked
 from zac.trust import pem, revocation
+from zac.trust.signed_part import get_signed_part_digest
 from zac.trust.store import Generation
 from zac.updates import activation, refresh
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from faults import Invalid
 from tests.pki import factories
 from tests.zac.support.certificates import Root
-from wire.certificates import get_signed_part_digest
+from zac.trust.signed_part import get_signed_part_digest
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
