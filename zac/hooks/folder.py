@@ -45,7 +45,7 @@ def list_hooks(home: Home) -> List[Hook]:
     folder = get_path(home)
     names = [name for name in files.list_names(folder) if _NAME.match(name)]
     problem = _find_problem(folder) if names else ""
-    found = []
+    found: List[Hook] = []
     for name in names:
         path = os.path.join(folder, name)
         if os.path.isdir(path) or not os.access(path, os.X_OK):

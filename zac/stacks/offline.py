@@ -7,7 +7,7 @@ it has verified a path to a root in its keystore. It checks signatures, neither 
 from __future__ import annotations
 
 import os
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from zac.host import files, processes
 from zac.stacks import programs
@@ -26,7 +26,7 @@ def verify_with_nss(program: str, target: Target) -> Optional[Outcome]:
     folder = os.path.join(target.folder, "nss")
     files.make_folder(folder)
     database = ("-d", "sql:" + folder)
-    steps = [(program, "-N", *database, "--empty-password")]
+    steps: List[Tuple[str, ...]] = [(program, "-N", *database, "--empty-password")]
     steps.append((program, "-A", *database, "-n", "root", "-t", "C,,", "-i", target.root))
     for number, path in enumerate(chain):
         steps.append((program, "-A", *database, "-n", "c%d" % number, "-t", ",,", "-i", path))

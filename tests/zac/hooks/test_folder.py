@@ -49,7 +49,7 @@ def test_a_hook_of_another_user_is_not_run(
     class Status:
         st_mode, st_uid = real(path).st_mode, stranger
 
-    monkeypatch.setattr(folder.os, "lstat", lambda one: Status if one == str(path) else real(one))
+    monkeypatch.setattr("os.lstat", lambda one: Status if one == str(path) else real(one))
     assert "belongs to another user" in list_problems(device)["10-a"]
 
 

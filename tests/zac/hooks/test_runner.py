@@ -15,6 +15,7 @@ from tests.zac.support.certificates import Root
 from tests.zac.support.zone import Zone, read_lines
 from wire.records import replace
 from zac.hooks import report, runner
+from zac.hooks.events import Event
 from zac.host.home import Home
 from zac.host.host import Host
 from zac.updates import refresh
@@ -84,7 +85,7 @@ def test_the_environment_names_files_and_contains_no_secrets(
 
 
 def test_a_server_gets_the_path_of_its_certificate(satellite: Host) -> None:
-    event = runner.Event("activated", [], [])
+    event = Event("activated", [], [])
     path = Path(runner.build_environment(satellite, event)["ZAC_CERTIFICATE"])
     assert path.read_text() == satellite.trust_store.current().server
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.wire.test_certificates import encode_signature_again
+from tests.zac.trust.test_signed_part import encode_signature_again
 from tests.zac.conftest import registered
 from tests.zac.support.listener import ADDRESS
 from tests.zac.support.zone import Zone
