@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.zac.trust.test_signed_part import encode_signature_again
 from tests.zac.conftest import registered
 from tests.zac.support.listener import ADDRESS
 from tests.zac.support.zone import Zone
+from tests.zac.trust.test_signed_part import encode_signature_again
 from wire import records
 from wire.messages import ServerAddress
 from zac.host import files
