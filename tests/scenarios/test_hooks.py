@@ -61,7 +61,7 @@ def test_hooks_run_and_tls_libraries_are_checked_during_a_remint_ca(
         return str(visitor.get(f"/devices/{ids[name]}/").text)
 
     until(lambda: "web server not found" in page(second.name), "the failure is shown")
-    for text in ("10-fails", "Certificates activated", "A hook failed on device-02."):
+    for text in ("10-fails", "Certificates activated", "A hook failed on"):
         assert text in page(second.name)
     until(lambda: "10-record" in page(first.name), "the results are shown")
     for stack in ("OpenSSL", "GnuTLS", "curl"):
