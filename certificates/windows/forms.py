@@ -36,7 +36,7 @@ class WindowForm(ReauthenticationForm):
     closes = ClockField(
         label=_("Closes"),
         required=False,
-        help_text=_("Not later than the opening means on the next day."),
+        help_text=_("A time that is not later than the opening is on the next day."),
     )
     rule = forms.CharField(
         label=_("Rule (RFC 5545)"),

@@ -280,6 +280,7 @@ def test_an_unknown_or_invalid_id_is_not_found(resources):
 
 
 BODIES = {
+    "POST /servers/{server_id}/certificates/{certificate_id}/revoke": {"reason": "superseded"},
     "POST /health-checks/{check_key}/acceptances": {"reason": "not here"},
     "PUT /administrators/{administrator_id}/roles": {"roles": ["viewer"]},
     "PUT /notification-targets/{target_id}": {"name": "a", "events": ["operation.blocked"]},
