@@ -127,7 +127,7 @@ def test_who_would_be_cut_off_is_named_with_reason_and_remedy(live_server, log_i
     expect(page.locator("#id_q")).to_be_focused()
     expect(page.locator("#devices-pane tbody")).not_to_contain_text("zen-ps")
     with page.expect_download() as given:
-        page.click("text='Export'")
+        page.click("text='Export as CSV'")
     assert "Recommended action" in given.value.path().read_text()
 
 
