@@ -17,7 +17,7 @@ def test_a_certificate_is_revoked_in_a_dialog(
     live_server: Any, log_in: Any, zone: TestZone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("certificates.tasks.notify_agents", lambda: None)
-    used = ServerCertificate.objects.current().get(device=zone.first.id)
+    used = ServerCertificate.objects.current().get(device=zone.first.guid)
     page = log_in(factories.admin(), reauthenticated=False)
     page.goto(f"{live_server.url}/configuration/certificates/servers/{zone.first.id}/")
     page.click("#b-revoke")
