@@ -1,14 +1,13 @@
 """REST API: notification targets and sent notifications."""
 
 import pytest
-from django.utils import timezone
 
 from administrators.protection import account_macs
 from audit.models import Entry
-from notifications.delivery import delivery
 from notifications.models import Delivery, DeliveryState, Target
 from tests.api.conftest import problem, refuses, succeeds
 from tests.support import receivers
+from tests.support.deliveries import send_all
 
 EVENTS = ["operation.blocked", "operation.completed"]
 MAIL = {"kind": "mail", "name": "team", "events": EVENTS, "recipients": ["team@acme.example"]}
@@ -22,11 +21,6 @@ def hook(everybody, receiver):
     assert response.status_code == 201, response.content
     assert response.headers["Cache-Control"] == "no-store"
     return {**response.json()["target"], "secret": response.json()["secret"]}
-
-
-def send_all():
-    now = timezone.now()
-    return [delivery.send(pk, now=now) for pk in delivery.list_due(now)]
 
 
 @succeeds(

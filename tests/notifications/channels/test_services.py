@@ -15,6 +15,7 @@ from notifications.models import Delivery, Target
 from notifications.targets import targets
 from tests.support import factories
 from tests.support.clients import log_in
+from tests.support.deliveries import send_all
 
 pytestmark = pytest.mark.django_db
 Kind = Target.Kind
@@ -39,7 +40,7 @@ def made(zone, receiver):
 def send(event=EVENT):
     now = timezone.now()
     delivery.enqueue(event, now=now)
-    return [delivery.send(pk, now=now) for pk in delivery.list_due(now)]
+    return send_all(now)
 
 
 def received(receiver):

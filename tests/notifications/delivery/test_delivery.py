@@ -16,17 +16,13 @@ from notifications.models import Attempt, Delivery, DeliveryState, Target
 from notifications.targets import targets
 from tests.notifications.conftest import EVERY
 from tests.support import factories, receivers
+from tests.support.deliveries import send_all
 
 pytestmark = pytest.mark.django_db
 CA = "certificates.certificate_authority"
 BLOCKED = Event(
     events.BLOCKED, "line:7", "Remint CA is blocked", "Reason: nobody\n\nhttps://x", {"a": 1}
 )
-
-
-def send_all(now=None):
-    now = now or timezone.now()
-    return [notifications_delivery.send(pk, now=now) for pk in notifications_delivery.list_due(now)]
 
 
 def test_a_webhook_receives_a_signed_notification(hook, receiver):

@@ -16,6 +16,7 @@ from notifications.models import MailServer
 from tests.notifications.delivery.test_delivery import BLOCKED
 from tests.support import factories
 from tests.support.clients import log_in
+from tests.support.deliveries import send_all
 
 pytestmark = pytest.mark.django_db
 PAGE = "/configuration/notifications/"
@@ -73,7 +74,7 @@ def to_mailbox(zone, mailbox, monkeypatch, settings):
 def test_notifications_are_sent_with_the_mail_server_of_the_console(to_mailbox, post, mailbox):
     delivery.enqueue(BLOCKED, now=timezone.now())
     now = timezone.now()
-    assert [delivery.send(pk, now=now) for pk in delivery.list_due(now)] == [True]
+    assert send_all(now) == [True]
     assert mailbox.messages[0]["From"] == "zcc@acme.example"
     assert mailbox.messages[0]["Subject"] == "[ZCC] Remint CA is blocked"
 

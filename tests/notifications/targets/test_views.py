@@ -12,8 +12,9 @@ from notifications.delivery.events import Event
 from notifications.models import Delivery, DeliveryState, Target
 from notifications.targets import targets
 from tests.notifications.conftest import EVERY
-from tests.notifications.delivery.test_delivery import BLOCKED, send_all
+from tests.notifications.delivery.test_delivery import BLOCKED
 from tests.support import factories
+from tests.support.deliveries import send_all
 
 pytestmark = pytest.mark.django_db
 PAGE = "/configuration/notifications/"

@@ -1,6 +1,5 @@
 """Administrators, account rules, requests, tokens, notifications, and the audit log with zman."""
 
-import ipaddress
 import json
 import stat
 from itertools import pairwise
@@ -12,24 +11,12 @@ from django.utils import timezone
 from administrators.models import Policies
 from audit.models import Entry
 from console.models import ApiToken
-from notifications.delivery import delivery
 from notifications.models import Delivery, Target
 from tests.support import factories, receivers
+from tests.support.deliveries import send_all
 from zman.cli import exit_codes
 
 CA = "certificates.certificate_authority"
-
-
-@pytest.fixture
-def receiver(settings):
-    settings.WEBHOOK_NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
-    with receivers.http_server() as server:
-        yield server
-
-
-def send_all():
-    now = timezone.now()
-    return [delivery.send(pk, now=now) for pk in delivery.list_due(now)]
 
 
 @pytest.mark.parametrize(

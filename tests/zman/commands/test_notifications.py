@@ -1,6 +1,5 @@
 """Notification targets of chat and paging services, and the mail server, with zman."""
 
-import ipaddress
 import json
 import logging
 import re
@@ -8,13 +7,11 @@ import re
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
-from django.utils import timezone
 
 from administrators.protection import account_macs
-from notifications.delivery import delivery
 from notifications.mail_server import settings as mail_server
 from notifications.models import Target
-from tests.support import receivers
+from tests.support.deliveries import send_all
 from tests.zman.cli.test_parser import subcommands
 from zman.cli import exit_codes
 from zman.cli.main import make_parser
@@ -22,18 +19,6 @@ from zman.cli.parser import GLOBAL
 
 SERVICES = ["slack", "teams", "mattermost", "ntfy", "pagerduty"]
 WITH_TOKEN = ["ntfy", "pagerduty"]
-
-
-@pytest.fixture
-def receiver(settings):
-    settings.WEBHOOK_NETWORKS = [ipaddress.ip_network("127.0.0.0/8")]
-    with receivers.http_server() as server:
-        yield server
-
-
-def send_all():
-    now = timezone.now()
-    return [delivery.send(pk, now=now) for pk in delivery.list_due(now)]
 
 
 @pytest.mark.parametrize("kind", SERVICES)
