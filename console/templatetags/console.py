@@ -51,14 +51,6 @@ def script_texts() -> str:
     return json_script(texts, "script-texts")
 
 
-@register.filter
-def host(name: str) -> str:
-    """Return a host name that wraps only after its dots, if there is enough space for a label."""
-    *labels, last = name.split(".")
-    start = format_html_join("", "{}.<wbr>", ((label,) for label in labels))
-    return format_html('<span class="host">{}{}</span>', start, last)
-
-
 @register.simple_tag
 @lru_cache(maxsize=256)
 def icon(name: str, size: int = 16) -> str:
@@ -149,6 +141,12 @@ def breakable(text: str) -> str:
     """Return a host name or fingerprint that breaks after dots and colons, and not in a word."""
     first, *others = re.split(r"(?<=[.:])", text)
     return format_html("{}{}", first, format_html_join("", "<wbr>{}", ((one,) for one in others)))
+
+
+@register.filter
+def host(name: str) -> str:
+    """Return a host name that wraps only after its dots, if there is enough space for a label."""
+    return format_html('<span class="host">{}</span>', breakable(name))
 
 
 @register.simple_tag
