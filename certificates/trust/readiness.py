@@ -11,13 +11,13 @@ from django.utils.translation import gettext as _
 
 from audit.models import Entry
 from certificates.models import Operation
-from certificates.operations.activation_time import format_time, get_limits
+from certificates.operations.activation_time import format_time
 from certificates.operations.publication import publish_new_revision
 from certificates.trust import devices_at_risk
-from certificates.windows.waiting import get_override
+from certificates.windows.waiting import find_later_time
 from devices.models import Device, Role, Zone
 from devices.zone import settings
-from faults import Fault, Invalid
+from faults import Invalid
 from systemupdates.updates.states import AssignmentState
 
 MAX_NAMES = 5
@@ -122,15 +122,8 @@ def postpone_activation(operation: Operation, zone: Zone, why: list[str], *, now
 
     Return False if the activation cannot be later.
     """
-    allowed = get_limits(operation.kind, now=now)
-    override = get_override(operation)
-    soonest = now + 2 * zone.freeze_period
-    later = max(allowed.early_before if override else allowed.suggestion, soonest)
-    opening = None if override else allowed.schedule.find_opening(later)
-    later = opening.begins_at if opening is not None else later
-    try:
-        allowed.check(later)
-    except Fault:
+    later = find_later_time(operation, zone, now=now)
+    if later is None:
         return False
     before = operation.activates_at
     reason = _("The activation was postponed to %(at)s: %(why)s.") % {

@@ -116,6 +116,24 @@ def expires_before_opening(schedule: Schedule, after: datetime, servers: Iterabl
     return rows.filter(not_after__lte=until).exists()
 
 
+def find_later_time(operation: Operation, zone: Zone, *, now: datetime) -> datetime | None:
+    """Return the next allowed activation time of a CA operation, or None if there is none.
+
+    Devices receive it before the freeze period begins again.
+    """
+    allowed = get_limits(operation.kind, now=now)
+    override = get_override(operation)
+    soonest = now + 2 * zone.freeze_period
+    later = max(allowed.early_before if override else allowed.suggestion, soonest)
+    opening = None if override else allowed.schedule.find_opening(later)
+    later = opening.begins_at if opening is not None else later
+    try:
+        allowed.check(later)
+    except Fault:
+        return None
+    return later
+
+
 def _find_move(operation: Operation, schedule: Schedule, zone: Zone, now: datetime) -> Move:
     at = operation.activates_at or now
     freeze = schedule.get_freeze(at)
