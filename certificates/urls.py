@@ -19,6 +19,7 @@ from certificates.operations.presentation import (
     remint_ca,
     report_page,
 )
+from certificates.pilot import views as pilot_views
 from certificates.progress import views as progress_views
 from certificates.revocation import views as revocation_views
 from certificates.search import views as search_views
@@ -59,6 +60,7 @@ urlpatterns = [
     path(WINDOWS + "new/", window_views.edit_window, name="new_window"),
     path(WINDOWS + "<int:pk>/", window_views.edit_window, name="window"),
     path(WINDOWS + "<int:pk>/remove/", window_views.remove_window, name="remove_window"),
+    path(WINDOWS + "pilot/", pilot_views.edit_group, name="pilot_group"),
     path(WINDOWS + "freezes/new/", window_views.edit_freeze, name="new_freeze"),
     path(WINDOWS + "freezes/<int:pk>/", window_views.edit_freeze, name="freeze"),
     path(WINDOWS + "freezes/<int:pk>/remove/", window_views.remove_freeze, name="remove_freeze"),
@@ -89,6 +91,7 @@ urlpatterns = [
     path(OPERATION + "live/", page.operation_live, name="operation_live"),
     path(OPERATION + "report/", report_page.report, name="report"),
     path(OPERATION + "activation/", actions.change_activation_time, name="change_activation"),
+    path(OPERATION + "continue/", pilot_views.continue_operation, name="continue_after_pilot"),
     path(OPERATION + "force/", actions.force_activation, name="force"),
     path(
         OPERATION + "continue-without-cross-certificate/",

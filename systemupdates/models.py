@@ -121,6 +121,8 @@ class Assignment(StatefulModel):
     preflight_at = models.DateTimeField(null=True)
     stack_results = models.JSONField(null=True)
     """Results of the TLS stacks of the device (wire.update_messages.StackResult)."""
+    is_pilot = models.BooleanField(default=False, db_default=False)
+    """Whether the device receives the update before most others, and its result decides (D-276)."""
 
     objects = AssignmentQuerySet.as_manager()
 
@@ -131,6 +133,7 @@ class Assignment(StatefulModel):
         indexes: ClassVar = [
             models.Index("update", "state", "id", name="assignment_status"),
             models.Index("device", "state", name="assignment_of_device"),
+            models.Index("update", condition=models.Q(is_pilot=True), name="assignment_pilot"),
         ]
 
     def __str__(self) -> str:

@@ -86,6 +86,9 @@ KINDS = {
         "certificates:windows",
         is_listed=True,
     ),
+    "certificates.PilotSettings": Kind(
+        _("Pilot group"), _("the pilot group"), "", (), "certificates:windows", is_listed=True
+    ),
     "certificates.HealthAcceptance": Kind(
         _("Health checks"), _("health check {name}"), "", (), "certificates:checks", is_listed=True
     ),

@@ -170,6 +170,13 @@ def build_force_gate(operation: Operation) -> Gate | None:
     return Gate("force-activation", _("Force Activation"), _get_pending_reason(operation))
 
 
+def build_pilot_gate(operation: Operation) -> Gate | None:
+    """Return Continue while the pilot group holds an assigned operation, otherwise None."""
+    if operation.state not in (OperationState.ASSIGNED, OperationState.BLOCKED):
+        return None
+    return Gate("continue-after-pilot", _("Continue")) if operation.is_held_by_pilot else None
+
+
 def _get_pending_reason(operation: Operation) -> str:
     """Return why no other action can be requested, "" if no request is pending."""
     if not operation.requested_action:

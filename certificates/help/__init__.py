@@ -6,10 +6,11 @@ from certificates.authority import help as authority_help
 from certificates.help import dialogs, pages
 from certificates.help.topics import Section
 from certificates.operations.presentation import help as presentation_help
+from certificates.pilot import help as pilot_help
 from certificates.windows import help as windows_help
 
 SECTIONS = (
-    Section("pages", pages.TITLE, (*pages.TOPICS, *windows_help.TOPICS)),
+    Section("pages", pages.TITLE, (*pages.TOPICS, *windows_help.TOPICS, *pilot_help.TOPICS)),
     Section("authority", authority_help.TITLE, authority_help.TOPICS),
     Section("operations", presentation_help.TITLE, presentation_help.TOPICS),
     Section("devices", dialogs.DEVICES_TITLE, dialogs.DEVICES),

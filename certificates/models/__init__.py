@@ -7,7 +7,7 @@ from certificates.models.backup import BackupStatus
 from certificates.models.draft import Draft
 from certificates.models.duration import WorkDuration
 from certificates.models.job import VaultJob
-from certificates.models.maintenance import ChangeFreeze, MaintenanceWindow
+from certificates.models.maintenance import ChangeFreeze, MaintenanceWindow, PilotSettings
 from certificates.models.operation import CA_KINDS, Operation
 from certificates.models.revocation import Revocation, RevocationList
 from certificates.models.server import FutureCertificate, ServerCertificate
@@ -26,6 +26,7 @@ __all__ = [
     "IssuedCertificate",
     "MaintenanceWindow",
     "Operation",
+    "PilotSettings",
     "Revocation",
     "RevocationList",
     "ServerCertificate",

@@ -1,4 +1,4 @@
-"""Maintenance windows and change freezes, which restrict when certificates are activated."""
+"""Maintenance windows, change freezes, and the pilot group: rules of the zone for operations."""
 
 from __future__ import annotations
 
@@ -56,3 +56,30 @@ class ChangeFreeze(AuthenticatedModel):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class PilotSettings(AuthenticatedModel):
+    """The settings of the pilot group. Without the row, there is none.
+
+    The members are the devices with the IDs in `devices`. If there are no IDs, they are the devices
+    with one of the `roles`, or with any role if that is empty, too. If `count` is not 0, they are
+    only that many of them: those with the most recent contact.
+    """
+
+    authenticated_fields = (
+        *("is_on", "devices", "roles", "count"),
+        *("percent", "timeout_seconds"),
+    )
+
+    is_on = models.BooleanField(default=False)
+    devices = models.JSONField(default=list)
+    roles = models.JSONField(default=list)
+    count = models.PositiveIntegerField(default=0)
+    percent = models.PositiveSmallIntegerField(default=100)
+    """The share of the members that must pass the preflight check."""
+    timeout_seconds = models.PositiveIntegerField(default=86_400)
+
+    objects: ClassVar = AuthenticatedQuerySet["PilotSettings"].as_manager()
+
+    def __str__(self) -> str:
+        return "pilot group"

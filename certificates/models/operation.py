@@ -147,8 +147,16 @@ class Operation(AuthenticatedModel, StatefulModel):
         return self.state in BLOCKING
 
     @property
+    def is_held_by_pilot(self) -> bool:
+        """Return True while only servers and the pilot group receive the update (D-276)."""
+        pilot = (self.parameters or {}).get("pilot")
+        return pilot is not None and not pilot["released"]
+
+    @property
     def can_be_forced(self) -> bool:
         """Return True if the activation is blocked or postponed and has not been forced."""
+        if self.is_held_by_pilot:
+            return False
         postponed = self.state == OperationState.ASSIGNED and self.postponed > 0
         return (self.state == OperationState.BLOCKED or postponed) and not self.forced
 

@@ -84,6 +84,8 @@ def sign_activation_order(operation: Operation, *, now: datetime) -> None:
     operation.refresh_from_db()
     if (operation.state, operation.activates_at) != expected:
         raise InvalidTransition(_("The state has changed in the meantime. Nothing was changed."))
+    if operation.is_held_by_pilot:
+        return
     missing = [] if operation.forced or operation.immediate else get_blocking_servers(operation)
     if missing:
         if operation.state != State.BLOCKED:

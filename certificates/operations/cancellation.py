@@ -86,6 +86,7 @@ def _withdraw(operation: Operation, now: datetime) -> None:
     update = operation.update
     if update is not None:
         announced = operation.changes_ca and update.assigned_at is not None
+        announced = announced and not operation.is_held_by_pilot
         if announced:
             # Devices that registered since then also trust the new root.
             assign_missing(operation)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from certificates.issuance.names import build_csr_parameters
 from certificates.models import FutureCertificate, Operation
 from certificates.operations.states import AuthorityState, OperationState
+from certificates.pilot import members
 from devices.models import Device, Zone
 from faults import Conflict
 from systemupdates.assignments import assignment
@@ -39,9 +40,12 @@ def assign_now(operation: Operation, *, now: datetime) -> None:
 
 @transaction.atomic
 def assign(operation: Operation, *, now: datetime, is_manual: bool = False) -> None:
-    """Assign the update to its targets and offer it to the first deployment stage."""
+    """Assign the update to its targets and offer it to the first wave, or to the pilot group."""
     Zone.objects.lock()
     update = _update_of(operation)
+    pilot = members.load_settings(operation)
+    if pilot is not None:
+        members.hold_rest(operation, pilot, now=now)
     Operation.objects.transition(operation, State.ASSIGNED)
     if update.state == UpdateState.REPLICATING and not is_manual:
         SystemUpdate.objects.transition(update, UpdateState.REPLICATED)
@@ -49,8 +53,11 @@ def assign(operation: Operation, *, now: datetime, is_manual: bool = False) -> N
         update, UpdateState.ASSIGNED, assigned_at=now, assigned_manually=is_manual
     )
     assign_missing(operation)
-    assignment.offer(update, now=now, refresh=Zone.objects.get_zone().refresh)
-    if operation.changes_ca:
+    if pilot is not None:
+        members.mark(operation, update, pilot)
+    is_held = operation.is_held_by_pilot
+    assignment.offer(update, now=now, refresh=Zone.objects.get_zone().refresh, is_held=is_held)
+    if operation.changes_ca and not is_held:
         announce_trust_change()
 
 
@@ -58,7 +65,8 @@ def assign_missing(operation: Operation) -> int:
     """Assign the update to targets without an assignment. Return the number of assignments."""
     update = _update_of(operation)
     if operation.changes_ca:
-        return assignment.assign(update)
+        wave = assignment.REST_WAVE if operation.is_held_by_pilot else assignment.OTHERS_WAVE
+        return assignment.assign(update, wave=wave)
     targets = operation.futures.values_list("device_id", flat=True)
     return assignment.assign(update, only=list(targets))
 

@@ -24,6 +24,7 @@ from certificates.operations.distribution import assign, assign_missing
 from certificates.operations.intervention import continue_without_ignored_servers
 from certificates.operations.rollback import finish_rollback
 from certificates.operations.states import OperationState
+from certificates.pilot import waiting as pilot
 from devices.models import Zone
 from systemupdates.assignments import assignment, rollout
 
@@ -54,12 +55,16 @@ def _assign_and_offer(operation: Operation, zone: Zone, now: datetime) -> None:
         return
     if operation.state != State.ACTIVATED:
         assign_missing(operation)
-    assignment.offer(operation.update, now=now, refresh=zone.refresh)
+    is_held = operation.is_held_by_pilot
+    assignment.offer(operation.update, now=now, refresh=zone.refresh, is_held=is_held)
 
 
 def _assigned(operation: Operation, now: datetime) -> None:
     zone = Zone.objects.get_zone()
+    waits_for_pilot = pilot.waits_for_pilot(operation, zone, now=now)
     _assign_and_offer(operation, zone, now)
+    if waits_for_pilot:
+        return
     # Before the freeze period, so that devices receive the new time early.
     if waits_for_window(operation, now=now):
         return
@@ -76,9 +81,15 @@ def is_activation_order_due(operation: Operation, zone: Zone, now: datetime) -> 
 def _blocked(operation: Operation, now: datetime) -> None:
     """Resume automatically before the activation time, or when the blocking servers are ignored.
 
+    Or when the devices of the pilot group that have not passed are corrected or ignored (D-279).
     Also if the servers have activated already: the database was restored from a backup (D-165).
     """
-    _assign_and_offer(operation, Zone.objects.get_zone(), now)
+    zone = Zone.objects.get_zone()
+    if operation.is_held_by_pilot:
+        pilot.waits_for_pilot(operation, zone, now=now)
+        _assign_and_offer(operation, zone, now)
+        return
+    _assign_and_offer(operation, zone, now)
     has_time = operation.activates_at is not None and now < operation.activates_at
     if operation.immediate or has_time or have_all_activated(operation):
         sign_activation_order(operation, now=now)

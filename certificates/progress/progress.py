@@ -15,7 +15,9 @@ from certificates.models import Operation
 from certificates.operations import preparation, rollback
 from certificates.operations.activation import get_blocking_servers
 from certificates.operations.states import OperationState
+from certificates.pilot.status import PilotStatus, get_status
 from certificates.progress.counts import Counts
+from certificates.progress.headline import build_headline
 from certificates.trust import stragglers
 from console.pages import formatting
 from devices.models import Device, Zone
@@ -73,11 +75,14 @@ class Progress:
     """The server that must sign the cross-certificate is offline."""
     outstanding: int = 0
     """The number of devices that still have to roll back."""
+    pilot: PilotStatus | None = None
+    """What the pilot group has reported, while the other devices wait for it (D-279)."""
+    pilot_gate: gates.Gate | None = None
 
     @property
     def headline(self) -> str:
         """Return the first sentence of the message (D-6)."""
-        text = headline(self.operation, self.counts, len(self.blocking_servers))
+        text = build_headline(self.operation, self.counts, len(self.blocking_servers))
         if not self.outstanding:
             return text
         n = self.outstanding
@@ -118,6 +123,7 @@ def get_progress(operation: Operation, counts: Counts, zone: Zone, now: datetime
         freezes_at=gates.get_cancel_deadline(operation, zone, now),
         activation=gates.build_activation_gate(operation, zone, now),
         force=gates.build_force_gate(operation),
+        pilot_gate=gates.build_pilot_gate(operation),
     )
     _add_state_details(shown, zone, now)
     return shown
@@ -126,7 +132,10 @@ def get_progress(operation: Operation, counts: Counts, zone: Zone, now: datetime
 def _add_state_details(shown: Progress, zone: Zone, now: datetime) -> None:
     """Add the details that only some states have and that need more queries."""
     operation = shown.operation
-    if operation.state == State.BLOCKED:
+    if operation.state in (State.ASSIGNED, State.BLOCKED) and operation.is_held_by_pilot:
+        shown.pilot = get_status(operation)
+        shown.stages[2] = replace(shown.stages[2], note=_pilot_note(shown.pilot), mark="now")
+    elif operation.state == State.BLOCKED:
         shown.blocking_servers = get_blocking_servers(operation)
     elif operation.state == State.REPLICATING and operation.update is not None:
         shown.pending_replicas = stragglers.list_missing_replicas(operation.update, zone, now)
@@ -206,50 +215,17 @@ def _assign_note(operation: Operation, *, assigned: bool) -> str:
     return _("manually") if operation.update.assigned_manually else _("automatically")
 
 
+def _pilot_note(pilot: PilotStatus) -> str:
+    passed, total = _separate((pilot.passed, pilot.total))
+    text = _("pilot group: %(passed)s of %(total)s passed")
+    return text % {"passed": passed, "total": total}
+
+
 def _activation_note(operation: Operation) -> str:
     moment = operation.activated_at or operation.activates_at
     if moment is not None:
         return formatting.stamp(moment)
     return _("Immediate")
-
-
-def headline(operation: Operation, counts: Counts, blocking: int = 0) -> str:
-    """Return the status of an operation in one sentence.
-
-    `blocking` is the number of servers that block the activation.
-
-    See: manual 1.2.10 for "... has been initiated."
-    """
-    kind = operation.get_kind_display()
-    done, total = counts.activated()
-    outstanding = total - done
-    blocked = ngettext(
-        "Blocked: %(n)s server does not have a new certificate.",
-        "Blocked: %(n)s servers do not have a new certificate.",
-        blocking,
-    ) % {"n": intcomma(blocking)}
-    if not blocking:
-        blocked = _("Blocked: the %s operation cannot be activated.") % kind
-    texts = {
-        State.PROPOSED: _("The %s operation is waiting for approval by a second administrator.")
-        % kind,
-        State.BLOCKED: blocked,
-        State.FAILED: _("The %s operation failed.") % kind,
-        State.CANCELING: _("The %s operation is being canceled.") % kind,
-        State.CANCEL_FAILED: _("The %s operation could not be canceled.") % kind,
-        State.CANCELED: _("The %s operation has been canceled.") % kind,
-        State.ROLLING_BACK: _("The %s operation is being rolled back.") % kind,
-        State.ROLLED_BACK: _("The %s operation has been rolled back.") % kind,
-        State.COMPLETED: _("The %s operation is complete.") % kind,
-        State.ACTIVATED: ngettext(
-            "Activated. %(n)s device outstanding.",
-            "Activated. %(n)s devices outstanding.",
-            outstanding,
-        )
-        % {"n": intcomma(outstanding)},
-    }
-    initiated = _("The %s operation has been initiated.") % kind
-    return str(texts.get(OperationState(operation.state), initiated))
 
 
 def get_revision(shown: list[Progress], *more: object) -> str:
@@ -281,6 +257,7 @@ def get_revision(shown: list[Progress], *more: object) -> str:
                 p.roll_back,
                 p.is_certificate_server_lost,
                 p.outstanding,
+                p.pilot,
             )
             for p in shown
         ],

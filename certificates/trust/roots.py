@@ -107,7 +107,10 @@ def build_trust() -> messages.Trust:
     pending = [
         roots[operation.future_authority_id]
         for operation in announced
-        if operation.future_authority_id in roots and alarms.is_authentic(operation)
+        # The pilot group receives the root with the update, and the others only after it.
+        if operation.future_authority_id in roots
+        and alarms.is_authentic(operation)
+        and not operation.is_held_by_pilot
     ]
     if not current:
         Authority.objects.current().check_row_mac()

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_safe
 
 from certificates.models import ChangeFreeze, MaintenanceWindow
+from certificates.pilot.settings import get_group
 from certificates.windows import settings
 from certificates.windows.forms import (
     FreezeForm,
@@ -23,9 +24,11 @@ from certificates.windows.forms import (
     get_window_values,
 )
 from certificates.windows.weekly import describe_window
+from console.pages.formatting import format_duration
 from console.pages.forms import ReauthenticationForm
 from console.pages.responses import close_dialog, render_dialog, require_right, show_faults_on
 from devices.middleware import ZoneRequest
+from devices.models import Role
 
 RIGHT_LABEL = gettext_lazy("Change Zone Settings")
 may_change = require_right(settings.RIGHT, RIGHT_LABEL)
@@ -33,10 +36,10 @@ may_change = require_right(settings.RIGHT, RIGHT_LABEL)
 
 @require_safe
 def show_windows(request: ZoneRequest) -> HttpResponse:
-    """Show the maintenance windows, the change freezes, and the next opening."""
+    """Show the maintenance windows, the change freezes, the next opening, and the pilot group."""
     now = timezone.now()
     schedule = settings.load_schedule(now)
-    windows = MaintenanceWindow.objects.all()
+    windows, pilot = MaintenanceWindow.objects.all(), get_group()
     context = {
         "nav": "windows",
         "may": request.user.has_perm(settings.RIGHT),
@@ -48,6 +51,9 @@ def show_windows(request: ZoneRequest) -> HttpResponse:
         "freezes": ChangeFreeze.objects.not_over(now),
         "now": now,
         "zone_time": request.zone.time_zone,
+        "pilot": pilot,
+        "pilot_roles": [str(Role(role).label) for role in pilot.roles],
+        "pilot_timeout": format_duration(pilot.timeout_seconds),
     }
     return render(request, "certificates/windows.html", context)
 

@@ -38,6 +38,7 @@ class AssignmentOut(Schema):
     applied_at: datetime | None
     activated_at: datetime | None
     confirmed_at: datetime | None
+    is_pilot: bool = Field(description="whether the device belongs to the pilot group")
 
 
 class DeviceAssignmentOut(AssignmentOut):

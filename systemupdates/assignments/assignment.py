@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from audit.models import Entry
@@ -26,6 +26,9 @@ from systemupdates.updates.states import (
 
 A = AssignmentState
 REDEPLOYABLE = (*ERRORS, A.IGNORED)
+# Waves of an update that is not staged, after the initiating server and the Primary Servers. The
+# last one is only used with a pilot, for the devices that are not in it.
+OTHERS_WAVE, REST_WAVE = 2, 3
 
 # One statement for any number of devices. Existing assignments are kept. Rows in the order of
 # their keys take half the time, because each index grows at its end.
@@ -33,7 +36,8 @@ _ASSIGN = """
 INSERT INTO systemupdates_assignment
   (update_id, device_id, state, wave, step, attempt, reason, action, redeploy,
    cancellation_acknowledged)
-SELECT %s, d.guid, 'pending', CASE WHEN d.guid = %s THEN 0 WHEN d.role = %s THEN 1 ELSE 2 END,
+SELECT %s, d.guid, 'pending', CASE WHEN d.guid = %s THEN 0 WHEN d.role = %s THEN 1
+  WHEN d.role = %s THEN 2 ELSE %s END,
   '', 0, '', '', {false}, {false}
 FROM devices_device d
 WHERE d.state = 'registered' {only}
@@ -47,16 +51,18 @@ def _to_column(value: UUID) -> Any:
     return field.get_db_prep_value(value, connection)
 
 
-def assign(update: SystemUpdate, *, only: list[UUID] | None = None) -> int:
+def assign(update: SystemUpdate, *, only: list[UUID] | None = None, wave: int = OTHERS_WAVE) -> int:
     """Create a pending assignment for every registered device, or for `only` some.
 
-    Returns the number of new assignments.
+    `wave` is that of the devices without a server certificate. Returns the number of new
+    assignments.
     """
     given = [_to_column(guid) for guid in only or []]
     clause = f"AND d.guid IN ({', '.join(['%s'] * len(given))})" if only is not None else ""
     false = "FALSE" if connection.vendor == "postgresql" else "0"
     initiating_server = _to_column(update.initiating_server_id)
-    values = [_to_column(update.pk), initiating_server, Role.PRIMARY, *given]
+    roles = [Role.PRIMARY, Role.AUTHENTICATION_SATELLITE]
+    values = [_to_column(update.pk), initiating_server, *roles, wave, *given]
     with connection.cursor() as cursor:
         cursor.execute(_ASSIGN.format(only=clause, false=false), values)
         count = int(cursor.rowcount)
@@ -67,20 +73,34 @@ def assign(update: SystemUpdate, *, only: list[UUID] | None = None) -> int:
     return count
 
 
-def offer(update: SystemUpdate, *, now: datetime, refresh: timedelta) -> int:
+def mark_pilot(update: SystemUpdate, devices: QuerySet[Device]) -> int:
+    """Make some devices the pilot of an update, and return their number."""
+    rows = Assignment.objects.filter(update=update, state=A.PENDING, device__in=devices)
+    return rows.update(is_pilot=True, wave=OTHERS_WAVE)
+
+
+def offer(update: SystemUpdate, *, now: datetime, refresh: timedelta, is_held: bool = False) -> int:
     """Offer the update to the next wave if all online devices of earlier waves have applied it.
 
-    Returns the number of devices to which it was offered.
+    With `is_held`, the wave of the rest gets no offer. Devices of the pilot never delay the rest,
+    because the rest is held until their results allow it. Returns the number of devices to which
+    it was offered.
     """
     if update.staged:
         return stages.offer(update, now=now)
     online_since = now - get_contact_limit(refresh)
     waiting = Assignment.objects.filter(update=update, state=A.PENDING)
+    if is_held:
+        waiting = waiting.filter(wave__lt=REST_WAVE)
     wave = waiting.order_by("wave").values_list("wave", flat=True).first()
     if wave is None:
         return 0
     earlier = Assignment.objects.filter(
-        update=update, wave__lt=wave, state__in=UNDER_WAY, device__last_contact__gte=online_since
+        update=update,
+        wave__lt=wave,
+        is_pilot=False,
+        state__in=UNDER_WAY,
+        device__last_contact__gte=online_since,
     )
     if earlier.exists():
         return 0

@@ -126,6 +126,9 @@ MATRIX = {
     "POST /change-freezes": ZONE,
     "PUT /change-freezes/{freeze_id}": ZONE,
     "DELETE /change-freezes/{freeze_id}": ZONE,
+    "GET /pilot-group": "",
+    "PUT /pilot-group": ZONE,
+    "POST /operations/{operation_id}/continue-after-pilot": CA,
     "GET /mail-server": NOTIFY,
     "PUT /mail-server": NOTIFY,
     "DELETE /mail-server": NOTIFY,
@@ -289,6 +292,7 @@ BODIES = {
     "POST /devices/{device_id}/approve-change": {},
     "POST /devices/{device_id}/reject-change": {},
     "PUT /deployment-stages/{stage_id}": {"name": "x"},
+    "PUT /pilot-group": {"on": False},
     "PUT /maintenance-windows/{window_id}": {"name": "x", "rule": "x"},
     "PUT /change-freezes/{freeze_id}": {
         "begins_at": "2030-01-01T00:00:00Z",

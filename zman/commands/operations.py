@@ -31,6 +31,13 @@ ACTIONS = {
         "force activation of a blocked operation",
         "force",
     ),
+    "continue-after-pilot": (
+        "continue-after-pilot",
+        "Send the update of {} to all devices although the pilot group has not passed?",
+        "completed",
+        "send the update to all devices although the pilot group has not passed",
+        "",
+    ),
     "rollback": (
         "roll-back",
         "Roll back {} and return to the previous CA?",

@@ -22,6 +22,7 @@ SINGLE = {
     "limits": "activation-limits",
     "rules": "rules",
     "mail-server": "mail-server",
+    "pilot-group": "pilot-group",
     "trust": "trust",
 }
 # Resources that are found by name or ID, with their lists.

@@ -1,4 +1,4 @@
-"""System updates, their devices, and their content servers."""
+"""System updates, their devices and content servers, and the pilot group of a new CA."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from faults import Invalid
 from zman.cli.output import Output
 from zman.cli.parser import Commands, Parser, add_operation_argument
+from zman.cli.times import parse_duration
 from zman.client.client import Console
 from zman.client.lookup import get_operation, get_update
 
@@ -21,6 +22,7 @@ DEVICE_ACTIONS = {
     "clear-error": "clear the error of a device",
     "refresh": "retry on a device at its next contact",
 }
+PILOT_GROUP, PILOT_ROLES = "pilot-group", ("managed", "content-satellite")
 UPDATE_ACTIONS = {
     "baseline": "baseline a completed update, which is then no longer deployed",
     "delete": "delete a baselined or canceled update and its Certificate Remint Tool",
@@ -47,6 +49,39 @@ def add_commands(commands: Commands) -> None:
         commands.add(name, run_update_action, words, action=name).add_argument(
             "update", metavar="UPDATE", help="name or ID"
         )
+    _add_pilot_group(commands)
+
+
+def _add_pilot_group(commands: Commands) -> None:
+    group = commands.group(
+        "pilot-group", "devices that receive a new CA first (to view them: zman show pilot-group)"
+    )
+    added = group.add("set", set_pilot_group, "select the devices, and turn the pilot group on")
+    added.add_argument(
+        "--device", action="append", default=[], metavar="DEVICE", help="can be repeated"
+    )
+    added.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        choices=PILOT_ROLES,
+        help="devices with this role (can be repeated)",
+    )
+    added.add_argument(
+        "--count",
+        type=int,
+        default=0,
+        metavar="NUMBER",
+        help="only so many devices: those with the most recent contact",
+    )
+    added.add_argument(
+        "--percent",
+        type=int,
+        default=100,
+        help="share that must pass the preflight check (default: 100)",
+    )
+    added.add_argument("--timeout", default="1d", help="time limit, for example 4h (default: 1d)")
+    group.add("off", turn_off_pilot_group, "turn the pilot group off")
 
 
 def _add_update(parser: Parser) -> None:
@@ -115,3 +150,22 @@ def _get_update_id(api: Console, args: Namespace) -> Any:
 
 def _report(out: Output, changed: dict[str, Any], name: str) -> None:
     out.result(changed, f"{name} is {changed['state']}.")
+
+
+def set_pilot_group(api: Console, out: Output, args: Namespace) -> None:
+    """Set the pilot group and turn it on."""
+    body: dict[str, Any] = {
+        "on": True,
+        "devices": args.device,
+        "roles": args.role,
+        "count": args.count,
+        "percent": args.percent,
+        "timeout_seconds": parse_duration(args.timeout),
+    }
+    out.result(api.put(PILOT_GROUP, body), "The pilot group receives a new CA first.", name="on")
+
+
+def turn_off_pilot_group(api: Console, out: Output, args: Namespace) -> None:
+    """Turn the pilot group off. Its other settings are kept."""
+    changed = api.put(PILOT_GROUP, {**api.get(PILOT_GROUP), "on": False})
+    out.result(changed, "All devices receive a new CA at the same time.", name="on")

@@ -21,6 +21,7 @@ from certificates.authority import gates
 from certificates.authority.api import GateOut
 from certificates.models import Operation
 from certificates.operations import cancellation, distribution, intervention
+from certificates.operations.api.pilot import PilotOut
 from certificates.progress import counts as operation_counts
 from certificates.progress import progress
 from certificates.windows.settings import MAX_REASON
@@ -136,6 +137,9 @@ class ProgressOut(OperationOut):
     counts: CountsOut
     gates: list[GateOut]
     blocking_servers: list[str] = Field(description="servers that block the activation")
+    pilot: PilotOut | None = Field(
+        None, description="the pilot group, null if it does not hold the operation"
+    )
     lacking: list[str] = Field(
         validation_alias="blocking_servers",
         description="use `blocking_servers`",
@@ -201,6 +205,7 @@ def build_progress(operation: Operation) -> ProgressOut:
         current.activation,
         current.force,
         current.roll_back,
+        current.pilot_gate,
     )
     offered = [gate for gate in all_gates if gate is not None]
     values = {
@@ -215,6 +220,7 @@ def build_progress(operation: Operation) -> ProgressOut:
             for gate in offered
         ],
         "blocking_servers": [device.name for device in current.blocking_servers],
+        "pilot": PilotOut.from_orm(current.pilot) if current.pilot is not None else None,
     }
     values |= {name: getattr(operation, name) for name in _COPIED_FIELDS}
     return ProgressOut.model_validate(values)

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from audit.rows import alarms
 from certificates.models import Draft, Operation
 from certificates.progress import counts as operation_counts
-from certificates.progress import progress
+from certificates.progress.headline import build_headline
 from console.pages.responses import close_dialog, render_dialog
 from devices.middleware import ZoneRequest
 from faults import NotFound
@@ -87,5 +87,5 @@ def respond_without_draft(request: ZoneRequest, pk: UUID) -> HttpResponse:
 
 def close_after_start(request: ZoneRequest, operation: Operation, note: str) -> HttpResponse:
     """Close the dialog with a message about the started operation and an optional warning."""
-    message = f"{progress.headline(operation, operation_counts.Counts())} {note}"
+    message = f"{build_headline(operation, operation_counts.Counts())} {note}"
     return close_dialog(request, reverse("certificates:page"), message=message.strip())

@@ -8,6 +8,7 @@ from certificates.models import Operation
 from certificates.operations.states import FutureState, OperationState
 from certificates.progress import counts as operation_counts
 from certificates.progress import progress
+from certificates.progress.headline import build_headline
 from devices.models import Role, Zone
 from systemupdates.assignments import rollout
 from systemupdates.assignments import rollout as assignments_counts
@@ -115,7 +116,7 @@ def test_a_blocked_operation_lists_its_blocking_servers(ca):
 def test_headline_by_state(state, words):
     counts = operation_counts.Counts(devices={A.APPLIED: 2, A.ACTIVATED: 1, A.IGNORED: 5})
     operation = Operation(kind=Operation.Kind.REMINT_CA, state=state)
-    assert progress.headline(operation, counts) == words
+    assert build_headline(operation, counts) == words
 
 
 def test_the_revision_changes_with_the_page(ca):

@@ -116,6 +116,8 @@ MATRIX = {
     "certificates:new_window": ((), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
     "certificates:window": (("window",), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
     "certificates:remove_window": (("window",), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
+    "certificates:pilot_group": ((), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
+    "certificates:continue_after_pilot": (("operation",), {"GET": CA, "POST": CA}),
     "certificates:new_freeze": ((), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
     "certificates:freeze": (("freeze",), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
     "certificates:remove_freeze": (("freeze",), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
