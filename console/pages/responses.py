@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -43,12 +44,20 @@ def trigger(response: HttpResponse, **events: dict[str, Any]) -> HttpResponse:
     return response
 
 
-def close_dialog(request: Request, back: str, *, message: str) -> HttpResponse:
-    """Close a dialog after its action: reload the panes, or redirect without htmx."""
-    if not request.htmx:
+def close_dialog(
+    request: Request, back: str, *, message: str, is_left: bool = False
+) -> HttpResponse:
+    """Close a dialog after its action, and show the message on the page.
+
+    With htmx, the panes are loaded again. Without htmx, or if the page `is_left` because it no
+    longer applies, the response opens the page at `back`.
+    """
+    if not request.htmx or is_left:
+        messages.success(request, message)
         return HttpResponseRedirect(back)
     response = HttpResponse(status=204)
-    return trigger(response, zcc_close={}, zcc_changed={}, zcc_announce={"text": message})
+    result = {"text": message, "is_result": True}
+    return trigger(response, zcc_close={}, zcc_changed={}, zcc_announce=result)
 
 
 def render_dialog(

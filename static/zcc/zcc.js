@@ -101,7 +101,14 @@ const alertUser = ({ explanation, action }) => {
   else $("#messages")?.replaceChildren(note);
 };
 document.addEventListener("zcc:close", () => dialog?.close());
-document.addEventListener("zcc:announce", (event) => say(event.detail.text));
+// What a button has done is shown on the page until the next action. Screen readers read it there.
+const showResult = (text) => {
+  const box = $("#messages"), note = $("#result").content.firstElementChild.cloneNode(true);
+  note.prepend(text);
+  box.replaceChildren();
+  setTimeout(() => box.replaceChildren(note), 50);
+};
+document.addEventListener("zcc:announce", ({ detail: { text, is_result: isResult } }) => (isResult && $("#messages") ? showResult(text) : say(text)));
 document.addEventListener("zcc:fault", (event) => alertUser(event.detail));
 document.addEventListener("zcc:download", (event) => {
   const link = Object.assign(document.createElement("a"), { href: event.detail.url, download: "" });
@@ -196,7 +203,11 @@ const release = () => { pressed = null; loadHeld(); };
 for (const name of ["pointerdown", "keydown"]) document.addEventListener(name, ({ target, button }) => { if (!button) pressed = target; }, true);
 for (const name of ["pointerup", "pointercancel", "keyup"]) document.addEventListener(name, release, true);
 window.addEventListener("blur", release);
-document.addEventListener("htmx:beforeSend", ({ detail: { requestConfig } }) => { if (isByUser(requestConfig)) requests.add(requestConfig); });
+document.addEventListener("htmx:beforeSend", ({ detail: { requestConfig } }) => {
+  if (!isByUser(requestConfig)) return;
+  requests.add(requestConfig);
+  $$("#messages > .success").forEach((note) => note.remove());
+});
 document.addEventListener("htmx:afterRequest", ({ detail: { requestConfig } }) => { if (requests.delete(requestConfig)) loadHeld(); });
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   const { target, requestConfig: { triggeringEvent } } = detail;

@@ -165,7 +165,8 @@ def baseline(request: ZoneRequest, pk: UUID) -> HttpResponse:
     if request.method == "POST":
         lifecycle.baseline(update)
         url = reverse("systemupdates:details", args=[pk])
-        return _redirect_dialog(request, url, _("%s has been baselined.") % update.name)
+        message = _("%s has been baselined.") % update.name
+        return close_dialog(request, url, message=message, is_left=True)
     return render_dialog(request, "systemupdates/dialogs/baseline.html", {"update": update})
 
 
@@ -176,19 +177,10 @@ def delete(request: ZoneRequest, pk: UUID) -> HttpResponse:
     update = find_update(pk)
     if request.method == "POST":
         lifecycle.delete(update, now=timezone.now())
-        return _redirect_dialog(
-            request, reverse("systemupdates:list"), _("%s has been deleted.") % update.name
-        )
+        message = _("%s has been deleted.") % update.name
+        return close_dialog(request, reverse("systemupdates:list"), message=message, is_left=True)
     context = {"update": update, "is_needed_for_recovery": lifecycle.is_needed_for_recovery(update)}
     return render_dialog(request, "systemupdates/dialogs/delete.html", context)
-
-
-def _redirect_dialog(request: ZoneRequest, url: str, message: str) -> HttpResponse:
-    """Close a dialog and open another page."""
-    response = close_dialog(request, url, message=message)
-    if request.htmx:
-        response.headers["HX-Redirect"] = url
-    return response
 
 
 def _change_replica(

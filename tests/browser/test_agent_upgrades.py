@@ -58,7 +58,7 @@ def test_an_upgrade_is_started_in_the_dialog_and_its_page_follows(
     page.fill("#id_pilot", "25")
     page.click("dialog button:text('Upgrade')")
     expect(page.locator("dialog[open]")).to_have_count(0)
-    expect(page.locator("#live")).to_have_text("The upgrade of the agents has been scheduled.")
+    expect(page.locator("#messages")).to_have_text("The upgrade of the agents has been scheduled.")
     expect(page.locator("#b-upgrade")).to_have_count(0)
     page.click("#upgrades-pane tbody th a")
     expect(page.locator("#targets-pane tbody tr")).to_have_count(4)

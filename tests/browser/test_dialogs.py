@@ -131,9 +131,15 @@ def test_a_double_click_starts_one_operation_and_the_pane_shows_it(page_at_rest)
     message = page.locator("#zone-ca .callout")
     expect(message).to_contain_text("The Remint CA operation has been initiated.")
     expect(page.locator("dialog[open]")).to_have_count(0)
-    expect(page.locator("#live")).to_contain_text("initiated")
+    result = page.locator("#messages .success")
+    expect(result).to_contain_text("initiated")
+    expect(result).to_be_in_viewport()
     assert Operation.objects.count() == 1
     expect(page.locator("#b-remint-ca")).to_have_attribute("aria-disabled", "true")
+    # It stays until it is dismissed, or until the next action.
+    page.get_by_role("button", name="Cancel", exact=True).first.click()
+    expect(page.locator("dialog[open]")).to_be_visible()
+    expect(result).to_have_count(0)
 
 
 def test_a_disabled_button_shows_its_reason_to_keyboard_users(live_server, log_in):

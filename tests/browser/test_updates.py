@@ -42,7 +42,7 @@ def test_ignore_device_asks_with_the_focus_on_keeping_it_and_the_row_follows(liv
     assert Assignment.objects.get(device__name="pc-002").state == A.FAILED
     page.get_by_role("button", name="Ignore device pc-002").click()
     page.click("dialog button:text('Ignore Device')")
-    expect(page.locator("#live")).to_have_text("pc-002 is ignored for this update.")
+    expect(page.locator("#messages")).to_have_text("pc-002 is ignored for this update.")
     row = page.locator("#status-table tbody tr", has_text="pc-002")
     expect(row).to_contain_text("Ignored")
     expect(page.locator("#rollout #c-ignored")).to_contain_text("1")
@@ -68,7 +68,7 @@ def test_redeploy_for_all_names_them_and_says_so(live_server, log_in):
     page.click("#b-redeploy")
     expect(page.locator("dialog li")).to_have_count(5)
     page.click("dialog button:text('Redeploy')")
-    expect(page.locator("#live")).to_have_text("The update has been redeployed to 5 devices.")
+    expect(page.locator("#messages")).to_have_text("The update has been redeployed to 5 devices.")
     expect(page.locator("#c-failed")).to_have_count(0)
 
 

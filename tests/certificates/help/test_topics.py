@@ -9,7 +9,8 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from certificates.help import TOPICS
 from certificates.help.appendix import APPENDIX
 from devices.models import Device
-from tests.console.access.test_rights import MATRIX, address, things  # noqa: F401 - a fixture
+from tests.console.access.test_rights import MATRIX, address
+from tests.console.conftest import things  # noqa: F401 - a fixture
 from tests.support import clients, factories
 from zcc.runtime.components import BASE_DIR
 

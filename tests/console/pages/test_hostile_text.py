@@ -6,7 +6,7 @@ from django.db import models
 from django.test import Client
 
 from certificates.models import Authority
-from tests.console.access.test_rights import MATRIX, address, things  # noqa: F401 - a fixture
+from tests.console.access.test_rights import MATRIX, address
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +39,7 @@ def texts(kind):
 
 
 @pytest.fixture
-def poisoned(things):  # noqa: F811
+def poisoned(things):
     """Every row says something hostile wherever it can."""
     for app in APPS:
         for kind in apps.get_app_config(app).get_models():

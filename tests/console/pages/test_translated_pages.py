@@ -7,7 +7,7 @@ import pytest
 from django.apps import apps
 from django.urls import reverse
 
-from tests.console.access.test_rights import MATRIX, things  # noqa: F401 - a fixture
+from tests.console.access.test_rights import MATRIX
 from tests.support import clients, factories, pseudo_locale
 
 pytestmark = pytest.mark.django_db
@@ -66,7 +66,7 @@ def check(response, where, found):
             found.setdefault(text, where)
 
 
-def test_every_page_and_dialog_can_be_translated(things, translated):  # noqa: F811 - a fixture
+def test_every_page_and_dialog_can_be_translated(things, translated):
     found: dict[str, str] = {}
     person = clients.log_in(factories.admin())
     for name, (parts, methods) in MATRIX.items():

@@ -15,7 +15,7 @@ from django.urls import reverse
 from certificates.models import ServerCertificate
 from console.access.session_store import compute_digest
 from console.middleware import LIFETIME_SECONDS
-from tests.console.access.test_rights import MATRIX, address, things  # noqa: F401 - a fixture
+from tests.console.access.test_rights import MATRIX, address
 from tests.support import factories
 from zcc.runtime.components import BASE_DIR
 
@@ -84,7 +84,7 @@ def protected(response):
     return True
 
 
-def test_every_answer_of_every_address_is_protected(things):  # noqa: F811 - as above
+def test_every_answer_of_every_address_is_protected(things):
     client = Client()
     client.force_login(factories.admin())
     for name in MATRIX:
@@ -96,7 +96,7 @@ def test_every_answer_of_every_address_is_protected(things):  # noqa: F811 - as 
     assert protected(Client().get("/"))
 
 
-def test_a_page_brings_no_script_or_style_of_its_own_and_htmx_evaluates_nothing(things):  # noqa: F811
+def test_a_page_brings_no_script_or_style_of_its_own_and_htmx_evaluates_nothing(things):
     client = Client()
     client.force_login(factories.admin())
     for name in ("certificates:home", "certificates:page", "devices:list", "audit:audit"):
@@ -160,7 +160,7 @@ POSTS = [name for name, (_, methods) in MATRIX.items() if methods.get("POST") is
 
 
 @pytest.mark.parametrize("name", POSTS)
-def test_no_form_is_taken_without_its_token_or_from_another_site(things, name):  # noqa: F811
+def test_no_form_is_taken_without_its_token_or_from_another_site(things, name):
     there = address(name, things)
     client = Client(enforce_csrf_checks=True)
     client.force_login(factories.admin())
@@ -170,7 +170,7 @@ def test_no_form_is_taken_without_its_token_or_from_another_site(things, name): 
     assert client.post(there, secure=True, **foreign).status_code == 403
 
 
-def test_texts_of_certificates_and_devices_are_shown_as_text(things):  # noqa: F811 - as above
+def test_texts_of_certificates_and_devices_are_shown_as_text(things):
     client = Client()
     client.force_login(factories.admin())
     device = ServerCertificate.objects.get().device
@@ -188,7 +188,7 @@ def test_texts_of_certificates_and_devices_are_shown_as_text(things):  # noqa: F
         assert b"<img src=x" not in response.content, path
 
 
-def test_a_download_is_a_file_and_is_kept_nowhere(things):  # noqa: F811 - as above
+def test_a_download_is_a_file_and_is_kept_nowhere(things):
     client = Client()
     client.force_login(factories.admin())
     for name in ("certificates:ca_pem", "certificates:server_pem", "certificates:future_pem"):

@@ -47,9 +47,12 @@ def test_baseline_and_delete_are_disabled_with_a_reason(client, update):
 def test_a_completed_update_is_baselined_then_deleted(client, update):
     url = f"{LIST}{update.pk}/"
     assert "no longer offered to devices" in client.get(f"{url}baseline/").content.decode()
-    client.post(f"{url}baseline/")
+    response = client.post(f"{url}baseline/", headers={"HX-Request": "true"})
     assert reload(update).state == U.BASELINED
-    client.post(f"{url}delete/")
+    page = client.get(response.headers["HX-Redirect"]).content.decode()
+    assert f"{update.name} has been baselined." in page
+    page = client.post(f"{url}delete/", follow=True).content.decode()
+    assert f"{update.name} has been deleted." in page
     assert reload(update).deleted_at is not None
     assert client.get(f"{url}devices/").status_code == 404, "it is not shown"
     assert update.name not in client.get(LIST).content.decode()
