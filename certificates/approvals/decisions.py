@@ -24,7 +24,7 @@ from certificates.models import Operation, VaultJob
 from certificates.models.job import APPROVED_RESULT_KEPT
 from certificates.operations.states import JobState, OperationState
 from console.pages import formatting
-from console.requests.language import translate_stored
+from console.requests.stored_texts import translate_stored
 
 OPERATION_SUBJECT = "certificates.Operation:"
 # Audit actions that end a requested action without running it.

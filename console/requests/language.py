@@ -81,11 +81,3 @@ def in_english(text: str | Promise) -> str:
     """Return a label in English, for what is stored or sent."""
     with use_english():
         return str(text)
-
-
-def translate_stored(text: str) -> str:
-    """Return a text of the database in the language of the user, if it is a fixed text.
-
-    A stored text that contains names or numbers stays as it is.
-    """
-    return translation.gettext(text) if text else ""

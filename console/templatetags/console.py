@@ -18,7 +18,7 @@ from lucide.templatetags.lucide import lucide
 from console.pages import formatting
 from console.pages.forms import LOCAL
 from console.pages.listing import NOT_IN_LINKS, get_own_url
-from console.requests.language import translate_stored
+from console.requests.stored_texts import translate_stored
 
 register = template.Library()
 TONES = {

@@ -17,6 +17,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from audit.models import Entry, EntryLimit, from_timestamp
+from console.requests.stored_texts import translate_stored
 from devices.models import Device
 from wire import host_messages, json_codec, records
 from wire.host_messages import HookResult, HostReport
@@ -88,7 +89,8 @@ def describe_system_trust(device: Device) -> str:
         host_messages.STORE_MISSING: _("No supported trust store"),
     }
     text = texts.get(found.state)
-    values = {"roots": found.roots, "store": found.store, "detail": found.detail}
+    detail = translate_stored(found.detail)
+    values = {"roots": found.roots, "store": found.store, "detail": detail}
     return str(text) % values if text is not None else found.state
 
 

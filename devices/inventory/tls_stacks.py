@@ -13,6 +13,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from console.requests.stored_texts import translate_stored
 from wire.update_messages import PASSED, REJECTED
 
 LABELS = {
@@ -37,7 +38,7 @@ def describe(results: Iterable[dict[str, Any]] | None) -> list[str]:
 
 
 def _reject(row: dict[str, Any]) -> str:
-    values = {"stack": _label(row), "reason": row.get("detail") or "—"}
+    values = {"stack": _label(row), "reason": translate_stored(row.get("detail") or "—")}
     return _("%(stack)s: new certificate rejected (%(reason)s).") % values
 
 

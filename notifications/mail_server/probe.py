@@ -6,7 +6,8 @@ from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 
 from audit.models import Entry
-from console.requests.language import translate_stored, use_english
+from console.requests.language import use_english
+from console.requests.stored_texts import translate_stored
 from faults import Refused
 from notifications.channels import mail
 from notifications.mail_server import settings

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import polib
 
+from tests.support import agent_texts
+
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 LOCALE = BASE_DIR / "locale"
 # Packages whose texts are shown by the console.
@@ -77,6 +79,7 @@ def _copy_sources(folder: Path) -> Iterable[str]:
         text=True,
         check=True,
     )
+    yield from _copy_agent_texts(folder)
     for name in listing.stdout.splitlines():
         source = BASE_DIR / name
         if not source.is_file() or "/migrations/" in name:
@@ -88,6 +91,16 @@ def _copy_sources(folder: Path) -> Iterable[str]:
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(templatize(text, origin=name) if source.suffix == ".html" else text)
         yield name
+
+
+def _copy_agent_texts(folder: Path) -> Iterable[str]:
+    """Write the texts that an agent can send as marked texts of its modules; yield their names."""
+    for source in agent_texts.list_files(BASE_DIR):
+        texts = agent_texts.list_texts(source.read_text())
+        copy = folder / source.relative_to(BASE_DIR)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text("".join(f"gettext({text!r})\n" for text in texts))
+        yield str(source.relative_to(BASE_DIR))
 
 
 def merge(catalog: polib.POFile, texts: polib.POFile, language: str) -> polib.POFile:

@@ -99,14 +99,6 @@ def test_programs_get_english(browser, tmp_path, settings):
     assert pseudo_locale.OPEN not in problem.content.decode()
 
 
-def test_a_stored_text_is_translated_if_it_is_a_fixed_text(tmp_path, settings):
-    pseudo_locale.install(tmp_path / "locale", settings)
-    with translation.override(pseudo_locale.CODE):
-        assert language.translate_stored("The request was withdrawn.").startswith("⟦")
-        assert language.translate_stored("ps-01 did not respond.") == "ps-01 did not respond."
-        assert language.translate_stored("") == ""
-
-
 def test_a_label_that_is_stored_is_in_english(tmp_path, settings):
     pseudo_locale.install(tmp_path / "locale", settings)
     with translation.override(pseudo_locale.CODE):
