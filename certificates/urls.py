@@ -87,6 +87,7 @@ urlpatterns = [
     path(BASE + "ca.pem", downloads.ca_pem, name="ca_pem"),
     path(BASE + "readiness-policy/", actions.readiness_policy, name="readiness_policy"),
     path(BASE + "operations/", page.operations, name="operations"),
+    path(BASE + "operations/selected/", dialogs.run_bulk_action, name="bulk_operations"),
     path(OPERATION, page.operation, name="operation"),
     path(OPERATION + "live/", page.operation_live, name="operation_live"),
     path(OPERATION + "report/", report_page.report, name="report"),

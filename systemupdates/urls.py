@@ -9,6 +9,7 @@ from systemupdates.updates import views as updates_views
 app_name = "systemupdates"
 urlpatterns = [
     path("", list_views.updates, name="list"),
+    path("selected/", bulk_views.run_update_action, name="bulk_updates"),
     path("stages/", assignments_views.stages, name="stages"),
     path("stages/new/", assignments_views.edit, name="new_stage"),
     path("stages/<int:pk>/", assignments_views.edit, name="stage"),

@@ -142,13 +142,17 @@ TOPICS = (
         ),
     ),
     Topic(
-        ("systemupdates:list", "systemupdates:devices"),
+        ("systemupdates:list", "systemupdates:devices", "systemupdates:bulk_updates"),
         _("System Updates"),
         (
             _(
                 "Every operation is delivered to devices as a system update. "
                 "To exclude a device, use Ignore Device. To retry a failed "
                 "device, use Redeploy. You can select several devices."
+            ),
+            _(
+                "You can also select several updates: redeploy them to the devices on which they "
+                "failed, baseline completed ones, and delete baselined and canceled ones."
             ),
             _(
                 "A device that can no longer connect recovers automatically. "

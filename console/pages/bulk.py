@@ -9,9 +9,11 @@ See: D-207
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpResponse
 from django.utils.functional import Promise
@@ -21,18 +23,23 @@ from django.utils.translation import ngettext
 from console.pages.responses import Request, close_dialog, render_dialog, trigger
 from faults import Fault, Invalid
 
+UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MAX_ROWS = 1000
 MAX_NAMED = 20
 
 
 @dataclass(frozen=True)
 class BulkAction:
-    """An action: its label, what it does, and the function that performs it on one row."""
+    """An action: its label, what it does, and the function that performs it on one row.
+
+    `keep_label` is that of the button that closes the dialog, if “Cancel” would be ambiguous.
+    """
 
     label: str | Promise
     text: str | Promise
     run: Callable[[Any], object]
     is_dangerous: bool = False
+    keep_label: str | Promise = ""
 
 
 def run_action(
@@ -78,6 +85,11 @@ def run_action(
     context["more"] = max(0, len(rejected) - MAX_NAMED)
     response = render_dialog(request, "console/bulk_result.html", context)
     return trigger(response, zcc_changed={})
+
+
+def parse_uuids(ids: Sequence[str]) -> list[UUID]:
+    """Return the IDs that are UUIDs."""
+    return [UUID(text) for text in ids if UUID_TEXT.fullmatch(text)]
 
 
 def _run(action: BulkAction, row: Any) -> Fault | None:

@@ -8,6 +8,8 @@ const paint = () => {
   const bar = form();
   if (!bar) return;
   const list = boxes(), all = $("[data-check-all]");
+  // Without rows, there is nothing to select.
+  bar.hidden = !list.length && !picked.size;
   list.forEach((box) => { box.checked = picked.has(box.value); });
   const here = new Set(list.map((box) => box.value)), others = [...picked].filter((value) => !here.has(value));
   bar.querySelector("[data-sent]")?.remove();
@@ -22,6 +24,7 @@ const paint = () => {
   bar.querySelector("[data-clear]").hidden = !picked.size;
   bar.querySelectorAll("[data-bulk-action]").forEach((button) => { button.disabled = !picked.size; });
   if (!all) return;
+  all.disabled = !list.length;
   all.checked = list.length > 0 && list.every((box) => box.checked);
   all.indeterminate = !all.checked && list.some((box) => box.checked);
 };

@@ -23,7 +23,7 @@ from devices.models import Device
 from systemupdates.assignments import stages as assignments_stages
 from systemupdates.models import Stage
 from systemupdates.updates.action_views import may_deploy
-from systemupdates.updates.views import RIGHT
+from systemupdates.updates.list_views import RIGHT
 
 
 class StageForm(forms.Form):

@@ -23,8 +23,9 @@ from systemupdates.assignments import assignment as assignments
 from systemupdates.content import replication
 from systemupdates.models import Assignment, Replica
 from systemupdates.updates import lifecycle
+from systemupdates.updates.list_views import RIGHT
 from systemupdates.updates.states import APPLIED, AssignmentState
-from systemupdates.updates.views import RIGHT, RIGHT_LABEL, find_update
+from systemupdates.updates.views import RIGHT_LABEL, find_update
 
 may_deploy = require_right(RIGHT, RIGHT_LABEL)
 MAX_NAMED = 50

@@ -1,4 +1,4 @@
-"""The actions on the selected devices of an update."""
+"""The actions on the selected updates, and on the selected devices of an update."""
 
 from __future__ import annotations
 
@@ -7,7 +7,30 @@ from django.utils.translation import gettext_lazy as _
 
 from console.pages.bulk import BulkAction
 from systemupdates.assignments import assignment as assignments
+from systemupdates.updates import lifecycle
 
+UPDATE_ACTIONS = {
+    "redeploy": BulkAction(
+        _("Redeploy to Failed Devices"),
+        _("The updates are offered again to the devices on which they failed."),
+        lambda update: lifecycle.redeploy_failed(update, now=timezone.now()),
+    ),
+    "baseline": BulkAction(
+        _("Baseline"),
+        _("Completed updates are no longer offered to devices. You cannot undo this."),
+        lifecycle.baseline,
+    ),
+    "delete": BulkAction(
+        _("Delete"),
+        _(
+            "Baselined and canceled updates are removed from the list, and their Certificate "
+            "Remint Tool from all servers. The content of the last activations is kept for "
+            "devices that lost contact. You cannot undo this."
+        ),
+        lambda update: lifecycle.delete(update, now=timezone.now()),
+        is_dangerous=True,
+    ),
+}
 ACTIONS = {
     "redeploy": BulkAction(
         _("Redeploy"),

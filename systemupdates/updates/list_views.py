@@ -16,8 +16,10 @@ from devices.middleware import ZoneRequest
 from systemupdates.assignments import rollout
 from systemupdates.models import SystemUpdate
 from systemupdates.updates import tables as updates_tables
+from systemupdates.updates.bulk_actions import UPDATE_ACTIONS
 from systemupdates.updates.states import AssignmentState, UpdateState
 
+RIGHT = "systemupdates.deploy_update"
 A = AssignmentState
 TONES = {
     A.FAILED: "bad",
@@ -51,6 +53,7 @@ def updates(request: ZoneRequest) -> HttpResponseBase:
         "tab": "updates",
         "query": query,
         "table": table,
+        "bulk_actions": UPDATE_ACTIONS if request.user.has_perm(RIGHT) else {},
         "columns": table.columns,
         "chips": _chips(SystemUpdate.objects.visible(), query),
         "page": page,

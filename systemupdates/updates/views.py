@@ -27,10 +27,9 @@ from systemupdates.remint_tool import build
 from systemupdates.updates import lifecycle
 from systemupdates.updates import tables as updates_tables
 from systemupdates.updates.bulk_actions import ACTIONS
-from systemupdates.updates.list_views import TONES, UPDATE_TONES, build_badges
+from systemupdates.updates.list_views import RIGHT, TONES, UPDATE_TONES, build_badges
 from systemupdates.updates.states import ASSIGNMENT, ERRORS, SETTLED, AssignmentState, UpdateState
 
-RIGHT = "systemupdates.deploy_update"
 RIGHT_LABEL = gettext_lazy("Deploy Update")
 A = AssignmentState
 

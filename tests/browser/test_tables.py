@@ -121,3 +121,34 @@ def test_rows_that_were_not_changed_are_named(live_server, log_in):
     expect(dialog).to_contain_text("These rows were not changed:")
     expect(dialog).to_contain_text(row.device.name)
     check(page)
+
+
+def test_the_actions_are_hidden_while_no_row_can_be_selected(live_server, log_in):
+    factories.zone()
+    key = RegistrationKey.objects.create(label="branch", digest="x", uses=5, uses_left=0)
+    page = log_in(factories.admin())
+    page.goto(f"{live_server.url}/configuration/registration-keys/")
+    expect(page.locator("#keys-pane tbody tr")).to_contain_text("branch")
+    expect(page.locator("#bulk-form")).to_be_hidden()
+    expect(page.locator("[data-check-all]")).to_be_disabled()
+    RegistrationKey.objects.filter(pk=key.pk).update(uses_left=3)
+    page.reload()
+    expect(page.locator("#bulk-form")).to_be_visible()
+    expect(page.locator("[data-check-all]")).to_be_enabled()
+
+
+def test_selected_operations_are_canceled_and_the_page_says_so(live_server, log_in):
+    operation = scenes.remint()
+    page = log_in(factories.admin())
+    page.goto(f"{live_server.url}/configuration/certificates/operations/")
+    page.get_by_label(f"Select {operation.name}").check()
+    page.get_by_role("button", name="Cancel Operations").click()
+    dialog = page.locator("dialog[open]")
+    expect(dialog.get_by_role("button", name="Keep Operations")).to_be_focused()
+    check(page)
+    dialog.get_by_role("button", name="Cancel Operations").click()
+    expect(page.locator("#messages .success")).to_have_text("1 row has been changed.")
+    expect(page.locator("#operations-table tbody")).to_contain_text("Canceling")
+    check(page)
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.locator("#messages .success")).to_have_count(0)

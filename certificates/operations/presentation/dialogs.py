@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from certificates import tasks
@@ -17,6 +20,7 @@ from certificates.issuance import renewal
 from certificates.models import Operation
 from certificates.operations import cancellation, distribution
 from certificates.operations.states import OperationState
+from console.pages import bulk
 from console.pages.responses import close_dialog, render_dialog, require_right
 from devices.middleware import ZoneRequest
 from faults import Conflict
@@ -134,3 +138,41 @@ def clear_failure(request: ZoneRequest, pk: UUID) -> HttpResponse:
     """Clear the message of a failed cancellation. Cancel can be tried again."""
     cancellation.clear_failure(_operation(pk))
     return close_dialog(request, _page_url(), message=_("The message has been cleared."))
+
+
+def _cancel(operation: Operation) -> None:
+    with transaction.atomic():
+        cancellation.cancel(operation, now=timezone.now())
+        tasks.enqueue_step_on_commit(operation)
+
+
+BULK_ACTIONS = {
+    "cancel": bulk.BulkAction(
+        gettext_lazy("Cancel Operations"),
+        gettext_lazy(
+            "The new certificates are not activated, and servers and devices keep what they use "
+            "now. You cannot undo this."
+        ),
+        _cancel,
+        is_dangerous=True,
+        keep_label=gettext_lazy("Keep Operations"),
+    ),
+}
+
+
+@require_POST
+@may_change
+def run_bulk_action(request: ZoneRequest) -> HttpResponse:
+    """Show the confirmation dialog for the selected operations, or cancel them."""
+    return bulk.run_action(
+        request,
+        BULK_ACTIONS,
+        _find_operations,
+        back=reverse("certificates:operations"),
+        name=lambda operation: operation.name,
+    )
+
+
+def _find_operations(ids: Sequence[str]) -> list[Operation]:
+    found = Operation.objects.filter(pk__in=bulk.parse_uuids(ids))
+    return list(found.select_related("update").order_by("-created_at"))

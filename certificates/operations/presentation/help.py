@@ -23,6 +23,7 @@ TOPICS = (
         (
             "certificates:cancel",
             "certificates:clear_failure",
+            "certificates:bulk_operations",
         ),
         _("Cancel"),
         (
@@ -33,6 +34,7 @@ TOPICS = (
                 "by default. After that, you can exclude individual devices "
                 "with Ignore Device."
             ),
+            _("On the page Operations, you can select and cancel several operations."),
         ),
     ),
     Topic(

@@ -17,10 +17,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
+from certificates.authority import gates
 from certificates.authority.views import get_rights, render_if_changed
 from certificates.models import Operation
 from certificates.operations.presentation import devices
 from certificates.operations.presentation.actions import get_operation
+from certificates.operations.presentation.dialogs import BULK_ACTIONS
 from certificates.operations.states import OperationState
 from certificates.progress import counts as operation_counts
 from certificates.progress import progress, stages
@@ -249,6 +251,7 @@ def operations(request: ZoneRequest) -> HttpResponseBase:
         "nav": "operations",
         "query": query,
         "table": table,
+        "bulk_actions": BULK_ACTIONS if request.user.has_perm(gates.CA_RIGHT) else {},
         "columns": table.columns,
         "page": get_page(found, query, order),
         "chips": [

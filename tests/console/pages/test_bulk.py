@@ -4,8 +4,9 @@ import pytest
 from django.test import Client
 
 from audit.models import Entry
-from devices.models import Device
-from systemupdates.models import Assignment
+from certificates.models import Operation
+from devices.models import Device, RegistrationKey
+from systemupdates.models import Assignment, SystemUpdate
 from tests.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -78,3 +79,74 @@ def test_only_users_with_the_right_can_select(scene):
     reader.force_login(factories.user("reader"))
     for path in ("/devices/", f"/system-updates/{scene.update_id}/devices/"):
         assert "bulk-form" not in reader.get(path).content.decode()
+
+
+UPDATES, OPERATIONS = "/system-updates/", "/configuration/certificates/operations/"
+TABLES = {
+    UPDATES: "systemupdates.deploy_update",
+    OPERATIONS: "certificates.certificate_authority",
+    "/devices/": "devices.change_device",
+    "/configuration/registration-keys/": "devices.approve_device",
+}
+
+
+def test_selected_updates_are_changed_and_the_others_are_named(admin, scene):
+    server = Device.objects.get(name="ps-01")
+    done = factories.update(server, state="completed", name="done")
+    old = factories.update(server, state="baselined", name="old")
+    keys = [str(done.pk), str(old.pk), str(scene.update_id)]
+    dialog = bulk(admin, f"{UPDATES}selected/", "baseline", keys).content.decode()
+    assert "3 rows selected" in dialog
+    page = bulk(admin, f"{UPDATES}selected/", "baseline", keys, confirmed="1").content.decode()
+    assert "1 row has been changed." in page
+    assert "<b>old</b>: The system update cannot change from" in page
+    page = bulk(admin, f"{UPDATES}selected/", "delete", keys, confirmed="1").content.decode()
+    assert "2 rows have been changed." in page
+    assert "Only a baselined or canceled update can be deleted." in page
+    assert list(SystemUpdate.objects.visible()) == [scene.update]
+    page = bulk(admin, f"{UPDATES}selected/", "redeploy", keys, confirmed="1")
+    assert page.status_code == 302
+    assert not Assignment.objects.filter(state="failed").exists()
+    assert Entry.objects.filter(action="redeploy-failed", actor="admin").count() == 1
+
+
+def test_selected_operations_are_canceled_and_the_others_are_named(admin, scene):
+    ended = factories.operation(scene.authority, state="completed", name="ended")
+    Operation.objects.filter(pk=scene.pk).update(state="replicating")
+    keys = [str(scene.pk), str(ended.pk), "nowhere"]
+    dialog = bulk(admin, f"{OPERATIONS}selected/", "cancel", keys).content.decode()
+    assert "Keep Operations" in dialog
+    assert Operation.objects.get(pk=scene.pk).state == "replicating"
+    page = bulk(admin, f"{OPERATIONS}selected/", "cancel", keys, confirmed="1").content.decode()
+    assert "1 row has been changed." in page
+    assert "<b>ended</b>: The operation cannot be canceled because its status is" in page
+    assert Operation.objects.get(pk=scene.pk).state == "canceling"
+    assert Operation.objects.get(pk=ended.pk).state == "completed"
+
+
+def test_only_operations_in_progress_can_be_selected(admin, scene):
+    ended = factories.operation(scene.authority, state="completed", name="ended")
+    Operation.objects.filter(pk=scene.pk).update(state="replicating")
+    page = admin.get(OPERATIONS).content.decode()
+    assert f'id="ids-{scene.pk}"' in page
+    assert f'id="ids-{ended.pk}"' not in page
+
+
+@pytest.mark.parametrize("path", TABLES)
+def test_the_actions_are_shown_to_those_who_may_and_if_there_are_rows(scene, path):
+    RegistrationKey.objects.create(label="branch", digest="x", uses=5, uses_left=3)
+    holder, reader = Client(), Client()
+    holder.force_login(factories.user("holder", TABLES[path]))
+    reader.force_login(factories.user("reader"))
+    assert 'id="bulk-form"' not in reader.get(path).content.decode()
+    assert is_shown(holder.get(path).content.decode())
+    assert not is_shown(holder.get(path, {"q": "nothing has this name"}).content.decode())
+
+
+def is_shown(page):
+    """Return True if the actions are visible, and rows can be selected."""
+    bar = page.partition('<form id="bulk-form"')[2].partition(">")[0]
+    box = page.partition("data-check-all")[2].partition(">")[0]
+    assert bar
+    assert (" hidden" in bar) == (" disabled" in box)
+    return " hidden" not in bar
