@@ -40,9 +40,11 @@ def rest(*, devices: int = 12, ca_days: int = 3000) -> Authority:
     return ca
 
 
-def remint(state: str = OperationState.REPLICATING, **values: Any) -> Operation:
+def remint(
+    state: str = OperationState.REPLICATING, *, devices: int = 12, **values: Any
+) -> Operation:
     """A Remint CA in some state, with servers and devices at different points."""
-    ca = rest()
+    ca = rest(devices=devices)
     operation = factories.operation(ca, state=state, **values)
     update = operation.update
     if update is None:
