@@ -15,15 +15,14 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import psutil
-
 from bench import zone as bench_zone
+from bench.processes import Family
 from bench.results import Row, tell
 
 CONNECTIONS = 8
@@ -124,25 +123,13 @@ def free_port() -> int:
         return int(trial.getsockname()[1])
 
 
-def spent(processes: list[psutil.Process]) -> float:
-    """Return the user and system CPU seconds of processes."""
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
-
-
-def family(started: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """Return the server's processes."""
-    parent = psutil.Process(started.pid)
-    return [parent, *parent.children(recursive=True)]
-
-
-def backends() -> list[psutil.Process]:
-    """Return the processes of PostgreSQL, where the benchmark runs on it."""
+def postgresql_cpu() -> Callable[[], float]:
+    """Return a function for the CPU seconds of PostgreSQL, 0.0 if the benchmark runs without it."""
     folder = os.environ.get("ZCC_TEST_POSTGRESQL_FOLDER")
     if folder is None:
-        return []
+        return lambda: 0.0
     pid = int((Path(folder) / "data" / "postmaster.pid").read_text().split()[0])
-    parent = psutil.Process(pid)
-    return [parent, *parent.children()]
+    return Family(pid).spent
 
 
 def run(connections: list[Connection], requests: list[bytes]) -> None:
@@ -190,16 +177,16 @@ def measure(server: Any, port: int, source: Iterator[bytes], count: int) -> None
     bare = [request(BARE, b'{"t":0.0,"agent":"0.1.0"}')] * count
     run(connections, bare[:500])
     run(connections, list(islice(source, 1500)))
-    web, behind = family(server), backends()
+    web, behind = Family(server.pid).spent, postgresql_cpu()
     rounds: list[dict[str, float]] = []
     for _ in range(bench_zone.size("ROUNDS", 5)):
         taken: dict[str, float] = {}
         for name, requests in (("bare", bare), ("refresh", list(islice(source, count)))):
-            cpu, wall, database = spent(web), time.perf_counter(), spent(behind)
+            cpu, wall, database = web(), time.perf_counter(), behind()
             run(connections, requests)
             taken[f"{name}_wall"] = (time.perf_counter() - wall) / count * 1e6
-            taken[f"{name}_cpu"] = (spent(web) - cpu) / count * 1e6
-            taken[f"{name}_database"] = (spent(behind) - database) / count * 1e6
+            taken[f"{name}_cpu"] = (web() - cpu) / count * 1e6
+            taken[f"{name}_database"] = (behind() - database) / count * 1e6
         rounds.append(taken)
     middle = {f"{name}_us": median(taken[name] for taken in rounds) for name in rounds[0]}
     where, least = bench_zone.database(), {"SQLite": 0.45, "PostgreSQL": 0.30}

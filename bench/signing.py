@@ -47,6 +47,25 @@ class Pieces:
         return measured
 
 
+def get_pieces() -> Pieces:
+    """Return the functions that parse, verify, build, and sign."""
+    from cryptography import x509
+
+    from pki import names
+    from pki.certificates import build, issuance
+    from pki.formats import csr
+
+    return Pieces(
+        (csr, "_parse"),
+        (csr, "_check_signature"),
+        (names.Subject, "to_name"),
+        (build, "build_alternative_names"),
+        (issuance.Issuer, "_server"),
+        (x509.CertificateBuilder, "sign"),
+        (build, "to_pem"),
+    )
+
+
 def requests(count: int, first: int = 0) -> list[Any]:
     """Return pending certificates, each with its own key and CSR, without their rows."""
     from certificates.issuance.names import build_csr_parameters
@@ -205,12 +224,7 @@ def measure(length: int, futures: list[Any], rounds: int, pieces: Pieces) -> dic
 def main() -> None:
     """Measure P-1 and P-2."""
     home = bench_zone.enter()
-    from cryptography import x509
-
     from certificates.models import FutureCertificate
-    from pki import names
-    from pki.certificates import build, issuance
-    from pki.formats import csr
     from tests.support import zone as support_zone
 
     support_zone.found(home / "ps-01")
@@ -221,15 +235,7 @@ def main() -> None:
     # As the worker does, so that collecting does not look through the whole program.
     gc.collect()
     gc.freeze()
-    pieces = Pieces(
-        (csr, "_parse"),
-        (csr, "_check_signature"),
-        (names.Subject, "to_name"),
-        (build, "alternative_names"),
-        (issuance.Issuer, "_server"),
-        (x509.CertificateBuilder, "sign"),
-        (build, "pem"),
-    )
+    pieces = get_pieces()
     rows("P-1", "P-256", measure(256, futures, bench_zone.size("ROUNDS", 7), pieces), 0.70)
     few = futures[: bench_zone.size("RSA_CERTIFICATES", 500)]
     FutureCertificate.objects.exclude(pk__in=[future.pk for future in few]).delete()
