@@ -189,7 +189,8 @@ class TrustList(Record):
     an old list cannot be replayed or kept in force. `epoch` is that of the last activated CA,
     `refresh_s` the longest refresh interval in seconds. `second_key` is the public part of the
     second zone key (Base64), "" in zones without one. A device that has none stores it (D-175).
-    `revoked` are the digests of revoked server certificates, see zac.trust.signed_part (D-264).
+    `revoked` are the digests of revoked server certificates, see zac.trust.signed_part (D-264),
+    `revoked_until` the times at which they expire. A device keeps them until then (D-282).
     `system_trust`: devices that allow it install the roots in their operating system (D-272).
     """
 
@@ -204,6 +205,7 @@ class TrustList(Record):
     second_key: str = ""
     revoked: List[str] = field(default_factory=list)
     system_trust: bool = False
+    revoked_until: List[int] = field(default_factory=list)
 
 
 class Rollback(Record):

@@ -12,7 +12,8 @@ from typing import Any
 from audit.models import CheckpointMismatch, Entry
 from audit.rows import alarms
 from certificates.backup import status
-from certificates.revocation import revocations
+from certificates.models import Revocation
+from certificates.revocation import records
 from devices.witnesses import mismatches
 from notifications.delivery import events
 from notifications.delivery.events import Event
@@ -96,14 +97,16 @@ def build_revocation_events(entries: Iterable[Entry]) -> Iterable[Event]:
     """
     for entry in entries:
         reason = entry.detail.get("reason", "")
-        if entry.action != revocations.ACTION or reason == revocations.Reason.CESSATION:
+        if entry.action != records.ACTION or reason == Revocation.Reason.CESSATION:
             continue
         title = f"A certificate of {entry.note} was revoked by {entry.actor}"
         facts = {
             "server": entry.note,
             "by": entry.actor,
             "at": entry.at.isoformat(),
-            **entry.detail,
+            "serial": entry.detail.get("serial", ""),
+            "sha256": entry.detail.get("sha256", ""),
+            "reason": reason,
         }
         text = (
             f"{title}.\n\nReason: {reason}\nSHA-256: {entry.detail.get('sha256', '')}\n\n"

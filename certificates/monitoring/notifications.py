@@ -26,7 +26,7 @@ from certificates.models import Operation, VaultJob
 from certificates.monitoring import audit_events, decision_events, device_events
 from certificates.monitoring.device_events import build_url
 from certificates.operations.states import JobState, OperationState
-from certificates.revocation import revocations
+from certificates.revocation import records
 from certificates.trust import unknown_roots
 from notifications.delivery import delivery, events
 from notifications.delivery.events import Event
@@ -79,7 +79,7 @@ AUDIT_ACTIONS = (
         audit_events.ACCEPTANCE,
         *status.FAILURES,
         alarms.ACTION,
-        revocations.ACTION,
+        records.ACTION,
         *device_events.DECISIONS,
         *REQUESTED_ACTIONS,
         *decision_events.ACTION_OUTCOMES,

@@ -15,10 +15,10 @@ from functools import lru_cache
 from django.db import transaction
 from django.db.models import Max
 
-from audit.rows import alarms
 from certificates.authority import key_store
 from certificates.models import Authority, Revocation, RevocationList
 from certificates.operations.states import AuthorityState
+from certificates.revocation import records
 from devices.registration.states import DeviceState
 from pki.certificates import revocation
 
@@ -77,9 +77,8 @@ def issue(authority: Authority, *, now: datetime) -> None:
     number = max(int(now.timestamp()), last.number + 1 if last is not None else 0)
     validity = revocation.ListValidity(number, now, now + VALIDITY)
     # An expired certificate stays on a list that is issued after its end (RFC 5280 3.3).
-    rows = Revocation.objects.filter(authority=authority).order_by("pk")
-    listed = rows.effective(now - VALIDITY)
-    entries = [_build_entry(row) for row in listed if alarms.is_authentic(row)]
+    listed = records.list_effective(now - VALIDITY, authority)
+    entries = [records.build_entry(row) for row in listed]
     key = key_store.get_signing_key(authority)
     der = revocation.build_crl(authority.root_pem, key, entries, validity)
     RevocationList.objects.update_or_create(
@@ -93,11 +92,6 @@ def issue(authority: Authority, *, now: datetime) -> None:
             "der": der,
         },
     )
-
-
-def _build_entry(row: Revocation) -> revocation.RevokedSerial:
-    at = row.revoked_at.replace(microsecond=0)
-    return revocation.RevokedSerial(int(row.serial, 16), at, row.reason)
 
 
 def get_crl(key_id: str) -> bytes | None:

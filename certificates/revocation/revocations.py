@@ -16,7 +16,6 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audit.models import Entry
-from audit.rows import alarms
 from certificates.models import (
     Authority,
     FutureCertificate,
@@ -25,7 +24,7 @@ from certificates.models import (
 )
 from certificates.operations.distribution import announce_trust_change
 from certificates.operations.states import READY
-from certificates.revocation import replacement
+from certificates.revocation import records, replacement
 from devices.models import Device, Zone
 from devices.registration.states import DeviceState
 from faults import Conflict
@@ -34,7 +33,6 @@ from pki.chains import chains
 from pki.formats import bundles
 from zac.trust.signed_part import get_signed_part_digest
 
-ACTION = "revoke-certificate"
 Reason = Revocation.Reason
 
 
@@ -124,19 +122,5 @@ def _record(issued: IssuedLeaf, reason: str, *, by: User | None, now: datetime) 
         revoked_at=now,
         revoked_by=by.get_username() if by is not None else "",
     )
-    Entry.objects.record(
-        ACTION,
-        f"devices.Device:{issued.device.pk}",
-        note=issued.device.name,
-        detail={"serial": facts.serial_hex, "sha256": facts.digest, "reason": reason},
-    )
+    records.record(revocation, issued.device)
     return revocation
-
-
-def list_revoked(at: datetime) -> list[str]:
-    """Return the signed-part digests of the revoked certificates that have not expired, sorted.
-
-    Rows that were changed in the database are excluded (D-170).
-    """
-    rows = Revocation.objects.effective(at)
-    return sorted(row.signed_part for row in rows if alarms.is_authentic(row))

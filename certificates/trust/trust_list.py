@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from audit.rows import alarms
-from certificates.revocation import revocations
+from certificates.revocation import records
 from certificates.trust import roots
 from devices.identity import zone_keys
 from devices.models import Device, SignedTrustList, Zone
@@ -94,6 +94,8 @@ def _sign(guid: str, revision: int, period: int) -> Envelope:
     zone = Zone.objects.get_zone()
     validity = max(MIN_VALIDITY, VALID_REFRESHES * zone.refresh)
     issued_at = period * int(SIGNING_INTERVAL.total_seconds())
+    # All Primary Servers sign the same list: it depends on the day, not on the time.
+    revoked = _list_revoked(datetime.fromtimestamp(issued_at, UTC))
     document = TrustList(
         zone=guid,
         version=revision,
@@ -104,12 +106,18 @@ def _sign(guid: str, revision: int, period: int) -> Envelope:
         servers=list_server_addresses(),
         refresh_s=float(zone.refresh_seconds),
         second_key=_get_second_key(zone),
-        # All Primary Servers sign the same list: it depends on the day, not on the time.
-        revoked=revocations.list_revoked(datetime.fromtimestamp(issued_at, UTC)),
+        revoked=list(revoked),
+        revoked_until=list(revoked.values()),
         system_trust=zone.system_trust,
     )
     # One list is signed for each revision and day, so no audit entry is made for it.
     return zone_keys.get_keyring().sign_without_entry(TRUST_LIST, json_codec.dump(document))
+
+
+def _list_revoked(at: datetime) -> dict[str, int]:
+    """Return the signed-part digests of the revoked certificates, and when these expire."""
+    rows = records.list_effective(at)
+    return {row.signed_part: int(row.not_after.timestamp()) for row in rows}
 
 
 def _get_second_key(zone: Zone) -> str:

@@ -64,6 +64,7 @@ class Device(Record):
 class AcceptedTrustList(Record):
     """The trust list in use: its version, its times, the digests of its roots, and `revoked`.
 
+    `revoked` also contains what earlier lists contained, until the time in `revoked_until`.
     `system_trust`: the zone wants its roots in the trust stores of operating systems.
     """
 
@@ -73,6 +74,7 @@ class AcceptedTrustList(Record):
     roots_sha256: List[str]
     revoked: List[str] = field(default_factory=list)
     system_trust: bool = False
+    revoked_until: Dict[str, float] = field(default_factory=dict)
 
 
 class ZoneCache(Record):

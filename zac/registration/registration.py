@@ -117,7 +117,8 @@ def store_registration(
     With `keep_state`, the state of updates and the server certificate are kept. `second_pub` is
     the second zone key that this host had before.
     """
-    accepted = trust_list.summarize(document) if document is not None else None
+    # What an earlier registration has kept of revocations ends here (D-282).
+    accepted = trust_list.summarize(document, None, 0.0) if document is not None else None
     second_pub = second_pub or (document.second_key if document is not None else "")
     with host.state.locked():
         if not keep_state:

@@ -59,15 +59,25 @@ def verify(
     return document
 
 
-def summarize(document: TrustList) -> AcceptedTrustList:
-    """Return what a device stores of an accepted trust list."""
+def summarize(
+    document: TrustList, before: Optional[AcceptedTrustList], now: float
+) -> AcceptedTrustList:
+    """Return what a device stores of an accepted trust list.
+
+    A revoked certificate of the list before stays revoked until it expires, also if the new list
+    does not contain it: a revocation is permanent (D-282). `now` is the zone time.
+    """
+    until = {} if before is None else before.revoked_until
+    kept = {digest: end for digest, end in until.items() if end > now}
+    kept.update(zip(document.revoked, document.revoked_until))
     return AcceptedTrustList(
         version=document.version,
         issued_at=document.issued_at,
         expires_at=document.expires_at,
         roots_sha256=store.digests(document.trust),
-        revoked=document.revoked,
+        revoked=sorted({*document.revoked, *kept}),
         system_trust=document.system_trust,
+        revoked_until=kept,
     )
 
 

@@ -150,7 +150,8 @@ def _build_zone_cache(
         has_authentic_responses=held.has_authentic_responses or answer.is_authentic,
     )
     if document is not None:
-        return replace(cache, servers=document.servers, trust_list=trust_list.summarize(document))
+        accepted = trust_list.summarize(document, held.trust_list, host.clock.now())
+        return replace(cache, servers=document.servers, trust_list=accepted)
     if held.trust_list is None and response.servers:
         # A console of the previous version, which does not sign the list of its servers.
         return replace(cache, servers=response.servers)

@@ -21,6 +21,7 @@ from audit.models import (
     list_rows,
 )
 from audit.rows import alarms
+from certificates.revocation import records
 from console.models import ApiToken
 from devices.identity import zone_keys
 from devices.models import Device, Role, Zone
@@ -65,11 +66,15 @@ def _is_authentic_zone(zone: Zone) -> bool:
 
 
 def check_rows(*, every_device: bool = True) -> int:
-    """Raise the alarm about altered rows, and return their number."""
+    """Raise the alarm about altered rows, and return their number.
+
+    Revocations that were deleted or altered are restored from the audit log.
+    """
+    restored = records.restore_rows()
     found = list(find_altered(every_device=every_device))
     for row in found:
         alarms.record(row.label, row.key, row.name)
-    return len(found)
+    return restored + len(found)
 
 
 @transaction.atomic
@@ -114,6 +119,11 @@ def remove(label: str, key: str, *, reason: str) -> None:
             )
     else:
         row = _find_row(label, key)
+        if records.is_recorded(row):
+            raise Conflict(
+                _("A revocation is permanent. Nothing was changed."),
+                action=_("ZCC has restored it from the audit log. Use --accept."),
+            )
         if row is not None:
             row.delete()
         if isinstance(row, Passkey):

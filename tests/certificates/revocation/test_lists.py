@@ -124,11 +124,20 @@ def test_an_external_ca_and_one_that_may_not_sign_lists_are_left_out(
     assert issue() == []
 
 
-def test_a_row_that_was_changed_with_sql_is_not_listed(satellite: Any) -> None:
-    revoke(satellite)
-    list_rows(Revocation).update(serial="1234")
+@pytest.mark.parametrize("attack", ["delete", "change", "end"])
+def test_a_row_that_was_deleted_or_changed_with_sql_stays_listed(
+    satellite: Any, attack: str
+) -> None:
+    serial = int(revoke(satellite).serial, 16)
+    rows = list_rows(Revocation)
+    if attack == "delete":
+        rows.all().delete()
+    elif attack == "change":
+        rows.update(serial="1234")
+    else:
+        rows.update(not_after=timezone.now() - 30 * DAY)
     issue()
-    assert get_serials(read(Authority.objects.current())) == set()
+    assert get_serials(read(Authority.objects.current())) == {serial}
 
 
 def test_a_list_is_served_without_tls_and_for_any_host_name(satellite: Any, settings: Any) -> None:

@@ -27,10 +27,12 @@ def get_satellite(host: Host) -> ServerAddress:
     return next(one for one in host.home.zone_cache().servers if one.name == "sat")
 
 
-def revoke(zone: Zone, host: Host) -> None:
-    """Put the certificate of a server on the trust list."""
+def revoke(zone: Zone, host: Host, *, days: int = 30) -> None:
+    """Put the certificate of a server, which expires in some days, on the trust list."""
     current = host.trust_store.current().server
-    zone.listed = {"revoked": [get_signed_part_digest(pem.der(current))]}
+    until = int(zone.now()) + days * 86400
+    digest = get_signed_part_digest(pem.der(current))
+    zone.listed = {"revoked": [digest], "revoked_until": [until]}
 
 
 def renew(zone: Zone, host: Host) -> None:
@@ -84,11 +86,44 @@ def test_a_signature_in_another_form_is_revoked_too(zone: Zone, device: Host) ->
         assert revocation.is_revoked(device.home, device.trust_store, form)
 
 
-def test_a_list_without_the_entry_makes_it_valid_again(
+def test_a_list_without_the_entry_does_not_make_it_valid_again(
     zone: Zone, device: Host, satellite: Host
 ) -> None:
+    """A revocation is permanent (D-282). Who can write to the database could delete it."""
     revoke(zone, satellite)
     refresh.refresh(device)
+    zone.listed = {}
+    refresh.refresh(device)
+    refresh.refresh(device)
+    with pytest.raises(CertificateRevoked):
+        activation.contact_server(device, get_satellite(device))
+    renew(zone, satellite)
+    activation.contact_server(device, get_satellite(device))
+
+
+def test_it_is_forgotten_after_the_certificate_has_expired(
+    zone: Zone, device: Host, satellite: Host
+) -> None:
+    revoke(zone, satellite, days=2)
+    refresh.refresh(device)
+    zone.listed = {}
+    for days, expected in ((1, 1), (3, 0)):
+        zone.shift = days * 86400.0
+        refresh.refresh(device)
+        accepted = device.home.zone_cache().trust_list
+        assert accepted is not None
+        assert len(accepted.revoked) == len(accepted.revoked_until) == expected
+
+
+def test_a_list_of_the_previous_console_is_used_as_it_is(
+    zone: Zone, device: Host, satellite: Host
+) -> None:
+    """It does not say when the certificates expire."""
+    revoke(zone, satellite)
+    zone.listed.pop("revoked_until")
+    refresh.refresh(device)
+    with pytest.raises(CertificateRevoked):
+        activation.contact_server(device, get_satellite(device))
     zone.listed = {}
     refresh.refresh(device)
     activation.contact_server(device, get_satellite(device))

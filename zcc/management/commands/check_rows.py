@@ -17,7 +17,7 @@ from zcc.rows import checks, stamping
 ADVICE = (
     "ZCC uses none of these rows. If no administrator has changed them with SQL, treat it as an "
     "attack: keep a copy of the database, and find out who has its password. Then restore the "
-    "rows from a backup, or decide about each row:\n"
+    "rows from a backup, or decide about each row. Revocations were restored from the audit log:\n"
     '  manage.py check_rows --remove ROW --reason "REASON"   deletes an inserted row\n'
     '  manage.py check_rows --accept ROW --reason "REASON"   accepts the row as it is now'
 )

@@ -1,0 +1,142 @@
+"""The revocations in the audit log, from which deleted and altered rows are restored.
+
+An entry contains the values of its row and the row MAC, so it is as authentic as the row. Who can
+write to the database can delete a row, but an entry only together with the rest of the hash
+chain, which devices and servers notice (D-135).
+
+See: D-282
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import models, transaction
+
+from audit.models import Entry, list_rows
+from audit.rows import alarms
+from certificates.models import Authority, Revocation
+from devices.models import Device
+from pki.certificates.revocation import RevokedSerial
+
+ACTION = "revoke-certificate"
+DEVICE = "devices.Device:"
+LABEL = Revocation._meta.label
+
+
+def record(revocation: Revocation, device: Device) -> None:
+    """Append the audit entry of a new revocation, in the transaction that has stored its row."""
+    values = revocation.get_authenticated_values()
+    detail = {
+        "serial": revocation.serial,
+        "sha256": revocation.digest,
+        "reason": revocation.reason,
+        "authority": str(values["authority"]),
+        "signed_part": revocation.signed_part,
+        "not_after": revocation.not_after.isoformat(),
+        "revoked_at": revocation.revoked_at.isoformat(),
+        "revoked_by": revocation.revoked_by,
+        "subject": revocation.subject,
+        "row": revocation.pk,
+        "row_mac": revocation.row_mac,
+    }
+    Entry.objects.record(ACTION, f"{DEVICE}{device.pk}", note=device.name, detail=detail)
+
+
+def list_effective(at: datetime, authority: Authority | None = None) -> list[Revocation]:
+    """Return the revocations of certificates that have not expired, sorted by time.
+
+    Rows that were deleted or changed with SQL are replaced by what the audit log contains about
+    them. `authority` selects those of one CA.
+    """
+    found = {row.digest: row for row in Revocation.objects.all() if alarms.is_authentic(row)}
+    # The audit log prevails: an administrator might have accepted a row that was altered.
+    found.update(list_recorded())
+    rows = (row for row in found.values() if row.not_after > at)
+    if authority is not None:
+        rows = (row for row in rows if row.authority_id == authority.pk)
+    return sorted(rows, key=lambda row: (row.revoked_at, row.digest))
+
+
+def build_entry(row: Revocation) -> RevokedSerial:
+    """Return the entry of a CRL, or the status in an OCSP response, about a revocation."""
+    at = row.revoked_at.replace(microsecond=0)
+    return RevokedSerial(int(row.serial, 16), at, row.reason)
+
+
+def list_recorded() -> dict[str, Revocation]:
+    """Return the revocations of the audit log as rows that are not stored, by digest.
+
+    An entry that was inserted with SQL has no valid MAC, and revokes nothing.
+    """
+    found: dict[str, Revocation] = {}
+    entries = Entry.objects.filter(action=ACTION).order_by("seq")
+    for subject, detail in entries.values_list("subject", "detail"):
+        row = _build(subject, detail)
+        if row is not None:
+            found.setdefault(row.digest, row)
+    return found
+
+
+def _build(subject: str, detail: dict[str, Any]) -> Revocation | None:
+    """Return the row that an audit entry describes, or None if its MAC is not valid."""
+    try:
+        row = Revocation(
+            pk=int(detail["row"]),
+            authority_id=Revocation._meta.get_field("authority").to_python(detail["authority"]),
+            serial=detail["serial"],
+            digest=detail["sha256"],
+            signed_part=detail["signed_part"],
+            not_after=datetime.fromisoformat(detail["not_after"]),
+            reason=detail["reason"],
+            revoked_at=datetime.fromisoformat(detail["revoked_at"]),
+            revoked_by=str(detail["revoked_by"])[:150],
+            subject=str(detail["subject"])[:253],
+            row_mac=str(detail["row_mac"]),
+        )
+        row.device_id = UUID(subject.removeprefix(DEVICE))
+        return row if row.has_mac() else None
+    except (KeyError, TypeError, ValueError, ValidationError):
+        return None
+
+
+def is_recorded(row: models.Model | None) -> bool:
+    """Return True if a row is a revocation that the audit log contains."""
+    return isinstance(row, Revocation) and row.digest in list_recorded()
+
+
+def restore_rows() -> int:
+    """Restore the rows that were deleted or altered with SQL, and return their number.
+
+    Each raises an alarm, which an administrator ends (D-170).
+    """
+    # The log is read first. A revocation of this moment stores row and entry together.
+    recorded = list_recorded()
+    stored = {row.digest: row for row in list_rows(Revocation)}
+    missing = [
+        (row, stored.get(digest))
+        for digest, row in recorded.items()
+        if digest not in stored or not stored[digest].is_authentic()
+    ]
+    for row, altered in missing:
+        _restore(row, altered)
+    return len(missing)
+
+
+@transaction.atomic
+def _restore(recorded: Revocation, altered: Revocation | None) -> None:
+    """Raise the alarm about a row, and store it as the audit log has recorded it."""
+    alarms.record(LABEL, recorded.pk if altered is None else altered.pk, str(recorded))
+    rows = list_rows(Revocation)
+    if altered is not None:
+        recorded.pk = altered.pk
+        rows.filter(pk=altered.pk).delete()
+    elif rows.filter(pk=recorded.pk).exists():
+        recorded.pk = None
+    if not Device.objects.filter(pk=recorded.device_id).exists():
+        recorded.device_id = None
+    # The worker of another Primary Server might restore it at the same time.
+    rows.bulk_create([recorded], ignore_conflicts=True)
