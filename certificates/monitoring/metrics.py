@@ -27,6 +27,7 @@ from certificates.monitoring import device_metrics, health
 from certificates.monitoring.checks import registry
 from certificates.monitoring.families import build_gauge
 from certificates.operations.states import AuthorityState, FutureState
+from certificates.revocation import lists
 from certificates.servers.table import list_running_operations
 from certificates.tasks import publisher
 from devices.models import Zone
@@ -46,6 +47,7 @@ class ZoneCollector(Collector):
             _collect_components,
             _collect_queues,
             _collect_certificates,
+            _collect_revocation_lists,
             _collect_ca_backups,
             collect_backups,
             _collect_signing,
@@ -129,6 +131,21 @@ def _collect_certificates(now: datetime) -> Iterable[Metric]:
         "csrs_pending_external",
         ("Number of CSRs pending signature by an external CA."),
         [({}, pending)],
+    )
+
+
+def _collect_revocation_lists(now: datetime) -> Iterable[Metric]:
+    yield build_gauge(
+        "crl_expires_in_seconds",
+        "Time until the revocation list of a CA expires. Negative after expiration.",
+        [
+            (
+                {"subject": status.authority.subject, "sha256": status.authority.sha256},
+                (status.next_update - now).total_seconds(),
+            )
+            for status in lists.list_statuses(now)
+            if status.next_update is not None
+        ],
     )
 
 

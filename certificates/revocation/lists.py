@@ -9,6 +9,7 @@ See: RFC 5280 5; D-266
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -24,7 +25,43 @@ from pki.certificates import revocation
 
 RENEWAL_INTERVAL = timedelta(days=1)
 VALIDITY = timedelta(days=7)
+# When the first list of a CA is late.
+FIRST_LIST = timedelta(hours=1)
 ISSUING = (AuthorityState.CURRENT, AuthorityState.GRACE)
+
+
+@dataclass(frozen=True)
+class ListStatus:
+    """A CA that must have a CRL, and when its last one was issued and expires. None without one."""
+
+    authority: Authority
+    issued_at: datetime | None
+    next_update: datetime | None
+
+    def has_expired(self, now: datetime) -> bool:
+        """Return True if there was a CRL, and it has expired."""
+        return self.next_update is not None and self.next_update <= now
+
+    def is_late(self, now: datetime) -> bool:
+        """Return True if there is no CRL, or it should have been renewed."""
+        if self.issued_at is None:
+            return now - self.authority.created_at > FIRST_LIST
+        return self.has_expired(now) or now - self.issued_at > 2 * RENEWAL_INTERVAL
+
+
+def list_statuses(now: datetime) -> list[ListStatus]:
+    """Return the status of each internal CA that must have a CRL, also if its key is lost."""
+    authorities = Authority.objects.filter(
+        kind=Authority.Kind.INTERNAL, state__in=ISSUING, not_after__gt=now
+    ).select_related("certificate_server")
+    return [_get_status(one) for one in authorities if _can_sign(one.root_pem)]
+
+
+def _get_status(authority: Authority) -> ListStatus:
+    last = _get_last(authority)
+    if last is None:
+        return ListStatus(authority, None, None)
+    return ListStatus(authority, last.issued_at, last.next_update)
 
 
 def list_due(now: datetime) -> list[Authority]:

@@ -12,6 +12,7 @@ from certificates.models import HealthAcceptance
 from certificates.monitoring.checks import (
     access_checks,
     backup_checks,
+    revocation_checks,
     trust_checks,
     zone_checks,
 )
@@ -25,6 +26,11 @@ CHECKS = (
     ),
     Check("failed-updates", gettext_lazy("Updates on devices"), zone_checks.check_failed_updates),
     Check("old-roots", gettext_lazy("Old trusted roots"), trust_checks.check_old_roots),
+    Check(
+        "revocation-lists",
+        gettext_lazy("Revocation lists (CRLs)"),
+        revocation_checks.check_lists,
+    ),
     Check("ca-backup", gettext_lazy("Backup of the zone CA"), zone_checks.check_backup),
     Check("zone-backup", gettext_lazy("Backup of the zone"), backup_checks.check_backups),
     Check("restore", gettext_lazy("Proven restore"), backup_checks.check_proofs),

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 import yaml
 from django.utils import timezone
 
-from certificates.models import Authority, BackupStatus, VaultJob
+from certificates.models import Authority, BackupStatus, RevocationList, VaultJob
 from certificates.monitoring import device_metrics, health
 from certificates.operations.states import AuthorityState, JobState, OperationState
+from certificates.revocation import lists
 from devices.models import Device
 from tests.support import factories
 from tests.support.metrics import Samples, read_metrics
@@ -60,7 +61,13 @@ def everything(ca: Authority, monkeypatch: pytest.MonkeyPatch) -> Samples:
     status = {"created_at": now, "drilled_at": now, "proven_at": now, "drill_seconds": 4}
     BackupStatus.objects.create(server=ca.certificate_server, **status)
     factories.operation(ca, state=OperationState.BLOCKED)
+    add_crl(ca, now)
     return read_metrics()
+
+
+def add_crl(ca: Authority, issued_at: datetime) -> None:
+    end = issued_at + lists.VALIDITY
+    RevocationList.objects.create(authority=ca, number=1, issued_at=issued_at, next_update=end)
 
 
 def backup(ca: Authority, **values: Any) -> VaultJob:
@@ -108,6 +115,14 @@ def test_a_ca_that_needs_no_backup_has_no_such_metric(
     backup(ca, ended_at=timezone.now())
     Authority.objects.update(**change)
     assert not {"zcc_ca_has_backup", "zcc_ca_backup_age_seconds"} & set(read_metrics())
+
+
+def test_the_time_until_a_revocation_list_expires(ca: Authority) -> None:
+    now = timezone.now()
+    assert read_metrics(now)["zcc_crl_expires_in_seconds"] == []
+    add_crl(ca, now - 8 * DAY)
+    [(labels, seconds)] = read_metrics(now)["zcc_crl_expires_in_seconds"]
+    assert (labels["sha256"], seconds) == (ca.sha256, -DAY.total_seconds())
 
 
 def test_devices_are_counted_by_the_root_that_they_use(ca: Authority) -> None:
