@@ -111,6 +111,7 @@ LABELS: dict[str, str | Promise] = {
     "test-mail-server": _("Mail server tested"),
     "test-syslog": _("Test of audit log forwarding"),
     "test-target": _("Test notification requested"),
+    "tls-library-rejected": _("New certificate rejected by a TLS library"),
     "try-again": _("CSR generation retried"),
     "undo": _("Update rolled back on devices"),
     "unlock-administrator": _("Account unlocked"),

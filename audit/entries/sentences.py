@@ -120,6 +120,7 @@ SENTENCES: dict[str, str | Promise] = {
     "test-mail-server": _("{actor} tested {subject}."),
     "test-syslog": _("{actor} sent a test message to {subject}."),
     "test-target": _("{actor} requested a test of {subject}."),
+    "tls-library-rejected": _("A TLS library of {subject} rejected the new certificate."),
     "try-again": _("{actor} retried the CSR of {subject}."),
     "undo": _("{actor} rolled back {subject} on devices."),
     "unlock-administrator": _("{actor} unlocked {subject}."),

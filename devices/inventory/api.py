@@ -25,6 +25,14 @@ from console.rest.api import (
 )
 from devices.inventory import tables
 from devices.inventory.forms import MAX_DNS_NAMES
+from devices.inventory.report_schemas import (
+    HooksOut,
+    SystemTrustOut,
+    TlsLibrariesOut,
+    get_hooks,
+    get_system_trust,
+    get_tls_libraries,
+)
 from devices.models import Device, Zone
 from devices.registration import changes, registration
 from devices.registration.certificate_names import ADD_NAMES, NameChange, find_requested_change
@@ -139,6 +147,29 @@ class DeviceOut(Schema):
         return {**device.requested_change, "changes": changes.describe_change(device)}
 
 
+class DeviceDetailOut(DeviceOut):
+    """A device with what it reports about its host. A field is null if it has reported nothing."""
+
+    hooks: HooksOut | None
+    system_trust: SystemTrustOut | None
+    tls_libraries: TlsLibrariesOut | None
+
+    @staticmethod
+    def resolve_hooks(device: Device) -> dict[str, Any] | None:
+        """Return the results of the hooks."""
+        return get_hooks(device)
+
+    @staticmethod
+    def resolve_system_trust(device: Device) -> Any:
+        """Return what the agent did with the trust store of the operating system."""
+        return get_system_trust(device)
+
+    @staticmethod
+    def resolve_tls_libraries(device: Device) -> dict[str, Any] | None:
+        """Return the results of the TLS libraries in the last preflight check."""
+        return get_tls_libraries(device)
+
+
 class DeviceFilter(Schema):
     """The devices to return.
 
@@ -175,7 +206,7 @@ def list_devices(request: HttpRequest, paging: Query[Paging], selected: Query[De
     return paginate(matching.order_by(order, "name", "pk"), paging)
 
 
-@router.get("/devices/{device_id}", response=DeviceOut, tags=["devices"])
+@router.get("/devices/{device_id}", response=DeviceDetailOut, tags=["devices"])
 def show_device(request: HttpRequest, device_id: str) -> Any:
     """Get a device."""
     return get_by_guid(Device.objects.all(), device_id)

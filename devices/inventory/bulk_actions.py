@@ -22,7 +22,7 @@ ACTIONS = {
         _(
             "The devices are removed from all system updates, their requests are rejected, and "
             "their names can be reused. You cannot undo this. To rejoin the zone, a device needs a "
-            "registration key. The certificate of a server stays valid until it expires."
+            "registration key. The certificates of servers are revoked."
         ),
         registration.retire,
         is_dangerous=True,

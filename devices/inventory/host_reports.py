@@ -67,17 +67,22 @@ def get_changes(device: Device, report: HostReport | None) -> dict[str, Any]:
     plain = records.to_plain(report) if has_results or report.system_trust else None
     if plain == device.host_report:
         return {}
-    known = _read(device)
+    known = read_report(device)
     if hooks is not None and (known is None or known.hooks != hooks):
         for result in hooks.results:
-            if result.state != host_messages.SUCCEEDED:
+            if has_failed(result):
                 _record_failure(device, result)
     return {"host_report": plain}
 
 
+def has_failed(result: HookResult) -> bool:
+    """Return True if a hook did not succeed."""
+    return result.state != host_messages.SUCCEEDED
+
+
 def describe_system_trust(device: Device) -> str:
     """Return what the agent did with the trust store of the system, "" if it did nothing."""
-    report = _read(device)
+    report = read_report(device)
     found = report.system_trust if report is not None else None
     if found is None:
         return ""
@@ -96,7 +101,7 @@ def describe_system_trust(device: Device) -> str:
 
 def get_hook_run(device: Device) -> HookRun | None:
     """Return the results of the hooks of a device, None if it has not reported any."""
-    report = _read(device)
+    report = read_report(device)
     if report is None or report.hooks is None or not report.hooks.results:
         return None
     rows = [_build_row(result) for result in report.hooks.results]
@@ -108,13 +113,13 @@ def _build_row(result: HookResult) -> HookRow:
         name=result.name,
         event=EVENTS.get(result.event, result.event),
         label=STATES.get(result.state, result.state),
-        tone="ok" if result.state == host_messages.SUCCEEDED else "bad",
+        tone="bad" if has_failed(result) else "ok",
         exit_code=result.exit_code,
         detail=result.detail,
     )
 
 
-def _read(device: Device) -> HostReport | None:
+def read_report(device: Device) -> HostReport | None:
     """Return the stored report, None if there is none."""
     try:
         return json_codec.build(HostReport, device.host_report, "host_report")
@@ -126,7 +131,8 @@ def _record_failure(device: Device, result: HookResult) -> None:
     note = f"{result.name} ({result.event}): {result.state}, exit code {result.exit_code}"
     note += f": {result.detail}" if result.detail else ""
     limit = EntryLimit.of_device(device.pk, FAILED_ACTION)
+    detail = {"hook": result.name, "event": result.event, "state": result.state}
     if Entry.objects.record_limited(
-        limit, FAILED_ACTION, f"devices.Device:{device.pk}", note=note[:300]
+        limit, FAILED_ACTION, f"devices.Device:{device.pk}", note=note[:300], detail=detail
     ):
         log.warning("A hook failed on %s: %s", device.name, note)

@@ -26,22 +26,28 @@ LABELS = {
 }
 
 
+def list_rejections(results: Iterable[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """Return the results of the stacks that reject the new certificate."""
+    return [row for row in results or [] if row.get("code") == REJECTED]
+
+
 def describe(results: Iterable[dict[str, Any]] | None) -> list[str]:
     """Return a sentence for all stacks that accept the new certificate, and one for each other.
 
     Stacks without a result, because the server did not respond to them, are not named.
     """
     rows = list(results or [])
-    accepting = [_label(row) for row in rows if row.get("code") == PASSED]
+    accepting = [get_label(row) for row in rows if row.get("code") == PASSED]
     found = [_("%s: new certificate accepted.") % ", ".join(accepting)] if accepting else []
-    return [*found, *(_reject(row) for row in rows if row.get("code") == REJECTED)]
+    return [*found, *map(_reject, list_rejections(rows))]
 
 
 def _reject(row: dict[str, Any]) -> str:
-    values = {"stack": _label(row), "reason": translate_stored(row.get("detail") or "—")}
+    values = {"stack": get_label(row), "reason": translate_stored(row.get("detail") or "—")}
     return _("%(stack)s: new certificate rejected (%(reason)s).") % values
 
 
-def _label(row: dict[str, Any]) -> str:
+def get_label(row: dict[str, Any]) -> str:
+    """Return the name and version of the stack of a result."""
     name = str(row.get("stack", ""))
     return f"{LABELS.get(name, name)} {row.get('version', '')}".strip()

@@ -21,6 +21,8 @@ CANCELED = "operation.cancelled"
 DEVICE_FAILED = "device.failed"
 DEVICE_DECISION = "device.decision-needed"
 UNKNOWN_ROOT = "device.unknown-root"
+HOOK_FAILED = "device.hook-failed"
+STACK_REJECTED = "device.tls-library-rejected"
 LOGIN_FAILURES = "login.failures"
 AUDIT_LOG = "audit.entries-missing"
 ALTERED_ROW = "database.row-altered"
@@ -43,6 +45,8 @@ EVENTS: dict[str, str | Promise] = {
         "Device re-registered or copied, or server with changed names, waiting for a decision"
     ),
     UNKNOWN_ROOT: _("Device trusts a root certificate that this zone never issued"),
+    HOOK_FAILED: _("Hook failed on a device"),
+    STACK_REJECTED: _("TLS library of a device rejects the new certificate"),
     AUDIT_LOG: _("Audit entries missing or replaced, or such a loss accepted"),
     ALTERED_ROW: _("Record of a device, CA, or administrator changed in the database"),
     BACKUP_FAILED: _("Backup of the zone failed, or cannot be restored"),
@@ -60,6 +64,8 @@ DEFAULT_EVENTS = (
     DEVICE_FAILED,
     DEVICE_DECISION,
     UNKNOWN_ROOT,
+    HOOK_FAILED,
+    STACK_REJECTED,
     AUDIT_LOG,
     ALTERED_ROW,
     BACKUP_FAILED,

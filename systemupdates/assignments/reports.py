@@ -8,7 +8,8 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from audit.models import from_timestamp
+from audit.models import Entry, EntryLimit, from_timestamp
+from devices.inventory import tls_stacks
 from devices.models import Device
 from faults import Invalid, NotFound
 from systemupdates.models import Assignment
@@ -19,6 +20,7 @@ from wire.update_messages import PreflightReport
 A = AssignmentState
 MAX_PREFLIGHT_RESULTS = 10
 MAX_STACK_RESULTS = 20
+STACK_REJECTED = "tls-library-rejected"
 
 
 def save_status_report(
@@ -114,5 +116,25 @@ def save_preflight_report(
         "preflight_at": now,
     }
     if report.stacks:
-        changes["stack_results"] = records.to_plain(report.stacks[:MAX_STACK_RESULTS])
+        stacks = records.to_plain(report.stacks[:MAX_STACK_RESULTS])
+        changes["stack_results"] = stacks
+        _record_rejections(assignment, stacks)
     Assignment.objects.filter(pk=assignment.pk).update(**changes)
+
+
+def _record_rejections(assignment: Assignment, results: list[dict[str, Any]]) -> None:
+    """Record the TLS stacks that reject the new certificate, once for each update (D-271)."""
+    known = {row["stack"] for row in tls_stacks.list_rejections(assignment.stack_results)}
+    new = [row for row in tls_stacks.list_rejections(results) if row["stack"] not in known]
+    if not new:
+        return
+    device = assignment.device
+    note = "; ".join(f"{tls_stacks.get_label(row)}: {row['detail'] or '-'}" for row in new)
+    Entry.objects.record_limited(
+        EntryLimit.of_device(device.pk, STACK_REJECTED),
+        STACK_REJECTED,
+        f"devices.Device:{device.pk}",
+        about=[f"systemupdates.SystemUpdate:{assignment.update_id}"],
+        note=note[:300],
+        detail={"update": str(assignment.update_id), "stacks": [row["stack"] for row in new]},
+    )
