@@ -29,9 +29,10 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 log = logging.getLogger("zcc.requests")
 # Frequent requests that are logged only if they fail.
 PUBLIC_CHECKS = ("/livez", "/readyz", "/healthz", "/roots.pem")
-REVOCATION_LISTS = "/crl/"
+# What a CA has signed about its certificates, for programs that have no session.
+REVOCATION_PATHS = ("/crl/", "/ocsp")
 QUIET_PATHS = (
-    *("/zac/", "/content/", "/metrics", "/static/", "/running/", REVOCATION_LISTS),
+    *("/zac/", "/content/", "/metrics", "/static/", "/running/", *REVOCATION_PATHS),
     *PUBLIC_CHECKS,
 )
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
@@ -103,7 +104,7 @@ class PublicCheckMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: Any) -> HttpResponse:
-        if request.path in PUBLIC_CHECKS or request.path.startswith(REVOCATION_LISTS):
+        if request.path in PUBLIC_CHECKS or request.path.startswith(REVOCATION_PATHS):
             request.META.pop("HTTP_COOKIE", None)
             request.get_host = lambda: "localhost"
         return self.get_response(request)

@@ -190,7 +190,7 @@ SECURE_SSL_REDIRECT = env.flag("ZCC_BEHIND_PROXY", default=False)
 # Proxies whose X-Forwarded-For header is trusted: addresses or networks.
 TRUSTED_PROXIES = env.networks("ZCC_TRUSTED_PROXIES")
 # Health checks do not go through the proxy.
-SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|healthz|roots\.pem|crl/[0-9a-f]+\.crl)$"]
+SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|healthz|roots\.pem|crl/[0-9a-f]+\.crl|ocsp(/.*)?)$"]
 # With HSTS, browsers block access when the zone has a new CA that they do not trust yet. So it is
 # only for consoles behind a proxy with a certificate of a public CA (D-64).
 SECURE_HSTS_SECONDS = env.number("ZCC_HSTS_SECONDS", 0, minimum=0, maximum=63_072_000)
@@ -244,6 +244,8 @@ PKCS11_TOKEN = env.text("ZCC_PKCS11_TOKEN", "zcc")
 PKCS11_PIN_FILE = env.file_path("ZCC_PKCS11_PIN_FILE")
 # The address below which new certificates say that their CRL is, "" to say nothing (D-267).
 CRL_URL = env.http_address("ZCC_CRL_URL")
+# The address of the OCSP responder in new certificates, "" for none (D-284).
+OCSP_URL = env.http_address("ZCC_OCSP_URL")
 # The worker takes the CA key out of this server only after manage.py confirm_job (D-172).
 CONFIRM_KEY_JOBS = env.flag("ZCC_CONFIRM_KEY_JOBS", default=bool(env.text("ZCC_CA_VAULT")))
 # The worker creates backups if it has both: a directory, and the public key for which backups are

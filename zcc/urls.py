@@ -4,6 +4,7 @@ from django.urls import include, path
 
 from certificates.agents.urls import public
 from certificates.monitoring import views as monitoring_views
+from certificates.revocation import ocsp_views
 from certificates.revocation import views as revocation_views
 from systemupdates.downloads import views as download_views
 from zcc import api
@@ -23,6 +24,9 @@ urlpatterns = [
     path("healthz", monitoring_views.healthz, name="healthz"),
     path("roots.pem", monitoring_views.download_roots, name="roots"),
     path("crl/<slug:key_id>.crl", revocation_views.download_crl, name="crl"),
+    path("ocsp", ocsp_views.respond, name="ocsp"),
+    path("ocsp/", ocsp_views.respond),
+    path("ocsp/<path:encoded>", ocsp_views.respond, name="ocsp_get"),
     path("metrics", monitoring_views.show_metrics, name="metrics"),
     path("", include("console.urls")),
     path("", include("administrators.urls")),

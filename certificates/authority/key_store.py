@@ -176,6 +176,7 @@ def open_issuer(authority: Authority, *, now: datetime) -> Issuer:
     issuer = Issuer.open(authority.root_pem, get_signing_key(authority), now)
     if settings.CRL_URL:
         issuer.crl_url = f"{settings.CRL_URL}/{get_key_id(authority.root_pem)}.crl"
+    issuer.ocsp_url = settings.OCSP_URL
     return issuer
 
 

@@ -9,7 +9,7 @@ from certificates.models.duration import WorkDuration
 from certificates.models.job import VaultJob
 from certificates.models.maintenance import ChangeFreeze, MaintenanceWindow, PilotSettings
 from certificates.models.operation import CA_KINDS, Operation
-from certificates.models.revocation import Revocation, RevocationList
+from certificates.models.revocation import OcspResponse, Revocation, RevocationList
 from certificates.models.server import FutureCertificate, ServerCertificate
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "HealthAcceptance",
     "IssuedCertificate",
     "MaintenanceWindow",
+    "OcspResponse",
     "Operation",
     "PilotSettings",
     "Revocation",

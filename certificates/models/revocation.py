@@ -84,3 +84,28 @@ class RevocationList(models.Model):
 
     def __str__(self) -> str:
         return f"CRL {self.number} of {self.authority_id}"
+
+
+class OcspResponse(models.Model):
+    """The OCSP responses about a certificate, signed in advance. They are signed, so it has no MAC.
+
+    `digest` is the SHA-256 of the certificate, `serial` its number (hex). `sha1` and `sha256` are
+    the responses to requests with these hashes, empty if the CA has not issued the certificate.
+    `saw_revocation`: there was a revocation of the certificate when they were signed.
+    """
+
+    authority = models.ForeignKey(Authority, on_delete=models.CASCADE, related_name="+")
+    digest = models.CharField(max_length=64, unique=True)
+    serial = models.CharField(max_length=40, db_index=True)
+    not_after = models.DateTimeField()
+    saw_revocation = models.BooleanField(default=False)
+    this_update = models.DateTimeField()
+    next_update = models.DateTimeField()
+    sha1 = models.BinaryField()
+    sha256 = models.BinaryField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index("authority", "this_update", name="ocsp_renewal")]
+
+    def __str__(self) -> str:
+        return f"OCSP {self.serial}"

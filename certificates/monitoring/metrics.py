@@ -27,7 +27,7 @@ from certificates.monitoring import device_metrics, health
 from certificates.monitoring.checks import registry
 from certificates.monitoring.families import build_gauge
 from certificates.operations.states import AuthorityState, FutureState
-from certificates.revocation import lists
+from certificates.revocation import lists, ocsp
 from certificates.servers.table import list_running_operations
 from certificates.tasks import publisher
 from devices.models import Zone
@@ -48,6 +48,7 @@ class ZoneCollector(Collector):
             _collect_queues,
             _collect_certificates,
             _collect_revocation_lists,
+            _collect_ocsp_responses,
             _collect_ca_backups,
             collect_backups,
             _collect_signing,
@@ -145,6 +146,20 @@ def _collect_revocation_lists(now: datetime) -> Iterable[Metric]:
             )
             for status in lists.list_statuses(now)
             if status.next_update is not None
+        ],
+    )
+
+
+def _collect_ocsp_responses(now: datetime) -> Iterable[Metric]:
+    yield build_gauge(
+        "ocsp_expires_in_seconds",
+        "Time until the oldest OCSP response of a CA expires. Negative after expiration.",
+        [
+            (
+                {"subject": status.authority.subject, "sha256": status.authority.sha256},
+                (status.next_update - now).total_seconds(),
+            )
+            for status in ocsp.list_statuses(now)
         ],
     )
 

@@ -1,1 +1,1 @@
-"""Revocation of server certificates: the rule, its dialog and API, replacements, and CRLs."""
+"""Revocation of server certificates: the rule, its dialog and API, replacements, CRLs, and OCSP."""

@@ -15,6 +15,7 @@ from certificates.tasks.authority import (
     issue_crl,
     retire_roots_and_renew,
     run_key_job,
+    sign_ocsp_responses,
     sign_pending_csrs,
     sign_trust_list,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "retire_roots_and_renew",
     "run_key_job",
     "schedule_work",
+    "sign_ocsp_responses",
     "sign_pending_csrs",
     "sign_trust_list",
 ]

@@ -16,7 +16,7 @@ from certificates.authority import backup_import, key_jobs, key_store
 from certificates.issuance import renewal, signing
 from certificates.models import Authority, VaultJob
 from certificates.operations.states import JobState
-from certificates.revocation import lists
+from certificates.revocation import lists, ocsp
 from certificates.tasks import agents, publisher
 from certificates.trust import roots, second_key, trust_list
 from console.requests import logs
@@ -101,6 +101,16 @@ def issue_crl(authority_id: str) -> None:
     authority = Authority.objects.get(pk=authority_id)
     with key_store.record_fault(authority, now=timezone.now()):
         lists.issue(authority, now=timezone.now())
+
+
+@shared_task
+def sign_ocsp_responses(authority_id: str) -> None:
+    """Sign OCSP responses in batches, on the certificate server of a CA."""
+    authority = Authority.objects.get(pk=authority_id)
+    with key_store.record_fault(authority, now=timezone.now()):
+        for _ in range(MAX_BATCHES):
+            if not ocsp.sign_batch(authority, now=timezone.now()):
+                break
 
 
 @shared_task

@@ -20,7 +20,7 @@ from certificates.issuance import renewal, requests, signing
 from certificates.models import Authority, Operation, VaultJob
 from certificates.monitoring import health, notifications
 from certificates.operations.states import JobState
-from certificates.revocation import lists, replacement, revocations
+from certificates.revocation import lists, ocsp, replacement, revocations
 from certificates.tasks import agents, publisher
 from certificates.tasks import authority as authority_tasks
 from certificates.tasks import operations as operation_tasks
@@ -89,6 +89,7 @@ def _schedule_ca_work(now: datetime) -> None:
         (authority_tasks.check_ca_key, key_store.list_keys_to_check(now)),
         (authority_tasks.destroy_ca_key, key_store.list_keys_to_destroy(now)),
         (authority_tasks.issue_crl, lists.list_due(now)),
+        (authority_tasks.sign_ocsp_responses, ocsp.list_due(now)),
     )
     for task, authorities in work:
         for authority in authorities:

@@ -32,7 +32,7 @@ COMPARISON_SECONDS = 60.0
 REPEAT_SECONDS = 1.0
 AGENT_PATHS = "/zac/"
 # Responses without a session and without the time, which monitoring needs.
-EXEMPT_PATHS = ("/livez", "/readyz", "/healthz", "/roots.pem", "/crl/", "/static/")
+EXEMPT_PATHS = ("/livez", "/readyz", "/healthz", "/roots.pem", "/crl/", "/ocsp", "/static/")
 
 
 def read_database_time() -> float:

@@ -22,7 +22,9 @@ from console.pages.errors import PROGRAMS
 GetResponse = Callable[[HttpRequest], HttpResponse]
 # The page of the REST API. What is below it is for programs.
 API_PAGE = "/api/v1/docs"
-CHECKS = ("/livez", "/readyz", "/healthz", "/roots.pem", "/crl/", "/metrics", "/static/")
+CHECKS = (
+    *("/livez", "/readyz", "/healthz", "/roots.pem", "/crl/", "/ocsp", "/metrics", "/static/"),
+)
 
 
 class BrowserLanguageMiddleware:

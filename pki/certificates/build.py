@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from faults.texts import gettext as _
 from pki import keys
@@ -77,6 +77,25 @@ def build_distribution_point(url: str) -> x509.CRLDistributionPoints:
     """Return the extension with the address of the CRL (RFC 5280 4.2.1.13)."""
     address = x509.UniformResourceIdentifier(url)
     return x509.CRLDistributionPoints([x509.DistributionPoint([address], None, None, None)])
+
+
+def build_information_access(url: str) -> x509.AuthorityInformationAccess:
+    """Return the extension with the address of the OCSP responder (RFC 5280 4.2.2.1)."""
+    address = x509.UniformResourceIdentifier(url)
+    return x509.AuthorityInformationAccess(
+        [x509.AccessDescription(AuthorityInformationAccessOID.OCSP, address)]
+    )
+
+
+def add_addresses(
+    builder: x509.CertificateBuilder, crl_url: str, ocsp_url: str
+) -> x509.CertificateBuilder:
+    """Return the builder with the addresses of CRL and OCSP responder, if they are not ""."""
+    if crl_url:
+        builder = builder.add_extension(build_distribution_point(crl_url), critical=False)
+    if ocsp_url:
+        builder = builder.add_extension(build_information_access(ocsp_url), critical=False)
+    return builder
 
 
 def build_alternative_names(names: Names) -> x509.SubjectAlternativeName:

@@ -142,7 +142,8 @@ class Issuer:
         self._key = key
         self._hash = build.get_hash(key)
         self._facts = lint.IssuerFacts.of(certificate)
-        self.crl_url = ""  # the address of the CRL (http://...) in new certificates
+        # The addresses of CRL and OCSP responder (http://...) in new certificates, "" for none.
+        self.crl_url = self.ocsp_url = ""
         self._templates: dict[x509.KeyUsage, x509.CertificateBuilder] = {}
         self._drafts: dict[int, Draft] = {}
         self._serials: set[int] = set()
@@ -240,10 +241,7 @@ class Issuer:
                 .add_extension(build.SERVER_AUTH, critical=False)
                 .add_extension(identifier, critical=False)
             )
-            if self.crl_url:
-                point = build.build_distribution_point(self.crl_url)
-                template = template.add_extension(point, critical=False)
-            self._templates[usage] = template
+            self._templates[usage] = build.add_addresses(template, self.crl_url, self.ocsp_url)
         return self._templates[usage]
 
     def _server(self, draft: Draft) -> x509.CertificateBuilder:

@@ -38,6 +38,7 @@ _ALLOWED["server"] = _ALLOWED["root"] | {
     ExtensionOID.EXTENDED_KEY_USAGE,
     ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
     ExtensionOID.CRL_DISTRIBUTION_POINTS,
+    ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
 }
 _CRITICAL = {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE}
 
@@ -225,6 +226,15 @@ def _lint_server(reading: ParsedCertificate) -> Iterator[str]:
     points = _get_value(extensions, ExtensionOID.CRL_DISTRIBUTION_POINTS)
     if isinstance(points, x509.CRLDistributionPoints):
         yield from _lint_distribution_points(points)
+    access = _get_value(extensions, ExtensionOID.AUTHORITY_INFORMATION_ACCESS)
+    if isinstance(access, x509.AuthorityInformationAccess):
+        yield from _lint_information_access(access)
+
+
+def _lint_information_access(access: x509.AuthorityInformationAccess) -> Iterator[str]:
+    url = next((str(one.access_location.value) for one in access), "")
+    if access != build.build_information_access(url) or not url.startswith("http://"):
+        yield "The authority information access must be one OCSP address that starts with http://."
 
 
 def _lint_distribution_points(points: x509.CRLDistributionPoints) -> Iterator[str]:

@@ -80,11 +80,16 @@ def get_key_id(issuer_pem: str) -> str:
     return build.get_key_identifier(loading.load_certificate(issuer_pem)).hex()
 
 
+def get_reason(reason: str) -> x509.ReasonFlags | None:
+    """Return the flag of a reason, None if an entry does not state it (RFC 5280 5.3.1)."""
+    return _REASONS.get(reason)
+
+
 def _build_entry(one: RevokedSerial) -> x509.RevokedCertificate:
     builder = (
         x509.RevokedCertificateBuilder().serial_number(one.serial).revocation_date(one.revoked_at)
     )
-    reason = _REASONS.get(one.reason)
+    reason = get_reason(one.reason)
     if reason is not None:
         builder = builder.add_extension(x509.CRLReason(reason), critical=False)
     return builder.build()

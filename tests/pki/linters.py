@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pkilint import loader, pkix, validation
-from pkilint.pkix import certificate, crl, extension, name
+from pkilint.pkix import certificate, crl, extension, name, ocsp
 
 from pki.certificates.details import get_details
 from pki.chains import chains as chains_chain
@@ -121,6 +121,25 @@ def pkilint_crl(der: bytes) -> list[str]:
         ],
     )
     document = loader.RFC5280CertificateListDocumentLoader().load_der_document(der, "crl")
+    return [
+        finding.finding.code
+        for result in linter.validate(document.root)
+        for finding in result.finding_descriptions
+        if finding.finding.severity <= validation.ValidationFindingSeverity.NOTICE
+    ]
+
+
+def pkilint_ocsp(der: bytes) -> list[str]:
+    """Return the findings of pkilint's linter for an OCSP response (RFC 6960), from NOTICE up."""
+    linter = ocsp.create_pkix_ocsp_response_validator_container(
+        [
+            ocsp.create_response_decoder(),
+            pkix.create_attribute_decoder(name.ATTRIBUTE_TYPE_MAPPINGS),
+            pkix.create_extension_decoder(extension.EXTENSION_MAPPINGS),
+        ],
+        [],
+    )
+    document = loader.RFC6960OCSPResponseDocumentLoader().load_der_document(der, "response")
     return [
         finding.finding.code
         for result in linter.validate(document.root)

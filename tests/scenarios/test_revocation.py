@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import re
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 
 from pki.certificates.revocation import get_key_id
 from pki.chains import chains
@@ -59,6 +64,17 @@ def is_on_crl(zone: RunningZone, root: str, leaf: str) -> bool:
     return crl.get_revoked_certificate_by_serial_number(serial) is not None
 
 
+def get_ocsp_status(zone: RunningZone, root: str, leaf: str) -> ocsp.OCSPCertStatus | None:
+    """Return the status of a certificate by OCSP, None without a response."""
+    certificate, issuer = map(x509.load_pem_x509_certificate, (leaf.encode(), root.encode()))
+    request = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA256())
+    encoded = quote(b64encode(request.build().public_bytes(Encoding.DER)), safe="")
+    page = zone.visitor().send("GET", f"/ocsp/{encoded}")
+    response = ocsp.load_der_ocsp_response(page.body)
+    is_successful = response.response_status is ocsp.OCSPResponseStatus.SUCCESSFUL
+    return response.certificate_status if is_successful else None
+
+
 @pytest.mark.long
 def test_devices_refuse_a_revoked_server_until_it_has_another_certificate(
     start_zone: Callable[..., RunningZone], tmp_path: Path
@@ -71,10 +87,13 @@ def test_devices_refuse_a_revoked_server_until_it_has_another_certificate(
     before = zone.verify(root)[satellite.name]
     thief = steal(satellite, tmp_path / "thief")
     [leaf, *_others] = chains.split((thief / "security/current/server.pem").read_text())
+    status = ocsp.OCSPCertStatus
+    until(lambda: get_ocsp_status(zone, root, leaf) is status.GOOD, "it is good by OCSP")
     zone.take_down(f"{satellite.name}.agent")
     revoke(zone, satellite)
     until(lambda: get_revoked(device), "the device has the list with the revoked certificate")
     until(lambda: is_on_crl(zone, root, leaf), "it is on the revocation list of the CA")
+    until(lambda: get_ocsp_status(zone, root, leaf) is status.REVOKED, "it is revoked by OCSP")
 
     zone.take_down(f"{device.name}.agent")
     heard: list[str] = []

@@ -31,6 +31,7 @@ CHECKS = (
         gettext_lazy("Revocation lists (CRLs)"),
         revocation_checks.check_lists,
     ),
+    Check("ocsp-responses", gettext_lazy("OCSP responses"), revocation_checks.check_responses),
     Check("ca-backup", gettext_lazy("Backup of the zone CA"), zone_checks.check_backup),
     Check("zone-backup", gettext_lazy("Backup of the zone"), backup_checks.check_backups),
     Check("restore", gettext_lazy("Proven restore"), backup_checks.check_proofs),

@@ -1,4 +1,4 @@
-"""Health checks of the revocation lists (CRLs)."""
+"""Health checks of the revocation lists (CRLs) and of OCSP responses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from certificates.models import Authority
 from certificates.monitoring.checks.findings import BAD, WARNING, Finding
-from certificates.revocation import lists
+from certificates.revocation import lists, ocsp
 from console.pages import formatting
 from devices.models import Zone
 
@@ -44,6 +44,27 @@ def _describe(status: lists.ListStatus, now: datetime) -> str:
         )
         return text % values
     return _("The revocation list (CRL) of %(ca)s is not renewed. It expires on %(when)s.") % values
+
+
+def check_responses(zone: Zone, now: datetime) -> Iterator[Finding]:
+    """Find CAs with OCSP responses that have expired or are not renewed."""
+    for status in ocsp.list_statuses(now):
+        if not status.is_late(now):
+            continue
+        authority = status.authority
+        texts = (
+            _("OCSP responses of the CA %(ca)s are not renewed. They expire on %(when)s."),
+            _("OCSP responses of the CA %(ca)s expired on %(when)s. OCSP requests are rejected."),
+        )
+        name = f"{authority.subject} ({authority.sha256[:8]})"
+        has_expired = status.has_expired(now)
+        yield Finding(
+            BAD if has_expired else WARNING,
+            texts[has_expired] % {"ca": name, "when": formatting.stamp(status.next_update)},
+            _get_correction(authority),
+            reverse("certificates:trust"),
+            subject=authority.sha256,
+        )
 
 
 def _get_correction(authority: Authority) -> str:

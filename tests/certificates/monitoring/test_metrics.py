@@ -12,10 +12,10 @@ import pytest
 import yaml
 from django.utils import timezone
 
-from certificates.models import Authority, BackupStatus, RevocationList, VaultJob
+from certificates.models import Authority, BackupStatus, OcspResponse, RevocationList, VaultJob
 from certificates.monitoring import device_metrics, health
 from certificates.operations.states import AuthorityState, JobState, OperationState
-from certificates.revocation import lists
+from certificates.revocation import lists, ocsp
 from devices.models import Device
 from tests.support import factories
 from tests.support.metrics import Samples, read_metrics
@@ -62,12 +62,19 @@ def everything(ca: Authority, monkeypatch: pytest.MonkeyPatch) -> Samples:
     BackupStatus.objects.create(server=ca.certificate_server, **status)
     factories.operation(ca, state=OperationState.BLOCKED)
     add_crl(ca, now)
+    add_ocsp_response(ca, now)
     return read_metrics()
 
 
 def add_crl(ca: Authority, issued_at: datetime) -> None:
     end = issued_at + lists.VALIDITY
     RevocationList.objects.create(authority=ca, number=1, issued_at=issued_at, next_update=end)
+
+
+def add_ocsp_response(ca: Authority, at: datetime) -> None:
+    end = at + ocsp.VALIDITY
+    values = {"this_update": at, "next_update": end, "not_after": at + 90 * DAY}
+    OcspResponse.objects.create(authority=ca, digest="0" * 64, serial="1", **values)
 
 
 def backup(ca: Authority, **values: Any) -> VaultJob:
@@ -123,6 +130,14 @@ def test_the_time_until_a_revocation_list_expires(ca: Authority) -> None:
     add_crl(ca, now - 8 * DAY)
     [(labels, seconds)] = read_metrics(now)["zcc_crl_expires_in_seconds"]
     assert (labels["sha256"], seconds) == (ca.sha256, -DAY.total_seconds())
+
+
+def test_the_time_until_an_ocsp_response_expires(ca: Authority) -> None:
+    now = timezone.now()
+    assert read_metrics(now)["zcc_ocsp_expires_in_seconds"] == []
+    add_ocsp_response(ca, now - DAY)
+    [(labels, seconds)] = read_metrics(now)["zcc_ocsp_expires_in_seconds"]
+    assert (labels["sha256"], seconds) == (ca.sha256, 3 * DAY.total_seconds())
 
 
 def test_devices_are_counted_by_the_root_that_they_use(ca: Authority) -> None:

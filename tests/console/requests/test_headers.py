@@ -90,7 +90,7 @@ def test_every_answer_of_every_address_is_protected(things):
     for name in MATRIX:
         for method in ("GET", "POST"):
             assert protected(client.generic(method, address(name, things))), name
-    public = ("/livez", "/readyz", "/healthz", "/roots.pem", "/crl/00.crl")
+    public = ("/livez", "/readyz", "/healthz", "/roots.pem", "/crl/00.crl", "/ocsp")
     for path in ("/nowhere", "/api/v1/zone", "/api/v1/nowhere", "/api/v1/docs", *public):
         assert protected(client.get(path)), path
     assert protected(Client().get("/"))

@@ -1,4 +1,4 @@
-"""Health checks of the revocation lists (CRLs)."""
+"""Health checks of the revocation lists (CRLs) and of OCSP responses."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from audit.models import list_rows
 from certificates import tasks
 from certificates.models import Authority, RevocationList
 from certificates.monitoring.checks.findings import Finding
-from certificates.monitoring.checks.revocation_checks import check_lists
-from certificates.revocation import lists
+from certificates.monitoring.checks.revocation_checks import check_lists, check_responses
+from certificates.revocation import lists, ocsp
 from devices.models import Zone
 
 DAY = timedelta(days=1)
@@ -75,3 +75,14 @@ def test_an_external_ca_and_one_that_may_not_sign_lists_are_left_out(monkeypatch
         assert find(later) == []
     list_rows(Authority).update(kind=Authority.Kind.EXTERNAL)
     assert find(later) == []
+
+
+def test_ocsp_responses_that_are_not_renewed_are_a_warning_and_then_bad() -> None:
+    now, zone = timezone.now(), Zone.objects.get_zone()
+    assert list(check_responses(zone, now + 30 * DAY)) == []
+    ocsp.sign_batch(Authority.objects.current(), now=now)
+    assert list(check_responses(zone, now + 1.9 * DAY)) == []
+    for days, severity, text in ((2.1, "warn", "are not renewed"), (4.1, "bad", "rejected")):
+        [finding] = check_responses(zone, now + days * DAY)
+        assert finding.severity == severity
+        assert text in finding.text
