@@ -170,10 +170,10 @@ def with_ca(length: int) -> Any:
     from certificates.operations.preparation import build_internal_authority
     from devices.identity import zone_keys
     from pki import keys, names
-    from pki.certificates import issuance
+    from pki.certificates import ca_certificates, issuance
 
     key_pem = keys.generate_key(length)
-    root = issuance.build_root(
+    root = ca_certificates.build_root(
         key_pem=key_pem,
         subject=names.Subject(f"Bench {length}"),
         validity=issuance.get_root_validity(timezone.now(), 10),

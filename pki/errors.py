@@ -24,6 +24,14 @@ class BadName(PkiFault):
     """A subject, DNS name, or IP address is malformed."""
 
 
+class BadNetwork(BadName):
+    """A network is malformed, or contains all addresses."""
+
+    action = gettext_noop(
+        "Enter a network in CIDR notation, for example 10.1.0.0/16 or 2001:db8::/48."
+    )
+
+
 class BadRequest(PkiFault):
     """A CSR cannot be parsed, or does not prove possession of its private key."""
 
@@ -62,6 +70,14 @@ class WrongName(PkiFault):
 
 class NotIssued(PkiFault):
     """The certificate would violate the certificate profile and was not issued."""
+
+
+class NotPermitted(NotIssued):
+    """The name constraints of a CA do not permit a name."""
+
+    action = gettext_noop(
+        "Remove the name, or use Remint CA with name constraints that permit it. Then try again."
+    )
 
 
 class CannotSign(PkiFault):

@@ -27,7 +27,7 @@ from devices.identity import zone_keys
 from devices.models import Device, Role, Zone
 from faults import Conflict
 from pki import keys
-from pki.certificates import details, issuance
+from pki.certificates import ca_certificates, details, issuance
 from pki.chains import chains as chains_chain
 from pki.formats import csr
 from pki.protection import zone_key
@@ -112,7 +112,7 @@ def _create_internal_ca(
 ) -> tuple[Authority, str]:
     subject = requests.check_subject(request.subject or request.name, field="subject")
     key = key_store.generate_key(request.key_length)
-    root = issuance.build_root(
+    root = ca_certificates.build_root(
         key_pem=key,
         subject=subject,
         validity=issuance.get_root_validity(now, request.years),

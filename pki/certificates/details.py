@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from faults.texts import gettext as _
-from pki.certificates import build, loading, signatures
+from pki.certificates import build, constraints, loading, signatures
 from pki.errors import BadBundle, BadCertificate, PkiFault
 from pki.escaping import escape_text
 from pki.formats import bundles
@@ -46,6 +46,9 @@ class CertificateDetails:
     dns_names: tuple[str, ...]
     addresses: tuple[str, ...]
     signature_algorithm: str
+    permitted: tuple[str, ...] = ()
+    """The permitted names of the name constraints, for example "DNS corp.example"."""
+    excluded: tuple[str, ...] = ()
 
 
 def get_details(pem: str) -> CertificateDetails:
@@ -79,7 +82,8 @@ def get_digest(pem: str) -> str:
 
 def _build_details(certificate: x509.Certificate, der: bytes) -> CertificateDetails:
     length, label = _get_key(certificate)
-    constraints = loading.get_extension(certificate, x509.BasicConstraints)
+    basic = loading.get_extension(certificate, x509.BasicConstraints)
+    limits = constraints.get_extension(certificate)
     found = loading.get_extension(certificate, x509.SubjectAlternativeName)
     names = (
         build.parse_alternative_names(found)
@@ -102,10 +106,12 @@ def _build_details(certificate: x509.Certificate, der: bytes) -> CertificateDeta
         sha256=_format_fingerprint(sha256),
         digest=sha256.hex(),
         self_signed=signatures.is_self_signed(certificate),
-        is_ca=isinstance(constraints, x509.BasicConstraints) and constraints.ca,
+        is_ca=isinstance(basic, x509.BasicConstraints) and basic.ca,
         dns_names=tuple(escape_text(name, 255) for name in names.dns) if names else (),
         addresses=names.addresses if names else (),
         signature_algorithm=_get_signature_algorithm(certificate),
+        permitted=constraints.describe(limits and limits.permitted_subtrees),
+        excluded=constraints.describe(limits and limits.excluded_subtrees),
     )
 
 

@@ -1,4 +1,4 @@
-"""Build roots and cross-certificates, and issue server certificates.
+"""Issue server certificates.
 
 Issuing has two steps: `Issuer.prepare` checks the request against the profile and returns a
 token, and `Issuer.issue` accepts each token once. The caller can store the serial in between.
@@ -20,24 +20,16 @@ from faults.texts import gettext as _
 from pki import keys
 from pki.certificates import build, lint, loading, signatures
 from pki.certificates.loading import PrivateKey, PublicKey
-from pki.errors import BadCertificate, CannotSign, NotIssued, PkiFault
+from pki.errors import CannotSign, NotIssued, PkiFault
 from pki.formats.csr import CertificateRequest
 from pki.keys import SigningKey
 from pki.names import Names, Subject, check_names
-from pki.validity import (
-    BACKDATED,
-    Validity,
-    get_root_validity,
-    get_server_validity,
-    limit_to_issuer,
-)
+from pki.validity import Validity, get_root_validity, get_server_validity
 
 __all__ = [
     "Issuer",
     "Prepared",
     "Validity",
-    "build_cross_certificate",
-    "build_root",
     "generate_serial",
     "get_root_validity",
     "get_server_validity",
@@ -49,62 +41,6 @@ _RANDOM_BITS = lint.MAX_SERIAL_BITS - 1
 def generate_serial() -> int:
     """Return a new positive serial number of 159 bits, 158 of them random."""
     return secrets.randbits(_RANDOM_BITS) | 1 << _RANDOM_BITS
-
-
-def build_root(*, key_pem: SigningKey, subject: Subject, validity: Validity, serial: int) -> str:
-    """Return a new self-signed root certificate as PEM, or raise NotIssued."""
-    key = loading.load_private_key(key_pem)
-    name = subject.to_name()
-    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    builder = build.build_ca_certificate(
-        key.public_key(), name, identifier.digest, identifier.digest
-    )
-    root = _sign(build.set_validity(builder.issuer_name(name), validity, serial), key)
-    reading, facts = lint.ParsedCertificate.of(root), lint.IssuerFacts.of(root)
-    lint.check_findings(lint.list_findings(reading, kind="root", issuer=facts))
-    return build.to_pem(root)
-
-
-def build_cross_certificate(
-    *, issuer_pem: str, issuer_key_pem: SigningKey, subject_pem: str, serial: int, now: datetime
-) -> str:
-    """Return a cross-certificate as PEM: key and name of one root, signed by another root.
-
-    With the old root as issuer it is NewWithOld, with the new root as issuer OldWithNew. It
-    expires with the root that expires first. Raises NotIssued if a root has expired.
-
-    See: RFC 4210 4.4
-    """
-    issuer, key = loading.load_pair(issuer_pem, issuer_key_pem)
-    subject = loading.load_certificate(subject_pem)
-    if not signatures.is_self_signed(subject):
-        raise BadCertificate(_("A cross-certificate can be issued only for a self-signed root."))
-    now = now.replace(microsecond=0)
-    ends = min(issuer.not_valid_after_utc, subject.not_valid_after_utc)
-    if ends <= now:
-        raise NotIssued(
-            _("A cross-certificate cannot be issued because one of the roots has expired.")
-        )
-    validity = limit_to_issuer(Validity(now - BACKDATED, ends), issuer_pem, now=now)
-    facts = lint.IssuerFacts.of(issuer)
-    builder = build.build_ca_certificate(
-        loading.get_public_key(subject),
-        subject.subject,
-        build.get_key_identifier(subject),
-        facts.key_id,
-    )
-    certificate = _sign(
-        build.set_validity(builder.issuer_name(issuer.subject), validity, serial), key
-    )
-    parsed = lint.ParsedCertificate.of(certificate)
-    found = lint.list_findings(parsed, kind="cross-certificate", issuer=facts)
-    # An external root might not have a common name.
-    lint.check_findings([text for text in found if "common name" not in text])
-    if not loading.has_same_subject(certificate, subject):
-        raise NotIssued(
-            _("The subject of the root cannot be encoded identically in a cross-certificate.")
-        )
-    return build.to_pem(certificate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +122,8 @@ class Issuer:
         key = given.key if isinstance(given, CertificateRequest) else loading.load_public_key(given)
         keys.check_key(key)
         names = check_names(names, wildcard=True)
+        if self._facts.rules is not None:
+            self._facts.rules.check(names)
         if subject.common_name not in (*names.dns, *names.addresses):
             raise NotIssued(_("The common name must be one of the DNS names or IP addresses."))
         if not self._facts.not_before <= validity.not_before:
@@ -277,10 +215,6 @@ def _get_signed_values(reading: lint.ParsedCertificate) -> tuple[object, ...]:
         certificate.not_valid_after_utc,
         reading.extensions[ExtensionOID.SUBJECT_ALTERNATIVE_NAME].value,
     )
-
-
-def _sign(builder: x509.CertificateBuilder, key: PrivateKey) -> x509.Certificate:
-    return builder.sign(key, build.get_hash(key))
 
 
 def _load_signer(chain_pem: str, key_pem: SigningKey) -> tuple[x509.Certificate, PrivateKey]:

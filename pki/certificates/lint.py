@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtensionOID, NameOID
 
 from faults.texts import gettext as _
 from pki import keys, names
-from pki.certificates import build, loading, signatures
+from pki.certificates import build, constraints, loading, signatures
 from pki.certificates.loading import PublicKey
 from pki.errors import BadName, NotIssued, PkiFault
 
@@ -31,16 +31,21 @@ _ALLOWED = {
         ExtensionOID.KEY_USAGE,
         ExtensionOID.SUBJECT_KEY_IDENTIFIER,
         ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
+        ExtensionOID.NAME_CONSTRAINTS,
     },
 }
 _ALLOWED["cross-certificate"] = _ALLOWED["root"]
-_ALLOWED["server"] = _ALLOWED["root"] | {
+_ALLOWED["server"] = _ALLOWED["root"] - {ExtensionOID.NAME_CONSTRAINTS} | {
     ExtensionOID.EXTENDED_KEY_USAGE,
     ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
     ExtensionOID.CRL_DISTRIBUTION_POINTS,
     ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
 }
-_CRITICAL = {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE}
+_CRITICAL = {
+    ExtensionOID.BASIC_CONSTRAINTS,
+    ExtensionOID.KEY_USAGE,
+    ExtensionOID.NAME_CONSTRAINTS,
+}
 
 Extensions = dict[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]
 
@@ -54,17 +59,20 @@ class IssuerFacts:
     not_before: datetime
     not_after: datetime
     path_length: int | None
+    rules: constraints.Rules | None
 
     @classmethod
     def of(cls, certificate: x509.Certificate) -> IssuerFacts:
         """Return the facts of an issuer certificate."""
         found = loading.get_extension(certificate, x509.BasicConstraints)
+        limits = constraints.get_extension(certificate)
         return cls(
             name=certificate.subject,
             key_id=build.get_key_identifier(certificate),
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
             path_length=found.path_length if isinstance(found, x509.BasicConstraints) else None,
+            rules=None if limits is None else constraints.Rules.of(limits),
         )
 
 
@@ -130,6 +138,7 @@ def list_findings(
     ]
     if kind == "server":
         rules.append(_lint_server(reading))
+        rules.append(_lint_permitted_names(extensions, issuer))
     else:
         rules.append(_lint_ca(extensions))
     if kind == "root":
@@ -145,7 +154,7 @@ def _lint_base_fields(reading: ParsedCertificate) -> Iterator[str]:
         yield "The version is not 3."
     serial = certificate.serial_number
     if serial <= 0 or not MIN_SERIAL_BITS <= serial.bit_length() <= MAX_SERIAL_BITS:
-        yield (f"The serial number must have {MIN_SERIAL_BITS} to {MAX_SERIAL_BITS} bits.")
+        yield f"The serial number must have {MIN_SERIAL_BITS} to {MAX_SERIAL_BITS} bits."
     if not loading.is_strong_hash(certificate.signature_hash_algorithm):
         yield "The certificate is not signed with SHA-256, SHA-384, or SHA-512."
     if certificate.not_valid_before_utc >= certificate.not_valid_after_utc:
@@ -164,7 +173,7 @@ def _lint_extensions(extensions: Extensions, kind: Kind) -> Iterator[str]:
         if oid not in _ALLOWED[kind]:
             yield f"The extension {oid.dotted_string} is not allowed."
         if found.critical != (oid in _CRITICAL):
-            yield (f"The criticality of the extension {oid.dotted_string} is incorrect.")
+            yield f"The criticality of the extension {oid.dotted_string} is incorrect."
     if ExtensionOID.SUBJECT_KEY_IDENTIFIER not in extensions:
         yield "The subject key identifier is missing."
     if ExtensionOID.AUTHORITY_KEY_IDENTIFIER not in extensions and kind != "root":
@@ -207,6 +216,7 @@ def _lint_root(certificate: x509.Certificate, extensions: Extensions) -> Iterato
         yield (
             "The authority key identifier of the root does not match its subject key identifier."
         )
+    yield from constraints.lint_extension(_get_value(extensions, ExtensionOID.NAME_CONSTRAINTS))
 
 
 def _lint_server(reading: ParsedCertificate) -> Iterator[str]:
@@ -235,6 +245,15 @@ def _lint_information_access(access: x509.AuthorityInformationAccess) -> Iterato
     url = next((str(one.access_location.value) for one in access), "")
     if access != build.build_information_access(url) or not url.startswith("http://"):
         yield "The authority information access must be one OCSP address that starts with http://."
+
+
+def _lint_permitted_names(extensions: Extensions, issuer: IssuerFacts | None) -> Iterator[str]:
+    found = _get_value(extensions, ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
+    if issuer is None or issuer.rules is None:
+        return
+    if isinstance(found, x509.SubjectAlternativeName):
+        for name in issuer.rules.find_outside(build.parse_alternative_names(found)):
+            yield f"The name constraints of the issuer do not permit {name}."
 
 
 def _lint_distribution_points(points: x509.CRLDistributionPoints) -> Iterator[str]:

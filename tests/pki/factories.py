@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pki import keys
+from pki.certificates.ca_certificates import build_cross_certificate, build_root
+from pki.certificates.constraints import NameConstraints
 from pki.certificates.issuance import (
     Issuer,
     Validity,
-    build_cross_certificate,
-    build_root,
     generate_serial,
     get_root_validity,
     get_server_validity,
@@ -44,14 +44,26 @@ class CA:
 
 
 @functools.cache
-def ca(name: str = "Zone", *, length: int = 256, which: int = 0, epoch: str = "") -> CA:
+def ca(
+    name: str = "Zone",
+    *,
+    length: int = 256,
+    which: int = 0,
+    epoch: str = "",
+    name_constraints: NameConstraints | None = None,
+) -> CA:
     """Return a root and its key; the same for the same arguments."""
     own = key(length, 1000 + which)
     subject = Subject(name, serial_number=epoch)
     validity = get_root_validity(NOW, 10)
-    return CA(
-        own, build_root(key_pem=own, subject=subject, validity=validity, serial=generate_serial())
+    root = build_root(
+        key_pem=own,
+        subject=subject,
+        validity=validity,
+        serial=generate_serial(),
+        name_constraints=name_constraints,
     )
+    return CA(own, root)
 
 
 def server(

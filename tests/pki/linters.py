@@ -92,8 +92,9 @@ def _linter() -> Any:
 def pkilint(pem: str) -> list[str]:
     """Return the findings of pkilint's PKIX linter, from NOTICE up.
 
-    Its one false alarm is left out: to it a dNSName is a public domain, so that it objects to
-    wildcards, to short names and to last labels of one character or with a digit at the end.
+    Its false alarms are left out: to it a dNSName is a public domain, so that it objects to
+    wildcards, to short names and to last labels of one character or with a digit at the end. In
+    name constraints, it expects a mailbox and a URI, where RFC 5280 4.2.1.10 requires a host.
     """
     document = loader.load_pem_certificate(pem, "certificate")
     found = [
@@ -104,6 +105,9 @@ def pkilint(pem: str) -> list[str]:
     ]
     if not all(_PUBLIC.fullmatch(dns) for dns in get_details(pem).dns_names):
         found = [code for code in found if code != "pkix.invalid_domain_name_syntax"]
+    if get_details(pem).permitted:
+        hosts = ("pkix.invalid_email_address_syntax", "pkix.invalid_uri_syntax")
+        found = [code for code in found if code not in hosts]
     return found
 
 

@@ -20,7 +20,8 @@ from certificates.models import (
 from certificates.operations.states import AuthorityState, FutureState, OperationState
 from devices.models import Device, Role, Zone
 from pki import keys, names, validity
-from pki.certificates import details, issuance
+from pki.certificates import ca_certificates, details, issuance
+from pki.certificates.constraints import NameConstraints
 from systemupdates.models import Assignment, Replica, SystemUpdate
 from systemupdates.updates.states import AssignmentState, ReplicaState, UpdateState
 from wire import metadata
@@ -64,13 +65,19 @@ def _key(_number: int = 0) -> str:
 
 
 @lru_cache(maxsize=64)
-def root_pem(name: str, since: datetime, until: datetime) -> str:
+def root_pem(
+    name: str,
+    since: datetime,
+    until: datetime,
+    name_constraints: NameConstraints | None = None,
+) -> str:
     """A self-signed root."""
-    return issuance.build_root(
+    return ca_certificates.build_root(
         key_pem=_key(0),
         subject=names.Subject.parse(name),
         validity=validity.Validity(since, until),
         serial=issuance.generate_serial(),
+        name_constraints=name_constraints,
     )
 
 

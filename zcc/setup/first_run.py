@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from devices.models import Zone
 from pki import keys, names
-from pki.certificates import details, issuance
+from pki.certificates import ca_certificates, details, issuance
 from pki.protection import sealing
 from zcc.runtime import environment
 
@@ -105,7 +105,7 @@ def delete_setup_files(home: Path) -> None:
 def _issue_temporary_certificate(now: datetime) -> tuple[str, str]:
     name = environment.text("ZCC_SERVER_FQDN") or "setup.zcc.invalid"
     ca_key, key = keys.generate_key(256), keys.generate_key(256)
-    root = issuance.build_root(
+    root = ca_certificates.build_root(
         key_pem=ca_key,
         subject=names.Subject("Temporary certificate for initial setup"),
         validity=issuance.get_root_validity(now, 1),

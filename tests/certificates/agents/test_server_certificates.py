@@ -15,7 +15,7 @@ from devices.models import Device
 from devices.registration import registration
 from faults import Invalid
 from pki import keys
-from pki.certificates import issuance
+from pki.certificates import ca_certificates, issuance
 from pki.names import Names, Subject
 from systemupdates.models import Assignment
 from tests.pki import factories
@@ -72,7 +72,7 @@ def test_a_certificate_of_a_ca_that_the_database_has_lost_is_not_stored(server):
     host, _chain, _digest = server
     now, current = timezone.now(), Authority.objects.current()
     key = keys.generate_key(256)
-    root = issuance.build_root(
+    root = ca_certificates.build_root(
         key_pem=key,
         subject=Subject("A CA that the database has lost"),
         validity=issuance.get_root_validity(now, 10),
@@ -80,7 +80,7 @@ def test_a_certificate_of_a_ca_that_the_database_has_lost_is_not_stored(server):
     )
     names = Names(dns=(host.fqdn,), addresses=("127.9.0.3",))
     lost_chain = factories.server(factories.CA(key, root), names=names, now=now)
-    cross_certificate = issuance.build_cross_certificate(
+    cross_certificate = ca_certificates.build_cross_certificate(
         issuer_pem=current.root_pem,
         issuer_key_pem=key_store.get_signing_key(current),
         subject_pem=root,

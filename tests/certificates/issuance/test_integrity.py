@@ -15,7 +15,7 @@ from certificates.models import (
     ServerCertificate,
 )
 from pki import keys, names
-from pki.certificates import issuance
+from pki.certificates import ca_certificates, issuance
 from pki.validity import Validity
 from tests.support import walkthrough
 
@@ -58,7 +58,7 @@ NOW = timezone.now().replace(microsecond=0)
 
 def another_root():
     key = keys.generate_key(256)
-    return issuance.build_root(
+    return ca_certificates.build_root(
         key_pem=key,
         subject=names.Subject("Somebody"),
         validity=Validity(NOW, NOW + YEAR),

@@ -12,13 +12,12 @@ from cryptography import x509
 
 from pki import keys
 from pki.certificates import build
+from pki.certificates.ca_certificates import build_cross_certificate, build_root
 from pki.certificates.details import get_details
 from pki.certificates.issuance import (
     Issuer,
     Prepared,
     Validity,
-    build_cross_certificate,
-    build_root,
     generate_serial,
     get_root_validity,
     get_server_validity,

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pki.certificates import lint
-from pki.certificates.issuance import Issuer, build_root, generate_serial, get_root_validity
+from pki.certificates.ca_certificates import build_root
+from pki.certificates.issuance import Issuer, generate_serial, get_root_validity
 from pki.names import Names, Subject
 from tests.pki import factories, linters
 from tests.pki.factories import CA, NOW

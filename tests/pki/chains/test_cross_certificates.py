@@ -8,11 +8,8 @@ from typing import Any
 import pytest
 
 from pki.certificates import build, lint
-from pki.certificates.issuance import (
-    build_root,
-    generate_serial,
-    get_root_validity,
-)
+from pki.certificates.ca_certificates import build_root
+from pki.certificates.issuance import generate_serial, get_root_validity
 from pki.names import Subject
 from tests.pki import factories, linters
 from tests.pki.factories import CA, FQDN, NOW

@@ -6,7 +6,7 @@ import pytest
 from pkcs11 import Attribute, exceptions
 
 from pki import keys, names
-from pki.certificates import build, details, issuance, lint, loading
+from pki.certificates import build, ca_certificates, details, issuance, lint, loading
 from pki.formats import csr
 from pki.protection import pkcs11
 from tests.pki import linters
@@ -27,7 +27,7 @@ def hsm(tmp_path):
 @pytest.mark.parametrize("length", [256, 384, 2048])
 def test_root_server_certificate_and_bridge_are_made_with_a_key_that_stays_inside(hsm, length):
     key = hsm.token().make_key(length, "one")
-    root = issuance.build_root(
+    root = ca_certificates.build_root(
         key_pem=key,
         subject=names.Subject("Token CA"),
         validity=issuance.get_root_validity(NOW, 10),
@@ -48,7 +48,7 @@ def test_root_server_certificate_and_bridge_are_made_with_a_key_that_stays_insid
     )
     assert lint.lint_certificate(leaf, kind="server", issuer_pem=root) == []
     assert linters.library_accepts(roots=[root], chain=[leaf], host="s.example", at=NOW)
-    bridge = issuance.build_cross_certificate(
+    bridge = ca_certificates.build_cross_certificate(
         issuer_pem=root,
         issuer_key_pem=again,
         subject_pem=root,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pki.certificates.constraints import NameConstraints
 from tests.zac.conftest import registered
 from tests.zac.support.certificates import DAY, Root, now
 from tests.zac.support.zone import ADDRESS, Zone, read_lines
@@ -87,6 +88,28 @@ def test_a_server_that_speaks_no_tls_is_not_a_refusal(zone: Zone) -> None:
 def test_an_invalid_address_is_named_in_the_error(url: str) -> None:
     with pytest.raises(BadAddress), Transport(Clock("")).unverified(url):
         pass
+
+
+@pytest.mark.parametrize("over_old_root", [False, True], ids=["new root", "cross-certificate"])
+def test_name_constraints_of_a_root_are_enforced(zone: Zone, *, over_old_root: bool) -> None:
+    """A thief of the CA key signs for a name outside, and the handshake fails (D-280).
+
+    RFC 5280 leaves it to the verifier whether the constraints of a trust anchor apply.
+    """
+    limits = NameConstraints.parse(["zone.example"], [f"{ADDRESS}/32"]).to_extension()
+    old, root = Root("Old CA"), Root("Zone CA 2", limits=limits)
+    old.limits = limits  # a cross-certificate repeats those of its subject
+    trusted, over = (old, old.bridge(root)) if over_old_root else (root, "")
+    zone.servers[0].show(root.server(ADDRESS) + over)
+    assert reach(zone, trusted) == trusted.sha256
+    url = zone.servers[0].url.replace(ADDRESS, "localhost")
+    zone.servers[0].show(root.server("localhost", ADDRESS) + over)
+    for address in (url, zone.servers[0].url):
+        with (
+            pytest.raises(CertificateRejected, match="permitted subtree violation"),
+            Transport(Clock("")).verified(address, [trusted.pem]),
+        ):
+            pass
 
 
 @pytest.mark.parametrize("ids", [True, False])

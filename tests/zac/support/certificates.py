@@ -50,6 +50,7 @@ class Root:
     begin: float = -1.0
     days: float = 3650.0
     ids: bool = True
+    limits: x509.NameConstraints | None = None
 
     def __post_init__(self) -> None:
         self.key = new_key()
@@ -117,6 +118,8 @@ class Root:
             .not_valid_after(_when(now() + days[1] * DAY))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
         )
+        if ca and self.limits is not None:
+            builder = builder.add_extension(self.limits, critical=True)
         if self.ids:
             own = x509.SubjectKeyIdentifier.from_public_key(public)
             issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
