@@ -1,5 +1,7 @@
 """Configuration of the certificates app."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -8,3 +10,9 @@ class CertificatesConfig(AppConfig):
 
     name = "certificates"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Let servers have only names that the zone CA permits."""
+        rules = import_module("certificates.name_constraints.rules")
+        server_names = import_module("devices.registration.server_names")
+        server_names.set_name_rule(rules.check_server_names)

@@ -20,6 +20,7 @@ from certificates.authority import api as authority
 from certificates.key_records import api as key_records
 from certificates.monitoring.calendar import api as calendar
 from certificates.monitoring.checks import api as health_checks
+from certificates.name_constraints import api as name_constraints
 from certificates.operations.api import actions, creation, operations
 from certificates.pilot import api as pilot
 from certificates.revocation import api as revocations
@@ -44,7 +45,8 @@ MODULES = (
     *(audit_entries, api_tokens, accounts, role_approvals, policy_api),
     *(targets, mail_server),
     *(authority, creation, operations, actions, approvals, trust, servers, csr_api),
-    *(health_checks, calendar, agent_upgrades, key_records, revocations, windows, pilot),
+    *(name_constraints, health_checks, calendar, agent_upgrades, key_records, revocations),
+    *(windows, pilot),
 )
 
 

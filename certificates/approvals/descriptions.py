@@ -30,6 +30,11 @@ LABELS = {
     "manual_csr": gettext_lazy("CSRs are generated manually"),
     "without_cross_certificate": gettext_lazy("Continue without cross-certificate"),
 }
+CONSTRAINT_LABELS = {
+    "domains": gettext_lazy("Permitted domains"),
+    "networks": gettext_lazy("Permitted networks"),
+    "excluded": gettext_lazy("Excluded domains and networks"),
+}
 JOB_CONSEQUENCES = {
     VaultJob.Kind.BACKUP: gettext_lazy(
         "The requester can download the private key of the zone CA, encrypted with a passphrase "
@@ -62,6 +67,7 @@ def describe_operation(operation: Operation) -> Facts:
     yield from _describe_new_authority(operation.parameters)
     yield _("Signing server"), operation.signing_server.name
     yield from _describe_parameters(operation.parameters)
+    yield from _describe_name_constraints(operation.parameters)
     yield _("Consequences"), _describe_consequences()
 
 
@@ -137,6 +143,13 @@ def _describe_new_authority(parameters: dict[str, Any]) -> Facts:
         root = details.get_details(parameters["root_pem"])
         yield _("New zone CA"), _describe_certificate(root.subject, root.digest)
         yield _("New zone CA expires"), formatting.stamp(root.not_after)
+
+
+def _describe_name_constraints(parameters: dict[str, Any]) -> Facts:
+    found = parameters.get("name_constraints") or {}
+    for name, label in CONSTRAINT_LABELS.items():
+        if found.get(name):
+            yield label, ", ".join(found[name])
 
 
 def _describe_parameters(parameters: dict[str, Any]) -> Facts:

@@ -73,6 +73,8 @@ class DetailsOut(Schema):
     signature_algorithm: str
     dns_names: list[str]
     addresses: list[str]
+    permitted: list[str] = Field(description="permitted names of the name constraints")
+    excluded: list[str] = Field(description="excluded names of the name constraints")
     md5: str
     sha1: str
     sha256: str

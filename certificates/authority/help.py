@@ -67,6 +67,11 @@ TOPICS = (
                 "expiration date. An expired CA is replaced immediately "
                 "(Immediate)."
             ),
+            _(
+                "Name constraints limit the new CA to domains and networks. Devices reject its "
+                "certificates for other names, even if its key is stolen. They are optional, and "
+                "can be changed only with another Remint CA."
+            ),
         ),
     ),
     Topic(

@@ -20,7 +20,7 @@ from certificates.models import (
 )
 from certificates.operations.states import READY, AuthorityState
 from faults import Fault
-from pki.certificates import details, lint
+from pki.certificates import constraints, details, lint
 from pki.chains import chains
 from pki.formats import csr
 
@@ -77,6 +77,10 @@ def _lint_cross_certificate(row: CrossCertificate) -> Iterator[str]:
     )
     if chains.get_public_key(row.pem) != chains.get_public_key(row.subject.root_pem):
         yield "The public key does not match the key of the subject CA."
+    # Cross-certificates of an earlier version do not repeat the constraints of an external root.
+    rules = constraints.read_rules(row.pem)
+    if row.subject.is_internal and rules != constraints.read_rules(row.subject.root_pem):
+        yield "The name constraints do not match those of the subject CA."
     yield from _check_serial(row.issuer, facts)
 
 

@@ -9,11 +9,14 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from certificates.models import ServerCertificate
+from certificates.models import Authority, ServerCertificate
+from certificates.name_constraints.rules import get_rules
 from devices.models import Device, Zone
 from devices.registration.server_names import NameIndex
 from faults import Fault, Invalid, Refused
 from pki import names
+from pki.certificates.constraints import Rules
+from pki.errors import NotPermitted
 from pki.formats import csr
 
 
@@ -37,8 +40,10 @@ def find_name_faults(servers: Iterable[Device]) -> dict[UUID, str]:
     A previous release recorded names that are no longer accepted, so these servers are not renewed.
     """
     found = list(servers)
-    index = NameIndex.load() if found else NameIndex(())
-    faults = ((one.pk, _find_fault(one, index, include_dns=True)) for one in found)
+    if not found:
+        return {}
+    index, rules = NameIndex.load(), get_rules(Authority.objects.filter(state="current").first())
+    faults = ((one.pk, _find_fault(one, index, rules, include_dns=True)) for one in found)
     return {pk: _explain(fault) for pk, fault in faults if fault is not None}
 
 
@@ -60,11 +65,29 @@ def _explain(fault: Fault) -> str:
     return fault.explanation.removesuffix(_("Nothing was changed.")).strip()
 
 
-def check_names(servers: Iterable[Device], *, include_dns: bool) -> None:
-    """Reject servers with names that a certificate cannot contain, or that another server has."""
+def check_names(
+    servers: Iterable[Device], *, include_dns: bool, rules: Rules | None = None
+) -> None:
+    """Reject servers with names that a certificate cannot contain, or that another server has.
+
+    `rules` are the name constraints of the CA that signs the certificates.
+    """
     index = NameIndex.load()
     for server in servers:
-        fault = _find_fault(server, index, include_dns=include_dns)
+        fault = _find_fault(server, index, rules, include_dns=include_dns)
+        if isinstance(fault, NotPermitted):
+            raise Refused(
+                _(
+                    "A certificate cannot be issued to %(server)s: "
+                    "%(explanation)s Nothing was changed."
+                )
+                % {"server": server.name, "explanation": fault.explanation},
+                action=_(
+                    "Permit the names in the name constraints of the new CA, or correct them on "
+                    "the Settings tab of the device."
+                ),
+                field=fault.field,
+            ) from fault
         if fault is not None:
             raise Refused(
                 _(
@@ -76,10 +99,14 @@ def check_names(servers: Iterable[Device], *, include_dns: bool) -> None:
             ) from fault
 
 
-def _find_fault(device: Device, index: NameIndex, *, include_dns: bool) -> Fault | None:
+def _find_fault(
+    device: Device, index: NameIndex, rules: Rules | None, *, include_dns: bool
+) -> Fault | None:
     try:
         wanted = build_names(device, include_dns=include_dns)
         index.check_certificate(device.pk, wanted.dns, wanted.addresses)
+        if rules is not None:
+            rules.check(wanted)
     except Fault as fault:
         return fault
     return None

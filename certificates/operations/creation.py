@@ -16,6 +16,7 @@ from certificates.authority.key_operations import get_initiating_server, get_onl
 from certificates.issuance import name_changes
 from certificates.issuance.names import build_csr_parameters, check_common_name, check_names
 from certificates.models import Authority, FutureCertificate, Operation
+from certificates.name_constraints.rules import get_requested_rules, get_rules
 from certificates.operations import requests
 from certificates.operations.activation_time import get_limits
 from certificates.operations.states import OperationState
@@ -125,7 +126,7 @@ def remint_servers(
     check_not_busy(Kind.REMINT_SERVER, servers)
     limits = get_limits(Kind.REMINT_SERVER, servers=servers, now=now)
     request = requests.check_activation(request, limits)
-    check_names(servers, include_dns=request.include_dns)
+    check_names(servers, include_dns=request.include_dns, rules=get_rules(authority))
     if request.common_name:
         check_common_name(request.common_name, servers)
     signing = authority.certificate_server if authority.is_internal else get_initiating_server()
@@ -160,7 +161,8 @@ def _create_ca_operation(
     check_not_busy(kind)
     request = requests.check_activation(request, get_limits(kind, now=now))
     servers = list(Device.objects.certified())
-    check_names(servers, include_dns=request.include_dns)
+    rules = get_requested_rules(requests.serialize_request(request))
+    check_names(servers, include_dns=request.include_dns, rules=rules)
     name = f"{Kind(kind).english_label} {now:%Y-%m-%d %H:%M:%S} UTC"
     operation = _create_operation(
         kind, request, signing_server, by=by, key=key, authority=authority, name=name

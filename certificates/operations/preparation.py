@@ -24,7 +24,8 @@ from devices.identity import zone_keys
 from devices.models import Device
 from faults import Conflict, Fault, Kind
 from pki import keys, names
-from pki.certificates import details, issuance
+from pki.certificates import ca_certificates, details, issuance
+from pki.certificates.constraints import NameConstraints
 from systemupdates.content import replication
 from systemupdates.models import SystemUpdate
 from systemupdates.updates.states import UpdateState
@@ -154,11 +155,12 @@ def _build_internal(operation: Operation, now: datetime) -> Authority:
     if "authority" in order:
         return _build_from_backup(operation)
     key = key_store.generate_key(order["key_length"])
-    root = issuance.build_root(
+    root = ca_certificates.build_root(
         key_pem=key,
         subject=names.Subject.parse(order.get("common_name") or order["subject"]),
         validity=issuance.get_root_validity(now, order["years"]),
         serial=issuance.generate_serial(),
+        name_constraints=NameConstraints.of(order.get("name_constraints")),
     )
     return build_internal_authority(root, key, server, state=AuthorityState.FUTURE)
 
@@ -252,7 +254,7 @@ def _create_cross_certificate(*, issuer: Authority, subject: Authority, now: dat
     row = IssuedCertificate.objects.create(
         authority=issuer, serial=f"{serial:x}", purpose="bridge", subject=subject.subject
     )
-    pem = issuance.build_cross_certificate(
+    pem = ca_certificates.build_cross_certificate(
         issuer_pem=issuer.root_pem,
         issuer_key_pem=key_store.get_signing_key(issuer),
         subject_pem=subject.root_pem,

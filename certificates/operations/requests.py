@@ -19,6 +19,7 @@ from devices.models import Device
 from faults import Fault, Invalid, Refused
 from pki import keys, names
 from pki.certificates import details
+from pki.certificates.constraints import NameConstraints
 from pki.chains import chains
 from pki.errors import PkiFault
 
@@ -60,6 +61,7 @@ class RemintCARequest:
     include_dns: bool
     activates_at: datetime | None
     window_override: str = ""
+    name_constraints: NameConstraints | None = None
 
     def check(self) -> None:
         """Raise Invalid with the name of the field if a value is out of range."""
@@ -82,6 +84,7 @@ class ChangeToInternalRequest:
     include_dns: bool
     activates_at: datetime | None
     window_override: str = ""
+    name_constraints: NameConstraints | None = None
 
     def check(self) -> None:
         """Raise Invalid with the name of the field if a value is out of range."""
@@ -191,6 +194,9 @@ def serialize_request(request: OperationRequest) -> dict[str, Any]:
     plain.pop("servers", None)
     if not request.window_override:
         plain.pop("window_override")
+    constraints = getattr(request, "name_constraints", None)
+    if "name_constraints" in plain:
+        plain["name_constraints"] = constraints.serialize() if constraints else None
     for name in ("certificate_server", "authority"):
         if name in plain:
             plain[name] = str(plain[name])

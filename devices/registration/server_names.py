@@ -10,7 +10,7 @@ See: D-122
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from devices.models import Device, Role
 from faults import Conflict, Invalid, Refused
 from pki import names
 from pki.errors import BadName
+from wire import messages
 
 BROADCAST = ipaddress.IPv4Network("240.0.0.0/4")
 THIS_NETWORK = ipaddress.IPv4Network("0.0.0.0/8")
@@ -190,9 +191,24 @@ class NameIndex:
                 )
 
 
+NameRule = Callable[[ServerNames], None]
+_rules: list[NameRule] = []
+
+
+def set_name_rule(rule: NameRule) -> None:
+    """Set a function that raises a fault for names that no certificate can contain.
+
+    It knows the zone CA, whose models this app must not import.
+    """
+    _rules[:] = [rule]
+
+
 def check(wanted: ServerNames) -> None:
     """Raise a fault if a server cannot have these names."""
     NameIndex.load().check(wanted)
+    if wanted.role in messages.CERTIFIED_ROLES:
+        for rule in _rules:
+            rule(wanted)
 
 
 def get_console_names() -> frozenset[str]:

@@ -8,7 +8,9 @@ from django.utils import timezone
 
 from administrators.models import Policies
 from certificates.models import Authority, Operation
+from certificates.operations import cancellation
 from certificates.operations.states import OperationState
+from pki.certificates.constraints import NameConstraints
 from tests.api.conftest import caller, problem, refuses, succeeds
 from tests.support import factories, walkthrough
 from tests.support.public_ca import PublicCA
@@ -111,6 +113,62 @@ def test_an_idempotency_key_of_another_request_is_rejected(everybody, zone):
     server = {"server_ids": [zone.first.id], "name": "x", "activates_at": soon()}
     problem(everybody.post("operations/remint-servers", server, idempotency_key=key), 409)
     problem(everybody.post("operations/remint-ca", order, idempotency_key="1"), 422)
+
+
+@succeeds("GET /authority/name-constraints")
+def test_name_constraints_are_proposed_requested_and_kept(everybody, zone, monkeypatch):
+    shown = everybody.get("authority/name-constraints").json()
+    assert shown["current"] is None
+    proposal = shown["proposal"]
+    assert proposal == {
+        "domains": ["test.example"],
+        "networks": ["127.9.0.0/24"],
+        "excluded": [],
+    }
+    order = {"common_name": "NEXT", "activates_at": soon(), "name_constraints": proposal}
+    key = str(uuid4())
+    assert everybody.post("operations/remint-ca", order, idempotency_key=key).status_code == 201
+    operation = Operation.objects.get()
+    assert operation.parameters["name_constraints"] == proposal
+    plain = {name: value for name, value in order.items() if name != "name_constraints"}
+    problem(everybody.post("operations/remint-ca", plain, idempotency_key=key), 409)
+    walkthrough.prepare(zone, operation)
+    future = walkthrough.fresh(operation).future_authority
+    details = everybody.get(f"authorities/{future.pk}/details").json()
+    assert details["permitted"][:2] == ["DNS test.example", "IP 127.9.0.0/24"]
+    assert details["excluded"] == []
+    cancellation.cancel(walkthrough.fresh(operation), now=timezone.now())
+    limits = NameConstraints.of(proposal)
+    monkeypatch.setattr("certificates.name_constraints.proposal.get_current", lambda: limits)
+    assert everybody.get("authority/name-constraints").json()["current"] == proposal
+    everybody.post("operations/remint-ca", plain)
+    assert Operation.objects.first().parameters["name_constraints"] == proposal
+    cancellation.cancel(Operation.objects.first(), now=timezone.now())
+    everybody.post("operations/remint-ca", {**plain, "name_constraints": None})
+    assert Operation.objects.first().parameters["name_constraints"] is None
+
+
+def test_invalid_name_constraints_are_rejected_with_the_field(everybody, zone):
+    order = {"common_name": "NEXT", "activates_at": soon()}
+    for limits, field in (
+        ({"domains": []}, "domains"),
+        ({"domains": ["com"]}, "domains"),
+        ({"domains": ["other.example"]}, "domains"),
+        ({"domains": ["test.example"]}, "networks"),
+        ({"domains": ["test.example"], "networks": ["127.9.0.1/24"]}, "networks"),
+        ({"domains": ["test.example"], "excluded": ["a_b.example"]}, "excluded"),
+    ):
+        answer = everybody.post("operations/remint-ca", {**order, "name_constraints": limits})
+        assert answer.status_code in (409, 422)
+        assert problem(answer, answer.status_code)["errors"][0]["field"] == field
+    internal = {
+        "certificate_server_id": zone.first.id,
+        "subject": "NEXT",
+        "activates_at": soon(),
+        "name_constraints": {"domains": ["other.example"]},
+    }
+    problem(everybody.post("operations/change-ca/internal", internal), 409)
+    assert not Operation.objects.exists()
 
 
 @refuses("POST /operations/remint-ca")

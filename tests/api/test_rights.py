@@ -144,6 +144,7 @@ MATRIX = {
     "GET /notifications/{notification_id}": NOTIFY,
     "POST /notifications/{notification_id}/send-again": NOTIFY,
     "GET /authority": "",
+    "GET /authority/name-constraints": "",
     "GET /authorities": "",
     "GET /authorities/{authority_id}": "",
     "GET /authorities/{authority_id}/certificate": "",

@@ -111,6 +111,25 @@ def test_dialogs_of_an_operation(live_server, log_in, opener):
     check(page)
 
 
+@pytest.mark.parametrize("opener", ["#b-remint-ca", "#b-change-ca"])
+def test_the_fields_for_name_constraints(live_server, log_in, opener):
+    scenes.rest()
+    page = log_in(factories.admin())
+    page.goto(live_server.url + CERTIFICATES)
+    page.click(opener)
+    page.check("#id_confirm")
+    expect(page.locator("#id_domains")).to_be_hidden()
+    page.click("#name-constraints summary")
+    expect(page.locator("#id_domains")).not_to_have_value("")
+    page.check("#id_constrain")
+    check(page)
+    page.fill("#id_domains", "com")
+    page.locator("dialog footer button.primary").click()
+    expect(page.locator("#id_domains_error")).to_contain_text("top-level domain")
+    expect(page.locator("#id_domains")).to_be_focused()
+    check(page)
+
+
 @pytest.mark.parametrize("width", layout.WIDTHS)
 def test_the_reason_of_a_disabled_button_is_inside_the_window(live_server, log_in, width):
     scenes.remint(S.ASSIGNED)

@@ -37,6 +37,7 @@ def _add_remint(commands: Commands) -> None:
     ca = remint.add("ca", remint_ca, "remint the zone CA")
     ca.add_argument("--common-name", default="", help="default: common name of the current CA")
     ca.add_argument("--years", type=int, default=10, help="validity of the new CA")
+    _add_name_constraints(ca)
     _add_start_options(ca)
     servers = remint.add("servers", remint_servers, "remint server certificates")
     servers.add_argument("servers", nargs="*", metavar="SERVER")
@@ -57,6 +58,7 @@ def _add_change(commands: Commands) -> None:
         "--subject", default="", help="subject of the new CA (default: name of the zone)"
     )
     internal.add_argument("--years", type=int, default=10, help="validity of the new CA")
+    _add_name_constraints(internal)
     _add_start_options(internal)
     external = change.add("external", change_external, "change to an external CA")
     files(
@@ -108,11 +110,67 @@ def _add_csr_options(parser: Parser) -> None:
         )
 
 
+def _add_name_constraints(parser: Parser) -> None:
+    """Add the options. Without one, the new CA has the constraints of the current one (D-280)."""
+    parser.add_argument(
+        "--permit-domain",
+        action="append",
+        default=[],
+        metavar="DOMAIN",
+        help="limit the new CA to this domain (can be repeated)",
+    )
+    parser.add_argument(
+        "--permit-network",
+        action="append",
+        default=[],
+        metavar="NETWORK",
+        help="limit the new CA to this network (can be repeated)",
+    )
+    parser.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="DOMAIN|NETWORK",
+        help="part of a permitted domain or network that is not permitted (can be repeated)",
+    )
+    parser.add_argument(
+        "--propose-name-constraints",
+        action="store_true",
+        help="limit the new CA to the domains and networks of the servers",
+    )
+    parser.add_argument(
+        "--no-name-constraints",
+        action="store_true",
+        help="do not repeat the name constraints of the current CA",
+    )
+
+
+def _get_name_constraints(api: Console, args: Namespace) -> dict[str, Any]:
+    """Return the field of the request, {} without options. Raises Invalid."""
+    entered = {
+        "domains": args.permit_domain,
+        "networks": args.permit_network,
+        "excluded": args.exclude,
+    }
+    removes = args.no_name_constraints
+    if sum((any(entered.values()), args.propose_name_constraints, removes)) > 1:
+        raise Invalid(
+            "Specify the name constraints, propose them, or omit them, but not more than one "
+            "of these."
+        )
+    if removes:
+        return {"name_constraints": None}
+    if args.propose_name_constraints:
+        return {"name_constraints": api.get("authority/name-constraints")["proposal"]}
+    return {"name_constraints": entered} if any(entered.values()) else {}
+
+
 def remint_ca(api: Console, out: Output, args: Namespace) -> None:
     """Start Remint CA."""
     body = {
         "common_name": args.common_name or api.get("authority")["common_name"],
         "years": args.years,
+        **_get_name_constraints(api, args),
     }
     _start(api, out, args, "remint-ca", body, "Replace the zone CA?")
 
@@ -121,7 +179,12 @@ def change_internal(api: Console, out: Output, args: Namespace) -> None:
     """Start Change CA to an internal CA."""
     server = get_server(api, args.server)
     subject = args.subject or api.get("zone")["name"]
-    body = {"certificate_server_id": server["id"], "subject": subject, "years": args.years}
+    body = {
+        "certificate_server_id": server["id"],
+        "subject": subject,
+        "years": args.years,
+        **_get_name_constraints(api, args),
+    }
     question = f"Create a new zone CA on {server['name']}?"
     _start(api, out, args, "change-ca/internal", body, question)
 

@@ -24,6 +24,7 @@ SINGLE = {
     "mail-server": "mail-server",
     "pilot-group": "pilot-group",
     "trust": "trust",
+    "name-constraints": "authority/name-constraints",
 }
 # Resources that are found by name or ID, with their lists.
 NAMED = {

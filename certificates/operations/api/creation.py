@@ -23,6 +23,8 @@ from certificates import tasks
 from certificates.authority import gates
 from certificates.issuance import imports
 from certificates.models import Operation
+from certificates.name_constraints import proposal
+from certificates.name_constraints.api import NameConstraintsIn
 from certificates.operations import creation, requests
 from certificates.operations.api.operations import (
     WINDOW_OVERRIDE,
@@ -33,6 +35,7 @@ from certificates.operations.api.operations import (
 from certificates.windows.waiting import OVERRIDE
 from console.rest.api import RequestBody, Text, Timestamp, require
 from faults import Conflict, Invalid
+from pki.certificates.constraints import NameConstraints
 from pki.chains import chains
 from pki.formats import bundles
 from pki.keys import DEFAULT_KEY_LENGTH
@@ -78,19 +81,33 @@ class OperationIn(RequestBody):
     key_length: int = DEFAULT_KEY_LENGTH
 
 
-class RemintCAIn(OperationIn):
+class NewCAIn(OperationIn):
+    """Fields of operations that create a CA."""
+
+    years: int = 10
+    name_constraints: NameConstraintsIn | None = Field(
+        default=None,
+        description="null: none. If the field is omitted, the new CA has those of the current one",
+    )
+
+    def get_name_constraints(self) -> NameConstraints | None:
+        """Return the requested constraints, or those of the zone CA if the field is omitted."""
+        if "name_constraints" not in self.model_fields_set:
+            return proposal.get_current()
+        return self.name_constraints.parse() if self.name_constraints else None
+
+
+class RemintCAIn(NewCAIn):
     """Remint CA (manual, 1.2.9)."""
 
     common_name: Text
-    years: int = 10
 
 
-class InternalIn(OperationIn):
+class InternalIn(NewCAIn):
     """Change CA to an internal CA (manual, 1.2.4)."""
 
     certificate_server_id: UUID
     subject: Text
-    years: int = 10
 
 
 class ExternalIn(OperationIn):
@@ -133,6 +150,7 @@ def remint_ca(request: Any, body: RemintCAIn, key: Key = None) -> Any:
         include_dns=body.include_dns,
         activates_at=body.activates_at,
         window_override=get_override(request, body.window_override),
+        name_constraints=body.get_name_constraints(),
     )
     return _start(request, creation.remint_ca, spec, key, Operation.Kind.REMINT_CA)
 
@@ -148,6 +166,7 @@ def change_ca_to_internal(request: Any, body: InternalIn, key: Key = None) -> An
         include_dns=body.include_dns,
         activates_at=body.activates_at,
         window_override=get_override(request, body.window_override),
+        name_constraints=body.get_name_constraints(),
     )
     return _start(request, creation.change_to_internal, spec, key, Operation.Kind.CHANGE_CA)
 

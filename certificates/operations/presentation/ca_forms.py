@@ -10,6 +10,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from certificates.monitoring import workers
+from certificates.name_constraints.forms import NameConstraintsForm
 from certificates.operations import requests
 from certificates.operations.activation_time import ActivationLimits
 from certificates.operations.presentation.forms import (
@@ -23,7 +24,6 @@ from certificates.operations.requests import YEARS, SubjectFields, check_key_len
 from console.pages.forms import LocalTimeField, set_choices
 from devices.models import Device, Zone
 from faults import Fault
-from pki.certificates import details
 from pki.chains import chains
 from pki.formats import bundles
 from pki.keys import DEFAULT_KEY_LENGTH
@@ -74,7 +74,7 @@ def get_entered_values(form: forms.BaseForm) -> dict[str, Any]:
     return values
 
 
-class AuthorityStep(forms.Form):
+class AuthorityStep(NameConstraintsForm):
     """The first page of Change CA: the type of the new CA and its settings."""
 
     confirm = forms.BooleanField(
@@ -141,6 +141,7 @@ class AuthorityStep(forms.Form):
         self.found: tuple[str, list[str]] | None = None
         set_choices(self, "certificate_server", primary_server_choices(now))
         self.fields["subject"].initial = zone.name
+        self.propose_name_constraints()
 
     @property
     def is_external(self) -> bool:
@@ -176,6 +177,7 @@ class AuthorityStep(forms.Form):
             self._clean_internal()
 
     def _clean_internal(self) -> None:
+        self.clean_name_constraints()
         for name in ("certificate_server", "subject", "key_length", "years"):
             if name not in self.errors and self.cleaned_data.get(name) in (None, ""):
                 self.add_error(name, REQUIRED)
@@ -290,11 +292,3 @@ class ActivationStep(ActivationTimeForm):
         self.limits = limits
         if limits.immediate:
             del self.fields["activates_at"]
-
-
-def build_root_context(pem: str, intermediates: list[str]) -> dict[str, Any]:
-    """Return the certificates of an uploaded file as template context."""
-    return {
-        "root": details.get_details(pem),
-        "intermediates": [details.get_details(found) for found in intermediates],
-    }

@@ -161,13 +161,21 @@ def _build_backup_context(draft: Draft | None) -> dict[str, Any]:
     return {
         "adopted": True,
         "holder": holder,
-        **ca_forms.build_root_context(adopted["root_pem"], []),
+        **_build_root_context(adopted["root_pem"], []),
     }
 
 
 def _build_chain_context(draft: Draft) -> dict[str, Any]:
     others = chains.split(draft.data["intermediates_pem"])
-    return ca_forms.build_root_context(draft.data["root_pem"], others)
+    return _build_root_context(draft.data["root_pem"], others)
+
+
+def _build_root_context(pem: str, intermediates: list[str]) -> dict[str, Any]:
+    """Return the certificates of an uploaded file as template context."""
+    return {
+        "root": details.get_details(pem),
+        "intermediates": [details.get_details(found) for found in intermediates],
+    }
 
 
 def _finish(request: ZoneRequest, draft: Draft, form: Any, now: datetime) -> HttpResponse:
@@ -213,6 +221,7 @@ def _start(request: ZoneRequest, draft: Draft, filled: dict[Step, Any], now: dat
         key_length=given["key_length"],
         years=given["years"],
         include_dns=given["include_dns"],
+        name_constraints=filled[AUTHORITY].get_name_constraints(),
         **when,
     )
     return creation.change_to_internal(internal, by=request.user, key=draft.pk, now=now)

@@ -14,6 +14,8 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from certificates.name_constraints import forms as constraint_forms
+from certificates.name_constraints.forms import NameConstraintsForm
 from certificates.operations.activation_time import (
     ActivationLimits,
     count_devices_missing,
@@ -145,7 +147,7 @@ class ActivationTimeForm(ReauthenticationForm):
         )
 
 
-class RemintCAForm(ActivationTimeForm):
+class RemintCAForm(NameConstraintsForm, ActivationTimeForm):
     """Remint CA (manual, 1.2.9)."""
 
     confirm = forms.BooleanField(
@@ -177,6 +179,7 @@ class RemintCAForm(ActivationTimeForm):
         "key_length",
         "years",
         "include_dns",
+        *constraint_forms.FIELDS,
         "activates_at",
         "window_override",
         "soon",
@@ -192,6 +195,7 @@ class RemintCAForm(ActivationTimeForm):
         }
         super().__init__(request, initial=initial, **kwargs)
         self.limits = limits
+        self.propose_name_constraints()
         if not self.is_bound:
             # A form with errors has its focus on the first error instead.
             self.fields["confirm"].widget.attrs["autofocus"] = True
@@ -208,6 +212,7 @@ class RemintCAForm(ActivationTimeForm):
             include_dns=values["include_dns"],
             activates_at=values.get("activates_at"),
             window_override=values["window_override"],
+            name_constraints=self.get_name_constraints(),
         )
 
 

@@ -97,6 +97,38 @@ def test_a_remint_is_started_watched_postponed_and_canceled(shell, zone):
     assert "canceling" in shell.good("cancel").err
 
 
+def test_name_constraints_are_shown_proposed_entered_kept_and_removed(shell, zone):
+    assert shell.json("show", "name-constraints")["current"] is None
+    proposal = shell.json("show", "name-constraints")["proposal"]
+
+    def remint(*options):
+        shell.json("remint", "ca", *options)
+        found = Operation.objects.first().parameters["name_constraints"]
+        shell.good("cancel")
+        return found
+
+    assert remint() is None
+    assert remint("--propose-name-constraints") == proposal
+    entered = ("--permit-domain", "test.example", "--permit-domain", "shop.example")
+    network = ("--permit-network", "127.9.0.0/16", "--exclude", "guest.test.example")
+    limits = {
+        "domains": ["test.example", "shop.example"],
+        "networks": ["127.9.0.0/16"],
+        "excluded": ["guest.test.example"],
+    }
+    assert remint(*entered, *network) == limits
+    assert remint("--no-name-constraints") is None
+    both = shell("remint", "ca", *entered, "--no-name-constraints")
+    assert both.code == exit_codes.USAGE
+    assert "not more than one" in both.err
+    outside = shell("remint", "ca", "--permit-domain", "test.example")
+    assert outside.code == exit_codes.REFUSED
+    assert "do not permit 127.9.0.1" in outside.err
+    internal = ("change", "internal", "--server", "ps-01", "--propose-name-constraints")
+    shell.json(*internal)
+    assert Operation.objects.first().parameters["name_constraints"] == proposal
+
+
 def test_the_same_idempotency_key_starts_one_operation(shell):
     key = "3f2f3f2e-0000-4000-8000-000000000001"
     at = walkthrough.soon(hours=2).isoformat()

@@ -1,0 +1,1 @@
+"""Name constraints of internal CAs: what is proposed, and which names they permit."""

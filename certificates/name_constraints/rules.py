@@ -1,0 +1,61 @@
+"""Which names the zone CA permits, and the CA that an operation is about to put into force.
+
+See: D-280
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from certificates.models import Authority, Operation
+from devices.registration.server_names import ServerNames
+from faults import Refused
+from pki.certificates import constraints
+from pki.certificates.constraints import NameConstraints, Rules
+from pki.errors import NotPermitted, PkiFault
+from pki.names import Names
+
+
+def get_rules(authority: Authority | None) -> Rules | None:
+    """Return the rules of an internal CA, None without name constraints.
+
+    Uploaded external CAs and imported certificates are checked with OpenSSL instead (D-160).
+    """
+    if authority is None or not authority.is_internal:
+        return None
+    return constraints.read_rules(authority.root_pem)
+
+
+def get_requested_rules(parameters: dict[str, Any]) -> Rules | None:
+    """Return the rules of the CA that an operation with these parameters creates or takes over."""
+    if parameters.get("external"):
+        return None
+    if parameters.get("root_pem"):
+        return constraints.read_rules(parameters["root_pem"])
+    found = NameConstraints.of(parameters.get("name_constraints"))
+    return None if found is None else found.rules
+
+
+def check_server_names(wanted: ServerNames) -> None:
+    """Raise Refused if the zone CA, or the new CA of an operation, does not permit the names."""
+    names = Names(tuple(filter(None, (wanted.fqdn, *wanted.dns_names))), wanted.addresses)
+    for rules in _list_rules():
+        try:
+            rules.check(names)
+        except NotPermitted as fault:
+            explanation = _("%(reason)s Nothing was changed.") % {"reason": fault.explanation}
+            raise Refused(explanation, action=fault.action) from fault
+
+
+def _list_rules() -> list[Rules]:
+    authority = Authority.objects.filter(state="current").first()
+    operation = Operation.objects.blocking().of_ca().first()
+    found = [get_rules(authority)]
+    if operation is not None:
+        try:
+            found.append(get_requested_rules(operation.parameters))
+        except PkiFault:  # the preparation of the operation reports it
+            found.append(None)
+    return [rules for rules in found if rules is not None]
