@@ -125,9 +125,10 @@ def bare(pems: list[str], root_pem: str, key_pem: str, now: Any) -> Callable[[],
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
     issuer = x509.load_pem_x509_certificate(root_pem.encode())
-    key = serialization.load_pem_private_key(key_pem.encode(), None)
+    key: Any = serialization.load_pem_private_key(key_pem.encode(), None)
+    public_key: Any = issuer.public_key()
     usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
-    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key())
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(public_key)
     sha256, start, end = hashes.SHA256(), now - timedelta(days=1), now + timedelta(days=364)
 
     def one(pem: str, number: int) -> None:

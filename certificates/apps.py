@@ -12,7 +12,7 @@ class CertificatesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Let servers have only names that the zone CA permits."""
+        """Check the names of servers with the name constraints of the zone CA."""
         rules = import_module("certificates.name_constraints.rules")
         server_names = import_module("devices.registration.server_names")
         server_names.set_name_rule(rules.check_server_names)

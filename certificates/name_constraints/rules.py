@@ -10,12 +10,16 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from certificates.models import Authority, Operation
+from certificates.operations.states import OperationState
 from devices.registration.server_names import ServerNames
 from faults import Refused
 from pki.certificates import constraints
 from pki.certificates.constraints import NameConstraints, Rules
 from pki.errors import NotPermitted, PkiFault
 from pki.names import Names
+
+# States in which the new CA of an operation will not be in force.
+_ENDING = (OperationState.CANCELING, OperationState.CANCEL_FAILED, OperationState.ROLLING_BACK)
 
 
 def get_rules(authority: Authority | None) -> Rules | None:
@@ -39,7 +43,7 @@ def get_requested_rules(parameters: dict[str, Any]) -> Rules | None:
 
 
 def check_server_names(wanted: ServerNames) -> None:
-    """Raise Refused if the zone CA, or the new CA of an operation, does not permit the names."""
+    """Raise a Fault if the zone CA, or the new CA of an operation, does not permit the names."""
     names = Names(tuple(filter(None, (wanted.fqdn, *wanted.dns_names))), wanted.addresses)
     for rules in _list_rules():
         try:
@@ -51,7 +55,7 @@ def check_server_names(wanted: ServerNames) -> None:
 
 def _list_rules() -> list[Rules]:
     authority = Authority.objects.filter(state="current").first()
-    operation = Operation.objects.blocking().of_ca().first()
+    operation = Operation.objects.blocking().of_ca().exclude(state__in=_ENDING).first()
     found = [get_rules(authority)]
     if operation is not None:
         try:

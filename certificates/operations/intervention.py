@@ -59,7 +59,7 @@ def change_activation_time(
         f"certificates.Operation:{operation.pk}",
         detail={"before": str(before), "after": str(activates_at)},
     )
-    # An operation that waits for the pilot group is still blocked, with the same reason.
+    # An operation that is waiting for the pilot group is still blocked, with the same reason.
     if operation.state == State.BLOCKED and not operation.is_held_by_pilot:
         Operation.objects.transition(operation, State.ASSIGNED, reason="", action="")
     publish_new_revision(operation, now=now)

@@ -99,14 +99,14 @@ def _annotate_results(operation: Operation) -> QuerySet[Any, Any]:
         update=operation.update_id, is_pilot=True, device__state=DeviceState.REGISTERED
     ).exclude(state__in=NOT_COUNTED)
     rows = rows.annotate(preflight=Cast("preflight_results", TextField()))
-    return rows.annotate(
-        result=Case(
-            When(Q(state__in=ERRORS) | PREFLIGHT_FAILED, then=Value(FAILED)),
-            When(Q(state__in=APPLIED) & PREFLIGHT_PASSED, then=Value(PASSED)),
-            default=Value(WAITING),
-            output_field=CharField(),
-        )
+    result = Case(
+        When(Q(state__in=ERRORS) | PREFLIGHT_FAILED, then=Value(FAILED)),
+        When(Q(state__in=APPLIED) & PREFLIGHT_PASSED, then=Value(PASSED)),
+        default=Value(WAITING),
+        output_field=CharField(),
     )
+    found: QuerySet[Any, Any] = rows.annotate(result=result)
+    return found
 
 
 def _list_names(rows: QuerySet[Any, Any], result: str) -> tuple[str, ...]:

@@ -136,7 +136,8 @@ def _restore(recorded: Revocation, altered: Revocation | None) -> None:
         rows.filter(pk=altered.pk).delete()
     elif rows.filter(pk=recorded.pk).exists():
         recorded.pk = None
-    if not Device.objects.filter(pk=recorded.device_id).exists():
+    device = recorded.device_id
+    if device is not None and not Device.objects.filter(pk=device).exists():
         recorded.device_id = None
     # The worker of another Primary Server might restore it at the same time.
     rows.bulk_create([recorded], ignore_conflicts=True)

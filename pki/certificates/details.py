@@ -110,8 +110,8 @@ def _build_details(certificate: x509.Certificate, der: bytes) -> CertificateDeta
         dns_names=tuple(escape_text(name, 255) for name in names.dns) if names else (),
         addresses=names.addresses if names else (),
         signature_algorithm=_get_signature_algorithm(certificate),
-        permitted=constraints.describe(limits and limits.permitted_subtrees),
-        excluded=constraints.describe(limits and limits.excluded_subtrees),
+        permitted=constraints.describe(limits.permitted_subtrees if limits else None),
+        excluded=constraints.describe(limits.excluded_subtrees if limits else None),
     )
 
 

@@ -41,11 +41,8 @@ _ALLOWED["server"] = _ALLOWED["root"] - {ExtensionOID.NAME_CONSTRAINTS} | {
     ExtensionOID.CRL_DISTRIBUTION_POINTS,
     ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
 }
-_CRITICAL = {
-    ExtensionOID.BASIC_CONSTRAINTS,
-    ExtensionOID.KEY_USAGE,
-    ExtensionOID.NAME_CONSTRAINTS,
-}
+_CONSTRAINTS = {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.NAME_CONSTRAINTS}
+_CRITICAL = _CONSTRAINTS | {ExtensionOID.KEY_USAGE}
 
 Extensions = dict[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]
 

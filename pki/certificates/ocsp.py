@@ -25,7 +25,7 @@ from pki.keys import SigningKey
 # RFC 5019 requires SHA-1 in the identifier of a certificate. Later clients use SHA-256. It is no
 # part of what is signed, and a collision gives nothing: the serial number decides.
 SHA1, SHA256 = "sha1", "sha256"
-_HASHES = {SHA1: hashes.SHA1(), SHA256: hashes.SHA256()}  # noqa: S303 - see above
+_HASHES = {SHA1: hashes.SHA1(), SHA256: hashes.SHA256()}  # nosec B303 # noqa: S303 - see above
 
 
 class CertificateId(NamedTuple):

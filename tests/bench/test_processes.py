@@ -38,7 +38,7 @@ def test_cpu_of_a_running_child_is_included():
 
 def test_a_process_that_vanishes_during_the_measurement_counts_as_ended(monkeypatch):
     family = Family(os.getpid())
-    ended = []
+    ended: list[object] = []
 
     def vanish():
         raise psutil.NoSuchProcess(1)

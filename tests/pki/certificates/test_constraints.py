@@ -151,7 +151,8 @@ def test_the_constraints_of_a_root_can_be_read_and_stored(limits: NameConstraint
 
 def test_a_root_without_constraints_permits_everything() -> None:
     root = factories.ca().pem
-    assert constraints.read_constraints(root) is constraints.read_rules(root) is None
+    assert constraints.read_constraints(root) is None
+    assert constraints.read_rules(root) is None
     assert NameConstraints.of(None) is NameConstraints.of({}) is None
 
 

@@ -105,6 +105,7 @@ def test_name_constraints_are_shown_proposed_entered_kept_and_removed(shell, zon
         shell.json("remint", "ca", *options)
         found = Operation.objects.first().parameters["name_constraints"]
         shell.good("cancel")
+        walkthrough.step(Operation.objects.first())
         return found
 
     assert remint() is None

@@ -97,6 +97,7 @@ def test_change_to_internal_through_all_pages(client, enqueued, django_capture_o
         "years": 5,
         "include_dns": True,
         "external": False,
+        "name_constraints": None,
     }
     assert enqueued == [str(operation.pk)]
     assert not Draft.objects.exists()
