@@ -107,7 +107,7 @@ def _list_networks(addresses: list[names.Address], version: int) -> list[Network
             ipaddress.ip_network((address, private if address.is_private else public), strict=False)
             for address in wanted
         }
-        found = list(ipaddress.collapse_addresses(networks))  # type: ignore[type-var] - all are of one version
+        found = list(ipaddress.collapse_addresses(networks))  # type: ignore[type-var]  # of one version
         if len(found) <= MAX_ENTRIES // 2:
             break
     return found
