@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from administrators.models import Policies
 from certificates.models import Authority, Operation
+from certificates.monitoring import workers
 from certificates.operations import cancellation
 from certificates.operations.states import OperationState
 from pki.certificates.constraints import NameConstraints
@@ -138,12 +139,14 @@ def test_name_constraints_are_proposed_requested_and_kept(everybody, zone, monke
     assert details["permitted"][:2] == ["DNS test.example", "IP 127.9.0.0/24"]
     assert details["excluded"] == []
     cancellation.cancel(walkthrough.fresh(operation), now=timezone.now())
+    walkthrough.step(operation)
     limits = NameConstraints.of(proposal)
     monkeypatch.setattr("certificates.name_constraints.proposal.get_current", lambda: limits)
     assert everybody.get("authority/name-constraints").json()["current"] == proposal
     everybody.post("operations/remint-ca", plain)
     assert Operation.objects.first().parameters["name_constraints"] == proposal
     cancellation.cancel(Operation.objects.first(), now=timezone.now())
+    walkthrough.step(Operation.objects.first())
     everybody.post("operations/remint-ca", {**plain, "name_constraints": None})
     assert Operation.objects.first().parameters["name_constraints"] is None
 
@@ -161,6 +164,7 @@ def test_invalid_name_constraints_are_rejected_with_the_field(everybody, zone):
         answer = everybody.post("operations/remint-ca", {**order, "name_constraints": limits})
         assert answer.status_code in (409, 422)
         assert problem(answer, answer.status_code)["errors"][0]["field"] == field
+    workers.record_heartbeat(zone.first.guid, timezone.now())
     internal = {
         "certificate_server_id": zone.first.id,
         "subject": "NEXT",
