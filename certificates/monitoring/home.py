@@ -86,6 +86,7 @@ def home(request: ZoneRequest) -> HttpResponse:
             *_get_server_items(numbers, without=("expired",) if has_expired else ()),
             *_get_name_items(now),
             *_get_csr_items(),
+            *_get_ca_csr_items(status),
             *_get_device_items(no_contact),
             *_get_agent_items(counts.older),
             *_get_unknown_root_items(),
@@ -260,6 +261,19 @@ def _get_csr_items() -> list[AttentionItem]:
     )
     url = f"{reverse('certificates:page')}?state=csr"
     return [AttentionItem("warn", text % intcomma(pending), url)] if pending else []
+
+
+def _get_ca_csr_items(status: PageStatus) -> list[AttentionItem]:
+    """Return an item if the CSR of a new subordinate CA has to be signed."""
+    text = _(
+        "The CSR of the new zone CA must be signed by your corporate CA. Download it, and import "
+        "the certificate with its chain."
+    )
+    waiting = [p.operation for p in status.of_ca if p.operation.awaits_ca_certificate]
+    return [
+        AttentionItem("warn", text, reverse("certificates:operation", args=[operation.pk]))
+        for operation in waiting
+    ]
 
 
 def _get_device_items(no_contact: int) -> list[AttentionItem]:

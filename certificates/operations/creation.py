@@ -48,16 +48,22 @@ def remint_ca(
                 "the CA key. Use Change CA instead."
             )
         )
-    return _create_ca_operation(
-        Kind.REMINT_CA, request, authority.certificate_server, by=by, key=key, now=now
-    )
+    server = authority.certificate_server
+    operation = _create_ca_operation(Kind.REMINT_CA, request, server, by=by, key=key, now=now)
+    if authority.is_subordinate:  # The new key needs a new certificate by the other CA.
+        _add_parameters(operation, subordinate=True)
+    return operation
 
 
 @transaction.atomic
 def change_to_internal(
-    request: requests.ChangeToInternalRequest, *, by: User | None, key: UUID, now: datetime
+    request: requests.ChangeToInternalRequest | requests.ChangeToSubordinateRequest,
+    *,
+    by: User | None,
+    key: UUID,
+    now: datetime,
 ) -> Operation:
-    """Start Change CA to an internal CA (manual, 1.2.4)."""
+    """Start Change CA to an internal CA (manual, 1.2.4), or to a subordinate one (D-295)."""
     existing = _check_and_find_existing(request, key)
     if existing:
         return existing
@@ -85,9 +91,7 @@ def take_over_ca(
     requests.check_new_root(request.root_pem, now=request.activates_at or now)
     server = get_online_primary(request.certificate_server, field="certificate_server", now=now)
     operation = _create_ca_operation(Kind.CHANGE_CA, request, server, by=by, key=key, now=now)
-    operation.parameters["sealed_key"] = sealed_key
-    operation.save(update_fields=["parameters"])
-    return operation
+    return _add_parameters(operation, sealed_key=sealed_key)
 
 
 @transaction.atomic
@@ -167,6 +171,13 @@ def _create_ca_operation(
     )
     manual_csr = isinstance(request, requests.ChangeToExternalRequest) and request.manual_csr
     _create_future_certificates(operation, request, servers, manual_csr=manual_csr)
+    return operation
+
+
+def _add_parameters(operation: Operation, **values: object) -> Operation:
+    """Store values with an operation that are not in its request."""
+    operation.parameters |= values
+    operation.save(update_fields=["parameters"])
     return operation
 
 

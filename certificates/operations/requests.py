@@ -91,11 +91,34 @@ class ChangeToInternalRequest:
 
 
 @dataclass(frozen=True)
+class ChangeToSubordinateRequest:
+    """Replace the zone CA with one whose key is on a Primary Server, certified by another CA.
+
+    The other CA decides about the validity.
+
+    See: D-295
+    """
+
+    certificate_server: UUID
+    subject: str
+    key_length: int
+    include_dns: bool
+    activates_at: datetime | None
+    window_override: str = ""
+
+    def check(self) -> None:
+        """Raise Invalid with the name of the field if a value is out of range."""
+        check_subject(self.subject, field="subject")
+        check_key_length(self.key_length)
+
+
+@dataclass(frozen=True)
 class TakeOverCARequest:
     """Replace the zone CA with one from a backup whose key is on a Primary Server (D-31)."""
 
     certificate_server: UUID
     root_pem: str
+    intermediates_pem: str
     authority: UUID
     key_length: int
     include_dns: bool
@@ -165,7 +188,11 @@ class RemintServersRequest:
 
 
 CAOperationRequest = (
-    RemintCARequest | ChangeToInternalRequest | TakeOverCARequest | ChangeToExternalRequest
+    RemintCARequest
+    | ChangeToInternalRequest
+    | ChangeToSubordinateRequest
+    | TakeOverCARequest
+    | ChangeToExternalRequest
 )
 OperationRequest = CAOperationRequest | RemintServersRequest
 R = TypeVar("R", bound=OperationRequest)
@@ -195,6 +222,8 @@ def serialize_request(request: OperationRequest) -> dict[str, Any]:
         if name in plain:
             plain[name] = str(plain[name])
     plain["external"] = isinstance(request, ChangeToExternalRequest)
+    if isinstance(request, ChangeToSubordinateRequest):
+        plain["subordinate"] = True
     return plain
 
 

@@ -29,12 +29,15 @@ ISSUING = (AuthorityState.CURRENT, AuthorityState.GRACE)
 
 def list_due(now: datetime) -> list[Authority]:
     """Return the CAs whose CRL must be issued now."""
-    rows = Authority.objects.filter(
-        kind=Authority.Kind.INTERNAL,
-        state__in=ISSUING,
-        not_after__gt=now,
-        certificate_server__state=DeviceState.REGISTERED,
-    ).exclude(sealed_key="")
+    rows = (
+        Authority.objects.internal()
+        .filter(
+            state__in=ISSUING,
+            not_after__gt=now,
+            certificate_server__state=DeviceState.REGISTERED,
+        )
+        .exclude(sealed_key="")
+    )
     return [authority for authority in rows if _is_due(authority, now)]
 
 

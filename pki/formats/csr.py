@@ -12,6 +12,7 @@ from pki import keys
 from pki.certificates import build, loading
 from pki.certificates.loading import PublicKey
 from pki.errors import BadRequest, PkiFault
+from pki.keys import SigningKey
 from pki.names import MAX_TEXT, Names, Subject, check_names
 
 MAX_REQUEST = 64 * 1024
@@ -76,6 +77,22 @@ def build_csr(key_pem: str, subject: Subject, names: Names) -> str:
             build.build_alternative_names(check_names(names)), critical=False
         )
     request = builder.sign(key, build.get_hash(key))
+    return build.to_pem(request)
+
+
+def build_ca_csr(key_pem: SigningKey, subject: Subject) -> str:
+    """Return a CSR for a CA, signed with the key, as PEM. The issuer decides about extensions."""
+    key = loading.load_private_key(key_pem)
+    keys.check_key(key.public_key())
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(subject.to_name())
+        .add_extension(build.AUTHORITY, critical=True)
+        .add_extension(build.SIGNS_CERTIFICATES, critical=True)
+        .add_extension(identifier, critical=False)
+        .sign(key, build.get_hash(key))
+    )
     return build.to_pem(request)
 
 

@@ -93,6 +93,13 @@ class InternalIn(OperationIn):
     years: int = 10
 
 
+class SubordinateIn(OperationIn):
+    """Change CA to a subordinate CA: its key is in the zone, and another CA certifies it."""
+
+    certificate_server_id: UUID
+    subject: Text
+
+
 class ExternalIn(OperationIn):
     """Change CA to an external CA: its root and intermediate CAs (manual, 1.2.4)."""
 
@@ -145,6 +152,20 @@ def change_ca_to_internal(request: Any, body: InternalIn, key: Key = None) -> An
         subject=body.subject.strip(),
         key_length=body.key_length,
         years=body.years,
+        include_dns=body.include_dns,
+        activates_at=body.activates_at,
+        window_override=get_override(request, body.window_override),
+    )
+    return _start(request, creation.change_to_internal, spec, key, Operation.Kind.CHANGE_CA)
+
+
+@router.post("/operations/change-ca/subordinate", response={201: ProgressOut})
+def change_ca_to_subordinate(request: Any, body: SubordinateIn, key: Key = None) -> Any:
+    """Change to a subordinate CA (Change CA). The operation waits until its chain is imported."""
+    spec = requests.ChangeToSubordinateRequest(
+        certificate_server=body.certificate_server_id,
+        subject=body.subject.strip(),
+        key_length=body.key_length,
         include_dns=body.include_dns,
         activates_at=body.activates_at,
         window_override=get_override(request, body.window_override),

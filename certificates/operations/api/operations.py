@@ -136,6 +136,9 @@ class ProgressOut(OperationOut):
     counts: CountsOut
     gates: list[GateOut]
     blocking_servers: list[str] = Field(description="servers that block the activation")
+    awaits_ca_certificate: bool = Field(
+        description="whether the CSR of a subordinate CA must be signed and its chain imported"
+    )
     lacking: list[str] = Field(
         validation_alias="blocking_servers",
         description="use `blocking_servers`",
@@ -185,7 +188,7 @@ def list_operations(
 def get_operation(operation_id: str) -> Operation:
     """Return an operation by its ID. Raises NotFound if there is none."""
     found = Operation.objects.select_related(
-        "update", "authority", "requested_by", "action_requested_by"
+        "update", "authority", "future_authority", "requested_by", "action_requested_by"
     )
     return get_by_guid(found, operation_id)
 
@@ -215,6 +218,7 @@ def build_progress(operation: Operation) -> ProgressOut:
             for gate in offered
         ],
         "blocking_servers": [device.name for device in current.blocking_servers],
+        "awaits_ca_certificate": operation.awaits_ca_certificate,
     }
     values |= {name: getattr(operation, name) for name in _COPIED_FIELDS}
     return ProgressOut.model_validate(values)
