@@ -86,10 +86,13 @@ def test_a_failed_preflight_check_pauses_until_an_administrator_continues(
     api = with_pilot(zone)
     satellite = zone.hosts("authentication-satellite")[0]
     agent = f"{satellite.name}.agent"
+    zone.stop("device-01.agent")
     administrator.remint_ca(api, 100)
-    zone.reaches("replicating")
+    until(lambda: api.operation()["pilot"], "the update is assigned to the pilot", 60)
+    until(lambda: states(api, satellite.name) == {"applied"}, "the satellite has the update", 90)
     zone.take_down(agent)
     with impostor(satellite.address, satellite.preflight_port, tmp_path):
+        zone.cont("device-01.agent")
         seen = zone.reaches("blocked", seconds=120)
         assert "1 device of the pilot group failed: device-01" in seen["reason"]
         assert api.operation()["pilot"]["failed_devices"] == ["device-01"]
