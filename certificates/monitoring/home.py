@@ -19,7 +19,7 @@ from certificates.approvals import pending_requests
 from certificates.authority.views import PageStatus, get_page_status
 from certificates.backup import status as backup_status
 from certificates.issuance import names
-from certificates.models import Authority, FutureCertificate
+from certificates.models import Authority, FutureCertificate, Revocation
 from certificates.monitoring import health, overview
 from certificates.monitoring.checks import registry
 from certificates.monitoring.checks.findings import BAD, Result, get_accept_url
@@ -162,7 +162,14 @@ def _get_altered_row_items() -> list[AttentionItem]:
         "The record of %s was changed in the database, and not by ZCC. It is not used. Run "
         "manage.py check_rows on a Primary Server."
     )
-    return [AttentionItem("bad", text % row.name, reverse("audit:audit")) for row in rows]
+    # Revocations are in the audit log, too (D-282).
+    restored = _(
+        "The revocation of %s was changed or deleted in the database, and not by ZCC. It is still "
+        "in force. Run manage.py check_rows on a Primary Server."
+    )
+    texts = {Revocation._meta.label: restored}
+    page = reverse("audit:audit")
+    return [AttentionItem("bad", texts.get(row.label, text) % row.name, page) for row in rows]
 
 
 def _get_request_items(status: PageStatus, now: datetime) -> list[AttentionItem]:

@@ -9,7 +9,9 @@ import base64
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
 from audit.chain import append_only
@@ -57,6 +59,10 @@ def test_a_deleted_row_stays_revoked_raises_the_alarm_and_is_restored(revoked: R
     alarm = AlteredRow.objects.get()
     assert str(alarm) == f"certificates.Revocation:{revoked.pk}"
     assert (checks.check_rows(), count_alarms()) == (0, 1)
+    client = Client()
+    client.force_login(get_user_model().objects.get())
+    home = client.get("/").content.decode()
+    assert f"The revocation of {alarm.name} was changed or deleted" in home
     call_command("check_rows", "--accept", str(alarm), reason="Deleted by mistake")
     assert not AlteredRow.objects.exists()
 
