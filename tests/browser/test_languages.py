@@ -58,7 +58,15 @@ def test_scripts_use_the_language_of_the_page(live_server, log_in):
 
 @GERMAN
 @pytest.mark.parametrize(
-    "path", ["/", CERTIFICATES, "/devices/", "/audit/", "/configuration/zone-settings/"]
+    "path",
+    [
+        "/",
+        CERTIFICATES,
+        "/devices/",
+        "/audit/",
+        "/system-updates/",
+        "/configuration/zone-settings/",
+    ],
 )
 def test_german_pages_are_accessible(live_server, log_in, path):
     scenes.remint(OperationState.ASSIGNED)
