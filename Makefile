@@ -42,9 +42,14 @@ setup-run:
 run: setup-run
 	@exec $(BIN)/python -m zcc.runtime.launcher
 
-test: check sqlite postgresql
+test:
+	@# Two at the same time, because each check uses one processor.
+	@$(MAKE) --no-print-directory --output-sync=target -j 2 check tools
+	@$(MAKE) --no-print-directory sqlite postgresql
 
-check: setup lint types architecture templates
+check: lint types architecture templates
+
+lint types architecture templates: setup
 
 lint:
 	$(BIN)/ruff check .
@@ -76,8 +81,8 @@ sqlite: tools
 	@echo "To repeat this choice: make test ROTATION=$(ROTATION)"
 	ZCC_ROTATION=$(ROTATION) $(PYTEST) -n $(WORKERS) --dist worksteal -m "not long or rotating"
 
-# Repeat the tests that use the database on PostgreSQL, except those of the SQLite file, and of
-# rights and headers, which do not depend on the database.
+# Repeat tests on PostgreSQL, except those of the SQLite file, and of rights and headers, which do not
+# depend on the database. tests/conftest.py selects the tests that use the database (D-290).
 postgresql: tools
 	ZCC_TEST_DATABASE=postgresql $(PYTEST) -n $(WORKERS) --dist worksteal -m "not long and not scenario and not browser" \
 		tests/certificates tests/systemupdates tests/administrators tests/notifications tests/devices tests/audit tests/console tests/zcc \

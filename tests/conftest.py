@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,18 +13,38 @@ from django.db import connection
 from django.test import TransactionTestCase
 
 from audit.chain import append_only
-from tests.support import receivers
+from tests.support import postgres, receivers
 
 if TYPE_CHECKING:
     from tests.support.zone import TestZone
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL, run only the tests that use the database: the others run on SQLite."""
+    if postgres.wanted():
+        others = [item for item in items if not uses_database(item)]
+        items[:] = [item for item in items if uses_database(item)]
+        config.hook.pytest_deselected(items=others)
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage less often: it took 8 % of the processor time."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+def uses_database(item: pytest.Item) -> bool:
+    """Return True if a test has a fixture of the database, or the mark django_db."""
+    fixtures = getattr(item, "fixturenames", [])
+    return "_django_db_helper" in fixtures or item.get_closest_marker("django_db") is not None
+
+
 @pytest.fixture(autouse=True)
 def unheard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test has a broker that it did not start: what rings goes nowhere.
+    """Publish no task, because a test has no broker unless it starts one.
 
-    The thread of a real doorbell would find none, some seconds later, and say so into a stream
-    that pytest has closed.
+    The thread that publishes would log an error some seconds later, to a stream that pytest has
+    closed.
     """
     monkeypatch.setattr("certificates.tasks.publisher.enqueue", lambda *_, **__: None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from threading import get_ident, main_thread
@@ -16,7 +17,11 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.support import clients
 
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-CHROMIUM = os.environ.get("ZCC_CHROMIUM", "/usr/bin/chromium")
+BROWSERS = (
+    "chromium-headless-shell",
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+)
+CHROMIUM = os.environ.get("ZCC_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
 ARGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),

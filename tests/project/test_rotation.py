@@ -54,12 +54,13 @@ def test_make_test_runs_what_is_chosen():
     )
 
 
-def test_the_scenario_is_marked(monkeypatch):
+def test_the_scenario_is_marked_and_scenarios_are_first(monkeypatch):
     file, name = rotation.choose(13).split("::")
-    items: Any = [Item(SCENARIOS / file, name), Item(SCENARIOS / file, "test_another_one")]
+    other = Item(ROOT / "tests" / "pki" / "test_keys.py", "test_another_one")
+    items: Any = [other, Item(SCENARIOS / file, name), Item(SCENARIOS / file, "test_another_one")]
     monkeypatch.setenv(rotation.VARIABLE, "13")
     conftest.pytest_collection_modifyitems(items)
-    assert [item.marks for item in items] == [["scenario", "rotating"], ["scenario"]]
+    assert [item.marks for item in items] == [["scenario", "rotating"], ["scenario"], []]
 
 
 class Item:

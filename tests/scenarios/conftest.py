@@ -19,13 +19,15 @@ from tests.scenarios.test_production import ADMIN, KEY, PASSWORD, QUICK
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder, and the long one that is run today."""
+    """Mark every test of this folder, and the long one of today. They run first."""
     chosen = rotation.get_chosen()
     for item in items:
         if "/tests/scenarios/" in str(item.path):
             item.add_marker(pytest.mark.scenario)
             if f"{item.path.name}::{item.originalname}" == chosen:  # type: ignore[attr-defined]
                 item.add_marker(pytest.mark.rotating)
+    # Scenarios wait most of the time. At the end, no other test would use the processor meanwhile.
+    items.sort(key=lambda item: "/tests/scenarios/" not in str(item.path))
 
 
 @pytest.fixture
