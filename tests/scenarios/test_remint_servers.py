@@ -173,7 +173,7 @@ def test_disjoint_remints_run_side_by_side(start_zone: StartZone) -> None:
     pane.remint("ps-01", satellites=[], seconds=90)
     assert "already waiting for a new certificate" in pane.act("remint-certificate", "ps-01").text
     page = pane.remint("as-01", seconds=75)
-    assert page.count("The Remint Certificate operation has been initiated.") == 2
+    assert page.count("<b>The Remint Certificate operation has been initiated.</b>") == 2
     ended(zone)
     until(lambda: pane.status("ps-01") == "Active", "both have ended", 120)
     after = shown(zone)
