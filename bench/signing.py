@@ -167,8 +167,8 @@ def with_ca(length: int) -> Any:
     """Return an additional CA with a key of this length, encrypted for this server."""
     from django.utils import timezone
 
+    from certificates.future_ca.building import build_internal_authority
     from certificates.models import Authority
-    from certificates.operations.preparation import build_internal_authority
     from devices.identity import zone_keys
     from pki import keys, names
     from pki.certificates import ca_certificates, issuance

@@ -6,6 +6,7 @@ from certificates.agent_upgrades import views as agent_views
 from certificates.approvals import views as approvals_views
 from certificates.authority import key_views
 from certificates.authority import views as authority_views
+from certificates.future_ca import views as future_ca_views
 from certificates.help import views as help_views
 from certificates.installation import views as installation_views
 from certificates.key_records import views as key_record_views
@@ -93,6 +94,8 @@ urlpatterns = [
     path(OPERATION + "report/", report_page.report, name="report"),
     path(OPERATION + "activation/", actions.change_activation_time, name="change_activation"),
     path(OPERATION + "continue/", pilot_views.continue_operation, name="continue_after_pilot"),
+    path(OPERATION + "ca.csr", future_ca_views.ca_csr, name="ca_csr"),
+    path(OPERATION + "import-ca/", future_ca_views.import_ca, name="import_ca"),
     path(OPERATION + "force/", actions.force_activation, name="force"),
     path(
         OPERATION + "continue-without-cross-certificate/",

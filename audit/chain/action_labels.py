@@ -46,6 +46,8 @@ LABELS: dict[str, str | Promise] = {
     "force": _("Activation forced"),
     "found": _("Zone created"),
     "future-ca": _("New CA created"),
+    "import-ca": _("Certificate of the new CA imported"),
+    "trusted-root": _("Trusted root of the new CA signed"),
     "certificate-names": _("Names of a certificate approved"),
     "generate-csr": _("CSR requested"),
     "hook-failed": _("Hook failed on a device"),

@@ -52,6 +52,8 @@ SENTENCES: dict[str, str | Promise] = {
     "force": _("{actor} forced the activation of {subject}."),
     "found": _("{actor} created {subject}."),
     "future-ca": _("{actor} created {subject}."),
+    "import-ca": _("{actor} imported the certificate of {subject}."),
+    "trusted-root": _("{actor} signed the trusted root of {subject}."),
     "generate-csr": _("{actor} requested a CSR for {subject}."),
     "hook-failed": _("A hook failed on {subject}."),
     "identity-copied": _("Another host used the identity of {subject}."),

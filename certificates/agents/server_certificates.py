@@ -141,7 +141,8 @@ def _verify(authority: Authority, chain_pem: str) -> tuple[str, str]:
     if authority.is_internal and not chains.is_signed_by(leaves[0], authority.root_pem):
         # A cross-certificate of a CA that is not in the database would make the chain valid.
         raise Invalid(_("The certificate was not issued by a CA of this zone that is in use."))
-    known = [*certificates, *chains.split(authority.intermediates_pem)]
+    others = [] if authority.is_internal else chains.split(authority.intermediates_pem)
+    known = [*certificates, *others]
     public_key = chains.get_public_key(leaves[0])
     chain = chains.build_chain(known, root_pem=authority.root_pem, public_key=public_key)
     return leaves[0], chains.join(*chain, *get_cross_certificates(authority))

@@ -137,8 +137,12 @@ def describe_cas(operation: Operation) -> str:
 
 
 def _describe_new_authority(parameters: dict[str, Any]) -> Facts:
-    kind = _("External") if parameters.get("external") else _("Internal")
-    yield _("New CA type"), kind
+    kinds = Authority.Kind
+    kind = kinds.EXTERNAL if parameters.get("external") else kinds.INTERNAL
+    is_subordinate = parameters.get("subordinate") or (
+        kind == kinds.INTERNAL and parameters.get("intermediates_pem")
+    )
+    yield _("New CA type"), kinds.SUBORDINATE.label if is_subordinate else kind.label
     if parameters.get("root_pem"):
         root = details.get_details(parameters["root_pem"])
         yield _("New zone CA"), _describe_certificate(root.subject, root.digest)
@@ -155,6 +159,8 @@ def _describe_name_constraints(parameters: dict[str, Any]) -> Facts:
 def _describe_parameters(parameters: dict[str, Any]) -> Facts:
     for name, label in LABELS.items():
         value = parameters.get(name)
+        if name == "years" and parameters.get("subordinate"):
+            continue  # the issuer decides about the validity
         if isinstance(value, bool):
             yield label, _("yes") if value else _("no")
         elif isinstance(value, dict):

@@ -109,7 +109,7 @@ def run(job: VaultJob, *, now: datetime) -> None:
 
 def _decrypt(job: VaultJob, now: datetime) -> ImportedCA:
     """Decrypt the backup. The returned key is encrypted for this server."""
-    root, key_pem = key_jobs.open_backup(job)
+    root, key_pem, intermediates = key_jobs.open_backup(job)
     here = Device.objects.get(pk=zone_keys.get_keyring().server_id)
     facts = details.get_details(root)
     if not facts.not_before <= now < facts.not_after:
@@ -121,6 +121,7 @@ def _decrypt(job: VaultJob, now: datetime) -> ImportedCA:
         "authority": str(job.pk),
         "server": str(here.pk),
         "root_pem": root,
+        "intermediates_pem": intermediates,
         "sealed_key": key_store.seal(key_pem, authority_id=job.pk, server=here),
     }
     return ImportedCA(job.pk, data)

@@ -15,12 +15,12 @@ from django.utils.translation import gettext as _
 
 from audit.models import Entry
 from certificates.authority import key_store
+from certificates.future_ca.building import build_external_authority, build_internal_authority
 from certificates.issuance.names import build_names
 from certificates.issuance.signing import sign_initial_certificate
 from certificates.models import Authority, IssuedCertificate
 from certificates.operations import requests
 from certificates.operations.activation import record_current_certificate
-from certificates.operations.preparation import build_external_authority, build_internal_authority
 from certificates.operations.states import AuthorityState
 from certificates.trust import roots
 from devices.identity import zone_keys

@@ -41,8 +41,10 @@ TOPICS = (
         _("Change CA"),
         (
             _(
-                "Replaces the zone CA with an internal CA on any online "
-                "Primary Server, or with an external CA. For an external CA, "
+                "Replaces the zone CA with an internal or subordinate CA on any online "
+                "Primary Server, or with an external CA. Your corporate CA must sign the CSR of "
+                "a subordinate CA: the operation waits until you import its certificate. For an "
+                "external CA, "
                 "upload its root certificate and all intermediate "
                 "certificates, in any order and in any of the six supported "
                 "file types. The root becomes the zone CA."

@@ -165,7 +165,8 @@ def _back_up(job: VaultJob, now: datetime) -> KeyChange:
         zone_name=zone.name,
         created=now,
         ca_key_pem=key_store.open_key(authority),
-        ca_chain_pem=authority.root_pem,
+        # The root is the last one. Before it is the chain of a subordinate CA.
+        ca_chain_pem=authority.intermediates_pem + authority.root_pem,
         zone_key=zone_keys.get_keyring().zone_key,
         second_key=zone_keys.get_keyring().second_key,
         cross_certificates=list(
@@ -178,7 +179,7 @@ def _back_up(job: VaultJob, now: datetime) -> KeyChange:
 
 
 def _restore(job: VaultJob, now: datetime) -> KeyChange:
-    root, key_pem = open_backup(job)
+    root, key_pem, _chain = open_backup(job)
     if details.get_digest(root) != job.authority.sha256:
         raise DifferentCA(
             _(
@@ -189,10 +190,13 @@ def _restore(job: VaultJob, now: datetime) -> KeyChange:
     return _assign_key(job, key_pem)
 
 
-def open_backup(job: VaultJob) -> tuple[str, str]:
-    """Decrypt the backup of a job and return the root and its matching key."""
+def open_backup(job: VaultJob) -> tuple[str, str, str]:
+    """Decrypt the backup of a job and return the root, its key, and the chain of a subordinate CA.
+
+    The chain of another CA is "".
+    """
     contents = backup.read_backup(bytes(job.payload), _decrypt_passphrase(job))
-    root = chains.split(contents.ca_chain_pem)[-1]
+    *intermediates, root = chains.split(contents.ca_chain_pem)
     if not keys.is_same_key(contents.ca_key_pem, root):
         raise Refused(
             _(
@@ -200,4 +204,4 @@ def open_backup(job: VaultJob) -> tuple[str, str]:
                 "certificate. Nothing was changed."
             )
         )
-    return root, contents.ca_key_pem
+    return root, contents.ca_key_pem, chains.join(*intermediates)

@@ -34,6 +34,7 @@ from faults import Fault, Unavailable
 from pki import keys
 from pki.certificates.issuance import Issuer
 from pki.certificates.revocation import get_key_id
+from pki.chains import chains
 from pki.protection import pkcs11, sealing
 from wire import server_files
 
@@ -184,7 +185,7 @@ def get_cross_certificates(authority: Authority) -> list[str]:
     """Return the cross-certificates from a root to older roots that are still trusted.
 
     A server sends them after its certificate, so that devices that trust only an older root can
-    verify it (D-29, D-53).
+    verify it (D-29, D-53). The chain of a subordinate CA follows, without its root (D-297).
     """
     found: list[str] = []
     seen = {authority.pk}
@@ -200,16 +201,16 @@ def get_cross_certificates(authority: Authority) -> list[str]:
         found += [row.pem for row in rows]
         subjects = [row.issuer_id for row in rows]
         seen.update(subjects)
-    return found
+    issued = chains.split(authority.intermediates_pem) if authority.is_subordinate else []
+    return [*found, *issued[:-1]]
 
 
 def list_keys_to_check(now: datetime) -> models.QuerySet[Authority]:
     """Return the internal CAs whose key is due for a check. Failed checks are repeated sooner."""
     healthy = Q(fault="") & Q(checked_at__lt=now - CHECK_INTERVAL)
     faulty = ~Q(fault="") & Q(checked_at__lt=now - RETRY_INTERVAL)
-    return Authority.objects.filter(
+    return Authority.objects.internal().filter(
         healthy | faulty | Q(checked_at=None),
-        kind=Authority.Kind.INTERNAL,
         state__in=(AuthorityState.CURRENT, AuthorityState.FUTURE),
         certificate_server__isnull=False,
     )

@@ -115,9 +115,16 @@ def build_ca_context(request: ZoneRequest, stand: PageStatus, now: datetime) -> 
         found["gates"] = authority_gates.build_ca_gates(authority, stand.pending, may=may)
         found["fingerprint"] = formatting.format_fingerprint(authority.sha256)
         found["key_label"] = get_details(authority.root_pem).key_label
+        found["issuer"] = _get_issuer(authority)
         found["expired"] = authority.has_expired(now)
         found["tone"], found["expiry_words"] = formatting.expiry(authority.not_after, now)
     return found
+
+
+def _get_issuer(authority: Authority) -> str:
+    """Return the subject of the CA that has certified a subordinate zone CA, "" for another CA."""
+    is_subordinate = authority.is_subordinate and authority.intermediates_pem
+    return get_details(authority.intermediates_pem).issuer if is_subordinate else ""
 
 
 def get_rights(request: ZoneRequest) -> dict[str, Any]:

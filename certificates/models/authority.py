@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.db import models
 from django.utils.translation import gettext as _
@@ -24,6 +24,10 @@ class AuthorityQuerySet(StatefulQuerySet["Authority"]):
 
     machine = AUTHORITY
 
+    def internal(self) -> Self:
+        """Return the CAs whose key is in the zone."""
+        return self.exclude(kind=Authority.Kind.EXTERNAL)
+
     def current(self) -> Authority:
         """Return the zone CA, or raise NotFound."""
         current = self.filter(state=AuthorityState.CURRENT)
@@ -34,7 +38,12 @@ class AuthorityQuerySet(StatefulQuerySet["Authority"]):
 
 
 class Authority(AuthenticatedModel, StatefulModel):
-    """A zone CA. `sealed_key` is encrypted for its certificate server, "" for an external CA."""
+    """A zone CA. `sealed_key` is encrypted for its certificate server, "" for an external CA.
+
+    `intermediates_pem` of a subordinate CA is the chain from its certificate by another CA to the
+    root of that CA, lowest first. `csr_pem` is its CSR until this chain has been imported and the
+    root that devices trust has been signed.
+    """
 
     authenticated_fields = (
         *("guid", "kind", "state", "root_pem", "intermediates_pem", "sha256"),
@@ -42,9 +51,13 @@ class Authority(AuthenticatedModel, StatefulModel):
     )
 
     class Kind(models.TextChoices):
-        """Whether a server of the zone or an external CA issues the certificates."""
+        """Whether a server of the zone or an external CA issues the certificates.
+
+        The key of a subordinate CA is in the zone, and another CA has certified it (D-295).
+        """
 
         INTERNAL = "internal", gettext_lazy("Internal")
+        SUBORDINATE = "subordinate", gettext_lazy("Subordinate")
         EXTERNAL = "external", gettext_lazy("External")
 
     guid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -52,6 +65,7 @@ class Authority(AuthenticatedModel, StatefulModel):
     state = models.CharField(max_length=24, choices=AuthorityState.choices)
     root_pem = models.TextField()
     intermediates_pem = models.TextField(blank=True)
+    csr_pem = models.TextField(blank=True, default="", db_default="")
     subject = models.CharField(max_length=500)
     common_name = models.CharField(max_length=64)
     key_length = models.PositiveIntegerField()
@@ -90,7 +104,17 @@ class Authority(AuthenticatedModel, StatefulModel):
     @property
     def is_internal(self) -> bool:
         """Return True if a server of the zone issues the certificates."""
-        return self.kind == self.Kind.INTERNAL
+        return self.kind != self.Kind.EXTERNAL
+
+    @property
+    def is_subordinate(self) -> bool:
+        """Return True if another CA has certified the key of this internal CA, or will do so."""
+        return self.kind == self.Kind.SUBORDINATE
+
+    @property
+    def awaits_certificate(self) -> bool:
+        """Return True if the CSR of a subordinate CA has to be signed and its chain imported."""
+        return bool(self.csr_pem) and not self.intermediates_pem
 
     @property
     def has_token_key(self) -> bool:

@@ -153,6 +153,12 @@ class Operation(AuthenticatedModel, StatefulModel):
         return pilot is not None and not pilot["released"]
 
     @property
+    def awaits_ca_certificate(self) -> bool:
+        """Return True if an administrator must import the certificate of a subordinate CA."""
+        new = self.future_authority if self.state == OperationState.PREPARING else None
+        return new is not None and new.awaits_certificate
+
+    @property
     def can_be_forced(self) -> bool:
         """Return True if the activation is blocked or postponed and has not been forced."""
         if self.is_held_by_pilot:

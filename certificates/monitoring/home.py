@@ -85,7 +85,7 @@ def home(request: ZoneRequest) -> HttpResponse:
             *_get_authority_items(status, now),
             *_get_server_items(numbers, without=("expired",) if has_expired else ()),
             *_get_name_items(now),
-            *_get_csr_items(),
+            *_get_csr_items(status),
             *_get_device_items(no_contact),
             *_get_agent_items(counts.older),
             *_get_unknown_root_items(),
@@ -253,8 +253,8 @@ def _get_name_items(now: datetime) -> list[AttentionItem]:
     ]
 
 
-def _get_csr_items() -> list[AttentionItem]:
-    """Return an item if CSRs have to be signed by an external CA."""
+def _get_csr_items(status: PageStatus) -> list[AttentionItem]:
+    """Return items if CSRs of servers, or that of a subordinate CA, have to be signed."""
     pending = (
         FutureCertificate.objects.open()
         .filter(state=FutureState.CSR_GENERATED, authority__kind=Authority.Kind.EXTERNAL)
@@ -266,7 +266,14 @@ def _get_csr_items() -> list[AttentionItem]:
         pending,
     )
     url = f"{reverse('certificates:page')}?state=csr"
-    return [AttentionItem("warn", text % intcomma(pending), url)] if pending else []
+    items = [AttentionItem("warn", text % intcomma(pending), url)] if pending else []
+    of_ca = _(
+        "The CSR of the new zone CA must be signed by your corporate CA. Download it, and import "
+        "the certificate with its chain."
+    )
+    waiting = (p.operation.pk for p in status.of_ca if p.operation.awaits_ca_certificate)
+    pages = (reverse("certificates:operation", args=[pk]) for pk in waiting)
+    return items + [AttentionItem("warn", of_ca, page) for page in pages]
 
 
 def _get_device_items(no_contact: int) -> list[AttentionItem]:

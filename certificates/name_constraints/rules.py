@@ -1,6 +1,6 @@
 """Which names the zone CA permits, and the CA that an operation is about to put into force.
 
-See: D-280
+See: D-280, D-298
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from devices.registration.server_names import ServerNames
 from faults import Refused
 from pki.certificates import constraints
 from pki.certificates.constraints import NameConstraints, Rules
+from pki.chains import chains
 from pki.errors import NotPermitted, PkiFault
 from pki.names import Names
 
@@ -53,11 +54,22 @@ def check_server_names(wanted: ServerNames) -> None:
             raise Refused(explanation, action=fault.action) from fault
 
 
+def _list_chain_rules(authority: Authority | None) -> list[Rules | None]:
+    """Return the rules of the certificates that a subordinate CA got from other CAs.
+
+    Devices do not use them. Other clients verify the chain (D-298).
+    """
+    if authority is None or not authority.is_subordinate:
+        return []
+    return [constraints.read_rules(pem) for pem in chains.split(authority.intermediates_pem)]
+
+
 def _list_rules() -> list[Rules]:
     authority = Authority.objects.filter(state="current").first()
     operation = Operation.objects.blocking().of_ca().exclude(state__in=_ENDING).first()
-    found = [get_rules(authority)]
+    found = [get_rules(authority), *_list_chain_rules(authority)]
     if operation is not None:
+        found += _list_chain_rules(operation.future_authority)
         try:
             found.append(get_requested_rules(operation.parameters))
         except PkiFault:  # the preparation of the operation reports it

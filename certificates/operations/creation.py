@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from administrators.models import Policies
 from audit.models import Entry
 from certificates.authority.key_operations import get_initiating_server, get_online_primary
+from certificates.future_ca import external
 from certificates.issuance import name_changes
 from certificates.issuance.names import build_csr_parameters, check_common_name, check_names
 from certificates.models import Authority, FutureCertificate, Operation
@@ -49,21 +50,26 @@ def remint_ca(
                 "the CA key. Use Change CA instead."
             )
         )
-    return _create_ca_operation(
-        Kind.REMINT_CA, request, authority.certificate_server, by=by, key=key, now=now
-    )
+    server = authority.certificate_server
+    operation = create_ca_operation(Kind.REMINT_CA, request, server, by=by, key=key, now=now)
+    # The new key of a subordinate CA needs a new certificate by the other CA.
+    return _add_parameters(operation, subordinate=True) if authority.is_subordinate else operation
 
 
 @transaction.atomic
 def change_to_internal(
-    request: requests.ChangeToInternalRequest, *, by: User | None, key: UUID, now: datetime
+    request: requests.ChangeToInternalRequest | requests.ChangeToSubordinateRequest,
+    *,
+    by: User | None,
+    key: UUID,
+    now: datetime,
 ) -> Operation:
-    """Start Change CA to an internal CA (manual, 1.2.4)."""
+    """Start Change CA to an internal CA (manual, 1.2.4), or to a subordinate one (D-295)."""
     existing = _check_and_find_existing(request, key)
     if existing:
         return existing
     server = get_online_primary(request.certificate_server, field="certificate_server", now=now)
-    return _create_ca_operation(Kind.CHANGE_CA, request, server, by=by, key=key, now=now)
+    return create_ca_operation(Kind.CHANGE_CA, request, server, by=by, key=key, now=now)
 
 
 @transaction.atomic
@@ -77,18 +83,15 @@ def take_over_ca(
 ) -> Operation:
     """Start Change CA to a CA from a backup (D-31).
 
-    `sealed_key` is already encrypted for the certificate server. It is stored with the operation
-    until the new CA is created.
+    `sealed_key` is encrypted for the certificate server, and stored until the new CA is created.
     """
     existing = _check_and_find_existing(request, key)
     if existing:
         return existing
-    requests.check_new_root(request.root_pem, now=request.activates_at or now)
+    external.check_new_root(request.root_pem, now=request.activates_at or now)
     server = get_online_primary(request.certificate_server, field="certificate_server", now=now)
-    operation = _create_ca_operation(Kind.CHANGE_CA, request, server, by=by, key=key, now=now)
-    operation.parameters["sealed_key"] = sealed_key
-    operation.save(update_fields=["parameters"])
-    return operation
+    operation = create_ca_operation(Kind.CHANGE_CA, request, server, by=by, key=key, now=now)
+    return _add_parameters(operation, sealed_key=sealed_key)
 
 
 @transaction.atomic
@@ -99,13 +102,12 @@ def change_to_external(
     existing = _check_and_find_existing(request, key)
     if existing:
         return existing
-    requests.check_new_root(request.root_pem, now=request.activates_at or now)
-    requests.check_chain(
+    external.check_new_root(request.root_pem, now=request.activates_at or now)
+    external.check_chain(
         request.root_pem, request.intermediates_pem, at=max(now, request.activates_at or now)
     )
-    return _create_ca_operation(
-        Kind.CHANGE_CA, request, get_initiating_server(), by=by, key=key, now=now
-    )
+    server = get_initiating_server()
+    return create_ca_operation(Kind.CHANGE_CA, request, server, by=by, key=key, now=now)
 
 
 @transaction.atomic
@@ -135,9 +137,8 @@ def remint_servers(
     operation = _create_operation(
         Kind.REMINT_SERVER, request, signing, by=by, key=key, authority=authority, name=request.name
     )
-    _create_future_certificates(
-        operation, request, servers, manual_csr=request.manual_csr and not authority.is_internal
-    )
+    manual_csr = request.manual_csr and not authority.is_internal
+    _create_future_certificates(operation, request, servers, manual_csr=manual_csr)
     return operation
 
 
@@ -148,7 +149,7 @@ def _check_and_find_existing(request: requests.OperationRequest, key: UUID) -> O
     return Operation.objects.filter(idempotency_key=key).first()
 
 
-def _create_ca_operation(
+def create_ca_operation(
     kind: str,
     request: requests.CAOperationRequest,
     signing_server: Device,
@@ -157,6 +158,7 @@ def _create_ca_operation(
     key: UUID,
     now: datetime,
 ) -> Operation:
+    """Check that an operation can start now, and store it with its future certificates."""
     authority = Authority.objects.current()
     check_not_busy(kind)
     request = requests.check_activation(request, get_limits(kind, now=now))
@@ -169,6 +171,13 @@ def _create_ca_operation(
     )
     manual_csr = isinstance(request, requests.ChangeToExternalRequest) and request.manual_csr
     _create_future_certificates(operation, request, servers, manual_csr=manual_csr)
+    return operation
+
+
+def _add_parameters(operation: Operation, **values: object) -> Operation:
+    """Store values with an operation that are not in its request."""
+    operation.parameters |= values
+    operation.save(update_fields=["parameters"])
     return operation
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -17,13 +17,14 @@ from django.utils.translation import gettext as _
 from audit.chain.states import InvalidTransition
 from audit.models import Entry
 from certificates.authority import key_store
+from certificates.future_ca import building, subordinate
 from certificates.models import Authority, CrossCertificate, IssuedCertificate, Operation
 from certificates.operations import publication
 from certificates.operations.states import AuthorityState, OperationState
 from devices.identity import zone_keys
 from devices.models import Device
 from faults import Conflict, Fault, Kind
-from pki import keys, names
+from pki import names
 from pki.certificates import ca_certificates, details, issuance
 from pki.certificates.constraints import NameConstraints
 from systemupdates.content import replication
@@ -42,6 +43,9 @@ def next_step(operation: Operation, now: datetime) -> tuple[UUID, Step] | None:
     signing_server = operation.signing_server_id
     if operation.changes_ca and future is None:
         return signing_server, create_future_ca
+    if future is not None and future.csr_pem:
+        # The chain of a subordinate CA is imported by an administrator.
+        return (signing_server, subordinate.sign_trusted_root) if future.intermediates_pem else None
     if old is not None and future is not None and future != old:
         if _needs_new_with_old(operation, old, now) and not _has_cross_certificate(old, future):
             return old.certificate_server_id or signing_server, _sign_new_with_old
@@ -123,13 +127,7 @@ def create_future_ca(operation: Operation, now: datetime) -> None:
         except IntegrityError as error:
             raise InvalidTransition(_("Another new CA was created at the same time.")) from error
         if authority.is_internal:
-            IssuedCertificate.objects.create(
-                authority=authority,
-                serial=details.get_details(authority.root_pem).serial_hex,
-                purpose="root",
-                subject=authority.subject,
-                sha256=authority.sha256,
-            )
+            subordinate.record_root(authority)
         _set_future_authority(operation, authority)
         Entry.objects.record(
             "future-ca",
@@ -155,23 +153,30 @@ def _build_internal(operation: Operation, now: datetime) -> Authority:
     if "authority" in order:
         return _build_from_backup(operation)
     key = key_store.generate_key(order["key_length"])
+    subject = order.get("common_name") or order["subject"]
+    constraints = NameConstraints.of(order.get("name_constraints"))
     root = ca_certificates.build_root(
         key_pem=key,
-        subject=names.Subject.parse(order.get("common_name") or order["subject"]),
-        validity=issuance.get_root_validity(now, order["years"]),
+        subject=names.Subject.parse(subject),
+        validity=issuance.get_root_validity(now, order.get("years", subordinate.PLACEHOLDER_YEARS)),
         serial=issuance.generate_serial(),
-        name_constraints=NameConstraints.of(order.get("name_constraints")),
+        name_constraints=constraints,
     )
-    return build_internal_authority(root, key, server, state=AuthorityState.FUTURE)
+    authority = building.build_internal_authority(root, key, server, state=AuthorityState.FUTURE)
+    if order.get("subordinate"):
+        subordinate.make_subordinate(authority, key, subject, constraints)
+    return authority
 
 
 def _build_from_backup(operation: Operation) -> Authority:
     """Return the unsaved CA of a backup. Its key is already encrypted for its server."""
     order = operation.parameters
     _release_fingerprint(order["root_pem"])
-    authority = Authority(guid=UUID(order["authority"]), kind=Authority.Kind.INTERNAL)
+    chain = order.get("intermediates_pem", "")
+    kind = Authority.Kind.SUBORDINATE if chain else Authority.Kind.INTERNAL
+    authority = Authority(guid=UUID(order["authority"]), kind=kind, intermediates_pem=chain)
     authority.root_pem, authority.state = order["root_pem"], AuthorityState.FUTURE
-    copy_root_details(authority)
+    building.copy_root_details(authority)
     authority.sealed_key = order["sealed_key"]
     authority.certificate_server = operation.signing_server
     return authority
@@ -184,41 +189,13 @@ def _release_fingerprint(root_pem: str) -> None:
         Authority.objects.filter(pk=known.pk).update(sha256=f"past-{known.pk.hex}")
 
 
-def build_internal_authority(
-    root_pem: str, key: keys.SigningKey, server: Device, *, state: str
-) -> Authority:
-    """Return an unsaved internal authority with its key encrypted for its certificate server."""
-    authority = Authority(guid=uuid4(), kind=Authority.Kind.INTERNAL, root_pem=root_pem)
-    copy_root_details(authority)
-    authority.state, authority.certificate_server = state, server
-    authority.sealed_key = key_store.build_stored_key(key, authority_id=authority.pk, server=server)
-    return authority
-
-
 def _build_external(operation: Operation) -> Authority:
     """Return the unsaved external authority of an operation."""
     order = operation.parameters
     _release_fingerprint(order["root_pem"])
-    return build_external_authority(
+    return building.build_external_authority(
         order["root_pem"], order["intermediates_pem"], state=AuthorityState.FUTURE
     )
-
-
-def build_external_authority(root_pem: str, intermediates_pem: str, *, state: str) -> Authority:
-    """Return an unsaved external authority. The zone does not have its key."""
-    authority = Authority(guid=uuid4(), kind=Authority.Kind.EXTERNAL, root_pem=root_pem)
-    authority.intermediates_pem, authority.state = intermediates_pem, state
-    copy_root_details(authority)
-    return authority
-
-
-def copy_root_details(authority: Authority) -> None:
-    """Copy the details of an authority's root certificate to its columns."""
-    facts = details.get_details(authority.root_pem)
-    authority.subject, authority.common_name = facts.subject[:500], facts.common_name[:64]
-    authority.key_length = facts.key_length
-    authority.not_before, authority.not_after = facts.not_before, facts.not_after
-    authority.sha256 = facts.digest
 
 
 def _sign_new_with_old(operation: Operation, now: datetime) -> None:

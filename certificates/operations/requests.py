@@ -1,11 +1,7 @@
-"""The input of an operation as plain values, and its validation.
-
-See: D-13 (which root and chain of an external CA are rejected)
-"""
+"""The input of an operation as plain values, and its validation."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -13,15 +9,10 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from certificates.models import Authority
-from certificates.operations.activation_time import ActivationLimits, format_time
-from devices.models import Device
-from faults import Fault, Invalid, Refused
+from certificates.operations.activation_time import ActivationLimits
+from faults import Fault, Invalid
 from pki import keys, names
-from pki.certificates import details
 from pki.certificates.constraints import NameConstraints
-from pki.chains import chains
-from pki.errors import PkiFault
 
 YEARS = range(1, 11)
 MAX_NAME_LENGTH = 100
@@ -94,11 +85,35 @@ class ChangeToInternalRequest:
 
 
 @dataclass(frozen=True)
+class ChangeToSubordinateRequest:
+    """Replace the zone CA with one whose key is on a Primary Server, certified by another CA.
+
+    The other CA decides about the validity.
+
+    See: D-295
+    """
+
+    certificate_server: UUID
+    subject: str
+    key_length: int
+    include_dns: bool
+    activates_at: datetime | None
+    window_override: str = ""
+    name_constraints: NameConstraints | None = None
+
+    def check(self) -> None:
+        """Raise Invalid with the name of the field if a value is out of range."""
+        check_subject(self.subject, field="subject")
+        check_key_length(self.key_length)
+
+
+@dataclass(frozen=True)
 class TakeOverCARequest:
     """Replace the zone CA with one from a backup whose key is on a Primary Server (D-31)."""
 
     certificate_server: UUID
     root_pem: str
+    intermediates_pem: str
     authority: UUID
     key_length: int
     include_dns: bool
@@ -168,7 +183,11 @@ class RemintServersRequest:
 
 
 CAOperationRequest = (
-    RemintCARequest | ChangeToInternalRequest | TakeOverCARequest | ChangeToExternalRequest
+    RemintCARequest
+    | ChangeToInternalRequest
+    | ChangeToSubordinateRequest
+    | TakeOverCARequest
+    | ChangeToExternalRequest
 )
 OperationRequest = CAOperationRequest | RemintServersRequest
 R = TypeVar("R", bound=OperationRequest)
@@ -201,6 +220,8 @@ def serialize_request(request: OperationRequest) -> dict[str, Any]:
         if name in plain:
             plain[name] = str(plain[name])
     plain["external"] = isinstance(request, ChangeToExternalRequest)
+    if isinstance(request, ChangeToSubordinateRequest):
+        plain["subordinate"] = True
     return plain
 
 
@@ -226,50 +247,3 @@ def check_years(years: int) -> None:
     """Raise Invalid for a validity period outside 1 to 10 years."""
     if years not in YEARS:
         raise Invalid(_("The validity period must be 1 to 10 years."), field="years")
-
-
-def check_new_root(root_pem: str, *, now: datetime) -> None:
-    """Raise a fault if the zone already trusts a root or the root is not valid at `now`."""
-    facts = details.get_details(root_pem)
-    if Authority.objects.filter(sha256=facts.digest, state__in=("current", "grace")).exists():
-        raise Refused(
-            _("The zone already trusts this root. Nothing was changed."),
-            action=_("To replace server certificates under the same root, use Remint Certificate."),
-            field="file",
-        )
-    if not facts.not_before <= now < facts.not_after:
-        raise Refused(
-            _validity_message(facts),
-            action=_("Select a root certificate that is valid at the activation time."),
-            field="file",
-        )
-
-
-def check_chain(root_pem: str, intermediates_pem: str, *, at: datetime) -> None:
-    """Raise Invalid if a CA of the chain is not valid at `at` or cannot sign for every server."""
-    try:
-        certs = [root_pem, *chains.split(intermediates_pem)]
-        root, _others = chains.split_root(certs, at=at, hosts=list_server_names())
-    except PkiFault as fault:
-        explanation = _("%(reason)s Nothing was changed.") % {"reason": fault.explanation}
-        raise Invalid(explanation, action=fault.action, field="file") from fault
-    if details.get_digest(root) != details.get_digest(root_pem):
-        raise Invalid(_("The root certificate is not self-signed."), field="file")
-
-
-def list_server_names() -> list[str]:
-    """Return the FQDN of each server with a certificate, without names that are not valid."""
-    found = Device.objects.certified().order_by("name").values_list("fqdn", flat=True)
-    hosts = []
-    for name in found:
-        with suppress(PkiFault):
-            hosts.append(names.check_fqdn(name))
-    return hosts
-
-
-def _validity_message(facts: details.CertificateDetails) -> str:
-    return _("%(subject)s is valid only from %(begin)s to %(end)s. Nothing was changed.") % {
-        "subject": facts.subject,
-        "begin": format_time(facts.not_before),
-        "end": format_time(facts.not_after),
-    }

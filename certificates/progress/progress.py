@@ -256,6 +256,7 @@ def get_revision(shown: list[Progress], *more: object) -> str:
                 p.force,
                 p.roll_back,
                 p.is_certificate_server_lost,
+                p.operation.awaits_ca_certificate,
                 p.outstanding,
                 p.pilot,
             )

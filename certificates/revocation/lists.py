@@ -66,12 +66,15 @@ def _get_status(authority: Authority) -> ListStatus:
 
 def list_due(now: datetime) -> list[Authority]:
     """Return the CAs whose CRL must be issued now."""
-    rows = Authority.objects.filter(
-        kind=Authority.Kind.INTERNAL,
-        state__in=ISSUING,
-        not_after__gt=now,
-        certificate_server__state=DeviceState.REGISTERED,
-    ).exclude(sealed_key="")
+    rows = (
+        Authority.objects.internal()
+        .filter(
+            state__in=ISSUING,
+            not_after__gt=now,
+            certificate_server__state=DeviceState.REGISTERED,
+        )
+        .exclude(sealed_key="")
+    )
     return [authority for authority in rows if _is_due(authority, now)]
 
 

@@ -53,9 +53,7 @@ def list_due(now: datetime) -> list[Authority]:
 
 def list_responding(now: datetime) -> QuerySet[Authority]:
     """Return the internal CAs about whose certificates there are responses."""
-    return Authority.objects.filter(
-        kind=Authority.Kind.INTERNAL, state__in=RESPONDING, not_after__gt=now
-    )
+    return Authority.objects.internal().filter(state__in=RESPONDING, not_after__gt=now)
 
 
 def _list_digests(authority: Authority, now: datetime, *, limit: int) -> list[str]:

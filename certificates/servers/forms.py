@@ -18,10 +18,9 @@ from certificates.operations.presentation.ca_forms import (
     INCLUDE_DNS_HELP,
     SUFFIXES,
     ActivationStep,
-    CsrStep,
-    SubjectForm,
     read_upload,
 )
+from certificates.operations.presentation.csr_forms import CsrStep, SubjectForm
 from certificates.operations.presentation.forms import key_lengths
 from certificates.operations.requests import MAX_NAME_LENGTH
 from console.pages.forms import set_choices

@@ -10,8 +10,10 @@ from cryptography import x509
 from faults.texts import gettext as _
 from pki import keys
 from pki.certificates import build, loading
+from pki.certificates.constraints import NameConstraints
 from pki.certificates.loading import PublicKey
 from pki.errors import BadRequest, PkiFault
+from pki.keys import SigningKey
 from pki.names import MAX_TEXT, Names, Subject, check_names
 
 MAX_REQUEST = 64 * 1024
@@ -77,6 +79,25 @@ def build_csr(key_pem: str, subject: Subject, names: Names) -> str:
         )
     request = builder.sign(key, build.get_hash(key))
     return build.to_pem(request)
+
+
+def build_ca_csr(
+    key_pem: SigningKey, subject: Subject, name_constraints: NameConstraints | None = None
+) -> str:
+    """Return a CSR for a CA, signed with the key, as PEM. The issuer decides about extensions."""
+    key = loading.load_private_key(key_pem)
+    keys.check_key(key.public_key())
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    builder = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(subject.to_name())
+        .add_extension(build.AUTHORITY, critical=True)
+        .add_extension(build.SIGNS_CERTIFICATES, critical=True)
+        .add_extension(identifier, critical=False)
+    )
+    if name_constraints is not None:
+        builder = builder.add_extension(name_constraints.to_extension(), critical=True)
+    return build.to_pem(builder.sign(key, build.get_hash(key)))
 
 
 def parse_csr(data: str | bytes) -> CertificateRequest:

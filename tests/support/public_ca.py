@@ -235,6 +235,29 @@ class PublicCA:
         )
         return text(built)
 
+    def certify(
+        self,
+        request: str,
+        *,
+        ends: datetime | None = None,
+        subject: x509.Name | None = None,
+        more: Sequence[tuple[x509.ExtensionType, bool]] = (),
+    ) -> list[str]:
+        """Sign the CSR of a subordinate CA; return its certificate, the chain, and the root."""
+        csr = x509.load_pem_x509_csr(request.encode())
+        above = self.issuer
+        built = _authority(
+            subject or csr.subject,
+            above.certificate.subject,
+            csr,
+            above.key,
+            begins=self.now - DAY,
+            ends=ends or self.now + 5 * YEAR,
+            path_length=0,
+            more=more,
+        )
+        return [text(built), *self.chain, self.root.pem]
+
     def answer(self, request: str | bytes, form: str = "pem", **bad: Any) -> bytes:
         """Sign a request and return certificate and chain in one of FORMS."""
         return written([self.sign(request, **bad), *self.chain], form, root=self.root.pem)

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from django.utils import timezone
 
+from certificates.future_ca import subordinate
 from certificates.issuance import imports, signing
 from certificates.models import Authority, Operation, ServerCertificate
 from certificates.operations import creation, preparation, requests, scheduler
@@ -37,6 +38,26 @@ def to_internal(server: Host, **changes: Any) -> Operation:
     }
     order = requests.ChangeToInternalRequest(**{**values, **changes})
     return creation.change_to_internal(order, by=None, key=uuid4(), now=timezone.now())
+
+
+def to_subordinate(server: Host, **changes: Any) -> Operation:
+    """Return a request for Change CA to a subordinate CA on a server."""
+    values: dict[str, Any] = {
+        "certificate_server": UUID(server.id),
+        "subject": "CN=Zone CA,O=Acme",
+        "key_length": 256,
+        "include_dns": False,
+        "activates_at": soon(),
+    }
+    order = requests.ChangeToSubordinateRequest(**{**values, **changes})
+    return creation.change_to_internal(order, by=None, key=uuid4(), now=timezone.now())
+
+
+def import_ca(operation: Operation, ca: PublicCA, **given: Any) -> list[str]:
+    """Have the CSR of the new CA signed by another CA and import the chain, which is returned."""
+    chain = ca.certify(subordinate.get_csr(fresh(operation)), **given)
+    subordinate.import_file(fresh(operation), "".join(chain).encode(), now=timezone.now())
+    return chain
 
 
 def to_external(ca: PublicCA, **changes: Any) -> Operation:

@@ -1,4 +1,4 @@
-"""CSRs of servers, certificates from an external CA, and revocations."""
+"""CSRs of servers and of a subordinate CA, certificates from another CA, and revocations."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from faults import Invalid
 from zman.cli.exit_codes import Failed
 from zman.cli.files import read_file, write_file
 from zman.cli.output import Output
-from zman.cli.parser import Commands, add_file_option, files
+from zman.cli.parser import Commands, add_file_option, add_operation_argument, files
 from zman.client.client import Console
-from zman.client.lookup import get_server
+from zman.client.lookup import get_operation, get_server
+from zman.commands.creation import MAX_FILE_SIZE as MAX_CHAIN_SIZE
+from zman.commands.creation import encode_chain
 
 MAX_FILE_SIZE = 10 << 20
 REASONS = (
@@ -41,6 +43,7 @@ def add_commands(commands: Commands) -> None:
     imported.add_argument(
         "--server", default="", help="server to import to (default: match by key)"
     )
+    _add_subordinate_ca(commands)
     revoke = commands.add("revoke", revoke_certificate, "revoke a server certificate")
     revoke.add_argument("server", metavar="SERVER")
     revoke.add_argument("--reason", required=True, choices=REASONS, help="why it is revoked")
@@ -49,6 +52,28 @@ def add_commands(commands: Commands) -> None:
         default="",
         metavar="SHA256",
         help="start of its SHA-256 fingerprint (default: the certificate in use)",
+    )
+
+
+def _add_subordinate_ca(commands: Commands) -> None:
+    group = commands.group("ca-certificate", "get the certificate of a subordinate zone CA signed")
+    request = group.add("csr", get_ca_csr, "download the CSR of the new zone CA")
+    add_operation_argument(request)
+    add_file_option(request, "file to write")
+    imported = group.add("import", import_ca_chain, "import the certificate of the new zone CA")
+    imported.add_argument(
+        "--operation",
+        default="",
+        metavar="ID",
+        help="ID or its first characters (default: the operation in progress)",
+    )
+    files(
+        imported.add_argument(
+            "chain",
+            nargs="+",
+            metavar="FILE",
+            help="files with the certificate, its intermediate CAs, and the root",
+        )
     )
 
 
@@ -105,6 +130,20 @@ def import_certificates(api: Console, out: Output, args: Namespace) -> None:
         raise Failed(
             reasons or "None of the files match a server that is waiting for a certificate."
         )
+
+
+def get_ca_csr(api: Console, out: Output, args: Namespace) -> None:
+    """Download the CSR of the new zone CA of an operation."""
+    operation = get_operation(api, args.operation)
+    write_file(out, api.get_file(f"operations/{operation['id']}/ca-csr"), args.to_file)
+
+
+def import_ca_chain(api: Console, out: Output, args: Namespace) -> None:
+    """Import the certificate of the new zone CA of an operation, with its chain."""
+    operation = get_operation(api, args.operation)
+    body = {"certificates": encode_chain([read_file(path, MAX_CHAIN_SIZE) for path in args.chain])}
+    changed = api.post(f"operations/{operation['id']}/ca-certificate", body)
+    out.result(changed, "Imported the certificate of the new zone CA.", name="id")
 
 
 def revoke_certificate(api: Console, out: Output, args: Namespace) -> None:

@@ -60,6 +60,17 @@ def _add_change(commands: Commands) -> None:
     internal.add_argument("--years", type=int, default=10, help="validity of the new CA")
     _add_name_constraints(internal)
     _add_start_options(internal)
+    subordinate = change.add(
+        "subordinate", change_subordinate, "change to a CA that your corporate CA certifies"
+    )
+    subordinate.add_argument(
+        "--server", required=True, help="Primary Server that becomes the certificate server"
+    )
+    subordinate.add_argument(
+        "--subject", default="", help="subject of the new CA (default: name of the zone)"
+    )
+    _add_name_constraints(subordinate)
+    _add_start_options(subordinate)
     external = change.add("external", change_external, "change to an external CA")
     files(
         external.add_argument(
@@ -189,17 +200,29 @@ def change_internal(api: Console, out: Output, args: Namespace) -> None:
     _start(api, out, args, "change-ca/internal", body, question)
 
 
+def change_subordinate(api: Console, out: Output, args: Namespace) -> None:
+    """Start Change CA to a subordinate CA."""
+    server = get_server(api, args.server)
+    body = {
+        "certificate_server_id": server["id"],
+        "subject": args.subject or api.get("zone")["name"],
+        **_get_name_constraints(api, args),
+    }
+    question = f"Create a subordinate zone CA on {server['name']}?"
+    _start(api, out, args, "change-ca/subordinate", body, question)
+
+
 def change_external(api: Console, out: Output, args: Namespace) -> None:
     """Start Change CA to an external CA."""
     body = {
-        "certificates": _encode_chain([read_file(path, MAX_FILE_SIZE) for path in args.chain]),
+        "certificates": encode_chain([read_file(path, MAX_FILE_SIZE) for path in args.chain]),
         "manual_csr": args.manual_csr,
         "subject": _get_subject(args),
     }
     _start(api, out, args, "change-ca/external", body, "Change the zone CA to this external CA?")
 
 
-def _encode_chain(contents: list[bytes]) -> str:
+def encode_chain(contents: list[bytes]) -> str:
     """Return certificates for the API: PEM files joined, or another file in Base64."""
     if all(PEM_START in data for data in contents):
         return "\n".join(data[data.index(PEM_START) :].decode("latin-1") for data in contents)

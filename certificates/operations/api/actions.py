@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Schema
@@ -16,7 +16,10 @@ from pydantic import Field
 from certificates import tasks
 from certificates.approvals import approvals
 from certificates.authority import gates
+from certificates.authority.api import build_pem_response
+from certificates.future_ca import subordinate
 from certificates.operations import intervention, preparation
+from certificates.operations.api.creation import CertificateText, decode_file
 from certificates.operations.api.operations import (
     MAY_CHANGE,
     MAY_DEPLOY,
@@ -27,7 +30,16 @@ from certificates.operations.api.operations import (
 )
 from certificates.progress import report
 from certificates.trust import devices_at_risk, readiness
-from console.rest.api import Page, Paging, RequestBody, Text, get_by_number, paginate, require
+from console.rest.api import (
+    Page,
+    Paging,
+    RequestBody,
+    Text,
+    file_response,
+    get_by_number,
+    paginate,
+    require,
+)
 from devices.models import Zone
 from faults import Conflict
 from systemupdates.content import replication
@@ -36,6 +48,7 @@ from systemupdates.models import Replica
 router = Router(tags=["operations"])
 
 PERCENT = 100
+PKCS10 = "application/pkcs10"
 DAYS = 365
 
 
@@ -228,3 +241,25 @@ def signed_report(request: HttpRequest, operation_id: str) -> Any:
     """
     built = report.build_report(get_operation(operation_id), now=timezone.now())
     return vars(report.sign_report(built))
+
+
+class CACertificateIn(RequestBody):
+    """The certificate of a subordinate CA with its chain, up to and including the root."""
+
+    certificates: CertificateText
+
+
+@router.get(
+    "/operations/{operation_id}/ca-csr", openapi_extra=file_response(PKCS10), auth=MAY_CHANGE
+)
+def download_ca_csr(request: HttpRequest, operation_id: str) -> HttpResponse:
+    """Download the CSR of the new subordinate CA of an operation."""
+    operation = get_operation(operation_id)
+    return build_pem_response(subordinate.get_csr(operation), "zone-ca.csr", PKCS10)
+
+
+@router.post("/operations/{operation_id}/ca-certificate", response=ProgressOut, auth=MAY_CHANGE)
+def import_ca_certificate(request: HttpRequest, operation_id: str, body: CACertificateIn) -> Any:
+    """Import the certificate of the new subordinate CA of an operation, with its chain."""
+    data = decode_file(body.certificates, "certificates")
+    return run_action(operation_id, partial(subordinate.import_file, data=data, now=timezone.now()))

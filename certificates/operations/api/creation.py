@@ -21,6 +21,7 @@ from pydantic import AliasChoices, Field
 
 from certificates import tasks
 from certificates.authority import gates
+from certificates.future_ca import external
 from certificates.issuance import imports
 from certificates.models import Operation
 from certificates.name_constraints import proposal
@@ -81,10 +82,9 @@ class OperationIn(RequestBody):
     key_length: int = DEFAULT_KEY_LENGTH
 
 
-class NewCAIn(OperationIn):
-    """Fields of operations that create a CA."""
+class ConstrainedIn(OperationIn):
+    """Fields of operations that create a CA key."""
 
-    years: int = 10
     name_constraints: NameConstraintsIn | None = Field(
         default=None,
         description="null: none. If the field is omitted, the new CA has those of the current one",
@@ -97,6 +97,12 @@ class NewCAIn(OperationIn):
         return self.name_constraints.parse() if self.name_constraints else None
 
 
+class NewCAIn(ConstrainedIn):
+    """Fields of operations that create a CA."""
+
+    years: int = 10
+
+
 class RemintCAIn(NewCAIn):
     """Remint CA (manual, 1.2.9)."""
 
@@ -105,6 +111,13 @@ class RemintCAIn(NewCAIn):
 
 class InternalIn(NewCAIn):
     """Change CA to an internal CA (manual, 1.2.4)."""
+
+    certificate_server_id: UUID
+    subject: Text
+
+
+class SubordinateIn(ConstrainedIn):
+    """Change CA to a subordinate CA: its key is in the zone, and another CA certifies it."""
 
     certificate_server_id: UUID
     subject: Text
@@ -171,11 +184,26 @@ def change_ca_to_internal(request: Any, body: InternalIn, key: Key = None) -> An
     return _start(request, creation.change_to_internal, spec, key, Operation.Kind.CHANGE_CA)
 
 
+@router.post("/operations/change-ca/subordinate", response={201: ProgressOut})
+def change_ca_to_subordinate(request: Any, body: SubordinateIn, key: Key = None) -> Any:
+    """Change to a subordinate CA (Change CA). The operation waits until its chain is imported."""
+    spec = requests.ChangeToSubordinateRequest(
+        certificate_server=body.certificate_server_id,
+        subject=body.subject.strip(),
+        key_length=body.key_length,
+        include_dns=body.include_dns,
+        activates_at=body.activates_at,
+        window_override=get_override(request, body.window_override),
+        name_constraints=body.get_name_constraints(),
+    )
+    return _start(request, creation.change_to_internal, spec, key, Operation.Kind.CHANGE_CA)
+
+
 @router.post("/operations/change-ca/external", response={201: ProgressOut})
 def change_ca_to_external(request: Any, body: ExternalIn, key: Key = None) -> Any:
     """Change to an external CA (Change CA). The root of the chain becomes the zone CA."""
     read = bundles.parse_certificates(decode_file(body.certificates, "certificates"))
-    root, others = chains.split_root(read, hosts=requests.list_server_names())
+    root, others = chains.split_root(read, hosts=external.list_server_names())
     spec = requests.ChangeToExternalRequest(
         root_pem=root,
         intermediates_pem=chains.join(*others),

@@ -140,6 +140,9 @@ class ProgressOut(OperationOut):
     pilot: PilotOut | None = Field(
         None, description="the pilot group, null if it does not hold the operation"
     )
+    awaits_ca_certificate: bool = Field(
+        description="whether the CSR of a subordinate CA must be signed and its chain imported"
+    )
     lacking: list[str] = Field(
         validation_alias="blocking_servers",
         description="use `blocking_servers`",
@@ -189,7 +192,7 @@ def list_operations(
 def get_operation(operation_id: str) -> Operation:
     """Return an operation by its ID. Raises NotFound if there is none."""
     found = Operation.objects.select_related(
-        "update", "authority", "requested_by", "action_requested_by"
+        "update", "authority", "future_authority", "requested_by", "action_requested_by"
     )
     return get_by_guid(found, operation_id)
 
@@ -221,6 +224,7 @@ def build_progress(operation: Operation) -> ProgressOut:
         ],
         "blocking_servers": [device.name for device in current.blocking_servers],
         "pilot": PilotOut.from_orm(current.pilot) if current.pilot is not None else None,
+        "awaits_ca_certificate": operation.awaits_ca_certificate,
     }
     values |= {name: getattr(operation, name) for name in _COPIED_FIELDS}
     return ProgressOut.model_validate(values)

@@ -9,18 +9,17 @@ from uuid import UUID
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from certificates.future_ca import external
 from certificates.monitoring import workers
 from certificates.name_constraints.forms import NameConstraintsForm
-from certificates.operations import requests
 from certificates.operations.activation_time import ActivationLimits
 from certificates.operations.presentation.forms import (
     DEFAULT_YEARS,
     ActivationInput,
     ActivationTimeForm,
     key_lengths,
-    list_remint_repositories,
 )
-from certificates.operations.requests import YEARS, SubjectFields, check_key_length, check_subject
+from certificates.operations.requests import YEARS, check_subject
 from console.pages.forms import LocalTimeField, set_choices
 from devices.models import Device, Zone
 from faults import Fault
@@ -28,16 +27,11 @@ from pki.chains import chains
 from pki.formats import bundles
 from pki.keys import DEFAULT_KEY_LENGTH
 
-INTERNAL, EXTERNAL = "internal", "external"
-BY_HAND, BY_SERVERS = "manual", "automatic"
+INTERNAL, SUBORDINATE, EXTERNAL = "internal", "subordinate", "external"
 MIB = 1024 * 1024
 MAX_CERTIFICATE_SIZE, MAX_BACKUP_SIZE = 256 * 1024, 10 * MIB
 # The suffixes of the manual (1.2.4). The content of a file determines its format (D-14).
 SUFFIXES = ".der,.cer,.crt,.p7b,.pem,.cert"
-CSR_CHOICES = (
-    (BY_SERVERS, _("Let ZENworks generate a CSR automatically for each server")),
-    (BY_HAND, _("I will generate a CSR for each server manually")),
-)
 INCLUDE_DNS = _("Include any additional DNS names for each server")
 INCLUDE_DNS_HELP = _("To configure additional DNS names, use the Settings tab of each device.")
 REQUIRED = _("This field is required.")
@@ -86,11 +80,13 @@ class AuthorityStep(NameConstraintsForm):
         label=_("New CA type"),
         choices=(
             (INTERNAL, _("Change to internal certificate authority")),
+            (SUBORDINATE, _("Change to subordinate certificate authority")),
             (EXTERNAL, _("Change to external certificate authority")),
         ),
         help_text=_(
-            "Internal: a Primary Server signs certificates. External: "
-            "a CA outside the zone signs certificates."
+            "Internal: a Primary Server signs certificates. Subordinate: a Primary Server signs "
+            "certificates, and a CA outside the zone has certified its key. External: a CA outside "
+            "the zone signs certificates."
         ),
     )
     certificate_server = forms.ChoiceField(
@@ -156,9 +152,9 @@ class AuthorityStep(NameConstraintsForm):
         data = read_upload(given, MAX_CERTIFICATE_SIZE)
         try:
             found = bundles.parse_certificates(data)
-            hosts = requests.list_server_names()
+            hosts = external.list_server_names()
             root, intermediates = chains.split_root(found, at=self.now, hosts=hosts)
-            requests.check_new_root(root, now=self.now)
+            external.check_new_root(root, now=self.now)
         except Fault as fault:
             raise forms.ValidationError(str(fault)) from fault
         self.found = root, intermediates
@@ -173,103 +169,29 @@ class AuthorityStep(NameConstraintsForm):
                 )
             for name in ("certificate_server", "subject", "key_length", "years"):
                 self.errors.pop(name, None)
-        elif self.cleaned_data.get("change_to") == INTERNAL:
+        elif "change_to" in self.cleaned_data:
             self._clean_internal()
 
     def _clean_internal(self) -> None:
         self.clean_name_constraints()
-        for name in ("certificate_server", "subject", "key_length", "years"):
+        required = ["certificate_server", "subject", "key_length", "years"]
+        if self.cleaned_data["change_to"] == SUBORDINATE:
+            # The issuer decides about the validity.
+            self.errors.pop(required.pop(), None)
+        for name in required:
             if name not in self.errors and self.cleaned_data.get(name) in (None, ""):
                 self.add_error(name, REQUIRED)
-        if "years" not in self.errors and self.cleaned_data["years"] not in YEARS:
-            self.add_error("years", _("Enter a whole number from 1 to 10."))
+        if "years" in required and "years" not in self.errors:
+            self._clean_years()
         if "subject" not in self.errors:
             try:
                 check_subject(self.cleaned_data["subject"], field="subject")
             except Fault as fault:
                 self.add_error("subject", str(fault))
 
-
-class SubjectForm(forms.Form):
-    """The subject of a server certificate without its common name."""
-
-    organization = forms.CharField(
-        label=_("Organization"), required=False, help_text=_("Example: Acme Corporation")
-    )
-    organizational_unit = forms.CharField(
-        label=_("Organization Unit"),
-        required=False,
-        help_text=_("Department or division"),
-    )
-    locality = forms.CharField(
-        label=_("City/Locality"), required=False, help_text=_("Example: Boston")
-    )
-    state = forms.CharField(
-        label=_("State/Province"),
-        required=False,
-        help_text=_("Full name, for example Massachusetts"),
-    )
-    country = forms.CharField(
-        label=_("Country/region"), required=False, help_text=_("Two-letter code, for example US")
-    )
-    key_length = forms.TypedChoiceField(
-        label=_("Key Length"),
-        coerce=int,
-        choices=key_lengths,
-        initial=DEFAULT_KEY_LENGTH,
-        required=False,
-        help_text=_("Length of each server's new key."),
-    )
-
-    PARTS = ("organization", "organizational_unit", "locality", "state", "country")
-
-    def subject(self) -> SubjectFields:
-        """Return the validated input as SubjectFields."""
-        given = {name: self.cleaned_data.get(name, "").strip() for name in self.PARTS}
-        given["country"] = given["country"].upper()
-        return SubjectFields(**given)
-
-    def clean(self) -> None:
-        """Add an error to each field whose value X.520 does not allow (D-3)."""
-        try:
-            self.subject().check()
-            check_key_length(self.cleaned_data.get("key_length") or DEFAULT_KEY_LENGTH)
-        except Fault as fault:
-            self.add_error(fault.field or None, str(fault))
-
-
-class CsrStep(SubjectForm):
-    """Generate CSR: who generates the CSRs, and their subject."""
-
-    manual_csr = forms.ChoiceField(
-        label=_("How do you want to generate the CSR for each server?"),
-        choices=CSR_CHOICES,
-        initial=BY_SERVERS,
-        widget=forms.RadioSelect,
-    )
-    include_dns = forms.BooleanField(label=INCLUDE_DNS, required=False, help_text=INCLUDE_DNS_HELP)
-    repositories = staticmethod(list_remint_repositories)
-
-    def clean(self) -> None:
-        """Validate the subject unless the administrator generates the CSRs."""
-        if not self.is_manual_csr:
-            super().clean()
-
-    @property
-    def is_manual_csr(self) -> bool:
-        """Return True if the administrator generates the CSRs."""
-        return self.cleaned_data.get("manual_csr") == BY_HAND
-
-    def values(self) -> dict[str, Any]:
-        """Return the values of this page for an OperationRequest."""
-        if self.is_manual_csr:
-            return {"manual_csr": True, "key_length": DEFAULT_KEY_LENGTH, "include_dns": False}
-        return {
-            "manual_csr": False,
-            "key_length": self.cleaned_data["key_length"] or DEFAULT_KEY_LENGTH,
-            "include_dns": self.cleaned_data["include_dns"],
-            "subject": self.subject(),
-        }
+    def _clean_years(self) -> None:
+        if self.cleaned_data["years"] not in YEARS:
+            self.add_error("years", _("Enter a whole number from 1 to 10."))
 
 
 class ActivationStep(ActivationTimeForm):

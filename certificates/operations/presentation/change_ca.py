@@ -22,7 +22,8 @@ from certificates.models import Draft, Operation
 from certificates.operations import creation, requests
 from certificates.operations.activation_time import get_limits
 from certificates.operations.presentation import ca_forms, wizard
-from certificates.operations.presentation.ca_forms import ActivationStep, AuthorityStep, CsrStep
+from certificates.operations.presentation.ca_forms import ActivationStep, AuthorityStep
+from certificates.operations.presentation.csr_forms import CsrStep
 from certificates.operations.presentation.remint_ca import build_limits_context, check_button
 from certificates.operations.presentation.wizard import Step
 from console.pages.responses import require_right, show_faults_on
@@ -215,15 +216,19 @@ def _start(request: ZoneRequest, draft: Draft, filled: dict[Step, Any], now: dat
             **filled[CSR].values(),
         )
         return creation.change_to_external(external, by=request.user, key=draft.pk, now=now)
-    internal = requests.ChangeToInternalRequest(
-        certificate_server=UUID(given["certificate_server"]),
-        subject=given["subject"].strip(),
-        key_length=given["key_length"],
-        years=given["years"],
-        include_dns=given["include_dns"],
-        name_constraints=filled[AUTHORITY].get_name_constraints(),
+    values = {
+        "certificate_server": UUID(given["certificate_server"]),
+        "subject": given["subject"].strip(),
+        "key_length": given["key_length"],
+        "include_dns": given["include_dns"],
+        "name_constraints": filled[AUTHORITY].get_name_constraints(),
         **when,
-    )
+    }
+    internal: requests.ChangeToInternalRequest | requests.ChangeToSubordinateRequest
+    if given["change_to"] == ca_forms.SUBORDINATE:
+        internal = requests.ChangeToSubordinateRequest(**values)
+    else:
+        internal = requests.ChangeToInternalRequest(years=given["years"], **values)
     return creation.change_to_internal(internal, by=request.user, key=draft.pk, now=now)
 
 
@@ -234,6 +239,7 @@ def _take_over(
     take_over = requests.TakeOverCARequest(
         certificate_server=UUID(adopted["server"]),
         root_pem=adopted["root_pem"],
+        intermediates_pem=adopted.get("intermediates_pem", ""),
         authority=UUID(adopted["authority"]),
         key_length=details.get_details(adopted["root_pem"]).key_length,
         include_dns=True,

@@ -202,9 +202,13 @@ class RemintCAForm(NameConstraintsForm, ActivationTimeForm):
         if limits.immediate:
             del self.fields["activates_at"]
 
+    def leave_out_years(self) -> None:
+        """Remove the validity, about which the issuer of a subordinate CA decides."""
+        del self.fields["years"]
+
     def build_request(self) -> RemintCARequest:
         """Return the validated input as a RemintCARequest."""
-        values = self.cleaned_data
+        values = {"years": DEFAULT_YEARS, **self.cleaned_data}
         return RemintCARequest(
             common_name=values["common_name"].strip(),
             key_length=values["key_length"],

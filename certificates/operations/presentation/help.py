@@ -9,6 +9,25 @@ from certificates.help.topics import Topic
 TITLE = _("Operations")
 TOPICS = (
     Topic(
+        (
+            "certificates:import_ca",
+            "certificates:ca_csr",
+        ),
+        _("Import CA Certificate"),
+        (
+            _(
+                "Imports the certificate of a new subordinate CA. Have its CSR signed by your "
+                "corporate CA, with the extensions of a CA, and import the certificate with all "
+                "intermediate CAs and the root. Its key must be that of the CSR, and its name "
+                "constraints must allow all names of the servers."
+            ),
+            _(
+                "Devices trust only the new zone CA. Servers send the imported chain, so that "
+                "browsers and other clients that trust the corporate root accept them, too."
+            ),
+        ),
+    ),
+    Topic(
         ("certificates:assign",),
         _("Assign Now"),
         (

@@ -59,6 +59,9 @@ def remint_ca(request: ZoneRequest) -> HttpResponse:
     found = get_limits(Operation.Kind.REMINT_CA, now=now)
     data = request.POST if request.method == "POST" else None
     form = RemintCAForm(request, found, request.zone.name, data=data)
+    is_subordinate = Authority.objects.current().is_subordinate
+    if is_subordinate:
+        form.leave_out_years()
     if data is None:
         check_button(gates.Button.REMINT)
     elif form.is_valid():
@@ -70,6 +73,7 @@ def remint_ca(request: ZoneRequest) -> HttpResponse:
             return wizard.close_after_start(request, operation, form.early_note())
     context = build_limits_context(found, now)
     context |= name_changes.build_context(Device.objects.certified())
+    context["is_subordinate"] = is_subordinate
     return render_dialog(request, "certificates/dialogs/remint_ca.html", context, form=form)
 
 

@@ -55,6 +55,13 @@ def test_the_root_of_a_new_external_ca_is_described_by_its_fingerprint(two):
     assert format_fingerprint(details.get_digest(ca.root.pem)) in facts["New zone CA"]
 
 
+def test_a_new_subordinate_ca_is_described_without_a_validity(zone, two):
+    Authority.objects.update(kind="subordinate")
+    facts = describe(walkthrough.remint_ca(common_name="NEXT"))
+    assert facts["New CA type"] == "Subordinate"
+    assert "Valid for (years)" not in facts
+
+
 def test_a_backup_is_described_with_the_ca_and_what_it_gives_away(two):
     with acting_as(Actor("first", "192.0.2.7")):
         job = key_operations.back_up(PHRASE, by=two[0])

@@ -14,8 +14,11 @@ from certificates.operations import preparation
 from certificates.operations.states import AuthorityState, JobState
 from devices.models import Device
 from pki import keys
+from pki.formats import csr
+from pki.names import Subject
 from tests.certificates.clients import PAGE, entered
 from tests.support import factories, walkthrough
+from tests.support.public_ca import PublicCA
 from wire import messages
 
 PHRASE = "seven quiet lakes"
@@ -139,3 +142,43 @@ def test_roll_back_is_recommended_for_the_previous_ca(client, foreign):
     page = offered(client, foreign)
     assert ("To return to this CA, open the operation that replaced it and use Roll Back.") in page
     assert not Draft.objects.exists()
+
+
+@pytest.fixture
+def chain(zone, client):
+    """Make the zone CA a subordinate one, and return its chain."""
+    current = Authority.objects.current()
+    subject = Subject.parse(current.subject)
+    request = csr.build_ca_csr(key_store.open_key(current), subject)
+    issued = "".join(PublicCA("Corporate").certify(request))
+    rows = Authority.objects.filter(pk=current.pk)
+    rows.update(kind=Authority.Kind.SUBORDINATE, intermediates_pem=issued)
+    return issued
+
+
+def test_a_subordinate_ca_from_a_backup_keeps_its_chain(zone, client, chain, foreign):
+    there = opened(client, foreign)
+    client.post(there, {"activates_at": f"{walkthrough.soon(hours=2):%Y-%m-%dT%H:%M}"})
+    operation = Operation.objects.get()
+    preparation.create_future_ca(operation, timezone.now())
+    new = Operation.objects.get().future_authority
+    assert new.is_subordinate
+    assert new.intermediates_pem == chain
+    assert not new.awaits_certificate
+    assert preparation.next_step(operation, timezone.now()), "it waits for no certificate"
+
+
+def test_the_backup_of_a_subordinate_ca_is_restored(zone, client, chain):
+    key_operations.back_up(PHRASE, by=None)
+    job = VaultJob.objects.get()
+    key_jobs.run(job, now=timezone.now())
+    current = Authority.objects.current()
+    target = Device.objects.get(name="ps-01").pk
+    restored = key_operations.restore(
+        bytes(job.result), PHRASE, target, by=None, now=timezone.now()
+    )
+    key_jobs.run(restored, now=timezone.now())
+    assert VaultJob.objects.get(pk=restored.pk).state == JobState.DONE
+    after = Authority.objects.current()
+    assert (after.pk, after.kind, after.intermediates_pem) == (current.pk, "subordinate", chain)
+    assert keys.is_same_key(key_store.open_key(after), after.root_pem)

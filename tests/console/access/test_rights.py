@@ -120,6 +120,8 @@ MATRIX = {
     "certificates:operation": (("operation",), {"GET": "", "POST": None}),
     "certificates:operation_live": (("operation",), {"GET": "", "POST": None}),
     "certificates:report": (("operation",), {"GET": None, "POST": ""}),
+    "certificates:ca_csr": (("operation",), {"GET": CA, "POST": None}),
+    "certificates:import_ca": (("operation",), {"GET": CA, "POST": CA}),
     "certificates:change_activation": (("operation",), {"GET": CA, "POST": CA}),
     "certificates:force": (("operation",), {"GET": CA, "POST": CA}),
     "certificates:continue_without_cross_certificate": (("operation",), {"GET": CA, "POST": CA}),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -9,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from pki import keys
 from pki.errors import BadName, BadRequest, WeakKey
-from pki.formats.csr import build_csr, choose_common_name, parse_csr
+from pki.formats.csr import build_ca_csr, build_csr, choose_common_name, parse_csr
 from pki.names import Names, Subject
 from tests.pki import factories
 
@@ -20,6 +23,27 @@ def test_what_is_made_can_be_read(length: int) -> None:
     assert request.public_key == keys.get_public_key(factories.key(length))
     assert request.key_length == length
     assert request.names == factories.NAMES
+
+
+@pytest.mark.parametrize("length", [256, 384, 2048])
+def test_a_csr_of_a_ca_requests_the_extensions_of_a_ca(length: int, tmp_path: Path) -> None:
+    pem = build_ca_csr(factories.key(length), Subject.parse("CN=Zone CA,O=Acme"))
+    request = parse_csr(pem)
+    assert request.public_key == keys.get_public_key(factories.key(length))
+    assert request.loaded.subject == Subject.parse("CN=Zone CA,O=Acme").to_name()
+    found = request.loaded.extensions
+    constraints = found.get_extension_for_class(x509.BasicConstraints)
+    assert constraints.critical
+    assert constraints.value.ca
+    usage = found.get_extension_for_class(x509.KeyUsage).value
+    assert usage.key_cert_sign
+    assert usage.crl_sign
+    assert not usage.digital_signature
+    file = tmp_path / "ca.csr"
+    file.write_text(pem)
+    command = ["openssl", "req", "-in", str(file), "-noout", "-verify", "-text"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert "CA:TRUE" in shown.stdout
 
 
 def test_der_text_around_and_bytes_are_read() -> None:

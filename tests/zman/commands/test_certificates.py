@@ -1,10 +1,16 @@
-"""Revocations with zman."""
+"""Revocations, and the certificate of a subordinate CA, with zman."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from certificates.models import Revocation, ServerCertificate
+import pytest
+
+from certificates.models import Operation, Revocation, ServerCertificate
+from tests.support import walkthrough
+from tests.support.public_ca import PublicCA
+from tests.support.zone import TestZone
 from zman.cli import exit_codes
 
 
@@ -26,3 +32,28 @@ def test_a_certificate_is_found_by_its_fingerprint(shell: Any) -> None:
     assert "Nothing was revoked" in missing.err
     shell.good(*revoke, used.sha256[:11].lower())
     assert Revocation.objects.get().digest == used.digest
+
+
+@pytest.mark.parametrize("as_files", ["one", "several"])
+def test_change_to_a_subordinate_ca(
+    shell: Any, zone: TestZone, tmp_path: Path, as_files: str
+) -> None:
+    zone.first.refresh()
+    shell.good("change", "subordinate", "--server", "ps-01", "--subject", "CN=Zone CA", "--yes")
+    operation = Operation.objects.get()
+    assert operation.parameters["subordinate"]
+    walkthrough.prepare(zone, operation)
+    request = tmp_path / "ca.csr"
+    shell.good("ca-certificate", "csr", "--file", str(request))
+    chain = PublicCA().certify(request.read_text())
+    contents = chain if as_files == "several" else ["".join(chain)]
+    files = []
+    for number, content in enumerate(contents):
+        file = tmp_path / f"{number}.pem"
+        file.write_text(content)
+        files.append(str(file))
+    shell.good("ca-certificate", "import", *files)
+    assert not Operation.objects.get().awaits_ca_certificate
+    again = shell("ca-certificate", "import", *files, "--operation", str(operation.pk))
+    assert again.code == exit_codes.REFUSED
+    assert "is not waiting" in again.err

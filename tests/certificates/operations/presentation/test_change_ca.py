@@ -451,3 +451,19 @@ def test_an_expired_ca_is_changed_to_an_external_ca_immediately(client):
     operation = Operation.objects.get()
     assert operation.immediate
     assert operation.parameters["external"] is True
+
+
+def test_change_to_a_subordinate_ca(client):
+    values = internal(change_to="subordinate", years="", subject="CN=Sub CA")
+    response = client.post(CHANGE, values)
+    assert "A new subordinate CA <b>CN=Sub CA</b> becomes the zone CA" in response.content.decode()
+    client.post(step("activation"), {"activates_at": local(hours=3)})
+    operation = Operation.objects.get()
+    assert operation.parameters["subordinate"]
+    assert "years" not in operation.parameters
+
+
+def test_a_subordinate_ca_needs_a_server_and_a_subject(client):
+    values = internal(change_to="subordinate", certificate_server=None, subject="")
+    assert fields(client.post(CHANGE, values)) == {"certificate_server", "subject"}
+    assert not Operation.objects.exists()
