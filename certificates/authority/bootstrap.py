@@ -53,6 +53,8 @@ class ZoneRequest:
     key_length: int = keys.DEFAULT_KEY_LENGTH
     years: int = 10
     external: ExternalCA | None = None
+    subordinate: bool = False
+    """The first CA is internal until another CA has certified the key of its successor (D-299)."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from certificates.authority import bootstrap
+from certificates.future_ca import new_zone
 from devices.identity import zone_keys
 from devices.models import Zone
 from devices.registration import server_names, validation
@@ -181,6 +182,10 @@ def create_zone(
 ) -> list[str]:
     """Create the zone, its CA, first server, and administrator. Return warnings."""
     check_name(request.name)
+    if request.subordinate and request.external is not None:
+        raise Invalid(
+            _("A zone CA cannot be external and subordinate. Nothing was changed."), field="kind"
+        )
     administrator.check()
     check_no_zone(server.home)
     prepared = prepare_server(server, key_file=key_file)
@@ -188,7 +193,7 @@ def create_zone(
         created = bootstrap.create_zone(
             request, _build_request(server, prepared), now=timezone.now(), settings=values or {}
         )
-        get_user_model().objects.create_superuser(
+        owner = get_user_model().objects.create_superuser(
             username=administrator.username, password=administrator.password or None
         )
         finish = {
@@ -198,6 +203,14 @@ def create_zone(
         agent.run_agent(server.home, "adopt", "--finish", stdin=json.dumps(finish))
         zone_keys.clear_cache()
         stamping.require_macs()
+        if request.subordinate:
+            new_zone.request_certificate(
+                zone_keys.get_keyring().get_server(),
+                subject=request.subject or request.name,
+                key_length=request.key_length,
+                by=owner,
+                now=timezone.now(),
+            )
     (server.home / PREPARED_FILE).unlink(missing_ok=True)
     return created.warnings
 

@@ -81,6 +81,13 @@ class ZoneForm(forms.Form):
         label=_("Certificate authority"),
         choices=[
             ("internal", _("Internal: this server issues the certificates in the zone")),
+            (
+                "subordinate",
+                _(
+                    "Subordinate: this server issues the certificates, and your corporate CA "
+                    "certifies it"
+                ),
+            ),
             ("external", _("External: an external CA issues the certificates")),
         ],
         widget=forms.RadioSelect,

@@ -75,7 +75,8 @@ def zone(request: HttpRequest) -> HttpResponse:
             _prepare(values)
             return HttpResponseRedirect(reverse("setup_zone"))
         names = ("name", "subject", "key_length", "years")
-        zone_request = ZoneRequest(*(values[name] for name in names))
+        is_subordinate = values["kind"] == "subordinate"
+        zone_request = ZoneRequest(*(values[name] for name in names), subordinate=is_subordinate)
         return _create_zone(request, zone_request, values, values)
     return _render_form(request, "zone", form)
 
@@ -145,6 +146,7 @@ def _create_zone(
     context = {
         "zone_name": Zone.objects.get_zone().name,
         "ca": details.get_details(ca.root_pem),
+        "is_subordinate": zone_request.subordinate,
         "warnings": warnings,
     }
     return render(request, "setup/done.html", context)

@@ -5,14 +5,18 @@ import json
 import platform
 import re
 import stat
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 
 from audit.models import Entry
-from certificates.models import Authority, ServerCertificate
+from certificates.future_ca import subordinate
+from certificates.models import Authority, Operation, ServerCertificate
+from certificates.operations import preparation
 from devices.models import Device, RegistrationKey, Zone
 from pki.chains import chains
 from tests.support import public_ca
@@ -70,6 +74,33 @@ def test_an_internal_ca_is_on_the_first_server_and_issues_its_certificate(create
     access = tmp_path / "access.json"
     assert stat.S_IMODE(access.stat().st_mode) == 0o600
     assert "password" not in json.loads(access.read_text())
+
+
+def test_a_subordinate_ca_starts_as_an_operation_that_waits_for_its_certificate(create, tmp_path):
+    output = create("--subordinate-ca", "--subject", "CN=Zone CA,O=Acme", "--key-length", "384")
+    assert "waiting for the certificate of the new zone CA" in output
+    ca = Authority.objects.current()
+    assert (ca.kind, ca.subject) == ("internal", "CN=Zone CA,O=Acme")
+    operation = Operation.objects.get()
+    assert operation.requested_by == User.objects.get(username="admin")
+    assert operation.parameters["key_length"] == 384
+    assert operation.activates_at - timezone.now() > timedelta(days=6)
+    operation.check_row_mac()
+    preparation.prepare(operation, now=timezone.now())
+    operation.refresh_from_db()
+    assert operation.awaits_ca_certificate
+    chain = PublicCA("Corporate").certify(subordinate.get_csr(operation))
+    subordinate.import_file(operation, "".join(chain).encode(), now=timezone.now())
+    operation.refresh_from_db()
+    assert preparation.prepare(operation, now=timezone.now())
+    assert Authority.objects.get(state="future").subject == ca.subject
+    assert chains.has_key(chain[0], chains.get_public_key(operation.future_authority.root_pem))
+
+
+def test_a_subordinate_ca_excludes_an_external_one(create, tmp_path):
+    with pytest.raises(CommandError, match="exclude each other"):
+        create("--subordinate-ca", *files(tmp_path, PublicCA("Acme")))
+    assert not Zone.objects.exists()
 
 
 LINK = re.compile(r"https://10\.1\.2\.3:8443/setup-link/#([\w-]{43})")

@@ -9,7 +9,7 @@ from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 
-from certificates.models import Authority
+from certificates.models import Authority, Operation
 from devices.models import Zone
 from tests.support import public_ca
 from tests.support.public_ca import PublicCA
@@ -94,6 +94,18 @@ def test_an_internal_ca_and_the_first_administrator_are_created_and_the_setup_is
     client = Client()
     response = client.post("/login/", {"username": "anna", "password": PASSWORD}, secure=True)
     assert response.status_code == 302
+
+
+def test_a_subordinate_ca_is_requested_for_the_new_zone(visitor):
+    assert "Subordinate: this server" in visitor.get("/setup/", secure=True).content.decode()
+    given = {**ZONE, "kind": "subordinate", "subject": "Zone CA"}
+    page = visitor.post("/setup/", given, secure=True).content.decode()
+    assert "The zone ACME has been created" in page
+    assert "have it signed by your corporate CA" in page
+    operation = Operation.objects.get()
+    assert (operation.state, operation.parameters["subject"]) == ("preparing", "Zone CA")
+    assert operation.parameters["subordinate"]
+    assert operation.requested_by == User.objects.get()
 
 
 @pytest.mark.manual("R006")

@@ -46,7 +46,7 @@ class Command(BaseCommand):
     """Create a zone, its CA, first Primary Server, and administrator in an empty database."""
 
     help = (
-        "Create a zone with an internal or external CA, a first Primary "
+        "Create a zone with an internal, subordinate, or external CA, a first Primary "
         "Server, and a first administrator. Values that you do not specify are "
         "read from ZCC_SERVER_NAME, ZCC_SERVER_FQDN, ZCC_SERVER_ADDRESSES, "
         "ZCC_PORT, ZCC_CONTENT_PORT, and ZCC_PREFLIGHT_PORT, or you are "
@@ -78,6 +78,13 @@ class Command(BaseCommand):
             "--external-ca",
             type=Path,
             help=("root and intermediate certificates of an external CA"),
+        )
+        parser.add_argument(
+            "--subordinate-ca",
+            action="store_true",
+            help=(
+                "also start Change CA to a subordinate CA, whose CSR is signed by your corporate CA"
+            ),
         )
         parser.add_argument(
             "--server-certificate",
@@ -131,6 +138,10 @@ class Command(BaseCommand):
         server = _build_server(options)
         bootstrap.check_name(options["name"])
         bootstrap.check_no_zone(server.home)
+        if options["external_ca"] and options["subordinate_ca"]:
+            raise Invalid(
+                "--external-ca and --subordinate-ca exclude each other. Nothing was changed."
+            )
         if options["external_ca"] and not options["server_certificate"]:
             self._write_csr(options, server)
             return
@@ -141,6 +152,7 @@ class Command(BaseCommand):
             options["key_length"],
             options["years"],
             external=_read_external_ca(options),
+            subordinate=options["subordinate_ca"],
         )
         administrator = bootstrap.Administrator(options["admin"], password)
         values = DEMO if options["demo"] else {}
@@ -153,6 +165,13 @@ class Command(BaseCommand):
         for warning in warnings:
             self.stdout.write(f"Warning: {warning}")
         self._write_access(options, password, extra)
+        if request.subordinate:
+            self.stdout.write(
+                "Change CA to a subordinate CA is waiting for the certificate of the new zone CA. "
+                "Start the zone, download the CSR in the console, have it signed by your "
+                "corporate CA, and import the certificate with its chain. Until then, the zone "
+                "uses an internal CA."
+            )
         if link:
             self.stdout.write(
                 f"Set the password for {administrator.username} at "
