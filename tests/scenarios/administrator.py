@@ -65,6 +65,33 @@ def change_to_internal(
     return dict(api.post("/operations/change-ca/internal", **values))
 
 
+def change_to_subordinate(
+    api: Program, server: str, seconds: float | None = 180, **changes: Any
+) -> dict[str, Any]:
+    """Start a Change CA to a subordinate authority on a server."""
+    values = {
+        "certificate_server_id": api.servers()[server],
+        "subject": "CN=ZONE CA,O=Acme",
+        "activates_at": seconds and later(seconds),
+        **changes,
+    }
+    return dict(api.post("/operations/change-ca/subordinate", **values))
+
+
+def get_ca_csr(api: Program) -> str:
+    """Wait for the CSR of the new zone CA, and download it."""
+    until(lambda: api.operation()["awaits_ca_certificate"], "the CSR of the new zone CA", 60)
+    pem: bytes = api.get(f"/operations/{api.operation()['id']}/ca-csr")
+    return pem.decode()
+
+
+def have_ca_certified(api: Program, certify: Callable[[str], str]) -> str:
+    """Have the CSR of the new zone CA signed, and import the chain, which is returned."""
+    chain = certify(get_ca_csr(api))
+    api.act("ca-certificate", certificates=chain)
+    return chain
+
+
 def change_to_external(
     api: Program, ca: PublicCA, seconds: float = 110, **changes: Any
 ) -> dict[str, Any]:
