@@ -101,9 +101,13 @@ def ago(context: template.Context, moment: datetime | None) -> str:
 def countdown(context: template.Context, moment: datetime, what: Any = "") -> str:
     """Return the time that remains until a moment. The browser updates it every second.
 
-    Screen readers announce `what` with the time that remains shortly before the moment.
+    Screen readers announce `what` with the time that remains shortly before the moment. A moment
+    of more than a minute ago is a relative time, for example the activation time of a blocked
+    operation.
     """
     now = context.get("now") or timezone.now()
+    if now - moment > timedelta(minutes=1):
+        return ago(context, moment)
     words = _("in %s") % formatting.span(moment - now) if moment > now else _("now")
     return format_html(
         '<time class="countdown" datetime="{}" title="{}" data-until="{}" data-at="{}"'

@@ -1,7 +1,7 @@
 """The overview on Home: months with expirations, last contact, last events, countdowns."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -77,6 +77,14 @@ def test_home_shows_the_operation_with_its_countdown(client, ca):
     assert f"/operations/{operation.pk}/" in page
     assert f'data-until="{int(operation.activates_at.timestamp())}"' in page
     assert ca.sha256[:8] in page
+
+
+def test_a_blocked_operation_shows_how_long_ago_it_was_due(client, ca):
+    at = timezone.now() - timedelta(hours=2)
+    factories.operation(ca, state=OperationState.BLOCKED, activates_at=at)
+    page = client.get("/").content.decode()
+    assert f'data-moment="{int(at.timestamp())}"' in page
+    assert "2 hours ago" in page
 
 
 def test_events_are_shown_only_with_the_right(client, ca):
