@@ -19,7 +19,7 @@ from django.views.decorators.http import require_safe
 from certificates.operations.presentation.actions import get_operation
 from certificates.trust import stragglers
 from console.pages import tables
-from console.pages.listing import CHUNK_SIZE, Table
+from console.pages.listing import CHUNK_SIZE, Table, get_selection, require_safe_or_export
 from console.pages.paging import get_page, sort_rows
 from devices.middleware import ZoneRequest
 
@@ -75,7 +75,7 @@ NOT_REFRESHED = Table(
 )
 
 
-@require_safe
+@require_safe_or_export
 def show_trust(request: ZoneRequest) -> HttpResponseBase:
     """Show the roots of the zone and the devices that do not use the current root yet.
 
@@ -84,7 +84,11 @@ def show_trust(request: ZoneRequest) -> HttpResponseBase:
     now = timezone.now()
     query = tables.TableQuery.parse(request.GET)
     if ROOTS.is_exported(request):
-        return ROOTS.export(stragglers.list_roots(now))
+        selection = get_selection(request)
+        every_root = stragglers.list_roots(now)
+        return ROOTS.export(
+            root for root in every_root if selection is None or str(root.authority.pk) in selection
+        )
     table = STRAGGLERS.get_view(request, query)
     every = stragglers.get_stragglers()
     numbers = stragglers.count_by_status(every)
@@ -102,10 +106,12 @@ def show_trust(request: ZoneRequest) -> HttpResponseBase:
         devices = sort_rows(found, order).iterator(chunk_size=CHUNK_SIZE)
         return STRAGGLERS.export(build(devices))
     page = get_page(found, query, order)
+    roots = stragglers.list_roots(now)
     context = {
         "nav": "trust",
         "now": now,
-        "roots": stragglers.list_roots(now),
+        "roots": roots,
+        "roots_page": {"count": len(roots)},
         "has_cross_certificate": has_cross_certificate,
         "relying": numbers[stragglers.RELIES_ON_CROSS_CERTIFICATE],
         "query": query,

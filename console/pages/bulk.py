@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -55,14 +55,10 @@ def run_action(
     `find` returns the rows with the given IDs, `name` returns the name of a row, and `back` is the
     URL of the table.
     """
-    ids = [part for value in request.POST.getlist("ids") for part in value.split(",") if part]
+    ids = list_selected_ids(request)
     key = request.POST.get("action", "")
     if key not in actions or not ids:
         raise Invalid(_("Select at least one row and an action. Nothing was changed."))
-    if len(ids) > MAX_ROWS:
-        raise Invalid(
-            _("You can select up to %d rows at the same time. Nothing was changed.") % MAX_ROWS
-        )
     action, rows = actions[key], find(ids)
     context: dict[str, Any] = {
         "title": action.label,
@@ -85,6 +81,16 @@ def run_action(
     context["more"] = max(0, len(rejected) - MAX_NAMED)
     response = render_dialog(request, "console/bulk_result.html", context)
     return trigger(response, zcc_changed={})
+
+
+def list_selected_ids(request: HttpRequest) -> list[str]:
+    """Return the IDs of the selected rows as sent. Raises Invalid if there are too many."""
+    ids = [part for value in request.POST.getlist("ids") for part in value.split(",") if part]
+    if len(ids) > MAX_ROWS:
+        raise Invalid(
+            _("You can select up to %d rows at the same time. Nothing was changed.") % MAX_ROWS
+        )
+    return ids
 
 
 def parse_uuids(ids: Sequence[str]) -> list[UUID]:

@@ -1,30 +1,38 @@
-"""The table component: columns that a user selects, and a CSV file of all rows.
+"""The table component: columns that a user selects, and a CSV file of all or the selected rows.
 
 A page defines one `Table`. Its template includes `console/headings.html`, `table_tools.html`
-(the menu Columns, and Export), and `console/paging.html`.
+(the menu Columns, and Export), and `console/paging.html`. With `console/bulk_bar.html`, a user can
+select rows, for a CSV file of these rows and for actions.
 
-See: D-206
+See: D-206, D-310
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 
 from console.models import Preferences
+from console.pages.bulk import list_selected_ids
 from console.pages.downloads import StreamedDownload, stream_csv
 from console.pages.tables import PAGE_SIZES, Column, TableQuery, build_order, sort_columns
 from console.requests.language import in_english
+from faults import Invalid
 
+Q = TypeVar("Q", bound=QuerySet[Any])
 CHUNK_SIZE, MAX_KEPT = 500, max(PAGE_SIZES)
 KEY = re.compile(r"[0-9]{1,18}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """A primary key in a URL: a number or a UUID."""
@@ -101,6 +109,52 @@ class Table:
         cells = ([_format(value(row)) for _label, value in self.fields] for row in found)
         name = f"{self.name}_{timezone.now():%Y-%m-%d}.csv"
         return stream_csv(name, [in_english(label) for label, _value in self.fields], cells)
+
+
+def require_safe_or_export(view: Callable[..., HttpResponseBase]) -> Callable[..., Any]:
+    """Allow GET and HEAD, and POST only for the CSV file of selected rows.
+
+    A thousand IDs do not fit into a URL.
+    """
+
+    @wraps(view)
+    def check(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        is_file = request.method == "POST" and "export" in request.GET
+        if request.method not in ("GET", "HEAD") and not is_file:
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        return view(request, *args, **kwargs)
+
+    return check
+
+
+def get_selection(request: HttpRequest) -> set[str] | None:
+    """Return the IDs of the rows that are exported, None for all rows that match the filter.
+
+    Raises Invalid if a request for selected rows contains none or too many.
+    """
+    if request.method != "POST":
+        return None
+    ids = list_selected_ids(request)
+    if not ids:
+        raise Invalid(_("Select at least one row. No file was created."))
+    return set(ids)
+
+
+def select_rows(request: HttpRequest, found: Q) -> Q:
+    """Return the rows that are exported: the selected ones, or all. Unknown IDs are omitted."""
+    selection = get_selection(request)
+    if selection is None:
+        return found
+    return found.filter(pk__in=_parse_keys(found, selection))
+
+
+def _parse_keys(found: QuerySet[Any], ids: Iterable[str]) -> list[Any]:
+    key: Any = found.model._meta.pk
+    keys = []
+    for text in filter(KEY.fullmatch, ids):
+        with suppress(ValidationError):  # a number for a table with UUIDs, or the other way round
+            keys.append(key.to_python(text))
+    return keys
 
 
 def keep_rows(request: HttpRequest, every: QuerySet[Any]) -> list[Any]:

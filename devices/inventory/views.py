@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.pages import formatting
 from console.pages import tables as pages_tables
+from console.pages.listing import require_safe_or_export, select_rows
 from console.pages.paging import get_page, sort_rows
 from console.pages.responses import missing_right, show_faults_on
 from devices.inventory import agent_versions, host_reports, tls_stacks
@@ -41,7 +42,7 @@ UNKNOWN_ROOT, OLDER_AGENT = inventory_tables.UNKNOWN_ROOT, inventory_tables.OLDE
 SATELLITES = (Role.AUTHENTICATION_SATELLITE, Role.CONTENT_SATELLITE)
 
 
-@require_safe
+@require_safe_or_export
 def devices(request: ZoneRequest) -> HttpResponseBase:
     """Show the list of devices with search, filter, and sort order, or return it as CSV."""
     now = timezone.now()
@@ -53,7 +54,7 @@ def devices(request: ZoneRequest) -> HttpResponseBase:
     ).defer("initial_csr", "features", "host_report")
     order = table.get_order("name")
     if inventory_tables.DEVICES.is_exported(request):
-        return inventory_tables.DEVICES.export(sort_rows(found, order))
+        return inventory_tables.DEVICES.export(sort_rows(select_rows(request, found), order))
     page = get_page(found, query, order)
     context = {
         "nav": "devices",

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.pages import bulk
-from console.pages.listing import Table
+from console.pages.listing import Table, select_rows
 from console.pages.paging import get_page, sort_rows
 from console.pages.responses import missing_right, require_right, show_faults_on
 from console.pages.tables import PAGE_SIZES, Column, TableQuery, build_chips
@@ -31,12 +31,21 @@ from devices.registration import keys as registration_keys
 from devices.registration.certificate_names import ADD_NAMES, find_requested_change
 from devices.registration.states import DeviceState
 from devices.zone import settings as zone_settings
+from faults import Conflict
 
 CHANGE_ZONE = "devices.change_zone"
 CHANGE_ZONE_LABEL = gettext_lazy("Change Zone Settings")
 APPROVE = "devices.approve_device"
 APPROVE_LABEL = gettext_lazy("Approve Device")
 may_approve = require_right(APPROVE, APPROVE_LABEL)
+
+
+def _revoke(key: RegistrationKey) -> None:
+    if key.revoked_at is not None:
+        raise Conflict(_("The key has already been revoked."))
+    registration_keys.revoke_registration_key(key.pk, now=timezone.now())
+
+
 KEY_ACTIONS = {
     "revoke": bulk.BulkAction(
         gettext_lazy("Revoke"),
@@ -44,7 +53,7 @@ KEY_ACTIONS = {
             "Devices can no longer register with these keys. Devices that have registered with "
             "them are not affected."
         ),
-        lambda key: registration_keys.revoke_registration_key(key.pk, now=timezone.now()),
+        _revoke,
         is_dangerous=True,
     ),
 }
@@ -117,7 +126,7 @@ def keys(request: ZoneRequest) -> HttpResponseBase:
     found = by_validity.get(query.state, matching)
     order = table.get_order("-pk")
     if KEYS.is_exported(request):
-        return KEYS.export(sort_rows(found, order))
+        return KEYS.export(sort_rows(select_rows(request, found), order))
     form = KeyForm(request, request.POST if request.method == "POST" else None)
     created: dict[str, Any] = {}
     if form.is_valid():
@@ -204,4 +213,4 @@ def run_bulk_action(request: ZoneRequest) -> HttpResponse:
 
 def _find_keys(ids: Sequence[str]) -> list[RegistrationKey]:
     keys = [int(text) for text in ids if re.fullmatch(r"[0-9]{1,18}", text)]
-    return list(RegistrationKey.objects.filter(pk__in=keys, revoked_at=None).order_by("pk"))
+    return list(RegistrationKey.objects.filter(pk__in=keys).order_by("pk"))

@@ -8,9 +8,9 @@ from django.db.models import Q
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
 
 from console.pages import tables as pages_tables
+from console.pages.listing import require_safe_or_export, select_rows
 from console.pages.paging import get_page, sort_rows
 from devices.middleware import ZoneRequest
 from systemupdates.assignments import rollout
@@ -38,7 +38,7 @@ UPDATE_TONES = {
 }
 
 
-@require_safe
+@require_safe_or_export
 def updates(request: ZoneRequest) -> HttpResponseBase:
     """Show the updates with the numbers of their devices by state, or return them as CSV."""
     query = pages_tables.TableQuery.parse(request.GET)
@@ -46,7 +46,9 @@ def updates(request: ZoneRequest) -> HttpResponseBase:
     found = updates_tables.filter_updates(query.q, query.state)
     order = table.get_order("-created_at")
     if updates_tables.UPDATES.is_exported(request):
-        return updates_tables.UPDATES.export(_rows(list(sort_rows(found, order))))
+        return updates_tables.UPDATES.export(
+            _rows(list(sort_rows(select_rows(request, found), order)))
+        )
     page = get_page(found, query, order)
     context = {
         "nav": "updates",

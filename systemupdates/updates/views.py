@@ -16,7 +16,12 @@ from django.views.decorators.http import require_safe
 
 from audit.models import from_timestamp
 from console.pages import tables as pages_tables
-from console.pages.listing import get_own_url, keep_rows
+from console.pages.listing import (
+    get_own_url,
+    keep_rows,
+    require_safe_or_export,
+    select_rows,
+)
 from console.pages.responses import trigger
 from devices.middleware import ZoneRequest
 from systemupdates.assignments import rollout
@@ -44,7 +49,7 @@ def find_update(pk: UUID) -> SystemUpdate:
     )
 
 
-@require_safe
+@require_safe_or_export
 def devices(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
     """Show Status by Device of an update, or return it as CSV."""
     update = find_update(pk)
@@ -54,9 +59,8 @@ def devices(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
     table = updates_tables.STATUS_BY_DEVICE.get_view(request, query)
     order = table.get_order()
     if updates_tables.STATUS_BY_DEVICE.is_exported(request):
-        return updates_tables.STATUS_BY_DEVICE.export(
-            updates_tables.list_status_by_device(update, query.state, query.q, order)
-        )
+        found = updates_tables.list_status_by_device(update, query.state, query.q, order)
+        return updates_tables.STATUS_BY_DEVICE.export(select_rows(request, found))
     found = updates_tables.get_status_by_device(update, numbers, query.state, query.q, order)
     page = updates_tables.get_page(found, query, order)
     every = Assignment.objects.filter(update=update).select_related("device")

@@ -107,6 +107,21 @@ def test_the_selection_is_kept_over_pages_and_named_in_the_dialog(live_server, d
     assert list(retired.values_list("name", flat=True)) == ["pc-001", "pc-002", "pc-007"]
 
 
+def test_the_selection_is_exported(live_server, devices):
+    devices.goto(f"{live_server.url}/devices/?q=pc-&per_page=5")
+    export = devices.get_by_role("button", name="Export Selected")
+    expect(export).to_be_disabled()
+    devices.get_by_label("Select pc-002").check()
+    devices.click("#next")
+    devices.get_by_label("Select pc-007").check()
+    with devices.expect_download() as download:
+        export.click()
+    rows = download.value.path().read_text().splitlines()
+    assert [row.partition(",")[0] for row in rows[1:]] == ["pc-002", "pc-007"]
+    expect(devices.locator("[data-selected]")).to_have_text("2 selected")
+    expect(devices.locator("dialog[open]")).to_have_count(0)
+
+
 def test_rows_that_were_not_changed_are_named(live_server, log_in):
     scenes.remint(OperationState.ASSIGNED)
     update = SystemUpdate.objects.get()
@@ -125,13 +140,12 @@ def test_rows_that_were_not_changed_are_named(live_server, log_in):
 
 def test_the_actions_are_hidden_while_no_row_can_be_selected(live_server, log_in):
     factories.zone()
-    key = RegistrationKey.objects.create(label="branch", digest="x", uses=5, uses_left=0)
     page = log_in(factories.admin())
     page.goto(f"{live_server.url}/configuration/registration-keys/")
-    expect(page.locator("#keys-pane tbody tr")).to_contain_text("branch")
+    expect(page.locator("#keys-pane tbody tr")).to_contain_text("No registration keys")
     expect(page.locator("#bulk-form")).to_be_hidden()
     expect(page.locator("[data-check-all]")).to_be_disabled()
-    RegistrationKey.objects.filter(pk=key.pk).update(uses_left=3)
+    RegistrationKey.objects.create(label="branch", digest="x", uses=5, uses_left=3)
     page.reload()
     expect(page.locator("#bulk-form")).to_be_visible()
     expect(page.locator("[data-check-all]")).to_be_enabled()

@@ -29,7 +29,14 @@ from certificates.progress import progress, stages
 from certificates.trust import devices_at_risk, readiness, stragglers, tls_stacks
 from certificates.trust.devices_at_risk import Contact
 from console.pages import chart, tables
-from console.pages.listing import CHUNK_SIZE, Table, get_own_url, keep_rows
+from console.pages.listing import (
+    CHUNK_SIZE,
+    Table,
+    get_own_url,
+    keep_rows,
+    require_safe_or_export,
+    select_rows,
+)
 from console.pages.paging import get_page, sort_rows
 from devices.middleware import ZoneRequest
 from devices.models import Zone
@@ -232,7 +239,7 @@ OPERATIONS = Table(
 )
 
 
-@require_safe
+@require_safe_or_export
 def operations(request: ZoneRequest) -> HttpResponseBase:
     """List all operations, newest first, or return them as CSV."""
     query = tables.TableQuery.parse(request.GET)
@@ -245,7 +252,7 @@ def operations(request: ZoneRequest) -> HttpResponseBase:
         found = found.filter(kind=query.state)
     order = table.get_order("-created_at")
     if OPERATIONS.is_exported(request):
-        return OPERATIONS.export(sort_rows(found, order))
+        return OPERATIONS.export(sort_rows(select_rows(request, found), order))
     labels = {"": _("All"), **dict(Operation.Kind.choices)}
     context = {
         "nav": "operations",

@@ -56,6 +56,59 @@ def test_every_table_is_exported_with_all_pages_and_the_filter(admin, scene):
     assert (row["Device"], row["Role"]) == ("'=pc-07", "Managed device")
 
 
+def read_selected(client, path, ids):
+    response = client.post(path, {"ids": ids})
+    assert response.headers["Content-Disposition"].startswith("attachment")
+    return list(csv.DictReader(io.StringIO(response.getvalue().decode("utf-8-sig"))))
+
+
+def test_selected_rows_are_exported_and_no_others(admin, scene):
+    pcs = Device.objects.filter(name__in=("=pc-07", "=pc-03"))
+    keys = ",".join(str(device.pk) for device in pcs)
+    rows = read_selected(admin, "/devices/?export=devices&sort=-name", [keys, "12", "nowhere"])
+    assert [row["Device"] for row in rows] == ["'=pc-07", "'=pc-03"]
+    one = Assignment.objects.get(update=scene.update, device=pcs[0])
+    path = f"/system-updates/{scene.update_id}/devices/?export=status-by-device"
+    assert [row["Device"] for row in read_selected(admin, path, one.pk)] == [f"'{pcs[0].name}"]
+    other = factories.update(Device.objects.get(name="ps-01"), name="other")
+    [row] = read_selected(admin, "/system-updates/?export=system-updates", str(other.pk))
+    assert row["System update"] == "other"
+    ended = factories.operation(scene.authority, state="completed", name="ended")
+    path = f"{CERTIFICATES}operations/?export=operations"
+    assert [row["Operation"] for row in read_selected(admin, path, str(ended.pk))] == ["ended"]
+    key = RegistrationKey.objects.create(label="site", digest="y", uses=1)
+    path = "/configuration/registration-keys/?export=registration-keys"
+    assert [row["Name"] for row in read_selected(admin, path, key.pk)] == ["site"]
+    future = factories.authority(state="future")
+    [row] = read_selected(admin, f"{CERTIFICATES}trust/?export=roots", str(future.pk))
+    assert row["SHA256 Fingerprint"] == future.sha256
+
+
+@pytest.mark.parametrize(
+    ("table", "path"),
+    [
+        ("devices", "/devices/"),
+        ("system-updates", "/system-updates/"),
+        ("status-by-device", "/system-updates/{update}/devices/"),
+        ("operations", f"{CERTIFICATES}operations/"),
+        ("roots", f"{CERTIFICATES}trust/"),
+        ("registration-keys", "/configuration/registration-keys/"),
+    ],
+)
+def test_a_file_of_selected_rows_ignores_the_filter_and_needs_a_selection(
+    admin, scene, table, path
+):
+    path = path.format(update=scene.update_id)
+    page = admin.get(f"{path}?q=nothing&state=failed&per_page=5").content.decode()
+    assert f'formaction="?per_page=5&amp;export={table}"' in page
+    response = admin.post(f"{path}?export={table}")
+    assert response.status_code == 422
+    assert "Select at least one row. No file was created." in response.content.decode()
+    response = admin.post(f"{path}?export={table}", {"ids": ",".join(map(str, range(1001)))})
+    assert response.status_code == 422
+    assert "up to 1000 rows" in response.content.decode()
+
+
 def test_administrators_are_exported_with_roles_and_second_factor(admin, scene):
     factories.user("viewer")
     path = "/configuration/administrators/?export=administrators"
