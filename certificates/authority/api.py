@@ -23,7 +23,8 @@ from certificates import tasks
 from certificates.approvals import approvals
 from certificates.authority import gates, key_operations
 from certificates.models import Authority, Operation, VaultJob
-from certificates.operations.activation_time import get_limits
+from certificates.operations.activation_time import NO_PILOT, get_limits
+from certificates.pilot.settings import get_pilot_time
 from console.access.api_tokens import has_right
 from console.pages.tables import as_attachment
 from console.rest.api import (
@@ -157,7 +158,9 @@ def list_gates(request: HttpRequest) -> Any:
 def show_activation_limits(request: HttpRequest, wanted: Query[LimitsFilter]) -> Any:
     """Get the earliest, latest, and suggested activation times for an operation."""
     servers = list(Device.objects.certified().filter(pk__in=wanted.servers))
-    return get_limits(wanted.kind, servers=servers, now=timezone.now())
+    has_pilot = wanted.kind != Operation.Kind.REMINT_SERVER
+    pilot = get_pilot_time() if has_pilot else NO_PILOT
+    return get_limits(wanted.kind, servers=servers, now=timezone.now(), pilot=pilot)
 
 
 def build_pem_response(text: str, name: str, kind: str = PEM) -> HttpResponse:

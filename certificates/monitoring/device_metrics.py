@@ -12,9 +12,9 @@ from prometheus_client.metrics_core import Metric
 from audit.models import AlteredRow
 from certificates.models import Authority
 from certificates.monitoring.families import build_counter, build_gauge
-from certificates.operations.activation_time import count_devices_without_contact
 from certificates.operations.states import AuthorityState
 from devices.inventory import tables
+from devices.inventory.tables import count_devices_without_contact
 from devices.models import Device, Role, Zone
 from faults import NotFound
 

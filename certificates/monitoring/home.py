@@ -23,12 +23,12 @@ from certificates.models import Authority, FutureCertificate, Revocation
 from certificates.monitoring import health, overview
 from certificates.monitoring.checks import registry
 from certificates.monitoring.checks.findings import BAD, Result, get_accept_url
-from certificates.operations.activation_time import count_devices_without_contact
 from certificates.operations.states import FutureState
 from certificates.servers import table
 from certificates.trust import stragglers
 from console.pages import formatting, tables
 from devices.inventory import tables as inventory_tables
+from devices.inventory.tables import count_devices_without_contact
 from devices.middleware import ZoneRequest
 from devices.models import Device
 from devices.witnesses import mismatches

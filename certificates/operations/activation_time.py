@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.db.models import Q
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
@@ -17,11 +16,13 @@ from certificates.models import Authority, ServerCertificate
 from certificates.models.server import ServerCertificateQuerySet
 from certificates.windows.rules import Schedule
 from certificates.windows.settings import MAX_REASON, load_schedule
-from devices.models import Device, Zone, get_contact_limit
+from devices.inventory.tables import count_devices_without_contact
+from devices.models import Device, Zone
 from faults import Invalid, Refused
 from wire import metadata
 
 NAMED_AT_MOST = 5
+NO_PILOT = timedelta()
 
 
 class TooEarly(Invalid):
@@ -124,10 +125,15 @@ def format_time(at: datetime) -> str:
 
 
 def get_limits(
-    kind: str, *, servers: list[Device] | None = None, now: datetime
+    kind: str,
+    *,
+    servers: list[Device] | None = None,
+    now: datetime,
+    pilot: timedelta = NO_PILOT,
 ) -> ActivationLimits:
     """Return the limits for an operation of this kind on these servers.
 
+    `pilot` is how long the other devices can wait for a pilot group.
     Raises a fault for a server remint under an expired internal CA.
     """
     zone = Zone.objects.get_zone()
@@ -143,7 +149,7 @@ def get_limits(
         if not authority.is_internal:
             latest, reason = _earliest_expiry(certificates, now, latest, reason)
     schedule = load_schedule(now)
-    natural, text = suggest_activation_time(zone, latest, now)
+    natural, text = suggest_activation_time(zone, latest, now, pilot=pilot)
     suggestion, text = _move_to_opening(schedule, natural, latest, text)
     return ActivationLimits(
         earliest=now + zone.lead_time,
@@ -183,10 +189,13 @@ def _earliest_expiry(
     return first.not_after, _("when the certificate for %s expires.") % first.device.name
 
 
-def suggest_activation_time(zone: Zone, latest: datetime, now: datetime) -> tuple[datetime, str]:
+def suggest_activation_time(
+    zone: Zone, latest: datetime, now: datetime, *, pilot: timedelta = NO_PILOT
+) -> tuple[datetime, str]:
     """Return the suggested activation time and how it was calculated.
 
-    It is the longest replication interval plus two refresh intervals.
+    It is the longest replication interval plus two refresh intervals, and the time limit of the
+    pilot group (D-311).
     """
     replication = max(zone.primary_replication_seconds, zone.satellite_replication_seconds)
     span = timedelta(seconds=replication) + 2 * zone.refresh
@@ -198,6 +207,12 @@ def suggest_activation_time(zone: Zone, latest: datetime, now: datetime) -> tupl
     if span < least:
         text = _("now + %s minimum lead time + 1 min") % _format_span(zone.lead_time_seconds)
         span = least
+    if pilot:
+        span += pilot
+        text = _("%(formula)s + %(pilot)s time limit of the pilot group") % {
+            "formula": text,
+            "pilot": _format_span(int(pilot.total_seconds())),
+        }
     suggestion = _round_up(now + span)
     if suggestion >= latest:
         middle = now + zone.lead_time + (latest - now - zone.lead_time) / 2
@@ -212,31 +227,11 @@ def _round_up(at: datetime) -> datetime:
     return (at + timedelta(seconds=59)).replace(second=0, microsecond=0)
 
 
-def count_devices_missing(
-    zone: Zone, activates_at: datetime, now: datetime, servers: list[UUID] | None = None
-) -> int:
-    """Count the devices that are offline or refresh next only after the activation.
-
-    Counts only `servers` if they are given, otherwise all devices.
-    """
-    since = now - get_contact_limit(zone.refresh)
-    refreshes_late = Q(last_contact__gt=activates_at - zone.refresh)
-    is_offline = Q(last_contact=None) | Q(last_contact__lt=since)
-    devices = Device.objects.registered().filter(refreshes_late | is_offline)
-    return (devices if servers is None else devices.filter(pk__in=servers)).count()
-
-
 def _format_span(seconds: int) -> str:
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds % size == 0 and seconds >= size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
-
-
-def count_devices_without_contact(zone: Zone, now: datetime) -> int:
-    """Count the registered devices without contact for more than two refresh intervals."""
-    since = now - get_contact_limit(zone.refresh)
-    return Device.objects.registered().exclude(last_contact__gt=since).count()
 
 
 def _no_contact_warning(zone: Zone, servers: list[Device] | None, now: datetime) -> str:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from audit.models import Entry
-from certificates.models import PilotSettings
+from certificates.models import Operation, PilotSettings
 from devices.models import Device, Role
 from faults import Invalid
 from wire.messages import CERTIFIED_ROLES
@@ -72,6 +73,25 @@ def get_group() -> PilotGroup:
     return PilotGroup(
         row.is_on, names, tuple(row.roles), row.count, row.percent, row.timeout_seconds
     )
+
+
+def get_pilot_time() -> timedelta:
+    """Return how long the other devices of a new CA can wait for the pilot group.
+
+    Zero without a pilot group. The time is only suggested, so the MAC of the row is not needed.
+    """
+    row = PilotSettings.objects.first()
+    if row is None or not row.is_on:
+        return timedelta()
+    return timedelta(seconds=row.timeout_seconds)
+
+
+def get_remaining_pilot_time(operation: Operation, now: datetime) -> timedelta:
+    """Return how long the other devices of an operation can still wait for its pilot group."""
+    if not operation.is_held_by_pilot:
+        return timedelta()
+    until = datetime.fromisoformat(operation.parameters["pilot"]["until"])
+    return max(timedelta(), until - now)
 
 
 @transaction.atomic

@@ -1,8 +1,9 @@
-"""The list of devices: its columns and filters."""
+"""The list of devices: its columns and filters, and counts of devices without recent contact."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
@@ -10,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from console.pages.listing import Table
 from console.pages.tables import Column
 from devices.inventory.agent_versions import with_older_agent
-from devices.models import Device, Role, get_contact_limit
+from devices.models import Device, Role, Zone, get_contact_limit
 from devices.registration.states import DeviceState
 
 WITHOUT_CONTACT = "no-contact"
@@ -83,3 +84,21 @@ def filter_devices(
         | Q(addresses__icontains=q)
         | Q(root_sha256__istartswith=q.replace(":", ""))
     )
+
+
+def count_devices_missing(
+    zone: Zone, activates_at: datetime, now: datetime, servers: list[UUID] | None = None
+) -> int:
+    """Count the devices that are offline or refresh next only after the activation.
+
+    Counts only `servers` if they are given, otherwise all devices.
+    """
+    refreshes_late = Q(last_contact__gt=activates_at - zone.refresh)
+    is_offline = without_contact(zone.refresh, now)
+    devices = Device.objects.registered().filter(refreshes_late | is_offline)
+    return (devices if servers is None else devices.filter(pk__in=servers)).count()
+
+
+def count_devices_without_contact(zone: Zone, now: datetime) -> int:
+    """Count the registered devices without contact for more than two refresh intervals."""
+    return Device.objects.filter(without_contact(zone.refresh, now)).count()

@@ -56,6 +56,7 @@ STATUS_BY_DEVICE = Table(
         (_("Status"), lambda row: row.get_state_display()),
         (_("Reason"), lambda row: row.reason),
         (_("Recommended action"), lambda row: row.action),
+        (_("Pilot group"), lambda row: _("Yes") if row.is_pilot else _("No")),
         (_("Last changed"), lambda row: row.changed_at),
         (_("Activated"), lambda row: row.activated_at),
         (_("Last contact"), lambda row: row.device.last_contact),

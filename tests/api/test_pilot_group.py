@@ -1,6 +1,6 @@
 """REST API of the pilot group, and of operations that wait for it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from audit.models import Entry
 from certificates.models import Authority
@@ -40,6 +40,20 @@ def test_invalid_settings_are_rejected_with_the_field(everybody, zone):
     problem(everybody.put(GROUP, {"on": True, "count": 1, "percent": 0}), 422)
     problem(everybody.put(GROUP, {"on": True}), 422)
     assert not get_group().is_on
+
+
+def test_the_suggested_activation_time_includes_the_time_limit(everybody, zone):
+    def suggested(kind):
+        limits = everybody.get(f"activation-limits?kind={kind}").json()
+        return datetime.fromisoformat(limits["suggestion"]), limits["suggestion_text"]
+
+    before = suggested("remint-ca")[0]
+    everybody.put(GROUP, {"on": True, "count": 3, "timeout_seconds": 7200})
+    for kind in ("remint-ca", "change-ca"):
+        after, words = suggested(kind)
+        assert timedelta(hours=2) <= after - before <= timedelta(hours=2, minutes=1)
+        assert "+ 2 h time limit of the pilot group" in words
+    assert "pilot" not in suggested("remint-server")[1]
 
 
 def held():

@@ -25,6 +25,7 @@ from certificates.operations.activation_time import format_time, get_limits
 from certificates.operations.presentation.ca_forms import ActivationStep
 from certificates.operations.presentation.forms import ForceForm, ReadinessForm, RollBackForm
 from certificates.operations.presentation.remint_ca import build_limits_context
+from certificates.pilot.settings import get_remaining_pilot_time
 from certificates.trust import devices_at_risk, readiness
 from console.pages.forms import ReauthenticationForm
 from console.pages.responses import close_dialog, render_dialog, require_right, show_faults_on
@@ -88,7 +89,8 @@ def change_activation_time(request: ZoneRequest, pk: UUID) -> HttpResponse:
     servers = None
     if not operation.changes_ca:
         servers = list(Device.objects.filter(futures__operation=operation).distinct())
-    found = get_limits(operation.kind, servers=servers, now=now)
+    pilot = get_remaining_pilot_time(operation, now)
+    found = get_limits(operation.kind, servers=servers, now=now, pilot=pilot)
     data = request.POST if request.method == "POST" else None
     form = ActivationStep(request, found, data=data, initial=_initial_time(operation))
 

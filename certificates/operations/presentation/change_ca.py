@@ -26,6 +26,7 @@ from certificates.operations.presentation.ca_forms import ActivationStep, Author
 from certificates.operations.presentation.csr_forms import CsrStep
 from certificates.operations.presentation.remint_ca import build_limits_context, check_button
 from certificates.operations.presentation.wizard import Step
+from certificates.pilot.settings import get_pilot_time
 from console.pages.responses import require_right, show_faults_on
 from devices.middleware import ZoneRequest
 from devices.models import Device
@@ -95,7 +96,9 @@ def _form(request: ZoneRequest, draft: Draft, step: Step, now: datetime, **given
     given.pop("files", None)
     if step == CSR:
         return CsrStep(**given)
-    return ActivationStep(request, get_limits(Operation.Kind.CHANGE_CA, now=now), **given)
+    return ActivationStep(
+        request, get_limits(Operation.Kind.CHANGE_CA, now=now, pilot=get_pilot_time()), **given
+    )
 
 
 def _submit(request: ZoneRequest, draft: Draft, step: Step, now: datetime) -> HttpResponse:

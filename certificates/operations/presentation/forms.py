@@ -18,7 +18,6 @@ from certificates.name_constraints import forms as constraint_forms
 from certificates.name_constraints.forms import NameConstraintsForm
 from certificates.operations.activation_time import (
     ActivationLimits,
-    count_devices_missing,
     format_time,
 )
 from certificates.operations.requests import YEARS, RemintCARequest
@@ -26,6 +25,7 @@ from certificates.trust.readiness import format_names
 from certificates.windows.settings import MAX_REASON
 from certificates.windows.settings import RIGHT as OVERRIDE_RIGHT
 from console.pages.forms import LocalTimeField, LocalTimeInput, ReauthenticationForm
+from devices.inventory.tables import count_devices_missing
 from devices.models import Device
 from faults import Fault
 from pki.keys import DEFAULT_KEY_LENGTH, KEY_LABELS, KEY_LENGTHS

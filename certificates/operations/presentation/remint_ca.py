@@ -20,6 +20,7 @@ from certificates.operations import creation
 from certificates.operations.activation_time import ActivationLimits, get_limits
 from certificates.operations.presentation import wizard
 from certificates.operations.presentation.forms import RemintCAForm
+from certificates.pilot.settings import get_pilot_time
 from console.pages.forms import format_utc, format_zone
 from console.pages.responses import render_dialog, require_right, show_faults_on
 from devices.middleware import ZoneRequest
@@ -56,7 +57,7 @@ def build_certificate_context(pem: str, now: datetime) -> dict[str, Any]:
 def remint_ca(request: ZoneRequest) -> HttpResponse:
     """Remint CA."""
     now = timezone.now()
-    found = get_limits(Operation.Kind.REMINT_CA, now=now)
+    found = get_limits(Operation.Kind.REMINT_CA, now=now, pilot=get_pilot_time())
     data = request.POST if request.method == "POST" else None
     form = RemintCAForm(request, found, request.zone.name, data=data)
     is_subordinate = Authority.objects.current().is_subordinate

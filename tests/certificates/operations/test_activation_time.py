@@ -14,11 +14,11 @@ from django.utils import timezone
 from certificates.models import Draft, Operation
 from certificates.operations.activation_time import (
     TooEarly,
-    count_devices_missing,
     format_time,
     get_limits,
 )
 from certificates.operations.states import OperationState
+from devices.inventory.tables import count_devices_missing
 from devices.models import Device, Zone
 from tests.certificates.clients import PAGE, entered, events, local
 from tests.support import factories

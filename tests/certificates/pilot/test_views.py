@@ -1,5 +1,6 @@
 """The pane and dialog of the pilot group, and Continue on the page of an operation."""
 
+import csv
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from audit.models import Entry
 from certificates.models import Authority, Operation
 from certificates.operations.states import OperationState
 from certificates.pilot.settings import PilotGroup, get_group, save_group
-from devices.models import Role
+from devices.models import Device, Role
 from systemupdates.updates.states import AssignmentState
 from tests.certificates.clients import entered, events
 from tests.support import factories
@@ -152,3 +153,51 @@ def test_other_operations_have_no_such_action(client):
     page = text(client.get(reverse("certificates:operation", args=[operation.pk])))
     assert "Pilot group" not in page
     assert reverse("certificates:continue_after_pilot", args=[operation.pk]) not in page
+
+
+CERTIFICATES = "/configuration/certificates/"
+CHANGE = {"confirm": "on", "change_to": "internal", "subject": "New", "key_length": "256"}
+
+
+def suggest(client):
+    """Return the activation times that the dialogs of Remint CA and Change CA suggest."""
+    server = str(Device.objects.get(name="ps-01").pk)
+    remint = client.get(f"{CERTIFICATES}remint-ca/")
+    change = client.post(
+        f"{CERTIFICATES}change-ca/", CHANGE | {"years": "5", "certificate_server": server}
+    )
+    assert ("time limit of the pilot group" in text(remint)) == get_group().is_on
+    return [response.context["limits"].suggestion for response in (remint, change)]
+
+
+def test_the_dialogs_suggest_a_time_after_the_time_limit_of_the_group(client):
+    before = suggest(client)
+    save_group(PilotGroup(is_on=True, count=1, timeout_seconds=7200))
+    for earlier, later in zip(before, suggest(client), strict=True):
+        assert timedelta(hours=2) <= later - earlier <= timedelta(hours=2, minutes=1)
+    save_group(PilotGroup(is_on=False, count=1, timeout_seconds=7200))
+    for earlier, later in zip(before, suggest(client), strict=True):
+        assert later - earlier <= timedelta(minutes=1)
+
+
+def test_another_activation_time_leaves_room_for_the_rest_of_the_time_limit(client, held):
+    address = reverse("certificates:change_activation", args=[held.pk])
+    during = client.get(address).context["limits"].suggestion
+    held.parameters = {"pilot": held.parameters["pilot"] | {"released": "passed"}}
+    held.save()
+    after = client.get(address).context["limits"].suggestion
+    assert timedelta(minutes=59) <= during - after <= timedelta(minutes=61)
+
+
+def test_status_by_device_shows_the_pilot_group(client, held):
+    other = factories.device("pc-002")
+    factories.assignment(held.update, other, state=AssignmentState.ASSIGNED)
+    address = reverse("systemupdates:devices", args=[held.update_id])
+    page = text(client.get(address))
+    row, _, rest = page.partition(">pc-002</a>")
+    assert "Pilot group</span>" in row.partition(">pc-001</a>")[2]
+    assert "Pilot group</span>" not in rest
+    answer = client.get(f"{address}?export=status-by-device")
+    lines = b"".join(answer.streaming_content).decode("utf-8-sig").splitlines()
+    found = {row["Device"]: row["Pilot group"] for row in csv.DictReader(lines)}
+    assert found == {"pc-001": "Yes", "pc-002": "No"}
