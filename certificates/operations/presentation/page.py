@@ -27,7 +27,7 @@ from certificates.operations.states import OperationState
 from certificates.progress import counts as operation_counts
 from certificates.progress import progress, stages
 from certificates.trust import devices_at_risk, readiness, stragglers, tls_stacks
-from certificates.trust.devices_at_risk import Contact
+from certificates.trust.devices_at_risk import Contact, Risk
 from console.pages import chart, tables
 from console.pages.listing import (
     CHUNK_SIZE,
@@ -97,14 +97,17 @@ def build_live_context(
     operation = status.operation
     is_over = devices_at_risk.is_activated(operation)
     not_ready = 0 if is_over else sum(n for why, n in status.numbers.items() if why)
+    # Nothing is activated without them, so they lose no contact.
+    blocking = 0 if is_over else status.numbers.get(Risk.NO_CERTIFICATE, 0)
     relying = 0
     if status.has_cross_certificate and not is_over:
         relying = sum(
             status.numbers.get(why, 0) for why in devices_at_risk.HELPED_BY_CROSS_CERTIFICATE
         )
+    is_undone = operation.state in (State.CANCELED, State.ROLLED_BACK)
     cutover_stages = (
         stages.get_cutover_stages(operation, status.trust, status.shown.stages)
-        if operation.changes_ca and operation.state != State.CANCELED
+        if operation.changes_ca and not is_undone
         else []
     )
     return {
@@ -114,8 +117,10 @@ def build_live_context(
         "cutover_stages": cutover_stages,
         "trust": status.trust,
         "is_over": is_over,
+        "is_undone": is_undone,
         "contacts": [(c.value, c.label, status.numbers.get(c, 0)) for c in Contact],
-        "at_risk": not_ready - relying,
+        "at_risk": not_ready - relying - blocking,
+        "blocking": blocking,
         "relying": relying,
         "has_cross_certificate": status.has_cross_certificate,
         "relying_now": status.trust.of - status.trust.trusting,

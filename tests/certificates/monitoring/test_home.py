@@ -122,6 +122,21 @@ def test_the_message_of_an_operation_has_its_links_and_buttons(client, ca):
     assert page.count("<li class=") >= 5
 
 
+def test_the_pane_says_from_which_ca_to_which(client, ca):
+    new = factories.authority(ca.certificate_server, name="NEW-ZONE", state="future")
+    factories.operation(ca, future_authority=new)
+    page = text(client)
+    for one in (ca, new):
+        assert f'{one.subject} <code title="{one.sha256}">{one.sha256[:8]}</code>' in page
+
+
+def test_the_last_operation_is_not_shown_below_a_later_one(client, ca):
+    factories.operation(ca, state="canceled", name="Former", ended_at=factories.now())
+    assert "Last operation" in text(client)
+    factories.operation(ca, state="activated")
+    assert "Last operation" not in text(client)
+
+
 @pytest.mark.parametrize("left", [timedelta(days=7), None], ids=["scheduled", "immediate"])
 def test_a_reader_sees_progress_but_no_action_buttons(ca, left):
     factories.operation(ca, activates_in=left)

@@ -126,6 +126,20 @@ def test_stages_count_what_devices_reported(ca, operation):
     assert (found.of, found.trusting, found.passed_preflight, found.using_new) == (5, 4, 2, 0)
 
 
+def test_counts_and_risks_agree_about_a_device_that_was_installed_anew(ca, operation):
+    both = trusting(ca, operation.future_authority)
+    for name, values, row in (
+        ("pc-1", {}, {"state": A.APPLIED, "preflight_results": OK}),
+        ("again", both, {"state": A.ASSIGNED}),
+        ("late", trusting(ca), {"state": A.ASSIGNED}),
+    ):
+        factories.assignment(operation.update, factories.device(name, **values), **row)
+    ready = [name for name, why in risks(operation).items() if not why]
+    found = devices_at_risk.count_trust(operation)
+    assert (sorted(ready), found.trusting) == (["again", "pc-1", "ps-1"], 3)
+    assert (found.passed_preflight, found.of) == (1, 4)
+
+
 def marks(operation):
     found = stages.get_cutover_stages(operation, devices_at_risk.count_trust(operation))
     return [(str(stage.name), stage.mark) for stage in found]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from certificates.operations.states import AuthorityState, OperationState
+from certificates.models import Operation
+from certificates.operations.states import AuthorityState, FutureState, OperationState
 from tests.support import factories
 
 S = OperationState
@@ -17,7 +18,8 @@ def page(admin_client):
     new = factories.authority(ca.certificate_server, name="NEW", state=AuthorityState.DISCARDED)
 
     def load(state: str) -> str:
-        made = factories.operation(ca, state=state, future_authority=new)
+        activated_at = factories.now() if state in (S.COMPLETED, S.ROLLED_BACK) else None
+        made = factories.operation(ca, state=state, future_authority=new, activated_at=activated_at)
         factories.assignment(made.update, factories.device("pc-1"), "canceled")
         address = f"/configuration/certificates/operations/{made.pk}/"
         return str(admin_client.get(address).content.decode())
@@ -25,10 +27,16 @@ def page(admin_client):
     return load
 
 
-def test_a_canceled_operation_shows_no_stages_and_no_devices_at_risk(page):
-    text = page(S.CANCELED)
-    assert "The Remint CA operation has been canceled." in text
-    for absent in (STAGES, DEVICES, "Replicating content", "would lose contact", "of 0"):
+@pytest.mark.parametrize(
+    ("state", "word"), [(S.CANCELED, "canceled"), (S.ROLLED_BACK, "rolled back")]
+)
+def test_an_undone_operation_shows_no_stages_and_no_devices_at_risk(page, state, word):
+    text = page(state)
+    assert f"The Remint CA operation has been {word}." in text
+    for absent in (
+        *(STAGES, DEVICES, "Replicating content", "would lose contact", "of 0"),
+        'class="tiles inside"',
+    ):
         assert absent not in text
     assert "Download as JSON" in text, "the report says what happened"
 
@@ -38,3 +46,16 @@ def test_other_operations_show_their_stages_and_devices(page, state):
     text = page(state)
     assert STAGES in text
     assert DEVICES in text
+
+
+def test_a_server_without_its_new_certificate_blocks_but_loses_no_contact(admin_client):
+    factories.zone()
+    ca = factories.authority(factories.server("ps-01"))
+    made = factories.operation(ca, state=S.ASSIGNED, kind=Operation.Kind.REMINT_SERVER)
+    factories.future(made, ca.certificate_server, FutureState.AWAITED)
+    factories.assignment(made.update, ca.certificate_server, "assigned")
+    address = f"/configuration/certificates/operations/{made.pk}/"
+    text = admin_client.get(address).content.decode()
+    assert "No devices would lose contact if the certificates were activated now." in text
+    assert "1 server does not have its new certificate yet and blocks the activation." in text
+    assert 'class="callout bad"' not in text
