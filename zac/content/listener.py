@@ -7,7 +7,6 @@ A TLS listener presents the current certificate, a preflight listener the new on
 from __future__ import annotations
 
 import contextlib
-import html
 import http.server
 import os
 import socket
@@ -17,7 +16,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
 from wire import http_range, json_codec
-from zac.content import content
+from zac.content import content, setup_page
 from zac.host import clock
 from zac.host.home import Home
 
@@ -177,7 +176,8 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
     def _send_setup(self, path: str, home: Home) -> None:
         parts = path.strip("/").split("/")
         if parts == ["zenworks-setup"]:
-            self._send_bytes(_setup_page(_setup_files(home)), "text/html; charset=utf-8")
+            page = setup_page.build_page(home.path_to("setup"), _setup_files(home))
+            self._send_bytes(page, "text/html; charset=utf-8")
         elif parts[:1] == ["zenworks-setup"] and "/".join(parts[1:]) in _setup_files(home):
             self._send_file(home.path_to("setup", parts[1]))
         else:
@@ -251,12 +251,3 @@ def _setup_files(home: Home) -> List[str]:
     if not os.path.isdir(folder):
         return []
     return sorted(name for name in os.listdir(folder) if not name.startswith("."))
-
-
-def _setup_page(names: List[str]) -> bytes:
-    rows = "".join(
-        '<li><a href="/zenworks-setup/%s">%s</a></li>' % ((html.escape(name),) * 2)
-        for name in names
-    )
-    page = "<!doctype html><title>zenworks-setup</title><h1>zenworks-setup</h1><ul>%s</ul>"
-    return (page % rows).encode()

@@ -12,6 +12,7 @@ import os
 import platform
 from http import HTTPStatus
 from typing import Callable, Dict, List, Optional, Tuple
+from urllib.parse import urlsplit
 
 from faults import Fault
 from wire import authentication, json_codec, registration_key
@@ -32,6 +33,7 @@ from zac.host.home import Device, ZoneCache
 from zac.host.host import Host
 from zac.network import calls, contact, tls
 from zac.network.contact import VerifiedIdentity
+from zac.network.errors import BadAddress
 from zac.registration import initial_certificate
 from zac.trust import pem, store, trust_list
 from zac.trust.store import Generation
@@ -68,6 +70,9 @@ class RegistrationOptions(Record):
 
 def register(host: Host, options: RegistrationOptions) -> RegisterResponse:
     """Register this host and return the response; makes no changes if it raises a fault."""
+    if urlsplit(options.url).scheme == "http":
+        # A content server would respond, but it cannot register devices.
+        raise BadAddress("%s is not an HTTPS address. Nothing was changed." % options.url)
     identity = contact.verify_identity(host.transport, options.url, _zone_key_check(host, options))
     host.clock.learn(identity.statement.time)
     previous = _get_previous(host)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from tests.zac.support.certificates import Root, new_key
 from tests.zac.support.zone import ADDRESS, Signer, Zone
 from wire import json_codec, registration_key
 from wire.messages import PRIMARY, Problem, RegisterResponse, ServerAddress, Trust
+from zac import VERSION
 from zac.cli import commands, exit_codes
 from zac.host import locks
 from zac.host.home import Home
@@ -140,6 +142,44 @@ def test_the_exit_code_for_invalid_arguments_is_64(zac: Zac, arguments: list[str
     except SystemExit as stop:
         code = stop.code
     assert code == exit_codes.USAGE
+
+
+def test_an_address_of_plain_http_is_rejected_with_the_format(
+    zone: Zone, zac: Zac, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = zone.servers[0].url.replace("https:", "http:")
+    assert zac("reg", url, "--key", str(zone.key)) == exit_codes.USAGE
+    shown = capsys.readouterr().err
+    assert f"{url} is not an HTTPS address. Nothing was changed." in shown
+    assert "https://SERVER:PORT" in shown
+    assert zone.heard == []
+
+
+def test_the_version_and_the_meaning_of_each_option_are_printed(
+    zac: Zac, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        zac("--version")
+    assert stop.value.code == exit_codes.OK
+    assert capsys.readouterr().out == f"zac {VERSION}\n"
+    with pytest.raises(SystemExit):
+        zac("reg", "--help")
+    lines = capsys.readouterr().out.splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"  (--|-k)", line):
+            text = re.sub(r"^  \S+( [A-Z]+)?(, \S+( [A-Z]+)?)*", "", line).strip()
+            following = lines[number + 1] if number + 1 < len(lines) else ""
+            assert text or following.startswith(" " * 10), line
+
+
+def test_the_status_names_the_zone(
+    zone: Zone, zac: Zac, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zone.name = "DEMO-ZONE"
+    zac("reg", zone.servers[0].url, "--key", str(zone.key), "--name", "d1")
+    capsys.readouterr()
+    assert zac("status") == exit_codes.OK
+    assert "in zone DEMO-ZONE" in capsys.readouterr().out
 
 
 def test_zac_without_a_command_shows_the_help(zac: Zac, capsys: pytest.CaptureFixture[str]) -> None:

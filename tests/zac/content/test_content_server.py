@@ -117,6 +117,32 @@ def test_the_remint_tool_is_listed_and_downloaded(depot: Listener) -> None:
     assert get(depot, "/zenworks-setup/tool.bin")[1] == b"#!/bin/sh\n"
 
 
+def test_the_page_of_downloads_shows_digests_and_where_to_compare_them(
+    depot: Listener, home: Home
+) -> None:
+    digest = sha256(b"#!/bin/sh\n")
+    files.write(home.path_to("setup", "tool.bin.sha256"), f"{digest}  tool.bin\n".encode())
+    files.write(home.path_to("setup", "tool.bin.sig"), b"{}")
+    files.write(home.path_to("setup", "a&b.pyz"), b"")
+    files.write(home.path_to("setup", "a&b.pyz.sha256"), b"<script>")
+    _, data, headers = get(depot, "/zenworks-setup")
+    page = data.decode()
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    assert '<html lang="en">' in page
+    assert f"<code>{digest}</code>" in page
+    assert "HTTP does not protect this page." in page
+    assert page.count("<h2>") == 2, "signatures and checksums are no downloads of their own"
+    assert 'href="/zenworks-setup/tool.bin.sig"' in page
+    assert "a&amp;b.pyz" in page
+    assert "<script>" not in page
+    assert "SHA-256: <em>not available</em>" in page
+
+
+def test_a_server_without_files_says_so(depot: Listener, home: Home) -> None:
+    Path(home.path_to("setup", "tool.bin")).unlink()
+    assert b"This server has no files to download yet." in get(depot, "/zenworks-setup")[1]
+
+
 def test_slow_connections_of_one_address_do_not_close_the_port(
     depot: Listener, monkeypatch
 ) -> None:

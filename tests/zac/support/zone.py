@@ -86,6 +86,7 @@ class Zone:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.id = "zone-1"
+        self.name = ""
         self.signer = Signer()
         self.root = Root("Zone CA 1")
         self.trust = Trust(current=self.root.pem)
@@ -267,6 +268,7 @@ class Zone:
             epoch=7,
             trust_epoch=self.epoch,
             zone=self.id,
+            zone_name=self.name,
             zone_pub=self.signer.zone_pub,
             time=self.now(),
             approved=self.approved,
