@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from django.utils import translation
 
-from console.requests.stored_texts import translate_stored
+from console.requests.plurals import list_plurals
+from console.requests.stored_texts import PLACEHOLDER, translate_stored
 from tests.support import agent_texts, translations
 from zac.updates.preflight import REASONS, UnusableCertificate
 
@@ -61,6 +62,29 @@ def test_a_text_in_a_text_is_translated():
     assert shown.startswith("Geräte, die sich mit ps-01 verbinden")
     assert "ein Zertifikat der Kette ist abgelaufen." in shown
     assert shown.endswith("Das aktuelle Zertifikat bleibt in Gebrauch.")
+
+
+def test_a_text_with_two_forms_is_translated_with_the_form_of_its_number():
+    text = (
+        "%s device%s of the pilot group failed: pc-1. The other devices do not receive the update."
+    )
+    one, many = translate_stored(text % (1, "")), translate_stored(text % ("1,200", "s"))
+    assert one.startswith("1 Gerät der Pilotgruppe ist fehlgeschlagen: pc-1. ")
+    assert many.startswith("1,200 Geräte der Pilotgruppe sind fehlgeschlagen: pc-1. ")
+    assert "receive the update" not in one + many
+
+
+def test_both_forms_of_each_text_are_translated():
+    found = list_plurals("de")
+    assert len(found) > 50
+    shown = {}
+    for singular, plural in found:
+        for text, number in ((singular, "1"), (plural, "7")):
+            rest = PLACEHOLDER.sub("", text)
+            if rest != text and "%" not in rest and not is_too_general(rest):
+                english = PLACEHOLDER.sub(number, text)
+                shown[english] = translate_stored(english)
+    assert [text for text, translated in shown.items() if translated == text] == []
 
 
 def test_a_value_at_the_end_can_be_missing():
