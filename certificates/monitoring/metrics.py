@@ -5,7 +5,7 @@ The values are read from the database for each request, so every process returns
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db.models import Count, Max, Min
@@ -139,14 +139,7 @@ def _collect_revocation_lists(now: datetime) -> Iterable[Metric]:
     yield build_gauge(
         "crl_expires_in_seconds",
         "Time until the revocation list of a CA expires. Negative after expiration.",
-        [
-            (
-                {"subject": status.authority.subject, "sha256": status.authority.sha256},
-                (status.next_update - now).total_seconds(),
-            )
-            for status in lists.list_statuses(now)
-            if status.next_update is not None
-        ],
+        _get_times_left(lists.list_statuses(now), now),
     )
 
 
@@ -154,14 +147,22 @@ def _collect_ocsp_responses(now: datetime) -> Iterable[Metric]:
     yield build_gauge(
         "ocsp_expires_in_seconds",
         "Time until the oldest OCSP response of a CA expires. Negative after expiration.",
-        [
-            (
-                {"subject": status.authority.subject, "sha256": status.authority.sha256},
-                (status.next_update - now).total_seconds(),
-            )
-            for status in ocsp.list_statuses(now)
-        ],
+        _get_times_left(ocsp.list_statuses(now), now),
     )
+
+
+def _get_times_left(
+    statuses: Sequence[lists.ListStatus] | Sequence[ocsp.ResponderStatus], now: datetime
+) -> list[tuple[dict[str, str], float]]:
+    """Return the seconds until the next update of each CA. A CA without a list has none."""
+    return [
+        (
+            {"subject": status.authority.subject, "sha256": status.authority.sha256},
+            (status.next_update - now).total_seconds(),
+        )
+        for status in statuses
+        if status.next_update is not None
+    ]
 
 
 def _collect_ca_backups(now: datetime) -> Iterable[Metric]:

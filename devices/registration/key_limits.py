@@ -9,7 +9,6 @@ See: D-140; D-141
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from devices.registration.server_names import LOCAL_DOMAINS
 from devices.registration.validation import NAME
 from faults import Invalid
 from pki import names
+from pki.certificates.constraints import parse_network
 from pki.errors import BadName
 from pki.escaping import escape_text
 
@@ -125,11 +125,8 @@ def _check_domain(text: str) -> str:
 
 def _check_network(text: str) -> str:
     """Return a normalized network. A network of all addresses would be no limit."""
-    try:
-        network = ipaddress.ip_network(text)
-    except ValueError:
-        network = None
-    if network is None or network.prefixlen == 0:
+    network = parse_network(text)
+    if network is None:
         raise Invalid(
             _("%(text)s is not a network that a key can approve. No key was created.")
             % {"text": escape_text(text, 80) or _("An empty text")},

@@ -242,13 +242,19 @@ def _check_domain(text: str) -> str:
     return plain
 
 
-def _check_network(text: str) -> str:
-    """Return a normalized network. A network of all addresses would be no constraint."""
+def parse_network(text: str) -> Network | None:
+    """Return a network, None for other texts and for networks that contain every address."""
     try:
         network = ipaddress.ip_network(text)
     except ValueError:
-        network = None
-    if network is None or network.prefixlen == 0:
+        return None
+    return network if network.prefixlen else None
+
+
+def _check_network(text: str) -> str:
+    """Return a normalized network. A network of all addresses would be no constraint."""
+    network = parse_network(text)
+    if network is None:
         raise BadNetwork(_("%(text)s is not a network.") % {"text": escape_text(text, 80)})
     return str(network)
 

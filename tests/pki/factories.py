@@ -87,6 +87,20 @@ def server(
     return issuer.issue(prepared)
 
 
+def server_with_addresses(ca: CA, *, crl_url: str = "", ocsp_url: str = "") -> str:
+    """Return a server certificate that names the CRL or the OCSP responder of its CA."""
+    issuer = Issuer.open(ca.pem, ca.key, NOW)
+    issuer.crl_url, issuer.ocsp_url = crl_url, ocsp_url
+    prepared = issuer.prepare(
+        public_key=keys.get_public_key(key()),
+        subject=Subject(FQDN),
+        names=NAMES,
+        validity=get_server_validity(NOW, 365, ca.pem),
+        serial=generate_serial(),
+    )
+    return issuer.issue(prepared)
+
+
 def cross_certificate(issuer: CA, subject: CA) -> str:
     """Return the key of the subject, signed by the issuer."""
     return build_cross_certificate(

@@ -13,9 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp as library
 
-from pki import keys
 from pki.certificates import lint, ocsp
-from pki.certificates.issuance import Issuer
 from pki.certificates.ocsp import Responder, ResponseTimes
 from pki.certificates.revocation import RevokedSerial
 from pki.errors import BadRequest, CannotSign, NotIssued
@@ -173,24 +171,11 @@ def test_a_key_in_a_token_signs_responses(tmp_path: Path) -> None:
     assert does_gnutls_accept(tmp_path)
 
 
-def issue(ca: CA, url: str) -> str:
-    issuer = Issuer.open(ca.pem, ca.key, NOW)
-    issuer.ocsp_url = url
-    prepared = issuer.prepare(
-        public_key=keys.get_public_key(factories.key()),
-        subject=Subject(factories.FQDN),
-        names=factories.NAMES,
-        validity=factories.get_server_validity(NOW, 365, ca.pem),
-        serial=factories.generate_serial(),
-    )
-    return issuer.issue(prepared)
-
-
 def test_a_certificate_with_the_address_of_the_responder_is_accepted_by_everybody(
     tmp_path: Path,
 ) -> None:
     ca = factories.ca()
-    leaf = issue(ca, URL)
+    leaf = factories.server_with_addresses(ca, ocsp_url=URL)
     assert lint.lint_certificate(leaf, kind="server", issuer_pem=ca.pem) == []
     assert linters.pkilint(leaf) == []
     host = factories.FQDN
@@ -209,4 +194,4 @@ def test_a_certificate_with_the_address_of_the_responder_is_accepted_by_everybod
 
 def test_an_address_with_https_is_not_issued() -> None:
     with pytest.raises(NotIssued, match="http://"):
-        issue(factories.ca(), "https://pki.example.com/ocsp")
+        factories.server_with_addresses(factories.ca(), ocsp_url="https://pki.example.com/ocsp")

@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from pki import keys
 from pki.certificates import lint, loading, revocation
-from pki.certificates.issuance import Issuer
 from pki.certificates.revocation import ListValidity, RevokedSerial
 from pki.errors import CannotSign, NotIssued
 from pki.names import Subject
@@ -126,24 +124,11 @@ def test_a_key_in_a_token_signs_lists(tmp_path: Path) -> None:
     assert x509.load_der_x509_crl(crl).is_signature_valid(public_key)
 
 
-def issue(ca: CA, url: str) -> str:
-    issuer = Issuer.open(ca.pem, ca.key, NOW)
-    issuer.crl_url = url
-    prepared = issuer.prepare(
-        public_key=keys.get_public_key(factories.key()),
-        subject=Subject(factories.FQDN),
-        names=factories.NAMES,
-        validity=factories.get_server_validity(NOW, 365, ca.pem),
-        serial=factories.generate_serial(),
-    )
-    return issuer.issue(prepared)
-
-
 def test_a_certificate_with_the_address_of_the_list_is_accepted_by_everybody(
     tmp_path: Path,
 ) -> None:
     ca, url = factories.ca(), "http://pki.example.com/crl/00.crl"
-    leaf = issue(ca, url)
+    leaf = factories.server_with_addresses(ca, crl_url=url)
     assert lint.lint_certificate(leaf, kind="server", issuer_pem=ca.pem) == []
     assert linters.pkilint(leaf) == []
     host = factories.FQDN
@@ -157,4 +142,6 @@ def test_a_certificate_with_the_address_of_the_list_is_accepted_by_everybody(
 
 def test_an_address_with_https_is_not_issued() -> None:
     with pytest.raises(NotIssued, match="http://"):
-        issue(factories.ca(), "https://pki.example.com/crl/00.crl")
+        factories.server_with_addresses(
+            factories.ca(), crl_url="https://pki.example.com/crl/00.crl"
+        )
