@@ -250,9 +250,15 @@ const count = (time) => {
   const left = Math.round(time.dataset.until - (Date.now() + time.skew) / 1000);
   const text = left > 0 ? time.dataset.words.replace("%s", remaining(left)) : time.dataset.end;
   if (time.textContent !== text) time.textContent = text;
-  if (SAID.includes(left)) say(`${time.dataset.what ?? ""} ${text}`.trim());
+  // A background tab skips seconds.
+  const isDue = SAID.some((moment) => left <= moment && time.left > moment);
+  time.left = left;
+  return isDue ? `${time.dataset.what ?? ""} ${text}`.trim() : "";
 };
-setInterval(() => $$("[data-until]").forEach(count), 1000);
+setInterval(() => {
+  const due = $$("[data-until]").map(count).filter(Boolean);
+  if (due.length) say(due.join(". "));
+}, 1000);
 // Times such as "5 minutes ago", in the words of the server.
 const LENGTHS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" });

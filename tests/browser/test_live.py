@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from playwright.sync_api import expect
 
@@ -203,6 +205,22 @@ def test_relative_times_run(live_server, log_in):
     expect(contact).to_contain_text("minutes ago")
     page.clock.fast_forward("02:00:00")
     expect(contact).to_have_text("2 hours ago")
+
+
+def test_the_time_until_the_activation_runs_and_is_announced(live_server, log_in):
+    operation = factories.operation(scenes.rest(), activates_in=timedelta(minutes=12))
+    page = log_in(factories.admin())
+    page.clock.install()
+    page.goto(f"{live_server.url}/configuration/certificates/operations/{operation.pk}/")
+    left = page.locator("#operation-pane [data-until]").first
+    shown = left.inner_text()
+    expect(left).not_to_have_text(shown)
+    expect(page.locator("#live")).not_to_contain_text("min")
+    page.clock.fast_forward("03:00")
+    expect(left).to_contain_text("8 min")
+    # Both times are announced, although they are due in the same second.
+    expect(page.locator("#live")).to_contain_text("Activation in 8 min")
+    expect(page.locator("#live")).to_contain_text("Cancel is possible until now")
 
 
 def test_another_administrator_sees_the_operation(live_server, log_in):
