@@ -120,6 +120,16 @@ def test_the_page_contains_the_ten_entries_of_the_appendix(admin):
     assert "zac reg https://&lt;server_IP&gt;:&lt;port&gt;" in page
 
 
+@pytest.mark.manual("R079", "R222", "R225")
+def test_help_names_no_paths_of_windows_and_no_security_policies(admin):
+    """Servers and agents run on Linux (D-52), and there are no security policies (D-44)."""
+    page = admin.get(reverse("certificates:help")).content.decode()
+    assert "This product does not manage security policies." in page
+    assert not re.search(
+        r"zenworks_home|%[a-z_]+%|Update_Windows|conf.securit", page, re.IGNORECASE
+    )
+
+
 @pytest.mark.parametrize("name", ["certificates:page", "certificates:home", "devices:list"])
 def test_a_page_links_to_its_own_help(admin, name):
     page = admin.get(reverse(name)).content.decode()
