@@ -1,7 +1,9 @@
 """Sign pending CSRs in batches.
 
-The serial numbers are stored first, then all CSRs are signed, then the results are stored in one
-transaction.
+A worker claims a batch, so that other workers sign the CSRs after it. The serial numbers are stored
+first, then all CSRs are signed, then the results are stored in one transaction.
+
+See: D-306
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from django.utils.translation import gettext as _
 from audit.models import Entry, RowAltered
 from audit.rows import alarms, macs
 from certificates.authority import key_store
+from certificates.issuance import claims
 from certificates.issuance.names import build_csr_parameters
 from certificates.models import Authority, FutureCertificate, IssuedCertificate, WorkDuration
 from certificates.operations.states import FutureState
@@ -69,9 +72,12 @@ def has_pending_csrs(authority: Authority) -> bool:
 
 def sign_batch(authority: Authority, *, now: datetime) -> int:
     """Sign one batch of CSRs and return their number, including those that failed."""
-    intents = _load_intents(authority)
-    if not intents:
-        return 0
+    with claims.claim(authority, BATCH, now=now) as claimed:
+        return _sign_claimed(authority, _load_intents(claimed), now) if claimed else 0
+
+
+def _sign_claimed(authority: Authority, intents: list[Intent], now: datetime) -> int:
+    """Sign CSRs, store the results in one transaction, and return the number of CSRs."""
     began = time.perf_counter()
     issuer = key_store.open_issuer(authority, now=now)
     days = Zone.objects.get_zone().server_certificate_days
@@ -100,14 +106,10 @@ def sign_batch(authority: Authority, *, now: datetime) -> int:
 
 
 # Plain SQL, because the overhead of the ORM is significant compared with a P-256 signature.
-# A server that is not approved, or that has left the zone, gets no certificate.
-_SELECT_PENDING = """
-SELECT future.id, device_id, future.generation, csr_pem, csr_parameters, operation_id,
-  future.row_mac
-FROM certificates_futurecertificate AS future
-JOIN devices_device AS device ON device.guid = future.device_id
-WHERE authority_id = %s AND future.state = 'awaited' AND csr_pem <> ''
-  AND device.state = 'registered' ORDER BY future.id LIMIT %s
+# Only placeholders are formatted into the statement. All values are parameters.
+_SELECT_CLAIMED = """
+SELECT id, device_id, generation, csr_pem, csr_parameters, operation_id, row_mac
+FROM certificates_futurecertificate WHERE id IN ({keys}) ORDER BY id
 """
 _INSERT_SERIAL = """
 INSERT INTO certificates_issuedcertificate
@@ -126,11 +128,12 @@ WHERE id = %s AND state = 'awaited' AND generation = %s
 """
 
 
-def _load_intents(authority: Authority) -> list[Intent]:
-    """Return the next batch of pending CSRs, each with a new serial number."""
+def _load_intents(claimed: list[int]) -> list[Intent]:
+    """Return the claimed CSRs, each with a new serial number."""
     new_serial = issuance.generate_serial
+    statement = _SELECT_CLAIMED.format(keys=", ".join(["%s"] * len(claimed)))
     with connection.cursor() as cursor:
-        cursor.execute(_SELECT_PENDING, [_get_db_key(authority), BATCH])
+        cursor.execute(statement, claimed)
         return [
             Intent(
                 key,

@@ -113,6 +113,8 @@ class FutureCertificate(AuthenticatedModel, StatefulModel):
     reason = models.TextField(blank=True)
     action = models.TextField(blank=True)
     changed_at = models.DateTimeField(auto_now=True)
+    claimed_until = models.DateTimeField(null=True)
+    """Until when a worker that signs this CSR keeps other workers from it (D-306)."""
 
     objects = FutureCertificateQuerySet.as_manager()
 

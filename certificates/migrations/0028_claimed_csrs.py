@@ -1,0 +1,16 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('certificates', '0023_ocsp_responses'),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name='futurecertificate',
+            name='claimed_until',
+            field=models.DateTimeField(null=True),
+        ),
+    ]
