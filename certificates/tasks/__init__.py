@@ -31,6 +31,7 @@ from certificates.tasks.schedule import (
     create_notifications,
     enqueue_schedule_work,
     schedule_work,
+    store_summaries,
 )
 
 __all__ = [
@@ -58,4 +59,5 @@ __all__ = [
     "sign_ocsp_responses",
     "sign_pending_csrs",
     "sign_trust_list",
+    "store_summaries",
 ]

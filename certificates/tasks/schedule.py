@@ -21,6 +21,7 @@ from certificates.models import Authority, Operation, VaultJob
 from certificates.monitoring import health, notifications
 from certificates.operations.states import JobState
 from certificates.revocation import lists, ocsp, replacement, revocations
+from certificates.summaries import schedule as summary_schedule
 from certificates.tasks import agents, publisher
 from certificates.tasks import authority as authority_tasks
 from certificates.tasks import operations as operation_tasks
@@ -48,6 +49,8 @@ def schedule_work() -> None:
         "authority", "future_authority"
     ):
         operation_tasks.enqueue_next_step(operation, only_if_empty=True)
+    if summary_schedule.list_due(now):
+        publisher.enqueue(store_summaries, queue=publisher.SHARED_QUEUE, only_if_empty=True)
     requests.create_requested_certificates()
     revocations.revoke_of_retired_devices(now=now)
     replacement.request_replacements(now=now)
@@ -76,6 +79,12 @@ def create_notifications() -> None:
     now = timezone.now()
     notifications.create_notifications(now)
     delivery.delete_old(now)
+
+
+@shared_task
+def store_summaries() -> None:
+    """Count the devices of a large zone for the pages that show their numbers."""
+    summary_schedule.store_due(timezone.now())
 
 
 def enqueue_schedule_work() -> None:

@@ -60,6 +60,12 @@ class Contact(TextChoices):
     NO_CONTACT = "silent", gettext_lazy("No contact since activation")
 
 
+# The default order of tables: devices that need attention first.
+ATTENTION_FIRST = Case(
+    When(status=Contact.NO_CONTACT, then=0),
+    When(status__in=("", Contact.ACTIVATED), then=2),
+    default=1,
+)
 # Devices that can reach their servers through the cross-certificate.
 HELPED_BY_CROSS_CERTIFICATE = (
     Risk.FAILED,

@@ -50,15 +50,22 @@ def has_policy(zone: Zone) -> bool:
     return zone.ready_servers or zone.ready_percent > 0
 
 
-def list_shortfalls(operation: Operation, zone: Zone, now: datetime) -> list[str]:
-    """Return the requirements of the policy that are not met, as text."""
+def list_shortfalls(
+    operation: Operation, zone: Zone, now: datetime, *, counted: tuple[int, int] | None = None
+) -> list[str]:
+    """Return the requirements of the policy that are not met, as text.
+
+    `counted` is the result of `count_preflight_passed`, if it is known already.
+    """
     if not operation.changes_ca:
         return []
     found = []
     if zone.ready_servers:
         found += _list_server_shortfalls(operation)
     if zone.ready_percent:
-        found += _list_device_shortfalls(operation, zone, now)
+        found += _list_device_shortfalls(
+            zone, counted or count_preflight_passed(operation, zone, now)
+        )
     return found
 
 
@@ -85,8 +92,8 @@ def _list_servers_in_state(operation: Operation, states: tuple[str, ...]) -> lis
     return list(ready.filter(role=Role.PRIMARY).values_list("pk", flat=True))
 
 
-def _list_device_shortfalls(operation: Operation, zone: Zone, now: datetime) -> list[str]:
-    passed, total = count_preflight_passed(operation, zone, now)
+def _list_device_shortfalls(zone: Zone, counted: tuple[int, int]) -> list[str]:
+    passed, total = counted
     if passed * MAX_PERCENT >= zone.ready_percent * total:
         return []
     return [

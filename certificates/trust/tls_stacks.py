@@ -35,10 +35,10 @@ class StackWarnings:
     first: list[StackWarning]
 
 
-def get_warnings(operation: Operation) -> StackWarnings | None:
-    """Return the devices with a stack that rejects the new certificate, None without any."""
+def find_rejecting(operation: Operation) -> tuple[int, list[int]]:
+    """Return the number of assignments with a rejecting stack, and the keys of the first ones."""
     if operation.update_id is None:
-        return None
+        return 0, []
     devices = Device.objects.registered()
     rows = (
         Assignment.objects.filter(update=operation.update_id, device__in=devices)
@@ -46,8 +46,19 @@ def get_warnings(operation: Operation) -> StackWarnings | None:
         .filter(text__contains=f'"code": "{REJECTED}"')
     )
     count = rows.count()
+    first = rows.order_by("device__name").values_list("pk", flat=True)[:MAX_DEVICES]
+    return count, list(first) if count else []
+
+
+def build_warnings(count: int, keys: list[int]) -> StackWarnings | None:
+    """Return the warnings about what `find_rejecting` has found, None if it is nothing."""
     if not count:
         return None
-    first = rows.select_related("device").order_by("device__name")[:MAX_DEVICES]
-    warnings = [StackWarning(row.device, tls_stacks.describe(row.stack_results)) for row in first]
+    rows = Assignment.objects.filter(pk__in=keys).select_related("device").order_by("device__name")
+    warnings = [StackWarning(row.device, tls_stacks.describe(row.stack_results)) for row in rows]
     return StackWarnings(count, warnings)
+
+
+def get_warnings(operation: Operation) -> StackWarnings | None:
+    """Return the devices with a stack that rejects the new certificate, None without any."""
+    return build_warnings(*find_rejecting(operation))

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, QuerySet, When
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from certificates.models import Operation
+from certificates.summaries.operations import AT_RISK
 from certificates.trust import devices_at_risk
 from certificates.trust.devices_at_risk import Contact, Risk
 from console.pages import tables
@@ -37,12 +38,6 @@ DEVICES = Table(
         (gettext_lazy("Recommended action"), lambda row: row.remedy),
     ),
     fixed="device",
-)
-AT_RISK = "at-risk"
-UNREACHABLE_FIRST = Case(
-    When(status=Contact.NO_CONTACT, then=0),
-    When(status__in=("", Contact.ACTIVATED), then=2),
-    default=1,
 )
 
 
@@ -139,7 +134,7 @@ def get_order(field: str, *, descending: bool) -> list[SortKey]:
     """Return the sort keys for a column. By default, devices that need attention come first."""
     if field:
         return [f"{'-' if descending else ''}{field}"]
-    return [UNREACHABLE_FIRST, "name"]
+    return [devices_at_risk.ATTENTION_FIRST, "name"]
 
 
 def build_chips(

@@ -26,7 +26,9 @@ from certificates.operations.presentation.dialogs import BULK_ACTIONS
 from certificates.operations.states import OperationState
 from certificates.progress import counts as operation_counts
 from certificates.progress import progress, stages
-from certificates.trust import devices_at_risk, readiness, stragglers, tls_stacks
+from certificates.summaries import listing
+from certificates.summaries.operations import OperationSummary
+from certificates.trust import devices_at_risk, readiness
 from certificates.trust.devices_at_risk import Contact, Risk
 from console.pages import chart, tables
 from console.pages.listing import (
@@ -52,17 +54,18 @@ class OperationStatus:
     """An operation with the data of its live pane."""
 
     operation: Operation
-    zone: Zone
-    now: datetime
     shown: progress.Progress
-    trust: devices_at_risk.TrustCounts
+    summary: OperationSummary
 
-    @cached_property
+    @property
+    def trust(self) -> devices_at_risk.TrustCounts:
+        """Return the number of devices by progress."""
+        return self.summary.trust
+
+    @property
     def numbers(self) -> dict[str, int]:
         """Return the number of devices by status."""
-        return devices_at_risk.count_by_status(
-            devices_at_risk.get_devices_by_status(self.operation, self.zone, self.now)
-        )
+        return self.summary.numbers
 
     @cached_property
     def has_cross_certificate(self) -> bool:
@@ -83,10 +86,8 @@ def get_status(zone: Zone, operation: Operation, now: datetime) -> OperationStat
     counts = operation_counts.get_counts([operation], now=now)[operation.pk]
     return OperationStatus(
         operation=operation,
-        zone=zone,
-        now=now,
         shown=progress.get_progress(operation, counts, zone, now),
-        trust=devices_at_risk.count_trust(operation),
+        summary=OperationSummary(operation, zone, now),
     )
 
 
@@ -124,42 +125,34 @@ def build_live_context(
         "relying": relying,
         "has_cross_certificate": status.has_cross_certificate,
         "relying_now": status.trust.of - status.trust.trusting,
-        "readiness": _readiness(request, operation, now),
-        "unrefreshed": _unrefreshed(operation),
-        "stack_warnings": None if is_over else tls_stacks.get_warnings(operation),
-        "chart": _chart(operation, status, now),
+        "readiness": _readiness(request, status),
+        "unrefreshed": status.summary.not_refreshed,
+        "stack_warnings": None if is_over else status.summary.stack_warnings,
+        "chart": _chart(status),
+        "counted_at": status.summary.counted_at,
         "now": now,
         **get_rights(request),
     }
 
 
-def _unrefreshed(operation: Operation) -> int | None:
-    """Return how many devices have not refreshed since the last certificate was stored (D-47)."""
-    if stragglers.get_last_stored(operation) is None:
-        return None
-    return stragglers.get_not_refreshed(operation).count()
-
-
-def _readiness(request: ZoneRequest, operation: Operation, now: datetime) -> dict[str, Any]:
+def _readiness(request: ZoneRequest, status: OperationStatus) -> dict[str, Any]:
     """Return the readiness policy and whether an operation meets it."""
     zone = request.zone
-    is_pending = operation.state in (State.ASSIGNED, State.BLOCKED)
+    is_pending = status.operation.state in (State.ASSIGNED, State.BLOCKED)
     return {
         "on": readiness.has_policy(zone),
         "policy": readiness.get_policy(zone),
-        "missing": readiness.list_shortfalls(operation, zone, now) if is_pending else [],
+        "missing": status.summary.list_shortfalls() if is_pending else [],
         "is_pending": is_pending,
     }
 
 
-def _chart(operation: Operation, status: OperationStatus, now: datetime) -> chart.Chart | None:
-    update = operation.update
-    if update is None:
+def _chart(status: OperationStatus) -> chart.Chart | None:
+    operation = status.operation
+    if operation.update is None:
         return None
-    until = max(filter(None, (operation.ended_at or now, operation.activated_at)))
-    moments = chart.time_steps(operation.created_at, until)
+    moments, lines = status.summary.get_series()
     made = spread.count_until(operation.futures.exclude(available_at=None), "available_at", moments)
-    lines = spread.build_series(update, moments)
     lines.insert(1, chart.Series("made", _("Certificates created"), made))
     moment = operation.activated_at or operation.activates_at
     marks = [chart.Mark("activation", _("Activation"), moment)] if moment else []
@@ -185,7 +178,7 @@ def operation(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
     if devices.DEVICES.is_exported(request):
         matching = sort_rows(rows, order).iterator(chunk_size=CHUNK_SIZE)
         return devices.DEVICES.export(build_rows(matching))
-    page = get_page(rows, query, order)
+    page = listing.get_page(rows, query, order, status.summary)
     shown = keep_rows(request, every) or page.rows
     context = build_live_context(request, status, now) | {
         "nav": "operations",

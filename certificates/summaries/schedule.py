@@ -1,0 +1,50 @@
+"""Which summaries have to be stored: none in a small zone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from certificates.models import Operation
+from certificates.summaries import operations
+from devices.models import Device, DeviceSummary, Zone
+from devices.models import summary as stored
+
+Step = Callable[[Zone, datetime], None]
+
+
+def list_due(now: datetime) -> list[Step]:
+    """Return the functions that store the summaries that are due."""
+    if not is_large():
+        return []
+    return [
+        partial(_store_operation, operation)
+        for operation in _list_shown()
+        if operations.is_due(operation, now=now)
+    ]
+
+
+def store_due(now: datetime) -> None:
+    """Store the summaries that are due, and delete those that are no longer stored."""
+    zone = Zone.objects.get_zone()
+    for step in list_due(now):
+        step(zone, now)
+    DeviceSummary.objects.delete_old(now)
+
+
+def is_large() -> bool:
+    """Return True if the zone has so many devices that summaries are stored."""
+    large = stored.LARGE_ZONE
+    return Device.objects.registered().order_by()[:large].count() >= large
+
+
+def _list_shown() -> list[Operation]:
+    """Return the operations in progress, and the one that ended last."""
+    found = Operation.objects.select_related("update", "authority", "future_authority")
+    last = found.filter(ended_at__isnull=False).order_by("-ended_at")[:1]
+    return [*found.in_progress(), *last]
+
+
+def _store_operation(operation: Operation, zone: Zone, now: datetime) -> None:
+    operations.store(operation, zone, now=now)
