@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, ClassVar, Self
 
-from django.db import models, transaction
-from django.db.models import F
+from django.db import connection, models, transaction
 from django.utils import timezone
 
 from audit.chain import actor
@@ -200,6 +199,13 @@ class EntryLimit:
         return cls(f"{ADDRESS}{network[:64]}", kind, timezone.now().date())
 
 
+# One statement, because each device that activates an update is counted.
+_COUNT = """
+INSERT INTO ledger_entrycount (source, kind, day, count) VALUES (%s, %s, %s, 1)
+ON CONFLICT (source, kind, day) DO UPDATE SET count = ledger_entrycount.count + 1 RETURNING count
+"""
+
+
 class EntryCountQuerySet(models.QuerySet["EntryCount"]):
     """Queries of the counts, and the only code that counts."""
 
@@ -215,16 +221,14 @@ class EntryCountQuerySet(models.QuerySet["EntryCount"]):
             count = others.values_list("count", flat=True).first()
         return count is not None and count >= MAX_ENTRIES_A_DAY
 
-    @transaction.atomic
     def add(self, limit: EntryLimit) -> int:
         """Count one event and return the new count. Concurrent callers get different counts."""
-        rows = self.of(limit)
-        if not rows.update(count=F("count") + 1):
+        if limit.source.startswith(ADDRESS) and not self.of(limit).exists():
             limit = self._share(limit)
-            rows = self.of(limit)
-            self.get_or_create(source=limit.source, kind=limit.kind, day=limit.day)
-            rows.update(count=F("count") + 1)
-        return rows.values_list("count", flat=True).get()
+        day = connection.ops.adapt_datefield_value(limit.day)
+        with connection.cursor() as cursor:
+            cursor.execute(_COUNT, [limit.source, limit.kind, day])
+            return int(cursor.fetchone()[0])
 
     def _share(self, limit: EntryLimit) -> EntryLimit:
         """Return the limit that all further addresses share if there are too many of them."""

@@ -118,7 +118,9 @@ def status(request: HttpRequest, device: Device, update: str) -> HttpResponse:
     row = reports.save_status_report(device, update, report, now=timezone.now())
     if row.state == report.state == messages.ACTIVATED:
         status_reports.store_root_in_use(device, row)
-    tasks.enqueue_operation_of_update(row.update_id)
+    if device.role != messages.MANAGED:
+        # An operation does not wait for a single device of many, but for `schedule_work` (D-307).
+        tasks.enqueue_operation_of_update(row.update_id)
     return HttpResponse(status=204)
 
 

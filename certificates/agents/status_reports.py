@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Value
+from django.db.models import Exists, F, Subquery, Value
 from django.db.models.functions import Least
 
 from audit.chain.states import InvalidTransition
@@ -77,9 +77,9 @@ def store_root_in_use(device: Device, assignment: Assignment) -> None:
         pk__in=Operation.objects.filter(update=assignment.update_id).values("future_authority"),
         state__in=(AuthorityState.FUTURE, AuthorityState.CURRENT),
     )
-    root = new.values_list("sha256", flat=True).first()
-    if root is not None and device.root_sha256 != root:
-        Device.objects.filter(pk=device.pk).update(root_sha256=root)
+    root = Subquery(new.order_by().values("sha256")[:1])
+    # One statement, because all devices report within a minute.
+    Device.objects.filter(pk=device.pk).filter(Exists(new)).update(root_sha256=root)
 
 
 def _add_capped(column: str, count: int) -> Least:
