@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "server_table": BOTH,
     "refresh": BOTH,
     "polling": BOTH,
+    "pages": BOTH,
     "assignments": BOTH,
     "memory": (SQLITE,),
     "peak_memory": BOTH,

@@ -132,7 +132,9 @@ def withdraw_job(job: VaultJob, *, now: datetime, reason: str, note: str = "") -
 def list_pending_jobs() -> list[VaultJob]:
     """Return the CA key jobs that are waiting for a second administrator."""
     waiting = VaultJob.objects.filter(state=JobState.PROPOSED).defer("payload", "result")
-    return list(waiting.select_related("requested_by", "server", "target").order_by("created_at"))
+    # Usually there is none. A join then reads all devices on SQLite.
+    related = waiting.prefetch_related("requested_by", "server", "target")
+    return list(related.order_by("created_at"))
 
 
 def expire_requests(now: datetime) -> None:

@@ -25,12 +25,13 @@ from certificates.monitoring.checks import registry
 from certificates.monitoring.checks.findings import BAD, Result, get_accept_url
 from certificates.operations.states import FutureState
 from certificates.servers import table
+from certificates.summaries import zone as zone_summary
 from certificates.trust import stragglers
 from console.pages import formatting, tables
 from devices.inventory import tables as inventory_tables
 from devices.inventory.tables import count_devices_without_contact
 from devices.middleware import ZoneRequest
-from devices.models import Device
+from devices.models import Zone
 from devices.witnesses import mismatches
 
 VIEW_AUDIT_LOG = "ledger.view_entry"
@@ -62,10 +63,11 @@ def home(request: ZoneRequest) -> HttpResponse:
     }
     has_expired = status.authority is not None and status.authority.has_expired(now)
     # With an expired CA, all servers and devices have no contact, and only the CA can be fixed.
-    no_contact = 0 if has_expired else count_devices_without_contact(request.zone, now)
+    stored = zone_summary.find_of(request.zone, now)
+    no_contact = 0 if has_expired else _count_without_contact(request.zone, now, stored)
     waiting = [] if has_expired else stragglers.list_waiting_servers(request.zone, now)
     results = registry.run_checks(request.zone, now)
-    counts = overview.count_devices()
+    counts = overview.count_devices(stored)
     context = {
         "nav": "home",
         "now": now,
@@ -88,14 +90,15 @@ def home(request: ZoneRequest) -> HttpResponse:
             *_get_csr_items(status),
             *_get_device_items(no_contact),
             *_get_agent_items(counts.older),
-            *_get_unknown_root_items(),
+            *_get_unknown_root_items(counts.unknown_roots),
             *_get_finding_items(results),
         ),
         "decisions": status.decisions,
         "backups": backup_status.summarize(),
         "results": results,
         "months": overview.list_months(now),
-        "contacts": overview.count_contacts(now),
+        "contacts": overview.count_contacts(now, stored),
+        "summary": stored,
         "events": overview.list_last_events() if request.user.has_perm(VIEW_AUDIT_LOG) else None,
     }
     if status.authority is not None:
@@ -286,9 +289,14 @@ def _get_device_items(no_contact: int) -> list[AttentionItem]:
     return [AttentionItem("warn", text % intcomma(no_contact), url)] if no_contact else []
 
 
-def _get_unknown_root_items() -> list[AttentionItem]:
+def _count_without_contact(
+    zone: Zone, now: datetime, stored: zone_summary.ZoneSummary | None
+) -> int:
+    return count_devices_without_contact(zone, now) if stored is None else stored.without_contact
+
+
+def _get_unknown_root_items(count: int) -> list[AttentionItem]:
     """Return an item if devices trust roots that the zone never issued."""
-    count = Device.objects.filter(inventory_tables.with_unknown_root()).count()
     text = ngettext(
         "%s device trusts a root certificate that this zone never issued.",
         "%s devices trust a root certificate that this zone never issued.",

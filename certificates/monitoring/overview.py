@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
-from django.db.models import Count, Q
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -16,6 +16,8 @@ from audit.entries.subjects import EntryRow, build_rows
 from audit.models import Entry
 from certificates.models import Authority, ServerCertificate
 from certificates.operations.states import AuthorityState
+from certificates.summaries import zone as zone_summary
+from certificates.summaries.zone import ZoneSummary
 from console.pages import tables
 from devices.inventory import agent_versions
 from devices.models import Device, Role
@@ -82,21 +84,29 @@ def _get_month(moment: datetime) -> tuple[int, int]:
     return local.year, local.month
 
 
-def count_contacts(now: datetime) -> list[ContactGroup]:
+def count_contacts(now: datetime, stored: ZoneSummary | None) -> list[ContactGroup]:
     """Return the registered devices by the day of their last contact, today first.
 
-    Days are those of the user's time zone.
+    `stored` are the numbers of a large zone. Days are those of the user's time zone.
     """
     today = timezone.localtime(now).date()
     days = [today - timedelta(days=number) for number in range(CONTACT_DAYS)]
     begins = [timezone.make_aware(datetime.combine(day, time.min)) for day in days]
     day_format = pgettext("date format", "D j M")
     labels = [_("Today"), _("Yesterday"), *(date_format(day, day_format) for day in days[2:])]
+    labels += [_("Earlier"), _("Never")]
+    if stored is not None:
+        counts = [
+            stored.count_contacts(*span) for span in zip(begins, [None, *begins], strict=False)
+        ]
+        earlier = stored.earlier + sum(n for _at, n in stored.contacts) - sum(counts)
+        numbers_by_label = zip(labels, [*counts, earlier, stored.never], strict=True)
+        return [ContactGroup(label, n) for label, n in numbers_by_label]
     groups = {labels[0]: Q(last_contact__gte=begins[0])}
-    for label, begin, end in zip(labels[1:], begins[1:], begins, strict=False):
+    for label, begin, end in zip(labels[1:-2], begins[1:], begins, strict=False):
         groups[label] = Q(last_contact__gte=begin, last_contact__lt=end)
-    groups[_("Earlier")] = Q(last_contact__lt=begins[-1])
-    groups[_("Never")] = Q(last_contact=None)
+    groups[labels[-2]] = Q(last_contact__lt=begins[-1])
+    groups[labels[-1]] = Q(last_contact=None)
     numbers = tables.count_by_condition(Device.objects.registered().order_by(), groups)
     return [ContactGroup(label, numbers[label]) for label in groups]
 
@@ -108,19 +118,23 @@ def list_last_events() -> list[EntryRow]:
 
 @dataclass(frozen=True)
 class DeviceCounts:
-    """The registered devices: all, those that are no Primary Servers, and those to upgrade."""
+    """The registered devices: all, those that are no Primary Servers, and those to upgrade.
+
+    `unknown_roots` are those that trust a root that the zone never issued.
+    """
 
     devices: int
     others: int
     older: int
+    unknown_roots: int
 
 
-def count_devices() -> DeviceCounts:
-    """Return the numbers of registered devices."""
-    rows = Device.objects.registered().order_by().values_list("role", "version")
-    counts = list(rows.annotate(n=Count("pk")))
+def count_devices(stored: ZoneSummary | None) -> DeviceCounts:
+    """Return the numbers of registered devices. `stored` are those of a large zone."""
+    counts = zone_summary.count_by_version() if stored is None else stored.roles
     return DeviceCounts(
-        devices=sum(n for _role, _version, n in counts),
-        others=sum(n for role, _version, n in counts if role != Role.PRIMARY),
-        older=sum(n for _role, version, n in counts if agent_versions.is_older(version)),
+        devices=sum(n for _role, _version, n, _unknown in counts),
+        others=sum(n for role, _version, n, _unknown in counts if role != Role.PRIMARY),
+        older=sum(n for _role, version, n, _unknown in counts if agent_versions.is_older(version)),
+        unknown_roots=sum(unknown for _role, _version, _n, unknown in counts),
     )

@@ -8,6 +8,7 @@ from functools import partial
 
 from certificates.models import Operation
 from certificates.summaries import operations
+from certificates.summaries import zone as zone_summary
 from devices.models import Device, DeviceSummary, Zone
 from devices.models import summary as stored
 
@@ -18,11 +19,9 @@ def list_due(now: datetime) -> list[Step]:
     """Return the functions that store the summaries that are due."""
     if not is_large():
         return []
-    return [
-        partial(_store_operation, operation)
-        for operation in _list_shown()
-        if operations.is_due(operation, now=now)
-    ]
+    steps: list[Step] = [zone_summary.store] if zone_summary.is_due(now) else []
+    due = (one for one in _list_shown() if operations.is_due(one, now=now))
+    return [*steps, *(partial(_store_operation, operation) for operation in due)]
 
 
 def store_due(now: datetime) -> None:

@@ -218,9 +218,9 @@ def _list_without_contact(
     zone: Zone, now: datetime, *, exclude: set[UUID]
 ) -> Iterator[WaitingServer]:
     """Yield the servers without recent contact, except those already listed."""
-    without_contact = Device.objects.filter(tables.without_contact(zone.refresh, now)).exclude(
-        role=Role.MANAGED
-    )
+    # Not an exclusion of managed devices, which would read them.
+    servers = Device.objects.filter(role__in=[role for role in Role if role != Role.MANAGED])
+    without_contact = servers.filter(tables.without_contact(zone.refresh, now))
     found = without_contact.exclude(pk__in=exclude)
     for device in found.order_by(F("last_contact").asc(nulls_first=True), "name")[
         : MAX_SERVERS + 1

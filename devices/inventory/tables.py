@@ -9,9 +9,9 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from console.pages.listing import Table
-from console.pages.tables import Column
+from console.pages.tables import Column, count_by_condition
 from devices.inventory.agent_versions import with_older_agent
-from devices.models import Device, Role, Zone, get_contact_limit
+from devices.models import Device, DeviceSummary, Role, Zone, get_contact_limit
 from devices.registration.states import DeviceState
 
 WITHOUT_CONTACT = "no-contact"
@@ -20,6 +20,9 @@ OLD_WITHOUT_CONTACT = "silent"
 WAITING = "waiting"
 UNKNOWN_ROOT = "unknown-root"
 OLDER_AGENT = "older-agent"
+ROLE_GROUPS = tuple(role.value for role in Role)
+# The name of the stored numbers of a large zone (D-305).
+STORED_GROUPS = "devices"
 DEVICES = Table(
     "devices",
     (
@@ -57,6 +60,25 @@ def without_contact(refresh: timedelta, now: datetime) -> Q:
 def with_unknown_root() -> Q:
     """Return the condition for registered devices that trust a root the zone never issued."""
     return ~Q(unknown_roots="") & Q(state=DeviceState.REGISTERED)
+
+
+def count_groups(refresh: timedelta, now: datetime) -> dict[str, int]:
+    """Return the number of devices in each group that `filter_devices` accepts."""
+    conditions = {role: Q(role=role) for role in ROLE_GROUPS}
+    conditions[WITHOUT_CONTACT] = without_contact(refresh, now)
+    conditions[WAITING] = Q(state=DeviceState.WAITING)
+    conditions[UNKNOWN_ROOT] = with_unknown_root()
+    conditions[OLDER_AGENT] = with_older_agent()
+    every = Device.objects.exclude(state=DeviceState.RETIRED)
+    return count_by_condition(every, conditions)
+
+
+def get_groups(refresh: timedelta, now: datetime) -> tuple[dict[str, int], datetime | None]:
+    """Return the numbers of `count_groups`, and when they were counted if they are stored."""
+    found = DeviceSummary.objects.find_recent(STORED_GROUPS, now=now)
+    if found is None:
+        return count_groups(refresh, now), None
+    return dict(found.content), found.taken_at
 
 
 def filter_devices(

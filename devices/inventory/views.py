@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import Q, QuerySet
 from django.http import HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
@@ -55,31 +53,27 @@ def devices(request: ZoneRequest) -> HttpResponseBase:
     order = table.get_order("name")
     if inventory_tables.DEVICES.is_exported(request):
         return inventory_tables.DEVICES.export(sort_rows(select_rows(request, found), order))
-    page = get_page(found, query, order)
+    numbers, counted_at = inventory_tables.get_groups(request.zone.refresh, now)
+    is_known = counted_at is not None and not query.q and query.state in numbers
+    page = get_page(found, query, order, count=numbers[query.state] if is_known else None)
     context = {
         "nav": "devices",
         "now": now,
+        "counted_at": counted_at,
         "query": query,
         "table": table,
         "bulk_actions": ACTIONS if request.user.has_perm(RIGHT) else {},
         "columns": table.columns,
         "page": page,
         "older": {one.pk for one in page if agent_versions.is_older(one.version)},
-        "chips": _chips(every, query, request, now),
+        "chips": _chips(numbers, query),
         "sizes": pages_tables.PAGE_SIZES,
         "refresh": request.zone.refresh,
     }
     return render(request, "devices/list.html", context)
 
 
-def _chips(
-    every: QuerySet[Device], query: pages_tables.TableQuery, request: ZoneRequest, now: datetime
-) -> list[dict[str, Any]]:
-    conditions = {role.value: Q(role=role) for role in Role}
-    conditions[WITHOUT_CONTACT] = inventory_tables.without_contact(request.zone.refresh, now)
-    conditions[WAITING] = Q(state=DeviceState.WAITING)
-    conditions[UNKNOWN_ROOT] = inventory_tables.with_unknown_root()
-    conditions[OLDER_AGENT] = agent_versions.with_older_agent()
+def _chips(numbers: dict[str, int], query: pages_tables.TableQuery) -> list[dict[str, Any]]:
     labels = {
         "": _("All"),
         **dict(Role.choices),
@@ -88,7 +82,6 @@ def _chips(
         UNKNOWN_ROOT: _("Unknown root"),
         OLDER_AGENT: _("Older agent"),
     }
-    numbers = pages_tables.count_by_condition(every, conditions)
     return [
         {"key": key, "label": label, "n": numbers[key], "on": query.state == key}
         for key, label in labels.items()

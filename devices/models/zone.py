@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -49,6 +50,9 @@ class ZoneQuerySet(models.QuerySet["Zone"]):
 
 class Zone(models.Model):
     """The zone and its settings (D-48). All durations are in seconds."""
+
+    stored_summary: Any
+    """The numbers of its devices, if `certificates.summaries.zone` has read them."""
 
     guid = models.UUIDField(default=uuid.uuid4, unique=True)
     name = models.CharField(max_length=64)

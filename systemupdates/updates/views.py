@@ -55,7 +55,7 @@ def devices(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
     update = find_update(pk)
     now = timezone.now()
     query = pages_tables.TableQuery.parse(request.GET)
-    numbers = updates_tables.count_devices([update])[update.pk]
+    numbers = rollout.get_recent_counts(update, now=now)
     table = updates_tables.STATUS_BY_DEVICE.get_view(request, query)
     order = table.get_order()
     if updates_tables.STATUS_BY_DEVICE.is_exported(request):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.db.models import Q
+from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -15,12 +15,10 @@ from certificates.models import Authority, VaultJob
 from certificates.monitoring import health
 from certificates.monitoring.checks.findings import BAD, WARNING, Finding
 from certificates.operations.states import AuthorityState
+from certificates.summaries import zone as zone_summary
 from devices.models import Device, Zone
-from systemupdates.models import Assignment
-from systemupdates.updates.states import UPDATE_CLOSED, AssignmentState
-
-MAX_CLOCK_SKEW_SECONDS = 60
-"""A device whose clock differs more may activate noticeably early or late."""
+from systemupdates.models import Assignment, SystemUpdate
+from systemupdates.updates.states import ERRORS, UPDATE_CLOSED
 
 
 def check_backup(zone: Zone, now: datetime) -> Iterator[Finding]:
@@ -67,18 +65,23 @@ def check_disk(zone: Zone, now: datetime) -> Iterator[Finding]:
 
 def check_clocks(zone: Zone, now: datetime) -> Iterator[Finding]:
     """Find devices whose clock is wrong."""
-    limit = MAX_CLOCK_SKEW_SECONDS
-    wrong = Q(clock_skew_seconds__gt=limit) | Q(clock_skew_seconds__lt=-limit)
-    devices = Device.objects.registered().filter(wrong)
-    count = devices.count()
+    stored = zone_summary.find_of(zone, now)
+    devices = Device.objects.registered().filter(zone_summary.with_wrong_clock())
+    count = devices.count() if stored is None else stored.wrong_clocks
     if not count:
+        return
+    first = (
+        zone_summary.find_device(stored.first_wrong_clock)
+        if stored is not None
+        else devices.order_by("name").first()
+    )
+    if first is None:
         return
     text = ngettext(
         "The clock of %(count)s device differs by more than a minute, for example %(name)s.",
         "The clocks of %(count)s devices differ by more than a minute, for example %(name)s.",
         count,
     )
-    first = devices.order_by("name")[0]
     yield Finding(
         WARNING,
         text % {"count": intcomma(count), "name": first.name},
@@ -89,29 +92,35 @@ def check_clocks(zone: Zone, now: datetime) -> Iterator[Finding]:
 
 def check_failed_updates(zone: Zone, now: datetime) -> Iterator[Finding]:
     """Find devices on which the newest update that is still offered has failed."""
-    failed = Assignment.objects.filter(
-        state__in=(AssignmentState.FAILED, AssignmentState.NEEDS_CRT),
-        device__state="registered",
-        update__deleted_at=None,
-    ).exclude(update__state__in=UPDATE_CLOSED)
-    first = failed.select_related("device", "update").order_by("-update__created_at", "pk").first()
-    if first is None:
-        return
-    count = failed.values("device").distinct().count()
+    rows = Assignment.objects.filter(state__in=ERRORS)
+    offered = SystemUpdate.objects.visible().exclude(state__in=UPDATE_CLOSED)
+    failed = offered.filter(Exists(rows.filter(update=OuterRef("pk")))).defer("envelope", "files")
+    for update in failed.order_by("-created_at"):
+        found = rows.filter(update=update, device__state="registered").select_related("device")
+        first = found.order_by("pk").first()
+        if first is not None:
+            yield _build_failure(update, first, zone_summary.find_of(zone, now))
+            return
+
+
+def _build_failure(
+    update: SystemUpdate, first: Assignment, stored: zone_summary.ZoneSummary | None
+) -> Finding:
+    count = zone_summary.count_failed_updates() if stored is None else stored.failed_updates
     text = ngettext(
         "An update has failed on %(count)s device, for example %(update)s on %(name)s.",
         "Updates have failed on %(count)s devices, for example %(update)s on %(name)s.",
         count,
     )
-    yield Finding(
+    return Finding(
         BAD,
         text
         % {
             "count": intcomma(count),
-            "update": first.update.name,
+            "update": update.name,
             "name": first.device.name,
         },
         _("Open the device, read the reason, and use Redeploy after you have corrected it."),
         reverse("devices:device", args=[first.device_id]),
-        subject=str(first.update_id),
+        subject=str(update.pk),
     )

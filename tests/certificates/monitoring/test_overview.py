@@ -53,13 +53,13 @@ def test_devices_are_counted_by_the_day_of_their_last_contact(ca):
         factories.device(f"pc-{contact}", last_contact=moment)
     factories.device("pc-new", last_contact=None)
     registered = Device.objects.registered().filter(last_contact=NOW).count()
-    found = [(group.label, group.devices) for group in overview.count_contacts(NOW)]
+    found = [(group.label, group.devices) for group in overview.count_contacts(NOW, None)]
     assert found == [
         *(("Today", registered + 1), ("Yesterday", 2), ("Fri 27 Nov", 0), ("Thu 26 Nov", 0)),
         *(("Wed 25 Nov", 0), ("Tue 24 Nov", 0), ("Mon 23 Nov", 1), ("Earlier", 2), ("Never", 1)),
     ]
     with timezone.override("Asia/Tokyo"):
-        assert overview.count_contacts(NOW)[0].devices == registered + 2
+        assert overview.count_contacts(NOW, None)[0].devices == registered + 2
 
 
 def test_a_finding_can_be_accepted_on_home(client):
