@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from certificates.acme.account_keys import views as acme_views
 from certificates.agent_upgrades import views as agent_views
 from certificates.approvals import views as approvals_views
 from certificates.authority import key_views
@@ -33,6 +34,7 @@ app_name = "certificates"
 BASE = "configuration/certificates/"
 OPERATION = BASE + "operations/<uuid:pk>/"
 JOB = BASE + "jobs/<uuid:pk>/"
+ACME = "configuration/acme-accounts/"
 WINDOWS = "configuration/maintenance-windows/"
 SERVER = BASE + "servers/<uuid:pk>/"
 AGENTS = "devices/agents/<uuid:pk>/"
@@ -57,6 +59,8 @@ urlpatterns = [
     path(AGENTS + "pause/", agent_views.pause, name="pause_agent_upgrade"),
     path(AGENTS + "resume/", agent_views.resume, name="resume_agent_upgrade"),
     path(AGENTS + "cancel/", agent_views.cancel, name="cancel_agent_upgrade"),
+    path(ACME, acme_views.show_keys, name="acme_accounts"),
+    path(ACME + "<int:pk>/disable/", acme_views.disable_key, name="disable_acme_account"),
     path(WINDOWS, window_views.show_windows, name="windows"),
     path(WINDOWS + "new/", window_views.edit_window, name="new_window"),
     path(WINDOWS + "<int:pk>/", window_views.edit_window, name="window"),

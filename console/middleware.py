@@ -31,8 +31,10 @@ log = logging.getLogger("zcc.requests")
 PUBLIC_CHECKS = ("/livez", "/readyz", "/healthz", "/roots.pem")
 # What a CA has signed about its certificates, for programs that have no session.
 REVOCATION_PATHS = ("/crl/", "/ocsp")
+# Signed requests of ACME clients.
+ACME_PATHS = "/acme/"
 QUIET_PATHS = (
-    *("/zac/", "/content/", "/metrics", "/static/", "/running/", *REVOCATION_PATHS),
+    *("/zac/", "/content/", "/metrics", "/static/", "/running/", *REVOCATION_PATHS, ACME_PATHS),
     *PUBLIC_CHECKS,
 )
 REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")

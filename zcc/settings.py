@@ -246,6 +246,9 @@ PKCS11_PIN_FILE = env.file_path("ZCC_PKCS11_PIN_FILE")
 CRL_URL = env.http_address("ZCC_CRL_URL")
 # The address of the OCSP responder in new certificates, "" for none (D-284).
 OCSP_URL = env.http_address("ZCC_OCSP_URL")
+# The ports at which the worker validates names for ACME clients. Others are only for tests (D-303).
+ACME_HTTP_PORT = env.number("ZCC_ACME_HTTP_PORT", 80, minimum=1, maximum=65_535)
+ACME_TLS_PORT = env.number("ZCC_ACME_TLS_PORT", 443, minimum=1, maximum=65_535)
 # The worker takes the CA key out of this server only after manage.py confirm_job (D-172).
 CONFIRM_KEY_JOBS = env.flag("ZCC_CONFIRM_KEY_JOBS", default=bool(env.text("ZCC_CA_VAULT")))
 # The worker creates backups if it has both: a directory, and the public key for which backups are

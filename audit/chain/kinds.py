@@ -57,6 +57,17 @@ KINDS = {
         "certificates:trust",
         is_listed=True,
     ),
+    "certificates.AcmeAccountKey": Kind(
+        _("ACME account key"),
+        _("the ACME account key {name}"),
+        "label",
+        (),
+        "certificates:acme_accounts",
+        is_listed=True,
+    ),
+    "certificates.AcmeCertificate": Kind(
+        _("Certificate of host"), _("the certificate of host {name}"), "subject"
+    ),
     "certificates.AgentUpgrade": Kind(
         _("Agent upgrade"),
         _("the agent upgrade to {name}"),

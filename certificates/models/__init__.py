@@ -1,6 +1,14 @@
 """Models of certificate authorities, server certificates, and operations."""
 
 from certificates.models.acceptance import HealthAcceptance
+from certificates.models.acme import (
+    AcmeAccount,
+    AcmeAccountKey,
+    AcmeAuthorization,
+    AcmeCertificate,
+    AcmeNonce,
+    AcmeOrder,
+)
 from certificates.models.agent_upgrade import AgentUpgrade, AgentUpgradeTarget
 from certificates.models.authority import Authority, CrossCertificate, IssuedCertificate
 from certificates.models.backup import BackupStatus
@@ -14,6 +22,12 @@ from certificates.models.server import FutureCertificate, ServerCertificate
 
 __all__ = [
     "CA_KINDS",
+    "AcmeAccount",
+    "AcmeAccountKey",
+    "AcmeAuthorization",
+    "AcmeCertificate",
+    "AcmeNonce",
+    "AcmeOrder",
     "AgentUpgrade",
     "AgentUpgradeTarget",
     "Authority",

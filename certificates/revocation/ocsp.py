@@ -16,6 +16,7 @@ from django.db.models import Exists, Min, OuterRef, Q, QuerySet
 
 from certificates.authority import key_store
 from certificates.models import (
+    AcmeCertificate,
     Authority,
     FutureCertificate,
     OcspResponse,
@@ -70,6 +71,7 @@ def _list_digests(authority: Authority, now: datetime, *, limit: int) -> list[st
         Revocation.objects.filter(~has_response, **alive),
         ServerCertificate.objects.filter(~has_response, **alive),
         FutureCertificate.objects.filter(~has_response, state__in=READY, **alive),
+        AcmeCertificate.objects.filter(~has_response, **alive),
         OcspResponse.objects.filter(is_old, **alive),
     )
     for query in queries:
@@ -176,7 +178,7 @@ class _Batch:
 
 def _load_chains(digests: Iterable[str]) -> dict[str, tuple[str, datetime]]:
     found = {}
-    for model in (FutureCertificate, ServerCertificate):
+    for model in (FutureCertificate, ServerCertificate, AcmeCertificate):
         rows: QuerySet[Any] = model.objects.filter(digest__in=digests)
         for digest, chain, not_after in rows.values_list("digest", "chain_pem", "not_after"):
             found[digest] = (chain, not_after)

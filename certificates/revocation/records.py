@@ -24,11 +24,15 @@ from pki.certificates.revocation import RevokedSerial
 
 ACTION = "revoke-certificate"
 DEVICE = "devices.Device:"
+HOST = "certificates.AcmeCertificate:"
 LABEL = Revocation._meta.label
 
 
-def record(revocation: Revocation, device: Device) -> None:
-    """Append the audit entry of a new revocation, in the transaction that has stored its row."""
+def record(revocation: Revocation, subject: str, name: str) -> None:
+    """Append the audit entry of a new revocation, in the transaction that has stored its row.
+
+    `subject` is the server or the certificate of a host without an agent, and `name` its name.
+    """
     values = revocation.get_authenticated_values()
     detail = {
         "serial": revocation.serial,
@@ -43,7 +47,7 @@ def record(revocation: Revocation, device: Device) -> None:
         "row": revocation.pk,
         "row_mac": revocation.row_mac,
     }
-    Entry.objects.record(ACTION, f"{DEVICE}{device.pk}", note=device.name, detail=detail)
+    Entry.objects.record(ACTION, subject, note=name, detail=detail)
 
 
 def list_effective(at: datetime, authority: Authority | None = None) -> list[Revocation]:
@@ -97,7 +101,8 @@ def _build(subject: str, detail: dict[str, Any]) -> Revocation | None:
             subject=str(detail["subject"])[:253],
             row_mac=str(detail["row_mac"]),
         )
-        row.device_id = UUID(subject.removeprefix(DEVICE))
+        if not subject.startswith(HOST):
+            row.device_id = UUID(subject.removeprefix(DEVICE))
         return row if row.has_mac() else None
     except (KeyError, TypeError, ValueError, ValidationError):
         return None

@@ -37,9 +37,12 @@ Reason = Revocation.Reason
 
 
 class IssuedLeaf(NamedTuple):
-    """A certificate to be revoked: the server it was issued to, its CA, and the PEM text."""
+    """A certificate to be revoked: the server it was issued to, its CA, and the PEM text.
 
-    device: Device
+    `device` is None for the certificate of a host without an agent.
+    """
+
+    device: Device | None
     authority: Authority
     pem: str
 
@@ -70,6 +73,25 @@ def revoke(
     issued = IssuedLeaf(certificate.device, certificate.authority, leaf)
     revocation = _record(issued, reason, by=by, now=now)
     replacement.request_replacements(now=now, only=certificate.device)
+    announce_trust_change()
+    return revocation
+
+
+@transaction.atomic
+def revoke_of_host(
+    issued: IssuedLeaf, reason: str, *, host: tuple[str, str], now: datetime
+) -> Revocation:
+    """Revoke a certificate of a host without an agent, which its ACME client requested.
+
+    `host` is the key of the certificate, and its first name.
+    """
+    Zone.objects.lock()
+    Entry.objects.lock_checkpoint()
+    if Revocation.objects.filter(digest=details.get_digest(issued.pem)).exists():
+        raise Conflict(_("This certificate has already been revoked. Nothing was changed."))
+    key, name = host
+    revocation = _store(issued, reason, by=None, now=now)
+    records.record(revocation, f"{records.HOST}{key}", name)
     announce_trust_change()
     return revocation
 
@@ -109,8 +131,16 @@ def _list_of_retired(now: datetime) -> list[IssuedLeaf]:
 
 
 def _record(issued: IssuedLeaf, reason: str, *, by: User | None, now: datetime) -> Revocation:
+    """Revoke the certificate of a server, and record it."""
+    revocation = _store(issued, reason, by=by, now=now)
+    if issued.device is not None:
+        records.record(revocation, f"{records.DEVICE}{issued.device.pk}", issued.device.name)
+    return revocation
+
+
+def _store(issued: IssuedLeaf, reason: str, *, by: User | None, now: datetime) -> Revocation:
     facts = details.get_details(issued.pem)
-    revocation = Revocation.objects.create(
+    return Revocation.objects.create(
         authority=issued.authority,
         device=issued.device,
         subject=facts.common_name[:253],
@@ -122,5 +152,3 @@ def _record(issued: IssuedLeaf, reason: str, *, by: User | None, now: datetime) 
         revoked_at=now,
         revoked_by=by.get_username() if by is not None else "",
     )
-    records.record(revocation, issued.device)
-    return revocation

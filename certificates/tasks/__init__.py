@@ -1,5 +1,11 @@
 """Celery tasks, and the functions that enqueue them."""
 
+from certificates.tasks.acme import (
+    enqueue_acme_signing,
+    enqueue_acme_validation,
+    sign_acme_orders,
+    validate_acme_name,
+)
 from certificates.tasks.agents import (
     notify_agent,
     notify_agents,
@@ -40,6 +46,8 @@ __all__ = [
     "create_notifications",
     "destroy_ca_key",
     "distribute_zone_keys",
+    "enqueue_acme_signing",
+    "enqueue_acme_validation",
     "enqueue_key_job",
     "enqueue_operation",
     "enqueue_operation_of_update",
@@ -56,8 +64,10 @@ __all__ = [
     "retire_roots_and_renew",
     "run_key_job",
     "schedule_work",
+    "sign_acme_orders",
     "sign_ocsp_responses",
     "sign_pending_csrs",
     "sign_trust_list",
     "store_summaries",
+    "validate_acme_name",
 ]

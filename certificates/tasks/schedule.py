@@ -22,6 +22,7 @@ from certificates.monitoring import health, notifications
 from certificates.operations.states import JobState
 from certificates.revocation import lists, ocsp, replacement, revocations
 from certificates.summaries import schedule as summary_schedule
+from certificates.tasks import acme as acme_tasks
 from certificates.tasks import agents, publisher
 from certificates.tasks import authority as authority_tasks
 from certificates.tasks import operations as operation_tasks
@@ -58,6 +59,7 @@ def schedule_work() -> None:
         if signing.has_pending_csrs(authority):
             authority_tasks.enqueue_signing(authority, only_if_empty=True)
     _schedule_ca_work(now)
+    acme_tasks.schedule_acme_work(now)
     _schedule_server_work()
     if roots.list_due_roots(now) or renewal.list_due_servers(now):
         publisher.enqueue(

@@ -47,7 +47,7 @@ TITLES = {
 }
 # Callers of these paths are programs and receive problem documents (RFC 9457).
 API = "/api/v1/"
-PROGRAMS = ("/api/", "/zac/", "/content/", "/recovery")
+PROGRAMS = ("/api/", "/zac/", "/acme/", "/content/", "/recovery")
 
 
 def fault_response(request: HttpRequest, fault: Fault) -> HttpResponse:

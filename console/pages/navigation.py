@@ -67,6 +67,12 @@ MENU = (
                 "zone:keys",
                 right="devices.approve_device",
             ),
+            Item(
+                "acme",
+                _("ACME Accounts"),
+                "certificates:acme_accounts",
+                right="certificates.certificate_authority",
+            ),
             Item("zone-settings", _("Zone Settings"), "zone:settings"),
             Item("windows", _("Maintenance Windows"), "certificates:windows"),
             Item(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from faults.texts import gettext as _
 from pki import keys
@@ -56,6 +57,23 @@ class CertificateRequest:
         if not isinstance(found, x509.SubjectAlternativeName):
             return Names()
         return build.parse_alternative_names(found)
+
+    @cached_property
+    def has_other_names(self) -> bool:
+        """Return True if there are alternative names that are no DNS names or IP addresses."""
+        try:
+            found = loading.get_extension(self.loaded, x509.SubjectAlternativeName)
+        except PkiFault:
+            return True
+        if not isinstance(found, x509.SubjectAlternativeName):
+            return False
+        return any(type(name) not in (x509.DNSName, x509.IPAddress) for name in found)
+
+    @cached_property
+    def common_name(self) -> str:
+        """The common name of the subject, "" if there is none."""
+        found = self.loaded.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return str(found[-1].value) if found else ""
 
 
 def choose_common_name(name: str, names: Names) -> str:

@@ -14,7 +14,13 @@ from django.test import Client
 
 from administrators.api_tokens import tokens
 from audit.models import Entry
-from certificates.models import ChangeFreeze, HealthAcceptance, MaintenanceWindow, VaultJob
+from certificates.models import (
+    AcmeAccountKey,
+    ChangeFreeze,
+    HealthAcceptance,
+    MaintenanceWindow,
+    VaultJob,
+)
 from certificates.operations.states import FutureState, JobState, OperationState
 from console.models import ApiToken
 from devices.models import RegistrationKey, Zone
@@ -122,6 +128,7 @@ def resources(
     )
     monkeypatch.setattr("notifications.mail_server.settings._encrypt", lambda *_: "sealed")
     monkeypatch.setattr("notifications.mail_server.settings._decrypt", lambda _: "")
+    monkeypatch.setattr("certificates.acme.accounts.derive_secret", lambda _: b"secret")
     settings.SERVER_HOME = tmp_path
     zone = factories.zone()
     Zone.objects.filter(pk=zone.pk).update(public_key="A" * 43 + "=")
@@ -149,6 +156,7 @@ def resources(
     freeze = ChangeFreeze.objects.create(begins_at=later, ends_at=later, reason="Holidays")
     upgrade = factories.agent_upgrade(server)
     acceptance = HealthAcceptance.objects.create(check_key="ca-backup", reason="not here")
+    account_key = AcmeAccountKey.objects.create(label="web", key_id="k", names=["a.example.com"])
     token = ApiToken.objects.create(user=factories.user("owner"), name="token", digest="d" * 64)
     return {
         "operation_id": operation.pk,
@@ -160,6 +168,7 @@ def resources(
         "assignment_id": assignment.pk,
         "authority_id": ca.pk,
         "key_id": key.pk,
+        "account_key_id": account_key.pk,
         "job_id": job.pk,
         "act_name": "roll-back",
         "seq": entry.seq,

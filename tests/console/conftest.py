@@ -6,7 +6,12 @@ import pytest
 
 from administrators.accounts import setup_links
 from audit.models import Entry
-from certificates.models import ChangeFreeze, HealthAcceptance, MaintenanceWindow
+from certificates.models import (
+    AcmeAccountKey,
+    ChangeFreeze,
+    HealthAcceptance,
+    MaintenanceWindow,
+)
 from certificates.operations.states import FutureState, OperationState
 from notifications.delivery import delivery, events
 from notifications.delivery.events import Event
@@ -48,6 +53,7 @@ def things(monkeypatch):
         "job": uuid4(),
         "check": "ca-backup",
         "acceptance": HealthAcceptance.objects.create(check_key="ca-backup", reason="not here").pk,
+        "account_key": AcmeAccountKey.objects.create(label="web", key_id="k").pk,
         "window": MaintenanceWindow.objects.create(name="Night", rule=factories.EVERY_DAY).pk,
         "freeze": ChangeFreeze.objects.create(
             reason="Holidays", begins_at=factories.now(), ends_at=factories.now()

@@ -1,15 +1,17 @@
-"""CSRs of servers and of a subordinate CA, certificates from another CA, and revocations."""
+"""CSRs of servers and CAs, their certificates, revocations, and ACME account keys."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from faults import Invalid
 from zman.cli.exit_codes import Failed
-from zman.cli.files import read_file, write_file
+from zman.cli.files import read_file, write_file, write_secret
 from zman.cli.output import Output
 from zman.cli.parser import Commands, add_file_option, add_operation_argument, files
+from zman.cli.times import parse_time
 from zman.client.client import Console
 from zman.client.lookup import get_operation, get_server
 from zman.commands.creation import MAX_FILE_SIZE as MAX_CHAIN_SIZE
@@ -52,6 +54,26 @@ def add_commands(commands: Commands) -> None:
         default="",
         metavar="SHA256",
         help="start of its SHA-256 fingerprint (default: the certificate in use)",
+    )
+    _add_account_keys(commands)
+
+
+def _add_account_keys(commands: Commands) -> None:
+    group = commands.group("acme-account-key", "manage account keys of ACME clients")
+    words = "create an account key and print its HMAC key"
+    created = group.add("create", create_account_key, words)
+    created.add_argument("label", metavar="NAME")
+    created.add_argument(
+        "--name",
+        action="append",
+        required=True,
+        metavar="PATTERN",
+        help="permitted name, or *.example.com for all names below it; can be specified again",
+    )
+    created.add_argument("--until", default="", help="until when hosts can register, +7d or a time")
+    add_file_option(created, "write the HMAC key to this file")
+    group.add("disable", disable_account_key, "disable an account key permanently").add_argument(
+        "id", metavar="ID"
     )
 
 
@@ -170,3 +192,27 @@ def revoke_certificate(api: Console, out: Output, args: Namespace) -> None:
     path = f"servers/{server['id']}/certificates/{found[0]['id']}/revoke"
     revoked = api.post(path, {"reason": args.reason})
     out.result(revoked, f"Revoked a certificate of {server['name']}.")
+
+
+def create_account_key(api: Console, out: Output, args: Namespace) -> None:
+    """Create an ACME account key. The console shows its HMAC key only once."""
+    body: dict[str, Any] = {
+        "label": args.label,
+        "names": args.name,
+        "expires_at": parse_time(args.until) if args.until else None,
+    }
+    key = api.post("acme-account-keys", body)
+    if out.is_for_programs:
+        out.record(key, "hmac_key")
+        return
+    out.say(f"Directory: {key['directory']}")
+    out.say(f"Key ID: {key['key_id']}")
+    write_secret(out, key["hmac_key"], args.to_file)
+    out.say("Copy the HMAC key now. You cannot view it again.")
+
+
+def disable_account_key(api: Console, out: Output, args: Namespace) -> None:
+    """Disable an ACME account key."""
+    out.confirm(f"Disable the ACME account key {args.id}?", yes=args.yes)
+    found = api.post(f"acme-account-keys/{args.id}/disable")
+    out.result(found, f"Disabled ACME account key {found['label']}.")

@@ -182,6 +182,12 @@ LISTS = {
         name="id",
         is_paged=False,
     ),
+    "acme-account-keys": ResourceList(
+        "acme-account-keys",
+        {"ID": "id", "Name": "label", "Permitted names": "names", "Disabled": "disabled_at"},
+        {"Key ID": "key_id", "Accounts": "accounts", "Expires": "expires_at"},
+        name="id",
+    ),
     "registration-keys": ResourceList(
         "registration-keys",
         {

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
+from certificates.acme import hosts
 from certificates.authority import gates
 from certificates.authority.views import get_rights, render_if_changed
 from certificates.models import Operation
@@ -191,6 +192,8 @@ def operation(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
         "chips": devices.build_chips(found, status.numbers, query),
         "sizes": tables.PAGE_SIZES,
         "here": get_own_url(request),
+        "hosts": hosts.count(found, now),
+        "hosts_at_risk": hosts.list_at_risk(found, now)[: hosts.MAX_NAMED],
     }
     return render(request, PAGE, context)
 

@@ -54,6 +54,7 @@ SAME_KIND = [
     {"roles", "approve_roles", "reject_roles"},
     *({"policies", "approve_turn_off"}, {"create", "change"}, {"new_stage", "stage"}),
     {"windows", "new_window", "window", "remove_window", "new_freeze", "freeze", "remove_freeze"},
+    {"acme_accounts", "disable_acme_account"},
     *({"force", "try_again"}, {"restore_ca", "adopt_ca"}, {"cancel", "clear_failure"}),
 ]
 

@@ -103,6 +103,8 @@ MATRIX = {
         ("acceptance",),
         {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE},
     ),
+    "certificates:acme_accounts": ((), {"GET": CA, "POST": CA}),
+    "certificates:disable_acme_account": (("account_key",), {"GET": CA, "POST": CA}),
     "certificates:windows": ((), {"GET": "", "POST": None}),
     "certificates:new_window": ((), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),
     "certificates:window": (("window",), {"GET": CHANGE_ZONE, "POST": CHANGE_ZONE}),

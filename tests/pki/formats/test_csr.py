@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.x509.oid import NameOID
 
 from pki import keys
 from pki.errors import BadName, BadRequest, WeakKey
@@ -135,3 +136,21 @@ def test_a_name_that_is_too_long_is_replaced_in_the_subject(names: Names, expect
 
 def test_a_name_that_fits_is_the_common_name() -> None:
     assert choose_common_name("a.example", Names(dns=("a.example", "b.example"))) == "a.example"
+
+
+def test_names_of_other_types_are_reported() -> None:
+    key = serialization.load_pem_private_key(factories.key().encode(), password=None)
+    names: list[x509.GeneralName] = [x509.DNSName("a.example.com")]
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a.example.com")])
+    for other in (None, x509.RFC822Name("a@example.com"), x509.UniformResourceIdentifier("a:b")):
+        found = [*names, *([other] if other is not None else [])]
+        builder = x509.CertificateSigningRequestBuilder(subject).add_extension(
+            x509.SubjectAlternativeName(found), critical=False
+        )
+        pem = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        request = parse_csr(pem)
+        assert request.has_other_names is (other is not None)
+        assert request.common_name == "a.example.com"
+    plain = x509.CertificateSigningRequestBuilder(x509.Name([])).sign(key, hashes.SHA256())
+    request = parse_csr(plain.public_bytes(serialization.Encoding.PEM))
+    assert (request.has_other_names, request.common_name) == (False, "")

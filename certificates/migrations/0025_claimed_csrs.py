@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('certificates', '0023_ocsp_responses'),
+        ("certificates", "0024_subordinate_cas"),
     ]
 
     operations = [

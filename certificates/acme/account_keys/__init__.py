@@ -1,0 +1,1 @@
+"""ACME account keys: the page ACME Accounts, REST API, and the rules."""

@@ -1,0 +1,104 @@
+"""REST API of ACME account keys.
+
+See: D-300
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from ninja import Query, Router, Schema
+from ninja.responses import Status
+from pydantic import Field
+
+from certificates.acme.account_keys import keys
+from certificates.acme.policy import MAX_PATTERNS
+from certificates.models import AcmeAccountKey
+from console.rest.api import (
+    Page,
+    Paging,
+    RequestBody,
+    Text,
+    Timestamp,
+    get_by_number,
+    paginate,
+    require,
+)
+
+router = Router(tags=["acme"])
+CAN_READ = require(keys.RIGHT)
+CAN_CHANGE = require(keys.RIGHT, reauthenticated=True)
+
+
+class AcmeAccountKeyOut(Schema):
+    """An ACME account key. Its HMAC key cannot be read again."""
+
+    id: int
+    key_id: str
+    label: str
+    names: list[str]
+    accounts: int = Field(validation_alias="account_count")
+    expires_at: datetime | None
+    disabled_at: datetime | None
+    created_at: datetime
+
+
+class NewAcmeAccountKeyOut(Schema):
+    """An ACME account key that has just been created. The HMAC key is returned only once."""
+
+    id: int
+    key_id: str
+    hmac_key: str
+    directory: str = Field(description="address of the ACME directory")
+
+
+class AcmeAccountKeyIn(RequestBody):
+    """The ACME account key to create."""
+
+    label: Text = Field(min_length=1, max_length=keys.MAX_LABEL)
+    names: list[Text] = Field(
+        min_length=1,
+        max_length=MAX_PATTERNS,
+        description="permitted names: host.example.com, or *.example.com for all names below it",
+    )
+    expires_at: Timestamp | None = Field(
+        default=None, description="until when hosts can register with the key"
+    )
+
+
+def _list() -> Any:
+    return AcmeAccountKey.objects.annotate(account_count=Count("accounts"))
+
+
+@router.get("/acme-account-keys", response=Page[AcmeAccountKeyOut], auth=CAN_READ)
+def list_acme_account_keys(request: HttpRequest, paging: Query[Paging]) -> Any:
+    """List ACME account keys, newest first."""
+    return paginate(_list().order_by("-pk"), paging)
+
+
+@router.post("/acme-account-keys", response={201: NewAcmeAccountKeyOut}, auth=CAN_CHANGE)
+def create_acme_account_key(request: HttpRequest, body: AcmeAccountKeyIn) -> Any:
+    """Create an ACME account key. The HMAC key is returned only once."""
+    made = keys.create(body.label, body.names, expires_at=body.expires_at, now=timezone.now())
+    found = {
+        "id": made.row.pk,
+        "key_id": made.row.key_id,
+        "hmac_key": made.hmac_key,
+        "directory": request.build_absolute_uri(reverse("acme:directory")),
+    }
+    return Status(201, found)
+
+
+@router.post(
+    "/acme-account-keys/{account_key_id}/disable", response=AcmeAccountKeyOut, auth=CAN_CHANGE
+)
+def disable_acme_account_key(request: HttpRequest, account_key_id: str) -> Any:
+    """Disable an ACME account key permanently. Its accounts get no further certificates."""
+    key = get_by_number(AcmeAccountKey.objects.all(), account_key_id)
+    keys.disable(key.pk, now=timezone.now())
+    return _list().get(pk=key.pk)

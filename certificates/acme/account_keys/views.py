@@ -1,0 +1,143 @@
+"""The page ACME Accounts: account keys, and the dialog that disables one.
+
+See: D-300
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, QuerySet
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods
+
+from certificates.acme.account_keys import keys
+from certificates.acme.account_keys.forms import AccountKeyForm
+from certificates.authority import gates
+from certificates.models import AcmeAccountKey
+from console.pages.forms import ReauthenticationForm
+from console.pages.listing import Table
+from console.pages.paging import get_page, sort_rows
+from console.pages.responses import close_dialog, render_dialog, require_right, show_faults_on
+from console.pages.tables import PAGE_SIZES, Column, TableQuery, build_chips
+from devices.middleware import ZoneRequest
+
+may_manage = require_right(gates.CA_RIGHT, gates.CA_RIGHT_LABEL)
+KEYS = Table(
+    "acme-account-keys",
+    (
+        Column("name", gettext_lazy("Name"), "label"),
+        Column("permitted", gettext_lazy("Permitted names")),
+        Column("state", gettext_lazy("Status")),
+        Column("accounts", gettext_lazy("Accounts"), "account_count"),
+        Column("until", gettext_lazy("Hosts can register until"), "expires_at"),
+        Column("created", gettext_lazy("Created"), "created_at"),
+    ),
+    (
+        (gettext_lazy("Name"), lambda key: key.label),
+        (gettext_lazy("Key ID"), lambda key: key.key_id),
+        (gettext_lazy("Permitted names"), lambda key: key.names),
+        (gettext_lazy("Accounts"), lambda key: key.account_count),
+        (gettext_lazy("Hosts can register until"), lambda key: key.expires_at),
+        (gettext_lazy("Disabled"), lambda key: key.disabled_at),
+        (gettext_lazy("Created"), lambda key: key.created_at),
+        (gettext_lazy("Created by"), lambda key: key.created_by),
+    ),
+    fixed="name",
+)
+ENABLED, DISABLED = "enabled", "disabled"
+CHIPS = {
+    "": gettext_lazy("All"),
+    ENABLED: gettext_lazy("Enabled"),
+    DISABLED: gettext_lazy("Disabled"),
+}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_manage
+def show_keys(request: ZoneRequest) -> HttpResponseBase:
+    """Show the account keys or return them as CSV, and create a key, which is shown once."""
+    query, now = TableQuery.parse(request.GET), timezone.now()
+    table = KEYS.get_view(request, query)
+    matching = AcmeAccountKey.objects.filter(label__icontains=query.q)
+    by_state: dict[str, QuerySet[AcmeAccountKey]] = {
+        "": matching,
+        ENABLED: matching.filter(disabled_at=None),
+        DISABLED: matching.filter(disabled_at__isnull=False),
+    }
+    found = by_state.get(query.state, matching).annotate(account_count=Count("accounts"))
+    order = table.get_order("-pk")
+    if KEYS.is_exported(request):
+        return KEYS.export(sort_rows(found, order))
+    form = AccountKeyForm(request, request.POST if request.method == "POST" else None)
+    created: dict[str, Any] = {}
+    if form.is_valid():
+        with show_faults_on(form):
+            created = _create(request, form, now)
+            form = AccountKeyForm(request)
+    context = {
+        "nav": "acme",
+        "now": now,
+        "form": form,
+        "created": created,
+        "query": query,
+        "table": table,
+        "columns": table.columns,
+        "page": get_page(found, query, order),
+        "sizes": PAGE_SIZES,
+        "chips": build_chips(CHIPS, {key: rows.count() for key, rows in by_state.items()}, query),
+        "directory": request.build_absolute_uri(reverse("acme:directory")),
+    }
+    status = 422 if form.errors else 201 if created else 200
+    response = render(request, "certificates/acme_accounts.html", context, status=status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _create(request: ZoneRequest, form: AccountKeyForm, now: datetime) -> dict[str, Any]:
+    """Create a key, and return it with an example of its use."""
+    values = form.cleaned_data
+    made = keys.create(
+        values["label"],
+        values["names"],
+        expires_at=now + timedelta(days=values["days"]),
+        now=now,
+    )
+    directory = request.build_absolute_uri(reverse("acme:directory"))
+    options = f"--server {directory} --eab-kid {made.row.key_id} --eab-hmac-key {made.hmac_key}"
+    return {
+        "key_id": made.row.key_id,
+        "hmac_key": made.hmac_key,
+        "command": f"certbot register {options}",
+    }
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_manage
+def disable_key(request: ZoneRequest, pk: int) -> HttpResponse:
+    """Disable an account key after a confirmation."""
+    key = get_object_or_404(AcmeAccountKey, pk=pk)
+    form = ReauthenticationForm(request, data=request.POST if request.method == "POST" else None)
+    back = reverse("certificates:acme_accounts")
+    if form.is_bound and form.is_valid():
+        with show_faults_on(form):
+            keys.disable(pk, now=timezone.now())
+            message = _("The account key %s has been disabled.") % key.label
+            return close_dialog(request, back, message=message)
+    context = {
+        "title": _("Disable %s") % key.label,
+        "text": _(
+            "Hosts that registered with this key get no further certificates. Their certificates "
+            "are valid until they expire. You cannot undo this."
+        ),
+        "label": _("Disable"),
+        "back": back,
+    }
+    return render_dialog(request, "console/confirm.html", context, form=form)

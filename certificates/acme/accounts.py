@@ -1,0 +1,150 @@
+"""Accounts of ACME clients: register, find, change, and deactivate them.
+
+An account belongs to the account key that it registered with. If the key is disabled, its accounts
+can only revoke certificates. See: RFC 8555 7.3; D-300
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from audit.models import Entry
+from audit.rows import alarms
+from certificates.acme.problems import (
+    AccountDoesNotExist,
+    AccountUnauthorized,
+    ExternalAccountRequired,
+    Malformed,
+    unexpected_content,
+)
+from certificates.models import AcmeAccount, AcmeAccountKey
+from devices.identity import zone_keys
+
+PURPOSE = "acme-account-key"
+MAX_CONTACTS, MAX_CONTACT = 5, 200
+# A key that became public must not fill the database.
+MAX_ACCOUNTS = 10_000
+LABEL = "certificates.AcmeAccountKey"
+
+
+def is_enabled() -> bool:
+    """Return True if there is an account key that is not disabled. Otherwise, there is no ACME."""
+    return AcmeAccountKey.objects.enabled().exists()
+
+
+def derive_secret(key_id: str) -> bytes:
+    """Return the HMAC key of an account key."""
+    return bytes.fromhex(zone_keys.get_keyring().get_mac(PURPOSE, key_id))
+
+
+def find_account_key(key_id: str | None, now: datetime) -> AcmeAccountKey:
+    """Return an account key with which an account can be registered now, or raise a problem."""
+    found = AcmeAccountKey.objects.usable(now).filter(key_id=key_id or "").first()
+    if found is None or not alarms.is_authentic(found):
+        raise ExternalAccountRequired(
+            _("The account key is unknown, disabled, or expired. Nothing was changed."),
+            action=_("Ask an administrator for an account key."),
+        )
+    return found
+
+
+def find_by_thumbprint(thumbprint: str) -> AcmeAccount | None:
+    """Return the account with a public key, or None."""
+    rows = AcmeAccount.objects.select_related("account_key")
+    return _check(rows.filter(thumbprint=thumbprint).first())
+
+
+def find_by_id(text: str) -> AcmeAccount:
+    """Return the account of a request, or raise a problem."""
+    try:
+        guid = UUID(text)
+    except ValueError:
+        guid = None
+    rows = AcmeAccount.objects.select_related("account_key")
+    found = _check(rows.filter(pk=guid).first()) if guid is not None else None
+    if found is None:
+        raise AccountDoesNotExist(_("The account was not found. Nothing was changed."))
+    if found.deactivated_at is not None:
+        raise AccountUnauthorized(_("The account has been deactivated. Nothing was changed."))
+    return found
+
+
+def _check(account: AcmeAccount | None) -> AcmeAccount | None:
+    """Return an account if its rows were written by ZCC."""
+    if account is None:
+        return None
+    is_authentic = alarms.is_authentic(account) and alarms.is_authentic(account.account_key)
+    return account if is_authentic else None
+
+
+def check_can_order(account: AcmeAccount) -> None:
+    """Raise a problem if the account key of an account was disabled."""
+    if account.account_key.disabled_at is not None:
+        raise AccountUnauthorized(
+            _("An administrator has disabled the account key. No certificate was issued.")
+        )
+
+
+@transaction.atomic
+def register(
+    jwk: dict[str, str], thumbprint: str, key: AcmeAccountKey, contacts: list[str]
+) -> AcmeAccount:
+    """Register an account. Its public key must be new."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    if key.accounts.count() >= MAX_ACCOUNTS:
+        raise AccountUnauthorized(_("The account key has too many accounts."))
+    try:
+        with transaction.atomic():
+            account = AcmeAccount.objects.create(
+                account_key=key, jwk=jwk, thumbprint=thumbprint, contacts=contacts
+            )
+    except IntegrityError as error:
+        raise Malformed(_("The account exists. Nothing was changed.")) from error
+    detail = {"account": str(account.pk), "contacts": contacts}
+    Entry.objects.append(
+        checkpoint, "acme-account", f"{LABEL}:{key.pk}", note=key.label, detail=detail
+    )
+    return account
+
+
+@transaction.atomic
+def deactivate(account: AcmeAccount, now: datetime) -> None:
+    """Deactivate an account permanently. Its certificates stay valid."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    account.deactivated_at = now
+    account.save(update_fields=["deactivated_at"])
+    subject, detail = f"{LABEL}:{account.account_key_id}", {"account": str(account.pk)}
+    note = account.account_key.label
+    Entry.objects.append(checkpoint, "end-acme-account", subject, note=note, detail=detail)
+
+
+@transaction.atomic
+def change_key(account: AcmeAccount, jwk: dict[str, str], thumbprint: str) -> None:
+    """Replace the public key of an account. The new key must not belong to another account."""
+    checkpoint = Entry.objects.lock_checkpoint()
+    account.jwk, account.thumbprint = jwk, thumbprint
+    account.save(update_fields=["jwk", "thumbprint"])
+    subject, detail = f"{LABEL}:{account.account_key_id}", {"account": str(account.pk)}
+    note = account.account_key.label
+    Entry.objects.append(checkpoint, "change-acme-key", subject, note=note, detail=detail)
+
+
+def save_contacts(account: AcmeAccount, contacts: list[str]) -> None:
+    """Save the contact addresses of an account. Nothing is sent to them."""
+    account.contacts = contacts
+    account.save(update_fields=["contacts"])
+
+
+def check_contacts(value: Any) -> list[str]:
+    """Return the contacts of an account, or raise Malformed."""
+    found = [] if value is None else value
+    if not isinstance(found, list) or len(found) > MAX_CONTACTS:
+        raise unexpected_content()
+    if not all(isinstance(one, str) and len(one) <= MAX_CONTACT for one in found):
+        raise unexpected_content()
+    return found

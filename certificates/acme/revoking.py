@@ -1,0 +1,85 @@
+"""Revoke certificates of hosts, and record that a client has downloaded one.
+
+See: RFC 8555 7.4.2, 7.6
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from certificates.acme.problems import (
+    AccountUnauthorized,
+    AlreadyRevoked,
+    BadRevocationReason,
+)
+from certificates.models import AcmeAccount, AcmeCertificate, Revocation
+from certificates.revocation import revocations
+from certificates.revocation.revocations import IssuedLeaf
+from pki.chains import chains
+from pki.formats import bundles
+
+Reason = Revocation.Reason
+# The codes of RFC 5280 5.3.1 that a client can give.
+REASONS = {
+    0: Reason.UNSPECIFIED,
+    1: Reason.KEY_COMPROMISE,
+    3: Reason.AFFILIATION_CHANGED,
+    4: Reason.SUPERSEDED,
+    5: Reason.CESSATION,
+}
+
+
+def parse_reason(code: Any) -> str:
+    """Return the reason of a revocation request, or raise BadRevocationReason."""
+    found = REASONS.get(0 if code is None else code) if not isinstance(code, bool) else None
+    if found is None:
+        raise BadRevocationReason(
+            _("The reason of the revocation is not supported. Nothing was changed.")
+        )
+    return found.value
+
+
+def get_leaf(certificate: AcmeCertificate) -> str:
+    """Return the certificate without its chain as PEM."""
+    return chains.split(certificate.chain_pem)[0]
+
+
+def find(digest: str, der: bytes) -> AcmeCertificate:
+    """Return the certificate of a host with these bytes, or raise a problem."""
+    found = AcmeCertificate.objects.select_related("account", "authority").filter(digest=digest)
+    certificate = found.first()
+    if certificate is None or bundles.to_der(get_leaf(certificate)) != der:
+        raise AccountUnauthorized(
+            _("The certificate was not issued to an ACME client of this zone.")
+        )
+    return certificate.check_row_mac()
+
+
+def revoke(certificate: AcmeCertificate, reason: str, *, now: datetime) -> None:
+    """Revoke a certificate. Devices reject it at their next contact."""
+    if Revocation.objects.filter(digest=certificate.digest).exists():
+        raise AlreadyRevoked(_("The certificate has already been revoked. Nothing was changed."))
+    issued = IssuedLeaf(None, certificate.authority, get_leaf(certificate))
+    revocations.revoke_of_host(
+        issued, reason, host=(f"{certificate.pk}", certificate.subject), now=now
+    )
+
+
+@transaction.atomic
+def record_download(certificate: AcmeCertificate, account: AcmeAccount, now: datetime) -> None:
+    """Record that the client has the chain, and that it replaces earlier certificates."""
+    if certificate.fetched_at is not None:
+        return
+    AcmeCertificate.objects.filter(pk=certificate.pk).update(fetched_at=now)
+    before = AcmeCertificate.objects.filter(account=account, replaced_at=None)
+    order = certificate.order
+    same = Q(names=certificate.names)
+    if order is not None and order.replaces_id is not None:
+        same |= Q(pk=order.replaces_id)
+    earlier = before.filter(same, not_before__lte=certificate.not_before)
+    earlier.exclude(pk=certificate.pk).update(replaced_at=now)

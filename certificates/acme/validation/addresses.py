@@ -1,0 +1,79 @@
+"""The addresses that a validation can connect to.
+
+Hosts of a zone have internal addresses, so these are permitted. Addresses of this server itself
+and of its link are not: metadata services and local programs have them. See: D-303
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from contextlib import suppress
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from certificates.acme.problems import ValidationFailed
+from notifications.channels.ssrf_guard import IPV4_EMBEDDING_NETWORKS
+
+CONNECT_SECONDS = 3.0
+MAX_ADDRESSES = 2
+
+
+def connect(name: str, port: int) -> socket.socket:
+    """Return a connection to a host, or raise ValidationFailed."""
+    last: OSError | None = None
+    for family, address in resolve(name, port)[:MAX_ADDRESSES]:
+        outgoing = socket.socket(family, socket.SOCK_STREAM)
+        outgoing.settimeout(CONNECT_SECONDS)
+        try:
+            outgoing.connect(address)
+        except OSError as error:
+            outgoing.close()
+            last = error
+        else:
+            return outgoing
+    raise ValidationFailed(
+        _("%(name)s cannot be reached at port %(port)d: %(error)s.")
+        % {"name": name, "port": port, "error": (last and last.strerror) or _("no response")},
+        kind="connection",
+    )
+
+
+def resolve(name: str, port: int) -> list[tuple[int, Any]]:
+    """Return the permitted addresses of a host, or raise ValidationFailed."""
+    try:
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ValidationFailed(
+            _("The name %s cannot be resolved by this server.") % name, kind="dns"
+        ) from error
+    allowed: list[tuple[int, Any]] = [
+        (family, address) for family, _t, _p, _c, address in found if _is_allowed(address)
+    ]
+    if not allowed:
+        raise ValidationFailed(
+            _("The addresses of %s are not permitted for a validation.") % name, kind="connection"
+        )
+    return allowed
+
+
+def _is_allowed(socket_address: Any) -> bool:
+    with suppress(ValueError):
+        return is_allowed(str(socket_address[0]))
+    return False
+
+
+def is_allowed(text: str) -> bool:
+    """Return True if a validation can connect to an address."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    if mapped is not None:
+        address = mapped
+    if any(address in network for network in IPV4_EMBEDDING_NETWORKS):
+        return False
+    if address.is_loopback:
+        return bool(settings.ALLOW_LOOPBACK)
+    is_special = address.is_unspecified or address.is_multicast or address.is_link_local
+    return not (is_special or address.is_reserved)

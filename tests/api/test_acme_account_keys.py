@@ -1,0 +1,38 @@
+"""REST API of ACME account keys."""
+
+from datetime import timedelta
+
+from certificates.models import AcmeAccountKey
+from tests.api.conftest import problem, refuses, succeeds
+from tests.support import factories
+
+KEYS = "acme-account-keys"
+VALUES = {"label": "web", "names": ["*.hosts.example"]}
+
+
+@succeeds(
+    "GET /acme-account-keys",
+    "POST /acme-account-keys",
+    "POST /acme-account-keys/{account_key_id}/disable",
+)
+def test_a_key_is_created_listed_and_disabled(everybody, zone):
+    created = everybody.post(KEYS, VALUES)
+    assert created.status_code == 201, created.content
+    found = created.json()
+    assert found["hmac_key"]
+    assert found["directory"].endswith("/acme/directory")
+    listed = everybody.get(KEYS).json()["items"][0]
+    assert (listed["key_id"], listed["accounts"]) == (found["key_id"], 0)
+    assert "hmac_key" not in listed
+    disabled = everybody.post(f"{KEYS}/{found['id']}/disable", {}).json()
+    assert disabled["disabled_at"]
+
+
+@refuses("POST /acme-account-keys", "POST /acme-account-keys/{account_key_id}/disable")
+def test_wrong_values_are_rejected(everybody, zone):
+    response = everybody.post(KEYS, {**VALUES, "names": ["*.com"]})
+    assert problem(response, 422)
+    past = (factories.now() - timedelta(days=1)).isoformat()
+    assert problem(everybody.post(KEYS, {**VALUES, "expires_at": past}), 422)
+    assert problem(everybody.post(f"{KEYS}/999/disable", {}), 404)
+    assert not AcmeAccountKey.objects.exists()
