@@ -14,7 +14,6 @@ from uuid import UUID
 from django.db.models import Count, Q
 from django.db.models.functions import TruncMinute
 
-from certificates.operations.activation_time import count_devices_without_contact
 from devices.inventory import tables
 from devices.models import Device, DeviceSummary, Zone
 from systemupdates.models import Assignment
@@ -61,7 +60,7 @@ class ZoneSummary:
             contacts=_count_contacts(since),
             earlier=devices.filter(last_contact__lt=since).count(),
             never=devices.filter(last_contact=None).count(),
-            without_contact=count_devices_without_contact(zone, now),
+            without_contact=tables.count_devices_without_contact(zone, now),
             wrong_clocks=clocks.count(),
             first_wrong_clock=str(first or ""),
             failed_updates=count_failed_updates(),

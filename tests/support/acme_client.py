@@ -41,7 +41,7 @@ class AcmeClient:
 
     @property
     def jwk(self) -> dict[str, Any]:
-        return self.key.as_dict(private=False)
+        return dict(self.key.as_dict(private=False))
 
     def get_nonce(self) -> str:
         """Return a new nonce."""

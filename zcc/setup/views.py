@@ -74,9 +74,13 @@ def zone(request: HttpRequest) -> HttpResponse:
         if values["kind"] == "external":
             _prepare(values)
             return HttpResponseRedirect(reverse("setup_zone"))
-        names = ("name", "subject", "key_length", "years")
-        is_subordinate = values["kind"] == "subordinate"
-        zone_request = ZoneRequest(*(values[name] for name in names), subordinate=is_subordinate)
+        zone_request = ZoneRequest(
+            name=values["name"],
+            subject=values["subject"],
+            key_length=values["key_length"],
+            years=values["years"],
+            subordinate=values["kind"] == "subordinate",
+        )
         return _create_zone(request, zone_request, values, values)
     return _render_form(request, "zone", form)
 

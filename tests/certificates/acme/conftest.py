@@ -75,4 +75,4 @@ def issue(client: AcmeClient, *dns: str, key_pem: str = "", **more: Any) -> str:
     sign()
     found = client.post(url).json()
     assert found["status"] == "valid", found
-    return found["certificate"]
+    return str(found["certificate"])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from certificates.agents import api
+from certificates import tasks
 from certificates.models import Operation
 from devices.models import Device
 from tests.support import walkthrough
@@ -78,7 +78,7 @@ def test_the_refresh_that_confirms_an_activation(zone, operation, django_assert_
 
 def test_only_reports_of_servers_start_a_task(zone, operation, monkeypatch):
     found: list[Any] = []
-    monkeypatch.setattr(api.tasks, "enqueue_operation_of_update", found.append)
+    monkeypatch.setattr(tasks, "enqueue_operation_of_update", found.append)
     host, update = warm_up(zone, operation)
     host.report(update, messages.ACTIVATED)
     assert found == []

@@ -114,7 +114,7 @@ def test_the_key_of_a_subordinate_ca_is_created_in_the_token(token_zone: TestZon
     assert chains.get_public_key(issued) == chains.get_public_key(new.root_pem)
     satellite = token_zone.join("as-01", messages.AUTHENTICATION_SATELLITE, "127.9.0.20")
     tasks.sign_pending_csrs(str(new.pk))
-    future = FutureCertificate.objects.get(device=satellite.id)
+    future = FutureCertificate.objects.get(device_id=satellite.id)
     assert future.state == FutureState.CREATED
     leaf = chains.split(future.chain_pem)[0]
     assert chains.is_signed_by(leaf, new.root_pem)

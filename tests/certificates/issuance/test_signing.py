@@ -34,7 +34,8 @@ def list_serials() -> int:
 
 def test_a_batch_that_is_being_signed_is_not_signed_by_another_worker(zone, monkeypatch):
     request(zone, "as-01", "as-02")
-    numbers, open_issuer = [], key_store.open_issuer
+    numbers: list[int] = []
+    open_issuer = key_store.open_issuer
 
     def open_later(*args: Any, **kwargs: Any) -> Any:
         if not numbers:
@@ -42,7 +43,7 @@ def test_a_batch_that_is_being_signed_is_not_signed_by_another_worker(zone, monk
             numbers.append(sign())
         return open_issuer(*args, **kwargs)
 
-    monkeypatch.setattr(signing.key_store, "open_issuer", open_later)
+    monkeypatch.setattr(key_store, "open_issuer", open_later)
     assert sign() == 2
     assert numbers == [0, 0], "the second worker found nothing to sign"
     assert list_serials() == 2, "each server has one certificate"
@@ -52,7 +53,8 @@ def test_a_batch_that_is_being_signed_is_not_signed_by_another_worker(zone, monk
 def test_another_worker_signs_the_next_batch_at_the_same_time(zone, monkeypatch):
     monkeypatch.setattr(signing, "BATCH", 1)
     request(zone, "as-01", "as-02")
-    numbers, open_issuer = [], key_store.open_issuer
+    numbers: list[int] = []
+    open_issuer = key_store.open_issuer
 
     def open_later(*args: Any, **kwargs: Any) -> Any:
         if not numbers:
@@ -60,7 +62,7 @@ def test_another_worker_signs_the_next_batch_at_the_same_time(zone, monkeypatch)
             numbers.append(sign())
         return open_issuer(*args, **kwargs)
 
-    monkeypatch.setattr(signing.key_store, "open_issuer", open_later)
+    monkeypatch.setattr(key_store, "open_issuer", open_later)
     assert (sign(), numbers) == (1, [0, 1])
     created = FutureCertificate.objects.filter(state=FutureState.CREATED)
     assert created.filter(device__name__startswith="as-").count() == list_serials() == 2
@@ -69,7 +71,7 @@ def test_another_worker_signs_the_next_batch_at_the_same_time(zone, monkeypatch)
 def test_a_batch_that_failed_can_be_signed_immediately(zone, monkeypatch):
     request(zone, "as-01")
     with monkeypatch.context() as context:
-        context.setattr(signing.key_store, "open_issuer", lambda *_, **__: 1 / 0)
+        context.setattr(key_store, "open_issuer", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             sign()
     assert sign() == 1

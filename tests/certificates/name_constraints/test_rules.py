@@ -184,6 +184,7 @@ def test_a_ca_from_a_backup_must_permit_all_servers(zone):
     request = requests.TakeOverCARequest(
         certificate_server=zone.device(zone.first).pk,
         root_pem=root,
+        intermediates_pem="",
         authority=uuid4(),
         key_length=256,
         include_dns=True,

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 from pki import keys
+from pki.certificates import loading
 from pki.errors import BadName, BadRequest, WeakKey
 from pki.formats.csr import build_ca_csr, build_csr, choose_common_name, parse_csr
 from pki.names import Names, Subject
@@ -139,7 +140,7 @@ def test_a_name_that_fits_is_the_common_name() -> None:
 
 
 def test_names_of_other_types_are_reported() -> None:
-    key = serialization.load_pem_private_key(factories.key().encode(), password=None)
+    key = loading.load_private_key(factories.key())
     names: list[x509.GeneralName] = [x509.DNSName("a.example.com")]
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a.example.com")])
     for other in (None, x509.RFC822Name("a@example.com"), x509.UniformResourceIdentifier("a:b")):

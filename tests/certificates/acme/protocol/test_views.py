@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from audit.models import Entry
 from certificates.acme import renewal_info
-from certificates.models import AcmeCertificate, AcmeOrder, Authority, Revocation
+from certificates.models import AcmeCertificate, AcmeOrder, Authority, OcspResponse, Revocation
 from certificates.revocation import ocsp, records
 from devices.models import Device
 from pki import keys as pki_keys
@@ -78,7 +78,7 @@ def test_there_is_an_ocsp_response_about_the_certificate(client: AcmeClient) -> 
     while ocsp.sign_batch(authority, now=timezone.now()):
         pass
     digest = AcmeCertificate.objects.get().digest
-    assert ocsp.OcspResponse.objects.get(digest=digest).sha256
+    assert OcspResponse.objects.get(digest=digest).sha256
 
 
 @pytest.mark.parametrize(

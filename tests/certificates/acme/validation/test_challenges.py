@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from certificates.acme.problems import ValidationFailed
-from certificates.acme.validation import addresses, challenges
+from certificates.acme.validation import challenges
 from tests.support import factories
 from tests.support.http_server import serving
 
@@ -38,7 +38,7 @@ def loopback(settings: Any, monkeypatch: Any) -> None:
     def resolve(_name: str, port: int, **_options: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(addresses.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
 
 def check(method: str) -> str:
