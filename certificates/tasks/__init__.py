@@ -4,7 +4,7 @@ from certificates.tasks.acme import (
     enqueue_acme_signing,
     enqueue_acme_validation,
     sign_acme_orders,
-    validate_acme_name,
+    validate_acme_names,
 )
 from certificates.tasks.agents import (
     notify_agent,
@@ -69,5 +69,5 @@ __all__ = [
     "sign_pending_csrs",
     "sign_trust_list",
     "store_summaries",
-    "validate_acme_name",
+    "validate_acme_names",
 ]

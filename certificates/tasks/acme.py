@@ -10,21 +10,16 @@ from django.utils import timezone
 from certificates.acme import authorizations, issuers, orders, signing
 from certificates.acme.protocol import nonces
 from certificates.authority import key_store
-from certificates.models import AcmeAuthorization, Authority
+from certificates.models import Authority
 from certificates.tasks import publisher
 
 MAX_BATCHES = 20
-# How many validations one run of the schedule enqueues again.
-MAX_VALIDATIONS = 10
 
 
 @shared_task
-def validate_acme_name(authorization_id: str) -> None:
-    """Validate that an ACME client controls a name."""
-    rows = AcmeAuthorization.objects.select_related("order__account")
-    found = rows.filter(pk=authorization_id).first()
-    if found is not None:
-        authorizations.validate(found, now=timezone.now())
+def validate_acme_names() -> None:
+    """Validate that ACME clients control the names of their orders."""
+    authorizations.validate_batch(timezone.now())
 
 
 @shared_task
@@ -37,16 +32,12 @@ def sign_acme_orders(authority_id: str) -> None:
                 break
 
 
-def enqueue_acme_validation(
-    authorization: AcmeAuthorization, *, only_if_empty: bool = False
-) -> None:
-    """Enqueue the validation of a name."""
-    publisher.enqueue(
-        validate_acme_name,
-        str(authorization.pk),
-        queue=publisher.SHARED_QUEUE,
-        only_if_empty=only_if_empty,
-    )
+def enqueue_acme_validation() -> None:
+    """Enqueue a batch of validations, if the queue is empty.
+
+    Otherwise, the schedule repeats it. So clients cannot delay operations by more than one batch.
+    """
+    publisher.enqueue(validate_acme_names, queue=publisher.SHARED_QUEUE, only_if_empty=True)
 
 
 def enqueue_acme_signing(now: datetime, *, only_if_empty: bool = False) -> None:
@@ -60,8 +51,8 @@ def enqueue_acme_signing(now: datetime, *, only_if_empty: bool = False) -> None:
 
 def schedule_acme_work(now: datetime) -> None:
     """Enqueue the validations and signatures that have no result, and delete old rows."""
-    for authorization in authorizations.list_waiting(now)[:MAX_VALIDATIONS]:
-        enqueue_acme_validation(authorization, only_if_empty=True)
+    if authorizations.list_waiting(now).exists():
+        enqueue_acme_validation()
     if signing.list_waiting(now).exists():
         enqueue_acme_signing(now, only_if_empty=True)
     nonces.delete_expired(now)

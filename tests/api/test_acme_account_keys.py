@@ -1,10 +1,11 @@
 """REST API of ACME account keys."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 from certificates.models import AcmeAccountKey
 from tests.api.conftest import problem, refuses, succeeds
-from tests.support import factories
+from tests.support import factories, walkthrough
 
 KEYS = "acme-account-keys"
 VALUES = {"label": "web", "names": ["*.hosts.example"]}
@@ -36,3 +37,12 @@ def test_wrong_values_are_rejected(everybody, zone):
     assert problem(everybody.post(KEYS, {**VALUES, "expires_at": past}), 422)
     assert problem(everybody.post(f"{KEYS}/999/disable", {}), 404)
     assert not AcmeAccountKey.objects.exists()
+
+
+@succeeds("GET /operations/{operation_id}/hosts-at-risk")
+@refuses("GET /operations/{operation_id}/hosts-at-risk")
+def test_hosts_at_risk_are_those_of_an_operation(everybody, zone):
+    operation = walkthrough.remint_ca(activates_at=walkthrough.soon(hours=20))
+    found = everybody.get(f"operations/{operation.pk}/hosts-at-risk")
+    assert (found.status_code, found.json()["items"]) == (200, [])
+    assert problem(everybody.get(f"operations/{uuid4()}/hosts-at-risk"), 404)

@@ -119,7 +119,7 @@ def respond_to_challenge(call: Call, guid: str, method: str) -> HttpResponse:
     if not call.is_read:
         accounts.check_can_order(call.account)
         if authorizations.request_validation(found, method, call.now):
-            tasks.enqueue_acme_validation(found)
+            tasks.enqueue_acme_validation()
             found.refresh_from_db()
     elif method not in METHODS:
         raise Malformed(_("The challenge was not found. Nothing was changed."))

@@ -38,8 +38,8 @@ def validations(monkeypatch: Any) -> Validations:
     found = Validations()
     monkeypatch.setattr(challenges, "check", found.check)
 
-    def validate(authorization: Any) -> None:
-        authorizations.validate(authorization, now=timezone.now())
+    def validate() -> None:
+        authorizations.validate_batch(timezone.now())
 
     monkeypatch.setattr(tasks, "enqueue_acme_validation", validate)
     return found

@@ -127,7 +127,7 @@ def test_help_names_no_paths_of_windows_and_no_security_policies(admin):
     page = admin.get(reverse("certificates:help")).content.decode()
     assert "This product does not manage security policies." in page
     assert not re.search(
-        r"zenworks_home|%[a-z_]+%|Update_Windows|conf.securit", page, re.IGNORECASE
+        r"zenworks_home|%[a-z_]+%|Update_Windows|conf.security", page, re.IGNORECASE
     )
 
 
