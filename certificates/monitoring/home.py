@@ -29,9 +29,7 @@ from certificates.summaries import zone as zone_summary
 from certificates.trust import stragglers
 from console.pages import formatting, tables
 from devices.inventory import tables as inventory_tables
-from devices.inventory.tables import count_devices_without_contact
 from devices.middleware import ZoneRequest
-from devices.models import Zone
 from devices.witnesses import mismatches
 
 VIEW_AUDIT_LOG = "ledger.view_entry"
@@ -64,7 +62,7 @@ def home(request: ZoneRequest) -> HttpResponse:
     has_expired = status.authority is not None and status.authority.has_expired(now)
     # With an expired CA, all servers and devices have no contact, and only the CA can be fixed.
     stored = zone_summary.find_of(request.zone, now)
-    no_contact = 0 if has_expired else _count_without_contact(request.zone, now, stored)
+    no_contact = 0 if has_expired else zone_summary.count_without_contact(request.zone, now)
     waiting = [] if has_expired else stragglers.list_waiting_servers(request.zone, now)
     results = registry.run_checks(request.zone, now)
     counts = overview.count_devices(stored)
@@ -287,12 +285,6 @@ def _get_device_items(no_contact: int) -> list[AttentionItem]:
     )
     url = f"{reverse('devices:list')}?state=no-contact"
     return [AttentionItem("warn", text % intcomma(no_contact), url)] if no_contact else []
-
-
-def _count_without_contact(
-    zone: Zone, now: datetime, stored: zone_summary.ZoneSummary | None
-) -> int:
-    return count_devices_without_contact(zone, now) if stored is None else stored.without_contact
 
 
 def _get_unknown_root_items(count: int) -> list[AttentionItem]:

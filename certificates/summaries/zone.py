@@ -32,8 +32,8 @@ class ZoneSummary:
     """Numbers of registered devices, counted `at` a time.
 
     `roles` has the numbers by role and version, each with that of devices that trust an unknown
-    root. `contacts` has those by the time of the last
-    contact, in steps of 15 minutes and in UTC, `earlier` before them, and `never`.
+    root. `contacts` has those by the time of the last contact, in steps of 15 minutes and in UTC,
+    `earlier` before them, and `never`.
     `first_wrong_clock` is the key of the first device, by name, with a wrong clock.
     """
 
@@ -132,6 +132,14 @@ def find(now: datetime) -> ZoneSummary | None:
     """Return the stored numbers, None in a small zone."""
     found = DeviceSummary.objects.find_recent(NAME, now=now)
     return None if found is None else ZoneSummary(**found.content)
+
+
+def count_without_contact(zone: Zone, now: datetime) -> int:
+    """Return the number of devices without recent contact: the stored one, or counted now."""
+    stored = find_of(zone, now)
+    if stored is not None:
+        return stored.without_contact
+    return tables.count_devices_without_contact(zone, now)
 
 
 def is_due(now: datetime) -> bool:

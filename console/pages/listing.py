@@ -114,7 +114,7 @@ class Table:
 def require_safe_or_export(view: Callable[..., HttpResponseBase]) -> Callable[..., Any]:
     """Allow GET and HEAD, and POST only for the CSV file of selected rows.
 
-    A thousand IDs do not fit into a URL.
+    A thousand IDs are too long for a URL.
     """
 
     @wraps(view)

@@ -79,7 +79,7 @@ def test_selected_rows_are_exported_and_no_others(admin, scene):
     key = RegistrationKey.objects.create(label="site", digest="y", uses=1)
     path = "/configuration/registration-keys/?export=registration-keys"
     assert [row["Name"] for row in read_selected(admin, path, key.pk)] == ["site"]
-    future = factories.authority(state="future")
+    future = factories.authority(name="NEXT", state="future")
     [row] = read_selected(admin, f"{CERTIFICATES}trust/?export=roots", str(future.pk))
     assert row["SHA256 Fingerprint"] == future.sha256
 
