@@ -14,6 +14,7 @@ from certificates.acme import hosts, issuers, renewal_info, signing
 from certificates.models import AcmeCertificate, Authority, CrossCertificate, Operation
 from pki.chains import chains
 from tests.certificates.acme.conftest import issue
+from tests.certificates.future_ca.test_key_operations import CORPORATE, change, finish
 from tests.support import clients, factories, walkthrough
 from tests.support.acme_client import AcmeClient
 
@@ -112,3 +113,13 @@ def test_a_canceled_operation_has_no_hosts_at_risk(operation: Operation) -> None
     found = walkthrough.fresh(operation)
     assert hosts.count(found, timezone.now()) == (0, 0)
     assert not hosts.list_at_risk(found, timezone.now()).exists()
+
+
+def test_below_a_subordinate_ca_the_chain_leads_to_both_roots(
+    client: AcmeClient, zone: Any
+) -> None:
+    finish(zone, change(zone))
+    client.post(issue(client, NAME))
+    chain, now = AcmeCertificate.objects.get().chain_pem, timezone.now()
+    for root in (CORPORATE.root.pem, Authority.objects.current().root_pem):
+        assert chains.verify_chain(chain, roots=[root], host=NAME, now=now)
