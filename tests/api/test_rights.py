@@ -308,6 +308,7 @@ BODIES = {
         "reason": "x",
     },
     "POST /deployment-stages/{stage_id}/move": {"up": True},
+    "POST /operations/{operation_id}/ca-certificate": {"certificates": "AAAA"},
     "PUT /operations/{operation_id}/activation-time": {"activates_at": "2030-01-01T00:00:00Z"},
     "PUT /servers/{server_id}/future-certificate": {"certificate": "AAAA"},
 }
