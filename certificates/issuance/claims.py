@@ -20,16 +20,19 @@ from certificates.models import Authority
 # A batch takes less than a minute. After this time, the worker that claimed it has ended.
 CLAIM = timedelta(minutes=5)
 # A server that is not approved, or that has left the zone, gets no certificate. The condition is
-# repeated, because PostgreSQL verifies only that of the outer statement again for a changed row.
+# repeated, because PostgreSQL verifies only that of the outer statement again for a changed row. A
+# subquery that is not materialized can be run for each row, and would claim more than the batch.
 _CLAIM = """
-UPDATE certificates_futurecertificate SET claimed_until = %s
-WHERE state = 'awaited' AND (claimed_until IS NULL OR claimed_until < %s) AND id IN (
+WITH found AS MATERIALIZED (
   SELECT future.id FROM certificates_futurecertificate AS future
   JOIN devices_device AS device ON device.guid = future.device_id
   WHERE authority_id = %s AND future.state = 'awaited' AND csr_pem <> ''
     AND (claimed_until IS NULL OR claimed_until < %s) AND device.state = 'registered'
   ORDER BY future.id LIMIT %s {lock}
-) RETURNING id
+)
+UPDATE certificates_futurecertificate SET claimed_until = %s
+WHERE state = 'awaited' AND (claimed_until IS NULL OR claimed_until < %s)
+  AND id IN (SELECT id FROM found) RETURNING id
 """
 # Only placeholders and constants are formatted into the statements. All values are parameters.
 _RELEASE = """
@@ -60,7 +63,7 @@ def _claim(authority: Authority, count: int, until: Any, now: datetime) -> list[
     at = connection.ops.adapt_datetimefield_value(now)
     ca = Authority._meta.pk.get_db_prep_value(authority.pk, connection)
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM.format(lock=lock), [until, at, ca, at, count])
+        cursor.execute(_CLAIM.format(lock=lock), [ca, at, count, until, at])
         return [key for (key,) in cursor.fetchall()]
 
 
