@@ -88,6 +88,10 @@ def test_an_operation_survives_an_upgrade_a_rollback_and_an_upgrade(
     )
     administrator.remint_ca(zone.program(), 3600)
     operation = wait_for(zone.program(), "assigned", "applied")["id"]
+    # The previous version writes it every ten seconds. Without it, the keys of an upgraded server
+    # are those of a server that has no past, and are rejected.
+    head = "audit-head.json"
+    until(lambda: any(zone.home.rglob(head)), "the previous version has saved its audit head", 60)
     assert zone.interrupt() == 0
     database, dump = zone.home / "zcc.sqlite3", tmp_path / "dump.sqlite3"
     copy_database(database, dump)
