@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -208,7 +209,7 @@ def test_relative_times_run(live_server, log_in):
 
 
 def test_the_time_until_the_activation_runs_and_is_announced(live_server, log_in):
-    operation = factories.operation(scenes.rest(), activates_in=timedelta(minutes=12))
+    operation = factories.operation(scenes.rest(), activates_in=timedelta(minutes=11, seconds=50))
     page = log_in(factories.admin())
     page.clock.install()
     # The pane is not loaded again with the time of the server, which does not go forward.
@@ -219,9 +220,10 @@ def test_the_time_until_the_activation_runs_and_is_announced(live_server, log_in
     expect(left).not_to_have_text(shown)
     expect(page.locator("#live")).not_to_contain_text("min")
     page.clock.fast_forward("03:00")
-    expect(left).to_contain_text("8 min")
+    # A busy machine needs some seconds for the page.
+    expect(left).to_contain_text(re.compile("[78] min"))
     # Both times are announced, although they are due in the same second.
-    expect(page.locator("#live")).to_contain_text("Activation in 8 min")
+    expect(page.locator("#live")).to_contain_text(re.compile("Activation in [78] min"))
     expect(page.locator("#live")).to_contain_text("Cancel is possible until now")
 
 
