@@ -38,20 +38,22 @@ def test_cpu_of_a_running_child_is_included():
 
 def test_a_process_that_vanishes_during_the_measurement_counts_as_ended(monkeypatch):
     family = Family(os.getpid())
-    ended: list[object] = []
+    # Other tests of this process can leave children that run or end in the meantime.
+    monkeypatch.setattr(psutil.Process, "children", lambda _process, *, recursive: [])
+    before = family.spent()
+    listed: list[object] = []
 
     def vanish():
         raise psutil.NoSuchProcess(1)
 
     def list_children(_process, *, recursive):
         assert recursive
-        if not ended:
+        if not listed:
             # It ends after it was listed.
             subprocess.run([sys.executable, "-c", BURN], check=True)
-            ended.append(SimpleNamespace(cpu_times=vanish))
-        return ended
+            listed.append(SimpleNamespace(cpu_times=vanish))
+        return listed
 
-    before = family.spent()
     monkeypatch.setattr(psutil.Process, "children", list_children)
 
     assert family.spent() - before >= 0.15
