@@ -5,6 +5,7 @@ See: D-199
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import shutil
@@ -12,13 +13,16 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
 
+from pki.certificates.revocation import get_key_id
+from pki.chains import chains
 from tests.harness.visitor import Visitor
 from tests.harness.zone import until
 from tests.scenarios.running_zone import RunningZone
@@ -40,6 +44,7 @@ http {{
     access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
     include {folder}/nginx-browsers.conf;
+    include {folder}/nginx-pki.conf;
 }}
 include {folder}/nginx-agents.conf;
 """
@@ -87,10 +92,11 @@ class Proxies:
         for program_folder in ("/etc/haproxy", "/etc/nginx"):
             text = text.replace(f"{program_folder}/zone-ca.pem", str(self.zone_ca))
             text = text.replace(f"{program_folder}/console.pem", str(self.folder / "console.pem"))
-        text = re.sub(r"(bind|listen) :?(443|8443)", rf"\1 {address}:\2", text)
-        assert ".example.com" not in text.replace("console.example.com", "").replace(
-            ".demo.zcc.example", ""
-        )
+        text = re.sub(r"(bind|listen) :?(80|443|8443)\b", rf"\1 {address}:\2", text)
+        assert set(re.findall(r"[\w-]+\.example\.com", text)) <= {
+            "console.example.com",
+            "pki.example.com",
+        }
         target = self.folder / name
         target.write_text(text)
         return target
@@ -153,6 +159,44 @@ def browser(url: str, proxies: Proxies) -> Visitor:
     return Visitor(url, proxies.public_ca, source=CLIENT)
 
 
+def get_without_tls(address: str, path: str) -> tuple[int, bytes]:
+    with closing(http.client.HTTPConnection(address, 80, timeout=10)) as line:
+        line.request("GET", path)
+        response = line.getresponse()
+        return response.status, response.read()
+
+
+def is_good_by_ocsp(address: str, root: Path, leaf: Path) -> bool:
+    """Return True if OpenSSL gets a valid response for a certificate over HTTP."""
+    url = f"http://{address}/ocsp"
+    asked = ["openssl", "ocsp", "-issuer", root, "-CAfile", root, "-cert", leaf, "-url", url]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return f"{leaf}: good" in found.stdout and "Response verify OK" in found.stderr
+
+
+def check_http(proxies: Proxies, address: str) -> None:
+    """Check that CRLs and OCSP responses are available without TLS, and nothing else."""
+    root, leaf = proxies.zone_ca, proxies.folder / "leaf.pem"
+    chain = (root.parent / "server.pem").read_text()
+    leaf.write_text(chains.split(chain)[0])
+    until(lambda: is_good_by_ocsp(address, root, leaf), "the certificate is good by OCSP", 60)
+    status, body = get_without_tls(address, f"/crl/{get_key_id(root.read_text())}.crl")
+    assert status == 200
+    assert x509.load_der_x509_crl(body).next_update_utc is not None
+    for path in (
+        "/",
+        "/login/",
+        "/api/v1/",
+        "/zac/v1/refresh",
+        "/ocsp/../login/",
+        "/crl/%2e%2e/login/",
+    ):
+        status, body = get_without_tls(address, path)
+        # A path that begins with /ocsp/ gets an OCSP error.
+        assert status == 404 or path.startswith("/ocsp/"), path
+        assert b"<html" not in body or status == 404, path
+
+
 def check(zone: RunningZone, proxies: Proxies, address: str) -> None:
     """Check what both programs must do."""
     until(lambda: accepts(address, 443) and accepts(address, 8443), "the proxy listens", 20)
@@ -161,6 +205,7 @@ def check(zone: RunningZone, proxies: Proxies, address: str) -> None:
     assert visitor.get("/").status == 200
     assert fail_to_log_in(zone, browser(visitor.origin, proxies)) == CLIENT
     assert shows_the_zone(address, zone, proxies.zone_ca)
+    check_http(proxies, address)
 
 
 def test_haproxy_terminates_for_browsers_passes_agents_through_and_checks(
@@ -192,7 +237,7 @@ def test_nginx_terminates_for_browsers_and_passes_agents_through(
 ) -> None:
     nginx, address = find_program("nginx"), f"{zone.plan.base}.202"
     proxies = Proxies(zone, tmp_path)
-    for name in ("nginx-browsers.conf", "nginx-agents.conf"):
+    for name in ("nginx-browsers.conf", "nginx-agents.conf", "nginx-pki.conf"):
         proxies.write(name, address)
     config = tmp_path / "nginx.conf"
     config.write_text(NGINX.format(folder=tmp_path, module=f"load_module {MODULE};"))
