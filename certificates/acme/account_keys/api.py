@@ -10,7 +10,6 @@ from typing import Any
 
 from django.db.models import Count
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from ninja import Query, Router, Schema
 from ninja.responses import Status
@@ -18,6 +17,7 @@ from pydantic import Field
 
 from certificates.acme.account_keys import keys
 from certificates.acme.policy import MAX_PATTERNS
+from certificates.acme.protocol.server_names import build_directory_url
 from certificates.models import AcmeAccountKey
 from console.rest.api import (
     Page,
@@ -89,7 +89,7 @@ def create_acme_account_key(request: HttpRequest, body: AcmeAccountKeyIn) -> Any
         "id": made.row.pk,
         "key_id": made.row.key_id,
         "hmac_key": made.hmac_key,
-        "directory": request.build_absolute_uri(reverse("acme:directory")),
+        "directory": build_directory_url(request),
     }
     return Status(201, found)
 

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods
 
 from certificates.acme.account_keys import keys
 from certificates.acme.account_keys.forms import AccountKeyForm
+from certificates.acme.protocol.server_names import build_directory_url
 from certificates.authority import gates
 from certificates.models import AcmeAccountKey
 from console.pages.forms import ReauthenticationForm
@@ -93,7 +94,7 @@ def show_keys(request: ZoneRequest) -> HttpResponseBase:
         "page": get_page(found, query, order),
         "sizes": PAGE_SIZES,
         "chips": build_chips(CHIPS, {key: rows.count() for key, rows in by_state.items()}, query),
-        "directory": request.build_absolute_uri(reverse("acme:directory")),
+        "directory": build_directory_url(request),
     }
     status = 422 if form.errors else 201 if created else 200
     response = render(request, "certificates/acme_accounts.html", context, status=status)
@@ -110,7 +111,7 @@ def _create(request: ZoneRequest, form: AccountKeyForm, now: datetime) -> dict[s
         expires_at=now + timedelta(days=values["days"]),
         now=now,
     )
-    directory = request.build_absolute_uri(reverse("acme:directory"))
+    directory = build_directory_url(request)
     options = f"--server {directory} --eab-kid {made.row.key_id} --eab-hmac-key {made.hmac_key}"
     return {
         "key_id": made.row.key_id,
