@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+
+import pytest
+from django.utils import timezone
 
 from certificates.models import AcmeAccountKey
 from tests.support import factories, walkthrough
@@ -23,6 +27,22 @@ def test_the_hmac_key_is_written_to_a_file(shell: Any, zone: Any) -> None:
     file = shell.folder / "hmac"
     shell.good("acme-account-key", "create", "web", "--name", "a.example.com", "--file", str(file))
     assert len(file.read_text().strip()) == 43
+
+
+@pytest.mark.parametrize(("until", "days"), [((), 7), (("--until", "+30d"), 30)])
+def test_hosts_can_register_for_a_limited_time(
+    shell: Any, zone: Any, until: tuple[str, ...], days: int
+) -> None:
+    shell.good("acme-account-key", "create", "web", "--name", "a.example.com", *until)
+    end = AcmeAccountKey.objects.get().expires_at
+    assert end is not None
+    assert abs(end - timezone.now() - timedelta(days=days)) < timedelta(minutes=5)
+
+
+def test_a_key_has_no_end_only_on_request(shell: Any, zone: Any) -> None:
+    name = ("--name", "a.example.com")
+    shell.good("acme-account-key", "create", "web", *name, "--until", "never")
+    assert AcmeAccountKey.objects.get().expires_at is None
 
 
 def test_hosts_and_devices_at_risk_are_listed(shell: Any, zone: Any) -> None:
