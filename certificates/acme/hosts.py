@@ -35,17 +35,21 @@ class HostCounts(NamedTuple):
 
 def count(operation: Operation, now: datetime) -> HostCounts:
     """Return the numbers of hosts for an operation. All are 0 if it does not change the CA."""
-    if not operation.changes_ca or operation.state in _ENDED:
-        return HostCounts(0, 0)
-    used = AcmeCertificate.objects.in_use(now)
+    used = list_in_use(operation, now)
     return HostCounts(used.count(), used.filter(authority=operation.future_authority_id).count())
+
+
+def list_in_use(operation: Operation, now: datetime) -> QuerySet[AcmeCertificate]:
+    """Return the certificates that hosts use, sorted by name. None without a change of the CA."""
+    used = AcmeCertificate.objects.in_use(now).select_related("account__account_key")
+    if not operation.changes_ca or operation.state in _ENDED:
+        return used.none()
+    return used.order_by("subject", "pk")
 
 
 def list_at_risk(operation: Operation, now: datetime) -> QuerySet[AcmeCertificate]:
     """Return the certificates of the hosts that have none of the new CA yet, sorted by name."""
-    used = AcmeCertificate.objects.in_use(now).select_related("account__account_key")
-    if not operation.changes_ca or operation.state in _ENDED:
-        return used.none()
+    used = list_in_use(operation, now)
     if operation.future_authority_id is not None:
         used = used.exclude(authority=operation.future_authority_id)
-    return used.order_by("subject", "pk")
+    return used

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Q
 
 from audit.models import Entry
+from certificates.acme import hosts
 from certificates.models import Authority, Operation
 from certificates.progress.documents import describe_entry, format_utc
 from certificates.trust import devices_at_risk
@@ -19,7 +20,7 @@ from wire import metadata
 from wire.envelope import Envelope
 from wire.records import Record
 
-VERSION = 2
+VERSION = 3
 
 
 class Report(Record):
@@ -33,6 +34,7 @@ class Report(Record):
     counts: dict[str, int]
     history: list[dict[str, Any]]
     devices: list[dict[str, Any]]
+    hosts: list[dict[str, Any]]
     remarks: list[str]
     version: int = VERSION
 
@@ -46,12 +48,14 @@ def build_report(operation: Operation, *, now: datetime) -> Report:
         zone_name=zone.name,
         made_at=format_utc(now),
         operation=_operation(operation),
-        counts=_counts(operation),
+        counts=_counts(operation, now),
         history=list(_history(operation)),
         devices=list(_devices(operation)),
+        hosts=list(_hosts(operation, now)),
         remarks=[
             ("Security policies are not affected. This product does not manage security policies."),
             "Device times show when the console received the report.",
+            "Hosts have no agent. Their state is that of the certificate that their client has.",
         ],
     )
 
@@ -93,12 +97,14 @@ def _authority(authority: Authority | None) -> dict[str, Any] | None:
     }
 
 
-def _counts(operation: Operation) -> dict[str, int]:
+def _counts(operation: Operation, now: datetime) -> dict[str, int]:
     found: dict[str, int] = {}
     if operation.activated_at is not None:
         found |= devices_at_risk.count_by_status(devices_at_risk.get_devices_by_contact(operation))
+    counted = hosts.count(operation, now)
     return {
         **found,
+        **{f"hosts_{k}": getattr(counted, k) for k in ("total", "ready", "at_risk")},
         **{f"trust_{k}": n for k, n in vars(devices_at_risk.count_trust(operation)).items()},
     }
 
@@ -129,4 +135,18 @@ def _devices(operation: Operation) -> Iterator[dict[str, Any]]:
             "activated_at": format_utc(row.activated_at),
             "first_contact_at": format_utc(row.confirmed_at),
             "last_contact_at": format_utc(row.device.last_contact),
+        }
+
+
+def _hosts(operation: Operation, now: datetime) -> Iterator[dict[str, Any]]:
+    """Return the hosts without an agent, and whether they have a certificate of the new CA."""
+    for row in hosts.list_in_use(operation, now).iterator(chunk_size=500):
+        yield {
+            "name": row.subject,
+            "names": row.names,
+            "account_key": row.account.account_key.label,
+            "state": "ready" if row.authority_id == operation.future_authority_id else "at-risk",
+            "sha256": row.digest,
+            "not_after": format_utc(row.not_after),
+            "downloaded_at": format_utc(row.fetched_at),
         }

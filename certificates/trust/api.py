@@ -25,7 +25,8 @@ router = Router(tags=["trust"])
 class RootOut(Schema):
     """A current, future, or old root of the zone.
 
-    `devices` is the number of devices that use it. `cross_certificate_until` is the end of the
+    `devices` is the number of devices that use it, and `hosts` that of the certificates of it that
+    hosts without an agent use. `cross_certificate_until` is the end of the
     cross-certificate from it to the current root. `retires` describes when it will be retired.
     """
 
@@ -35,6 +36,7 @@ class RootOut(Schema):
     state: str = Field(validation_alias="authority.state")
     not_after: datetime = Field(validation_alias="authority.not_after")
     devices: int = Field(validation_alias="holders")
+    hosts: int = Field(description="its certificates that hosts without an agent use")
     cross_certificate_until: datetime | None
     bridge_until: datetime | None = Field(
         validation_alias="cross_certificate_until",

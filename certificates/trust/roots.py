@@ -1,10 +1,10 @@
 """The roots that the zone trusts, and the retirement of old roots.
 
 The console signs a retirement notice after the grace period, when all registered devices use the
-current root or the old root has expired. Each device removes the old root only after it has
-verified all its servers without it.
+current root and no host without an agent uses a certificate of it, or the old root has expired.
+Each device removes the old root only after it has verified all its servers without it.
 
-See: docs/decisions.md D-28
+See: docs/decisions.md D-28, D-317
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from audit.rows import alarms
-from certificates.models import Authority, Operation
+from certificates.models import AcmeCertificate, Authority, Operation
+from certificates.models.acme import AcmeCertificateQuerySet
 from certificates.operations.distribution import announce_trust_change
 from certificates.operations.states import AuthorityState, OperationState
 from devices.identity import zone_keys
@@ -28,13 +29,22 @@ from wire import messages, metadata
 
 
 def list_due_roots(now: datetime) -> list[Authority]:
-    """Return the CAs whose grace period is over and whose root no device needs."""
+    """Return the CAs whose grace period is over and whose root no device and no host needs."""
     rows = Authority.objects.filter(state=AuthorityState.GRACE, grace_until__lte=now)
-    return [
-        old
-        for old in rows
-        if old.has_expired(now) or not get_devices_without_current_root().exists()
-    ]
+    return [old for old in rows if old.has_expired(now) or not _is_needed(old, now)]
+
+
+def _is_needed(old: Authority, now: datetime) -> bool:
+    has_devices = get_devices_without_current_root().exists()
+    return has_devices or get_host_certificates(old, now).exists()
+
+
+def get_host_certificates(old: Authority, now: datetime) -> AcmeCertificateQuerySet:
+    """Return the certificates of a CA that hosts without an agent use.
+
+    Devices verify them with its root only, and reject them when it is retired.
+    """
+    return AcmeCertificate.objects.in_use(now).filter(authority=old)
 
 
 def get_devices_without_current_root() -> QuerySet[Device]:

@@ -49,6 +49,8 @@ class RootStatus:
     retires: str
     """When and on what condition it is retired, "" if it is not going to be retired."""
     tone: str
+    hosts: int = 0
+    """The number of certificates of it that hosts without an agent use."""
 
 
 def list_previous() -> list[Authority]:
@@ -73,6 +75,7 @@ def list_roots(now: datetime) -> list[RootStatus]:
             cross_certificate_until=_get_future_time(cross_certificates.get(one.pk), now),
             retires=_describe_retirement(one, now),
             tone="warn" if one.state == S.GRACE else "good" if one.state == S.CURRENT else "wait",
+            hosts=trust_roots.get_host_certificates(one, now).count(),
         )
         for one in sorted(found, key=lambda one: (order[S(one.state)], one.created_at))
     ]
@@ -83,10 +86,22 @@ def _get_future_time(not_after: datetime | None, now: datetime) -> datetime | No
 
 
 def _describe_retirement(authority: Authority, now: datetime) -> str:
-    """Return when a root in its grace period will be retired (D-28)."""
-    moment = authority.grace_until
-    if authority.state != S.GRACE or moment is None:
+    """Return when a root in its grace period will be retired (D-28, D-317)."""
+    if authority.state != S.GRACE or authority.grace_until is None:
         return ""
+    hosts = trust_roots.get_host_certificates(authority, now)
+    numbers = hosts.aggregate(count=Count("*"), until=Max("not_after"))
+    text = _describe_retirement_time(authority, authority.grace_until, numbers["until"], now)
+    if not numbers["count"]:
+        return text
+    left = _("Hosts without an agent that still use a certificate of this CA: %(n)s.")
+    return f"{text}. {left % {'n': intcomma(numbers['count'])}}"
+
+
+def _describe_retirement_time(
+    authority: Authority, moment: datetime, hosts_until: datetime | None, now: datetime
+) -> str:
+    """Return when a root is retired. `hosts_until` is the end of the last certificate of hosts."""
     waiting = trust_roots.get_devices_without_current_root().count()
     if moment > now:
         text = _("%(when)s, if all devices use the current root by then")
@@ -98,6 +113,8 @@ def _describe_retirement(authority: Authority, now: datetime) -> str:
     if waiting:
         text = _("overdue (devices that still need this root: %(n)s), no later than %(when)s")
         return text % {"n": waiting, "when": formatting.stamp(authority.not_after)}
+    if hosts_until is not None:
+        return _("overdue, no later than %(when)s") % {"when": formatting.stamp(hosts_until)}
     return _("now (the signed trust notice is being delivered)")
 
 

@@ -10,7 +10,7 @@ See: D-206, D-310
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +28,15 @@ from django.utils.translation import gettext as _
 from console.models import Preferences
 from console.pages.bulk import list_selected_ids
 from console.pages.downloads import StreamedDownload, stream_csv
-from console.pages.tables import PAGE_SIZES, Column, TableQuery, build_order, sort_columns
+from console.pages.paging import get_page
+from console.pages.tables import (
+    PAGE_SIZES,
+    Column,
+    TableQuery,
+    build_chips,
+    build_order,
+    sort_columns,
+)
 from console.requests.language import in_english
 from faults import Invalid
 
@@ -67,6 +75,28 @@ class View:
 
 
 @dataclass(frozen=True)
+class FilteredRows:
+    """The rows of a table that match the filter chip of a request, and their order."""
+
+    query: TableQuery
+    view: View
+    rows: QuerySet[Any]
+    order: list[str]
+    chips: list[dict[str, Any]]
+
+    def build_context(self) -> dict[str, Any]:
+        """Return what the templates of the table component need for one page of the rows."""
+        return {
+            "query": self.query,
+            "table": self.view,
+            "columns": self.view.columns,
+            "page": get_page(self.rows, self.query, self.order),
+            "sizes": PAGE_SIZES,
+            "chips": self.chips,
+        }
+
+
+@dataclass(frozen=True)
 class Table:
     """A table. `name` is that of the CSV file, of the parameter of the export, and of preferences.
 
@@ -92,6 +122,25 @@ class Table:
             all_columns=columns,
             order_field=field,
             is_descending=descending and bool(field),
+        )
+
+    def filter_rows(
+        self,
+        request: HttpRequest,
+        by_chip: Mapping[str, QuerySet[Any]],
+        labels: Mapping[str, str | Promise],
+        *default_order: str,
+    ) -> FilteredRows:
+        """Return the rows of the chip in the query string. The chip "" has all rows."""
+        query = TableQuery.parse(request.GET)
+        view = self.get_view(request, query)
+        numbers = {key: rows.count() for key, rows in by_chip.items()}
+        return FilteredRows(
+            query=query,
+            view=view,
+            rows=by_chip.get(query.state, by_chip[""]),
+            order=view.get_order(*default_order),
+            chips=build_chips(labels, numbers, query),
         )
 
     def is_exported(self, request: HttpRequest) -> bool:

@@ -44,6 +44,14 @@ def trigger(response: HttpResponse, **events: dict[str, Any]) -> HttpResponse:
     return response
 
 
+def render_once(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """Return a page with a `form` and with what it has `created`, which is shown only once."""
+    status = 422 if context["form"].errors else 201 if context["created"] else 200
+    response = render(request, template, context, status=status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def close_dialog(
     request: Request, back: str, *, message: str, is_left: bool = False
 ) -> HttpResponse:

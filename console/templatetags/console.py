@@ -155,9 +155,9 @@ def host(name: str) -> str:
 
 @register.simple_tag
 def copy(text: str, what: Any) -> str:
-    """Return a button that copies a text to the clipboard."""
+    """Return a button that copies a text to the clipboard. Without scripts, it is not shown."""
     return format_html(
-        '<button class="icon" type="button" data-copy="{}" aria-label="{}" hidden>{}</button>',
+        '<button class="icon" type="button" data-copy="{}" aria-label="{}">{}</button>',
         text,
         what,
         icon("copy", 14),

@@ -19,9 +19,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from console.pages import bulk
 from console.pages.listing import Table, select_rows
-from console.pages.paging import get_page, sort_rows
-from console.pages.responses import missing_right, require_right, show_faults_on
-from console.pages.tables import PAGE_SIZES, Column, TableQuery, build_chips
+from console.pages.paging import sort_rows
+from console.pages.responses import missing_right, render_once, require_right, show_faults_on
+from console.pages.tables import Column, TableQuery
 from devices.identity import zone_keys
 from devices.inventory.forms import KeyForm, ZoneSettingsForm
 from devices.middleware import ZoneRequest
@@ -119,14 +119,11 @@ def settings(request: ZoneRequest) -> HttpResponse:
 @may_approve
 def keys(request: ZoneRequest) -> HttpResponseBase:
     """Show the registration keys or return them as CSV, and create a key, which is shown once."""
-    query, now = TableQuery.parse(request.GET), timezone.now()
-    table = KEYS.get_view(request, query)
-    matching = RegistrationKey.objects.filter(label__icontains=query.q)
-    by_validity = _by_validity(matching, now)
-    found = by_validity.get(query.state, matching)
-    order = table.get_order("-pk")
+    now = timezone.now()
+    matching = RegistrationKey.objects.filter(label__icontains=TableQuery.parse(request.GET).q)
+    found = KEYS.filter_rows(request, _by_validity(matching, now), KEY_CHIPS, "-pk")
     if KEYS.is_exported(request):
-        return KEYS.export(sort_rows(select_rows(request, found), order))
+        return KEYS.export(sort_rows(select_rows(request, found.rows), found.order))
     form = KeyForm(request, request.POST if request.method == "POST" else None)
     created: dict[str, Any] = {}
     if form.is_valid():
@@ -139,15 +136,8 @@ def keys(request: ZoneRequest) -> HttpResponseBase:
         "now": now,
         "form": form,
         "created": created,
-        "query": query,
-        "table": table,
+        **found.build_context(),
         "bulk_actions": KEY_ACTIONS if request.user.has_perm(APPROVE) else {},
-        "columns": table.columns,
-        "page": get_page(found, query, order),
-        "sizes": PAGE_SIZES,
-        "chips": build_chips(
-            KEY_CHIPS, {key: rows.count() for key, rows in by_validity.items()}, query
-        ),
         "usable": set(RegistrationKey.objects.usable(now).values_list("pk", flat=True)),
         "waiting": [(device, find_requested_change(device)) for device in waiting.order_by("name")],
         "may_add_names": request.user.has_perm(ADD_NAMES),
@@ -156,10 +146,7 @@ def keys(request: ZoneRequest) -> HttpResponseBase:
         .exclude(requested_change={}),
         "url": registration_keys.get_primary_server_url(),
     }
-    status = 422 if form.errors else 201 if created else 200
-    response = render(request, "devices/keys.html", context, status=status)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return render_once(request, "devices/keys.html", context)
 
 
 def _by_validity(

@@ -1,6 +1,6 @@
 """REST API of ACME account keys."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from certificates.models import AcmeAccountKey
@@ -25,6 +25,10 @@ def test_a_key_is_created_listed_and_disabled(everybody, zone):
     listed = everybody.get(KEYS).json()["items"][0]
     assert (listed["key_id"], listed["accounts"]) == (found["key_id"], 0)
     assert "hmac_key" not in listed
+    end = datetime.fromisoformat(listed["expires_at"])
+    assert abs(end - factories.now() - timedelta(days=7)) < timedelta(minutes=5)
+    assert everybody.post(KEYS, {**VALUES, "expires_at": None}).status_code == 201
+    assert everybody.get(KEYS).json()["items"][0]["expires_at"] is None
     disabled = everybody.post(f"{KEYS}/{found['id']}/disable", {}).json()
     assert disabled["disabled_at"]
 

@@ -9,7 +9,7 @@ from certificates.models import Authority, FutureCertificate, Operation
 from certificates.operations.states import FutureState, OperationState
 from devices.models import Zone
 from tests.api.conftest import problem, refuses, succeeds
-from tests.support import walkthrough
+from tests.support import factories, walkthrough
 from wire import metadata
 from wire.envelope import Envelope, PublicKeys
 
@@ -53,6 +53,23 @@ def test_a_report_is_signed_with_the_zone_key(everybody, running):
     )
     assert result["id"] == str(running.pk)
     assert base64.b64decode(signed.signature)
+
+
+def test_a_report_and_the_operation_name_the_hosts_at_risk(everybody, running):
+    factories.acme_certificate("a.hosts.example", running.authority)
+    factories.acme_certificate("b.hosts.example", running.future_authority)
+    shown = everybody.get(f"operations/{running.pk}").json()
+    assert shown["hosts"] == {"total": 2, "ready": 1, "at_risk": 1}
+    signed = Envelope(**everybody.post(f"operations/{running.pk}/report").json())
+    result = json.loads(
+        signed.verify(PublicKeys(Zone.objects.get_zone().public_key), metadata.REPORT)
+    )
+    states = {host["name"]: host["state"] for host in result["hosts"]}
+    assert states == {"a.hosts.example": "at-risk", "b.hosts.example": "ready"}
+    numbers = {key: n for key, n in result["counts"].items() if key.startswith("hosts_")}
+    assert numbers == {"hosts_total": 2, "hosts_ready": 1, "hosts_at_risk": 1}
+    roots = {root["authority_id"]: root["hosts"] for root in everybody.get("trust").json()["roots"]}
+    assert roots[str(running.authority_id)] == 1
 
 
 @succeeds("POST /authorities/{authority_id}/key-record")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -11,6 +12,9 @@ from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 
 from certificates.models import (
+    AcmeAccount,
+    AcmeAccountKey,
+    AcmeCertificate,
     AgentUpgrade,
     Authority,
     FutureCertificate,
@@ -249,3 +253,22 @@ def failed_operation(count: int, prefix: str) -> Operation:
     for number in range(count):
         assignment(made.update, device(f"{prefix}{number:02}"), "failed")
     return made
+
+
+def acme_certificate(name: str, authority: Authority, **values: Any) -> AcmeCertificate:
+    """A certificate that a host without an agent uses, without its chain."""
+    key, _ = AcmeAccountKey.objects.get_or_create(key_id="hosts", defaults={"label": "hosts"})
+    account, _ = AcmeAccount.objects.get_or_create(
+        thumbprint="hosts", defaults={"account_key": key, "jwk": {}}
+    )
+    serial = f"{AcmeCertificate.objects.count() + 1:x}"
+    given = {
+        "digest": hashlib.sha256(serial.encode()).hexdigest(),
+        "not_before": now(),
+        "not_after": now() + timedelta(days=90),
+        "fetched_at": now(),
+        **values,
+    }
+    return AcmeCertificate.objects.create(
+        account=account, authority=authority, subject=name, names=[name], serial=serial, **given
+    )

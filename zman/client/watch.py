@@ -27,7 +27,7 @@ ENDS = {
     "canceled": ("canceled",),
     "rolled-back": ("rolled-back",),
 }
-CHANGING = ("state", "headline", "counts", "reason", "activates_at")
+CHANGING = ("state", "headline", "counts", "hosts", "reason", "activates_at")
 
 
 def watch_operation(api: Console, out: Output, operation_id: str, until: str) -> dict[str, Any]:
@@ -139,5 +139,8 @@ def _describe(operation: dict[str, Any]) -> Iterator[str]:
     for stage in operation["stages"]:
         if stage["mark"] == "now" and stage["note"]:
             yield f"{stage['name']}: {stage['note']}."
+    at_risk = operation.get("hosts", {}).get("at_risk")
+    if at_risk:
+        yield f"Hosts without an agent at risk: {at_risk}."
     if operation["activates_at"] and not operation["activated_at"]:
         yield f"Activation: {format_time(operation['activates_at'])}."

@@ -70,7 +70,11 @@ def _add_account_keys(commands: Commands) -> None:
         metavar="PATTERN",
         help="permitted name, or *.example.com for all names below it; can be specified again",
     )
-    created.add_argument("--until", default="", help="until when hosts can register, +7d or a time")
+    created.add_argument(
+        "--until",
+        default="",
+        help="until when hosts can register: +30d, a time, or never (default: 7 days)",
+    )
     add_file_option(created, "write the HMAC key to this file")
     group.add("disable", disable_account_key, "disable an account key permanently").add_argument(
         "id", metavar="ID"
@@ -196,11 +200,9 @@ def revoke_certificate(api: Console, out: Output, args: Namespace) -> None:
 
 def create_account_key(api: Console, out: Output, args: Namespace) -> None:
     """Create an ACME account key. The console shows its HMAC key only once."""
-    body: dict[str, Any] = {
-        "label": args.label,
-        "names": args.name,
-        "expires_at": parse_time(args.until) if args.until else None,
-    }
+    body: dict[str, Any] = {"label": args.label, "names": args.name}
+    if args.until:
+        body["expires_at"] = None if args.until == "never" else parse_time(args.until)
     key = api.post("acme-account-keys", body)
     if out.is_for_programs:
         out.record(key, "hmac_key")

@@ -10,7 +10,7 @@ class ResourceList(NamedTuple):
 
     `columns` and `wide` map headings to fields; `search`, `state` and `sort` are the names of the
     query parameters, "" if the list does not support them. `name` is the field that other commands
-    accept.
+    accept. `query` is always sent.
     """
 
     path: str
@@ -21,6 +21,7 @@ class ResourceList(NamedTuple):
     sort: str = ""
     name: str = "name"
     is_paged: bool = True
+    query: dict[str, str] = {}  # noqa: RUF012 - never changed
 
 
 LISTS = {
@@ -93,12 +94,7 @@ LISTS = {
     ),
     "older-agents": ResourceList(
         "older-agents",
-        {
-            "Device": "name",
-            "Role": "role",
-            "Version": "version",
-            "Upgraded with": "upgraded_with",
-        },
+        {"Device": "name", "Role": "role", "Version": "version", "Upgraded with": "upgraded_with"},
         {"ID": "id"},
         is_paged=False,
     ),
@@ -135,6 +131,18 @@ LISTS = {
         },
         {"ID": "id"},
         name="server",
+    ),
+    "devices-at-risk": ResourceList(
+        "operations/{}/rollout",
+        {"Device": "name", "Role": "role", "Reason": "why", "Last contact": "last_contact"},
+        {"ID": "id"},
+        search="q",
+        query={"why": "at-risk"},
+    ),
+    "hosts-at-risk": ResourceList(
+        "operations/{}/hosts-at-risk",
+        {"Host": "name", "Account key": "account_key", "Expires": "not_after"},
+        {"Names": "names", "Downloaded": "fetched_at"},
     ),
     "authorities": ResourceList(
         "authorities",
@@ -198,12 +206,7 @@ LISTS = {
             "Expires": "expires_at",
             "Revoked": "revoked_at",
         },
-        {
-            "Approves": "approves",
-            "Domains": "domains",
-            "Networks": "networks",
-            "Device": "device",
-        },
+        {"Approves": "approves", "Domains": "domains", "Networks": "networks", "Device": "device"},
         name="id",
     ),
     "requests": ResourceList(
@@ -288,8 +291,6 @@ LISTS = {
         name="seq",
     ),
 }
-# Lists that belong to one system update.
-UPDATE_LISTS = ("assignments", "replicas")
 OLD_NAMES = {
     "confirmations": "requests",
     "late": "stragglers",

@@ -12,7 +12,7 @@ from zman.cli.output import Output
 from zman.cli.parser import Commands, accept, add_file_option, add_option
 from zman.client.client import Console
 from zman.client.lookup import find, find_unique, get_operation, get_update
-from zman.commands.lists import LISTS, OLD_NAMES, UPDATE_LISTS
+from zman.commands.lists import LISTS, OLD_NAMES
 
 # Resources of which there is one, and their paths.
 SINGLE = {
@@ -35,6 +35,9 @@ NAMED = {
     "administrator": "administrators",
     "notification-target": "notification-targets",
 }
+# Lists that belong to one system update, and to one operation.
+UPDATE_LISTS = ("assignments", "replicas")
+OPERATION_LISTS = ("devices-at-risk", "hosts-at-risk")
 NUMBERED = {"job": "jobs", "audit": "audit-entries", "notification": "notifications"}
 UNIQUE_NAMES = ("administrator", "notification-target")
 RESOURCES = ("ca", "operation", *NAMED, *SINGLE, *NUMBERED)
@@ -53,6 +56,9 @@ def add_commands(commands: Commands) -> None:
         help=", ".join(LISTS),
     )
     listed.add_argument("--update", default="", help="name or ID of the update")
+    listed.add_argument(
+        "--operation", default="", help="ID of the operation (default: the one in progress)"
+    )
     listed.add_argument("--search", default="", metavar="TEXT", help="text to search for")
     listed.add_argument("--state", default="", help="show only resources in this state")
     listed.add_argument(
@@ -92,7 +98,9 @@ def show_list(api: Console, out: Output, args: Namespace) -> None:
                 f"{args.resource} require an update.", action="Specify the update with --update."
             )
         path = path.format(get_update(api, args.update)["id"])
-    query = {}
+    elif args.resource in OPERATION_LISTS:
+        path = path.format(get_operation(api, args.operation)["id"])
+    query = dict(listed.query)
     for option in ("search", "state", "sort"):
         parameter, value = getattr(listed, option), getattr(args, option)
         if value and not parameter:

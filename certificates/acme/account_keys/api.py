@@ -5,12 +5,11 @@ See: D-300
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 from ninja import Query, Router, Schema
 from ninja.responses import Status
@@ -18,6 +17,7 @@ from pydantic import Field
 
 from certificates.acme.account_keys import keys
 from certificates.acme.policy import MAX_PATTERNS
+from certificates.acme.protocol.server_names import build_directory_url
 from certificates.models import AcmeAccountKey
 from console.rest.api import (
     Page,
@@ -67,8 +67,16 @@ class AcmeAccountKeyIn(RequestBody):
         description="permitted names: host.example.com, or *.example.com for all names below it",
     )
     expires_at: Timestamp | None = Field(
-        default=None, description="until when hosts can register with the key"
+        default=None,
+        description="until when hosts can register with the key. If the field is omitted: "
+        f"{keys.DEFAULT_DAYS} days. null: never expires",
     )
+
+    def get_expires_at(self, now: datetime) -> datetime | None:
+        """Return the requested end, or the default one if the field is omitted."""
+        if "expires_at" not in self.model_fields_set:
+            return now + timedelta(days=keys.DEFAULT_DAYS)
+        return self.expires_at
 
 
 def _list() -> Any:
@@ -84,12 +92,13 @@ def list_acme_account_keys(request: HttpRequest, paging: Query[Paging]) -> Any:
 @router.post("/acme-account-keys", response={201: NewAcmeAccountKeyOut}, auth=CAN_CHANGE)
 def create_acme_account_key(request: HttpRequest, body: AcmeAccountKeyIn) -> Any:
     """Create an ACME account key. The HMAC key is returned only once."""
-    made = keys.create(body.label, body.names, expires_at=body.expires_at, now=timezone.now())
+    now = timezone.now()
+    made = keys.create(body.label, body.names, expires_at=body.get_expires_at(now), now=now)
     found = {
         "id": made.row.pk,
         "key_id": made.row.key_id,
         "hmac_key": made.hmac_key,
-        "directory": request.build_absolute_uri(reverse("acme:directory")),
+        "directory": build_directory_url(request),
     }
     return Status(201, found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from certificates.acme.account_keys.keys import MAX_LABEL
+from certificates.acme.account_keys.keys import DEFAULT_DAYS, MAX_LABEL
 from console.pages.forms import ReauthenticationForm
 from devices.inventory.forms import LinesField
 
@@ -35,6 +35,6 @@ class AccountKeyForm(ReauthenticationForm):
         ),
     )
     days = forms.TypedChoiceField(
-        label=_("Hosts can register for"), coerce=int, choices=DAYS, initial=7
+        label=_("Hosts can register for"), coerce=int, choices=DAYS, initial=DEFAULT_DAYS
     )
     field_order = ("label", "names", "days", "password")

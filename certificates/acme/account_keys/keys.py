@@ -24,6 +24,8 @@ RIGHT = "certificates.certificate_authority"
 MAX_KEYS = 1000
 MAX_LABEL = 64
 KEY_ID_BYTES = 16
+DEFAULT_DAYS = 7
+"""How long hosts can register with a key for which nothing else was requested."""
 SUBJECT = "certificates.AcmeAccountKey"
 
 

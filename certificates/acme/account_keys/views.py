@@ -8,10 +8,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -20,13 +20,20 @@ from django.views.decorators.http import require_http_methods
 
 from certificates.acme.account_keys import keys
 from certificates.acme.account_keys.forms import AccountKeyForm
+from certificates.acme.protocol.server_names import build_directory_url
 from certificates.authority import gates
 from certificates.models import AcmeAccountKey
 from console.pages.forms import ReauthenticationForm
 from console.pages.listing import Table
-from console.pages.paging import get_page, sort_rows
-from console.pages.responses import close_dialog, render_dialog, require_right, show_faults_on
-from console.pages.tables import PAGE_SIZES, Column, TableQuery, build_chips
+from console.pages.paging import sort_rows
+from console.pages.responses import (
+    close_dialog,
+    render_dialog,
+    render_once,
+    require_right,
+    show_faults_on,
+)
+from console.pages.tables import Column, TableQuery
 from devices.middleware import ZoneRequest
 
 may_manage = require_right(gates.CA_RIGHT, gates.CA_RIGHT_LABEL)
@@ -64,18 +71,17 @@ CHIPS = {
 @may_manage
 def show_keys(request: ZoneRequest) -> HttpResponseBase:
     """Show the account keys or return them as CSV, and create a key, which is shown once."""
-    query, now = TableQuery.parse(request.GET), timezone.now()
-    table = KEYS.get_view(request, query)
-    matching = AcmeAccountKey.objects.filter(label__icontains=query.q)
-    by_state: dict[str, QuerySet[AcmeAccountKey]] = {
+    now = timezone.now()
+    matching = AcmeAccountKey.objects.filter(label__icontains=TableQuery.parse(request.GET).q)
+    matching = matching.annotate(account_count=Count("accounts"))
+    by_state = {
         "": matching,
         ENABLED: matching.filter(disabled_at=None),
         DISABLED: matching.filter(disabled_at__isnull=False),
     }
-    found = by_state.get(query.state, matching).annotate(account_count=Count("accounts"))
-    order = table.get_order("-pk")
+    found = KEYS.filter_rows(request, by_state, CHIPS, "-pk")
     if KEYS.is_exported(request):
-        return KEYS.export(sort_rows(found, order))
+        return KEYS.export(sort_rows(found.rows, found.order))
     form = AccountKeyForm(request, request.POST if request.method == "POST" else None)
     created: dict[str, Any] = {}
     if form.is_valid():
@@ -87,18 +93,10 @@ def show_keys(request: ZoneRequest) -> HttpResponseBase:
         "now": now,
         "form": form,
         "created": created,
-        "query": query,
-        "table": table,
-        "columns": table.columns,
-        "page": get_page(found, query, order),
-        "sizes": PAGE_SIZES,
-        "chips": build_chips(CHIPS, {key: rows.count() for key, rows in by_state.items()}, query),
-        "directory": request.build_absolute_uri(reverse("acme:directory")),
+        "directory": build_directory_url(request),
+        **found.build_context(),
     }
-    status = 422 if form.errors else 201 if created else 200
-    response = render(request, "certificates/acme_accounts.html", context, status=status)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return render_once(request, "certificates/acme_accounts.html", context)
 
 
 def _create(request: ZoneRequest, form: AccountKeyForm, now: datetime) -> dict[str, Any]:
@@ -110,7 +108,7 @@ def _create(request: ZoneRequest, form: AccountKeyForm, now: datetime) -> dict[s
         expires_at=now + timedelta(days=values["days"]),
         now=now,
     )
-    directory = request.build_absolute_uri(reverse("acme:directory"))
+    directory = build_directory_url(request)
     options = f"--server {directory} --eab-kid {made.row.key_id} --eab-hmac-key {made.hmac_key}"
     return {
         "key_id": made.row.key_id,

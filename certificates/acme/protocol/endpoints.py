@@ -29,7 +29,7 @@ from certificates.acme.problems import (
     RateLimited,
     describe_fault,
 )
-from certificates.acme.protocol import jws, nonces
+from certificates.acme.protocol import jws, nonces, server_names
 from certificates.models import AcmeAccount
 from console.requests import logs
 from faults import Fault
@@ -79,7 +79,12 @@ def public(method: str) -> Callable[[View], View]:
         def wrapped(request: HttpRequest, **values: str) -> HttpResponse:
             if not accounts.is_enabled():
                 raise Http404
-            return _respond(request, lambda: view(request, **values))
+
+            def run() -> HttpResponse:
+                server_names.check_host(request)
+                return view(request, **values)
+
+            return _respond(request, run)
 
         methods = ["GET", "HEAD"] if method == "GET" else [method]
         return login_not_required(require_http_methods(methods)(wrapped))
@@ -110,6 +115,7 @@ def signed(view: View) -> View:
 def _authenticate(request: HttpRequest) -> Call:
     """Verify a request. Its nonce is used when the signature is valid."""
     now = timezone.now()
+    server_names.check_host(request)
     if request.content_type != CONTENT_TYPE:
         raise Malformed(_("The content type must be %s. Nothing was changed.") % CONTENT_TYPE)
     body = request.read(MAX_BODY_BYTES + 1)

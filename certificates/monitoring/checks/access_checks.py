@@ -1,4 +1,4 @@
-"""Health checks of administrators, registration keys, and notifications."""
+"""Health checks of administrators, keys with which hosts register, and notifications."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 
 from administrators.models import Administrator, roles_of
 from audit.models import SyslogServer
+from certificates.models import AcmeAccountKey
 from certificates.monitoring.checks.findings import BAD, MAX_FINDINGS, WARNING, Finding
 from devices.models import RegistrationKey, Zone
 from notifications.mail_server.settings import is_configured
@@ -135,5 +136,18 @@ def check_registration_keys(zone: Zone, now: datetime) -> Iterator[Finding]:
             _("The registration key %s never expires.") % key.label,
             _("Revoke it if it is no longer needed, and create keys with an expiration."),
             reverse("zone:keys"),
+            subject=str(key.pk),
+        )
+
+
+def check_acme_account_keys(zone: Zone, now: datetime) -> Iterator[Finding]:
+    """Find ACME account keys that never expire."""
+    keys = AcmeAccountKey.objects.usable(now).filter(expires_at=None).order_by("pk")
+    for key in keys[:MAX_FINDINGS]:
+        yield Finding(
+            WARNING,
+            _("The ACME account key %s never expires.") % key.label,
+            _("Disable it if no host needs it, and create keys with an expiration."),
+            reverse("certificates:acme_accounts"),
             subject=str(key.pk),
         )

@@ -63,6 +63,11 @@ CHECKS = (
         gettext_lazy("Expiration of registration keys"),
         access_checks.check_registration_keys,
     ),
+    Check(
+        "acme-account-keys",
+        gettext_lazy("Expiration of ACME account keys"),
+        access_checks.check_acme_account_keys,
+    ),
 )
 
 

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from administrators.approvals import reasons
 from certificates import tasks
+from certificates.acme import hosts
 from certificates.approvals import approvals
 from certificates.authority import gates
 from certificates.authority.api import GateOut
@@ -49,7 +50,6 @@ WINDOW_OVERRIDE: Any = Field(
     max_length=MAX_REASON,
     description="reason for an activation outside the maintenance windows",
 )
-
 
 # Values of `state` before version 1.0, accepted in filters for one release.
 DEPRECATED_STATES = {"cancelled": "canceled", "cancelling": "canceling"}
@@ -129,12 +129,21 @@ class CountsOut(Schema):
     futures: dict[str, int]
 
 
+class HostCountsOut(Schema):
+    """Numbers of hosts without an agent: all, and those with and without one of the new CA."""
+
+    total: int
+    ready: int
+    at_risk: int
+
+
 class ProgressOut(OperationOut):
     """An operation with its stages, counts, and available actions."""
 
     headline: str
     stages: list[StageOut]
     counts: CountsOut
+    hosts: HostCountsOut
     gates: list[GateOut]
     blocking_servers: list[str] = Field(description="servers that block the activation")
     pilot: PilotOut | None = Field(
@@ -177,9 +186,8 @@ def list_operations(
     request: HttpRequest, paging: Query[Paging], wanted: Query[OperationFilter]
 ) -> Any:
     """List all operations, newest first."""
-    found = Operation.objects.select_related("requested_by", "action_requested_by").order_by(
-        "-created_at", "pk"
-    )
+    found = Operation.objects.select_related("requested_by", "action_requested_by")
+    found = found.order_by("-created_at", "pk")
     if wanted.kind:
         found = found.filter(kind=wanted.kind)
     if wanted.state:
@@ -210,7 +218,6 @@ def build_progress(operation: Operation) -> ProgressOut:
         current.roll_back,
         current.pilot_gate,
     )
-    offered = [gate for gate in all_gates if gate is not None]
     values = {
         "guid": operation.pk,
         "requested_by": operation.requested_by,
@@ -218,9 +225,11 @@ def build_progress(operation: Operation) -> ProgressOut:
         "headline": current.headline,
         "stages": [StageOut.from_orm(stage) for stage in current.stages],
         "counts": CountsOut.from_orm(counts),
+        "hosts": HostCountsOut.from_orm(hosts.count(operation, now)),
         "gates": [
             {"name": gate.button, "open": gate.is_open, "reason": str(gate.reason)}
-            for gate in offered
+            for gate in all_gates
+            if gate is not None
         ],
         "blocking_servers": [device.name for device in current.blocking_servers],
         "pilot": PilotOut.from_orm(current.pilot) if current.pilot is not None else None,

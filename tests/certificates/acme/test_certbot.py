@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from certificates.acme.validation import addresses
 from certificates.models import AcmeCertificate, Authority, Revocation
 from pki.chains import chains
 from tests.pki import linters
+from tests.support.certbot import Certbot
 
 NAME, OTHER = "web.hosts.example", "web2.hosts.example"
 
@@ -44,59 +42,6 @@ def unused_port() -> int:
         return int(found.getsockname()[1])
 
 
-class Certbot:
-    """The program certbot, with its own directories."""
-
-    def __init__(self, folder: Path, url: str, port: int) -> None:
-        self.folder = folder
-        self._server = ["--server", f"{url}/acme/directory"]
-        folders = [f"--{name}-dir={folder / name}" for name in ("config", "work", "logs")]
-        self._options = [*folders, "--non-interactive"]
-        self._port = f"--http-01-port={port}"
-
-    def run(self, *words: str) -> str:
-        """Run a command, and return its output."""
-        program = Path(sys.executable).with_name("certbot")
-        environment = {**os.environ, "NO_PROXY": "*", "no_proxy": "*"}
-        done = subprocess.run(
-            [program, *words, *self._options],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            env=environment,
-        )
-        log = self.folder / "logs" / "letsencrypt.log"
-        assert done.returncode == 0, done.stderr + log.read_text()[-3000:]
-        return done.stdout + done.stderr
-
-    def request(self, key: keys.NewKey, *names: str) -> None:
-        """Register an account, and request a certificate."""
-        account = ["--eab-kid", key.row.key_id, f"--eab-hmac-key={key.hmac_key}"]
-        account += ["--register-unsafely-without-email"]
-        dns = [word for name in names for word in ("-d", name)]
-        self.run(
-            *("certonly", "--standalone", self._port, "--cert-name", "web"),
-            *(*self._server, *account, *dns),
-        )
-
-    def renew(self) -> str:
-        """Renew the certificates that are due."""
-        return self.run("renew", "--no-random-sleep-on-renew")
-
-    def forget_renewal_info(self) -> None:
-        """Let the client request the renewal information again before its time."""
-        path = self.folder / "config" / "renewal" / "web.conf"
-        lines = path.read_text().splitlines()
-        assert any(line.startswith("ari_retry_after") for line in lines)
-        kept = [line for line in lines if not line.startswith("ari_retry_after")]
-        path.write_text("\n".join([*kept, ""]))
-
-    def get_chain(self) -> str:
-        """Return the certificate with its chain."""
-        return (self.folder / "config" / "live" / "web" / "fullchain.pem").read_text()
-
-
 @pytest.mark.django_db(transaction=True)
 def test_certbot_requests_renews_and_revokes_a_certificate(
     console: str, unused_port: int, tmp_path: Path
@@ -104,7 +49,7 @@ def test_certbot_requests_renews_and_revokes_a_certificate(
     now = timezone.now()
     key = keys.create("hosts", ["*.hosts.example"], expires_at=None, now=now)
     certbot = Certbot(tmp_path / "certbot", console, unused_port)
-    certbot.request(key, NAME, OTHER)
+    certbot.request(key.row.key_id, key.hmac_key, NAME, OTHER)
     root = Authority.objects.current().root_pem
     chain = certbot.get_chain()
     for name in (NAME, OTHER):
@@ -119,6 +64,7 @@ def test_certbot_requests_renews_and_revokes_a_certificate(
         not_before=now - timedelta(days=90), not_after=now + timedelta(days=10)
     )
     # The client keeps the renewal information for an hour.
+    assert certbot.has_renewal_info()
     certbot.forget_renewal_info()
     certbot.renew()
     second = AcmeCertificate.objects.exclude(pk=first.pk).get()
@@ -126,7 +72,7 @@ def test_certbot_requests_renews_and_revokes_a_certificate(
     assert certbot.get_chain() != chain
     certbot.run(
         *("revoke", "--cert-name", "web", "--reason", "superseded", "--no-delete-after-revoke"),
-        *certbot._server,
+        *certbot.server,
     )
     revoked = Revocation.objects.get()
     assert (revoked.digest, revoked.reason) == (second.digest, "superseded")

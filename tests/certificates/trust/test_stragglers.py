@@ -10,6 +10,7 @@ from audit.models import Entry
 from certificates.models import Authority, CrossCertificate, Operation
 from certificates.operations import scheduler
 from certificates.trust import stragglers
+from console.pages import formatting
 from devices.models import Device
 from systemupdates.models import Assignment
 from systemupdates.updates.states import AssignmentState
@@ -93,6 +94,23 @@ def test_roots_describe_when_they_are_retired(changed):
     assert "devices that still need this root: 1" in stragglers.list_roots(past)[1].retires
     device.refresh(root_sha256=new.sha256)
     assert "is being delivered" in stragglers.list_roots(past)[1].retires
+
+
+def test_roots_name_the_hosts_that_keep_them(changed):
+    client, device, old, new = changed
+    old = Authority.objects.get(pk=old.pk)
+    device.refresh(root_sha256=new.sha256)
+    past = old.grace_until + timedelta(seconds=1)
+    until = past + timedelta(days=9)
+    for name in ("a.hosts.example", "b.hosts.example"):
+        factories.acme_certificate(name, old, not_after=until)
+    left = "Hosts without an agent that still use a certificate of this CA: 2."
+    now = stragglers.list_roots(timezone.now())[1]
+    assert now.hosts == 2
+    assert left in now.retires
+    overdue = stragglers.list_roots(past)[1].retires
+    assert overdue == f"overdue, no later than {formatting.stamp(until)}. {left}"
+    assert left in text(client)
 
 
 @pytest.mark.manual("R087", "R088", "R142", "R210")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+import pytest
+from django.utils import timezone
+
 from certificates.models import AcmeAccountKey
+from tests.support import factories, walkthrough
 from zman.cli import exit_codes
 
 
@@ -22,6 +27,41 @@ def test_the_hmac_key_is_written_to_a_file(shell: Any, zone: Any) -> None:
     file = shell.folder / "hmac"
     shell.good("acme-account-key", "create", "web", "--name", "a.example.com", "--file", str(file))
     assert len(file.read_text().strip()) == 43
+
+
+@pytest.mark.parametrize(("until", "days"), [((), 7), (("--until", "+30d"), 30)])
+def test_hosts_can_register_for_a_limited_time(
+    shell: Any, zone: Any, until: tuple[str, ...], days: int
+) -> None:
+    shell.good("acme-account-key", "create", "web", "--name", "a.example.com", *until)
+    end = AcmeAccountKey.objects.get().expires_at
+    assert end is not None
+    assert abs(end - timezone.now() - timedelta(days=days)) < timedelta(minutes=5)
+
+
+def test_a_key_has_no_end_only_on_request(shell: Any, zone: Any) -> None:
+    name = ("--name", "a.example.com")
+    shell.good("acme-account-key", "create", "web", *name, "--until", "never")
+    assert AcmeAccountKey.objects.get().expires_at is None
+
+
+def test_hosts_and_devices_at_risk_are_listed(shell: Any, zone: Any) -> None:
+    operation = walkthrough.remint_ca()
+    walkthrough.prepare(zone, operation)
+    operation = walkthrough.step(walkthrough.fresh(operation))
+    factories.acme_certificate("a.hosts.example", operation.authority)
+    factories.acme_certificate("b.hosts.example", operation.future_authority)
+    found = shell.json("list", "hosts-at-risk")
+    assert [(one["name"], one["account_key"]) for one in found] == [("a.hosts.example", "hosts")]
+    zone.join("pc-1")
+    named = shell.json("list", "devices-at-risk", "--operation", str(operation.pk))
+    assert "pc-1" in [one["name"] for one in named]
+    assert all(one["why"] for one in named)
+    assert shell.json("show", "operation")["hosts"]["at_risk"] == 1
+
+
+def test_hosts_at_risk_require_an_operation(shell: Any, zone: Any) -> None:
+    assert shell("list", "hosts-at-risk").code == exit_codes.NOT_FOUND
 
 
 def test_wrong_names_are_rejected(shell: Any, zone: Any) -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from administrators.models import Administrator, SecondFactor
 from audit.models import SyslogServer
-from certificates.models import Authority, BackupStatus, VaultJob
+from certificates.models import AcmeAccountKey, Authority, BackupStatus, VaultJob
 from certificates.monitoring import health
 from certificates.monitoring.checks import registry
 from certificates.operations.states import JobState
@@ -208,3 +208,13 @@ def test_keys_without_an_end_are_found(ca):
     RegistrationKey.objects.create(label="Old", digest="3" * 64, revoked_at=timezone.now())
     found = find("registration-keys")
     assert [finding.text for finding in found] == ["The registration key Branch never expires."]
+
+
+def test_acme_account_keys_that_never_expire_are_found(ca):
+    now = timezone.now()
+    for number, values in enumerate(
+        ({}, {"expires_at": now + timedelta(days=1)}, {"disabled_at": now})
+    ):
+        AcmeAccountKey.objects.create(key_id=str(number), label=f"key-{number}", **values)
+    found = find("acme-account-keys")
+    assert [finding.text for finding in found] == ["The ACME account key key-0 never expires."]
