@@ -110,10 +110,11 @@ const showResult = (text) => {
 };
 document.addEventListener("zcc:announce", ({ detail: { text, is_result: isResult } }) => (isResult && $("#messages") ? showResult(text) : say(text)));
 document.addEventListener("zcc:fault", (event) => alertUser(event.detail));
-document.addEventListener("zcc:download", (event) => {
-  const link = Object.assign(document.createElement("a"), { href: event.detail.url, download: "" });
-  document.body.append(link); link.click(); link.remove();
-});
+const save = (href, download = "") => {
+  const link = document.body.appendChild(Object.assign(document.createElement("a"), { href, download }));
+  link.click(); link.remove();
+};
+document.addEventListener("zcc:download", ({ detail }) => save(detail.url));
 // A server that does not respond. The note stays on the page, and in the open dialog, until a request
 // succeeds. The request that the user made can be sent again, and live panes ask at each beat.
 const GET_TIMEOUT = 15000, POST_TIMEOUT = 60000;
@@ -169,6 +170,22 @@ const setField = (button) => {
   field.value = button.dataset.value;
   field.dispatchEvent(new Event("input", { bubbles: true }));
 };
+// A file of the selected rows. If the browser itself sent the form, a server that does not respond
+// would cost the page and the selection.
+const loadFile = async (button) => {
+  if (button.classList.contains("htmx-request")) return;
+  button.classList.add("htmx-request");
+  try {
+    const headers = { "HX-Request": "true", "HX-Current-URL": location.href };
+    const response = await fetch(button.formAction, { method: "POST", body: new FormData(button.form), headers, signal: AbortSignal.timeout(POST_TIMEOUT) });
+    const [name, events, login] = ["Content-Disposition", "HX-Trigger", "HX-Redirect"].map((header) => response.headers.get(header));
+    if (login) location.href = login;
+    else if (name) save(URL.createObjectURL(await response.blob()), /filename="([^"]+)"/.exec(name)[1]);
+    else alertUser(JSON.parse(events)["zcc:fault"]);
+    endOutage();
+  } catch { reportOutage({ elt: button, verb: "get", triggeringEvent: { type: "click" } }); }
+  finally { button.classList.remove("htmx-request"); }
+};
 document.addEventListener("click", (event) => {
   const at = (selector) => event.target.closest(selector);
   const off = at("[aria-disabled=true]");
@@ -179,6 +196,7 @@ document.addEventListener("click", (event) => {
   else if (at("[data-copy]")) copy(at("[data-copy]"));
   else if (at("[data-theme-toggle]")) switchTheme();
   else if (at("[data-set]")) setField(at("[data-set]"));
+  else if (at("[data-export]")) { event.preventDefault(); loadFile(at("[data-export]")); }
   $$("[data-early]").forEach(warnOfEarly);
   $$("[data-echo]").forEach(echo);
 }, true);
