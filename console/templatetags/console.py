@@ -157,7 +157,7 @@ def host(name: str) -> str:
 def copy(text: str, what: Any) -> str:
     """Return a button that copies a text to the clipboard."""
     return format_html(
-        '<button class="icon" type="button" data-copy="{}" aria-label="{}" hidden>{}</button>',
+        '<button class="icon" type="button" data-copy="{}" aria-label="{}">{}</button>',
         text,
         what,
         icon("copy", 14),

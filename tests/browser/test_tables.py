@@ -87,6 +87,15 @@ def test_columns_are_selected_on_every_table(live_server, log_in, path):
     expect(page.locator(f"thead .c-{PAGES[path]}")).to_have_count(0)
 
 
+def test_links_of_a_table_open_in_a_new_tab(live_server, devices):
+    devices.goto(f"{live_server.url}/devices/?per_page=5")
+    with devices.context.expect_page() as opened:
+        devices.locator("#sort-name").click(modifiers=["Control"])
+    expect(opened.value.locator("th[aria-sort]")).to_contain_text("Device")
+    expect(devices.locator("th[aria-sort]")).to_have_count(0)
+    opened.value.close()
+
+
 def test_the_selection_is_kept_over_pages_and_named_in_the_dialog(live_server, devices):
     devices.goto(f"{live_server.url}/devices/?q=pc-&per_page=5")
     retire = devices.get_by_role("button", name="Retire")

@@ -235,6 +235,19 @@ def test_the_export_contains_the_rows_of_all_pages(client, ca):
     assert response.headers["Content-Disposition"].startswith("attachment")
 
 
+def test_htmx_prepares_no_link_of_a_row_or_of_a_heading(client, ca):
+    def count():
+        return len(re.findall(r"\shx-(?:get|post)=", text(client)))
+
+    one = count()
+    for number in range(12):
+        factories.certificate(factories.server(f"srv-{number:02}"), ca)
+    assert count() == one
+    table = text(client).partition("<table>")[2].partition("</table>")[0]
+    assert table.count("data-load") > 12
+    assert "hx-get" not in table
+
+
 def test_the_export_of_selected_servers_contains_no_others(client, ca):
     made = [factories.server(f"srv-{number:02}") for number in range(4)]
     path = f"{PAGE}?sort=-issued_to&export=csv"
