@@ -28,6 +28,7 @@ from administrators.models import Administrator, Policies, roles_of
 from console.access.reauthentication import has_authenticator
 from console.pages import paging
 from console.pages import tables as pages_tables
+from console.pages.listing import require_safe_or_export, select_rows
 from console.pages.responses import (
     Request,
     close_dialog,
@@ -40,7 +41,7 @@ FOLDER = "administrators/dialogs/"
 can_administer = require_right(ADMINISTER, RIGHTS[ADMINISTER])
 
 
-@require_safe
+@require_safe_or_export
 @can_administer
 def list_administrators(request: Request) -> HttpResponseBase:
     """List the administrators, or return them as CSV."""
@@ -49,7 +50,8 @@ def list_administrators(request: Request) -> HttpResponseBase:
     found = accounts_tables.list_administrators(query.q, query.state)
     order = table.get_order("username")
     if accounts_tables.ADMINISTRATORS.is_exported(request):
-        return accounts_tables.ADMINISTRATORS.export(paging.sort_rows(found, order))
+        selected = select_rows(request, found)
+        return accounts_tables.ADMINISTRATORS.export(paging.sort_rows(selected, order))
     page = paging.get_page(found, query, order)
     context = {
         "nav": "administrators",

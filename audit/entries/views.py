@@ -15,7 +15,7 @@ from audit.entries.subjects import build_rows
 from audit.entries.tables import Filter
 from audit.models import Entry
 from console.pages import tables
-from console.pages.listing import Table
+from console.pages.listing import Table, require_safe_or_export, select_rows
 from console.pages.paging import get_page
 from console.pages.responses import Request, require_right
 
@@ -32,7 +32,7 @@ AUDIT_LOG = Table("audit-log", COLUMNS, (), fixed="time")
 can_view = require_right(RIGHT, RIGHT_LABEL)
 
 
-@require_safe
+@require_safe_or_export
 @can_view
 def list_entries(request: Request) -> HttpResponseBase:
     """List the entries, newest first, or return them as a CSV or JSON file."""
@@ -43,7 +43,7 @@ def list_entries(request: Request) -> HttpResponseBase:
     conditions = form.to_filter() if form.is_valid() else Filter()
     found = conditions.entries()
     if request.GET.get("export") in EXPORTS and form.is_valid():
-        return EXPORTS[request.GET["export"]](found)
+        return EXPORTS[request.GET["export"]](select_rows(request, found))
     page = get_page(found, query, table.get_order("-seq"))
     context = {
         "nav": "audit",

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST
 
 from certificates.agent_upgrades import selection, status, upgrades
 from certificates.agent_upgrades.forms import UpgradeForm
@@ -21,6 +21,7 @@ from certificates.authority import gates
 from certificates.models import AgentUpgrade
 from console.pages import tables
 from console.pages.forms import ReauthenticationForm
+from console.pages.listing import require_safe_or_export, select_rows
 from console.pages.paging import get_page, sort_rows
 from console.pages.responses import close_dialog, render_dialog, require_right, show_faults_on
 from devices.middleware import ZoneRequest
@@ -29,7 +30,7 @@ may_upgrade = require_right(gates.DEPLOY_RIGHT, str(gates.DEPLOY_RIGHT_LABEL))
 may_approve = require_right(gates.CA_RIGHT, str(gates.CA_RIGHT_LABEL))
 
 
-@require_safe
+@require_safe_or_export
 def show_upgrades(request: ZoneRequest) -> HttpResponseBase:
     """Show how many agents are older than the console, and the upgrades."""
     query = tables.TableQuery.parse(request.GET)
@@ -37,7 +38,7 @@ def show_upgrades(request: ZoneRequest) -> HttpResponseBase:
     found = AgentUpgrade.objects.select_related("requested_by", "approved_by")
     order = table.get_order("-starts_at")
     if UPGRADES.is_exported(request):
-        return UPGRADES.export(sort_rows(found, order))
+        return UPGRADES.export(sort_rows(select_rows(request, found), order))
     page = get_page(found, query, order)
     context = {
         "nav": "agent-upgrades",
@@ -54,7 +55,7 @@ def show_upgrades(request: ZoneRequest) -> HttpResponseBase:
     return render(request, "certificates/agent_upgrades.html", context)
 
 
-@require_safe
+@require_safe_or_export
 def show_upgrade(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
     """Show one upgrade, and its devices."""
     upgrade = _get(pk)
@@ -68,7 +69,7 @@ def show_upgrade(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
         found = found.filter(state=query.state)
     order = table.get_order("device__name")
     if TARGETS.is_exported(request):
-        return TARGETS.export(sort_rows(found, order))
+        return TARGETS.export(sort_rows(select_rows(request, found), order))
     page = get_page(found, query, order)
     state = UpgradeState(upgrade.state)
     context = {

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone, translation
@@ -26,11 +27,11 @@ from certificates.models import Authority, Operation, VaultJob
 from certificates.progress import counts as operation_counts
 from certificates.progress import progress
 from certificates.servers import gates as servers_gates
-from certificates.servers import rows, table
+from certificates.servers import rows, selection, table
 from certificates.servers.gates import ZoneFacts
 from certificates.trust import readiness
 from console.pages import formatting, tables
-from console.pages.listing import get_own_url, keep_rows
+from console.pages.listing import get_own_url, keep_rows, require_safe_or_export
 from console.pages.paging import get_page, sort_rows
 from console.pages.responses import trigger
 from devices.middleware import ZoneRequest
@@ -192,13 +193,14 @@ def build_server_actions(request: ZoneRequest, stand: PageStatus, now: datetime)
     return {"server_gates": servers_gates.build_server_gates(around, None)}
 
 
-@require_safe
+@require_safe_or_export
 def certificates(request: ZoneRequest) -> HttpResponse:
     """Show Configuration > Certificates, or its table as CSV."""
     now = timezone.now()
     stand = get_page_status(request, now)
     if request.GET.get("export") == "csv":
-        return export_csv(request, stand, now)
+        selected = selection.get_exported_servers(request, now)
+        return export_csv(request, stand, now, selected)
     context = build_ca_context(request, stand, now) | build_servers_context(request, stand, now)
     return render(request, PAGE, {**context, "nav": "certificates"})
 
@@ -255,15 +257,20 @@ def render_if_changed(
 
 
 @translation.override(settings.LANGUAGE_CODE)
-def export_csv(request: ZoneRequest, stand: PageStatus, now: datetime) -> HttpResponse:
-    """Return all pages of the table as CSV, with the same search, filter, order, and columns.
+def export_csv(
+    request: ZoneRequest, stand: PageStatus, now: datetime, selected: QuerySet[Device] | None
+) -> HttpResponse:
+    """Return the selected servers, or all pages of the table, as CSV in its order and columns.
 
     The file is in English, like the other exports.
     """
     context = build_servers_context(request, stand, now)
     updates = [p.operation.update_id for p in (*stand.of_ca, *stand.of_servers)]
     known = [update for update in updates if update is not None]
-    keys = list(context["matching"])
+    matching = context["matching"]
+    if selected is not None:
+        matching = matching.filter(pk__in=selected.values("pk"))
+    keys = list(matching)
     shown = [column for column in context["columns"] if column.key != "options"]
     found = (
         row

@@ -74,10 +74,11 @@ TOPICS = (
                 "managed devices with the time of their last contact."
             ),
             _(
-                "Select devices to unregister or retire them together. Export as "
-                "CSV contains all devices that match the filter. Columns for "
-                "which the window is too narrow are hidden, and their number is "
-                "shown on the Columns button."
+                "Select devices to unregister or retire them together. Export "
+                "Selected contains the selected devices, and Export as CSV all "
+                "devices that match the filter. Columns for which the window is "
+                "too narrow are hidden, and their number is shown on the Columns "
+                "button."
             ),
             _(
                 "To add DNS names to the certificate of a server, open the "
@@ -197,8 +198,8 @@ TOPICS = (
             _(
                 "An entry keeps the names that objects had when it was recorded. "
                 "The pages of devices, the zone CA, and administrators show "
-                "their last entries. Exports contain all entries that match the "
-                "filter."
+                "their last entries. Export Selected contains the selected entries, "
+                "and the other exports all entries that match the filter."
             ),
             _(
                 "Servers and devices keep the digest of the last entry that they "

@@ -14,7 +14,7 @@ from faults import Fault, Invalid
 from pki import keys, names
 from pki.certificates.constraints import NameConstraints
 
-YEARS = range(1, 11)
+YEARS, DEFAULT_YEARS = range(1, 11), 10
 MAX_NAME_LENGTH = 100
 
 
@@ -37,96 +37,90 @@ class SubjectFields:
                 raise Invalid(fault.explanation, action=fault.action, field=field) from fault
 
 
-@dataclass(frozen=True)
-class RemintCARequest:
-    """Replace the zone CA with a new one on the same server.
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """What every operation needs.
 
-    `activates_at` None means Immediate, which is allowed only if the CA has expired.
+    `activates_at` None means Immediate. Remint CA allows it only if the CA has expired.
+    """
+
+    key_length: int
+    include_dns: bool
+    activates_at: datetime | None
+    window_override: str = ""
+
+    def check(self) -> None:
+        """Raise Invalid with the name of the field if a value is out of range."""
+        check_key_length(self.key_length)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemintCARequest(_Request):
+    """Replace the zone CA with a new one on the same server.
 
     See: manual 1.2.9; D-23
     """
 
     common_name: str
-    key_length: int
     years: int
-    include_dns: bool
-    activates_at: datetime | None
-    window_override: str = ""
     name_constraints: NameConstraints | None = None
 
     def check(self) -> None:
         """Raise Invalid with the name of the field if a value is out of range."""
         check_subject(self.common_name, field="common_name")
-        check_key_length(self.key_length)
+        super().check()
         check_years(self.years)
 
 
-@dataclass(frozen=True)
-class ChangeToInternalRequest:
-    """Replace the zone CA with an internal one on a Primary Server that is online.
-
-    See: manual 1.2.4
-    """
+@dataclass(frozen=True, kw_only=True)
+class _NewCARequest(_Request):
+    """Replace the zone CA with one whose key is on a Primary Server that is online."""
 
     certificate_server: UUID
     subject: str
-    key_length: int
-    years: int
-    include_dns: bool
-    activates_at: datetime | None
-    window_override: str = ""
     name_constraints: NameConstraints | None = None
 
     def check(self) -> None:
         """Raise Invalid with the name of the field if a value is out of range."""
         check_subject(self.subject, field="subject")
-        check_key_length(self.key_length)
-        check_years(self.years)
+        super().check()
 
 
-@dataclass(frozen=True)
-class ChangeToSubordinateRequest:
-    """Replace the zone CA with one whose key is on a Primary Server, certified by another CA.
-
-    The other CA decides about the validity.
+@dataclass(frozen=True, kw_only=True)
+class ChangeToSubordinateRequest(_NewCARequest):
+    """Replace the zone CA with one that another CA certifies, and decides about its validity.
 
     See: D-295
     """
 
-    certificate_server: UUID
-    subject: str
-    key_length: int
-    include_dns: bool
-    activates_at: datetime | None
-    window_override: str = ""
-    name_constraints: NameConstraints | None = None
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeToInternalRequest(_NewCARequest):
+    """Replace the zone CA with an internal one.
+
+    See: manual 1.2.4
+    """
+
+    years: int
 
     def check(self) -> None:
         """Raise Invalid with the name of the field if a value is out of range."""
-        check_subject(self.subject, field="subject")
-        check_key_length(self.key_length)
+        super().check()
+        check_years(self.years)
 
 
-@dataclass(frozen=True)
-class TakeOverCARequest:
+@dataclass(frozen=True, kw_only=True)
+class TakeOverCARequest(_Request):
     """Replace the zone CA with one from a backup whose key is on a Primary Server (D-31)."""
 
     certificate_server: UUID
     root_pem: str
     intermediates_pem: str
     authority: UUID
-    key_length: int
-    include_dns: bool
-    activates_at: datetime | None
-    window_override: str = ""
-
-    def check(self) -> None:
-        """Raise Invalid with the name of the field if a value is out of range."""
-        check_key_length(self.key_length)
 
 
-@dataclass(frozen=True)
-class ChangeToExternalRequest:
+@dataclass(frozen=True, kw_only=True)
+class ChangeToExternalRequest(_Request):
     """Replace the zone CA with an external one. Its root becomes the zone CA.
 
     `manual_csr`: the administrator generates the CSR of each server. Otherwise, the server does.
@@ -137,20 +131,16 @@ class ChangeToExternalRequest:
     root_pem: str
     intermediates_pem: str
     manual_csr: bool
-    key_length: int
-    include_dns: bool
-    activates_at: datetime | None
     subject: SubjectFields = SubjectFields()
-    window_override: str = ""
 
     def check(self) -> None:
         """Raise Invalid with the name of the field if a value is out of range."""
-        check_key_length(self.key_length)
+        super().check()
         self.subject.check()
 
 
-@dataclass(frozen=True)
-class RemintServersRequest:
+@dataclass(frozen=True, kw_only=True)
+class RemintServersRequest(_Request):
     """Replace the certificates of one or more servers.
 
     `common_name` applies to a single server. Otherwise, the FQDN of each server is used.
@@ -160,17 +150,13 @@ class RemintServersRequest:
 
     servers: tuple[UUID, ...]
     common_name: str
-    key_length: int
-    include_dns: bool
-    activates_at: datetime | None
     name: str
     manual_csr: bool = False
     subject: SubjectFields = SubjectFields()
-    window_override: str = ""
 
     def check(self) -> None:
         """Raise Invalid with the name of the field if a value is out of range."""
-        check_key_length(self.key_length)
+        super().check()
         self.subject.check()
         if not self.servers:
             raise Invalid(_("Select at least one server."), field="servers")

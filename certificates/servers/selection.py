@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -49,6 +49,19 @@ def get_selected_servers(given: QueryDict, now: datetime) -> QuerySet[Device]:
     found = table.filter_servers(table.get_servers(now, updates), TableQuery.parse(given), now)
     excluded = _read_ids(given.getlist("except"))
     return certified.filter(pk__in=found.exclude(pk__in=excluded).values("pk"))
+
+
+def get_exported_servers(request: HttpRequest, now: datetime) -> QuerySet[Device] | None:
+    """Return the servers selected for a CSV file, None for all that match the filter.
+
+    Raises Invalid if no server is selected.
+    """
+    if request.method != "POST":
+        return None
+    selected = get_selected_servers(request.POST, now)
+    if not selected.exists():
+        raise Invalid(_("Select at least one row. No file was created."))
+    return selected
 
 
 def _read_ids(given: Iterable[str]) -> list[UUID]:

@@ -14,12 +14,17 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_safe
 
 from certificates.operations.presentation.actions import get_operation
 from certificates.trust import stragglers
 from console.pages import tables
-from console.pages.listing import CHUNK_SIZE, Table, get_selection, require_safe_or_export
+from console.pages.listing import (
+    CHUNK_SIZE,
+    Table,
+    get_selection,
+    require_safe_or_export,
+    select_rows,
+)
 from console.pages.paging import get_page, sort_rows
 from devices.middleware import ZoneRequest
 
@@ -177,7 +182,7 @@ def _build_row(
     }
 
 
-@require_safe
+@require_safe_or_export
 def show_not_refreshed(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
     """Show the devices without a refresh since the last new certificate was stored, or as CSV."""
     operation = get_operation(pk)
@@ -188,7 +193,7 @@ def show_not_refreshed(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
         found = found.filter(name__icontains=query.q)
     order = table.get_order("name")
     if NOT_REFRESHED.is_exported(request):
-        return NOT_REFRESHED.export(sort_rows(found, order))
+        return NOT_REFRESHED.export(sort_rows(select_rows(request, found), order))
     context = {
         "nav": "certificates",
         "operation": operation,

@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
 from django.contrib.sessions.base_session import AbstractBaseSession
+from django.db import OperationalError
 from django.utils import timezone
 
 # The length of the column.
@@ -32,6 +34,18 @@ class SessionStore(DatabaseSessionStore):
         except self.model.DoesNotExist:
             self._session_key = None
             return None
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save the session. Raises OperationalError if the database cannot be written.
+
+        Django would report a session that was deleted in the meantime, as an invalid request.
+        """
+        try:
+            super().save(*args, **kwargs)
+        except UpdateError as error:
+            if isinstance(error.__context__, OperationalError):
+                raise error.__context__ from None
+            raise
 
     def exists(self, session_key: str) -> bool:
         """Return True if there is a session with this key."""

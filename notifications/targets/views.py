@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from console.pages import paging, tables
 from console.pages.forms import ReauthenticationForm
-from console.pages.listing import Table
+from console.pages.listing import Table, require_safe_or_export, select_rows
 from console.pages.responses import (
     Request,
     close_dialog,
@@ -67,7 +67,7 @@ CHIPS = {
 }
 
 
-@require_safe
+@require_safe_or_export
 @can_manage
 def list_notifications(request: Request) -> HttpResponseBase:
     """List targets and the history of notifications, or return the history as CSV."""
@@ -81,7 +81,7 @@ def list_notifications(request: Request) -> HttpResponseBase:
         found = found.filter(state=query.state)
     order = table.get_order("-created_at")
     if NOTIFICATIONS.is_exported(request):
-        return NOTIFICATIONS.export(paging.sort_rows(found, order))
+        return NOTIFICATIONS.export(paging.sort_rows(select_rows(request, found), order))
     failing = Count("deliveries", filter=Q(deliveries__state=DeliveryState.FAILED))
     context = {
         "nav": "notifications",

@@ -32,19 +32,7 @@ const pick = (list, on) => {
   list.forEach(({ value }) => { if (on) picked.add(value); else picked.delete(value); });
   paint();
 };
-// The browser itself has to load a file: htmx would put it into the page.
-const load = (url) => {
-  const sent = Object.assign(document.createElement("form"), { method: "post", action: url, hidden: true });
-  const values = { csrfmiddlewaretoken: form().elements.csrfmiddlewaretoken.value, ids: [...picked].join() };
-  for (const [name, value] of Object.entries(values)) sent.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
-  document.body.append(sent);
-  sent.submit();
-  sent.remove();
-};
-document.addEventListener("click", (event) => {
-  const { target } = event;
-  const file = target.closest("#bulk-form [data-export]");
-  if (file) { event.preventDefault(); load(file.formAction); }
+document.addEventListener("click", ({ target }) => {
   if (target.matches("input[name=ids][form=bulk-form]")) pick([target], target.checked);
   else if (target.matches("[data-check-all]")) pick(boxes(), target.checked);
   else if (target.closest("#bulk-form [data-clear]")) { picked.clear(); paint(); boxes()[0]?.focus(); }

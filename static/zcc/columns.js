@@ -24,6 +24,11 @@ const refresh = () => openers().forEach((opener) => {
   if (menu && !menu.matches(":popover-open")) HTMLFormElement.prototype.reset.call(menu.querySelector("form"));
   update(opener);
 });
+// The observer is called first when the page has its layout, so nothing forces another one.
 new ResizeObserver(refresh).observe(document.querySelector("#main"));
-document.body.addEventListener("htmx:afterSettle", refresh);
-refresh();
+let isDue = false;
+document.body.addEventListener("htmx:afterSettle", () => {
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(() => { isDue = false; refresh(); });
+});

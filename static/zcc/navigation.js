@@ -1,3 +1,12 @@
+// Links that load a part of the page, of which a table has many: htmx would prepare each of them
+// when the page is loaded. It reports a request that fails with an event.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-load]");
+  if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  htmx.ajax("GET", link.getAttribute("href"), { source: link, event }).catch(() => {});
+}, true);
+
 // Keys that open the search, and the arrow keys that select a result.
 const SLASH_IS_OFF = "zcc-no-slash";
 const ENTRY_FIELDS = "input:not([type=checkbox],[type=radio]),textarea,select,[contenteditable]";

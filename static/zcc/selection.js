@@ -42,6 +42,7 @@ const paint = () => {
   send();
   $("[data-selected]", bar).textContent = (every && !but.size ? bar.dataset.every : n ? bar.dataset.some : bar.dataset.none).replace("{n}", n);
   $("[data-clear]", bar).hidden = !n;
+  $("[data-export]", bar).disabled = !n;
   const whole = list.length > 0 && list.every((box) => box.checked);
   $("[data-all]", bar).hidden = Boolean(every) || !whole || +bar.dataset.total <= list.length;
   if (!n) shut();

@@ -1,16 +1,21 @@
 // One small module, no inline code: the native <dialog> opens when a swap fills it; theme, clock,
 // copy buttons, confirmation boxes, alerts, and the beat at which live panes ask for news.
 const $ = (s, r = document) => r.querySelector(s), $$ = (s, r = document) => [...r.querySelectorAll(s)];
-const YEAR = 31536000;
 // The texts of this module and the formats of dates are in the language of the page.
 const TEXTS = JSON.parse($("#script-texts").textContent), LANG = document.documentElement.lang;
 // English pages show dates as Django does, day first.
 const LOCALE = LANG === "en" ? "en-GB" : LANG;
-document.cookie = `tz=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; samesite=lax; max-age=${YEAR}`;
-
+// Formats of dates take long to create, so each is created when it is first used.
+const lazy = (create) => { let made; return () => (made ??= create()); };
+// The browser needs long to find the name of its time zone: once a day, and when the offset has changed.
+const YEAR = 31536000, ZONE_AT = "zcc-zone-at", zoneAt = `${new Date().toDateString()} ${new Date().getTimezoneOffset()}`;
+if (localStorage.getItem(ZONE_AT) !== zoneAt || !/(^|; )tz=/.test(document.cookie)) {
+  document.cookie = `tz=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; samesite=lax; max-age=${YEAR}`;
+  localStorage.setItem(ZONE_AT, zoneAt);
+}
+if (!navigator.clipboard) document.documentElement.classList.add("no-clipboard");
 // The time of the server.
-const clock = $("[data-clock]"), skew = clock ? clock.dataset.now * 1000 - Date.now() : 0;
-const getNow = () => Date.now() + skew;
+const clock = $("[data-clock]"), skew = clock ? clock.dataset.now * 1000 - Date.now() : 0, getNow = () => Date.now() + skew;
 
 const say = (text) => {
   const live = $("#live");
@@ -57,7 +62,6 @@ const echo = (field) => {
 const prepare = (root) => {
   $$("[data-echo]", root).forEach(echo);
   $$("[data-activates]", root).forEach(activate);
-  $$("[data-copy]", root).forEach((button) => { button.hidden = !navigator.clipboard; });
 };
 
 const dialog = $("#dialog"), main = $("#main");
@@ -110,10 +114,11 @@ const showResult = (text) => {
 };
 document.addEventListener("zcc:announce", ({ detail: { text, is_result: isResult } }) => (isResult && $("#messages") ? showResult(text) : say(text)));
 document.addEventListener("zcc:fault", (event) => alertUser(event.detail));
-document.addEventListener("zcc:download", (event) => {
-  const link = Object.assign(document.createElement("a"), { href: event.detail.url, download: "" });
-  document.body.append(link); link.click(); link.remove();
-});
+const save = (href, download = "") => {
+  const link = document.body.appendChild(Object.assign(document.createElement("a"), { href, download }));
+  link.click(); link.remove();
+};
+document.addEventListener("zcc:download", ({ detail }) => save(detail.url));
 // A server that does not respond. The note stays on the page, and in the open dialog, until a request
 // succeeds. The request that the user made can be sent again, and live panes ask at each beat.
 const GET_TIMEOUT = 15000, POST_TIMEOUT = 60000;
@@ -169,6 +174,22 @@ const setField = (button) => {
   field.value = button.dataset.value;
   field.dispatchEvent(new Event("input", { bubbles: true }));
 };
+// A file of the selected rows. If the browser itself sent the form, a server that does not respond
+// would cost the page and the selection.
+const loadFile = async (button) => {
+  if (button.classList.contains("htmx-request")) return;
+  button.classList.add("htmx-request");
+  try {
+    const headers = { "HX-Request": "true", "HX-Current-URL": location.href };
+    const response = await fetch(button.formAction, { method: "POST", body: new FormData(button.form), headers, signal: AbortSignal.timeout(POST_TIMEOUT) });
+    const [name, events, login] = ["Content-Disposition", "HX-Trigger", "HX-Redirect"].map((header) => response.headers.get(header));
+    if (login) location.href = login;
+    else if (name) save(URL.createObjectURL(await response.blob()), /filename="([^"]+)"/.exec(name)[1]);
+    else alertUser(JSON.parse(events)["zcc:fault"]);
+    endOutage();
+  } catch { reportOutage({ elt: button, verb: "get", triggeringEvent: { type: "click" } }); }
+  finally { button.classList.remove("htmx-request"); }
+};
 document.addEventListener("click", (event) => {
   const at = (selector) => event.target.closest(selector);
   const off = at("[aria-disabled=true]");
@@ -179,6 +200,7 @@ document.addEventListener("click", (event) => {
   else if (at("[data-copy]")) copy(at("[data-copy]"));
   else if (at("[data-theme-toggle]")) switchTheme();
   else if (at("[data-set]")) setField(at("[data-set]"));
+  else if (at("[data-export]")) { event.preventDefault(); loadFile(at("[data-export]")); }
   $$("[data-early]").forEach(warnOfEarly);
   $$("[data-echo]").forEach(echo);
 }, true);
@@ -233,13 +255,14 @@ setInterval(() => beat("zcc:slow"), 30000);
 document.addEventListener("visibilitychange", () => { beatAll(); beat("zcc:pulse"); });
 
 if (clock) {
-  const words = new Intl.DateTimeFormat(LOCALE, { hour: "2-digit", minute: "2-digit", timeZone: clock.dataset.zone });
-  setInterval(() => { clock.textContent = words.format(getNow()); }, 10000);
+  const words = lazy(() => new Intl.DateTimeFormat(LOCALE, { hour: "2-digit", minute: "2-digit", timeZone: clock.dataset.zone }));
+  setInterval(() => { clock.textContent = words().format(getNow()); }, 10000);
 }
 // The time that remains until a moment, by the clock of the server. Screen readers are told at ten,
 // five, and one minute.
 const SAID = [600, 300, 60];
-const unit = (n, name) => new Intl.NumberFormat(LANG, { style: "unit", unit: name, unitDisplay: "short" }).format(n);
+const units = Object.fromEntries(["day", "hour", "minute", "second"].map((unit) => [unit, lazy(() => new Intl.NumberFormat(LANG, { style: "unit", unit, unitDisplay: "short" }))]));
+const unit = (n, name) => units[name]().format(n);
 const remaining = (s) => {
   if (s >= 172800) return unit(Math.floor(s / 86400), "day");
   const parts = s >= 3600 ? [unit(Math.floor(s / 3600), "hour"), unit(Math.floor(s % 3600 / 60), "minute")] : [unit(Math.floor(s / 60), "minute"), unit(s % 60, "second")];
@@ -261,15 +284,17 @@ setInterval(() => {
 }, 1000);
 // Times such as "5 minutes ago", in the words of the server.
 const LENGTHS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
-const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always" });
+const relative = lazy(() => new Intl.RelativeTimeFormat(LANG, { numeric: "always" }));
 const age = (time) => {
   time.skew ??= time.dataset.at * 1000 - Date.now();
   const passed = Math.floor((Date.now() + time.skew) / 1000 - time.dataset.moment);
   const [name, length] = LENGTHS.find(([, seconds]) => Math.abs(passed) >= seconds) ?? LENGTHS.at(-1);
-  const n = Math.floor(Math.abs(passed) / length), text = relative.format(passed < 0 ? n : -n, name);
+  const n = Math.floor(Math.abs(passed) / length), text = relative().format(passed < 0 ? n : -n, name);
   if (time.textContent !== text) time.textContent = text;
 };
 setInterval(() => $$("[data-moment]").forEach(age), 1000);
 
-if (main) new MutationObserver(() => prepare(main)).observe(main, { childList: true, subtree: true });
+// Times change their text each second, which adds no element.
+const hasElement = ({ addedNodes }) => [...addedNodes].some(({ nodeType }) => nodeType === Node.ELEMENT_NODE);
+if (main) new MutationObserver((changes) => { if (changes.some(hasElement)) prepare(main); }).observe(main, { childList: true, subtree: true });
 prepare(document);

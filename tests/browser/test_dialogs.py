@@ -194,11 +194,14 @@ def test_copy_buttons_copy_the_whole_fingerprint(page_at_rest, context):
 
 def test_everything_can_be_done_without_javascript(live_server, log_in, browser: Browser):
     scenes.rest()
-    cookies = log_in(factories.admin()).context.cookies()
+    scripted = log_in(factories.admin())
+    scripted.goto(f"{live_server.url}{CERTIFICATES}")
+    expect(scripted.locator("#zone-ca [data-copy]")).to_be_visible()
     context = browser.new_context(java_script_enabled=False)
-    context.add_cookies(cookies)
+    context.add_cookies(scripted.context.cookies())
     page = context.new_page()
     page.goto(f"{live_server.url}{CERTIFICATES}?q=zen&sort=-issued_to&per_page=5")
+    expect(page.locator("#zone-ca [data-copy]")).to_be_hidden()
     page.click("text='Next'")
     expect(page.locator("tbody tr")).to_have_count(1)
     page.click("#b-remint-ca")

@@ -126,6 +126,22 @@ def test_all_matching_servers_except_some_are_selected_on_all_pages(pane):
     assert "zen-ps-01" not in frozen()
 
 
+def test_the_selection_is_exported(pane):
+    export = pane.get_by_role("button", name="Export Selected")
+    expect(export).to_be_disabled()
+    pane.check("[data-check-all]")
+    pane.click("[data-all]")
+    pane.click("#next")
+    box(pane, "zen-ps-01").uncheck()
+    selected(pane, "13 selected")
+    with pane.expect_download() as download:
+        export.click()
+    rows = download.value.path().read_text().splitlines()
+    assert len(rows) == 14
+    assert not any(row.startswith("zen-ps-01,") for row in rows)
+    selected(pane, "13 selected")
+
+
 def test_selecting_all_matching_servers_ends_when_the_filter_changes(pane):
     pane.check("[data-check-all]")
     pane.click("[data-all]")

@@ -87,6 +87,15 @@ def test_columns_are_selected_on_every_table(live_server, log_in, path):
     expect(page.locator(f"thead .c-{PAGES[path]}")).to_have_count(0)
 
 
+def test_links_of_a_table_open_in_a_new_tab(live_server, devices):
+    devices.goto(f"{live_server.url}/devices/?per_page=5")
+    with devices.context.expect_page() as opened:
+        devices.locator("#sort-name").click(modifiers=["Control"])
+    expect(opened.value.locator("th[aria-sort]")).to_contain_text("Device")
+    expect(devices.locator("th[aria-sort]")).to_have_count(0)
+    opened.value.close()
+
+
 def test_the_selection_is_kept_over_pages_and_named_in_the_dialog(live_server, devices):
     devices.goto(f"{live_server.url}/devices/?q=pc-&per_page=5")
     retire = devices.get_by_role("button", name="Retire")
@@ -120,6 +129,26 @@ def test_the_selection_is_exported(live_server, devices):
     assert [row.partition(",")[0] for row in rows[1:]] == ["pc-002", "pc-007"]
     expect(devices.locator("[data-selected]")).to_have_text("2 selected")
     expect(devices.locator("dialog[open]")).to_have_count(0)
+
+
+def test_an_export_that_fails_is_answered_and_keeps_the_selection(live_server, devices):
+    devices.goto(f"{live_server.url}/devices/?q=pc-&per_page=5")
+    export = devices.get_by_role("button", name="Export Selected")
+    devices.get_by_label("Select pc-002").check()
+    devices.route("**/devices/?*export=*", lambda route: route.abort())
+    export.click()
+    expect(devices.locator("#main > .outage")).to_contain_text("The server is not responding.")
+    expect(devices.locator("[data-selected]")).to_have_text("1 selected")
+    devices.unroute("**/devices/?*export=*")
+    with devices.expect_download() as download:
+        devices.locator(".outage button").click()
+    assert len(download.value.path().read_text().splitlines()) == 2
+    expect(devices.locator(".outage")).to_have_count(0)
+    devices.locator("[name=csrfmiddlewaretoken]").evaluate_all(
+        "all => all.map(one => one.remove())"
+    )
+    export.click()
+    expect(devices.get_by_role("alert")).to_contain_text("This form has expired")
 
 
 def test_rows_that_were_not_changed_are_named(live_server, log_in):

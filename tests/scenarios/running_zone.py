@@ -257,7 +257,9 @@ from certificates.operations import creation, requests
 now = timezone.now()
 seconds = {seconds}
 at = now + timedelta(seconds=seconds) if seconds else None
-request = requests.RemintCARequest("DEMO-ZONE", 256, 10, False, at)
+request = requests.RemintCARequest(
+    common_name="DEMO-ZONE", key_length=256, years=10, include_dns=False, activates_at=at
+)
 with transaction.atomic():
     op = creation.remint_ca(request, by=None, key=uuid4(), now=now)
     op.parameters.update({extra})

@@ -81,6 +81,15 @@ class OperationIn(RequestBody):
     include_dns: bool = False
     key_length: int = DEFAULT_KEY_LENGTH
 
+    def get_values(self, request: Any) -> dict[str, Any]:
+        """Return the values of these fields for an OperationRequest."""
+        return {
+            "activates_at": self.activates_at,
+            "window_override": get_override(request, self.window_override),
+            "include_dns": self.include_dns,
+            "key_length": self.key_length,
+        }
+
 
 class ConstrainedIn(OperationIn):
     """Fields of operations that create a CA key."""
@@ -90,30 +99,25 @@ class ConstrainedIn(OperationIn):
         description="null: none. If the field is omitted, the new CA has those of the current one",
     )
 
-    def get_name_constraints(self) -> NameConstraints | None:
+    def get_values(self, request: Any) -> dict[str, Any]:
+        """Return the values of these fields for an OperationRequest."""
+        return {
+            **super().get_values(request),
+            "name_constraints": self._get_name_constraints(),
+        }
+
+    def _get_name_constraints(self) -> NameConstraints | None:
         """Return the requested constraints, or those of the zone CA if the field is omitted."""
         if "name_constraints" not in self.model_fields_set:
             return proposal.get_current()
         return self.name_constraints.parse() if self.name_constraints else None
 
 
-class NewCAIn(ConstrainedIn):
-    """Fields of operations that create a CA."""
-
-    years: int = 10
-
-
-class RemintCAIn(NewCAIn):
+class RemintCAIn(ConstrainedIn):
     """Remint CA (manual, 1.2.9)."""
 
+    years: int = requests.DEFAULT_YEARS
     common_name: Text
-
-
-class InternalIn(NewCAIn):
-    """Change CA to an internal CA (manual, 1.2.4)."""
-
-    certificate_server_id: UUID
-    subject: Text
 
 
 class SubordinateIn(ConstrainedIn):
@@ -121,6 +125,20 @@ class SubordinateIn(ConstrainedIn):
 
     certificate_server_id: UUID
     subject: Text
+
+    def get_values(self, request: Any) -> dict[str, Any]:
+        """Return the values of these fields for an OperationRequest."""
+        return {
+            **super().get_values(request),
+            "certificate_server": self.certificate_server_id,
+            "subject": self.subject.strip(),
+        }
+
+
+class InternalIn(SubordinateIn):
+    """Change CA to an internal CA (manual, 1.2.4)."""
+
+    years: int = requests.DEFAULT_YEARS
 
 
 class ExternalIn(OperationIn):
@@ -157,13 +175,7 @@ def decode_file(text: str, field: str) -> bytes:
 def remint_ca(request: Any, body: RemintCAIn, key: Key = None) -> Any:
     """Replace the zone CA with a new CA on the same server (Remint CA)."""
     spec = requests.RemintCARequest(
-        common_name=body.common_name.strip(),
-        key_length=body.key_length,
-        years=body.years,
-        include_dns=body.include_dns,
-        activates_at=body.activates_at,
-        window_override=get_override(request, body.window_override),
-        name_constraints=body.get_name_constraints(),
+        common_name=body.common_name.strip(), years=body.years, **body.get_values(request)
     )
     return _start(request, creation.remint_ca, spec, key, Operation.Kind.REMINT_CA)
 
@@ -171,31 +183,14 @@ def remint_ca(request: Any, body: RemintCAIn, key: Key = None) -> Any:
 @router.post("/operations/change-ca/internal", response={201: ProgressOut})
 def change_ca_to_internal(request: Any, body: InternalIn, key: Key = None) -> Any:
     """Change to an internal CA (Change CA)."""
-    spec = requests.ChangeToInternalRequest(
-        certificate_server=body.certificate_server_id,
-        subject=body.subject.strip(),
-        key_length=body.key_length,
-        years=body.years,
-        include_dns=body.include_dns,
-        activates_at=body.activates_at,
-        window_override=get_override(request, body.window_override),
-        name_constraints=body.get_name_constraints(),
-    )
+    spec = requests.ChangeToInternalRequest(years=body.years, **body.get_values(request))
     return _start(request, creation.change_to_internal, spec, key, Operation.Kind.CHANGE_CA)
 
 
 @router.post("/operations/change-ca/subordinate", response={201: ProgressOut})
 def change_ca_to_subordinate(request: Any, body: SubordinateIn, key: Key = None) -> Any:
     """Change to a subordinate CA (Change CA). The operation waits until its chain is imported."""
-    spec = requests.ChangeToSubordinateRequest(
-        certificate_server=body.certificate_server_id,
-        subject=body.subject.strip(),
-        key_length=body.key_length,
-        include_dns=body.include_dns,
-        activates_at=body.activates_at,
-        window_override=get_override(request, body.window_override),
-        name_constraints=body.get_name_constraints(),
-    )
+    spec = requests.ChangeToSubordinateRequest(**body.get_values(request))
     return _start(request, creation.change_to_internal, spec, key, Operation.Kind.CHANGE_CA)
 
 
@@ -208,11 +203,8 @@ def change_ca_to_external(request: Any, body: ExternalIn, key: Key = None) -> An
         root_pem=root,
         intermediates_pem=chains.join(*others),
         manual_csr=body.manual_csr,
-        key_length=body.key_length,
-        include_dns=body.include_dns,
-        activates_at=body.activates_at,
-        window_override=get_override(request, body.window_override),
         subject=body.subject.fields(),
+        **body.get_values(request),
     )
     return _start(request, creation.change_to_external, spec, key, Operation.Kind.CHANGE_CA)
 
@@ -223,13 +215,10 @@ def remint_servers(request: Any, body: ServersIn, key: Key = None) -> Any:
     spec = requests.RemintServersRequest(
         servers=tuple(body.server_ids),
         common_name=body.common_name.strip(),
-        key_length=body.key_length,
-        include_dns=body.include_dns,
-        activates_at=body.activates_at,
-        window_override=get_override(request, body.window_override),
         name=body.name,
         manual_csr=body.manual_csr,
         subject=body.subject.fields(),
+        **body.get_values(request),
     )
     return _start(request, creation.remint_servers, spec, key, Operation.Kind.REMINT_SERVER)
 

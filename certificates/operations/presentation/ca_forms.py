@@ -14,12 +14,11 @@ from certificates.monitoring import workers
 from certificates.name_constraints.forms import NameConstraintsForm
 from certificates.operations.activation_time import ActivationLimits
 from certificates.operations.presentation.forms import (
-    DEFAULT_YEARS,
     ActivationInput,
     ActivationTimeForm,
     key_lengths,
 )
-from certificates.operations.requests import YEARS, check_subject
+from certificates.operations.requests import DEFAULT_YEARS, YEARS, check_subject
 from console.pages.forms import LocalTimeField, set_choices
 from devices.models import Device, Zone
 from faults import Fault

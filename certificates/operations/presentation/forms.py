@@ -20,7 +20,7 @@ from certificates.operations.activation_time import (
     ActivationLimits,
     format_time,
 )
-from certificates.operations.requests import YEARS, RemintCARequest
+from certificates.operations.requests import DEFAULT_YEARS, YEARS, RemintCARequest
 from certificates.trust.readiness import format_names
 from certificates.windows.settings import MAX_REASON
 from certificates.windows.settings import RIGHT as OVERRIDE_RIGHT
@@ -30,7 +30,6 @@ from devices.models import Device
 from faults import Fault
 from pki.keys import DEFAULT_KEY_LENGTH, KEY_LABELS, KEY_LENGTHS
 
-DEFAULT_YEARS = 10
 EARLY = _(
     "This time is earlier than suggested. The update might not reach every "
     "server and device by then."

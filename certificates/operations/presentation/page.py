@@ -160,7 +160,7 @@ def _chart(status: OperationStatus) -> chart.Chart | None:
     return chart.build_chart(moments, lines, of=status.trust.of, marks=marks)
 
 
-@require_safe
+@require_safe_or_export
 def operation(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
     """Show the page of an operation, or return its devices as CSV.
 
@@ -177,8 +177,8 @@ def operation(request: ZoneRequest, pk: UUID) -> HttpResponseBase:
         devices.build_rows, found, has_cross_certificate=status.has_cross_certificate
     )
     if devices.DEVICES.is_exported(request):
-        matching = sort_rows(rows, order).iterator(chunk_size=CHUNK_SIZE)
-        return devices.DEVICES.export(build_rows(matching))
+        selected = sort_rows(select_rows(request, rows), order)
+        return devices.DEVICES.export(build_rows(selected.iterator(chunk_size=CHUNK_SIZE)))
     page = listing.get_page(rows, query, order, status.summary)
     shown = keep_rows(request, every) or page.rows
     context = build_live_context(request, status, now) | {

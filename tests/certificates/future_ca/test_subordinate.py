@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +12,6 @@ from django.utils import timezone
 
 from audit.models import Entry
 from audit.models.authenticated import RowAltered
-from certificates.agents import responses
-from certificates.authority import bootstrap
 from certificates.future_ca import subordinate
 from certificates.issuance import integrity, signing
 from certificates.models import Authority, FutureCertificate, Operation, ServerCertificate
@@ -23,7 +20,6 @@ from certificates.operations.activation_time import TooEarly
 from certificates.operations.states import AuthorityState, OperationState
 from certificates.revocation import lists
 from certificates.trust import roots
-from devices.identity import zone_keys
 from devices.models import Device
 from faults import Conflict, Invalid
 from pki.certificates import details
@@ -32,7 +28,6 @@ from pki.formats import csr
 from pki.keys import generate_key
 from pki.names import Subject
 from tests.support import walkthrough
-from tests.support import zone as small_zone
 from tests.support.public_ca import PublicCA
 from tests.support.zone import Host, TestZone
 from wire import messages
@@ -165,28 +160,6 @@ def test_remint_of_a_subordinate_ca_needs_a_new_certificate(zone: TestZone) -> N
     assert new.is_subordinate
     assert chains.get_public_key(old.root_pem) != chains.get_public_key(new.root_pem)
     assert walkthrough.verified_by([old.root_pem], [new.root_pem], [ca.root.pem]) == [True] * 3
-
-
-@pytest.fixture
-def outside(db: None, tmp_path: Any, settings: Any, monkeypatch: Any) -> Iterator[Any]:
-    """A zone that was created with an external CA."""
-    settings.SERVER_HOME = tmp_path / "ps-01"
-    zone_keys.clear_cache()
-    responses.clear_cache()
-    ca = PublicCA("First")
-    real = bootstrap.create_zone
-
-    def sign_its_csr(order: Any, server: Any, **more: Any) -> Any:
-        leaf = ca.sign(server.csr, addresses=server.addresses)
-        given = bootstrap.ExternalCA(ca.root.pem, ca.chain, [leaf])
-        return real(bootstrap.ZoneRequest(order.name, external=given), server, **more)
-
-    monkeypatch.setattr(bootstrap, "create_zone", sign_its_csr)
-    made = small_zone.found(tmp_path / "ps-01")
-    made.first.refresh()
-    yield made, ca
-    zone_keys.clear_cache()
-    responses.clear_cache()
 
 
 def test_a_ca_below_the_external_root_keeps_devices_of_that_root_connected(outside: Any) -> None:

@@ -235,6 +235,39 @@ def test_the_export_contains_the_rows_of_all_pages(client, ca):
     assert response.headers["Content-Disposition"].startswith("attachment")
 
 
+def test_htmx_prepares_no_link_of_a_row_or_of_a_heading(client, ca):
+    def count():
+        return len(re.findall(r"\shx-(?:get|post)=", text(client)))
+
+    one = count()
+    for number in range(12):
+        factories.certificate(factories.server(f"srv-{number:02}"), ca)
+    assert count() == one
+    table = text(client).partition("<table>")[2].partition("</table>")[0]
+    assert table.count("data-load") > 12
+    assert "hx-get" not in table
+
+
+def test_the_export_of_selected_servers_contains_no_others(client, ca):
+    made = [factories.server(f"srv-{number:02}") for number in range(4)]
+    path = f"{PAGE}?sort=-issued_to&export=csv"
+    assert f'formaction="{path.removeprefix(PAGE)}"'.replace("&", "&amp;") in text(
+        client, f"{PAGE}?q=nothing&state=expired&sort=-issued_to"
+    )
+
+    def read(**selected):
+        response = client.post(path, selected)
+        rows = csv.DictReader(io.StringIO(response.content.decode("utf-8-sig")))
+        return [row["Issued To"] for row in rows]
+
+    assert read(ids=f"{made[0].pk},{made[2].pk}") == ["srv-02", "srv-00"]
+    others = {"scope": "all", "q": "srv", "state": "", "except": str(made[1].pk)}
+    assert read(**others) == ["srv-03", "srv-02", "srv-00"]
+    response = client.post(path, {"ids": ""})
+    assert response.status_code == 422
+    assert "Select at least one row. No file was created." in response.content.decode()
+
+
 def test_only_selected_columns_are_shown_and_exported(client):
     client.post("/preferences/columns/servers/", {"column": ["md5"]})
     page = text(client)

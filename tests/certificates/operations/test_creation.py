@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from audit.chain.states import InvalidTransition
 from certificates.agents import responses
-from certificates.authority import bootstrap
 from certificates.issuance import imports
 from certificates.models import (
     Authority,
@@ -129,28 +128,6 @@ def test_change_from_internal_to_external_ca(zone: TestZone, second: Host, devic
     chain = chains_chain.split(ServerCertificate.objects.current()[0].chain_pem)
     assert len(chain) == 3, "leaf, intermediate, cross-certificate"
     assert ca.root.pem not in chain, "a root is never sent"
-
-
-@pytest.fixture
-def outside(db: None, tmp_path: Any, settings: Any, monkeypatch: Any) -> Iterator[tuple[Any, ...]]:
-    """A zone that was created with an external CA."""
-    settings.SERVER_HOME = tmp_path / "ps-01"
-    zone_keys.clear_cache()
-    responses.clear_cache()
-    ca = PublicCA("First")
-    real = bootstrap.create_zone
-
-    def sign_its_csr(order: Any, server: Any, **more: Any) -> Any:
-        leaf = ca.sign(server.csr, addresses=server.addresses)
-        given = bootstrap.ExternalCA(ca.root.pem, ca.chain, [leaf])
-        return real(bootstrap.ZoneRequest(order.name, external=given), server, **more)
-
-    monkeypatch.setattr(bootstrap, "create_zone", sign_its_csr)
-    made = small_zone.found(tmp_path / "ps-01")
-    made.first.refresh()
-    yield made, ca
-    zone_keys.clear_cache()
-    responses.clear_cache()
 
 
 @pytest.mark.manual("R033", "R218")

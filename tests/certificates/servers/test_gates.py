@@ -176,11 +176,14 @@ def test_the_page_enables_the_actions_that_the_zone_allows():
     assert [gate.is_open for gate in gates] == [False, True, True, True]
 
 
-def test_a_reader_sees_no_buttons_and_checkboxes():
+def test_a_reader_can_select_servers_for_a_file_only():
     zone_in("no operation, internal")
     page = entered(factories.user("reader"), htmx=False).get(PAGE).content.decode()
-    assert 'id="servers-form"' not in page
-    assert 'name="ids"' not in page
+    bar = page.partition('<form id="servers-form"')[2].partition("</form>")[0]
+    assert "Export Selected" in bar
+    assert 'name="do"' not in bar
+    assert "hx-post" not in bar
+    assert 'name="ids"' in page
 
 
 def test_reasons_contain_the_first_names_and_the_number_of_servers(django_assert_max_num_queries):

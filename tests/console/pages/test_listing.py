@@ -4,7 +4,9 @@ import csv
 import io
 
 import pytest
+from django.test import Client
 
+from audit.models import Entry
 from devices.models import Device, RegistrationKey
 from notifications.delivery import events
 from notifications.models import Delivery, Target
@@ -84,10 +86,63 @@ def test_selected_rows_are_exported_and_no_others(admin, scene):
     assert row["SHA256 Fingerprint"] == future.sha256
 
 
+def test_selected_rows_of_reports_and_histories_are_exported(admin, scene):
+    server, pc = Device.objects.get(name="ps-01"), Device.objects.get(name="=pc-07")
+    path = f"{CERTIFICATES}operations/{scene.pk}/"
+    [row] = read_selected(admin, f"{path}?export=devices-of-operation", str(pc.pk))
+    assert row["Device"] == "'=pc-07"
+    Device.objects.update(last_contact=None)
+    factories.future(scene, server, "created", available_at=factories.now())
+    path = f"{path}not-refreshed/?export=devices-not-refreshed"
+    assert [row["Device"] for row in read_selected(admin, path, str(pc.pk))] == ["'=pc-07"]
+    upgrade, other = factories.agent_upgrade(pc, server), factories.agent_upgrade(state="canceled")
+    path = f"/devices/agents/{upgrade.pk}/?export=agent-upgrade-devices"
+    target = upgrade.targets.get(device=pc)
+    assert [row["Device"] for row in read_selected(admin, path, target.pk)] == ["'=pc-07"]
+    [row] = read_selected(admin, "/devices/agents/?export=agent-upgrades", str(other.pk))
+    assert row["Status"] == "Canceled"
+    path = "/configuration/administrators/?export=administrators"
+    viewer = factories.user("viewer")
+    assert [row["Name"] for row in read_selected(admin, path, viewer.pk)] == ["viewer"]
+    for number in range(2):
+        Entry.objects.record("test", f"test:{number}")
+    newest = Entry.objects.order_by("-seq").first()
+    [row] = read_selected(admin, "/audit/?export=csv", newest.pk)
+    assert (row["seq"], row["digest"]) == (str(newest.seq), newest.digest)
+
+
+def test_selected_notifications_are_exported(admin, scene):
+    create_deliveries(3)
+    chosen = Delivery.objects.get(key="1")
+    path = "/configuration/notifications/?export=notifications"
+    assert [row["Event"] for row in read_selected(admin, path, chosen.pk)] == ["'=Title 1"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/audit/?export=csv",
+        "/configuration/administrators/?export=administrators",
+        "/configuration/notifications/?export=notifications",
+    ],
+)
+def test_a_file_of_selected_rows_needs_the_right_of_the_page(scene, path):
+    reader = Client()
+    reader.force_login(factories.user("reader"))
+    assert reader.post(path, {"ids": "1"}).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("table", "path"),
     [
         ("devices", "/devices/"),
+        ("devices-of-operation", f"{CERTIFICATES}operations/{{operation}}/"),
+        ("devices-not-refreshed", f"{CERTIFICATES}operations/{{operation}}/not-refreshed/"),
+        ("agent-upgrades", "/devices/agents/"),
+        ("agent-upgrade-devices", "/devices/agents/{upgrade}/"),
+        ("administrators", "/configuration/administrators/"),
+        ("notifications", "/configuration/notifications/"),
+        ("csv", "/audit/"),
         ("system-updates", "/system-updates/"),
         ("status-by-device", "/system-updates/{update}/devices/"),
         ("operations", f"{CERTIFICATES}operations/"),
@@ -98,7 +153,8 @@ def test_selected_rows_are_exported_and_no_others(admin, scene):
 def test_a_file_of_selected_rows_ignores_the_filter_and_needs_a_selection(
     admin, scene, table, path
 ):
-    path = path.format(update=scene.update_id)
+    upgrade = factories.agent_upgrade(Device.objects.get(name="=pc-07"))
+    path = path.format(update=scene.update_id, operation=scene.pk, upgrade=upgrade.pk)
     page = admin.get(f"{path}?q=nothing&state=failed&per_page=5").content.decode()
     assert f'formaction="?per_page=5&amp;export={table}"' in page
     response = admin.post(f"{path}?export={table}")
@@ -118,9 +174,9 @@ def test_administrators_are_exported_with_roles_and_second_factor(admin, scene):
     assert read(admin, f"{path}&state=deactivated") == []
 
 
-def test_the_history_of_notifications_is_exported(admin, scene):
+def create_deliveries(count):
     target = Target.objects.create(name="team", kind="mail", events=[events.BLOCKED])
-    for number in range(12):
+    for number in range(count):
         Delivery.objects.create(
             target=target,
             key=str(number),
@@ -129,6 +185,10 @@ def test_the_history_of_notifications_is_exported(admin, scene):
             created_at=factories.now(),
             due_at=factories.now(),
         )
+
+
+def test_the_history_of_notifications_is_exported(admin, scene):
+    create_deliveries(12)
     path = "/configuration/notifications/?export=notifications&per_page=5"
     assert len(read(admin, path)) == 12
     [row] = read(admin, f"{path}&q=Title 11")
