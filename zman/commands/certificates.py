@@ -59,7 +59,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _add_account_keys(commands: Commands) -> None:
-    group = commands.group("acme-account-key", "manage account keys of ACME clients")
+    group = commands.group("acme-account-key", "manage account keys of ACME and EST clients")
     words = "create an account key and print its HMAC key"
     created = group.add("create", create_account_key, words)
     created.add_argument("label", metavar="NAME")
@@ -71,6 +71,9 @@ def _add_account_keys(commands: Commands) -> None:
         help="permitted name, or *.example.com for all names below it; can be specified again",
     )
     created.add_argument("--until", default="", help="until when hosts can register, +7d or a time")
+    created.add_argument(
+        "--est", action="store_true", help="allow EST clients, whose names are not validated"
+    )
     add_file_option(created, "write the HMAC key to this file")
     group.add("disable", disable_account_key, "disable an account key permanently").add_argument(
         "id", metavar="ID"
@@ -200,12 +203,15 @@ def create_account_key(api: Console, out: Output, args: Namespace) -> None:
         "label": args.label,
         "names": args.name,
         "expires_at": parse_time(args.until) if args.until else None,
+        "allows_est": args.est,
     }
     key = api.post("acme-account-keys", body)
     if out.is_for_programs:
         out.record(key, "hmac_key")
         return
     out.say(f"Directory: {key['directory']}")
+    if key.get("est"):
+        out.say(f"EST server: {key['est']}")
     out.say(f"Key ID: {key['key_id']}")
     write_secret(out, key["hmac_key"], args.to_file)
     out.say("Copy the HMAC key now. You cannot view it again.")

@@ -1,6 +1,6 @@
 """The page ACME Accounts: account keys, and the dialog that disables one.
 
-See: D-300
+See: D-300, D-313
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from django.views.decorators.http import require_http_methods
 from certificates.acme.account_keys import keys
 from certificates.acme.account_keys.forms import AccountKeyForm
 from certificates.authority import gates
+from certificates.est.urls import PATH as EST_PATH
 from certificates.models import AcmeAccountKey
 from console.pages.forms import ReauthenticationForm
 from console.pages.listing import Table
@@ -30,11 +31,19 @@ from console.pages.tables import PAGE_SIZES, Column, TableQuery, build_chips
 from devices.middleware import ZoneRequest
 
 may_manage = require_right(gates.CA_RIGHT, gates.CA_RIGHT_LABEL)
+
+
+def get_protocols(key: AcmeAccountKey) -> str:
+    """Return the protocols with which hosts can use a key."""
+    return "ACME, EST" if key.allows_est else "ACME"
+
+
 KEYS = Table(
     "acme-account-keys",
     (
         Column("name", gettext_lazy("Name"), "label"),
         Column("permitted", gettext_lazy("Permitted names")),
+        Column("protocols", gettext_lazy("Protocols"), "allows_est"),
         Column("state", gettext_lazy("Status")),
         Column("accounts", gettext_lazy("Accounts"), "account_count"),
         Column("until", gettext_lazy("Hosts can register until"), "expires_at"),
@@ -44,6 +53,7 @@ KEYS = Table(
         (gettext_lazy("Name"), lambda key: key.label),
         (gettext_lazy("Key ID"), lambda key: key.key_id),
         (gettext_lazy("Permitted names"), lambda key: key.names),
+        (gettext_lazy("Protocols"), get_protocols),
         (gettext_lazy("Accounts"), lambda key: key.account_count),
         (gettext_lazy("Hosts can register until"), lambda key: key.expires_at),
         (gettext_lazy("Disabled"), lambda key: key.disabled_at),
@@ -94,6 +104,7 @@ def show_keys(request: ZoneRequest) -> HttpResponseBase:
         "sizes": PAGE_SIZES,
         "chips": build_chips(CHIPS, {key: rows.count() for key, rows in by_state.items()}, query),
         "directory": request.build_absolute_uri(reverse("acme:directory")),
+        "est": request.build_absolute_uri(EST_PATH),
     }
     status = 422 if form.errors else 201 if created else 200
     response = render(request, "certificates/acme_accounts.html", context, status=status)
@@ -108,15 +119,26 @@ def _create(request: ZoneRequest, form: AccountKeyForm, now: datetime) -> dict[s
         values["label"],
         values["names"],
         expires_at=now + timedelta(days=values["days"]),
+        allows_est=values["allows_est"],
         now=now,
     )
+    est = request.build_absolute_uri(f"{EST_PATH}/simpleenroll")
     directory = request.build_absolute_uri(reverse("acme:directory"))
     options = f"--server {directory} --eab-kid {made.row.key_id} --eab-hmac-key {made.hmac_key}"
     return {
         "key_id": made.row.key_id,
         "hmac_key": made.hmac_key,
         "command": f"certbot register {options}",
+        "est_command": _build_est_command(made, est) if made.row.allows_est else "",
     }
+
+
+def _build_est_command(made: keys.NewKey, url: str) -> str:
+    """Return an example for curl that sends the CSR in a file as Base64."""
+    user = f'--user "{made.row.key_id}:{made.hmac_key}"'
+    return f'curl --cacert root.pem {user} -H "Content-Type: application/pkcs10" ' + (
+        f"--data-binary @csr.b64 {url}"
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
