@@ -25,6 +25,7 @@ urlpatterns = [
     path("roots.pem", monitoring_views.download_roots, name="roots"),
     path("crl/<slug:key_id>.crl", revocation_views.download_crl, name="crl"),
     path("acme/", include("certificates.acme.protocol.urls")),
+    path(".well-known/est/", include("certificates.est.urls")),
     path("ocsp", ocsp_views.respond, name="ocsp"),
     path("ocsp/", ocsp_views.respond),
     path("ocsp/<path:encoded>", ocsp_views.respond, name="ocsp_get"),

@@ -42,6 +42,7 @@ LABELS: dict[str, str | Promise] = {
     "disable-acme-account-key": _("ACME account key disabled"),
     "distrusted": _("Signed document rejected"),
     "entries-missing": _("Audit entries missing or replaced"),
+    "est-account": _("Account key first used with EST"),
     "end-acme-account": _("ACME account deactivated"),
     "end-other-sessions": _("Other sessions ended"),
     "end-sessions": _("Sessions ended"),

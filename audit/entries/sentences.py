@@ -53,6 +53,7 @@ SENTENCES: dict[str, str | Promise] = {
     "end-other-sessions": _("{actor} ended the other sessions of {subject}."),
     "end-sessions": _("{actor} ended the sessions of {subject}."),
     "entries-missing": _("Audit entries are missing or were replaced."),
+    "est-account": _("{actor} used {subject} with EST for the first time."),
     "first-password": _("{actor} set the password of {subject} with a setup link."),
     "force": _("{actor} forced the activation of {subject}."),
     "found": _("{actor} created {subject}."),

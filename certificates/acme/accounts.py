@@ -6,6 +6,7 @@ can only revoke certificates. See: RFC 8555 7.3; D-300
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -42,6 +43,11 @@ def derive_secret(key_id: str) -> bytes:
     return bytes.fromhex(zone_keys.get_keyring().get_mac(PURPOSE, key_id))
 
 
+def get_hmac_key(key_id: str) -> str:
+    """Return the HMAC key of an account key as clients receive it, in base64url."""
+    return base64.urlsafe_b64encode(derive_secret(key_id)).decode().rstrip("=")
+
+
 def find_account_key(key_id: str | None, now: datetime) -> AcmeAccountKey:
     """Return an account key with which an account can be registered now, or raise a problem."""
     found = AcmeAccountKey.objects.usable(now).filter(key_id=key_id or "").first()
@@ -67,7 +73,7 @@ def find_by_id(text: str) -> AcmeAccount:
         guid = None
     rows = AcmeAccount.objects.select_related("account_key")
     found = _check(rows.filter(pk=guid).first()) if guid is not None else None
-    if found is None:
+    if found is None or found.is_of_est:
         raise AccountDoesNotExist(_("The account was not found. Nothing was changed."))
     if found.deactivated_at is not None:
         raise AccountUnauthorized(_("The account has been deactivated. Nothing was changed."))
@@ -83,7 +89,12 @@ def _check(account: AcmeAccount | None) -> AcmeAccount | None:
 
 
 def check_can_order(account: AcmeAccount) -> None:
-    """Raise a problem if the account key of an account was disabled."""
+    """Raise a problem if the account key of an account was disabled, or does not allow EST."""
+    if account.is_of_est and not account.account_key.allows_est:
+        raise AccountUnauthorized(
+            _("The account key does not allow EST. No certificate was issued."),
+            action=_("Ask an administrator for an account key that allows EST."),
+        )
     if account.account_key.disabled_at is not None:
         raise AccountUnauthorized(
             _("An administrator has disabled the account key. No certificate was issued.")

@@ -33,6 +33,8 @@ KEPT = timedelta(days=7)
 """How long an order without a certificate is kept after it has expired."""
 MAX_NAMES = 25
 MAX_ORDERS_PER_HOUR, MAX_OPEN_ORDERS = 100, 30
+# All EST clients of an account key share one account.
+MAX_EST_ORDERS_PER_HOUR, MAX_OPEN_EST_ORDERS = 1000, 300
 TOKEN_BYTES = 32
 PENDING, READY, PROCESSING, VALID, INVALID = "pending", "ready", "processing", "valid", "invalid"
 
@@ -41,7 +43,7 @@ def create(
     account: AcmeAccount, names: list[str], *, replaces: AcmeCertificate | None, now: datetime
 ) -> AcmeOrder:
     """Create an order and an authorization for each name, or raise a problem."""
-    _check_rate(account, now)
+    check_rate(account, now)
     policy.check_names(names, account.account_key.names, issuers.get_issuing_authority(now))
     if replaces is not None and replaces.replacements.filter(certificate__isnull=False).exists():
         raise AlreadyReplaced(_("The certificate has already been replaced. Nothing was changed."))
@@ -55,11 +57,15 @@ def create(
     return order
 
 
-def _check_rate(account: AcmeAccount, now: datetime) -> None:
+def check_rate(account: AcmeAccount, now: datetime) -> None:
+    """Raise RateLimited if an account has too many orders."""
+    most, most_open = MAX_ORDERS_PER_HOUR, MAX_OPEN_ORDERS
+    if account.is_of_est:
+        most, most_open = MAX_EST_ORDERS_PER_HOUR, MAX_OPEN_EST_ORDERS
     rows = AcmeOrder.objects.filter(account=account)
     waiting = rows.filter(certificate=None, problem__isnull=True, expires_at__gt=now)
     recent = rows.filter(created_at__gt=now - timedelta(hours=1)).count()
-    if recent >= MAX_ORDERS_PER_HOUR or waiting.count() >= MAX_OPEN_ORDERS:
+    if recent >= most or waiting.count() >= most_open:
         raise RateLimited(
             _("The account has too many orders. No order was created."),
             action=_("Complete the open orders, or try again in an hour."),

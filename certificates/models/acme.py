@@ -1,4 +1,4 @@
-"""ACME (RFC 8555): account keys, accounts, orders, their authorizations, and certificates.
+"""ACME (RFC 8555) and EST (RFC 7030): account keys, accounts, orders, and certificates.
 
 What a certificate is signed for has MACs: the permitted names, the account, the order, and the
 result of each validation. See: D-300
@@ -16,6 +16,9 @@ from audit.models import AuthenticatedModel, AuthenticatedQuerySet
 from certificates.models.authority import Authority
 from certificates.models.revocation import Revocation
 
+EST_PREFIX = "est:"
+"""The start of the thumbprint of an account of EST clients. A thumbprint contains no colon."""
+
 
 class AcmeAccountKeyQuerySet(AuthenticatedQuerySet["AcmeAccountKey"]):
     """ACME account keys."""
@@ -28,19 +31,27 @@ class AcmeAccountKeyQuerySet(AuthenticatedQuerySet["AcmeAccountKey"]):
         """Return the keys with which new accounts can be registered."""
         return self.enabled().filter(models.Q(expires_at=None) | models.Q(expires_at__gt=now))
 
+    def of_est(self) -> Self:
+        """Return the keys with which EST clients can request certificates."""
+        return self.enabled().filter(allows_est=True)
+
 
 class AcmeAccountKey(AuthenticatedModel):
     """A key with which hosts register ACME accounts, and the names that these may request.
 
-    The secret is not stored. It is derived from the zone master and `key_id`.
+    The secret is not stored. It is derived from the zone master and `key_id`. If the key allows
+    EST, it is also the user name and password of EST clients (D-313).
     """
 
-    authenticated_fields = ("key_id", "names", "created_by", "expires_at", "disabled_at")
+    authenticated_fields = (
+        *("key_id", "names", "created_by", "expires_at", "disabled_at", "allows_est"),
+    )
 
     key_id = models.CharField(max_length=43, unique=True)
     label = models.CharField(max_length=64)
     names = models.JSONField(default=list)
     """Permitted names: `host.example.com`, or `*.example.com` for all names below a domain."""
+    allows_est = models.BooleanField(default=False, db_default=False)
     created_by = models.CharField(max_length=200, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     disabled_at = models.DateTimeField(null=True, blank=True)
@@ -53,7 +64,10 @@ class AcmeAccountKey(AuthenticatedModel):
 
 
 class AcmeAccount(AuthenticatedModel):
-    """An account of an ACME client: its public key (JWK), and the key it registered with."""
+    """An account of an ACME client: its public key (JWK), and the key it registered with.
+
+    All EST clients of an account key share one account. It has no public key.
+    """
 
     authenticated_fields = ("guid", "account_key", "jwk", "thumbprint", "deactivated_at")
 
@@ -63,7 +77,7 @@ class AcmeAccount(AuthenticatedModel):
     )
     jwk = models.JSONField()
     thumbprint = models.CharField(max_length=43, unique=True)
-    """The SHA-256 of the public key (RFC 7638), which identifies it."""
+    """The SHA-256 of the public key (RFC 7638), which identifies it, or `est:` and a number."""
     contacts = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
     deactivated_at = models.DateTimeField(null=True)
@@ -72,6 +86,11 @@ class AcmeAccount(AuthenticatedModel):
 
     def __str__(self) -> str:
         return self.thumbprint[:8]
+
+    @property
+    def is_of_est(self) -> bool:
+        """Return True for the account of the EST clients of an account key."""
+        return self.thumbprint.startswith(EST_PREFIX)
 
 
 class AcmeOrder(AuthenticatedModel):
@@ -125,7 +144,7 @@ class AcmeAuthorization(AuthenticatedModel):
 
 
 class AcmeCertificateQuerySet(AuthenticatedQuerySet["AcmeCertificate"]):
-    """Certificates of hosts with an ACME client."""
+    """Certificates of hosts with an ACME or EST client."""
 
     def in_use(self, now: datetime) -> Self:
         """Return those that hosts use: fetched, not replaced, not expired, and not revoked."""
@@ -134,7 +153,7 @@ class AcmeCertificateQuerySet(AuthenticatedQuerySet["AcmeCertificate"]):
 
 
 class AcmeCertificate(AuthenticatedModel):
-    """A certificate of a host without an agent, which its ACME client requested."""
+    """A certificate of a host without an agent, which its ACME or EST client requested."""
 
     authenticated_fields = ("guid", "account", "authority", "digest")
 

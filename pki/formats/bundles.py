@@ -13,6 +13,8 @@ import binascii
 import codecs
 import re
 
+from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
+
 from faults.texts import gettext as _
 from faults.texts import gettext_noop
 from pki.certificates import loading
@@ -86,6 +88,12 @@ def parse_certificates(data: bytes) -> list[str]:
 def to_pem_bundle(certificates: list[str]) -> str:
     """Return the certificates concatenated as one PEM text."""
     return "".join(pem if pem.endswith("\n") else pem + "\n" for pem in certificates)
+
+
+def to_pkcs7(certificates: list[str]) -> bytes:
+    """Return PEM certificates as PKCS #7 (DER) that contains only certificates."""
+    loaded = [loading.load_certificate(pem) for pem in certificates]
+    return pkcs7.serialize_certificates(loaded, Encoding.DER)
 
 
 def to_der(pem: str) -> bytes:

@@ -59,7 +59,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _add_account_keys(commands: Commands) -> None:
-    group = commands.group("acme-account-key", "manage account keys of ACME clients")
+    group = commands.group("acme-account-key", "manage account keys of ACME and EST clients")
     words = "create an account key and print its HMAC key"
     created = group.add("create", create_account_key, words)
     created.add_argument("label", metavar="NAME")
@@ -74,6 +74,9 @@ def _add_account_keys(commands: Commands) -> None:
         "--until",
         default="",
         help="until when hosts can register: +30d, a time, or never (default: 7 days)",
+    )
+    created.add_argument(
+        "--est", action="store_true", help="allow EST clients, whose names are not validated"
     )
     add_file_option(created, "write the HMAC key to this file")
     group.add("disable", disable_account_key, "disable an account key permanently").add_argument(
@@ -200,7 +203,7 @@ def revoke_certificate(api: Console, out: Output, args: Namespace) -> None:
 
 def create_account_key(api: Console, out: Output, args: Namespace) -> None:
     """Create an ACME account key. The console shows its HMAC key only once."""
-    body: dict[str, Any] = {"label": args.label, "names": args.name}
+    body: dict[str, Any] = {"label": args.label, "names": args.name, "allows_est": args.est}
     if args.until:
         body["expires_at"] = None if args.until == "never" else parse_time(args.until)
     key = api.post("acme-account-keys", body)
@@ -208,6 +211,8 @@ def create_account_key(api: Console, out: Output, args: Namespace) -> None:
         out.record(key, "hmac_key")
         return
     out.say(f"Directory: {key['directory']}")
+    if key.get("est"):
+        out.say(f"EST server: {key['est']}")
     out.say(f"Key ID: {key['key_id']}")
     write_secret(out, key["hmac_key"], args.to_file)
     out.say("Copy the HMAC key now. You cannot view it again.")

@@ -193,7 +193,7 @@ LISTS = {
     "acme-account-keys": ResourceList(
         "acme-account-keys",
         {"ID": "id", "Name": "label", "Permitted names": "names", "Disabled": "disabled_at"},
-        {"Key ID": "key_id", "Accounts": "accounts", "Expires": "expires_at"},
+        {"Key ID": "key_id", "EST": "allows_est", "Accounts": "accounts", "Expires": "expires_at"},
         name="id",
     ),
     "registration-keys": ResourceList(

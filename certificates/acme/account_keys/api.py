@@ -1,6 +1,6 @@
 """REST API of ACME account keys.
 
-See: D-300
+See: D-300, D-313
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pydantic import Field
 
 from certificates.acme.account_keys import keys
 from certificates.acme.policy import MAX_PATTERNS
-from certificates.acme.protocol.server_names import build_directory_url
+from certificates.acme.protocol.server_names import build_directory_url, build_url
+from certificates.est.urls import PATH as EST_PATH
 from certificates.models import AcmeAccountKey
 from console.rest.api import (
     Page,
@@ -43,6 +44,7 @@ class AcmeAccountKeyOut(Schema):
     label: str
     names: list[str]
     accounts: int = Field(validation_alias="account_count")
+    allows_est: bool
     expires_at: datetime | None
     disabled_at: datetime | None
     created_at: datetime
@@ -55,6 +57,7 @@ class NewAcmeAccountKeyOut(Schema):
     key_id: str
     hmac_key: str
     directory: str = Field(description="address of the ACME directory")
+    est: str | None = Field(description="address of the EST server, null if EST is not allowed")
 
 
 class AcmeAccountKeyIn(RequestBody):
@@ -70,6 +73,10 @@ class AcmeAccountKeyIn(RequestBody):
         default=None,
         description="until when hosts can register with the key. If the field is omitted: "
         f"{keys.DEFAULT_DAYS} days. null: never expires",
+    )
+    allows_est: bool = Field(
+        default=False,
+        description="allow EST clients to use the key: their names are not validated",
     )
 
     def get_expires_at(self, now: datetime) -> datetime | None:
@@ -93,12 +100,19 @@ def list_acme_account_keys(request: HttpRequest, paging: Query[Paging]) -> Any:
 def create_acme_account_key(request: HttpRequest, body: AcmeAccountKeyIn) -> Any:
     """Create an ACME account key. The HMAC key is returned only once."""
     now = timezone.now()
-    made = keys.create(body.label, body.names, expires_at=body.get_expires_at(now), now=now)
+    made = keys.create(
+        body.label,
+        body.names,
+        expires_at=body.get_expires_at(now),
+        allows_est=body.allows_est,
+        now=now,
+    )
     found = {
         "id": made.row.pk,
         "key_id": made.row.key_id,
         "hmac_key": made.hmac_key,
         "directory": build_directory_url(request),
+        "est": build_url(request, EST_PATH) if made.row.allows_est else None,
     }
     return Status(201, found)
 

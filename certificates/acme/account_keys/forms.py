@@ -18,7 +18,7 @@ DAYS = (
 
 
 class AccountKeyForm(ReauthenticationForm):
-    """A new account key: its name, the permitted names, and how long hosts can register."""
+    """A new account key: its name, the permitted names, and how hosts can use it."""
 
     label = forms.CharField(
         label=_("Name"),
@@ -37,4 +37,13 @@ class AccountKeyForm(ReauthenticationForm):
     days = forms.TypedChoiceField(
         label=_("Hosts can register for"), coerce=int, choices=DAYS, initial=DEFAULT_DAYS
     )
-    field_order = ("label", "names", "days", "password")
+    allows_est = forms.BooleanField(
+        label=_("Allow EST"),
+        required=False,
+        help_text=_(
+            "EST clients get certificates with the key ID and the HMAC key alone: that they "
+            "control the names is not validated. After the time above, they can only renew, with "
+            "the private key of their certificate."
+        ),
+    )
+    field_order = ("label", "names", "days", "allows_est", "password")

@@ -13,9 +13,15 @@ TOPICS = (
         (
             _(
                 "Hosts without an agent can get certificates of the zone CA with an ACME client, "
-                "for example certbot. Create an account key with the names that the hosts may "
-                "have, and give the client the key ID, the HMAC key, and the address of the "
-                "directory. Without an account key, the ACME server is off."
+                "for example certbot, or with an EST client. Create an account key with the names "
+                "that the hosts may have, and give the client the key ID, the HMAC key, and the "
+                "address of the directory. Without an account key, the ACME and EST servers are "
+                "off."
+            ),
+            _(
+                "If you select Allow EST, EST clients (RFC 7030) can use the key, too. The key ID "
+                "is the user name, and the HMAC key is the password. The names of EST clients are "
+                "not validated, so create a key of its own for them, with few names."
             ),
             _(
                 "The client proves that it controls each name. Primary Servers connect to port 80 "

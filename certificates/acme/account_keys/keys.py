@@ -5,7 +5,6 @@ See: RFC 8555 7.3.4; D-300
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,7 +38,12 @@ class NewKey:
 
 @transaction.atomic
 def create(
-    label: str, names: Iterable[str], *, expires_at: datetime | None, now: datetime
+    label: str,
+    names: Iterable[str],
+    *,
+    expires_at: datetime | None,
+    now: datetime,
+    allows_est: bool = False,
 ) -> NewKey:
     """Create an account key for hosts with these names, or raise Invalid."""
     checkpoint = Entry.objects.lock_checkpoint()
@@ -61,16 +65,16 @@ def create(
         names=permitted,
         created_by=actor.current().name,
         expires_at=expires_at,
+        allows_est=allows_est,
     )
     Entry.objects.append(
         checkpoint,
         "acme-account-key",
         f"{SUBJECT}:{row.pk}",
         note=label,
-        detail={"names": permitted, "key_id": row.key_id},
+        detail={"names": permitted, "key_id": row.key_id, "allows_est": allows_est},
     )
-    secret = accounts.derive_secret(row.key_id)
-    return NewKey(row, base64.urlsafe_b64encode(secret).decode().rstrip("="))
+    return NewKey(row, accounts.get_hmac_key(row.key_id))
 
 
 @transaction.atomic

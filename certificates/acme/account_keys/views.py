@@ -1,6 +1,6 @@
 """The page ACME Accounts: account keys, and the dialog that disables one.
 
-See: D-300
+See: D-300, D-313
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from django.views.decorators.http import require_http_methods
 
 from certificates.acme.account_keys import keys
 from certificates.acme.account_keys.forms import AccountKeyForm
-from certificates.acme.protocol.server_names import build_directory_url
+from certificates.acme.protocol.server_names import build_directory_url, build_url
 from certificates.authority import gates
+from certificates.est.urls import PATH as EST_PATH
 from certificates.models import AcmeAccountKey
 from console.pages.forms import ReauthenticationForm
 from console.pages.listing import Table
@@ -37,11 +38,19 @@ from console.pages.tables import Column, TableQuery
 from devices.middleware import ZoneRequest
 
 may_manage = require_right(gates.CA_RIGHT, gates.CA_RIGHT_LABEL)
+
+
+def get_protocols(key: AcmeAccountKey) -> str:
+    """Return the protocols with which hosts can use a key."""
+    return "ACME, EST" if key.allows_est else "ACME"
+
+
 KEYS = Table(
     "acme-account-keys",
     (
         Column("name", gettext_lazy("Name"), "label"),
         Column("permitted", gettext_lazy("Permitted names")),
+        Column("protocols", gettext_lazy("Protocols"), "allows_est"),
         Column("state", gettext_lazy("Status")),
         Column("accounts", gettext_lazy("Accounts"), "account_count"),
         Column("until", gettext_lazy("Hosts can register until"), "expires_at"),
@@ -51,6 +60,7 @@ KEYS = Table(
         (gettext_lazy("Name"), lambda key: key.label),
         (gettext_lazy("Key ID"), lambda key: key.key_id),
         (gettext_lazy("Permitted names"), lambda key: key.names),
+        (gettext_lazy("Protocols"), get_protocols),
         (gettext_lazy("Accounts"), lambda key: key.account_count),
         (gettext_lazy("Hosts can register until"), lambda key: key.expires_at),
         (gettext_lazy("Disabled"), lambda key: key.disabled_at),
@@ -94,6 +104,7 @@ def show_keys(request: ZoneRequest) -> HttpResponseBase:
         "form": form,
         "created": created,
         "directory": build_directory_url(request),
+        "est": build_url(request, EST_PATH),
         **found.build_context(),
     }
     return render_once(request, "certificates/acme_accounts.html", context)
@@ -106,15 +117,26 @@ def _create(request: ZoneRequest, form: AccountKeyForm, now: datetime) -> dict[s
         values["label"],
         values["names"],
         expires_at=now + timedelta(days=values["days"]),
+        allows_est=values["allows_est"],
         now=now,
     )
+    est = build_url(request, f"{EST_PATH}/simpleenroll")
     directory = build_directory_url(request)
     options = f"--server {directory} --eab-kid {made.row.key_id} --eab-hmac-key {made.hmac_key}"
     return {
         "key_id": made.row.key_id,
         "hmac_key": made.hmac_key,
         "command": f"certbot register {options}",
+        "est_command": _build_est_command(made, est) if made.row.allows_est else "",
     }
+
+
+def _build_est_command(made: keys.NewKey, url: str) -> str:
+    """Return an example for curl that sends the CSR in a file as Base64."""
+    user = f'--user "{made.row.key_id}:{made.hmac_key}"'
+    return f'curl --cacert root.pem {user} -H "Content-Type: application/pkcs10" ' + (
+        f"--data-binary @csr.b64 {url}"
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -54,7 +54,11 @@ def _list_names() -> set[str]:
 
 def build_directory_url(request: HttpRequest) -> str:
     """Return the URL of the directory, at the host of a request if clients can use it."""
-    path = reverse("acme:directory")
+    return build_url(request, reverse("acme:directory"))
+
+
+def build_url(request: HttpRequest, path: str) -> str:
+    """Return the URL of a path, at the host of a request if clients can use it."""
     if is_server_name(request):
         return request.build_absolute_uri(path)
     address = settings.CONSOLE_URL or get_primary_server_url()

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
 from pki.certificates.loading import encode_pem
 from pki.errors import BadBundle, HasPrivateKey
-from pki.formats.bundles import parse_certificates, to_der, to_pem_bundle
+from pki.formats.bundles import parse_certificates, to_der, to_pem_bundle, to_pkcs7
 from pki.formats.csr import build_csr
 from pki.names import Subject
 from tests.pki import factories
@@ -290,3 +290,11 @@ def test_a_negative_serial_number_is_rejected_and_zero_is_not() -> None:
     negative = to_der(found).replace(b"\x02\x01\x00\x30", b"\x02\x01\xff\x30", 1)
     with pytest.raises(BadBundle, match="serial number is negative"):
         parse_certificates(negative)
+
+
+def test_certificates_are_written_as_pkcs7_that_openssl_reads() -> None:
+    der = to_pkcs7(THREE)
+    assert set(parse_certificates(der)) == set(THREE)
+    command = ["openssl", "pkcs7", "-inform", "DER", "-print_certs"]
+    done = subprocess.run(command, input=der, capture_output=True, check=True)
+    assert set(parse_certificates(done.stdout)) == set(THREE)

@@ -64,6 +64,14 @@ def test_hosts_at_risk_require_an_operation(shell: Any, zone: Any) -> None:
     assert shell("list", "hosts-at-risk").code == exit_codes.NOT_FOUND
 
 
+def test_a_key_allows_est_if_it_is_specified(shell: Any, zone: Any) -> None:
+    shell.good("acme-account-key", "create", "web", "--name", "a.example.com")
+    made = shell.json("acme-account-key", "create", "printers", "--name", "b.example.com", "--est")
+    assert made["est"].endswith("/.well-known/est")
+    found = {row.label: row.allows_est for row in AcmeAccountKey.objects.all()}
+    assert found == {"web": False, "printers": True}
+
+
 def test_wrong_names_are_rejected(shell: Any, zone: Any) -> None:
     assert shell("acme-account-key", "create", "web", "--name", "*.com").code == exit_codes.USAGE
     assert not AcmeAccountKey.objects.exists()

@@ -28,7 +28,7 @@ def get_url() -> str:
 
 
 def test_a_key_is_created_and_shown_once(client: Client) -> None:
-    assert "the ACME server is off" in client.get(get_url()).text
+    assert "the ACME and EST servers are off" in client.get(get_url()).text
     response = client.post(get_url(), VALUES)
     assert response.status_code == 201
     row = AcmeAccountKey.objects.get()
@@ -39,6 +39,21 @@ def test_a_key_is_created_and_shown_once(client: Client) -> None:
     shown = client.get(get_url()).text
     assert row.key_id in shown
     assert "--eab-hmac-key" not in shown
+
+
+def test_a_key_allows_est_only_if_it_was_selected(client: Client) -> None:
+    response = client.post(get_url(), VALUES)
+    assert not AcmeAccountKey.objects.get().allows_est
+    assert "simpleenroll" not in response.text
+    response = client.post(get_url(), {**VALUES, "label": "printers", "allows_est": "on"})
+    row = AcmeAccountKey.objects.get(label="printers")
+    assert row.allows_est
+    assert f"--user &quot;{row.key_id}:" in response.text
+    assert "/.well-known/est/simpleenroll" in response.text
+    assert "ACME, EST" in client.get(get_url()).text
+    export = client.get(get_url(), {"export": "csv"})
+    content = b"".join(export) if export.streaming else export.content
+    assert b"ACME, EST" in content
 
 
 def test_wrong_names_are_shown_at_their_field(client: Client) -> None:

@@ -1,0 +1,1 @@
+"""Certificates for hosts without an agent: the EST server (RFC 7030)."""
