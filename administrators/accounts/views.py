@@ -26,9 +26,8 @@ from administrators.approvals import role_requests
 from administrators.login import lockout, second_factor, sessions
 from administrators.models import Administrator, Policies, roles_of
 from console.access.reauthentication import has_authenticator
-from console.pages import paging
+from console.pages import listing, paging
 from console.pages import tables as pages_tables
-from console.pages.listing import require_safe_or_export, select_rows
 from console.pages.responses import (
     Request,
     close_dialog,
@@ -41,7 +40,7 @@ FOLDER = "administrators/dialogs/"
 can_administer = require_right(ADMINISTER, RIGHTS[ADMINISTER])
 
 
-@require_safe_or_export
+@listing.require_safe_or_export
 @can_administer
 def list_administrators(request: Request) -> HttpResponseBase:
     """List the administrators, or return them as CSV."""
@@ -50,7 +49,7 @@ def list_administrators(request: Request) -> HttpResponseBase:
     found = accounts_tables.list_administrators(query.q, query.state)
     order = table.get_order("username")
     if accounts_tables.ADMINISTRATORS.is_exported(request):
-        selected = select_rows(request, found)
+        selected = listing.select_rows(request, found)
         return accounts_tables.ADMINISTRATORS.export(paging.sort_rows(selected, order))
     page = paging.get_page(found, query, order)
     context = {

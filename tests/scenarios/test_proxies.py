@@ -169,8 +169,10 @@ def get_without_tls(address: str, path: str) -> tuple[int, bytes]:
 def is_good_by_ocsp(address: str, root: Path, leaf: Path) -> bool:
     """Return True if OpenSSL gets a valid response for a certificate over HTTP."""
     url = f"http://{address}/ocsp"
-    asked = ["openssl", "ocsp", "-issuer", root, "-CAfile", root, "-cert", leaf, "-url", url]
-    found = subprocess.run(asked, capture_output=True, text=True, check=False)
+    files = ["-issuer", str(root), "-CAfile", str(root), "-cert", str(leaf)]
+    found = subprocess.run(
+        ["openssl", "ocsp", *files, "-url", url], capture_output=True, text=True, check=False
+    )
     return f"{leaf}: good" in found.stdout and "Response verify OK" in found.stderr
 
 

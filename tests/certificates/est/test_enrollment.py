@@ -71,7 +71,7 @@ def test_a_certificate_that_is_signed_in_the_meantime_is_returned_at_once(
     client: EstClient, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(views, "WAIT_SECONDS", 60)
-    monkeypatch.setattr(views.time, "sleep", lambda _seconds: sign())
+    monkeypatch.setattr("certificates.est.views.time.sleep", lambda _seconds: sign())
     assert client.enroll(NAME).status_code == 200
     # Only one request of a process occupies a thread.
     with views._waiting:
