@@ -155,6 +155,8 @@ def _chart(status: OperationStatus) -> chart.Chart | None:
     moments, lines = status.summary.get_series()
     made = spread.count_until(operation.futures.exclude(available_at=None), "available_at", moments)
     lines.insert(1, chart.Series("made", _("Certificates created"), made))
+    if operation.state == State.CANCELED and not any(line.last for line in lines):
+        return None
     moment = operation.activated_at or operation.activates_at
     marks = [chart.Mark("activation", _("Activation"), moment)] if moment else []
     return chart.build_chart(moments, lines, of=status.trust.of, marks=marks)

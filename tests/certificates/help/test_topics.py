@@ -4,7 +4,7 @@ import re
 
 import pytest
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import URLPattern, URLResolver, get_resolver, resolve, reverse
 
 from certificates.help import TOPICS
 from certificates.help.appendix import APPENDIX
@@ -111,6 +111,14 @@ def test_the_addresses_and_folders_of_the_zone_are_named(admin):
     assert f"http://{address}:8080/zenworks-setup/" in page
     assert "/var/lib/zac/repo</span> (ps-01)" in page
     assert "/roots.pem" in page
+
+
+def test_the_addresses_for_programs_exist(admin):
+    text = admin.get(reverse("certificates:help")).text
+    shown = re.findall(r"http://testserver(/[^<\s]+)</span>", text)
+    assert {"/ocsp", "/acme/directory", "/.well-known/est", "/crl/KEY-ID.crl"} <= set(shown)
+    for path in ("/ocsp", "/acme/directory", "/.well-known/est/cacerts", "/crl/KEY-ID.crl"):
+        assert resolve(path)
 
 
 @pytest.mark.manual("R214", "R226")

@@ -19,7 +19,10 @@ def page(admin_client):
 
     def load(state: str) -> str:
         activated_at = factories.now() if state in (S.COMPLETED, S.ROLLED_BACK) else None
-        made = factories.operation(ca, state=state, future_authority=new, activated_at=activated_at)
+        ended_at = None if state in (S.ASSIGNED, S.CANCELING) else factories.now()
+        made = factories.operation(
+            ca, state=state, future_authority=new, activated_at=activated_at, ended_at=ended_at
+        )
         factories.assignment(made.update, factories.device("pc-1"), "canceled")
         address = f"/configuration/certificates/operations/{made.pk}/"
         return str(admin_client.get(address).content.decode())
@@ -39,6 +42,26 @@ def test_an_undone_operation_shows_no_stages_and_no_devices_at_risk(page, state,
     ):
         assert absent not in text
     assert "Download as JSON" in text, "the report says what happened"
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"),
+    [
+        (S.CANCELED, "The zone keeps its CA. Devices that already have the update discard it"),
+        (S.ROLLED_BACK, "The zone uses its previous CA again."),
+        (S.COMPLETED, "All devices have activated the change, or are ignored."),
+    ],
+)
+def test_an_operation_that_has_ended_says_what_follows_from_it(page, state, outcome):
+    text = page(state)
+    assert text.count(outcome) == 1
+    for other in ("keeps its CA", "its previous CA", "or are ignored"):
+        assert (other in text) == (other in outcome)
+
+
+@pytest.mark.parametrize(("state", "has_chart"), [(S.CANCELED, False), (S.COMPLETED, True)])
+def test_a_canceled_operation_without_progress_has_no_empty_chart(page, state, has_chart):
+    assert ("Devices Over Time" in page(state)) == has_chart
 
 
 @pytest.mark.parametrize("state", [S.ASSIGNED, S.CANCELING, S.COMPLETED])
